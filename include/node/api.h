@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// node/api.h: the words of the wire: paths, query names, header names, communication types, stages. docs/PROTOCOL.md explains them.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+// Paths of the public listener (clients, and other nodes of the cluster).
+inline constexpr std::string_view path_buckets = "/v1/buckets";
+inline constexpr std::string_view path_objects = "/v1/objects";
+inline constexpr std::string_view path_etl = "/v1/etl";
+inline constexpr std::string_view path_health = "/v1/health";
+inline constexpr std::string_view path_daemon = "/v1/daemon";
+inline constexpr std::string_view path_cluster = "/v1/cluster";
+inline constexpr std::string_view path_metrics = "/metrics";
+// What pods call, served by a listener of its own that serves nothing else: /v1/etl/_object/<etl>/<secret>/<object>.
+inline constexpr std::string_view path_pod_object = "/v1/etl/_object";
+
+// Between nodes, on the public listener, with the header header_cluster_secret (docs/PROTOCOL.md, "Between nodes").
+inline constexpr std::string_view path_node = "/v1/node";                    // prefix of all below
+inline constexpr std::string_view path_node_register = "/v1/node/register";  // POST target -> proxy: node JSON; answer: cluster document
+inline constexpr std::string_view path_node_document = "/v1/node/document";  // PUT proxy -> target: cluster document
+inline constexpr std::string_view path_node_etl = "/v1/node/etl";            // target: POST start, DELETE /<id>, GET /<id>/logs|health
+inline constexpr std::string_view path_node_bucket = "/v1/node/bucket";      // target: DELETE /<bucket>: drop its objects; GET /<bucket>: a page
+
+// Query names.
+inline constexpr std::string_view query_etl_id = "uuid";       // 2020
+inline constexpr std::string_view query_etl_name = "etl_name"; // today
+inline constexpr std::string_view query_etl_args = "etl_args";
+inline constexpr std::string_view query_etl_pipeline = "etl_pipeline";
+inline constexpr std::string_view query_proxy_id = "pid";      // a request with both of these was redirected by a proxy
+inline constexpr std::string_view query_unix_ns = "utm";
+
+// Headers.
+inline constexpr std::string_view header_checksum_type = "Ais-Checksum-Type";
+inline constexpr std::string_view header_checksum_value = "Ais-Checksum-Value";
+inline constexpr std::string_view header_atime = "Ais-Atime";
+inline constexpr std::string_view header_version = "Ais-Version";
+inline constexpr std::string_view header_custom_md = "Ais-Custom-Md";
+inline constexpr std::string_view header_bucket_props = "Ais-Bucket-Props";
+inline constexpr std::string_view header_head_error = "Hdr-Error"; // the error JSON of an answer to HEAD
+inline constexpr std::string_view header_request_id = "X-Request-Id";
+inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
+inline constexpr std::string_view header_cluster_uptime = "Ais-Cluster-Uptime";
+inline constexpr std::string_view header_node_uptime = "Ais-Node-Uptime";
+
+inline constexpr std::string_view checksum_type_xxhash2 = "xxhash2"; // XXH64, seed 0, 16 hex digits
+
+// What the pod finds in its environment: base of the objects it may read.
+inline constexpr std::string_view env_target_url = "AIS_TARGET_URL";
+// The node's Kubernetes node name; ETL pods are pinned to it.
+inline constexpr std::string_view env_host_name = "K8S_HOST_NAME";
+
+// How target and pod talk.
+enum class communication : uint8_t { hpush, hrev, hpull };
+inline constexpr std::string_view communication_names[] = {"hpush://", "hrev://", "hpull://"};
+
+// What GET /v1/etl shows as `stage`.
+enum class etl_stage : uint8_t { initializing, running, aborted };
+inline constexpr std::string_view etl_stage_names[] = {"Initializing", "Running", "Aborted"};
+
+// Annotations of a Pod spec.
+inline constexpr std::string_view annotation_communication = "communication_type";
+inline constexpr std::string_view annotation_wait_timeout = "wait_timeout";
+inline constexpr std::string_view annotation_obj_timeout = "obj_timeout";
+inline constexpr std::string_view annotation_require_framing = "require_framing";
+inline constexpr std::string_view annotation_direct_put = "support_direct_put"; // read, no effect yet
+// Set by kubectl-local on the pods it runs: "host:port" where the node reaches the container, and the base URL under which the
+// container reaches the node is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
+inline constexpr std::string_view annotation_local_address = "etlnode.local/address";
+
+// Labels on ETL pods.
+inline constexpr std::string_view label_cluster = "etlnode/cluster";
+inline constexpr std::string_view label_target = "etlnode/target";
+inline constexpr std::string_view label_etl = "etlnode/etl";
+inline constexpr std::string_view annotation_generation = "etlnode/generation";
+inline constexpr std::string_view annotation_launch = "etlnode/launch"; // one `kubectl create`: tells a pod from an earlier one of its name

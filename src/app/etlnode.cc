@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// app/etlnode.cc: the daemon: options, one loop, one role, drain on SIGTERM.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <csignal>
+#include <string>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/options.h"
+#include "app/settings.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/json.h"
+#include "port/clock.h"
+#include "role/node.h"
+#include "sm/sm.h"
+#include "uv/uv_env.h"
+
+struct running_node {
+    env *e = nullptr;
+    node_options options;
+    proxy *as_proxy = nullptr;
+    target *as_target = nullptr;
+    bool started = false;
+    bool draining = false;
+    int exit_code = 0;
+};
+
+static std::string program_dir()
+{
+    char path[4096];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (size <= 0)
+        return ".";
+    std::string text(path, static_cast<size_t>(size));
+    return text.substr(0, text.rfind('/'));
+}
+
+static process_surroundings look_around()
+{
+    process_surroundings around;
+    around.in_kubernetes = std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
+    around.program_dir = program_dir();
+    char name[256] = "";
+    if (gethostname(name, sizeof name - 1) == 0)
+        around.host_name = text_lower(name);
+    return around;
+}
+
+// One line of JSON on stdout, so that whoever started this node with port 0 knows where it is.
+static void announce(running_node &d)
+{
+    json_ptr line = json_object();
+    json_add_text(line.get(), "role", d.options.is_target ? "target" : "proxy");
+    json_add_text(line.get(), "url", d.options.is_target ? target_url(*d.as_target) : proxy_url(*d.as_proxy));
+    json_add_u64(line.get(), "port", d.options.is_target ? target_port(*d.as_target) : proxy_port(*d.as_proxy));
+    if (d.options.is_target)
+        json_add_u64(line.get(), "pod_port", target_pod_port(*d.as_target));
+    json_add_u64(line.get(), "pid", static_cast<uint64_t>(getpid()));
+    std::printf("%s\n", json_print(line.get()).c_str());
+    std::fflush(stdout);
+}
+
+static void on_ready(void *arg, error err, const std::string &detail)
+{
+    running_node &d = *static_cast<running_node *>(arg);
+    if (err) {
+        std::fprintf(stderr, "etlnode: cannot start: %s\n", detail.empty() ? error_text(err) : detail.c_str());
+        d.exit_code = 1;
+        uv_env_stop(*d.e);
+        return;
+    }
+    d.started = true;
+    announce(d);
+}
+
+static void on_drained(void *arg)
+{
+    running_node &d = *static_cast<running_node *>(arg);
+    LOG(info, "app", "msg=\"drained\"");
+    uv_env_stop(*d.e);
+}
+
+static void on_signal(env &e, int signum, void *arg)
+{
+    running_node &d = *static_cast<running_node *>(arg);
+    if (!d.started || d.draining) {
+        LOG(warn, "app", "signal=%d msg=\"stopping at once\"", signum);
+        if (d.draining)
+            _exit(130); // asked twice: no more patience
+        uv_env_stop(e);
+        return;
+    }
+    LOG(info, "app", "signal=%d msg=\"draining\"", signum);
+    d.draining = true;
+    if (d.options.is_target)
+        target_drain(*d.as_target, on_drained, &d);
+    else
+        proxy_drain(*d.as_proxy, on_drained, &d);
+}
+
+static void on_dump(env &, int, void *) { sm_trace_dump(); }
+
+static uint64_t trace_clock(void *arg) { return clock_now_ms(*static_cast<env *>(arg)); }
+
+static void show_config(const option_values &values)
+{
+    for (const option_row &row : option_rows()) {
+        const option_value &value = values.find(row.name)->second;
+        std::printf("%s: \"%s\"  # %s%s%s\n", row.name, text_escape(value.text).c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ", value.place.c_str());
+    }
+}
+
+static void raise_descriptor_limit()
+{
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int run_node(running_node &d)
+{
+    uv_env_options env_options;
+    env_options.data_dir = d.options.data_dir;
+    std::string detail;
+    error err = uv_env_make(env_options, &d.e, detail);
+    if (err) {
+        std::fprintf(stderr, "etlnode: cannot start: %s\n", detail.c_str());
+        return 1;
+    }
+    sm_trace_set_clock(trace_clock, d.e);
+    check_set_dump(sm_trace_dump);
+    err = uv_env_on_signal(*d.e, SIGTERM, on_signal, &d);
+    if (!err)
+        err = uv_env_on_signal(*d.e, SIGINT, on_signal, &d);
+    if (!err)
+        err = uv_env_on_signal(*d.e, SIGQUIT, on_dump, &d);
+    if (!err)
+        err = d.options.is_target ? target_start(*d.e, d.options, on_ready, &d, &d.as_target) : proxy_start(*d.e, d.options, on_ready, &d, &d.as_proxy);
+    if (err) {
+        std::fprintf(stderr, "etlnode: cannot start: %s\n", error_text(err));
+        return 1;
+    }
+    uv_env_run(*d.e);
+    if (!d.draining)
+        _exit(d.exit_code); // start-up failed or was interrupted: nothing was acknowledged, nothing needs an orderly end
+    if (d.as_proxy != nullptr)
+        proxy_free(d.as_proxy);
+    if (d.as_target != nullptr)
+        target_free(d.as_target);
+    sm_trace_set_clock(nullptr, nullptr);
+    err = uv_env_free(d.e);
+    if (err) {
+        LOG(error, "app", "msg=\"something was left open at the end: %s\"", error_text(err));
+        return 1;
+    }
+    return d.exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    setenv("UV_THREADPOOL_SIZE", "8", 0); // before the first use of the pool
+    option_values values;
+    option_request request;
+    switch (options_parse(argc, argv, values, request)) {
+    case option_outcome::exit_ok: return 0;
+    case option_outcome::exit_usage: return 2;
+    case option_outcome::run: break;
+    }
+    running_node d;
+    log_level level = log_level::info;
+    std::string reason;
+    std::string kubectl_why;
+    if (!settings_read(values, look_around(), d.options, level, kubectl_why, reason)) {
+        std::fprintf(stderr, "etlnode: %s\n", reason.c_str());
+        return 2;
+    }
+    if (request.show_config) {
+        show_config(values);
+        return 0;
+    }
+    if (request.check_config) {
+        std::fprintf(stderr, "etlnode: the configuration is good\n");
+        return 0;
+    }
+    log_set_level(level);
+    log_set_wall_clock(uv_env_wall_ms);
+    sm_set_strict(std::getenv("ETLNODE_STRICT") != nullptr);
+    raise_descriptor_limit();
+    if (d.options.is_target)
+        LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(), kubectl_why.c_str());
+    return run_node(d);
+}

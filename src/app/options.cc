@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// app/options.cc: reads flags with CLI11, the environment, and one YAML file. The one file of the daemon with exceptions (CLI11 throws).
+#include "app/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/yaml.h"
+#include "node/version.h"
+
+static constexpr option_row rows[] = {
+    {"role", "proxy|target", "", nullptr, "what this node is: the proxy owns the cluster map, targets hold objects and run transforms"},
+    {"listen", "HOST:PORT", "", nullptr, "address for clients and other nodes; port 0 lets the kernel choose (default 127.0.0.1:8080, targets 127.0.0.1:0)"},
+    {"advertise-url", "URL", "", nullptr, "what clients and other nodes are told (default: http://HOST:PORT of --listen)"},
+    {"data-dir", "DIR", "", nullptr, "where this node keeps its database and objects (default: ./etlnode-ROLE)"},
+    {"node-id", "ID", "", nullptr, "8 to 64 of [A-Za-z0-9_-] (default: made at the first start and kept)"},
+    {"cluster-secret-file", "FILE", "", nullptr, "shared secret between nodes; without one they accept each other on loopback only"},
+    {"log-level", "LEVEL", "info", nullptr, "error, warn, info, state or debug"},
+    {"proxy", "URL", "http://127.0.0.1:8080", nullptr, "targets: the proxy to register with"},
+    {"pod-listen", "HOST:PORT", "", nullptr, "targets: address that pods read objects from (default: host of --listen, port chosen by the kernel)"},
+    {"pod-url", "URL", "", nullptr, "targets: what pods are told (default: http://HOST:PORT of --pod-listen)"},
+    {"pod-ready-wait", "DURATION", "5s", nullptr, "targets: how long a read waits for a pod that is not Ready"},
+    {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl when K8S_HOST_NAME is set, else kubectl-local)"},
+    {"node-name", "NAME", "", "K8S_HOST_NAME", "targets: Kubernetes node that ETL pods are pinned to"},
+    {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: its name, owner of the ETL pods"},
+    {"pod-uid", "UID", "", "POD_UID", "targets in a pod: its uid"},
+};
+
+std::span<const option_row> option_rows() { return rows; }
+
+static std::string env_twin(std::string_view name)
+{
+    std::string out = "ETLNODE_";
+    for (char c : name)
+        out += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return out;
+}
+
+static const option_row *find_row(std::string_view name)
+{
+    for (const option_row &row : rows) {
+        if (name == row.name)
+            return &row;
+    }
+    return nullptr;
+}
+
+std::string_view option_get(const option_values &values, std::string_view name)
+{
+    auto found = values.find(name);
+    return found == values.end() ? std::string_view() : std::string_view(found->second.text);
+}
+
+const char *option_origin_name(option_origin origin)
+{
+    switch (origin) {
+    case option_origin::fallback: return "default";
+    case option_origin::file: return "file";
+    case option_origin::environment: return "environment";
+    case option_origin::flag: return "flag";
+    }
+    return "?";
+}
+
+bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::string &out_reason)
+{
+    yaml_ptr tree;
+    std::string where;
+    if (yaml_parse(text, tree, where)) {
+        out_reason = path + ": " + where;
+        return false;
+    }
+    if (tree->kind != yaml_kind::mapping) {
+        out_reason = path + ": " + yaml_place(*tree) + ": expected a mapping of options";
+        return false;
+    }
+    std::vector<std::string_view> names;
+    for (const option_row &row : rows)
+        names.push_back(row.name);
+    for (size_t i = 0; i < tree->keys.size(); i++) {
+        const yaml_node &key = *tree->keys[i];
+        const yaml_node &value = *tree->values[i];
+        if (find_row(key.text) == nullptr) {
+            std::string_view near = text_nearest(key.text, names);
+            out_reason = path + ": " + yaml_place(key) + ": unknown key \"" + text_escape(key.text, 100) + "\"";
+            if (!near.empty())
+                out_reason += ", did you mean \"" + std::string(near) + "\"?";
+            return false;
+        }
+        if (value.kind != yaml_kind::scalar) {
+            out_reason = path + ": " + yaml_place(value) + ": expected one value for \"" + key.text + "\"";
+            return false;
+        }
+        option_value &slot = values[key.text];
+        if (slot.origin == option_origin::fallback)
+            slot = {value.text, option_origin::file, path + ", " + yaml_place(value)};
+    }
+    return true;
+}
+
+static bool read_file(const std::string &path, std::string &out_text)
+{
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+        return false;
+    std::ostringstream text;
+    text << file.rdbuf();
+    out_text = text.str();
+    return true;
+}
+
+static void apply_environment(option_values &values)
+{
+    for (const option_row &row : rows) {
+        option_value &slot = values[row.name];
+        if (slot.origin == option_origin::flag)
+            continue;
+        const char *set = std::getenv(env_twin(row.name).c_str());
+        if (set == nullptr && row.other_env != nullptr)
+            set = std::getenv(row.other_env);
+        if (set != nullptr && *set != '\0')
+            slot = {set, option_origin::environment, {}};
+    }
+}
+
+option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request)
+{
+    CLI::App app{"etlnode: a storage cluster node that transforms objects where they lie", "etlnode"};
+    std::map<std::string, std::string> given;
+    std::map<std::string, CLI::Option *> flags;
+    for (const option_row &row : rows) {
+        std::string help = row.help;
+        help += *row.fallback != '\0' ? std::string(" (default ") + row.fallback + ")" : "";
+        help += " [" + env_twin(row.name) + (row.other_env != nullptr ? std::string(", ") + row.other_env : "") + "]";
+        flags[row.name] = app.add_option(std::string("--") + row.name, given[row.name], help)->type_name(row.value);
+    }
+    std::string config;
+    bool version = false;
+    app.add_option("--config", config, "YAML file with option names as keys [ETLNODE_CONFIG]")->type_name("FILE");
+    app.add_flag("--check-config", out_request.check_config, "check all options and exit: 0 good, 2 bad");
+    app.add_flag("--show-config", out_request.show_config, "print every option with its value and where it comes from, and exit");
+    app.add_flag("--version", version, "print the version and exit");
+    app.footer("Example: etlnode --role proxy --listen 127.0.0.1:8080 --data-dir /var/lib/etlnode/proxy\nManual: man etlnode");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp &call) {
+        app.exit(call);
+        return option_outcome::exit_ok;
+    } catch (const CLI::ParseError &problem) {
+        std::fprintf(stderr, "etlnode: %s\nTry etlnode --help.\n", problem.what());
+        return option_outcome::exit_usage;
+    }
+    if (version) {
+        std::printf("etlnode %s\n", NODE_VERSION);
+        return option_outcome::exit_ok;
+    }
+    for (const option_row &row : rows) {
+        out_values[row.name] = {row.fallback, option_origin::fallback, {}};
+        if (flags[row.name]->count() > 0)
+            out_values[row.name] = {given[row.name], option_origin::flag, {}};
+    }
+    apply_environment(out_values);
+    const char *config_env = std::getenv("ETLNODE_CONFIG");
+    if (config.empty() && config_env != nullptr)
+        config = config_env;
+    if (!config.empty()) {
+        std::string text;
+        std::string reason;
+        if (!read_file(config, text)) {
+            std::fprintf(stderr, "etlnode: cannot read config file %s\n", config.c_str());
+            return option_outcome::exit_usage;
+        }
+        if (!options_apply_file(text, config, out_values, reason)) {
+            std::fprintf(stderr, "etlnode: %s\n", reason.c_str());
+            return option_outcome::exit_usage;
+        }
+    }
+    return option_outcome::run;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// app/options.h: the daemon's options: flags, environment twins and the config file, declared once.
+//
+// Precedence: flag, environment, config file, default. Every option NAME has the flag --NAME, the variable ETLNODE_NAME (upper case, '-'
+// as '_') and the config key NAME.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+struct option_row {
+    const char *name;
+    const char *value;    // placeholder in --help
+    const char *fallback; // default; "" for none
+    const char *other_env; // a second variable that is read, after the twin; null: none
+    const char *help;
+};
+
+std::span<const option_row> option_rows();
+
+enum class option_origin : unsigned char { fallback, file, environment, flag };
+struct option_value {
+    std::string text;
+    option_origin origin = option_origin::fallback;
+    std::string place; // of a value from the file: "etlnode.yaml, line 3, column 5"
+};
+using option_values = std::map<std::string, option_value, std::less<>>;
+
+enum class option_outcome : unsigned char { run, exit_ok, exit_usage };
+struct option_request {
+    bool check_config = false;
+    bool show_config = false;
+};
+
+// Parses everything. exit_ok: --help or --version was printed. exit_usage: the reason was printed on stderr.
+option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request);
+// One config file's text over `values` (lower precedence than flags and environment). False with `out_reason` = place and what is wrong.
+bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::string &out_reason);
+std::string_view option_get(const option_values &values, std::string_view name);
+const char *option_origin_name(option_origin origin);

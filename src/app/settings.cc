@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// app/settings.cc: checks option texts.
+#include "app/settings.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/url.h"
+#include "node/version.h"
+
+static std::string where(const option_values &values, std::string_view name)
+{
+    auto found = values.find(name);
+    if (found == values.end())
+        return std::string(name);
+    std::string out = "--" + std::string(name) + " (" + option_origin_name(found->second.origin);
+    return out + (found->second.place.empty() ? ")" : ": " + found->second.place + ")");
+}
+
+static bool parse_listen(std::string_view text, std::string &host, uint16_t &port)
+{
+    size_t colon = text.rfind(':');
+    uint64_t number = 0;
+    if (colon == std::string_view::npos || colon == 0 || !text_parse_u64(text.substr(colon + 1), number) || number > 65535)
+        return false;
+    std::string_view name = text.substr(0, colon);
+    if (name.size() > 2 && name.front() == '[' && name.back() == ']')
+        name = name.substr(1, name.size() - 2);
+    host = name;
+    port = static_cast<uint16_t>(number);
+    return true;
+}
+
+static bool is_node_id(std::string_view id)
+{
+    if (id.size() < 8 || id.size() > node_id_size_max)
+        return false;
+    for (char c : id) {
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+static bool read_secret(const std::string &path, std::string &out_secret, std::string &out_reason)
+{
+    int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        out_reason = "cannot read " + path + ": " + std::strerror(errno);
+        return false;
+    }
+    struct stat info{};
+    char buffer[4096];
+    ssize_t size = fstat(fd, &info) == 0 ? read(fd, buffer, sizeof buffer) : -1;
+    close(fd);
+    if (size < 0) {
+        out_reason = "cannot read " + path;
+        return false;
+    }
+    if ((info.st_mode & (S_IRWXG | S_IRWXO) & static_cast<mode_t>(~(S_IRGRP | S_IXGRP))) != 0) {
+        out_reason = path + " can be read by everybody: chmod 600 " + path;
+        return false;
+    }
+    std::string_view text(buffer, static_cast<size_t>(size));
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
+        text.remove_suffix(1);
+    if (text.size() < 16) {
+        out_reason = path + " holds fewer than 16 characters";
+        return false;
+    }
+    out_secret = text;
+    return true;
+}
+
+static bool is_executable(const std::string &path) { return access(path.c_str(), X_OK) == 0; }
+
+// kubectl where Kubernetes is, kubectl-local where it is not; inside a cluster a wrong guess would start pods on the wrong machine.
+static bool choose_kubectl(const option_values &values, const process_surroundings &around, node_options &node, std::string &out_why, std::string &out_reason)
+{
+    std::string given(option_get(values, "kubectl"));
+    bool named = !node.node_name.empty();
+    if (!given.empty()) {
+        node.kubectl = {given};
+        node.kubectl_is_local = given.find("kubectl-local") != std::string::npos;
+        out_why = "--kubectl says so";
+    } else if (named) {
+        node.kubectl = {"kubectl"};
+        out_why = "a Kubernetes node name is set";
+    } else if (around.in_kubernetes) {
+        out_reason = "this target runs inside Kubernetes, but K8S_HOST_NAME is not set: add it to the container's env with fieldRef spec.nodeName";
+        return false;
+    } else {
+        std::string beside = around.program_dir + "/kubectl-local";
+        std::string built = around.program_dir + "/../local/kubectl-local";
+        node.kubectl = {is_executable(beside) ? beside : is_executable(built) ? built : "kubectl-local"};
+        node.kubectl_is_local = true;
+        out_why = "no K8S_HOST_NAME: pods run as local processes";
+    }
+    if (node.node_name.empty())
+        node.node_name = around.host_name.empty() ? "local" : around.host_name;
+    return true;
+}
+
+static bool read_url(const option_values &values, std::string_view name, std::string &out_url, std::string &out_reason)
+{
+    std::string text(option_get(values, name));
+    while (!text.empty() && text.back() == '/')
+        text.pop_back();
+    url_base base;
+    if (!text.empty() && !url_parse_base(text, base)) {
+        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\" is not a URL of the form http://HOST:PORT";
+        return false;
+    }
+    out_url = text;
+    return true;
+}
+
+bool settings_read(const option_values &values, const process_surroundings &around, node_options &node, log_level &out_level, std::string &out_kubectl_why,
+                   std::string &out_reason)
+{
+    std::string role(option_get(values, "role"));
+    if (role != "proxy" && role != "target") {
+        out_reason = role.empty() ? "--role is missing: expected proxy or target" : where(values, "role") + ": \"" + text_escape(role, 50) + "\": expected proxy or target";
+        return false;
+    }
+    node.is_target = role == "target";
+    node.version = NODE_VERSION;
+    std::string listen(option_get(values, "listen"));
+    if (listen.empty())
+        listen = node.is_target ? "127.0.0.1:0" : "127.0.0.1:8080";
+    if (!parse_listen(listen, node.listen_host, node.listen_port)) {
+        out_reason = where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT";
+        return false;
+    }
+    if (!read_url(values, "advertise-url", node.advertise_url, out_reason))
+        return false;
+    node.data_dir = option_get(values, "data-dir");
+    if (node.data_dir.empty())
+        node.data_dir = "etlnode-" + role;
+    node.id = option_get(values, "node-id");
+    if (!node.id.empty() && !is_node_id(node.id)) {
+        out_reason = where(values, "node-id") + ": expected 8 to 64 of [A-Za-z0-9_-]";
+        return false;
+    }
+    std::string level(option_get(values, "log-level"));
+    if (!log_level_from_text(level.c_str(), out_level)) {
+        out_reason = where(values, "log-level") + ": \"" + text_escape(level, 50) + "\": expected error, warn, info, state or debug";
+        return false;
+    }
+    std::string secret_file(option_get(values, "cluster-secret-file"));
+    if (!secret_file.empty() && !read_secret(secret_file, node.cluster_secret, out_reason)) {
+        out_reason = where(values, "cluster-secret-file") + ": " + out_reason;
+        return false;
+    }
+    if (!node.is_target)
+        return true;
+
+    if (!read_url(values, "proxy", node.proxy_url, out_reason) || !read_url(values, "pod-url", node.pod_url, out_reason))
+        return false;
+    std::string pod_listen(option_get(values, "pod-listen"));
+    node.pod_listen_host = node.listen_host;
+    if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port)) {
+        out_reason = where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT";
+        return false;
+    }
+    if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms)) {
+        out_reason = where(values, "pod-ready-wait") + ": expected a duration such as 5s";
+        return false;
+    }
+    node.node_name = option_get(values, "node-name");
+    node.pod_name = option_get(values, "pod-name");
+    node.pod_uid = option_get(values, "pod-uid");
+    return choose_kubectl(values, around, node, out_kubectl_why, out_reason);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// base/limits.h: every bound of the node, with its unit in its name.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+inline constexpr size_t kib = 1024;
+inline constexpr size_t mib = 1024 * kib;
+
+// HTTP, from clients and from pods.
+inline constexpr size_t http_head_size_max = 64 * kib;  // request line and headers together
+inline constexpr size_t http_url_size_max = 8 * kib;    // the request target
+inline constexpr size_t http_header_count_max = 128;
+inline constexpr size_t http_informational_max = 8;     // 1xx answers skipped before the real one
+inline constexpr size_t http_trailer_size_max = 8 * kib;
+inline constexpr size_t http_chunk_line_size_max = kib;   // a chunk size with its extensions
+inline constexpr size_t json_body_size_max = 1 * mib;   // control requests
+inline constexpr size_t json_depth_max = 64;
+inline constexpr size_t call_answer_size_max = 64 * mib; // buffered answers of intra-cluster calls (object lists, logs)
+inline constexpr uint64_t head_timeout_ms = 10'000;     // first byte of a request to its last header
+inline constexpr uint64_t idle_timeout_ms = 75'000;     // keep-alive connection without a request
+inline constexpr uint64_t body_stall_timeout_ms = 30'000; // a client neither sends nor reads
+inline constexpr uint64_t drain_size_max = 64ull * 1024 * mib; // request body read and dropped after an early answer (clients send it all)
+inline constexpr uint64_t linger_timeout_ms = 2'000;    // a refused client may still read its answer
+inline constexpr size_t connections_max = 16'384;
+inline constexpr size_t transfers_max = 1'024;          // transformed reads in flight on one target
+
+// Streams. Memory of one transfer: one buffer or one pipe a direction.
+inline constexpr size_t stream_buffer_size = 64 * kib;
+inline constexpr size_t relay_pipe_size = 256 * kib;
+inline constexpr size_t relay_pipes_max = 64;           // above it, and when the kernel refuses, bytes are copied
+inline constexpr size_t net_turn_bytes_max = 1 * mib + 64 * kib; // one connection moves at most this before others have their turn
+inline constexpr size_t put_buffer_size = 256 * kib;
+inline constexpr size_t pod_error_text_max = 4 * kib;   // of an error answer of a pod, shown to the client
+
+// Pods.
+inline constexpr size_t pod_connections_max = 64;       // per ETL and target
+inline constexpr size_t pod_queue_max = 256;            // requests waiting for a pod connection or for Ready
+inline constexpr uint64_t pod_ready_wait_ms = 5'000;    // a request waits this long for a pod that restarts
+inline constexpr uint64_t pod_connect_timeout_ms = 5'000;
+
+// ETL.
+inline constexpr size_t spec_size_max = 1 * mib;
+inline constexpr size_t yaml_depth_max = 64;
+inline constexpr size_t yaml_node_count_max = 50'000;
+inline constexpr size_t yaml_alias_count_max = 1'000;   // expanded nodes count against yaml_node_count_max too
+inline constexpr size_t yaml_text_size_max = 4 * mib;   // of all scalars, aliases expanded
+inline constexpr uint64_t wait_timeout_default_ms = 45'000;
+inline constexpr uint64_t wait_timeout_max_ms = 24ull * 3600 * 1000;
+inline constexpr uint64_t obj_timeout_default_ms = 45'000;
+inline constexpr uint64_t obj_timeout_max_ms = 24ull * 3600 * 1000;
+inline constexpr size_t etl_count_max = 256;
+inline constexpr size_t etl_name_size_max = 63;
+inline constexpr size_t pod_name_size_max = 63;
+
+// kubectl children.
+inline constexpr uint64_t kubectl_timeout_ms = 30'000;  // every child but the watch
+inline constexpr uint64_t child_kill_grace_ms = 2'000;  // from TERM to KILL
+inline constexpr size_t child_output_size_max = 16 * mib;
+inline constexpr size_t child_error_size_max = 64 * kib;
+inline constexpr size_t watch_event_size_max = 4 * mib;
+inline constexpr uint64_t watch_relist_ms = 60'000;     // a list is paired with the watch at least this often
+inline constexpr size_t pod_log_lines_shown = 20;
+inline constexpr uint64_t pod_delete_grace_default_s = 2;
+inline constexpr size_t pod_log_lines_max = 1'000;      // lines of `etl logs`
+inline constexpr size_t pod_log_size_max = 1 * mib;     // of those lines, whatever their length
+inline constexpr uint64_t pod_log_timeout_ms = 5'000;   // log lines for an error text
+inline constexpr size_t pod_log_calls_max = 16;         // `etl logs` under way at a time
+inline constexpr uint64_t pod_crashes_max = 3;          // an init gives up at the third end of the container
+inline constexpr size_t etl_error_text_max = 8 * kib;   // what a user is told about a failed ETL
+inline constexpr size_t watched_pods_max = 4'096;       // pods of this target kept in memory
+inline constexpr uint64_t watch_restart_min_ms = 200;   // back-off of the resident watch
+inline constexpr uint64_t watch_restart_max_ms = 5'000;
+inline constexpr uint64_t watch_settle_ms = 2'000;      // from a watch's start to the second list, which sees what the watch missed while it opened
+inline constexpr uint64_t watch_stable_ms = 10'000;     // a watch that lived this long was healthy: the back-off starts over
+inline constexpr uint64_t etl_drain_timeout_ms = 10'000; // stop waits this long for requests in flight
+inline constexpr uint64_t etl_relaunch_min_ms = 500;    // back-off of making a lost pod again
+inline constexpr uint64_t etl_relaunch_max_ms = 60'000;
+inline constexpr uint64_t etl_steady_ms = 30'000;       // served this long: the back-off starts over
+inline constexpr uint64_t etl_delete_retry_min_ms = 1'000;
+inline constexpr uint64_t etl_delete_retry_max_ms = 30'000;
+inline constexpr uint64_t etl_probe_min_ms = 100;       // from a refused connection to the first connect of our own
+inline constexpr uint64_t etl_probe_max_ms = 1'000;
+inline constexpr uint64_t etl_probe_timeout_ms = 2'000;
+
+// Names.
+inline constexpr size_t bucket_name_size_max = 64;
+inline constexpr size_t object_name_size_max = 1024;
+inline constexpr size_t node_id_size_max = 64;
+inline constexpr size_t request_id_size_max = 64;
+
+// Cluster.
+inline constexpr size_t bucket_count_max = 4'096;
+inline constexpr size_t target_count_max = 1'024;
+inline constexpr uint64_t heartbeat_interval_ms = 2'000;
+inline constexpr uint64_t target_silent_ms = 10'000;    // no heartbeat for this long: shown as silent
+inline constexpr uint64_t intra_call_timeout_ms = 10'000;
+inline constexpr size_t list_page_size_max = 10'000;
+inline constexpr size_t list_answer_entry_count_max = 100'000; // read from one target's answer
+inline constexpr uint64_t drain_timeout_ms = 25'000;    // SIGTERM to the end of requests in flight
+
+static_assert(http_url_size_max < http_head_size_max);
+static_assert(object_name_size_max * 3 + bucket_name_size_max < http_url_size_max, "a fully percent-encoded name fits a URL");
+static_assert(pod_connections_max <= transfers_max);
+static_assert(heartbeat_interval_ms * 3 < target_silent_ms);
+
+// Control plane of the roles.
+inline constexpr unsigned document_conflicts_max = 8;       // a change is applied again when somebody else swapped the document
+inline constexpr uint64_t push_wait_ms = 2'000;             // an answer waits this long for the targets to take a new document
+inline constexpr uint64_t push_retry_min_ms = 250;
+inline constexpr uint64_t push_retry_max_ms = 5'000;
+inline constexpr uint64_t register_back_off_max_ms = 30'000; // between registrations that the proxy refuses
+inline constexpr uint64_t etl_init_margin_ms = 30'000;      // a start may take wait_timeout and this
+inline constexpr uint64_t etl_remove_timeout_ms = 60'000;   // for all targets to remove a pod
+inline constexpr uint64_t etl_status_timeout_ms = 3'000;    // counters and states of all targets; who is late shows zeros
+inline constexpr uint64_t etl_logs_timeout_ms = 35'000;     // more than one kubectl call
+inline constexpr uint64_t list_timeout_ms = 15'000;         // one page of all targets
+inline constexpr uint64_t upload_settle_ms = 30'000;        // after a redirected upload the cluster does not count as empty
+inline constexpr uint64_t drain_poll_ms = 20;
+
+static_assert(register_back_off_max_ms > heartbeat_interval_ms);
+
+// Store.
+inline constexpr size_t put_buffers_kept_max = 16;          // unused buffers of put_buffer_size kept for the next puts
+inline constexpr size_t cached_inline_max_default = 4'096;  // contents in memory; with inline_size_max 16 MiB
+inline constexpr size_t cache_evict_count = 64;             // descriptors given back when the system has none left
+inline constexpr unsigned load_restarts_max = 16;           // reads of the row by one lookup: each restart means an overwrite in between
+inline constexpr size_t keeper_batch_count = 256;           // contents moved or removed before directories are synced and the index is told
+inline constexpr uint64_t keeper_batch_delay_ms = 1'000;    // a smaller batch waits this long
+inline constexpr uint64_t keeper_retry_ms = 5'000;          // after an error of the disk or the index

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// base/log.cc: formats one line and writes it with one call, so that lines of several processes do not mix.
+#include "base/log.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <unistd.h>
+
+static log_level level_max = log_level::info;
+static char node_name[65] = "";
+static uint64_t (*wall_clock_ms)() = nullptr;
+
+static constexpr const char *level_names[] = {"error", "warn", "info", "state", "debug"};
+
+bool log_enabled(log_level level) { return static_cast<int>(level) <= static_cast<int>(level_max); }
+void log_set_level(log_level level) { level_max = level; }
+void log_set_wall_clock(uint64_t (*wall_ms)()) { wall_clock_ms = wall_ms; }
+
+bool log_level_from_text(const char *text, log_level &out_level)
+{
+    for (int i = 0; i < 5; i++) {
+        if (std::strcmp(text, level_names[i]) == 0) {
+            out_level = static_cast<log_level>(i);
+            return true;
+        }
+    }
+    return false;
+}
+
+void log_set_node(const char *name) { std::snprintf(node_name, sizeof node_name, "%s", name); }
+
+void log_write(log_level level, const char *subsystem, const char *format, ...)
+{
+    char line[4096];
+    size_t used = 0;
+    size_t room = sizeof line - 1; // the newline
+    if (wall_clock_ms != nullptr) {
+        uint64_t now = wall_clock_ms();
+        time_t seconds = static_cast<time_t>(now / 1000);
+        tm parts{};
+        gmtime_r(&seconds, &parts);
+        used += strftime(line, room, "ts=%Y-%m-%dT%H:%M:%S", &parts);
+        used += static_cast<size_t>(std::snprintf(line + used, room - used, ".%03uZ ", static_cast<unsigned>(now % 1000)));
+    }
+    used += static_cast<size_t>(std::snprintf(line + used, room - used, "level=%s sub=%s", level_names[static_cast<int>(level)], subsystem));
+    if (node_name[0] != '\0')
+        used += static_cast<size_t>(std::snprintf(line + used, room - used, " node=%s", node_name));
+    line[used++] = ' ';
+    va_list args;
+    va_start(args, format);
+    int size = std::vsnprintf(line + used, room - used, format, args);
+    va_end(args);
+    if (size > 0)
+        used += static_cast<size_t>(size);
+    if (used >= room)
+        used = room - 1;
+    line[used++] = '\n';
+    ssize_t ignored = write(STDERR_FILENO, line, used);
+    (void)ignored; // a closed stderr must not stop the node
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// base/log.h: structured log lines: one line an event, key=value, written to stderr.
+//
+//   LOG(info, "etl", "etl=%s pod=%s msg=\"pod is ready\"", id, pod)
+// prints
+//   ts=2026-01-02T03:04:05.678Z level=info sub=etl node=t1 etl=... pod=... msg="pod is ready"
+// Values from outside go through text_escape. Lines are bounded (4 KiB); longer ones are cut.
+#pragma once
+
+#include <cstdint>
+
+enum class log_level : uint8_t { error, warn, info, state, debug };
+
+#define LOG(level, subsystem, ...)                                                                                                  \
+    (log_enabled(log_level::level) ? log_write(log_level::level, subsystem, __VA_ARGS__) : (void)0)
+
+bool log_enabled(log_level level);
+void log_set_level(log_level level);
+// "error", "warn", "info", "state" or "debug"; false for anything else.
+bool log_level_from_text(const char *text, log_level &out_level);
+// Shown in every line as node=<name>; at most 64 bytes are kept.
+void log_set_node(const char *name);
+// Where the wall clock comes from (milliseconds since 1970); the simulator sets its own. Null: no ts field.
+void log_set_wall_clock(uint64_t (*wall_ms)());
+
+[[gnu::format(printf, 3, 4)]] void log_write(log_level level, const char *subsystem, const char *format, ...);

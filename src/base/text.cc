@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+// base/text.cc: text helpers.
+#include "base/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <vector>
+
+std::string text_format(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    va_list again;
+    va_copy(again, args);
+    int size = std::vsnprintf(nullptr, 0, format, args);
+    va_end(args);
+    std::string out(size > 0 ? static_cast<size_t>(size) : 0, '\0');
+    if (size > 0)
+        std::vsnprintf(out.data(), out.size() + 1, format, again);
+    va_end(again);
+    return out;
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return 99;
+}
+
+static bool parse_base(std::string_view text, uint64_t base, uint64_t &out_value)
+{
+    if (text.empty())
+        return false;
+    uint64_t value = 0;
+    for (char c : text) {
+        uint64_t digit = static_cast<uint64_t>(digit_of(c));
+        if (digit >= base || value > (UINT64_MAX - digit) / base)
+            return false;
+        value = value * base + digit;
+    }
+    out_value = value;
+    return true;
+}
+
+bool text_parse_u64(std::string_view text, uint64_t &out_value) { return parse_base(text, 10, out_value); }
+bool text_parse_hex_u64(std::string_view text, uint64_t &out_value) { return parse_base(text, 16, out_value); }
+
+struct duration_unit {
+    std::string_view name;
+    double ns;
+};
+
+// Longest names first where one is a prefix of another.
+static constexpr std::array duration_units = {
+    duration_unit{"ns", 1},
+    duration_unit{"us", 1e3},
+    duration_unit{"\xc2\xb5s", 1e3},
+    duration_unit{"\xce\xbcs", 1e3},
+    duration_unit{"ms", 1e6},
+    duration_unit{"s", 1e9},
+    duration_unit{"m", 60e9},
+    duration_unit{"h", 3600e9},
+};
+
+bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms)
+{
+    if (text.starts_with('+'))
+        text.remove_prefix(1);
+    if (text == "0") {
+        out_ms = 0;
+        return true;
+    }
+    if (text.empty())
+        return false;
+    double total_ns = 0;
+    while (!text.empty()) {
+        double value = 0;
+        double scale = 1;
+        bool digits = false;
+        bool point = false;
+        while (!text.empty() && ((text[0] >= '0' && text[0] <= '9') || (text[0] == '.' && !point))) {
+            if (text[0] == '.') {
+                point = true;
+            } else {
+                digits = true;
+                if (point)
+                    scale /= 10;
+                value = point ? value + scale * (text[0] - '0') : value * 10 + (text[0] - '0');
+            }
+            text.remove_prefix(1);
+        }
+        if (!digits)
+            return false;
+        const duration_unit *found = nullptr;
+        for (const duration_unit &unit : duration_units) {
+            if (text.starts_with(unit.name)) {
+                found = &unit;
+                break;
+            }
+        }
+        if (found == nullptr)
+            return false;
+        text.remove_prefix(found->name.size());
+        total_ns += value * found->ns;
+        if (total_ns > 9.2e18) // Go's int64 nanoseconds
+            return false;
+    }
+    double ms = total_ns / 1e6;
+    out_ms = static_cast<uint64_t>(ms);
+    if (static_cast<double>(out_ms) < ms)
+        out_ms++;
+    return true;
+}
+
+std::string text_duration(uint64_t ms)
+{
+    if (ms == 0)
+        return "0s";
+    if (ms < 1000)
+        return text_format("%llums", static_cast<unsigned long long>(ms));
+    std::string out;
+    uint64_t hours = ms / 3'600'000;
+    uint64_t minutes = ms / 60'000 % 60;
+    if (hours > 0)
+        out += std::to_string(hours) + "h";
+    if (hours > 0 || minutes > 0)
+        out += std::to_string(minutes) + "m";
+    out += std::to_string(ms / 1000 % 60);
+    if (ms % 1000 != 0) {
+        std::string fraction = text_format("%03u", static_cast<unsigned>(ms % 1000));
+        while (fraction.back() == '0')
+            fraction.pop_back();
+        out += "." + fraction;
+    }
+    return out + "s";
+}
+
+bool text_is_true(std::string_view text)
+{
+    static constexpr std::array<std::string_view, 7> words = {"true", "1", "t", "y", "yes", "on", "enable"};
+    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return text_equal_ignore_case(word, text); });
+}
+
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool text_equal_ignore_case(std::string_view a, std::string_view b)
+{
+    if (a.size() != b.size())
+        return false;
+    for (size_t i = 0; i < a.size(); i++) {
+        if (lower(a[i]) != lower(b[i]))
+            return false;
+    }
+    return true;
+}
+
+std::string text_lower(std::string_view text)
+{
+    std::string out(text);
+    for (char &c : out)
+        c = lower(c);
+    return out;
+}
+
+std::string_view text_trim(std::string_view text)
+{
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+        text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
+        text.remove_suffix(1);
+    return text;
+}
+
+bool text_is_utf8(std::string_view text)
+{
+    size_t i = 0;
+    while (i < text.size()) {
+        unsigned char c = static_cast<unsigned char>(text[i]);
+        size_t extra = 0;
+        uint32_t code = 0;
+        if (c < 0x80) {
+            i++;
+            continue;
+        }
+        if (c >= 0xc2 && c <= 0xdf) {
+            extra = 1;
+            code = c & 0x1fu;
+        } else if (c >= 0xe0 && c <= 0xef) {
+            extra = 2;
+            code = c & 0x0fu;
+        } else if (c >= 0xf0 && c <= 0xf4) {
+            extra = 3;
+            code = c & 0x07u;
+        } else {
+            return false;
+        }
+        if (text.size() - i <= extra)
+            return false;
+        for (size_t k = 1; k <= extra; k++) {
+            unsigned char next = static_cast<unsigned char>(text[i + k]);
+            if ((next & 0xc0u) != 0x80u)
+                return false;
+            code = code << 6 | (next & 0x3fu);
+        }
+        bool overlong = (extra == 2 && code < 0x800) || (extra == 3 && code < 0x10000);
+        bool surrogate = code >= 0xd800 && code <= 0xdfff;
+        if (overlong || surrogate || code > 0x10ffff)
+            return false;
+        i += extra + 1;
+    }
+    return true;
+}
+
+std::string text_escape(std::string_view text, size_t max)
+{
+    bool cut = text.size() > max;
+    std::string out;
+    for (char c : text.substr(0, max)) {
+        unsigned char byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (c == '\n') {
+            out += "\\n";
+        } else if (byte < 0x20 || byte == 0x7f) {
+            out += text_format("\\x%02x", byte);
+        } else {
+            out += c;
+        }
+    }
+    return cut ? out + "..." : out;
+}
+
+static size_t edit_distance(std::string_view a, std::string_view b)
+{
+    std::vector<size_t> row(b.size() + 1);
+    for (size_t j = 0; j <= b.size(); j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.size(); i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.size(); j++) {
+            size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0u : 1u);
+            diagonal = row[j];
+            row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
+        }
+    }
+    return row[b.size()];
+}
+
+std::string_view text_nearest(std::string_view word, std::span<const std::string_view> candidates)
+{
+    std::string_view best;
+    if (word.size() > 128) // nobody mistypes that much; keeps the cost bounded
+        return best;
+    size_t best_distance = word.size() / 3 + 2;
+    for (std::string_view candidate : candidates) {
+        size_t distance = edit_distance(word, candidate);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+bool text_equal_secret(std::string_view a, std::string_view b)
+{
+    if (a.size() != b.size())
+        return false;
+    unsigned difference = 0;
+    for (size_t i = 0; i < a.size(); i++)
+        difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+    return difference == 0;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// base/text.h: text helpers: numbers, durations, names that are nearly right.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+// printf into a new string; bounded only by its arguments, for cold code.
+[[gnu::format(printf, 1, 2)]] std::string text_format(const char *format, ...);
+
+// Whole-string parses; false on empty input, sign, garbage or overflow.
+bool text_parse_u64(std::string_view text, uint64_t &out_value);
+bool text_parse_hex_u64(std::string_view text, uint64_t &out_value);
+
+// A Go duration ("1m", "1h15m30.5s", "300ms"); a bare number other than "0" is refused, as Go does. Result in milliseconds,
+// rounded up; negative durations are refused.
+bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms);
+// Go's own form: 60000 -> "1m0s", 1500 -> "1.5s", 0 -> "0s".
+std::string text_duration(uint64_t ms);
+
+// AIStore's booleans: true/True/1/t/y/yes/on, anything else false.
+bool text_is_true(std::string_view text);
+
+bool text_equal_ignore_case(std::string_view a, std::string_view b); // ASCII only
+std::string text_lower(std::string_view text);                       // ASCII only
+std::string_view text_trim(std::string_view text);                   // space and tab
+bool text_is_utf8(std::string_view text);                            // strict: no surrogates, no overlong forms
+
+// Control bytes, quotes and backslashes as \xNN or \"; for log values and error texts. At most `max` bytes of input are used.
+std::string text_escape(std::string_view text, size_t max = 512);
+
+// The candidate nearest to `word` by edit distance, empty when none is near enough to be a slip of the hand.
+std::string_view text_nearest(std::string_view word, std::span<const std::string_view> candidates);
+
+// Constant-time comparison for secrets.
+bool text_equal_secret(std::string_view a, std::string_view b);

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// cli/cluster_commands.cc: cluster show, cluster health, target ls, version.
+#include "cli/commands.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/text.h"
+#include "cli/format.h"
+#include "node/api.h"
+#include "node/version.h"
+
+// Bits of a node's `flags` in the cluster map.
+static constexpr uint64_t node_flag_maintenance = 1u << 2;
+static constexpr uint64_t node_flag_decommission = 1u << 3;
+static constexpr uint64_t health_timeout_ms = 5'000; // one node
+
+static constexpr column node_columns[] = {
+    {"ID", "id", cell_kind::text, false},
+    {"ROLE", "role", cell_kind::text, false},
+    {"STATE", "state", cell_kind::text, false},
+    {"URL", "url", cell_kind::text, false},
+    {"PRIMARY", "primary", cell_kind::text, true},
+};
+
+static failure fetch_map(session &s, uint64_t timeout_ms, json_ptr &out_map)
+{
+    http_request request = session_request(s, "GET", session_url(s, path_daemon) + "?what=smap", timeout_ms);
+    return fetch_json(s, request, "cannot read the cluster map", {}, cJSON_Object, out_map);
+}
+
+static json_ptr node_item(const cJSON *node, const char *role, std::string_view primary)
+{
+    uint64_t flags = json_u64(node, "flags", 0);
+    const char *state = (flags & node_flag_decommission) != 0 ? "decommissioned" : (flags & node_flag_maintenance) != 0 ? "maintenance" : "active";
+    json_ptr item = json_object();
+    json_add_text(item.get(), "id", json_text(node, "daemon_id"));
+    json_add_text(item.get(), "role", role);
+    json_add_text(item.get(), "state", state);
+    output_add_text(item.get(), "url", json_text(json_get(node, "public_net"), "direct_url"));
+    json_add_bool(item.get(), "primary", json_text(node, "daemon_id") == primary);
+    return item;
+}
+
+// Proxies first, each kind by id.
+static std::vector<json_ptr> nodes_of(const cJSON *map, bool proxies, bool targets)
+{
+    std::string_view primary = json_text(json_get(map, "proxy_si"), "daemon_id");
+    std::vector<json_ptr> out;
+    struct { const char *key; const char *role; bool wanted; } kinds[] = {{"pmap", "proxy", proxies}, {"tmap", "target", targets}};
+    for (const auto &kind : kinds) {
+        size_t first = out.size();
+        const cJSON *node = nullptr;
+        if (kind.wanted)
+            cJSON_ArrayForEach(node, json_get(map, kind.key)) out.push_back(node_item(node, kind.role, primary));
+        std::sort(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
+                  [](const json_ptr &a, const json_ptr &b) { return json_text(a.get(), "id") < json_text(b.get(), "id"); });
+    }
+    return out;
+}
+
+static exit_code list_nodes(session &s, bool proxies)
+{
+    list_printer list = session_list(s, "Node", node_columns, "id");
+    failure f = session_check_list(s, list);
+    json_ptr map;
+    if (!f)
+        f = fetch_map(s, control_timeout_ms, map);
+    if (f)
+        return session_fail(s, f);
+    for (json_ptr &node : nodes_of(map.get(), proxies, true))
+        list_add(list, std::move(node));
+    list_end(list);
+    f = session_flush(s);
+    return f ? session_fail(s, f) : exit_code::ok;
+}
+
+exit_code command_target_ls(session &s) { return list_nodes(s, false); }
+
+exit_code command_cluster_show(session &s) { return list_nodes(s, true); }
+
+// ---- health
+
+static constexpr column health_columns[] = {
+    {"ID", "id", cell_kind::text, false},
+    {"ROLE", "role", cell_kind::text, false},
+    {"STATUS", "status", cell_kind::text, false},
+    {"UPTIME", "uptime", cell_kind::text, false},
+    {"LATENCY", "latency", cell_kind::text, false},
+    {"URL", "url", cell_kind::text, true},
+    {"PROBLEM", "problem", cell_kind::text, true},
+};
+
+static uint64_t now_us()
+{
+    struct timespec now = {};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+// True when the node is well. Table columns are texts, scripts get seconds.
+static bool add_health(session &s, cJSON *item, bool for_people)
+{
+    std::string url(json_text(item, "url"));
+    http_reply reply;
+    uint64_t started = now_us();
+    http_perform(s.http, session_request(s, "GET", url + std::string(path_health), health_timeout_ms), reply);
+    uint64_t took_us = now_us() - started;
+    failure f = session_failure(s, reply, {});
+    bool well = !f;
+    json_add_text(item, "status", well ? "ok" : f.status == 0 ? "unreachable" : "unwell");
+    uint64_t uptime_ns = 0;
+    bool has_uptime = well && text_parse_u64(http_header(reply, header_node_uptime), uptime_ns);
+    if (for_people) {
+        output_add_text(item, "uptime", has_uptime ? format_seconds(uptime_ns / 1'000'000'000) : std::string());
+        output_add_text(item, "latency", well ? text_format("%.1fms", static_cast<double>(took_us) / 1000) : std::string());
+    } else {
+        if (has_uptime)
+            json_add_u64(item, "uptime", uptime_ns / 1'000'000'000);
+        else
+            cJSON_AddNullToObject(item, "uptime");
+        if (well)
+            cJSON_AddNumberToObject(item, "latency", static_cast<double>(took_us) / 1e6);
+        else
+            cJSON_AddNullToObject(item, "latency");
+    }
+    output_add_text(item, "problem", f.message);
+    return well;
+}
+
+exit_code command_cluster_health(session &s)
+{
+    list_printer list = session_list(s, "NodeHealth", health_columns, "id");
+    failure f = session_check_list(s, list);
+    json_ptr map;
+    if (!f)
+        f = fetch_map(s, control_timeout_ms, map);
+    if (f)
+        return session_fail(s, f);
+    bool for_people = s.format == output_format::table || s.format == output_format::wide;
+    std::vector<json_ptr> nodes = nodes_of(map.get(), true, true);
+    std::string unwell;
+    size_t targets = 0;
+    for (json_ptr &node : nodes) {
+        targets += json_text(node.get(), "role") == "target" ? 1 : 0;
+        if (!add_health(s, node.get(), for_people))
+            unwell += (unwell.empty() ? "" : ", ") + std::string(json_text(node.get(), "id"));
+        list_add(list, std::move(node));
+    }
+    list_end(list);
+    f = session_flush(s);
+    if (!f && !unwell.empty())
+        f = failure_make(exit_code::unavailable, {}, "not well: " + unwell, "etlctl cluster health -o wide");
+    else if (!f && targets == 0)
+        f = failure_make(exit_code::unavailable, {}, "the cluster has no target: objects cannot be stored", "start a target and name this proxy to it");
+    return f ? session_fail(s, f) : exit_code::ok;
+}
+
+std::vector<std::string> target_ids(session &s)
+{
+    std::vector<std::string> out;
+    json_ptr map;
+    failure f = fetch_map(s, 0, map);
+    if (!f)
+        for (const json_ptr &node : nodes_of(map.get(), false, true))
+            out.emplace_back(json_text(node.get(), "id"));
+    return out;
+}
+
+// ---- version
+
+static constexpr column version_columns[] = {
+    {"CLIENT", "client", cell_kind::text, false},
+    {"SERVER", "server", cell_kind::text, false},
+    {"ENDPOINT", "endpoint", cell_kind::text, false},
+};
+
+// The version label of etlnode_build_info in the node's metrics; empty when there is none.
+static std::string metrics_version(std::string_view metrics)
+{
+    static constexpr std::string_view name = "\netlnode_build_info{";
+    static constexpr std::string_view label = "version=\"";
+    size_t line = metrics.find(name);
+    if (line == std::string_view::npos)
+        return {};
+    metrics.remove_prefix(line + name.size());
+    metrics = metrics.substr(0, metrics.find('\n'));
+    size_t start = metrics.find(label);
+    if (start == std::string_view::npos)
+        return {};
+    start += label.size();
+    return std::string(metrics.substr(start, metrics.find('"', start) - start));
+}
+
+// "etlnode/0.1.0" in the Server header, or what the metrics say; empty when the server does not tell.
+static std::string server_version(session &s, const http_reply &reply)
+{
+    static constexpr std::string_view ours = "etlnode/";
+    std::string_view server = http_header(reply, "Server");
+    if (server.starts_with(ours))
+        return std::string(server.substr(ours.size(), server.find(' ') - ours.size()));
+    http_reply metrics;
+    failure f = session_perform(s, session_request(s, "GET", session_url(s, path_metrics), health_timeout_ms), "", {}, metrics);
+    return f ? std::string() : metrics_version(metrics.body);
+}
+
+static std::string_view major_minor(std::string_view version)
+{
+    size_t dot = version.find('.');
+    return dot == std::string_view::npos ? version : version.substr(0, version.find('.', dot + 1));
+}
+
+exit_code command_version(session &s)
+{
+    json_ptr item = json_object();
+    json_add_text(item.get(), "client", NODE_VERSION);
+    json_add_text(item.get(), "protocol", "v1");
+    json_add_text(item.get(), "compiler",
+#if defined(__clang__)
+                  "clang " __clang_version__
+#else
+                  "gcc " __VERSION__
+#endif
+    );
+    failure f;
+    std::string server;
+    bool answered = false;
+    if (!s.opt.client) {
+        http_reply reply;
+        f = session_perform(s, session_request(s, "GET", session_url(s, path_health), health_timeout_ms), "cannot ask the server for its version", {}, reply);
+        // A node that is starting says 503 and still tells its version.
+        answered = reply.outcome == http_outcome::answered;
+        server = answered ? server_version(s, reply) : std::string();
+        output_add_text(item.get(), "server", server);
+        json_add_text(item.get(), "endpoint", s.endpoint);
+    }
+    std::span<const column> columns = version_columns;
+    item_print(stdout, s.format, "Version", s.opt.client ? columns.first(1) : columns, "client", item.get());
+    if (!server.empty() && major_minor(server) != major_minor(NODE_VERSION))
+        fprintf(stderr, "%s: warning: the server is %s, this program %s\n", s.program.c_str(), format_message(server).c_str(), NODE_VERSION);
+    if (answered)
+        f = {};
+    failure flushed = session_flush(s);
+    if (!f)
+        f = flushed;
+    return f ? session_fail(s, f) : exit_code::ok;
+}

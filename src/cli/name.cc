@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// cli/name.cc: how people write buckets, objects, endpoints and ranges.
+#include "cli/name.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+
+bool name_parse_ref(std::string_view text, object_ref &out_ref, std::string &out_why)
+{
+    std::string_view rest = text;
+    size_t scheme = rest.find("://");
+    if (scheme != std::string_view::npos && rest.substr(0, scheme).find('/') == std::string_view::npos) {
+        if (rest.substr(0, scheme) != "ais") {
+            out_why = text_format("\"%s\": only ais:// buckets exist here", text_escape(text).c_str());
+            return false;
+        }
+        rest.remove_prefix(scheme + 3);
+    }
+    size_t slash = rest.find('/');
+    out_ref.bucket = std::string(rest.substr(0, slash));
+    out_ref.object = slash == std::string_view::npos ? std::string() : std::string(rest.substr(slash + 1));
+    if (out_ref.bucket.empty()) {
+        out_why = text_format("\"%s\" names no bucket: write BUCKET or BUCKET/OBJECT", text_escape(text).c_str());
+        return false;
+    }
+    return true;
+}
+
+bool name_parse_object(std::string_view text, object_ref &out_ref, std::string &out_why)
+{
+    if (!name_parse_ref(text, out_ref, out_why))
+        return false;
+    if (out_ref.object.empty()) {
+        out_why = text_format("\"%s\" names no object: write BUCKET/OBJECT", text_escape(text).c_str());
+        return false;
+    }
+    return true;
+}
+
+bool name_parse_bucket(std::string_view text, std::string &out_bucket, std::string &out_why)
+{
+    object_ref ref;
+    if (!name_parse_ref(text, ref, out_why))
+        return false;
+    if (!ref.object.empty()) {
+        out_why = text_format("\"%s\" names an object: write BUCKET", text_escape(text).c_str());
+        return false;
+    }
+    out_bucket = ref.bucket;
+    return true;
+}
+
+std::string name_bucket_uri(std::string_view bucket) { return "ais://" + std::string(bucket); }
+
+std::string name_object_uri(std::string_view bucket, std::string_view object)
+{
+    return "ais://" + std::string(bucket) + "/" + std::string(object);
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_capital(char c) { return c >= 'A' && c <= 'Z'; }
+static bool is_alnum(char c) { return is_digit(c) || is_capital(c) || (c >= 'a' && c <= 'z'); }
+
+bool name_is_etl_id(std::string_view text)
+{
+    if (text.size() != 10)
+        return false;
+    bool capital = false;
+    for (char c : text) {
+        if (!is_alnum(c))
+            return false;
+        capital = capital || is_capital(c);
+    }
+    return capital;
+}
+
+bool name_parse_endpoint(std::string_view text, std::string &out_endpoint, std::string &out_why)
+{
+    std::string endpoint(text_trim(text));
+    if (endpoint.find("://") == std::string::npos)
+        endpoint = "http://" + endpoint;
+    while (!endpoint.empty() && endpoint.back() == '/')
+        endpoint.pop_back();
+    size_t scheme = endpoint.find("://");
+    std::string_view host = scheme == std::string::npos ? std::string_view() : std::string_view(endpoint).substr(scheme + 3);
+    bool known = endpoint.starts_with("http://") || endpoint.starts_with("https://");
+    if (!known || host.empty() || host.find_first_of(" @?#\\") != std::string_view::npos) {
+        out_why = text_format("\"%s\" is not an endpoint: write http://HOST:PORT", text_escape(text).c_str());
+        return false;
+    }
+    for (char c : host) {
+        if (static_cast<unsigned char>(c) < 0x21 || c == 0x7f) {
+            out_why = text_format("\"%s\" is not an endpoint: write http://HOST:PORT", text_escape(text).c_str());
+            return false;
+        }
+    }
+    out_endpoint = endpoint;
+    return true;
+}
+
+bool name_parse_range(std::string_view text, std::string &out_range, std::string &out_why)
+{
+    std::string_view rest = text;
+    if (rest.starts_with("bytes="))
+        rest.remove_prefix(6);
+    size_t dash = rest.find('-');
+    uint64_t first = 0;
+    uint64_t last = 0;
+    bool has_first = dash != std::string_view::npos && text_parse_u64(rest.substr(0, dash), first);
+    bool has_last = dash != std::string_view::npos && text_parse_u64(rest.substr(dash + 1), last);
+    bool first_is_empty = dash == 0;
+    bool last_is_empty = dash != std::string_view::npos && dash + 1 == rest.size();
+    bool ok = (has_first && has_last && first <= last) || (has_first && last_is_empty) || (first_is_empty && has_last && last > 0);
+    if (!ok) {
+        out_why = text_format("\"%s\" is not a range: write FIRST-LAST, FIRST- or -COUNT, in bytes from 0", text_escape(text).c_str());
+        return false;
+    }
+    out_range = std::string(rest);
+    return true;
+}
+
+bool name_is_request_id(std::string_view text)
+{
+    if (text.empty() || text.size() > request_id_size_max)
+        return false;
+    for (char c : text)
+        if (!is_alnum(c) && c != '.' && c != '_' && c != '-')
+            return false;
+    return true;
+}

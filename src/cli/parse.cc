@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// cli/parse.cc: the command's row becomes a CLI11 parser; its exceptions end here.
+//
+// Knows    grammar, CLI11.     Known by  main.
+#include "cli/parse.h"
+
+#include <array>
+
+#include <CLI/CLI.hpp>
+
+#include "base/text.h"
+
+struct positionals {
+    std::array<std::string, command_words_max> single;
+    std::vector<std::string> repeated;
+};
+
+static void declare_flags(CLI::App &app, const command_row &row, options &out)
+{
+    for (const flag_row &f : grammar_flags()) {
+        if (!grammar_takes(row, f.id))
+            continue;
+        if (f.text != nullptr)
+            app.add_option(f.names, out.*f.text, f.help);
+        else
+            app.add_flag(f.names, out.*f.boolean, f.help);
+    }
+}
+
+static void declare_words(CLI::App &app, const command_row &row, positionals &words)
+{
+    for (size_t i = 0; row.words[i].name != nullptr; ++i) {
+        const word_row &word = row.words[i];
+        // Two words of a command may have the same name in its usage; CLI11 wants them to differ, and nobody sees these.
+        std::string name = text_format("word%zu", i);
+        CLI::Option *option = word.repeats ? app.add_option(name, words.repeated) : app.add_option(name, words.single[i]);
+        option->required(false);
+    }
+}
+
+static failure missing_word(const command_row &row, size_t at)
+{
+    std::string verb = *row.noun != '\0' ? std::string(row.noun) + " " + row.verb : std::string(row.verb);
+    return failure_make(exit_code::usage, {}, verb + " needs " + row.words[at].name, "etlctl " + grammar_usage(row));
+}
+
+// The long and short names that this command takes, for "did you mean".
+static std::string nearest_flag(const command_row &row, std::string_view word)
+{
+    std::vector<std::string_view> candidates = {"--help"};
+    for (const flag_row &f : grammar_flags())
+        if (grammar_takes(row, f.id)) {
+            std::string_view names = f.names;
+            candidates.push_back(names.substr(names.rfind("--")));
+        }
+    return std::string(text_nearest(word.substr(0, word.find('=')), candidates));
+}
+
+static failure extra_words(const command_row &row, const std::vector<std::string> &extra)
+{
+    std::string usage = "etlctl " + grammar_usage(row);
+    for (const std::string &word : extra) {
+        if (!word.starts_with('-') || word == "-")
+            continue;
+        std::string nearest = nearest_flag(row, word);
+        return failure_make(exit_code::usage, {}, text_format("unknown option %s", text_escape(word).c_str()),
+                            nearest.empty() ? usage + " --help" : "did you mean " + nearest + "?");
+    }
+    return failure_make(exit_code::usage, {}, text_format("\"%s\" is one argument too many", text_escape(extra.empty() ? "" : extra.back()).c_str()), usage);
+}
+
+parse_result parse_options(const command_row &row, const std::vector<std::string> &rest, options &out_options, failure &out_failure)
+{
+    CLI::App app;
+    app.set_help_flag("-h,--help");
+    app.allow_extras(); // named by us, with the option that was meant
+    positionals words;
+    declare_flags(app, row, out_options);
+    declare_words(app, row, words);
+    try {
+        std::vector<std::string> reversed(rest.rbegin(), rest.rend()); // CLI11 pops from the back
+        app.parse(reversed);
+    } catch (const CLI::CallForHelp &) {
+        return parse_result::help;
+    } catch (const CLI::ParseError &e) {
+        out_failure = failure_make(exit_code::usage, {}, e.what(), "etlctl " + grammar_usage(row) + " --help");
+        return parse_result::usage;
+    }
+    std::vector<std::string> extra = app.remaining();
+    if (!extra.empty()) {
+        out_failure = extra_words(row, extra);
+        return parse_result::usage;
+    }
+    for (size_t i = 0; row.words[i].name != nullptr; ++i) {
+        std::vector<std::string> given = row.words[i].repeats ? words.repeated : std::vector<std::string>();
+        if (!row.words[i].repeats && app.get_option(text_format("word%zu", i))->count() > 0)
+            given.push_back(words.single[i]);
+        if (given.empty() && row.words[i].required) {
+            out_failure = missing_word(row, i);
+            return parse_result::usage;
+        }
+        for (std::string &word : given)
+            out_options.words.push_back(std::move(word));
+    }
+    return parse_result::ok;
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+// cluster/document.cc: the cluster document as JSON, lookups in it, and the map that AIStore's clients read.
+//
+// Knows    codec, placement.          Known by  role.
+// Limits   target_count_max, bucket_count_max, etl_count_max, spec_size_max; a document over them is refused.
+#include "cluster/document.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "cluster/placement.h"
+#include "codec/url.h"
+
+// Raised when a document can no longer be read by an older node.
+static constexpr uint64_t document_format = 1;
+
+// --- lookups
+
+template <class T, class F> static auto lower_bound_of(std::vector<T> &rows, std::string_view key, F T::*field)
+{
+    return std::lower_bound(rows.begin(), rows.end(), key, [field](const T &row, std::string_view k) { return std::string_view(row.*field) < k; });
+}
+
+template <class T, class F> static T *find(std::vector<T> &rows, std::string_view key, F T::*field)
+{
+    auto at = lower_bound_of(rows, key, field);
+    return at != rows.end() && (*at).*field == key ? &*at : nullptr;
+}
+
+template <class T, class F> static T &put(std::vector<T> &rows, T row, F T::*field)
+{
+    auto at = lower_bound_of(rows, row.*field, field);
+    if (at != rows.end() && (*at).*field == row.*field)
+        *at = std::move(row);
+    else
+        at = rows.insert(at, std::move(row));
+    return *at;
+}
+
+template <class T, class F> static bool remove(std::vector<T> &rows, std::string_view key, F T::*field)
+{
+    auto at = lower_bound_of(rows, key, field);
+    if (at == rows.end() || (*at).*field != key)
+        return false;
+    rows.erase(at);
+    return true;
+}
+
+cluster_node *document_find_node(cluster_document &document, std::string_view id) { return find(document.nodes, id, &cluster_node::id); }
+
+cluster_bucket *document_find_bucket(cluster_document &document, std::string_view name)
+{
+    return find(document.buckets, name, &cluster_bucket::name);
+}
+
+cluster_etl *document_find_etl(cluster_document &document, std::string_view id_or_name)
+{
+    cluster_etl *found = find(document.etls, id_or_name, &cluster_etl::id);
+    if (found != nullptr)
+        return found;
+    for (cluster_etl &etl : document.etls) {
+        if (etl.name != id_or_name)
+            continue;
+        if (found != nullptr)
+            return nullptr; // two of that name: only the id can tell them apart
+        found = &etl;
+    }
+    return found;
+}
+
+// The lookups change nothing: the constness is the caller's.
+static cluster_document &writable(const cluster_document &document) { return const_cast<cluster_document &>(document); }
+
+const cluster_node *document_find_node(const cluster_document &document, std::string_view id)
+{
+    return document_find_node(writable(document), id);
+}
+
+const cluster_bucket *document_find_bucket(const cluster_document &document, std::string_view name)
+{
+    return document_find_bucket(writable(document), name);
+}
+
+const cluster_etl *document_find_etl(const cluster_document &document, std::string_view id_or_name)
+{
+    return document_find_etl(writable(document), id_or_name);
+}
+
+cluster_node &document_put_node(cluster_document &document, cluster_node node)
+{
+    return put(document.nodes, std::move(node), &cluster_node::id);
+}
+
+void document_put_bucket(cluster_document &document, cluster_bucket bucket)
+{
+    put(document.buckets, std::move(bucket), &cluster_bucket::name);
+}
+
+cluster_etl &document_put_etl(cluster_document &document, cluster_etl etl) { return put(document.etls, std::move(etl), &cluster_etl::id); }
+
+bool document_remove_bucket(cluster_document &document, std::string_view name) { return remove(document.buckets, name, &cluster_bucket::name); }
+
+bool document_remove_etl(cluster_document &document, std::string_view id) { return remove(document.etls, id, &cluster_etl::id); }
+
+// placement_choose without lists of digests: this runs for every request.
+const cluster_node *document_place(const cluster_document &document, std::string_view bucket, std::string_view object)
+{
+    uint64_t digest = placement_uname_digest(bucket, object);
+    const cluster_node *chosen = nullptr;
+    uint64_t chosen_weight = 0;
+    for (const cluster_node &node : document.nodes) {
+        if (!node.is_target || (node.flags & (node_flag_maintenance | node_flag_decommission)) != 0)
+            continue;
+        uint64_t weight = placement_weight(digest, node.digest);
+        if (chosen == nullptr || weight > chosen_weight) {
+            chosen = &node;
+            chosen_weight = weight;
+        }
+    }
+    return chosen;
+}
+
+// --- reading JSON
+
+static bool read_u64(const cJSON *object, const char *key, uint64_t &out_value)
+{
+    const cJSON *item = json_get(object, key);
+    if (item == nullptr || (!cJSON_IsString(item) && !cJSON_IsNumber(item)))
+        return false;
+    // Two fallbacks tell an unfit value from one that happens to equal the fallback.
+    out_value = json_u64(object, key, 0);
+    return out_value != 0 || json_u64(object, key, 1) == 0;
+}
+
+static bool read_text(const cJSON *object, const char *key, size_t size_max, std::string &out_text)
+{
+    const cJSON *item = json_get(object, key);
+    if (!cJSON_IsString(item))
+        return false;
+    std::string_view text = json_text(object, key);
+    if (text.size() > size_max)
+        return false;
+    out_text = text;
+    return true;
+}
+
+static bool read_bool(const cJSON *object, const char *key, bool &out_value)
+{
+    if (!cJSON_IsBool(json_get(object, key)))
+        return false;
+    out_value = json_bool(object, key, false);
+    return true;
+}
+
+template <size_t N> static bool read_word(const cJSON *object, const char *key, const std::string_view (&words)[N], size_t &out_index)
+{
+    std::string_view text = json_text(object, key);
+    for (out_index = 0; out_index < N; out_index++) {
+        if (words[out_index] == text)
+            return true;
+    }
+    return false;
+}
+
+static bool id_is_good(std::string_view id)
+{
+    auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; };
+    return !id.empty() && id.size() <= node_id_size_max && std::all_of(id.begin(), id.end(), good);
+}
+
+static constexpr std::string_view node_types[] = {"proxy", "target"};
+static constexpr size_t url_size_max = 512;
+static constexpr size_t small_text_max = 256;
+
+error node_parse(const cJSON *tree, cluster_node &out_node)
+{
+    cluster_node node;
+    size_t type = 0;
+    if (!read_text(tree, "id", node_id_size_max, node.id) || !id_is_good(node.id))
+        return make_error(error_code::bad_json, "node: id is missing or not of 1-64 characters [A-Za-z0-9._-]");
+    if (!read_word(tree, "type", node_types, type))
+        return make_error(error_code::bad_json, "node: type is neither \"proxy\" nor \"target\"");
+    url_base base;
+    if (!read_text(tree, "url", url_size_max, node.url) || !url_parse_base(node.url, base) || !base.path.empty())
+        return make_error(error_code::bad_json, "node: url is not of the form http://host:port");
+    uint64_t flags = 0;
+    if (!read_u64(tree, "flags", flags) || flags > UINT32_MAX)
+        return make_error(error_code::bad_json, "node: flags is missing or too large");
+    if (!read_u64(tree, "digest", node.digest) || node.digest != placement_digest(node.id))
+        return make_error(error_code::bad_json, "node: digest is not the digest of the id");
+    node.is_target = type == 1;
+    node.flags = static_cast<uint32_t>(flags);
+    out_node = std::move(node);
+    return no_error;
+}
+
+static bool bucket_parse(const cJSON *tree, cluster_bucket &out_bucket)
+{
+    return read_text(tree, "name", bucket_name_size_max, out_bucket.name) && !out_bucket.name.empty() &&
+           read_u64(tree, "created_ns", out_bucket.created_ns);
+}
+
+static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
+{
+    size_t mode = 0;
+    size_t stage = 0;
+    bool good = read_text(tree, "id", etl_name_size_max, out_etl.id) && !out_etl.id.empty() && read_text(tree, "name", small_text_max, out_etl.name) &&
+                read_word(tree, "communication", communication_names, mode) && read_text(tree, "pod", 2 * spec_size_max, out_etl.pod_json) &&
+                read_text(tree, "init", 2 * spec_size_max, out_etl.init_json) && read_u64(tree, "wait_timeout_ms", out_etl.wait_timeout_ms) &&
+                read_u64(tree, "obj_timeout_ms", out_etl.obj_timeout_ms) && read_bool(tree, "require_framing", out_etl.require_framing) &&
+                read_bool(tree, "runtime_spec", out_etl.runtime_spec) && read_word(tree, "stage", etl_stage_names, stage) &&
+                read_u64(tree, "generation", out_etl.generation) && read_text(tree, "generation_id", small_text_max, out_etl.generation_id) &&
+                read_text(tree, "secret", small_text_max, out_etl.secret) && read_text(tree, "last_error", spec_size_max, out_etl.last_error) &&
+                read_u64(tree, "started_ns", out_etl.started_ns);
+    out_etl.mode = static_cast<communication>(mode);
+    out_etl.stage = static_cast<etl_stage>(stage);
+    return good;
+}
+
+static const cJSON *read_array(const cJSON *object, const char *key, size_t count_max)
+{
+    const cJSON *array = json_get(object, key);
+    return cJSON_IsArray(array) && static_cast<size_t>(cJSON_GetArraySize(array)) <= count_max ? array : nullptr;
+}
+
+error document_parse(std::string_view text, cluster_document &out_document)
+{
+    json_ptr tree;
+    std::string where;
+    if (json_parse(text, tree, where) || !cJSON_IsObject(tree.get()))
+        return make_error(error_code::corrupt, "cluster document: not a JSON object");
+    uint64_t format = 0;
+    if (!read_u64(tree.get(), "format", format) || format == 0)
+        return make_error(error_code::corrupt, "cluster document: format is missing");
+    if (format > document_format)
+        return make_error(error_code::newer_version, "cluster document: written by a newer version");
+
+    cluster_document document;
+    if (!read_u64(tree.get(), "version", document.version) || !read_text(tree.get(), "uuid", small_text_max, document.uuid) ||
+        !read_text(tree.get(), "created", small_text_max, document.created) ||
+        !read_u64(tree.get(), "next_generation", document.next_generation))
+        return make_error(error_code::corrupt, "cluster document: version, uuid, created or next_generation is missing or damaged");
+    const cJSON *nodes = read_array(tree.get(), "nodes", target_count_max + 1);
+    const cJSON *buckets = read_array(tree.get(), "buckets", bucket_count_max);
+    const cJSON *etls = read_array(tree.get(), "etls", etl_count_max);
+    if (nodes == nullptr || buckets == nullptr || etls == nullptr)
+        return make_error(error_code::corrupt, "cluster document: nodes, buckets or etls is missing or too long");
+
+    const cJSON *item = nullptr;
+    cJSON_ArrayForEach(item, nodes)
+    {
+        cluster_node node;
+        if (node_parse(item, node) || document_find_node(document, node.id) != nullptr)
+            return make_error(error_code::corrupt, "cluster document: a node is damaged or there twice");
+        document_put_node(document, std::move(node));
+    }
+    cJSON_ArrayForEach(item, buckets)
+    {
+        cluster_bucket bucket;
+        if (!bucket_parse(item, bucket) || document_find_bucket(document, bucket.name) != nullptr)
+            return make_error(error_code::corrupt, "cluster document: a bucket is damaged or there twice");
+        document_put_bucket(document, std::move(bucket));
+    }
+    cJSON_ArrayForEach(item, etls)
+    {
+        cluster_etl etl;
+        if (!etl_parse(item, etl) || find(document.etls, etl.id, &cluster_etl::id) != nullptr)
+            return make_error(error_code::corrupt, "cluster document: an ETL is damaged or there twice");
+        document_put_etl(document, std::move(etl));
+    }
+    out_document = std::move(document);
+    return no_error;
+}
+
+// --- writing JSON
+
+json_ptr node_print(const cluster_node &node)
+{
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "id", node.id);
+    json_add_text(tree.get(), "type", node_types[node.is_target ? 1 : 0]);
+    json_add_text(tree.get(), "url", node.url);
+    json_add_u64_text(tree.get(), "digest", node.digest);
+    json_add_u64_text(tree.get(), "flags", node.flags);
+    return tree;
+}
+
+static json_ptr bucket_print(const cluster_bucket &bucket)
+{
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "name", bucket.name);
+    json_add_u64_text(tree.get(), "created_ns", bucket.created_ns);
+    return tree;
+}
+
+static json_ptr etl_print(const cluster_etl &etl)
+{
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "id", etl.id);
+    json_add_text(tree.get(), "name", etl.name);
+    json_add_text(tree.get(), "communication", communication_names[static_cast<size_t>(etl.mode)]);
+    json_add_text(tree.get(), "pod", etl.pod_json);
+    json_add_text(tree.get(), "init", etl.init_json);
+    json_add_u64_text(tree.get(), "wait_timeout_ms", etl.wait_timeout_ms);
+    json_add_u64_text(tree.get(), "obj_timeout_ms", etl.obj_timeout_ms);
+    json_add_bool(tree.get(), "require_framing", etl.require_framing);
+    json_add_bool(tree.get(), "runtime_spec", etl.runtime_spec);
+    json_add_text(tree.get(), "stage", etl_stage_names[static_cast<size_t>(etl.stage)]);
+    json_add_u64_text(tree.get(), "generation", etl.generation);
+    json_add_text(tree.get(), "generation_id", etl.generation_id);
+    json_add_text(tree.get(), "secret", etl.secret);
+    json_add_text(tree.get(), "last_error", etl.last_error);
+    json_add_u64_text(tree.get(), "started_ns", etl.started_ns);
+    return tree;
+}
+
+std::string document_print(const cluster_document &document)
+{
+    json_ptr tree = json_object();
+    json_add_u64(tree.get(), "format", document_format);
+    json_add_u64_text(tree.get(), "version", document.version);
+    json_add_text(tree.get(), "uuid", document.uuid);
+    json_add_text(tree.get(), "created", document.created);
+    json_add_u64_text(tree.get(), "next_generation", document.next_generation);
+    cJSON *nodes = json_add_array(tree.get(), "nodes");
+    for (const cluster_node &node : document.nodes)
+        json_append(nodes, node_print(node));
+    cJSON *buckets = json_add_array(tree.get(), "buckets");
+    for (const cluster_bucket &bucket : document.buckets)
+        json_append(buckets, bucket_print(bucket));
+    cJSON *etls = json_add_array(tree.get(), "etls");
+    for (const cluster_etl &etl : document.etls)
+        json_append(etls, etl_print(etl));
+    return json_print(tree.get());
+}
+
+// --- AIStore's cluster map
+
+// One address serves all three networks: clients, control and data between nodes.
+static void add_net(cJSON *node, const char *key, const std::string &url, const url_base &base)
+{
+    cJSON *net = json_add_object(node, key);
+    json_add_text(net, "node_ip_addr", base.host);
+    json_add_text(net, "daemon_port", std::to_string(base.port));
+    json_add_text(net, "direct_url", url);
+}
+
+static json_ptr smap_node(const cluster_node &node)
+{
+    url_base base;
+    if (!url_parse_base(node.url, base)) {
+        base.host.clear(); // a node that is not listening yet has no url: shown as it is
+        base.port = 0;
+    }
+    json_ptr tree = json_object();
+    for (const char *key : {"public_net", "intra_control_net", "intra_data_net"})
+        add_net(tree.get(), key, node.url, base);
+    json_add_text(tree.get(), "daemon_type", node_types[node.is_target ? 1 : 0]);
+    json_add_text(tree.get(), "daemon_id", node.id);
+    json_add_u64(tree.get(), "flags", node.flags);
+    json_add_u64(tree.get(), "id_digest", node.digest);
+    return tree;
+}
+
+// AIStore's rule: the electable proxy with the highest digest.
+static const cluster_node *primary_of(const cluster_document &document)
+{
+    const cluster_node *primary = nullptr;
+    for (const cluster_node &node : document.nodes) {
+        if (node.is_target || (node.flags & (node_flag_non_electable | node_flag_maintenance | node_flag_decommission)) != 0)
+            continue;
+        if (primary == nullptr || node.digest > primary->digest)
+            primary = &node;
+    }
+    return primary;
+}
+
+json_ptr document_smap(const cluster_document &document)
+{
+    json_ptr tree = json_object();
+    cJSON *proxies = json_add_object(tree.get(), "pmap");
+    const cluster_node *primary = primary_of(document);
+    json_add_tree(tree.get(), "proxy_si", primary != nullptr ? smap_node(*primary) : json_object());
+    cJSON *targets = json_add_object(tree.get(), "tmap");
+    for (const cluster_node &node : document.nodes)
+        json_add_tree(node.is_target ? targets : proxies, node.id.c_str(), smap_node(node));
+    json_add_text(tree.get(), "uuid", document.uuid);
+    json_add_text(tree.get(), "creation_time", document.created);
+    json_add_u64_text(tree.get(), "version", document.version);
+    return tree;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// cluster/document.h: the cluster document: nodes, buckets and ETLs under one version. The proxy owns it, targets keep the last copy.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "codec/json.h"
+#include "node/api.h"
+
+inline constexpr uint32_t node_flag_non_electable = 1u << 0;
+inline constexpr uint32_t node_flag_maintenance = 1u << 2; // AIStore's clients skip it when they place an object
+inline constexpr uint32_t node_flag_decommission = 1u << 3; // skipped too
+
+struct cluster_node {
+    std::string id;
+    bool is_target = false;
+    std::string url;        // advertised to clients: "http://host:port"
+    uint64_t digest = 0;    // placement_digest(id)
+    uint32_t flags = 0;
+    // Not in the document's JSON: what the proxy has seen of it.
+    uint64_t heard_ms = 0;
+};
+
+struct cluster_bucket {
+    std::string name;
+    uint64_t created_ns = 0;
+};
+
+// One ETL as the user asked for it.
+struct cluster_etl {
+    std::string id;           // 10 of [A-Za-z0-9] with a capital, or the name a client of today chose
+    std::string name;         // metadata.name of the pod spec
+    communication mode = communication::hpush;
+    std::string pod_json;     // the user's Pod as JSON, before the target adds its own
+    std::string init_json;    // what GET /v1/etl/<id> shows as init_msg
+    uint64_t wait_timeout_ms = 0;
+    uint64_t obj_timeout_ms = 0;
+    bool require_framing = false;
+    bool runtime_spec = false; // asked for as an ETL spec of today (image, command, env): hpush tries PUT before POST
+    etl_stage stage = etl_stage::initializing;
+    uint64_t generation = 0;   // counts starts; with the spec's hash names one start
+    std::string generation_id; // "<16 hex of XXH64(pod_json)>-<generation>"
+    std::string secret;        // of this start, the same on all targets
+    std::string last_error;    // why it is aborted
+    uint64_t started_ns = 0;
+};
+
+struct cluster_document {
+    uint64_t version = 0;
+    std::string uuid;          // of the cluster; never changes
+    std::string created;       // "YYYY-MM-DD HH:MM:SS"
+    uint64_t next_generation = 1;
+    std::vector<cluster_node> nodes;     // by id
+    std::vector<cluster_bucket> buckets; // by name
+    std::vector<cluster_etl> etls;       // by id
+};
+
+// The whole document, secrets included: for storage and for targets only.
+std::string document_print(const cluster_document &document);
+// Refuses a damaged document with error_code::corrupt, one of a newer format with newer_version.
+error document_parse(std::string_view text, cluster_document &out_document);
+
+cluster_node *document_find_node(cluster_document &document, std::string_view id);
+cluster_bucket *document_find_bucket(cluster_document &document, std::string_view name);
+// By id, else by the metadata.name where exactly one ETL has it.
+cluster_etl *document_find_etl(cluster_document &document, std::string_view id_or_name);
+const cluster_node *document_find_node(const cluster_document &document, std::string_view id);
+const cluster_bucket *document_find_bucket(const cluster_document &document, std::string_view name);
+const cluster_etl *document_find_etl(const cluster_document &document, std::string_view id_or_name);
+// These keep the vectors in order.
+cluster_node &document_put_node(cluster_document &document, cluster_node node);
+void document_put_bucket(cluster_document &document, cluster_bucket bucket);
+cluster_etl &document_put_etl(cluster_document &document, cluster_etl etl);
+bool document_remove_bucket(cluster_document &document, std::string_view name);
+bool document_remove_etl(cluster_document &document, std::string_view id);
+
+// The target of an object; null when there is none (all in maintenance).
+const cluster_node *document_place(const cluster_document &document, std::string_view bucket, std::string_view object);
+
+// AIStore's Smap (docs/PROTOCOL.md): pmap, tmap, proxy_si, uuid, creation_time, version as text, id_digest with all 64 bits.
+json_ptr document_smap(const cluster_document &document);
+
+// One node as JSON, as a target sends it when it registers: id, url, digest and flags, all numbers as decimal text. node_parse refuses with
+// bad_json what is not a node: a bad id, a url that is not "http://host:port", a digest that is not the id's.
+json_ptr node_print(const cluster_node &node);
+error node_parse(const cJSON *tree, cluster_node &out_node);

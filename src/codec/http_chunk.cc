@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// codec/http_chunk.cc: the framing of a chunked body, decoded in place (declared in http_parse.h).
+//
+// Owns     where in the framing it stands; the bytes belong to the caller.
+// Knows    base.                     Known by  http.
+// Order    data is moved in whole runs, framing is taken byte by byte. Not left to llhttp 8.1: it refuses a legal second extension that has
+//          a value, and accepts folded trailers and some bare line ends, so that each byte would have to be looked at twice.
+// Limits   http_chunk_line_size_max, http_trailer_size_max, http_length_max.
+#include <cstring>
+
+#include "base/check.h"
+#include "codec/http_parse.h"
+#include "codec/http_token.h"
+
+enum class chunk_state : uint8_t {
+    size_first,    // the first digit of a size
+    size,          // more digits, white space, an extension or the line's end
+    size_blank,    // white space was seen: only an extension may follow
+    extension,     // anything up to the line's end
+    size_lf,       // the LF of a size line
+    data,          // `left` bytes of the body
+    data_cr,       // the line end behind the data
+    data_lf,
+    trailer_first, // a name, or the empty line
+    trailer_name,
+    trailer_value,
+    trailer_lf,
+    end_lf,        // the LF of the empty line
+    done,
+    broken,
+};
+
+struct http_chunk_decoder {
+    chunk_state state = chunk_state::size_first;
+    uint64_t left = 0;       // of the chunk's data; while its size is read, the size so far
+    size_t framing_size = 0; // of this size line, or of all trailers
+    const char *what = nullptr;
+};
+
+void http_chunk_decoder_deleter::operator()(http_chunk_decoder *decoder) const { delete decoder; }
+http_chunk_decoder_ptr http_chunk_decoder_make() { return http_chunk_decoder_ptr(new http_chunk_decoder); }
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static bool is_text(char c) { return (static_cast<uint8_t>(c) >= 0x20 && c != 0x7f) || c == '\t'; }
+
+// Takes one byte that is not data. Null when it fits, else what is wrong with it.
+static const char *take_framing(http_chunk_decoder &d, char c)
+{
+    using S = chunk_state;
+    static constexpr const char *bad_size = "bad chunk size";
+    static constexpr const char *bad_line_end = "bad line end in a chunked body";
+    static constexpr const char *control = "control byte in a chunked body";
+    static constexpr const char *bad_trailer = "bad trailer";
+    switch (d.state) {
+    case S::size_first:
+    case S::size: {
+        int digit = hex_value(c);
+        if (digit >= 0) {
+            if (d.left > (http_length_max >> 4))
+                return "chunk is too large";
+            d.left = d.left << 4 | static_cast<uint64_t>(digit);
+            d.state = S::size;
+            return nullptr;
+        }
+        if (d.state == S::size_first)
+            return bad_size;
+        if (c == '\r')
+            d.state = S::size_lf;
+        else if (c == ';')
+            d.state = S::extension;
+        else if (c == ' ' || c == '\t')
+            d.state = S::size_blank;
+        else
+            return bad_size;
+        return nullptr;
+    }
+    case S::size_blank:
+        if (c == ';')
+            d.state = S::extension;
+        else if (c != ' ' && c != '\t')
+            return bad_size;
+        return nullptr;
+    case S::extension:
+        if (c == '\r')
+            d.state = S::size_lf;
+        else if (!is_text(c))
+            return control;
+        return nullptr;
+    case S::size_lf:
+        if (c != '\n')
+            return bad_line_end;
+        d.state = d.left == 0 ? S::trailer_first : S::data;
+        d.framing_size = 0;
+        return nullptr;
+    case S::data_cr:
+        if (c != '\r')
+            return "chunk is longer than its size";
+        d.state = S::data_lf;
+        return nullptr;
+    case S::data_lf:
+        if (c != '\n')
+            return bad_line_end;
+        d.state = S::size_first;
+        d.framing_size = 0;
+        return nullptr;
+    case S::trailer_first:
+        if (c == '\r') {
+            d.state = S::end_lf;
+            return nullptr;
+        }
+        d.state = S::trailer_name;
+        return http_is_token(c) ? nullptr : bad_trailer;
+    case S::trailer_name:
+        if (c == ':')
+            d.state = S::trailer_value;
+        else if (!http_is_token(c))
+            return bad_trailer;
+        return nullptr;
+    case S::trailer_value:
+        if (c == '\r')
+            d.state = S::trailer_lf;
+        else if (!is_text(c))
+            return control;
+        return nullptr;
+    case S::trailer_lf:
+        if (c != '\n')
+            return bad_line_end;
+        d.state = S::trailer_first;
+        return nullptr;
+    case S::end_lf:
+        if (c != '\n')
+            return bad_line_end;
+        d.state = S::done;
+        return nullptr;
+    case S::data:
+    case S::done:
+    case S::broken: break;
+    }
+    CHECK(false);
+    return nullptr;
+}
+
+http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, size_t size)
+{
+    using S = chunk_state;
+    http_chunk_result result;
+    size_t at = 0;
+    while (at < size && decoder.state != S::done && decoder.state != S::broken) {
+        if (decoder.state == S::data) {
+            size_t count = size - at < decoder.left ? size - at : static_cast<size_t>(decoder.left);
+            // Only bytes before `at` are overwritten, and those are used up.
+            if (result.decoded != at)
+                memmove(bytes + result.decoded, bytes + at, count);
+            result.decoded += count;
+            at += count;
+            decoder.left -= count;
+            if (decoder.left == 0)
+                decoder.state = S::data_cr;
+            continue;
+        }
+        bool in_trailers = decoder.state >= S::trailer_first;
+        decoder.what = take_framing(decoder, bytes[at]);
+        if (decoder.what == nullptr && ++decoder.framing_size > (in_trailers ? http_trailer_size_max : http_chunk_line_size_max))
+            decoder.what = in_trailers ? "trailers are too large" : "chunk size line is too long";
+        if (decoder.what != nullptr)
+            decoder.state = S::broken;
+        else
+            at++;
+    }
+    result.consumed = at;
+    result.done = decoder.state == S::done;
+    if (decoder.state == S::broken)
+        result.err = make_error(error_code::bad_request, decoder.what);
+    return result;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// codec/http_parse.h: HTTP/1.x heads through llhttp (strict), plus the checks that llhttp lets pass, and chunked bodies.
+//
+// A head is parsed in one go once its end has been found, so every view points into the caller's buffer.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/limits.h"
+
+struct http_header {
+    std::string_view name;
+    std::string_view value; // trimmed of space and tab
+};
+
+// Lifetime: all views point into the bytes given to http_parse_*_head.
+struct http_head {
+    std::string_view method; // request
+    std::string_view target; // request: as sent, starts with '/' (absolute-form is reduced to path and query)
+    std::string_view path;   // raw, percent-encoded
+    std::string_view query;  // raw, without '?'
+    int status = 0;          // response
+    std::string_view reason; // response
+    int version_minor = 1;   // HTTP/1.<minor>: 0 or 1
+    std::array<http_header, http_header_count_max> headers;
+    size_t header_count = 0;
+    bool keep_alive = false;
+    bool has_length = false;
+    uint64_t length = 0;     // of the body; meaningful with has_length
+    bool chunked = false;
+    bool close_delimited = false; // response whose body ends with the connection
+    bool expect_continue = false;
+    bool upgrade = false;
+};
+
+// The value of the first header of that name (ASCII case ignored), empty view with null data when absent.
+std::string_view http_head_get(const http_head &head, std::string_view name);
+bool http_head_has(const http_head &head, std::string_view name);
+
+// Size of the head including its empty line, or 0 when its end is not in `bytes` yet. `from`: bytes already searched by an earlier call.
+// Ends at the first empty line, also where lines end with a bare LF, so that such a head is refused instead of waited for.
+size_t http_find_head_end(std::string_view bytes, size_t from);
+
+// Refused with bad_request (400), head_too_large (431: too many headers), url_too_long (414), not_implemented (501: a transfer coding
+// other than chunked). 400 are in particular: conflicting or repeated Content-Length, Content-Length with Transfer-Encoding,
+// Transfer-Encoding in HTTP/1.0, missing or double Host in HTTP/1.1, obs-fold, space before a colon, bare CR or LF, control bytes, NUL,
+// HTTP/2 preface, versions other than 1.0 and 1.1, a target that is not a path. `what` of the error says which.
+error http_parse_request_head(std::string_view bytes, http_head &out_head);
+// `to_head`: the answer to a HEAD request, which has no body whatever its headers say. A pod's sloppy status line (no reason, text with
+// spaces) is accepted; newlines inside it are not. Length rules as above, except that an answer without length is close_delimited. An
+// answer that cannot have a body (to HEAD, 1xx, 204, 304) has has_length and length 0; http_head_get still shows what it said.
+error http_parse_response_head(std::string_view bytes, bool to_head, http_head &out_head);
+
+// Decodes a chunked body in place.
+struct http_chunk_decoder; // where in the framing it stands; a few words of memory
+struct http_chunk_decoder_deleter {
+    void operator()(http_chunk_decoder *decoder) const;
+};
+using http_chunk_decoder_ptr = std::unique_ptr<http_chunk_decoder, http_chunk_decoder_deleter>;
+
+http_chunk_decoder_ptr http_chunk_decoder_make();
+
+struct http_chunk_result {
+    size_t consumed = 0; // bytes of the input used; less than its size only when `done` (what follows is the next message)
+    size_t decoded = 0;  // body bytes, moved to the front of the input buffer
+    bool done = false;   // the last chunk and its trailers have been read
+    error err;           // bad_request; the body is damaged
+};
+// Extensions are skipped, at most http_chunk_line_size_max bytes of a size line; trailers are checked and dropped, at most
+// http_trailer_size_max bytes of them. Once done it consumes nothing more; once refused it refuses everything.
+http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, size_t size);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// codec/json.h: cJSON at the edge: parse with a position on errors, read fields safely, print 64-bit numbers exactly.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <cjson/cJSON.h>
+
+#include "base/error.h"
+
+struct json_deleter {
+    void operator()(cJSON *tree) const { cJSON_Delete(tree); }
+};
+using json_ptr = std::unique_ptr<cJSON, json_deleter>;
+
+// `out_where` gets "line 3, column 14: ..." on failure. Trailing garbage is refused, NUL bytes too; depth at most 64.
+error json_parse(std::string_view text, json_ptr &out_tree, std::string &out_where);
+// Compact, without a newline.
+std::string json_print(const cJSON *tree);
+std::string json_print_pretty(const cJSON *tree); // two spaces an indent, newline at the end
+
+// Fields of an object; keys match whatever their case, as Go's decoder does. A null object has no fields.
+const cJSON *json_get(const cJSON *object, const char *key);
+// Empty view when absent or not a string. Lifetime: the tree.
+std::string_view json_text(const cJSON *object, const char *key);
+// Number or decimal string, exact up to 2^64-1 for strings, 2^53 for numbers; `fallback` when absent or unfit.
+uint64_t json_u64(const cJSON *object, const char *key, uint64_t fallback);
+bool json_bool(const cJSON *object, const char *key, bool fallback);
+
+json_ptr json_object();
+json_ptr json_array();
+// These add to `object` and return what they added (owned by the object).
+cJSON *json_add_text(cJSON *object, const char *key, std::string_view value); // invalid UTF-8 bytes become U+FFFD
+void json_add_u64(cJSON *object, const char *key, uint64_t value);            // a number token with all its digits
+void json_add_u64_text(cJSON *object, const char *key, uint64_t value);       // "123"
+void json_add_i64(cJSON *object, const char *key, int64_t value);
+void json_add_bool(cJSON *object, const char *key, bool value);
+cJSON *json_add_object(cJSON *object, const char *key);
+cJSON *json_add_array(cJSON *object, const char *key);
+cJSON *json_add_tree(cJSON *object, const char *key, json_ptr tree);
+void json_append(cJSON *array, json_ptr tree);
+void json_append_text(cJSON *array, std::string_view value);
+
+std::string base64_encode(std::string_view bytes);
+bool base64_decode(std::string_view text, std::string &out_bytes); // standard alphabet, padded; whitespace refused

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+# src/demo/cluster.sh: a proxy and targets on this machine, for demo.sh, up.sh and tests. Source it; needs BUILD and STATE.
+#   cluster_start TARGETS [PORT]   sets ENDPOINT; logs, data and pids under $STATE
+#   cluster_stop                   ends what it started, by process id, and waits for it
+BUILD=$(cd "$BUILD" && pwd)
+ETLNODE=$BUILD/src/app/etlnode
+export PATH="$STATE/bin:$PATH"
+export KUBECTL_LOCAL_STATE="$STATE/pods"
+
+cluster_tools() {
+    mkdir -p "$STATE/bin" "$STATE/log"
+    ln -sfn "$BUILD/src/cli/etlctl" "$STATE/bin/ais"
+    ln -sfn "$BUILD/src/cli/etlctl" "$STATE/bin/etlctl"
+    ln -sfn "$BUILD/src/local/kubectl-local" "$STATE/bin/kubectl-local"
+}
+
+# wait_line FILE PID: the first line that a node prints on stdout says where it listens.
+wait_line() {
+    local i
+    for i in $(seq 200); do
+        [ -s "$1" ] && return 0
+        kill -0 "$2" 2>/dev/null || { cat "${1%.out}.log" >&2; return 1; }
+        sleep 0.05
+    done
+    echo "$1: nothing was announced within 10 s" >&2
+    return 1
+}
+
+json_field() { sed -n "s/.*\"$2\":\"\\{0,1\\}\\([^\",}]*\\).*/\\1/p" "$1" | head -n 1; }
+
+node_start() {   # node_start NAME ARGUMENTS...
+    local name=$1; shift
+    rm -f "$STATE/log/$name.out"
+    "$ETLNODE" --data-dir "$STATE/$name" "$@" >"$STATE/log/$name.out" 2>>"$STATE/log/$name.log" </dev/null &
+    echo $! >"$STATE/$name.pid"
+    wait_line "$STATE/log/$name.out" "$(cat "$STATE/$name.pid")"
+}
+
+cluster_start() {
+    local targets=$1 port=${2:-0} i
+    cluster_tools
+    [ -f "$STATE/secret" ] || (umask 077; head -c 24 /dev/urandom | base64 >"$STATE/secret")
+    node_start proxy --role proxy --listen "127.0.0.1:$port" --cluster-secret-file "$STATE/secret"
+    ENDPOINT=$(json_field "$STATE/log/proxy.out" url)
+    export AIS_ENDPOINT="$ENDPOINT"
+    for i in $(seq "$targets"); do
+        node_start "target$i" --role target --listen 127.0.0.1:0 --proxy "$ENDPOINT" --cluster-secret-file "$STATE/secret"
+    done
+    for i in $(seq 100); do
+        [ "$("$BUILD/src/cli/etlctl" cluster show -o json 2>/dev/null | grep -o '"target"' | wc -l)" -ge "$targets" ] && return 0
+        sleep 0.1
+    done
+    echo "the targets did not register within 10 s; see $STATE/log" >&2
+    return 1
+}
+
+cluster_stop() {
+    local file pid i
+    for file in "$STATE"/target*.pid "$STATE"/proxy.pid; do
+        [ -f "$file" ] || continue
+        pid=$(cat "$file")
+        kill "$pid" 2>/dev/null || true
+        for i in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+        kill -KILL "$pid" 2>/dev/null || true
+        rm -f "$file"
+    done
+    if [ -x "$STATE/bin/kubectl-local" ]; then
+        "$STATE/bin/kubectl-local" get pods --no-headers 2>/dev/null | while read -r name _; do
+            "$STATE/bin/kubectl-local" delete pod "$name" --now >/dev/null 2>&1 || true
+        done
+    fi
+}

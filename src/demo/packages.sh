@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# src/demo/packages.sh: installs what the project's commands need and this machine lacks, by package name (Debian 12).
+#   packages.sh build|test|bench
+set -eu
+
+build="g++ meson ninja-build pkg-config libuv1-dev node-llhttp libcjson-dev libyaml-dev libcmocka-dev libsqlite3-dev libxxhash-dev libmsgpack-dev libcli11-dev libcurl4-openssl-dev bubblewrap iproute2 python3"
+test="curl clang libclang-rt-14-dev procps util-linux"
+bench="nginx-light wrk"
+
+case "${1:-build}" in
+    build) wanted="$build" ;;
+    test) wanted="$build $test" ;;
+    bench) wanted="$build $bench" ;;
+    *) echo "usage: packages.sh build|test|bench" >&2; exit 2 ;;
+esac
+
+missing=""
+for package in $wanted; do
+    # Half-installed packages count as missing.
+    dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    if command -v sudo >/dev/null 2>&1; then
+        as_root="sudo"
+    else
+        echo "these packages are missing and need root to install:$missing" >&2
+        exit 1
+    fi
+fi
+echo "installing:$missing" >&2
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # words on purpose
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

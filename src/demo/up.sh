@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# src/demo/up.sh: a little cluster that stays: one proxy on port 8080 (PORT), two targets, data under STATE.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+BUILD=${BUILD:-build/release}
+STATE=${STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/etlnode/up}
+mkdir -p "$STATE"
+export BUILD STATE
+# shellcheck source=src/demo/cluster.sh
+. src/demo/cluster.sh
+if [ -f "$STATE/proxy.pid" ] && kill -0 "$(cat "$STATE/proxy.pid")" 2>/dev/null; then
+    echo "already up: $(json_field "$STATE/log/proxy.out" url)"
+    exit 0
+fi
+trap 'cluster_stop' ERR
+cluster_start "${TARGETS:-2}" "${PORT:-8080}"
+mkdir -p "$STATE/image/code"
+install -m 755 manifests/etl/md5/server.py "$STATE/image/code/server.py"
+kubectl-local image etlnode.example/md5_server:v1 "$STATE/image" /code/server.py >/dev/null
+cat <<TEXT
+The cluster is up: proxy $ENDPOINT, ${TARGETS:-2} targets. Data and logs: $STATE
+
+Try:
+  export PATH=$STATE/bin:\$PATH AIS_ENDPOINT=$ENDPOINT KUBECTL_LOCAL_STATE=$STATE/pods
+  etlctl bucket create demo
+  echo "some text :)" | etlctl put - demo/hello
+  id=\$(etlctl etl init -f manifests/etl/md5/spec.yaml)
+  etlctl etl object \$id demo/hello -
+  kubectl-local get pods
+  etlctl etl stop \$id
+
+End it with: make down
+TEXT

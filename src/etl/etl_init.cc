@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// etl/etl_init.cc: the init message of today's clients (PUT /v1/etl): an image with a command, or a Pod in base64.
+//
+// Knows    codec, spec_tree, etl_spec.       Known by  role/proxy.
+// Normal   a runtime becomes a Pod with one container, port 8000, readiness GET /health; a Pod spec is read as the document's are, and the
+//          message's own fields override the Pod's.
+// Fails    bad_spec with "line L, column C: ..." (of the message, or of the Pod: then the reason begins with "spec: ").
+// Limits   json_body_size_max is the caller's; spec_size_max, init_env_max.
+#include "base/limits.h"
+#include "base/text.h"
+#include "etl/etl_spec.h"
+#include "etl/spec_tree.h"
+
+static constexpr uint16_t runtime_port = 8000; // what AIStore's own images listen on
+static constexpr size_t init_name_size_min = 6;
+static constexpr size_t init_name_size_max = 32;
+
+static bool is_init_name(std::string_view name)
+{
+    if (name.size() < init_name_size_min || name.size() > init_name_size_max || name.front() == '-' || name.back() == '-')
+        return false;
+    for (char c : name) {
+        if (c != '-' && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9'))
+            return false;
+    }
+    return true;
+}
+
+// Today's clients write field names exactly, Go's decoder takes them in any case: so do we, as codec/json.h does.
+static const yaml_node *field(const yaml_node &mapping, std::string_view name)
+{
+    for (size_t i = 0; mapping.kind == yaml_kind::mapping && i < mapping.keys.size(); i++) {
+        if (text_equal_ignore_case(mapping.keys[i]->text, name))
+            return mapping.values[i].get();
+    }
+    return nullptr;
+}
+
+static error read_timeout(const yaml_node &root, std::string_view name, uint64_t max_ms, uint64_t &in_out_ms, std::string &out_reason)
+{
+    const yaml_node *node = field(root, name);
+    // 0 and "" mean "the default" to AIStore.
+    if (spec_is_empty(node) || (node->kind == yaml_kind::scalar && (node->text == "0" || node->text == "0s")))
+        return no_error;
+    return spec_read_duration(*node, name, max_ms, in_out_ms, out_reason);
+}
+
+static error read_common(const yaml_node &root, etl_spec &spec, std::string &out_reason)
+{
+    if (const yaml_node *mode = field(root, "communication"); !spec_is_empty(mode)) {
+        if (error err = spec_read_communication(*mode, "communication", spec.mode, out_reason))
+            return err;
+    }
+    if (error err = read_timeout(root, "init_timeout", wait_timeout_max_ms, spec.wait_timeout_ms, out_reason))
+        return err;
+    return read_timeout(root, "obj_timeout", obj_timeout_max_ms, spec.obj_timeout_ms, out_reason);
+}
+
+static error check_variables(const yaml_node *env, std::string_view name, std::string &out_reason)
+{
+    if (spec_is_absent(env))
+        return no_error;
+    if (env->kind != yaml_kind::sequence)
+        return spec_refuse(*env, std::string(name) + " is " + spec_words(env), "a list of {\"name\", \"value\"}", out_reason);
+    for (const yaml_ptr &variable : env->values) {
+        const yaml_node *key = field(*variable, "name");
+        const yaml_node *value = field(*variable, "value");
+        if (!spec_is_text(key) || key->text.empty() || key->text.find('=') != std::string::npos)
+            return spec_refuse(key != nullptr ? *key : *variable, "the name of a variable in " + std::string(name) + " is " + spec_words(key), "a text without '='", out_reason);
+        if (!spec_is_absent(value) && !spec_is_text(value))
+            return spec_refuse(*value, "the value of " + text_escape(key->text, 80) + " is " + spec_words(value), "a text: put it in quotes", out_reason);
+    }
+    return no_error;
+}
+
+static void append_copies(cJSON *container, const cJSON *variables)
+{
+    if (!cJSON_IsArray(variables) || cJSON_GetArraySize(variables) == 0)
+        return;
+    cJSON *env = cJSON_GetObjectItemCaseSensitive(container, "env");
+    if (!cJSON_IsArray(env)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(container, "env");
+        env = json_add_array(container, "env");
+    }
+    const cJSON *variable = nullptr;
+    cJSON_ArrayForEach(variable, variables) json_append(env, json_ptr(cJSON_Duplicate(variable, true)));
+}
+
+static cJSON *add_container(cJSON *pod, const etl_spec &spec)
+{
+    json_add_text(pod, "apiVersion", "v1");
+    json_add_text(pod, "kind", "Pod");
+    cJSON *metadata = json_add_object(pod, "metadata");
+    json_add_text(metadata, "name", spec.name);
+    cJSON *annotations = json_add_object(metadata, "annotations");
+    json_add_text(annotations, std::string(annotation_communication).c_str(), communication_names[static_cast<size_t>(spec.mode)]);
+    json_add_text(annotations, std::string(annotation_wait_timeout).c_str(), text_duration(spec.wait_timeout_ms));
+    json_add_text(annotations, std::string(annotation_obj_timeout).c_str(), text_duration(spec.obj_timeout_ms));
+    json_ptr container = json_object();
+    cJSON *out = container.get();
+    json_append(json_add_array(json_add_object(pod, "spec"), "containers"), std::move(container));
+    return out;
+}
+
+static error check_runtime(const yaml_node &root, const yaml_node &runtime, std::string &out_reason)
+{
+    if (runtime.kind != yaml_kind::mapping)
+        return spec_refuse(runtime, "runtime is " + spec_words(&runtime), "{\"image\", \"command\", \"env\"}", out_reason);
+    const yaml_node *image = field(runtime, "image");
+    if (!spec_is_text(image) || image->text.empty())
+        return spec_refuse(image != nullptr ? *image : runtime, "runtime.image is " + spec_words(image), "the name of an image", out_reason);
+    const yaml_node *command = field(runtime, "command");
+    bool is_list = spec_is_absent(command) || command->kind == yaml_kind::sequence;
+    for (size_t i = 0; is_list && command != nullptr && i < command->values.size(); i++)
+        is_list = spec_is_text(command->values[i].get());
+    if (!is_list)
+        return spec_refuse(*command, "runtime.command is " + spec_words(command) + (command->kind == yaml_kind::sequence ? " with something else than texts" : ""), "a list of texts", out_reason);
+    if (error err = check_variables(field(runtime, "env"), "runtime.env", out_reason))
+        return err;
+    const yaml_node *resources = field(root, "resources");
+    if (!spec_is_absent(resources) && resources->kind != yaml_kind::mapping)
+        return spec_refuse(*resources, "resources is " + spec_words(resources), "{\"requests\", \"limits\"}", out_reason);
+    return no_error;
+}
+
+static error build_runtime(const yaml_node &root, const yaml_node &runtime, const cJSON *message, etl_spec &spec, std::string &out_reason)
+{
+    if (error err = check_runtime(root, runtime, out_reason))
+        return err;
+    const cJSON *given = json_get(message, "runtime");
+    json_ptr pod = json_object();
+    cJSON *container = add_container(pod.get(), spec);
+    json_add_text(container, "name", "server");
+    json_add_text(container, "image", json_text(given, "image"));
+    const cJSON *command = json_get(given, "command");
+    if (cJSON_IsArray(command) && cJSON_GetArraySize(command) > 0)
+        json_add_tree(container, "command", json_ptr(cJSON_Duplicate(command, true)));
+    append_copies(container, json_get(message, "env"));
+    append_copies(container, json_get(given, "env"));
+    json_ptr port = json_object();
+    json_add_text(port.get(), "name", "default");
+    json_add_u64(port.get(), "containerPort", runtime_port);
+    json_append(json_add_array(container, "ports"), std::move(port));
+    cJSON *probe = json_add_object(container, "readinessProbe");
+    cJSON *get = json_add_object(probe, "httpGet");
+    json_add_text(get, "path", "/health");
+    json_add_u64(get, "port", runtime_port);
+    json_add_u64(probe, "periodSeconds", 1);
+    json_add_u64(probe, "timeoutSeconds", 5);
+    const cJSON *resources = json_get(message, "resources");
+    if (cJSON_IsObject(resources) && resources->child != nullptr)
+        json_add_tree(container, "resources", json_ptr(cJSON_Duplicate(resources, true)));
+    spec.container_port = runtime_port;
+    spec.runtime_spec = true;
+    spec.pod_json = json_print(pod.get());
+    return no_error;
+}
+
+static error build_from_pod(const yaml_node &encoded, const cJSON *message, const std::string &name, const yaml_node &root, etl_spec &spec, std::string &out_reason)
+{
+    std::string text;
+    if (!spec_is_text(&encoded) || !base64_decode(encoded.text, text))
+        return spec_refuse(encoded, "spec is not base64", "a Pod spec in base64", out_reason);
+    std::string reason;
+    if (error err = etl_spec_parse_pod(text, spec, reason)) {
+        out_reason = "spec: " + reason;
+        return err;
+    }
+    if (error err = read_common(root, spec, out_reason)) // the message's fields override the annotations
+        return err;
+    if (!name.empty())
+        spec.name = name;
+    json_ptr pod;
+    if (error err = json_parse(spec.pod_json, pod, reason))
+        return err;
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(pod.get(), "metadata");
+    cJSON_ReplaceItemInObjectCaseSensitive(metadata, "name", cJSON_CreateString(spec.name.c_str()));
+    cJSON *pod_spec = cJSON_GetObjectItemCaseSensitive(pod.get(), "spec");
+    for (const char *list : {"initContainers", "containers"}) {
+        cJSON *container = nullptr;
+        cJSON_ArrayForEach(container, cJSON_GetObjectItemCaseSensitive(pod_spec, list)) append_copies(container, json_get(message, "env"));
+    }
+    spec.pod_json = json_print(pod.get());
+    return no_error;
+}
+
+error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string &out_reason)
+{
+    out_spec = etl_spec();
+    out_spec.wait_timeout_ms = wait_timeout_default_ms;
+    out_spec.obj_timeout_ms = obj_timeout_default_ms;
+    out_reason.clear();
+    spec_document document;
+    if (error err = spec_document_parse_json(text, document, out_reason))
+        return err;
+    const yaml_node &root = *document.tree;
+    if (root.kind != yaml_kind::mapping)
+        return spec_refuse(root, "the message is " + spec_words(&root), "an object with name and runtime or spec", out_reason);
+    const yaml_node *runtime = field(root, "runtime");
+    const yaml_node *encoded = field(root, "spec");
+    const yaml_node *name = field(root, "name");
+    bool may_lack_name = spec_is_empty(runtime) && spec_is_empty(name); // then the Pod's own name is taken
+    if (!may_lack_name && (!spec_is_text(name) || !is_init_name(name->text)))
+        return spec_refuse(name != nullptr ? *name : root, "name is " + spec_words(name),
+                           text_format("%zu to %zu lower case letters, digits and '-', beginning and ending with a letter or digit", init_name_size_min, init_name_size_max), out_reason);
+    if (error err = check_variables(field(root, "env"), "env", out_reason))
+        return err;
+    if (!spec_is_empty(runtime)) {
+        out_spec.name = name->text;
+        if (error err = read_common(root, out_spec, out_reason))
+            return err;
+        return build_runtime(root, *runtime, document.json.get(), out_spec, out_reason);
+    }
+    if (!spec_is_empty(encoded))
+        return build_from_pod(*encoded, document.json.get(), spec_is_text(name) ? name->text : std::string(), root, out_spec, out_reason);
+    return spec_refuse(root, "there is neither runtime nor spec", "\"runtime\": {\"image\": ...} or \"spec\": a Pod in base64", out_reason);
+}

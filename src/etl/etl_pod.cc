@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// etl/etl_pod.cc: a user's Pod becomes the pod of one target: named, labelled, pinned to the node, told where to find objects.
+//
+// Knows    codec, kube (label values).    Known by  etl_machine.
+// Limits   pod_name_size_max.
+#include <xxhash.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/yaml.h"
+#include "etl/etl_spec.h"
+#include "kube/kubectl.h"
+
+static constexpr size_t suffix_size = 5;
+
+// Lower case, [a-z0-9-], alphanumeric at both ends.
+static std::string name_part(std::string_view text, size_t size_max)
+{
+    std::string out;
+    for (char c : text_lower(text))
+        out += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
+    out.resize(out.size() < size_max ? out.size() : size_max);
+    while (!out.empty() && out.back() == '-')
+        out.pop_back();
+    return out.substr(out.find_first_not_of('-') == std::string::npos ? out.size() : out.find_first_not_of('-'));
+}
+
+std::string etl_pod_name(std::string_view name, std::string_view suffix, std::string_view node)
+{
+    std::string out = name_part(name, pod_name_size_max - suffix_size - 1);
+    out += (out.empty() ? "" : "-") + std::string(suffix);
+    if (out.size() + 1 < pod_name_size_max) {
+        std::string last = name_part(node, pod_name_size_max - out.size() - 1);
+        if (!last.empty())
+            out += "-" + last;
+    }
+    return out;
+}
+
+std::string etl_pod_suffix(const etl_pod_context &context, std::string_view name)
+{
+    // No vowels, as in Kubernetes' own suffixes: no words by accident.
+    static constexpr char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
+    std::string all;
+    for (std::string_view part : {std::string_view(context.cluster_id), std::string_view(context.target_id), std::string_view(context.etl_id),
+                                  std::string_view(context.generation_id), name, std::string_view(context.node_name)}) {
+        all += part;
+        all += '\0';
+    }
+    uint64_t hash = XXH64(all.data(), all.size(), 0);
+    std::string out;
+    for (size_t i = 0; i < suffix_size; i++) {
+        out += alphabet[hash % (sizeof alphabet - 1)];
+        hash /= sizeof alphabet - 1;
+    }
+    return out;
+}
+
+// The member of that name, made where it is missing or null.
+static cJSON *member(cJSON *object, const char *key, bool is_array)
+{
+    cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (is_array ? cJSON_IsArray(item) : cJSON_IsObject(item))
+        return item;
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    return is_array ? json_add_array(object, key) : json_add_object(object, key);
+}
+
+static void set_text(cJSON *object, std::string_view key, std::string_view value)
+{
+    std::string name(key);
+    cJSON_DeleteItemFromObjectCaseSensitive(object, name.c_str());
+    json_add_text(object, name.c_str(), value);
+}
+
+static bool is_set(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return item != nullptr && !cJSON_IsNull(item);
+}
+
+// Ours is the last word: entries of the user with that name go away.
+static void set_variable(cJSON *container, std::string_view name, std::string_view value)
+{
+    cJSON *env = member(container, "env", true);
+    for (int i = cJSON_GetArraySize(env) - 1; i >= 0; i--) {
+        if (json_text(cJSON_GetArrayItem(env, i), "name") == name)
+            cJSON_DeleteItemFromArray(env, i);
+    }
+    json_ptr variable = json_object();
+    json_add_text(variable.get(), "name", name);
+    json_add_text(variable.get(), "value", value);
+    json_append(env, std::move(variable));
+}
+
+static void pin_to_node(cJSON *spec, std::string_view node_name)
+{
+    cJSON *affinity = member(member(spec, "affinity", false), "nodeAffinity", false);
+    cJSON *required = member(affinity, "requiredDuringSchedulingIgnoredDuringExecution", false);
+    json_ptr expression = json_object();
+    json_add_text(expression.get(), "key", "metadata.name");
+    json_add_text(expression.get(), "operator", "In");
+    json_append_text(json_add_array(expression.get(), "values"), node_name);
+    json_ptr term = json_object();
+    json_append(json_add_array(term.get(), "matchFields"), std::move(expression));
+    json_append(member(required, "nodeSelectorTerms", true), std::move(term));
+}
+
+static void add_owner(cJSON *metadata, const etl_pod_context &context)
+{
+    json_ptr owner = json_object();
+    json_add_text(owner.get(), "apiVersion", "v1");
+    json_add_text(owner.get(), "kind", "Pod");
+    json_add_text(owner.get(), "name", context.owner_name);
+    json_add_text(owner.get(), "uid", context.owner_uid);
+    json_append(member(metadata, "ownerReferences", true), std::move(owner));
+}
+
+static void write_metadata(cJSON *metadata, const etl_spec &spec, const etl_pod_context &context)
+{
+    set_text(metadata, "name", etl_pod_name(spec.name, context.suffix, context.node_name.empty() ? context.target_id : context.node_name));
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "generateName");
+    // "default" was accepted as a way to say nothing: the pod lives where this node's kubectl looks for it.
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "namespace");
+    cJSON *labels = member(metadata, "labels", false);
+    set_text(labels, "app.kubernetes.io/name", "etl");
+    set_text(labels, "app.kubernetes.io/instance", kubectl_label_value(context.etl_id));
+    set_text(labels, "app.kubernetes.io/component", "transformer");
+    set_text(labels, "app.kubernetes.io/part-of", "etlnode");
+    set_text(labels, "app.kubernetes.io/managed-by", "etlnode");
+    set_text(labels, label_cluster, kubectl_label_value(context.cluster_id));
+    set_text(labels, label_target, kubectl_label_value(context.target_id));
+    set_text(labels, label_etl, kubectl_label_value(context.etl_id));
+    cJSON *annotations = member(metadata, "annotations", false);
+    set_text(annotations, annotation_generation, context.generation_id);
+    if (!context.launch_id.empty())
+        set_text(annotations, annotation_launch, context.launch_id);
+    if (!context.owner_name.empty() && !context.owner_uid.empty())
+        add_owner(metadata, context);
+}
+
+// Numbers keep all their digits, which json_parse cannot promise.
+static json_ptr parse_exactly(const std::string &text)
+{
+    yaml_ptr tree;
+    json_ptr out;
+    std::string where;
+    if (!yaml_parse(text, tree, where))
+        return yaml_to_json(*tree);
+    if (error err = json_parse(text, out, where)) // over the limits of a spec, as a spec with aliases may be when it is spelled out
+        return json_ptr();
+    return out;
+}
+
+std::string etl_pod_build(const etl_spec &spec, const etl_pod_context &context)
+{
+    json_ptr pod = parse_exactly(spec.pod_json);
+    if (!cJSON_IsObject(pod.get()))
+        return "{}"; // only a damaged document holds such a spec: kubectl refuses it in words
+    write_metadata(member(pod.get(), "metadata", false), spec, context);
+    cJSON *pod_spec = member(pod.get(), "spec", false);
+    if (!context.node_name.empty())
+        pin_to_node(pod_spec, context.node_name);
+    for (const char *list : {"initContainers", "containers"}) {
+        cJSON *container = nullptr;
+        cJSON_ArrayForEach(container, cJSON_GetObjectItemCaseSensitive(pod_spec, list)) set_variable(container, env_target_url, context.target_url);
+    }
+    if (!is_set(pod_spec, "automountServiceAccountToken")) {
+        cJSON_DeleteItemFromObjectCaseSensitive(pod_spec, "automountServiceAccountToken");
+        json_add_bool(pod_spec, "automountServiceAccountToken", false);
+    }
+    if (!is_set(pod_spec, "terminationGracePeriodSeconds")) {
+        cJSON_DeleteItemFromObjectCaseSensitive(pod_spec, "terminationGracePeriodSeconds");
+        json_add_u64(pod_spec, "terminationGracePeriodSeconds", pod_delete_grace_default_s);
+    }
+    return json_print(pod.get());
+}

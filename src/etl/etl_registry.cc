@@ -1,0 +1,600 @@
+// SPDX-License-Identifier: MIT
+// etl/etl_registry.cc: the ETLs of one target.
+//
+// Owns     the watch, one machine a start, the children that fetch logs and sweep leftovers, what callers wait for.
+// Knows    etl_machine, watch_machine.       Known by  role, transfer (reads).
+// Normal   whatever happens to a machine posts one `settle`, which compares what is with what was told: completes callers, reports
+//          changes, frees what has ended. Nothing is told from inside a call or a step.
+// Fails    per ETL, see etl_machine.cc.
+// Limits   etl_count_max, pod_log_calls_max, one sweep at a time.
+#include "etl/etl_registry.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "etl/etl_machine.h"
+
+using on_text = void (*)(void *arg, error err, const std::string &text);
+
+struct start_waiter {
+    uint64_t machine_id;
+    on_text on_done;
+    void *arg;
+};
+
+struct stop_waiter {
+    std::string id;
+    uint64_t failures_before; // of deleting, when it was asked
+    on_text on_done;
+    void *arg;
+};
+
+struct completion {
+    on_text on_done;
+    void *arg;
+    error err;
+    std::string text;
+};
+
+struct log_call {
+    etl_registry *registry = nullptr;
+    kube_call call;
+    on_text on_done = nullptr;
+    void *arg = nullptr;
+    bool ended = false;
+};
+
+struct etl_registry {
+    env *e = nullptr;
+    etl_registry_options options;
+    etl_registry_health health;
+    etl_host host;
+    watch *pods = nullptr;
+    std::vector<etl *> etls; // in order of their making: of one id the last is the current one
+    uint64_t next_machine_id = 1;
+    std::map<std::string, uint64_t, std::less<>> in_use;
+    std::vector<start_waiter> start_waiters;
+    std::vector<stop_waiter> stop_waiters;
+    std::vector<completion> completions;
+    std::vector<log_call *> log_calls;
+    kube_call sweep;
+    std::string sweeping;
+    bool has_begun = false;
+    bool has_synced = false;
+    bool settle_posted = false;
+    bool watch_ended = false;
+    bool shutting_down = false;
+    bool freed = false;
+    void (*on_shut_down)(void *arg) = nullptr;
+    void *shut_down_arg = nullptr;
+};
+
+static void settle(void *arg);
+
+static void wake(etl_registry &r)
+{
+    if (r.settle_posted)
+        return;
+    r.settle_posted = true;
+    clock_post(*r.e, settle, &r);
+}
+
+static void complete(etl_registry &r, on_text on_done, void *arg, error err, std::string text)
+{
+    if (on_done != nullptr)
+        r.completions.push_back({on_done, arg, err, std::move(text)});
+    wake(r);
+}
+
+// ---- finding
+
+static etl *current_of(const etl_registry &r, std::string_view id)
+{
+    for (auto it = r.etls.rbegin(); it != r.etls.rend(); ++it) {
+        if ((*it)->definition.id == id)
+            return *it;
+    }
+    return nullptr;
+}
+
+static etl *machine_of(const etl_registry &r, uint64_t machine_id)
+{
+    for (etl *m : r.etls) {
+        if (m->sm.id == machine_id)
+            return m;
+    }
+    return nullptr;
+}
+
+static bool is_current(const etl_registry &r, const etl &m) { return current_of(r, m.definition.id) == &m; }
+
+static etl *find(const etl_registry &r, std::string_view id_or_name)
+{
+    if (etl *m = current_of(r, id_or_name))
+        return m;
+    etl *found = nullptr;
+    for (etl *m : r.etls) {
+        if (m->definition.name != id_or_name || !is_current(r, *m))
+            continue;
+        if (found != nullptr)
+            return nullptr; // ambiguous
+        found = m;
+    }
+    return found;
+}
+
+bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name, etl_view &out_view)
+{
+    const etl *m = find(registry, id_or_name);
+    if (m == nullptr)
+        return false;
+    out_view = etl_view_of(*m);
+    return true;
+}
+
+void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views)
+{
+    out_views.clear();
+    for (const etl *m : registry.etls) {
+        if (is_current(registry, *m))
+            out_views.push_back(etl_view_of(*m));
+    }
+    std::sort(out_views.begin(), out_views.end(), [](const etl_view &a, const etl_view &b) { return a.id < b.id; });
+}
+
+const etl_registry_health &etl_registry_get_health(const etl_registry &registry) { return registry.health; }
+
+// ---- what machines and the watch tell
+
+static uint64_t count_in_use(void *arg, std::string_view id)
+{
+    auto &r = *static_cast<etl_registry *>(arg);
+    auto it = r.in_use.find(id);
+    return it != r.in_use.end() ? it->second : 0;
+}
+
+static void machine_stepped(void *arg, etl &) { wake(*static_cast<etl_registry *>(arg)); }
+
+static void pod_changed(void *arg, std::string_view pod_name)
+{
+    auto &r = *static_cast<etl_registry *>(arg);
+    for (size_t i = 0; i < r.etls.size(); i++) {
+        etl &m = *r.etls[i];
+        if (!etl_is_final(m) && m.pod_name == pod_name)
+            etl_send(m, etl::event::pod_changed);
+    }
+}
+
+static void list_taken(void *arg)
+{
+    auto &r = *static_cast<etl_registry *>(arg);
+    for (size_t i = 0; i < r.etls.size(); i++) {
+        if (!etl_is_final(*r.etls[i]))
+            etl_send(*r.etls[i], etl::event::pod_changed);
+    }
+    wake(r); // sweeps
+}
+
+static void watch_is_over(void *arg)
+{
+    auto &r = *static_cast<etl_registry *>(arg);
+    r.watch_ended = true;
+    wake(r);
+}
+
+static void make_watch(etl_registry &r)
+{
+    watch_host host = {pod_changed, list_taken, watch_is_over, &r};
+    r.watch_ended = false;
+    r.pods = watch_make(*r.e, host, r.options.kubectl, r.options.cluster_id, r.options.target_id, r.health);
+    r.host.pods = r.pods;
+}
+
+// ---- leftovers
+
+static bool is_claimed(const etl_registry &r, const pod_status &pod)
+{
+    return std::any_of(r.etls.begin(), r.etls.end(), [&](const etl *m) { return etl_claims_pod(*m, pod); });
+}
+
+static void sweep_ended(void *arg)
+{
+    auto &r = *static_cast<etl_registry *>(arg);
+    kube_health_note(r.health, r.sweep.ok, r.sweep.failure);
+    if (r.sweep.ok)
+        LOG(info, "etl", "pod=%s msg=\"removed a pod that belongs to no ETL\"", r.sweeping.c_str());
+    else
+        LOG(warn, "etl", "pod=%s msg=\"cannot remove a pod that belongs to no ETL\" reason=\"%s\"", r.sweeping.c_str(), text_escape(r.sweep.failure).c_str());
+    r.sweeping.clear();
+    wake(r);
+}
+
+// One at a time. A pod that could not be removed is tried again after the next list; one that was removed leaves the watch's memory.
+static void sweep_next(etl_registry &r)
+{
+    if (!r.has_synced || r.shutting_down || kube_call_is_running(r.sweep) || !watch_has_listed(*r.pods))
+        return;
+    for (auto &[name, pod] : r.pods->pods) {
+        if (pod.status.terminating || is_claimed(r, pod.status) || pod.swept_at == r.pods->listed_from)
+            continue;
+        pod.swept_at = r.pods->listed_from;
+        r.sweeping = name;
+        if (kube_call_start(r.sweep, kubectl_delete(r.options.kubectl, name, 0)))
+            return;
+        r.sweeping.clear();
+        return;
+    }
+}
+
+// ---- starting and stopping
+
+static etl *make_machine(etl_registry &r, const etl_definition &definition)
+{
+    etl *before = current_of(r, definition.id);
+    etl *m = etl_make(r.host, definition, r.next_machine_id++);
+    m->predecessor = before;
+    r.etls.push_back(m);
+    return m;
+}
+
+static void stop_machine(etl &m)
+{
+    if (!etl_is_final(m))
+        etl_send(m, etl::event::stop);
+}
+
+void etl_registry_start(etl_registry &registry, const etl_definition &definition, on_text on_done, void *arg)
+{
+    etl_registry &r = registry;
+    if (r.shutting_down) {
+        complete(r, on_done, arg, make_error(error_code::stopping), "the node is shutting down");
+        return;
+    }
+    etl *m = current_of(r, definition.id);
+    bool joins = m != nullptr && m->definition.generation_id == definition.generation_id && etl_can_be_joined(*m);
+    if (!joins) {
+        if (r.etls.size() >= etl_count_max) {
+            complete(r, on_done, arg, make_error(error_code::etl_init_failed),
+                     text_format("target %s: there are %zu ETLs already, the limit is %zu", r.options.target_id.c_str(), r.etls.size(), etl_count_max));
+            return;
+        }
+        if (m != nullptr)
+            stop_machine(*m);
+        m = make_machine(r, definition);
+    }
+    r.start_waiters.push_back({m->sm.id, on_done, arg});
+    if (!m->served) {
+        m->asked = true;
+        m->start_deadline_ms = clock_now_ms(*r.e) + m->definition.wait_timeout_ms;
+        etl_send(*m, etl::event::start);
+    }
+    wake(r);
+}
+
+static uint64_t delete_failures_of(const etl_registry &r, std::string_view id)
+{
+    uint64_t count = 0;
+    for (const etl *m : r.etls)
+        count += m->definition.id == id ? m->delete_failures : 0;
+    return count;
+}
+
+void etl_registry_stop(etl_registry &registry, std::string_view id, on_text on_done, void *arg)
+{
+    etl_registry &r = registry;
+    if (r.shutting_down) {
+        complete(r, on_done, arg, make_error(error_code::stopping), "the node is shutting down");
+        return;
+    }
+    r.stop_waiters.push_back({std::string(id), delete_failures_of(r, id), on_done, arg});
+    for (size_t i = 0; i < r.etls.size(); i++) {
+        if (r.etls[i]->definition.id != id)
+            continue;
+        r.etls[i]->stop_requested = true;
+        stop_machine(*r.etls[i]);
+    }
+    wake(r);
+}
+
+void etl_registry_sync(etl_registry &registry, const std::vector<etl_definition> &definitions)
+{
+    etl_registry &r = registry;
+    if (r.shutting_down)
+        return;
+    for (size_t i = 0; i < r.etls.size(); i++) {
+        etl &m = *r.etls[i];
+        bool is_wanted = std::any_of(definitions.begin(), definitions.end(), [&](const etl_definition &d) {
+            return d.id == m.definition.id && d.generation_id == m.definition.generation_id;
+        });
+        if (!is_wanted && !etl_is_stopping(m))
+            stop_machine(m);
+    }
+    for (const etl_definition &definition : definitions) {
+        etl *m = current_of(r, definition.id);
+        // One that was told to stop stays so: the document that says it too is on its way.
+        bool is_there = m != nullptr && m->definition.generation_id == definition.generation_id && (!etl_is_stopping(*m) || m->stop_requested);
+        if (is_there || r.etls.size() >= etl_count_max)
+            continue;
+        etl_send(*make_machine(r, definition), etl::event::restore);
+    }
+    r.has_synced = true;
+    wake(r);
+}
+
+void etl_registry_report_refused(etl_registry &registry, std::string_view id)
+{
+    etl *m = current_of(registry, id);
+    if (m != nullptr && m->served && !etl_is_final(*m))
+        etl_send(*m, etl::event::refused);
+}
+
+void etl_registry_use(etl_registry &registry, std::string_view id, int delta)
+{
+    etl_registry &r = registry;
+    auto it = r.in_use.find(id);
+    if (delta > 0) {
+        if (it == r.in_use.end())
+            it = r.in_use.emplace(std::string(id), 0).first;
+        it->second += static_cast<uint64_t>(delta);
+        return;
+    }
+    uint64_t less = static_cast<uint64_t>(-delta);
+    if (it == r.in_use.end())
+        return;
+    if (it->second > less) {
+        it->second -= less;
+        return;
+    }
+    r.in_use.erase(it);
+    for (size_t i = 0; i < r.etls.size(); i++) {
+        if (r.etls[i]->definition.id == id && sm_state_of(*r.etls[i]) == etl::state::draining)
+            etl_send(*r.etls[i], etl::event::drained);
+    }
+}
+
+// ---- logs
+
+static void log_call_ended(void *arg)
+{
+    auto &call = *static_cast<log_call *>(arg);
+    call.ended = true;
+    if (call.call.ok)
+        complete(*call.registry, call.on_done, call.arg, no_error, call.call.out);
+    else
+        complete(*call.registry, call.on_done, call.arg, make_error(call.registry->shutting_down ? error_code::canceled : error_code::unavailable), "kubectl logs: " + call.call.failure);
+}
+
+void etl_registry_logs(etl_registry &registry, std::string_view id, on_text on_done, void *arg)
+{
+    etl_registry &r = registry;
+    const etl *m = find(r, id);
+    if (m == nullptr) {
+        complete(r, on_done, arg, make_error(error_code::etl_not_found), "target " + r.options.target_id + " has no such ETL");
+        return;
+    }
+    if (!m->pod_may_exist || r.shutting_down) {
+        std::string why(etl_view_of(*m).last_error);
+        complete(r, on_done, arg, make_error(error_code::not_ready), "target " + r.options.target_id + ": there is no pod now" + (why.empty() ? "" : ": " + why));
+        return;
+    }
+    if (r.log_calls.size() >= pod_log_calls_max) {
+        complete(r, on_done, arg, make_error(error_code::overloaded), "too many log requests under way");
+        return;
+    }
+    auto *call = new log_call;
+    call->registry = &r;
+    call->on_done = on_done;
+    call->arg = arg;
+    call->call.e = r.e;
+    call->call.health = &r.health;
+    call->call.may_be_cut = true;
+    call->call.on_end = log_call_ended;
+    call->call.arg = call;
+    r.log_calls.push_back(call);
+    if (!kube_call_start(call->call, kubectl_logs(r.options.kubectl, m->pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms)))
+        log_call_ended(call);
+}
+
+// ---- settle: what is, against what was told
+
+static void settle_starts(etl_registry &r)
+{
+    std::vector<start_waiter> waiting;
+    for (const start_waiter &w : r.start_waiters) {
+        const etl *m = machine_of(r, w.machine_id);
+        error err;
+        std::string text;
+        if (m == nullptr)
+            complete(r, w.on_done, w.arg, make_error(error_code::canceled), "the ETL was stopped");
+        else if (etl_start_is_decided(*m, err, text))
+            complete(r, w.on_done, w.arg, err, std::move(text));
+        else
+            waiting.push_back(w);
+    }
+    r.start_waiters = std::move(waiting);
+}
+
+static void settle_stops(etl_registry &r)
+{
+    std::vector<stop_waiter> waiting;
+    for (const stop_waiter &w : r.stop_waiters) {
+        const etl *left = nullptr;
+        for (const etl *m : r.etls) {
+            if (m->definition.id == w.id && etl_is_stopping(*m) && !etl_is_final(*m))
+                left = m;
+        }
+        if (left == nullptr)
+            complete(r, w.on_done, w.arg, no_error, "");
+        else if (delete_failures_of(r, w.id) > w.failures_before)
+            complete(r, w.on_done, w.arg, make_error(error_code::unavailable), left->delete_error);
+        else
+            waiting.push_back(w);
+    }
+    r.stop_waiters = std::move(waiting);
+}
+
+static std::string report_of(const etl &m)
+{
+    etl_view view = etl_view_of(m);
+    return text_format("%d %d ", static_cast<int>(view.phase), view.ready ? 1 : 0) + std::string(view.host) + " " + std::to_string(view.port) + " " + std::string(view.instance);
+}
+
+static void settle_reports(etl_registry &r, std::vector<std::string> &changed)
+{
+    for (etl *m : r.etls) {
+        std::string report = report_of(*m);
+        if (!is_current(r, *m) || report == m->reported)
+            continue;
+        m->reported = std::move(report);
+        changed.push_back(m->definition.id);
+    }
+}
+
+static void free_ended(etl_registry &r, std::vector<std::string> &changed)
+{
+    for (size_t i = 0; i < r.etls.size();) {
+        etl *m = r.etls[i];
+        if (!etl_is_final(*m)) {
+            i++;
+            continue;
+        }
+        if (is_current(r, *m))
+            changed.push_back(m->definition.id);
+        r.etls.erase(r.etls.begin() + static_cast<ptrdiff_t>(i));
+        for (etl *other : r.etls) {
+            if (other->predecessor == m) {
+                other->predecessor = nullptr;
+                if (!etl_is_final(*other))
+                    etl_send(*other, etl::event::turn);
+            }
+        }
+        etl_free(m);
+    }
+    for (size_t i = 0; i < r.log_calls.size();) {
+        if (!r.log_calls[i]->ended) {
+            i++;
+            continue;
+        }
+        delete r.log_calls[i];
+        r.log_calls.erase(r.log_calls.begin() + static_cast<ptrdiff_t>(i));
+    }
+}
+
+static bool is_shut_down(const etl_registry &r)
+{
+    return r.shutting_down && r.watch_ended && r.etls.empty() && r.log_calls.empty() && !kube_call_is_running(r.sweep);
+}
+
+// Requires: nothing under way: never begun, or shut down.
+static void destroy(etl_registry *r)
+{
+    CHECK(r->log_calls.empty());
+    CHECK(!kube_call_is_running(r->sweep));
+    for (etl *m : r->etls)
+        etl_free(m);
+    watch_free(r->pods);
+    delete r;
+}
+
+static void revive_watch(etl_registry &r)
+{
+    // Only a fault of the watch machine (counted in its table) ends it unasked: the node goes on with a new one.
+    watch_free(r.pods);
+    make_watch(r);
+    watch_begin(*r.pods);
+}
+
+static void settle(void *arg)
+{
+    auto &r = *static_cast<etl_registry *>(arg);
+    r.settle_posted = false;
+    if (r.freed) {
+        destroy(&r);
+        return;
+    }
+    if (r.watch_ended && r.has_begun && !r.shutting_down)
+        revive_watch(r);
+    std::vector<std::string> changed;
+    settle_reports(r, changed);
+    settle_starts(r);
+    free_ended(r, changed);
+    settle_stops(r);
+    sweep_next(r);
+    // What the callbacks below cause is settled in a turn of its own.
+    std::vector<completion> completions = std::move(r.completions);
+    r.completions.clear();
+    if (r.options.on_change != nullptr) {
+        for (const std::string &id : changed)
+            r.options.on_change(r.options.arg, id);
+    }
+    for (const completion &c : completions)
+        c.on_done(c.arg, c.err, c.text);
+    if (r.settle_posted || !is_shut_down(r) || r.on_shut_down == nullptr)
+        return;
+    auto on_done = r.on_shut_down;
+    r.on_shut_down = nullptr;
+    on_done(r.shut_down_arg); // may free the registry
+}
+
+// ---- life
+
+etl_registry *etl_registry_make(env &e, const etl_registry_options &options)
+{
+    CHECK(!options.kubectl.empty());
+    auto *r = new etl_registry;
+    r->e = &e;
+    r->options = options;
+    r->host = {&e, &r->options, nullptr, &r->health, count_in_use, machine_stepped, r};
+    r->sweep.e = &e;
+    r->sweep.health = &r->health;
+    r->sweep.on_end = sweep_ended;
+    r->sweep.arg = r;
+    make_watch(*r);
+    return r;
+}
+
+void etl_registry_begin(etl_registry &registry)
+{
+    if (registry.has_begun || registry.shutting_down)
+        return;
+    registry.has_begun = true;
+    watch_begin(*registry.pods);
+}
+
+void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), void *arg)
+{
+    etl_registry &r = registry;
+    CHECK(!r.shutting_down);
+    r.shutting_down = true;
+    r.on_shut_down = on_done;
+    r.shut_down_arg = arg;
+    for (const stop_waiter &w : r.stop_waiters)
+        complete(r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down; the pod is removed when it is back");
+    for (const start_waiter &w : r.start_waiters)
+        complete(r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down");
+    r.stop_waiters.clear();
+    r.start_waiters.clear();
+    for (etl *m : r.etls) {
+        if (!etl_is_final(*m))
+            etl_send(*m, etl::event::shut_down);
+    }
+    for (log_call *call : r.log_calls)
+        kube_call_terminate(call->call);
+    kube_call_terminate(r.sweep);
+    watch_stop(*r.pods);
+    wake(r);
+}
+
+void etl_registry_free(etl_registry *registry)
+{
+    if (registry == nullptr)
+        return;
+    if (registry->settle_posted)
+        registry->freed = true; // the posted call needs it once more
+    else
+        destroy(registry);
+}

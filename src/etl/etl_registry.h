@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// etl/etl_registry.h: the ETLs of one target: starts, stops and watches their pods; tells transfers where a pod listens.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "codec/json.h"
+#include "node/api.h"
+#include "port/env.h"
+
+struct etl_registry;
+struct etl; // one ETL on this target, driven by the machine in etl_machine.cc
+
+// One start of an ETL, as the cluster document describes it (role/target maps cluster_etl to this).
+struct etl_definition {
+    std::string id;
+    std::string name;
+    communication mode = communication::hpush;
+    std::string pod_json;
+    uint64_t wait_timeout_ms = 0;
+    uint64_t obj_timeout_ms = 0;
+    bool require_framing = false;
+    bool runtime_spec = false;
+    std::string generation_id;
+    std::string secret;
+};
+
+struct etl_registry_options {
+    std::vector<std::string> kubectl; // program and leading arguments
+    bool kubectl_is_local = false;    // prefers the pod annotation that kubectl-local sets to status.podIP
+    std::string node_name;            // K8S_HOST_NAME
+    std::string cluster_id, target_id;
+    std::string pod_url;              // base URL under which pods reach this target's pod listener
+    std::string owner_name, owner_uid;
+    // Called when an ETL's address, readiness or instance has changed, and when it ended by itself; posted, never inside a call below.
+    void (*on_change)(void *arg, std::string_view id) = nullptr;
+    void *arg = nullptr;
+};
+
+enum class etl_phase : uint8_t { starting, serving, stopping, failed, gone };
+
+// What transfers and status pages see. Lifetime: until the loop's next turn.
+struct etl_view {
+    std::string_view id, name;
+    communication mode = communication::hpush;
+    etl_phase phase = etl_phase::starting;
+    bool ready = false;               // phase serving and the pod takes requests now
+    std::string_view host;            // of the pod
+    uint16_t port = 0;
+    std::string_view instance;        // names the running container: changes with every restart
+    std::string_view pod_name;
+    std::string_view generation_id, secret;
+    std::string_view last_error;      // what the user is told when it failed
+    uint64_t obj_timeout_ms = 0;
+    bool require_framing = false;
+    bool runtime_spec = false;
+    uint64_t restarts = 0;            // of the container, seen while serving
+};
+
+etl_registry *etl_registry_make(env &e, const etl_registry_options &options);
+// Starts the watch and the periodic list. Call once the cluster id is known.
+void etl_registry_begin(etl_registry &registry);
+
+// Starts an ETL; completes once: ok when its pod is Ready, else etl_init_failed (or canceled after a stop) with `detail`: step, kubectl's own
+// words, exit code, the pod's last log lines; by then its pod has been removed.  Starting what already runs with the same generation
+// completes when that one serves.
+void etl_registry_start(etl_registry &registry, const etl_definition &definition, void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
+// Completes once, when the pod is gone (ok also when there is no such ETL), or with the reason it could not be removed. The registry keeps
+// trying to remove it then.
+void etl_registry_stop(etl_registry &registry, std::string_view id, void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
+// The ETLs this target should have: missing ones are started by themselves (adopting their running pods, trying again for ever), others
+// stopped, leftovers of this cluster and target removed. One whose start is under way must be among them, or it is stopped. One that was
+// told to stop, or whose asked start failed, is not started again by a document that still holds that generation. Nothing is removed as a
+// leftover before the first call.
+void etl_registry_sync(etl_registry &registry, const std::vector<etl_definition> &definitions);
+// Completes once with the last lines of the pod's log.
+void etl_registry_logs(etl_registry &registry, std::string_view id, void (*on_done)(void *arg, error err, const std::string &text), void *arg);
+
+// By id, else by name where that is unambiguous; false when there is none.
+bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name, etl_view &out_view);
+void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views);
+// A transfer found the pod refusing connections: not ready until the watch or a probe says otherwise.
+void etl_registry_report_refused(etl_registry &registry, std::string_view id);
+// Requests of this node in flight to the pod; stop waits for zero (bounded) before it deletes.
+void etl_registry_use(etl_registry &registry, std::string_view id, int delta);
+
+// For /v1/health and /metrics: how kubectl fares.
+struct etl_registry_health {
+    bool kubectl_ok = true;
+    std::string kubectl_error;     // last failure, empty when ok
+    uint64_t kubectl_calls = 0, kubectl_failures = 0, watch_restarts = 0;
+};
+const etl_registry_health &etl_registry_get_health(const etl_registry &registry);
+
+// Ends every child process and timer; pods stay (they are adopted after a restart). Completes once.
+void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), void *arg);
+void etl_registry_free(etl_registry *registry);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// etl/etl_spec.h: a user's Pod spec (YAML or JSON), or an ETL spec of today, to a validated description; every rejection says where.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "codec/json.h"
+#include "node/api.h"
+
+struct etl_spec {
+    std::string name;         // metadata.name
+    communication mode = communication::hpush;
+    uint64_t wait_timeout_ms = 0;
+    uint64_t obj_timeout_ms = 0;
+    bool require_framing = false;
+    bool runtime_spec = false;
+    uint16_t container_port = 0;
+    std::string pod_json;     // the Pod as kubectl would have read it, compact, unchanged but for defaults named below
+};
+
+// POST /v1/etl/init: one Pod document, YAML or JSON. Refused with bad_spec and `out_reason` = "line L, column C: ...: what was expected".
+error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason);
+// PUT /v1/etl: JSON, either {"name","communication","init_timeout","obj_timeout","runtime":{"image","command","env"},...} or
+// {"name",...,"spec": base64 Pod} (docs/PROTOCOL.md). A runtime spec becomes a Pod with one container, port 8000, readiness GET /health.
+error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string &out_reason);
+
+// What a target adds to a user's Pod before it is created.
+struct etl_pod_context {
+    std::string cluster_id, target_id, etl_id, generation_id;
+    std::string node_name;    // Kubernetes node of the target
+    std::string target_url;   // value of AIS_TARGET_URL
+    std::string suffix;       // five characters that make the pod name unique
+    std::string launch_id;    // of this one create; empty: no annotation
+    std::string owner_name, owner_uid; // the target's own pod, where it runs in one; else empty
+};
+// "<name>-<suffix>-<node>", at most 63 characters: what does not fit is cut, node part first, never the suffix. Lower case, [a-z0-9-].
+std::string etl_pod_name(std::string_view name, std::string_view suffix, std::string_view node);
+// The five characters: from the target, the ETL, the generation and everything that etl_pod_name may cut.
+std::string etl_pod_suffix(const etl_pod_context &context, std::string_view name);
+// The Pod to create, as JSON. Requires: pod_json came from etl_spec_parse_*.
+std::string etl_pod_build(const etl_spec &spec, const etl_pod_context &context);

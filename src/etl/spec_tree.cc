@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// etl/spec_tree.cc: reading values of a spec, and refusing them with their place.
+//
+// Knows    codec.                    Known by  etl_spec, etl_init.
+// Limits   those of yaml_parse.
+#include "etl/spec_tree.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+
+error spec_refuse(const yaml_node &at, const std::string &what, std::string_view expected, std::string &out_reason)
+{
+    out_reason = yaml_place(at) + ": " + what + ", expected " + std::string(expected);
+    return make_error(error_code::bad_spec);
+}
+
+error spec_document_parse(std::string_view text, spec_document &out_document, std::string &out_reason)
+{
+    out_document = spec_document();
+    if (error err = yaml_parse(text, out_document.tree, out_reason))
+        return make_error(error_code::bad_spec);
+    out_document.json = yaml_to_json(*out_document.tree);
+    return no_error;
+}
+
+error spec_document_parse_json(std::string_view text, spec_document &out_document, std::string &out_reason)
+{
+    json_ptr tree;
+    if (text.size() <= spec_size_max) {
+        if (error err = json_parse(text, tree, out_reason))
+            return make_error(error_code::bad_spec);
+    }
+    return spec_document_parse(text, out_document, out_reason);
+}
+
+bool spec_is_absent(const yaml_node *node)
+{
+    return node == nullptr || (node->kind == yaml_kind::scalar && node->type == yaml_type::null);
+}
+
+bool spec_is_text(const yaml_node *node) { return node != nullptr && node->kind == yaml_kind::scalar && node->type == yaml_type::text; }
+
+bool spec_is_empty(const yaml_node *node)
+{
+    if (spec_is_absent(node))
+        return true;
+    return node->kind == yaml_kind::scalar ? node->type == yaml_type::text && node->text.empty() : node->values.empty();
+}
+
+const yaml_node *spec_key(const yaml_node *mapping, std::string_view key)
+{
+    if (mapping == nullptr || mapping->kind != yaml_kind::mapping)
+        return nullptr;
+    for (const yaml_ptr &candidate : mapping->keys) {
+        if (candidate->text == key)
+            return candidate.get();
+    }
+    return nullptr;
+}
+
+std::string spec_words(const yaml_node *node)
+{
+    if (spec_is_absent(node))
+        return "nothing";
+    if (node->kind == yaml_kind::sequence)
+        return "a list";
+    if (node->kind == yaml_kind::mapping)
+        return "a mapping";
+    std::string value = text_escape(node->text, 80);
+    switch (node->type) {
+    case yaml_type::null: return "nothing";
+    case yaml_type::boolean: return "the boolean " + value;
+    case yaml_type::integer:
+    case yaml_type::real: return "the number " + value;
+    case yaml_type::text: break;
+    }
+    return "the text \"" + value + "\"";
+}
+
+error spec_read_duration(const yaml_node &node, std::string_view name, uint64_t max_ms, uint64_t &out_ms, std::string &out_reason)
+{
+    uint64_t ms = 0;
+    if (!spec_is_text(&node) || !text_parse_duration_ms(node.text, ms) || ms == 0 || ms > max_ms)
+        return spec_refuse(node, std::string(name) + " is " + spec_words(&node),
+                           "a duration above 0 and up to " + text_duration(max_ms) + ", such as \"30s\" or \"1m30s\"", out_reason);
+    out_ms = ms;
+    return no_error;
+}
+
+static bool parse_communication(std::string_view text, communication &out_mode)
+{
+    for (size_t i = 0; i < std::size(communication_names); i++) {
+        std::string_view name = communication_names[i];
+        if (text == name || text == name.substr(0, name.find(':'))) {
+            out_mode = static_cast<communication>(i);
+            return true;
+        }
+    }
+    return false;
+}
+
+error spec_read_communication(const yaml_node &node, std::string_view name, communication &out_mode, std::string &out_reason)
+{
+    if (spec_is_text(&node) && parse_communication(node.text, out_mode))
+        return no_error;
+    std::string what = std::string(name) + " is " + spec_words(&node);
+    if (spec_is_text(&node) && (node.text == "ws://" || node.text == "ws" || node.text == "io://" || node.text == "io"))
+        what += ", which is not supported" + std::string(node.text[0] == 'w' ? " yet" : "");
+    std::string expected = "hpush://, hrev:// or hpull://";
+    std::string_view nearest = text_nearest(node.text, communication_names);
+    if (!nearest.empty())
+        expected += " (did you mean " + std::string(nearest) + "?)";
+    return spec_refuse(node, what, expected, out_reason);
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// etl/spec_tree.h: a spec document, YAML or JSON, as one kind of tree whose nodes know their place; refusals that say where.
+// Used by etl_spec.cc and etl_init.cc only.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "codec/json.h"
+#include "codec/yaml.h"
+#include "node/api.h"
+
+struct spec_document {
+    yaml_ptr tree;  // for checks: every node with line and column
+    json_ptr json;  // the same content, as kubectl would have read it
+};
+
+// YAML or JSON. Refused with bad_spec and "line L, column C: ..." for whatever yaml_parse refuses (codec/yaml.h).
+error spec_document_parse(std::string_view text, spec_document &out_document, std::string &out_reason);
+// As above, JSON only.
+error spec_document_parse_json(std::string_view text, spec_document &out_document, std::string &out_reason);
+
+// bad_spec and out_reason = "line L, column C: <what>, expected <expected>".
+error spec_refuse(const yaml_node &at, const std::string &what, std::string_view expected, std::string &out_reason);
+
+bool spec_is_absent(const yaml_node *node);        // null pointer or a null value
+bool spec_is_empty(const yaml_node *node);         // absent, or a list or mapping without entries, or the empty text
+bool spec_is_text(const yaml_node *node);
+// The key's own node, for refusing the key; null when absent.
+const yaml_node *spec_key(const yaml_node *mapping, std::string_view key);
+// What a node is, for people: `the number 80`, `the text "80"`, `a list`, `nothing`.
+std::string spec_words(const yaml_node *node);
+// A duration as Go writes it, above 0 and at most `max_ms`; `name` is the field's, for the refusal.
+error spec_read_duration(const yaml_node &node, std::string_view name, uint64_t max_ms, uint64_t &out_ms, std::string &out_reason);
+// "hpush://", "hrev://", "hpull://", also without "://"; `name` is the field's, for the refusal.
+error spec_read_communication(const yaml_node &node, std::string_view name, communication &out_mode, std::string &out_reason);

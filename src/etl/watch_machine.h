@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// etl/watch_machine.h: the pods of this cluster and target as Kubernetes last told: one resident watch, paired with lists.
+//
+// A watch ends silently and a new one replays what exists with no mark where the replay ends: what was deleted meanwhile is never told.
+// So every start of a watch and every watch_relist_ms comes with a list, and a pod missing there is lost.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "etl/kube_call.h"
+#include "kube/kubectl.h"
+#include "kube/pod_status.h"
+#include "kube/watch_stream.h"
+#include "port/clock.h"
+#include "sm/sm.h"
+#include "sm/sm_render.h"
+
+// Told outside any step. Lifetime: as long as the watch.
+struct watch_host {
+    void (*on_pod)(void *arg, std::string_view pod_name) = nullptr; // its status changed, or it is gone
+    void (*on_list)(void *arg) = nullptr;                           // a list was taken in; pods may have changed or be gone
+    void (*on_ended)(void *arg) = nullptr;                          // after watch_stop
+    void *arg = nullptr;
+};
+
+struct watched_pod {
+    pod_status status;
+    uint64_t touched = 0; // stamp of the last news of it
+    uint64_t swept_at = 0; // the registry's: `listed_from` when it last tried to remove it as a leftover
+};
+
+struct watch {
+    enum class state : uint8_t { idle, listing, watching, listing_alone, backing_off, ending, ended };
+    enum class event : uint8_t { begin, watch_ended, list_ok, list_failed, deadline, stop };
+    sm_core sm;
+
+    env *e = nullptr;
+    watch_host host;
+    kubectl_program program;
+    std::string cluster_id, target_id;
+    etl_registry_health *health = nullptr;
+
+    kube_call watching; // the resident child
+    kube_call list;
+    bool watch_open = false; // its end has not been handled yet
+    bool list_open = false;
+    timer *alarm = nullptr;
+    watch_stream stream;
+    std::string problem;     // why the watch is being ended
+    uint64_t watch_started_ms = 0;
+    uint64_t restart_delay_ms = 0;
+    bool settle_pending = false; // the next list comes soon: see watch_settle_ms
+    std::vector<event> queue;
+    bool is_draining = false;
+
+    std::map<std::string, watched_pod, std::less<>> pods;
+    std::vector<std::string> gone_uids; // a ring: replays of these are old news
+    uint64_t stamp = 0;                 // counts news, lists and creations, to order them
+    uint64_t list_started = 0;          // stamp when the running list was started
+    uint64_t listed_from = 0;           // stamp when the last complete list was started; 0: none yet
+};
+
+// `health` is counted in. Lifetime: until watch_free.
+watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id, etl_registry_health &health);
+void watch_begin(watch &w);
+// Ends the children; on_ended comes once, not before the return.
+void watch_stop(watch &w);
+// Requires: never begun, or on_ended has come.
+void watch_free(watch *w);
+
+// Null when no such pod is known.
+const pod_status *watch_find(const watch &w, std::string_view pod_name);
+// True once a list has been taken in.
+inline bool watch_has_listed(const watch &w) { return w.listed_from > 0; }
+// For comparing with `listed_from`: a pod created before the stamp is taken and missing in a list started after it is gone.
+inline uint64_t watch_take_stamp(watch &w) { return ++w.stamp; }
+
+sm_view watch_machine_view();

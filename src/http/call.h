@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// http/call.h: the client side of HTTP: one call is one request to a pod or to another node, and its answer.
+//
+// Sending and receiving go on at the same time (a pod may answer while it reads). Connections are kept and reused by an http_client.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "codec/http_parse.h"
+#include "port/disk.h"
+#include "port/env.h"
+#include "port/net.h"
+
+struct call;        // one exchange with a server; freed by itself after on_done
+struct http_client; // idle connections by address
+
+struct http_client_options {
+    size_t idle_max = 64;         // connections kept, all addresses together
+    uint64_t idle_ms = 1'000;     // kept this long
+};
+http_client *http_client_make(env &e, const http_client_options &options);
+// Closes idle connections to one address (its pod has been replaced).
+void http_client_forget(http_client &client, std::string_view host, uint16_t port);
+// Requires: no call under way.
+void http_client_free(http_client *client);
+
+struct call_options {
+    std::string host;
+    uint16_t port = 0;
+    std::string method = "GET";
+    std::string target = "/";    // raw path and query
+    std::string headers;         // whole lines; Host, Content-Length and Connection are added
+    std::string body;            // sent from memory, or, when `file` is set:
+    disk_file *file = nullptr;   // file_size bytes from its start. Lifetime: until on_done
+    uint64_t file_size = 0;
+    bool has_body = false;       // send Content-Length even when the body is empty
+    uint64_t connect_timeout_ms = 5'000;
+    uint64_t progress_timeout_ms = 10'000; // no byte sent or received for this long, until the answer's head is complete
+    bool may_reuse = true;       // take an idle connection if there is one
+    // Buffered: on_done gets the body, at most this many bytes (else body_too_large). Streamed (0): on_head is called, then the owner
+    // pulls the body with call_pull (http/pump.h does) until on_done.
+    size_t answer_size_max = 0;
+    void (*on_head)(void *arg, call &c, const http_head &head) = nullptr;
+    // Exactly once, unless call_cancel. err: refused, unreachable, timed_out, reset, end_of_stream (closed before the head or the end),
+    // bad_pod_answer (not HTTP), body_too_large. Streamed: only before on_head (failure), or after call_finish.
+    void (*on_done)(void *arg, call &c, error err, int status, std::string body) = nullptr;
+    void *arg = nullptr;
+};
+
+// Always accepted; failures come through on_done.
+call *call_start(http_client &client, call_options options);
+// No callback will come; the connection is closed. The pointer is dead at once.
+void call_cancel(call &c);
+
+// --- streamed bodies, after on_head
+
+enum class pull_state : uint8_t { bytes, relayed, again, end, failed };
+struct pull_result {
+    pull_state state = pull_state::again;
+    std::string_view bytes; // state bytes: lie in the call's buffer until the next call_pull
+    size_t count = 0;       // bytes taken, either way
+    error err;              // failed: end_of_stream (closed too early), reset, bad_pod_answer (bad chunk)
+};
+// Takes the next piece of the body: small ones into the call's buffer, large ones into `relay` (may be null: never).
+pull_result call_pull(call &c, net_relay *relay);
+// Calls back once, when pulling may go on.
+void call_pull_wait(call &c, net_on_ready on_ready, void *arg);
+void call_pull_wait_cancel(call &c);
+// The answer says where it ends only by closing the connection.
+bool call_is_close_delimited(const call &c);
+// The streamed body was read to its end (pull_state::end): the connection goes back to the pool where it can. No on_done follows.
+void call_finish(call &c);
+// Milliseconds (clock_now_ms) of the last byte sent or received.
+uint64_t call_last_progress_ms(const call &c);

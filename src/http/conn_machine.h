@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// http/conn_machine.h: the inside of an exchange, shared by the files of this folder only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "http/exchange.h"
+#include "port/clock.h"
+#include "sm/sm.h"
+
+enum class body_framing : uint8_t { none, length, chunked };
+
+struct exchange {
+    enum class state : uint8_t { awaiting_head, awaiting_answer, sending, streaming, draining, lingering, abandoned, closed };
+    enum class event : uint8_t {
+        head_read, head_refused, gone, answered, stream_begun, sink_full, sent, broken, stream_ended, stream_cut, starved, drained, deadline, stop
+    };
+    sm_core sm;
+    env *e = nullptr;
+    http_server *server = nullptr;
+    exchange *previous = nullptr; // list of the server's connections
+    exchange *next = nullptr;
+    net_conn *net = nullptr;
+    timer *clock = nullptr;
+    uint64_t deadline_ms = 0;     // 0: none
+    uint64_t armed_for_ms = 0;    // when the timer fires, never later than deadline_ms; an early one is moved then
+
+    // Bytes read and not used yet: [in_begin, in_end) of `in`.
+    std::string in;
+    size_t in_begin = 0;
+    size_t in_end = 0;
+    size_t head_searched = 0;
+    bool head_started = false;
+
+    // The request.
+    http_head head;
+    std::string request_id;
+    uint64_t started_ms = 0;
+    body_framing framing = body_framing::none;
+    uint64_t body_left = 0;       // framing length
+    uint64_t body_read = 0;
+    bool body_ended = true;
+    error body_error;
+    http_chunk_decoder_ptr decoder;
+    std::string raw;              // chunked: bytes read, [raw_begin, raw_end) not decoded yet
+    size_t raw_begin = 0;
+    size_t raw_end = 0;
+    size_t decoded_begin = 0;     // chunked: decoded bytes inside `raw`, before raw_begin
+    size_t decoded_end = 0;
+    bool continue_due = false;    // the client waits for 100 Continue
+    void (*on_body_ready)(void *arg) = nullptr;
+    void *body_arg = nullptr;
+    std::string collected;        // exchange_read_all
+    size_t collect_max = 0;
+    void (*on_collected)(void *arg, error err, std::string body) = nullptr;
+    void *collect_arg = nullptr;
+
+    // The handler.
+    void (*on_gone)(void *arg) = nullptr;
+    void *gone_arg = nullptr;
+    bool gone_watched = false;
+
+    // The answer.
+    std::string out;              // head, chunk framing
+    size_t out_sent = 0;
+    std::string body;
+    std::string_view body_view;
+    size_t body_sent = 0;
+    disk_file *file = nullptr;
+    uint64_t file_offset = 0;
+    uint64_t file_left = 0;
+    void (*on_sent)(void *arg, error err) = nullptr;
+    void *sent_arg = nullptr;
+    bool answer_chunked = false;
+    bool answer_by_close = false; // close-delimited
+    bool keep = false;            // the connection lives on after this answer
+    bool cut = false;
+    uint64_t drained_size = 0;
+};
+
+// For http/pump_machine.cc: the socket (null when the client has gone) and the framing bytes still to be sent before the next piece.
+inline net_conn *exchange_net(exchange &x) { return x.net; }
+void exchange_frame_piece(exchange &x, size_t size); // appends the chunk header of a piece of `size` bytes, where chunked
+void exchange_frame_piece_end(exchange &x);
+// Sends x.out; done when nothing of it is left.
+io_result exchange_flush_frame(exchange &x, bool more);
+void exchange_count_out(exchange &x, size_t size);

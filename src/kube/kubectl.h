@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// kube/kubectl.h: argument vectors, deadlines and output bounds of the kubectl calls this node makes. Pure: spawning is the caller's.
+//
+// `program` is the program with its leading arguments ("kubectl", or "kubectl", "--namespace", "ais"). Every flag is known to kubectl from
+// 1.20 on and to kubectl-local. Lifetime: results own their texts. on_exit (and on_output of the watch) are left for the caller to set.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/json.h"
+#include "port/proc.h"
+
+using kubectl_program = std::vector<std::string>;
+
+proc_options kubectl_create(const kubectl_program &program, std::string pod_json);
+// Completes when the pod is gone. `grace_s` 0: the pod's own grace period.
+proc_options kubectl_delete(const kubectl_program &program, std::string_view pod_name, uint64_t grace_s);
+// `container` empty: the pod's only one. `previous`: of the container instance before the last restart.
+proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous, size_t lines, uint64_t deadline_ms);
+// Selects by the labels of this cluster and target.
+proc_options kubectl_list(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id);
+// Resident: no deadline; its output is a stream for kube/watch_stream.h.
+proc_options kubectl_watch(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id);
+
+// A legal label value (at most 63 of [A-Za-z0-9._-], alphanumeric at both ends): `text` itself where it is one, else a readable form
+// with a hash of the whole, so that different texts stay different.
+std::string kubectl_label_value(std::string_view text);
+
+// kubectl's words about a call that failed: its stderr (trimmed) where there is any, and how it ended. "exit code 1: Error from server ...".
+std::string kubectl_failure_text(const proc_result &result, uint64_t deadline_ms);
+// A call that could not be started: "kubectl: program not found: /usr/local/bin/kubectl".
+std::string kubectl_refusal_text(const kubectl_program &program, error err);
+
+// JSON as kubectl prints it. Unlike json_parse it accepts escaped NUL characters, which a container can put into its status
+// (terminationMessagePolicy FallbackToLogsOnError): they become U+FFFD.
+error kubectl_parse_json(std::string_view text, json_ptr &out_tree, std::string &out_where);

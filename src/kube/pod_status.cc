@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+// kube/pod_status.cc: reads a Pod's JSON and judges it.
+//
+// Knows    codec.                    Known by  etl.
+// Limits   status_text_max: reasons and messages come from containers and registries and end up in error texts.
+#include "kube/pod_status.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "kube/kubectl.h"
+#include "node/api.h"
+
+static constexpr size_t status_text_max = kib;
+
+static std::string bounded(std::string_view text) { return std::string(text.substr(0, status_text_max)); }
+
+static std::string entry_of(const cJSON *map, std::string_view key)
+{
+    // Labels and annotations: keys are exact, unlike those of the API's own fields.
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(map, std::string(key).c_str());
+    return cJSON_IsString(item) ? bounded(item->valuestring) : std::string();
+}
+
+static int64_t number_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = json_get(object, key);
+    if (!cJSON_IsNumber(item) || item->valuedouble < -1e9 || item->valuedouble > 1e9)
+        return 0;
+    return static_cast<int64_t>(item->valuedouble);
+}
+
+static container_status read_container(const cJSON *entry)
+{
+    container_status out;
+    out.name = bounded(json_text(entry, "name"));
+    out.restart_count = json_u64(entry, "restartCount", 0);
+    out.container_id = bounded(json_text(entry, "containerID"));
+    out.ready = json_bool(entry, "ready", false);
+    const cJSON *state = json_get(entry, "state");
+    const cJSON *waiting = json_get(state, "waiting");
+    const cJSON *running = json_get(state, "running");
+    const cJSON *terminated = json_get(state, "terminated");
+    const cJSON *told = nullptr;
+    if (cJSON_IsObject(running)) {
+        out.state = container_state::running;
+    } else if (cJSON_IsObject(terminated)) {
+        out.state = container_state::terminated;
+        out.exit_code = number_of(terminated, "exitCode");
+        out.signal = number_of(terminated, "signal");
+        told = terminated;
+    } else if (cJSON_IsObject(waiting)) {
+        out.state = container_state::waiting;
+        told = waiting;
+    }
+    out.reason = bounded(json_text(told, "reason"));
+    out.message = bounded(json_text(told, "message"));
+    const cJSON *last = json_get(json_get(entry, "lastState"), "terminated");
+    if (cJSON_IsObject(last)) {
+        out.has_last = true;
+        out.last_reason = bounded(json_text(last, "reason"));
+        out.last_message = bounded(json_text(last, "message"));
+        out.last_exit_code = number_of(last, "exitCode");
+        if (out.container_id.empty())
+            out.container_id = bounded(json_text(last, "containerID"));
+    }
+    return out;
+}
+
+static void read_spec(const cJSON *spec, pod_status &out)
+{
+    out.node_name = bounded(json_text(spec, "nodeName"));
+    out.restart_policy = bounded(json_text(spec, "restartPolicy"));
+    const cJSON *container = cJSON_GetArrayItem(json_get(spec, "containers"), 0);
+    out.main.name = bounded(json_text(container, "name"));
+    uint64_t port = json_u64(cJSON_GetArrayItem(json_get(container, "ports"), 0), "containerPort", 0);
+    out.container_port = port <= UINT16_MAX ? static_cast<uint16_t>(port) : 0;
+    const cJSON *variable = nullptr;
+    cJSON_ArrayForEach(variable, json_get(container, "env"))
+    {
+        if (json_text(variable, "name") == env_target_url)
+            out.target_url = bounded(json_text(variable, "value"));
+    }
+}
+
+static void read_conditions(const cJSON *conditions, pod_status &out)
+{
+    const cJSON *condition = nullptr;
+    cJSON_ArrayForEach(condition, conditions)
+    {
+        std::string_view type = json_text(condition, "type");
+        std::string_view value = json_text(condition, "status");
+        if (type == "Ready")
+            out.ready = value == "True";
+        if (type == "PodScheduled" && value == "False")
+            out.unscheduled = bounded(json_text(condition, "message"));
+    }
+}
+
+error pod_status_parse(const cJSON *pod, pod_status &out_status)
+{
+    out_status = pod_status();
+    const cJSON *metadata = json_get(pod, "metadata");
+    out_status.name = bounded(json_text(metadata, "name"));
+    if (out_status.name.empty())
+        return make_error(error_code::bad_json, "a pod without a name");
+    out_status.uid = bounded(json_text(metadata, "uid"));
+    out_status.resource_version = bounded(json_text(metadata, "resourceVersion"));
+    out_status.terminating = !json_text(metadata, "deletionTimestamp").empty();
+    const cJSON *labels = json_get(metadata, "labels");
+    out_status.label_cluster = entry_of(labels, label_cluster);
+    out_status.label_target = entry_of(labels, label_target);
+    out_status.label_etl = entry_of(labels, label_etl);
+    const cJSON *annotations = json_get(metadata, "annotations");
+    out_status.generation = entry_of(annotations, annotation_generation);
+    out_status.launch = entry_of(annotations, annotation_launch);
+    out_status.local_address = entry_of(annotations, annotation_local_address);
+    read_spec(json_get(pod, "spec"), out_status);
+
+    const cJSON *status = json_get(pod, "status");
+    out_status.phase = bounded(json_text(status, "phase"));
+    out_status.reason = bounded(json_text(status, "reason"));
+    out_status.message = bounded(json_text(status, "message"));
+    out_status.pod_ip = bounded(json_text(status, "podIP"));
+    read_conditions(json_get(status, "conditions"), out_status);
+    const cJSON *entry = nullptr;
+    cJSON_ArrayForEach(entry, json_get(status, "containerStatuses"))
+    {
+        // The first that bears the name; a sidecar injected by somebody else is not the main container.
+        if (out_status.main.state == container_state::none && (out_status.main.name.empty() || json_text(entry, "name") == out_status.main.name))
+            out_status.main = read_container(entry);
+    }
+    cJSON_ArrayForEach(entry, json_get(status, "initContainerStatuses"))
+    {
+        container_status init = read_container(entry);
+        if (init.state != container_state::terminated || init.exit_code != 0)
+            out_status.init.push_back(std::move(init));
+    }
+    return no_error;
+}
+
+error pod_list_parse(std::string_view text, std::vector<pod_status> &out_pods, std::string &out_where)
+{
+    out_pods.clear();
+    json_ptr tree;
+    if (error err = kubectl_parse_json(text, tree, out_where))
+        return err;
+    const cJSON *items = json_get(tree.get(), "items");
+    if (!cJSON_IsArray(items)) {
+        out_where = "a list without items";
+        return make_error(error_code::bad_json, "kubectl's list has no items");
+    }
+    const cJSON *item = nullptr;
+    cJSON_ArrayForEach(item, items)
+    {
+        pod_status status;
+        if (error err = pod_status_parse(item, status)) {
+            out_where = error_text(err);
+            return err;
+        }
+        out_pods.push_back(std::move(status));
+    }
+    return no_error;
+}
+
+uint64_t container_crash_count(const container_status &container)
+{
+    // Kubernetes counts a restart when the next run begins: between two runs one more has ended than the count says.
+    bool is_between = container.state == container_state::terminated || (container.state == container_state::waiting && container.has_last) ||
+                      (container.state == container_state::waiting && container.reason == "RunContainerError");
+    return container.restart_count + (is_between ? 1 : 0);
+}
+
+static bool has_part(std::string_view text, std::string_view part) { return text_lower(text).find(part) != std::string::npos; }
+
+// The registry has answered, and the answer was no. Anything else (no route, no name, 5xx, too many requests) may pass.
+static bool image_is_absent(const container_status &container)
+{
+    if (container.state != container_state::waiting)
+        return false;
+    if (container.reason == "InvalidImageName" || container.reason == "ErrImageNeverPull")
+        return true;
+    if (container.reason != "ErrImagePull" && container.reason != "ImagePullBackOff")
+        return false;
+    for (std::string_view words : {"not found", "does not exist", "manifest unknown", "no matching manifest", "no match for platform", "no image \""}) {
+        if (has_part(container.message, words)) // the last one is kubectl-local's
+            return true;
+    }
+    return false;
+}
+
+// Other people's words: quotes as they are, no control bytes, bounded.
+static std::string plain(std::string_view text)
+{
+    std::string out;
+    for (char c : text.substr(0, status_text_max)) {
+        auto byte = static_cast<uint8_t>(c);
+        out += byte < 0x20 || byte == 0x7f ? text_format("\\x%02x", byte) : std::string(1, c);
+    }
+    return out;
+}
+
+static std::string describe_container(const container_status &container, const char *kind)
+{
+    std::string out = text_format("%s %s ", kind, plain(container.name).c_str());
+    switch (container.state) {
+    case container_state::none: out += "has no state yet"; break;
+    case container_state::waiting: out += "is waiting"; break;
+    case container_state::running: out += container.ready ? "is running" : "is running, not ready"; break;
+    case container_state::terminated:
+        out += container.signal != 0 ? text_format("was ended by signal %lld", static_cast<long long>(container.signal))
+                                     : text_format("ended with exit code %lld", static_cast<long long>(container.exit_code));
+        break;
+    }
+    if (!container.reason.empty())
+        out += ": " + plain(container.reason);
+    if (!container.message.empty())
+        out += ": " + plain(container.message);
+    if (container.state != container_state::terminated && container.has_last) {
+        out += text_format("; its last run ended with exit code %lld", static_cast<long long>(container.last_exit_code));
+        if (!container.last_reason.empty())
+            out += ": " + plain(container.last_reason);
+        if (!container.last_message.empty())
+            out += ": " + plain(container.last_message);
+    }
+    if (container.restart_count > 0)
+        out += text_format("; restarted %llu times", static_cast<unsigned long long>(container.restart_count));
+    return out;
+}
+
+std::string pod_status_describe(const pod_status &status)
+{
+    std::string out = "pod phase " + (status.phase.empty() ? std::string("unknown") : plain(status.phase));
+    if (status.terminating)
+        out += ", being deleted";
+    if (!status.reason.empty())
+        out += ", " + plain(status.reason);
+    if (!status.message.empty() && status.message != status.main.message) // kubectl-local says it in both places
+        out += ", " + plain(status.message);
+    if (!status.unscheduled.empty())
+        out += "; not scheduled: " + plain(status.unscheduled);
+    for (const container_status &init : status.init) {
+        if (init.state != container_state::waiting || init.reason != "PodInitializing")
+            out += "; " + describe_container(init, "init container");
+    }
+    if (status.main.state != container_state::none)
+        out += "; " + describe_container(status.main, "container");
+    return out;
+}
+
+static bool keeps_ending(const container_status &container) { return container_crash_count(container) >= pod_crashes_max; }
+
+pod_verdict pod_status_judge(const pod_status &status, std::string &out_why)
+{
+    out_why = pod_status_describe(status);
+    if (status.phase == "Failed" || status.phase == "Succeeded")
+        return pod_verdict::ended;
+    bool is_over = status.main.state == container_state::terminated &&
+                   (status.restart_policy == "Never" || (status.restart_policy == "OnFailure" && status.main.exit_code == 0));
+    if (is_over)
+        return pod_verdict::ended;
+    if (status.ready && !status.terminating && status.main.state == container_state::running)
+        return pod_verdict::ready;
+    for (const container_status &init : status.init) {
+        if (image_is_absent(init) || keeps_ending(init))
+            return pod_verdict::hopeless;
+    }
+    if (image_is_absent(status.main) || keeps_ending(status.main))
+        return pod_verdict::hopeless;
+    return pod_verdict::starting;
+}
+
+bool container_ever_ran(const container_status &container)
+{
+    return container.state == container_state::running || container.state == container_state::terminated || container.has_last;
+}
+
+const container_status *pod_status_failed_container(const pod_status &status)
+{
+    for (const container_status &init : status.init) {
+        if (container_ever_ran(init))
+            return &init;
+    }
+    return container_ever_ran(status.main) ? &status.main : nullptr;
+}
+
+std::string pod_status_instance(const pod_status &status)
+{
+    return text_format("%s/%llu", status.main.container_id.c_str(), static_cast<unsigned long long>(status.main.restart_count));
+}
+
+bool pod_status_is_older(const pod_status &status, const pod_status &than)
+{
+    uint64_t a = 0;
+    uint64_t b = 0;
+    if (!text_parse_u64(status.resource_version, a) || !text_parse_u64(than.resource_version, b))
+        return false;
+    return a < b;
+}
+
+bool pod_address_parse(std::string_view text, std::string &out_host, uint16_t &out_port)
+{
+    size_t colon = text.rfind(':');
+    uint64_t port = 0;
+    if (colon == std::string_view::npos || colon == 0 || !text_parse_u64(text.substr(colon + 1), port) || port == 0 || port > UINT16_MAX)
+        return false;
+    std::string_view host = text.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+        host = host.substr(1, host.size() - 2);
+    out_host = host;
+    out_port = static_cast<uint16_t>(port);
+    return true;
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: MIT
+// local/container.cc: one run of one container.
+#include "local/container.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "codec/json.h"
+#include "local/os.h"
+
+// The log.
+
+static constexpr size_t last_line_max = 1024;
+
+void log_open(log_writer &log, const std::string &path)
+{
+    log.path = path;
+    log.fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    struct stat about = {};
+    if (log.fd >= 0 && fstat(log.fd, &about) == 0)
+        log.size = static_cast<uint64_t>(about.st_size);
+    log.at_line_start = true;
+}
+
+void log_close(log_writer &log)
+{
+    if (log.fd >= 0)
+        close(log.fd);
+    log.fd = -1;
+}
+
+static void rotate(log_writer &log)
+{
+    log_close(log);
+    rename(log.path.c_str(), (log.path + ".1").c_str());
+    log_open(log, log.path);
+}
+
+void log_turn(log_writer &log)
+{
+    std::string path = log.path;
+    log_close(log);
+    unlink((path + ".previous.1").c_str());
+    rename((path + ".1").c_str(), (path + ".previous.1").c_str());
+    rename(path.c_str(), (path + ".previous").c_str());
+    log_open(log, path);
+    log.last_line.clear();
+}
+
+void log_append(log_writer &log, std::string_view bytes)
+{
+    std::string out;
+    while (!bytes.empty()) {
+        if (log.at_line_start) {
+            out += os_time_text_ns() + " ";
+            log.last_line.clear();
+        }
+        size_t end = bytes.find('\n');
+        std::string_view part = bytes.substr(0, end == std::string_view::npos ? end : end + 1);
+        out += part;
+        log.last_line += part.substr(0, last_line_max - std::min(last_line_max, log.last_line.size()));
+        log.at_line_start = part.back() == '\n';
+        bytes.remove_prefix(part.size());
+        if (log.at_line_start && log.size + out.size() > log_size_max) {
+            os_write_all(log.fd, out);
+            out.clear();
+            rotate(log);
+        }
+    }
+    log.size += out.size();
+    if (!out.empty())
+        os_write_all(log.fd, out); // a full disk loses log lines, nothing else
+}
+
+// Processes.
+
+static constexpr std::string_view mark_name = "KUBECTL_LOCAL_POD=";
+
+static char state_of(pid_t pid)
+{
+    std::string text;
+    size_t at;
+    if (!os_read_file(text_format("/proc/%d/stat", pid), text) || (at = text.rfind(')')) == std::string::npos || at + 2 >= text.size())
+        return 'X';
+    return text[at + 2];
+}
+
+void container_kill_marked(const std::string &mark)
+{
+    std::vector<std::string> names;
+    os_list("/proc", names);
+    for (const std::string &name : names) {
+        uint64_t pid = 0;
+        std::string environment;
+        if (text_parse_u64(name, pid) && os_read_file("/proc/" + name + "/environ", environment) &&
+            environment == std::string(mark_name) + mark + '\0')
+            kill(static_cast<pid_t>(pid), SIGKILL);
+    }
+}
+
+static std::vector<pid_t> children_of(pid_t pid)
+{
+    std::vector<pid_t> out;
+    std::string text;
+    if (pid <= 0 || !os_read_file(text_format("/proc/%d/task/%d/children", pid, pid), text))
+        return out;
+    size_t from = 0;
+    while (from < text.size()) {
+        size_t end = std::min(text.find(' ', from), text.size());
+        uint64_t value = 0;
+        if (text_parse_u64(std::string_view(text).substr(from, end - from), value))
+            out.push_back(static_cast<pid_t>(value));
+        from = end + 1;
+    }
+    return out;
+}
+
+bool container_is_dying(const container_run &run)
+{
+    if (run.bwrap == 0)
+        return true;
+    if (run.command == 0)
+        return false;
+    std::string text;
+    if (!os_read_file(text_format("/proc/%d/stat", run.command), text))
+        return true;
+    size_t at = text.rfind(')'); // the name before it may hold anything
+    if (at == std::string::npos)
+        return true;
+    // "(name) state ppid pgrp session tty tpgid flags": the seventh field after the name.
+    char state = 0;
+    unsigned flags = 0;
+    if (sscanf(text.c_str() + at + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
+        return true;
+    static constexpr unsigned exiting = 0x4; // PF_EXITING
+    return state == 'Z' || state == 'X' || (flags & exiting) != 0;
+}
+
+static void look_for_command(void *arg)
+{
+    container_run &run = *static_cast<container_run *>(arg);
+    if (run.inner != 0 && run.command == 0) {
+        std::vector<pid_t> children = children_of(run.inner);
+        if (!children.empty())
+            run.command = children.front();
+    }
+    // bwrap's child is still bwrap until it has become the command.
+    if (run.command != 0 && !run.started) {
+        std::string program = os_read_link(text_format("/proc/%d/exe", run.command));
+        bool replaced = !program.empty() && program != run.bwrap_path && !program.ends_with("/bwrap");
+        if (replaced || os_now_ms() - run.spawned_ms > 1000) {
+            run.started = true;
+            run.on_started(run.arg);
+            return;
+        }
+    }
+    if (!run.started && run.bwrap != 0)
+        loop_timer_arm(*run.l, run.look, os_now_ms() - run.spawned_ms < 200 ? 1 : 20);
+}
+
+static void take_status(container_run &run)
+{
+    char chunk[4096];
+    ssize_t n;
+    while ((n = read(run.status.fd, chunk, sizeof chunk)) > 0)
+        if (run.status_text.size() < 65536)
+            run.status_text.append(chunk, static_cast<size_t>(n));
+    bool at_end = n == 0;
+    size_t end;
+    while ((end = run.status_text.find('\n')) != std::string::npos) {
+        json_ptr line;
+        std::string where;
+        if (!json_parse(std::string_view(run.status_text).substr(0, end), line, where)) {
+            uint64_t value = json_u64(line.get(), "child-pid", 0);
+            if (value != 0)
+                run.inner = static_cast<pid_t>(value);
+            if (json_get(line.get(), "exit-code") != nullptr) {
+                run.has_exit = true;
+                run.exit_code = static_cast<int>(json_u64(line.get(), "exit-code", 0));
+            }
+        }
+        run.status_text.erase(0, end + 1);
+    }
+    if (at_end) {
+        int fd = run.status.fd;
+        loop_watch_remove(*run.l, run.status);
+        close(fd);
+    }
+}
+
+static void on_status(void *arg, uint32_t) { take_status(*static_cast<container_run *>(arg)); }
+
+static bool take_output(container_run &run)
+{
+    char chunk[65536];
+    ssize_t n = read(run.output.fd, chunk, sizeof chunk);
+    if (n > 0)
+        log_append(*run.log, std::string_view(chunk, static_cast<size_t>(n)));
+    if (n == 0) {
+        int fd = run.output.fd;
+        loop_watch_remove(*run.l, run.output);
+        close(fd);
+    }
+    return n > 0;
+}
+
+static void on_output(void *arg, uint32_t) { take_output(*static_cast<container_run *>(arg)); }
+
+struct spawn_plan {
+    const char *program;
+    char *const *argv;
+    int status_fd;
+    int output_fd;
+    int args_fd;
+    int error_fd;
+    const netbox *box;
+    char *const *environment;
+};
+
+// The descriptors bwrap is told about, by number.
+static constexpr int bwrap_status_fd = 3;
+static constexpr int bwrap_args_fd = 4;
+
+[[noreturn]] static void become_bwrap(const spawn_plan &plan)
+{
+    // Only async-signal-safe calls. The sources are above the numbers they are put at (container_spawn sees to it).
+    int failed = 0;
+    int error_fd = plan.error_fd;
+    if (plan.box != nullptr && !netbox_enter(*plan.box))
+        failed = errno;
+    int null_fd = open("/dev/null", O_RDONLY);
+    if (failed == 0 && (dup2(null_fd, 0) < 0 || dup2(plan.output_fd, 1) < 0 || dup2(plan.output_fd, 2) < 0 || dup2(plan.status_fd, bwrap_status_fd) < 0 ||
+                        dup2(plan.args_fd, bwrap_args_fd) < 0 || dup2(plan.error_fd, 5) < 0))
+        failed = errno;
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    signal(SIGPIPE, SIG_DFL);
+    if (failed == 0) {
+        error_fd = 5;
+        fcntl(error_fd, F_SETFD, FD_CLOEXEC);
+        close_range(6, ~0u, 0);
+        execve(plan.program, plan.argv, plan.environment);
+        failed = errno;
+    }
+    _exit(write(error_fd, &failed, sizeof failed) == static_cast<ssize_t>(sizeof failed) ? 126 : 125);
+}
+
+static int raise_fd(int fd)
+{
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, 16);
+    int keep = errno;
+    close(fd);
+    errno = keep;
+    return high;
+}
+
+static int args_file(const std::vector<std::string> &args)
+{
+    int fd = memfd_create("bwrap-args", MFD_CLOEXEC);
+    std::string content;
+    for (const std::string &arg : args) {
+        content += arg;
+        content += '\0';
+    }
+    if (fd >= 0 && (!os_write_all(fd, content) || lseek(fd, 0, SEEK_SET) != 0)) {
+        close(fd);
+        return -1;
+    }
+    return fd < 0 ? fd : raise_fd(fd);
+}
+
+bool container_spawn(container_run &run, const std::string &bwrap_path, const netbox *box, const std::vector<std::string> &args,
+                     const std::vector<std::string> &command, const std::string &mark, std::string &out_text)
+{
+    CHECK(run.bwrap == 0);
+    int status_pipe[2];
+    int output_pipe[2];
+    int error_pipe[2];
+    os_fd args_fd(args_file(args));
+    if (args_fd.fd < 0 || pipe2(status_pipe, O_CLOEXEC) != 0 || pipe2(output_pipe, O_CLOEXEC) != 0 || pipe2(error_pipe, O_CLOEXEC) != 0) {
+        out_text = text_format("cannot start bwrap: %s", strerror(errno)); // out of descriptors: what was opened ends with the pod
+        return false;
+    }
+    os_fd status_in(raise_fd(status_pipe[1]));
+    os_fd output_in(raise_fd(output_pipe[1]));
+    os_fd error_in(raise_fd(error_pipe[1]));
+    std::vector<std::string> words = {"bwrap", "--json-status-fd", std::to_string(bwrap_status_fd), "--args", std::to_string(bwrap_args_fd), "--"};
+    words.insert(words.end(), command.begin(), command.end());
+    std::vector<char *> argv;
+    for (std::string &word : words)
+        argv.push_back(word.data());
+    argv.push_back(nullptr);
+    std::string marked = std::string(mark_name) + mark; // bwrap's own environment; the container's is set by --setenv
+    char *environment[] = {marked.data(), nullptr};
+    spawn_plan plan = {bwrap_path.c_str(), argv.data(), status_in.fd, output_in.fd, args_fd.fd, error_in.fd, box, environment};
+
+    run.bwrap_path = bwrap_path;
+    run.inner = run.command = 0;
+    run.started = run.killed = run.has_exit = false;
+    run.status_text.clear();
+    run.spawned_ms = os_now_ms();
+    run.bwrap = fork();
+    if (run.bwrap == 0)
+        become_bwrap(plan);
+    status_in.reset(-1);
+    output_in.reset(-1);
+    error_in.reset(-1);
+    int failed = run.bwrap < 0 ? errno : 0;
+    if (run.bwrap > 0 && read(error_pipe[0], &failed, sizeof failed) != static_cast<ssize_t>(sizeof failed))
+        failed = 0;
+    close(error_pipe[0]);
+    if (failed != 0) {
+        if (run.bwrap > 0)
+            waitpid(run.bwrap, nullptr, 0);
+        run.bwrap = 0;
+        close(status_pipe[0]);
+        close(output_pipe[0]);
+        out_text = text_format("cannot start %s: %s", bwrap_path.c_str(), strerror(failed));
+        return false;
+    }
+    os_set_nonblocking(status_pipe[0]);
+    os_set_nonblocking(output_pipe[0]);
+    run.status.on_event = on_status;
+    run.status.arg = &run;
+    run.output.on_event = on_output;
+    run.output.arg = &run;
+    run.look.on_timer = look_for_command;
+    run.look.arg = &run;
+    loop_watch_add(*run.l, run.status, status_pipe[0], EPOLLIN);
+    loop_watch_add(*run.l, run.output, output_pipe[0], EPOLLIN);
+    loop_timer_arm(*run.l, run.look, 1);
+    return true;
+}
+
+void container_reaped(container_run &run, int wait_status, container_end &out_end)
+{
+    if (run.status.fd != -1)
+        take_status(run);
+    // The whole process namespace is gone, so the pipe has an end; the bound is for what a rotating log may cost.
+    for (int i = 0; i < 4096 && run.output.fd != -1 && take_output(run); i++) {
+    }
+    for (loop_watch *watch : {&run.status, &run.output})
+        if (watch->fd != -1) {
+            int fd = watch->fd;
+            loop_watch_remove(*run.l, *watch);
+            close(fd);
+        }
+    loop_timer_stop(run.look);
+    out_end = container_end();
+    if (run.has_exit)
+        out_end.exit_code = run.exit_code;
+    else if (run.killed || run.started || WIFSIGNALED(wait_status))
+        out_end.exit_code = 128 + SIGKILL;
+    else {
+        // Without an exit-code line the command has never run; bwrap has written why.
+        out_end.never_started = true;
+        out_end.exit_code = 128;
+        out_end.text = std::string(text_trim(run.log->last_line.substr(0, run.log->last_line.find('\n'))));
+        if (out_end.text.empty())
+            out_end.text = text_format("bwrap ended with status %d", WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1);
+    }
+    run.bwrap = run.inner = run.command = 0;
+    run.started = false;
+}
+
+void container_signal(container_run &run, int signal_number)
+{
+    // bwrap does not pass signals on, and process 1 of the container is bwrap's reaper.
+    for (pid_t child : children_of(run.inner))
+        kill(child, signal_number);
+}
+
+void container_kill(container_run &run)
+{
+    run.killed = true;
+    if (run.inner != 0) {
+        kill(run.inner, SIGKILL);
+        return;
+    }
+    if (run.bwrap == 0)
+        return;
+    // So early the inner process may not yet have asked to die with bwrap: bwrap is held still, then both are ended.
+    kill(run.bwrap, SIGSTOP);
+    for (int i = 0; i < 100 && state_of(run.bwrap) != 'T' && state_of(run.bwrap) != 'Z' && state_of(run.bwrap) != 'X'; i++) {
+        struct timespec pause = {0, 100'000};
+        nanosleep(&pause, nullptr);
+    }
+    for (pid_t child : children_of(run.bwrap))
+        kill(child, SIGKILL);
+    kill(run.bwrap, SIGKILL);
+}

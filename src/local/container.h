@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// local/container.h: one run of one container: bubblewrap as a child, its status lines, its output into the log.
+//
+// bwrap -> its inner process, which is process 1 inside (a reaper) -> the command. Whatever ends the inner process ends all.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "local/loop.h"
+#include "local/netbox.h"
+
+// The log on disk: every line has its time in front, so that `logs --timestamps` can show it. Bounded by rotation, one old file.
+struct log_writer {
+    std::string path;
+    int fd = -1;
+    uint64_t size = 0;
+    bool at_line_start = true;
+    std::string last_line; // of the latest run, bounded; bwrap's own complaints are found there
+};
+
+inline constexpr uint64_t log_size_max = 10u * 1024 * 1024;
+
+void log_open(log_writer &log, const std::string &path);
+void log_append(log_writer &log, std::string_view bytes);
+void log_close(log_writer &log);
+// The log becomes <path>.previous; a new one begins.
+void log_turn(log_writer &log);
+
+struct container_end {
+    int exit_code = 0;
+    int signal = 0;
+    bool never_started = false; // the command does not exist or the sandbox could not be made
+    std::string text;           // why
+};
+
+struct container_run {
+    loop *l = nullptr;
+    log_writer *log = nullptr;
+    void (*on_started)(void *arg) = nullptr; // the command runs
+    void *arg = nullptr;
+
+    pid_t bwrap = 0;   // 0: nothing runs
+    pid_t inner = 0;   // process 1 of the container, 0 until known
+    pid_t command = 0; // 0 until known
+    bool started = false;
+    bool killed = false; // by us, with KILL
+    bool has_exit = false;
+    int exit_code = 0;
+    std::string status_text;
+    std::string bwrap_path;
+    uint64_t spawned_ms = 0;
+    loop_watch status;
+    loop_watch output;
+    loop_timer look; // for the command's start
+};
+
+// False with `out_text` when not even the child could be made. `args` are bwrap's options; `mark` (the pod's uid) is how a later
+// supervisor finds what an earlier one could not take along.
+bool container_spawn(container_run &run, const std::string &bwrap_path, const netbox *box, const std::vector<std::string> &args,
+                     const std::vector<std::string> &command, const std::string &mark, std::string &out_text);
+// Ends every bwrap with this mark. Before bwrap's inner process has asked for the death of its parent it survives it; a supervisor
+// killed in that millisecond leaves one behind.
+void container_kill_marked(const std::string &mark);
+// The child has been reaped with `wait_status`: reads what is left of the output and says how it ended. Nothing runs afterwards.
+void container_reaped(container_run &run, int wait_status, container_end &out_end);
+void container_signal(container_run &run, int signal_number); // TERM and the like: to the command
+void container_kill(container_run &run);
+// Whether the command is on its way out (its sockets may have been closed by the kernel, not by it).
+bool container_is_dying(const container_run &run);

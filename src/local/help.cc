@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// local/help.cc: the help pages.
+#include "local/help.h"
+
+const char *const help_main = R"(kubectl-local runs Kubernetes pods as sandboxed processes of this machine: no cluster, no daemon, no registry.
+
+It takes the commands, flags and output of kubectl, as far as it has them:
+  create      Make a pod from a file or stdin
+  get         Show pods, or the node; --watch follows changes
+  delete      Delete pods
+  logs        Print the output of a pod's container
+  wait        Wait until a pod meets a condition
+  describe    Show one pod in detail
+  version     Show the version
+and one of its own:
+  image       Make, list and remove the images pods run (instead of docker build and push)
+
+How a pod runs
+  One small supervisor process per pod starts the container with bubblewrap, probes it, starts it again by restartPolicy (at once
+  the first time, then after 1 s, 2 s, 4 s ... up to 30 s; a run of a minute starts the series anew), keeps its log (10 MiB and one
+  old file) and writes its status. A supervisor that dies takes its container with it; the next create, get, wait or watch
+  starts it again. One container a pod, and init containers before it.
+  A probe that waits for its first success tries every 10 to 100 ms instead of every periodSeconds; so Ready comes as soon as the
+  server listens. exec and grpc probes are not supported: such a pod never becomes ready.
+
+What a container sees
+  The files of its image, over the /usr and /etc of this machine, read-only; /tmp, /run and /root are empty and writable. Volumes:
+  emptyDir and hostPath. Its own process, IPC and host names, and its own network:
+  as root       a veth pair; the pod's address is reachable from this machine. With nft the pod cannot open connections over it.
+  otherwise     loopback only; the supervisor passes connections in to the first containerPort, on the address in the annotation
+                etlnode.local/address. A container that dies resets its connections.
+  In both cases the address that the environment variable AIS_TARGET_URL names can be reached from the pod, and nothing else.
+  hostNetwork: true uses the network of this machine.
+
+Flags for every command:
+  -n, --namespace=NAME    the namespace, `default` if not given
+      --state-dir=DIR     where pods and images are kept
+      --node=NAME         the name of this node (else K8S_HOST_NAME, else the host's name)
+      --context, --kubeconfig, --request-timeout and others that name a server are accepted and have no effect
+
+Environment:
+  KUBECTL_LOCAL_STATE     --state-dir; else $XDG_STATE_HOME/etlnode/local, else ~/.local/state/etlnode/local
+  KUBECTL_LOCAL_IMAGES    another place for images than STATE/images
+  KUBECTL_LOCAL_NETWORK   `relay`: root, too, relays instead of making a veth pair
+  K8S_HOST_NAME           the name of this node
+
+Exit code: 0 done, 1 anything else.
+
+Use "kubectl-local COMMAND --help" for more about a command.
+)";
+
+const char *const help_create = R"(Create a pod from a file or from stdin, JSON or YAML.
+
+Examples:
+  # Create a pod from the JSON passed into stdin
+  cat pod.json | kubectl-local create -f -
+
+Returns when the pod is on record; use `wait --for=condition=Ready` to wait until it serves.
+
+Options:
+  -f, --filename=FILE     the file, - for stdin; may be repeated
+  -o, --output=FORMAT     json, yaml or name
+      --dry-run=none      `client` or `server`: only print what would be created
+
+Usage:
+  kubectl-local create -f FILENAME [options]
+)";
+
+const char *const help_get = R"(Show pods, or this node.
+
+Examples:
+  kubectl-local get pods
+  kubectl-local get pods -l app=md5 -o json
+  kubectl-local get pods --watch --output-watch-events -o json
+  kubectl-local get node $K8S_HOST_NAME --template={{.metadata.name}}
+
+Options:
+  -A, --all-namespaces          pods of all namespaces
+      --ignore-not-found        a pod that does not exist is no error
+      --no-headers              tables without the first line
+  -o, --output=FORMAT           json, yaml, name, wide, go-template=..., jsonpath=... (paths only, as {.status.podIP})
+      --output-watch-events     with --watch: {"type": ADDED|MODIFIED|DELETED, "object": ...}
+  -l, --selector=QUERY          a=b, a!=b, a, !a, a in (x,y), a notin (x,y), joined by commas
+      --template=TEMPLATE       {{.path.to.field}}
+  -w, --watch                   then follow changes until interrupted
+      --watch-only              changes only
+
+Usage:
+  kubectl-local get (pods|pod|po|node) [NAME...] [options]
+)";
+
+const char *const help_delete = R"(Delete pods. The container gets TERM, and KILL when the grace period is over; then everything of the pod is removed.
+
+Options:
+      --all                     all pods of the namespace
+      --force                   with --grace-period=0: KILL at once
+      --grace-period=-1         seconds from TERM to KILL; negative: what the pod says (terminationGracePeriodSeconds)
+      --ignore-not-found        a pod that does not exist is no error
+      --now                     the same as --grace-period=1
+  -o, --output=name             print names only
+  -l, --selector=QUERY          pods that match
+      --timeout=0s              how long to wait; 0s: for ever
+      --wait=true               return when the pods are gone
+
+Usage:
+  kubectl-local delete pod (NAME... | -l QUERY | --all) [options]
+)";
+
+const char *const help_logs = R"(Print the output of a pod's container.
+
+Options:
+  -c, --container=NAME    an init container, for instance
+  -f, --follow            go on until the container ends
+      --limit-bytes=0     print at most so many bytes
+  -p, --previous          of the container before the last restart
+  -l, --selector=QUERY    of all pods that match
+      --tail=-1           the last lines only
+      --timestamps        the time in front of each line
+
+Usage:
+  kubectl-local logs [-f] [-p] (POD | pod/POD) [-c CONTAINER] [options]
+)";
+
+const char *const help_wait = R"(Wait until pods meet a condition.
+
+Examples:
+  kubectl-local wait --for=condition=Ready pod/md5 --timeout=45s
+  kubectl-local wait --for=delete pod/md5
+
+Options:
+      --for=WHAT          condition=NAME[=VALUE], create or delete
+  -l, --selector=QUERY    all pods that match
+      --timeout=30s       how long; negative: a week
+
+Usage:
+  kubectl-local wait --for=WHAT (pod/NAME... | pods -l QUERY) [options]
+)";
+
+const char *const help_describe = R"(Show pods in detail: state, reasons, addresses, where their files are.
+
+Usage:
+  kubectl-local describe pod [NAME...] [-l QUERY]
+)";
+
+const char *const help_version = R"(Show the version, and the Kubernetes version whose objects are printed.
+
+Options:
+      --client            the client's only
+  -o, --output=FORMAT     json or yaml
+
+Usage:
+  kubectl-local version [--client] [-o json]
+)";
+
+const char *const help_image = R"(Make, list and remove images. An image is the files of DIR, which a container sees at the same paths over this machine's /usr and
+/etc, and the command to run. It stands in for docker build and docker push.
+
+Examples:
+  # The counterpart of a Dockerfile that copies server.py to /code and runs it
+  mkdir -p image/code && cp server.py image/code/
+  kubectl-local image quay.io/user/md5_server:v1 image /code/server.py --listen 0.0.0.0 --port 80
+
+  # A server that begins with `#!/usr/bin/env python` needs a `python`, which Debian does not have: the image brings one
+  mkdir -p image/usr/local/bin && ln -s /usr/bin/python3 image/usr/local/bin/python
+
+  kubectl-local image ls
+  kubectl-local image rm quay.io/user/md5_server:v1
+
+DIR is copied; the image replaces an older one of the same name in one step, and pods that run keep the files they started with
+until their container is started again. usr/local of DIR takes the place of this machine's /usr/local. Directories that DIR brings are
+read-only to the container. The tag is `latest` if none is given; digests (name@sha256:...) are not supported.
+
+Options (before NAME DIR; what follows DIR is the entrypoint, flags included):
+  -e, --env=NAME=VALUE    a variable of the container's environment; may be repeated
+  -w, --workdir=DIR       the working directory
+      --no-headers        with ls: without the first line
+
+Usage:
+  kubectl-local image [options] NAME DIR [ENTRYPOINT...]
+  kubectl-local image ls
+  kubectl-local image rm NAME...
+)";

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// local/pod.h: a Pod object: judged as the API server would, completed with defaults, read into structs for the supervisor.
+//
+// What kubectl-local cannot do is not refused here (Kubernetes accepts it): it ends in pod_spec.unsupported and keeps the pod Pending.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "codec/json.h"
+#include "local/state.h"
+
+enum class probe_kind : uint8_t { none, tcp, http, unsupported };
+
+struct probe_spec {
+    probe_kind kind = probe_kind::none;
+    std::string why; // unsupported: what it is
+    std::string host; // empty: the pod
+    uint16_t port = 0;
+    std::string path = "/";
+    std::vector<std::pair<std::string, std::string>> headers;
+    uint64_t initial_delay_ms = 0;
+    uint64_t period_ms = 10'000;
+    uint64_t timeout_ms = 1'000;
+    uint32_t success_threshold = 1;
+    uint32_t failure_threshold = 3;
+};
+
+struct pod_mount {
+    std::string volume;
+    std::string path;
+    std::string sub_path;
+    bool read_only = false;
+};
+
+struct pod_volume {
+    std::string name;
+    bool is_host = false; // else emptyDir
+    std::string host_path;
+    std::string host_type;
+};
+
+struct container_spec {
+    std::string name;
+    std::string image;
+    std::vector<std::string> command; // null in the object: empty and has_command false
+    std::vector<std::string> args;
+    bool has_command = false;
+    bool has_args = false;
+    std::string working_dir;
+    const cJSON *env = nullptr; // Lifetime: the pod object
+    std::vector<uint16_t> ports; // TCP container ports
+    std::vector<std::string> port_names; // beside ports
+    std::vector<pod_mount> mounts;
+    probe_spec readiness;
+    probe_spec liveness;
+    probe_spec startup;
+};
+
+enum class restart_policy : uint8_t { always, on_failure, never };
+
+struct pod_spec {
+    std::vector<container_spec> init_containers;
+    container_spec container;
+    std::vector<pod_volume> volumes;
+    restart_policy restart = restart_policy::always;
+    bool host_network = false;
+    uint64_t grace_s = 30;
+    std::string unsupported; // not empty: what keeps the pod from starting
+};
+
+inline constexpr size_t pod_init_containers_max = 16;
+
+// What `create` accepts: fills in defaults (namespace, uid, creationTimestamp, restartPolicy, nodeName, first status ...).
+// `ns` is the namespace of the command line, `ns_given` whether it was typed. On refusal `out_text` is the whole message kubectl
+// would print, without a newline.
+bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::string &node, pod_key &out_key, std::string &out_text);
+
+// Reads an admitted pod. Lifetime: `out_spec.*.env` points into `pod`.
+void pod_read_spec(const cJSON *pod, pod_spec &out_spec);
+
+// A name as Kubernetes allows it for pods (DNS-1123 subdomain), and for namespaces and containers (label).
+bool pod_name_is_valid(std::string_view name);
+bool pod_label_is_valid(std::string_view name);
+
+// "sum" of `$(VAR)` references over `env` (later entries win); unknown references stay, "$$(" is a literal "$(".
+std::string pod_expand(std::string_view text, const std::vector<std::pair<std::string, std::string>> &env);

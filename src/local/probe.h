@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// local/probe.h: one try of a tcpSocket or httpGet probe, at a time, without blocking.
+#pragma once
+
+#include <string>
+
+#include <netinet/in.h>
+
+#include "local/loop.h"
+#include "local/netbox.h"
+#include "local/pod.h"
+
+struct probe_try {
+    loop *l = nullptr;
+    void (*on_result)(void *arg, bool good, const std::string &why) = nullptr;
+    void *arg = nullptr;
+    loop_watch watch;
+    loop_timer deadline;
+    int fd = -1;
+    bool connecting = false;
+    bool is_http = false;
+    std::string request;
+    size_t sent = 0;
+    std::string answer;
+    std::string target; // for messages
+};
+
+// Requires: no try is under way; l, on_result are set. `inside` null: probe from the host. Calls back before it returns only when
+// the try fails at once.
+void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const struct sockaddr_in &address);
+bool probe_is_running(const probe_try &probe);
+// No result will come.
+void probe_stop(probe_try &probe);

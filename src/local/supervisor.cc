@@ -1,0 +1,945 @@
+// SPDX-License-Identifier: MIT
+// local/supervisor.cc: the process that keeps one pod running.
+//
+// Owns     the pod's record while it lives, its network namespace, one container run at a time, relays, probes, the log.
+// Knows    container, netbox, relay, prober, view, status, state.     Known by  main (command `supervise`).
+// Normal   network, init containers in order, the container, Ready, deletion: TERM, grace, KILL, everything removed.
+// Fails    a container that ends is started again by restartPolicy: at once the first time, then after 1 s, 2 s, 4 s ... 30 s; one that
+//          ran for a minute starts the series anew. A missing image is looked for every second. A supervisor that dies takes the
+//          container with it; the next kubectl-local that looks starts another, which goes on from the record.
+#include "local/supervisor.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "local/container.h"
+#include "local/image.h"
+#include "local/netbox.h"
+#include "local/os.h"
+#include "local/pod.h"
+#include "local/prober.h"
+#include "local/relay.h"
+#include "local/status.h"
+#include "local/view.h"
+#include "node/api.h"
+
+static constexpr uint64_t backoff_first_ms = 1'000;
+static constexpr uint64_t backoff_max_ms = 30'000;
+static constexpr uint64_t healthy_run_ms = 60'000;    // a run this long clears the back-off
+static constexpr uint64_t image_retry_ms = 1'000;
+static constexpr uint64_t network_retry_ms = 5'000;
+static constexpr uint64_t record_check_ms = 5'000;    // whether somebody removed the record under us
+static constexpr uint64_t leave_grace_ms = 5'000;     // the supervisor itself was asked to end
+static constexpr uint64_t probe_message_ms = 1'000;   // how often the reason for not being ready is refreshed
+
+// Named by what is awaited.
+enum class stage : uint8_t {
+    next_attempt,  // a timer: back-off, image, network
+    container_end, // a container runs (or is about to)
+    deletion,      // nothing will start any more
+};
+
+struct supervisor {
+    local_state state;
+    pod_key key;
+    std::string dir;
+    os_fd lock;
+    json_ptr pod;
+    pod_spec spec;
+    pod_status status;
+    std::string published;
+    std::string uid;
+
+    loop l;
+    loop_watch signals;
+    loop_timer attempt;
+    loop_timer kill_timer;
+    loop_timer record_check;
+    loop_timer probe_message;
+
+    stage at = stage::next_attempt;
+    bool network_open = false;
+    bool deleting = false;    // the record goes when the container is gone
+    bool leaving = false;     // the record stays
+    bool liveness_failed = false;
+    bool swept = false;       // nothing of an earlier supervisor is left
+    size_t current = 0;       // init containers first, then the container
+    uint32_t crashes = 0;     // of the current container, in a row
+    std::string image_trouble;
+
+    netbox box;
+    relay inward;
+    relay outward;
+    struct sockaddr_in reserved = {}; // where the host reaches the pod through the relay
+    os_fd reservation;
+    std::string target_url;   // what AIS_TARGET_URL becomes
+    container_run run;
+    log_writer log;
+    os_fd image_hold;
+    prober probers[3];
+};
+
+static void start_current(supervisor &s);
+static void finish(supervisor &s);
+
+static bool is_main(const supervisor &s) { return s.current == s.spec.init_containers.size(); }
+static const container_spec &current_spec(const supervisor &s) { return is_main(s) ? s.spec.container : s.spec.init_containers[s.current]; }
+static container_status &current_status(supervisor &s) { return is_main(s) ? s.status.container : s.status.init[s.current]; }
+
+static void publish(supervisor &s)
+{
+    status_write(s.status, s.pod.get());
+    // The version differs with every write: compare without it.
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(s.pod.get(), "metadata");
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "resourceVersion");
+    std::string text = json_print(s.pod.get());
+    if (text == s.published)
+        return;
+    if (state_write_pod(s.state, s.key, s.pod.get()))
+        s.published = text;
+    else
+        fprintf(stderr, "%s record not written: %s\n", os_time_text_ns().c_str(), strerror(errno));
+}
+
+static void wait_for(supervisor &s, uint64_t after_ms)
+{
+    s.at = stage::next_attempt;
+    loop_timer_arm(s.l, s.attempt, after_ms);
+}
+
+static void set_waiting(supervisor &s, const std::string &reason, const std::string &message)
+{
+    container_status &status = current_status(s);
+    status.state = container_state();
+    status.state.reason = reason;
+    status.state.message = message;
+    status.ready = false;
+    status.started = false;
+    s.status.message = message;
+}
+
+// Network.
+
+static void annotate_address(supervisor &s, const std::string &address)
+{
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(s.pod.get(), "metadata");
+    cJSON *annotations = cJSON_GetObjectItemCaseSensitive(metadata, "annotations");
+    if (!cJSON_IsObject(annotations)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(metadata, "annotations");
+        annotations = json_add_object(metadata, "annotations");
+    }
+    std::string key(annotation_local_address);
+    cJSON_DeleteItemFromObjectCaseSensitive(annotations, key.c_str());
+    json_add_text(annotations, key.c_str(), address);
+}
+
+static std::string old_address(const supervisor &s)
+{
+    std::string key(annotation_local_address);
+    return std::string(json_text(json_get(json_get(s.pod.get(), "metadata"), "annotations"), key.c_str()));
+}
+
+static std::string ip_text(const struct sockaddr_in &address)
+{
+    char text[INET_ADDRSTRLEN] = "";
+    inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
+    return text;
+}
+
+static int bound_socket(const struct sockaddr_in &address)
+{
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool done = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+                bind(fd, reinterpret_cast<const struct sockaddr *>(&address), sizeof address) == 0;
+    if (!done && fd >= 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+// A loopback address of the pod's own and a port of the kernel's choice. The reservation keeps the port while no container runs:
+// then nobody listens and connections are refused, as they should be.
+static bool reserve_address(supervisor &s)
+{
+    struct sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    std::string old = old_address(s);
+    size_t colon = old.find(':');
+    uint64_t port = 0;
+    bool had = colon != std::string::npos && old.starts_with("127.") && text_parse_u64(std::string_view(old).substr(colon + 1), port) &&
+               port <= 65535 && inet_pton(AF_INET, old.substr(0, colon).c_str(), &address.sin_addr) == 1;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    if (had)
+        s.reservation.reset(bound_socket(address));
+    for (int i = 0; i < 16 && s.reservation.fd < 0; i++) {
+        uint64_t random = 0;
+        text_parse_hex_u64(os_random_hex(6), random);
+        address.sin_addr.s_addr = htonl((127u << 24) | (64u << 16) | (static_cast<uint32_t>(random) & 0x3fffff) | 1u);
+        address.sin_port = 0;
+        s.reservation.reset(bound_socket(address));
+    }
+    socklen_t size = sizeof s.reserved;
+    return s.reservation.fd >= 0 && getsockname(s.reservation.fd, reinterpret_cast<struct sockaddr *>(&s.reserved), &size) == 0;
+}
+
+static bool is_dying(void *arg) { return container_is_dying(static_cast<supervisor *>(arg)->run); }
+
+struct url_parts {
+    std::string host;
+    uint16_t port = 80;
+    std::string rest; // path and what follows
+};
+
+static bool split_url(const std::string &url, url_parts &out)
+{
+    static constexpr std::string_view scheme = "http://";
+    if (!url.starts_with(scheme))
+        return false;
+    std::string authority = url.substr(scheme.size(), url.find_first_of("/?#", scheme.size()) - scheme.size());
+    out.rest = url.substr(scheme.size() + authority.size());
+    size_t colon = authority.rfind(':');
+    uint64_t port = 80;
+    if (authority.empty() || authority.front() == '[' || authority.find('@') != std::string::npos)
+        return false;
+    if (colon != std::string::npos && (!text_parse_u64(std::string_view(authority).substr(colon + 1), port) || port == 0 || port > 65535))
+        return false;
+    out.host = authority.substr(0, colon);
+    out.port = static_cast<uint16_t>(port);
+    return !out.host.empty();
+}
+
+static bool resolve(const std::string &host, struct sockaddr_in &out)
+{
+    struct addrinfo hints = {};
+    hints.ai_family = AF_INET;
+    hints.ai_socktype = SOCK_STREAM;
+    struct addrinfo *found = nullptr;
+    if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0 || found == nullptr)
+        return false;
+    memcpy(&out.sin_addr, &reinterpret_cast<struct sockaddr_in *>(found->ai_addr)->sin_addr, sizeof out.sin_addr);
+    freeaddrinfo(found);
+    return true;
+}
+
+// The one way out of the pod: the address AIS_TARGET_URL names exists on the pod's loopback and leads there.
+static void open_way_to_target(supervisor &s)
+{
+    std::string url;
+    const cJSON *variable;
+    cJSON_ArrayForEach(variable, s.spec.container.env) if (json_text(variable, "name") == env_target_url) url = json_text(variable, "value");
+    url_parts parts;
+    if (url.empty())
+        return;
+    struct sockaddr_in target = {};
+    target.sin_family = AF_INET;
+    if (!split_url(url, parts) || !resolve(parts.host, target)) {
+        fprintf(stderr, "%s AIS_TARGET_URL is not http://host[:port]/... with a host that resolves to IPv4: the pod cannot reach it\n", os_time_text_ns().c_str());
+        return;
+    }
+    target.sin_port = htons(parts.port);
+    bool is_loopback = (ntohl(target.sin_addr.s_addr) >> 24) == 127;
+    struct sockaddr_in inside = target;
+    if (!is_loopback)
+        inside.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    // The container's own port must stay free for it.
+    uint16_t port = parts.port;
+    while (std::find(s.spec.container.ports.begin(), s.spec.container.ports.end(), port) != s.spec.container.ports.end())
+        port = port < 61'000 ? 61'000 : static_cast<uint16_t>(port + 1);
+    inside.sin_port = htons(port);
+    int listener = netbox_listen(s.box, inside);
+    if (listener < 0) {
+        fprintf(stderr, "%s listening on %s:%u inside the pod: %s\n", os_time_text_ns().c_str(), ip_text(inside).c_str(), port, strerror(errno));
+        return;
+    }
+    s.outward.l = &s.l;
+    s.outward.box = &s.box;
+    s.outward.outward = true;
+    s.outward.target = target;
+    s.outward.is_dying = is_dying;
+    s.outward.arg = &s;
+    relay_start(s.outward, listener);
+    if (!is_loopback || port != parts.port)
+        s.target_url = text_format("http://%s:%u", ip_text(inside).c_str(), port) + parts.rest;
+}
+
+static bool open_network(supervisor &s)
+{
+    s.status.host_ip = "127.0.0.1";
+    uint16_t port = s.spec.container.ports.empty() ? 0 : s.spec.container.ports[0];
+    if (s.spec.host_network) {
+        s.status.pod_ip = s.status.host_ip;
+        if (port != 0)
+            annotate_address(s, text_format("127.0.0.1:%u", port));
+        return true;
+    }
+    const char *wish = getenv("KUBECTL_LOCAL_NETWORK");
+    bool want_veth = wish == nullptr || std::string_view(wish) != "relay";
+    std::string old = old_address(s);
+    std::string text;
+    if (!netbox_open(s.box, s.uid, old.substr(0, old.find(':')), want_veth, text)) {
+        set_waiting(s, "CreateContainerError", text);
+        return false;
+    }
+    if (s.box.veth && !s.box.guarded)
+        fprintf(stderr, "%s nft is missing or failed: the pod can reach what listens on all addresses of this machine\n", os_time_text_ns().c_str());
+    if (s.box.veth) {
+        s.status.pod_ip = s.box.pod_address;
+        if (port != 0)
+            annotate_address(s, text_format("%s:%u", s.box.pod_address.c_str(), port));
+    } else {
+        if (!reserve_address(s)) {
+            set_waiting(s, "CreateContainerError", text_format("no loopback address for the pod: %s", strerror(errno)));
+            netbox_close(s.box);
+            return false;
+        }
+        s.status.pod_ip = ip_text(s.reserved);
+        if (port != 0)
+            annotate_address(s, text_format("%s:%u", s.status.pod_ip.c_str(), ntohs(s.reserved.sin_port)));
+        s.inward.l = &s.l;
+        s.inward.box = &s.box;
+        s.inward.target.sin_family = AF_INET;
+        s.inward.target.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        s.inward.target.sin_port = htons(port);
+        s.inward.is_dying = is_dying;
+        s.inward.arg = &s;
+    }
+    open_way_to_target(s);
+    return true;
+}
+
+static void close_network(supervisor &s)
+{
+    if (s.outward.l != nullptr)
+        relay_close(s.outward);
+    if (s.inward.l != nullptr)
+        relay_close(s.inward);
+    s.reservation.reset(-1);
+    netbox_close(s.box);
+    s.network_open = false;
+}
+
+static void let_connections_in(supervisor &s)
+{
+    if (s.inward.l == nullptr || s.spec.container.ports.empty() || s.inward.listener.fd != -1)
+        return;
+    int fd = bound_socket(s.reserved);
+    if (fd >= 0 && listen(fd, 512) == 0) {
+        relay_start(s.inward, fd);
+        return;
+    }
+    fprintf(stderr, "%s listening on %s: %s\n", os_time_text_ns().c_str(), ip_text(s.reserved).c_str(), strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+// Probes.
+
+static void stop_probes(supervisor &s)
+{
+    for (prober &p : s.probers)
+        prober_stop(p);
+    loop_timer_stop(s.probe_message);
+}
+
+static const probe_spec &probe_of(const supervisor &s, probe_role role)
+{
+    const container_spec &container = s.spec.container;
+    return role == probe_role::startup ? container.startup : role == probe_role::readiness ? container.readiness : container.liveness;
+}
+
+static void start_probe(supervisor &s, probe_role role)
+{
+    const probe_spec &spec = probe_of(s, role);
+    if (spec.kind == probe_kind::none)
+        return;
+    if (spec.kind == probe_kind::unsupported) {
+        if (role == probe_role::readiness)
+            s.status.message = "Readiness probe failed: " + spec.why;
+        return; // never ready; never killed by a probe we cannot make
+    }
+    prober &p = s.probers[static_cast<size_t>(role)];
+    p.spec = &spec;
+    p.address = {};
+    p.address.sin_family = AF_INET;
+    p.address.sin_port = htons(spec.port);
+    bool elsewhere = !spec.host.empty() && inet_pton(AF_INET, spec.host.c_str(), &p.address.sin_addr) == 1;
+    bool through_veth = s.box.veth && inet_pton(AF_INET, s.box.pod_address.c_str(), &p.address.sin_addr) == 1;
+    if (!elsewhere && !through_veth)
+        p.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (elsewhere)
+        inet_pton(AF_INET, spec.host.c_str(), &p.address.sin_addr);
+    p.inside = elsewhere || s.box.veth || s.spec.host_network ? nullptr : &s.box;
+    prober_start(p);
+}
+
+static void start_probes_after_startup(supervisor &s)
+{
+    s.status.container.started = true;
+    if (s.spec.container.readiness.kind == probe_kind::none)
+        s.status.container.ready = true;
+    start_probe(s, probe_role::readiness);
+    start_probe(s, probe_role::liveness);
+}
+
+static void ask_to_end(supervisor &s, uint64_t grace_ms)
+{
+    if (s.run.bwrap == 0)
+        return;
+    if (!s.run.started || grace_ms == 0) {
+        container_kill(s.run);
+        return;
+    }
+    container_signal(s.run, SIGTERM);
+    if (!s.kill_timer.armed || s.kill_timer.at_ms > os_now_ms() + grace_ms) // asked again: only ever sooner
+        loop_timer_arm(s.l, s.kill_timer, grace_ms);
+}
+
+static void on_probe_change(void *arg, prober &which)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    container_status &status = s.status.container;
+    switch (which.role) {
+    case probe_role::startup:
+        prober_stop(which);
+        if (which.good)
+            start_probes_after_startup(s);
+        break;
+    case probe_role::readiness:
+        status.ready = which.good;
+        s.status.message = which.good ? "" : "Readiness probe failed: " + which.why;
+        break;
+    case probe_role::liveness:
+        break;
+    }
+    publish(s);
+    if (which.good || which.role == probe_role::readiness)
+        return;
+    s.liveness_failed = true;
+    s.status.message = text_format("%s probe failed: %s", which.role == probe_role::startup ? "Startup" : "Liveness", which.why.c_str());
+    stop_probes(s);
+    ask_to_end(s, s.spec.grace_s * 1000);
+}
+
+// The pod says why it is not ready, but not with every try.
+static void on_probe_message(void *arg)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    const prober &readiness = s.probers[static_cast<size_t>(probe_role::readiness)];
+    if (s.status.container.ready || s.run.bwrap == 0 || s.deleting)
+        return;
+    if (!readiness.why.empty())
+        s.status.message = "Readiness probe failed: " + readiness.why;
+    publish(s);
+    loop_timer_arm(s.l, s.probe_message, probe_message_ms);
+}
+
+// Containers.
+
+static void on_started(void *arg)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    container_status &status = current_status(s);
+    status.state = container_state();
+    status.state.phase = container_phase::running;
+    status.state.started = time(nullptr);
+    s.status.message.clear();
+    if (is_main(s)) {
+        s.status.phase = "Running";
+        let_connections_in(s);
+        if (s.spec.container.startup.kind != probe_kind::none)
+            start_probe(s, probe_role::startup);
+        else
+            start_probes_after_startup(s);
+        loop_timer_arm(s.l, s.probe_message, probe_message_ms);
+    } else
+        status.started = true;
+    publish(s);
+}
+
+static view_place place_of(const supervisor &s, const image_reference &image)
+{
+    view_place place;
+    place.rootfs = image_dir(s.state, image) + "/rootfs";
+    place.scratch = s.dir;
+    place.hostname = s.key.name.substr(0, 63);
+    place.pod_ip = s.status.pod_ip;
+    place.host_ip = s.status.host_ip;
+    place.node = json_text(json_get(s.pod.get(), "spec"), "nodeName");
+    place.ns = s.key.ns;
+    place.name = s.key.name;
+    place.uid = s.uid;
+    place.host_network = s.spec.host_network;
+    place.own_user_ns = s.spec.host_network && geteuid() != 0;
+    place.target_url = s.target_url;
+    return place;
+}
+
+// An image that is missing may be made at any time: looked for every second. False: the attempt ends here.
+static bool find_image(supervisor &s, image_reference &out_reference, image_config &out_config)
+{
+    const std::string &name = current_spec(s).image;
+    reference_verdict verdict = image_parse_reference(name, out_reference);
+    if (verdict == reference_verdict::invalid) {
+        set_waiting(s, "InvalidImageName", text_format("Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid reference format",
+                                                       name.c_str(), name.c_str()));
+        publish(s);
+        s.at = stage::deletion;
+        return false;
+    }
+    std::string text;
+    if (verdict == reference_verdict::digest)
+        text = text_format("image \"%s\": kubectl-local has no digests; name a tag", name.c_str());
+    else {
+        s.image_hold.reset(image_hold(s.state, out_reference));
+        if (image_load(s.state, out_reference, out_config, text)) {
+            s.image_trouble.clear();
+            return true;
+        }
+    }
+    bool first = s.image_trouble.empty();
+    s.image_trouble = text;
+    if (first)
+        set_waiting(s, "ErrImagePull", text);
+    else
+        set_waiting(s, "ImagePullBackOff", text_format("Back-off pulling image \"%s\": ErrImagePull: %s", name.c_str(), text.c_str()));
+    publish(s);
+    wait_for(s, image_retry_ms);
+    return false;
+}
+
+static uint64_t next_delay(supervisor &s)
+{
+    uint64_t delay = s.crashes == 0 ? 0 : std::min(backoff_first_ms << std::min<uint32_t>(s.crashes - 1, 10), backoff_max_ms);
+    s.crashes++;
+    return delay;
+}
+
+// What could not be started at all is tried again as if it had crashed.
+static void retry_later(supervisor &s, const char *reason, const std::string &text)
+{
+    set_waiting(s, reason, text);
+    publish(s);
+    wait_for(s, std::max(next_delay(s), backoff_first_ms));
+}
+
+static void start_current(supervisor &s)
+{
+    const container_spec &container = current_spec(s);
+    container_status &status = current_status(s);
+    if (!s.spec.unsupported.empty()) {
+        set_waiting(s, "CreateContainerConfigError", s.spec.unsupported);
+        publish(s);
+        s.at = stage::deletion;
+        return;
+    }
+    if (!s.network_open) {
+        s.network_open = open_network(s);
+        if (!s.network_open) {
+            publish(s);
+            wait_for(s, network_retry_ms);
+            return;
+        }
+    }
+    image_reference image;
+    image_config config;
+    if (!find_image(s, image, config))
+        return;
+    status.image_id = config.id;
+    view_place place = place_of(s, image);
+    env_list env = view_environment(container, config, place);
+    std::vector<std::string> command = view_command(container, config, env);
+    std::vector<std::string> args;
+    std::string text;
+    std::string bwrap = os_find_program("bwrap");
+    if (command.empty()) {
+        retry_later(s, "CreateContainerError", text_format("no command specified: neither the pod nor image %s names one", image_text(image).c_str()));
+        return;
+    }
+    if (bwrap.empty()) {
+        retry_later(s, "CreateContainerError", "bwrap not found: kubectl-local needs bubblewrap (Debian: apt-get install bubblewrap)");
+        return;
+    }
+    if (!view_build(s.spec, container, config, place, env, args, text)) {
+        retry_later(s, "CreateContainerError", text);
+        return;
+    }
+    // What an earlier supervisor could not take along: it would hold the network namespace and the image.
+    if (!s.swept && os_exists(s.dir + "/marked"))
+        container_kill_marked(s.uid);
+    s.swept = true;
+    os_write_file(s.dir + "/marked", "");
+    // An init container has a log of its own.
+    std::string log_path = is_main(s) ? s.dir + "/log" : s.dir + "/log-" + container.name;
+    if (s.log.path != log_path) {
+        log_close(s.log);
+        log_open(s.log, log_path);
+    }
+    bool again = !status.id.empty();
+    if (again) {
+        status.restarts++;
+        log_turn(s.log);
+    }
+    status.id = "local://" + os_random_hex(64);
+    s.liveness_failed = false;
+    s.run.l = &s.l;
+    s.run.log = &s.log;
+    s.run.on_started = on_started;
+    s.run.arg = &s;
+    if (!container_spawn(s.run, bwrap, s.spec.host_network ? nullptr : &s.box, args, command, s.uid, text)) {
+        retry_later(s, "RunContainerError", text);
+        return;
+    }
+    s.at = stage::container_end;
+}
+
+static void on_attempt(void *arg)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    if (!s.deleting && !s.leaving)
+        start_current(s);
+}
+
+static void end_pod(supervisor &s, const char *phase)
+{
+    s.status.phase = phase;
+    s.at = stage::deletion;
+    close_network(s);
+    publish(s);
+    loop_stop(s.l); // the record stays; whoever deletes it needs no supervisor
+}
+
+static void next_init(supervisor &s)
+{
+    s.current++;
+    s.crashes = 0;
+    if (is_main(s)) {
+        s.status.initialized = true;
+        if (s.status.container.id.empty())
+            set_waiting(s, "PodInitializing", "");
+    }
+    publish(s);
+    start_current(s);
+}
+
+static void start_again(supervisor &s, const container_end &end)
+{
+    container_status &status = current_status(s);
+    status.last = status.state;
+    status.has_last = true;
+    uint64_t delay = next_delay(s);
+    if (end.never_started && delay == 0)
+        set_waiting(s, "RunContainerError", end.text);
+    else if (delay > 0)
+        set_waiting(s, "CrashLoopBackOff",
+                    text_format("back-off %s restarting failed container=%s pod=%s_%s(%s)%s%s", text_duration(delay).c_str(), status.name.c_str(),
+                                s.key.name.c_str(), s.key.ns.c_str(), s.uid.c_str(), end.never_started ? ": " : "", end.text.c_str()));
+    else
+        s.status.message = status.state.message; // `terminated` is shown until the new one runs
+    publish(s);
+    wait_for(s, delay);
+}
+
+static void container_ended(supervisor &s, const container_end &end)
+{
+    container_status &status = current_status(s);
+    stop_probes(s);
+    loop_timer_stop(s.kill_timer);
+    if (s.inward.l != nullptr) {
+        relay_stop_listening(s.inward);
+        relay_container_ended(s.inward);
+    }
+    if (s.outward.l != nullptr)
+        relay_container_ended(s.outward);
+    time_t now = time(nullptr);
+    time_t started = status.state.phase == container_phase::running ? status.state.started : now;
+    bool was_long = os_now_ms() - s.run.spawned_ms >= healthy_run_ms;
+    status.state = container_state();
+    status.state.phase = container_phase::terminated;
+    status.state.exit_code = end.exit_code;
+    status.state.reason = end.never_started ? "StartError" : end.exit_code == 0 ? "Completed" : "Error";
+    status.state.message = s.liveness_failed ? s.status.message : end.text;
+    status.state.started = started;
+    status.state.finished = now;
+    status.state.container_id = status.id;
+    status.ready = !is_main(s) && end.exit_code == 0;
+    status.started = false;
+    s.status.message = status.state.message;
+    if (was_long)
+        s.crashes = 0;
+    if (s.deleting || s.leaving) {
+        finish(s);
+        return;
+    }
+    bool failed = end.exit_code != 0;
+    if (!is_main(s) && !failed) {
+        next_init(s);
+        return;
+    }
+    bool again = is_main(s) ? s.spec.restart == restart_policy::always || (failed && s.spec.restart == restart_policy::on_failure)
+                            : s.spec.restart != restart_policy::never;
+    if (again)
+        start_again(s, end);
+    else
+        end_pod(s, failed ? "Failed" : "Succeeded");
+}
+
+// Deletion and signals.
+
+static void finish(supervisor &s)
+{
+    s.at = stage::deletion;
+    if (s.deleting && s.status.container.state.phase == container_phase::terminated)
+        s.status.phase = s.status.container.state.exit_code == 0 ? "Succeeded" : "Failed";
+    publish(s);
+    close_network(s);
+    log_close(s.log);
+    s.image_hold.reset(-1);
+    image_sweep(s.state);
+    if (s.deleting)
+        state_remove_pod(s.state, s.key); // last: whoever waits for the deletion finds nothing left
+    loop_stop(s.l);
+}
+
+static void take_termination(supervisor &s)
+{
+    std::string text;
+    std::string where;
+    json_ptr request;
+    if (!os_read_file(s.dir + "/terminate", text) || json_parse(text, request, where))
+        return;
+    uint64_t grace = json_u64(request.get(), "gracePeriodSeconds", s.spec.grace_s);
+    bool first = !s.deleting;
+    s.deleting = true;
+    loop_timer_stop(s.attempt);
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(s.pod.get(), "metadata");
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "deletionTimestamp");
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "deletionGracePeriodSeconds");
+    json_add_text(metadata, "deletionTimestamp", os_time_text(time(nullptr) + static_cast<time_t>(grace)));
+    json_add_u64(metadata, "deletionGracePeriodSeconds", grace);
+    if (first)
+        stop_probes(s);
+    publish(s);
+    if (s.run.bwrap == 0)
+        finish(s);
+    else
+        ask_to_end(s, grace * 1000);
+}
+
+static void leave(supervisor &s)
+{
+    s.leaving = true;
+    loop_timer_stop(s.attempt);
+    stop_probes(s);
+    if (s.run.bwrap == 0)
+        finish(s);
+    else
+        ask_to_end(s, std::min(s.spec.grace_s * 1000, leave_grace_ms));
+}
+
+static void reap(supervisor &s)
+{
+    int status = 0;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == s.box.helper) {
+            // Cannot live on without its network; the next supervisor makes a new one.
+            fprintf(stderr, "%s the network helper died\n", os_time_text_ns().c_str());
+            s.box.helper = 0;
+            container_kill(s.run);
+            leave(s);
+            continue;
+        }
+        if (pid != s.run.bwrap)
+            continue; // an orphan of a container, adopted as its subreaper
+        container_end end;
+        container_reaped(s.run, status, end);
+        container_ended(s, end);
+    }
+}
+
+static void on_signal(void *arg, uint32_t)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    struct signalfd_siginfo info;
+    while (read(s.signals.fd, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        if (info.ssi_signo == SIGUSR1)
+            take_termination(s);
+        else if (info.ssi_signo != SIGCHLD && !s.deleting)
+            leave(s);
+    }
+    reap(s);
+}
+
+static void on_kill_timer(void *arg) { container_kill(static_cast<supervisor *>(arg)->run); }
+
+static bool record_is_ours(const supervisor &s)
+{
+    struct stat mine;
+    struct stat named;
+    return fstat(s.lock.fd, &mine) == 0 && stat((s.dir + "/lock").c_str(), &named) == 0 && mine.st_ino == named.st_ino;
+}
+
+static void on_record_check(void *arg)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    if (record_is_ours(s)) {
+        loop_timer_arm(s.l, s.record_check, record_check_ms);
+        return;
+    }
+    fprintf(stderr, "%s the record is gone\n", os_time_text_ns().c_str());
+    s.leaving = true;
+    loop_timer_stop(s.attempt);
+    stop_probes(s);
+    if (s.run.bwrap != 0)
+        container_kill(s.run);
+    else
+        finish(s);
+}
+
+// Start.
+
+static void fill_status(supervisor &s)
+{
+    pod_status old;
+    status_read(s.pod.get(), old);
+    s.status = pod_status();
+    s.status.started = old.started != 0 ? old.started : time(nullptr);
+    s.status.initialized = s.spec.init_containers.empty();
+    auto fill = [](container_status &status, const container_spec &spec) {
+        status.name = spec.name;
+        status.image = spec.image;
+    };
+    for (size_t i = 0; i < s.spec.init_containers.size(); i++) {
+        s.status.init.emplace_back();
+        if (i < old.init.size())
+            s.status.init.back() = old.init[i];
+        fill(s.status.init.back(), s.spec.init_containers[i]);
+    }
+    container_status &main = s.status.container;
+    main = old.container;
+    fill(main, s.spec.container);
+    main.ready = main.started = false;
+    // The container of an earlier supervisor died with it.
+    if (main.state.phase == container_phase::running) {
+        main.state.phase = container_phase::terminated;
+        main.state.exit_code = 128 + SIGKILL;
+        main.state.reason = "ContainerStatusUnknown";
+        main.state.message = "The container ended together with its supervisor";
+        main.state.finished = time(nullptr);
+        main.state.container_id = main.id;
+    }
+    if (main.state.phase == container_phase::terminated) {
+        main.last = main.state;
+        main.has_last = true;
+    } else if (main.id.empty()) {
+        main.state = container_state();
+        main.state.reason = s.spec.init_containers.empty() ? "ContainerCreating" : "PodInitializing";
+    }
+    for (container_status &one : s.status.init)
+        if (one.id.empty()) {
+            one.state = container_state();
+            one.state.reason = "PodInitializing";
+        }
+}
+
+static bool open_signals(supervisor &s)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1})
+        sigaddset(&set, number);
+    int fd = sigprocmask(SIG_BLOCK, &set, nullptr) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    if (fd < 0)
+        return false;
+    s.signals.on_event = on_signal;
+    s.signals.arg = &s;
+    loop_watch_add(s.l, s.signals, fd, EPOLLIN);
+    return true;
+}
+
+static void start(supervisor &s)
+{
+    for (size_t i = 0; i < 3; i++) {
+        s.probers[i].l = &s.l;
+        s.probers[i].role = static_cast<probe_role>(i);
+        s.probers[i].on_change = on_probe_change;
+        s.probers[i].arg = &s;
+    }
+    struct {
+        loop_timer *timer;
+        void (*on_timer)(void *);
+    } timers[] = {{&s.attempt, on_attempt}, {&s.kill_timer, on_kill_timer}, {&s.record_check, on_record_check}, {&s.probe_message, on_probe_message}};
+    for (auto &one : timers) {
+        one.timer->on_timer = one.on_timer;
+        one.timer->arg = &s;
+    }
+    loop_timer_arm(s.l, s.record_check, record_check_ms);
+    bool was_running = s.status.container.state.phase == container_phase::terminated;
+    if (os_exists(s.dir + "/terminate")) {
+        take_termination(s);
+        return;
+    }
+    if (was_running && (s.spec.restart == restart_policy::never || (s.spec.restart == restart_policy::on_failure && s.status.container.state.exit_code == 0))) {
+        end_pod(s, s.status.container.state.exit_code == 0 ? "Succeeded" : "Failed");
+        return;
+    }
+    if (!s.status.container.id.empty())
+        publish(s); // at once, so that nobody takes the dead container for a living one
+    start_current(s);
+}
+
+int supervisor_main(const local_state &state, const pod_key &key)
+{
+    supervisor s;
+    s.state = state;
+    s.key = key;
+    s.dir = state_pod_dir(state, key);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    // Signals first: whoever sees the lock held may send one.
+    if (!loop_open(s.l) || !open_signals(s))
+        return 1;
+    s.lock.reset(state_lock_pod(state, key));
+    int code = 0;
+    if (s.lock.fd >= 0 && state_read_pod(state, key, s.pod)) {
+        s.uid = state_pod_uid(s.pod.get());
+        pod_read_spec(s.pod.get(), s.spec);
+        fill_status(s);
+        std::string_view phase = json_text(json_get(s.pod.get(), "status"), "phase");
+        bool ended = phase == "Succeeded" || phase == "Failed";
+        if (!ended || os_exists(s.dir + "/terminate")) {
+            start(s);
+            loop_run(s.l);
+        }
+        log_close(s.log);
+    } else if (s.lock.fd >= 0) {
+        // Torn by a power cut before anybody was told that it exists.
+        fprintf(stderr, "%s unreadable record removed\n", os_time_text_ns().c_str());
+        state_remove_pod(state, key);
+    }
+    int fd = s.signals.fd;
+    loop_watch_remove(s.l, s.signals);
+    close(fd);
+    loop_close(s.l);
+    return code;
+}

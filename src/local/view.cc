@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: MIT
+// local/view.cc: what a container sees: bubblewrap's arguments for its files, environment and command.
+//
+// The host's /usr and /etc, read-only, with the image's files over them; nothing else of the host. The root, /tmp, /run and the
+// like are memory. bwrap cannot create names below something bound read-only; where an image brings such names, the directory is
+// put together entry by entry.
+#include "local/view.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "local/os.h"
+#include "node/api.h"
+
+static constexpr const char *default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+static constexpr size_t merge_entries_max = 2'500; // binds that one image may cost; bwrap takes 9,000 arguments
+static constexpr size_t etc_entries_max = 20'000;
+
+// Environment and command.
+
+static void set_env(env_list &env, const std::string &name, const std::string &value)
+{
+    auto found = std::find_if(env.begin(), env.end(), [&](const auto &entry) { return entry.first == name; });
+    if (found != env.end())
+        env.erase(found);
+    env.emplace_back(name, value);
+}
+
+static std::string field_value(const std::string &path, const view_place &place)
+{
+    if (path == "metadata.name")
+        return place.name;
+    if (path == "metadata.namespace")
+        return place.ns;
+    if (path == "metadata.uid")
+        return place.uid;
+    if (path == "status.podIP")
+        return place.pod_ip;
+    if (path == "status.hostIP")
+        return place.host_ip;
+    return path == "spec.nodeName" ? place.node : "";
+}
+
+env_list view_environment(const container_spec &container, const image_config &image, const view_place &place)
+{
+    env_list env = image.env;
+    set_env(env, "HOSTNAME", place.hostname);
+    const cJSON *variable;
+    cJSON_ArrayForEach(variable, container.env)
+    {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(variable, "name");
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(variable, "value");
+        const cJSON *from = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(variable, "valueFrom"), "fieldRef");
+        const cJSON *path = cJSON_GetObjectItemCaseSensitive(from, "fieldPath");
+        if (cJSON_IsString(path))
+            set_env(env, name->valuestring, field_value(path->valuestring, place));
+        else if (name->valuestring == env_target_url && !place.target_url.empty())
+            set_env(env, name->valuestring, place.target_url);
+        else
+            set_env(env, name->valuestring, cJSON_IsString(value) ? pod_expand(value->valuestring, env) : "");
+    }
+    bool has_path = std::any_of(env.begin(), env.end(), [](const auto &entry) { return entry.first == "PATH"; });
+    if (!has_path)
+        set_env(env, "PATH", default_path);
+    bool has_home = std::any_of(env.begin(), env.end(), [](const auto &entry) { return entry.first == "HOME"; });
+    if (!has_home)
+        set_env(env, "HOME", "/root");
+    return env;
+}
+
+std::vector<std::string> view_command(const container_spec &container, const image_config &image, const env_list &env)
+{
+    std::vector<std::string> out;
+    // What stands in the spec is expanded, what stands in the image is not.
+    if (container.has_command)
+        for (const std::string &word : container.command)
+            out.push_back(pod_expand(word, env));
+    else
+        out = image.entrypoint;
+    if (container.has_args)
+        for (const std::string &word : container.args)
+            out.push_back(pod_expand(word, env));
+    else if (!container.has_command)
+        out.insert(out.end(), image.cmd.begin(), image.cmd.end());
+    return out;
+}
+
+// Files.
+
+struct builder {
+    std::vector<std::string> &args;
+    size_t merged = 0;
+};
+
+static void add(builder &b, std::initializer_list<std::string> words) { b.args.insert(b.args.end(), words); }
+
+enum class file_kind : uint8_t { none, file, directory, link };
+
+static file_kind kind_of(const std::string &path)
+{
+    struct stat about;
+    if (lstat(path.c_str(), &about) != 0)
+        return file_kind::none;
+    return S_ISLNK(about.st_mode) ? file_kind::link : S_ISDIR(about.st_mode) ? file_kind::directory : file_kind::file;
+}
+
+static void bind_entry(builder &b, const std::string &source, const std::string &place)
+{
+    if (kind_of(source) == file_kind::link)
+        add(b, {"--symlink", os_read_link(source), place});
+    else
+        add(b, {"--ro-bind", source, place});
+}
+
+// Whether all of the image's directory can be laid over the host's with binds alone: same names, same kinds, no links.
+static bool fits_over(const std::string &image, const std::string &host)
+{
+    std::vector<std::string> names;
+    if (!os_list(image, names))
+        return false;
+    for (const std::string &name : names) {
+        file_kind mine = kind_of(image + "/" + name);
+        if (mine != kind_of(host + "/" + name) || mine == file_kind::link)
+            return false;
+        if (mine == file_kind::directory && !fits_over(image + "/" + name, host + "/" + name))
+            return false;
+    }
+    return true;
+}
+
+static void bind_over(builder &b, const std::string &image, const std::string &place)
+{
+    std::vector<std::string> names;
+    os_list(image, names);
+    for (const std::string &name : names) {
+        if (kind_of(image + "/" + name) == file_kind::directory)
+            bind_over(b, image + "/" + name, place + "/" + name);
+        else
+            add(b, {"--ro-bind", image + "/" + name, place + "/" + name});
+        b.merged++;
+    }
+}
+
+// The host's `place` with the image's laid over it.
+static bool merge(builder &b, const std::string &image, const std::string &place)
+{
+    if (fits_over(image, place)) {
+        add(b, {"--ro-bind", place, place});
+        bind_over(b, image, place);
+        return b.merged <= merge_entries_max;
+    }
+    std::vector<std::string> names;
+    std::vector<std::string> mine;
+    os_list(place, names);
+    os_list(image, mine);
+    names.insert(names.end(), mine.begin(), mine.end());
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    b.merged += names.size();
+    add(b, {"--dir", place});
+    for (const std::string &name : names) {
+        std::string below = place + "/" + name;
+        std::string from_image = image + "/" + name;
+        file_kind here = kind_of(from_image);
+        if (here == file_kind::none)
+            bind_entry(b, below, below);
+        else if (here == file_kind::directory && kind_of(below) == file_kind::directory) {
+            if (below == "/usr/local")
+                add(b, {"--ro-bind", from_image, below}); // an image's own programs, not the host's
+            else if (!merge(b, from_image, below))
+                return false;
+        } else
+            bind_entry(b, from_image, below);
+        if (b.merged > merge_entries_max)
+            return false;
+    }
+    return true;
+}
+
+static bool only_usr_local(const std::string &image_usr)
+{
+    std::vector<std::string> names;
+    os_list(image_usr, names);
+    return names.size() == 1 && names[0] == "local";
+}
+
+static bool add_usr(builder &b, const std::string &rootfs)
+{
+    if (kind_of(rootfs + "/usr") != file_kind::directory)
+        add(b, {"--ro-bind", "/usr", "/usr"});
+    else if (only_usr_local(rootfs + "/usr") && os_is_dir("/usr/local"))
+        add(b, {"--ro-bind", "/usr", "/usr", "--ro-bind", rootfs + "/usr/local", "/usr/local"});
+    else
+        return merge(b, rootfs + "/usr", "/usr");
+    return true;
+}
+
+// Root in the container may be root outside: what others cannot read must not be seen there.
+static void hide_private(builder &b, const std::string &image, const std::string &dir, size_t &seen)
+{
+    std::vector<std::string> names;
+    os_list(dir, names);
+    for (const std::string &name : names) {
+        std::string path = dir + "/" + name;
+        struct stat about;
+        if (++seen > etc_entries_max || lstat(path.c_str(), &about) != 0 || S_ISLNK(about.st_mode))
+            continue;
+        bool from_image = !image.empty() && os_exists(image + "/" + name);
+        if (S_ISDIR(about.st_mode) && (about.st_mode & 0005) == 0005)
+            hide_private(b, from_image ? image + "/" + name : "", path, seen);
+        else if (from_image)
+            continue;
+        else if (S_ISDIR(about.st_mode))
+            add(b, {"--tmpfs", path, "--remount-ro", path});
+        else if ((about.st_mode & 0004) == 0)
+            add(b, {"--ro-bind", "/dev/null", path});
+    }
+}
+
+static bool add_generated(builder &b, const view_place &place, std::string &out_text)
+{
+    std::string hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    if (!place.pod_ip.empty())
+        hosts += place.pod_ip + "\t" + place.hostname + "\n";
+    struct generated {
+        const char *path;
+        std::string content;
+    } files[] = {
+        {"/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
+        {"/etc/group", "root:x:0:\nnogroup:x:65534:\n"},
+        {"/etc/hostname", place.hostname + "\n"},
+        {"/etc/hosts", hosts},
+        {"/etc/resolv.conf", place.host_network ? "" : "# no network beyond the node\n"},
+    };
+    for (const generated &file : files) {
+        bool from_image = os_exists(place.rootfs + file.path);
+        // A link cannot be bound over; a resolv.conf managed elsewhere dangles in the container, where there is no network anyway.
+        if (from_image || file.content.empty() || kind_of(file.path) != file_kind::file)
+            continue;
+        std::string source = place.scratch + "/etc" + (strrchr(file.path, '/'));
+        if (!os_make_dirs(place.scratch + "/etc") || !os_write_file(source, file.content)) {
+            out_text = text_format("%s: %s", source.c_str(), strerror(errno));
+            return false;
+        }
+        add(b, {"--ro-bind", source, file.path});
+    }
+    return true;
+}
+
+static bool add_etc(builder &b, const view_place &place, std::string &out_text)
+{
+    std::string image = place.rootfs + "/etc";
+    bool has_image = kind_of(image) == file_kind::directory;
+    if (!has_image)
+        add(b, {"--ro-bind", "/etc", "/etc"});
+    else if (!merge(b, image, "/etc")) {
+        out_text = "the image brings too many files under /etc";
+        return false;
+    }
+    size_t seen = 0;
+    if (geteuid() == 0)
+        hide_private(b, has_image ? image : "", "/etc", seen);
+    return add_generated(b, place, out_text);
+}
+
+// Names that never come from the image as they are.
+static bool is_special(const std::string &name)
+{
+    static constexpr std::string_view special[] = {"usr", "etc", "proc", "dev", "sys", "tmp", "run"};
+    return std::find(std::begin(special), std::end(special), name) != std::end(special);
+}
+
+static bool add_root(builder &b, const view_place &place, std::string &out_text)
+{
+    if (!add_usr(b, place.rootfs)) {
+        out_text = "the image brings too many files under /usr; put them under /usr/local or a directory of their own";
+        return false;
+    }
+    std::vector<std::string> names;
+    os_list(place.rootfs, names);
+    for (const char *name : {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}) {
+        bool from_image = std::find(names.begin(), names.end(), name) != names.end();
+        std::string host = std::string("/") + name;
+        if (!from_image && os_exists(host))
+            bind_entry(b, host, host);
+        else if (from_image && kind_of(host) == file_kind::directory && kind_of(place.rootfs + host) == file_kind::directory) {
+            // A host without merged /usr: the image's files go over the host's.
+            if (!merge(b, place.rootfs + host, host)) {
+                out_text = text_format("the image brings too many files under %s", host.c_str());
+                return false;
+            }
+            std::erase(names, name);
+        } else if (from_image && kind_of(host) == file_kind::link && kind_of(place.rootfs + host) == file_kind::directory) {
+            out_text = text_format("the image has a directory %s, which is a link into /usr on this host; put the files into usr%s", host.c_str(), host.c_str());
+            return false;
+        }
+    }
+    if (!add_etc(b, place, out_text))
+        return false;
+    add(b, {"--proc", "/proc", "--dev", "/dev"});
+    for (const std::string &name : names)
+        if (!is_special(name) && name != "root")
+            bind_entry(b, place.rootfs + "/" + name, "/" + name);
+    // Where programs expect to write. What the image brings there is laid over the empty memory.
+    for (const char *memory : {"/tmp", "/run", "/root"}) {
+        add(b, {"--perms", memory == std::string_view("/tmp") ? "1777" : "0755", "--tmpfs", memory});
+        std::vector<std::string> below;
+        os_list(place.rootfs + memory, below);
+        for (const std::string &name : below)
+            bind_entry(b, place.rootfs + memory + "/" + name, std::string(memory) + "/" + name);
+    }
+    if (!os_exists(place.rootfs + "/var") || kind_of(place.rootfs + "/var/tmp") == file_kind::directory)
+        add(b, {"--perms", "1777", "--tmpfs", "/var/tmp"});
+    return true;
+}
+
+// Volumes.
+
+static bool host_path_fits(const pod_volume &volume, std::string &out_text)
+{
+    struct stat about;
+    bool exists = stat(volume.host_path.c_str(), &about) == 0;
+    bool fits = volume.host_path.starts_with("/");
+    if (volume.host_type == "DirectoryOrCreate" && !exists)
+        fits = fits && os_make_dirs(volume.host_path);
+    else if (volume.host_type == "FileOrCreate" && !exists)
+        fits = fits && os_write_file(volume.host_path, "");
+    else if (volume.host_type == "Directory")
+        fits = fits && exists && S_ISDIR(about.st_mode);
+    else if (volume.host_type == "File")
+        fits = fits && exists && S_ISREG(about.st_mode);
+    else
+        fits = fits && exists;
+    if (!fits)
+        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath type check failed: %s is not a %s", volume.name.c_str(),
+                               volume.host_path.c_str(), volume.host_type.empty() ? "path that exists" : volume.host_type.c_str());
+    return fits;
+}
+
+static bool add_mounts(builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, std::string &out_text)
+{
+    for (const pod_mount &mount : container.mounts) {
+        auto volume = std::find_if(spec.volumes.begin(), spec.volumes.end(), [&](const pod_volume &one) { return one.name == mount.volume; });
+        if (volume == spec.volumes.end())
+            continue; // pod_read_spec has said so already
+        // Also for `medium: Memory`: it outlives the container, so it cannot be one of the container's own mounts.
+        std::string source = volume->is_host ? volume->host_path : place.scratch + "/volumes/" + volume->name;
+        if (volume->is_host && !host_path_fits(*volume, out_text))
+            return false;
+        if (!volume->is_host && !os_is_dir(source) && !(os_make_dirs(place.scratch + "/volumes") && mkdir(source.c_str(), 0777) == 0 && chmod(source.c_str(), 0777) == 0)) {
+            out_text = text_format("%s: %s", source.c_str(), strerror(errno));
+            return false;
+        }
+        if (!mount.sub_path.empty()) {
+            source += "/" + mount.sub_path;
+            if (!os_exists(source) && !os_make_dirs(source)) {
+                out_text = text_format("%s: %s", source.c_str(), strerror(errno));
+                return false;
+            }
+        }
+        add(b, {mount.read_only ? "--ro-bind" : "--bind", source, mount.path});
+    }
+    return true;
+}
+
+bool view_build(const pod_spec &spec, const container_spec &container, const image_config &image, const view_place &place,
+                const env_list &env, std::vector<std::string> &out_args, std::string &out_text)
+{
+    out_args.clear();
+    builder b{out_args};
+    if (place.own_user_ns)
+        add(b, {"--unshare-user", "--uid", "0", "--gid", "0"});
+    add(b, {"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session",
+            "--hostname", place.hostname.substr(0, 63), "--cap-drop", "ALL", "--cap-add", "CAP_NET_BIND_SERVICE"});
+    if (!add_root(b, place, out_text) || !add_mounts(b, spec, container, place, out_text))
+        return false;
+    add(b, {"--clearenv"});
+    for (const auto &[name, value] : env)
+        add(b, {"--setenv", name, value});
+    std::string dir = !container.working_dir.empty() ? container.working_dir : !image.working_dir.empty() ? image.working_dir : "/";
+    add(b, {"--chdir", dir});
+    for (const std::string &arg : out_args)
+        if (arg.find('\0') != std::string::npos) {
+            out_text = "a name or value contains a NUL byte";
+            return false;
+        }
+    return true;
+}

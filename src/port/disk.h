@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// port/disk.h: files, off the loop thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "port/env.h"
+
+struct disk_file; // opaque; ends with disk_close
+
+enum class disk_open_mode : uint8_t { read, create_new, create_or_open };
+
+using disk_on_done = void (*)(void *arg, error err);
+using disk_on_open = void (*)(void *arg, error err, disk_file *file, uint64_t size);
+using disk_on_read = void (*)(void *arg, error err, size_t count);
+using disk_on_list = void (*)(void *arg, error err, const std::vector<std::string> &names);
+
+struct disk_port {
+    void (*open)(env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg);
+    void (*close)(disk_file *file);
+    void (*read)(disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg);
+    void (*write)(disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg);
+    void (*sync)(disk_file *file, disk_on_done on_done, void *arg);
+    void (*sync_dir)(env &e, const std::string &path, disk_on_done on_done, void *arg);
+    void (*rename)(env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg);
+    void (*unlink)(env &e, const std::string &path, disk_on_done on_done, void *arg);
+    void (*make_dir)(env &e, const std::string &path, disk_on_done on_done, void *arg);
+    void (*list)(env &e, const std::string &path, disk_on_list on_list, void *arg);
+};
+
+// Every call below completes exactly once, after it returned; there is no cancel: `arg` must outlive the completion.
+
+// `size` is the file's size at open; the file is null when err is set. create_new fails with already_exists.
+inline void disk_open(env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg) { e.disk->open(e, path, mode, on_open, arg); }
+// No completion; the pointer is dead at once. Requires: no operation on it under way.
+inline void disk_close(env &e, disk_file *file) { e.disk->close(file); }
+// count < size only at the end of the file. Lifetime: buffer until the completion.
+inline void disk_read(env &e, disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg) { e.disk->read(file, buffer, size, offset, on_read, arg); }
+// All of it or an error (no_space, io). Lifetime: bytes until the completion.
+inline void disk_write(env &e, disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg) { e.disk->write(file, bytes, size, offset, on_done, arg); }
+// Content and size are on the device when it completes.
+inline void disk_sync(env &e, disk_file *file, disk_on_done on_done, void *arg) { e.disk->sync(file, on_done, arg); }
+// Names created, renamed and removed in the directory are on the device when it completes.
+inline void disk_sync_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->sync_dir(e, path, on_done, arg); }
+inline void disk_rename(env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg) { e.disk->rename(e, from, to, on_done, arg); }
+inline void disk_unlink(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->unlink(e, path, on_done, arg); }
+// An existing directory is fine; parents are not made.
+inline void disk_make_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->make_dir(e, path, on_done, arg); }
+// Names in bytewise order, without "." and "..".
+inline void disk_list(env &e, const std::string &path, disk_on_list on_list, void *arg) { e.disk->list(e, path, on_list, arg); }

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// port/net.h: TCP by readiness: operations on a connection are immediate and never block; what cannot go on now is waited for.
+//
+// A machine reads or writes until it is told `again`, then waits for that side. Kernel-side copies (send_file, relay) have the same
+// form, so back-pressure needs no buffers: who cannot write does not read.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/uio.h>
+
+#include "base/error.h"
+#include "port/env.h"
+
+struct net_listener; // opaque, resident
+struct net_conn;     // opaque, resident: ends with net_close
+struct net_connect_call; // opaque, one-shot
+struct net_relay;    // opaque: bytes on their way from one connection to another
+struct disk_file;
+
+enum class io_state : uint8_t {
+    done,   // count > 0 bytes moved (count may be less than asked)
+    again,  // nothing moved; wait for the side that is not ready
+    end,    // read side: the peer has finished sending
+    failed, // err says why; the connection is good for nothing but net_close (and reading what had arrived)
+};
+
+struct io_result {
+    io_state state = io_state::again;
+    size_t count = 0;
+    error err;
+};
+
+enum class net_side : uint8_t { readable, writable };
+
+using net_on_accept = void (*)(void *arg, net_conn *conn);
+using net_on_connect = void (*)(void *arg, error err, net_conn *conn); // conn is null when err is set
+using net_on_ready = void (*)(void *arg);
+
+struct net_port {
+    error (*listen)(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener);
+    uint16_t (*listener_port)(const net_listener *listener);
+    void (*listener_pause)(net_listener *listener, bool paused);
+    void (*listener_close)(net_listener *listener);
+
+    error (*connect)(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call);
+    void (*connect_cancel)(net_connect_call *call);
+
+    io_result (*read)(net_conn *conn, void *buffer, size_t size);
+    io_result (*write)(net_conn *conn, std::span<const iovec> parts, bool more);
+    io_result (*send_file)(net_conn *conn, disk_file *file, uint64_t offset, size_t size);
+    void (*wait)(net_conn *conn, net_side side, net_on_ready on_ready, void *arg);
+    void (*wait_cancel)(net_conn *conn, net_side side);
+    bool (*is_waiting)(const net_conn *conn, net_side side);
+    void (*half_close)(net_conn *conn);
+    void (*reset_on_close)(net_conn *conn);
+    void (*close)(net_conn *conn);
+    std::string (*peer)(const net_conn *conn);
+    bool (*peer_is_loopback)(const net_conn *conn);
+    bool (*has_unread)(net_conn *conn, bool *out_end);
+
+    net_relay *(*relay_make)(env &e);
+    io_result (*relay_fill)(net_relay *relay, net_conn *from, size_t max);
+    io_result (*relay_drain)(net_relay *relay, net_conn *to, bool more);
+    size_t (*relay_pending)(const net_relay *relay);
+    void (*relay_free)(net_relay *relay);
+};
+
+// `host` is a numeric address ("127.0.0.1", "::1", "0.0.0.0") ; port 0 lets the kernel choose. The listener accepts until paused or
+// closed; running out of descriptors pauses it for a moment by itself and is logged.
+inline error net_listen(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener)
+{
+    return e.net->listen(e, host, port, on_accept, arg, out_listener);
+}
+inline uint16_t net_listener_port(env &e, const net_listener *listener) { return e.net->listener_port(listener); }
+inline void net_listener_pause(env &e, net_listener *listener, bool paused) { e.net->listener_pause(listener, paused); }
+inline void net_listener_close(env &e, net_listener *listener) { e.net->listener_close(listener); }
+
+// `host` may be a name; it is resolved off the loop thread. Completes once with a connection or an error; net_connect_cancel makes
+// that never. There is no time limit here: the caller has a timer.
+inline error net_connect(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+{
+    return e.net->connect(e, host, port, on_connect, arg, out_call);
+}
+inline void net_connect_cancel(env &e, net_connect_call *call) { e.net->connect_cancel(call); }
+
+inline io_result net_read(env &e, net_conn *conn, void *buffer, size_t size) { return e.net->read(conn, buffer, size); }
+// Gathers up to 16 parts. `more`: more bytes follow at once (may delay a short segment).
+inline io_result net_write(env &e, net_conn *conn, std::span<const iovec> parts, bool more = false) { return e.net->write(conn, parts, more); }
+// Sends file content without passing it through the node's memory where the kernel can; else copies. `failed` with
+// error_code::end_of_stream when the file ends before offset + size.
+inline io_result net_send_file(env &e, net_conn *conn, disk_file *file, uint64_t offset, size_t size) { return e.net->send_file(conn, file, offset, size); }
+// Calls on_ready once when the side is ready or the connection has failed (the next operation tells). One wait a side at a time.
+inline void net_wait(env &e, net_conn *conn, net_side side, net_on_ready on_ready, void *arg) { e.net->wait(conn, side, on_ready, arg); }
+// No effect when nothing waits.
+inline void net_wait_cancel(env &e, net_conn *conn, net_side side) { e.net->wait_cancel(conn, side); }
+inline bool net_is_waiting(env &e, const net_conn *conn, net_side side) { return e.net->is_waiting(conn, side); }
+// Sends FIN after what was written; reading goes on.
+inline void net_half_close(env &e, net_conn *conn) { e.net->half_close(conn); }
+// A later net_close sends RST, so that the peer cannot take what it got for complete.
+inline void net_reset_on_close(env &e, net_conn *conn) { e.net->reset_on_close(conn); }
+// Ends the connection; pending waits never complete; the pointer is dead at once.
+inline void net_close(env &e, net_conn *conn) { e.net->close(conn); }
+// "127.0.0.1:4711" or "[::1]:4711".
+inline std::string net_peer(env &e, const net_conn *conn) { return e.net->peer(conn); }
+inline bool net_peer_is_loopback(env &e, const net_conn *conn) { return e.net->peer_is_loopback(conn); }
+// Looks without taking: true when bytes wait to be read; *out_end when the peer has finished or the connection failed.
+inline bool net_has_unread(env &e, net_conn *conn, bool *out_end) { return e.net->has_unread(conn, out_end); }
+
+// A relay holds at most relay_pipe_size bytes (splice through a pipe where the kernel can, a buffer of stream_buffer_size else).
+inline net_relay *net_relay_make(env &e) { return e.net->relay_make(e); }
+// Moves up to `max` bytes from the connection into the relay. `again` with relay_pending == 0: wait for `from` readable;
+// `again` with bytes pending: drain first.
+inline io_result net_relay_fill(env &e, net_relay *relay, net_conn *from, size_t max) { return e.net->relay_fill(relay, from, max); }
+inline io_result net_relay_drain(env &e, net_relay *relay, net_conn *to, bool more) { return e.net->relay_drain(relay, to, more); }
+inline size_t net_relay_pending(env &e, const net_relay *relay) { return e.net->relay_pending(relay); }
+inline void net_relay_free(env &e, net_relay *relay) { e.net->relay_free(relay); }

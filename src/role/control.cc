@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// role/control.cc: what the handlers of both roles have in common.
+//
+// Knows    http, codec.            Known by  the handlers of this folder.
+// Limits   node_id_size_max, hint_names_max.
+#include "role/control.h"
+
+#include <ctime>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "codec/json.h"
+#include "codec/url.h"
+#include "node/api.h"
+
+static constexpr size_t hint_names_max = 5;
+
+void control_log_request(const char *role, exchange &x, const route_match &match)
+{
+    bool is_object = match.found != nullptr && (match.found->id == route_id::object || match.found->id == route_id::pod_object);
+    bool is_routine = match.found != nullptr && (match.found->id == route_id::node_register || match.found->id == route_id::health || match.found->id == route_id::metrics);
+    const http_head &head = exchange_head(x);
+    std::string_view id = exchange_request_id(x);
+    if (is_object || is_routine) {
+        if (!log_enabled(log_level::debug))
+            return;
+        LOG(debug, "http", "role=%s request=%.*s peer=%s method=%s target=%s", role, static_cast<int>(id.size()), id.data(), exchange_peer(x).c_str(),
+            text_escape(head.method).c_str(), text_escape(head.target).c_str());
+        return;
+    }
+    LOG(info, "http", "role=%s request=%.*s peer=%s method=%s target=%s handler=%s", role, static_cast<int>(id.size()), id.data(), exchange_peer(x).c_str(),
+        text_escape(head.method).c_str(), text_escape(head.target).c_str(), match.found != nullptr ? match.found->handler : "none");
+}
+
+void control_answer_no_route(exchange &x, const route_match &match)
+{
+    const http_head &head = exchange_head(x);
+    if (!match.allow.empty()) {
+        std::string headers;
+        http_write_header(headers, "Allow", match.allow);
+        exchange_answer_error(x, error_code::method_not_allowed,
+            "method " + text_escape(head.method) + " is not allowed for " + text_escape(head.path) + "; allowed: " + match.allow, 0, headers);
+        return;
+    }
+    exchange_answer_error(x, error_code::not_found, "there is no " + text_escape(head.path) + " here");
+}
+
+bool control_admit_peer(const node_options &options, exchange &x)
+{
+    std::string_view given = http_head_get(exchange_head(x), header_cluster_secret);
+    if (options.cluster_secret.empty()) {
+        if (exchange_peer_is_loopback(x))
+            return true;
+        exchange_answer_error(x, error_code::forbidden, "calls between nodes are accepted from this machine only: no cluster secret is set (--cluster-secret-file)");
+        return false;
+    }
+    if (given.data() == nullptr) {
+        exchange_answer_error(x, error_code::unauthorized, "calls between nodes need the header Etlnode-Cluster-Secret");
+        return false;
+    }
+    if (!text_equal_secret(given, options.cluster_secret)) {
+        LOG(warn, "role", "peer=%s msg=\"a call between nodes came with a wrong cluster secret\"", exchange_peer(x).c_str());
+        exchange_answer_error(x, error_code::forbidden, "the cluster secret is wrong");
+        return false;
+    }
+    return true;
+}
+
+std::string control_peer_headers(const node_options &options, std::string_view request_id)
+{
+    std::string headers;
+    if (!options.cluster_secret.empty())
+        http_write_header(headers, header_cluster_secret, options.cluster_secret);
+    if (!request_id.empty())
+        http_write_header(headers, header_request_id, request_id);
+    return headers;
+}
+
+static error_code code_of_status(int status)
+{
+    switch (status) {
+    case 401: return error_code::unauthorized;
+    case 403: return error_code::forbidden;
+    case 404: return error_code::not_found;
+    case 405: return error_code::method_not_allowed;
+    case 409: return error_code::conflict;
+    case 413: return error_code::body_too_large;
+    case 501: return error_code::not_implemented;
+    case 503: return error_code::unavailable;
+    case 504: return error_code::timed_out;
+    case 507: return error_code::no_space;
+    default: return status >= 500 ? error_code::internal : error_code::bad_request;
+    }
+}
+
+control_error control_read_error(int status, std::string_view body)
+{
+    control_error result;
+    result.code = code_of_status(status);
+    json_ptr tree;
+    std::string where;
+    if (!json_parse(body, tree, where)) {
+        error_code named = error_code::ok;
+        if (error_code_from_name(json_text(tree.get(), "code"), named) && named != error_code::ok)
+            result.code = named;
+        result.message = std::string(json_text(tree.get(), "message"));
+    }
+    if (result.message.empty())
+        result.message = body.empty() ? text_format("status %d", status) : text_format("status %d: %s", status, text_escape(body).c_str());
+    return result;
+}
+
+bool control_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text)
+{
+    if (url_decode(raw, out_text) && !out_text.empty())
+        return true;
+    exchange_answer_error(x, error_code::bad_request, std::string("the ") + what + " in the path is not properly percent-encoded: " + text_escape(raw));
+    return false;
+}
+
+std::string_view control_provider(std::string_view name)
+{
+    struct alias {
+        std::string_view name, provider;
+    };
+    static constexpr alias aliases[] = {{"", "ais"}, {"ais", "ais"}, {"aws", "aws"}, {"s3", "aws"}, {"gcp", "gcp"}, {"gs", "gcp"}, {"azure", "azure"}, {"az", "azure"},
+                                        {"oci", "oci"}, {"oc", "oci"}, {"ht", "ht"}, {"http", "ht"}};
+    for (const alias &row : aliases) {
+        if (row.name == name)
+            return row.provider;
+    }
+    return {};
+}
+
+bool control_check_provider(exchange &x)
+{
+    std::string_view query = exchange_head(x).query;
+    std::string value;
+    if (url_query_get(query, "provider", value)) {
+        std::string_view provider = control_provider(value);
+        if (provider.empty()) {
+            exchange_answer_error(x, error_code::bad_request, "unknown provider \"" + text_escape(value) + "\"; known here: ais");
+            return false;
+        }
+        if (provider != "ais") {
+            exchange_answer_error(x, error_code::not_implemented, "provider \"" + std::string(provider) + "\" is not supported: this cluster has only ais:// buckets");
+            return false;
+        }
+    }
+    value.clear();
+    if (url_query_get(query, "namespace", value) && !value.empty() && value != "@#" && value != "@" && value != "#") {
+        exchange_answer_error(x, error_code::not_implemented, "namespace \"" + text_escape(value) + "\" is not supported: this cluster has only the global namespace");
+        return false;
+    }
+    return true;
+}
+
+std::string control_hint(std::string_view wanted, const std::vector<std::string_view> &names)
+{
+    if (names.empty())
+        return " (there are none)";
+    std::string_view nearest = text_nearest(wanted, names);
+    if (!nearest.empty())
+        return " (did you mean \"" + text_escape(nearest) + "\"?)";
+    std::string out = " (there are: ";
+    for (size_t i = 0; i < names.size() && i < hint_names_max; i++)
+        out += (i > 0 ? ", " : "") + text_escape(names[i]);
+    if (names.size() > hint_names_max)
+        out += text_format(" and %zu more", names.size() - hint_names_max);
+    return out + ")";
+}
+
+std::string control_bucket_missing_text(std::string_view bucket, const std::vector<std::string_view> &names)
+{
+    return "bucket \"ais://" + text_escape(bucket) + "\" does not exist" + control_hint(bucket, names);
+}
+
+std::string control_etl_missing_text(std::string_view etl, const std::vector<std::string_view> &names)
+{
+    return "etl job " + text_escape(etl) + " does not exist" + control_hint(etl, names);
+}
+
+std::string control_uptime_headers(uint64_t node_ms, uint64_t cluster_ms)
+{
+    std::string headers;
+    http_write_header_u64(headers, header_cluster_uptime, cluster_ms * 1'000'000);
+    http_write_header_u64(headers, header_node_uptime, node_ms * 1'000'000);
+    return headers;
+}
+
+bool control_is_node_id(std::string_view id)
+{
+    if (id.size() < 8 || id.size() > node_id_size_max)
+        return false;
+    for (char c : id) {
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+std::string control_time_text(uint64_t wall_ns, bool rfc3339)
+{
+    time_t seconds = static_cast<time_t>(wall_ns / 1'000'000'000);
+    tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[32];
+    size_t size = strftime(text, sizeof text, rfc3339 ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d %H:%M:%S", &parts);
+    return std::string(text, size);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// role/control.h: what the handlers of both roles have in common: who may call, names from paths, error texts, the access log.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "http/exchange.h"
+#include "role/node.h"
+#include "role/route.h"
+
+// One line a request: id, peer, method, path. Requests for objects are logged at level debug only.
+void control_log_request(const char *role, exchange &x, const route_match &match);
+// The answer to a request that the table does not hold: 405 with Allow, or 404.
+void control_answer_no_route(exchange &x, const route_match &match);
+
+// Calls between nodes: true when the caller is of this cluster, else the request has been answered with 401 or 403.
+bool control_admit_peer(const node_options &options, exchange &x);
+// Header lines of a call to another node: the secret, the request id.
+std::string control_peer_headers(const node_options &options, std::string_view request_id);
+// An error answer of another node, back to a code and a message. A body that is no envelope becomes the message.
+struct control_error {
+    error_code code = error_code::internal;
+    std::string message;
+};
+control_error control_read_error(int status, std::string_view body);
+
+// Decodes one captured path segment; false when it was malformed, then the request has been answered with 400.
+bool control_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text);
+// `provider` and `namespace` of the query: false when they name something that is not here, then the request has been answered.
+bool control_check_provider(exchange &x);
+// AIStore's provider name for a name or alias ("s3" -> "aws"); empty when nobody knows it.
+std::string_view control_provider(std::string_view name);
+
+// " (did you mean \"b\"?)", " (there are: a, b, c)", " (there are none)".
+std::string control_hint(std::string_view wanted, const std::vector<std::string_view> &names);
+std::string control_bucket_missing_text(std::string_view bucket, const std::vector<std::string_view> &names);
+std::string control_etl_missing_text(std::string_view etl, const std::vector<std::string_view> &names);
+
+// The header lines of uptime, in nanoseconds.
+std::string control_uptime_headers(uint64_t node_ms, uint64_t cluster_ms);
+// [A-Za-z0-9_-], 8 to node_id_size_max bytes.
+bool control_is_node_id(std::string_view id);
+// "2026-01-02 03:04:05" of nanoseconds since 1970; with `rfc3339` "2026-01-02T03:04:05Z".
+std::string control_time_text(uint64_t wall_ns, bool rfc3339);

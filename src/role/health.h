@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// role/health.h: /v1/health and /v1/daemon, the same on both roles.
+#pragma once
+
+#include <cstdint>
+
+#include "cluster/document.h"
+#include "http/exchange.h"
+
+struct health_state {
+    bool is_primary = false;  // the proxy
+    bool ready = false;
+    bool draining = false;
+    const char *not_ready_text = "starting";
+    uint64_t node_uptime_ms = 0;
+    uint64_t cluster_uptime_ms = 0;
+};
+void health_serve(exchange &x, const health_state &state);
+// ?what=smap; a document of version 0 is "not ready".
+void daemon_serve(exchange &x, const cluster_document &document);

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// role/machines.cc: every state machine of the node; a new one is one line here.
+//
+// Knows    every folder with machines.        Known by  metrics_page.cc, app.
+#include "role/machines.h"
+
+#include "etl/etl_machine.h"
+#include "etl/watch_machine.h"
+#include "http/machines.h"
+#include "role/etl_init_machine.h"
+#include "role/member_machine.h"
+#include "store/keeper_machine.h"
+#include "store/load_machine.h"
+#include "store/open_machine.h"
+#include "store/put_machine.h"
+#include "transfer/machines.h"
+#include "transfer/upload_machine.h"
+
+std::vector<sm_view> machines_all()
+{
+    return {
+        call_machine_view(), etl_init_machine_view(), etl_machine_view(), exchange_machine_view(), keeper_machine_view(), load_machine_view(), member_machine_view(),
+        open_machine_view(), pump_machine_view(), put_machine_view(), transfer_machine_view(), upload_machine_view(), watch_machine_view(),
+    };
+}

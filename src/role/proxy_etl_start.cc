@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: MIT
+// role/proxy_etl_start.cc: starting ETLs: POST /v1/etl/init (2020), PUT /v1/etl (today), POST /v1/etl/<id>/start.
+//
+// Owns     one etl_start a start: the machine, the caller's exchange, the calls to the targets.
+// Knows    etl_init_machine, etl/etl_spec, document_queue, gather.        Known by  proxy.cc.
+// Normal   validate, then the machine: store, start on all targets, commit, answer.
+// Fails    400 spec (with line and column) or a target's failure in its own words; 409; 503 without targets or with a silent one.
+// Limits   spec_size_max, json_body_size_max, etl_count_max.
+#include "role/proxy.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cluster/placement.h"
+#include "codec/json.h"
+#include "codec/url.h"
+#include "etl/etl_spec.h"
+#include "port/clock.h"
+#include "role/control.h"
+
+struct etl_start {
+    proxy *p = nullptr;
+    etl_init machine;
+    exchange *x = nullptr;       // null once answered
+    gather *calls = nullptr;
+    cluster_etl etl;             // as it is, or will be, in the document
+    bool answers_id = false;     // 2020: the caller gets the id, else a job id
+    std::string refusal;         // why a change of the document was refused, in words for the user
+    std::string request_id;
+};
+
+static constexpr char id_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+static constexpr std::string_view reserved_names[] = {"init", "build", "list", "logs", "stop", "_object"};
+
+static bool has_capital(std::string_view text)
+{
+    for (char c : text) {
+        if (c >= 'A' && c <= 'Z')
+            return true;
+    }
+    return false;
+}
+
+// Ten characters with a capital: never a name (pod names have none), always a legal Kubernetes label.
+static std::string make_id(proxy &p)
+{
+    for (;;) {
+        std::string id = rng_text(p.e->random, id_alphabet, sizeof id_alphabet - 1, 10);
+        if (has_capital(id) && document_find_etl(proxy_document(p), id) == nullptr && p.starts.find(id) == p.starts.end())
+            return id;
+    }
+}
+
+// Of one start: changes with every start, and is the same whoever computes it.
+std::string proxy_etl_job_id(const cluster_etl &etl)
+{
+    uint64_t digest = placement_digest(etl.id + "/" + etl.generation_id);
+    std::string id = "etl-";
+    for (int i = 0; i < 10; i++) {
+        id += id_alphabet[digest % (sizeof id_alphabet - 1)];
+        digest /= sizeof id_alphabet - 1;
+    }
+    return id;
+}
+
+// --- changes of the document
+
+static error refuse(etl_start &s, error_code code, std::string text)
+{
+    s.refusal = static_cast<std::string &&>(text);
+    return make_error(code);
+}
+
+static void set_generation(etl_start &s, cluster_document &next)
+{
+    s.etl.stage = etl_stage::initializing;
+    s.etl.last_error.clear();
+    s.etl.generation = next.next_generation++;
+    s.etl.generation_id = text_format("%016llx-%llu", static_cast<unsigned long long>(placement_digest(s.etl.pod_json)), static_cast<unsigned long long>(s.etl.generation));
+    s.etl.secret = clock_secret(*s.p->e, 24);
+    s.machine.generation_id = s.etl.generation_id;
+}
+
+static cluster_etl *find_exact(cluster_document &document, std::string_view id)
+{
+    cluster_etl *etl = document_find_etl(document, id);
+    return etl != nullptr && etl->id == id ? etl : nullptr;
+}
+
+static error apply_initializing(void *arg, cluster_document &next)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    cluster_etl *known = find_exact(next, s.etl.id);
+    if (s.machine.is_restart) {
+        if (known == nullptr)
+            return refuse(s, error_code::etl_not_found, "etl job " + text_escape(s.etl.id) + " does not exist");
+        if (known->stage != etl_stage::aborted)
+            return refuse(s, error_code::bad_request,
+                std::string("invalid action \"start\" during ") + std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage");
+        s.etl = *known;
+    } else {
+        if (known != nullptr)
+            return refuse(s, error_code::already_exists, "etl job " + text_escape(s.etl.id) + " already exists");
+        if (next.etls.size() >= etl_count_max)
+            return refuse(s, error_code::bad_request, text_format("there are %zu ETLs already, as many as there may be", next.etls.size()));
+    }
+    set_generation(s, next);
+    document_put_etl(next, s.etl);
+    return no_error;
+}
+
+// The entry of this start, or null when somebody stopped, removed or restarted the ETL meanwhile.
+static cluster_etl *find_own(etl_start &s, cluster_document &next)
+{
+    cluster_etl *etl = find_exact(next, s.etl.id);
+    return etl != nullptr && etl->generation_id == s.etl.generation_id ? etl : nullptr;
+}
+
+static error apply_running(void *arg, cluster_document &next)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    cluster_etl *etl = find_own(s, next);
+    if (etl == nullptr || etl->stage != etl_stage::initializing)
+        return refuse(s, error_code::etl_init_failed, "the ETL was stopped while it started");
+    etl->stage = etl_stage::running;
+    etl->started_ns = clock_wall_ns(*s.p->e);
+    return no_error;
+}
+
+static error apply_ended(void *arg, cluster_document &next)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    cluster_etl *etl = find_own(s, next);
+    if (etl == nullptr)
+        return refuse(s, error_code::etl_not_found, "it is gone already");
+    if (s.machine.is_restart) {
+        etl->stage = etl_stage::aborted;
+        etl->last_error = s.machine.failure_text;
+    } else {
+        document_remove_etl(next, s.etl.id);
+    }
+    return no_error;
+}
+
+static void on_stored(void *arg, error err)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    std::string text = static_cast<std::string &&>(s.refusal);
+    s.refusal.clear();
+    etl_init_stored(s.machine, err, text);
+}
+
+static void change(etl_start &s, error (*apply)(void *arg, cluster_document &next))
+{
+    document_queue_add(s.p->documents, {.apply = apply, .on_done = on_stored, .arg = &s});
+}
+
+// --- calls to the targets
+
+static std::string definition_json(const etl_start &s)
+{
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "id", s.etl.id);
+    json_add_text(tree.get(), "name", s.etl.name);
+    json_add_text(tree.get(), "communication", communication_names[static_cast<size_t>(s.etl.mode)]);
+    json_add_text(tree.get(), "pod", s.etl.pod_json);
+    json_add_u64(tree.get(), "wait_timeout_ms", s.etl.wait_timeout_ms);
+    json_add_u64(tree.get(), "obj_timeout_ms", s.etl.obj_timeout_ms);
+    json_add_bool(tree.get(), "require_framing", s.etl.require_framing);
+    json_add_bool(tree.get(), "runtime_spec", s.etl.runtime_spec);
+    json_add_text(tree.get(), "generation_id", s.etl.generation_id);
+    json_add_text(tree.get(), "secret", s.etl.secret);
+    json_add_u64(tree.get(), "document_version", proxy_document(*s.p).version);
+    return json_print(tree.get());
+}
+
+static void on_start_answers(void *arg, std::vector<gather_answer> answers)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    s.calls = nullptr;
+    for (const gather_answer &answer : answers) {
+        if (gather_succeeded(answer) || answer.err.code == error_code::canceled) // canceled by us, because another one failed
+            continue;
+        error_code code = error_code::ok;
+        std::string text = gather_failure_text(answer, &code);
+        // What will fail again must not look retryable: AIStore's clients would repeat the init for a minute.
+        if (code == error_code::timed_out || code == error_code::canceled || code == error_code::not_found)
+            code = error_code::etl_init_failed;
+        else if (answer.err)
+            code = error_code::unavailable;
+        etl_init_started(s.machine, code, text);
+        return;
+    }
+    etl_init_started(s.machine, error_code::ok, {});
+}
+
+static void on_remove_answers(void *arg, std::vector<gather_answer> answers)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    s.calls = nullptr;
+    for (const gather_answer &answer : answers) {
+        if (!gather_succeeded(answer))
+            LOG(warn, "etl", "etl=%s reason=\"%s\" msg=\"not removed yet; the target drops it with the next document\"", text_escape(s.etl.id).c_str(),
+                text_escape(gather_failure_text(answer, nullptr)).c_str());
+    }
+    etl_init_removed(s.machine);
+}
+
+static void world_store_initializing(void *arg, etl_init &) { change(*static_cast<etl_start *>(arg), apply_initializing); }
+static void world_store_running(void *arg, etl_init &) { change(*static_cast<etl_start *>(arg), apply_running); }
+static void world_store_ended(void *arg, etl_init &) { change(*static_cast<etl_start *>(arg), apply_ended); }
+
+static void world_start_on_targets(void *arg, etl_init &m)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    gather_request request;
+    request.method = "POST";
+    request.target = path_node_etl;
+    request.headers = control_peer_headers(s.p->options, s.request_id);
+    request.body = definition_json(s);
+    request.has_body = true;
+    request.deadline_ms = m.wait_timeout_ms + etl_init_margin_ms - 1'000; // before the machine's own, so that the error names a target
+    request.stop_at_failure = true;
+    s.calls = gather_start(*s.p->e, *s.p->client, proxy_target_peers(*s.p), request, on_start_answers, &s);
+}
+
+static void world_remove_from_targets(void *arg, etl_init &)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    gather_request request;
+    request.method = "DELETE";
+    request.target = std::string(path_node_etl) + "/" + url_encode(s.etl.id);
+    request.headers = control_peer_headers(s.p->options, s.request_id);
+    request.deadline_ms = etl_remove_timeout_ms - 1'000;
+    s.calls = gather_start(*s.p->e, *s.p->client, proxy_target_peers(*s.p), request, on_remove_answers, &s);
+}
+
+static void world_cancel(void *arg, etl_init &)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    if (s.calls != nullptr)
+        gather_cancel(*s.calls);
+    s.calls = nullptr;
+}
+
+// --- the caller
+
+static exchange &take_exchange(etl_start &s)
+{
+    exchange &x = *s.x;
+    s.x = nullptr;
+    exchange_on_gone(x, nullptr, nullptr, false);
+    return x;
+}
+
+static void on_caller_gone(void *arg)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    exchange_answer_error(take_exchange(s), error_code::canceled, "the caller hung up"); // into the void, but it ends the exchange
+    LOG(info, "etl", "etl=%s msg=\"the caller hung up, the start is rolled back\"", text_escape(s.etl.id).c_str());
+    etl_init_caller_gone(s.machine);
+}
+
+static void world_answer_running(void *arg, etl_init &)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    exchange_answer_text(take_exchange(s), s.answers_id ? s.etl.id : proxy_etl_job_id(s.etl));
+}
+
+static void world_answer_failure(void *arg, etl_init &m)
+{
+    etl_start &s = *static_cast<etl_start *>(arg);
+    exchange_answer_error(take_exchange(s), m.failure, m.failure_text);
+}
+
+static void world_on_end(void *arg, etl_init &m)
+{
+    etl_start *s = static_cast<etl_start *>(arg);
+    proxy &p = *s->p;
+    CHECK(s->x == nullptr);
+    CHECK(s->calls == nullptr);
+    if (m.failure != error_code::ok) {
+        p.counts.etl_init_failures++;
+        LOG(warn, "etl", "etl=%s name=%s request=%s reason=\"%s\" msg=\"start failed\"", text_escape(s->etl.id).c_str(), text_escape(s->etl.name).c_str(), s->request_id.c_str(),
+            text_escape(m.failure_text).c_str());
+    } else {
+        LOG(info, "etl", "etl=%s name=%s generation=%s request=%s msg=\"running on all targets\"", text_escape(s->etl.id).c_str(), text_escape(s->etl.name).c_str(),
+            s->etl.generation_id.c_str(), s->request_id.c_str());
+    }
+    p.starts.erase(s->etl.id);
+    delete s;
+}
+
+static void begin_start(proxy &p, exchange &x, cluster_etl etl, bool is_restart, bool answers_id)
+{
+    if (p.draining) {
+        exchange_answer_error(x, error_code::stopping, "the proxy is shutting down");
+        return;
+    }
+    if (proxy_target_peers(p).empty()) {
+        exchange_answer_error(x, error_code::unavailable, "no targets are registered: an ETL needs at least one");
+        return;
+    }
+    if (const cluster_node *silent = proxy_silent_target(p)) {
+        exchange_answer_error(x, error_code::unavailable, "target " + silent->id + " is silent: an ETL starts on all targets or on none");
+        return;
+    }
+    if (p.starts.find(etl.id) != p.starts.end()) {
+        exchange_answer_error(x, error_code::already_exists, "etl job " + text_escape(etl.id) + " already exists: it is being started");
+        return;
+    }
+    etl_start *s = new etl_start;
+    s->p = &p;
+    s->x = &x;
+    s->etl = static_cast<cluster_etl &&>(etl);
+    s->answers_id = answers_id;
+    s->request_id = exchange_request_id(x);
+    etl_init &m = s->machine;
+    m.sm.id = p.next_machine_id++;
+    m.e = p.e;
+    m.id = s->etl.id;
+    m.wait_timeout_ms = s->etl.wait_timeout_ms;
+    m.is_restart = is_restart;
+    m.world = {.store_initializing = world_store_initializing, .start_on_targets = world_start_on_targets, .cancel_start = world_cancel,
+        .store_running = world_store_running, .remove_from_targets = world_remove_from_targets, .cancel_remove = world_cancel,
+        .store_ended = world_store_ended, .answer_running = world_answer_running, .answer_failure = world_answer_failure, .on_end = world_on_end, .arg = s};
+    p.starts[s->etl.id] = s;
+    p.counts.etl_inits++;
+    exchange_on_gone(x, on_caller_gone, s, true);
+    etl_init_begin(m);
+}
+
+void proxy_etl_stop_starts(proxy &p)
+{
+    for (auto &[id, start] : p.starts)
+        etl_init_stop(start->machine);
+}
+
+void proxy_etl_cut_off(proxy &p)
+{
+    for (auto &[id, start] : p.starts) {
+        if (start->calls == nullptr)
+            continue;
+        gather_cancel(*start->calls);
+        start->calls = nullptr;
+        etl_init_removed(start->machine); // starts were stopped before: only removals are under way
+    }
+}
+
+// --- handlers
+
+static cluster_etl etl_of_spec(const etl_spec &spec)
+{
+    cluster_etl etl;
+    etl.name = spec.name;
+    etl.mode = spec.mode;
+    etl.pod_json = spec.pod_json;
+    etl.wait_timeout_ms = spec.wait_timeout_ms;
+    etl.obj_timeout_ms = spec.obj_timeout_ms;
+    etl.require_framing = spec.require_framing;
+    etl.runtime_spec = spec.runtime_spec;
+    return etl;
+}
+
+static void on_init_2020_body(proxy_request &r, std::string body)
+{
+    proxy &p = *r.p;
+    etl_spec spec;
+    std::string reason;
+    if (error err = etl_spec_parse_pod(body, spec, reason)) {
+        proxy_request_fail(r, err.code, "invalid ETL spec: " + reason);
+        return;
+    }
+    cluster_etl etl = etl_of_spec(spec);
+    etl.id = make_id(p);
+    json_ptr init = json_object();
+    json_add_text(init.get(), "name", spec.name);
+    json_add_text(init.get(), "communication", communication_names[static_cast<size_t>(spec.mode)]);
+    json_add_text(init.get(), "init_timeout", text_duration(spec.wait_timeout_ms));
+    json_add_text(init.get(), "obj_timeout", text_duration(spec.obj_timeout_ms));
+    json_add_bool(init.get(), "support_direct_put", false);
+    json_add_text(init.get(), "spec", base64_encode(body));
+    etl.init_json = json_print(init.get());
+    begin_start(p, proxy_request_release(r), static_cast<cluster_etl &&>(etl), false, true);
+}
+
+void proxy_serve_etl_init_2020(proxy &p, exchange &x, const route_match &)
+{
+    proxy_request_read(proxy_request_make(p, x), spec_size_max, on_init_2020_body);
+}
+
+static void on_init_body(proxy_request &r, std::string body)
+{
+    proxy &p = *r.p;
+    etl_spec spec;
+    std::string reason;
+    if (error err = etl_spec_parse_init(body, spec, reason)) {
+        proxy_request_fail(r, err.code, "invalid ETL spec: " + reason);
+        return;
+    }
+    for (std::string_view reserved : reserved_names) {
+        if (spec.name == reserved) {
+            proxy_request_fail(r, error_code::bad_spec, "invalid ETL spec: the name \"" + spec.name + "\" is reserved");
+            return;
+        }
+    }
+    json_ptr init;
+    if (json_parse(body, init, reason)) {
+        proxy_request_fail(r, error_code::bad_json, reason);
+        return;
+    }
+    cluster_etl etl = etl_of_spec(spec);
+    etl.id = spec.name;
+    etl.init_json = json_print(init.get());
+    begin_start(p, proxy_request_release(r), static_cast<cluster_etl &&>(etl), false, false);
+}
+
+void proxy_serve_etl_init(proxy &p, exchange &x, const route_match &)
+{
+    proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_init_body);
+}
+
+static void on_start_body(proxy_request &r, std::string)
+{
+    proxy &p = *r.p;
+    const cluster_etl *known = document_find_etl(proxy_document(p), r.etl);
+    if (known == nullptr) {
+        proxy_request_fail(r, error_code::etl_not_found, proxy_etl_missing_text(p, r.etl));
+        return;
+    }
+    begin_start(p, proxy_request_release(r), *known, true, false);
+}
+
+void proxy_serve_etl_start(proxy &p, exchange &x, const route_match &match)
+{
+    std::string id;
+    if (!control_decode_arg(x, match.args[0], "ETL id", id))
+        return;
+    proxy_request &r = proxy_request_make(p, x);
+    r.etl = static_cast<std::string &&>(id);
+    proxy_request_read(r, json_body_size_max, on_start_body);
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// role/proxy_objects.cc: requests for objects: checked, then redirected to the target that holds the object.
+//
+// Knows    cluster, store/object_name, http.        Known by  proxy.cc.
+// Normal   301 for GET and 307 for the rest, path and query byte for byte, plus pid and utm; answered from the head alone, the body is
+//          dropped by the http layer.
+// Fails    400 names, 404 bucket, 503 with Retry-After while the target is silent or does not know the bucket yet:
+//          an object is never looked for, and never put, in another place.
+#include "role/proxy.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "codec/url.h"
+#include "port/clock.h"
+#include "role/control.h"
+#include "store/object_name.h"
+
+static void refuse(proxy &p, exchange &x, const char *retry_after, const std::string &text)
+{
+    p.counts.redirects_refused++;
+    std::string headers;
+    http_write_header(headers, "Retry-After", retry_after);
+    exchange_answer_error(x, error_code::unavailable, text, 0, headers);
+}
+
+void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
+{
+    const http_head &head = exchange_head(x);
+    std::string bucket, name;
+    if (!control_decode_arg(x, match.args[0], "bucket name", bucket) || !control_decode_arg(x, match.args[1], "object name", name))
+        return;
+    if (const char *wrong = object_name_check_bucket(bucket)) {
+        exchange_answer_error(x, error_code::bad_name, "invalid bucket name \"" + text_escape(bucket) + "\": " + wrong);
+        return;
+    }
+    if (const char *wrong = object_name_check(name)) {
+        exchange_answer_error(x, error_code::bad_name, "invalid object name \"" + text_escape(name) + "\": " + wrong);
+        return;
+    }
+    if (!control_check_provider(x))
+        return;
+    const cluster_document &document = proxy_document(p);
+    if (document_find_bucket(document, bucket) == nullptr) {
+        exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(bucket, proxy_bucket_names(p)));
+        return;
+    }
+    const cluster_node *node = document_place(document, bucket, name);
+    if (node == nullptr) {
+        refuse(p, x, "5", "no target is registered");
+        return;
+    }
+    if (proxy_target_is_silent(p, node->id)) {
+        refuse(p, x, "5", "target " + node->id + ", which holds this object, is silent");
+        return;
+    }
+    auto made = p.bucket_versions.find(bucket);
+    uint64_t needed = made != p.bucket_versions.end() ? made->second : p.loaded_version;
+    if (p.targets.find(node->id)->second.acked_version < needed) {
+        refuse(p, x, "1", "target " + node->id + " does not know this bucket yet");
+        return;
+    }
+    bool is_read = head.method == "GET" || head.method == "HEAD" || head.method == "DELETE";
+    if (!is_read)
+        p.upload_ms = clock_now_ms(*p.e);
+    std::string location = node->url;
+    location += head.path;
+    location += '?';
+    if (!head.query.empty()) {
+        location += head.query;
+        location += '&';
+    }
+    location += text_format("pid=%s&utm=%llu", p.id.c_str(), static_cast<unsigned long long>(clock_wall_ns(*p.e)));
+    answer a;
+    a.status = head.method == "GET" ? 301 : 307;
+    http_write_header(a.headers, "Location", location);
+    if (a.status == 301) // AIStore's clients expect 301; what holds today may not hold tomorrow
+        http_write_header(a.headers, "Cache-Control", "no-store");
+    p.counts.redirects++;
+    exchange_answer(x, static_cast<answer &&>(a));
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// role/target.h: the target's parts, shared by the files of this folder that serve its routes.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cluster/document.h"
+#include "etl/etl_registry.h"
+#include "http/call.h"
+#include "http/exchange.h"
+#include "port/clock.h"
+#include "role/metrics.h"
+#include "role/node.h"
+#include "role/route.h"
+#include "store/store.h"
+
+struct transfer_host; // transfer/transfer.h
+struct member;        // role/member_machine.h: registration with the proxy
+
+// A start that the proxy asked for; kept until a document says what became of it, so that no older one ends it.
+struct target_start_order {
+    etl_definition definition;
+    uint64_t document_version = 0; // of the document that first held this start
+};
+
+// Somebody waits until a document is stored.
+struct target_waiter {
+    uint64_t version = 0;
+    void (*on_stored)(void *arg, error err) = nullptr;
+    void *arg = nullptr;
+};
+
+struct target {
+    env *e = nullptr;
+    node_options options;
+    std::string id, url, pod_url;
+    http_server *public_server = nullptr;
+    http_server *pod_server = nullptr;
+    http_client *client = nullptr;       // calls to the proxy
+    store *objects = nullptr;
+    etl_registry *etls = nullptr;        // made when the cluster's id is known (first document)
+    transfer_host *transfers = nullptr;
+    member *membership = nullptr;
+    cluster_document document;           // last copy; version 0: none yet
+    bool ready = false;                  // serves objects: store open and a document held
+    bool draining = false;
+    uint64_t started_ms = 0;
+    object_metrics metrics;
+
+    // target_document.cc
+    std::map<std::string, target_start_order> starts; // by ETL id
+    std::vector<target_waiter> waiters;
+    uint64_t stored_version = 0;         // what the data directory holds
+    bool storing = false;
+    size_t removals = 0;                 // of buckets, under way; the document is stored after them
+    std::vector<std::string> failed_removals;
+    // target_control.cc, target_list.cc
+    size_t requests = 0;                 // of the proxy, under way
+    // target_member.cc
+    call *registration = nullptr;
+    // target.cc: start and end
+    void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
+    void *ready_arg = nullptr;
+    void (*on_drained)(void *arg) = nullptr;
+    void *drained_arg = nullptr;
+    timer *drain_timer = nullptr;
+    uint64_t drain_until_ms = 0;
+    uint8_t drain_phase = 0;
+};
+
+// role/target_objects.cc: /v1/objects/..., decoded and checked here; and /v1/etl/_object/... on the pod listener.
+void target_serve_object(target &t, exchange &x);
+void target_serve_pod(target &t, exchange &x);
+// role/target_control.cc, target_list.cc: what the proxy asks of a target, /v1/node/...
+void target_serve_node(target &t, exchange &x, const route_match &match);
+void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket);
+
+// role/target_document.cc
+// Reads the last copy from the data directory; `on_loaded` comes once.
+void target_document_load(target &t, void (*on_loaded)(target &t, error err, const std::string &detail));
+// A document from the proxy. Refused: conflict (another cluster), newer_version (a newer one is held), corrupt. The one that is held
+// already is fine. When accepted it counts from now on; target_wait_stored says when it is durable.
+error target_take_document_text(target &t, std::string_view text, std::string &out_detail);
+// A new document was accepted (pushed, or answered to a registration): stored, ETLs and buckets follow it. Requires: it is newer.
+void target_take_document(target &t, cluster_document document);
+void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg);
+// Makes the ETL registry and the transfers. Requires: a document is held.
+void target_begin_etls(target &t);
+// Tells the registry which ETLs there should be.
+void target_sync_etls(target &t);
+etl_definition target_definition(const cluster_etl &etl);
+
+// role/target_member.cc
+void target_member_begin(target &t);
+void target_member_end(target &t);
+
+// role/target_metrics.cc
+std::string target_metrics_text(target &t);

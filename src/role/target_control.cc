@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+// role/target_control.cc: what the proxy asks of a target: the document, ETLs, buckets (/v1/node/...).
+//
+// Owns     one node_request a request under way.
+// Knows    etl, store, http, cluster.        Known by  target.cc.
+// Normal   answered when the thing asked for is true: the pod is ready, the pod is gone, the document is stored.
+// Fails    401/403 strangers; 400 etl_init_failed with the step and kubectl's words; a proxy that hangs up during a start rolls it back.
+// Limits   json_body_size_max, call_answer_size_max for documents.
+#include "role/target.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/json.h"
+#include "codec/url.h"
+#include "role/control.h"
+
+struct node_request {
+    target *t = nullptr;
+    exchange *x = nullptr; // null once answered
+    std::string id;
+    std::string generation_id;
+};
+
+static node_request *make_request(target &t, exchange &x)
+{
+    t.requests++;
+    return new node_request{&t, &x, {}, {}};
+}
+
+static exchange &take_exchange(node_request &r)
+{
+    CHECK(r.x != nullptr);
+    exchange &x = *r.x;
+    r.x = nullptr;
+    exchange_on_gone(x, nullptr, nullptr, false);
+    return x;
+}
+
+static void end_request(node_request *r)
+{
+    CHECK(r->x == nullptr);
+    r->t->requests--;
+    delete r;
+}
+
+static void fail_request(node_request *r, error_code code, std::string_view text)
+{
+    exchange_answer_error(take_exchange(*r), code, text);
+    end_request(r);
+}
+
+static void answer_done(node_request *r)
+{
+    answer a;
+    a.status = 204;
+    exchange_answer(take_exchange(*r), static_cast<answer &&>(a));
+    end_request(r);
+}
+
+static bool has_etls(target &t, exchange &x)
+{
+    if (t.draining) {
+        exchange_answer_error(x, error_code::stopping, "the target is shutting down");
+        return false;
+    }
+    if (t.etls != nullptr)
+        return true;
+    exchange_answer_error(x, error_code::not_ready, "the target has no cluster document yet");
+    return false;
+}
+
+// --- PUT /v1/node/document
+
+static void on_document_stored(void *arg, error err)
+{
+    node_request *r = static_cast<node_request *>(arg);
+    if (err) {
+        fail_request(r, err.code, std::string("the cluster document could not be stored: ") + error_text(err));
+        return;
+    }
+    answer_done(r);
+}
+
+static void on_document_body(void *arg, error err, std::string body)
+{
+    node_request *r = static_cast<node_request *>(arg);
+    if (err) {
+        fail_request(r, err.code, error_text(err));
+        return;
+    }
+    std::string detail;
+    if (error refused = target_take_document_text(*r->t, body, detail)) {
+        LOG(error, "cluster", "peer=%s reason=\"%s\" msg=\"a cluster document was refused\"", exchange_peer(*r->x).c_str(), text_escape(detail).c_str());
+        fail_request(r, refused.code, detail);
+        return;
+    }
+    target_wait_stored(*r->t, on_document_stored, r);
+}
+
+// --- POST /v1/node/etl
+
+static void on_stop_ignored(void *arg, error err, const std::string &detail)
+{
+    target &t = *static_cast<target *>(arg);
+    t.requests--;
+    if (err)
+        LOG(warn, "etl", "reason=\"%s\" msg=\"an abandoned start could not be removed yet\"", text_escape(detail).c_str());
+}
+
+static bool is_own_order(const node_request &r)
+{
+    auto it = r.t->starts.find(r.id);
+    return it != r.t->starts.end() && it->second.definition.generation_id == r.generation_id;
+}
+
+static void on_proxy_gone(void *arg)
+{
+    node_request &r = *static_cast<node_request *>(arg);
+    target &t = *r.t;
+    exchange_answer_error(take_exchange(r), error_code::canceled, "the proxy hung up");
+    if (!is_own_order(r))
+        return; // on_started ends the request
+    LOG(warn, "etl", "etl=%s msg=\"the proxy hung up during a start, it is rolled back\"", text_escape(r.id).c_str());
+    t.starts.erase(r.id);
+    t.requests++;
+    etl_registry_stop(*t.etls, r.id, on_stop_ignored, &t);
+}
+
+static void on_started(void *arg, error err, const std::string &detail)
+{
+    node_request *r = static_cast<node_request *>(arg);
+    if (err && is_own_order(*r))
+        r->t->starts.erase(r->id);
+    if (r->x == nullptr) {
+        end_request(r);
+        return;
+    }
+    if (err) {
+        fail_request(r, err.code, detail.empty() ? std::string_view(error_text(err)) : std::string_view(detail));
+        return;
+    }
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "target_id", r->t->id);
+    etl_view view;
+    if (etl_registry_find(*r->t->etls, r->id, view)) {
+        json_add_text(tree.get(), "pod_name", view.pod_name);
+        json_add_text(tree.get(), "address", text_format("%.*s:%u", static_cast<int>(view.host.size()), view.host.data(), static_cast<unsigned>(view.port)));
+    }
+    exchange_answer_json(take_exchange(*r), tree.get());
+    end_request(r);
+}
+
+static bool read_definition(const cJSON *tree, etl_definition &out, uint64_t &out_version)
+{
+    out.id = json_text(tree, "id");
+    out.name = json_text(tree, "name");
+    out.pod_json = json_text(tree, "pod");
+    out.wait_timeout_ms = json_u64(tree, "wait_timeout_ms", 0);
+    out.obj_timeout_ms = json_u64(tree, "obj_timeout_ms", 0);
+    out.require_framing = json_bool(tree, "require_framing", false);
+    out.runtime_spec = json_bool(tree, "runtime_spec", false);
+    out.generation_id = json_text(tree, "generation_id");
+    out.secret = json_text(tree, "secret");
+    out_version = json_u64(tree, "document_version", 0);
+    std::string_view mode = json_text(tree, "communication");
+    bool mode_is_known = false;
+    for (size_t i = 0; i < std::size(communication_names); i++) {
+        if (mode == communication_names[i]) {
+            out.mode = static_cast<communication>(i);
+            mode_is_known = true;
+        }
+    }
+    json_ptr pod;
+    std::string where;
+    return mode_is_known && !out.id.empty() && out.id.size() <= etl_name_size_max && !out.name.empty() && !out.generation_id.empty() && !out.secret.empty() &&
+        out.wait_timeout_ms > 0 && out.wait_timeout_ms <= wait_timeout_max_ms && !json_parse(out.pod_json, pod, where);
+}
+
+static void on_start_body(void *arg, error err, std::string body)
+{
+    node_request *r = static_cast<node_request *>(arg);
+    target &t = *r->t;
+    if (err) {
+        fail_request(r, err.code, error_text(err));
+        return;
+    }
+    json_ptr tree;
+    std::string where;
+    target_start_order order;
+    if (json_parse(body, tree, where) || !read_definition(tree.get(), order.definition, order.document_version)) {
+        fail_request(r, error_code::bad_json, "the definition of an ETL is not complete: " + where);
+        return;
+    }
+    if (t.etls == nullptr || t.draining) {
+        fail_request(r, error_code::stopping, "the target is shutting down");
+        return;
+    }
+    r->id = order.definition.id;
+    r->generation_id = order.definition.generation_id;
+    etl_definition definition = order.definition;
+    t.starts[r->id] = static_cast<target_start_order &&>(order);
+    exchange_on_gone(*r->x, on_proxy_gone, r, true);
+    etl_registry_start(*t.etls, definition, on_started, r);
+}
+
+// --- DELETE /v1/node/etl/<id>, GET .../logs
+
+static void on_stopped(void *arg, error err, const std::string &detail)
+{
+    node_request *r = static_cast<node_request *>(arg);
+    if (err) {
+        fail_request(r, err.code, detail.empty() ? std::string_view(error_text(err)) : std::string_view(detail));
+        return;
+    }
+    answer_done(r);
+}
+
+static void on_logs(void *arg, error err, const std::string &text)
+{
+    node_request *r = static_cast<node_request *>(arg);
+    if (err) {
+        fail_request(r, err.code, text.empty() ? std::string_view(error_text(err)) : std::string_view(text));
+        return;
+    }
+    exchange_answer_text(take_exchange(*r), text);
+    end_request(r);
+}
+
+// --- states
+
+static constexpr std::string_view phase_names[] = {"starting", "serving", "stopping", "failed", "gone"};
+
+static json_ptr status_json(const target &t, const etl_view &view)
+{
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "id", view.id);
+    json_add_text(tree.get(), "name", view.name);
+    json_add_text(tree.get(), "target_id", t.id);
+    json_add_text(tree.get(), "phase", phase_names[static_cast<size_t>(view.phase)]);
+    json_add_bool(tree.get(), "ready", view.ready);
+    json_add_text(tree.get(), "pod_name", view.pod_name);
+    json_add_text(tree.get(), "address", view.host.empty() ? std::string() : text_format("%.*s:%u", static_cast<int>(view.host.size()), view.host.data(), static_cast<unsigned>(view.port)));
+    json_add_text(tree.get(), "generation_id", view.generation_id);
+    json_add_u64(tree.get(), "restarts", view.restarts);
+    json_add_text(tree.get(), "last_error", view.last_error);
+    auto counted = t.metrics.etls.find(std::string(view.id));
+    const etl_metrics none;
+    const etl_metrics &m = counted != t.metrics.etls.end() ? counted->second : none;
+    json_add_u64(tree.get(), "obj_count", m.requests_ok);
+    json_add_u64(tree.get(), "in_bytes", m.in_bytes);
+    json_add_u64(tree.get(), "out_bytes", m.out_bytes);
+    json_add_u64(tree.get(), "errors", m.requests_pod_error + m.requests_failed + m.requests_cut);
+    return tree;
+}
+
+static void serve_etl_list(target &t, exchange &x)
+{
+    json_ptr list = json_array();
+    std::vector<etl_view> views;
+    if (t.etls != nullptr)
+        etl_registry_list(*t.etls, views);
+    for (const etl_view &view : views)
+        json_append(list.get(), status_json(t, view));
+    exchange_answer_json(x, list.get());
+}
+
+static void serve_etl_show(target &t, exchange &x, const std::string &id)
+{
+    etl_view view;
+    if (!etl_registry_find(*t.etls, id, view)) {
+        exchange_answer_error(x, error_code::etl_not_found, "etl job " + text_escape(id) + " does not exist on this target");
+        return;
+    }
+    json_ptr tree = status_json(t, view);
+    exchange_answer_json(x, tree.get());
+}
+
+static void serve_status(target &t, exchange &x)
+{
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "id", t.id);
+    json_add_text(tree.get(), "cluster", t.document.uuid);
+    json_add_u64(tree.get(), "document_version", t.document.version);
+    json_add_u64(tree.get(), "object_count", t.objects != nullptr ? store_object_count(*t.objects) : 0);
+    json_add_bool(tree.get(), "ready", t.ready && !t.draining);
+    exchange_answer_json(x, tree.get());
+}
+
+// --- DELETE /v1/node/bucket/<bucket>
+
+static void on_bucket_dropped(void *arg, error err)
+{
+    node_request *r = static_cast<node_request *>(arg);
+    if (err) {
+        fail_request(r, err.code, error_text(err));
+        return;
+    }
+    answer_done(r);
+}
+
+static void serve_bucket_drop(target &t, exchange &x, const std::string &bucket)
+{
+    if (document_find_bucket(t.document, bucket) != nullptr) {
+        // It may have been made anew since: only a document without it, or with another one of that name, removes objects.
+        exchange_answer_error(x, error_code::conflict, "the bucket is in the cluster document of this target");
+        return;
+    }
+    store_remove_bucket(*t.objects, bucket, on_bucket_dropped, make_request(t, x));
+}
+
+// --- dispatch
+
+void target_serve_node(target &t, exchange &x, const route_match &match)
+{
+    if (!control_admit_peer(t.options, x))
+        return;
+    std::string name;
+    if (match.arg_count > 0 && !control_decode_arg(x, match.args[0], "name", name))
+        return;
+    switch (match.found->id) {
+    case route_id::node_status: serve_status(t, x); return;
+    case route_id::node_document: exchange_read_all(x, call_answer_size_max, on_document_body, make_request(t, x)); return;
+    case route_id::node_etl_list: serve_etl_list(t, x); return;
+    case route_id::node_etl_start:
+        if (has_etls(t, x))
+            exchange_read_all(x, 2 * spec_size_max + json_body_size_max, on_start_body, make_request(t, x));
+        return;
+    case route_id::node_etl_show:
+        if (has_etls(t, x))
+            serve_etl_show(t, x, name);
+        return;
+    case route_id::node_etl_stop:
+        if (has_etls(t, x)) {
+            t.starts.erase(name);
+            etl_registry_stop(*t.etls, name, on_stopped, make_request(t, x));
+        }
+        return;
+    case route_id::node_etl_logs:
+        if (has_etls(t, x))
+            etl_registry_logs(*t.etls, name, on_logs, make_request(t, x));
+        return;
+    case route_id::node_bucket_page: target_serve_bucket_page(t, x, name); return;
+    case route_id::node_bucket_drop: serve_bucket_drop(t, x, name); return;
+    default: break;
+    }
+    CHECK(false); // target.cc sends only the routes above here
+}

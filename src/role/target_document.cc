@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// role/target_document.cc: the target's copy of the cluster document: buckets and ETLs follow it, the data directory keeps the last one.
+//
+// Owns     t.document, t.starts, the storing of one copy at a time.
+// Knows    cluster, store, etl, transfer.        Known by  target.cc, target_control.cc, target_member.cc.
+// Normal   newer than ours: counts at once, removed buckets are emptied, ETLs synchronized, then it is stored and acknowledged.
+// Fails    another cluster's, or an older one: refused. Storage errors: not acknowledged, so the proxy sends it again.
+#include "role/target.h"
+
+#include <iterator>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "port/meta.h"
+#include "transfer/transfer.h"
+
+static constexpr const char *document_name = "cluster";
+
+// --- ETLs
+
+etl_definition target_definition(const cluster_etl &etl)
+{
+    return {.id = etl.id, .name = etl.name, .mode = etl.mode, .pod_json = etl.pod_json, .wait_timeout_ms = etl.wait_timeout_ms, .obj_timeout_ms = etl.obj_timeout_ms,
+        .require_framing = etl.require_framing, .runtime_spec = etl.runtime_spec, .generation_id = etl.generation_id, .secret = etl.secret};
+}
+
+static void on_etl_change(void *arg, std::string_view id)
+{
+    target &t = *static_cast<target *>(arg);
+    if (t.transfers != nullptr)
+        transfer_host_etl_changed(*t.transfers, id);
+}
+
+static void on_transfer_end(void *arg, const transfer_report &report)
+{
+    target &t = *static_cast<target *>(arg);
+    if (report.etl_id.empty())
+        return;
+    etl_metrics &m = t.metrics.etls[std::string(report.etl_id)];
+    switch (report.outcome) {
+    case transfer_outcome::ok: m.requests_ok++; break;
+    case transfer_outcome::pod_error: m.requests_pod_error++; break;
+    case transfer_outcome::failed: m.requests_failed++; break;
+    case transfer_outcome::cut: m.requests_cut++; break;
+    }
+    m.in_bytes += report.in_bytes;
+    m.out_bytes += report.out_bytes;
+    latency_add(m.latency, report.duration_ms);
+}
+
+// Once the cluster is known: pods carry its id.
+void target_begin_etls(target &t)
+{
+    if (t.etls != nullptr)
+        return;
+    etl_registry_options options;
+    options.kubectl = t.options.kubectl;
+    options.kubectl_is_local = t.options.kubectl_is_local;
+    options.node_name = t.options.node_name;
+    options.cluster_id = t.document.uuid;
+    options.target_id = t.id;
+    options.pod_url = t.pod_url;
+    options.owner_name = t.options.pod_name;
+    options.owner_uid = t.options.pod_uid;
+    options.on_change = on_etl_change;
+    options.arg = &t;
+    t.etls = etl_registry_make(*t.e, options);
+    transfer_host_options transfers;
+    transfers.pod_ready_wait_ms = t.options.pod_ready_wait_ms;
+    transfers.on_end = on_transfer_end;
+    transfers.arg = &t;
+    t.transfers = transfer_host_make(*t.e, *t.objects, *t.etls, transfers);
+    etl_registry_begin(*t.etls);
+}
+
+// What a document says of a start that was ordered here: whether the order is of no further use.
+static bool is_settled(const target &t, const std::string &id, const target_start_order &order)
+{
+    if (t.document.version < order.document_version)
+        return false; // the document is from before the start
+    const cluster_etl *etl = document_find_etl(t.document, id);
+    return etl == nullptr || etl->id != id || etl->generation_id != order.definition.generation_id || etl->stage != etl_stage::initializing;
+}
+
+void target_sync_etls(target &t)
+{
+    if (t.etls == nullptr || t.draining)
+        return;
+    for (auto it = t.starts.begin(); it != t.starts.end();)
+        it = is_settled(t, it->first, it->second) ? t.starts.erase(it) : std::next(it);
+    std::vector<etl_definition> definitions;
+    for (const cluster_etl &etl : t.document.etls) {
+        // What is initializing is started by the proxy's own order, never by the document.
+        if (etl.stage == etl_stage::running && t.starts.find(etl.id) == t.starts.end())
+            definitions.push_back(target_definition(etl));
+    }
+    for (const auto &[id, order] : t.starts)
+        definitions.push_back(order.definition);
+    etl_registry_sync(*t.etls, definitions);
+    for (auto it = t.metrics.etls.begin(); it != t.metrics.etls.end();) {
+        const cluster_etl *etl = document_find_etl(t.document, it->first);
+        bool keep = (etl != nullptr && etl->id == it->first) || t.starts.find(it->first) != t.starts.end();
+        it = keep ? std::next(it) : t.metrics.etls.erase(it);
+    }
+}
+
+// --- storing
+
+static void release_waiters(target &t, error err)
+{
+    std::vector<target_waiter> ready;
+    for (size_t i = 0; i < t.waiters.size();) {
+        if (!err && t.waiters[i].version > t.stored_version) {
+            i++;
+            continue;
+        }
+        ready.push_back(t.waiters[i]);
+        t.waiters.erase(t.waiters.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    for (const target_waiter &waiter : ready)
+        waiter.on_stored(waiter.arg, err);
+}
+
+static void store_document(target &t);
+
+struct document_swap {
+    target *t;
+    uint64_t version;
+};
+
+static void on_swap(void *arg, error err)
+{
+    document_swap swap = *static_cast<document_swap *>(arg);
+    delete static_cast<document_swap *>(arg);
+    target &t = *swap.t;
+    t.storing = false;
+    if (err)
+        LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"", static_cast<unsigned long long>(swap.version), error_text(err));
+    else
+        t.stored_version = swap.version;
+    release_waiters(t, err);
+    if (!err)
+        store_document(t);
+}
+
+// After the removals of buckets: a crash in between finds the old document, and removes them again.
+static void store_document(target &t)
+{
+    if (t.storing || t.removals > 0 || !t.failed_removals.empty() || t.stored_version == t.document.version)
+        return;
+    t.storing = true;
+    meta_swap(*t.e, document_name, t.stored_version, t.document.version, document_print(t.document), on_swap, new document_swap{&t, t.document.version});
+}
+
+struct bucket_removal {
+    target *t;
+    std::string bucket;
+};
+
+static void on_removed(void *arg, error err)
+{
+    bucket_removal removal = static_cast<bucket_removal &&>(*static_cast<bucket_removal *>(arg));
+    delete static_cast<bucket_removal *>(arg);
+    target &t = *removal.t;
+    if (err) {
+        LOG(error, "store", "bucket=%s error=\"%s\" msg=\"the objects of a removed bucket could not be removed\"", text_escape(removal.bucket).c_str(), error_text(err));
+        t.failed_removals.push_back(removal.bucket);
+    }
+    t.removals--;
+    if (t.removals > 0)
+        return;
+    if (!t.failed_removals.empty()) // not acknowledged: the proxy pushes again, and target_wait_stored tries again
+        release_waiters(t, make_error(error_code::io, "the objects of a removed bucket could not be removed"));
+    else
+        store_document(t);
+}
+
+static void begin_removal(target &t, const std::string &bucket)
+{
+    t.removals++;
+    store_remove_bucket(*t.objects, bucket, on_removed, new bucket_removal{&t, bucket});
+}
+
+void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg)
+{
+    t.waiters.push_back({t.document.version, on_stored, arg});
+    std::vector<std::string> again;
+    again.swap(t.failed_removals);
+    for (const std::string &bucket : again) {
+        if (document_find_bucket(t.document, bucket) == nullptr)
+            begin_removal(t, bucket);
+        else // made anew meanwhile: what is in it now must not go
+            LOG(error, "store", "bucket=%s msg=\"objects of the removed bucket may show up in the new one\"", text_escape(bucket).c_str());
+    }
+    store_document(t);
+    if (!t.storing && t.removals == 0)
+        release_waiters(t, no_error);
+}
+
+// --- taking
+
+// Gone, or made anew under the same name: the objects of the old one must not show up in the new one. The order of changes in the index is
+// the order in which they are asked for, so a PUT that comes after this is safe.
+static void remove_old_buckets(target &t, const cluster_document &next)
+{
+    for (const cluster_bucket &bucket : t.document.buckets) {
+        const cluster_bucket *now = document_find_bucket(next, bucket.name);
+        if (now != nullptr && now->created_ns == bucket.created_ns)
+            continue;
+        LOG(info, "store", "bucket=%s msg=\"the bucket was removed, its objects go\"", text_escape(bucket.name).c_str());
+        begin_removal(t, bucket.name);
+    }
+}
+
+void target_take_document(target &t, cluster_document document)
+{
+    CHECK(document.version > t.document.version);
+    remove_old_buckets(t, document);
+    t.document = static_cast<cluster_document &&>(document);
+    target_begin_etls(t);
+    target_sync_etls(t);
+    if (!t.ready)
+        LOG(info, "cluster", "cluster=%s version=%llu msg=\"the target has a cluster document and is ready\"", t.document.uuid.c_str(),
+            static_cast<unsigned long long>(t.document.version));
+    t.ready = true;
+    store_document(t);
+}
+
+error target_take_document_text(target &t, std::string_view text, std::string &out_detail)
+{
+    cluster_document document;
+    if (error err = document_parse(text, document)) {
+        out_detail = std::string("the cluster document cannot be read: ") + error_text(err);
+        return err;
+    }
+    if (t.document.version > 0 && document.uuid != t.document.uuid) {
+        out_detail = "this target belongs to cluster " + t.document.uuid + ", the document is of cluster " + document.uuid + "; a target with an empty data directory can join";
+        return make_error(error_code::conflict);
+    }
+    if (document.version < t.document.version) {
+        out_detail = text_format("this target holds version %llu of the cluster document, newer than %llu", static_cast<unsigned long long>(t.document.version),
+            static_cast<unsigned long long>(document.version));
+        return make_error(error_code::newer_version);
+    }
+    if (document.version > t.document.version)
+        target_take_document(t, static_cast<cluster_document &&>(document));
+    return no_error;
+}
+
+// --- loading
+
+struct document_load {
+    target *t;
+    void (*on_loaded)(target &t, error err, const std::string &detail);
+};
+
+static void on_read(void *arg, error err, uint64_t version, const std::string &text)
+{
+    document_load load = *static_cast<document_load *>(arg);
+    delete static_cast<document_load *>(arg);
+    target &t = *load.t;
+    if (!err && version > 0)
+        err = document_parse(text, t.document);
+    if (err) {
+        load.on_loaded(t, err, std::string("the cluster document in the data directory could not be read: ") + error_text(err));
+        return;
+    }
+    t.stored_version = version;
+    if (version > 0 && t.document.version != version) {
+        load.on_loaded(t, make_error(error_code::corrupt), "the cluster document in the data directory has a version that is not its own");
+        return;
+    }
+    load.on_loaded(t, no_error, {});
+}
+
+void target_document_load(target &t, void (*on_loaded)(target &t, error err, const std::string &detail))
+{
+    meta_read(*t.e, document_name, on_read, new document_load{&t, on_loaded});
+}

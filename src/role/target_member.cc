@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// role/target_member.cc: what a target tells the proxy when it registers, and what it makes of the answer.
+//
+// Owns     one call.
+// Knows    member_machine, http, cluster.        Known by  target.cc.
+// Fails    a proxy of another cluster is refused by both sides; the member machine pauses and tries again.
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cluster/placement.h"
+#include "codec/json.h"
+#include "codec/url.h"
+#include "node/api.h"
+#include "role/control.h"
+#include "role/member_machine.h"
+#include "role/target.h"
+
+static void on_taken(void *arg, error err)
+{
+    target &t = *static_cast<target *>(arg);
+    if (!err && t.membership != nullptr)
+        member_beat_now(*t.membership); // tells the proxy which version is held now
+}
+
+static void on_answer(void *arg, call &, error err, int status, std::string body)
+{
+    target &t = *static_cast<target *>(arg);
+    t.registration = nullptr;
+    member &m = *t.membership;
+    if (err) {
+        member_answered(m, member_answer::unreachable, error_text(err));
+        return;
+    }
+    if (status != 200 && status != 204) {
+        control_error told = control_read_error(status, body);
+        bool starting = status == 503;
+        member_answered(m, starting ? member_answer::unreachable : member_answer::refused, text_format("status %d: ", status) + told.message);
+        return;
+    }
+    std::string detail;
+    if (status == 200 && target_take_document_text(t, body, detail)) {
+        member_answered(m, member_answer::refused, detail);
+        return;
+    }
+    member_answered(m, member_answer::accepted, {});
+    if (status == 200)
+        target_wait_stored(t, on_taken, &t);
+}
+
+static void send_registration(void *arg, member &)
+{
+    target &t = *static_cast<target *>(arg);
+    cluster_node self;
+    self.id = t.id;
+    self.is_target = true;
+    self.url = t.url;
+    self.digest = placement_digest(t.id);
+    json_ptr tree = node_print(self);
+    json_add_text(tree.get(), "cluster", t.document.uuid);
+    json_add_u64(tree.get(), "document_version", t.stored_version);
+    json_add_u64(tree.get(), "object_count", store_object_count(*t.objects));
+    url_base base;
+    bool good = url_parse_base(t.options.proxy_url, base);
+    (void)good; // checked by target_start
+    call_options options;
+    options.host = base.host;
+    options.port = base.port;
+    options.method = "POST";
+    options.target = base.path + std::string(path_node_register);
+    options.headers = control_peer_headers(t.options, {});
+    options.body = json_print(tree.get());
+    options.has_body = true;
+    options.answer_size_max = call_answer_size_max;
+    options.connect_timeout_ms = intra_call_timeout_ms / 2;
+    options.progress_timeout_ms = intra_call_timeout_ms;
+    options.on_done = on_answer;
+    options.arg = &t;
+    t.registration = call_start(*t.client, static_cast<call_options &&>(options));
+}
+
+static void cancel_registration(void *arg, member &)
+{
+    target &t = *static_cast<target *>(arg);
+    if (t.registration != nullptr)
+        call_cancel(*t.registration);
+    t.registration = nullptr;
+}
+
+void target_member_begin(target &t)
+{
+    t.membership = new member;
+    t.membership->sm.id = 1;
+    t.membership->e = t.e;
+    t.membership->world = {.send = send_registration, .cancel = cancel_registration, .arg = &t};
+    member_begin(*t.membership);
+}
+
+void target_member_end(target &t)
+{
+    if (t.membership == nullptr)
+        return;
+    member_stop(*t.membership);
+    delete t.membership;
+    t.membership = nullptr;
+}

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: MIT
+// role/target_objects.cc: objects of a target: /v1/objects for clients, /v1/etl/_object for pods.
+//
+// Knows    store, transfer, cluster, http.   Known by  target.cc (routes).
+#include <array>
+#include <memory>
+
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "codec/url.h"
+#include "port/clock.h"
+#include "role/target.h"
+#include "store/object_name.h"
+#include "transfer/transfer.h"
+#include "transfer/upload_machine.h"
+
+struct object_request {
+    target *t;
+    exchange *x;
+    std::string bucket, name;
+    bool for_pod = false;
+};
+
+static std::string uname_of(const object_request &r) { return "ais://" + r.bucket + "/" + r.name; }
+
+static std::string node_prefix(const target &t) { return "t[" + t.id + "]: "; }
+
+// --- answers with an object
+
+static void release_object(void *arg, error)
+{
+    auto *pair = static_cast<std::pair<store *, const store_object *> *>(arg);
+    store_release(*pair->first, pair->second);
+    delete pair;
+}
+
+static void write_object_headers(std::string &out, const index_row &row, bool whole)
+{
+    if (whole) {
+        http_write_header(out, header_checksum_type, checksum_type_xxhash2);
+        http_write_header(out, header_checksum_value, text_format("%016llx", static_cast<unsigned long long>(row.checksum)));
+    }
+    http_write_header_u64(out, header_atime, row.changed_ns);
+    http_write_header_u64(out, header_version, row.version);
+    if (!row.etag.empty())
+        http_write_header(out, "ETag", row.etag);
+    out += "Accept-Ranges: bytes\r\n";
+}
+
+static void answer_bytes(exchange &x, target &t, const store_object *object, answer a, uint64_t offset, uint64_t size)
+{
+    auto *holder = new std::pair<store *, const store_object *>(t.objects, object);
+    if (object->file != nullptr)
+        exchange_answer_file(x, static_cast<answer &&>(a), object->file, offset, size, release_object, holder);
+    else
+        exchange_answer_view(x, static_cast<answer &&>(a), std::string_view(object->content).substr(offset, size), release_object, holder);
+}
+
+static void answer_object(const object_request &r, const store_object *object)
+{
+    target &t = *r.t;
+    exchange &x = *r.x;
+    const index_row &row = object->row;
+    const http_head &head = exchange_head(x);
+    http_range range = http_range_parse(http_head_get(head, "Range"), row.size);
+    answer a;
+    a.content_type = "application/octet-stream";
+    if (range.kind == http_range_kind::unsatisfiable) {
+        std::string headers;
+        http_write_header(headers, "Content-Range", "bytes */" + std::to_string(row.size));
+        store_release(*t.objects, object);
+        t.metrics.get_errors++;
+        exchange_answer_error(x, error_code::bad_range, node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + std::to_string(row.size) + " bytes", 0,
+                              static_cast<std::string &&>(headers));
+        return;
+    }
+    uint64_t first = 0;
+    uint64_t size = row.size;
+    if (range.kind == http_range_kind::part) {
+        first = range.first;
+        size = range.count;
+        a.status = 206;
+        http_write_header(a.headers, "Content-Range", text_format("bytes %llu-%llu/%llu", static_cast<unsigned long long>(first),
+                                                                  static_cast<unsigned long long>(first + size - 1), static_cast<unsigned long long>(row.size)));
+    }
+    write_object_headers(a.headers, row, range.kind != http_range_kind::part);
+    if (r.for_pod)
+        http_write_header_u64(a.headers, "version", row.version); // a transformer of 2020 keys its cache with it
+    t.metrics.get_count++;
+    t.metrics.get_bytes += size;
+    answer_bytes(x, t, object, static_cast<answer &&>(a), first, size);
+}
+
+static void answer_missing(const object_request &r, error err)
+{
+    r.t->metrics.get_errors++;
+    std::string text = node_prefix(*r.t) + uname_of(r) + " " + (err.code == error_code::object_not_found ? "does not exist" : error_text(err));
+    exchange_answer_error(*r.x, err.code, text);
+}
+
+// --- HEAD
+
+static void add_property(std::string &out, std::string_view name, const target &t, const object_request &r, const index_row &row)
+{
+    if (name == "name") {
+        http_write_header(out, "Ais-Name", r.name);
+        http_write_header(out, "Ais-Bucket-Name", r.bucket);
+        http_write_header(out, "Ais-Bucket-Provider", "ais");
+    } else if (name == "checksum") {
+        http_write_header(out, header_checksum_type, checksum_type_xxhash2);
+        http_write_header(out, header_checksum_value, text_format("%016llx", static_cast<unsigned long long>(row.checksum)));
+    } else if (name == "version") {
+        http_write_header_u64(out, header_version, row.version);
+    } else if (name == "atime") {
+        http_write_header_u64(out, header_atime, row.changed_ns);
+    } else if (name == "copies") {
+        http_write_header(out, "Ais-Mirror-Copies", "1");
+        http_write_header(out, "Ais-Mirror-Paths", "[" + t.options.data_dir + "]");
+    } else if (name == "location") {
+        http_write_header(out, "Ais-Location", "t[" + t.id + "]:mp[" + t.options.data_dir + "]");
+    } else if (name == "last-modified") {
+        http_write_header(out, "Last-Modified", http_date(row.changed_ns / 1'000'000'000));
+    } else if (name == "etag" && !row.etag.empty()) {
+        http_write_header(out, "ETag", row.etag);
+    }
+}
+
+static constexpr std::array<std::string_view, 12> property_names = {"name",   "size",     "version", "checksum",      "atime", "copies",
+                                                                    "ec",     "custom",   "location", "chunked", "last-modified", "etag"};
+
+// The properties asked for with ?props=, or all; false when one is unknown.
+static bool write_properties(std::string &out, const object_request &r, const index_row &row, std::string &out_unknown)
+{
+    std::string asked;
+    if (!url_query_get(exchange_head(*r.x).query, "props", asked)) {
+        for (std::string_view name : {"name", "checksum", "version", "atime", "copies", "location", "etag", "last-modified"})
+            add_property(out, name, *r.t, r, row);
+        return true;
+    }
+    std::string_view rest = asked;
+    while (!rest.empty()) {
+        size_t comma = rest.find(',');
+        std::string_view name = text_trim(rest.substr(0, comma));
+        rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+        bool known = false;
+        for (std::string_view one : property_names)
+            known = known || one == name;
+        if (!known) {
+            out_unknown = name;
+            return false;
+        }
+        add_property(out, name, *r.t, r, row);
+    }
+    return true;
+}
+
+static void answer_head_of(const object_request &r, const store_object *object)
+{
+    answer a;
+    a.content_type = "application/octet-stream";
+    std::string unknown;
+    uint64_t size = object->row.size;
+    uint64_t version = object->row.version;
+    bool known = write_properties(a.headers, r, object->row, unknown);
+    store_release(*r.t->objects, object);
+    if (!known) {
+        exchange_answer_error(*r.x, error_code::bad_request, "unknown property \"" + text_escape(unknown) + "\" in props=");
+        return;
+    }
+    http_write_header(a.headers, "Ais-Present", "true");
+    if (r.for_pod)
+        http_write_header_u64(a.headers, "version", version);
+    r.t->metrics.head_count++;
+    exchange_answer_head(*r.x, static_cast<answer &&>(a), size);
+}
+
+static void answer_found(const object_request &r, const store_object *object)
+{
+    if (exchange_head(*r.x).method == "HEAD")
+        answer_head_of(r, object);
+    else
+        answer_object(r, object);
+}
+
+static void on_object(void *arg, error err, const store_object *object)
+{
+    std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
+    if (err)
+        answer_missing(*r, err);
+    else
+        answer_found(*r, object);
+}
+
+static void serve_read(object_request &&r)
+{
+    const store_object *hot = store_peek(*r.t->objects, r.bucket, r.name);
+    if (hot != nullptr) {
+        answer_found(r, hot);
+        return;
+    }
+    store *objects = r.t->objects;
+    std::string bucket = r.bucket;
+    std::string name = r.name;
+    store_get(*objects, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), on_object, new object_request(static_cast<object_request &&>(r)));
+}
+
+// --- PUT and DELETE
+
+static void on_upload_end(void *arg, error err, uint64_t bytes)
+{
+    target &t = *static_cast<target *>(arg);
+    if (err) {
+        t.metrics.put_errors++;
+        return;
+    }
+    t.metrics.put_count++;
+    t.metrics.put_bytes += bytes;
+}
+
+static void serve_put(object_request &&r)
+{
+    const http_head &head = exchange_head(*r.x);
+    upload_options options;
+    options.bucket = r.bucket;
+    options.name = r.name;
+    options.node_id = r.t->id;
+    options.on_end = on_upload_end;
+    options.arg = r.t;
+    std::string_view type = http_head_get(head, header_checksum_type);
+    std::string_view value = http_head_get(head, header_checksum_value);
+    if (!type.empty() && type != "none" && !value.empty()) {
+        if (type != checksum_type_xxhash2) {
+            exchange_answer_error(*r.x, error_code::bad_request, "checksum type \"" + text_escape(type) + "\" is not supported: expected xxhash2");
+            return;
+        }
+        options.has_expected_checksum = text_parse_hex_u64(value, options.expected_checksum) && value.size() <= 16;
+        if (!options.has_expected_checksum) {
+            exchange_answer_error(*r.x, error_code::bad_request, "checksum value \"" + text_escape(value, 32) + "\" is not 16 hex digits");
+            return;
+        }
+    }
+    for (std::string_view query : {"append_type", "object_to", "uploadId", "archpath"}) {
+        std::string ignored;
+        if (url_query_get(head.query, query, ignored)) {
+            exchange_answer_error(*r.x, error_code::not_implemented, "PUT with " + std::string(query) + "= is not implemented");
+            return;
+        }
+    }
+    upload_begin(*r.t->objects, *r.x, static_cast<upload_options &&>(options));
+}
+
+static void on_removed(void *arg, error err)
+{
+    std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
+    if (err) {
+        r->t->metrics.delete_errors++;
+        std::string text = node_prefix(*r->t) + uname_of(*r) + " " + (err.code == error_code::object_not_found ? "does not exist" : error_text(err));
+        exchange_answer_error(*r->x, err.code, text);
+        return;
+    }
+    r->t->metrics.delete_count++;
+    exchange_answer(*r->x, answer{});
+}
+
+static void serve_delete(object_request &&r)
+{
+    store *objects = r.t->objects;
+    std::string bucket = r.bucket;
+    std::string name = r.name;
+    store_remove(*objects, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), on_removed, new object_request(static_cast<object_request &&>(r)));
+}
+
+// --- paths
+
+static bool split_names(std::string_view path, std::string &bucket, std::string &name)
+{
+    size_t slash = path.find('/');
+    if (slash == std::string_view::npos)
+        return false;
+    bucket = path.substr(0, slash);
+    name = path.substr(slash + 1);
+    return true;
+}
+
+static bool check_names(object_request &r)
+{
+    const char *wrong = object_name_check_bucket(r.bucket);
+    if (wrong != nullptr) {
+        exchange_answer_error(*r.x, error_code::bad_name, "bucket name \"" + text_escape(r.bucket, 100) + "\": " + wrong);
+        return false;
+    }
+    wrong = object_name_check(r.name);
+    if (wrong != nullptr) {
+        exchange_answer_error(*r.x, error_code::bad_name, "object name \"" + text_escape(r.name, 100) + "\": " + wrong);
+        return false;
+    }
+    if (document_find_bucket(r.t->document, r.bucket) == nullptr) {
+        exchange_answer_error(*r.x, error_code::bucket_not_found, node_prefix(*r.t) + "bucket \"ais://" + r.bucket + "\" does not exist");
+        return false;
+    }
+    return true;
+}
+
+static bool is_redirected(const http_head &head)
+{
+    std::string proxy_id;
+    std::string unix_ns;
+    return url_query_get(head.query, query_proxy_id, proxy_id) && url_query_get(head.query, query_unix_ns, unix_ns) && !proxy_id.empty() && !unix_ns.empty();
+}
+
+void target_serve_object(target &t, exchange &x)
+{
+    const http_head &head = exchange_head(x);
+    if (!t.ready) {
+        exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
+        return;
+    }
+    object_request r{&t, &x, {}, {}, false};
+    std::string raw_bucket;
+    std::string raw_name;
+    std::string_view rest = head.path.size() > path_objects.size() + 1 ? head.path.substr(path_objects.size() + 1) : std::string_view();
+    if (!split_names(rest, raw_bucket, raw_name) || !url_decode(raw_bucket, r.bucket) || !url_decode(raw_name, r.name)) {
+        exchange_answer_error(x, error_code::bad_request, "expected /v1/objects/BUCKET/OBJECT, percent-encoded once");
+        return;
+    }
+    bool reads = head.method == "GET" || head.method == "HEAD";
+    if (!reads && !is_redirected(head)) {
+        exchange_answer_error(x, error_code::not_redirected, node_prefix(t) + std::string(head.method) +
+                                                                " is expected to be redirected here by the proxy: send it to the proxy");
+        return;
+    }
+    if (!check_names(r))
+        return;
+    std::string etl;
+    if (!url_query_get(head.query, query_etl_id, etl) || etl.empty())
+        url_query_get(head.query, query_etl_name, etl);
+    std::string pipeline;
+    if (url_query_get(head.query, query_etl_pipeline, pipeline) && !pipeline.empty()) {
+        exchange_answer_error(x, error_code::not_implemented, "etl_pipeline is not implemented");
+        return;
+    }
+    if (reads && !etl.empty()) {
+        if (t.transfers == nullptr) {
+            exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
+            return;
+        }
+        transfer_begin(*t.transfers, x, r.bucket, r.name, etl);
+    } else if (reads) {
+        serve_read(static_cast<object_request &&>(r));
+    } else if (head.method == "PUT") {
+        serve_put(static_cast<object_request &&>(r));
+    } else if (head.method == "DELETE") {
+        serve_delete(static_cast<object_request &&>(r));
+    } else {
+        std::string headers;
+        http_write_header(headers, "Allow", "GET, HEAD, PUT, DELETE");
+        exchange_answer_error(x, error_code::method_not_allowed, std::string(head.method) + " is not known for objects", 0, static_cast<std::string &&>(headers));
+    }
+}
+
+// GET|HEAD /v1/etl/_object/<etl>/<secret>/<object>, the object as uname ("ais/@#/b/o") or "b/o", slashes escaped or not. Whatever query
+// comes along is ignored: old servers pass on the client's, and it must never start a transform in a transform.
+void target_serve_pod(target &t, exchange &x)
+{
+    const http_head &head = exchange_head(x);
+    if (!t.ready || t.etls == nullptr) {
+        exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
+        return;
+    }
+    std::string_view rest = head.path.substr(path_pod_object.size() + 1);
+    size_t first = rest.find('/');
+    size_t second = first == std::string_view::npos ? first : rest.find('/', first + 1);
+    std::string decoded;
+    if (second == std::string_view::npos || !url_decode(rest.substr(second + 1), decoded)) {
+        exchange_answer_error(x, error_code::bad_request, "expected <AIS_TARGET_URL>/BUCKET/OBJECT or <AIS_TARGET_URL>/<escaped uname>");
+        return;
+    }
+    std::string etl_id(rest.substr(0, first));
+    etl_view view;
+    if (!etl_registry_find(*t.etls, etl_id, view)) {
+        exchange_answer_error(x, error_code::etl_not_found, "etl job " + text_escape(etl_id, 64) + " does not exist");
+        return;
+    }
+    if (view.secret.empty() || !text_equal_secret(view.secret, rest.substr(first + 1, second - first - 1))) {
+        exchange_answer_error(x, error_code::bad_request, "the secret in the URL is not that of etl job " + etl_id);
+        return;
+    }
+    std::string_view object = decoded;
+    while (object.starts_with('/'))
+        object.remove_prefix(1);
+    if (object.starts_with("ais/@#/"))
+        object.remove_prefix(7);
+    object_request r{&t, &x, {}, {}, true};
+    if (!split_names(object, r.bucket, r.name)) {
+        exchange_answer_error(x, error_code::bad_request, "expected <AIS_TARGET_URL>/BUCKET/OBJECT or <AIS_TARGET_URL>/<escaped uname>");
+        return;
+    }
+    if (!check_names(r))
+        return;
+    if (head.method != "GET" && head.method != "HEAD") {
+        std::string headers;
+        http_write_header(headers, "Allow", "GET, HEAD");
+        exchange_answer_error(x, error_code::method_not_allowed, "pods may read objects", 0, static_cast<std::string &&>(headers));
+        return;
+    }
+    serve_read(static_cast<object_request &&>(r));
+}

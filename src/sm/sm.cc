@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// sm/sm.cc: what happens when a machine breaks a promise.
+#include "sm/sm.h"
+
+#include <cstdio>
+
+#include "base/log.h"
+
+static bool strict_mode = false;
+
+void sm_set_strict(bool strict) { strict_mode = strict; }
+bool sm_is_strict() { return strict_mode; }
+
+void sm_broken(const char *machine, uint64_t id, const char *state, const char *what, const char *detail)
+{
+    std::fprintf(stderr, "state machine %s/%llu in state %s: %s: %s\n", machine, static_cast<unsigned long long>(id), state, what, detail);
+    sm_trace_dump_of(machine, id);
+    panic("a state machine broke its table's promise");
+}
+
+void sm_unexpected(const char *machine, uint64_t id, const char *state, const char *event)
+{
+    if (strict_mode)
+        sm_broken(machine, id, state, "unexpected event", event);
+    LOG(error, "sm", "machine=%s/%llu state=%s event=%s msg=\"unexpected event, the machine is stopped\"", machine,
+        static_cast<unsigned long long>(id), state, event);
+    sm_trace_dump_of(machine, id);
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// sm/sm_trace.cc: the ring of transitions.
+#include "sm/sm_trace.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+
+#include "base/log.h"
+#include "base/text.h"
+
+static sm_trace_entry ring[sm_trace_size];
+static uint64_t written = 0;
+static uint64_t (*clock_now)(void *) = nullptr;
+static void *clock_arg = nullptr;
+
+void sm_trace_set_clock(uint64_t (*now_ms)(void *arg), void *arg)
+{
+    clock_now = now_ms;
+    clock_arg = arg;
+}
+
+static void append(const sm_trace_entry &entry)
+{
+    ring[written++ % sm_trace_size] = entry;
+    if (log_enabled(log_level::state))
+        log_write(log_level::state, "sm", "%s", sm_trace_text(entry).c_str());
+}
+
+static uint64_t now() { return clock_now != nullptr ? clock_now(clock_arg) : 0; }
+
+void sm_trace_record(const char *machine, uint64_t id, const char *from, const char *event, const char *to, int row)
+{
+    append({now(), machine, id, from, event, to, 0, row});
+}
+
+void sm_trace_relate(const char *machine, uint64_t id, const char *relation, const char *other, uint64_t other_id)
+{
+    append({now(), machine, id, other, relation, nullptr, other_id, -1});
+}
+
+std::string sm_trace_text(const sm_trace_entry &entry)
+{
+    if (entry.to == nullptr)
+        return text_format("%" PRIu64 "ms %s/%" PRIu64 " %s %s/%" PRIu64, entry.at_ms, entry.machine, entry.id, entry.event, entry.from,
+                           entry.other_id);
+    return text_format("%" PRIu64 "ms %s/%" PRIu64 " %s --%s--> %s", entry.at_ms, entry.machine, entry.id, entry.from, entry.event, entry.to);
+}
+
+void sm_trace_each(void (*visit)(void *arg, const sm_trace_entry &entry), void *arg)
+{
+    uint64_t first = written > sm_trace_size ? written - sm_trace_size : 0;
+    for (uint64_t i = first; i < written; i++)
+        visit(arg, ring[i % sm_trace_size]);
+}
+
+void sm_trace_clear() { written = 0; }
+
+static void dump_last(uint64_t count, const char *machine, uint64_t id)
+{
+    uint64_t first = written > sm_trace_size ? written - sm_trace_size : 0;
+    uint64_t start = written;
+    uint64_t found = 0;
+    while (start > first && found < count) {
+        start--;
+        const sm_trace_entry &entry = ring[start % sm_trace_size];
+        if (machine == nullptr || (entry.id == id && std::strcmp(entry.machine, machine) == 0))
+            found++;
+    }
+    for (uint64_t i = start; i < written; i++) {
+        const sm_trace_entry &entry = ring[i % sm_trace_size];
+        if (machine == nullptr || (entry.id == id && std::strcmp(entry.machine, machine) == 0))
+            std::fprintf(stderr, "  %s\n", sm_trace_text(entry).c_str());
+    }
+}
+
+void sm_trace_dump()
+{
+    std::fprintf(stderr, "last transitions of this node:\n");
+    dump_last(256, nullptr, 0);
+}
+
+void sm_trace_dump_of(const char *machine, uint64_t id)
+{
+    std::fprintf(stderr, "last transitions of %s/%" PRIu64 ":\n", machine, id);
+    dump_last(64, machine, id);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// sm/sm_trace.h: a ring of the last transitions of all machines, with a stable text form.
+//
+//   1250ms etl/7 launching --child_ok--> awaiting_ready
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+inline constexpr size_t sm_trace_size = 4096;
+
+// All names are static text.
+struct sm_trace_entry {
+    uint64_t at_ms;
+    const char *machine;
+    uint64_t id;
+    const char *from;
+    const char *event;
+    const char *to; // null for a `relate` entry, whose event is the relation and whose from is the other machine
+    uint64_t other_id;
+    int row;
+};
+
+void sm_trace_set_clock(uint64_t (*now_ms)(void *arg), void *arg);
+void sm_trace_record(const char *machine, uint64_t id, const char *from, const char *event, const char *to, int row);
+// "push/91 uses etl/7"
+void sm_trace_relate(const char *machine, uint64_t id, const char *relation, const char *other, uint64_t other_id);
+
+// Calls `visit` for every entry, oldest first.
+void sm_trace_each(void (*visit)(void *arg, const sm_trace_entry &entry), void *arg);
+std::string sm_trace_text(const sm_trace_entry &entry);
+void sm_trace_clear();
+// To stderr: the last 256 entries of the node; the last 64 of one machine.
+void sm_trace_dump();
+void sm_trace_dump_of(const char *machine, uint64_t id);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// store/content_path.h: where the content file of an id lies. Ids are handed out in order and never twice.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+inline constexpr unsigned content_group_count = 256;
+
+// 256 ids in a row share a directory, so that one batch of moves touches one or two directories; the groups fill evenly all the same.
+inline unsigned content_group(uint64_t id) { return static_cast<unsigned>(id >> 8) % content_group_count; }
+
+// 16 hex digits.
+std::string content_name(uint64_t id);
+// Parses what content_name wrote, nothing else.
+bool content_name_parse(std::string_view name, uint64_t &out_id);
+
+std::string content_temp_dir(const std::string &dir);
+std::string content_objects_dir(const std::string &dir);
+std::string content_group_dir(const std::string &dir, unsigned group);
+std::string content_temp_path(const std::string &dir, uint64_t id);
+std::string content_place_path(const std::string &dir, uint64_t id);

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+// store/load_machine.cc: looks an object up: row, descriptor, small contents whole.
+//
+// Owns     one operation of the index or the disk at a time; a descriptor, until the entry made of it has it.
+// Knows    sm, port, the cache, where the keeper thinks a content lies.   Known by  store.
+// Machine  load, drawn in docs/machines/load.md (generated, do not edit).
+// Normal   read the row, open the file where it most likely is, read it when it is small, hand an entry to everybody who waits.
+// Fails    no row; no file in either place: if the row has changed meanwhile the lookup starts again, else the object is corrupt; a file of the
+//          wrong size; no descriptors left, even after the cache gave some back.
+// Limits   load_restarts_max.
+//
+// Never stale: a change that is committed while the lookup is under way marks it. Who waits already asked before the change was answered and
+// may get either version; who asks later starts a lookup of his own; the cache does not take the result.
+// No state is sm_busy: operations of the index and the disk cannot be cancelled and always complete.
+#include "store/load_machine.h"
+
+#include <xxhash.h>
+
+#include "sm/sm_verify.h"
+#include "store/machines.h"
+
+using S = load::state;
+using E = load::event;
+
+static constexpr uint32_t INDEX = 1;
+static constexpr uint32_t OPEN = 2;
+static constexpr uint32_t FILE_ = 4;
+static constexpr uint32_t READ = 8;
+
+static void deliver(load &l, E event);
+
+// --- completions
+
+static void on_row(void *arg, error err, std::vector<index_row> rows)
+{
+    load &l = *static_cast<load *>(arg);
+    l.on_index = false;
+    l.failure = err;
+    if (!err && rows.size() != 1)
+        l.failure = make_error(error_code::internal, "the index answered without a row");
+    if (!l.failure)
+        l.row = std::move(rows[0]);
+    deliver(l, l.failure ? E::failed : E::row_read);
+}
+
+static void on_open(void *arg, error err, disk_file *file, uint64_t size)
+{
+    load &l = *static_cast<load *>(arg);
+    l.opening = false;
+    l.file = file;
+    l.file_size = size;
+    l.failure = err;
+    E event = E::opened;
+    if (err.code == error_code::no_such_file)
+        event = E::missing;
+    else if (err.code == error_code::too_many_files && !l.has_evicted)
+        event = E::no_descriptors;
+    else if (err)
+        event = E::failed;
+    deliver(l, event);
+}
+
+static void on_read(void *arg, error err, size_t count)
+{
+    load &l = *static_cast<load *>(arg);
+    l.reading = false;
+    l.content_size = count;
+    l.failure = err;
+    deliver(l, err ? E::failed : E::content_read);
+}
+
+// --- actions
+
+static void read_row(load &l)
+{
+    l.on_index = true;
+    index_get(*l.owner->e, l.bucket, l.name, on_row, &l);
+}
+
+static void start_open(load &l, const std::string &path)
+{
+    l.opening = true;
+    disk_open(*l.owner->e, path, disk_open_mode::read, on_open, &l);
+}
+
+static void open_placed(load &l) { start_open(l, content_place_path(l.owner->options.dir, l.row.content_id)); }
+static void open_temp(load &l) { start_open(l, content_temp_path(l.owner->options.dir, l.row.content_id)); }
+
+static void evict(load &l)
+{
+    l.has_evicted = true;
+    cache_evict_files(l.owner->cache, cache_evict_count);
+}
+
+static void evict_and_open_placed(load &l)
+{
+    evict(l);
+    open_placed(l);
+}
+
+static void evict_and_open_temp(load &l)
+{
+    evict(l);
+    open_temp(l);
+}
+
+static void read_content(load &l)
+{
+    l.content.resize(static_cast<size_t>(l.row.size));
+    l.reading = true;
+    disk_read(*l.owner->e, l.file, l.content.data(), l.content.size(), 0, on_read, &l);
+}
+
+static void close_file(load &l)
+{
+    if (l.file != nullptr)
+        disk_close(*l.owner->e, l.file);
+    l.file = nullptr;
+}
+
+static void keep_content(load &l)
+{
+    close_file(l);
+    l.has_content = true;
+}
+
+static void read_row_again(load &l)
+{
+    l.missing_id = l.row.content_id;
+    l.restarts++;
+    read_row(l);
+}
+
+static void fail_missing(load &l) { l.failure = make_error(error_code::corrupt, "the content file of the object is missing"); }
+
+static void fail_changing(load &l) { l.failure = make_error(error_code::io, "the object is overwritten faster than it can be opened"); }
+
+static void fail_size(load &l)
+{
+    close_file(l);
+    l.failure = make_error(error_code::corrupt, "the content file of the object has the wrong size");
+}
+
+static void fail_content(load &l)
+{
+    close_file(l);
+    l.failure = make_error(error_code::corrupt, "the content of the object does not match its checksum");
+}
+
+static void fail_stopping(load &l)
+{
+    close_file(l);
+    l.failure = make_error(error_code::stopping);
+}
+
+// --- guards
+
+// The row still names the content that was in neither place.
+static bool is_missing(const load &l) { return l.row.content_id != 0 && l.row.content_id == l.missing_id; }
+static bool is_empty(const load &l) { return l.row.size == 0; }
+static bool is_unplaced(const load &l) { return keeper_is_unplaced(l.owner->housekeeper, l.row.content_id); }
+static bool size_differs(const load &l) { return l.file_size != l.row.size; }
+static bool is_small(const load &l) { return l.row.size <= l.owner->options.inline_size_max; }
+static bool may_restart(const load &l) { return l.restarts < load_restarts_max; }
+static bool content_differs(const load &l)
+{
+    return l.content_size != l.content.size() || XXH64(l.content.data(), l.content.size(), 0) != l.row.checksum;
+}
+
+// --- the table
+
+static uint32_t alive(const load &l)
+{
+    return (l.on_index ? INDEX : 0) | (l.opening ? OPEN : 0) | (l.file != nullptr ? FILE_ : 0) | (l.reading ? READ : 0);
+}
+static bool restarts_are_bounded(const load &l) { return l.restarts <= load_restarts_max; }
+static bool somebody_waits(const load &l) { return !l.waits.empty(); }
+
+static constexpr sm_action<load> nothing{};
+static constexpr sm_guard<load> always{};
+static constexpr const char *event_names[] = {"row_read", "opened", "missing", "no_descriptors", "content_read", "failed", "stop"};
+static constexpr const char *resource_names[] = {"index operation", "open under way", "file", "read under way"};
+static constexpr sm_state<load> states[] = {
+    {S::awaiting_row, "awaiting_row", sm_initial, INDEX, INDEX},
+    {S::opening_placed, "opening_placed", 0, OPEN, OPEN},
+    {S::opening_temp, "opening_temp", 0, OPEN, OPEN},
+    {S::opening_moved, "opening_moved", 0, OPEN, OPEN},
+    {S::reading, "reading", 0, FILE_ | READ, FILE_ | READ},
+    {S::stopping, "stopping", 0, 0, INDEX | OPEN | FILE_ | READ},
+    {S::done, "done", sm_final, 0, FILE_}, // the entry takes the file
+};
+static constexpr sm_row<load> rows[] = {
+    {S::awaiting_row, E::row_read, SM_FN(is_missing), SM_FN(fail_missing), S::done},
+    {S::awaiting_row, E::row_read, SM_FN(is_empty), SM_FN(keep_content), S::done},
+    {S::awaiting_row, E::row_read, SM_FN(is_unplaced), SM_FN(open_temp), S::opening_temp},
+    {S::awaiting_row, E::row_read, always, SM_FN(open_placed), S::opening_placed},
+    {S::awaiting_row, E::failed, always, nothing, S::done},
+    {S::awaiting_row, E::stop, always, nothing, S::stopping},
+
+    {S::opening_placed, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
+    {S::opening_placed, E::opened, SM_FN(is_small), SM_FN(read_content), S::reading},
+    {S::opening_placed, E::opened, always, nothing, S::done},
+    {S::opening_placed, E::missing, always, SM_FN(open_temp), S::opening_temp},
+    {S::opening_placed, E::no_descriptors, always, SM_FN(evict_and_open_placed), S::opening_placed},
+    {S::opening_placed, E::failed, always, nothing, S::done},
+    {S::opening_placed, E::stop, always, nothing, S::stopping},
+
+    {S::opening_temp, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
+    {S::opening_temp, E::opened, SM_FN(is_small), SM_FN(read_content), S::reading},
+    {S::opening_temp, E::opened, always, nothing, S::done},
+    // Files move one way only: what is not in tmp/ now is in its place now, or gone.
+    {S::opening_temp, E::missing, always, SM_FN(open_placed), S::opening_moved},
+    {S::opening_temp, E::no_descriptors, always, SM_FN(evict_and_open_temp), S::opening_temp},
+    {S::opening_temp, E::failed, always, nothing, S::done},
+    {S::opening_temp, E::stop, always, nothing, S::stopping},
+
+    {S::opening_moved, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
+    {S::opening_moved, E::opened, SM_FN(is_small), SM_FN(read_content), S::reading},
+    {S::opening_moved, E::opened, always, nothing, S::done},
+    {S::opening_moved, E::missing, SM_FN(may_restart), SM_FN(read_row_again), S::awaiting_row},
+    {S::opening_moved, E::missing, always, SM_FN(fail_changing), S::done},
+    {S::opening_moved, E::no_descriptors, always, SM_FN(evict_and_open_placed), S::opening_moved},
+    {S::opening_moved, E::failed, always, nothing, S::done},
+    {S::opening_moved, E::stop, always, nothing, S::stopping},
+
+    {S::reading, E::content_read, SM_FN(content_differs), SM_FN(fail_content), S::done},
+    {S::reading, E::content_read, always, SM_FN(keep_content), S::done},
+    {S::reading, E::failed, always, SM_FN(close_file), S::done},
+    {S::reading, E::stop, always, nothing, S::stopping},
+
+    {S::stopping, E::row_read, always, SM_FN(fail_stopping), S::done},
+    {S::stopping, E::opened, always, SM_FN(fail_stopping), S::done},
+    {S::stopping, E::missing, always, SM_FN(fail_stopping), S::done},
+    {S::stopping, E::no_descriptors, always, SM_FN(fail_stopping), S::done},
+    {S::stopping, E::content_read, always, SM_FN(fail_stopping), S::done},
+    {S::stopping, E::failed, always, SM_FN(fail_stopping), S::done},
+};
+static constexpr sm_ignore<load> ignores[] = {{S::stopping, E::stop, "it is stopping already"}};
+static constexpr sm_invariant<load> invariants[] = {{"restarts_are_bounded", restarts_are_bounded}, {"somebody_waits", somebody_waits}};
+static sm_counters counters;
+// No busy state, so no deadline: the table's deadline is its stop.
+static constexpr sm_table<load> table = {"load", states, event_names, resource_names, rows, ignores, invariants, E::stop, E::stop, alive, &counters};
+SM_VERIFY(table);
+
+sm_view load_machine_view() { return sm_view_of(table); }
+
+// --- driving it
+
+// Neither part contains a NUL byte.
+static std::string load_key(std::string_view bucket, std::string_view name)
+{
+    std::string key;
+    key.reserve(bucket.size() + 1 + name.size());
+    key.append(bucket).append(1, '\0').append(name);
+    return key;
+}
+
+static void outdate(load &l)
+{
+    if (!l.is_outdated)
+        l.owner->joinable_loads.erase(load_key(l.bucket, l.name));
+    l.is_outdated = true;
+}
+
+static void unlink_load(load &l)
+{
+    (l.previous != nullptr ? l.previous->next : l.owner->loads) = l.next;
+    if (l.next != nullptr)
+        l.next->previous = l.previous;
+}
+
+// Answers everybody and frees the load. The callbacks may do anything, even close the store.
+static void finish(load &l)
+{
+    store &s = *l.owner;
+    std::vector<load_wait> waits = std::move(l.waits);
+    error failure = l.failure;
+    store_entry *entry = nullptr;
+    if (!failure) {
+        entry = cache_make_entry(std::move(l.row), l.file, std::move(l.content), l.has_content);
+        for (size_t i = 0; i < waits.size(); i++)
+            cache_lend(s.cache, *entry);
+        if (!l.is_outdated)
+            cache_insert(s.cache, *entry);
+    }
+    outdate(l);
+    unlink_load(l);
+    delete &l;
+    for (const load_wait &wait : waits)
+        wait.on_object(wait.arg, failure, entry != nullptr ? &entry->object : nullptr);
+    store_unhold(s);
+}
+
+static void deliver(load &l, E event)
+{
+    sm_step(table, l, event);
+    if (sm_is_final(table, l))
+        finish(l);
+}
+
+void load_request(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg)
+{
+    load *&joinable = s.joinable_loads[load_key(bucket, name)];
+    if (joinable != nullptr) {
+        joinable->waits.push_back({on_object, arg});
+        return;
+    }
+    auto *l = new load;
+    joinable = l;
+    l->sm.id = s.next_load_id++;
+    l->owner = &s;
+    l->bucket = std::move(bucket);
+    l->name = std::move(name);
+    l->waits.push_back({on_object, arg});
+    l->next = s.loads;
+    if (s.loads != nullptr)
+        s.loads->previous = l;
+    s.loads = l;
+    store_hold(s);
+    read_row(*l);
+}
+
+void load_stop_all(store &s)
+{
+    // Stopping a load only changes its state: it ends with the operation that is under way.
+    for (load *l = s.loads; l != nullptr; l = l->next)
+        deliver(*l, E::stop);
+}
+
+void load_outdate(store &s, std::string_view bucket, std::string_view name)
+{
+    auto found = s.joinable_loads.find(load_key(bucket, name));
+    if (found != s.joinable_loads.end())
+        outdate(*found->second);
+}
+
+void load_outdate_bucket(store &s, std::string_view bucket)
+{
+    for (load *l = s.loads; l != nullptr; l = l->next) {
+        if (l->bucket == bucket)
+            outdate(*l);
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// store/load_machine.h: one lookup of an object that is not in the cache: its row, its file, small contents whole.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sm/sm.h"
+#include "store/store_internal.h"
+
+struct load_wait {
+    store_on_object on_object = nullptr;
+    void *arg = nullptr;
+};
+
+struct load {
+    enum class state : uint8_t { awaiting_row, opening_placed, opening_temp, opening_moved, reading, stopping, done };
+    enum class event : uint8_t { row_read, opened, missing, no_descriptors, content_read, failed, stop };
+    sm_core sm;
+    store *owner = nullptr;
+    load *previous = nullptr;     // list of the store's loads
+    load *next = nullptr;
+    std::string bucket, name;
+    std::vector<load_wait> waits; // everybody who asked for this object meanwhile
+    bool is_outdated = false;     // the object was changed since: nobody joins, the cache does not take the result
+
+    bool on_index = false, opening = false, reading = false; // what is under way
+    index_row row;
+    disk_file *file = nullptr;
+    uint64_t file_size = 0;
+    std::string content;
+    size_t content_size = 0;      // bytes read
+    bool has_content = false;
+    uint64_t missing_id = 0;      // the content that was in neither place
+    unsigned restarts = 0;
+    bool has_evicted = false;     // descriptors were given back once
+    error failure;
+};

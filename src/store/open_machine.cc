@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// store/open_machine.cc: opens a store: makes its directories and sorts what the last run left in tmp/.
+//
+// Owns     the store, until it is handed over or the start has failed.
+// Knows    sm, port, keeper.         Known by  callers of store_open.
+// Machine  open, drawn in docs/machines/open.md (generated, do not edit).
+// Normal   directories, list of tmp/, contents not yet placed, garbage; the keeper moves the former, unlinks what no row names and, after the
+//          store is ready, the garbage. Reads neither rows nor objects/, however many there are.
+// Fails    any error of the disk or the index until the keeper has the work; after that the keeper tries again by itself.
+//
+// No state is sm_busy: operations of the disk and the index always complete, and the keeper settles or waits for its next try.
+#include "store/open_machine.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "sm/sm_verify.h"
+#include "store/machines.h"
+
+using S = store_opening::state;
+using E = store_opening::event;
+
+static constexpr uint32_t DISK = 1;
+static constexpr uint32_t INDEX = 2;
+static constexpr uint32_t KEEPER = 4;
+
+static void deliver(store_opening &o, E event);
+
+static store_opening &opening_of(void *arg) { return *static_cast<store_opening *>(arg); }
+
+// --- completions
+
+static void on_disk_done(void *arg, error err)
+{
+    store_opening &o = opening_of(arg);
+    o.on_disk = false;
+    o.failure = err;
+    deliver(o, err ? E::failed : E::done);
+}
+
+static void on_listed(void *arg, error err, const std::vector<std::string> &names)
+{
+    store_opening &o = opening_of(arg);
+    for (const std::string &name : names) {
+        uint64_t id = 0;
+        if (content_name_parse(name, id))
+            o.in_temp.push_back(id);
+        else
+            LOG(warn, "store", "name=\"%s\" msg=\"a file in tmp/ that is not ours is left alone\"", text_escape(name).c_str());
+    }
+    on_disk_done(arg, err);
+}
+
+static void on_index_ids(store_opening &o, error err, std::vector<uint64_t> &target, const std::vector<uint64_t> &ids)
+{
+    o.on_index = false;
+    o.failure = err;
+    target = ids;
+    deliver(o, err ? E::failed : E::done);
+}
+
+static void on_unplaced(void *arg, error err, const std::vector<uint64_t> &ids) { on_index_ids(opening_of(arg), err, opening_of(arg).unplaced, ids); }
+static void on_garbage(void *arg, error err, const std::vector<uint64_t> &ids) { on_index_ids(opening_of(arg), err, opening_of(arg).garbage, ids); }
+
+static void on_settled(void *arg)
+{
+    opening_of(arg).settling = false;
+    deliver(opening_of(arg), E::done);
+}
+
+// --- actions
+
+static void make_dir(store_opening &o, const std::string &path)
+{
+    o.on_disk = true;
+    disk_make_dir(*o.owner->e, path, on_disk_done, &o);
+}
+
+static void make_temp(store_opening &o) { make_dir(o, content_temp_dir(o.owner->options.dir)); }
+static void make_objects(store_opening &o) { make_dir(o, content_objects_dir(o.owner->options.dir)); }
+
+static void sync_root(store_opening &o)
+{
+    o.on_disk = true;
+    disk_sync_dir(*o.owner->e, o.owner->options.dir, on_disk_done, &o);
+}
+
+static void list_temp(store_opening &o)
+{
+    o.on_disk = true;
+    disk_list(*o.owner->e, content_temp_dir(o.owner->options.dir), on_listed, &o);
+}
+
+static void read_unplaced(store_opening &o)
+{
+    o.on_index = true;
+    index_unplaced(*o.owner->e, on_unplaced, &o);
+}
+
+static void read_garbage(store_opening &o)
+{
+    o.on_index = true;
+    index_garbage(*o.owner->e, on_garbage, &o);
+}
+
+// Above every id that a file or the index may still know.
+static void choose_next_id(store_opening &o)
+{
+    uint64_t highest = index_content_id_max(*o.owner->e);
+    for (const std::vector<uint64_t> *ids : {&o.in_temp, &o.unplaced, &o.garbage}) {
+        for (uint64_t id : *ids)
+            highest = std::max(highest, id);
+    }
+    o.owner->next_content_id = highest + 1;
+}
+
+static void start_keeper(store_opening &o)
+{
+    store &s = *o.owner;
+    choose_next_id(o);
+    std::sort(o.unplaced.begin(), o.unplaced.end());
+    store_hold(s);
+    keeper_start(s.housekeeper, *s.e, s.options.dir);
+    size_t orphans = 0;
+    for (uint64_t id : o.in_temp) {
+        if (std::binary_search(o.unplaced.begin(), o.unplaced.end(), id))
+            continue;
+        orphans++;
+        keeper_add_orphan(s.housekeeper, id);
+    }
+    for (uint64_t id : o.unplaced)
+        keeper_add_move(s.housekeeper, id);
+    for (uint64_t id : o.garbage)
+        keeper_add_garbage(s.housekeeper, id);
+    o.settling = true;
+    keeper_when_settled(s.housekeeper, on_settled, &o);
+    LOG(info, "store", "objects=%llu abandoned=%zu unplaced=%zu garbage=%zu msg=\"store opened\"",
+        static_cast<unsigned long long>(index_object_count(*s.e)), orphans, o.unplaced.size(), o.garbage.size());
+}
+
+// --- the table
+
+static uint32_t alive(const store_opening &o) { return (o.on_disk ? DISK : 0) | (o.on_index ? INDEX : 0) | (o.settling ? KEEPER : 0); }
+
+static constexpr sm_action<store_opening> nothing{};
+static constexpr sm_guard<store_opening> always{};
+static constexpr const char *event_names[] = {"done", "failed"};
+static constexpr const char *resource_names[] = {"disk operation", "index operation", "keeper's answer"};
+static constexpr sm_state<store_opening> states[] = {
+    {S::making_temp, "making_temp", sm_initial, DISK, DISK},
+    {S::making_objects, "making_objects", 0, DISK, DISK},
+    {S::syncing_root, "syncing_root", 0, DISK, DISK},
+    {S::listing_temp, "listing_temp", 0, DISK, DISK},
+    {S::reading_unplaced, "reading_unplaced", 0, INDEX, INDEX},
+    {S::reading_garbage, "reading_garbage", 0, INDEX, INDEX},
+    {S::settling, "settling", 0, KEEPER, KEEPER},
+    {S::ready, "ready", sm_final, 0, 0},
+    {S::failed, "failed", sm_final, 0, 0},
+};
+static constexpr sm_row<store_opening> rows[] = {
+    {S::making_temp, E::done, always, SM_FN(make_objects), S::making_objects},
+    {S::making_temp, E::failed, always, nothing, S::failed},
+    {S::making_objects, E::done, always, SM_FN(sync_root), S::syncing_root},
+    {S::making_objects, E::failed, always, nothing, S::failed},
+    {S::syncing_root, E::done, always, SM_FN(list_temp), S::listing_temp},
+    {S::syncing_root, E::failed, always, nothing, S::failed},
+    {S::listing_temp, E::done, always, SM_FN(read_unplaced), S::reading_unplaced},
+    {S::listing_temp, E::failed, always, nothing, S::failed},
+    {S::reading_unplaced, E::done, always, SM_FN(read_garbage), S::reading_garbage},
+    {S::reading_unplaced, E::failed, always, nothing, S::failed},
+    {S::reading_garbage, E::done, always, SM_FN(start_keeper), S::settling},
+    {S::reading_garbage, E::failed, always, nothing, S::failed},
+    {S::settling, E::done, always, nothing, S::ready},
+};
+static constexpr sm_ignore<store_opening> ignores[] = {{S::settling, E::failed, "the keeper has the work and tries again by itself"}};
+static sm_counters counters;
+// Nobody can stop a start: what ends one early is a failure. No busy state, so no deadline either.
+static constexpr sm_table<store_opening> table = {"open", states, event_names, resource_names, rows, ignores, {}, E::failed, E::failed, alive, &counters};
+SM_VERIFY(table);
+
+sm_view open_machine_view() { return sm_view_of(table); }
+
+// --- driving it
+
+static void deliver(store_opening &o, E event)
+{
+    sm_step(table, o, event);
+    if (!sm_is_final(table, o))
+        return;
+    store *s = o.owner;
+    error failure = o.failure;
+    auto on_ready = o.on_ready;
+    void *arg = o.arg;
+    delete &o;
+    if (failure) {
+        delete s; // the keeper was not started: nobody else holds it
+        s = nullptr;
+    }
+    on_ready(arg, failure, s);
+}
+
+void store_open(env &e, const store_options &options, void (*on_ready)(void *arg, error err, store *s), void *arg)
+{
+    auto *s = new store;
+    s->e = &e;
+    s->options = options;
+    s->options.inline_size_max = std::min(options.inline_size_max, put_buffer_size);
+    cache_init(s->cache, e, rng_next(e.random), options.cached_objects_max, options.cached_inline_max);
+    s->temp_sync.e = &e;
+    s->temp_sync.path = content_temp_dir(options.dir);
+    auto *o = new store_opening;
+    o->owner = s;
+    o->on_ready = on_ready;
+    o->arg = arg;
+    make_temp(*o);
+}

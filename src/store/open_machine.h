@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// store/open_machine.h: the start of a store: directories, and what the last run left in tmp/.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sm/sm.h"
+#include "store/store_internal.h"
+
+struct store_opening {
+    enum class state : uint8_t { making_temp, making_objects, syncing_root, listing_temp, reading_unplaced, reading_garbage, settling, ready, failed };
+    enum class event : uint8_t { done, failed };
+    sm_core sm;
+    store *owner = nullptr;
+    bool on_disk = false, on_index = false, settling = false;
+    std::vector<uint64_t> in_temp;  // ids of the files there, in order
+    std::vector<uint64_t> unplaced; // ids of rows whose file may be there still
+    std::vector<uint64_t> garbage;
+    error failure;
+    void (*on_ready)(void *arg, error err, store *s) = nullptr;
+    void *arg = nullptr;
+};

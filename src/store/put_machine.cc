@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: MIT
+// store/put_machine.cc: one object being written: bytes into tmp/<id>, synced, committed to the index.
+//
+// Owns     one file in tmp/ until its row is committed, a descriptor, a buffer.
+// Knows    sm, port, group_sync.     Known by  store; its callers see store.h only.
+// Machine  put, drawn in docs/machines/put.md (generated, do not edit).
+// Normal   open while the first bytes are collected, write, sync file and directory at once, commit, answer. The move to the content's place is
+//          the keeper's and follows the answer.
+// Fails    no descriptor, no space, an error of the disk, the wrong checksum, a refused commit: the file in tmp/ goes, the caller is told.
+// Limits   put_buffer_size.
+//
+// An empty object has no file and content id 0. No state is sm_busy: operations of the disk and the index cannot be cancelled and always
+// complete; in awaiting_bytes and failed only the caller is waited for, and his own deadlines (a client's stall) end in put_abort.
+#include "store/put_machine.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "sm/sm_verify.h"
+#include "store/machines.h"
+
+using S = put::state;
+using E = put::event;
+
+static constexpr uint32_t OPEN = 1;
+static constexpr uint32_t FILE_ = 2;
+static constexpr uint32_t TEMP = 4;
+static constexpr uint32_t WRITE = 8;
+static constexpr uint32_t FILE_SYNC = 16;
+static constexpr uint32_t DIR_SYNC = 32;
+static constexpr uint32_t COMMIT = 64;
+static constexpr uint32_t UNLINK = 128;
+static constexpr uint32_t POST = 256;
+
+static void deliver(put &p, E event);
+
+static put &put_of(void *arg) { return *static_cast<put *>(arg); }
+
+static void keep_failure(put &p, error err)
+{
+    if (err && !p.failure)
+        p.failure = err;
+}
+
+// --- completions
+
+static void on_opened(void *arg, error err, disk_file *file, uint64_t)
+{
+    put &p = put_of(arg);
+    p.opening = false;
+    p.file = file;
+    if (err.code == error_code::too_many_files && !p.has_evicted) {
+        deliver(p, E::no_descriptors);
+        return;
+    }
+    p.has_temp = !err;
+    keep_failure(p, err);
+    deliver(p, err ? E::open_failed : E::opened);
+}
+
+static void on_file_written(void *arg, error err)
+{
+    put &p = put_of(arg);
+    p.writing = false;
+    keep_failure(p, err);
+    deliver(p, err ? E::write_failed : E::written);
+}
+
+static void on_file_synced(void *arg, error err)
+{
+    put &p = put_of(arg);
+    p.file_syncing = false;
+    keep_failure(p, err);
+    deliver(p, err ? E::sync_failed : E::file_synced);
+}
+
+static void on_dir_synced(void *arg, error err)
+{
+    put &p = put_of(arg);
+    p.dir_syncing = false;
+    keep_failure(p, err);
+    deliver(p, err ? E::sync_failed : E::dir_synced);
+}
+
+static void on_committed(void *arg, error err, index_change &change)
+{
+    put &p = put_of(arg);
+    p.committing = false;
+    keep_failure(p, err);
+    if (!err) {
+        p.row = std::move(change.row);
+        p.before = std::move(change.before);
+    }
+    deliver(p, err ? E::commit_failed : E::committed);
+}
+
+static void on_unlinked(void *arg, error err)
+{
+    put &p = put_of(arg);
+    p.unlinking = false;
+    if (err && err.code != error_code::no_such_file)
+        LOG(warn, "store", "content=%s error=%s msg=\"a temporary file stays until the next start\"", content_name(p.content_id).c_str(),
+            error_code_name(err.code));
+    p.has_temp = false;
+    deliver(p, E::unlinked);
+}
+
+static void on_refused(void *arg)
+{
+    put &p = put_of(arg);
+    p.posted = false;
+    deliver(p, E::refused);
+}
+
+// --- actions
+
+static void open_file(put &p)
+{
+    p.opening = true;
+    disk_open(*p.owner->e, content_temp_path(p.owner->options.dir, p.content_id), disk_open_mode::create_new, on_opened, &p);
+}
+
+static void evict_and_open(put &p)
+{
+    p.has_evicted = true;
+    cache_evict_files(p.owner->cache, cache_evict_count);
+    open_file(p);
+}
+
+static void start_write(put &p)
+{
+    p.writing = true;
+    disk_write(*p.owner->e, p.file, p.buffer.get(), p.write_size, p.row.size, on_file_written, &p);
+}
+
+static void tell_written(put &p)
+{
+    p.row.size += p.write_size;
+    p.write_size = 0;
+    p.answer = put_answer::written;
+}
+
+static void tell_refused(put &p) { p.answer = put_answer::written; }
+static void tell_finished(put &p) { p.answer = put_answer::finished; }
+
+static void post_refusal(put &p)
+{
+    p.posted = true;
+    clock_post(*p.owner->e, on_refused, &p);
+}
+
+static void close_file(put &p)
+{
+    if (p.file != nullptr)
+        disk_close(*p.owner->e, p.file);
+    p.file = nullptr;
+}
+
+static void unlink_temp(put &p)
+{
+    close_file(p);
+    p.unlinking = true;
+    disk_unlink(*p.owner->e, content_temp_path(p.owner->options.dir, p.content_id), on_unlinked, &p);
+}
+
+static void unlink_unwritten(put &p)
+{
+    tell_refused(p);
+    unlink_temp(p);
+}
+
+static void unlink_mismatch(put &p)
+{
+    keep_failure(p, make_error(error_code::checksum_mismatch));
+    unlink_temp(p);
+}
+
+// The name was made when the file was opened, so both syncs can go on at once.
+static void sync_both(put &p)
+{
+    p.file_syncing = true;
+    disk_sync(*p.owner->e, p.file, on_file_synced, &p);
+    p.dir_syncing = true;
+    group_sync_request(p.owner->temp_sync, on_dir_synced, &p);
+}
+
+static void commit_row(put &p)
+{
+    close_file(p);
+    index_change change;
+    change.what = index_change::kind::put;
+    p.row.checksum = XXH64_digest(p.hash);
+    p.row.content_id = p.row.size > 0 ? p.content_id : 0;
+    p.row.changed_ns = clock_wall_ns(*p.owner->e);
+    change.row = p.row;
+    p.committing = true;
+    index_commit(*p.owner->e, std::move(change), on_committed, &p);
+}
+
+static void hand_over(put &p)
+{
+    p.has_temp = false; // the keeper's now, if there is one
+    tell_finished(p);
+}
+
+// A commit that failed with an error of the disk may all the same be found after a crash: then its content must be there. The next start
+// knows which it was.
+static void leave_temp(put &p)
+{
+    p.has_temp = false;
+    tell_finished(p);
+}
+
+// --- guards
+
+static bool checksum_differs(const put &p) { return p.has_expected && XXH64_digest(p.hash) != p.expected_checksum; }
+static bool is_empty(const put &p) { return p.row.size == 0; }
+// Without space nothing of the commit was written, so nothing of it can be found later.
+static bool may_unlink(const put &p) { return p.has_temp && p.failure.code == error_code::no_space; }
+
+// --- the table
+
+static uint32_t alive(const put &p)
+{
+    return (p.opening ? OPEN : 0) | (p.file != nullptr ? FILE_ : 0) | (p.has_temp ? TEMP : 0) | (p.writing ? WRITE : 0) |
+           (p.file_syncing ? FILE_SYNC : 0) | (p.dir_syncing ? DIR_SYNC : 0) | (p.committing ? COMMIT : 0) | (p.unlinking ? UNLINK : 0) |
+           (p.posted ? POST : 0);
+}
+static bool write_fits_buffer(const put &p) { return p.write_size <= put_buffer_size; }
+static bool finished_is_told_once(const put &p) { return p.answer != put_answer::finished || p.on_done != nullptr; }
+
+static constexpr sm_action<put> nothing{};
+static constexpr sm_guard<put> always{};
+static constexpr const char *event_names[] = {"opened",      "no_descriptors", "open_failed", "write_asked", "written",       "write_failed",
+                                              "commit_asked", "file_synced",    "dir_synced",  "sync_failed", "committed",     "commit_failed",
+                                              "unlinked",     "refused",        "stop"};
+static constexpr const char *resource_names[] = {"open under way", "file", "temporary name", "write under way", "file sync under way",
+                                                 "directory sync under way", "commit under way", "unlink under way", "posted refusal"};
+static constexpr sm_state<put> states[] = {
+    {S::opening, "opening", sm_initial, OPEN, OPEN},
+    {S::opening_to_write, "opening_to_write", 0, OPEN, OPEN},
+    {S::opening_to_commit, "opening_to_commit", 0, OPEN, OPEN},
+    {S::opening_aborted, "opening_aborted", 0, OPEN, OPEN},
+    {S::awaiting_bytes, "awaiting_bytes", 0, FILE_ | TEMP, FILE_ | TEMP},
+    {S::writing, "writing", 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
+    {S::writing_aborted, "writing_aborted", 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
+    {S::syncing, "syncing", 0, FILE_ | TEMP | FILE_SYNC | DIR_SYNC, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
+    {S::syncing_file, "syncing_file", 0, FILE_ | TEMP | FILE_SYNC, FILE_ | TEMP | FILE_SYNC},
+    {S::syncing_dir, "syncing_dir", 0, FILE_ | TEMP | DIR_SYNC, FILE_ | TEMP | DIR_SYNC},
+    {S::sync_failed, "sync_failed", 0, FILE_ | TEMP, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
+    {S::unlinking_empty, "unlinking_empty", 0, TEMP | UNLINK, TEMP | UNLINK},
+    {S::committing, "committing", 0, COMMIT, COMMIT | TEMP},
+    {S::unlinking_failed, "unlinking_failed", 0, TEMP | UNLINK, TEMP | UNLINK},
+    {S::unlinking_aborted, "unlinking_aborted", 0, TEMP | UNLINK, TEMP | UNLINK},
+    {S::unlinking_unwritten, "unlinking_unwritten", 0, TEMP | UNLINK, TEMP | UNLINK},
+    {S::failed, "failed", 0, 0, 0},
+    {S::refusing_write, "refusing_write", 0, POST, POST},
+    {S::refusing_commit, "refusing_commit", 0, POST, POST},
+    {S::refusing_aborted, "refusing_aborted", 0, POST, POST},
+    {S::done, "done", sm_final, 0, 0},
+};
+static constexpr sm_row<put> rows[] = {
+    {S::opening, E::opened, always, nothing, S::awaiting_bytes},
+    {S::opening, E::no_descriptors, always, SM_FN(evict_and_open), S::opening},
+    {S::opening, E::open_failed, always, nothing, S::failed},
+    {S::opening, E::write_asked, always, nothing, S::opening_to_write},
+    {S::opening, E::commit_asked, always, nothing, S::opening_to_commit},
+    {S::opening, E::stop, always, nothing, S::opening_aborted},
+
+    {S::opening_to_write, E::opened, always, SM_FN(start_write), S::writing},
+    {S::opening_to_write, E::no_descriptors, always, SM_FN(evict_and_open), S::opening_to_write},
+    {S::opening_to_write, E::open_failed, always, SM_FN(tell_refused), S::failed},
+    {S::opening_to_write, E::stop, always, nothing, S::opening_aborted},
+
+    {S::opening_to_commit, E::opened, SM_FN(checksum_differs), SM_FN(unlink_mismatch), S::unlinking_failed},
+    {S::opening_to_commit, E::opened, always, SM_FN(unlink_temp), S::unlinking_empty},
+    {S::opening_to_commit, E::no_descriptors, always, SM_FN(evict_and_open), S::opening_to_commit},
+    {S::opening_to_commit, E::open_failed, always, SM_FN(tell_finished), S::done},
+
+    {S::opening_aborted, E::opened, always, SM_FN(unlink_temp), S::unlinking_aborted},
+    {S::opening_aborted, E::no_descriptors, always, nothing, S::done},
+    {S::opening_aborted, E::open_failed, always, nothing, S::done},
+
+    {S::awaiting_bytes, E::write_asked, always, SM_FN(start_write), S::writing},
+    {S::awaiting_bytes, E::commit_asked, SM_FN(checksum_differs), SM_FN(unlink_mismatch), S::unlinking_failed},
+    {S::awaiting_bytes, E::commit_asked, SM_FN(is_empty), SM_FN(unlink_temp), S::unlinking_empty},
+    {S::awaiting_bytes, E::commit_asked, always, SM_FN(sync_both), S::syncing},
+    {S::awaiting_bytes, E::stop, always, SM_FN(unlink_temp), S::unlinking_aborted},
+
+    {S::writing, E::written, always, SM_FN(tell_written), S::awaiting_bytes},
+    // The space is given back at once; the caller aborts when he comes to it.
+    {S::writing, E::write_failed, always, SM_FN(unlink_unwritten), S::unlinking_unwritten},
+    {S::writing, E::stop, always, nothing, S::writing_aborted},
+    {S::writing_aborted, E::written, always, SM_FN(unlink_temp), S::unlinking_aborted},
+    {S::writing_aborted, E::write_failed, always, SM_FN(unlink_temp), S::unlinking_aborted},
+
+    {S::syncing, E::file_synced, always, nothing, S::syncing_dir},
+    {S::syncing, E::dir_synced, always, nothing, S::syncing_file},
+    {S::syncing, E::sync_failed, always, nothing, S::sync_failed},
+    {S::syncing_file, E::file_synced, always, SM_FN(commit_row), S::committing},
+    {S::syncing_file, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
+    {S::syncing_dir, E::dir_synced, always, SM_FN(commit_row), S::committing},
+    {S::syncing_dir, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
+    {S::sync_failed, E::file_synced, always, SM_FN(unlink_temp), S::unlinking_failed},
+    {S::sync_failed, E::dir_synced, always, SM_FN(unlink_temp), S::unlinking_failed},
+    {S::sync_failed, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
+
+    {S::unlinking_empty, E::unlinked, always, SM_FN(commit_row), S::committing},
+    {S::committing, E::committed, always, SM_FN(hand_over), S::done},
+    {S::committing, E::commit_failed, SM_FN(may_unlink), SM_FN(unlink_temp), S::unlinking_failed},
+    {S::committing, E::commit_failed, always, SM_FN(leave_temp), S::done},
+
+    {S::unlinking_failed, E::unlinked, always, SM_FN(tell_finished), S::done},
+    {S::unlinking_aborted, E::unlinked, always, nothing, S::done},
+    {S::unlinking_unwritten, E::unlinked, always, nothing, S::failed},
+    {S::unlinking_unwritten, E::stop, always, nothing, S::unlinking_aborted},
+
+    // Opening failed before the caller asked for anything: he is told when he does.
+    {S::failed, E::write_asked, always, SM_FN(post_refusal), S::refusing_write},
+    {S::failed, E::commit_asked, always, SM_FN(post_refusal), S::refusing_commit},
+    {S::failed, E::stop, always, nothing, S::done},
+    {S::refusing_write, E::refused, always, SM_FN(tell_refused), S::failed},
+    {S::refusing_write, E::stop, always, nothing, S::refusing_aborted},
+    {S::refusing_commit, E::refused, always, SM_FN(tell_finished), S::done},
+    {S::refusing_aborted, E::refused, always, nothing, S::done},
+};
+static constexpr const char *ends_by_itself = "after put_commit the put ends by itself; after put_abort it has been told";
+static constexpr sm_ignore<put> ignores[] = {
+    {S::opening_to_commit, E::stop, ends_by_itself},  {S::opening_aborted, E::stop, ends_by_itself},   {S::writing_aborted, E::stop, ends_by_itself},
+    {S::syncing, E::stop, ends_by_itself},            {S::syncing_file, E::stop, ends_by_itself},      {S::syncing_dir, E::stop, ends_by_itself},
+    {S::sync_failed, E::stop, ends_by_itself},        {S::unlinking_empty, E::stop, ends_by_itself},   {S::committing, E::stop, ends_by_itself},
+    {S::unlinking_failed, E::stop, ends_by_itself},   {S::unlinking_aborted, E::stop, ends_by_itself}, {S::refusing_commit, E::stop, ends_by_itself},
+    {S::refusing_aborted, E::stop, ends_by_itself},
+};
+static constexpr sm_invariant<put> invariants[] = {{"write_fits_buffer", write_fits_buffer}, {"finished_is_told_once", finished_is_told_once}};
+static sm_counters counters;
+// No busy state, so no deadline: the table's deadline is its stop.
+static constexpr sm_table<put> table = {"put", states, event_names, resource_names, rows, ignores, invariants, E::stop, E::stop, alive, &counters};
+SM_VERIFY(table);
+
+sm_view put_machine_view() { return sm_view_of(table); }
+
+// --- driving it
+
+static void free_put(put &p)
+{
+    store &s = *p.owner;
+    if (s.spare_buffers.size() < put_buffers_kept_max)
+        s.spare_buffers.push_back(std::move(p.buffer));
+    XXH64_freeState(p.hash);
+    delete &p;
+}
+
+// The put is gone when its caller hears of it.
+static void finish(put &p)
+{
+    store &s = *p.owner;
+    error failure = p.failure;
+    index_row row = std::move(p.row);
+    auto on_done = p.on_done;
+    void *done_arg = p.done_arg;
+    if (failure) {
+        s.counts.put_failures++;
+    } else {
+        s.counts.puts++;
+        s.counts.put_bytes += row.size;
+        store_forget(s, row.bucket, row.name);
+        if (row.content_id != 0)
+            keeper_add_move(s.housekeeper, row.content_id);
+        store_discard_content(s, p.before.content_id);
+    }
+    free_put(p);
+    on_done(done_arg, failure, row);
+    store_unhold(s);
+}
+
+static void deliver(put &p, E event)
+{
+    sm_step(table, p, event);
+    switch (std::exchange(p.answer, put_answer::none)) {
+    case put_answer::none:
+        if (sm_is_final(table, p)) {
+            store &s = *p.owner;
+            free_put(p);
+            store_unhold(s);
+        }
+        return;
+    case put_answer::written:
+        std::exchange(p.on_written, nullptr)(p.written_arg, p.failure); // may abort the put
+        return;
+    case put_answer::finished: finish(p); return;
+    }
+}
+
+// --- what callers see (store.h)
+
+put *put_start(store &s, std::string bucket, std::string name, std::string content_type)
+{
+    CHECK(!s.closing);
+    auto *p = new put;
+    p->owner = &s;
+    p->content_id = s.next_content_id++;
+    p->sm.id = p->content_id;
+    p->row.bucket = std::move(bucket);
+    p->row.name = std::move(name);
+    p->row.content_type = std::move(content_type);
+    if (s.spare_buffers.empty()) {
+        p->buffer = std::make_unique_for_overwrite<char[]>(put_buffer_size);
+    } else {
+        p->buffer = std::move(s.spare_buffers.back());
+        s.spare_buffers.pop_back();
+    }
+    p->hash = XXH64_createState();
+    CHECK(p->hash != nullptr);
+    XXH64_reset(p->hash, 0);
+    store_hold(s);
+    open_file(*p);
+    return p;
+}
+
+std::span<char> put_buffer(put &p)
+{
+    CHECK(p.on_written == nullptr);
+    return {p.buffer.get(), put_buffer_size};
+}
+
+void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), void *arg)
+{
+    CHECK(size <= put_buffer_size);
+    CHECK(p.on_written == nullptr);
+    CHECK(!p.commit_was_asked);
+    XXH64_update(p.hash, p.buffer.get(), size);
+    p.write_size = size;
+    p.on_written = on_written;
+    p.written_arg = arg;
+    deliver(p, E::write_asked);
+}
+
+void put_commit(put &p, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg)
+{
+    CHECK(p.on_written == nullptr);
+    CHECK(!p.commit_was_asked);
+    p.commit_was_asked = true;
+    p.has_expected = has_expected;
+    p.expected_checksum = expected_checksum;
+    p.on_done = on_done;
+    p.done_arg = arg;
+    deliver(p, E::commit_asked);
+}
+
+void put_abort(put &p)
+{
+    CHECK(!p.commit_was_asked);
+    p.on_written = nullptr;
+    deliver(p, E::stop);
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// store/store.cc: lookups through the cache, removals, pages, and the end of a store.
+//
+// Owns     the cache; requests that wait for one answer of the index.
+// Knows    its machines: open, put, load, keeper.   Known by  transfer, role.
+// Limits   cached_objects_max, cached_inline_max (store_options).
+#include "store/store.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "store/store_internal.h"
+
+// --- the cache and what is under way
+
+void store_forget(store &s, std::string_view bucket, std::string_view name)
+{
+    cache_drop(s.cache, bucket, name);
+    load_outdate(s, bucket, name);
+}
+
+void store_forget_bucket(store &s, std::string_view bucket)
+{
+    cache_drop_bucket(s.cache, bucket);
+    load_outdate_bucket(s, bucket);
+}
+
+void store_discard_content(store &s, uint64_t content_id)
+{
+    if (content_id != 0)
+        keeper_add_garbage(s.housekeeper, content_id);
+}
+
+const store_counts &store_count(const store &s)
+{
+    s.counts.garbage_pending = keeper_garbage_count(s.housekeeper);
+    return s.counts;
+}
+
+uint64_t store_object_count(store &s) { return index_object_count(*s.e); }
+
+// --- lookups
+
+const store_object *store_peek(store &s, std::string_view bucket, std::string_view name)
+{
+    store_entry *entry = cache_find(s.cache, bucket, name);
+    if (entry == nullptr)
+        return nullptr;
+    s.counts.hits++;
+    return cache_lend(s.cache, *entry);
+}
+
+// An answer that is known already, but must not be given before store_get has returned.
+struct cached_answer {
+    store *owner;
+    const store_object *object;
+    store_on_object on_object;
+    void *arg;
+};
+
+static void give_cached_answer(void *arg)
+{
+    cached_answer answer = *static_cast<cached_answer *>(arg);
+    delete static_cast<cached_answer *>(arg);
+    answer.on_object(answer.arg, no_error, answer.object);
+    store_unhold(*answer.owner);
+}
+
+void store_get(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg)
+{
+    CHECK(!s.closing);
+    const store_object *object = store_peek(s, bucket, name);
+    if (object != nullptr) {
+        store_hold(s);
+        clock_post(*s.e, give_cached_answer, new cached_answer{&s, object, on_object, arg});
+        return;
+    }
+    s.counts.misses++;
+    load_request(s, std::move(bucket), std::move(name), on_object, arg);
+}
+
+void store_release(store &s, const store_object *object) { cache_give_back(s.cache, object); }
+
+// --- removals and pages: one question to the index each
+
+struct store_request {
+    store *owner = nullptr;
+    std::string bucket, name;
+    void (*on_done)(void *arg, error err) = nullptr;
+    index_on_rows on_rows = nullptr;
+    void *arg = nullptr;
+};
+
+static store_request *make_request(store &s, void *arg)
+{
+    CHECK(!s.closing);
+    auto *request = new store_request;
+    request->owner = &s;
+    request->arg = arg;
+    store_hold(s);
+    return request;
+}
+
+static void finish(store_request *request, error err)
+{
+    store &s = *request->owner;
+    auto on_done = request->on_done;
+    void *arg = request->arg;
+    delete request;
+    on_done(arg, err);
+    store_unhold(s);
+}
+
+static void on_removed(void *arg, error err, index_change &change)
+{
+    auto *request = static_cast<store_request *>(arg);
+    store &s = *request->owner;
+    if (!err) {
+        s.counts.removed++;
+        store_forget(s, request->bucket, request->name);
+        store_discard_content(s, change.before.content_id);
+    }
+    finish(request, err);
+}
+
+void store_remove(store &s, std::string bucket, std::string name, void (*on_done)(void *arg, error err), void *arg)
+{
+    store_request *request = make_request(s, arg);
+    request->on_done = on_done;
+    index_change change;
+    change.what = index_change::kind::remove;
+    change.row.bucket = bucket;
+    change.row.name = name;
+    request->bucket = std::move(bucket);
+    request->name = std::move(name);
+    index_commit(*s.e, std::move(change), on_removed, request);
+}
+
+// The contents of a removed bucket are known from the garbage table only.
+static void on_bucket_garbage(void *arg, error err, const std::vector<uint64_t> &content_ids)
+{
+    auto *request = static_cast<store_request *>(arg);
+    if (!err && !request->owner->closing) {
+        for (uint64_t id : content_ids)
+            keeper_add_garbage(request->owner->housekeeper, id);
+    }
+    finish(request, no_error); // the removal itself is durable; without the list the next start removes the files
+}
+
+static void on_bucket_removed(void *arg, error err, index_change &)
+{
+    auto *request = static_cast<store_request *>(arg);
+    if (err) {
+        finish(request, err);
+        return;
+    }
+    store_forget_bucket(*request->owner, request->bucket);
+    index_garbage(*request->owner->e, on_bucket_garbage, request);
+}
+
+void store_remove_bucket(store &s, std::string bucket, void (*on_done)(void *arg, error err), void *arg)
+{
+    store_request *request = make_request(s, arg);
+    request->on_done = on_done;
+    index_change change;
+    change.what = index_change::kind::remove_bucket;
+    change.row.bucket = bucket;
+    request->bucket = std::move(bucket);
+    index_commit(*s.e, std::move(change), on_bucket_removed, request);
+}
+
+static void on_page(void *arg, error err, std::vector<index_row> rows)
+{
+    auto *request = static_cast<store_request *>(arg);
+    store &s = *request->owner;
+    auto on_rows = request->on_rows;
+    void *rows_arg = request->arg;
+    delete request;
+    on_rows(rows_arg, err, std::move(rows));
+    store_unhold(s);
+}
+
+void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg)
+{
+    store_request *request = make_request(s, arg);
+    request->on_rows = on_rows;
+    index_page(*s.e, bucket, prefix, after, count, on_page, request);
+}
+
+// --- the end
+
+static void free_if_over(store &s)
+{
+    if (!s.closing || s.holds > 0)
+        return;
+    CHECK(s.cache.lent_count == 0);
+    delete &s;
+}
+
+void store_unhold(store &s)
+{
+    CHECK(s.holds > 0);
+    s.holds--;
+    free_if_over(s);
+}
+
+static void on_keeper_ended(void *arg) { store_unhold(*static_cast<store *>(arg)); }
+
+void store_close(store *s)
+{
+    CHECK(!s->closing);
+    CHECK(s->cache.lent_count == 0);
+    s->closing = true;
+    cache_drop_all(s->cache);
+    load_stop_all(*s);
+    keeper_stop(s->housekeeper, on_keeper_ended, s); // may free the store
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// store/store.h: the objects of one target: immutable content files, an index, a cache of hot entries (docs/DISK.md).
+//
+// <dir>/tmp/<id> receives content; after the index commit it moves to <dir>/objects/<xx>/<id>; a lookup falls back to tmp/. The id is 16 hex
+// digits, <xx> the third byte from the right as two (content_path.h), so that neighbours in time share a directory.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "port/disk.h"
+#include "port/env.h"
+#include "port/index.h"
+
+struct store;
+
+struct store_options {
+    std::string dir;             // exists and is writable
+    size_t cached_objects_max = 10'000; // entries with an open descriptor, least recently used go first; keep it well below RLIMIT_NOFILE
+    size_t cached_inline_max = cached_inline_max_default; // entries with their content in memory, likewise
+    size_t inline_size_max = 4'096;     // contents up to this size are kept in memory by the cache; at most put_buffer_size
+};
+
+struct store_counts {
+    uint64_t hits = 0, misses = 0;       // of the cache
+    uint64_t puts = 0, put_bytes = 0, put_failures = 0;
+    uint64_t removed = 0;
+    uint64_t garbage_pending = 0;        // content files waiting to be unlinked
+};
+
+// Calls on_ready once: directories made, tmp/ swept (files whose id the index does not know are unlinked, the others moved to their place),
+// garbage unlinked in the background.
+void store_open(env &e, const store_options &options, void (*on_ready)(void *arg, error err, store *s), void *arg);
+// Waits for nothing: the pointer is dead at once, operations of the disk under way end in the background (the loop must turn until then), and
+// a store_get under way completes with `stopping`. Requires: no put under way, every object released.
+void store_close(store *s);
+const store_counts &store_count(const store &s);
+
+// An object as it was when it was looked up: an overwrite or removal later does not change it.
+struct store_entry; // the store's own side of it
+struct store_object {
+    index_row row;
+    disk_file *file = nullptr;   // open for reading; null when the content is in `content` or empty
+    std::string content;         // small contents, whole
+    bool has_content = false;    // `content` is all of it; true for an empty object
+    store_entry *entry = nullptr;
+};
+// From the cache, without waiting: null when it is not there (then use store_get). The caller releases it.
+const store_object *store_peek(store &s, std::string_view bucket, std::string_view name);
+// Completes once. Errors: object_not_found, io, corrupt (content file missing or of the wrong size), too_many_files.
+void store_get(store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
+void store_release(store &s, const store_object *object);
+
+// --- writing one object: start, any number of buffers, commit; or abort at any time
+
+struct put;
+// Names have been checked by the caller. `content_type` is stored as it is.
+put *put_start(store &s, std::string bucket, std::string name, std::string content_type);
+// Where the next bytes go: put_buffer_size bytes. Requires: no put_write under way.
+std::span<char> put_buffer(put &p);
+// Takes the first `size` bytes of the buffer; completes once, when the buffer is free again or writing has failed (no_space, io). After a
+// failure only put_abort may follow.
+void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), void *arg);
+// Durable when it completes with ok: content synced, index committed; `row` is the new row. `expected_checksum` is compared when has_expected:
+// checksum_mismatch stores nothing. The put is freed after the completion, whatever it was.
+void put_commit(put &p, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg);
+// Nothing becomes visible, the temporary file goes. Not after put_commit. The pointer is dead at once; a put_write under way never completes.
+void put_abort(put &p);
+
+// Each completes once; the content of readers that have it open stays readable. Errors: object_not_found.
+void store_remove(store &s, std::string bucket, std::string name, void (*on_done)(void *arg, error err), void *arg);
+// Every object of the bucket; a bucket without objects is fine.
+void store_remove_bucket(store &s, std::string bucket, void (*on_done)(void *arg, error err), void *arg);
+// Rows in order of name, see index_page.
+void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, void (*on_rows)(void *arg, error err, std::vector<index_row> rows), void *arg);
+uint64_t store_object_count(store &s);

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// store/store_cache.h: looked-up objects, kept by name: small contents in memory, others as an open descriptor.
+//
+// An entry is counted: the cache holds one reference, every reader one. An entry that left the cache (replaced, removed, evicted) lives on
+// until its last reader is done. Two lists in order of use, since memory and descriptors have a bound each. Never iterated by hash.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <unordered_set>
+
+#include "store/store.h"
+
+struct store_entry {
+    store_object object;
+    uint64_t references = 0;
+    bool is_cached = false;
+    store_entry *newer = nullptr; // neighbours in the list of its kind
+    store_entry *older = nullptr;
+};
+
+struct cache_key {
+    std::string_view bucket;
+    std::string_view name;
+};
+
+struct cache_hash {
+    using is_transparent = void;
+    uint64_t seed = 0; // drawn at open: names come from clients
+    size_t operator()(const cache_key &key) const;
+    size_t operator()(const store_entry *entry) const { return operator()(cache_key{entry->object.row.bucket, entry->object.row.name}); }
+};
+
+struct cache_equal {
+    using is_transparent = void;
+    static bool same(const store_entry *a, const cache_key &b) { return a->object.row.bucket == b.bucket && a->object.row.name == b.name; }
+    bool operator()(const store_entry *a, const store_entry *b) const { return same(a, {b->object.row.bucket, b->object.row.name}); }
+    bool operator()(const cache_key &a, const store_entry *b) const { return same(b, a); }
+    bool operator()(const store_entry *a, const cache_key &b) const { return same(a, b); }
+};
+
+struct cache_list {
+    store_entry *newest = nullptr;
+    store_entry *oldest = nullptr;
+    size_t count = 0;
+    size_t count_max = 0;
+};
+
+struct store_cache {
+    env *e = nullptr;
+    std::unordered_set<store_entry *, cache_hash, cache_equal> entries;
+    cache_list with_file;
+    cache_list with_content;
+    size_t lent_count = 0; // references held by readers
+};
+
+void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, size_t contents_max);
+// A new entry with no reference; the file is its now.
+store_entry *cache_make_entry(index_row row, disk_file *file, std::string content, bool has_content);
+// Lends it to a reader.
+const store_object *cache_lend(store_cache &cache, store_entry &entry);
+void cache_give_back(store_cache &cache, const store_object *object);
+// Most recently used now; null when it is not there. No allocation.
+store_entry *cache_find(store_cache &cache, std::string_view bucket, std::string_view name);
+// Replaces an entry of the same name; what is over the bound goes.
+void cache_insert(store_cache &cache, store_entry &entry);
+void cache_drop(store_cache &cache, std::string_view bucket, std::string_view name);
+void cache_drop_bucket(store_cache &cache, std::string_view bucket);
+void cache_drop_all(store_cache &cache);
+// Closes up to `count` descriptors that no reader uses, oldest first; how many it were.
+size_t cache_evict_files(store_cache &cache, size_t count);

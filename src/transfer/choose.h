@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// transfer/choose.h: the decision table of a read: role x method x communication x stage x locality -> action. Pure, no time in it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+enum class read_role : uint8_t { proxy, target };
+enum class read_method : uint8_t { get, head, other };
+enum class read_how : uint8_t { plain, hpush, hrev, hpull };          // plain: no ETL was asked for
+enum class read_stage : uint8_t { absent, starting, ready, not_ready, ended }; // of the ETL on this target; absent: unknown id
+enum class read_place : uint8_t { here, elsewhere, nowhere };         // of the object, by the cluster's placement
+
+enum class read_action : uint8_t {
+    redirect_to_target, // proxy: Location is the target that holds the object
+    refuse_no_target,   // nobody can hold objects now: 503
+    send_object,        // the object as it is
+    refuse_unknown_etl, // 404
+    refuse_ended_etl,   // stopped or failed: 404 with its reason
+    wait_for_pod,       // bounded, then decide again
+    push,               // hpush: send the object to the pod, stream the answer
+    reverse,            // hrev: pass the request to the pod, stream the answer
+    redirect_to_pod,    // hpull: Location is the pod
+    refuse_method,      // 405
+};
+
+struct read_question {
+    read_role role;
+    read_method method;
+    read_how how;
+    read_stage stage;
+    read_place place;
+};
+
+// Exactly one row matches every question (a test goes through the whole product).
+read_action transfer_choose(const read_question &question);
+
+// The rows, for the test and for documents: a bit set for each input; `label` and `why` are static text.
+struct read_row {
+    const char *label;
+    uint8_t roles, methods, hows, stages, places;
+    read_action action;
+    const char *why;
+};
+std::span<const read_row> transfer_choose_rows();

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// transfer/modes.cc: the list of transfer modes.
+#include "transfer/modes.h"
+
+#include "codec/url.h"
+#include "transfer/transfer_machine.h"
+
+static constexpr transfer_mode modes[] = {
+    {communication::hpush, "hpush", push_request, nullptr, true},
+    {communication::hrev, "hrev", reverse_request, nullptr, false},
+    {communication::hpull, "hpull", nullptr, redirect_location, false},
+};
+
+const transfer_mode &transfer_mode_of(communication how) { return modes[static_cast<size_t>(how)]; }
+
+// What the cluster reads from a query; everything else is the transformer's.
+static const std::vector<std::string_view> &own_queries()
+{
+    static const std::vector<std::string_view> names = {query_etl_id,  query_etl_name, query_etl_pipeline, query_proxy_id, query_unix_ns,
+                                                        "provider",    "namespace",    "etl_fqn",          "latest-ver",   "vpams"};
+    return names;
+}
+
+std::string mode_pod_path(const transfer &t, bool as_uname)
+{
+    std::string path = as_uname ? "/" + url_encode_uname("ais/@#/" + t.bucket + "/" + t.name) : "/" + t.bucket + "/" + url_encode_path(t.name);
+    std::string query = url_query_without(exchange_head(*t.x).query, own_queries());
+    return query.empty() ? path : path + "?" + query;
+}

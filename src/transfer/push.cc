@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// transfer/push.cc: hpush: the object is the body of a POST (or PUT) to the pod. Content-Length always: servers of 2020 know nothing else.
+#include "codec/http_write.h"
+#include "transfer/modes.h"
+#include "transfer/transfer_machine.h"
+
+void push_request(transfer &t, call_options &out_request)
+{
+    out_request.method = t.by_put ? "PUT" : "POST";
+    out_request.target = mode_pod_path(t, false);
+    http_write_header(out_request.headers, "Content-Type", "application/octet-stream");
+    std::string_view range = http_head_get(exchange_head(*t.x), "Range");
+    if (!range.empty())
+        http_write_header(out_request.headers, "Range", range);
+    out_request.has_body = true;
+    if (t.object->file != nullptr) {
+        out_request.file = t.object->file;
+        out_request.file_size = t.object->row.size;
+    } else {
+        out_request.body = t.object->content;
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// transfer/transfer.h: transformed reads: what a target does with GET <object> through an ETL, by the ETL's communication type.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "etl/etl_registry.h"
+#include "http/call.h"
+#include "http/exchange.h"
+#include "store/store.h"
+
+struct transfer_host; // limits and connections shared by the transfers of one target
+
+enum class transfer_outcome : uint8_t { ok, pod_error, failed, cut };
+
+// Handed to on_end once for every transfer.
+struct transfer_report {
+    std::string_view etl_id;
+    transfer_outcome outcome = transfer_outcome::ok;
+    uint64_t in_bytes = 0, out_bytes = 0, duration_ms = 0;
+};
+
+struct transfer_host_options {
+    std::string node_id;                  // in messages
+    uint64_t pod_ready_wait_ms = 5'000;   // a request waits this long for a pod that is not Ready
+    void (*on_end)(void *arg, const transfer_report &report) = nullptr;
+    void *arg = nullptr;
+};
+
+transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options);
+// Answers `x` with `bucket`/`name` transformed by `etl_id_or_name`; x is answered exactly once, whatever happens.
+void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name);
+// An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it look again.
+void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id);
+size_t transfer_host_in_flight(const transfer_host &host);
+// Requires: nothing in flight.
+void transfer_host_free(transfer_host *host);

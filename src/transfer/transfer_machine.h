@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// transfer/transfer_machine.h: the inside of a transfer, shared by the files of this folder only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "http/pump.h"
+#include "port/clock.h"
+#include "port/net.h"
+#include "sm/sm.h"
+#include "transfer/modes.h"
+#include "transfer/transfer.h"
+
+struct transfer {
+    enum class state : uint8_t { awaiting_object, awaiting_pod, awaiting_answer, collecting_error, buffering, streaming, verifying, done };
+    enum class event : uint8_t {
+        object_found, object_missing, pod_ready, pod_refused, pod_lost, answer_good, answer_error, answer_open_ended, answer_refused, call_failed,
+        error_text_read, end_reached, buffer_full, pumped, pump_failed, verified, not_verified, gone, deadline, stop
+    };
+    sm_core sm;
+    env *e = nullptr;
+    transfer_host *host = nullptr;
+    exchange *x = nullptr;
+    std::string bucket, name;
+    std::string etl_id;
+    uint64_t began_ms = 0;
+    uint64_t wait_until_ms = 0;   // for a pod that is not ready
+
+    const store_object *object = nullptr;
+    bool looking_up = false;      // the store holds our address until it answers
+    bool in_queue = false;
+    bool has_slot = false;
+    timer *clock = nullptr;
+
+    // The pod as it was when the request was made.
+    communication how = communication::hpush;
+    std::string pod_host;
+    uint16_t pod_port = 0;
+    std::string pod_instance;
+    bool runtime_spec = false;
+    bool require_framing = false;
+    uint64_t obj_timeout_ms = 0;
+
+    call *request = nullptr;
+    bool by_put = false;          // hpush: this attempt's method
+    bool method_tried = false;    // the other one has failed before
+    int first_status = 0;         // of the first method's failure
+    std::string first_text;
+
+    http_head answer_head;        // status and flags; its views are dead after on_head
+    std::string answer_headers;   // to the client, whole lines
+    std::string content_type;
+    bool has_length = false;
+    uint64_t length = 0;
+    std::string buffered;         // error text, or the start of an answer without a length
+    pump *stream = nullptr;
+    bool begun = false;           // the client has been answered in part
+    net_connect_call *probe = nullptr;
+    // A connection that says nothing, beside a close-delimited answer: it breaks when the pod's process dies, even if the next process
+    // listens before anybody has looked.
+    net_connect_call *sentinel_connecting = nullptr;
+    net_conn *sentinel = nullptr;
+    bool sentinel_broken = false;
+    uint64_t sentinel_broken_ms = 0;
+    error err;
+    std::string err_text;
+    int err_status = 0;
+    transfer_outcome outcome = transfer_outcome::ok;
+    uint64_t out_bytes = 0;
+};
+
+// What is remembered of one ETL's pod on this target.
+struct pod_memory {
+    std::string generation_id;
+    size_t in_flight = 0;         // slots taken
+    bool method_known = false;    // one of POST and PUT has succeeded
+    bool by_put = false;
+    std::deque<transfer *> queue; // waiting for Ready or for a slot, oldest first
+};
+
+struct transfer_host {
+    env *e = nullptr;
+    store *objects = nullptr;
+    etl_registry *etls = nullptr;
+    transfer_host_options options;
+    http_client *client = nullptr;
+    std::map<std::string, pod_memory, std::less<>> pods; // by ETL id
+    size_t in_flight = 0;
+    uint64_t next_id = 1;
+};

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// transfer/upload_machine.cc: from a request body into a put.
+//
+// Owns     the exchange until it is answered, one put.
+// Knows    sm, http, store.           Known by  role.
+// Machine  upload, drawn in docs/machines/upload.md (generated, do not edit).
+// Normal   awaiting_body and writing in turn, committing, done.
+// Fails    a body that breaks off, stalls or is not well formed, a full or broken disk, a wrong checksum: nothing is stored.
+// Limits   put_buffer_size in flight; body_stall_timeout_ms (the exchange's own deadline).
+#include "transfer/upload_machine.h"
+
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "node/api.h"
+#include "port/clock.h"
+#include "sm/sm_verify.h"
+
+struct upload {
+    enum class state : uint8_t { awaiting_body, writing, committing, done };
+    enum class event : uint8_t { starved, buffered, body_ended, body_failed, written, write_failed, committed, commit_failed, stop };
+    sm_core sm;
+    env *e = nullptr;
+    store *objects = nullptr;
+    exchange *x = nullptr;
+    upload_options options;
+    put *target = nullptr;
+    size_t filled = 0;        // bytes in the put's buffer
+    bool ended = false;       // the body has been read to its end
+    uint64_t bytes = 0;
+    error err;
+    index_row row;
+};
+
+using S = upload::state;
+using E = upload::event;
+
+static void on_body_ready(void *arg);
+static void on_written(void *arg, error err);
+static void on_committed(void *arg, error err, const index_row &row);
+
+static void wait_body(upload &u) { exchange_body_wait(*u.x, on_body_ready, &u); }
+static void write_buffer(upload &u) { put_write(*u.target, u.filled, on_written, &u); }
+
+static void commit(upload &u)
+{
+    put *target = u.target;
+    u.target = nullptr;
+    put_commit(*target, u.options.has_expected_checksum, u.options.expected_checksum, on_committed, &u);
+}
+
+static void delete_upload(void *arg) { delete static_cast<upload *>(arg); }
+
+static void end(upload &u)
+{
+    if (u.target != nullptr)
+        put_abort(*u.target);
+    u.target = nullptr;
+    if (u.options.on_end != nullptr)
+        u.options.on_end(u.options.arg, u.err, u.bytes);
+    clock_post(*u.e, delete_upload, &u);
+}
+
+static void answer_stored(upload &u)
+{
+    answer a;
+    http_write_header(a.headers, header_checksum_type, checksum_type_xxhash2);
+    http_write_header(a.headers, header_checksum_value, text_format("%016llx", static_cast<unsigned long long>(u.row.checksum)));
+    http_write_header_u64(a.headers, header_atime, u.row.changed_ns);
+    http_write_header_u64(a.headers, header_version, u.row.version);
+    exchange *x = u.x;
+    end(u);
+    exchange_answer(*x, static_cast<answer &&>(a));
+}
+
+static void answer_failure(upload &u)
+{
+    std::string text = "t[" + u.options.node_id + "]: cannot store ais://" + u.options.bucket + "/" + u.options.name + ": " + error_text(u.err);
+    exchange *x = u.x;
+    error_code code = u.err.code;
+    // A request that ended too early is the client's doing, whatever the socket called it.
+    if (code == error_code::reset || code == error_code::end_of_stream)
+        code = error_code::bad_request;
+    end(u);
+    exchange_answer_error(*x, code, text);
+}
+
+static constexpr uint32_t PUT = 1;
+static uint32_t alive(const upload &u) { return u.target != nullptr ? PUT : 0u; }
+static bool has_ended(const upload &u) { return u.ended; }
+
+static constexpr sm_guard<upload> always{};
+static constexpr sm_action<upload> nothing{};
+static constexpr const char *event_names[] = {"starved", "buffered", "body_ended", "body_failed", "written", "write_failed", "committed", "commit_failed", "stop"};
+static constexpr const char *resource_names[] = {"put"};
+
+// No state is busy: the exchange has the deadline for a client that sends nothing, and the store completes every call.
+static constexpr sm_state<upload> states[] = {
+    {S::awaiting_body, "awaiting_body", sm_initial, PUT, PUT},
+    {S::writing, "writing", 0, PUT, PUT},
+    {S::committing, "committing", 0, 0, 0},
+    {S::done, "done", sm_final, 0, 0},
+};
+
+static constexpr sm_row<upload> rows[] = {
+    {S::awaiting_body, E::starved, always, SM_FN(wait_body), S::awaiting_body},
+    {S::awaiting_body, E::buffered, always, SM_FN(write_buffer), S::writing},
+    {S::awaiting_body, E::body_ended, always, SM_FN(commit), S::committing},
+    {S::awaiting_body, E::body_failed, always, SM_FN(answer_failure), S::done},
+    {S::awaiting_body, E::stop, always, SM_FN(answer_failure), S::done},
+    {S::writing, E::written, SM_FN(has_ended), SM_FN(commit), S::committing},
+    {S::writing, E::written, always, nothing, S::awaiting_body},
+    {S::writing, E::write_failed, always, SM_FN(answer_failure), S::done},
+    {S::committing, E::committed, always, SM_FN(answer_stored), S::done},
+    {S::committing, E::commit_failed, always, SM_FN(answer_failure), S::done},
+};
+
+static constexpr sm_ignore<upload> ignores[] = {
+    {S::writing, E::stop, "the write completes, and reading the body then fails"},
+    {S::committing, E::stop, "a commit under way is not called back"},
+};
+
+static sm_counters counters;
+static constexpr sm_table<upload> table = {"upload", states, event_names, resource_names, rows, ignores, {}, E::stop, E::stop, alive, &counters};
+SM_VERIFY(table);
+
+sm_view upload_machine_view() { return sm_view_of(table); }
+
+static void step(upload &u, E event) { sm_step(table, u, event); }
+
+// Fills the put's buffer as far as the client has sent; small gaps are not worth a write of their own.
+static void read_body(upload &u)
+{
+    std::span<char> buffer = put_buffer(*u.target);
+    for (;;) {
+        if (u.filled == buffer.size()) {
+            step(u, E::buffered);
+            return;
+        }
+        io_result got = exchange_body_read(*u.x, buffer.data() + u.filled, buffer.size() - u.filled);
+        switch (got.state) {
+        case io_state::done:
+            u.filled += got.count;
+            u.bytes += got.count;
+            break;
+        case io_state::again: step(u, E::starved); return;
+        case io_state::end:
+            u.ended = true;
+            step(u, u.filled > 0 ? E::buffered : E::body_ended);
+            return;
+        case io_state::failed:
+            u.err = got.err;
+            step(u, E::body_failed);
+            return;
+        }
+    }
+}
+
+static void on_body_ready(void *arg) { read_body(*static_cast<upload *>(arg)); }
+
+static void on_written(void *arg, error err)
+{
+    upload &u = *static_cast<upload *>(arg);
+    u.filled = 0;
+    u.err = err;
+    step(u, err ? E::write_failed : E::written);
+    if (sm_state_of(u) == S::awaiting_body)
+        read_body(u);
+}
+
+static void on_committed(void *arg, error err, const index_row &row)
+{
+    upload &u = *static_cast<upload *>(arg);
+    u.err = err;
+    if (!err)
+        u.row = row;
+    step(u, err ? E::commit_failed : E::committed);
+}
+
+void upload_begin(store &s, exchange &x, upload_options options)
+{
+    static uint64_t next_id = 1;
+    upload *u = new upload;
+    u->sm.id = next_id++;
+    u->e = &exchange_env(x);
+    u->objects = &s;
+    u->x = &x;
+    u->options = static_cast<upload_options &&>(options);
+    u->target = put_start(s, u->options.bucket, u->options.name, u->options.content_type);
+    clock_post(*u->e, on_body_ready, u);
+}

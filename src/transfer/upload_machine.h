@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// transfer/upload_machine.h: a client's PUT: the request body into the store, at the pace of the slower side.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "http/exchange.h"
+#include "sm/sm_render.h"
+#include "store/store.h"
+
+struct upload_options {
+    std::string bucket, name;        // checked by the caller
+    std::string node_id;             // in messages
+    std::string content_type;
+    bool has_expected_checksum = false;
+    uint64_t expected_checksum = 0;  // XXH64
+    // Once, when the client has its answer (or has gone): err is what became of it.
+    void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
+    void *arg = nullptr;
+};
+
+// Answers `x` exactly once: 200 when the object is durable, else why not.
+void upload_begin(store &s, exchange &x, upload_options options);
+
+sm_view upload_machine_view();

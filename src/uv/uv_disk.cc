@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: MIT
+// uv/uv_disk.cc: files on the thread pool.
+//
+// Owns     descriptors of open files; every call is one job.
+// Known by uv_net.cc (uv_disk.h).
+// Fails    with the errno of the call; a file that must not be a link, a directory or a device is refused at open.
+// Limits   fsyncs in flight: see uv_job_start_sync. warm_step: the grain in which residency is asked.
+#include "uv/uv_disk.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "uv/uv_net.h"
+
+static constexpr size_t warm_step = 64 * kib;
+
+struct disk_file {
+    uv_world *world = nullptr;
+    uv_link link;
+    int fd = -1;
+    size_t jobs = 0;         // on this descriptor
+    bool closed = false;     // by its owner; the descriptor goes when jobs is 0
+    uint64_t warm_from = 0;  // [warm_from, warm_to) was in memory at warm_ms
+    uint64_t warm_to = 0;
+    uint64_t warm_ms = 0;
+};
+
+enum class disk_call : uint8_t { open, close, read, write, sync, sync_dir, rename, unlink, make_dir, list };
+
+struct disk_job {
+    uv_job job;
+    disk_call call = disk_call::open;
+    disk_file *file = nullptr;
+    int fd = -1;
+    std::string path;
+    std::string path_to;
+    disk_open_mode mode = disk_open_mode::read;
+    void *buffer = nullptr;
+    const void *bytes = nullptr;
+    size_t size = 0;
+    uint64_t offset = 0;
+    std::vector<std::string> names;
+    // Results.
+    error err;
+    size_t count = 0;
+    uint64_t file_size = 0;
+    union {
+        disk_on_done on_done = nullptr;
+        disk_on_open on_open;
+        disk_on_read on_read;
+        disk_on_list on_list;
+    };
+    void *arg = nullptr;
+};
+
+// On a pool thread.
+
+static void run_open(disk_job &j)
+{
+    int flags = O_CLOEXEC | O_NOFOLLOW;
+    switch (j.mode) {
+    case disk_open_mode::read: flags |= O_RDONLY | O_NONBLOCK; break; // a FIFO must not hold the thread
+    case disk_open_mode::create_new: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+    case disk_open_mode::create_or_open: flags |= O_RDWR | O_CREAT | O_NONBLOCK; break;
+    }
+    j.fd = open(j.path.c_str(), flags, 0600);
+    if (j.fd < 0) {
+        j.err = error_from_errno(errno, nullptr);
+        return;
+    }
+    struct stat info {};
+    if (fstat(j.fd, &info) != 0)
+        j.err = error_from_errno(errno, "fstat");
+    else if (!S_ISREG(info.st_mode))
+        j.err = make_error(error_code::permission, "not a regular file");
+    else
+        j.file_size = static_cast<uint64_t>(info.st_size);
+    if (j.err) {
+        close(j.fd);
+        j.fd = -1;
+    }
+}
+
+static void run_read(disk_job &j)
+{
+    while (j.count < j.size) {
+        ssize_t count = pread(j.fd, static_cast<char *>(j.buffer) + j.count, j.size - j.count, static_cast<off_t>(j.offset + j.count));
+        if (count == 0)
+            return;
+        if (count > 0)
+            j.count += static_cast<size_t>(count);
+        else if (errno != EINTR) {
+            j.err = error_from_errno(errno, "read");
+            return;
+        }
+    }
+}
+
+static void run_write(disk_job &j)
+{
+    while (j.count < j.size) {
+        ssize_t count = pwrite(j.fd, static_cast<const char *>(j.bytes) + j.count, j.size - j.count, static_cast<off_t>(j.offset + j.count));
+        if (count > 0)
+            j.count += static_cast<size_t>(count);
+        else if (count == 0 || errno != EINTR) {
+            j.err = error_from_errno(count == 0 ? ENOSPC : errno, "write");
+            return;
+        }
+    }
+}
+
+static void run_sync_dir(disk_job &j)
+{
+    int fd = open(j.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        j.err = error_from_errno(errno, "open of the directory");
+        return;
+    }
+    if (fsync(fd) != 0)
+        j.err = error_from_errno(errno, "fsync of the directory");
+    close(fd);
+}
+
+static void run_list(disk_job &j)
+{
+    DIR *dir = opendir(j.path.c_str());
+    if (dir == nullptr) {
+        j.err = error_from_errno(errno, "open of the directory");
+        return;
+    }
+    errno = 0;
+    while (dirent *entry = readdir(dir)) {
+        if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
+            j.names.emplace_back(entry->d_name);
+        errno = 0;
+    }
+    if (errno != 0) {
+        j.err = error_from_errno(errno, "read of the directory");
+        j.names.clear();
+    }
+    closedir(dir);
+    std::sort(j.names.begin(), j.names.end());
+}
+
+static void run_call(uv_job *job)
+{
+    auto &j = *static_cast<disk_job *>(job->owner);
+    switch (j.call) {
+    case disk_call::open: run_open(j); break;
+    case disk_call::close: close(j.fd); break; // of an unlinked file it frees the blocks, which takes time
+    case disk_call::read: run_read(j); break;
+    case disk_call::write: run_write(j); break;
+    case disk_call::sync:
+        if (fdatasync(j.fd) != 0) // the size is covered: it is needed to read the content back
+            j.err = error_from_errno(errno, "fsync");
+        break;
+    case disk_call::sync_dir: run_sync_dir(j); break;
+    case disk_call::rename:
+        if (rename(j.path.c_str(), j.path_to.c_str()) != 0)
+            j.err = error_from_errno(errno, "rename");
+        break;
+    case disk_call::unlink:
+        if (unlink(j.path.c_str()) != 0)
+            j.err = error_from_errno(errno, "unlink");
+        break;
+    case disk_call::make_dir:
+        if (mkdir(j.path.c_str(), 0700) != 0 && errno != EEXIST)
+            j.err = error_from_errno(errno, "mkdir");
+        break;
+    case disk_call::list: run_list(j); break;
+    }
+}
+
+// On the loop.
+
+static disk_file *new_file(uv_world &w, int fd)
+{
+    auto *file = new disk_file;
+    file->world = &w;
+    file->fd = fd;
+    uv_link_add(w.files, file->link, file);
+    w.counts.files++;
+    return file;
+}
+
+static void finish_call(uv_job *job);
+
+static disk_job *new_job(disk_call call, void *arg)
+{
+    auto *j = new disk_job;
+    j->call = call;
+    j->arg = arg;
+    j->job.owner = j;
+    j->job.run = run_call;
+    j->job.done = finish_call;
+    return j;
+}
+
+static void release_file(disk_file *file)
+{
+    if (!file->closed || file->jobs > 0)
+        return;
+    disk_job *j = new_job(disk_call::close, nullptr);
+    j->fd = file->fd;
+    uv_job_start(*file->world, j->job);
+    delete file;
+}
+
+static void finish_call(uv_job *job)
+{
+    auto *j = static_cast<disk_job *>(job->owner);
+    if (j->file != nullptr)
+        j->file->jobs--;
+    switch (j->call) {
+    case disk_call::open: j->on_open(j->arg, j->err, j->err ? nullptr : new_file(*job->world, j->fd), j->file_size); break;
+    case disk_call::close: break;
+    case disk_call::read: j->on_read(j->arg, j->err, j->err ? 0 : j->count); break;
+    case disk_call::list: j->on_list(j->arg, j->err, j->names); break;
+    case disk_call::write:
+    case disk_call::sync:
+    case disk_call::sync_dir:
+    case disk_call::rename:
+    case disk_call::unlink:
+    case disk_call::make_dir: j->on_done(j->arg, j->err); break;
+    }
+    delete j;
+}
+
+static void start_on_file(disk_job *j, disk_file *file)
+{
+    CHECK(!file->closed);
+    file->jobs++;
+    j->file = file;
+    j->fd = file->fd;
+}
+
+static void disk_open_start(env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg)
+{
+    disk_job *j = new_job(disk_call::open, arg);
+    j->path = path;
+    j->mode = mode;
+    j->on_open = on_open;
+    uv_job_start(uv_world_of(e), j->job);
+}
+
+static void disk_close_file(disk_file *file)
+{
+    CHECK(!file->closed);
+    file->closed = true;
+    uv_link_remove(file->link);
+    file->world->counts.files--;
+    release_file(file);
+}
+
+static void disk_read_start(disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg)
+{
+    disk_job *j = new_job(disk_call::read, arg);
+    start_on_file(j, file);
+    j->buffer = buffer;
+    j->size = size;
+    j->offset = offset;
+    j->on_read = on_read;
+    uv_job_start(*file->world, j->job);
+}
+
+static void disk_write_start(disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg)
+{
+    disk_job *j = new_job(disk_call::write, arg);
+    start_on_file(j, file);
+    j->bytes = bytes;
+    j->size = size;
+    j->offset = offset;
+    j->on_done = on_done;
+    uv_job_start(*file->world, j->job);
+}
+
+static void disk_sync_start(disk_file *file, disk_on_done on_done, void *arg)
+{
+    disk_job *j = new_job(disk_call::sync, arg);
+    start_on_file(j, file);
+    j->on_done = on_done;
+    uv_job_start_sync(*file->world, j->job);
+}
+
+static void disk_sync_dir_start(env &e, const std::string &path, disk_on_done on_done, void *arg)
+{
+    disk_job *j = new_job(disk_call::sync_dir, arg);
+    j->path = path;
+    j->on_done = on_done;
+    uv_job_start_sync(uv_world_of(e), j->job);
+}
+
+static void start_on_path(env &e, disk_call call, const std::string &path, const std::string &path_to, disk_on_done on_done, void *arg)
+{
+    disk_job *j = new_job(call, arg);
+    j->path = path;
+    j->path_to = path_to;
+    j->on_done = on_done;
+    uv_job_start(uv_world_of(e), j->job);
+}
+
+static void disk_rename_start(env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg)
+{
+    start_on_path(e, disk_call::rename, from, to, on_done, arg);
+}
+
+static void disk_unlink_start(env &e, const std::string &path, disk_on_done on_done, void *arg)
+{
+    start_on_path(e, disk_call::unlink, path, {}, on_done, arg);
+}
+
+static void disk_make_dir_start(env &e, const std::string &path, disk_on_done on_done, void *arg)
+{
+    start_on_path(e, disk_call::make_dir, path, {}, on_done, arg);
+}
+
+static void disk_list_start(env &e, const std::string &path, disk_on_list on_list, void *arg)
+{
+    disk_job *j = new_job(disk_call::list, arg);
+    j->path = path;
+    j->on_list = on_list;
+    uv_job_start(uv_world_of(e), j->job);
+}
+
+int uv_disk_file_descriptor(const disk_file *file)
+{
+    CHECK(!file->closed);
+    return file->fd;
+}
+
+// Prefetch.
+
+struct uv_job_prefetch {
+    uv_job job;
+    disk_file *file = nullptr;
+    net_conn *conn = nullptr;
+    int fd = -1;
+    uint64_t offset = 0;
+    size_t size = 0;
+};
+
+static void mark_warm(disk_file &file, uint64_t from, uint64_t to)
+{
+    uint64_t now = uv_now(&file.world->loop);
+    bool is_fresh = now - file.warm_ms < file.world->bytes_warm_ms;
+    if (is_fresh && from <= file.warm_to && to >= file.warm_from) {
+        file.warm_from = std::min(file.warm_from, from); // keeps the older time: it is the one that is certain
+        file.warm_to = std::max(file.warm_to, to);
+        return;
+    }
+    file.warm_from = from;
+    file.warm_to = to;
+    file.warm_ms = now;
+}
+
+bool uv_file_is_warm(disk_file &file, uint64_t offset, size_t size)
+{
+    uint64_t to = offset + size;
+    if (offset >= file.warm_from && to <= file.warm_to && uv_now(&file.world->loop) - file.warm_ms < file.world->bytes_warm_ms)
+        return true;
+    // One byte of each step: the kernel reads ahead in larger pieces than this.
+    for (uint64_t at = offset; at < to; at = at + warm_step < to || at == to - 1 ? at + warm_step : to - 1) {
+        char byte = 0;
+        iovec part{&byte, 1};
+        ssize_t count = preadv2(file.fd, &part, 1, static_cast<off_t>(at), RWF_NOWAIT);
+        if (count == 0)
+            break; // past the end of the file: sending will tell
+        if (count < 0)
+            return false; // EAGAIN: cold; EOPNOTSUPP: this file system does not say
+    }
+    mark_warm(file, offset, to);
+    return true;
+}
+
+static void run_prefetch(uv_job *job)
+{
+    auto &p = *static_cast<uv_job_prefetch *>(job->owner);
+    (void)posix_fadvise(p.fd, static_cast<off_t>(p.offset + p.size), static_cast<off_t>(p.size), POSIX_FADV_WILLNEED);
+    std::vector<char> buffer(warm_step);
+    for (size_t done = 0; done < p.size;) {
+        ssize_t count = pread(p.fd, buffer.data(), std::min(buffer.size(), p.size - done), static_cast<off_t>(p.offset + done));
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return; // an error shows again when the content is sent
+        done += static_cast<size_t>(count);
+    }
+}
+
+static void finish_prefetch(uv_job *job)
+{
+    auto *p = static_cast<uv_job_prefetch *>(job->owner);
+    mark_warm(*p->file, p->offset, p->offset + p->size);
+    p->file->jobs--;
+    release_file(p->file);
+    if (p->conn != nullptr)
+        uv_prefetch_finished(p->conn);
+    delete p;
+}
+
+uv_job_prefetch *uv_prefetch_start(disk_file &file, uint64_t offset, size_t size, net_conn *conn)
+{
+    auto *p = new uv_job_prefetch;
+    p->file = &file;
+    p->conn = conn;
+    p->fd = file.fd;
+    p->offset = offset;
+    p->size = size;
+    p->job.owner = p;
+    p->job.run = run_prefetch;
+    p->job.done = finish_prefetch;
+    file.jobs++;
+    uv_job_start(*file.world, p->job);
+    return p;
+}
+
+void uv_prefetch_detach(uv_job_prefetch *prefetch) { prefetch->conn = nullptr; }
+
+void uv_disk_end_all(uv_world &w)
+{
+    while (!uv_link_is_empty(w.files))
+        disk_close_file(static_cast<disk_file *>(w.files.next->owner));
+}
+
+const disk_port uv_disk_port = {
+    .open = disk_open_start,
+    .close = disk_close_file,
+    .read = disk_read_start,
+    .write = disk_write_start,
+    .sync = disk_sync_start,
+    .sync_dir = disk_sync_dir_start,
+    .rename = disk_rename_start,
+    .unlink = disk_unlink_start,
+    .make_dir = disk_make_dir_start,
+    .list = disk_list_start,
+};

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+// uv/uv_env.cc: builds and ends the env: loop, turns and posts, jobs for the thread pool, signals.
+//
+// Normal   make, run until stopped, free: loop closes with nothing left.
+// Fails    make: the database cannot be had; free: a handle that does not end in 10 s is printed.
+// Limits   jobs that may block in fsync: pool size minus 3 (one thread more is the database's).
+#include "uv/uv_env.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <linux/close_range.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "uv/uv_world.h"
+
+static constexpr uint64_t free_deadline_ms = 10'000;
+
+struct uv_signal_slot {
+    uv_signal_t handle;
+    uv_world *world = nullptr;
+    uv_env_signal_callback on_signal = nullptr;
+    void *arg = nullptr;
+};
+
+// Turns.
+
+void uv_turn_drain(uv_world &w)
+{
+    // By index: posts may be added while they run.
+    while (w.post_next < w.posts.size()) {
+        uv_post next = w.posts[w.post_next++];
+        next.run(next.arg);
+    }
+    w.posts.clear();
+    w.post_next = 0;
+}
+
+void uv_turn_begin(uv_world &w)
+{
+    CHECK(!w.in_turn); // libuv does not nest callbacks; running the loop inside a completion would
+    w.in_turn = true;
+}
+
+void uv_turn_end(uv_world &w)
+{
+    uv_turn_drain(w);
+    w.in_turn = false;
+    uv_net_free_dead(w);
+}
+
+static bool wants_kick(const uv_world &w) { return !w.posts.empty() || uv_net_wants_kick(w); }
+
+static void kicked(uv_idle_t *handle)
+{
+    uv_world &w = *static_cast<uv_world *>(handle->data);
+    uv_turn_begin(w);
+    uv_turn_drain(w);
+    uv_net_kick(w);
+    uv_turn_end(w);
+    if (!wants_kick(w))
+        uv_idle_stop(&w.kick);
+}
+
+void uv_turn_kick(uv_world &w) { uv_idle_start(&w.kick, kicked); } // no effect when active
+
+// Jobs.
+
+size_t uv_pool_size()
+{
+    const char *text = std::getenv("UV_THREADPOOL_SIZE");
+    long size = text != nullptr ? std::strtol(text, nullptr, 10) : 4; // libuv's own default
+    return size >= 1 && size <= 1024 ? static_cast<size_t>(size) : 1;
+}
+
+static void run_job(uv_work_t *request)
+{
+    auto *job = static_cast<uv_job *>(request->data);
+    job->run(job);
+}
+
+static void finish_job(uv_work_t *request, int)
+{
+    auto *job = static_cast<uv_job *>(request->data);
+    uv_world &w = *job->world;
+    w.counts.jobs--;
+    if (job->is_sync) {
+        w.syncs--;
+        if (!uv_link_is_empty(w.sync_queue)) {
+            auto *next = static_cast<uv_job *>(w.sync_queue.next->owner);
+            uv_link_remove(next->link);
+            w.syncs++;
+            CHECK(uv_queue_work(&w.loop, &next->request, run_job, finish_job) == 0);
+        }
+    }
+    uv_turn_begin(w);
+    job->done(job);
+    uv_turn_end(w);
+}
+
+void uv_job_start(uv_world &w, uv_job &job)
+{
+    job.world = &w;
+    job.request.data = &job;
+    w.counts.jobs++;
+    CHECK(uv_queue_work(&w.loop, &job.request, run_job, finish_job) == 0);
+}
+
+void uv_job_start_sync(uv_world &w, uv_job &job)
+{
+    job.is_sync = true;
+    if (w.syncs < w.syncs_max) {
+        w.syncs++;
+        uv_job_start(w, job);
+        return;
+    }
+    job.world = &w;
+    job.request.data = &job;
+    w.counts.jobs++;
+    uv_link_add(w.sync_queue, job.link, &job);
+}
+
+// Make and run.
+
+static void close_loop_handles(uv_world &w)
+{
+    for (uv_signal_slot *slot : w.signals) {
+        slot->on_signal = nullptr;
+        uv_close(reinterpret_cast<uv_handle_t *>(&slot->handle), [](uv_handle_t *handle) { delete static_cast<uv_signal_slot *>(handle->data); });
+    }
+    w.signals.clear();
+    uv_close(reinterpret_cast<uv_handle_t *>(&w.kick), nullptr);       // part of the world, not slots of their own
+    uv_close(reinterpret_cast<uv_handle_t *>(&w.poll_limit), nullptr);
+    if (w.epoll_fd >= 0)
+        uv_close(reinterpret_cast<uv_handle_t *>(&w.epoll_watch), nullptr);
+}
+
+static uint64_t kernel_seed()
+{
+    uint64_t seed = 0;
+    while (getrandom(&seed, sizeof seed, 0) != static_cast<ssize_t>(sizeof seed)) {
+    }
+    return seed;
+}
+
+error uv_env_make(const uv_env_options &options, env **out_env, std::string &out_detail)
+{
+    *out_env = nullptr;
+    out_detail.clear();
+    auto *w = new uv_world;
+    int result = uv_loop_init(&w->loop);
+    if (result != 0) {
+        out_detail = std::string("cannot make an event loop: ") + uv_strerror(result);
+        delete w;
+        return error_from_errno(-result, "event loop");
+    }
+    std::signal(SIGPIPE, SIG_IGN);
+    (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); // what we have inherited is not for our children; ours are made CLOEXEC
+    w->loop.data = w;
+    CHECK(uv_idle_init(&w->loop, &w->kick) == 0);
+    CHECK(uv_timer_init(&w->loop, &w->poll_limit) == 0);
+    w->kick.data = w;
+    w->poll_limit.data = w;
+    const char *copy = std::getenv("ETLNODE_COPY");
+    w->copying = options.copying || (copy != nullptr && std::strcmp(copy, "1") == 0);
+    w->bytes_warm_ms = options.bytes_warm_ms;
+    size_t pool = uv_pool_size();
+    w->syncs_max = pool > 4 ? pool - 3 : 1;
+    w->scratch.resize(stream_buffer_size);
+
+    auto *e = new env;
+    w->e = e;
+    e->impl = w;
+    e->clock = &uv_clock_port;
+    e->proc = &uv_proc_port;
+    e->net = &uv_net_port;
+    e->disk = &uv_disk_port;
+    e->random.state = options.seed != 0 ? options.seed : kernel_seed();
+
+    error err = uv_net_begin(*w);
+    if (err)
+        out_detail = std::string("cannot watch sockets: ") + error_text(err);
+    if (!err && options.with_index && !options.data_dir.empty()) {
+        err = uv_database_open(*w, options.data_dir, out_detail);
+        if (!err) {
+            e->index = &uv_index_port;
+            e->meta = &uv_meta_port;
+        }
+    }
+    if (err) {
+        error ignored = uv_env_free(e); // nothing but empty handles is left
+        (void)ignored;
+        return err;
+    }
+    *out_env = e;
+    return no_error;
+}
+
+void uv_env_run(env &e)
+{
+    uv_world &w = uv_world_of(e);
+    CHECK(!w.in_turn);
+    do {
+        uv_run(&w.loop, UV_RUN_DEFAULT);
+    } while (!w.stopping);
+    w.stopping = false;
+}
+
+void uv_env_stop(env &e)
+{
+    uv_world &w = uv_world_of(e);
+    w.stopping = true;
+    uv_stop(&w.loop);
+}
+
+void uv_env_poll(env &e, uint64_t wait_ms)
+{
+    uv_world &w = uv_world_of(e);
+    CHECK(!w.in_turn);
+    uv_update_time(&w.loop);
+    if (wait_ms == 0) {
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+        return;
+    }
+    // The timer may be due before the loop waits: then it must not wait at all.
+    CHECK(uv_timer_start(&w.poll_limit, [](uv_timer_t *timer) { uv_stop(timer->loop); }, wait_ms, 0) == 0);
+    uv_run(&w.loop, UV_RUN_ONCE);
+    uv_timer_stop(&w.poll_limit);
+}
+
+// Free.
+
+// What completes by itself and may call upwards.
+static bool has_work(const uv_world &w) { return w.counts.jobs > 0 || !w.posts.empty() || uv_database_is_busy(w); }
+
+static void end_all(uv_world &w)
+{
+    uv_net_end_all(w);
+    uv_relay_end_all(w);
+    uv_proc_end_all(w);
+    uv_clock_end_all(w);
+    uv_disk_end_all(w);
+}
+
+error uv_env_free(env *e)
+{
+    uv_world &w = uv_world_of(*e);
+    CHECK(!w.in_turn);
+    w.freeing = true;
+    w.stopping = false;
+    uv_update_time(&w.loop);
+    uint64_t until_ms = uv_now(&w.loop) + free_deadline_ms;
+    // First what is owed to the owners of machines, while their timers and connections are still valid; then, silently, the rest.
+    while (has_work(w) && uv_now(&w.loop) < until_ms)
+        uv_env_poll(*e, 100);
+    end_all(w);
+    while ((has_work(w) || w.counts.procs > 0) && uv_now(&w.loop) < until_ms)
+        uv_env_poll(*e, 100);
+    uv_database_close(w);
+    close_loop_handles(w);
+    int result = UV_EBUSY;
+    while ((result = uv_loop_close(&w.loop)) == UV_EBUSY && uv_now(&w.loop) < until_ms) {
+        // Only closing handles are left: they end without waiting; anything else is found by the deadline.
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+        uv_update_time(&w.loop);
+        if (uv_loop_alive(&w.loop) != 0)
+            usleep(1000);
+    }
+    if (result != 0) {
+        std::fprintf(stderr, "uv_env_free: still alive after %llu ms:\n", static_cast<unsigned long long>(free_deadline_ms));
+        uv_print_all_handles(&w.loop, stderr);
+        return make_error(error_code::timed_out, "the event loop has live handles");
+    }
+    if (w.epoll_fd >= 0)
+        close(w.epoll_fd);
+    for (const uv_relay_pipe &pipe : w.pipes) {
+        close(pipe.read_fd);
+        close(pipe.write_fd);
+    }
+    delete &w;
+    delete e;
+    return no_error;
+}
+
+error uv_env_on_signal(env &e, int signum, uv_env_signal_callback on_signal, void *arg)
+{
+    uv_world &w = uv_world_of(e);
+    auto *slot = new uv_signal_slot;
+    CHECK(uv_signal_init(&w.loop, &slot->handle) == 0);
+    slot->handle.data = slot;
+    slot->world = &w;
+    slot->on_signal = on_signal;
+    slot->arg = arg;
+    w.signals.push_back(slot);
+    int result = uv_signal_start(
+        &slot->handle,
+        [](uv_signal_t *handle, int number) {
+            auto *fired = static_cast<uv_signal_slot *>(handle->data);
+            uv_turn_begin(*fired->world);
+            fired->on_signal(*fired->world->e, number, fired->arg);
+            uv_turn_end(*fired->world);
+        },
+        signum);
+    return result == 0 ? no_error : error_from_errno(-result, "cannot watch the signal");
+}
+
+uv_env_census uv_env_counts(const env &e) { return static_cast<const uv_world *>(e.impl)->counts; }
+
+uint64_t uv_env_wall_ms()
+{
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1000u + static_cast<uint64_t>(now.tv_nsec) / 1'000'000u;
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// uv/uv_world.h: what the files of this folder share: the loop, the queue of posts, lists of what is alive, jobs for the thread pool.
+//
+// A *turn* is one callback from libuv into this folder. Everything that calls upwards runs inside a turn; when a completion has
+// returned, the posts it made run before the next completion does.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <uv.h>
+
+#include "base/error.h"
+#include "uv/uv_env.h"
+#include "port/clock.h"
+#include "port/disk.h"
+#include "port/env.h"
+#include "port/index.h"
+#include "port/meta.h"
+#include "port/net.h"
+#include "port/proc.h"
+
+// Intrusive circular list; the head is a link without owner. Removal needs no head.
+struct uv_link {
+    uv_link *prev = this;
+    uv_link *next = this;
+    void *owner = nullptr;
+    uv_link() = default;
+    uv_link(const uv_link &) = delete;
+    uv_link &operator=(const uv_link &) = delete;
+};
+
+inline bool uv_link_is_empty(const uv_link &link) { return link.next == &link; }
+
+inline void uv_link_add(uv_link &head, uv_link &link, void *owner)
+{
+    link.owner = owner;
+    link.prev = head.prev;
+    link.next = &head;
+    head.prev->next = &link;
+    head.prev = &link;
+}
+
+inline void uv_link_remove(uv_link &link)
+{
+    link.prev->next = link.next;
+    link.next->prev = link.prev;
+    link.prev = link.next = &link;
+}
+
+// Moves all of `from` into the empty `to`.
+inline void uv_link_take(uv_link &from, uv_link &to)
+{
+    if (uv_link_is_empty(from))
+        return;
+    to.next = from.next;
+    to.prev = from.prev;
+    to.next->prev = &to;
+    to.prev->next = &to;
+    from.prev = from.next = &from;
+}
+
+struct uv_post {
+    clock_callback run;
+    void *arg;
+};
+
+struct uv_database;
+struct uv_signal_slot;
+
+struct uv_relay_pipe {
+    int read_fd = -1;
+    int write_fd = -1;
+    size_t capacity = 0; // bytes
+};
+
+struct uv_world {
+    env *e = nullptr;
+    uv_loop_t loop;
+    uv_env_census counts;
+    bool in_turn = false;
+    bool stopping = false; // uv_env_stop was called
+    bool freeing = false;
+    bool copying = false;
+    uint64_t turn = 1;     // counts rounds of network readiness; budgets refer to it
+
+    std::vector<uv_post> posts;
+    size_t post_next = 0;
+    uv_idle_t kick;        // active exactly while something waits for the next turn without any event to come
+    uv_timer_t poll_limit; // of uv_env_poll
+
+    uv_link timers;
+    uv_link procs;
+    uv_link listeners;
+    uv_link conns;
+    uv_link calls;
+    uv_link call_done; // calls whose end is known and not told yet
+    uv_link ready;     // connections with a wait that can complete in the next turn
+    uv_link dead;      // closed in this turn; freed at its end, because harvested events may point to them
+    uv_link relays;
+    uv_link files;
+    std::vector<uv_signal_slot *> signals;
+
+    int epoll_fd = -1;
+    uv_poll_t epoll_watch;
+    std::vector<uv_relay_pipe> pipes; // idle and empty
+    bool pipes_refused = false;       // logged once
+    uint64_t bytes_warm_ms = 0;
+
+    uv_link sync_queue; // jobs waiting for one of the threads that may block in fsync
+    size_t syncs = 0;
+    size_t syncs_max = 1;
+
+    uv_database *database = nullptr;
+    std::vector<char> scratch; // of reads that are consumed at once
+};
+
+inline uv_world &uv_world_of(env &e) { return *static_cast<uv_world *>(e.impl); }
+
+// Every libuv callback that may call upwards is framed by these two.
+void uv_turn_begin(uv_world &w);
+void uv_turn_end(uv_world &w);
+// Between two completions of one turn.
+void uv_turn_drain(uv_world &w);
+// Makes the next turn come without waiting.
+void uv_turn_kick(uv_world &w);
+
+// One piece of work for the thread pool. `run` is called on a pool thread and touches nothing but the job; `done` on the loop, inside a
+// turn, once; it owns the job from then on.
+struct uv_job {
+    uv_work_t request;
+    uv_world *world = nullptr;
+    void (*run)(uv_job *job) = nullptr;
+    void (*done)(uv_job *job) = nullptr;
+    void *owner = nullptr;
+    uv_link link;
+    bool is_sync = false;
+};
+void uv_job_start(uv_world &w, uv_job &job);
+// Like uv_job_start for work that ends in an fsync: only so many run at once, so that other work always finds a thread.
+void uv_job_start_sync(uv_world &w, uv_job &job);
+// Threads of the pool, as libuv will read it from the environment.
+size_t uv_pool_size();
+
+// Ends of uv_env_free, one per file: end everything of that kind.
+void uv_net_end_all(uv_world &w);
+void uv_relay_end_all(uv_world &w);
+void uv_proc_end_all(uv_world &w);
+void uv_clock_end_all(uv_world &w);
+void uv_disk_end_all(uv_world &w);
+
+error uv_net_begin(uv_world &w);
+// The part of a kick that belongs to the network.
+void uv_net_kick(uv_world &w);
+bool uv_net_wants_kick(const uv_world &w);
+void uv_net_free_dead(uv_world &w);
+
+int uv_disk_file_descriptor(const disk_file *file);
+
+error uv_database_open(uv_world &w, const std::string &data_dir, std::string &out_detail);
+bool uv_database_is_busy(const uv_world &w);
+void uv_database_close(uv_world &w);
+
+extern const clock_port uv_clock_port;
+extern const proc_port uv_proc_port;
+extern const net_port uv_net_port;
+extern const disk_port uv_disk_port;
+extern const index_port uv_index_port;
+extern const meta_port uv_meta_port;

@@ -1,0 +1,1110 @@
+// SPDX-License-Identifier: MIT
+// test/contract/test_net.cc: what port/net.h promises, over loopback. Cases that move bytes run twice: with sendfile and splice, and
+// with copies through memory.
+#include "contract_world.h"
+
+#include <algorithm>
+#include <ctime>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <vector>
+
+#include "port/disk.h"
+#include "port/net.h"
+
+// A connected pair: `client` was made by net_connect, `server` by the listener.
+struct net_fixture {
+    net_listener *listener = nullptr;
+    net_conn *client = nullptr;
+    net_conn *server = nullptr;
+    std::vector<net_conn *> accepted;
+    std::vector<net_conn *> connected;
+    int connects = 0;
+    int connect_failures = 0;
+    error connect_err;
+    net_connect_call *call = nullptr;
+};
+static net_fixture *net;
+
+static void on_accept(void *, net_conn *conn) { net->accepted.push_back(conn); }
+
+static void on_connect(void *, error err, net_conn *conn)
+{
+    net->call = nullptr;
+    net->connects++;
+    net->connect_err = err;
+    test_true((conn == nullptr) == static_cast<bool>(err));
+    if (conn != nullptr)
+        net->connected.push_back(conn);
+    else
+        net->connect_failures++;
+}
+
+static uint16_t port() { return net_listener_port(*world->e, net->listener); }
+
+static void listen_here(const char *host = "127.0.0.1")
+{
+    test_ok(net_listen(*world->e, host, 0, on_accept, nullptr, &net->listener));
+    test_true(port() > 0);
+}
+
+static void make_pair()
+{
+    listen_here();
+    net->connects = 0;
+    test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
+    test_eq(net->connects, 0); // never before it returned
+    test_true(world_until([] { return net->accepted.size() == 1 && net->connected.size() == 1; }));
+    net->server = net->accepted[0];
+    net->client = net->connected[0];
+    net->accepted.clear();
+    net->connected.clear();
+}
+
+static void close_client()
+{
+    net_close(*world->e, net->client);
+    net->client = nullptr;
+}
+
+static void close_server()
+{
+    net_close(*world->e, net->server);
+    net->server = nullptr;
+}
+
+static int setup(void **state)
+{
+    net = new net_fixture;
+    world_copying = false;
+    return world_setup(state);
+}
+
+static int setup_copying(void **state)
+{
+    net = new net_fixture;
+    world_copying = true;
+    return world_setup(state);
+}
+
+static int teardown(void **state)
+{
+    if (net->client != nullptr)
+        close_client();
+    if (net->server != nullptr)
+        close_server();
+    for (net_conn *conn : net->accepted)
+        net_close(*world->e, conn);
+    for (net_conn *conn : net->connected)
+        net_close(*world->e, conn);
+    if (net->listener != nullptr)
+        net_listener_close(*world->e, net->listener);
+    delete net;
+    return world_teardown(state);
+}
+
+// Content that shows a shift by any amount.
+static char byte_at(uint64_t offset) { return static_cast<char>((offset * 2654435761u) >> 13 ^ offset >> 21); }
+
+// Sends `size` bytes of that content as fast as the other side takes them.
+struct sender {
+    net_conn *conn = nullptr;
+    uint64_t size = 0;
+    uint64_t sent = 0;
+    bool done = false;
+    bool close_half = true;
+    error err;
+    std::vector<char> block;
+};
+
+static void send_on(void *arg)
+{
+    auto *s = static_cast<sender *>(arg);
+    s->block.resize(100'000);
+    while (s->sent < s->size) {
+        size_t count = std::min<uint64_t>(s->block.size(), s->size - s->sent);
+        for (size_t i = 0; i < count; i++)
+            s->block[i] = byte_at(s->sent + i);
+        // In two parts, so that gathering is seen too.
+        iovec parts[2] = {{s->block.data(), count / 3}, {s->block.data() + count / 3, count - count / 3}};
+        io_result result = net_write(*world->e, s->conn, parts, s->sent + count < s->size);
+        if (result.state == io_state::again) {
+            net_wait(*world->e, s->conn, net_side::writable, send_on, s);
+            return;
+        }
+        if (result.state == io_state::failed) {
+            s->err = result.err;
+            s->done = true;
+            return;
+        }
+        s->sent += result.count;
+    }
+    s->done = true;
+    if (s->close_half)
+        net_half_close(*world->e, s->conn);
+}
+
+struct receiver {
+    net_conn *conn = nullptr;
+    uint64_t received = 0;
+    uint64_t wrong = 0; // bytes that are not the content
+    bool done = false;
+    bool ended = false;
+    error err;
+    std::vector<char> block;
+    uint64_t base = 0;
+};
+
+static void receive_on(void *arg)
+{
+    auto *r = static_cast<receiver *>(arg);
+    r->block.resize(200'000);
+    for (;;) {
+        io_result result = net_read(*world->e, r->conn, r->block.data(), r->block.size());
+        switch (result.state) {
+        case io_state::done:
+            test_true(result.count > 0);
+            for (size_t i = 0; i < result.count; i++)
+                r->wrong += r->block[i] != byte_at(r->base + r->received + i) ? 1 : 0;
+            r->received += result.count;
+            continue;
+        case io_state::again: net_wait(*world->e, r->conn, net_side::readable, receive_on, r); return;
+        case io_state::end: r->ended = r->done = true; return;
+        case io_state::failed:
+            r->err = result.err;
+            r->done = true;
+            return;
+        }
+    }
+}
+
+static void expect_content(const receiver &r, uint64_t size)
+{
+    test_true(r.ended);
+    test_eq(r.received, size);
+    test_eq(r.wrong, 0u);
+}
+
+// Connecting and accepting.
+
+static void a_pair_knows_its_peers(void **)
+{
+    make_pair();
+    test_eq_text(net_peer(*world->e, net->client), "127.0.0.1:" + std::to_string(port()));
+    test_true(net_peer(*world->e, net->server).starts_with("127.0.0.1:"));
+    test_true(net_peer_is_loopback(*world->e, net->client));
+    test_true(net_peer_is_loopback(*world->e, net->server));
+}
+
+static void ipv6_works_where_there_is_any(void **)
+{
+    if (net_listen(*world->e, "::1", 0, on_accept, nullptr, &net->listener)) {
+        print_message("no IPv6 here\n");
+        return;
+    }
+    test_ok(net_connect(*world->e, "::1", port(), on_connect, nullptr, &net->call));
+    test_true(world_until([] { return net->accepted.size() == 1 && net->connected.size() == 1; }));
+    test_eq_text(net_peer(*world->e, net->connected[0]), "[::1]:" + std::to_string(port()));
+    test_true(net_peer_is_loopback(*world->e, net->accepted[0]));
+}
+
+static void names_are_resolved(void **)
+{
+    listen_here();
+    test_ok(net_connect(*world->e, "localhost", port(), on_connect, nullptr, &net->call));
+    test_eq(net->connects, 0);
+    test_true(world_until([] { return net->connects == 1; }));
+    test_ok(net->connect_err);
+    test_true(world_until([] { return net->accepted.size() == 1; }));
+}
+
+static void refused_connect_completes_with_an_error(void **)
+{
+    listen_here();
+    uint16_t free_port = port();
+    net_listener_close(*world->e, net->listener);
+    net->listener = nullptr;
+    for (const char *host : {"127.0.0.1", "localhost"}) {
+        net->connects = 0;
+        test_ok(net_connect(*world->e, host, free_port, on_connect, nullptr, &net->call));
+        test_eq(net->connects, 0);
+        test_true(world_until([] { return net->connects == 1; }));
+        test_eq_enum(net->connect_err.code, error_code::refused);
+    }
+}
+
+static void senseless_addresses_are_refused(void **)
+{
+    test_true(static_cast<bool>(net_connect(*world->e, "", 80, on_connect, nullptr, &net->call)));
+    test_true(static_cast<bool>(net_connect(*world->e, "127.0.0.1", 0, on_connect, nullptr, &net->call)));
+    world_pass(5);
+    test_eq(net->connects, 0);
+    net_listener *listener = nullptr;
+    test_eq_enum(net_listen(*world->e, "localhost", 0, on_accept, nullptr, &listener).code, error_code::invalid_argument);
+    test_eq_enum(net_listen(*world->e, "192.0.2.1", 0, on_accept, nullptr, &listener).code, error_code::unreachable);
+    listen_here();
+    test_eq_enum(net_listen(*world->e, "127.0.0.1", port(), on_accept, nullptr, &listener).code, error_code::in_use);
+    test_true(listener == nullptr);
+}
+
+static void cancelled_connect_stays_silent(void **)
+{
+    listen_here();
+    for (const char *host : {"127.0.0.1", "localhost"}) {
+        test_ok(net_connect(*world->e, host, port(), on_connect, nullptr, &net->call));
+        net_connect_cancel(*world->e, net->call);
+    }
+    // A connect that has failed but not been told yet.
+    uint16_t here = port();
+    net_listener_close(*world->e, net->listener);
+    net->listener = nullptr;
+    test_ok(net_connect(*world->e, "127.0.0.1", here, on_connect, nullptr, &net->call));
+    net_connect_cancel(*world->e, net->call);
+    net->call = nullptr;
+    world_pass(50);
+    test_eq(net->connects, 0);
+}
+
+static void many_quick_connects(void **)
+{
+    listen_here();
+    for (int i = 0; i < 200; i++)
+        test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
+    test_true(world_until([] { return net->connects == 200 && net->accepted.size() == 200; }));
+    test_eq(net->connect_failures, 0);
+}
+
+static void paused_listener_accepts_later(void **)
+{
+    listen_here();
+    net_listener_pause(*world->e, net->listener, true);
+    test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
+    test_true(world_until([] { return net->connects == 1; })); // the kernel's backlog answers
+    world_pass(20);
+    test_eq(net->accepted.size(), 0u);
+    net_listener_pause(*world->e, net->listener, false);
+    test_true(world_until([] { return net->accepted.size() == 1; }));
+}
+
+static void listener_closed_while_accepting(void **)
+{
+    static int count;
+    count = 0;
+    test_ok(net_listen(
+        *world->e, "127.0.0.1", 0,
+        [](void *, net_conn *conn) {
+            count++;
+            net_close(*world->e, conn);
+            net_listener_close(*world->e, net->listener);
+            net->listener = nullptr;
+        },
+        nullptr, &net->listener));
+    uint16_t here = port();
+    for (int i = 0; i < 5; i++)
+        test_ok(net_connect(*world->e, "127.0.0.1", here, on_connect, nullptr, &net->call));
+    test_true(world_until([] { return net->connects == 5; }));
+    world_pass(20);
+    test_eq(count, 1);
+}
+
+// Bytes.
+
+static void transfer(uint64_t size)
+{
+    sender s;
+    receiver r;
+    s.conn = net->client;
+    s.size = size;
+    r.conn = net->server;
+    send_on(&s);
+    receive_on(&r);
+    test_true(world_until([&] { return s.done && r.done; }, 60'000));
+    test_ok(s.err);
+    expect_content(r, size);
+}
+
+static void bytes_arrive_in_order(void **)
+{
+    for (uint64_t size : {0ull, 1ull, 64ull << 10, (1ull << 20) + 3, 16ull << 20}) {
+        make_pair();
+        transfer(size);
+        close_client();
+        close_server();
+        net_listener_close(*world->e, net->listener);
+        net->listener = nullptr;
+    }
+}
+
+// Runs the world until `count` has not moved for a while.
+static void world_settle(const uint64_t &count)
+{
+    uint64_t before = 0;
+    for (int i = 0; i < 50 && (before != count || count == 0); i++) {
+        before = count;
+        world_pass(100);
+    }
+}
+
+static void writer_is_held_back_by_a_slow_reader(void **)
+{
+    make_pair();
+    sender s;
+    receiver r;
+    s.conn = net->client;
+    s.size = 64 << 20;
+    send_on(&s);
+    world_settle(s.sent);
+    test_false(s.done); // nobody reads
+    uint64_t taken = s.sent;
+    test_true(taken > 0 && taken < (48u << 20));
+    world_pass(50);
+    test_eq(s.sent, taken);
+    test_true(net_is_waiting(*world->e, net->client, net_side::writable));
+    r.conn = net->server;
+    receive_on(&r);
+    test_true(world_until([&] { return s.done && r.done; }, 60'000));
+    expect_content(r, 64 << 20);
+}
+
+static void half_close_leaves_the_other_direction(void **)
+{
+    make_pair();
+    transfer(1000); // client -> server, ends with the client's FIN
+    sender s;
+    receiver r;
+    s.conn = net->server;
+    s.size = 2 << 20;
+    r.conn = net->client;
+    send_on(&s);
+    receive_on(&r);
+    test_true(world_until([&] { return s.done && r.done; }));
+    expect_content(r, 2 << 20);
+    // The end stays the end.
+    char byte = 0;
+    test_eq_enum(net_read(*world->e, net->client, &byte, 1).state, io_state::end);
+}
+
+static void closing_with_all_sent_is_a_clean_end(void **)
+{
+    make_pair();
+    sender s;
+    s.conn = net->client;
+    s.size = 50'000;
+    s.close_half = false;
+    send_on(&s);
+    test_true(world_until([&] { return s.done; }));
+    close_client();
+    receiver r;
+    r.conn = net->server;
+    receive_on(&r);
+    test_true(world_until([&] { return r.done; }));
+    expect_content(r, 50'000);
+}
+
+// Resets.
+
+static void send_some(net_conn *conn, size_t size)
+{
+    sender s;
+    s.conn = conn;
+    s.size = size;
+    s.close_half = false;
+    send_on(&s);
+    test_true(world_until([&] { return s.done; }));
+    test_ok(s.err);
+}
+
+static void reset_is_never_an_end(void **)
+{
+    make_pair();
+    send_some(net->client, 1000);
+    net_reset_on_close(*world->e, net->client);
+    close_client();
+    world_pass(5);
+    receiver r;
+    r.conn = net->server;
+    receive_on(&r);
+    test_true(world_until([&] { return r.done; }));
+    test_false(r.ended);
+    test_eq_enum(r.err.code, error_code::reset);
+    test_eq(r.wrong, 0u);
+    // However often one asks.
+    char byte = 0;
+    for (int i = 0; i < 3; i++)
+        test_eq_enum(net_read(*world->e, net->server, &byte, 1).state, io_state::failed);
+    bool at_end = false;
+    test_false(net_has_unread(*world->e, net->server, &at_end));
+    test_true(at_end);
+    test_eq_enum(net_read(*world->e, net->server, &byte, 1).state, io_state::failed);
+}
+
+static void reset_wakes_both_waits(void **)
+{
+    make_pair();
+    static int woken[2];
+    woken[0] = woken[1] = 0;
+    // Fill the writable side first, so that both really wait.
+    sender s;
+    s.conn = net->server;
+    s.size = 64 << 20;
+    send_on(&s);
+    world_pass(50);
+    test_true(net_is_waiting(*world->e, net->server, net_side::writable));
+    net_wait_cancel(*world->e, net->server, net_side::writable);
+    net_wait(*world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
+    net_wait(*world->e, net->server, net_side::writable, [](void *) { woken[1]++; }, nullptr);
+    net_reset_on_close(*world->e, net->client);
+    close_client();
+    test_true(world_until([] { return woken[0] == 1 && woken[1] == 1; }));
+    iovec part{const_cast<char *>("x"), 1};
+    test_eq_enum(net_write(*world->e, net->server, {&part, 1}).state, io_state::failed);
+    char byte = 0;
+    test_eq_enum(net_read(*world->e, net->server, &byte, 1).state, io_state::failed);
+    // A wait on a dead connection completes too, later, and can be cancelled.
+    net_wait(*world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
+    test_eq(woken[0], 1);
+    test_true(world_until([] { return woken[0] == 2; }));
+    net_wait(*world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
+    net_wait_cancel(*world->e, net->server, net_side::readable);
+    world_pass(10);
+    test_eq(woken[0], 2);
+}
+
+static void reset_told_to_the_writer_is_not_an_end_for_the_reader(void **)
+{
+    make_pair();
+    net_reset_on_close(*world->e, net->client);
+    close_client();
+    world_pass(5);
+    iovec part{const_cast<char *>("x"), 1};
+    io_result result = net_write(*world->e, net->server, {&part, 1});
+    test_eq_enum(result.state, io_state::failed);
+    test_eq_enum(result.err.code, error_code::reset);
+    char byte = 0;
+    result = net_read(*world->e, net->server, &byte, 1);
+    test_eq_enum(result.state, io_state::failed);
+    test_eq_enum(result.err.code, error_code::reset);
+}
+
+static void early_answer_can_be_read_after_a_reset(void **)
+{
+    // The peer answers, then closes with our bytes unread: the kernel sends RST behind the answer.
+    make_pair();
+    send_some(net->client, 100'000);
+    send_some(net->server, 500); // the early answer
+    world_pass(5);
+    close_server();
+    world_pass(5);
+    iovec part{const_cast<char *>("x"), 1};
+    (void)net_write(*world->e, net->client, {&part, 1});
+    receiver r;
+    r.conn = net->client;
+    receive_on(&r);
+    test_true(world_until([&] { return r.done; }));
+    test_eq(r.received, 500u);
+    test_eq(r.wrong, 0u);
+    test_false(r.ended);
+}
+
+// Waiting.
+
+static int woken;
+static void wake(void *) { woken++; }
+
+static void wait_completes_later_even_when_ready(void **)
+{
+    make_pair();
+    send_some(net->client, 10);
+    world_pass(5);
+    woken = 0;
+    net_wait(*world->e, net->server, net_side::readable, wake, nullptr);
+    test_true(net_is_waiting(*world->e, net->server, net_side::readable));
+    test_eq(woken, 0);
+    test_true(world_until([] { return woken == 1; }));
+    test_false(net_is_waiting(*world->e, net->server, net_side::readable));
+    world_pass(5);
+    test_eq(woken, 1);
+    // What was not read is still there for the next wait.
+    net_wait(*world->e, net->server, net_side::readable, wake, nullptr);
+    test_true(world_until([] { return woken == 2; }));
+}
+
+static void cancelled_and_closed_waits_stay_silent(void **)
+{
+    make_pair();
+    send_some(net->client, 10);
+    world_pass(5);
+    woken = 0;
+    net_wait(*world->e, net->server, net_side::readable, wake, nullptr);
+    net_wait_cancel(*world->e, net->server, net_side::readable);
+    net_wait_cancel(*world->e, net->server, net_side::writable); // nothing waits: no effect
+    world_pass(10);
+    test_eq(woken, 0);
+    net_wait(*world->e, net->server, net_side::readable, wake, nullptr);
+    net_wait(*world->e, net->server, net_side::writable, wake, nullptr);
+    close_server();
+    world_pass(10);
+    test_eq(woken, 0);
+}
+
+static void a_completion_can_close_other_connections(void **)
+{
+    // Both have an event in the same turn; the first to be told closes the other.
+    make_pair();
+    test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
+    test_true(world_until([] { return net->accepted.size() == 1 && net->connected.size() == 1; }));
+    woken = 0;
+    static net_conn *pair[2];
+    pair[0] = net->server;
+    pair[1] = net->accepted[0];
+    net->server = nullptr;
+    net->accepted.clear();
+    for (net_conn *conn : pair) {
+        net_wait(*world->e, conn, net_side::readable, [](void *) {
+            woken++;
+            for (net_conn *&each : pair) {
+                net_close(*world->e, each);
+                each = nullptr;
+            }
+        }, nullptr);
+    }
+    iovec part{const_cast<char *>("x"), 1};
+    test_eq_enum(net_write(*world->e, net->client, {&part, 1}).state, io_state::done);
+    test_eq_enum(net_write(*world->e, net->connected[0], {&part, 1}).state, io_state::done);
+    usleep(10'000);
+    test_true(world_until([] { return woken > 0; }));
+    world_pass(20);
+    test_eq(woken, 1);
+}
+
+static void waiting_again_after_again(void **)
+{
+    make_pair();
+    char byte = 0;
+    test_eq_enum(net_read(*world->e, net->server, &byte, 1).state, io_state::again);
+    woken = 0;
+    net_wait(*world->e, net->server, net_side::readable, wake, nullptr);
+    world_pass(20);
+    test_eq(woken, 0);
+    for (int i = 1; i <= 3; i++) {
+        send_some(net->client, 1);
+        test_true(world_until([i] { return woken == i; }));
+        test_eq_enum(net_read(*world->e, net->server, &byte, 1).state, io_state::done);
+        net_wait(*world->e, net->server, net_side::readable, wake, nullptr);
+    }
+    world_pass(10);
+    test_eq(woken, 3);
+}
+
+static void unread_bytes_and_ends_are_seen(void **)
+{
+    make_pair();
+    bool at_end = true;
+    test_false(net_has_unread(*world->e, net->server, &at_end));
+    test_false(at_end);
+    send_some(net->client, 3);
+    world_pass(5);
+    test_true(net_has_unread(*world->e, net->server, &at_end));
+    test_false(at_end);
+    char bytes[8];
+    test_eq(net_read(*world->e, net->server, bytes, sizeof bytes).count, 3u);
+    test_false(net_has_unread(*world->e, net->server, &at_end));
+    test_false(at_end);
+    close_client();
+    world_pass(5);
+    test_false(net_has_unread(*world->e, net->server, &at_end));
+    test_true(at_end);
+}
+
+static void one_fast_connection_does_not_hold_the_others(void **)
+{
+    // Reads without end from a peer that always has more: the timer must fire all the same.
+    make_pair();
+    sender s;
+    receiver r;
+    s.conn = net->client;
+    s.size = 1ull << 40;
+    r.conn = net->server;
+    static int fires;
+    fires = 0;
+    timer *t = timer_make(*world->e, [](void *) { fires++; }, nullptr);
+    timer_arm(*world->e, t, 20);
+    send_on(&s);
+    receive_on(&r);
+    test_true(world_until([] { return fires == 1; }, 3000));
+    test_true(r.received > 0);
+    timer_free(*world->e, t);
+}
+
+// Files.
+
+struct file_sender {
+    net_conn *conn = nullptr;
+    disk_file *file = nullptr;
+    uint64_t offset = 0;
+    uint64_t end = 0;
+    bool done = false;
+    error err;
+};
+
+static void send_file_on(void *arg)
+{
+    auto *s = static_cast<file_sender *>(arg);
+    while (s->offset < s->end) {
+        io_result result = net_send_file(*world->e, s->conn, s->file, s->offset, s->end - s->offset);
+        if (result.state == io_state::again) {
+            net_wait(*world->e, s->conn, net_side::writable, send_file_on, s);
+            return;
+        }
+        if (result.state == io_state::failed) {
+            s->err = result.err;
+            break;
+        }
+        test_eq_enum(result.state, io_state::done);
+        test_true(result.count > 0);
+        s->offset += result.count;
+    }
+    s->done = true;
+    if (!s->err)
+        net_half_close(*world->e, s->conn);
+}
+
+static disk_file *opened;
+static int disk_calls;
+static void on_open(void *, error err, disk_file *file, uint64_t)
+{
+    test_ok(err);
+    opened = file;
+    disk_calls++;
+}
+static void on_done(void *, error err)
+{
+    test_ok(err);
+    disk_calls++;
+}
+
+static disk_file *make_file(uint64_t size)
+{
+    disk_calls = 0;
+    disk_open(*world->e, world->dir + "/content", disk_open_mode::create_or_open, on_open, nullptr);
+    test_true(world_until([] { return disk_calls == 1; }));
+    std::vector<char> content(size);
+    for (uint64_t i = 0; i < size; i++)
+        content[i] = byte_at(i);
+    disk_write(*world->e, opened, content.data(), content.size(), 0, on_done, nullptr);
+    test_true(world_until([] { return disk_calls == 2; }));
+    return opened;
+}
+
+static void file_range_arrives(uint64_t size, uint64_t from, uint64_t to)
+{
+    make_pair();
+    file_sender s;
+    s.file = make_file(size);
+    s.conn = net->client;
+    s.offset = from;
+    s.end = to;
+    receiver r;
+    r.conn = net->server;
+    r.base = from;
+    send_file_on(&s);
+    receive_on(&r);
+    test_true(world_until([&] { return s.done && r.done; }, 60'000));
+    test_ok(s.err);
+    expect_content(r, to - from);
+    disk_close(*world->e, s.file);
+    close_client();
+    close_server();
+    net_listener_close(*world->e, net->listener);
+    net->listener = nullptr;
+}
+
+static void files_are_sent(void **)
+{
+    file_range_arrives(100, 0, 100);
+    file_range_arrives(64 << 10, 0, 64 << 10);
+    file_range_arrives((5 << 20) + 17, 12'345, (5 << 20) + 16);
+    file_range_arrives(32 << 20, 0, 32 << 20);
+}
+
+static void short_file_is_an_error(void **)
+{
+    make_pair();
+    file_sender s;
+    s.file = make_file(1000);
+    s.conn = net->client;
+    s.end = 2000;
+    send_file_on(&s);
+    test_true(world_until([&] { return s.done; }));
+    test_eq_enum(s.err.code, error_code::end_of_stream);
+    test_eq(s.offset, 1000u);
+    disk_close(*world->e, s.file);
+}
+
+static void cold_files_are_sent(void **)
+{
+    // Content that is on the disk only: it is brought into memory first, off the loop.
+    make_pair();
+    file_sender s;
+    s.file = make_file(6 << 20);
+    disk_sync(*world->e, s.file, on_done, nullptr);
+    test_true(world_until([] { return disk_calls == 3; }));
+    int fd = open((world->dir + "/content").c_str(), O_RDONLY | O_CLOEXEC);
+    test_true(fd >= 0);
+    test_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    close(fd);
+    s.conn = net->client;
+    s.end = 6 << 20;
+    receiver r;
+    r.conn = net->server;
+    send_file_on(&s);
+    test_false(s.done);
+    receive_on(&r);
+    test_true(world_until([&] { return s.done && r.done; }, 60'000));
+    test_ok(s.err);
+    expect_content(r, 6 << 20);
+    disk_close(*world->e, s.file);
+}
+
+static void closing_while_a_file_is_sent(void **)
+{
+    make_pair();
+    file_sender s;
+    s.file = make_file(8 << 20);
+    disk_sync(*world->e, s.file, on_done, nullptr);
+    test_true(world_until([] { return disk_calls == 3; }));
+    int fd = open((world->dir + "/content").c_str(), O_RDONLY | O_CLOEXEC);
+    test_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    close(fd);
+    s.conn = net->client;
+    s.end = 8 << 20;
+    send_file_on(&s); // waits for the disk now, where there is one
+    disk_close(*world->e, s.file);
+    close_client();
+    world_pass(20);
+    test_false(s.done);
+}
+
+// Relays. client --> relay --> second pair.
+
+struct pump {
+    net_relay *relay = nullptr;
+    net_conn *from = nullptr;
+    net_conn *to = nullptr;
+    uint64_t moved = 0;
+    bool source_ended = false;
+    bool done = false;
+    error err;
+};
+
+static void pump_on(void *arg)
+{
+    auto *p = static_cast<pump *>(arg);
+    for (;;) {
+        bool is_filled = false;
+        if (!p->source_ended) {
+            io_result in = net_relay_fill(*world->e, p->relay, p->from, SIZE_MAX);
+            switch (in.state) {
+            case io_state::done: is_filled = true; break;
+            case io_state::end: p->source_ended = true; break;
+            case io_state::again: break;
+            case io_state::failed:
+                p->err = in.err;
+                p->done = true;
+                return;
+            }
+        }
+        if (net_relay_pending(*world->e, p->relay) == 0) {
+            if (p->source_ended) {
+                net_half_close(*world->e, p->to);
+                p->done = true;
+                return;
+            }
+            if (!is_filled) {
+                net_wait(*world->e, p->from, net_side::readable, pump_on, p);
+                return;
+            }
+        }
+        io_result out = net_relay_drain(*world->e, p->relay, p->to, !p->source_ended);
+        if (out.state == io_state::again) {
+            net_wait(*world->e, p->to, net_side::writable, pump_on, p);
+            return;
+        }
+        if (out.state == io_state::failed) {
+            p->err = out.err;
+            p->done = true;
+            return;
+        }
+        p->moved += out.count;
+    }
+}
+
+// The relay's own ends: `server` (source) and `connected` (sink); `accepted` reads what comes out.
+static void make_relay_pair()
+{
+    make_pair();
+    test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
+    test_true(world_until([] { return net->accepted.size() == 1 && net->connected.size() == 1; }));
+}
+
+static void drop_relay_pair()
+{
+    close_client();
+    close_server();
+    net_close(*world->e, net->accepted[0]);
+    net_close(*world->e, net->connected[0]);
+    net->accepted.clear();
+    net->connected.clear();
+    net_listener_close(*world->e, net->listener);
+    net->listener = nullptr;
+}
+
+static void relayed_bytes_arrive(void **)
+{
+    for (uint64_t size : {0ull, 1ull, 64ull << 10, 1ull << 20, 64ull << 20}) {
+        make_relay_pair();
+        sender s;
+        receiver r;
+        pump p;
+        s.conn = net->client;
+        s.size = size;
+        r.conn = net->accepted[0];
+        p.relay = net_relay_make(*world->e);
+        p.from = net->server;
+        p.to = net->connected[0];
+        pump_on(&p);
+        send_on(&s);
+        receive_on(&r);
+        test_true(world_until([&] { return s.done && p.done && r.done; }, 60'000));
+        test_ok(p.err);
+        test_eq(p.moved, size);
+        expect_content(r, size);
+        net_relay_free(*world->e, p.relay);
+        drop_relay_pair();
+    }
+}
+
+static void relayed_one_byte_at_a_time(void **)
+{
+    // Pieces of one byte fill a pipe long before its bytes are used up.
+    make_relay_pair();
+    pump p;
+    p.relay = net_relay_make(*world->e);
+    p.from = net->server;
+    p.to = net->connected[0];
+    uint64_t filled = 0;
+    for (int i = 0; i < 3000; i++) {
+        char byte = byte_at(static_cast<uint64_t>(i));
+        iovec part{&byte, 1};
+        test_eq_enum(net_write(*world->e, net->client, {&part, 1}).state, io_state::done);
+        uv_env_poll(*world->e, 0);
+        io_result in = net_relay_fill(*world->e, p.relay, p.from, SIZE_MAX);
+        if (in.state == io_state::done)
+            filled += in.count;
+    }
+    test_true(filled > 0);
+    test_eq(net_relay_pending(*world->e, p.relay), filled);
+    net_half_close(*world->e, net->client);
+    receiver r;
+    r.conn = net->accepted[0];
+    pump_on(&p);
+    receive_on(&r);
+    test_true(world_until([&] { return p.done && r.done; }));
+    expect_content(r, 3000);
+    net_relay_free(*world->e, p.relay);
+}
+
+static void relay_is_held_back_by_a_slow_sink(void **)
+{
+    make_relay_pair();
+    sender s;
+    receiver r;
+    pump p;
+    s.conn = net->client;
+    s.size = 64 << 20;
+    p.relay = net_relay_make(*world->e);
+    p.from = net->server;
+    p.to = net->connected[0];
+    pump_on(&p);
+    send_on(&s);
+    world_settle(p.moved);
+    uint64_t moved = p.moved;
+    test_false(s.done);
+    world_pass(50);
+    test_eq(p.moved, moved);
+    test_true(net_relay_pending(*world->e, p.relay) <= relay_pipe_size);
+    r.conn = net->accepted[0];
+    receive_on(&r);
+    test_true(world_until([&] { return s.done && p.done && r.done; }, 60'000));
+    expect_content(r, 64 << 20);
+    net_relay_free(*world->e, p.relay);
+}
+
+static void relay_tells_reset_from_end(void **)
+{
+    make_relay_pair();
+    pump p;
+    p.relay = net_relay_make(*world->e);
+    p.from = net->server;
+    p.to = net->connected[0];
+    send_some(net->client, 10'000);
+    world_pass(5);
+    net_reset_on_close(*world->e, net->client);
+    close_client();
+    world_pass(5);
+    pump_on(&p);
+    test_true(world_until([&] { return p.done; }));
+    test_eq_enum(p.err.code, error_code::reset);
+    net_relay_free(*world->e, p.relay); // perhaps with bytes in it
+    // The next relay does not find them.
+    p.relay = net_relay_make(*world->e);
+    test_eq(net_relay_pending(*world->e, p.relay), 0u);
+    net_relay_free(*world->e, p.relay);
+}
+
+static void freed_relay_leaves_nothing_for_the_next(void **)
+{
+    make_relay_pair();
+    pump p;
+    p.relay = net_relay_make(*world->e);
+    p.from = net->server;
+    p.to = net->connected[0];
+    send_some(net->client, 5000);
+    world_pass(5);
+    test_eq_enum(net_relay_fill(*world->e, p.relay, p.from, 4000).state, io_state::done);
+    test_eq(net_relay_pending(*world->e, p.relay), 4000u);
+    net_relay_free(*world->e, p.relay);
+    p.relay = net_relay_make(*world->e);
+    receiver r;
+    r.conn = net->accepted[0];
+    r.base = 4000; // only what the first relay had not taken
+    net_half_close(*world->e, net->client);
+    pump_on(&p);
+    receive_on(&r);
+    test_true(world_until([&] { return p.done && r.done; }));
+    expect_content(r, 1000);
+    net_relay_free(*world->e, p.relay);
+}
+
+// What only the real world can show.
+
+static uint64_t cpu_us()
+{
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1'000'000u + static_cast<uint64_t>(now.tv_nsec) / 1000u;
+}
+
+static void unread_bytes_cost_no_time(void **)
+{
+    make_pair();
+    send_some(net->client, 1000);
+    world_pass(20);
+    uint64_t before = cpu_us();
+    world_pass(300); // bytes to read, a writable socket, nobody waits
+    test_true(cpu_us() - before < 100'000);
+    close_client(); // and a FIN
+    before = cpu_us();
+    world_pass(300);
+    test_true(cpu_us() - before < 100'000);
+}
+
+static void running_out_of_descriptors_pauses_accepting(void **)
+{
+    listen_here();
+    rlimit normal{};
+    test_eq(getrlimit(RLIMIT_NOFILE, &normal), 0);
+    // The client's half is made first; then the server has no descriptor for its own.
+    test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
+    rlimit low = normal;
+    low.rlim_cur = 3;
+    test_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    net_connect_call *refused = nullptr;
+    error err = net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &refused);
+    uint64_t before = cpu_us();
+    world_pass(500);
+    uint64_t used = cpu_us() - before;
+    size_t accepted = net->accepted.size();
+    test_eq(setrlimit(RLIMIT_NOFILE, &normal), 0);
+    test_eq(accepted, 0u);
+    test_true(used < 250'000); // it did not spin
+    test_ok(err);              // told by the completion
+    test_true(world_until([] { return net->connects == 2; }));
+    test_eq(net->connect_failures, 1);
+    test_true(world_until([] { return net->accepted.size() == 1; }, 3000));
+}
+
+static void pipes_are_bounded(void **)
+{
+    std::vector<net_relay *> relays;
+    for (size_t i = 0; i < relay_pipes_max + 20; i++)
+        relays.push_back(net_relay_make(*world->e));
+    size_t pipes = uv_env_counts(*world->e).pipes;
+    test_true(world_copying ? pipes == 0 : pipes > 0 && pipes <= relay_pipes_max);
+    for (net_relay *relay : relays)
+        net_relay_free(*world->e, relay);
+    test_eq(uv_env_counts(*world->e).pipes, pipes); // kept for later
+}
+
+static void the_end_closes_what_is_left(void **)
+{
+    make_pair();
+    woken = 0;
+    net_wait(*world->e, net->server, net_side::readable, wake, nullptr);
+    test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
+    test_ok(net_connect(*world->e, "localhost", port(), on_connect, nullptr, &net->call));
+    (void)net_relay_make(*world->e);
+    (void)make_file(100);
+    timer_arm(*world->e, timer_make(*world->e, wake, nullptr), 0);
+    world_end(false);
+    test_eq(woken, 0);
+    *net = {};
+}
+
+// Each moving case twice.
+#define BOTH(function)                                                                                                              \
+    cmocka_unit_test_setup_teardown(function, setup, teardown), CMUnitTest { #function " copying", function, setup_copying, teardown, nullptr }
+#define ONCE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        ONCE(a_pair_knows_its_peers),
+        ONCE(ipv6_works_where_there_is_any),
+        ONCE(names_are_resolved),
+        ONCE(refused_connect_completes_with_an_error),
+        ONCE(senseless_addresses_are_refused),
+        ONCE(cancelled_connect_stays_silent),
+        ONCE(many_quick_connects),
+        ONCE(paused_listener_accepts_later),
+        ONCE(listener_closed_while_accepting),
+        ONCE(bytes_arrive_in_order),
+        ONCE(writer_is_held_back_by_a_slow_reader),
+        ONCE(half_close_leaves_the_other_direction),
+        ONCE(closing_with_all_sent_is_a_clean_end),
+        ONCE(reset_is_never_an_end),
+        ONCE(reset_wakes_both_waits),
+        ONCE(reset_told_to_the_writer_is_not_an_end_for_the_reader),
+        ONCE(early_answer_can_be_read_after_a_reset),
+        ONCE(wait_completes_later_even_when_ready),
+        ONCE(cancelled_and_closed_waits_stay_silent),
+        ONCE(a_completion_can_close_other_connections),
+        ONCE(waiting_again_after_again),
+        ONCE(unread_bytes_and_ends_are_seen),
+        ONCE(one_fast_connection_does_not_hold_the_others),
+        BOTH(files_are_sent),
+        BOTH(short_file_is_an_error),
+        BOTH(cold_files_are_sent),
+        BOTH(closing_while_a_file_is_sent),
+        BOTH(relayed_bytes_arrive),
+        BOTH(relayed_one_byte_at_a_time),
+        BOTH(relay_is_held_back_by_a_slow_sink),
+        BOTH(relay_tells_reset_from_end),
+        BOTH(freed_relay_leaves_nothing_for_the_next),
+        ONCE(unread_bytes_cost_no_time),
+        ONCE(running_out_of_descriptors_pauses_accepting),
+        BOTH(pipes_are_bounded),
+        ONCE(the_end_closes_what_is_left),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

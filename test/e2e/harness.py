@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: MIT
+"""Real daemons for end-to-end tests: a proxy, targets, kubectl-local; TAP on stdout; everything started is ended by process id.
+
+A test file defines functions named case_*, each taking what `world` its main() makes, and calls harness.run(cases). The build
+directory comes from ETLNODE_BUILD (meson sets it). Sanitizer reports go to files; any report fails the test.
+"""
+import glob
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("ETLNODE_BUILD", os.path.join(ROOT, "build")))
+ETLNODE = os.path.join(BUILD, "src/app/etlnode")
+ETLCTL = os.path.join(BUILD, "src/cli/etlctl")
+KUBECTL_LOCAL = os.path.join(BUILD, "src/local/kubectl-local")
+PYTHON_LINK = "/usr/bin/python3"
+
+
+class Skip(Exception):
+    """Raised by a case that cannot run here; the text says why."""
+
+
+def until(condition, what, limit=15.0, step=0.03):
+    """Waits for condition() to be true; its last value is returned."""
+    end = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {limit} s for: {what}")
+        time.sleep(step)
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def text(self):
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:300]!r}>"
+
+
+def request(method, url, body=None, headers=None, follow=True, timeout=60):
+    """One request; redirects are followed with the method kept. A body that is cut raises http.client.IncompleteRead or OSError."""
+    for _ in range(5):
+        parts = urllib.parse.urlsplit(url)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+        try:
+            target = parts.path + ("?" + parts.query if parts.query else "")
+            connection.request(method, target, body=body, headers=headers or {})
+            reply = connection.getresponse()
+            data = reply.read()
+            answer = Answer(reply.status, reply.headers, data)
+        finally:
+            connection.close()
+        if follow and answer.status in (301, 307) and answer.headers.get("Location"):
+            url = answer.headers["Location"]
+            continue
+        return answer
+    raise AssertionError("too many redirects")
+
+
+class Node:
+    def __init__(self, cluster, name, arguments):
+        self.cluster, self.name, self.arguments = cluster, name, arguments
+        self.process = None
+        self.announced = {}
+
+    def start(self, wait=True, env=None):
+        log = open(os.path.join(self.cluster.log_dir, self.name + ".log"), "ab")
+        environment = dict(self.cluster.env)
+        environment.update(env or {})
+        self.process = subprocess.Popen(
+            [ETLNODE, "--data-dir", os.path.join(self.cluster.dir, self.name), "--log-level", "info"] + self.arguments,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True, preexec_fn=self.cluster.drop)
+        log.close()
+        if wait:
+            line = self.process.stdout.readline()
+            if not line:
+                raise AssertionError(f"{self.name} did not start:\n{self.cluster.log_tail(self.name)}")
+            self.announced = json.loads(line)
+        return self
+
+    @property
+    def url(self):
+        return self.announced["url"]
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def kill(self, signum=signal.SIGKILL, limit=40):
+        """Sends the signal and waits for the end; returns the exit code."""
+        self.process.send_signal(signum)
+        try:
+            code = self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGQUIT)
+            time.sleep(0.3)
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{self.name} did not end within {limit} s of signal {signum}:\n{self.cluster.log_tail(self.name)}")
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+
+class Cluster:
+    """A proxy and `targets` targets under one temporary directory. uid: run everything as that user (needs root)."""
+
+    def __init__(self, targets=2, uid=None, target_arguments=(), kubectl=None, extra_env=None):
+        self.dir = tempfile.mkdtemp(prefix="etlnode-e2e.", dir=os.environ.get("TMPDIR", "/tmp"))
+        self.uid = uid
+        self.log_dir = os.path.join(self.dir, "log")
+        self.reports = os.path.join(self.dir, "reports")
+        self.bin = os.path.join(self.dir, "bin")
+        for path in (self.log_dir, self.reports, self.bin):
+            os.mkdir(path)
+        for name, program in (("ais", ETLCTL), ("etlctl", ETLCTL), ("kubectl-local", KUBECTL_LOCAL)):
+            os.symlink(program, os.path.join(self.bin, name))
+        self.env = dict(os.environ)
+        for name in ("K8S_HOST_NAME", "AIS_ENDPOINT", "ETLNODE_ENDPOINT", "KUBECONFIG"):
+            self.env.pop(name, None)
+        sanitizer = f"log_path={self.reports}/report:exitcode=99"
+        self.env.update({
+            "PATH": self.bin + ":" + os.environ.get("PATH", "/usr/bin:/bin"),
+            "KUBECTL_LOCAL_STATE": os.path.join(self.dir, "pods"),
+            "HOME": self.dir,
+            "ETLNODE_STRICT": "1",
+            "ASAN_OPTIONS": sanitizer + ":detect_leaks=1:abort_on_error=0",
+            "UBSAN_OPTIONS": sanitizer + ":print_stacktrace=1:halt_on_error=1",
+            "LSAN_OPTIONS": f"log_path={self.reports}/report:exitcode=99",
+        })
+        self.env.update(extra_env or {})
+        self.target_arguments = list(target_arguments)
+        if kubectl:
+            self.target_arguments += ["--kubectl", kubectl]
+        secret = os.path.join(self.dir, "secret")
+        with open(secret, "w", encoding="ascii") as file:
+            file.write(hashlib.sha256(self.dir.encode()).hexdigest() + "\n")
+        os.chmod(secret, 0o600)
+        self.secret_arguments = ["--cluster-secret-file", secret]
+        if uid is not None:
+            for path, _, files in os.walk(self.dir):
+                os.chown(path, uid, uid)
+                for name in files:
+                    os.chown(os.path.join(path, name), uid, uid, follow_symlinks=False)
+        self.proxy = None
+        self.targets = []
+        self.count = targets
+
+    def drop(self):
+        if self.uid is not None:
+            os.setgroups([])
+            os.setgid(self.uid)
+            os.setuid(self.uid)
+
+    def start(self):
+        self.proxy = Node(self, "proxy", ["--role", "proxy", "--listen", "127.0.0.1:0"] + self.secret_arguments).start()
+        # A proxy that is restarted must be found again: from now on its port is fixed.
+        self.proxy.arguments[3] = "127.0.0.1:" + str(self.proxy.announced["port"])
+        self.env["AIS_ENDPOINT"] = self.proxy.url
+        for i in range(self.count):
+            self.add_target(i + 1)
+        self.wait_registered()
+        return self
+
+    def add_target(self, number):
+        node = Node(self, f"target{number}", ["--role", "target", "--listen", "127.0.0.1:0", "--proxy", self.proxy.url] + self.secret_arguments + self.target_arguments)
+        node.start()
+        # The same ports after a restart: running pods have been told where their target is.
+        node.arguments[3] = "127.0.0.1:" + str(node.announced["port"])
+        node.arguments += ["--pod-listen", "127.0.0.1:" + str(node.announced["pod_port"])]
+        self.targets.append(node)
+        return node
+
+    def smap(self):
+        return request("GET", self.proxy.url + "/v1/daemon?what=smap").json
+
+    def wait_registered(self, count=None):
+        count = self.count if count is None else count
+        until(lambda: len(self.smap()["tmap"]) >= count, f"{count} targets in the map")
+        until(lambda: all(request("GET", t.url + "/v1/health?readiness=true").status == 200 for t in self.targets), "targets ready")
+
+    def url(self, path):
+        return self.proxy.url + path
+
+    def run(self, *arguments, stdin=None, check=True, timeout=60, env=None):
+        """Runs a program with the cluster's environment; returns CompletedProcess with bytes."""
+        environment = dict(self.env)
+        environment.update(env or {})
+        done = subprocess.run(arguments, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None, capture_output=True, env=environment, timeout=timeout,
+                              cwd=self.dir, preexec_fn=self.drop)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(arguments)}: exit {done.returncode}\nstdout: {done.stdout!r}\nstderr: {done.stderr.decode(errors='replace')}")
+        return done
+
+    def image(self, name, files, entrypoint=()):
+        """Makes an image for kubectl-local: files is {path: text}; every file is executable; usr/local/bin/python is added."""
+        folder = tempfile.mkdtemp(prefix="image.", dir=self.dir)
+        os.makedirs(os.path.join(folder, "usr/local/bin"))
+        os.symlink(PYTHON_LINK, os.path.join(folder, "usr/local/bin/python"))
+        for path, text in files.items():
+            full = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(full, 0o755)
+        os.chmod(folder, 0o755)
+        self.run("kubectl-local", "image", name, folder, *entrypoint)
+        shutil.rmtree(folder)
+
+    def pods(self):
+        done = self.run("kubectl-local", "get", "pods", "-o", "json")
+        return json.loads(done.stdout)["items"]
+
+    def bucket(self, name):
+        answer = request("POST", self.url(f"/v1/buckets/{name}"), json.dumps({"action": "create-bck"}), {"Content-Type": "application/json"})
+        assert answer.status == 200, answer
+
+    def put(self, bucket, name, body, headers=None):
+        path = f"/v1/objects/{bucket}/{urllib.parse.quote(name, safe='/')}"
+        hop = request("PUT", self.url(path), b"", follow=False)
+        assert hop.status == 307, hop
+        return request("PUT", hop.headers["Location"], body, headers)
+
+    def get(self, bucket, name, query="", **rest):
+        path = f"/v1/objects/{bucket}/{urllib.parse.quote(name, safe='/')}"
+        return request("GET", self.url(path) + ("?" + query if query else ""), **rest)
+
+    def init(self, spec, check=True):
+        answer = request("POST", self.url("/v1/etl/init"), spec.encode() if isinstance(spec, str) else spec, timeout=120)
+        if check:
+            assert answer.status == 200, answer
+            return answer.text
+        return answer
+
+    def stop_etl(self, etl):
+        answer = request("DELETE", self.url(f"/v1/etl/stop/{etl}"), timeout=60)
+        assert answer.status == 200, answer
+
+    def holder(self, bucket, name):
+        """The target that holds an object."""
+        path = f"/v1/objects/{bucket}/{urllib.parse.quote(name, safe='/')}"
+        location = request("GET", self.url(path), follow=False).headers["Location"]
+        return next(t for t in self.targets if location.startswith(t.url + "/"))
+
+    def log_tail(self, name, lines=40):
+        try:
+            with open(os.path.join(self.log_dir, name + ".log"), encoding="utf-8", errors="replace") as file:
+                return "".join(file.readlines()[-lines:])
+        except OSError:
+            return ""
+
+    def sanitizer_reports(self):
+        out = []
+        for path in glob.glob(self.reports + "/*"):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                out.append(file.read())
+        return out
+
+    def stop(self, expect_clean=True):
+        """Ends every node with SIGTERM and checks exit codes, sanitizer reports, and that no pod process is left."""
+        problems = []
+        for node in self.targets + ([self.proxy] if self.proxy else []):
+            if node.process is None:
+                continue
+            if not node.alive():
+                problems.append(f"{node.name} had ended with {node.process.returncode}:\n{self.log_tail(node.name)}")
+                node.process.stdout.close()
+                continue
+            try:
+                code = node.kill(signal.SIGTERM)
+                if code != 0:
+                    problems.append(f"{node.name} ended with {code} on SIGTERM:\n{self.log_tail(node.name)}")
+            except AssertionError as error:
+                problems.append(str(error))
+        try:
+            for pod in self.pods():
+                self.run("kubectl-local", "delete", "pod", pod["metadata"]["name"], "--now", check=False)
+        except Exception as error:  # the state may be gone with the test
+            problems.append(f"cleaning pods: {error}")
+        problems += self.sanitizer_reports()
+        if os.environ.get("KEEP"):
+            print(f"# kept {self.dir}")
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        if problems and expect_clean:
+            raise AssertionError("\n".join(problems))
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            for name in ("proxy", "target1", "target2"):
+                print("# " + self.log_tail(name).replace("\n", "\n# "))
+            self.stop(expect_clean=False)
+            raise
+
+    def __exit__(self, kind, value, trace):
+        failed = kind is not None and not (kind is SystemExit and not value.code)
+        if failed:
+            for name in ["proxy"] + [t.name for t in self.targets]:
+                print(f"# --- {name}\n# " + self.log_tail(name, 25).replace("\n", "\n# "))
+        self.stop(expect_clean=not failed)
+
+
+def pod_spec(name, image, mode="hpush://", port=80, command=None, wait="30s", annotations=None, extra=""):
+    notes = {"communication_type": mode, "wait_timeout": wait}
+    notes.update(annotations or {})
+    lines = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in notes.items())
+    run = f"      command: {json.dumps(command)}\n" if command else ""
+    return f"""apiVersion: v1
+kind: Pod
+metadata:
+  name: {name}
+  annotations:
+{lines}
+spec:
+  containers:
+    - name: server
+      image: {image}
+      ports:
+        - containerPort: {port}
+{run}{extra}"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _alarm(_signum, _frame):
+    raise AssertionError("the case took too long")
+
+
+def run(cases, limit=120):
+    """Runs [(name, function)] and prints TAP; exits 0 when all passed. A case that raises Skip is reported with its reason."""
+    only = sys.argv[1:]
+    cases = [(n, f) for n, f in cases if not only or n in only]
+    print(f"1..{len(cases)}", flush=True)
+    failed = 0
+    signal.signal(signal.SIGALRM, _alarm)
+    for number, (name, function) in enumerate(cases, 1):
+        began = time.monotonic()
+        try:
+            signal.alarm(limit)
+            function()
+            print(f"ok {number} {name} # {time.monotonic() - began:.1f} s", flush=True)
+        except Skip as reason:
+            print(f"ok {number} {name} # SKIP {reason}", flush=True)
+        except BaseException as error:  # noqa: a failing case must not end the others
+            failed += 1
+            text = traceback.format_exc()
+            print(f"not ok {number} {name}", flush=True)
+            print("# " + text.replace("\n", "\n# "), flush=True)
+            if isinstance(error, KeyboardInterrupt):
+                break
+        finally:
+            signal.alarm(0)
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Plays the seed document literally: its server.py, its spec.yaml, its commands, its outputs. As root and as an ordinary user.
+
+The document is not part of the repository; where ../shared/seed/etl.md is absent these cases say SKIP and why.
+"""
+import os
+import re
+import sys
+
+import harness
+
+DOCUMENT = os.path.join(harness.ROOT, "..", "shared", "seed", "etl.md")
+NOBODY = 65534
+
+
+def blocks(language):
+    with open(DOCUMENT, encoding="utf-8") as file:
+        return re.findall(r"```" + language + r"\n(.*?)```", file.read(), re.S)
+
+
+def play(uid):
+    if not os.path.exists(DOCUMENT):
+        raise harness.Skip("the document (../shared/seed/etl.md) is not here")
+    server = next(b for b in blocks("python") if "do_POST" in b)
+    spec = next(b for b in blocks("yaml") if "quay.io/user/md5_server:v1" in b)
+    with harness.Cluster(targets=2, uid=uid) as cluster:
+        # What `docker build` makes of the document's Dockerfile.
+        cluster.image("quay.io/user/md5_server:v1", {"code/server.py": server}, ["/code/server.py", "--listen", "0.0.0.0", "--port", "80"])
+        with open(os.path.join(cluster.dir, "spec.yaml"), "w", encoding="utf-8") as file:
+            file.write(spec)
+        assert cluster.pods() == []
+
+        done = cluster.run("ais", "transform", "init", "spec.yaml")
+        etl = done.stdout.decode().strip()
+        assert done.stdout == (etl + "\n").encode() and re.fullmatch(r"[A-Za-z0-9]{10}", etl) and re.search(r"[A-Z]", etl), done.stdout
+        pods = cluster.pods()
+        assert len(pods) == 2, pods
+        for pod in pods:
+            assert re.fullmatch(r"transformer-md5-[a-z0-9]{5}-.+", pod["metadata"]["name"]), pod["metadata"]["name"]
+            assert pod["status"]["phase"] == "Running"
+        table = cluster.run("kubectl-local", "get", "pods").stdout.decode().splitlines()
+        assert table[0].split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"], table
+        assert all(line.split()[1:4] == ["1/1", "Running", "0"] for line in table[1:]), table
+
+        done = cluster.run("ais", "create", "bucket", "transform")
+        assert done.stdout == b"", done.stdout
+        done = cluster.run("sh", "-c", 'echo "some text :)" | ais put - transform/shard.in')
+        assert done.stdout == b"", done.stdout
+        done = cluster.run("ais", "etl", "object", etl, "transform/shard.in", "-")
+        assert done.stdout == b"393c6706efb128fbc442d3f7d084a426", done.stdout
+
+        done = cluster.run("ais", "etl", "stop", etl)
+        assert done.stdout == b"ETL containers stopped successfully.\n", done.stdout
+        assert cluster.pods() == []
+
+
+def case_as_root():
+    if os.getuid() != 0:
+        raise harness.Skip("not root")
+    play(None)
+
+
+def case_as_an_ordinary_user():
+    play(NOBODY if os.getuid() == 0 else None)
+
+
+harness.run([("the document as root", case_as_root), ("the document as an ordinary user", case_as_an_ordinary_user)])

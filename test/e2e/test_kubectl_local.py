@@ -1,0 +1,846 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# test/e2e/test_kubectl_local.py: kubectl-local with real containers, as root and as an ordinary user. TAP on stdout.
+#
+#   test_kubectl_local.py [PATH-TO-KUBECTL-LOCAL]
+#
+# Started as root it runs every case twice: as root, and in a child that has become user 65534. Otherwise once. Needs bwrap and
+# python3. Everything it starts lives in a directory of its own and is ended through kubectl-local or by process id.
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+SERVER = r'''#!/usr/bin/env python
+import hashlib, http.server, json, os, signal, socket, socketserver, sys, threading, time, urllib.request
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self, body, length=True):
+        self.send_response(200)
+        if length:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.path == "/env":
+            self.answer(json.dumps(dict(os.environ)).encode())
+        elif self.path == "/target":
+            self.answer(urllib.request.urlopen(os.environ["AIS_TARGET_URL"] + "/obj", timeout=5).read())
+        elif self.path.startswith("/dial/"):
+            host, port = self.path[6:].split("/")
+            try:
+                socket.create_connection((host, int(port)), timeout=1).close()
+                self.answer(b"connected")
+            except OSError as error:
+                self.answer(str(error).encode())
+        elif self.path == "/endless":
+            self.send_response(200)
+            self.end_headers()
+            while True:
+                self.wfile.write(b"x" * 1000)
+                time.sleep(0.01)
+        elif self.path.startswith("/file/"):
+            self.answer(open(self.path[5:], "rb").read())
+        elif self.path.startswith("/write/"):
+            open(self.path[6:], "w").write("written\n")
+            self.answer(b"ok")
+        elif self.path == "/close":
+            self.answer(b"to the end", length=False)
+        else:
+            self.answer(b"hello\n")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(hashlib.md5(body).hexdigest().encode(), length=False)
+
+    def log_message(self, *args):
+        pass
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+
+def main():
+    mode = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    if mode == "exit":
+        print("about to exit", sys.argv[2], flush=True)
+        sys.exit(int(sys.argv[2]))
+    if mode == "idle":
+        while True:
+            time.sleep(1)
+    if mode == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("line 1\nline 2\nserving", flush=True)
+    Server(("0.0.0.0", int(sys.argv[2]) if len(sys.argv) > 2 else 80), Handler).serve_forever()
+
+main()
+'''
+
+IMAGE = "example.org/test/server:v1"
+"loaded while we may still read the library".encode("idna")
+
+
+class Run:
+    """One pass over the cases: a user, a state directory, a binary."""
+
+    def __init__(self, label, binary, directory):
+        self.label = label
+        self.binary = binary
+        self.directory = directory
+        self.state = os.path.join(directory, "state")
+        self.is_root = os.geteuid() == 0
+        self.uids = set()
+        self.interfaces = set()  # of our pods; others may be at work on this machine
+
+    def k(self, *args, stdin=None, check=True):
+        done = subprocess.run([self.binary, "--state-dir", self.state, *args], input=stdin, capture_output=True, text=True, timeout=30)
+        if check and done.returncode != 0:
+            raise AssertionError("%s: rc %d: %s" % (" ".join(args), done.returncode, done.stderr))
+        return done
+
+    def spec(self, name, args=("serve",), **more):
+        container = {"name": "server", "image": IMAGE, "args": list(args), "ports": [{"containerPort": 80}],
+                     "readinessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 1}}
+        container.update(more.pop("container", {}))
+        labels = {"app": "test"}
+        labels.update(more.pop("labels", {}))
+        spec = {"containers": [container]}
+        spec.update(more)
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+    def create(self, name, *args, **more):
+        spec = self.spec(name, *args, **more)
+        done = self.k("create", "-f", "-", stdin=json.dumps(spec))
+        assert done.stdout == "pod/%s created\n" % name, done.stdout
+
+    def get(self, name):
+        done = self.k("get", "pod", name, "-o", "json", check=False)
+        pod = json.loads(done.stdout) if done.returncode == 0 else None
+        if pod is not None:
+            self.uids.add(pod["metadata"]["uid"])
+            self.interfaces.add("etl" + pod["metadata"]["uid"].replace("-", "")[:10])
+        return pod
+
+    def wait(self, name, what, condition, timeout=10):
+        deadline = time.monotonic() + timeout
+        while True:
+            pod = self.get(name)
+            if pod is not None and condition(pod):
+                return pod
+            if time.monotonic() > deadline:
+                raise AssertionError("%s: not %s within %d s: %s\n%s" % (
+                    name, what, timeout, json.dumps(pod and pod["status"]), self.supervisor_log(name)))
+            time.sleep(0.02)
+
+    def supervisor_log(self, name):
+        try:
+            return open(os.path.join(self.state, "pods/default", name, "supervisor.log")).read()
+        except OSError:
+            return ""
+
+    def ready(self, name, timeout=10):
+        return self.wait(name, "ready", is_ready, timeout)
+
+    def delete(self, *names):
+        self.k("delete", "pod", *names, "--ignore-not-found", "--grace-period=1")
+
+    def http(self, pod, path, method="GET", body=None):
+        host, port = address(pod)
+        with socket.create_connection((host, port), timeout=5) as connection:
+            head = "%s %s HTTP/1.0\r\nHost: pod\r\n" % (method, path)
+            if body is not None:
+                head += "Content-Length: %d\r\n" % len(body)
+            connection.sendall(head.encode() + b"\r\n" + (body or b""))
+            answer = b""
+            while chunk := connection.recv(65536):
+                answer += chunk
+        head, _, content = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.0 200"), head
+        return content
+
+    def supervisors(self):
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                words = open("/proc/%s/cmdline" % pid, "rb").read().split(b"\0")
+            except OSError:
+                continue
+            if b"supervise" in words and ("--state-dir=" + self.state).encode() in words:
+                found.setdefault(words[-2].decode().split("/")[1], int(pid))
+        return found
+
+    def command_pid(self, name):
+        """The container's own process: supervisor, bwrap, its inner process, the command."""
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            pid = self.supervisors().get(name)
+            for child in children(pid):
+                if comm(child) == "bwrap":
+                    for inner in children(child):
+                        for command in children(inner):
+                            return command
+            time.sleep(0.01)
+        raise AssertionError("no process of %s" % name)
+
+
+def children(pid):
+    try:
+        return [int(child) for child in open("/proc/%d/task/%d/children" % (pid, pid)).read().split()]
+    except (OSError, TypeError):
+        return []
+
+
+def comm(pid):
+    try:
+        return open("/proc/%d/comm" % pid).read().strip()
+    except OSError:
+        return ""
+
+
+def gone(pid):
+    return not os.path.exists("/proc/%d" % pid)
+
+
+def soon(what, condition, timeout=5):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("not within %d s: %s" % (timeout, what))
+        time.sleep(0.01)
+
+
+def address(pod):
+    host, port = pod["metadata"]["annotations"]["etlnode.local/address"].rsplit(":", 1)
+    return host, int(port)
+
+
+def status(pod):
+    return pod["status"].get("containerStatuses", [{}])[0]
+
+
+def condition(pod, name):
+    for one in pod["status"].get("conditions", []):
+        if one["type"] == name:
+            return one
+    return {}
+
+
+def is_ready(pod):
+    return condition(pod, "Ready").get("status") == "True"
+
+
+def waiting(pod):
+    return status(pod).get("state", {}).get("waiting", {})
+
+
+class Target:
+    """Stands for the node's listener for pods, on the host's loopback."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                request = connection.recv(65536)
+                path = request.split(b" ")[1] if b" " in request else b""
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nobject at " + path)
+
+    def close(self):
+        self.listener.close()
+
+
+class Watch:
+    def __init__(self, run, *args):
+        self.process = subprocess.Popen([run.binary, "--state-dir", run.state, "get", "pods", "--watch", "--output-watch-events", "-o", "json", *args],
+                                        stdout=subprocess.PIPE)
+        self.events = []
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        text = ""
+        decoder = json.JSONDecoder()
+        while chunk := os.read(self.process.stdout.fileno(), 65536):
+            text += chunk.decode()
+            while text.strip():
+                text = text.lstrip()
+                try:
+                    event, end = decoder.raw_decode(text)
+                except ValueError:
+                    break
+                self.events.append((event["type"], event["object"]))
+                text = text[end:]
+
+    def of(self, name):
+        return [(kind, pod) for kind, pod in list(self.events) if pod["metadata"]["name"] == name]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(5)
+        self.thread.join(5)
+        self.process.stdout.close()
+
+
+# Cases. Each leaves nothing behind.
+
+def serves(r):
+    r.create("md5")
+    pod = r.ready("md5")
+    assert r.http(pod, "/", "POST", b"some text :)\n") == b"393c6706efb128fbc442d3f7d084a426"
+    assert r.http(pod, "/close") == b"to the end"
+    assert pod["status"]["phase"] == "Running" and status(pod)["ready"] and status(pod)["restartCount"] == 0
+    assert pod["status"]["podIP"] == address(pod)[0]
+    if not r.is_root:
+        assert pod["status"]["podIP"].startswith("127.")
+    table = r.k("get", "pods").stdout.splitlines()
+    assert table[0].split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"], table
+    assert table[1].split()[:4] == ["md5", "1/1", "Running", "0"], table
+    r.delete("md5")
+    assert r.k("get", "pods").stderr == "No resources found in default namespace.\n"
+    assert json.loads(r.k("get", "pods", "-o", "json").stdout)["items"] == []
+
+
+def two_pods_on_port_80(r):
+    r.create("one", container={"env": [{"name": "WHO", "value": "one"}]})
+    r.create("two", container={"env": [{"name": "WHO", "value": "two"}]})
+    pods = [r.ready("one"), r.ready("two")]
+    assert [json.loads(r.http(pod, "/env"))["WHO"] for pod in pods] == ["one", "two"]
+    assert address(pods[0]) != address(pods[1])
+    r.delete("one", "two")
+
+
+def pod_reaches_only_the_target(r):
+    target = Target()
+    other = socket.create_server(("127.0.0.1", 0))
+    wide = socket.create_server(("0.0.0.0", 0))
+    url = "http://127.0.0.1:%d/v1/etl/_object/x/secret" % target.port
+    r.create("caller", container={"env": [{"name": "AIS_TARGET_URL", "value": url}]})
+    pod = r.ready("caller")
+    assert r.http(pod, "/target") == b"object at /v1/etl/_object/x/secret/obj"
+    assert r.http(pod, "/dial/127.0.0.1/%d" % other.getsockname()[1]) != b"connected"
+    host = address(pod)[0]
+    for gateway in (host, ".".join(host.split(".")[:3] + [str(int(host.split(".")[3]) - 1)])):
+        guarded = shutil.which("nft", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or not r.is_root
+        if guarded:
+            assert r.http(pod, "/dial/%s/%d" % (gateway, wide.getsockname()[1])) != b"connected"
+    r.delete("caller")
+    for one in (target, other, wide):
+        one.close()
+
+
+def target_on_the_container_port_is_moved(r):
+    # The container's own port cannot be taken by the way to the target.
+    target = Target()
+    url = "http://127.0.0.1:%d/base" % target.port
+    probe = {"tcpSocket": {"port": target.port}}
+    r.create("same", ("serve", str(target.port)), container={"env": [{"name": "AIS_TARGET_URL", "value": url}],
+                                                              "ports": [{"containerPort": target.port}], "readinessProbe": probe})
+    pod = r.ready("same")
+    assert r.http(pod, "/target") == b"object at /base/obj"
+    r.delete("same")
+    target.close()
+
+
+def unknown_image(r):
+    r.create("noimage", container={"image": "example.org/no/such:v9"})
+    pod = r.wait("noimage", "ErrImagePull", lambda pod: waiting(pod).get("reason") in ("ErrImagePull", "ImagePullBackOff"))
+    message = waiting(pod)["message"]
+    assert "kubectl-local image example.org/no/such:v9 DIR" in message and r.state in message, message
+    assert pod["status"]["phase"] == "Pending"
+    r.wait("noimage", "ImagePullBackOff", lambda pod: waiting(pod).get("reason") == "ImagePullBackOff")
+    logs = r.k("logs", "noimage", check=False)
+    assert logs.returncode == 1 and "is waiting to start" in logs.stderr, logs.stderr
+    r.k("image", "example.org/no/such:v9", os.path.join(r.directory, "image"), "/code/server.py")
+    r.ready("noimage")
+    r.k("image", "rm", "example.org/no/such:v9")
+    r.delete("noimage")
+    r.create("badname", container={"image": "Not A Name"})
+    r.wait("badname", "InvalidImageName", lambda pod: waiting(pod).get("reason") == "InvalidImageName")
+    r.delete("badname")
+
+
+def crash_loop(r):
+    r.create("crash", ("exit", "3"))
+    pod = r.wait("crash", "CrashLoopBackOff with two restarts",
+                 lambda pod: waiting(pod).get("reason") == "CrashLoopBackOff" and status(pod)["restartCount"] >= 2)
+    last = status(pod)["lastState"]["terminated"]
+    assert last["exitCode"] == 3 and last["reason"] == "Error", last
+    assert r.k("logs", "crash").stdout == "about to exit 3\n"
+    assert r.k("logs", "crash", "--previous").stdout == "about to exit 3\n"
+    row = r.k("get", "pod", "crash", "--no-headers").stdout.split()
+    assert row[:3] == ["crash", "0/1", "CrashLoopBackOff"] and row[3] == "2", row
+    r.delete("crash")
+
+
+def command_missing(r):
+    r.create("nocommand", container={"command": ["/no/such/program"]})
+    pod = r.wait("nocommand", "StartError", lambda pod: status(pod).get("lastState", {}).get("terminated", {}).get("reason") == "StartError")
+    last = status(pod)["lastState"]["terminated"]
+    assert last["exitCode"] == 128 and "/no/such/program" in last["message"], last
+    assert waiting(pod)["reason"] in ("RunContainerError", "CrashLoopBackOff")
+    r.delete("nocommand")
+
+
+def never_ready(r):
+    r.create("idle", ("idle",))
+    r.wait("idle", "running", lambda pod: pod["status"]["phase"] == "Running")
+    done = r.k("wait", "--for=condition=Ready", "pod/idle", "--timeout=500ms", check=False)
+    assert done.returncode == 1 and done.stderr == "error: timed out waiting for the condition on pods/idle\n", done.stderr
+    pod = r.wait("idle", "explained", lambda pod: "Readiness probe failed" in condition(pod, "Ready").get("message", ""))
+    assert not is_ready(pod) and status(pod)["started"]
+    r.delete("idle")
+
+
+def http_probe_and_exec_probe(r):
+    probe = {"httpGet": {"path": "/health", "port": "web", "httpHeaders": [{"name": "X-Test", "value": "1"}]}}
+    r.create("http", container={"ports": [{"containerPort": 80, "name": "web"}], "readinessProbe": probe})
+    r.ready("http")
+    r.create("exec", container={"readinessProbe": {"exec": {"command": ["true"]}}})
+    r.wait("exec", "explained", lambda pod: "exec probes" in condition(pod, "Ready").get("message", ""))
+    r.create("unprobed", container={"readinessProbe": None})
+    r.ready("unprobed")
+    r.delete("http", "exec", "unprobed")
+
+
+def logs(r):
+    r.create("talk")
+    r.ready("talk")
+    assert r.k("logs", "talk").stdout == "line 1\nline 2\nserving\n"
+    assert r.k("logs", "pod/talk", "--tail=1").stdout == "serving\n"
+    assert r.k("logs", "talk", "--tail", "2", "-c", "server").stdout == "line 2\nserving\n"
+    stamped = r.k("logs", "talk", "--timestamps", "--tail=1").stdout.split()
+    assert stamped[1] == "serving" and stamped[0].endswith("Z"), stamped
+    done = r.k("logs", "talk", "--previous", check=False)
+    assert done.returncode == 1 and "previous terminated container \"server\" in pod \"talk\" not found" in done.stderr
+    follower = subprocess.Popen([r.binary, "--state-dir", r.state, "logs", "-f", "talk"], stdout=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    r.delete("talk")
+    assert follower.communicate(timeout=5)[0] == "line 1\nline 2\nserving\n"
+
+
+def watch_tells_every_change(r):
+    r.create("before", ("idle",), labels={"group": "w"})
+    r.wait("before", "running", lambda pod: pod["status"]["phase"] == "Running")
+    watch = Watch(r, "-l", "group=w")
+    try:
+        soon("ADDED of what exists", lambda: watch.of("before"))
+        assert watch.of("before")[0][0] == "ADDED"
+        r.create("during", labels={"group": "w"})
+        r.create("elsewhere", ("idle",), labels={"group": "other"})
+        soon("Ready seen", lambda: any(is_ready(pod) for _, pod in watch.of("during")))
+        r.delete("during", "before", "elsewhere")
+        soon("DELETED seen", lambda: [kind for kind, _ in watch.of("during") + watch.of("before")].count("DELETED") == 2)
+        kinds = [kind for kind, _ in watch.of("during")]
+        assert kinds[0] == "ADDED" and kinds[-1] == "DELETED" and set(kinds[1:-1]) == {"MODIFIED"}, kinds
+        assert any("deletionTimestamp" in pod["metadata"] for _, pod in watch.of("during"))
+        versions = [int(pod["metadata"]["resourceVersion"]) for kind, pod in watch.of("during") if kind != "DELETED"]
+        assert versions == sorted(set(versions)), versions
+        assert not watch.of("elsewhere")
+    finally:
+        watch.stop()
+
+
+def watch_ends_with_its_reader(r):
+    process = subprocess.Popen([r.binary, "--state-dir", r.state, "get", "pods", "--watch", "-o", "json"], stdout=subprocess.PIPE)
+    process.stdout.close()
+    process.wait(5)
+
+
+def delete_honours_grace(r):
+    r.create("polite", terminationGracePeriodSeconds=20)
+    r.create("stubborn", ("stubborn",))
+    r.ready("polite")
+    r.ready("stubborn")
+    begun = time.monotonic()
+    done = r.k("delete", "pod", "polite")
+    assert done.stdout == 'pod "polite" deleted\n' and time.monotonic() - begun < 5
+    begun = time.monotonic()
+    r.k("delete", "pod", "stubborn", "--grace-period=1", "--wait=false")
+    pod = r.get("stubborn")
+    assert pod["metadata"]["deletionGracePeriodSeconds"] == 1 and pod["metadata"]["deletionTimestamp"]
+    assert r.k("get", "pods", "--no-headers").stdout.split()[2] == "Terminating"
+    r.k("wait", "--for=delete", "pod/stubborn", "--timeout=10s")
+    assert 0.9 < time.monotonic() - begun < 4, time.monotonic() - begun
+    r.create("forced", ("stubborn",))
+    r.ready("forced")
+    begun = time.monotonic()
+    done = r.k("delete", "pod", "forced", "--force", "--grace-period=0")
+    assert done.stdout == 'pod "forced" force deleted\n' and done.stderr.startswith("Warning:") and time.monotonic() - begun < 2
+
+
+def deleted_at_every_moment(r):
+    for i in range(12):
+        name = "early%d" % i
+        r.create(name, ("idle",))
+        time.sleep(i * 0.003)
+        r.k("delete", "pod", name, "--force", "--grace-period=0")
+        assert r.get(name) is None
+    for i in range(12):
+        name = "lost%d" % i
+        r.create(name, ("idle",))
+        soon("a supervisor", lambda: name in r.supervisors())
+        r.get(name)
+        time.sleep(i * 0.003)
+        os.kill(r.supervisors()[name], signal.SIGKILL)
+    r.k("delete", "pods", "-l", "app=test", "--now")
+
+
+def a_watcher_brings_back_a_lost_supervisor(r):
+    r.create("phoenix")
+    old = r.ready("phoenix")
+    watch = Watch(r)
+    try:
+        command = r.command_pid("phoenix")
+        os.kill(r.supervisors()["phoenix"], signal.SIGKILL)
+        soon("the container died with it", lambda: gone(command))
+        soon("told", lambda: watch.of("phoenix") and status(watch.of("phoenix")[-1][1]).get("restartCount") == 1 and is_ready(watch.of("phoenix")[-1][1]))
+        new = r.get("phoenix")
+        assert status(new)["containerID"] != status(old)["containerID"]
+        assert status(new)["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
+        assert address(new) == address(old)
+        assert r.http(new, "/") == b"hello\n"
+    finally:
+        watch.stop()
+    # Without a watcher the next look does it.
+    os.kill(r.supervisors()["phoenix"], signal.SIGKILL)
+    assert not is_ready(r.get("phoenix")) or status(r.get("phoenix"))["restartCount"] == 2
+    r.ready("phoenix")
+    # And a deletion does not need one.
+    os.kill(r.supervisors()["phoenix"], signal.SIGKILL)
+    r.delete("phoenix")
+    assert r.get("phoenix") is None
+
+
+def restart_policy_never(r):
+    r.create("good", ("exit", "0"), restartPolicy="Never")
+    r.create("bad", ("exit", "4"), restartPolicy="Never")
+    good = r.wait("good", "Succeeded", lambda pod: pod["status"]["phase"] == "Succeeded")
+    bad = r.wait("bad", "Failed", lambda pod: pod["status"]["phase"] == "Failed")
+    assert status(good)["state"]["terminated"]["reason"] == "Completed"
+    assert status(bad)["state"]["terminated"]["exitCode"] == 4
+    rows = {line.split()[0]: line.split()[1:4] for line in r.k("get", "pods", "--no-headers").stdout.splitlines()}
+    assert rows == {"good": ["0/1", "Completed", "0"], "bad": ["0/1", "Error", "0"]}, rows
+    assert r.k("logs", "bad").stdout == "about to exit 4\n"
+    soon("no supervisor stays", lambda: not r.supervisors())
+    r.delete("good", "bad")
+
+
+def killed_container_restarts(r):
+    r.create("victim")
+    old = r.ready("victim")
+    os.kill(r.command_pid("victim"), signal.SIGKILL)
+    new = r.wait("victim", "restarted", lambda pod: status(pod)["restartCount"] == 1 and is_ready(pod))
+    assert status(new)["containerID"] != status(old)["containerID"]
+    last = status(new)["lastState"]["terminated"]
+    assert last["exitCode"] == 137 and last["containerID"] == status(old)["containerID"], last
+    assert address(new) == address(old)
+    assert r.k("logs", "victim", "--previous").stdout.endswith("serving\n")
+    r.delete("victim")
+
+
+def death_is_a_reset(r):
+    r.create("stream")
+    pod = r.ready("stream")
+    with socket.create_connection(address(pod), timeout=5) as connection:
+        connection.sendall(b"GET /endless HTTP/1.0\r\n\r\n")
+        seen = len(connection.recv(4096))
+        container = status(pod)["containerID"]
+        os.kill(r.command_pid("stream"), signal.SIGKILL)
+        reset = False
+        try:
+            while chunk := connection.recv(65536):
+                seen += len(chunk)
+        except ConnectionResetError:
+            reset = True
+    # Over a veth the kernel closes the dead process's socket with a FIN; then a fresh look must show that it is another container.
+    relayed = pod["status"]["podIP"].startswith("127.")
+    assert reset or not relayed, "the answer ended as if it were complete"
+    r.wait("stream", "another container", lambda now: status(now).get("containerID") != container or not is_ready(now))
+    r.delete("stream")
+
+
+def refused_while_down(r):
+    r.create("down", ("exit", "1"))
+    pod = r.wait("down", "in back-off", lambda pod: waiting(pod).get("reason") == "CrashLoopBackOff" and status(pod)["restartCount"] >= 2)
+    try:
+        socket.create_connection(address(pod), timeout=2).close()
+        raise AssertionError("somebody listens")
+    except ConnectionRefusedError:
+        pass
+    r.delete("down")
+
+
+def half_close_is_passed_on(r):
+    # The request's end is the client's FIN; the answer must still come, whole.
+    r.create("half")
+    pod = r.ready("half")
+    with socket.create_connection(address(pod), timeout=5) as connection:
+        body = b"z" * 3_000_000
+        connection.sendall(b"POST / HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    assert answer.endswith(hashlib.md5(body).hexdigest().encode()), answer[-200:]
+    r.delete("half")
+
+
+def host_network(r):
+    free = socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    r.create("host", ("serve", str(port)), hostNetwork=True, container={"ports": [{"containerPort": port}], "readinessProbe": {"tcpSocket": {"port": port}}})
+    pod = r.ready("host")
+    assert address(pod) == ("127.0.0.1", port)
+    assert r.http(pod, "/") == b"hello\n"
+    r.delete("host")
+
+
+def init_containers_and_volumes(r):
+    volume = [{"name": "shared", "emptyDir": {}}, {"name": "host", "hostPath": {"path": os.path.join(r.directory, "image"), "type": "Directory"}}]
+    mounts = [{"name": "shared", "mountPath": "/shared"}, {"name": "host", "mountPath": "/from-host", "readOnly": True}]
+    init = [{"name": "prepare", "image": IMAGE, "command": ["/bin/sh", "-c", "echo prepared > /shared/file; echo done"], "volumeMounts": mounts}]
+    r.create("init", initContainers=init, volumes=volume, container={"volumeMounts": mounts})
+    pod = r.ready("init")
+    assert r.http(pod, "/file/shared/file") == b"prepared\n"
+    assert r.http(pod, "/file/from-host/code/server.py") == SERVER.encode()
+    assert r.http(pod, "/write/shared/more") == b"ok"
+    assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["reason"] == "Completed"
+    assert r.k("logs", "init", "-c", "prepare").stdout == "done\n"
+    r.delete("init")
+    init[0]["command"] = ["/bin/sh", "-c", "exit 9"]
+    r.create("badinit", initContainers=init, volumes=volume, restartPolicy="Never")
+    pod = r.wait("badinit", "Failed", lambda pod: pod["status"]["phase"] == "Failed")
+    assert r.k("get", "pod", "badinit", "--no-headers").stdout.split()[2] == "Init:Error"
+    r.delete("badinit")
+    r.create("secret", volumes=[{"name": "s", "secret": {"secretName": "x"}}])
+    pod = r.wait("secret", "refused", lambda pod: waiting(pod).get("reason") == "CreateContainerConfigError")
+    assert pod["status"]["phase"] == "Pending" and "only emptyDir and hostPath" in condition(pod, "Ready")["message"]
+    r.delete("secret")
+
+
+def environment(r):
+    env = [{"name": "A", "value": "a"}, {"name": "B", "value": "$(A)-$(NOPE)-$$(A)"},
+           {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+           {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+           {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]
+    os.environ["K8S_HOST_NAME"] = "node7"
+    try:
+        r.create("env", container={"env": env})
+        pod = r.ready("env")
+        seen = json.loads(r.http(pod, "/env"))
+        assert seen["B"] == "a-$(NOPE)-$(A)" and seen["POD"] == "env" and seen["NODE"] == "node7", seen
+        assert seen["IP"] == pod["status"]["podIP"] and seen["HOSTNAME"] == "env" and "/usr/local/bin" in seen["PATH"]
+        assert seen["FROM_IMAGE"] == "yes" and "K8S_HOST_NAME" not in seen and "ASAN_OPTIONS" not in seen
+        assert r.k("get", "node", "node7", "--template={{.metadata.name}}").stdout == "node7"
+        done = r.k("get", "node", "nowhere", check=False)
+        assert done.returncode == 1 and done.stderr == 'Error from server (NotFound): nodes "nowhere" not found\n'
+        assert r.k("get", "pod", "env", "-o", "jsonpath={.status.containerStatuses[0].ready}").stdout == "true"
+    finally:
+        del os.environ["K8S_HOST_NAME"]
+        r.delete("env")
+
+
+def selectors(r):
+    for name, tier in (("s1", "front"), ("s2", "back")):
+        r.create(name, ("idle",), labels={"tier": tier, "run": "sel"})
+
+    def names(query):
+        return r.k("get", "pods", "-l", query, "-o", "name").stdout.split()
+    assert names("run=sel") == ["pod/s1", "pod/s2"]
+    assert names("run=sel,tier!=front") == ["pod/s2"]
+    assert names("tier in (front, other)") == ["pod/s1"]
+    assert names("run,!tier") == []
+    assert r.k("delete", "pods", "-l", "run=sel", "--now").stdout.count("deleted") == 2
+    assert r.k("delete", "pods", "-l", "run=sel").stdout == "No resources found\n"
+
+
+def refusals(r):
+    def fails(message, *args, stdin=None):
+        done = r.k(*args, stdin=stdin, check=False)
+        assert done.returncode == 1 and message in done.stderr, (args, done.returncode, done.stderr)
+    fails('Error from server (NotFound): pods "x" not found', "get", "pod", "x")
+    fails('Error from server (NotFound): pods "x" not found', "delete", "pod", "x")
+    fails('Error from server (NotFound): pods "x" not found', "logs", "x")
+    fails('Error from server (NotFound): pods "x" not found', "wait", "--for=condition=Ready", "pod/x")
+    fails('unknown command "frob" for "kubectl-local"', "frob")
+    fails("unknown flag: --zap", "get", "pods", "--zap")
+    fails("the server doesn't have a resource type \"services\"", "get", "services")
+    fails("exec is not supported", "exec", "x", "--", "ls")
+    fails('The Pod "x" is invalid: spec.containers[0].image: Required value', "create", "-f", "-",
+          stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [{"name": "c"}]}}))
+    fails("error parsing STDIN", "create", "-f", "-", stdin="kind: Pod\n  bad: [")
+    fails("no digests", "image", "a/b@sha256:0123", r.directory)
+    r.create("twice", ("idle",))
+    fails('Error from server (AlreadyExists): error when creating "STDIN": pods "twice" already exists', "create", "-f", "-", stdin=json.dumps(r.spec("twice")))
+    assert r.k("get", "pod", "x", "--ignore-not-found").stdout == ""
+    r.delete("twice", "x")
+
+
+def yaml_and_outputs(r):
+    text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: yaml\nspec:\n  containers:\n  - name: c\n    image: %s\n    args: [idle]\n" % IMAGE
+    assert json.loads(r.k("create", "-f", "-", "-o", "json", stdin=text).stdout)["metadata"]["name"] == "yaml"
+    assert "kind: Pod" in r.k("get", "pod", "yaml", "-o", "yaml").stdout
+    assert r.k("get", "po/yaml", "-o", "name").stdout == "pod/yaml\n"
+    assert "NOMINATED NODE" in r.k("get", "pods", "-o", "wide").stdout
+    assert json.loads(r.k("version", "--client", "-o", "json").stdout)["clientVersion"]["major"] == "1"
+    r.k("wait", "--for", "condition=Ready", "pod/yaml", "--timeout", "5s")
+    assert "Container ID:" in r.k("describe", "pod", "yaml").stdout
+    r.delete("yaml")
+
+
+def private_files_are_hidden(r):
+    r.create("peek")
+    pod = r.ready("peek")
+    for path in ("/etc/shadow",):
+        try:
+            content = r.http(pod, "/file" + path)
+        except AssertionError:
+            continue
+        assert not content.strip(), content
+    assert b"root:x:0:0" in r.http(pod, "/file/etc/passwd")
+    r.delete("peek")
+
+
+def liveness_restarts(r):
+    probe = {"tcpSocket": {"port": 81}, "periodSeconds": 1, "failureThreshold": 1}
+    r.create("sick", container={"livenessProbe": probe})
+    pod = r.wait("sick", "restarted", lambda pod: status(pod).get("restartCount", 0) >= 1)
+    assert "Liveness probe failed" in status(pod)["lastState"]["terminated"]["message"], status(pod)
+    r.delete("sick")
+
+
+def image_of_running_pod_stays(r):
+    source = os.path.join(r.directory, "image")
+    r.k("image", "example.org/changing", source, "/code/server.py")
+    r.create("keeps", container={"image": "example.org/changing"})
+    pod = r.ready("keeps")
+    r.k("image", "example.org/changing", source, "/code/server.py")
+    r.k("image", "rm", "example.org/changing")
+    assert r.http(pod, "/file/code/server.py") == SERVER.encode()
+    r.delete("keeps")
+    assert [entry for entry in os.listdir(os.path.join(r.state, "images")) if entry.startswith(".")] == []
+
+
+def nothing_is_left(r):
+    soon("all supervisors ended", lambda: not r.supervisors())
+    assert os.listdir(os.path.join(r.state, "tmp")) == []
+    assert os.listdir(os.path.join(r.state, "pods/default")) == []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = open("/proc/%s/cmdline" % pid, "rb").read()
+        except OSError:
+            continue
+        assert r.state.encode() not in words, words
+        try:
+            environment = open("/proc/%s/environ" % pid, "rb").read().decode(errors="replace")
+        except OSError:
+            continue
+        # bwrap carries the uid of its pod.
+        assert not [uid for uid in r.uids if "KUBECTL_LOCAL_POD=" + uid in environment], words
+    if r.is_root:
+        left = set(os.listdir("/sys/class/net")) & r.interfaces
+        assert not left, left
+
+
+CASES = [refusals, serves, two_pods_on_port_80, pod_reaches_only_the_target, target_on_the_container_port_is_moved, unknown_image, crash_loop,
+         command_missing, never_ready, http_probe_and_exec_probe, logs, watch_tells_every_change, watch_ends_with_its_reader, delete_honours_grace,
+         deleted_at_every_moment, a_watcher_brings_back_a_lost_supervisor, restart_policy_never, killed_container_restarts, death_is_a_reset, refused_while_down,
+         half_close_is_passed_on, host_network, init_containers_and_volumes, environment, selectors, yaml_and_outputs, private_files_are_hidden,
+         liveness_restarts, image_of_running_pod_stays, nothing_is_left]
+
+
+def run_cases(label, binary, directory, only):
+    r = Run(label, binary, directory)
+    image = os.path.join(directory, "image")
+    os.makedirs(os.path.join(image, "code"))
+    os.makedirs(os.path.join(image, "usr/local/bin"))
+    with open(os.path.join(image, "code/server.py"), "w") as file:
+        file.write(SERVER)
+    os.chmod(os.path.join(image, "code/server.py"), 0o755)
+    os.symlink("/usr/bin/python3", os.path.join(image, "usr/local/bin/python"))
+    r.k("image", "--env", "FROM_IMAGE=yes", IMAGE, image, "/code/server.py")
+    failed = 0
+    for case in CASES:
+        if only and case.__name__ not in only:
+            continue
+        begun = time.monotonic()
+        try:
+            case(r)
+            good = True
+        except Exception:
+            good = False
+            failed += 1
+            for line in traceback.format_exc().splitlines():
+                print("# " + line)
+            # The next case starts from nothing.
+            r.k("delete", "pods", "--all", "--force", "--grace-period=0", check=False)
+        print("%s %s: %s # %.2f s" % ("ok" if good else "not ok", label, case.__name__, time.monotonic() - begun), flush=True)
+    r.k("delete", "pods", "--all", "--force", "--grace-period=0", check=False)
+    return failed
+
+
+def find_binary():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    for candidate in sys.argv[1:2] + [os.environ.get("KUBECTL_LOCAL", ""), os.path.join(root, "build/src/local/kubectl-local")]:
+        if candidate and os.path.isfile(candidate):
+            return os.path.abspath(candidate)
+    sys.exit("usage: test_kubectl_local.py PATH-TO-KUBECTL-LOCAL [CASE...]")
+
+
+def main():
+    binary = find_binary()
+    only = sys.argv[2:]
+    passes = ["root", "user"] if os.geteuid() == 0 else ["user"]
+    top = tempfile.mkdtemp(prefix="kubectl-local-")
+    os.chmod(top, 0o755)
+    # Where an ordinary user can run it, whatever the build directory's modes are.
+    copy = os.path.join(top, "kubectl-local")
+    shutil.copy(binary, copy)
+    os.chmod(copy, 0o755)
+    failed = 0
+    try:
+        for label in passes:
+            directory = os.path.join(top, label)
+            os.mkdir(directory)
+            if label == "user" and os.geteuid() == 0:
+                os.chown(directory, 65534, 65534)
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    if label == "user" and os.geteuid() == 0:
+                        os.setgroups([])
+                        os.setgid(65534)
+                        os.setuid(65534)
+                    os.environ["HOME"] = directory
+                    code = 1 if run_cases(label, copy, directory, only) else 0
+                except BaseException:
+                    traceback.print_exc()
+                sys.stdout.flush()
+                os._exit(code)
+            _, wait_status = os.waitpid(child, 0)
+            failed += wait_status != 0
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+    count = len([case for case in CASES if not only or case.__name__ in only]) * len(passes)
+    print("1..%d" % count)
+    sys.exit(1 if failed else 0)
+
+
+main()

@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The life of an ETL with real processes: every way to fail, pods that die and come back, restarts of every node, nothing left behind."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import harness
+import transformers
+from harness import Cluster, pod_spec, request, until
+
+world = {}
+
+
+def cluster():
+    return world["cluster"]
+
+
+def spec(name, image="test/echo:1", **rest):
+    return pod_spec(name, image, **rest)
+
+
+def fails(text, *words, within=20.0):
+    began = time.monotonic()
+    answer = cluster().init(text, check=False)
+    took = time.monotonic() - began
+    assert answer.status == 400, answer
+    message = answer.json["message"]
+    for word in words:
+        assert word in message, (word, message)
+    assert took < within, f"took {took:.1f} s"
+    until(lambda: cluster().pods() == [], "no pod is left")
+    assert request("GET", cluster().url("/v1/etl")).json == []
+    return message
+
+
+def case_image_missing():
+    message = fails(spec("nopic", "test/does-not-exist:1", wait="60s"), "test/does-not-exist:1", within=15)
+    assert "target" in message, message
+
+
+def case_invalid_image_name():
+    fails(spec("badpic", "Not A Name!", wait="60s"), within=15)
+
+
+def case_keeps_exiting():
+    cluster().image("test/exits:1", {"srv.py": "#!/usr/bin/env python3\nimport sys\nprint('my last words')\nsys.exit(3)\n"}, ["/srv.py"])
+    fails(spec("exits", "test/exits:1", wait="60s"), "my last words", "3", within=40)
+
+
+def case_exits_and_never_restarts():
+    fails(spec("once", "test/exits:1", wait="60s", extra="  restartPolicy: Never\n"), "my last words", within=20)
+
+
+def case_never_ready():
+    cluster().image("test/deaf:1", {"srv.py": "#!/usr/bin/env python3\nimport time\nprint('I do not listen', flush=True)\ntime.sleep(600)\n"}, ["/srv.py"])
+    fails(spec("deaf", "test/deaf:1", wait="3s"), "timeout", "I do not listen", within=20)
+
+
+def case_command_missing():
+    fails(spec("nocmd", command=["/no/such/command"], wait="30s"), "/no/such/command", within=30)
+
+
+def case_unknown_ids():
+    for method, path in (("DELETE", "/v1/etl/stop/NoSuchEtl0"), ("GET", "/v1/etl/NoSuchEtl0"), ("GET", "/v1/etl/logs/NoSuchEtl0"), ("DELETE", "/v1/etl/NoSuchEtl0"),
+                         ("POST", "/v1/etl/NoSuchEtl0/start"), ("POST", "/v1/etl/NoSuchEtl0/stop")):
+        answer = request(method, cluster().url(path))
+        assert answer.status == 404 and "etl job" in answer.text and "does not exist" in answer.text, (path, answer)
+
+
+def read_ok(etl, name="o"):
+    answer = cluster().get("life", name, "uuid=" + etl)
+    return answer.status == 200 and answer.body == b"content of " + name.encode()
+
+
+def case_list_show_logs_stop():
+    etl = cluster().init(spec("listed"))
+    listed = request("GET", cluster().url("/v1/etl/list")).json
+    assert [e["id"] for e in listed] == [etl] and listed[0]["name"] == "listed", listed
+    today = request("GET", cluster().url("/v1/etl")).json
+    assert today[0]["id"] == etl and today[0]["stage"] == "Running", today
+    shown = request("GET", cluster().url("/v1/etl/" + etl)).json
+    assert shown["init_msg"], shown
+    logs = request("GET", cluster().url("/v1/etl/logs/" + etl)).json
+    assert len(logs) == 2 and all("logs" in l and "target_id" in l for l in logs), logs
+    one = request("GET", cluster().url(f"/v1/etl/{etl}/logs/{logs[0]['target_id']}")).json
+    assert len(one) == 1, one
+    health = request("GET", cluster().url(f"/v1/etl/{etl}/health")).json
+    assert len(health) == 2 and all(h["health_status"] == "Running" for h in health), health
+    assert read_ok(etl) and read_ok("listed")
+    cluster().stop_etl(etl)
+    assert cluster().pods() == []
+    assert cluster().get("life", "o", "uuid=" + etl).status == 404
+
+
+def case_etl_of_today():
+    cluster().image("test/today:1", {"srv.py": transformers.ECHO_PUT.replace("serve(H)", "H.do_GET = lambda self: (self.send_response(200), self.send_header('Content-Length', '0'), self.end_headers())\nserve(H)")}, ["/srv.py", "8000"])
+    body = json.dumps({"name": "today-echo", "communication": "hpush://", "init_timeout": "20s", "obj_timeout": "10s", "support_direct_put": True,
+                       "runtime": {"image": "test/today:1", "env": [{"name": "A", "value": "b"}]}})
+    answer = request("PUT", cluster().url("/v1/etl"), body.encode())
+    assert answer.status == 200 and len(answer.text) >= 9, answer
+    again = request("PUT", cluster().url("/v1/etl"), body.encode())
+    assert again.status == 409 and "etl job" in again.text and "already exists" in again.text, again
+    got = cluster().get("life", "o", "etl_name=today-echo")
+    assert got.status == 200 and got.body == b"content of o", got
+    assert request("POST", cluster().url("/v1/etl/today-echo/stop")).status == 200
+    assert cluster().pods() == []
+    assert request("GET", cluster().url("/v1/etl")).json[0]["stage"] == "Aborted"
+    assert cluster().get("life", "o", "etl_name=today-echo").status == 404
+    assert request("POST", cluster().url("/v1/etl/today-echo/start")).status == 200
+    assert cluster().get("life", "o", "etl_name=today-echo").status == 200
+    assert request("DELETE", cluster().url("/v1/etl/today-echo")).status == 200
+    assert cluster().pods() == [] and request("GET", cluster().url("/v1/etl")).json == []
+
+
+def container_pid(pod_name):
+    """The process that runs a pod's program: it has the pod's host name."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                command = file.read().split(b"\0")
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environment = file.read().split(b"\0")
+        except OSError:
+            continue
+        if f"HOSTNAME={pod_name}".encode() in environment and any(b"srv.py" in c for c in command) and not any(b"bwrap" in c for c in command[:1]):
+            return int(pid)
+    return None
+
+
+def case_container_killed_while_serving():
+    etl = cluster().init(spec("killed"))
+    assert read_ok(etl)
+    for pod in cluster().pods():
+        pid = container_pid(pod["metadata"]["name"])
+        assert pid, pod["metadata"]["name"]
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: read_ok(etl), "the ETL serves again", 30)
+    assert len(cluster().pods()) == 2
+    restarts = [p["status"]["containerStatuses"][0]["restartCount"] for p in cluster().pods()]
+    until(lambda: sum(p["status"]["containerStatuses"][0]["restartCount"] for p in cluster().pods()) >= 2, f"both restarted ({restarts})", 20)
+    cluster().stop_etl(etl)
+
+
+def case_pod_deleted_while_serving():
+    etl = cluster().init(spec("deleted"))
+    before = {p["metadata"]["uid"] for p in cluster().pods()}
+    for pod in cluster().pods():
+        cluster().run("kubectl-local", "delete", "pod", pod["metadata"]["name"], "--now")
+    until(lambda: len({p["metadata"]["uid"] for p in cluster().pods()} - before) == 2, "new pods", 30)
+    until(lambda: read_ok(etl), "the ETL serves again", 30)
+    cluster().stop_etl(etl)
+
+
+def case_target_killed():
+    etl = cluster().init(spec("adopted"))
+    before = sorted(p["metadata"]["uid"] for p in cluster().pods())
+    for target in cluster().targets:
+        target.kill(signal.SIGKILL)
+        target.start()
+    cluster().wait_registered()
+    until(lambda: all_names_ok(etl), "the ETL serves again", 30)
+    assert sorted(p["metadata"]["uid"] for p in cluster().pods()) == before, "running pods are adopted, not replaced"
+    cluster().stop_etl(etl)
+    assert cluster().pods() == []
+
+
+def all_names_ok(etl):
+    return all(read_ok(etl, name) for name in ("o", "p", "q", "r", "s", "t"))
+
+
+def case_proxy_killed():
+    etl = cluster().init(spec("survivor"))
+    cluster().proxy.kill(signal.SIGKILL)
+    for target in cluster().targets:  # reads go on without the proxy
+        assert request("GET", target.url + "/v1/health").status == 200
+    cluster().proxy.start()
+    cluster().wait_registered()
+    assert [e["id"] for e in request("GET", cluster().url("/v1/etl")).json] == [etl]
+    assert all_names_ok(etl)
+    cluster().stop_etl(etl)
+
+
+def case_proxy_killed_while_initializing():
+    import threading
+    result = {}
+    def init():
+        try:
+            result["answer"] = cluster().init(spec("halfway", "test/deaf:1", wait="60s"), check=False)
+        except Exception as error:
+            result["error"] = error
+    thread = threading.Thread(target=init)
+    thread.start()
+    until(lambda: len(cluster().pods()) == 2, "pods are being started")
+    cluster().proxy.kill(signal.SIGKILL)
+    thread.join(10)
+    assert "error" in result, result
+    cluster().proxy.start()
+    cluster().wait_registered()
+    until(lambda: cluster().pods() == [], "the aborted ETL's pods are removed", 30)
+    assert request("GET", cluster().url("/v1/etl")).json == []
+
+
+def case_caller_hangs_up():
+    import urllib.parse
+    parts = urllib.parse.urlsplit(cluster().proxy.url)
+    body = spec("hangup", "test/deaf:1", wait="60s").encode()
+    with socket.create_connection((parts.hostname, parts.port)) as conn:
+        conn.sendall(b"POST /v1/etl/init HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        until(lambda: len(cluster().pods()) == 2, "pods are being started")
+    until(lambda: cluster().pods() == [], "they are rolled back", 30)
+    assert request("GET", cluster().url("/v1/etl")).json == []
+
+
+def case_one_target_down_rolls_back():
+    down = cluster().targets[1]
+    down.kill(signal.SIGKILL)
+    answer = cluster().init(spec("partial", wait="5s"), check=False)
+    assert answer.status >= 400, answer
+    until(lambda: [p for p in cluster().pods()] == [], "no pod is left on the other target", 30)
+    down.start()
+    cluster().wait_registered()
+    assert cluster().pods() == []
+
+
+def case_several_at_once():
+    import concurrent.futures
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        ids = list(pool.map(lambda i: cluster().init(spec(f"many{i}", wait="60s")), range(4)))
+    assert len(set(ids)) == 4 and len(cluster().pods()) == 8
+    for etl in ids:
+        assert read_ok(etl)
+        cluster().stop_etl(etl)
+    assert cluster().pods() == []
+
+
+def case_busy_pod_does_not_disturb_another_etl():
+    crash = cluster().init(spec("steady"))
+    cluster().image("test/later:1", {"srv.py": transformers.HOSTILE}, ["/srv.py", "80"])
+    other = cluster().init(spec("crashy", "test/later:1", annotations={"obj_timeout": "2s"}))
+    cluster().put("life", "die-in-body", b"x")
+    try:
+        cluster().get("life", "die-in-body", "uuid=" + other)
+    except Exception:
+        pass
+    assert all_names_ok(crash)
+    for etl in (crash, other):
+        cluster().stop_etl(etl)
+
+
+def case_kubectl_missing():
+    with Cluster(targets=1, kubectl="/no/such/kubectl") as lone:
+        answer = lone.init(spec("nokubectl", wait="20s"), check=False)
+        assert answer.status == 400 and "/no/such/kubectl" in answer.text, answer
+
+
+def case_kubectl_failing():
+    with Cluster(targets=1) as lone:
+        script = os.path.join(lone.dir, "failing-kubectl")
+        with open(script, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\necho 'error: the server is on fire' >&2\nexit 7\n")
+        os.chmod(script, 0o755)
+        lone.targets[0].kill(signal.SIGTERM)
+        lone.targets[0].arguments += ["--kubectl", script]
+        lone.targets[0].start()
+        lone.wait_registered()
+        answer = lone.init(spec("onfire", wait="20s"), check=False)
+        assert answer.status == 400 and "the server is on fire" in answer.text and "7" in answer.text, answer
+
+
+def case_nothing_is_left():
+    assert cluster().pods() == []
+    own = subprocess.run(["pgrep", "-f", cluster().dir], capture_output=True, text=True, check=False).stdout.split()
+    nodes = {str(n.pid) for n in cluster().targets + [cluster().proxy]}
+    left = []
+    for pid in own:
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+                command = file.read().replace("\0", " ")
+        except OSError:
+            continue
+        if pid not in nodes and "--watch" not in command:
+            left.append(command)
+    assert left == [], left
+
+
+with Cluster(targets=2) as made:
+    world["cluster"] = made
+    made.image("test/echo:1", {"srv.py": transformers.ECHO_2020}, ["/srv.py", "80"])
+    made.bucket("life")
+    for key in ("o", "p", "q", "r", "s", "t"):
+        made.put("life", key, b"content of " + key.encode())
+    harness.run([(name[5:].replace("_", " "), function) for name, function in list(globals().items()) if name.startswith("case_")])

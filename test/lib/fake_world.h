@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+// test/lib/fake_world.h: clock, child processes and connects under the test's hand: time moves when it is told to, children do what
+// the test says, nothing else happens.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "port/clock.h"
+#include "port/net.h"
+#include "port/proc.h"
+
+struct fake_world;
+
+struct timer {
+    fake_world *world = nullptr;
+    clock_callback on_fire = nullptr;
+    void *arg = nullptr;
+    bool armed = false;
+    uint64_t due_ms = 0;
+    uint64_t order = 0;
+};
+
+struct proc {
+    fake_world *world = nullptr;
+    proc_options options;
+    int pid = 0;
+    uint64_t due_ms = 0;     // of its deadline, 0: none
+    bool terminated = false; // it was asked to end
+    bool exiting = false;    // its end is posted
+};
+
+struct net_connect_call {
+    fake_world *world = nullptr;
+    net_on_connect on_connect = nullptr;
+    void *arg = nullptr;
+    std::string address;
+};
+
+struct net_conn {
+    fake_world *world = nullptr;
+};
+
+struct fake_world {
+    env e;
+    uint64_t now_ms = 1'000;
+    uint64_t next_order = 1;
+    int next_pid = 100;
+    std::deque<std::pair<clock_callback, void *>> posts;
+    std::vector<timer *> timers;
+    std::vector<proc *> children;
+    std::vector<net_connect_call *> connects;
+    std::vector<std::string> spawned;  // command lines, oldest first; the test may clear it
+    size_t open_conns = 0;
+    error refuse_spawn;                // set: every spawn is refused so
+    bool children_ignore_term = false; // else a child that is asked to end does so at once, by the signal
+};
+
+inline fake_world &fake_of(env &e) { return *static_cast<fake_world *>(e.impl); }
+
+// Runs what was posted, and what that posts.
+inline void fake_run(fake_world &w)
+{
+    for (size_t i = 0; !w.posts.empty(); i++) {
+        CHECK(i < 100'000);
+        auto [run, arg] = w.posts.front();
+        w.posts.pop_front();
+        run(arg);
+    }
+}
+
+// ---- children
+
+inline std::string fake_command(const proc &p)
+{
+    std::string out;
+    for (const std::string &word : p.options.argv)
+        out += (out.empty() ? "" : " ") + word;
+    return out;
+}
+
+// The oldest living child whose command line contains `part`; null when there is none.
+inline proc *fake_child(fake_world &w, std::string_view part)
+{
+    for (proc *p : w.children) {
+        if (!p->exiting && fake_command(*p).find(part) != std::string::npos)
+            return p;
+    }
+    return nullptr;
+}
+
+inline void fake_end(proc *p, proc_result result)
+{
+    fake_world &w = *p->world;
+    std::erase(w.children, p);
+    if (p->options.on_output != nullptr)
+        result.out = {};
+    p->options.on_exit(p->options.arg, result);
+    delete p;
+    fake_run(w);
+}
+
+inline void fake_exit(proc *p, int exit_code, std::string_view out = {}, std::string_view err_text = {})
+{
+    proc_result result;
+    result.exit_code = exit_code;
+    result.out = out;
+    result.err_text = err_text;
+    fake_end(p, result);
+}
+
+inline void fake_output(proc *p, std::string_view bytes)
+{
+    fake_world &w = *p->world;
+    p->options.on_output(p->options.arg, bytes);
+    fake_run(w);
+}
+
+inline void fake_die(void *arg)
+{
+    auto *p = static_cast<proc *>(arg);
+    proc_result result;
+    result.signal = 15;
+    result.deadline_passed = p->due_ms != 0 && p->world->now_ms >= p->due_ms;
+    fake_end(p, result);
+}
+
+inline void fake_terminate(proc *p)
+{
+    p->terminated = true;
+    if (p->world->children_ignore_term || p->exiting)
+        return;
+    p->exiting = true;
+    p->world->posts.emplace_back(fake_die, p);
+}
+
+// ---- time
+
+inline void fake_advance(fake_world &w, uint64_t ms)
+{
+    uint64_t end = w.now_ms + ms;
+    for (;;) {
+        fake_run(w);
+        timer *next = nullptr;
+        for (timer *t : w.timers) {
+            bool sooner = t->armed && t->due_ms <= end && (next == nullptr || t->due_ms < next->due_ms || (t->due_ms == next->due_ms && t->order < next->order));
+            next = sooner ? t : next;
+        }
+        proc *late = nullptr;
+        for (proc *p : w.children) {
+            bool sooner = p->due_ms != 0 && !p->terminated && p->due_ms <= end && (late == nullptr || p->due_ms < late->due_ms);
+            late = sooner ? p : late;
+        }
+        if (late != nullptr && (next == nullptr || late->due_ms <= next->due_ms)) {
+            w.now_ms = std::max(w.now_ms, late->due_ms);
+            fake_terminate(late);
+            continue;
+        }
+        if (next == nullptr)
+            break;
+        w.now_ms = std::max(w.now_ms, next->due_ms);
+        next->armed = false;
+        next->on_fire(next->arg);
+    }
+    w.now_ms = end;
+}
+
+// ---- connects
+
+inline void fake_connected(fake_world &w, error err)
+{
+    CHECK(!w.connects.empty());
+    net_connect_call *call = w.connects.front();
+    w.connects.erase(w.connects.begin());
+    net_conn *conn = nullptr;
+    if (!err) {
+        conn = new net_conn{&w};
+        w.open_conns++;
+    }
+    call->on_connect(call->arg, err, conn);
+    delete call;
+    fake_run(w);
+}
+
+// ---- the ports
+
+inline const clock_port fake_clock = {
+    .now_ms = [](env &e) { return fake_of(e).now_ms; },
+    .wall_ns = [](env &e) -> uint64_t { return 1'700'000'000'000'000'000ull + fake_of(e).now_ms * 1'000'000; },
+    .post = [](env &e, clock_callback run, void *arg) { fake_of(e).posts.emplace_back(run, arg); },
+    .timer_make = [](env &e, clock_callback on_fire, void *arg) {
+        auto *t = new timer{&fake_of(e), on_fire, arg};
+        fake_of(e).timers.push_back(t);
+        return t;
+    },
+    .timer_arm = [](timer *t, uint64_t delay_ms) {
+        t->armed = true;
+        t->due_ms = t->world->now_ms + delay_ms;
+        t->order = t->world->next_order++;
+    },
+    .timer_stop = [](timer *t) { t->armed = false; },
+    .timer_is_armed = [](const timer *t) { return t->armed; },
+    .timer_free = [](timer *t) {
+        std::erase(t->world->timers, t);
+        delete t;
+    },
+    .secret = [](env &e, size_t size) { return rng_text(e.random, "abcdefghijklmnopqrstuvwxyz", 26, size); },
+};
+
+inline const proc_port fake_proc = {
+    .spawn = [](env &e, proc_options options, proc **out_proc) -> error {
+        fake_world &w = fake_of(e);
+        *out_proc = nullptr;
+        CHECK(options.on_exit != nullptr);
+        if (w.refuse_spawn)
+            return w.refuse_spawn;
+        auto *p = new proc{&w, std::move(options), w.next_pid++};
+        p->due_ms = p->options.deadline_ms != 0 ? w.now_ms + p->options.deadline_ms : 0;
+        w.children.push_back(p);
+        w.spawned.push_back(fake_command(*p));
+        *out_proc = p;
+        return no_error;
+    },
+    .terminate = [](proc *p) { fake_terminate(p); },
+    .pid = [](const proc *p) { return p->pid; },
+};
+
+inline error fake_connect(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+{
+    fake_world &w = fake_of(e);
+    auto *call = new net_connect_call{&w, on_connect, arg, std::string(host) + ":" + std::to_string(port)};
+    w.connects.push_back(call);
+    *out_call = call;
+    return no_error;
+}
+
+inline void fake_connect_cancel(net_connect_call *call)
+{
+    std::erase(call->world->connects, call);
+    delete call;
+}
+
+inline void fake_close(net_conn *conn)
+{
+    conn->world->open_conns--;
+    delete conn;
+}
+
+// Only what opens and ends a connection.
+inline net_port fake_net_make()
+{
+    net_port net = {};
+    net.connect = fake_connect;
+    net.connect_cancel = fake_connect_cancel;
+    net.close = fake_close;
+    return net;
+}
+inline const net_port fake_net = fake_net_make();
+
+inline fake_world *fake_make()
+{
+    auto *w = new fake_world;
+    w->e.clock = &fake_clock;
+    w->e.proc = &fake_proc;
+    w->e.net = &fake_net;
+    w->e.random.state = 7;
+    w->e.impl = w;
+    return w;
+}
+
+// Requires: nothing is left.
+inline void fake_free(fake_world *w)
+{
+    CHECK(w->posts.empty());
+    CHECK(w->timers.empty());
+    CHECK(w->children.empty());
+    CHECK(w->connects.empty());
+    CHECK(w->open_conns == 0);
+    delete w;
+}

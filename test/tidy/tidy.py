@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What can rot unseen: layer arrows, banned calls, headers, stale generated pages, texts that do not belong in the repository. TAP."""
+import filecmp
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PAGES = os.path.join(os.environ.get("ETLNODE_BUILD", os.path.join(ROOT, "build")), "src/app/etlnode-pages")
+CODE = (".cc", ".h")
+
+
+def files(*folders, endings=CODE):
+    for folder in folders:
+        for path, _, names in os.walk(os.path.join(ROOT, folder)):
+            if "__pycache__" in path:
+                continue
+            for name in sorted(names):
+                if name.endswith(endings):
+                    yield os.path.relpath(os.path.join(path, name), ROOT)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def without_comments(text):
+    return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.S)
+
+
+def layers():
+    allowed = {}
+    for line in read("src/layers.txt").splitlines():
+        if line and not line.startswith("#"):
+            name, _, rest = line.partition(":")
+            allowed[name] = set(rest.split()) | {name, "node"}
+    return allowed
+
+
+def check_layers():
+    allowed = layers()
+    for path in files("src"):
+        folder = path.split("/")[1]
+        if folder not in allowed:
+            yield f"{path}: folder {folder} is not in src/layers.txt"
+            continue
+        for include in re.findall(r'#include "([^"]+)"', read(path)):
+            other = include.split("/")[0]
+            if "/" not in include or other not in allowed[folder]:
+                yield f"{path}: includes {include}, which {folder} may not know"
+
+
+def check_uv_is_hidden():
+    for path in files("src"):
+        if path.split("/")[1] not in ("uv", "local") and re.search(r"#include [<\"]uv\.h", read(path)):
+            yield f"{path}: only src/uv includes uv.h"
+
+
+BANNED = {
+    r"\btime\(": "time", r"\bclock_gettime\(": "clock", r"\buv_now\(": "clock", r"\brand\(": "randomness", r"\bgetenv\(": "environment",
+    r"#include <random>": "randomness", r"#include <chrono>": "clock", r"std::chrono": "clock", r"std::random_device": "randomness",
+    r"#include <iostream>": "iostreams", r"\bsprintf\(": "unbounded text", r"\bstrcpy\(": "unbounded text", r"\bsystem\(": "shell",
+    r"std::shared_ptr": "shared ownership", r"std::function": "hidden allocation", r"\bthrow\b": "exceptions", r"\bvirtual\b": "inheritance",
+}
+FREE = ("uv", "app", "cli", "local")
+
+
+def check_banned():
+    for path in files("src"):
+        if path.split("/")[1] in FREE:
+            continue
+        text = without_comments(read(path))
+        for pattern, why in BANNED.items():
+            for found in re.finditer(pattern, text):
+                line = text[: found.start()].count("\n") + 1
+                yield f"{path}:{line}: {found.group(0)!r} is banned here ({why})"
+
+
+def check_headers():
+    for path in files("src", "include", "test", endings=CODE + (".py", ".sh", ".def")):
+        head = read(path)[:400]
+        if "SPDX-License-Identifier: MIT" not in head:
+            yield f"{path}: no SPDX line"
+        if path.startswith(("src/", "include/")) and path.endswith(CODE):
+            second = head.split("\n")[1]
+            name = path.split("/", 1)[1]
+            if not second.startswith("// " + name + ":"):
+                yield f"{path}: the second line should say what it is: // {name}: ..."
+        if path.endswith(".h") and "#pragma once" not in read(path):
+            yield f"{path}: no #pragma once"
+
+
+def check_tests_are_alive():
+    for path in files("test"):
+        for number, line in enumerate(read(path).splitlines(), 1):
+            if re.match(r"\s*//\s*(test_\w+\(|assert_\w+\(|cmocka_unit_test)", line):
+                yield f"{path}:{number}: commented-out test code"
+
+
+def check_words():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    names = listed.stdout.split() if listed.returncode == 0 else list(files("src", "include", "test", "docs", "manifests", endings=("",)))
+    for path in names:
+        if not os.path.isfile(os.path.join(ROOT, path)) or path == "test/tidy/tidy.py":
+            continue
+        try:
+            text = read(path)
+        except UnicodeDecodeError:
+            continue
+        for found in re.finditer(r"/work/|\bTODO\b|\bFIXME\b|\bXXX\b(?!X)", text):
+            yield f"{path}:{text[: found.start()].count(chr(10)) + 1}: {found.group(0)!r}"
+
+
+def check_generated_pages():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([PAGES, folder], check=True, timeout=60)
+        for path, _, names in os.walk(folder):
+            for name in names:
+                fresh = os.path.join(path, name)
+                relative = os.path.relpath(fresh, folder)
+                kept = os.path.join(ROOT, "docs", relative)
+                if not os.path.exists(kept) or not filecmp.cmp(fresh, kept, shallow=False):
+                    yield f"docs/{relative} is stale: run make docs"
+
+
+CHECKS = [
+    ("layer arrows go down", check_layers),
+    ("libuv stays behind the ports", check_uv_is_hidden),
+    ("banned calls", check_banned),
+    ("file headers", check_headers),
+    ("no test is commented out", check_tests_are_alive),
+    ("words that do not belong here", check_words),
+    ("generated pages are fresh", check_generated_pages),
+]
+
+print(f"1..{len(CHECKS)}")
+failed = False
+for number, (title, check) in enumerate(CHECKS, 1):
+    problems = list(check())
+    failed = failed or bool(problems)
+    print(f"{'not ok' if problems else 'ok'} {number} {title}")
+    for problem in problems:
+        print("# " + problem)
+sys.exit(1 if failed else 0)

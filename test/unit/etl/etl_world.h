@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: MIT
+// test/unit/etl/etl_world.h: a registry in a fake world with a model of the cluster, driven by short texts ("create ok", "pod ready").
+//
+// The model holds the pods that truly exist. What a call does to it happens when the test ends the call; whether the registry hears of it is
+// the test's choice too.
+#pragma once
+
+#include "fake_world.h"
+#include "node_test.h"
+
+#include <cstdlib>
+#include <map>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "etl/etl_machine.h"
+#include "etl/etl_registry.h"
+#include "etl/etl_spec.h"
+
+struct model_pod {
+    json_ptr json;
+    uint64_t restarts = 0;
+    bool told = false; // the watch has been told ADDED
+};
+
+struct etl_world {
+    fake_world *world = nullptr;
+    etl_registry *registry = nullptr;
+    etl_registry_options options;
+    etl_definition definition;
+    std::map<std::string, model_pod> pods;
+    uint64_t next_uid = 1;
+    uint64_t version = 100;
+    std::string story;      // transitions, children and answers, as they came
+    size_t transitions_told = 0;
+    std::string machines;   // whose transitions are told: "etl", "watch" or "etl watch"
+    std::vector<std::string> changes;
+    bool is_shutting_down = false;
+    bool was_shut_down = false;
+    std::string answer, answer_kind; // the last completion
+};
+
+inline const char *etl_document_spec = R"(apiVersion: v1
+kind: Pod
+metadata:
+  name: transformer-md5
+  annotations:
+    communication_type: hpush://
+    wait_timeout: 1m
+spec:
+  containers:
+    - name: server
+      image: quay.io/user/md5_server:v1
+      ports:
+        - containerPort: 80
+      command: ['/code/server.py', '--listen', '0.0.0.0', '--port', '80']
+)";
+
+inline std::vector<std::string> etl_split(const std::string &text, const std::string &by)
+{
+    std::vector<std::string> out;
+    size_t start = 0;
+    for (;;) {
+        size_t end = text.find(by, start);
+        out.push_back(text.substr(start, end == std::string::npos ? end : end - start));
+        if (end == std::string::npos)
+            return out;
+        start = end + by.size();
+    }
+}
+
+inline etl_definition etl_definition_of(const std::string &generation)
+{
+    etl_spec spec;
+    std::string reason;
+    error err = etl_spec_parse_pod(etl_document_spec, spec, reason);
+    CHECK(!err);
+    etl_definition d;
+    d.id = "JGHEoo89gg";
+    d.name = spec.name;
+    d.pod_json = spec.pod_json;
+    d.mode = spec.mode;
+    d.wait_timeout_ms = spec.wait_timeout_ms;
+    d.obj_timeout_ms = spec.obj_timeout_ms;
+    d.generation_id = generation;
+    d.secret = "secret-" + generation;
+    return d;
+}
+
+inline void etl_tell_new(etl_world &w)
+{
+    struct visitor {
+        etl_world *w;
+        size_t seen;
+    } v = {&w, 0};
+    sm_trace_each(
+        [](void *arg, const sm_trace_entry &entry) {
+            auto &to = *static_cast<visitor *>(arg);
+            if (to.seen++ < to.w->transitions_told)
+                return;
+            to.w->transitions_told++;
+            if (to.w->machines.find(entry.machine) != std::string::npos)
+                to.w->story += sm_trace_text(entry) + "\n";
+        },
+        &v);
+    for (const std::string &line : w.world->spawned)
+        w.story += "    $ " + line + "\n";
+    w.world->spawned.clear();
+}
+
+inline void etl_note_answer(etl_world &w, const char *kind, error err, const std::string &text)
+{
+    w.answer_kind = std::string(kind) + ": " + error_code_name(err.code);
+    w.answer = text;
+    etl_tell_new(w);
+    w.story += "    " + w.answer_kind + (text.empty() ? "" : ", " + text) + "\n";
+}
+
+inline void etl_on_started(void *arg, error err, const std::string &text) { etl_note_answer(*static_cast<etl_world *>(arg), "started", err, text); }
+inline void etl_on_stopped(void *arg, error err, const std::string &text) { etl_note_answer(*static_cast<etl_world *>(arg), "stopped", err, text); }
+inline void etl_on_logs(void *arg, error err, const std::string &text) { etl_note_answer(*static_cast<etl_world *>(arg), "logs", err, text); }
+
+inline etl_world *etl_world_make(const char *machines)
+{
+    auto *w = new etl_world;
+    w->world = fake_make();
+    w->machines = machines;
+    w->options.kubectl = {"kubectl"};
+    w->options.node_name = "node1";
+    w->options.cluster_id = "c1";
+    w->options.target_id = "t1";
+    w->options.pod_url = "http://10.0.0.1:9090";
+    w->options.arg = w;
+    w->options.on_change = [](void *arg, std::string_view id) { static_cast<etl_world *>(arg)->changes.emplace_back(id); };
+    sm_trace_clear();
+    sm_trace_set_clock([](void *arg) { return static_cast<fake_world *>(arg)->now_ms; }, w->world);
+    w->registry = etl_registry_make(w->world->e, w->options);
+    return w;
+}
+
+inline void etl_shut_down(etl_world &w)
+{
+    w.is_shutting_down = true;
+    etl_registry_shut_down(*w.registry, [](void *arg) { static_cast<etl_world *>(arg)->was_shut_down = true; }, &w);
+    fake_advance(*w.world, 0);
+}
+
+// Ends everything; CHECKs that nothing is left.
+inline void etl_world_free(etl_world *w)
+{
+    w->world->children_ignore_term = false;
+    if (w->registry != nullptr) {
+        if (!w->is_shutting_down)
+            etl_shut_down(*w);
+        fake_advance(*w->world, 60'000);
+        CHECK(w->was_shut_down);
+        etl_registry_free(w->registry);
+        fake_run(*w->world);
+    }
+    sm_trace_set_clock(nullptr, nullptr);
+    fake_free(w->world);
+    delete w;
+}
+
+// ---- the model
+
+inline const char *status_of(const std::string &word)
+{
+    static const std::map<std::string, const char *> all = {
+        {"pending", R"({"phase":"Pending"})"},
+        {"creating", R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ContainerCreating"}}}]})"},
+        {"image_missing",
+         R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ErrImagePull","message":"quay.io/user/md5_server:v1: not found"}}}]})"},
+        {"image_slow",
+         R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ErrImagePull","message":"dial tcp: i/o timeout"}}}]})"},
+        {"crashed", R"({"phase":"Running","containerStatuses":[{"name":"server","restartCount":0,"state":{"terminated":{"exitCode":1,"reason":"Error"}}}]})"},
+        {"crashed_thrice",
+         R"({"phase":"Running","containerStatuses":[{"name":"server","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"reason":"Error"}}}]})"},
+        {"running", R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"running":{}}}]})"},
+        {"ready",
+         R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","ready":true,"state":{"running":{}}}]})"},
+        {"died",
+         R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"terminated":{"exitCode":137,"reason":"Error"}}}]})"},
+        {"restarted",
+         R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","state":{"running":{}}}]})"},
+        {"ready_again",
+         R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","ready":true,"state":{"running":{}}}]})"},
+        {"evicted", R"({"phase":"Failed","reason":"Evicted","message":"the node was low on memory"})"},
+    };
+    auto it = all.find(word);
+    return it != all.end() ? it->second : nullptr;
+}
+
+inline void model_create(etl_world &w, const std::string &pod_json)
+{
+    std::string where;
+    json_ptr pod;
+    error err = json_parse(pod_json, pod, where);
+    CHECK(!err);
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(pod.get(), "metadata");
+    json_add_text(metadata, "uid", "u" + std::to_string(w.next_uid++));
+    json_add_text(metadata, "resourceVersion", std::to_string(w.version++));
+    cJSON_AddItemToObject(pod.get(), "status", cJSON_Parse(status_of("pending")));
+    w.pods[std::string(json_text(metadata, "name"))].json = std::move(pod);
+}
+
+inline void model_touch(model_pod &pod, etl_world &w)
+{
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(pod.json.get(), "metadata");
+    cJSON_ReplaceItemInObjectCaseSensitive(metadata, "resourceVersion", cJSON_CreateString(std::to_string(w.version++).c_str()));
+}
+
+inline void model_tell(etl_world &w, const char *type, const cJSON *pod)
+{
+    proc *watch = fake_child(*w.world, "--watch");
+    if (watch == nullptr)
+        return;
+    json_ptr event = json_object();
+    json_add_text(event.get(), "type", type);
+    json_add_tree(event.get(), "object", json_ptr(cJSON_Duplicate(pod, true)));
+    fake_output(watch, json_print_pretty(event.get()));
+}
+
+inline void model_delete(etl_world &w, const std::string &name, bool told)
+{
+    auto it = w.pods.find(name);
+    if (it == w.pods.end())
+        return;
+    model_touch(it->second, w);
+    if (told)
+        model_tell(w, "DELETED", it->second.json.get());
+    w.pods.erase(it);
+}
+
+inline std::string model_list(const etl_world &w)
+{
+    json_ptr list = json_object();
+    cJSON *items = json_add_array(list.get(), "items");
+    for (const auto &[name, pod] : w.pods)
+        json_append(items, json_ptr(cJSON_Duplicate(pod.json.get(), true)));
+    return json_print(list.get());
+}
+
+// ---- the words
+
+inline void do_pod(etl_world &w, const std::string &what)
+{
+    if (w.pods.empty()) {
+        w.story += "    !! no pod for " + what + "\n";
+        return;
+    }
+    const std::string name = w.pods.rbegin()->first;
+    model_pod &pod = w.pods.rbegin()->second;
+    if (what == "deleted")
+        return model_delete(w, name, true);
+    if (what == "lost") // nobody tells
+        return model_delete(w, name, false);
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(pod.json.get(), "metadata");
+    if (what == "terminating")
+        json_add_text(metadata, "deletionTimestamp", "2026-01-01T00:00:00Z");
+    else
+        cJSON_ReplaceItemInObjectCaseSensitive(pod.json.get(), "status", cJSON_Parse(status_of(what)));
+    model_touch(pod, w);
+    model_tell(w, pod.told ? "MODIFIED" : "ADDED", pod.json.get());
+    pod.told = true;
+}
+
+inline void do_child(etl_world &w, const std::string &verb, const std::string &how, const std::string &rest)
+{
+    proc *child = fake_child(*w.world, verb == "list" ? "-o json --request" : verb == "watch" ? "--watch" : verb == "logs" ? " logs " : " " + verb + " ");
+    if (child == nullptr) {
+        w.story += "    !! no child for " + verb + "\n"; // check_page refuses such a page
+        return;
+    }
+    if (how == "ok" && verb == "create")
+        model_create(w, child->options.input);
+    if (how == "ok" && verb == "delete") {
+        std::string name = child->options.argv[3];
+        model_delete(w, name, true);
+        child = fake_child(*w.world, " delete ");
+    }
+    if (how == "prints_garbage")
+        fake_exit(child, 0, "No resources found");
+    else if (how == "ok")
+        fake_exit(child, 0, verb == "list" ? model_list(w) : rest);
+    else if (how == "prints")
+        fake_output(child, rest);
+    else if (how == "hangs") // it ends after having done its work
+        model_create(w, child->options.input);
+    else if (how == "creates_and_fails") {
+        model_create(w, child->options.input);
+        fake_exit(child, 1, "", rest);
+    } else
+        fake_exit(child, 1, "", rest);
+}
+
+inline void etl_do(etl_world &w, const std::string &call)
+{
+    std::vector<std::string> words = etl_split(call, " ");
+    std::string rest = words.size() > 2 ? call.substr(words[0].size() + words[1].size() + 2) : std::string();
+    std::string second = words.size() > 1 ? words[1] : std::string();
+    if (words[0] == "begin") {
+        etl_registry_begin(*w.registry);
+    } else if (words[0] == "start") {
+        w.definition = etl_definition_of(second.empty() ? "g1" : second);
+        etl_registry_start(*w.registry, w.definition, etl_on_started, &w);
+    } else if (words[0] == "sync") {
+        std::vector<etl_definition> all;
+        if (!second.empty())
+            all.push_back(etl_definition_of(second));
+        etl_registry_sync(*w.registry, all);
+    } else if (words[0] == "stop") {
+        etl_registry_stop(*w.registry, "JGHEoo89gg", etl_on_stopped, &w);
+    } else if (words[0] == "read_logs") {
+        etl_registry_logs(*w.registry, "JGHEoo89gg", etl_on_logs, &w);
+    } else if (words[0] == "use") {
+        etl_registry_use(*w.registry, "JGHEoo89gg", std::atoi(second.c_str()));
+    } else if (words[0] == "refused") {
+        etl_registry_report_refused(*w.registry, "JGHEoo89gg");
+    } else if (words[0] == "shut_down") {
+        etl_shut_down(w);
+    } else if (words[0] == "wait") {
+        uint64_t ms = 0;
+        test_true(text_parse_duration_ms(second, ms));
+        fake_advance(*w.world, ms);
+    } else if (words[0] == "no_kubectl") {
+        w.world->refuse_spawn = make_error(error_code::no_such_file, "program not found", 2);
+    } else if (words[0] == "kubectl_back") {
+        w.world->refuse_spawn = no_error;
+    } else if (words[0] == "ignore_term") {
+        w.world->children_ignore_term = true;
+    } else if (words[0] == "probe") {
+        if (w.world->connects.empty())
+            w.story += "    !! no connect\n";
+        else
+            fake_connected(*w.world, second == "ok" ? no_error : make_error(error_code::refused));
+    } else if (words[0] == "leftover") { // a pod of an earlier life: of that generation and target URL
+        etl_definition d = etl_definition_of(second);
+        etl_spec spec;
+        spec.name = d.name;
+        spec.pod_json = d.pod_json;
+        etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1", "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", ""};
+        c.suffix = etl_pod_suffix(c, d.name);
+        model_create(w, etl_pod_build(spec, c));
+    } else if (words[0] == "pod") {
+        do_pod(w, second);
+    } else {
+        do_child(w, words[0], second, rest);
+    }
+    fake_run(*w.world);
+    etl_tell_new(w);
+}
+
+inline void etl_do_all(etl_world &w, const std::string &calls)
+{
+    for (const std::string &call : etl_split(calls, ", "))
+        etl_do(w, call);
+}
+
+// ---- golden pages: "given: calls" and after each a block with what happened
+
+inline std::string read_page(const char *path)
+{
+    std::string out;
+    FILE *file = std::fopen(path, "rb");
+    char buffer[4096];
+    for (size_t n = 0; file != nullptr && (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
+        out.append(buffer, n);
+    if (file != nullptr)
+        std::fclose(file);
+    return out;
+}
+
+inline std::string play_page(const std::string &text, const char *machines)
+{
+    std::string out;
+    bool in_block = false;
+    for (const std::string &line : etl_split(text, "\n")) {
+        if (line == "```") {
+            in_block = !in_block;
+            continue;
+        }
+        if (in_block)
+            continue;
+        out += line + "\n";
+        if (!line.starts_with("given: "))
+            continue;
+        etl_world *w = etl_world_make(machines);
+        etl_do_all(*w, line.substr(7));
+        out += "```\n" + w->story + "```\n";
+        etl_world_free(w);
+    }
+    out.pop_back();
+    return out;
+}
+
+inline void check_page(const char *path, const char *machines)
+{
+    std::string recorded = read_page(path);
+    test_true(!recorded.empty());
+    std::string now = play_page(recorded, machines);
+    if (now.find("!!") != std::string::npos)
+        print_error("%s asks for something impossible, see !!\n", path);
+    if (std::getenv("UPDATE") != nullptr) {
+        FILE *file = std::fopen(path, "wb");
+        test_true(file != nullptr);
+        std::fwrite(now.data(), 1, now.size(), file);
+        std::fclose(file);
+        return;
+    }
+    test_true(now.find("!!") == std::string::npos);
+    test_eq_text(now, recorded);
+}
+
+inline void check_rows_taken(const sm_view &view)
+{
+    bool all = true;
+    for (size_t i = 0; i < view.rows.size(); i++) {
+        if (view.counters->row_taken[i] > 0)
+            continue;
+        print_error("row %zu: %s on %s (%s) was never taken\n", i, view.states[view.rows[i].from].name, view.events[view.rows[i].on], view.rows[i].guard);
+        all = false;
+    }
+    test_true(all);
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// test/unit/etl/test_etl_pod.cc: the pods that are created, as golden files in test/golden/pods (UPDATE=1 rewrites them), and their names.
+#include "node_test.h"
+
+#include <cstdlib>
+
+#include "base/limits.h"
+#include "codec/yaml.h"
+#include "etl/etl_spec.h"
+
+static std::string read_file(const std::string &path)
+{
+    std::string out;
+    FILE *file = std::fopen(path.c_str(), "rb");
+    char buffer[4096];
+    for (size_t n = 0; file != nullptr && (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
+        out.append(buffer, n);
+    if (file != nullptr)
+        std::fclose(file);
+    return out;
+}
+
+struct pod_case {
+    const char *name;  // of the golden file
+    const char *spec;
+    bool on_kubernetes; // with a node name and an owner
+};
+
+static constexpr pod_case cases[] = {
+    {"document", R"(apiVersion: v1
+kind: Pod
+metadata:
+  name: transformer-md5
+  annotations:
+    communication_type: hpush://
+    wait_timeout: 1m
+spec:
+  containers:
+    - name: server
+      image: quay.io/user/md5_server:v1
+      ports:
+        - containerPort: 80
+      command: ['/code/server.py', '--listen', '0.0.0.0', '--port', '80']
+)",
+     true},
+    {"local", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})", false},
+    // Whatever the user has said about the same things: ours wins where it must, theirs where they may.
+    {"everything_set", R"(apiVersion: v1
+kind: Pod
+metadata:
+  name: busy
+  namespace: default
+  generateName: x-
+  labels: {app: mine, etlnode/target: forged, app.kubernetes.io/name: forged}
+  annotations: {etlnode/generation: forged, note: "kept"}
+  ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: c, uid: u}]
+spec:
+  affinity: {}
+  automountServiceAccountToken: true
+  terminationGracePeriodSeconds: 30
+  initContainers:
+  - {name: setup, image: i, env: [{name: AIS_TARGET_URL, value: forged}]}
+  - {name: more, image: i}
+  containers:
+  - name: s
+    image: i
+    ports: [{containerPort: 8000, name: default}]
+    readinessProbe: {httpGet: {path: /health, port: default}}
+    env:
+    - {name: AIS_TARGET_URL, value: forged}
+    - {name: KEPT, value: "$(AIS_TARGET_URL)/x"}
+    - {name: AIS_TARGET_URL, value: again}
+    securityContext: {runAsUser: 9007199254740993}
+  volumes: [{name: v, emptyDir: {}}]
+)",
+     true},
+};
+
+struct fixture {
+    etl_spec spec;
+    etl_pod_context context;
+    yaml_ptr tree;
+    std::string text, expected, reason;
+};
+
+static int setup(void **state)
+{
+    *state = new fixture;
+    return 0;
+}
+static int teardown(void **state)
+{
+    delete static_cast<fixture *>(*state);
+    return 0;
+}
+
+static void pods_are_as_recorded(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (const pod_case &c : cases) {
+        test_ok(etl_spec_parse_pod(c.spec, f.spec, f.reason));
+        f.context = {"Xk3_cluster", "t[1]", "JGHEoo89gg", "0123456789abcdef-7", "", "http://10.0.0.1:9090/v1/etl/_object/JGHEoo89gg/s3cret", "", "launch0001", "", ""};
+        if (c.on_kubernetes) {
+            f.context.node_name = "node1.example.com";
+            f.context.owner_name = "ais-target-9knsb";
+            f.context.owner_uid = "6f3c0b1e";
+        }
+        f.context.suffix = etl_pod_suffix(f.context, f.spec.name);
+        test_ok(yaml_parse(etl_pod_build(f.spec, f.context), f.tree, f.reason)); // keeps every digit
+        f.text = json_print_pretty(yaml_to_json(*f.tree).get());
+        std::string path = std::string("test/golden/pods/") + c.name + ".json";
+        if (std::getenv("UPDATE") != nullptr) {
+            FILE *file = std::fopen(path.c_str(), "wb");
+            test_true(file != nullptr);
+            std::fwrite(f.text.data(), 1, f.text.size(), file);
+            std::fclose(file);
+        }
+        f.expected = read_file(path);
+        test_eq_text(f.text, f.expected);
+    }
+    test_has_text(etl_pod_build(f.spec, f.context), "9007199254740993"); // no digit is lost
+}
+
+static void names_fit(void **)
+{
+    test_eq_text(etl_pod_name("transformer-md5", "fgjk3", "node1"), "transformer-md5-fgjk3-node1");
+    test_eq_text(etl_pod_name("a.b", "fgjk3", "Node_1.example.com"), "a-b-fgjk3-node-1-example-com");
+    test_eq_text(etl_pod_name("a", "fgjk3", ""), "a-fgjk3");
+    test_eq_text(etl_pod_name("a", "fgjk3", "---"), "a-fgjk3");
+    // The node's part is cut first, the suffix never.
+    test_eq_text(etl_pod_name(std::string(40, 'a'), "fgjk3", std::string(40, 'n')), std::string(40, 'a') + "-fgjk3-" + std::string(16, 'n'));
+    test_eq_text(etl_pod_name(std::string(63, 'a'), "fgjk3", "node1"), std::string(57, 'a') + "-fgjk3");
+    test_eq_text(etl_pod_name(std::string(56, 'a') + "-b", "fgjk3", "node1"), std::string(56, 'a') + "-fgjk3");
+    for (size_t name = 1; name <= 63; name++) {
+        for (size_t node = 0; node <= 70; node += 7) {
+            std::string out = etl_pod_name(std::string(name, 'a'), "fgjk3", std::string(node, 'n'));
+            test_true(out.size() <= pod_name_size_max);
+            test_true(out.find("-fgjk3") != std::string::npos);
+        }
+    }
+}
+
+static void suffixes_tell_everything_apart(void **)
+{
+    etl_pod_context a = {"c", "t", "e", "g", "node", "", "", "", "", ""};
+    std::string base = etl_pod_suffix(a, "name");
+    test_eq(base.size(), 5);
+    test_eq_text(etl_pod_suffix(a, "name"), base);
+    etl_pod_context b = a;
+    b.node_name = "node2";
+    test_true(etl_pod_suffix(b, "name") != base);
+    b = a;
+    b.generation_id = "g2";
+    test_true(etl_pod_suffix(b, "name") != base);
+    b = a;
+    b.target_id = "t2";
+    test_true(etl_pod_suffix(b, "name") != base);
+    test_true(etl_pod_suffix(a, "name2") != base);
+    b = a;
+    b.launch_id = "x";
+    b.target_url = "http://x";
+    test_eq_text(etl_pod_suffix(b, "name"), base); // the same start has the same name
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(pods_are_as_recorded, setup, teardown),
+        cmocka_unit_test(names_fit),
+        cmocka_unit_test(suffixes_tell_everything_apart),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+// test/unit/etl/test_etl_registry.cc: what callers of the registry see. What a single ETL goes through is in test_etl_machine.cc.
+#include "etl_world.h"
+
+static int setup(void **state)
+{
+    *state = etl_world_make("");
+    return 0;
+}
+static int teardown(void **state)
+{
+    etl_world_free(static_cast<etl_world *>(*state));
+    return 0;
+}
+
+static void a_view_follows_the_pod(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_view view;
+    test_false(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    etl_do_all(w, "begin, list ok, start");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::starting);
+    test_false(view.ready);
+    test_eq_text(view.name, "transformer-md5");
+    test_has_text(view.pod_name, "transformer-md5-");
+    test_has_text(view.pod_name, "-node1");
+    etl_do_all(w, "create ok, pod ready");
+    test_true(etl_registry_find(*w.registry, "transformer-md5", view)); // by name too
+    test_eq_enum(view.phase, etl_phase::serving);
+    test_true(view.ready);
+    test_eq_text(view.host, "10.1.2.3");
+    test_eq(view.port, 80);
+    test_eq_text(view.instance, "c://1/0");
+    test_eq_text(view.secret, "secret-g1");
+    test_eq(view.restarts, 0);
+    size_t changes = w.changes.size();
+    etl_do_all(w, "pod running"); // a failed probe
+    test_eq(w.changes.size(), changes);
+    etl_do_all(w, "pod died");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::serving);
+    test_false(view.ready);
+    test_has_text(view.last_error, "exit code 137");
+    test_eq(w.changes.size(), changes + 1);
+    etl_do_all(w, "pod ready_again");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_true(view.ready);
+    test_eq_text(view.instance, "c://2/1");
+    test_eq(view.restarts, 1);
+    test_eq_text(view.last_error, "");
+    etl_do_all(w, "pod deleted");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::serving); // it stays in service while another pod is made
+    test_false(view.ready);
+    etl_do_all(w, "wait 500ms, create ok, pod ready, stop");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::stopping);
+    etl_do_all(w, "delete ok");
+    test_false(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_text(w.changes.back(), "JGHEoo89gg");
+}
+
+static void a_failure_is_told_and_stays(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, start, create ok, pod crashed_thrice");
+    test_eq_text(w.answer_kind, ""); // not before the pod is gone
+    etl_do_all(w, "logs ok Traceback\nImportError: \x1b[31mtorch, delete ok");
+    test_eq_text(w.answer_kind, "started: etl_init_failed");
+    for (const char *part : {"target t1", "pod transformer-md5-", "waiting for Ready", "exit code 1", "CrashLoopBackOff", "last log lines of the pod:\nTraceback\nImportError: ?[31mtorch"})
+        test_has_text(w.answer, part);
+    test_true(w.pods.empty());
+    etl_view view;
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::failed);
+    test_has_text(view.last_error, "CrashLoopBackOff");
+    // A document that still holds it does not start it again; the next start does.
+    etl_do_all(w, "sync g1");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::failed);
+    etl_do_all(w, "start g1, create ok, pod ready");
+    test_eq_text(w.answer_kind, "started: ok");
+}
+
+static void texts_are_bounded(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, start, create ok, pod crashed_thrice, logs ok " + std::string(100'000, 'x') + ", delete ok");
+    test_true(w.answer.size() > etl_error_text_max / 4);
+    test_true(w.answer.size() <= etl_error_text_max);
+    etl_do_all(w, "start, create fails " + std::string(60'000, 'y') + ", delete fails " + std::string(60'000, 'z'));
+    test_has_text(w.answer, "yyy");
+    test_has_text(w.answer, "zzz");
+    test_true(w.answer.size() <= 2 * etl_error_text_max);
+}
+
+static void stopping_what_is_not_there_is_fine(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "stop");
+    test_eq_text(w.answer_kind, "stopped: ok");
+    etl_do_all(w, "read_logs");
+    test_eq_text(w.answer_kind, "logs: etl_not_found");
+    etl_do_all(w, "use 1, use -1, use -1, refused");
+}
+
+static void logs_are_fetched(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, start, create ok, pod ready, read_logs");
+    test_has_text(fake_command(*fake_child(*w.world, "logs")), " --tail=1000");
+    etl_do_all(w, "logs ok Starting httpd server on 0.0.0.0:80");
+    test_eq_text(w.answer_kind, "logs: ok");
+    test_eq_text(w.answer, "Starting httpd server on 0.0.0.0:80");
+    etl_do_all(w, "read_logs, logs fails container is waiting to start");
+    test_eq_text(w.answer_kind, "logs: unavailable");
+    test_has_text(w.answer, "container is waiting to start");
+    for (size_t i = 0; i <= pod_log_calls_max; i++)
+        etl_do_all(w, "read_logs");
+    test_eq_text(w.answer_kind, "logs: overloaded");
+    etl_do_all(w, "no_kubectl, shut_down");
+    test_eq_text(w.answer_kind, "logs: canceled");
+    test_true(w.was_shut_down);
+}
+
+static void logs_without_a_pod_tell_why(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, start, create ok, pod image_missing, delete ok, read_logs");
+    test_eq_text(w.answer_kind, "logs: not_ready");
+    test_has_text(w.answer, "ErrImagePull");
+    etl_do_all(w, "no_kubectl, start, read_logs");
+    test_eq_text(w.answer_kind, "logs: not_ready");
+}
+
+static void the_local_address_is_preferred_where_kubectl_is_local(void **)
+{
+    etl_world *w = etl_world_make("");
+    etl_registry_free(w->registry);
+    w->options.kubectl_is_local = true;
+    w->options.node_name = "";
+    w->registry = etl_registry_make(w->world->e, w->options);
+    etl_do_all(*w, "begin, list ok, start, create ok");
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(w->pods.begin()->second.json.get(), "metadata");
+    json_add_text(cJSON_GetObjectItemCaseSensitive(metadata, "annotations"), "etlnode.local/address", "127.4.5.6:40123");
+    etl_do_all(*w, "pod ready");
+    etl_view view;
+    test_true(etl_registry_find(*w->registry, "JGHEoo89gg", view));
+    test_eq_text(view.host, "127.4.5.6");
+    test_eq(view.port, 40123);
+    test_has_text(view.pod_name, "-t1"); // no Kubernetes node: the target's name tells pods apart
+    etl_world_free(w);
+}
+
+static void a_name_must_be_unambiguous(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_definition other = etl_definition_of("g1");
+    other.id = "Another1ne";
+    etl_do_all(w, "begin, list ok");
+    etl_registry_sync(*w.registry, {etl_definition_of("g1"), other});
+    etl_view view;
+    test_false(etl_registry_find(*w.registry, "transformer-md5", view));
+    test_true(etl_registry_find(*w.registry, "Another1ne", view));
+    std::vector<etl_view> views;
+    etl_registry_list(*w.registry, views);
+    test_eq(views.size(), 2);
+    test_eq_text(views[0].id, "Another1ne");
+    views = {};
+    // Two ETLs of one name have pods of two names.
+    test_eq(w.world->children.size(), 3); // watch, two creates
+    test_true(w.world->children[1]->options.input != w.world->children[2]->options.input);
+    other = etl_definition();
+}
+
+static void an_etl_that_is_stopping_is_not_brought_back_by_an_older_document(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, sync g1, create ok, pod ready, stop, sync g1, delete ok");
+    test_eq_text(w.answer_kind, "stopped: ok");
+    test_true(w.pods.empty());
+    etl_view view;
+    test_false(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    // A document that dropped it and one that has it again, on the other hand.
+    etl_do_all(w, "sync g1, create ok, pod ready, sync, sync g1, delete ok, wait 0s, create ok, pod ready");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_true(view.ready);
+}
+
+static void only_our_leftovers_are_removed(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "leftover g0, leftover g9");
+    // Listed, as a broken selector might, but of another target.
+    std::string foreign = model_list(w);
+    size_t at = 0;
+    while ((at = foreign.find("\"etlnode/target\":\"t1\"", at)) != std::string::npos)
+        foreign.replace(at, 21, "\"etlnode/target\":\"t2\"");
+    etl_do_all(w, "begin");
+    fake_exit(fake_child(*w.world, "-o json --req"), 0, foreign);
+    etl_do_all(w, "sync");
+    test_true(fake_child(*w.world, "delete") == nullptr);
+    // Ours, but nobody has said yet which ETLs there should be.
+    etl_world *fresh = etl_world_make("");
+    etl_do_all(*fresh, "leftover g0, leftover g9, begin, list ok");
+    test_true(fake_child(*fresh->world, "delete") == nullptr);
+    etl_do_all(*fresh, "sync g9"); // adopts one, removes the other
+    test_true(fake_child(*fresh->world, "delete") != nullptr);
+    etl_do_all(*fresh, "delete ok");
+    test_eq(fresh->pods.size(), 1);
+    test_true(fake_child(*fresh->world, "delete") == nullptr);
+    etl_world_free(fresh);
+}
+
+static void what_was_created_after_a_failed_start_is_swept(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    // create is killed, delete finds nothing, and only then the API server carries the create out.
+    etl_do_all(w, "begin, list ok, wait 2s, list ok, sync, start, create fails killed, delete ok");
+    test_eq_text(w.answer_kind, "started: etl_init_failed");
+    etl_do_all(w, "leftover g1, pod ready, wait 1m, list ok");
+    test_true(fake_child(*w.world, "delete") != nullptr);
+    etl_do_all(w, "delete ok");
+    test_true(w.pods.empty());
+}
+
+static void health_counts(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok");
+    test_true(etl_registry_get_health(*w.registry).kubectl_ok);
+    etl_do_all(w, "no_kubectl, start");
+    const etl_registry_health &health = etl_registry_get_health(*w.registry);
+    test_false(health.kubectl_ok);
+    test_eq_text(health.kubectl_error, "kubectl: program not found: kubectl");
+    test_eq(health.kubectl_calls, 3);
+    test_eq(health.kubectl_failures, 1);
+}
+
+static void too_many_are_refused(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "no_kubectl");
+    std::vector<etl_definition> all;
+    for (size_t i = 0; i < etl_count_max; i++) {
+        all.push_back(etl_definition_of("g1"));
+        all.back().id = "Number" + std::to_string(1000 + i);
+    }
+    etl_registry_sync(*w.registry, all);
+    all = {};
+    etl_do_all(w, "start");
+    test_eq_text(w.answer_kind, "started: etl_init_failed");
+    test_has_text(w.answer, "the limit is 256");
+}
+
+static void after_shutting_down_nothing_starts(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, start, create ok, pod ready, stop, shut_down");
+    test_true(w.was_shut_down);
+    test_eq_text(w.answer_kind, "stopped: stopping"); // it could not be finished, and that is said
+    test_eq(w.pods.size(), 1);
+    etl_do_all(w, "start");
+    test_eq_text(w.answer_kind, "started: stopping");
+    etl_do_all(w, "stop");
+    test_eq_text(w.answer_kind, "stopped: stopping");
+    etl_do_all(w, "sync g1");
+    test_eq(w.world->children.size(), 0);
+}
+
+// A release build goes on: the one machine is stopped, its pod removed, and the next document brings the ETL back.
+static void a_fault_costs_one_machine(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, sync g1, create ok, pod ready");
+    sm_set_strict(false);
+    log_set_level(log_level::error);
+    etl_host host = {&w.world->e, &w.options, nullptr, nullptr, nullptr, [](void *, etl &) {}, nullptr};
+    etl *m = etl_make(host, etl_definition_of("g2"), 99);
+    etl_send(*m, etl::event::drained); // nothing was in use
+    sm_set_strict(true);
+    test_true(m->sm.faulted);
+    test_true(etl_is_final(*m));
+    etl_free(m);
+    etl_view view;
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_true(view.ready);
+}
+
+int main()
+{
+    sm_set_strict(true);
+    log_set_level(log_level::error);
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_view_follows_the_pod, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failure_is_told_and_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(texts_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(stopping_what_is_not_there_is_fine, setup, teardown),
+        cmocka_unit_test_setup_teardown(logs_are_fetched, setup, teardown),
+        cmocka_unit_test_setup_teardown(logs_without_a_pod_tell_why, setup, teardown),
+        cmocka_unit_test(the_local_address_is_preferred_where_kubectl_is_local),
+        cmocka_unit_test_setup_teardown(a_name_must_be_unambiguous, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_etl_that_is_stopping_is_not_brought_back_by_an_older_document, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_our_leftovers_are_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_created_after_a_failed_start_is_swept, setup, teardown),
+        cmocka_unit_test_setup_teardown(health_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fault_costs_one_machine, setup, teardown),
+        cmocka_unit_test_setup_teardown(after_shutting_down_nothing_starts, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT
+// test/unit/etl/test_etl_spec.cc: what a spec may say, and where each rejection points.
+#include "node_test.h"
+
+#include <ctime>
+
+#include "base/limits.h"
+#include "etl/etl_spec.h"
+
+struct fixture {
+    etl_spec spec;
+    std::string reason;
+    std::string text;
+    std::string message;
+};
+
+static int setup(void **state)
+{
+    *state = new fixture;
+    return 0;
+}
+static int teardown(void **state)
+{
+    delete static_cast<fixture *>(*state);
+    return 0;
+}
+
+static constexpr const char *document = R"(apiVersion: v1
+kind: Pod
+metadata:
+  name: transformer-md5
+  annotations:
+    communication_type: hpush://
+    wait_timeout: 1m
+spec:
+  containers:
+    - name: server
+      image: quay.io/user/md5_server:v1
+      ports:
+        - containerPort: 80
+      command: ['/code/server.py', '--listen', '0.0.0.0', '--port', '80']
+)";
+
+static void the_documents_spec_is_read(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    test_ok(etl_spec_parse_pod(document, f.spec, f.reason));
+    test_eq_text(f.spec.name, "transformer-md5");
+    test_eq_enum(f.spec.mode, communication::hpush);
+    test_eq(f.spec.wait_timeout_ms, 60'000);
+    test_eq(f.spec.obj_timeout_ms, obj_timeout_default_ms);
+    test_eq(f.spec.container_port, 80);
+    test_false(f.spec.require_framing);
+    test_false(f.spec.runtime_spec);
+    test_eq_text(f.spec.pod_json,
+                 R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"transformer-md5","annotations":{"communication_type":"hpush://","wait_timeout":"1m"}},)"
+                 R"("spec":{"containers":[{"name":"server","image":"quay.io/user/md5_server:v1","ports":[{"containerPort":80}],)"
+                 R"("command":["/code/server.py","--listen","0.0.0.0","--port","80"],"readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":1}}]}})");
+    // The same as JSON gives the same.
+    f.text = f.spec.pod_json;
+    test_ok(etl_spec_parse_pod(f.text, f.spec, f.reason));
+    test_eq_text(f.spec.pod_json, f.text);
+}
+
+static constexpr std::string_view start = "apiVersion: v1\nkind: Pod\n"; // two lines
+static constexpr std::string_view tail = "spec:\n  containers:\n  - name: s\n    image: i\n    ports:\n    - containerPort: 80\n";
+
+struct good_case {
+    const char *annotations; // JSON
+    communication mode;
+    uint64_t wait_ms, object_ms;
+    bool framing;
+};
+static constexpr good_case good_cases[] = {
+    {"{}", communication::hpush, 45'000, 45'000, false},
+    {R"({"communication_type":""})", communication::hpush, 45'000, 45'000, false},
+    {R"({"communication_type":"hrev"})", communication::hrev, 45'000, 45'000, false},
+    {R"({"communication_type":"hpull://","wait_timeout":"1h30m","obj_timeout":"500ms"})", communication::hpull, 5'400'000, 500, false},
+    {R"({"communication_type":"hrev://","require_framing":"true"})", communication::hrev, 45'000, 45'000, true},
+    {R"({"require_framing":"No","support_direct_put":"true","other":"x","nothing":null,"wait_timeout":null})", communication::hpush, 45'000, 45'000, false},
+};
+
+static void annotations_are_read(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (const good_case &c : good_cases) {
+        f.text = std::string(start) + "metadata:\n  name: abc\n  annotations: " + c.annotations + "\n" + std::string(tail);
+        error err = etl_spec_parse_pod(f.text, f.spec, f.reason);
+        if (err)
+            test_fail("%s: %s", c.annotations, f.reason.c_str());
+        test_eq_enum(f.spec.mode, c.mode);
+        test_eq(f.spec.wait_timeout_ms, c.wait_ms);
+        test_eq(f.spec.obj_timeout_ms, c.object_ms);
+        test_true(f.spec.require_framing == c.framing);
+    }
+}
+
+static void unknown_things_pass_untouched(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    f.text = std::string(start) + R"(metadata:
+  name: a.b-c
+  namespace: default
+  labels: {app: x}
+spec:
+  affinity: {}
+  nodeSelector:
+  somethingNew: {deep: [1, 2.5, yes, 9007199254740993]}
+  initContainers:
+  - {name: setup, image: i, env: [{name: A, value: b}]}
+  containers:
+  - name: s
+    image: i
+    ports: [{name: default, containerPort: 0120, protocol: TCP, hostPort: 9}]
+    readinessProbe: {httpGet: {path: /health, port: default}}
+    env:
+)";
+    error err = etl_spec_parse_pod(f.text, f.spec, f.reason);
+    if (err)
+        test_fail("%s", f.reason.c_str());
+    test_eq(f.spec.container_port, 80);
+    test_has_text(f.spec.pod_json, R"("somethingNew":{"deep":[1,2.5,true,9007199254740993]})");
+    test_has_text(f.spec.pod_json, R"("readinessProbe":{"httpGet":{"path":"/health","port":"default"}})");
+    test_eq_text(f.spec.name, "a.b-c");
+}
+
+struct bad_case {
+    const char *text; // begins in line 3, after `start`, unless it begins with '!': then it is the whole document
+    const char *reason;
+};
+static constexpr bad_case bad_cases[] = {
+    {"!", "line 1, column 1: "},
+    {"!a: [1, 2", "line 1, column "},
+    {"!a: b\n  c\nd", "line 4, column 1: could not find expected ':'"},
+    {"!just words", "line 1, column 1: the document is the text \"just words\", expected a Pod"},
+    {"!- kind: Pod", "line 1, column 1: the document is a list, expected a Pod"},
+    {"!42", "line 1, column 1: the document is the number 42, expected a Pod"},
+    {"!apiVersion: v1\nmetadata: {}\n", "line 1, column 1: kind is nothing, expected kind: Pod"},
+    {"!apiVersion: v1\nkind: Deployment\n", "line 2, column 7: kind is the text \"Deployment\", expected kind: Pod"},
+    {"!kind: Pod\n", "line 1, column 1: apiVersion is nothing, expected apiVersion: v1"},
+    {"!kind: Pod\napiVersion: apps/v1", "line 2, column 13: apiVersion is the text \"apps/v1\", expected apiVersion: v1"},
+    {"!{\"kind\": \"Pod\",\n \"apiVersion\": \"v1\",\n \"metadata\": 5}", "line 3, column 14: metadata is the number 5, expected a mapping with a name"},
+    {"!{\"kind\": \"Pod\",\n \"kind\": \"Pod\"}", "line 2, column 2: "},
+    {"!{\"kind\": \"Pod\",\n", "line "},
+    {"metadata: {name: a}\nmetadata: {name: b}\n", "line 4, column 1: "},
+    {"metadata: {name: a}\n---\nkind: Pod\n", "line "},
+    {"spec: {}", "line 1, column 1: metadata is nothing, expected a mapping with a name"},
+    {"metadata:\n  labels: {}\n", "line 4, column 3: metadata.name is nothing, expected a text of lower case letters, digits and '-'"},
+    {"metadata: {name: Upper}\n", "line 3, column 18: metadata.name is the text \"Upper\""},
+    {"metadata: {name: 123}\n", "line 3, column 18: metadata.name is the number 123"},
+    {"metadata: {name: -a}\n", "line 3, column 18: metadata.name is the text \"-a\""},
+    {"metadata: {name: a..b}\n", "line 3, column 18: metadata.name is the text \"a..b\""},
+    {"metadata: {name: a_b}\n", "metadata.name is the text \"a_b\""},
+    {"metadata: {name: a, namespace: kube-system}\n", "line 3, column 32: metadata.namespace is the text \"kube-system\", expected none"},
+    {"metadata: {name: a, labels: []}\n", ""},
+    {"metadata: {name: a, labels: [x]}\n", "line 3, column 29: metadata.labels is a list, expected a mapping"},
+    {"metadata: {name: a, ownerReferences: {}}\n", "metadata.ownerReferences is a mapping, expected a list"},
+    {"metadata: {name: a, annotations: [x]}\n", "line 3, column 34: metadata.annotations is a list, expected a mapping"},
+    {"metadata:\n  name: a\n  annotations:\n    communication_type: hpusch://\n", "line 6, column 25: communication_type is the text \"hpusch://\", expected hpush://, hrev:// or hpull:// (did you mean hpush://?)"},
+    {"metadata:\n  name: a\n  annotations:\n    communication_type: ws://\n", "line 6, column 25: communication_type is the text \"ws://\", which is not supported yet, expected hpush://, hrev:// or hpull://"},
+    {"metadata:\n  name: a\n  annotations:\n    communication_type: 7\n", "line 6, column 25: annotation communication_type is the number 7, expected a text: put it in quotes"},
+    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 30\n", "line 6, column 19: annotation wait_timeout is the number 30, expected a text: put it in quotes"},
+    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: '30'\n", "line 6, column 19: wait_timeout is the text \"30\", expected a duration above 0 and up to 24h0m0s, such as \"30s\" or \"1m30s\""},
+    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 0s\n", "line 6, column 19: wait_timeout is the text \"0s\", expected a duration above 0"},
+    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: -5s\n", "line 6, column 19: wait_timeout is the text \"-5s\""},
+    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 25h\n", "line 6, column 19: wait_timeout is the text \"25h\""},
+    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: soon\n", "line 6, column 19: wait_timeout is the text \"soon\""},
+    {"metadata:\n  name: a\n  annotations:\n    obj_timeout: 1 m\n", "line 6, column 18: obj_timeout is the text \"1 m\""},
+    {"metadata:\n  name: a\n  annotations:\n    require_framing: true\n", "line 6, column 22: annotation require_framing is the boolean true, expected a text: put it in quotes"},
+    {"metadata:\n  name: a\n  annotations:\n    require_framing: maybe\n", "line 6, column 22: require_framing is the text \"maybe\", expected \"true\" or \"false\""},
+    {"metadata:\n  name: a\n  annotations:\n    other: {}\n", "line 6, column 12: annotation other is a mapping, expected a text"},
+    {"metadata: {name: a}\n", "line 1, column 1: spec is nothing, expected a mapping with containers"},
+    {"metadata: {name: a}\nspec: x\n", "line 4, column 7: spec is the text \"x\", expected a mapping with containers"},
+    {"metadata: {name: a}\nspec:\n  nodeName: n\n", "line 5, column 3: spec.nodeName is set, expected none"},
+    {"metadata: {name: a}\nspec:\n  nodeSelector: {a: b}\n", "line 5, column 3: spec.nodeSelector is set, expected none"},
+    {"metadata: {name: a}\nspec:\n  affinity: {nodeAffinity: {}}\n", "line 5, column 3: spec.affinity is set, expected none: each target runs its pod on its own node"},
+    {"metadata: {name: a}\nspec:\n  restartPolicy: Always\n", "line 5, column 3: the pod has no containers, expected exactly one"},
+    {"metadata: {name: a}\nspec:\n  containers: []\n", "line 5, column 15: the pod has no containers, expected exactly one"},
+    {"metadata: {name: a}\nspec:\n  containers: {}\n", "line 5, column 15: spec.containers is a mapping, expected a list"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - name: a\n  - name: b\n", "line 7, column 5: the pod has 2 containers, expected exactly one"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - x\n", "line 6, column 5: the container is the text \"x\", expected a mapping"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - name: a\n", "line 6, column 5: the container has no ports, expected exactly one port"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: []\n", "line 6, column 12: the container has no ports"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: 80\n", "line 6, column 12: ports is the number 80, expected a list"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 80\n    - containerPort: 81\n", "line 8, column 7: the container has 2 ports, expected exactly one port"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - 80\n", "line 7, column 7: the port is the number 80, expected a mapping such as containerPort: 80"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - name: default\n", "line 7, column 7: containerPort is nothing, expected a whole number from 1 to 65535"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: '80'\n", "line 7, column 22: containerPort is the text \"80\", expected a whole number from 1 to 65535"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 0\n", "line 7, column 22: containerPort is the number 0"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 65536\n", "line 7, column 22: containerPort is the number 65536"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 80.5\n", "line 7, column 22: containerPort is the number 80.5"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: -80\n", "line 7, column 22: containerPort is the number -80"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - {containerPort: 80, protocol: UDP}\n", "line 7, column 37: protocol is the text \"UDP\", expected TCP"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: {A: b}\n", "line 7, column 10: env is a mapping, expected a list"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: [A]\n", "line 7, column 11: a variable is the text \"A\", expected name and value"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: [{name: 5}]\n", "line 7, column 18: the name of a variable is the number 5"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    readinessProbe: yes\n", "line 7, column 21: readinessProbe is the boolean yes, expected a mapping"},
+    {"metadata: {name: a}\nspec:\n  terminationGracePeriodSeconds: long\n  containers:\n  - ports: [{containerPort: 80}]\n", "line 5, column 34: terminationGracePeriodSeconds is the text \"long\", expected a whole number"},
+    {"metadata: {name: a}\nspec:\n  initContainers: x\n  containers:\n  - ports: [{containerPort: 80}]\n", "line 5, column 19: spec.initContainers is the text \"x\", expected a list"},
+    {"metadata: {name: a}\nspec:\n  initContainers: [x]\n  containers:\n  - ports: [{containerPort: 80}]\n", "line 5, column 20: an init container is the text \"x\", expected a mapping"},
+};
+
+static void every_rejection_says_where(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (const bad_case &c : bad_cases) {
+        f.text = c.text[0] == '!' ? std::string(c.text + 1) : std::string(start) + c.text;
+        error err = etl_spec_parse_pod(f.text, f.spec, f.reason);
+        if (err.code != error_code::bad_spec)
+            test_fail("accepted:\n%s", f.text.c_str());
+        test_has_text(f.reason, "line ");
+        test_has_text(f.reason, c.reason);
+    }
+}
+
+static uint64_t cpu_ms() { return static_cast<uint64_t>(std::clock()) * 1000 / CLOCKS_PER_SEC; }
+
+static void hostile_specs_are_refused_quickly(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (int kind = 0; kind < 5; kind++) {
+        f.text = std::string(start) + "metadata: {name: a}\n";
+        if (kind == 0) { // 2 MiB
+            f.text += "x: " + std::string(2 * mib, 'a') + "\n";
+        } else if (kind == 1) { // 10,000 aliases
+            f.text += "a: &a [1, 2]\nb: [";
+            for (int i = 0; i < 10'000; i++)
+                f.text += "*a, ";
+            f.text += "1]\n";
+        } else if (kind == 2) { // each level doubles
+            f.text += "l0: &l0 [x]\n";
+            for (int i = 1; i < 40; i++)
+                f.text += "l" + std::to_string(i) + ": &l" + std::to_string(i) + " [*l" + std::to_string(i - 1) + ", *l" + std::to_string(i - 1) + "]\n";
+        } else if (kind == 3) { // deep
+            f.text += "d: " + std::string(50'000, '[') + std::string(50'000, ']') + "\n";
+        } else { // deep JSON
+            f.text = std::string(100'000, '[') + std::string(100'000, ']');
+            f.text = "{\"a\": " + f.text + "}";
+        }
+        uint64_t begun = cpu_ms();
+        error err = etl_spec_parse_pod(f.text, f.spec, f.reason);
+        uint64_t took = cpu_ms() - begun;
+        test_eq_enum(err.code, error_code::bad_spec);
+        test_has_text(f.reason, "line ");
+        if (took > 1'000) // 100 ms is the promise; this is a sanitizer build on a shared machine
+            test_fail("kind %d took %llu ms", kind, static_cast<unsigned long long>(took));
+    }
+}
+
+static void random_damage_never_breaks_it(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    uint64_t seed = 42;
+    for (int i = 0; i < 3'000; i++) {
+        f.text = document;
+        for (int j = 0; j < 3; j++) {
+            seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+            size_t at = static_cast<size_t>(seed >> 33) % f.text.size();
+            f.text[at] = "\n: -{}[]&*'\"#|>%@\t0aZ\xff"[(seed >> 20) % 23];
+        }
+        if (etl_spec_parse_pod(f.text, f.spec, f.reason))
+            test_has_text(f.reason, "line ");
+        if (etl_spec_parse_init(f.text, f.spec, f.reason))
+            test_has_text(f.reason, "line ");
+    }
+}
+
+// ---- today's init message
+
+static void a_runtime_becomes_a_pod(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    f.text = R"({"name":"hello-world","communication":"hpull","init_timeout":"5m","obj_timeout":"45s","support_direct_put":true,"argument":"fqn",
+ "env":[{"name":"A","value":"1"}],"resources":{"limits":{"cpu":"2"}},
+ "runtime":{"image":"aistorage/transformer_hello_world:latest","command":["uvicorn","fastapi_server:app"],"env":[{"name":"B","value":"2"},{"name":"C","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}]}})";
+    error err = etl_spec_parse_init(f.text, f.spec, f.reason);
+    if (err)
+        test_fail("%s", f.reason.c_str());
+    test_eq_text(f.spec.name, "hello-world");
+    test_eq_enum(f.spec.mode, communication::hpull);
+    test_eq(f.spec.wait_timeout_ms, 300'000);
+    test_eq(f.spec.container_port, 8000);
+    test_true(f.spec.runtime_spec);
+    test_eq_text(f.spec.pod_json,
+                 R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"hello-world","annotations":{"communication_type":"hpull://","wait_timeout":"5m0s","obj_timeout":"45s"}},)"
+                 R"("spec":{"containers":[{"name":"server","image":"aistorage/transformer_hello_world:latest","command":["uvicorn","fastapi_server:app"],)"
+                 R"("env":[{"name":"A","value":"1"},{"name":"B","value":"2"},{"name":"C","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}],)"
+                 R"("ports":[{"name":"default","containerPort":8000}],"readinessProbe":{"httpGet":{"path":"/health","port":8000},"periodSeconds":1,"timeoutSeconds":5},)"
+                 R"("resources":{"limits":{"cpu":"2"}}}]}})");
+    // What it made is a Pod spec like any other.
+    f.text = f.spec.pod_json;
+    test_ok(etl_spec_parse_pod(f.text, f.spec, f.reason));
+    test_eq_text(f.spec.pod_json, f.text);
+    test_ok(etl_spec_parse_init(R"({"name":"abcdef","init_timeout":"","obj_timeout":"0","communication":"","resources":{},"runtime":{"image":"x","command":null,"env":null}})", f.spec, f.reason));
+    test_eq(f.spec.wait_timeout_ms, wait_timeout_default_ms);
+    test_eq_enum(f.spec.mode, communication::hpush);
+}
+
+static void a_pod_in_base64_is_overridden(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    f.text = R"({"name":"my-md5","communication":"hrev://","init_timeout":"2m","env":[{"name":"A","value":"1"}],"spec":")" + base64_encode(document) + "\"}";
+    error err = etl_spec_parse_init(f.text, f.spec, f.reason);
+    if (err)
+        test_fail("%s", f.reason.c_str());
+    test_eq_text(f.spec.name, "my-md5");
+    test_eq_enum(f.spec.mode, communication::hrev);
+    test_eq(f.spec.wait_timeout_ms, 120'000);
+    test_false(f.spec.runtime_spec);
+    test_has_text(f.spec.pod_json, R"("metadata":{"name":"my-md5")");
+    test_has_text(f.spec.pod_json, R"("env":[{"name":"A","value":"1"}])");
+    f.text = R"({"spec":")" + base64_encode(document) + "\"}";
+    test_ok(etl_spec_parse_init(f.text, f.spec, f.reason));
+    test_eq_text(f.spec.name, "transformer-md5");
+    test_eq(f.spec.wait_timeout_ms, 60'000); // the annotation's
+}
+
+static constexpr bad_case bad_messages[] = {
+    {"kind: Pod", "line 1, column 1: "},
+    {"[]", "line 1, column 1: the message is a list"},
+    {"{}", "line 1, column 1: there is neither runtime nor spec"},
+    {R"({"runtime":{"image":"x"}})", "line 1, column 1: name is nothing, expected 6 to 32 lower case letters"},
+    {R"({"name":"short","runtime":{"image":"x"}})", "line 1, column 9: name is the text \"short\""},
+    {R"({"name":"With-Capitals","runtime":{"image":"x"}})", "line 1, column 9: name is"},
+    {R"({"name":"ends-with-","runtime":{"image":"x"}})", "line 1, column 9: name is"},
+    {R"({"name":"abcdefabcdefabcdefabcdefabcdefabc","runtime":{"image":"x"}})", "line 1, column 9: name is"},
+    {"{\"name\":\"abcdef\",\n\"communication\":\"ws://\",\"runtime\":{\"image\":\"x\"}}", "line 2, column 17: communication is the text \"ws://\", which is not supported yet"},
+    {R"({"name":"abcdef","init_timeout":"5","runtime":{"image":"x"}})", "init_timeout is the text \"5\", expected a duration"},
+    {R"({"name":"abcdef","obj_timeout":5,"runtime":{"image":"x"}})", "obj_timeout is the number 5, expected a duration"},
+    {R"({"name":"abcdef","runtime":{"command":["x"]}})", "runtime.image is nothing, expected the name of an image"},
+    {R"({"name":"abcdef","runtime":"x"})", "runtime is the text \"x\""},
+    {R"({"name":"abcdef","runtime":{"image":"x","command":"y"}})", "runtime.command is the text \"y\", expected a list of texts"},
+    {R"({"name":"abcdef","runtime":{"image":"x","command":[1]}})", "runtime.command is a list with something else than texts"},
+    {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","value":1}]}})", "the value of A is the number 1, expected a text: put it in quotes"},
+    {R"({"name":"abcdef","env":[{"value":"1"}],"runtime":{"image":"x"}})", "the name of a variable in env is nothing"},
+    {R"({"name":"abcdef","env":{},"runtime":{"image":"x"}})", "env is a mapping"},
+    {R"({"name":"abcdef","resources":"x","runtime":{"image":"x"}})", "resources is the text \"x\""},
+    {R"({"name":"abcdef","spec":"not base64!"})", "line 1, column 25: spec is not base64"},
+    {R"({"name":"abcdef","spec":"a2luZDogUG9k"})", "spec: line 1, column 1: apiVersion is nothing"},
+    {R"({"name":"abcdef","runtime":{"image":"x"},})", "line 1, column "},
+};
+
+static void bad_messages_say_where(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (const bad_case &c : bad_messages) {
+        error err = etl_spec_parse_init(c.text, f.spec, f.reason);
+        if (err.code != error_code::bad_spec)
+            test_fail("accepted: %s", c.text);
+        test_has_text(f.reason, c.reason);
+    }
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_documents_spec_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(annotations_are_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_things_pass_untouched, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_rejection_says_where, setup, teardown),
+        cmocka_unit_test_setup_teardown(hostile_specs_are_refused_quickly, setup, teardown),
+        cmocka_unit_test_setup_teardown(random_damage_never_breaks_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_runtime_becomes_a_pod, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pod_in_base64_is_overridden, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_messages_say_where, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// test/unit/etl/test_watch_machine.cc: the golden traces of the watch, test/golden/traces/watch.md (UPDATE=1 rewrites the page), and
+// what it makes of news that is late, old or missing.
+#include "etl_world.h"
+
+struct fixture {
+    fake_world *world = nullptr;
+    watch *w = nullptr;
+    etl_registry_health health;
+    std::vector<std::string> told;
+    size_t lists = 0;
+    bool ended = false;
+};
+
+static int setup(void **state)
+{
+    auto *f = new fixture;
+    f->world = fake_make();
+    watch_host host;
+    host.on_pod = [](void *arg, std::string_view name) { static_cast<fixture *>(arg)->told.emplace_back(name); };
+    host.on_list = [](void *arg) { static_cast<fixture *>(arg)->lists++; };
+    host.on_ended = [](void *arg) { static_cast<fixture *>(arg)->ended = true; };
+    host.arg = f;
+    f->w = watch_make(f->world->e, host, {"kubectl"}, "c1", "t1", f->health);
+    watch_begin(*f->w);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    auto *f = static_cast<fixture *>(*state);
+    watch_stop(*f->w);
+    fake_advance(*f->world, 0);
+    test_true(f->ended);
+    watch_free(f->w);
+    fake_free(f->world);
+    delete f;
+    return 0;
+}
+
+static std::string pod(const char *name, const char *uid, const char *version, const char *phase = "Running", const char *cluster = "c1")
+{
+    return text_format(R"({"metadata":{"name":"%s","uid":"%s","resourceVersion":"%s","labels":{"etlnode/cluster":"%s","etlnode/target":"t1"}},"status":{"phase":"%s"}})", name, uid,
+                       version, cluster, phase);
+}
+
+static void tell(fixture &f, const char *type, const std::string &object)
+{
+    fake_output(fake_child(*f.world, "--watch"), std::string("{\"type\":\"") + type + "\",\"object\":" + object + "}\n");
+}
+
+static void list(fixture &f, const std::string &items) { fake_exit(fake_child(*f.world, "-o json --req"), 0, "{\"items\":[" + items + "]}"); }
+static std::string phase_of(fixture &f, const char *name) { return watch_find(*f.w, name) != nullptr ? watch_find(*f.w, name)->phase : "none"; }
+
+static void news_is_kept(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    test_false(watch_has_listed(*f.w));
+    tell(f, "ADDED", pod("a", "u1", "10", "Pending"));
+    test_eq_text(phase_of(f, "a"), "Pending");
+    tell(f, "MODIFIED", pod("a", "u1", "11"));
+    test_eq_text(phase_of(f, "a"), "Running");
+    test_eq(f.told.size(), 2);
+    tell(f, "MODIFIED", pod("a", "u1", "10", "Pending")); // old news
+    test_eq_text(phase_of(f, "a"), "Running");
+    test_eq(f.told.size(), 2);
+    tell(f, "DELETED", pod("a", "u1", "12"));
+    test_eq_text(phase_of(f, "a"), "none");
+    tell(f, "MODIFIED", pod("a", "u1", "11")); // replayed
+    test_eq_text(phase_of(f, "a"), "none");
+    tell(f, "ADDED", pod("a", "u2", "13", "Pending")); // another one of that name
+    test_eq_text(phase_of(f, "a"), "Pending");
+    tell(f, "DELETED", pod("a", "u1", "12"));
+    test_eq_text(phase_of(f, "a"), "Pending");
+    list(f, pod("a", "u2", "13", "Pending"));
+    test_true(watch_has_listed(*f.w));
+}
+
+static void pods_of_others_are_nobodys(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    tell(f, "ADDED", pod("b", "u1", "10", "Running", "another"));
+    test_eq_text(phase_of(f, "b"), "none");
+    list(f, pod("b", "u1", "10", "Running", "another"));
+    test_eq_text(phase_of(f, "b"), "none");
+}
+
+static void a_list_finds_what_the_watch_missed(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    list(f, pod("a", "u1", "10") + "," + pod("b", "u2", "11"));
+    test_eq(f.lists, 1);
+    test_eq_text(phase_of(f, "a"), "Running");
+    fake_advance(*f.world, watch_settle_ms);
+    list(f, pod("b", "u2", "11"));
+    test_eq_text(phase_of(f, "a"), "none");
+    test_eq_text(phase_of(f, "b"), "Running");
+    tell(f, "ADDED", pod("a", "u1", "10")); // a replay that began before the deletion
+    test_eq_text(phase_of(f, "a"), "none");
+}
+
+static void a_list_older_than_the_news_does_not_win(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    list(f, "");
+    fake_advance(*f.world, watch_settle_ms);
+    // The second list is under way when these come: it may have been made before.
+    tell(f, "ADDED", pod("new", "u1", "20"));
+    tell(f, "ADDED", pod("changed", "u2", "22"));
+    tell(f, "ADDED", pod("gone", "u3", "23"));
+    tell(f, "DELETED", pod("gone", "u3", "24"));
+    list(f, pod("changed", "u2", "21", "Pending") + "," + pod("gone", "u3", "23"));
+    test_eq_text(phase_of(f, "new"), "Running");
+    test_eq_text(phase_of(f, "changed"), "Running");
+    test_eq_text(phase_of(f, "gone"), "none");
+    fake_advance(*f.world, watch_relist_ms);
+    list(f, pod("changed", "u2", "22"));
+    test_eq_text(phase_of(f, "new"), "none");
+}
+
+static void memory_is_bounded(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (size_t i = 0; i < watched_pods_max + 10; i++)
+        tell(f, "ADDED", pod(("p" + std::to_string(i)).c_str(), ("u" + std::to_string(i)).c_str(), "1"));
+    test_eq(f.w->pods.size(), watched_pods_max);
+}
+
+static void health_is_told(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    fake_exit(fake_child(*f.world, "--watch"), 1, "", "error: You must be logged in to the server");
+    test_false(f.health.kubectl_ok);
+    test_has_text(f.health.kubectl_error, "logged in");
+    list(f, "");
+    test_true(f.health.kubectl_ok);
+    test_eq(f.health.watch_restarts, 1);
+    test_eq(f.health.kubectl_failures, 1);
+}
+
+static void traces_are_as_recorded(void **) { check_page("test/golden/traces/watch.md", "watch"); }
+static void every_row_is_taken(void **) { check_rows_taken(watch_machine_view()); }
+
+int main()
+{
+    sm_set_strict(true);
+    log_set_level(log_level::error);
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(news_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(pods_of_others_are_nobodys, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_list_finds_what_the_watch_missed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_list_older_than_the_news_does_not_win, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(health_is_told, setup, teardown),
+        cmocka_unit_test(traces_are_as_recorded),
+        cmocka_unit_test(every_row_is_taken),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

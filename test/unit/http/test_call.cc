@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+// The client side and the pump, against a scripted server of raw bytes.
+#include "http_world.h"
+
+#include "http/pump.h"
+#include "sm/sm.h"
+
+// Answers every connection's request with `script`, then does what `then` says.
+enum class after : uint8_t { keep, close, reset };
+struct scripted_server {
+    http_world *w = nullptr;
+    net_listener *listener = nullptr;
+    uint16_t port = 0;
+    std::string script;
+    after then = after::close;
+    int connections = 0;
+    std::string got;
+    net_conn *conns[32] = {};
+};
+struct scripted_conn {
+    scripted_server *s;
+    net_conn *conn;
+    int slot;
+};
+static scripted_conn slots[32];
+
+static void script_readable(void *arg)
+{
+    scripted_conn &c = *static_cast<scripted_conn *>(arg);
+    char buffer[65536];
+    for (;;) {
+        io_result r = net_read(*c.s->w->e, c.conn, buffer, sizeof buffer);
+        if (r.state == io_state::again) {
+            net_wait(*c.s->w->e, c.conn, net_side::readable, script_readable, &c);
+            return;
+        }
+        if (r.state != io_state::done) {
+            net_close(*c.s->w->e, c.conn);
+            c.s->conns[c.slot] = nullptr;
+            return;
+        }
+        c.s->got.append(buffer, r.count);
+        if (c.s->got.find("\r\n\r\n") == std::string::npos)
+            continue;
+        c.s->got.clear();
+        iovec part = {c.s->script.data(), c.s->script.size()};
+        if (part.iov_len > 0)
+            (void)net_write(*c.s->w->e, c.conn, {&part, 1});
+        if (c.s->then == after::keep)
+            continue;
+        if (c.s->then == after::reset)
+            net_reset_on_close(*c.s->w->e, c.conn);
+        net_close(*c.s->w->e, c.conn);
+        c.s->conns[c.slot] = nullptr;
+        return;
+    }
+}
+
+static void script_accept(void *arg, net_conn *conn)
+{
+    scripted_server &s = *static_cast<scripted_server *>(arg);
+    int slot = s.connections++ % 32;
+    s.conns[slot] = conn;
+    slots[slot] = {&s, conn, slot};
+    net_wait(*s.w->e, conn, net_side::readable, script_readable, &slots[slot]);
+}
+
+static void script_start(http_world &w, scripted_server &s)
+{
+    s.w = &w;
+    test_ok(net_listen(*w.e, "127.0.0.1", 0, script_accept, &s, &s.listener));
+    s.port = net_listener_port(*w.e, s.listener);
+}
+
+static void script_stop(scripted_server &s)
+{
+    net_listener_close(*s.w->e, s.listener);
+    for (net_conn *conn : s.conns) {
+        if (conn != nullptr)
+            net_close(*s.w->e, conn);
+    }
+}
+
+struct outcome {
+    bool done = false;
+    error err;
+    int status = 0;
+    std::string body;
+};
+static void keep_outcome(void *arg, call &, error err, int status, std::string body)
+{
+    outcome &o = *static_cast<outcome *>(arg);
+    o = {true, err, status, static_cast<std::string &&>(body)};
+}
+
+static void run_call(http_world &w, scripted_server &s, outcome &o, uint64_t timeout_ms = 5'000)
+{
+    o = outcome{};
+    call_options options;
+    options.host = "127.0.0.1";
+    options.port = s.port;
+    options.answer_size_max = 1 << 20;
+    options.progress_timeout_ms = timeout_ms;
+    options.on_done = keep_outcome;
+    options.arg = &o;
+    call_start(*w.client, static_cast<call_options &&>(options));
+    test_true(world_until(w, [&] { return o.done; }));
+}
+
+static void answers_of_every_framing(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    struct row { const char *script; after then; error_code code; int status; const char *body; };
+    static const row rows[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", after::keep, error_code::ok, 200, "abc"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", after::keep, error_code::ok, 200, "abc"},
+        {"HTTP/1.0 200 OK\r\n\r\nabc", after::close, error_code::ok, 200, "abc"},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", after::keep, error_code::ok, 404, ""},
+        {"HTTP/1.1 204 No Content\r\n\r\n", after::keep, error_code::ok, 204, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", after::close, error_code::end_of_stream, 200, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc", after::close, error_code::bad_pod_answer, 200, ""},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", after::close, error_code::end_of_stream, 200, ""},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab", after::close, error_code::bad_pod_answer, 200, ""},
+        {"HTTP/1.0 200 OK\r\n\r\nabc", after::reset, error_code::reset, 200, ""},
+        {"this is not HTTP at all\r\n\r\n", after::close, error_code::bad_pod_answer, 0, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Le", after::close, error_code::end_of_stream, 0, ""},
+        {"", after::close, error_code::end_of_stream, 0, ""},
+        {"", after::keep, error_code::timed_out, 0, ""},
+    };
+    for (const row &r : rows) {
+        scripted_server s;
+        s.script = r.script;
+        s.then = r.then;
+        script_start(w, s);
+        outcome o;
+        run_call(w, s, o, r.code == error_code::timed_out ? 100 : 5'000);
+        if (o.err.code != r.code || (!o.err && (o.status != r.status || o.body != r.body)))
+            test_fail("%s: code %d (%s) status %d body %s", r.script, static_cast<int>(o.err.code), error_text(o.err), o.status, o.body.c_str());
+        script_stop(s);
+    }
+}
+
+static void informational_floods_and_giant_heads_are_refused(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    scripted_server s;
+    for (int i = 0; i < 20; i++)
+        s.script += "HTTP/1.1 102 Processing\r\n\r\n";
+    script_start(w, s);
+    outcome o;
+    run_call(w, s, o);
+    test_eq_enum(o.err.code, error_code::bad_pod_answer);
+    script_stop(s);
+    scripted_server big;
+    big.script = "HTTP/1.1 200 OK\r\nA: " + std::string(100'000, 'a');
+    script_start(w, big);
+    run_call(w, big, o);
+    test_eq_enum(o.err.code, error_code::bad_pod_answer);
+    script_stop(big);
+}
+
+static void connections_are_reused_and_replaced_once_when_dead(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    scripted_server s;
+    s.script = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    s.then = after::keep;
+    script_start(w, s);
+    outcome o;
+    run_call(w, s, o);
+    run_call(w, s, o);
+    test_eq(s.connections, 1);
+    test_eq_text(o.body, "ok");
+    s.then = after::close; // the next request on the kept connection finds it closed before a byte
+    s.script = "";
+    outcome first;
+    call_options options;
+    options.host = "127.0.0.1";
+    options.port = s.port;
+    options.answer_size_max = 1 << 20;
+    options.on_done = keep_outcome;
+    options.arg = &first;
+    call_start(*w.client, static_cast<call_options &&>(options));
+    test_true(world_until(w, [&] { return first.done || s.connections == 2; }));
+    s.script = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    test_true(world_until(w, [&] { return first.done; }));
+    test_true(s.connections == 2);
+    script_stop(s);
+}
+
+static void refused_connections_say_so(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    scripted_server s;
+    script_start(w, s);
+    script_stop(s);
+    outcome o;
+    run_call(w, s, o);
+    test_eq_enum(o.err.code, error_code::refused);
+}
+
+// --- the pump
+
+struct pumping {
+    http_world *w = nullptr;
+    exchange *x = nullptr;
+    call *c = nullptr;
+    pump *p = nullptr;
+    uint16_t port = 0;
+    bool done = false;
+    error err;
+    uint64_t bytes = 0;
+};
+static pumping piping;
+
+static void piped(void *, error err, uint64_t bytes)
+{
+    piping.done = true;
+    piping.err = err;
+    piping.bytes = bytes;
+    if (!err)
+        call_finish(*piping.c);
+    else
+        call_cancel(*piping.c);
+    exchange_stream_end(*piping.x, !err);
+}
+
+static void pipe_head(void *, call &c, const http_head &head)
+{
+    exchange_stream_begin(*piping.x, answer{}, head.has_length, head.length);
+    pump_options options;
+    options.has_length = head.has_length;
+    options.length = head.length;
+    options.source_timeout_ms = 200;
+    options.prefix = head.has_length ? "" : "prefix-";
+    options.on_done = piped;
+    piping.c = &c;
+    piping.p = pump_start(*piping.x, c, static_cast<pump_options &&>(options));
+}
+
+static void pipe_failed(void *, call &, error err, int, std::string)
+{
+    piping.done = true;
+    piping.err = err;
+    exchange_answer_error(*piping.x, error_code::pod_gone, "no head");
+}
+
+static void pipe_through(http_world &w, exchange &x)
+{
+    piping.w = &w;
+    piping.x = &x;
+    call_options options;
+    options.host = "127.0.0.1";
+    options.port = piping.port;
+    options.on_head = pipe_head;
+    options.on_done = pipe_failed;
+    call_start(*w.client, static_cast<call_options &&>(options));
+}
+
+static void pipe(http_world &w, std::string script, after then, raw_client &c)
+{
+    piping = pumping{};
+    scripted_server *s = new scripted_server;
+    s->script = static_cast<std::string &&>(script);
+    s->then = then;
+    script_start(w, *s);
+    piping.port = s->port;
+    w.handler = pipe_through;
+    raw_open(w, c);
+    raw_send(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    test_true(world_until(w, [&] { return piping.done; }));
+    test_true(world_until(w, [&] { return c.ended || c.failed; }));
+    script_stop(*s);
+    delete s;
+}
+
+static void pump_moves_every_framing(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    std::string big(200'000, 'q');
+    raw_client c;
+    pipe(w, "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + big, after::keep, c);
+    test_ok(piping.err);
+    test_eq(piping.bytes, 200'000u);
+    test_eq_text(std::string_view(c.got).substr(c.got.size() - 200'000), big);
+    raw_close(c);
+    raw_client d;
+    pipe(w, "HTTP/1.0 200 OK\r\n\r\n" + big, after::close, d);
+    test_ok(piping.err);
+    test_has_text(d.got, "prefix-");
+    test_eq_text(std::string_view(d.got).substr(d.got.size() - 5), "0\r\n\r\n");
+    raw_close(d);
+}
+
+static void pump_reports_what_breaks(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    raw_client c;
+    pipe(w, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", after::close, c);
+    test_eq_enum(piping.err.code, error_code::end_of_stream);
+    raw_close(c);
+    raw_client d;
+    pipe(w, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", after::keep, d); // then silence
+    test_eq_enum(piping.err.code, error_code::timed_out);
+    raw_close(d);
+    raw_client f;
+    pipe(w, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", after::reset, f);
+    test_true(piping.err.code == error_code::reset || piping.err.code == error_code::end_of_stream);
+    test_true(f.got.find("0\r\n\r\n") == std::string::npos);
+    raw_close(f);
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(answers_of_every_framing, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(informational_floods_and_giant_heads_are_refused, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(connections_are_reused_and_replaced_once_when_dead, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(refused_connections_say_so, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(pump_moves_every_framing, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(pump_reports_what_breaks, world_set_up, world_tear_down),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+#include "http_world.h"
+
+#include "codec/http_write.h"
+#include "sm/sm.h"
+
+static void say_hello(http_world &, exchange &x) { exchange_answer_text(x, "hello"); }
+
+static void echo_body_done(void *arg, error err, std::string body)
+{
+    exchange &x = *static_cast<exchange *>(arg);
+    if (err)
+        exchange_answer_error(x, err.code, "body");
+    else
+        exchange_answer_text(x, static_cast<std::string &&>(body));
+}
+static void echo_body(http_world &, exchange &x) { exchange_read_all(x, 1 << 20, echo_body_done, &x); }
+
+static void keep_alive_and_pipelining(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = say_hello;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    test_true(world_until(w, [&] { return c.ended || c.failed; }));
+    test_true(c.ended);
+    test_eq(w.count, 3);
+    size_t answers = 0;
+    for (size_t at = c.got.find("hello"); at != std::string::npos; at = c.got.find("hello", at + 1))
+        answers++;
+    test_eq(answers, 3u);
+    test_has_text(c.got, "Connection: close");
+    raw_close(c);
+}
+
+static void http_1_0_closes_unless_asked(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = say_hello;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "GET / HTTP/1.0\r\n\r\n");
+    test_true(world_until(w, [&] { return c.ended; }));
+    raw_close(c);
+    raw_client k;
+    raw_open(w, k);
+    raw_send(k, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    test_true(world_until(w, [&] { return k.got.find("hello") != std::string::npos; }));
+    test_has_text(k.got, "Connection: keep-alive");
+    test_false(k.ended);
+    raw_close(k);
+}
+
+static void bodies_of_both_framings_at_every_split(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = echo_body;
+    static constexpr std::string_view request = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"
+                                                "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfg\r\n3;e=1\r\nhij\r\n0\r\n\r\n"
+                                                "GET /y HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    for (size_t split = 1; split < request.size(); split += 3) {
+        raw_client c;
+        raw_open(w, c);
+        raw_send(c, request.substr(0, split));
+        uv_env_poll(*w.e, 1);
+        raw_send(c, request.substr(split));
+        if (!world_until(w, [&] { return c.ended || c.failed; }))
+            test_fail("split %zu: no end, got %s", split, c.got.c_str());
+        size_t first = c.got.find("abcde");
+        size_t second = c.got.find("fghij");
+        if (first == std::string::npos || second == std::string::npos || second < first)
+            test_fail("split %zu: %s", split, c.got.c_str());
+        raw_close(c);
+    }
+}
+
+static void bad_heads_are_refused_and_closed(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = say_hello;
+    struct row { std::string text; const char *status; };
+    const row rows[] = {
+        {"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", " 400 "},
+        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", " 400 "},
+        {"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", " 400 "},
+        {"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", " 400 "},
+        {"GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", " 400 "},
+        {"GET / HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", " 400 "},
+        {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n", " 414 "},
+        {"GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(70 * 1024, 'a') + "\r\n\r\n", " 431 "},
+        {"\x16\x03\x01 tls hello\r\n\r\n", " 400 "},
+    };
+    for (const row &r : rows) {
+        raw_client c;
+        raw_open(w, c);
+        raw_send(c, r.text);
+        if (!world_until(w, [&] { return c.ended || c.failed; }))
+            test_fail("no end after %.60s", r.text.c_str());
+        if (c.got.find(r.status) == std::string::npos)
+            test_fail("%.60s: expected%s, got %.200s", r.text.c_str(), r.status, c.got.c_str());
+        test_has_text(c.got, "Connection: close");
+        raw_close(c);
+    }
+    test_eq(w.count, 0);
+}
+
+static void bad_chunk_is_refused(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = echo_body;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n");
+    test_true(world_until(w, [&] { return c.ended || c.failed; }));
+    test_has_text(c.got, " 400 ");
+    raw_close(c);
+}
+
+static void refuse_early(http_world &, exchange &x) { exchange_answer_error(x, error_code::bad_request, "no thanks"); }
+
+static void early_answer_drains_the_body(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = refuse_early;
+    raw_client c;
+    raw_open(w, c);
+    std::string body(3 << 20, 'z');
+    raw_send(c, "PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+    raw_send(c, body);
+    test_true(world_until(w, [&] { return c.got.find("no thanks") != std::string::npos; }));
+    raw_send(c, "GET /y HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); // the connection goes on
+    test_true(world_until(w, [&] { return c.ended; }));
+    test_eq(w.count, 2);
+    raw_close(c);
+}
+
+static void expect_continue_is_answered_when_the_body_is_wanted(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = echo_body;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    test_true(world_until(w, [&] { return c.got.find("100 Continue") != std::string::npos; }));
+    raw_send(c, "abc");
+    test_true(world_until(w, [&] { return c.got.find("\r\n\r\nabc") != std::string::npos; }));
+    raw_close(c);
+    w.handler = refuse_early;
+    raw_client d;
+    raw_open(w, d);
+    raw_send(d, "PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    test_true(world_until(w, [&] { return d.got.find("no thanks") != std::string::npos; }));
+    test_true(d.got.find("100 Continue") == std::string::npos);
+    test_has_text(d.got, "Connection: close");
+    raw_close(d);
+}
+
+static void gone(void *arg)
+{
+    http_world &w = *static_cast<http_world *>(arg);
+    w.note = "gone";
+}
+static void hold(http_world &w, exchange &x)
+{
+    w.held = &x;
+    exchange_on_gone(x, gone, &w, true);
+}
+
+static void a_vanished_client_is_noticed_and_may_still_be_answered(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = hold;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    test_true(world_until(w, [&] { return w.held != nullptr; }));
+    raw_close(c);
+    test_true(world_until(w, [&] { return w.note == "gone"; }));
+    test_true(exchange_is_gone(*w.held));
+    exchange_answer_text(*w.held, "into the void");
+    uv_env_poll(*w.e, 5);
+    test_eq(http_server_count(*w.server).connections, 0u);
+}
+
+static void stream_two(http_world &, exchange &x)
+{
+    exchange_stream_begin(x, answer{}, false, 0);
+    exchange_stream_end(x, false);
+}
+
+static void a_cut_stream_never_looks_complete(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = stream_two;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    test_true(world_until(w, [&] { return c.ended || c.failed; }));
+    test_true(c.got.find("0\r\n\r\n") == std::string::npos);
+    raw_close(c);
+    raw_client old;
+    raw_open(w, old);
+    raw_send(old, "GET / HTTP/1.0\r\n\r\n");
+    test_true(world_until(w, [&] { return old.ended || old.failed; }));
+    test_true(old.failed); // a reset, not an end
+    raw_close(old);
+}
+
+static void head_has_no_body(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = refuse_early;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    test_true(world_until(w, [&] { return c.ended; }));
+    test_has_text(c.got, "Hdr-Error: {");
+    test_eq_text(std::string_view(c.got).substr(c.got.size() - 4), "\r\n\r\n");
+    raw_close(c);
+}
+
+static void request_ids_are_kept_or_made(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = say_hello;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: my-id.1\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: bad id\r\nConnection: close\r\n\r\n");
+    test_true(world_until(w, [&] { return c.ended; }));
+    test_has_text(c.got, "X-Request-Id: my-id.1\r\n");
+    test_true(c.got.find("bad id") == std::string::npos);
+    raw_close(c);
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(keep_alive_and_pipelining, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(http_1_0_closes_unless_asked, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(bodies_of_both_framings_at_every_split, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(bad_heads_are_refused_and_closed, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(bad_chunk_is_refused, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(early_answer_drains_the_body, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(expect_continue_is_answered_when_the_body_is_wanted, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_vanished_client_is_noticed_and_may_still_be_answered, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_cut_stream_never_looks_complete, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(head_has_no_body, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(request_ids_are_kept_or_made, world_set_up, world_tear_down),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// Where a lookup finds its file, what it says when it does not, and its end at every step.
+#include "store_fixture.h"
+
+#include "store/content_path.h"
+#include "store/machines.h"
+
+static const std::string big(20'000, 'x');
+
+// Where the content is, and what the keeper knows of it, when the lookup starts.
+enum class place : uint8_t {
+    placed,       // moved, the keeper knows
+    in_temp,      // not moved, the keeper knows
+    committed,    // not moved, the commit is durable but the keeper has not heard of it
+    moved_unseen, // the keeper thinks it is in tmp/, but it is in its place
+    nowhere,
+};
+static constexpr place places[] = {place::placed, place::in_temp, place::committed, place::moved_unseen, place::nowhere};
+
+struct given_place {
+    fixture f;
+    answer committed;
+    uint64_t id = 0;
+};
+
+static void make_place(given_place &g, place where, const std::string &bytes)
+{
+    start_world(g.f, memory_empty());
+    CHECK(!open_store(g.f));
+    memory_world &w = *g.f.world;
+    if (where == place::in_temp || where == place::moved_unseen)
+        w.faults = {{.op = memory_op::rename, .err = make_error(error_code::io), .path_part = "", .skip = 0, .count = 100}};
+    if (where == place::committed) {
+        put *p = put_start(*g.f.s, "b", "o", "");
+        CHECK(!put_bytes(g.f, *p, bytes));
+        put_commit(*p, false, 0, on_row_answer, &g.committed);
+        while (w.executed[memory_op::index_change] == 0)
+            memory_step(w);
+    } else {
+        index_row row;
+        CHECK(!put_object(g.f, "o", bytes, &row));
+    }
+    g.id = w.now.rows.begin()->second.content_id;
+    if (where == place::moved_unseen) {
+        memory_task move;
+        move.path = content_temp_path("/data", g.id);
+        move.path_to = content_place_path("/data", g.id);
+        CHECK(!memory_rename(w, move));
+    }
+    if (where == place::nowhere)
+        w.now.nodes[memory_find(w.now, content_group_dir("/data", content_group(g.id)))].names.clear();
+}
+
+static void a_file_is_found_wherever_it_is(void **)
+{
+    for (place where : places) {
+        for (const std::string &bytes : {std::string("hello"), big}) {
+            given_place g;
+            make_place(g, where, bytes);
+            std::string out;
+            error err = get_object(g.f, "o", out);
+            test_eq_enum(err.code, where == place::nowhere ? error_code::corrupt : error_code::ok);
+            if (!err)
+                test_true(out == bytes);
+            close_world(g.f);
+        }
+    }
+}
+
+static void every_open_can_fail(void **)
+{
+    for (place where : places) {
+        for (error_code code : {error_code::io, error_code::too_many_files, error_code::permission}) {
+            for (size_t skip = 0; skip < 4; skip++) {
+                for (size_t count = 1; count < 3; count++) {
+                    given_place g;
+                    make_place(g, where, big);
+                    memory_fault fault{.op = memory_op::open, .err = make_error(code), .path_part = "", .skip = skip, .count = count};
+                    g.f.world->faults.push_back(fault);
+                    std::string out;
+                    error err = get_object(g.f, "o", out);
+                    test_true(!err || err.code == code || where == place::nowhere);
+                    if (!err)
+                        test_true(out == big);
+                    g.f.world->faults.clear();
+                    test_eq_enum(get_object(g.f, "o", out).code, where == place::nowhere ? error_code::corrupt : error_code::ok);
+                    close_world(g.f);
+                }
+            }
+        }
+    }
+}
+
+static void a_wrong_size_is_seen_wherever_the_file_is(void **)
+{
+    for (place where : {place::placed, place::in_temp, place::committed, place::moved_unseen}) {
+        given_place g;
+        make_place(g, where, big);
+        memory_world &w = *g.f.world;
+        std::string path = content_temp_path("/data", g.id);
+        if (memory_find(w.now, path) == 0)
+            path = content_place_path("/data", g.id);
+        uint64_t node = memory_find(w.now, path);
+        w.now.nodes[node].data += "more";
+        std::string out;
+        test_eq_enum(get_object(g.f, "o", out).code, error_code::corrupt);
+        close_world(g.f);
+    }
+    // In its place after all, and damaged.
+    given_place g;
+    make_place(g, place::moved_unseen, "hello");
+    g.f.world->now.nodes[memory_find(g.f.world->now, content_place_path("/data", g.id))].data = "hellx";
+    std::string out;
+    test_eq_enum(get_object(g.f, "o", out).code, error_code::corrupt);
+    close_world(g.f);
+}
+
+static void a_lookup_ends_with_its_store(void **)
+{
+    for (place where : places) {
+        for (const std::string &bytes : {std::string("hello"), big}) {
+            for (error_code code : {error_code::ok, error_code::too_many_files, error_code::io}) {
+                // Each lookup ends with what is under way; a step is one half of it.
+                for (int steps = 0; steps < 10; steps++) {
+                    given_place g;
+                    make_place(g, where, bytes);
+                    if (where == place::committed) // a store with a put under way is not closed
+                        while (g.committed.count == 0)
+                            memory_step(*g.f.world);
+                    if (code != error_code::ok) {
+                        g.f.world->faults.push_back({.op = memory_op::open, .err = make_error(code)});
+                        g.f.world->faults.push_back({.op = memory_op::read, .err = make_error(error_code::io)});
+                    }
+                    answer a;
+                    store_get(*g.f.s, "b", "o", on_object_answer, &a);
+                    for (int i = 0; i < steps; i++)
+                        memory_step(*g.f.world);
+                    bool answered = a.count == 1;
+                    if (a.object != nullptr)
+                        store_release(*g.f.s, a.object);
+                    close_world(g.f);
+                    test_eq(a.count, 1);
+                    if (!answered)
+                        test_eq_enum(a.err.code, error_code::stopping);
+                }
+            }
+        }
+    }
+}
+
+static void an_empty_object_needs_no_file_and_a_bad_read_is_told(void **)
+{
+    given_place g;
+    make_place(g, place::placed, "hello");
+    std::string out = "?";
+    test_ok(put_object(g.f, "empty", ""));
+    test_ok(get_object(g.f, "empty", out));
+    test_eq_text(out, "");
+    g.f.world->faults = {{.op = memory_op::read, .err = make_error(error_code::io)}};
+    test_eq_enum(get_object(g.f, "o", out).code, error_code::io);
+    test_ok(get_object(g.f, "o", out));
+    test_eq_enum(get_object(g.f, "none", out).code, error_code::object_not_found);
+    close_world(g.f);
+}
+
+// The row names another missing content each time it is read: bounded.
+static void a_row_that_changes_for_ever_is_an_error(void **)
+{
+    given_place g;
+    make_place(g, place::nowhere, "hello");
+    answer a;
+    store_get(*g.f.s, "b", "o", on_object_answer, &a);
+    while (a.count == 0) {
+        g.f.world->now.rows.begin()->second.content_id++;
+        CHECK(memory_step(*g.f.world));
+    }
+    test_eq_enum(a.err.code, error_code::io);
+    test_eq(g.f.world->executed[memory_op::index_get], load_restarts_max + 1);
+    close_world(g.f);
+}
+
+static void every_row_is_taken(void **) { every_row_was_taken(load_machine_view()); }
+
+int main()
+{
+    sm_set_strict(true);
+    log_set_level(log_level::error);
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_found_wherever_it_is),       cmocka_unit_test(every_open_can_fail),
+        cmocka_unit_test(a_wrong_size_is_seen_wherever_the_file_is), cmocka_unit_test(a_lookup_ends_with_its_store),
+        cmocka_unit_test(an_empty_object_needs_no_file_and_a_bad_read_is_told),
+        cmocka_unit_test(a_row_that_changes_for_ever_is_an_error),   cmocka_unit_test(every_row_is_taken),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// The put machine's golden traces: test/golden/traces/put.md says what is done to a put and which transitions follow. UPDATE=1 rewrites it.
+//
+// A scenario is a heading, a line "given: CALL, CALL, ..." and a block of transitions. Calls:
+//   start          put_start
+//   write N        put_write of N bytes                 commit     put_commit
+//   commit wrong   put_commit with another checksum     abort      put_abort
+//   fail OP CODE   the next operation OP fails          run        until nothing is left to do
+//   defer OP       OP is done when nothing else is left to do
+//   step N         N steps of the world (an operation is one step to do and one to be told)
+#include "store_fixture.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "store/machines.h"
+
+static const char *const golden_path = "test/golden/traces/put.md";
+
+static std::string read_file(const char *path)
+{
+    std::string out;
+    FILE *file = std::fopen(path, "rb");
+    if (file == nullptr)
+        return out;
+    char buffer[4096];
+    for (size_t size; (size = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
+        out.append(buffer, size);
+    std::fclose(file);
+    return out;
+}
+
+static std::vector<std::string> split(std::string_view text, std::string_view separator)
+{
+    std::vector<std::string> out;
+    while (true) {
+        size_t at = text.find(separator);
+        out.emplace_back(text.substr(0, at));
+        if (at == std::string_view::npos)
+            return out;
+        text.remove_prefix(at + separator.size());
+    }
+}
+
+struct scenario {
+    fixture f;
+    put *p = nullptr;
+    answer written, committed;
+};
+
+static memory_op op_of(const std::string &name)
+{
+    for (size_t i = 0; i < std::size(memory_op_names); i++) {
+        if (name == memory_op_names[i])
+            return static_cast<memory_op>(i);
+    }
+    test_fail("no operation %s", name.c_str());
+    return memory_op::open;
+}
+
+static void do_call(scenario &c, const std::string &call)
+{
+    std::vector<std::string> words = split(call, " ");
+    if (words[0] == "start") {
+        c.p = put_start(*c.f.s, "b", "o", "");
+    } else if (words[0] == "write") {
+        put_write(*c.p, static_cast<size_t>(std::atoi(words[1].c_str())), on_answer, &c.written);
+    } else if (words[0] == "commit") {
+        put_commit(*c.p, words.size() > 1, 1, on_row_answer, &c.committed);
+    } else if (words[0] == "abort") {
+        put_abort(*c.p);
+    } else if (words[0] == "fail") {
+        error_code code = error_code::ok;
+        test_true(error_code_from_name(words[2], code));
+        c.f.world->faults.push_back({.op = op_of(words[1]), .err = make_error(code)});
+    } else if (words[0] == "defer") {
+        c.f.world->deferred.insert(op_of(words[1]));
+    } else if (words[0] == "step") {
+        for (int i = std::atoi(words[1].c_str()); i > 0; i--)
+            memory_step(*c.f.world);
+    } else if (words[0] == "run") {
+        memory_run(*c.f.world);
+    } else {
+        test_fail("no call %s", call.c_str());
+    }
+}
+
+static void add_transition(void *arg, const sm_trace_entry &entry)
+{
+    if (std::string_view(entry.machine) == "put")
+        *static_cast<std::string *>(arg) += sm_trace_text(entry) + "\n";
+}
+
+static std::string run_scenario(const std::string &given)
+{
+    scenario c;
+    start_world(c.f, memory_empty());
+    test_ok(open_store(c.f));
+    sm_trace_set_clock([](void *arg) { return static_cast<memory_world *>(arg)->now_ms; }, c.f.world);
+    sm_trace_clear();
+    for (const std::string &call : split(given, ", "))
+        do_call(c, call);
+    std::string out;
+    sm_trace_each(add_transition, &out);
+    out += c.written.count > 0 ? std::string("written: ") + error_code_name(c.written.err.code) + "\n" : "";
+    out += c.committed.count > 0 ? std::string("committed: ") + error_code_name(c.committed.err.code) + "\n" : "";
+    sm_trace_set_clock(nullptr, nullptr);
+    close_world(c.f);
+    return out;
+}
+
+// Everything but the blocks is kept as it is.
+static std::string rewrite(const std::string &text)
+{
+    std::string out;
+    bool in_block = false;
+    for (const std::string &line : split(text, "\n")) {
+        if (line == "```") {
+            in_block = !in_block;
+            continue;
+        }
+        if (in_block)
+            continue;
+        out += line + "\n";
+        if (line.starts_with("given: "))
+            out += "```\n" + run_scenario(line.substr(7)) + "```\n";
+    }
+    out.pop_back();
+    return out;
+}
+
+static void traces_are_as_recorded(void **)
+{
+    std::string recorded = read_file(golden_path);
+    test_true(!recorded.empty());
+    std::string now = rewrite(recorded);
+    if (std::getenv("UPDATE") != nullptr) {
+        FILE *file = std::fopen(golden_path, "wb");
+        test_true(file != nullptr);
+        std::fwrite(now.data(), 1, now.size(), file);
+        std::fclose(file);
+        return;
+    }
+    test_eq_text(now, recorded);
+}
+
+static void every_row_is_taken(void **) { every_row_was_taken(put_machine_view()); }
+
+int main()
+{
+    sm_set_strict(true);
+    log_set_level(log_level::error);
+    const CMUnitTest tests[] = {cmocka_unit_test(traces_are_as_recorded), cmocka_unit_test(every_row_is_taken)};
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,662 @@
+// SPDX-License-Identifier: MIT
+// The store's promises on a healthy and on a failing disk. Crashes: test_store_crash.cc.
+#include "store_fixture.h"
+
+#include "store/content_path.h"
+
+static fixture &of(void **state) { return *static_cast<fixture *>(*state); }
+
+static const std::string big(600'000, 'x'); // three buffers, not inline
+static constexpr uint64_t a_while = 60'000;
+
+static void what_was_put_is_read(void **state)
+{
+    fixture &f = of(state);
+    index_row row;
+    test_ok(put_object(f, "o", "hello", &row));
+    test_eq(row.version, 1u);
+    test_eq(row.size, 5u);
+    test_eq(row.checksum, checksum_of("hello"));
+    test_eq_text(row.content_type, "text/plain");
+    test_true(row.changed_ns > 0);
+    std::string bytes;
+    test_ok(get_object(f, "o", bytes));
+    test_eq_text(bytes, "hello");
+    test_ok(put_object(f, "big", big));
+    test_ok(get_object(f, "big", bytes));
+    test_true(bytes == big);
+    test_eq(store_object_count(*f.s), 2u);
+    test_eq(store_count(*f.s).puts, 2u);
+    test_eq(store_count(*f.s).put_bytes, 5 + big.size());
+    test_eq_enum(get_object(f, "nothing", bytes).code, error_code::object_not_found);
+    test_eq_enum(get_object(f, "o", bytes, "other").code, error_code::object_not_found);
+}
+
+static void an_empty_object_has_no_file(void **state)
+{
+    fixture &f = of(state);
+    index_row row;
+    test_ok(put_object(f, "o", "", &row));
+    test_eq(row.content_id, 0u);
+    test_eq(row.checksum, 0xef46db3751d8e999ull);
+    std::string bytes = "?";
+    test_ok(get_object(f, "o", bytes));
+    test_eq_text(bytes, "");
+    test_eq(memory_files(f.world->now, "/data").size(), 0u);
+}
+
+static void contents_move_to_their_place(void **state)
+{
+    fixture &f = of(state);
+    index_row row;
+    test_ok(put_object(f, "o", "hello", &row));
+    test_true(memory_find(f.world->now, content_place_path("/data", row.content_id)) != 0);
+    test_eq(memory_files(f.world->now, "/data/tmp").size(), 0u);
+    test_eq(f.world->now.unplaced.size(), 1u); // said in a batch
+    memory_advance(*f.world, keeper_batch_delay_ms);
+    test_eq(f.world->now.unplaced.size(), 0u);
+    // Durable before it was said.
+    test_true(memory_find(memory_take(*f.world, memory_crash::power_cut), content_place_path("/data", row.content_id)) != 0);
+}
+
+static void many_moves_are_one_batch(void **state)
+{
+    fixture &f = of(state);
+    for (size_t i = 0; i < keeper_batch_count - 1; i++)
+        test_ok(put_object(f, std::to_string(i), "x"));
+    test_eq(f.world->executed[memory_op::index_placed], 0u);
+    test_ok(put_object(f, "last", "x"));
+    test_eq(f.world->executed[memory_op::index_placed], 1u);
+    test_eq(f.world->now.unplaced.size(), 0u);
+    uint64_t syncs = f.world->executed[memory_op::sync_dir];
+    memory_advance(*f.world, a_while);
+    test_eq(f.world->executed[memory_op::sync_dir], syncs); // nothing left to do
+}
+
+static void an_overwrite_is_a_new_version(void **state)
+{
+    fixture &f = of(state);
+    index_row first, second;
+    test_ok(put_object(f, "o", "one", &first));
+    test_ok(put_object(f, "o", "two!", &second));
+    test_eq(second.version, 2u);
+    std::string bytes;
+    test_ok(get_object(f, "o", bytes));
+    test_eq_text(bytes, "two!");
+    memory_advance(*f.world, a_while);
+    test_eq(memory_files(f.world->now, "/data").size(), 1u);
+    test_eq(f.world->now.garbage.size(), 0u);
+    test_eq(store_count(*f.s).garbage_pending, 0u);
+}
+
+static void a_reader_keeps_the_version_it_opened(void **state)
+{
+    fixture &f = of(state);
+    std::string other(700'000, 'y');
+    test_ok(put_object(f, "o", big));
+    answer a;
+    store_get(*f.s, "b", "o", on_object_answer, &a);
+    memory_run(*f.world);
+    test_ok(a.err);
+    test_ok(put_object(f, "o", other));
+    memory_advance(*f.world, a_while); // the file is unlinked
+    test_true(content_of(f, a.object) == big);
+    std::string bytes;
+    test_ok(get_object(f, "o", bytes));
+    test_true(bytes == other);
+    test_ok(remove_object(f, "o"));
+    memory_advance(*f.world, a_while);
+    test_true(content_of(f, a.object) == big);
+    test_eq(a.object->row.version, 1u);
+    store_release(*f.s, a.object);
+    test_eq(f.world->open_files, 0u);
+    test_eq(memory_files(f.world->now, "/data").size(), 0u);
+}
+
+static void a_removed_object_is_gone(void **state)
+{
+    fixture &f = of(state);
+    test_ok(put_object(f, "o", "hello"));
+    std::string bytes;
+    test_ok(get_object(f, "o", bytes));
+    test_ok(remove_object(f, "o"));
+    test_true(store_peek(*f.s, "b", "o") == nullptr);
+    test_eq_enum(get_object(f, "o", bytes).code, error_code::object_not_found);
+    test_eq_enum(remove_object(f, "o").code, error_code::object_not_found);
+    test_eq(store_count(*f.s).removed, 1u);
+    memory_advance(*f.world, a_while);
+    test_eq(memory_files(f.world->now, "/data").size(), 0u);
+    test_eq(f.world->now.garbage.size(), 0u);
+}
+
+static void a_removed_bucket_is_gone(void **state)
+{
+    fixture &f = of(state);
+    std::string bytes;
+    for (int i = 0; i < 20; i++) {
+        test_ok(put_object(f, std::to_string(i), "content"));
+        test_ok(get_object(f, std::to_string(i), bytes));
+    }
+    test_ok(put_object(f, "o", "stays", nullptr, "other"));
+    test_ok(get_object(f, "o", bytes, "other"));
+    answer a;
+    store_remove_bucket(*f.s, "b", on_answer, &a);
+    memory_run(*f.world);
+    test_eq(a.count, 1);
+    test_ok(a.err);
+    for (int i = 0; i < 20; i++)
+        test_true(store_peek(*f.s, "b", std::to_string(i)) == nullptr);
+    const store_object *object = store_peek(*f.s, "other", "o");
+    test_true(object != nullptr);
+    store_release(*f.s, object);
+    memory_advance(*f.world, a_while);
+    test_eq(memory_files(f.world->now, "/data").size(), 1u);
+    test_eq(store_count(*f.s).garbage_pending, 0u);
+    test_eq(f.world->now.garbage.size(), 0u);
+}
+
+static void a_page_is_ordered(void **state)
+{
+    fixture &f = of(state);
+    for (const char *name : {"b", "a/2", "a/1", "c", "a/3"})
+        test_ok(put_object(f, name, "x"));
+    answer a;
+    store_page(*f.s, "b", "a/", "a/1", 10, on_rows_answer, &a);
+    memory_run(*f.world);
+    test_ok(a.err);
+    test_eq(a.rows.size(), 2u);
+    test_eq_text(a.rows[0].name, "a/2");
+    test_eq_text(a.rows[1].name, "a/3");
+}
+
+// --- writing
+
+static void a_wrong_checksum_stores_nothing(void **state)
+{
+    fixture &f = of(state);
+    for (std::string_view bytes : {std::string_view("hello"), std::string_view("")}) {
+        put *p = put_start(*f.s, "b", "o", "");
+        if (!bytes.empty())
+            test_ok(put_bytes(f, *p, bytes));
+        answer a;
+        put_commit(*p, true, checksum_of(bytes) + 1, on_row_answer, &a);
+        memory_run(*f.world);
+        test_eq(a.count, 1);
+        test_eq_enum(a.err.code, error_code::checksum_mismatch);
+        std::string out;
+        test_eq_enum(get_object(f, "o", out).code, error_code::object_not_found);
+        test_eq(memory_files(f.world->now, "/data").size(), 0u);
+    }
+    test_eq(store_count(*f.s).put_failures, 2u);
+    put *p = put_start(*f.s, "b", "o", "");
+    test_ok(put_bytes(f, *p, "hello"));
+    answer a;
+    put_commit(*p, true, checksum_of("hello"), on_row_answer, &a);
+    memory_run(*f.world);
+    test_ok(a.err);
+}
+
+// An abort after every possible number of steps of the world, in every stage of the put.
+static void an_abort_leaves_nothing(void **state)
+{
+    fixture &f = of(state);
+    for (int writes = 0; writes < 3; writes++) {
+        for (int steps = 0; steps < 12; steps++) {
+            put *p = put_start(*f.s, "b", "o", "");
+            answer a;
+            int asked = 0;
+            for (int i = 0; i < steps; i++) {
+                if (asked < writes && asked == a.count) {
+                    asked++;
+                    put_write(*p, 100, on_answer, &a);
+                }
+                memory_step(*f.world);
+            }
+            int answered = a.count;
+            put_abort(*p);
+            memory_run(*f.world);
+            test_eq(a.count, answered); // never after the abort
+            test_eq(memory_files(f.world->now, "/data").size(), 0u);
+            test_eq(f.world->open_files, 0u);
+        }
+    }
+    test_eq(f.world->now.rows.size(), 0u);
+    test_eq(store_count(*f.s).put_failures, 0u);
+}
+
+static void an_abort_inside_the_answer_is_fine(void **state)
+{
+    fixture &f = of(state);
+    put *p = put_start(*f.s, "b", "o", "");
+    put_write(*p, 5, [](void *arg, error) { put_abort(*static_cast<put *>(arg)); }, p);
+    memory_run(*f.world);
+    f.world->faults.push_back({.op = memory_op::write, .err = make_error(error_code::no_space)});
+    p = put_start(*f.s, "b", "o", "");
+    put_write(*p, 5, [](void *arg, error err) {
+        test_eq_enum(err.code, error_code::no_space);
+        put_abort(*static_cast<put *>(arg));
+    }, p);
+    memory_run(*f.world);
+    test_eq(memory_files(f.world->now, "/data").size(), 0u);
+}
+
+struct failing_step {
+    memory_op op;
+    const char *path_part;
+    size_t skip;
+};
+
+// no_space and io at each step of a put that overwrites: an error, the old version stays, nothing is left after the next start.
+static void a_failed_put_changes_nothing(void **state)
+{
+    fixture &f = of(state);
+    test_ok(put_object(f, "o", "old"));
+    memory_advance(*f.world, a_while);
+    const failing_step steps[] = {{memory_op::open, "/tmp/", 0},  {memory_op::write, "", 0},        {memory_op::write, "", 1},
+                                  {memory_op::sync, "", 0},       {memory_op::sync_dir, "/tmp", 0}, {memory_op::index_change, "b", 0}};
+    for (const failing_step &step : steps) {
+        for (error_code code : {error_code::no_space, error_code::io}) {
+            f.world->faults = {{.op = step.op, .err = make_error(code), .path_part = step.path_part, .skip = step.skip}};
+            test_eq_enum(put_object(f, "o", big).code, code);
+            test_eq(f.world->faults[0].count, 0u);
+            f.world->faults.clear();
+            std::string bytes;
+            test_ok(get_object(f, "o", bytes));
+            test_eq_text(bytes, "old");
+            test_eq(f.world->now.rows.begin()->second.version, 1u);
+            fixture next;
+            start_world(next, memory_take(*f.world, memory_crash::killed));
+            test_ok(open_store(next));
+            memory_advance(*next.world, a_while);
+            test_eq(memory_files(next.world->now, "/data").size(), 1u);
+            test_ok(get_object(next, "o", bytes));
+            test_eq_text(bytes, "old");
+            close_world(next);
+        }
+    }
+}
+
+static void an_open_failure_is_told_at_the_first_call(void **state)
+{
+    fixture &f = of(state);
+    for (bool commits : {false, true}) {
+        f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::io)}};
+        put *p = put_start(*f.s, "b", "o", "");
+        memory_run(*f.world);
+        answer a;
+        if (commits)
+            put_commit(*p, false, 0, on_row_answer, &a);
+        else
+            put_write(*p, 5, on_answer, &a);
+        test_eq(a.count, 0); // not before the call returned
+        memory_run(*f.world);
+        test_eq(a.count, 1);
+        test_eq_enum(a.err.code, error_code::io);
+        if (!commits)
+            put_abort(*p);
+        memory_run(*f.world);
+    }
+    f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::io)}};
+    put *p = put_start(*f.s, "b", "o", "");
+    memory_run(*f.world);
+    answer a;
+    put_write(*p, 5, on_answer, &a);
+    put_abort(*p); // while the refusal is on its way
+    memory_run(*f.world);
+    test_eq(a.count, 0);
+}
+
+static void puts_share_directory_syncs(void **state)
+{
+    fixture &f = of(state);
+    constexpr int count = 50;
+    put *puts[count];
+    answer answers[count];
+    for (int i = 0; i < count; i++) {
+        puts[i] = put_start(*f.s, "b", std::to_string(i), "");
+        test_ok(put_bytes(f, *puts[i], "x"));
+    }
+    uint64_t before = f.world->executed[memory_op::sync_dir];
+    for (int i = 0; i < count; i++)
+        put_commit(*puts[i], false, 0, on_row_answer, &answers[i]);
+    memory_run(*f.world);
+    for (const answer &a : answers) {
+        test_eq(a.count, 1);
+        test_ok(a.err);
+    }
+    test_true(f.world->executed[memory_op::sync_dir] - before <= 3);
+}
+
+// --- looking up
+
+static void a_warm_lookup_asks_nobody(void **state)
+{
+    fixture &f = of(state);
+    std::string bytes;
+    test_ok(put_object(f, "small", "hello"));
+    test_ok(put_object(f, "big", big));
+    test_ok(get_object(f, "small", bytes));
+    test_ok(get_object(f, "big", bytes));
+    uint64_t steps = f.world->steps;
+    for (int i = 0; i < 3; i++) {
+        for (const char *name : {"small", "big"}) {
+            const store_object *object = store_peek(*f.s, "b", name);
+            test_true(object != nullptr);
+            test_eq(object->has_content ? 1 : 0, std::string_view(name) == "small" ? 1 : 0);
+            store_release(*f.s, object);
+        }
+    }
+    test_eq(f.world->steps, steps);
+    test_true(store_peek(*f.s, "b", "smal") == nullptr);
+    test_eq(store_count(*f.s).hits, 6u);
+    test_eq(store_count(*f.s).misses, 2u);
+    // A hit through store_get is answered later, without the disk.
+    answer a;
+    store_get(*f.s, "b", "small", on_object_answer, &a);
+    test_eq(a.count, 0);
+    memory_run(*f.world);
+    test_eq(a.count, 1);
+    store_release(*f.s, a.object);
+    test_eq(f.world->steps, steps + 1);
+}
+
+static void lookups_of_one_object_are_one(void **state)
+{
+    fixture &f = of(state);
+    test_ok(put_object(f, "o", "hello"));
+    answer answers[10];
+    for (answer &a : answers)
+        store_get(*f.s, "b", "o", on_object_answer, &a);
+    memory_run(*f.world);
+    test_eq(f.world->executed[memory_op::index_get], 1u);
+    for (answer &a : answers) {
+        test_eq(a.count, 1);
+        test_eq_text(a.object->content, "hello");
+        store_release(*f.s, a.object);
+    }
+    answer missing[3];
+    for (answer &a : missing)
+        store_get(*f.s, "b", "none", on_object_answer, &a);
+    memory_run(*f.world);
+    test_eq(f.world->executed[memory_op::index_get], 2u);
+    for (answer &a : missing)
+        test_eq_enum(a.err.code, error_code::object_not_found);
+}
+
+// A lookup starts, the object is overwritten, the lookup ends: whatever the order of their steps, nobody who asks after the overwrite was
+// answered gets the old version, from the cache or otherwise; and no interleaving looks like damage.
+static void a_lookup_that_races_an_overwrite_is_never_stale(void **)
+{
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        fixture f;
+        start_world(f, memory_empty(), seed);
+        test_ok(open_store(f));
+        bool small = seed % 2 == 0;
+        std::string old_bytes = small ? "old" : big;
+        std::string new_bytes = small ? "new!" : big + "new";
+        test_ok(put_object(f, "o", old_bytes));
+        if (seed % 3 == 0)
+            memory_advance(*f.world, a_while);
+        f.world->shuffle = true;
+        put *p = put_start(*f.s, "b", "o", "");
+        test_ok(put_bytes(f, *p, new_bytes));
+        answer early, committed, late;
+        uint64_t lookup_at = seed % 7;
+        put_commit(*p, false, 0, on_row_answer, &committed);
+        bool asked_early = false, asked_late = false, more = true;
+        for (uint64_t i = 0; more || !asked_late; i++) {
+            if (i == lookup_at) {
+                store_get(*f.s, "b", "o", on_object_answer, &early);
+                asked_early = true;
+            }
+            if (committed.count == 1 && !asked_late) {
+                store_get(*f.s, "b", "o", on_object_answer, &late);
+                asked_late = true;
+            }
+            more = memory_step(*f.world);
+        }
+        memory_run(*f.world);
+        test_ok(committed.err);
+        test_eq(committed.row.version, 2u);
+        test_true(asked_early);
+        test_ok(early.err);
+        test_ok(late.err);
+        test_eq(late.object->row.version, 2u);
+        std::string bytes = content_of(f, early.object);
+        test_true(bytes == (early.object->row.version == 1 ? old_bytes : new_bytes));
+        bytes = content_of(f, late.object);
+        test_true(bytes == new_bytes);
+        store_release(*f.s, early.object);
+        store_release(*f.s, late.object);
+        const store_object *cached = store_peek(*f.s, "b", "o");
+        test_true(cached != nullptr);
+        test_eq(cached->row.version, 2u);
+        store_release(*f.s, cached);
+        memory_advance(*f.world, a_while);
+        test_eq(memory_files(f.world->now, "/data").size(), 1u);
+        close_world(f);
+    }
+}
+
+// Puts, overwrites, removals and lookups of few names in any order: what is read is a version that was current, and in the end the disk
+// holds exactly what the index names.
+static void nothing_resurrects_and_nothing_leaks(void **)
+{
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        fixture f;
+        start_world(f, memory_empty(), seed);
+        test_ok(open_store(f));
+        f.world->shuffle = true;
+        rng random{seed * 7919};
+        answer answers[60];
+        for (answer &a : answers) {
+            std::string name(1, static_cast<char>('a' + rng_below(random, 3)));
+            switch (rng_below(random, 4)) {
+            case 0:
+            case 1: {
+                put *p = put_start(*f.s, "b", name, "");
+                put_buffer(*p)[0] = 'x';
+                answer written;
+                if (rng_below(random, 4) != 0) {
+                    put_write(*p, 1, on_answer, &written);
+                    while (written.count == 0)
+                        memory_step(*f.world);
+                }
+                put_commit(*p, false, 0, on_row_answer, &a);
+                break;
+            }
+            case 2: store_remove(*f.s, "b", name, on_answer, &a); break;
+            case 3: store_get(*f.s, "b", name, on_object_answer, &a); break;
+            }
+            for (uint64_t steps = rng_below(random, 12); steps > 0; steps--)
+                memory_step(*f.world);
+        }
+        memory_advance(*f.world, a_while);
+        size_t contents = 0;
+        for (const auto &[key, row] : f.world->now.rows)
+            contents += row.content_id != 0 ? 1 : 0;
+        test_eq(memory_files(f.world->now, "/data/objects").size(), contents);
+        test_eq(memory_files(f.world->now, "/data/tmp").size(), 0u);
+        test_eq(f.world->now.garbage.size(), 0u);
+        test_eq(f.world->now.unplaced.size(), 0u);
+        for (answer &a : answers) {
+            test_eq(a.count, 1);
+            test_true(!a.err || a.err.code == error_code::object_not_found);
+            if (a.object != nullptr)
+                store_release(*f.s, a.object);
+        }
+        for (const auto &[key, row] : f.world->now.rows) {
+            std::string bytes;
+            test_ok(get_object(f, key.second, bytes));
+            test_eq(bytes.size(), row.size);
+            const store_object *cached = store_peek(*f.s, "b", key.second);
+            test_eq(cached->row.version, row.version);
+            store_release(*f.s, cached);
+        }
+        close_world(f);
+    }
+}
+
+static void a_missing_or_damaged_content_is_corrupt(void **state)
+{
+    fixture &f = of(state);
+    std::string bytes;
+    index_row small, large;
+    test_ok(put_object(f, "small", "hello", &small));
+    test_ok(put_object(f, "large", big, &large));
+    uint64_t small_node = memory_find(f.world->now, content_place_path("/data", small.content_id));
+    uint64_t large_node = memory_find(f.world->now, content_place_path("/data", large.content_id));
+    f.world->now.nodes[small_node].data = "hellx";
+    test_eq_enum(get_object(f, "small", bytes).code, error_code::corrupt);
+    f.world->now.nodes[small_node].data = "hell";
+    test_eq_enum(get_object(f, "small", bytes).code, error_code::corrupt);
+    f.world->now.nodes[large_node].data += "x";
+    test_eq_enum(get_object(f, "large", bytes).code, error_code::corrupt);
+    f.world->now.nodes[2].names.erase("objects");
+    test_eq_enum(get_object(f, "large", bytes).code, error_code::corrupt);
+    test_eq(f.world->open_files, 0u);
+    f.world->faults = {{.op = memory_op::index_get, .err = make_error(error_code::io)}};
+    test_eq_enum(get_object(f, "large", bytes).code, error_code::io);
+}
+
+static void read_errors_are_told_and_not_kept(void **state)
+{
+    fixture &f = of(state);
+    std::string bytes;
+    test_ok(put_object(f, "o", "hello"));
+    for (memory_op op : {memory_op::open, memory_op::read}) {
+        f.world->faults = {{.op = op, .err = make_error(error_code::io)}};
+        test_eq_enum(get_object(f, "o", bytes).code, error_code::io);
+        test_eq(f.world->open_files, 0u);
+    }
+    test_ok(get_object(f, "o", bytes));
+    test_eq_text(bytes, "hello");
+}
+
+static void descriptors_are_given_back_when_the_system_has_none(void **state)
+{
+    fixture &f = of(state);
+    std::string bytes;
+    for (int i = 0; i < 5; i++) {
+        test_ok(put_object(f, std::to_string(i), big));
+        test_ok(get_object(f, std::to_string(i), bytes));
+    }
+    test_eq(f.world->open_files, 5u);
+    answer held;
+    store_get(*f.s, "b", "4", on_object_answer, &held);
+    memory_run(*f.world);
+    test_ok(put_object(f, "o", big));
+    f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::too_many_files)}};
+    test_ok(get_object(f, "o", bytes));
+    test_eq(f.world->open_files, 2u); // the one in use and the new one
+    f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::too_many_files)}};
+    test_ok(put_object(f, "p", big));
+    test_eq(f.world->open_files, 1u);
+    f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::too_many_files), .path_part = "", .skip = 0, .count = 2}};
+    test_eq_enum(get_object(f, "o", bytes).code, error_code::too_many_files);
+    f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::too_many_files), .path_part = "", .skip = 0, .count = 2}};
+    test_eq_enum(put_object(f, "o", big).code, error_code::too_many_files);
+    store_release(*f.s, held.object);
+}
+
+static void the_cache_is_bounded(void **)
+{
+    fixture f;
+    f.options.cached_objects_max = 3;
+    f.options.cached_inline_max = 2;
+    start_world(f, memory_empty());
+    test_ok(open_store(f));
+    std::string bytes;
+    for (int i = 0; i < 6; i++) {
+        test_ok(put_object(f, "big" + std::to_string(i), big));
+        test_ok(get_object(f, "big" + std::to_string(i), bytes));
+        test_ok(put_object(f, "small" + std::to_string(i), "x"));
+        test_ok(get_object(f, "small" + std::to_string(i), bytes));
+        const store_object *first = store_peek(*f.s, "b", "big0"); // used all the time: stays
+        test_true(first != nullptr);
+        store_release(*f.s, first);
+    }
+    test_eq(f.world->open_files, 3u);
+    test_true(store_peek(*f.s, "b", "big1") == nullptr);
+    test_true(store_peek(*f.s, "b", "small3") == nullptr);
+    const store_object *last = store_peek(*f.s, "b", "small5");
+    test_true(last != nullptr);
+    store_release(*f.s, last);
+    close_world(f);
+}
+
+// --- the end
+
+static void a_store_can_be_closed_at_any_moment(void **)
+{
+    for (int steps = 0; steps < 40; steps++) {
+        fixture f;
+        start_world(f, memory_empty());
+        test_ok(open_store(f));
+        answer put_answer, get_answer, remove_answer;
+        test_ok(put_object(f, "o", "hello"));
+        put *p = put_start(*f.s, "b", "o", "");
+        test_ok(put_bytes(f, *p, "again"));
+        put_commit(*p, false, 0, on_row_answer, &put_answer);
+        while (put_answer.count == 0)
+            memory_step(*f.world);
+        store_get(*f.s, "b", "o", on_object_answer, &get_answer);
+        for (int i = 0; i < steps; i++)
+            memory_step(*f.world);
+        if (get_answer.object != nullptr)
+            store_release(*f.s, get_answer.object);
+        bool answered = get_answer.count == 1;
+        close_world(f); // checks that no file, timer or operation is left
+        test_eq(get_answer.count, 1);
+        if (!answered)
+            test_eq_enum(get_answer.err.code, error_code::stopping);
+    }
+}
+
+static void a_store_that_cannot_be_opened_says_why(void **)
+{
+    for (memory_op op : {memory_op::make_dir, memory_op::sync_dir, memory_op::list, memory_op::index_unplaced, memory_op::index_garbage}) {
+        fixture f;
+        start_world(f, memory_empty());
+        f.world->faults = {{.op = op, .err = make_error(error_code::io)}};
+        test_eq_enum(open_store(f).code, error_code::io);
+        test_true(f.s == nullptr);
+        close_world(f);
+    }
+}
+
+#define on_store(test) cmocka_unit_test_setup_teardown(test, setup_store, teardown_store)
+
+int main()
+{
+    sm_set_strict(true);
+    log_set_level(log_level::error);
+    const CMUnitTest tests[] = {
+        on_store(what_was_put_is_read),
+        on_store(an_empty_object_has_no_file),
+        on_store(contents_move_to_their_place),
+        on_store(many_moves_are_one_batch),
+        on_store(an_overwrite_is_a_new_version),
+        on_store(a_reader_keeps_the_version_it_opened),
+        on_store(a_removed_object_is_gone),
+        on_store(a_removed_bucket_is_gone),
+        on_store(a_page_is_ordered),
+        on_store(a_wrong_checksum_stores_nothing),
+        on_store(an_abort_leaves_nothing),
+        on_store(an_abort_inside_the_answer_is_fine),
+        on_store(a_failed_put_changes_nothing),
+        on_store(an_open_failure_is_told_at_the_first_call),
+        on_store(puts_share_directory_syncs),
+        on_store(a_warm_lookup_asks_nobody),
+        on_store(lookups_of_one_object_are_one),
+        cmocka_unit_test(a_lookup_that_races_an_overwrite_is_never_stale),
+        cmocka_unit_test(nothing_resurrects_and_nothing_leaks),
+        on_store(a_missing_or_damaged_content_is_corrupt),
+        on_store(read_errors_are_told_and_not_kept),
+        on_store(descriptors_are_given_back_when_the_system_has_none),
+        cmocka_unit_test(the_cache_is_bounded),
+        cmocka_unit_test(a_store_can_be_closed_at_any_moment),
+        cmocka_unit_test(a_store_that_cannot_be_opened_says_why),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
