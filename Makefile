@@ -18,7 +18,7 @@ packages:
 	@sh src/demo/packages.sh build
 
 $(RELEASE)/build.ninja:
-	@meson setup $(RELEASE) --prefix=$(PREFIX) --buildtype=release >/dev/null
+	@meson setup $(RELEASE) --prefix=$(PREFIX) --buildtype=release -Doptimization=2 >/dev/null
 
 $(TESTED)/build.ninja:
 	@meson setup $(TESTED) -Db_sanitize=address,undefined -Doptimization=1 >/dev/null

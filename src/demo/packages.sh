@@ -4,7 +4,7 @@
 #   packages.sh build|test|bench
 set -eu
 
-build="g++ meson ninja-build pkg-config libuv1-dev node-llhttp libcjson-dev libyaml-dev libcmocka-dev libsqlite3-dev libxxhash-dev libmsgpack-dev libcli11-dev libcurl4-openssl-dev bubblewrap iproute2 python3"
+build="g++ meson ninja-build pkg-config libuv1-dev node-llhttp libcjson-dev libyaml-dev libcmocka-dev libsqlite3-dev libxxhash-dev libmsgpack-dev libcli11-dev libcurl4-openssl-dev bubblewrap iproute2 nftables python3"
 test="curl clang libclang-rt-14-dev procps util-linux"
 bench="nginx-light wrk"
 

@@ -5,7 +5,7 @@
 // Normal   a runtime becomes a Pod with one container, port 8000, readiness GET /health; a Pod spec is read as the document's are, and the
 //          message's own fields override the Pod's.
 // Fails    bad_spec with "line L, column C: ..." (of the message, or of the Pod: then the reason begins with "spec: ").
-// Limits   json_body_size_max is the caller's; spec_size_max, init_env_max.
+// Limits   json_body_size_max is the caller's; spec_size_max.
 #include "base/limits.h"
 #include "base/text.h"
 #include "etl/etl_spec.h"

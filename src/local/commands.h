@@ -37,7 +37,8 @@ int watch_pods(const command &c, const std::string &name, const selector &wanted
 int command_fail(const std::string &text);
 int command_fail_not_found(const char *resource, const std::string &name);
 // The pods the words after the verb name: `pods [NAME...]`, `pod/NAME ...`. `out_resource` is what stands there ("pods", "nodes").
-bool command_parse_names(const std::vector<std::string> &words, std::string &out_resource, std::vector<std::string> &out_names, std::string &out_text);
+bool command_parse_names(const std::vector<std::string> &words, std::string &out_resource, std::vector<std::string> &out_names,
+                         std::string &out_text);
 // Records that match, read; those without a supervisor that should have one get it first.
 struct found_pod {
     pod_key key;
@@ -45,4 +46,8 @@ struct found_pod {
 };
 std::vector<found_pod> command_find_pods(const command &c, const selector &wanted);
 bool command_find_pod(const command &c, const std::string &name, found_pod &out_pod);
+// A key whose names can be those of a pod; anything else must not become a path.
+bool command_is_record(const pod_key &key);
+// --selector; false: `out_code` is the exit code, the message is written.
+bool command_parse_selector(const command &c, selector &out_selector, int &out_code);
 bool command_write(const std::string &text); // to stdout; false when nobody reads

@@ -239,7 +239,8 @@ static constexpr int bwrap_args_fd = 4;
     if (plan.box != nullptr && !netbox_enter(*plan.box))
         failed = errno;
     int null_fd = open("/dev/null", O_RDONLY);
-    if (failed == 0 && (dup2(null_fd, 0) < 0 || dup2(plan.output_fd, 1) < 0 || dup2(plan.output_fd, 2) < 0 || dup2(plan.status_fd, bwrap_status_fd) < 0 ||
+    if (failed == 0 && (dup2(null_fd, 0) < 0 || dup2(plan.output_fd, 1) < 0 || dup2(plan.output_fd, 2) < 0
+                        || dup2(plan.status_fd, bwrap_status_fd) < 0 ||
                         dup2(plan.args_fd, bwrap_args_fd) < 0 || dup2(plan.error_fd, 5) < 0))
         failed = errno;
     sigset_t none;
@@ -295,7 +296,8 @@ bool container_spawn(container_run &run, const std::string &bwrap_path, const ne
     os_fd status_in(raise_fd(status_pipe[1]));
     os_fd output_in(raise_fd(output_pipe[1]));
     os_fd error_in(raise_fd(error_pipe[1]));
-    std::vector<std::string> words = {"bwrap", "--json-status-fd", std::to_string(bwrap_status_fd), "--args", std::to_string(bwrap_args_fd), "--"};
+    std::vector<std::string> words = {"bwrap", "--json-status-fd", std::to_string(bwrap_status_fd), "--args",
+        std::to_string(bwrap_args_fd), "--"};
     words.insert(words.end(), command.begin(), command.end());
     std::vector<char *> argv;
     for (std::string &word : words)

@@ -42,7 +42,8 @@ reference_verdict image_parse_reference(std::string_view text, image_reference &
         return reference_verdict::invalid;
     if (size_t at = text.find('@'); at != std::string_view::npos) {
         image_reference rest;
-        return image_parse_reference(text.substr(0, at), rest) == reference_verdict::good && text.substr(at + 1).find(':') != std::string_view::npos
+        return image_parse_reference(text.substr(0, at), rest) == reference_verdict::good
+            && text.substr(at + 1).find(':') != std::string_view::npos
                    ? reference_verdict::digest
                    : reference_verdict::invalid;
     }
@@ -59,7 +60,8 @@ reference_verdict image_parse_reference(std::string_view text, image_reference &
     for (;;) {
         size_t end = left.find('/');
         std::string_view part = left.substr(0, end);
-        bool is_host = first && end != std::string_view::npos && (part.find_first_of(".:") != std::string_view::npos || part == "localhost");
+        bool is_host = first && end != std::string_view::npos
+            && (part.find_first_of(".:") != std::string_view::npos || part == "localhost");
         if (!component_is_valid(part, is_host))
             return reference_verdict::invalid;
         first = false;
@@ -95,7 +97,8 @@ bool image_load(const local_state &state, const image_reference &reference, imag
     std::string text;
     out_config = image_config();
     if (!os_is_dir(dir + "/rootfs") || !os_read_file(dir + "/config.json", text)) {
-        out_text = text_format("no image \"%s\" in %s; make it with: kubectl-local image %s DIR [ENTRYPOINT...]", image_text(reference).c_str(),
+        out_text = text_format("no image \"%s\" in %s; make it with: kubectl-local image %s DIR [ENTRYPOINT...]",
+                               image_text(reference).c_str(),
                                dir.c_str(), image_text(reference).c_str());
         return false;
     }

@@ -82,7 +82,8 @@ static bool declared(const cJSON *pod, const std::string &container)
 static bool is_running(const cJSON *status) { return json_get(json_get(status, "state"), "running") != nullptr; }
 
 // Prints what is added until the container has ended.
-static void follow(const command &c, const pod_key &key, const std::string &container, const std::string &path, const std::string &id, log_view &view)
+static void follow(const command &c, const pod_key &key, const std::string &container, const std::string &path, const std::string &id,
+                   log_view &view)
 {
     os_fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.fd < 0 || lseek(file.fd, 0, SEEK_END) < 0)
@@ -129,7 +130,8 @@ static int show_logs(const command &c, const found_pod &pod, int64_t tail)
     std::string path = state_pod_dir(c.state, pod.key) + (is_init ? "/log-" + container : "/log");
     std::string base = previous ? path + ".previous" : path;
     if (previous && (json_get(json_get(status, "lastState"), "terminated") == nullptr || !os_exists(base))) {
-        fprintf(stderr, "Error from server (BadRequest): previous terminated container \"%s\" in pod \"%s\" not found\n", container.c_str(), pod.key.name.c_str());
+        fprintf(stderr, "Error from server (BadRequest): previous terminated container \"%s\" in pod \"%s\" not found\n",
+                container.c_str(), pod.key.name.c_str());
         return 1;
     }
     std::string id(json_text(status, "containerID"));
@@ -137,7 +139,8 @@ static int show_logs(const command &c, const found_pod &pod, int64_t tail)
         std::string reason(json_text(json_get(json_get(status, "state"), "waiting"), "reason"));
         if (reason == "ErrImagePull" || reason == "ImagePullBackOff")
             reason = "trying and failing to pull image";
-        fprintf(stderr, "Error from server (BadRequest): container \"%s\" in pod \"%s\" is waiting to start: %s\n", container.c_str(), pod.key.name.c_str(),
+        fprintf(stderr, "Error from server (BadRequest): container \"%s\" in pod \"%s\" is waiting to start: %s\n", container.c_str(),
+                pod.key.name.c_str(),
                 reason.empty() ? "ContainerCreating" : reason.c_str());
         return 1;
     }
@@ -177,7 +180,8 @@ int command_logs(const command &c)
     if (text_parse_u64(tail_text, lines) && lines < 1'000'000'000)
         tail = static_cast<int64_t>(lines);
     else if (!tail_text.starts_with("-"))
-        return command_fail(text_format("invalid argument \"%s\" for \"--tail\" flag: strconv.ParseInt: parsing \"%s\": invalid syntax", text_escape(tail_text, 80).c_str(), text_escape(tail_text, 80).c_str()));
+        return command_fail(text_format("invalid argument \"%s\" for \"--tail\" flag: strconv.ParseInt: parsing \"%s\": invalid syntax",
+                                        text_escape(tail_text, 80).c_str(), text_escape(tail_text, 80).c_str()));
     else if (tail_text != "-1")
         return command_fail("--tail must be greater than or equal to -1");
     if (by_selector) {

@@ -40,7 +40,8 @@ static constexpr flag_spec get_flags[] = {
 };
 static constexpr flag_spec delete_flags[] = {
     {"selector", 'l', text}, {"ignore-not-found", 0, boolean}, {"grace-period", 0, text}, {"wait", 0, boolean}, {"now", 0, boolean},
-    {"force", 0, boolean}, {"timeout", 0, text}, {"all", 0, boolean}, {"all-namespaces", 'A', boolean}, {"output", 'o', text}, {"cascade", 0, text},
+    {"force", 0, boolean}, {"timeout", 0, text}, {"all", 0, boolean}, {"all-namespaces", 'A', boolean}, {"output", 'o', text},
+        {"cascade", 0, text},
 };
 static constexpr flag_spec logs_flags[] = {
     {"tail", 0, text}, {"previous", 'p', boolean}, {"follow", 'f', boolean}, {"timestamps", 0, boolean}, {"container", 'c', text},

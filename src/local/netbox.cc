@@ -232,7 +232,8 @@ static bool ask(netbox &box, const helper_message &question, std::vector<int> &o
         errno = ENOTCONN;
         return false;
     }
-    if (send(box.channel, &question, sizeof question, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof question) || !receive(box, reply, out_fds))
+    if (send(box.channel, &question, sizeof question, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof question)
+        || !receive(box, reply, out_fds))
         return false;
     errno = reply.sys;
     return reply.verb == helper_verb::ready;

@@ -96,7 +96,8 @@ bool options_parse(std::span<const std::string> args, std::span<const flag_spec>
             if (spec == nullptr)
                 spec = find_letter(globals, arg[at]);
             if (spec == nullptr) {
-                out_text = text_format("unknown shorthand flag: '%s' in -%s", text_escape(arg.substr(at, 1)).c_str(), text_escape(arg.substr(1), 80).c_str());
+                out_text = text_format("unknown shorthand flag: '%s' in -%s", text_escape(arg.substr(at, 1)).c_str(),
+                                       text_escape(arg.substr(1), 80).c_str());
                 return false;
             }
             std::string value = "true";

@@ -81,7 +81,8 @@ static void judge_container(verdicts &v, const cJSON *container, const std::stri
     if (name.empty())
         refuse(v, where + ".name: Required value");
     else if (!pod_label_is_valid(name))
-        refuse(v, text_format("%s.name: Invalid value: \"%s\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", where.c_str(), text_escape(name, 80).c_str()));
+        refuse(v,
+               text_format("%s.name: Invalid value: \"%s\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", where.c_str(), text_escape(name, 80).c_str()));
     if (text_of(container, "image").empty())
         refuse(v, where + ".image: Required value");
     for (const char *key : {"command", "args"})
@@ -99,7 +100,8 @@ static void judge_container(verdicts &v, const cJSON *container, const std::stri
         if (!is_set(raw))
             refuse(v, text_format("%s.ports[%d].containerPort: Required value", where.c_str(), index));
         else if (number < 1 || number > 65535 || raw->valuedouble != std::floor(raw->valuedouble))
-            refuse(v, text_format("%s.ports[%d].containerPort: Invalid value: must be between 1 and 65535, inclusive", where.c_str(), index));
+            refuse(v, text_format("%s.ports[%d].containerPort: Invalid value: must be between 1 and 65535, inclusive", where.c_str(),
+                                  index));
         index++;
     }
     const cJSON *env = field(container, "env");
@@ -141,7 +143,8 @@ static void judge_text_map(verdicts &v, const cJSON *metadata, const char *key)
     }
     const cJSON *entry;
     cJSON_ArrayForEach(entry, map) if (!cJSON_IsString(entry))
-        refuse(v, text_format("metadata.%s: Invalid value: the value of \"%s\" must be a string", key, text_escape(entry->string, 80).c_str()));
+        refuse(v, text_format("metadata.%s: Invalid value: the value of \"%s\" must be a string", key,
+                              text_escape(entry->string, 80).c_str()));
 }
 
 static void judge_spec(verdicts &v, const cJSON *spec)
@@ -171,7 +174,8 @@ static void judge_spec(verdicts &v, const cJSON *spec)
         refuse(v, "spec.initContainers: Too many");
     std::string policy = text_of(spec, "restartPolicy");
     if (!policy.empty() && policy != "Always" && policy != "OnFailure" && policy != "Never")
-        refuse(v, text_format("spec.restartPolicy: Unsupported value: \"%s\": supported values: \"Always\", \"OnFailure\", \"Never\"", text_escape(policy, 80).c_str()));
+        refuse(v, text_format("spec.restartPolicy: Unsupported value: \"%s\": supported values: \"Always\", \"OnFailure\", \"Never\"",
+                              text_escape(policy, 80).c_str()));
     const cJSON *grace = field(spec, "terminationGracePeriodSeconds");
     if (is_set(grace) && (!cJSON_IsNumber(grace) || grace->valuedouble < 0))
         refuse(v, "spec.terminationGracePeriodSeconds: Invalid value: must be greater than or equal to 0");
@@ -266,7 +270,8 @@ static void complete(cJSON *pod, const pod_key &key, const std::string &node)
     put_text(metadata, "name", key.name);
     put_text(metadata, "namespace", key.ns);
     std::string hex = os_random_hex(32);
-    put_text(metadata, "uid", hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-4" + hex.substr(13, 3) + "-a" + hex.substr(17, 3) + "-" + hex.substr(20));
+    put_text(metadata, "uid", hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-4" + hex.substr(13, 3) + "-a" + hex.substr(17,
+        3) + "-" + hex.substr(20));
     put_text(metadata, "creationTimestamp", now);
     for (const char *stale : {"resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"})
         cJSON_DeleteItemFromObjectCaseSensitive(metadata, stale);
@@ -330,7 +335,8 @@ bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::stri
     }
     verdicts v;
     if (!pod_name_is_valid(out_key.name) || out_key.name.size() > 253)
-        refuse(v, text_format("metadata.name: Invalid value: \"%s\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character", text_escape(out_key.name, 80).c_str()));
+        refuse(v,
+               text_format("metadata.name: Invalid value: \"%s\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character", text_escape(out_key.name, 80).c_str()));
     if (!pod_label_is_valid(out_key.ns))
         refuse(v, text_format("metadata.namespace: Invalid value: \"%s\"", text_escape(out_key.ns, 80).c_str()));
     judge_text_map(v, metadata, "labels");
@@ -459,14 +465,16 @@ static void read_container(const cJSON *item, container_spec &out, pod_spec &spe
         one.read_only = cJSON_IsTrue(field(mount, "readOnly"));
         if (one.path.front() != '/' || one.path.find("..") != std::string::npos)
             say_unsupported(spec, text_format("volumeMount \"%s\": mountPath must be absolute, without \"..\"", one.volume.c_str()));
-        bool known = std::any_of(spec.volumes.begin(), spec.volumes.end(), [&](const pod_volume &volume) { return volume.name == one.volume; });
+        bool known = std::any_of(spec.volumes.begin(), spec.volumes.end(),
+                                 [&](const pod_volume &volume) { return volume.name == one.volume; });
         if (!known)
             say_unsupported(spec, text_format("container \"%s\": volume \"%s\" is not declared", out.name.c_str(), one.volume.c_str()));
         out.mounts.push_back(std::move(one));
     }
     if (cJSON_GetArraySize(field(item, "envFrom")) > 0)
         say_unsupported(spec, text_format("container \"%s\": envFrom needs a cluster", out.name.c_str()));
-    static constexpr std::string_view known_fields[] = {"metadata.name", "metadata.namespace", "metadata.uid", "status.podIP", "status.hostIP", "spec.nodeName"};
+    static constexpr std::string_view known_fields[] = {"metadata.name", "metadata.namespace", "metadata.uid", "status.podIP",
+        "status.hostIP", "spec.nodeName"};
     const cJSON *variable;
     cJSON_ArrayForEach(variable, out.env)
     {
@@ -475,7 +483,8 @@ static void read_container(const cJSON *item, container_spec &out, pod_spec &spe
             continue;
         std::string path = text_of(field(from, "fieldRef"), "fieldPath");
         if (std::find(std::begin(known_fields), std::end(known_fields), path) == std::end(known_fields))
-            say_unsupported(spec, text_format("container \"%s\": env \"%s\": only fieldRef of metadata.name, metadata.namespace, metadata.uid, status.podIP, status.hostIP and spec.nodeName is supported",
+            say_unsupported(spec,
+                            text_format("container \"%s\": env \"%s\": only fieldRef of metadata.name, metadata.namespace, metadata.uid, status.podIP, status.hostIP and spec.nodeName is supported",
                                               out.name.c_str(), text_of(variable, "name").c_str()));
     }
     read_probe(out, field(item, "readinessProbe"), out.readiness);
@@ -518,12 +527,14 @@ void pod_read_spec(const cJSON *pod, pod_spec &out_spec)
         container_spec one;
         read_container(container, one, out_spec);
         if (text_of(container, "restartPolicy") == "Always")
-            say_unsupported(out_spec, text_format("init container \"%s\": sidecars (restartPolicy Always) are not supported", one.name.c_str()));
+            say_unsupported(out_spec, text_format("init container \"%s\": sidecars (restartPolicy Always) are not supported",
+                                                  one.name.c_str()));
         out_spec.init_containers.push_back(std::move(one));
     }
     read_container(cJSON_GetArrayItem(field(spec, "containers"), 0), out_spec.container, out_spec);
     std::string policy = text_of(spec, "restartPolicy");
-    out_spec.restart = policy == "Never" ? restart_policy::never : policy == "OnFailure" ? restart_policy::on_failure : restart_policy::always;
+    out_spec.restart = policy == "Never" ? restart_policy::never : policy == "OnFailure" ? restart_policy::on_failure
+        : restart_policy::always;
     out_spec.host_network = cJSON_IsTrue(field(spec, "hostNetwork"));
     out_spec.grace_s = number_of(spec, "terminationGracePeriodSeconds", 30);
 }

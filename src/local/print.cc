@@ -15,8 +15,10 @@ bool print_parse_format(std::string_view text, std::string_view template_text, o
         std::string_view name;
         output_kind kind;
     };
-    static constexpr known list[] = {{"", output_kind::table}, {"wide", output_kind::wide}, {"json", output_kind::json}, {"yaml", output_kind::yaml}, {"name", output_kind::name}};
-    static constexpr known with_value[] = {{"go-template", output_kind::go_template}, {"template", output_kind::go_template}, {"jsonpath", output_kind::jsonpath}};
+    static constexpr known list[] = {{"", output_kind::table}, {"wide", output_kind::wide}, {"json", output_kind::json},
+        {"yaml", output_kind::yaml}, {"name", output_kind::name}};
+    static constexpr known with_value[] = {{"go-template", output_kind::go_template}, {"template", output_kind::go_template},
+        {"jsonpath", output_kind::jsonpath}};
     for (const known &one : list)
         if (text == one.name) {
             bool has_template = text.empty() && !template_text.empty();
@@ -198,7 +200,8 @@ pod_row print_pod_row(const cJSON *pod, time_t now)
             else if (!terminated.empty())
                 row.status = terminated;
             else if (json_get(state, "terminated") != nullptr)
-                row.status = text_format("ExitCode:%llu", static_cast<unsigned long long>(json_u64(json_get(state, "terminated"), "exitCode", 0)));
+                row.status = text_format("ExitCode:%llu", static_cast<unsigned long long>(json_u64(json_get(state, "terminated"),
+                    "exitCode", 0)));
             else if (json_bool(one, "ready", false) && json_get(state, "running") != nullptr)
                 ready++;
         }

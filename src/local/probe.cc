@@ -45,7 +45,8 @@ static void finish_failed(probe_try &probe, const char *what, int error)
 static void judge_answer(probe_try &probe)
 {
     uint64_t status = 0;
-    bool is_http = probe.answer.starts_with("HTTP/1.") && probe.answer.size() >= 12 && text_parse_u64(std::string_view(probe.answer).substr(9, 3), status);
+    bool is_http = probe.answer.starts_with("HTTP/1.") && probe.answer.size() >= 12
+        && text_parse_u64(std::string_view(probe.answer).substr(9, 3), status);
     if (!is_http)
         finish(probe, false, text_format("Get \"%s\": malformed HTTP response", probe.target.c_str()));
     else if (status >= 200 && status < 400)
@@ -91,7 +92,8 @@ static void on_event(void *arg, uint32_t)
     }
     probe.answer.append(chunk, static_cast<size_t>(n));
     // The head is enough; so are the first bytes of what is not HTTP.
-    if (n == 0 || probe.answer.find("\r\n\r\n") != std::string::npos || probe.answer.find("\n\n") != std::string::npos || probe.answer.size() > answer_size_max)
+    if (n == 0 || probe.answer.find("\r\n\r\n") != std::string::npos || probe.answer.find("\n\n") != std::string::npos
+        || probe.answer.size() > answer_size_max)
         judge_answer(probe);
 }
 
@@ -123,7 +125,8 @@ void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const
             has_agent = has_agent || text_equal_ignore_case(name, "User-Agent");
             rest += name + ": " + value + "\r\n";
         }
-        probe.request = "GET " + spec.path + " HTTP/1.1\r\nHost: " + host_header + "\r\n" + (has_agent ? "" : "User-Agent: kube-probe/local\r\n") +
+        probe.request = "GET " + spec.path + " HTTP/1.1\r\nHost: " + host_header + "\r\n" + (has_agent ? ""
+            : "User-Agent: kube-probe/local\r\n") +
                         "Accept: */*\r\nConnection: close\r\n" + rest + "\r\n";
     }
     probe.fd = inside != nullptr ? netbox_socket(*inside) : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

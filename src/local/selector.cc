@@ -38,7 +38,8 @@ static std::string take_word(scanner &s)
     size_t from = s.at;
     while (s.at < s.text.size()) {
         char c = s.text[s.at];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '/';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'
+            || c == '/';
         if (!plain)
             break;
         s.at++;

@@ -205,7 +205,8 @@ int state_lock_pod(const local_state &state, const pod_key &key)
 // The supervisor gets what finding programs and reporting needs, not the secrets of whoever asked.
 static std::vector<std::string> supervisor_environment()
 {
-    static constexpr const char *kept[] = {"PATH", "HOME", "XDG_STATE_HOME", "K8S_HOST_NAME", "KUBECTL_LOCAL_IMAGES", "KUBECTL_LOCAL_NETWORK",
+    static constexpr const char *kept[] = {"PATH", "HOME", "XDG_STATE_HOME", "K8S_HOST_NAME", "KUBECTL_LOCAL_IMAGES",
+        "KUBECTL_LOCAL_NETWORK",
                                            "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
     std::vector<std::string> out;
     for (const char *name : kept)

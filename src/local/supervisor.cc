@@ -2,7 +2,7 @@
 // local/supervisor.cc: the process that keeps one pod running.
 //
 // Owns     the pod's record while it lives, its network namespace, one container run at a time, relays, probes, the log.
-// Knows    container, netbox, relay, prober, view, status, state.     Known by  main (command `supervise`).
+// Knows    container, pod_network, prober, view, status, state.     Known by  main (command `supervise`).
 // Normal   network, init containers in order, the container, Ready, deletion: TERM, grace, KILL, everything removed.
 // Fails    a container that ends is started again by restartPolicy: at once the first time, then after 1 s, 2 s, 4 s ... 30 s; one that
 //          ran for a minute starts the series anew. A missing image is looked for every second. A supervisor that dies takes the
@@ -15,7 +15,6 @@
 #include <cstring>
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -28,11 +27,10 @@
 #include "base/text.h"
 #include "local/container.h"
 #include "local/image.h"
-#include "local/netbox.h"
 #include "local/os.h"
 #include "local/pod.h"
+#include "local/pod_network.h"
 #include "local/prober.h"
-#include "local/relay.h"
 #include "local/status.h"
 #include "local/view.h"
 #include "node/api.h"
@@ -72,7 +70,6 @@ struct supervisor {
     loop_timer probe_message;
 
     stage at = stage::next_attempt;
-    bool network_open = false;
     bool deleting = false;    // the record goes when the container is gone
     bool leaving = false;     // the record stays
     bool liveness_failed = false;
@@ -81,12 +78,7 @@ struct supervisor {
     uint32_t crashes = 0;     // of the current container, in a row
     std::string image_trouble;
 
-    netbox box;
-    relay inward;
-    relay outward;
-    struct sockaddr_in reserved = {}; // where the host reaches the pod through the relay
-    os_fd reservation;
-    std::string target_url;   // what AIS_TARGET_URL becomes
+    pod_network network;
     container_run run;
     log_writer log;
     os_fd image_hold;
@@ -153,199 +145,21 @@ static std::string old_address(const supervisor &s)
     return std::string(json_text(json_get(json_get(s.pod.get(), "metadata"), "annotations"), key.c_str()));
 }
 
-static std::string ip_text(const struct sockaddr_in &address)
-{
-    char text[INET_ADDRSTRLEN] = "";
-    inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
-    return text;
-}
-
-static int bound_socket(const struct sockaddr_in &address)
-{
-    int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool done = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-                bind(fd, reinterpret_cast<const struct sockaddr *>(&address), sizeof address) == 0;
-    if (!done && fd >= 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-// A loopback address of the pod's own and a port of the kernel's choice. The reservation keeps the port while no container runs:
-// then nobody listens and connections are refused, as they should be.
-static bool reserve_address(supervisor &s)
-{
-    struct sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    std::string old = old_address(s);
-    size_t colon = old.find(':');
-    uint64_t port = 0;
-    bool had = colon != std::string::npos && old.starts_with("127.") && text_parse_u64(std::string_view(old).substr(colon + 1), port) &&
-               port <= 65535 && inet_pton(AF_INET, old.substr(0, colon).c_str(), &address.sin_addr) == 1;
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    if (had)
-        s.reservation.reset(bound_socket(address));
-    for (int i = 0; i < 16 && s.reservation.fd < 0; i++) {
-        uint64_t random = 0;
-        text_parse_hex_u64(os_random_hex(6), random);
-        address.sin_addr.s_addr = htonl((127u << 24) | (64u << 16) | (static_cast<uint32_t>(random) & 0x3fffff) | 1u);
-        address.sin_port = 0;
-        s.reservation.reset(bound_socket(address));
-    }
-    socklen_t size = sizeof s.reserved;
-    return s.reservation.fd >= 0 && getsockname(s.reservation.fd, reinterpret_cast<struct sockaddr *>(&s.reserved), &size) == 0;
-}
-
 static bool is_dying(void *arg) { return container_is_dying(static_cast<supervisor *>(arg)->run); }
-
-struct url_parts {
-    std::string host;
-    uint16_t port = 80;
-    std::string rest; // path and what follows
-};
-
-static bool split_url(const std::string &url, url_parts &out)
-{
-    static constexpr std::string_view scheme = "http://";
-    if (!url.starts_with(scheme))
-        return false;
-    std::string authority = url.substr(scheme.size(), url.find_first_of("/?#", scheme.size()) - scheme.size());
-    out.rest = url.substr(scheme.size() + authority.size());
-    size_t colon = authority.rfind(':');
-    uint64_t port = 80;
-    if (authority.empty() || authority.front() == '[' || authority.find('@') != std::string::npos)
-        return false;
-    if (colon != std::string::npos && (!text_parse_u64(std::string_view(authority).substr(colon + 1), port) || port == 0 || port > 65535))
-        return false;
-    out.host = authority.substr(0, colon);
-    out.port = static_cast<uint16_t>(port);
-    return !out.host.empty();
-}
-
-static bool resolve(const std::string &host, struct sockaddr_in &out)
-{
-    struct addrinfo hints = {};
-    hints.ai_family = AF_INET;
-    hints.ai_socktype = SOCK_STREAM;
-    struct addrinfo *found = nullptr;
-    if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0 || found == nullptr)
-        return false;
-    memcpy(&out.sin_addr, &reinterpret_cast<struct sockaddr_in *>(found->ai_addr)->sin_addr, sizeof out.sin_addr);
-    freeaddrinfo(found);
-    return true;
-}
-
-// The one way out of the pod: the address AIS_TARGET_URL names exists on the pod's loopback and leads there.
-static void open_way_to_target(supervisor &s)
-{
-    std::string url;
-    const cJSON *variable;
-    cJSON_ArrayForEach(variable, s.spec.container.env) if (json_text(variable, "name") == env_target_url) url = json_text(variable, "value");
-    url_parts parts;
-    if (url.empty())
-        return;
-    struct sockaddr_in target = {};
-    target.sin_family = AF_INET;
-    if (!split_url(url, parts) || !resolve(parts.host, target)) {
-        fprintf(stderr, "%s AIS_TARGET_URL is not http://host[:port]/... with a host that resolves to IPv4: the pod cannot reach it\n", os_time_text_ns().c_str());
-        return;
-    }
-    target.sin_port = htons(parts.port);
-    bool is_loopback = (ntohl(target.sin_addr.s_addr) >> 24) == 127;
-    struct sockaddr_in inside = target;
-    if (!is_loopback)
-        inside.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    // The container's own port must stay free for it.
-    uint16_t port = parts.port;
-    while (std::find(s.spec.container.ports.begin(), s.spec.container.ports.end(), port) != s.spec.container.ports.end())
-        port = port < 61'000 ? 61'000 : static_cast<uint16_t>(port + 1);
-    inside.sin_port = htons(port);
-    int listener = netbox_listen(s.box, inside);
-    if (listener < 0) {
-        fprintf(stderr, "%s listening on %s:%u inside the pod: %s\n", os_time_text_ns().c_str(), ip_text(inside).c_str(), port, strerror(errno));
-        return;
-    }
-    s.outward.l = &s.l;
-    s.outward.box = &s.box;
-    s.outward.outward = true;
-    s.outward.target = target;
-    s.outward.is_dying = is_dying;
-    s.outward.arg = &s;
-    relay_start(s.outward, listener);
-    if (!is_loopback || port != parts.port)
-        s.target_url = text_format("http://%s:%u", ip_text(inside).c_str(), port) + parts.rest;
-}
 
 static bool open_network(supervisor &s)
 {
-    s.status.host_ip = "127.0.0.1";
-    uint16_t port = s.spec.container.ports.empty() ? 0 : s.spec.container.ports[0];
-    if (s.spec.host_network) {
-        s.status.pod_ip = s.status.host_ip;
-        if (port != 0)
-            annotate_address(s, text_format("127.0.0.1:%u", port));
-        return true;
-    }
-    const char *wish = getenv("KUBECTL_LOCAL_NETWORK");
-    bool want_veth = wish == nullptr || std::string_view(wish) != "relay";
-    std::string old = old_address(s);
     std::string text;
-    if (!netbox_open(s.box, s.uid, old.substr(0, old.find(':')), want_veth, text)) {
+    pod_network &n = s.network;
+    if (!pod_network_open(n, s.l, s.spec, s.uid, old_address(s), is_dying, &s, text)) {
         set_waiting(s, "CreateContainerError", text);
         return false;
     }
-    if (s.box.veth && !s.box.guarded)
-        fprintf(stderr, "%s nft is missing or failed: the pod can reach what listens on all addresses of this machine\n", os_time_text_ns().c_str());
-    if (s.box.veth) {
-        s.status.pod_ip = s.box.pod_address;
-        if (port != 0)
-            annotate_address(s, text_format("%s:%u", s.box.pod_address.c_str(), port));
-    } else {
-        if (!reserve_address(s)) {
-            set_waiting(s, "CreateContainerError", text_format("no loopback address for the pod: %s", strerror(errno)));
-            netbox_close(s.box);
-            return false;
-        }
-        s.status.pod_ip = ip_text(s.reserved);
-        if (port != 0)
-            annotate_address(s, text_format("%s:%u", s.status.pod_ip.c_str(), ntohs(s.reserved.sin_port)));
-        s.inward.l = &s.l;
-        s.inward.box = &s.box;
-        s.inward.target.sin_family = AF_INET;
-        s.inward.target.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        s.inward.target.sin_port = htons(port);
-        s.inward.is_dying = is_dying;
-        s.inward.arg = &s;
-    }
-    open_way_to_target(s);
+    s.status.host_ip = n.host_ip;
+    s.status.pod_ip = n.pod_ip;
+    if (!n.address.empty())
+        annotate_address(s, n.address);
     return true;
-}
-
-static void close_network(supervisor &s)
-{
-    if (s.outward.l != nullptr)
-        relay_close(s.outward);
-    if (s.inward.l != nullptr)
-        relay_close(s.inward);
-    s.reservation.reset(-1);
-    netbox_close(s.box);
-    s.network_open = false;
-}
-
-static void let_connections_in(supervisor &s)
-{
-    if (s.inward.l == nullptr || s.spec.container.ports.empty() || s.inward.listener.fd != -1)
-        return;
-    int fd = bound_socket(s.reserved);
-    if (fd >= 0 && listen(fd, 512) == 0) {
-        relay_start(s.inward, fd);
-        return;
-    }
-    fprintf(stderr, "%s listening on %s: %s\n", os_time_text_ns().c_str(), ip_text(s.reserved).c_str(), strerror(errno));
-    if (fd >= 0)
-        close(fd);
 }
 
 // Probes.
@@ -379,12 +193,12 @@ static void start_probe(supervisor &s, probe_role role)
     p.address.sin_family = AF_INET;
     p.address.sin_port = htons(spec.port);
     bool elsewhere = !spec.host.empty() && inet_pton(AF_INET, spec.host.c_str(), &p.address.sin_addr) == 1;
-    bool through_veth = s.box.veth && inet_pton(AF_INET, s.box.pod_address.c_str(), &p.address.sin_addr) == 1;
+    bool through_veth = s.network.box.veth && inet_pton(AF_INET, s.network.box.pod_address.c_str(), &p.address.sin_addr) == 1;
     if (!elsewhere && !through_veth)
         p.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (elsewhere)
         inet_pton(AF_INET, spec.host.c_str(), &p.address.sin_addr);
-    p.inside = elsewhere || s.box.veth || s.spec.host_network ? nullptr : &s.box;
+    p.inside = elsewhere || s.network.box.veth || s.spec.host_network ? nullptr : &s.network.box;
     prober_start(p);
 }
 
@@ -461,7 +275,7 @@ static void on_started(void *arg)
     s.status.message.clear();
     if (is_main(s)) {
         s.status.phase = "Running";
-        let_connections_in(s);
+        pod_network_let_in(s.network, s.spec);
         if (s.spec.container.startup.kind != probe_kind::none)
             start_probe(s, probe_role::startup);
         else
@@ -486,7 +300,7 @@ static view_place place_of(const supervisor &s, const image_reference &image)
     place.uid = s.uid;
     place.host_network = s.spec.host_network;
     place.own_user_ns = s.spec.host_network && geteuid() != 0;
-    place.target_url = s.target_url;
+    place.target_url = s.network.target_url;
     return place;
 }
 
@@ -496,7 +310,8 @@ static bool find_image(supervisor &s, image_reference &out_reference, image_conf
     const std::string &name = current_spec(s).image;
     reference_verdict verdict = image_parse_reference(name, out_reference);
     if (verdict == reference_verdict::invalid) {
-        set_waiting(s, "InvalidImageName", text_format("Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid reference format",
+        set_waiting(s, "InvalidImageName",
+                    text_format("Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid reference format",
                                                        name.c_str(), name.c_str()));
         publish(s);
         s.at = stage::deletion;
@@ -548,13 +363,10 @@ static void start_current(supervisor &s)
         s.at = stage::deletion;
         return;
     }
-    if (!s.network_open) {
-        s.network_open = open_network(s);
-        if (!s.network_open) {
-            publish(s);
-            wait_for(s, network_retry_ms);
-            return;
-        }
+    if (!s.network.open && !open_network(s)) {
+        publish(s);
+        wait_for(s, network_retry_ms);
+        return;
     }
     image_reference image;
     image_config config;
@@ -568,7 +380,8 @@ static void start_current(supervisor &s)
     std::string text;
     std::string bwrap = os_find_program("bwrap");
     if (command.empty()) {
-        retry_later(s, "CreateContainerError", text_format("no command specified: neither the pod nor image %s names one", image_text(image).c_str()));
+        retry_later(s, "CreateContainerError", text_format("no command specified: neither the pod nor image %s names one",
+                                                           image_text(image).c_str()));
         return;
     }
     if (bwrap.empty()) {
@@ -601,7 +414,7 @@ static void start_current(supervisor &s)
     s.run.log = &s.log;
     s.run.on_started = on_started;
     s.run.arg = &s;
-    if (!container_spawn(s.run, bwrap, s.spec.host_network ? nullptr : &s.box, args, command, s.uid, text)) {
+    if (!container_spawn(s.run, bwrap, s.spec.host_network ? nullptr : &s.network.box, args, command, s.uid, text)) {
         retry_later(s, "RunContainerError", text);
         return;
     }
@@ -619,7 +432,7 @@ static void end_pod(supervisor &s, const char *phase)
 {
     s.status.phase = phase;
     s.at = stage::deletion;
-    close_network(s);
+    pod_network_close(s.network);
     publish(s);
     loop_stop(s.l); // the record stays; whoever deletes it needs no supervisor
 }
@@ -647,7 +460,8 @@ static void start_again(supervisor &s, const container_end &end)
         set_waiting(s, "RunContainerError", end.text);
     else if (delay > 0)
         set_waiting(s, "CrashLoopBackOff",
-                    text_format("back-off %s restarting failed container=%s pod=%s_%s(%s)%s%s", text_duration(delay).c_str(), status.name.c_str(),
+                    text_format("back-off %s restarting failed container=%s pod=%s_%s(%s)%s%s", text_duration(delay).c_str(),
+                                status.name.c_str(),
                                 s.key.name.c_str(), s.key.ns.c_str(), s.uid.c_str(), end.never_started ? ": " : "", end.text.c_str()));
     else
         s.status.message = status.state.message; // `terminated` is shown until the new one runs
@@ -660,12 +474,7 @@ static void container_ended(supervisor &s, const container_end &end)
     container_status &status = current_status(s);
     stop_probes(s);
     loop_timer_stop(s.kill_timer);
-    if (s.inward.l != nullptr) {
-        relay_stop_listening(s.inward);
-        relay_container_ended(s.inward);
-    }
-    if (s.outward.l != nullptr)
-        relay_container_ended(s.outward);
+    pod_network_container_ended(s.network);
     time_t now = time(nullptr);
     time_t started = status.state.phase == container_phase::running ? status.state.started : now;
     bool was_long = os_now_ms() - s.run.spawned_ms >= healthy_run_ms;
@@ -707,7 +516,7 @@ static void finish(supervisor &s)
     if (s.deleting && s.status.container.state.phase == container_phase::terminated)
         s.status.phase = s.status.container.state.exit_code == 0 ? "Succeeded" : "Failed";
     publish(s);
-    close_network(s);
+    pod_network_close(s.network);
     log_close(s.log);
     s.image_hold.reset(-1);
     image_sweep(s.state);
@@ -757,10 +566,10 @@ static void reap(supervisor &s)
     int status = 0;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == s.box.helper) {
+        if (pid == s.network.box.helper) {
             // Cannot live on without its network; the next supervisor makes a new one.
             fprintf(stderr, "%s the network helper died\n", os_time_text_ns().c_str());
-            s.box.helper = 0;
+            s.network.box.helper = 0;
             container_kill(s.run);
             leave(s);
             continue;
@@ -884,7 +693,8 @@ static void start(supervisor &s)
     struct {
         loop_timer *timer;
         void (*on_timer)(void *);
-    } timers[] = {{&s.attempt, on_attempt}, {&s.kill_timer, on_kill_timer}, {&s.record_check, on_record_check}, {&s.probe_message, on_probe_message}};
+    } timers[] = {{&s.attempt, on_attempt}, {&s.kill_timer, on_kill_timer}, {&s.record_check, on_record_check},
+        {&s.probe_message, on_probe_message}};
     for (auto &one : timers) {
         one.timer->on_timer = one.on_timer;
         one.timer->arg = &s;
@@ -895,7 +705,8 @@ static void start(supervisor &s)
         take_termination(s);
         return;
     }
-    if (was_running && (s.spec.restart == restart_policy::never || (s.spec.restart == restart_policy::on_failure && s.status.container.state.exit_code == 0))) {
+    if (was_running && (s.spec.restart == restart_policy::never
+                        || (s.spec.restart == restart_policy::on_failure && s.status.container.state.exit_code == 0))) {
         end_pod(s, s.status.container.state.exit_code == 0 ? "Succeeded" : "Failed");
         return;
     }

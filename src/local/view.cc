@@ -268,6 +268,23 @@ static bool add_etc(builder &b, const view_place &place, std::string &out_text)
     return add_generated(b, place, out_text);
 }
 
+// A root without capabilities still owns what is root's in /proc: kernel settings must not be written, kernel secrets not read.
+// bwrap covers some of it only where its own look finds it writable, which for /proc/sys as root it does not.
+static void cover_proc(builder &b)
+{
+    for (const char *path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"})
+        if (os_exists(path))
+            add(b, {"--ro-bind", path, path});
+    for (const char *path : {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats", "/proc/timer_list",
+        "/proc/sched_debug",
+                             "/proc/interrupts"})
+        if (os_exists(path))
+            add(b, {"--ro-bind", "/dev/null", path});
+    for (const char *path : {"/proc/acpi", "/proc/asound", "/proc/scsi"})
+        if (os_is_dir(path))
+            add(b, {"--tmpfs", path, "--remount-ro", path});
+}
+
 // Names that never come from the image as they are.
 static bool is_special(const std::string &name)
 {
@@ -296,13 +313,15 @@ static bool add_root(builder &b, const view_place &place, std::string &out_text)
             }
             std::erase(names, name);
         } else if (from_image && kind_of(host) == file_kind::link && kind_of(place.rootfs + host) == file_kind::directory) {
-            out_text = text_format("the image has a directory %s, which is a link into /usr on this host; put the files into usr%s", host.c_str(), host.c_str());
+            out_text = text_format("the image has a directory %s, which is a link into /usr on this host; put the files into usr%s",
+                                   host.c_str(), host.c_str());
             return false;
         }
     }
     if (!add_etc(b, place, out_text))
         return false;
     add(b, {"--proc", "/proc", "--dev", "/dev"});
+    cover_proc(b);
     for (const std::string &name : names)
         if (!is_special(name) && name != "root")
             bind_entry(b, place.rootfs + "/" + name, "/" + name);
@@ -337,7 +356,8 @@ static bool host_path_fits(const pod_volume &volume, std::string &out_text)
     else
         fits = fits && exists;
     if (!fits)
-        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath type check failed: %s is not a %s", volume.name.c_str(),
+        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath type check failed: %s is not a %s",
+                               volume.name.c_str(),
                                volume.host_path.c_str(), volume.host_type.empty() ? "path that exists" : volume.host_type.c_str());
     return fits;
 }
@@ -345,14 +365,16 @@ static bool host_path_fits(const pod_volume &volume, std::string &out_text)
 static bool add_mounts(builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, std::string &out_text)
 {
     for (const pod_mount &mount : container.mounts) {
-        auto volume = std::find_if(spec.volumes.begin(), spec.volumes.end(), [&](const pod_volume &one) { return one.name == mount.volume; });
+        auto volume = std::find_if(spec.volumes.begin(), spec.volumes.end(),
+                                   [&](const pod_volume &one) { return one.name == mount.volume; });
         if (volume == spec.volumes.end())
             continue; // pod_read_spec has said so already
         // Also for `medium: Memory`: it outlives the container, so it cannot be one of the container's own mounts.
         std::string source = volume->is_host ? volume->host_path : place.scratch + "/volumes/" + volume->name;
         if (volume->is_host && !host_path_fits(*volume, out_text))
             return false;
-        if (!volume->is_host && !os_is_dir(source) && !(os_make_dirs(place.scratch + "/volumes") && mkdir(source.c_str(), 0777) == 0 && chmod(source.c_str(), 0777) == 0)) {
+        if (!volume->is_host && !os_is_dir(source) && !(os_make_dirs(place.scratch + "/volumes") && mkdir(source.c_str(), 0777) == 0
+                                                        && chmod(source.c_str(), 0777) == 0)) {
             out_text = text_format("%s: %s", source.c_str(), strerror(errno));
             return false;
         }

@@ -29,6 +29,7 @@ env_list view_environment(const container_spec &container, const image_config &i
 // What runs: command/args over Entrypoint/Cmd. Empty: nothing to run.
 std::vector<std::string> view_command(const container_spec &container, const image_config &image, const env_list &env);
 
-// Makes the pod's directories and generated files and builds bwrap's options (for its --args). False: `out_text` says what in the spec cannot be had here.
+// Makes the pod's directories and generated files and builds bwrap's options (for its --args). False: `out_text` says what in the
+// spec cannot be had here.
 bool view_build(const pod_spec &spec, const container_spec &container, const image_config &image, const view_place &place,
                 const env_list &env, std::vector<std::string> &out_args, std::string &out_text);

@@ -160,5 +160,7 @@ std::string gather_failure_text(const gather_answer &answer, error_code *out_cod
     }
     if (out_code != nullptr)
         *out_code = code;
+    if (text.starts_with("target " + answer.id)) // it names itself
+        return text;
     return "target " + answer.id + ": " + text;
 }

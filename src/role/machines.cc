@@ -9,10 +9,7 @@
 #include "http/machines.h"
 #include "role/etl_init_machine.h"
 #include "role/member_machine.h"
-#include "store/keeper_machine.h"
-#include "store/load_machine.h"
-#include "store/open_machine.h"
-#include "store/put_machine.h"
+#include "store/machines.h"
 #include "transfer/machines.h"
 #include "transfer/upload_machine.h"
 

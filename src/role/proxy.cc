@@ -128,7 +128,8 @@ static void on_request(void *arg, exchange &x)
         return;
     }
     bool is_probe = match.found->id == route_id::health || match.found->id == route_id::metrics;
-    if (!p.ready && !is_probe) {
+    bool is_member = match.found->id == route_id::node_register && proxy_document(p).version > 0;
+    if (!p.ready && !is_probe && !is_member) {
         exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
         return;
     }
@@ -150,14 +151,22 @@ static void report_ready(proxy &p, error err, const std::string &detail)
     on_ready(p.ready_arg, err, detail);
 }
 
+static void on_targets_asked(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
+    p.ready = true;
+    LOG(info, "role", "role=proxy id=%s url=%s cluster=%s version=%llu msg=\"ready\"", p.id.c_str(), p.url.c_str(), proxy_document(p).uuid.c_str(),
+        static_cast<unsigned long long>(proxy_document(p).version));
+    report_ready(p, no_error, {});
+}
+
+// After a restart the targets are asked first (push_wait_ms at most), so that the first requests do not find them all silent.
 static void on_loaded(proxy &p, error err, const std::string &detail)
 {
-    if (!err) {
-        p.ready = true;
-        LOG(info, "role", "role=proxy id=%s url=%s cluster=%s version=%llu msg=\"ready\"", p.id.c_str(), p.url.c_str(), proxy_document(p).uuid.c_str(),
-            static_cast<unsigned long long>(proxy_document(p).version));
-    }
-    report_ready(p, err, detail);
+    if (err)
+        report_ready(p, err, detail);
+    else
+        proxy_wait_pushed(p, on_targets_asked, &p);
 }
 
 static void on_id(void *arg, error err, const std::string &id, const std::string &detail)

@@ -31,6 +31,7 @@ struct proxy_target {
     uint64_t push_version = 0;
     uint64_t push_failures = 0;     // in a row
     uint64_t push_due_ms = 0;       // not before; 0: now
+    bool is_silence_told = false;   // in the log
 };
 
 // Somebody waits until all targets that can be heard hold a version.
@@ -143,7 +144,9 @@ void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg);
 bool proxy_target_is_silent(const proxy &p, std::string_view id);
 // All targets of the document as peers of a gather, those in maintenance too.
 std::vector<gather_peer> proxy_target_peers(const proxy &p);
-// The first target that is silent; null when every one can be heard.
+// Without those in maintenance that are silent: they hold no objects and serve nobody.
+std::vector<gather_peer> proxy_needed_peers(const proxy &p);
+// The first needed target that is silent; null when every one can be heard.
 const cluster_node *proxy_silent_target(const proxy &p);
 void proxy_serve_register(proxy &p, exchange &x);
 void proxy_document_stop(proxy &p);

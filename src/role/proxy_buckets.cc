@@ -304,7 +304,7 @@ static void on_objects_body(proxy_request &r, std::string body)
         return;
     }
     std::vector<gather_peer> peers;
-    for (const gather_peer &peer : proxy_target_peers(p)) {
+    for (const gather_peer &peer : proxy_needed_peers(p)) {
         if (!r.list.target.empty() && peer.id != r.list.target)
             continue;
         if (proxy_target_is_silent(p, peer.id)) {

@@ -143,9 +143,12 @@ static proxy_target &target_of(proxy &p, const std::string &id)
 static bool is_pushed(const proxy &p, uint64_t version)
 {
     for (const cluster_node &node : proxy_document(p).nodes) {
-        if (!node.is_target || proxy_target_is_silent(p, node.id))
+        auto it = p.targets.find(node.id);
+        if (!node.is_target || it == p.targets.end())
             continue;
-        if (p.targets.find(node.id)->second.acked_version < version)
+        // After a restart of the proxy nobody has been heard yet: the first push tells who lives.
+        bool is_asked = !it->second.heard && it->second.push != nullptr;
+        if ((is_asked || !proxy_target_is_silent(p, node.id)) && it->second.acked_version < version)
             return false;
     }
     return true;
@@ -174,11 +177,22 @@ static void arm_tick(proxy &p)
     for (const auto &[id, target] : p.targets) {
         if (target.push == nullptr && target.push_due_ms > 0 && target.push_due_ms < due)
             due = target.push_due_ms;
+        if (target.heard && !target.is_silence_told && target.heard_ms + target_silent_ms + 1 < due)
+            due = target.heard_ms + target_silent_ms + 1;
     }
     if (due == UINT64_MAX || p.tick == nullptr)
         return;
     uint64_t now = clock_now_ms(*p.e);
     timer_arm(*p.e, p.tick, due > now ? due - now : 0);
+}
+
+static void mark_heard(proxy &p, proxy_target &target)
+{
+    if (!target.heard || target.is_silence_told)
+        LOG(info, "cluster", "target=%s msg=\"target is here\"", target.id.c_str());
+    target.heard = true;
+    target.is_silence_told = false;
+    target.heard_ms = clock_now_ms(*p.e);
 }
 
 static void on_push_done(void *arg, call &, error err, int status, std::string body)
@@ -189,8 +203,7 @@ static void on_push_done(void *arg, call &, error err, int status, std::string b
     if (!err && status >= 200 && status < 300) {
         target.push_failures = 0;
         target.push_due_ms = 0;
-        target.heard = true;
-        target.heard_ms = clock_now_ms(*p.e);
+        mark_heard(p, target);
         if (target.acked_version < target.push_version)
             target.acked_version = target.push_version;
     } else {
@@ -259,9 +272,20 @@ void proxy_push(proxy &p)
     arm_tick(p);
 }
 
+static void tell_silence(proxy &p)
+{
+    for (auto &[id, target] : p.targets) {
+        if (!target.heard || target.is_silence_told || !proxy_target_is_silent(p, id))
+            continue;
+        target.is_silence_told = true;
+        LOG(warn, "cluster", "target=%s msg=\"target is silent: its objects are unavailable until it is heard again\"", id.c_str());
+    }
+}
+
 static void on_tick(void *arg)
 {
     proxy &p = *static_cast<proxy *>(arg);
+    tell_silence(p);
     proxy_push(p);
     release_waiters(p, false);
     arm_tick(p);
@@ -301,10 +325,22 @@ std::vector<gather_peer> proxy_target_peers(const proxy &p)
     return peers;
 }
 
+static bool is_dispensable(const proxy &p, const cluster_node &node) { return (node.flags & node_flag_maintenance) != 0 && proxy_target_is_silent(p, node.id); }
+
+std::vector<gather_peer> proxy_needed_peers(const proxy &p)
+{
+    std::vector<gather_peer> peers;
+    for (const cluster_node &node : proxy_document(p).nodes) {
+        if (node.is_target && !is_dispensable(p, node))
+            peers.push_back({node.id, node.url});
+    }
+    return peers;
+}
+
 const cluster_node *proxy_silent_target(const proxy &p)
 {
     for (const cluster_node &node : proxy_document(p).nodes) {
-        if (node.is_target && proxy_target_is_silent(p, node.id))
+        if (node.is_target && proxy_target_is_silent(p, node.id) && !is_dispensable(p, node))
             return &node;
     }
     return nullptr;
@@ -315,10 +351,7 @@ const cluster_node *proxy_silent_target(const proxy &p)
 static void note_heard(proxy_request &r)
 {
     proxy_target &target = target_of(*r.p, r.node.id);
-    if (!target.heard)
-        LOG(info, "cluster", "target=%s url=%s msg=\"target is here\"", target.id.c_str(), text_escape(r.node.url).c_str());
-    target.heard = true;
-    target.heard_ms = clock_now_ms(*r.p->e);
+    mark_heard(*r.p, target);
     target.object_count = r.peer_objects;
     // What it says it holds counts, also when that is less than before: its data directory may have been replaced.
     target.acked_version = r.peer_version;
@@ -340,6 +373,7 @@ static void answer_member(proxy_request &r)
     }
     proxy_request_answer(r, static_cast<answer &&>(a));
     release_waiters(p, false);
+    arm_tick(p);
 }
 
 static error apply_member(void *arg, cluster_document &next)

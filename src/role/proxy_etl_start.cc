@@ -222,7 +222,7 @@ static void world_start_on_targets(void *arg, etl_init &m)
     request.has_body = true;
     request.deadline_ms = m.wait_timeout_ms + etl_init_margin_ms - 1'000; // before the machine's own, so that the error names a target
     request.stop_at_failure = true;
-    s.calls = gather_start(*s.p->e, *s.p->client, proxy_target_peers(*s.p), request, on_start_answers, &s);
+    s.calls = gather_start(*s.p->e, *s.p->client, proxy_needed_peers(*s.p), request, on_start_answers, &s);
 }
 
 static void world_remove_from_targets(void *arg, etl_init &)
@@ -298,7 +298,7 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, bool is_restart,
         exchange_answer_error(x, error_code::stopping, "the proxy is shutting down");
         return;
     }
-    if (proxy_target_peers(p).empty()) {
+    if (proxy_needed_peers(p).empty()) {
         exchange_answer_error(x, error_code::unavailable, "no targets are registered: an ETL needs at least one");
         return;
     }

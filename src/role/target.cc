@@ -337,6 +337,7 @@ void target_drain(target &t, void (*on_drained)(void *arg), void *arg)
     target_member_end(t);
     if (t.public_server != nullptr)
         http_server_drain(*t.public_server);
+    target_abandon_starts(t);
     t.drain_until_ms = clock_now_ms(*t.e) + drain_timeout_ms;
     t.drain_timer = timer_make(*t.e, on_drain_tick, &t);
     timer_arm(*t.e, t.drain_timer, 0);

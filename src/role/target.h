@@ -23,6 +23,7 @@ struct member;        // role/member_machine.h: registration with the proxy
 struct target_start_order {
     etl_definition definition;
     uint64_t document_version = 0; // of the document that first held this start
+    bool is_under_way = false;     // the proxy waits for our answer
 };
 
 // Somebody waits until a document is stored.
@@ -75,6 +76,8 @@ void target_serve_object(target &t, exchange &x);
 void target_serve_pod(target &t, exchange &x);
 // role/target_control.cc, target_list.cc: what the proxy asks of a target, /v1/node/...
 void target_serve_node(target &t, exchange &x, const route_match &match);
+// The target shuts down: starts that the proxy waits for fail now, so that it can roll back.
+void target_abandon_starts(target &t);
 void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket);
 
 // role/target_document.cc

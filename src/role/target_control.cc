@@ -115,6 +115,24 @@ static bool is_own_order(const node_request &r)
     return it != r.t->starts.end() && it->second.definition.generation_id == r.generation_id;
 }
 
+static void stop_and_forget(target &t, const std::string &id)
+{
+    t.starts.erase(id);
+    t.requests++;
+    etl_registry_stop(*t.etls, id, on_stop_ignored, &t);
+}
+
+void target_abandon_starts(target &t)
+{
+    std::vector<std::string> ids;
+    for (const auto &[id, order] : t.starts) {
+        if (order.is_under_way)
+            ids.push_back(id);
+    }
+    for (const std::string &id : ids)
+        stop_and_forget(t, id); // the start completes as canceled, and its caller gets an answer
+}
+
 static void on_proxy_gone(void *arg)
 {
     node_request &r = *static_cast<node_request *>(arg);
@@ -123,16 +141,18 @@ static void on_proxy_gone(void *arg)
     if (!is_own_order(r))
         return; // on_started ends the request
     LOG(warn, "etl", "etl=%s msg=\"the proxy hung up during a start, it is rolled back\"", text_escape(r.id).c_str());
-    t.starts.erase(r.id);
-    t.requests++;
-    etl_registry_stop(*t.etls, r.id, on_stop_ignored, &t);
+    stop_and_forget(t, r.id);
 }
 
 static void on_started(void *arg, error err, const std::string &detail)
 {
     node_request *r = static_cast<node_request *>(arg);
-    if (err && is_own_order(*r))
-        r->t->starts.erase(r->id);
+    if (is_own_order(*r)) {
+        if (err)
+            r->t->starts.erase(r->id);
+        else
+            r->t->starts[r->id].is_under_way = false;
+    }
     if (r->x == nullptr) {
         end_request(r);
         return;
@@ -199,6 +219,7 @@ static void on_start_body(void *arg, error err, std::string body)
     }
     r->id = order.definition.id;
     r->generation_id = order.definition.generation_id;
+    order.is_under_way = true;
     etl_definition definition = order.definition;
     t.starts[r->id] = static_cast<target_start_order &&>(order);
     exchange_on_gone(*r->x, on_proxy_gone, r, true);

@@ -129,11 +129,30 @@ struct document_swap {
     uint64_t version;
 };
 
+// Somebody else's version is stored (an earlier swap that failed may have happened all the same): go on from it.
+static void on_stored_version(void *arg, error err, uint64_t version, const std::string &)
+{
+    target &t = *static_cast<target *>(arg);
+    t.storing = false;
+    if (!err && version < t.document.version) {
+        t.stored_version = version;
+        store_document(t);
+        return;
+    }
+    if (!err)
+        t.stored_version = version;
+    release_waiters(t, err);
+}
+
 static void on_swap(void *arg, error err)
 {
     document_swap swap = *static_cast<document_swap *>(arg);
     delete static_cast<document_swap *>(arg);
     target &t = *swap.t;
+    if (err.code == error_code::conflict) {
+        meta_read(*t.e, document_name, on_stored_version, &t);
+        return;
+    }
     t.storing = false;
     if (err)
         LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"", static_cast<unsigned long long>(swap.version), error_text(err));

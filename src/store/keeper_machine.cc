@@ -366,7 +366,8 @@ static constexpr sm_ignore<keeper> ignores[] = {
 };
 static constexpr sm_invariant<keeper> invariants[] = {{"one_operation", one_operation}, {"batch_is_bounded", batch_is_bounded}};
 static sm_counters counters;
-static constexpr sm_table<keeper> table = {"keeper", states, event_names, resource_names, rows, ignores, invariants, E::stop, E::deadline, alive, &counters};
+static constexpr sm_table<keeper> table = {"keeper", states,     event_names, resource_names, rows,  ignores,
+                                            invariants, E::stop, E::deadline, alive,          &counters};
 SM_VERIFY(table);
 
 static const char *state_name(const keeper &k) { return sm_state_row(table, k).name; }

@@ -176,7 +176,8 @@ static constexpr sm_row<store_opening> rows[] = {
 static constexpr sm_ignore<store_opening> ignores[] = {{S::settling, E::failed, "the keeper has the work and tries again by itself"}};
 static sm_counters counters;
 // Nobody can stop a start: what ends one early is a failure. No busy state, so no deadline either.
-static constexpr sm_table<store_opening> table = {"open", states, event_names, resource_names, rows, ignores, {}, E::failed, E::failed, alive, &counters};
+static constexpr sm_table<store_opening> table = {"open", states, event_names, resource_names, rows, ignores, {}, E::failed, E::failed, alive,
+                                                  &counters};
 SM_VERIFY(table);
 
 sm_view open_machine_view() { return sm_view_of(table); }

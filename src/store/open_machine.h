@@ -9,7 +9,9 @@
 #include "store/store_internal.h"
 
 struct store_opening {
-    enum class state : uint8_t { making_temp, making_objects, syncing_root, listing_temp, reading_unplaced, reading_garbage, settling, ready, failed };
+    enum class state : uint8_t {
+        making_temp, making_objects, syncing_root, listing_temp, reading_unplaced, reading_garbage, settling, ready, failed
+    };
     enum class event : uint8_t { done, failed };
     sm_core sm;
     store *owner = nullptr;

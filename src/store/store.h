@@ -2,7 +2,7 @@
 // store/store.h: the objects of one target: immutable content files, an index, a cache of hot entries (docs/DISK.md).
 //
 // <dir>/tmp/<id> receives content; after the index commit it moves to <dir>/objects/<xx>/<id>; a lookup falls back to tmp/. The id is 16 hex
-// digits, <xx> the third byte from the right as two (content_path.h), so that neighbours in time share a directory.
+// digits, <xx> the 13th and 14th of them (content_path.h), so that neighbours in time share a directory.
 #pragma once
 
 #include <cstdint>
@@ -76,5 +76,5 @@ void store_remove(store &s, std::string bucket, std::string name, void (*on_done
 // Every object of the bucket; a bucket without objects is fine.
 void store_remove_bucket(store &s, std::string bucket, void (*on_done)(void *arg, error err), void *arg);
 // Rows in order of name, see index_page.
-void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, void (*on_rows)(void *arg, error err, std::vector<index_row> rows), void *arg);
+void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg);
 uint64_t store_object_count(store &s);

@@ -192,7 +192,8 @@ class Cluster:
         node.start()
         # The same ports after a restart: running pods have been told where their target is.
         node.arguments[3] = "127.0.0.1:" + str(node.announced["port"])
-        node.arguments += ["--pod-listen", "127.0.0.1:" + str(node.announced["pod_port"])]
+        if "--pod-listen" not in node.arguments:
+            node.arguments += ["--pod-listen", "127.0.0.1:" + str(node.announced["pod_port"])]
         self.targets.append(node)
         return node
 

@@ -19,11 +19,15 @@ def blocks(language):
         return re.findall(r"```" + language + r"\n(.*?)```", file.read(), re.S)
 
 
-def play(uid):
+def blocks_of_document():
+    """Its server.py and its spec.yaml."""
     if not os.path.exists(DOCUMENT):
         raise harness.Skip("the document (../shared/seed/etl.md) is not here")
-    server = next(b for b in blocks("python") if "do_POST" in b)
-    spec = next(b for b in blocks("yaml") if "quay.io/user/md5_server:v1" in b)
+    return next(b for b in blocks("python") if "do_POST" in b), next(b for b in blocks("yaml") if "quay.io/user/md5_server:v1" in b)
+
+
+def play(uid):
+    server, spec = blocks_of_document()
     with harness.Cluster(targets=2, uid=uid) as cluster:
         # What `docker build` makes of the document's Dockerfile.
         cluster.image("quay.io/user/md5_server:v1", {"code/server.py": server}, ["/code/server.py", "--listen", "0.0.0.0", "--port", "80"])
@@ -65,4 +69,5 @@ def case_as_an_ordinary_user():
     play(NOBODY if os.getuid() == 0 else None)
 
 
-harness.run([("the document as root", case_as_root), ("the document as an ordinary user", case_as_an_ordinary_user)])
+if __name__ == "__main__":
+    harness.run([("the document as root", case_as_root), ("the document as an ordinary user", case_as_an_ordinary_user)])

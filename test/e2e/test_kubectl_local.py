@@ -53,6 +53,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path.startswith("/write/"):
             open(self.path[6:], "w").write("written\n")
             self.answer(b"ok")
+        elif self.path.startswith("/writable/"):
+            # Opened, not written: the answer must not cost the machine its settings.
+            try:
+                os.close(os.open(self.path[9:], os.O_WRONLY))
+                self.answer(b"writable")
+            except OSError as error:
+                self.answer(str(error).encode())
         elif self.path == "/close":
             self.answer(b"to the end", length=False)
         else:
@@ -518,6 +525,7 @@ def a_watcher_brings_back_a_lost_supervisor(r):
         watch.stop()
     # Without a watcher the next look does it.
     os.kill(r.supervisors()["phoenix"], signal.SIGKILL)
+    soon("it died", lambda: "phoenix" not in r.supervisors())
     assert not is_ready(r.get("phoenix")) or status(r.get("phoenix"))["restartCount"] == 2
     r.ready("phoenix")
     # And a deletion does not need one.
@@ -704,7 +712,7 @@ def yaml_and_outputs(r):
     r.delete("yaml")
 
 
-def private_files_are_hidden(r):
+def the_machine_is_protected(r):
     r.create("peek")
     pod = r.ready("peek")
     for path in ("/etc/shadow",):
@@ -713,6 +721,10 @@ def private_files_are_hidden(r):
         except AssertionError:
             continue
         assert not content.strip(), content
+    for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/sysrq-trigger", "/usr/bin/env", "/etc/passwd", "/code/server.py"):
+        assert r.http(pod, "/writable" + path) != b"writable", path
+    assert r.http(pod, "/write/tmp/file") == b"ok"
+    assert r.http(pod, "/file/proc/sys/kernel/hostname") == b"peek\n"
     assert b"root:x:0:0" in r.http(pod, "/file/etc/passwd")
     r.delete("peek")
 
@@ -761,7 +773,7 @@ def nothing_is_left(r):
 CASES = [refusals, serves, two_pods_on_port_80, pod_reaches_only_the_target, target_on_the_container_port_is_moved, unknown_image, crash_loop,
          command_missing, never_ready, http_probe_and_exec_probe, logs, watch_tells_every_change, watch_ends_with_its_reader, delete_honours_grace,
          deleted_at_every_moment, a_watcher_brings_back_a_lost_supervisor, restart_policy_never, killed_container_restarts, death_is_a_reset, refused_while_down,
-         half_close_is_passed_on, host_network, init_containers_and_volumes, environment, selectors, yaml_and_outputs, private_files_are_hidden,
+         half_close_is_passed_on, host_network, init_containers_and_volumes, environment, selectors, yaml_and_outputs, the_machine_is_protected,
          liveness_restarts, image_of_running_pod_stays, nothing_is_left]
 
 

@@ -269,7 +269,7 @@ static void after_shutting_down_nothing_starts(void **state)
     test_eq(w.world->children.size(), 0);
 }
 
-// A release build goes on: the one machine is stopped, its pod removed, and the next document brings the ETL back.
+// A release build goes on: only the machine that heard something impossible ends.
 static void a_fault_costs_one_machine(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);

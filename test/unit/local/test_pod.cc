@@ -81,11 +81,13 @@ static void admission_refuses(void **state)
         {POD("{\"name\":\"x\"}", "{}"), "The Pod \"x\" is invalid: spec.containers: Required value"},
         {POD("{\"name\":\"x\"}", "{\"containers\":[{}]}"), "* spec.containers[0].image: Required value"},
         {POD("{\"name\":\"x\"}", CONTAINER("},{\"name\":\"d\",\"image\":\"i\"")), "one container a pod"},
-        {POD("{\"name\":\"x\"}", CONTAINER(",\"ports\":[{\"containerPort\":70000}]")), "containerPort: Invalid value: must be between 1 and 65535, inclusive"},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"ports\":[{\"containerPort\":70000}]")),
+         "containerPort: Invalid value: must be between 1 and 65535, inclusive"},
         {POD("{\"name\":\"x\"}", CONTAINER(",\"command\":\"sh\"")), "command: Invalid value: must be a list of strings"},
         {POD("{\"name\":\"x\"}", CONTAINER(",\"env\":[{\"name\":\"A\",\"value\":1}]")), "env[0].value: Invalid value: must be a string"},
         {POD("{\"name\":\"x\",\"labels\":{\"a\":1}}", CONTAINER("")), "metadata.labels: Invalid value"},
-        {POD("{\"name\":\"x\"}", "{\"restartPolicy\":\"Maybe\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"), "spec.restartPolicy: Unsupported value: \"Maybe\""},
+        {POD("{\"name\":\"x\"}", "{\"restartPolicy\":\"Maybe\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"),
+         "spec.restartPolicy: Unsupported value: \"Maybe\""},
     };
     for (const auto &one : cases) {
         test_false(admit(f, one.json));
@@ -122,10 +124,14 @@ static void spec_is_read(void **state)
 static void what_cannot_be_is_said(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
-    test_true(admit(f, POD("{\"name\":\"x\"}", "{\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"m\"}}],\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}")));
+    test_true(admit(f,
+                    POD("{\"name\":\"x\"}",
+                        "{\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"m\"}}],\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}")));
     pod_read_spec(f.pod.get(), f.spec);
     test_has_text(f.spec.unsupported, "volume \"v\": only emptyDir and hostPath are supported");
-    test_true(admit(f, POD("{\"name\":\"x\"}", CONTAINER(",\"env\":[{\"name\":\"A\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"k\"}}}]"))));
+    test_true(admit(f,
+                    POD("{\"name\":\"x\"}",
+                        CONTAINER(",\"env\":[{\"name\":\"A\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"k\"}}}]"))));
     pod_read_spec(f.pod.get(), f.spec);
     test_has_text(f.spec.unsupported, "env \"A\": only fieldRef of");
     test_true(admit(f, POD("{\"name\":\"x\"}", CONTAINER(",\"volumeMounts\":[{\"name\":\"nope\",\"mountPath\":\"/a\"}]"))));
@@ -282,7 +288,8 @@ static void json_and_templates(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     f.pod.reset(cJSON_Parse("{\"b\":[1,{}],\"a\":{\"name\":\"x\"},\"c\":[]}"));
-    test_eq_text(print_json(f.pod.get()), "{\n    \"a\": {\n        \"name\": \"x\"\n    },\n    \"b\": [\n        1,\n        {}\n    ],\n    \"c\": []\n}\n");
+    test_eq_text(print_json(f.pod.get()),
+                 "{\n    \"a\": {\n        \"name\": \"x\"\n    },\n    \"b\": [\n        1,\n        {}\n    ],\n    \"c\": []\n}\n");
     output_format format;
     std::string out;
     test_true(print_parse_format("go-template={{.a.name}}!{{.b}}", "", format, f.text));

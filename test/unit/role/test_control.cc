@@ -20,7 +20,7 @@ static void texts_are_those_that_clients_match(void **)
     std::string bucket = control_bucket_missing_text("b", {"images"});
     test_has_text(bucket, "\"ais://b\" does not exist");
     test_true(bucket.find("ais://b/") == std::string::npos);
-    test_has_text(control_etl_missing_text("e\nx", {}), "etl job e\\x0ax does not exist");
+    test_has_text(control_etl_missing_text("e\nx", {}), "etl job e\\nx does not exist");
 }
 
 static void providers_have_aliases(void **)

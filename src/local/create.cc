@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// local/create.cc: `create`: pods from files or stdin.
+#include "local/commands.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/yaml.h"
+#include "local/os.h"
+#include "local/pod.h"
+
+static bool read_stdin(std::string &out_content)
+{
+    char chunk[65536];
+    ssize_t n;
+    while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
+        out_content.append(chunk, static_cast<size_t>(n));
+        if (out_content.size() > spec_size_max) {
+            errno = EFBIG;
+            return false;
+        }
+    }
+    return n == 0;
+}
+
+static bool parse_object(const std::string &content, const std::string &source, json_ptr &out_object, std::string &out_text)
+{
+    std::string where;
+    size_t first = content.find_first_not_of(" \t\r\n");
+    if (first != std::string::npos && content[first] == '{') {
+        if (!json_parse(content, out_object, where))
+            return true;
+        // Flow-style YAML begins with a brace too.
+    }
+    yaml_ptr tree;
+    std::string yaml_where;
+    if (!yaml_parse(content, tree, yaml_where)) {
+        // Printed and read again: numbers become numbers, as the rest of the program expects them.
+        out_object = yaml_to_json(*tree);
+        if (out_object != nullptr && !json_parse(json_print(out_object.get()), out_object, where))
+            return true;
+        yaml_where = where;
+        where.clear();
+    }
+    bool is_json = !where.empty();
+    out_text = text_format("error parsing %s: error converting YAML to JSON: yaml: %s", source.c_str(), is_json ? where.c_str()
+                           : yaml_where.c_str());
+    return false;
+}
+
+static std::string missing_here()
+{
+    if (os_find_program("bwrap").empty())
+        return "bwrap not found: kubectl-local needs bubblewrap (Debian: apt-get install bubblewrap)";
+    std::string value;
+    if (geteuid() == 0)
+        return "";
+    for (const char *path : {"/proc/sys/kernel/unprivileged_userns_clone", "/proc/sys/user/max_user_namespaces"})
+        if (os_read_file(path, value) && text_trim(value.substr(0, value.find('\n'))) == "0")
+            return text_format("unprivileged user namespaces are disabled (%s is 0); enable them or run as root", path);
+    return "";
+}
+
+static void replace_all(std::string &text, std::string_view from, std::string_view to)
+{
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+        text.replace(at, from.size(), to);
+}
+
+static int create_one(const command &c, const std::string &file)
+{
+    std::string source = file == "-" ? "STDIN" : file;
+    std::string content;
+    if (file != "-" && !os_exists(file))
+        return command_fail(text_format("the path \"%s\" does not exist", text_escape(file, 400).c_str()));
+    if (file == "-" ? !read_stdin(content) : !os_read_file(file, content, spec_size_max))
+        return command_fail(text_format("reading %s: %s", source.c_str(), strerror(errno)));
+    if (content.find_first_not_of(" \t\r\n") == std::string::npos)
+        return command_fail("no objects passed to create");
+    json_ptr pod;
+    std::string text;
+    if (!parse_object(content, source, pod, text))
+        return command_fail(text);
+    pod_key key;
+    if (!pod_admit(pod.get(), c.ns, c.ns_given, c.node, key, text)) {
+        replace_all(text, "\"STDIN\"", "\"" + source + "\"");
+        fprintf(stderr, "%s\n", text.c_str());
+        return 1;
+    }
+    std::string dry_run = options_text(c.o, "dry-run", "none");
+    bool dry = dry_run == "client" || dry_run == "server";
+    if (!dry) {
+        text = missing_here();
+        if (!text.empty())
+            return command_fail(text);
+        state_create_result result = state_create_pod(c.state, key, pod.get(), text);
+        if (result == state_create_result::exists) {
+            fprintf(stderr, "Error from server (AlreadyExists): error when creating \"%s\": pods \"%s\" already exists\n", source.c_str(),
+                    key.name.c_str());
+            return 1;
+        }
+        bool made = result == state_create_result::created;
+        if (made && !state_spawn_supervisor(c.state, key, text)) {
+            os_fd lock(state_lock_pod(c.state, key));
+            if (lock.fd >= 0)
+                state_remove_pod(c.state, key);
+            made = false;
+        }
+        if (!made) {
+            fprintf(stderr, "Error from server (InternalError): error when creating \"%s\": %s\n", source.c_str(), text.c_str());
+            return 1;
+        }
+    }
+    std::string output = options_text(c.o, "output", "");
+    if (output == "json")
+        command_write(print_json(pod.get()));
+    else if (output == "yaml")
+        command_write(yaml_print(pod.get()));
+    else if (output == "name")
+        command_write("pod/" + key.name + "\n");
+    else
+        command_write(text_format("pod/%s created%s\n", key.name.c_str(), dry ? text_format(" (%s dry run)", dry_run.c_str()).c_str()
+                                  : ""));
+    return 0;
+}
+
+int command_create(const command &c)
+{
+    std::vector<std::string> files = options_all(c.o, "filename");
+    if (files.empty())
+        return command_fail("must specify one of -f and -k");
+    std::string output = options_text(c.o, "output", "");
+    if (!output.empty() && output != "json" && output != "yaml" && output != "name")
+        return command_fail(text_format("unable to match a printer suitable for the output format \"%s\", allowed formats are: json,name,yaml", text_escape(output, 80).c_str()));
+    int code = 0;
+    for (const std::string &file : files)
+        code = std::max(code, create_one(c, file));
+    return code;
+}
+

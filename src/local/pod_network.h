@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// local/pod_network.h: how connections reach a pod and leave it: the namespace, the address to use, the relays.
+#pragma once
+
+#include <string>
+
+#include <netinet/in.h>
+
+#include "local/loop.h"
+#include "local/netbox.h"
+#include "local/os.h"
+#include "local/pod.h"
+#include "local/relay.h"
+
+struct pod_network {
+    bool open = false;
+    std::string host_ip;
+    std::string pod_ip;
+    std::string address;    // "host:port" for the pod's first port; empty without one
+    std::string target_url; // what AIS_TARGET_URL becomes in the container; empty: as it is
+    netbox box;             // not open with hostNetwork
+    relay inward;           // without a veth: host to the container's port
+    relay outward;          // pod to what AIS_TARGET_URL names
+    struct sockaddr_in reserved = {};
+    os_fd reservation;
+};
+
+// `old_address` is the address of an earlier supervisor, taken again where possible. `is_dying` as in relay. On failure `out_text`
+// says why; nothing is open then.
+bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &uid, const std::string &old_address,
+                      bool (*is_dying)(void *arg), void *arg, std::string &out_text);
+void pod_network_close(pod_network &n);
+
+// The container runs: connections may come. While none runs they are refused, as they are where nobody listens.
+void pod_network_let_in(pod_network &n, const pod_spec &spec);
+void pod_network_container_ended(pod_network &n);

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the README's curl lines as they stand, and every example manifest."""
+import os
+import re
+
+import harness
+from harness import Cluster
+
+world = {}
+MD5 = "393c6706efb128fbc442d3f7d084a426"
+
+
+def read(path):
+    with open(os.path.join(harness.ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def case_curl_lines():
+    block = re.search(r"```sh\n(.*?)```", read("README.md"), re.S).group(1)
+    assert block.count("curl") >= 6
+    script = "set -eu\ncd " + harness.ROOT + "\n" + block
+    done = world["cluster"].run("bash", "-c", script, env={"URL": world["cluster"].proxy.url})
+    assert MD5 in done.stdout.decode(), done
+    assert world["cluster"].pods() == []
+
+
+def case_example(name, expected):
+    def run():
+        cluster = world["cluster"]
+        etl = cluster.init(read(f"manifests/etl/{name}/spec.yaml"))
+        answer = cluster.get("examples", "text", "uuid=" + etl)
+        assert answer.status == 200 and answer.body == expected, answer
+        cluster.stop_etl(etl)
+    return run
+
+
+with Cluster(targets=2) as made:
+    world["cluster"] = made
+    for folder in ("md5", "upper", "count"):
+        made.image(f"etlnode.example/{folder}_server:v1", {"code/server.py": read(f"manifests/etl/{folder}/server.py")}, ["/code/server.py"])
+    made.bucket("examples")
+    made.put("examples", "text", b"some text :)\n")
+    harness.run([
+        ("the README's curl lines", case_curl_lines),
+        ("manifests/etl/md5", case_example("md5", MD5.encode())),
+        ("manifests/etl/upper", case_example("upper", b"SOME TEXT :)\n")),
+        ("manifests/etl/count", case_example("count", b"1 3 13\n")),
+    ])
