@@ -157,6 +157,10 @@ static void on_started(void *arg, error err, const std::string &detail)
         end_request(r);
         return;
     }
+    if (err && r->t->draining) {
+        fail_request(r, error_code::stopping, "the target is shutting down");
+        return;
+    }
     if (err) {
         fail_request(r, err.code, detail.empty() ? std::string_view(error_text(err)) : std::string_view(detail));
         return;

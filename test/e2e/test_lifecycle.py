@@ -184,6 +184,53 @@ def case_proxy_killed():
     cluster().stop_etl(etl)
 
 
+def children_of(pid, word):
+    found = []
+    for other in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{other}/stat", encoding="ascii", errors="replace") as file:
+                parent = int(file.read().rpartition(")")[2].split()[1])
+            with open(f"/proc/{other}/cmdline", "rb") as file:
+                command = file.read()
+        except OSError:
+            continue
+        if parent == pid and word.encode() in command:
+            found.append(int(other))
+    return found
+
+
+def case_watch_killed():
+    etl = cluster().init(spec("unwatched"))
+    for target in cluster().targets:
+        watches = until(lambda: children_of(target.pid, "--watch"), "a resident watch")
+        for pid in watches:
+            os.kill(pid, signal.SIGKILL)
+    for pod in cluster().pods():
+        os.kill(container_pid(pod["metadata"]["name"]), signal.SIGKILL)
+    until(lambda: all_names_ok(etl), "the ETL serves again", 30)
+    cluster().stop_etl(etl)
+    assert cluster().pods() == []
+
+
+def case_supervisor_killed():
+    etl = cluster().init(spec("orphaned"))
+    for pod in cluster().pods():
+        container = container_pid(pod["metadata"]["name"])
+        pid = container
+        while True:  # up to the process that keeps the pod
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                pid = int(file.read().rpartition(")")[2].split()[1])
+            assert pid > 1, "no supervisor above the container"
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if b"kubectl-local" in file.read().split(b"\0")[0]:
+                    break
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: all_names_ok(etl), "the ETL serves again", 30)
+    assert len(cluster().pods()) == 2
+    cluster().stop_etl(etl)
+    assert cluster().pods() == []
+
+
 def case_proxy_killed_while_initializing():
     import threading
     result = {}

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: MIT
 """The three modes x sizes from nothing to 100 MiB, byte-equal; servers of every manner; names that hurt."""
 import hashlib
-import os
-import sys
 
 import harness
 import transformers
@@ -120,7 +118,7 @@ def case_stop():
     assert cluster.pods() == []
 
 
-with harness.Cluster(targets=2, extra_env={"ETLNODE_COPY": "1"} if "copy" in os.environ.get("ETLNODE_TEST_PATH", "") else None) as made:
+with harness.Cluster(targets=2) as made:
     world["cluster"] = made
     start_all()
     harness.run([(f"sizes, {how}", case_sizes(how)) for how in world["etl"]] + [
