@@ -32,7 +32,7 @@ static void large_counts_keep_their_digits(void **)
 static void histograms_are_cumulative(void **)
 {
     latency_histogram h;
-    for (uint64_t ms : {0, 1, 2, 3, 1'000, 30'001, 99'999})
+    for (uint64_t ms : {0u, 1u, 2u, 3u, 1'000u, 30'001u, 99'999u})
         latency_add(h, ms);
     metrics_text text;
     metrics_add_histogram(text, "d_seconds", "D.", "etl=\"e\"", h);
