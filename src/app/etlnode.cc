@@ -114,13 +114,14 @@ static void show_config(const option_values &values)
     }
 }
 
-static void raise_descriptor_limit()
+// The soft limit goes up to the hard one; returns what it is then.
+static uint64_t raise_descriptor_limit()
 {
     rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    rlimit wanted = {limit.rlim_max, limit.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? limit.rlim_max : limit.rlim_cur;
 }
 
 static int run_node(running_node &d)
@@ -191,7 +192,7 @@ int main(int argc, char **argv)
     log_set_level(level);
     log_set_wall_clock(uv_env_wall_ms);
     sm_set_strict(std::getenv("ETLNODE_STRICT") != nullptr);
-    raise_descriptor_limit();
+    d.options.descriptors_max = raise_descriptor_limit();
     if (d.options.is_target)
         LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(), kubectl_why.c_str());
     return run_node(d);

@@ -811,6 +811,8 @@ static void write_head(exchange &x, const answer &a, length_kind kind, uint64_t 
 {
     x.keep = x.keep && !a.close && !x.server->draining && kind != length_kind::by_close && !x.body_error;
     x.server->counts.answers[a.status / 100 < 6 ? a.status / 100 : 0]++;
+    if (x.server->options.on_answer != nullptr && !x.head.method.empty())
+        x.server->options.on_answer(x.server->options.arg, x, a.status);
     std::string &out = x.out;
     out.clear();
     x.out_sent = 0;

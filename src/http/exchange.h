@@ -38,6 +38,8 @@ struct http_server_options {
     size_t connections_max = ::connections_max;
     // Called with the head read and the body not yet. Lifetime of views into the head: until the answer.
     void (*on_request)(void *arg, exchange &x) = nullptr;
+    // Called when an answer's head has been decided, for the access log; may be null. Not for heads that could not be parsed.
+    void (*on_answer)(void *arg, exchange &x, int status) = nullptr;
     void *arg = nullptr;
 };
 

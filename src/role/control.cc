@@ -14,24 +14,37 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "node/api.h"
+#include "port/clock.h"
 
 static constexpr size_t hint_names_max = 5;
 
-void control_log_request(const char *role, exchange &x, const route_match &match)
+// What the log shows of a path: the secret of a pod stays out of it.
+static std::string path_for_log(std::string_view target)
 {
-    bool is_object = match.found != nullptr && (match.found->id == route_id::object || match.found->id == route_id::pod_object);
-    bool is_routine = match.found != nullptr && (match.found->id == route_id::node_register || match.found->id == route_id::health || match.found->id == route_id::metrics);
+    std::string prefix = std::string(path_pod_object) + "/";
+    if (!target.starts_with(prefix))
+        return text_escape(target);
+    std::string_view rest = target.substr(prefix.size());
+    size_t etl = rest.find('/');
+    size_t secret = etl == std::string_view::npos ? etl : rest.find('/', etl + 1);
+    if (secret == std::string_view::npos)
+        return prefix + "...";
+    return prefix + text_escape(rest.substr(0, etl)) + "/..." + text_escape(rest.substr(secret));
+}
+
+void control_log_answer(const char *role, exchange &x, int status)
+{
     const http_head &head = exchange_head(x);
-    std::string_view id = exchange_request_id(x);
-    if (is_object || is_routine) {
-        if (!log_enabled(log_level::debug))
-            return;
-        LOG(debug, "http", "role=%s request=%.*s peer=%s method=%s target=%s", role, static_cast<int>(id.size()), id.data(), exchange_peer(x).c_str(),
-            text_escape(head.method).c_str(), text_escape(head.target).c_str());
+    bool is_object = head.path.starts_with(std::string(path_objects) + "/") || head.path.starts_with(path_pod_object);
+    bool is_routine = head.path == path_node_register || head.path == path_health || head.path == path_metrics;
+    bool is_plain = (is_object || is_routine) && status < 500;
+    if (is_plain && !log_enabled(log_level::debug))
         return;
-    }
-    LOG(info, "http", "role=%s request=%.*s peer=%s method=%s target=%s handler=%s", role, static_cast<int>(id.size()), id.data(), exchange_peer(x).c_str(),
-        text_escape(head.method).c_str(), text_escape(head.target).c_str(), match.found != nullptr ? match.found->handler : "none");
+    std::string_view id = exchange_request_id(x);
+    uint64_t took = clock_now_ms(exchange_env(x)) - exchange_started_ms(x);
+    log_write(is_plain ? log_level::debug : log_level::info, "http", "role=%s request=%.*s peer=%s method=%s target=%s status=%d ms=%llu", role,
+        static_cast<int>(id.size()), id.data(), exchange_peer(x).c_str(), text_escape(head.method).c_str(), path_for_log(head.target).c_str(), status,
+        static_cast<unsigned long long>(took));
 }
 
 void control_answer_no_route(exchange &x, const route_match &match)

@@ -11,8 +11,9 @@
 #include "role/node.h"
 #include "role/route.h"
 
-// One line a request: id, peer, method, path. Requests for objects are logged at level debug only.
-void control_log_request(const char *role, exchange &x, const route_match &match);
+// One line an answer: request id, peer, method, path, status, milliseconds. Requests for objects, and what comes all the time (health, metrics,
+// heartbeats), are logged at level debug unless they fail with 5xx.
+void control_log_answer(const char *role, exchange &x, int status);
 // The answer to a request that the table does not hold: 405 with Allow, or 404.
 void control_answer_no_route(exchange &x, const route_match &match);
 

@@ -29,6 +29,7 @@ struct node_options {
     std::string node_name;       // K8S_HOST_NAME
     std::string pod_name, pod_uid; // the target's own pod (owner of ETL pods); empty outside Kubernetes
     uint64_t pod_ready_wait_ms = 5'000;
+    uint64_t descriptors_max = 0; // what the process may have open (RLIMIT_NOFILE); 0: unknown
 };
 
 // on_ready(arg, err, detail) is called once: listening and (target) store opened; a target registers afterwards by itself. `detail` says

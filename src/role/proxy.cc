@@ -117,12 +117,13 @@ static constexpr bool all_routes_are_handled()
 }
 static_assert(all_routes_are_handled(), "every route of the proxy has a handler");
 
+static void on_answer(void *, exchange &x, int status) { control_log_answer("proxy", x, status); }
+
 static void on_request(void *arg, exchange &x)
 {
     proxy &p = *static_cast<proxy *>(arg);
     const http_head &head = exchange_head(x);
     route_match match = route_find(route_proxy, route_listener::clients, head.method, head.path);
-    control_log_request("proxy", x, match);
     if (match.found == nullptr) {
         control_answer_no_route(x, match);
         return;
@@ -182,6 +183,7 @@ static void on_id(void *arg, error err, const std::string &id, const std::string
     options.name = "public";
     options.node_id = id;
     options.on_request = on_request;
+    options.on_answer = on_answer;
     options.arg = &p;
     err = http_server_start(*p.e, options, p.options.listen_host.c_str(), p.options.listen_port, &p.server);
     if (err) {

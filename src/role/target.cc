@@ -7,6 +7,8 @@
 // Limits   drain_timeout_ms.
 #include "role/target.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -84,7 +86,6 @@ static void dispatch(target &t, exchange &x, route_listener listener)
 {
     const http_head &head = exchange_head(x);
     route_match match = route_find(route_target, listener, head.method, head.path);
-    control_log_request("target", x, match);
     if (match.found == nullptr) {
         control_answer_no_route(x, match);
         return;
@@ -98,6 +99,7 @@ static void dispatch(target &t, exchange &x, route_listener listener)
     CHECK(false); // all_routes_are_handled
 }
 
+static void on_answer(void *, exchange &x, int status) { control_log_answer("target", x, status); }
 static void on_client_request(void *arg, exchange &x) { dispatch(*static_cast<target *>(arg), x, route_listener::clients); }
 static void on_pod_request(void *arg, exchange &x) { dispatch(*static_cast<target *>(arg), x, route_listener::pods); }
 
@@ -116,6 +118,7 @@ static error listen_on(target &t, const char *name, const std::string &host, uin
     options.name = name;
     options.node_id = t.id;
     options.on_request = on_request;
+    options.on_answer = on_answer;
     options.arg = &t;
     error err = http_server_start(*t.e, options, host.c_str(), port, out_server);
     if (err)
@@ -222,6 +225,8 @@ static void on_id(void *arg, error err, const std::string &id, const std::string
     log_set_node(id.c_str());
     store_options options;
     options.dir = t.options.data_dir;
+    if (t.options.descriptors_max > 0) // the rest is for connections
+        options.cached_objects_max = std::min<size_t>(options.cached_objects_max, std::max<size_t>(16, t.options.descriptors_max / 3));
     store_open(*t.e, options, on_store, &t);
 }
 

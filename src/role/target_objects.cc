@@ -206,6 +206,13 @@ static void serve_read(object_request &&r)
 
 // --- PUT and DELETE
 
+// A bucket may have been destroyed, or made anew, while the body was on its way.
+static bool is_bucket_there(void *arg, std::string_view bucket, uint64_t created_ns)
+{
+    const cluster_bucket *found = document_find_bucket(static_cast<target *>(arg)->document, bucket);
+    return found != nullptr && found->created_ns == created_ns;
+}
+
 static void on_upload_end(void *arg, error err, uint64_t bytes)
 {
     target &t = *static_cast<target *>(arg);
@@ -224,6 +231,8 @@ static void serve_put(object_request &&r)
     options.bucket = r.bucket;
     options.name = r.name;
     options.node_id = r.t->id;
+    options.bucket_created_ns = document_find_bucket(r.t->document, r.bucket)->created_ns;
+    options.is_bucket_there = is_bucket_there;
     options.on_end = on_upload_end;
     options.arg = r.t;
     std::string_view type = http_head_get(head, header_checksum_type);
@@ -342,6 +351,11 @@ void target_serve_object(target &t, exchange &x)
     if (reads && !etl.empty()) {
         if (t.transfers == nullptr) {
             exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
+            return;
+        }
+        const cluster_etl *asked = document_find_etl(t.document, etl);
+        if (asked != nullptr && asked->stage == etl_stage::aborted) {
+            exchange_answer_error(x, error_code::etl_not_found, "etl job " + etl + " does not exist: it is stopped; start it again with POST /v1/etl/" + asked->id + "/start");
             return;
         }
         transfer_begin(*t.transfers, x, r.bucket, r.name, etl);

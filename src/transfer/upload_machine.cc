@@ -84,9 +84,23 @@ static void answer_failure(upload &u)
     exchange_answer_error(*x, code, text);
 }
 
+static void answer_bucket_gone(upload &u)
+{
+    u.err = make_error(error_code::bucket_not_found);
+    std::string text = "bucket \"ais://" + u.options.bucket + "\" does not exist: it was destroyed during the upload";
+    exchange *x = u.x;
+    end(u);
+    exchange_answer_error(*x, error_code::bucket_not_found, text);
+}
+
 static constexpr uint32_t PUT = 1;
 static uint32_t alive(const upload &u) { return u.target != nullptr ? PUT : 0u; }
 static bool has_ended(const upload &u) { return u.ended; }
+
+static bool is_bucket_gone(const upload &u)
+{
+    return u.ended && u.options.is_bucket_there != nullptr && !u.options.is_bucket_there(u.options.arg, u.options.bucket, u.options.bucket_created_ns);
+}
 
 static constexpr sm_guard<upload> always{};
 static constexpr sm_action<upload> nothing{};
@@ -104,9 +118,11 @@ static constexpr sm_state<upload> states[] = {
 static constexpr sm_row<upload> rows[] = {
     {S::awaiting_body, E::starved, always, SM_FN(wait_body), S::awaiting_body},
     {S::awaiting_body, E::buffered, always, SM_FN(write_buffer), S::writing},
+    {S::awaiting_body, E::body_ended, SM_FN(is_bucket_gone), SM_FN(answer_bucket_gone), S::done},
     {S::awaiting_body, E::body_ended, always, SM_FN(commit), S::committing},
     {S::awaiting_body, E::body_failed, always, SM_FN(answer_failure), S::done},
     {S::awaiting_body, E::stop, always, SM_FN(answer_failure), S::done},
+    {S::writing, E::written, SM_FN(is_bucket_gone), SM_FN(answer_bucket_gone), S::done},
     {S::writing, E::written, SM_FN(has_ended), SM_FN(commit), S::committing},
     {S::writing, E::written, always, nothing, S::awaiting_body},
     {S::writing, E::write_failed, always, SM_FN(answer_failure), S::done},

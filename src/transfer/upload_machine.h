@@ -15,6 +15,9 @@ struct upload_options {
     std::string content_type;
     bool has_expected_checksum = false;
     uint64_t expected_checksum = 0;  // XXH64
+    uint64_t bucket_created_ns = 0;
+    // Asked before the commit; false: the bucket is gone, and the answer is 404.
+    bool (*is_bucket_there)(void *arg, std::string_view bucket, uint64_t created_ns) = nullptr;
     // Once, when the client has its answer (or has gone): err is what became of it.
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr;

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "node_test.h"
+
+#include "app/settings.h"
+
+struct outcome {
+    bool good = false;
+    node_options node;
+    std::string reason, why;
+};
+
+static option_values defaults(std::string_view role)
+{
+    option_values values;
+    for (const option_row &row : option_rows())
+        values[row.name] = {row.fallback, option_origin::fallback, {}};
+    values["role"] = {std::string(role), option_origin::flag, {}};
+    return values;
+}
+
+static outcome read(const option_values &values, bool in_kubernetes = false)
+{
+    outcome o;
+    process_surroundings around;
+    around.in_kubernetes = in_kubernetes;
+    around.program_dir = "/nowhere";
+    around.host_name = "laptop";
+    log_level level = log_level::info;
+    o.good = settings_read(values, around, o.node, level, o.why, o.reason);
+    return o;
+}
+
+static outcome read_with(std::string_view role, const char *name, const char *value)
+{
+    option_values values = defaults(role);
+    values[name] = {value, option_origin::environment, {}};
+    return read(values);
+}
+
+static void defaults_are_usable(void **)
+{
+    outcome proxy = read(defaults("proxy"));
+    test_true(proxy.good);
+    test_eq(proxy.node.listen_port, 8080);
+    test_eq_text(proxy.node.data_dir, "etlnode-proxy");
+    outcome target = read(defaults("target"));
+    test_true(target.good);
+    test_true(target.node.is_target);
+    test_eq(target.node.listen_port, 0);
+    test_eq_text(target.node.pod_listen_host, "127.0.0.1");
+    test_eq_text(target.node.node_name, "laptop");
+    test_eq(target.node.pod_ready_wait_ms, 5'000u);
+}
+
+static void kubectl_is_chosen_by_where_we_are(void **)
+{
+    outcome laptop = read(defaults("target"));
+    test_true(laptop.node.kubectl_is_local);
+    test_eq_text(laptop.node.kubectl[0], "kubectl-local");
+    outcome named = read_with("target", "node-name", "node1");
+    test_true(named.good);
+    test_false(named.node.kubectl_is_local);
+    test_eq_text(named.node.kubectl[0], "kubectl");
+    outcome lost = read(defaults("target"), true);
+    test_false(lost.good);
+    test_has_text(lost.reason, "K8S_HOST_NAME");
+    outcome given = read_with("target", "kubectl", "/opt/kubectl-local");
+    test_true(given.node.kubectl_is_local);
+}
+
+static void wrong_values_say_where_they_came_from(void **)
+{
+    struct row { const char *role, *name, *value, *word; };
+    static constexpr row rows[] = {
+        {"captain", "log-level", "info", "proxy or target"},
+        {"proxy", "listen", "nowhere", "HOST:PORT"},
+        {"proxy", "listen", "127.0.0.1:65536", "HOST:PORT"},
+        {"proxy", "advertise-url", "ftp://x", "http://HOST:PORT"},
+        {"proxy", "node-id", "short", "8 to 64"},
+        {"proxy", "log-level", "loud", "error, warn, info, state or debug"},
+        {"proxy", "cluster-secret-file", "/no/such/file", "/no/such/file"},
+        {"target", "proxy", "here", "http://HOST:PORT"},
+        {"target", "pod-listen", "x", "HOST:PORT"},
+        {"target", "pod-ready-wait", "5", "duration"},
+    };
+    for (const row &r : rows) {
+        outcome o = read_with(r.role, r.name, r.value);
+        if (o.good)
+            test_fail("--%s %s was accepted", r.name, r.value);
+        test_has_text(o.reason, r.word);
+    }
+    test_has_text(read_with("proxy", "listen", "nowhere").reason, "--listen (environment)");
+}
+
+static void files_are_below_flags(void **)
+{
+    option_values values = defaults("proxy");
+    std::string reason;
+    test_true(options_apply_file("listen: 127.0.0.1:1\nrole: target\nlog-level: debug\n", "f.yaml", values, reason));
+    test_eq_text(option_get(values, "role"), "proxy"); // the flag wins
+    test_eq_text(option_get(values, "listen"), "127.0.0.1:1");
+    test_false(options_apply_file("listn: x\n", "f.yaml", values, reason));
+    test_has_text(reason, "f.yaml: line 1, column 1: unknown key \"listn\", did you mean \"listen\"?");
+    test_false(options_apply_file("listen: [a]\n", "f.yaml", values, reason));
+    test_false(options_apply_file("- a\n", "f.yaml", values, reason));
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_usable),
+        cmocka_unit_test(kubectl_is_chosen_by_where_we_are),
+        cmocka_unit_test(wrong_values_say_where_they_came_from),
+        cmocka_unit_test(files_are_below_flags),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
