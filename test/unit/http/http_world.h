@@ -2,14 +2,18 @@
 // test/unit/http/http_world.h: a server on loopback with scripted handlers, and a raw client: bytes in, bytes out.
 #pragma once
 
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "http/call.h"
 #include "http/exchange.h"
-#include "node_test.h"
 #include "port/clock.h"
 #include "sm/sm.h"
 #include "uv/uv_env.h"
+
+#include "node_test.h"
 
 struct raw_client {
     env *e = nullptr;
@@ -114,8 +118,55 @@ inline void world_on_request(void *arg, exchange &x)
     w.handler(w, x);
 }
 
+// --- golden traces: test/golden/traces/<machine>.md has a section for every title; UPDATE=1 rewrites it
+
+struct trace_lines {
+    const char *machine;
+    std::string text;
+};
+
+// Without times; a transition that repeats (bytes come in as many pieces as the kernel likes) and one that stays are left out.
+inline void add_trace_line(void *arg, const sm_trace_entry &entry)
+{
+    trace_lines &lines = *static_cast<trace_lines *>(arg);
+    if (std::string_view(entry.machine) != lines.machine || entry.to == nullptr || std::string_view(entry.from) == entry.to)
+        return;
+    std::string line = sm_trace_text(entry);
+    lines.text += line.substr(line.find(' ') + 1) + "\n";
+}
+
+inline void world_check_trace(const char *machine, const std::string &title)
+{
+    trace_lines lines{machine, {}};
+    sm_trace_each(add_trace_line, &lines);
+    std::string path = std::string("test/golden/traces/") + machine + ".md";
+    std::ifstream file(path);
+    std::stringstream stream;
+    stream << file.rdbuf();
+    std::string page = stream.str();
+    std::string heading = "## " + title + "\n";
+    std::string wanted = heading + "\n```\n" + lines.text + "```\n";
+    size_t at = page.find(heading);
+    size_t end = at == std::string::npos ? at : page.find("```\n", page.find("```\n", at) + 4) + 4;
+    std::string found = at == std::string::npos ? "" : page.substr(at, end - at);
+    if (found == wanted)
+        return;
+    if (std::getenv("UPDATE") == nullptr) {
+        test_eq_text(wanted, found);
+        return;
+    }
+    if (page.empty())
+        page = std::string("# Traces of the ") + machine + " machine\n\nWhat real connections on loopback make of it; `UPDATE=1` with the tests of `http` rewrites the blocks.\n";
+    if (at == std::string::npos)
+        page += "\n" + wanted;
+    else
+        page.replace(at, end - at, wanted);
+    std::ofstream(path) << page;
+}
+
 inline int world_set_up(void **state)
 {
+    sm_trace_clear();
     http_world *w = new http_world;
     uv_env_options options;
     options.seed = 7;

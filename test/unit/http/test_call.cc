@@ -186,6 +186,8 @@ static void connections_are_reused_and_replaced_once_when_dead(void **state)
     test_true(world_until(w, [&] { return first.done; }));
     test_true(s.connections == 2);
     script_stop(s);
+    uv_env_poll(*w.e, 5);
+    world_check_trace("call", "A kept connection is used again, then found dead and replaced");
 }
 
 static void refused_connections_say_so(void **state)
@@ -197,6 +199,8 @@ static void refused_connections_say_so(void **state)
     outcome o;
     run_call(w, s, o);
     test_eq_enum(o.err.code, error_code::refused);
+    uv_env_poll(*w.e, 5);
+    world_check_trace("call", "Nobody listens");
 }
 
 // --- the pump
@@ -308,6 +312,8 @@ static void pump_reports_what_breaks(void **state)
     test_true(piping.err.code == error_code::reset || piping.err.code == error_code::end_of_stream);
     test_true(f.got.find("0\r\n\r\n") == std::string::npos);
     raw_close(f);
+    uv_env_poll(*w.e, 5);
+    world_check_trace("pump", "A short answer, a silent one, a reset one");
 }
 
 int main()

@@ -32,6 +32,8 @@ static void keep_alive_and_pipelining(void **state)
     test_eq(answers, 3u);
     test_has_text(c.got, "Connection: close");
     raw_close(c);
+    test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
+    world_check_trace("exchange", "Three requests in one packet, the last one asks to close");
 }
 
 static void http_1_0_closes_unless_asked(void **state)
@@ -116,6 +118,8 @@ static void bad_chunk_is_refused(void **state)
     test_true(world_until(w, [&] { return c.ended || c.failed; }));
     test_has_text(c.got, " 400 ");
     raw_close(c);
+    test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
+    world_check_trace("exchange", "A chunked body with a bad size");
 }
 
 static void refuse_early(http_world &, exchange &x) { exchange_answer_error(x, error_code::bad_request, "no thanks"); }
@@ -134,6 +138,8 @@ static void early_answer_drains_the_body(void **state)
     test_true(world_until(w, [&] { return c.ended; }));
     test_eq(w.count, 2);
     raw_close(c);
+    test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
+    world_check_trace("exchange", "An answer before the body: the body is drained, the connection goes on");
 }
 
 static void expect_continue_is_answered_when_the_body_is_wanted(void **state)
@@ -182,6 +188,8 @@ static void a_vanished_client_is_noticed_and_may_still_be_answered(void **state)
     exchange_answer_text(*w.held, "into the void");
     uv_env_poll(*w.e, 5);
     test_eq(http_server_count(*w.server).connections, 0u);
+    test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
+    world_check_trace("exchange", "The client goes while the handler works");
 }
 
 static void stream_two(http_world &, exchange &x)
@@ -206,6 +214,8 @@ static void a_cut_stream_never_looks_complete(void **state)
     test_true(world_until(w, [&] { return old.ended || old.failed; }));
     test_true(old.failed); // a reset, not an end
     raw_close(old);
+    test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
+    world_check_trace("exchange", "Streamed answers that are cut, to a client of 1.1 and one of 1.0");
 }
 
 static void head_has_no_body(void **state)
