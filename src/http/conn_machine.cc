@@ -23,27 +23,11 @@
 using S = exchange::state;
 using E = exchange::event;
 
-struct http_server {
-    env *e = nullptr;
-    http_server_options options;
-    net_listener *listener = nullptr;
-    exchange *first = nullptr;
-    size_t open = 0;
-    bool draining = false;
-    bool stopped = false;
-    uint64_t next_id = 1;
-    http_server_counts counts;
-    std::string date;      // cached Date value
-    uint64_t date_second = 0;
-};
-
 static constexpr size_t input_size_initial = 4 * kib;
 
 // --- deadlines: one timer a connection, moved lazily, because most requests are over long before it fires
 
-static void on_timer(void *arg);
-
-static void set_deadline(exchange &x, uint64_t delay_ms)
+void exchange_set_deadline(exchange &x, uint64_t delay_ms)
 {
     x.deadline_ms = clock_now_ms(*x.e) + delay_ms;
     if (x.armed_for_ms != 0 && x.armed_for_ms <= x.deadline_ms)
@@ -87,15 +71,13 @@ static void release_body(exchange &x)
         run_on_sent(&x);
 }
 
-static void delete_exchange(void *arg);
-
 static void dispose(exchange &x)
 {
     x.on_gone = nullptr;
     x.on_body_ready = nullptr;
     close_socket(x);
     release_body(x);
-    clock_post(*x.e, delete_exchange, &x);
+    clock_post(*x.e, exchange_delete, &x);
 }
 
 static void reset_and_dispose(exchange &x)
@@ -170,19 +152,19 @@ static void stop_reading(exchange &x)
 static void wait_writable(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::writable, on_writable, &x);
-    set_deadline(x, body_stall_timeout_ms);
+    exchange_set_deadline(x, body_stall_timeout_ms);
 }
 
 static void wait_more_to_drain(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    set_deadline(x, sm_state_of(x) == S::lingering ? linger_timeout_ms : body_stall_timeout_ms);
+    exchange_set_deadline(x, sm_state_of(x) == S::lingering ? linger_timeout_ms : body_stall_timeout_ms);
 }
 
 static void wait_head(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    set_deadline(x, x.head_started ? head_timeout_ms : idle_timeout_ms);
+    exchange_set_deadline(x, x.head_started ? head_timeout_ms : idle_timeout_ms);
 }
 
 static void prepare_next(exchange &x)
@@ -217,7 +199,7 @@ static void begin_linger(exchange &x)
 {
     release_body(x);
     net_half_close(*x.e, x.net);
-    set_deadline(x, linger_timeout_ms);
+    exchange_set_deadline(x, linger_timeout_ms);
 }
 
 static void fail_body(exchange &x)
@@ -229,8 +211,25 @@ static void fail_body(exchange &x)
         clock_post(*x.e, run_body_ready, &x);
 }
 
-static void begin_error_answer(exchange &x);
-static void begin_timeout_answer(exchange &x);
+static void flush_posted(void *arg)
+{
+    exchange &x = *static_cast<exchange *>(arg);
+    if (sm_state_of(x) == S::sending && !net_is_waiting(*x.e, x.net, net_side::writable))
+        exchange_flush(x);
+}
+
+static void begin_error_answer(exchange &x)
+{
+    exchange_prepare_refusal(x, x.body_error);
+    clear_deadline(x);
+    clock_post(*x.e, flush_posted, &x);
+}
+
+static void begin_timeout_answer(exchange &x)
+{
+    exchange_prepare_refusal(x, make_error(error_code::request_timeout));
+    clear_deadline(x);
+}
 
 // --- guards
 
@@ -339,7 +338,7 @@ SM_VERIFY(table);
 
 sm_view exchange_machine_view() { return sm_view_of(table); }
 
-static void step(exchange &x, E event) { sm_step(table, x, event); }
+void exchange_step(exchange &x, E event) { sm_step(table, x, event); }
 
 // --- reading a head
 
@@ -347,7 +346,7 @@ static void refuse(exchange &x, error err)
 {
     x.body_error = err;
     x.server->counts.bad_requests++;
-    step(x, E::head_refused);
+    exchange_step(x, E::head_refused);
 }
 
 static void set_up_body(exchange &x)
@@ -412,7 +411,7 @@ static void parse_head(exchange &x, size_t size)
     x.started_ms = clock_now_ms(*x.e);
     set_request_id(x);
     set_up_body(x);
-    step(x, E::head_read);
+    exchange_step(x, E::head_read);
 }
 
 // Room for at least one byte more after in_end; moves the unread bytes to the front first. False when the head would be too large.
@@ -454,11 +453,11 @@ static void read_head(exchange &x)
             x.in_end += got.count;
             if (!x.head_started) {
                 x.head_started = true;
-                set_deadline(x, head_timeout_ms);
+                exchange_set_deadline(x, head_timeout_ms);
             }
             continue;
         }
-        step(x, got.state == io_state::again ? E::starved : E::gone);
+        exchange_step(x, got.state == io_state::again ? E::starved : E::gone);
         return;
     }
 }
@@ -497,7 +496,7 @@ static void go_on(exchange &x)
         read_head(x);
 }
 
-static void flush(exchange &x)
+void exchange_flush(exchange &x)
 {
     for (;;) {
         io_result sent = write_memory(x);
@@ -508,7 +507,7 @@ static void flush(exchange &x)
                 x.file_left -= sent.count;
             }
         } else if (sent.state == io_state::end) {
-            step(x, E::sent);
+            exchange_step(x, E::sent);
             go_on(x);
             return;
         }
@@ -516,12 +515,10 @@ static void flush(exchange &x)
             exchange_count_out(x, sent.count);
             continue;
         }
-        step(x, sent.state == io_state::again ? E::sink_full : E::broken);
+        exchange_step(x, sent.state == io_state::again ? E::sink_full : E::broken);
         return;
     }
 }
-
-void exchange_count_out(exchange &x, size_t size) { x.server->counts.bytes_out += size; }
 
 // --- draining a body that nobody wants
 
@@ -539,20 +536,20 @@ static void drain(exchange &x)
         if (got.state == io_state::done) {
             x.drained_size += got.count;
             if (x.drained_size > drain_size_max) {
-                step(x, E::gone);
+                exchange_step(x, E::gone);
                 return;
             }
             continue;
         }
         if (got.state == io_state::again)
-            step(x, E::starved);
+            exchange_step(x, E::starved);
         else if (got.state == io_state::end && sm_state_of(x) == S::draining)
-            step(x, E::drained);
+            exchange_step(x, E::drained);
         else
-            step(x, E::gone);
+            exchange_step(x, E::gone);
         return;
     }
-    step(x, E::starved);
+    exchange_step(x, E::starved);
 }
 
 // --- readiness
@@ -577,7 +574,7 @@ static void on_readable(void *arg)
             bool end = false;
             bool unread = net_has_unread(*x.e, x.net, &end);
             if (end)
-                step(x, E::gone);
+                exchange_step(x, E::gone);
             else if (!unread)
                 net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
             // else: a pipelined request; its client is alive, and it is read after this answer
@@ -589,9 +586,9 @@ static void on_readable(void *arg)
     }
 }
 
-static void on_writable(void *arg) { flush(*static_cast<exchange *>(arg)); }
+static void on_writable(void *arg) { exchange_flush(*static_cast<exchange *>(arg)); }
 
-static void on_timer(void *arg)
+void exchange_on_timer(void *arg)
 {
     exchange &x = *static_cast<exchange *>(arg);
     x.armed_for_ms = 0;
@@ -599,570 +596,23 @@ static void on_timer(void *arg)
         return;
     uint64_t now = clock_now_ms(*x.e);
     if (now < x.deadline_ms) {
-        set_deadline(x, x.deadline_ms - now);
+        exchange_set_deadline(x, x.deadline_ms - now);
         return;
     }
     S before = sm_state_of(x);
     clear_deadline(x);
     if (before != S::closed && x.net != nullptr && before == S::awaiting_head)
         net_wait_cancel(*x.e, x.net, net_side::readable);
-    step(x, E::deadline);
+    exchange_step(x, E::deadline);
     if (before == S::awaiting_head && sm_state_of(x) == S::sending)
-        flush(x);
+        exchange_flush(x);
 }
 
-// --- the request, for handlers
-
-env &exchange_env(exchange &x) { return *x.e; }
-const http_head &exchange_head(const exchange &x) { return x.head; }
-std::string_view exchange_request_id(const exchange &x) { return x.request_id; }
-std::string exchange_peer(exchange &x) { return x.net != nullptr ? net_peer(*x.e, x.net) : std::string(); }
-bool exchange_peer_is_loopback(exchange &x) { return x.net != nullptr && net_peer_is_loopback(*x.e, x.net); }
-uint64_t exchange_started_ms(const exchange &x) { return x.started_ms; }
-bool exchange_is_gone(const exchange &x) { return x.net == nullptr; }
-bool exchange_has_body(const exchange &x) { return x.framing != body_framing::none; }
-
-void exchange_on_gone(exchange &x, void (*on_gone)(void *arg), void *arg, bool watch)
+void exchange_watch(exchange &x)
 {
-    x.on_gone = on_gone;
-    x.gone_arg = arg;
-    if (on_gone == nullptr) {
-        x.gone_watched = false;
-        return;
-    }
-    if (x.net == nullptr) {
-        clock_post(*x.e, run_on_gone, &x);
-        return;
-    }
-    x.gone_watched = watch;
-    if (watch && x.on_body_ready == nullptr && !net_is_waiting(*x.e, x.net, net_side::readable))
-        net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-}
-
-static void send_continue(exchange &x)
-{
-    x.continue_due = false;
-    static constexpr std::string_view line = "HTTP/1.1 100 Continue\r\n\r\n";
-    iovec part = {const_cast<char *>(line.data()), line.size()};
-    // 25 bytes into the send buffer of a connection that has nothing else to send: taken whole or the connection is broken.
-    io_result sent = net_write(*x.e, x.net, {&part, 1});
-    if (sent.state != io_state::done || sent.count != line.size())
-        x.body_error = make_error(error_code::reset, "the client has gone");
-}
-
-static io_result body_failed(exchange &x, error err)
-{
-    x.body_error = err;
-    return {io_state::failed, 0, err};
-}
-
-static io_result took(exchange &x, size_t count)
-{
-    x.body_read += count;
-    x.server->counts.bytes_in += count;
-    return {io_state::done, count, no_error};
-}
-
-static io_result read_length_body(exchange &x, char *buffer, size_t size)
-{
-    size = static_cast<size_t>(std::min<uint64_t>(size, x.body_left));
-    size_t buffered = std::min(size, x.in_end - x.in_begin);
-    io_result got{io_state::done, buffered, no_error};
-    if (buffered > 0) {
-        std::memcpy(buffer, x.in.data() + x.in_begin, buffered);
-        x.in_begin += buffered;
-    } else {
-        got = net_read(*x.e, x.net, buffer, size);
-    }
-    if (got.state == io_state::end)
-        return body_failed(x, make_error(error_code::end_of_stream, "the request body is shorter than its Content-Length"));
-    if (got.state == io_state::failed)
-        return body_failed(x, got.err);
-    if (got.state != io_state::done)
-        return got;
-    x.body_left -= got.count;
-    x.body_ended = x.body_left == 0;
-    return took(x, got.count);
-}
-
-static io_result read_chunked_body(exchange &x, char *buffer, size_t size)
-{
-    for (;;) {
-        if (x.decoded_begin < x.decoded_end) {
-            size_t count = std::min(size, x.decoded_end - x.decoded_begin);
-            std::memcpy(buffer, x.raw.data() + x.decoded_begin, count);
-            x.decoded_begin += count;
-            return took(x, count);
-        }
-        if (x.body_ended)
-            return {io_state::end, 0, no_error};
-        if (x.raw_begin == x.raw_end) {
-            io_result got = net_read(*x.e, x.net, x.raw.data(), x.raw.size());
-            if (got.state == io_state::end)
-                return body_failed(x, make_error(error_code::end_of_stream, "the chunked request body has no end"));
-            if (got.state == io_state::failed)
-                return body_failed(x, got.err);
-            if (got.state != io_state::done)
-                return got;
-            x.raw_begin = 0;
-            x.raw_end = got.count;
-        }
-        http_chunk_result decoded = http_chunk_decode(*x.decoder, x.raw.data() + x.raw_begin, x.raw_end - x.raw_begin);
-        if (decoded.err)
-            return body_failed(x, decoded.err);
-        x.decoded_begin = x.raw_begin;
-        x.decoded_end = x.raw_begin + decoded.decoded;
-        x.raw_begin += decoded.consumed;
-        x.body_ended = decoded.done;
-    }
-}
-
-io_result exchange_body_read(exchange &x, void *buffer, size_t size)
-{
-    if (x.body_error)
-        return {io_state::failed, 0, x.body_error};
-    bool decoded_left = x.decoded_begin < x.decoded_end;
-    if (x.body_ended && !decoded_left)
-        return {io_state::end, 0, no_error};
-    if (x.net == nullptr)
-        return body_failed(x, make_error(error_code::reset, "the client has gone"));
-    if (x.continue_due) {
-        send_continue(x);
-        if (x.body_error)
-            return {io_state::failed, 0, x.body_error};
-    }
-    if (x.framing == body_framing::chunked)
-        return read_chunked_body(x, static_cast<char *>(buffer), size);
-    return read_length_body(x, static_cast<char *>(buffer), size);
-}
-
-void exchange_body_wait(exchange &x, void (*on_ready)(void *arg), void *arg)
-{
-    x.on_body_ready = on_ready;
-    x.body_arg = arg;
-    if (x.net == nullptr || x.body_error) {
-        clock_post(*x.e, run_body_ready, &x);
-        return;
-    }
     if (!net_is_waiting(*x.e, x.net, net_side::readable))
         net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    set_deadline(x, body_stall_timeout_ms);
 }
 
-static void finish_collecting(exchange &x, error err)
-{
-    auto callback = x.on_collected;
-    x.on_collected = nullptr;
-    std::string body;
-    body.swap(x.collected);
-    if (err)
-        body.clear();
-    callback(x.collect_arg, err, static_cast<std::string &&>(body));
-}
-
-static void collect(void *arg)
-{
-    exchange &x = *static_cast<exchange *>(arg);
-    char scratch[16 * kib];
-    for (;;) {
-        io_result got = exchange_body_read(x, scratch, sizeof scratch);
-        if (got.state == io_state::done) {
-            if (x.collected.size() + got.count > x.collect_max) {
-                finish_collecting(x, make_error(error_code::body_too_large));
-                return;
-            }
-            x.collected.append(scratch, got.count);
-            continue;
-        }
-        if (got.state == io_state::again) {
-            exchange_body_wait(x, collect, &x);
-            return;
-        }
-        finish_collecting(x, got.state == io_state::end ? no_error : got.err);
-        return;
-    }
-}
-
-void exchange_read_all(exchange &x, size_t max, void (*on_body)(void *arg, error err, std::string body), void *arg)
-{
-    x.collect_max = max;
-    x.on_collected = on_body;
-    x.collect_arg = arg;
-    x.collected.clear();
-    clock_post(*x.e, collect, &x);
-}
-
-// --- the answer
-
-static const std::string &date_now(exchange &x)
-{
-    http_server &server = *x.server;
-    uint64_t second = clock_wall_ns(*x.e) / 1'000'000'000;
-    if (second != server.date_second || server.date.empty()) {
-        server.date_second = second;
-        server.date = http_date(second);
-    }
-    return server.date;
-}
-
-enum class length_kind : uint8_t { known, unsaid, chunked, by_close };
-
-static void write_head(exchange &x, const answer &a, length_kind kind, uint64_t length)
-{
-    x.keep = x.keep && !a.close && !x.server->draining && kind != length_kind::by_close && !x.body_error;
-    x.server->counts.answers[a.status / 100 < 6 ? a.status / 100 : 0]++;
-    if (x.server->options.on_answer != nullptr && !x.head.method.empty())
-        x.server->options.on_answer(x.server->options.arg, x, a.status);
-    std::string &out = x.out;
-    out.clear();
-    x.out_sent = 0;
-    http_write_status_line(out, a.status);
-    http_write_header(out, "Date", date_now(x));
-    if (!a.content_type.empty())
-        http_write_header(out, "Content-Type", a.content_type);
-    if (kind == length_kind::chunked)
-        out += "Transfer-Encoding: chunked\r\n";
-    else if (kind == length_kind::known && a.status != 204 && a.status != 304)
-        http_write_header_u64(out, "Content-Length", length);
-    if (!x.keep)
-        out += "Connection: close\r\n";
-    else if (x.head.version_minor == 0)
-        out += "Connection: keep-alive\r\n";
-    if (!x.request_id.empty())
-        http_write_header(out, "X-Request-Id", x.request_id);
-    out += a.headers;
-    http_write_end(out);
-}
-
-// Expect: 100-continue that was never honoured: the client may or may not send its body, so the connection cannot be used again.
-static void settle_keep(exchange &x)
-{
-    x.keep = x.head.keep_alive;
-    if (x.continue_due)
-        x.keep = false;
-}
-
-static void send_answer(exchange &x)
-{
-    bool gone = x.net == nullptr;
-    step(x, E::answered);
-    if (!gone)
-        flush(x);
-}
-
-static bool is_head_request(const exchange &x) { return x.head.method == "HEAD"; }
-
-void exchange_answer(exchange &x, answer a)
-{
-    settle_keep(x);
-    write_head(x, a, length_kind::known, a.body.size());
-    x.body_view = {};
-    x.body_sent = 0;
-    if (is_head_request(x))
-        x.body.clear();
-    else
-        x.body.swap(a.body);
-    send_answer(x);
-}
-
-void exchange_answer_head(exchange &x, answer a, uint64_t length)
-{
-    settle_keep(x);
-    write_head(x, a, length == length_unknown ? length_kind::unsaid : length_kind::known, length);
-    x.body.clear();
-    x.body_view = {};
-    x.body_sent = 0;
-    send_answer(x);
-}
-
-void exchange_answer_view(exchange &x, answer a, std::string_view bytes, void (*on_sent)(void *arg, error err), void *arg)
-{
-    settle_keep(x);
-    write_head(x, a, length_kind::known, bytes.size());
-    x.body.clear();
-    x.body_view = is_head_request(x) ? std::string_view("", 0) : bytes;
-    x.body_sent = 0;
-    x.on_sent = on_sent;
-    x.sent_arg = arg;
-    send_answer(x);
-}
-
-void exchange_answer_file(exchange &x, answer a, disk_file *file, uint64_t offset, uint64_t size, void (*on_sent)(void *arg, error err), void *arg)
-{
-    settle_keep(x);
-    write_head(x, a, length_kind::known, size);
-    x.body.clear();
-    x.body_view = {};
-    x.body_sent = 0;
-    x.on_sent = on_sent;
-    x.sent_arg = arg;
-    x.file = file;
-    x.file_offset = offset;
-    x.file_left = is_head_request(x) ? 0 : size;
-    send_answer(x);
-}
-
-// --- streamed answers
-
-void exchange_stream_begin(exchange &x, answer a, bool has_length, uint64_t length)
-{
-    settle_keep(x);
-    length_kind kind = has_length ? length_kind::known : x.head.version_minor >= 1 ? length_kind::chunked : length_kind::by_close;
-    x.answer_chunked = kind == length_kind::chunked;
-    x.answer_by_close = kind == length_kind::by_close;
-    write_head(x, a, kind, length);
-    x.body.clear();
-    x.body_view = {};
-    x.body_sent = 0;
-    step(x, E::stream_begun);
-}
-
-void exchange_stream_end(exchange &x, bool complete)
-{
-    if (x.net == nullptr) {
-        step(x, E::stream_cut);
-        return;
-    }
-    net_wait_cancel(*x.e, x.net, net_side::writable);
-    if (!complete) {
-        x.server->counts.cut++;
-        // Chunked and counted answers show by themselves that they are short; a close-delimited one needs a reset.
-        x.cut = x.answer_by_close || x.head.version_minor == 0;
-        step(x, E::stream_cut);
-        return;
-    }
-    if (x.answer_chunked)
-        x.out += "0\r\n\r\n";
-    step(x, E::stream_ended);
-    flush(x);
-}
-
-void exchange_frame_piece(exchange &x, size_t size)
-{
-    if (x.answer_chunked)
-        http_write_chunk_size(x.out, size);
-}
-
-void exchange_frame_piece_end(exchange &x)
-{
-    if (x.answer_chunked)
-        x.out += "\r\n";
-}
-
-io_result exchange_flush_frame(exchange &x, bool more)
-{
-    while (x.out_sent < x.out.size()) {
-        iovec part = {x.out.data() + x.out_sent, x.out.size() - x.out_sent};
-        io_result sent = net_write(*x.e, x.net, {&part, 1}, more);
-        if (sent.state != io_state::done)
-            return sent;
-        exchange_count_out(x, sent.count);
-        x.out_sent += sent.count;
-    }
-    x.out.clear();
-    x.out_sent = 0;
-    return {io_state::done, 0, no_error};
-}
-
-// --- error answers
-
-void exchange_answer_error(exchange &x, error_code code, std::string_view message, int status, std::string headers)
-{
-    if (status == 0)
-        status = error_http_status(code);
-    json_ptr tree = json_object();
-    json_add_text(tree.get(), "message", message);
-    json_add_text(tree.get(), "method", x.head.method);
-    json_add_text(tree.get(), "url_path", x.head.path);
-    json_add_text(tree.get(), "remote_addr", exchange_peer(x));
-    json_add_text(tree.get(), "caller", "");
-    json_add_text(tree.get(), "node", x.server->options.node_id);
-    json_add_u64(tree.get(), "status", static_cast<uint64_t>(status));
-    json_add_text(tree.get(), "code", error_code_name(code));
-    json_add_bool(tree.get(), "retryable", error_is_retryable(code));
-    json_add_text(tree.get(), "request_id", x.request_id);
-    answer a;
-    a.status = status;
-    a.content_type = "application/json";
-    a.body = json_print(tree.get());
-    a.headers = static_cast<std::string &&>(headers);
-    http_write_header(a.headers, "X-Content-Type-Options", "nosniff");
-    if (status == 503 && a.headers.find("Retry-After") == std::string::npos)
-        http_write_header(a.headers, "Retry-After", "1");
-    if (is_head_request(x)) {
-        http_write_header(a.headers, "Hdr-Error", a.body);
-        a.body.clear();
-    }
-    exchange_answer(x, static_cast<answer &&>(a));
-}
-
-void exchange_answer_json(exchange &x, const cJSON *tree)
-{
-    answer a;
-    a.content_type = "application/json; charset=utf-8";
-    a.body = json_print(tree);
-    exchange_answer(x, static_cast<answer &&>(a));
-}
-
-void exchange_answer_text(exchange &x, std::string text, std::string_view content_type)
-{
-    answer a;
-    a.content_type = content_type;
-    a.body = static_cast<std::string &&>(text);
-    exchange_answer(x, static_cast<answer &&>(a));
-}
-
-// Answers to heads that could not be parsed: nothing of the head is trusted, and the connection closes.
-static void begin_refusal(exchange &x, error err)
-{
-    x.head = http_head{};
-    x.body_ended = false; // unread bytes may follow: linger
-    x.keep = false;
-    x.request_id.clear();
-    answer a;
-    a.status = error_http_status(err.code);
-    a.content_type = "application/json";
-    a.close = true;
-    json_ptr tree = json_object();
-    json_add_text(tree.get(), "message", error_text(err));
-    json_add_text(tree.get(), "node", x.server->options.node_id);
-    json_add_u64(tree.get(), "status", static_cast<uint64_t>(a.status));
-    json_add_text(tree.get(), "code", error_code_name(err.code));
-    a.body = json_print(tree.get());
-    write_head(x, a, length_kind::known, a.body.size());
-    x.body.swap(a.body);
-    x.body_view = {};
-    x.body_sent = 0;
-    clear_deadline(x);
-    LOG(info, "http", "server=%s peer=%s status=%d reason=\"%s\" msg=\"request refused\"", x.server->options.name, net_peer(*x.e, x.net).c_str(), a.status,
-        text_escape(error_text(err)).c_str());
-}
-
-static void flush_posted(void *arg)
-{
-    exchange &x = *static_cast<exchange *>(arg);
-    if (sm_state_of(x) == S::sending && !net_is_waiting(*x.e, x.net, net_side::writable))
-        flush(x);
-}
-
-static void begin_error_answer(exchange &x)
-{
-    begin_refusal(x, x.body_error);
-    clock_post(*x.e, flush_posted, &x);
-}
-
-static void begin_timeout_answer(exchange &x) { begin_refusal(x, make_error(error_code::request_timeout)); }
-
-// --- the server
-
-static void delete_exchange(void *arg)
-{
-    exchange *x = static_cast<exchange *>(arg);
-    http_server *server = x->server;
-    timer_free(*x->e, x->clock);
-    if (x->previous != nullptr)
-        x->previous->next = x->next;
-    else
-        server->first = x->next;
-    if (x->next != nullptr)
-        x->next->previous = x->previous;
-    delete x;
-    server->open--;
-    server->counts.connections = server->open;
-    if (server->stopped && server->open == 0)
-        delete server;
-}
-
-static void on_accept(void *arg, net_conn *conn)
-{
-    http_server &server = *static_cast<http_server *>(arg);
-    server.counts.accepted++;
-    if (server.open >= server.options.connections_max) {
-        server.counts.refused++;
-        static constexpr std::string_view busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        iovec part = {const_cast<char *>(busy.data()), busy.size()};
-        io_result ignored = net_write(*server.e, conn, {&part, 1});
-        (void)ignored;
-        net_close(*server.e, conn);
-        return;
-    }
-    exchange *x = new exchange;
-    x->sm.id = server.next_id++;
-    x->e = server.e;
-    x->server = &server;
-    x->net = conn;
-    x->clock = timer_make(*server.e, on_timer, x);
-    x->next = server.first;
-    if (server.first != nullptr)
-        server.first->previous = x;
-    server.first = x;
-    server.open++;
-    server.counts.connections = server.open;
-    step(*x, E::starved);
-}
-
-error http_server_start(env &e, const http_server_options &options, const char *host, uint16_t port, http_server **out_server)
-{
-    http_server *server = new http_server;
-    server->e = &e;
-    server->options = options;
-    error err = net_listen(e, host, port, on_accept, server, &server->listener);
-    if (err) {
-        delete server;
-        return err;
-    }
-    *out_server = server;
-    return no_error;
-}
-
-uint16_t http_server_port(http_server &server) { return net_listener_port(*server.e, server.listener); }
-const http_server_counts &http_server_count(const http_server &server) { return server.counts; }
-
-void http_server_drain(http_server &server)
-{
-    if (server.draining)
-        return;
-    server.draining = true;
-    net_listener_close(*server.e, server.listener);
-    server.listener = nullptr;
-    exchange *next = nullptr;
-    for (exchange *x = server.first; x != nullptr; x = next) {
-        next = x->next;
-        if (sm_state_of(*x) == S::awaiting_head && !x->head_started)
-            step(*x, E::stop);
-    }
-}
-
-size_t http_server_in_flight(const http_server &server)
-{
-    size_t count = 0;
-    for (const exchange *x = server.first; x != nullptr; x = x->next) {
-        S state = sm_state_of(*x);
-        count += state == S::awaiting_answer || state == S::sending || state == S::streaming || state == S::abandoned ? 1 : 0;
-    }
-    return count;
-}
-
-static void delete_server(void *arg)
-{
-    http_server *server = static_cast<http_server *>(arg);
-    if (server->open == 0)
-        delete server;
-    else
-        server->stopped = true;
-}
-
-void http_server_stop(http_server &server)
-{
-    server.draining = true;
-    if (server.listener != nullptr)
-        net_listener_close(*server.e, server.listener);
-    server.listener = nullptr;
-    exchange *next = nullptr;
-    for (exchange *x = server.first; x != nullptr; x = next) {
-        next = x->next;
-        if (sm_state_of(*x) != S::closed)
-            step(*x, E::stop);
-    }
-    clock_post(*server.e, delete_server, &server);
-}
+void exchange_post_body_ready(exchange &x) { clock_post(*x.e, run_body_ready, &x); }
+void exchange_post_gone(exchange &x) { clock_post(*x.e, run_on_gone, &x); }

@@ -79,6 +79,42 @@ struct exchange {
     uint64_t drained_size = 0;
 };
 
+// One listener and the connections it has accepted.
+struct http_server {
+    env *e = nullptr;
+    http_server_options options;
+    net_listener *listener = nullptr;
+    exchange *first = nullptr;
+    size_t open = 0;
+    bool draining = false;
+    bool stopped = false;
+    uint64_t next_id = 1;
+    http_server_counts counts;
+    std::string date;      // cached Date value
+    uint64_t date_second = 0;
+};
+
+// --- conn_machine.cc: the machine
+
+void exchange_step(exchange &x, exchange::event event);
+void exchange_set_deadline(exchange &x, uint64_t delay_ms);
+// Sends what there is to send, then steps with what came of it.
+void exchange_flush(exchange &x);
+// Waits for the client to send something, or to go; no effect when it waits already.
+void exchange_watch(exchange &x);
+void exchange_post_body_ready(exchange &x);
+void exchange_post_gone(exchange &x);
+void exchange_on_timer(void *arg); // arg: the exchange
+
+// --- exchange_answer.cc
+
+// Prepares the answer to a head that could not be parsed: nothing of the head is trusted, and the connection closes.
+void exchange_prepare_refusal(exchange &x, error err);
+
+// --- http_server.cc
+
+void exchange_delete(void *arg); // arg: the exchange; posted when it is closed
+
 // For http/pump_machine.cc: the socket (null when the client has gone) and the framing bytes still to be sent before the next piece.
 inline net_conn *exchange_net(exchange &x) { return x.net; }
 void exchange_frame_piece(exchange &x, size_t size); // appends the chunk header of a piece of `size` bytes, where chunked
