@@ -28,15 +28,28 @@ struct idle_connection {
     net_conn *conn = nullptr;
     uint64_t until_ms = 0;
     http_client *client = nullptr;
+    bool on_probation = false; // not reusable: it may be what keeps a one-at-a-time server from its next connection
 };
+
+// Whether a server answers on several connections at a time. A single-threaded one with keep-alive serves nobody else while it waits for the
+// next request on a connection that we hold, so a connection must not be kept while other calls wait for their first byte.
+enum class server_kind : uint8_t { unknown, parallel, serial };
+struct server_memory {
+    std::string host;
+    uint16_t port = 0;
+    server_kind kind = server_kind::unknown;
+};
+static constexpr size_t server_memory_max = 256;
+static constexpr uint64_t probation_ms = 20;
 
 struct http_client {
     env *e = nullptr;
     http_client_options options;
     std::vector<idle_connection *> idle; // oldest first
+    std::vector<call *> active;
+    std::vector<server_memory> servers;  // oldest first
     timer *clock = nullptr;
     uint64_t next_id = 1;
-    size_t calls = 0;
 };
 
 struct call {
@@ -98,14 +111,45 @@ static void on_idle_readable(void *arg)
     drop_idle(*idle->client, idle);
 }
 
+static server_memory &memory_of(http_client &client, std::string_view host, uint16_t port)
+{
+    for (server_memory &server : client.servers) {
+        if (server.port == port && server.host == host)
+            return server;
+    }
+    if (client.servers.size() >= server_memory_max)
+        client.servers.erase(client.servers.begin());
+    client.servers.push_back({std::string(host), port, server_kind::unknown});
+    return client.servers.back();
+}
+
+static void arm_idle_timer(http_client &client)
+{
+    uint64_t next = UINT64_MAX;
+    for (const idle_connection *idle : client.idle)
+        next = std::min(next, idle->until_ms);
+    if (next == UINT64_MAX)
+        return;
+    uint64_t now = clock_now_ms(*client.e);
+    timer_arm(*client.e, client.clock, next > now ? next - now : 0);
+}
+
 static void on_idle_timer(void *arg)
 {
     http_client &client = *static_cast<http_client *>(arg);
     uint64_t now = clock_now_ms(*client.e);
-    while (!client.idle.empty() && client.idle.front()->until_ms <= now)
-        drop_idle(client, client.idle.front());
-    if (!client.idle.empty())
-        timer_arm(*client.e, client.clock, client.idle.front()->until_ms - now);
+    for (size_t i = client.idle.size(); i-- > 0;) {
+        idle_connection *idle = client.idle[i];
+        if (idle->until_ms > now)
+            continue;
+        if (idle->on_probation) {
+            server_memory &server = memory_of(client, idle->host, idle->port);
+            if (server.kind == server_kind::unknown)
+                server.kind = server_kind::serial;
+        }
+        drop_idle(client, idle);
+    }
+    arm_idle_timer(client);
 }
 
 http_client *http_client_make(env &e, const http_client_options &options)
@@ -123,11 +167,12 @@ void http_client_forget(http_client &client, std::string_view host, uint16_t por
         if (client.idle[i]->port == port && client.idle[i]->host == host)
             drop_idle(client, client.idle[i]);
     }
+    memory_of(client, host, port).kind = server_kind::unknown;
 }
 
 void http_client_free(http_client *client)
 {
-    CHECK(client->calls == 0);
+    CHECK(client->active.empty());
     while (!client->idle.empty())
         drop_idle(*client, client->idle.back());
     timer_free(*client->e, client->clock);
@@ -139,7 +184,7 @@ static net_conn *take_idle(http_client &client, std::string_view host, uint16_t 
 {
     for (size_t i = client.idle.size(); i-- > 0;) {
         idle_connection *idle = client.idle[i];
-        if (idle->port != port || idle->host != host)
+        if (idle->port != port || idle->host != host || idle->on_probation)
             continue;
         net_conn *conn = idle->conn;
         net_wait_cancel(*client.e, conn, net_side::readable);
@@ -155,19 +200,59 @@ static net_conn *take_idle(http_client &client, std::string_view host, uint16_t 
     return nullptr;
 }
 
-static void give_idle(http_client &client, const std::string &host, uint16_t port, net_conn *conn)
+// Another call to the same server that has not received a byte yet.
+static bool is_somebody_waiting(const http_client &client, const call &self)
 {
-    if (client.options.idle_max == 0) {
+    for (const call *other : client.active) {
+        if (other != &self && other->net != nullptr && !other->received_any && other->options.port == self.options.port && other->options.host == self.options.host)
+            return true;
+    }
+    return false;
+}
+
+// A fresh connection was answered while another one, answered before, is still open: the server can do both.
+static void note_parallel(call &c)
+{
+    server_memory &server = memory_of(*c.client, c.options.host, c.options.port);
+    if (c.reused || server.kind == server_kind::parallel)
+        return;
+    bool another = false;
+    for (const call *other : c.client->active)
+        another = another || (other != &c && other->net != nullptr && other->received_any && other->options.port == c.options.port && other->options.host == c.options.host);
+    for (idle_connection *idle : c.client->idle)
+        another = another || (idle->port == c.options.port && idle->host == c.options.host);
+    if (!another)
+        return;
+    server.kind = server_kind::parallel;
+    for (idle_connection *idle : c.client->idle) {
+        if (idle->on_probation && idle->port == c.options.port && idle->host == c.options.host) {
+            idle->on_probation = false;
+            idle->until_ms = clock_now_ms(*c.e) + c.client->options.idle_ms;
+        }
+    }
+}
+
+static void give_idle(call &c)
+{
+    http_client &client = *c.client;
+    const std::string &host = c.options.host;
+    uint16_t port = c.options.port;
+    net_conn *conn = c.net;
+    c.net = nullptr;
+    server_kind kind = memory_of(client, host, port).kind;
+    bool in_the_way = kind != server_kind::parallel && is_somebody_waiting(client, c);
+    if (client.options.idle_max == 0 || (in_the_way && kind == server_kind::serial)) {
         net_close(*client.e, conn);
         return;
     }
     if (client.idle.size() >= client.options.idle_max)
         drop_idle(client, client.idle.front());
-    idle_connection *idle = new idle_connection{host, port, conn, clock_now_ms(*client.e) + client.options.idle_ms, &client};
+    uint64_t kept_ms = in_the_way ? probation_ms : client.options.idle_ms;
+    idle_connection *idle = new idle_connection{host, port, conn, clock_now_ms(*client.e) + kept_ms, &client, in_the_way};
     client.idle.push_back(idle);
     net_wait(*client.e, conn, net_side::readable, on_idle_readable, idle);
-    if (!timer_is_armed(*client.e, client.clock))
-        timer_arm(*client.e, client.clock, client.options.idle_ms);
+    if (in_the_way || !timer_is_armed(*client.e, client.clock))
+        arm_idle_timer(client);
 }
 
 // --- actions
@@ -191,13 +276,14 @@ static void delete_call(void *arg)
 {
     call *c = static_cast<call *>(arg);
     timer_free(*c->e, c->clock);
-    c->client->calls--;
     delete c;
 }
 
 static void tell_done(void *arg)
 {
     call &c = *static_cast<call *>(arg);
+    std::vector<call *> &active = c.client->active;
+    active.erase(std::find(active.begin(), active.end(), &c));
     if (!c.canceled && c.options.on_done != nullptr) {
         std::string body;
         if (!c.err)
@@ -265,10 +351,8 @@ static void keep_or_close(call &c)
     if (clean) {
         net_wait_cancel(*c.e, c.net, net_side::readable);
         net_wait_cancel(*c.e, c.net, net_side::writable);
-        if (!net_has_unread(*c.e, c.net, &end) && !end) {
-            give_idle(*c.client, c.options.host, c.options.port, c.net);
-            c.net = nullptr;
-        }
+        if (!net_has_unread(*c.e, c.net, &end) && !end)
+            give_idle(c);
     }
     close_net(c);
 }
@@ -460,6 +544,7 @@ static void read_head(call &c)
             }
             error err;
             if (take_head(c, size, err)) {
+                note_parallel(c);
                 set_up_body(c);
                 step(c, E::head_read);
                 if (c.options.answer_size_max > 0)
@@ -727,7 +812,7 @@ call *call_start(http_client &client, call_options options)
     c->options = static_cast<call_options &&>(options);
     c->sm.id = client.next_id++;
     c->clock = timer_make(*client.e, on_timer, c);
-    client.calls++;
+    client.active.push_back(c);
     write_request_head(*c);
     clock_post(*client.e, start, c);
     return c;

@@ -190,6 +190,95 @@ static void connections_are_reused_and_replaced_once_when_dead(void **state)
     world_check_trace("call", "A kept connection is used again, then found dead and replaced");
 }
 
+// A server that serves one connection at a time, and waits on it for the next request: others wait in its queue until it is closed.
+struct serial_server {
+    http_world *w = nullptr;
+    net_listener *listener = nullptr;
+    uint16_t port = 0;
+    net_conn *current = nullptr;
+    net_conn *queue[16] = {};
+    int queued = 0;
+    int served = 0;
+    std::string got;
+};
+
+static void serial_next(serial_server &s);
+
+static void serial_readable(void *arg)
+{
+    serial_server &s = *static_cast<serial_server *>(arg);
+    char buffer[4096];
+    io_result r = net_read(*s.w->e, s.current, buffer, sizeof buffer);
+    if (r.state == io_state::end || r.state == io_state::failed) {
+        net_close(*s.w->e, s.current);
+        s.current = nullptr;
+        serial_next(s);
+        return;
+    }
+    if (r.state == io_state::done)
+        s.got.append(buffer, r.count);
+    if (s.got.find("\r\n\r\n") != std::string::npos) {
+        s.got.clear();
+        s.served++;
+        static constexpr std::string_view script = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        iovec part = {const_cast<char *>(script.data()), script.size()};
+        (void)net_write(*s.w->e, s.current, {&part, 1});
+    }
+    net_wait(*s.w->e, s.current, net_side::readable, serial_readable, &s);
+}
+
+static void serial_next(serial_server &s)
+{
+    if (s.current != nullptr || s.queued == 0)
+        return;
+    s.current = s.queue[0];
+    for (int i = 1; i < s.queued; i++)
+        s.queue[i - 1] = s.queue[i];
+    s.queued--;
+    net_wait(*s.w->e, s.current, net_side::readable, serial_readable, &s);
+}
+
+static void serial_accept(void *arg, net_conn *conn)
+{
+    serial_server &s = *static_cast<serial_server *>(arg);
+    s.queue[s.queued++] = conn;
+    serial_next(s);
+}
+
+static void a_one_at_a_time_server_is_not_blocked_by_kept_connections(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    serial_server s;
+    s.w = &w;
+    test_ok(net_listen(*w.e, "127.0.0.1", 0, serial_accept, &s, &s.listener));
+    s.port = net_listener_port(*w.e, s.listener);
+    outcome outcomes[8];
+    for (outcome &o : outcomes) {
+        call_options options;
+        options.host = "127.0.0.1";
+        options.port = s.port;
+        options.answer_size_max = 1 << 20;
+        options.on_done = keep_outcome;
+        options.arg = &o;
+        call_start(*w.client, static_cast<call_options &&>(options));
+    }
+    uint64_t began = clock_now_ms(*w.e);
+    test_true(world_until(w, [&] {
+        for (const outcome &o : outcomes) {
+            if (!o.done)
+                return false;
+        }
+        return true;
+    }));
+    for (const outcome &o : outcomes)
+        test_ok(o.err);
+    test_eq(s.served, 8);
+    test_true(clock_now_ms(*w.e) - began < 4'000); // one probation, not one idle_ms (a second) a call
+    net_listener_close(*w.e, s.listener);
+    if (s.current != nullptr)
+        net_close(*w.e, s.current);
+}
+
 static void refused_connections_say_so(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -322,6 +411,7 @@ int main()
         cmocka_unit_test_setup_teardown(answers_of_every_framing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(informational_floods_and_giant_heads_are_refused, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(connections_are_reused_and_replaced_once_when_dead, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_one_at_a_time_server_is_not_blocked_by_kept_connections, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(refused_connections_say_so, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(pump_moves_every_framing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(pump_reports_what_breaks, world_set_up, world_tear_down),
