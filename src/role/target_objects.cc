@@ -9,6 +9,7 @@
 #include "codec/http_write.h"
 #include "codec/url.h"
 #include "port/clock.h"
+#include "role/control.h"
 #include "role/target.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
@@ -24,6 +25,14 @@ struct object_request {
 static std::string uname_of(const object_request &r) { return "ais://" + r.bucket + "/" + r.name; }
 
 static std::string node_prefix(const target &t) { return "t[" + t.id + "]: "; }
+
+// AIStore's clients look for "ais://B/O does not exist".
+static std::string failure_text(const object_request &r, error err)
+{
+    if (err.code != error_code::object_not_found)
+        return node_prefix(*r.t) + uname_of(r) + " " + error_text(err);
+    return node_prefix(*r.t) + uname_of(r) + " does not exist (what there is: GET /v1/buckets/" + r.bucket + ")";
+}
 
 // --- answers with an object
 
@@ -94,8 +103,7 @@ static void answer_object(const object_request &r, const store_object *object)
 static void answer_missing(const object_request &r, error err)
 {
     r.t->metrics.get_errors++;
-    std::string text = node_prefix(*r.t) + uname_of(r) + " " + (err.code == error_code::object_not_found ? "does not exist" : error_text(err));
-    exchange_answer_error(*r.x, err.code, text);
+    exchange_answer_error(*r.x, err.code, failure_text(r, err));
 }
 
 // --- HEAD
@@ -263,8 +271,7 @@ static void on_removed(void *arg, error err)
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
     if (err) {
         r->t->metrics.delete_errors++;
-        std::string text = node_prefix(*r->t) + uname_of(*r) + " " + (err.code == error_code::object_not_found ? "does not exist" : error_text(err));
-        exchange_answer_error(*r->x, err.code, text);
+        exchange_answer_error(*r->x, err.code, failure_text(*r, err));
         return;
     }
     r->t->metrics.delete_count++;
@@ -304,7 +311,10 @@ static bool check_names(object_request &r)
         return false;
     }
     if (document_find_bucket(r.t->document, r.bucket) == nullptr) {
-        exchange_answer_error(*r.x, error_code::bucket_not_found, node_prefix(*r.t) + "bucket \"ais://" + r.bucket + "\" does not exist");
+        std::vector<std::string_view> names;
+        for (const cluster_bucket &bucket : r.t->document.buckets)
+            names.push_back(bucket.name);
+        exchange_answer_error(*r.x, error_code::bucket_not_found, control_bucket_missing_text(r.bucket, names));
         return false;
     }
     return true;
@@ -354,7 +364,16 @@ void target_serve_object(target &t, exchange &x)
             return;
         }
         const cluster_etl *asked = document_find_etl(t.document, etl);
-        if (asked != nullptr && asked->stage == etl_stage::aborted) {
+        etl_view view;
+        bool runs_here = etl_registry_find(*t.etls, etl, view); // it may, before the document that holds it has arrived
+        if (asked == nullptr && !runs_here) {
+            std::vector<std::string_view> names;
+            for (const cluster_etl &known : t.document.etls)
+                names.push_back(known.id);
+            exchange_answer_error(x, error_code::etl_not_found, control_etl_missing_text(etl, names));
+            return;
+        }
+        if (asked != nullptr && asked->stage == etl_stage::aborted && !runs_here) {
             exchange_answer_error(x, error_code::etl_not_found, "etl job " + etl + " does not exist: it is stopped; start it again with POST /v1/etl/" + asked->id + "/start");
             return;
         }

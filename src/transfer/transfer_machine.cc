@@ -864,7 +864,7 @@ static void on_object(void *arg, error err, const store_object *object)
     }
     if (err) {
         std::string text = "t[" + t.host->options.node_id + "]: ais://" + t.bucket + "/" + t.name + " " +
-                           (err.code == error_code::object_not_found ? "does not exist" : error_text(err));
+                           (err.code == error_code::object_not_found ? "does not exist (what there is: GET /v1/buckets/" + t.bucket + ")" : std::string(error_text(err)));
         set_error(t, err.code, static_cast<std::string &&>(text));
         step(t, E::object_missing);
         return;
