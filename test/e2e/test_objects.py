@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -395,6 +396,7 @@ def case_disk_full():
             assert c.get("full", "fits too").body == b"y" * 100_000
     finally:
         subprocess.run(["umount", "-l", small], check=False, timeout=20)
+        shutil.rmtree(c.dir, ignore_errors=True)
 
 
 def case_drain():

@@ -25,6 +25,24 @@ def case_curl_lines():
     assert world["cluster"].pods() == []
 
 
+def case_up_and_down():
+    """What `make up` and `make down` run, with the lines that up prints."""
+    cluster = world["cluster"]
+    state = os.path.join(cluster.dir, "up")
+    os.mkdir(state)
+    environment = {"BUILD": harness.BUILD, "STATE": state, "PORT": "0"}
+    scripts = os.path.join(harness.ROOT, "src/demo")
+    printed = cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
+    try:
+        lines = printed.split("Try:\n")[1].split("\n\n")[0]
+        done = cluster.run("bash", "-c", f"set -eu\ncd {harness.ROOT}\n{lines}", env={"ETLNODE_ENDPOINT": ""})
+        assert MD5 in done.stdout.decode(), done
+        assert "already up" in cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
+    finally:
+        cluster.run("bash", scripts + "/down.sh", env=environment)
+    assert not any(name.endswith(".pid") for name in os.listdir(state))
+
+
 def case_example(name, expected):
     def run():
         cluster = world["cluster"]
@@ -43,6 +61,7 @@ with Cluster(targets=2) as made:
     made.put("examples", "text", b"some text :)\n")
     harness.run([
         ("the README's curl lines", case_curl_lines),
+        ("make up and make down", case_up_and_down),
         ("manifests/etl/md5", case_example("md5", MD5.encode())),
         ("manifests/etl/upper", case_example("upper", b"SOME TEXT :)\n")),
         ("manifests/etl/count", case_example("count", b"1 3 13\n")),
