@@ -54,14 +54,17 @@ cluster_start() {
     return 1
 }
 
+# A process that has ended but has not been waited for yet does not count.
+is_running() { [ -r "/proc/$1/stat" ] && ! grep -q ') Z ' "/proc/$1/stat" 2>/dev/null; }
+
 cluster_stop() {
     local file pid i
     for file in "$STATE"/target*.pid "$STATE"/proxy.pid; do
         [ -f "$file" ] || continue
         pid=$(cat "$file")
         kill "$pid" 2>/dev/null || true
-        for i in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-        kill -KILL "$pid" 2>/dev/null || true
+        for i in $(seq 300); do is_running "$pid" || break; sleep 0.1; done
+        is_running "$pid" && kill -KILL "$pid"
         rm -f "$file"
     done
     if [ -x "$STATE/bin/kubectl-local" ]; then
