@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/yaml.h"
+#include "golden.h"
 
 using namespace std::string_view_literals;
 
@@ -45,27 +46,14 @@ static void refused(std::string_view yaml, const char *expected)
 
 // ---- the same values as kubectl
 
-static std::string read_file(const std::string &path)
-{
-    std::string out;
-    FILE *file = fopen(path.c_str(), "rb");
-    if (file == nullptr)
-        return out;
-    char buffer[4096];
-    for (size_t count; (count = fread(buffer, 1, sizeof buffer, file)) > 0;)
-        out.append(buffer, count);
-    fclose(file);
-    return out;
-}
-
 static void values_are_those_of_kubectl(void **)
 {
     for (const char *name : {"scalars", "blocks", "merges", "pod"}) {
         std::string base = std::string("test/golden/yaml/") + name;
-        text = read_file(base + ".json");
+        text = golden_read(base + ".json");
         test_true(!text.empty());
         test_ok(json_parse(text, golden, where));
-        text = read_file(base + ".yaml");
+        text = golden_read(base + ".yaml");
         error err = yaml_parse(text, tree, where);
         if (err)
             test_fail("%s.yaml: %s", name, where.c_str());

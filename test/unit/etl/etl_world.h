@@ -17,6 +17,8 @@
 #include "etl/etl_machine.h"
 #include "etl/etl_registry.h"
 #include "etl/etl_spec.h"
+#include "golden.h"
+#include "document_spec.h"
 
 struct model_pod {
     json_ptr json;
@@ -41,22 +43,6 @@ struct etl_world {
     std::string answer, answer_kind; // the last completion
 };
 
-inline const char *etl_document_spec = R"(apiVersion: v1
-kind: Pod
-metadata:
-  name: transformer-md5
-  annotations:
-    communication_type: hpush://
-    wait_timeout: 1m
-spec:
-  containers:
-    - name: server
-      image: quay.io/user/md5_server:v1
-      ports:
-        - containerPort: 80
-      command: ['/code/server.py', '--listen', '0.0.0.0', '--port', '80']
-)";
-
 inline std::vector<std::string> etl_split(const std::string &text, const std::string &by)
 {
     std::vector<std::string> out;
@@ -74,7 +60,7 @@ inline etl_definition etl_definition_of(const std::string &generation)
 {
     etl_spec spec;
     std::string reason;
-    error err = etl_spec_parse_pod(etl_document_spec, spec, reason);
+    error err = etl_spec_parse_pod(document_spec, spec, reason);
     CHECK(!err);
     etl_definition d;
     d.id = "JGHEoo89gg";
@@ -360,18 +346,6 @@ inline void etl_do_all(etl_world &w, const std::string &calls)
 
 // ---- golden pages: "given: calls" and after each a block with what happened
 
-inline std::string read_page(const char *path)
-{
-    std::string out;
-    FILE *file = std::fopen(path, "rb");
-    char buffer[4096];
-    for (size_t n = 0; file != nullptr && (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
-        out.append(buffer, n);
-    if (file != nullptr)
-        std::fclose(file);
-    return out;
-}
-
 inline std::string play_page(const std::string &text, const char *machines)
 {
     std::string out;
@@ -397,16 +371,13 @@ inline std::string play_page(const std::string &text, const char *machines)
 
 inline void check_page(const char *path, const char *machines)
 {
-    std::string recorded = read_page(path);
+    std::string recorded = golden_read(path);
     test_true(!recorded.empty());
     std::string now = play_page(recorded, machines);
     if (now.find("!!") != std::string::npos)
         print_error("%s asks for something impossible, see !!\n", path);
-    if (std::getenv("UPDATE") != nullptr) {
-        FILE *file = std::fopen(path, "wb");
-        test_true(file != nullptr);
-        std::fwrite(now.data(), 1, now.size(), file);
-        std::fclose(file);
+    if (golden_is_updating()) {
+        golden_write(path, now);
         return;
     }
     test_true(now.find("!!") == std::string::npos);

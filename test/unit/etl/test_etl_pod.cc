@@ -7,18 +7,8 @@
 #include "base/limits.h"
 #include "codec/yaml.h"
 #include "etl/etl_spec.h"
-
-static std::string read_file(const std::string &path)
-{
-    std::string out;
-    FILE *file = std::fopen(path.c_str(), "rb");
-    char buffer[4096];
-    for (size_t n = 0; file != nullptr && (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
-        out.append(buffer, n);
-    if (file != nullptr)
-        std::fclose(file);
-    return out;
-}
+#include "golden.h"
+#include "document_spec.h"
 
 struct pod_case {
     const char *name;  // of the golden file
@@ -27,21 +17,7 @@ struct pod_case {
 };
 
 static constexpr pod_case cases[] = {
-    {"document", R"(apiVersion: v1
-kind: Pod
-metadata:
-  name: transformer-md5
-  annotations:
-    communication_type: hpush://
-    wait_timeout: 1m
-spec:
-  containers:
-    - name: server
-      image: quay.io/user/md5_server:v1
-      ports:
-        - containerPort: 80
-      command: ['/code/server.py', '--listen', '0.0.0.0', '--port', '80']
-)",
+    {"document", document_spec,
      true},
     {"local", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})", false},
     // Whatever the user has said about the same things: ours wins where it must, theirs where they may.
@@ -109,13 +85,9 @@ static void pods_are_as_recorded(void **state)
         test_ok(yaml_parse(etl_pod_build(f.spec, f.context), f.tree, f.reason)); // keeps every digit
         f.text = json_print_pretty(yaml_to_json(*f.tree).get());
         std::string path = std::string("test/golden/pods/") + c.name + ".json";
-        if (std::getenv("UPDATE") != nullptr) {
-            FILE *file = std::fopen(path.c_str(), "wb");
-            test_true(file != nullptr);
-            std::fwrite(f.text.data(), 1, f.text.size(), file);
-            std::fclose(file);
-        }
-        f.expected = read_file(path);
+        if (golden_is_updating())
+            golden_write(path, f.text);
+        f.expected = golden_read(path);
         test_eq_text(f.text, f.expected);
     }
     test_has_text(etl_pod_build(f.spec, f.context), "9007199254740993"); // no digit is lost

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "etl/etl_spec.h"
+#include "document_spec.h"
 
 struct fixture {
     etl_spec spec;
@@ -25,26 +26,10 @@ static int teardown(void **state)
     return 0;
 }
 
-static constexpr const char *document = R"(apiVersion: v1
-kind: Pod
-metadata:
-  name: transformer-md5
-  annotations:
-    communication_type: hpush://
-    wait_timeout: 1m
-spec:
-  containers:
-    - name: server
-      image: quay.io/user/md5_server:v1
-      ports:
-        - containerPort: 80
-      command: ['/code/server.py', '--listen', '0.0.0.0', '--port', '80']
-)";
-
 static void the_documents_spec_is_read(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    test_ok(etl_spec_parse_pod(document, f.spec, f.reason));
+    test_ok(etl_spec_parse_pod(document_spec, f.spec, f.reason));
     test_eq_text(f.spec.name, "transformer-md5");
     test_eq_enum(f.spec.mode, communication::hpush);
     test_eq(f.spec.wait_timeout_ms, 60'000);
@@ -252,7 +237,7 @@ static void random_damage_never_breaks_it(void **state)
     auto &f = *static_cast<fixture *>(*state);
     uint64_t seed = 42;
     for (int i = 0; i < 3'000; i++) {
-        f.text = document;
+        f.text = document_spec;
         for (int j = 0; j < 3; j++) {
             seed = seed * 6364136223846793005ull + 1442695040888963407ull;
             size_t at = static_cast<size_t>(seed >> 33) % f.text.size();
@@ -299,7 +284,7 @@ static void a_runtime_becomes_a_pod(void **state)
 static void a_pod_in_base64_is_overridden(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    f.text = R"({"name":"my-md5","communication":"hrev://","init_timeout":"2m","env":[{"name":"A","value":"1"}],"spec":")" + base64_encode(document) + "\"}";
+    f.text = R"({"name":"my-md5","communication":"hrev://","init_timeout":"2m","env":[{"name":"A","value":"1"}],"spec":")" + base64_encode(document_spec) + "\"}";
     error err = etl_spec_parse_init(f.text, f.spec, f.reason);
     if (err)
         test_fail("%s", f.reason.c_str());
@@ -309,7 +294,7 @@ static void a_pod_in_base64_is_overridden(void **state)
     test_false(f.spec.runtime_spec);
     test_has_text(f.spec.pod_json, R"("metadata":{"name":"my-md5")");
     test_has_text(f.spec.pod_json, R"("env":[{"name":"A","value":"1"}])");
-    f.text = R"({"spec":")" + base64_encode(document) + "\"}";
+    f.text = R"({"spec":")" + base64_encode(document_spec) + "\"}";
     test_ok(etl_spec_parse_init(f.text, f.spec, f.reason));
     test_eq_text(f.spec.name, "transformer-md5");
     test_eq(f.spec.wait_timeout_ms, 60'000); // the annotation's

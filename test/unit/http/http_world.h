@@ -2,9 +2,6 @@
 // test/unit/http/http_world.h: a server on loopback with scripted handlers, and a raw client: bytes in, bytes out.
 #pragma once
 
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <string>
 
 #include "http/call.h"
@@ -13,6 +10,7 @@
 #include "sm/sm.h"
 #include "uv/uv_env.h"
 
+#include "golden.h"
 #include "node_test.h"
 
 struct raw_client {
@@ -140,10 +138,7 @@ inline void world_check_trace(const char *machine, const std::string &title)
     trace_lines lines{machine, {}};
     sm_trace_each(add_trace_line, &lines);
     std::string path = std::string("test/golden/traces/") + machine + ".md";
-    std::ifstream file(path);
-    std::stringstream stream;
-    stream << file.rdbuf();
-    std::string page = stream.str();
+    std::string page = golden_read(path);
     std::string heading = "## " + title + "\n";
     std::string wanted = heading + "\n```\n" + lines.text + "```\n";
     size_t at = page.find(heading);
@@ -151,7 +146,7 @@ inline void world_check_trace(const char *machine, const std::string &title)
     std::string found = at == std::string::npos ? "" : page.substr(at, end - at);
     if (found == wanted)
         return;
-    if (std::getenv("UPDATE") == nullptr) {
+    if (!golden_is_updating()) {
         test_eq_text(wanted, found);
         return;
     }
@@ -161,7 +156,7 @@ inline void world_check_trace(const char *machine, const std::string &title)
         page += "\n" + wanted;
     else
         page.replace(at, end - at, wanted);
-    std::ofstream(path) << page;
+    golden_write(path, page);
 }
 
 inline int world_set_up(void **state)

@@ -16,6 +16,7 @@
 #include "port/meta.h"
 #include "sm/sm_render.h"
 #include "sm/sm_trace.h"
+#include "golden.h"
 
 // --- documents in memory: a swap is executed when it completes, which is when the test (or fake_run, while not held) says so
 
@@ -110,19 +111,6 @@ inline std::vector<std::string> golden_split(std::string_view text, std::string_
     }
 }
 
-inline std::string golden_read(const char *path)
-{
-    std::string out;
-    FILE *file = std::fopen(path, "rb");
-    if (file == nullptr)
-        return out;
-    char buffer[4096];
-    for (size_t size; (size = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
-        out.append(buffer, size);
-    std::fclose(file);
-    return out;
-}
-
 inline void golden_check(const char *path, std::string (*run)(const std::vector<std::string> &calls))
 {
     std::string recorded = golden_read(path);
@@ -141,11 +129,8 @@ inline void golden_check(const char *path, std::string (*run)(const std::vector<
             now += "```\n" + run(golden_split(line.substr(7), ", ")) + "```\n";
     }
     now.pop_back();
-    if (std::getenv("UPDATE") != nullptr) {
-        FILE *file = std::fopen(path, "wb");
-        test_true(file != nullptr);
-        std::fwrite(now.data(), 1, now.size(), file);
-        std::fclose(file);
+    if (golden_is_updating()) {
+        golden_write(path, now);
         return;
     }
     test_eq_text(now, recorded);

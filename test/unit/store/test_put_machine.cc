@@ -14,21 +14,9 @@
 #include <cstdlib>
 
 #include "store/machines.h"
+#include "golden.h"
 
 static const char *const golden_path = "test/golden/traces/put.md";
-
-static std::string read_file(const char *path)
-{
-    std::string out;
-    FILE *file = std::fopen(path, "rb");
-    if (file == nullptr)
-        return out;
-    char buffer[4096];
-    for (size_t size; (size = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
-        out.append(buffer, size);
-    std::fclose(file);
-    return out;
-}
 
 static std::vector<std::string> split(std::string_view text, std::string_view separator)
 {
@@ -131,14 +119,11 @@ static std::string rewrite(const std::string &text)
 
 static void traces_are_as_recorded(void **)
 {
-    std::string recorded = read_file(golden_path);
+    std::string recorded = golden_read(golden_path);
     test_true(!recorded.empty());
     std::string now = rewrite(recorded);
-    if (std::getenv("UPDATE") != nullptr) {
-        FILE *file = std::fopen(golden_path, "wb");
-        test_true(file != nullptr);
-        std::fwrite(now.data(), 1, now.size(), file);
-        std::fclose(file);
+    if (golden_is_updating()) {
+        golden_write(golden_path, now);
         return;
     }
     test_eq_text(now, recorded);
