@@ -9,9 +9,9 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -90,7 +90,7 @@ class Node:
         environment = dict(self.cluster.env)
         environment.update(env or {})
         self.process = subprocess.Popen(
-            [ETLNODE, "--data-dir", os.path.join(self.cluster.dir, self.name), "--log-level", "info"] + self.arguments,
+            [ETLNODE, "--data-dir", os.path.join(self.cluster.dir, self.name), "--log-level", self.cluster.log_level] + self.arguments,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True, preexec_fn=self.cluster.drop)
         log.close()
         if wait:
@@ -130,7 +130,8 @@ class Node:
 class Cluster:
     """A proxy and `targets` targets under one temporary directory. uid: run everything as that user (needs root)."""
 
-    def __init__(self, targets=2, uid=None, target_arguments=(), kubectl=None, extra_env=None):
+    def __init__(self, targets=2, uid=None, target_arguments=(), kubectl=None, extra_env=None, log_level="info"):
+        self.log_level = log_level
         self.dir = tempfile.mkdtemp(prefix="etlnode-e2e.", dir=os.environ.get("TMPDIR", "/tmp"))
         self.uid = uid
         self.log_dir = os.path.join(self.dir, "log")
@@ -348,10 +349,45 @@ spec:
 {run}{extra}"""
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class Traces:
+    """Golden traces of a machine, from the log of a node that runs with log level `state`: a section for every title in
+    test/golden/traces/<machine>.md. UPDATE=1 rewrites the sections."""
+
+    def __init__(self, cluster, node, machine):
+        self.log = os.path.join(cluster.log_dir, node.name + ".log")
+        self.machine = machine
+        self.path = os.path.join(ROOT, "test/golden/traces", machine + ".md")
+        self.at = 0
+
+    def begin(self):
+        """What follows belongs to the next check."""
+        self.at = os.path.getsize(self.log)
+
+    def check(self, title, initial, final):
+        """The transitions of the first instance that left `initial` since begin(), up to the state `final`, are those of the section."""
+        pattern = re.compile(rf" {self.machine}/(\d+) (\w+) --(\w+)--> (\w+)")
+
+        def lines():
+            with open(self.log, encoding="utf-8", errors="replace") as file:
+                file.seek(self.at)
+                found = [m.groups() for m in map(pattern.search, file) if m]
+            first = next((number for number, a, _, _ in found if a == initial), None)
+            own = [f"{a} --{on}--> {b}" for number, a, on, b in found if number == first and (a != b or "failed" in on)]
+            return own if own and own[-1].endswith("> " + final) else None
+
+        wanted = f"## {title}\n\n```\n" + "\n".join(until(lines, f"a trace that ends in {final}")) + "\n```\n"
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                page = file.read()
+        except FileNotFoundError:
+            page = f"# Traces of the {self.machine} machine\n\nWhat real pods make of it; `UPDATE=1` with the test that checks them rewrites the blocks.\n"
+        kept = re.search(rf"## {re.escape(title)}\n\n```\n.*?```\n", page, re.S)
+        if kept and kept.group(0) == wanted:
+            return
+        if not os.environ.get("UPDATE"):
+            raise AssertionError(f"expected\n{kept.group(0) if kept else '(no section)'}\ngot\n{wanted}")
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(page.replace(kept.group(0), wanted) if kept else page + "\n" + wanted)
 
 
 def _alarm(_signum, _frame):
