@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// cli/cluster_commands.cc: cluster show, cluster health, target ls, version.
+// cli/cluster_commands.cc: cluster show, cluster health, target ls and rm, version.
 #include "cli/commands.h"
 
 #include <algorithm>
@@ -76,6 +76,28 @@ static exit_code list_nodes(session &s, bool proxies)
 }
 
 exit_code command_target_ls(session &s) { return list_nodes(s, false); }
+
+exit_code command_target_rm(session &s)
+{
+    const std::string &id = s.opt.words[0];
+    std::string url = session_url(s, "/v1/cluster");
+    if (session_plan(s, "PUT", url, "action decommission-node " + id))
+        return exit_code::ok;
+    json_ptr body = json_object();
+    json_add_text(body.get(), "action", "decommission-node");
+    json_add_text(json_add_object(body.get(), "value"), "sid", id);
+    http_request request = session_request(s, "PUT", url, control_timeout_ms);
+    std::string text = json_print(body.get());
+    request.body = text;
+    request.has_body = true;
+    request.headers.push_back("Content-Type: application/json");
+    http_reply reply;
+    failure f = session_perform(s, request, "cannot remove target", id, reply);
+    if (f)
+        return session_fail(s, f);
+    session_note(s, "target %s removed", id.c_str());
+    return exit_code::ok;
+}
 
 exit_code command_cluster_show(session &s) { return list_nodes(s, true); }
 

@@ -29,6 +29,7 @@ exit_code command_bucket_ls(session &s);
 exit_code command_bucket_rm(session &s);
 
 exit_code command_target_ls(session &s);
+exit_code command_target_rm(session &s);
 exit_code command_cluster_show(session &s);
 exit_code command_cluster_health(session &s);
 exit_code command_version(session &s);

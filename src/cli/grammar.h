@@ -15,7 +15,7 @@ enum class command : uint8_t {
     etl_init, etl_ls, etl_show, etl_logs, etl_health, etl_stop, etl_start, etl_rm, etl_object,
     object_get, object_put, object_ls, object_head, object_rm,
     bucket_create, bucket_ls, bucket_rm,
-    target_ls, cluster_show, cluster_health,
+    target_ls, target_rm, cluster_show, cluster_health,
     version, help, completion,
 };
 

@@ -35,6 +35,7 @@ static exit_code run(session &s)
     case command::bucket_ls: return command_bucket_ls(s);
     case command::bucket_rm: return command_bucket_rm(s);
     case command::target_ls: return command_target_ls(s);
+    case command::target_rm: return command_target_rm(s);
     case command::cluster_show: return command_cluster_show(s);
     case command::cluster_health: return command_cluster_health(s);
     case command::version: return command_version(s);

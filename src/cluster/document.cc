@@ -101,6 +101,8 @@ cluster_etl &document_put_etl(cluster_document &document, cluster_etl etl) { ret
 
 bool document_remove_bucket(cluster_document &document, std::string_view name) { return remove(document.buckets, name, &cluster_bucket::name); }
 
+bool document_remove_node(cluster_document &document, std::string_view id) { return remove(document.nodes, id, &cluster_node::id); }
+
 bool document_remove_etl(cluster_document &document, std::string_view id) { return remove(document.etls, id, &cluster_etl::id); }
 
 // placement_choose without lists of digests: this runs for every request.

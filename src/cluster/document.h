@@ -76,6 +76,7 @@ cluster_node &document_put_node(cluster_document &document, cluster_node node);
 void document_put_bucket(cluster_document &document, cluster_bucket bucket);
 cluster_etl &document_put_etl(cluster_document &document, cluster_etl etl);
 bool document_remove_bucket(cluster_document &document, std::string_view name);
+bool document_remove_node(cluster_document &document, std::string_view id);
 bool document_remove_etl(cluster_document &document, std::string_view id);
 
 // The target of an object; null when there is none (all in maintenance).

@@ -77,6 +77,7 @@ static constexpr proxy_handler handlers[] = {
     {route_id::health, serve_health},
     {route_id::daemon, serve_daemon},
     {route_id::cluster, serve_cluster},
+    {route_id::cluster_change, proxy_serve_cluster_change},
     {route_id::metrics, serve_metrics},
     {route_id::buckets_list, proxy_serve_buckets_list},
     {route_id::bucket_objects, proxy_serve_bucket_objects},

@@ -152,6 +152,7 @@ void proxy_serve_register(proxy &p, exchange &x);
 void proxy_document_stop(proxy &p);
 
 // --- handlers
+void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_buckets_list(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match);

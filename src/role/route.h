@@ -15,7 +15,7 @@ enum class route_listener : uint8_t { clients, pods };
 
 // One handler each; a role lists the function for each of its handlers (proxy.cc, target.cc).
 enum class route_id : uint8_t {
-    health, daemon, cluster, metrics,
+    health, daemon, cluster, cluster_change, metrics,
     buckets_list, bucket_objects, bucket_post, bucket_delete, bucket_head, bucket_patch, bucket_path_too_long,
     object, object_missing, bucket_action,
     etl_init_2020, etl_build, etl_list_2020, etl_stop_2020,
@@ -41,6 +41,7 @@ inline constexpr route routes[] = {
     {"HEAD", "/v1/health", route_both, route_listener::clients, route_id::health, "serve_health", "as GET, without a body"},
     {"GET", "/v1/daemon", route_both, route_listener::clients, route_id::daemon, "serve_daemon", "`?what=smap`: the cluster map"},
     {"GET", "/v1/cluster", route_proxy, route_listener::clients, route_id::cluster, "serve_cluster", "`?what=cluster_config`, `?what=smap`"},
+    {"PUT", "/v1/cluster", route_proxy, route_listener::clients, route_id::cluster_change, "proxy_serve_cluster_change", "take a target out that will not come back; body: action `decommission-node`, value `{\"sid\"}`"},
     {"GET", "/metrics", route_both, route_listener::clients, route_id::metrics, "serve_metrics", "Prometheus text"},
 
     {"GET", "/v1/buckets", route_proxy, route_listener::clients, route_id::buckets_list, "serve_buckets_list", "list buckets"},

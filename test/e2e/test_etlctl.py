@@ -841,7 +841,7 @@ def help_is_everywhere(tmp):
     check(top.code == 0 and top.err == "" and b"Example:" in top.out, top.err)
     commands = re.findall(r"^  ((?:[a-z]+ )?[a-z]+)(?: [A-Z\[].*?)?(?:  |$)", top.out.decode().split("others:")[0], re.M)
     commands = [c for c in commands if " " in c]
-    check(len(commands) == 20, "%d commands: %r" % (len(commands), commands))
+    check(len(commands) == 21, "%d commands: %r" % (len(commands), commands))
     for command in commands + ["version", "help", "completion"]:
         r = run(*command.split(), "--help")
         check(r.code == 0 and r.err == "" and b"Usage: etlctl " + command.encode() in r.out and b"\nExample:\n  " in r.out, command)

@@ -307,6 +307,32 @@ def case_silent_target_is_503():
     until(lambda: c.get("rw", "held").status == 200, "it is back", 20)
 
 
+def case_a_lost_target_is_taken_out():
+    with Cluster(targets=2) as c:
+        c.bucket("lost")
+        names = [f"o{i}" for i in range(20)]
+        for name in names:
+            c.put("lost", name, name.encode())
+        gone = c.targets[1]
+        lost = [name for name in names if c.holder("lost", name) is gone]
+        ids = set(c.smap()["tmap"])
+        etlctl = lambda *words: c.run("etlctl", *words, check=False)
+        known = next(i for i in ids if c.smap()["tmap"][i]["public_net"]["direct_url"] == gone.url)
+        alive = etlctl("target", "rm", known)
+        assert alive.returncode == 4 and b"is alive" in alive.stderr, alive
+        unknown = etlctl("target", "rm", "nonsense1")
+        assert unknown.returncode == 3 and b"there is no target" in unknown.stderr, unknown
+        gone.kill(signal.SIGKILL)
+        c.targets.remove(gone)
+        until(lambda: etlctl("target", "rm", known).returncode == 0, "it is silent and removed", 30)
+        assert set(c.smap()["tmap"]) == ids - {known}
+        for name in names:
+            answer = c.get("lost", name)
+            assert answer.status == (404 if name in lost else 200), (name, answer)
+        listed = request("GET", c.url("/v1/buckets/lost"), json.dumps({"action": "list", "value": {}}))
+        assert len(listed.json["entries"]) == len(names) - len(lost), listed
+
+
 def case_smap_health_metrics():
     c = cluster()
     smap = c.smap()
