@@ -80,7 +80,7 @@ exit_code command_target_ls(session &s) { return list_nodes(s, false); }
 exit_code command_target_rm(session &s)
 {
     const std::string &id = s.opt.words[0];
-    std::string url = session_url(s, "/v1/cluster");
+    std::string url = session_url(s, path_cluster);
     if (session_plan(s, "PUT", url, "action decommission-node " + id))
         return exit_code::ok;
     json_ptr body = json_object();

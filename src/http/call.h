@@ -23,8 +23,6 @@ struct http_client_options {
     uint64_t idle_ms = 1'000;     // kept this long
 };
 http_client *http_client_make(env &e, const http_client_options &options);
-// Closes idle connections to one address (its pod has been replaced).
-void http_client_forget(http_client &client, std::string_view host, uint16_t port);
 // Requires: no call under way.
 void http_client_free(http_client *client);
 
@@ -70,8 +68,6 @@ pull_result call_pull(call &c, net_relay *relay);
 // Calls back once, when pulling may go on.
 void call_pull_wait(call &c, net_on_ready on_ready, void *arg);
 void call_pull_wait_cancel(call &c);
-// The answer says where it ends only by closing the connection.
-bool call_is_close_delimited(const call &c);
 // The streamed body was read to its end (pull_state::end): the connection goes back to the pool where it can. No on_done follows.
 void call_finish(call &c);
 // Milliseconds (clock_now_ms) of the last byte sent or received.

@@ -161,15 +161,6 @@ http_client *http_client_make(env &e, const http_client_options &options)
     return client;
 }
 
-void http_client_forget(http_client &client, std::string_view host, uint16_t port)
-{
-    for (size_t i = client.idle.size(); i-- > 0;) {
-        if (client.idle[i]->port == port && client.idle[i]->host == host)
-            drop_idle(client, client.idle[i]);
-    }
-    memory_of(client, host, port).kind = server_kind::unknown;
-}
-
 void http_client_free(http_client *client)
 {
     CHECK(client->active.empty());
@@ -715,7 +706,6 @@ void call_pull_wait_cancel(call &c)
         net_wait_cancel(*c.e, c.net, net_side::readable);
 }
 
-bool call_is_close_delimited(const call &c) { return c.head.close_delimited; }
 uint64_t call_last_progress_ms(const call &c) { return c.last_progress_ms; }
 
 void call_finish(call &c) { step(c, E::finished); }

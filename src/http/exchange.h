@@ -73,7 +73,6 @@ void exchange_read_all(exchange &x, size_t max, void (*on_body)(void *arg, error
 io_result exchange_body_read(exchange &x, void *buffer, size_t size);
 // Calls back once, when reading may go on or has failed (request_timeout after body_stall_timeout_ms without a byte).
 void exchange_body_wait(exchange &x, void (*on_ready)(void *arg), void *arg);
-bool exchange_has_body(const exchange &x);
 
 // --- the answer: exactly one of these, once
 

@@ -16,7 +16,6 @@ std::string exchange_peer(exchange &x) { return x.net != nullptr ? net_peer(*x.e
 bool exchange_peer_is_loopback(exchange &x) { return x.net != nullptr && net_peer_is_loopback(*x.e, x.net); }
 uint64_t exchange_started_ms(const exchange &x) { return x.started_ms; }
 bool exchange_is_gone(const exchange &x) { return x.net == nullptr; }
-bool exchange_has_body(const exchange &x) { return x.framing != body_framing::none; }
 
 void exchange_on_gone(exchange &x, void (*on_gone)(void *arg), void *arg, bool watch)
 {

@@ -129,7 +129,6 @@ exchange &proxy_request_release(proxy_request &r);
 // Each answers and ends; the reference is dead then.
 void proxy_request_fail(proxy_request &r, error_code code, std::string_view text);
 void proxy_request_answer(proxy_request &r, answer a);
-void proxy_request_answer_text(proxy_request &r, std::string text);
 void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
 // `value` of the action envelope in `body`; false: answered and ended. An empty body is the action "".
 bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);

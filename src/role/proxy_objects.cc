@@ -15,6 +15,7 @@
 #include "port/clock.h"
 #include "role/control.h"
 #include "store/object_name.h"
+#include "transfer/choose.h"
 
 static void refuse(proxy &p, exchange &x, const char *retry_after, const std::string &text)
 {
@@ -46,7 +47,9 @@ void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
         return;
     }
     const cluster_node *node = document_place(document, bucket, name);
-    if (node == nullptr) {
+    read_place place = node != nullptr ? read_place::elsewhere : read_place::nowhere;
+    read_action action = transfer_choose({read_role::proxy, transfer_method_of(head.method), read_how::plain, read_stage::absent, place});
+    if (node == nullptr || action == read_action::refuse_no_target) {
         refuse(p, x, "5", "no target is registered");
         return;
     }

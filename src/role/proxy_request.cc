@@ -62,12 +62,6 @@ void proxy_request_answer(proxy_request &r, answer a)
     end(r);
 }
 
-void proxy_request_answer_text(proxy_request &r, std::string text)
-{
-    exchange_answer_text(take_exchange(r), static_cast<std::string &&>(text));
-    end(r);
-}
-
 void proxy_request_answer_json(proxy_request &r, const cJSON *tree)
 {
     exchange_answer_json(take_exchange(r), tree);

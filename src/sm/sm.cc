@@ -9,7 +9,6 @@
 static bool strict_mode = false;
 
 void sm_set_strict(bool strict) { strict_mode = strict; }
-bool sm_is_strict() { return strict_mode; }
 
 void sm_broken(const char *machine, uint64_t id, const char *state, const char *what, const char *detail)
 {

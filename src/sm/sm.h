@@ -91,7 +91,6 @@ template <class M> struct sm_table {
 
 // In tests and in the simulator an unexpected event aborts; in a release it stops that one machine and is counted.
 void sm_set_strict(bool strict);
-bool sm_is_strict();
 
 // Reports a broken promise of the machine itself (resources, invariants, re-entry): aborts in every build.
 [[noreturn]] void sm_broken(const char *machine, uint64_t id, const char *state, const char *what, const char *detail);

@@ -42,6 +42,11 @@ static constexpr read_row rows[] = {
     {"T10", on_target, reads, hpull, ready, any, read_action::redirect_to_pod, "the client asks the pod, the pod asks the target"},
 };
 
+read_method transfer_method_of(std::string_view method)
+{
+    return method == "GET" ? read_method::get : method == "HEAD" ? read_method::head : read_method::other;
+}
+
 static bool matches(const read_row &row, const read_question &q)
 {
     return (row.roles & bit(q.role)) != 0 && (row.methods & bit(q.method)) != 0 && (row.hows & bit(q.how)) != 0 && (row.stages & bit(q.stage)) != 0 &&

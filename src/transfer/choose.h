@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 enum class read_role : uint8_t { proxy, target };
 enum class read_method : uint8_t { get, head, other };
@@ -24,6 +25,9 @@ enum class read_action : uint8_t {
     redirect_to_pod,    // hpull: Location is the pod
     refuse_method,      // 405
 };
+
+// The method of a request head.
+read_method transfer_method_of(std::string_view method);
 
 struct read_question {
     read_role role;

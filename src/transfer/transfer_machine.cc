@@ -40,11 +40,6 @@ static read_stage stage_of(const etl_registry &etls, std::string_view id, etl_vi
     return read_stage::absent;
 }
 
-static read_method method_of(std::string_view method)
-{
-    return method == "GET" ? read_method::get : method == "HEAD" ? read_method::head : read_method::other;
-}
-
 static read_how how_of(communication how)
 {
     switch (how) {
@@ -59,7 +54,7 @@ static read_action decide(const transfer_host &host, const exchange &x, std::str
 {
     read_stage stage = stage_of(*host.etls, etl_id, view);
     read_how how = stage == read_stage::absent ? read_how::hpush : how_of(view.mode); // an unknown one has no mode; any gives the same row
-    return transfer_choose({read_role::target, method_of(exchange_head(x).method), how, stage, read_place::here});
+    return transfer_choose({read_role::target, transfer_method_of(exchange_head(x).method), how, stage, read_place::here});
 }
 
 static void release_slot(transfer &t);

@@ -111,7 +111,7 @@ def check_words():
             text = read(path)
         except UnicodeDecodeError:
             continue
-        for found in re.finditer(r"/work/|\bTODO\b|\bFIXME\b|\bXXX\b(?!X)", text):
+        for found in re.finditer(re.escape(ROOT) + r"\b|\bTODO\b|\bFIXME\b|\bXXX\b(?!X)", text):
             yield f"{path}:{text[: found.start()].count(chr(10)) + 1}: {found.group(0)!r}"
 
 
