@@ -90,7 +90,7 @@ class Node:
         environment = dict(self.cluster.env)
         environment.update(env or {})
         self.process = subprocess.Popen(
-            [ETLNODE, "--data-dir", os.path.join(self.cluster.dir, self.name), "--log-level", self.cluster.log_level] + self.arguments,
+            [self.cluster.etlnode, "--data-dir", os.path.join(self.cluster.dir, self.name), "--log-level", self.cluster.log_level] + self.arguments,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True, preexec_fn=self.cluster.drop)
         log.close()
         if wait:
@@ -140,7 +140,9 @@ class Cluster:
         for path in (self.log_dir, self.reports, self.bin):
             os.mkdir(path)
         for name, program in (("ais", ETLCTL), ("etlctl", ETLCTL), ("kubectl-local", KUBECTL_LOCAL)):
-            os.symlink(program, os.path.join(self.bin, name))
+            # Another user may not be able to reach the build tree.
+            (os.symlink if uid is None else shutil.copy)(program, os.path.join(self.bin, name))
+        self.etlnode = ETLNODE if uid is None else shutil.copy(ETLNODE, self.bin)
         self.env = dict(os.environ)
         for name in ("K8S_HOST_NAME", "AIS_ENDPOINT", "ETLNODE_ENDPOINT", "KUBECONFIG"):
             self.env.pop(name, None)
