@@ -248,7 +248,7 @@ def case_proxy_killed_while_initializing():
     cluster().proxy.start()
     cluster().wait_registered()
     until(lambda: cluster().pods() == [], "the aborted ETL's pods are removed", 30)
-    assert request("GET", cluster().url("/v1/etl")).json == []
+    until(lambda: request("GET", cluster().url("/v1/etl")).json == [], "the ETL is forgotten")
 
 
 def case_caller_hangs_up():
@@ -259,7 +259,7 @@ def case_caller_hangs_up():
         conn.sendall(b"POST /v1/etl/init HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         until(lambda: len(cluster().pods()) == 2, "pods are being started")
     until(lambda: cluster().pods() == [], "they are rolled back", 30)
-    assert request("GET", cluster().url("/v1/etl")).json == []
+    until(lambda: request("GET", cluster().url("/v1/etl")).json == [], "the ETL is forgotten")
 
 
 def case_one_target_down_rolls_back():
