@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,17 +15,9 @@
 #include "port/clock.h"
 #include "port/net.h"
 #include "port/proc.h"
+#include "virtual_clock.h"
 
 struct fake_world;
-
-struct timer {
-    fake_world *world = nullptr;
-    clock_callback on_fire = nullptr;
-    void *arg = nullptr;
-    bool armed = false;
-    uint64_t due_ms = 0;
-    uint64_t order = 0;
-};
 
 struct proc {
     fake_world *world = nullptr;
@@ -50,11 +41,8 @@ struct net_conn {
 
 struct fake_world {
     env e;
-    uint64_t now_ms = 1'000;
-    uint64_t next_order = 1;
+    virtual_clock clock;
     int next_pid = 100;
-    std::deque<std::pair<clock_callback, void *>> posts;
-    std::vector<timer *> timers;
     std::vector<proc *> children;
     std::vector<net_connect_call *> connects;
     std::vector<std::string> spawned;  // command lines, oldest first; the test may clear it
@@ -68,12 +56,8 @@ inline fake_world &fake_of(env &e) { return *static_cast<fake_world *>(e.impl); 
 // Runs what was posted, and what that posts.
 inline void fake_run(fake_world &w)
 {
-    for (size_t i = 0; !w.posts.empty(); i++) {
+    for (size_t i = 0; virtual_run_post(w.clock); i++)
         CHECK(i < 100'000);
-        auto [run, arg] = w.posts.front();
-        w.posts.pop_front();
-        run(arg);
-    }
 }
 
 // ---- children
@@ -128,7 +112,7 @@ inline void fake_die(void *arg)
     auto *p = static_cast<proc *>(arg);
     proc_result result;
     result.signal = 15;
-    result.deadline_passed = p->due_ms != 0 && p->world->now_ms >= p->due_ms;
+    result.deadline_passed = p->due_ms != 0 && p->world->clock.now_ms >= p->due_ms;
     fake_end(p, result);
 }
 
@@ -138,38 +122,30 @@ inline void fake_terminate(proc *p)
     if (p->world->children_ignore_term || p->exiting)
         return;
     p->exiting = true;
-    p->world->posts.emplace_back(fake_die, p);
+    p->world->clock.posts.emplace_back(fake_die, p);
 }
 
 // ---- time
 
 inline void fake_advance(fake_world &w, uint64_t ms)
 {
-    uint64_t end = w.now_ms + ms;
+    uint64_t end = w.clock.now_ms + ms;
     for (;;) {
         fake_run(w);
-        timer *next = nullptr;
-        for (timer *t : w.timers) {
-            bool sooner = t->armed && t->due_ms <= end && (next == nullptr || t->due_ms < next->due_ms || (t->due_ms == next->due_ms && t->order < next->order));
-            next = sooner ? t : next;
-        }
         proc *late = nullptr;
         for (proc *p : w.children) {
             bool sooner = p->due_ms != 0 && !p->terminated && p->due_ms <= end && (late == nullptr || p->due_ms < late->due_ms);
             late = sooner ? p : late;
         }
-        if (late != nullptr && (next == nullptr || late->due_ms <= next->due_ms)) {
-            w.now_ms = std::max(w.now_ms, late->due_ms);
-            fake_terminate(late);
+        if (late == nullptr || (!w.clock.armed.empty() && (*w.clock.armed.begin())->due_ms < late->due_ms)) {
+            if (!virtual_fire_next(w.clock, end))
+                break;
             continue;
         }
-        if (next == nullptr)
-            break;
-        w.now_ms = std::max(w.now_ms, next->due_ms);
-        next->armed = false;
-        next->on_fire(next->arg);
+        w.clock.now_ms = std::max(w.clock.now_ms, late->due_ms);
+        fake_terminate(late);
     }
-    w.now_ms = end;
+    w.clock.now_ms = end;
 }
 
 // ---- connects
@@ -191,28 +167,7 @@ inline void fake_connected(fake_world &w, error err)
 
 // ---- the ports
 
-inline const clock_port fake_clock = {
-    .now_ms = [](env &e) { return fake_of(e).now_ms; },
-    .wall_ns = [](env &e) -> uint64_t { return 1'700'000'000'000'000'000ull + fake_of(e).now_ms * 1'000'000; },
-    .post = [](env &e, clock_callback run, void *arg) { fake_of(e).posts.emplace_back(run, arg); },
-    .timer_make = [](env &e, clock_callback on_fire, void *arg) {
-        auto *t = new timer{&fake_of(e), on_fire, arg};
-        fake_of(e).timers.push_back(t);
-        return t;
-    },
-    .timer_arm = [](timer *t, uint64_t delay_ms) {
-        t->armed = true;
-        t->due_ms = t->world->now_ms + delay_ms;
-        t->order = t->world->next_order++;
-    },
-    .timer_stop = [](timer *t) { t->armed = false; },
-    .timer_is_armed = [](const timer *t) { return t->armed; },
-    .timer_free = [](timer *t) {
-        std::erase(t->world->timers, t);
-        delete t;
-    },
-    .secret = [](env &e, size_t size) { return rng_text(e.random, "abcdefghijklmnopqrstuvwxyz", 26, size); },
-};
+inline virtual_clock &fake_clock_of(env &e) { return fake_of(e).clock; }
 
 inline const proc_port fake_proc = {
     .spawn = [](env &e, proc_options options, proc **out_proc) -> error {
@@ -222,7 +177,7 @@ inline const proc_port fake_proc = {
         if (w.refuse_spawn)
             return w.refuse_spawn;
         auto *p = new proc{&w, std::move(options), w.next_pid++};
-        p->due_ms = p->options.deadline_ms != 0 ? w.now_ms + p->options.deadline_ms : 0;
+        p->due_ms = p->options.deadline_ms != 0 ? w.clock.now_ms + p->options.deadline_ms : 0;
         w.children.push_back(p);
         w.spawned.push_back(fake_command(*p));
         *out_proc = p;
@@ -267,7 +222,8 @@ inline const net_port fake_net = fake_net_make();
 inline fake_world *fake_make()
 {
     auto *w = new fake_world;
-    w->e.clock = &fake_clock;
+    w->e.clock = &virtual_clock_port<fake_clock_of>;
+    w->clock.now_ms = 1'000;
     w->e.proc = &fake_proc;
     w->e.net = &fake_net;
     w->e.random.state = 7;
@@ -278,8 +234,8 @@ inline fake_world *fake_make()
 // Requires: nothing is left.
 inline void fake_free(fake_world *w)
 {
-    CHECK(w->posts.empty());
-    CHECK(w->timers.empty());
+    CHECK(w->clock.posts.empty());
+    CHECK(w->clock.timers == 0);
     CHECK(w->children.empty());
     CHECK(w->connects.empty());
     CHECK(w->open_conns == 0);

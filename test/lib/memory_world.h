@@ -20,17 +20,19 @@
 
 #include "base/check.h"
 #include "base/rng.h"
-#include "port/clock.h"
 #include "port/disk.h"
 #include "port/index.h"
+#include "port/meta.h"
+#include "virtual_clock.h"
 
 enum class memory_op : uint8_t {
     open, read, write, sync, sync_dir, rename, unlink, make_dir, list,
-    index_get, index_page, index_change, index_garbage, index_garbage_clear, index_unplaced, index_placed,
+    index_get, index_page, index_change, index_garbage, index_garbage_clear, index_unplaced, index_placed, meta_read, meta_swap,
 };
 inline constexpr const char *memory_op_names[] = {
     "open", "read", "write", "sync", "sync_dir", "rename", "unlink", "make_dir", "list",
     "index_get", "index_page", "index_change", "index_garbage", "index_garbage_clear", "index_unplaced", "index_placed",
+    "meta_read", "meta_swap",
 };
 
 // The operation fails `count` times after `skip` successes, where its path contains `path_part`.
@@ -55,6 +57,12 @@ struct memory_name_change {
     std::string from_name = {}, to_name = {};
 };
 
+// Of port/meta.h.
+struct memory_document {
+    uint64_t version = 0;
+    std::string text;
+};
+
 // What a disk and its index hold; also what is left of them after a crash.
 struct memory_image {
     std::map<uint64_t, memory_node> nodes; // 1 is the root
@@ -63,6 +71,7 @@ struct memory_image {
     std::map<std::pair<std::string, std::string>, index_row> rows;
     std::set<uint64_t> garbage, unplaced;
     uint64_t content_id_max = 0;
+    std::map<std::string, memory_document> documents;
 };
 
 struct memory_world;
@@ -71,15 +80,6 @@ struct disk_file {
     memory_world *world = nullptr;
     uint64_t node = 0;
     unsigned operations = 0; // under way
-};
-
-struct timer {
-    memory_world *world = nullptr;
-    clock_callback on_fire = nullptr;
-    void *arg = nullptr;
-    bool armed = false;
-    uint64_t due_ms = 0;
-    uint64_t order = 0;
 };
 
 struct memory_task {
@@ -92,6 +92,7 @@ struct memory_task {
     index_on_rows on_rows = nullptr;
     index_on_change on_change = nullptr;
     index_on_garbage on_ids = nullptr;
+    meta_on_read on_document = nullptr;
     std::string path, path_to; // index: bucket, name or prefix
     std::string after;
     disk_open_mode mode = disk_open_mode::read;
@@ -102,6 +103,8 @@ struct memory_task {
     uint64_t offset = 0;
     index_change change;
     std::vector<uint64_t> ids;
+    uint64_t expected_version = 0;
+    memory_document document;
     // Results.
     error err;
     size_t count = 0;
@@ -115,15 +118,12 @@ struct memory_world {
     memory_image now;                              // names and data; what is synced of them beside
     std::deque<std::unique_ptr<memory_task>> todo; // not executed
     std::deque<std::unique_ptr<memory_task>> done; // executed, not completed
-    std::deque<std::pair<clock_callback, void *>> posts;
-    std::vector<timer *> timers;
+    virtual_clock clock;
     std::vector<memory_fault> faults;
     std::map<memory_op, uint64_t> executed;        // how often
     rng order;                                     // used when shuffle is set
     bool shuffle = false;
     std::set<memory_op> deferred;                  // without shuffle: these are executed when nothing else is left to do
-    uint64_t now_ms = 0;
-    uint64_t next_order = 1;
     size_t open_files = 0;
     uint64_t steps = 0;
 };
@@ -396,6 +396,15 @@ inline error memory_execute(memory_world &w, memory_task &t)
         for (uint64_t id : t.ids)
             image.unplaced.erase(id);
         return no_error;
+    case memory_op::meta_read: t.document = image.documents[t.path]; return no_error;
+    case memory_op::meta_swap: {
+        memory_document &stored = image.documents[t.path];
+        if (stored.version != t.expected_version)
+            return make_error(error_code::conflict);
+        CHECK(t.document.version > t.expected_version);
+        stored = t.document;
+        return no_error;
+    }
     }
     return no_error;
 }
@@ -418,11 +427,13 @@ inline void memory_complete(memory_task &t)
         t.on_change(t.arg, t.err, t.change);
     else if (t.on_ids != nullptr)
         t.on_ids(t.arg, t.err, t.ids);
+    else if (t.on_document != nullptr)
+        t.on_document(t.arg, t.err, t.document.version, t.document.text);
 }
 
 inline bool memory_is_index_write(const memory_task &t)
 {
-    return t.op == memory_op::index_change || t.op == memory_op::index_garbage_clear || t.op == memory_op::index_placed;
+    return t.op == memory_op::index_change || t.op == memory_op::index_garbage_clear || t.op == memory_op::index_placed || t.op == memory_op::meta_swap;
 }
 
 // With shuffle any task may be next, but of the index's writes only the first, and of one file's writes too.
@@ -442,11 +453,8 @@ inline size_t memory_pick(memory_world &w, const std::deque<std::unique_ptr<memo
 // One step: a post, an execution or a completion. False when there is nothing to do but to wait for timers.
 inline bool memory_step(memory_world &w)
 {
-    if (!w.posts.empty()) {
-        auto [run, arg] = w.posts.front();
-        w.posts.pop_front();
+    if (virtual_run_post(w.clock)) {
         w.steps++;
-        run(arg);
         return true;
     }
     if (w.todo.empty() && w.done.empty())
@@ -473,30 +481,14 @@ inline void memory_run(memory_world &w)
         CHECK(w.steps < limit);
 }
 
-// Fires the timer that is due first, if it is due by `end_ms`.
-inline bool memory_fire_next(memory_world &w, uint64_t end_ms)
-{
-    timer *next = nullptr;
-    for (timer *t : w.timers) {
-        bool sooner = t->armed && t->due_ms <= end_ms && (next == nullptr || t->due_ms < next->due_ms || (t->due_ms == next->due_ms && t->order < next->order));
-        next = sooner ? t : next;
-    }
-    if (next == nullptr)
-        return false;
-    w.now_ms = std::max(w.now_ms, next->due_ms);
-    next->armed = false;
-    next->on_fire(next->arg);
-    return true;
-}
-
 // Runs everything, then the timers due within `ms`, in order, and what they start.
 inline void memory_advance(memory_world &w, uint64_t ms)
 {
-    uint64_t end = w.now_ms + ms;
+    uint64_t end = w.clock.now_ms + ms;
     do {
         memory_run(w);
-    } while (memory_fire_next(w, end));
-    w.now_ms = end;
+    } while (virtual_fire_next(w.clock, end));
+    w.clock.now_ms = end;
 }
 
 // --- the ports
@@ -524,28 +516,7 @@ inline memory_task &memory_add_path(env &e, memory_op op, const std::string &pat
     return t;
 }
 
-inline const clock_port memory_clock = {
-    .now_ms = [](env &e) { return memory_of(e).now_ms; },
-    .wall_ns = [](env &e) -> uint64_t { return 1'700'000'000'000'000'000ull + memory_of(e).now_ms * 1'000'000; },
-    .post = [](env &e, clock_callback run, void *arg) { memory_of(e).posts.emplace_back(run, arg); },
-    .timer_make = [](env &e, clock_callback on_fire, void *arg) {
-        timer *t = new timer{&memory_of(e), on_fire, arg};
-        memory_of(e).timers.push_back(t);
-        return t;
-    },
-    .timer_arm = [](timer *t, uint64_t delay_ms) {
-        t->armed = true;
-        t->due_ms = t->world->now_ms + delay_ms;
-        t->order = t->world->next_order++;
-    },
-    .timer_stop = [](timer *t) { t->armed = false; },
-    .timer_is_armed = [](const timer *t) { return t->armed; },
-    .timer_free = [](timer *t) {
-        std::erase(t->world->timers, t);
-        delete t;
-    },
-    .secret = [](env &e, size_t size) { return rng_text(e.random, "abcdefghijklmnopqrstuvwxyz", 26, size); },
-};
+inline virtual_clock &memory_clock_of(env &e) { return memory_of(e).clock; }
 
 inline const disk_port memory_disk = {
     .open = [](env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg) {
@@ -627,6 +598,18 @@ inline const index_port memory_index = {
     .content_id_max = [](env &e) { return memory_of(e).now.content_id_max; },
 };
 
+inline const meta_port memory_meta = {
+    .read = [](env &e, const std::string &name, meta_on_read on_read, void *arg) {
+        memory_add_path(e, memory_op::meta_read, name, arg).on_document = on_read;
+    },
+    .swap = [](env &e, const std::string &name, uint64_t expected_version, uint64_t new_version, std::string text, meta_on_swap on_swap, void *arg) {
+        memory_task &t = memory_add_path(e, memory_op::meta_swap, name, arg);
+        t.expected_version = expected_version;
+        t.document = {new_version, std::move(text)};
+        t.on_done = on_swap;
+    },
+};
+
 // --- worlds and images
 
 // What a process sees that starts from this image. After memory_crash::killed a power cut may still come.
@@ -636,9 +619,10 @@ inline memory_world *memory_make(const memory_image &image, uint64_t seed = 1)
     w->now = image;
     w->order.state = seed;
     w->e.random.state = seed;
-    w->e.clock = &memory_clock;
+    w->e.clock = &virtual_clock_port<memory_clock_of>;
     w->e.disk = &memory_disk;
     w->e.index = &memory_index;
+    w->e.meta = &memory_meta;
     w->e.impl = w;
     return w;
 }
@@ -704,7 +688,7 @@ inline std::vector<std::string> memory_files(const memory_image &image, const st
 inline void memory_free(memory_world *w)
 {
     CHECK(w->open_files == 0);
-    CHECK(w->timers.empty());
-    CHECK(w->todo.empty() && w->done.empty() && w->posts.empty());
+    CHECK(w->clock.timers == 0);
+    CHECK(w->todo.empty() && w->done.empty() && w->clock.posts.empty());
     delete w;
 }

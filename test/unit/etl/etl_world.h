@@ -120,7 +120,7 @@ inline etl_world *etl_world_make(const char *machines)
     w->options.arg = w;
     w->options.on_change = [](void *arg, std::string_view id) { static_cast<etl_world *>(arg)->changes.emplace_back(id); };
     sm_trace_clear();
-    sm_trace_set_clock([](void *arg) { return static_cast<fake_world *>(arg)->now_ms; }, w->world);
+    sm_trace_set_clock([](void *arg) { return static_cast<fake_world *>(arg)->clock.now_ms; }, w->world);
     w->registry = etl_registry_make(w->world->e, w->options);
     return w;
 }

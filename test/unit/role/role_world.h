@@ -138,7 +138,7 @@ inline void golden_check(const char *path, std::string (*run)(const std::vector<
 
 inline void golden_trace_begin(fake_world &w)
 {
-    sm_trace_set_clock([](void *arg) { return static_cast<fake_world *>(arg)->now_ms - 1'000; }, &w);
+    sm_trace_set_clock([](void *arg) { return static_cast<fake_world *>(arg)->clock.now_ms - 1'000; }, &w);
     sm_trace_clear();
 }
 

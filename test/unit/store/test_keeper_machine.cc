@@ -122,7 +122,7 @@ static void stopped_at_any_step(void **)
                 w->faults = {{.op = f.op, .err = make_error(code), .path_part = "", .skip = static_cast<size_t>(steps % 2), .count = 1000}};
                 for (int i = 0; i < steps; i++) {
                     if (!memory_step(*w))
-                        memory_fire_next(*w, UINT64_MAX);
+                        virtual_fire_next(w->clock, UINT64_MAX);
                 }
                 int ended = 0;
                 keeper_stop(k, [](void *arg) { ++*static_cast<int *>(arg); }, &ended);

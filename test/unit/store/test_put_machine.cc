@@ -84,7 +84,7 @@ static std::string run_scenario(const std::string &given)
     scenario c;
     start_world(c.f, memory_empty());
     test_ok(open_store(c.f));
-    sm_trace_set_clock([](void *arg) { return static_cast<memory_world *>(arg)->now_ms; }, c.f.world);
+    sm_trace_set_clock([](void *arg) { return static_cast<memory_world *>(arg)->clock.now_ms; }, c.f.world);
     sm_trace_clear();
     for (const std::string &call : split(given, ", "))
         do_call(c, call);

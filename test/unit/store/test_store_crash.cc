@@ -167,7 +167,7 @@ static memory_image live(const memory_image &image, slot (&slots)[slot_count], r
         if (f.s != nullptr && !s.busy && rng_below(random, 3) == 0)
             begin_something(s, random, ++number);
         if (!memory_step(*f.world) && rng_below(random, 4) == 0)
-            memory_fire_next(*f.world, UINT64_MAX);
+            virtual_fire_next(f.world->clock, UINT64_MAX);
     }
     memory_image left = memory_take(*f.world, any_crash(random));
     audit(left, slots, rng_next(random));
