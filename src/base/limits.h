@@ -112,12 +112,14 @@ inline constexpr uint64_t push_retry_min_ms = 250;
 inline constexpr uint64_t push_retry_max_ms = 5'000;
 inline constexpr uint64_t register_back_off_max_ms = 30'000; // between registrations that the proxy refuses
 inline constexpr uint64_t etl_init_margin_ms = 30'000;      // a start may take wait_timeout and this
+inline constexpr uint64_t etl_store_retry_ms = 5'000;       // from a failed removal from the document to the next try
 inline constexpr uint64_t etl_remove_timeout_ms = 60'000;   // for all targets to remove a pod
 inline constexpr uint64_t etl_status_timeout_ms = 3'000;    // counters and states of all targets; who is late shows zeros
 inline constexpr uint64_t etl_logs_timeout_ms = 35'000;     // more than one kubectl call
 inline constexpr uint64_t list_timeout_ms = 15'000;         // one page of all targets
 inline constexpr uint64_t upload_settle_ms = 30'000;        // after a redirected upload the cluster does not count as empty
 inline constexpr uint64_t drain_poll_ms = 20;
+inline constexpr unsigned refusals_logged_max = 20;         // lines a second about requests answered 503
 
 static_assert(register_back_off_max_ms > heartbeat_interval_ms);
 
@@ -128,4 +130,5 @@ inline constexpr size_t cache_evict_count = 64;             // descriptors given
 inline constexpr unsigned load_restarts_max = 16;           // reads of the row by one lookup: each restart means an overwrite in between
 inline constexpr size_t keeper_batch_count = 256;           // contents moved or removed before directories are synced and the index is told
 inline constexpr uint64_t keeper_batch_delay_ms = 1'000;    // a smaller batch waits this long
+inline constexpr uint64_t content_id_limit = 1ull << 62;    // ids are handed out in order from 1: what is above was never one of ours
 inline constexpr uint64_t keeper_retry_ms = 5'000;          // after an error of the disk or the index

@@ -54,19 +54,19 @@ bool text_parse_hex_u64(std::string_view text, uint64_t &out_value) { return par
 
 struct duration_unit {
     std::string_view name;
-    double ns;
+    uint64_t ns;
 };
 
 // Longest names first where one is a prefix of another.
 static constexpr std::array duration_units = {
     duration_unit{"ns", 1},
-    duration_unit{"us", 1e3},
-    duration_unit{"\xc2\xb5s", 1e3},
-    duration_unit{"\xce\xbcs", 1e3},
-    duration_unit{"ms", 1e6},
-    duration_unit{"s", 1e9},
-    duration_unit{"m", 60e9},
-    duration_unit{"h", 3600e9},
+    duration_unit{"us", 1'000},
+    duration_unit{"\xc2\xb5s", 1'000},
+    duration_unit{"\xce\xbcs", 1'000},
+    duration_unit{"ms", 1'000'000},
+    duration_unit{"s", 1'000'000'000},
+    duration_unit{"m", 60'000'000'000},
+    duration_unit{"h", 3'600'000'000'000},
 };
 
 bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms)
@@ -79,20 +79,28 @@ bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms)
     }
     if (text.empty())
         return false;
-    double total_ns = 0;
+    static constexpr uint64_t ns_max = INT64_MAX; // Go's
+    uint64_t total_ns = 0;
     while (!text.empty()) {
-        double value = 0;
-        double scale = 1;
+        uint64_t whole = 0;
+        uint64_t fraction = 0; // over scale
+        uint64_t scale = 1;
         bool digits = false;
         bool point = false;
         while (!text.empty() && ((text[0] >= '0' && text[0] <= '9') || (text[0] == '.' && !point))) {
+            uint64_t digit = static_cast<uint64_t>(text[0] - '0');
             if (text[0] == '.') {
                 point = true;
             } else {
                 digits = true;
-                if (point)
-                    scale /= 10;
-                value = point ? value + scale * (text[0] - '0') : value * 10 + (text[0] - '0');
+                if (!point && whole > (ns_max - digit) / 10)
+                    return false;
+                if (!point)
+                    whole = whole * 10 + digit;
+                else if (scale < 1'000'000'000'000'000'000) { // what follows is less than a nanosecond of an hour
+                    fraction = fraction * 10 + digit;
+                    scale *= 10;
+                }
             }
             text.remove_prefix(1);
         }
@@ -108,14 +116,14 @@ bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms)
         if (found == nullptr)
             return false;
         text.remove_prefix(found->name.size());
-        total_ns += value * found->ns;
-        if (total_ns > 9.2e18) // Go's int64 nanoseconds
+        if (whole > ns_max / found->ns)
+            return false;
+        // The fraction as Go reckons it: exact for everything a person writes.
+        total_ns += whole * found->ns + static_cast<uint64_t>(static_cast<double>(fraction) * (static_cast<double>(found->ns) / static_cast<double>(scale)));
+        if (total_ns > ns_max)
             return false;
     }
-    double ms = total_ns / 1e6;
-    out_ms = static_cast<uint64_t>(ms);
-    if (static_cast<double>(out_ms) < ms)
-        out_ms++;
+    out_ms = total_ns / 1'000'000 + (total_ns % 1'000'000 != 0 ? 1 : 0);
     return true;
 }
 
@@ -221,6 +229,9 @@ bool text_is_utf8(std::string_view text)
 std::string text_escape(std::string_view text, size_t max)
 {
     bool cut = text.size() > max;
+    // Not inside a character: at most three bytes of one stand before the place of the cut.
+    for (size_t back = 0; cut && back < 3 && max > 0 && (static_cast<unsigned char>(text[max]) & 0xc0) == 0x80; back++)
+        max--;
     std::string out;
     for (char c : text.substr(0, max)) {
         unsigned char byte = static_cast<unsigned char>(c);

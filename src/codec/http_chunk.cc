@@ -169,9 +169,11 @@ http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, si
             continue;
         }
         bool in_trailers = decoder.state >= S::trailer_first;
-        decoder.what = take_framing(decoder, bytes[at]);
-        if (decoder.what == nullptr && ++decoder.framing_size > (in_trailers ? http_trailer_size_max : http_chunk_line_size_max))
+        // Counted before it is taken: the last byte of a line starts the count anew.
+        if (++decoder.framing_size > (in_trailers ? http_trailer_size_max : http_chunk_line_size_max))
             decoder.what = in_trailers ? "trailers are too large" : "chunk size line is too long";
+        else
+            decoder.what = take_framing(decoder, bytes[at]);
         if (decoder.what != nullptr)
             decoder.state = S::broken;
         else

@@ -220,3 +220,8 @@ http_range http_range_parse(std::string_view value, uint64_t size)
     uint64_t end = last.given && last.value < size - 1 ? last.value + 1 : size;
     return {.kind = http_range_kind::part, .first = first.value, .count = end - first.value};
 }
+
+bool http_range_counts(std::string_view if_range, std::string_view etag)
+{
+    return if_range.empty() || (if_range == etag && etag.size() > 2 && etag.front() == '"' && etag.back() == '"');
+}

@@ -170,9 +170,7 @@ static error build_from_pod(const yaml_node &encoded, const cJSON *message, cons
         return err;
     if (!name.empty())
         spec.name = name;
-    json_ptr pod;
-    if (error err = json_parse(spec.pod_json, pod, reason))
-        return err;
+    json_ptr pod = spec_parse_exactly(spec.pod_json);
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(pod.get(), "metadata");
     cJSON_ReplaceItemInObjectCaseSensitive(metadata, "name", cJSON_CreateString(spec.name.c_str()));
     cJSON *pod_spec = cJSON_GetObjectItemCaseSensitive(pod.get(), "spec");

@@ -191,18 +191,29 @@ static void take_request(etl &m)
         look(m);
 }
 
+static void log_restart(const etl &m, const pod_status &pod)
+{
+    LOG(warn, "etl", "etl=%s pod=%s exit_code=%lld reason=\"%s\" restarts=%llu msg=\"the container had ended and runs again\"", m.definition.id.c_str(), m.pod_name.c_str(),
+        static_cast<long long>(pod.main.last_exit_code), text_escape(pod.main.last_reason).c_str(), static_cast<unsigned long long>(m.restarts));
+}
+
 static void begin_serving(etl &m)
 {
     const pod_status *pod = own_pod(m);
     disarm(m);
     (void)address_of(m, *pod, m.host_address, m.port);
     std::string instance = pod_status_instance(*pod);
-    if (m.served && !m.instance.empty() && instance != m.instance)
+    if (m.served && !m.instance.empty() && instance != m.instance) {
         m.restarts++;
+        log_restart(m, *pod);
+    }
     m.instance = instance;
     m.restart_count = pod->main.restart_count;
     m.seen = true;
+    if (!m.served)
+        m.host->health->starts_served++;
     m.served = true;
+    m.passes_probe = true;
     m.asked = false;
     m.suspected = false;
     m.serving_since_ms = now_of(m);
@@ -222,6 +233,13 @@ static void refresh(etl &m)
         m.restarts += pod->main.restart_count > m.restart_count ? pod->main.restart_count - m.restart_count : 1;
         m.restart_count = pod->main.restart_count;
         m.instance = instance;
+        log_restart(m, *pod);
+    }
+    if (pod->ready != m.passes_probe) {
+        m.passes_probe = pod->ready;
+        m.readiness_changes++;
+        LOG(info, "etl", "etl=%s pod=%s ready=%s msg=\"the pod's readiness probe has changed its mind; requests go on\"", m.definition.id.c_str(), m.pod_name.c_str(),
+            pod->ready ? "true" : "false");
     }
 }
 
@@ -821,6 +839,8 @@ void etl_send(etl &m, E event)
         const char *before = etl_state_name(m);
         sm_step(table, m, next);
         const char *after = etl_state_name(m);
+        if (before != after && sm_state_of(m) == S::failed)
+            m.host->health->starts_failed++;
         if (before != after)
             LOG(info, "etl", "etl=%s pod=%s from=%s state=%s event=%s", m.definition.id.c_str(), m.pod_name.c_str(), before, after, event_names[static_cast<size_t>(next)]);
     }
@@ -973,6 +993,7 @@ etl_view etl_view_of(const etl &m)
     view.require_framing = m.definition.require_framing;
     view.runtime_spec = m.definition.runtime_spec;
     view.restarts = m.restarts;
+    view.readiness_changes = m.readiness_changes;
     return view;
 }
 

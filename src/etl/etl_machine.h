@@ -83,6 +83,8 @@ struct etl {
     std::string instance;
     uint64_t restart_count = 0;
     uint64_t restarts = 0;            // seen while serving
+    bool passes_probe = false;        // as last told, while it serves
+    uint64_t readiness_changes = 0;   // of passes_probe, while serving
 
     std::string failure;              // why the start failed, for the user, with the pod's last words
     std::string delete_error;         // of the last attempt to remove the pod

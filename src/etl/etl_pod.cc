@@ -7,8 +7,8 @@
 
 #include "base/limits.h"
 #include "base/text.h"
-#include "codec/yaml.h"
 #include "etl/etl_spec.h"
+#include "etl/spec_tree.h"
 #include "kube/kubectl.h"
 
 static constexpr size_t suffix_size = 5;
@@ -84,7 +84,8 @@ static void set_variable(cJSON *container, std::string_view name, std::string_vi
 {
     cJSON *env = member(container, "env", true);
     for (int i = cJSON_GetArraySize(env) - 1; i >= 0; i--) {
-        if (json_text(cJSON_GetArrayItem(env, i), "name") == name)
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(env, i), "name");
+        if (cJSON_IsString(item) && item->valuestring == name)
             cJSON_DeleteItemFromArray(env, i);
     }
     json_ptr variable = json_object();
@@ -139,22 +140,9 @@ static void write_metadata(cJSON *metadata, const etl_spec &spec, const etl_pod_
         add_owner(metadata, context);
 }
 
-// Numbers keep all their digits, which json_parse cannot promise.
-static json_ptr parse_exactly(const std::string &text)
-{
-    yaml_ptr tree;
-    json_ptr out;
-    std::string where;
-    if (!yaml_parse(text, tree, where))
-        return yaml_to_json(*tree);
-    if (error err = json_parse(text, out, where)) // over the limits of a spec, as a spec with aliases may be when it is spelled out
-        return json_ptr();
-    return out;
-}
-
 std::string etl_pod_build(const etl_spec &spec, const etl_pod_context &context)
 {
-    json_ptr pod = parse_exactly(spec.pod_json);
+    json_ptr pod = spec_parse_exactly(spec.pod_json);
     if (!cJSON_IsObject(pod.get()))
         return "{}"; // only a damaged document holds such a spec: kubectl refuses it in words
     write_metadata(member(pod.get(), "metadata", false), spec, context);

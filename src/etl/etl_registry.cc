@@ -162,11 +162,16 @@ static void machine_stepped(void *arg, etl &) { wake(*static_cast<etl_registry *
 static void pod_changed(void *arg, std::string_view pod_name)
 {
     auto &r = *static_cast<etl_registry *>(arg);
+    bool is_expected = false;
     for (size_t i = 0; i < r.etls.size(); i++) {
         etl &m = *r.etls[i];
-        if (!etl_is_final(m) && m.pod_name == pod_name)
-            etl_send(m, etl::event::pod_changed);
+        if (etl_is_final(m) || m.pod_name != pod_name)
+            continue;
+        is_expected = true;
+        etl_send(m, etl::event::pod_changed);
     }
+    if (!is_expected)
+        wake(r); // sweeps: a pod that comes when its start has been given up
 }
 
 static void list_taken(void *arg)

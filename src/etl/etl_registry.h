@@ -59,6 +59,7 @@ struct etl_view {
     bool require_framing = false;
     bool runtime_spec = false;
     uint64_t restarts = 0;            // of the container, seen while serving
+    uint64_t readiness_changes = 0;   // the pod's Ready condition went or came while the same container served
 };
 
 etl_registry *etl_registry_make(env &e, const etl_registry_options &options);
@@ -88,11 +89,12 @@ void etl_registry_report_refused(etl_registry &registry, std::string_view id);
 // Requests of this node in flight to the pod; stop waits for zero (bounded) before it deletes.
 void etl_registry_use(etl_registry &registry, std::string_view id, int delta);
 
-// For /v1/health and /metrics: how kubectl fares.
+// For /v1/health and /metrics: how kubectl fares, and how starts of ETLs ended (the first time each served, or failed).
 struct etl_registry_health {
     bool kubectl_ok = true;
     std::string kubectl_error;     // last failure, empty when ok
     uint64_t kubectl_calls = 0, kubectl_failures = 0, watch_restarts = 0;
+    uint64_t starts_served = 0, starts_failed = 0;
 };
 const etl_registry_health &etl_registry_get_health(const etl_registry &registry);
 

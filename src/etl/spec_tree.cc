@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // etl/spec_tree.cc: reading values of a spec, and refusing them with their place.
 //
-// Knows    codec.                    Known by  etl_spec, etl_init.
+// Knows    codec.                    Known by  etl_spec, etl_init, etl_pod.
 // Limits   those of yaml_parse.
 #include "etl/spec_tree.h"
 
@@ -31,6 +31,18 @@ error spec_document_parse_json(std::string_view text, spec_document &out_documen
             return make_error(error_code::bad_spec);
     }
     return spec_document_parse(text, out_document, out_reason);
+}
+
+json_ptr spec_parse_exactly(const std::string &text)
+{
+    yaml_ptr tree;
+    json_ptr out;
+    std::string where;
+    if (!yaml_parse(text, tree, where))
+        return yaml_to_json(*tree);
+    if (error err = json_parse(text, out, where)) // over the limits of a spec, as a spec with aliases may be when it is spelled out
+        return json_ptr();
+    return out;
 }
 
 bool spec_is_absent(const yaml_node *node)

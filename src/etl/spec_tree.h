@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // etl/spec_tree.h: a spec document, YAML or JSON, as one kind of tree whose nodes know their place; refusals that say where.
-// Used by etl_spec.cc and etl_init.cc only.
+// Used by etl_spec.cc, etl_init.cc and etl_pod.cc only.
 #pragma once
 
 #include <string>
@@ -20,6 +20,9 @@ struct spec_document {
 error spec_document_parse(std::string_view text, spec_document &out_document, std::string &out_reason);
 // As above, JSON only.
 error spec_document_parse_json(std::string_view text, spec_document &out_document, std::string &out_reason);
+
+// JSON that was printed here before. Numbers keep all their digits, which json_parse cannot promise. Null when it is damaged.
+json_ptr spec_parse_exactly(const std::string &text);
 
 // bad_spec and out_reason = "line L, column C: <what>, expected <expected>".
 error spec_refuse(const yaml_node &at, const std::string &what, std::string_view expected, std::string &out_reason);

@@ -25,6 +25,8 @@ struct http_client_options {
 http_client *http_client_make(env &e, const http_client_options &options);
 // Requires: no call under way.
 void http_client_free(http_client *client);
+// Times that a server sent bytes which no request had asked for. Its connections are not reused any more.
+uint64_t http_client_unsolicited(const http_client &client);
 
 struct call_options {
     std::string host;

@@ -38,6 +38,7 @@ struct server_memory {
     std::string host;
     uint16_t port = 0;
     server_kind kind = server_kind::unknown;
+    bool is_untidy = false;  // it has sent bytes that nobody asked for: the next ones might pass for an answer, so every call gets a connection of its own
 };
 static constexpr size_t server_memory_max = 256;
 static constexpr uint64_t probation_ms = 20;
@@ -48,6 +49,7 @@ struct http_client {
     std::vector<idle_connection *> idle; // oldest first
     std::vector<call *> active;
     std::vector<server_memory> servers;  // oldest first
+    uint64_t unsolicited = 0;
     timer *clock = nullptr;
     uint64_t next_id = 1;
 };
@@ -104,13 +106,6 @@ static void drop_idle(http_client &client, idle_connection *idle)
     delete idle;
 }
 
-// A server has closed it, or sends what nobody asked for.
-static void on_idle_readable(void *arg)
-{
-    idle_connection *idle = static_cast<idle_connection *>(arg);
-    drop_idle(*idle->client, idle);
-}
-
 static server_memory &memory_of(http_client &client, std::string_view host, uint16_t port)
 {
     for (server_memory &server : client.servers) {
@@ -119,8 +114,28 @@ static server_memory &memory_of(http_client &client, std::string_view host, uint
     }
     if (client.servers.size() >= server_memory_max)
         client.servers.erase(client.servers.begin());
-    client.servers.push_back({std::string(host), port, server_kind::unknown});
+    client.servers.push_back({std::string(host), port, server_kind::unknown, false});
     return client.servers.back();
+}
+
+static void note_unsolicited(http_client &client, const std::string &host, uint16_t port)
+{
+    client.unsolicited++;
+    server_memory &server = memory_of(client, host, port);
+    if (!server.is_untidy)
+        LOG(warn, "http", "server=%s:%u msg=\"it sent bytes that nobody asked for: they are dropped, and its connections are not reused any more\"",
+            host.c_str(), static_cast<unsigned>(port));
+    server.is_untidy = true;
+}
+
+// A server has closed it, or sends what nobody asked for.
+static void on_idle_readable(void *arg)
+{
+    idle_connection *idle = static_cast<idle_connection *>(arg);
+    bool end = false;
+    if (net_has_unread(*idle->client->e, idle->conn, &end))
+        note_unsolicited(*idle->client, idle->host, idle->port);
+    drop_idle(*idle->client, idle);
 }
 
 static void arm_idle_timer(http_client &client)
@@ -170,9 +185,12 @@ void http_client_free(http_client *client)
     delete client;
 }
 
+uint64_t http_client_unsolicited(const http_client &client) { return client.unsolicited; }
+
 // The most recently used one: the others may then expire.
 static net_conn *take_idle(http_client &client, std::string_view host, uint16_t port)
 {
+    bool is_untidy = memory_of(client, host, port).is_untidy;
     for (size_t i = client.idle.size(); i-- > 0;) {
         idle_connection *idle = client.idle[i];
         if (idle->port != port || idle->host != host || idle->on_probation)
@@ -182,7 +200,10 @@ static net_conn *take_idle(http_client &client, std::string_view host, uint16_t 
         client.idle.erase(client.idle.begin() + static_cast<ptrdiff_t>(i));
         delete idle;
         bool end = false;
-        if (net_has_unread(*client.e, conn, &end) || end) {
+        bool unread = net_has_unread(*client.e, conn, &end);
+        if (unread)
+            note_unsolicited(client, std::string(host), port);
+        if (unread || end || is_untidy) {
             net_close(*client.e, conn);
             continue;
         }
@@ -230,9 +251,10 @@ static void give_idle(call &c)
     uint16_t port = c.options.port;
     net_conn *conn = c.net;
     c.net = nullptr;
-    server_kind kind = memory_of(client, host, port).kind;
+    const server_memory &server = memory_of(client, host, port);
+    server_kind kind = server.kind;
     bool in_the_way = kind != server_kind::parallel && is_somebody_waiting(client, c);
-    if (client.options.idle_max == 0 || (in_the_way && kind == server_kind::serial)) {
+    if (client.options.idle_max == 0 || server.is_untidy || (in_the_way && kind == server_kind::serial)) {
         net_close(*client.e, conn);
         return;
     }
@@ -338,12 +360,14 @@ static void begin_body(call &c)
 static void keep_or_close(call &c)
 {
     bool end = false;
-    bool clean = c.net != nullptr && c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed && c.in_begin == c.in_end;
+    bool more = c.in_begin < c.in_end || (c.net != nullptr && net_has_unread(*c.e, c.net, &end));
+    if (more && !c.head.close_delimited)
+        note_unsolicited(*c.client, c.options.host, c.options.port);
+    bool clean = c.net != nullptr && c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed && !more && !end;
     if (clean) {
         net_wait_cancel(*c.e, c.net, net_side::readable);
         net_wait_cancel(*c.e, c.net, net_side::writable);
-        if (!net_has_unread(*c.e, c.net, &end) && !end)
-            give_idle(c);
+        give_idle(c);
     }
     close_net(c);
 }
@@ -640,7 +664,11 @@ static bool is_too_long(call &c)
     return c.in_begin < c.in_end || net_has_unread(*c.e, c.net, &end);
 }
 
-static pull_result too_long() { return pull_failed(make_error(error_code::bad_pod_answer, "the answer is longer than its Content-Length")); }
+static pull_result too_long(call &c)
+{
+    note_unsolicited(*c.client, c.options.host, c.options.port);
+    return pull_failed(make_error(error_code::bad_pod_answer, "the answer is longer than its Content-Length"));
+}
 
 static pull_result pull_plain(call &c, net_relay *relay)
 {
@@ -654,7 +682,7 @@ static pull_result pull_plain(call &c, net_relay *relay)
             if (counted)
                 c.body_left -= got.count;
             if (counted && c.body_left == 0 && is_too_long(c))
-                return too_long();
+                return too_long(c);
             return {pull_state::relayed, {}, got.count, no_error};
         }
         if (got.state == io_state::again)
@@ -679,7 +707,7 @@ static pull_result pull_plain(call &c, net_relay *relay)
     if (counted)
         c.body_left -= count;
     if (counted && c.body_left == 0 && is_too_long(c))
-        return too_long();
+        return too_long(c);
     return pulled(c, begin, count);
 }
 

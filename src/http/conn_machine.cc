@@ -116,6 +116,12 @@ static void abandon(exchange &x)
         clock_post(*x.e, run_on_gone, &x);
 }
 
+static void reset_and_abandon(exchange &x)
+{
+    x.cut = true;
+    abandon(x);
+}
+
 static void deliver(void *arg)
 {
     exchange &x = *static_cast<exchange *>(arg);
@@ -164,7 +170,10 @@ static void wait_more_to_drain(exchange &x)
 static void wait_head(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    exchange_set_deadline(x, x.head_started ? head_timeout_ms : idle_timeout_ms);
+    if (!x.head_started)
+        exchange_set_deadline(x, idle_timeout_ms);
+    else if (x.deadline_ms == 0) // it runs from the first byte: a head that trickles does not move it
+        exchange_set_deadline(x, head_timeout_ms);
 }
 
 static void prepare_next(exchange &x)
@@ -296,14 +305,14 @@ static constexpr sm_row<exchange> rows[] = {
     {S::sending, E::sent, SM_FN(must_linger), SM_FN(begin_linger), S::lingering},
     {S::sending, E::sent, SM_FN(is_kept), SM_FN(prepare_next), S::awaiting_head},
     {S::sending, E::sent, always, SM_FN(dispose), S::closed},
-    {S::sending, E::broken, always, SM_FN(dispose), S::closed},
+    {S::sending, E::broken, always, SM_FN(reset_and_dispose), S::closed},
     {S::sending, E::deadline, always, SM_FN(reset_and_dispose), S::closed},
     {S::sending, E::stop, always, SM_FN(reset_and_dispose), S::closed},
 
     {S::streaming, E::stream_ended, always, SM_FN(stop_watching), S::sending},
     {S::streaming, E::stream_cut, always, SM_FN(dispose), S::closed},
     {S::streaming, E::gone, always, SM_FN(abandon), S::abandoned},
-    {S::streaming, E::stop, always, SM_FN(abandon), S::abandoned},
+    {S::streaming, E::stop, always, SM_FN(reset_and_abandon), S::abandoned},
 
     {S::draining, E::starved, always, SM_FN(wait_more_to_drain), S::draining},
     {S::draining, E::drained, always, SM_FN(prepare_next), S::awaiting_head},

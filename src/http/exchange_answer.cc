@@ -143,8 +143,8 @@ void exchange_stream_end(exchange &x, bool complete)
     net_wait_cancel(*x.e, x.net, net_side::writable);
     if (!complete) {
         x.server->counts.cut++;
-        // Chunked and counted answers show by themselves that they are short; a close-delimited one needs a reset.
-        x.cut = x.answer_by_close || x.head.version_minor == 0;
+        // Always a reset: many clients take a counted answer that ends early with FIN for complete.
+        x.cut = true;
         exchange_step(x, E::stream_cut);
         return;
     }

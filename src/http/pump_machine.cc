@@ -233,9 +233,8 @@ static void on_timer(void *arg)
 
 pump *pump_start(exchange &to, call &from, pump_options options)
 {
-    static uint64_t next_id = 1;
     pump *p = new pump;
-    p->sm.id = next_id++;
+    p->sm.id = exchange_env(to).next_machine_id++;
     p->e = &exchange_env(to);
     p->to = &to;
     p->from = &from;

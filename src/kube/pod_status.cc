@@ -5,6 +5,8 @@
 // Limits   status_text_max: reasons and messages come from containers and registries and end up in error texts.
 #include "kube/pod_status.h"
 
+#include <algorithm>
+
 #include "base/limits.h"
 #include "base/text.h"
 #include "kube/kubectl.h"
@@ -14,16 +16,26 @@ static constexpr size_t status_text_max = kib;
 
 static std::string bounded(std::string_view text) { return std::string(text.substr(0, status_text_max)); }
 
+// Exact, as Kubernetes reads them: a user's "Status" is an unknown field, which kubectl-local keeps, and must not stand for the status.
+static const cJSON *field(const cJSON *object, const char *key)
+{
+    return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr;
+}
+
+static std::string_view text_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = field(object, key);
+    return cJSON_IsString(item) ? std::string_view(item->valuestring) : std::string_view();
+}
+
 static std::string entry_of(const cJSON *map, std::string_view key)
 {
-    // Labels and annotations: keys are exact, unlike those of the API's own fields.
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(map, std::string(key).c_str());
-    return cJSON_IsString(item) ? bounded(item->valuestring) : std::string();
+    return bounded(text_of(map, std::string(key).c_str()));
 }
 
 static int64_t number_of(const cJSON *object, const char *key)
 {
-    const cJSON *item = json_get(object, key);
+    const cJSON *item = field(object, key);
     if (!cJSON_IsNumber(item) || item->valuedouble < -1e9 || item->valuedouble > 1e9)
         return 0;
     return static_cast<int64_t>(item->valuedouble);
@@ -32,14 +44,14 @@ static int64_t number_of(const cJSON *object, const char *key)
 static container_status read_container(const cJSON *entry)
 {
     container_status out;
-    out.name = bounded(json_text(entry, "name"));
-    out.restart_count = json_u64(entry, "restartCount", 0);
-    out.container_id = bounded(json_text(entry, "containerID"));
-    out.ready = json_bool(entry, "ready", false);
-    const cJSON *state = json_get(entry, "state");
-    const cJSON *waiting = json_get(state, "waiting");
-    const cJSON *running = json_get(state, "running");
-    const cJSON *terminated = json_get(state, "terminated");
+    out.name = bounded(text_of(entry, "name"));
+    out.restart_count = static_cast<uint64_t>(std::max<int64_t>(number_of(entry, "restartCount"), 0));
+    out.container_id = bounded(text_of(entry, "containerID"));
+    out.ready = cJSON_IsTrue(field(entry, "ready")) != 0;
+    const cJSON *state = field(entry, "state");
+    const cJSON *waiting = field(state, "waiting");
+    const cJSON *running = field(state, "running");
+    const cJSON *terminated = field(state, "terminated");
     const cJSON *told = nullptr;
     if (cJSON_IsObject(running)) {
         out.state = container_state::running;
@@ -52,33 +64,33 @@ static container_status read_container(const cJSON *entry)
         out.state = container_state::waiting;
         told = waiting;
     }
-    out.reason = bounded(json_text(told, "reason"));
-    out.message = bounded(json_text(told, "message"));
-    const cJSON *last = json_get(json_get(entry, "lastState"), "terminated");
+    out.reason = bounded(text_of(told, "reason"));
+    out.message = bounded(text_of(told, "message"));
+    const cJSON *last = field(field(entry, "lastState"), "terminated");
     if (cJSON_IsObject(last)) {
         out.has_last = true;
-        out.last_reason = bounded(json_text(last, "reason"));
-        out.last_message = bounded(json_text(last, "message"));
+        out.last_reason = bounded(text_of(last, "reason"));
+        out.last_message = bounded(text_of(last, "message"));
         out.last_exit_code = number_of(last, "exitCode");
         if (out.container_id.empty())
-            out.container_id = bounded(json_text(last, "containerID"));
+            out.container_id = bounded(text_of(last, "containerID"));
     }
     return out;
 }
 
 static void read_spec(const cJSON *spec, pod_status &out)
 {
-    out.node_name = bounded(json_text(spec, "nodeName"));
-    out.restart_policy = bounded(json_text(spec, "restartPolicy"));
-    const cJSON *container = cJSON_GetArrayItem(json_get(spec, "containers"), 0);
-    out.main.name = bounded(json_text(container, "name"));
-    uint64_t port = json_u64(cJSON_GetArrayItem(json_get(container, "ports"), 0), "containerPort", 0);
-    out.container_port = port <= UINT16_MAX ? static_cast<uint16_t>(port) : 0;
+    out.node_name = bounded(text_of(spec, "nodeName"));
+    out.restart_policy = bounded(text_of(spec, "restartPolicy"));
+    const cJSON *container = cJSON_GetArrayItem(field(spec, "containers"), 0);
+    out.main.name = bounded(text_of(container, "name"));
+    int64_t port = number_of(cJSON_GetArrayItem(field(container, "ports"), 0), "containerPort");
+    out.container_port = port >= 0 && port <= UINT16_MAX ? static_cast<uint16_t>(port) : 0;
     const cJSON *variable = nullptr;
-    cJSON_ArrayForEach(variable, json_get(container, "env"))
+    cJSON_ArrayForEach(variable, field(container, "env"))
     {
-        if (json_text(variable, "name") == env_target_url)
-            out.target_url = bounded(json_text(variable, "value"));
+        if (text_of(variable, "name") == env_target_url)
+            out.target_url = bounded(text_of(variable, "value"));
     }
 }
 
@@ -87,49 +99,49 @@ static void read_conditions(const cJSON *conditions, pod_status &out)
     const cJSON *condition = nullptr;
     cJSON_ArrayForEach(condition, conditions)
     {
-        std::string_view type = json_text(condition, "type");
-        std::string_view value = json_text(condition, "status");
+        std::string_view type = text_of(condition, "type");
+        std::string_view value = text_of(condition, "status");
         if (type == "Ready")
             out.ready = value == "True";
         if (type == "PodScheduled" && value == "False")
-            out.unscheduled = bounded(json_text(condition, "message"));
+            out.unscheduled = bounded(text_of(condition, "message"));
     }
 }
 
 error pod_status_parse(const cJSON *pod, pod_status &out_status)
 {
     out_status = pod_status();
-    const cJSON *metadata = json_get(pod, "metadata");
-    out_status.name = bounded(json_text(metadata, "name"));
+    const cJSON *metadata = field(pod, "metadata");
+    out_status.name = bounded(text_of(metadata, "name"));
     if (out_status.name.empty())
         return make_error(error_code::bad_json, "a pod without a name");
-    out_status.uid = bounded(json_text(metadata, "uid"));
-    out_status.resource_version = bounded(json_text(metadata, "resourceVersion"));
-    out_status.terminating = !json_text(metadata, "deletionTimestamp").empty();
-    const cJSON *labels = json_get(metadata, "labels");
+    out_status.uid = bounded(text_of(metadata, "uid"));
+    out_status.resource_version = bounded(text_of(metadata, "resourceVersion"));
+    out_status.terminating = !text_of(metadata, "deletionTimestamp").empty();
+    const cJSON *labels = field(metadata, "labels");
     out_status.label_cluster = entry_of(labels, label_cluster);
     out_status.label_target = entry_of(labels, label_target);
     out_status.label_etl = entry_of(labels, label_etl);
-    const cJSON *annotations = json_get(metadata, "annotations");
+    const cJSON *annotations = field(metadata, "annotations");
     out_status.generation = entry_of(annotations, annotation_generation);
     out_status.launch = entry_of(annotations, annotation_launch);
     out_status.local_address = entry_of(annotations, annotation_local_address);
-    read_spec(json_get(pod, "spec"), out_status);
+    read_spec(field(pod, "spec"), out_status);
 
-    const cJSON *status = json_get(pod, "status");
-    out_status.phase = bounded(json_text(status, "phase"));
-    out_status.reason = bounded(json_text(status, "reason"));
-    out_status.message = bounded(json_text(status, "message"));
-    out_status.pod_ip = bounded(json_text(status, "podIP"));
-    read_conditions(json_get(status, "conditions"), out_status);
+    const cJSON *status = field(pod, "status");
+    out_status.phase = bounded(text_of(status, "phase"));
+    out_status.reason = bounded(text_of(status, "reason"));
+    out_status.message = bounded(text_of(status, "message"));
+    out_status.pod_ip = bounded(text_of(status, "podIP"));
+    read_conditions(field(status, "conditions"), out_status);
     const cJSON *entry = nullptr;
-    cJSON_ArrayForEach(entry, json_get(status, "containerStatuses"))
+    cJSON_ArrayForEach(entry, field(status, "containerStatuses"))
     {
         // The first that bears the name; a sidecar injected by somebody else is not the main container.
-        if (out_status.main.state == container_state::none && (out_status.main.name.empty() || json_text(entry, "name") == out_status.main.name))
+        if (out_status.main.state == container_state::none && (out_status.main.name.empty() || text_of(entry, "name") == out_status.main.name))
             out_status.main = read_container(entry);
     }
-    cJSON_ArrayForEach(entry, json_get(status, "initContainerStatuses"))
+    cJSON_ArrayForEach(entry, field(status, "initContainerStatuses"))
     {
         container_status init = read_container(entry);
         if (init.state != container_state::terminated || init.exit_code != 0)

@@ -27,8 +27,10 @@ static bool remove_unsupervised(const command &c, const pod_key &key, const std:
         return true; // already another pod of that name
     if (os_exists(state_pod_dir(c.state, key) + "/marked"))
         container_kill_marked(uid);
-    if (geteuid() == 0)
+    if (geteuid() == 0) {
         netbox_remove_interface(netbox_interface_name(uid));
+        netbox_release_address(std::string(json_text(json_get(pod.get(), "status"), "podIP")));
+    }
     state_remove_pod(c.state, key);
     return true;
 }

@@ -355,6 +355,7 @@ static bool network_is_free(uint32_t base, const struct ifaddrs *interfaces)
 
 static constexpr uint32_t range_first = (10u << 24) | (231u << 16); // 10.231.0.0 to 10.234.255.255
 static constexpr uint32_t range_networks = 4u * 65536 / 4;
+static constexpr unsigned closed_metric = 4096; // behind the interface's own route
 
 static bool choose_network(const std::string &uid, const std::string &wished_address, uint32_t &out_base)
 {
@@ -414,8 +415,10 @@ static bool make_veth(netbox &box, const std::string &uid, const std::string &wi
     std::string script = text_format("link add %s type veth peer name eth0 netns %d\n"
                                      "link set %s addrgenmode none\n"
                                      "addr add %s/30 dev %s\n"
-                                     "link set %s up\n",
-                                     name.c_str(), box.helper, name.c_str(), address_text(base + 1).c_str(), name.c_str(), name.c_str());
+                                     "link set %s up\n"
+                                     "route replace unreachable %s/30 metric %u\n",
+                                     name.c_str(), box.helper, name.c_str(), address_text(base + 1).c_str(), name.c_str(), name.c_str(),
+                                     address_text(base).c_str(), closed_metric);
     helper_message question;
     question.verb = helper_verb::address;
     question.address = htonl(base + 2);
@@ -429,6 +432,16 @@ static bool make_veth(netbox &box, const std::string &uid, const std::string &wi
     box.pod_address = address_text(base + 2);
     box.guarded = run_program(os_find_program("nft"), {"nft", "-f", "-"}, guard_rules, box.net_ns);
     return true;
+}
+
+void netbox_release_address(const std::string &pod_address)
+{
+    struct in_addr in;
+    if (inet_pton(AF_INET, pod_address.c_str(), &in) != 1)
+        return;
+    uint32_t base = ntohl(in.s_addr) & ~3u;
+    if (base >= range_first && base < range_first + range_networks * 4)
+        run_program(os_find_program("ip"), {"ip", "route", "del", "unreachable", address_text(base) + "/30", "metric", std::to_string(closed_metric)}, "", -1);
 }
 
 static bool start_helper(netbox &box, bool with_user_ns, helper_message &out_reply)

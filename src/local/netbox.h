@@ -39,6 +39,11 @@ int netbox_socket(netbox &box);
 // A non-blocking listener inside; -1 with errno on failure.
 int netbox_listen(netbox &box, const struct sockaddr_in &address);
 
+// An address stays with its pod from netbox_open on, also when everything that made it is gone: until this is called the machine refuses what is
+// sent there. Otherwise it would leave by the default route, objects and all, and a stranger could answer. For any pod; without an address of a veth
+// there is nothing to do.
+void netbox_release_address(const std::string &pod_address);
+
 // For a child between fork and exec: moves it inside. Async-signal-safe.
 bool netbox_enter(const netbox &box);
 

@@ -27,6 +27,7 @@
 #include "base/text.h"
 #include "local/container.h"
 #include "local/image.h"
+#include "local/netbox.h"
 #include "local/os.h"
 #include "local/pod.h"
 #include "local/pod_network.h"
@@ -520,6 +521,8 @@ static void finish(supervisor &s)
     log_close(s.log);
     s.image_hold.reset(-1);
     image_sweep(s.state);
+    if (s.deleting && geteuid() == 0)
+        netbox_release_address(s.status.pod_ip);
     if (s.deleting)
         state_remove_pod(s.state, s.key); // last: whoever waits for the deletion finds nothing left
     loop_stop(s.l);

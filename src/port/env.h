@@ -8,6 +8,8 @@
 //   - Handles (timer, net_conn, ...) are opaque pointers, valid until the call that ends them (free, close, or the one completion).
 #pragma once
 
+#include <cstdint>
+
 #include "base/rng.h"
 
 struct clock_port;
@@ -25,5 +27,6 @@ struct env {
     const index_port *index = nullptr;
     const meta_port *meta = nullptr;
     rng random; // ids, jitter
+    uint64_t next_machine_id = 1; // of machines whose module has no counter of its own: seen in traces
     void *impl = nullptr; // the implementation's own
 };

@@ -32,17 +32,33 @@ static std::string path_for_log(std::string_view target)
     return prefix + text_escape(rest.substr(0, etl)) + "/..." + text_escape(rest.substr(secret));
 }
 
-void control_log_answer(const char *role, exchange &x, int status)
+static bool has_room(control_log &log, uint64_t second)
+{
+    if (second == log.second && log.written == refusals_logged_max) {
+        log.dropped++;
+        return false;
+    }
+    if (second != log.second) {
+        if (log.dropped > 0)
+            LOG(info, "http", "count=%llu msg=\"more requests were answered 503\"", static_cast<unsigned long long>(log.dropped));
+        log = {.second = second};
+    }
+    log.written++;
+    return true;
+}
+
+void control_log_answer(const char *role, control_log &log, exchange &x, int status)
 {
     const http_head &head = exchange_head(x);
     bool is_object = head.path.starts_with(std::string(path_objects) + "/") || head.path.starts_with(path_pod_object);
     bool is_routine = head.path == path_node_register || head.path == path_health || head.path == path_metrics;
     bool is_plain = (is_object || is_routine) && status < 500;
-    if (is_plain && !log_enabled(log_level::debug))
+    log_level level = is_plain ? log_level::debug : log_level::info;
+    if (!log_enabled(level) || (status == 503 && !log_enabled(log_level::debug) && !has_room(log, clock_now_ms(exchange_env(x)) / 1000)))
         return;
     std::string_view id = exchange_request_id(x);
     uint64_t took = clock_now_ms(exchange_env(x)) - exchange_started_ms(x);
-    log_write(is_plain ? log_level::debug : log_level::info, "http", "role=%s request=%.*s peer=%s method=%s target=%s status=%d ms=%llu", role,
+    log_write(level, "http", "role=%s request=%.*s peer=%s method=%s target=%s status=%d ms=%llu", role,
         static_cast<int>(id.size()), id.data(), exchange_peer(x).c_str(), text_escape(head.method).c_str(), path_for_log(head.target).c_str(), status,
         static_cast<unsigned long long>(took));
 }

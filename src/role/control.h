@@ -12,8 +12,14 @@
 #include "role/route.h"
 
 // One line an answer: request id, peer, method, path, status, milliseconds. Requests for objects, and what comes all the time (health, metrics,
-// heartbeats), are logged at level debug unless they fail with 5xx.
-void control_log_answer(const char *role, exchange &x, int status);
+// heartbeats), are logged at level debug unless they fail with 5xx. An overload brings answers 503 by the thousand: of these refusals_logged_max
+// a second have their line, and the first one after it says how many had none.
+struct control_log {
+    uint64_t second = 0;
+    unsigned written = 0; // in that second
+    uint64_t dropped = 0;
+};
+void control_log_answer(const char *role, control_log &log, exchange &x, int status);
 // The answer to a request that the table does not hold: 405 with Allow, or 404.
 void control_answer_no_route(exchange &x, const route_match &match);
 

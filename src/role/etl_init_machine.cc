@@ -79,6 +79,7 @@ static void time_out_and_remove(etl_init &m)
 
 static void stop_and_remove(etl_init &m)
 {
+    m.is_stopping = true;
     fail_with(m, error_code::stopping, "the proxy is shutting down");
     cancel_and_remove(m);
 }
@@ -98,6 +99,7 @@ static void note_deadline(etl_init &m)
 
 static void note_stop(etl_init &m)
 {
+    m.is_stopping = true;
     m.is_abandoned = true;
     fail_with(m, error_code::stopping, "the proxy is shutting down");
 }
@@ -122,6 +124,13 @@ static void answer_failure(etl_init &m)
         return;
     m.caller_waits = false;
     m.world.answer_failure(m.world.arg, m);
+}
+
+// Its entry would be there for ever, as initializing.
+static void answer_and_retry(etl_init &m)
+{
+    answer_failure(m);
+    timer_arm(*m.e, m.clock, etl_store_retry_ms);
 }
 
 static void report_end(void *arg)
@@ -150,7 +159,7 @@ static void settle_running(etl_init &m)
 
 static void settle_failed(etl_init &m)
 {
-    m.may_be_stored = false; // ended in the document; or, where that failed, by the next start of the proxy
+    m.may_be_stored = false; // ended in the document; or, where that failed at shutdown, by the next start of the proxy
     answer_failure(m);
     settle(m);
 }
@@ -158,6 +167,7 @@ static void settle_failed(etl_init &m)
 // --- guards
 
 static bool was_abandoned(const etl_init &m) { return m.is_abandoned; }
+static bool is_gone_or_stopping(const etl_init &m) { return m.is_gone || m.is_stopping; }
 
 // --- the table
 
@@ -186,6 +196,7 @@ static constexpr sm_state<etl_init> states[] = {
     {S::storing_running, "storing_running", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER},
     {S::rolling_back, "rolling_back", sm_busy, REMOVING | ENTRY | DEADLINE, REMOVING | ENTRY | DEADLINE | CALLER},
     {S::storing_end, "storing_end", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER},
+    {S::awaiting_store_retry, "awaiting_store_retry", sm_busy, ENTRY | DEADLINE, ENTRY | DEADLINE},
     {S::ended, "ended", sm_final, 0, 0},
 };
 
@@ -213,26 +224,30 @@ static constexpr sm_row<etl_init> rows[] = {
     {S::storing_running, E::deadline, always, SM_FN(note_deadline), S::storing_running},
 
     {S::rolling_back, E::removed, always, SM_FN(ask_store_end), S::storing_end},
+    {S::rolling_back, E::caller_gone, always, SM_FN(note_gone), S::rolling_back},
+    {S::rolling_back, E::stop, always, SM_FN(note_stop), S::rolling_back},
     {S::rolling_back, E::deadline, always, SM_FN(give_up_removing), S::storing_end},
 
     {S::storing_end, E::stored, always, SM_FN(settle_failed), S::ended},
-    {S::storing_end, E::store_failed, always, SM_FN(settle_failed), S::ended},
+    {S::storing_end, E::store_failed, SM_FN(is_gone_or_stopping), SM_FN(settle_failed), S::ended},
+    {S::storing_end, E::store_failed, always, SM_FN(answer_and_retry), S::awaiting_store_retry},
+    {S::storing_end, E::stop, always, SM_FN(note_stop), S::storing_end},
+    {S::storing_end, E::caller_gone, always, SM_FN(note_gone), S::storing_end},
     {S::storing_end, E::deadline, always, SM_FN(answer_failure), S::storing_end},
+
+    {S::awaiting_store_retry, E::deadline, always, SM_FN(ask_store_end), S::storing_end},
+    {S::awaiting_store_retry, E::stop, always, SM_FN(settle_failed), S::ended},
 };
 
 static constexpr sm_ignore<etl_init> ignores[] = {
     {S::idle, E::caller_gone, "the first change has not begun: it will be noticed while storing"},
     {S::storing_running, E::stop, "every target serves; storing completes and the caller gets its answer"},
-    {S::rolling_back, E::caller_gone, "it is being ended anyway"},
-    {S::rolling_back, E::stop, "it is being ended anyway, within etl_remove_timeout_ms"},
-    {S::storing_end, E::caller_gone, "it is being ended anyway"},
-    {S::storing_end, E::stop, "storing completes by itself"},
 };
 
 static bool failure_is_known(const etl_init &m)
 {
     S state = sm_state_of(m);
-    return (state != S::rolling_back && state != S::storing_end) || m.failure != error_code::ok;
+    return (state != S::rolling_back && state != S::storing_end && state != S::awaiting_store_retry) || m.failure != error_code::ok;
 }
 static constexpr sm_invariant<etl_init> invariants[] = {{"an ETL that is being ended has a reason", failure_is_known}};
 
@@ -256,6 +271,7 @@ void etl_init_begin(etl_init &m)
 void etl_init_stored(etl_init &m, error err, std::string_view text)
 {
     m.storing = false;
+    m.is_gone = err.code == error_code::etl_not_found;
     if (err)
         fail_with(m, err.code, text.empty() ? std::string_view(error_text(err)) : text);
     sm_step(table, m, err ? E::store_failed : E::stored);

@@ -29,7 +29,7 @@ struct etl_init_world {
 };
 
 struct etl_init {
-    enum class state : uint8_t { idle, storing_initializing, awaiting_targets, storing_running, rolling_back, storing_end, ended };
+    enum class state : uint8_t { idle, storing_initializing, awaiting_targets, storing_running, rolling_back, storing_end, awaiting_store_retry, ended };
     enum class event : uint8_t { begin, stored, store_failed, all_serve, target_failed, removed, caller_gone, deadline, stop };
     sm_core sm;
     env *e = nullptr;
@@ -44,6 +44,8 @@ struct etl_init {
     bool caller_waits = true;     // not answered yet, and still there
     bool is_abandoned = false;    // nobody wants it any more: end it as soon as possible
     bool may_be_stored = false;   // the document may hold it as initializing
+    bool is_stopping = false;     // the proxy shuts down
+    bool is_gone = false;         // the document does not hold it any more
     bool storing = false, starting = false, removing = false; // what is under way
     error_code failure = error_code::ok; // the first one
     std::string failure_text;

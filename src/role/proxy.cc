@@ -118,7 +118,7 @@ static constexpr bool all_routes_are_handled()
 }
 static_assert(all_routes_are_handled(), "every route of the proxy has a handler");
 
-static void on_answer(void *, exchange &x, int status) { control_log_answer("proxy", x, status); }
+static void on_answer(void *arg, exchange &x, int status) { control_log_answer("proxy", static_cast<proxy *>(arg)->answers, x, status); }
 
 static void on_request(void *arg, exchange &x)
 {

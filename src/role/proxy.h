@@ -12,6 +12,7 @@
 #include "http/call.h"
 #include "http/exchange.h"
 #include "port/clock.h"
+#include "role/control.h"
 #include "role/document_queue.h"
 #include "role/etl_init_machine.h"
 #include "role/gather.h"
@@ -59,6 +60,7 @@ struct proxy {
     node_options options;
     std::string id, url;
     http_server *server = nullptr;
+    control_log answers;
     http_client *client = nullptr;
     document_queue documents;
     std::map<std::string, proxy_target> targets; // by id, of the document

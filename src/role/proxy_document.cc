@@ -256,6 +256,10 @@ void proxy_push(proxy &p)
     uint64_t now = clock_now_ms(*p.e);
     uint64_t version = proxy_document(p).version;
     std::string text;
+    for (auto &[id, target] : p.targets) { // nothing is due any more: else the tick would come back at once, for ever
+        if (target.acked_version >= version || document_find_node(proxy_document(p), id) == nullptr)
+            target.push_due_ms = 0;
+    }
     for (const cluster_node &node : proxy_document(p).nodes) {
         if (!node.is_target)
             continue;

@@ -99,7 +99,7 @@ static void dispatch(target &t, exchange &x, route_listener listener)
     CHECK(false); // all_routes_are_handled
 }
 
-static void on_answer(void *, exchange &x, int status) { control_log_answer("target", x, status); }
+static void on_answer(void *arg, exchange &x, int status) { control_log_answer("target", static_cast<target *>(arg)->answers, x, status); }
 static void on_client_request(void *arg, exchange &x) { dispatch(*static_cast<target *>(arg), x, route_listener::clients); }
 static void on_pod_request(void *arg, exchange &x) { dispatch(*static_cast<target *>(arg), x, route_listener::pods); }
 
@@ -317,8 +317,9 @@ static void on_drain_tick(void *arg)
         timer_arm(*t.e, t.drain_timer, drain_poll_ms);
         return;
     }
-    bool idle = transfers == 0 && t.requests == 0 && !t.storing && t.removals == 0;
-    if (!idle && !late) {
+    bool is_storing = t.storing || t.removals > 0; // has no time limit: the disk answers, and until then it knows this target
+    bool idle = transfers == 0 && t.requests == 0 && !is_storing;
+    if (is_storing || (!idle && !late)) {
         timer_arm(*t.e, t.drain_timer, drain_poll_ms);
         return;
     }

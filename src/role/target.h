@@ -11,6 +11,7 @@
 #include "http/call.h"
 #include "http/exchange.h"
 #include "port/clock.h"
+#include "role/control.h"
 #include "role/metrics.h"
 #include "role/node.h"
 #include "role/route.h"
@@ -39,6 +40,7 @@ struct target {
     std::string id, url, pod_url;
     http_server *public_server = nullptr;
     http_server *pod_server = nullptr;
+    control_log answers;
     http_client *client = nullptr;       // calls to the proxy
     store *objects = nullptr;
     etl_registry *etls = nullptr;        // made when the cluster's id is known (first document)

@@ -273,7 +273,7 @@ static json_ptr status_json(const target &t, const etl_view &view)
     auto counted = t.metrics.etls.find(std::string(view.id));
     const etl_metrics none;
     const etl_metrics &m = counted != t.metrics.etls.end() ? counted->second : none;
-    json_add_u64(tree.get(), "obj_count", m.requests_ok);
+    json_add_u64(tree.get(), "obj_count", m.requests_ok + m.requests_redirected);
     json_add_u64(tree.get(), "in_bytes", m.in_bytes);
     json_add_u64(tree.get(), "out_bytes", m.out_bytes);
     json_add_u64(tree.get(), "errors", m.requests_pod_error + m.requests_failed + m.requests_cut);

@@ -40,6 +40,7 @@ static void on_transfer_end(void *arg, const transfer_report &report)
     etl_metrics &m = t.metrics.etls[std::string(report.etl_id)];
     switch (report.outcome) {
     case transfer_outcome::ok: m.requests_ok++; break;
+    case transfer_outcome::redirected: m.requests_redirected++; break;
     case transfer_outcome::pod_error: m.requests_pod_error++; break;
     case transfer_outcome::failed: m.requests_failed++; break;
     case transfer_outcome::cut: m.requests_cut++; break;

@@ -78,6 +78,14 @@ static void add_pods(const target &t, metrics_text &text)
         metrics_add(text, "etlnode_etl_pod_ready", "gauge", "1 when the ETL's pod takes requests, else 0.", one_label("etl", view.id), view.ready ? 1 : 0);
     for (const etl_view &view : views)
         metrics_add(text, "etlnode_etl_restarts_total", "counter", "Restarts of the ETL's container while it served.", one_label("etl", view.id), as_double(view.restarts));
+    for (const etl_view &view : views)
+        metrics_add(text, "etlnode_etl_readiness_changes_total", "counter", "Times that the ETL's pod became Ready or not Ready while its container served.",
+                    one_label("etl", view.id), as_double(view.readiness_changes));
+    const etl_registry_health &health = etl_registry_get_health(*t.etls);
+    const char *starts = "etlnode_etl_starts_total";
+    const char *starts_help = "Starts of ETLs on this target, by how they ended.";
+    metrics_add(text, starts, "counter", starts_help, one_label("result", "served"), as_double(health.starts_served));
+    metrics_add(text, starts, "counter", starts_help, one_label("result", "failed"), as_double(health.starts_failed));
 }
 
 static void add_transfers(const target &t, metrics_text &text)
@@ -87,7 +95,8 @@ static void add_transfers(const target &t, metrics_text &text)
             const char *outcome;
             uint64_t count;
         };
-        const row outcomes[] = {{"ok", m.requests_ok}, {"pod_error", m.requests_pod_error}, {"failed", m.requests_failed}, {"cut", m.requests_cut}};
+        const row outcomes[] = {
+            {"ok", m.requests_ok}, {"redirected", m.requests_redirected}, {"pod_error", m.requests_pod_error}, {"failed", m.requests_failed}, {"cut", m.requests_cut}};
         for (const row &one : outcomes) {
             std::string labels = one_label("etl", id);
             metrics_label(labels, "outcome", one.outcome);
@@ -100,6 +109,8 @@ static void add_transfers(const target &t, metrics_text &text)
         metrics_add(text, "etlnode_etl_output_bytes_total", "counter", "Bytes that the ETL's pod returned.", one_label("etl", id), as_double(m.out_bytes));
     for (const auto &[id, m] : t.metrics.etls)
         metrics_add_histogram(text, "etlnode_etl_duration_seconds", "Duration of transformed reads.", one_label("etl", id), m.latency);
+    metrics_add(text, "etlnode_pod_unsolicited_total", "counter", "Times that a pod sent bytes which no request had asked for.", {},
+                as_double(t.transfers != nullptr ? transfer_host_unsolicited(*t.transfers) : 0));
     metrics_add(text, "etlnode_transfers_in_flight", "gauge", "Transformed reads under way.", {}, as_double(t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0));
 }
 

@@ -71,16 +71,18 @@ static void answer_object(const object_request &r, const store_object *object)
     exchange &x = *r.x;
     const index_row &row = object->row;
     const http_head &head = exchange_head(x);
-    http_range range = http_range_parse(http_head_get(head, "Range"), row.size);
+    http_range range;
+    if (http_range_counts(http_head_get(head, "If-Range"), row.etag))
+        range = http_range_parse(http_head_get(head, "Range"), row.size);
     answer a;
     a.content_type = "application/octet-stream";
     if (range.kind == http_range_kind::unsatisfiable) {
         std::string headers;
         http_write_header(headers, "Content-Range", "bytes */" + std::to_string(row.size));
-        store_release(*t.objects, object);
+        std::string text = node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + std::to_string(row.size) + " bytes";
+        store_release(*t.objects, object); // the row may go with it
         t.metrics.get_errors++;
-        exchange_answer_error(x, error_code::bad_range, node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + std::to_string(row.size) + " bytes", 0,
-                              static_cast<std::string &&>(headers));
+        exchange_answer_error(x, error_code::bad_range, text, 0, static_cast<std::string &&>(headers));
         return;
     }
     uint64_t first = 0;

@@ -13,6 +13,8 @@ static sm_trace_entry ring[sm_trace_size];
 static uint64_t written = 0;
 static uint64_t (*clock_now)(void *) = nullptr;
 static void *clock_arg = nullptr;
+static void (*observer)(void *arg, const sm_trace_entry &entry) = nullptr;
+static void *observer_arg = nullptr;
 
 void sm_trace_set_clock(uint64_t (*now_ms)(void *arg), void *arg)
 {
@@ -20,9 +22,17 @@ void sm_trace_set_clock(uint64_t (*now_ms)(void *arg), void *arg)
     clock_arg = arg;
 }
 
+void sm_trace_set_observer(void (*on_entry)(void *arg, const sm_trace_entry &entry), void *arg)
+{
+    observer = on_entry;
+    observer_arg = arg;
+}
+
 static void append(const sm_trace_entry &entry)
 {
     ring[written++ % sm_trace_size] = entry;
+    if (observer != nullptr)
+        observer(observer_arg, entry);
     if (log_enabled(log_level::state))
         log_write(log_level::state, "sm", "%s", sm_trace_text(entry).c_str());
 }

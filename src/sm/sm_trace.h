@@ -23,6 +23,8 @@ struct sm_trace_entry {
 };
 
 void sm_trace_set_clock(uint64_t (*now_ms)(void *arg), void *arg);
+// Sees every entry as it is written (the simulator hashes them); null: nobody.
+void sm_trace_set_observer(void (*on_entry)(void *arg, const sm_trace_entry &entry), void *arg);
 void sm_trace_record(const char *machine, uint64_t id, const char *from, const char *event, const char *to, int row);
 // "push/91 uses etl/7"
 void sm_trace_relate(const char *machine, uint64_t id, const char *relation, const char *other, uint64_t other_id);

@@ -29,7 +29,7 @@ struct keeper {
     bool on_disk = false;        // an operation of the disk is under way
     bool on_index = false;
 
-    std::deque<uint64_t> orphans;         // in tmp/, of no row: start-up only
+    std::deque<uint64_t> orphans;         // in tmp/, of no row: found at start-up, or of a put that failed
     std::deque<uint64_t> moves;           // may hold ids that were discarded since: `unplaced` decides
     std::unordered_set<uint64_t> unplaced; // in tmp/ and of a row, as far as is known
     std::deque<uint64_t> garbage;

@@ -110,7 +110,7 @@ static void choose_next_id(store_opening &o)
     uint64_t highest = index_content_id_max(*o.owner->e);
     for (const std::vector<uint64_t> *ids : {&o.in_temp, &o.unplaced, &o.garbage}) {
         for (uint64_t id : *ids)
-            highest = std::max(highest, id);
+            highest = id < content_id_limit ? std::max(highest, id) : highest;
     }
     o.owner->next_content_id = highest + 1;
 }

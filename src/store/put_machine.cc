@@ -100,8 +100,7 @@ static void on_unlinked(void *arg, error err)
     put &p = put_of(arg);
     p.unlinking = false;
     if (err && err.code != error_code::no_such_file)
-        LOG(warn, "store", "content=%s error=%s msg=\"a temporary file stays until the next start\"", content_name(p.content_id).c_str(),
-            error_code_name(err.code));
+        keeper_add_orphan(p.owner->housekeeper, p.content_id); // tries again
     p.has_temp = false;
     deliver(p, E::unlinked);
 }
@@ -204,10 +203,12 @@ static void hand_over(put &p)
     tell_finished(p);
 }
 
-// A commit that failed with an error of the disk may all the same be found after a crash: then its content must be there. The next start
-// knows which it was.
+// A commit that failed with an error of the disk may all the same be found after a crash: then its content must be there. A later commit
+// that succeeds, or the next start, proves that it cannot.
 static void leave_temp(put &p)
 {
+    if (p.has_temp)
+        store_doubt_content(*p.owner, p.content_id);
     p.has_temp = false;
     tell_finished(p);
 }
@@ -369,6 +370,7 @@ static void finish(put &p)
         if (row.content_id != 0)
             keeper_add_move(s.housekeeper, row.content_id);
         store_discard_content(s, p.before.content_id);
+        store_commit_succeeded(s);
     }
     free_put(p);
     on_done(done_arg, failure, row);

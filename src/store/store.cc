@@ -31,6 +31,15 @@ void store_discard_content(store &s, uint64_t content_id)
         keeper_add_garbage(s.housekeeper, content_id);
 }
 
+void store_doubt_content(store &s, uint64_t content_id) { s.doubtful.push_back(content_id); }
+
+void store_commit_succeeded(store &s)
+{
+    for (uint64_t id : s.doubtful)
+        keeper_add_orphan(s.housekeeper, id);
+    s.doubtful.clear();
+}
+
 const store_counts &store_count(const store &s)
 {
     s.counts.garbage_pending = keeper_garbage_count(s.housekeeper);
@@ -119,6 +128,7 @@ static void on_removed(void *arg, error err, index_change &change)
         s.counts.removed++;
         store_forget(s, request->bucket, request->name);
         store_discard_content(s, change.before.content_id);
+        store_commit_succeeded(s);
     }
     finish(request, err);
 }

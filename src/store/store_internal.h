@@ -29,6 +29,7 @@ struct store {
     std::vector<std::unique_ptr<char[]>> spare_buffers;
     uint64_t next_content_id = 1;
     uint64_t next_load_id = 1;
+    std::vector<uint64_t> doubtful; // contents in tmp/ whose commit failed in a way that a crash could still undo
     size_t holds = 0;
     bool closing = false;
 };
@@ -42,6 +43,10 @@ void store_forget(store &s, std::string_view bucket, std::string_view name);
 void store_forget_bucket(store &s, std::string_view bucket);
 // A content whose row was replaced or removed.
 void store_discard_content(store &s, uint64_t content_id);
+// The commit of this content failed with an error of the disk: its file stays until it is certain that no row can name it.
+void store_doubt_content(store &s, uint64_t content_id);
+// It is certain now: the index writes in order, and what it has written since stands where the failed commit would have been.
+void store_commit_succeeded(store &s);
 
 // load_machine.cc: an object that is not in the cache.
 using store_on_object = void (*)(void *arg, error err, const store_object *object);

@@ -10,7 +10,7 @@ void push_request(transfer &t, call_options &out_request)
     out_request.target = mode_pod_path(t, false);
     http_write_header(out_request.headers, "Content-Type", "application/octet-stream");
     std::string_view range = http_head_get(exchange_head(*t.x), "Range");
-    if (!range.empty())
+    if (!range.empty() && !http_head_has(exchange_head(*t.x), "If-Range")) // a transformed object has no version that a client could name
         http_write_header(out_request.headers, "Range", range);
     out_request.has_body = true;
     if (t.object->file != nullptr) {

@@ -14,7 +14,8 @@
 
 struct transfer_host; // limits and connections shared by the transfers of one target
 
-enum class transfer_outcome : uint8_t { ok, pod_error, failed, cut };
+// redirected: the pod answers the client itself (hpull), so what came of it is not known here.
+enum class transfer_outcome : uint8_t { ok, redirected, pod_error, failed, cut };
 
 // Handed to on_end once for every transfer.
 struct transfer_report {
@@ -36,5 +37,7 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
 // An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it look again.
 void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id);
 size_t transfer_host_in_flight(const transfer_host &host);
+// Times that a pod sent bytes which no request had asked for.
+uint64_t transfer_host_unsolicited(const transfer_host &host);
 // Requires: nothing in flight.
 void transfer_host_free(transfer_host *host);

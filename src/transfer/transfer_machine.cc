@@ -81,6 +81,24 @@ static void wake_queue(void *arg)
 
 static void post_wake(transfer_host &host, std::string_view etl_id) { clock_post(*host.e, wake_queue, new wake_request{&host, std::string(etl_id)}); }
 
+// A slot is free: for the oldest that waits. Looking at all of them each time would cost a busy pod's target more than its answers do.
+static void wake_first(void *arg)
+{
+    wake_request *wake = static_cast<wake_request *>(arg);
+    for (;;) {
+        auto found = wake->host->pods.find(wake->etl_id);
+        if (found == wake->host->pods.end() || found->second.queue.empty())
+            break;
+        transfer &t = *found->second.queue.front();
+        try_pod(t);
+        if (t.in_queue)
+            break; // no slot after all, or the pod is not ready: then all are woken when it is
+    }
+    delete wake;
+}
+
+static void post_wake_first(transfer_host &host, std::string_view etl_id) { clock_post(*host.e, wake_first, new wake_request{&host, std::string(etl_id)}); }
+
 static void leave_queue(transfer &t)
 {
     if (!t.in_queue)
@@ -113,7 +131,7 @@ static void release_slot(transfer &t)
     t.has_slot = false;
     etl_registry_use(*t.host->etls, t.etl_id, -1);
     if (!t.host->pods[t.etl_id].queue.empty())
-        post_wake(*t.host, t.etl_id);
+        post_wake_first(*t.host, t.etl_id);
 }
 
 // What was learnt of a pod holds for one start of its ETL.
@@ -211,21 +229,34 @@ static void let_go(transfer &t)
     t.object = nullptr;
 }
 
+// What went well is not worth a line each; a read that was handed to its pod is, for whoever looks closely.
+static void log_outcome(const transfer &t)
+{
+    static constexpr const char *names[] = {"ok", "redirected", "pod_error", "failed", "cut"};
+    if (t.outcome == transfer_outcome::ok)
+        return;
+    std::string line = text_format("request=%s etl=%s object=\"ais://%s/%s\" outcome=%s reason=\"%s\"", std::string(exchange_request_id(*t.x)).c_str(), t.etl_id.c_str(),
+                                   t.bucket.c_str(), text_escape(t.name).c_str(), names[static_cast<size_t>(t.outcome)], text_escape(t.err_text).c_str());
+    if (t.outcome == transfer_outcome::redirected)
+        LOG(debug, "transfer", "%s", line.c_str());
+    else
+        LOG(info, "transfer", "%s", line.c_str());
+}
+
 static void end(transfer &t)
 {
     uint64_t in_bytes = t.object != nullptr && t.has_slot && t.how == communication::hpush ? t.object->row.size : 0;
     let_go(t);
     t.host->in_flight--;
+    if (t.is_counted)
+        t.host->pods[t.etl_id].transfers--;
     transfer_report report;
     report.etl_id = t.etl_id;
     report.outcome = t.outcome;
     report.in_bytes = in_bytes;
     report.out_bytes = t.out_bytes;
     report.duration_ms = clock_now_ms(*t.e) - t.began_ms;
-    if (t.outcome != transfer_outcome::ok)
-        LOG(info, "transfer", "request=%s etl=%s object=\"ais://%s/%s\" outcome=%s reason=\"%s\"", std::string(exchange_request_id(*t.x)).c_str(), t.etl_id.c_str(),
-            t.bucket.c_str(), text_escape(t.name).c_str(),
-            t.outcome == transfer_outcome::cut ? "cut" : t.outcome == transfer_outcome::pod_error ? "pod_error" : "failed", text_escape(t.err_text).c_str());
+    log_outcome(t);
     if (t.host->options.on_end != nullptr)
         t.host->options.on_end(t.host->options.arg, report);
     if (!t.looking_up)
@@ -372,6 +403,7 @@ static void answer_redirect(transfer &t)
     answer a;
     a.status = 307;
     http_write_header(a.headers, "Location", transfer_mode_of(t.how).location(t));
+    t.outcome = transfer_outcome::redirected;
     exchange_on_gone(*t.x, nullptr, nullptr, false);
     exchange *x = t.x;
     end(t);
@@ -704,7 +736,7 @@ static void on_head(void *arg, call &, const http_head &head)
         on_error_readable(&t);
         return;
     }
-    if (status == 200 && wants_range(t)) {
+    if (status == 200 && wants_range(t) && !http_head_has(exchange_head(*t.x), "If-Range")) { // with it the whole is what is asked for
         refuse_answer(t, error_code::bad_range, "a transformed object has no ranges: its transformer answered the whole");
         return;
     }
@@ -726,9 +758,12 @@ static void on_head(void *arg, call &, const http_head &head)
     step(t, E::answer_good);
 }
 
+// What went wrong with the pod's answer; of a reset the error itself only says in which call it was met.
+static std::string failure_text(error err) { return err.code == error_code::reset ? "the pod reset the connection" : error_text(err); }
+
 static void set_call_error(transfer &t, error err)
 {
-    std::string what = std::string("ETL error: ") + error_text(err);
+    std::string what = "ETL error: " + failure_text(err);
     switch (err.code) {
     case error_code::refused:
     case error_code::unreachable:
@@ -802,7 +837,7 @@ static void on_buffer_readable(void *arg)
             return;
         case pull_state::end: step(t, E::end_reached); return;
         case pull_state::failed:
-            set_error(t, got.err.code == error_code::bad_pod_answer ? error_code::bad_pod_answer : error_code::pod_gone, std::string("ETL error: ") + error_text(got.err));
+            set_error(t, got.err.code == error_code::bad_pod_answer ? error_code::bad_pod_answer : error_code::pod_gone, "ETL error: " + failure_text(got.err));
             step(t, E::call_failed);
             return;
         }
@@ -818,7 +853,7 @@ static void on_pumped(void *arg, error err, uint64_t bytes)
         step(t, E::pumped);
         return;
     }
-    t.err_text = error_text(err);
+    t.err_text = failure_text(err);
     step(t, E::pump_failed);
 }
 
@@ -888,9 +923,11 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
         return;
     }
     etl_view view;
-    std::string id(etl_registry_find(*host.etls, etl_id_or_name, view) ? view.id : etl_id_or_name);
-    auto pod = host.pods.find(id);
-    if (pod != host.pods.end() && pod->second.queue.size() >= pod_queue_max) {
+    bool is_known = etl_registry_find(*host.etls, etl_id_or_name, view);
+    std::string id(is_known ? view.id : etl_id_or_name);
+    auto pod = is_known ? host.pods.try_emplace(id).first : host.pods.find(id);
+    // The second bound holds for those, too, that still look for their object.
+    if (pod != host.pods.end() && (pod->second.queue.size() >= pod_queue_max || pod->second.transfers >= pod_queue_max + pod_connections_max)) {
         exchange_answer_error(x, error_code::overloaded, "too many requests wait for the pod of etl job " + id);
         return;
     }
@@ -905,6 +942,9 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
     t->began_ms = clock_now_ms(*host.e);
     t->clock = timer_make(*host.e, on_timer, t);
     host.in_flight++;
+    t->is_counted = is_known;
+    if (is_known)
+        pod->second.transfers++;
     exchange_on_gone(x, on_gone, t, true);
     t->object = store_peek(*host.objects, t->bucket, t->name);
     if (t->object != nullptr) {
@@ -924,11 +964,12 @@ void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id)
     bool known = etl_registry_find(*host.etls, etl_id, view);
     if (!found->second.queue.empty())
         post_wake(host, etl_id);
-    else if (!known && found->second.in_flight == 0)
+    else if (!known && found->second.in_flight == 0 && found->second.transfers == 0)
         host.pods.erase(found);
 }
 
 size_t transfer_host_in_flight(const transfer_host &host) { return host.in_flight; }
+uint64_t transfer_host_unsolicited(const transfer_host &host) { return http_client_unsolicited(*host.client); }
 
 void transfer_host_free(transfer_host *host)
 {

@@ -31,6 +31,7 @@ struct transfer {
     uint64_t wait_until_ms = 0;   // for a pod that is not ready
 
     const store_object *object = nullptr;
+    bool is_counted = false;      // in pod_memory.transfers
     bool looking_up = false;      // the store holds our address until it answers
     bool in_queue = false;
     bool has_slot = false;
@@ -77,6 +78,7 @@ struct transfer {
 struct pod_memory {
     std::string generation_id;
     size_t in_flight = 0;         // slots taken
+    size_t transfers = 0;         // with a slot, in the queue, or on their way there
     bool method_known = false;    // one of POST and PUT has succeeded
     bool by_put = false;
     std::deque<transfer *> queue; // waiting for Ready or for a slot, oldest first

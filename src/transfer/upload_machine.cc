@@ -194,9 +194,8 @@ static void on_committed(void *arg, error err, const index_row &row)
 
 void upload_begin(store &s, exchange &x, upload_options options)
 {
-    static uint64_t next_id = 1;
     upload *u = new upload;
-    u->sm.id = next_id++;
+    u->sm.id = exchange_env(x).next_machine_id++;
     u->e = &exchange_env(x);
     u->objects = &s;
     u->x = &x;

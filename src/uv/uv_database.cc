@@ -3,7 +3,8 @@
 //
 // Owns     <data_dir>/lock (flock, held while the env lives), <data_dir>/node.db, two connections.
 // Normal   write: collect, begin, run all, update totals, commit, deliver. read: collect, run all, deliver.
-// Fails    any SQL error of a write rolls its whole batch back; every operation of it completes with that error.
+// Fails    any SQL error of a write rolls its whole batch back; every operation of it completes with that error. What a failed commit has left in
+//          the log is overwritten by the next one, so that nothing acknowledged is followed by something older when the log is read back.
 // Limits   batch_max operations a transaction, busy_timeout_ms for locks of foreign programs.
 #include "uv/uv_database.h"
 
@@ -17,12 +18,15 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 
 static constexpr size_t batch_max = 512;
 static constexpr int busy_timeout_ms = 5'000;
 static constexpr int schema_version = 1;
+static constexpr off_t log_reserve_size = 4'500'000; // bytes: the log is copied back at 1,000 pages
+static constexpr size_t log_piece_size = 64 * 1024; // bytes; SQLite writes less than 128 KiB at a time
 
 static constexpr const char *schema =
     "CREATE TABLE objects(bucket BLOB NOT NULL, name BLOB NOT NULL, content_id INTEGER NOT NULL, size INTEGER NOT NULL,"
@@ -51,16 +55,17 @@ static constexpr const char *sql_text[] = {
     "INSERT OR IGNORE INTO garbage SELECT content_id FROM objects WHERE bucket = ?1 AND content_id <> 0",
     "DELETE FROM unplaced WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1)",
     "DELETE FROM objects WHERE bucket = ?1",
-    "SELECT content_id FROM garbage ORDER BY content_id",
+    "SELECT content_id FROM garbage WHERE content_id BETWEEN 1 AND 4611686018427387904 ORDER BY content_id",
     "INSERT OR IGNORE INTO garbage VALUES(?1)",
     "DELETE FROM garbage WHERE content_id = ?1",
-    "SELECT content_id FROM unplaced ORDER BY content_id",
+    "SELECT content_id FROM unplaced WHERE content_id BETWEEN 1 AND 4611686018427387904 ORDER BY content_id",
     "INSERT OR IGNORE INTO unplaced VALUES(?1)",
     "DELETE FROM unplaced WHERE content_id = ?1",
     "SELECT version, text FROM meta WHERE name = ?1",
     "REPLACE INTO meta(name, version, text) VALUES(?1, ?2, ?3)",
 };
 static_assert(sizeof sql_text / sizeof sql_text[0] == static_cast<size_t>(uv_sql::count));
+static_assert(content_id_limit == 4'611'686'018'427'387'904, "as in the texts above");
 
 // One direction: queued operations and the batch that runs.
 struct uv_lane {
@@ -70,6 +75,7 @@ struct uv_lane {
     std::vector<uv_operation *> batch;
     bool is_writer = false;
     bool running = false;
+    bool in_doubt = false; // the last commit failed and may be in the log all the same
     error batch_err;
     uv_job job;
 };
@@ -92,8 +98,12 @@ error uv_sql_error(sqlite3 *db, int result)
     case SQLITE_OK:
     case SQLITE_ROW:
     case SQLITE_DONE: return no_error;
+    // no_space promises that nothing of the commit will be found later: a write did not go through. After a sync that failed, for whatever
+    // reason, the commit may be in the log.
     case SQLITE_FULL: return make_error(error_code::no_space, what, sys);
-    case SQLITE_IOERR: return make_error(error_from_errno(sys, nullptr).code == error_code::no_space ? error_code::no_space : error_code::io, what, sys);
+    case SQLITE_IOERR:
+        return make_error(result == SQLITE_IOERR_WRITE && error_from_errno(sys, nullptr).code == error_code::no_space ? error_code::no_space : error_code::io,
+            what, sys);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return make_error(error_code::corrupt, what, sys);
     case SQLITE_PERM:
@@ -175,6 +185,10 @@ static error read_totals(uv_connection &connection, uv_totals &out_totals)
     if (uv_sql_step(connection, statement, err)) {
         out_totals.objects = uv_sql_number(statement, 0);
         out_totals.content_id_max = uv_sql_number(statement, 1);
+        bool are_numbers = sqlite3_column_type(statement, 0) == SQLITE_INTEGER && sqlite3_column_type(statement, 1) == SQLITE_INTEGER;
+        // From a wrong highest id, ids would be handed out that name the contents of other objects.
+        if (!are_numbers || out_totals.objects > INT64_MAX || out_totals.content_id_max > content_id_limit)
+            err = make_error(error_code::corrupt, "the totals in the database are damaged");
     } else if (!err) {
         err = make_error(error_code::corrupt, "the database lacks its totals");
     }
@@ -197,6 +211,23 @@ static error write_totals(uv_connection &connection)
 
 // Batches.
 
+// Changes a page and nothing else: a transaction that changes none would leave the log as it is.
+static error overwrite_failed_commit(uv_connection &connection)
+{
+    error err;
+    for (uv_sql which : {uv_sql::garbage_add, uv_sql::garbage_remove}) {
+        sqlite3_stmt *statement = uv_sql_start(connection, which, err);
+        if (statement == nullptr)
+            return err;
+        uv_sql_bind(statement, 1, UINT64_MAX); // no content has this id
+        (void)uv_sql_step(connection, statement, err);
+        uv_sql_end(statement);
+        if (err)
+            return err;
+    }
+    return no_error;
+}
+
 static error run_writes(uv_lane &lane)
 {
     uv_connection &connection = lane.connection;
@@ -204,6 +235,8 @@ static error run_writes(uv_lane &lane)
     error err = run_plain(connection, uv_sql::begin);
     if (err)
         return err;
+    if (lane.in_doubt)
+        err = overwrite_failed_commit(connection);
     for (size_t i = 0; i < lane.batch.size() && !err; i++)
         err = lane.batch[i]->run(*lane.batch[i], connection);
     const uv_totals &before = lane.database->totals;
@@ -213,6 +246,7 @@ static error run_writes(uv_lane &lane)
         err = run_plain(connection, uv_sql::commit);
     if (err && sqlite3_get_autocommit(connection.db) == 0)
         (void)run_plain(connection, uv_sql::rollback); // the first error is the one to tell
+    lane.in_doubt = static_cast<bool>(err);
     return err;
 }
 
@@ -419,6 +453,41 @@ static error check_schema(uv_connection &connection, const std::string &path, st
     return no_error;
 }
 
+// A process that was killed leaves its log, and SQLite reads it back from the page cache. An fsync of it may have failed before: the kernel
+// takes such pages for clean, whatever reached the disk, and no later fsync writes them. So all of it is written again before a commit builds
+// on it. (Within one process there is no need: the next commit overwrites what a failed one wrote.)
+static error rewrite_log(sqlite3 *db)
+{
+    sqlite3_file *log = nullptr;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == nullptr || log->pMethods == nullptr)
+        return no_error; // nothing has been read yet, so there is nothing to be read
+    sqlite3_int64 size = 0;
+    int result = log->pMethods->xFileSize(log, &size);
+    std::string bytes(std::min<size_t>(log_piece_size, static_cast<size_t>(size)), '\0');
+    for (sqlite3_int64 at = 0; at < size && result == SQLITE_OK;) {
+        int count = static_cast<int>(std::min<sqlite3_int64>(size - at, static_cast<sqlite3_int64>(bytes.size())));
+        result = log->pMethods->xRead(log, bytes.data(), count, at);
+        bool is_reserve = bytes.find_first_not_of('\0') >= static_cast<size_t>(count); // never written
+        if (result == SQLITE_OK && !is_reserve)
+            result = log->pMethods->xWrite(log, bytes.data(), count, at);
+        at += count;
+    }
+    if (size > 0 && result == SQLITE_OK)
+        result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    return uv_sql_error(nullptr, result);
+}
+
+// Room for the log is taken ahead, so that objects can be removed when the disk is full: a removal, too, is written there first. Without the room now,
+// and where a file system cannot do it, the node works all the same.
+static void reserve_log(const std::string &path)
+{
+    int fd = open((path + "-wal").c_str(), O_RDWR | O_CLOEXEC); // SQLite's locks are not on this file
+    if (fd < 0)
+        return;
+    (void)fallocate(fd, 0, 0, log_reserve_size);
+    close(fd);
+}
+
 static error open_database(uv_database &d, const std::string &data_dir, std::string &out_detail)
 {
     error err = make_directories(data_dir, out_detail);
@@ -431,6 +500,8 @@ static error open_database(uv_database &d, const std::string &data_dir, std::str
     if (!err)
         err = check_schema(d.writer.connection, path, out_detail);
     if (!err)
+        err = rewrite_log(d.writer.connection.db);
+    if (!err)
         err = open_connection(d.reader.connection, path);
     if (!err)
         err = run_script(d.reader.connection.db, "PRAGMA query_only = 1");
@@ -441,6 +512,8 @@ static error open_database(uv_database &d, const std::string &data_dir, std::str
         if (err.sys != 0)
             out_detail += std::string(" (") + std::strerror(err.sys) + ")";
     }
+    if (!err)
+        reserve_log(path);
     if (!err)
         sync_directory(data_dir);
     return err;

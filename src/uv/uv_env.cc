@@ -162,6 +162,7 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
         return error_from_errno(-result, "event loop");
     }
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of that write, not the end of the node
     (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); // what we have inherited is not for our children; ours are made CLOEXEC
     w->loop.data = w;
     CHECK(uv_idle_init(&w->loop, &w->kick) == 0);

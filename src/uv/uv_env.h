@@ -18,7 +18,8 @@ struct uv_env_options {
     uint64_t bytes_warm_ms = 10'000; // content found in the page cache is taken to stay there for this long
 };
 
-// Ensures: on success every port but index and meta is usable; these too when a data_dir was given. SIGPIPE is ignored from now on.
+// Ensures: on success every port but index and meta is usable; these too when a data_dir was given. SIGPIPE and SIGXFSZ are ignored from now
+// on.
 // Errors: in_use (another process has the data directory), newer_version, permission, corrupt, no_space, io; `out_detail` is a
 // sentence for people with the path in it.
 error uv_env_make(const uv_env_options &options, env **out_env, std::string &out_detail);

@@ -246,6 +246,9 @@ static error put_row(uv_connection &connection, index_change &change)
     return err;
 }
 
+// A damaged total may be smaller than what there is.
+static void count_removed(uv_connection &connection, uint64_t count) { connection.totals.objects -= std::min(count, connection.totals.objects); }
+
 static error remove_row(uv_connection &connection, index_change &change, error &out_outcome)
 {
     bool found = false;
@@ -263,7 +266,7 @@ static error remove_row(uv_connection &connection, index_change &change, error &
     uv_sql_bind(s, 2, change.row.name);
     (void)uv_sql_step(connection, s, err);
     uv_sql_end(s);
-    connection.totals.objects--;
+    count_removed(connection, 1);
     return err ? err : add_garbage(connection, change.before.content_id);
 }
 
@@ -280,7 +283,7 @@ static error remove_bucket(uv_connection &connection, const std::string &bucket)
         if (err)
             return err;
     }
-    connection.totals.objects -= static_cast<uint64_t>(sqlite3_changes64(connection.db));
+    count_removed(connection, static_cast<uint64_t>(sqlite3_changes64(connection.db)));
     return no_error;
 }
 

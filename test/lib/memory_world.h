@@ -336,8 +336,12 @@ inline error memory_execute(memory_world &w, memory_task &t)
     error fault = memory_fault_of(w, t);
     if (fault) {
         // A failed write may have written something; a failed sync may have synced or not: here, not.
-        if (t.op == memory_op::write)
-            image.nodes[t.file->node].data += "torn";
+        if (t.op == memory_op::write) {
+            std::string &data = image.nodes[t.file->node].data;
+            size_t written = t.size / 2;
+            data.resize(std::max<size_t>(data.size(), t.offset + written));
+            std::memcpy(data.data() + t.offset, t.bytes, written);
+        }
         return fault;
     }
     switch (t.op) {

@@ -13,6 +13,7 @@ static void durations_are_gos(void **)
         {"1m", true, 60'000},   {"45s", true, 45'000}, {"1h15m30.5s", true, 4'530'500}, {"300ms", true, 300}, {"0", true, 0},
         {"1ns", true, 1},       {"1.5h", true, 5'400'000}, {"+5s", true, 5'000}, {"", false, 0}, {"5", false, 0}, {"-1s", false, 0},
         {"1 s", false, 0},      {"s", false, 0},       {".s", false, 0},  {"1x", false, 0}, {"9999999999h", false, 0},
+        {"0.009s", true, 9},    {"2562047h", true, 9'223'369'200'000}, {"2562048h", false, 0},  {"0.0000000001s", true, 0},
     };
     for (const row &r : rows) {
         uint64_t ms = 0;
@@ -63,6 +64,7 @@ static void escape_keeps_lines_whole(void **)
 {
     test_eq_text(text_escape("a\nb\"c\x01"), "a\\nb\\\"c\\x01");
     test_eq_text(text_escape("abcdef", 3), "abc...");
+    test_eq_text(text_escape("ab\xe2\x80\xa8", 4), "ab..."); // not inside a character
 }
 
 static void error_table_reads_back(void **)

@@ -138,12 +138,24 @@ static void ranges(void **)
     }
 }
 
+static void if_range_names_a_version(void **)
+{
+    test_true(http_range_counts("", ""));
+    test_true(http_range_counts("", "\"a\""));
+    test_true(http_range_counts("\"a\"", "\"a\""));
+    test_false(http_range_counts("\"a\"", "\"b\""));
+    test_false(http_range_counts("\"a\"", ""));
+    test_false(http_range_counts("W/\"a\"", "W/\"a\""));
+    test_false(http_range_counts("Sun, 06 Nov 1994 08:49:37 GMT", "\"a\""));
+    test_false(http_range_counts("\"", "\""));
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_head_is_written_and_read_back), cmocka_unit_test(a_value_cannot_start_a_header),
         cmocka_unit_test(reasons), cmocka_unit_test(chunk_sizes), cmocka_unit_test(dates),
-        cmocka_unit_test(hop_by_hop_headers), cmocka_unit_test(ranges),
+        cmocka_unit_test(hop_by_hop_headers), cmocka_unit_test(ranges), cmocka_unit_test(if_range_names_a_version),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

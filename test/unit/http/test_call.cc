@@ -190,6 +190,39 @@ static void connections_are_reused_and_replaced_once_when_dead(void **state)
     world_check_trace("call", "A kept connection is used again, then found dead and replaced");
 }
 
+static void a_server_that_answers_twice_gets_a_connection_a_request(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    static constexpr std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    scripted_server s;
+    s.then = after::keep;
+    s.script = answer;
+    script_start(w, s);
+    outcome o;
+    run_call(w, s, o);
+    test_eq(http_client_unsolicited(*w.client), 0u);
+    iovec part = {const_cast<char *>(answer.data()), answer.size()}; // once more, on the kept connection
+    (void)net_write(*w.e, s.conns[0], {&part, 1});
+    test_true(world_until(w, [&] { return http_client_unsolicited(*w.client) == 1; }));
+    for (int i = 0; i < 3; i++) {
+        run_call(w, s, o);
+        test_ok(o.err);
+        test_eq_text(o.body, "ok");
+    }
+    test_eq(s.connections, 4);
+    script_stop(s);
+    scripted_server chunked; // a whole answer, and the next one behind it
+    chunked.then = after::keep;
+    chunked.script = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + std::string(answer);
+    script_start(w, chunked);
+    run_call(w, chunked, o);
+    test_eq_text(o.body, "ok");
+    test_eq(http_client_unsolicited(*w.client), 2u);
+    run_call(w, chunked, o);
+    test_eq(chunked.connections, 2);
+    script_stop(chunked);
+}
+
 // A server that serves one connection at a time, and waits on it for the next request: others wait in its queue until it is closed.
 struct serial_server {
     http_world *w = nullptr;
@@ -411,6 +444,7 @@ int main()
         cmocka_unit_test_setup_teardown(answers_of_every_framing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(informational_floods_and_giant_heads_are_refused, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(connections_are_reused_and_replaced_once_when_dead, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_server_that_answers_twice_gets_a_connection_a_request, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_one_at_a_time_server_is_not_blocked_by_kept_connections, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(refused_connections_say_so, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(pump_moves_every_framing, world_set_up, world_tear_down),

@@ -39,6 +39,8 @@ static void do_call(scenario &c, const std::string &call)
         etl_init_stored(c.m, no_error, {});
     else if (call == "refused")
         etl_init_stored(c.m, make_error(error_code::already_exists), "etl job e already exists");
+    else if (call == "gone")
+        etl_init_stored(c.m, make_error(error_code::etl_not_found), "it is gone already");
     else if (call == "not stored")
         etl_init_stored(c.m, make_error(error_code::no_space), {});
     else if (call == "all serve")

@@ -10,6 +10,7 @@
 //   step N         N steps of the world (an operation is one step to do and one to be told)
 #include "store_fixture.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -52,7 +53,9 @@ static void do_call(scenario &c, const std::string &call)
     if (words[0] == "start") {
         c.p = put_start(*c.f.s, "b", "o", "");
     } else if (words[0] == "write") {
-        put_write(*c.p, static_cast<size_t>(std::atoi(words[1].c_str())), on_answer, &c.written);
+        size_t size = static_cast<size_t>(std::atoi(words[1].c_str()));
+        std::fill_n(put_buffer(*c.p).begin(), size, 'x');
+        put_write(*c.p, size, on_answer, &c.written);
     } else if (words[0] == "commit") {
         put_commit(*c.p, words.size() > 1, 1, on_row_answer, &c.committed);
     } else if (words[0] == "abort") {
