@@ -2,14 +2,21 @@
 #   make            build (build/release)
 #   make demo       the document's example on this machine, from "create bucket" to "stop"
 #   make test       everything that is tested, with sanitizers (build/test)
+#   make test-long  the long variants: 200 rounds of kill -9, 5,000 disks that lose power, and what LONG=1 makes longer (build/test)
+#   make sim        the simulator: seeds 1 to 1,000, or SEED=n with its trace (build/test)
+#   make fuzz       the fuzz targets, T seconds each (T=60), all or TARGET=name (build/fuzz)
+#   make bench      what promises rest on, measured (build/release, results in build/bench); ROW=name for one row
+#   make tsan       what has threads, under the thread sanitizer (build/tsan)
+#   make valgrind   unit tests under valgrind (build/valgrind)
 #   make up / down  a little cluster that stays: one proxy, two targets
 #   make docs       generated pages: state machines, routes
 #   make install    into PREFIX (default /usr/local), DESTDIR honoured
 PREFIX ?= /usr/local
 RELEASE = build/release
 TESTED = build/test
+SEEDS ?= 1..1000
 
-.PHONY: all packages demo test up down docs install clean
+.PHONY: all packages demo test test-long sim bench tsan valgrind fuzz up down docs install clean
 
 all: packages $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet
@@ -31,6 +38,43 @@ test:
 	@$(MAKE) --no-print-directory $(TESTED)/build.ninja
 	@ninja -C $(TESTED) --quiet
 	@meson test -C $(TESTED) --no-rebuild --print-errorlogs $(TEST_ARGS)
+
+test-long:
+	@sh src/demo/packages.sh test
+	@$(MAKE) --no-print-directory $(TESTED)/build.ninja
+	@ninja -C $(TESTED) --quiet
+	@ROUNDS=5000 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 30 contract/index_power store/store_crash
+	@LONG=1 ROUNDS=200 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 12 --suite e2e
+
+sim:
+	@sh src/demo/packages.sh test
+	@$(MAKE) --no-print-directory $(TESTED)/build.ninja
+	@ninja -C $(TESTED) --quiet test/sim/etlnode-sim
+	@$(TESTED)/test/sim/etlnode-sim $(if $(SEED),--seed $(SEED) --verbose,--seeds $(SEEDS) --pinned test/sim/pinned.txt --twice 50 --explained test/sim/untaken.txt)
+
+T ?= 60
+fuzz:
+	@sh src/demo/packages.sh test
+	@python3 test/fuzz/run.py --seconds $(T) $(if $(TARGET),--target $(TARGET))
+
+bench:
+	@sh src/demo/packages.sh bench
+	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja
+	@ninja -C $(RELEASE) --quiet src/app/etlnode src/cli/etlctl src/local/kubectl-local test/bench/load test/bench/echo
+	@ETLNODE_BUILD=$(RELEASE) python3 test/bench/bench.py $(if $(ROW),--row $(ROW)) $(BENCH_ARGS)
+
+# Without randomised addresses: the sanitizer of older compilers does not know the layout of newer kernels.
+tsan:
+	@sh src/demo/packages.sh test
+	@test -f build/tsan/build.ninja || meson setup build/tsan -Db_sanitize=thread -Doptimization=1 >/dev/null
+	@TSAN_OPTIONS=second_deadlock_stack=1 setarch -R meson test -C build/tsan --print-errorlogs --timeout-multiplier 4 --suite contract
+	@TSAN_OPTIONS=second_deadlock_stack=1 setarch -R meson test -C build/tsan --print-errorlogs --timeout-multiplier 4 e2e/document e2e/objects
+
+MEMCHECK = valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --child-silent-after-fork=yes
+valgrind:
+	@sh src/demo/packages.sh check
+	@test -f build/valgrind/build.ninja || meson setup build/valgrind --buildtype=debug -Doptimization=1 >/dev/null
+	@TEST_SLOWER=30 meson test -C build/valgrind --print-errorlogs --timeout-multiplier 10 --suite unit --wrap '$(MEMCHECK)'
 
 up: all
 	@BUILD=$(RELEASE) bash src/demo/up.sh

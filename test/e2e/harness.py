@@ -154,6 +154,7 @@ class Cluster:
             "ETLNODE_STRICT": "1",
             "ASAN_OPTIONS": sanitizer + ":detect_leaks=1:abort_on_error=0",
             "UBSAN_OPTIONS": sanitizer + ":print_stacktrace=1:halt_on_error=1",
+            "TSAN_OPTIONS": ":".join(filter(None, [os.environ.get("TSAN_OPTIONS"), sanitizer])),
             "LSAN_OPTIONS": f"log_path={self.reports}/report:exitcode=99",
         })
         self.env.update(extra_env or {})

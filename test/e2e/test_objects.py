@@ -88,6 +88,9 @@ def case_read_head_range_delete():
     for spec in ("bytes=300000-", "bytes=0-1,5-6", "bytes=-0"):
         part = c.get("rw", "o", headers={"Range": spec})
         assert part.status == 416 and part.headers["Content-Range"] == "bytes */300000", (spec, part)
+    for condition in ('"a"', 'W/"a"', "Sun, 06 Nov 1994 08:49:37 GMT"):  # a part of some other version must not be glued to one of this
+        whole = c.get("rw", "o", headers={"Range": "bytes=5-9", "If-Range": condition})
+        assert whole.status == 200 and whole.body == body and whole.headers["Content-Range"] is None, (condition, whole)
     head = request("HEAD", c.url("/v1/objects/rw/o"))
     for name in ("Ais-Name", "Ais-Bucket-Name", "Ais-Version", "Ais-Atime", "Ais-Checksum-Value", "Ais-Mirror-Paths", "Ais-Location"):
         assert head.headers[name], name

@@ -127,6 +127,17 @@ def check_generated_pages():
                     yield f"docs/{relative} is stale: run make docs"
 
 
+def check_failpoints():
+    """docs/RELIABILITY.md lists every fault of the simulator, and no other."""
+    known = {f"{area}.{name}" for area, name in re.findall(r"^FAULT\((\w+), (\w+),", read("test/sim/faults.def"), flags=re.M)}
+    section = read("docs/RELIABILITY.md").split("## Failpoints")[1].split("\n## ")[0]
+    listed = set(re.findall(r"`([a-z]+\.[a-z_]+)`", section)) - {"faults.def"}
+    for name in sorted(known - listed):
+        yield f"docs/RELIABILITY.md does not list {name}"
+    for name in sorted(listed - known):
+        yield f"docs/RELIABILITY.md lists {name}, which does not exist"
+
+
 CHECKS = [
     ("layer arrows go down", check_layers),
     ("libuv stays behind the ports", check_uv_is_hidden),
@@ -135,6 +146,7 @@ CHECKS = [
     ("no test is commented out", check_tests_are_alive),
     ("words that do not belong here", check_words),
     ("generated pages are fresh", check_generated_pages),
+    ("failpoints are listed", check_failpoints),
 ]
 
 print(f"1..{len(CHECKS)}")

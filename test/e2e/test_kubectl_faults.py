@@ -1,0 +1,419 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A kubectl that fails in every way it can, with real processes. After each: the start that failed says so, no pod, no process and no ETL is left, and
+when kubectl is well again the next start serves without a restart of anything.
+
+The node runs a script (kubectl() below) that looks for a fault of its verb (create, delete, get, logs, watch), then becomes kubectl-local. A fault is
+a piece of shell; those that must not last for ever count their calls.
+"""
+import os
+import time
+
+import harness
+import leftovers
+import transformers
+from harness import Cluster, pod_spec, request, until
+
+PREFIX = f"faulty{os.getpid()}"
+world = {"count": 0}
+
+SCRIPT = """#!/bin/sh
+# kubectl, with a fault of the verb it is called with.
+dir=@DIR@ real=@REAL@ verb=$1
+for word in "$@"; do [ "$word" = --watch ] && verb=watch; done
+echo "$verb" >> "$dir/calls"
+calls=$(grep -c "^$verb$" "$dir/calls")
+[ -f "$dir/$verb" ] && . "$dir/$verb"
+exec "$real" "$@"
+"""
+
+# Runs the watch it is given and prints each of its events three times. Ends with it, and it with this.
+REPLAY = """import json, os, subprocess, sys, threading
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+lock = threading.Lock()
+def show(event):
+    with lock:
+        try:
+            sys.stdout.write(event + chr(10))
+            sys.stdout.flush()
+        except OSError:
+            os._exit(0)
+text, decoder = "", json.JSONDecoder()
+while True:
+    piece = os.read(child.stdout.fileno(), 65536).decode()
+    if not piece:
+        os._exit(child.wait())
+    text += piece
+    while text.strip():
+        text = text.lstrip()
+        try:
+            event, end = decoder.raw_decode(text)
+        except ValueError:
+            break
+        show(text[:end])
+        for delay in (1, 2):
+            timer = threading.Timer(delay, show, (text[:end],))
+            timer.daemon = True
+            timer.start()
+        text = text[end:]
+"""
+
+FORBIDDEN = 'Error from server (Forbidden): pods is forbidden: User "node" cannot create resource "pods" in API group "" in the namespace "default"'
+TOO_MANY = "Error from server (TooManyRequests): the server has received too many requests and has asked us to try again later"
+INTERNAL = "Error from server (InternalError): an error on the server has prevented the request from succeeding"
+
+
+def cluster():
+    return world["cluster"]
+
+
+def script():
+    return os.path.join(cluster().dir, "faulty", "kubectl-local")
+
+
+def write_script():
+    folder = os.path.dirname(script())
+    with open(script() + ".new", "w", encoding="ascii") as file:
+        file.write(SCRIPT.replace("@DIR@", folder).replace("@REAL@", harness.KUBECTL_LOCAL))
+    os.chmod(script() + ".new", 0o755)
+    os.rename(script() + ".new", script())
+
+
+class Fault:
+    """While it lasts kubectl runs these pieces of shell: {verb: text}."""
+
+    def __init__(self, **pieces):
+        self.pieces = pieces
+
+    def __enter__(self):
+        folder = os.path.dirname(script())
+        open(os.path.join(folder, "calls"), "w", encoding="ascii").close()
+        for verb, text in self.pieces.items():
+            with open(os.path.join(folder, "new"), "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+            os.rename(os.path.join(folder, "new"), os.path.join(folder, verb))
+        if "watch" in self.pieces or "get" in self.pieces:
+            end_watch()  # the next one has the fault
+        return self
+
+    def __exit__(self, *_):
+        for verb in self.pieces:
+            os.remove(os.path.join(os.path.dirname(script()), verb))
+        if "watch" in self.pieces:
+            end_watch()
+
+
+def calls(verb):
+    with open(os.path.join(os.path.dirname(script()), "calls"), encoding="ascii") as file:
+        return file.read().split().count(verb)
+
+
+def end_watch():
+    target = cluster().targets[0]
+    for pid in leftovers.children(target.pid):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if b"--watch" in file.read():
+                    os.killpg(pid, 9)
+        except OSError:
+            pass
+
+
+def spec(**rest):
+    world["count"] += 1
+    rest.setdefault("wait", "20s")
+    return pod_spec(f"{PREFIX}-{world['count']}", rest.pop("image", "faults/echo:1"), **rest)
+
+
+def serves(etl):
+    answer = cluster().get("b", "o", "uuid=" + etl)
+    return answer.status == 200 and answer.body == b"content"
+
+
+def nothing_left(limit=20):
+    wrong = []
+
+    def look():
+        wrong[:] = leftovers.of_pods(cluster(), PREFIX) + leftovers.of_calls(cluster())
+        wrong.extend(f"ETL {etl}" for etl in leftovers.etl_ids(cluster()))
+        wrong.extend(f"pod {pod['metadata']['name']}" for pod in cluster().pods())
+        wrong.extend(f"zombie {pid}" for pid in leftovers.zombies(cluster().targets[0].pid))
+        return not wrong
+    try:
+        until(look, "nothing is left", limit, 0.1)
+    except AssertionError:
+        raise AssertionError(f"left after {limit} s: {leftovers.show(wrong)}") from None
+
+
+def well_again():
+    etl = cluster().init(spec())
+    until(lambda: serves(etl), "the next ETL serves")
+    cluster().stop_etl(etl)
+    nothing_left()
+
+
+def fails(text, *words, within=20.0):
+    began = time.monotonic()
+    answer = cluster().init(text, check=False)
+    took = time.monotonic() - began
+    assert answer.status == 400, answer
+    for word in words:
+        assert word in answer.json["message"], (word, answer.json["message"])
+    assert answer.json["code"] == "etl_init_failed" and not answer.json["retryable"], answer.json
+    assert took < within, f"took {took:.1f} s"
+    return answer.json["message"]
+
+
+def create_fails(piece, *words, wait="20s", within=20.0):
+    """A start with a fault of create; then with kubectl as it should be."""
+    with Fault(create=piece):
+        fails(spec(wait=wait), *words, within=within)
+        assert calls("create") >= 1
+        nothing_left()
+    well_again()
+
+
+def case_missing():
+    os.rename(script(), script() + ".away")
+    try:
+        fails(spec(), script(), "not found")
+        nothing_left()
+    finally:
+        os.rename(script() + ".away", script())
+    well_again()
+
+
+def case_not_executable():
+    os.chmod(script(), 0o644)
+    try:
+        fails(spec(), script(), "not executable")
+        nothing_left()
+    finally:
+        os.chmod(script(), 0o755)
+    well_again()
+
+
+def case_create_refused():
+    create_fails(f"echo '{FORBIDDEN}' >&2; exit 1", "Forbidden", "cannot create resource", "exit code 1")
+
+
+def case_too_many_requests():
+    create_fails(f"echo '{TOO_MANY}' >&2; exit 1", "too many requests")
+
+
+def case_server_error():
+    create_fails(f"echo '{INTERNAL}' >&2; exit 1", "InternalError")
+
+
+def case_every_verb_refused_for_a_while():
+    refused = f"echo '{INTERNAL}' >&2; exit 1"
+    with Fault(create=refused, get=refused, watch=refused, delete=refused, logs=refused):
+        fails(spec(wait="5s"), "InternalError", within=40)
+    nothing_left(40)
+    well_again()
+
+
+def case_create_hangs():
+    create_fails("sleep 1000", "timeout", wait="2s", within=15)
+
+
+def case_create_ignores_term():
+    create_fails("trap '' TERM; while :; do sleep 1; done", "timeout", wait="2s", within=20)
+
+
+def case_create_prints_garbage():
+    create_fails("cat > /dev/null; echo '{{{ garbage'; exit 0", wait="5s", within=30)
+
+
+def case_create_prints_for_ever():
+    create_fails("cat > /dev/null; exec yes 'all work and no play'", wait="10s", within=30)
+
+
+def case_create_dies():
+    create_fails("kill -SEGV $$", "signal 11")
+
+
+def case_creates_the_pod_and_then_fails():
+    create_fails("\"$real\" \"$@\"; echo 'error: unexpected EOF' >&2; exit 1", "unexpected EOF")
+
+
+def case_creates_the_pod_and_then_hangs():
+    create_fails("\"$real\" \"$@\"; sleep 1000", "timeout", wait="3s", within=20)
+
+
+def case_fails_and_the_pod_comes_later():
+    # What a server that was slow, not dead, makes of a request that the client gave up.
+    create_fails("cat > \"$dir/pod.json\"; setsid sh -c 'sleep 2; \"$0\" create -f \"$1\"' \"$real\" \"$dir/pod.json\" > /dev/null 2>&1 < /dev/null & "
+                 "echo 'error: timeout awaiting response' >&2; exit 1", "awaiting response")
+    time.sleep(3)
+    nothing_left()
+
+
+def case_image_missing():
+    message = fails(spec(image="faults/does-not-exist:1", wait="60s"), "faults/does-not-exist:1", within=15)
+    assert "target" in message
+    nothing_left()
+    well_again()
+
+
+def case_pending_for_ever():
+    waiting = "  initContainers:\n    - name: first\n      image: faults/never:1\n"
+    fails(spec(wait="3s", extra=waiting), "timeout", within=20)
+    nothing_left()
+    well_again()
+
+
+def case_delete_hangs():
+    etl = cluster().init(spec())
+    with Fault(delete="[ $calls -le 1 ] && sleep 1000"):
+        began = time.monotonic()
+        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=90)
+        assert answer.status in (200, 202), answer
+        nothing_left(60)
+        assert time.monotonic() - began < 80
+    well_again()
+
+
+def case_delete_refused_for_a_while():
+    etl = cluster().init(spec())
+    with Fault(delete=f"[ $calls -le 3 ] && {{ echo '{TOO_MANY}' >&2; exit 1; }}"):
+        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=90)
+        assert answer.status in (200, 202), answer
+        nothing_left(30)
+        assert calls("delete") >= 4
+    well_again()
+
+
+def case_delete_lies():
+    etl = cluster().init(spec())
+    with Fault(delete="[ $calls -le 1 ] && exit 0"):
+        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=90)
+        assert answer.status in (200, 202), answer
+        nothing_left(80)  # the next list finds it
+    well_again()
+
+
+def case_failed_start_cannot_be_removed_for_a_while():
+    with Fault(create="\"$real\" \"$@\"; exit 1", delete=f"[ $calls -le 2 ] && {{ echo '{INTERNAL}' >&2; exit 1; }}"):
+        fails(spec(), within=40)
+        nothing_left(30)
+    well_again()
+
+
+def case_watch_ends_at_once():
+    with Fault(watch="exit 0"):
+        well_again()
+
+
+def case_watch_is_mute():
+    # Connected, and nothing ever comes: the lists must do.
+    with Fault(watch="sleep 1000"):
+        answer = cluster().init(spec(wait="20s"), check=False)
+        assert answer.status in (200, 400), answer
+        if answer.status == 200:
+            assert serves(answer.text)
+            cluster().stop_etl(answer.text)
+        nothing_left(80)
+    well_again()
+
+
+def case_watch_prints_garbage():
+    with Fault(watch="while :; do echo '{\"type\":\"ADDED\",\"object\":{{{'; sleep 0.05; done"):
+        well_again()
+
+
+def case_watch_prints_for_ever():
+    with Fault(watch="exec yes '{'"):
+        well_again()
+
+
+def case_watch_replays_old_events():
+    # Every event comes again 1 and 2 seconds later, also when its pod is long gone, Ready as it was.
+    with open(os.path.join(os.path.dirname(script()), "replay.py"), "w", encoding="ascii") as file:
+        file.write(REPLAY)
+    with Fault(watch="exec python3 \"$dir/replay.py\" \"$real\" \"$@\""):
+        for _ in range(3):
+            well_again()
+        time.sleep(2.5)
+        nothing_left()
+        etl = cluster().init(spec())
+        before = {pod["metadata"]["uid"] for pod in cluster().pods()}
+        for pod in cluster().pods():
+            cluster().run("kubectl-local", "delete", "pod", pod["metadata"]["name"], "--now")
+        until(lambda: {p["metadata"]["uid"] for p in cluster().pods()} - before and serves(etl), "the pod is made again", 40)
+        time.sleep(2.5)
+        assert serves(etl) and len(cluster().pods()) == 1
+        cluster().stop_etl(etl)
+        nothing_left()
+    well_again()
+
+
+def case_watch_leaves_a_gap():
+    # It loses what happens between its ends and comes back as if nothing had.
+    with Fault(watch="timeout -s KILL 1 \"$real\" \"$@\" | head -n 1; sleep 1; exit 0"):
+        for _ in range(2):
+            well_again()
+
+
+def case_lists_fail_for_a_while():
+    refused = f"[ $calls -le 4 ] && {{ echo '{INTERNAL}' >&2; exit 1; }}"
+    with Fault(get=refused):
+        well_again()
+
+
+def case_lists_are_garbage():
+    with Fault(get="[ $calls -le 3 ] && { head -c 20000 /dev/urandom; exit 0; }"):
+        well_again()
+
+
+def case_logs_fail_and_hang():
+    for piece in ("exit 1", "sleep 1000", "exec yes"):
+        with Fault(logs=piece):
+            fails(spec(image="faults/exits:1", wait="20s", extra="  restartPolicy: Never\n"), within=25)
+            nothing_left()
+    well_again()
+
+
+def case_healthy_etl_is_not_disturbed():
+    etl = cluster().init(spec())
+    for pieces in ({"create": "exit 1"}, {"create": "exit 1", "watch": "exit 1", "get": "exit 1"}):
+        with Fault(**pieces):
+            fails(spec(wait="5s"), within=40)
+            for _ in range(20):
+                assert serves(etl)
+                time.sleep(0.02)
+    cluster().stop_etl(etl)
+    nothing_left()
+
+
+def case_killed_between_create_and_answer():
+    """The node is killed while kubectl create runs; the pod it makes belongs to nobody when the node is back."""
+    import threading
+    target = cluster().targets[0]
+    with Fault(create="\"$real\" \"$@\"; sleep 2; exit 0"):
+        thread = threading.Thread(target=lambda: cluster().init(spec(wait="20s"), check=False), daemon=True)
+        thread.start()
+        until(lambda: cluster().pods(), "the pod is made")
+        target.kill(9)
+        target.start()
+        cluster().wait_registered()
+        thread.join(60)
+        assert not thread.is_alive()
+    nothing_left(40)
+    well_again()
+
+
+with Cluster(targets=0) as made:
+    world["cluster"] = made
+    os.mkdir(os.path.join(made.dir, "faulty"))
+    write_script()
+    made.target_arguments = ["--kubectl", script()]
+    made.count = 1
+    made.add_target(1)
+    made.wait_registered()
+    made.image("faults/echo:1", {"srv.py": transformers.ECHO_2020}, ["/srv.py", "80"])
+    made.image("faults/never:1", {"srv.py": "#!/usr/bin/env python3\nimport time\ntime.sleep(600)\n"}, ["/srv.py"])
+    made.image("faults/exits:1", {"srv.py": "#!/usr/bin/env python3\nprint('my last words')\nraise SystemExit(3)\n"}, ["/srv.py"])
+    made.bucket("b")
+    made.put("b", "o", b"content")
+    harness.run([(name[5:].replace("_", " "), function) for name, function in list(globals().items()) if name.startswith("case_")], limit=180)

@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Never another request's bytes, and never stale: concurrent transformed reads, overwrites and faults, every stripe of every answer checked.
+
+An object is made of 48-byte stripes that name object, version and offset, with a blank where the pod writes the id of the request it answers. So a whole answer
+must be, byte for byte, what one version gives for this very request, and what arrived of a cut one must be the beginning of that; and the version must have
+been current at some moment between the request and the end of its answer. Meanwhile pods answer wrongly at random and are killed, clients hang up in the
+middle, writers overwrite. SEED=n repeats the draws of a run (not its timing); LONG=1 runs for two minutes.
+"""
+import collections
+import http.client
+import os
+import random
+import signal
+import threading
+import time
+import urllib.parse
+
+import harness
+import striping_pod
+from harness import pod_spec, request, until
+
+LONG = os.environ.get("LONG", "") not in ("", "0")
+SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 31))
+RUN_S = 120 if LONG else 12
+READERS, OBJECTS = 8, 6
+BLANK = "?" * 12
+world = {}
+
+
+def content(name, version, size):
+    """Stripes of 48 bytes; the last may be shorter."""
+    count = size // 48 + 1
+    return "".join(f"{BLANK}|{name:>9}|{version:08d}|{48 * i:014d}|\n" for i in range(count)).encode()[:size]
+
+
+def version_in(body):
+    return int(body[23:31]) if len(body) >= 31 and body[23:31].isdigit() else None
+
+
+class History:
+    """What was written: of each object the versions in order, with the moments when the PUT began and when it was acknowledged."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.versions = collections.defaultdict(list)  # name -> [[began, acknowledged, size]]; the version is the index
+
+    def begin(self, name, size):
+        with self.lock:
+            self.versions[name].append([time.monotonic(), None, size])
+            return len(self.versions[name]) - 1
+
+    def acknowledge(self, name, version):
+        with self.lock:
+            self.versions[name][version][1] = time.monotonic()
+
+    def problem(self, name, version, began, ended):
+        """Why `version` was not current at any moment from `began` to `ended`; None when it was."""
+        with self.lock:
+            versions = self.versions[name]
+            if version is None or version >= len(versions):
+                return "no such version"
+            if versions[version][0] > ended:
+                return "from the future"
+            if version + 1 < len(versions) and versions[version + 1][1] is not None and versions[version + 1][1] < began:
+                return f"stale: version {version + 1} was acknowledged {began - versions[version + 1][1]:.3f} s before"
+            return None
+
+    def size(self, name, version):
+        with self.lock:
+            return self.versions[name][version][2]
+
+
+class Reader(threading.Thread):
+    """One client with a connection that it keeps as long as it lasts."""
+
+    def __init__(self, number):
+        super().__init__(daemon=True)
+        self.rng = random.Random(f"{SEED} reader {number}")
+        self.number, self.count = number, 0
+        self.connections = {}
+        self.seen = collections.Counter()
+        self.most_served = 0
+        self.problems = []
+
+    def run(self):
+        while not world["ended"].is_set():
+            self.count += 1
+            try:
+                self.read_one(self.rng.choice(world["names"]), self.rng.choice(list(world["etl"])))
+            except Exception as error:  # noqa: a reader must not end without a word
+                self.problems.append(f"{type(error).__name__}: {error}")
+                return
+
+    def connection_to(self, host, port):
+        if (host, port) not in self.connections:
+            self.connections[(host, port)] = http.client.HTTPConnection(host, port, timeout=30)
+        return self.connections[(host, port)]
+
+    def drop(self, host, port):
+        self.connections.pop((host, port)).close()
+
+    def get(self, url, request_id):
+        """(status or "cut", body as far as it came, the answer's headers)"""
+        parts = urllib.parse.urlsplit(url)
+        connection = self.connection_to(parts.hostname, parts.port)
+        body = b""
+        try:
+            connection.request("GET", parts.path + ("?" + parts.query if parts.query else ""), headers={"X-Request-Id": request_id})
+            answer = connection.getresponse()
+            patience = self.rng.randrange(200000) if self.rng.randrange(20) == 0 else None
+            while True:
+                piece = answer.read1(65536)
+                body += piece
+                if not piece:
+                    break
+                if patience is not None and len(body) >= patience:  # this client hangs up
+                    self.drop(parts.hostname, parts.port)
+                    return "left", body, answer.headers
+            if answer.length:  # read1 does not complain of a short answer
+                raise http.client.IncompleteRead(body)
+            answer.read()
+            if answer.will_close:
+                self.drop(parts.hostname, parts.port)
+            return answer.status, body, answer.headers
+        except (http.client.HTTPException, OSError):
+            self.drop(parts.hostname, parts.port)
+            return "cut", body, {}
+
+    def read_one(self, name, how):
+        request_id = f"{self.number:03d}-{self.count:08d}"
+        began = time.monotonic()
+        status, body, headers = self.get(f"{world['at'][name]}/v1/objects/stripes/{name}?uuid={world['etl'][how]}", request_id)
+        if status == 307:
+            status, body, headers = self.get(headers["Location"], request_id)
+        ended = time.monotonic()
+        self.seen[status] += 1
+        self.most_served = max(self.most_served, int(headers.get("X-Served") or 0))
+        if status not in (200, "cut", "left"):
+            if status not in (500, 502, 503, 504) or BLANK[0].encode() in body or b"|" in body:
+                self.problems.append(f"{how} {name} {request_id}: status {status} {body[:200]}")
+            return
+        if status != 200 and len(body) < 31:
+            return
+        self.check(f"{how} {name} {request_id} {status}", name, request_id, body, status == 200, began, ended)
+
+    def check(self, what, name, request_id, body, whole, began, ended):
+        version = version_in(body)
+        problem = world["history"].problem(name, version, began, ended)
+        if problem is None:
+            expected = content(name, version, world["history"].size(name, version)).replace(BLANK.encode(), request_id.encode())
+            if whole and body != expected:
+                problem = "not complete" if expected.startswith(body) else "foreign bytes"
+            elif not expected.startswith(body):
+                problem = "foreign bytes"
+            if problem == "foreign bytes":
+                at = next(i for i in range(len(body)) if body[i:i + 1] != expected[i:i + 1])
+                problem += f" at {at}: {body[at // 48 * 48:][:96]}"
+        if problem is not None:
+            self.problems.append(f"{what}: version {version}, {len(body)} bytes: {problem}")
+
+
+def draw_size(rng):
+    return rng.choice([rng.randrange(48, 3000), rng.randrange(48, 80000), rng.randrange(48, 300000)])
+
+
+def write(rng, name):
+    history = world["history"]
+    size = draw_size(rng)
+    version = history.begin(name, size)
+    path = f"/v1/objects/stripes/{name}?pid=test&utm={time.time_ns()}"
+    answer = request("PUT", world["at"][name] + path, content(name, version, size))
+    assert answer.status == 200, answer
+    history.acknowledge(name, version)
+
+
+class Writer(threading.Thread):
+    """The only one to write its objects: the order of their versions is the order of its PUTs."""
+
+    def __init__(self, number):
+        super().__init__(daemon=True)
+        self.rng = random.Random(f"{SEED} writer {number}")
+        self.names = world["names"][number::2]
+        self.problems = []
+
+    def run(self):
+        try:
+            while not world["ended"].is_set():
+                write(self.rng, self.rng.choice(self.names))
+                time.sleep(0.02)
+        except Exception as error:  # noqa: see above
+            self.problems.append(f"{type(error).__name__}: {error}")
+
+
+class Killer(threading.Thread):
+    """Kills a container from time to time; Kubernetes' part is to restart it."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.rng = random.Random(f"{SEED} killer")
+        self.killed = 0
+
+    def run(self):
+        pods = [p["metadata"]["name"] for p in world["cluster"].pods()]
+        while not world["ended"].wait(self.rng.uniform(0.8, 1.8)):
+            pid = container_pid(self.rng.choice(pods))
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+                self.killed += 1
+
+
+def container_pid(pod_name):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                command = file.read().split(b"\0")
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environment = file.read().split(b"\0")
+        except OSError:
+            continue
+        if f"HOSTNAME={pod_name}".encode() in environment and b"/srv.py" in command and b"bwrap" not in command[0]:
+            return int(pid)
+    return None
+
+
+def case_stripes():
+    threads = [Reader(i) for i in range(READERS)]
+    writers = [Writer(0), Writer(1)]
+    killer = Killer()
+    for thread in threads + writers + [killer]:
+        thread.start()
+    time.sleep(RUN_S)
+    world["ended"].set()
+    for thread in threads + writers + [killer]:
+        thread.join(60)
+        assert not thread.is_alive(), "a request does not end"
+    seen = sum((t.seen for t in threads), collections.Counter())
+    written = sum(len(v) for v in world["history"].versions.values())
+    reused = max(t.most_served for t in threads)
+    print(f"# answers: {dict(seen)}; versions written: {written}; containers killed: {killer.killed}; most requests on one connection to a pod: {reused}")
+    problems = sum((t.problems for t in threads + writers), [])
+    assert not problems, f"{len(problems)} problems:\n" + "\n".join(problems[:20])
+    assert seen[200] > 300 and seen["cut"] > 5 and seen["left"] > 5 and written > 50 and killer.killed > 2, "too little happened to show anything"
+    assert reused > 1, "no connection to a pod was used twice"
+
+
+def case_afterwards():
+    """When all is quiet, every mode gives the last version of every object, and nothing is in flight."""
+    reader = Reader(900)
+    for how in world["etl"]:
+        for name in world["names"]:
+            def is_whole():
+                reader.count += 1
+                before = reader.seen[200]
+                reader.read_one(name, how)
+                return reader.seen[200] > before
+            until(is_whole, f"{how} {name} is read", 60)
+    assert not reader.problems, reader.problems
+    for target in world["cluster"].targets:
+        until(lambda: "\netlnode_transfers_in_flight 0\n" in request("GET", target.url + "/metrics").text, "nothing is in flight")
+
+
+print(f"# SEED={SEED}", flush=True)
+with harness.Cluster(targets=2) as made:
+    world.update(cluster=made, ended=threading.Event(), history=History(), names=[f"object{i}" for i in range(OBJECTS)])
+    made.image("test/striping:1", {"srv.py": striping_pod.PROGRAM}, ["/srv.py", "80"])
+    made.bucket("stripes")
+    world["at"] = {name: made.holder("stripes", name).url for name in world["names"]}
+    for key in world["names"]:
+        write(random.Random(SEED), key)
+    world["etl"] = {}
+    # hpull's pods frame their answers: the target is not on the path, and could not tell a killed pod from the end.
+    for label, mode, more in (("hpush", "hpush", []), ("hrev", "hrev", []), ("hpull", "hpull", ["framed"]),
+                              ("untidy hpush", "hpush", ["untidy"]), ("untidy hrev", "hrev", ["untidy"])):
+        world["etl"][label] = made.init(pod_spec("stripes-" + label.replace(" ", "-"), "test/striping:1", mode=mode + "://",
+                                                 command=["/srv.py", "80", str(SEED), "60"] + more, annotations={"obj_timeout": "10s"}))
+    harness.run([("every stripe belongs to its request and to a current version", case_stripes), ("afterwards", case_afterwards)], limit=RUN_S + 120)

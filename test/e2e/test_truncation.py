@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A failed transform never looks complete: answers cut at every 64 KiB boundary and at random offsets, judged by clients that others wrote.
+
+Modes x framings of the pod x ways to end too early x offsets x clients: curl (HTTP/1.0 and 1.1), wget, `requests` (Debian's and the newest),
+Perl's LWP, Python's http.client as HTTP/1.0, Node and Go where they are installed. None of them may call a cut answer complete, and all of them
+must call the whole one so. SEED=n repeats the random offsets of a run; LONG=1 takes more of them, and more kills.
+"""
+import collections
+import concurrent.futures
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+
+import harness
+import truncating_pod
+from harness import Skip, pod_spec, request, until
+
+LONG = os.environ.get("LONG", "") not in ("", "0")
+SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 31))
+KIB64 = 65536
+SIZE = (32 if LONG else 6) * KIB64 + 777
+MODES = ("hpush", "hrev")
+FRAMINGS = ("length", "chunked", "close")
+CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients")
+world = {}
+
+
+def cluster():
+    return world["cluster"]
+
+
+def offsets():
+    rng = random.Random(SEED)
+    return [0, 1] + [i * KIB64 for i in range(1, SIZE // KIB64 + 1)] + sorted(rng.randrange(2, SIZE - 1) for _ in range(24 if LONG else 4))
+
+
+def name_of(framing, cut, how):
+    return f"{framing}.{SIZE}.{cut}.{how}"
+
+
+def url_of(etl, name):
+    return f"{cluster().targets[0].url}/v1/objects/cut/{name}?uuid={etl}"
+
+
+def put(name):
+    if name not in world["stored"]:
+        assert cluster().put("cut", name, b"some content").status == 200
+        world["stored"].add(name)
+
+
+# --- clients: each takes URLs and says for every one of them "complete ...", "status ..." or "broken ..."
+
+def environment():
+    return {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+
+
+def each(command, verdict):
+    """A client that is one process a URL."""
+    def run(urls):
+        def one(url):
+            done = subprocess.run(command + [url], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(), timeout=90, check=False)
+            return verdict(done)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            return list(pool.map(one, urls))
+    return run
+
+
+def batch(command):
+    """A client that reads URLs line by line."""
+    def run(urls):
+        done = subprocess.run(command, input="".join(url + "\n" for url in urls), capture_output=True, text=True, env=environment(), timeout=300, check=False)
+        lines = done.stdout.splitlines()
+        assert len(lines) == len(urls), f"{command}: {len(lines)} lines for {len(urls)} URLs, exit {done.returncode}: {done.stderr[-2000:]}"
+        return lines
+    return run
+
+
+def curl_verdict(done):
+    status, size = (done.stdout.split() + ["0", "0"])[:2]
+    if done.returncode != 0:
+        return f"broken {done.returncode} {size}"
+    return f"{'complete' if status == '200' else 'status'} {status} {size}"
+
+
+def wget_verdict(done):
+    return {0: f"complete 200 {len(done.stdout)}", 8: "status"}.get(done.returncode, f"broken {done.returncode}")
+
+
+def find_clients():
+    """name -> how to run it; and name -> why it is not here."""
+    curl = ["curl", "-sSL", "--max-time", "60", "-o", "/dev/null", "-w", "%{http_code} %{size_download}"]
+    found, missing = {}, {}
+    def offer(name, program, run):
+        if shutil.which(program):
+            found[name] = run
+        else:
+            missing[name] = f"{program} is not installed"
+    offer("curl", "curl", each(curl + ["--http1.1"], curl_verdict))
+    offer("curl, HTTP/1.0", "curl", each(curl + ["--http1.0"], curl_verdict))
+    offer("wget", "wget", each(["wget", "-q", "-O", "-", "--tries=1", "--timeout=60"], wget_verdict))
+    offer("http.client, HTTP/1.0", "python3", batch([sys.executable, os.path.join(CLIENTS, "get_http10.py")]))
+    offer("Node", "node", batch(["node", os.path.join(CLIENTS, "get_node.js")]))
+    if subprocess.run(["perl", "-MLWP::UserAgent", "-e", "1"], capture_output=True, check=False).returncode == 0:
+        found["LWP"] = batch(["perl", os.path.join(CLIENTS, "get_lwp.pl")])
+    else:
+        missing["LWP"] = "libwww-perl is not installed"
+    if subprocess.run(["/usr/bin/python3", "-c", "import requests"], capture_output=True, check=False).returncode == 0:
+        found["requests, Debian's"] = batch(["/usr/bin/python3", os.path.join(CLIENTS, "get_requests.py")])
+    else:
+        missing["requests, Debian's"] = "python3-requests is not installed"
+    add_requests(found, missing)
+    add_go(found, missing)
+    return found, missing
+
+
+def add_requests(found, missing):
+    """The newest from the registry, in a virtual environment of its own."""
+    folder = os.path.join(cluster().dir, "venv")
+    python = os.path.join(folder, "bin/python")
+    try:
+        subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, check=True, timeout=60)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "requests"], capture_output=True, check=True, timeout=90)
+    except (subprocess.SubprocessError, OSError) as error:
+        missing["requests, newest"] = f"it cannot be installed: {type(error).__name__}"
+        return
+    found["requests, newest"] = batch([python, os.path.join(CLIENTS, "get_requests.py")])
+
+
+def add_go(found, missing):
+    program = os.path.join(cluster().dir, "get-go")
+    if not shutil.which("go"):
+        missing["Go"] = "go is not installed"
+        return
+    try:
+        subprocess.run(["go", "build", "-o", program, os.path.join(CLIENTS, "get.go")], capture_output=True, check=True, timeout=120)
+    except (subprocess.SubprocessError, OSError) as error:
+        missing["Go"] = f"the client does not build: {type(error).__name__}"
+        return
+    found["Go"] = batch([program])
+
+
+# --- cases
+
+def start(name, mode, how="fork", **notes):
+    return cluster().init(pod_spec(name, "test/truncating:1", mode=mode + "://", command=["/srv.py", "80", how], annotations={"obj_timeout": "30s"} | notes))
+
+
+def tally(client, verdicts):
+    world["verdicts"][client].update(line.split()[0] for line in verdicts)
+
+
+def case_whole(client):
+    """The control: what is whole is complete, for every client, mode and framing; else the other cases would show nothing."""
+    def run():
+        names = [name_of(framing, SIZE, "whole") for framing in FRAMINGS]
+        urls = [url_of(world["etl"][mode], name) for mode in MODES + ("hpull",) for name in names]
+        for url, line in zip(urls, client_of(client)(urls)):
+            assert line.split() == ["complete", "200", str(SIZE)], f"{url}: {line}"
+    return run
+
+
+def client_of(client):
+    if client in world["missing"]:
+        raise Skip(world["missing"][client])
+    return world["clients"][client]
+
+
+def case_cut(client):
+    """close-delimited and `close` is missing: that is the one way which cannot be told from the real end, see below."""
+    def run():
+        names = [name_of(framing, cut, how) for framing in FRAMINGS for how in ("close", "reset", "worker") if framing != "close" or how == "reset" for cut in offsets()]
+        urls = [url_of(world["etl"][mode], name) for mode in MODES for name in names]
+        verdicts = client_of(client)(urls)
+        tally(client, verdicts)
+        wrong = [f"{url}: {line}" for url, line in zip(urls, verdicts) if line.startswith("complete")]
+        assert not wrong, f"{len(wrong)} of {len(urls)} cut answers look complete:\n" + "\n".join(wrong[:10])
+    return run
+
+
+def case_cut_on_the_way_from_the_pod(client):
+    """hpull: the target is not on the path. Where the pod frames, a client that looks at the framing sees the cut by itself."""
+    def run():
+        names = [name_of(framing, cut, how) for framing in ("length", "chunked") for how in ("close", "reset") for cut in offsets()[1:]]
+        urls = [url_of(world["etl"]["hpull"], name) for name in names]
+        verdicts = client_of(client)(urls)
+        tally(client, verdicts)
+        wrong = [f"{url}: {line}" for url, line in zip(urls, verdicts) if line.startswith("complete")]
+        assert not wrong, f"{len(wrong)} of {len(urls)} cut answers look complete:\n" + "\n".join(wrong[:10])
+    return run
+
+
+def container_pid(etl):
+    """The process that a pod's container is: it has the pod's host name."""
+    pod = next(p["metadata"]["name"] for p in cluster().pods() if etl in str(p["metadata"]))
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                command = file.read().split(b"\0")
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environ = file.read().split(b"\0")
+        except OSError:
+            continue
+        if f"HOSTNAME={pod}".encode() in environ and b"/srv.py" in command and b"bwrap" not in command[0]:
+            return int(pid)
+    raise AssertionError(f"no process of {pod}")
+
+
+def in_flight():
+    text = request("GET", cluster().targets[0].url + "/metrics").text
+    return int(next(line for line in text.splitlines() if line.startswith("etlnode_transfers_in_flight ")).split()[1])
+
+
+def case_killed(mode, framing, cut):
+    """All clients at once read an answer that stops at `cut`; then the container is killed. It is one process: where a container has several, they do
+    not die at once, and for a moment the case is that of a worker behind a living listener."""
+    def run():
+        name = name_of(framing, cut, "wait")
+        put(name)
+        etl = start(f"killed-{mode}-{framing}-{cut}", mode, "thread")
+        pid = container_pid(etl)
+        names = list(world["clients"])
+        with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+            jobs = [pool.submit(world["clients"][client], [url_of(etl, name)]) for client in names]
+            until(lambda: in_flight() == len(names), "all clients have begun", 30)
+            time.sleep(0.1)  # what is sent has arrived
+            os.kill(pid, signal.SIGKILL)
+            for client, job in zip(names, jobs):
+                line = job.result()[0]
+                tally(client, [line])
+                assert not line.startswith("complete"), f"{client}: {line}"
+        cluster().stop_etl(etl)
+    return run
+
+
+def read_to_end(name, during):
+    """A GET over a bare connection; `during` runs when the answer has begun. Returns how the connection ended."""
+    parts = urllib.parse.urlsplit(cluster().targets[0].url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as conn:
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        conn.sendall(f"GET {name} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert conn.recv(1000).startswith(b"HTTP/1.1 200")
+        during()
+        try:
+            while conn.recv(KIB64):
+                pass
+        except ConnectionResetError:
+            return "reset"
+        return "closed"
+
+
+def case_target_stops():
+    """A target that was told to stop cuts what is still under way when the time to drain is up."""
+    name = name_of("length", 2 * KIB64, "wait")
+    put(name)
+    target = cluster().targets[0]
+    assert read_to_end(f"/v1/objects/cut/{name}?uuid={world['etl']['patient']}", lambda: target.process.send_signal(signal.SIGTERM)) == "reset"
+    assert target.kill(signal.SIGTERM) in (0, 130)
+    target.start()
+    cluster().wait_registered()
+    until(lambda: request("GET", url_of(world["etl"]["hpush"], name_of("length", SIZE, "whole"))).status == 200, "the ETL serves again", 30)
+
+
+def case_object_that_cannot_be_read_to_its_end():
+    """A plain read, as a pod makes one: the disk fails in the middle of it, here by a content file that becomes shorter. The pod must not take it for whole."""
+    size = 40 << 20
+    assert cluster().put("cut", "damaged", b"d" * size).status == 200
+    folder = os.path.join(cluster().dir, cluster().targets[0].name)
+
+    def content_file():
+        for path, _, files in os.walk(folder):
+            for file in files:
+                if os.path.getsize(os.path.join(path, file)) == size:
+                    return os.path.join(path, file)
+        return None
+
+    assert read_to_end("/v1/objects/cut/damaged", lambda: os.truncate(until(content_file, "the content file"), size - (8 << 20))) == "reset"
+
+
+def case_undecidable():
+    """A worker that dies behind a living listener, in an answer that ends by closing: nothing tells it from the end. `require_framing` refuses such answers."""
+    names = [name_of("close", cut, how) for how in ("worker", "close") for cut in (1000, 3 * KIB64)]
+    for name in names:
+        put(name)
+    for client, run in world["clients"].items():
+        for line in run([url_of(world["etl"][mode], name) for mode in MODES for name in names]):
+            assert line.split()[:2] == ["complete", "200"], f"{client}: {line}: better than what is documented: correct docs/PROTOCOL.md"
+        for line in run([url_of(world["etl"]["framed " + mode], name) for mode in MODES for name in names]):
+            assert not line.startswith("complete"), f"{client}: {line}"
+    for url in (url_of(world["etl"]["framed " + mode], name) for mode in MODES for name in names):
+        answer = request("GET", url)
+        assert answer.status == 502 and "require_framing" in answer.text, answer
+
+
+def case_next_request():
+    for etl in world["etl"].values():
+        answer = request("GET", url_of(etl, name_of("length", SIZE, "whole")))
+        assert answer.status == 200 and answer.body == b"t" * SIZE, answer.status
+
+
+def case_three_foreign_clients():
+    assert len(world["clients"]) >= 3, world["missing"]
+    for client, counts in world["verdicts"].items():
+        print(f"# {client}: {dict(counts)}")
+    assert all(counts["broken"] > 0 and counts["complete"] == 0 for counts in world["verdicts"].values()), world["verdicts"]
+
+
+def kills():
+    rng = random.Random(SEED + 1)
+
+    def cuts():
+        if not LONG:
+            return [rng.choice([rng.randrange(1, SIZE // KIB64 + 1) * KIB64, rng.randrange(2, SIZE)])]
+        return [1, 1000, KIB64, 8 * KIB64] + [rng.randrange(2, SIZE) for _ in range(3)]
+
+    return [(f"killed, {mode}, {framing}, at {cut}", case_killed(mode, framing, cut)) for mode in MODES for framing in FRAMINGS for cut in cuts()]
+
+
+ALL_CLIENTS = ("curl", "curl, HTTP/1.0", "wget", "http.client, HTTP/1.0", "requests, Debian's", "requests, newest", "LWP", "Node", "Go")
+# Without a reset they take a short Content-Length (wget: a missing last chunk) for the end: the target resets what it cuts; with hpull there is nobody who would.
+LENIENT = ("wget", "requests, Debian's", "LWP")
+print(f"# SEED={SEED}", flush=True)
+with harness.Cluster(targets=1) as made:
+    world.update(cluster=made, stored=set(), verdicts=collections.defaultdict(collections.Counter))
+    world["clients"], world["missing"] = find_clients()
+    made.image("test/truncating:1", {"srv.py": truncating_pod.PROGRAM}, ["/srv.py", "80"])
+    made.bucket("cut")
+    for framing in FRAMINGS:
+        put(name_of(framing, SIZE, "whole"))
+        for how in ("close", "reset", "worker"):
+            for cut in offsets():
+                put(name_of(framing, cut, how))
+    world["etl"] = {mode: start("cuts-" + mode, mode) for mode in MODES + ("hpull",)}
+    world["etl"].update({"framed " + mode: start("framed-" + mode, mode, require_framing="true") for mode in MODES})
+    if LONG:
+        world["etl"]["patient"] = start("patient", "hpush", obj_timeout="60s")
+    print(f"# {len(offsets())} offsets in {SIZE} bytes, clients: {', '.join(world['clients'])}")
+    harness.run([(f"whole, {client}", case_whole(client)) for client in ALL_CLIENTS] + [(f"cut, {client}", case_cut(client)) for client in ALL_CLIENTS] +
+                [(f"hpull, {client}", case_cut_on_the_way_from_the_pod(client)) for client in ALL_CLIENTS if client not in LENIENT] + kills() + [
+        ("an object that cannot be read to its end", case_object_that_cannot_be_read_to_its_end),
+        ("what cannot be told apart, and require_framing", case_undecidable),
+        ("the next request is served well", case_next_request),
+        ("at least three foreign clients, all of them saw cuts", case_three_foreign_clients),
+    ] + ([("the target stops", case_target_stops)] if LONG else []), limit=600 if LONG else 120)

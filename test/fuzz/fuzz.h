@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// test/fuzz/fuzz.h: what the fuzz targets share: the entry point, a check that is on in every build, and choices drawn from the input.
+//
+// A target is one file with LLVMFuzzerTestOneInput. clang links it with libFuzzer (make fuzz), everything else with fuzz_main.cc, which
+// plays the committed corpus. Input files hold nothing but the text under test: where a target needs choices (how to cut the input into
+// pieces), they are drawn from a hash of the text, so that a file reproduces what it once found.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/rng.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+[[noreturn]] inline void fuzz_failed(const char *what, const char *file, int line)
+{
+    std::fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
+    std::abort();
+}
+#define FUZZ_CHECK(cond) ((cond) ? (void)0 : fuzz_failed(#cond, __FILE__, __LINE__))
+
+// Both texts are shown where they differ.
+inline void fuzz_check_same(std::string_view a, std::string_view b, const char *file, int line)
+{
+    if (a == b)
+        return;
+    std::fprintf(stderr, "one: %.*s\ntwo: %.*s\n", static_cast<int>(a.size()), a.data(), static_cast<int>(b.size()), b.data());
+    fuzz_failed("the two texts are the same", file, line);
+}
+#define FUZZ_SAME(a, b) fuzz_check_same((a), (b), __FILE__, __LINE__)
+
+inline std::string_view fuzz_text(const uint8_t *data, size_t size) { return {reinterpret_cast<const char *>(data), size}; }
+
+// FNV-1a.
+inline rng fuzz_rng(std::string_view text)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (char c : text)
+        hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
+    return rng{hash};
+}
+
+// A copy of exactly this size on the heap: one byte read behind it is a sanitizer's finding.
+struct fuzz_exact {
+    std::unique_ptr<char[]> bytes;
+    size_t size = 0;
+
+    explicit fuzz_exact(std::string_view text) : bytes(new char[text.size()]), size(text.size())
+    {
+        if (size > 0)
+            std::memcpy(bytes.get(), text.data(), size);
+    }
+    std::string_view view() const { return {bytes.get(), size}; }
+};
+
+// -0 and 0 are the same number; which of the two is written is nobody's promise.
+inline std::string fuzz_without_minus_zero(std::string text)
+{
+    for (size_t at = text.find("-0"); at != std::string::npos; at = text.find("-0", at + 1)) {
+        bool is_value = at > 0 && (text[at - 1] == ':' || text[at - 1] == ',' || text[at - 1] == '[');
+        if (is_value && at + 2 < text.size() && (text[at + 2] == ',' || text[at + 2] == '}' || text[at + 2] == ']'))
+            text.erase(at, 1);
+    }
+    return text;
+}
+
+// Size of the next piece of `left` bytes: often tiny, sometimes all of it. Requires: left > 0.
+inline size_t fuzz_piece(rng &r, size_t left)
+{
+    size_t size = left;
+    switch (rng_below(r, 4)) {
+    case 0: size = 1; break;
+    case 1: size = 1 + static_cast<size_t>(rng_below(r, 4)); break;
+    case 2: size = 1 + static_cast<size_t>(rng_below(r, left)); break;
+    default: break;
+    }
+    return size < left ? size : left;
+}

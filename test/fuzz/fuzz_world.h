@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+// test/fuzz/fuzz_world.h: clock and network in memory for one connection at a time: bytes arrive in pieces, writes take as much as they like.
+//
+// Order of a run: posts, then sides that are ready, then the next piece, then the peer's FIN, then the next timer. A connection that is used
+// after its close is a failure.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/limits.h"
+#include "fuzz.h"
+#include "port/clock.h"
+#include "port/net.h"
+
+struct fuzz_world;
+
+struct timer {
+    fuzz_world *world = nullptr;
+    clock_callback on_fire = nullptr;
+    void *arg = nullptr;
+    bool armed = false;
+    uint64_t due_ms = 0;
+};
+
+struct fuzz_wait {
+    net_on_ready on_ready = nullptr;
+    void *arg = nullptr;
+};
+
+struct net_conn {
+    fuzz_world *world = nullptr;
+    std::string coming; // not arrived yet
+    std::string in;     // arrived, not read
+    std::string out;    // written
+    bool ends = true;   // FIN follows the last byte
+    bool ended = false;
+    bool closed = false;
+    bool half_closed = false;
+    bool reset = false;
+    fuzz_wait waits[2];
+};
+
+struct net_listener {
+    net_on_accept on_accept = nullptr;
+    void *arg = nullptr;
+};
+
+struct net_connect_call {
+    fuzz_world *world = nullptr;
+    net_on_connect on_connect = nullptr;
+    void *arg = nullptr;
+    bool canceled = false;
+};
+
+struct fuzz_world {
+    env e;
+    rng choices;
+    bool in_one = true; // everything arrives at once and is written at once
+    uint64_t now_ms = 1'000;
+    std::deque<std::pair<clock_callback, void *>> posts;
+    std::vector<timer *> timers;
+    std::vector<std::unique_ptr<net_conn>> conns;
+    std::vector<std::unique_ptr<net_connect_call>> connects;
+    net_listener *listener = nullptr;
+    std::string (*answer_of)(fuzz_world &w, size_t conn_number) = nullptr; // what a connection that is opened from here will send
+    uint64_t steps = 0;
+};
+
+inline fuzz_world &fuzz_world_of(env &e) { return *static_cast<fuzz_world *>(e.impl); }
+inline fuzz_wait &fuzz_wait_of(net_conn &c, net_side side) { return c.waits[side == net_side::readable ? 0 : 1]; }
+inline const fuzz_wait &fuzz_wait_of(const net_conn &c, net_side side) { return c.waits[side == net_side::readable ? 0 : 1]; }
+
+// --- the clock
+
+inline timer *fuzz_timer_make(env &e, clock_callback on_fire, void *arg)
+{
+    timer *t = new timer{&fuzz_world_of(e), on_fire, arg};
+    fuzz_world_of(e).timers.push_back(t);
+    return t;
+}
+
+inline const clock_port fuzz_clock_port = {
+    .now_ms = [](env &e) { return fuzz_world_of(e).now_ms; },
+    .wall_ns = [](env &e) { return (1'700'000'000'000 + fuzz_world_of(e).now_ms) / 100'000'000 * 100'000'000'000'000; },
+    .post = [](env &e, clock_callback run, void *arg) { fuzz_world_of(e).posts.emplace_back(run, arg); },
+    .timer_make = fuzz_timer_make,
+    .timer_arm = [](timer *t, uint64_t delay_ms) {
+        t->armed = true;
+        t->due_ms = t->world->now_ms + delay_ms;
+    },
+    .timer_stop = [](timer *t) { t->armed = false; },
+    .timer_is_armed = [](const timer *t) { return t->armed; },
+    .timer_free = [](timer *t) {
+        std::erase(t->world->timers, t);
+        delete t;
+    },
+    .secret = [](env &, size_t size) { return std::string(size, 's'); },
+};
+
+// --- the network
+
+inline net_conn *fuzz_conn_make(fuzz_world &w, std::string coming)
+{
+    w.conns.push_back(std::make_unique<net_conn>());
+    net_conn *c = w.conns.back().get();
+    c->world = &w;
+    c->coming = std::move(coming);
+    return c;
+}
+
+inline void fuzz_connected(void *arg)
+{
+    net_connect_call *call = static_cast<net_connect_call *>(arg);
+    fuzz_world &w = *call->world;
+    if (!call->canceled)
+        call->on_connect(call->arg, no_error, fuzz_conn_make(w, w.answer_of(w, w.conns.size())));
+}
+
+inline io_result fuzz_read(net_conn *c, void *buffer, size_t size)
+{
+    FUZZ_CHECK(!c->closed && size > 0);
+    if (c->in.empty())
+        return {c->ended ? io_state::end : io_state::again, 0, no_error};
+    size_t count = std::min(size, c->in.size());
+    if (!c->world->in_one)
+        count = fuzz_piece(c->world->choices, count);
+    std::memcpy(buffer, c->in.data(), count);
+    c->in.erase(0, count);
+    return {io_state::done, count, no_error};
+}
+
+inline io_result fuzz_write(net_conn *c, std::span<const iovec> parts, bool)
+{
+    FUZZ_CHECK(!c->closed && !c->half_closed);
+    std::string bytes;
+    for (const iovec &part : parts)
+        bytes.append(static_cast<const char *>(part.iov_base), part.iov_len);
+    FUZZ_CHECK(!bytes.empty());
+    // A message of a few bytes into an empty buffer is taken whole, as kernels do.
+    if (!c->world->in_one && bytes.size() > 64) {
+        if (rng_below(c->world->choices, 4) == 0)
+            return {io_state::again, 0, no_error};
+        bytes.resize(fuzz_piece(c->world->choices, bytes.size()));
+    }
+    c->out += bytes;
+    return {io_state::done, bytes.size(), no_error};
+}
+
+inline void fuzz_wait_for(net_conn *c, net_side side, net_on_ready on_ready, void *arg)
+{
+    FUZZ_CHECK(!c->closed && fuzz_wait_of(*c, side).on_ready == nullptr);
+    fuzz_wait_of(*c, side) = {on_ready, arg};
+}
+
+inline bool fuzz_has_unread(net_conn *c, bool *out_end)
+{
+    FUZZ_CHECK(!c->closed);
+    *out_end = c->in.empty() && c->ended;
+    return !c->in.empty();
+}
+
+inline const net_port fuzz_net_port = {
+    .listen = [](env &e, const char *, uint16_t, net_on_accept on_accept, void *arg, net_listener **out_listener) {
+        *out_listener = fuzz_world_of(e).listener = new net_listener{on_accept, arg};
+        return no_error;
+    },
+    .listener_port = [](const net_listener *) { return uint16_t{1}; },
+    .listener_pause = [](net_listener *, bool) {},
+    .listener_close = [](net_listener *listener) { delete listener; },
+    .connect = [](env &e, const char *, uint16_t, net_on_connect on_connect, void *arg, net_connect_call **out_call) {
+        fuzz_world &w = fuzz_world_of(e);
+        w.connects.push_back(std::make_unique<net_connect_call>(net_connect_call{&w, on_connect, arg}));
+        *out_call = w.connects.back().get();
+        w.posts.emplace_back(fuzz_connected, w.connects.back().get());
+        return no_error;
+    },
+    .connect_cancel = [](net_connect_call *call) { call->canceled = true; },
+    .read = fuzz_read,
+    .write = fuzz_write,
+    .send_file = [](net_conn *, disk_file *, uint64_t, size_t) -> io_result { fuzz_failed("no file is sent here", __FILE__, __LINE__); },
+    .wait = fuzz_wait_for,
+    .wait_cancel = [](net_conn *c, net_side side) { fuzz_wait_of(*c, side) = {}; },
+    .is_waiting = [](const net_conn *c, net_side side) { return fuzz_wait_of(*c, side).on_ready != nullptr; },
+    .half_close = [](net_conn *c) { c->half_closed = true; },
+    .reset_on_close = [](net_conn *c) { c->reset = true; },
+    .close = [](net_conn *c) {
+        FUZZ_CHECK(!c->closed);
+        c->closed = true;
+        c->waits[0] = c->waits[1] = {};
+    },
+    .peer = [](const net_conn *) { return std::string("127.0.0.1:4711"); },
+    .peer_is_loopback = [](const net_conn *) { return true; },
+    .has_unread = fuzz_has_unread,
+    .relay_make = [](env &) -> net_relay * { return nullptr; },
+    .relay_fill = [](net_relay *, net_conn *, size_t) -> io_result { fuzz_failed("nothing is relayed here", __FILE__, __LINE__); },
+    .relay_drain = [](net_relay *, net_conn *, bool) -> io_result { fuzz_failed("nothing is relayed here", __FILE__, __LINE__); },
+    .relay_pending = [](const net_relay *) { return size_t{0}; },
+    .relay_free = [](net_relay *) {},
+};
+
+// --- running it
+
+inline void fuzz_world_begin(fuzz_world &w, std::string_view text, bool in_one)
+{
+    w.choices = fuzz_rng(text);
+    w.in_one = in_one;
+    w.e.random = rng{1};
+    w.e.clock = &fuzz_clock_port;
+    w.e.net = &fuzz_net_port;
+    w.e.impl = &w;
+}
+
+inline bool fuzz_fire(net_conn &c, net_side side, bool is_ready)
+{
+    fuzz_wait wait = fuzz_wait_of(c, side);
+    if (c.closed || wait.on_ready == nullptr || !is_ready)
+        return false;
+    fuzz_wait_of(c, side) = {};
+    wait.on_ready(wait.arg);
+    return true;
+}
+
+// One thing happens; false when nothing is left to happen but timers.
+inline bool fuzz_step(fuzz_world &w)
+{
+    FUZZ_CHECK(++w.steps < 1'000'000);
+    if (!w.posts.empty()) {
+        auto [run, arg] = w.posts.front();
+        w.posts.pop_front();
+        run(arg);
+        return true;
+    }
+    for (size_t i = 0; i < w.conns.size(); i++) {
+        net_conn &c = *w.conns[i];
+        if (fuzz_fire(c, net_side::writable, true) || fuzz_fire(c, net_side::readable, !c.in.empty() || c.ended))
+            return true;
+    }
+    for (size_t i = 0; i < w.conns.size(); i++) {
+        net_conn &c = *w.conns[i];
+        if (c.closed)
+            continue;
+        if (!c.coming.empty()) {
+            size_t size = w.in_one ? c.coming.size() : fuzz_piece(w.choices, c.coming.size());
+            c.in += c.coming.substr(0, size);
+            c.coming.erase(0, size);
+            c.ended = w.in_one && c.ends; // at once with the last byte, as a FIN may
+            return true;
+        }
+        if (c.ends && !c.ended) {
+            c.ended = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+inline bool fuzz_next_timer(fuzz_world &w)
+{
+    timer *next = nullptr;
+    for (timer *t : w.timers) {
+        if (t->armed && (next == nullptr || t->due_ms < next->due_ms))
+            next = t;
+    }
+    if (next == nullptr)
+        return false;
+    w.now_ms = std::max(w.now_ms, next->due_ms);
+    next->armed = false;
+    next->on_fire(next->arg);
+    return true;
+}
+
+// Until nothing is left to happen, timers included.
+inline void fuzz_world_run(fuzz_world &w)
+{
+    while (fuzz_step(w) || fuzz_next_timer(w))
+        ;
+}

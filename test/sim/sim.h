@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// test/sim/sim.h: the world of the simulator: hosts, one virtual time for all of them, a queue of events, faults drawn from the seed.
+//
+// A host has the ports of port/*.h: clock, disk, index and documents from test/lib/memory_world.h, network from sim_net.cc, child processes
+// from sim_kube.cc. On hosts run the daemon's own objects (proxy_start, target_start); clients and pods are hosts too, with scripts of their
+// own. Nothing happens outside sim_step: the same seed gives the same run, which trace_hash proves.
+#pragma once
+
+#include <cstdarg>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "memory_world.h"
+#include "port/net.h"
+#include "port/proc.h"
+#include "role/node.h"
+
+enum class sim_fault : uint8_t {
+#define FAULT(area, name, chance) area##_##name,
+#include "faults.def"
+#undef FAULT
+    count,
+};
+inline constexpr size_t sim_fault_count = static_cast<size_t>(sim_fault::count);
+extern const char *const sim_fault_names[sim_fault_count];
+
+struct sim_world;
+struct sim_kube;
+struct sim_host;
+
+// A thing that happens on a host at a time. The host's pause postpones it.
+struct sim_event {
+    uint64_t at_us = 0;
+    uint64_t order = 0;
+    sim_host *host = nullptr; // null: the world's own
+    clock_callback run = nullptr;
+    void *arg = nullptr;
+};
+struct sim_event_sooner {
+    bool operator()(const sim_event *a, const sim_event *b) const { return std::tie(a->at_us, a->order) < std::tie(b->at_us, b->order); }
+};
+
+enum class sim_host_kind : uint8_t { proxy, target, client, pod };
+
+// One process on one machine. A crash leaves the old host behind as an orphan, cut off from everything, whose daemon is drained and freed
+// so that nothing leaks; a restart is a new host that begins with the crashed one's image.
+struct sim_host : memory_world {
+    sim_world *sim = nullptr;
+    sim_host_kind kind = sim_host_kind::client;
+    std::string name, address;
+    uint64_t paused_until_us = 0;
+    bool is_orphan = false;     // crashed: it may do what it wants, nobody sees it
+    bool wants_free = false;    // an orphan whose daemon is gone
+    uint16_t next_port = 40'000;
+    sim_event *disk_event = nullptr;
+    uint64_t slow_disk_until_us = 0;
+    uint64_t no_descriptors_until_us = 0;
+    std::vector<net_listener *> listeners;
+    std::vector<net_connect_call *> connects;
+    std::vector<net_conn *> conns;
+    std::vector<proc *> children;
+    size_t relays = 0;
+
+    proxy *as_proxy = nullptr;
+    target *as_target = nullptr;
+    bool is_started = false;    // on_ready came
+    bool has_failed = false;    // it came with an error
+};
+
+struct sim_link; // sim_net.cc: one connection
+
+struct sim_world {
+    uint64_t seed = 0;
+    rng random;
+    uint64_t now_us = 0;
+    uint64_t next_order = 1;
+    uint64_t next_id = 1;
+    uint64_t steps = 0;
+    uint64_t steps_now = 0;         // since time has moved
+    uint64_t trace_hash = 0;
+    std::set<sim_event *, sim_event_sooner> events;
+    std::vector<sim_host *> hosts;  // all that exist, orphans too
+    std::vector<sim_link *> links;
+    sim_kube *kube = nullptr;
+
+    bool enabled[sim_fault_count] = {}; // drawn for the run
+    bool faults_on = false;
+    uint64_t hits[sim_fault_count] = {};
+    bool is_verbose = false;
+    std::vector<std::string> failures;  // what the audit found
+};
+
+inline sim_host &sim_host_of(env &e) { return static_cast<sim_host &>(memory_of(e)); }
+
+sim_world *sim_make(uint64_t seed);
+// Requires: every host is gone.
+void sim_free(sim_world *w);
+
+sim_host *sim_host_make(sim_world &w, sim_host_kind kind, const std::string &name, const std::string &address, const memory_image &image);
+// Requires: nothing of it is left open.
+void sim_host_free(sim_host *host);
+// The process has gone: its connections break (with `silently` nobody is told: the machine has no power), listeners and children end.
+void sim_host_cut_off(sim_host *host, bool silently);
+
+// --- events
+
+sim_event *sim_after(sim_world &w, sim_host *host, uint64_t delay_us, clock_callback run, void *arg);
+void sim_cancel(sim_world &w, sim_event *event);
+// The next thing happens. False when nothing is left to happen at or before `until_us`; time is `until_us` then.
+bool sim_step(sim_world &w, uint64_t until_us);
+// After something was done to a host from outside an event: what it posted, and its disk.
+void sim_settle(sim_host *host);
+
+// --- chance
+
+inline uint64_t sim_below(sim_world &w, uint64_t bound) { return rng_below(w.random, bound); }
+inline uint64_t sim_between(sim_world &w, uint64_t low, uint64_t high) { return low + rng_below(w.random, high - low + 1); }
+inline bool sim_chance(sim_world &w, uint64_t thousandths) { return rng_below(w.random, 1000) < thousandths; }
+// Does the fault happen on this occasion? Counts it.
+bool sim_hit(sim_world &w, sim_fault fault);
+// The same where the occasion itself was drawn.
+void sim_count_hit(sim_world &w, sim_fault fault);
+
+// --- what happened
+
+// Goes into the trace hash; is printed in a verbose run.
+[[gnu::format(printf, 2, 3)]] void sim_note(sim_world &w, const char *format, ...);
+void sim_hash(sim_world &w, uint64_t value);
+// A broken promise.
+[[gnu::format(printf, 2, 3)]] void sim_fail(sim_world &w, const char *format, ...);
+
+// --- sim_net.cc
+
+extern const net_port sim_net_port;
+// Faults of links end: those that had one are reset.
+void sim_net_break(sim_world &w);
+// A machine that had lost its power knows nothing of its old connections, and says so.
+void sim_net_power_back(sim_world &w, const std::string &name);
+// Bytes from `from` to `to` are held back until then.
+void sim_net_hold(sim_world &w, const std::string &from, const std::string &to, uint64_t until_us);
+void sim_net_cut_off(sim_host *host, bool silently);
+size_t sim_net_open_conns(const sim_host &host);
+
+// --- sim_kube.cc
+
+extern const proc_port sim_proc_port;
+void sim_proc_cut_off(sim_host *host);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// test/sim/sim_cluster.h: the nodes of the simulated cluster: started, crashed, restarted, ended.
+#pragma once
+
+#include "sim.h"
+#include "sim_kube.h"
+
+// Where a node runs: the machine, with the process that runs there now.
+struct sim_node {
+    sim_world *world = nullptr;
+    bool is_target = false;
+    std::string name;
+    node_options options;
+    sim_host *host = nullptr;      // null: down
+    memory_image image;            // of its disk, while it is down
+    sim_event *restart = nullptr;
+    bool is_leaving = false;       // it got SIGTERM
+    uint64_t leave_by_us = 0;
+    uint64_t down_us = 0;          // after it has gone
+};
+
+struct sim_cluster {
+    sim_world *world = nullptr;
+    std::vector<sim_node *> nodes; // the proxy first
+};
+
+sim_cluster *sim_cluster_make(sim_world &w, size_t targets);
+void sim_node_start(sim_node &node);
+// The process ends now, as `kind` says; it starts again after `down_us`.
+void sim_node_crash(sim_node &node, memory_crash kind, uint64_t down_us);
+// SIGTERM, and a start when it has ended; `down_us` after that.
+void sim_node_drain(sim_node &node, uint64_t down_us);
+// Ends every node in order, and what crashed ones have left; false when something did not end in time (told as a broken promise).
+bool sim_cluster_end(sim_cluster &c);
+void sim_cluster_free(sim_cluster *c);
+// After every step: nodes that have drained restart, orphans whose daemons have ended are freed.
+void sim_cluster_tend(sim_cluster &c);
+// Every node runs and has started.
+bool sim_cluster_is_up(const sim_cluster &c);
+std::string sim_node_id(const sim_node &node);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// test/sim/sim_kube.h: kubectl, the API server and the kubelets of the simulated cluster, and the containers they run.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codec/json.h"
+#include "sim.h"
+
+// What a container of the workload does; written into the image's name, "sim/<framing>-<manners>".
+struct sim_manners {
+    enum class framing : uint8_t { length, chunked, by_close } frames = framing::length;
+    bool only_post = false, only_put = false; // answers 405 (501 for post) to the other
+    bool is_hostile = false;                  // misbehaves as faults are drawn; healed at the end
+    bool ends_with_fin = false;               // a container that dies closes its connections instead of resetting them
+};
+std::string sim_manners_image(const sim_manners &manners);
+
+struct sim_server; // sim_pod.cc: a running container
+
+struct sim_pod {
+    sim_kube *kube = nullptr;
+    std::string name, uid, cluster, target, etl, image;
+    json_ptr base;               // as created
+    std::string ip;
+    uint16_t port = 0;
+    std::string target_url;      // AIS_TARGET_URL
+    sim_manners manners;
+    uint64_t version = 0;        // resourceVersion
+    enum class phase : uint8_t { pending, pulling, starting, running, backing_off, stopping, evicted } at = phase::pending;
+    bool ready = false;
+    bool terminating = false;
+    bool has_ended_before = false;
+    int last_exit = 0;
+    const char *last_reason = "Error";
+    uint64_t restarts = 0;
+    uint64_t containers = 0;     // started
+    bool is_stuck = false;       // pending for ever, image missing, never ready, delete hangs: until healed
+    sim_fault stuck_by = sim_fault::count;
+    sim_event *next = nullptr;   // the kubelet's next step
+    sim_event *flap = nullptr;
+    sim_server *server = nullptr;
+    std::vector<std::string> history; // earlier events, for a watch that replays one
+};
+
+struct sim_kube {
+    sim_world *world = nullptr;
+    std::map<std::string, std::unique_ptr<sim_pod>> pods;
+    uint64_t version = 100;
+    std::vector<proc *> watches;
+};
+
+sim_kube *sim_kube_make(sim_world &w);
+// Requires: no pod.
+void sim_kube_free(sim_kube *kube);
+// All that hangs goes on: images are there, pods are scheduled, deletes end, containers become Ready.
+void sim_kube_heal(sim_kube &kube);
+// The machine of this target has lost its power: its containers ended and start again.
+void sim_kube_power_lost(sim_kube &kube, const std::string &target_id);
+// The container ends by itself, `exit_code` as the kubelet sees it.
+void sim_pod_crash(sim_pod &pod, int exit_code, const char *reason);
+// Somebody else deletes a pod; the kubelet ends one for good.
+void sim_kube_delete_any(sim_kube &kube);
+void sim_kube_evict_any(sim_kube &kube);
+// Everything of the pods that stands in the way of a leak check.
+void sim_kube_clear(sim_kube &kube);
+
+// --- sim_pod.cc
+
+sim_server *sim_server_start(sim_pod &pod);
+// The process is gone: its listener and its connections too.
+void sim_server_end(sim_server *server, bool with_fin);

@@ -1,0 +1,684 @@
+// SPDX-License-Identifier: MIT
+// test/sim/sim_load.cc: the clients.
+#include "sim_load.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "codec/json.h"
+
+static constexpr const char *proxy_address = "10.0.0.1";
+static constexpr uint16_t node_port = 8080;
+
+// One request of a client, with the redirect that it may bring.
+struct client_op {
+    sim_load *load = nullptr;
+    enum class kind : uint8_t { put, remove, read, head, range, transform, list, init, stop, halt, start, etls, create_bucket, destroy_bucket, page, several } what = kind::read;
+    sim_object *object = nullptr;
+    size_t write = 0;            // index in object->writes; 0: none
+    std::vector<std::pair<sim_object *, size_t>> removals; // of a bucket that is destroyed
+    sim_etl *etl = nullptr;
+    std::string method, path, query, headers, body;
+    std::string etl_body;
+    uint64_t start_us = 0;
+    unsigned hops = 0;
+    bool misbehaves = false;     // how it ends says nothing about the node
+    bool lies = false;           // it may not be acknowledged
+    bool has_body = false;       // and yet its body is whole
+    uint64_t range_from = 0, range_to = 0;
+};
+
+static void op_send(client_op *op, const std::string &address, uint16_t port, const std::string &target, bool is_last);
+
+static client_op *op_make(sim_load &l, client_op::kind what, std::string method, std::string path)
+{
+    auto *op = new client_op;
+    op->load = &l;
+    op->what = what;
+    op->method = std::move(method);
+    op->path = std::move(path);
+    op->start_us = l.world->now_us;
+    l.in_flight++;
+    l.begun++;
+    return op;
+}
+
+static void op_free(client_op *op)
+{
+    op->load->in_flight--;
+    delete op;
+}
+
+static const char *ending_name(sim_call::ending how)
+{
+    static const char *const names[] = {"none", "answered", "finished", "reset", "refused", "gave up", "timed out"};
+    return names[static_cast<size_t>(how)];
+}
+
+static void want(client_op *op, bool holds, const std::string &what)
+{
+    sim_load &l = *op->load;
+    if (holds || !l.is_calm)
+        return;
+    l.refused_when_calm++;
+    l.refusal = op->method + " " + op->path + op->query + ": " + what;
+}
+
+// Its answer came from the pod itself, which may send what it wants.
+static bool is_from_pod(const client_op &op) { return op.etl != nullptr && op.etl->mode == "hpull://" && op.hops > 1; }
+
+// --- judging
+
+static std::string uname(const sim_object &o) { return o.bucket + "/" + o.name; }
+
+static void judge_body(client_op *op, const sim_message &m, bool is_whole)
+{
+    sim_world &w = *op->load->world;
+    sim_object &o = *op->object;
+    bool is_transformed = op->what == client_op::kind::transform;
+    std::string why;
+    if (!is_whole) {
+        // An endless or long body may run past the object; what precedes may not be somebody else's.
+        bool by_mistake = is_transformed && op->etl->manners.is_hostile;
+        if (!by_mistake && !sim_is_part(o, m.body, 0, is_transformed))
+            sim_fail(w, "S2: %s %s: %zu bytes of a cut answer are no part of any write", op->method.c_str(), uname(o).c_str(), m.body.size());
+        return;
+    }
+    // Without the target on the path nobody can tell that a container died in an answer that only its end delimits (promise S1).
+    bool is_blind = is_transformed && op->etl->mode == "hpull://" && op->etl->manners.frames == sim_manners::framing::by_close;
+    if ((is_blind && sim_is_part(o, m.body, 0, true)) || (is_from_pod(*op) && op->etl->manners.is_hostile))
+        return;
+    sim_write *seen = sim_saw_content(o, m.body, is_transformed, op->start_us, w.now_us, why);
+    if (seen == nullptr)
+        sim_fail(w, "%s: GET %s%s, status 200, complete: %s", is_transformed ? "S1, S2 or S3" : "S3", uname(o).c_str(), op->query.c_str(), why.c_str());
+    if (is_transformed)
+        op->load->transformed++;
+}
+
+static void judge_read(client_op *op, const sim_message &m)
+{
+    sim_world &w = *op->load->world;
+    sim_object &o = *op->object;
+    int status = m.status();
+    // An answer without framing is refused where the spec says so.
+    bool is_unframed = op->etl != nullptr && op->etl->requires_framing && op->etl->manners.frames == sim_manners::framing::by_close && status == 502;
+    want(op, status == 200 || is_unframed || (status == 404 && !sim_must_exist(o, op->start_us, w.now_us)), text_format("status %d %s", status, m.body.substr(0, 300).c_str()));
+    if (status == 200)
+        judge_body(op, m, true);
+    else if (status == 404 && op->what == client_op::kind::read && !sim_saw_absent(o, op->start_us, w.now_us))
+        sim_fail(w, "S4: GET %s: 404, but it was acknowledged: %s", uname(o).c_str(), m.body.substr(0, 200).c_str());
+    else if (status == 404 && op->what == client_op::kind::transform && m.body.find("ais://") != std::string::npos && !sim_saw_absent(o, op->start_us, w.now_us))
+        sim_fail(w, "S4: GET %s%s: 404, but it was acknowledged: %s", uname(o).c_str(), op->query.c_str(), m.body.substr(0, 200).c_str());
+    else if (status < 400 && !is_from_pod(*op))
+        sim_fail(w, "GET %s%s: unexpected status %d", uname(o).c_str(), op->query.c_str(), status);
+}
+
+static void judge_range(client_op *op, const sim_message &m)
+{
+    sim_world &w = *op->load->world;
+    int status = m.status();
+    if (status == 206 && !sim_is_part(*op->object, m.body, static_cast<size_t>(op->range_from), false))
+        sim_fail(w, "S2: range %llu-%llu of %s: foreign bytes", static_cast<unsigned long long>(op->range_from), static_cast<unsigned long long>(op->range_to), uname(*op->object).c_str());
+    if (status == 206 && m.body.size() > op->range_to - op->range_from + 1)
+        sim_fail(w, "range %llu-%llu of %s: %zu bytes", static_cast<unsigned long long>(op->range_from), static_cast<unsigned long long>(op->range_to), uname(*op->object).c_str(),
+                 m.body.size());
+}
+
+static void judge_head(client_op *op, const sim_message &m)
+{
+    sim_world &w = *op->load->world;
+    sim_object &o = *op->object;
+    if (m.status() == 404 && !sim_saw_absent(o, op->start_us, w.now_us))
+        sim_fail(w, "S4: HEAD %s: 404, but it was acknowledged", uname(o).c_str());
+    if (m.status() != 200)
+        return;
+    std::string length = sim_header(m, "content-length");
+    bool fits = std::any_of(o.writes.begin(), o.writes.end(), [&](const sim_write &write) {
+        return !write.is_absent && std::to_string(write.size) == length && sim_is_possible(o, write, op->start_us, w.now_us);
+    });
+    if (!fits)
+        sim_fail(w, "S3: HEAD %s: length %s fits no write that may be seen", uname(o).c_str(), length.c_str());
+}
+
+static void judge_list(client_op *op, const sim_message &m)
+{
+    sim_load &l = *op->load;
+    sim_world &w = *l.world;
+    want(op, m.status() == 200, text_format("status %d %s", m.status(), m.body.substr(0, 300).c_str()));
+    if (m.status() != 200)
+        return;
+    std::set<std::string> names;
+    json_ptr tree;
+    std::string where;
+    if (json_parse(m.body, tree, where)) {
+        sim_fail(w, "the list of a bucket is no JSON: %s", where.c_str());
+        return;
+    }
+    const cJSON *entry = nullptr;
+    cJSON_ArrayForEach(entry, json_get(tree.get(), "entries"))
+    {
+        if (!names.insert(std::string(json_text(entry, "name"))).second)
+            sim_fail(w, "the list of %s has %s twice", op->path.c_str(), std::string(json_text(entry, "name")).c_str());
+    }
+    for (sim_object *o : l.objects) {
+        if (op->path != "/v1/buckets/" + o->bucket)
+            continue;
+        if (names.contains(o->name) ? !sim_may_exist(*o, op->start_us, w.now_us) : sim_must_exist(*o, op->start_us, w.now_us))
+            sim_fail(w, "the list of %s %s %s, which is not so", o->bucket.c_str(), names.contains(o->name) ? "has" : "lacks", o->name.c_str());
+        names.erase(o->name);
+    }
+    for (const std::string &name : names)
+        sim_fail(w, "the list of %s has %s, which nobody wrote", op->path.c_str(), name.c_str());
+}
+
+static void judge_etls(client_op *op, const sim_message &m)
+{
+    sim_load &l = *op->load;
+    sim_world &w = *l.world;
+    want(op, m.status() == 200, text_format("status %d", m.status()));
+    json_ptr tree;
+    std::string where;
+    if (m.status() != 200 || json_parse(m.body, tree, where))
+        return;
+    std::set<std::string> names;
+    const cJSON *entry = nullptr;
+    cJSON_ArrayForEach(entry, tree.get())
+        names.insert(std::string(json_text(entry, "name")));
+    for (sim_etl *etl : l.etls) {
+        bool is_there = names.contains(etl->name);
+        if (!is_there && !etl->id.empty() && !etl->stop_begun && etl->since_us < op->start_us)
+            sim_fail(w, "S4: ETL %s was acknowledged as %s and is not in the list", etl->name.c_str(), etl->id.c_str());
+        if (is_there && etl->is_stopped)
+            want(op, false, "ETL " + etl->name + " was stopped and is in the list");
+        // One that the user named stays, as aborted, when the proxy ends before it has forgotten it.
+        if (is_there && etl->is_failed && !etl->is_of_today)
+            want(op, false, "S7: the init of ETL " + etl->name + " failed and it is in the list");
+    }
+}
+
+static void accept_write(client_op *op)
+{
+    if (op->object != nullptr && op->write != 0)
+        op->object->writes[op->write].end_us = std::min(op->object->writes[op->write].end_us, op->load->world->now_us);
+    for (auto [object, index] : op->removals)
+        object->writes[index].end_us = op->load->world->now_us;
+}
+
+static void judge(client_op *op, const sim_message &m)
+{
+    sim_load &l = *op->load;
+    sim_world &w = *l.world;
+    int status = m.status();
+    std::string told = text_format("status %d %s", status, m.body.substr(0, 300).c_str());
+    l.answered++;
+    switch (op->what) {
+    case client_op::kind::put:
+        want(op, status == 200, told);
+        if (status == 200 && op->lies)
+            sim_fail(w, "PUT %s was acknowledged though its body never came", uname(*op->object).c_str());
+        if (status == 200)
+            accept_write(op);
+        break;
+    case client_op::kind::remove:
+        if (status == 200 || status == 204)
+            accept_write(op);
+        else if (status == 404 && !sim_saw_absent(*op->object, op->start_us, w.now_us))
+            sim_fail(w, "S4: DELETE %s: 404, but it was acknowledged", uname(*op->object).c_str());
+        break;
+    case client_op::kind::read:
+    case client_op::kind::transform: judge_read(op, m); break;
+    case client_op::kind::range: judge_range(op, m); break;
+    case client_op::kind::head: judge_head(op, m); break;
+    case client_op::kind::list: judge_list(op, m); break;
+    case client_op::kind::etls: judge_etls(op, m); break;
+    case client_op::kind::init:
+        want(op, status == 200, told);
+        op->etl->since_us = w.now_us;
+        if (status == 200)
+            op->etl->id = op->etl->is_of_today ? op->etl->name : m.body;
+        else
+            op->etl->is_failed = true;
+        if (w.is_verbose)
+            sim_note(w, "init of %s: %s", op->etl->name.c_str(), told.c_str());
+        break;
+    case client_op::kind::stop:
+        want(op, status == 200 || status == 404, told);
+        if (status == 200)
+            op->etl->is_stopped = true;
+        break;
+    case client_op::kind::halt: break;
+    case client_op::kind::start:
+        if (status == 200)
+            op->etl->is_doubtful = false;
+        break;
+    case client_op::kind::create_bucket:
+        want(op, status == 200 || status == 409, told);
+        if (op->path == "/v1/buckets/v" && (status == 200 || status == 409))
+            l.volatile_exists = true;
+        break;
+    case client_op::kind::destroy_bucket:
+        if (status == 200)
+            accept_write(op);
+        l.volatile_exists = false;
+        break;
+    case client_op::kind::page:
+        want(op, status == 200, told);
+        break;
+    case client_op::kind::several: break;
+    }
+}
+
+// --- sending
+
+static void on_answer(void *arg, sim_call &call)
+{
+    auto *op = static_cast<client_op *>(arg);
+    sim_load &l = *op->load;
+    sim_world &w = *l.world;
+    bool is_whole = !call.got.empty() && call.got.back().at == sim_message::state::complete && call.got.size() == call.answers;
+    // A head that comes too slowly is answered before it is known to be a HEAD.
+    bool is_early_answer = call.is_head && op->misbehaves && !call.got.empty() && call.got.back().status() == 408;
+    if (!call.surplus.empty() && !is_from_pod(*op) && !is_early_answer)
+        sim_fail(w, "S2: %s %s%s: %zu bytes after the answer: %s", op->method.c_str(), op->path.c_str(), op->query.c_str(), call.surplus.size(), call.surplus.substr(0, 80).c_str());
+    if (!is_whole) {
+        want(op, op->misbehaves, ending_name(call.how));
+        if (op->object != nullptr && !call.got.empty() && call.got.back().status() == 200 && (op->what == client_op::kind::read || op->what == client_op::kind::transform))
+            judge_body(op, call.got.back(), false);
+        op_free(op);
+        return;
+    }
+    const sim_message &m = call.got.back();
+    std::string location = sim_header(m, "location");
+    std::string address, rest;
+    uint16_t port = 0;
+    bool is_redirect = (m.status() == 301 || m.status() == 307) && op->hops < 3 && sim_url_split(location, address, port, rest);
+    if (is_redirect) {
+        op->hops++;
+        op_send(op, address, port, rest, true);
+        return;
+    }
+    judge(op, m);
+    op_free(op);
+}
+
+// The ways of the client to make trouble, for the request that carries the payload.
+static void draw_manners(client_op *op, sim_call &call)
+{
+    sim_world &w = *op->load->world;
+    if (op->load->is_calm)
+        return;
+    if (sim_hit(w, sim_fault::client_disconnect_at_byte)) {
+        op->misbehaves = true;
+        if (sim_chance(w, 500))
+            call.stop_sending_at = static_cast<size_t>(sim_below(w, call.request.size()));
+        else
+            call.hang_up_at = static_cast<size_t>(sim_between(w, 1, 20'000));
+    } else if (sim_hit(w, sim_fault::client_half_close)) {
+        op->misbehaves = true;
+        call.half_close = true;
+        if (sim_chance(w, 500))
+            call.stop_sending_at = static_cast<size_t>(sim_below(w, call.request.size()));
+    } else if (sim_hit(w, sim_fault::client_stall)) {
+        op->misbehaves = true;
+        call.stall_us = sim_between(w, 1'000'000, 50'000'000);
+        call.piece = static_cast<size_t>(sim_between(w, 10, 4'000));
+        call.pause_us = sim_chance(w, 500) ? sim_between(w, 10'000, 40'000'000) : 0;
+    } else if (call.request.size() < 3'000 && sim_hit(w, sim_fault::client_one_byte_writes)) {
+        call.piece = 1;
+        call.pause_us = sim_between(w, 1, 2'000);
+        op->misbehaves = true; // a long head may take longer than head_timeout_ms
+    }
+}
+
+static void op_send(client_op *op, const std::string &address, uint16_t port, const std::string &target, bool is_last)
+{
+    sim_load &l = *op->load;
+    sim_world &w = *l.world;
+    sim_call call;
+    call.host = l.clients;
+    call.address = address;
+    call.port = port;
+    call.is_head = op->method == "HEAD";
+    call.on_done = on_answer;
+    call.arg = op;
+    const std::string &body = is_last ? op->body : op->etl_body;
+    call.request = op->method + " " + target + " HTTP/1.1\r\nHost: " + address + "\r\n" + op->headers;
+    bool has_body = op->method == "PUT" || op->method == "POST" || !body.empty();
+    if (has_body && sim_chance(w, 200) && !op->lies && is_last) {
+        call.request += "Transfer-Encoding: chunked\r\n\r\n";
+        for (size_t at = 0; at < body.size();) {
+            size_t size = std::min<size_t>(body.size() - at, static_cast<size_t>(sim_between(w, 1, 30'000)));
+            call.request += text_format("%zx\r\n", size) + body.substr(at, size) + "\r\n";
+            at += size;
+        }
+        call.request += "0\r\n\r\n";
+    } else if (has_body) {
+        call.request += text_format("Content-Length: %zu\r\n\r\n", body.size() + (op->lies && !op->has_body ? 1 + sim_below(w, 5'000) : 0)) + body;
+    } else {
+        call.request += "\r\n";
+    }
+    if (op->lies && is_last && !op->has_body) { // and then it goes
+        call.stop_sending_at = call.request.size();
+        call.half_close = sim_chance(w, 500);
+    }
+    if (sim_chance(w, 100))
+        call.linger_us = !l.is_calm && sim_hit(w, sim_fault::client_idle) ? 80'000'000 : 200'000;
+    if (is_last && !op->lies)
+        draw_manners(op, call);
+    if (call.stop_sending_at < SIZE_MAX || call.hang_up_at < SIZE_MAX)
+        call.linger_us = 0;
+    sim_call_start(call);
+}
+
+static void op_begin(client_op *op, bool is_redirected)
+{
+    op_send(op, proxy_address, node_port, op->path + op->query, !is_redirected);
+}
+
+// --- operations
+
+static std::string object_path(const sim_object &o) { return "/v1/objects/" + o.bucket + "/" + o.name; }
+
+static size_t draw_size(sim_world &w)
+{
+    switch (sim_below(w, 6)) {
+    case 0: return 0;
+    case 1: return static_cast<size_t>(sim_between(w, 1, 100));
+    case 2: return static_cast<size_t>(sim_between(w, 4'000, 4'200));
+    case 3: return static_cast<size_t>(sim_between(w, 1'000, 20'000));
+    case 4: return static_cast<size_t>(sim_between(w, 20'000, 70'000));
+    default: return static_cast<size_t>(sim_between(w, 64 * 1024, 300 * 1024));
+    }
+}
+
+void sim_load_put(sim_load &l, sim_object &o)
+{
+    client_op *op = op_make(l, client_op::kind::put, "PUT", object_path(o));
+    op->object = &o;
+    sim_write write;
+    write.id = l.next_write++;
+    write.start_us = l.world->now_us;
+    write.size = draw_size(*l.world);
+    op->body = sim_content(write);
+    if (!l.is_calm && sim_hit(*l.world, sim_fault::client_wrong_checksum)) {
+        op->headers = "Ais-Checksum-Type: xxhash2\r\nAis-Checksum-Value: 00000000deadbeef\r\n";
+        op->lies = true; // as much as one whose body never comes: it may not be acknowledged
+        op->has_body = true;
+    } else if (!l.is_calm && sim_hit(*l.world, sim_fault::client_content_length_lie)) {
+        op->lies = true;
+        op->misbehaves = true;
+    } else {
+        op->write = o.writes.size();
+        o.writes.push_back(write);
+    }
+    op_begin(op, true);
+}
+
+static void remove_object(sim_load &l, sim_object &o)
+{
+    client_op *op = op_make(l, client_op::kind::remove, "DELETE", object_path(o));
+    op->object = &o;
+    sim_write write;
+    write.id = l.next_write++;
+    write.start_us = l.world->now_us;
+    write.is_absent = true;
+    op->write = o.writes.size();
+    o.writes.push_back(write);
+    op_begin(op, true);
+}
+
+static void read_object(sim_load &l, sim_object &o, client_op::kind what)
+{
+    client_op *op = op_make(l, what, what == client_op::kind::head ? "HEAD" : "GET", object_path(o));
+    op->object = &o;
+    if (what == client_op::kind::range) {
+        op->range_from = sim_below(*l.world, 5'000);
+        op->range_to = op->range_from + sim_below(*l.world, 100'000);
+        op->headers = text_format("Range: bytes=%llu-%llu\r\n", static_cast<unsigned long long>(op->range_from), static_cast<unsigned long long>(op->range_to));
+    }
+    op_begin(op, true);
+}
+
+static void read_transformed(sim_load &l, sim_object &o, sim_etl &etl)
+{
+    client_op *op = op_make(l, client_op::kind::transform, "GET", object_path(o));
+    op->object = &o;
+    op->etl = &etl;
+    op->query = (sim_chance(*l.world, 500) ? "?uuid=" : "?etl_name=") + etl.id;
+    if (!l.is_calm && sim_chance(*l.world, 50)) {
+        op->method = "HEAD";
+        op->what = client_op::kind::page;
+    }
+    op_begin(op, true);
+}
+
+static void list_bucket(sim_load &l, const std::string &bucket)
+{
+    client_op *op = op_make(l, client_op::kind::list, "GET", "/v1/buckets/" + bucket);
+    op->body = R"({"action":"list","name":"","value":{}})";
+    op_begin(op, false);
+}
+
+static void list_etls(sim_load &l) { op_begin(op_make(l, client_op::kind::etls, "GET", sim_chance(*l.world, 500) ? "/v1/etl/list" : "/v1/etl"), false); }
+
+void sim_load_create_bucket(sim_load &l, const std::string &bucket)
+{
+    client_op *op = op_make(l, client_op::kind::create_bucket, "POST", "/v1/buckets/" + bucket);
+    op->body = R"({"action":"create-bck"})";
+    op_begin(op, false);
+}
+
+static void destroy_bucket(sim_load &l)
+{
+    client_op *op = op_make(l, client_op::kind::destroy_bucket, "DELETE", "/v1/buckets/v");
+    op->body = R"({"action":"destroy-bck"})";
+    for (sim_object *o : l.objects) {
+        if (o->bucket != "v")
+            continue;
+        sim_write write;
+        write.id = l.next_write++;
+        write.start_us = l.world->now_us;
+        write.is_absent = true;
+        op->removals.emplace_back(o, o->writes.size());
+        o->writes.push_back(write);
+    }
+    op_begin(op, false);
+}
+
+void sim_load_init(sim_load &l)
+{
+    sim_world &w = *l.world;
+    static const char *const modes[] = {"hpush://", "hrev://", "hpull://"};
+    auto *etl = new sim_etl;
+    l.etls.push_back(etl);
+    etl->name = text_format("simulated-%zu", l.etls.size());
+    etl->mode = modes[sim_below(w, 3)];
+    etl->manners.frames = static_cast<sim_manners::framing>(sim_below(w, 3));
+    etl->manners.only_post = sim_chance(w, 300);
+    etl->manners.only_put = !etl->manners.only_post && sim_chance(w, 300);
+    etl->manners.is_hostile = sim_chance(w, 600);
+    etl->manners.ends_with_fin = sim_chance(w, 500);
+    etl->is_of_today = sim_chance(w, 400);
+    etl->requires_framing = sim_chance(w, 200);
+    client_op *op = op_make(l, client_op::kind::init, etl->is_of_today ? "PUT" : "POST", etl->is_of_today ? "/v1/etl" : "/v1/etl/init");
+    op->etl = etl;
+    op->body = text_format("apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  annotations:\n    communication_type: %s\n    wait_timeout: %llus\n    obj_timeout: %llus\n%sspec:\n  containers:\n    - name: server\n      image: %s\n      ports:\n        - containerPort: 80\n",
+                           etl->name.c_str(), etl->mode.c_str(), static_cast<unsigned long long>(sim_between(w, 3, 20)), static_cast<unsigned long long>(sim_between(w, 2, 20)),
+                           etl->requires_framing ? "    require_framing: \"true\"\n" : "", sim_manners_image(etl->manners).c_str());
+    if (etl->is_of_today)
+        op->body = text_format("{\"name\":\"%s\",\"communication\":\"%s\",\"init_timeout\":\"%llus\",\"obj_timeout\":\"%llus\",\"spec\":\"%s\"}", etl->name.c_str(), etl->mode.c_str(),
+                               static_cast<unsigned long long>(sim_between(w, 3, 20)), static_cast<unsigned long long>(sim_between(w, 2, 20)), base64_encode(op->body).c_str());
+    op_begin(op, false);
+}
+
+void sim_load_stop(sim_load &l, sim_etl &etl)
+{
+    client_op *op = op_make(l, client_op::kind::stop, "DELETE", "/v1/etl/stop/" + etl.id);
+    op->etl = &etl;
+    etl.stop_begun = true;
+    op_begin(op, false);
+}
+
+// Of today: its pods go and come back, the ETL stays.
+static void halt_or_start(sim_load &l, sim_etl &etl)
+{
+    bool starts = sim_chance(*l.world, 500);
+    client_op *op = op_make(l, starts ? client_op::kind::start : client_op::kind::halt, "POST", "/v1/etl/" + etl.id + (starts ? "/start" : "/stop"));
+    op->etl = &etl;
+    etl.is_doubtful = true;
+    op_begin(op, false);
+}
+
+// A head that no server may accept.
+static void send_bad_head(sim_load &l)
+{
+    static const char *const heads[] = {
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "PUT /v1/objects/b/o HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "\x16\x03\x01 hello\r\n\r\n",
+    };
+    client_op *op = op_make(l, client_op::kind::several, "BAD", "head");
+    op->misbehaves = true;
+    sim_call call;
+    call.host = l.clients;
+    call.address = text_format("10.0.0.%llu", static_cast<unsigned long long>(sim_between(*l.world, 1, l.cluster->nodes.size())));
+    call.port = node_port;
+    call.on_done = on_answer;
+    call.arg = op;
+    call.request = heads[sim_below(*l.world, std::size(heads))];
+    sim_call_start(call);
+}
+
+// Several requests at once on one connection, straight to a target.
+static void pipeline(sim_load &l)
+{
+    sim_world &w = *l.world;
+    client_op *op = op_make(l, client_op::kind::several, "GET", "several");
+    op->misbehaves = true;
+    sim_call call;
+    call.host = l.clients;
+    call.address = text_format("10.0.0.%llu", static_cast<unsigned long long>(sim_between(w, 1, l.cluster->nodes.size())));
+    call.port = node_port;
+    call.answers = static_cast<size_t>(sim_between(w, 2, 6));
+    call.on_done = on_answer;
+    call.arg = op;
+    call.linger_us = 100'000;
+    for (size_t i = 0; i < call.answers; i++)
+        call.request += text_format("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", sim_chance(w, 500) ? "/v1/health" : "/v1/daemon?what=smap");
+    sim_call_start(call);
+}
+
+static void read_page(sim_load &l, const std::string &path) { op_begin(op_make(l, client_op::kind::page, "GET", path), false); }
+
+static sim_etl *draw_etl(sim_load &l)
+{
+    std::vector<sim_etl *> living;
+    for (sim_etl *etl : l.etls) {
+        if (!etl->id.empty() && !etl->stop_begun)
+            living.push_back(etl);
+    }
+    return living.empty() ? nullptr : living[static_cast<size_t>(sim_below(*l.world, living.size()))];
+}
+
+// How often each operation comes, in parts; a run has one of these profiles.
+struct load_profile {
+    uint64_t put, remove, read, head, range, transform, list, etls, init, stop, bucket, page, pipeline;
+};
+static constexpr load_profile profiles[] = {
+    {24, 3, 13, 3, 4, 30, 4, 2, 6, 2, 2, 2, 2},  // of everything
+    {50, 10, 20, 3, 5, 0, 8, 0, 0, 0, 6, 1, 1},  // a store
+    {10, 1, 4, 1, 1, 80, 1, 1, 2, 1, 0, 1, 1},   // a transform
+    {6, 1, 4, 0, 0, 20, 1, 8, 24, 14, 4, 4, 0},  // ETLs come and go
+};
+
+void sim_load_act(sim_load &l)
+{
+    sim_world &w = *l.world;
+    const load_profile &profile = profiles[l.profile % std::size(profiles)];
+    sim_object &o = *l.objects[static_cast<size_t>(sim_below(w, l.objects.size()))];
+    sim_etl *etl = draw_etl(l);
+    uint64_t total = profile.put + profile.remove + profile.read + profile.head + profile.range + profile.transform + profile.list + profile.etls + profile.init + profile.stop +
+                     profile.bucket + profile.page + profile.pipeline;
+    uint64_t at = sim_below(w, total);
+    auto is = [&](uint64_t parts) {
+        bool hit = at < parts;
+        at -= hit ? 0 : parts;
+        return hit;
+    };
+    if (is(profile.put))
+        sim_load_put(l, o);
+    else if (is(profile.remove))
+        remove_object(l, o);
+    else if (is(profile.read))
+        read_object(l, o, client_op::kind::read);
+    else if (is(profile.head))
+        read_object(l, o, client_op::kind::head);
+    else if (is(profile.range))
+        read_object(l, o, client_op::kind::range);
+    else if (is(profile.transform))
+        etl != nullptr ? read_transformed(l, o, *etl) : sim_load_put(l, o);
+    else if (is(profile.list))
+        list_bucket(l, o.bucket);
+    else if (is(profile.etls))
+        list_etls(l);
+    else if (is(profile.init))
+        l.etls.size() < 16 ? sim_load_init(l) : list_etls(l);
+    else if (is(profile.stop))
+        etl != nullptr ? sim_load_stop(l, *etl) : list_etls(l);
+    else if (is(profile.bucket))
+        l.volatile_exists ? destroy_bucket(l) : sim_load_create_bucket(l, "v");
+    else if (is(profile.page))
+        read_page(l, etl != nullptr && sim_chance(w, 500) ? "/v1/etl/logs/" + etl->id : "/metrics");
+    else if (sim_hit(w, sim_fault::client_pipelining))
+        pipeline(l);
+    if (sim_hit(w, sim_fault::client_bad_head))
+        send_bad_head(l);
+    if (etl != nullptr && etl->is_of_today && sim_chance(w, profile.init * 5))
+        halt_or_start(l, *etl);
+    if (sim_hit(w, sim_fault::client_range_storm)) {
+        for (int i = 0; i < 12; i++)
+            read_object(l, o, client_op::kind::range);
+    }
+}
+
+void sim_load_verify(sim_load &l)
+{
+    l.is_calm = true;
+    l.refused_when_calm = 0;
+    for (sim_object *o : l.objects)
+        read_object(l, *o, client_op::kind::read);
+    for (sim_etl *etl : l.etls) {
+        if (etl->id.empty() || etl->stop_begun || etl->is_doubtful)
+            continue;
+        for (int i = 0; i < 2; i++)
+            read_transformed(l, *l.objects[static_cast<size_t>(sim_below(*l.world, l.objects.size()))], *etl);
+    }
+    list_bucket(l, "b");
+    list_etls(l);
+}
+
+sim_load *sim_load_make(sim_world &w, sim_cluster &c)
+{
+    auto *l = new sim_load;
+    l->world = &w;
+    l->cluster = &c;
+    l->clients = sim_host_make(w, sim_host_kind::client, "clients", "10.0.1.1", memory_empty());
+    for (int i = 0; i < 12; i++) {
+        auto *o = new sim_object;
+        o->bucket = i < 9 ? "b" : "v";
+        o->name = text_format("o%d", i);
+        o->writes.push_back({0, 0, 0, true, 0});
+        l->objects.push_back(o);
+    }
+    return l;
+}
+
+void sim_load_free(sim_load *l)
+{
+    CHECK(l->in_flight == 0);
+    sim_host_free(l->clients);
+    for (sim_object *o : l->objects)
+        delete o;
+    for (sim_etl *etl : l->etls)
+        delete etl;
+    delete l;
+}

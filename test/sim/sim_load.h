@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// test/sim/sim_load.h: what clients do: specs, puts, overwrites, removals, plain and transformed reads, lists, stops; every answer is held
+// against the record at once.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim_cluster.h"
+#include "sim_http.h"
+#include "sim_record.h"
+
+struct sim_etl {
+    std::string name;            // of the spec, unique
+    std::string mode;            // "hpush://"
+    sim_manners manners;
+    std::string id;              // when the init was acknowledged
+    uint64_t since_us = 0;       // when that was
+    bool is_of_today = false;    // PUT /v1/etl: its id is its name; it can be stopped and started again
+    bool is_doubtful = false;    // such a stop or start was begun and not acknowledged, or it is stopped
+    bool requires_framing = false;
+    bool is_failed = false;      // the init was answered with an error: nothing of it may be left
+    bool stop_begun = false;
+    bool is_stopped = false;     // the stop was acknowledged
+};
+
+struct sim_load {
+    sim_world *world = nullptr;
+    sim_cluster *cluster = nullptr;
+    sim_host *clients = nullptr;
+    std::vector<sim_object *> objects;
+    std::vector<sim_etl *> etls;
+    size_t in_flight = 0;
+    uint64_t begun = 0, answered = 0, transformed = 0;
+    uint64_t next_write = 1;
+    bool volatile_exists = false;    // the bucket "v", as far as we know
+    size_t profile = 0;              // of operations
+    bool is_calm = false;            // after healing: everything must succeed
+    uint64_t refused_when_calm = 0;  // answers of this round that were not the wanted ones
+    std::string refusal;             // one of them
+};
+
+sim_load *sim_load_make(sim_world &w, sim_cluster &c);
+void sim_load_free(sim_load *l);
+// Any operation, drawn.
+void sim_load_act(sim_load &l);
+void sim_load_create_bucket(sim_load &l, const std::string &bucket);
+// One round after healing: every object, every ETL with two of them, both lists. in_flight tells when it is over.
+void sim_load_verify(sim_load &l);
+void sim_load_init(sim_load &l);
+void sim_load_put(sim_load &l, sim_object &o);
+void sim_load_stop(sim_load &l, sim_etl &etl);

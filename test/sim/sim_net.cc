@@ -1,0 +1,710 @@
+// SPDX-License-Identifier: MIT
+// test/sim/sim_net.cc: TCP between hosts, as port/net.h describes it: bytes in order, after a while, or never.
+//
+// Normal   write takes what the peer's window leaves; it arrives later; close sends FIN after it, or RST where something was unread.
+// Fails    by faults of the area `link`; a reset keeps what had arrived readable; data for an end that is closed brings RST.
+// Limits   window_max a direction, drawn for each connection.
+#include <algorithm>
+#include <cstring>
+
+#include "sim.h"
+
+static constexpr size_t window_max = 128 * 1024;
+static constexpr uint64_t never = UINT64_MAX;
+
+struct sim_way { // one direction
+    std::string flying;          // sent, not arrived
+    size_t window = window_max;  // bytes flying and unread at most
+    uint64_t arrival_us = 0;     // of the last segment: later ones do not overtake it
+    uint64_t held_until_us = 0;
+    uint64_t reset_at = never;   // bytes
+    uint64_t carried = 0;        // bytes that have arrived
+    bool is_dripping = false;
+    bool fin_sent = false;
+};
+
+struct sim_link {
+    sim_world *world = nullptr;
+    uint64_t id = 0;
+    std::string from, to;        // host names, from: who connected
+    net_conn *ends[2] = {};      // null: closed. 0 is who connected
+    sim_way ways[2];             // ways[i] starts at ends[i]
+    bool is_reset = false;       // both ends know, or will
+    bool is_silent = false;      // one end has no power
+    size_t references = 0;       // ends and events
+};
+
+struct net_conn {
+    sim_host *host = nullptr;
+    sim_link *link = nullptr;
+    int end = 0;
+    std::string in;              // arrived
+    size_t in_at = 0;            // read up to here
+    bool fin_in = false, rst_in = false, peer_finished = false;
+    bool resets = false;         // net_reset_on_close
+    std::string peer_name;
+    bool peer_is_local = false;
+    struct {
+        net_on_ready on_ready = nullptr;
+        void *arg = nullptr;
+        sim_event *event = nullptr;
+    } sides[2];
+};
+
+struct net_listener {
+    sim_host *host = nullptr;
+    std::string address;
+    uint16_t port = 0;
+    net_on_accept on_accept = nullptr;
+    void *arg = nullptr;
+    bool paused = false;
+    std::vector<net_conn *> backlog;
+    sim_event *event = nullptr;
+};
+
+struct net_connect_call {
+    sim_host *host = nullptr;
+    std::string address;
+    uint16_t port = 0;
+    net_on_connect on_connect = nullptr;
+    void *arg = nullptr;
+    sim_event *event = nullptr;
+    net_conn *conn = nullptr;    // connected, not told yet
+    error err;
+};
+
+struct net_relay {
+    sim_host *host = nullptr;
+    std::string bytes;
+    size_t at = 0;
+    size_t capacity = 0;
+};
+
+static sim_world &world_of(const net_conn &c) { return *c.host->sim; }
+static sim_way &way_out(net_conn &c) { return c.link->ways[c.end]; }
+static net_conn *peer_of(const net_conn &c) { return c.link->ends[1 - c.end]; }
+
+static void release(sim_link *link)
+{
+    CHECK(link->references > 0);
+    if (--link->references > 0)
+        return;
+    std::erase(link->world->links, link);
+    delete link;
+}
+
+// --- readiness
+
+static size_t unread(const net_conn &c) { return c.in.size() - c.in_at; }
+
+static size_t window_left(net_conn &c)
+{
+    sim_way &way = way_out(c);
+    net_conn *peer = peer_of(c);
+    size_t used = way.flying.size() + (peer != nullptr ? unread(*peer) : 0);
+    return used < way.window ? way.window - used : 0;
+}
+
+static bool is_ready(net_conn &c, size_t side)
+{
+    if (c.rst_in)
+        return true;
+    return side == static_cast<size_t>(net_side::readable) ? unread(c) > 0 || c.fin_in : window_left(c) > 0;
+}
+
+static void on_side(net_conn &c, size_t side)
+{
+    c.sides[side].event = nullptr;
+    if (c.sides[side].on_ready == nullptr || !is_ready(c, side))
+        return;
+    net_on_ready on_ready = c.sides[side].on_ready;
+    c.sides[side].on_ready = nullptr;
+    on_ready(c.sides[side].arg);
+}
+
+static void on_readable(void *arg) { on_side(*static_cast<net_conn *>(arg), 0); }
+static void on_writable(void *arg) { on_side(*static_cast<net_conn *>(arg), 1); }
+
+static void wake(net_conn &c, uint64_t delay_us)
+{
+    for (size_t side : {0u, 1u}) {
+        auto &s = c.sides[side];
+        if (s.on_ready != nullptr && s.event == nullptr && is_ready(c, side))
+            s.event = sim_after(world_of(c), c.host, delay_us, side == 0 ? on_readable : on_writable, &c);
+    }
+}
+
+// --- segments
+
+struct segment {
+    sim_link *link = nullptr;
+    int from = 0;
+    enum class kind : uint8_t { data, fin, rst } what = kind::data;
+    size_t size = 0;
+};
+
+static void send_segment(sim_link *link, int from, segment::kind what, size_t size);
+
+static void reset_end(net_conn *c)
+{
+    if (c == nullptr || c->rst_in)
+        return;
+    c->rst_in = true;
+    wake(*c, 0);
+}
+
+// Both ends learn of it, each in its time.
+static void reset_link(sim_link *link)
+{
+    link->is_reset = true;
+    link->ways[0].flying.clear();
+    link->ways[1].flying.clear();
+    reset_end(link->ends[0]);
+    reset_end(link->ends[1]);
+}
+
+static void arrive_data(sim_link *link, int from, size_t size)
+{
+    sim_way &way = link->ways[from];
+    net_conn *to = link->ends[1 - from];
+    size = std::min(size, way.flying.size());
+    if (to == nullptr) { // nobody listens any more: the sender is told
+        way.flying.clear();
+        if (!link->is_silent)
+            reset_link(link);
+        return;
+    }
+    if (way.carried + size >= way.reset_at) {
+        size = static_cast<size_t>(way.reset_at - way.carried);
+        to->in.append(way.flying, 0, size);
+        sim_note(*link->world, "link %llu is reset at byte %llu", static_cast<unsigned long long>(link->id), static_cast<unsigned long long>(way.reset_at));
+        reset_link(link);
+        return;
+    }
+    if (to->in_at == to->in.size()) {
+        to->in.clear();
+        to->in_at = 0;
+    }
+    to->in.append(way.flying, 0, size);
+    way.flying.erase(0, size);
+    way.carried += size;
+    wake(*to, 0);
+    // A bigger part of the window may be free for others now; the same end's writer is woken by reads.
+}
+
+static void on_segment(void *arg)
+{
+    auto *s = static_cast<segment *>(arg);
+    sim_link *link = s->link;
+    sim_world &w = *link->world;
+    sim_way &way = link->ways[s->from];
+    if (way.held_until_us > w.now_us && !link->is_reset && !link->is_silent) { // in order: everything waits
+        way.arrival_us = std::max(way.arrival_us, way.held_until_us);
+        (void)sim_after(w, nullptr, way.held_until_us - w.now_us, on_segment, s);
+        return;
+    }
+    if (!link->is_silent && (!link->is_reset || s->what == segment::kind::rst)) {
+        switch (s->what) {
+        case segment::kind::data: arrive_data(link, s->from, s->size); break;
+        case segment::kind::fin:
+            if (net_conn *to = link->ends[1 - s->from]) {
+                to->fin_in = true;
+                wake(*to, 0);
+            }
+            break;
+        case segment::kind::rst: reset_link(link); break;
+        }
+    }
+    delete s;
+    release(link);
+}
+
+static uint64_t latency(sim_world &w) { return sim_between(w, 20, 400); }
+
+static void send_segment(sim_link *link, int from, segment::kind what, size_t size)
+{
+    sim_world &w = *link->world;
+    sim_way &way = link->ways[from];
+    if (link->is_silent)
+        return;
+    uint64_t at = w.now_us + latency(w);
+    if (sim_chance(w, 15)) {
+        if (sim_hit(w, sim_fault::link_drop)) // sent again after a while
+            at += sim_between(w, 200'000, 2'000'000);
+        else if (sim_hit(w, sim_fault::link_delay))
+            at += sim_between(w, 1'000, 300'000);
+    }
+    if (way.is_dripping && what == segment::kind::data)
+        at += 20'000;
+    way.arrival_us = std::max(way.arrival_us, at);
+    link->references++;
+    (void)sim_after(w, nullptr, way.arrival_us - w.now_us, on_segment, new segment{link, from, what, size});
+}
+
+// --- connecting
+
+static net_conn *new_end(sim_link *link, int end, sim_host *host, std::string peer_name)
+{
+    auto *c = new net_conn;
+    c->host = host;
+    c->link = link;
+    c->end = end;
+    c->peer_name = std::move(peer_name);
+    link->ends[end] = c;
+    link->references++;
+    host->conns.push_back(c);
+    return c;
+}
+
+static net_listener *find_listener(sim_world &w, const std::string &address, uint16_t port)
+{
+    for (sim_host *host : w.hosts) {
+        if (host->is_orphan || host->address != address)
+            continue;
+        for (net_listener *l : host->listeners) {
+            if (l->port == port)
+                return l;
+        }
+    }
+    return nullptr;
+}
+
+static bool has_host(sim_world &w, const std::string &address)
+{
+    for (sim_host *host : w.hosts) {
+        if (!host->is_orphan && host->address == address)
+            return true;
+    }
+    return false;
+}
+
+static void on_accept_event(void *arg)
+{
+    auto *l = static_cast<net_listener *>(arg);
+    l->event = nullptr;
+    sim_world &w = *l->host->sim;
+    if (l->paused || l->backlog.empty())
+        return;
+    if (l->host->no_descriptors_until_us > w.now_us) { // as the real one: tried again
+        l->event = sim_after(w, l->host, 100'000, on_accept_event, l);
+        return;
+    }
+    net_conn *conn = l->backlog.front();
+    l->backlog.erase(l->backlog.begin());
+    if (!l->backlog.empty())
+        l->event = sim_after(w, l->host, 5, on_accept_event, l);
+    l->on_accept(l->arg, conn);
+}
+
+static void draw_link_faults(sim_link *link)
+{
+    sim_world &w = *link->world;
+    for (sim_way &way : link->ways) {
+        way.window = sim_chance(w, 200) ? static_cast<size_t>(sim_between(w, 256, 8 * 1024)) : static_cast<size_t>(sim_between(w, 16 * 1024, window_max));
+        if (sim_hit(w, sim_fault::link_reset_at_byte))
+            way.reset_at = sim_chance(w, 500) ? sim_between(w, 1, 600) : sim_between(w, 1, 100'000);
+        if (sim_hit(w, sim_fault::link_black_hole))
+            way.held_until_us = w.now_us + sim_between(w, 1'000'000, 90'000'000);
+        if (sim_hit(w, sim_fault::link_slow_drip))
+            way.is_dripping = true;
+    }
+}
+
+static void on_connect_event(void *arg)
+{
+    auto *call = static_cast<net_connect_call *>(arg);
+    call->event = nullptr;
+    sim_host *host = call->host;
+    sim_world &w = *host->sim;
+    if (call->conn == nullptr && !call->err) {
+        net_listener *l = find_listener(w, call->address, call->port);
+        if (l == nullptr && !host->is_orphan && !has_host(w, call->address)) { // no machine: nobody answers, the caller has a timer
+            call->event = sim_after(w, host, 130'000'000, on_connect_event, call);
+            return;
+        }
+        if (l == nullptr || host->is_orphan) {
+            call->err = make_error(error_code::refused);
+        } else {
+            auto *link = new sim_link;
+            link->world = &w;
+            link->id = w.next_id++;
+            link->from = host->name;
+            link->to = l->host->name;
+            w.links.push_back(link);
+            call->conn = new_end(link, 0, host, call->address + ":" + std::to_string(call->port));
+            net_conn *accepted = new_end(link, 1, l->host, host->address + ":" + std::to_string(host->next_port++));
+            draw_link_faults(link);
+            l->backlog.push_back(accepted);
+            if (l->event == nullptr && !l->paused)
+                l->event = sim_after(w, l->host, latency(w), on_accept_event, l);
+        }
+    }
+    net_conn *conn = call->conn;
+    error err = call->err;
+    net_on_connect on_connect = call->on_connect;
+    void *call_arg = call->arg;
+    std::erase(host->connects, call);
+    delete call;
+    on_connect(call_arg, err, conn);
+}
+
+static error net_connect_start(env &e, const char *host_name, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+{
+    sim_host &host = sim_host_of(e);
+    sim_world &w = *host.sim;
+    *out_call = nullptr;
+    if (host_name == nullptr || *host_name == '\0' || port == 0)
+        return make_error(error_code::invalid_argument, "no address to connect to");
+    auto *call = new net_connect_call;
+    call->host = &host;
+    call->address = host_name;
+    call->port = port;
+    call->on_connect = on_connect;
+    call->arg = arg;
+    if (host.kind != sim_host_kind::client && host.kind != sim_host_kind::pod && sim_hit(w, sim_fault::link_descriptors))
+        host.no_descriptors_until_us = w.now_us + sim_between(w, 100'000, 2'000'000);
+    if (host.no_descriptors_until_us > w.now_us)
+        call->err = make_error(error_code::too_many_files);
+    uint64_t delay = latency(w);
+    if (sim_chance(w, 15) && sim_hit(w, sim_fault::link_drop))
+        delay += 1'000'000;
+    host.connects.push_back(call);
+    call->event = sim_after(w, &host, delay, on_connect_event, call);
+    *out_call = call;
+    return no_error;
+}
+
+static void net_close_conn(net_conn *c);
+
+static void net_connect_stop(net_connect_call *call)
+{
+    if (call->event != nullptr)
+        sim_cancel(*call->host->sim, call->event);
+    if (call->conn != nullptr)
+        net_close_conn(call->conn);
+    std::erase(call->host->connects, call);
+    delete call;
+}
+
+// --- listening
+
+static error net_listen_start(env &e, const char *address, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener)
+{
+    sim_host &host = sim_host_of(e);
+    *out_listener = nullptr;
+    if (host.is_orphan)
+        return make_error(error_code::unreachable, "the address is not one of this machine");
+    if (port == 0)
+        port = host.next_port++;
+    if (find_listener(*host.sim, address, port) != nullptr)
+        return make_error(error_code::in_use, "the port is in use by another process");
+    auto *l = new net_listener;
+    l->host = &host;
+    l->address = address;
+    l->port = port;
+    l->on_accept = on_accept;
+    l->arg = arg;
+    host.listeners.push_back(l);
+    *out_listener = l;
+    return no_error;
+}
+
+static void net_listener_set_paused(net_listener *l, bool paused)
+{
+    l->paused = paused;
+    if (!paused && !l->backlog.empty() && l->event == nullptr)
+        l->event = sim_after(*l->host->sim, l->host, 1, on_accept_event, l);
+}
+
+static void empty_backlog(net_listener *l)
+{
+    while (!l->backlog.empty()) {
+        net_conn *c = l->backlog.back();
+        l->backlog.pop_back();
+        c->resets = true;
+        net_close_conn(c);
+    }
+}
+
+static void net_listener_end(net_listener *l)
+{
+    if (l->event != nullptr)
+        sim_cancel(*l->host->sim, l->event);
+    empty_backlog(l);
+    std::erase(l->host->listeners, l);
+    delete l;
+}
+
+// --- connections
+
+static io_result conn_failed(net_conn &) { return {io_state::failed, 0, make_error(error_code::reset)}; }
+
+static size_t some_of(sim_world &w, size_t size) { return size > 1 && sim_chance(w, 150) ? static_cast<size_t>(sim_between(w, 1, size)) : size; }
+
+// The peer's writer may go on.
+static void window_opened(net_conn &c)
+{
+    if (net_conn *peer = peer_of(c))
+        wake(*peer, latency(world_of(c)));
+}
+
+static io_result net_read_some(net_conn *c, void *buffer, size_t size)
+{
+    CHECK(size > 0);
+    if (unread(*c) > 0) {
+        size_t count = std::min(some_of(world_of(*c), size), unread(*c));
+        std::memcpy(buffer, c->in.data() + c->in_at, count);
+        c->in_at += count;
+        window_opened(*c);
+        return {io_state::done, count, no_error};
+    }
+    if (c->fin_in && (!c->rst_in || c->peer_finished)) {
+        c->peer_finished = true;
+        return {io_state::end, 0, no_error};
+    }
+    if (c->rst_in)
+        return conn_failed(*c);
+    return {io_state::again, 0, no_error};
+}
+
+static io_result send_bytes(net_conn &c, std::string_view bytes)
+{
+    sim_way &way = way_out(c);
+    CHECK(!way.fin_sent);
+    if (c.rst_in)
+        return conn_failed(c);
+    size_t count = std::min(some_of(world_of(c), bytes.size()), window_left(c));
+    if (count == 0)
+        return {io_state::again, 0, no_error};
+    way.flying.append(bytes.data(), count);
+    size_t piece = way.is_dripping ? 1 + count / 8 : count;
+    for (size_t sent = 0; sent < count; sent += piece)
+        send_segment(c.link, c.end, segment::kind::data, std::min(piece, count - sent));
+    return {io_state::done, count, no_error};
+}
+
+static io_result net_write_some(net_conn *c, std::span<const iovec> parts, bool)
+{
+    CHECK(parts.size() <= 16);
+    std::string bytes;
+    for (const iovec &part : parts)
+        bytes.append(static_cast<const char *>(part.iov_base), part.iov_len);
+    if (bytes.empty())
+        return {io_state::done, 0, no_error};
+    return send_bytes(*c, bytes);
+}
+
+static io_result net_send_file_some(net_conn *c, disk_file *file, uint64_t offset, size_t size)
+{
+    if (size == 0)
+        return {io_state::done, 0, no_error};
+    sim_host &host = *c->host;
+    if (sim_chance(*host.sim, 20) && sim_hit(*host.sim, sim_fault::disk_io_error))
+        return {io_state::failed, 0, make_error(error_code::io, "injected")};
+    const std::string &data = host.now.nodes[file->node].data;
+    if (offset >= data.size())
+        return {io_state::failed, 0, make_error(error_code::end_of_stream, "the file is shorter than expected")};
+    return send_bytes(*c, std::string_view(data).substr(static_cast<size_t>(offset), size));
+}
+
+static void net_wait_side(net_conn *c, net_side side, net_on_ready on_ready, void *arg)
+{
+    auto &s = c->sides[static_cast<size_t>(side)];
+    CHECK(s.on_ready == nullptr);
+    CHECK(on_ready != nullptr);
+    s.on_ready = on_ready;
+    s.arg = arg;
+    wake(*c, 0);
+}
+
+static void net_wait_stop(net_conn *c, net_side side) { c->sides[static_cast<size_t>(side)].on_ready = nullptr; }
+static bool net_waits(const net_conn *c, net_side side) { return c->sides[static_cast<size_t>(side)].on_ready != nullptr; }
+
+static void net_finish(net_conn *c)
+{
+    sim_way &way = way_out(*c);
+    if (way.fin_sent || c->rst_in)
+        return;
+    way.fin_sent = true;
+    send_segment(c->link, c->end, segment::kind::fin, 0);
+}
+
+static void net_close_conn(net_conn *c)
+{
+    sim_world &w = world_of(*c);
+    for (auto &side : c->sides) {
+        if (side.event != nullptr)
+            sim_cancel(w, side.event);
+    }
+    if (!c->rst_in) {
+        if (c->resets || unread(*c) > 0)
+            send_segment(c->link, c->end, segment::kind::rst, 0);
+        else
+            net_finish(c);
+    }
+    c->link->ends[c->end] = nullptr;
+    std::erase(c->host->conns, c);
+    sim_link *link = c->link;
+    delete c;
+    release(link);
+}
+
+static bool net_looks_unread(net_conn *c, bool *out_end)
+{
+    *out_end = c->rst_in || (unread(*c) == 0 && c->fin_in);
+    return unread(*c) > 0;
+}
+
+// --- relays
+
+static net_relay *net_relay_new(env &e)
+{
+    sim_host &host = sim_host_of(e);
+    host.relays++;
+    auto *r = new net_relay;
+    r->host = &host;
+    r->capacity = static_cast<size_t>(sim_between(*host.sim, 1'000, 256 * 1024));
+    return r;
+}
+
+static io_result net_relay_take(net_relay *r, net_conn *from, size_t max)
+{
+    CHECK(max > 0);
+    if (r->at == r->bytes.size()) {
+        r->bytes.clear();
+        r->at = 0;
+    }
+    size_t room = r->capacity - std::min(r->capacity, r->bytes.size() - r->at);
+    if (room == 0)
+        return {io_state::again, 0, no_error};
+    std::string buffer(std::min(max, room), '\0');
+    io_result result = net_read_some(from, buffer.data(), buffer.size());
+    if (result.state == io_state::done)
+        r->bytes.append(buffer, 0, result.count);
+    return result;
+}
+
+static io_result net_relay_give(net_relay *r, net_conn *to, bool)
+{
+    if (r->at == r->bytes.size())
+        return {io_state::done, 0, no_error};
+    io_result result = send_bytes(*to, std::string_view(r->bytes).substr(r->at));
+    if (result.state == io_state::done)
+        r->at += result.count;
+    return result;
+}
+
+static void net_relay_end(net_relay *r)
+{
+    r->host->relays--;
+    delete r;
+}
+
+const net_port sim_net_port = {
+    .listen = net_listen_start,
+    .listener_port = [](const net_listener *l) { return l->port; },
+    .listener_pause = net_listener_set_paused,
+    .listener_close = net_listener_end,
+    .connect = net_connect_start,
+    .connect_cancel = net_connect_stop,
+    .read = net_read_some,
+    .write = net_write_some,
+    .send_file = net_send_file_some,
+    .wait = net_wait_side,
+    .wait_cancel = net_wait_stop,
+    .is_waiting = net_waits,
+    .half_close = net_finish,
+    .reset_on_close = [](net_conn *c) { c->resets = true; },
+    .close = net_close_conn,
+    .peer = [](const net_conn *c) { return c->peer_name; },
+    .peer_is_loopback = [](const net_conn *c) { return c->peer_name.starts_with("127."); },
+    .has_unread = net_looks_unread,
+    .relay_make = net_relay_new,
+    .relay_fill = net_relay_take,
+    .relay_drain = net_relay_give,
+    .relay_pending = [](const net_relay *r) { return r->bytes.size() - r->at; },
+    .relay_free = net_relay_end,
+};
+
+// --- the world's hand
+
+size_t sim_net_open_conns(const sim_host &host) { return host.conns.size(); }
+
+void sim_net_cut_off(sim_host *host, bool silently)
+{
+    sim_world &w = *host->sim;
+    for (net_listener *l : host->listeners) {
+        if (l->event != nullptr)
+            sim_cancel(w, l->event);
+        l->event = nullptr;
+        for (net_conn *c : l->backlog)
+            c->link->is_silent = silently;
+        empty_backlog(l);
+    }
+    for (net_conn *c : host->conns) {
+        sim_link *link = c->link;
+        if (!silently && !c->rst_in) {
+            // The kernel closes for the process: data that was sent still arrives, then FIN, or RST where something lay unread.
+            bool rude = unread(*c) > 0 || link->ways[1 - c->end].flying.size() > 0;
+            if (rude)
+                send_segment(link, c->end, segment::kind::rst, 0);
+            else if (!way_out(*c).fin_sent)
+                send_segment(link, c->end, segment::kind::fin, 0);
+            way_out(*c).fin_sent = true;
+        }
+        link->is_silent = link->is_silent || silently; // what flies is lost
+        // What is left of the process talks to a dead link of its own.
+        auto *grave = new sim_link;
+        grave->world = &w;
+        grave->from = grave->to = host->name;
+        grave->is_reset = true;
+        w.links.push_back(grave);
+        link->ends[c->end] = nullptr;
+        c->link = grave;
+        grave->ends[c->end] = c;
+        grave->references++;
+        release(link);
+        c->rst_in = true;
+        wake(*c, 0);
+    }
+    for (net_connect_call *call : host->connects) {
+        if (call->event == nullptr)
+            continue;
+        sim_cancel(w, call->event);
+        call->err = make_error(error_code::refused);
+        call->event = sim_after(w, host, 1'000, on_connect_event, call);
+    }
+}
+
+void sim_net_hold(sim_world &w, const std::string &from, const std::string &to, uint64_t until_us)
+{
+    for (sim_link *link : w.links) {
+        if (link->from == from && link->to == to)
+            link->ways[0].held_until_us = std::max(link->ways[0].held_until_us, until_us);
+        if (link->from == to && link->to == from)
+            link->ways[1].held_until_us = std::max(link->ways[1].held_until_us, until_us);
+    }
+}
+
+void sim_net_power_back(sim_world &w, const std::string &name)
+{
+    for (sim_link *link : w.links) {
+        if (link->is_silent && (link->from == name || link->to == name))
+            reset_link(link);
+    }
+}
+
+void sim_net_break(sim_world &w)
+{
+    for (sim_link *link : w.links) {
+        bool is_troubled = link->is_silent;
+        for (sim_way &way : link->ways) {
+            is_troubled = is_troubled || way.is_dripping || way.held_until_us > w.now_us || way.reset_at != never;
+            way.is_dripping = false;
+            way.held_until_us = 0;
+            way.reset_at = never;
+        }
+        if (is_troubled)
+            reset_link(link);
+    }
+}
