@@ -25,6 +25,7 @@ inline constexpr uint64_t drain_size_max = 64ull * 1024 * mib; // request body r
 inline constexpr uint64_t linger_timeout_ms = 2'000;    // a refused client may still read its answer
 inline constexpr size_t connections_max = 16'384;
 inline constexpr size_t transfers_max = 1'024;          // transformed reads in flight on one target
+inline constexpr size_t transfers_reserved = 256;       // of them: only for ETLs that have fewer than pod_connections_max in flight, so that hung ones leave room
 
 // Streams. Memory of one transfer: one buffer or one pipe a direction.
 inline constexpr size_t stream_buffer_size = 64 * kib;
@@ -102,7 +103,7 @@ inline constexpr uint64_t drain_timeout_ms = 25'000;    // SIGTERM to the end of
 
 static_assert(http_url_size_max < http_head_size_max);
 static_assert(object_name_size_max * 3 + bucket_name_size_max < http_url_size_max, "a fully percent-encoded name fits a URL");
-static_assert(pod_connections_max <= transfers_max);
+static_assert(pod_connections_max <= transfers_reserved && transfers_reserved < transfers_max);
 static_assert(heartbeat_interval_ms * 3 < target_silent_ms);
 
 // Control plane of the roles.

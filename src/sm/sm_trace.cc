@@ -41,19 +41,11 @@ static uint64_t now() { return clock_now != nullptr ? clock_now(clock_arg) : 0; 
 
 void sm_trace_record(const char *machine, uint64_t id, const char *from, const char *event, const char *to, int row)
 {
-    append({now(), machine, id, from, event, to, 0, row});
-}
-
-void sm_trace_relate(const char *machine, uint64_t id, const char *relation, const char *other, uint64_t other_id)
-{
-    append({now(), machine, id, other, relation, nullptr, other_id, -1});
+    append({now(), machine, id, from, event, to, row});
 }
 
 std::string sm_trace_text(const sm_trace_entry &entry)
 {
-    if (entry.to == nullptr)
-        return text_format("%" PRIu64 "ms %s/%" PRIu64 " %s %s/%" PRIu64, entry.at_ms, entry.machine, entry.id, entry.event, entry.from,
-                           entry.other_id);
     return text_format("%" PRIu64 "ms %s/%" PRIu64 " %s --%s--> %s", entry.at_ms, entry.machine, entry.id, entry.from, entry.event, entry.to);
 }
 

@@ -17,8 +17,7 @@ struct sm_trace_entry {
     uint64_t id;
     const char *from;
     const char *event;
-    const char *to; // null for a `relate` entry, whose event is the relation and whose from is the other machine
-    uint64_t other_id;
+    const char *to;
     int row;
 };
 
@@ -26,8 +25,6 @@ void sm_trace_set_clock(uint64_t (*now_ms)(void *arg), void *arg);
 // Sees every entry as it is written (the simulator hashes them); null: nobody.
 void sm_trace_set_observer(void (*on_entry)(void *arg, const sm_trace_entry &entry), void *arg);
 void sm_trace_record(const char *machine, uint64_t id, const char *from, const char *event, const char *to, int row);
-// "push/91 uses etl/7"
-void sm_trace_relate(const char *machine, uint64_t id, const char *relation, const char *other, uint64_t other_id);
 
 // Calls `visit` for every entry, oldest first.
 void sm_trace_each(void (*visit)(void *arg, const sm_trace_entry &entry), void *arg);

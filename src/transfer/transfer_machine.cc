@@ -918,14 +918,15 @@ transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, co
 
 void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name)
 {
-    if (host.in_flight >= transfers_max) {
-        exchange_answer_error(x, error_code::overloaded, "too many transformed reads in flight");
-        return;
-    }
     etl_view view;
     bool is_known = etl_registry_find(*host.etls, etl_id_or_name, view);
     std::string id(is_known ? view.id : etl_id_or_name);
     auto pod = is_known ? host.pods.try_emplace(id).first : host.pods.find(id);
+    bool has_many = pod != host.pods.end() && pod->second.transfers >= pod_connections_max;
+    if (host.in_flight >= transfers_max - (has_many ? transfers_reserved : 0)) {
+        exchange_answer_error(x, error_code::overloaded, "too many transformed reads in flight");
+        return;
+    }
     // The second bound holds for those, too, that still look for their object.
     if (pod != host.pods.end() && (pod->second.queue.size() >= pod_queue_max || pod->second.transfers >= pod_queue_max + pod_connections_max)) {
         exchange_answer_error(x, error_code::overloaded, "too many requests wait for the pod of etl job " + id);

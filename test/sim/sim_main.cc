@@ -104,6 +104,10 @@ static void say(int fd, const std::string &line)
         }
         for (const std::string &failure : totals.failures)
             say(fd, "fail " + failure);
+        if (!result.failures.empty()) {
+            std::fprintf(stderr, "seed %" PRIu64 ", ", seed);
+            sm_trace_dump();
+        }
         if (!totals.failures.empty())
             break; // a failed run leaves things behind, the next one would not be alone
     }

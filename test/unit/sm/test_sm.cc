@@ -100,7 +100,7 @@ static void page_shows_every_row(void **)
 
 static void trace_has_a_stable_form(void **)
 {
-    sm_trace_entry entry{1250, "etl", 7, "launching", "child_ok", "awaiting_ready", 0, 3};
+    sm_trace_entry entry{1250, "etl", 7, "launching", "child_ok", "awaiting_ready", 3};
     test_eq_text(sm_trace_text(entry), "1250ms etl/7 launching --child_ok--> awaiting_ready");
 }
 
