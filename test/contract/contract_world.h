@@ -3,6 +3,10 @@
 // else; another implementation of the ports brings its own version of the functions below.
 #pragma once
 
+#ifdef CONTRACT_SIMULATED
+#include "sim_contract_world.h"
+#else
+
 #include "node_test.h"
 
 #include <cstdlib>
@@ -115,3 +119,8 @@ inline void world_pass(uint64_t ms)
 {
     (void)world_until([] { return false; }, ms);
 }
+
+// What is due now, without waiting.
+inline void world_poll() { uv_env_poll(*world->e, 0); }
+
+#endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test/contract/test_net.cc: what port/net.h promises, over loopback. Cases that move bytes run twice: with sendfile and splice, and
-// with copies through memory.
+// with copies through memory. Compiled with CONTRACT_SIMULATED they run on the simulator's network (test/sim), which has no kernel underneath.
 #include "contract_world.h"
 
 #include <algorithm>
@@ -196,6 +196,7 @@ static void a_pair_knows_its_peers(void **)
     test_true(net_peer_is_loopback(*world->e, net->server));
 }
 
+#ifndef CONTRACT_SIMULATED
 static void ipv6_works_where_there_is_any(void **)
 {
     if (net_listen(*world->e, "::1", 0, on_accept, nullptr, &net->listener)) {
@@ -207,6 +208,7 @@ static void ipv6_works_where_there_is_any(void **)
     test_eq_text(net_peer(*world->e, net->connected[0]), "[::1]:" + std::to_string(port()));
     test_true(net_peer_is_loopback(*world->e, net->accepted[0]));
 }
+#endif
 
 static void names_are_resolved(void **)
 {
@@ -741,6 +743,7 @@ static void short_file_is_an_error(void **)
     disk_close(*world->e, s.file);
 }
 
+#ifndef CONTRACT_SIMULATED
 static void cold_files_are_sent(void **)
 {
     // Content that is on the disk only: it is brought into memory first, off the loop.
@@ -765,6 +768,7 @@ static void cold_files_are_sent(void **)
     expect_content(r, 6 << 20);
     disk_close(*world->e, s.file);
 }
+#endif
 
 static void closing_while_a_file_is_sent(void **)
 {
@@ -773,9 +777,11 @@ static void closing_while_a_file_is_sent(void **)
     s.file = make_file(8 << 20);
     disk_sync(*world->e, s.file, on_done, nullptr);
     test_true(world_until([] { return disk_calls == 3; }));
+#ifndef CONTRACT_SIMULATED
     int fd = open((world->dir + "/content").c_str(), O_RDONLY | O_CLOEXEC);
     test_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
     close(fd);
+#endif
     s.conn = net->client;
     s.end = 8 << 20;
     send_file_on(&s); // waits for the disk now, where there is one
@@ -897,7 +903,7 @@ static void relayed_one_byte_at_a_time(void **)
         char byte = byte_at(static_cast<uint64_t>(i));
         iovec part{&byte, 1};
         test_eq_enum(net_write(*world->e, net->client, {&part, 1}).state, io_state::done);
-        uv_env_poll(*world->e, 0);
+        world_poll();
         io_result in = net_relay_fill(*world->e, p.relay, p.from, SIZE_MAX);
         if (in.state == io_state::done)
             filled += in.count;
@@ -1009,6 +1015,7 @@ static void unread_bytes_cost_no_time(void **)
     test_true(cpu_us() - before < 100'000);
 }
 
+#ifndef CONTRACT_SIMULATED // what follows is about the kernel
 static void running_out_of_descriptors_pauses_accepting(void **)
 {
     listen_here();
@@ -1060,6 +1067,7 @@ static void the_end_closes_what_is_left(void **)
     test_eq(woken, 0);
     *net = {};
 }
+#endif
 
 // Each moving case twice.
 #define BOTH(function)                                                                                                              \
@@ -1070,7 +1078,9 @@ int main()
 {
     const CMUnitTest tests[] = {
         ONCE(a_pair_knows_its_peers),
+#ifndef CONTRACT_SIMULATED
         ONCE(ipv6_works_where_there_is_any),
+#endif
         ONCE(names_are_resolved),
         ONCE(refused_connect_completes_with_an_error),
         ONCE(senseless_addresses_are_refused),
@@ -1094,7 +1104,9 @@ int main()
         ONCE(one_fast_connection_does_not_hold_the_others),
         BOTH(files_are_sent),
         BOTH(short_file_is_an_error),
+#ifndef CONTRACT_SIMULATED
         BOTH(cold_files_are_sent),
+#endif
         BOTH(closing_while_a_file_is_sent),
         BOTH(relayed_bytes_arrive),
         BOTH(relayed_one_byte_at_a_time),
@@ -1102,9 +1114,11 @@ int main()
         BOTH(relay_tells_reset_from_end),
         BOTH(freed_relay_leaves_nothing_for_the_next),
         ONCE(unread_bytes_cost_no_time),
+#ifndef CONTRACT_SIMULATED
         ONCE(running_out_of_descriptors_pauses_accepting),
         BOTH(pipes_are_bounded),
         ONCE(the_end_closes_what_is_left),
+#endif
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

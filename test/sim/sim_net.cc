@@ -357,7 +357,7 @@ static error net_connect_start(env &e, const char *host_name, uint16_t port, net
         return make_error(error_code::invalid_argument, "no address to connect to");
     auto *call = new net_connect_call;
     call->host = &host;
-    call->address = host_name;
+    call->address = std::string_view(host_name) == "localhost" ? "127.0.0.1" : host_name;
     call->port = port;
     call->on_connect = on_connect;
     call->arg = arg;
@@ -392,7 +392,9 @@ static error net_listen_start(env &e, const char *address, uint16_t port, net_on
 {
     sim_host &host = sim_host_of(e);
     *out_listener = nullptr;
-    if (host.is_orphan)
+    if (std::string_view(address).find_first_not_of("0123456789.") != std::string_view::npos)
+        return make_error(error_code::invalid_argument, "not a numeric address");
+    if (host.is_orphan || host.address != address)
         return make_error(error_code::unreachable, "the address is not one of this machine");
     if (port == 0)
         port = host.next_port++;
