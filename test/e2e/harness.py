@@ -23,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("ETLNODE_BUILD", os.path.join(ROOT, "build")))
 ETLNODE = os.path.join(BUILD, "src/app/etlnode")
 ETLCTL = os.path.join(BUILD, "src/cli/etlctl")
-KUBECTL_LOCAL = os.path.join(BUILD, "src/local/kubectl-local")
+KUBECTL_LOCAL = os.environ.get("KUBECTL_LOCAL_PROGRAM", os.path.join(BUILD, "src/local/kubectl-local"))
 PYTHON_LINK = "/usr/bin/python3"
 
 
