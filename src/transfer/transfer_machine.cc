@@ -81,7 +81,7 @@ static void wake_queue(void *arg)
 
 static void post_wake(transfer_host &host, std::string_view etl_id) { clock_post(*host.e, wake_queue, new wake_request{&host, std::string(etl_id)}); }
 
-// A slot is free: for the oldest that waits. Looking at all of them each time would cost a busy pod's target more than its answers do.
+// A slot is free: for the oldest that waits. There is no need to look at all of them.
 static void wake_first(void *arg)
 {
     wake_request *wake = static_cast<wake_request *>(arg);

@@ -352,6 +352,21 @@ spec:
 {run}{extra}"""
 
 
+def container_pid(pod_name):
+    """The process that runs a pod's program /srv.py: it has the pod's host name. None while there is none."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                command = file.read().split(b"\0")
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environment = file.read().split(b"\0")
+        except OSError:
+            continue
+        if f"HOSTNAME={pod_name}".encode() in environment and b"/srv.py" in command and b"bwrap" not in command[0]:
+            return int(pid)
+    return None
+
+
 class Traces:
     """Golden traces of a machine, from the log of a node that runs with log level `state`: a section for every title in
     test/golden/traces/<machine>.md. UPDATE=1 rewrites the sections."""

@@ -226,21 +226,6 @@ def pod_of(etl):
     return next(p["metadata"]["name"] for p in cluster().pods() if etl in str(p["metadata"]))
 
 
-def container_pid(pod_name):
-    """The process that runs the pod's program: it has the pod's host name."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                command = file.read().split(b"\0")
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                environment = file.read().split(b"\0")
-        except OSError:
-            continue
-        if f"HOSTNAME={pod_name}".encode() in environment and b"/srv.py" in command and b"bwrap" not in command[0]:
-            return int(pid)
-    raise AssertionError(f"no process of {pod_name}")
-
-
 def resident_mib(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1)) / 1024
@@ -319,7 +304,8 @@ def play_late(row, mode, etl):
 
 
 def play_killed(row, mode, etl):
-    pid = container_pid(pod_of(etl))
+    pid = harness.container_pid(pod_of(etl))
+    assert pid, f"no process of {pod_of(etl)}"
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         job = pool.submit(read, mode, etl, row.name)
         time.sleep(0.5)

@@ -116,26 +116,11 @@ def case_etl_of_today():
     assert cluster().pods() == [] and request("GET", cluster().url("/v1/etl")).json == []
 
 
-def container_pid(pod_name):
-    """The process that runs a pod's program: it has the pod's host name."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                command = file.read().split(b"\0")
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                environment = file.read().split(b"\0")
-        except OSError:
-            continue
-        if f"HOSTNAME={pod_name}".encode() in environment and any(b"srv.py" in c for c in command) and not any(b"bwrap" in c for c in command[:1]):
-            return int(pid)
-    return None
-
-
 def case_container_killed_while_serving():
     etl = cluster().init(spec("killed"))
     assert read_ok(etl)
     for pod in cluster().pods():
-        pid = container_pid(pod["metadata"]["name"])
+        pid = harness.container_pid(pod["metadata"]["name"])
         assert pid, pod["metadata"]["name"]
         os.kill(pid, signal.SIGKILL)
     until(lambda: read_ok(etl), "the ETL serves again", 30)
@@ -206,7 +191,7 @@ def case_watch_killed():
         for pid in watches:
             os.kill(pid, signal.SIGKILL)
     for pod in cluster().pods():
-        os.kill(container_pid(pod["metadata"]["name"]), signal.SIGKILL)
+        os.kill(harness.container_pid(pod["metadata"]["name"]), signal.SIGKILL)
     until(lambda: all_names_ok(etl), "the ETL serves again", 30)
     cluster().stop_etl(etl)
     assert cluster().pods() == []
@@ -215,7 +200,7 @@ def case_watch_killed():
 def case_supervisor_killed():
     etl = cluster().init(spec("orphaned"))
     for pod in cluster().pods():
-        container = container_pid(pod["metadata"]["name"])
+        container = harness.container_pid(pod["metadata"]["name"])
         pid = container
         while True:  # up to the process that keeps the pod
             with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:

@@ -203,24 +203,10 @@ class Killer(threading.Thread):
     def run(self):
         pods = [p["metadata"]["name"] for p in world["cluster"].pods()]
         while not world["ended"].wait(self.rng.uniform(0.8, 1.8)):
-            pid = container_pid(self.rng.choice(pods))
+            pid = harness.container_pid(self.rng.choice(pods))
             if pid is not None:
                 os.kill(pid, signal.SIGKILL)
                 self.killed += 1
-
-
-def container_pid(pod_name):
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                command = file.read().split(b"\0")
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                environment = file.read().split(b"\0")
-        except OSError:
-            continue
-        if f"HOSTNAME={pod_name}".encode() in environment and b"/srv.py" in command and b"bwrap" not in command[0]:
-            return int(pid)
-    return None
 
 
 def case_stripes():

@@ -196,22 +196,6 @@ def case_cut_on_the_way_from_the_pod(client):
     return run
 
 
-def container_pid(etl):
-    """The process that a pod's container is: it has the pod's host name."""
-    pod = next(p["metadata"]["name"] for p in cluster().pods() if etl in str(p["metadata"]))
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                command = file.read().split(b"\0")
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                environ = file.read().split(b"\0")
-        except OSError:
-            continue
-        if f"HOSTNAME={pod}".encode() in environ and b"/srv.py" in command and b"bwrap" not in command[0]:
-            return int(pid)
-    raise AssertionError(f"no process of {pod}")
-
-
 def in_flight():
     text = request("GET", cluster().targets[0].url + "/metrics").text
     return int(next(line for line in text.splitlines() if line.startswith("etlnode_transfers_in_flight ")).split()[1])
@@ -224,7 +208,8 @@ def case_killed(mode, framing, cut):
         name = name_of(framing, cut, "wait")
         put(name)
         etl = start(f"killed-{mode}-{framing}-{cut}", mode, "thread")
-        pid = container_pid(etl)
+        pid = harness.container_pid(next(p["metadata"]["name"] for p in cluster().pods() if etl in str(p["metadata"])))
+        assert pid, f"no process of {etl}"
         names = list(world["clients"])
         with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
             jobs = [pool.submit(world["clients"][client], [url_of(etl, name)]) for client in names]

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,18 +13,10 @@
 
 #include "base/limits.h"
 #include "fuzz.h"
-#include "port/clock.h"
 #include "port/net.h"
+#include "virtual_clock.h"
 
 struct fuzz_world;
-
-struct timer {
-    fuzz_world *world = nullptr;
-    clock_callback on_fire = nullptr;
-    void *arg = nullptr;
-    bool armed = false;
-    uint64_t due_ms = 0;
-};
 
 struct fuzz_wait {
     net_on_ready on_ready = nullptr;
@@ -61,9 +52,7 @@ struct fuzz_world {
     env e;
     rng choices;
     bool in_one = true; // everything arrives at once and is written at once
-    uint64_t now_ms = 1'000;
-    std::deque<std::pair<clock_callback, void *>> posts;
-    std::vector<timer *> timers;
+    virtual_clock clock;
     std::vector<std::unique_ptr<net_conn>> conns;
     std::vector<std::unique_ptr<net_connect_call>> connects;
     net_listener *listener = nullptr;
@@ -77,30 +66,17 @@ inline const fuzz_wait &fuzz_wait_of(const net_conn &c, net_side side) { return 
 
 // --- the clock
 
-inline timer *fuzz_timer_make(env &e, clock_callback on_fire, void *arg)
-{
-    timer *t = new timer{&fuzz_world_of(e), on_fire, arg};
-    fuzz_world_of(e).timers.push_back(t);
-    return t;
-}
+inline virtual_clock &fuzz_clock_of(env &e) { return fuzz_world_of(e).clock; }
 
-inline const clock_port fuzz_clock_port = {
-    .now_ms = [](env &e) { return fuzz_world_of(e).now_ms; },
-    .wall_ns = [](env &e) { return (1'700'000'000'000 + fuzz_world_of(e).now_ms) / 100'000'000 * 100'000'000'000'000; },
-    .post = [](env &e, clock_callback run, void *arg) { fuzz_world_of(e).posts.emplace_back(run, arg); },
-    .timer_make = fuzz_timer_make,
-    .timer_arm = [](timer *t, uint64_t delay_ms) {
-        t->armed = true;
-        t->due_ms = t->world->now_ms + delay_ms;
-    },
-    .timer_stop = [](timer *t) { t->armed = false; },
-    .timer_is_armed = [](const timer *t) { return t->armed; },
-    .timer_free = [](timer *t) {
-        std::erase(t->world->timers, t);
-        delete t;
-    },
-    .secret = [](env &, size_t size) { return std::string(size, 's'); },
-};
+// Two runs over the same bytes may take different times: what shows the wall clock, and secrets, must not tell them apart.
+inline clock_port fuzz_clock_make()
+{
+    clock_port clock = virtual_clock_port<fuzz_clock_of>;
+    clock.wall_ns = [](env &) { return virtual_wall_ms * 1'000'000; };
+    clock.secret = [](env &, size_t size) { return std::string(size, 's'); };
+    return clock;
+}
+inline const clock_port fuzz_clock_port = fuzz_clock_make();
 
 // --- the network
 
@@ -176,7 +152,7 @@ inline const net_port fuzz_net_port = {
         fuzz_world &w = fuzz_world_of(e);
         w.connects.push_back(std::make_unique<net_connect_call>(net_connect_call{&w, on_connect, arg}));
         *out_call = w.connects.back().get();
-        w.posts.emplace_back(fuzz_connected, w.connects.back().get());
+        w.clock.posts.emplace_back(fuzz_connected, w.connects.back().get());
         return no_error;
     },
     .connect_cancel = [](net_connect_call *call) { call->canceled = true; },
@@ -210,6 +186,7 @@ inline void fuzz_world_begin(fuzz_world &w, std::string_view text, bool in_one)
     w.choices = fuzz_rng(text);
     w.in_one = in_one;
     w.e.random = rng{1};
+    w.clock.now_ms = 1'000;
     w.e.clock = &fuzz_clock_port;
     w.e.net = &fuzz_net_port;
     w.e.impl = &w;
@@ -229,12 +206,8 @@ inline bool fuzz_fire(net_conn &c, net_side side, bool is_ready)
 inline bool fuzz_step(fuzz_world &w)
 {
     FUZZ_CHECK(++w.steps < 1'000'000);
-    if (!w.posts.empty()) {
-        auto [run, arg] = w.posts.front();
-        w.posts.pop_front();
-        run(arg);
+    if (virtual_run_post(w.clock))
         return true;
-    }
     for (size_t i = 0; i < w.conns.size(); i++) {
         net_conn &c = *w.conns[i];
         if (fuzz_fire(c, net_side::writable, true) || fuzz_fire(c, net_side::readable, !c.in.empty() || c.ended))
@@ -259,20 +232,7 @@ inline bool fuzz_step(fuzz_world &w)
     return false;
 }
 
-inline bool fuzz_next_timer(fuzz_world &w)
-{
-    timer *next = nullptr;
-    for (timer *t : w.timers) {
-        if (t->armed && (next == nullptr || t->due_ms < next->due_ms))
-            next = t;
-    }
-    if (next == nullptr)
-        return false;
-    w.now_ms = std::max(w.now_ms, next->due_ms);
-    next->armed = false;
-    next->on_fire(next->arg);
-    return true;
-}
+inline bool fuzz_next_timer(fuzz_world &w) { return virtual_fire_next(w.clock, UINT64_MAX); }
 
 // Until nothing is left to happen, timers included.
 inline void fuzz_world_run(fuzz_world &w)

@@ -199,7 +199,7 @@ static void get_stuck(sim_pod &pod, sim_fault fault)
     pod.stuck_by = fault;
 }
 
-static void release_deletes(sim_kube &kube, const std::string &name, sim_world &w);
+static void release_deletes(sim_world &w, const std::string &name);
 
 static void on_flap(void *arg)
 {
@@ -242,7 +242,7 @@ static void pod_is_gone(sim_pod &pod)
         sim_cancel(w, pod.flap);
     std::string name = pod.name;
     kube.pods.erase(name);
-    release_deletes(kube, name, w);
+    release_deletes(w, name);
 }
 
 static void kubelet_step(void *arg)
@@ -419,7 +419,7 @@ static void delete_pod(proc *p)
     schedule(pod, sim_between(w, 20'000, 2'200'000));
 }
 
-static void release_deletes(sim_kube &, const std::string &name, sim_world &w)
+static void release_deletes(sim_world &w, const std::string &name)
 {
     for (sim_host *host : w.hosts) {
         for (proc *p : host->children) {

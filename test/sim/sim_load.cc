@@ -19,7 +19,6 @@ struct client_op {
     std::vector<std::pair<sim_object *, size_t>> removals; // of a bucket that is destroyed
     sim_etl *etl = nullptr;
     std::string method, path, query, headers, body;
-    std::string etl_body;
     uint64_t start_us = 0;
     unsigned hops = 0;
     bool misbehaves = false;     // how it ends says nothing about the node
@@ -341,7 +340,7 @@ static void op_send(client_op *op, const std::string &address, uint16_t port, co
     call.is_head = op->method == "HEAD";
     call.on_done = on_answer;
     call.arg = op;
-    const std::string &body = is_last ? op->body : op->etl_body;
+    const std::string body = is_last ? op->body : ""; // the proxy redirects without it
     call.request = op->method + " " + target + " HTTP/1.1\r\nHost: " + address + "\r\n" + op->headers;
     bool has_body = op->method == "PUT" || op->method == "POST" || !body.empty();
     if (has_body && sim_chance(w, 200) && !op->lies && is_last) {

@@ -43,7 +43,6 @@ struct net_conn {
     bool fin_in = false, rst_in = false, peer_finished = false;
     bool resets = false;         // net_reset_on_close
     std::string peer_name;
-    bool peer_is_local = false;
     struct {
         net_on_ready on_ready = nullptr;
         void *arg = nullptr;
@@ -189,7 +188,6 @@ static void arrive_data(sim_link *link, int from, size_t size)
     way.flying.erase(0, size);
     way.carried += size;
     wake(*to, 0);
-    // A bigger part of the window may be free for others now; the same end's writer is woken by reads.
 }
 
 static void on_segment(void *arg)
