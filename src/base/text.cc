@@ -10,16 +10,30 @@
 
 std::string text_format(const char *format, ...)
 {
+    char brief[256]; // enough for most, which are then formatted once
     va_list args;
     va_start(args, format);
     va_list again;
     va_copy(again, args);
-    int size = std::vsnprintf(nullptr, 0, format, args);
+    int size = std::vsnprintf(brief, sizeof brief, format, args);
     va_end(args);
-    std::string out(size > 0 ? static_cast<size_t>(size) : 0, '\0');
-    if (size > 0)
+    std::string out;
+    if (size >= static_cast<int>(sizeof brief)) {
+        out.resize(static_cast<size_t>(size));
         std::vsnprintf(out.data(), out.size() + 1, format, again);
+    } else if (size > 0) {
+        out.assign(brief, static_cast<size_t>(size));
+    }
     va_end(again);
+    return out;
+}
+
+std::string text_hex(uint64_t value)
+{
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string out(16, '0');
+    for (size_t i = 16; i-- > 0; value >>= 4)
+        out[i] = digits[value & 15];
     return out;
 }
 

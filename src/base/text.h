@@ -11,6 +11,9 @@
 // printf into a new string; bounded only by its arguments, for cold code.
 [[gnu::format(printf, 1, 2)]] std::string text_format(const char *format, ...);
 
+// 16 hex digits.
+std::string text_hex(uint64_t value);
+
 // Whole-string parses; false on empty input, sign, garbage or overflow.
 bool text_parse_u64(std::string_view text, uint64_t &out_value);
 bool text_parse_hex_u64(std::string_view text, uint64_t &out_value);

@@ -23,7 +23,7 @@
 
 static std::string hash_text(const XXH64_state_t *state)
 {
-    return text_format("%016llx", static_cast<unsigned long long>(XXH64_digest(state)));
+    return text_hex(XXH64_digest(state));
 }
 
 static XXH64_state_t *hash_new()

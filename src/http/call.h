@@ -70,6 +70,8 @@ pull_result call_pull(call &c, net_relay *relay);
 // Calls back once, when pulling may go on.
 void call_pull_wait(call &c, net_on_ready on_ready, void *arg);
 void call_pull_wait_cancel(call &c);
+// Takes a body whose length was announced and which has come with the head, all of it; false, and nothing taken, where it is not so.
+bool call_take_whole(call &c, std::string &out_body);
 // The streamed body was read to its end (pull_state::end): the connection goes back to the pool where it can. No on_done follows.
 void call_finish(call &c);
 // Milliseconds (clock_now_ms) of the last byte sent or received.

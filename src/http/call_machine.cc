@@ -41,6 +41,8 @@ struct server_memory {
     bool is_untidy = false;  // it has sent bytes that nobody asked for: the next ones might pass for an answer, so every call gets a connection of its own
 };
 static constexpr size_t server_memory_max = 256;
+static constexpr size_t input_size_initial = 16 * kib;
+static constexpr size_t spare_inputs_max = 64;
 static constexpr uint64_t probation_ms = 20;
 
 struct http_client {
@@ -49,6 +51,7 @@ struct http_client {
     std::vector<idle_connection *> idle; // oldest first
     std::vector<call *> active;
     std::vector<server_memory> servers;  // oldest first
+    std::vector<std::string> spare_inputs; // buffers of ended calls, as large as a first read
     uint64_t unsolicited = 0;
     timer *clock = nullptr;
     uint64_t next_id = 1;
@@ -91,6 +94,8 @@ struct call {
     http_chunk_decoder_ptr decoder;
     uint64_t body_left = 0;
     bool body_ended = false;
+    bool was_looked_behind = false; // what follows the body was asked for when its last bytes were taken
+    bool ends_behind = false;       // it was the connection's end
     std::string collected;
 };
 
@@ -297,6 +302,8 @@ static void tell_done(void *arg)
     call &c = *static_cast<call *>(arg);
     std::vector<call *> &active = c.client->active;
     active.erase(std::find(active.begin(), active.end(), &c));
+    if (c.in.size() == input_size_initial && c.client->spare_inputs.size() < spare_inputs_max)
+        c.client->spare_inputs.push_back(static_cast<std::string &&>(c.in));
     if (!c.canceled && c.options.on_done != nullptr) {
         std::string body;
         if (!c.err)
@@ -356,14 +363,20 @@ static void begin_body(call &c)
     }
 }
 
+static bool is_more_behind(call &c)
+{
+    c.was_looked_behind = true;
+    return net_has_unread(*c.e, c.net, &c.ends_behind);
+}
+
 // The body was read to its end: the connection may serve again, unless either side wants it closed or it is not clean.
 static void keep_or_close(call &c)
 {
-    bool end = false;
-    bool more = c.in_begin < c.in_end || (c.net != nullptr && net_has_unread(*c.e, c.net, &end));
+    // Once is enough: who takes the connection from the pool looks again.
+    bool more = c.in_begin < c.in_end || (!c.was_looked_behind && c.net != nullptr && is_more_behind(c));
     if (more && !c.head.close_delimited)
         note_unsolicited(*c.client, c.options.host, c.options.port);
-    bool clean = c.net != nullptr && c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed && !more && !end;
+    bool clean = c.net != nullptr && c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed && !more && !c.ends_behind;
     if (clean) {
         net_wait_cancel(*c.e, c.net, net_side::readable);
         net_wait_cancel(*c.e, c.net, net_side::writable);
@@ -580,8 +593,12 @@ static void read_head(call &c)
             c.in_end -= c.in_begin;
             c.in_begin = 0;
         }
+        if (c.in.empty() && !c.client->spare_inputs.empty()) {
+            c.in.swap(c.client->spare_inputs.back());
+            c.client->spare_inputs.pop_back();
+        }
         if (c.in_end == c.in.size())
-            c.in.resize(std::min(std::max(c.in.size() * 2, 16 * kib), http_head_size_max));
+            c.in.resize(std::min(std::max(c.in.size() * 2, input_size_initial), http_head_size_max));
         io_result got = net_read(*c.e, c.net, c.in.data() + c.in_end, c.in.size() - c.in_end);
         if (got.state == io_state::done) {
             c.in_end += got.count;
@@ -660,8 +677,7 @@ static pull_result pull_chunked(call &c)
 // can still be cut short.
 static bool is_too_long(call &c)
 {
-    bool end = false;
-    return c.in_begin < c.in_end || net_has_unread(*c.e, c.net, &end);
+    return c.in_begin < c.in_end || is_more_behind(c);
 }
 
 static pull_result too_long(call &c)
@@ -732,6 +748,19 @@ void call_pull_wait_cancel(call &c)
 {
     if (c.net != nullptr)
         net_wait_cancel(*c.e, c.net, net_side::readable);
+}
+
+bool call_take_whole(call &c, std::string &out_body)
+{
+    size_t buffered = c.in_end - c.in_begin;
+    if (c.net == nullptr || c.decoder != nullptr || c.head.close_delimited || c.body_ended || buffered != c.body_left || is_more_behind(c))
+        return false;
+    out_body.assign(c.in, c.in_begin, buffered);
+    c.in_begin = c.in_end;
+    c.body_left = 0;
+    c.body_ended = true;
+    note_progress(c);
+    return true;
 }
 
 uint64_t call_last_progress_ms(const call &c) { return c.last_progress_ms; }

@@ -119,6 +119,7 @@ void exchange_delete(void *arg); // arg: the exchange; posted when it is closed
 inline net_conn *exchange_net(exchange &x) { return x.net; }
 void exchange_frame_piece(exchange &x, size_t size); // appends the chunk header of a piece of `size` bytes, where chunked
 void exchange_frame_piece_end(exchange &x);
-// Sends x.out; done when nothing of it is left.
-io_result exchange_flush_frame(exchange &x, bool more);
+inline bool exchange_has_framing(const exchange &x) { return x.out_sent < x.out.size(); }
+// Sends what is left of head and framing, and `bytes` after it, in one write. count: of `bytes`.
+io_result exchange_send_piece(exchange &x, std::string_view bytes, bool more);
 void exchange_count_out(exchange &x, size_t size);

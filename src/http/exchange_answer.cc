@@ -2,6 +2,8 @@
 // http/exchange_answer.cc: answers: heads, bodies from memory, files and streams, and the error envelope.
 //
 // Owns     nothing: fills the exchange's output, then hands it to the machine.
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/http_write.h"
@@ -166,19 +168,28 @@ void exchange_frame_piece_end(exchange &x)
         x.out += "\r\n";
 }
 
-io_result exchange_flush_frame(exchange &x, bool more)
+io_result exchange_send_piece(exchange &x, std::string_view bytes, bool more)
 {
-    while (x.out_sent < x.out.size()) {
-        iovec part = {x.out.data() + x.out_sent, x.out.size() - x.out_sent};
-        io_result sent = net_write(*x.e, x.net, {&part, 1}, more);
-        if (sent.state != io_state::done)
-            return sent;
-        exchange_count_out(x, sent.count);
-        x.out_sent += sent.count;
+    size_t framing = x.out.size() - x.out_sent;
+    iovec parts[2];
+    size_t count = 0;
+    if (framing > 0)
+        parts[count++] = {x.out.data() + x.out_sent, framing};
+    if (!bytes.empty())
+        parts[count++] = {const_cast<char *>(bytes.data()), bytes.size()};
+    if (count == 0)
+        return {io_state::done, 0, no_error};
+    io_result sent = net_write(*x.e, x.net, {parts, count}, more);
+    if (sent.state != io_state::done)
+        return sent;
+    exchange_count_out(x, sent.count);
+    size_t of_framing = std::min(sent.count, framing);
+    x.out_sent += of_framing;
+    if (of_framing == framing) {
+        x.out.clear();
+        x.out_sent = 0;
     }
-    x.out.clear();
-    x.out_sent = 0;
-    return {io_state::done, 0, no_error};
+    return {io_state::done, sent.count - of_framing, no_error};
 }
 
 // --- error answers

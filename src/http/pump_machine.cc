@@ -139,24 +139,22 @@ static io_result send_piece(pump &p)
     net_conn *sink = exchange_net(*p.to);
     if (sink == nullptr)
         return {io_state::failed, 0, make_error(error_code::canceled, "the client has gone")};
-    io_result sent = exchange_flush_frame(*p.to, true);
-    while (sent.state == io_state::done && (!p.bytes.empty() || p.relayed_left > 0)) {
-        if (!p.bytes.empty()) {
-            iovec part = {const_cast<char *>(p.bytes.data()), p.bytes.size()};
-            sent = net_write(*p.e, sink, {&part, 1});
-        } else {
-            sent = net_relay_drain(*p.e, p.relay, sink, false);
-        }
+    while (exchange_has_framing(*p.to) || !p.bytes.empty()) {
+        io_result sent = exchange_send_piece(*p.to, p.bytes, p.relayed_left > 0);
+        if (sent.state != io_state::done)
+            return sent;
+        p.bytes.remove_prefix(sent.count);
+        p.moved += sent.count;
+    }
+    while (p.relayed_left > 0) {
+        io_result sent = net_relay_drain(*p.e, p.relay, sink, false);
         if (sent.state != io_state::done)
             return sent;
         exchange_count_out(*p.to, sent.count);
+        p.relayed_left -= sent.count;
         p.moved += sent.count;
-        if (!p.bytes.empty())
-            p.bytes.remove_prefix(sent.count);
-        else
-            p.relayed_left -= sent.count;
     }
-    return sent;
+    return {io_state::done, 0, no_error};
 }
 
 static void begin_piece(pump &p, const pull_result &got)

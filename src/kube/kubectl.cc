@@ -104,7 +104,7 @@ std::string kubectl_label_value(std::string_view text)
         first++;
     out.erase(0, first);
     out.resize(out.size() < 46 ? out.size() : 46);
-    return out + (out.empty() ? "x" : "-") + text_format("%016llx", static_cast<unsigned long long>(XXH64(text.data(), text.size(), 0)));
+    return out + (out.empty() ? "x" : "-") + text_hex(XXH64(text.data(), text.size(), 0));
 }
 
 static std::string_view trimmed(std::string_view text)

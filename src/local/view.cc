@@ -92,12 +92,12 @@ std::vector<std::string> view_command(const container_spec &container, const ima
 
 // Files.
 
-struct builder {
+struct view_builder {
     std::vector<std::string> &args;
     size_t merged = 0;
 };
 
-static void add(builder &b, std::initializer_list<std::string> words) { b.args.insert(b.args.end(), words); }
+static void add(view_builder &b, std::initializer_list<std::string> words) { b.args.insert(b.args.end(), words); }
 
 enum class file_kind : uint8_t { none, file, directory, link };
 
@@ -109,7 +109,7 @@ static file_kind kind_of(const std::string &path)
     return S_ISLNK(about.st_mode) ? file_kind::link : S_ISDIR(about.st_mode) ? file_kind::directory : file_kind::file;
 }
 
-static void bind_entry(builder &b, const std::string &source, const std::string &place)
+static void bind_entry(view_builder &b, const std::string &source, const std::string &place)
 {
     if (kind_of(source) == file_kind::link)
         add(b, {"--symlink", os_read_link(source), place});
@@ -133,7 +133,7 @@ static bool fits_over(const std::string &image, const std::string &host)
     return true;
 }
 
-static void bind_over(builder &b, const std::string &image, const std::string &place)
+static void bind_over(view_builder &b, const std::string &image, const std::string &place)
 {
     std::vector<std::string> names;
     os_list(image, names);
@@ -147,7 +147,7 @@ static void bind_over(builder &b, const std::string &image, const std::string &p
 }
 
 // The host's `place` with the image's laid over it.
-static bool merge(builder &b, const std::string &image, const std::string &place)
+static bool merge(view_builder &b, const std::string &image, const std::string &place)
 {
     if (fits_over(image, place)) {
         add(b, {"--ro-bind", place, place});
@@ -189,7 +189,7 @@ static bool only_usr_local(const std::string &image_usr)
     return names.size() == 1 && names[0] == "local";
 }
 
-static bool add_usr(builder &b, const std::string &rootfs)
+static bool add_usr(view_builder &b, const std::string &rootfs)
 {
     if (kind_of(rootfs + "/usr") != file_kind::directory)
         add(b, {"--ro-bind", "/usr", "/usr"});
@@ -201,7 +201,7 @@ static bool add_usr(builder &b, const std::string &rootfs)
 }
 
 // Root in the container may be root outside: what others cannot read must not be seen there.
-static void hide_private(builder &b, const std::string &image, const std::string &dir, size_t &seen)
+static void hide_private(view_builder &b, const std::string &image, const std::string &dir, size_t &seen)
 {
     std::vector<std::string> names;
     os_list(dir, names);
@@ -222,7 +222,7 @@ static void hide_private(builder &b, const std::string &image, const std::string
     }
 }
 
-static bool add_generated(builder &b, const view_place &place, std::string &out_text)
+static bool add_generated(view_builder &b, const view_place &place, std::string &out_text)
 {
     std::string hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
     if (!place.pod_ip.empty())
@@ -252,7 +252,7 @@ static bool add_generated(builder &b, const view_place &place, std::string &out_
     return true;
 }
 
-static bool add_etc(builder &b, const view_place &place, std::string &out_text)
+static bool add_etc(view_builder &b, const view_place &place, std::string &out_text)
 {
     std::string image = place.rootfs + "/etc";
     bool has_image = kind_of(image) == file_kind::directory;
@@ -270,7 +270,7 @@ static bool add_etc(builder &b, const view_place &place, std::string &out_text)
 
 // A root without capabilities still owns what is root's in /proc: kernel settings must not be written, kernel secrets not read.
 // bwrap covers some of it only where its own look finds it writable, which for /proc/sys as root it does not.
-static void cover_proc(builder &b)
+static void cover_proc(view_builder &b)
 {
     for (const char *path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"})
         if (os_exists(path))
@@ -292,7 +292,7 @@ static bool is_special(const std::string &name)
     return std::find(std::begin(special), std::end(special), name) != std::end(special);
 }
 
-static bool add_root(builder &b, const view_place &place, std::string &out_text)
+static bool add_root(view_builder &b, const view_place &place, std::string &out_text)
 {
     if (!add_usr(b, place.rootfs)) {
         out_text = "the image brings too many files under /usr; put them under /usr/local or a directory of their own";
@@ -362,7 +362,7 @@ static bool host_path_fits(const pod_volume &volume, std::string &out_text)
     return fits;
 }
 
-static bool add_mounts(builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, std::string &out_text)
+static bool add_mounts(view_builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, std::string &out_text)
 {
     for (const pod_mount &mount : container.mounts) {
         auto volume = std::find_if(spec.volumes.begin(), spec.volumes.end(),
@@ -394,7 +394,7 @@ bool view_build(const pod_spec &spec, const container_spec &container, const ima
                 const env_list &env, std::vector<std::string> &out_args, std::string &out_text)
 {
     out_args.clear();
-    builder b{out_args};
+    view_builder b{out_args};
     if (place.own_user_ns)
         add(b, {"--unshare-user", "--uid", "0", "--gid", "0"});
     add(b, {"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session",

@@ -20,12 +20,12 @@
 
 // --- loading
 
-struct document_load {
+struct proxy_load {
     proxy *p;
     void (*on_loaded)(proxy &p, error err, const std::string &detail);
 };
 
-static void finish_load(document_load *load, error err, const std::string &detail)
+static void finish_load(proxy_load *load, error err, const std::string &detail)
 {
     proxy &p = *load->p;
     auto on_loaded = load->on_loaded;
@@ -58,7 +58,7 @@ static bool abort_unfinished(cluster_document &document)
 
 static error apply_start(void *arg, cluster_document &next)
 {
-    proxy &p = *static_cast<document_load *>(arg)->p;
+    proxy &p = *static_cast<proxy_load *>(arg)->p;
     abort_unfinished(next);
     for (size_t i = next.nodes.size(); i-- > 0;) {
         if (!next.nodes[i].is_target && next.nodes[i].id != p.id)
@@ -74,14 +74,14 @@ static error apply_start(void *arg, cluster_document &next)
 
 static void on_started(void *arg, error err)
 {
-    document_load *load = static_cast<document_load *>(arg);
+    proxy_load *load = static_cast<proxy_load *>(arg);
     load->p->loaded_version = proxy_document(*load->p).version;
     finish_load(load, err, err ? std::string("the cluster document could not be stored: ") + error_text(err) : std::string());
 }
 
 static void on_read(void *arg, error err, uint64_t version, const std::string &text)
 {
-    document_load *load = static_cast<document_load *>(arg);
+    proxy_load *load = static_cast<proxy_load *>(arg);
     proxy &p = *load->p;
     cluster_document document;
     if (!err && version > 0)
@@ -121,7 +121,7 @@ void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const 
     p.documents.on_stored = on_stored;
     p.documents.arg = &p;
     p.tick = timer_make(*p.e, on_tick, &p);
-    meta_read(*p.e, p.documents.name, on_read, new document_load{&p, on_loaded});
+    meta_read(*p.e, p.documents.name, on_read, new proxy_load{&p, on_loaded});
 }
 
 // --- pushing

@@ -66,19 +66,22 @@ void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
     bool is_read = head.method == "GET" || head.method == "HEAD" || head.method == "DELETE";
     if (!is_read)
         p.upload_ms = clock_now_ms(*p.e);
-    std::string location = node->url;
-    location += head.path;
-    location += '?';
-    if (!head.query.empty()) {
-        location += head.query;
-        location += '&';
-    }
-    location += text_format("pid=%s&utm=%llu", p.id.c_str(), static_cast<unsigned long long>(clock_wall_ns(*p.e)));
     answer a;
     a.status = head.method == "GET" ? 301 : 307;
-    http_write_header(a.headers, "Location", location);
+    std::string &headers = a.headers;
+    headers.reserve(node->url.size() + head.target.size() + p.id.size() + 96);
+    headers += "Location: ";
+    headers += node->url;
+    headers += head.path; // as it was sent: the parser lets neither white space nor control bytes through
+    headers += '?';
+    headers += head.query;
+    headers += head.query.empty() ? "pid=" : "&pid=";
+    headers += p.id;
+    headers += "&utm=";
+    headers += std::to_string(clock_wall_ns(*p.e));
+    headers += "\r\n";
     if (a.status == 301) // AIStore's clients expect 301; what holds today may not hold tomorrow
-        http_write_header(a.headers, "Cache-Control", "no-store");
+        http_write_header(headers, "Cache-Control", "no-store");
     p.counts.redirects++;
     exchange_answer(x, static_cast<answer &&>(a));
 }

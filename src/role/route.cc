@@ -18,6 +18,8 @@ static std::string_view take_segment(std::string_view &path)
 // Both texts without their leading '/'.
 static bool matches(std::string_view pattern, std::string_view path, route_match &match)
 {
+    if (!path.starts_with(pattern.substr(0, pattern.find('{')))) // most rows end here
+        return false;
     match.arg_count = 0;
     while (!pattern.empty()) {
         std::string_view wanted = take_segment(pattern);

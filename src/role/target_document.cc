@@ -270,15 +270,15 @@ error target_take_document_text(target &t, std::string_view text, std::string &o
 
 // --- loading
 
-struct document_load {
+struct target_load {
     target *t;
     void (*on_loaded)(target &t, error err, const std::string &detail);
 };
 
 static void on_read(void *arg, error err, uint64_t version, const std::string &text)
 {
-    document_load load = *static_cast<document_load *>(arg);
-    delete static_cast<document_load *>(arg);
+    target_load load = *static_cast<target_load *>(arg);
+    delete static_cast<target_load *>(arg);
     target &t = *load.t;
     if (!err && version > 0)
         err = document_parse(text, t.document);
@@ -296,5 +296,5 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
 
 void target_document_load(target &t, void (*on_loaded)(target &t, error err, const std::string &detail))
 {
-    meta_read(*t.e, document_name, on_read, new document_load{&t, on_loaded});
+    meta_read(*t.e, document_name, on_read, new target_load{&t, on_loaded});
 }

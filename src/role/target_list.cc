@@ -46,7 +46,7 @@ static list_entry entry_of(const target &t, const index_row &row)
     list_entry entry;
     entry.name = row.name;
     entry.size = row.size;
-    entry.checksum = text_format("%016llx", static_cast<unsigned long long>(row.checksum));
+    entry.checksum = text_hex(row.checksum);
     entry.version = text_format("%llu", static_cast<unsigned long long>(row.version));
     entry.atime = text_format("%llu", static_cast<unsigned long long>(row.changed_ns));
     entry.location = "t[" + t.id + "]:mp[" + t.options.data_dir + "]";

@@ -43,11 +43,13 @@ static void release_object(void *arg, error)
     delete pair;
 }
 
+static constexpr size_t object_headers_size = 224; // bytes: what write_object_headers usually writes
+
 static void write_object_headers(std::string &out, const index_row &row, bool whole)
 {
     if (whole) {
         http_write_header(out, header_checksum_type, checksum_type_xxhash2);
-        http_write_header(out, header_checksum_value, text_format("%016llx", static_cast<unsigned long long>(row.checksum)));
+        http_write_header(out, header_checksum_value, text_hex(row.checksum));
     }
     http_write_header_u64(out, header_atime, row.changed_ns);
     http_write_header_u64(out, header_version, row.version);
@@ -76,6 +78,7 @@ static void answer_object(const object_request &r, const store_object *object)
         range = http_range_parse(http_head_get(head, "Range"), row.size);
     answer a;
     a.content_type = "application/octet-stream";
+    a.headers.reserve(object_headers_size);
     if (range.kind == http_range_kind::unsatisfiable) {
         std::string headers;
         http_write_header(headers, "Content-Range", "bytes */" + std::to_string(row.size));
@@ -118,7 +121,7 @@ static void add_property(std::string &out, std::string_view name, const target &
         http_write_header(out, "Ais-Bucket-Provider", "ais");
     } else if (name == "checksum") {
         http_write_header(out, header_checksum_type, checksum_type_xxhash2);
-        http_write_header(out, header_checksum_value, text_format("%016llx", static_cast<unsigned long long>(row.checksum)));
+        http_write_header(out, header_checksum_value, text_hex(row.checksum));
     } else if (name == "version") {
         http_write_header_u64(out, header_version, row.version);
     } else if (name == "atime") {
@@ -290,7 +293,7 @@ static void serve_delete(object_request &&r)
 
 // --- paths
 
-static bool split_names(std::string_view path, std::string &bucket, std::string &name)
+static bool split_names(std::string_view path, std::string_view &bucket, std::string_view &name)
 {
     size_t slash = path.find('/');
     if (slash == std::string_view::npos)
@@ -337,8 +340,7 @@ void target_serve_object(target &t, exchange &x)
         return;
     }
     object_request r{&t, &x, {}, {}, false};
-    std::string raw_bucket;
-    std::string raw_name;
+    std::string_view raw_bucket, raw_name;
     std::string_view rest = head.path.size() > path_objects.size() + 1 ? head.path.substr(path_objects.size() + 1) : std::string_view();
     if (!split_names(rest, raw_bucket, raw_name) || !url_decode(raw_bucket, r.bucket) || !url_decode(raw_name, r.name)) {
         exchange_answer_error(x, error_code::bad_request, "expected /v1/objects/BUCKET/OBJECT, percent-encoded once");
@@ -426,10 +428,13 @@ void target_serve_pod(target &t, exchange &x)
     if (object.starts_with("ais/@#/"))
         object.remove_prefix(7);
     object_request r{&t, &x, {}, {}, true};
-    if (!split_names(object, r.bucket, r.name)) {
+    std::string_view bucket, name;
+    if (!split_names(object, bucket, name)) {
         exchange_answer_error(x, error_code::bad_request, "expected <AIS_TARGET_URL>/BUCKET/OBJECT or <AIS_TARGET_URL>/<escaped uname>");
         return;
     }
+    r.bucket = bucket;
+    r.name = name;
     if (!check_names(r))
         return;
     if (head.method != "GET" && head.method != "HEAD") {

@@ -391,7 +391,7 @@ static void send_by_other_method(transfer &t)
         call_cancel(*t.request);
     t.request = nullptr;
     t.method_tried = true;
-    t.first_status = t.answer_head.status;
+    t.first_status = t.answer_status;
     t.first_text.swap(t.buffered);
     t.buffered.clear();
     t.by_put = !t.by_put;
@@ -419,7 +419,7 @@ static void await_end(transfer &t) { timer_arm(*t.e, t.clock, t.obj_timeout_ms);
 static answer success_answer(transfer &t)
 {
     answer a;
-    a.status = t.answer_head.status;
+    a.status = t.answer_status;
     a.headers = t.answer_headers;
     if (t.how == communication::hpush) {
         pod_memory &memory = t.host->pods[t.etl_id];
@@ -474,6 +474,9 @@ static void end_complete(transfer &t)
 static void answer_buffered(transfer &t)
 {
     exchange_on_gone(*t.x, nullptr, nullptr, false);
+    if (t.request != nullptr)
+        call_finish(*t.request);
+    t.request = nullptr;
     answer a = success_answer(t);
     a.body.swap(t.buffered);
     t.out_bytes = a.body.size();
@@ -484,7 +487,7 @@ static void answer_buffered(transfer &t)
 
 static void answer_pod_error(transfer &t)
 {
-    int status = t.answer_head.status;
+    int status = t.answer_status;
     std::string text = t.buffered;
     // Both methods failed: the first answer tells more, unless all it said is that it does not know the method.
     if (t.method_tried && t.first_status >= 400 && t.first_status != 405 && t.first_status != 501 && (status == 405 || status == 501)) {
@@ -515,7 +518,7 @@ static void probe_pod(transfer &t)
 
 static bool is_redirected(const transfer &t) { return transfer_mode_of(t.how).location != nullptr; }
 static bool is_head_request(const transfer &t) { return exchange_head(*t.x).method == "HEAD"; }
-static bool is_open_ended(const transfer &t) { return t.answer_head.close_delimited; }
+static bool is_open_ended(const transfer &t) { return t.is_close_delimited; }
 static bool has_begun(const transfer &t) { return t.begun; }
 static bool was_refused(const transfer &t) { return t.err.code == error_code::refused || t.err.code == error_code::unreachable; }
 
@@ -529,7 +532,7 @@ static bool is_method_open(const transfer &t)
 
 static bool may_try_other_method(const transfer &t)
 {
-    int status = t.answer_head.status;
+    int status = t.answer_status;
     return is_method_open(t) && (status == 400 || status == 404 || status == 405 || status == 501);
 }
 
@@ -555,7 +558,7 @@ static uint32_t alive(const transfer &t)
 }
 
 static constexpr sm_guard<transfer> always{};
-static constexpr const char *event_names[] = {"object_found", "object_missing", "pod_ready",    "pod_refused", "pod_lost", "answer_good", "answer_error",
+static constexpr const char *event_names[] = {"object_found", "object_missing", "pod_ready",    "pod_refused", "pod_lost", "answer_good", "answer_whole", "answer_error",
                                               "answer_open_ended", "answer_refused", "call_failed", "error_text_read", "end_reached", "buffer_full", "pumped",
                                               "pump_failed", "verified", "not_verified", "gone", "deadline", "stop"};
 static constexpr const char *resource_names[] = {"object", "queue", "slot", "call", "pump", "probe", "deadline", "sentinel"};
@@ -586,6 +589,7 @@ static constexpr sm_row<transfer> rows[] = {
 
     {S::awaiting_answer, E::answer_good, SM_FN(is_head_request), SM_FN(answer_head_only), S::done},
     {S::awaiting_answer, E::answer_good, always, SM_FN(begin_stream), S::streaming},
+    {S::awaiting_answer, E::answer_whole, always, SM_FN(answer_buffered), S::done},
     {S::awaiting_answer, E::answer_open_ended, always, SM_FN(await_end), S::buffering},
     {S::awaiting_answer, E::answer_error, always, SM_FN(await_error_text), S::collecting_error},
     {S::awaiting_answer, E::answer_refused, always, SM_FN(refuse), S::done},
@@ -724,11 +728,11 @@ static void refuse_answer(transfer &t, error_code code, std::string text)
     step(t, E::answer_refused);
 }
 
-static void on_head(void *arg, call &, const http_head &head)
+static void on_head(void *arg, call &c, const http_head &head)
 {
     transfer &t = *static_cast<transfer *>(arg);
-    t.answer_head.status = head.status;
-    t.answer_head.close_delimited = head.close_delimited;
+    t.answer_status = head.status;
+    t.is_close_delimited = head.close_delimited;
     t.buffered.clear();
     int status = head.status;
     if (status >= 400 && status <= 599) {
@@ -755,7 +759,9 @@ static void on_head(void *arg, call &, const http_head &head)
         on_buffer_readable(&t);
         return;
     }
-    step(t, E::answer_good);
+    // Most answers of small objects have come with their head: then there is nothing to stream.
+    bool is_whole = !is_head_request(t) && call_take_whole(c, t.buffered);
+    step(t, is_whole ? E::answer_whole : E::answer_good);
 }
 
 // What went wrong with the pod's answer; of a reset the error itself only says in which call it was met.
@@ -783,7 +789,7 @@ static void on_call_done(void *arg, call &, error err, int, std::string)
 {
     transfer &t = *static_cast<transfer *>(arg);
     t.request = nullptr;
-    t.answer_head.status = 0;
+    t.answer_status = 0;
     set_call_error(t, err);
     if (was_refused(t)) {
         t.err = make_error(error_code::not_ready);

@@ -18,7 +18,7 @@
 struct transfer {
     enum class state : uint8_t { awaiting_object, awaiting_pod, awaiting_answer, collecting_error, buffering, streaming, verifying, done };
     enum class event : uint8_t {
-        object_found, object_missing, pod_ready, pod_refused, pod_lost, answer_good, answer_error, answer_open_ended, answer_refused, call_failed,
+        object_found, object_missing, pod_ready, pod_refused, pod_lost, answer_good, answer_whole, answer_error, answer_open_ended, answer_refused, call_failed,
         error_text_read, end_reached, buffer_full, pumped, pump_failed, verified, not_verified, gone, deadline, stop
     };
     sm_core sm;
@@ -52,7 +52,8 @@ struct transfer {
     int first_status = 0;         // of the first method's failure
     std::string first_text;
 
-    http_head answer_head;        // status and flags; its views are dead after on_head
+    int answer_status = 0;        // of the pod
+    bool is_close_delimited = false; // its answer
     std::string answer_headers;   // to the client, whole lines
     std::string content_type;
     bool has_length = false;

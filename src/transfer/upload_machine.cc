@@ -64,7 +64,7 @@ static void answer_stored(upload &u)
 {
     answer a;
     http_write_header(a.headers, header_checksum_type, checksum_type_xxhash2);
-    http_write_header(a.headers, header_checksum_value, text_format("%016llx", static_cast<unsigned long long>(u.row.checksum)));
+    http_write_header(a.headers, header_checksum_value, text_hex(u.row.checksum));
     http_write_header_u64(a.headers, header_atime, u.row.changed_ns);
     http_write_header_u64(a.headers, header_version, u.row.version);
     exchange *x = u.x;

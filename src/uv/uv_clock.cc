@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // uv/uv_clock.cc: timers on uv_timer_t, posts, secrets from the kernel.
 //
-// Owns     timers: resident slots; freed in their close callback, silent from timer_free on.
-// Limits   none of its own; a timer costs one heap entry of the loop while armed.
+// Owns     timers: resident slots; silent from timer_free on, then kept for the next timer_make, or freed in their close callback.
+// Limits   spare_timers_max kept; a timer costs one heap entry of the loop while armed.
 #include "uv/uv_world.h"
 
 #include <cerrno>
@@ -10,6 +10,8 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+
+static constexpr size_t spare_timers_max = 256;
 
 struct timer {
     uv_timer_t handle;
@@ -32,18 +34,28 @@ static void post(env &e, clock_callback run, void *arg)
 {
     uv_world &w = uv_world_of(e);
     CHECK(run != nullptr);
-    w.posts.push_back({run, arg});
-    if (!w.in_turn)
-        uv_turn_kick(w);
+    w.posts.push_back({run, arg}); // outside of a turn, the next round sees it before it waits
+}
+
+static timer *new_timer(uv_world &w)
+{
+    auto *t = new timer;
+    CHECK(uv_timer_init(&w.loop, &t->handle) == 0);
+    t->handle.data = t;
+    t->world = &w;
+    return t;
 }
 
 static timer *make_timer(env &e, clock_callback on_fire, void *arg)
 {
     uv_world &w = uv_world_of(e);
-    auto *t = new timer;
-    CHECK(uv_timer_init(&w.loop, &t->handle) == 0);
-    t->handle.data = t;
-    t->world = &w;
+    timer *t = nullptr;
+    if (w.spare_timers.empty()) {
+        t = new_timer(w);
+    } else {
+        t = w.spare_timers.back();
+        w.spare_timers.pop_back();
+    }
     t->on_fire = on_fire;
     t->arg = arg;
     uv_link_add(w.timers, t->link, t);
@@ -69,13 +81,25 @@ static void arm_timer(timer *t, uint64_t delay_ms)
 static void stop_timer(timer *t) { uv_timer_stop(&t->handle); }
 static bool is_timer_armed(const timer *t) { return uv_is_active(reinterpret_cast<const uv_handle_t *>(&t->handle)) != 0; }
 
+static void close_timer(timer *t)
+{
+    uv_close(reinterpret_cast<uv_handle_t *>(&t->handle), [](uv_handle_t *handle) { delete static_cast<timer *>(handle->data); });
+}
+
 static void free_timer(timer *t)
 {
     CHECK(t->on_fire != nullptr); // freed twice otherwise
     t->on_fire = nullptr;
     uv_link_remove(t->link);
-    t->world->counts.timers--;
-    uv_close(reinterpret_cast<uv_handle_t *>(&t->handle), [](uv_handle_t *handle) { delete static_cast<timer *>(handle->data); });
+    uv_world &w = *t->world;
+    w.counts.timers--;
+    // Every request has a few: closing a handle takes a round of the loop.
+    if (w.spare_timers.size() < spare_timers_max && !w.freeing) {
+        uv_timer_stop(&t->handle);
+        w.spare_timers.push_back(t);
+        return;
+    }
+    close_timer(t);
 }
 
 static std::string secret(env &, size_t size)
@@ -104,6 +128,9 @@ void uv_clock_end_all(uv_world &w)
 {
     while (!uv_link_is_empty(w.timers))
         free_timer(static_cast<timer *>(w.timers.next->owner));
+    for (timer *t : w.spare_timers)
+        close_timer(t);
+    w.spare_timers.clear();
 }
 
 const clock_port uv_clock_port = {

@@ -6,7 +6,9 @@
 // Limits   jobs that may block in fsync: pool size minus 3 (one thread more is the database's).
 #include "uv/uv_env.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -56,20 +58,16 @@ void uv_turn_end(uv_world &w)
     uv_net_free_dead(w);
 }
 
-static bool wants_kick(const uv_world &w) { return !w.posts.empty() || uv_net_wants_kick(w); }
+// Something waits for the next turn without any event to come.
+static bool wants_turn(const uv_world &w) { return !w.posts.empty() || uv_net_wants_turn(w); }
 
-static void kicked(uv_idle_t *handle)
+static void run_turn(uv_world &w)
 {
-    uv_world &w = *static_cast<uv_world *>(handle->data);
     uv_turn_begin(w);
     uv_turn_drain(w);
-    uv_net_kick(w);
+    uv_net_run_turn(w);
     uv_turn_end(w);
-    if (!wants_kick(w))
-        uv_idle_stop(&w.kick);
 }
-
-void uv_turn_kick(uv_world &w) { uv_idle_start(&w.kick, kicked); } // no effect when active
 
 // Jobs.
 
@@ -136,10 +134,6 @@ static void close_loop_handles(uv_world &w)
         uv_close(reinterpret_cast<uv_handle_t *>(&slot->handle), [](uv_handle_t *handle) { delete static_cast<uv_signal_slot *>(handle->data); });
     }
     w.signals.clear();
-    uv_close(reinterpret_cast<uv_handle_t *>(&w.kick), nullptr);       // part of the world, not slots of their own
-    uv_close(reinterpret_cast<uv_handle_t *>(&w.poll_limit), nullptr);
-    if (w.epoll_fd >= 0)
-        uv_close(reinterpret_cast<uv_handle_t *>(&w.epoll_watch), nullptr);
 }
 
 static uint64_t kernel_seed()
@@ -165,10 +159,6 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
     std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of that write, not the end of the node
     (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); // what we have inherited is not for our children; ours are made CLOEXEC
     w->loop.data = w;
-    CHECK(uv_idle_init(&w->loop, &w->kick) == 0);
-    CHECK(uv_timer_init(&w->loop, &w->poll_limit) == 0);
-    w->kick.data = w;
-    w->poll_limit.data = w;
     const char *copy = std::getenv("ETLNODE_COPY");
     w->copying = options.copying || (copy != nullptr && std::strcmp(copy, "1") == 0);
     w->bytes_warm_ms = options.bytes_warm_ms;
@@ -204,36 +194,55 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
     return no_error;
 }
 
+// How long libuv may be left alone, in ms: 0 when it has something to do, or a handle that its own descriptor does not know of yet; -1: for ever.
+static int loop_timeout(const uv_world &w) { return uv_loop_alive(&w.loop) != 0 ? uv_backend_timeout(&w.loop) : -1; }
+
+// False when libuv has nothing to do.
+static bool run_loop(uv_world &w)
+{
+    if (!w.loop_ready && loop_timeout(w) != 0)
+        return false;
+    w.loop_ready = false;
+    uv_run(&w.loop, UV_RUN_NOWAIT);
+    return true;
+}
+
+// One round: libuv; what was put off to the next turn; sockets. The wait is for sockets and for libuv's descriptor alike. Waits at most wait_ms
+// and only when nothing was done before; wait_ms -1: until something happens.
+static void run_round(uv_world &w, int wait_ms)
+{
+    bool is_idle = !run_loop(w);
+    if (wants_turn(w)) {
+        run_turn(w);
+        is_idle = false;
+    }
+    int timeout = w.stopping || wants_turn(w) ? 0 : loop_timeout(w);
+    if (wait_ms >= 0 && !is_idle)
+        timeout = 0;
+    else if (wait_ms >= 0 && (timeout < 0 || timeout > wait_ms))
+        timeout = wait_ms;
+    w.loop_ready = uv_net_wait(w, timeout);
+}
+
 void uv_env_run(env &e)
 {
     uv_world &w = uv_world_of(e);
     CHECK(!w.in_turn);
-    do {
-        uv_run(&w.loop, UV_RUN_DEFAULT);
-    } while (!w.stopping);
+    uv_update_time(&w.loop);
+    while (!w.stopping)
+        run_round(w, -1);
     w.stopping = false;
 }
 
-void uv_env_stop(env &e)
-{
-    uv_world &w = uv_world_of(e);
-    w.stopping = true;
-    uv_stop(&w.loop);
-}
+void uv_env_stop(env &e) { uv_world_of(e).stopping = true; }
 
 void uv_env_poll(env &e, uint64_t wait_ms)
 {
     uv_world &w = uv_world_of(e);
     CHECK(!w.in_turn);
     uv_update_time(&w.loop);
-    if (wait_ms == 0) {
-        uv_run(&w.loop, UV_RUN_NOWAIT);
-        return;
-    }
-    // The timer may be due before the loop waits: then it must not wait at all.
-    CHECK(uv_timer_start(&w.poll_limit, [](uv_timer_t *timer) { uv_stop(timer->loop); }, wait_ms, 0) == 0);
-    uv_run(&w.loop, UV_RUN_ONCE);
-    uv_timer_stop(&w.poll_limit);
+    run_round(w, static_cast<int>(std::min<uint64_t>(wait_ms, INT_MAX)));
+    (void)run_loop(w); // what the wait has brought for libuv
 }
 
 // Free.

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -77,7 +78,6 @@ static void queue_ready(net_conn &c)
     if (!uv_link_is_empty(c.ready_link))
         return;
     uv_link_add(c.watch.world->ready, c.ready_link, &c);
-    uv_turn_kick(*c.watch.world);
 }
 
 // The flag may be older than the last read, which happened to take exactly what was there. Who waits wants to know for certain.
@@ -120,6 +120,18 @@ io_result uv_conn_moved(net_conn &c, size_t count)
 {
     c.moved += count;
     return {io_state::done, count, no_error};
+}
+
+io_result uv_conn_sent(net_conn &c, size_t count, size_t want)
+{
+    // A file or a pipe may have given less, too, so the kernel is asked. It calls a side writable only when a good part of its buffer is free:
+    // without that, every segment the peer has read would be refilled at once, 64 KiB a call.
+    auto &side = c.sides[writable];
+    if (count < want && !side.stays_ready) {
+        pollfd asked{c.watch.fd, POLLOUT, 0};
+        side.ready = poll(&asked, 1, 0) != 0; // when not, an event will come: asking has ordered it
+    }
+    return uv_conn_moved(c, count);
 }
 
 io_result uv_conn_exhausted(net_conn &c, net_side side)
@@ -224,7 +236,6 @@ static void settle_call(net_connect_call *call, error err)
     call->err = err;
     uv_link_remove(call->link);
     uv_link_add(call->world->call_done, call->link, call);
-    uv_turn_kick(*call->world);
 }
 
 static void tell_call(net_connect_call *call)
@@ -582,17 +593,19 @@ static io_result conn_write(net_conn *c, std::span<const iovec> parts, bool more
     CHECK(parts.size() <= parts_max);
     if (!c->sides[writable].ready || uv_conn_allowance(*c, 1) == 0)
         return {io_state::again, 0, no_error};
-    msghdr message{};
-    message.msg_iov = const_cast<iovec *>(parts.data());
-    message.msg_iovlen = parts.size();
     size_t want = 0;
     for (const iovec &part : parts)
         want += part.iov_len;
     if (want == 0)
         return {io_state::done, 0, no_error};
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    msghdr message{};
+    message.msg_iov = const_cast<iovec *>(parts.data());
+    message.msg_iovlen = parts.size();
     ssize_t count = 0;
     do {
-        count = sendmsg(c->watch.fd, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        // The kernel has less to copy and to check for one part.
+        count = parts.size() == 1 ? send(c->watch.fd, parts[0].iov_base, parts[0].iov_len, flags) : sendmsg(c->watch.fd, &message, flags);
     } while (count < 0 && errno == EINTR);
     if (count >= 0) {
         if (static_cast<size_t>(count) < want && !c->sides[writable].stays_ready)
@@ -640,7 +653,7 @@ static io_result conn_send_file(net_conn *c, disk_file *file, uint64_t offset, s
         count = sendfile(c->watch.fd, fd, &at, want);
     } while (count < 0 && errno == EINTR);
     if (count > 0)
-        return uv_conn_moved(*c, static_cast<size_t>(count));
+        return uv_conn_sent(*c, static_cast<size_t>(count), want);
     if (count == 0)
         return {io_state::failed, 0, make_error(error_code::end_of_stream, "the file is shorter than expected")};
     switch (errno) {
@@ -775,17 +788,22 @@ static void conn_event(net_conn *c, uint32_t events)
     complete_waits(*c);
 }
 
-static void harvest(uv_poll_t *handle, int, int)
+bool uv_net_wait(uv_world &w, int timeout_ms)
 {
-    uv_world &w = *static_cast<uv_world *>(handle->data);
     epoll_event events[event_batch];
-    int count = epoll_wait(w.epoll_fd, events, event_batch, 0);
+    int count = epoll_wait(w.epoll_fd, events, event_batch, timeout_ms);
+    uv_update_time(&w.loop);
     if (count <= 0)
-        return;
+        return false;
+    bool loop_ready = false;
     uv_turn_begin(w);
     w.turn++;
     for (int i = 0; i < count; i++) {
         auto *watch = static_cast<uv_watch *>(events[i].data.ptr);
+        if (watch == nullptr) {
+            loop_ready = true;
+            continue;
+        }
         if (watch->closed)
             continue; // by a completion of this very turn
         switch (watch->kind) {
@@ -795,11 +813,12 @@ static void harvest(uv_poll_t *handle, int, int)
         uv_turn_drain(w);
     }
     uv_turn_end(w);
+    return loop_ready;
 }
 
-bool uv_net_wants_kick(const uv_world &w) { return !uv_link_is_empty(w.ready) || !uv_link_is_empty(w.call_done); }
+bool uv_net_wants_turn(const uv_world &w) { return !uv_link_is_empty(w.ready) || !uv_link_is_empty(w.call_done); }
 
-void uv_net_kick(uv_world &w)
+void uv_net_run_turn(uv_world &w)
 {
     w.turn++;
     // Only what was queued before this turn: a connection that is always ready must let the others go on.
@@ -824,14 +843,11 @@ error uv_net_begin(uv_world &w)
     w.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (w.epoll_fd < 0)
         return error_from_errno(errno, "epoll_create1");
-    int result = uv_poll_init(&w.loop, &w.epoll_watch, w.epoll_fd);
-    if (result != 0) {
-        close(w.epoll_fd);
-        w.epoll_fd = -1; // says that the handle does not exist
-        return error_from_errno(-result, "uv_poll");
-    }
-    w.epoll_watch.data = &w;
-    CHECK(uv_poll_start(&w.epoll_watch, UV_READABLE, harvest) == 0);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = nullptr; // no uv_watch: libuv itself
+    if (epoll_ctl(w.epoll_fd, EPOLL_CTL_ADD, uv_backend_fd(&w.loop), &event) != 0)
+        return error_from_errno(errno, "epoll_ctl of the event loop");
     return no_error;
 }
 

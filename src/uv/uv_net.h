@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // uv/uv_net.h: a connection from the inside, for uv_net.cc and uv_relay.cc.
 //
-// Sockets are watched edge-triggered by one epoll descriptor of our own, which libuv watches as a whole. A connection is registered once
+// Sockets are watched edge-triggered by one epoll descriptor of our own, in which libuv's descriptor is one more (uv_env.cc, run_round). A connection is registered once
 // and never changed, so a wait costs no system call; `ready` remembers what the kernel has told and is cleared when an operation finds
 // that side exhausted. A flag that is clear therefore means: nothing since, and an event will come.
 #pragma once
@@ -52,6 +52,8 @@ struct net_conn {
 // Bytes the connection may still move in this turn, at most `size`; 0: let others go first (the side stays ready).
 size_t uv_conn_allowance(net_conn &c, size_t size);
 io_result uv_conn_moved(net_conn &c, size_t count);
+// The kernel took `count` bytes of the `want` that sendfile or splice were to send.
+io_result uv_conn_sent(net_conn &c, size_t count, size_t want);
 // The kernel said EAGAIN.
 io_result uv_conn_exhausted(net_conn &c, net_side side);
 io_result uv_conn_failed(net_conn &c, int errno_value, const char *what);

@@ -161,7 +161,7 @@ static io_result drain_pipe(net_relay &r, net_conn *to, bool more)
     } while (count < 0 && errno == EINTR);
     if (count > 0) {
         r.pending -= static_cast<size_t>(count);
-        return uv_conn_moved(*to, static_cast<size_t>(count));
+        return uv_conn_sent(*to, static_cast<size_t>(count), want);
     }
     if (count < 0 && errno == EAGAIN)
         return uv_conn_exhausted(*to, net_side::writable);

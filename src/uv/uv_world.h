@@ -88,10 +88,10 @@ struct uv_world {
 
     std::vector<uv_post> posts;
     size_t post_next = 0;
-    uv_idle_t kick;        // active exactly while something waits for the next turn without any event to come
-    uv_timer_t poll_limit; // of uv_env_poll
+    bool loop_ready = false; // libuv's descriptor has events
 
     uv_link timers;
+    std::vector<timer *> spare_timers; // stopped and silent, for the next timer_make
     uv_link procs;
     uv_link listeners;
     uv_link conns;
@@ -103,8 +103,7 @@ struct uv_world {
     uv_link files;
     std::vector<uv_signal_slot *> signals;
 
-    int epoll_fd = -1;
-    uv_poll_t epoll_watch;
+    int epoll_fd = -1; // all sockets, and libuv's own descriptor
     std::vector<uv_relay_pipe> pipes; // idle and empty
     bool pipes_refused = false;       // logged once
     uint64_t bytes_warm_ms = 0;
@@ -124,8 +123,6 @@ void uv_turn_begin(uv_world &w);
 void uv_turn_end(uv_world &w);
 // Between two completions of one turn.
 void uv_turn_drain(uv_world &w);
-// Makes the next turn come without waiting.
-void uv_turn_kick(uv_world &w);
 
 // One piece of work for the thread pool. `run` is called on a pool thread and touches nothing but the job; `done` on the loop, inside a
 // turn, once; it owns the job from then on.
@@ -152,9 +149,11 @@ void uv_clock_end_all(uv_world &w);
 void uv_disk_end_all(uv_world &w);
 
 error uv_net_begin(uv_world &w);
-// The part of a kick that belongs to the network.
-void uv_net_kick(uv_world &w);
-bool uv_net_wants_kick(const uv_world &w);
+// Waits for sockets and for libuv, at most timeout_ms (-1: for ever), then serves the sockets. True: libuv has events.
+bool uv_net_wait(uv_world &w, int timeout_ms);
+// What was put off to the next turn, although no event will come for it.
+bool uv_net_wants_turn(const uv_world &w);
+void uv_net_run_turn(uv_world &w);
 void uv_net_free_dead(uv_world &w);
 
 int uv_disk_file_descriptor(const disk_file *file);
