@@ -5,7 +5,7 @@
 #   make test-long  the long variants: 200 rounds of kill -9, 5,000 disks that lose power, and what LONG=1 makes longer (build/test)
 #   make sim        the simulator: seeds 1 to 1,000, or SEED=n with its trace (build/test)
 #   make fuzz       the fuzz targets, T seconds each (T=60), all or TARGET=name (build/fuzz)
-#   make bench      what promises rest on, measured (build/release, results in build/bench); ROW=name for one row
+#   make bench      speed beside nginx, growth, what promises rest on (build/release, results in build/bench); ROW="name ..." for some rows
 #   make tsan       what has threads, under the thread sanitizer (build/tsan)
 #   make valgrind   unit tests under valgrind (build/valgrind)
 #   make up / down  a little cluster that stays: one proxy, two targets
@@ -61,7 +61,7 @@ bench:
 	@sh src/demo/packages.sh bench
 	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet src/app/etlnode src/cli/etlctl src/local/kubectl-local test/bench/load test/bench/echo
-	@ETLNODE_BUILD=$(RELEASE) python3 test/bench/bench.py $(if $(ROW),--row $(ROW)) $(BENCH_ARGS)
+	@ETLNODE_BUILD=$(RELEASE) python3 test/bench/bench.py $(addprefix --row ,$(ROW)) $(BENCH_ARGS)
 
 # kubectl-local comes from the release: it has no threads, and the sanitizer's own would forbid it to enter a namespace. Without randomised addresses: the sanitizer of older compilers does not know the layout of newer kernels.
 tsan:

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <csignal>
+#include <malloc.h>
 #include <string>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -166,6 +167,10 @@ static int run_node(running_node &d)
 int main(int argc, char **argv)
 {
     setenv("UV_THREADPOOL_SIZE", "8", 0); // before the first use of the pool
+#ifdef M_ARENA_MAX
+    // What a pool thread allocates, rows of a page say, the loop frees: with an arena a thread much of it would stay with that thread.
+    mallopt(M_ARENA_MAX, 1);
+#endif
     option_values values;
     option_request request;
     switch (options_parse(argc, argv, values, request)) {

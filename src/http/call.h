@@ -19,7 +19,7 @@ struct call;        // one exchange with a server; freed by itself after on_done
 struct http_client; // idle connections by address
 
 struct http_client_options {
-    size_t idle_max = 64;         // connections kept, all addresses together
+    size_t idle_max = 256;        // connections kept, all addresses together
     uint64_t idle_ms = 1'000;     // kept this long
 };
 http_client *http_client_make(env &e, const http_client_options &options);

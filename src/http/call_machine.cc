@@ -22,25 +22,30 @@
 #include "sm/sm.h"
 #include "sm/sm_verify.h"
 
+struct server;
+
 struct idle_connection {
-    std::string host;
-    uint16_t port = 0;
     net_conn *conn = nullptr;
     uint64_t until_ms = 0;
     http_client *client = nullptr;
+    server *to = nullptr;
     bool on_probation = false; // not reusable: it may be what keeps a one-at-a-time server from its next connection
 };
 
 // Whether a server answers on several connections at a time. A single-threaded one with keep-alive serves nobody else while it waits for the
 // next request on a connection that we hold, so a connection must not be kept while other calls wait for their first byte.
 enum class server_kind : uint8_t { unknown, parallel, serial };
-struct server_memory {
+
+// What is known of one address, and what is under way to it.
+struct server {
     std::string host;
     uint16_t port = 0;
     server_kind kind = server_kind::unknown;
     bool is_untidy = false;  // it has sent bytes that nobody asked for: the next ones might pass for an answer, so every call gets a connection of its own
+    std::vector<idle_connection *> idle; // oldest first
+    std::vector<call *> active;
 };
-static constexpr size_t server_memory_max = 256;
+static constexpr size_t servers_max = 256; // remembered; one with a connection is not forgotten
 static constexpr size_t input_size_initial = 16 * kib;
 static constexpr size_t spare_inputs_max = 64;
 static constexpr uint64_t probation_ms = 20;
@@ -48,9 +53,9 @@ static constexpr uint64_t probation_ms = 20;
 struct http_client {
     env *e = nullptr;
     http_client_options options;
-    std::vector<idle_connection *> idle; // oldest first
-    std::vector<call *> active;
-    std::vector<server_memory> servers;  // oldest first
+    std::vector<server *> servers;       // oldest first
+    size_t idle_count = 0;
+    size_t active_count = 0;
     std::vector<std::string> spare_inputs; // buffers of ended calls, as large as a first read
     uint64_t unsolicited = 0;
     timer *clock = nullptr;
@@ -63,6 +68,7 @@ struct call {
     sm_core sm;
     env *e = nullptr;
     http_client *client = nullptr;
+    server *to = nullptr;
     call_options options;
     net_connect_call *connecting = nullptr;
     net_conn *net = nullptr;
@@ -104,50 +110,68 @@ using E = call::event;
 
 // --- the pool
 
-static void drop_idle(http_client &client, idle_connection *idle)
+static void forget_idle(idle_connection &idle)
 {
-    client.idle.erase(std::find(client.idle.begin(), client.idle.end(), idle));
-    net_close(*client.e, idle->conn);
-    delete idle;
+    std::vector<idle_connection *> &all = idle.to->idle;
+    all.erase(std::find(all.begin(), all.end(), &idle));
+    idle.client->idle_count--;
+    delete &idle;
 }
 
-static server_memory &memory_of(http_client &client, std::string_view host, uint16_t port)
+static void drop_idle(idle_connection &idle)
 {
-    for (server_memory &server : client.servers) {
-        if (server.port == port && server.host == host)
-            return server;
+    net_close(*idle.client->e, idle.conn);
+    forget_idle(idle);
+}
+
+static bool is_unused(const server *s) { return s->idle.empty() && s->active.empty(); }
+
+static server &server_of(http_client &client, std::string_view host, uint16_t port)
+{
+    for (server *known : client.servers) {
+        if (known->port == port && known->host == host)
+            return *known;
     }
-    if (client.servers.size() >= server_memory_max)
-        client.servers.erase(client.servers.begin());
-    client.servers.push_back({std::string(host), port, server_kind::unknown, false});
-    return client.servers.back();
+    if (client.servers.size() >= servers_max) {
+        auto unused = std::find_if(client.servers.begin(), client.servers.end(), is_unused);
+        if (unused != client.servers.end()) {
+            delete *unused;
+            client.servers.erase(unused);
+        }
+    }
+    server *fresh = new server;
+    fresh->host = host;
+    fresh->port = port;
+    client.servers.push_back(fresh);
+    return *fresh;
 }
 
-static void note_unsolicited(http_client &client, const std::string &host, uint16_t port)
+static void note_unsolicited(http_client &client, server &from)
 {
     client.unsolicited++;
-    server_memory &server = memory_of(client, host, port);
-    if (!server.is_untidy)
+    if (!from.is_untidy)
         LOG(warn, "http", "server=%s:%u msg=\"it sent bytes that nobody asked for: they are dropped, and its connections are not reused any more\"",
-            host.c_str(), static_cast<unsigned>(port));
-    server.is_untidy = true;
+            from.host.c_str(), static_cast<unsigned>(from.port));
+    from.is_untidy = true;
 }
 
 // A server has closed it, or sends what nobody asked for.
 static void on_idle_readable(void *arg)
 {
-    idle_connection *idle = static_cast<idle_connection *>(arg);
+    idle_connection &idle = *static_cast<idle_connection *>(arg);
     bool end = false;
-    if (net_has_unread(*idle->client->e, idle->conn, &end))
-        note_unsolicited(*idle->client, idle->host, idle->port);
-    drop_idle(*idle->client, idle);
+    if (net_has_unread(*idle.client->e, idle.conn, &end))
+        note_unsolicited(*idle.client, *idle.to);
+    drop_idle(idle);
 }
 
 static void arm_idle_timer(http_client &client)
 {
     uint64_t next = UINT64_MAX;
-    for (const idle_connection *idle : client.idle)
-        next = std::min(next, idle->until_ms);
+    for (const server *s : client.servers) {
+        for (const idle_connection *idle : s->idle)
+            next = std::min(next, idle->until_ms);
+    }
     if (next == UINT64_MAX)
         return;
     uint64_t now = clock_now_ms(*client.e);
@@ -158,16 +182,15 @@ static void on_idle_timer(void *arg)
 {
     http_client &client = *static_cast<http_client *>(arg);
     uint64_t now = clock_now_ms(*client.e);
-    for (size_t i = client.idle.size(); i-- > 0;) {
-        idle_connection *idle = client.idle[i];
-        if (idle->until_ms > now)
-            continue;
-        if (idle->on_probation) {
-            server_memory &server = memory_of(client, idle->host, idle->port);
-            if (server.kind == server_kind::unknown)
-                server.kind = server_kind::serial;
+    for (server *s : client.servers) {
+        for (size_t i = s->idle.size(); i-- > 0;) {
+            idle_connection &idle = *s->idle[i];
+            if (idle.until_ms > now)
+                continue;
+            if (idle.on_probation && s->kind == server_kind::unknown)
+                s->kind = server_kind::serial;
+            drop_idle(idle);
         }
-        drop_idle(client, idle);
     }
     arm_idle_timer(client);
 }
@@ -183,9 +206,12 @@ http_client *http_client_make(env &e, const http_client_options &options)
 
 void http_client_free(http_client *client)
 {
-    CHECK(client->active.empty());
-    while (!client->idle.empty())
-        drop_idle(*client, client->idle.back());
+    CHECK(client->active_count == 0);
+    for (server *s : client->servers) {
+        while (!s->idle.empty())
+            drop_idle(*s->idle.back());
+        delete s;
+    }
     timer_free(*client->e, client->clock);
     delete client;
 }
@@ -193,22 +219,20 @@ void http_client_free(http_client *client)
 uint64_t http_client_unsolicited(const http_client &client) { return client.unsolicited; }
 
 // The most recently used one: the others may then expire.
-static net_conn *take_idle(http_client &client, std::string_view host, uint16_t port)
+static net_conn *take_idle(http_client &client, server &to)
 {
-    bool is_untidy = memory_of(client, host, port).is_untidy;
-    for (size_t i = client.idle.size(); i-- > 0;) {
-        idle_connection *idle = client.idle[i];
-        if (idle->port != port || idle->host != host || idle->on_probation)
+    for (size_t i = to.idle.size(); i-- > 0;) {
+        idle_connection &idle = *to.idle[i];
+        if (idle.on_probation)
             continue;
-        net_conn *conn = idle->conn;
+        net_conn *conn = idle.conn;
         net_wait_cancel(*client.e, conn, net_side::readable);
-        client.idle.erase(client.idle.begin() + static_cast<ptrdiff_t>(i));
-        delete idle;
+        forget_idle(idle);
         bool end = false;
         bool unread = net_has_unread(*client.e, conn, &end);
         if (unread)
-            note_unsolicited(client, std::string(host), port);
-        if (unread || end || is_untidy) {
+            note_unsolicited(client, to);
+        if (unread || end || to.is_untidy) {
             net_close(*client.e, conn);
             continue;
         }
@@ -218,56 +242,57 @@ static net_conn *take_idle(http_client &client, std::string_view host, uint16_t 
 }
 
 // Another call to the same server that has not received a byte yet.
-static bool is_somebody_waiting(const http_client &client, const call &self)
+static bool is_somebody_waiting(const call &self)
 {
-    for (const call *other : client.active) {
-        if (other != &self && other->net != nullptr && !other->received_any && other->options.port == self.options.port && other->options.host == self.options.host)
-            return true;
-    }
-    return false;
+    return std::any_of(self.to->active.begin(), self.to->active.end(), [&](const call *other) { return other != &self && other->net != nullptr && !other->received_any; });
 }
 
 // A fresh connection was answered while another one, answered before, is still open: the server can do both.
 static void note_parallel(call &c)
 {
-    server_memory &server = memory_of(*c.client, c.options.host, c.options.port);
-    if (c.reused || server.kind == server_kind::parallel)
+    server &to = *c.to;
+    if (c.reused || to.kind == server_kind::parallel)
         return;
-    bool another = false;
-    for (const call *other : c.client->active)
-        another = another || (other != &c && other->net != nullptr && other->received_any && other->options.port == c.options.port && other->options.host == c.options.host);
-    for (idle_connection *idle : c.client->idle)
-        another = another || (idle->port == c.options.port && idle->host == c.options.host);
-    if (!another)
+    bool is_another = std::any_of(to.active.begin(), to.active.end(), [&](const call *other) { return other != &c && other->net != nullptr && other->received_any; });
+    if (!is_another && to.idle.empty())
         return;
-    server.kind = server_kind::parallel;
-    for (idle_connection *idle : c.client->idle) {
-        if (idle->on_probation && idle->port == c.options.port && idle->host == c.options.host) {
+    to.kind = server_kind::parallel;
+    for (idle_connection *idle : to.idle) {
+        if (idle->on_probation) {
             idle->on_probation = false;
             idle->until_ms = clock_now_ms(*c.e) + c.client->options.idle_ms;
         }
     }
 }
 
+// Of all servers' connections the one that would be closed first.
+static idle_connection &first_to_expire(const http_client &client)
+{
+    idle_connection *first = nullptr;
+    for (const server *s : client.servers) {
+        if (!s->idle.empty() && (first == nullptr || s->idle.front()->until_ms < first->until_ms))
+            first = s->idle.front();
+    }
+    return *first;
+}
+
 static void give_idle(call &c)
 {
     http_client &client = *c.client;
-    const std::string &host = c.options.host;
-    uint16_t port = c.options.port;
+    server &to = *c.to;
     net_conn *conn = c.net;
     c.net = nullptr;
-    const server_memory &server = memory_of(client, host, port);
-    server_kind kind = server.kind;
-    bool in_the_way = kind != server_kind::parallel && is_somebody_waiting(client, c);
-    if (client.options.idle_max == 0 || server.is_untidy || (in_the_way && kind == server_kind::serial)) {
+    bool in_the_way = to.kind != server_kind::parallel && is_somebody_waiting(c);
+    if (client.options.idle_max == 0 || to.is_untidy || (in_the_way && to.kind == server_kind::serial)) {
         net_close(*client.e, conn);
         return;
     }
-    if (client.idle.size() >= client.options.idle_max)
-        drop_idle(client, client.idle.front());
+    if (client.idle_count >= client.options.idle_max)
+        drop_idle(first_to_expire(client));
     uint64_t kept_ms = in_the_way ? probation_ms : client.options.idle_ms;
-    idle_connection *idle = new idle_connection{host, port, conn, clock_now_ms(*client.e) + kept_ms, &client, in_the_way};
-    client.idle.push_back(idle);
+    idle_connection *idle = new idle_connection{conn, clock_now_ms(*client.e) + kept_ms, &client, &to, in_the_way};
+    to.idle.push_back(idle);
+    client.idle_count++;
     net_wait(*client.e, conn, net_side::readable, on_idle_readable, idle);
     if (in_the_way || !timer_is_armed(*client.e, client.clock))
         arm_idle_timer(client);
@@ -300,8 +325,9 @@ static void delete_call(void *arg)
 static void tell_done(void *arg)
 {
     call &c = *static_cast<call *>(arg);
-    std::vector<call *> &active = c.client->active;
+    std::vector<call *> &active = c.to->active;
     active.erase(std::find(active.begin(), active.end(), &c));
+    c.client->active_count--;
     if (c.in.size() == input_size_initial && c.client->spare_inputs.size() < spare_inputs_max)
         c.client->spare_inputs.push_back(static_cast<std::string &&>(c.in));
     if (!c.canceled && c.options.on_done != nullptr) {
@@ -375,7 +401,7 @@ static void keep_or_close(call &c)
     // Once is enough: who takes the connection from the pool looks again.
     bool more = c.in_begin < c.in_end || (!c.was_looked_behind && c.net != nullptr && is_more_behind(c));
     if (more && !c.head.close_delimited)
-        note_unsolicited(*c.client, c.options.host, c.options.port);
+        note_unsolicited(*c.client, *c.to);
     bool clean = c.net != nullptr && c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed && !more && !c.ends_behind;
     if (clean) {
         net_wait_cancel(*c.e, c.net, net_side::readable);
@@ -682,7 +708,7 @@ static bool is_too_long(call &c)
 
 static pull_result too_long(call &c)
 {
-    note_unsolicited(*c.client, c.options.host, c.options.port);
+    note_unsolicited(*c.client, *c.to);
     return pull_failed(make_error(error_code::bad_pod_answer, "the answer is longer than its Content-Length"));
 }
 
@@ -828,7 +854,7 @@ static void start(void *arg)
     call &c = *static_cast<call *>(arg);
     if (sm_state_of(c) != S::connecting)
         return; // canceled in the meantime
-    net_conn *idle = c.options.may_reuse ? take_idle(*c.client, c.options.host, c.options.port) : nullptr;
+    net_conn *idle = c.options.may_reuse ? take_idle(*c.client, *c.to) : nullptr;
     if (idle != nullptr) {
         c.reused = true;
         begin_on(c, idle);
@@ -859,7 +885,9 @@ call *call_start(http_client &client, call_options options)
     c->options = static_cast<call_options &&>(options);
     c->sm.id = client.next_id++;
     c->clock = timer_make(*client.e, on_timer, c);
-    client.active.push_back(c);
+    c->to = &server_of(client, c->options.host, c->options.port);
+    c->to->active.push_back(c);
+    client.active_count++;
     write_request_head(*c);
     clock_post(*client.e, start, c);
     return c;

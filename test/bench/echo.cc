@@ -4,6 +4,7 @@
 // POST and PUT are answered with their own body (HTTP/1.1, keep-alive, Content-Length); GET fetches the object from AIS_TARGET_URL and passes it
 // on. One thread, one epoll descriptor, edge-triggered. Options change what every request gets:
 //   --delay MS        the answer begins MS later
+//   --whole           the answer begins when the whole body is there (nginx passes no more of a body on once it has been answered)
 //   --hang            the request is read and never answered
 //   --generate BYTES  a body of that many bytes, whatever was sent; without a length (chunks) with --chunked
 //   --exit-after MS   the process ends MS after its start
@@ -24,15 +25,19 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <ctime>
 #include <unistd.h>
 
 static constexpr size_t buffer_size = 256 * 1024;
+static constexpr size_t head_read_size = 4 * 1024; // what comes behind a head is then read to where it is sent from
+static constexpr size_t kept_size_max = 64 * 1024 * 1024; // room made at once for a body that is kept
 static constexpr size_t generated_size = 1024 * 1024; // of the file that generated bodies are made of
 
 struct settings {
     uint64_t delay_ms = 0;
     bool hang = false;
+    bool whole = false;
     bool generate = false;
     bool chunked = false;
     uint64_t generate_size = 0;
@@ -48,6 +53,10 @@ struct client {
     phase at = phase::head;
     bool closed = false;
     bool of_get = false;
+    bool dry = false;          // the last read took all there was: epoll tells when there is more
+    bool upstream_dry = false;
+    bool ends = false;         // its end has been told: it must be read, too
+    bool upstream_ends = false;
     std::string in;         // read, not used
     std::string out;        // to be written before anything else
     size_t out_sent = 0;
@@ -74,11 +83,13 @@ static uint64_t now_ms()
     return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
-static void watch(world &w, int fd, void *owner)
+static constexpr uintptr_t upstream_mark = 1; // of the pointer that epoll gives back
+
+static void watch(world &w, int fd, const client *owner, uintptr_t mark = 0)
 {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-    event.data.ptr = owner;
+    event.data.u64 = reinterpret_cast<uintptr_t>(owner) | mark;
     epoll_ctl(w.epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
@@ -124,7 +135,7 @@ static bool connect_target(world &w, client &c)
     setsockopt(c.upstream, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(c.upstream, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0 && errno != EINPROGRESS)
         return false;
-    watch(w, c.upstream, &c);
+    watch(w, c.upstream, &c, upstream_mark);
     return true;
 }
 
@@ -164,9 +175,10 @@ static void begin_request(world &w, client &c, const std::string &head)
         c.due_ms = 0;
         return;
     }
-    if (w.s.delay_ms > 0) {
-        c.at = phase::drain; // a delayed echo keeps its body: meant for small ones
+    if (w.s.delay_ms > 0 || w.s.whole) {
+        c.at = phase::drain; // keeps its body: meant for small ones, or few
         answer_head(c, 200, c.left);
+        c.out.reserve(c.out.size() + std::min<uint64_t>(c.left, kept_size_max));
         return;
     }
     if (w.s.hang || w.s.generate) {
@@ -179,14 +191,28 @@ static void begin_request(world &w, client &c, const std::string &head)
 
 enum class moved { some, none, gone };
 
-static moved read_into(int fd, std::string &text, char *buffer, size_t max)
+// Reads up to `max` bytes of the client, or of the target.
+static moved read_some(client &c, bool from_upstream, char *buffer, size_t max, size_t &out_count)
 {
-    ssize_t count = recv(fd, buffer, max, 0);
+    bool &dry = from_upstream ? c.upstream_dry : c.dry;
+    out_count = 0;
+    if (dry)
+        return moved::none;
+    ssize_t count = recv(from_upstream ? c.upstream : c.fd, buffer, max, 0);
     if (count > 0) {
-        text.append(buffer, static_cast<size_t>(count));
+        out_count = static_cast<size_t>(count);
+        dry = out_count < max && !(from_upstream ? c.upstream_ends : c.ends);
         return moved::some;
     }
     return count < 0 && (errno == EAGAIN || errno == ENOTCONN) ? moved::none : moved::gone;
+}
+
+static moved read_into(client &c, bool from_upstream, std::string &text, char *buffer, size_t max)
+{
+    size_t count = 0;
+    moved result = read_some(c, from_upstream, buffer, max, count);
+    text.append(buffer, count);
+    return result;
 }
 
 static moved write_out(client &c)
@@ -200,6 +226,39 @@ static moved write_out(client &c)
         c.out_sent = 0;
     }
     return moved::some;
+}
+
+// Sends what waits in `out` (a head) and then the bytes, from where they are; what the socket does not take is kept in `out`.
+static moved send_with_out(client &c, const char *bytes, size_t size)
+{
+    size_t waiting = c.out.size() - c.out_sent;
+    iovec parts[2] = {{c.out.data() + c.out_sent, waiting}, {const_cast<char *>(bytes), size}};
+    msghdr message{};
+    message.msg_iov = waiting > 0 ? parts : parts + 1;
+    message.msg_iovlen = waiting > 0 ? 2 : 1;
+    ssize_t count = sendmsg(c.fd, &message, MSG_NOSIGNAL);
+    if (count < 0 && errno != EAGAIN)
+        return moved::gone;
+    size_t sent = count > 0 ? static_cast<size_t>(count) : 0;
+    if (sent < waiting) {
+        c.out_sent += sent;
+        c.out.append(bytes, size);
+    } else {
+        c.out.assign(bytes + (sent - waiting), size - (sent - waiting));
+        c.out_sent = 0;
+    }
+    return moved::some;
+}
+
+// Reads a part of the body and sends it at once.
+static moved pass_on(world &w, client &c, bool from_upstream)
+{
+    size_t count = 0;
+    moved got = read_some(c, from_upstream, w.buffer, static_cast<size_t>(std::min<uint64_t>(c.left, buffer_size)), count);
+    if (got != moved::some)
+        return got;
+    c.left -= count;
+    return send_with_out(c, w.buffer, count);
 }
 
 static moved generate(world &w, client &c)
@@ -235,9 +294,10 @@ static moved pull_head(world &w, client &c)
         if (count < 0)
             return errno == EAGAIN || errno == ENOTCONN ? moved::none : moved::gone;
         c.pulled.clear(); // small enough to go at once
+        c.upstream_dry = !c.upstream_ends; // the answer takes a moment
         return moved::some;
     }
-    moved got = read_into(c.upstream, c.pulled, w.buffer, buffer_size);
+    moved got = read_into(c, true, c.pulled, w.buffer, head_read_size);
     size_t end = c.pulled.find("\r\n\r\n");
     if (end == std::string::npos)
         return got;
@@ -258,7 +318,7 @@ static moved step(world &w, client &c)
     case phase::head: {
         size_t end = c.in.find("\r\n\r\n");
         if (end == std::string::npos)
-            return read_into(c.fd, c.in, w.buffer, buffer_size);
+            return read_into(c, false, c.in, w.buffer, head_read_size);
         std::string head = c.in.substr(0, end + 2);
         c.in.erase(0, end + 4);
         begin_request(w, c, head);
@@ -271,18 +331,19 @@ static moved step(world &w, client &c)
         }
         if (!c.in.empty()) {
             size_t part = static_cast<size_t>(std::min<uint64_t>(c.left, c.in.size()));
-            c.out.append(c.in, 0, part);
-            c.in.erase(0, part);
             c.left -= part;
-            return moved::some;
+            moved result = send_with_out(c, c.in.data(), part);
+            c.in.erase(0, part);
+            return result;
         }
-        size_t before = c.out.size();
-        moved got = read_into(c.fd, c.out, w.buffer, static_cast<size_t>(std::min<uint64_t>(c.left, buffer_size)));
-        c.left -= c.out.size() - before;
-        return got;
+        return pass_on(w, c, false);
     }
     case phase::drain: {
         if (c.left == 0) {
+            if (w.s.delay_ms == 0 && w.s.whole) {
+                c.at = phase::head;
+                return moved::some;
+            }
             if (w.s.delay_ms == 0) {
                 begin_answer(w, c);
                 return moved::some;
@@ -293,7 +354,7 @@ static moved step(world &w, client &c)
             return moved::some;
         }
         std::string dropped;
-        std::string &into = w.s.delay_ms > 0 ? c.out : dropped;
+        std::string &into = w.s.delay_ms > 0 || w.s.whole ? c.out : dropped;
         if (!c.in.empty()) {
             size_t part = static_cast<size_t>(std::min<uint64_t>(c.left, c.in.size()));
             into.append(c.in, 0, part);
@@ -302,7 +363,7 @@ static moved step(world &w, client &c)
             return moved::some;
         }
         size_t before = into.size();
-        moved got = read_into(c.fd, into, w.buffer, static_cast<size_t>(std::min<uint64_t>(c.left, buffer_size)));
+        moved got = read_into(c, false, into, w.buffer, static_cast<size_t>(std::min<uint64_t>(c.left, buffer_size)));
         c.left -= into.size() - before;
         return got;
     }
@@ -319,10 +380,7 @@ static moved step(world &w, client &c)
             c.at = phase::head;
             return moved::some;
         }
-        size_t before = c.out.size();
-        moved got = read_into(c.upstream, c.out, w.buffer, static_cast<size_t>(std::min<uint64_t>(c.left, buffer_size)));
-        c.left -= c.out.size() - before;
-        return got;
+        return pass_on(w, c, true);
     }
     }
     return moved::gone;
@@ -350,6 +408,16 @@ static void progress(world &w, client &c)
     }
 }
 
+// An end that comes together with bytes is told once: then reading goes on until it shows.
+static void note_readable(client &c, bool of_upstream, uint32_t events)
+{
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0)
+        return;
+    bool ends = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    (of_upstream ? c.upstream_ends : c.ends) |= ends;
+    (of_upstream ? c.upstream_dry : c.dry) = false;
+}
+
 static void run(world &w, int listener)
 {
     watch(w, listener, nullptr);
@@ -364,8 +432,10 @@ static void run(world &w, int listener)
         }
         int count = epoll_wait(w.epoll, events, 256, wait);
         for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr != nullptr) {
-                progress(w, *static_cast<client *>(events[i].data.ptr));
+            if (events[i].data.u64 != 0) {
+                client &c = *reinterpret_cast<client *>(events[i].data.u64 & ~uint64_t{upstream_mark});
+                note_readable(c, (events[i].data.u64 & upstream_mark) != 0, events[i].events);
+                progress(w, c);
                 continue;
             }
             int fd = -1;
@@ -402,6 +472,8 @@ int main(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : "0";
         if (name == "--hang") {
             w.s.hang = true;
+        } else if (name == "--whole") {
+            w.s.whole = true;
         } else if (name == "--chunked") {
             w.s.chunked = true;
         } else if (name == "--delay") {
@@ -418,7 +490,7 @@ int main(int argc, char **argv)
             port = static_cast<uint16_t>(atoi(value));
             i++;
         } else {
-            fprintf(stderr, "usage: echo [--port N] [--delay MS] [--hang] [--generate BYTES [--chunked]] [--exit-after MS]\n");
+            fprintf(stderr, "usage: echo [--port N] [--delay MS] [--whole] [--hang] [--generate BYTES [--chunked]] [--exit-after MS]\n");
             return 2;
         }
     }

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Many objects in no time: rows written into the database of a target that is stopped (schema: src/uv/uv_database.cc; files: docs/DISK.md).
+
+A million durable uploads would take an hour. Rows without content are good for listing and for being many; those that are read get their file.
+All have the same content, because the target checks it when it reads it, and Python has no XXH64: one real upload tells it.
+"""
+import os
+import signal
+import sqlite3
+import time
+
+from common import request, until
+
+SCHEMA_VERSION = 1
+COLUMNS = "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts"
+
+
+def checksum_of(bench, content):
+    """As the target computes it, in the form of the database: a signed number."""
+    answer = bench.put("bench", "sample", content)
+    assert answer.status == 200, answer
+    value = int(request("GET", bench.target.url + "/v1/objects/bench/sample").headers["Ais-Checksum-Value"], 16)
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def write_content(folder, number, content):
+    name = f"{number:016x}"
+    group = os.path.join(folder, "objects", name[12:14])
+    os.makedirs(group, mode=0o700, exist_ok=True)
+    with open(os.path.join(group, name), "wb") as file:
+        file.write(content)
+
+
+def stop(bench):
+    code = bench.target.kill(signal.SIGTERM)
+    assert code == 0, f"the target ended with {code}:\n{bench.log_tail(bench.target.name)}"
+
+
+def start(bench):
+    """Starts the target again; seconds from the start to its line on stdout, and to readiness."""
+    began = time.monotonic()
+    bench.target.start()
+    listens = time.monotonic() - began
+    until(lambda: request("GET", bench.target.url + "/v1/health?readiness=true").status == 200, "the target is ready", limit=60, step=0.001)
+    ready = time.monotonic() - began
+    until(lambda: request("GET", bench.url("/v1/health?readiness=true")).status == 200, "the proxy is ready", limit=60)
+    return listens, ready
+
+
+def fill(bench, bucket, names, content, has_content=lambda name: False):
+    """Adds objects to a bucket, those that are not there yet; `names` in order of their bytes is fastest. The target is left stopped."""
+    checksum = checksum_of(bench, content)
+    stop(bench)
+    folder = os.path.join(bench.dir, bench.target.name)
+    database = sqlite3.connect(os.path.join(folder, "node.db"), isolation_level=None)
+    try:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        assert version == SCHEMA_VERSION, f"the database has schema {version}; test/bench/fill.py writes {SCHEMA_VERSION}"
+        # What is lost when this ends early is only a folder of the bench. The node sets its own modes again.
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("BEGIN")
+        number = database.execute("SELECT content_id_max FROM totals").fetchone()[0]
+        known = {row[0] for row in database.execute("SELECT name FROM objects WHERE bucket = ?", (bucket.encode(),))}
+        now = time.time_ns()
+
+        def rows():
+            nonlocal number
+            for name in names:
+                if name.encode() in known:
+                    continue
+                number += 1
+                if has_content(name):
+                    write_content(folder, number, content)
+                # Names, types and texts are bytes in this schema.
+                yield (bucket.encode(), name.encode(), number, len(content), 1, checksum, now, b"", b"", b"", b"")
+
+        database.executemany(f"INSERT INTO objects({COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows())
+        database.execute("UPDATE totals SET objects = (SELECT count(*) FROM objects), content_id_max = ?", (number,))
+        database.execute("COMMIT")
+    finally:
+        database.close()
