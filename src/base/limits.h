@@ -126,8 +126,10 @@ static_assert(register_back_off_max_ms > heartbeat_interval_ms);
 
 // Store.
 inline constexpr size_t put_buffers_kept_max = 16;          // unused buffers of put_buffer_size kept for the next puts
-inline constexpr size_t cached_inline_max_default = 4'096;  // contents in memory; with inline_size_max 16 MiB
+inline constexpr size_t cached_inline_max_default = 4'096;  // contents in memory
+inline constexpr size_t cached_bytes_max = 32 * mib;        // their bytes
 inline constexpr size_t cache_evict_count = 64;             // descriptors given back when the system has none left
+inline constexpr size_t index_content_size_max = 16 * kib;  // contents up to this size lie in the index, above it in files (decision 13)
 inline constexpr unsigned load_restarts_max = 16;           // reads of the row by one lookup: each restart means an overwrite in between
 inline constexpr size_t keeper_batch_count = 256;           // contents moved or removed before directories are synced and the index is told
 inline constexpr uint64_t keeper_batch_delay_ms = 1'000;    // a smaller batch waits this long

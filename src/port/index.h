@@ -13,7 +13,7 @@
 struct index_row {
     std::string bucket;
     std::string name;
-    uint64_t content_id = 0; // names the immutable content file; 0: empty object, no file
+    uint64_t content_id = 0; // names the immutable content: a file, or in_index; 0: empty object, neither
     uint64_t size = 0;       // bytes
     uint64_t version = 0;    // 1 for a new object, +1 for each overwrite
     uint64_t checksum = 0;   // XXH64, seed 0, of the content
@@ -22,6 +22,8 @@ struct index_row {
     std::string etag;        // only where a client stored one
     std::string custom;      // custom metadata, a JSON object; empty: none
     std::string parts;       // reserved for multipart objects
+    bool in_index = false;   // the index holds the content, there is no file
+    std::string content;     // its bytes then: given with a put, told by index_get; else empty
 };
 
 // One change. `garbage` (content ids whose files are to be removed) is written in the same transaction.
@@ -51,16 +53,19 @@ struct index_port {
 
 // Every call completes exactly once; no cancel. Rows handed over are the callee's.
 
-// One row, or none and error_code::object_not_found.
+// One row, or none and error_code::object_not_found. The row of an in_index content whose bytes are missing or not `size` many: corrupt.
 inline void index_get(env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg) { e.index->get(e, bucket, name, on_rows, arg); }
 // At most `count` rows of the bucket in order of name: names that start with `prefix` and are greater than `after` ("": from the start).
+// Contents are neither read nor told.
 inline void index_page(env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows, void *arg)
 {
     e.index->page(e, bucket, prefix, after, count, on_rows, arg);
 }
 // Durable when it completes. Changes given while a commit is under way are committed together by the next one, in order given. A put's
-// row.version is chosen by the index: before.version + 1. The content of a replaced or removed row becomes garbage in the same commit.
-// remove of a missing row: object_not_found.
+// row.version is chosen by the index: before.version + 1. The content of a replaced or removed row becomes garbage in the same commit; where
+// the index held it (before.in_index) its bytes go in that commit, and there is no garbage. A put that names the content of the row it
+// replaces changes the rest of the row only. remove of a missing row: object_not_found.
+// Without room (no_space) puts fail and removals that were committed together with them do not.
 inline void index_commit(env &e, index_change change, index_on_change on_change, void *arg) { e.index->change(e, static_cast<index_change &&>(change), on_change, arg); }
 // Content ids whose files nobody needs any more; after unlinking them call index_garbage_clear.
 inline void index_garbage(env &e, index_on_garbage on_garbage, void *arg) { e.index->garbage(e, on_garbage, arg); }
@@ -68,7 +73,7 @@ inline void index_garbage_clear(env &e, std::vector<uint64_t> content_ids, index
 {
     e.index->garbage_clear(e, static_cast<std::vector<uint64_t> &&>(content_ids), on_done, arg);
 }
-// Content ids (not 0) of rows in the index whose files have not been reported as placed. A put adds its row's content_id to this set and a
+// Content ids of rows in the index whose files have not been reported as placed. A put adds the content_id of a file to this set and a
 // change that makes a content garbage takes it out, each in the transaction of that change: a table of its own, small however many rows
 // there are, so that start-up can tell an acknowledged file in tmp/ from an abandoned one without reading the rows.
 inline void index_unplaced(env &e, index_on_garbage on_unplaced, void *arg) { e.index->unplaced(e, on_unplaced, arg); }
@@ -80,5 +85,5 @@ inline void index_placed(env &e, std::vector<uint64_t> content_ids, index_on_don
 }
 // Rows in the index, kept in memory.
 inline uint64_t index_object_count(env &e) { return e.index->object_count(e); }
-// The highest content id ever committed, read once at open: new ids start above it and above what lies in tmp/.
+// The highest content id ever committed, of a file or not, read once at open: new ids start above it and above what lies in tmp/.
 inline uint64_t index_content_id_max(env &e) { return e.index->content_id_max(e); }

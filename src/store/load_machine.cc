@@ -4,7 +4,8 @@
 // Owns     one operation of the index or the disk at a time; a descriptor, until the entry made of it has it.
 // Knows    sm, port, the cache, where the keeper thinks a content lies.   Known by  store.
 // Machine  load, drawn in docs/machines/load.md (generated, do not edit).
-// Normal   read the row, open the file where it most likely is, read it when it is small, hand an entry to everybody who waits.
+// Normal   read the row; its content came with it, or: open the file where it most likely is, read it when it is small. Hand an entry to everybody
+//          who waits.
 // Fails    no row; no file in either place: if the row has changed meanwhile the lookup starts again, else the object is corrupt; a file of the
 //          wrong size; no descriptors left, even after the cache gave some back.
 // Limits   load_restarts_max.
@@ -124,6 +125,13 @@ static void keep_content(load &l)
     l.has_content = true;
 }
 
+static void take_content(load &l)
+{
+    l.content = std::move(l.row.content);
+    l.row.content.clear();
+    l.has_content = true;
+}
+
 static void read_row_again(load &l)
 {
     l.missing_id = l.row.content_id;
@@ -166,6 +174,11 @@ static bool content_differs(const load &l)
 {
     return l.content_size != l.content.size() || XXH64(l.content.data(), l.content.size(), 0) != l.row.checksum;
 }
+static bool is_in_index(const load &l) { return l.row.in_index; }
+static bool row_content_differs(const load &l)
+{
+    return l.row.in_index && (l.row.content.size() != l.row.size || XXH64(l.row.content.data(), l.row.content.size(), 0) != l.row.checksum);
+}
 
 // --- the table
 
@@ -192,6 +205,8 @@ static constexpr sm_state<load> states[] = {
 static constexpr sm_row<load> rows[] = {
     {S::awaiting_row, E::row_read, SM_FN(is_missing), SM_FN(fail_missing), S::done},
     {S::awaiting_row, E::row_read, SM_FN(is_empty), SM_FN(keep_content), S::done},
+    {S::awaiting_row, E::row_read, SM_FN(row_content_differs), SM_FN(fail_content), S::done},
+    {S::awaiting_row, E::row_read, SM_FN(is_in_index), SM_FN(take_content), S::done},
     {S::awaiting_row, E::row_read, SM_FN(is_unplaced), SM_FN(open_temp), S::opening_temp},
     {S::awaiting_row, E::row_read, always, SM_FN(open_placed), S::opening_placed},
     {S::awaiting_row, E::failed, always, nothing, S::done},

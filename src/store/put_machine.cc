@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// store/put_machine.cc: one object being written: bytes into tmp/<id>, synced, committed to the index.
+// store/put_machine.cc: one object being written: into the index when it is small, else into tmp/<id>, synced, and then its row into the index.
 //
-// Owns     one file in tmp/ until its row is committed, a descriptor, a buffer.
+// Owns     one file in tmp/ until its row is committed, if there is one, a descriptor, a buffer.
 // Knows    sm, port, group_sync.     Known by  store; its callers see store.h only.
 // Machine  put, drawn in docs/machines/put.md (generated, do not edit).
-// Normal   open while the first bytes are collected, write, sync file and directory at once, commit, answer. The move to the content's place is
-//          the keeper's and follows the answer.
+// Normal   small: commit, answer. Else: open at the first write, write, sync file and directory at once, commit, answer. The move to the
+//          content's place is the keeper's and follows the answer.
 // Fails    no descriptor, no space, an error of the disk, the wrong checksum, a refused commit: the file in tmp/ goes, the caller is told.
-// Limits   put_buffer_size.
+// Limits   put_buffer_size, index_content_size_max.
 //
-// An empty object has no file and content id 0. No state is sm_busy: operations of the disk and the index cannot be cancelled and always
-// complete; in awaiting_bytes and failed only the caller is waited for, and his own deadlines (a client's stall) end in put_abort.
+// An empty object has content id 0. No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete; in
+// awaiting_first, awaiting_more and failed only the caller is waited for, and his own deadlines (a client's stall) end in put_abort.
 #include "store/put_machine.h"
 
 #include <utility>
@@ -88,10 +88,8 @@ static void on_committed(void *arg, error err, index_change &change)
     put &p = put_of(arg);
     p.committing = false;
     keep_failure(p, err);
-    if (!err) {
-        p.row = std::move(change.row);
-        p.before = std::move(change.before);
-    }
+    p.row = std::move(change.row);
+    p.before = std::move(change.before);
     deliver(p, err ? E::commit_failed : E::committed);
 }
 
@@ -140,11 +138,19 @@ static void tell_written(put &p)
     p.answer = put_answer::written;
 }
 
+static void note_last_written(put &p)
+{
+    p.row.size += p.write_size;
+    p.write_size = 0;
+}
+
 static void tell_refused(put &p) { p.answer = put_answer::written; }
 static void tell_finished(put &p) { p.answer = put_answer::finished; }
 
-static void post_refusal(put &p)
+// There is no file, so nothing else has to happen before the answer.
+static void post_mismatch(put &p)
 {
+    keep_failure(p, make_error(error_code::checksum_mismatch));
     p.posted = true;
     clock_post(*p.owner->e, on_refused, &p);
 }
@@ -178,6 +184,7 @@ static void unlink_mismatch(put &p)
 // The name was made when the file was opened, so both syncs can go on at once.
 static void sync_both(put &p)
 {
+    note_last_written(p);
     p.file_syncing = true;
     disk_sync(*p.owner->e, p.file, on_file_synced, &p);
     p.dir_syncing = true;
@@ -189,12 +196,20 @@ static void commit_row(put &p)
     close_file(p);
     index_change change;
     change.what = index_change::kind::put;
-    p.row.checksum = XXH64_digest(p.hash);
+    p.row.checksum = p.checksum;
     p.row.content_id = p.row.size > 0 ? p.content_id : 0;
     p.row.changed_ns = clock_wall_ns(*p.owner->e);
-    change.row = p.row;
+    change.row = std::move(p.row); // comes back with the completion
     p.committing = true;
     index_commit(*p.owner->e, std::move(change), on_committed, &p);
+}
+
+static void commit_with_content(put &p)
+{
+    p.row.in_index = p.write_size > 0;
+    p.row.content.assign(p.buffer.get(), p.write_size);
+    note_last_written(p);
+    commit_row(p);
 }
 
 static void hand_over(put &p)
@@ -204,7 +219,7 @@ static void hand_over(put &p)
 }
 
 // A commit that failed with an error of the disk may all the same be found after a crash: then its content must be there. A later commit
-// that succeeds, or the next start, proves that it cannot.
+// that succeeds, or the next start, proves that it cannot. A content in the index is in the same commit, so there is nothing to keep.
 static void leave_temp(put &p)
 {
     if (p.has_temp)
@@ -215,8 +230,9 @@ static void leave_temp(put &p)
 
 // --- guards
 
-static bool checksum_differs(const put &p) { return p.has_expected && XXH64_digest(p.hash) != p.expected_checksum; }
-static bool is_empty(const put &p) { return p.row.size == 0; }
+static bool checksum_differs(const put &p) { return p.has_expected && p.checksum != p.expected_checksum; }
+static bool fits_index(const put &p) { return p.write_size <= p.owner->options.index_content_size_max; }
+static bool has_last(const put &p) { return p.write_size > 0; }
 // Without space nothing of the commit was written, so nothing of it can be found later.
 static bool may_unlink(const put &p) { return p.has_temp && p.failure.code == error_code::no_space; }
 
@@ -239,43 +255,39 @@ static constexpr const char *event_names[] = {"opened",      "no_descriptors", "
 static constexpr const char *resource_names[] = {"open under way", "file", "temporary name", "write under way", "file sync under way",
                                                  "directory sync under way", "commit under way", "unlink under way", "posted refusal"};
 static constexpr sm_state<put> states[] = {
-    {S::opening, "opening", sm_initial, OPEN, OPEN},
+    {S::awaiting_first, "awaiting_first", sm_initial, 0, 0},
     {S::opening_to_write, "opening_to_write", 0, OPEN, OPEN},
     {S::opening_to_commit, "opening_to_commit", 0, OPEN, OPEN},
     {S::opening_aborted, "opening_aborted", 0, OPEN, OPEN},
-    {S::awaiting_bytes, "awaiting_bytes", 0, FILE_ | TEMP, FILE_ | TEMP},
+    {S::awaiting_more, "awaiting_more", 0, FILE_ | TEMP, FILE_ | TEMP},
     {S::writing, "writing", 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
     {S::writing_aborted, "writing_aborted", 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
+    {S::writing_last, "writing_last", 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
     {S::syncing, "syncing", 0, FILE_ | TEMP | FILE_SYNC | DIR_SYNC, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
     {S::syncing_file, "syncing_file", 0, FILE_ | TEMP | FILE_SYNC, FILE_ | TEMP | FILE_SYNC},
     {S::syncing_dir, "syncing_dir", 0, FILE_ | TEMP | DIR_SYNC, FILE_ | TEMP | DIR_SYNC},
     {S::sync_failed, "sync_failed", 0, FILE_ | TEMP, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
-    {S::unlinking_empty, "unlinking_empty", 0, TEMP | UNLINK, TEMP | UNLINK},
     {S::committing, "committing", 0, COMMIT, COMMIT | TEMP},
     {S::unlinking_failed, "unlinking_failed", 0, TEMP | UNLINK, TEMP | UNLINK},
     {S::unlinking_aborted, "unlinking_aborted", 0, TEMP | UNLINK, TEMP | UNLINK},
     {S::unlinking_unwritten, "unlinking_unwritten", 0, TEMP | UNLINK, TEMP | UNLINK},
     {S::failed, "failed", 0, 0, 0},
-    {S::refusing_write, "refusing_write", 0, POST, POST},
     {S::refusing_commit, "refusing_commit", 0, POST, POST},
-    {S::refusing_aborted, "refusing_aborted", 0, POST, POST},
     {S::done, "done", sm_final, 0, 0},
 };
 static constexpr sm_row<put> rows[] = {
-    {S::opening, E::opened, always, nothing, S::awaiting_bytes},
-    {S::opening, E::no_descriptors, always, SM_FN(evict_and_open), S::opening},
-    {S::opening, E::open_failed, always, nothing, S::failed},
-    {S::opening, E::write_asked, always, nothing, S::opening_to_write},
-    {S::opening, E::commit_asked, always, nothing, S::opening_to_commit},
-    {S::opening, E::stop, always, nothing, S::opening_aborted},
+    {S::awaiting_first, E::write_asked, always, SM_FN(open_file), S::opening_to_write},
+    {S::awaiting_first, E::commit_asked, SM_FN(checksum_differs), SM_FN(post_mismatch), S::refusing_commit},
+    {S::awaiting_first, E::commit_asked, SM_FN(fits_index), SM_FN(commit_with_content), S::committing},
+    {S::awaiting_first, E::commit_asked, always, SM_FN(open_file), S::opening_to_commit},
+    {S::awaiting_first, E::stop, always, nothing, S::done},
 
     {S::opening_to_write, E::opened, always, SM_FN(start_write), S::writing},
     {S::opening_to_write, E::no_descriptors, always, SM_FN(evict_and_open), S::opening_to_write},
     {S::opening_to_write, E::open_failed, always, SM_FN(tell_refused), S::failed},
     {S::opening_to_write, E::stop, always, nothing, S::opening_aborted},
 
-    {S::opening_to_commit, E::opened, SM_FN(checksum_differs), SM_FN(unlink_mismatch), S::unlinking_failed},
-    {S::opening_to_commit, E::opened, always, SM_FN(unlink_temp), S::unlinking_empty},
+    {S::opening_to_commit, E::opened, always, SM_FN(start_write), S::writing_last},
     {S::opening_to_commit, E::no_descriptors, always, SM_FN(evict_and_open), S::opening_to_commit},
     {S::opening_to_commit, E::open_failed, always, SM_FN(tell_finished), S::done},
 
@@ -283,18 +295,20 @@ static constexpr sm_row<put> rows[] = {
     {S::opening_aborted, E::no_descriptors, always, nothing, S::done},
     {S::opening_aborted, E::open_failed, always, nothing, S::done},
 
-    {S::awaiting_bytes, E::write_asked, always, SM_FN(start_write), S::writing},
-    {S::awaiting_bytes, E::commit_asked, SM_FN(checksum_differs), SM_FN(unlink_mismatch), S::unlinking_failed},
-    {S::awaiting_bytes, E::commit_asked, SM_FN(is_empty), SM_FN(unlink_temp), S::unlinking_empty},
-    {S::awaiting_bytes, E::commit_asked, always, SM_FN(sync_both), S::syncing},
-    {S::awaiting_bytes, E::stop, always, SM_FN(unlink_temp), S::unlinking_aborted},
+    {S::awaiting_more, E::write_asked, always, SM_FN(start_write), S::writing},
+    {S::awaiting_more, E::commit_asked, SM_FN(checksum_differs), SM_FN(unlink_mismatch), S::unlinking_failed},
+    {S::awaiting_more, E::commit_asked, SM_FN(has_last), SM_FN(start_write), S::writing_last},
+    {S::awaiting_more, E::commit_asked, always, SM_FN(sync_both), S::syncing},
+    {S::awaiting_more, E::stop, always, SM_FN(unlink_temp), S::unlinking_aborted},
 
-    {S::writing, E::written, always, SM_FN(tell_written), S::awaiting_bytes},
+    {S::writing, E::written, always, SM_FN(tell_written), S::awaiting_more},
     // The space is given back at once; the caller aborts when he comes to it.
     {S::writing, E::write_failed, always, SM_FN(unlink_unwritten), S::unlinking_unwritten},
     {S::writing, E::stop, always, nothing, S::writing_aborted},
     {S::writing_aborted, E::written, always, SM_FN(unlink_temp), S::unlinking_aborted},
     {S::writing_aborted, E::write_failed, always, SM_FN(unlink_temp), S::unlinking_aborted},
+    {S::writing_last, E::written, always, SM_FN(sync_both), S::syncing},
+    {S::writing_last, E::write_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
 
     {S::syncing, E::file_synced, always, nothing, S::syncing_dir},
     {S::syncing, E::dir_synced, always, nothing, S::syncing_file},
@@ -307,7 +321,6 @@ static constexpr sm_row<put> rows[] = {
     {S::sync_failed, E::dir_synced, always, SM_FN(unlink_temp), S::unlinking_failed},
     {S::sync_failed, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
 
-    {S::unlinking_empty, E::unlinked, always, SM_FN(commit_row), S::committing},
     {S::committing, E::committed, always, SM_FN(hand_over), S::done},
     {S::committing, E::commit_failed, SM_FN(may_unlink), SM_FN(unlink_temp), S::unlinking_failed},
     {S::committing, E::commit_failed, always, SM_FN(leave_temp), S::done},
@@ -317,22 +330,15 @@ static constexpr sm_row<put> rows[] = {
     {S::unlinking_unwritten, E::unlinked, always, nothing, S::failed},
     {S::unlinking_unwritten, E::stop, always, nothing, S::unlinking_aborted},
 
-    // Opening failed before the caller asked for anything: he is told when he does.
-    {S::failed, E::write_asked, always, SM_FN(post_refusal), S::refusing_write},
-    {S::failed, E::commit_asked, always, SM_FN(post_refusal), S::refusing_commit},
     {S::failed, E::stop, always, nothing, S::done},
-    {S::refusing_write, E::refused, always, SM_FN(tell_refused), S::failed},
-    {S::refusing_write, E::stop, always, nothing, S::refusing_aborted},
     {S::refusing_commit, E::refused, always, SM_FN(tell_finished), S::done},
-    {S::refusing_aborted, E::refused, always, nothing, S::done},
 };
 static constexpr const char *ends_by_itself = "after put_commit the put ends by itself; after put_abort it has been told";
 static constexpr sm_ignore<put> ignores[] = {
-    {S::opening_to_commit, E::stop, ends_by_itself},  {S::opening_aborted, E::stop, ends_by_itself},   {S::writing_aborted, E::stop, ends_by_itself},
-    {S::syncing, E::stop, ends_by_itself},            {S::syncing_file, E::stop, ends_by_itself},      {S::syncing_dir, E::stop, ends_by_itself},
-    {S::sync_failed, E::stop, ends_by_itself},        {S::unlinking_empty, E::stop, ends_by_itself},   {S::committing, E::stop, ends_by_itself},
-    {S::unlinking_failed, E::stop, ends_by_itself},   {S::unlinking_aborted, E::stop, ends_by_itself}, {S::refusing_commit, E::stop, ends_by_itself},
-    {S::refusing_aborted, E::stop, ends_by_itself},
+    {S::opening_to_commit, E::stop, ends_by_itself}, {S::opening_aborted, E::stop, ends_by_itself},   {S::writing_aborted, E::stop, ends_by_itself},
+    {S::writing_last, E::stop, ends_by_itself},      {S::syncing, E::stop, ends_by_itself},           {S::syncing_file, E::stop, ends_by_itself},
+    {S::syncing_dir, E::stop, ends_by_itself},       {S::sync_failed, E::stop, ends_by_itself},       {S::committing, E::stop, ends_by_itself},
+    {S::unlinking_failed, E::stop, ends_by_itself},  {S::unlinking_aborted, E::stop, ends_by_itself}, {S::refusing_commit, E::stop, ends_by_itself},
 };
 static constexpr sm_invariant<put> invariants[] = {{"write_fits_buffer", write_fits_buffer}, {"finished_is_told_once", finished_is_told_once}};
 static sm_counters counters;
@@ -367,9 +373,9 @@ static void finish(put &p)
         s.counts.puts++;
         s.counts.put_bytes += row.size;
         store_forget(s, row.bucket, row.name);
-        if (row.content_id != 0)
+        if (row.content_id != 0 && !row.in_index)
             keeper_add_move(s.housekeeper, row.content_id);
-        store_discard_content(s, p.before.content_id);
+        store_discard_content(s, p.before);
         store_commit_succeeded(s);
     }
     free_put(p);
@@ -413,11 +419,7 @@ put *put_start(store &s, std::string bucket, std::string name, std::string conte
         p->buffer = std::move(s.spare_buffers.back());
         s.spare_buffers.pop_back();
     }
-    p->hash = XXH64_createState();
-    CHECK(p->hash != nullptr);
-    XXH64_reset(p->hash, 0);
     store_hold(s);
-    open_file(*p);
     return p;
 }
 
@@ -432,6 +434,11 @@ void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), vo
     CHECK(size <= put_buffer_size);
     CHECK(p.on_written == nullptr);
     CHECK(!p.commit_was_asked);
+    if (p.hash == nullptr) {
+        p.hash = XXH64_createState();
+        CHECK(p.hash != nullptr);
+        XXH64_reset(p.hash, 0);
+    }
     XXH64_update(p.hash, p.buffer.get(), size);
     p.write_size = size;
     p.on_written = on_written;
@@ -439,10 +446,15 @@ void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), vo
     deliver(p, E::write_asked);
 }
 
-void put_commit(put &p, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg)
+void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg)
 {
+    CHECK(size <= put_buffer_size);
     CHECK(p.on_written == nullptr);
     CHECK(!p.commit_was_asked);
+    if (p.hash != nullptr)
+        XXH64_update(p.hash, p.buffer.get(), size);
+    p.checksum = p.hash != nullptr ? XXH64_digest(p.hash) : XXH64(p.buffer.get(), size, 0);
+    p.write_size = size;
     p.commit_was_asked = true;
     p.has_expected = has_expected;
     p.expected_checksum = expected_checksum;

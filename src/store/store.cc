@@ -25,10 +25,10 @@ void store_forget_bucket(store &s, std::string_view bucket)
     load_outdate_bucket(s, bucket);
 }
 
-void store_discard_content(store &s, uint64_t content_id)
+void store_discard_content(store &s, const index_row &before)
 {
-    if (content_id != 0)
-        keeper_add_garbage(s.housekeeper, content_id);
+    if (before.content_id != 0 && !before.in_index)
+        keeper_add_garbage(s.housekeeper, before.content_id);
 }
 
 void store_doubt_content(store &s, uint64_t content_id) { s.doubtful.push_back(content_id); }
@@ -127,7 +127,7 @@ static void on_removed(void *arg, error err, index_change &change)
     if (!err) {
         s.counts.removed++;
         store_forget(s, request->bucket, request->name);
-        store_discard_content(s, change.before.content_id);
+        store_discard_content(s, change.before);
         store_commit_succeeded(s);
     }
     finish(request, err);

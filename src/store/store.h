@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// store/store.h: the objects of one target: immutable content files, an index, a cache of hot entries (docs/DISK.md).
+// store/store.h: the objects of one target: an index, which also holds small contents, immutable files for the others, a cache of hot entries
+// (docs/DISK.md).
 //
 // <dir>/tmp/<id> receives content; after the index commit it moves to <dir>/objects/<xx>/<id>; a lookup falls back to tmp/. The id is 16 hex
 // digits, <xx> the 13th and 14th of them (content_path.h), so that neighbours in time share a directory.
@@ -22,7 +23,9 @@ struct store_options {
     std::string dir;             // exists and is writable
     size_t cached_objects_max = 10'000; // entries with an open descriptor, least recently used go first; keep it well below RLIMIT_NOFILE
     size_t cached_inline_max = cached_inline_max_default; // entries with their content in memory, likewise
-    size_t inline_size_max = 4'096;     // contents up to this size are kept in memory by the cache; at most put_buffer_size
+    size_t cached_bytes_max = ::cached_bytes_max; // of their contents together
+    size_t inline_size_max = 4'096;     // content files up to this size are kept in memory by the cache; at most put_buffer_size
+    size_t index_content_size_max = ::index_content_size_max; // contents up to this size are put into the index; 0: none; at most that
 };
 
 struct store_counts {
@@ -51,7 +54,7 @@ struct store_object {
 };
 // From the cache, without waiting: null when it is not there (then use store_get). The caller releases it.
 const store_object *store_peek(store &s, std::string_view bucket, std::string_view name);
-// Completes once. Errors: object_not_found, io, corrupt (content file missing or of the wrong size), too_many_files.
+// Completes once. Errors: object_not_found, io, corrupt (content missing or of the wrong size), too_many_files.
 void store_get(store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
 void store_release(store &s, const store_object *object);
 
@@ -65,10 +68,12 @@ std::span<char> put_buffer(put &p);
 // Takes the first `size` bytes of the buffer; completes once, when the buffer is free again or writing has failed (no_space, io). After a
 // failure only put_abort may follow.
 void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), void *arg);
-// Durable when it completes with ok: content synced, index committed; `row` is the new row. `expected_checksum` is compared when has_expected:
-// checksum_mismatch stores nothing. The put is freed after the completion, whatever it was.
-void put_commit(put &p, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg);
-// Nothing becomes visible, the temporary file goes. Not after put_commit. The pointer is dead at once; a put_write under way never completes.
+// The first `size` bytes of the buffer are the last of the content (0: none). A content of which nothing was given to put_write may go into the
+// index, with no file at all. Durable when it completes with ok: content synced, index committed; `row` is the new row. `expected_checksum` is
+// compared when has_expected: checksum_mismatch stores nothing. Errors also: no_space, io, too_many_files. The put is freed after the
+// completion, whatever it was.
+void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg);
+// Nothing becomes visible, the temporary file goes, if there is one. Not after put_commit. The pointer is dead at once; a put_write under way never completes.
 void put_abort(put &p);
 
 // Each completes once; the content of readers that have it open stays readable. Errors: object_not_found.

@@ -12,12 +12,13 @@ size_t cache_hash::operator()(const cache_key &key) const
     return static_cast<size_t>(XXH64(key.name.data(), key.name.size(), bucket));
 }
 
-void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, size_t contents_max)
+void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, size_t contents_max, size_t content_bytes_max)
 {
     cache.e = &e;
     cache.entries = decltype(cache.entries)(64, cache_hash{seed}, cache_equal{});
     cache.with_file.count_max = files_max;
     cache.with_content.count_max = contents_max;
+    cache.with_content.bytes_max = content_bytes_max;
 }
 
 store_entry *cache_make_entry(index_row row, disk_file *file, std::string content, bool has_content)
@@ -70,6 +71,7 @@ static void unlink_entry(cache_list &list, store_entry &entry)
     entry.newer = nullptr;
     entry.older = nullptr;
     list.count--;
+    list.bytes -= entry.object.content.size();
 }
 
 static void link_newest(cache_list &list, store_entry &entry)
@@ -78,6 +80,7 @@ static void link_newest(cache_list &list, store_entry &entry)
     (list.newest != nullptr ? list.newest->newer : list.oldest) = &entry;
     list.newest = &entry;
     list.count++;
+    list.bytes += entry.object.content.size();
 }
 
 static void drop_entry(store_cache &cache, store_entry &entry)
@@ -90,7 +93,7 @@ static void drop_entry(store_cache &cache, store_entry &entry)
 
 static void drop_over_bound(store_cache &cache, cache_list &list)
 {
-    while (list.count > list.count_max)
+    while (list.count > list.count_max || list.bytes > list.bytes_max)
         drop_entry(cache, *list.oldest);
 }
 

@@ -41,8 +41,8 @@ void store_unhold(store &s);
 // A change of this object was committed: what is known of it from before must not be given to anybody who asks from now on.
 void store_forget(store &s, std::string_view bucket, std::string_view name);
 void store_forget_bucket(store &s, std::string_view bucket);
-// A content whose row was replaced or removed.
-void store_discard_content(store &s, uint64_t content_id);
+// The content of a row that was replaced or removed.
+void store_discard_content(store &s, const index_row &before);
 // The commit of this content failed with an error of the disk: its file stays until it is certain that no row can name it.
 void store_doubt_content(store &s, uint64_t content_id);
 // It is certain now: the index writes in order, and what it has written since stands where the failed commit would have been.

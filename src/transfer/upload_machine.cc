@@ -4,7 +4,7 @@
 // Owns     the exchange until it is answered, one put.
 // Knows    sm, http, store.           Known by  role.
 // Machine  upload, drawn in docs/machines/upload.md (generated, do not edit).
-// Normal   awaiting_body and writing in turn, committing, done.
+// Normal   awaiting_body and writing in turn, committing with the last bytes, done. What fits into one buffer is not written before.
 // Fails    a body that breaks off, stalls or is not well formed, a full or broken disk, a wrong checksum: nothing is stored.
 // Limits   put_buffer_size in flight; body_stall_timeout_ms (the exchange's own deadline).
 #include "transfer/upload_machine.h"
@@ -25,7 +25,6 @@ struct upload {
     upload_options options;
     put *target = nullptr;
     size_t filled = 0;        // bytes in the put's buffer
-    bool ended = false;       // the body has been read to its end
     uint64_t bytes = 0;
     error err;
     index_row row;
@@ -45,7 +44,7 @@ static void commit(upload &u)
 {
     put *target = u.target;
     u.target = nullptr;
-    put_commit(*target, u.options.has_expected_checksum, u.options.expected_checksum, on_committed, &u);
+    put_commit(*target, u.filled, u.options.has_expected_checksum, u.options.expected_checksum, on_committed, &u);
 }
 
 static void delete_upload(void *arg) { delete static_cast<upload *>(arg); }
@@ -95,11 +94,10 @@ static void answer_bucket_gone(upload &u)
 
 static constexpr uint32_t PUT = 1;
 static uint32_t alive(const upload &u) { return u.target != nullptr ? PUT : 0u; }
-static bool has_ended(const upload &u) { return u.ended; }
 
 static bool is_bucket_gone(const upload &u)
 {
-    return u.ended && u.options.is_bucket_there != nullptr && !u.options.is_bucket_there(u.options.arg, u.options.bucket, u.options.bucket_created_ns);
+    return u.options.is_bucket_there != nullptr && !u.options.is_bucket_there(u.options.arg, u.options.bucket, u.options.bucket_created_ns);
 }
 
 static constexpr sm_guard<upload> always{};
@@ -122,8 +120,6 @@ static constexpr sm_row<upload> rows[] = {
     {S::awaiting_body, E::body_ended, always, SM_FN(commit), S::committing},
     {S::awaiting_body, E::body_failed, always, SM_FN(answer_failure), S::done},
     {S::awaiting_body, E::stop, always, SM_FN(answer_failure), S::done},
-    {S::writing, E::written, SM_FN(is_bucket_gone), SM_FN(answer_bucket_gone), S::done},
-    {S::writing, E::written, SM_FN(has_ended), SM_FN(commit), S::committing},
     {S::writing, E::written, always, nothing, S::awaiting_body},
     {S::writing, E::write_failed, always, SM_FN(answer_failure), S::done},
     {S::committing, E::committed, always, SM_FN(answer_stored), S::done},
@@ -159,10 +155,7 @@ static void read_body(upload &u)
             u.bytes += got.count;
             break;
         case io_state::again: step(u, E::starved); return;
-        case io_state::end:
-            u.ended = true;
-            step(u, u.filled > 0 ? E::buffered : E::body_ended);
-            return;
+        case io_state::end: step(u, E::body_ended); return;
         case io_state::failed:
             u.err = got.err;
             step(u, E::body_failed);

@@ -2,9 +2,10 @@
 // uv/uv_database.cc: opens the node's SQLite file and runs queued operations on it.
 //
 // Owns     <data_dir>/lock (flock, held while the env lives), <data_dir>/node.db, two connections.
-// Normal   write: collect, begin, run all, update totals, commit, deliver. read: collect, run all, deliver.
-// Fails    any SQL error of a write rolls its whole batch back; every operation of it completes with that error. What a failed commit has left in
-//          the log is overwritten by the next one, so that nothing acknowledged is followed by something older when the log is read back.
+// Normal   write: collect, begin, run all, update totals, take room, commit, deliver. read: collect, run all, deliver.
+// Fails    any SQL error of a write rolls its whole batch back; every operation of it completes with that error. Only for want of room those
+//          that need none get a transaction of their own. What a failed commit has left in the log is overwritten by the next one, so that
+//          nothing acknowledged is followed by something older when the log is read back.
 // Limits   batch_max operations a transaction, busy_timeout_ms for locks of foreign programs.
 #include "uv/uv_database.h"
 
@@ -24,22 +25,31 @@
 
 static constexpr size_t batch_max = 512;
 static constexpr int busy_timeout_ms = 5'000;
-static constexpr int schema_version = 1;
+static constexpr int schema_version = 2;
 static constexpr off_t log_reserve_size = 4'500'000; // bytes: the log is copied back at 1,000 pages
 static constexpr size_t log_piece_size = 64 * 1024; // bytes; SQLite writes less than 128 KiB at a time
+static constexpr off_t room_kept_size = 64 * 1024;   // bytes taken ahead of what puts need: removals write a little, too
+static constexpr off_t room_step_size = 256 * 1024;  // bytes taken at a time
 
 static constexpr const char *schema =
     "CREATE TABLE objects(bucket BLOB NOT NULL, name BLOB NOT NULL, content_id INTEGER NOT NULL, size INTEGER NOT NULL,"
     " version INTEGER NOT NULL, checksum INTEGER NOT NULL, changed_ns INTEGER NOT NULL, content_type BLOB NOT NULL, etag BLOB NOT NULL,"
-    " custom BLOB NOT NULL, parts BLOB NOT NULL, PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
+    " custom BLOB NOT NULL, parts BLOB NOT NULL, in_index INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
+    "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE garbage(content_id INTEGER PRIMARY KEY);"
     "CREATE TABLE unplaced(content_id INTEGER PRIMARY KEY);"
     "CREATE TABLE meta(name BLOB PRIMARY KEY, version INTEGER NOT NULL, text BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE totals(id INTEGER PRIMARY KEY CHECK(id = 1), objects INTEGER NOT NULL, content_id_max INTEGER NOT NULL);"
     "INSERT INTO totals VALUES(1, 0, 0);"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 2;";
 
-#define OBJECT_COLUMNS "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts"
+// Version 1 held no contents.
+static constexpr const char *upgrade_1 =
+    "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "PRAGMA user_version = 2;";
+
+#define OBJECT_COLUMNS "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
 
 static constexpr const char *sql_text[] = {
     "BEGIN IMMEDIATE",
@@ -47,13 +57,18 @@ static constexpr const char *sql_text[] = {
     "ROLLBACK",
     "SELECT objects, content_id_max FROM totals WHERE id = 1",
     "UPDATE totals SET objects = ?1, content_id_max = ?2 WHERE id = 1",
+    "PRAGMA page_count",
     "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2",
+    // One statement: between two of them a commit could take the content away.
+    "SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id) END"
+    " FROM objects WHERE bucket = ?1 AND name = ?2",
     "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4",
     "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 ORDER BY name LIMIT ?4",
-    "REPLACE INTO objects(" OBJECT_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    "REPLACE INTO objects(" OBJECT_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     "DELETE FROM objects WHERE bucket = ?1 AND name = ?2",
-    "INSERT OR IGNORE INTO garbage SELECT content_id FROM objects WHERE bucket = ?1 AND content_id <> 0",
+    "INSERT OR IGNORE INTO garbage SELECT content_id FROM objects WHERE bucket = ?1 AND content_id <> 0 AND NOT in_index",
     "DELETE FROM unplaced WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1)",
+    "DELETE FROM contents WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1 AND in_index)",
     "DELETE FROM objects WHERE bucket = ?1",
     "SELECT content_id FROM garbage WHERE content_id BETWEEN 1 AND 4611686018427387904 ORDER BY content_id",
     "INSERT OR IGNORE INTO garbage VALUES(?1)",
@@ -61,6 +76,8 @@ static constexpr const char *sql_text[] = {
     "SELECT content_id FROM unplaced WHERE content_id BETWEEN 1 AND 4611686018427387904 ORDER BY content_id",
     "INSERT OR IGNORE INTO unplaced VALUES(?1)",
     "DELETE FROM unplaced WHERE content_id = ?1",
+    "INSERT INTO contents VALUES(?1, ?2)",
+    "DELETE FROM contents WHERE content_id = ?1",
     "SELECT version, text FROM meta WHERE name = ?1",
     "REPLACE INTO meta(name, version, text) VALUES(?1, ?2, ?3)",
 };
@@ -77,12 +94,15 @@ struct uv_lane {
     bool running = false;
     bool in_doubt = false; // the last commit failed and may be in the log all the same
     error batch_err;
+    error refusal;         // of what needs room, when the others were committed without it
     uv_job job;
 };
 
 struct uv_database {
     uv_world *world = nullptr;
     int lock_fd = -1;
+    int file_fd = -1;      // of node.db; closing it would end SQLite's locks, so it is closed last
+    int64_t page_size = 0;
     uv_lane writer;
     uv_lane reader;
     uv_totals totals;
@@ -228,7 +248,28 @@ static error overwrite_failed_commit(uv_connection &connection)
     return no_error;
 }
 
-static error run_writes(uv_lane &lane)
+// What is committed lies in the log until it is copied back. Without room in the file then, the log could not be begun anew, and when it is full
+// nothing can be removed any more. So the room is taken before the commit. Where a file system cannot do it, the node works all the same.
+static error take_room(const uv_database &d, uv_connection &connection)
+{
+    error err;
+    sqlite3_stmt *statement = uv_sql_start(connection, uv_sql::page_count, err);
+    if (statement == nullptr)
+        return err;
+    off_t size = 0;
+    if (uv_sql_step(connection, statement, err))
+        size = static_cast<off_t>(static_cast<int64_t>(uv_sql_number(statement, 0)) * d.page_size);
+    uv_sql_end(statement);
+    struct stat info {};
+    if (err || d.file_fd < 0 || fstat(d.file_fd, &info) != 0 || info.st_blocks * 512 >= size + room_kept_size)
+        return err;
+    int result = fallocate(d.file_fd, FALLOC_FL_KEEP_SIZE, 0, size + room_kept_size + room_step_size);
+    if (result != 0 && (errno == ENOSPC || errno == EDQUOT))
+        err = make_error(error_code::no_space, "no room for the database", errno);
+    return err;
+}
+
+static error run_transaction(uv_lane &lane, bool with_growth)
 {
     uv_connection &connection = lane.connection;
     connection.totals = lane.database->totals; // the loop changes it only between batches
@@ -237,16 +278,43 @@ static error run_writes(uv_lane &lane)
         return err;
     if (lane.in_doubt)
         err = overwrite_failed_commit(connection);
-    for (size_t i = 0; i < lane.batch.size() && !err; i++)
-        err = lane.batch[i]->run(*lane.batch[i], connection);
+    bool grows = false;
+    for (size_t i = 0; i < lane.batch.size() && !err; i++) {
+        uv_operation &op = *lane.batch[i];
+        if (op.needs_room && !with_growth)
+            continue;
+        grows = grows || op.needs_room;
+        op.err = no_error;
+        err = op.run(op, connection);
+    }
     const uv_totals &before = lane.database->totals;
     if (!err && (connection.totals.objects != before.objects || connection.totals.content_id_max != before.content_id_max))
         err = write_totals(connection);
+    if (!err && grows)
+        err = take_room(*lane.database, connection);
     if (!err)
         err = run_plain(connection, uv_sql::commit);
     if (err && sqlite3_get_autocommit(connection.db) == 0)
         (void)run_plain(connection, uv_sql::rollback); // the first error is the one to tell
     lane.in_doubt = static_cast<bool>(err);
+    return err;
+}
+
+static error run_writes(uv_lane &lane)
+{
+    lane.refusal = no_error;
+    error err = run_transaction(lane, true);
+    size_t growing = 0;
+    for (const uv_operation *op : lane.batch)
+        growing += op->needs_room ? 1 : 0;
+    if (err.code != error_code::no_space || growing == 0 || growing == lane.batch.size())
+        return err;
+    lane.refusal = err;
+    err = run_transaction(lane, false);
+    for (uv_operation *op : lane.batch) {
+        if (op->needs_room)
+            op->err = lane.refusal;
+    }
     return err;
 }
 
@@ -288,14 +356,15 @@ static void finish_batch(uv_job *job)
     auto &lane = *static_cast<uv_lane *>(job->owner);
     uv_world &w = *lane.database->world;
     error err = lane.batch_err;
+    error told = err ? err : lane.refusal;
     std::vector<uv_operation *> finished;
     finished.swap(lane.batch);
     lane.running = false;
     if (lane.is_writer && !err)
         lane.database->totals = lane.connection.totals;
-    if (err)
-        LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(err.code), err.sys,
-            error_text(err));
+    if (told)
+        LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(told.code), told.sys,
+            error_text(told));
     start_batch(lane); // the thread pool goes on while the completions are told
     for (uv_operation *op : finished) {
         if (err)
@@ -411,9 +480,10 @@ static error query_one(sqlite3 *db, const char *sql, int64_t &out_number, std::s
     return err ? err : make_error(error_code::corrupt, "the database does not answer");
 }
 
+// Without mutexes of its own: one job at a time uses a connection.
 static error open_connection(uv_connection &connection, const std::string &path)
 {
-    int result = sqlite3_open_v2(path.c_str(), &connection.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+    int result = sqlite3_open_v2(path.c_str(), &connection.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     if (result != SQLITE_OK)
         return connection.db != nullptr ? uv_sql_error(connection.db, sqlite3_extended_errcode(connection.db)) : uv_sql_error(nullptr, result);
     (void)sqlite3_busy_timeout(connection.db, busy_timeout_ms);
@@ -424,11 +494,22 @@ static error open_connection(uv_connection &connection, const std::string &path)
         err = make_error(error_code::io, "the file system cannot hold a write-ahead log");
     if (!err)
         err = run_script(connection.db,
-            "PRAGMA synchronous = FULL; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216;");
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216;"
+            // Some builds of SQLite overwrite what is deleted with zeros. An unlinked file is not overwritten either.
+            "PRAGMA secure_delete = OFF;");
     return err;
 }
 
-static error check_schema(uv_connection &connection, const std::string &path, std::string &out_detail)
+static error run_script_as_one(sqlite3 *db, const char *script)
+{
+    error err = run_script(db, (std::string("BEGIN IMMEDIATE;") + script + "COMMIT;").c_str());
+    if (err && sqlite3_get_autocommit(db) == 0)
+        (void)run_script(db, "ROLLBACK");
+    return err;
+}
+
+// Makes the tables of a new database; an older one is left as it is.
+static error check_schema(uv_connection &connection, const std::string &path, int64_t &out_version, std::string &out_detail)
 {
     int64_t version = 0;
     int64_t tables = 0;
@@ -441,13 +522,12 @@ static error check_schema(uv_connection &connection, const std::string &path, st
         return refuse(make_error(error_code::newer_version, "the database was written by a newer version"), out_detail,
             path + " has format version " + std::to_string(version) + ", this program knows version " + std::to_string(schema_version) +
                 "; use the newer program");
+    out_version = version;
     if (version == 0 && tables == 0) {
-        err = run_script(connection.db, (std::string("BEGIN IMMEDIATE;") + schema + "COMMIT;").c_str());
-        if (err && sqlite3_get_autocommit(connection.db) == 0)
-            (void)run_script(connection.db, "ROLLBACK");
-        return err;
+        out_version = schema_version;
+        return run_script_as_one(connection.db, schema);
     }
-    if (version != schema_version)
+    if (version < 1)
         return refuse(make_error(error_code::corrupt, "not a database of this program"), out_detail,
             path + " is not a database of this program (format version " + std::to_string(version) + ")");
     return no_error;
@@ -497,10 +577,16 @@ static error open_database(uv_database &d, const std::string &data_dir, std::str
         return err;
     std::string path = data_dir + "/node.db";
     err = open_connection(d.writer.connection, path);
+    d.file_fd = open(path.c_str(), O_RDWR | O_CLOEXEC); // without it no room is taken ahead
+    int64_t version = 0;
     if (!err)
-        err = check_schema(d.writer.connection, path, out_detail);
+        err = check_schema(d.writer.connection, path, version, out_detail);
     if (!err)
         err = rewrite_log(d.writer.connection.db);
+    if (!err && version == 1)
+        err = run_script_as_one(d.writer.connection.db, upgrade_1);
+    if (!err)
+        err = query_one(d.writer.connection.db, "PRAGMA page_size", d.page_size, nullptr);
     if (!err)
         err = open_connection(d.reader.connection, path);
     if (!err)
@@ -552,6 +638,8 @@ void uv_database_close(uv_world &w)
     w.database = nullptr;
     close_connection(d->reader.connection);
     close_connection(d->writer.connection); // the last one writes the log back into the file
+    if (d->file_fd >= 0)
+        close(d->file_fd);
     if (d->lock_fd >= 0)
         close(d->lock_fd);
     delete d;

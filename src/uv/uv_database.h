@@ -21,13 +21,16 @@ enum class uv_sql : uint8_t {
     rollback,
     totals_read,
     totals_write,
+    page_count,         // of the database, as the transaction under way leaves it
     object_get,
+    object_get_content, // the same, and the bytes of an in_index content
     object_page,        // up to an upper bound
     object_page_to_end,
     object_put,
     object_remove,
     bucket_garbage,
     bucket_unplaced,
+    bucket_contents,
     bucket_remove,
     garbage_list,
     garbage_add,
@@ -35,6 +38,8 @@ enum class uv_sql : uint8_t {
     unplaced_list,
     unplaced_add,
     unplaced_remove,
+    content_add,
+    content_remove,
     meta_read,
     meta_write,
     count,
@@ -60,6 +65,7 @@ struct uv_operation {
     error (*run)(uv_operation &op, uv_connection &connection) = nullptr;
     // On the loop, in order of queueing; ends the operation.
     void (*done)(uv_operation &op) = nullptr;
+    bool needs_room = false; // makes the database grow: without space it fails alone, and the rest of its batch is run again
     error err;
 };
 

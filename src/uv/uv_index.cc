@@ -54,22 +54,27 @@ static index_row read_row(sqlite3_stmt *s)
     row.etag = uv_sql_bytes(s, 8);
     row.custom = uv_sql_bytes(s, 9);
     row.parts = uv_sql_bytes(s, 10);
+    row.in_index = uv_sql_number(s, 11) != 0;
     return row;
 }
 
 // Reads.
 
-static error get_row(uv_connection &connection, const std::string &bucket, const std::string &name, index_row &out_row, bool &out_found)
+static error get_row(uv_connection &connection, const std::string &bucket, const std::string &name, bool with_content, index_row &out_row,
+    bool &out_found)
 {
     error err;
     out_found = false;
-    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::object_get, err);
+    out_row = {};
+    sqlite3_stmt *s = uv_sql_start(connection, with_content ? uv_sql::object_get_content : uv_sql::object_get, err);
     if (s == nullptr)
         return err;
     uv_sql_bind(s, 1, bucket);
     uv_sql_bind(s, 2, name);
     if (uv_sql_step(connection, s, err)) {
         out_row = read_row(s);
+        if (with_content && out_row.in_index)
+            out_row.content = uv_sql_bytes(s, 12);
         out_found = true;
     }
     uv_sql_end(s);
@@ -81,11 +86,13 @@ static error run_get(uv_operation &op, uv_connection &connection)
     index_operation &o = operation_of(op);
     index_row row;
     bool found = false;
-    error err = get_row(connection, o.bucket, o.name, row, found);
-    if (!err && found)
-        o.rows.push_back(static_cast<index_row &&>(row));
-    else if (!err)
+    error err = get_row(connection, o.bucket, o.name, true, row, found);
+    if (!err && !found)
         op.err = make_error(error_code::object_not_found);
+    else if (!err && row.in_index && row.content.size() != row.size)
+        op.err = make_error(error_code::corrupt, "the content of the object is missing in the index or has the wrong size");
+    else if (!err)
+        o.rows.push_back(static_cast<index_row &&>(row));
     return err;
 }
 
@@ -205,16 +212,33 @@ static error write_content_id(uv_connection &connection, uv_sql which, uint64_t 
     return err;
 }
 
-static error add_garbage(uv_connection &connection, uint64_t content_id)
+static error discard_content(uv_connection &connection, const index_row &row)
 {
-    error err = write_content_id(connection, uv_sql::garbage_add, content_id);
-    return err ? err : write_content_id(connection, uv_sql::unplaced_remove, content_id);
+    if (row.in_index)
+        return write_content_id(connection, uv_sql::content_remove, row.content_id);
+    error err = write_content_id(connection, uv_sql::garbage_add, row.content_id);
+    return err ? err : write_content_id(connection, uv_sql::unplaced_remove, row.content_id);
+}
+
+static error add_content(uv_connection &connection, const index_row &row)
+{
+    if (!row.in_index)
+        return write_content_id(connection, uv_sql::unplaced_add, row.content_id);
+    error err;
+    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::content_add, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, row.content_id);
+    uv_sql_bind(s, 2, row.content);
+    (void)uv_sql_step(connection, s, err);
+    uv_sql_end(s);
+    return err;
 }
 
 static error put_row(uv_connection &connection, index_change &change)
 {
     bool found = false;
-    error err = get_row(connection, change.row.bucket, change.row.name, change.before, found);
+    error err = get_row(connection, change.row.bucket, change.row.name, false, change.before, found);
     if (err)
         return err;
     index_row &row = change.row;
@@ -233,13 +257,15 @@ static error put_row(uv_connection &connection, index_change &change)
     uv_sql_bind(s, 9, row.etag);
     uv_sql_bind(s, 10, row.custom);
     uv_sql_bind(s, 11, row.parts);
+    uv_sql_bind(s, 12, uint64_t{row.in_index});
     (void)uv_sql_step(connection, s, err);
     uv_sql_end(s);
-    bool is_new_content = !found || change.before.content_id != row.content_id; // else only the metadata changes
+    // Else only the metadata changes.
+    bool is_new_content = !found || change.before.content_id != row.content_id || change.before.in_index != row.in_index;
     if (!err && is_new_content)
-        err = add_garbage(connection, change.before.content_id);
+        err = discard_content(connection, change.before);
     if (!err && is_new_content)
-        err = write_content_id(connection, uv_sql::unplaced_add, row.content_id);
+        err = add_content(connection, row);
     if (!found)
         connection.totals.objects++;
     connection.totals.content_id_max = std::max(connection.totals.content_id_max, row.content_id);
@@ -252,7 +278,7 @@ static void count_removed(uv_connection &connection, uint64_t count) { connectio
 static error remove_row(uv_connection &connection, index_change &change, error &out_outcome)
 {
     bool found = false;
-    error err = get_row(connection, change.row.bucket, change.row.name, change.before, found);
+    error err = get_row(connection, change.row.bucket, change.row.name, false, change.before, found);
     if (err)
         return err;
     if (!found) {
@@ -267,13 +293,13 @@ static error remove_row(uv_connection &connection, index_change &change, error &
     (void)uv_sql_step(connection, s, err);
     uv_sql_end(s);
     count_removed(connection, 1);
-    return err ? err : add_garbage(connection, change.before.content_id);
+    return err ? err : discard_content(connection, change.before);
 }
 
 static error remove_bucket(uv_connection &connection, const std::string &bucket)
 {
     error err;
-    for (uv_sql which : {uv_sql::bucket_garbage, uv_sql::bucket_unplaced, uv_sql::bucket_remove}) {
+    for (uv_sql which : {uv_sql::bucket_garbage, uv_sql::bucket_unplaced, uv_sql::bucket_contents, uv_sql::bucket_remove}) {
         sqlite3_stmt *s = uv_sql_start(connection, which, err);
         if (s == nullptr)
             return err;
@@ -308,6 +334,7 @@ static void change(env &e, index_change wanted, index_on_change on_change, void 
             delete &finished;
         },
         arg);
+    o->op.needs_room = wanted.what == index_change::kind::put;
     o->change = static_cast<index_change &&>(wanted);
     o->on_change = on_change;
     uv_database_write(uv_world_of(e), o->op);

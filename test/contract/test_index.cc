@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/contract/test_index.cc: what port/index.h promises, and what opening a data directory refuses.
+// test/contract/test_index.cc: what port/index.h promises, and what opening a data directory refuses. Compiled with CONTRACT_SIMULATED the cases
+// that are not about a file run on the index of the memory world, under the simulator and the tests of the store.
 //
 // Run with "--commit DIR" it is the child of the kill -9 case: commits for ever and prints what has been acknowledged.
 #include "contract_world.h"
@@ -36,11 +37,13 @@ static int teardown(void **state)
     return world_teardown(state);
 }
 
+#ifndef CONTRACT_SIMULATED
 static void reopen()
 {
     world_end();
     world_begin(true);
 }
+#endif
 
 static void on_rows(void *, error err, std::vector<index_row> rows)
 {
@@ -88,6 +91,15 @@ static index_change put_of(const std::string &bucket, const std::string &name, u
     change.row.name = name;
     change.row.content_id = content_id;
     change.row.size = content_id * 10;
+    return change;
+}
+
+static index_change put_content(const std::string &bucket, const std::string &name, uint64_t content_id, const std::string &content)
+{
+    index_change change = put_of(bucket, name, content_id);
+    change.row.in_index = true;
+    change.row.size = content.size();
+    change.row.content = content;
     return change;
 }
 
@@ -240,6 +252,92 @@ static void bucket_is_removed_at_once(void **)
     test_eq(seen->content_ids.size(), 25u);
 }
 
+// Contents in the index.
+
+static void expect_content(const std::string &name, const std::string &content)
+{
+    test_ok(get("b", name));
+    test_eq(seen->rows.size(), 1u);
+    test_true(seen->rows[0].in_index);
+    test_eq(seen->rows[0].size, content.size());
+    test_true(seen->rows[0].content == content);
+}
+
+static void contents_come_back(void **)
+{
+    std::string all_bytes;
+    for (int i = 0; i < 256; i++)
+        all_bytes.push_back(static_cast<char>(i));
+    const std::string contents[] = {"x", std::string(1, '\0'), all_bytes, std::string(4'096, 'p'), std::string(300'000, 'l')};
+    for (size_t i = 0; i < std::size(contents); i++)
+        test_ok(commit(put_content("b", "n" + std::to_string(i), i + 1, contents[i])));
+    for (size_t i = 0; i < std::size(contents); i++)
+        expect_content("n" + std::to_string(i), contents[i]);
+    test_eq(index_content_id_max(*world->e), std::size(contents));
+    // Nothing for housekeeping, and nothing in listings.
+    expect_content_ids(index_unplaced, {});
+    index_page(*world->e, "b", "", "", 100, on_rows, nullptr);
+    test_ok(awaited());
+    test_eq(seen->rows.size(), std::size(contents));
+    for (size_t i = 0; i < std::size(contents); i++) {
+        test_true(seen->rows[i].in_index);
+        test_eq(seen->rows[i].size, contents[i].size());
+        test_true(seen->rows[i].content.empty());
+    }
+}
+
+static void replaced_contents_make_no_garbage(void **)
+{
+    test_ok(commit(put_content("b", "n", 1, "one")));
+    test_ok(commit(put_content("b", "n", 2, "second")));
+    test_eq(seen->changes[0].row.version, 2u);
+    test_eq(seen->changes[0].before.content_id, 1u);
+    test_true(seen->changes[0].before.in_index);
+    test_true(seen->changes[0].before.content.empty());
+    expect_content("n", "second");
+    // A file after it, and a content after the file.
+    test_ok(commit(put_of("b", "n", 3)));
+    test_true(seen->changes[0].before.in_index);
+    test_ok(get("b", "n"));
+    test_true(!seen->rows[0].in_index);
+    test_true(seen->rows[0].content.empty());
+    expect_content_ids(index_garbage, {});
+    expect_content_ids(index_unplaced, {3});
+    test_ok(commit(put_content("b", "n", 4, "fourth")));
+    test_true(!seen->changes[0].before.in_index);
+    expect_content("n", "fourth");
+    expect_content_ids(index_garbage, {3});
+    expect_content_ids(index_unplaced, {});
+    // Only the metadata changes: the content stays.
+    index_change change = put_content("b", "n", 4, "");
+    change.row.size = 6;
+    change.row.custom = "{}";
+    test_ok(commit(change));
+    expect_content("n", "fourth");
+    test_eq_text(seen->rows[0].custom, "{}");
+    test_ok(commit(remove_of("b", "n")));
+    test_true(seen->changes[0].before.in_index);
+    test_true(seen->changes[0].before.content.empty());
+    test_eq_enum(get("b", "n").code, error_code::object_not_found);
+    expect_content_ids(index_garbage, {3});
+    test_eq(index_content_id_max(*world->e), 4u);
+}
+
+static void contents_go_with_their_bucket(void **)
+{
+    for (uint64_t id = 1; id <= 30; id++) {
+        std::string bucket = id % 2 == 0 ? "b" : "odd";
+        std::string name = "n" + std::to_string(id);
+        start(id % 3 == 0 ? put_of(bucket, name, id) : put_content(bucket, name, id, "content " + name));
+    }
+    test_ok(awaited(30));
+    test_ok(commit(remove_of("odd", "")));
+    expect_content_ids(index_garbage, {3, 9, 15, 21, 27});
+    expect_content_ids(index_unplaced, {6, 12, 18, 24, 30});
+    expect_content("n2", "content n2");
+    test_eq_enum(get("odd", "n1").code, error_code::object_not_found);
+}
+
 // Pages.
 
 static void pages_are_ordered_bytewise(void **)
@@ -341,6 +439,142 @@ static void committed_changes_are_read_at_once(void **)
     test_true(world_until([] { return reads == 1; }));
 }
 
+#ifndef CONTRACT_SIMULATED // what follows is about the file
+
+static std::string database() { return world->dir + "/data/node.db"; }
+
+static void run_sql(const std::string &path, const char *sql)
+{
+    sqlite3 *db = nullptr;
+    test_eq(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+    test_eq(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+    test_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+static int64_t ask_sql(const std::string &path, const char *sql)
+{
+    sqlite3 *db = nullptr;
+    sqlite3_stmt *statement = nullptr;
+    test_eq(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+    test_eq(sqlite3_prepare_v2(db, sql, -1, &statement, nullptr), SQLITE_OK);
+    test_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    test_eq(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
+static void the_file_holds_what_rows_name(void **)
+{
+    for (uint64_t id = 1; id <= 40; id++) {
+        std::string bucket = id % 4 == 0 ? "gone" : "b";
+        std::string name = "n" + std::to_string(id % 16);
+        start(id % 5 == 0 ? put_of(bucket, name, id) : put_content(bucket, name, id, std::string(id * 300, 'c')));
+    }
+    start(remove_of("b", "n1"));
+    start(remove_of("gone", ""));
+    (void)awaited(42);
+    reopen();
+    test_true(ask_sql(database(), "SELECT count(*) FROM contents") > 5);
+    test_eq(ask_sql(database(), "SELECT count(*) FROM contents WHERE content_id NOT IN (SELECT content_id FROM objects WHERE in_index)"), 0);
+    test_eq(ask_sql(database(), "SELECT count(*) FROM objects WHERE in_index AND content_id NOT IN (SELECT content_id FROM contents)"), 0);
+    test_eq(ask_sql(database(), "SELECT count(*) FROM garbage WHERE content_id % 5 <> 0"), 0);
+}
+
+static void damaged_contents_are_corrupt(void **)
+{
+    for (uint64_t id = 1; id <= 3; id++)
+        test_ok(commit(put_content("b", "n" + std::to_string(id), id, "content")));
+    world_end();
+    run_sql(database(), "DELETE FROM contents WHERE content_id = 1; UPDATE contents SET bytes = x'00' WHERE content_id = 2");
+    world_begin(true);
+    for (const char *name : {"n1", "n2"}) {
+        test_eq_enum(get("b", name).code, error_code::corrupt);
+        test_eq(seen->rows.size(), 0u);
+    }
+    expect_content("n3", "content");
+    test_ok(commit(remove_of("b", "n1")));
+    test_ok(commit(put_content("b", "n2", 4, "again")));
+    expect_content("n2", "again");
+}
+
+// As version 1 wrote it.
+static constexpr const char *version_1 =
+    "PRAGMA journal_mode = WAL;"
+    "CREATE TABLE objects(bucket BLOB NOT NULL, name BLOB NOT NULL, content_id INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " version INTEGER NOT NULL, checksum INTEGER NOT NULL, changed_ns INTEGER NOT NULL, content_type BLOB NOT NULL, etag BLOB NOT NULL,"
+    " custom BLOB NOT NULL, parts BLOB NOT NULL, PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
+    "CREATE TABLE garbage(content_id INTEGER PRIMARY KEY);"
+    "CREATE TABLE unplaced(content_id INTEGER PRIMARY KEY);"
+    "CREATE TABLE meta(name BLOB PRIMARY KEY, version INTEGER NOT NULL, text BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE totals(id INTEGER PRIMARY KEY CHECK(id = 1), objects INTEGER NOT NULL, content_id_max INTEGER NOT NULL);"
+    "INSERT INTO objects VALUES(x'62', x'6f', 5, 50, 3, 77, 123, x'74', x'65', x'63', x'');"
+    "INSERT INTO objects VALUES(x'62', x'70', 6, 60, 1, 78, 124, x'', x'', x'', x'');"
+    "INSERT INTO objects VALUES(x'62', x'71', 0, 0, 1, 79, 125, x'', x'', x'', x'');"
+    "INSERT INTO garbage VALUES(4);"
+    "INSERT INTO unplaced VALUES(6);"
+    "INSERT INTO meta VALUES(x'6e6f6465', 2, x'7b7d');"
+    "INSERT INTO totals VALUES(1, 3, 9);"
+    "PRAGMA user_version = 1;";
+
+static void expect_version_1_content()
+{
+    test_eq(index_object_count(*world->e), 3u);
+    test_eq(index_content_id_max(*world->e), 9u);
+    expect_content_ids(index_garbage, {4});
+    expect_content_ids(index_unplaced, {6});
+    test_ok(get("b", "o"));
+    const index_row &row = seen->rows[0];
+    test_eq(row.content_id, 5u);
+    test_eq(row.size, 50u);
+    test_eq(row.version, 3u);
+    test_eq(row.checksum, 77u);
+    test_eq(row.changed_ns, 123u);
+    test_eq_text(row.content_type, "t");
+    test_eq_text(row.etag, "e");
+    test_eq_text(row.custom, "c");
+    test_true(!row.in_index);
+    expect_names("", "", 10, {"o", "p", "q"});
+}
+
+static void version_1_is_upgraded(void **)
+{
+    world_end();
+    test_eq(unlink(database().c_str()), 0);
+    run_sql(database(), version_1);
+    world_begin(true);
+    expect_version_1_content();
+    reopen(); // once
+    expect_version_1_content();
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 2);
+    test_ok(commit(put_content("b", "o", 10, "new")));
+    test_eq(seen->changes[0].row.version, 4u);
+    expect_content("o", "new");
+    expect_content_ids(index_garbage, {4, 5});
+    test_ok(commit(remove_of("b", "")));
+    test_eq(index_object_count(*world->e), 0u);
+    expect_content_ids(index_garbage, {4, 5, 6});
+    test_eq(ask_sql(database(), "SELECT count(*) FROM contents"), 0);
+}
+
+// The whole upgrade or nothing of it: here its second statement is refused.
+static void an_upgrade_that_fails_changes_nothing(void **)
+{
+    world_end();
+    test_eq(unlink(database().c_str()), 0);
+    run_sql(database(), version_1);
+    run_sql(database(), "CREATE TABLE contents(x)");
+    std::string detail;
+    env *e = nullptr;
+    test_true(static_cast<bool>(uv_env_make(world_options(true), &e, detail)));
+    test_has_text(detail, database());
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 1);
+    test_eq(ask_sql(database(), "SELECT count(*) FROM pragma_table_info('objects')"), 11);
+    run_sql(database(), "DROP TABLE contents");
+    world_begin(true);
+    expect_version_1_content();
+}
+
 // Durability.
 
 static void everything_survives_reopening(void **)
@@ -362,6 +596,13 @@ static void everything_survives_reopening(void **)
     test_ok(awaited());
     reopen();
     test_eq(index_content_id_max(*world->e), 1000u);
+    // Of a content, too.
+    test_ok(commit(put_content("b", "kept", 1001, "kept content")));
+    test_ok(commit(put_content("b", "last", 1002, "x")));
+    test_ok(commit(remove_of("b", "last")));
+    reopen();
+    test_eq(index_content_id_max(*world->e), 1002u);
+    expect_content("kept", "kept content");
 }
 
 static int commit_for_ever(const char *dir)
@@ -375,8 +616,9 @@ static int commit_for_ever(const char *dir)
     static uint64_t next;
     next = 1;
     static void (*more)() = [] {
+        std::string name = "n" + std::to_string(next);
         index_commit(
-            *e, put_of("b", "n" + std::to_string(next), next),
+            *e, next % 2 == 0 ? put_of("b", name, next) : put_content("b", name, next, std::string(next, 'c')),
             [](void *, error err, index_change &change) {
                 if (err)
                     _exit(2);
@@ -451,7 +693,7 @@ static void failed_commit_changes_nothing(void **)
     for (uint64_t i = 0; i < 20; i++) {
         index_change change = put_of("b", "lost" + std::to_string(i), 100 + i);
         change.row.custom = std::string(10'000, 'c');
-        start(change);
+        start(i % 2 == 0 ? change : put_content("b", "lost" + std::to_string(i), 100 + i, change.row.custom));
     }
     bool is_told = world_until([] { return seen->calls == 20; });
     test_eq(setrlimit(RLIMIT_FSIZE, &normal), 0);
@@ -493,14 +735,6 @@ static void second_user_of_a_directory_is_refused(void **)
     test_ok(open_again(dir, detail));
 }
 
-static void run_sql(const std::string &path, const char *sql)
-{
-    sqlite3 *db = nullptr;
-    test_eq(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-    test_eq(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK);
-    test_eq(sqlite3_close(db), SQLITE_OK);
-}
-
 static void newer_format_is_refused(void **)
 {
     world_end();
@@ -510,7 +744,7 @@ static void newer_format_is_refused(void **)
     test_eq_enum(open_again(dir, detail).code, error_code::newer_version);
     test_has_text(detail, dir + "/node.db");
     test_has_text(detail, "version 7");
-    test_has_text(detail, "version 1");
+    test_has_text(detail, "version 2");
 }
 
 static void foreign_database_is_refused(void **)
@@ -611,21 +845,35 @@ static void directories_are_made_private(void **)
     test_eq(info.st_mode & 0777u, 0700u);
 }
 
+#endif
+
 int main(int argc, char **argv)
 {
+    (void)argc;
+    (void)argv;
+#ifndef CONTRACT_SIMULATED
     if (argc == 3 && std::string_view(argv[1]) == "--commit")
         return commit_for_ever(argv[2]);
+#endif
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_field_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_rows_are_said_to_be_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(overwrite_counts_versions_and_makes_garbage, setup, teardown),
         cmocka_unit_test_setup_teardown(garbage_and_placed_are_cleared, setup, teardown),
         cmocka_unit_test_setup_teardown(bucket_is_removed_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(contents_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(replaced_contents_make_no_garbage, setup, teardown),
+        cmocka_unit_test_setup_teardown(contents_go_with_their_bucket, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_are_ordered_bytewise, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_cover_everything_once, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_complete_in_order_and_see_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(a_thousand_changes_are_grouped, setup, teardown),
         cmocka_unit_test_setup_teardown(committed_changes_are_read_at_once, setup, teardown),
+#ifndef CONTRACT_SIMULATED
+        cmocka_unit_test_setup_teardown(the_file_holds_what_rows_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_contents_are_corrupt, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_1_is_upgraded, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_upgrade_that_fails_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(everything_survives_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(acknowledged_changes_survive_kill_9, setup, teardown),
         cmocka_unit_test_setup_teardown(failed_commit_changes_nothing, setup, teardown),
@@ -636,6 +884,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(damaged_rows_do_not_stop_the_node, setup, teardown),
         cmocka_unit_test_setup_teardown(unusable_directories_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(directories_are_made_private, setup, teardown),
+#endif
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

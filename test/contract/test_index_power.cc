@@ -23,6 +23,7 @@ struct model_row {
     uint64_t content_id = 0;
     uint64_t version = 0;
     size_t custom_size = 0;
+    size_t index_size = 0; // of a content in the index; 0: a file or none
     friend bool operator==(const model_row &, const model_row &) = default;
 };
 struct model {
@@ -41,6 +42,7 @@ struct model_change {
     std::string bucket, name; // swap: name of the document
     uint64_t content_id = 0;
     size_t custom_size = 0;
+    size_t index_size = 0;
     std::vector<uint64_t> ids;
     uint64_t expected = 0; // swap: from this version to the next
     std::string text;
@@ -48,12 +50,12 @@ struct model_change {
     error_code code = error_code::ok;
 };
 
-static void discard_content(model &m, uint64_t content_id)
+static void discard_content(model &m, const model_row &row)
 {
-    if (content_id == 0)
+    if (row.content_id == 0 || row.index_size > 0)
         return;
-    m.garbage.insert(content_id);
-    m.unplaced.erase(content_id);
+    m.garbage.insert(row.content_id);
+    m.unplaced.erase(row.content_id);
 }
 
 static void apply(model &m, const model_change &c)
@@ -62,9 +64,9 @@ static void apply(model &m, const model_change &c)
     switch (c.kind) {
     case change_kind::put: {
         model_row &row = m.rows[key];
-        discard_content(m, row.content_id);
-        row = {c.content_id, row.version + 1, c.custom_size};
-        if (c.content_id != 0)
+        discard_content(m, row);
+        row = {c.content_id, row.version + 1, c.custom_size, c.index_size};
+        if (c.content_id != 0 && c.index_size == 0)
             m.unplaced.insert(c.content_id);
         m.content_id_max = std::max(m.content_id_max, c.content_id);
         return;
@@ -73,13 +75,13 @@ static void apply(model &m, const model_change &c)
         auto found = m.rows.find(key);
         if (found == m.rows.end())
             return;
-        discard_content(m, found->second.content_id);
+        discard_content(m, found->second);
         m.rows.erase(found);
         return;
     }
     case change_kind::remove_bucket:
         for (auto at = m.rows.lower_bound({c.bucket, ""}); at != m.rows.end() && at->first.first == c.bucket;) {
-            discard_content(m, at->second.content_id);
+            discard_content(m, at->second);
             at = m.rows.erase(at);
         }
         return;
@@ -186,6 +188,8 @@ static void on_read_document(void *arg, error err, uint64_t version, const std::
     current->open_answers++;
 }
 
+static std::string content_of(uint64_t content_id, size_t size) { return std::string(size, static_cast<char>('0' + content_id % 10)); }
+
 static model read_all()
 {
     model m;
@@ -196,8 +200,18 @@ static model read_all()
         wait_answers(1);
         for (const index_row &row : read_rows_seen) {
             check(row.custom == std::string(row.custom.size(), static_cast<char>('a' + row.content_id % 26)));
-            m.rows[{row.bucket, row.name}] = {row.content_id, row.version, row.custom.size()};
+            check(row.content.empty());
+            m.rows[{row.bucket, row.name}] = {row.content_id, row.version, row.custom.size(), row.in_index ? row.size : 0};
         }
+    }
+    for (const auto &[key, row] : m.rows) {
+        if (row.index_size == 0)
+            continue;
+        read_rows_seen.clear();
+        index_get(e, key.first, key.second, on_read_rows, nullptr);
+        wait_answers(1);
+        check(read_rows_seen.size() == 1);
+        check(read_rows_seen[0].content == content_of(row.content_id, row.index_size));
     }
     index_garbage(e, on_read_ids, nullptr);
     wait_answers(1);
@@ -286,6 +300,8 @@ static model_change any_change(const model &m, uint64_t kinds)
         c.content_id = rng_below(random, 6) == 0 ? 0 : current->next_content_id++;
         constexpr size_t sizes[] = {0, 10, 300, 3'000, 9'000, 30'000};
         c.custom_size = sizes[rng_below(random, 6)];
+        if (c.content_id != 0 && rng_below(random, 2) == 0)
+            c.index_size = std::max<size_t>(1, sizes[rng_below(random, 6)]);
     } else if (kind < 11) {
         c.kind = change_kind::remove;
     } else if (kind < 13) {
@@ -317,6 +333,9 @@ static void start_change(model_change &c)
     case change_kind::put:
         change.row.content_id = c.content_id;
         change.row.custom = std::string(c.custom_size, static_cast<char>('a' + c.content_id % 26));
+        change.row.in_index = c.index_size > 0;
+        change.row.size = c.index_size;
+        change.row.content = content_of(c.content_id, c.index_size);
         index_commit(e, change, on_change, &c);
         return;
     case change_kind::remove:
@@ -410,6 +429,12 @@ static void check_integrity()
     if (text != "ok")
         print_error("%s\n", text.c_str());
     check(text == "ok");
+    // No bytes that no row names.
+    sqlite3_stmt *statement = nullptr;
+    const char *strays = "SELECT count(*) FROM contents WHERE content_id NOT IN (SELECT content_id FROM objects WHERE in_index)";
+    check(sqlite3_prepare_v2(db, strays, -1, &statement, nullptr) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW);
+    check(sqlite3_column_int64(statement, 0) == 0);
+    sqlite3_finalize(statement);
     check(sqlite3_close(db) == SQLITE_OK);
 }
 
@@ -600,12 +625,54 @@ static void every_kind_of_failure_is_told(void **)
     }
 }
 
+static model_change change_of(change_kind kind, const char *name)
+{
+    model_change c;
+    c.kind = kind;
+    c.bucket = "a";
+    c.name = name;
+    if (kind == change_kind::put) {
+        c.content_id = current->next_content_id++;
+        c.index_size = 3'000;
+    }
+    return c;
+}
+
+// Committed together with puts for which there is no room, removals go through.
+static void removals_go_on_without_room(void **)
+{
+    begin_run(200);
+    open_env_well();
+    std::vector<model_change> filled = {change_of(change_kind::put, "kept"), change_of(change_kind::put, "removed")};
+    for (model_change &c : filled) {
+        start_change(c);
+        apply(current->acknowledged, c);
+    }
+    wait_answers(filled.size());
+    set_fault(power_fault::no_space, 0, 2); // once for the first change, which is alone, once for the others together
+    std::vector<model_change> group = {change_of(change_kind::put, "alone"), change_of(change_kind::put, "kept"), change_of(change_kind::remove, "removed"),
+                                       change_of(change_kind::remove, "none"), change_of(change_kind::put, "new")};
+    for (model_change &c : group)
+        start_change(c);
+    wait_answers(group.size());
+    check(power.faults_done == 2);
+    for (const model_change &c : group) {
+        check(c.fate == (c.kind == change_kind::put ? change_fate::failed : change_fate::acknowledged));
+        check(c.code == (c.kind == change_kind::put ? error_code::no_space : c.name == "none" ? error_code::object_not_found : error_code::ok));
+    }
+    apply(current->acknowledged, group[2]);
+    audit_running();
+    end_life(ending::power_cut);
+    recover();
+}
+
 int main()
 {
     log_set_level(log_level::error);
     power.checkpoint_pages = checkpoint_pages;
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind_of_failure_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(removals_go_on_without_room, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_built_on_a_failed_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(power_cut_at_every_operation, setup, teardown),
         cmocka_unit_test_setup_teardown(lives_of_one_disk, setup, teardown),

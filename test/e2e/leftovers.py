@@ -90,9 +90,11 @@ def of_pods(cluster, prefix):
 
 
 def of_content(data_dir):
-    """Files in tmp/ and objects/ that no row names, rows without their file, and what housekeeping has not done yet."""
+    """Files in tmp/ and objects/ and bytes in the index that no row names, rows without their content, and what housekeeping has not done yet."""
     with sqlite3.connect(f"file:{data_dir}/node.db?mode=ro", uri=True, timeout=10) as db:
-        rows = {content_id for (content_id,) in db.execute("SELECT content_id FROM objects WHERE content_id <> 0")}
+        rows = {content_id for (content_id,) in db.execute("SELECT content_id FROM objects WHERE content_id <> 0 AND NOT in_index")}
+        small = set(db.execute("SELECT content_id, size FROM objects WHERE in_index"))
+        held = set(db.execute("SELECT content_id, length(bytes) FROM contents"))
         garbage = [content_id for (content_id,) in db.execute("SELECT content_id FROM garbage")]
         unplaced = [content_id for (content_id,) in db.execute("SELECT content_id FROM unplaced")]
         objects = db.execute("SELECT count(*) FROM objects").fetchone()[0]
@@ -102,6 +104,8 @@ def of_content(data_dir):
     files = {int(os.path.basename(path), 16) for path in glob.glob(data_dir + "/objects/*/*")}
     wrong += [f"content {number:016x} in {data_dir} has no row" for number in sorted(files - rows)]
     wrong += [f"content {number:016x} in {data_dir} has no file" for number in sorted(rows - files)]
+    wrong += [f"content {number:016x} in the index of {data_dir} has no row" for number, _ in sorted(held - small)]
+    wrong += [f"content {number:016x} in the index of {data_dir} has no bytes" for number, _ in sorted(small - held)]
     if garbage or unplaced:
         wrong.append(f"{data_dir}: {len(garbage)} contents to be removed, {len(unplaced)} to be placed")
     if objects != counted:

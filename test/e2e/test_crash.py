@@ -30,7 +30,7 @@ from harness import Cluster, pod_spec, request, until
 ROUNDS = int(os.environ.get("ROUNDS", "10"))
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
 PREFIX = f"crash{os.getpid()}"
-SIZES = (0, 1, 100, 4_000, 16_384, 70_000, 262_144, 1 << 20)
+SIZES = (0, 1, 100, 4_000, 16_384, 16_385, 70_000, 262_144, 1 << 20)
 KINDS = ("target", "all targets", "proxy", "everything", "starting", "pods", "target and pods")
 # What a client sees of a node that is killed.
 BROKEN = (OSError, http.client.HTTPException)

@@ -6,6 +6,7 @@ needs nothing goes on, recovered without a restart when there is enough again, a
 Limits are set from outside on the running node (prlimit). A small file system needs root; without it that case says SKIP, and the limit of a
 file's size stands in for it.
 """
+import collections
 import contextlib
 import glob
 import json
@@ -16,6 +17,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 import urllib.parse
 
@@ -340,7 +342,7 @@ def case_disk():
 def fill_and_free(small, etl):
     c = cluster()
     stored = []
-    for size in (300_000, 20_000, 1_000):  # with files first, then with the index too
+    for size in (300_000, 20_000, 1_000, 10):  # with files first, then with the index
         for i in range(4000):
             name = f"fill-{size}-{i}"
             answer = c.put("b", name, bytes([i % 251]) * size)
@@ -360,15 +362,33 @@ def fill_and_free(small, etl):
         assert c.get("b", name).body == bytes([i % 251]) * size
         assert c.get("b", name, "uuid=" + etl).body == bytes([i % 251]) * size
     assert c.get("b", "no more").status == 404
-    # Room is made with the node's own means, also when nothing is left at all.
-    deleted = [request("DELETE", c.url("/v1/objects/b/" + name)).status for name, _, size in stored if size == 300_000]
-    assert set(deleted) == {200}, deleted
+    # Room is made with the node's own means, also when nothing is left at all: contents in the index first, which give back no block, then files;
+    # and while others try to store.
+    stop = threading.Event()
+    refused = []
+
+    def store_all_the_time():
+        while not stop.is_set():
+            refused.append(c.put("b", f"meanwhile-{len(refused)}", b"m" * 3_000).status)
+
+    storing = [threading.Thread(target=store_all_the_time) for _ in range(3)]
+    for thread in storing:
+        thread.start()
+    try:
+        gone = [entry for entry in stored if entry[2] in (1_000, 300_000)]
+        deleted = [request("DELETE", c.url("/v1/objects/b/" + name)).status for name, _, size in sorted(gone, key=lambda entry: entry[2])]
+    finally:
+        stop.set()
+        for thread in storing:
+            thread.join()
+    assert set(deleted) == {200}, collections.Counter(deleted)
+    assert set(refused) <= {200, 507} and 507 in refused, collections.Counter(refused)
     with contextlib.suppress(FileNotFoundError):
         os.remove(os.path.join(small, "ballast"))
     until(lambda: c.put("b", "room again", b"r" * 1_000_000).status == 200, "there is room again")
     assert c.get("b", "room again").body == b"r" * 1_000_000
     for name, i, size in stored:
-        if size != 300_000:
+        if (name, i, size) not in gone:
             assert c.get("b", name).body == bytes([i % 251]) * size
 
 

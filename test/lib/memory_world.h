@@ -280,10 +280,17 @@ inline error memory_make_dir(memory_world &w, const memory_task &t)
 
 inline void memory_discard_content(memory_image &image, const index_row &row)
 {
-    if (row.content_id == 0)
+    if (row.content_id == 0 || row.in_index)
         return;
     image.garbage.insert(row.content_id);
     image.unplaced.erase(row.content_id);
+}
+
+inline index_row memory_without_content(const index_row &row)
+{
+    index_row copy = row;
+    copy.content.clear();
+    return copy;
 }
 
 inline error memory_change_index(memory_image &image, index_change &change)
@@ -291,21 +298,29 @@ inline error memory_change_index(memory_image &image, index_change &change)
     auto key = std::make_pair(change.row.bucket, change.row.name);
     auto found = image.rows.find(key);
     switch (change.what) {
-    case index_change::kind::put:
+    case index_change::kind::put: {
+        index_row row = change.row;
+        bool is_new_content = true;
         if (found != image.rows.end()) {
-            change.before = found->second;
-            memory_discard_content(image, found->second);
+            change.before = memory_without_content(found->second);
+            is_new_content = change.before.content_id != row.content_id || change.before.in_index != row.in_index;
+            if (is_new_content)
+                memory_discard_content(image, found->second);
+            else
+                row.content = found->second.content;
         }
         change.row.version = change.before.version + 1;
-        image.rows[key] = change.row;
-        if (change.row.content_id != 0)
-            image.unplaced.insert(change.row.content_id);
-        image.content_id_max = std::max(image.content_id_max, change.row.content_id);
+        row.version = change.row.version;
+        image.rows[key] = row;
+        if (is_new_content && row.content_id != 0 && !row.in_index)
+            image.unplaced.insert(row.content_id);
+        image.content_id_max = std::max(image.content_id_max, row.content_id);
         break;
+    }
     case index_change::kind::remove:
         if (found == image.rows.end())
             return make_error(error_code::object_not_found);
-        change.before = found->second;
+        change.before = memory_without_content(found->second);
         memory_discard_content(image, found->second);
         image.rows.erase(found);
         break;
@@ -325,7 +340,7 @@ inline void memory_page_index(const memory_image &image, memory_task &t)
         if (t.rows.size() == t.size)
             break;
         if (at->first.second.starts_with(t.path_to) && (t.after.empty() || at->first.second > t.after))
-            t.rows.push_back(at->second);
+            t.rows.push_back(memory_without_content(at->second));
     }
 }
 
@@ -385,6 +400,8 @@ inline error memory_execute(memory_world &w, memory_task &t)
         auto found = image.rows.find({t.path, t.path_to});
         if (found == image.rows.end())
             return make_error(error_code::object_not_found);
+        if (found->second.in_index && found->second.content.size() != found->second.size)
+            return make_error(error_code::corrupt);
         t.rows.push_back(found->second);
         return no_error;
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "base/text.h"
 #include "codec/json.h"
 
@@ -380,8 +381,9 @@ static std::string object_path(const sim_object &o) { return "/v1/objects/" + o.
 
 static size_t draw_size(sim_world &w)
 {
-    switch (sim_below(w, 6)) {
+    switch (sim_below(w, 7)) {
     case 0: return 0;
+    case 6: return static_cast<size_t>(sim_between(w, index_content_size_max - 2, index_content_size_max + 3)); // in the index, and in files
     case 1: return static_cast<size_t>(sim_between(w, 1, 100));
     case 2: return static_cast<size_t>(sim_between(w, 4'000, 4'200));
     case 3: return static_cast<size_t>(sim_between(w, 1'000, 20'000));

@@ -114,6 +114,11 @@ static void audit_disk(sim_scene &s, sim_node &node, std::set<std::pair<std::str
             sim_fail(w, "%s/%s lies on two targets", key.first.c_str(), key.second.c_str());
         if (row.content_id == 0)
             continue;
+        if (row.in_index) {
+            if (row.content.size() != row.size)
+                sim_fail(w, "S4: %s: the content of %s/%s has another size than its row", node.name.c_str(), key.first.c_str(), key.second.c_str());
+            continue;
+        }
         std::string path = content_place_path("/data", row.content_id);
         wanted.insert(path);
         uint64_t file = memory_find(image, path);

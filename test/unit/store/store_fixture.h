@@ -105,6 +105,7 @@ inline error put_bytes(fixture &f, put &p, std::string_view bytes)
     return no_error;
 }
 
+// Through put_write: into a file, however small.
 inline error put_object(fixture &f, const std::string &name, std::string_view bytes, index_row *out_row = nullptr, const std::string &bucket = "b")
 {
     put *p = put_start(*f.s, bucket, name, "text/plain");
@@ -115,7 +116,21 @@ inline error put_object(fixture &f, const std::string &name, std::string_view by
         return err;
     }
     answer a;
-    put_commit(*p, false, 0, on_row_answer, &a);
+    put_commit(*p, 0, false, 0, on_row_answer, &a);
+    memory_run(*f.world);
+    CHECK(a.count == 1);
+    if (out_row != nullptr)
+        *out_row = a.row;
+    return a.err;
+}
+
+// In one piece, the last one, as an upload does it: into the index when it is small.
+inline error put_at_once(fixture &f, const std::string &name, std::string_view bytes, index_row *out_row = nullptr, const std::string &bucket = "b")
+{
+    put *p = put_start(*f.s, bucket, name, "text/plain");
+    std::memcpy(put_buffer(*p).data(), bytes.data(), bytes.size());
+    answer a;
+    put_commit(*p, bytes.size(), false, 0, on_row_answer, &a);
     memory_run(*f.world);
     CHECK(a.count == 1);
     if (out_row != nullptr)

@@ -33,7 +33,7 @@ static void make_place(given_place &g, place where, const std::string &bytes)
     if (where == place::committed) {
         put *p = put_start(*g.f.s, "b", "o", "");
         CHECK(!put_bytes(g.f, *p, bytes));
-        put_commit(*p, false, 0, on_row_answer, &g.committed);
+        put_commit(*p, 0, false, 0, on_row_answer, &g.committed);
         while (w.executed[memory_op::index_change] == 0)
             memory_step(w);
     } else {
@@ -163,6 +163,29 @@ static void an_empty_object_needs_no_file_and_a_bad_read_is_told(void **)
     close_world(g.f);
 }
 
+static void a_content_in_the_index_needs_no_file(void **)
+{
+    given_place g;
+    make_place(g, place::placed, "hello");
+    test_ok(put_at_once(g.f, "small", "in the index"));
+    uint64_t opened = g.f.world->executed[memory_op::open];
+    answer a;
+    store_get(*g.f.s, "b", "small", on_object_answer, &a);
+    memory_run(*g.f.world);
+    test_ok(a.err);
+    test_true(a.object->has_content);
+    test_true(a.object->file == nullptr);
+    test_eq_text(a.object->content, "in the index");
+    test_true(a.object->row.content.empty()); // held once
+    store_release(*g.f.s, a.object);
+    test_eq(g.f.world->executed[memory_op::open], opened);
+    test_ok(put_at_once(g.f, "small", "damaged"));
+    g.f.world->now.rows.at({"b", "small"}).content[0] = 'D';
+    std::string out;
+    test_eq_enum(get_object(g.f, "small", out).code, error_code::corrupt);
+    close_world(g.f);
+}
+
 // The row names another missing content each time it is read: bounded.
 static void a_row_that_changes_for_ever_is_an_error(void **)
 {
@@ -188,7 +211,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_found_wherever_it_is),       cmocka_unit_test(every_open_can_fail),
         cmocka_unit_test(a_wrong_size_is_seen_wherever_the_file_is), cmocka_unit_test(a_lookup_ends_with_its_store),
-        cmocka_unit_test(an_empty_object_needs_no_file_and_a_bad_read_is_told),
+        cmocka_unit_test(an_empty_object_needs_no_file_and_a_bad_read_is_told), cmocka_unit_test(a_content_in_the_index_needs_no_file),
         cmocka_unit_test(a_row_that_changes_for_ever_is_an_error),   cmocka_unit_test(every_row_is_taken),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

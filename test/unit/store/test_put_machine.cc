@@ -3,7 +3,7 @@
 //
 // A scenario is a heading, a line "given: CALL, CALL, ..." and a block of transitions. Calls:
 //   start          put_start
-//   write N        put_write of N bytes                 commit     put_commit
+//   write N        put_write of N bytes                 commit     put_commit; "commit N" with N last bytes
 //   commit wrong   put_commit with another checksum     abort      put_abort
 //   fail OP CODE   the next operation OP fails          run        until nothing is left to do
 //   defer OP       OP is done when nothing else is left to do
@@ -57,7 +57,9 @@ static void do_call(scenario &c, const std::string &call)
         std::fill_n(put_buffer(*c.p).begin(), size, 'x');
         put_write(*c.p, size, on_answer, &c.written);
     } else if (words[0] == "commit") {
-        put_commit(*c.p, words.size() > 1, 1, on_row_answer, &c.committed);
+        size_t size = words.size() > 1 ? static_cast<size_t>(std::atoi(words[1].c_str())) : 0;
+        std::fill_n(put_buffer(*c.p).begin(), size, 'x');
+        put_commit(*c.p, size, words.back() == "wrong", 1, on_row_answer, &c.committed);
     } else if (words[0] == "abort") {
         put_abort(*c.p);
     } else if (words[0] == "fail") {

@@ -7,6 +7,8 @@
 static fixture &of(void **state) { return *static_cast<fixture *>(*state); }
 
 static const std::string big(600'000, 'x'); // three buffers, not inline
+static const std::string at_the_line(index_content_size_max, 'l');
+static const std::string over_the_line(index_content_size_max + 1, 'm');
 static constexpr uint64_t a_while = 60'000;
 
 static void what_was_put_is_read(void **state)
@@ -43,6 +45,79 @@ static void an_empty_object_has_no_file(void **state)
     test_ok(get_object(f, "o", bytes));
     test_eq_text(bytes, "");
     test_eq(memory_files(f.world->now, "/data").size(), 0u);
+}
+
+static void a_small_content_lies_in_the_index(void **state)
+{
+    fixture &f = of(state);
+    for (const std::string &bytes : {std::string("x"), at_the_line}) {
+        index_row row;
+        test_ok(put_at_once(f, "o", bytes, &row));
+        test_true(row.in_index);
+        test_true(row.content_id != 0);
+        test_eq(row.size, bytes.size());
+        test_eq(row.checksum, checksum_of(bytes));
+        std::string out;
+        test_ok(get_object(f, "o", out));
+        test_true(out == bytes);
+        test_ok(get_object(f, "o", out)); // from the cache
+        test_true(out == bytes);
+    }
+    test_eq(f.world->executed[memory_op::open], 0u);
+    test_eq(f.world->executed[memory_op::index_change], 2u);
+    test_eq(f.world->now.garbage.size() + f.world->now.unplaced.size(), 0u);
+    index_row row;
+    test_ok(put_at_once(f, "o", over_the_line, &row));
+    test_true(!row.in_index);
+    test_eq(memory_files(f.world->now, "/data").size(), 1u);
+    std::string out;
+    test_ok(get_object(f, "o", out));
+    test_true(out == over_the_line);
+    test_eq(store_count(*f.s).put_bytes, 1 + at_the_line.size() + over_the_line.size());
+}
+
+static void without_a_limit_nothing_lies_in_the_index(void **)
+{
+    fixture f;
+    f.options.index_content_size_max = 0;
+    start_world(f, memory_empty());
+    test_ok(open_store(f));
+    index_row row;
+    test_ok(put_at_once(f, "o", "x", &row));
+    test_true(!row.in_index);
+    test_eq(memory_files(f.world->now, "/data").size(), 1u);
+    test_ok(put_at_once(f, "o", "", &row));
+    test_true(!row.in_index);
+    close_world(f);
+}
+
+// Every kind of content replaces every other one and is removed; in the end there is what the rows say.
+static void contents_of_all_kinds_follow_each_other(void **state)
+{
+    fixture &f = of(state);
+    const std::string contents[] = {"", "small", "small too", over_the_line, big};
+    uint64_t version = 0;
+    for (const std::string &first : contents) {
+        for (const std::string &second : contents) {
+            for (const std::string &bytes : {first, second}) {
+                index_row row;
+                test_ok(put_at_once(f, "o", bytes.substr(0, put_buffer_size), &row));
+                test_eq(row.version, ++version);
+                std::string out;
+                test_ok(get_object(f, "o", out));
+                test_true(out == bytes.substr(0, put_buffer_size));
+            }
+            memory_advance(*f.world, a_while);
+            bool has_file = second.size() > index_content_size_max;
+            test_eq(memory_files(f.world->now, "/data").size(), has_file ? 1u : 0u);
+            test_eq(f.world->now.garbage.size() + f.world->now.unplaced.size(), 0u);
+            test_eq(store_count(*f.s).garbage_pending, 0u);
+        }
+        test_ok(remove_object(f, "o"));
+        version = 0;
+        memory_advance(*f.world, a_while);
+        test_eq(memory_files(f.world->now, "/data").size(), 0u);
+    }
 }
 
 static void contents_move_to_their_place(void **state)
@@ -171,29 +246,41 @@ static void a_page_is_ordered(void **state)
 
 // --- writing
 
+// `written` bytes of it are given to put_write, the others to put_commit.
+static error put_checked(fixture &f, const std::string &bytes, size_t written, uint64_t checksum)
+{
+    put *p = put_start(*f.s, "b", "o", "");
+    CHECK(!put_bytes(f, *p, std::string_view(bytes).substr(0, written)));
+    std::memcpy(put_buffer(*p).data(), bytes.data() + written, bytes.size() - written);
+    answer a;
+    put_commit(*p, bytes.size() - written, true, checksum, on_row_answer, &a);
+    test_eq(a.count, 0); // not before the call returned
+    memory_run(*f.world);
+    test_eq(a.count, 1);
+    return a.err;
+}
+
 static void a_wrong_checksum_stores_nothing(void **state)
 {
     fixture &f = of(state);
-    for (std::string_view bytes : {std::string_view("hello"), std::string_view("")}) {
-        put *p = put_start(*f.s, "b", "o", "");
-        if (!bytes.empty())
-            test_ok(put_bytes(f, *p, bytes));
-        answer a;
-        put_commit(*p, true, checksum_of(bytes) + 1, on_row_answer, &a);
-        memory_run(*f.world);
-        test_eq(a.count, 1);
-        test_eq_enum(a.err.code, error_code::checksum_mismatch);
-        std::string out;
-        test_eq_enum(get_object(f, "o", out).code, error_code::object_not_found);
-        test_eq(memory_files(f.world->now, "/data").size(), 0u);
+    uint64_t tries = 0;
+    for (const std::string &bytes : {std::string("hello"), std::string(), over_the_line}) {
+        for (size_t written : {size_t{0}, bytes.size() / 2, bytes.size()}) {
+            test_eq_enum(put_checked(f, bytes, written, checksum_of(bytes) + 1).code, error_code::checksum_mismatch);
+            std::string out;
+            test_eq_enum(get_object(f, "o", out).code, error_code::object_not_found);
+            test_eq(memory_files(f.world->now, "/data").size(), 0u);
+            test_eq(store_count(*f.s).put_failures, ++tries);
+        }
     }
-    test_eq(store_count(*f.s).put_failures, 2u);
-    put *p = put_start(*f.s, "b", "o", "");
-    test_ok(put_bytes(f, *p, "hello"));
-    answer a;
-    put_commit(*p, true, checksum_of("hello"), on_row_answer, &a);
-    memory_run(*f.world);
-    test_ok(a.err);
+    for (const std::string &bytes : {std::string("hello"), std::string(), over_the_line}) {
+        for (size_t written : {size_t{0}, bytes.size() / 2, bytes.size()}) {
+            test_ok(put_checked(f, bytes, written, checksum_of(bytes)));
+            std::string out;
+            test_ok(get_object(f, "o", out));
+            test_true(out == bytes);
+        }
+    }
 }
 
 // An abort after every possible number of steps of the world, in every stage of the put.
@@ -276,16 +363,36 @@ static void a_failed_put_changes_nothing(void **state)
     }
 }
 
-static void an_open_failure_is_told_at_the_first_call(void **state)
+// A content in the index has no file that could be kept in doubt; the row and its bytes are one commit.
+static void a_failed_commit_into_the_index_leaves_nothing(void **state)
+{
+    fixture &f = of(state);
+    for (const std::string &old : {std::string("old"), over_the_line}) {
+        test_ok(put_at_once(f, "o", old));
+        memory_advance(*f.world, a_while);
+        size_t files = memory_files(f.world->now, "/data").size();
+        for (error_code code : {error_code::no_space, error_code::io}) {
+            f.world->faults = {{.op = memory_op::index_change, .err = make_error(code)}};
+            test_eq_enum(put_at_once(f, "o", "new").code, code);
+            std::string bytes;
+            test_ok(get_object(f, "o", bytes));
+            test_true(bytes == old);
+            memory_advance(*f.world, a_while);
+            test_eq(memory_files(f.world->now, "/data").size(), files);
+            test_eq(f.world->now.garbage.size() + f.world->now.unplaced.size(), 0u);
+        }
+    }
+}
+
+static void an_open_failure_is_told(void **state)
 {
     fixture &f = of(state);
     for (bool commits : {false, true}) {
         f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::io)}};
         put *p = put_start(*f.s, "b", "o", "");
-        memory_run(*f.world);
         answer a;
         if (commits)
-            put_commit(*p, false, 0, on_row_answer, &a);
+            put_commit(*p, over_the_line.size(), false, 0, on_row_answer, &a);
         else
             put_write(*p, 5, on_answer, &a);
         test_eq(a.count, 0); // not before the call returned
@@ -298,10 +405,9 @@ static void an_open_failure_is_told_at_the_first_call(void **state)
     }
     f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::io)}};
     put *p = put_start(*f.s, "b", "o", "");
-    memory_run(*f.world);
     answer a;
     put_write(*p, 5, on_answer, &a);
-    put_abort(*p); // while the refusal is on its way
+    put_abort(*p);
     memory_run(*f.world);
     test_eq(a.count, 0);
 }
@@ -318,7 +424,7 @@ static void puts_share_directory_syncs(void **state)
     }
     uint64_t before = f.world->executed[memory_op::sync_dir];
     for (int i = 0; i < count; i++)
-        put_commit(*puts[i], false, 0, on_row_answer, &answers[i]);
+        put_commit(*puts[i], 0, false, 0, on_row_answer, &answers[i]);
     memory_run(*f.world);
     for (const answer &a : answers) {
         test_eq(a.count, 1);
@@ -394,17 +500,19 @@ static void a_lookup_that_races_an_overwrite_is_never_stale(void **)
         bool small = seed % 2 == 0;
         std::string old_bytes = small ? "old" : big;
         std::string new_bytes = small ? "new!" : big + "new";
-        test_ok(put_object(f, "o", old_bytes));
+        test_ok(seed % 5 == 0 ? put_at_once(f, "o", old_bytes = "old in the index") : put_object(f, "o", old_bytes));
         if (seed % 3 == 0)
             memory_advance(*f.world, a_while);
         f.world->shuffle = true;
         put *p = put_start(*f.s, "b", "o", "");
-        test_ok(put_bytes(f, *p, new_bytes));
+        size_t last = seed % 4 < 2 ? 0 : std::min<size_t>(new_bytes.size(), 100);
+        test_ok(put_bytes(f, *p, std::string_view(new_bytes).substr(0, new_bytes.size() - last)));
+        std::memcpy(put_buffer(*p).data(), new_bytes.data() + new_bytes.size() - last, last);
         answer early, committed, late;
         uint64_t lookup_at = seed % 7;
-        put_commit(*p, false, 0, on_row_answer, &committed);
+        put_commit(*p, last, false, 0, on_row_answer, &committed);
         bool asked_early = false, asked_late = false, more = true;
-        for (uint64_t i = 0; more || !asked_late; i++) {
+        for (uint64_t i = 0; more || !asked_late || !asked_early; i++) {
             if (i == lookup_at) {
                 store_get(*f.s, "b", "o", on_object_answer, &early);
                 asked_early = true;
@@ -433,7 +541,7 @@ static void a_lookup_that_races_an_overwrite_is_never_stale(void **)
         test_eq(cached->row.version, 2u);
         store_release(*f.s, cached);
         memory_advance(*f.world, a_while);
-        test_eq(memory_files(f.world->now, "/data").size(), 1u);
+        test_eq(memory_files(f.world->now, "/data").size(), committed.row.in_index ? 0u : 1u);
         close_world(f);
     }
 }
@@ -457,12 +565,13 @@ static void nothing_resurrects_and_nothing_leaks(void **)
                 put *p = put_start(*f.s, "b", name, "");
                 put_buffer(*p)[0] = 'x';
                 answer written;
-                if (rng_below(random, 4) != 0) {
+                if (rng_below(random, 2) != 0) {
                     put_write(*p, 1, on_answer, &written);
                     while (written.count == 0)
                         memory_step(*f.world);
                 }
-                put_commit(*p, false, 0, on_row_answer, &a);
+                const size_t last[] = {0, 0, 1, index_content_size_max, index_content_size_max + 1};
+                put_commit(*p, last[rng_below(random, std::size(last))], false, 0, on_row_answer, &a);
                 break;
             }
             case 2: store_remove(*f.s, "b", name, on_answer, &a); break;
@@ -474,7 +583,7 @@ static void nothing_resurrects_and_nothing_leaks(void **)
         memory_advance(*f.world, a_while);
         size_t contents = 0;
         for (const auto &[key, row] : f.world->now.rows)
-            contents += row.content_id != 0 ? 1 : 0;
+            contents += row.content_id != 0 && !row.in_index ? 1 : 0;
         test_eq(memory_files(f.world->now, "/data/objects").size(), contents);
         test_eq(memory_files(f.world->now, "/data/tmp").size(), 0u);
         test_eq(f.world->now.garbage.size(), 0u);
@@ -517,6 +626,14 @@ static void a_missing_or_damaged_content_is_corrupt(void **state)
     test_eq(f.world->open_files, 0u);
     f.world->faults = {{.op = memory_op::index_get, .err = make_error(error_code::io)}};
     test_eq_enum(get_object(f, "large", bytes).code, error_code::io);
+    test_ok(put_at_once(f, "small", "hello"));
+    for (const char *damage : {"hellx", "hell", ""}) {
+        f.world->now.rows.at({"b", "small"}).content = damage;
+        test_eq_enum(get_object(f, "small", bytes).code, error_code::corrupt);
+    }
+    test_ok(put_at_once(f, "small", "hello")); // it can be stored again
+    test_ok(get_object(f, "small", bytes));
+    test_eq_text(bytes, "hello");
 }
 
 static void read_errors_are_told_and_not_kept(void **state)
@@ -585,6 +702,31 @@ static void the_cache_is_bounded(void **)
     close_world(f);
 }
 
+static void contents_in_memory_are_bounded_by_their_bytes(void **)
+{
+    fixture f;
+    f.options.cached_bytes_max = 1'000;
+    start_world(f, memory_empty());
+    test_ok(open_store(f));
+    std::string bytes;
+    for (int i = 0; i < 10; i++) {
+        test_ok(put_at_once(f, std::to_string(i), std::string(300, 'x')));
+        test_ok(get_object(f, std::to_string(i), bytes));
+    }
+    for (int i = 0; i < 10; i++) {
+        const store_object *object = store_peek(*f.s, "b", std::to_string(i));
+        test_eq(object != nullptr ? 1 : 0, i >= 7 ? 1 : 0);
+        if (object != nullptr)
+            store_release(*f.s, object);
+    }
+    // What is larger than all of it is read each time.
+    test_ok(put_at_once(f, "large", std::string(1'001, 'x')));
+    test_ok(get_object(f, "large", bytes));
+    test_eq(bytes.size(), 1'001u);
+    test_true(store_peek(*f.s, "b", "large") == nullptr);
+    close_world(f);
+}
+
 // --- the end
 
 static void a_store_can_be_closed_at_any_moment(void **)
@@ -597,7 +739,7 @@ static void a_store_can_be_closed_at_any_moment(void **)
         test_ok(put_object(f, "o", "hello"));
         put *p = put_start(*f.s, "b", "o", "");
         test_ok(put_bytes(f, *p, "again"));
-        put_commit(*p, false, 0, on_row_answer, &put_answer);
+        put_commit(*p, 0, false, 0, on_row_answer, &put_answer);
         while (put_answer.count == 0)
             memory_step(*f.world);
         store_get(*f.s, "b", "o", on_object_answer, &get_answer);
@@ -634,6 +776,9 @@ int main()
     const CMUnitTest tests[] = {
         on_store(what_was_put_is_read),
         on_store(an_empty_object_has_no_file),
+        on_store(a_small_content_lies_in_the_index),
+        cmocka_unit_test(without_a_limit_nothing_lies_in_the_index),
+        on_store(contents_of_all_kinds_follow_each_other),
         on_store(contents_move_to_their_place),
         on_store(many_moves_are_one_batch),
         on_store(an_overwrite_is_a_new_version),
@@ -645,7 +790,8 @@ int main()
         on_store(an_abort_leaves_nothing),
         on_store(an_abort_inside_the_answer_is_fine),
         on_store(a_failed_put_changes_nothing),
-        on_store(an_open_failure_is_told_at_the_first_call),
+        on_store(a_failed_commit_into_the_index_leaves_nothing),
+        on_store(an_open_failure_is_told),
         on_store(puts_share_directory_syncs),
         on_store(a_warm_lookup_asks_nobody),
         on_store(lookups_of_one_object_are_one),
@@ -655,6 +801,7 @@ int main()
         on_store(read_errors_are_told_and_not_kept),
         on_store(descriptors_are_given_back_when_the_system_has_none),
         cmocka_unit_test(the_cache_is_bounded),
+        cmocka_unit_test(contents_in_memory_are_bounded_by_their_bytes),
         cmocka_unit_test(a_store_can_be_closed_at_any_moment),
         cmocka_unit_test(a_store_that_cannot_be_opened_says_why),
     };

@@ -24,6 +24,7 @@ struct slot {
     bool busy = false;
     put *p = nullptr;
     bool aborts = false;
+    bool at_once = false;    // all in the last buffer: small contents go into the index
 };
 
 static bool disk_may_fail;
@@ -48,7 +49,7 @@ static void commit(slot &s)
 {
     put *p = s.p;
     s.p = nullptr;
-    put_commit(*p, true, checksum_of(*s.wanted), on_committed, &s);
+    put_commit(*p, s.at_once ? s.wanted->size() : 0, true, checksum_of(*s.wanted), on_committed, &s);
 }
 
 static void on_written(void *arg, error err)
@@ -69,11 +70,11 @@ static void begin_put(slot &s, std::string bytes)
     s.busy = true;
     s.wanted = std::move(bytes);
     s.p = put_start(*s.f->s, "b", s.name, "");
-    if (s.wanted->empty()) {
+    std::memcpy(put_buffer(*s.p).data(), s.wanted->data(), s.wanted->size());
+    if (s.wanted->empty() || s.at_once) {
         commit(s);
         return;
     }
-    std::memcpy(put_buffer(*s.p).data(), s.wanted->data(), s.wanted->size());
     put_write(*s.p, s.wanted->size(), on_written, &s);
 }
 
@@ -87,6 +88,7 @@ static void begin_remove(slot &s)
 static void begin_something(slot &s, rng &random, int number)
 {
     s.aborts = rng_below(random, 8) == 0;
+    s.at_once = rng_below(random, 2) == 0;
     uint64_t kind = rng_below(random, 5);
     if (kind == 0) {
         s.aborts = false;
@@ -94,10 +96,11 @@ static void begin_something(slot &s, rng &random, int number)
         return;
     }
     std::string bytes;
-    s.aborts = s.aborts && kind > 1; // the empty object is committed at once
+    s.aborts = s.aborts && kind > 1 && !s.at_once; // the empty object is committed at once
     if (kind > 1) {
         bytes = s.name + "-" + std::to_string(number);
-        bytes.resize(kind == 2 ? bytes.size() : 5'000, '.');
+        const size_t sizes[] = {bytes.size(), 5'000, index_content_size_max, index_content_size_max + 1};
+        bytes.resize(sizes[kind == 2 ? 0 : rng_below(random, std::size(sizes))], '.');
     }
     begin_put(s, std::move(bytes));
 }
@@ -140,7 +143,7 @@ static void disk_holds_what_the_index_names(const memory_image &image)
 {
     size_t contents = 0;
     for (const auto &[key, row] : image.rows) {
-        if (row.content_id == 0)
+        if (row.content_id == 0 || row.in_index)
             continue;
         contents++;
         test_true(memory_find(image, content_place_path("/data", row.content_id)) != 0);
@@ -255,7 +258,7 @@ static void one_put_step_by_step(void **)
             memory_step(*f.world);
             if (written.count == 1 && !asked) {
                 asked = true;
-                put_commit(*p, false, 0, on_row_answer, &committed);
+                put_commit(*p, 0, false, 0, on_row_answer, &committed);
             }
         }
         bool acknowledged = committed.count == 1;
@@ -282,6 +285,47 @@ static void one_put_step_by_step(void **)
     test_true(seen_absent);
     test_true(seen_unacknowledged);
     test_true(seen_in_temp);
+}
+
+static void one_put_into_the_index_step_by_step(void **)
+{
+    bool seen_absent = false, seen_unacknowledged = false, seen_acknowledged = false;
+    for (int steps = 0; steps < 10; steps++) {
+        fixture f;
+        start_world(f, memory_empty());
+        test_ok(open_store(f));
+        answer committed;
+        put *p = put_start(*f.s, "b", "o", "");
+        std::memcpy(put_buffer(*p).data(), "hello", 5);
+        put_commit(*p, 5, false, 0, on_row_answer, &committed);
+        for (int i = 0; i < steps; i++)
+            memory_step(*f.world);
+        bool acknowledged = committed.count == 1;
+        fixture next;
+        start_world(next, memory_take(*f.world, memory_crash::power_cut));
+        test_ok(open_store(next));
+        std::string bytes;
+        error err = get_object(next, "o", bytes);
+        test_true(err.code == (acknowledged ? error_code::ok : err.code));
+        test_true(!err || err.code == error_code::object_not_found);
+        if (!err)
+            test_eq_text(bytes, "hello");
+        seen_absent = seen_absent || err;
+        seen_unacknowledged = seen_unacknowledged || (!err && !acknowledged);
+        seen_acknowledged = seen_acknowledged || acknowledged;
+        test_eq(memory_files(next.world->now, "/data").size(), 0u);
+        index_row row;
+        test_ok(put_object(next, "other", "a file", &row)); // no id is handed out twice
+        test_true(err || row.content_id > next.world->now.rows.at({"b", "o"}).content_id);
+        memory_advance(*next.world, a_while);
+        disk_holds_what_the_index_names(next.world->now);
+        close_world(next);
+        memory_run(*f.world);
+        close_world(f);
+    }
+    test_true(seen_absent);
+    test_true(seen_unacknowledged);
+    test_true(seen_acknowledged);
 }
 
 // Until the move has been done, and when it cannot be done, an acknowledged object is read from tmp/.
@@ -368,7 +412,7 @@ static void foreign_files_in_temp_are_left_alone(void **)
     start_world(f, memory_empty());
     test_ok(open_store(f));
     put *p = put_start(*f.s, "b", "o", "");
-    memory_run(*f.world);
+    test_ok(put_bytes(f, *p, "abandoned"));
     memory_image image = memory_take(*f.world, memory_crash::killed);
     put_abort(*p);
     close_world(f);
@@ -389,6 +433,7 @@ int main()
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {
         cmocka_unit_test(one_put_step_by_step),
+        cmocka_unit_test(one_put_into_the_index_step_by_step),
         cmocka_unit_test(crashes_at_any_step),
         cmocka_unit_test(crashes_at_any_step_of_a_failing_disk),
         cmocka_unit_test(an_object_is_readable_before_its_move),
