@@ -274,6 +274,15 @@ def case_delete_hangs():
     well_again()
 
 
+def case_failed_start_and_delete_hangs():
+    """The reason reaches the caller all the same, not a timeout of the proxy's."""
+    world["cluster"].image("faults/deaf:1", {"srv.py": "#!/usr/bin/env python3\nimport time\ntime.sleep(1000)\n"}, ["/srv.py"])
+    with Fault(delete="[ $calls -le 1 ] && sleep 1000"):
+        fails(spec(image="faults/deaf:1", wait="2s"), "not Ready within wait_timeout 2s", within=60)
+        nothing_left(60)
+    well_again()
+
+
 def case_delete_refused_for_a_while():
     etl = cluster().init(spec())
     with Fault(delete=f"[ $calls -le 3 ] && {{ echo '{TOO_MANY}' >&2; exit 1; }}"):
