@@ -375,11 +375,11 @@ def remark(text):
 
 class Readers:
     """Threads that read objects over and over. An answer is good (whole), refused (a status of its own), cut (the connection said so), or
-    wrong: taken for whole by the client, and not what it should be. Wrong must not happen, whatever dies."""
+    wrong: taken for whole by the client, and not what it should be. Wrong must not happen, whatever dies. Who cannot connect finds the node away."""
 
     def __init__(self, urls, count=4):
         self.urls = urls  # {url: body}
-        self.good = self.refused = self.cut = 0
+        self.good = self.refused = self.cut = self.away = 0
         self.wrong = []
         self.last_good = 0.0
         self.lock = threading.Lock()
@@ -393,9 +393,12 @@ class Readers:
             url, body = urls[number % len(urls)]
             try:
                 answer = request("GET", url, timeout=20)
-            except Exception:
+            except Exception as error:
                 with self.lock:
-                    self.cut += 1
+                    if isinstance(error, (http.client.HTTPException, ConnectionResetError)):
+                        self.cut += 1
+                    else:
+                        self.away += 1
                 time.sleep(0.05)
                 continue
             with self.lock:
@@ -416,9 +419,9 @@ class Readers:
     def all_good_again(self, limit=60):
         """Waits until reads have gone well for a second, without a failure."""
         def steady():
-            before = (self.good, self.refused + self.cut)
+            before = (self.good, self.refused + self.cut + self.away)
             time.sleep(1)
-            return self.good > before[0] and self.refused + self.cut == before[1]
+            return self.good > before[0] and self.refused + self.cut + self.away == before[1]
         until(steady, "reads go well again", limit)
 
     def __exit__(self, kind, value, trace):
@@ -430,7 +433,7 @@ class Readers:
             assert self.wrong == [], self.wrong[:5]
 
     def __str__(self):
-        return f"reads: {self.good} whole, {self.refused} refused, {self.cut} cut, {len(self.wrong)} wrong"
+        return f"reads: {self.good} whole, {self.refused} refused, {self.cut} cut, {self.away} times away, {len(self.wrong)} wrong"
 
 
 class Traces:

@@ -114,6 +114,13 @@ class Namespace:
         items = json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
         return [p for p in items if not p["metadata"].get("deletionTimestamp")]
 
+    def evict(self, name):
+        """What a drain does to a pod; the API server's answer."""
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": self.name}}
+        done = subprocess.run(["kubectl", "create", "--raw", f"/api/v1/namespaces/{self.name}/pods/{name}/eviction", "-f", "-"], input=json.dumps(eviction),
+                              capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout + done.stderr
+
     def uids(self, selector=OF_ETL):
         return sorted(p["metadata"]["uid"] for p in self.pods(selector))
 
@@ -221,7 +228,9 @@ def resolve_services(addresses):
             with lock:
                 if time.monotonic() - known["at"] > 1:
                     known.update(names=addresses(), at=time.monotonic())
-                host = known["names"].get(host) or "127.0.0.1"  # nobody listens there on a node's port
+                if not known["names"].get(host):
+                    raise socket.gaierror(socket.EAI_NONAME, "no such pod now")
+                host = known["names"][host]
         return original(host, *rest, **more)
 
     socket.getaddrinfo = getaddrinfo

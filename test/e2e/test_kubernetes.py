@@ -151,6 +151,18 @@ def case_pods_deleted_while_serving():
     stop(cluster(), etl)
 
 
+def case_pods_evicted_while_serving():
+    etl = init(cluster(), pod_spec("evicted", wait="90s"))
+    before = cluster().namespace.uids()
+    with Readers(urls(cluster(), etl)) as readers:
+        for pod in cluster().pods():
+            said = cluster().namespace.evict(pod["metadata"]["name"])
+            assert "Success" in said, said
+        until(lambda: len(cluster().pods()) == 2 and not set(before) & set(cluster().namespace.uids()), "new pods", 60, 0.3)
+        readers.all_good_again()
+    stop(cluster(), etl)
+
+
 def case_process_killed_while_serving():
     etl = init(cluster(), pod_spec("killed", wait="90s"))
     before = cluster().namespace.uids()
@@ -182,7 +194,7 @@ def case_api_server_away_while_serving():
         finally:
             server.start()
         time.sleep(3)
-        assert readers.refused == 0 and readers.cut == 0, str(readers)
+        assert readers.refused + readers.cut + readers.away == 0, str(readers)
     assert cluster().namespace.uids() == before, "the same pods"
     other = init(cluster(), pod_spec("reborn", wait="90s"))
     cluster().stop_etl(other)
@@ -315,6 +327,10 @@ def write_role(without=None):
             until(lambda: world["namespace"].kubectl(*ask, check=False).strip() == wanted, f"{verb} {resource}: {wanted}", 20, 0.3)
 
 
+def watch_restarts(target):
+    return int(re.search(r"^etlnode_kubectl_watch_restarts_total (\d+)", request("GET", target.url + "/metrics").text, re.M).group(1))
+
+
 def case_each_right_removed():
     namespace = world["namespace"]
     namespace.kubectl("apply", "-f", os.path.join(harness.ROOT, "manifests/node/rbac.yaml"))
@@ -359,9 +375,12 @@ def case_each_right_removed():
             until(lambda: request("GET", target.url + "/v1/health").status == 200, "the target is back", 30)
             answer = until(lambda: (lambda a: a if a.status != 503 else None)(start("8s")), "the proxy hears of it", 90, 0.5)
             remark(f"without {right}: {answer.status} {answer.text[:600]}")
-            assert answer.status == 400 or right == ("pods", "watch"), answer
-            said = answer.text + nodes.log_tail(target.name, 400)
-            assert "forbidden" in said and re.search(rf"cannot {right[1]} resource|needs verbs .{right[1]}|unknown \(get pods\)", said), said[-3000:]
+            if answer.status == 200 and right == ("pods", "watch"):
+                # Lists were enough; that the watch ends over and over is seen in the metrics.
+                until(lambda: watch_restarts(target) >= 2, "the watch is refused", 30)
+            else:
+                assert answer.status == 400 and "forbidden" in answer.text.lower(), answer
+                assert re.search(rf"cannot {right[1]} resource|needs verbs .{right[1]}", answer.text), answer
             write_role()
             if answer.status == 200:
                 nodes.stop_etl(answer.text)

@@ -259,6 +259,18 @@ def case_rollout_restart():
     stop(etl)
 
 
+def case_disruption_budget():
+    """A drain gets one target at a time."""
+    d = deployed()
+    said = d.evict("etlnode-target-0")
+    assert "Success" in said, said
+    said = d.evict("etlnode-target-1")
+    remark(said)
+    assert "disruption budget" in said, said
+    d.wait_ready()
+    until(lambda: json.loads(d.kubectl("get", "poddisruptionbudget", "etlnode-target", "-o", "json"))["status"]["disruptionsAllowed"] == 1, "one more may go", 60, 0.3)
+
+
 def case_target_taken_away():
     """A target that is scaled away takes its ETL pod along; when it returns, an ETL that was stopped meanwhile has no pod there."""
     d = deployed()
@@ -266,7 +278,7 @@ def case_target_taken_away():
     d.kubectl("scale", "statefulset/etlnode-target", "--replicas=1")
     try:
         until(lambda: len(d.pods(TARGETS)) == 1 and len(d.pods()) == 1, "one target and its ETL pod", 90, 0.3)
-        remark("stop without one target: " + d.client("ais", "etl", "stop", etl, check=False).decode())
+        remark("stop without one target: " + d.client("sh", "-c", f"ais etl stop {etl} 2>&1", check=False).decode())
         until(lambda: d.pods() == [], "no ETL pod", 60, 0.3)
     finally:
         d.kubectl("scale", "statefulset/etlnode-target", "--replicas=2")
