@@ -54,6 +54,7 @@ inline constexpr uint64_t obj_timeout_max_ms = 24ull * 3600 * 1000;
 inline constexpr size_t etl_count_max = 256;
 inline constexpr size_t etl_name_size_max = 63;
 inline constexpr size_t pod_name_size_max = 63;
+inline constexpr uint64_t pod_user_default = 65534;      // nobody: whom ETL pods run as with --pod-security restricted, unless their spec says
 
 // kubectl children.
 inline constexpr uint64_t kubectl_timeout_ms = 30'000;  // every child but the watch

@@ -131,7 +131,7 @@ static void launch(etl &m)
     spec.name = m.definition.name;
     spec.pod_json = m.definition.pod_json;
     etl_pod_context context = {options.cluster_id, options.target_id, m.definition.id, m.definition.generation_id, options.node_name,
-                               m.target_url, "", m.launch_id, options.owner_name, options.owner_uid};
+                               m.target_url, "", m.launch_id, options.owner_name, options.owner_uid, options.security};
     context.suffix = etl_pod_suffix(context, spec.name);
     m.pod_may_exist = true;
     start_call(m, kubectl_create(options.kubectl, etl_pod_build(spec, context)));

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "codec/json.h"
+#include "etl/pod_security.h"
 #include "node/api.h"
 #include "port/env.h"
 
@@ -36,6 +37,7 @@ struct etl_registry_options {
     std::string cluster_id, target_id;
     std::string pod_url;              // base URL under which pods reach this target's pod listener
     std::string owner_name, owner_uid;
+    pod_security security = pod_security::baseline;
     // Called when an ETL's address, readiness or instance has changed, and when it ended by itself; posted, never inside a call below.
     void (*on_change)(void *arg, std::string_view id) = nullptr;
     void *arg = nullptr;
