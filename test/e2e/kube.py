@@ -6,7 +6,6 @@
     ETLNODE_POD_HOST    an address of this machine that pods can reach
     ETLNODE_IMAGE       a program that puts an image on the node, called as `$ETLNODE_IMAGE NAME FOLDER ENTRYPOINT...`
     ETLNODE_KUBECTL     the kubectl that targets use (default: kubectl in PATH)
-    ETLNODE_ENFORCE     what the namespace of manifests/ enforces on its pods (default: restricted, as it is written there)
     ETLNODE_API_PID     a file with the process id of the API server, for the case that stops it
 
 `make test-kubernetes` sets them. Without the first four every case says SKIP.
@@ -31,7 +30,6 @@ POD_HOST = os.environ.get("ETLNODE_POD_HOST", "")
 IMAGE = os.environ.get("ETLNODE_IMAGE", "")
 KUBECTL = os.environ.get("ETLNODE_KUBECTL", "")
 API_PID = os.environ.get("ETLNODE_API_PID", "")
-ENFORCED = os.environ.get("ETLNODE_ENFORCE", "restricted")
 OF_ETL = "app.kubernetes.io/name=etl"
 
 NO_CLUSTER = None if NODE and POD_HOST and IMAGE and os.environ.get("KUBECONFIG") else \

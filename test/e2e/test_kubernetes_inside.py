@@ -66,7 +66,6 @@ class Deployment(Namespace):
             }, file)
         try:
             kubectl("apply", "-k", self.overlay)
-            kubectl("label", "--overwrite", "namespace", self.name, "pod-security.kubernetes.io/enforce=" + kube.ENFORCED)
             self.wait_ready()
             self.apply(CLIENT)
             self.kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
@@ -176,7 +175,7 @@ def case_three_modes():
 def case_what_an_etl_pod_may_do():
     d = deployed()
     enforced = json.loads(kubectl("get", "namespace", d.name, "-o", "json"))["metadata"]["labels"]
-    assert enforced["pod-security.kubernetes.io/enforce"] == kube.ENFORCED, enforced
+    assert enforced["pod-security.kubernetes.io/enforce"] == "restricted", enforced
     etl = init(pod_spec("humble", "show.py", wait="90s", extra="      resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 64Mi}}\n"))
     targets = {p["metadata"]["uid"]: p["metadata"]["name"] for p in d.pods(TARGETS)}
     for pod in d.pods():
@@ -189,9 +188,16 @@ def case_what_an_etl_pod_may_do():
         assert {"name", "instance", "component", "part-of", "managed-by"} <= {k.removeprefix("app.kubernetes.io/") for k in labels}, labels
     seen = json.loads(d.client("ais", "etl", "object", etl, "life/o0", "-"))
     assert seen["token"] is None, "an ETL pod has no token"
-    if kube.ENFORCED == "restricted":
-        assert seen["uid"] != 0, seen
+    assert seen["uid"] != 0, seen
     stop(etl)
+
+
+def case_what_the_namespace_forbids():
+    """A spec that asks for more than restricted allows is refused at once, in the API server's words."""
+    done = deployed().client("sh", "-c", "ais transform init - 2>&1", stdin=pod_spec("greedy", wait="5m", extra="  hostNetwork: true\n").encode(), check=False, timeout=60).decode()
+    remark(done[:600])
+    assert 'violates PodSecurity "restricted' in done and "hostNetwork=true" in done, done
+    until(lambda: deployed().pods() == [], "no pod is left", 30, 0.3)
 
 
 def case_what_a_target_may_do():
