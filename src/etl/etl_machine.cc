@@ -120,14 +120,14 @@ static void start_call(etl &m, kubectl_verb verb, proc_options options)
 
 static void begin_turn(etl &m) { arm(m, m.asked ? start_remaining(m) : m.definition.wait_timeout_ms); }
 
-static std::string build_pod(const etl &m)
+static std::string build_pod(const etl &m, const std::string &target_url)
 {
     const etl_registry_options &options = *m.host->options;
     etl_spec spec;
     spec.name = m.definition.name;
     spec.pod_json = m.definition.pod_json;
     etl_pod_context context = {options.cluster_id, options.target_id, m.definition.id, m.definition.generation_id, options.node_name,
-                               m.target_url, "", m.launch_id, options.owner_name, options.owner_uid, options.security};
+                               target_url, "", m.launch_id, options.owner_name, options.owner_uid, options.security};
     context.suffix = etl_pod_suffix(context, spec.name);
     return etl_pod_build(spec, context);
 }
@@ -136,7 +136,7 @@ static void create_pod(etl &m)
 {
     m.pod_may_exist = true;
     m.create_attempts++;
-    start_call(m, kubectl_verb::create, kubectl_create(m.host->options->kubectl, build_pod(m)));
+    start_call(m, kubectl_verb::create, kubectl_create(m.host->options->kubectl, build_pod(m, m.target_url)));
     if (m.call.refused && m.create_attempts == 1)
         m.pod_may_exist = false; // nothing ran
     if (m.asked)
@@ -945,6 +945,13 @@ static uint64_t grace_of(const std::string &pod_json)
     return static_cast<uint64_t>(std::clamp(grace->valuedouble, 1.0, 3600.0));
 }
 
+static std::string pod_url_of(const etl_registry_options &options, const etl_definition &definition, std::string_view secret)
+{
+    return options.pod_url + std::string(path_pod_object) + "/" + definition.id + "/" + std::string(secret);
+}
+
+std::string etl_pod_shown(const etl &m) { return build_pod(m, pod_url_of(*m.host->options, m.definition, "SECRET")); }
+
 etl *etl_make(const etl_host &host, const etl_definition &definition, uint64_t id)
 {
     const etl_registry_options &options = *host.options;
@@ -956,7 +963,7 @@ etl *etl_make(const etl_host &host, const etl_definition &definition, uint64_t i
         m->definition.wait_timeout_ms = wait_timeout_default_ms;
     if (m->definition.obj_timeout_ms == 0)
         m->definition.obj_timeout_ms = obj_timeout_default_ms;
-    m->target_url = options.pod_url + std::string(path_pod_object) + "/" + definition.id + "/" + definition.secret;
+    m->target_url = pod_url_of(options, definition, definition.secret);
     m->grace_s = grace_of(definition.pod_json);
     etl_pod_context context;
     context.cluster_id = options.cluster_id;

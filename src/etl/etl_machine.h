@@ -114,6 +114,8 @@ bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text);
 etl_phase etl_phase_of(const etl &m);
 etl_view etl_view_of(const etl &m);
 const char *etl_state_name(const etl &m);
+// The Pod as it is created, as JSON, without the secret.
+std::string etl_pod_shown(const etl &m);
 // This pod is that machine's business: it runs it, or is about to remove it.
 bool etl_claims_pod(const etl &m, const pod_status &pod);
 

@@ -136,6 +136,12 @@ bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name
     return true;
 }
 
+std::string etl_registry_show_pod(const etl_registry &registry, std::string_view id_or_name)
+{
+    const etl *m = find(registry, id_or_name);
+    return m != nullptr ? etl_pod_shown(*m) : std::string();
+}
+
 void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views)
 {
     out_views.clear();

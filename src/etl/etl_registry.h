@@ -87,6 +87,8 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, void (*on_do
 
 // By id, else by name where that is unambiguous; false when there is none.
 bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name, etl_view &out_view);
+// The Pod as this target makes it, as JSON, for people: the secret in AIS_TARGET_URL is blotted out. Empty when there is none of that name.
+std::string etl_registry_show_pod(const etl_registry &registry, std::string_view id_or_name);
 void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views);
 // A transfer found the pod refusing connections: not ready until the watch or a probe says otherwise.
 void etl_registry_report_refused(etl_registry &registry, std::string_view id);

@@ -83,7 +83,18 @@ def case_list_show_logs_stop():
     today = request("GET", cluster().url("/v1/etl")).json
     assert today[0]["id"] == etl and today[0]["stage"] == "Running", today
     shown = request("GET", cluster().url("/v1/etl/" + etl)).json
-    assert shown["init_msg"], shown
+    assert shown["init_msg"] and not any("pod" in target for target in shown["targets"]), shown
+    made = {target["pod_name"]: json.loads(target["pod"]) for target in request("GET", cluster().url(f"/v1/etl/{etl}?pods=true")).json["targets"]}
+    assert len(made) == 2, made
+    for pod in cluster().pods():
+        told, true = made[pod["metadata"]["name"]], pod
+        assert told["metadata"]["labels"] == true["metadata"]["labels"] and told["metadata"]["annotations"]["etlnode/launch"] == true["metadata"]["annotations"]["etlnode/launch"], told
+        assert told["spec"]["securityContext"] == true["spec"]["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}, told
+        assert told["spec"]["containers"][0]["securityContext"] == true["spec"]["containers"][0]["securityContext"], told
+        address = [v["value"] for v in told["spec"]["containers"][0]["env"] if v["name"] == "AIS_TARGET_URL"][0]
+        assert address.endswith(f"/{etl}/SECRET"), address
+    yaml = cluster().run("etlctl", "etl", "show", etl, "-o", "yaml").stdout.decode()
+    assert "manifest:" in yaml and "RuntimeDefault" in yaml and "\nspec:" in yaml, yaml
     logs = request("GET", cluster().url("/v1/etl/logs/" + etl)).json
     assert len(logs) == 2 and all("logs" in l and "target_id" in l for l in logs), logs
     one = request("GET", cluster().url(f"/v1/etl/{etl}/logs/{logs[0]['target_id']}")).json
