@@ -3,6 +3,7 @@
 #   make demo       the document's example on this machine, from "create bucket" to "stop"
 #   make test       everything that is tested, with sanitizers (build/test)
 #   make test-long  the long variants: 200 rounds of kill -9, 5,000 disks that lose power, and what LONG=1 makes longer (build/test)
+#   make test-kubernetes  on a real Kubernetes: the cluster in KUBECONFIG, or one that is started on this machine (build/release)
 #   make sim        the simulator: seeds 1 to 1,000, or SEED=n with its trace (build/test)
 #   make fuzz       the fuzz targets, T seconds each (T=60), all or TARGET=name (build/fuzz)
 #   make bench      speed beside nginx, growth, what promises rest on (build/release, results in build/bench); ROW="name ..." for some rows
@@ -16,7 +17,7 @@ RELEASE = build/release
 TESTED = build/test
 SEEDS ?= 1..1000
 
-.PHONY: all packages demo test test-long sim bench tsan valgrind fuzz up down docs install clean
+.PHONY: all packages demo test test-long test-kubernetes sim bench tsan valgrind fuzz up down docs install clean
 
 all: packages $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet
@@ -45,6 +46,12 @@ test-long:
 	@ninja -C $(TESTED) --quiet
 	@ROUNDS=5000 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 30 contract/index_power store/store_crash
 	@LONG=1 ROUNDS=200 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 12 --suite e2e
+
+test-kubernetes:
+	@sh src/demo/packages.sh test
+	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja
+	@ninja -C $(RELEASE) --quiet src/app/etlnode src/cli/etlctl src/local/kubectl-local
+	@CASE="$(CASE)" ETLNODE_BUILD=$(CURDIR)/$(RELEASE) bash test/e2e/kubernetes.sh
 
 sim:
 	@sh src/demo/packages.sh test

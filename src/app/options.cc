@@ -31,6 +31,7 @@ static constexpr option_row rows[] = {
     {"node-name", "NAME", "", "K8S_HOST_NAME", "targets: Kubernetes node that ETL pods are pinned to"},
     {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: its name, owner of the ETL pods"},
     {"pod-uid", "UID", "", "POD_UID", "targets in a pod: its uid"},
+    {"pod-security", "LEVEL", "baseline", nullptr, "targets: what is added to ETL pods: off, baseline, or restricted for namespaces that enforce it"},
 };
 
 std::span<const option_row> option_rows() { return rows; }

@@ -121,6 +121,19 @@ static bool read_url(const option_values &values, std::string_view name, std::st
     return true;
 }
 
+static bool read_security(const option_values &values, pod_security &out_security, std::string &out_reason)
+{
+    std::string_view text = option_get(values, "pod-security");
+    for (size_t i = 0; i < std::size(pod_security_names); i++) {
+        if (text == pod_security_names[i]) {
+            out_security = static_cast<pod_security>(i);
+            return true;
+        }
+    }
+    out_reason = where(values, "pod-security") + ": \"" + text_escape(text, 50) + "\": expected off, baseline or restricted";
+    return false;
+}
+
 bool settings_read(const option_values &values, const process_surroundings &around, node_options &node, log_level &out_level, std::string &out_kubectl_why,
                    std::string &out_reason)
 {
@@ -173,6 +186,8 @@ bool settings_read(const option_values &values, const process_surroundings &arou
         out_reason = where(values, "pod-ready-wait") + ": expected a duration such as 5s";
         return false;
     }
+    if (!read_security(values, node.security, out_reason))
+        return false;
     node.node_name = option_get(values, "node-name");
     node.pod_name = option_get(values, "pod-name");
     node.pod_uid = option_get(values, "pod-uid");

@@ -54,6 +54,7 @@ inline constexpr uint64_t obj_timeout_max_ms = 24ull * 3600 * 1000;
 inline constexpr size_t etl_count_max = 256;
 inline constexpr size_t etl_name_size_max = 63;
 inline constexpr size_t pod_name_size_max = 63;
+inline constexpr uint64_t pod_user_default = 65534;      // nobody: whom ETL pods run as with --pod-security restricted, unless their spec says
 
 // kubectl children.
 inline constexpr uint64_t kubectl_timeout_ms = 30'000;  // every child but the watch
@@ -81,6 +82,8 @@ inline constexpr uint64_t etl_relaunch_max_ms = 60'000;
 inline constexpr uint64_t etl_steady_ms = 30'000;       // served this long: the back-off starts over
 inline constexpr uint64_t etl_delete_retry_min_ms = 1'000;
 inline constexpr uint64_t etl_delete_retry_max_ms = 30'000;
+inline constexpr uint64_t etl_create_retry_min_ms = 500; // back-off of a create that failed in a way that may pass
+inline constexpr uint64_t etl_create_retry_max_ms = 10'000;
 inline constexpr uint64_t etl_probe_min_ms = 100;       // from a refused connection to the first connect of our own
 inline constexpr uint64_t etl_probe_max_ms = 1'000;
 inline constexpr uint64_t etl_probe_timeout_ms = 2'000;
@@ -112,7 +115,7 @@ inline constexpr uint64_t push_wait_ms = 2'000;             // an answer waits t
 inline constexpr uint64_t push_retry_min_ms = 250;
 inline constexpr uint64_t push_retry_max_ms = 5'000;
 inline constexpr uint64_t register_back_off_max_ms = 30'000; // between registrations that the proxy refuses
-inline constexpr uint64_t etl_init_margin_ms = 30'000;      // a start may take wait_timeout and this
+inline constexpr uint64_t etl_init_margin_ms = 45'000;      // a start may take wait_timeout and this: log lines, and a delete that hangs until its deadline
 inline constexpr uint64_t etl_store_retry_ms = 5'000;       // from a failed removal from the document to the next try
 inline constexpr uint64_t etl_remove_timeout_ms = 60'000;   // for all targets to remove a pod
 inline constexpr uint64_t etl_status_timeout_ms = 3'000;    // counters and states of all targets; who is late shows zeros
@@ -123,6 +126,7 @@ inline constexpr uint64_t drain_poll_ms = 20;
 inline constexpr unsigned refusals_logged_max = 20;         // lines a second about requests answered 503
 
 static_assert(register_back_off_max_ms > heartbeat_interval_ms);
+static_assert(etl_init_margin_ms > kubectl_timeout_ms + pod_delete_grace_default_s * 1'000 + child_kill_grace_ms + pod_log_timeout_ms, "a failed start tells its reason although kubectl delete hangs");
 
 // Store.
 inline constexpr size_t put_buffers_kept_max = 16;          // unused buffers of put_buffer_size kept for the next puts

@@ -11,6 +11,7 @@
 #include "cli/name.h"
 #include "cli/transfer.h"
 #include "codec/url.h"
+#include "codec/yaml.h"
 #include "node/api.h"
 
 static constexpr column etl_columns[] = {
@@ -127,6 +128,17 @@ static void add_seconds(cJSON *out, const char *key, std::string_view duration)
         cJSON_AddNullToObject(out, key);
 }
 
+// A Pod as its own tree, with every digit; null where there is none.
+static void add_pod(cJSON *out, const char *key, std::string_view text)
+{
+    yaml_ptr tree;
+    std::string where;
+    if (text.empty() || yaml_parse(text, tree, where))
+        cJSON_AddNullToObject(out, key);
+    else
+        json_add_tree(out, key, yaml_to_json(*tree));
+}
+
 static json_ptr target_items(const cJSON *details)
 {
     json_ptr out = json_array();
@@ -140,6 +152,7 @@ static json_ptr target_items(const cJSON *details)
         output_add_text(one.get(), "pod", json_text(t, "pod_name"));
         output_add_text(one.get(), "address", json_text(t, "address"));
         output_add_text(one.get(), "lastError", json_text(t, "last_error"));
+        add_pod(one.get(), "manifest", json_text(t, "pod"));
         json_append(out.get(), std::move(one));
     }
     return out;
@@ -181,6 +194,10 @@ static json_ptr show_item(const std::string &id, const cJSON *details, const cJS
     add_number_or_null(out.get(), "outBytes", entry, "out_bytes");
     json_add_tree(out.get(), "targets", target_items(details));
     json_add_tree(out.get(), "errors", error_items(details));
+    std::string spec;
+    if (!base64_decode(json_text(init, "spec"), spec))
+        spec.clear();
+    add_pod(out.get(), "spec", spec);
     if (init != nullptr)
         json_add_tree(out.get(), "init", json_ptr(cJSON_Duplicate(init, true)));
     else
@@ -212,14 +229,16 @@ exit_code command_etl_show(session &s)
     const std::string &id = s.opt.words[0];
     json_ptr details;
     json_ptr list;
-    failure f = fetch_json(s, session_request(s, "GET", etl_url(s, id, ""), control_timeout_ms), "cannot show ETL", id, cJSON_Object, details);
+    bool is_for_people = s.format == output_format::table || s.format == output_format::wide;
+    std::string url = etl_url(s, id, "") + (is_for_people ? "" : "?pods=true");
+    failure f = fetch_json(s, session_request(s, "GET", url, control_timeout_ms), "cannot show ETL", id, cJSON_Object, details);
     if (!f) // the counters are in the list only
         f = fetch_json(s, session_request(s, "GET", session_url(s, path_etl), control_timeout_ms), "cannot show ETL", id, cJSON_Array, list);
     if (f)
         return fail_etl(s, f, id);
     json_ptr item = show_item(id, details.get(), find_entry(list.get(), id));
     item_print(stdout, s.format, "ETL", show_columns, "id", item.get());
-    if (s.format == output_format::table || s.format == output_format::wide)
+    if (is_for_people)
         print_targets_and_errors(s, item.get());
     f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;

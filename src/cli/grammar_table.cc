@@ -51,7 +51,9 @@ static constexpr command_row commands[] = {
      "  etlctl etl init -f spec.yaml\n  ID=$(etlctl transform init spec.yaml)\n"},
     {command::etl_ls, "etl", "ls", "list", {}, listing, "List ETLs", "", "  etlctl etl ls -o wide\n"},
     {command::etl_show, "etl", "show", "describe get info", {{"ID", word_kind::etl, false, false}}, listing,
-     "Show an ETL: stage, spec, objects that failed", "Without ID it lists all.\n", "  etlctl etl show JGHEoo89gg -o yaml\n"},
+     "Show an ETL: stage, spec, objects that failed",
+     "Without ID it lists all. With -o yaml or -o json `spec` is the spec as it was given, and each target has the pod that it\n"
+     "makes of it as `manifest`, with all that the node adds.\n", "  etlctl etl show JGHEoo89gg -o yaml\n"},
     {command::etl_logs, "etl", "logs", "log view-logs", {etl_word, {"TARGET", word_kind::target, false, false}},
      reading | flag_bit(flag::tail), "Print what the ETL's pods wrote",
      "With pods of several targets each line begins with the target's id.\n", "  etlctl etl logs JGHEoo89gg t1 --tail 20\n"},

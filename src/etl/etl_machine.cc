@@ -5,7 +5,8 @@
 // Knows    sm, port, kube, watch_machine (reads what is known of pods).       Known by  etl_registry.
 // Machine  etl, drawn in docs/machines/etl.md (generated, do not edit).
 // Normal   create, wait for Ready, serve, drain, delete.
-// Fails    asked for: create refused, hopeless pod, wait_timeout: log lines, delete, `failed` with its reason. By itself: it tries again.
+// Fails    create fails in a way that may pass: again, with the same launch mark, while there is time. Asked for: create refused, a right
+//          missing, hopeless pod, wait_timeout: log lines, delete, `failed` with its reason. By itself: it tries again.
 //          While serving: a container that ends is Kubernetes' to restart; a pod that is gone is made again.
 // Limits   wait_timeout, kubectl_timeout_ms, etl_error_text_max, the back-offs of base/limits.h.
 #include "etl/etl_machine.h"
@@ -108,17 +109,39 @@ static uint64_t start_remaining(const etl &m)
     return m.start_deadline_ms > now ? m.start_deadline_ms - now : 0;
 }
 
-static void start_call(etl &m, proc_options options)
+static void start_call(etl &m, kubectl_verb verb, proc_options options)
 {
-    m.call.may_be_cut = options.argv.size() > m.host->options->kubectl.size() && options.argv[m.host->options->kubectl.size()] == "logs";
     m.call_open = true;
     uint64_t patience = options.deadline_ms + options.kill_grace_ms + 1'000; // the child's own deadline comes first
-    if (!kube_call_start(m.call, std::move(options)))
+    if (!kube_call_start(m.call, verb, std::move(options)))
         tell(m, E::kubectl_failed);
     arm(m, patience);
 }
 
 static void begin_turn(etl &m) { arm(m, m.asked ? start_remaining(m) : m.definition.wait_timeout_ms); }
+
+static std::string build_pod(const etl &m, const std::string &target_url)
+{
+    const etl_registry_options &options = *m.host->options;
+    etl_spec spec;
+    spec.name = m.definition.name;
+    spec.pod_json = m.definition.pod_json;
+    etl_pod_context context = {options.cluster_id, options.target_id, m.definition.id, m.definition.generation_id, options.node_name,
+                               target_url, "", m.launch_id, options.owner_name, options.owner_uid, options.security};
+    context.suffix = etl_pod_suffix(context, spec.name);
+    return etl_pod_build(spec, context);
+}
+
+static void create_pod(etl &m)
+{
+    m.pod_may_exist = true;
+    m.create_attempts++;
+    start_call(m, kubectl_verb::create, kubectl_create(m.host->options->kubectl, build_pod(m, m.target_url)));
+    if (m.call.refused && m.create_attempts == 1)
+        m.pod_may_exist = false; // nothing ran
+    if (m.asked)
+        arm(m, start_remaining(m));
+}
 
 static void launch(etl &m)
 {
@@ -126,19 +149,9 @@ static void launch(etl &m)
     m.goal = etl_goal::run;
     m.seen = false;
     m.launch_id = rng_text(env_of(m).random, alphabet, sizeof alphabet - 1, 10);
-    const etl_registry_options &options = *m.host->options;
-    etl_spec spec;
-    spec.name = m.definition.name;
-    spec.pod_json = m.definition.pod_json;
-    etl_pod_context context = {options.cluster_id, options.target_id, m.definition.id, m.definition.generation_id, options.node_name,
-                               m.target_url, "", m.launch_id, options.owner_name, options.owner_uid};
-    context.suffix = etl_pod_suffix(context, spec.name);
-    m.pod_may_exist = true;
-    start_call(m, kubectl_create(options.kubectl, etl_pod_build(spec, context)));
-    if (m.call.refused)
-        m.pod_may_exist = false; // nothing ran
-    if (m.asked)
-        arm(m, start_remaining(m));
+    m.create_attempts = 0;
+    m.create_delay_ms = 0;
+    create_pod(m);
 }
 
 static void launch_afresh(etl &m)
@@ -185,7 +198,7 @@ static void take_request(etl &m)
 {
     if (sm_state_of(m) == S::awaiting_ready || sm_state_of(m) == S::launching || sm_state_of(m) == S::awaiting_turn)
         arm(m, start_remaining(m));
-    if (sm_state_of(m) == S::awaiting_relaunch)
+    if (sm_state_of(m) == S::awaiting_relaunch || sm_state_of(m) == S::awaiting_create_retry)
         arm(m, 0);
     if (sm_state_of(m) == S::awaiting_ready)
         look(m);
@@ -333,7 +346,7 @@ static void note_deleted(etl &m)
     disarm(m);
 }
 
-static void remove_pod(etl &m) { start_call(m, kubectl_delete(m.host->options->kubectl, m.pod_name, m.grace_s)); }
+static void remove_pod(etl &m) { start_call(m, kubectl_verb::remove, kubectl_delete(m.host->options->kubectl, m.pod_name, m.grace_s)); }
 
 static void remove_to_stop(etl &m)
 {
@@ -362,7 +375,8 @@ static void replace(etl &m)
 
 static void give_up_create(etl &m)
 {
-    note_failure(m, "creating the pod", m.call.refused ? m.call.failure : "kubectl create: " + m.call.failure);
+    std::string tries = m.create_attempts > 1 ? text_format("tried %llu times, at last: ", static_cast<unsigned long long>(m.create_attempts)) : std::string();
+    note_failure(m, "creating the pod", m.call.refused ? m.call.failure : "kubectl create: " + tries + m.call.failure);
     m.goal = etl_goal::fail;
     disarm(m);
 }
@@ -387,6 +401,18 @@ static void remove_and_create_later(etl &m)
     m.goal = etl_goal::run;
     m.trouble = m.failure;
     remove_pod(m);
+}
+
+static uint64_t next_create_delay(const etl &m) { return m.create_delay_ms == 0 ? etl_create_retry_min_ms : std::min(m.create_delay_ms * 2, etl_create_retry_max_ms); }
+
+// With the same launch mark: the pod may be there although kubectl failed, and is ours then.
+static void wait_to_create(etl &m)
+{
+    give_up_create(m);
+    m.goal = etl_goal::run;
+    m.trouble = m.failure;
+    m.create_delay_ms = next_create_delay(m);
+    arm(m, m.create_delay_ms);
 }
 
 static void end_call(etl &m)
@@ -416,7 +442,7 @@ static void fetch_logs(etl &m, bool previous)
     const container_status *container = pod != nullptr ? pod_status_failed_container(*pod) : nullptr;
     bool is_init = container != nullptr && container != &pod->main;
     m.previous_logs = previous;
-    start_call(m, kubectl_logs(m.host->options->kubectl, m.pod_name, is_init ? std::string_view(container->name) : std::string_view(), previous,
+    start_call(m, kubectl_verb::logs, kubectl_logs(m.host->options->kubectl, m.pod_name, is_init ? std::string_view(container->name) : std::string_view(), previous,
                                pod_log_lines_shown, pod_log_timeout_ms));
 }
 
@@ -445,6 +471,13 @@ static void give_up_waiting(etl &m)
     m.goal = etl_goal::fail;
 }
 
+static void remove_unseen(etl &m)
+{
+    note_failure(m, "waiting for Ready", "the node cannot see its pods: " + etl_registry_missing_right(*m.host->health));
+    m.goal = etl_goal::fail;
+    remove_pod(m);
+}
+
 static void fetch_logs_of_hopeless(etl &m)
 {
     give_up_hopeless(m);
@@ -470,6 +503,13 @@ static void fetch_present_logs(etl &m) { fetch_logs(m, false); }
 static void keep_logs_and_remove(etl &m)
 {
     append_log_lines(m, m.call.out);
+    remove_pod(m);
+}
+
+static void remove_without_logs(etl &m)
+{
+    if (m.goal == etl_goal::fail)
+        m.failure += "\nthe pod's log could not be read: " + (m.call.refused ? m.call.failure : "kubectl logs: " + m.call.failure).substr(0, kib);
     remove_pod(m);
 }
 
@@ -541,9 +581,18 @@ static bool can_adopt(const etl &m)
            pod_status_judge(*pod, why) != pod_verdict::ended;
 }
 
-static bool name_is_taken(const etl &m) { return !m.name_was_taken && m.call.error_words.find("(AlreadyExists)") != std::string::npos; }
-static bool never_ran_and_asked(const etl &m) { return m.call.refused && m.asked; }
-static bool never_ran(const etl &m) { return m.call.refused; }
+// An earlier try of this launch has made it, whatever kubectl said then. What the watch knows under that name must not be another one.
+static bool is_made_already(const etl &m)
+{
+    const pod_status *pod = watch_find(*m.host->pods, m.pod_name);
+    return m.create_attempts > 1 && m.call.fault == kubectl_fault::already_exists && (pod == nullptr || pod->launch == m.launch_id);
+}
+
+static bool is_seen(const etl &m) { return own_pod(m) != nullptr; }
+static bool name_is_taken(const etl &m) { return !m.name_was_taken && m.call.fault == kubectl_fault::already_exists; }
+static bool never_ran(const etl &m) { return m.call.refused && !m.pod_may_exist; }
+static bool never_ran_and_asked(const etl &m) { return never_ran(m) && m.asked; }
+static bool may_create_again(const etl &m) { return kubectl_fault_may_pass(m.call.fault) && (!m.asked || next_create_delay(m) < start_remaining(m)); }
 
 // Seen and then missing, or missing in a list that was started after it had been created.
 static bool is_gone(const etl &m) { return own_pod(m) == nullptr && (m.seen || m.created_stamp < m.host->pods->listed_from); }
@@ -567,6 +616,7 @@ static bool is_hopeless(const etl &m) { return verdict_of(m) == pod_verdict::hop
 static bool has_ended_unasked(const etl &m) { return !m.asked && is_ended(m); }
 static bool is_hopeless_with_logs(const etl &m) { return m.asked && is_hopeless(m) && has_logs(m); }
 static bool is_hopeless_and_asked(const etl &m) { return m.asked && is_hopeless(m); }
+static bool is_asked_and_blind(const etl &m) { return m.asked && !etl_registry_missing_right(*m.host->health).empty(); }
 static bool is_asked_with_logs(const etl &m) { return m.asked && has_logs(m); }
 
 // Traffic stops for the container's end and for deletion, not for a failed probe: a busy server still serves.
@@ -618,6 +668,7 @@ static constexpr sm_state<etl> states[] = {
     {S::awaiting_turn,         "awaiting_turn",         sm_busy,    TIMER,                TIMER,                 starting},
     {S::awaiting_list,         "awaiting_list",         0,          POD,                  POD,                   starting},
     {S::launching,             "launching",             sm_busy,    CALL | TIMER,         CALL | TIMER | POD,    starting},
+    {S::awaiting_create_retry, "awaiting_create_retry", sm_busy,    TIMER | POD,          TIMER | POD,           starting},
     {S::cancelling,            "cancelling",            sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    stopping},
     {S::awaiting_ready,        "awaiting_ready",        sm_busy,    TIMER | POD,          TIMER | POD,           starting},
     {S::fetching_logs,         "fetching_logs",         sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
@@ -660,15 +711,24 @@ static constexpr sm_row<etl> rows[] = {
     {S::awaiting_list,         E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
 
     {S::launching,             E::kubectl_ok,       always,                       SM_FN(note_created),               S::awaiting_ready},
+    {S::launching,             E::kubectl_failed,   SM_FN(is_made_already),       SM_FN(note_created),               S::awaiting_ready},
     {S::launching,             E::kubectl_failed,   SM_FN(name_is_taken),         SM_FN(replace),                    S::deleting},
     {S::launching,             E::kubectl_failed,   SM_FN(never_ran_and_asked),   SM_FN(give_up_create),             S::failed},
     {S::launching,             E::kubectl_failed,   SM_FN(never_ran),             SM_FN(retry_create_later),         S::awaiting_relaunch},
+    {S::launching,             E::kubectl_failed,   SM_FN(may_create_again),      SM_FN(wait_to_create),             S::awaiting_create_retry},
     {S::launching,             E::kubectl_failed,   SM_FN(is_asked),              SM_FN(remove_after_create),        S::deleting},
     {S::launching,             E::kubectl_failed,   always,                       SM_FN(remove_and_create_later),    S::deleting},
     {S::launching,             E::start,            always,                       SM_FN(take_request),               S::launching},
     {S::launching,             E::deadline,         always,                       SM_FN(cancel_create),              S::cancelling},
     {S::launching,             E::stop,             always,                       SM_FN(cancel_to_stop),             S::cancelling},
     {S::launching,             E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
+
+    {S::awaiting_create_retry, E::deadline,         always,                       SM_FN(create_pod),                 S::launching},
+    {S::awaiting_create_retry, E::pod_changed,      SM_FN(is_seen),               SM_FN(note_created),               S::awaiting_ready},
+    {S::awaiting_create_retry, E::pod_changed,      always,                       nothing,                           S::awaiting_create_retry},
+    {S::awaiting_create_retry, E::start,            always,                       SM_FN(take_request),               S::awaiting_create_retry},
+    {S::awaiting_create_retry, E::stop,             always,                       SM_FN(remove_to_stop),             S::deleting},
+    {S::awaiting_create_retry, E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
 
     {S::cancelling,            E::kubectl_ok,       always,                       SM_FN(remove_pod),                 S::deleting},
     {S::cancelling,            E::kubectl_failed,   always,                       SM_FN(remove_pod),                 S::deleting},
@@ -682,6 +742,7 @@ static constexpr sm_row<etl> rows[] = {
     {S::awaiting_ready,        E::pod_changed,      SM_FN(has_ended_unasked),     SM_FN(remove_to_run),              S::deleting},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_hopeless_with_logs), SM_FN(fetch_logs_of_hopeless),     S::fetching_logs},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_hopeless_and_asked), SM_FN(remove_hopeless),            S::deleting},
+    {S::awaiting_ready,        E::pod_changed,      SM_FN(is_asked_and_blind),    SM_FN(remove_unseen),              S::deleting},
     {S::awaiting_ready,        E::pod_changed,      always,                       SM_FN(note_status),                S::awaiting_ready},
     {S::awaiting_ready,        E::start,            always,                       SM_FN(take_request),               S::awaiting_ready},
     {S::awaiting_ready,        E::deadline,         SM_FN(is_asked_with_logs),    SM_FN(fetch_logs_of_late),         S::fetching_logs},
@@ -692,7 +753,7 @@ static constexpr sm_row<etl> rows[] = {
 
     {S::fetching_logs,         E::kubectl_ok,       always,                       SM_FN(keep_logs_and_remove),       S::deleting},
     {S::fetching_logs,         E::kubectl_failed,   SM_FN(used_previous_logs),    SM_FN(fetch_present_logs),         S::fetching_logs},
-    {S::fetching_logs,         E::kubectl_failed,   always,                       SM_FN(remove_pod),                 S::deleting},
+    {S::fetching_logs,         E::kubectl_failed,   always,                       SM_FN(remove_without_logs),        S::deleting},
     {S::fetching_logs,         E::deadline,         always,                       SM_FN(end_call),                   S::fetching_logs},
     {S::fetching_logs,         E::stop,             always,                       SM_FN(cancel_to_stop),             S::fetching_logs},
     {S::fetching_logs,         E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
@@ -772,6 +833,7 @@ static constexpr sm_ignore<etl> ignores[] = {
 
     {S::awaiting_list,         E::refused,        "a late report of a pod before"},
     {S::launching,             E::refused,        "a late report of the pod before"},
+    {S::awaiting_create_retry, E::refused,        "a late report of the pod before"},
     {S::cancelling,            E::refused,        "a late report of the pod before"},
     {S::awaiting_ready,        E::refused,        "a late report of the pod before"},
     {S::awaiting_return,       E::refused,        "it is not Ready already"},
@@ -796,7 +858,7 @@ static bool asked_has_a_deadline(const etl &m) { return !m.asked || m.start_dead
 static bool serving_has_an_address(const etl &m) { return sm_state_of(m) != S::serving || (!m.host_address.empty() && m.port != 0); }
 static bool back_offs_are_bounded(const etl &m)
 {
-    return m.relaunch_delay_ms <= etl_relaunch_max_ms && m.delete_delay_ms <= etl_delete_retry_max_ms && m.probe_delay_ms <= etl_probe_max_ms;
+    return m.relaunch_delay_ms <= etl_relaunch_max_ms && m.create_delay_ms <= etl_create_retry_max_ms && m.delete_delay_ms <= etl_delete_retry_max_ms && m.probe_delay_ms <= etl_probe_max_ms;
 }
 static bool failed_has_a_reason(const etl &m) { return sm_state_of(m) != S::failed || !m.failure.empty(); }
 static bool texts_are_bounded(const etl &m)
@@ -856,7 +918,7 @@ static void call_ended(void *arg)
     // What a log call says of itself, and what we ended ourselves, says nothing about kubectl.
     bool counts = sm_state_of(m) == S::launching || sm_state_of(m) == S::deleting;
     if (counts)
-        kube_health_note(*m.host->health, m.call.ok, m.call.failure);
+        kube_health_note(m.call);
     etl_send(m, m.call.ok ? E::kubectl_ok : E::kubectl_failed);
 }
 
@@ -883,6 +945,13 @@ static uint64_t grace_of(const std::string &pod_json)
     return static_cast<uint64_t>(std::clamp(grace->valuedouble, 1.0, 3600.0));
 }
 
+static std::string pod_url_of(const etl_registry_options &options, const etl_definition &definition, std::string_view secret)
+{
+    return options.pod_url + std::string(path_pod_object) + "/" + definition.id + "/" + std::string(secret);
+}
+
+std::string etl_pod_shown(const etl &m) { return build_pod(m, pod_url_of(*m.host->options, m.definition, "SECRET")); }
+
 etl *etl_make(const etl_host &host, const etl_definition &definition, uint64_t id)
 {
     const etl_registry_options &options = *host.options;
@@ -894,7 +963,7 @@ etl *etl_make(const etl_host &host, const etl_definition &definition, uint64_t i
         m->definition.wait_timeout_ms = wait_timeout_default_ms;
     if (m->definition.obj_timeout_ms == 0)
         m->definition.obj_timeout_ms = obj_timeout_default_ms;
-    m->target_url = options.pod_url + std::string(path_pod_object) + "/" + definition.id + "/" + definition.secret;
+    m->target_url = pod_url_of(options, definition, definition.secret);
     m->grace_s = grace_of(definition.pod_json);
     etl_pod_context context;
     context.cluster_id = options.cluster_id;

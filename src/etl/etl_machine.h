@@ -35,7 +35,7 @@ enum class etl_goal : uint8_t {
 
 struct etl {
     enum class state : uint8_t {
-        received, awaiting_turn, awaiting_list, launching, cancelling, awaiting_ready, fetching_logs, serving, awaiting_return,
+        received, awaiting_turn, awaiting_list, launching, awaiting_create_retry, cancelling, awaiting_ready, fetching_logs, serving, awaiting_return,
         probing, draining, deleting, awaiting_delete_retry, awaiting_relaunch, failed, closing, stopped, closed,
     };
     enum class event : uint8_t {
@@ -74,6 +74,8 @@ struct etl {
     uint64_t serving_since_ms = 0;
     bool suspected = false;           // it refused a connection since it was Ready
     uint64_t relaunch_delay_ms = 0;
+    uint64_t create_attempts = 0;     // of this launch
+    uint64_t create_delay_ms = 0;
     uint64_t delete_delay_ms = 0;
     uint64_t probe_delay_ms = 0;
     uint64_t delete_failures = 0;
@@ -112,6 +114,8 @@ bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text);
 etl_phase etl_phase_of(const etl &m);
 etl_view etl_view_of(const etl &m);
 const char *etl_state_name(const etl &m);
+// The Pod as it is created, as JSON, without the secret.
+std::string etl_pod_shown(const etl &m);
 // This pod is that machine's business: it runs it, or is about to remove it.
 bool etl_claims_pod(const etl &m, const pod_status &pod);
 

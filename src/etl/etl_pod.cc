@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_pod.cc: a user's Pod becomes the pod of one target: named, labelled, pinned to the node, told where to find objects.
+// etl/etl_pod.cc: a user's Pod becomes the pod of one target: named, labelled, pinned to the node, told where to find objects, confined.
 //
 // Knows    codec, kube (label values).    Known by  etl_machine.
 // Limits   pod_name_size_max.
@@ -107,6 +107,8 @@ static void pin_to_node(cJSON *spec, std::string_view node_name)
     json_append(member(required, "nodeSelectorTerms", true), std::move(term));
 }
 
+// Kubernetes removes the pod with its owner. Neither controller nor blockOwnerDeletion: the first could clash with a user's reference, the
+// second takes a right on pods/finalizers.
 static void add_owner(cJSON *metadata, const etl_pod_context &context)
 {
     json_ptr owner = json_object();
@@ -161,5 +163,6 @@ std::string etl_pod_build(const etl_spec &spec, const etl_pod_context &context)
         cJSON_DeleteItemFromObjectCaseSensitive(pod_spec, "terminationGracePeriodSeconds");
         json_add_u64(pod_spec, "terminationGracePeriodSeconds", pod_delete_grace_default_s);
     }
+    pod_security_fill(pod_spec, context.security);
     return json_print(pod.get());
 }

@@ -136,6 +136,12 @@ bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name
     return true;
 }
 
+std::string etl_registry_show_pod(const etl_registry &registry, std::string_view id_or_name)
+{
+    const etl *m = find(registry, id_or_name);
+    return m != nullptr ? etl_pod_shown(*m) : std::string();
+}
+
 void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views)
 {
     out_views.clear();
@@ -209,7 +215,7 @@ static bool is_claimed(const etl_registry &r, const pod_status &pod)
 static void sweep_ended(void *arg)
 {
     auto &r = *static_cast<etl_registry *>(arg);
-    kube_health_note(r.health, r.sweep.ok, r.sweep.failure);
+    kube_health_note(r.sweep);
     if (r.sweep.ok)
         LOG(info, "etl", "pod=%s msg=\"removed a pod that belongs to no ETL\"", r.sweeping.c_str());
     else
@@ -228,7 +234,7 @@ static void sweep_next(etl_registry &r)
             continue;
         pod.swept_at = r.pods->listed_from;
         r.sweeping = name;
-        if (kube_call_start(r.sweep, kubectl_delete(r.options.kubectl, name, 0)))
+        if (kube_call_start(r.sweep, kubectl_verb::remove, kubectl_delete(r.options.kubectl, name, 0)))
             return;
         r.sweeping.clear();
         return;
@@ -396,11 +402,10 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, on_text on_d
     call->arg = arg;
     call->call.e = r.e;
     call->call.health = &r.health;
-    call->call.may_be_cut = true;
     call->call.on_end = log_call_ended;
     call->call.arg = call;
     r.log_calls.push_back(call);
-    if (!kube_call_start(call->call, kubectl_logs(r.options.kubectl, m->pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms)))
+    if (!kube_call_start(call->call, kubectl_verb::logs, kubectl_logs(r.options.kubectl, m->pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms)))
         log_call_ended(call);
 }
 

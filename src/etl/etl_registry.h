@@ -9,6 +9,9 @@
 
 #include "base/error.h"
 #include "codec/json.h"
+#include "etl/pod_security.h"
+#include "kube/kubectl.h"
+#include "kube/kubectl_fault.h"
 #include "node/api.h"
 #include "port/env.h"
 
@@ -36,6 +39,7 @@ struct etl_registry_options {
     std::string cluster_id, target_id;
     std::string pod_url;              // base URL under which pods reach this target's pod listener
     std::string owner_name, owner_uid;
+    pod_security security = pod_security::baseline;
     // Called when an ETL's address, readiness or instance has changed, and when it ended by itself; posted, never inside a call below.
     void (*on_change)(void *arg, std::string_view id) = nullptr;
     void *arg = nullptr;
@@ -83,6 +87,8 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, void (*on_do
 
 // By id, else by name where that is unambiguous; false when there is none.
 bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name, etl_view &out_view);
+// The Pod as this target makes it, as JSON, for people: the secret in AIS_TARGET_URL is blotted out. Empty when there is none of that name.
+std::string etl_registry_show_pod(const etl_registry &registry, std::string_view id_or_name);
 void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views);
 // A transfer found the pod refusing connections: not ready until the watch or a probe says otherwise.
 void etl_registry_report_refused(etl_registry &registry, std::string_view id);
@@ -94,9 +100,17 @@ struct etl_registry_health {
     bool kubectl_ok = true;
     std::string kubectl_error;     // last failure, empty when ok
     uint64_t kubectl_calls = 0, kubectl_failures = 0, watch_restarts = 0;
+    uint64_t watch_expiries = 0;   // of these: the API server had forgotten where the watch was (410), which is its good right
+    uint64_t calls_by_verb[kubectl_verb_count] = {};
+    uint64_t failures_by_kind[kubectl_fault_count] = {};
+    bool has_succeeded = false;
+    uint64_t succeeded_ms = 0;     // when a call last did what it was asked to do, on the monotonic clock
+    std::string list_right, watch_right; // what the Role lacks for the node to see its pods, empty when nothing
     uint64_t starts_served = 0, starts_failed = 0;
 };
 const etl_registry_health &etl_registry_get_health(const etl_registry &registry);
+// Without it the node does not see its pods: no start can succeed. Empty when nothing is missing.
+inline const std::string &etl_registry_missing_right(const etl_registry_health &health) { return health.list_right.empty() ? health.watch_right : health.list_right; }
 
 // Ends every child process and timer; pods stay (they are adopted after a restart). Completes once.
 void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), void *arg);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "codec/json.h"
+#include "etl/pod_security.h"
 #include "node/api.h"
 
 struct etl_spec {
@@ -36,6 +37,7 @@ struct etl_pod_context {
     std::string suffix;       // five characters that make the pod name unique
     std::string launch_id;    // of this one create; empty: no annotation
     std::string owner_name, owner_uid; // the target's own pod, where it runs in one; else empty
+    pod_security security = pod_security::baseline; // how far it is confined
 };
 // "<name>-<suffix>-<node>", at most 63 characters: what does not fit is cut, node part first, never the suffix. Lower case, [a-z0-9-].
 std::string etl_pod_name(std::string_view name, std::string_view suffix, std::string_view node);

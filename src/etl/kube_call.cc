@@ -7,39 +7,61 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "kube/kubectl.h"
+#include "port/clock.h"
 
-void kube_health_note(etl_registry_health &health, bool ok, const std::string &failure)
+void kube_health_note_failure(etl_registry_health &health, kubectl_fault fault, const std::string &failure)
 {
-    health.kubectl_ok = ok;
-    health.kubectl_error = ok ? std::string() : failure.substr(0, kib);
-    health.kubectl_failures += ok ? 0 : 1;
+    health.kubectl_ok = false;
+    health.kubectl_error = failure.substr(0, kib);
+    health.kubectl_failures++;
+    health.failures_by_kind[static_cast<size_t>(fault)]++;
+}
+
+void kube_health_note(const kube_call &call)
+{
+    if (!call.ok) {
+        kube_health_note_failure(*call.health, call.fault, call.failure);
+        return;
+    }
+    call.health->kubectl_ok = true;
+    call.health->kubectl_error.clear();
+    call.health->has_succeeded = true;
+    call.health->succeeded_ms = clock_now_ms(*call.e);
 }
 
 static void child_ended(void *arg, const proc_result &result)
 {
     auto &call = *static_cast<kube_call *>(arg);
     call.child = nullptr;
-    bool is_cut = result.truncated && call.may_be_cut;
-    call.ok = is_cut || (!result.err && !result.deadline_passed && !result.truncated && result.signal == 0 && result.exit_code == 0);
+    call.fault = kubectl_fault_of(result);
+    if (call.fault == kubectl_fault::output && call.verb == kubectl_verb::logs)
+        call.fault = kubectl_fault::none; // log lines that reached their limit are still good
+    call.ok = call.fault == kubectl_fault::none;
     call.out = result.out;
-    call.error_words = result.err_text;
-    call.failure = call.ok ? std::string() : kubectl_failure_text(result, call.deadline_ms);
+    if (!call.ok) {
+        call.failure = kubectl_failure_text(result, call.deadline_ms);
+        call.missing_right = kubectl_missing_right(result.err_text, call.verb == kubectl_verb::watch);
+        if (!call.missing_right.empty())
+            call.failure = call.missing_right + ": " + call.failure;
+    }
     call.on_end(call.arg);
 }
 
-bool kube_call_start(kube_call &call, proc_options options)
+bool kube_call_start(kube_call &call, kubectl_verb verb, proc_options options)
 {
     CHECK(call.child == nullptr);
     call.ok = false;
     call.refused = false;
     call.out.clear();
-    call.error_words.clear();
+    call.verb = verb;
+    call.fault = kubectl_fault::none;
+    call.missing_right.clear();
     call.failure.clear();
     call.deadline_ms = options.deadline_ms;
     options.on_exit = child_ended;
     options.arg = &call;
     call.health->kubectl_calls++;
+    call.health->calls_by_verb[static_cast<size_t>(verb)]++;
     kubectl_program program = {options.argv.front()};
     error err = proc_spawn(*call.e, std::move(options), &call.child);
     if (!err)
@@ -47,7 +69,8 @@ bool kube_call_start(kube_call &call, proc_options options)
     call.child = nullptr;
     call.refused = true;
     call.failure = kubectl_refusal_text(program, err);
-    kube_health_note(*call.health, false, call.failure);
+    call.fault = kubectl_fault::not_started;
+    kube_health_note(call);
     return false;
 }
 

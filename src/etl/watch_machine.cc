@@ -34,7 +34,7 @@ static void start_list(watch &w)
     w.list_started = watch_take_stamp(w);
     proc_options call = kubectl_list(w.program, w.cluster_id, w.target_id);
     arm(w, call.deadline_ms + call.kill_grace_ms + 1'000);
-    if (!kube_call_start(w.list, std::move(call)))
+    if (!kube_call_start(w.list, kubectl_verb::list, std::move(call)))
         tell(w, E::list_failed);
 }
 
@@ -47,7 +47,7 @@ static void start_both(watch &w)
     watch_stream_reset(w.stream);
     proc_options call = kubectl_watch(w.program, w.cluster_id, w.target_id);
     call.on_output = watch_output;
-    if (!kube_call_start(w.watching, std::move(call)))
+    if (!kube_call_start(w.watching, kubectl_verb::watch, std::move(call)))
         tell(w, E::watch_ended);
     start_list(w);
 }
@@ -259,9 +259,10 @@ static void take_list(watch &w, std::vector<pod_status> &listed)
 
 // ---- children
 
-static void end_watch(watch &w, const std::string &problem)
+static void end_watch(watch &w, kubectl_fault fault, const std::string &problem)
 {
     w.problem = problem;
+    w.problem_fault = fault;
     LOG(warn, "etl", "msg=\"the watch of pods is started again\" reason=\"%s\"", text_escape(problem).c_str());
     kube_call_terminate(w.watching);
 }
@@ -271,7 +272,7 @@ static void take_event(watch &w, std::string_view object, std::vector<std::strin
     watch_event event;
     std::string where;
     if (error err = watch_event_parse(object, event, where)) {
-        end_watch(w, std::string("damaged watch event: ") + where);
+        end_watch(w, kubectl_fault::output, std::string("damaged watch event: ") + where);
         return;
     }
     std::string name = event.pod.name;
@@ -281,7 +282,7 @@ static void take_event(watch &w, std::string_view object, std::vector<std::strin
     case watch_event_type::modified: is_news = take_status(w, std::move(event.pod)); break;
     case watch_event_type::deleted: is_news = take_deletion(w, event.pod); break;
     case watch_event_type::bookmark: break;
-    case watch_event_type::failed: end_watch(w, "the API server ended it: " + event.message); break;
+    case watch_event_type::failed: end_watch(w, event.expired ? kubectl_fault::expired : kubectl_fault::server_error, "the API server ended it: " + event.message); break;
     }
     if (is_news)
         changed.push_back(name);
@@ -301,7 +302,7 @@ static void watch_output(void *arg, std::string_view bytes)
             take_event(w, object, changed);
     }
     if (err && w.problem.empty())
-        end_watch(w, error_text(err));
+        end_watch(w, kubectl_fault::output, error_text(err));
     for (const std::string &name : changed)
         w.host.on_pod(w.host.arg, name);
 }
@@ -311,11 +312,17 @@ static void watch_child_ended(void *arg)
     auto &w = *static_cast<watch *>(arg);
     bool lived = clock_now_ms(*w.e) - w.watch_started_ms >= watch_stable_ms;
     bool is_wanted = sm_state_of(w) != S::ending;
-    if (is_wanted && !w.problem.empty())
-        kube_health_note(*w.health, false, "watch: " + w.problem);
+    kubectl_fault fault = !w.problem.empty() ? w.problem_fault : w.watching.fault;
+    w.health->watch_right = is_wanted ? w.watching.missing_right : std::string();
+    if (is_wanted && fault == kubectl_fault::expired)
+        w.health->watch_expiries++; // as every watch does, sooner or later
+    else if (is_wanted && !w.problem.empty())
+        kube_health_note_failure(*w.health, fault, "watch: " + w.problem);
     else if (is_wanted && !w.watching.ok && !lived)
-        kube_health_note(*w.health, false, "watch: " + w.watching.failure);
+        kube_health_note_failure(*w.health, fault, "watch: " + w.watching.failure);
     dispatch(w, E::watch_ended);
+    if (!w.health->watch_right.empty())
+        w.host.on_list(w.host.arg);
 }
 
 static void list_child_ended(void *arg)
@@ -327,18 +334,25 @@ static void list_child_ended(void *arg)
     if (ok) {
         if (error err = pod_list_parse(w.list.out, listed, where)) {
             ok = false;
+            w.list.ok = false;
+            w.list.fault = kubectl_fault::output;
             w.list.failure = std::string(error_text(err)) + ": " + where;
         }
     }
+    if (!ok)
+        w.list.failure = "list: " + w.list.failure;
     w.list.out = std::string();
     bool is_wanted = sm_state_of(w) != S::ending;
     if (is_wanted) {
-        kube_health_note(*w.health, ok, "list: " + w.list.failure);
+        kube_health_note(w.list);
+        w.health->list_right = w.list.missing_right;
+        if (ok && w.watch_open && clock_now_ms(*w.e) - w.watch_started_ms >= watch_settle_ms)
+            w.health->watch_right.clear(); // one that is refused does not live that long
         if (ok)
             take_list(w, listed);
     }
     dispatch(w, ok ? E::list_ok : E::list_failed);
-    if (ok && is_wanted)
+    if (is_wanted && (ok || !w.health->list_right.empty()))
         w.host.on_list(w.host.arg);
 }
 

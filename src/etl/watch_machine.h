@@ -22,7 +22,7 @@
 // Told outside any step. Lifetime: as long as the watch.
 struct watch_host {
     void (*on_pod)(void *arg, std::string_view pod_name) = nullptr; // its status changed, or it is gone
-    void (*on_list)(void *arg) = nullptr;                           // a list was taken in; pods may have changed or be gone
+    void (*on_list)(void *arg) = nullptr;                           // a list was taken in; pods may have changed or be gone. Or a right was found missing
     void (*on_ended)(void *arg) = nullptr;                          // after watch_stop
     void *arg = nullptr;
 };
@@ -51,6 +51,7 @@ struct watch {
     timer *alarm = nullptr;
     watch_stream stream;
     std::string problem;     // why the watch is being ended
+    kubectl_fault problem_fault = kubectl_fault::none;
     uint64_t watch_started_ms = 0;
     uint64_t restart_delay_ms = 0;
     bool settle_pending = false; // the next list comes soon: see watch_settle_ms

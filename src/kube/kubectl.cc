@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "node/api.h"
 
+// No --request-timeout: in a pod it makes kubectl (1.20 to 1.33 at least) forget the service account and ask localhost:8080. The deadline of
+// the child bounds the call.
 static proc_options make_call(const kubectl_program &program, uint64_t deadline_ms)
 {
     proc_options call;
@@ -28,18 +30,10 @@ static void add(proc_options &call, std::initializer_list<std::string_view> word
         call.argv.emplace_back(word);
 }
 
-// kubectl gives up a little before we end it, so that its own words reach the user.
-static void add_request_timeout(proc_options &call)
-{
-    uint64_t seconds = call.deadline_ms / 1000;
-    call.argv.push_back(text_format("--request-timeout=%llus", static_cast<unsigned long long>(seconds > 2 ? seconds - 1 : 1)));
-}
-
 proc_options kubectl_create(const kubectl_program &program, std::string pod_json)
 {
     proc_options call = make_call(program, kubectl_timeout_ms);
     add(call, {"create", "-f", "-"});
-    add_request_timeout(call);
     call.input = std::move(pod_json);
     return call;
 }
@@ -50,7 +44,6 @@ proc_options kubectl_delete(const kubectl_program &program, std::string_view pod
     add(call, {"delete", "pod", pod_name, "--ignore-not-found", "--wait=true"});
     if (grace_s > 0)
         call.argv.push_back(text_format("--grace-period=%llu", static_cast<unsigned long long>(grace_s)));
-    add_request_timeout(call);
     return call;
 }
 
@@ -64,7 +57,6 @@ proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_n
     call.argv.push_back(text_format("--tail=%zu", lines));
     if (previous)
         add(call, {"--previous"});
-    add_request_timeout(call);
     return call;
 }
 
@@ -77,7 +69,6 @@ proc_options kubectl_list(const kubectl_program &program, std::string_view clust
 {
     proc_options call = make_call(program, kubectl_timeout_ms);
     add(call, {"get", "pods", "-l", selector(cluster_id, target_id), "-o", "json"});
-    add_request_timeout(call);
     return call;
 }
 

@@ -15,6 +15,11 @@
 
 using kubectl_program = std::vector<std::string>;
 
+// The calls below, for those who count them.
+enum class kubectl_verb : uint8_t { create, remove, logs, list, watch };
+inline constexpr std::string_view kubectl_verb_names[] = {"create", "delete", "logs", "list", "watch"};
+inline constexpr size_t kubectl_verb_count = sizeof kubectl_verb_names / sizeof *kubectl_verb_names;
+
 proc_options kubectl_create(const kubectl_program &program, std::string pod_json);
 // Completes when the pod is gone. `grace_s` 0: the pod's own grace period.
 proc_options kubectl_delete(const kubectl_program &program, std::string_view pod_name, uint64_t grace_s);

@@ -200,6 +200,13 @@ static bool image_is_absent(const container_status &container)
     return false;
 }
 
+// The image's user is root or has no number, and the pod must not run as root: the kubelet tries again for ever.
+static bool user_is_refused(const container_status &container)
+{
+    return container.state == container_state::waiting && container.reason == "CreateContainerConfigError" &&
+           (has_part(container.message, "runasnonroot") || has_part(container.message, "non-root"));
+}
+
 // Other people's words: quotes as they are, no control bytes, bounded.
 static std::string plain(std::string_view text)
 {
@@ -273,10 +280,10 @@ pod_verdict pod_status_judge(const pod_status &status, std::string &out_why)
     if (status.ready && !status.terminating && status.main.state == container_state::running)
         return pod_verdict::ready;
     for (const container_status &init : status.init) {
-        if (image_is_absent(init) || keeps_ending(init))
+        if (image_is_absent(init) || user_is_refused(init) || keeps_ending(init))
             return pod_verdict::hopeless;
     }
-    if (image_is_absent(status.main) || keeps_ending(status.main))
+    if (image_is_absent(status.main) || user_is_refused(status.main) || keeps_ending(status.main))
         return pod_verdict::hopeless;
     return pod_verdict::starting;
 }

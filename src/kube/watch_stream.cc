@@ -85,6 +85,8 @@ error watch_event_parse(std::string_view object, watch_event &out_event, std::st
     if (type == "ERROR") {
         out_event.type = watch_event_type::failed;
         out_event.message = text_escape(json_text(payload, "message"));
+        std::string_view reason = json_text(payload, "reason");
+        out_event.expired = json_u64(payload, "code", 0) == 410 || reason == "Expired" || reason == "Gone";
         return no_error;
     }
     if (type == "ADDED")

@@ -29,6 +29,7 @@ struct watch_event {
     watch_event_type type = watch_event_type::bookmark;
     pod_status pod;         // added, modified, deleted
     std::string message;    // failed: what the API server said
+    bool expired = false;   // failed: 410, it has forgotten where the watch was; a new one starts from now
 };
 // bad_json when it is not {"type": ..., "object": {...}}; `out_where` says more.
 error watch_event_parse(std::string_view object, watch_event &out_event, std::string &out_where);

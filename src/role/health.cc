@@ -30,6 +30,10 @@ void health_serve(exchange &x, const health_state &state)
     }
     answer a;
     a.headers = headers;
+    if (asks_ready && state.details != nullptr) {
+        a.content_type = "application/json";
+        a.body = json_print(state.details);
+    }
     exchange_answer(x, static_cast<answer &&>(a));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "cluster/document.h"
 #include "http/exchange.h"
@@ -11,7 +12,8 @@ struct health_state {
     bool is_primary = false;  // the proxy
     bool ready = false;
     bool draining = false;
-    const char *not_ready_text = "starting";
+    std::string not_ready_text = "starting";
+    const cJSON *details = nullptr; // what a node that is ready says to ?readiness=true; null: nothing
     uint64_t node_uptime_ms = 0;
     uint64_t cluster_uptime_ms = 0;
 };

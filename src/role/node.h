@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "etl/pod_security.h"
 #include "port/env.h"
 
 struct node_options {
@@ -28,6 +29,7 @@ struct node_options {
     bool kubectl_is_local = false;
     std::string node_name;       // K8S_HOST_NAME
     std::string pod_name, pod_uid; // the target's own pod (owner of ETL pods); empty outside Kubernetes
+    pod_security security = pod_security::baseline; // what is added to ETL pods
     uint64_t pod_ready_wait_ms = 5'000;
     uint64_t descriptors_max = 0; // what the process may have open (RLIMIT_NOFILE); 0: unknown
 };

@@ -177,6 +177,8 @@ static json_ptr target_row(const cluster_node &node, const std::vector<gather_an
         json_add_text(row.get(), "address", json_text(status.get(), "address"));
         json_add_u64(row.get(), "restarts", json_u64(status.get(), "restarts", 0));
         json_add_text(row.get(), "last_error", json_text(status.get(), "last_error"));
+        if (json_get(status.get(), "pod") != nullptr)
+            json_add_text(row.get(), "pod", json_text(status.get(), "pod"));
     }
     json_add_bool(row.get(), "maintenance", (node.flags & node_flag_maintenance) != 0);
     return row;
@@ -253,6 +255,9 @@ static void ask_status(proxy &p, exchange &x, const route_match &match, void (*o
     r.etl = etl->id;
     gather_request request;
     request.target = node_etl_path(etl->id);
+    std::string asks;
+    if (url_query_get(exchange_head(x).query, "pods", asks) && text_is_true(asks))
+        request.target += "?pod=true";
     request.deadline_ms = etl_status_timeout_ms;
     proxy_request_gather(r, speaking_peers(p), request, on_answers);
 }

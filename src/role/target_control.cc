@@ -299,6 +299,9 @@ static void serve_etl_show(target &t, exchange &x, const std::string &id)
         return;
     }
     json_ptr tree = status_json(t, view);
+    std::string asks;
+    if (url_query_get(exchange_head(x).query, "pod", asks) && text_is_true(asks))
+        json_add_text(tree.get(), "pod", etl_registry_show_pod(*t.etls, id));
     exchange_answer_json(x, tree.get());
 }
 

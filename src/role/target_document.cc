@@ -64,6 +64,7 @@ void target_begin_etls(target &t)
     options.pod_url = t.pod_url;
     options.owner_name = t.options.pod_name;
     options.owner_uid = t.options.pod_uid;
+    options.security = t.options.security;
     options.on_change = on_etl_change;
     options.arg = &t;
     t.etls = etl_registry_make(*t.e, options);

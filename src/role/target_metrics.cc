@@ -120,9 +120,18 @@ static void add_kubectl(const target &t, metrics_text &text)
         return;
     const etl_registry_health &health = etl_registry_get_health(*t.etls);
     metrics_add(text, "etlnode_kubectl_up", "gauge", "1 when kubectl did what it was last asked to do, else 0.", {}, health.kubectl_ok ? 1 : 0);
-    metrics_add(text, "etlnode_kubectl_calls_total", "counter", "Runs of kubectl.", {}, as_double(health.kubectl_calls));
-    metrics_add(text, "etlnode_kubectl_failures_total", "counter", "Runs of kubectl that failed.", {}, as_double(health.kubectl_failures));
+    for (size_t i = 0; i < kubectl_verb_count; i++)
+        metrics_add(text, "etlnode_kubectl_calls_total", "counter", "Runs of kubectl, by what it was asked to do.", one_label("verb", kubectl_verb_names[i]), as_double(health.calls_by_verb[i]));
+    for (size_t i = 1; i < kubectl_fault_count; i++)
+        metrics_add(text, "etlnode_kubectl_failures_total", "counter", "Runs of kubectl that failed, by the kind of failure.", one_label("kind", kubectl_fault_names[i]),
+                    as_double(health.failures_by_kind[i]));
+    if (health.has_succeeded)
+        metrics_add(text, "etlnode_kubectl_success_age_seconds", "gauge", "Time since kubectl last did what it was asked to do.", {},
+                    as_double((clock_now_ms(*t.e) - health.succeeded_ms) / 1000));
     metrics_add(text, "etlnode_kubectl_watch_restarts_total", "counter", "Times the watch of pods ended and was started again.", {}, as_double(health.watch_restarts));
+    metrics_add(text, "etlnode_kubectl_watch_expiries_total", "counter", "Of these: the API server had forgotten where the watch was (410).", {}, as_double(health.watch_expiries));
+    metrics_add(text, "etlnode_kubectl_right_missing", "gauge", "1 when the Role lacks a right without which the target cannot see its pods, else 0.", {},
+                etl_registry_missing_right(health).empty() ? 0 : 1);
 }
 
 std::string target_metrics_text(target &t)

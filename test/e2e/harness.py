@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import urllib.parse
@@ -352,8 +353,8 @@ spec:
 {run}{extra}"""
 
 
-def container_pid(pod_name):
-    """The process that runs a pod's program /srv.py: it has the pod's host name. None while there is none."""
+def container_pid(pod_name, program="/srv.py"):
+    """The process that runs a pod's program: it has the pod's host name. None while there is none."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -362,9 +363,77 @@ def container_pid(pod_name):
                 environment = file.read().split(b"\0")
         except OSError:
             continue
-        if f"HOSTNAME={pod_name}".encode() in environment and b"/srv.py" in command and b"bwrap" not in command[0]:
+        if f"HOSTNAME={pod_name}".encode() in environment and program.encode() in command and b"bwrap" not in command[0]:
             return int(pid)
     return None
+
+
+def remark(text):
+    """A line or more of TAP that no reader of TAP minds."""
+    print("# " + text.rstrip("\n").replace("\n", "\n# "), flush=True)
+
+
+class Readers:
+    """Threads that read objects over and over. An answer is good (whole), refused (a status of its own), cut (the connection said so), or
+    wrong: taken for whole by the client, and not what it should be. Wrong must not happen, whatever dies. Who cannot connect finds the node away."""
+
+    def __init__(self, urls, count=4):
+        self.urls = urls  # {url: body}
+        self.good = self.refused = self.cut = self.away = 0
+        self.wrong = []
+        self.last_good = 0.0
+        self.lock = threading.Lock()
+        self.ended = threading.Event()
+        self.threads = [threading.Thread(target=self.read, args=(i,), daemon=True) for i in range(count)]
+
+    def read(self, number):
+        urls = list(self.urls.items())
+        while not self.ended.is_set():
+            number += 1
+            url, body = urls[number % len(urls)]
+            try:
+                answer = request("GET", url, timeout=20)
+            except Exception as error:
+                with self.lock:
+                    if isinstance(error, (http.client.HTTPException, ConnectionResetError)):
+                        self.cut += 1
+                    else:
+                        self.away += 1
+                time.sleep(0.05)
+                continue
+            with self.lock:
+                if answer.status == 200 and answer.body == body:
+                    self.good += 1
+                    self.last_good = time.monotonic()
+                elif answer.status >= 400:
+                    self.refused += 1
+                else:
+                    self.wrong.append(f"{url}: {answer.status}, {len(answer.body)} of {len(body)} bytes")
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        until(lambda: self.good > 20, "reads go on", 30)
+        return self
+
+    def all_good_again(self, limit=60):
+        """Waits until reads have gone well for a second, without a failure."""
+        def steady():
+            before = (self.good, self.refused + self.cut + self.away)
+            time.sleep(1)
+            return self.good > before[0] and self.refused + self.cut + self.away == before[1]
+        until(steady, "reads go well again", limit)
+
+    def __exit__(self, kind, value, trace):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join(30)
+        remark(str(self))
+        if kind is None:
+            assert self.wrong == [], self.wrong[:5]
+
+    def __str__(self):
+        return f"reads: {self.good} whole, {self.refused} refused, {self.cut} cut, {self.away} times away, {len(self.wrong)} wrong"
 
 
 class Traces:

@@ -242,12 +242,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             world.etls[name]["stage"] = {"stop": "Aborted", "start": "Running"}[words[1]]
             return self.answer(200)
         if len(words) == 1:
-            init = {"name": world.etls[name]["name"], "communication": "hpush://", "init_timeout": "1m0s", "obj_timeout": "45s"}
+            init = {"name": world.etls[name]["name"], "communication": "hpush://", "init_timeout": "1m0s", "obj_timeout": "45s",
+                    "spec": base64.b64encode(b"kind: Pod\nmetadata: {name: transformer-md5}\n").decode()}
             if world.etls[name].get("plain"):  # as AIStore itself answers
                 return self.json({"init_msg": init, "obj_errors": [{"obj_name": "ais://b/bad", "msg": "boom", "ecode": 500}]})
             target = {"target_id": "t1", "phase": "serving", "pod_name": "transformer-md5-fgjk3-node1", "ready": True, "address": "10.0.0.9:80",
                       "restarts": 0, "last_error": "", "maintenance": False}
             silent = dict(target, target_id="t2", phase="unknown", pod_name="", ready=False, address="", last_error="target is silent")
+            if "pods=true" in self.path:
+                target["pod"] = '{"metadata":{"name":"transformer-md5-fgjk3-node1"},"spec":{"securityContext":{"runAsUser":9007199254740993}}}'
             return self.json({"init_msg": init, "id": name, "name": init["name"], "stage": world.etls[name]["stage"], "communication": "hpush://",
                               "xaction_id": "etl-1", "generation": "g-1", "started": "2026-08-17T20:53:20Z", "last_error": "", "targets": [target, silent]})
         if words[1] == "logs":
@@ -539,7 +542,11 @@ def etl_show_logs_health(tmp):
     shown = json.loads(run("show", "etl", ETL_ID, "-o", "json").out)
     check(shown["errors"] == [] and shown["initTimeout"] == 60 and shown["init"]["obj_timeout"] == "45s" and shown["lastError"] is None, repr(shown))
     check(shown["targets"][0] == {"target": "t1", "phase": "serving", "ready": True, "restarts": 0, "pod": "transformer-md5-fgjk3-node1",
-                                  "address": "10.0.0.9:80", "lastError": None}, repr(shown))
+                                  "address": "10.0.0.9:80", "lastError": None,
+                                  "manifest": {"metadata": {"name": "transformer-md5-fgjk3-node1"}, "spec": {"securityContext": {"runAsUser": 9007199254740993}}}}, repr(shown))
+    check(shown["targets"][1]["manifest"] is None and shown["spec"] == {"kind": "Pod", "metadata": {"name": "transformer-md5"}}, repr(shown))
+    text = run("etl", "show", ETL_ID, "-o", "yaml").out
+    check("      runAsUser: 9007199254740993\n" in text and "spec:\n  kind: Pod\n" in text, text)
     world.etls[ETL_ID]["plain"] = True
     expect(run("etl", "show", ETL_ID), 0, head % ("-", "-") + "\nObjects that failed:\n  ais://b/bad: boom\n", "")
     shown = json.loads(run("show", "etl", ETL_ID, "-o", "json").out)

@@ -58,9 +58,24 @@ while True:
         text = text[end:]
 """
 
-FORBIDDEN = 'Error from server (Forbidden): pods is forbidden: User "node" cannot create resource "pods" in API group "" in the namespace "default"'
+ACCOUNT = "system:serviceaccount:etlnode:etlnode-target"
+REFUSED = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
 TOO_MANY = "Error from server (TooManyRequests): the server has received too many requests and has asked us to try again later"
 INTERNAL = "Error from server (InternalError): an error on the server has prevented the request from succeeding"
+
+
+def forbidden(verb, resource="pods"):
+    return f'Error from server (Forbidden): {resource.split("/")[0]} is forbidden: User "{ACCOUNT}" cannot {verb} resource "{resource}" in API group "" in the namespace "etlnode"'
+
+
+def rule(verb, resource="pods"):
+    return f"the Role needs verbs [{verb}] on {resource} in namespace etlnode for {ACCOUNT}"
+
+
+def fails_with(words, times=None):
+    """Shell: the call fails with these words, the first `times` times."""
+    piece = f"echo '{words}' >&2; exit 1"
+    return piece if times is None else f"[ $calls -le {times} ] && {{ {piece}; }}"
 
 
 def cluster():
@@ -193,16 +208,119 @@ def case_not_executable():
     well_again()
 
 
+def health():
+    return request("GET", cluster().targets[0].url + "/v1/health?readiness=true")
+
+
+def metric(name):
+    text = request("GET", cluster().targets[0].url + "/metrics").text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
 def case_create_refused():
-    create_fails(f"echo '{FORBIDDEN}' >&2; exit 1", "Forbidden", "cannot create resource", "exit code 1")
+    create_fails(fails_with(forbidden("create")), "Forbidden", "cannot create resource", "exit code 1", rule("create"), within=5)
+
+
+def case_create_refused_by_others():
+    # Pod Security and quotas are not the role's: their words reach the user as they are.
+    words = 'Error from server (Forbidden): error when creating "STDIN": pods "x" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false'
+    with Fault(create=fails_with(words)):
+        message = fails(spec(), words, within=5)
+        assert "the Role needs" not in message, message
+        nothing_left()
+
+
+def case_list_is_not_allowed():
+    with Fault(get=fails_with(forbidden("list"))):
+        until(lambda: health().status == 503 and rule("list") in health().json["message"], "readiness names the rule", 20)
+        assert metric("etlnode_kubectl_right_missing") == 1 and metric('etlnode_kubectl_failures_total{kind="forbidden"}') >= 1
+        fails(spec(wait="60s"), "cannot see its pods", rule("list"), within=10)
+    until(lambda: health().status == 200, "the node is ready again", 20)
+    nothing_left()
+    well_again()
+
+
+def case_watch_is_not_allowed():
+    for words in (forbidden("watch"), "Error from server (Forbidden): unknown (get pods)"):  # of today, of 1.20
+        with Fault(watch=fails_with(words)):
+            until(lambda: health().status == 503 and "the Role needs verbs [watch] on pods" in health().json["message"], "readiness names the rule", 20)
+            fails(spec(wait="60s"), "the Role needs verbs [watch] on pods", within=10)
+        until(lambda: health().status == 200, "the node is ready again", 20)
+    nothing_left()
+    well_again()
+
+
+def case_delete_is_not_allowed():
+    etl = cluster().init(spec())
+    with Fault(delete=fails_with(forbidden("delete"))):
+        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=90)
+        assert answer.status == 202 and rule("delete") in answer.text, answer
+    nothing_left(40)
+    well_again()
+
+
+def case_logs_are_not_allowed():
+    with Fault(logs=fails_with(forbidden("get", "pods/log"))):
+        fails(spec(image="faults/exits:1", extra="  restartPolicy: Never\n"), "exit code 3", "the pod's log could not be read", rule("get", "pods/log"))
+    nothing_left()
+    well_again()
 
 
 def case_too_many_requests():
-    create_fails(f"echo '{TOO_MANY}' >&2; exit 1", "too many requests")
+    create_fails(fails_with(TOO_MANY), "too many requests", "tried ", wait="5s", within=10)
 
 
 def case_server_error():
-    create_fails(f"echo '{INTERNAL}' >&2; exit 1", "InternalError")
+    create_fails(fails_with(INTERNAL), "InternalError", wait="5s", within=10)
+
+
+def case_create_fails_for_a_while():
+    for words in (TOO_MANY, INTERNAL, REFUSED, "Error from server (Timeout): the server was unable to return a response"):
+        with Fault(create=fails_with(words, 2)):
+            etl = cluster().init(spec())
+            assert calls("create") == 3, calls("create")
+            until(lambda etl=etl: serves(etl), "the ETL serves")
+            cluster().stop_etl(etl)
+        nothing_left()
+    assert metric('etlnode_kubectl_failures_total{kind="too_many_requests"}') >= 2 and metric('etlnode_kubectl_failures_total{kind="unreachable"}') >= 2
+
+
+def case_create_times_out_but_has_made_the_pod():
+    # The next try finds it and takes it for its own: one pod, and not a second one.
+    words = "error: error when creating \"STDIN\": context deadline exceeded"
+    with Fault(create=f"[ $calls -le 1 ] && {{ \"$real\" \"$@\"; echo '{words}' >&2; exit 1; }}", watch="sleep 1000", get="sleep 2"):
+        etl = cluster().init(spec())
+        assert calls("create") == 2 and calls("delete") == 0, (calls("create"), calls("delete"))
+        assert len(cluster().pods()) == 1
+        until(lambda: serves(etl), "the ETL serves")
+        cluster().stop_etl(etl)
+    nothing_left(40)
+    well_again()
+
+
+def case_watch_expires():
+    expired = '{"type":"ERROR","object":{"kind":"Status","message":"too old resource version: 1 (9)","reason":"Expired","code":410}}'
+
+    def failures():  # but for the watch that this test ends itself
+        return metric("etlnode_kubectl_failures_total") - metric('etlnode_kubectl_failures_total{kind="killed"}')
+    before = failures()
+    with Fault(watch=f"[ $calls -le 3 ] && {{ echo '{expired}'; exit 0; }}"):
+        until(lambda: calls("watch") >= 4, "it is started again", 20)
+        assert failures() == before and metric("etlnode_kubectl_watch_expiries_total") >= 3
+        well_again()
+
+
+def case_health_tells_how_kubectl_fares():
+    well_again()
+    said = health().json["kubectl"]
+    assert said["ok"] and said["last_error"] == "" and said["calls"] > 10 and said["seconds_since_success"] < 70, said
+    with Fault(get=fails_with(INTERNAL), watch=fails_with(INTERNAL)):
+        until(lambda: "InternalError" in health().json["kubectl"]["last_error"], "health says that kubectl fails", 20)
+        answer = health()
+        assert answer.status == 200 and not answer.json["kubectl"]["ok"], answer  # objects are served all the same
+        assert answer.json["kubectl"]["failures"]["server_error"] >= 1 and metric("etlnode_kubectl_up") == 0, answer
+    until(lambda: health().json["kubectl"]["ok"], "health says that kubectl is well again", 30)
+    assert metric('etlnode_kubectl_calls_total{verb="create"}') >= 1 and 0 <= metric("etlnode_kubectl_success_age_seconds") < 70
 
 
 def case_every_verb_refused_for_a_while():
@@ -234,7 +352,7 @@ def case_create_dies():
 
 
 def case_creates_the_pod_and_then_fails():
-    create_fails("\"$real\" \"$@\"; echo 'error: unexpected EOF' >&2; exit 1", "unexpected EOF")
+    create_fails("\"$real\" \"$@\"; echo 'error: something odd' >&2; exit 1", "something odd")
 
 
 def case_creates_the_pod_and_then_hangs():
@@ -244,7 +362,7 @@ def case_creates_the_pod_and_then_hangs():
 def case_fails_and_the_pod_comes_later():
     # What a server that was slow, not dead, makes of a request that the client gave up.
     create_fails("cat > \"$dir/pod.json\"; setsid sh -c 'sleep 2; \"$0\" create -f \"$1\"' \"$real\" \"$dir/pod.json\" > /dev/null 2>&1 < /dev/null & "
-                 "echo 'error: timeout awaiting response' >&2; exit 1", "awaiting response")
+                 "echo 'error: something odd' >&2; exit 1", "something odd")
     time.sleep(3)
     nothing_left()
 
@@ -271,6 +389,15 @@ def case_delete_hangs():
         assert answer.status in (200, 202), answer
         nothing_left(60)
         assert time.monotonic() - began < 80
+    well_again()
+
+
+def case_failed_start_and_delete_hangs():
+    """The reason reaches the caller all the same, not a timeout of the proxy's."""
+    world["cluster"].image("faults/deaf:1", {"srv.py": "#!/usr/bin/env python3\nimport time\ntime.sleep(1000)\n"}, ["/srv.py"])
+    with Fault(delete="[ $calls -le 1 ] && sleep 1000"):
+        fails(spec(image="faults/deaf:1", wait="2s"), "not Ready within wait_timeout 2s", within=60)
+        nothing_left(60)
     well_again()
 
 

@@ -1,68 +1,425 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The seed document on a real Kubernetes: its own server and spec, real kubectl, real pods.
+"""Nodes as processes of this machine, their pods on a real Kubernetes: the seed document, every way to fail, everything that can be killed.
 
-Needs K8S_HOST_NAME (the node to run on), a kubectl that reaches the cluster (KUBECONFIG), root, and ETLNODE_POD_HOST: an address of this
-machine that pods can reach. The document's image must be on the node: ETLNODE_IMAGE names a program that puts it there, called as
-`$ETLNODE_IMAGE NAME FOLDER ENTRYPOINT...`. Without these every case says SKIP.
+`make test-kubernetes` plays it; kube.py says what it needs. Without a cluster every case says SKIP.
 """
+import concurrent.futures
 import json
 import os
 import re
-import subprocess
-import tempfile
+import signal
+import time
 
 import harness
-from harness import Cluster, until
+import kube
+from harness import Readers, remark, request, until
+from kube import NODE, Namespace, Outside, pod_spec
 from test_document import blocks_of_document
 
-NODE = os.environ.get("K8S_HOST_NAME", "")
-POD_HOST = os.environ.get("ETLNODE_POD_HOST", "")
-IMAGE = os.environ.get("ETLNODE_IMAGE", "")
+world = {}
+OBJECTS = {f"o{i}": bytes([65 + i]) * size for i, size in enumerate((13, 1000, 70_000, 300_000, 1_000_000))}
 
 
-def kubectl(*arguments, check=True):
-    return subprocess.run(["kubectl", *arguments], capture_output=True, text=True, timeout=60, check=check).stdout
+def cluster():
+    """The nodes that most cases share; made by the first that asks."""
+    if "cluster" not in world:
+        world["cluster"] = Outside(world["namespace"]).__enter__()
+        fill(world["cluster"])
+    return world["cluster"]
 
 
-def transformer_pods():
-    items = json.loads(kubectl("get", "pods", "-l", "app.kubernetes.io/part-of=etlnode", "-o", "json"))["items"]
-    return [p for p in items if not p["metadata"].get("deletionTimestamp")]
+def fill(nodes):
+    nodes.bucket("life")
+    for name, body in OBJECTS.items():
+        assert nodes.put("life", name, body).status == 200
+
+
+def urls(nodes, etl):
+    return {nodes.url(f"/v1/objects/life/{name}?uuid={etl}"): body for name, body in OBJECTS.items()}
+
+
+def all_read_ok(nodes, etl):
+    return all(request("GET", url).body == body for url, body in urls(nodes, etl).items())
+
+
+def init(nodes, spec, timeout=400):
+    answer = request("POST", nodes.url("/v1/etl/init"), spec.encode(), timeout=timeout)
+    assert answer.status == 200, answer
+    return answer.text
+
+
+def stop(nodes, etl):
+    nodes.stop_etl(etl)
+    until(lambda: nodes.pods() == [], "no pod is left", 60, 0.3)
+
+
+def fails(spec, *words, within):
+    began = time.monotonic()
+    answer = request("POST", cluster().url("/v1/etl/init"), spec.encode(), timeout=within + 60)
+    took = time.monotonic() - began
+    assert answer.status == 400, answer
+    message = answer.json["message"]
+    remark(f"after {took:.1f} s: {message}")
+    for word in words:
+        assert word in message, (word, message)
+    assert took < within, f"took {took:.1f} s"
+    until(lambda: cluster().pods() == [], "no pod is left", 60, 0.3)
+    assert request("GET", cluster().url("/v1/etl")).json == []
 
 
 def case_the_document():
-    if not (NODE and POD_HOST and IMAGE):
-        raise harness.Skip("no Kubernetes is set up (K8S_HOST_NAME, ETLNODE_POD_HOST, ETLNODE_IMAGE)")
     server, spec = blocks_of_document()
-    with tempfile.TemporaryDirectory() as folder:
-        os.makedirs(folder + "/code")
-        os.makedirs(folder + "/usr/local/bin")
-        os.symlink("/usr/bin/python3", folder + "/usr/local/bin/python")
-        with open(folder + "/code/server.py", "w", encoding="utf-8") as file:
-            file.write(server)
-        os.chmod(folder + "/code/server.py", 0o755)
-        os.chmod(folder, 0o755)
-        subprocess.run([*IMAGE.split(), "quay.io/user/md5_server:v1", folder, "/code/server.py", "--listen", "0.0.0.0", "--port", "80"], check=True, timeout=900)
-    assert transformer_pods() == []
-    keep = {"K8S_HOST_NAME": NODE, "KUBECONFIG": os.environ.get("KUBECONFIG", "")}
-    with Cluster(targets=2, target_arguments=["--pod-listen", POD_HOST + ":0"], extra_env=keep) as cluster:
-        with open(os.path.join(cluster.dir, "spec.yaml"), "w", encoding="utf-8") as file:
-            file.write(spec)
-        etl = cluster.run("ais", "transform", "init", "spec.yaml", timeout=120).stdout.decode().strip()
-        print("# " + kubectl("get", "pods").replace("\n", "\n# "), flush=True)
-        pods = transformer_pods()
-        assert len(pods) == 2, pods
-        for pod in pods:
-            assert re.fullmatch(rf"transformer-md5-[a-z0-9]{{5}}-{NODE}", pod["metadata"]["name"]), pod["metadata"]["name"]
-        cluster.run("ais", "create", "bucket", "transform")
-        cluster.run("sh", "-c", 'echo "some text :)" | ais put - transform/shard.in')
-        done = cluster.run("ais", "etl", "object", etl, "transform/shard.in", "-")
-        assert done.stdout == b"393c6706efb128fbc442d3f7d084a426", done.stdout
-        done = cluster.run("ais", "etl", "stop", etl, timeout=120)
-        assert done.stdout == b"ETL containers stopped successfully.\n", done.stdout
-        until(lambda: transformer_pods() == [], "no pod is left", 30)
-        print("# after stop: " + (kubectl("get", "pods") or "No resources found"), flush=True)
+    kube.put_document_image(server)
+    nodes = cluster()
+    with open(os.path.join(nodes.dir, "spec.yaml"), "w", encoding="utf-8") as file:
+        file.write(spec)
+    etl = nodes.run("ais", "transform", "init", "spec.yaml", timeout=120).stdout.decode().strip()
+    remark(world["namespace"].kubectl("get", "pods"))
+    pods = nodes.pods()
+    assert len(pods) == 2, pods
+    for pod in pods:
+        assert re.fullmatch(rf"transformer-md5-[a-z0-9]{{5}}-{NODE}", pod["metadata"]["name"]), pod["metadata"]["name"]
+        assert pod["spec"]["nodeName"] == NODE
+    nodes.run("ais", "create", "bucket", "transform")
+    nodes.run("sh", "-c", 'echo "some text :)" | ais put - transform/shard.in')
+    done = nodes.run("ais", "etl", "object", etl, "transform/shard.in", "-")
+    assert done.stdout == b"393c6706efb128fbc442d3f7d084a426", done.stdout
+    done = nodes.run("ais", "etl", "stop", etl, timeout=120)
+    assert done.stdout == b"ETL containers stopped successfully.\n", done.stdout
+    until(lambda: nodes.pods() == [], "no pod is left", 30, 0.3)
+    remark("after stop: " + (world["namespace"].kubectl("get", "pods") or "No resources found"))
+
+
+def case_three_modes():
+    for program, mode in (("echo2020.py", "hpush://"), ("chunked.py", "hpush://"), ("echo.py", "hpush://"), ("pull.py", "hrev://"), ("pull.py", "hpull://")):
+        etl = init(cluster(), pod_spec("modes", program, mode=mode, wait="90s"))
+        assert all_read_ok(cluster(), etl), (program, mode)
+        stop(cluster(), etl)
+
+
+def case_image_missing():
+    with kube.EmptyRegistry() as registry:
+        spec = harness.pod_spec("nopic", f"{registry}/team/nothing:1", wait="5m")
+        fails(spec, f"{registry}/team/nothing:1", "ErrImagePull", within=30)
+
+
+def case_image_never_pulled():
+    spec = harness.pod_spec("nopull", "test/nothing-here:1", wait="5m").replace("      image:", "      imagePullPolicy: Never\n      image:")
+    fails(spec, "ErrImageNeverPull", within=30)
+
+
+def case_invalid_image_name():
+    fails(harness.pod_spec("badpic", "Not A Name!", wait="5m"), "InvalidImageName", within=30)
+
+
+def case_registry_out_of_reach():
+    # The registry has not said no: that may pass, so wait_timeout is waited, and the reason is told.
+    fails(harness.pod_spec("noreg", "localhost:1/team/nothing:1", wait="8s"), "timeout", "localhost:1/team/nothing:1", within=30)
+
+
+def case_crashes_at_start():
+    fails(pod_spec("exits", "exits.py", wait="5m"), "my last words", "exit code 3", within=120)
+
+
+def case_crashes_and_never_restarts():
+    fails(pod_spec("once", "exits.py", wait="5m", extra="  restartPolicy: Never\n"), "my last words", "exit code 3", within=40)
+
+
+def case_never_ready():
+    fails(pod_spec("deaf", "deaf.py", wait="10s"), "timeout", "I do not listen", within=40)
+
+
+def case_does_not_fit_the_machine():
+    spec = pod_spec("huge", wait="8s").replace("      ports:", "      resources: {requests: {memory: 900Ti}}\n      ports:")
+    fails(spec, "nsufficient memory", within=30)
+
+
+def case_refused_by_the_api_server():
+    spec = pod_spec("wrong", wait="60s").replace("      ports:", "      resources: {requests: {memory: 2Mi}, limits: {memory: 1Mi}}\n      ports:")
+    fails(spec, "must be less than or equal to memory limit", within=20)
+
+
+def case_pods_deleted_while_serving():
+    etl = init(cluster(), pod_spec("deleted", wait="90s"))
+    before = cluster().namespace.uids()
+    with Readers(urls(cluster(), etl)) as readers:
+        for pod in cluster().pods():
+            world["namespace"].kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
+        until(lambda: len(cluster().pods()) == 2 and not set(before) & set(cluster().namespace.uids()), "new pods", 60, 0.3)
+        readers.all_good_again()
+    stop(cluster(), etl)
+
+
+def case_pods_evicted_while_serving():
+    etl = init(cluster(), pod_spec("evicted", wait="90s"))
+    before = cluster().namespace.uids()
+    with Readers(urls(cluster(), etl)) as readers:
+        for pod in cluster().pods():
+            said = cluster().namespace.evict(pod["metadata"]["name"])
+            assert "Success" in said, said
+        until(lambda: len(cluster().pods()) == 2 and not set(before) & set(cluster().namespace.uids()), "new pods", 60, 0.3)
+        readers.all_good_again()
+    stop(cluster(), etl)
+
+
+def case_process_killed_while_serving():
+    etl = init(cluster(), pod_spec("killed", wait="90s"))
+    before = cluster().namespace.uids()
+    with Readers(urls(cluster(), etl)) as readers:
+        for pod in cluster().pods():
+            pid = harness.container_pid(pod["metadata"]["name"], "/echo.py")
+            assert pid, "the container's process is not on this machine"
+            os.kill(pid, signal.SIGKILL)
+        restarts = lambda: [p["status"]["containerStatuses"][0]["restartCount"] for p in cluster().pods()]
+        until(lambda: restarts() == [1, 1], "Kubernetes has restarted both", 60, 0.3)
+        readers.all_good_again()
+    assert cluster().namespace.uids() == before, "the same pods"
+    stop(cluster(), etl)
+
+
+def case_api_server_away_while_serving():
+    server = kube.ApiServer()
+    etl = init(cluster(), pod_spec("apiless", wait="90s"))
+    before = cluster().namespace.uids()
+    with Readers(urls(cluster(), etl)) as readers:
+        server.stop()
+        try:
+            good = readers.good
+            time.sleep(12)
+            assert readers.good > good + 20, "reads go on"
+            answer = request("POST", cluster().url("/v1/etl/init"), pod_spec("unborn", wait="5s").encode(), timeout=120)
+            remark(f"a start meanwhile: {answer.status} {answer.text[:400]}")
+            assert answer.status == 400, answer
+        finally:
+            server.start()
+        time.sleep(3)
+        assert readers.refused + readers.cut + readers.away == 0, str(readers)
+    assert cluster().namespace.uids() == before, "the same pods"
+    other = init(cluster(), pod_spec("reborn", wait="90s"))
+    cluster().stop_etl(other)
+    stop(cluster(), etl)
+
+
+def case_target_restarted():
+    etl = init(cluster(), pod_spec("adopted", wait="90s"))
+    before = cluster().namespace.uids()
+    for target in cluster().targets:
+        target.kill(signal.SIGKILL)
+        target.start()
+    cluster().wait_registered()
+    until(lambda: all_read_ok(cluster(), etl), "the ETL serves again", 60)
+    assert cluster().namespace.uids() == before, "running pods are adopted, not replaced"
+    stop(cluster(), etl)
+
+
+def case_proxy_restarted():
+    etl = init(cluster(), pod_spec("survivor", wait="90s"))
+    before = cluster().namespace.uids()
+    cluster().proxy.kill(signal.SIGKILL)
+    cluster().proxy.start()
+    cluster().wait_registered()
+    assert all_read_ok(cluster(), etl) and cluster().namespace.uids() == before
+    stop(cluster(), etl)
+
+
+def case_target_gone_and_back():
+    etl = init(cluster(), pod_spec("left", wait="90s"))
+    target = cluster().targets[1]
+    target.kill(signal.SIGKILL)
+    answer = request("DELETE", cluster().url(f"/v1/etl/stop/{etl}"), timeout=120)
+    remark(f"stop without one target: {answer.status} {answer.text}")
+    assert len(cluster().pods()) == 1, "the pod of the target that is away is nobody's yet"
+    target.start()
+    cluster().wait_registered()
+    until(lambda: cluster().pods() == [], "the target that came back removes it", 60, 0.3)
+    until(lambda: request("GET", cluster().url("/v1/etl")).json == [], "the ETL is forgotten", 30)
+
+
+def case_twenty_at_once():
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        began = time.monotonic()
+        ids = list(pool.map(lambda i: init(cluster(), pod_spec(f"many{i}", wait="5m")), range(20)))
+        remark(f"20 ETLs, 40 pods: {time.monotonic() - began:.0f} s")
+        assert len(set(ids)) == 20 and len(cluster().pods()) == 40
+        assert all(pool.map(lambda etl: all_read_ok(cluster(), etl), ids))
+        began = time.monotonic()
+        list(pool.map(cluster().stop_etl, ids))
+        remark(f"stopped: {time.monotonic() - began:.0f} s")
+    until(lambda: cluster().pods() == [], "no pod is left", 60, 0.3)
+
+
+def shown(etl):
+    answer = cluster().get("life", "o0", "uuid=" + etl)
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def case_readiness_probe_of_the_user():
+    spec = pod_spec("probed", "show.py", wait="90s").replace(
+        "      ports:", "      readinessProbe: {httpGet: {path: /health, port: 8000}, periodSeconds: 1}\n      ports:")
+    etl = init(cluster(), spec)
+    assert shown(etl)["age"] > 2, "it was asked before its probe said so"
+    probe = cluster().pods()[0]["spec"]["containers"][0]["readinessProbe"]
+    assert probe["httpGet"]["path"] == "/health" and "tcpSocket" not in probe, probe
+    stop(cluster(), etl)
+
+
+def case_env_volumes_and_init_container():
+    world["namespace"].kubectl("create", "configmap", "words", "--from-literal=word=configured")
+    spec = pod_spec("rich", "show.py", wait="90s", extra=f"""      env:
+        - {{name: GREETING, value: good morning}}
+        - {{name: AIS_TARGET_URL, value: 'http://not.this.one'}}
+      volumeMounts:
+        - {{name: scratch, mountPath: /scratch}}
+        - {{name: words, mountPath: /words}}
+  initContainers:
+    - name: first
+      image: {kube.TRANSFORMERS}
+      command: [sh, -c, 'echo -n made > /scratch/made']
+      volumeMounts:
+        - {{name: scratch, mountPath: /scratch}}
+  volumes:
+    - {{name: scratch, emptyDir: {{sizeLimit: 1Mi}}}}
+    - {{name: words, configMap: {{name: words}}}}
+""")
+    etl = init(cluster(), spec)
+    seen = shown(etl)
+    assert (seen["greeting"], seen["config"], seen["scratch"]) == ("good morning", "configured", "made"), seen
+    assert "/v1/etl/_object/" in seen["url"], seen["url"]
+    assert seen["token"] is None, "an ETL pod has no token"
+    stop(cluster(), etl)
+
+
+def case_init_container_fails():
+    spec = pod_spec("badinit", wait="5m", extra=f"""  initContainers:
+    - name: first
+      image: {kube.TRANSFORMERS}
+      command: [sh, -c, 'echo I cannot begin; exit 5']
+""")
+    fails(spec, "I cannot begin", "exit code 5", within=120)
+
+
+def case_host_network():
+    # Two pods of one port do not fit on one machine: one target.
+    with Outside(world["namespace"], targets=1) as nodes:
+        fill(nodes)
+        etl = init(nodes, pod_spec("hostnet", port=18473, wait="90s", extra="  hostNetwork: true\n"))
+        assert all_read_ok(nodes, etl)
+        assert nodes.pods()[0]["status"]["podIP"] == nodes.pods()[0]["status"]["hostIP"]
+        stop(nodes, etl)
+
+
+ROLE = {("", "pods"): ["get", "list", "watch", "create", "delete"], ("", "pods/log"): ["get"]}
+
+
+def write_role(without=None):
+    """The Role of manifests/, without one verb of one resource."""
+    rules = [{"apiGroups": [group], "resources": [resource], "verbs": [v for v in verbs if (resource, v) != without]} for (group, resource), verbs in ROLE.items()]
+    rules = [rule for rule in rules if rule["verbs"]]
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "etlnode-target"}, "rules": rules}
+    world["namespace"].kubectl("replace", "-f", "-", stdin=json.dumps(role))
+    for (_, resource), verbs in ROLE.items():
+        for verb in verbs:
+            wanted = "no" if (resource, verb) == without else "yes"
+            ask = ["auth", "can-i", verb, *(["pods", "--subresource=log"] if resource == "pods/log" else [resource]),
+                   "--as", f"system:serviceaccount:{world['namespace'].name}:etlnode-target"]
+            until(lambda: world["namespace"].kubectl(*ask, check=False).strip() == wanted, f"{verb} {resource}: {wanted}", 20, 0.3)
+
+
+def case_each_right_removed():
+    namespace = world["namespace"]
+    namespace.kubectl("apply", "-f", os.path.join(harness.ROOT, "manifests/node/rbac.yaml"))
+    rules = json.loads(namespace.kubectl("get", "role", "etlnode-target", "-o", "json"))["rules"]
+    assert {(r["apiGroups"][0], r["resources"][0]): r["verbs"] for r in rules} == ROLE, rules
+    until(lambda: namespace.kubectl("get", "serviceaccount", "etlnode-target", "-o", "name", check=False), "the service account", 20)
+    config = kube.service_account_kubeconfig(namespace, "etlnode-target")
+    with Outside(namespace, targets=1, kubeconfig=config) as nodes:
+        fill(nodes)
+        target = nodes.targets[0]
+
+        def start(wait):
+            return request("POST", nodes.url("/v1/etl/init"), pod_spec("rights", wait=wait).encode(), timeout=200)
+
+        def gone():
+            until(lambda: nodes.pods() == [], "no pod is left", 60, 0.3)
+
+        write_role()
+        answer = start("60s")
+        assert answer.status == 200, answer
+        etl = answer.text
+        assert all_read_ok(nodes, etl)
+
+        # What serves goes on without any right at all.
+        write_role(("pods", "list"))
+        assert all_read_ok(nodes, etl)
+        write_role()
+        stop(nodes, etl)
+
+        write_role(("pods", "create"))
+        answer = start("60s")
+        remark(f"without create: {answer.text[:300]}")
+        assert answer.status == 400 and "the Role needs verbs [create] on pods" in answer.text, answer
+        write_role()
+        gone()
+
+        # A target that starts without them does not see its pods, and says so.
+        for right in (("pods", "list"), ("pods", "watch")):
+            write_role(right)
+            target.kill(signal.SIGTERM)
+            target.start()
+            until(lambda: request("GET", target.url + "/v1/health").status == 200, "the target is back", 30)
+            answer = until(lambda: (lambda a: a if a.status != 503 else None)(start("8s")), "the proxy hears of it", 90, 0.5)
+            remark(f"without {right}: {answer.status} {answer.text[:600]}")
+            assert answer.status == 400 and f"the Role needs verbs [{right[1]}]" in answer.text, answer
+            ready = request("GET", target.url + "/v1/health?readiness=true")
+            assert ready.status == 503 and "the Role needs verbs" in ready.text, ready
+            write_role()
+            gone()
+            nodes.wait_registered()
+
+        for right in (("pods", "get"), ("pods/log", "get")):
+            answer = start("60s")
+            assert answer.status == 200, answer
+            write_role(right)
+            logs = request("GET", nodes.url(f"/v1/etl/logs/{answer.text}"), timeout=90)
+            remark(f"without {right}: {logs.text[:300]}")
+            assert "forbidden" in logs.json[0].get("error", ""), logs
+            write_role()
+            stop(nodes, answer.text)
+
+        answer = start("60s")
+        assert answer.status == 200, answer
+        write_role(("pods", "delete"))
+        stopped = request("DELETE", nodes.url(f"/v1/etl/stop/{answer.text}"), timeout=120)
+        remark(f"without delete: {stopped.status} {stopped.text[:500]}")
+        assert stopped.status == 202 and len(nodes.pods()) == 1, stopped
+        assert "the Role needs verbs [delete] on pods" in nodes.log_tail(target.name, 400) + stopped.text
+        write_role()
+        gone()
+
+
+def case_stop_leaves_nothing():
+    assert cluster().pods() == [] and world["namespace"].kubectl("get", "pods", "-o", "name") == ""
+    assert request("GET", cluster().url("/v1/etl")).json == []
+
+
+def play():
+    cases = [(name[5:].replace("_", " "), function) for name, function in list(globals().items()) if name.startswith("case_")]
+    if kube.NO_CLUSTER:
+        def skip():
+            raise harness.Skip(kube.NO_CLUSTER)
+        harness.run([(name, skip) for name, _ in cases])
+    with Namespace() as namespace:
+        world["namespace"] = namespace
+        kube.put_image(kube.TRANSFORMERS, kube.PROGRAMS)
+        remark(f"namespace {namespace.name}; {kube.versions()}")
+        try:
+            harness.run(cases, limit=420)
+        finally:
+            if "cluster" in world:
+                world["cluster"].__exit__(None, None, None)
 
 
 if __name__ == "__main__":
-    harness.run([("the document on Kubernetes", case_the_document)], limit=1200)
+    play()

@@ -10,7 +10,7 @@ import time
 
 import harness
 import transformers
-from harness import Cluster, pod_spec, request, until
+from harness import Cluster, Readers, pod_spec, remark, request, until
 
 world = {}
 
@@ -83,7 +83,18 @@ def case_list_show_logs_stop():
     today = request("GET", cluster().url("/v1/etl")).json
     assert today[0]["id"] == etl and today[0]["stage"] == "Running", today
     shown = request("GET", cluster().url("/v1/etl/" + etl)).json
-    assert shown["init_msg"], shown
+    assert shown["init_msg"] and not any("pod" in target for target in shown["targets"]), shown
+    made = {target["pod_name"]: json.loads(target["pod"]) for target in request("GET", cluster().url(f"/v1/etl/{etl}?pods=true")).json["targets"]}
+    assert len(made) == 2, made
+    for pod in cluster().pods():
+        told, true = made[pod["metadata"]["name"]], pod
+        assert told["metadata"]["labels"] == true["metadata"]["labels"] and told["metadata"]["annotations"]["etlnode/launch"] == true["metadata"]["annotations"]["etlnode/launch"], told
+        assert told["spec"]["securityContext"] == true["spec"]["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}, told
+        assert told["spec"]["containers"][0]["securityContext"] == true["spec"]["containers"][0]["securityContext"], told
+        address = [v["value"] for v in told["spec"]["containers"][0]["env"] if v["name"] == "AIS_TARGET_URL"][0]
+        assert address.endswith(f"/{etl}/SECRET"), address
+    yaml = cluster().run("etlctl", "etl", "show", etl, "-o", "yaml").stdout.decode()
+    assert "manifest:" in yaml and "RuntimeDefault" in yaml and "\nspec:" in yaml, yaml
     logs = request("GET", cluster().url("/v1/etl/logs/" + etl)).json
     assert len(logs) == 2 and all("logs" in l and "target_id" in l for l in logs), logs
     one = request("GET", cluster().url(f"/v1/etl/{etl}/logs/{logs[0]['target_id']}")).json
@@ -283,6 +294,124 @@ def case_busy_pod_does_not_disturb_another_etl():
         cluster().stop_etl(etl)
 
 
+def reads(etl, nodes=None):
+    nodes = nodes or cluster()
+    return {nodes.url(f"/v1/objects/life/{name}?uuid={etl}"): b"content of " + name.encode() for name in ("o", "p", "q", "r", "s", "t")}
+
+
+def case_pods_deleted_under_load():
+    etl = cluster().init(spec("loaded", "test/put:1"))
+    before = {p["metadata"]["uid"] for p in cluster().pods()}
+    with Readers(reads(etl)) as readers:
+        for pod in cluster().pods():
+            cluster().run("kubectl-local", "delete", "pod", pod["metadata"]["name"], "--now")
+        until(lambda: len({p["metadata"]["uid"] for p in cluster().pods()} - before) == 2, "new pods", 30)
+        readers.all_good_again()
+    cluster().stop_etl(etl)
+    assert cluster().pods() == []
+
+
+def case_containers_killed_under_load():
+    etl = cluster().init(spec("shot", "test/put:1"))
+    before = sorted(p["metadata"]["uid"] for p in cluster().pods())
+    with Readers(reads(etl)) as readers:
+        for pod in cluster().pods():
+            os.kill(harness.container_pid(pod["metadata"]["name"]), signal.SIGKILL)
+        until(lambda: all(p["status"]["containerStatuses"][0]["restartCount"] == 1 for p in cluster().pods()), "both restarted", 30)
+        readers.all_good_again()
+    assert sorted(p["metadata"]["uid"] for p in cluster().pods()) == before, "the same pods"
+    cluster().stop_etl(etl)
+
+
+def case_target_gone_and_back():
+    etl = cluster().init(spec("leftbehind"))
+    gone = cluster().targets[1]
+    gone.kill(signal.SIGKILL)
+    answer = request("DELETE", cluster().url(f"/v1/etl/stop/{etl}"))
+    assert answer.status == 202 and "still being removed" in answer.text, answer
+    assert len(cluster().pods()) == 1, "the pod of the target that is away is nobody's yet"
+    gone.start()
+    cluster().wait_registered()
+    until(lambda: cluster().pods() == [], "the target that came back removes it", 30)
+    until(lambda: request("GET", cluster().url("/v1/etl")).json == [], "the ETL is forgotten")
+
+
+def case_twenty_at_once():
+    import concurrent.futures
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        began = time.monotonic()
+        ids = list(pool.map(lambda i: cluster().init(spec(f"crowd{i}", wait="90s")), range(20)))
+        remark(f"20 ETLs, 40 pods: {time.monotonic() - began:.0f} s")
+        assert len(set(ids)) == 20 and len(cluster().pods()) == 40
+        assert all(pool.map(read_ok, ids))
+        list(pool.map(cluster().stop_etl, ids))
+    assert cluster().pods() == []
+
+
+def shown(etl, nodes=None):
+    answer = (nodes or cluster()).get("life", "o", "uuid=" + etl)
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def case_readiness_probe_of_the_user():
+    text = spec("probed", "test/show:1").replace("      ports:", "      readinessProbe: {httpGet: {path: /health, port: 80}, periodSeconds: 1}\n      ports:")
+    etl = cluster().init(text)
+    assert shown(etl)["age"] > 2, "it was asked before its probe said so"
+    cluster().stop_etl(etl)
+
+
+def case_env_volumes_and_init_container():
+    words = os.path.join(cluster().dir, "words")
+    os.mkdir(words)
+    with open(os.path.join(words, "word"), "w", encoding="ascii") as file:
+        file.write("configured")
+    etl = cluster().init(spec("rich", "test/show:1", extra=f"""      env:
+        - {{name: GREETING, value: good morning}}
+        - {{name: AIS_TARGET_URL, value: 'http://not.this.one'}}
+      volumeMounts:
+        - {{name: scratch, mountPath: /scratch}}
+        - {{name: words, mountPath: /words}}
+      readinessProbe: {{httpGet: {{path: /health, port: 80}}, periodSeconds: 1}}
+  initContainers:
+    - name: first
+      image: test/show:1
+      command: [python3, -c, "open('/scratch/made', 'w').write('made')"]
+      volumeMounts:
+        - {{name: scratch, mountPath: /scratch}}
+  volumes:
+    - {{name: scratch, emptyDir: {{}}}}
+    - {{name: words, hostPath: {{path: '{words}', type: Directory}}}}
+"""))
+    seen = shown(etl)
+    assert (seen["greeting"], seen["config"], seen["scratch"]) == ("good morning", "configured", "made"), seen
+    assert "/v1/etl/_object/" in seen["url"], seen["url"]
+    cluster().stop_etl(etl)
+
+
+def case_init_container_fails():
+    fails(spec("badinit", wait="60s", extra="""  initContainers:
+    - name: first
+      image: test/echo:1
+      command: [python3, -c, "print('I cannot begin'); raise SystemExit(5)"]
+"""), "I cannot begin", "exit code 5", within=40)
+
+
+def case_host_network():
+    # Two pods of one port do not fit on one machine: one target.
+    with Cluster(targets=1) as lone:
+        lone.image("test/put:1", {"srv.py": transformers.ECHO_PUT}, ["/srv.py"])
+        lone.bucket("life")
+        lone.put("life", "o", b"content of o")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        etl = lone.init(pod_spec("hostnet", "test/put:1", port=port, command=["/srv.py", str(port)], extra="  hostNetwork: true\n"))
+        assert lone.get("life", "o", "uuid=" + etl).body == b"content of o"
+        lone.stop_etl(etl)
+        assert lone.pods() == []
+
+
 def case_kubectl_missing():
     with Cluster(targets=1, kubectl="/no/such/kubectl") as lone:
         answer = lone.init(spec("nokubectl", wait="20s"), check=False)
@@ -322,6 +451,8 @@ def case_nothing_is_left():
 with Cluster(targets=2) as made:
     world["cluster"] = made
     made.image("test/echo:1", {"srv.py": transformers.ECHO_2020}, ["/srv.py", "80"])
+    made.image("test/put:1", {"srv.py": transformers.ECHO_PUT}, ["/srv.py", "80"])
+    made.image("test/show:1", {"srv.py": transformers.SHOW}, ["/srv.py", "80"])
     made.bucket("life")
     for key in ("o", "p", "q", "r", "s", "t"):
         made.put("life", key, b"content of " + key.encode())

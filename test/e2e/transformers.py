@@ -130,3 +130,25 @@ class H(Base):
     do_GET = do_POST
 serve(H)
 '''
+
+# Answers with what it sees of its surroundings: variables, files from volumes. Ready two seconds after its start, as its /health says.
+SHOW = COMMON + '''
+import json
+began = time.monotonic()
+def read(path):
+    try:
+        with open(path) as file: return file.read()
+    except OSError: return None
+class H(Base):
+    def do_GET(self):
+        self.send_response(200 if time.monotonic() - began > 2 else 503)
+        self.end_headers()
+    def do_POST(self):
+        for _ in self.pieces(): pass
+        self.send_response(200)
+        self.end_headers()
+        seen = {"greeting": os.environ.get("GREETING"), "config": read("/words/word"), "scratch": read("/scratch/made"), "age": time.monotonic() - began,
+                "token": read("/var/run/secrets/kubernetes.io/serviceaccount/token"), "uid": os.getuid(), "url": os.environ.get("AIS_TARGET_URL")}
+        self.wfile.write(json.dumps(seen).encode())
+serve(H)
+'''

@@ -41,7 +41,7 @@ inline size_t oracle_count_variable(const cJSON *container, std::string_view wan
 }
 
 // The pod that a target makes of it: named, labelled, told where the objects are, once and last.
-inline void oracle_check_pod(const etl_spec &spec)
+inline void oracle_check_pod(const etl_spec &spec, pod_security security)
 {
     etl_pod_context context;
     context.cluster_id = "cluster01";
@@ -50,6 +50,7 @@ inline void oracle_check_pod(const etl_spec &spec)
     context.generation_id = "0123456789abcdef-1";
     context.node_name = "node1";
     context.target_url = "http://10.0.0.1:51081/v1/etl/_object/Etl0123456/secret";
+    context.security = security;
     context.suffix = etl_pod_suffix(context, spec.name);
     std::string text = etl_pod_build(spec, context);
     json_ptr pod;
@@ -85,5 +86,6 @@ inline void oracle_check_spec(const etl_spec &spec)
     std::string where;
     FUZZ_CHECK(!json_parse(spec.pod_json, pod, where));
     FUZZ_CHECK(oracle_text(pod.get(), "kind") == "Pod" && oracle_text(oracle_field(pod.get(), "metadata"), "name") == spec.name);
-    oracle_check_pod(spec);
+    for (pod_security security : {pod_security::off, pod_security::baseline, pod_security::restricted})
+        oracle_check_pod(spec, security);
 }

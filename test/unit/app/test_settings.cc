@@ -50,6 +50,8 @@ static void defaults_are_usable(void **)
     test_eq_text(target.node.pod_listen_host, "127.0.0.1");
     test_eq_text(target.node.node_name, "laptop");
     test_eq(target.node.pod_ready_wait_ms, 5'000u);
+    test_true(target.node.security == pod_security::baseline);
+    test_true(read_with("target", "pod-security", "restricted").node.security == pod_security::restricted);
 }
 
 static void kubectl_is_chosen_by_where_we_are(void **)
@@ -82,6 +84,7 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "proxy", "here", "http://HOST:PORT"},
         {"target", "pod-listen", "x", "HOST:PORT"},
         {"target", "pod-ready-wait", "5", "duration"},
+        {"target", "pod-security", "strict", "off, baseline or restricted"},
     };
     for (const row &r : rows) {
         outcome o = read_with(r.role, r.name, r.value);

@@ -326,7 +326,7 @@ inline void etl_do(etl_world &w, const std::string &call)
         etl_spec spec;
         spec.name = d.name;
         spec.pod_json = d.pod_json;
-        etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1", "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", ""};
+        etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1", "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", "", {}};
         c.suffix = etl_pod_suffix(c, d.name);
         model_create(w, etl_pod_build(spec, c));
     } else if (words[0] == "pod") {

@@ -14,11 +14,40 @@ struct pod_case {
     const char *name;  // of the golden file
     const char *spec;
     bool on_kubernetes; // with a node name and an owner
+    pod_security security = pod_security::baseline;
 };
+
+// Says itself what a confined pod needs, in its own way, and asks for more elsewhere.
+static constexpr const char *confined_spec = R"(apiVersion: v1
+kind: Pod
+metadata: {name: confined}
+spec:
+  securityContext: {runAsUser: 1000, seccompProfile: {type: Localhost, localhostProfile: p.json}, sysctls: [{name: net.ipv4.tcp_syncookies, value: "1"}]}
+  initContainers:
+  - {name: owns, image: i, securityContext: {privileged: true}}
+  - {name: mounts, image: i, securityContext: {capabilities: {add: [CAP_SYS_ADMIN]}}}
+  - {name: nothing, image: i, securityContext: {capabilities: {drop: []}, allowPrivilegeEscalation: true, runAsNonRoot: false}}
+  - {name: wrong, image: i, securityContext: [what, is, this]}
+  containers:
+  - name: s
+    image: i
+    ports: [{containerPort: 80}]
+    resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 128Mi}}
+    securityContext: {capabilities: {add: [NET_RAW]}, readOnlyRootFilesystem: true}
+)";
 
 static constexpr pod_case cases[] = {
     {"document", document_spec,
      true},
+    {"document_restricted", document_spec, true, pod_security::restricted},
+    {"document_off", document_spec, true, pod_security::off},
+    {"confined_baseline", confined_spec, false},
+    {"confined_restricted", confined_spec, false, pod_security::restricted},
+    {"host_restricted",
+     R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"hostNetwork":true,"securityContext":{"runAsNonRoot":false},"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})",
+     false, pod_security::restricted},
+    {"windows", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"os":{"name":"windows"},"containers":[{"name":"s","image":"i","ports":[{"containerPort":8000}]}]}})",
+     false, pod_security::restricted},
     {"local", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})", false},
     // Whatever the user has said about the same things: ours wins where it must, theirs where they may.
     {"everything_set", R"(apiVersion: v1
@@ -75,12 +104,13 @@ static void pods_are_as_recorded(void **state)
     auto &f = *static_cast<fixture *>(*state);
     for (const pod_case &c : cases) {
         test_ok(etl_spec_parse_pod(c.spec, f.spec, f.reason));
-        f.context = {"Xk3_cluster", "t[1]", "JGHEoo89gg", "0123456789abcdef-7", "", "http://10.0.0.1:9090/v1/etl/_object/JGHEoo89gg/s3cret", "", "launch0001", "", ""};
+        f.context = {"Xk3_cluster", "t[1]", "JGHEoo89gg", "0123456789abcdef-7", "", "http://10.0.0.1:9090/v1/etl/_object/JGHEoo89gg/s3cret", "", "launch0001", "", "", {}};
         if (c.on_kubernetes) {
             f.context.node_name = "node1.example.com";
             f.context.owner_name = "ais-target-9knsb";
             f.context.owner_uid = "6f3c0b1e";
         }
+        f.context.security = c.security;
         f.context.suffix = etl_pod_suffix(f.context, f.spec.name);
         test_ok(yaml_parse(etl_pod_build(f.spec, f.context), f.tree, f.reason)); // keeps every digit
         f.text = json_print_pretty(yaml_to_json(*f.tree).get());
@@ -114,7 +144,7 @@ static void names_fit(void **)
 
 static void suffixes_tell_everything_apart(void **)
 {
-    etl_pod_context a = {"c", "t", "e", "g", "node", "", "", "", "", ""};
+    etl_pod_context a = {"c", "t", "e", "g", "node", "", "", "", "", "", {}};
     std::string base = etl_pod_suffix(a, "name");
     test_eq(base.size(), 5);
     test_eq_text(etl_pod_suffix(a, "name"), base);

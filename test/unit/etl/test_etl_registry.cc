@@ -238,6 +238,21 @@ static void health_counts(void **state)
     test_eq(health.kubectl_failures, 1);
 }
 
+static void the_pod_is_shown_without_its_secret(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    test_eq_text(etl_registry_show_pod(*w.registry, "JGHEoo89gg"), "");
+    etl_do_all(w, "begin, list ok, start, create ok");
+    std::string shown = etl_registry_show_pod(*w.registry, "JGHEoo89gg");
+    test_has_text(shown, "http://10.0.0.1:9090/v1/etl/_object/JGHEoo89gg/SECRET");
+    test_true(shown.find("secret-g1") == std::string::npos);
+    std::string made = json_print(w.pods.begin()->second.json.get());
+    for (const char *part : {"\"etlnode/launch\":\"", "\"name\":\"transformer-md5-nlj4j-node1\"", "\"seccompProfile\":{\"type\":\"RuntimeDefault\"}"}) {
+        test_has_text(shown, part);
+        test_has_text(made, part);
+    }
+}
+
 static void too_many_are_refused(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
@@ -305,6 +320,7 @@ int main()
         cmocka_unit_test_setup_teardown(only_our_leftovers_are_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_created_after_a_failed_start_is_swept, setup, teardown),
         cmocka_unit_test_setup_teardown(health_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_pod_is_shown_without_its_secret, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fault_costs_one_machine, setup, teardown),
         cmocka_unit_test_setup_teardown(after_shutting_down_nothing_starts, setup, teardown),

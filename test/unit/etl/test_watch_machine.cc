@@ -139,6 +139,85 @@ static void health_is_told(void **state)
     test_eq(f.health.kubectl_failures, 1);
 }
 
+static uint64_t failures(const fixture &f, kubectl_fault fault) { return f.health.failures_by_kind[static_cast<size_t>(fault)]; }
+
+// 410 is how a watch ends whose place the API server has forgotten: nothing is wrong.
+static void an_expired_watch_is_no_failure(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    list(f, "");
+    for (const char *status : {R"({"kind":"Status","message":"too old resource version","reason":"Expired","code":410})", R"({"message":"gone","reason":"Gone"})"}) {
+        tell(f, "ERROR", status);
+        fake_advance(*f.world, watch_restart_max_ms);
+        list(f, "");
+    }
+    fake_exit(fake_child(*f.world, "--watch"), 1, "", "Error from server (Expired): too old resource version: 1 (9)");
+    test_true(f.health.kubectl_ok);
+    test_eq(f.health.watch_expiries, 3);
+    test_eq(f.health.watch_restarts, 3);
+    test_eq(f.health.kubectl_failures, 0);
+    fake_advance(*f.world, watch_restart_max_ms);
+    tell(f, "ERROR", R"({"message":"etcdserver: leader changed","code":500})");
+    fake_advance(*f.world, 0);
+    test_eq(failures(f, kubectl_fault::server_error), 1);
+}
+
+#define CANNOT(verb) "Error from server (Forbidden): pods is forbidden: User \"sa\" cannot " verb " resource \"pods\" in API group \"\" in the namespace \"ns\""
+
+static void a_missing_right_is_told_until_it_is_there(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    fake_exit(fake_child(*f.world, "-o json --req"), 1, "{\"items\":[]}", CANNOT("list")); // kubectl prints an empty list all the same
+    test_eq_text(etl_registry_missing_right(f.health), "the Role needs verbs [list] on pods in namespace ns for sa");
+    test_false(watch_has_listed(*f.w));
+    test_eq(f.lists, 1); // those who wait for pods look again
+    test_eq(failures(f, kubectl_fault::forbidden), 1);
+    fake_advance(*f.world, watch_restart_max_ms);
+    list(f, "");
+    test_eq_text(etl_registry_missing_right(f.health), "");
+    fake_exit(fake_child(*f.world, "--watch"), 1, "", CANNOT("watch"));
+    test_eq_text(etl_registry_missing_right(f.health), "the Role needs verbs [watch] on pods in namespace ns for sa");
+    test_eq(f.lists, 3);
+    fake_advance(*f.world, watch_restart_min_ms);
+    list(f, "");
+    test_has_text(etl_registry_missing_right(f.health), "[watch]"); // the new watch has not lived long enough to tell
+    fake_advance(*f.world, watch_settle_ms);
+    list(f, "");
+    test_eq_text(etl_registry_missing_right(f.health), "");
+}
+
+static void calls_are_counted_by_kind(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    test_false(f.health.has_succeeded);
+    fake_advance(*f.world, 1'000);
+    list(f, "");
+    test_true(f.health.has_succeeded);
+    test_eq(f.health.succeeded_ms, 2'000); // its clock begins at one second
+    fake_exit(fake_child(*f.world, "--watch"), 1, "", "The connection to the server h was refused - did you specify the right host or port?");
+    test_eq(failures(f, kubectl_fault::unreachable), 1);
+    fake_advance(*f.world, watch_restart_min_ms);
+    fake_exit(fake_child(*f.world, "-o json --req"), 0, "no list");
+    test_eq(failures(f, kubectl_fault::output), 1);
+    test_has_text(f.health.kubectl_error, "list: ");
+    test_eq(f.health.calls_by_verb[static_cast<size_t>(kubectl_verb::watch)], 2);
+    test_eq(f.health.calls_by_verb[static_cast<size_t>(kubectl_verb::list)], 2);
+}
+
+// Nothing compares the API server's times with ours: a time says only that it is there.
+static void the_api_servers_clock_does_not_matter(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    list(f, "");
+    for (const char *time : {"1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z", "yesterday"}) {
+        std::string text = pod("a", "u1", "10");
+        text.insert(text.find("\"labels\""), text_format("\"creationTimestamp\":\"%s\",\"deletionTimestamp\":\"%s\",", time, time));
+        tell(f, "ADDED", text);
+        test_true(watch_find(*f.w, "a")->terminating);
+        test_eq_text(phase_of(f, "a"), "Running");
+    }
+}
+
 static void traces_are_as_recorded(void **) { check_page("test/golden/traces/watch.md", "watch"); }
 static void every_row_is_taken(void **) { check_rows_taken(watch_machine_view()); }
 
@@ -153,6 +232,10 @@ int main()
         cmocka_unit_test_setup_teardown(a_list_older_than_the_news_does_not_win, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(health_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_expired_watch_is_no_failure, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_missing_right_is_told_until_it_is_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(calls_are_counted_by_kind, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_api_servers_clock_does_not_matter, setup, teardown),
         cmocka_unit_test(traces_are_as_recorded),
         cmocka_unit_test(every_row_is_taken),
     };

@@ -17,14 +17,14 @@ static void calls_are_spelled_out(void **)
 {
     kubectl_program program = {"/opt/kubectl", "--namespace", "ais"};
     proc_options create = kubectl_create(program, "{}");
-    test_eq_text(joined(create), "/opt/kubectl --namespace ais create -f - --request-timeout=29s");
+    test_eq_text(joined(create), "/opt/kubectl --namespace ais create -f -");
     test_eq_text(create.input, "{}");
     test_eq(create.deadline_ms, kubectl_timeout_ms);
-    test_eq_text(joined(kubectl_delete({"kubectl"}, "p-1", 2)), "kubectl delete pod p-1 --ignore-not-found --wait=true --grace-period=2 --request-timeout=31s");
-    test_eq_text(joined(kubectl_delete({"kubectl"}, "p-1", 0)), "kubectl delete pod p-1 --ignore-not-found --wait=true --request-timeout=29s");
-    test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "", false, 20, 5'000)), "kubectl logs p-1 --tail=20 --request-timeout=4s");
-    test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "setup", true, 20, 5'000)), "kubectl logs p-1 -c setup --tail=20 --previous --request-timeout=4s");
-    test_eq_text(joined(kubectl_list({"kubectl"}, "c1", "t1")), "kubectl get pods -l etlnode/cluster=c1,etlnode/target=t1 -o json --request-timeout=29s");
+    test_eq_text(joined(kubectl_delete({"kubectl"}, "p-1", 2)), "kubectl delete pod p-1 --ignore-not-found --wait=true --grace-period=2");
+    test_eq_text(joined(kubectl_delete({"kubectl"}, "p-1", 0)), "kubectl delete pod p-1 --ignore-not-found --wait=true");
+    test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "", false, 20, 5'000)), "kubectl logs p-1 --tail=20");
+    test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "setup", true, 20, 5'000)), "kubectl logs p-1 -c setup --tail=20 --previous");
+    test_eq_text(joined(kubectl_list({"kubectl"}, "c1", "t1")), "kubectl get pods -l etlnode/cluster=c1,etlnode/target=t1 -o json");
     proc_options watch = kubectl_watch({"kubectl"}, "c1", "t1");
     test_eq_text(joined(watch), "kubectl get pods -l etlnode/cluster=c1,etlnode/target=t1 --watch --output-watch-events -o json");
     test_eq(watch.deadline_ms, 0);

@@ -35,6 +35,8 @@ static constexpr status_case cases[] = {
     {"image may be there", "Always", R"({"phase":"Pending",)" CONTAINER(R"("state":{"waiting":{"reason":"ErrImagePull","message":"dial tcp: lookup quay.io: i/o timeout"}})") "}", pod_verdict::starting, "i/o timeout"},
     {"image back-off without a word", "Always", R"({"phase":"Pending",)" CONTAINER(R"("state":{"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \"x\""}})") "}", pod_verdict::starting,
      "ImagePullBackOff"},
+    {"root where none may be", "Always", R"({"phase":"Pending",)" CONTAINER(R"("state":{"waiting":{"reason":"CreateContainerConfigError","message":"container has runAsNonRoot and image will run as root (pod: x, container: y): no"}})") "}",
+     pod_verdict::hopeless, "will run as root"},
     {"image never pulled", "Always", R"({"phase":"Pending",)" CONTAINER(R"("state":{"waiting":{"reason":"ErrImageNeverPull","message":"not present"}})") "}", pod_verdict::hopeless, "ErrImageNeverPull"},
     {"missing config map", "Always", R"({"phase":"Pending",)" CONTAINER(R"("state":{"waiting":{"reason":"CreateContainerConfigError","message":"configmap \"x\" not found"}})") "}", pod_verdict::starting,
      "CreateContainerConfigError"},

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# test/e2e/kubernetes.sh: what `make test-kubernetes` runs: the tests on a real Kubernetes, outside and inside of it. TAP.
+# With KUBECONFIG: that cluster; test/e2e/kube.py says what else to set. Without: the cluster that ../shared/kubernetes/cluster starts
+# on this machine, taken down again afterwards (KEEP=1 keeps it). Ends with 2 when there is neither. CASE="name" plays one case.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+script=../shared/kubernetes/cluster
+build=${ETLNODE_BUILD:-build/release}
+
+refuse() { echo "make test-kubernetes: $*" >&2; exit 2; }
+
+start_cluster() {
+    local why="KUBECONFIG is not set, and a cluster cannot be started here:"
+    [ -x "$script" ] || refuse "$why $script is absent"
+    [ "$(id -u)" = 0 ] || refuse "$why that needs root"
+    [ -s /proc/cgroups ] || [ -f /sys/fs/cgroup/cgroup.controllers ] || refuse "$why this machine has no cgroups"
+    command -v go >/dev/null || [ -x "${KUBE_CACHE:-/var/tmp/etl-kube-cache}/1.33.13/kubelet" ] || refuse "$why the programs of Kubernetes are not built, and there is no go"
+    command -v kubectl >/dev/null || refuse "$why there is no kubectl (Debian: kubernetes-client)"
+    local state=${KUBE_STATE:-/var/tmp/etl-kube}
+    # One that is up already is somebody's: it stays.
+    if ! { [ -f "$state/kubelet.pid" ] && kill -0 "$(cat "$state/kubelet.pid")" 2>/dev/null; }; then
+        [ -n "${KEEP:-}" ] || trap '"$script" down' EXIT
+    fi
+    local said
+    said=$("$script" up) || refuse "the cluster did not come up"
+    eval "$said"
+    export K8S_HOST_NAME=${K8S_HOST_NAME:-${KUBE_NODE:-node1}} ETLNODE_POD_HOST=${ETLNODE_POD_HOST:-10.88.0.1}
+    export ETLNODE_IMAGE=${ETLNODE_IMAGE:-"$PWD/$script image"} ETLNODE_API_PID=${ETLNODE_API_PID:-$state/kube-apiserver.pid}
+}
+
+if [ -z "${KUBECONFIG:-}" ]; then
+    start_cluster
+else
+    kubectl get --raw /readyz >/dev/null || refuse "the cluster in KUBECONFIG does not answer"
+    for name in K8S_HOST_NAME ETLNODE_POD_HOST ETLNODE_IMAGE; do
+        [ -n "${!name:-}" ] || refuse "with KUBECONFIG, $name must be set too: test/e2e/kube.py says to what"
+    done
+fi
+status=0
+for file in test_kubernetes test_kubernetes_inside; do
+    echo "# $file"
+    ETLNODE_BUILD=$build PYTHONDONTWRITEBYTECODE=1 python3 "test/e2e/$file.py" ${CASE:+"$CASE"} || status=1
+done
+exit $status

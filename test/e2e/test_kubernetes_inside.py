@@ -1,0 +1,343 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""manifests/ on a real Kubernetes: proxy and targets in pods, kubectl inside the target's pod, its service account's rights only.
+
+`make test-kubernetes` plays it; kube.py says what it needs, and here root and debootstrap for the image. Without a cluster every case says SKIP.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import harness
+import kube
+from harness import Readers, remark, request, until
+from kube import NODE, Namespace, kubectl, pod_spec
+from test_document import blocks_of_document
+
+IMAGE = "registry.example/etlnode:test"
+TARGETS = "app.kubernetes.io/name=etlnode,app.kubernetes.io/component=target"
+NODES = "app.kubernetes.io/name=etlnode"
+MANIFESTS = os.path.join(harness.ROOT, "manifests")
+VOLUMES = ("proxy-0", "target-0", "target-1")
+OBJECTS = {f"o{i}": bytes([65 + i]) * size for i, size in enumerate((13, 1000, 70_000, 300_000, 1_000_000))}
+CLIENT = f"""apiVersion: v1
+kind: Pod
+metadata:
+  name: client
+spec:
+  terminationGracePeriodSeconds: 0
+  automountServiceAccountToken: false
+  securityContext: {{runAsNonRoot: true, runAsUser: 10001, seccompProfile: {{type: RuntimeDefault}}}}
+  containers:
+    - name: client
+      image: {IMAGE}
+      command: [sleep, infinity]
+      env: [{{name: AIS_ENDPOINT, value: 'http://etlnode-proxy:8080'}}, {{name: HOME, value: /tmp}}]
+      securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+"""
+world = {}
+
+
+class Deployment(Namespace):
+    """What `kubectl apply -k` makes of an overlay on manifests/overlays/hostpath: another namespace, volumes in a temporary folder."""
+
+    def __enter__(self):
+        self.volumes = tempfile.mkdtemp(prefix="etlnode-volumes.", dir="/var/tmp")
+        os.chmod(self.volumes, 0o755)
+        for volume in VOLUMES:
+            os.mkdir(os.path.join(self.volumes, volume), 0o700)
+            os.chown(os.path.join(self.volumes, volume), 10001, 10001)
+        self.overlay = os.path.join(self.folder, "overlay")
+        os.mkdir(self.overlay)
+        volumes = [{"target": {"kind": "PersistentVolume", "name": "etlnode-" + volume}, "patch": json.dumps([
+            {"op": "replace", "path": "/spec/hostPath/path", "value": os.path.join(self.volumes, volume)},
+            {"op": "replace", "path": "/spec/claimRef/namespace", "value": self.name},
+            {"op": "replace", "path": "/metadata/name", "value": f"{self.name}-{volume}"},
+        ])} for volume in VOLUMES]
+        with open(os.path.join(self.overlay, "kustomization.yaml"), "w", encoding="utf-8") as file:
+            json.dump({
+                "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": self.name,
+                "resources": [os.path.relpath(os.path.join(MANIFESTS, "overlays/hostpath"), os.path.realpath(self.overlay))],
+                "images": [{"name": "registry.example/etlnode", "newName": IMAGE.split(":")[0], "newTag": IMAGE.split(":")[1]}],
+                "patches": volumes,
+            }, file)
+        try:
+            kubectl("apply", "-k", self.overlay)
+            self.wait_ready()
+            self.apply(CLIENT)
+            self.kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
+        except BaseException:
+            remark(self.kubectl("describe", "pods", check=False)[-6000:])
+            self.__exit__(None, None, None)
+            raise
+        kube.resolve_services(self.addresses)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        kubectl("delete", "-k", self.overlay, "--wait=true", "--timeout=120s", "--ignore-not-found", check=False, timeout=200)
+        super().__exit__(kind, value, trace)
+        shutil.rmtree(self.volumes, ignore_errors=True)
+
+    def wait_ready(self):
+        for name in ("etlnode-proxy", "etlnode-target"):
+            self.kubectl("rollout", "status", "statefulset/" + name, "--timeout=120s", timeout=150)
+        # The proxy hears of every target with its heartbeat.
+        until(lambda: len(self.pods(TARGETS)) == 2, "two targets", 30)
+
+    def addresses(self):
+        out = {}
+        for pod in self.pods(NODES):
+            name, address = pod["metadata"]["name"], pod["status"].get("podIP", "")
+            out[f"{name}.etlnode-target.{self.name}.svc"] = address
+            if name == "etlnode-proxy-0":
+                out[f"etlnode-proxy.{self.name}.svc"] = address
+        return out
+
+    def client(self, *words, stdin=None, check=True, timeout=120):
+        """Runs a program in the client's pod; bytes in, bytes out."""
+        done = subprocess.run(["kubectl", "-n", self.name, "exec", "-i", "client", "--", *words], input=stdin or b"", capture_output=True, timeout=timeout, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{words}: exit {done.returncode}: {done.stderr.decode(errors='replace')}")
+        return done.stdout
+
+    def url(self, path):
+        return f"http://etlnode-proxy.{self.name}.svc:8080{path}"
+
+
+def deployed():
+    return world["deployment"]
+
+
+def init(spec):
+    return deployed().client("ais", "transform", "init", "-", stdin=spec.encode(), timeout=200).decode().strip()
+
+
+def stop(etl):
+    assert deployed().client("ais", "etl", "stop", etl) == b"ETL containers stopped successfully.\n"
+    until(lambda: deployed().pods() == [], "no pod is left", 60, 0.3)
+
+
+def urls(etl):
+    return {deployed().url(f"/v1/objects/life/{name}?uuid={etl}"): body for name, body in OBJECTS.items()}
+
+
+def all_read_ok(etl):
+    try:
+        return all(request("GET", url, timeout=20).body == body for url, body in urls(etl).items())
+    except OSError:
+        return False
+
+
+def case_every_folder_renders():
+    for folder in (".", "node", "overlays/hostpath", "hpull", "monitoring"):
+        text = kubectl("kustomize", os.path.join(MANIFESTS, folder))
+        kinds = re.findall(r"^kind: (\w+)", text, re.M)
+        remark(f"{folder}: {' '.join(kinds)}")
+        assert kinds and ("ServiceMonitor" in kinds) == (folder == "monitoring"), kinds
+        if folder != "monitoring":
+            kubectl("apply", "--dry-run=client", "-f", "-", stdin=text)
+
+
+def case_the_document():
+    server, spec = blocks_of_document()
+    kube.put_document_image(server)
+    d = deployed()
+    remark(d.kubectl("get", "pods"))
+    d.client("sh", "-c", "cat > /tmp/spec.yaml", stdin=spec.encode())
+    etl = d.client("ais", "transform", "init", "/tmp/spec.yaml").decode().strip()
+    remark(d.kubectl("get", "pods"))
+    pods = d.pods()
+    assert len(pods) == 2 and all(re.fullmatch(rf"transformer-md5-[a-z0-9]{{5}}-{NODE}", p["metadata"]["name"]) for p in pods), pods
+    assert d.client("ais", "create", "bucket", "transform") == b""
+    assert d.client("sh", "-c", 'echo "some text :)" | ais put - transform/shard.in') == b""
+    assert d.client("ais", "etl", "object", etl, "transform/shard.in", "-") == b"393c6706efb128fbc442d3f7d084a426"
+    assert d.client("ais", "etl", "stop", etl) == b"ETL containers stopped successfully.\n"
+    until(lambda: d.pods() == [], "no pod is left", 30, 0.3)
+    remark("after stop:\n" + d.kubectl("get", "pods"))
+
+
+def case_three_modes():
+    d = deployed()
+    d.client("ais", "create", "bucket", "life")
+    for name, body in OBJECTS.items():
+        d.client("ais", "put", "-", "life/" + name, stdin=body)
+    for program, mode in (("echo.py", "hpush://"), ("pull.py", "hrev://"), ("pull.py", "hpull://")):
+        etl = init(pod_spec("modes", program, mode=mode, wait="90s"))
+        for name, body in OBJECTS.items():
+            assert d.client("ais", "etl", "object", etl, "life/" + name, "-") == body, (mode, name)
+        assert all_read_ok(etl), mode
+        stop(etl)
+
+
+def case_what_an_etl_pod_may_do():
+    d = deployed()
+    enforced = json.loads(kubectl("get", "namespace", d.name, "-o", "json"))["metadata"]["labels"]
+    assert enforced["pod-security.kubernetes.io/enforce"] == "restricted", enforced
+    etl = init(pod_spec("humble", "show.py", wait="90s", extra="      resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 64Mi}}\n"))
+    targets = {p["metadata"]["uid"]: p["metadata"]["name"] for p in d.pods(TARGETS)}
+    for pod in d.pods():
+        owner = pod["metadata"]["ownerReferences"][0]
+        assert targets[owner["uid"]] == owner["name"] and owner["kind"] == "Pod", owner
+        spec = pod["spec"]
+        assert spec["nodeName"] == NODE and spec["automountServiceAccountToken"] is False
+        assert spec["containers"][0]["resources"] == {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}}
+        labels = pod["metadata"]["labels"]
+        assert {"name", "instance", "component", "part-of", "managed-by"} <= {k.removeprefix("app.kubernetes.io/") for k in labels}, labels
+    seen = json.loads(d.client("ais", "etl", "object", etl, "life/o0", "-"))
+    assert seen["token"] is None, "an ETL pod has no token"
+    assert seen["uid"] != 0, seen
+    stop(etl)
+
+
+def case_what_the_namespace_forbids():
+    """A spec that asks for more than restricted allows is refused at once, in the API server's words."""
+    done = deployed().client("sh", "-c", "ais transform init - 2>&1", stdin=pod_spec("greedy", wait="5m", extra="  hostNetwork: true\n").encode(), check=False, timeout=60).decode()
+    remark(done[:600])
+    assert 'violates PodSecurity "restricted' in done and "hostNetwork=true" in done, done
+    until(lambda: deployed().pods() == [], "no pod is left", 30, 0.3)
+
+
+def case_what_a_target_may_do():
+    account = f"system:serviceaccount:{deployed().name}:etlnode-target"
+
+    def may(verb, what, *more, namespace=deployed().name):
+        return kubectl("-n", namespace, "auth", "can-i", verb, what, *more, "--as", account, check=False).strip() == "yes"
+
+    for verb in ("get", "list", "watch", "create", "delete"):
+        assert may(verb, "pods"), verb
+        assert not may(verb, "pods", namespace="default"), verb
+        assert not may(verb, "secrets") and not may(verb, "configmaps"), verb
+    assert may("get", "pods", "--subresource=log")
+    for verb, subresource in (("create", "exec"), ("create", "attach"), ("create", "portforward"), ("create", "ephemeralcontainers")):
+        assert not may(verb, "pods", "--subresource=" + subresource), subresource
+    assert not may("patch", "pods") and not may("update", "pods") and not may("create", "serviceaccounts", "--subresource=token")
+    for pod in deployed().pods("app.kubernetes.io/component=proxy"):
+        assert pod["spec"]["automountServiceAccountToken"] is False, "the proxy asks Kubernetes for nothing"
+
+
+def case_target_process_restarted():
+    """The container of a target ends and is started again in the same pod: its ETL pods are adopted."""
+    d = deployed()
+    etl = init(pod_spec("adopted", wait="90s"))
+    before = d.uids()
+    for pod in d.pods(TARGETS):
+        d.kubectl("exec", pod["metadata"]["name"], "--", "sh", "-c", "kill 1")
+    restarts = lambda: [p["status"]["containerStatuses"][0]["restartCount"] for p in d.pods(TARGETS)]
+    until(lambda: all(count >= 1 for count in restarts()), "both targets were restarted", 60, 0.3)
+    d.wait_ready()
+    until(lambda: all_read_ok(etl), "the ETL serves again", 60, 0.3)
+    assert d.uids() == before, "running pods are adopted, not replaced"
+    stop(etl)
+
+
+def case_target_pod_deleted():
+    """Its ETL pod goes with it, by its owner reference; the target's successor makes a new one, and has the old one's objects."""
+    d = deployed()
+    etl = init(pod_spec("owned", wait="90s"))
+    owned = {p["metadata"]["ownerReferences"][0]["name"]: p["metadata"]["uid"] for p in d.pods()}
+    with Readers(urls(etl)) as readers:
+        d.kubectl("delete", "pod", "etlnode-target-0", "--wait=true")
+        until(lambda: owned["etlnode-target-0"] not in d.uids(), "its ETL pod is removed", 60, 0.3)
+        d.wait_ready()
+        until(lambda: len(d.pods()) == 2, "a new ETL pod", 60, 0.3)
+        readers.all_good_again(90)
+    assert owned["etlnode-target-1"] in d.uids(), "the other target's ETL pod is untouched"
+    stop(etl)
+
+
+def case_rollout_restart():
+    """An upgrade: every pod of the node is made anew, one by one; objects and ETLs stay."""
+    d = deployed()
+    etl = init(pod_spec("upgraded", wait="90s"))
+    before = d.uids(NODES)
+    with Readers(urls(etl)) as readers:
+        for name in ("etlnode-target", "etlnode-proxy"):
+            d.kubectl("rollout", "restart", "statefulset/" + name)
+            d.kubectl("rollout", "status", "statefulset/" + name, "--timeout=180s", timeout=200)
+        readers.all_good_again(120)
+    assert not set(before) & set(d.uids(NODES)) and len(d.uids(NODES)) == 3
+    until(lambda: len(d.pods()) == 2, "two ETL pods", 60, 0.3)
+    assert all_read_ok(etl)
+    assert d.client("ais", "etl", "object", etl, "life/o1", "-") == OBJECTS["o1"]
+    stop(etl)
+
+
+def case_disruption_budget():
+    """A drain gets one target at a time."""
+    d = deployed()
+    said = d.evict("etlnode-target-0")
+    assert "Success" in said, said
+    said = d.evict("etlnode-target-1")
+    remark(said)
+    assert "disruption budget" in said, said
+    d.wait_ready()
+    until(lambda: json.loads(d.kubectl("get", "poddisruptionbudget", "etlnode-target", "-o", "json"))["status"]["disruptionsAllowed"] == 1, "one more may go", 60, 0.3)
+
+
+def case_target_taken_away():
+    """A target that is scaled away takes its ETL pod along; when it returns, an ETL that was stopped meanwhile has no pod there."""
+    d = deployed()
+    etl = init(pod_spec("scaled", wait="90s"))
+    d.kubectl("scale", "statefulset/etlnode-target", "--replicas=1")
+    try:
+        until(lambda: len(d.pods(TARGETS)) == 1 and len(d.pods()) == 1, "one target and its ETL pod", 90, 0.3)
+        remark("stop without one target: " + d.client("sh", "-c", f"ais etl stop {etl} 2>&1", check=False).decode())
+        until(lambda: d.pods() == [], "no ETL pod", 60, 0.3)
+    finally:
+        d.kubectl("scale", "statefulset/etlnode-target", "--replicas=2")
+        d.wait_ready()
+    until(lambda: json.loads(request("GET", d.url("/v1/etl")).body) == [], "the ETL is forgotten", 60, 0.3)
+    assert d.pods() == []
+
+
+def case_right_to_create_removed():
+    d = deployed()
+    role = json.loads(d.kubectl("get", "role", "etlnode-target", "-o", "json"))
+    whole = json.dumps(role["rules"])
+    role["rules"][0]["verbs"].remove("create")
+    d.kubectl("replace", "-f", "-", stdin=json.dumps(role))
+    try:
+        done = subprocess.run(["kubectl", "-n", d.name, "exec", "-i", "client", "--", "ais", "transform", "init", "-"], input=pod_spec("forbidden", wait="60s").encode(),
+                              capture_output=True, timeout=120, check=False)
+        remark(done.stderr.decode()[:400])
+        assert done.returncode != 0 and b"forbidden" in done.stderr and b"create" in done.stderr, done
+    finally:
+        d.kubectl("patch", "role", "etlnode-target", "--type=json", "-p", f'[{{"op":"replace","path":"/rules","value":{whole}}}]')
+    etl = init(pod_spec("allowed", wait="90s"))
+    stop(etl)
+
+
+def case_uninstalled():
+    d = deployed()
+    etl = init(pod_spec("last", wait="90s"))
+    assert etl and len(d.pods()) == 2
+    kubectl("delete", "-k", d.overlay, "--wait=true", "--timeout=150s", timeout=200)
+    until(lambda: kubectl("get", "namespace", d.name, "-o", "name", check=False) == "", "the namespace and all in it is gone", 120, 0.5)
+    assert kubectl("get", "persistentvolumes", "-o", "name").count(d.name) == 0
+    assert os.listdir(os.path.join(d.volumes, "target-0")), "the objects are the operator's to remove"
+
+
+def play():
+    cases = [(name[5:].replace("_", " "), function) for name, function in list(globals().items()) if name.startswith("case_")]
+    why = kube.NO_CLUSTER or (None if os.getuid() == 0 and shutil.which("debootstrap") else "the image needs root and debootstrap")
+    if why:
+        def skip():
+            raise harness.Skip(why)
+        harness.run([(name, skip) for name, _ in cases])
+    with tempfile.TemporaryDirectory(dir=harness.BUILD) as folder:
+        root = os.path.join(folder, "root")
+        subprocess.run([os.path.join(MANIFESTS, "image/rootfs.sh"), root, harness.BUILD], check=True, timeout=900, env=dict(os.environ, KUBECTL=kube.KUBECTL))
+        kube.put_image(IMAGE, root, ["/usr/local/bin/etlnode"])
+    kube.put_image(kube.TRANSFORMERS, kube.PROGRAMS)
+    with Deployment() as deployment:
+        world["deployment"] = deployment
+        version = deployment.client("kubectl", "version", "--client", "-o", "json")
+        remark(f"namespace {deployment.name}; {kube.versions()}; in the image: {json.loads(version)['clientVersion']['gitVersion']}")
+        harness.run(cases, limit=420)
+
+
+if __name__ == "__main__":
+    play()
