@@ -388,8 +388,8 @@ static size_t draw_size(sim_world &w)
     case 3: return static_cast<size_t>(sim_between(w, 1'000, 20'000));
     case 4: return static_cast<size_t>(sim_between(w, 20'000, 70'000));
     case 5: return static_cast<size_t>(sim_between(w, index_content_size_max - 2, index_content_size_max + 3)); // in the index, and in files
-    case 6: return static_cast<size_t>(sim_between(w, put_buffer_size, put_buffer_size + 1)); // nothing is left for the commit, or one byte
-    default: return static_cast<size_t>(sim_between(w, 64 * 1024, 600 * 1024));
+    case 6: return static_cast<size_t>(sim_between(w, 1, 2) * put_buffer_size + sim_below(w, 2)); // nothing is left for the commit, or one byte
+    default: return static_cast<size_t>(sim_between(w, 64 * 1024, 300 * 1024));
     }
 }
 

@@ -254,7 +254,7 @@ inline void do_pod(etl_world &w, const std::string &what)
 
 inline void do_child(etl_world &w, const std::string &verb, const std::string &how, const std::string &rest)
 {
-    proc *child = fake_child(*w.world, verb == "list" ? "-o json --request" : verb == "watch" ? "--watch" : verb == "logs" ? " logs " : " " + verb + " ");
+    proc *child = fake_child(*w.world, verb == "list" ? "=t1 -o json" : verb == "watch" ? "--watch" : verb == "logs" ? " logs " : " " + verb + " ");
     if (child == nullptr) {
         w.story += "    !! no child for " + verb + "\n"; // check_page refuses such a page
         return;

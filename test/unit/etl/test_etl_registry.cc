@@ -198,7 +198,7 @@ static void only_our_leftovers_are_removed(void **state)
     while ((at = foreign.find("\"etlnode/target\":\"t1\"", at)) != std::string::npos)
         foreign.replace(at, 21, "\"etlnode/target\":\"t2\"");
     etl_do_all(w, "begin");
-    fake_exit(fake_child(*w.world, "-o json --req"), 0, foreign);
+    fake_exit(fake_child(*w.world, "=t1 -o json"), 0, foreign);
     etl_do_all(w, "sync");
     test_true(fake_child(*w.world, "delete") == nullptr);
     // Ours, but nobody has said yet which ETLs there should be.

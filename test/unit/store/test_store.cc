@@ -469,7 +469,7 @@ static void a_warm_lookup_asks_nobody(void **state)
 static void lookups_of_one_object_are_one(void **state)
 {
     fixture &f = of(state);
-    test_ok(put_object(f, "o", "hello"));
+    test_ok(put_at_once(f, "o", "hello"));
     answer answers[10];
     for (answer &a : answers)
         store_get(*f.s, "b", "o", on_object_answer, &a);
