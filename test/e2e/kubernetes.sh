@@ -14,7 +14,7 @@ start_cluster() {
     local why="KUBECONFIG is not set, and a cluster cannot be started here:"
     [ -x "$script" ] || refuse "$why $script is absent"
     [ "$(id -u)" = 0 ] || refuse "$why that needs root"
-    [ -s /proc/cgroups ] || [ -f /sys/fs/cgroup/cgroup.controllers ] || refuse "$why this machine has no cgroups"
+    grep -q . /proc/cgroups 2>/dev/null || [ -f /sys/fs/cgroup/cgroup.controllers ] || refuse "$why this machine has no cgroups"
     command -v go >/dev/null || [ -x "${KUBE_CACHE:-/var/tmp/etl-kube-cache}/1.33.13/kubelet" ] || refuse "$why the programs of Kubernetes are not built, and there is no go"
     command -v kubectl >/dev/null || refuse "$why there is no kubectl (Debian: kubernetes-client)"
     local state=${KUBE_STATE:-/var/tmp/etl-kube}
