@@ -310,6 +310,36 @@ def case_watch_expires():
         well_again()
 
 
+def case_clock_of_the_api_server_is_off():
+    """Times in what kubectl prints are years off, in both directions: no decision of the node rests on them."""
+    for year in ("2001", "2099"):
+        shifted = f"""echo 1 >> "$dir/shifted"; "$real" "$@" | sed -u -E 's/"20[0-9][0-9]-/"{year}-/g'; exit 0"""
+        with Fault(get=shifted, watch=shifted):
+            etl = cluster().init(spec())
+            until(lambda: serves(etl), "the ETL serves")
+            before = cluster().pods()[0]["metadata"]["uid"]
+            cluster().run("kubectl-local", "delete", "pod", cluster().pods()[0]["metadata"]["name"], "--now")
+            until(lambda: [p["metadata"]["uid"] for p in cluster().pods() if p["metadata"]["uid"] != before], "a new pod", 30)
+            until(lambda: serves(etl), "it serves", 30)
+            cluster().stop_etl(etl)
+            nothing_left()
+        assert os.path.exists(os.path.join(os.path.dirname(script()), "shifted"))
+
+
+def case_own_clock_is_off():
+    """The API server's certificate is not valid at the time that this machine believes in: a start says so at once, what serves goes on."""
+    wrong = "Unable to connect to the server: x509: certificate has expired or is not yet valid: current time 2031-01-01T00:00:00Z is after 2027-01-01T00:00:00Z"
+    etl = cluster().init(spec())
+    refused = fails_with(wrong)
+    with Fault(create=refused, get=refused, watch=refused, delete=refused, logs=refused):
+        fails(spec(wait="60s"), wrong, within=40)
+        assert serves(etl)
+        until(lambda: wrong in health().json["kubectl"]["last_error"], "health says so", 20)
+    cluster().stop_etl(etl)
+    nothing_left(40)
+    well_again()
+
+
 def case_health_tells_how_kubectl_fares():
     well_again()
     said = health().json["kubectl"]
