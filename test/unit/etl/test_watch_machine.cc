@@ -50,7 +50,7 @@ static void tell(fixture &f, const char *type, const std::string &object)
     fake_output(fake_child(*f.world, "--watch"), std::string("{\"type\":\"") + type + "\",\"object\":" + object + "}\n");
 }
 
-static void list(fixture &f, const std::string &items) { fake_exit(fake_child(*f.world, "-o json --req"), 0, "{\"items\":[" + items + "]}"); }
+static void list(fixture &f, const std::string &items) { fake_exit(fake_child(*f.world, "=t1 -o json"), 0, "{\"items\":[" + items + "]}"); }
 static std::string phase_of(fixture &f, const char *name) { return watch_find(*f.w, name) != nullptr ? watch_find(*f.w, name)->phase : "none"; }
 
 static void news_is_kept(void **state)
@@ -167,7 +167,7 @@ static void an_expired_watch_is_no_failure(void **state)
 static void a_missing_right_is_told_until_it_is_there(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    fake_exit(fake_child(*f.world, "-o json --req"), 1, "{\"items\":[]}", CANNOT("list")); // kubectl prints an empty list all the same
+    fake_exit(fake_child(*f.world, "=t1 -o json"), 1, "{\"items\":[]}", CANNOT("list")); // kubectl prints an empty list all the same
     test_eq_text(etl_registry_missing_right(f.health), "the Role needs verbs [list] on pods in namespace ns for sa");
     test_false(watch_has_listed(*f.w));
     test_eq(f.lists, 1); // those who wait for pods look again
@@ -197,7 +197,7 @@ static void calls_are_counted_by_kind(void **state)
     fake_exit(fake_child(*f.world, "--watch"), 1, "", "The connection to the server h was refused - did you specify the right host or port?");
     test_eq(failures(f, kubectl_fault::unreachable), 1);
     fake_advance(*f.world, watch_restart_min_ms);
-    fake_exit(fake_child(*f.world, "-o json --req"), 0, "no list");
+    fake_exit(fake_child(*f.world, "=t1 -o json"), 0, "no list");
     test_eq(failures(f, kubectl_fault::output), 1);
     test_has_text(f.health.kubectl_error, "list: ");
     test_eq(f.health.calls_by_verb[static_cast<size_t>(kubectl_verb::watch)], 2);
