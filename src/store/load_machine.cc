@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// store/load_machine.cc: looks an object up: row, descriptor, small contents whole.
+// store/load_machine.cc: looks an object up: its row, with a content that lies in the index, or a descriptor.
 //
 // Owns     one operation of the index or the disk at a time; a descriptor, until the entry made of it has it.
 // Knows    sm, port, the cache, where the keeper thinks a content lies.   Known by  store.
 // Machine  load, drawn in docs/machines/load.md (generated, do not edit).
-// Normal   read the row; its content came with it, or: open the file where it most likely is, read it when it is small. Hand an entry to everybody
-//          who waits.
+// Normal   read the row; its content came with it, or: open the file where it most likely is. Hand an entry to everybody who waits.
 // Fails    no row; no file in either place: if the row has changed meanwhile the lookup starts again, else the object is corrupt; a file of the
 //          wrong size; no descriptors left, even after the cache gave some back.
 // Limits   load_restarts_max.
@@ -26,7 +25,6 @@ using E = load::event;
 static constexpr uint32_t INDEX = 1;
 static constexpr uint32_t OPEN = 2;
 static constexpr uint32_t FILE_ = 4;
-static constexpr uint32_t READ = 8;
 
 static void deliver(load &l, E event);
 
@@ -59,15 +57,6 @@ static void on_open(void *arg, error err, disk_file *file, uint64_t size)
     else if (err)
         event = E::failed;
     deliver(l, event);
-}
-
-static void on_read(void *arg, error err, size_t count)
-{
-    load &l = *static_cast<load *>(arg);
-    l.reading = false;
-    l.content_size = count;
-    l.failure = err;
-    deliver(l, err ? E::failed : E::content_read);
 }
 
 // --- actions
@@ -105,13 +94,6 @@ static void evict_and_open_temp(load &l)
     open_temp(l);
 }
 
-static void read_content(load &l)
-{
-    l.content.resize(static_cast<size_t>(l.row.size));
-    l.reading = true;
-    disk_read(*l.owner->e, l.file, l.content.data(), l.content.size(), 0, on_read, &l);
-}
-
 static void close_file(load &l)
 {
     if (l.file != nullptr)
@@ -119,11 +101,7 @@ static void close_file(load &l)
     l.file = nullptr;
 }
 
-static void keep_content(load &l)
-{
-    close_file(l);
-    l.has_content = true;
-}
+static void take_nothing(load &l) { l.has_content = true; }
 
 static void take_content(load &l)
 {
@@ -149,11 +127,7 @@ static void fail_size(load &l)
     l.failure = make_error(error_code::corrupt, "the content file of the object has the wrong size");
 }
 
-static void fail_content(load &l)
-{
-    close_file(l);
-    l.failure = make_error(error_code::corrupt, "the content of the object does not match its checksum");
-}
+static void fail_content(load &l) { l.failure = make_error(error_code::corrupt, "the content of the object does not match its checksum"); }
 
 static void fail_stopping(load &l)
 {
@@ -168,14 +142,9 @@ static bool is_missing(const load &l) { return l.row.content_id != 0 && l.row.co
 static bool is_empty(const load &l) { return l.row.size == 0; }
 static bool is_unplaced(const load &l) { return keeper_is_unplaced(l.owner->housekeeper, l.row.content_id); }
 static bool size_differs(const load &l) { return l.file_size != l.row.size; }
-static bool is_small(const load &l) { return l.row.size <= l.owner->options.inline_size_max; }
 static bool may_restart(const load &l) { return l.restarts < load_restarts_max; }
-static bool content_differs(const load &l)
-{
-    return l.content_size != l.content.size() || XXH64(l.content.data(), l.content.size(), 0) != l.row.checksum;
-}
 static bool is_in_index(const load &l) { return l.row.in_index; }
-static bool row_content_differs(const load &l)
+static bool content_differs(const load &l)
 {
     return l.row.in_index && (l.row.content.size() != l.row.size || XXH64(l.row.content.data(), l.row.content.size(), 0) != l.row.checksum);
 }
@@ -184,28 +153,27 @@ static bool row_content_differs(const load &l)
 
 static uint32_t alive(const load &l)
 {
-    return (l.on_index ? INDEX : 0) | (l.opening ? OPEN : 0) | (l.file != nullptr ? FILE_ : 0) | (l.reading ? READ : 0);
+    return (l.on_index ? INDEX : 0) | (l.opening ? OPEN : 0) | (l.file != nullptr ? FILE_ : 0);
 }
 static bool restarts_are_bounded(const load &l) { return l.restarts <= load_restarts_max; }
 static bool somebody_waits(const load &l) { return !l.waits.empty(); }
 
 static constexpr sm_action<load> nothing{};
 static constexpr sm_guard<load> always{};
-static constexpr const char *event_names[] = {"row_read", "opened", "missing", "no_descriptors", "content_read", "failed", "stop"};
-static constexpr const char *resource_names[] = {"index operation", "open under way", "file", "read under way"};
+static constexpr const char *event_names[] = {"row_read", "opened", "missing", "no_descriptors", "failed", "stop"};
+static constexpr const char *resource_names[] = {"index operation", "open under way", "file"};
 static constexpr sm_state<load> states[] = {
     {S::awaiting_row, "awaiting_row", sm_initial, INDEX, INDEX},
     {S::opening_placed, "opening_placed", 0, OPEN, OPEN},
     {S::opening_temp, "opening_temp", 0, OPEN, OPEN},
     {S::opening_moved, "opening_moved", 0, OPEN, OPEN},
-    {S::reading, "reading", 0, FILE_ | READ, FILE_ | READ},
-    {S::stopping, "stopping", 0, 0, INDEX | OPEN | FILE_ | READ},
+    {S::stopping, "stopping", 0, 0, INDEX | OPEN | FILE_},
     {S::done, "done", sm_final, 0, FILE_}, // the entry takes the file
 };
 static constexpr sm_row<load> rows[] = {
     {S::awaiting_row, E::row_read, SM_FN(is_missing), SM_FN(fail_missing), S::done},
-    {S::awaiting_row, E::row_read, SM_FN(is_empty), SM_FN(keep_content), S::done},
-    {S::awaiting_row, E::row_read, SM_FN(row_content_differs), SM_FN(fail_content), S::done},
+    {S::awaiting_row, E::row_read, SM_FN(is_empty), SM_FN(take_nothing), S::done},
+    {S::awaiting_row, E::row_read, SM_FN(content_differs), SM_FN(fail_content), S::done},
     {S::awaiting_row, E::row_read, SM_FN(is_in_index), SM_FN(take_content), S::done},
     {S::awaiting_row, E::row_read, SM_FN(is_unplaced), SM_FN(open_temp), S::opening_temp},
     {S::awaiting_row, E::row_read, always, SM_FN(open_placed), S::opening_placed},
@@ -213,7 +181,6 @@ static constexpr sm_row<load> rows[] = {
     {S::awaiting_row, E::stop, always, nothing, S::stopping},
 
     {S::opening_placed, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
-    {S::opening_placed, E::opened, SM_FN(is_small), SM_FN(read_content), S::reading},
     {S::opening_placed, E::opened, always, nothing, S::done},
     {S::opening_placed, E::missing, always, SM_FN(open_temp), S::opening_temp},
     {S::opening_placed, E::no_descriptors, always, SM_FN(evict_and_open_placed), S::opening_placed},
@@ -221,7 +188,6 @@ static constexpr sm_row<load> rows[] = {
     {S::opening_placed, E::stop, always, nothing, S::stopping},
 
     {S::opening_temp, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
-    {S::opening_temp, E::opened, SM_FN(is_small), SM_FN(read_content), S::reading},
     {S::opening_temp, E::opened, always, nothing, S::done},
     // Files move one way only: what is not in tmp/ now is in its place now, or gone.
     {S::opening_temp, E::missing, always, SM_FN(open_placed), S::opening_moved},
@@ -230,7 +196,6 @@ static constexpr sm_row<load> rows[] = {
     {S::opening_temp, E::stop, always, nothing, S::stopping},
 
     {S::opening_moved, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
-    {S::opening_moved, E::opened, SM_FN(is_small), SM_FN(read_content), S::reading},
     {S::opening_moved, E::opened, always, nothing, S::done},
     {S::opening_moved, E::missing, SM_FN(may_restart), SM_FN(read_row_again), S::awaiting_row},
     {S::opening_moved, E::missing, always, SM_FN(fail_changing), S::done},
@@ -238,16 +203,10 @@ static constexpr sm_row<load> rows[] = {
     {S::opening_moved, E::failed, always, nothing, S::done},
     {S::opening_moved, E::stop, always, nothing, S::stopping},
 
-    {S::reading, E::content_read, SM_FN(content_differs), SM_FN(fail_content), S::done},
-    {S::reading, E::content_read, always, SM_FN(keep_content), S::done},
-    {S::reading, E::failed, always, SM_FN(close_file), S::done},
-    {S::reading, E::stop, always, nothing, S::stopping},
-
     {S::stopping, E::row_read, always, SM_FN(fail_stopping), S::done},
     {S::stopping, E::opened, always, SM_FN(fail_stopping), S::done},
     {S::stopping, E::missing, always, SM_FN(fail_stopping), S::done},
     {S::stopping, E::no_descriptors, always, SM_FN(fail_stopping), S::done},
-    {S::stopping, E::content_read, always, SM_FN(fail_stopping), S::done},
     {S::stopping, E::failed, always, SM_FN(fail_stopping), S::done},
 };
 static constexpr sm_ignore<load> ignores[] = {{S::stopping, E::stop, "it is stopping already"}};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/load_machine.h: one lookup of an object that is not in the cache: its row, its file, small contents whole.
+// store/load_machine.h: one lookup of an object that is not in the cache: its row, and its content from the index or an open file.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ struct load_wait {
 };
 
 struct load {
-    enum class state : uint8_t { awaiting_row, opening_placed, opening_temp, opening_moved, reading, stopping, done };
-    enum class event : uint8_t { row_read, opened, missing, no_descriptors, content_read, failed, stop };
+    enum class state : uint8_t { awaiting_row, opening_placed, opening_temp, opening_moved, stopping, done };
+    enum class event : uint8_t { row_read, opened, missing, no_descriptors, failed, stop };
     sm_core sm;
     store *owner = nullptr;
     load *previous = nullptr;     // list of the store's loads
@@ -25,12 +25,11 @@ struct load {
     std::vector<load_wait> waits; // everybody who asked for this object meanwhile
     bool is_outdated = false;     // the object was changed since: nobody joins, the cache does not take the result
 
-    bool on_index = false, opening = false, reading = false; // what is under way
+    bool on_index = false, opening = false; // what is under way
     index_row row;
     disk_file *file = nullptr;
     uint64_t file_size = 0;
     std::string content;
-    size_t content_size = 0;      // bytes read
     bool has_content = false;
     uint64_t missing_id = 0;      // the content that was in neither place
     unsigned restarts = 0;

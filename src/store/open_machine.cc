@@ -206,7 +206,6 @@ void store_open(env &e, const store_options &options, void (*on_ready)(void *arg
     auto *s = new store;
     s->e = &e;
     s->options = options;
-    s->options.inline_size_max = std::min(options.inline_size_max, put_buffer_size);
     s->options.index_content_size_max = std::min(options.index_content_size_max, index_content_size_max);
     cache_init(s->cache, e, rng_next(e.random), options.cached_objects_max, options.cached_inline_max, options.cached_bytes_max);
     s->temp_sync.e = &e;

@@ -89,6 +89,7 @@ static void on_committed(void *arg, error err, index_change &change)
     p.committing = false;
     keep_failure(p, err);
     p.row = std::move(change.row);
+    p.row.content.clear(); // its bytes are the index's now
     p.before = std::move(change.before);
     deliver(p, err ? E::commit_failed : E::committed);
 }

@@ -24,7 +24,6 @@ struct store_options {
     size_t cached_objects_max = 10'000; // entries with an open descriptor, least recently used go first; keep it well below RLIMIT_NOFILE
     size_t cached_inline_max = cached_inline_max_default; // entries with their content in memory, likewise
     size_t cached_bytes_max = ::cached_bytes_max; // of their contents together
-    size_t inline_size_max = 4'096;     // content files up to this size are kept in memory by the cache; at most put_buffer_size
     size_t index_content_size_max = ::index_content_size_max; // contents up to this size are put into the index; 0: none; at most that
 };
 
@@ -48,7 +47,7 @@ struct store_entry; // the store's own side of it
 struct store_object {
     index_row row;
     disk_file *file = nullptr;   // open for reading; null when the content is in `content` or empty
-    std::string content;         // small contents, whole
+    std::string content;         // one that lies in the index, whole
     bool has_content = false;    // `content` is all of it; true for an empty object
     store_entry *entry = nullptr;
 };
@@ -69,7 +68,7 @@ std::span<char> put_buffer(put &p);
 // failure only put_abort may follow.
 void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), void *arg);
 // The first `size` bytes of the buffer are the last of the content (0: none). A content of which nothing was given to put_write may go into the
-// index, with no file at all. Durable when it completes with ok: content synced, index committed; `row` is the new row. `expected_checksum` is
+// index, with no file at all. Durable when it completes with ok: content synced, index committed; `row` is the new row, without its content. `expected_checksum` is
 // compared when has_expected: checksum_mismatch stores nothing. Errors also: no_space, io, too_many_files. The put is freed after the
 // completion, whatever it was.
 void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg);

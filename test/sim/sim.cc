@@ -160,7 +160,6 @@ static void draw_disk_fault(sim_host *host)
     fail(sim_fault::disk_io_error, memory_op::index_placed, error_code::io);
     fail(sim_fault::disk_io_error, memory_op::index_page, error_code::io);
     fail(sim_fault::disk_io_error, memory_op::meta_swap, error_code::io);
-    fail(sim_fault::disk_io_error, memory_op::read, error_code::io);
     fail(sim_fault::disk_io_error, memory_op::open, error_code::io);
     fail(sim_fault::disk_io_error, memory_op::index_change, error_code::io);
     fail(sim_fault::disk_io_error, memory_op::index_get, error_code::io);

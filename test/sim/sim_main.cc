@@ -268,8 +268,16 @@ static int report(const sim_options &options, const sim_totals &totals)
         untaken += is_explained ? 0 : 1;
         std::printf("# never taken%s: %s\n", is_explained ? (", " + explained[name]).c_str() : " and not explained", name.c_str());
     }
-    std::printf("%s 4 every row of every table was taken or is explained: %zu of %zu taken\n", untaken == 0 ? "ok" : "not ok", taken, totals.rows.size());
-    return ok && all_hit && untaken == 0 ? 0 : 1;
+    size_t unknown = 0;
+    for (const auto &[name, why] : explained) {
+        if (totals.rows.contains(name))
+            continue;
+        unknown++;
+        std::printf("# explains a row that no table has: %s\n", name.c_str());
+    }
+    bool rows_ok = untaken == 0 && unknown == 0;
+    std::printf("%s 4 every row of every table was taken or is explained: %zu of %zu taken\n", rows_ok ? "ok" : "not ok", taken, totals.rows.size());
+    return ok && all_hit && rows_ok ? 0 : 1;
 }
 
 // --- options
