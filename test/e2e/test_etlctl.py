@@ -545,7 +545,7 @@ def etl_show_logs_health(tmp):
                                   "address": "10.0.0.9:80", "clientUrl": None, "lastError": None,
                                   "manifest": {"metadata": {"name": "transformer-md5-fgjk3-node1"}, "spec": {"securityContext": {"runAsUser": 9007199254740993}}}}, repr(shown))
     check(shown["targets"][1]["manifest"] is None and shown["spec"] == {"kind": "Pod", "metadata": {"name": "transformer-md5"}}, repr(shown))
-    text = run("etl", "show", ETL_ID, "-o", "yaml").out
+    text = run("etl", "show", ETL_ID, "-o", "yaml").out.decode()
     check("      runAsUser: 9007199254740993\n" in text and "spec:\n  kind: Pod\n" in text, text)
     world.etls[ETL_ID]["plain"] = True
     expect(run("etl", "show", ETL_ID), 0, head % ("-", "-") + "\nObjects that failed:\n  ais://b/bad: boom\n", "")
