@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // etl/etl_machine.cc: one start of one ETL on this target, from an accepted definition to a removed pod.
 //
-// Owns     one kubectl child at a time, one timer, one probing connect, the knowledge whether a pod may exist.
+// Owns     one kubectl child at a time, one timer, one connect (to the pod, or to its node port), the knowledge whether a pod may exist.
 // Knows    sm, port, kube, watch_machine (reads what is known of pods).       Known by  etl_registry.
 // Machine  etl, drawn in docs/machines/etl.md (generated, do not edit).
 // Normal   create, wait for Ready, serve, drain, delete. With hpull_address: node_port also a Service, made when the pod is seen; it goes with the pod.
@@ -169,6 +169,7 @@ static void forget_port(etl &m)
 {
     m.node_port = 0;
     m.expose_delay_ms = 0;
+    m.port_answers = false;
 }
 
 static void launch(etl &m)
@@ -538,6 +539,42 @@ static void wait_to_expose(etl &m)
     look(m); // what was told of the pod while the call ran
 }
 
+// kube-proxy opens the port some time after the API server has given it. At the address that Kubernetes knows: another one may be meant for
+// clients only.
+static void knock(etl &m)
+{
+    cancel_probe(m);
+    const pod_status *pod = own_pod(m);
+    m.probe_open = true;
+    arm(m, etl_probe_timeout_ms);
+    if (error err = net_connect(env_of(m), pod != nullptr ? pod->host_ip.c_str() : "", m.node_port, on_probe, &m, &m.probe)) {
+        m.probe = nullptr;
+        tell(m, E::probe_failed);
+    }
+}
+
+static void knock_first(etl &m)
+{
+    m.port_until_ms = now_of(m) + etl_port_wait_ms;
+    knock(m);
+}
+
+static void wait_to_knock(etl &m) { arm(m, etl_port_knock_ms); }
+
+static void note_port_answers(etl &m)
+{
+    cancel_probe(m);
+    m.port_answers = true;
+    await_ready_again(m);
+}
+
+static void take_port_as_it_is(etl &m)
+{
+    LOG(warn, "etl", "etl=%s pod=%s port=%u msg=\"the node port does not answer this target; clients are sent there all the same\"", m.definition.id.c_str(), m.pod_name.c_str(),
+        static_cast<unsigned>(m.node_port));
+    note_port_answers(m);
+}
+
 static void cancel_exposing(etl &m)
 {
     note_failure(m, "exposing the pod", std::string("timeout: ") + port_call_name(m) + " did not end within wait_timeout " + text_duration(m.definition.wait_timeout_ms) + "; " + describe_pod(m));
@@ -716,6 +753,9 @@ static bool is_ready(const etl &m)
     return pod != nullptr && verdict_of(m) == pod_verdict::ready && address_of(m, *pod, host, port) && client_address_of(m, *pod, host, port);
 }
 
+static bool is_behind_a_port(const etl &m) { return wants_node_port(m) && !m.port_answers && is_ready(m); }
+static bool may_knock(const etl &m) { return now_of(m) < m.port_until_ms && (!m.asked || start_remaining(m) > 0); }
+
 // While it starts: when it is Ready the port has long been there. Not where it will not get Ready.
 static bool can_be_exposed(const etl &m)
 {
@@ -798,6 +838,7 @@ static constexpr sm_state<etl> states[] = {
     {S::exposing,              "exposing",              sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
     {S::reading_port,          "reading_port",          sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
     {S::awaiting_expose_retry, "awaiting_expose_retry", sm_busy,    TIMER | POD,          TIMER | POD,           starting},
+    {S::awaiting_port,         "awaiting_port",         sm_busy,    TIMER | POD,          TIMER | POD | PROBE,   starting},
     {S::fetching_logs,         "fetching_logs",         sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
     {S::serving,               "serving",               0,          POD,                  POD,                   in_service},
     {S::awaiting_return,       "awaiting_return",       0,          POD,                  TIMER | POD,           in_service},
@@ -864,6 +905,7 @@ static constexpr sm_row<etl> rows[] = {
     {S::cancelling,            E::stop,             always,                       SM_FN(note_stop),                  S::cancelling},
     {S::cancelling,            E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
 
+    {S::awaiting_ready,        E::pod_changed,      SM_FN(is_behind_a_port),      SM_FN(knock_first),                S::awaiting_port},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_ready),              SM_FN(begin_serving),              S::serving},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_gone),               SM_FN(note_gone),                  S::awaiting_relaunch},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(has_ended_unasked),     SM_FN(remove_to_run),              S::deleting},
@@ -904,6 +946,14 @@ static constexpr sm_row<etl> rows[] = {
     {S::awaiting_expose_retry, E::start,            always,                       SM_FN(take_request),               S::awaiting_expose_retry},
     {S::awaiting_expose_retry, E::stop,             always,                       SM_FN(remove_to_stop),             S::deleting},
     {S::awaiting_expose_retry, E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
+
+    {S::awaiting_port,         E::probe_ok,         always,                       SM_FN(note_port_answers),          S::awaiting_ready},
+    {S::awaiting_port,         E::probe_failed,     always,                       SM_FN(wait_to_knock),              S::awaiting_port},
+    {S::awaiting_port,         E::deadline,         SM_FN(may_knock),             SM_FN(knock),                      S::awaiting_port},
+    {S::awaiting_port,         E::deadline,         always,                       SM_FN(take_port_as_it_is),         S::awaiting_ready},
+    {S::awaiting_port,         E::start,            always,                       nothing,                           S::awaiting_port},
+    {S::awaiting_port,         E::stop,             always,                       SM_FN(remove_to_stop),             S::deleting},
+    {S::awaiting_port,         E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
 
     {S::fetching_logs,         E::kubectl_ok,       always,                       SM_FN(keep_logs_and_remove),       S::deleting},
     {S::fetching_logs,         E::kubectl_failed,   SM_FN(used_previous_logs),    SM_FN(fetch_present_logs),         S::fetching_logs},
@@ -978,6 +1028,7 @@ static constexpr sm_ignore<etl> ignores[] = {
     {S::cancelling,            E::pod_changed,    "the pod is about to be removed"},
     {S::exposing,              E::pod_changed,    "the pod is looked at when the call has ended"},
     {S::reading_port,          E::pod_changed,    "the pod is looked at when the call has ended"},
+    {S::awaiting_port,         E::pod_changed,    "the pod is looked at when the port answers, or long enough does not"},
     {S::fetching_logs,         E::pod_changed,    "the start has failed already"},
     {S::probing,               E::pod_changed,    "the pod is looked at when the probe has ended"},
     {S::draining,              E::pod_changed,    "the pod is about to be removed"},
@@ -995,6 +1046,7 @@ static constexpr sm_ignore<etl> ignores[] = {
     {S::exposing,              E::refused,        "a late report of the pod before"},
     {S::reading_port,          E::refused,        "a late report of the pod before"},
     {S::awaiting_expose_retry, E::refused,        "a late report of the pod before"},
+    {S::awaiting_port,         E::refused,        "a late report of the pod before"},
     {S::awaiting_return,       E::refused,        "it is not Ready already"},
     {S::probing,               E::refused,        "our own connect will tell"},
     {S::draining,              E::refused,        "the pod is about to be removed"},

@@ -164,6 +164,8 @@ static void clients_are_sent_to_the_node_port(void **state)
     service.clear();
     service.shrink_to_fit();
     etl_do_all(w, "expose ok 31234, pod ready");
+    test_eq_text(w.world->connects.front()->address, "192.168.1.5:31234"); // it is there when the start is told to have succeeded
+    etl_do_all(w, "probe ok");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq_text(view.host, "10.1.2.3"); // the target's own way
     test_eq(view.port, 80);
@@ -175,7 +177,7 @@ static void clients_are_sent_to_the_node_port(void **state)
     test_eq_text(w.world->connects.front()->address, "10.1.2.3:80"); // its own probe too
     etl_do_all(w, "probe ok");
     // A Service that is there already is no failure of kubectl's.
-    etl_do_all(w, "pod deleted, wait 500ms, create ok, pod ready, expose fails Error from server (AlreadyExists): services \"x\" already exists, get_port ok 31235");
+    etl_do_all(w, "pod deleted, wait 500ms, create ok, pod ready, expose fails Error from server (AlreadyExists): services \"x\" already exists, get_port ok 31235, probe ok");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq(view.client_port, 31235);
     test_eq(etl_registry_get_health(*w.registry).kubectl_failures, 0);
@@ -199,6 +201,8 @@ static void the_address_of_the_node_may_be_given(void **)
     w->registry = etl_registry_make(w->world->e, w->options);
     etl_view view;
     etl_do_all(*w, "begin, list ok, node_ports, start, create ok, pod ready, expose ok 31234");
+    test_eq_text(w->world->connects.front()->address, "192.168.1.5:31234");
+    etl_do_all(*w, "probe ok");
     test_true(etl_registry_find(*w->registry, "JGHEoo89gg", view));
     test_eq_text(view.client_host, "node1.example.org");
     test_eq(view.client_port, 31234);
