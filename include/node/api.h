@@ -54,6 +54,10 @@ inline constexpr std::string_view env_host_name = "K8S_HOST_NAME";
 enum class communication : uint8_t { hpush, hrev, hpull };
 inline constexpr std::string_view communication_names[] = {"hpush://", "hrev://", "hpull://"};
 
+// Where hpull:// sends clients: to the pod's own address, or to a port of the Kubernetes node that the pod runs on.
+enum class client_address : uint8_t { pod_ip, node_port };
+inline constexpr std::string_view client_address_names[] = {"pod_ip", "node_port"};
+
 // What GET /v1/etl shows as `stage`.
 enum class etl_stage : uint8_t { initializing, running, aborted };
 inline constexpr std::string_view etl_stage_names[] = {"Initializing", "Running", "Aborted"};
@@ -63,6 +67,7 @@ inline constexpr std::string_view annotation_communication = "communication_type
 inline constexpr std::string_view annotation_wait_timeout = "wait_timeout";
 inline constexpr std::string_view annotation_obj_timeout = "obj_timeout";
 inline constexpr std::string_view annotation_require_framing = "require_framing";
+inline constexpr std::string_view annotation_hpull_address = "hpull_address";
 inline constexpr std::string_view annotation_direct_put = "support_direct_put"; // read, no effect yet
 // Set by kubectl-local on the pods it runs: "host:port" where the node reaches the container, and the base URL under which the
 // container reaches the node is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
@@ -72,5 +77,6 @@ inline constexpr std::string_view annotation_local_address = "etlnode.local/addr
 inline constexpr std::string_view label_cluster = "etlnode/cluster";
 inline constexpr std::string_view label_target = "etlnode/target";
 inline constexpr std::string_view label_etl = "etlnode/etl";
+inline constexpr std::string_view label_node_port = "etlnode/node-port"; // pods with a node port, and their Services: the launch mark
 inline constexpr std::string_view annotation_generation = "etlnode/generation";
 inline constexpr std::string_view annotation_launch = "etlnode/launch"; // one `kubectl create`: tells a pod from an earlier one of its name

@@ -31,6 +31,7 @@ static constexpr option_row rows[] = {
     {"node-name", "NAME", "", "K8S_HOST_NAME", "targets: Kubernetes node that ETL pods are pinned to"},
     {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: its name, owner of the ETL pods"},
     {"pod-uid", "UID", "", "POD_UID", "targets in a pod: its uid"},
+    {"node-address", "HOST", "", nullptr, "targets: address of this Kubernetes node as clients reach it, for node ports (default: the hostIP of its pods)"},
     {"pod-security", "LEVEL", "baseline", nullptr, "targets: what is added to ETL pods: off, baseline, or restricted for namespaces that enforce it"},
 };
 

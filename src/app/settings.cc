@@ -134,6 +134,20 @@ static bool read_security(const option_values &values, pod_security &out_securit
     return false;
 }
 
+// A host name, an IPv4 address, or an IPv6 address with or without brackets.
+static bool read_node_address(const option_values &values, std::string &out_host, std::string &out_reason)
+{
+    std::string text(option_get(values, "node-address"));
+    bool is_bare6 = text.find(':') != std::string::npos && !text.starts_with('[');
+    url_base base;
+    if (!text.empty() && (!url_parse_base("http://" + (is_bare6 ? "[" + text + "]" : text), base) || !base.path.empty() || text.ends_with('/') || (text.starts_with('[') && !text.ends_with(']')))) {
+        out_reason = where(values, "node-address") + ": \"" + text_escape(text, 200) + "\": expected a host name or an IP address, without a port";
+        return false;
+    }
+    out_host = base.host;
+    return true;
+}
+
 bool settings_read(const option_values &values, const process_surroundings &around, node_options &node, log_level &out_level, std::string &out_kubectl_why,
                    std::string &out_reason)
 {
@@ -187,6 +201,8 @@ bool settings_read(const option_values &values, const process_surroundings &arou
         return false;
     }
     if (!read_security(values, node.security, out_reason))
+        return false;
+    if (!read_node_address(values, node.node_address, out_reason))
         return false;
     node.node_name = option_get(values, "node-name");
     node.pod_name = option_get(values, "pod-name");

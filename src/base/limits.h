@@ -54,6 +54,7 @@ inline constexpr uint64_t obj_timeout_max_ms = 24ull * 3600 * 1000;
 inline constexpr size_t etl_count_max = 256;
 inline constexpr size_t etl_name_size_max = 63;
 inline constexpr size_t pod_name_size_max = 63;
+inline constexpr size_t service_name_size_max = 63;
 inline constexpr uint64_t pod_user_default = 65534;      // nobody: whom ETL pods run as with --pod-security restricted, unless their spec says
 
 // kubectl children.
@@ -84,6 +85,10 @@ inline constexpr uint64_t etl_delete_retry_min_ms = 1'000;
 inline constexpr uint64_t etl_delete_retry_max_ms = 30'000;
 inline constexpr uint64_t etl_create_retry_min_ms = 500; // back-off of a create that failed in a way that may pass
 inline constexpr uint64_t etl_create_retry_max_ms = 10'000;
+inline constexpr uint64_t etl_expose_retry_min_ms = 500; // back-off of giving a pod its node port
+inline constexpr uint64_t etl_expose_retry_max_ms = 10'000;
+inline constexpr uint64_t etl_port_wait_ms = 5'000;      // from Ready until a node port answers; then it is taken as it is
+inline constexpr uint64_t etl_port_knock_ms = 200;       // between two connects to it
 inline constexpr uint64_t etl_probe_min_ms = 100;       // from a refused connection to the first connect of our own
 inline constexpr uint64_t etl_probe_max_ms = 1'000;
 inline constexpr uint64_t etl_probe_timeout_ms = 2'000;

@@ -100,6 +100,7 @@ static constexpr column target_columns[] = {
     {"RESTARTS", "restarts", cell_kind::count, false},
     {"POD", "pod", cell_kind::text, false},
     {"ADDRESS", "address", cell_kind::text, true},
+    {"CLIENT URL", "clientUrl", cell_kind::text, true},
     {"LAST ERROR", "lastError", cell_kind::text, false},
 };
 
@@ -151,6 +152,7 @@ static json_ptr target_items(const cJSON *details)
         add_number_or_null(one.get(), "restarts", t, "restarts");
         output_add_text(one.get(), "pod", json_text(t, "pod_name"));
         output_add_text(one.get(), "address", json_text(t, "address"));
+        output_add_text(one.get(), "clientUrl", json_text(t, "client_url"));
         output_add_text(one.get(), "lastError", json_text(t, "last_error"));
         add_pod(one.get(), "manifest", json_text(t, "pod"));
         json_append(out.get(), std::move(one));

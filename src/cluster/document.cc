@@ -207,6 +207,8 @@ static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
 {
     size_t mode = 0;
     size_t stage = 0;
+    size_t address = 0; // documents from before there was a choice do not say it
+    bool is_chosen = json_get(tree, "hpull_address") != nullptr;
     bool good = read_text(tree, "id", etl_name_size_max, out_etl.id) && !out_etl.id.empty() && read_text(tree, "name", small_text_max, out_etl.name) &&
                 read_word(tree, "communication", communication_names, mode) && read_text(tree, "pod", 2 * spec_size_max, out_etl.pod_json) &&
                 read_text(tree, "init", 2 * spec_size_max, out_etl.init_json) && read_u64(tree, "wait_timeout_ms", out_etl.wait_timeout_ms) &&
@@ -214,9 +216,10 @@ static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
                 read_bool(tree, "runtime_spec", out_etl.runtime_spec) && read_word(tree, "stage", etl_stage_names, stage) &&
                 read_u64(tree, "generation", out_etl.generation) && read_text(tree, "generation_id", small_text_max, out_etl.generation_id) &&
                 read_text(tree, "secret", small_text_max, out_etl.secret) && read_text(tree, "last_error", spec_size_max, out_etl.last_error) &&
-                read_u64(tree, "started_ns", out_etl.started_ns);
+                read_u64(tree, "started_ns", out_etl.started_ns) && (!is_chosen || read_word(tree, "hpull_address", client_address_names, address));
     out_etl.mode = static_cast<communication>(mode);
     out_etl.stage = static_cast<etl_stage>(stage);
+    out_etl.hpull_address = static_cast<client_address>(address);
     return good;
 }
 
@@ -307,6 +310,7 @@ static json_ptr etl_print(const cluster_etl &etl)
     json_add_u64_text(tree.get(), "wait_timeout_ms", etl.wait_timeout_ms);
     json_add_u64_text(tree.get(), "obj_timeout_ms", etl.obj_timeout_ms);
     json_add_bool(tree.get(), "require_framing", etl.require_framing);
+    json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(etl.hpull_address)]);
     json_add_bool(tree.get(), "runtime_spec", etl.runtime_spec);
     json_add_text(tree.get(), "stage", etl_stage_names[static_cast<size_t>(etl.stage)]);
     json_add_u64_text(tree.get(), "generation", etl.generation);

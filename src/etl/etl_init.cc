@@ -162,12 +162,16 @@ static error build_from_pod(const yaml_node &encoded, const cJSON *message, cons
     if (!spec_is_text(&encoded) || !base64_decode(encoded.text, text))
         return spec_refuse(encoded, "spec is not base64", "a Pod spec in base64", out_reason);
     std::string reason;
-    if (error err = etl_spec_parse_pod(text, spec, reason)) {
-        out_reason = "spec: " + reason;
-        return err;
+    error bad = etl_spec_read_pod(text, spec, reason);
+    if (!bad) {
+        if (error err = read_common(root, spec, out_reason)) // the message's fields override the annotations
+            return err;
+        bad = etl_spec_check(spec, reason);
     }
-    if (error err = read_common(root, spec, out_reason)) // the message's fields override the annotations
-        return err;
+    if (bad) {
+        out_reason = "spec: " + reason;
+        return bad;
+    }
     if (!name.empty())
         spec.name = name;
     json_ptr pod = spec_parse_exactly(spec.pod_json);

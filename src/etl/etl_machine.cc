@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // etl/etl_machine.cc: one start of one ETL on this target, from an accepted definition to a removed pod.
 //
-// Owns     one kubectl child at a time, one timer, one probing connect, the knowledge whether a pod may exist.
+// Owns     one kubectl child at a time, one timer, one connect (to the pod, or to its node port), the knowledge whether a pod may exist.
 // Knows    sm, port, kube, watch_machine (reads what is known of pods).       Known by  etl_registry.
 // Machine  etl, drawn in docs/machines/etl.md (generated, do not edit).
-// Normal   create, wait for Ready, serve, drain, delete.
+// Normal   create, wait for Ready, serve, drain, delete. With hpull_address: node_port also a Service, made when the pod is seen; it goes with the pod.
 // Fails    create fails in a way that may pass: again, with the same launch mark, while there is time. Asked for: create refused, a right
 //          missing, hopeless pod, wait_timeout: log lines, delete, `failed` with its reason. By itself: it tries again.
 //          While serving: a container that ends is Kubernetes' to restart; a pod that is gone is made again.
@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "etl/etl_service.h"
 #include "etl/etl_spec.h"
 #include "sm/sm_verify.h"
 
@@ -43,6 +44,22 @@ static bool address_of(const etl &m, const pod_status &pod, std::string &out_hos
         return pod_address_parse(pod.local_address, out_host, out_port);
     out_host = pod.pod_ip;
     out_port = pod.container_port;
+    return !out_host.empty() && out_port != 0;
+}
+
+// kubectl-local's addresses are those of this machine already.
+static bool wants_node_port(const etl &m)
+{
+    return m.definition.mode == communication::hpull && m.definition.hpull_address == client_address::node_port && !m.host->options->kubectl_is_local;
+}
+
+// Where hpull sends clients. False where that is not known yet.
+static bool client_address_of(const etl &m, const pod_status &pod, std::string &out_host, uint16_t &out_port)
+{
+    if (!wants_node_port(m))
+        return address_of(m, pod, out_host, out_port);
+    out_host = m.host->options->node_address.empty() ? pod.host_ip : m.host->options->node_address;
+    out_port = m.node_port;
     return !out_host.empty() && out_port != 0;
 }
 
@@ -120,16 +137,21 @@ static void start_call(etl &m, kubectl_verb verb, proc_options options)
 
 static void begin_turn(etl &m) { arm(m, m.asked ? start_remaining(m) : m.definition.wait_timeout_ms); }
 
-static std::string build_pod(const etl &m, const std::string &target_url)
+static etl_pod_context context_of(const etl &m, const std::string &target_url)
 {
     const etl_registry_options &options = *m.host->options;
+    etl_pod_context context = {options.cluster_id, options.target_id, m.definition.id, m.definition.generation_id, options.node_name,
+                               target_url, "", m.launch_id, options.owner_name, options.owner_uid, options.security, wants_node_port(m)};
+    context.suffix = etl_pod_suffix(context, m.definition.name);
+    return context;
+}
+
+static std::string build_pod(const etl &m, const std::string &target_url)
+{
     etl_spec spec;
     spec.name = m.definition.name;
     spec.pod_json = m.definition.pod_json;
-    etl_pod_context context = {options.cluster_id, options.target_id, m.definition.id, m.definition.generation_id, options.node_name,
-                               target_url, "", m.launch_id, options.owner_name, options.owner_uid, options.security};
-    context.suffix = etl_pod_suffix(context, spec.name);
-    return etl_pod_build(spec, context);
+    return etl_pod_build(spec, context_of(m, target_url));
 }
 
 static void create_pod(etl &m)
@@ -143,12 +165,20 @@ static void create_pod(etl &m)
         arm(m, start_remaining(m));
 }
 
+static void forget_port(etl &m)
+{
+    m.node_port = 0;
+    m.expose_delay_ms = 0;
+    m.port_answers = false;
+}
+
 static void launch(etl &m)
 {
     static constexpr char alphabet[] = "0123456789abcdefghijklmnopqrstuvwxyz";
     m.goal = etl_goal::run;
     m.seen = false;
     m.launch_id = rng_text(env_of(m).random, alphabet, sizeof alphabet - 1, 10);
+    forget_port(m);
     m.create_attempts = 0;
     m.create_delay_ms = 0;
     create_pod(m);
@@ -172,6 +202,7 @@ static void adopt(etl &m)
 {
     const pod_status *pod = watch_find(*m.host->pods, m.pod_name);
     m.launch_id = pod->launch;
+    forget_port(m);
     m.seen = true;
     arm(m, m.definition.wait_timeout_ms);
     look(m);
@@ -196,10 +227,17 @@ static void note_status(etl &m)
 
 static void take_request(etl &m)
 {
-    if (sm_state_of(m) == S::awaiting_ready || sm_state_of(m) == S::launching || sm_state_of(m) == S::awaiting_turn)
-        arm(m, start_remaining(m));
-    if (sm_state_of(m) == S::awaiting_relaunch || sm_state_of(m) == S::awaiting_create_retry)
-        arm(m, 0);
+    switch (sm_state_of(m)) {
+    case S::awaiting_ready:
+    case S::launching:
+    case S::exposing:
+    case S::reading_port:
+    case S::awaiting_turn: arm(m, start_remaining(m)); break;
+    case S::awaiting_relaunch:
+    case S::awaiting_expose_retry:
+    case S::awaiting_create_retry: arm(m, 0); break;
+    default: break;
+    }
     if (sm_state_of(m) == S::awaiting_ready)
         look(m);
 }
@@ -210,11 +248,17 @@ static void log_restart(const etl &m, const pod_status &pod)
         static_cast<long long>(pod.main.last_exit_code), text_escape(pod.main.last_reason).c_str(), static_cast<unsigned long long>(m.restarts));
 }
 
+static void note_address(etl &m, const pod_status &pod)
+{
+    (void)address_of(m, pod, m.host_address, m.port);
+    (void)client_address_of(m, pod, m.client_host, m.client_port);
+}
+
 static void begin_serving(etl &m)
 {
     const pod_status *pod = own_pod(m);
     disarm(m);
-    (void)address_of(m, *pod, m.host_address, m.port);
+    note_address(m, *pod);
     std::string instance = pod_status_instance(*pod);
     if (m.served && !m.instance.empty() && instance != m.instance) {
         m.restarts++;
@@ -240,7 +284,7 @@ static void refresh(etl &m)
     const pod_status *pod = own_pod(m);
     if (pod == nullptr)
         return;
-    (void)address_of(m, *pod, m.host_address, m.port);
+    note_address(m, *pod);
     std::string instance = pod_status_instance(*pod);
     if (instance != m.instance) {
         m.restarts += pod->main.restart_count > m.restart_count ? pod->main.restart_count - m.restart_count : 1;
@@ -436,6 +480,110 @@ static void cancel_to_stop(etl &m)
 
 static void note_stop(etl &m) { m.goal = etl_goal::stop; }
 
+// ---- the node port
+
+static void start_port_call(etl &m, kubectl_verb verb, proc_options options)
+{
+    start_call(m, verb, std::move(options));
+    if (m.asked)
+        arm(m, start_remaining(m));
+}
+
+// Its name is this launch's: a second try, in this life of the node or the next, finds what the first has made.
+static void expose(etl &m)
+{
+    const pod_status *pod = own_pod(m);
+    m.seen = true;
+    std::string service = etl_service_build(m.definition.name, context_of(m, m.target_url), {pod->name, pod->uid, pod->container_port});
+    start_port_call(m, kubectl_verb::expose, kubectl_expose(m.host->options->kubectl, std::move(service)));
+}
+
+static void read_port(etl &m)
+{
+    start_port_call(m, kubectl_verb::get_port, kubectl_get_port(m.host->options->kubectl, etl_service_name(m.definition.name, m.launch_id)));
+}
+
+static void await_ready_again(etl &m)
+{
+    arm(m, m.asked ? start_remaining(m) : m.definition.wait_timeout_ms);
+    look(m);
+}
+
+static void note_port(etl &m)
+{
+    (void)kubectl_parse_port(m.call.out, m.node_port); // call_ended has seen to it
+    m.expose_delay_ms = 0;
+    m.trouble.clear();
+    await_ready_again(m);
+}
+
+static const char *port_call_name(const etl &m) { return m.call.verb == kubectl_verb::expose ? "kubectl create service" : "kubectl get service"; }
+
+static void note_not_exposed(etl &m) { note_failure(m, "exposing the pod", m.call.refused ? m.call.failure : port_call_name(m) + (": " + m.call.failure)); }
+
+static void remove_unexposed(etl &m)
+{
+    note_not_exposed(m);
+    m.goal = etl_goal::fail;
+    remove_pod(m);
+}
+
+static uint64_t next_expose_delay(const etl &m) { return m.expose_delay_ms == 0 ? etl_expose_retry_min_ms : std::min(m.expose_delay_ms * 2, etl_expose_retry_max_ms); }
+
+static void wait_to_expose(etl &m)
+{
+    note_not_exposed(m);
+    m.trouble = m.failure;
+    m.expose_delay_ms = next_expose_delay(m);
+    arm(m, m.expose_delay_ms);
+    look(m); // what was told of the pod while the call ran
+}
+
+// kube-proxy opens the port some time after the API server has given it. At the address that Kubernetes knows: another one may be meant for
+// clients only.
+static void knock(etl &m)
+{
+    cancel_probe(m);
+    const pod_status *pod = own_pod(m);
+    m.probe_open = true;
+    arm(m, etl_probe_timeout_ms);
+    if (error err = net_connect(env_of(m), pod != nullptr ? pod->host_ip.c_str() : "", m.node_port, on_probe, &m, &m.probe)) {
+        m.probe = nullptr;
+        tell(m, E::probe_failed);
+    }
+}
+
+static void knock_first(etl &m)
+{
+    m.port_until_ms = now_of(m) + etl_port_wait_ms;
+    knock(m);
+}
+
+static void wait_to_knock(etl &m) { arm(m, etl_port_knock_ms); }
+
+static void note_port_answers(etl &m)
+{
+    cancel_probe(m);
+    m.port_answers = true;
+    await_ready_again(m);
+}
+
+static void take_port_as_it_is(etl &m)
+{
+    LOG(warn, "etl", "etl=%s pod=%s port=%u msg=\"the node port does not answer this target; clients are sent there all the same\"", m.definition.id.c_str(), m.pod_name.c_str(),
+        static_cast<unsigned>(m.node_port));
+    note_port_answers(m);
+}
+
+static void cancel_exposing(etl &m)
+{
+    note_failure(m, "exposing the pod", std::string("timeout: ") + port_call_name(m) + " did not end within wait_timeout " + text_duration(m.definition.wait_timeout_ms) + "; " + describe_pod(m));
+    m.goal = etl_goal::fail;
+    end_call(m);
+}
+
+// ---- log lines, and the ends of a start
+
 static void fetch_logs(etl &m, bool previous)
 {
     const pod_status *pod = own_pod(m);
@@ -602,8 +750,24 @@ static bool is_ready(const etl &m)
     std::string host;
     uint16_t port = 0;
     const pod_status *pod = own_pod(m);
-    return pod != nullptr && verdict_of(m) == pod_verdict::ready && address_of(m, *pod, host, port);
+    return pod != nullptr && verdict_of(m) == pod_verdict::ready && address_of(m, *pod, host, port) && client_address_of(m, *pod, host, port);
 }
+
+static bool is_behind_a_port(const etl &m) { return wants_node_port(m) && !m.port_answers && is_ready(m); }
+static bool may_knock(const etl &m) { return now_of(m) < m.port_until_ms && (!m.asked || start_remaining(m) > 0); }
+
+// While it starts: when it is Ready the port has long been there. Not where it will not get Ready.
+static bool can_be_exposed(const etl &m)
+{
+    const pod_status *pod = own_pod(m);
+    return pod != nullptr && !pod->terminating && !pod->uid.empty() && pod->container_port != 0 && (verdict_of(m) == pod_verdict::starting || verdict_of(m) == pod_verdict::ready);
+}
+
+static bool lacks_port(const etl &m) { return wants_node_port(m) && m.node_port == 0 && can_be_exposed(m); }
+
+// An earlier try has made it, or this one has and did not say the port.
+static bool is_exposed_already(const etl &m) { return m.call.fault == kubectl_fault::already_exists || m.call.fault == kubectl_fault::output; }
+static bool cannot_be_exposed(const etl &m) { return m.asked && (!kubectl_fault_may_pass(m.call.fault) || next_expose_delay(m) >= start_remaining(m)); }
 
 static bool has_logs(const etl &m)
 {
@@ -671,6 +835,10 @@ static constexpr sm_state<etl> states[] = {
     {S::awaiting_create_retry, "awaiting_create_retry", sm_busy,    TIMER | POD,          TIMER | POD,           starting},
     {S::cancelling,            "cancelling",            sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    stopping},
     {S::awaiting_ready,        "awaiting_ready",        sm_busy,    TIMER | POD,          TIMER | POD,           starting},
+    {S::exposing,              "exposing",              sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
+    {S::reading_port,          "reading_port",          sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
+    {S::awaiting_expose_retry, "awaiting_expose_retry", sm_busy,    TIMER | POD,          TIMER | POD,           starting},
+    {S::awaiting_port,         "awaiting_port",         sm_busy,    TIMER | POD,          TIMER | POD | PROBE,   starting},
     {S::fetching_logs,         "fetching_logs",         sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
     {S::serving,               "serving",               0,          POD,                  POD,                   in_service},
     {S::awaiting_return,       "awaiting_return",       0,          POD,                  TIMER | POD,           in_service},
@@ -737,12 +905,14 @@ static constexpr sm_row<etl> rows[] = {
     {S::cancelling,            E::stop,             always,                       SM_FN(note_stop),                  S::cancelling},
     {S::cancelling,            E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
 
+    {S::awaiting_ready,        E::pod_changed,      SM_FN(is_behind_a_port),      SM_FN(knock_first),                S::awaiting_port},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_ready),              SM_FN(begin_serving),              S::serving},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_gone),               SM_FN(note_gone),                  S::awaiting_relaunch},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(has_ended_unasked),     SM_FN(remove_to_run),              S::deleting},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_hopeless_with_logs), SM_FN(fetch_logs_of_hopeless),     S::fetching_logs},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_hopeless_and_asked), SM_FN(remove_hopeless),            S::deleting},
     {S::awaiting_ready,        E::pod_changed,      SM_FN(is_asked_and_blind),    SM_FN(remove_unseen),              S::deleting},
+    {S::awaiting_ready,        E::pod_changed,      SM_FN(lacks_port),            SM_FN(expose),                     S::exposing},
     {S::awaiting_ready,        E::pod_changed,      always,                       SM_FN(note_status),                S::awaiting_ready},
     {S::awaiting_ready,        E::start,            always,                       SM_FN(take_request),               S::awaiting_ready},
     {S::awaiting_ready,        E::deadline,         SM_FN(is_asked_with_logs),    SM_FN(fetch_logs_of_late),         S::fetching_logs},
@@ -750,6 +920,40 @@ static constexpr sm_row<etl> rows[] = {
     {S::awaiting_ready,        E::deadline,         always,                       SM_FN(wait_longer),                S::awaiting_ready},
     {S::awaiting_ready,        E::stop,             always,                       SM_FN(remove_to_stop),             S::deleting},
     {S::awaiting_ready,        E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
+
+    {S::exposing,              E::kubectl_ok,       always,                       SM_FN(note_port),                  S::awaiting_ready},
+    {S::exposing,              E::kubectl_failed,   SM_FN(is_exposed_already),    SM_FN(read_port),                  S::reading_port},
+    {S::exposing,              E::kubectl_failed,   SM_FN(cannot_be_exposed),     SM_FN(remove_unexposed),           S::deleting},
+    {S::exposing,              E::kubectl_failed,   always,                       SM_FN(wait_to_expose),             S::awaiting_expose_retry},
+    {S::exposing,              E::start,            always,                       SM_FN(take_request),               S::exposing},
+    {S::exposing,              E::deadline,         SM_FN(is_asked),              SM_FN(cancel_exposing),            S::cancelling},
+    {S::exposing,              E::deadline,         always,                       SM_FN(end_call),                   S::exposing},
+    {S::exposing,              E::stop,             always,                       SM_FN(cancel_to_stop),             S::cancelling},
+    {S::exposing,              E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
+
+    {S::reading_port,          E::kubectl_ok,       always,                       SM_FN(note_port),                  S::awaiting_ready},
+    {S::reading_port,          E::kubectl_failed,   SM_FN(cannot_be_exposed),     SM_FN(remove_unexposed),           S::deleting},
+    {S::reading_port,          E::kubectl_failed,   always,                       SM_FN(wait_to_expose),             S::awaiting_expose_retry},
+    {S::reading_port,          E::start,            always,                       SM_FN(take_request),               S::reading_port},
+    {S::reading_port,          E::deadline,         SM_FN(is_asked),              SM_FN(cancel_exposing),            S::cancelling},
+    {S::reading_port,          E::deadline,         always,                       SM_FN(end_call),                   S::reading_port},
+    {S::reading_port,          E::stop,             always,                       SM_FN(cancel_to_stop),             S::cancelling},
+    {S::reading_port,          E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
+
+    {S::awaiting_expose_retry, E::deadline,         always,                       SM_FN(await_ready_again),          S::awaiting_ready},
+    {S::awaiting_expose_retry, E::pod_changed,      SM_FN(can_be_exposed),        nothing,                           S::awaiting_expose_retry},
+    {S::awaiting_expose_retry, E::pod_changed,      always,                       SM_FN(await_ready_again),          S::awaiting_ready},
+    {S::awaiting_expose_retry, E::start,            always,                       SM_FN(take_request),               S::awaiting_expose_retry},
+    {S::awaiting_expose_retry, E::stop,             always,                       SM_FN(remove_to_stop),             S::deleting},
+    {S::awaiting_expose_retry, E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
+
+    {S::awaiting_port,         E::probe_ok,         always,                       SM_FN(note_port_answers),          S::awaiting_ready},
+    {S::awaiting_port,         E::probe_failed,     always,                       SM_FN(wait_to_knock),              S::awaiting_port},
+    {S::awaiting_port,         E::deadline,         SM_FN(may_knock),             SM_FN(knock),                      S::awaiting_port},
+    {S::awaiting_port,         E::deadline,         always,                       SM_FN(take_port_as_it_is),         S::awaiting_ready},
+    {S::awaiting_port,         E::start,            always,                       nothing,                           S::awaiting_port},
+    {S::awaiting_port,         E::stop,             always,                       SM_FN(remove_to_stop),             S::deleting},
+    {S::awaiting_port,         E::shut_down,        always,                       SM_FN(close_down),                 S::closing},
 
     {S::fetching_logs,         E::kubectl_ok,       always,                       SM_FN(keep_logs_and_remove),       S::deleting},
     {S::fetching_logs,         E::kubectl_failed,   SM_FN(used_previous_logs),    SM_FN(fetch_present_logs),         S::fetching_logs},
@@ -822,6 +1026,9 @@ static constexpr sm_ignore<etl> ignores[] = {
     {S::awaiting_turn,         E::pod_changed,    "it has no pod yet"},
     {S::launching,             E::pod_changed,    "the pod is looked at when create has ended"},
     {S::cancelling,            E::pod_changed,    "the pod is about to be removed"},
+    {S::exposing,              E::pod_changed,    "the pod is looked at when the call has ended"},
+    {S::reading_port,          E::pod_changed,    "the pod is looked at when the call has ended"},
+    {S::awaiting_port,         E::pod_changed,    "the pod is looked at when the port answers, or long enough does not"},
     {S::fetching_logs,         E::pod_changed,    "the start has failed already"},
     {S::probing,               E::pod_changed,    "the pod is looked at when the probe has ended"},
     {S::draining,              E::pod_changed,    "the pod is about to be removed"},
@@ -836,6 +1043,10 @@ static constexpr sm_ignore<etl> ignores[] = {
     {S::awaiting_create_retry, E::refused,        "a late report of the pod before"},
     {S::cancelling,            E::refused,        "a late report of the pod before"},
     {S::awaiting_ready,        E::refused,        "a late report of the pod before"},
+    {S::exposing,              E::refused,        "a late report of the pod before"},
+    {S::reading_port,          E::refused,        "a late report of the pod before"},
+    {S::awaiting_expose_retry, E::refused,        "a late report of the pod before"},
+    {S::awaiting_port,         E::refused,        "a late report of the pod before"},
     {S::awaiting_return,       E::refused,        "it is not Ready already"},
     {S::probing,               E::refused,        "our own connect will tell"},
     {S::draining,              E::refused,        "the pod is about to be removed"},
@@ -855,10 +1066,14 @@ static constexpr sm_ignore<etl> ignores[] = {
 static bool pod_has_a_name(const etl &m) { return !m.pod_may_exist || !m.pod_name.empty(); }
 static bool call_is_counted(const etl &m) { return m.call_open || !kube_call_is_running(m.call); }
 static bool asked_has_a_deadline(const etl &m) { return !m.asked || m.start_deadline_ms > 0; }
-static bool serving_has_an_address(const etl &m) { return sm_state_of(m) != S::serving || (!m.host_address.empty() && m.port != 0); }
+static bool serving_has_an_address(const etl &m)
+{
+    return sm_state_of(m) != S::serving || (!m.host_address.empty() && m.port != 0 && !m.client_host.empty() && m.client_port != 0);
+}
 static bool back_offs_are_bounded(const etl &m)
 {
-    return m.relaunch_delay_ms <= etl_relaunch_max_ms && m.create_delay_ms <= etl_create_retry_max_ms && m.delete_delay_ms <= etl_delete_retry_max_ms && m.probe_delay_ms <= etl_probe_max_ms;
+    return m.relaunch_delay_ms <= etl_relaunch_max_ms && m.create_delay_ms <= etl_create_retry_max_ms && m.expose_delay_ms <= etl_expose_retry_max_ms &&
+           m.delete_delay_ms <= etl_delete_retry_max_ms && m.probe_delay_ms <= etl_probe_max_ms;
 }
 static bool failed_has_a_reason(const etl &m) { return sm_state_of(m) != S::failed || !m.failure.empty(); }
 static bool texts_are_bounded(const etl &m)
@@ -915,8 +1130,15 @@ static void alarm_fired(void *arg) { etl_send(*static_cast<etl *>(arg), E::deadl
 static void call_ended(void *arg)
 {
     auto &m = *static_cast<etl *>(arg);
-    // What a log call says of itself, and what we ended ourselves, says nothing about kubectl.
-    bool counts = sm_state_of(m) == S::launching || sm_state_of(m) == S::deleting;
+    bool is_for_port = sm_state_of(m) == S::exposing || sm_state_of(m) == S::reading_port;
+    uint16_t port = 0;
+    if (is_for_port && m.call.ok && !kubectl_parse_port(m.call.out, port)) {
+        m.call.ok = false;
+        m.call.fault = kubectl_fault::output;
+        m.call.failure = "it printed no port: \"" + text_escape(m.call.out, 200) + "\"";
+    }
+    // What a log call says of itself, what we ended ourselves, and a Service that is there already, says nothing about kubectl.
+    bool counts = sm_state_of(m) == S::launching || sm_state_of(m) == S::deleting || (is_for_port && m.call.fault != kubectl_fault::already_exists);
     if (counts)
         kube_health_note(m.call);
     etl_send(m, m.call.ok ? E::kubectl_ok : E::kubectl_failed);
@@ -1053,6 +1275,9 @@ etl_view etl_view_of(const etl &m)
     view.ready = sm_state_of(m) == S::serving;
     view.host = m.host_address;
     view.port = m.port;
+    view.client_host = m.client_host;
+    view.client_port = m.client_port;
+    view.hpull_address = m.definition.hpull_address;
     view.instance = m.instance;
     view.pod_name = m.pod_name;
     view.generation_id = m.definition.generation_id;

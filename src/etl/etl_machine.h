@@ -35,8 +35,8 @@ enum class etl_goal : uint8_t {
 
 struct etl {
     enum class state : uint8_t {
-        received, awaiting_turn, awaiting_list, launching, awaiting_create_retry, cancelling, awaiting_ready, fetching_logs, serving, awaiting_return,
-        probing, draining, deleting, awaiting_delete_retry, awaiting_relaunch, failed, closing, stopped, closed,
+        received, awaiting_turn, awaiting_list, launching, awaiting_create_retry, cancelling, awaiting_ready, exposing, reading_port, awaiting_expose_retry,
+        awaiting_port, fetching_logs, serving, awaiting_return, probing, draining, deleting, awaiting_delete_retry, awaiting_relaunch, failed, closing, stopped, closed,
     };
     enum class event : uint8_t {
         start, restore, turn, kubectl_ok, kubectl_failed, pod_changed, refused, probe_ok, probe_failed, drained, deadline, stop, shut_down,
@@ -76,12 +76,18 @@ struct etl {
     uint64_t relaunch_delay_ms = 0;
     uint64_t create_attempts = 0;     // of this launch
     uint64_t create_delay_ms = 0;
+    uint16_t node_port = 0;           // of this launch's pod, where one is asked for; 0: not known yet
+    uint64_t expose_delay_ms = 0;
+    bool port_answers = false;        // it was seen to, or waited for long enough
+    uint64_t port_until_ms = 0;
     uint64_t delete_delay_ms = 0;
     uint64_t probe_delay_ms = 0;
     uint64_t delete_failures = 0;
 
     std::string host_address;         // of the pod, while it serves
     uint16_t port = 0;
+    std::string client_host;          // where hpull sends clients
+    uint16_t client_port = 0;
     std::string instance;
     uint64_t restart_count = 0;
     uint64_t restarts = 0;            // seen while serving

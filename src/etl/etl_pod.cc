@@ -13,8 +13,7 @@
 
 static constexpr size_t suffix_size = 5;
 
-// Lower case, [a-z0-9-], alphanumeric at both ends.
-static std::string name_part(std::string_view text, size_t size_max)
+std::string etl_name_part(std::string_view text, size_t size_max)
 {
     std::string out;
     for (char c : text_lower(text))
@@ -27,10 +26,10 @@ static std::string name_part(std::string_view text, size_t size_max)
 
 std::string etl_pod_name(std::string_view name, std::string_view suffix, std::string_view node)
 {
-    std::string out = name_part(name, pod_name_size_max - suffix_size - 1);
+    std::string out = etl_name_part(name, pod_name_size_max - suffix_size - 1);
     out += (out.empty() ? "" : "-") + std::string(suffix);
     if (out.size() + 1 < pod_name_size_max) {
-        std::string last = name_part(node, pod_name_size_max - out.size() - 1);
+        std::string last = etl_name_part(node, pod_name_size_max - out.size() - 1);
         if (!last.empty())
             out += "-" + last;
     }
@@ -119,13 +118,8 @@ static void add_owner(cJSON *metadata, const etl_pod_context &context)
     json_append(member(metadata, "ownerReferences", true), std::move(owner));
 }
 
-static void write_metadata(cJSON *metadata, const etl_spec &spec, const etl_pod_context &context)
+void etl_write_labels(cJSON *labels, const etl_pod_context &context)
 {
-    set_text(metadata, "name", etl_pod_name(spec.name, context.suffix, context.node_name.empty() ? context.target_id : context.node_name));
-    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "generateName");
-    // "default" was accepted as a way to say nothing: the pod lives where this node's kubectl looks for it.
-    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "namespace");
-    cJSON *labels = member(metadata, "labels", false);
     set_text(labels, "app.kubernetes.io/name", "etl");
     set_text(labels, "app.kubernetes.io/instance", kubectl_label_value(context.etl_id));
     set_text(labels, "app.kubernetes.io/component", "transformer");
@@ -134,6 +128,19 @@ static void write_metadata(cJSON *metadata, const etl_spec &spec, const etl_pod_
     set_text(labels, label_cluster, kubectl_label_value(context.cluster_id));
     set_text(labels, label_target, kubectl_label_value(context.target_id));
     set_text(labels, label_etl, kubectl_label_value(context.etl_id));
+    if (context.has_node_port)
+        set_text(labels, label_node_port, kubectl_label_value(context.launch_id));
+    else // network policies let clients from anywhere reach what bears it
+        cJSON_DeleteItemFromObjectCaseSensitive(labels, std::string(label_node_port).c_str());
+}
+
+static void write_metadata(cJSON *metadata, const etl_spec &spec, const etl_pod_context &context)
+{
+    set_text(metadata, "name", etl_pod_name(spec.name, context.suffix, context.node_name.empty() ? context.target_id : context.node_name));
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "generateName");
+    // "default" was accepted as a way to say nothing: the pod lives where this node's kubectl looks for it.
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "namespace");
+    etl_write_labels(member(metadata, "labels", false), context);
     cJSON *annotations = member(metadata, "annotations", false);
     set_text(annotations, annotation_generation, context.generation_id);
     if (!context.launch_id.empty())

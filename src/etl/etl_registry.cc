@@ -450,7 +450,7 @@ static void settle_stops(etl_registry &r)
 static std::string report_of(const etl &m)
 {
     etl_view view = etl_view_of(m);
-    return text_format("%d %d ", static_cast<int>(view.phase), view.ready ? 1 : 0) + std::string(view.host) + " " + std::to_string(view.port) + " " + std::string(view.instance);
+    return text_format("%d %d ", static_cast<int>(view.phase), view.ready ? 1 : 0) + std::string(view.host) + " " + std::to_string(view.port) + " " + std::string(view.client_host) + " " + std::to_string(view.client_port) + " " + std::string(view.instance);
 }
 
 static void settle_reports(etl_registry &r, std::vector<std::string> &changed)

@@ -27,6 +27,7 @@ struct etl_definition {
     uint64_t wait_timeout_ms = 0;
     uint64_t obj_timeout_ms = 0;
     bool require_framing = false;
+    client_address hpull_address = client_address::pod_ip;
     bool runtime_spec = false;
     std::string generation_id;
     std::string secret;
@@ -40,6 +41,7 @@ struct etl_registry_options {
     std::string pod_url;              // base URL under which pods reach this target's pod listener
     std::string owner_name, owner_uid;
     pod_security security = pod_security::baseline;
+    std::string node_address;         // of the Kubernetes node as clients reach it; empty: the pod's hostIP
     // Called when an ETL's address, readiness or instance has changed, and when it ended by itself; posted, never inside a call below.
     void (*on_change)(void *arg, std::string_view id) = nullptr;
     void *arg = nullptr;
@@ -55,6 +57,9 @@ struct etl_view {
     bool ready = false;               // phase serving and the pod takes requests now
     std::string_view host;            // of the pod
     uint16_t port = 0;
+    std::string_view client_host;     // where clients reach it themselves (hpull): the pod, or its port of the Kubernetes node
+    uint16_t client_port = 0;
+    client_address hpull_address = client_address::pod_ip;
     std::string_view instance;        // names the running container: changes with every restart
     std::string_view pod_name;
     std::string_view generation_id, secret;

@@ -65,6 +65,20 @@ static error read_framing(const yaml_node &node, bool &out_value, std::string &o
     return no_error;
 }
 
+static error read_address(const yaml_node &node, etl_spec &spec, std::string &out_reason)
+{
+    static constexpr std::string_view ways[][2] = {{"pod_ip", "podip"}, {"node_port", "nodeport"}};
+    std::string text = text_lower(node.text);
+    for (size_t i = 0; i < std::size(ways); i++) {
+        if (text != ways[i][0] && text != ways[i][1])
+            continue;
+        spec.hpull_address = static_cast<client_address>(i);
+        spec.hpull_address_at = yaml_place(node);
+        return no_error;
+    }
+    return spec_refuse(node, std::string(annotation_hpull_address) + " is " + spec_words(&node), "\"pod_ip\" or \"node_port\"", out_reason);
+}
+
 static error read_annotations(const yaml_node *annotations, etl_spec &spec, std::string &out_reason)
 {
     if (error err = expect_kind(annotations, yaml_kind::mapping, "metadata.annotations", out_reason))
@@ -86,6 +100,8 @@ static error read_annotations(const yaml_node *annotations, etl_spec &spec, std:
             err = spec_read_duration(value, key, obj_timeout_max_ms, spec.obj_timeout_ms, out_reason);
         else if (key == annotation_require_framing)
             err = read_framing(value, spec.require_framing, out_reason);
+        else if (key == annotation_hpull_address)
+            err = read_address(value, spec, out_reason);
         if (err)
             return err;
     }
@@ -217,7 +233,23 @@ static void add_probe(cJSON *pod, uint16_t port)
     json_add_u64(probe, "periodSeconds", 1);
 }
 
+error etl_spec_check(const etl_spec &spec, std::string &out_reason)
+{
+    if (spec.hpull_address != client_address::node_port || spec.mode == communication::hpull)
+        return no_error;
+    out_reason = spec.hpull_address_at + ": hpull_address is the text \"node_port\" and communication_type is " +
+                 std::string(communication_names[static_cast<size_t>(spec.mode)]) + ", expected hpull://: only that sends clients to the pod";
+    return make_error(error_code::bad_spec);
+}
+
 error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason)
+{
+    if (error err = etl_spec_read_pod(text, out_spec, out_reason))
+        return err;
+    return etl_spec_check(out_spec, out_reason);
+}
+
+error etl_spec_read_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason)
 {
     out_spec = etl_spec();
     out_spec.wait_timeout_ms = wait_timeout_default_ms;

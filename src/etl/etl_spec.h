@@ -18,6 +18,8 @@ struct etl_spec {
     uint64_t wait_timeout_ms = 0;
     uint64_t obj_timeout_ms = 0;
     bool require_framing = false;
+    client_address hpull_address = client_address::pod_ip;
+    std::string hpull_address_at; // where that is said: "line L, column C"; empty: nowhere
     bool runtime_spec = false;
     uint16_t container_port = 0;
     std::string pod_json;     // the Pod as kubectl would have read it, compact, unchanged but for defaults named below
@@ -25,6 +27,9 @@ struct etl_spec {
 
 // POST /v1/etl/init: one Pod document, YAML or JSON. Refused with bad_spec and `out_reason` = "line L, column C: ...: what was expected".
 error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason);
+// Its two halves, for a message whose own fields override annotations in between.
+error etl_spec_read_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason);
+error etl_spec_check(const etl_spec &spec, std::string &out_reason);
 // PUT /v1/etl: JSON, either {"name","communication","init_timeout","obj_timeout","runtime":{"image","command","env"},...} or
 // {"name",...,"spec": base64 Pod} (docs/PROTOCOL.md). A runtime spec becomes a Pod with one container, port 8000, readiness GET /health.
 error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string &out_reason);
@@ -38,10 +43,15 @@ struct etl_pod_context {
     std::string launch_id;    // of this one create; empty: no annotation
     std::string owner_name, owner_uid; // the target's own pod, where it runs in one; else empty
     pod_security security = pod_security::baseline; // how far it is confined
+    bool has_node_port = false; // it gets a Service of its own: marked so that this one finds it
 };
 // "<name>-<suffix>-<node>", at most 63 characters: what does not fit is cut, node part first, never the suffix. Lower case, [a-z0-9-].
 std::string etl_pod_name(std::string_view name, std::string_view suffix, std::string_view node);
 // The five characters: from the target, the ETL, the generation and everything that etl_pod_name may cut.
 std::string etl_pod_suffix(const etl_pod_context &context, std::string_view name);
+// At most `size_max` of the text, lower case, [a-z0-9-], alphanumeric at both ends; may be empty.
+std::string etl_name_part(std::string_view text, size_t size_max);
+// Whose it is, as labels.
+void etl_write_labels(cJSON *labels, const etl_pod_context &context);
 // The Pod to create, as JSON. Requires: pod_json came from etl_spec_parse_*.
 std::string etl_pod_build(const etl_spec &spec, const etl_pod_context &context);

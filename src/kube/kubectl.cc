@@ -80,6 +80,23 @@ proc_options kubectl_watch(const kubectl_program &program, std::string_view clus
     return call;
 }
 
+static constexpr std::string_view port_template = "jsonpath={.spec.ports[0].nodePort}";
+
+proc_options kubectl_expose(const kubectl_program &program, std::string service_json)
+{
+    proc_options call = make_call(program, kubectl_timeout_ms);
+    add(call, {"create", "-f", "-", "-o", port_template});
+    call.input = std::move(service_json);
+    return call;
+}
+
+proc_options kubectl_get_port(const kubectl_program &program, std::string_view service_name)
+{
+    proc_options call = make_call(program, kubectl_timeout_ms);
+    add(call, {"get", "service", service_name, "-o", port_template});
+    return call;
+}
+
 static bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
 std::string kubectl_label_value(std::string_view text)
@@ -105,6 +122,15 @@ static std::string_view trimmed(std::string_view text)
     while (!text.empty() && (text.front() == '\n' || text.front() == '\r' || text.front() == ' ' || text.front() == '\t'))
         text.remove_prefix(1);
     return text;
+}
+
+bool kubectl_parse_port(std::string_view text, uint16_t &out_port)
+{
+    uint64_t port = 0;
+    if (!text_parse_u64(trimmed(text), port) || port == 0 || port > UINT16_MAX)
+        return false;
+    out_port = static_cast<uint16_t>(port);
+    return true;
 }
 
 std::string kubectl_failure_text(const proc_result &result, uint64_t deadline_ms)

@@ -16,8 +16,8 @@
 using kubectl_program = std::vector<std::string>;
 
 // The calls below, for those who count them.
-enum class kubectl_verb : uint8_t { create, remove, logs, list, watch };
-inline constexpr std::string_view kubectl_verb_names[] = {"create", "delete", "logs", "list", "watch"};
+enum class kubectl_verb : uint8_t { create, remove, logs, list, watch, expose, get_port };
+inline constexpr std::string_view kubectl_verb_names[] = {"create", "delete", "logs", "list", "watch", "expose", "get_port"};
 inline constexpr size_t kubectl_verb_count = sizeof kubectl_verb_names / sizeof *kubectl_verb_names;
 
 proc_options kubectl_create(const kubectl_program &program, std::string pod_json);
@@ -29,6 +29,12 @@ proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_n
 proc_options kubectl_list(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id);
 // Resident: no deadline; its output is a stream for kube/watch_stream.h.
 proc_options kubectl_watch(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id);
+// Makes a Service of one port and prints the port that the API server chose, for kubectl_parse_port.
+proc_options kubectl_expose(const kubectl_program &program, std::string service_json);
+// Prints that port of a Service that is there.
+proc_options kubectl_get_port(const kubectl_program &program, std::string_view service_name);
+// What the two above printed. False when it is not a port.
+bool kubectl_parse_port(std::string_view text, uint16_t &out_port);
 
 // A legal label value (at most 63 of [A-Za-z0-9._-], alphanumeric at both ends): `text` itself where it is one, else a readable form
 // with a hash of the whole, so that different texts stay different.

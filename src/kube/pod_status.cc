@@ -133,6 +133,7 @@ error pod_status_parse(const cJSON *pod, pod_status &out_status)
     out_status.reason = bounded(text_of(status, "reason"));
     out_status.message = bounded(text_of(status, "message"));
     out_status.pod_ip = bounded(text_of(status, "podIP"));
+    out_status.host_ip = bounded(text_of(status, "hostIP"));
     read_conditions(field(status, "conditions"), out_status);
     const cJSON *entry = nullptr;
     cJSON_ArrayForEach(entry, field(status, "containerStatuses"))

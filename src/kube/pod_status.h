@@ -34,6 +34,7 @@ struct pod_status {
     std::string generation, launch, local_address; // annotations
     std::string target_url;       // AIS_TARGET_URL of the main container
     std::string node_name, restart_policy, phase, reason, message, pod_ip;
+    std::string host_ip;          // of the Kubernetes node that runs it
     uint16_t container_port = 0;  // the first of the main container
     bool terminating = false;     // metadata.deletionTimestamp is set
     bool ready = false;           // condition Ready is True

@@ -30,6 +30,7 @@ struct node_options {
     std::string node_name;       // K8S_HOST_NAME
     std::string pod_name, pod_uid; // the target's own pod (owner of ETL pods); empty outside Kubernetes
     pod_security security = pod_security::baseline; // what is added to ETL pods
+    std::string node_address;    // of this Kubernetes node as clients reach it; empty: what Kubernetes says of it
     uint64_t pod_ready_wait_ms = 5'000;
     uint64_t descriptors_max = 0; // what the process may have open (RLIMIT_NOFILE); 0: unknown
 };

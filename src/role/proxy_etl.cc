@@ -168,6 +168,7 @@ static json_ptr target_row(const cluster_node &node, const std::vector<gather_an
         json_add_text(row.get(), "pod_name", "");
         json_add_bool(row.get(), "ready", false);
         json_add_text(row.get(), "address", "");
+        json_add_text(row.get(), "client_url", "");
         json_add_u64(row.get(), "restarts", 0);
         json_add_text(row.get(), "last_error", has_none ? std::string() : reason);
     } else {
@@ -175,6 +176,7 @@ static json_ptr target_row(const cluster_node &node, const std::vector<gather_an
         json_add_text(row.get(), "pod_name", json_text(status.get(), "pod_name"));
         json_add_bool(row.get(), "ready", json_bool(status.get(), "ready", false));
         json_add_text(row.get(), "address", json_text(status.get(), "address"));
+        json_add_text(row.get(), "client_url", json_text(status.get(), "client_url"));
         json_add_u64(row.get(), "restarts", json_u64(status.get(), "restarts", 0));
         json_add_text(row.get(), "last_error", json_text(status.get(), "last_error"));
         if (json_get(status.get(), "pod") != nullptr)
@@ -202,6 +204,8 @@ static void on_show_answers(proxy_request &r, std::vector<gather_answer> answers
     json_add_text(tree.get(), "name", etl->name);
     json_add_text(tree.get(), "stage", stage_name(*etl));
     json_add_text(tree.get(), "communication", communication_name(*etl));
+    if (etl->mode == communication::hpull)
+        json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(etl->hpull_address)]);
     json_add_text(tree.get(), "xaction_id", proxy_etl_job_id(*etl));
     json_add_text(tree.get(), "generation", etl->generation_id);
     json_add_text(tree.get(), "started", etl->started_ns > 0 ? control_time_text(etl->started_ns, true) : std::string());

@@ -196,9 +196,17 @@ static bool read_definition(const cJSON *tree, etl_definition &out, uint64_t &ou
             mode_is_known = true;
         }
     }
+    std::string_view address = json_text(tree, "hpull_address");
+    bool address_is_known = address.empty(); // from a proxy that is older
+    for (size_t i = 0; i < std::size(client_address_names); i++) {
+        if (address == client_address_names[i]) {
+            out.hpull_address = static_cast<client_address>(i);
+            address_is_known = true;
+        }
+    }
     json_ptr pod;
     std::string where;
-    return mode_is_known && !out.id.empty() && out.id.size() <= etl_name_size_max && !out.name.empty() && !out.generation_id.empty() && !out.secret.empty() &&
+    return mode_is_known && address_is_known && !out.id.empty() && out.id.size() <= etl_name_size_max && !out.name.empty() && !out.generation_id.empty() && !out.secret.empty() &&
         out.wait_timeout_ms > 0 && out.wait_timeout_ms <= wait_timeout_max_ms && !json_parse(out.pod_json, pod, where);
 }
 
@@ -267,6 +275,8 @@ static json_ptr status_json(const target &t, const etl_view &view)
     json_add_bool(tree.get(), "ready", view.ready);
     json_add_text(tree.get(), "pod_name", view.pod_name);
     json_add_text(tree.get(), "address", view.host.empty() ? std::string() : text_format("%.*s:%u", static_cast<int>(view.host.size()), view.host.data(), static_cast<unsigned>(view.port)));
+    json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(view.hpull_address)]);
+    json_add_text(tree.get(), "client_url", view.mode == communication::hpull && !view.client_host.empty() ? url_format_base(view.client_host, view.client_port) : std::string());
     json_add_text(tree.get(), "generation_id", view.generation_id);
     json_add_u64(tree.get(), "restarts", view.restarts);
     json_add_text(tree.get(), "last_error", view.last_error);

@@ -198,6 +198,7 @@ static void answer_found(const object_request &r, const store_object *object)
 static void on_object(void *arg, error err, const store_object *object)
 {
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
+    r->t->store_calls--;
     if (err)
         answer_missing(*r, err);
     else
@@ -212,6 +213,7 @@ static void serve_read(object_request &&r)
         return;
     }
     store *objects = r.t->objects;
+    r.t->store_calls++;
     std::string bucket = r.bucket;
     std::string name = r.name;
     store_get(*objects, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), on_object, new object_request(static_cast<object_request &&>(r)));
@@ -274,6 +276,7 @@ static void serve_put(object_request &&r)
 static void on_removed(void *arg, error err)
 {
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
+    r->t->store_calls--;
     if (err) {
         r->t->metrics.delete_errors++;
         exchange_answer_error(*r->x, err.code, failure_text(*r, err));
@@ -286,6 +289,7 @@ static void on_removed(void *arg, error err)
 static void serve_delete(object_request &&r)
 {
     store *objects = r.t->objects;
+    r.t->store_calls++;
     std::string bucket = r.bucket;
     std::string name = r.name;
     store_remove(*objects, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), on_removed, new object_request(static_cast<object_request &&>(r)));

@@ -17,6 +17,8 @@ inline constexpr uint8_t sm_initial = 1;
 inline constexpr uint8_t sm_busy = 2;  // waits for somebody else's promise: must have a row for the deadline event
 inline constexpr uint8_t sm_final = 4; // nothing left to do, nothing alive
 
+inline constexpr size_t sm_rows_max = 160; // of one table
+
 // What every machine instance carries. `id` is for people: it appears in traces and logs.
 struct sm_core {
     uint64_t id = 0;
@@ -72,7 +74,7 @@ struct sm_counters {
     uint64_t steps = 0;
     uint64_t ignored = 0;
     uint64_t faults = 0;
-    uint64_t row_taken[128] = {};
+    uint64_t row_taken[sm_rows_max] = {};
 };
 
 template <class M> struct sm_table {

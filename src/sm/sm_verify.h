@@ -130,7 +130,7 @@ template <class M> constexpr bool every_event_is_handled(const sm_table<M> &t)
 
 template <class M> constexpr bool sizes_fit(const sm_table<M> &t)
 {
-    return t.states.size() <= 64 && t.resources.size() <= 32 && t.rows.size() <= 128;
+    return t.states.size() <= 64 && t.resources.size() <= 32 && t.rows.size() <= sm_rows_max;
 }
 
 } // namespace sm_rule

@@ -41,6 +41,8 @@ struct transfer {
     communication how = communication::hpush;
     std::string pod_host;
     uint16_t pod_port = 0;
+    std::string client_host;      // where hpull sends the client
+    uint16_t client_port = 0;
     std::string pod_instance;
     bool runtime_spec = false;
     bool require_framing = false;

@@ -247,7 +247,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if world.etls[name].get("plain"):  # as AIStore itself answers
                 return self.json({"init_msg": init, "obj_errors": [{"obj_name": "ais://b/bad", "msg": "boom", "ecode": 500}]})
             target = {"target_id": "t1", "phase": "serving", "pod_name": "transformer-md5-fgjk3-node1", "ready": True, "address": "10.0.0.9:80",
-                      "restarts": 0, "last_error": "", "maintenance": False}
+                      "client_url": "", "restarts": 0, "last_error": "", "maintenance": False}
             silent = dict(target, target_id="t2", phase="unknown", pod_name="", ready=False, address="", last_error="target is silent")
             if "pods=true" in self.path:
                 target["pod"] = '{"metadata":{"name":"transformer-md5-fgjk3-node1"},"spec":{"securityContext":{"runAsUser":9007199254740993}}}'
@@ -542,7 +542,7 @@ def etl_show_logs_health(tmp):
     shown = json.loads(run("show", "etl", ETL_ID, "-o", "json").out)
     check(shown["errors"] == [] and shown["initTimeout"] == 60 and shown["init"]["obj_timeout"] == "45s" and shown["lastError"] is None, repr(shown))
     check(shown["targets"][0] == {"target": "t1", "phase": "serving", "ready": True, "restarts": 0, "pod": "transformer-md5-fgjk3-node1",
-                                  "address": "10.0.0.9:80", "lastError": None,
+                                  "address": "10.0.0.9:80", "clientUrl": None, "lastError": None,
                                   "manifest": {"metadata": {"name": "transformer-md5-fgjk3-node1"}, "spec": {"securityContext": {"runAsUser": 9007199254740993}}}}, repr(shown))
     check(shown["targets"][1]["manifest"] is None and shown["spec"] == {"kind": "Pod", "metadata": {"name": "transformer-md5"}}, repr(shown))
     text = run("etl", "show", ETL_ID, "-o", "yaml").out.decode()

@@ -10,14 +10,16 @@ import os
 import re
 import signal
 import time
+import urllib.parse
 
 import harness
 import kube
 from harness import Readers, remark, request, until
-from kube import NODE, Namespace, Outside, pod_spec
+from kube import NODE, OF_ETL, Namespace, Outside, pod_spec
 from test_document import blocks_of_document
 
 world = {}
+NODE_ADDRESS = ""
 OBJECTS = {f"o{i}": bytes([65 + i]) * size for i, size in enumerate((13, 1000, 70_000, 300_000, 1_000_000))}
 
 
@@ -96,6 +98,96 @@ def case_three_modes():
         etl = init(cluster(), pod_spec("modes", program, mode=mode, wait="90s"))
         assert all_read_ok(cluster(), etl), (program, mode)
         stop(cluster(), etl)
+
+
+def services():
+    return json.loads(world["namespace"].kubectl("get", "services", "-l", OF_ETL, "-o", "json"))["items"]
+
+
+def ports(etl):
+    """{target: (address, port) that clients are sent to}, as the API shows it."""
+    rows = request("GET", cluster().url(f"/v1/etl/{etl}")).json["targets"]
+    split = {row["target_id"]: urllib.parse.urlsplit(row["client_url"]) for row in rows}
+    return {target: (parts.hostname, parts.port) for target, parts in split.items()}
+
+
+def assert_redirects_to_node(nodes, etl):
+    seen = set()
+    for name in OBJECTS:
+        first = request("GET", nodes.url(f"/v1/objects/life/{name}?uuid={etl}"), follow=False)
+        hop = request("GET", first.headers["Location"], follow=False)
+        parts = urllib.parse.urlsplit(hop.headers["Location"])
+        assert hop.status == 307 and parts.path == f"/life/{name}" and parts.hostname == NODE_ADDRESS and 30000 <= parts.port <= 32767, (hop.status, hop.headers["Location"])
+        seen.add(parts.port)
+    return seen
+
+
+def case_hpull_through_a_node_port():
+    global NODE_ADDRESS
+    addresses = json.loads(kube.kubectl("get", "node", NODE, "-o", "json"))["status"]["addresses"]
+    NODE_ADDRESS = next(a["address"] for a in addresses if a["type"] == "InternalIP")
+    began = time.monotonic()
+    etl = init(cluster(), pod_spec("ported", "pull.py", mode="hpull://", wait="90s", annotations={"hpull_address": "node_port"}))
+    remark(f"served after {time.monotonic() - began:.1f} s")
+    began = time.monotonic()
+    first = request("GET", next(iter(urls(cluster(), etl))))
+    remark(f"the first read took {time.monotonic() - began:.3f} s")
+    assert first.status == 200 and first.headers["X-From-Pod"] == "yes", first
+    assert all_read_ok(cluster(), etl)
+    made = services()
+    owners = {s["metadata"]["ownerReferences"][0]["uid"] for s in made}
+    assert len(made) == 2 and owners == set(cluster().namespace.uids()), made
+    assert all(s["spec"]["type"] == "NodePort" and s["spec"]["externalTrafficPolicy"] == "Local" for s in made), made
+    before = ports(etl)
+    assert {port for _, port in before.values()} == {s["spec"]["ports"][0]["nodePort"] for s in made}, (before, made)
+    assert assert_redirects_to_node(cluster(), etl) <= {port for _, port in before.values()}
+
+    # The target's process: the pod is adopted, its port found again. The container: another one behind the same port.
+    for target in cluster().targets:
+        target.kill(signal.SIGKILL)
+        target.start()
+    cluster().wait_registered()
+    until(lambda: all_read_ok(cluster(), etl), "the ETL serves again", 60)
+    assert ports(etl) == before and len(services()) == 2, (before, ports(etl))
+    for pod in cluster().pods():
+        os.kill(harness.container_pid(pod["metadata"]["name"], "/pull.py"), signal.SIGKILL)
+    until(lambda: [p["status"]["containerStatuses"][0]["restartCount"] for p in cluster().pods()] == [1, 1], "Kubernetes has restarted both", 60, 0.3)
+    until(lambda: reads_ok_by_now(etl), "the ETL serves again", 60)
+    assert ports(etl) == before
+
+    # Another pod has another Service, and the old one goes with the old pod; so does the last.
+    names = {s["metadata"]["name"] for s in made}
+    for pod in cluster().pods():
+        cluster().namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
+    until(lambda: len(services()) == 2 and not names & {s["metadata"]["name"] for s in services()}, "new services, and the old ones are gone", 90, 0.5)
+    until(lambda: reads_ok_by_now(etl), "the ETL serves again", 60)
+    stop(cluster(), etl)
+    began = time.monotonic()
+    until(lambda: services() == [], "no Service is left", 60, 0.3)
+    remark(f"the last Service was gone {time.monotonic() - began:.1f} s after its pod")
+
+
+def reads_ok_by_now(etl):
+    try:
+        return all_read_ok(cluster(), etl)
+    except OSError:
+        return False
+
+
+def case_node_address():
+    """Clients are sent to the name that the target was told."""
+    with Outside(world["namespace"], targets=1) as nodes:
+        fill(nodes)
+        target = nodes.targets[0]
+        target.kill(signal.SIGTERM)
+        target.arguments += ["--node-address", "node1.example.org"]
+        target.start()
+        nodes.wait_registered()
+        etl = init(nodes, pod_spec("named", "pull.py", mode="hpull://", wait="90s", annotations={"hpull_address": "NodePort"}))
+        first = request("GET", nodes.url(f"/v1/objects/life/o0?uuid={etl}"), follow=False)
+        hop = request("GET", first.headers["Location"], follow=False)
+        assert re.fullmatch(r"http://node1\.example\.org:3\d{4}/life/o0", hop.headers["Location"]), hop.headers["Location"]
+        stop(nodes, etl)
 
 
 def case_image_missing():
@@ -310,28 +402,33 @@ def case_host_network():
         stop(nodes, etl)
 
 
-ROLE = {("", "pods"): ["get", "list", "watch", "create", "delete"], ("", "pods/log"): ["get"]}
+ROLES = {
+    "etlnode-target": {("", "pods"): ["get", "list", "watch", "create", "delete"], ("", "pods/log"): ["get"]},
+    "etlnode-node-ports": {("", "services"): ["create", "get"]},
+}
 
 
 def write_role(without=None):
-    """The Role of manifests/, without one verb of one resource."""
-    rules = [{"apiGroups": [group], "resources": [resource], "verbs": [v for v in verbs if (resource, v) != without]} for (group, resource), verbs in ROLE.items()]
-    rules = [rule for rule in rules if rule["verbs"]]
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "etlnode-target"}, "rules": rules}
-    world["namespace"].kubectl("replace", "-f", "-", stdin=json.dumps(role))
-    for (_, resource), verbs in ROLE.items():
-        for verb in verbs:
-            wanted = "no" if (resource, verb) == without else "yes"
-            ask = ["auth", "can-i", verb, *(["pods", "--subresource=log"] if resource == "pods/log" else [resource]),
-                   "--as", f"system:serviceaccount:{world['namespace'].name}:etlnode-target"]
-            until(lambda: world["namespace"].kubectl(*ask, check=False).strip() == wanted, f"{verb} {resource}: {wanted}", 20, 0.3)
+    """The Roles of manifests/, without one verb of one resource."""
+    for name, rights in ROLES.items():
+        rules = [{"apiGroups": [group], "resources": [resource], "verbs": [v for v in verbs if (resource, v) != without]} for (group, resource), verbs in rights.items()]
+        rules = [rule for rule in rules if rule["verbs"]]
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name}, "rules": rules}
+        world["namespace"].kubectl("replace", "-f", "-", stdin=json.dumps(role))
+    for resource, verb in [(resource, verb) for rights in ROLES.values() for (_, resource), verbs in rights.items() for verb in verbs]:
+        wanted = "no" if (resource, verb) == without else "yes"
+        ask = ["auth", "can-i", verb, *(["pods", "--subresource=log"] if resource == "pods/log" else [resource]),
+               "--as", f"system:serviceaccount:{world['namespace'].name}:etlnode-target"]
+        until(lambda: world["namespace"].kubectl(*ask, check=False).strip() == wanted, f"{verb} {resource}: {wanted}", 20, 0.3)
 
 
 def case_each_right_removed():
     namespace = world["namespace"]
     namespace.kubectl("apply", "-f", os.path.join(harness.ROOT, "manifests/node/rbac.yaml"))
-    rules = json.loads(namespace.kubectl("get", "role", "etlnode-target", "-o", "json"))["rules"]
-    assert {(r["apiGroups"][0], r["resources"][0]): r["verbs"] for r in rules} == ROLE, rules
+    namespace.kubectl("apply", "-f", os.path.join(harness.ROOT, "manifests/hpull/rbac.yaml"))
+    for name, rights in ROLES.items():
+        rules = json.loads(namespace.kubectl("get", "role", name, "-o", "json"))["rules"]
+        assert {(r["apiGroups"][0], r["resources"][0]): r["verbs"] for r in rules} == rights, rules
     until(lambda: namespace.kubectl("get", "serviceaccount", "etlnode-target", "-o", "name", check=False), "the service account", 20)
     config = kube.service_account_kubeconfig(namespace, "etlnode-target")
     with Outside(namespace, targets=1, kubeconfig=config) as nodes:
@@ -388,6 +485,30 @@ def case_each_right_removed():
             write_role()
             stop(nodes, answer.text)
 
+        exposed = pod_spec("exposed", "pull.py", mode="hpull://", wait="5m", annotations={"hpull_address": "node_port"})
+        write_role(("services", "create"))
+        began = time.monotonic()
+        answer = request("POST", nodes.url("/v1/etl/init"), exposed.encode(), timeout=200)
+        remark(f"without create of services, after {time.monotonic() - began:.1f} s: {answer.text[:500]}")
+        assert answer.status == 400 and "exposing the pod: kubectl create service: the Role needs verbs [create] on services" in answer.text, answer
+        gone()
+        # The port that was made before this life of the target.
+        write_role()
+        answer = request("POST", nodes.url("/v1/etl/init"), exposed.encode(), timeout=200)
+        assert answer.status == 200, answer
+        etl = answer.text
+        write_role(("services", "get"))
+        target.kill(signal.SIGKILL)
+        target.start()
+        nodes.wait_registered()
+        row = lambda: request("GET", nodes.url(f"/v1/etl/{etl}")).json["targets"][0]
+        until(lambda: "kubectl get service: the Role needs verbs [get] on services" in row()["last_error"], "the target says what is missing", 60, 0.3)
+        remark(f"without get of services: {row()['last_error'][:400]}")
+        assert len(nodes.pods()) == 1 and not row()["ready"], row()
+        write_role()
+        until(lambda: row()["ready"], "it serves when the right is back", 60, 0.3)
+        stop(nodes, etl)
+
         answer = start("60s")
         assert answer.status == 200, answer
         write_role(("pods", "delete"))
@@ -400,6 +521,7 @@ def case_each_right_removed():
 
 
 def case_stop_leaves_nothing():
+    until(lambda: services() == [], "no Service is left", 60, 0.3)
     assert cluster().pods() == [] and world["namespace"].kubectl("get", "pods", "-o", "name") == ""
     assert request("GET", cluster().url("/v1/etl")).json == []
 

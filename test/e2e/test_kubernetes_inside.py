@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import urllib.parse
 
 import harness
 import kube
@@ -159,17 +160,50 @@ def case_the_document():
     remark("after stop:\n" + d.kubectl("get", "pods"))
 
 
+def fill():
+    """The objects that most cases read; put by the first that asks."""
+    if "filled" in world:
+        return
+    world["filled"] = True
+    deployed().client("ais", "create", "bucket", "life")
+    for name, body in OBJECTS.items():
+        deployed().client("ais", "put", "-", "life/" + name, stdin=body)
+
+
 def case_three_modes():
     d = deployed()
-    d.client("ais", "create", "bucket", "life")
-    for name, body in OBJECTS.items():
-        d.client("ais", "put", "-", "life/" + name, stdin=body)
+    fill()
     for program, mode in (("echo.py", "hpush://"), ("pull.py", "hrev://"), ("pull.py", "hpull://")):
         etl = init(pod_spec("modes", program, mode=mode, wait="90s"))
         for name, body in OBJECTS.items():
             assert d.client("ais", "etl", "object", etl, "life/" + name, "-") == body, (mode, name)
         assert all_read_ok(etl), mode
         stop(etl)
+
+
+def case_node_ports():
+    """With manifests/hpull: the right, and the way in; without it the start says what is missing."""
+    d = deployed()
+    fill()
+    spec = pod_spec("ported", "pull.py", mode="hpull://", wait="90s", annotations={"hpull_address": "node_port"})
+    said = d.client("sh", "-c", "ais transform init - 2>&1", stdin=spec.encode(), check=False, timeout=60).decode()
+    remark(said[:500])
+    assert "the Role needs verbs [create] on services" in said, said
+    until(lambda: d.pods() == [], "no pod is left", 30, 0.3)
+    text = kubectl("kustomize", os.path.join(MANIFESTS, "hpull")).replace("namespace: etlnode\n", f"namespace: {d.name}\n")
+    d.kubectl("apply", "-f", "-", stdin=text)
+    ask = ["auth", "can-i", "get", "services", "--as", f"system:serviceaccount:{d.name}:etlnode-target"]
+    until(lambda: d.kubectl(*ask, check=False).strip() == "yes", "the right is there", 20, 0.3)
+    etl = init(spec)
+    for name, body in OBJECTS.items():
+        first = request("GET", d.url(f"/v1/objects/life/{name}?uuid={etl}"), follow=False)
+        hop = request("GET", first.headers["Location"], follow=False)
+        port = urllib.parse.urlsplit(hop.headers["Location"]).port
+        assert 30000 <= port <= 32767, hop.headers["Location"]
+        assert request("GET", hop.headers["Location"]).body == body, name
+    stop(etl)
+    until(lambda: d.kubectl("get", "services", "-l", kube.OF_ETL, "-o", "name") == "", "no Service is left", 60, 0.3)
+    d.kubectl("delete", "-f", "-", stdin=text)
 
 
 def case_what_an_etl_pod_may_do():
@@ -211,6 +245,8 @@ def case_what_a_target_may_do():
         assert not may(verb, "pods", namespace="default"), verb
         assert not may(verb, "secrets") and not may(verb, "configmaps"), verb
     assert may("get", "pods", "--subresource=log")
+    for verb in ("create", "get", "list", "delete"): # manifests/hpull is another matter
+        assert not may(verb, "services"), verb
     for verb, subresource in (("create", "exec"), ("create", "attach"), ("create", "portforward"), ("create", "ephemeralcontainers")):
         assert not may(verb, "pods", "--subresource=" + subresource), subresource
     assert not may("patch", "pods") and not may("update", "pods") and not may("create", "serviceaccounts", "--subresource=token")

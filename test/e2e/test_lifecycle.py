@@ -412,6 +412,23 @@ def case_host_network():
         assert lone.pods() == []
 
 
+def case_node_port():
+    """On one machine there is nothing to expose: clients are sent to the address that kubectl-local gives the pod."""
+    etl = cluster().init(spec("ported", "test/pull:1", mode="hpull://", annotations={"hpull_address": "NodePort"}))
+    shown = request("GET", cluster().url(f"/v1/etl/{etl}")).json
+    assert shown["hpull_address"] == "node_port", shown
+    rows = shown["targets"]
+    assert all(row["client_url"] == "http://" + row["address"] for row in rows), rows
+    for key in ("o", "p", "q", "r", "s", "t"):
+        at_target = request("GET", cluster().url(f"/v1/objects/life/{key}"), follow=False).headers["Location"]
+        hop = request("GET", at_target + ("&" if "?" in at_target else "?") + "uuid=" + etl, follow=False)
+        assert hop.status == 307 and any(hop.headers["Location"].startswith(row["client_url"] + "/life/") for row in rows), (hop, rows)
+        got = cluster().get("life", key, "uuid=" + etl)
+        assert got.body == b"content of " + key.encode() and got.headers["X-From-Pod"] == "yes", got
+    cluster().stop_etl(etl)
+    assert cluster().pods() == []
+
+
 def case_kubectl_missing():
     with Cluster(targets=1, kubectl="/no/such/kubectl") as lone:
         answer = lone.init(spec("nokubectl", wait="20s"), check=False)
@@ -452,6 +469,7 @@ with Cluster(targets=2) as made:
     world["cluster"] = made
     made.image("test/echo:1", {"srv.py": transformers.ECHO_2020}, ["/srv.py", "80"])
     made.image("test/put:1", {"srv.py": transformers.ECHO_PUT}, ["/srv.py", "80"])
+    made.image("test/pull:1", {"srv.py": transformers.PULL}, ["/srv.py", "80"])
     made.image("test/show:1", {"srv.py": transformers.SHOW}, ["/srv.py", "80"])
     made.bucket("life")
     for key in ("o", "p", "q", "r", "s", "t"):

@@ -46,6 +46,8 @@ ROWS = [
     ("port is text", changed("containerPort: 80", "containerPort: eighty"), ["containerPort"]),
     ("port too large", changed("containerPort: 80", "containerPort: 65536"), ["65535"]),
     ("unknown communication_type", changed("hpush://", "carrier-pigeon://"), ["hpush://", "hrev://", "hpull://"]),
+    ("unknown hpull_address", changed("hpush://", "hpull://\n    hpull_address: host_port"), ["hpull_address", '"pod_ip"', '"node_port"']),
+    ("node port without hpull", changed("hpush://", "hpush://\n    hpull_address: node_port"), ["hpull_address", "communication_type", "hpush://", "only that sends clients to the pod"]),
     ("bad wait_timeout", changed("wait_timeout: 5s", "wait_timeout: soon"), ["wait_timeout", "duration"]),
     ("wait_timeout without unit", changed("wait_timeout: 5s", "wait_timeout: '5'"), ["wait_timeout"]),
     ("negative wait_timeout", changed("wait_timeout: 5s", "wait_timeout: -5s"), ["wait_timeout"]),

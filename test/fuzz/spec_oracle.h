@@ -82,6 +82,7 @@ inline void oracle_check_spec(const etl_spec &spec)
     FUZZ_CHECK(spec.obj_timeout_ms > 0 && spec.obj_timeout_ms <= obj_timeout_max_ms);
     FUZZ_CHECK(spec.container_port != 0);
     FUZZ_CHECK(spec.mode == communication::hpush || spec.mode == communication::hrev || spec.mode == communication::hpull);
+    FUZZ_CHECK(spec.hpull_address == client_address::pod_ip || spec.mode == communication::hpull);
     json_ptr pod;
     std::string where;
     FUZZ_CHECK(!json_parse(spec.pod_json, pod, where));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // test/sim/sim_kube.cc: kubectl as the node sees it, and the cluster behind it.
 //
-// Normal   create, delete, get, get --watch and logs, each a child that takes its time; pods are scheduled, pulled, started, probed.
+// Normal   create (of pods, and of Services for their node ports), delete, get, get --watch and logs, each a child that takes its time; pods are scheduled, pulled, started, probed.
 // Fails    by faults of the area `kubectl`, and those of pods that concern their start.
 #include "sim_kube.h"
 
@@ -16,8 +16,8 @@ struct proc {
     sim_host *host = nullptr;
     proc_options options;
     int pid = 0;
-    std::string verb, pod, cluster, target;
-    bool is_watch = false;
+    std::string verb, pod, cluster, target; // `pod`: or the Service
+    bool is_watch = false, is_for_service = false;
     bool is_asked_to_end = false, is_late = false, is_waiting_for_delete = false;
     sim_event *work = nullptr;     // its effect on the cluster
     sim_event *end = nullptr;
@@ -108,8 +108,10 @@ static json_ptr pod_print(const sim_pod &pod)
     json_add_text(status, "phase", pod.at == sim_pod::phase::evicted ? "Failed" : pod.containers > 0 ? "Running" : "Pending");
     if (pod.at == sim_pod::phase::evicted)
         json_add_text(status, "reason", "Evicted");
-    if (is_scheduled)
+    if (is_scheduled) {
         json_add_text(status, "podIP", pod.ip);
+        json_add_text(status, "hostIP", sim_machine_address(pod.target));
+    }
     cJSON *conditions = cJSON_AddArrayToObject(status, "conditions");
     auto add_condition = [&](const char *type, bool holds, const char *message) {
         cJSON *condition = cJSON_CreateObject();
@@ -241,6 +243,7 @@ static void pod_is_gone(sim_pod &pod)
     if (pod.flap != nullptr)
         sim_cancel(w, pod.flap);
     std::string name = pod.name;
+    std::erase_if(kube.services, [&](const auto &entry) { return entry.second.owner_uid == pod.uid; });
     kube.pods.erase(name);
     release_deletes(w, name);
 }
@@ -332,22 +335,97 @@ void sim_kube_heal(sim_kube &kube)
 
 static void exit_soon(proc *p, int code, uint64_t delay_us);
 
-static void create_pod(proc *p)
+static std::string label_of(const cJSON *labels, std::string_view key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(labels, std::string(key).c_str());
+    return cJSON_IsString(item) ? std::string(item->valuestring) : std::string();
+}
+
+static void refuse_taken(proc *p, const char *resource, const std::string &name)
+{
+    p->err = std::string("Error from server (AlreadyExists): error when creating \"STDIN\": ") + resource + " \"" + name + "\" already exists\n";
+    exit_soon(p, 1, 1'000);
+}
+
+// What was asked for has been done; kubectl may not have heard of it.
+static void end_create(proc *p)
+{
+    sim_world &w = *kube_of(*p).world;
+    if (p->fails_after) {
+        p->err = "Unable to connect to the server: net/http: TLS handshake timeout\n";
+        p->out.clear();
+        exit_soon(p, 1, 10'000);
+        return;
+    }
+    exit_soon(p, 0, sim_between(w, 500, 20'000));
+}
+
+static void create_service(proc *p, const cJSON *tree)
+{
+    sim_kube &kube = kube_of(*p);
+    const cJSON *metadata = json_get(tree, "metadata");
+    const cJSON *spec = json_get(tree, "spec");
+    std::string name(json_text(metadata, "name"));
+    if (kube.services.contains(name)) {
+        refuse_taken(p, "services", name);
+        return;
+    }
+    sim_service service;
+    service.owner_uid = json_text(cJSON_GetArrayItem(json_get(metadata, "ownerReferences"), 0), "uid");
+    service.port_mark = label_of(json_get(spec, "selector"), label_node_port);
+    service.target_port = static_cast<uint16_t>(json_u64(cJSON_GetArrayItem(json_get(spec, "ports"), 0), "targetPort", 0));
+    service.port = kube.next_port++;
+    CHECK(json_text(spec, "type") == "NodePort" && !service.port_mark.empty() && !name.empty() && name.size() <= 63 && kube.next_port < 32'768);
+    p->out = std::to_string(service.port);
+    bool has_owner = std::any_of(kube.pods.begin(), kube.pods.end(), [&](const auto &entry) { return entry.second->uid == service.owner_uid; });
+    sim_note(*kube.world, "service %s is created, port %d%s", name.c_str(), service.port, has_owner ? "" : ", and removed: its pod has gone");
+    if (has_owner)
+        kube.services[name] = std::move(service);
+    end_create(p);
+}
+
+static void get_service(proc *p)
+{
+    const auto &services = kube_of(*p).services;
+    auto found = services.find(p->pod);
+    if (found == services.end())
+        p->err = "Error from server (NotFound): services \"" + p->pod + "\" not found\n";
+    else
+        p->out = std::to_string(found->second.port);
+    exit_soon(p, found == services.end() ? 1 : 0, sim_between(*p->host->sim, 500, 20'000));
+}
+
+std::string sim_machine_address(const std::string &target_id)
+{
+    uint64_t sum = 0;
+    for (char c : target_id)
+        sum = sum * 31 + static_cast<uint8_t>(c);
+    return text_format("%s%llu.%llu", sim_machine_network, static_cast<unsigned long long>(sum / 250 % 250), static_cast<unsigned long long>(sum % 250 + 1));
+}
+
+void sim_kube_route(sim_kube &kube, std::string &address, uint16_t &port)
+{
+    if (!address.starts_with(sim_machine_network))
+        return;
+    for (const auto &[name, service] : kube.services) {
+        for (const auto &[pod_name, pod] : kube.pods) {
+            if (service.port != port || pod->port_mark != service.port_mark || sim_machine_address(pod->target) != address)
+                continue;
+            address = pod->ip;
+            port = service.target_port;
+            return;
+        }
+    }
+}
+
+static void create_pod(proc *p, json_ptr tree)
 {
     sim_kube &kube = kube_of(*p);
     sim_world &w = *kube.world;
-    json_ptr tree;
-    std::string where;
-    if (json_parse(p->options.input, tree, where)) {
-        p->err = "error: error parsing STDIN: " + where + "\n";
-        exit_soon(p, 1, 1'000);
-        return;
-    }
     const cJSON *metadata = json_get(tree.get(), "metadata");
     std::string name(json_text(metadata, "name"));
     if (kube.pods.contains(name)) {
-        p->err = "Error from server (AlreadyExists): error when creating \"STDIN\": pods \"" + name + "\" already exists\n";
-        exit_soon(p, 1, 1'000);
+        refuse_taken(p, "pods", name);
         return;
     }
     auto pod = std::make_unique<sim_pod>();
@@ -355,13 +433,10 @@ static void create_pod(proc *p)
     pod->name = name;
     pod->uid = text_format("uid-%llu", static_cast<unsigned long long>(w.next_id++));
     const cJSON *labels = json_get(metadata, "labels");
-    auto label = [&](std::string_view key) {
-        const cJSON *item = cJSON_GetObjectItemCaseSensitive(labels, std::string(key).c_str());
-        return cJSON_IsString(item) ? std::string(item->valuestring) : std::string();
-    };
-    pod->cluster = label(label_cluster);
-    pod->target = label(label_target);
-    pod->etl = label(label_etl);
+    pod->cluster = label_of(labels, label_cluster);
+    pod->target = label_of(labels, label_target);
+    pod->etl = label_of(labels, label_etl);
+    pod->port_mark = label_of(labels, label_node_port);
     const cJSON *container = cJSON_GetArrayItem(json_get(json_get(tree.get(), "spec"), "containers"), 0);
     pod->image = json_text(container, "image");
     pod->manners = read_manners(pod->image);
@@ -381,13 +456,21 @@ static void create_pod(proc *p)
     emit(made, "ADDED");
     schedule(made, sim_between(w, 1'000, 60'000));
     p->out = "pod/" + name + " created\n";
-    if (p->fails_after) {
-        p->err = "Unable to connect to the server: net/http: TLS handshake timeout\n";
-        p->out.clear();
-        exit_soon(p, 1, 10'000);
-        return;
+    end_create(p);
+}
+
+static void create(proc *p)
+{
+    json_ptr tree;
+    std::string where;
+    if (json_parse(p->options.input, tree, where)) {
+        p->err = "error: error parsing STDIN: " + where + "\n";
+        exit_soon(p, 1, 1'000);
+    } else if (json_text(tree.get(), "kind") == "Service") {
+        create_service(p, tree.get());
+    } else {
+        create_pod(p, std::move(tree));
     }
-    exit_soon(p, 0, sim_between(w, 500, 20'000));
 }
 
 static void delete_pod(proc *p)
@@ -470,7 +553,7 @@ static void on_work(void *arg)
         return;
     }
     if (p->verb == "create" && sim_hit(w, sim_fault::kubectl_create_refused)) {
-        p->err = "Error from server (Forbidden): error when creating \"STDIN\": pods is forbidden: exceeded quota\n";
+        p->err = "Error from server (Forbidden): error when creating \"STDIN\": it is forbidden: exceeded quota\n";
         exit_soon(p, 1, 5'000);
         return;
     }
@@ -480,7 +563,7 @@ static void on_work(void *arg)
         return;
     }
     if (p->verb == "create")
-        create_pod(p);
+        create(p);
     else if (p->verb == "delete")
         delete_pod(p);
     else if (p->verb == "logs") {
@@ -488,6 +571,8 @@ static void on_work(void *arg)
         exit_soon(p, 0, 5'000);
     } else if (p->is_watch)
         begin_watch(p);
+    else if (p->is_for_service)
+        get_service(p);
     else
         list_pods(p);
 }
@@ -596,7 +681,8 @@ static error proc_start(env &e, proc_options options, proc **out_proc)
             read_selector(p, words[i + 1]);
         p->is_watch = p->is_watch || words[i] == "--watch";
     }
-    if (p->verb == "delete")
+    p->is_for_service = p->verb == "get" && words[2] == "service";
+    if (p->verb == "delete" || p->is_for_service)
         p->pod = words[3];
     p->fails_after = p->verb == "create" && sim_hit(w, sim_fault::kubectl_create_then_fail);
     host.children.push_back(p);
@@ -696,5 +782,6 @@ void sim_kube_clear(sim_kube &kube)
 void sim_kube_free(sim_kube *kube)
 {
     CHECK(kube->pods.empty());
+    CHECK(kube->services.empty());
     delete kube;
 }

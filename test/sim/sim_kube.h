@@ -44,6 +44,14 @@ struct sim_pod {
     sim_event *flap = nullptr;
     sim_server *server = nullptr;
     std::vector<std::string> history; // earlier events, for a watch that replays one
+    std::string port_mark;       // label etlnode/node-port
+};
+
+// Of type NodePort, for one pod: gone when its owner is.
+struct sim_service {
+    std::string owner_uid, port_mark;
+    uint16_t port = 0;           // of the machine, from 30000 on
+    uint16_t target_port = 0;
 };
 
 struct sim_kube {
@@ -51,7 +59,15 @@ struct sim_kube {
     std::map<std::string, std::unique_ptr<sim_pod>> pods;
     uint64_t version = 100;
     std::vector<proc *> watches;
+    std::map<std::string, sim_service> services;
+    uint16_t next_port = 30'000;
 };
+
+inline constexpr const char *sim_machine_network = "10.3."; // of the Kubernetes nodes' own addresses; node ports are there
+// The Kubernetes node that this target's pods run on.
+std::string sim_machine_address(const std::string &target_id);
+// What listens on a node's port, as the pod behind it; as it was where nothing does.
+void sim_kube_route(sim_kube &kube, std::string &address, uint16_t &port);
 
 sim_kube *sim_kube_make(sim_world &w);
 // Requires: no pod.

@@ -294,6 +294,9 @@ static void on_answer(void *arg, sim_call &call)
     bool is_redirect = (m.status() == 301 || m.status() == 307) && op->hops < 3 && sim_url_split(location, address, port, rest);
     if (is_redirect) {
         op->hops++;
+        bool is_by_node_port = address.starts_with(sim_machine_network);
+        if (op->hops > 1 && op->etl != nullptr && op->etl->mode == "hpull://" && is_by_node_port != op->etl->has_node_port)
+            sim_fail(w, "hpull_address: %s is redirected to %s", op->etl->name.c_str(), address.c_str());
         op_send(op, address, port, rest, true);
         return;
     }
@@ -502,11 +505,13 @@ void sim_load_init(sim_load &l)
     etl->manners.ends_with_fin = sim_chance(w, 500);
     etl->is_of_today = sim_chance(w, 400);
     etl->requires_framing = sim_chance(w, 200);
+    etl->has_node_port = etl->mode == "hpull://" && sim_chance(w, 600);
     client_op *op = op_make(l, client_op::kind::init, etl->is_of_today ? "PUT" : "POST", etl->is_of_today ? "/v1/etl" : "/v1/etl/init");
     op->etl = etl;
-    op->body = text_format("apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  annotations:\n    communication_type: %s\n    wait_timeout: %llus\n    obj_timeout: %llus\n%sspec:\n  containers:\n    - name: server\n      image: %s\n      ports:\n        - containerPort: 80\n",
+    op->body = text_format("apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  annotations:\n    communication_type: %s\n    wait_timeout: %llus\n    obj_timeout: %llus\n%s%sspec:\n  containers:\n    - name: server\n      image: %s\n      ports:\n        - containerPort: 80\n",
                            etl->name.c_str(), etl->mode.c_str(), static_cast<unsigned long long>(sim_between(w, 3, 20)), static_cast<unsigned long long>(sim_between(w, 2, 20)),
-                           etl->requires_framing ? "    require_framing: \"true\"\n" : "", sim_manners_image(etl->manners).c_str());
+                           etl->requires_framing ? "    require_framing: \"true\"\n" : "",
+                           etl->has_node_port ? "    hpull_address: node_port\n" : "", sim_manners_image(etl->manners).c_str());
     if (etl->is_of_today)
         op->body = text_format("{\"name\":\"%s\",\"communication\":\"%s\",\"init_timeout\":\"%llus\",\"obj_timeout\":\"%llus\",\"spec\":\"%s\"}", etl->name.c_str(), etl->mode.c_str(),
                                static_cast<unsigned long long>(sim_between(w, 3, 20)), static_cast<unsigned long long>(sim_between(w, 2, 20)), base64_encode(op->body).c_str());

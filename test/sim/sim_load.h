@@ -19,6 +19,7 @@ struct sim_etl {
     bool is_of_today = false;    // PUT /v1/etl: its id is its name; it can be stopped and started again
     bool is_doubtful = false;    // such a stop or start was begun and not acknowledged, or it is stopped
     bool requires_framing = false;
+    bool has_node_port = false;
     bool is_failed = false;      // the init was answered with an error: nothing of it may be left
     bool stop_begun = false;
     bool is_stopped = false;     // the stop was acknowledged

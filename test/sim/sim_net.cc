@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "sim.h"
+#include "sim_kube.h"
 
 static constexpr size_t window_max = 128 * 1024;
 static constexpr uint64_t never = UINT64_MAX;
@@ -315,8 +316,12 @@ static void on_connect_event(void *arg)
     sim_host *host = call->host;
     sim_world &w = *host->sim;
     if (call->conn == nullptr && !call->err) {
-        net_listener *l = find_listener(w, call->address, call->port);
-        if (l == nullptr && !host->is_orphan && !has_host(w, call->address)) { // no machine: nobody answers, the caller has a timer
+        std::string address = call->address;
+        uint16_t port = call->port;
+        if (w.kube != nullptr)
+            sim_kube_route(*w.kube, address, port);
+        net_listener *l = find_listener(w, address, port);
+        if (l == nullptr && !host->is_orphan && !has_host(w, address)) { // no machine: nobody answers, the caller has a timer
             call->event = sim_after(w, host, 130'000'000, on_connect_event, call);
             return;
         }

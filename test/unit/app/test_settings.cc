@@ -52,6 +52,11 @@ static void defaults_are_usable(void **)
     test_eq(target.node.pod_ready_wait_ms, 5'000u);
     test_true(target.node.security == pod_security::baseline);
     test_true(read_with("target", "pod-security", "restricted").node.security == pod_security::restricted);
+    test_eq_text(target.node.node_address, "");
+    test_eq_text(read_with("target", "node-address", "node1.example.org").node.node_address, "node1.example.org");
+    test_eq_text(read_with("target", "node-address", "203.0.113.7").node.node_address, "203.0.113.7");
+    test_eq_text(read_with("target", "node-address", "fd00::1").node.node_address, "fd00::1");
+    test_eq_text(read_with("target", "node-address", "[fd00::1]").node.node_address, "fd00::1");
 }
 
 static void kubectl_is_chosen_by_where_we_are(void **)
@@ -84,6 +89,11 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "proxy", "here", "http://HOST:PORT"},
         {"target", "pod-listen", "x", "HOST:PORT"},
         {"target", "pod-ready-wait", "5", "duration"},
+        {"target", "node-address", "http://node1", "a host name or an IP address"},
+        {"target", "node-address", "node1:30000", "without a port"},
+        {"target", "node-address", "[::1]:30000", "without a port"},
+        {"target", "node-address", "node1/", "a host name or an IP address"},
+        {"target", "node-address", "fd00::x", "a host name or an IP address"},
         {"target", "pod-security", "strict", "off, baseline or restricted"},
     };
     for (const row &r : rows) {

@@ -45,6 +45,7 @@ static int make_sample(void **)
     etl.id = "ZZZZZZZZZZ";
     etl.name = "other";
     etl.runtime_spec = true;
+    etl.hpull_address = client_address::node_port;
     document_put_etl(*sample, etl);
     return 0;
 }
@@ -79,6 +80,8 @@ static void a_document_survives_printing(void **)
     test_true(etl.require_framing);
     test_false(etl.runtime_spec);
     test_true(back.etls[0].runtime_spec);
+    test_eq_enum(etl.hpull_address, client_address::pod_ip);
+    test_eq_enum(back.etls[0].hpull_address, client_address::node_port);
     test_eq_enum(etl.stage, etl_stage::running);
     test_eq(etl.generation, 4u);
     test_eq_text(etl.secret, "s3cret");
@@ -92,6 +95,16 @@ static std::string replaced(std::string text, std::string_view from, std::string
 {
     size_t at = text.find(from);
     return at == std::string::npos ? "not found" : text.replace(at, from.size(), to);
+}
+
+static void a_document_from_before_node_ports_is_read(void **)
+{
+    std::string text = document_print(*sample);
+    for (const char *words : {"\"hpull_address\":\"pod_ip\",", "\"hpull_address\":\"node_port\","})
+        text = replaced(text, words, "");
+    cluster_document back;
+    test_ok(document_parse(text, back));
+    test_eq_enum(back.etls[0].hpull_address, client_address::pod_ip);
 }
 
 static void damaged_documents_are_refused(void **)
@@ -118,6 +131,8 @@ static void damaged_documents_are_refused(void **)
         {"\"name\":\"transform\"", "\"name\":\"a\"", error_code::corrupt}, // twice
         {"\"stage\":\"Running\"", "\"stage\":\"Walking\"", error_code::corrupt},
         {"hrev://", "hrev", error_code::corrupt},
+        {"\"hpull_address\":\"pod_ip\"", "\"hpull_address\":\"host\"", error_code::corrupt},
+        {"\"hpull_address\":\"pod_ip\"", "\"hpull_address\":null", error_code::corrupt},
         {"\"id\":\"ZZZZZZZZZZ\"", "\"id\":\"aBcDeFgHiJ\"", error_code::corrupt},
         {"{", "[", error_code::corrupt},
     };
@@ -240,6 +255,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_document_survives_printing, make_sample, drop_sample),
+        cmocka_unit_test_setup_teardown(a_document_from_before_node_ports_is_read, make_sample, drop_sample),
         cmocka_unit_test_setup_teardown(damaged_documents_are_refused, make_sample, drop_sample),
         cmocka_unit_test_setup_teardown(an_etl_is_found_by_id_and_by_unique_name, make_sample, drop_sample),
         cmocka_unit_test_setup_teardown(buckets_and_nodes_keep_their_order, make_sample, drop_sample),

@@ -41,6 +41,7 @@ struct etl_world {
     bool is_shutting_down = false;
     bool was_shut_down = false;
     std::string answer, answer_kind; // the last completion
+    bool has_node_ports = false;     // what is started from now on asks for one
 };
 
 inline std::vector<std::string> etl_split(const std::string &text, const std::string &by)
@@ -56,7 +57,7 @@ inline std::vector<std::string> etl_split(const std::string &text, const std::st
     }
 }
 
-inline etl_definition etl_definition_of(const std::string &generation)
+inline etl_definition etl_definition_of(const std::string &generation, bool has_node_port = false)
 {
     etl_spec spec;
     std::string reason;
@@ -71,6 +72,10 @@ inline etl_definition etl_definition_of(const std::string &generation)
     d.obj_timeout_ms = spec.obj_timeout_ms;
     d.generation_id = generation;
     d.secret = "secret-" + generation;
+    if (has_node_port) {
+        d.mode = communication::hpull;
+        d.hpull_address = client_address::node_port;
+    }
     return d;
 }
 
@@ -163,15 +168,15 @@ inline const char *status_of(const std::string &word)
         {"crashed", R"({"phase":"Running","containerStatuses":[{"name":"server","restartCount":0,"state":{"terminated":{"exitCode":1,"reason":"Error"}}}]})"},
         {"crashed_thrice",
          R"({"phase":"Running","containerStatuses":[{"name":"server","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"reason":"Error"}}}]})"},
-        {"running", R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"running":{}}}]})"},
+        {"running", R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"running":{}}}]})"},
         {"ready",
-         R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","ready":true,"state":{"running":{}}}]})"},
+         R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","ready":true,"state":{"running":{}}}]})"},
         {"died",
-         R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"terminated":{"exitCode":137,"reason":"Error"}}}]})"},
+         R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"terminated":{"exitCode":137,"reason":"Error"}}}]})"},
         {"restarted",
-         R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","state":{"running":{}}}]})"},
+         R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","state":{"running":{}}}]})"},
         {"ready_again",
-         R"({"phase":"Running","podIP":"10.1.2.3","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","ready":true,"state":{"running":{}}}]})"},
+         R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","ready":true,"state":{"running":{}}}]})"},
         {"evicted", R"({"phase":"Failed","reason":"Evicted","message":"the node was low on memory"})"},
     };
     auto it = all.find(word);
@@ -254,7 +259,9 @@ inline void do_pod(etl_world &w, const std::string &what)
 
 inline void do_child(etl_world &w, const std::string &verb, const std::string &how, const std::string &rest)
 {
-    proc *child = fake_child(*w.world, verb == "list" ? "=t1 -o json" : verb == "watch" ? "--watch" : verb == "logs" ? " logs " : " " + verb + " ");
+    static const std::map<std::string, std::string> commands = {
+        {"list", "=t1 -o json"}, {"watch", "--watch"}, {"logs", " logs "}, {"create", " create -f -"}, {"delete", " delete "}, {"expose", " create -f - -o "}, {"get_port", " get service "}};
+    proc *child = commands.contains(verb) ? fake_child(*w.world, commands.at(verb)) : nullptr;
     if (child == nullptr) {
         w.story += "    !! no child for " + verb + "\n"; // check_page refuses such a page
         return;
@@ -289,12 +296,12 @@ inline void etl_do(etl_world &w, const std::string &call)
     if (words[0] == "begin") {
         etl_registry_begin(*w.registry);
     } else if (words[0] == "start") {
-        w.definition = etl_definition_of(second.empty() ? "g1" : second);
+        w.definition = etl_definition_of(second.empty() ? "g1" : second, w.has_node_ports);
         etl_registry_start(*w.registry, w.definition, etl_on_started, &w);
     } else if (words[0] == "sync") {
         std::vector<etl_definition> all;
         if (!second.empty())
-            all.push_back(etl_definition_of(second));
+            all.push_back(etl_definition_of(second, w.has_node_ports));
         etl_registry_sync(*w.registry, all);
     } else if (words[0] == "stop") {
         etl_registry_stop(*w.registry, "JGHEoo89gg", etl_on_stopped, &w);
@@ -310,6 +317,8 @@ inline void etl_do(etl_world &w, const std::string &call)
         uint64_t ms = 0;
         test_true(text_parse_duration_ms(second, ms));
         fake_advance(*w.world, ms);
+    } else if (words[0] == "node_ports") {
+        w.has_node_ports = true;
     } else if (words[0] == "no_kubectl") {
         w.world->refuse_spawn = make_error(error_code::no_such_file, "program not found", 2);
     } else if (words[0] == "kubectl_back") {
@@ -322,11 +331,11 @@ inline void etl_do(etl_world &w, const std::string &call)
         else
             fake_connected(*w.world, second == "ok" ? no_error : make_error(error_code::refused));
     } else if (words[0] == "leftover") { // a pod of an earlier life: of that generation and target URL
-        etl_definition d = etl_definition_of(second);
+        etl_definition d = etl_definition_of(second, w.has_node_ports);
         etl_spec spec;
         spec.name = d.name;
         spec.pod_json = d.pod_json;
-        etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1", "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", "", {}};
+        etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1", "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", "", {}, w.has_node_ports};
         c.suffix = etl_pod_suffix(c, d.name);
         model_create(w, etl_pod_build(spec, c));
     } else if (words[0] == "pod") {

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "codec/yaml.h"
+#include "etl/etl_service.h"
 #include "etl/etl_spec.h"
 #include "golden.h"
 #include "document_spec.h"
@@ -123,6 +124,46 @@ static void pods_are_as_recorded(void **state)
     test_has_text(etl_pod_build(f.spec, f.context), "9007199254740993"); // no digit is lost
 }
 
+static void a_service_is_as_recorded(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    f.context = {"Xk3_cluster", "t[1]", "JGHEoo89gg", "0123456789abcdef-7", "node1", "http://10.0.0.1:9090", "fgjk3", "launch0001", "", "", {}, true};
+    test_ok(yaml_parse(etl_service_build("transformer-md5", f.context, {"transformer-md5-fgjk3-node1", "6f3c0b1e", 80}), f.tree, f.reason));
+    f.text = json_print_pretty(yaml_to_json(*f.tree).get());
+    if (golden_is_updating())
+        golden_write("test/golden/pods/service.json", f.text);
+    f.expected = golden_read("test/golden/pods/service.json");
+    test_eq_text(f.text, f.expected);
+}
+
+static void service_names_fit(void **)
+{
+    test_eq_text(etl_service_name("transformer-md5", "launch0001"), "etl-transformer-md5-launch0001");
+    test_eq_text(etl_service_name("7.B", "launch0001"), "etl-7-b-launch0001"); // begins with a letter, as DNS-1035 wants it
+    test_eq_text(etl_service_name("", "launch0001"), "etl-launch0001");
+    test_eq_text(etl_service_name("a", "-Somebody's own/mark, too long-"), "etl-a-somebody-s-own-mark");
+    for (size_t size = 1; size <= 63; size++) {
+        std::string name = etl_service_name(std::string(size, 'a'), "launch0001");
+        test_true(name.size() <= service_name_size_max);
+        test_true(name.ends_with("-launch0001"));
+    }
+    test_eq_text(etl_service_name(std::string(47, 'a') + ".b", "launch0001"), "etl-" + std::string(47, 'a') + "-launch0001");
+}
+
+// The Service finds its pod by a label, and network policies open what bears it: nobody else's pod does.
+static void only_pods_with_a_node_port_bear_its_label(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    test_ok(etl_spec_parse_pod("apiVersion: v1\nkind: Pod\nmetadata:\n  name: abc\n  labels: {etlnode/node-port: x}\nspec:\n  containers:\n  - name: s\n    image: i\n    ports: [{containerPort: 80}]\n",
+                               f.spec, f.reason));
+    f.context = {"c1", "t1", "JGHEoo89gg", "g", "node1", "http://10.0.0.1:9090", "fgjk3", "launch0001", "", "", {}, true};
+    f.text = etl_pod_build(f.spec, f.context);
+    test_has_text(f.text, "\"etlnode/node-port\":\"launch0001\"");
+    f.context.has_node_port = false;
+    f.text = etl_pod_build(f.spec, f.context);
+    test_true(f.text.find("etlnode/node-port") == std::string::npos);
+}
+
 static void names_fit(void **)
 {
     test_eq_text(etl_pod_name("transformer-md5", "fgjk3", "node1"), "transformer-md5-fgjk3-node1");
@@ -168,6 +209,9 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(pods_are_as_recorded, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_service_is_as_recorded, setup, teardown),
+        cmocka_unit_test(service_names_fit),
+        cmocka_unit_test_setup_teardown(only_pods_with_a_node_port_bear_its_label, setup, teardown),
         cmocka_unit_test(names_fit),
         cmocka_unit_test(suffixes_tell_everything_apart),
     };

@@ -153,6 +153,80 @@ static void the_local_address_is_preferred_where_kubectl_is_local(void **)
     etl_world_free(w);
 }
 
+static void clients_are_sent_to_the_node_port(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_view view;
+    etl_do_all(w, "begin, list ok, node_ports, start, create ok, pod creating");
+    std::string service = fake_child(*w.world, "jsonpath")->options.input;
+    for (const char *part : {"\"kind\":\"Service\"", "\"name\":\"etl-transformer-md5-", "\"uid\":\"u1\"", "\"type\":\"NodePort\"", "\"targetPort\":80"})
+        test_has_text(service, part);
+    service.clear();
+    service.shrink_to_fit();
+    etl_do_all(w, "expose ok 31234, pod ready");
+    test_eq_text(w.world->connects.front()->address, "192.168.1.5:31234"); // it is there when the start is told to have succeeded
+    etl_do_all(w, "probe ok");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_text(view.host, "10.1.2.3"); // the target's own way
+    test_eq(view.port, 80);
+    test_eq_text(view.client_host, "192.168.1.5");
+    test_eq(view.client_port, 31234);
+    test_eq_enum(view.hpull_address, client_address::node_port);
+    test_eq(etl_registry_get_health(*w.registry).calls_by_verb[static_cast<size_t>(kubectl_verb::expose)], 1);
+    etl_do_all(w, "refused, wait 100ms");
+    test_eq_text(w.world->connects.front()->address, "10.1.2.3:80"); // its own probe too
+    etl_do_all(w, "probe ok");
+    // A Service that is there already is no failure of kubectl's.
+    etl_do_all(w, "pod deleted, wait 500ms, create ok, pod ready, expose fails Error from server (AlreadyExists): services \"x\" already exists, get_port ok 31235, probe ok");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq(view.client_port, 31235);
+    test_eq(etl_registry_get_health(*w.registry).kubectl_failures, 0);
+    test_eq(etl_registry_get_health(*w.registry).calls_by_verb[static_cast<size_t>(kubectl_verb::get_port)], 1);
+    // Somebody sees it: this start is not decided while its port is missing.
+    etl_do_all(w, "stop, delete ok, start g2, create ok, pod ready");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_false(view.ready);
+    etl_do_all(w, "expose fails Error from server (Forbidden): quota");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_has_text(view.last_error, "exposing the pod: kubectl create service: exit code 1: Error from server (Forbidden): quota");
+    etl_do_all(w, "delete ok");
+    test_eq_text(w.answer_kind, "started: etl_init_failed");
+}
+
+static void the_address_of_the_node_may_be_given(void **)
+{
+    etl_world *w = etl_world_make("");
+    etl_registry_free(w->registry);
+    w->options.node_address = "node1.example.org";
+    w->registry = etl_registry_make(w->world->e, w->options);
+    etl_view view;
+    etl_do_all(*w, "begin, list ok, node_ports, start, create ok, pod ready, expose ok 31234");
+    test_eq_text(w->world->connects.front()->address, "192.168.1.5:31234");
+    etl_do_all(*w, "probe ok");
+    test_true(etl_registry_find(*w->registry, "JGHEoo89gg", view));
+    test_eq_text(view.client_host, "node1.example.org");
+    test_eq(view.client_port, 31234);
+    etl_world_free(w);
+}
+
+static void kubectl_local_needs_no_node_port(void **)
+{
+    etl_world *w = etl_world_make("");
+    etl_registry_free(w->registry);
+    w->options.kubectl_is_local = true;
+    w->registry = etl_registry_make(w->world->e, w->options);
+    etl_do_all(*w, "begin, list ok, node_ports, start, create ok");
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(w->pods.begin()->second.json.get(), "metadata");
+    json_add_text(cJSON_GetObjectItemCaseSensitive(metadata, "annotations"), "etlnode.local/address", "127.4.5.6:40123");
+    etl_do_all(*w, "pod ready");
+    etl_view view;
+    test_true(etl_registry_find(*w->registry, "JGHEoo89gg", view));
+    test_true(view.ready);
+    test_eq_text(view.client_host, "127.4.5.6");
+    test_eq(view.client_port, 40123);
+    etl_world_free(w);
+}
+
 static void a_name_must_be_unambiguous(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
@@ -315,6 +389,9 @@ int main()
         cmocka_unit_test_setup_teardown(logs_are_fetched, setup, teardown),
         cmocka_unit_test_setup_teardown(logs_without_a_pod_tell_why, setup, teardown),
         cmocka_unit_test(the_local_address_is_preferred_where_kubectl_is_local),
+        cmocka_unit_test_setup_teardown(clients_are_sent_to_the_node_port, setup, teardown),
+        cmocka_unit_test(the_address_of_the_node_may_be_given),
+        cmocka_unit_test(kubectl_local_needs_no_node_port),
         cmocka_unit_test_setup_teardown(a_name_must_be_unambiguous, setup, teardown),
         cmocka_unit_test_setup_teardown(an_etl_that_is_stopping_is_not_brought_back_by_an_older_document, setup, teardown),
         cmocka_unit_test_setup_teardown(only_our_leftovers_are_removed, setup, teardown),

@@ -81,6 +81,59 @@ static void annotations_are_read(void **state)
     }
 }
 
+struct address_case {
+    const char *annotations; // JSON
+    client_address address;
+    const char *reason;      // null: accepted
+};
+static constexpr address_case address_cases[] = {
+    {R"({"communication_type":"hpull://"})", client_address::pod_ip, nullptr},
+    {R"({"communication_type":"hpull://","hpull_address":"pod_ip"})", client_address::pod_ip, nullptr},
+    {R"({"communication_type":"hpull://","hpull_address":"PodIP"})", client_address::pod_ip, nullptr},
+    {R"({"hpull_address":"pod_ip"})", client_address::pod_ip, nullptr},
+    {R"({"hpull_address":null})", client_address::pod_ip, nullptr},
+    {R"({"communication_type":"hpull://","hpull_address":"node_port"})", client_address::node_port, nullptr},
+    {R"({"hpull_address":"NodePort","communication_type":"hpull"})", client_address::node_port, nullptr},
+    {R"({"hpull_address":"NODE_PORT","communication_type":"hpull"})", client_address::node_port, nullptr},
+    {R"({"hpull_address":""})", client_address::pod_ip, "line 5, column 33: hpull_address is the text \"\", expected \"pod_ip\" or \"node_port\""},
+    {R"({"hpull_address":"node port"})", client_address::pod_ip, "line 5, column 33: hpull_address is the text \"node port\""},
+    {R"({"hpull_address":"node_port"})", client_address::pod_ip,
+     "line 5, column 33: hpull_address is the text \"node_port\" and communication_type is hpush://, expected hpull://: only that sends clients to the pod"},
+    {R"({"hpull_address":"NodePort","communication_type":"hrev://"})", client_address::pod_ip, "and communication_type is hrev://, expected hpull://"},
+};
+
+static void the_address_of_hpull_is_read(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (const address_case &c : address_cases) {
+        f.text = std::string(start) + "metadata:\n  name: abc\n  annotations: " + c.annotations + "\n" + std::string(tail);
+        error err = etl_spec_parse_pod(f.text, f.spec, f.reason);
+        if (!err != (c.reason == nullptr))
+            test_fail("%s: %s", c.annotations, f.reason.c_str());
+        if (c.reason != nullptr)
+            test_has_text(f.reason, c.reason);
+        else
+            test_eq_enum(f.spec.hpull_address, c.address);
+    }
+}
+
+// A message of today says the communication beside the Pod: what counts is what it is in the end.
+static void the_address_of_hpull_goes_with_the_message(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (const char *mode : {"hpull://", "hpush://"}) {
+        bool is_good = mode[2] == 'u' && mode[3] == 'l';
+        f.text = std::string(start) + "metadata:\n  name: abc\n  annotations: {hpull_address: node_port}\n" + std::string(tail);
+        f.text = "{\"name\":\"abcdef\",\"communication\":\"" + std::string(mode) + "\",\"spec\":\"" + base64_encode(f.text) + "\"}";
+        error err = etl_spec_parse_init(f.text, f.spec, f.reason);
+        test_true(!err == is_good);
+        if (is_good)
+            test_eq_enum(f.spec.hpull_address, client_address::node_port);
+        else
+            test_has_text(f.reason, "spec: line 5, column 32: hpull_address is the text \"node_port\" and communication_type is hpush://, expected hpull://");
+    }
+}
+
 static void unknown_things_pass_untouched(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
@@ -154,6 +207,8 @@ static constexpr bad_case bad_cases[] = {
     {"metadata:\n  name: a\n  annotations:\n    obj_timeout: 1 m\n", "line 6, column 18: obj_timeout is the text \"1 m\""},
     {"metadata:\n  name: a\n  annotations:\n    require_framing: true\n", "line 6, column 22: annotation require_framing is the boolean true, expected a text: put it in quotes"},
     {"metadata:\n  name: a\n  annotations:\n    require_framing: maybe\n", "line 6, column 22: require_framing is the text \"maybe\", expected \"true\" or \"false\""},
+    {"metadata:\n  name: a\n  annotations:\n    hpull_address: host\n", "line 6, column 20: hpull_address is the text \"host\", expected \"pod_ip\" or \"node_port\""},
+    {"metadata:\n  name: a\n  annotations:\n    hpull_address: 30000\n", "line 6, column 20: annotation hpull_address is the number 30000, expected a text"},
     {"metadata:\n  name: a\n  annotations:\n    other: {}\n", "line 6, column 12: annotation other is a mapping, expected a text"},
     {"metadata: {name: a}\n", "line 1, column 1: spec is nothing, expected a mapping with containers"},
     {"metadata: {name: a}\nspec: x\n", "line 4, column 7: spec is the text \"x\", expected a mapping with containers"},
@@ -347,6 +402,8 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_documents_spec_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(annotations_are_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_address_of_hpull_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_address_of_hpull_goes_with_the_message, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_things_pass_untouched, setup, teardown),
         cmocka_unit_test_setup_teardown(every_rejection_says_where, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_specs_are_refused_quickly, setup, teardown),

@@ -25,6 +25,10 @@ static void calls_are_spelled_out(void **)
     test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "", false, 20, 5'000)), "kubectl logs p-1 --tail=20");
     test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "setup", true, 20, 5'000)), "kubectl logs p-1 -c setup --tail=20 --previous");
     test_eq_text(joined(kubectl_list({"kubectl"}, "c1", "t1")), "kubectl get pods -l etlnode/cluster=c1,etlnode/target=t1 -o json");
+    proc_options expose = kubectl_expose({"kubectl"}, "{}");
+    test_eq_text(joined(expose), "kubectl create -f - -o jsonpath={.spec.ports[0].nodePort}");
+    test_eq_text(expose.input, "{}");
+    test_eq_text(joined(kubectl_get_port({"kubectl"}, "etl-a-1")), "kubectl get service etl-a-1 -o jsonpath={.spec.ports[0].nodePort}");
     proc_options watch = kubectl_watch({"kubectl"}, "c1", "t1");
     test_eq_text(joined(watch), "kubectl get pods -l etlnode/cluster=c1,etlnode/target=t1 --watch --output-watch-events -o json");
     test_eq(watch.deadline_ms, 0);
@@ -59,6 +63,18 @@ static void failures_are_told_in_kubectls_words(void **)
                  "kubectl: program is not executable: kubectl");
 }
 
+static void ports_are_read(void **)
+{
+    uint16_t port = 0;
+    test_true(kubectl_parse_port("31234", port));
+    test_eq(port, 31234);
+    test_true(kubectl_parse_port("30000\n", port)); // as a shell around kubectl may print it
+    test_eq(port, 30000);
+    for (const char *text : {"", "0", "65536", "31234 31235", "service/etl-a-1 created", "-1", "0x10"})
+        test_false(kubectl_parse_port(text, port));
+    test_eq(port, 30000);
+}
+
 static void escaped_nul_is_survived(void **)
 {
     json_ptr tree;
@@ -74,7 +90,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_spelled_out), cmocka_unit_test(label_values_are_legal),
-        cmocka_unit_test(failures_are_told_in_kubectls_words), cmocka_unit_test(escaped_nul_is_survived),
+        cmocka_unit_test(failures_are_told_in_kubectls_words), cmocka_unit_test(ports_are_read), cmocka_unit_test(escaped_nul_is_survived),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -95,6 +95,10 @@ static void missing_rights_are_named(void **)
                  "the Role needs verbs [delete] on pods in namespace etlnode for " SA);
     test_eq_text(kubectl_missing_right("Error from server (Forbidden): pods \"x\" is forbidden: User \"" SA "\" cannot get resource \"pods/log\" in API group \"\" in the namespace \"etlnode\"\n", false),
                  "the Role needs verbs [get] on pods/log in namespace etlnode for " SA);
+    test_eq_text(kubectl_missing_right("Error from server (Forbidden): error when creating \"STDIN\": services is forbidden: User \"" SA "\" cannot create resource \"services\" in API group \"\" in the namespace \"etlnode\"\n", false),
+                 "the Role needs verbs [create] on services in namespace etlnode for " SA);
+    test_eq_text(kubectl_missing_right("Error from server (Forbidden): services \"etl-x-launch0001\" is forbidden: User \"" SA "\" cannot get resource \"services\" in API group \"\" in the namespace \"etlnode\"\n", false),
+                 "the Role needs verbs [get] on services in namespace etlnode for " SA);
     // What the authorizer adds, another group, a user of the whole cluster.
     test_eq_text(kubectl_missing_right("Error from server (Forbidden): pods is forbidden: User \"" SA "\" cannot list resource \"pods\" in API group \"\" in the namespace \"etlnode\": RBAC: role.rbac.authorization.k8s.io \"r\" not found\n", false),
                  "the Role needs verbs [list] on pods in namespace etlnode for " SA);
@@ -113,6 +117,7 @@ static void other_refusals_are_not_the_roles(void **)
              "Error from server (Forbidden): error when creating \"STDIN\": pods \"x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1\n",
              "Error from server (Forbidden): error when creating \"STDIN\": pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container "
              "\"server\" must set securityContext.allowPrivilegeEscalation=false)\n",
+             "Error from server (Forbidden): error when creating \"STDIN\": services \"x\" is forbidden: exceeded quota: q, requested: services.nodeports=1, used: services.nodeports=1, limited: services.nodeports=1\n",
              "Error from server (Forbidden): pods is forbidden: User \"x",
              "Error from server (Forbidden): pods is forbidden: User \"x\" cannot create resource \"pods\"",
          })

@@ -107,7 +107,7 @@ static constexpr const char *full_pod = R"({
   "annotations": {"etlnode/generation": "g-1", "etlnode/launch": "l-1", "etlnode.local/address": "127.1.2.3:40001"}},
  "spec": {"nodeName": "node1", "containers": [{"name": "server", "ports": [{"containerPort": 80}],
   "env": [{"name": "AIS_TARGET_URL", "value": "http://old"}, {"name": "AIS_TARGET_URL", "value": "http://t/v1/etl/_object/a/b"}]}]},
- "status": {"phase": "Running", "podIP": "10.1.2.3", "containerStatuses": [
+ "status": {"phase": "Running", "podIP": "10.1.2.3", "hostIP": "192.168.1.5", "containerStatuses": [
   {"name": "injected", "state": {"terminated": {"exitCode": 1}}},
   {"name": "server", "restartCount": 2, "containerID": "containerd://abc", "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 5}}}]}})";
 
@@ -121,6 +121,7 @@ static void every_field_is_read(void **state)
     test_eq_text(f.status.local_address, "127.1.2.3:40001");
     test_eq_text(f.status.target_url, "http://t/v1/etl/_object/a/b");
     test_true(f.status.terminating);
+    test_eq_text(f.status.pod_ip + " on " + f.status.host_ip, "10.1.2.3 on 192.168.1.5");
     test_eq(f.status.container_port, 80);
     test_eq_text(pod_status_instance(f.status), "containerd://abc/2");
     test_eq_enum(f.status.main.state, container_state::running);
