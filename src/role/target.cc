@@ -351,7 +351,8 @@ static void on_drain_tick(void *arg)
         timer_arm(*t.e, t.drain_timer, drain_poll_ms);
         return;
     }
-    bool is_at_disk = t.storing || t.removals > 0 || t.store_calls > 0; // has no time limit: the disk answers, and until then it knows this target
+    size_t lookups = t.transfers != nullptr ? transfer_host_lookups(*t.transfers) : 0;
+    bool is_at_disk = t.storing || t.removals > 0 || t.store_calls > 0 || lookups > 0; // has no time limit: the disk answers, and until then it knows this target
     bool idle = transfers == 0 && t.requests == 0 && !is_at_disk;
     if (is_at_disk || (!idle && !late)) {
         timer_arm(*t.e, t.drain_timer, drain_poll_ms);

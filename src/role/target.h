@@ -60,7 +60,7 @@ struct target {
     size_t removals = 0;                 // of buckets, under way; the document is stored after them
     std::vector<std::string> failed_removals;
     // target_objects.cc
-    size_t store_calls = 0;              // lookups and removals of objects, under way
+    size_t store_calls = 0;              // lookups, removals and uploads of objects, under way
     // target_control.cc, target_list.cc
     size_t requests = 0;                 // of the proxy, under way
     // target_member.cc

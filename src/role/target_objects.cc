@@ -231,6 +231,7 @@ static bool is_bucket_there(void *arg, std::string_view bucket, uint64_t created
 static void on_upload_end(void *arg, error err, uint64_t bytes)
 {
     target &t = *static_cast<target *>(arg);
+    t.store_calls--;
     if (err) {
         t.metrics.put_errors++;
         return;
@@ -270,6 +271,7 @@ static void serve_put(object_request &&r)
             return;
         }
     }
+    r.t->store_calls++;
     upload_begin(*r.t->objects, *r.x, static_cast<upload_options &&>(options));
 }
 

@@ -37,6 +37,8 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
 // An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it look again.
 void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id);
 size_t transfer_host_in_flight(const transfer_host &host);
+// Transfers that the store owes an object: they end when it answers, whatever became of their client.
+size_t transfer_host_lookups(const transfer_host &host);
 // Times that a pod sent bytes which no request had asked for.
 uint64_t transfer_host_unsolicited(const transfer_host &host);
 // Requires: nothing in flight.

@@ -894,6 +894,7 @@ static void on_object(void *arg, error err, const store_object *object)
 {
     transfer &t = *static_cast<transfer *>(arg);
     t.looking_up = false;
+    t.host->lookups--;
     if (sm_state_of(t) == S::done) {
         if (object != nullptr)
             store_release(*t.host->objects, object);
@@ -961,6 +962,7 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
         return;
     }
     t->looking_up = true;
+    host.lookups++;
     store_get(*host.objects, t->bucket, t->name, on_object, t);
 }
 
@@ -978,11 +980,13 @@ void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id)
 }
 
 size_t transfer_host_in_flight(const transfer_host &host) { return host.in_flight; }
+size_t transfer_host_lookups(const transfer_host &host) { return host.lookups; }
 uint64_t transfer_host_unsolicited(const transfer_host &host) { return http_client_unsolicited(*host.client); }
 
 void transfer_host_free(transfer_host *host)
 {
     CHECK(host->in_flight == 0);
+    CHECK(host->lookups == 0);
     http_client_free(host->client);
     delete host;
 }
