@@ -522,7 +522,7 @@ def case_each_right_removed():
 
 def case_stop_leaves_nothing():
     until(lambda: services() == [], "no Service is left", 60, 0.3)
-    assert cluster().pods() == [] and world["namespace"].kubectl("get", "pods", "-o", "name") == ""
+    until(lambda: world["namespace"].kubectl("get", "pods", "-o", "name") == "", "no pod is left, ending ones included", 60, 0.3)
     assert request("GET", cluster().url("/v1/etl")).json == []
 
 
