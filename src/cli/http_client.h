@@ -28,7 +28,7 @@ struct http_request {
     bool has_body = false;
     bool follow = true;
     uint64_t timeout_ms = 0;          // of the whole exchange; 0: none
-    uint64_t connect_timeout_ms = 5'000;
+    uint64_t connect_timeout_ms = 12'000; // more than two of the resolver's 5 s: one lost packet of DNS is no failure
 
     // A body that is streamed: read returns the bytes put into `buffer`, 0 at the end, SIZE_MAX to abort.
     size_t (*read)(void *arg, char *buffer, size_t size) = nullptr;
