@@ -25,6 +25,11 @@ start_cluster() {
     local said
     said=$("$script" up) || refuse "the cluster did not come up"
     eval "$said"
+    # A bridge takes the lowest address of its ports, and pods come and go: each change cuts pods off from the machine, its DNS and Services
+    # until they ask for its address again. One that was set, and is none of a port, stays.
+    local bridge
+    bridge=$(ip -o -4 address show to 10.88.0.1/32 | awk 'NR == 1 {print $2}')
+    [ -z "$bridge" ] || ip link set dev "$bridge" address 02:00:0a:58:00:01
     export K8S_HOST_NAME=${K8S_HOST_NAME:-${KUBE_NODE:-node1}} ETLNODE_POD_HOST=${ETLNODE_POD_HOST:-10.88.0.1}
     export ETLNODE_IMAGE=${ETLNODE_IMAGE:-"$PWD/$script image"} ETLNODE_API_PID=${ETLNODE_API_PID:-$state/kube-apiserver.pid}
 }
