@@ -135,7 +135,11 @@ static void start_call(etl &m, kubectl_verb verb, proc_options options)
     arm(m, patience);
 }
 
-static void begin_turn(etl &m) { arm(m, m.asked ? start_remaining(m) : m.definition.wait_timeout_ms); }
+// Somebody waits until his deadline; else each step has wait_timeout.
+static void arm_start(etl &m) { arm(m, m.asked ? start_remaining(m) : m.definition.wait_timeout_ms); }
+static uint64_t next_delay(uint64_t delay_ms, uint64_t min_ms, uint64_t max_ms) { return delay_ms == 0 ? min_ms : std::min(delay_ms * 2, max_ms); }
+
+static void begin_turn(etl &m) { arm_start(m); }
 
 static etl_pod_context context_of(const etl &m, const std::string &target_url)
 {
@@ -212,7 +216,7 @@ static void note_created(etl &m)
 {
     m.created_stamp = watch_take_stamp(*m.host->pods);
     m.name_was_taken = false;
-    arm(m, m.asked ? start_remaining(m) : m.definition.wait_timeout_ms);
+    arm_start(m);
     look(m);
 }
 
@@ -313,21 +317,23 @@ static void suspect(etl &m)
     m.suspected = true;
     m.trouble = "the pod refuses connections";
     bool was_steady = now_of(m) - m.serving_since_ms >= 5 * etl_probe_max_ms;
-    m.probe_delay_ms = was_steady || m.probe_delay_ms == 0 ? etl_probe_min_ms : std::min(m.probe_delay_ms * 2, etl_probe_max_ms);
+    m.probe_delay_ms = next_delay(was_steady ? 0 : m.probe_delay_ms, etl_probe_min_ms, etl_probe_max_ms);
     arm(m, m.probe_delay_ms);
 }
 
 static void on_probe(void *arg, error err, net_conn *conn);
 
-static void start_probe(etl &m)
+static void start_connect(etl &m, const std::string &host, uint16_t port)
 {
     m.probe_open = true;
     arm(m, etl_probe_timeout_ms);
-    if (error err = net_connect(env_of(m), m.host_address.c_str(), m.port, on_probe, &m, &m.probe)) {
+    if (error err = net_connect(env_of(m), host.c_str(), port, on_probe, &m, &m.probe)) {
         m.probe = nullptr;
         tell(m, E::probe_failed);
     }
 }
+
+static void start_probe(etl &m) { start_connect(m, m.host_address, m.port); }
 
 static void cancel_probe(etl &m)
 {
@@ -360,7 +366,7 @@ static void arm_relaunch(etl &m)
     uint64_t delay = 0;
     if (!m.relaunch_at_once) {
         bool was_steady = m.served && m.serving_since_ms != 0 && now_of(m) - m.serving_since_ms >= etl_steady_ms;
-        m.relaunch_delay_ms = was_steady || m.relaunch_delay_ms == 0 ? etl_relaunch_min_ms : std::min(m.relaunch_delay_ms * 2, etl_relaunch_max_ms);
+        m.relaunch_delay_ms = next_delay(was_steady ? 0 : m.relaunch_delay_ms, etl_relaunch_min_ms, etl_relaunch_max_ms);
         delay = m.relaunch_delay_ms;
     }
     m.relaunch_at_once = false;
@@ -447,7 +453,7 @@ static void remove_and_create_later(etl &m)
     remove_pod(m);
 }
 
-static uint64_t next_create_delay(const etl &m) { return m.create_delay_ms == 0 ? etl_create_retry_min_ms : std::min(m.create_delay_ms * 2, etl_create_retry_max_ms); }
+static uint64_t next_create_delay(const etl &m) { return next_delay(m.create_delay_ms, etl_create_retry_min_ms, etl_create_retry_max_ms); }
 
 // With the same launch mark: the pod may be there although kubectl failed, and is ours then.
 static void wait_to_create(etl &m)
@@ -505,7 +511,7 @@ static void read_port(etl &m)
 
 static void await_ready_again(etl &m)
 {
-    arm(m, m.asked ? start_remaining(m) : m.definition.wait_timeout_ms);
+    arm_start(m);
     look(m);
 }
 
@@ -528,7 +534,7 @@ static void remove_unexposed(etl &m)
     remove_pod(m);
 }
 
-static uint64_t next_expose_delay(const etl &m) { return m.expose_delay_ms == 0 ? etl_expose_retry_min_ms : std::min(m.expose_delay_ms * 2, etl_expose_retry_max_ms); }
+static uint64_t next_expose_delay(const etl &m) { return next_delay(m.expose_delay_ms, etl_expose_retry_min_ms, etl_expose_retry_max_ms); }
 
 static void wait_to_expose(etl &m)
 {
@@ -545,12 +551,7 @@ static void knock(etl &m)
 {
     cancel_probe(m);
     const pod_status *pod = own_pod(m);
-    m.probe_open = true;
-    arm(m, etl_probe_timeout_ms);
-    if (error err = net_connect(env_of(m), pod != nullptr ? pod->host_ip.c_str() : "", m.node_port, on_probe, &m, &m.probe)) {
-        m.probe = nullptr;
-        tell(m, E::probe_failed);
-    }
+    start_connect(m, pod != nullptr ? pod->host_ip : std::string(), m.node_port);
 }
 
 static void knock_first(etl &m)
@@ -683,7 +684,7 @@ static void retry_delete_later(etl &m)
 {
     m.delete_failures++;
     m.delete_error = place_text(m) + ": deleting the pod: " + (m.call.refused ? m.call.failure : "kubectl delete: " + m.call.failure);
-    m.delete_delay_ms = m.delete_delay_ms == 0 ? etl_delete_retry_min_ms : std::min(m.delete_delay_ms * 2, etl_delete_retry_max_ms);
+    m.delete_delay_ms = next_delay(m.delete_delay_ms, etl_delete_retry_min_ms, etl_delete_retry_max_ms);
     arm(m, m.delete_delay_ms);
 }
 

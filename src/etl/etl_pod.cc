@@ -106,15 +106,14 @@ static void pin_to_node(cJSON *spec, std::string_view node_name)
     json_append(member(required, "nodeSelectorTerms", true), std::move(term));
 }
 
-// Kubernetes removes the pod with its owner. Neither controller nor blockOwnerDeletion: the first could clash with a user's reference, the
-// second takes a right on pods/finalizers.
-static void add_owner(cJSON *metadata, const etl_pod_context &context)
+// Neither controller nor blockOwnerDeletion: the first could clash with a user's reference, the second takes a right on pods/finalizers.
+void etl_add_owner(cJSON *metadata, std::string_view pod_name, std::string_view pod_uid)
 {
     json_ptr owner = json_object();
     json_add_text(owner.get(), "apiVersion", "v1");
     json_add_text(owner.get(), "kind", "Pod");
-    json_add_text(owner.get(), "name", context.owner_name);
-    json_add_text(owner.get(), "uid", context.owner_uid);
+    json_add_text(owner.get(), "name", pod_name);
+    json_add_text(owner.get(), "uid", pod_uid);
     json_append(member(metadata, "ownerReferences", true), std::move(owner));
 }
 
@@ -146,7 +145,7 @@ static void write_metadata(cJSON *metadata, const etl_spec &spec, const etl_pod_
     if (!context.launch_id.empty())
         set_text(annotations, annotation_launch, context.launch_id);
     if (!context.owner_name.empty() && !context.owner_uid.empty())
-        add_owner(metadata, context);
+        etl_add_owner(metadata, context.owner_name, context.owner_uid);
 }
 
 std::string etl_pod_build(const etl_spec &spec, const etl_pod_context &context)

@@ -25,12 +25,7 @@ std::string etl_service_build(std::string_view etl_name, const etl_pod_context &
     cJSON *metadata = json_add_object(service.get(), "metadata");
     json_add_text(metadata, "name", etl_service_name(etl_name, context.launch_id));
     etl_write_labels(json_add_object(metadata, "labels"), context);
-    json_ptr owner = json_object();
-    json_add_text(owner.get(), "apiVersion", "v1");
-    json_add_text(owner.get(), "kind", "Pod");
-    json_add_text(owner.get(), "name", pod.name);
-    json_add_text(owner.get(), "uid", pod.uid);
-    json_append(json_add_array(metadata, "ownerReferences"), std::move(owner));
+    etl_add_owner(metadata, pod.name, pod.uid);
 
     cJSON *spec = json_add_object(service.get(), "spec");
     json_add_text(spec, "type", "NodePort");

@@ -51,6 +51,8 @@ std::string etl_pod_name(std::string_view name, std::string_view suffix, std::st
 std::string etl_pod_suffix(const etl_pod_context &context, std::string_view name);
 // At most `size_max` of the text, lower case, [a-z0-9-], alphanumeric at both ends; may be empty.
 std::string etl_name_part(std::string_view text, size_t size_max);
+// A pod that owns what this is the metadata of: Kubernetes removes it with the pod.
+void etl_add_owner(cJSON *metadata, std::string_view pod_name, std::string_view pod_uid);
 // Whose it is, as labels.
 void etl_write_labels(cJSON *labels, const etl_pod_context &context);
 // The Pod to create, as JSON. Requires: pod_json came from etl_spec_parse_*.

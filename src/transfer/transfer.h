@@ -41,5 +41,5 @@ size_t transfer_host_in_flight(const transfer_host &host);
 size_t transfer_host_lookups(const transfer_host &host);
 // Times that a pod sent bytes which no request had asked for.
 uint64_t transfer_host_unsolicited(const transfer_host &host);
-// Requires: nothing in flight.
+// Requires: nothing in flight, and no lookup.
 void transfer_host_free(transfer_host *host);

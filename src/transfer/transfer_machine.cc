@@ -657,8 +657,10 @@ static void try_pod(transfer &t)
         t.how = view.mode;
         t.pod_host = view.host;
         t.pod_port = view.port;
-        t.client_host = view.client_host;
-        t.client_port = view.client_port;
+        if (t.how == communication::hpull) {
+            t.client_host = view.client_host;
+            t.client_port = view.client_port;
+        }
         t.pod_instance = view.instance;
         t.runtime_spec = view.runtime_spec;
         t.require_framing = view.require_framing;

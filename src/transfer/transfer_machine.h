@@ -95,6 +95,6 @@ struct transfer_host {
     http_client *client = nullptr;
     std::map<std::string, pod_memory, std::less<>> pods; // by ETL id
     size_t in_flight = 0;
-    size_t lookups = 0; // of them, those whose answer the store still owes
+    size_t lookups = 0; // that the store still owes an answer; the transfer may have ended, and is not in flight then
     uint64_t next_id = 1;
 };
