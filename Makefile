@@ -16,11 +16,12 @@ PREFIX ?= /usr/local
 RELEASE = build/release
 TESTED = build/test
 SEEDS ?= 1..1000
+PROGRAMS = src/app/etlnode src/cli/etlctl src/cli/ais src/local/kubectl-local
 
 .PHONY: all packages demo test test-long test-kubernetes sim bench tsan valgrind fuzz up down docs install clean
 
 all: packages $(RELEASE)/build.ninja
-	@ninja -C $(RELEASE) --quiet
+	@ninja -C $(RELEASE) --quiet $(PROGRAMS)
 
 packages:
 	@sh src/demo/packages.sh build
@@ -50,7 +51,7 @@ test-long:
 test-kubernetes:
 	@sh src/demo/packages.sh test
 	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja
-	@ninja -C $(RELEASE) --quiet src/app/etlnode src/cli/etlctl src/local/kubectl-local
+	@ninja -C $(RELEASE) --quiet $(PROGRAMS)
 	@CASE="$(CASE)" ETLNODE_BUILD=$(CURDIR)/$(RELEASE) bash test/e2e/kubernetes.sh
 
 sim:
@@ -67,7 +68,7 @@ fuzz:
 bench:
 	@sh src/demo/packages.sh bench
 	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja
-	@ninja -C $(RELEASE) --quiet src/app/etlnode src/cli/etlctl src/local/kubectl-local test/bench/load test/bench/echo
+	@ninja -C $(RELEASE) --quiet $(PROGRAMS) test/bench/load test/bench/echo
 	@ETLNODE_BUILD=$(RELEASE) python3 test/bench/bench.py $(addprefix --row ,$(ROW)) $(BENCH_ARGS)
 
 # kubectl-local comes from the release: it has no threads, and the sanitizer's own would forbid it to enter a namespace. Without randomised addresses: the sanitizer of older compilers does not know the layout of newer kernels.

@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: MIT
+// test/lib/memory_world.cc: clock, disk and index in memory, deterministic: nothing happens but in memory_step.
+#include "memory_world.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+memory_world &memory_of(env &e) { return *static_cast<memory_world *>(e.impl); }
+
+// --- names
+
+uint64_t memory_find(const memory_image &image, const std::string &path)
+{
+    uint64_t at = 1;
+    size_t start = 0;
+    while (start < path.size()) {
+        size_t end = path.find('/', start);
+        end = end == std::string::npos ? path.size() : end;
+        if (end > start) {
+            auto node = image.nodes.find(at);
+            if (node == image.nodes.end() || !node->second.is_dir)
+                return 0;
+            auto name = node->second.names.find(path.substr(start, end - start));
+            if (name == node->second.names.end())
+                return 0;
+            at = name->second;
+        }
+        start = end + 1;
+    }
+    return at;
+}
+
+static uint64_t memory_find_parent(const memory_image &image, const std::string &path, std::string &out_name)
+{
+    size_t slash = path.rfind('/');
+    out_name = path.substr(slash + 1);
+    uint64_t parent = memory_find(image, path.substr(0, slash));
+    return parent != 0 && image.nodes.at(parent).is_dir ? parent : 0;
+}
+
+static void memory_apply(std::map<std::string, uint64_t> memory_node::*names, memory_image &image, const memory_name_change &change)
+{
+    if (change.from_dir != 0)
+        (image.nodes[change.from_dir].*names).erase(change.from_name);
+    if (change.to_dir != 0)
+        (image.nodes[change.to_dir].*names)[change.to_name] = change.node;
+}
+
+static void memory_change_name(memory_world &w, memory_name_change change)
+{
+    memory_apply(&memory_node::names, w.now, change);
+    w.now.unsynced.push_back(std::move(change));
+}
+
+static uint64_t memory_make_node(memory_world &w, bool is_dir, uint64_t parent, const std::string &name)
+{
+    uint64_t id = w.now.next_node++;
+    w.now.nodes[id].is_dir = is_dir;
+    memory_change_name(w, {.node = id, .to_dir = parent, .to_name = name});
+    return id;
+}
+
+// The changes of names in `dir` become durable, and earlier ones they build on.
+static void memory_sync_names(memory_world &w, uint64_t dir)
+{
+    std::set<std::pair<uint64_t, std::string>> keys;
+    std::vector<bool> chosen(w.now.unsynced.size());
+    for (size_t i = w.now.unsynced.size(); i-- > 0;) {
+        const memory_name_change &c = w.now.unsynced[i];
+        bool wanted = c.from_dir == dir || c.to_dir == dir || (c.from_dir != 0 && keys.contains({c.from_dir, c.from_name})) ||
+                      (c.to_dir != 0 && keys.contains({c.to_dir, c.to_name}));
+        if (!wanted)
+            continue;
+        chosen[i] = true;
+        if (c.from_dir != 0)
+            keys.insert({c.from_dir, c.from_name});
+        if (c.to_dir != 0)
+            keys.insert({c.to_dir, c.to_name});
+    }
+    std::vector<memory_name_change> rest;
+    for (size_t i = 0; i < w.now.unsynced.size(); i++) {
+        if (chosen[i])
+            memory_apply(&memory_node::synced_names, w.now, w.now.unsynced[i]);
+        else
+            rest.push_back(w.now.unsynced[i]);
+    }
+    w.now.unsynced = std::move(rest);
+}
+
+// --- executing
+
+static error memory_fault_of(memory_world &w, const memory_task &t)
+{
+    for (memory_fault &fault : w.faults) {
+        if (fault.op != t.op || fault.count == 0 || (t.path + ">" + t.path_to).find(fault.path_part) == std::string::npos)
+            continue;
+        if (fault.skip > 0) {
+            fault.skip--;
+            continue;
+        }
+        fault.count--;
+        return fault.err;
+    }
+    return no_error;
+}
+
+static error memory_open_file(memory_world &w, memory_task &t)
+{
+    std::string name;
+    uint64_t parent = memory_find_parent(w.now, t.path, name);
+    uint64_t node = memory_find(w.now, t.path);
+    if (parent == 0 || (node == 0 && t.mode == disk_open_mode::read))
+        return make_error(error_code::no_such_file);
+    if (node != 0 && t.mode == disk_open_mode::create_new)
+        return make_error(error_code::already_exists);
+    if (node == 0)
+        node = memory_make_node(w, false, parent, name);
+    t.file = new disk_file{&w, node};
+    t.file_size = w.now.nodes[node].data.size();
+    w.open_files++;
+    return no_error;
+}
+
+error memory_rename(memory_world &w, const memory_task &t)
+{
+    std::string from_name, to_name;
+    uint64_t from = memory_find_parent(w.now, t.path, from_name);
+    uint64_t to = memory_find_parent(w.now, t.path_to, to_name);
+    uint64_t node = memory_find(w.now, t.path);
+    if (from == 0 || to == 0 || node == 0)
+        return make_error(error_code::no_such_file);
+    memory_change_name(w, {.node = node, .from_dir = from, .to_dir = to, .from_name = from_name, .to_name = to_name});
+    return no_error;
+}
+
+static error memory_unlink(memory_world &w, const memory_task &t)
+{
+    std::string name;
+    uint64_t parent = memory_find_parent(w.now, t.path, name);
+    uint64_t node = memory_find(w.now, t.path);
+    if (parent == 0 || node == 0)
+        return make_error(error_code::no_such_file);
+    memory_change_name(w, {.node = node, .from_dir = parent, .from_name = name});
+    return no_error;
+}
+
+static error memory_make_dir(memory_world &w, const memory_task &t)
+{
+    std::string name;
+    uint64_t parent = memory_find_parent(w.now, t.path, name);
+    if (parent == 0)
+        return make_error(error_code::no_such_file);
+    if (memory_find(w.now, t.path) == 0)
+        memory_make_node(w, true, parent, name);
+    return no_error;
+}
+
+static void memory_discard_content(memory_image &image, const index_row &row)
+{
+    if (row.content_id == 0 || row.in_index)
+        return;
+    image.garbage.insert(row.content_id);
+    image.unplaced.erase(row.content_id);
+}
+
+static index_row memory_without_content(const index_row &row)
+{
+    index_row copy = row;
+    copy.content.clear();
+    return copy;
+}
+
+static error memory_change_index(memory_image &image, index_change &change)
+{
+    auto key = std::make_pair(change.row.bucket, change.row.name);
+    auto found = image.rows.find(key);
+    switch (change.what) {
+    case index_change::kind::put: {
+        index_row row = change.row;
+        bool is_new_content = true;
+        if (found != image.rows.end()) {
+            change.before = memory_without_content(found->second);
+            is_new_content = change.before.content_id != row.content_id || change.before.in_index != row.in_index;
+            if (is_new_content)
+                memory_discard_content(image, found->second);
+            else
+                row.content = found->second.content;
+        }
+        change.row.version = change.before.version + 1;
+        row.version = change.row.version;
+        image.rows[key] = row;
+        if (is_new_content && row.content_id != 0 && !row.in_index)
+            image.unplaced.insert(row.content_id);
+        image.content_id_max = std::max(image.content_id_max, row.content_id);
+        break;
+    }
+    case index_change::kind::remove:
+        if (found == image.rows.end())
+            return make_error(error_code::object_not_found);
+        change.before = memory_without_content(found->second);
+        memory_discard_content(image, found->second);
+        image.rows.erase(found);
+        break;
+    case index_change::kind::remove_bucket:
+        for (auto at = image.rows.lower_bound({change.row.bucket, ""}); at != image.rows.end() && at->first.first == change.row.bucket;) {
+            memory_discard_content(image, at->second);
+            at = image.rows.erase(at);
+        }
+        break;
+    }
+    return no_error;
+}
+
+static void memory_page_index(const memory_image &image, memory_task &t)
+{
+    for (auto at = image.rows.lower_bound({t.path, ""}); at != image.rows.end() && at->first.first == t.path; ++at) {
+        if (t.rows.size() == t.size)
+            break;
+        if (at->first.second.starts_with(t.path_to) && (t.after.empty() || at->first.second > t.after))
+            t.rows.push_back(memory_without_content(at->second));
+    }
+}
+
+static error memory_execute(memory_world &w, memory_task &t)
+{
+    memory_image &image = w.now;
+    w.executed[t.op]++;
+    error fault = memory_fault_of(w, t);
+    if (fault) {
+        // A failed write may have written something; a failed sync may have synced or not: here, not.
+        if (t.op == memory_op::write) {
+            std::string &data = image.nodes[t.file->node].data;
+            size_t written = t.size / 2;
+            data.resize(std::max<size_t>(data.size(), t.offset + written));
+            std::memcpy(data.data() + t.offset, t.bytes, written);
+        }
+        return fault;
+    }
+    switch (t.op) {
+    case memory_op::open: return memory_open_file(w, t);
+    case memory_op::read: {
+        const std::string &data = image.nodes[t.file->node].data;
+        t.count = t.offset >= data.size() ? 0 : std::min<size_t>(t.size, data.size() - t.offset);
+        if (t.count > 0)
+            std::memcpy(t.buffer, data.data() + t.offset, t.count);
+        return no_error;
+    }
+    case memory_op::write: {
+        std::string &data = image.nodes[t.file->node].data;
+        if (data.size() < t.offset + t.size)
+            data.resize(t.offset + t.size);
+        std::memcpy(data.data() + t.offset, t.bytes, t.size);
+        return no_error;
+    }
+    case memory_op::sync:
+        image.nodes[t.file->node].synced = image.nodes[t.file->node].data;
+        return no_error;
+    case memory_op::sync_dir: {
+        uint64_t dir = memory_find(image, t.path);
+        if (dir == 0)
+            return make_error(error_code::no_such_file);
+        memory_sync_names(w, dir);
+        return no_error;
+    }
+    case memory_op::rename: return memory_rename(w, t);
+    case memory_op::unlink: return memory_unlink(w, t);
+    case memory_op::make_dir: return memory_make_dir(w, t);
+    case memory_op::list: {
+        uint64_t dir = memory_find(image, t.path);
+        if (dir == 0)
+            return make_error(error_code::no_such_file);
+        for (const auto &name : image.nodes[dir].names)
+            t.names.push_back(name.first);
+        return no_error;
+    }
+    case memory_op::index_get: {
+        auto found = image.rows.find({t.path, t.path_to});
+        if (found == image.rows.end())
+            return make_error(error_code::object_not_found);
+        if (found->second.in_index && found->second.content.size() != found->second.size)
+            return make_error(error_code::corrupt);
+        t.rows.push_back(found->second);
+        return no_error;
+    }
+    case memory_op::index_page: memory_page_index(image, t); return no_error;
+    case memory_op::index_change: return memory_change_index(image, t.change);
+    case memory_op::index_garbage: t.ids.assign(image.garbage.begin(), image.garbage.end()); return no_error;
+    case memory_op::index_unplaced: t.ids.assign(image.unplaced.begin(), image.unplaced.end()); return no_error;
+    case memory_op::index_garbage_clear:
+        for (uint64_t id : t.ids)
+            image.garbage.erase(id);
+        return no_error;
+    case memory_op::index_placed:
+        for (uint64_t id : t.ids)
+            image.unplaced.erase(id);
+        return no_error;
+    case memory_op::meta_read: t.document = image.documents[t.path]; return no_error;
+    case memory_op::meta_swap: {
+        memory_document &stored = image.documents[t.path];
+        if (stored.version != t.expected_version)
+            return make_error(error_code::conflict);
+        CHECK(t.document.version > t.expected_version);
+        stored = t.document;
+        return no_error;
+    }
+    }
+    return no_error;
+}
+
+static void memory_complete(memory_task &t)
+{
+    if (t.file != nullptr && t.op != memory_op::open)
+        t.file->operations--;
+    if (t.on_done != nullptr)
+        t.on_done(t.arg, t.err);
+    else if (t.on_open != nullptr)
+        t.on_open(t.arg, t.err, t.file, t.file_size);
+    else if (t.on_read != nullptr)
+        t.on_read(t.arg, t.err, t.count);
+    else if (t.on_list != nullptr)
+        t.on_list(t.arg, t.err, t.names);
+    else if (t.on_rows != nullptr)
+        t.on_rows(t.arg, t.err, std::move(t.rows));
+    else if (t.on_change != nullptr)
+        t.on_change(t.arg, t.err, t.change);
+    else if (t.on_ids != nullptr)
+        t.on_ids(t.arg, t.err, t.ids);
+    else if (t.on_document != nullptr)
+        t.on_document(t.arg, t.err, t.document.version, t.document.text);
+}
+
+static bool memory_is_index_write(const memory_task &t)
+{
+    return t.op == memory_op::index_change || t.op == memory_op::index_garbage_clear || t.op == memory_op::index_placed || t.op == memory_op::meta_swap;
+}
+
+// With shuffle any task may be next, but of the index's writes only the first, and of one file's writes too.
+static size_t memory_pick(memory_world &w, const std::deque<std::unique_ptr<memory_task>> &tasks)
+{
+    size_t at = w.shuffle ? static_cast<size_t>(rng_below(w.order, tasks.size())) : 0;
+    while (!w.shuffle && at < tasks.size() && w.deferred.contains(tasks[at]->op))
+        at++;
+    at = at < tasks.size() ? at : 0;
+    for (size_t i = 0; i < at; i++) {
+        if (memory_is_index_write(*tasks[at]) && memory_is_index_write(*tasks[i]))
+            return i;
+    }
+    return at;
+}
+
+bool memory_step(memory_world &w)
+{
+    if (virtual_run_post(w.clock)) {
+        w.steps++;
+        return true;
+    }
+    if (w.todo.empty() && w.done.empty())
+        return false;
+    w.steps++;
+    bool execute = w.done.empty() || (!w.todo.empty() && w.shuffle && rng_below(w.order, 2) == 0);
+    auto &tasks = execute ? w.todo : w.done;
+    size_t at = memory_pick(w, tasks);
+    std::unique_ptr<memory_task> task = std::move(tasks[at]);
+    tasks.erase(tasks.begin() + static_cast<ptrdiff_t>(at));
+    if (execute) {
+        task->err = memory_execute(w, *task);
+        w.done.push_back(std::move(task));
+    } else {
+        memory_complete(*task);
+    }
+    return true;
+}
+
+void memory_run(memory_world &w)
+{
+    uint64_t limit = w.steps + 10'000'000;
+    while (memory_step(w))
+        CHECK(w.steps < limit);
+}
+
+void memory_advance(memory_world &w, uint64_t ms)
+{
+    uint64_t end = w.clock.now_ms + ms;
+    do {
+        memory_run(w);
+    } while (virtual_fire_next(w.clock, end));
+    w.clock.now_ms = end;
+}
+
+// --- the ports
+
+static memory_task &memory_add(memory_world &w, memory_op op, void *arg)
+{
+    w.todo.push_back(std::make_unique<memory_task>());
+    w.todo.back()->op = op;
+    w.todo.back()->arg = arg;
+    return *w.todo.back();
+}
+
+static memory_task &memory_add_file(disk_file *file, memory_op op, void *arg)
+{
+    memory_task &t = memory_add(*file->world, op, arg);
+    t.file = file;
+    file->operations++;
+    return t;
+}
+
+static memory_task &memory_add_path(env &e, memory_op op, const std::string &path, void *arg)
+{
+    memory_task &t = memory_add(memory_of(e), op, arg);
+    t.path = path;
+    return t;
+}
+
+static virtual_clock &memory_clock_of(env &e) { return memory_of(e).clock; }
+
+const disk_port memory_disk = {
+    .open = [](env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg) {
+        memory_task &t = memory_add_path(e, memory_op::open, path, arg);
+        t.mode = mode;
+        t.on_open = on_open;
+    },
+    .close = [](disk_file *file) {
+        CHECK(file->operations == 0);
+        file->world->open_files--;
+        delete file;
+    },
+    .read = [](disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg) {
+        memory_task &t = memory_add_file(file, memory_op::read, arg);
+        t.buffer = buffer;
+        t.size = size;
+        t.offset = offset;
+        t.on_read = on_read;
+    },
+    .write = [](disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg) {
+        memory_task &t = memory_add_file(file, memory_op::write, arg);
+        t.bytes = bytes;
+        t.size = size;
+        t.offset = offset;
+        t.on_done = on_done;
+    },
+    .sync = [](disk_file *file, disk_on_done on_done, void *arg) { memory_add_file(file, memory_op::sync, arg).on_done = on_done; },
+    .sync_dir = [](env &e, const std::string &path, disk_on_done on_done, void *arg) {
+        memory_add_path(e, memory_op::sync_dir, path, arg).on_done = on_done;
+    },
+    .rename = [](env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg) {
+        memory_task &t = memory_add_path(e, memory_op::rename, from, arg);
+        t.path_to = to;
+        t.on_done = on_done;
+    },
+    .unlink = [](env &e, const std::string &path, disk_on_done on_done, void *arg) {
+        memory_add_path(e, memory_op::unlink, path, arg).on_done = on_done;
+    },
+    .make_dir = [](env &e, const std::string &path, disk_on_done on_done, void *arg) {
+        memory_add_path(e, memory_op::make_dir, path, arg).on_done = on_done;
+    },
+    .list = [](env &e, const std::string &path, disk_on_list on_list, void *arg) {
+        memory_add_path(e, memory_op::list, path, arg).on_list = on_list;
+    },
+};
+
+const index_port memory_index = {
+    .get = [](env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg) {
+        memory_task &t = memory_add_path(e, memory_op::index_get, bucket, arg);
+        t.path_to = name;
+        t.on_rows = on_rows;
+    },
+    .page = [](env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows, void *arg) {
+        memory_task &t = memory_add_path(e, memory_op::index_page, bucket, arg);
+        t.path_to = prefix;
+        t.after = after;
+        t.size = count;
+        t.on_rows = on_rows;
+    },
+    .change = [](env &e, index_change change, index_on_change on_change, void *arg) {
+        memory_task &t = memory_add_path(e, memory_op::index_change, change.row.bucket, arg);
+        t.path_to = change.row.name;
+        t.change = std::move(change);
+        t.on_change = on_change;
+    },
+    .garbage = [](env &e, index_on_garbage on_garbage, void *arg) { memory_add(memory_of(e), memory_op::index_garbage, arg).on_ids = on_garbage; },
+    .garbage_clear = [](env &e, std::vector<uint64_t> ids, index_on_done on_done, void *arg) {
+        memory_task &t = memory_add(memory_of(e), memory_op::index_garbage_clear, arg);
+        t.ids = std::move(ids);
+        t.on_done = on_done;
+    },
+    .unplaced = [](env &e, index_on_garbage on_ids, void *arg) { memory_add(memory_of(e), memory_op::index_unplaced, arg).on_ids = on_ids; },
+    .placed = [](env &e, std::vector<uint64_t> ids, index_on_done on_done, void *arg) {
+        memory_task &t = memory_add(memory_of(e), memory_op::index_placed, arg);
+        t.ids = std::move(ids);
+        t.on_done = on_done;
+    },
+    .object_count = [](env &e) { return static_cast<uint64_t>(memory_of(e).now.rows.size()); },
+    .content_id_max = [](env &e) { return memory_of(e).now.content_id_max; },
+};
+
+const meta_port memory_meta = {
+    .read = [](env &e, const std::string &name, meta_on_read on_read, void *arg) {
+        memory_add_path(e, memory_op::meta_read, name, arg).on_document = on_read;
+    },
+    .swap = [](env &e, const std::string &name, uint64_t expected_version, uint64_t new_version, std::string text, meta_on_swap on_swap, void *arg) {
+        memory_task &t = memory_add_path(e, memory_op::meta_swap, name, arg);
+        t.expected_version = expected_version;
+        t.document = {new_version, std::move(text)};
+        t.on_done = on_swap;
+    },
+};
+
+// --- worlds and images
+
+memory_world *memory_make(const memory_image &image, uint64_t seed)
+{
+    auto *w = new memory_world;
+    w->now = image;
+    w->order.state = seed;
+    w->e.random.state = seed;
+    w->e.clock = &virtual_clock_port<memory_clock_of>;
+    w->e.disk = &memory_disk;
+    w->e.index = &memory_index;
+    w->e.meta = &memory_meta;
+    w->e.impl = w;
+    return w;
+}
+
+memory_image memory_empty()
+{
+    memory_image image;
+    image.nodes[1].is_dir = true;
+    image.nodes[2].is_dir = true;
+    image.nodes[1].names["data"] = 2;
+    image.nodes[1].synced_names["data"] = 2;
+    image.next_node = 3;
+    return image;
+}
+
+memory_image memory_take(memory_world &w, memory_crash kind)
+{
+    memory_image image = w.now;
+    if (kind == memory_crash::killed)
+        return image;
+    if (kind == memory_crash::torn) {
+        size_t kept = image.unsynced.empty() ? 0 : static_cast<size_t>(rng_below(w.order, image.unsynced.size() + 1));
+        for (size_t i = 0; i < kept; i++)
+            memory_apply(&memory_node::synced_names, image, w.now.unsynced[i]);
+    }
+    image.unsynced.clear();
+    for (auto &[id, node] : image.nodes) {
+        bool lost = kind == memory_crash::power_cut || rng_below(w.order, 2) == 0;
+        if (lost && !node.is_dir)
+            node.data = node.synced;
+        node.synced = node.data;
+        node.names = node.synced_names;
+    }
+    return image;
+}
+
+std::vector<std::string> memory_files(const memory_image &image, const std::string &path)
+{
+    std::vector<std::string> out;
+    uint64_t at = memory_find(image, path);
+    if (at == 0)
+        return out;
+    for (const auto &[name, id] : image.nodes.at(at).names) {
+        if (!image.nodes.at(id).is_dir) {
+            out.push_back(path + "/" + name);
+            continue;
+        }
+        for (std::string &inner : memory_files(image, path + "/" + name))
+            out.push_back(std::move(inner));
+    }
+    return out;
+}
+
+void memory_free(memory_world *w)
+{
+    CHECK(w->open_files == 0);
+    CHECK(w->clock.timers == 0);
+    CHECK(w->todo.empty() && w->done.empty() && w->clock.posts.empty());
+    delete w;
+}
