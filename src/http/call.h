@@ -31,6 +31,7 @@ uint64_t http_client_unsolicited(const http_client &client);
 struct call_options {
     std::string host;
     uint16_t port = 0;
+    net_reach reach = net_reach::anywhere;
     std::string method = "GET";
     std::string target = "/";    // raw path and query
     std::string headers;         // whole lines; Host, Content-Length and Connection are added

@@ -357,7 +357,7 @@ static void connect_fresh(call &c)
     c.out_sent = c.body_sent = 0;
     c.file_sent = 0;
     c.upload_done = c.upload_failed = false;
-    error err = net_connect(*c.e, c.options.host.c_str(), c.options.port, on_connect, &c, &c.connecting);
+    error err = net_connect(*c.e, c.options.host.c_str(), c.options.port, on_connect, &c, &c.connecting, c.options.reach);
     timer_arm(*c.e, c.clock, c.options.connect_timeout_ms);
     c.err = err; // the caller of the step looks at it
 }

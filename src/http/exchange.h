@@ -36,6 +36,7 @@ struct http_server_options {
     const char *name = "public"; // in logs and metrics
     std::string node_id;         // in error answers
     size_t connections_max = ::connections_max;
+    net_reach reach = net_reach::anywhere; // of clients
     // Called with the head read and the body not yet. Lifetime of views into the head: until the answer.
     void (*on_request)(void *arg, exchange &x) = nullptr;
     // Called when an answer's head has been decided, for the access log; may be null. Not for heads that could not be parsed.

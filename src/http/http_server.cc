@@ -60,7 +60,7 @@ error http_server_start(env &e, const http_server_options &options, const char *
     http_server *server = new http_server;
     server->e = &e;
     server->options = options;
-    error err = net_listen(e, host, port, on_accept, server, &server->listener);
+    error err = net_listen(e, host, port, on_accept, server, &server->listener, options.reach);
     if (err) {
         delete server;
         return err;

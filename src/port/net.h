@@ -36,17 +36,21 @@ struct io_result {
 
 enum class net_side : uint8_t { readable, writable };
 
+// Where the other ends are. On this machine there is no network to be careful with: a congestion control that paces what is sent by timers
+// (BBR, where it is the system's default) would cost more than the bytes do, and is put aside.
+enum class net_reach : uint8_t { anywhere, this_machine };
+
 using net_on_accept = void (*)(void *arg, net_conn *conn);
 using net_on_connect = void (*)(void *arg, error err, net_conn *conn); // conn is null when err is set
 using net_on_ready = void (*)(void *arg);
 
 struct net_port {
-    error (*listen)(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener);
+    error (*listen)(env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener);
     uint16_t (*listener_port)(const net_listener *listener);
     void (*listener_pause)(net_listener *listener, bool paused);
     void (*listener_close)(net_listener *listener);
 
-    error (*connect)(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call);
+    error (*connect)(env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call);
     void (*connect_cancel)(net_connect_call *call);
 
     io_result (*read)(net_conn *conn, void *buffer, size_t size);
@@ -70,10 +74,11 @@ struct net_port {
 };
 
 // `host` is a numeric address ("127.0.0.1", "::1", "0.0.0.0") ; port 0 lets the kernel choose. The listener accepts until paused or
-// closed; running out of descriptors pauses it for a moment by itself and is logged.
-inline error net_listen(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener)
+// closed; running out of descriptors pauses it for a moment by itself and is logged. `reach`: of those who connect; a loopback address has
+// this machine's only.
+inline error net_listen(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener, net_reach reach = net_reach::anywhere)
 {
-    return e.net->listen(e, host, port, on_accept, arg, out_listener);
+    return e.net->listen(e, host, port, reach, on_accept, arg, out_listener);
 }
 inline uint16_t net_listener_port(env &e, const net_listener *listener) { return e.net->listener_port(listener); }
 inline void net_listener_pause(env &e, net_listener *listener, bool paused) { e.net->listener_pause(listener, paused); }
@@ -81,9 +86,9 @@ inline void net_listener_close(env &e, net_listener *listener) { e.net->listener
 
 // `host` may be a name; it is resolved off the loop thread. Completes once with a connection or an error; net_connect_cancel makes
 // that never. There is no time limit here: the caller has a timer.
-inline error net_connect(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+inline error net_connect(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call, net_reach reach = net_reach::anywhere)
 {
-    return e.net->connect(e, host, port, on_connect, arg, out_call);
+    return e.net->connect(e, host, port, reach, on_connect, arg, out_call);
 }
 inline void net_connect_cancel(env &e, net_connect_call *call) { e.net->connect_cancel(call); }
 

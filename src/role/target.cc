@@ -146,11 +146,12 @@ static void report_ready(target &t, error err, const std::string &detail)
     on_ready(t.ready_arg, err, detail);
 }
 
-static error listen_on(target &t, const char *name, const std::string &host, uint16_t port, void (*on_request)(void *arg, exchange &x), http_server **out_server, std::string &out_detail)
+static error listen_on(target &t, const char *name, const std::string &host, uint16_t port, net_reach reach, void (*on_request)(void *arg, exchange &x), http_server **out_server, std::string &out_detail)
 {
     http_server_options options;
     options.name = name;
     options.node_id = t.id;
+    options.reach = reach;
     options.on_request = on_request;
     options.on_answer = on_answer;
     options.arg = &t;
@@ -194,13 +195,13 @@ static void on_port_stored(void *arg, error err)
 static void listen_for_all(target &t, uint16_t kept_port, uint64_t kept_version)
 {
     std::string why;
-    error err = listen_on(t, "public", t.options.listen_host, t.options.listen_port, on_client_request, &t.public_server, why);
-    if (!err && kept_port != 0 && listen_on(t, "pods", pod_listen_host(t), kept_port, on_pod_request, &t.pod_server, why)) {
+    error err = listen_on(t, "public", t.options.listen_host, t.options.listen_port, net_reach::anywhere, on_client_request, &t.public_server, why);
+    if (!err && kept_port != 0 && listen_on(t, "pods", pod_listen_host(t), kept_port, net_reach::this_machine, on_pod_request, &t.pod_server, why)) {
         LOG(warn, "role", "port=%u reason=\"%s\" msg=\"the pod listener gets another port than before, pods will be replaced\"", static_cast<unsigned>(kept_port), why.c_str());
         kept_port = 0;
     }
     if (!err && kept_port == 0)
-        err = listen_on(t, "pods", pod_listen_host(t), t.options.pod_listen_port, on_pod_request, &t.pod_server, why);
+        err = listen_on(t, "pods", pod_listen_host(t), t.options.pod_listen_port, net_reach::this_machine, on_pod_request, &t.pod_server, why);
     if (err) {
         report_ready(t, err, why);
         return;

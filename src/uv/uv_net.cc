@@ -47,6 +47,7 @@ struct net_listener {
 
 struct net_connect_call {
     uv_world *world = nullptr;
+    net_reach reach = net_reach::anywhere;
     net_on_connect on_connect = nullptr;
     void *arg = nullptr;
     uv_link link;
@@ -252,6 +253,39 @@ static void tell_call(net_connect_call *call)
 
 static error connect_error(int errno_value) { return error_from_errno(errno_value, nullptr); }
 
+// The address as IPv4 where it is one, mapped or not.
+static bool as_v4(const uv_address &address, in_addr &out_v4)
+{
+    if (address.any.sa_family == AF_INET) {
+        out_v4 = address.v4.sin_addr;
+        return true;
+    }
+    if (!IN6_IS_ADDR_V4MAPPED(&address.v6.sin6_addr))
+        return false;
+    std::memcpy(&out_v4, &address.v6.sin6_addr.s6_addr[12], sizeof out_v4);
+    return true;
+}
+
+static bool is_loopback(const uv_address &address)
+{
+    in_addr v4{};
+    if (as_v4(address, v4))
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    return IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr) != 0;
+}
+
+// Before the handshake: a connection that has begun to be paced stays so. Accepted ones have it of their listener. Reno is in every kernel and
+// allowed to every user.
+static void set_reach(int fd, const uv_address &address, net_reach reach)
+{
+    char control[16] = ""; // TCP_CA_NAME_MAX
+    socklen_t size = sizeof control - 1;
+    if (reach == net_reach::anywhere && !is_loopback(address))
+        return;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &size) == 0 && std::string_view(control).starts_with("bbr"))
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
 // Returns 0 when the call goes on or has been settled with success.
 static int try_address(net_connect_call *call, const sockaddr *address, socklen_t size)
 {
@@ -263,6 +297,7 @@ static int try_address(net_connect_call *call, const sockaddr *address, socklen_
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     uv_address peer{};
     std::memcpy(&peer, address, std::min<size_t>(size, sizeof peer));
+    set_reach(fd, peer, call->reach);
     int result = 0;
     do {
         result = connect(fd, address, size);
@@ -377,7 +412,7 @@ static bool parse_address(const char *host, uint16_t port, uv_address &out_addre
     return false;
 }
 
-static error net_connect_start(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+static error net_connect_start(env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
 {
     uv_world &w = uv_world_of(e);
     *out_call = nullptr;
@@ -385,6 +420,7 @@ static error net_connect_start(env &e, const char *host, uint16_t port, net_on_c
         return make_error(error_code::invalid_argument, "no address to connect to");
     auto *call = new net_connect_call;
     call->world = &w;
+    call->reach = reach;
     call->on_connect = on_connect;
     call->arg = arg;
     uv_link_add(w.calls, call->link, call);
@@ -480,7 +516,7 @@ static void accept_conns(net_listener &l)
             default: continue; // the connection's own trouble; the next one may be fine
             }
         }
-        // TCP_NODELAY is inherited from the listener.
+        // TCP_NODELAY and the congestion control are inherited from the listener.
         net_conn *c = new_conn(w, fd, peer);
         if (!watch_add(w, c->watch, conn_events)) {
             close_conn(c);
@@ -495,7 +531,7 @@ static void accept_conns(net_listener &l)
     }
 }
 
-static error listen_start(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener)
+static error listen_start(env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener)
 {
     uv_world &w = uv_world_of(e);
     *out_listener = nullptr;
@@ -509,6 +545,7 @@ static error listen_start(env &e, const char *host, uint16_t port, net_on_accept
     int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    set_reach(fd, address, reach);
     if (bind(fd, &address.any, size) != 0 || listen(fd, listen_backlog) != 0) {
         int failure = errno;
         close(fd);
@@ -706,24 +743,11 @@ static void conn_reset_on_close(net_conn *c)
     (void)setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
-// The address as IPv4 where it is one, mapped or not.
-static bool peer_v4(const net_conn &c, in_addr &out_address)
-{
-    if (c.peer.any.sa_family == AF_INET) {
-        out_address = c.peer.v4.sin_addr;
-        return true;
-    }
-    if (!IN6_IS_ADDR_V4MAPPED(&c.peer.v6.sin6_addr))
-        return false;
-    std::memcpy(&out_address, &c.peer.v6.sin6_addr.s6_addr[12], sizeof out_address);
-    return true;
-}
-
 static std::string conn_peer(const net_conn *c)
 {
     char host[INET6_ADDRSTRLEN] = "?";
     in_addr v4{};
-    if (peer_v4(*c, v4)) {
+    if (as_v4(c->peer, v4)) {
         inet_ntop(AF_INET, &v4, host, sizeof host);
         uint16_t port = c->peer.any.sa_family == AF_INET ? c->peer.v4.sin_port : c->peer.v6.sin6_port;
         return std::string(host) + ":" + std::to_string(ntohs(port));
@@ -732,13 +756,7 @@ static std::string conn_peer(const net_conn *c)
     return "[" + std::string(host) + "]:" + std::to_string(ntohs(c->peer.v6.sin6_port));
 }
 
-static bool conn_peer_is_loopback(const net_conn *c)
-{
-    in_addr v4{};
-    if (peer_v4(*c, v4))
-        return (ntohl(v4.s_addr) >> 24) == 127;
-    return IN6_IS_ADDR_LOOPBACK(&c->peer.v6.sin6_addr) != 0;
-}
+static bool conn_peer_is_loopback(const net_conn *c) { return is_loopback(c->peer); }
 
 static bool conn_has_unread(net_conn *c, bool *out_end)
 {

@@ -37,6 +37,15 @@ def cpu_model():
         return platform.machine()
 
 
+def congestion_control():
+    """It decides what a large answer costs: BBR paces by timers."""
+    try:
+        with open("/proc/sys/net/ipv4/tcp_congestion_control", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return "unknown"
+
+
 def tool_version(ask):
     try:
         return ask()
@@ -45,14 +54,14 @@ def tool_version(ask):
 
 
 def machine_of():
-    return {"cpus": os.cpu_count(), "cpu": cpu_model(), "kernel": platform.release(), "load_average": os.getloadavg()[0],
+    return {"cpus": os.cpu_count(), "cpu": cpu_model(), "kernel": platform.release(), "congestion_control": congestion_control(), "load_average": os.getloadavg()[0],
             "nginx": tool_version(peers.version), "wrk": tool_version(drive.wrk_version)}
 
 
 def caption(machine):
     """What a table needs beside it to be read."""
     tools = ", ".join(filter(None, (machine["nginx"], machine["wrk"])))
-    return (f"{machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}, {tools}; speeds: {Settings.rounds} rounds of {Settings.window:g} s; "
+    return (f"{machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}, TCP {machine['congestion_control']}, {tools}; speeds: {Settings.rounds} rounds of {Settings.window:g} s; "
             f"load average before: {machine['load_average']:.1f}.\n\n")
 
 

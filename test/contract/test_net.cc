@@ -4,9 +4,16 @@
 #include "contract_world.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <ctime>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <vector>
 
 #include "port/disk.h"
@@ -1067,6 +1074,88 @@ static void the_end_closes_what_is_left(void **)
     test_eq(woken, 0);
     *net = {};
 }
+
+// The congestion controls of all connected sockets of this process.
+static std::vector<std::string> controls_here()
+{
+    std::vector<std::string> out;
+    for (int fd = 3; fd < 256; fd++) {
+        sockaddr_in peer{};
+        socklen_t size = sizeof peer;
+        char control[16] = "";
+        socklen_t control_size = sizeof control - 1;
+        if (getpeername(fd, reinterpret_cast<sockaddr *>(&peer), &size) == 0 && getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &control_size) == 0)
+            out.emplace_back(control);
+    }
+    return out;
+}
+
+static constexpr const char *own_address = "10.99.0.1"; // of the network below, and no loopback address
+
+static void expect_controls(const char *host, net_reach reach, const char *control)
+{
+    test_ok(net_listen(*world->e, host, 0, on_accept, nullptr, &net->listener, reach));
+    test_ok(net_connect(*world->e, host, port(), on_connect, nullptr, &net->call, reach));
+    test_true(world_until([] { return net->accepted.size() == 1 && net->connected.size() == 1; }));
+    std::vector<std::string> seen = controls_here();
+    test_eq(seen.size(), 2u);
+    for (const std::string &one : seen)
+        test_eq_text(one, control);
+    net_close(*world->e, net->accepted[0]);
+    net_close(*world->e, net->connected[0]);
+    net_listener_close(*world->e, net->listener);
+    *net = {};
+}
+
+static void paced_only_where_there_is_a_network(void **)
+{
+    expect_controls("127.0.0.1", net_reach::anywhere, "reno");
+    expect_controls(own_address, net_reach::anywhere, "bbr");
+    expect_controls(own_address, net_reach::this_machine, "reno");
+}
+
+// A network namespace of its own where BBR is the default, which a machine need not have.
+static bool enter_paced_network()
+{
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        return false;
+    int fd = open("/proc/sys/net/ipv4/tcp_congestion_control", O_WRONLY | O_CLOEXEC);
+    bool is_paced = fd >= 0 && write(fd, "bbr", 3) == 3;
+    close(fd);
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo");
+    request.ifr_flags = IFF_UP;
+    bool is_up = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+    std::strcpy(request.ifr_name, "lo:1");
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    inet_pton(AF_INET, own_address, &address.sin_addr);
+    std::memcpy(&request.ifr_addr, &address, sizeof address);
+    bool has_address = ioctl(fd, SIOCSIFADDR, &request) == 0;
+    close(fd);
+    return is_paced && is_up && has_address;
+}
+
+static constexpr int no_such_network = 77;
+
+static void connections_of_one_machine_are_not_paced(void **)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        dup2(null_fd, STDOUT_FILENO); // TAP of its own; what failed is on stderr
+        execl("/proc/self/exe", "test-net", "--in-paced-network", nullptr);
+        _exit(127);
+    }
+    int status = 0;
+    test_eq(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == no_such_network) {
+        print_message("no network namespace, or no BBR in this kernel\n");
+        test_skip();
+    }
+    test_eq(status, 0);
+}
 #endif
 
 // Each moving case twice.
@@ -1074,8 +1163,17 @@ static void the_end_closes_what_is_left(void **)
     cmocka_unit_test_setup_teardown(function, setup, teardown), CMUnitTest { #function " copying", function, setup_copying, teardown, nullptr }
 #define ONCE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
-int main()
+int main(int argc, char **argv)
 {
+#ifndef CONTRACT_SIMULATED
+    if (argc == 2 && std::string_view(argv[1]) == "--in-paced-network") {
+        const CMUnitTest inside[] = {ONCE(paced_only_where_there_is_a_network)};
+        return enter_paced_network() ? cmocka_run_group_tests(inside, nullptr, nullptr) : no_such_network;
+    }
+#else
+    (void)argc;
+    (void)argv;
+#endif
     const CMUnitTest tests[] = {
         ONCE(a_pair_knows_its_peers),
 #ifndef CONTRACT_SIMULATED
@@ -1118,6 +1216,7 @@ int main()
         ONCE(running_out_of_descriptors_pauses_accepting),
         BOTH(pipes_are_bounded),
         ONCE(the_end_closes_what_is_left),
+        ONCE(connections_of_one_machine_are_not_paced),
 #endif
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -19,6 +19,7 @@ from kube import NODE, Namespace, kubectl, pod_spec
 from test_document import blocks_of_document
 
 IMAGE = "registry.example/etlnode:test"
+NEXT_IMAGE = "registry.example/etlnode:next"  # the same programs, and /etc/image-name, which tells it from the first
 TARGETS = "app.kubernetes.io/name=etlnode,app.kubernetes.io/component=target"
 NODES = "app.kubernetes.io/name=etlnode"
 MANIFESTS = os.path.join(harness.ROOT, "manifests")
@@ -53,18 +54,7 @@ class Deployment(Namespace):
             os.chown(os.path.join(self.volumes, volume), 10001, 10001)
         self.overlay = os.path.join(self.folder, "overlay")
         os.mkdir(self.overlay)
-        volumes = [{"target": {"kind": "PersistentVolume", "name": "etlnode-" + volume}, "patch": json.dumps([
-            {"op": "replace", "path": "/spec/hostPath/path", "value": os.path.join(self.volumes, volume)},
-            {"op": "replace", "path": "/spec/claimRef/namespace", "value": self.name},
-            {"op": "replace", "path": "/metadata/name", "value": f"{self.name}-{volume}"},
-        ])} for volume in VOLUMES]
-        with open(os.path.join(self.overlay, "kustomization.yaml"), "w", encoding="utf-8") as file:
-            json.dump({
-                "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": self.name,
-                "resources": [os.path.relpath(os.path.join(MANIFESTS, "overlays/hostpath"), os.path.realpath(self.overlay))],
-                "images": [{"name": "registry.example/etlnode", "newName": IMAGE.split(":")[0], "newTag": IMAGE.split(":")[1]}],
-                "patches": volumes,
-            }, file)
+        self.write_overlay(IMAGE)
         try:
             kubectl("apply", "-k", self.overlay)
             self.wait_ready()
@@ -81,6 +71,20 @@ class Deployment(Namespace):
         kubectl("delete", "-k", self.overlay, "--wait=true", "--timeout=120s", "--ignore-not-found", check=False, timeout=200)
         super().__exit__(kind, value, trace)
         shutil.rmtree(self.volumes, ignore_errors=True)
+
+    def write_overlay(self, image):
+        volumes = [{"target": {"kind": "PersistentVolume", "name": "etlnode-" + volume}, "patch": json.dumps([
+            {"op": "replace", "path": "/spec/hostPath/path", "value": os.path.join(self.volumes, volume)},
+            {"op": "replace", "path": "/spec/claimRef/namespace", "value": self.name},
+            {"op": "replace", "path": "/metadata/name", "value": f"{self.name}-{volume}"},
+        ])} for volume in VOLUMES]
+        with open(os.path.join(self.overlay, "kustomization.yaml"), "w", encoding="utf-8") as file:
+            json.dump({
+                "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": self.name,
+                "resources": [os.path.relpath(os.path.join(MANIFESTS, "overlays/hostpath"), os.path.realpath(self.overlay))],
+                "images": [{"name": "registry.example/etlnode", "newName": image.split(":")[0], "newTag": image.split(":")[1]}],
+                "patches": volumes,
+            }, file)
 
     def wait_ready(self):
         for name in ("etlnode-proxy", "etlnode-target"):
@@ -301,6 +305,26 @@ def case_rollout_restart():
     stop(etl)
 
 
+def case_upgrade_to_another_image():
+    """The same manifests with another image, and back to the first: what runs is the other one, and objects, ETLs and their readers stay."""
+    d = deployed()
+    etl = init(pod_spec("across", wait="90s"))
+    with Readers(urls(etl)) as readers:
+        for image in (NEXT_IMAGE, IMAGE):
+            before = d.uids(NODES)
+            d.write_overlay(image)
+            kubectl("apply", "-k", d.overlay)
+            d.wait_ready()
+            assert {container["image"] for pod in d.pods(NODES) for container in pod["spec"]["containers"]} == {image}
+            assert not set(before) & set(d.uids(NODES)) and len(d.uids(NODES)) == 3
+            named = d.kubectl("exec", "etlnode-target-0", "--", "sh", "-c", "cat /etc/image-name || true")
+            assert (named.strip() == NEXT_IMAGE) == (image == NEXT_IMAGE), named
+            readers.all_good_again(120)
+    until(lambda: len(d.pods()) == 2, "two ETL pods", 60, 0.3)
+    assert all_read_ok(etl)
+    stop(etl)
+
+
 def case_disruption_budget():
     """A drain gets one target at a time."""
     d = deployed()
@@ -366,7 +390,10 @@ def play():
     with tempfile.TemporaryDirectory(dir=harness.BUILD) as folder:
         root = os.path.join(folder, "root")
         subprocess.run([os.path.join(MANIFESTS, "image/rootfs.sh"), root, harness.BUILD], check=True, timeout=900, env=dict(os.environ, KUBECTL=kube.KUBECTL))
-        kube.put_image(IMAGE, root, ["/usr/local/bin/etlnode"])
+        for image in (IMAGE, NEXT_IMAGE):
+            kube.put_image(image, root, ["/usr/local/bin/etlnode"])
+            with open(os.path.join(root, "etc/image-name"), "w", encoding="utf-8") as file:  # for the second round
+                file.write(NEXT_IMAGE)
     kube.put_image(kube.TRANSFORMERS, kube.PROGRAMS)
     with Deployment() as deployment:
         world["deployment"] = deployment

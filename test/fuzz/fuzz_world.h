@@ -141,14 +141,14 @@ inline bool fuzz_has_unread(net_conn *c, bool *out_end)
 }
 
 inline const net_port fuzz_net_port = {
-    .listen = [](env &e, const char *, uint16_t, net_on_accept on_accept, void *arg, net_listener **out_listener) {
+    .listen = [](env &e, const char *, uint16_t, net_reach, net_on_accept on_accept, void *arg, net_listener **out_listener) {
         *out_listener = fuzz_world_of(e).listener = new net_listener{on_accept, arg};
         return no_error;
     },
     .listener_port = [](const net_listener *) { return uint16_t{1}; },
     .listener_pause = [](net_listener *, bool) {},
     .listener_close = [](net_listener *listener) { delete listener; },
-    .connect = [](env &e, const char *, uint16_t, net_on_connect on_connect, void *arg, net_connect_call **out_call) {
+    .connect = [](env &e, const char *, uint16_t, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call) {
         fuzz_world &w = fuzz_world_of(e);
         w.connects.push_back(std::make_unique<net_connect_call>(net_connect_call{&w, on_connect, arg}));
         *out_call = w.connects.back().get();

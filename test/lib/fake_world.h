@@ -187,7 +187,7 @@ inline const proc_port fake_proc = {
     .pid = [](const proc *p) { return p->pid; },
 };
 
-inline error fake_connect(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+inline error fake_connect(env &e, const char *host, uint16_t port, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
 {
     fake_world &w = fake_of(e);
     auto *call = new net_connect_call{&w, on_connect, arg, std::string(host) + ":" + std::to_string(port)};

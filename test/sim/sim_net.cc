@@ -351,7 +351,7 @@ static void on_connect_event(void *arg)
     on_connect(call_arg, err, conn);
 }
 
-static error net_connect_start(env &e, const char *host_name, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+static error net_connect_start(env &e, const char *host_name, uint16_t port, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
 {
     sim_host &host = sim_host_of(e);
     sim_world &w = *host.sim;
@@ -391,7 +391,7 @@ static void net_connect_stop(net_connect_call *call)
 
 // --- listening
 
-static error net_listen_start(env &e, const char *address, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener)
+static error net_listen_start(env &e, const char *address, uint16_t port, net_reach, net_on_accept on_accept, void *arg, net_listener **out_listener)
 {
     sim_host &host = sim_host_of(e);
     *out_listener = nullptr;
