@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -27,7 +28,7 @@ struct disk_port {
     void (*sync)(disk_file *file, disk_on_done on_done, void *arg);
     void (*sync_dir)(env &e, const std::string &path, disk_on_done on_done, void *arg);
     void (*rename)(env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg);
-    void (*unlink)(env &e, const std::string &path, disk_on_done on_done, void *arg);
+    void (*unlink)(env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg);
     void (*make_dir)(env &e, const std::string &path, disk_on_done on_done, void *arg);
     void (*list)(env &e, const std::string &path, disk_on_list on_list, void *arg);
 };
@@ -47,7 +48,8 @@ inline void disk_sync(env &e, disk_file *file, disk_on_done on_done, void *arg) 
 // Names created, renamed and removed in the directory are on the device when it completes.
 inline void disk_sync_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->sync_dir(e, path, on_done, arg); }
 inline void disk_rename(env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg) { e.disk->rename(e, from, to, on_done, arg); }
-inline void disk_unlink(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->unlink(e, path, on_done, arg); }
+// All of them in one go. One that does not exist is fine; an error is the first of those that could not be removed, the others are gone.
+inline void disk_unlink(env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg) { e.disk->unlink(e, std::move(paths), on_done, arg); }
 // An existing directory is fine; parents are not made.
 inline void disk_make_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->make_dir(e, path, on_done, arg); }
 // Names in bytewise order, without "." and "..".

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-// store/keeper_machine.cc: housekeeping of content files, one file at a time.
+// store/keeper_machine.cc: housekeeping of content files, one operation at a time.
 //
 // Owns     one operation of the disk or the index at a time, one timer, the queues.
 // Knows    sm, port, content_path.   Known by  store, its puts and lookups.
 // Machine  keeper, drawn in docs/machines/keeper.md (generated, do not edit).
-// Normal   take an orphan, a move or a piece of garbage, do it; when a batch is full or old: sync its directories, tell the index.
+// Normal   take an orphan, a move or some garbage, the latter two in turn, do it; when a batch is full or old: sync its directories, tell the index.
 // Fails    whatever fails is queued again and tried after keeper_retry_ms; nothing is lost, a lookup finds contents in tmp/ too.
-// Limits   keeper_batch_count, keeper_batch_delay_ms, keeper_retry_ms.
+// Limits   keeper_batch_count, keeper_remove_count, keeper_batch_delay_ms, keeper_retry_ms.
 //
 // No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete (port/disk.h), and nobody waits here.
 #include "store/keeper_machine.h"
+
+#include <algorithm>
+#include <utility>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -72,12 +75,6 @@ static uint64_t take(std::deque<uint64_t> &queue)
     return id;
 }
 
-static void start_unlink(keeper &k, const std::string &path)
-{
-    k.on_disk = true;
-    disk_unlink(*k.e, path, on_disk_done, &k);
-}
-
 static size_t batch_count(const keeper &k) { return k.moved.size() + k.removed.size(); }
 
 static void begin_batch(keeper &k)
@@ -92,7 +89,8 @@ static void unlink_orphan(keeper &k)
 {
     timer_stop(*k.e, k.clock);
     k.current = take(k.orphans);
-    start_unlink(k, content_temp_path(k.dir, k.current));
+    k.on_disk = true;
+    disk_unlink(*k.e, {content_temp_path(k.dir, k.current)}, on_disk_done, &k);
 }
 
 static void rename_current(keeper &k)
@@ -105,6 +103,7 @@ static void rename_next(keeper &k)
 {
     timer_stop(*k.e, k.clock);
     k.current = take(k.moves);
+    k.moved_last = true;
     rename_current(k);
 }
 
@@ -119,6 +118,7 @@ static void make_next_group_dir(keeper &k)
 {
     timer_stop(*k.e, k.clock);
     k.current = take(k.moves);
+    k.moved_last = true;
     make_group_dir(k);
 }
 
@@ -147,21 +147,32 @@ static void note_moved(keeper &k)
     k.dirty.set(dirty_temp);
 }
 
-static void unlink_placed(keeper &k)
+// At their place or still in tmp/: no move of one of them is under way.
+static void unlink_garbage(keeper &k)
 {
     timer_stop(*k.e, k.clock);
-    k.current = take(k.garbage);
-    start_unlink(k, content_place_path(k.dir, k.current));
+    k.moved_last = false;
+    std::vector<std::string> paths;
+    size_t room = keeper_batch_count - batch_count(k);
+    while (!k.garbage.empty() && k.removing.size() < std::min(keeper_remove_count, room)) {
+        uint64_t id = take(k.garbage);
+        k.removing.push_back(id);
+        paths.push_back(content_place_path(k.dir, id));
+        paths.push_back(content_temp_path(k.dir, id));
+    }
+    k.on_disk = true;
+    disk_unlink(*k.e, std::move(paths), on_disk_done, &k);
 }
-
-static void unlink_temp(keeper &k) { start_unlink(k, content_temp_path(k.dir, k.current)); }
 
 static void note_removed(keeper &k)
 {
     begin_batch(k);
-    k.removed.push_back(k.current);
-    k.dirty.set(content_group(k.current));
+    for (uint64_t id : k.removing) {
+        k.removed.push_back(id);
+        k.dirty.set(content_group(id));
+    }
     k.dirty.set(dirty_temp);
+    k.removing.clear();
 }
 
 static void sync_next(keeper &k)
@@ -227,7 +238,8 @@ static void requeue_move(keeper &k)
 
 static void requeue_garbage(keeper &k)
 {
-    k.garbage.push_back(k.current);
+    k.garbage.insert(k.garbage.end(), k.removing.begin(), k.removing.end());
+    k.removing.clear();
     arm_retry(k);
 }
 
@@ -250,6 +262,8 @@ static bool has_orphan(const keeper &k) { return !k.orphans.empty(); }
 static bool has_move(const keeper &k) { return !k.moves.empty(); }
 static bool has_ready_move(const keeper &k) { return has_move(k) && k.ready.test(content_group(k.moves.front())); }
 static bool has_garbage(const keeper &k) { return !k.garbage.empty(); }
+// Neither waits for the end of the other: a stream of uploads moves without end, and what it overwrites would fill the disk.
+static bool garbage_is_next(const keeper &k) { return has_garbage(k) && k.moved_last; }
 static bool has_dirty(const keeper &k) { return k.dirty.any(); }
 static bool has_moved(const keeper &k) { return !k.moved.empty(); }
 static bool has_removed(const keeper &k) { return !k.removed.empty(); }
@@ -275,7 +289,6 @@ static constexpr sm_state<keeper> states[] = {
     {S::syncing_objects, "syncing_objects", 0, DISK, DISK},
     {S::moving_again, "moving_again", 0, DISK, DISK},
     {S::removing, "removing", 0, DISK, DISK},
-    {S::removing_temp, "removing_temp", 0, DISK, DISK},
     {S::syncing, "syncing", 0, DISK, DISK},
     {S::marking, "marking", 0, INDEX, INDEX},
     {S::clearing, "clearing", 0, INDEX, INDEX},
@@ -287,15 +300,15 @@ static constexpr sm_row<keeper> rows[] = {
     // The batch first, else a stream of puts would never let it be finished.
     {S::idle, E::work, SM_FN(batch_is_due), SM_FN(sync_next), S::syncing},
     {S::idle, E::work, SM_FN(has_orphan), SM_FN(unlink_orphan), S::unlinking_orphan},
+    {S::idle, E::work, SM_FN(garbage_is_next), SM_FN(unlink_garbage), S::removing},
     {S::idle, E::work, SM_FN(has_ready_move), SM_FN(rename_next), S::moving},
     {S::idle, E::work, SM_FN(has_move), SM_FN(make_next_group_dir), S::making_dir},
-    {S::idle, E::work, SM_FN(has_garbage), SM_FN(unlink_placed), S::removing},
+    {S::idle, E::work, SM_FN(has_garbage), SM_FN(unlink_garbage), S::removing},
     {S::idle, E::work, always, SM_FN(rest), S::idle},
     {S::idle, E::deadline, always, nothing, S::idle},
     {S::idle, E::stop, always, SM_FN(stop_timer), S::ended},
 
     {S::unlinking_orphan, E::done, always, nothing, S::idle},
-    {S::unlinking_orphan, E::missing, always, nothing, S::idle},
     {S::unlinking_orphan, E::failed, always, SM_FN(requeue_orphan), S::awaiting_retry},
     {S::unlinking_orphan, E::stop, always, nothing, S::ending},
 
@@ -317,13 +330,8 @@ static constexpr sm_row<keeper> rows[] = {
     {S::moving_again, E::stop, always, nothing, S::ending},
 
     {S::removing, E::done, always, SM_FN(note_removed), S::idle},
-    {S::removing, E::missing, always, SM_FN(unlink_temp), S::removing_temp},
     {S::removing, E::failed, always, SM_FN(requeue_garbage), S::awaiting_retry},
     {S::removing, E::stop, always, nothing, S::ending},
-    {S::removing_temp, E::done, always, SM_FN(note_removed), S::idle},
-    {S::removing_temp, E::missing, always, SM_FN(note_removed), S::idle},
-    {S::removing_temp, E::failed, always, SM_FN(requeue_garbage), S::awaiting_retry},
-    {S::removing_temp, E::stop, always, nothing, S::ending},
 
     {S::syncing, E::done, SM_FN(has_dirty), SM_FN(sync_next), S::syncing},
     {S::syncing, E::done, SM_FN(has_moved), SM_FN(mark_placed), S::marking},
@@ -356,7 +364,6 @@ static constexpr sm_ignore<keeper> ignores[] = {
     {S::syncing_objects, E::work, looked_at_later},
     {S::moving_again, E::work, looked_at_later},
     {S::removing, E::work, looked_at_later},
-    {S::removing_temp, E::work, looked_at_later},
     {S::syncing, E::work, looked_at_later},
     {S::marking, E::work, looked_at_later},
     {S::clearing, E::work, looked_at_later},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/keeper_machine.h: moves committed contents to their place and removes those nobody needs, one file at a time.
+// store/keeper_machine.h: moves committed contents to their place and removes those nobody needs, one operation at a time.
 //
 // One at a time is what serialises a move and a removal of the same content, and what keeps housekeeping off the disk's threads.
 #pragma once
@@ -18,7 +18,7 @@
 
 struct keeper {
     enum class state : uint8_t {
-        idle, unlinking_orphan, moving, making_dir, syncing_objects, moving_again, removing, removing_temp, syncing, marking, clearing,
+        idle, unlinking_orphan, moving, making_dir, syncing_objects, moving_again, removing, syncing, marking, clearing,
         awaiting_retry, ending, ended
     };
     enum class event : uint8_t { work, done, missing, failed, deadline, stop };
@@ -35,6 +35,8 @@ struct keeper {
     std::deque<uint64_t> garbage;
     std::unordered_set<uint64_t> garbage_known; // in `garbage` or `removed`, or being removed
     uint64_t current = 0;                 // the content, or the directory's number, of the operation under way
+    std::vector<uint64_t> removing;       // the contents of the operation under way
+    bool moved_last = false;              // then garbage is next, and the other way round
 
     // The batch: done, but not durably. Then directories are synced and the index is told.
     std::vector<uint64_t> moved;

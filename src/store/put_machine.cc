@@ -98,7 +98,7 @@ static void on_unlinked(void *arg, error err)
 {
     put &p = put_of(arg);
     p.unlinking = false;
-    if (err && err.code != error_code::no_such_file)
+    if (err)
         keeper_add_orphan(p.owner->housekeeper, p.content_id); // tries again
     p.has_temp = false;
     deliver(p, E::unlinked);
@@ -167,7 +167,7 @@ static void unlink_temp(put &p)
 {
     close_file(p);
     p.unlinking = true;
-    disk_unlink(*p.owner->e, content_temp_path(p.owner->options.dir, p.content_id), on_unlinked, &p);
+    disk_unlink(*p.owner->e, {content_temp_path(p.owner->options.dir, p.content_id)}, on_unlinked, &p);
 }
 
 static void unlink_unwritten(put &p)

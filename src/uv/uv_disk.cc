@@ -48,7 +48,7 @@ struct disk_job {
     const void *bytes = nullptr;
     size_t size = 0;
     uint64_t offset = 0;
-    std::vector<std::string> names;
+    std::vector<std::string> names; // of a directory (a result), or the paths to remove
     // Results.
     error err;
     size_t count = 0;
@@ -169,8 +169,9 @@ static void run_call(uv_job *job)
             j.err = error_from_errno(errno, "rename");
         break;
     case disk_call::unlink:
-        if (unlink(j.path.c_str()) != 0)
-            j.err = error_from_errno(errno, "unlink");
+        for (const std::string &path : j.names)
+            if (unlink(path.c_str()) != 0 && errno != ENOENT && !j.err)
+                j.err = error_from_errno(errno, "unlink");
         break;
     case disk_call::make_dir:
         if (mkdir(j.path.c_str(), 0700) != 0 && errno != EEXIST)
@@ -313,9 +314,12 @@ static void disk_rename_start(env &e, const std::string &from, const std::string
     start_on_path(e, disk_call::rename, from, to, on_done, arg);
 }
 
-static void disk_unlink_start(env &e, const std::string &path, disk_on_done on_done, void *arg)
+static void disk_unlink_start(env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg)
 {
-    start_on_path(e, disk_call::unlink, path, {}, on_done, arg);
+    disk_job *j = new_job(disk_call::unlink, arg);
+    j->names = std::move(paths);
+    j->on_done = on_done;
+    uv_job_start(uv_world_of(e), j->job);
 }
 
 static void disk_make_dir_start(env &e, const std::string &path, disk_on_done on_done, void *arg)

@@ -5,8 +5,10 @@ Most goals are ratios of CPU time, because it is steadier than time where a mach
 """
 import dataclasses
 import json
+import os
 import re
 import statistics
+import threading
 import time
 
 import peers
@@ -98,15 +100,54 @@ def uploads(b, size, names=256, **rest):
                    environment={"BENCH_PREFIX": path, "BENCH_QUERY": query, "BENCH_NAMES": str(names)}, **rest)
 
 
+PLAIN_THREADS = 4  # as many as libuv's pool has
+
+
+def plain_files(folder, size, names):
+    """CPU in ns per byte of this process when it does no more than an upload must: write a new file, sync it, name it over an old one."""
+    piece = bytes(min(size, 256 * KIB))
+    end = time.monotonic() + Settings.window
+    counts = [0] * PLAIN_THREADS
+
+    def write(thread):
+        while time.monotonic() < end:
+            path = os.path.join(folder, f"plain{thread}")
+            with open(path, "xb", buffering=0) as file:
+                for _ in range(size // len(piece)):
+                    file.write(piece)
+                os.fdatasync(file.fileno())
+            os.rename(path, os.path.join(folder, f"plain-{counts[thread] % names}"))
+            counts[thread] += 1
+
+    began = time.process_time()
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(PLAIN_THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    used = time.process_time() - began
+    for name in os.listdir(folder):
+        if name.startswith("plain"):
+            os.unlink(os.path.join(folder, name))
+    return used * 1e9 / (sum(counts) * size)
+
+
+def add_plain_files(table, b, size, names):
+    """What part of an upload is the machine's: its page cache and its file system."""
+    samples = [plain_files(b.dir, size, names) for _ in range(Settings.rounds)]
+    table.add(f"PUT {size_text(size)}: a byte of the same files, written plainly", statistics.median(samples), "ns", note=f"{min(samples):.2f}..{max(samples):.2f}; write, fdatasync, rename")
+
+
 def row_put(table):
-    """Durable uploads, new names and overwritten ones in turn (from 1 MiB on overwritten ones); CPU of all threads."""
+    """Durable uploads, new names and overwritten ones in turn (from 1 MiB on overwritten ones), CPU of all threads; and the least that such files cost."""
     with Speed() as b:
         nginx = b.nginx_static([KIB])
         peer = of_nginx(nginx, b.path(KIB), KIB, "nginx static, GET 1 KiB")
         series(table, "PUT 1 KiB", [peer, uploads(b, KIB, peer=peer, ratio_max=8)])
         series(table, "PUT 64 KiB", [uploads(b, 64 * KIB)])
-        series(table, "PUT 1 MiB", [uploads(b, MIB, names=16, ns_per_byte_max=1.5)])
-        series(table, "PUT 64 MiB", [uploads(b, 64 * MIB, names=4, ns_per_byte_max=1.5)])
+        for size, names in ((MIB, 16), (64 * MIB, 4)):
+            series(table, f"PUT {size_text(size)}", [uploads(b, size, names=names, ns_per_byte_max=1.5)])
+            add_plain_files(table, b, size, names)
 
 
 # --- listing

@@ -135,15 +135,22 @@ error memory_rename(memory_world &w, const memory_task &t)
     return no_error;
 }
 
-static error memory_unlink(memory_world &w, const memory_task &t)
+// A fault is one path's, as an error of the disk is.
+static error memory_unlink(memory_world &w, memory_task &t)
 {
-    std::string name;
-    uint64_t parent = memory_find_parent(w.now, t.path, name);
-    uint64_t node = memory_find(w.now, t.path);
-    if (parent == 0 || node == 0)
-        return make_error(error_code::no_such_file);
-    memory_change_name(w, {.node = node, .from_dir = parent, .from_name = name});
-    return no_error;
+    error first;
+    for (const std::string &path : t.paths) {
+        t.path = path;
+        std::string name;
+        uint64_t parent = memory_find_parent(w.now, path, name);
+        uint64_t node = memory_find(w.now, path);
+        error fault = memory_fault_of(w, t);
+        if (!fault && parent != 0 && node != 0)
+            memory_change_name(w, {.node = node, .from_dir = parent, .from_name = name});
+        if (fault && fault.code != error_code::no_such_file && !first)
+            first = fault;
+    }
+    return first;
 }
 
 static error memory_make_dir(memory_world &w, const memory_task &t)
@@ -227,6 +234,8 @@ static error memory_execute(memory_world &w, memory_task &t)
 {
     memory_image &image = w.now;
     w.executed[t.op]++;
+    if (t.op == memory_op::unlink)
+        return memory_unlink(w, t);
     error fault = memory_fault_of(w, t);
     if (fault) {
         // A failed write may have written something; a failed sync may have synced or not: here, not.
@@ -265,7 +274,7 @@ static error memory_execute(memory_world &w, memory_task &t)
         return no_error;
     }
     case memory_op::rename: return memory_rename(w, t);
-    case memory_op::unlink: return memory_unlink(w, t);
+    case memory_op::unlink: break; // above
     case memory_op::make_dir: return memory_make_dir(w, t);
     case memory_op::list: {
         uint64_t dir = memory_find(image, t.path);
@@ -450,8 +459,10 @@ const disk_port memory_disk = {
         t.path_to = to;
         t.on_done = on_done;
     },
-    .unlink = [](env &e, const std::string &path, disk_on_done on_done, void *arg) {
-        memory_add_path(e, memory_op::unlink, path, arg).on_done = on_done;
+    .unlink = [](env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg) {
+        memory_task &t = memory_add(memory_of(e), memory_op::unlink, arg);
+        t.paths = std::move(paths);
+        t.on_done = on_done;
     },
     .make_dir = [](env &e, const std::string &path, disk_on_done on_done, void *arg) {
         memory_add_path(e, memory_op::make_dir, path, arg).on_done = on_done;

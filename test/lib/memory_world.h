@@ -91,6 +91,7 @@ struct memory_task {
     index_on_garbage on_ids = nullptr;
     meta_on_read on_document = nullptr;
     std::string path, path_to; // index: bucket, name or prefix
+    std::vector<std::string> paths; // to remove
     std::string after;
     disk_open_mode mode = disk_open_mode::read;
     disk_file *file = nullptr;
@@ -106,7 +107,7 @@ struct memory_task {
     error err;
     size_t count = 0;
     uint64_t file_size = 0;
-    std::vector<std::string> names;
+    std::vector<std::string> names; // of a directory
     std::vector<index_row> rows;
 };
 

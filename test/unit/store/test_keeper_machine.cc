@@ -166,6 +166,34 @@ static void an_orphan_that_is_gone_is_fine(void **)
     close_world(f);
 }
 
+// A client that overwrites without end moves without end; what it overwrites has to go meanwhile, or the disk fills up.
+static void garbage_goes_while_moves_keep_coming(void **)
+{
+    fixture f;
+    start_world(f, memory_empty());
+    test_ok(open_store(f));
+    memory_world *w = memory_make(memory_take(*f.world, memory_crash::killed));
+    close_world(f);
+    keeper k;
+    keeper_start(k, w->e, "/data");
+    uint64_t id = 1;
+    for (; id <= 3 * keeper_remove_count; id++)
+        keeper_add_garbage(k, id);
+    keeper_add_move(k, id++);
+    for (int steps = 0; !k.garbage.empty(); steps++) {
+        test_true(steps < 200);
+        if (k.moves.empty())
+            keeper_add_move(k, id++);
+        memory_step(*w);
+    }
+    test_true(w->executed[memory_op::rename] >= 2);
+    int ended = 0;
+    keeper_stop(k, [](void *arg) { ++*static_cast<int *>(arg); }, &ended);
+    memory_run(*w);
+    test_eq(ended, 1);
+    memory_free(w);
+}
+
 static void opening_fails_at_every_step(void **)
 {
     const failing all[] = {{memory_op::make_dir, "/tmp"}, {memory_op::make_dir, "/objects"}, {memory_op::sync_dir, "/data"},
@@ -193,6 +221,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(ended_at_any_step_on_a_failing_disk), cmocka_unit_test(garbage_that_never_left_temp),
         cmocka_unit_test(stopped_at_any_step),
+        cmocka_unit_test(garbage_goes_while_moves_keep_coming),
         cmocka_unit_test(an_orphan_that_is_gone_is_fine),      cmocka_unit_test(opening_fails_at_every_step),
         cmocka_unit_test(every_row_is_taken),
     };
