@@ -1091,8 +1091,19 @@ static std::vector<std::string> controls_here()
 }
 
 static constexpr const char *own_address = "10.99.0.1"; // of the network below, and no loopback address
+static bool has_own_address = false;
 
-static void expect_controls(const char *host, net_reach reach, const char *control)
+static std::string usual_control()
+{
+    char control[16] = "";
+    socklen_t size = sizeof control - 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    test_eq(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &size), 0);
+    close(fd);
+    return control;
+}
+
+static void expect_controls(const char *host, net_reach reach, const std::string &control)
 {
     test_ok(net_listen(*world->e, host, 0, on_accept, nullptr, &net->listener, reach));
     test_ok(net_connect(*world->e, host, port(), on_connect, nullptr, &net->call, reach));
@@ -1109,19 +1120,26 @@ static void expect_controls(const char *host, net_reach reach, const char *contr
 
 static void paced_only_where_there_is_a_network(void **)
 {
-    expect_controls("127.0.0.1", net_reach::anywhere, "reno");
-    expect_controls(own_address, net_reach::anywhere, "bbr");
-    expect_controls(own_address, net_reach::this_machine, "reno");
+    std::string usual = usual_control();
+    std::string near = usual.starts_with("bbr") ? "reno" : usual; // what does not pace is left alone
+    expect_controls("127.0.0.1", net_reach::anywhere, near);
+    expect_controls("127.0.0.1", net_reach::this_machine, near);
+    if (!has_own_address)
+        return;
+    expect_controls(own_address, net_reach::anywhere, usual);
+    expect_controls(own_address, net_reach::this_machine, near);
 }
 
-// A network namespace of its own where BBR is the default, which a machine need not have.
-static bool enter_paced_network()
+// A network namespace of its own, where BBR is the default if this kernel has it. Where no namespace can be made it is the machine's network.
+static void enter_paced_network()
 {
     if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
-        return false;
+        return;
     int fd = open("/proc/sys/net/ipv4/tcp_congestion_control", O_WRONLY | O_CLOEXEC);
     bool is_paced = fd >= 0 && write(fd, "bbr", 3) == 3;
     close(fd);
+    if (!is_paced)
+        print_error("this kernel has no BBR: its default is expected everywhere\n");
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     ifreq request{};
     std::strcpy(request.ifr_name, "lo");
@@ -1132,12 +1150,9 @@ static bool enter_paced_network()
     address.sin_family = AF_INET;
     inet_pton(AF_INET, own_address, &address.sin_addr);
     std::memcpy(&request.ifr_addr, &address, sizeof address);
-    bool has_address = ioctl(fd, SIOCSIFADDR, &request) == 0;
+    has_own_address = ioctl(fd, SIOCSIFADDR, &request) == 0 && is_up;
     close(fd);
-    return is_paced && is_up && has_address;
 }
-
-static constexpr int no_such_network = 77;
 
 static void connections_of_one_machine_are_not_paced(void **)
 {
@@ -1150,10 +1165,6 @@ static void connections_of_one_machine_are_not_paced(void **)
     }
     int status = 0;
     test_eq(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == no_such_network) {
-        print_message("no network namespace, or no BBR in this kernel\n");
-        test_skip();
-    }
     test_eq(status, 0);
 }
 #endif
@@ -1168,7 +1179,8 @@ int main(int argc, char **argv)
 #ifndef CONTRACT_SIMULATED
     if (argc == 2 && std::string_view(argv[1]) == "--in-paced-network") {
         const CMUnitTest inside[] = {ONCE(paced_only_where_there_is_a_network)};
-        return enter_paced_network() ? cmocka_run_group_tests(inside, nullptr, nullptr) : no_such_network;
+        enter_paced_network();
+        return cmocka_run_group_tests(inside, nullptr, nullptr);
     }
 #else
     (void)argc;

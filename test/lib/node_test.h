@@ -27,8 +27,6 @@ extern "C" {
 #undef skip
 
 #define test_fail(...) (print_error(__VA_ARGS__), print_error("\n"), _fail(__FILE__, __LINE__))
-// Says so in the report; the reason is printed before.
-#define test_skip() _skip(__FILE__, __LINE__)
 #define test_true(cond) assert_true(cond)
 #define test_false(cond) assert_false(cond)
 #define test_ok(err) test_ok_at((err), __FILE__, __LINE__)
