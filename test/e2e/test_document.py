@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Plays the seed document literally: its server.py, its spec.yaml, its commands, its outputs. As root and as an ordinary user.
+"""The MD5 example with its commands and outputs, as root and as an ordinary user.
 
-The document is not part of the repository; where ../shared/seed/etl.md is absent these cases say SKIP and why.
+It is played with the server and the spec of this repository (manifests/etl/md5), so in every clone. Where the document that the project implements lies
+beside the repository (../shared/seed/etl.md), it is also played literally: the document's own server.py and spec.yaml. Else those cases say SKIP and why.
 """
 import os
 import re
@@ -19,18 +20,26 @@ def blocks(language):
         return re.findall(r"```" + language + r"\n(.*?)```", file.read(), re.S)
 
 
-def blocks_of_document():
-    """Its server.py and its spec.yaml."""
+def own_files():
+    """Server and spec of this repository, under the image name of its manifest."""
+    folder = os.path.join(harness.ROOT, "manifests/etl/md5")
+    with open(os.path.join(folder, "server.py"), encoding="utf-8") as server, open(os.path.join(folder, "spec.yaml"), encoding="utf-8") as spec:
+        return server.read(), spec.read()
+
+
+def files_of_document():
+    """The server.py and the spec.yaml that are printed in the document."""
     if not os.path.exists(DOCUMENT):
         raise harness.Skip("the document (../shared/seed/etl.md) is not here")
     return next(b for b in blocks("python") if "do_POST" in b), next(b for b in blocks("yaml") if "quay.io/user/md5_server:v1" in b)
 
 
-def play(uid):
-    server, spec = blocks_of_document()
+def play(files, uid):
+    server, spec = files()
     with harness.Cluster(targets=2, uid=uid) as cluster:
-        # What `docker build` makes of the document's Dockerfile.
-        cluster.image("quay.io/user/md5_server:v1", {"code/server.py": server}, ["/code/server.py", "--listen", "0.0.0.0", "--port", "80"])
+        # What `docker build` makes of the example's Dockerfile.
+        image = re.search(r"image: (\S+)", spec).group(1)
+        cluster.image(image, {"code/server.py": server}, ["/code/server.py", "--listen", "0.0.0.0", "--port", "80"])
         with open(os.path.join(cluster.dir, "spec.yaml"), "w", encoding="utf-8") as file:
             file.write(spec)
         assert cluster.pods() == []
@@ -59,15 +68,22 @@ def play(uid):
         assert cluster.pods() == []
 
 
-def case_as_root():
-    if os.getuid() != 0:
-        raise harness.Skip("not root")
-    play(None)
+def as_root(files):
+    def run():
+        if os.getuid() != 0:
+            raise harness.Skip("not root")
+        play(files, None)
+    return run
 
 
-def case_as_an_ordinary_user():
-    play(NOBODY if os.getuid() == 0 else None)
+def as_an_ordinary_user(files):
+    return lambda: play(files, NOBODY if os.getuid() == 0 else None)
 
 
 if __name__ == "__main__":
-    harness.run([("the document as root", case_as_root), ("the document as an ordinary user", case_as_an_ordinary_user)])
+    harness.run([
+        ("the example as root", as_root(own_files)),
+        ("the example as an ordinary user", as_an_ordinary_user(own_files)),
+        ("the document as root", as_root(files_of_document)),
+        ("the document as an ordinary user", as_an_ordinary_user(files_of_document)),
+    ])

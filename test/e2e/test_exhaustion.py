@@ -146,7 +146,7 @@ class Line:
 
     def __init__(self, url):
         parts = urllib.parse.urlsplit(url)
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=30)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=120)
 
     def ask(self, method, path, body=b""):
         self.send(method, path, body)
@@ -320,7 +320,7 @@ def case_disk():
     lone = Cluster(targets=0)
     small = os.path.join(lone.dir, "target1")
     os.mkdir(small)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], check=True, timeout=20)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], check=True, timeout=120)
     outer, world["cluster"] = world["cluster"], lone
     try:
         with lone:
@@ -335,7 +335,7 @@ def case_disk():
             lone.stop_etl(etl)
     finally:
         world["cluster"] = outer
-        subprocess.run(["umount", "-l", small], check=False, timeout=20)
+        subprocess.run(["umount", "-l", small], check=False, timeout=120)
         shutil.rmtree(lone.dir, ignore_errors=True)
 
 

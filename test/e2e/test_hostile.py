@@ -27,8 +27,8 @@ CUT = "cut"              # the answer began, and the connection broke before its
 BROKEN = "no HTTP"       # the client could not make an answer of it
 REFUSED = "refused"
 TIMED_OUT = "timed out"
-OBJ_TIMEOUT_S = 2
-CLIENT_TIMEOUT_S = 4     # of hpull's clients, who have only themselves to rely on
+OBJ_TIMEOUT_S = 60       # never met by a pod that answers, however busy the machine is
+IMPATIENT_S = 2          # of the row in which no answer comes: for the target, and twice that for hpull's clients, who have only themselves to rely on
 MODES = ("hpush", "hrev", "hpull")
 
 # behaviour: of the list; name: of the object that asks for it; answer: what hpush and hrev give the client; text: in it; reason: in the log of
@@ -107,13 +107,13 @@ def once(url, timeout, take=None):
         connection.close()
 
 
-def read(mode, etl, name, take=None):
+def read(mode, etl, name, take=None, patience=OBJ_TIMEOUT_S):
     """A transformed read at the target; with hpull, the 307 is checked and followed."""
     if mode != "hpull":
-        return once(object_url(name, etl), 30, take)
-    status, _, headers = once(object_url(name, etl), 30)
+        return once(object_url(name, etl), 2 * OBJ_TIMEOUT_S, take)
+    status, _, headers = once(object_url(name, etl), OBJ_TIMEOUT_S)
     assert status == 307, f"hpull: {status} instead of 307"
-    return once(headers["Location"], CLIENT_TIMEOUT_S, take)
+    return once(headers["Location"], patience, take)
 
 
 def is_fine(mode, etl, name):
@@ -176,7 +176,7 @@ class Neighbours(threading.Thread):
             turn += 1
             began = time.monotonic()
             try:
-                status, body, _ = once(object_url("ok-1", world["healthy"][mode]), 30)
+                status, body, _ = once(object_url("ok-1", world["healthy"][mode]), 2 * OBJ_TIMEOUT_S)
                 if status != 200 or body != world["content"]["ok-1"]:
                     self.problems.append(f"{mode}: {status} {body[:100]}")
             except OSError as error:
@@ -190,22 +190,20 @@ class Neighbours(threading.Thread):
 
     def __exit__(self, *what):
         self.ended.set()
-        self.join(40)
+        self.join(4 * OBJ_TIMEOUT_S)
 
     def assert_untouched(self):
         assert not self.is_alive(), "a read of a healthy ETL does not end"
         assert not self.problems, self.problems[:5]
         assert len(self.took) >= 4, "too few reads of the healthy ETLs to judge"
-        usual = world["usual_s"]
-        # The same class, not the same figure: the machine has other work. A read that waited for the hostile pod would take OBJ_TIMEOUT_S.
-        assert statistics.median(self.took) < 5 * usual + 0.05, f"median {statistics.median(self.took):.3f} s, usually {usual:.3f} s"
-        assert max(self.took) < 0.9 * OBJ_TIMEOUT_S, f"worst {max(self.took):.3f} s, usually {usual:.3f} s"
+        # The same class, not the same figure: the machine has other work. Reads that wait for a hostile pod take IMPATIENT_S at least.
+        assert statistics.median(self.took) < IMPATIENT_S / 2, f"median {statistics.median(self.took):.3f} s"
 
 
 # --- ETLs
 
-def start(mode, name, how="now", wait="30s", probe=""):
-    spec = pod_spec(name, "test/hostile:1", mode=mode + "://", wait=wait, command=["/srv.py", "80", how], annotations={"obj_timeout": f"{OBJ_TIMEOUT_S}s"})
+def start(mode, name, how="now", wait="60s", probe="", obj_timeout_s=OBJ_TIMEOUT_S):
+    spec = pod_spec(name, "test/hostile:1", mode=mode + "://", wait=wait, command=["/srv.py", "80", how], annotations={"obj_timeout": f"{obj_timeout_s}s"})
     return cluster().init(spec + probe, check=False)
 
 
@@ -262,7 +260,8 @@ def await_log(log, row, mode, etl):
 def play_requests(row, mode, etl):
     """Several at once, unless one takes the pod along."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for job in [pool.submit(read, mode, etl, row.name) for _ in range(1 if row.own else 4)]:
+        patience = 2 * IMPATIENT_S if row.name == "hang" else OBJ_TIMEOUT_S
+        for job in [pool.submit(read, mode, etl, row.name, patience=patience) for _ in range(1 if row.own else 4)]:
             assert_answer(row, mode, job.result())
 
 
@@ -277,7 +276,7 @@ def play_refusal(row, mode, etl):
         return  # an ordinary user's pods are reached through a relay, which accepts first and finds the refusal later
     assert_answer(row, mode, got)
     if mode != "hpull":
-        assert 3 < time.monotonic() - began < 12, "a bounded wait"
+        assert 3 < time.monotonic() - began < OBJ_TIMEOUT_S, "a bounded wait"
 
 
 def play_endless(row, mode, etl):
@@ -306,11 +305,23 @@ def play_late(row, mode, etl):
 def play_killed(row, mode, etl):
     pid = harness.container_pid(pod_of(etl))
     assert pid, f"no process of {pod_of(etl)}"
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        job = pool.submit(read, mode, etl, row.name)
-        time.sleep(0.5)
+    url = object_url(row.name, etl)
+    if mode == "hpull":
+        url = once(url, OBJ_TIMEOUT_S)[2]["Location"]
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=2 * OBJ_TIMEOUT_S)
+    try:
+        connection.request("GET", parts.path + ("?" + parts.query if parts.query else ""))
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read(1), "the answer has begun"
         os.kill(pid, signal.SIGKILL)
-        assert_answer(row, mode, job.result())
+        try:
+            answer.read()
+        except (http.client.HTTPException, OSError):
+            return
+        raise AssertionError("an answer that was cut looked whole")
+    finally:
+        connection.close()
 
 
 def cell(row, mode):
@@ -320,7 +331,7 @@ def cell(row, mode):
                 row.how(mode)
             neighbours.assert_untouched()
             return
-        etl = start_well(mode, f"{row.name}-{mode}") if row.own else world["hostile"][mode]
+        etl = start_well(mode, f"{row.name}-{mode}") if row.own else world["impatient" if row.name == "hang" else "hostile"][mode]
         if row.own:
             assert_fine(mode, etl)
             time.sleep(1.2)  # connections that are kept have expired: none is tried twice
@@ -363,7 +374,7 @@ def play_flap(mode):
     began = time.monotonic()
     while metric("etlnode_etl_readiness_changes_total", etl=etl) < changes + 3:
         assert_fine(mode, etl)
-        assert time.monotonic() - began < 30, "the probe's verdict does not change"
+        assert time.monotonic() - began < 120, "the probe's verdict does not change"
         time.sleep(0.05)
     log.await_line(f"etl={etl} ", "ready=false")
     assert metric("etlnode_etl_restarts_total", etl=etl) == 0
@@ -385,8 +396,7 @@ def measure_usual():
     with Neighbours() as neighbours:
         time.sleep(2)
     assert not neighbours.problems, neighbours.problems
-    world["usual_s"] = statistics.median(neighbours.took)
-    print(f"# healthy reads take {world['usual_s'] * 1000:.1f} ms, of {len(neighbours.took)}")
+    print(f"# healthy reads take {statistics.median(neighbours.took) * 1000:.1f} ms, of {len(neighbours.took)}")
 
 
 with harness.Cluster(targets=1, log_level="debug") as made:
@@ -401,5 +411,6 @@ with harness.Cluster(targets=1, log_level="debug") as made:
         assert made.put("hostile", key, content).status == 200
     world["healthy"] = {"hpush": made.init(pod_spec("healthypush", "test/echo:1")), "hrev": made.init(pod_spec("healthyrev", "test/pull:1", mode="hrev://"))}
     world["hostile"] = {mode: start_well(mode, "hostile-" + mode) for mode in MODES}
+    world["impatient"] = {mode: start_well(mode, "impatient-" + mode, obj_timeout_s=IMPATIENT_S) for mode in MODES}
     measure_usual()
     harness.run([(f"{mode}, {row.behaviour}", cell(row, mode)) for row in table for mode in MODES])

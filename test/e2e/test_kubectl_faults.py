@@ -175,7 +175,7 @@ def fails(text, *words, within=20.0):
     for word in words:
         assert word in answer.json["message"], (word, answer.json["message"])
     assert answer.json["code"] == "etl_init_failed" and not answer.json["retryable"], answer.json
-    assert took < within, f"took {took:.1f} s"
+    assert took < within * harness.PATIENCE, f"took {took:.1f} s"
     return answer.json["message"]
 
 
@@ -253,7 +253,7 @@ def case_watch_is_not_allowed():
 def case_delete_is_not_allowed():
     etl = cluster().init(spec())
     with Fault(delete=fails_with(forbidden("delete"))):
-        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=90)
+        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=240)
         assert answer.status == 202 and rule("delete") in answer.text, answer
     nothing_left(40)
     well_again()
@@ -415,10 +415,10 @@ def case_delete_hangs():
     etl = cluster().init(spec())
     with Fault(delete="[ $calls -le 1 ] && sleep 1000"):
         began = time.monotonic()
-        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=90)
+        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=240)
         assert answer.status in (200, 202), answer
         nothing_left(60)
-        assert time.monotonic() - began < 80
+        assert time.monotonic() - began < 80 * harness.PATIENCE
     well_again()
 
 
@@ -434,7 +434,7 @@ def case_failed_start_and_delete_hangs():
 def case_delete_refused_for_a_while():
     etl = cluster().init(spec())
     with Fault(delete=f"[ $calls -le 3 ] && {{ echo '{TOO_MANY}' >&2; exit 1; }}"):
-        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=90)
+        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=240)
         assert answer.status in (200, 202), answer
         nothing_left(30)
         assert calls("delete") >= 4
@@ -444,7 +444,7 @@ def case_delete_refused_for_a_while():
 def case_delete_lies():
     etl = cluster().init(spec())
     with Fault(delete="[ $calls -le 1 ] && exit 0"):
-        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=90)
+        answer = request("DELETE", cluster().url("/v1/etl/stop/" + etl), timeout=240)
         assert answer.status in (200, 202), answer
         nothing_left(80)  # the next list finds it
     well_again()

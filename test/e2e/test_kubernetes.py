@@ -16,7 +16,7 @@ import harness
 import kube
 from harness import Readers, remark, request, until
 from kube import NODE, OF_ETL, Namespace, Outside, pod_spec
-from test_document import blocks_of_document
+from test_document import files_of_document
 
 world = {}
 NODE_ADDRESS = ""
@@ -71,7 +71,7 @@ def fails(spec, *words, within):
 
 
 def case_the_document():
-    server, spec = blocks_of_document()
+    server, spec = files_of_document()
     kube.put_document_image(server)
     nodes = cluster()
     with open(os.path.join(nodes.dir, "spec.yaml"), "w", encoding="utf-8") as file:

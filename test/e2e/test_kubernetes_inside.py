@@ -16,7 +16,7 @@ import harness
 import kube
 from harness import Readers, remark, request, until
 from kube import NODE, Namespace, kubectl, pod_spec
-from test_document import blocks_of_document
+from test_document import files_of_document
 
 IMAGE = "registry.example/etlnode:test"
 NEXT_IMAGE = "registry.example/etlnode:next"  # the same programs, and /etc/image-name, which tells it from the first
@@ -147,7 +147,7 @@ def case_every_folder_renders():
 
 
 def case_the_document():
-    server, spec = blocks_of_document()
+    server, spec = files_of_document()
     kube.put_document_image(server)
     d = deployed()
     remark(d.kubectl("get", "pods"))

@@ -209,12 +209,12 @@ def case_listing_pages():
 def case_chunked_and_continue():
     c = cluster()
     location = urllib.parse.urlsplit(request("PUT", c.url("/v1/objects/rw/chunky"), b"", follow=False).headers["Location"])
-    connection = http.client.HTTPConnection(location.hostname, location.port, timeout=20)
+    connection = http.client.HTTPConnection(location.hostname, location.port, timeout=120)
     connection.request("PUT", f"{location.path}?{location.query}", body=(bytes([i]) * 1000 for i in range(200)), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
     assert connection.getresponse().status == 200
     connection.close()
     assert c.get("rw", "chunky").body == b"".join(bytes([i]) * 1000 for i in range(200))
-    cut = socket.create_connection((location.hostname, location.port), timeout=20)
+    cut = socket.create_connection((location.hostname, location.port), timeout=120)
     cut.sendall(f"PUT {location.path.replace('chunky', 'cut')}?{location.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc".encode())
     cut.close()
     assert c.get("rw", "cut").status == 404
@@ -237,7 +237,7 @@ def case_bad_requests_touch_nobody_else():
             (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
             (b"PUT /v1/etl HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n", b"400"),
         ):
-            with socket.create_connection((parts.hostname, parts.port), timeout=20) as conn:
+            with socket.create_connection((parts.hostname, parts.port), timeout=120) as conn:
                 conn.sendall(text)
                 got = b""
                 try:
@@ -371,7 +371,7 @@ def case_nodes_keep_to_themselves():
 
 
 def start_alone(arguments, **rest):
-    return subprocess.run([harness.ETLNODE] + arguments, capture_output=True, text=True, timeout=20, env=cluster().env, check=False, **rest)
+    return subprocess.run([harness.ETLNODE] + arguments, capture_output=True, text=True, timeout=120, env=cluster().env, check=False, **rest)
 
 
 def case_refuses_to_start():
@@ -400,7 +400,7 @@ def case_refuses_to_start():
         file.write("role: proxy\nlisten: 127.0.0.1:0\n")
     assert start_alone(["--check-config", "--config", config]).returncode == 0
     inside = dict(c.env, KUBERNETES_SERVICE_HOST="10.0.0.1")
-    done = subprocess.run([harness.ETLNODE, "--role", "target", "--check-config"], capture_output=True, text=True, env=inside, timeout=20, check=False)
+    done = subprocess.run([harness.ETLNODE, "--role", "target", "--check-config"], capture_output=True, text=True, env=inside, timeout=120, check=False)
     assert done.returncode == 2 and "K8S_HOST_NAME" in done.stderr, done
 
 
@@ -410,7 +410,7 @@ def case_disk_full():
     c = Cluster(targets=0)
     small = os.path.join(c.dir, "target1")
     os.mkdir(small)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small], check=True, timeout=20)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small], check=True, timeout=120)
     try:
         with c:
             c.add_target(1)
@@ -424,7 +424,7 @@ def case_disk_full():
             until(lambda: c.put("full", "fits too", b"y" * 100_000).status == 200, "room again")
             assert c.get("full", "fits too").body == b"y" * 100_000
     finally:
-        subprocess.run(["umount", "-l", small], check=False, timeout=20)
+        subprocess.run(["umount", "-l", small], check=False, timeout=120)
         shutil.rmtree(c.dir, ignore_errors=True)
 
 
@@ -434,7 +434,7 @@ def case_drain():
     c.put("rw", "slow", body)
     holder = c.holder("rw", "slow")
     parts = urllib.parse.urlsplit(holder.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as conn:
+    with socket.create_connection((parts.hostname, parts.port), timeout=120) as conn:
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         conn.sendall(b"GET /v1/objects/rw/slow HTTP/1.1\r\nHost: x\r\n\r\n")
         got = conn.recv(1000)

@@ -94,7 +94,7 @@ class Reader(threading.Thread):
 
     def connection_to(self, host, port):
         if (host, port) not in self.connections:
-            self.connections[(host, port)] = http.client.HTTPConnection(host, port, timeout=30)
+            self.connections[(host, port)] = http.client.HTTPConnection(host, port, timeout=120)
         return self.connections[(host, port)]
 
     def drop(self, host, port):

@@ -104,7 +104,7 @@ def find_clients():
             missing[name] = f"{program} is not installed"
     offer("curl", "curl", each(curl + ["--http1.1"], curl_verdict))
     offer("curl, HTTP/1.0", "curl", each(curl + ["--http1.0"], curl_verdict))
-    offer("wget", "wget", each(["wget", "-q", "-O", "-", "--tries=1", "--timeout=60"], wget_verdict))
+    offer("wget", "wget", each(["wget", "-q", "-O", "-", "--tries=1", "--timeout=120"], wget_verdict))
     offer("http.client, HTTP/1.0", "python3", batch([sys.executable, os.path.join(CLIENTS, "get_http10.py")]))
     offer("Node", "node", batch(["node", os.path.join(CLIENTS, "get_node.js")]))
     if subprocess.run(["perl", "-MLWP::UserAgent", "-e", "1"], capture_output=True, check=False).returncode == 0:
@@ -125,7 +125,7 @@ def add_requests(found, missing):
     folder = os.path.join(cluster().dir, "venv")
     python = os.path.join(folder, "bin/python")
     try:
-        subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, check=True, timeout=60)
+        subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, check=True, timeout=120)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "requests"], capture_output=True, check=True, timeout=90)
     except (subprocess.SubprocessError, OSError) as error:
         missing["requests, newest"] = f"it cannot be installed: {type(error).__name__}"
@@ -227,7 +227,7 @@ def case_killed(mode, framing, cut):
 def read_to_end(name, during):
     """A GET over a bare connection; `during` runs when the answer has begun. Returns how the connection ended."""
     parts = urllib.parse.urlsplit(cluster().targets[0].url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=60) as conn:
+    with socket.create_connection((parts.hostname, parts.port), timeout=120) as conn:
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         conn.sendall(f"GET {name} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert conn.recv(1000).startswith(b"HTTP/1.1 200")
