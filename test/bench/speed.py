@@ -16,7 +16,6 @@ from common import KIB, MIB, Bench, Settings, proc_status, request
 from drive import Subject, ratios_of, series, size_text
 from fill import fill, start
 # Of test/e2e, which common makes known.
-import harness
 import test_document
 
 SIZES = (KIB, 64 * KIB, MIB, 64 * MIB)
