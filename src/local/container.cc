@@ -21,6 +21,7 @@
 // The log.
 
 static constexpr size_t last_line_max = 1024;
+static constexpr size_t log_piece_max = 64u * 1024; // of a line, between two looks at the size
 
 void log_open(log_writer &log, const std::string &path)
 {
@@ -61,21 +62,25 @@ void log_append(log_writer &log, std::string_view bytes)
 {
     std::string out;
     while (!bytes.empty()) {
+        // By bytes, not by lines: who never ends a line fills no disk either. A line that is cut goes on in the next file as a line of its own.
+        if (log.size + out.size() >= log_size_max) {
+            if (!log.at_line_start)
+                out += '\n';
+            os_write_all(log.fd, out);
+            out.clear();
+            rotate(log);
+        }
         if (log.at_line_start) {
             out += os_time_text_ns() + " ";
             log.last_line.clear();
         }
         size_t end = bytes.find('\n');
         std::string_view part = bytes.substr(0, end == std::string_view::npos ? end : end + 1);
+        part = part.substr(0, log_piece_max);
         out += part;
         log.last_line += part.substr(0, last_line_max - std::min(last_line_max, log.last_line.size()));
         log.at_line_start = part.back() == '\n';
         bytes.remove_prefix(part.size());
-        if (log.at_line_start && log.size + out.size() > log_size_max) {
-            os_write_all(log.fd, out);
-            out.clear();
-            rotate(log);
-        }
     }
     log.size += out.size();
     if (!out.empty())

@@ -131,23 +131,6 @@ bool os_list(const std::string &path, std::vector<std::string> &out_names)
     return true;
 }
 
-bool os_remove_tree(const std::string &path)
-{
-    struct stat about;
-    if (lstat(path.c_str(), &about) != 0)
-        return errno == ENOENT;
-    bool complete = true;
-    if (S_ISDIR(about.st_mode)) {
-        chmod(path.c_str(), 0700); // what a container left may be closed to us
-        std::vector<std::string> names;
-        complete = os_list(path, names);
-        for (const std::string &name : names)
-            complete = os_remove_tree(path + "/" + name) && complete;
-        return rmdir(path.c_str()) == 0 && complete;
-    }
-    return unlink(path.c_str()) == 0 || errno == ENOENT;
-}
-
 static bool copy_file(const std::string &from, const std::string &to, mode_t mode, std::string &out_text)
 {
     os_fd source(open(from.c_str(), O_RDONLY | O_CLOEXEC));

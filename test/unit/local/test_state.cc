@@ -243,7 +243,15 @@ static void logs_are_stamped_and_bounded(void **state)
     for (size_t i = 0; i < log_size_max / line.size() + 10; i++)
         log_append(f.log, line);
     test_true(os_exists(path + ".1"));
-    test_true(f.log.size < log_size_max);
+    test_true(f.log.size < log_size_max + 2 * line.size());
+    // Without line ends too: what is on disk never exceeds two files.
+    std::string endless(64 * 1024, 'x');
+    for (size_t i = 0; i < 3 * log_size_max / endless.size(); i++) {
+        log_append(f.log, endless);
+        test_true(f.log.size < log_size_max + 2 * endless.size());
+    }
+    test_true(os_read_file(path + ".1", content, 2 * log_size_max));
+    test_true(content.size() < log_size_max + 2 * endless.size() && content.back() == '\n');
     log_turn(f.log);
     test_true(os_exists(path + ".previous") && os_exists(path + ".previous.1"));
     test_false(os_exists(path + ".1"));
