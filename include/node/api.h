@@ -30,6 +30,16 @@ inline constexpr std::string_view query_etl_pipeline = "etl_pipeline";
 inline constexpr std::string_view query_proxy_id = "pid";      // a request with both of these was redirected by a proxy
 inline constexpr std::string_view query_unix_ns = "utm";
 
+// Every query name that AIStore's clients of 2020 to today send with requests for objects, ours included: none of them is a slip of the hand
+// for another one (source: AIStore api/apc/query.go).
+inline constexpr std::string_view query_names[] = {
+    "uuid", "etl_name", "etl_args", "etl_pipeline", "etl_fqn", "etl_meta", "pid", "utm", "provider", "namespace", "bck_to", "object_to", "props", "what", "name",
+    "archpath", "archmime", "archregx", "archmode", "append_type", "append_handle", "uploadId", "partNumber", "latest-ver", "synchronize", "set-new-custom",
+    "presence", "silent", "skip_vc", "check_cached", "origurl", "owt", "dontaddremote", "dont_add_remote", "cii", "frc", "vpams", "keep_bck_md", "fltPresence",
+    "etag", "tid", "sid", "coloc", "bsumm_remote", "max_monolithic", "chunk_size", "num_workers", "size", "tgt", "url", "command", "version", "mpt", "x", "u", "v"};
+// Archives, which this node does not open yet.
+inline constexpr std::string_view query_archive_names[] = {"archpath", "archregx", "archmode"};
+
 // Headers.
 inline constexpr std::string_view header_checksum_type = "Ais-Checksum-Type";
 inline constexpr std::string_view header_checksum_value = "Ais-Checksum-Value";

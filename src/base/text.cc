@@ -296,6 +296,34 @@ std::string_view text_nearest(std::string_view word, std::span<const std::string
     return best;
 }
 
+bool text_is_near(std::string_view a, std::string_view b, size_t distance_max)
+{
+    if (a.size() > b.size())
+        std::swap(a, b);
+    if (b.size() - a.size() > distance_max)
+        return false;
+    const size_t far = distance_max + 1;
+    std::vector<size_t> row(b.size() + 1, far);
+    for (size_t j = 0; j <= b.size() && j <= distance_max; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.size(); i++) {
+        size_t first = i > distance_max ? i - distance_max : 1; // further away from the diagonal nothing is near
+        size_t last = std::min(b.size(), i + distance_max);
+        size_t diagonal = row[first - 1];
+        row[first - 1] = first == 1 ? std::min(i, far) : far;
+        size_t least = row[first - 1];
+        for (size_t j = first; j <= last; j++) {
+            size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0u : 1u);
+            diagonal = row[j];
+            row[j] = std::min({change, row[j] + 1, row[j - 1] + 1, far});
+            least = std::min(least, row[j]);
+        }
+        if (least == far)
+            return false;
+    }
+    return row[b.size()] <= distance_max;
+}
+
 bool text_equal_secret(std::string_view a, std::string_view b)
 {
     if (a.size() != b.size())

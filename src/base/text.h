@@ -37,6 +37,9 @@ std::string text_escape(std::string_view text, size_t max = 512);
 
 // The candidate nearest to `word` by edit distance, empty when none is near enough to be a slip of the hand.
 std::string_view text_nearest(std::string_view word, std::span<const std::string_view> candidates);
+// True when at most `distance_max` edits (a byte put in, left out or changed) lead from one to the other. The work is bounded by the
+// shorter length times `distance_max`.
+bool text_is_near(std::string_view a, std::string_view b, size_t distance_max);
 
 // Constant-time comparison for secrets.
 bool text_equal_secret(std::string_view a, std::string_view b);

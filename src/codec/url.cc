@@ -120,6 +120,16 @@ bool url_query_get(std::string_view query, std::string_view key, std::string &ou
     return false;
 }
 
+bool url_query_next(std::string_view &in_out_query, std::string &out_key, std::string &out_value, bool &out_broken)
+{
+    query_item item;
+    if (!next_item(in_out_query, item))
+        return false;
+    bool has_key = url_decode_query(item.key, out_key);
+    out_broken = !url_decode_query(item.value, out_value) || !has_key;
+    return true;
+}
+
 std::string url_query_without(std::string_view query, const std::vector<std::string_view> &keys)
 {
     std::string out;

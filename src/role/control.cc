@@ -163,7 +163,22 @@ std::string_view control_provider(std::string_view name)
     return {};
 }
 
-bool control_check_provider(exchange &x)
+// AIStore's own words: its clients look for the bucket's URL in them.
+static std::string missing_backend_text(std::string_view provider, std::string_view bucket)
+{
+    struct backend {
+        std::string_view provider, scheme, name;
+    };
+    static constexpr backend backends[] = {{"aws", "s3", "AWS"}, {"gcp", "gs", "GCP"}, {"azure", "az", "Azure"}, {"oci", "oc", "OCI"}, {"ht", "ht", "HTTP"}};
+    for (const backend &row : backends) {
+        if (row.provider == provider)
+            return "failed to lookup bucket " + std::string(row.scheme) + "://" + text_escape(bucket) + ", err: " + std::string(row.name) +
+                " backend is missing in the cluster configuration";
+    }
+    return "provider " + std::string(provider) + " is not supported";
+}
+
+bool control_check_provider(exchange &x, std::string_view bucket)
 {
     std::string_view query = exchange_head(x).query;
     std::string value;
@@ -171,6 +186,10 @@ bool control_check_provider(exchange &x)
         std::string_view provider = control_provider(value);
         if (provider.empty()) {
             exchange_answer_error(x, error_code::bad_request, "unknown provider \"" + text_escape(value) + "\"; known here: ais");
+            return false;
+        }
+        if (provider != "ais" && !bucket.empty()) {
+            exchange_answer_error(x, error_code::bucket_not_found, missing_backend_text(provider, bucket));
             return false;
         }
         if (provider != "ais") {

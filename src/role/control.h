@@ -36,8 +36,9 @@ control_error control_read_error(int status, std::string_view body);
 
 // Decodes one captured path segment; false when it was malformed, then the request has been answered with 400.
 bool control_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text);
-// `provider` and `namespace` of the query: false when they name something that is not here, then the request has been answered.
-bool control_check_provider(exchange &x);
+// `provider` and `namespace` of the query: false when they name something that is not here, then the request has been answered. A bucket of
+// another provider is one that does not exist; with `bucket` empty, it was to be made, which is not implemented.
+bool control_check_provider(exchange &x, std::string_view bucket);
 // AIStore's provider name for a name or alias ("s3" -> "aws"); empty when nobody knows it.
 std::string_view control_provider(std::string_view name);
 

@@ -31,6 +31,10 @@ error list_request_read(const cJSON *value, list_request &out_request, std::stri
         out_reason = "flag not-cached does not apply to an ais:// bucket";
         return make_error(error_code::bad_request);
     }
+    if ((r.flags & list_request_archives) != 0) {
+        out_reason = "flag arch-dir is not implemented: archives are not opened here";
+        return make_error(error_code::not_implemented);
+    }
     if (r.prefix.size() > object_name_size_max || r.after.size() > object_name_size_max || r.uuid.size() > request_id_size_max) {
         out_reason = "prefix, continuation_token, start_after or uuid is too long";
         return make_error(error_code::bad_request);

@@ -12,11 +12,11 @@
 #include "codec/list_page.h"
 
 // Bits of a request's `flags` (source: AIStore api/apc/lsmsg.go).
+inline constexpr uint64_t list_request_archives = 1u << 3; // the members of archives, too
 inline constexpr uint64_t list_request_name_only = 1u << 4;
 inline constexpr uint64_t list_request_name_size = 1u << 5;
 inline constexpr uint64_t list_request_not_cached = 1u << 9;
 inline constexpr uint64_t list_request_no_recursion = 1u << 11;
-inline constexpr uint64_t list_request_no_dirs = 1u << 13;
 
 struct list_request {
     std::string prefix;
@@ -28,7 +28,7 @@ struct list_request {
     bool wants_size = true;
     bool wants_checksum = false, wants_version = false, wants_atime = false, wants_location = false, wants_custom = false, wants_copies = false;
 };
-// From the `value` of an action envelope (null: all defaults). Refused with bad_request and words for the user.
+// From the `value` of an action envelope (null: all defaults). Refused with bad_request or not_implemented, and words for the user.
 error list_request_read(const cJSON *value, list_request &out_request, std::string &out_reason);
 
 // Every page is in order and holds the first entries after the same name; `page_size` is what each target was asked for. The merged page

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "codec/url.h"
 #include "port/clock.h"
+#include "role/cluster_config.h"
 #include "role/control.h"
 #include "role/health.h"
 #include "role/node_id.h"
@@ -32,9 +33,14 @@ static void serve_cluster(proxy &p, exchange &x, const route_match &)
     std::string what;
     bool given = url_query_get(exchange_head(x).query, "what", what);
     if (given && what == "cluster_config") {
+        json_ptr tree = cluster_config_json(proxy_document(p), p.url);
+        exchange_answer_json(x, tree.get());
+        return;
+    }
+    if (given && what == "remote") { // clusters attached to this one
         json_ptr tree = json_object();
-        json_add_bool(json_add_object(tree.get(), "auth"), "enabled", false);
-        json_add_text(tree.get(), "uuid", proxy_document(p).uuid);
+        json_add_tree(tree.get(), "a", json_ptr(cJSON_CreateNull()));
+        json_add_u64(tree.get(), "ver", 0);
         exchange_answer_json(x, tree.get());
         return;
     }
@@ -47,7 +53,7 @@ static void serve_cluster(proxy &p, exchange &x, const route_match &)
         daemon_serve(x, proxy_document(p));
         return;
     }
-    exchange_answer_error(x, error_code::not_implemented, "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, backends");
+    exchange_answer_error(x, error_code::not_implemented, "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, backends, remote");
 }
 
 static void serve_metrics(proxy &p, exchange &x, const route_match &) { exchange_answer_text(x, proxy_metrics_text(p), "text/plain; version=0.0.4; charset=utf-8"); }
@@ -68,6 +74,11 @@ static void serve_object_missing(proxy &, exchange &x, const route_match &)
 }
 
 static void serve_register(proxy &p, exchange &x, const route_match &) { proxy_serve_register(p, x); }
+
+static void serve_etl_metrics(proxy &, exchange &x, const route_match &)
+{
+    exchange_answer_error(x, error_code::not_found, "there are no metrics of pods here: GET /metrics of the targets has those of transforms");
+}
 
 struct proxy_handler {
     route_id id;
@@ -101,7 +112,7 @@ static constexpr proxy_handler handlers[] = {
     {route_id::etl_stop, proxy_serve_etl_stop},
     {route_id::etl_logs, proxy_serve_etl_logs},
     {route_id::etl_health, proxy_serve_etl_health},
-    {route_id::etl_metrics, serve_not_implemented},
+    {route_id::etl_metrics, serve_etl_metrics},
     {route_id::node_register, serve_register},
 };
 

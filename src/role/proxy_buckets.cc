@@ -13,6 +13,7 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "port/clock.h"
+#include "role/cluster_config.h"
 #include "role/control.h"
 #include "store/object_name.h"
 
@@ -57,7 +58,7 @@ static void fail_missing(proxy_request &r)
     proxy_request_fail(r, error_code::bucket_not_found, control_bucket_missing_text(r.bucket, proxy_bucket_names(*r.p)));
 }
 
-// --- list
+// --- list buckets
 
 static void on_list_body(proxy_request &r, std::string body)
 {
@@ -69,9 +70,12 @@ static void on_list_body(proxy_request &r, std::string body)
         refuse_action(r, action, "list");
         return;
     }
+    std::string_view only = json_text(tree.get(), "name"); // AIStore's Go client asks for one bucket so
     json_ptr list = json_array();
     if (r.text == "ais") {
         for (const cluster_bucket &bucket : proxy_document(*r.p).buckets) {
+            if (!only.empty() && bucket.name != only)
+                continue;
             json_ptr one = json_object();
             json_add_text(one.get(), "name", bucket.name);
             json_add_text(one.get(), "provider", "ais");
@@ -135,6 +139,11 @@ static void on_post_body(proxy_request &r, std::string body)
         refuse_action(r, action, "create-bck");
         return;
     }
+    const cJSON *properties = json_get(tree.get(), "value");
+    if (properties != nullptr && !cJSON_IsNull(properties) && !(cJSON_IsObject(properties) && properties->child == nullptr)) {
+        proxy_request_fail(r, error_code::not_implemented, "properties of buckets cannot be set: leave \"value\" out of the request (all buckets have the same, HEAD shows them)");
+        return;
+    }
     r.created_ns = clock_wall_ns(*r.p->e);
     proxy_request_change(r, apply_create, true, on_created);
 }
@@ -142,7 +151,7 @@ static void on_post_body(proxy_request &r, std::string body)
 void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
-    if (!check_bucket_name(x, match, name) || !control_check_provider(x))
+    if (!check_bucket_name(x, match, name) || !control_check_provider(x, {}))
         return;
     proxy_request &r = proxy_request_make(p, x);
     r.bucket = static_cast<std::string &&>(name);
@@ -203,7 +212,7 @@ static void on_delete_body(proxy_request &r, std::string body)
 void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
-    if (!check_bucket_name(x, match, name) || !control_check_provider(x))
+    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
         return;
     proxy_request &r = proxy_request_make(p, x);
     r.bucket = static_cast<std::string &&>(name);
@@ -212,42 +221,23 @@ void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
 
 // --- head
 
-static std::string props_json(const cluster_bucket &bucket)
-{
-    json_ptr tree = json_object();
-    json_add_text(tree.get(), "provider", "ais");
-    cJSON *versioning = json_add_object(tree.get(), "versioning");
-    json_add_bool(versioning, "enabled", true);
-    json_add_bool(versioning, "validate_warm_get", false);
-    json_add_bool(versioning, "synchronize", false);
-    cJSON *checksum = json_add_object(tree.get(), "checksum");
-    json_add_text(checksum, "type", checksum_type_xxhash2);
-    json_add_bool(checksum, "validate_cold_get", false);
-    json_add_bool(checksum, "validate_warm_get", false);
-    json_add_bool(checksum, "validate_obj_move", false);
-    json_add_bool(checksum, "enable_read_range", false);
-    json_add_bool(json_add_object(tree.get(), "mirror"), "enabled", false);
-    json_add_bool(json_add_object(tree.get(), "ec"), "enabled", false);
-    json_add_bool(json_add_object(tree.get(), "lru"), "enabled", false);
-    json_add_text(tree.get(), "access", "18446744073709551615");
-    json_add_text(tree.get(), "features", "0");
-    json_add_text(tree.get(), "bid", text_format("%llu", static_cast<unsigned long long>(bucket.created_ns)));
-    json_add_text(tree.get(), "created", text_format("%llu", static_cast<unsigned long long>(bucket.created_ns)));
-    return json_print(tree.get());
-}
-
 void proxy_serve_bucket_head(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
-    if (!check_bucket_name(x, match, name) || !control_check_provider(x))
+    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
         return;
     const cluster_bucket *bucket = document_find_bucket(proxy_document(p), name);
     if (bucket == nullptr) {
         exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(name, proxy_bucket_names(p)));
         return;
     }
+    std::string summary;
+    if (url_query_get(exchange_head(x).query, "bsumm_remote", summary)) { // with any value: it asks for a job that counts
+        exchange_answer_error(x, error_code::not_implemented, "bsumm_remote= is not implemented: buckets are not summed up");
+        return;
+    }
     answer a;
-    http_write_header(a.headers, header_bucket_props, props_json(*bucket));
+    http_write_header(a.headers, header_bucket_props, json_print(cluster_config_bucket_json(*bucket).get()));
     exchange_answer(x, static_cast<answer &&>(a));
 }
 
@@ -289,18 +279,18 @@ static void on_objects_body(proxy_request &r, std::string body)
     std::string action;
     if (!proxy_request_read_action(r, body, tree, action))
         return;
-    if (!action.empty() && action != "list") {
-        refuse_action(r, action, "list");
-        return;
-    }
     proxy &p = *r.p;
     if (document_find_bucket(proxy_document(p), r.bucket) == nullptr) {
         fail_missing(r);
         return;
     }
+    if (!action.empty() && action != "list") {
+        refuse_action(r, action, "list");
+        return;
+    }
     std::string reason;
-    if (list_request_read(json_get(tree.get(), "value"), r.list, reason)) {
-        proxy_request_fail(r, error_code::bad_request, reason);
+    if (error err = list_request_read(json_get(tree.get(), "value"), r.list, reason)) {
+        proxy_request_fail(r, err.code, reason);
         return;
     }
     std::vector<gather_peer> peers;
@@ -321,7 +311,7 @@ static void on_objects_body(proxy_request &r, std::string body)
     request.target = std::string(path_node_bucket) + "/" + url_encode(r.bucket) + "?count=" + text_format("%zu", r.list.page_size) + "&prefix=" +
         url_encode(r.list.prefix) + "&after=" + url_encode(r.list.after);
     if ((r.list.flags & list_request_no_recursion) != 0)
-        request.target += (r.list.flags & list_request_no_dirs) != 0 ? "&flat=nodirs" : "&flat=dirs";
+        request.target += "&flat=dirs"; // with bit 13, too: of a local bucket AIStore returns the directories all the same
     request.deadline_ms = list_timeout_ms;
     request.stop_at_failure = true;
     proxy_request_gather(r, peers, request, on_pages);
@@ -330,7 +320,7 @@ static void on_objects_body(proxy_request &r, std::string body)
 void proxy_serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
-    if (!check_bucket_name(x, match, name) || !control_check_provider(x))
+    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
         return;
     proxy_request &r = proxy_request_make(p, x);
     r.bucket = static_cast<std::string &&>(name);

@@ -97,7 +97,7 @@ static error apply_initializing(void *arg, cluster_document &next)
             return refuse(s, error_code::etl_not_found, "etl job " + text_escape(s.etl.id) + " does not exist");
         if (known->stage != etl_stage::aborted)
             return refuse(s, error_code::bad_request,
-                std::string("invalid action \"start\" during ") + std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage");
+                "invalid action \"can't start ETL[" + text_escape(s.etl.id) + "] during " + std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage\"");
         s.etl = *known;
     } else {
         if (known != nullptr)

@@ -4,7 +4,7 @@
 // Knows    cluster, store/object_name, http.        Known by  proxy.cc.
 // Normal   301 for GET and 307 for the rest, path and query byte for byte, plus pid and utm; answered from the head alone, the body is
 //          dropped by the http layer.
-// Fails    400 names, 404 bucket, 503 with Retry-After while the target is silent or does not know the bucket yet:
+// Fails    400 names and misspelt parameters, 404 bucket, 503 with Retry-After while the target is silent or does not know the bucket yet:
 //          an object is never looked for, and never put, in another place.
 #include "role/proxy.h"
 
@@ -14,6 +14,7 @@
 #include "codec/url.h"
 #include "port/clock.h"
 #include "role/control.h"
+#include "role/object_query.h"
 #include "store/object_name.h"
 #include "transfer/choose.h"
 
@@ -39,8 +40,14 @@ void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
         exchange_answer_error(x, error_code::bad_name, "invalid object name \"" + text_escape(name) + "\": " + wrong);
         return;
     }
-    if (!control_check_provider(x))
+    if (!control_check_provider(x, bucket))
         return;
+    object_query asked;
+    std::string wrong_query;
+    if (error err = object_query_read(head.query, head.method == "GET" || head.method == "HEAD", asked, wrong_query)) {
+        exchange_answer_error(x, err.code, wrong_query);
+        return;
+    }
     const cluster_document &document = proxy_document(p);
     if (document_find_bucket(document, bucket) == nullptr) {
         exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(bucket, proxy_bucket_names(p)));

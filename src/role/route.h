@@ -40,7 +40,7 @@ inline constexpr route routes[] = {
     {"GET", "/v1/health", route_both, route_listener::clients, route_id::health, "serve_health", "200; `?readiness=true` and, on the proxy, `?prr=true`: 503 until ready and while draining"},
     {"HEAD", "/v1/health", route_both, route_listener::clients, route_id::health, "serve_health", "as GET, without a body"},
     {"GET", "/v1/daemon", route_both, route_listener::clients, route_id::daemon, "serve_daemon", "`?what=smap`: the cluster map"},
-    {"GET", "/v1/cluster", route_proxy, route_listener::clients, route_id::cluster, "serve_cluster", "`?what=cluster_config`, `?what=smap`"},
+    {"GET", "/v1/cluster", route_proxy, route_listener::clients, route_id::cluster, "serve_cluster", "`?what=cluster_config`, `?what=smap`, `?what=backends`, `?what=remote`"},
     {"PUT", "/v1/cluster", route_proxy, route_listener::clients, route_id::cluster_change, "proxy_serve_cluster_change", "take a target out that will not come back; body: action `decommission-node`, value `{\"sid\"}`"},
     {"GET", "/metrics", route_both, route_listener::clients, route_id::metrics, "serve_metrics", "Prometheus text"},
 
@@ -84,7 +84,7 @@ inline constexpr route routes[] = {
     {"GET", "/v1/etl/{id}/logs", route_proxy, route_listener::clients, route_id::etl_logs, "serve_etl_logs", "the last log lines of its pods"},
     {"GET", "/v1/etl/{id}/logs/{target}", route_proxy, route_listener::clients, route_id::etl_logs, "serve_etl_logs", "of one target's pod"},
     {"GET", "/v1/etl/{id}/health", route_proxy, route_listener::clients, route_id::etl_health, "serve_etl_health", "the phase of its pods"},
-    {"GET", "/v1/etl/{id}/metrics", route_proxy, route_listener::clients, route_id::etl_metrics, "serve_not_implemented", "501: see `/metrics` of the targets"},
+    {"GET", "/v1/etl/{id}/metrics", route_proxy, route_listener::clients, route_id::etl_metrics, "serve_etl_metrics", "404: see `/metrics` of the targets"},
 
     {"POST", "/v1/node/register", route_proxy, route_listener::clients, route_id::node_register, "serve_node_register", "a target registers, and says that it lives"},
     {"GET", "/v1/node/status", route_target, route_listener::clients, route_id::node_status, "serve_node_status", "how many objects it holds, which document it has"},

@@ -19,7 +19,6 @@ struct page_request {
     size_t count = 0;
     size_t asked = 0;        // rows of the question under way
     bool is_flat = false;    // one level only
-    bool shows_dirs = true;
     list_page page;
 };
 
@@ -71,12 +70,10 @@ static bool add_row(page_request &r, const index_row &row)
     }
     if (r.after >= list_skip_after(r.prefix, directory))
         return true; // of a directory that is in the page, or before it
-    if (r.shows_dirs) {
-        list_entry entry;
-        entry.name = directory;
-        entry.flags = list_flag_directory;
-        r.page.entries.push_back(static_cast<list_entry &&>(entry));
-    }
+    list_entry entry;
+    entry.name = directory;
+    entry.flags = list_flag_directory;
+    r.page.entries.push_back(static_cast<list_entry &&>(entry));
     r.after = list_skip_after(r.prefix, directory);
     return true;
 }
@@ -129,7 +126,6 @@ void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket)
     url_query_get(query, "prefix", r->prefix);
     url_query_get(query, "after", r->after);
     r->is_flat = url_query_get(query, "flat", flat) && !flat.empty();
-    r->shows_dirs = flat != "nodirs";
     if (r->is_flat)
         r->after = list_skip_after(r->prefix, r->after);
     t.requests++;

@@ -10,6 +10,7 @@
 #include "codec/url.h"
 #include "port/clock.h"
 #include "role/control.h"
+#include "role/object_query.h"
 #include "role/target.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
@@ -177,7 +178,7 @@ static void answer_head_of(const object_request &r, const store_object *object)
     bool known = write_properties(a.headers, r, object->row, unknown);
     store_release(*r.t->objects, object);
     if (!known) {
-        exchange_answer_error(*r.x, error_code::bad_request, "unknown property \"" + text_escape(unknown) + "\" in props=");
+        exchange_answer_error(*r.x, error_code::bad_request, "invalid property \"" + text_escape(unknown) + "\" in props=");
         return;
     }
     http_write_header(a.headers, "Ais-Present", "true");
@@ -360,15 +361,14 @@ void target_serve_object(target &t, exchange &x)
     }
     if (!check_names(r))
         return;
-    std::string etl;
-    if (!url_query_get(head.query, query_etl_id, etl) || etl.empty())
-        url_query_get(head.query, query_etl_name, etl);
-    std::string pipeline;
-    if (url_query_get(head.query, query_etl_pipeline, pipeline) && !pipeline.empty()) {
-        exchange_answer_error(x, error_code::not_implemented, "etl_pipeline is not implemented");
+    object_query asks;
+    std::string wrong_query;
+    if (error err = object_query_read(head.query, reads, asks, wrong_query)) {
+        exchange_answer_error(x, err.code, wrong_query);
         return;
     }
-    if (reads && !etl.empty()) {
+    if (asks.transform != object_transform::none) {
+        const std::string &etl = asks.etl;
         if (t.transfers == nullptr) {
             exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
             return;

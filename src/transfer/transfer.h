@@ -17,11 +17,16 @@ struct transfer_host; // limits and connections shared by the transfers of one t
 // redirected: the pod answers the client itself (hpull), so what came of it is not known here.
 enum class transfer_outcome : uint8_t { ok, redirected, pod_error, failed, cut };
 
-// Handed to on_end once for every transfer.
+// Handed to on_end once for every transfer. Lifetime of the views: the call.
 struct transfer_report {
     std::string_view etl_id;
     transfer_outcome outcome = transfer_outcome::ok;
     uint64_t in_bytes = 0, out_bytes = 0, duration_ms = 0;
+    std::string_view bucket, name;        // of the object
+    std::string_view request_id;
+    std::string_view text;                // why it failed, in words for the user
+    int status = 0;                       // that the failure has, or would have had where the client had been answered in part
+    bool client_gone = false;             // it is no failure of the ETL
 };
 
 struct transfer_host_options {

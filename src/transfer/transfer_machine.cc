@@ -256,6 +256,12 @@ static void end(transfer &t)
     report.in_bytes = in_bytes;
     report.out_bytes = t.out_bytes;
     report.duration_ms = clock_now_ms(*t.e) - t.began_ms;
+    report.bucket = t.bucket;
+    report.name = t.name;
+    report.request_id = exchange_request_id(*t.x);
+    report.text = t.err_text;
+    report.status = t.err_status != 0 ? t.err_status : error_http_status(t.err.code);
+    report.client_gone = t.client_gone;
     log_outcome(t);
     if (t.host->options.on_end != nullptr)
         t.host->options.on_end(t.host->options.arg, report);
@@ -322,6 +328,7 @@ static void cut_or_refuse(transfer &t)
 static void end_gone(transfer &t)
 {
     t.outcome = transfer_outcome::cut;
+    t.client_gone = true;
     t.err_text = "the client has gone";
     exchange *x = t.x;
     bool begun = t.begun;

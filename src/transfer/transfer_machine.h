@@ -74,6 +74,7 @@ struct transfer {
     std::string err_text;
     int err_status = 0;
     transfer_outcome outcome = transfer_outcome::ok;
+    bool client_gone = false;
     uint64_t out_bytes = 0;
 };
 

@@ -60,6 +60,20 @@ static void nearest_finds_slips_only(void **)
     test_eq_text(text_nearest("zzzzzz", names), "");
 }
 
+static void nearness_is_counted_in_edits(void **)
+{
+    test_true(text_is_near("etl_name", "etl_name", 0));
+    test_false(text_is_near("etl_nam", "etl_name", 0));
+    for (const char *near : {"etl_nam", "tl_name", "etl_nmae", "etlname", "et_names", "etl_name12", "xetl_namex", "etl_xxme"})
+        test_true(text_is_near(near, "etl_name", 2));
+    for (const char *far : {"", "etl", "xtl_nxxe", "etl_name123", "xxetl_namex", "eman_lte"})
+        test_false(text_is_near(far, "etl_name", 2));
+    test_true(text_is_near("", "ab", 2));
+    test_true(text_is_near("abc", "", 3));
+    test_true(text_is_near("kitten", "sitting", 3));
+    test_false(text_is_near("kitten", "sitting", 2));
+}
+
 static void escape_keeps_lines_whole(void **)
 {
     test_eq_text(text_escape("a\nb\"c\x01"), "a\\nb\\\"c\\x01");
@@ -80,7 +94,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(durations_are_gos),  cmocka_unit_test(numbers_do_not_overflow), cmocka_unit_test(utf8_is_strict),
-        cmocka_unit_test(nearest_finds_slips_only), cmocka_unit_test(escape_keeps_lines_whole), cmocka_unit_test(error_table_reads_back),
+        cmocka_unit_test(nearest_finds_slips_only), cmocka_unit_test(nearness_is_counted_in_edits), cmocka_unit_test(escape_keeps_lines_whole), cmocka_unit_test(error_table_reads_back),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

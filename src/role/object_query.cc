@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// role/object_query.cc: what the query of a request for an object asks for.
+//
+// Knows    codec.            Known by  proxy_objects.cc, target_objects.cc.
+// Fails    bad_request, not_implemented, with the parameter and the right name.
+#include "role/object_query.h"
+
+#include <algorithm>
+#include <span>
+
+#include "base/text.h"
+#include "codec/url.h"
+#include "node/api.h"
+
+// What people write for them, beyond what a slip of the hand makes of them.
+struct misnomer {
+    std::string_view wrong, right;
+};
+static constexpr misnomer misnomers[] = {{"etl", query_etl_name}, {"etlname", query_etl_name}, {"uid", query_etl_id}, {"etl_id", query_etl_id},
+                                         {"etlid", query_etl_id}, {"etl_uuid", query_etl_id},  {"uuid", query_etl_id}};
+static constexpr size_t slip_distance_max = 2;
+
+static bool contains(std::span<const std::string_view> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+
+// The key that was meant; empty when this one is nothing like ours.
+static std::string_view meant_key(std::string_view key)
+{
+    if (contains(query_names, key) || key.size() > query_etl_pipeline.size() + slip_distance_max)
+        return {};
+    std::string lower = text_lower(key);
+    for (const misnomer &row : misnomers) {
+        if (lower == row.wrong)
+            return row.right;
+    }
+    for (std::string_view known : {query_etl_name, query_etl_args, query_etl_pipeline}) {
+        if (text_is_near(lower, known, slip_distance_max))
+            return known;
+    }
+    return {};
+}
+
+static error refuse(error_code code, std::string text, std::string &out_text)
+{
+    out_text = static_cast<std::string &&>(text);
+    return make_error(code);
+}
+
+struct query_parts {
+    std::string id, name;
+    bool has_id = false, has_name = false, has_args = false;
+};
+
+static error read_one(const std::string &key, const std::string &value, bool reads, bool is_broken, query_parts &parts, std::string &out_text)
+{
+    if (std::string_view meant = meant_key(key); !meant.empty())
+        return refuse(error_code::bad_request, "unknown parameter \"" + text_escape(key, 64) + "\": did you mean " + std::string(meant) + "?", out_text);
+    bool is_id = key == query_etl_id;
+    bool is_name = key == query_etl_name;
+    bool is_ours = is_id || is_name || key == query_etl_args || key == query_etl_pipeline || contains(query_archive_names, key);
+    if (!is_ours)
+        return no_error;
+    if (is_broken)
+        return refuse(error_code::bad_request, "the parameter " + key + " is not properly percent-encoded", out_text);
+    if ((is_id || is_name) && value.empty())
+        return refuse(error_code::bad_request, "the parameter " + key + " is empty: it names the ETL that is to transform the object; leave it out to read the object as it is", out_text);
+    if (key == query_etl_pipeline && !value.empty())
+        return refuse(error_code::not_implemented, "etl_pipeline is not implemented: an object goes through one ETL at a time", out_text);
+    if (reads && contains(query_archive_names, key) && !value.empty())
+        return refuse(error_code::not_implemented, key + "= is not implemented: archives are not opened here", out_text);
+    std::string &into = is_id ? parts.id : parts.name;
+    bool &has = is_id ? parts.has_id : parts.has_name;
+    if ((is_id || is_name) && has && into != value)
+        return refuse(error_code::bad_request, "the parameter " + key + " is given twice, with different values", out_text);
+    if (is_id || is_name) {
+        has = true;
+        into = value;
+    }
+    parts.has_args = parts.has_args || (key == query_etl_args && !value.empty());
+    return no_error;
+}
+
+error object_query_read(std::string_view query, bool reads, object_query &out_query, std::string &out_text)
+{
+    query_parts parts;
+    std::string key, value;
+    bool is_broken = false;
+    out_query = object_query();
+    while (url_query_next(query, key, value, is_broken)) {
+        if (error err = read_one(key, value, reads, is_broken, parts, out_text))
+            return err;
+    }
+    if (parts.has_id && parts.has_name && parts.id != parts.name)
+        return refuse(error_code::bad_request, "uuid and etl_name name two ETLs: an object goes through one at a time", out_text);
+    if (parts.has_args && !parts.has_id && !parts.has_name)
+        return refuse(error_code::bad_request, "etl_args is given, and neither etl_name nor uuid: which ETL is meant?", out_text);
+    if (!reads && (parts.has_id || parts.has_name)) // never stored as if nothing had been asked
+        return refuse(error_code::not_implemented, "only reads go through an ETL: with " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= there are GET and HEAD", out_text);
+    out_query.transform = parts.has_name ? object_transform::by_name : parts.has_id ? object_transform::by_id : object_transform::none;
+    out_query.etl = parts.has_name ? parts.name : parts.id;
+    return no_error;
+}

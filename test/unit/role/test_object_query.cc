@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "node_test.h"
+
+#include <string>
+
+#include "node/api.h"
+#include "role/object_query.h"
+
+static std::string verdict(const std::string &query, bool reads = true)
+{
+    object_query asked;
+    std::string text;
+    error err = object_query_read(query, reads, asked, text);
+    if (err)
+        return std::string(err.code == error_code::not_implemented ? "501 " : "400 ") + text;
+    if (asked.transform == object_transform::none)
+        return "plain";
+    return (asked.transform == object_transform::by_id ? "id " : "name ") + asked.etl;
+}
+
+static void transforms_are_named_by_id_or_by_name(void **)
+{
+    test_eq_text(verdict(""), "plain");
+    test_eq_text(verdict("uuid=Abcdefghij&pid=p1&utm=5"), "id Abcdefghij");
+    test_eq_text(verdict("provider=ais&etl_name=thumbs&etl_args=a%20b"), "name thumbs");
+    test_eq_text(verdict("%65tl_name=th%75mbs"), "name thumbs");
+    test_eq_text(verdict("etl_name=thumbs&etl_name=thumbs"), "name thumbs");
+    test_eq_text(verdict("etl_name=thumbs&uuid=thumbs"), "name thumbs");
+}
+
+static void slips_of_the_hand_never_give_the_plain_object(void **)
+{
+    for (const char *wrong : {"etl", "etlname", "ETL_NAME", "etl-name", "etl_nam", "etl_names", "etl_nmae", "tl_name", "etl_mane", "Etl_Name", "etlName", "etl.name", "%65tl"})
+        test_eq_text(verdict(std::string(wrong) + "=thumbs"), std::string("400 unknown parameter \"") + (wrong[0] == '%' ? "etl" : wrong) + "\": did you mean etl_name?");
+    for (const char *wrong : {"uid", "UUID", "etl_id", "etlid", "Uuid"})
+        test_eq_text(verdict(std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean uuid?");
+    for (const char *wrong : {"etl_arg", "etlargs", "etl-args", "etl_rags"})
+        test_eq_text(verdict("etl_name=thumbs&" + std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean etl_args?");
+    test_has_text(verdict("etl_pipelines=a"), "did you mean etl_pipeline?");
+    test_has_text(verdict("etl=thumbs", false), "did you mean etl_name?");
+}
+
+static void names_of_other_things_pass(void **)
+{
+    for (std::string_view name : query_names) {
+        bool is_ours = name.starts_with("etl_") || name == "uuid" || name.starts_with("arch");
+        if (!is_ours)
+            test_eq_text(verdict(std::string(name) + "=1"), "plain");
+    }
+    for (const char *other : {"width=10", "guid=5", "title=x", "model=a", "nlp", "=", "&&", "etl_fqn=%2Fa", "x=%zz", "owt=get", "name=x", "e=1", "l", "extra_names=1"})
+        test_eq_text(verdict(other), "plain");
+}
+
+static void empty_broken_and_contradictory_values_are_refused(void **)
+{
+    test_has_text(verdict("etl_name="), "400 the parameter etl_name is empty");
+    test_has_text(verdict("etl_name"), "400 the parameter etl_name is empty");
+    test_has_text(verdict("uuid=&pid=p&utm=1"), "400 the parameter uuid is empty");
+    test_has_text(verdict("uuid=&etl_name=thumbs"), "400 the parameter uuid is empty");
+    test_has_text(verdict("etl_name=%zz"), "400 the parameter etl_name is not properly percent-encoded");
+    test_has_text(verdict("etl_name=a&etl_name=b"), "400 the parameter etl_name is given twice");
+    test_has_text(verdict("etl_name=a&uuid=b"), "400 uuid and etl_name name two ETLs");
+    test_has_text(verdict("etl_args=x"), "400 etl_args is given");
+}
+
+static void what_is_not_served_yet_says_so(void **)
+{
+    test_has_text(verdict("etl_name=a&etl_pipeline=b,c"), "501 etl_pipeline is not implemented");
+    test_eq_text(verdict("etl_name=a&etl_pipeline="), "name a");
+    for (const char *archive : {"archpath=1.txt&archregx=", "archregx=.*&archmode=regexp", "archmode=prefix"})
+        test_has_text(verdict(archive), "501 arch");
+    test_eq_text(verdict("archpath=&archregx="), "plain"); // as AIStore's command sends them for a plain read
+    test_has_text(verdict("etl_name=thumbs", false), "501 only reads go through an ETL");
+    test_has_text(verdict("uuid=thumbs", false), "501 only reads go through an ETL");
+}
+
+// Each key costs some hundred steps at most, whatever the query holds.
+static void a_query_full_of_keys_is_read_to_its_end(void **)
+{
+    std::string query;
+    while (query.size() < 60'000)
+        query += "etq_nxxx&etl_nxyz&";
+    test_eq_text(verdict(query + "last=1"), "plain");
+    test_has_text(verdict(query + "etl=x"), "did you mean etl_name?");
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(transforms_are_named_by_id_or_by_name), cmocka_unit_test(slips_of_the_hand_never_give_the_plain_object),
+        cmocka_unit_test(names_of_other_things_pass), cmocka_unit_test(empty_broken_and_contradictory_values_are_refused),
+        cmocka_unit_test(what_is_not_served_yet_says_so), cmocka_unit_test(a_query_full_of_keys_is_read_to_its_end),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
