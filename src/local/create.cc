@@ -13,6 +13,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/yaml.h"
+#include "local/allow.h"
+#include "local/baseline.h"
 #include "local/os.h"
 #include "local/pod.h"
 
@@ -74,6 +76,22 @@ static void replace_all(std::string &text, std::string_view from, std::string_vi
         text.replace(at, from.size(), to);
 }
 
+// Where Kubernetes' API server would refuse for the standard "baseline", so do we; only the owner of this machine can allow more.
+static bool keeps_baseline(const command &c, const pod_key &key, const cJSON *pod, const std::string &source, allow_list &out_allowed)
+{
+    std::string text;
+    std::string hint;
+    if (!allow_read(c.state, out_allowed, text))
+        fprintf(stderr, "Warning: %s\n", text.c_str());
+    text = baseline_violations(pod, out_allowed, hint);
+    if (text.empty())
+        return true;
+    fprintf(stderr, "Error from server (Forbidden): error when creating \"%s\": pods \"%s\" is forbidden: %s\n", source.c_str(), key.name.c_str(), text.c_str());
+    if (!hint.empty())
+        fprintf(stderr, "The owner of this machine can allow it: etlnode %s, or %s/allow.yaml\n", hint.c_str(), c.state.dir.c_str());
+    return false;
+}
+
 static int create_one(const command &c, const std::string &file)
 {
     std::string source = file == "-" ? "STDIN" : file;
@@ -94,13 +112,16 @@ static int create_one(const command &c, const std::string &file)
         fprintf(stderr, "%s\n", text.c_str());
         return 1;
     }
+    allow_list allowed;
+    if (!keeps_baseline(c, key, pod.get(), source, allowed))
+        return 1;
     std::string dry_run = options_text(c.o, "dry-run", "none");
     bool dry = dry_run == "client" || dry_run == "server";
     if (!dry) {
         text = missing_here();
         if (!text.empty())
             return command_fail(text);
-        state_create_result result = state_create_pod(c.state, key, pod.get(), text);
+        state_create_result result = state_create_pod(c.state, key, pod.get(), json_print(allow_to_json(allowed).get()), text);
         if (result == state_create_result::exists) {
             fprintf(stderr, "Error from server (AlreadyExists): error when creating \"%s\": pods \"%s\" already exists\n", source.c_str(),
                     key.name.c_str());

@@ -57,6 +57,16 @@ Examples:
 
 Returns when the pod is on record; use `wait --for=condition=Ready` to wait until it serves.
 
+What the Pod Security standard "baseline" forbids is refused, as an API server does where a namespace is labelled so. The owner of
+this machine can allow two things that it forbids, in allow.yaml in the state directory (or by the node's --allow-host-path and
+--allow-host-network); a pod cannot:
+
+  hostPaths:
+  - path: /srv/models       # and what lies below; a link that leads out is not followed
+  - path: /srv/scratch
+    access: rw              # the default is ro: mounts must say readOnly: true
+  hostNetwork: true
+
 Options:
   -f, --filename=FILE     the file, - for stdin; may be repeated
   -o, --output=FORMAT     json, yaml or name

@@ -119,7 +119,7 @@ static void set_version(cJSON *pod, uint64_t version)
     json_add_u64_text(metadata, "resourceVersion", version);
 }
 
-state_create_result state_create_pod(const local_state &state, const pod_key &key, cJSON *pod, std::string &out_text)
+state_create_result state_create_pod(const local_state &state, const pod_key &key, cJSON *pod, const std::string &allowed, std::string &out_text)
 {
     std::string final_dir = state_pod_dir(state, key);
     std::string fresh = state.dir + "/tmp/new-" + os_random_hex(12);
@@ -133,7 +133,7 @@ state_create_result state_create_pod(const local_state &state, const pod_key &ke
         }
         set_version(pod, lock.next);
         bool made = os_make_dirs(state.dir + "/pods/" + key.ns) && mkdir(fresh.c_str(), 0700) == 0 &&
-                    os_write_file(fresh + "/lock", "") && os_write_file(fresh + "/pod.json", json_print(pod));
+                    os_write_file(fresh + "/lock", "") && os_write_file(fresh + "/allowed.json", allowed) && os_write_file(fresh + "/pod.json", json_print(pod));
         if (made && rename(fresh.c_str(), final_dir.c_str()) == 0)
             result = state_create_result::created;
         else if (made && (errno == ENOTEMPTY || errno == EEXIST))

@@ -4,6 +4,7 @@
 //   STATE/pods/<namespace>/<name>/   pod.json   the object as clients see it; replaced whole
 //                                    lock       its supervisor holds a record lock on it; the lock tells the supervisor's pid
 //                                    terminate  exists once deletion was asked for; JSON
+//                                    allowed.json  what the owner allowed when it was created
 //                                    log, log.1, log.previous, log.previous.1, volumes/, ...
 //   STATE/images/<name>/<tag>/       rootfs/, config.json
 //   STATE/resource_version           the counter, guarded by a file lock
@@ -41,8 +42,8 @@ bool state_read_pod(const local_state &state, const pod_key &key, json_ptr &out_
 std::string state_pod_uid(const cJSON *pod);
 
 enum class state_create_result : uint8_t { created, exists, failed };
-// Sets metadata.resourceVersion. `out_text` on `failed`.
-state_create_result state_create_pod(const local_state &state, const pod_key &key, cJSON *pod, std::string &out_text);
+// Sets metadata.resourceVersion. `allowed` is kept beside the record (allow.h). `out_text` on `failed`.
+state_create_result state_create_pod(const local_state &state, const pod_key &key, cJSON *pod, const std::string &allowed, std::string &out_text);
 // Replaces the record with a new resourceVersion and tells the watchers. Requires: the caller is the record's writer.
 bool state_write_pod(const local_state &state, const pod_key &key, cJSON *pod);
 // Takes the record away at once and its files after that. Requires: the caller holds the record lock.

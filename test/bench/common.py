@@ -125,6 +125,7 @@ class Bench(Cluster):
         self.peers = []  # ended before the nodes: their files lie in self.dir
 
     def start(self):
+        self.allow("hostNetwork: true\n")
         super().start()
         folder = os.path.join(self.dir, "echo-image")
         os.mkdir(folder)

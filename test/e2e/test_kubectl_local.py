@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# test/e2e/test_kubectl_local.py: kubectl-local with real containers, as root and as an ordinary user. TAP on stdout.
+# test/e2e/test_kubectl_local.py: kubectl-local as kubectl: its commands, the life of a pod, its network. TAP on stdout.
 #
-#   test_kubectl_local.py [PATH-TO-KUBECTL-LOCAL]
-#
-# Started as root it runs every case twice: as root, and in a child that has become user 65534. Otherwise once. Needs bwrap and
-# python3. Everything it starts lives in a directory of its own and is ended through kubectl-local or by process id.
+#   test_kubectl_local.py [PATH-TO-KUBECTL-LOCAL [CASE...]]
 import hashlib
 import json
 import os
@@ -13,239 +10,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-import traceback
 
-SERVER = r'''#!/usr/bin/env python
-import hashlib, http.server, json, os, signal, socket, socketserver, sys, threading, time, urllib.request
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def answer(self, body, length=True):
-        self.send_response(200)
-        if length:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        if self.path == "/env":
-            self.answer(json.dumps(dict(os.environ)).encode())
-        elif self.path == "/target":
-            self.answer(urllib.request.urlopen(os.environ["AIS_TARGET_URL"] + "/obj", timeout=5).read())
-        elif self.path.startswith("/dial/"):
-            host, port = self.path[6:].split("/")
-            try:
-                socket.create_connection((host, int(port)), timeout=1).close()
-                self.answer(b"connected")
-            except OSError as error:
-                self.answer(str(error).encode())
-        elif self.path == "/endless":
-            self.send_response(200)
-            self.end_headers()
-            while True:
-                self.wfile.write(b"x" * 1000)
-                time.sleep(0.01)
-        elif self.path.startswith("/file/"):
-            self.answer(open(self.path[5:], "rb").read())
-        elif self.path.startswith("/write/"):
-            open(self.path[6:], "w").write("written\n")
-            self.answer(b"ok")
-        elif self.path.startswith("/writable/"):
-            # Opened, not written: the answer must not cost the machine its settings.
-            try:
-                os.close(os.open(self.path[9:], os.O_WRONLY))
-                self.answer(b"writable")
-            except OSError as error:
-                self.answer(str(error).encode())
-        elif self.path == "/close":
-            self.answer(b"to the end", length=False)
-        else:
-            self.answer(b"hello\n")
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer(hashlib.md5(body).hexdigest().encode(), length=False)
-
-    def log_message(self, *args):
-        pass
-
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-def main():
-    mode = sys.argv[1] if len(sys.argv) > 1 else "serve"
-    if mode == "exit":
-        print("about to exit", sys.argv[2], flush=True)
-        sys.exit(int(sys.argv[2]))
-    if mode == "idle":
-        while True:
-            time.sleep(1)
-    if mode == "stubborn":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print("line 1\nline 2\nserving", flush=True)
-    Server(("0.0.0.0", int(sys.argv[2]) if len(sys.argv) > 2 else 80), Handler).serve_forever()
-
-main()
-'''
-
-IMAGE = "example.org/test/server:v1"
-"loaded while we may still read the library".encode("idna")
-
-
-class Run:
-    """One pass over the cases: a user, a state directory, a binary."""
-
-    def __init__(self, label, binary, directory):
-        self.label = label
-        self.binary = binary
-        self.directory = directory
-        self.state = os.path.join(directory, "state")
-        self.is_root = os.geteuid() == 0
-        self.uids = set()
-        self.interfaces = set()  # of our pods; others may be at work on this machine
-
-    def k(self, *args, stdin=None, check=True):
-        done = subprocess.run([self.binary, "--state-dir", self.state, *args], input=stdin, capture_output=True, text=True, timeout=120)
-        if check and done.returncode != 0:
-            raise AssertionError("%s: rc %d: %s" % (" ".join(args), done.returncode, done.stderr))
-        return done
-
-    def spec(self, name, args=("serve",), **more):
-        container = {"name": "server", "image": IMAGE, "args": list(args), "ports": [{"containerPort": 80}],
-                     "readinessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 1}}
-        container.update(more.pop("container", {}))
-        labels = {"app": "test"}
-        labels.update(more.pop("labels", {}))
-        spec = {"containers": [container]}
-        spec.update(more)
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
-
-    def create(self, name, *args, **more):
-        spec = self.spec(name, *args, **more)
-        done = self.k("create", "-f", "-", stdin=json.dumps(spec))
-        assert done.stdout == "pod/%s created\n" % name, done.stdout
-
-    def get(self, name):
-        done = self.k("get", "pod", name, "-o", "json", check=False)
-        pod = json.loads(done.stdout) if done.returncode == 0 else None
-        if pod is not None:
-            self.uids.add(pod["metadata"]["uid"])
-            self.interfaces.add("etl" + pod["metadata"]["uid"].replace("-", "")[:10])
-        return pod
-
-    def wait(self, name, what, condition, timeout=120):
-        deadline = time.monotonic() + timeout
-        while True:
-            pod = self.get(name)
-            if pod is not None and condition(pod):
-                return pod
-            if time.monotonic() > deadline:
-                raise AssertionError("%s: not %s within %d s: %s\n%s" % (
-                    name, what, timeout, json.dumps(pod and pod["status"]), self.supervisor_log(name)))
-            time.sleep(0.02)
-
-    def supervisor_log(self, name):
-        try:
-            return open(os.path.join(self.state, "pods/default", name, "supervisor.log")).read()
-        except OSError:
-            return ""
-
-    def ready(self, name, timeout=120):
-        return self.wait(name, "ready", is_ready, timeout)
-
-    def delete(self, *names):
-        self.k("delete", "pod", *names, "--ignore-not-found", "--grace-period=1")
-
-    def http(self, pod, path, method="GET", body=None):
-        host, port = address(pod)
-        with socket.create_connection((host, port), timeout=5) as connection:
-            head = "%s %s HTTP/1.0\r\nHost: pod\r\n" % (method, path)
-            if body is not None:
-                head += "Content-Length: %d\r\n" % len(body)
-            connection.sendall(head.encode() + b"\r\n" + (body or b""))
-            answer = b""
-            while chunk := connection.recv(65536):
-                answer += chunk
-        head, _, content = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.0 200"), head
-        return content
-
-    def supervisors(self):
-        found = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                words = open("/proc/%s/cmdline" % pid, "rb").read().split(b"\0")
-            except OSError:
-                continue
-            if b"supervise" in words and ("--state-dir=" + self.state).encode() in words:
-                found.setdefault(words[-2].decode().split("/")[1], int(pid))
-        return found
-
-    def command_pid(self, name):
-        """The container's own process: supervisor, bwrap, its inner process, the command."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            pid = self.supervisors().get(name)
-            for child in children(pid):
-                if comm(child) == "bwrap":
-                    for inner in children(child):
-                        for command in children(inner):
-                            return command
-            time.sleep(0.01)
-        raise AssertionError("no process of %s" % name)
-
-
-def children(pid):
-    try:
-        return [int(child) for child in open("/proc/%d/task/%d/children" % (pid, pid)).read().split()]
-    except (OSError, TypeError):
-        return []
-
-
-def comm(pid):
-    try:
-        return open("/proc/%d/comm" % pid).read().strip()
-    except OSError:
-        return ""
-
-
-def gone(pid):
-    return not os.path.exists("/proc/%d" % pid)
-
-
-def soon(what, condition, timeout=120):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError("not within %d s: %s" % (timeout, what))
-        time.sleep(0.01)
-
-
-def address(pod):
-    host, port = pod["metadata"]["annotations"]["etlnode.local/address"].rsplit(":", 1)
-    return host, int(port)
-
-
-def status(pod):
-    return pod["status"].get("containerStatuses", [{}])[0]
-
-
-def condition(pod, name):
-    for one in pod["status"].get("conditions", []):
-        if one["type"] == name:
-            return one
-    return {}
-
-
-def is_ready(pod):
-    return condition(pod, "Ready").get("status") == "True"
-
-
-def waiting(pod):
-    return status(pod).get("state", {}).get("waiting", {})
+from local import Allowed, IMAGE, SERVER, address, condition, gone, is_ready, main, soon, status, waiting
 
 
 class Target:
@@ -612,7 +380,8 @@ def host_network(r):
     free = socket.create_server(("127.0.0.1", 0))
     port = free.getsockname()[1]
     free.close()
-    r.create("host", ("serve", str(port)), hostNetwork=True, container={"ports": [{"containerPort": port}], "readinessProbe": {"tcpSocket": {"port": port}}})
+    with Allowed(r, "hostNetwork: true\n"):
+        r.create("host", ("serve", str(port)), hostNetwork=True, container={"ports": [{"containerPort": port}], "readinessProbe": {"tcpSocket": {"port": port}}})
     pod = r.ready("host")
     assert address(pod) == ("127.0.0.1", port)
     assert r.http(pod, "/") == b"hello\n"
@@ -623,7 +392,8 @@ def init_containers_and_volumes(r):
     volume = [{"name": "shared", "emptyDir": {}}, {"name": "host", "hostPath": {"path": os.path.join(r.directory, "image"), "type": "Directory"}}]
     mounts = [{"name": "shared", "mountPath": "/shared"}, {"name": "host", "mountPath": "/from-host", "readOnly": True}]
     init = [{"name": "prepare", "image": IMAGE, "command": ["/bin/sh", "-c", "echo prepared > /shared/file; echo done"], "volumeMounts": mounts}]
-    r.create("init", initContainers=init, volumes=volume, container={"volumeMounts": mounts})
+    with Allowed(r, "hostPaths: [{path: '%s'}]\n" % r.directory):
+        r.create("init", initContainers=init, volumes=volume, container={"volumeMounts": mounts})
     pod = r.ready("init")
     assert r.http(pod, "/file/shared/file") == b"prepared\n"
     assert r.http(pod, "/file/from-host/code/server.py") == SERVER.encode()
@@ -632,7 +402,8 @@ def init_containers_and_volumes(r):
     assert r.k("logs", "init", "-c", "prepare").stdout == "done\n"
     r.delete("init")
     init[0]["command"] = ["/bin/sh", "-c", "exit 9"]
-    r.create("badinit", initContainers=init, volumes=volume, restartPolicy="Never")
+    with Allowed(r, "hostPaths: [{path: '%s'}]\n" % r.directory):
+        r.create("badinit", initContainers=init, volumes=volume, restartPolicy="Never")
     pod = r.wait("badinit", "Failed", lambda pod: pod["status"]["phase"] == "Failed")
     assert r.k("get", "pod", "badinit", "--no-headers").stdout.split()[2] == "Init:Error"
     r.delete("badinit")
@@ -777,82 +548,4 @@ CASES = [refusals, serves, two_pods_on_port_80, pod_reaches_only_the_target, tar
          liveness_restarts, image_of_running_pod_stays, nothing_is_left]
 
 
-def run_cases(label, binary, directory, only):
-    r = Run(label, binary, directory)
-    image = os.path.join(directory, "image")
-    os.makedirs(os.path.join(image, "code"))
-    os.makedirs(os.path.join(image, "usr/local/bin"))
-    with open(os.path.join(image, "code/server.py"), "w") as file:
-        file.write(SERVER)
-    os.chmod(os.path.join(image, "code/server.py"), 0o755)
-    os.symlink("/usr/bin/python3", os.path.join(image, "usr/local/bin/python"))
-    r.k("image", "--env", "FROM_IMAGE=yes", IMAGE, image, "/code/server.py")
-    failed = 0
-    for case in CASES:
-        if only and case.__name__ not in only:
-            continue
-        begun = time.monotonic()
-        try:
-            case(r)
-            good = True
-        except Exception:
-            good = False
-            failed += 1
-            for line in traceback.format_exc().splitlines():
-                print("# " + line)
-            # The next case starts from nothing.
-            r.k("delete", "pods", "--all", "--force", "--grace-period=0", check=False)
-        print("%s %s: %s # %.2f s" % ("ok" if good else "not ok", label, case.__name__, time.monotonic() - begun), flush=True)
-    r.k("delete", "pods", "--all", "--force", "--grace-period=0", check=False)
-    return failed
-
-
-def find_binary():
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    for candidate in sys.argv[1:2] + [os.environ.get("KUBECTL_LOCAL", ""), os.path.join(root, "build/src/local/kubectl-local")]:
-        if candidate and os.path.isfile(candidate):
-            return os.path.abspath(candidate)
-    sys.exit("usage: test_kubectl_local.py PATH-TO-KUBECTL-LOCAL [CASE...]")
-
-
-def main():
-    binary = find_binary()
-    only = sys.argv[2:]
-    passes = ["root", "user"] if os.geteuid() == 0 else ["user"]
-    top = tempfile.mkdtemp(prefix="kubectl-local-")
-    os.chmod(top, 0o755)
-    # Where an ordinary user can run it, whatever the build directory's modes are.
-    copy = os.path.join(top, "kubectl-local")
-    shutil.copy(binary, copy)
-    os.chmod(copy, 0o755)
-    failed = 0
-    try:
-        for label in passes:
-            directory = os.path.join(top, label)
-            os.mkdir(directory)
-            if label == "user" and os.geteuid() == 0:
-                os.chown(directory, 65534, 65534)
-            child = os.fork()
-            if child == 0:
-                code = 1
-                try:
-                    if label == "user" and os.geteuid() == 0:
-                        os.setgroups([])
-                        os.setgid(65534)
-                        os.setuid(65534)
-                    os.environ["HOME"] = directory
-                    code = 1 if run_cases(label, copy, directory, only) else 0
-                except BaseException:
-                    traceback.print_exc()
-                sys.stdout.flush()
-                os._exit(code)
-            _, wait_status = os.waitpid(child, 0)
-            failed += wait_status != 0
-    finally:
-        shutil.rmtree(top, ignore_errors=True)
-    count = len([case for case in CASES if not only or case.__name__ in only]) * len(passes)
-    print("1..%d" % count)
-    sys.exit(1 if failed else 0)
-
-
-main()
+main(CASES)

@@ -366,12 +366,13 @@ def case_env_volumes_and_init_container():
     os.mkdir(words)
     with open(os.path.join(words, "word"), "w", encoding="ascii") as file:
         file.write("configured")
+    cluster().allow(f"hostPaths: [{{path: '{words}'}}]\n")
     etl = cluster().init(spec("rich", "test/show:1", extra=f"""      env:
         - {{name: GREETING, value: good morning}}
         - {{name: AIS_TARGET_URL, value: 'http://not.this.one'}}
       volumeMounts:
         - {{name: scratch, mountPath: /scratch}}
-        - {{name: words, mountPath: /words}}
+        - {{name: words, mountPath: /words, readOnly: true}}
       readinessProbe: {{httpGet: {{path: /health, port: 80}}, periodSeconds: 1}}
   initContainers:
     - name: first
@@ -400,6 +401,7 @@ def case_init_container_fails():
 def case_host_network():
     # Two pods of one port do not fit on one machine: one target.
     with Cluster(targets=1) as lone:
+        lone.allow("hostNetwork: true\n")
         lone.image("test/put:1", {"srv.py": transformers.ECHO_PUT}, ["/srv.py"])
         lone.bucket("life")
         lone.put("life", "o", b"content of o")

@@ -57,8 +57,8 @@ static void records_live_and_go(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     pod_key key = {"default", "x"};
     new_pod(f, "1");
-    test_eq_enum(state_create_pod(f.state, key, f.pod.get(), f.text), state_create_result::created);
-    test_eq_enum(state_create_pod(f.state, key, f.pod.get(), f.text), state_create_result::exists);
+    test_eq_enum(state_create_pod(f.state, key, f.pod.get(), "{}", f.text), state_create_result::created);
+    test_eq_enum(state_create_pod(f.state, key, f.pod.get(), "{}", f.text), state_create_result::exists);
     test_true(state_read_pod(f.state, key, f.pod));
     test_eq_text(version_of(f.pod.get()), "1");
     test_true(state_write_pod(f.state, key, f.pod.get()));
@@ -77,7 +77,7 @@ static void the_lock_tells_the_supervisor(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     pod_key key = {"default", "x"};
     new_pod(f, "1");
-    test_eq_enum(state_create_pod(f.state, key, f.pod.get(), f.text), state_create_result::created);
+    test_eq_enum(state_create_pod(f.state, key, f.pod.get(), "{}", f.text), state_create_result::created);
     test_eq(state_supervisor_pid(f.state, key), 0);
     int ready[2];
     int go[2];
@@ -112,7 +112,7 @@ static void watchers_hear_of_changes(void **state)
     state_ear ear;
     state_ear_open(ear, f.state);
     new_pod(f, "1");
-    test_eq_enum(state_create_pod(f.state, {"default", "x"}, f.pod.get(), f.text), state_create_result::created);
+    test_eq_enum(state_create_pod(f.state, {"default", "x"}, f.pod.get(), "{}", f.text), state_create_result::created);
     uint64_t begun = os_now_ms();
     test_true(state_ear_wait(ear, 5000, -1, {}));
     test_true(os_now_ms() - begun < 4000);

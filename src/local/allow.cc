@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// local/allow.cc: what of the machine its owner lets pods have: directories for hostPath, the host's network.
+#include "local/allow.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "codec/yaml.h"
+#include "local/os.h"
+
+static constexpr size_t allow_paths_max = 256;
+
+bool allow_normalize(const std::string &path, std::string &out_path)
+{
+    out_path.clear();
+    if (path.empty() || path.front() != '/' || path.find('\0') != std::string::npos)
+        return false;
+    for (size_t from = 0; from < path.size();) {
+        size_t end = std::min(path.find('/', from), path.size());
+        std::string part = path.substr(from, end - from);
+        from = end + 1;
+        if (part == "..")
+            return false;
+        if (!part.empty() && part != ".")
+            out_path += "/" + part;
+    }
+    if (out_path.empty())
+        out_path = "/";
+    return true;
+}
+
+const allow_path *allow_find(const allow_list &list, const std::string &path)
+{
+    const allow_path *found = nullptr;
+    for (const allow_path &one : list.paths) {
+        bool holds = one.path == "/" || path == one.path || path.starts_with(one.path + "/");
+        if (holds && (found == nullptr || (one.writable && !found->writable)))
+            found = &one;
+    }
+    return found;
+}
+
+static bool add_path(allow_list &list, const std::string &path, bool writable, const std::string &where, std::string &out_text)
+{
+    allow_path one;
+    one.writable = writable;
+    if (!allow_normalize(path, one.path)) {
+        out_text = text_format("%s: \"%s\" is no absolute path without \"..\"", where.c_str(), text_escape(path, 200).c_str());
+        return false;
+    }
+    if (list.paths.size() >= allow_paths_max) {
+        out_text = text_format("%s: more than %zu paths", where.c_str(), allow_paths_max);
+        return false;
+    }
+    list.paths.push_back(std::move(one));
+    return true;
+}
+
+static bool read_tree(const yaml_node &tree, const std::string &where, allow_list &list, std::string &out_text)
+{
+    auto refuse = [&](const yaml_node &node, const char *expected) {
+        out_text = text_format("%s: %s: expected %s", where.c_str(), yaml_place(node).c_str(), expected);
+        return false;
+    };
+    if (tree.kind != yaml_kind::mapping)
+        return refuse(tree, "a mapping with hostPaths and hostNetwork");
+    for (size_t i = 0; i < tree.keys.size(); i++) {
+        const std::string &key = tree.keys[i]->text;
+        const yaml_node &value = *tree.values[i];
+        if (key == "hostNetwork") {
+            if (value.kind != yaml_kind::scalar || value.type != yaml_type::boolean)
+                return refuse(value, "true or false");
+            list.host_network = value.text == "true";
+            continue;
+        }
+        if (key != "hostPaths")
+            return refuse(*tree.keys[i], "hostPaths or hostNetwork");
+        if (value.kind != yaml_kind::sequence)
+            return refuse(value, "a list of paths");
+        for (const auto &entry : value.values) {
+            const yaml_node *path = yaml_get(entry.get(), "path");
+            const yaml_node *access = yaml_get(entry.get(), "access");
+            if (entry->kind != yaml_kind::mapping || path == nullptr || path->kind != yaml_kind::scalar || entry->keys.size() != (access != nullptr ? 2u : 1u))
+                return refuse(*entry, "path: DIR, and perhaps access: rw");
+            if (access != nullptr && access->text != "rw" && access->text != "ro")
+                return refuse(*access, "rw or ro");
+            if (!add_path(list, path->text, access != nullptr && access->text == "rw", where, out_text))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool read_allow_file(const std::string &path, allow_list &list, std::string &out_text)
+{
+    os_fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat about;
+    if (file.fd < 0 && errno == ENOENT)
+        return true;
+    std::string content;
+    if (file.fd < 0 || fstat(file.fd, &about) != 0 || !os_read_file(path, content, 65536)) {
+        out_text = text_format("%s: %s", path.c_str(), strerror(errno));
+        return false;
+    }
+    if ((about.st_uid != geteuid() && about.st_uid != 0) || (about.st_mode & 022) != 0) {
+        out_text = path + " belongs to somebody else or can be written by others: it allows nothing";
+        return false;
+    }
+    yaml_ptr tree;
+    std::string where;
+    if (yaml_parse(content, tree, where)) {
+        out_text = path + ": " + where;
+        return false;
+    }
+    return read_tree(*tree, path, list, out_text);
+}
+
+bool allow_read(const local_state &state, allow_list &out_list, std::string &out_text)
+{
+    allow_list list;
+    out_list = allow_list();
+    if (!read_allow_file(state.dir + "/allow.yaml", list, out_text))
+        return false;
+    const char *network = getenv("KUBECTL_LOCAL_ALLOW_HOST_NETWORK");
+    list.host_network = list.host_network || (network != nullptr && std::string_view(network) == "true");
+    const char *value = getenv("KUBECTL_LOCAL_ALLOW_HOST_PATH");
+    std::string_view rest = value != nullptr ? value : "";
+    while (!rest.empty()) {
+        std::string one(rest.substr(0, rest.find('\n')));
+        rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+        bool writable = one.ends_with(":rw");
+        if (writable || one.ends_with(":ro"))
+            one.resize(one.size() - 3);
+        if (!one.empty() && !add_path(list, one, writable, "KUBECTL_LOCAL_ALLOW_HOST_PATH", out_text))
+            return false;
+    }
+    out_list = std::move(list);
+    return true;
+}
+
+json_ptr allow_to_json(const allow_list &list)
+{
+    json_ptr tree = json_object();
+    cJSON *paths = json_add_array(tree.get(), "hostPaths");
+    for (const allow_path &one : list.paths) {
+        json_ptr entry = json_object();
+        json_add_text(entry.get(), "path", one.path);
+        json_add_bool(entry.get(), "writable", one.writable);
+        json_append(paths, std::move(entry));
+    }
+    json_add_bool(tree.get(), "hostNetwork", list.host_network);
+    return tree;
+}
+
+void allow_from_json(const cJSON *tree, allow_list &out_list)
+{
+    out_list = allow_list();
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, json_get(tree, "hostPaths"))
+        out_list.paths.push_back({std::string(json_text(entry, "path")), cJSON_IsTrue(json_get(entry, "writable")) != 0});
+    out_list.host_network = cJSON_IsTrue(json_get(tree, "hostNetwork"));
+}
