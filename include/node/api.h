@@ -25,6 +25,7 @@ inline constexpr std::string_view path_node_bucket = "/v1/node/bucket";      // 
 // Query names.
 inline constexpr std::string_view query_etl_id = "uuid";       // 2020
 inline constexpr std::string_view query_etl_name = "etl_name"; // today
+inline constexpr std::string_view query_since = "since";            // logs: only lines of the last so many seconds
 inline constexpr std::string_view query_etl_args = "etl_args";
 inline constexpr std::string_view query_etl_pipeline = "etl_pipeline";
 inline constexpr std::string_view query_proxy_id = "pid";      // a request with both of these was redirected by a proxy

@@ -424,9 +424,25 @@ static std::string etl_query(const std::string &etl, const std::string &args)
     return query;
 }
 
+// What the pod of the target that failed wrote since the read began: the author of the transform finds the traceback there. Silent when it cannot be had.
+static std::string pod_log_since(session &s, const std::string &etl, const std::string &target, uint64_t elapsed_ms)
+{
+    static constexpr uint64_t lines_shown_max = 20;
+    static constexpr uint64_t patience_ms = 5'000;
+    std::string url = text_format("%s/%s?%s=%llu", etl_url(s, etl, "logs").c_str(), url_encode(target).c_str(), std::string(query_since).c_str(),
+                                  static_cast<unsigned long long>(elapsed_ms / 1000 + 2));
+    json_ptr tree;
+    failure f = fetch_json(s, session_request(s, "GET", url, patience_ms), "", {}, cJSON_Array, tree);
+    std::string bytes;
+    if (f || !base64_decode(json_text(cJSON_GetArrayItem(tree.get(), 0), "logs"), bytes))
+        return {};
+    return std::string(last_lines(bytes, lines_shown_max));
+}
+
 exit_code command_etl_object(session &s)
 {
     const std::string &etl = s.opt.words[0];
+    uint64_t began_ms = session_clock_ms();
     object_ref ref;
     std::string why;
     download d;
@@ -435,12 +451,15 @@ exit_code command_etl_object(session &s)
     d.url = session_object_url(s, ref.bucket, ref.object) + "?" + etl_query(etl, s.opt.args);
     d.doing = "cannot read object " + name_object_uri(ref.bucket, ref.object) + " through ETL " + etl;
     d.what = ref.object;
-    d.out = s.opt.words.size() > 2 ? s.opt.words[2] : "-";
+    if (s.opt.words.size() > 2)
+        d.out = s.opt.words[2];
     failure f = transfer_download(s, d);
     if (!f)
         return exit_code::ok;
     f.bucket = ref.bucket;
     f.object = ref.object;
+    if (f.message.find("ETL error") != std::string::npos && !f.node.empty())
+        f.pod_log = pod_log_since(s, etl.substr(0, etl.find(">>")), f.node, session_clock_ms() - began_ms);
     return fail_etl(s, f, etl);
 }
 

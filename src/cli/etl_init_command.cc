@@ -108,33 +108,27 @@ static exit_code print_init(session &s, const std::string &id, const std::string
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
-static failure pick_file(const session &s, std::string &out_file)
+static failure pick_files(const session &s, std::vector<std::string> &out_files)
 {
     std::vector<std::string> words = s.opt.words;
     // `etl init spec -f FILE` is how it was written in 2021.
-    if (!words.empty() && words[0] == "spec" && !s.opt.file.empty())
+    if (!words.empty() && words[0] == "spec" && !s.opt.files.empty())
         words.erase(words.begin());
-    if (words.empty() == s.opt.file.empty())
+    if (words.empty() == s.opt.files.empty())
         return usage_failure(words.empty() ? "etl init needs a spec: a file, or - for standard input" : "the spec is named twice",
                              "etlctl etl init -f spec.yaml");
-    out_file = words.empty() ? s.opt.file : words[0];
+    out_files = words.empty() ? s.opt.files : words;
+    if (out_files.size() > 1 && !s.opt.name.empty())
+        return usage_failure("one --name for several specs");
     return {};
 }
 
-exit_code command_etl_init(session &s)
+static exit_code start_one(session &s, const std::string &file)
 {
-    std::string file;
     std::string text;
-    failure f = pick_file(s, file);
-    if (!f)
-        f = read_spec(file, text);
+    failure f = read_spec(file, text);
     if (f)
         return session_fail(s, f);
-    for (const std::string *duration : {&s.opt.init_timeout, &s.opt.obj_timeout}) {
-        uint64_t ms = 0;
-        if (!duration->empty() && !text_parse_duration_ms(*duration, ms))
-            return session_fail(s, usage_failure(text_format("\"%s\" is not a duration: write 30s, 5m, 1h30m", text_escape(*duration).c_str())));
-    }
     std::string doing = "cannot start an ETL from " + (file == "-" ? std::string("standard input") : file);
 
     yaml_ptr tree;
@@ -175,6 +169,8 @@ exit_code command_etl_init(session &s)
     if (f) {
         if (f.exit == exit_code::timeout && f.status == 0 && f.hint.empty())
             f.hint = "the node removes what it started; give it longer with --timeout";
+        else if (f.status >= 500 && f.hint.empty())
+            f.hint = "etlctl cluster health"; // nothing was started: there are no logs to look at
         return fail_etl(s, f, name);
     }
     std::string answer(text_trim(reply.body));
@@ -184,4 +180,29 @@ exit_code command_etl_init(session &s)
         return session_fail(s, failure_make(exit_code::other, doing, "the server answered without an id"));
     session_note(s, "ETL %s is running", put ? name.c_str() : answer.c_str());
     return put ? print_init(s, name, answer) : print_init(s, answer, {});
+}
+
+// Each in its turn, as kubectl does; one that does not start does not keep the others from it.
+exit_code command_etl_init(session &s)
+{
+    std::vector<std::string> files;
+    failure f = pick_files(s, files);
+    if (f)
+        return session_fail(s, f);
+    for (const std::string *duration : {&s.opt.init_timeout, &s.opt.obj_timeout}) {
+        uint64_t ms = 0;
+        if (!duration->empty() && !text_parse_duration_ms(*duration, ms))
+            return session_fail(s, usage_failure(text_format("\"%s\" is not a duration: write 30s, 5m, 1h30m", text_escape(*duration).c_str())));
+    }
+    size_t failed = 0;
+    exit_code last = exit_code::ok;
+    for (const std::string &file : files) {
+        exit_code exit = start_one(s, file);
+        failed += exit != exit_code::ok ? 1 : 0;
+        last = exit != exit_code::ok ? exit : last;
+    }
+    if (failed == 0 || failed == files.size())
+        return last;
+    s.worst = exit_code::partial;
+    return exit_code::partial;
 }

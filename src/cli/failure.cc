@@ -108,6 +108,13 @@ std::string failure_as_text(const failure &f, std::string_view program)
     if (!where.empty())
         out += (message.find('\n') == std::string::npos ? " (" : "\n(") + where + ")";
     out += "\n";
+    if (!f.pod_log.empty())
+        out += "last log lines of the pod:\n";
+    for (std::string_view rest = f.pod_log; !rest.empty();) {
+        size_t end = rest.find('\n');
+        out += "  " + format_message(rest.substr(0, end)) + "\n";
+        rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    }
     if (!f.hint.empty())
         out += "hint: " + format_message(f.hint) + "\n";
     return out;
@@ -140,5 +147,6 @@ std::string failure_as_json(const failure &f)
     add_text_or_null(e, "object", f.object);
     add_text_or_null(e, "etl", f.etl);
     add_text_or_null(e, "hint", f.hint);
+    add_text_or_null(e, "podLog", f.pod_log);
     return json_print(tree.get()) + "\n";
 }

@@ -21,6 +21,7 @@ struct failure {
     std::string object;
     std::string etl;
     std::string hint;    // what to try, without "hint: "
+    std::string pod_log; // what the pod that failed wrote meanwhile; whole lines
 
     explicit operator bool() const { return exit != exit_code::ok; }
 };

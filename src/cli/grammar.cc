@@ -165,14 +165,48 @@ static parsed_words resolved(const command_row *row, const std::vector<std::stri
     return out;
 }
 
+// What removes or ends something is never suggested: who follows a hint for a slip of the finger must not lose anything.
+static bool is_destructive(command id)
+{
+    return id == command::etl_stop || id == command::etl_rm || id == command::object_rm || id == command::bucket_rm || id == command::target_rm;
+}
+
+// Words of other tools for what has another name here.
+struct synonym_row {
+    const char *noun; // "": as the first word
+    const char *word;
+    const char *hint;
+};
+
+static constexpr synonym_row synonyms[] = {
+    {"etl", "run", "etlctl etl init -f spec.yaml"},     {"etl", "create", "etlctl etl init -f spec.yaml"}, {"etl", "apply", "etlctl etl init -f spec.yaml"},
+    {"etl", "deploy", "etlctl etl init -f spec.yaml"},  {"etl", "launch", "etlctl etl init -f spec.yaml"}, {"etl", "restart", "etlctl etl stop ID, then etlctl etl start ID"},
+    {"etl", "status", "etlctl etl health ID"},          {"etl", "read", "etlctl etl object ID BUCKET/OBJECT"}, {"etl", "get-object", "etlctl etl object ID BUCKET/OBJECT"},
+    {"bucket", "mb", "etlctl bucket create BUCKET"},    {"bucket", "new", "etlctl bucket create BUCKET"},  {"", "mb", "etlctl bucket create BUCKET"},
+    {"", "run", "etlctl etl init -f spec.yaml"},        {"", "apply", "etlctl etl init -f spec.yaml"},     {"", "cp", "etlctl get BUCKET/OBJECT FILE, or etlctl put FILE BUCKET/OBJECT"},
+    {"", "cat", "etlctl get BUCKET/OBJECT -"},          {"", "upload", "etlctl put FILE BUCKET/OBJECT"},   {"", "download", "etlctl get BUCKET/OBJECT FILE"},
+    {"", "status", "etlctl cluster health"},            {"", "nodes", "etlctl cluster show"},              {"", "logs", "etlctl etl logs ID"},
+};
+
+static std::string synonym_hint(std::string_view noun, std::string_view word)
+{
+    for (const synonym_row &row : synonyms)
+        if (noun == row.noun && word == row.word)
+            return row.hint;
+    return {};
+}
+
 static parsed_words unknown_verb(std::string_view noun, std::string_view verb)
 {
     std::vector<std::string_view> candidates;
     for (const command_row &row : grammar_commands())
-        if (noun == row.noun)
+        if (noun == row.noun && !is_destructive(row.id))
             candidates.push_back(row.verb);
     parsed_words out;
     out.problem = text_format("\"%s\" is no command of %s", text_escape(verb).c_str(), std::string(noun).c_str());
+    out.hint = synonym_hint(noun, verb);
+    if (!out.hint.empty())
+        return out;
     std::string_view nearest = text_nearest(verb, candidates);
     out.hint = nearest.empty() ? "etlctl help " + std::string(noun) : "etlctl " + std::string(noun) + " " + std::string(nearest);
     return out;
@@ -184,12 +218,16 @@ static parsed_words unknown_word(std::string_view word)
     for (const noun_row &row : nouns)
         candidates.push_back(row.noun);
     for (const short_row &row : short_forms)
-        candidates.push_back(row.word);
+        if (!is_destructive(grammar_find(row.noun, row.verb)->id))
+            candidates.push_back(row.word);
     for (const command_row &row : grammar_commands())
         if (*row.noun == '\0')
             candidates.push_back(row.verb);
     parsed_words out;
     out.problem = text_format("\"%s\" is no command", text_escape(word).c_str());
+    out.hint = synonym_hint("", word);
+    if (!out.hint.empty())
+        return out;
     std::string_view nearest = text_nearest(word, candidates);
     out.hint = nearest.empty() ? "etlctl help" : "etlctl " + std::string(nearest);
     return out;

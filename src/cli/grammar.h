@@ -34,7 +34,7 @@ struct options {
     bool trace_http = false;
     bool dry_run = false;
 
-    std::string file;
+    std::vector<std::string> files;
     std::string name;
     std::string communication;
     std::string init_timeout;
@@ -66,7 +66,8 @@ struct flag_row {
     const char *help;
     const char *environment; // variables that give its value when it is not written, comma between; null: none
     std::string options::*text; // where the value goes, or
-    bool options::*boolean;     // the switch
+    bool options::*boolean;     // the switch, or
+    std::vector<std::string> options::*list; // the values of an option that may be given several times
 };
 
 // What a positional argument is: for help, for completion.

@@ -2,8 +2,9 @@
 // cli/grammar_table.cc: the two tables: options and commands. Everything else about them is in grammar.cc.
 #include "cli/grammar.h"
 
-#define TEXT_FLAG(id, names, value, help, environment) {flag::id, names, value, help, environment, &options::id, nullptr}
-#define SWITCH_FLAG(id, names, help) {flag::id, names, nullptr, help, nullptr, nullptr, &options::id}
+#define TEXT_FLAG(id, names, value, help, environment) {flag::id, names, value, help, environment, &options::id, nullptr, nullptr}
+#define SWITCH_FLAG(id, names, help) {flag::id, names, nullptr, help, nullptr, nullptr, &options::id, nullptr}
+#define LIST_FLAG(id, names, value, help, member) {flag::id, names, value, help, nullptr, nullptr, nullptr, &options::member}
 
 static constexpr flag_row flags[] = {
     TEXT_FLAG(endpoint, "--endpoint", "URL", "the proxy (default http://127.0.0.1:8080)", "ETLNODE_ENDPOINT,AIS_ENDPOINT"),
@@ -16,7 +17,7 @@ static constexpr flag_row flags[] = {
     SWITCH_FLAG(verbose, "-v,--verbose", "requests, redirects and statuses on stderr"),
     SWITCH_FLAG(trace_http, "--trace-http", "as -v, with all headers; secrets are masked"),
     SWITCH_FLAG(dry_run, "--dry-run", "print what would be sent, send nothing"),
-    TEXT_FLAG(file, "-f,--file", "FILE", "the spec; - reads standard input", nullptr),
+    LIST_FLAG(file, "-f,--file", "FILE", "the spec; - reads standard input; several times for several ETLs", files),
     TEXT_FLAG(name, "--name", "NAME", "the ETL's name", nullptr),
     TEXT_FLAG(communication, "--comm-type", "TYPE", "hpush, hrev or hpull; overrides the spec", nullptr),
     TEXT_FLAG(init_timeout, "--init-timeout", "DURATION", "how long pods may take to be Ready; overrides the spec", nullptr),
@@ -70,7 +71,8 @@ static constexpr command_row commands[] = {
      "  etlctl etl object JGHEoo89gg transform/shard.in -\n  etlctl etl object resize photos/cat.jpg cat.png --args 64x64\n"},
 
     {command::object_get, "object", "get", "read cat download", {object_word, out_word}, moving | flag_bit(flag::range), "Read an object",
-     "OUT is a file, a directory or - for standard output, which is the default. The checksum of a whole object is verified.\n"
+     "OUT is a file, a directory or - for standard output, which is the default; on a terminal binary bytes need the -.\n"
+     "Called as `ais`, it writes a file named as the object when OUT is left out. The checksum of a whole object is verified.\n"
      "A read that was cut in the middle is an error and leaves no file.\n",
      "  etlctl object get transform/shard.in shard.in\n  etlctl get transform/shard.in - --range 0-99\n"},
     {command::object_put, "object", "put", "write upload", {{"FILE", word_kind::file, true, false}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}},

@@ -30,7 +30,10 @@ exit_code command_object_get(session &s)
     d.url = session_object_url(s, ref.bucket, ref.object);
     d.doing = "cannot read object " + name_object_uri(ref.bucket, ref.object);
     d.what = ref.object;
-    d.out = s.opt.words.size() > 1 ? s.opt.words[1] : "-";
+    if (s.opt.words.size() > 1)
+        d.out = s.opt.words[1];
+    else if (s.program == "ais")
+        d.out = "."; // AIStore's command writes the file; whoever calls us by its name expects that
     d.whole_object = d.range.empty();
     failure f = transfer_download(s, d);
     return f ? fail_object(s, f, ref) : exit_code::ok;

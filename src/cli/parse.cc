@@ -4,6 +4,7 @@
 // Knows    grammar, CLI11.     Known by  main.
 #include "cli/parse.h"
 
+#include <algorithm>
 #include <array>
 
 #include <CLI/CLI.hpp>
@@ -22,6 +23,8 @@ static void declare_flags(CLI::App &app, const command_row &row, options &out)
             continue;
         if (f.text != nullptr)
             app.add_option(f.names, out.*f.text, f.help);
+        else if (f.list != nullptr)
+            app.add_option(f.names, out.*f.list, f.help)->allow_extra_args(false);
         else
             app.add_flag(f.names, out.*f.boolean, f.help);
     }
@@ -69,6 +72,28 @@ static failure extra_words(const command_row &row, const std::vector<std::string
     return failure_make(exit_code::usage, {}, text_format("\"%s\" is one argument too many", text_escape(extra.empty() ? "" : extra.back()).c_str()), usage);
 }
 
+// What CLI11 would say in its own words: an option without its value, and one that is given twice.
+static failure check_values(const command_row &row, const std::vector<std::string> &rest)
+{
+    std::vector<flag> seen;
+    for (size_t i = 0; i < rest.size() && rest[i] != "--"; ++i) {
+        const flag_row *f = grammar_find_flag(rest[i]);
+        if (f == nullptr || f->value == nullptr || !grammar_takes(row, f->id))
+            continue;
+        bool is_long = rest[i].starts_with("--");
+        std::string name = is_long ? rest[i].substr(0, rest[i].find('=')) : rest[i].substr(0, 2);
+        bool has_value = is_long ? rest[i].find('=') != std::string::npos : rest[i].size() > 2;
+        if (!has_value && i + 1 == rest.size())
+            return failure_make(exit_code::usage, {}, text_format("%s needs a value: %s %s", name.c_str(), name.c_str(), f->value), "etlctl " + grammar_usage(row) + " --help");
+        if (!has_value)
+            ++i;
+        if (f->list == nullptr && std::find(seen.begin(), seen.end(), f->id) != seen.end())
+            return failure_make(exit_code::usage, {}, name + " is given twice", "etlctl " + grammar_usage(row));
+        seen.push_back(f->id);
+    }
+    return {};
+}
+
 parse_result parse_options(const command_row &row, const std::vector<std::string> &rest, options &out_options, failure &out_failure)
 {
     CLI::App app;
@@ -77,6 +102,9 @@ parse_result parse_options(const command_row &row, const std::vector<std::string
     positionals words;
     declare_flags(app, row, out_options);
     declare_words(app, row, words);
+    out_failure = check_values(row, rest);
+    if (out_failure)
+        return parse_result::usage;
     try {
         std::vector<std::string> reversed(rest.rbegin(), rest.rend()); // CLI11 pops from the back
         app.parse(reversed);

@@ -3,7 +3,6 @@
 #include "cli/progress.h"
 
 #include <cstdio>
-#include <ctime>
 
 #include "base/limits.h"
 
@@ -11,13 +10,6 @@ static constexpr uint64_t quiet_ms = 1'000;
 static constexpr uint64_t quiet_bytes = 8 * mib;
 static constexpr uint64_t terminal_interval_ms = 100;
 static constexpr uint64_t plain_interval_ms = 1'000;
-
-static uint64_t now_ms()
-{
-    struct timespec now = {};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
-}
 
 void progress_start(progress &p, const session &s, std::string what, uint64_t objects_total, uint64_t bytes_total)
 {
@@ -29,7 +21,7 @@ void progress_start(progress &p, const session &s, std::string what, uint64_t ob
     p.state = progress_state{};
     p.state.objects_total = objects_total;
     p.state.bytes_total = bytes_total;
-    p.started_ms = now_ms();
+    p.started_ms = session_clock_ms();
     p.shown_ms = p.started_ms;
 }
 
@@ -48,7 +40,7 @@ void progress_tick(progress &p)
 {
     if (p.mode == progress_mode::none)
         return;
-    uint64_t now = now_ms();
+    uint64_t now = session_clock_ms();
     p.state.elapsed_ms = now - p.started_ms;
     uint64_t interval = p.mode == progress_mode::plain ? plain_interval_ms : terminal_interval_ms;
     bool worth_it = p.mode == progress_mode::plain || p.state.elapsed_ms >= quiet_ms || p.state.bytes_done >= quiet_bytes;
@@ -76,6 +68,6 @@ void progress_end(progress &p)
     progress_hide(p);
     if (p.mode != progress_mode::plain)
         return;
-    p.state.elapsed_ms = now_ms() - p.started_ms;
+    p.state.elapsed_ms = session_clock_ms() - p.started_ms;
     show(p);
 }

@@ -9,6 +9,7 @@
 #include <cstdarg>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include <sys/random.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "base/text.h"
 #include "cli/format.h"
 #include "cli/name.h"
+#include "cli/wrong_endpoint.h"
 #include "codec/url.h"
 #include "node/api.h"
 
@@ -93,6 +95,13 @@ failure session_init(session &s)
     return {};
 }
 
+uint64_t session_clock_ms()
+{
+    struct timespec now = {};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
 void session_close(session &s) { http_close(s.http); }
 
 std::string session_url(const session &s, std::string_view path) { return s.endpoint + std::string(path); }
@@ -129,6 +138,7 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
         std::string_view request_id = http_header(reply, header_request_id);
         if (!request_id.empty() && f.request_id == s.request_id)
             f.request_id = request_id;
+        wrong_endpoint_explain(s, reply, f);
         return f;
     }
     exit_code exit = exit_code::other;
@@ -164,6 +174,7 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
         out.hint = "the node that the proxy named is not reachable from here: is its --advertise-url right? etlctl cluster show";
     else if (reply.outcome == http_outcome::cut)
         out.hint = "try again; nothing of it was kept";
+    wrong_endpoint_explain(s, reply, out);
     return out;
 }
 

@@ -45,6 +45,9 @@ inline constexpr uint64_t control_timeout_ms = 60'000;
 failure session_init(session &s);
 void session_close(session &s);
 
+// Milliseconds of a clock that only goes forward.
+uint64_t session_clock_ms();
+
 std::string session_url(const session &s, std::string_view path); // endpoint + path
 std::string session_object_url(const session &s, const std::string &bucket, const std::string &object);
 

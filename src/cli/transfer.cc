@@ -61,6 +61,8 @@ struct download_state {
     std::string path = {};
     std::string problem = {};
     int problem_errno = 0;
+    bool refused_binary = false;
+    bool any_written = false;
     char last_byte = '\n';
 };
 
@@ -78,11 +80,28 @@ static bool on_begin(void *arg, const http_reply &reply)
     return partial_file_open(state.file, state.path, state.problem);
 }
 
+static bool is_binary(std::string_view bytes)
+{
+    for (char c : bytes) {
+        auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r' && byte != '\f' && byte != '\b' && byte != 0x1b)
+            return true;
+    }
+    return false;
+}
+
 static bool on_write(void *arg, const char *bytes, size_t size)
 {
     download_state &state = *static_cast<download_state *>(arg);
     if (size == 0)
         return true;
+    // Control bytes would change the terminal's state; who writes "-" insists.
+    if (!state.any_written && state.d->out.empty() && state.s->out_is_tty && is_binary({bytes, size})) {
+        state.refused_binary = true;
+        state.problem = "binary output can mess up your terminal";
+        return false;
+    }
+    state.any_written = true;
     if (!partial_file_write(state.file, bytes, size)) {
         state.problem_errno = errno;
         state.problem = text_format("cannot write %s: %s", state.path == "-" ? "standard output" : state.path.c_str(), strerror(errno));
@@ -151,6 +170,8 @@ failure transfer_download(session &s, const download &d)
     if (reply.outcome == http_outcome::stopped && !state.problem.empty()) {
         exit_code exit = state.problem_errno == EPIPE ? exit_code::broken_pipe : exit_code::other;
         f = failure_make(exit, d.doing, state.problem);
+        if (state.refused_binary)
+            f = failure_make(exit_code::usage, {}, state.problem, "give a file, or - to insist");
     }
     if (!f) {
         state.shown.state.objects_done = 1;

@@ -10,7 +10,7 @@ struct download {
     std::string url;
     std::string doing;    // "cannot read object ais://b/o"
     std::string what;     // for progress: the object's name
-    std::string out;      // file, directory (then `what`'s last part is the name), "-" or "" for standard output
+    std::string out;      // file, directory (then `what`'s last part is the name), "-" for standard output; "": the same, but no binary on a terminal
     std::string range;    // "" or the value behind "bytes="
     bool whole_object = false; // the checksum header, when there is one, must match
 };

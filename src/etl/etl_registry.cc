@@ -379,7 +379,7 @@ static void log_call_ended(void *arg)
         complete(*call.registry, call.on_done, call.arg, make_error(call.registry->shutting_down ? error_code::canceled : error_code::unavailable), "kubectl logs: " + call.call.failure);
 }
 
-void etl_registry_logs(etl_registry &registry, std::string_view id, on_text on_done, void *arg)
+void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t since_s, on_text on_done, void *arg)
 {
     etl_registry &r = registry;
     const etl *m = find(r, id);
@@ -405,7 +405,7 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, on_text on_d
     call->call.on_end = log_call_ended;
     call->call.arg = call;
     r.log_calls.push_back(call);
-    if (!kube_call_start(call->call, kubectl_verb::logs, kubectl_logs(r.options.kubectl, m->pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms)))
+    if (!kube_call_start(call->call, kubectl_verb::logs, kubectl_logs(r.options.kubectl, m->pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms, since_s)))
         log_call_ended(call);
 }
 

@@ -88,7 +88,7 @@ void etl_registry_stop(etl_registry &registry, std::string_view id, void (*on_do
 // leftover before the first call.
 void etl_registry_sync(etl_registry &registry, const std::vector<etl_definition> &definitions);
 // Completes once with the last lines of the pod's log.
-void etl_registry_logs(etl_registry &registry, std::string_view id, void (*on_done)(void *arg, error err, const std::string &text), void *arg);
+void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t since_s, void (*on_done)(void *arg, error err, const std::string &text), void *arg);
 
 // By id, else by name where that is unambiguous; false when there is none.
 bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name, etl_view &out_view);

@@ -47,7 +47,8 @@ proc_options kubectl_delete(const kubectl_program &program, std::string_view pod
     return call;
 }
 
-proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous, size_t lines, uint64_t deadline_ms)
+proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous, size_t lines, uint64_t deadline_ms,
+                          uint64_t since_s)
 {
     proc_options call = make_call(program, deadline_ms);
     call.out_size_max = pod_log_size_max;
@@ -57,6 +58,8 @@ proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_n
     call.argv.push_back(text_format("--tail=%zu", lines));
     if (previous)
         add(call, {"--previous"});
+    if (since_s > 0)
+        call.argv.push_back(text_format("--since=%llus", static_cast<unsigned long long>(since_s)));
     return call;
 }
 

@@ -23,8 +23,10 @@ inline constexpr size_t kubectl_verb_count = sizeof kubectl_verb_names / sizeof 
 proc_options kubectl_create(const kubectl_program &program, std::string pod_json);
 // Completes when the pod is gone. `grace_s` 0: the pod's own grace period.
 proc_options kubectl_delete(const kubectl_program &program, std::string_view pod_name, uint64_t grace_s);
-// `container` empty: the pod's only one. `previous`: of the container instance before the last restart.
-proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous, size_t lines, uint64_t deadline_ms);
+// `container` empty: the pod's only one. `previous`: of the container instance before the last restart. `since_s`: only lines of the last so many
+// seconds, 0: of any age.
+proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous, size_t lines, uint64_t deadline_ms,
+                          uint64_t since_s = 0);
 // Selects by the labels of this cluster and target.
 proc_options kubectl_list(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id);
 // Resident: no deadline; its output is a stream for kube/watch_stream.h.

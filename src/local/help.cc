@@ -124,6 +124,7 @@ Options:
       --limit-bytes=0     print at most so many bytes
   -p, --previous          of the container before the last restart
   -l, --selector=QUERY    of all pods that match
+      --since=0s          only lines that are younger (5s, 2m, 3h)
       --tail=-1           the last lines only
       --timestamps        the time in front of each line
 

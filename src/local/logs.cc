@@ -57,6 +57,19 @@ static std::string last_lines(const std::string &text, uint64_t count)
     return text;
 }
 
+// The lines from the first that is not older than `cutoff` on. Each begins with its time, and times compare as texts.
+static std::string younger_lines(const std::string &text, std::string_view cutoff)
+{
+    for (size_t at = 0; at < text.size();) {
+        size_t end = text.find('\n', at);
+        std::string_view line(text.data() + at, (end == std::string::npos ? text.size() : end) - at);
+        if (line.substr(0, line.find(' ')) >= cutoff)
+            return text.substr(at);
+        at = end == std::string::npos ? text.size() : end + 1;
+    }
+    return "";
+}
+
 static const cJSON *find_status(const cJSON *pod, const std::string &container, bool &out_is_init)
 {
     for (const char *list : {"containerStatuses", "initContainerStatuses"}) {
@@ -150,6 +163,12 @@ static int show_logs(const command &c, const found_pod &pod, int64_t tail)
     if (!os_read_file(base, text, log_read_max) && errno != ENOENT)
         return command_fail(text_format("%s: %s", base.c_str(), strerror(errno)));
     text = older + text;
+    uint64_t since_ms = 0;
+    std::string since = options_text(c.o, "since", "0s");
+    if (since != "0" && !text_parse_duration_ms(since, since_ms))
+        return command_fail(text_format("invalid argument \"%s\" for \"--since\" flag: time: invalid duration \"%s\"", text_escape(since, 80).c_str(), text_escape(since, 80).c_str()));
+    if (since_ms > 0)
+        text = younger_lines(text, os_time_text(time(nullptr) - static_cast<time_t>(since_ms / 1000)));
     if (tail >= 0)
         text = last_lines(text, static_cast<uint64_t>(tail));
     log_view view;

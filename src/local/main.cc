@@ -45,7 +45,7 @@ static constexpr flag_spec delete_flags[] = {
 };
 static constexpr flag_spec logs_flags[] = {
     {"tail", 0, text}, {"previous", 'p', boolean}, {"follow", 'f', boolean}, {"timestamps", 0, boolean}, {"container", 'c', text},
-    {"selector", 'l', text}, {"limit-bytes", 0, text}, {"ignore-errors", 0, boolean},
+    {"selector", 'l', text}, {"limit-bytes", 0, text}, {"ignore-errors", 0, boolean}, {"since", 0, text},
 };
 static constexpr flag_spec wait_flags[] = {
     {"for", 0, text}, {"timeout", 0, text}, {"selector", 'l', text}, {"all", 0, boolean}, {"output", 'o', text},

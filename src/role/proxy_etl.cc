@@ -313,10 +313,16 @@ void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match)
         }
         peers = {{node->id, node->url}};
     }
+    std::string since;
+    uint64_t since_s = 0;
+    if (url_query_get(exchange_head(x).query, query_since, since) && (!text_parse_u64(since, since_s) || since_s == 0)) {
+        exchange_answer_error(x, error_code::bad_request, "since=" + text_escape(since, 50) + ": write a number of seconds, 1 or more");
+        return;
+    }
     proxy_request &r = proxy_request_make(p, x);
     r.etl = etl->id;
     gather_request request;
-    request.target = node_etl_path(etl->id, "/logs");
+    request.target = node_etl_path(etl->id, since_s > 0 ? "/logs?" + std::string(query_since) + "=" + since : "/logs");
     request.deadline_ms = etl_logs_timeout_ms;
     proxy_request_gather(r, peers, request, on_logs_answers);
 }

@@ -376,8 +376,13 @@ void target_serve_node(target &t, exchange &x, const route_match &match)
         }
         return;
     case route_id::node_etl_logs:
-        if (has_etls(t, x))
-            etl_registry_logs(*t.etls, name, on_logs, make_request(t, x));
+        if (has_etls(t, x)) {
+            std::string since;
+            uint64_t since_s = 0;
+            if (url_query_get(exchange_head(x).query, query_since, since))
+                text_parse_u64(since, since_s); // checked by the proxy
+            etl_registry_logs(*t.etls, name, since_s, on_logs, make_request(t, x));
+        }
         return;
     case route_id::node_bucket_page: target_serve_bucket_page(t, x, name); return;
     case route_id::node_bucket_drop: serve_bucket_drop(t, x, name); return;

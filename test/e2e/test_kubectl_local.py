@@ -198,6 +198,10 @@ def logs(r):
     assert r.k("logs", "talk").stdout == "line 1\nline 2\nserving\n"
     assert r.k("logs", "pod/talk", "--tail=1").stdout == "serving\n"
     assert r.k("logs", "talk", "--tail", "2", "-c", "server").stdout == "line 2\nserving\n"
+    assert r.k("logs", "talk", "--since=1h").stdout == "line 1\nline 2\nserving\n"
+    time.sleep(2.1)
+    assert r.k("logs", "talk", "--since=1s").stdout == ""
+    assert 'invalid argument "soon" for "--since" flag' in r.k("logs", "talk", "--since=soon", check=False).stderr
     stamped = r.k("logs", "talk", "--timestamps", "--tail=1").stdout.split()
     assert stamped[1] == "serving" and stamped[0].endswith("Z"), stamped
     done = r.k("logs", "talk", "--previous", check=False)

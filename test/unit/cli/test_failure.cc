@@ -25,7 +25,7 @@ static void answers_of_the_node(void **)
     test_eq_text(failure_as_json(f),
                  "{\"apiVersion\":\"etlnode/v1\",\"error\":{\"code\":\"object_not_found\",\"message\":\"cannot read object ais://b/o: t[t1]: ais://b/o does not "
                  "exist\",\"status\":404,\"retryable\":false,\"exitCode\":3,\"requestId\":\"X\",\"node\":\"t1\",\"bucket\":\"b\",\"object\":\"o\",\"etl\":null,"
-                 "\"hint\":\"ais object ls b\"}}\n");
+                 "\"hint\":\"ais object ls b\",\"podLog\":null}}\n");
 }
 
 static void answers_of_others(void **)

@@ -88,7 +88,11 @@ static void what_is_no_command(void **)
     test_eq_enum(parsed.what, meaning::version);
     parsed = grammar_resolve({"etl", "stpo"});
     test_eq_enum(parsed.what, meaning::unknown);
-    test_eq_text(parsed.hint, "etlctl etl stop");
+    test_eq_text(parsed.hint, "etlctl help etl"); // what ends something is never suggested
+    parsed = grammar_resolve({"etl", "helth"});
+    test_eq_text(parsed.hint, "etlctl etl health");
+    parsed = grammar_resolve({"etl", "run"});
+    test_eq_text(parsed.hint, "etlctl etl init -f spec.yaml");
     parsed = grammar_resolve({"bukcet", "ls"});
     test_eq_enum(parsed.what, meaning::unknown);
     test_eq_text(parsed.hint, "etlctl bucket");
@@ -117,8 +121,8 @@ static void tables_are_consistent(void **)
     }
     size_t count = 0;
     for (const flag_row &row : grammar_flags()) {
-        test_true((row.text == nullptr) != (row.boolean == nullptr));
-        test_true((row.value != nullptr) == (row.text != nullptr));
+        test_eq((row.text != nullptr ? 1u : 0u) + (row.boolean != nullptr ? 1u : 0u) + (row.list != nullptr ? 1u : 0u), 1u);
+        test_true((row.value == nullptr) == (row.boolean != nullptr));
         test_true(&grammar_flag(row.id) == &row);
         std::string_view names = row.names;
         test_true(grammar_find_flag(names.substr(names.rfind("--"))) == &row);

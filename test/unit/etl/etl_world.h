@@ -306,7 +306,7 @@ inline void etl_do(etl_world &w, const std::string &call)
     } else if (words[0] == "stop") {
         etl_registry_stop(*w.registry, "JGHEoo89gg", etl_on_stopped, &w);
     } else if (words[0] == "read_logs") {
-        etl_registry_logs(*w.registry, "JGHEoo89gg", etl_on_logs, &w);
+        etl_registry_logs(*w.registry, "JGHEoo89gg", 0, etl_on_logs, &w);
     } else if (words[0] == "use") {
         etl_registry_use(*w.registry, "JGHEoo89gg", std::atoi(second.c_str()));
     } else if (words[0] == "refused") {

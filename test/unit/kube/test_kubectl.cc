@@ -23,6 +23,7 @@ static void calls_are_spelled_out(void **)
     test_eq_text(joined(kubectl_delete({"kubectl"}, "p-1", 2)), "kubectl delete pod p-1 --ignore-not-found --wait=true --grace-period=2");
     test_eq_text(joined(kubectl_delete({"kubectl"}, "p-1", 0)), "kubectl delete pod p-1 --ignore-not-found --wait=true");
     test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "", false, 20, 5'000)), "kubectl logs p-1 --tail=20");
+    test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "", false, 20, 5'000, 3)), "kubectl logs p-1 --tail=20 --since=3s");
     test_eq_text(joined(kubectl_logs({"kubectl"}, "p-1", "setup", true, 20, 5'000)), "kubectl logs p-1 -c setup --tail=20 --previous");
     test_eq_text(joined(kubectl_list({"kubectl"}, "c1", "t1")), "kubectl get pods -l etlnode/cluster=c1,etlnode/target=t1 -o json");
     proc_options expose = kubectl_expose({"kubectl"}, "{}");
