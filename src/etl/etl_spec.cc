@@ -215,7 +215,7 @@ static error check_pod_spec(const yaml_node &root, etl_spec &spec, bool &out_has
     const yaml_node *probe = yaml_get(&container, "readinessProbe");
     if (error err = expect_kind(probe, yaml_kind::mapping, "readinessProbe", out_reason))
         return err;
-    out_has_probe = !spec_is_empty(probe);
+    out_has_probe = !spec_is_absent(probe); // {} is one, and Kubernetes refuses it
     const yaml_node *grace = yaml_get(spec_node, "terminationGracePeriodSeconds");
     if (!spec_is_absent(grace) && (grace->kind != yaml_kind::scalar || grace->type != yaml_type::integer))
         return spec_refuse(*grace, "terminationGracePeriodSeconds is " + spec_words(grace), "a whole number", out_reason);

@@ -21,7 +21,12 @@ How a pod runs
   old file) and writes its status. A supervisor that dies takes its container with it; the next create, get, wait or watch
   starts it again. One container a pod, and init containers before it.
   A probe that waits for its first success tries every 10 to 100 ms instead of every periodSeconds; so Ready comes as soon as the
-  server listens. exec and grpc probes are not supported: such a pod never becomes ready.
+  server listens. Probes: tcpSocket, and httpGet with plain HTTP.
+
+What is refused
+  What the API server of Kubernetes 1.33 refuses with strict field validation, in its words and with its field paths: unknown fields,
+  wrong types, names, mounts of undeclared volumes, probes without a handler and so on. And what only a cluster can run (Secrets,
+  ConfigMaps, exec and grpc probes, sidecars, another user than 0 ...): "cannot run here, on a real cluster it can".
 
 What a container sees
   The files of its image, over the /usr and /etc of this machine, read-only; /tmp, /run and /root are empty and writable. Volumes:

@@ -3,13 +3,14 @@
 #include "local/pod.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cmath>
 #include <ctime>
 
 #include "base/limits.h"
 #include "base/text.h"
 #include "local/os.h"
+#include "local/pod_decode.h"
+#include "local/pod_never.h"
+#include "local/pod_rules.h"
 
 static const cJSON *field(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
 
@@ -29,166 +30,52 @@ static uint64_t number_of(const cJSON *object, const char *key, uint64_t fallbac
     return static_cast<uint64_t>(item->valuedouble);
 }
 
-bool pod_label_is_valid(std::string_view name)
-{
-    auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-    if (name.empty() || name.size() > 63 || !plain(name.front()) || !plain(name.back()))
-        return false;
-    return std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '-'; });
-}
-
-bool pod_name_is_valid(std::string_view name)
-{
-    auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-    if (name.size() > 253)
-        return false;
-    for (;;) {
-        std::string_view part = name.substr(0, name.find('.'));
-        if (part.empty() || !plain(part.front()) || !plain(part.back()))
-            return false;
-        if (!std::all_of(part.begin(), part.end(), [&](char c) { return plain(c) || c == '-'; }))
-            return false;
-        if (part.size() == name.size())
-            return true;
-        name.remove_prefix(part.size() + 1);
-    }
-}
-
 // Admission.
 
-struct verdicts {
-    std::vector<std::string> list;
-};
-
-static void refuse(verdicts &v, std::string text) { v.list.push_back(std::move(text)); }
-
-static bool strings_only(const cJSON *item)
+static std::string joined(const std::string &head, const std::vector<std::string> &list)
 {
-    if (!cJSON_IsArray(item))
-        return false;
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, item) if (!cJSON_IsString(entry)) return false;
-    return true;
-}
-
-static void judge_container(verdicts &v, const cJSON *container, const std::string &where)
-{
-    if (!cJSON_IsObject(container)) {
-        refuse(v, where + ": Invalid value: must be an object");
-        return;
-    }
-    std::string name = text_of(container, "name");
-    if (name.empty())
-        refuse(v, where + ".name: Required value");
-    else if (!pod_label_is_valid(name))
-        refuse(v,
-               text_format("%s.name: Invalid value: \"%s\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", where.c_str(), text_escape(name, 80).c_str()));
-    if (text_of(container, "image").empty())
-        refuse(v, where + ".image: Required value");
-    for (const char *key : {"command", "args"})
-        if (is_set(field(container, key)) && !strings_only(field(container, key)))
-            refuse(v, text_format("%s.%s: Invalid value: must be a list of strings", where.c_str(), key));
-    const cJSON *ports = field(container, "ports");
-    if (is_set(ports) && !cJSON_IsArray(ports))
-        refuse(v, where + ".ports: Invalid value: must be a list");
-    const cJSON *port;
-    int index = 0;
-    cJSON_ArrayForEach(port, ports)
-    {
-        uint64_t number = number_of(port, "containerPort", 0);
-        const cJSON *raw = field(port, "containerPort");
-        if (!is_set(raw))
-            refuse(v, text_format("%s.ports[%d].containerPort: Required value", where.c_str(), index));
-        else if (number < 1 || number > 65535 || raw->valuedouble != std::floor(raw->valuedouble))
-            refuse(v, text_format("%s.ports[%d].containerPort: Invalid value: must be between 1 and 65535, inclusive", where.c_str(),
-                                  index));
-        index++;
-    }
-    const cJSON *env = field(container, "env");
-    if (is_set(env) && !cJSON_IsArray(env))
-        refuse(v, where + ".env: Invalid value: must be a list");
-    const cJSON *variable;
-    index = 0;
-    cJSON_ArrayForEach(variable, env)
-    {
-        if (text_of(variable, "name").empty() || text_of(variable, "name").find('=') != std::string::npos)
-            refuse(v, text_format("%s.env[%d].name: Required value", where.c_str(), index));
-        if (is_set(field(variable, "value")) && !cJSON_IsString(field(variable, "value")))
-            refuse(v, text_format("%s.env[%d].value: Invalid value: must be a string", where.c_str(), index));
-        index++;
-    }
-    const cJSON *mounts = field(container, "volumeMounts");
-    if (is_set(mounts) && !cJSON_IsArray(mounts))
-        refuse(v, where + ".volumeMounts: Invalid value: must be a list");
-    const cJSON *mount;
-    index = 0;
-    cJSON_ArrayForEach(mount, mounts)
-    {
-        if (text_of(mount, "name").empty())
-            refuse(v, text_format("%s.volumeMounts[%d].name: Required value", where.c_str(), index));
-        if (text_of(mount, "mountPath").empty())
-            refuse(v, text_format("%s.volumeMounts[%d].mountPath: Required value", where.c_str(), index));
-        if (text_of(mount, "subPath").find("..") != std::string::npos)
-            refuse(v, text_format("%s.volumeMounts[%d].subPath: Invalid value: must not contain '..'", where.c_str(), index));
-        index++;
-    }
-}
-
-static void judge_text_map(verdicts &v, const cJSON *metadata, const char *key)
-{
-    const cJSON *map = field(metadata, key);
-    if (is_set(map) && !cJSON_IsObject(map)) {
-        refuse(v, text_format("metadata.%s: Invalid value: must be a map of strings", key));
-        return;
-    }
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, map) if (!cJSON_IsString(entry))
-        refuse(v, text_format("metadata.%s: Invalid value: the value of \"%s\" must be a string", key,
-                              text_escape(entry->string, 80).c_str()));
-}
-
-static void judge_spec(verdicts &v, const cJSON *spec)
-{
-    const cJSON *containers = field(spec, "containers");
-    if (!cJSON_IsArray(containers) || cJSON_GetArraySize(containers) == 0) {
-        refuse(v, "spec.containers: Required value");
-        return;
-    }
-    if (cJSON_GetArraySize(containers) > 1)
-        refuse(v, text_format("spec.containers: Too many: %d: kubectl-local runs one container a pod", cJSON_GetArraySize(containers)));
-    std::vector<std::string> names;
-    for (const char *key : {"initContainers", "containers"}) {
-        const cJSON *container;
-        int index = 0;
-        cJSON_ArrayForEach(container, field(spec, key))
-        {
-            std::string where = text_format("spec.%s[%d]", key, index++);
-            judge_container(v, container, where);
-            std::string name = text_of(container, "name");
-            if (!name.empty() && std::find(names.begin(), names.end(), name) != names.end())
-                refuse(v, text_format("%s.name: Duplicate value: \"%s\"", where.c_str(), name.c_str()));
-            names.push_back(name);
-        }
-    }
-    if (cJSON_GetArraySize(field(spec, "initContainers")) > static_cast<int>(pod_init_containers_max))
-        refuse(v, "spec.initContainers: Too many");
-    std::string policy = text_of(spec, "restartPolicy");
-    if (!policy.empty() && policy != "Always" && policy != "OnFailure" && policy != "Never")
-        refuse(v, text_format("spec.restartPolicy: Unsupported value: \"%s\": supported values: \"Always\", \"OnFailure\", \"Never\"",
-                              text_escape(policy, 80).c_str()));
-    const cJSON *grace = field(spec, "terminationGracePeriodSeconds");
-    if (is_set(grace) && (!cJSON_IsNumber(grace) || grace->valuedouble < 0))
-        refuse(v, "spec.terminationGracePeriodSeconds: Invalid value: must be greater than or equal to 0");
-}
-
-static std::string invalid_text(const std::string &name, const verdicts &v)
-{
-    if (v.list.size() == 1)
-        return text_format("The Pod \"%s\" is invalid: %s", name.c_str(), v.list[0].c_str());
-    std::string text = text_format("The Pod \"%s\" is invalid: ", name.c_str());
-    for (const std::string &one : v.list)
+    if (list.size() == 1)
+        return head + list[0];
+    std::string text = head;
+    for (const std::string &one : list)
         text += "\n* " + one;
     return text;
+}
+
+// The verdicts of a cluster in its own order: types, unknown fields, rules; then what this machine cannot do.
+static bool judge_pod(const cJSON *pod, const std::string &name, std::string &out_text)
+{
+    const std::string refused = "Error from server (BadRequest): error when creating \"STDIN\": Pod in version \"v1\" cannot be handled as a Pod: ";
+    pod_decoding decoding;
+    pod_decode(pod, decoding);
+    if (!decoding.fault.empty()) {
+        // kubectl reads the metadata itself.
+        bool is_client = decoding.in_metadata;
+        out_text = (is_client ? "error: unable to decode \"STDIN\": " : refused) + decoding.fault;
+        return false;
+    }
+    if (!decoding.unknown.empty()) {
+        out_text = refused + "strict decoding error: ";
+        for (const std::string &unknown : decoding.unknown) {
+            std::string hint = pod_decode_hint(unknown);
+            out_text += text_format("%sunknown field \"%s\"", &unknown == &decoding.unknown[0] ? "" : ", ", text_escape(unknown, 400).c_str());
+            if (!hint.empty())
+                out_text += " (did you mean " + hint + "?)";
+        }
+        return false;
+    }
+    pod_judge judge;
+    judge.pod = pod;
+    pod_judge_all(judge);
+    if (!judge.refusals.empty()) {
+        out_text = joined(text_format("The Pod \"%s\" is invalid: ", name.c_str()), judge.refusals);
+        return false;
+    }
+    std::vector<std::string> never = pod_never(pod);
+    if (never.empty())
+        return true;
+    out_text = joined(text_format("The Pod \"%s\" cannot run here, on a real cluster it can: ", name.c_str()), never);
+    return false;
 }
 
 // Where a user pinned the pod; the node's pods carry a matchFields term with the node's name.
@@ -284,6 +171,10 @@ static void complete(cJSON *pod, const pod_key &key, const std::string &node)
     default_text(spec, "dnsPolicy", "ClusterFirst");
     default_text(spec, "schedulerName", "default-scheduler");
     default_number(spec, "terminationGracePeriodSeconds", 30);
+    if (const cJSON *grace = field(spec, "terminationGracePeriodSeconds"); cJSON_IsNumber(grace) && grace->valuedouble < 0) { // as a cluster does
+        cJSON_DeleteItemFromObjectCaseSensitive(spec, "terminationGracePeriodSeconds");
+        json_add_u64(spec, "terminationGracePeriodSeconds", 1);
+    }
     std::string pinned = pinned_node(spec);
     put_text(spec, "nodeName", pinned.empty() ? node : pinned);
 
@@ -311,7 +202,7 @@ bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::stri
         return false;
     }
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(pod, "metadata");
-    if (!cJSON_IsObject(metadata)) {
+    if (!is_set(metadata)) {
         cJSON_DeleteItemFromObjectCaseSensitive(pod, "metadata");
         metadata = json_add_object(pod, "metadata");
     }
@@ -333,22 +224,8 @@ bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::stri
         out_text = "error: error when creating \"STDIN\": resource name may not be empty";
         return false;
     }
-    verdicts v;
-    if (!pod_name_is_valid(out_key.name) || out_key.name.size() > 253)
-        refuse(v,
-               text_format("metadata.name: Invalid value: \"%s\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character", text_escape(out_key.name, 80).c_str()));
-    if (!pod_label_is_valid(out_key.ns))
-        refuse(v, text_format("metadata.namespace: Invalid value: \"%s\"", text_escape(out_key.ns, 80).c_str()));
-    judge_text_map(v, metadata, "labels");
-    judge_text_map(v, metadata, "annotations");
-    if (!cJSON_IsObject(field(pod, "spec")))
-        refuse(v, "spec.containers: Required value");
-    else
-        judge_spec(v, field(pod, "spec"));
-    if (!v.list.empty()) {
-        out_text = invalid_text(text_escape(out_key.name, 80), v);
+    if (!judge_pod(pod, text_escape(out_key.name, 80), out_text))
         return false;
-    }
     complete(pod, out_key, node);
     return true;
 }
@@ -363,10 +240,10 @@ static std::vector<std::string> strings_of(const cJSON *list)
     return out;
 }
 
-static void say_unsupported(pod_spec &spec, std::string text)
+static void say_unsupported(pod_spec &spec, const std::string &text)
 {
     if (spec.unsupported.empty())
-        spec.unsupported = "kubectl-local: " + std::move(text);
+        spec.unsupported = text;
 }
 
 static bool resolve_port(const container_spec &container, const cJSON *port, uint16_t &out_port)
@@ -436,7 +313,7 @@ static void read_probe(const container_spec &container, const cJSON *probe, prob
     }
 }
 
-static void read_container(const cJSON *item, container_spec &out, pod_spec &spec)
+static void read_container(const cJSON *item, container_spec &out)
 {
     out.name = text_of(item, "name");
     out.image = text_of(item, "image");
@@ -446,6 +323,7 @@ static void read_container(const cJSON *item, container_spec &out, pod_spec &spe
     out.args = strings_of(field(item, "args"));
     out.working_dir = text_of(item, "workingDir");
     out.env = field(item, "env");
+    out.resources = field(item, "resources");
     const cJSON *port;
     cJSON_ArrayForEach(port, field(item, "ports"))
     {
@@ -463,29 +341,9 @@ static void read_container(const cJSON *item, container_spec &out, pod_spec &spe
         one.path = text_of(mount, "mountPath");
         one.sub_path = text_of(mount, "subPath");
         one.read_only = cJSON_IsTrue(field(mount, "readOnly"));
-        if (one.path.front() != '/' || one.path.find("..") != std::string::npos)
-            say_unsupported(spec, text_format("volumeMount \"%s\": mountPath must be absolute, without \"..\"", one.volume.c_str()));
-        bool known = std::any_of(spec.volumes.begin(), spec.volumes.end(),
-                                 [&](const pod_volume &volume) { return volume.name == one.volume; });
-        if (!known)
-            say_unsupported(spec, text_format("container \"%s\": volume \"%s\" is not declared", out.name.c_str(), one.volume.c_str()));
+        if (!one.path.starts_with('/')) // as the kubelet does
+            one.path.insert(0, "/");
         out.mounts.push_back(std::move(one));
-    }
-    if (cJSON_GetArraySize(field(item, "envFrom")) > 0)
-        say_unsupported(spec, text_format("container \"%s\": envFrom needs a cluster", out.name.c_str()));
-    static constexpr std::string_view known_fields[] = {"metadata.name", "metadata.namespace", "metadata.uid", "status.podIP",
-        "status.hostIP", "spec.nodeName"};
-    const cJSON *variable;
-    cJSON_ArrayForEach(variable, out.env)
-    {
-        const cJSON *from = field(variable, "valueFrom");
-        if (!is_set(from))
-            continue;
-        std::string path = text_of(field(from, "fieldRef"), "fieldPath");
-        if (std::find(std::begin(known_fields), std::end(known_fields), path) == std::end(known_fields))
-            say_unsupported(spec,
-                            text_format("container \"%s\": env \"%s\": only fieldRef of metadata.name, metadata.namespace, metadata.uid, status.podIP, status.hostIP and spec.nodeName is supported",
-                                              out.name.c_str(), text_of(variable, "name").c_str()));
     }
     read_probe(out, field(item, "readinessProbe"), out.readiness);
     read_probe(out, field(item, "livenessProbe"), out.liveness);
@@ -499,39 +357,45 @@ static void read_volumes(const cJSON *list, pod_spec &out)
     {
         pod_volume volume;
         volume.name = text_of(item, "name");
-        const cJSON *empty = field(item, "emptyDir");
-        const cJSON *host = field(item, "hostPath");
-        bool kind_given = false;
-        const cJSON *key;
-        cJSON_ArrayForEach(key, item) kind_given = kind_given || std::string_view(key->string) != "name";
-        if (!pod_label_is_valid(volume.name))
-            say_unsupported(out, text_format("volume \"%s\" has no valid name", text_escape(volume.name, 80).c_str()));
-        else if (cJSON_IsObject(host)) {
+        // What is neither is a Secret or ConfigMap that may be absent, and is: an empty directory, as the kubelet makes it.
+        if (const cJSON *host = field(item, "hostPath"); cJSON_IsObject(host)) {
             volume.is_host = true;
             volume.host_path = text_of(host, "path");
             volume.host_type = text_of(host, "type");
-        } else if (empty == nullptr && kind_given)
-            say_unsupported(out, text_format("volume \"%s\": only emptyDir and hostPath are supported", volume.name.c_str()));
+        }
         out.volumes.push_back(std::move(volume));
     }
+}
+
+// As the kubelet names a pod in its messages.
+static std::string long_name(const cJSON *pod)
+{
+    const cJSON *metadata = field(pod, "metadata");
+    return text_of(metadata, "name") + "_" + text_of(metadata, "namespace") + "(" + text_of(metadata, "uid") + ")";
 }
 
 void pod_read_spec(const cJSON *pod, pod_spec &out_spec)
 {
     const cJSON *spec = field(pod, "spec");
     out_spec = pod_spec();
+    for (const char *list : {"initContainers", "containers"}) {
+        const cJSON *one;
+        cJSON_ArrayForEach(one, field(spec, list))
+        {
+            std::string refusal = pod_root_refusal(spec, one, long_name(pod));
+            if (!refusal.empty())
+                say_unsupported(out_spec, refusal);
+        }
+    }
     read_volumes(field(spec, "volumes"), out_spec);
     const cJSON *container;
     cJSON_ArrayForEach(container, field(spec, "initContainers"))
     {
         container_spec one;
-        read_container(container, one, out_spec);
-        if (text_of(container, "restartPolicy") == "Always")
-            say_unsupported(out_spec, text_format("init container \"%s\": sidecars (restartPolicy Always) are not supported",
-                                                  one.name.c_str()));
+        read_container(container, one);
         out_spec.init_containers.push_back(std::move(one));
     }
-    read_container(cJSON_GetArrayItem(field(spec, "containers"), 0), out_spec.container, out_spec);
+    read_container(cJSON_GetArrayItem(field(spec, "containers"), 0), out_spec.container);
     std::string policy = text_of(spec, "restartPolicy");
     out_spec.restart = policy == "Never" ? restart_policy::never : policy == "OnFailure" ? restart_policy::on_failure
         : restart_policy::always;

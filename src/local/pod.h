@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // local/pod.h: a Pod object: judged as the API server would, completed with defaults, read into structs for the supervisor.
 //
-// What kubectl-local cannot do is not refused here (Kubernetes accepts it): it ends in pod_spec.unsupported and keeps the pod Pending.
+// What the API server refuses is refused in its words; what Kubernetes accepts and kubectl-local can never run is refused too, and says so.
+// What only the kubelet would refuse ends in pod_spec.unsupported and keeps the pod Pending.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "codec/json.h"
+#include "local/pod_names.h"
 #include "local/state.h"
 
 enum class probe_kind : uint8_t { none, tcp, http, unsupported };
@@ -52,6 +54,7 @@ struct container_spec {
     bool has_args = false;
     std::string working_dir;
     const cJSON *env = nullptr; // Lifetime: the pod object
+    const cJSON *resources = nullptr; // Lifetime: the pod object
     std::vector<uint16_t> ports; // TCP container ports
     std::vector<std::string> port_names; // beside ports
     std::vector<pod_mount> mounts;
@@ -72,8 +75,6 @@ struct pod_spec {
     std::string unsupported; // not empty: what keeps the pod from starting
 };
 
-inline constexpr size_t pod_init_containers_max = 16;
-
 // What `create` accepts: fills in defaults (namespace, uid, creationTimestamp, restartPolicy, nodeName, first status ...).
 // `ns` is the namespace of the command line, `ns_given` whether it was typed. On refusal `out_text` is the whole message kubectl
 // would print, without a newline.
@@ -81,10 +82,6 @@ bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::stri
 
 // Reads an admitted pod. Lifetime: `out_spec.*.env` points into `pod`.
 void pod_read_spec(const cJSON *pod, pod_spec &out_spec);
-
-// A name as Kubernetes allows it for pods (DNS-1123 subdomain), and for namespaces and containers (label).
-bool pod_name_is_valid(std::string_view name);
-bool pod_label_is_valid(std::string_view name);
 
 // "sum" of `$(VAR)` references over `env` (later entries win); unknown references stay, "$$(" is a literal "$(".
 std::string pod_expand(std::string_view text, const std::vector<std::pair<std::string, std::string>> &env);

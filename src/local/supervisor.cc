@@ -295,10 +295,7 @@ static view_place place_of(const supervisor &s, const image_reference &image)
     place.hostname = s.key.name.substr(0, 63);
     place.pod_ip = s.status.pod_ip;
     place.host_ip = s.status.host_ip;
-    place.node = json_text(json_get(s.pod.get(), "spec"), "nodeName");
-    place.ns = s.key.ns;
-    place.name = s.key.name;
-    place.uid = s.uid;
+    place.pod = s.pod.get();
     place.host_network = s.spec.host_network;
     place.own_user_ns = s.spec.host_network && geteuid() != 0;
     place.target_url = s.network.target_url;

@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "local/os.h"
+#include "local/pod_fields.h"
 #include "node/api.h"
 
 static constexpr const char *default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -31,19 +32,14 @@ static void set_env(env_list &env, const std::string &name, const std::string &v
     env.emplace_back(name, value);
 }
 
-static std::string field_value(const std::string &path, const view_place &place)
+// Addresses are known before the record has them.
+static std::string field_value(std::string_view path, const view_place &place)
 {
-    if (path == "metadata.name")
-        return place.name;
-    if (path == "metadata.namespace")
-        return place.ns;
-    if (path == "metadata.uid")
-        return place.uid;
-    if (path == "status.podIP")
+    if (path == "status.podIP" || path == "status.podIPs")
         return place.pod_ip;
-    if (path == "status.hostIP")
+    if (path == "status.hostIP" || path == "status.hostIPs")
         return place.host_ip;
-    return path == "spec.nodeName" ? place.node : "";
+    return pod_field_value(place.pod, path);
 }
 
 env_list view_environment(const container_spec &container, const image_config &image, const view_place &place)
@@ -55,10 +51,16 @@ env_list view_environment(const container_spec &container, const image_config &i
     {
         const cJSON *name = cJSON_GetObjectItemCaseSensitive(variable, "name");
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(variable, "value");
-        const cJSON *from = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(variable, "valueFrom"), "fieldRef");
-        const cJSON *path = cJSON_GetObjectItemCaseSensitive(from, "fieldPath");
-        if (cJSON_IsString(path))
-            set_env(env, name->valuestring, field_value(path->valuestring, place));
+        const cJSON *from = cJSON_GetObjectItemCaseSensitive(variable, "valueFrom");
+        const cJSON *by_field = cJSON_GetObjectItemCaseSensitive(from, "fieldRef");
+        const cJSON *by_resource = cJSON_GetObjectItemCaseSensitive(from, "resourceFieldRef");
+        if (cJSON_IsObject(by_field))
+            set_env(env, name->valuestring, field_value(json_text(by_field, "fieldPath"), place));
+        else if (cJSON_IsObject(by_resource))
+            set_env(env, name->valuestring,
+                    pod_resource_value(container.resources, json_text(by_resource, "resource"), json_text(by_resource, "divisor")));
+        else if (cJSON_IsObject(from))
+            continue; // of a Secret or ConfigMap that may be absent, and is: the variable is not there
         else if (name->valuestring == env_target_url && !place.target_url.empty())
             set_env(env, name->valuestring, place.target_url);
         else

@@ -17,8 +17,7 @@ struct view_place {
     std::string hostname;
     std::string pod_ip;
     std::string host_ip;
-    std::string node;
-    std::string ns, name, uid; // of the pod
+    const cJSON *pod = nullptr; // Lifetime: the call
     bool host_network = false;
     bool own_user_ns = false;  // bwrap has to make the user namespace (ordinary user, host network)
     std::string target_url;    // what AIS_TARGET_URL becomes; empty: unchanged

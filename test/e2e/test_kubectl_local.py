@@ -181,15 +181,43 @@ def never_ready(r):
     r.delete("idle")
 
 
-def http_probe_and_exec_probe(r):
+def http_probe(r):
     probe = {"httpGet": {"path": "/health", "port": "web", "httpHeaders": [{"name": "X-Test", "value": "1"}]}}
     r.create("http", container={"ports": [{"containerPort": 80, "name": "web"}], "readinessProbe": probe})
     r.ready("http")
-    r.create("exec", container={"readinessProbe": {"exec": {"command": ["true"]}}})
-    r.wait("exec", "explained", lambda pod: "exec probes" in condition(pod, "Ready").get("message", ""))
     r.create("unprobed", container={"readinessProbe": None})
     r.ready("unprobed")
-    r.delete("http", "exec", "unprobed")
+    r.delete("http", "unprobed")
+
+
+LOUD_SERVER = """
+import http.server, socketserver
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "%s"
+    def do_GET(self):
+        body = b"Hello, world! " * 200
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        for i in range(0, len(body), 100):
+            self.wfile.write(body[i:i + 100])
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+Server(("0.0.0.0", 80), Handler).serve_forever()
+"""
+
+
+def probes_leave_no_errors_behind(r):
+    """A probe takes the whole answer: Python's servers log a traceback of 19 lines when a connection is reset under their write."""
+    probe = {"httpGet": {"path": "/health", "port": 80}, "periodSeconds": 1}
+    for version in ("HTTP/1.0", "HTTP/1.1"):
+        r.create("loud", container={"command": ["/usr/bin/python3", "-u", "-c", LOUD_SERVER % version], "args": [], "readinessProbe": probe, "livenessProbe": probe})
+        r.ready("loud")
+        soon("eight probes in the log", lambda: r.k("logs", "loud").stdout.count("\n") >= 8, timeout=60)
+        lines = r.k("logs", "loud").stdout.splitlines()
+        strange = [line for line in lines if not line.endswith('"GET /health HTTP/1.1" 200 -')]
+        assert not strange, strange
+        r.delete("loud")
 
 
 def logs(r):
@@ -411,23 +439,54 @@ def init_containers_and_volumes(r):
     pod = r.wait("badinit", "Failed", lambda pod: pod["status"]["phase"] == "Failed")
     assert r.k("get", "pod", "badinit", "--no-headers").stdout.split()[2] == "Init:Error"
     r.delete("badinit")
-    r.create("secret", volumes=[{"name": "s", "secret": {"secretName": "x"}}])
-    pod = r.wait("secret", "refused", lambda pod: waiting(pod).get("reason") == "CreateContainerConfigError")
-    assert pod["status"]["phase"] == "Pending" and "only emptyDir and hostPath" in condition(pod, "Ready")["message"]
-    r.delete("secret")
+
+
+def what_only_a_cluster_can_run(r):
+    for more, path in (({"volumes": [{"name": "s", "secret": {"secretName": "x"}}]}, "spec.volumes[0].secret"),
+                       ({"container": {"readinessProbe": {"exec": {"command": ["true"]}}}}, "spec.containers[0].readinessProbe.exec"),
+                       ({"container": {"securityContext": {"runAsUser": 1000}}}, "spec.containers[0].securityContext.runAsUser")):
+        done = r.k("create", "-f", "-", stdin=json.dumps(r.spec("never", **more)), check=False)
+        assert done.returncode == 1 and done.stderr.startswith('The Pod "never" cannot run here, on a real cluster it can: ' + path), done.stderr
+        assert r.get("never") is None
+    # A Secret or ConfigMap that may be absent is: no variable, an empty directory.
+    absent = {"name": "nothing", "optional": True}
+    r.create("optional", volumes=[{"name": "s", "secret": {"secretName": "x", "optional": True}}],
+             container={"volumeMounts": [{"name": "s", "mountPath": "/s"}], "envFrom": [{"configMapRef": absent}, {"secretRef": absent}],
+                        "env": [{"name": "GONE", "valueFrom": {"secretKeyRef": dict(absent, key="k")}}, {"name": "KEPT", "value": "$(GONE)"}]})
+    seen = json.loads(r.http(r.ready("optional"), "/env"))
+    assert "GONE" not in seen and seen["KEPT"] == "$(GONE)", seen
+    r.delete("optional")
+
+
+def non_root_is_never_root(r):
+    # The kubelet's words, and no process.
+    for context, words in (({"runAsNonRoot": True}, "container has runAsNonRoot and image will run as root (pod: \"careful_default("),
+                           ({"runAsNonRoot": True, "runAsUser": 0}, "container's runAsUser breaks non-root policy (pod: \"careful_default(")):
+        r.create("careful", container={"securityContext": context})
+        pod = r.wait("careful", "refused", lambda pod: waiting(pod).get("reason") == "CreateContainerConfigError")
+        assert waiting(pod)["message"].startswith(words) and pod["status"]["phase"] == "Pending", pod["status"]
+        assert r.k("logs", "careful", check=False).returncode == 1
+        r.delete("careful")
 
 
 def environment(r):
     env = [{"name": "A", "value": "a"}, {"name": "B", "value": "$(A)-$(NOPE)-$$(A)"},
            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-           {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]
+           {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+           {"name": "APP", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+           {"name": "ACCOUNT", "valueFrom": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}}},
+           {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}},
+           {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}},
+           {"name": "CORES", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}]
     os.environ["K8S_HOST_NAME"] = "node7"
     try:
-        r.create("env", container={"env": env})
+        r.create("env", container={"env": env, "resources": {"limits": {"memory": "64.5Mi"}, "requests": {"cpu": "1100m"}}})
         pod = r.ready("env")
         seen = json.loads(r.http(pod, "/env"))
         assert seen["B"] == "a-$(NOPE)-$(A)" and seen["POD"] == "env" and seen["NODE"] == "node7", seen
+        # Rounded up, as the kubelet does; a limit that is not set is what the machine has.
+        assert [seen[name] for name in ("APP", "ACCOUNT", "MEMORY", "CPU", "CORES")] == ["test", "default", "65", "2", str(1000 * os.cpu_count())], seen
         assert seen["IP"] == pod["status"]["podIP"] and seen["HOSTNAME"] == "env" and "/usr/local/bin" in seen["PATH"]
         assert seen["FROM_IMAGE"] == "yes" and "K8S_HOST_NAME" not in seen and "ASAN_OPTIONS" not in seen
         assert r.k("get", "node", "node7", "--template={{.metadata.name}}").stdout == "node7"
@@ -546,9 +605,10 @@ def nothing_is_left(r):
 
 
 CASES = [refusals, serves, two_pods_on_port_80, pod_reaches_only_the_target, target_on_the_container_port_is_moved, unknown_image, crash_loop,
-         command_missing, never_ready, http_probe_and_exec_probe, logs, watch_tells_every_change, watch_ends_with_its_reader, delete_honours_grace,
+         command_missing, never_ready, http_probe, probes_leave_no_errors_behind, logs, watch_tells_every_change, watch_ends_with_its_reader, delete_honours_grace,
          deleted_at_every_moment, a_watcher_brings_back_a_lost_supervisor, restart_policy_never, killed_container_restarts, death_is_a_reset, refused_while_down,
-         half_close_is_passed_on, host_network, init_containers_and_volumes, environment, selectors, yaml_and_outputs, the_machine_is_protected,
+         half_close_is_passed_on, host_network, init_containers_and_volumes, what_only_a_cluster_can_run,
+         non_root_is_never_root, environment, selectors, yaml_and_outputs, the_machine_is_protected,
          liveness_restarts, image_of_running_pod_stays, nothing_is_left]
 
 

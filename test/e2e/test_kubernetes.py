@@ -14,6 +14,8 @@ import urllib.parse
 
 import harness
 import kube
+import pod_schema
+import test_admission
 from harness import Readers, remark, request, until
 from kube import NODE, OF_ETL, Namespace, Outside, pod_spec
 from test_document import files_of_document
@@ -230,6 +232,22 @@ def case_does_not_fit_the_machine():
 def case_refused_by_the_api_server():
     spec = pod_spec("wrong", wait="60s").replace("      ports:", "      resources: {requests: {memory: 2Mi}, limits: {memory: 1Mi}}\n      ports:")
     fails(spec, "must be less than or equal to memory limit", within=20)
+
+
+def case_verdicts_that_kubectl_local_is_held_to():
+    """The table of e2e/admission is what this API server says."""
+    recorded, now = test_admission.load(), test_admission.ask_cluster(["kubectl"])
+    stale = {name: (recorded.get(name), verdict) for name, verdict in now.items()
+             if [recorded.get(name, {}).get(key) for key in ("verdict", "says")] != [verdict.get(key) for key in ("verdict", "says")]}
+    assert not stale, f"record the table anew: {json.dumps(stale, indent=1)}"
+
+
+def case_fields_that_kubectl_local_knows():
+    published = pod_schema.published(json.loads(kube.kubectl("get", "--raw", "/openapi/v3/api/v1")))
+    known = pod_schema.ours()
+    assert sorted(known) == sorted(published), set(known) ^ set(published)
+    for name, fields in published.items():
+        assert known[name] == fields, (name, set(known[name].items()) ^ set(fields.items()))
 
 
 def case_pods_deleted_while_serving():

@@ -2,8 +2,10 @@
 // test of local/pod, local/status, local/print and local/view: what a pod object becomes.
 #include "node_test.h"
 
+#include "base/text.h"
 #include "local/pod.h"
 #include "local/print.h"
+#include "local/quantity.h"
 #include "local/status.h"
 #include "local/view.h"
 
@@ -80,14 +82,20 @@ static void admission_refuses(void **state)
         {POD("{\"name\":\"X\"}", CONTAINER("")), "The Pod \"X\" is invalid: metadata.name: Invalid value"},
         {POD("{\"name\":\"x\"}", "{}"), "The Pod \"x\" is invalid: spec.containers: Required value"},
         {POD("{\"name\":\"x\"}", "{\"containers\":[{}]}"), "* spec.containers[0].image: Required value"},
-        {POD("{\"name\":\"x\"}", CONTAINER("},{\"name\":\"d\",\"image\":\"i\"")), "one container a pod"},
+        {POD("{\"name\":\"x\"}", CONTAINER("},{\"name\":\"d\",\"image\":\"i\"")), "spec.containers[1]: 2 containers: kubectl-local runs one container a pod"},
         {POD("{\"name\":\"x\"}", CONTAINER(",\"ports\":[{\"containerPort\":70000}]")),
-         "containerPort: Invalid value: must be between 1 and 65535, inclusive"},
-        {POD("{\"name\":\"x\"}", CONTAINER(",\"command\":\"sh\"")), "command: Invalid value: must be a list of strings"},
-        {POD("{\"name\":\"x\"}", CONTAINER(",\"env\":[{\"name\":\"A\",\"value\":1}]")), "env[0].value: Invalid value: must be a string"},
-        {POD("{\"name\":\"x\",\"labels\":{\"a\":1}}", CONTAINER("")), "metadata.labels: Invalid value"},
+         "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive"},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"command\":\"sh\"")), "json: cannot unmarshal string into Go struct field Container.spec.containers.command of type []string"},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"env\":[{\"name\":\"A\",\"value\":1}]")), "json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string"},
+        {POD("{\"name\":\"x\",\"labels\":{\"a\":1}}", CONTAINER("")), "error: unable to decode \"STDIN\": json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string"},
         {POD("{\"name\":\"x\"}", "{\"restartPolicy\":\"Maybe\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"),
          "spec.restartPolicy: Unsupported value: \"Maybe\""},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"comand\":[\"a\"],\"imagePullpolicy\":\"Never\"")),
+         "strict decoding error: unknown field \"spec.containers[0].comand\" (did you mean command?), unknown field \"spec.containers[0].imagePullpolicy\" (did you mean imagePullPolicy?)"},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"zzz\":1")), "unknown field \"spec.containers[0].zzz\""},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"volumeMounts\":[{\"name\":\"nope\",\"mountPath\":\"/a\"}]")), "spec.containers[0].volumeMounts[0].name: Not found: \"nope\""},
+        {POD("{\"name\":\"x\"}", "{\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"m\"}}],\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"),
+         "The Pod \"x\" cannot run here, on a real cluster it can: spec.volumes[0].configMap: "},
     };
     for (const auto &one : cases) {
         test_false(admit(f, one.json));
@@ -106,7 +114,7 @@ static void spec_is_read(void **state)
                            "\"ports\":[{\"containerPort\":80,\"name\":\"web\"},{\"containerPort\":53,\"protocol\":\"UDP\"}],"
                            "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}],"
                            "\"readinessProbe\":{\"httpGet\":{\"path\":\"health\",\"port\":\"web\"},\"periodSeconds\":3,\"initialDelaySeconds\":2},"
-                           "\"livenessProbe\":{\"exec\":{\"command\":[\"true\"]}}}]}")));
+                           "\"livenessProbe\":{\"tcpSocket\":{\"port\":80}}}]}")));
     pod_read_spec(f.pod.get(), f.spec);
     test_eq_text(f.spec.unsupported, "");
     test_eq(f.spec.grace_s, uint64_t{5});
@@ -117,26 +125,58 @@ static void spec_is_read(void **state)
     test_eq_text(f.spec.container.readiness.path, "/health");
     test_eq(f.spec.container.readiness.period_ms, uint64_t{3000});
     test_eq(f.spec.container.readiness.initial_delay_ms, uint64_t{2000});
-    test_eq_enum(f.spec.container.liveness.kind, probe_kind::unsupported);
+    test_eq_enum(f.spec.container.liveness.kind, probe_kind::tcp);
     test_true(f.spec.volumes[1].is_host);
 }
 
-static void what_cannot_be_is_said(void **state)
+static void root_is_refused_in_the_kubelets_words(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
-    test_true(admit(f,
-                    POD("{\"name\":\"x\"}",
-                        "{\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"m\"}}],\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}")));
-    pod_read_spec(f.pod.get(), f.spec);
-    test_has_text(f.spec.unsupported, "volume \"v\": only emptyDir and hostPath are supported");
-    test_true(admit(f,
-                    POD("{\"name\":\"x\"}",
-                        CONTAINER(",\"env\":[{\"name\":\"A\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"k\"}}}]"))));
-    pod_read_spec(f.pod.get(), f.spec);
-    test_has_text(f.spec.unsupported, "env \"A\": only fieldRef of");
-    test_true(admit(f, POD("{\"name\":\"x\"}", CONTAINER(",\"volumeMounts\":[{\"name\":\"nope\",\"mountPath\":\"/a\"}]"))));
-    pod_read_spec(f.pod.get(), f.spec);
-    test_has_text(f.spec.unsupported, "volume \"nope\" is not declared");
+    struct {
+        const char *pod;
+        const char *container;
+        const char *words;
+    } cases[] = {
+        {"{}", "{}", ""},
+        {"{\"runAsNonRoot\":true}", "{}", "container has runAsNonRoot and image will run as root (pod: \"x_default("},
+        {"{\"runAsNonRoot\":true}", "{\"runAsNonRoot\":false}", ""},
+        {"{\"runAsUser\":0}", "{\"runAsNonRoot\":true}", "container's runAsUser breaks non-root policy (pod: \"x_default("},
+        {"{\"runAsUser\":1000}", "{\"runAsUser\":0,\"runAsNonRoot\":true}", "container's runAsUser breaks non-root policy"},
+    };
+    for (const auto &one : cases) {
+        std::string spec = text_format("{\"securityContext\":%s,\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"securityContext\":%s}]}", one.pod, one.container);
+        test_true(admit(f, ("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\"},\"spec\":" + spec + "}").c_str()));
+        pod_read_spec(f.pod.get(), f.spec);
+        if (one.words[0] == 0)
+            test_eq_text(f.spec.unsupported, "");
+        else
+            test_has_text(f.spec.unsupported, one.words);
+    }
+}
+
+static void quantities(void **)
+{
+    struct {
+        const char *text;
+        double value;
+    } good[] = {{"0", 0}, {"1", 1}, {"500m", 0.5}, {"1.5Gi", 1610612736.0}, {"2e3", 2000}, {"1E", 1e18}, {"1E3", 1000}, {"-1Ki", -1024}, {".5", 0.5}, {"1.", 1}, {"12e-1", 1.2}, {"+", 0}, {".", 0}, {"+1", 1}, {"7n", 7e-9}};
+    quantity q;
+    std::string fault;
+    for (const auto &one : good) {
+        test_true(quantity_parse(one.text, q, fault));
+        test_true(static_cast<double>(q.value) == one.value);
+    }
+    quantity same;
+    test_true(quantity_parse("0.1", q, fault) && quantity_parse("100m", same, fault) && q.value == same.value);
+    test_true(quantity_parse("2e-9", q, fault) && quantity_parse("2n", same, fault) && q.value == same.value);
+    for (const char *bad : {"", "lots", "1 Mi", "16MB", "1.2.3", "1Mi ", "0x10"}) {
+        test_false(quantity_parse(bad, q, fault));
+        test_has_text(fault, "quantities must match");
+    }
+    for (const char *bad : {"1K", "1mi", "1ee", "1e", "1Mi2"}) {
+        test_false(quantity_parse(bad, q, fault));
+        test_eq_text(fault, "unable to parse quantity's suffix");
+    }
 }
 
 static void names_are_judged(void **)
@@ -315,7 +355,8 @@ int main()
         cmocka_unit_test_setup_teardown(affinity_names_the_node, setup, teardown),
         cmocka_unit_test_setup_teardown(admission_refuses, setup, teardown),
         cmocka_unit_test_setup_teardown(spec_is_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_cannot_be_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(root_is_refused_in_the_kubelets_words, setup, teardown),
+        cmocka_unit_test(quantities),
         cmocka_unit_test(names_are_judged),
         cmocka_unit_test_setup_teardown(references_are_expanded, setup, teardown),
         cmocka_unit_test_setup_teardown(environment_and_command, setup, teardown),

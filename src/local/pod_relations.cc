@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+// local/pod_relations.cc: the rules that concern more than one field of a Pod's metadata, spec, volumes and security contexts.
+#include <algorithm>
+
+#include "base/text.h"
+#include "local/pod_relate.h"
+
+static constexpr size_t annotations_size_max = 262'144;
+static constexpr size_t nameservers_max = 3;
+
+// The whole and its metadata.
+
+static void relate_pod(pod_judge &judge, const cJSON *pod, const std::string &, pod_skip &skip)
+{
+    skip.push_back("status"); // a create takes none
+    if (!is_set(field(pod, "spec")))
+        judge_required(judge, "spec.containers");
+}
+
+static void judge_labels(pod_judge &judge, const cJSON *map, const std::string &path)
+{
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, map)
+    {
+        judge_form(judge, name_form::qualified, path, entry->string);
+        if (cJSON_IsString(entry))
+            judge_form(judge, name_form::label_value, path, entry->valuestring);
+    }
+}
+
+static void relate_metadata(pod_judge &judge, const cJSON *metadata, const std::string &path, pod_skip &)
+{
+    std::string_view prefix = text_of(metadata, "generateName");
+    if (!prefix.empty()) {
+        std::string whole = std::string(prefix.substr(0, prefix.ends_with('-') ? prefix.size() - 1 : prefix.size()));
+        for (const std::string &fault : pod_name_faults(name_form::subdomain, whole))
+            judge_invalid_text(judge, path + ".name", prefix, fault); // of the name that is made of it
+    }
+    judge_labels(judge, field(metadata, "labels"), path + ".labels");
+    const cJSON *entry;
+    size_t size = 0;
+    cJSON_ArrayForEach(entry, field(metadata, "annotations"))
+    {
+        for (const std::string &fault : pod_name_faults(name_form::qualified, text_lower(entry->string)))
+            judge_invalid_text(judge, path + ".annotations", entry->string, fault);
+        size += std::string_view(entry->string).size() + (cJSON_IsString(entry) ? std::string_view(entry->valuestring).size() : 0);
+    }
+    if (size > annotations_size_max)
+        judge.refusals.push_back(path + ".annotations: Too long: may not be more than 262144 bytes");
+    cJSON_ArrayForEach(entry, field(metadata, "ownerReferences"))
+    {
+        for (const char *key : {"apiVersion", "kind", "name", "uid"})
+            if (text_of(entry, key).empty())
+                judge_invalid_text(judge, path + ".ownerReferences." + key, "", text_format("%s must not be empty", key[0] == 'a' ? "version" : key));
+    }
+}
+
+// The spec.
+
+static void relate_spec(pod_judge &judge, const cJSON *spec, const std::string &path, pod_skip &skip)
+{
+    judge_labels(judge, field(spec, "nodeSelector"), path + ".nodeSelector");
+    skip.push_back("ephemeralContainers");
+    if (!is_list_empty(field(spec, "ephemeralContainers")))
+        judge_forbidden(judge, path + ".ephemeralContainers", "cannot be set on create");
+    if (!text_of(spec, "nodeName").empty() && !is_list_empty(field(spec, "schedulingGates")))
+        judge_forbidden(judge, path + ".nodeName", "cannot be set until all schedulingGates have been cleared");
+    std::vector<std::string_view> gates;
+    const cJSON *entry;
+    size_t index = 0;
+    cJSON_ArrayForEach(entry, field(spec, "schedulingGates"))
+    {
+        std::string at = text_format("%s.schedulingGates[%zu]", path.c_str(), index++);
+        std::string_view name = text_of(entry, "name");
+        judge_form(judge, name_form::qualified, at, name);
+        if (std::find(gates.begin(), gates.end(), name) != gates.end())
+            judge_duplicate(judge, at, name);
+        gates.push_back(name);
+    }
+    const cJSON *dns = field(spec, "dnsConfig");
+    if (text_of(spec, "dnsPolicy") == "None" && !is_set(dns))
+        judge_required(judge, path + ".dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None");
+    else if (text_of(spec, "dnsPolicy") == "None" && is_list_empty(field(dns, "nameservers")))
+        judge_required(judge, path + ".dnsConfig.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None");
+    if (cJSON_GetArraySize(field(dns, "nameservers")) > static_cast<int>(nameservers_max))
+        judge_invalid(judge, path + ".dnsConfig.nameservers", field(dns, "nameservers"), "must not have more than 3 nameservers");
+    index = 0;
+    cJSON_ArrayForEach(entry, field(dns, "options"))
+    {
+        if (text_of(entry, "name").empty())
+            judge_required(judge, text_format("%s.dnsConfig.options[%zu]", path.c_str(), index), "must not be empty");
+        index++;
+    }
+    index = 0;
+    cJSON_ArrayForEach(entry, field(spec, "hostAliases"))
+    {
+        if (text_of(entry, "ip").empty())
+            judge_form(judge, name_form::ip, text_format("%s.hostAliases[%zu].ip", path.c_str(), index), "");
+        index++;
+    }
+    std::string_view system = text_of(field(spec, "os"), "name");
+    if (!system.empty() && system != "linux" && system != "windows")
+        judge_unsupported(judge, path + ".os", system, "linux windows");
+    if (cJSON_IsTrue(field(spec, "hostPID")) && cJSON_IsTrue(field(spec, "shareProcessNamespace")))
+        judge_invalid(judge, path + ".securityContext.shareProcessNamespace", field(spec, "shareProcessNamespace"), "ShareProcessNamespace and HostPID cannot both be enabled");
+    if (cJSON_IsFalse(field(spec, "hostUsers")) && cJSON_IsTrue(field(spec, "hostNetwork")))
+        judge_forbidden(judge, path + ".hostNetwork", "when `pod.Spec.HostUsers` is false");
+}
+
+static void relate_toleration(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+{
+    std::string_view key = text_of(value, "key");
+    std::string_view how = text_of(value, "operator");
+    std::string_view effect = text_of(value, "effect");
+    if (!key.empty())
+        judge_form(judge, name_form::qualified, path + ".key", key);
+    else if (how != "Exists")
+        judge_invalid_text(judge, path + ".operator", how, "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
+    if (is_set(field(value, "tolerationSeconds")) && effect != "NoExecute")
+        judge_invalid_text(judge, path + ".effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
+    if (how.empty() || how == "Equal")
+        judge_form(judge, name_form::label_value, path + ".operator", text_of(value, "value"));
+    else if (how == "Exists" && !text_of(value, "value").empty())
+        judge_invalid_text(judge, path + ".operator", text_of(value, "value"), "value must be empty when `operator` is 'Exists'");
+    else if (how != "Exists")
+        judge_unsupported(judge, path + ".operator", how, "Equal Exists");
+    if (!effect.empty() && effect != "NoSchedule" && effect != "PreferNoSchedule" && effect != "NoExecute")
+        judge_unsupported(judge, path + ".effect", effect, "NoSchedule PreferNoSchedule NoExecute");
+}
+
+static void relate_expression(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+{
+    bool is_field = path.find(".matchFields[") != std::string::npos;
+    bool is_node = path.find("odeAffinity") != std::string::npos || path.find(".preference.") != std::string::npos;
+    std::string_view how = text_of(value, "operator");
+    int count = cJSON_GetArraySize(field(value, "values"));
+    if (how == "In" || how == "NotIn") {
+        if (is_field && count != 1)
+            judge_required(judge, path + ".values", "must be only one value when `operator` is 'In' or 'NotIn' for node field selector");
+        else if (count == 0)
+            judge_required(judge, path + ".values", "must be specified when `operator` is 'In' or 'NotIn'");
+    } else if (!is_field && (how == "Exists" || how == "DoesNotExist")) {
+        if (count > 0)
+            judge_forbidden(judge, path + ".values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+    } else if (!is_field && is_node && (how == "Gt" || how == "Lt")) {
+        if (count != 1)
+            judge_required(judge, path + ".values", "must be specified single value when `operator` is 'Lt' or 'Gt'");
+    } else {
+        judge_invalid_text(judge, path + ".operator", how, "not a valid selector operator");
+    }
+    if (!is_field)
+        judge_form(judge, name_form::qualified, path + ".key", text_of(value, "key"));
+    else if (text_of(value, "key") != "metadata.name")
+        judge_invalid_text(judge, path + ".key", text_of(value, "key"), "not a valid field selector key");
+}
+
+// Volumes.
+
+static void relate_volume(pod_judge &judge, const cJSON *volume, const std::string &path, pod_skip &skip)
+{
+    size_t before = judge.refusals.size();
+    std::string_view name = text_of(volume, "name");
+    // None at all is an emptyDir.
+    only_one_of(judge, volume, path,
+                {"emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi", "glusterfs", "flocker",
+                 "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc", "flexVolume", "configMap", "azureFile",
+                 "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk", "storageos", "projected", "scaleIO", "csi", "ephemeral"},
+                "may not specify more than 1 volume type", skip);
+    skip.push_back("image"); // behind a feature that is off
+    if (name.empty())
+        judge_required(judge, path + ".name");
+    else
+        judge_form(judge, name_form::label, path + ".name", name);
+    if (std::find(judge.volumes.begin(), judge.volumes.end(), name) != judge.volumes.end())
+        judge_duplicate(judge, path + ".name", name);
+    if (judge.refusals.size() == before)
+        judge.volumes.emplace_back(name);
+}
+
+static void relate_nfs(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+{
+    std::string_view dir = text_of(value, "path");
+    if (!dir.empty() && !dir.starts_with('/'))
+        judge_invalid_text(judge, path + ".path", dir, "must be an absolute path");
+}
+
+static void relate_downward_file(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+{
+    bool by_field = is_set(field(value, "fieldRef"));
+    bool by_resource = is_set(field(value, "resourceFieldRef"));
+    if (by_field && by_resource)
+        judge_invalid_text(judge, path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously");
+    else if (!by_field && !by_resource)
+        judge_required(judge, path, "one of fieldRef and resourceFieldRef is required");
+}
+
+// Security.
+
+static void relate_security(pod_judge &judge, const cJSON *context, const std::string &path, pod_skip &)
+{
+    if (text_of(context, "procMount") == "Unmasked" && !cJSON_IsFalse(field(field(judge.pod, "spec"), "hostUsers")))
+        judge_invalid_text(judge, path + ".procMount", "Unmasked", "`hostUsers` must be false to use `Unmasked`");
+    if (!cJSON_IsFalse(field(context, "allowPrivilegeEscalation")))
+        return;
+    if (cJSON_IsTrue(field(context, "privileged")))
+        judge_invalid(judge, path, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
+    const cJSON *capability;
+    cJSON_ArrayForEach(capability, field(field(context, "capabilities"), "add"))
+    {
+        if (cJSON_IsString(capability) && std::string_view(capability->valuestring) == "CAP_SYS_ADMIN")
+            judge_invalid(judge, path, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
+    }
+}
+
+static void relate_sysctls(pod_judge &judge, const cJSON *context, const std::string &path, pod_skip &)
+{
+    std::vector<std::string_view> names;
+    bool uses_host = cJSON_IsTrue(field(field(judge.pod, "spec"), "hostNetwork"));
+    const cJSON *entry;
+    size_t index = 0;
+    cJSON_ArrayForEach(entry, field(context, "sysctls"))
+    {
+        std::string at = text_format("%s.sysctls[%zu].name", path.c_str(), index++);
+        std::string_view name = text_of(entry, "name");
+        if (name.empty())
+            judge_required(judge, at);
+        else if (!pod_name_faults(name_form::sysctl, name).empty())
+            judge_form(judge, name_form::sysctl, at, name);
+        else if (std::find(names.begin(), names.end(), name) != names.end())
+            judge_duplicate(judge, at, name);
+        if (uses_host && name.starts_with("net."))
+            judge_invalid_text(judge, at, name, "may not be specified when 'hostNetwork' is true");
+        names.push_back(name);
+    }
+}
+
+static void relate_profile(pod_judge &judge, const cJSON *profile, const std::string &path, pod_skip &)
+{
+    const char *word = path.ends_with("seccompProfile") ? "seccomp type" : "AppArmor type";
+    const cJSON *local = field(profile, "localhostProfile");
+    std::string at = path + ".localhostProfile";
+    bool is_local = text_of(profile, "type") == "Localhost";
+    if (is_local && !is_set(local))
+        judge_required(judge, at, text_format("must be set when %s is Localhost", word));
+    else if (!is_local && is_set(local))
+        judge_invalid(judge, at, local, text_format("can only be set when %s is Localhost", word));
+    else if (is_local && cJSON_IsString(local) && local->valuestring[0] == '/' && path.ends_with("seccompProfile"))
+        judge_invalid(judge, at, local, "must be a relative path");
+}
+
+static constexpr pod_relation relations[] = {
+    {"Pod", relate_pod},
+    {"ObjectMeta", relate_metadata},
+    {"PodSpec", relate_spec},
+    {"Toleration", relate_toleration},
+    {"NodeSelectorRequirement", relate_expression},
+    {"LabelSelectorRequirement", relate_expression},
+    {"Volume", relate_volume},
+    {"NFSVolumeSource", relate_nfs},
+    {"DownwardAPIVolumeFile", relate_downward_file},
+    {"SecurityContext", relate_security},
+    {"PodSecurityContext", relate_sysctls},
+    {"SeccompProfile", relate_profile},
+    {"AppArmorProfile", relate_profile},
+};
+
+std::span<const pod_relation> pod_relations_of_spec() { return relations; }
