@@ -2,6 +2,7 @@
 // local/probe.cc: one try of a tcpSocket or httpGet probe.
 #include "local/probe.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -13,7 +14,7 @@
 #include "base/check.h"
 #include "base/text.h"
 
-static constexpr size_t answer_size_max = 10 * 1024;
+static constexpr size_t answer_size_max = 10 * 1024; // as the kubelet: of a longer answer the rest is not read
 
 bool probe_is_running(const probe_try &probe) { return probe.fd >= 0; }
 
@@ -23,10 +24,6 @@ void probe_stop(probe_try &probe)
         return;
     loop_watch_remove(*probe.l, probe.watch);
     loop_timer_stop(probe.deadline);
-    // A probe must not leave the server a connection in TIME_WAIT or a half-read request.
-    struct linger now = {1, 0};
-    if (probe.is_http)
-        setsockopt(probe.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     close(probe.fd);
     probe.fd = -1;
 }
@@ -40,6 +37,29 @@ static void finish(probe_try &probe, bool good, const std::string &why)
 static void finish_failed(probe_try &probe, const char *what, int error)
 {
     finish(probe, false, text_format("%s %s: %s", what, probe.target.c_str(), strerror(error)));
+}
+
+// Whether the whole answer is there, so that closing cuts nobody off in the middle of a write: servers log that as an error of theirs.
+static bool is_whole(std::string_view answer)
+{
+    size_t crlf = answer.find("\r\n\r\n");
+    size_t lf = answer.find("\n\n");
+    size_t end = std::min(crlf == std::string_view::npos ? crlf : crlf + 4, lf == std::string_view::npos ? lf : lf + 2);
+    if (end == std::string_view::npos)
+        return false;
+    std::string head = text_lower(answer.substr(0, end));
+    std::string_view status = std::string_view(head).substr(0, 12);
+    if (status.ends_with(" 204") || status.ends_with(" 304"))
+        return true;
+    size_t at = head.find("\ncontent-length:");
+    uint64_t length = 0;
+    if (at != std::string::npos) {
+        std::string_view value = std::string_view(head).substr(at + 16);
+        value = text_trim(value.substr(0, value.find_first_of("\r\n")));
+        return text_parse_u64(value, length) && answer.size() - end >= length;
+    }
+    bool is_chunked = head.find("\ntransfer-encoding:") != std::string::npos;
+    return is_chunked && answer.substr(end - 2).ends_with("\r\n0\r\n\r\n"); // else the end of the connection is the end
 }
 
 static void judge_answer(probe_try &probe)
@@ -91,9 +111,7 @@ static void on_event(void *arg, uint32_t)
         return;
     }
     probe.answer.append(chunk, static_cast<size_t>(n));
-    // The head is enough; so are the first bytes of what is not HTTP.
-    if (n == 0 || probe.answer.find("\r\n\r\n") != std::string::npos || probe.answer.find("\n\n") != std::string::npos
-        || probe.answer.size() > answer_size_max)
+    if (n == 0 || probe.answer.size() > answer_size_max || is_whole(probe.answer))
         judge_answer(probe);
 }
 
