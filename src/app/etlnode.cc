@@ -25,6 +25,7 @@ struct running_node {
     node_options options;
     proxy *as_proxy = nullptr;
     target *as_target = nullptr;
+    log_level usual_level = log_level::info;
     bool started = false;
     bool draining = false;
     int exit_code = 0;
@@ -107,11 +108,19 @@ static void on_dump(env &, int, void *) { sm_trace_dump(); }
 
 static uint64_t trace_clock(void *arg) { return clock_now_ms(*static_cast<env *>(arg)); }
 
-static void show_config(const option_values &values)
+// For a look at a node that runs: debug, and back to what it had.
+static void on_toggle_debug(env &, int, void *arg)
+{
+    log_level usual = *static_cast<log_level *>(arg);
+    log_set_level(log_get_level() == log_level::debug ? usual : log_level::debug);
+    LOG(warn, "app", "msg=\"SIGUSR2: the log level is %s now\"", log_get_level() == log_level::debug ? "debug" : "the configured one");
+}
+
+static void show_config(const option_values &values, const node_options &node)
 {
     for (const option_row &row : option_rows()) {
         const option_value &value = values.find(row.name)->second;
-        std::printf("%s: \"%s\"  # %s%s%s\n", row.name, text_escape(value.text).c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ", value.place.c_str());
+        std::printf("%s: \"%s\"  # %s%s%s\n", row.name, text_escape(settings_effective(values, node, row.name)).c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ", value.place.c_str());
     }
 }
 
@@ -142,6 +151,8 @@ static int run_node(running_node &d)
         err = uv_env_on_signal(*d.e, SIGINT, on_signal, &d);
     if (!err)
         err = uv_env_on_signal(*d.e, SIGQUIT, on_dump, &d);
+    if (!err)
+        err = uv_env_on_signal(*d.e, SIGUSR2, on_toggle_debug, &d.usual_level);
     if (!err)
         err = d.options.is_target ? target_start(*d.e, d.options, on_ready, &d, &d.as_target) : proxy_start(*d.e, d.options, on_ready, &d, &d.as_proxy);
     if (err) {
@@ -187,7 +198,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (request.show_config) {
-        show_config(values);
+        show_config(values, d.options);
         return 0;
     }
     if (request.check_config) {
@@ -195,9 +206,13 @@ int main(int argc, char **argv)
         return 0;
     }
     log_set_level(level);
+    log_set_json(option_get(values, "log-format") == "json");
+    d.usual_level = level;
     log_set_wall_clock(uv_env_wall_ms);
     sm_set_strict(std::getenv("ETLNODE_STRICT") != nullptr);
     d.options.descriptors_max = raise_descriptor_limit();
+    for (const std::string &problem : options_misspelt(environ))
+        LOG(warn, "app", "msg=\"%s\"", text_escape(problem).c_str());
     if (d.options.is_target)
         LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(), kubectl_why.c_str());
     return run_node(d);

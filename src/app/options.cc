@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -22,7 +23,8 @@ static constexpr option_row rows[] = {
     {"data-dir", "DIR", "", nullptr, "where this node keeps its database and objects (default: ./etlnode-ROLE)"},
     {"node-id", "ID", "", nullptr, "8 to 64 of [A-Za-z0-9_-] (default: made at the first start and kept)"},
     {"cluster-secret-file", "FILE", "", nullptr, "shared secret between nodes; without one they accept each other on loopback only"},
-    {"log-level", "LEVEL", "info", nullptr, "error, warn, info, state or debug"},
+    {"log-level", "LEVEL", "info", nullptr, "error, warn, info, state or debug; SIGUSR2 switches to debug and back while the node runs"},
+    {"log-format", "FORMAT", "text", nullptr, "text (key=value) or json: one object a line"},
     {"proxy", "URL", "http://127.0.0.1:8080", nullptr, "targets: the proxy to register with"},
     {"pod-listen", "HOST:PORT", "", nullptr, "targets: address that pods read objects from (default: host of --listen, port chosen by the kernel)"},
     {"pod-url", "URL", "", nullptr, "targets: what pods are told (default: http://HOST:PORT of --pod-listen)"},
@@ -132,6 +134,57 @@ static void apply_environment(option_values &values)
     }
 }
 
+std::vector<std::string> options_misspelt(const char *const *environment)
+{
+    static constexpr std::string_view prefix = "ETLNODE_";
+    // Read by etlctl, by the node itself, or by its tests.
+    static constexpr std::string_view others[] = {"ETLNODE_CONFIG", "ETLNODE_STRICT", "ETLNODE_COPY", "ETLNODE_ENDPOINT", "ETLNODE_OUTPUT", "ETLNODE_TIMEOUT", "ETLNODE_PROGRESS", "ETLNODE_TOKEN"};
+    std::vector<std::string> twins;
+    for (const option_row &row : rows)
+        twins.push_back(env_twin(row.name));
+    std::vector<std::string_view> names(twins.begin(), twins.end());
+    names.insert(names.end(), std::begin(others), std::end(others));
+    std::vector<std::string> out;
+    for (const char *const *at = environment; *at != nullptr; at++) {
+        std::string_view pair = *at;
+        std::string_view name = pair.substr(0, pair.find('='));
+        // Kubernetes sets NAME_PORT=tcp://... and NAME_SERVICE_HOST for each Service, one called etlnode among them.
+        bool is_service = pair.find("=tcp://") != std::string_view::npos || name.find("_SERVICE_") != std::string_view::npos || name.find("_TCP") != std::string_view::npos;
+        if (!name.starts_with(prefix) || is_service || std::find(names.begin(), names.end(), name) != names.end())
+            continue;
+        std::string_view nearest = text_nearest(name.substr(prefix.size()), [&] {
+            std::vector<std::string_view> tails;
+            for (std::string_view known : names)
+                tails.push_back(known.substr(prefix.size()));
+            return tails;
+        }());
+        if (!nearest.empty())
+            out.push_back(std::string(name) + " is not read: did you mean " + std::string(prefix) + std::string(nearest) + "?");
+    }
+    return out;
+}
+
+// The words of the command line that no option takes, and options that are given twice, in the node's own words. Empty: all is well.
+static std::string misuse(const CLI::App &app)
+{
+    std::vector<std::string> names = {"--help"};
+    for (const CLI::Option *option : app.get_options())
+        names.push_back(option->get_name());
+    for (const std::string &word : app.remaining()) {
+        if (!word.starts_with("-"))
+            continue;
+        std::string name = word.substr(0, word.find('='));
+        std::string_view near = text_nearest(name, std::vector<std::string_view>(names.begin(), names.end()));
+        return "unknown option " + text_escape(name, 100) + (near.empty() ? "" : ", did you mean " + std::string(near) + "?");
+    }
+    if (!app.remaining().empty())
+        return "\"" + text_escape(app.remaining().front(), 100) + "\" belongs to no option";
+    for (const CLI::Option *option : app.get_options())
+        if (option->get_expected_max() == 1 && option->count() > 1)
+            return option->get_name() + " is given " + (option->count() == 2 ? "twice" : "more than once");
+    return {};
+}
+
 option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request)
 {
     CLI::App app{"etlnode: a storage cluster node that transforms objects where they lie", "etlnode"};
@@ -149,14 +202,27 @@ option_outcome options_parse(int argc, char **argv, option_values &out_values, o
     app.add_flag("--check-config", out_request.check_config, "check all options and exit: 0 good, 2 bad");
     app.add_flag("--show-config", out_request.show_config, "print every option with its value and where it comes from, and exit");
     app.add_flag("--version", version, "print the version and exit");
+    app.allow_extras(); // named by `misuse`
+    for (CLI::Option *option : app.get_options())
+        if (option->get_expected_max() == 1)
+            option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     app.footer("Example: etlnode --role proxy --listen 127.0.0.1:8080 --data-dir /var/lib/etlnode/proxy\nManual: man etlnode");
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp &call) {
         app.exit(call);
         return option_outcome::exit_ok;
+    } catch (const CLI::ArgumentMismatch &) {
+        const option_row *row = argc > 1 && std::string_view(argv[argc - 1]).starts_with("--") ? find_row(argv[argc - 1] + 2) : nullptr;
+        std::fprintf(stderr, "etlnode: %s needs a value%s%s\nTry etlnode --help.\n", argv[argc - 1], row != nullptr ? ": " : "", row != nullptr ? row->value : "");
+        return option_outcome::exit_usage;
     } catch (const CLI::ParseError &problem) {
         std::fprintf(stderr, "etlnode: %s\nTry etlnode --help.\n", problem.what());
+        return option_outcome::exit_usage;
+    }
+    std::string wrong = misuse(app);
+    if (!wrong.empty()) {
+        std::fprintf(stderr, "etlnode: %s\nTry etlnode --help.\n", wrong.c_str());
         return option_outcome::exit_usage;
     }
     if (version) {

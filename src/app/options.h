@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct option_row {
     const char *name;
@@ -36,6 +37,8 @@ struct option_request {
 
 // Parses everything. exit_ok: --help or --version was printed. exit_usage: the reason was printed on stderr.
 option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request);
+// Variables in `environment` ("NAME=value", ends with null) that look like a misspelt twin: "ETLNODE_LISTN is not read: did you mean ETLNODE_LISTEN?".
+std::vector<std::string> options_misspelt(const char *const *environment);
 // One config file's text over `values` (lower precedence than flags and environment). False with `out_reason` = place and what is wrong.
 bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::string &out_reason);
 std::string_view option_get(const option_values &values, std::string_view name);

@@ -148,6 +148,28 @@ static bool read_node_address(const option_values &values, std::string &out_host
     return true;
 }
 
+static std::string host_and_port(const std::string &host, uint16_t port)
+{
+    return (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+std::string settings_effective(const option_values &values, const node_options &node, std::string_view name)
+{
+    if (name == "listen")
+        return host_and_port(node.listen_host, node.listen_port);
+    if (name == "data-dir")
+        return node.data_dir;
+    if (name == "advertise-url" && node.advertise_url.empty() && node.listen_port != 0)
+        return "http://" + host_and_port(node.listen_host, node.listen_port);
+    if (node.is_target && name == "kubectl")
+        return node.kubectl.empty() ? std::string() : node.kubectl[0];
+    if (node.is_target && name == "node-name")
+        return node.node_name;
+    if (node.is_target && name == "pod-listen")
+        return host_and_port(node.pod_listen_host, node.pod_listen_port);
+    return std::string(option_get(values, name));
+}
+
 bool settings_read(const option_values &values, const process_surroundings &around, node_options &node, log_level &out_level, std::string &out_kubectl_why,
                    std::string &out_reason)
 {
@@ -178,6 +200,11 @@ bool settings_read(const option_values &values, const process_surroundings &arou
     std::string level(option_get(values, "log-level"));
     if (!log_level_from_text(level.c_str(), out_level)) {
         out_reason = where(values, "log-level") + ": \"" + text_escape(level, 50) + "\": expected error, warn, info, state or debug";
+        return false;
+    }
+    std::string_view log_format = option_get(values, "log-format");
+    if (log_format != "text" && log_format != "json") {
+        out_reason = where(values, "log-format") + ": \"" + text_escape(log_format, 50) + "\": expected text or json";
         return false;
     }
     std::string secret_file(option_get(values, "cluster-secret-file"));

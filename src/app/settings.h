@@ -15,5 +15,7 @@ struct process_surroundings {
 };
 
 // False with `out_reason` for people: which option, where its value came from, what was expected.
+// The value that an option has in effect where its text leaves it to the node; else the text.
+std::string settings_effective(const option_values &values, const node_options &node, std::string_view name);
 bool settings_read(const option_values &values, const process_surroundings &around, node_options &out_node, log_level &out_level, std::string &out_kubectl_why,
                    std::string &out_reason);

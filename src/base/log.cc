@@ -8,7 +8,10 @@
 #include <ctime>
 #include <unistd.h>
 
+#include "base/log_json.h"
+
 static log_level level_max = log_level::info;
+static bool as_json = false;
 static char node_name[65] = "";
 static uint64_t (*wall_clock_ms)() = nullptr;
 
@@ -16,6 +19,8 @@ static constexpr const char *level_names[] = {"error", "warn", "info", "state", 
 
 bool log_enabled(log_level level) { return static_cast<int>(level) <= static_cast<int>(level_max); }
 void log_set_level(log_level level) { level_max = level; }
+log_level log_get_level() { return level_max; }
+void log_set_json(bool json) { as_json = json; }
 void log_set_wall_clock(uint64_t (*wall_ms)()) { wall_clock_ms = wall_ms; }
 
 bool log_level_from_text(const char *text, log_level &out_level)
@@ -57,6 +62,12 @@ void log_write(log_level level, const char *subsystem, const char *format, ...)
     if (used >= room)
         used = room - 1;
     line[used++] = '\n';
+    if (as_json) {
+        std::string object = log_line_as_json({line, used - 1}) + "\n";
+        ssize_t ignored = write(STDERR_FILENO, object.data(), object.size());
+        (void)ignored;
+        return;
+    }
     ssize_t ignored = write(STDERR_FILENO, line, used);
     (void)ignored; // a closed stderr must not stop the node
 }

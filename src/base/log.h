@@ -16,6 +16,9 @@ enum class log_level : uint8_t { error, warn, info, state, debug };
 
 bool log_enabled(log_level level);
 void log_set_level(log_level level);
+log_level log_get_level();
+// Lines as JSON objects instead of key=value pairs (base/log_json.h).
+void log_set_json(bool json);
 // "error", "warn", "info", "state" or "debug"; false for anything else.
 bool log_level_from_text(const char *text, log_level &out_level);
 // Shown in every line as node=<name>; at most 64 bytes are kept.

@@ -28,14 +28,33 @@ wait_line() {
 
 json_field() { sed -n "s/.*\"$2\":\"\\{0,1\\}\\([^\",}]*\\).*/\\1/p" "$1" | head -n 1; }
 
+# A process that has ended but has not been waited for yet does not count.
+is_running() { [ -r "/proc/$1/stat" ] && ! grep -q ') Z ' "/proc/$1/stat" 2>/dev/null; }
+
+# Whether the process in the pid file runs and is that node: numbers of processes are used again.
+node_is_up() {   # node_is_up NAME
+    local pid
+    pid=$(cat "$STATE/$1.pid" 2>/dev/null) && is_running "$pid" && tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qxF "$STATE/$1"
+}
+
+# A log is kept and continued; when it has grown it becomes NAME.log.1, the one before goes.
+rotate_log() {   # rotate_log FILE
+    [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -lt 10485760 ] || mv -f "$1" "$1.1"
+}
+
+# Starts a node unless it is up; STARTED collects the names.
 node_start() {   # node_start NAME ARGUMENTS...
     local name=$1; shift
+    node_is_up "$name" && return 0
+    STARTED="${STARTED:-}${STARTED:+, }$name"
+    rotate_log "$STATE/log/$name.log"
     rm -f "$STATE/log/$name.out"
     "$ETLNODE" --data-dir "$STATE/$name" "$@" >"$STATE/log/$name.out" 2>>"$STATE/log/$name.log" </dev/null &
     echo $! >"$STATE/$name.pid"
     wait_line "$STATE/log/$name.out" "$(cat "$STATE/$name.pid")"
 }
 
+# Starts what is missing: all of it, or the nodes that have ended.
 cluster_start() {
     local targets=$1 port=${2:-0} i
     cluster_tools
@@ -53,9 +72,6 @@ cluster_start() {
     echo "the targets did not register within 10 s; see $STATE/log" >&2
     return 1
 }
-
-# A process that has ended but has not been waited for yet does not count.
-is_running() { [ -r "/proc/$1/stat" ] && ! grep -q ') Z ' "/proc/$1/stat" 2>/dev/null; }
 
 cluster_stop() {
     local file pid i

@@ -9,12 +9,14 @@ mkdir -p "$STATE"
 export BUILD STATE
 # shellcheck source=src/demo/cluster.sh
 . src/demo/cluster.sh
-if [ -f "$STATE/proxy.pid" ] && kill -0 "$(cat "$STATE/proxy.pid")" 2>/dev/null; then
-    echo "already up: $(json_field "$STATE/log/proxy.out" url)"
+was_up=no
+! node_is_up proxy || was_up=yes
+[ $was_up = yes ] || trap 'cluster_stop' ERR
+cluster_start "${TARGETS:-2}" "${PORT:-8080}"
+if [ $was_up = yes ]; then
+    [ -z "${STARTED:-}" ] && echo "already up: $ENDPOINT" || echo "already up: $ENDPOINT; started again: $STARTED"
     exit 0
 fi
-trap 'cluster_stop' ERR
-cluster_start "${TARGETS:-2}" "${PORT:-8080}"
 mkdir -p "$STATE/image/code"
 install -m 755 manifests/etl/md5/server.py "$STATE/image/code/server.py"
 kubectl-local image etlnode.example/md5_server:v1 "$STATE/image" /code/server.py >/dev/null

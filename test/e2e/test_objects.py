@@ -404,6 +404,44 @@ def case_refuses_to_start():
     assert done.returncode == 2 and "K8S_HOST_NAME" in done.stderr, done
 
 
+def case_options_in_our_own_words():
+    for arguments, said in ((["--rle", "proxy"], "unknown option --rle, did you mean --role?"), (["--role"], "--role needs a value: proxy|target"),
+                            (["--role", "proxy", "--role", "target"], "--role is given twice"), (["--role", "proxy", "extra"], '"extra" belongs to no option'),
+                            (["--role", "proxy", "--log-format", "xml", "--check-config"], '"xml": expected text or json')):
+        done = start_alone(arguments)
+        assert done.returncode == 2 and said in done.stderr and "not expected" not in done.stderr, (arguments, done.stderr)
+    shown = start_alone(["--role", "proxy", "--show-config"]).stdout
+    assert 'data-dir: "etlnode-proxy"  # default\n' in shown and 'advertise-url: "http://127.0.0.1:8080"  # default\n' in shown, shown
+
+
+def case_logs_for_collectors():
+    c = cluster()
+    folder = tempfile.mkdtemp(dir=c.dir)
+    log = os.path.join(folder, "log")
+    with open(log, "wb") as out:
+        node = subprocess.Popen([harness.ETLNODE, "--role", "proxy", "--listen", "127.0.0.1:0", "--data-dir", folder + "/p", "--log-format", "json"] + c.secret_arguments,
+                                stdout=subprocess.PIPE, stderr=out, env=dict(c.env, ETLNODE_LISTN="127.0.0.1:1"))
+
+    def lines():
+        with open(log, encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+    try:
+        url = json.loads(node.stdout.readline())["url"]
+        assert any("did you mean ETLNODE_LISTEN?" in line["msg"] for line in lines()), lines()
+        assert all({"ts", "level", "sub"} <= line.keys() for line in lines()), lines()
+        node.send_signal(signal.SIGUSR2)
+        harness.until(lambda: any("log level is debug" in line.get("msg", "") for line in lines()), "the level went up")
+        before = len(lines())
+        request("GET", url + "/v1/health")
+        harness.until(lambda: any(line["level"] in ("debug", "state") for line in lines()[before:]), "debug lines")
+        node.send_signal(signal.SIGUSR2)
+        harness.until(lambda: any("the configured one" in line.get("msg", "") for line in lines()), "the level went down")
+    finally:
+        node.terminate()
+        node.communicate(timeout=120)
+    assert node.returncode == 0, node.returncode
+
+
 def case_disk_full():
     if os.getuid() != 0:
         raise harness.Skip("a small file system needs root")
