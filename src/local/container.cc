@@ -7,9 +7,13 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,18 +155,17 @@ bool container_is_dying(const container_run &run)
     return state == 'Z' || state == 'X' || (flags & exiting) != 0;
 }
 
+// bwrap's child is still bwrap, or what it starts to change the user, until it has become the command.
+static bool is_command(const container_run &run, const std::string &program)
+{
+    return !program.empty() && program != run.bwrap_path && !program.ends_with("/bwrap") && !(run.changes_user && program.ends_with("/setpriv"));
+}
+
 static void look_for_command(void *arg)
 {
     container_run &run = *static_cast<container_run *>(arg);
-    if (run.inner != 0 && run.command == 0) {
-        std::vector<pid_t> children = children_of(run.inner);
-        if (!children.empty())
-            run.command = children.front();
-    }
-    // bwrap's child is still bwrap until it has become the command.
     if (run.command != 0 && !run.started) {
-        std::string program = os_read_link(text_format("/proc/%d/exe", run.command));
-        bool replaced = !program.empty() && program != run.bwrap_path && !program.ends_with("/bwrap");
+        bool replaced = is_command(run, os_read_link(text_format("/proc/%d/exe", run.command)));
         if (replaced || os_now_ms() - run.spawned_ms > 1000) {
             run.started = true;
             run.on_started(run.arg);
@@ -187,8 +190,10 @@ static void take_status(container_run &run)
         std::string where;
         if (!json_parse(std::string_view(run.status_text).substr(0, end), line, where)) {
             uint64_t value = json_u64(line.get(), "child-pid", 0);
-            if (value != 0)
-                run.inner = static_cast<pid_t>(value);
+            if (value != 0 && run.command == 0) {
+                run.command = static_cast<pid_t>(value);
+                run.on_known(run.arg);
+            }
             if (json_get(line.get(), "exit-code") != nullptr) {
                 run.has_exit = true;
                 run.exit_code = static_cast<int>(json_u64(line.get(), "exit-code", 0));
@@ -222,44 +227,78 @@ static bool take_output(container_run &run)
 static void on_output(void *arg, uint32_t) { take_output(*static_cast<container_run *>(arg)); }
 
 struct spawn_plan {
-    const char *program;
     char *const *argv;
     int status_fd;
     int output_fd;
     int args_fd;
     int error_fd;
-    const netbox *box;
+    const container_launch *launch;
     char *const *environment;
 };
 
 // The descriptors bwrap is told about, by number.
 static constexpr int bwrap_status_fd = 3;
 static constexpr int bwrap_args_fd = 4;
+static constexpr int bwrap_error_fd = 5; // closed by exec
+static constexpr int bwrap_filter_fd = 6;
 
+static constexpr const char *pod_oom_score = "500"; // pods die before the node
+
+// Not before the user is the pod's: with a kernel that counts processes of the same name elsewhere, an ordinary user could start nothing more.
+static void limit_tasks(const container_launch &launch)
+{
+    struct utsname about;
+    unsigned major = 0;
+    unsigned minor = 0;
+    bool counts_inside = uname(&about) == 0 && sscanf(about.release, "%u.%u", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 14));
+    struct rlimit tasks = {launch.tasks_max, launch.tasks_max};
+    if (launch.box.kind == netbox_kind::block || (launch.box.kind == netbox_kind::own_user && counts_inside))
+        setrlimit(RLIMIT_NPROC, &tasks);
+}
+
+// What this process is before it is bwrap: the pod's member in every respect. Empty: done.
+static std::string join_pod(const container_launch &launch)
+{
+    std::string text;
+    os_write_file("/proc/self/oom_score_adj", pod_oom_score);
+    for (const std::string &path : launch.groups)
+        if (!os_write_file(path, "0"))
+            return text_format("%s: %s", path.c_str(), strerror(errno));
+    if (!netbox_enter_mounts(launch.box))
+        return text_format("cannot enter the pod's mounts: %s", strerror(errno));
+    if (!stage_build(launch.stage, launch.box.kind == netbox_kind::block ? launch.box.user_ns : -1, text))
+        return text;
+    if (!netbox_enter(launch.box))
+        return text_format("cannot enter the pod's network: %s", strerror(errno));
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr); // keys of whoever started the node stay outside; without key rings there are none
+    limit_tasks(launch);
+    struct rlimit files = {launch.files_max, launch.files_max};
+    setrlimit(RLIMIT_NOFILE, &files);
+    return "";
+}
+
+// The sources are above the numbers they are put at (container_spawn sees to it).
 [[noreturn]] static void become_bwrap(const spawn_plan &plan)
 {
-    // Only async-signal-safe calls. The sources are above the numbers they are put at (container_spawn sees to it).
-    int failed = 0;
-    int error_fd = plan.error_fd;
-    if (plan.box != nullptr && !netbox_enter(*plan.box))
-        failed = errno;
-    int null_fd = open("/dev/null", O_RDONLY);
-    if (failed == 0 && (dup2(null_fd, 0) < 0 || dup2(plan.output_fd, 1) < 0 || dup2(plan.output_fd, 2) < 0
-                        || dup2(plan.status_fd, bwrap_status_fd) < 0 ||
-                        dup2(plan.args_fd, bwrap_args_fd) < 0 || dup2(plan.error_fd, 5) < 0))
-        failed = errno;
+    const container_launch &launch = *plan.launch;
+    int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    std::string text = join_pod(launch);
+    bool placed = dup2(null_fd, 0) == 0 && dup2(plan.output_fd, 1) == 1 && dup2(plan.output_fd, 2) == 2 && dup2(plan.status_fd, bwrap_status_fd) == bwrap_status_fd
+                  && dup2(plan.args_fd, bwrap_args_fd) == bwrap_args_fd && dup2(plan.error_fd, bwrap_error_fd) == bwrap_error_fd
+                  && (launch.filter_fd < 0 || dup2(launch.filter_fd, bwrap_filter_fd) == bwrap_filter_fd);
+    if (text.empty() && !placed)
+        text = strerror(errno);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
     signal(SIGPIPE, SIG_DFL);
-    if (failed == 0) {
-        error_fd = 5;
-        fcntl(error_fd, F_SETFD, FD_CLOEXEC);
-        close_range(6, ~0u, 0);
-        execve(plan.program, plan.argv, plan.environment);
-        failed = errno;
+    fcntl(bwrap_error_fd, F_SETFD, FD_CLOEXEC);
+    close_range(launch.filter_fd < 0 ? bwrap_filter_fd : bwrap_filter_fd + 1, ~0u, 0);
+    if (text.empty()) {
+        execve(launch.bwrap.c_str(), plan.argv, plan.environment);
+        text = text_format("cannot start %s: %s", launch.bwrap.c_str(), strerror(errno));
     }
-    _exit(write(error_fd, &failed, sizeof failed) == static_cast<ssize_t>(sizeof failed) ? 126 : 125);
+    _exit(os_write_all(bwrap_error_fd, text) ? 126 : 125);
 }
 
 static int raise_fd(int fd)
@@ -286,14 +325,13 @@ static int args_file(const std::vector<std::string> &args)
     return fd < 0 ? fd : raise_fd(fd);
 }
 
-bool container_spawn(container_run &run, const std::string &bwrap_path, const netbox *box, const std::vector<std::string> &args,
-                     const std::vector<std::string> &command, const std::string &mark, std::string &out_text)
+bool container_spawn(container_run &run, const container_launch &launch, std::string &out_text)
 {
     CHECK(run.bwrap == 0);
     int status_pipe[2];
     int output_pipe[2];
     int error_pipe[2];
-    os_fd args_fd(args_file(args));
+    os_fd args_fd(args_file(launch.args));
     if (args_fd.fd < 0 || pipe2(status_pipe, O_CLOEXEC) != 0 || pipe2(output_pipe, O_CLOEXEC) != 0 || pipe2(error_pipe, O_CLOEXEC) != 0) {
         out_text = text_format("cannot start bwrap: %s", strerror(errno)); // out of descriptors: what was opened ends with the pod
         return false;
@@ -301,19 +339,22 @@ bool container_spawn(container_run &run, const std::string &bwrap_path, const ne
     os_fd status_in(raise_fd(status_pipe[1]));
     os_fd output_in(raise_fd(output_pipe[1]));
     os_fd error_in(raise_fd(error_pipe[1]));
-    std::vector<std::string> words = {"bwrap", "--json-status-fd", std::to_string(bwrap_status_fd), "--args",
-        std::to_string(bwrap_args_fd), "--"};
-    words.insert(words.end(), command.begin(), command.end());
+    std::vector<std::string> words = {"bwrap", "--json-status-fd", std::to_string(bwrap_status_fd)};
+    if (launch.filter_fd >= 0)
+        words.insert(words.end(), {"--seccomp", std::to_string(bwrap_filter_fd)});
+    words.insert(words.end(), {"--args", std::to_string(bwrap_args_fd), "--"});
+    words.insert(words.end(), launch.command.begin(), launch.command.end());
     std::vector<char *> argv;
     for (std::string &word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);
-    std::string marked = std::string(mark_name) + mark; // bwrap's own environment; the container's is set by --setenv
+    std::string marked = std::string(mark_name) + launch.mark; // bwrap's own environment; the container's is set by --setenv
     char *environment[] = {marked.data(), nullptr};
-    spawn_plan plan = {bwrap_path.c_str(), argv.data(), status_in.fd, output_in.fd, args_fd.fd, error_in.fd, box, environment};
+    spawn_plan plan = {argv.data(), status_in.fd, output_in.fd, args_fd.fd, error_in.fd, &launch, environment};
 
-    run.bwrap_path = bwrap_path;
-    run.inner = run.command = 0;
+    run.bwrap_path = launch.bwrap;
+    run.command = 0;
+    run.changes_user = !launch.command.empty() && launch.command[0].ends_with("/setpriv");
     run.started = run.killed = run.has_exit = false;
     run.status_text.clear();
     run.spawned_ms = os_now_ms();
@@ -323,17 +364,18 @@ bool container_spawn(container_run &run, const std::string &bwrap_path, const ne
     status_in.reset(-1);
     output_in.reset(-1);
     error_in.reset(-1);
-    int failed = run.bwrap < 0 ? errno : 0;
-    if (run.bwrap > 0 && read(error_pipe[0], &failed, sizeof failed) != static_cast<ssize_t>(sizeof failed))
-        failed = 0;
+    out_text = run.bwrap < 0 ? text_format("cannot start bwrap: %s", strerror(errno)) : "";
+    char said[1024];
+    ssize_t n;
+    while (run.bwrap > 0 && (n = read(error_pipe[0], said, sizeof said)) > 0)
+        out_text.append(said, static_cast<size_t>(n));
     close(error_pipe[0]);
-    if (failed != 0) {
+    if (!out_text.empty()) {
         if (run.bwrap > 0)
             waitpid(run.bwrap, nullptr, 0);
         run.bwrap = 0;
         close(status_pipe[0]);
         close(output_pipe[0]);
-        out_text = text_format("cannot start %s: %s", bwrap_path.c_str(), strerror(failed));
         return false;
     }
     os_set_nonblocking(status_pipe[0]);
@@ -365,7 +407,8 @@ void container_reaped(container_run &run, int wait_status, container_end &out_en
         }
     loop_timer_stop(run.look);
     out_end = container_end();
-    if (run.has_exit)
+    bool not_found = run.changes_user && run.has_exit && !run.started && (run.exit_code == 126 || run.exit_code == 127) && run.log->last_line.starts_with("setpriv:");
+    if (run.has_exit && !not_found)
         out_end.exit_code = run.exit_code;
     else if (run.killed || run.started || WIFSIGNALED(wait_status))
         out_end.exit_code = 128 + SIGKILL;
@@ -377,22 +420,38 @@ void container_reaped(container_run &run, int wait_status, container_end &out_en
         if (out_end.text.empty())
             out_end.text = text_format("bwrap ended with status %d", WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1);
     }
-    run.bwrap = run.inner = run.command = 0;
+    run.bwrap = run.command = 0;
     run.started = false;
 }
 
-void container_signal(container_run &run, int signal_number)
+// Whether TERM would do something: it is caught, waited for, or ignored on purpose.
+static bool expects_term(pid_t pid)
 {
-    // bwrap does not pass signals on, and process 1 of the container is bwrap's reaper.
-    for (pid_t child : children_of(run.inner))
-        kill(child, signal_number);
+    std::string text;
+    if (!os_read_file(text_format("/proc/%d/status", pid), text))
+        return true;
+    for (const char *field : {"\nSigBlk:", "\nSigIgn:", "\nSigCgt:"}) {
+        size_t at = text.find(field);
+        unsigned long long mask = 0;
+        if (at != std::string::npos && sscanf(text.c_str() + at + 8, "%llx", &mask) == 1 && (mask >> (SIGTERM - 1) & 1) != 0)
+            return true;
+    }
+    return false;
+}
+
+void container_terminate(container_run &run)
+{
+    if (run.command != 0 && expects_term(run.command))
+        kill(run.command, SIGTERM);
+    else
+        container_kill(run);
 }
 
 void container_kill(container_run &run)
 {
     run.killed = true;
-    if (run.inner != 0) {
-        kill(run.inner, SIGKILL);
+    if (run.command != 0) {
+        kill(run.command, SIGKILL);
         return;
     }
     if (run.bwrap == 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // local/container.h: one run of one container: bubblewrap as a child, its status lines, its output into the log.
 //
-// bwrap -> its inner process, which is process 1 inside (a reaper) -> the command. Whatever ends the inner process ends all.
+// bwrap -> the command, which is process 1 inside. Whatever ends it ends all.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include "local/loop.h"
 #include "local/netbox.h"
+#include "local/stage.h"
 
 // The log on disk: every line has its time in front, so that `logs --timestamps` can show it. Bounded by rotation, one old file.
 struct log_writer {
@@ -40,14 +41,15 @@ struct container_end {
 struct container_run {
     loop *l = nullptr;
     log_writer *log = nullptr;
+    void (*on_known)(void *arg) = nullptr;   // command is known; it may still be bwrap
     void (*on_started)(void *arg) = nullptr; // the command runs
     void *arg = nullptr;
 
     pid_t bwrap = 0;   // 0: nothing runs
-    pid_t inner = 0;   // process 1 of the container, 0 until known
-    pid_t command = 0; // 0 until known
+    pid_t command = 0; // process 1 of the container, 0 until known
     bool started = false;
     bool killed = false; // by us, with KILL
+    bool changes_user = false; // setpriv comes before the command
     bool has_exit = false;
     int exit_code = 0;
     std::string status_text;
@@ -58,16 +60,29 @@ struct container_run {
     loop_timer look; // for the command's start
 };
 
-// False with `out_text` when not even the child could be made. `args` are bwrap's options; `mark` (the pod's uid) is how a later
-// supervisor finds what an earlier one could not take along.
-bool container_spawn(container_run &run, const std::string &bwrap_path, const netbox *box, const std::vector<std::string> &args,
-                     const std::vector<std::string> &command, const std::string &mark, std::string &out_text);
+// What a run is made of. Lifetime: of the call.
+struct container_launch {
+    const std::string &bwrap; // path
+    const netbox &box;
+    const stage_plan &stage;
+    const std::vector<std::string> &args; // bwrap's options
+    const std::vector<std::string> &command;
+    const std::string &mark; // the pod's uid: how a later supervisor finds what an earlier one could not take along
+    const std::vector<std::string> &groups; // files of control groups to be written to
+    uint64_t files_max;
+    uint64_t tasks_max;
+    int filter_fd; // system calls; -1: none
+};
+
+// False with `out_text` when not even the child could be made.
+bool container_spawn(container_run &run, const container_launch &launch, std::string &out_text);
 // Ends every bwrap with this mark. Before bwrap's inner process has asked for the death of its parent it survives it; a supervisor
 // killed in that millisecond leaves one behind.
 void container_kill_marked(const std::string &mark);
 // The child has been reaped with `wait_status`: reads what is left of the output and says how it ended. Nothing runs afterwards.
 void container_reaped(container_run &run, int wait_status, container_end &out_end);
-void container_signal(container_run &run, int signal_number); // TERM and the like: to the command
+// TERM to the command. Process 1 ignores it unless it has a handler: then nothing would come of waiting, and it is ended at once.
+void container_terminate(container_run &run);
 void container_kill(container_run &run);
 // Whether the command is on its way out (its sockets may have been closed by the kernel, not by it).
 bool container_is_dying(const container_run &run);

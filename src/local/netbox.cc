@@ -9,14 +9,17 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +27,7 @@
 #include "local/os.h"
 
 // What goes through the channel.
-enum class helper_verb : uint8_t { ready, failed, socket, listen, address };
+enum class helper_verb : uint8_t { ready, failed, map, socket, listen, address, guard };
 
 struct helper_message {
     helper_verb verb = helper_verb::ready;
@@ -35,7 +38,7 @@ struct helper_message {
     uint8_t prefix = 0;
 };
 
-static constexpr const char *step_texts[] = {"", "unshare(user, net)", "unshare(net)", "setgroups", "uid_map", "gid_map", "loopback"};
+static constexpr const char *step_texts[] = {"", "unshare(user)", "unshare(net)", "setgroups", "uid_map", "gid_map", "loopback", "unshare(mount)", "memory volume", "setuid"};
 static constexpr size_t spare_sockets = 8;
 static constexpr int channel_timeout_s = 5;
 
@@ -159,7 +162,71 @@ static void answer_listen(int channel, const helper_message &asked)
     _exit(1);
 }
 
-[[noreturn]] static void helper_main(int channel, bool with_user_ns, uid_t uid, gid_t gid)
+struct helper_plan {
+    netbox_kind kind;
+    uid_t uid; // of an ordinary user
+    gid_t gid;
+    const netbox_wish *wish;
+};
+
+static bool map_own_user(int channel, uid_t uid, gid_t gid)
+{
+    char map[64];
+    if (!write_text("/proc/self/setgroups", "deny"))
+        give_up(channel, 3);
+    snprintf(map, sizeof map, "0 %u 1\n", uid);
+    if (!write_text("/proc/self/uid_map", map))
+        give_up(channel, 4);
+    snprintf(map, sizeof map, "0 %u 1\n", gid);
+    if (!write_text("/proc/self/gid_map", map))
+        give_up(channel, 5);
+    return true;
+}
+
+// Only the supervisor, root outside, may write a map of more than one id.
+static void await_map(int channel)
+{
+    helper_message message;
+    message.verb = helper_verb::map;
+    answer(channel, message, nullptr, 0);
+    if (recv(channel, &message, sizeof message, 0) != static_cast<ssize_t>(sizeof message) || message.verb != helper_verb::map)
+        _exit(0);
+    if (setgroups(0, nullptr) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+        give_up(channel, 9);
+}
+
+// A mount namespace of the pod's own, where its volumes of memory outlive its containers.
+static void make_mounts(int channel, const helper_plan &plan)
+{
+    if (unshare(CLONE_NEWNS) != 0)
+        give_up(channel, 7);
+    if (mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) != 0)
+        give_up(channel, 7);
+    for (const netbox_memory &one : plan.wish->memory) {
+        char options[160];
+        snprintf(options, sizeof options, "mode=0777,size=%llu,nr_inodes=%llu,uid=%u,gid=%u", static_cast<unsigned long long>(one.bytes),
+                 static_cast<unsigned long long>(one.files), plan.wish->users.base, plan.wish->users.base);
+        if (mount("tmpfs", one.path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options) != 0)
+            give_up(channel, 8);
+    }
+}
+
+// What the pod's own network does otherwise than the machine's: names below /proc/sys/net, as "net.ipv4.x".
+static void set_sysctls(const helper_plan &plan)
+{
+    // As container engines do: who is not root in the pod may listen on port 80 too.
+    (void)write_text("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    for (const auto &[name, value] : plan.wish->sysctls) {
+        std::string path = "/proc/sys/" + name;
+        for (size_t i = 10; i < path.size(); i++)
+            if (path[i] == '.')
+                path[i] = '/';
+        if (name.starts_with("net.") && name.find("..") == std::string::npos && name.find('/') == std::string::npos)
+            (void)write_text(path.c_str(), value.c_str());
+    }
+}
+
+[[noreturn]] static void helper_main(int channel, const helper_plan &plan)
 {
     // Nothing of the supervisor stays open here, above all not its record lock's file.
     if (channel != 3) {
@@ -168,32 +235,43 @@ static void answer_listen(int channel, const helper_message &asked)
     }
     close_range(4, ~0u, 0);
     prctl(PR_SET_NAME, "kubectl-netbox");
-    if (with_user_ns) {
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
-            give_up(channel, 1);
-        char map[64];
-        if (!write_text("/proc/self/setgroups", "deny"))
-            give_up(channel, 3);
-        snprintf(map, sizeof map, "0 %u 1\n", uid);
-        if (!write_text("/proc/self/uid_map", map))
-            give_up(channel, 4);
-        snprintf(map, sizeof map, "0 %u 1\n", gid);
-        if (!write_text("/proc/self/gid_map", map))
-            give_up(channel, 5);
-    } else if (unshare(CLONE_NEWNET) != 0)
+    if (plan.kind != netbox_kind::own_user)
+        make_mounts(channel, plan); // as root, whose volumes lie where the pod's users may not go
+    if (plan.kind != netbox_kind::root && unshare(CLONE_NEWUSER) != 0)
+        give_up(channel, 1);
+    if (plan.kind == netbox_kind::block)
+        await_map(channel);
+    if (plan.kind == netbox_kind::own_user) {
+        map_own_user(channel, plan.uid, plan.gid);
+        make_mounts(channel, plan);
+    }
+    if (!plan.wish->host_network && unshare(CLONE_NEWNET) != 0)
         give_up(channel, 2);
-    prctl(PR_SET_PDEATHSIG, SIGKILL); // after unshare, which may clear it; the channel's end is the second way out
-    if (!interface_up("lo", 0, 0))
-        give_up(channel, 6);
-    leave_pacing();
+    // The helper outlives its parent's death by a moment: it takes the container along, which may have freed itself from its own parent.
+    if (!plan.wish->host_network) {
+        if (!interface_up("lo", 0, 0))
+            give_up(channel, 6);
+        leave_pacing();
+        set_sysctls(plan);
+    }
     answer(channel, {}, nullptr, 0);
+    int guarded = -1;
     for (;;) {
         helper_message asked;
         ssize_t n = recv(channel, &asked, sizeof asked, 0);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n != static_cast<ssize_t>(sizeof asked))
+        if (n != static_cast<ssize_t>(sizeof asked)) {
+            if (guarded >= 0)
+                syscall(SYS_pidfd_send_signal, guarded, SIGKILL, nullptr, 0);
             _exit(0);
+        }
+        if (asked.verb == helper_verb::guard) {
+            if (guarded >= 0)
+                close(guarded);
+            guarded = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(asked.address), 0));
+            continue; // nobody waits for an answer
+        }
         if (asked.verb == helper_verb::socket)
             answer_sockets(channel);
         else if (asked.verb == helper_verb::listen)
@@ -279,11 +357,30 @@ int netbox_listen(netbox &box, const struct sockaddr_in &address)
     return fds[0];
 }
 
+void netbox_guard(netbox &box, pid_t container)
+{
+    helper_message question;
+    question.verb = helper_verb::guard;
+    question.address = static_cast<uint32_t>(container);
+    if (box.channel >= 0)
+        (void)!send(box.channel, &question, sizeof question, MSG_NOSIGNAL);
+}
+
+bool netbox_enter_mounts(const netbox &box)
+{
+    // An ordinary user may do it only inside; root only before.
+    if (box.kind == netbox_kind::own_user && setns(box.user_ns, CLONE_NEWUSER) != 0)
+        return false;
+    return setns(box.mnt_ns, CLONE_NEWNS) == 0 && unshare(CLONE_NEWNS) == 0;
+}
+
 bool netbox_enter(const netbox &box)
 {
-    if (box.user_ns >= 0 && setns(box.user_ns, CLONE_NEWUSER) != 0)
+    if (box.net_ns >= 0 && setns(box.net_ns, CLONE_NEWNET) != 0)
         return false;
-    return box.net_ns < 0 || setns(box.net_ns, CLONE_NEWNET) == 0;
+    if (box.kind != netbox_kind::block)
+        return true;
+    return setns(box.user_ns, CLONE_NEWUSER) == 0 && setgroups(0, nullptr) == 0 && setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0;
 }
 
 // Runs a program with `input` on its stdin, inside `net_ns` unless that is -1. Its output is dropped. At most five seconds.
@@ -459,31 +556,51 @@ void netbox_release_address(const std::string &pod_address)
         run_program(os_find_program("ip"), {"ip", "route", "del", "unreachable", address_text(base) + "/30", "metric", std::to_string(closed_metric)}, "", -1);
 }
 
-static bool start_helper(netbox &box, bool with_user_ns, helper_message &out_reply)
+// The helper waits for its user ids.
+static bool write_maps(netbox &box, const user_block &users)
+{
+    std::string map = text_format("0 %u %u\n", users.base, users.count);
+    for (const char *name : {"uid_map", "gid_map"})
+        if (!write_text(text_format("/proc/%d/%s", box.helper, name).c_str(), map.c_str()))
+            return false;
+    helper_message message;
+    message.verb = helper_verb::map;
+    return send(box.channel, &message, sizeof message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof message);
+}
+
+static bool start_helper(netbox &box, netbox_kind kind, const netbox_wish &wish, helper_message &out_reply)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
         out_reply.sys = errno;
         return false;
     }
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
+    helper_plan plan = {kind, geteuid(), getegid(), &wish};
     pid_t child = fork();
     if (child == 0)
-        helper_main(pair[1], with_user_ns, uid, gid);
+        helper_main(pair[1], plan);
     close(pair[1]);
+    box.kind = kind;
     box.channel = pair[0];
     box.helper = child > 0 ? child : 0;
     struct timeval limit = {channel_timeout_s, 0};
     setsockopt(box.channel, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     std::vector<int> none;
     out_reply.sys = errno;
-    bool done = child > 0 && receive(box, out_reply, none) && out_reply.verb == helper_verb::ready;
+    bool done = child > 0 && receive(box, out_reply, none);
+    if (done && out_reply.verb == helper_verb::map) {
+        out_reply.step = 4;
+        done = write_maps(box, wish.users);
+        out_reply.sys = errno;
+        done = done && receive(box, out_reply, none);
+    }
+    done = done && out_reply.verb == helper_verb::ready;
     if (done) {
         std::string ns = text_format("/proc/%d/ns/", child);
-        box.net_ns = open((ns + "net").c_str(), O_RDONLY | O_CLOEXEC);
-        box.user_ns = with_user_ns ? open((ns + "user").c_str(), O_RDONLY | O_CLOEXEC) : -1;
-        done = box.net_ns >= 0 && (!with_user_ns || box.user_ns >= 0);
+        box.net_ns = wish.host_network ? -1 : open((ns + "net").c_str(), O_RDONLY | O_CLOEXEC);
+        box.mnt_ns = open((ns + "mnt").c_str(), O_RDONLY | O_CLOEXEC);
+        box.user_ns = kind != netbox_kind::root ? open((ns + "user").c_str(), O_RDONLY | O_CLOEXEC) : -1;
+        done = (wish.host_network || box.net_ns >= 0) && box.mnt_ns >= 0 && (kind == netbox_kind::root || box.user_ns >= 0);
         out_reply.sys = errno;
     }
     if (!done)
@@ -491,13 +608,15 @@ static bool start_helper(netbox &box, bool with_user_ns, helper_message &out_rep
     return done;
 }
 
-bool netbox_open(netbox &box, const std::string &uid, const std::string &wished_address, bool want_veth, std::string &out_text)
+bool netbox_open(netbox &box, const std::string &uid, const std::string &wished_address, const netbox_wish &wish, std::string &out_text)
 {
     helper_message reply;
     bool is_root = geteuid() == 0;
-    bool done = is_root && start_helper(box, false, reply);
+    bool done = is_root && wish.users.count > 0 && start_helper(box, netbox_kind::block, wish, reply);
+    if (!done && is_root)
+        done = start_helper(box, netbox_kind::root, wish, reply);
     if (!done)
-        done = start_helper(box, true, reply); // also a root without CAP_SYS_ADMIN, as in many containers
+        done = start_helper(box, netbox_kind::own_user, wish, reply); // also a root without CAP_SYS_ADMIN, as in many containers
     if (!done) {
         const char *step = reply.step < std::size(step_texts) ? step_texts[reply.step] : "";
         out_text = text_format("cannot make a network namespace: %s: %s", step, strerror(reply.sys));
@@ -506,7 +625,7 @@ bool netbox_open(netbox &box, const std::string &uid, const std::string &wished_
                         "kernel.apparmor_restrict_unprivileged_userns)";
         return false;
     }
-    if (is_root && want_veth && box.user_ns < 0)
+    if (is_root && wish.veth && !wish.host_network && box.kind != netbox_kind::own_user)
         box.veth = make_veth(box, uid, wished_address);
     return true;
 }
@@ -517,7 +636,7 @@ void netbox_close(netbox &box)
         netbox_remove_interface(box.interface);
     for (int fd : box.spares)
         close(fd);
-    for (int fd : {box.channel, box.user_ns, box.net_ns})
+    for (int fd : {box.channel, box.user_ns, box.net_ns, box.mnt_ns})
         if (fd >= 0)
             close(fd);
     if (box.helper > 0) {

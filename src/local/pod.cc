@@ -324,6 +324,7 @@ static void read_container(const cJSON *item, container_spec &out)
     out.working_dir = text_of(item, "workingDir");
     out.env = field(item, "env");
     out.resources = field(item, "resources");
+    out.object = item;
     const cJSON *port;
     cJSON_ArrayForEach(port, field(item, "ports"))
     {
@@ -340,6 +341,7 @@ static void read_container(const cJSON *item, container_spec &out)
         one.volume = text_of(mount, "name");
         one.path = text_of(mount, "mountPath");
         one.sub_path = text_of(mount, "subPath");
+        one.sub_path_expr = text_of(mount, "subPathExpr");
         one.read_only = cJSON_IsTrue(field(mount, "readOnly"));
         if (!one.path.starts_with('/')) // as the kubelet does
             one.path.insert(0, "/");
@@ -357,6 +359,9 @@ static void read_volumes(const cJSON *list, pod_spec &out)
     {
         pod_volume volume;
         volume.name = text_of(item, "name");
+        const cJSON *empty = field(item, "emptyDir");
+        volume.in_memory = text_of(empty, "medium") == "Memory";
+        volume.size_limit = text_of(empty, "sizeLimit");
         // What is neither is a Secret or ConfigMap that may be absent, and is: an empty directory, as the kubelet makes it.
         if (const cJSON *host = field(item, "hostPath"); cJSON_IsObject(host)) {
             volume.is_host = true;
@@ -378,6 +383,7 @@ void pod_read_spec(const cJSON *pod, pod_spec &out_spec)
 {
     const cJSON *spec = field(pod, "spec");
     out_spec = pod_spec();
+    out_spec.object = spec;
     for (const char *list : {"initContainers", "containers"}) {
         const cJSON *one;
         cJSON_ArrayForEach(one, field(spec, list))

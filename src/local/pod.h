@@ -35,6 +35,7 @@ struct pod_mount {
     std::string volume;
     std::string path;
     std::string sub_path;
+    std::string sub_path_expr;
     bool read_only = false;
 };
 
@@ -43,6 +44,8 @@ struct pod_volume {
     bool is_host = false; // else emptyDir
     std::string host_path;
     std::string host_type;
+    bool in_memory = false;
+    std::string size_limit; // a quantity; empty: none
 };
 
 struct container_spec {
@@ -55,6 +58,7 @@ struct container_spec {
     std::string working_dir;
     const cJSON *env = nullptr; // Lifetime: the pod object
     const cJSON *resources = nullptr; // Lifetime: the pod object
+    const cJSON *object = nullptr; // the whole container; the same
     std::vector<uint16_t> ports; // TCP container ports
     std::vector<std::string> port_names; // beside ports
     std::vector<pod_mount> mounts;
@@ -72,6 +76,7 @@ struct pod_spec {
     restart_policy restart = restart_policy::always;
     bool host_network = false;
     uint64_t grace_s = 30;
+    const cJSON *object = nullptr; // Lifetime: the pod object
     std::string unsupported; // not empty: what keeps the pod from starting
 };
 

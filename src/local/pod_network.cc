@@ -158,22 +158,22 @@ static bool open_relay(pod_network &n, loop &l, uint16_t port, const std::string
 }
 
 bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &uid, const std::string &old_address,
-                      bool (*is_dying)(void *arg), void *arg, std::string &out_text)
+                      netbox_wish wish, bool (*is_dying)(void *arg), void *arg, std::string &out_text)
 {
     uint16_t port = spec.container.ports.empty() ? 0 : spec.container.ports[0];
     n.host_ip = "127.0.0.1";
-    n.open = true;
+    const char *network = getenv("KUBECTL_LOCAL_NETWORK");
+    wish.veth = network == nullptr || std::string_view(network) != "relay";
+    wish.host_network = spec.host_network;
+    n.open = netbox_open(n.box, uid, old_address.substr(0, old_address.find(':')), wish, out_text);
+    if (!n.open)
+        return false;
     if (spec.host_network) {
         n.pod_ip = n.host_ip;
         if (port != 0)
             n.address = text_format("127.0.0.1:%u", port);
         return true;
     }
-    const char *wish = getenv("KUBECTL_LOCAL_NETWORK");
-    bool want_veth = wish == nullptr || std::string_view(wish) != "relay";
-    n.open = netbox_open(n.box, uid, old_address.substr(0, old_address.find(':')), want_veth, out_text);
-    if (!n.open)
-        return false;
     if (n.box.veth) {
         n.pod_ip = n.box.pod_address;
         if (port != 0)

@@ -28,7 +28,7 @@ struct pod_network {
 // `old_address` is the address of an earlier supervisor, taken again where possible. `is_dying` as in relay. On failure `out_text`
 // says why; nothing is open then.
 bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &uid, const std::string &old_address,
-                      bool (*is_dying)(void *arg), void *arg, std::string &out_text);
+                      netbox_wish wish, bool (*is_dying)(void *arg), void *arg, std::string &out_text);
 void pod_network_close(pod_network &n);
 
 // The container runs: connections may come. While none runs they are refused, as they are where nobody listens.

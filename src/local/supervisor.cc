@@ -25,7 +25,9 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "local/allow.h"
 #include "local/container.h"
+#include "local/identity.h"
 #include "local/image.h"
 #include "local/netbox.h"
 #include "local/os.h"
@@ -33,6 +35,8 @@
 #include "local/pod_network.h"
 #include "local/prober.h"
 #include "local/status.h"
+#include "local/syscall_filter.h"
+#include "local/users.h"
 #include "local/view.h"
 #include "node/api.h"
 
@@ -43,6 +47,8 @@ static constexpr uint64_t image_retry_ms = 1'000;
 static constexpr uint64_t network_retry_ms = 5'000;
 static constexpr uint64_t record_check_ms = 5'000;    // whether somebody removed the record under us
 static constexpr uint64_t leave_grace_ms = 5'000;     // the supervisor itself was asked to end
+static constexpr uint64_t pod_files_max = 16'384;     // open in one process
+static constexpr uint64_t pod_tasks_max = 2'048;      // processes and threads
 static constexpr uint64_t probe_message_ms = 1'000;   // how often the reason for not being ready is refreshed
 
 // Named by what is awaited.
@@ -79,6 +85,8 @@ struct supervisor {
     uint32_t crashes = 0;     // of the current container, in a row
     std::string image_trouble;
 
+    allow_list allowed;
+    user_block users; // of a pod that root runs
     pod_network network;
     container_run run;
     log_writer log;
@@ -148,11 +156,30 @@ static std::string old_address(const supervisor &s)
 
 static bool is_dying(void *arg) { return container_is_dying(static_cast<supervisor *>(arg)->run); }
 
+static view_place place_of(const supervisor &s, const container_spec &container);
+
+// The pod's namespaces: users, mounts, network.
 static bool open_network(supervisor &s)
 {
     std::string text;
     pod_network &n = s.network;
-    if (!pod_network_open(n, s.l, s.spec, s.uid, old_address(s), is_dying, &s, text)) {
+    netbox_wish wish;
+    if (geteuid() == 0 && s.users.count == 0 && !users_choose(s.dir, s.users, text))
+        fprintf(stderr, "%s %s: root in the pod is root outside, without its rights\n", os_time_text_ns().c_str(), text.c_str());
+    wish.users = s.users;
+    view_place place = place_of(s, s.spec.container);
+    place.owner = s.users.base;
+    if (!view_make_volumes(s.spec, place, text)) {
+        set_waiting(s, "CreateContainerError", text);
+        return false;
+    }
+    for (const pod_volume &volume : s.spec.volumes)
+        if (volume.in_memory)
+            wish.memory.push_back({view_volume_dir(place, volume.name), view_writable_default, view_writable_files_max});
+    const cJSON *one;
+    cJSON_ArrayForEach(one, json_get(json_get(s.spec.object, "securityContext"), "sysctls"))
+        wish.sysctls.emplace_back(json_text(one, "name"), json_text(one, "value"));
+    if (!pod_network_open(n, s.l, s.spec, s.uid, old_address(s), std::move(wish), is_dying, &s, text)) {
         set_waiting(s, "CreateContainerError", text);
         return false;
     }
@@ -220,7 +247,9 @@ static void ask_to_end(supervisor &s, uint64_t grace_ms)
         container_kill(s.run);
         return;
     }
-    container_signal(s.run, SIGTERM);
+    container_terminate(s.run);
+    if (s.run.killed)
+        return;
     if (!s.kill_timer.armed || s.kill_timer.at_ms > os_now_ms() + grace_ms) // asked again: only ever sooner
         loop_timer_arm(s.l, s.kill_timer, grace_ms);
 }
@@ -266,6 +295,12 @@ static void on_probe_message(void *arg)
 
 // Containers.
 
+static void on_known(void *arg)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    netbox_guard(s.network.box, s.run.command);
+}
+
 static void on_started(void *arg)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
@@ -287,19 +322,39 @@ static void on_started(void *arg)
     publish(s);
 }
 
-static view_place place_of(const supervisor &s, const image_reference &image)
+static view_place place_of(const supervisor &s, const container_spec &container)
 {
     view_place place;
-    place.rootfs = image_dir(s.state, image) + "/rootfs";
     place.scratch = s.dir;
     place.hostname = s.key.name.substr(0, 63);
     place.pod_ip = s.status.pod_ip;
     place.host_ip = s.status.host_ip;
     place.pod = s.pod.get();
     place.host_network = s.spec.host_network;
-    place.own_user_ns = s.spec.host_network && geteuid() != 0;
+    place.kind = s.network.box.kind;
+    place.owner = place.kind == netbox_kind::block ? s.users.base : 0;
+    place.who = identity_read(s.spec.object, container.object);
+    place.allowed = s.allowed;
     place.target_url = s.network.target_url;
     return place;
+}
+
+// Root in the pod becomes whoever the spec names; where one id is mapped, bwrap has given it the name.
+static void change_user(const view_place &place, std::vector<std::string> &command)
+{
+    const container_identity &who = place.who;
+    if (place.kind == netbox_kind::own_user || identity_is_root(who))
+        return;
+    std::string groups;
+    for (uint32_t group : who.groups)
+        groups += (groups.empty() ? "" : ",") + std::to_string(group);
+    std::vector<std::string> words = {os_find_program("setpriv"), "--reuid", std::to_string(who.user), "--regid", std::to_string(who.group)};
+    if (groups.empty())
+        words.push_back("--clear-groups");
+    else
+        words.insert(words.end(), {"--groups", groups});
+    words.push_back("--");
+    command.insert(command.begin(), words.begin(), words.end());
 }
 
 // An image that is missing may be made at any time: looked for every second. False: the attempt ends here.
@@ -371,10 +426,12 @@ static void start_current(supervisor &s)
     if (!find_image(s, image, config))
         return;
     status.image_id = config.id;
-    view_place place = place_of(s, image);
+    view_place place = place_of(s, container);
+    place.rootfs = image_dir(s.state, image) + "/rootfs";
     env_list env = view_environment(container, config, place);
     std::vector<std::string> command = view_command(container, config, env);
     std::vector<std::string> args;
+    stage_plan stage;
     std::string text;
     std::string bwrap = os_find_program("bwrap");
     if (command.empty()) {
@@ -386,7 +443,12 @@ static void start_current(supervisor &s)
         retry_later(s, "CreateContainerError", "bwrap not found: kubectl-local needs bubblewrap (Debian: apt-get install bubblewrap)");
         return;
     }
-    if (!view_build(s.spec, container, config, place, env, args, text)) {
+    os_fd filter;
+    if (view_build(s.spec, container, config, place, env, args, stage, text)) {
+        bool chroot = std::find(place.who.capabilities.begin(), place.who.capabilities.end(), "CAP_SYS_CHROOT") != place.who.capabilities.end();
+        filter.reset(syscall_filter_make({chroot}, text));
+    }
+    if (filter.fd < 0) {
         retry_later(s, "CreateContainerError", text);
         return;
     }
@@ -406,13 +468,19 @@ static void start_current(supervisor &s)
         status.restarts++;
         log_turn(s.log);
     }
+    std::string old_id = status.id;
     status.id = "local://" + os_random_hex(64);
     s.liveness_failed = false;
     s.run.l = &s.l;
     s.run.log = &s.log;
+    s.run.on_known = on_known;
     s.run.on_started = on_started;
     s.run.arg = &s;
-    if (!container_spawn(s.run, bwrap, s.spec.host_network ? nullptr : &s.network.box, args, command, s.uid, text)) {
+    change_user(place, command);
+    std::vector<std::string> groups;
+    if (!container_spawn(s.run, {bwrap, s.network.box, stage, args, command, s.uid, groups, pod_files_max, pod_tasks_max, filter.fd}, text)) {
+        status.id = old_id; // nothing has run
+        status.restarts -= again ? 1 : 0;
         retry_later(s, "RunContainerError", text);
         return;
     }
@@ -715,6 +783,15 @@ static void start(supervisor &s)
     start_current(s);
 }
 
+static void read_allowed(supervisor &s)
+{
+    std::string text;
+    std::string where;
+    json_ptr tree;
+    if (os_read_file(s.dir + "/allowed.json", text) && !json_parse(text, tree, where))
+        allow_from_json(tree.get(), s.allowed);
+}
+
 int supervisor_main(const local_state &state, const pod_key &key)
 {
     supervisor s;
@@ -735,6 +812,7 @@ int supervisor_main(const local_state &state, const pod_key &key)
     if (s.lock.fd >= 0 && state_read_pod(state, key, s.pod)) {
         s.uid = state_pod_uid(s.pod.get());
         pod_read_spec(s.pod.get(), s.spec);
+        read_allowed(s);
         fill_status(s);
         std::string_view phase = json_text(json_get(s.pod.get(), "status"), "phase");
         bool ended = phase == "Succeeded" || phase == "Failed";

@@ -2,7 +2,7 @@
 // local/view.cc: what a container sees: bubblewrap's arguments for its files, environment and command.
 //
 // The host's /usr and /etc, read-only, with the image's files over them; nothing else of the host. The root, /tmp, /run and the
-// like are memory. bwrap cannot create names below something bound read-only; where an image brings such names, the directory is
+// like are memory. What is not the host's is named by its place in stage.h, where it is mounted before bwrap begins. bwrap cannot create names below something bound read-only; where an image brings such names, the directory is
 // put together entry by entry.
 #include "local/view.h"
 
@@ -96,10 +96,20 @@ std::vector<std::string> view_command(const container_spec &container, const ima
 
 struct view_builder {
     std::vector<std::string> &args;
+    const std::string &rootfs;
     size_t merged = 0;
 };
 
 static void add(view_builder &b, std::initializer_list<std::string> words) { b.args.insert(b.args.end(), words); }
+
+static std::string staged(const char *name) { return std::string(stage_dir) + "/" + name; }
+
+// Where bwrap finds a file of the image; the host's own files are where they are.
+static std::string source_of(const view_builder &b, const std::string &path)
+{
+    bool from_image = path.starts_with(b.rootfs) && (path.size() == b.rootfs.size() || path[b.rootfs.size()] == '/');
+    return from_image ? staged("image") + path.substr(b.rootfs.size()) : path;
+}
 
 enum class file_kind : uint8_t { none, file, directory, link };
 
@@ -116,7 +126,7 @@ static void bind_entry(view_builder &b, const std::string &source, const std::st
     if (kind_of(source) == file_kind::link)
         add(b, {"--symlink", os_read_link(source), place});
     else
-        add(b, {"--ro-bind", source, place});
+        add(b, {"--ro-bind", source_of(b, source), place});
 }
 
 // Whether all of the image's directory can be laid over the host's with binds alone: same names, same kinds, no links.
@@ -143,7 +153,7 @@ static void bind_over(view_builder &b, const std::string &image, const std::stri
         if (kind_of(image + "/" + name) == file_kind::directory)
             bind_over(b, image + "/" + name, place + "/" + name);
         else
-            add(b, {"--ro-bind", image + "/" + name, place + "/" + name});
+            add(b, {"--ro-bind", source_of(b, image + "/" + name), place + "/" + name});
         b.merged++;
     }
 }
@@ -173,7 +183,7 @@ static bool merge(view_builder &b, const std::string &image, const std::string &
             bind_entry(b, below, below);
         else if (here == file_kind::directory && kind_of(below) == file_kind::directory) {
             if (below == "/usr/local")
-                add(b, {"--ro-bind", from_image, below}); // an image's own programs, not the host's
+                add(b, {"--ro-bind", source_of(b, from_image), below}); // an image's own programs, not the host's
             else if (!merge(b, from_image, below))
                 return false;
         } else
@@ -196,13 +206,13 @@ static bool add_usr(view_builder &b, const std::string &rootfs)
     if (kind_of(rootfs + "/usr") != file_kind::directory)
         add(b, {"--ro-bind", "/usr", "/usr"});
     else if (only_usr_local(rootfs + "/usr") && os_is_dir("/usr/local"))
-        add(b, {"--ro-bind", "/usr", "/usr", "--ro-bind", rootfs + "/usr/local", "/usr/local"});
+        add(b, {"--ro-bind", "/usr", "/usr", "--ro-bind", source_of(b, rootfs + "/usr/local"), "/usr/local"});
     else
         return merge(b, rootfs + "/usr", "/usr");
     return true;
 }
 
-// Root in the container may be root outside: what others cannot read must not be seen there.
+// Where root may make no user namespace, root in the container is root outside: what others cannot read must not be seen there.
 static void hide_private(view_builder &b, const std::string &image, const std::string &dir, size_t &seen)
 {
     std::vector<std::string> names;
@@ -239,17 +249,21 @@ static bool add_generated(view_builder &b, const view_place &place, std::string 
         {"/etc/hosts", hosts},
         {"/etc/resolv.conf", place.host_network ? "" : "# no network beyond the node\n"},
     };
+    if (!os_make_dirs(place.scratch + "/etc")) {
+        out_text = text_format("%s/etc: %s", place.scratch.c_str(), strerror(errno));
+        return false;
+    }
     for (const generated &file : files) {
         bool from_image = os_exists(place.rootfs + file.path);
         // A link cannot be bound over; a resolv.conf managed elsewhere dangles in the container, where there is no network anyway.
         if (from_image || file.content.empty() || kind_of(file.path) != file_kind::file)
             continue;
         std::string source = place.scratch + "/etc" + (strrchr(file.path, '/'));
-        if (!os_make_dirs(place.scratch + "/etc") || !os_write_file(source, file.content)) {
+        if (!os_write_file(source, file.content)) {
             out_text = text_format("%s: %s", source.c_str(), strerror(errno));
             return false;
         }
-        add(b, {"--ro-bind", source, file.path});
+        add(b, {"--ro-bind", staged("etc") + strrchr(file.path, '/'), file.path});
     }
     return true;
 }
@@ -265,7 +279,7 @@ static bool add_etc(view_builder &b, const view_place &place, std::string &out_t
         return false;
     }
     size_t seen = 0;
-    if (geteuid() == 0)
+    if (place.kind == netbox_kind::root)
         hide_private(b, has_image ? image : "", "/etc", seen);
     return add_generated(b, place, out_text);
 }
@@ -278,8 +292,8 @@ static void cover_proc(view_builder &b)
         if (os_exists(path))
             add(b, {"--ro-bind", path, path});
     for (const char *path : {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats", "/proc/timer_list",
-        "/proc/sched_debug",
-                             "/proc/interrupts"})
+        "/proc/sched_debug", "/proc/interrupts", "/proc/vmallocinfo", "/proc/slabinfo", "/proc/pagetypeinfo", "/proc/kpagecount",
+        "/proc/kpageflags", "/proc/kpagecgroup", "/proc/config.gz", "/proc/vmstat"})
         if (os_exists(path))
             add(b, {"--ro-bind", "/dev/null", path});
     for (const char *path : {"/proc/acpi", "/proc/asound", "/proc/scsi"})
@@ -292,6 +306,30 @@ static bool is_special(const std::string &name)
 {
     static constexpr std::string_view special[] = {"usr", "etc", "proc", "dev", "sys", "tmp", "run"};
     return std::find(std::begin(special), std::end(special), name) != std::end(special);
+}
+
+// Where programs expect to write: one piece of memory with one bound. What the image brings there is laid over it.
+static void add_writable(view_builder &b, const view_place &place, const std::vector<std::string> &names)
+{
+    struct {
+        const char *path;
+        const char *name;
+    } places[] = {{"/tmp", "w/tmp"}, {"/run", "w/run"}, {"/root", "w/home"}, {"/var/tmp", "w/var-tmp"}};
+    for (const auto &one : places) {
+        bool is_var = std::string_view(one.path).starts_with("/var");
+        bool brings_var = std::find(names.begin(), names.end(), "var") != names.end();
+        if (is_var && brings_var && kind_of(place.rootfs + one.path) != file_kind::directory)
+            continue; // no name can be made below what is read-only
+        if (place.who.read_only_root)
+            add(b, {"--perms", std::string_view(one.path).ends_with("tmp") ? "1777" : "0755", "--dir", one.path});
+        else
+            add(b, {"--bind", staged(one.name), one.path});
+        std::vector<std::string> below;
+        os_list(place.rootfs + one.path, below);
+        for (const std::string &name : below)
+            if (!is_var)
+                bind_entry(b, place.rootfs + one.path + "/" + name, std::string(one.path) + "/" + name);
+    }
 }
 
 static bool add_root(view_builder &b, const view_place &place, std::string &out_text)
@@ -322,87 +360,127 @@ static bool add_root(view_builder &b, const view_place &place, std::string &out_
     }
     if (!add_etc(b, place, out_text))
         return false;
-    add(b, {"--proc", "/proc", "--dev", "/dev"});
+    add(b, {"--proc", "/proc", "--dev", "/dev", "--bind", staged("shm"), "/dev/shm", "--bind", staged("w/termination-log"), "/dev/termination-log", "--remount-ro", "/dev"});
     cover_proc(b);
     for (const std::string &name : names)
         if (!is_special(name) && name != "root")
             bind_entry(b, place.rootfs + "/" + name, "/" + name);
-    // Where programs expect to write. What the image brings there is laid over the empty memory.
-    for (const char *memory : {"/tmp", "/run", "/root"}) {
-        add(b, {"--perms", memory == std::string_view("/tmp") ? "1777" : "0755", "--tmpfs", memory});
-        std::vector<std::string> below;
-        os_list(place.rootfs + memory, below);
-        for (const std::string &name : below)
-            bind_entry(b, place.rootfs + memory + "/" + name, std::string(memory) + "/" + name);
-    }
-    if (!os_exists(place.rootfs + "/var") || kind_of(place.rootfs + "/var/tmp") == file_kind::directory)
-        add(b, {"--perms", "1777", "--tmpfs", "/var/tmp"});
+    add_writable(b, place, names);
     return true;
 }
 
 // Volumes.
 
-static bool host_path_fits(const pod_volume &volume, std::string &out_text)
+// A path of the host, from the directory that the owner allowed: whatever lies between may be a link, but none that leads out.
+static bool bind_host_path(stage_bind &bind, const pod_volume &volume, const allow_list &allowed, std::string &out_text)
 {
-    struct stat about;
-    bool exists = stat(volume.host_path.c_str(), &about) == 0;
-    bool fits = volume.host_path.starts_with("/");
-    if (volume.host_type == "DirectoryOrCreate" && !exists)
-        fits = fits && os_make_dirs(volume.host_path);
-    else if (volume.host_type == "FileOrCreate" && !exists)
-        fits = fits && os_write_file(volume.host_path, "");
-    else if (volume.host_type == "Directory")
-        fits = fits && exists && S_ISDIR(about.st_mode);
-    else if (volume.host_type == "File")
-        fits = fits && exists && S_ISREG(about.st_mode);
-    else
-        fits = fits && exists;
-    if (!fits)
-        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath type check failed: %s is not a %s",
-                               volume.name.c_str(),
-                               volume.host_path.c_str(), volume.host_type.empty() ? "path that exists" : volume.host_type.c_str());
-    return fits;
+    std::string path;
+    const allow_path *entry = allow_normalize(volume.host_path, path) ? allow_find(allowed, path) : nullptr;
+    if (entry == nullptr) {
+        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath %s is not allowed on this machine", volume.name.c_str(), text_escape(volume.host_path, 200).c_str());
+        return false;
+    }
+    bind.root = entry->path;
+    bind.wanted = volume.host_type;
+    bind.map_ids = true;
+    stage_make make = volume.host_type == "DirectoryOrCreate" ? stage_make::directory : volume.host_type == "FileOrCreate" ? stage_make::file : stage_make::nothing;
+    if (path != entry->path)
+        bind.steps.push_back({path.substr(entry->path == "/" ? 1 : entry->path.size() + 1), make, false});
+    return true;
 }
 
-static bool add_mounts(view_builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, std::string &out_text)
+// The directory itself is ours, also while the pod fills it.
+static bool make_volume(const std::string &path, const view_place &place, std::string &out_text)
 {
+    if (os_is_dir(path))
+        return true;
+    uid_t group = place.who.has_fs_group ? place.owner + place.who.fs_group : place.owner;
+    mode_t mode = place.who.has_fs_group ? 02777 : 0777;
+    bool made = os_make_dirs(path.substr(0, path.rfind('/'))) && mkdir(path.c_str(), 0777) == 0 && (place.owner == 0 || chown(path.c_str(), place.owner, group) == 0)
+                && chmod(path.c_str(), mode) == 0;
+    if (!made)
+        out_text = text_format("%s: %s", path.c_str(), strerror(errno));
+    return made;
+}
+
+std::string view_volume_dir(const view_place &place, const std::string &volume) { return place.scratch + "/volumes/" + volume; }
+
+bool view_make_volumes(const pod_spec &spec, const view_place &place, std::string &out_text)
+{
+    for (const pod_volume &volume : spec.volumes)
+        if (!volume.is_host && !make_volume(view_volume_dir(place, volume.name), place, out_text))
+            return false;
+    return true;
+}
+
+static bool add_mounts(view_builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, const env_list &env, stage_plan &stage,
+                       std::string &out_text)
+{
+    size_t index = 0;
     for (const pod_mount &mount : container.mounts) {
         auto volume = std::find_if(spec.volumes.begin(), spec.volumes.end(),
                                    [&](const pod_volume &one) { return one.name == mount.volume; });
         if (volume == spec.volumes.end())
             continue; // pod_read_spec has said so already
-        // Also for `medium: Memory`: it outlives the container, so it cannot be one of the container's own mounts.
-        std::string source = volume->is_host ? volume->host_path : place.scratch + "/volumes/" + volume->name;
-        if (volume->is_host && !host_path_fits(*volume, out_text))
+        stage_bind bind;
+        bind.name = "v" + std::to_string(index++);
+        bind.volume = volume->name;
+        bind.root = view_volume_dir(place, volume->name);
+        if (volume->is_host && !bind_host_path(bind, *volume, place.allowed, out_text))
             return false;
-        if (!volume->is_host && !os_is_dir(source) && !(os_make_dirs(place.scratch + "/volumes") && mkdir(source.c_str(), 0777) == 0
-                                                        && chmod(source.c_str(), 0777) == 0)) {
-            out_text = text_format("%s: %s", source.c_str(), strerror(errno));
+        std::string sub_path = mount.sub_path_expr.empty() ? mount.sub_path : pod_expand(mount.sub_path_expr, env);
+        if (!mount.sub_path_expr.empty() && (sub_path.find("..") != std::string::npos || sub_path.starts_with("/") || sub_path.find("$(") != std::string::npos)) {
+            out_text = text_format("subPath \"%s\" of volume \"%s\" is no relative path without \"..\"", text_escape(sub_path, 200).c_str(), volume->name.c_str());
             return false;
         }
-        if (!mount.sub_path.empty()) {
-            source += "/" + mount.sub_path;
-            if (!os_exists(source) && !os_make_dirs(source)) {
-                out_text = text_format("%s: %s", source.c_str(), strerror(errno));
-                return false;
-            }
-        }
-        add(b, {mount.read_only ? "--ro-bind" : "--bind", source, mount.path});
+        // Laid by whatever ran in this pod before: beneath the volume, or not at all.
+        bind.steps.push_back({sub_path, stage_make::directory, !volume->is_host});
+        if (!sub_path.empty())
+            bind.wanted.clear();
+        const allow_path *entry = volume->is_host ? allow_find(place.allowed, volume->host_path) : nullptr;
+        bool read_only = mount.read_only || (volume->is_host && (entry == nullptr || !entry->writable));
+        add(b, {read_only ? "--ro-bind" : "--bind", staged(bind.name.c_str()), mount.path});
+        stage.binds.push_back(std::move(bind));
     }
     return true;
 }
 
+static void add_identity(view_builder &b, const view_place &place)
+{
+    // One id is mapped where an ordinary user runs pods: then bwrap makes another user namespace, in which it has the wanted name.
+    if (place.kind == netbox_kind::own_user && (place.who.user != 0 || place.who.group != 0))
+        add(b, {"--unshare-user", "--uid", std::to_string(place.who.user), "--gid", std::to_string(place.who.group)});
+    add(b, {"--cap-drop", "ALL"});
+    if (place.kind == netbox_kind::own_user && place.who.user != 0)
+        return;
+    for (const std::string &name : place.who.capabilities)
+        if (place.kind != netbox_kind::root || name == "CAP_NET_BIND_SERVICE") // the machine's root gets nothing more
+            add(b, {"--cap-add", name});
+    // To become the wanted user; who is not root any more has none.
+    if (place.kind == netbox_kind::block && !identity_is_root(place.who))
+        add(b, {"--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"});
+}
+
 bool view_build(const pod_spec &spec, const container_spec &container, const image_config &image, const view_place &place,
-                const env_list &env, std::vector<std::string> &out_args, std::string &out_text)
+                const env_list &env, std::vector<std::string> &out_args, stage_plan &out_stage, std::string &out_text)
 {
     out_args.clear();
-    view_builder b{out_args};
-    if (place.own_user_ns)
-        add(b, {"--unshare-user", "--uid", "0", "--gid", "0"});
-    add(b, {"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session",
-            "--hostname", place.hostname.substr(0, 63), "--cap-drop", "ALL", "--cap-add", "CAP_NET_BIND_SERVICE"});
-    if (!add_root(b, place, out_text) || !add_mounts(b, spec, container, place, out_text))
+    out_stage = stage_plan();
+    out_stage.owner = place.owner;
+    out_stage.writable_bytes = place.writable_bytes;
+    out_stage.writable_files = view_writable_files_max;
+    out_stage.shm_bytes = view_shm_size;
+    out_stage.binds.push_back({"image", place.rootfs, {}, "", "", true});
+    view_builder b{out_args, place.rootfs};
+    add(b, {"--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session",
+            "--hostname", place.hostname.substr(0, 63)});
+    add_identity(b, place);
+    add(b, {"--bind", staged("w/root"), "/"});
+    if (!add_root(b, place, out_text) || !add_mounts(b, spec, container, place, env, out_stage, out_text))
         return false;
+    out_stage.binds.push_back({"etc", place.scratch + "/etc", {}, "", "", true});
+    if (place.who.read_only_root)
+        add(b, {"--remount-ro", "/"});
     add(b, {"--clearenv"});
     for (const auto &[name, value] : env)
         add(b, {"--setenv", name, value});

@@ -6,10 +6,18 @@
 #include <utility>
 #include <vector>
 
+#include "local/allow.h"
+#include "local/identity.h"
 #include "local/image.h"
+#include "local/netbox.h"
 #include "local/pod.h"
+#include "local/stage.h"
 
 using env_list = std::vector<std::pair<std::string, std::string>>;
+
+inline constexpr uint64_t view_writable_default = 1ull << 30; // memory outside volumes that a container may fill: /tmp and the like
+inline constexpr uint64_t view_writable_files_max = 200'000;
+inline constexpr uint64_t view_shm_size = 64u << 20;          // /dev/shm, as container engines give it
 
 struct view_place {
     std::string rootfs;     // of the image
@@ -19,7 +27,11 @@ struct view_place {
     std::string host_ip;
     const cJSON *pod = nullptr; // Lifetime: the call
     bool host_network = false;
-    bool own_user_ns = false;  // bwrap has to make the user namespace (ordinary user, host network)
+    netbox_kind kind = netbox_kind::own_user;
+    uint32_t owner = 0;        // what root in the pod is outside (netbox_kind::block)
+    container_identity who;
+    allow_list allowed;        // of the machine
+    uint64_t writable_bytes = view_writable_default;
     std::string target_url;    // what AIS_TARGET_URL becomes; empty: unchanged
 };
 
@@ -28,7 +40,11 @@ env_list view_environment(const container_spec &container, const image_config &i
 // What runs: command/args over Entrypoint/Cmd. Empty: nothing to run.
 std::vector<std::string> view_command(const container_spec &container, const image_config &image, const env_list &env);
 
-// Makes the pod's directories and generated files and builds bwrap's options (for its --args). False: `out_text` says what in the
-// spec cannot be had here.
+// The directories of the volumes that are the pod's own. Before the pod's namespaces are made.
+bool view_make_volumes(const pod_spec &spec, const view_place &place, std::string &out_text);
+std::string view_volume_dir(const view_place &place, const std::string &volume);
+
+// Makes the generated files and builds bwrap's options (for its --args) and what has to be mounted before. False: `out_text` says what in
+// the spec cannot be had here.
 bool view_build(const pod_spec &spec, const container_spec &container, const image_config &image, const view_place &place,
-                const env_list &env, std::vector<std::string> &out_args, std::string &out_text);
+                const env_list &env, std::vector<std::string> &out_args, stage_plan &out_stage, std::string &out_text);

@@ -180,14 +180,14 @@ class Run:
         return found
 
     def command_pid(self, name):
-        """The container's own process: supervisor, bwrap, its inner process, the command."""
+        """The container's own process: supervisor, bwrap, the command."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             pid = self.supervisors().get(name)
             for child in children(pid):
                 if comm(child) == "bwrap":
-                    for inner in children(child):
-                        for command in children(inner):
+                    for command in children(child):
+                        if comm(command) != "bwrap":
                             return command
             time.sleep(0.01)
         raise AssertionError("no process of %s" % name)

@@ -208,22 +208,43 @@ static void a_view_lays_the_image_over_the_host(void **state)
     place.scratch = f.dir + "/scratch";
     place.hostname = "pod";
     pod_spec spec;
-    spec.volumes.push_back({"v", false, "", ""});
+    pod_volume volume;
+    volume.name = "v";
+    spec.volumes.push_back(volume);
     container_spec container;
-    container.mounts.push_back({"v", "/data", "", false});
+    pod_mount mount;
+    mount.volume = "v";
+    mount.path = "/data";
+    mount.sub_path = "a/b";
+    container.mounts.push_back(mount);
     env_list env = {{"A", "b"}};
-    test_true(view_build(spec, container, {}, place, env, f.args, f.text));
-    test_true(has(f.args, {"--ro-bind", "/usr", "/usr", "--ro-bind", rootfs + "/usr/local", "/usr/local"}));
-    test_true(has(f.args, {"--ro-bind", rootfs + "/code", "/code"}));
-    test_true(has(f.args, {"--tmpfs", "/tmp", "--ro-bind", rootfs + "/tmp/data", "/tmp/data"}));
+    stage_plan stage;
+    test_true(view_build(spec, container, {}, place, env, f.args, stage, f.text));
+    test_true(has(f.args, {"--ro-bind", "/usr", "/usr", "--ro-bind", "/tmp/image/usr/local", "/usr/local"}));
+    test_true(has(f.args, {"--ro-bind", "/tmp/image/code", "/code"}));
+    test_true(has(f.args, {"--bind", "/tmp/w/tmp", "/tmp", "--ro-bind", "/tmp/image/tmp/data", "/tmp/data"}));
     test_true(has(f.args, {"--dir", "/etc"})); // a name the host lacks: put together
-    test_true(has(f.args, {"--ro-bind", rootfs + "/etc/brought-by-image", "/etc/brought-by-image"}));
-    test_true(has(f.args, {"--bind", f.dir + "/scratch/volumes/v", "/data"}));
+    test_true(has(f.args, {"--ro-bind", "/tmp/image/etc/brought-by-image", "/etc/brought-by-image"}));
+    test_true(has(f.args, {"--bind", "/tmp/v0", "/data"}));
     test_true(has(f.args, {"--clearenv", "--setenv", "A", "b", "--chdir", "/"}));
     test_true(has(f.args, {"--cap-drop", "ALL"}));
-    spec.volumes[0] = {"v", true, "/no/such/path", "Directory"};
-    test_false(view_build(spec, container, {}, place, env, f.args, f.text));
-    test_has_text(f.text, "hostPath type check failed");
+    // The pod's own paths never reach bwrap.
+    for (const std::string &arg : f.args)
+        test_true(arg.find(f.dir) == std::string::npos);
+    test_eq_text(stage.binds[0].root, rootfs);
+    test_eq_text(stage.binds[1].root, f.dir + "/scratch/volumes/v");
+    test_eq_text(stage.binds[1].steps[0].path, "a/b");
+    // A host path: from what is allowed, or not at all.
+    spec.volumes[0].is_host = true;
+    spec.volumes[0].host_path = "/srv/models/big";
+    spec.volumes[0].host_type = "Directory";
+    test_false(view_build(spec, container, {}, place, env, f.args, stage, f.text));
+    test_has_text(f.text, "is not allowed on this machine");
+    place.allowed.paths = {{"/srv", false}};
+    test_true(view_build(spec, container, {}, place, env, f.args, stage, f.text));
+    test_true(has(f.args, {"--ro-bind", "/tmp/v0", "/data"})); // read-only where nothing more is allowed
+    test_eq_text(stage.binds[1].root, "/srv");
+    test_eq_text(stage.binds[1].steps[0].path, "models/big");
 }
 
 static void logs_are_stamped_and_bounded(void **state)
