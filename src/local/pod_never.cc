@@ -12,6 +12,7 @@
 #include "local/pod_relate.h"
 
 static constexpr int init_containers_max = 16;
+static constexpr double ids_of_a_pod = 65'536; // users.h
 
 // A field that is set is enough for the refusal.
 struct never_row {
@@ -29,7 +30,6 @@ static constexpr never_row rows[] = {
     {"Lifecycle", "postStart", "kubectl-local runs no hooks"},
     {"Lifecycle", "preStop", "kubectl-local runs no hooks: a container gets SIGTERM and the grace period"},
     {"Container", "volumeDevices", "kubectl-local has no block volumes"},
-    {"VolumeMount", "subPathExpr", "kubectl-local knows subPath only"},
     {"PodSpec", "runtimeClassName", "kubectl-local has one runtime"},
     {"PodSpec", "schedulingGates", "nothing would ever open the gate"},
     {"PodSpec", "resourceClaims", "kubectl-local has no device drivers"},
@@ -72,8 +72,8 @@ static void look_at_users(const cJSON *spec, std::vector<std::string> &out)
                 const cJSON *context = is_own ? field(container, "securityContext") : of_pod;
                 std::string path = (is_own ? at : "spec.") + "securityContext." + key;
                 bool is_new = std::none_of(out.begin(), out.end(), [&](const std::string &said) { return said.starts_with(path + ":"); });
-                if (number_of(context, key, 0) != 0 && is_new)
-                    say(out, path, "kubectl-local runs every container as user 0 and group 0");
+                if (number_of(context, key, 0) >= ids_of_a_pod && is_new)
+                    say(out, path, "kubectl-local has user and group ids below 65536");
             }
         }
     }

@@ -67,7 +67,6 @@ HERE = {
     "activeDeadlineSeconds": ["spec.activeDeadlineSeconds"],
     "hostAliases": ["spec.hostAliases"],
     "scheduling gate": ["spec.schedulingGates"],
-    "runAsUser 1000": ["spec.containers[0].securityContext.runAsUser"],
     "mount path with ..": ["spec.containers[0].volumeMounts[0].mountPath"],
 }
 

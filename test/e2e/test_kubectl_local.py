@@ -444,7 +444,7 @@ def init_containers_and_volumes(r):
 def what_only_a_cluster_can_run(r):
     for more, path in (({"volumes": [{"name": "s", "secret": {"secretName": "x"}}]}, "spec.volumes[0].secret"),
                        ({"container": {"readinessProbe": {"exec": {"command": ["true"]}}}}, "spec.containers[0].readinessProbe.exec"),
-                       ({"container": {"securityContext": {"runAsUser": 1000}}}, "spec.containers[0].securityContext.runAsUser")):
+                       ({"container": {"securityContext": {"runAsUser": 65536}}}, "spec.containers[0].securityContext.runAsUser")):
         done = r.k("create", "-f", "-", stdin=json.dumps(r.spec("never", **more)), check=False)
         assert done.returncode == 1 and done.stderr.startswith('The Pod "never" cannot run here, on a real cluster it can: ' + path), done.stderr
         assert r.get("never") is None
