@@ -34,3 +34,17 @@ size_t place_utf8_size(std::string_view text)
     }
     return at;
 }
+
+bool place_find_tab(std::string_view text, size_t line, size_t &out_line, size_t &out_column)
+{
+    for (size_t i = 1; i < line; i++) {
+        size_t end = text.find('\n');
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    size_t tab = text.find_first_not_of(' ');
+    if (tab == std::string_view::npos || text[tab] != '\t')
+        return false;
+    out_line = line;
+    out_column = tab + 1;
+    return true;
+}

@@ -443,6 +443,9 @@ static error refuse_syntax(builder &b, const yaml_parser_t &parser)
         place_find(b.text, parser.problem_offset, line, column);
         return refuse_at(b, line, column, problem);
     }
+    size_t line, column;
+    if (place_find_tab(b.text, parser.problem_mark.line + 1, line, column)) // the commonest cause, for which libyaml has no words
+        return refuse_at(b, line, column, "a tab; YAML is indented with spaces");
     if (parser.context != nullptr)
         problem += text_format(" (%s at line %zu, column %zu)", parser.context, parser.context_mark.line + 1, parser.context_mark.column + 1);
     return refuse_mark(b, parser.problem_mark, problem);

@@ -97,9 +97,11 @@ bool image_load(const local_state &state, const image_reference &reference, imag
     std::string text;
     out_config = image_config();
     if (!os_is_dir(dir + "/rootfs") || !os_read_file(dir + "/config.json", text)) {
-        out_text = text_format("no image \"%s\" in %s; make it with: kubectl-local image %s DIR [ENTRYPOINT...]",
-                               image_text(reference).c_str(),
-                               dir.c_str(), image_text(reference).c_str());
+        // With the folder: whoever has made the image without it has made it elsewhere.
+        bool is_elsewhere = state.images != state.dir + "/images";
+        out_text = text_format("no image \"%s\" in %s; make it with: %s%skubectl-local --state-dir=%s image %s DIR [ENTRYPOINT...]", image_text(reference).c_str(),
+                               dir.c_str(), is_elsewhere ? "KUBECTL_LOCAL_IMAGES=" : "", is_elsewhere ? (state.images + " ").c_str() : "", state.dir.c_str(),
+                               image_text(reference).c_str());
         return false;
     }
     json_ptr tree;

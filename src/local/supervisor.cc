@@ -27,6 +27,7 @@
 #include "base/text.h"
 #include "local/allow.h"
 #include "local/container.h"
+#include "local/hints.h"
 #include "local/identity.h"
 #include "local/image.h"
 #include "local/netbox.h"
@@ -254,6 +255,16 @@ static void ask_to_end(supervisor &s, uint64_t grace_ms)
         loop_timer_arm(s.l, s.kill_timer, grace_ms);
 }
 
+static std::string with_hint(const std::string &text, const std::string &hint) { return hint.empty() ? text : text + " (hint: " + hint + ")"; }
+
+// Where nobody listens on the port, what else is listened on may be what was meant.
+static std::string readiness_text(const supervisor &s, const std::string &why)
+{
+    bool is_refused = why.find(strerror(ECONNREFUSED)) != std::string::npos && s.run.bwrap != 0 && !s.spec.host_network;
+    std::string hint = is_refused ? hint_of_port(s.run.bwrap, s.spec.container.readiness.port, s.network.target_url) : "";
+    return with_hint("Readiness probe failed: " + why, hint);
+}
+
 static void on_probe_change(void *arg, prober &which)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
@@ -266,7 +277,7 @@ static void on_probe_change(void *arg, prober &which)
         break;
     case probe_role::readiness:
         status.ready = which.good;
-        s.status.message = which.good ? "" : "Readiness probe failed: " + which.why;
+        s.status.message = which.good ? "" : readiness_text(s, which.why);
         break;
     case probe_role::liveness:
         break;
@@ -288,7 +299,7 @@ static void on_probe_message(void *arg)
     if (s.status.container.ready || s.run.bwrap == 0 || s.deleting)
         return;
     if (!readiness.why.empty())
-        s.status.message = "Readiness probe failed: " + readiness.why;
+        s.status.message = readiness_text(s, readiness.why);
     publish(s);
     loop_timer_arm(s.l, s.probe_message, probe_message_ms);
 }
@@ -629,6 +640,16 @@ static void leave(supervisor &s)
         ask_to_end(s, std::min(s.spec.grace_s * 1000, leave_grace_ms));
 }
 
+// What kept the container from starting, or ended it at once, with a way out where one is known.
+static void explain_end(const supervisor &s, container_end &end)
+{
+    image_reference image;
+    bool known = image_parse_reference(current_spec(s).image, image) == reference_verdict::good;
+    std::string hint = end.never_started ? hint_of_start(end.text, known ? image_dir(s.state, image) + "/rootfs" : "") : hint_of_exit(end.exit_code, s.log.last_line);
+    if (!hint.empty())
+        end.text = end.text.empty() ? "hint: " + hint : with_hint(end.text, hint);
+}
+
 static void reap(supervisor &s)
 {
     int status = 0;
@@ -646,6 +667,7 @@ static void reap(supervisor &s)
             continue; // an orphan of a container, adopted as its subreaper
         container_end end;
         container_reaped(s.run, status, end);
+        explain_end(s, end);
         container_ended(s, end);
     }
 }

@@ -135,7 +135,7 @@ def unknown_image(r):
     r.create("noimage", container={"image": "example.org/no/such:v9"})
     pod = r.wait("noimage", "ErrImagePull", lambda pod: waiting(pod).get("reason") in ("ErrImagePull", "ImagePullBackOff"))
     message = waiting(pod)["message"]
-    assert "kubectl-local image example.org/no/such:v9 DIR" in message and r.state in message, message
+    assert "kubectl-local --state-dir=%s image example.org/no/such:v9 DIR" % r.state in message, message
     assert pod["status"]["phase"] == "Pending"
     r.wait("noimage", "ImagePullBackOff", lambda pod: waiting(pod).get("reason") == "ImagePullBackOff")
     logs = r.k("logs", "noimage", check=False)
@@ -169,6 +169,38 @@ def command_missing(r):
     assert last["exitCode"] == 128 and "/no/such/program" in last["message"], last
     assert waiting(pod)["reason"] in ("RunContainerError", "CrashLoopBackOff")
     r.delete("nocommand")
+
+
+def mistakes_are_named(r):
+    """What a beginner gets wrong: the first message says what to do."""
+    folder = os.path.join(r.directory, "mistakes")
+    os.makedirs(os.path.join(folder, "code"))
+    for name, text, mode in (("plain.py", SERVER, 0o644), ("line.py", "#!/opt/python\n", 0o755)):
+        path = os.path.join(folder, "code", name)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, mode)
+    r.k("image", "example.org/test/mistakes:1", folder)
+    no_python = shutil.which("python", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") is None
+
+    def ended(pod):
+        return status(pod).get("lastState", {}).get("terminated") or status(pod).get("state", {}).get("terminated")
+    for command, words in ((["/code/plain.py"], "hint: chmod +x /code/plain.py, or command: [python3, /code/plain.py]"),
+                           (["/code/line.py"], "hint: its first line names /opt/python, which is not there"),
+                           (["/code/typo.py"], "hint: the image has no /code/typo.py"),
+                           (["python", "/code/plain.py"], "hint: this machine has python3 only" if no_python else None)):
+        if words is None:
+            continue
+        r.create("wrong", container={"image": "example.org/test/mistakes:1", "command": command, "args": []})
+        pod = r.wait("wrong", "ended", ended)
+        assert words in ended(pod)["message"], ended(pod)
+        r.delete("wrong")
+    # The server listens elsewhere.
+    r.create("wrong", container={"ports": [{"containerPort": 81}], "readinessProbe": {"tcpSocket": {"port": 81}, "periodSeconds": 1}})
+    pod = r.wait("wrong", "explained", lambda pod: "hint" in condition(pod, "Ready").get("message", ""))
+    assert "(hint: it listens on 80, the spec says 81)" in condition(pod, "Ready")["message"], condition(pod, "Ready")
+    r.delete("wrong")
+    r.k("image", "rm", "example.org/test/mistakes:1")
 
 
 def never_ready(r):
@@ -605,7 +637,7 @@ def nothing_is_left(r):
 
 
 CASES = [refusals, serves, two_pods_on_port_80, pod_reaches_only_the_target, target_on_the_container_port_is_moved, unknown_image, crash_loop,
-         command_missing, never_ready, http_probe, probes_leave_no_errors_behind, logs, watch_tells_every_change, watch_ends_with_its_reader, delete_honours_grace,
+         command_missing, mistakes_are_named, never_ready, http_probe, probes_leave_no_errors_behind, logs, watch_tells_every_change, watch_ends_with_its_reader, delete_honours_grace,
          deleted_at_every_moment, a_watcher_brings_back_a_lost_supervisor, restart_policy_never, killed_container_restarts, death_is_a_reset, refused_while_down,
          half_close_is_passed_on, host_network, init_containers_and_volumes, what_only_a_cluster_can_run,
          non_root_is_never_root, environment, selectors, yaml_and_outputs, the_machine_is_protected,

@@ -145,7 +145,14 @@ static void bad_text_is_refused_with_its_place(void **)
     refused("a: 1\nb\nc: 2\n", "line 3, column 1: could not find expected ':'");
     refused("a: 1\nb\nc: 2\n", "(while scanning a simple key at line 2, column 1)");
     refused("a: [1, 2\nb: 3\n", "did not find expected ',' or ']'");
-    refused("a:\n\t- b\n", "line 2, column 1: found character that cannot start any token");
+    // Wherever in the indentation the tab stands, and whatever libyaml makes of it.
+    refused("a:\n\t- b\n", "line 2, column 1: a tab; YAML is indented with spaces");
+    refused("metadata:\n  name: x\n\tlabels: {a: b}\n", "line 3, column 1: a tab; YAML is indented with spaces");
+    refused("spec:\n  containers:\n  \t- name: c\n", "line 3, column 3: a tab; YAML is indented with spaces");
+    refused("spec:\n  containers:\n  - name: c\n \timage: i\n", "line 4, column 2: a tab; YAML is indented with spaces");
+    refused("spec:\n  containers: []\n\tvolumes: []\n", "line 3, column 1: a tab; YAML is indented with spaces");
+    refused("a: |\n  x\n  \ty\n\tb: c\n", "line 4, column 1: a tab; YAML is indented with spaces");
+    refused("a: |\n  x\n  \ty\nb: [\n", "line 5, column 1: ");  // tabs inside a text are none of it
     refused("a: 'b\n", "found unexpected end of stream");
     refused("a: b: c\n", "line 1, column 5: mapping values are not allowed in this context");
     refused("a:\n  - b\n c\n", "line 3");

@@ -155,7 +155,7 @@ static void images_are_made_replaced_and_kept(void **state)
     test_eq_enum(image_parse_reference("q/md5:v1", f.reference), reference_verdict::good);
     image_config config;
     test_false(image_load(f.state, f.reference, config, f.text));
-    test_has_text(f.text, "kubectl-local image q/md5:v1 DIR");
+    test_has_text(f.text, ("kubectl-local --state-dir=" + f.state.dir + " image q/md5:v1 DIR").c_str());
     test_eq(image_hold(f.state, f.reference), -1);
     test_true(image_create(f.state, f.reference, build, f.text));
     test_true(image_load(f.state, f.reference, config, f.text));
