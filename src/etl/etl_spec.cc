@@ -12,6 +12,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "etl/spec_place.h"
 #include "etl/spec_tree.h"
 
 static bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
@@ -143,7 +144,7 @@ static error check_port(const yaml_node &container, const yaml_node *ports, uint
         return err;
     constexpr std::string_view expected = "exactly one port with a containerPort, on which the server listens";
     if (spec_is_empty(ports))
-        return spec_refuse(ports != nullptr ? *ports : container, "the container has no ports", expected, out_reason);
+        return spec_refuse(ports != nullptr ? *ports : container, "the container has no ports", std::string(expected) + spec_place_near(&container, "Container", "ports"), out_reason);
     if (ports->values.size() > 1)
         return spec_refuse(*ports->values[1], text_format("the container has %zu ports", ports->values.size()), expected, out_reason);
     const yaml_node &port = *ports->values[0];
@@ -153,7 +154,8 @@ static error check_port(const yaml_node &container, const yaml_node *ports, uint
     bool is_integer = number != nullptr && number->kind == yaml_kind::scalar && number->type == yaml_type::integer;
     uint64_t value = 0; // as kubectl reads it: 0120 is 80
     if (!is_integer || !text_parse_u64(json_print(yaml_to_json(*number).get()), value) || value < 1 || value > 65535)
-        return spec_refuse(number != nullptr ? *number : port, "containerPort is " + spec_words(number), "a whole number from 1 to 65535", out_reason);
+        return spec_refuse(number != nullptr ? *number : port, "containerPort is " + spec_words(number),
+                           "a whole number from 1 to 65535" + spec_place_near(&port, "ContainerPort", "containerPort"), out_reason);
     out_port = static_cast<uint16_t>(value);
     const yaml_node *protocol = yaml_get(&port, "protocol");
     if (!spec_is_empty(protocol) && (!spec_is_text(protocol) || protocol->text != "TCP"))
@@ -202,7 +204,7 @@ static error check_pod_spec(const yaml_node &root, etl_spec &spec, bool &out_has
     if (error err = expect_kind(containers, yaml_kind::sequence, "spec.containers", out_reason))
         return err;
     if (spec_is_empty(containers))
-        return spec_refuse(containers != nullptr ? *containers : *spec_node, "the pod has no containers", "exactly one", out_reason);
+        return spec_refuse(containers != nullptr ? *containers : *spec_node, "the pod has no containers", "exactly one" + spec_place_near(spec_node, "PodSpec", "containers"), out_reason);
     if (containers->values.size() > 1)
         return spec_refuse(*containers->values[1], text_format("the pod has %zu containers", containers->values.size()), "exactly one", out_reason);
     const yaml_node &container = *containers->values[0];

@@ -16,6 +16,7 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "etl/etl_spec.h"
+#include "etl/spec_place.h"
 #include "port/clock.h"
 #include "role/control.h"
 
@@ -176,6 +177,17 @@ static std::string definition_json(const etl_start &s)
     return json_print(tree.get());
 }
 
+// Where the targets' kubectl names a field, the place in the spec as the user sent it.
+static std::string explained(const etl_start &s, const std::string &text)
+{
+    json_ptr init;
+    std::string where;
+    std::string spec;
+    if (json_parse(s.etl.init_json, init, where) || !base64_decode(json_text(init.get(), "spec"), spec))
+        return text;
+    return spec.empty() ? text : spec_place_explain(text, spec);
+}
+
 static void on_start_answers(void *arg, std::vector<gather_answer> answers)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
@@ -190,7 +202,7 @@ static void on_start_answers(void *arg, std::vector<gather_answer> answers)
             code = error_code::etl_init_failed;
         else if (answer.err)
             code = error_code::unavailable;
-        etl_init_started(s.machine, code, text);
+        etl_init_started(s.machine, code, explained(s, text));
         return;
     }
     etl_init_started(s.machine, error_code::ok, {});

@@ -61,7 +61,18 @@ ROWS = [
     ("billion laughs", "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)) + GOOD, []),
     ("deep nesting", "x: " + "[" * 100000, []),
     ("duplicate key", changed("kind: Pod\n", "kind: Pod\nkind: Pod\n"), ["kind"]),
-    ("tabs", changed("  name: good", "\tname: good"), []),
+    ("tabs", changed("  name: good", "\tname: good"), ["line 4, column 1: a tab; YAML is indented with spaces"]),
+    # kubectl's refusals, with the place in the user's spec.
+    ("img for image", changed("image: test/none:1", "img: test/none:1"), ['unknown field "spec.containers[0].img" (line 11, column 7; did you mean image?)']),
+    ("container for containers", changed("  containers:", "  container:"), ["line 9, column 3: the pod has no containers", "did you mean containers? line 9, column 3 says container"]),
+    ("prots for ports", changed("      ports:", "      prots:"), ["did you mean ports? line 12, column 7 says prots"]),
+    ("misspelt resources", GOOD + "      resorces: {limits: {cpu: 1}}\n", ['unknown field "spec.containers[0].resorces" (line 14, column 7; did you mean resources?)']),
+    ("a number in env", GOOD + "      env:\n        - name: A\n          value: 1\n", ["EnvVar.spec.containers.env.value of type string (line 16, column 18)"]),
+    ("requests above limits", GOOD + "      resources:\n        limits: {cpu: 1}\n        requests: {cpu: 2}\n",
+     ["spec.containers[0].resources.requests (line 16, column 9): Invalid value", "must be less than or equal to cpu limit of 1"]),
+    ("mount of an undeclared volume", GOOD + "      volumeMounts:\n        - {name: nope, mountPath: /c}\n", ["spec.containers[0].volumeMounts[0].name (line 15, column 12): Not found: \"nope\""]),
+    ("an empty probe", GOOD + "      readinessProbe: {}\n", ["spec.containers[0].readinessProbe (line 14, column 7): Required value: must specify a handler type"]),
+    ("what only a cluster can run", GOOD + "      readinessProbe: {exec: {command: [x]}}\n", ["cannot run here, on a real cluster it can: spec.containers[0].readinessProbe.exec (line 14, column 24): "]),
     ("not UTF-8", b"kind: \xff\xfe\n", []),
 ]
 world = {}
