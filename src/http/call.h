@@ -36,7 +36,7 @@ struct call_options {
     std::string target = "/";    // raw path and query
     std::string headers;         // whole lines; Host, Content-Length and Connection are added
     std::string body;            // sent from memory, or, when `file` is set:
-    disk_file *file = nullptr;   // file_size bytes from its start. Lifetime: until on_done
+    disk_file *file = nullptr;   // file_size bytes from its start. Lifetime: until on_done. One that fails (corrupt, io) fails the call, whatever is answered
     uint64_t file_size = 0;
     bool has_body = false;       // send Content-Length even when the body is empty
     uint64_t connect_timeout_ms = 5'000;
@@ -47,7 +47,7 @@ struct call_options {
     size_t answer_size_max = 0;
     void (*on_head)(void *arg, call &c, const http_head &head) = nullptr;
     // Exactly once, unless call_cancel. err: refused, unreachable, timed_out, reset, end_of_stream (closed before the head or the end),
-    // bad_pod_answer (not HTTP), body_too_large. Streamed: only before on_head (failure), or after call_finish.
+    // bad_pod_answer (not HTTP), body_too_large; corrupt, io: of the file. Streamed: only before on_head (failure), or after call_finish.
     void (*on_done)(void *arg, call &c, error err, int status, std::string body) = nullptr;
     void *arg = nullptr;
 };

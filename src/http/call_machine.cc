@@ -87,6 +87,7 @@ struct call {
     uint64_t file_sent = 0;
     bool upload_done = false;
     bool upload_failed = false;
+    error source_err;           // of the file to send: whatever the server makes of the part it got must not be taken for good
 
     // Receiving.
     std::string in;
@@ -515,6 +516,22 @@ static io_result send_some(call &c)
     return sent;
 }
 
+static bool is_of_source(error err)
+{
+    return err.code == error_code::corrupt || err.code == error_code::io || err.code == error_code::end_of_stream;
+}
+
+// The server learns that its request is cut. Who pulls the answer is told at the next byte or the end, and gets no more of it.
+static void fail_source(call &c, error err)
+{
+    c.source_err = err.code == error_code::end_of_stream ? make_error(error_code::corrupt, "the content is shorter than it was") : err;
+    c.upload_failed = true;
+    if (sm_state_of(c) == S::awaiting_head || c.options.answer_size_max > 0)
+        fail(c, c.source_err);
+    else
+        net_half_close(*c.e, c.net);
+}
+
 static void send(call &c)
 {
     while (!c.upload_done && !c.upload_failed) {
@@ -523,7 +540,13 @@ static void send(call &c)
         case io_state::done: note_progress(c); break;
         case io_state::end: c.upload_done = true; break;
         case io_state::again: net_wait(*c.e, c.net, net_side::writable, on_writable, &c); return;
-        case io_state::failed: c.upload_failed = true; break; // an answer may have come all the same: the reading side decides
+        case io_state::failed:
+            if (c.file_sent < c.options.file_size && is_of_source(sent.err)) {
+                fail_source(c, sent.err);
+                return;
+            }
+            c.upload_failed = true;
+            break; // an answer may have come all the same: the reading side decides
         }
     }
 }
@@ -757,6 +780,8 @@ pull_result call_pull(call &c, net_relay *relay)
 {
     if (c.net == nullptr)
         return pull_failed(make_error(error_code::canceled));
+    if (c.source_err)
+        return pull_failed(c.source_err);
     if (c.body_ended)
         return {pull_state::end, {}, 0, no_error};
     if (c.decoder != nullptr)
@@ -779,7 +804,7 @@ void call_pull_wait_cancel(call &c)
 bool call_take_whole(call &c, std::string &out_body)
 {
     size_t buffered = c.in_end - c.in_begin;
-    if (c.net == nullptr || c.decoder != nullptr || c.head.close_delimited || c.body_ended || buffered != c.body_left || is_more_behind(c))
+    if (c.net == nullptr || c.source_err || c.decoder != nullptr || c.head.close_delimited || c.body_ended || buffered != c.body_left || is_more_behind(c))
         return false;
     out_body.assign(c.in, c.in_begin, buffered);
     c.in_begin = c.in_end;
@@ -833,7 +858,8 @@ static void begin_on(call &c, net_conn *conn)
     note_progress(c);
     step(c, E::connected);
     send(c);
-    wait_readable(c);
+    if (c.net != nullptr) // the file to send may have failed
+        wait_readable(c);
 }
 
 static void on_connect(void *arg, error err, net_conn *conn)

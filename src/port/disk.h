@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@ enum class disk_open_mode : uint8_t { read, create_new, create_or_open };
 using disk_on_done = void (*)(void *arg, error err);
 using disk_on_open = void (*)(void *arg, error err, disk_file *file, uint64_t size);
 using disk_on_read = void (*)(void *arg, error err, size_t count);
+using disk_on_damage = void (*)(void *arg, uint64_t offset);
 using disk_on_list = void (*)(void *arg, error err, const std::vector<std::string> &names);
 
 struct disk_port {
@@ -31,6 +33,9 @@ struct disk_port {
     void (*unlink)(env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg);
     void (*make_dir)(env &e, const std::string &path, disk_on_done on_done, void *arg);
     void (*list)(env &e, const std::string &path, disk_on_list on_list, void *arg);
+    void (*guard)(disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg);
+    bool (*is_checked)(disk_file *file, uint64_t offset);
+    void (*check)(disk_file *file, uint64_t offset, disk_on_done on_done, void *arg);
 };
 
 // Every call below completes exactly once, after it returned; there is no cancel: `arg` must outlive the completion.
@@ -54,3 +59,17 @@ inline void disk_unlink(env &e, std::vector<std::string> paths, disk_on_done on_
 inline void disk_make_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->make_dir(e, path, on_done, arg); }
 // Names in bytewise order, without "." and "..".
 inline void disk_list(env &e, const std::string &path, disk_on_list on_list, void *arg) { e.disk->list(e, path, on_list, arg); }
+
+// --- contents that must not be sent when they are damaged
+
+// `sums`: XXH3 (64 bits, seed 0) of each block of content_block_size bytes, the last one shorter; together they are of `size` bytes. From now on
+// net_send_file sends no byte of a block that was not found to match its sum a short while ago, and fails with `corrupt` at one that does not
+// match. on_damage is called for each block that is found damaged, in a completion, until disk_close. Once a file, before anything is sent of it.
+inline void disk_guard(env &e, disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg)
+{
+    e.disk->guard(file, size, sums, on_damage, arg);
+}
+// Whether the block at `offset` can be sent without a look at it. True for a file without a guard.
+inline bool disk_is_checked(env &e, disk_file *file, uint64_t offset) { return e.disk->is_checked(file, offset); }
+// Looks at the block at `offset`. Completes once: ok, corrupt, or an error of reading.
+inline void disk_check(env &e, disk_file *file, uint64_t offset, disk_on_done on_done, void *arg) { e.disk->check(file, offset, on_done, arg); }

@@ -24,6 +24,7 @@ struct index_row {
     std::string parts;       // reserved for multipart objects
     bool in_index = false;   // the index holds the content, there is no file
     std::string content;     // its bytes then: given with a put, told by index_get; else empty
+    std::vector<uint64_t> sums; // of a file's blocks (port/disk.h, disk_guard): given with a put, told by index_get; else, and where none are known, empty
 };
 
 // One change. `garbage` (content ids whose files are to be removed) is written in the same transaction.
@@ -47,6 +48,8 @@ struct index_port {
     void (*garbage_clear)(env &e, std::vector<uint64_t> content_ids, index_on_done on_done, void *arg);
     void (*unplaced)(env &e, index_on_garbage on_unplaced, void *arg);
     void (*placed)(env &e, std::vector<uint64_t> content_ids, index_on_done on_done, void *arg);
+    void (*unsummed)(env &e, uint64_t after_id, size_t count, index_on_rows on_rows, void *arg);
+    void (*sums_add)(env &e, index_row row, index_on_done on_done, void *arg);
     uint64_t (*object_count)(env &e);
     uint64_t (*content_id_max)(env &e);
 };
@@ -83,6 +86,12 @@ inline void index_placed(env &e, std::vector<uint64_t> content_ids, index_on_don
 {
     e.index->placed(e, static_cast<std::vector<uint64_t> &&>(content_ids), on_done, arg);
 }
+// At most `count` of the files that were stored without sums, by an earlier version of this program, in order of content id from above after_id,
+// as rows with bucket, name, content_id, size and checksum. Version 0: the object is not there any more, or has another content: index_sums_add takes it off the list.
+inline void index_unsummed(env &e, uint64_t after_id, size_t count, index_on_rows on_rows, void *arg) { e.index->unsummed(e, after_id, count, on_rows, arg); }
+// row: bucket, name, content_id and sums. If the object still has this content the sums, if there are any, are kept from now on; the content is off the list of
+// those without sums either way. Durable when it completes.
+inline void index_sums_add(env &e, index_row row, index_on_done on_done, void *arg) { e.index->sums_add(e, static_cast<index_row &&>(row), on_done, arg); }
 // Rows in the index, kept in memory.
 inline uint64_t index_object_count(env &e) { return e.index->object_count(e); }
 // The highest content id ever committed, of a file or not, read once at open: new ids start above it and above what lies in tmp/.

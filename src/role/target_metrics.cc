@@ -49,6 +49,8 @@ static void add_store(target &t, metrics_text &text)
     metrics_add(text, "etlnode_store_put_bytes_total", "counter", "Bytes of objects stored.", {}, as_double(c.put_bytes));
     metrics_add(text, "etlnode_store_put_failures_total", "counter", "Objects that could not be stored.", {}, as_double(c.put_failures));
     metrics_add(text, "etlnode_store_removed_total", "counter", "Objects removed.", {}, as_double(c.removed));
+    metrics_add(text, "etlnode_store_damaged_total", "counter", "Blocks of contents, and small contents, that were found damaged, each time.", {},
+                as_double(c.damaged));
     metrics_add(text, "etlnode_store_garbage_files", "gauge", "Content files that wait to be removed.", {}, as_double(c.garbage_pending));
 }
 

@@ -30,6 +30,8 @@ static std::string node_prefix(const target &t) { return "t[" + t.id + "]: "; }
 // AIStore's clients look for "ais://B/O does not exist".
 static std::string failure_text(const object_request &r, error err)
 {
+    if (err.code == error_code::corrupt)
+        return node_prefix(*r.t) + uname_of(r) + ": data is corrupt" + (err.what != nullptr ? std::string(": ") + err.what : "");
     if (err.code != error_code::object_not_found)
         return node_prefix(*r.t) + uname_of(r) + " " + error_text(err);
     return node_prefix(*r.t) + uname_of(r) + " does not exist (what there is: GET /v1/buckets/" + r.bucket + ")";
@@ -68,15 +70,20 @@ static void answer_bytes(exchange &x, target &t, const store_object *object, ans
         exchange_answer_view(x, static_cast<answer &&>(a), std::string_view(object->content).substr(offset, size), release_object, holder);
 }
 
+static http_range range_of(const object_request &r, const index_row &row)
+{
+    const http_head &head = exchange_head(*r.x);
+    if (!http_range_counts(http_head_get(head, "If-Range"), row.etag))
+        return {};
+    return http_range_parse(http_head_get(head, "Range"), row.size);
+}
+
 static void answer_object(const object_request &r, const store_object *object)
 {
     target &t = *r.t;
     exchange &x = *r.x;
     const index_row &row = object->row;
-    const http_head &head = exchange_head(x);
-    http_range range;
-    if (http_range_counts(http_head_get(head, "If-Range"), row.etag))
-        range = http_range_parse(http_head_get(head, "Range"), row.size);
+    http_range range = range_of(r, row);
     answer a;
     a.content_type = "application/octet-stream";
     a.headers.reserve(object_headers_size);
@@ -188,12 +195,34 @@ static void answer_head_of(const object_request &r, const store_object *object)
     exchange_answer_head(*r.x, static_cast<answer &&>(a), size);
 }
 
+static void on_checked(void *arg, error err, const store_object *object)
+{
+    std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
+    r->t->store_calls--;
+    if (err)
+        answer_missing(*r, err);
+    else
+        answer_object(*r, object);
+}
+
+// A damaged block is an answer of its own only before the first byte, so the first one is looked at now.
 static void answer_found(const object_request &r, const store_object *object)
 {
-    if (exchange_head(*r.x).method == "HEAD")
+    if (exchange_head(*r.x).method == "HEAD") {
         answer_head_of(r, object);
-    else
-        answer_object(r, object);
+        return;
+    }
+    store &objects = *r.t->objects;
+    if (object->file != nullptr) {
+        http_range range = range_of(r, object->row);
+        uint64_t first = range.kind == http_range_kind::part ? range.first : 0;
+        if (range.kind != http_range_kind::unsatisfiable && !store_is_checked(objects, object, first)) {
+            r.t->store_calls++;
+            store_check(objects, object, first, on_checked, new object_request(r));
+            return;
+        }
+    }
+    answer_object(r, object);
 }
 
 static void on_object(void *arg, error err, const store_object *object)

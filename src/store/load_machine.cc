@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // store/load_machine.cc: looks an object up: its row, with a content that lies in the index, or a descriptor.
 //
-// Owns     one operation of the index or the disk at a time; a descriptor, until the entry made of it has it.
+// Owns     one operation of the index or the disk at a time; a descriptor, until the entry made of it has it; sums being made.
 // Knows    sm, port, the cache, where the keeper thinks a content lies.   Known by  store.
 // Machine  load, drawn in docs/machines/load.md (generated, do not edit).
-// Normal   read the row; its content came with it, or: open the file where it most likely is. Hand an entry to everybody who waits.
+// Normal   read the row; its content came with it, or: open the file where it most likely is, and make its sums where they are not known yet.
+//          Hand an entry to everybody who waits.
 // Fails    no row; no file in either place: if the row has changed meanwhile the lookup starts again, else the object is corrupt; a file of the
 //          wrong size; no descriptors left, even after the cache gave some back.
 // Limits   load_restarts_max.
@@ -17,6 +18,7 @@
 #include <xxhash.h>
 
 #include "sm/sm_verify.h"
+#include "store/content_sums.h"
 #include "store/machines.h"
 
 using S = load::state;
@@ -25,6 +27,7 @@ using E = load::event;
 static constexpr uint32_t INDEX = 1;
 static constexpr uint32_t OPEN = 2;
 static constexpr uint32_t FILE_ = 4;
+static constexpr uint32_t SUMS = 8;
 
 static void deliver(load &l, E event);
 
@@ -57,6 +60,16 @@ static void on_open(void *arg, error err, disk_file *file, uint64_t size)
     else if (err)
         event = E::failed;
     deliver(l, event);
+}
+
+static void on_summed(void *arg, error err, uint64_t checksum)
+{
+    load &l = *static_cast<load *>(arg);
+    l.row.sums = std::move(l.sums->sums.done);
+    l.sums.reset();
+    l.checksum = checksum;
+    l.failure = err;
+    deliver(l, err ? E::failed : E::summed);
 }
 
 // --- actions
@@ -127,6 +140,27 @@ static void fail_size(load &l)
     l.failure = make_error(error_code::corrupt, "the content file of the object has the wrong size");
 }
 
+static void fail_sums(load &l)
+{
+    close_file(l);
+    l.failure = make_error(error_code::corrupt, "the sums of the object's content are damaged");
+}
+
+// The background will come to it, too, and keep them.
+static void make_sums(load &l)
+{
+    l.sums = std::make_unique<file_sums>();
+    file_sums_start(*l.sums, *l.owner->e, l.file, l.row.size, 0, on_summed, &l);
+}
+
+static void stop_sums(load &l) { file_sums_stop(*l.sums); }
+
+static void fail_checksum(load &l)
+{
+    close_file(l);
+    l.failure = make_error(error_code::corrupt, "the content of the object does not match its checksum");
+}
+
 static void fail_content(load &l) { l.failure = make_error(error_code::corrupt, "the content of the object does not match its checksum"); }
 
 static void fail_stopping(load &l)
@@ -141,6 +175,10 @@ static void fail_stopping(load &l)
 static bool is_missing(const load &l) { return l.row.content_id != 0 && l.row.content_id == l.missing_id; }
 static bool is_empty(const load &l) { return l.row.size == 0; }
 static bool is_unplaced(const load &l) { return keeper_is_unplaced(l.owner->housekeeper, l.row.content_id); }
+// Contents of earlier versions have none until the background has made them. A large one is sent as it is until then.
+static bool lacks_sums(const load &l) { return l.row.sums.empty() && l.row.size <= load_sum_size_max; }
+static bool checksum_differs(const load &l) { return l.checksum != l.row.checksum; }
+static bool sums_differ(const load &l) { return !l.row.sums.empty() && l.row.sums.size() != content_sums_count(l.row.size); }
 static bool size_differs(const load &l) { return l.file_size != l.row.size; }
 static bool may_restart(const load &l) { return l.restarts < load_restarts_max; }
 static bool is_in_index(const load &l) { return l.row.in_index; }
@@ -153,21 +191,22 @@ static bool content_differs(const load &l)
 
 static uint32_t alive(const load &l)
 {
-    return (l.on_index ? INDEX : 0) | (l.opening ? OPEN : 0) | (l.file != nullptr ? FILE_ : 0);
+    return (l.on_index ? INDEX : 0) | (l.opening ? OPEN : 0) | (l.file != nullptr ? FILE_ : 0) | (l.sums != nullptr ? SUMS : 0);
 }
 static bool restarts_are_bounded(const load &l) { return l.restarts <= load_restarts_max; }
 static bool somebody_waits(const load &l) { return !l.waits.empty(); }
 
 static constexpr sm_action<load> nothing{};
 static constexpr sm_guard<load> always{};
-static constexpr const char *event_names[] = {"row_read", "opened", "missing", "no_descriptors", "failed", "stop"};
-static constexpr const char *resource_names[] = {"index operation", "open under way", "file"};
+static constexpr const char *event_names[] = {"row_read", "opened", "missing", "no_descriptors", "summed", "failed", "stop"};
+static constexpr const char *resource_names[] = {"index operation", "open under way", "file", "sums being made"};
 static constexpr sm_state<load> states[] = {
     {S::awaiting_row, "awaiting_row", sm_initial, INDEX, INDEX},
     {S::opening_placed, "opening_placed", 0, OPEN, OPEN},
     {S::opening_temp, "opening_temp", 0, OPEN, OPEN},
     {S::opening_moved, "opening_moved", 0, OPEN, OPEN},
-    {S::stopping, "stopping", 0, 0, INDEX | OPEN | FILE_},
+    {S::summing, "summing", 0, FILE_ | SUMS, FILE_ | SUMS},
+    {S::stopping, "stopping", 0, 0, INDEX | OPEN | FILE_ | SUMS},
     {S::done, "done", sm_final, 0, FILE_}, // the entry takes the file
 };
 static constexpr sm_row<load> rows[] = {
@@ -181,6 +220,8 @@ static constexpr sm_row<load> rows[] = {
     {S::awaiting_row, E::stop, always, nothing, S::stopping},
 
     {S::opening_placed, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
+    {S::opening_placed, E::opened, SM_FN(sums_differ), SM_FN(fail_sums), S::done},
+    {S::opening_placed, E::opened, SM_FN(lacks_sums), SM_FN(make_sums), S::summing},
     {S::opening_placed, E::opened, always, nothing, S::done},
     {S::opening_placed, E::missing, always, SM_FN(open_temp), S::opening_temp},
     {S::opening_placed, E::no_descriptors, always, SM_FN(evict_and_open_placed), S::opening_placed},
@@ -188,6 +229,8 @@ static constexpr sm_row<load> rows[] = {
     {S::opening_placed, E::stop, always, nothing, S::stopping},
 
     {S::opening_temp, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
+    {S::opening_temp, E::opened, SM_FN(sums_differ), SM_FN(fail_sums), S::done},
+    {S::opening_temp, E::opened, SM_FN(lacks_sums), SM_FN(make_sums), S::summing},
     {S::opening_temp, E::opened, always, nothing, S::done},
     // Files move one way only: what is not in tmp/ now is in its place now, or gone.
     {S::opening_temp, E::missing, always, SM_FN(open_placed), S::opening_moved},
@@ -196,12 +239,19 @@ static constexpr sm_row<load> rows[] = {
     {S::opening_temp, E::stop, always, nothing, S::stopping},
 
     {S::opening_moved, E::opened, SM_FN(size_differs), SM_FN(fail_size), S::done},
+    {S::opening_moved, E::opened, SM_FN(sums_differ), SM_FN(fail_sums), S::done},
+    {S::opening_moved, E::opened, SM_FN(lacks_sums), SM_FN(make_sums), S::summing},
     {S::opening_moved, E::opened, always, nothing, S::done},
     {S::opening_moved, E::missing, SM_FN(may_restart), SM_FN(read_row_again), S::awaiting_row},
     {S::opening_moved, E::missing, always, SM_FN(fail_changing), S::done},
     {S::opening_moved, E::no_descriptors, always, SM_FN(evict_and_open_placed), S::opening_moved},
     {S::opening_moved, E::failed, always, nothing, S::done},
     {S::opening_moved, E::stop, always, nothing, S::stopping},
+
+    {S::summing, E::summed, SM_FN(checksum_differs), SM_FN(fail_checksum), S::done},
+    {S::summing, E::summed, always, nothing, S::done},
+    {S::summing, E::failed, always, SM_FN(close_file), S::done},
+    {S::summing, E::stop, always, SM_FN(stop_sums), S::stopping},
 
     {S::stopping, E::row_read, always, SM_FN(fail_stopping), S::done},
     {S::stopping, E::opened, always, SM_FN(fail_stopping), S::done},
@@ -249,9 +299,15 @@ static void finish(load &l)
     store &s = *l.owner;
     std::vector<load_wait> waits = std::move(l.waits);
     error failure = l.failure;
+    if (failure.code == error_code::corrupt) {
+        l.row.bucket = l.bucket; // the index may have had none to tell
+        l.row.name = l.name;
+        store_note_damage(s, l.row, 0, error_text(failure));
+    }
     store_entry *entry = nullptr;
     if (!failure) {
         entry = cache_make_entry(std::move(l.row), l.file, std::move(l.content), l.has_content);
+        store_guard(s, *entry);
         for (size_t i = 0; i < waits.size(); i++)
             cache_lend(s.cache, *entry);
         if (!l.is_outdated)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,8 @@ struct load_wait {
 };
 
 struct load {
-    enum class state : uint8_t { awaiting_row, opening_placed, opening_temp, opening_moved, stopping, done };
-    enum class event : uint8_t { row_read, opened, missing, no_descriptors, failed, stop };
+    enum class state : uint8_t { awaiting_row, opening_placed, opening_temp, opening_moved, summing, stopping, done };
+    enum class event : uint8_t { row_read, opened, missing, no_descriptors, summed, failed, stop };
     sm_core sm;
     store *owner = nullptr;
     load *previous = nullptr;     // list of the store's loads
@@ -31,6 +32,8 @@ struct load {
     uint64_t file_size = 0;
     std::string content;
     bool has_content = false;
+    std::unique_ptr<file_sums> sums; // being made, of a content that has none yet
+    uint64_t checksum = 0;        // of what was read for them
     uint64_t missing_id = 0;      // the content that was in neither place
     unsigned restarts = 0;
     bool has_evicted = false;     // descriptors were given back once

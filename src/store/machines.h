@@ -7,4 +7,5 @@
 sm_view put_machine_view();
 sm_view load_machine_view();
 sm_view keeper_machine_view();
+sm_view summer_machine_view();
 sm_view open_machine_view();

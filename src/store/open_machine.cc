@@ -133,6 +133,8 @@ static void start_keeper(store_opening &o)
         keeper_add_move(s.housekeeper, id);
     for (uint64_t id : o.garbage)
         keeper_add_garbage(s.housekeeper, id);
+    store_hold(s);
+    summer_start(s.sums, *s.e, s.options.dir, store_note_sums, &s);
     o.settling = true;
     keeper_when_settled(s.housekeeper, on_settled, &o);
     LOG(info, "store", "objects=%llu abandoned=%zu unplaced=%zu garbage=%zu msg=\"store opened\"",

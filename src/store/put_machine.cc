@@ -90,6 +90,7 @@ static void on_committed(void *arg, error err, index_change &change)
     keep_failure(p, err);
     p.row = std::move(change.row);
     p.row.content.clear(); // its bytes are the index's now
+    p.row.sums.clear();
     p.before = std::move(change.before);
     deliver(p, err ? E::commit_failed : E::committed);
 }
@@ -199,6 +200,7 @@ static void commit_row(put &p)
     change.what = index_change::kind::put;
     p.row.checksum = p.checksum;
     p.row.content_id = p.row.size > 0 ? p.content_id : 0;
+    p.row.sums = std::move(p.sums.done);
     p.row.changed_ns = clock_wall_ns(*p.owner->e);
     change.row = std::move(p.row); // comes back with the completion
     p.committing = true;
@@ -441,6 +443,7 @@ void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), vo
         XXH64_reset(p.hash, 0);
     }
     XXH64_update(p.hash, p.buffer.get(), size);
+    content_sums_add(p.sums, p.buffer.get(), size);
     p.write_size = size;
     p.on_written = on_written;
     p.written_arg = arg;
@@ -457,6 +460,10 @@ void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checks
     p.checksum = p.hash != nullptr ? XXH64_digest(p.hash) : XXH64(p.buffer.get(), size, 0);
     p.write_size = size;
     p.commit_was_asked = true;
+    if (p.hash != nullptr || !fits_index(p)) {
+        content_sums_add(p.sums, p.buffer.get(), size);
+        content_sums_end(p.sums);
+    }
     p.has_expected = has_expected;
     p.expected_checksum = expected_checksum;
     p.on_done = on_done;

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "sm/sm.h"
+#include "store/content_sums.h"
 #include "store/store_internal.h"
 
 // What the caller is told after a step.
@@ -35,6 +36,7 @@ struct put {
     std::unique_ptr<char[]> buffer;
     size_t write_size = 0;       // of the write under way or, with commit_was_asked, what is left in the buffer
     XXH64_state_t *hash = nullptr; // from the first write on
+    content_sums sums;           // of a content that goes into a file
 
     void (*on_written)(void *arg, error err) = nullptr;
     void *written_arg = nullptr;

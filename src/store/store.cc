@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "store/store_internal.h"
 
 // --- the cache and what is under way
@@ -89,6 +91,71 @@ void store_get(store &s, std::string bucket, std::string name, store_on_object o
 }
 
 void store_release(store &s, const store_object *object) { cache_give_back(s.cache, object); }
+
+// --- damage
+
+void store_note_damage(store &s, const index_row &row, uint64_t offset, const char *what)
+{
+    s.counts.damaged++;
+    LOG(error, "store", "object=\"ais://%s/%s\" content=%016llx offset=%llu msg=\"data is corrupt: %s\"", text_escape(row.bucket).c_str(),
+        text_escape(row.name).c_str(), static_cast<unsigned long long>(row.content_id), static_cast<unsigned long long>(offset), what);
+}
+
+// Who reads the object goes on and is stopped at the damaged block; the next one opens the file anew, which may have been mended by then.
+static void on_damage(void *arg, uint64_t offset)
+{
+    store_entry &entry = *static_cast<store_entry *>(arg);
+    store &s = *entry.owner;
+    entry.object.is_damaged = true;
+    store_note_damage(s, entry.object.row, offset, "the content does not match its sum");
+    if (entry.is_cached)
+        cache_drop(s.cache, entry.object.row.bucket, entry.object.row.name); // may free the entry
+}
+
+void store_guard(store &s, store_entry &entry)
+{
+    index_row &row = entry.object.row;
+    entry.owner = &s;
+    if (entry.object.file != nullptr && !row.sums.empty())
+        disk_guard(*s.e, entry.object.file, row.size, row.sums, on_damage, &entry);
+    std::vector<uint64_t>().swap(row.sums); // the file has them now
+}
+
+void store_note_sums(void *arg, const index_row &row, bool is_damaged)
+{
+    store &s = *static_cast<store *>(arg);
+    if (is_damaged)
+        store_note_damage(s, row, 0, "the content does not match its checksum");
+    store_forget(s, row.bucket, row.name); // it was opened without a guard
+}
+
+bool store_is_checked(store &s, const store_object *object, uint64_t offset)
+{
+    return object->file == nullptr || offset >= object->row.size || disk_is_checked(*s.e, object->file, offset);
+}
+
+// The object is the caller's still: so its file stays open, and the store cannot be closed.
+struct store_look {
+    store *owner;
+    const store_object *object;
+    store_on_object on_object;
+    void *arg;
+};
+
+static void on_looked(void *arg, error err)
+{
+    store_look look = *static_cast<store_look *>(arg);
+    delete static_cast<store_look *>(arg);
+    if (err)
+        store_release(*look.owner, look.object);
+    look.on_object(look.arg, err, err ? nullptr : look.object);
+}
+
+void store_check(store &s, const store_object *object, uint64_t offset, store_on_object on_object, void *arg)
+{
+    auto *look = new store_look{&s, object, on_object, arg};
+    disk_check(*s.e, object->file, offset, on_looked, look);
+}
 
 // --- removals and pages: one question to the index each
 
@@ -214,7 +281,7 @@ void store_unhold(store &s)
     free_if_over(s);
 }
 
-static void on_keeper_ended(void *arg) { store_unhold(*static_cast<store *>(arg)); }
+static void on_part_ended(void *arg) { store_unhold(*static_cast<store *>(arg)); }
 
 void store_close(store *s)
 {
@@ -223,5 +290,6 @@ void store_close(store *s)
     s->closing = true;
     cache_drop_all(s->cache);
     load_stop_all(*s);
-    keeper_stop(s->housekeeper, on_keeper_ended, s); // may free the store
+    summer_stop(s->sums, on_part_ended, s);
+    keeper_stop(s->housekeeper, on_part_ended, s); // may free the store
 }

@@ -31,6 +31,7 @@ struct store_counts {
     uint64_t hits = 0, misses = 0;       // of the cache
     uint64_t puts = 0, put_bytes = 0, put_failures = 0;
     uint64_t removed = 0;
+    uint64_t damaged = 0;                // blocks and small contents that were found damaged, each time
     uint64_t garbage_pending = 0;        // content files waiting to be unlinked
 };
 
@@ -49,13 +50,19 @@ struct store_object {
     disk_file *file = nullptr;   // open for reading; null when the content is in `content` or empty
     std::string content;         // one that lies in the index, whole
     bool has_content = false;    // `content` is all of it; true for an empty object
+    bool is_damaged = false;     // a damaged block was met since it was looked up: whatever was made of it must not be taken for good
     store_entry *entry = nullptr;
 };
 // From the cache, without waiting: null when it is not there (then use store_get). The caller releases it.
 const store_object *store_peek(store &s, std::string_view bucket, std::string_view name);
-// Completes once. Errors: object_not_found, io, corrupt (content missing or of the wrong size), too_many_files.
+// Completes once. Errors: object_not_found, io, corrupt (content missing or of the wrong size; a small one that does not match its checksum), too_many_files.
 void store_get(store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
 void store_release(store &s, const store_object *object);
+// Whether sending the content can begin at `offset`. If not, see store_check. What follows is checked while it is sent: net_send_file fails with
+// `corrupt` at a damaged block.
+bool store_is_checked(store &s, const store_object *object, uint64_t offset);
+// Completes once: with the object, when the block at `offset` is sound; else with corrupt or io, and the object is released.
+void store_check(store &s, const store_object *object, uint64_t offset, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
 
 // --- writing one object: start, any number of buffers, commit; or abort at any time
 

@@ -15,6 +15,7 @@ struct store_entry {
     store_object object;
     uint64_t references = 0;
     bool is_cached = false;
+    store *owner = nullptr;       // whom damage is told
     store_entry *newer = nullptr; // neighbours in the list of its kind
     store_entry *older = nullptr;
 };

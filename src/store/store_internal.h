@@ -14,6 +14,7 @@
 #include "store/keeper_machine.h"
 #include "store/store.h"
 #include "store/store_cache.h"
+#include "store/summer_machine.h"
 
 struct load;
 
@@ -24,6 +25,7 @@ struct store {
     store_cache cache;
     group_sync temp_sync;           // of tmp/
     keeper housekeeper;             // content files after their commit
+    summer sums;                    // of contents that earlier versions have stored
     load *loads = nullptr;          // lookups under way: a list
     std::unordered_map<std::string, load *> joinable_loads; // by load_key: those that are not outdated; never iterated
     std::vector<std::unique_ptr<char[]>> spare_buffers;
@@ -43,6 +45,12 @@ void store_forget(store &s, std::string_view bucket, std::string_view name);
 void store_forget_bucket(store &s, std::string_view bucket);
 // The content of a row that was replaced or removed.
 void store_discard_content(store &s, const index_row &before);
+// Nothing of the entry's file is sent from now on before it was found to match its sums.
+void store_guard(store &s, store_entry &entry);
+// A damaged content was found: it is told in the log, and counted.
+void store_note_damage(store &s, const index_row &row, uint64_t offset, const char *what);
+// For the summer's on_made.
+void store_note_sums(void *arg, const index_row &row, bool is_damaged);
 // The commit of this content failed with an error of the disk: its file stays until it is certain that no row can name it.
 void store_doubt_content(store &s, uint64_t content_id);
 // It is certain now: the index writes in order, and what it has written since stands where the failed commit would have been.

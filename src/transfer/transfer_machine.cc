@@ -406,6 +406,23 @@ static void send_by_other_method(transfer &t)
     start_call(t);
 }
 
+static std::string object_error_text(const transfer &t, error err)
+{
+    std::string text = "t[" + t.host->options.node_id + "]: ais://" + t.bucket + "/" + t.name;
+    if (err.code == error_code::object_not_found)
+        return text + " does not exist (what there is: GET /v1/buckets/" + t.bucket + ")";
+    if (err.code == error_code::corrupt)
+        return text + ": data is corrupt" + (err.what != nullptr ? std::string(": ") + err.what : "");
+    return text + " " + error_text(err);
+}
+
+// The pod was given a part of the object, or may have been: what it made of that must not pass for the whole.
+static void end_damaged(transfer &t)
+{
+    set_error(t, error_code::corrupt, object_error_text(t, make_error(error_code::corrupt)));
+    cut_or_refuse(t);
+}
+
 static void answer_redirect(transfer &t)
 {
     answer a;
@@ -528,6 +545,7 @@ static bool is_redirected(const transfer &t) { return transfer_mode_of(t.how).lo
 static bool is_head_request(const transfer &t) { return exchange_head(*t.x).method == "HEAD"; }
 static bool is_open_ended(const transfer &t) { return t.is_close_delimited; }
 static bool has_begun(const transfer &t) { return t.begun; }
+static bool is_damaged(const transfer &t) { return t.object->is_damaged; }
 static bool was_refused(const transfer &t) { return t.err.code == error_code::refused || t.err.code == error_code::unreachable; }
 
 static bool is_method_open(const transfer &t)
@@ -595,8 +613,10 @@ static constexpr sm_row<transfer> rows[] = {
     {S::awaiting_pod, E::gone, always, SM_FN(end_gone), S::done},
     {S::awaiting_pod, E::stop, always, SM_FN(end_stopped), S::done},
 
+    {S::awaiting_answer, E::answer_good, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
     {S::awaiting_answer, E::answer_good, SM_FN(is_head_request), SM_FN(answer_head_only), S::done},
     {S::awaiting_answer, E::answer_good, always, SM_FN(begin_stream), S::streaming},
+    {S::awaiting_answer, E::answer_whole, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
     {S::awaiting_answer, E::answer_whole, always, SM_FN(answer_buffered), S::done},
     {S::awaiting_answer, E::answer_open_ended, always, SM_FN(await_end), S::buffering},
     {S::awaiting_answer, E::answer_error, always, SM_FN(await_error_text), S::collecting_error},
@@ -620,12 +640,14 @@ static constexpr sm_row<transfer> rows[] = {
     {S::buffering, E::gone, always, SM_FN(end_gone), S::done},
     {S::buffering, E::stop, always, SM_FN(end_stopped), S::done},
 
+    {S::streaming, E::pumped, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
     {S::streaming, E::pumped, SM_FN(is_open_ended), SM_FN(probe_pod), S::verifying},
     {S::streaming, E::pumped, always, SM_FN(end_complete), S::done},
     {S::streaming, E::pump_failed, always, SM_FN(cut), S::done},
     {S::streaming, E::gone, always, SM_FN(end_gone), S::done},
     {S::streaming, E::stop, always, SM_FN(end_stopped), S::done},
 
+    {S::verifying, E::verified, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
     {S::verifying, E::verified, SM_FN(has_begun), SM_FN(end_complete), S::done},
     {S::verifying, E::verified, always, SM_FN(answer_buffered), S::done},
     {S::verifying, E::not_verified, always, SM_FN(cut_or_refuse), S::done},
@@ -790,6 +812,8 @@ static void set_call_error(transfer &t, error err)
         break;
     case error_code::timed_out: set_error(t, error_code::timed_out, what); break;
     case error_code::bad_pod_answer: set_error(t, error_code::bad_pod_answer, what); break;
+    case error_code::corrupt:
+    case error_code::io: set_error(t, err.code, object_error_text(t, err)); break; // the object, which is sent to the pod
     default:
         set_error(t, error_code::pod_gone, what);
         t.err = make_error(err.code);
@@ -808,7 +832,8 @@ static void on_call_done(void *arg, call &, error err, int, std::string)
         step(t, E::pod_refused);
         return;
     }
-    if (!is_method_open(t) || !may_be_wrong_method(t))
+    bool is_of_object = err.code == error_code::corrupt || err.code == error_code::io;
+    if (!is_of_object && (!is_method_open(t) || !may_be_wrong_method(t)))
         t.err = make_error(t.err.code == error_code::timed_out || t.err.code == error_code::bad_pod_answer ? t.err.code : error_code::pod_gone);
     step(t, E::call_failed);
 }
@@ -855,7 +880,10 @@ static void on_buffer_readable(void *arg)
             return;
         case pull_state::end: step(t, E::end_reached); return;
         case pull_state::failed:
-            set_error(t, got.err.code == error_code::bad_pod_answer ? error_code::bad_pod_answer : error_code::pod_gone, "ETL error: " + failure_text(got.err));
+            if (got.err.code == error_code::corrupt)
+                set_error(t, error_code::corrupt, object_error_text(t, got.err));
+            else
+                set_error(t, got.err.code == error_code::bad_pod_answer ? error_code::bad_pod_answer : error_code::pod_gone, "ETL error: " + failure_text(got.err));
             step(t, E::call_failed);
             return;
         }
@@ -900,7 +928,7 @@ static void begin_with_object(void *arg)
     try_pod(t);
 }
 
-static void on_object(void *arg, error err, const store_object *object)
+static void on_found(void *arg, error err, const store_object *object)
 {
     transfer &t = *static_cast<transfer *>(arg);
     t.looking_up = false;
@@ -912,14 +940,31 @@ static void on_object(void *arg, error err, const store_object *object)
         return;
     }
     if (err) {
-        std::string text = "t[" + t.host->options.node_id + "]: ais://" + t.bucket + "/" + t.name + " " +
-                           (err.code == error_code::object_not_found ? "does not exist (what there is: GET /v1/buckets/" + t.bucket + ")" : std::string(error_text(err)));
-        set_error(t, err.code, static_cast<std::string &&>(text));
+        set_error(t, err.code, object_error_text(t, err));
         step(t, E::object_missing);
         return;
     }
     t.object = object;
     begin_with_object(&t);
+}
+
+// Its first block is looked at before a pod hears of it; what follows, while it is sent.
+static void look_at_object(transfer &t, const store_object *object)
+{
+    t.looking_up = true;
+    t.host->lookups++;
+    store_check(*t.host->objects, object, 0, on_found, &t);
+}
+
+static void on_object(void *arg, error err, const store_object *object)
+{
+    transfer &t = *static_cast<transfer *>(arg);
+    if (err || sm_state_of(t) == S::done || store_is_checked(*t.host->objects, object, 0)) {
+        on_found(arg, err, object);
+        return;
+    }
+    t.host->lookups--;
+    look_at_object(t, object);
 }
 
 // --- the host
@@ -966,8 +1011,13 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
     if (is_known)
         pod->second.transfers++;
     exchange_on_gone(x, on_gone, t, true);
-    t->object = store_peek(*host.objects, t->bucket, t->name);
-    if (t->object != nullptr) {
+    const store_object *hot = store_peek(*host.objects, t->bucket, t->name);
+    if (hot != nullptr && !store_is_checked(*host.objects, hot, 0)) {
+        look_at_object(*t, hot);
+        return;
+    }
+    t->object = hot;
+    if (hot != nullptr) {
         clock_post(*host.e, begin_with_object, t);
         return;
     }

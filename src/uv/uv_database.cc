@@ -25,7 +25,7 @@
 
 static constexpr size_t batch_max = 512;
 static constexpr int busy_timeout_ms = 5'000;
-static constexpr int schema_version = 2;
+static constexpr int schema_version = 3;
 static constexpr off_t log_reserve_size = 4'500'000; // bytes: the log is copied back at 1,000 pages
 static constexpr size_t log_piece_size = 64 * 1024; // bytes; SQLite writes less than 128 KiB at a time
 static constexpr off_t room_kept_size = 64 * 1024;   // bytes taken ahead of what puts need: removals write a little, too
@@ -41,13 +41,22 @@ static constexpr const char *schema =
     "CREATE TABLE meta(name BLOB PRIMARY KEY, version INTEGER NOT NULL, text BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE totals(id INTEGER PRIMARY KEY CHECK(id = 1), objects INTEGER NOT NULL, content_id_max INTEGER NOT NULL);"
     "INSERT INTO totals VALUES(1, 0, 0);"
-    "PRAGMA user_version = 2;";
+    "CREATE TABLE sums(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
+    "PRAGMA user_version = 3;";
 
 // Version 1 held no contents.
 static constexpr const char *upgrade_1 =
     "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
     "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "PRAGMA user_version = 2;";
+
+// Version 2 had no sums of files. They are made later, one file after the other (store/summer_machine.cc).
+static constexpr const char *upgrade_2 =
+    "CREATE TABLE sums(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
+    "INSERT OR IGNORE INTO unsummed SELECT content_id, bucket, name FROM objects WHERE content_id <> 0 AND NOT in_index;"
+    "PRAGMA user_version = 3;";
 
 #define OBJECT_COLUMNS "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
 
@@ -60,7 +69,8 @@ static constexpr const char *sql_text[] = {
     "PRAGMA page_count",
     "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2",
     // One statement: between two of them a commit could take the content away.
-    "SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id) END"
+    "SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id)"
+    " ELSE (SELECT bytes FROM sums WHERE sums.content_id = objects.content_id) END"
     " FROM objects WHERE bucket = ?1 AND name = ?2",
     "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4",
     "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 ORDER BY name LIMIT ?4",
@@ -78,6 +88,12 @@ static constexpr const char *sql_text[] = {
     "DELETE FROM unplaced WHERE content_id = ?1",
     "INSERT INTO contents VALUES(?1, ?2)",
     "DELETE FROM contents WHERE content_id = ?1",
+    "REPLACE INTO sums VALUES(?1, ?2)",
+    "DELETE FROM sums WHERE content_id = ?1",
+    "DELETE FROM sums WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1 AND NOT in_index)",
+    "SELECT u.content_id, u.bucket, u.name, o.size, o.version, o.checksum FROM unsummed u LEFT JOIN objects o ON o.bucket = u.bucket AND"
+    " o.name = u.name AND o.content_id = u.content_id AND NOT o.in_index WHERE u.content_id > ?1 ORDER BY u.content_id LIMIT ?2",
+    "DELETE FROM unsummed WHERE content_id = ?1",
     "SELECT version, text FROM meta WHERE name = ?1",
     "REPLACE INTO meta(name, version, text) VALUES(?1, ?2, ?3)",
 };
@@ -585,6 +601,8 @@ static error open_database(uv_database &d, const std::string &data_dir, std::str
         err = rewrite_log(d.writer.connection.db);
     if (!err && version == 1)
         err = run_script_as_one(d.writer.connection.db, upgrade_1);
+    if (!err && version >= 1 && version <= 2)
+        err = run_script_as_one(d.writer.connection.db, upgrade_2);
     if (!err)
         err = query_one(d.writer.connection.db, "PRAGMA page_size", d.page_size, nullptr);
     if (!err)

@@ -23,7 +23,7 @@ enum class uv_sql : uint8_t {
     totals_write,
     page_count,         // of the database, as the transaction under way leaves it
     object_get,
-    object_get_content, // the same, and the bytes of an in_index content
+    object_get_content, // the same, and the bytes of an in_index content, or the sums of a file
     object_page,        // up to an upper bound
     object_page_to_end,
     object_put,
@@ -40,6 +40,11 @@ enum class uv_sql : uint8_t {
     unplaced_remove,
     content_add,
     content_remove,
+    sums_add,
+    sums_remove,
+    bucket_sums,
+    unsummed_list,
+    unsummed_remove,
     meta_read,
     meta_write,
     count,

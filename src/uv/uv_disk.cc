@@ -2,9 +2,9 @@
 // uv/uv_disk.cc: files on the thread pool.
 //
 // Owns     descriptors of open files; every call is one job.
-// Known by uv_net.cc (uv_disk.h).
+// Known by uv_net.cc, uv_guard.cc (uv_disk.h).
 // Fails    with the errno of the call; a file that must not be a link, a directory or a device is refused at open.
-// Limits   fsyncs in flight: see uv_job_start_sync. warm_step: the grain in which residency is asked.
+// Limits   fsyncs in flight: see uv_job_start_sync.
 #include "uv/uv_disk.h"
 
 #include <algorithm>
@@ -14,25 +14,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/limits.h"
-#include "uv/uv_net.h"
-
-static constexpr size_t warm_step = 64 * kib;
-
-struct disk_file {
-    uv_world *world = nullptr;
-    uv_link link;
-    int fd = -1;
-    size_t jobs = 0;         // on this descriptor
-    bool closed = false;     // by its owner; the descriptor goes when jobs is 0
-    uint64_t warm_from = 0;  // [warm_from, warm_to) was in memory at warm_ms
-    uint64_t warm_to = 0;
-    uint64_t warm_ms = 0;
-};
 
 enum class disk_call : uint8_t { open, close, read, write, sync, sync_dir, rename, unlink, make_dir, list };
 
@@ -206,7 +190,7 @@ static disk_job *new_job(disk_call call, void *arg)
     return j;
 }
 
-static void release_file(disk_file *file)
+void uv_file_release(disk_file *file)
 {
     if (!file->closed || file->jobs > 0)
         return;
@@ -259,7 +243,7 @@ static void disk_close_file(disk_file *file)
     file->closed = true;
     uv_link_remove(file->link);
     file->world->counts.files--;
-    release_file(file);
+    uv_file_release(file);
 }
 
 static void disk_read_start(disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg)
@@ -341,94 +325,6 @@ int uv_disk_file_descriptor(const disk_file *file)
     return file->fd;
 }
 
-// Prefetch.
-
-struct uv_job_prefetch {
-    uv_job job;
-    disk_file *file = nullptr;
-    net_conn *conn = nullptr;
-    int fd = -1;
-    uint64_t offset = 0;
-    size_t size = 0;
-};
-
-static void mark_warm(disk_file &file, uint64_t from, uint64_t to)
-{
-    uint64_t now = uv_now(&file.world->loop);
-    bool is_fresh = now - file.warm_ms < file.world->bytes_warm_ms;
-    if (is_fresh && from <= file.warm_to && to >= file.warm_from) {
-        file.warm_from = std::min(file.warm_from, from); // keeps the older time: it is the one that is certain
-        file.warm_to = std::max(file.warm_to, to);
-        return;
-    }
-    file.warm_from = from;
-    file.warm_to = to;
-    file.warm_ms = now;
-}
-
-bool uv_file_is_warm(disk_file &file, uint64_t offset, size_t size)
-{
-    uint64_t to = offset + size;
-    if (offset >= file.warm_from && to <= file.warm_to && uv_now(&file.world->loop) - file.warm_ms < file.world->bytes_warm_ms)
-        return true;
-    // One byte of each step: the kernel reads ahead in larger pieces than this.
-    for (uint64_t at = offset; at < to; at = at + warm_step < to || at == to - 1 ? at + warm_step : to - 1) {
-        char byte = 0;
-        iovec part{&byte, 1};
-        ssize_t count = preadv2(file.fd, &part, 1, static_cast<off_t>(at), RWF_NOWAIT);
-        if (count == 0)
-            break; // past the end of the file: sending will tell
-        if (count < 0)
-            return false; // EAGAIN: cold; EOPNOTSUPP: this file system does not say
-    }
-    mark_warm(file, offset, to);
-    return true;
-}
-
-static void run_prefetch(uv_job *job)
-{
-    auto &p = *static_cast<uv_job_prefetch *>(job->owner);
-    (void)posix_fadvise(p.fd, static_cast<off_t>(p.offset + p.size), static_cast<off_t>(p.size), POSIX_FADV_WILLNEED);
-    std::vector<char> buffer(warm_step);
-    for (size_t done = 0; done < p.size;) {
-        ssize_t count = pread(p.fd, buffer.data(), std::min(buffer.size(), p.size - done), static_cast<off_t>(p.offset + done));
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return; // an error shows again when the content is sent
-        done += static_cast<size_t>(count);
-    }
-}
-
-static void finish_prefetch(uv_job *job)
-{
-    auto *p = static_cast<uv_job_prefetch *>(job->owner);
-    mark_warm(*p->file, p->offset, p->offset + p->size);
-    p->file->jobs--;
-    release_file(p->file);
-    if (p->conn != nullptr)
-        uv_prefetch_finished(p->conn);
-    delete p;
-}
-
-uv_job_prefetch *uv_prefetch_start(disk_file &file, uint64_t offset, size_t size, net_conn *conn)
-{
-    auto *p = new uv_job_prefetch;
-    p->file = &file;
-    p->conn = conn;
-    p->fd = file.fd;
-    p->offset = offset;
-    p->size = size;
-    p->job.owner = p;
-    p->job.run = run_prefetch;
-    p->job.done = finish_prefetch;
-    file.jobs++;
-    uv_job_start(*file.world, p->job);
-    return p;
-}
-
-void uv_prefetch_detach(uv_job_prefetch *prefetch) { prefetch->conn = nullptr; }
-
 void uv_disk_end_all(uv_world &w)
 {
     while (!uv_link_is_empty(w.files))
@@ -446,4 +342,7 @@ const disk_port uv_disk_port = {
     .unlink = disk_unlink_start,
     .make_dir = disk_make_dir_start,
     .list = disk_list_start,
+    .guard = uv_guard_set,
+    .is_checked = uv_guard_is_checked,
+    .check = uv_guard_check,
 };

@@ -16,7 +16,7 @@ struct index_operation {
     std::string after;
     size_t count = 0;
     index_change change;
-    std::vector<uint64_t> content_ids; // input of garbage_clear and placed, output of garbage and unplaced
+    std::vector<uint64_t> content_ids; // input of garbage_clear, placed and unsummed (after), output of garbage and unplaced
     // Output.
     std::vector<index_row> rows;
     union {
@@ -58,6 +58,27 @@ static index_row read_row(sqlite3_stmt *s)
     return row;
 }
 
+// Eight bytes each, the lowest first.
+static std::string sums_bytes(const std::vector<uint64_t> &sums)
+{
+    std::string bytes;
+    bytes.reserve(sums.size() * 8);
+    for (uint64_t sum : sums) {
+        for (unsigned shift = 0; shift < 64; shift += 8)
+            bytes.push_back(static_cast<char>(sum >> shift));
+    }
+    return bytes;
+}
+
+// Bytes behind the last whole sum make one more, so that a damaged list never passes for a good one.
+static std::vector<uint64_t> parse_sums(std::string_view bytes)
+{
+    std::vector<uint64_t> sums((bytes.size() + 7) / 8);
+    for (size_t i = 0; i < bytes.size(); i++)
+        sums[i / 8] |= uint64_t{static_cast<unsigned char>(bytes[i])} << (i % 8 * 8);
+    return sums;
+}
+
 // Reads.
 
 static error get_row(uv_connection &connection, const std::string &bucket, const std::string &name, bool with_content, index_row &out_row,
@@ -75,6 +96,8 @@ static error get_row(uv_connection &connection, const std::string &bucket, const
         out_row = read_row(s);
         if (with_content && out_row.in_index)
             out_row.content = uv_sql_bytes(s, 12);
+        else if (with_content)
+            out_row.sums = parse_sums(uv_sql_bytes(s, 12));
         out_found = true;
     }
     uv_sql_end(s);
@@ -157,6 +180,40 @@ static void page(env &e, const std::string &bucket, const std::string &prefix, c
     uv_database_read(uv_world_of(e), o->op);
 }
 
+static error run_unsummed(uv_operation &op, uv_connection &connection)
+{
+    index_operation &o = operation_of(op);
+    error err;
+    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::unsummed_list, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, o.content_ids.front());
+    uv_sql_bind(s, 2, uint64_t{o.count});
+    while (uv_sql_step(connection, s, err)) {
+        index_row row;
+        row.content_id = uv_sql_number(s, 0);
+        row.bucket = uv_sql_bytes(s, 1);
+        row.name = uv_sql_bytes(s, 2);
+        row.size = uv_sql_number(s, 3);
+        row.version = uv_sql_number(s, 4);
+        row.checksum = uv_sql_number(s, 5);
+        o.rows.push_back(static_cast<index_row &&>(row));
+    }
+    uv_sql_end(s);
+    if (err)
+        o.rows.clear();
+    return err;
+}
+
+static void unsummed(env &e, uint64_t after_id, size_t count, index_on_rows on_rows, void *arg)
+{
+    index_operation *o = make_operation(run_unsummed, rows_done, arg);
+    o->content_ids.push_back(after_id);
+    o->count = count;
+    o->on_rows = on_rows;
+    uv_database_read(uv_world_of(e), o->op);
+}
+
 static error list_content_ids(uv_operation &op, uv_connection &connection, uv_sql which)
 {
     index_operation &o = operation_of(op);
@@ -216,22 +273,34 @@ static error discard_content(uv_connection &connection, const index_row &row)
 {
     if (row.in_index)
         return write_content_id(connection, uv_sql::content_remove, row.content_id);
-    error err = write_content_id(connection, uv_sql::garbage_add, row.content_id);
-    return err ? err : write_content_id(connection, uv_sql::unplaced_remove, row.content_id);
+    error err;
+    for (uv_sql which : {uv_sql::garbage_add, uv_sql::unplaced_remove, uv_sql::sums_remove}) {
+        if (!err)
+            err = write_content_id(connection, which, row.content_id);
+    }
+    return err;
+}
+
+static error add_bytes(uv_connection &connection, uv_sql which, uint64_t content_id, std::string_view bytes)
+{
+    error err;
+    sqlite3_stmt *s = uv_sql_start(connection, which, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, content_id);
+    uv_sql_bind(s, 2, bytes);
+    (void)uv_sql_step(connection, s, err);
+    uv_sql_end(s);
+    return err;
 }
 
 static error add_content(uv_connection &connection, const index_row &row)
 {
-    if (!row.in_index)
-        return write_content_id(connection, uv_sql::unplaced_add, row.content_id);
-    error err;
-    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::content_add, err);
-    if (s == nullptr)
-        return err;
-    uv_sql_bind(s, 1, row.content_id);
-    uv_sql_bind(s, 2, row.content);
-    (void)uv_sql_step(connection, s, err);
-    uv_sql_end(s);
+    if (row.in_index)
+        return add_bytes(connection, uv_sql::content_add, row.content_id, row.content);
+    error err = write_content_id(connection, uv_sql::unplaced_add, row.content_id);
+    if (!err && !row.sums.empty())
+        err = add_bytes(connection, uv_sql::sums_add, row.content_id, sums_bytes(row.sums));
     return err;
 }
 
@@ -299,7 +368,7 @@ static error remove_row(uv_connection &connection, index_change &change, error &
 static error remove_bucket(uv_connection &connection, const std::string &bucket)
 {
     error err;
-    for (uv_sql which : {uv_sql::bucket_garbage, uv_sql::bucket_unplaced, uv_sql::bucket_contents, uv_sql::bucket_remove}) {
+    for (uv_sql which : {uv_sql::bucket_garbage, uv_sql::bucket_unplaced, uv_sql::bucket_sums, uv_sql::bucket_contents, uv_sql::bucket_remove}) {
         sqlite3_stmt *s = uv_sql_start(connection, which, err);
         if (s == nullptr)
             return err;
@@ -337,6 +406,33 @@ static void change(env &e, index_change wanted, index_on_change on_change, void 
     o->op.needs_room = wanted.what == index_change::kind::put;
     o->change = static_cast<index_change &&>(wanted);
     o->on_change = on_change;
+    uv_database_write(uv_world_of(e), o->op);
+}
+
+static error run_sums_add(uv_operation &op, uv_connection &connection)
+{
+    const index_row &wanted = operation_of(op).change.row;
+    index_row row;
+    bool found = false;
+    error err = get_row(connection, wanted.bucket, wanted.name, false, row, found);
+    if (!err && found && row.content_id == wanted.content_id && !row.in_index && !wanted.sums.empty())
+        err = add_bytes(connection, uv_sql::sums_add, wanted.content_id, sums_bytes(wanted.sums));
+    return err ? err : write_content_id(connection, uv_sql::unsummed_remove, wanted.content_id);
+}
+
+static void sums_add(env &e, index_row row, index_on_done on_done, void *arg)
+{
+    index_operation *o = make_operation(
+        run_sums_add,
+        [](uv_operation &op) {
+            index_operation &finished = operation_of(op);
+            finished.on_done(finished.arg, op.err);
+            delete &finished;
+        },
+        arg);
+    o->op.needs_room = true;
+    o->change.row = static_cast<index_row &&>(row);
+    o->on_done = on_done;
     uv_database_write(uv_world_of(e), o->op);
 }
 
@@ -388,6 +484,8 @@ const index_port uv_index_port = {
     .garbage_clear = garbage_clear,
     .unplaced = unplaced,
     .placed = placed,
+    .unsummed = unsummed,
+    .sums_add = sums_add,
     .object_count = object_count,
     .content_id_max = content_id_max,
 };

@@ -215,7 +215,7 @@ static void close_conn(net_conn *c)
     CHECK(!c->watch.closed);
     uv_link_remove(c->ready_link);
     if (c->prefetch != nullptr)
-        uv_prefetch_detach(c->prefetch);
+        uv_fetch_detach(c->prefetch, c);
     c->prefetch = nullptr;
     c->watch.world->counts.conns--;
     watch_close(c->watch);
@@ -677,10 +677,15 @@ static io_result conn_send_file(net_conn *c, disk_file *file, uint64_t offset, s
     size_t want = uv_conn_allowance(*c, size);
     if (!c->sides[writable].ready || want == 0 || c->prefetch != nullptr)
         return {io_state::again, 0, no_error};
-    if (!uv_file_is_warm(*file, offset, want)) {
-        c->prefetch = uv_prefetch_start(*file, offset, want, c);
+    error damage;
+    size_t ready = uv_file_ready(*file, offset, want, damage);
+    if (damage)
+        return {io_state::failed, 0, damage};
+    if (ready == 0) {
+        c->prefetch = uv_file_fetch(*file, offset, std::min(size, net_turn_bytes_max), c);
         return {io_state::again, 0, no_error};
     }
+    want = ready;
     int fd = uv_disk_file_descriptor(file);
     if (c->watch.world->copying)
         return send_copy(c, fd, offset, want);
@@ -703,7 +708,7 @@ static io_result conn_send_file(net_conn *c, disk_file *file, uint64_t offset, s
     }
 }
 
-void uv_prefetch_finished(net_conn *c)
+void uv_fetch_finished(net_conn *c)
 {
     c->prefetch = nullptr;
     if (can_complete(*c, writable))

@@ -29,7 +29,7 @@ union uv_address {
     sockaddr_in6 v6;
 };
 
-struct uv_job_prefetch;
+struct uv_fetch;
 
 struct net_conn {
     uv_watch watch;
@@ -45,7 +45,7 @@ struct net_conn {
     size_t moved = 0;             // bytes in this turn, against net_turn_bytes_max
     uv_link ready_link;
     net_connect_call *call = nullptr;     // while connecting
-    uv_job_prefetch *prefetch = nullptr;  // the file content to send is being read from the disk; writable is held back
+    uv_fetch *prefetch = nullptr;  // the file content to send is being read from the disk or checked; writable is held back
     uv_address peer;
 };
 
@@ -60,8 +60,8 @@ io_result uv_conn_failed(net_conn &c, int errno_value, const char *what);
 // The kernel said 0: the peer's end, or what is left of a reset that another call was told about.
 io_result uv_conn_ended(net_conn &c);
 
-// A prefetch (uv_disk.h) that this connection waits for is done.
-void uv_prefetch_finished(net_conn *c);
+// A fetch (uv_disk.h) that this connection waits for is done.
+void uv_fetch_finished(net_conn *c);
 
 // uv_relay.cc
 net_relay *uv_relay_make(env &e);

@@ -439,6 +439,70 @@ static void committed_changes_are_read_at_once(void **)
     test_true(world_until([] { return reads == 1; }));
 }
 
+static index_change put_summed(const std::string &bucket, const std::string &name, uint64_t content_id, std::vector<uint64_t> sums)
+{
+    index_change change = put_of(bucket, name, content_id);
+    change.row.sums = static_cast<std::vector<uint64_t> &&>(sums);
+    return change;
+}
+
+static void sums_come_back(void **)
+{
+    const std::vector<uint64_t> sums = {0, 1, UINT64_MAX, 0x0123456789abcdef};
+    test_ok(commit(put_summed("b", "o", 7, sums)));
+    test_ok(get("b", "o"));
+    test_true(seen->rows[0].sums == sums);
+    index_page(*world->e, "b", "", "", 10, on_rows, nullptr);
+    test_ok(awaited());
+    test_true(seen->rows[0].sums.empty());
+    // The rest of the row changes, the content stays, and its sums with it.
+    index_change rest = put_of("b", "o", 7);
+    rest.row.custom = "{}";
+    test_ok(commit(rest));
+    test_ok(get("b", "o"));
+    test_true(seen->rows[0].sums == sums);
+    test_ok(commit(put_summed("b", "o", 8, {5})));
+    test_ok(get("b", "o"));
+    test_true(seen->rows[0].sums == std::vector<uint64_t>{5});
+    test_ok(commit(put_of("b", "o", 9)));
+    test_ok(get("b", "o"));
+    test_true(seen->rows[0].sums.empty());
+}
+
+static error add_sums(const std::string &name, uint64_t content_id, std::vector<uint64_t> sums)
+{
+    index_row row;
+    row.bucket = "b";
+    row.name = name;
+    row.content_id = content_id;
+    row.sums = static_cast<std::vector<uint64_t> &&>(sums);
+    index_sums_add(*world->e, row, on_done, nullptr);
+    return awaited();
+}
+
+static error list_unsummed(uint64_t after_id = 0, size_t count = 10)
+{
+    index_unsummed(*world->e, after_id, count, on_rows, nullptr);
+    return awaited();
+}
+
+static void sums_are_added_to_the_content_they_are_of(void **)
+{
+    test_ok(list_unsummed());
+    test_eq(seen->rows.size(), 0u);
+    test_ok(commit(put_of("b", "o", 7)));
+    test_ok(add_sums("o", 6, {1})); // it had this content before
+    test_ok(get("b", "o"));
+    test_true(seen->rows[0].sums.empty());
+    test_ok(add_sums("o", 7, {2, 3}));
+    test_ok(get("b", "o"));
+    test_true((seen->rows[0].sums == std::vector<uint64_t>{2, 3}));
+    test_ok(add_sums("o", 7, {})); // none were made: nothing is kept, nothing is lost
+    test_ok(get("b", "o"));
+    test_true((seen->rows[0].sums == std::vector<uint64_t>{2, 3}));
+    test_ok(add_sums("none", 8, {4}));
+}
+
 #ifndef CONTRACT_SIMULATED // what follows is about the file
 
 static std::string database() { return world->dir + "/data/node.db"; }
@@ -479,6 +543,35 @@ static void the_file_holds_what_rows_name(void **)
     test_eq(ask_sql(database(), "SELECT count(*) FROM contents WHERE content_id NOT IN (SELECT content_id FROM objects WHERE in_index)"), 0);
     test_eq(ask_sql(database(), "SELECT count(*) FROM objects WHERE in_index AND content_id NOT IN (SELECT content_id FROM contents)"), 0);
     test_eq(ask_sql(database(), "SELECT count(*) FROM garbage WHERE content_id % 5 <> 0"), 0);
+}
+
+static void sums_go_with_their_content(void **)
+{
+    for (uint64_t id = 1; id <= 40; id++)
+        start(put_summed(id % 4 == 0 ? "gone" : "b", "n" + std::to_string(id % 16), id, {id, id}));
+    start(remove_of("b", "n1"));
+    start(remove_of("gone", ""));
+    (void)awaited(42);
+    reopen();
+    test_true(ask_sql(database(), "SELECT count(*) FROM sums") > 5);
+    test_eq(ask_sql(database(), "SELECT count(*) FROM sums WHERE content_id NOT IN (SELECT content_id FROM objects)"), 0);
+    test_eq(ask_sql(database(), "SELECT count(*) FROM objects WHERE content_id NOT IN (SELECT content_id FROM sums)"), 0);
+}
+
+// A damaged list has another number of sums, or other sums: either way the content does not pass for good.
+static void damaged_sums_are_told_as_they_are(void **)
+{
+    test_ok(commit(put_summed("b", "o", 7, {1, 2})));
+    world_end();
+    run_sql(database(), "UPDATE sums SET bytes = x'010000000000000002'");
+    world_begin(true);
+    test_ok(get("b", "o"));
+    test_true((seen->rows[0].sums == std::vector<uint64_t>{1, 2}));
+    world_end();
+    run_sql(database(), "UPDATE sums SET bytes = x'0100000000000000020000000000000001'");
+    world_begin(true);
+    test_ok(get("b", "o"));
+    test_eq(seen->rows[0].sums.size(), 3u);
 }
 
 static void damaged_contents_are_corrupt(void **)
@@ -546,7 +639,7 @@ static void version_1_is_upgraded(void **)
     expect_version_1_content();
     reopen(); // once
     expect_version_1_content();
-    test_eq(ask_sql(database(), "PRAGMA user_version"), 2);
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 3);
     test_ok(commit(put_content("b", "o", 10, "new")));
     test_eq(seen->changes[0].row.version, 4u);
     expect_content("o", "new");
@@ -555,6 +648,60 @@ static void version_1_is_upgraded(void **)
     test_eq(index_object_count(*world->e), 0u);
     expect_content_ids(index_garbage, {4, 5, 6});
     test_eq(ask_sql(database(), "SELECT count(*) FROM contents"), 0);
+}
+
+// As version 2 wrote it, from what version 1 had.
+static constexpr const char *version_2 =
+    "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "INSERT INTO objects VALUES(x'62', x'72', 8, 3, 1, 80, 126, x'', x'', x'', x'', 1);"
+    "INSERT INTO contents VALUES(8, x'616263');"
+    "UPDATE totals SET objects = 4;"
+    "PRAGMA user_version = 2;";
+
+static void expect_unsummed(const std::vector<uint64_t> &ids)
+{
+    test_ok(list_unsummed());
+    test_eq(seen->rows.size(), ids.size());
+    for (size_t i = 0; i < ids.size(); i++)
+        test_eq(seen->rows[i].content_id, ids[i]);
+}
+
+static void files_of_version_2_get_their_sums(void **)
+{
+    world_end();
+    test_eq(unlink(database().c_str()), 0);
+    run_sql(database(), version_1);
+    run_sql(database(), version_2);
+    world_begin(true);
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 3);
+    expect_content("r", "abc");
+    expect_unsummed({5, 6}); // neither the empty one nor what lies in the index
+    test_eq_text(seen->rows[0].bucket, "b");
+    test_eq_text(seen->rows[0].name, "o");
+    test_eq(seen->rows[0].size, 50u);
+    test_eq(seen->rows[0].checksum, 77u);
+    test_eq(seen->rows[0].version, 3u);
+    test_ok(list_unsummed(0, 1));
+    test_eq(seen->rows.size(), 1u);
+    test_ok(list_unsummed(5));
+    test_eq(seen->rows.size(), 1u);
+    test_eq(seen->rows[0].content_id, 6u);
+    test_ok(add_sums("o", 5, {55}));
+    expect_unsummed({6});
+    reopen();
+    expect_unsummed({6});
+    test_ok(get("b", "o"));
+    test_true(seen->rows[0].sums == std::vector<uint64_t>{55});
+    // Overwritten meanwhile: told as gone, and off the list when that was heard.
+    test_ok(commit(put_summed("b", "p", 20, {66})));
+    expect_unsummed({6});
+    test_eq(seen->rows[0].version, 0u);
+    test_eq_text(seen->rows[0].name, "p");
+    test_ok(add_sums("p", 6, {}));
+    expect_unsummed({});
+    test_ok(get("b", "p"));
+    test_true(seen->rows[0].sums == std::vector<uint64_t>{66});
 }
 
 // The whole upgrade or nothing of it: here its second statement is refused.
@@ -573,6 +720,23 @@ static void an_upgrade_that_fails_changes_nothing(void **)
     run_sql(database(), "DROP TABLE contents");
     world_begin(true);
     expect_version_1_content();
+}
+
+static void an_upgrade_of_version_2_that_fails_changes_nothing(void **)
+{
+    world_end();
+    test_eq(unlink(database().c_str()), 0);
+    run_sql(database(), version_1);
+    run_sql(database(), version_2);
+    run_sql(database(), "CREATE TABLE unsummed(x)");
+    std::string detail;
+    env *e = nullptr;
+    test_true(static_cast<bool>(uv_env_make(world_options(true), &e, detail)));
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 2);
+    test_eq(ask_sql(database(), "SELECT count(*) FROM sqlite_schema WHERE name = 'sums'"), 0);
+    run_sql(database(), "DROP TABLE unsummed");
+    world_begin(true);
+    expect_unsummed({5, 6});
 }
 
 // Durability.
@@ -744,7 +908,7 @@ static void newer_format_is_refused(void **)
     test_eq_enum(open_again(dir, detail).code, error_code::newer_version);
     test_has_text(detail, dir + "/node.db");
     test_has_text(detail, "version 7");
-    test_has_text(detail, "version 2");
+    test_has_text(detail, "version 3");
 }
 
 static void foreign_database_is_refused(void **)
@@ -864,6 +1028,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(contents_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(replaced_contents_make_no_garbage, setup, teardown),
         cmocka_unit_test_setup_teardown(contents_go_with_their_bucket, setup, teardown),
+        cmocka_unit_test_setup_teardown(sums_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(sums_are_added_to_the_content_they_are_of, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_are_ordered_bytewise, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_cover_everything_once, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_complete_in_order_and_see_each_other, setup, teardown),
@@ -871,6 +1037,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(committed_changes_are_read_at_once, setup, teardown),
 #ifndef CONTRACT_SIMULATED
         cmocka_unit_test_setup_teardown(the_file_holds_what_rows_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(sums_go_with_their_content, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_sums_are_told_as_they_are, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_of_version_2_get_their_sums, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_upgrade_of_version_2_that_fails_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_contents_are_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(version_1_is_upgraded, setup, teardown),
         cmocka_unit_test_setup_teardown(an_upgrade_that_fails_changes_nothing, setup, teardown),

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include <xxhash.h>
+
 #include "base/check.h"
+#include "base/limits.h"
 
 memory_world &memory_of(env &e) { return *static_cast<memory_world *>(e.impl); }
 
@@ -117,7 +120,9 @@ static error memory_open_file(memory_world &w, memory_task &t)
         return make_error(error_code::already_exists);
     if (node == 0)
         node = memory_make_node(w, false, parent, name);
-    t.file = new disk_file{&w, node};
+    t.file = new disk_file;
+    t.file->world = &w;
+    t.file->node = node;
     t.file_size = w.now.nodes[node].data.size();
     w.open_files++;
     return no_error;
@@ -172,10 +177,28 @@ static void memory_discard_content(memory_image &image, const index_row &row)
     image.unplaced.erase(row.content_id);
 }
 
+bool memory_check(disk_file &file, const std::string &data, uint64_t offset)
+{
+    if (!file.is_guarded)
+        return true;
+    uint64_t block = offset / content_block_size;
+    uint64_t begin = block * content_block_size;
+    uint64_t size = begin < file.size ? std::min<uint64_t>(content_block_size, file.size - begin) : 0;
+    bool is_sound = data.size() >= begin + size && block < file.sums.size() && XXH3_64bits(data.data() + begin, size) == file.sums[block];
+    if (is_sound)
+        file.checked.insert(block);
+    else
+        file.checked.erase(block);
+    if (!is_sound && file.on_damage != nullptr)
+        file.on_damage(file.damage_arg, begin);
+    return is_sound;
+}
+
 static index_row memory_without_content(const index_row &row)
 {
     index_row copy = row;
     copy.content.clear();
+    copy.sums.clear();
     return copy;
 }
 
@@ -194,6 +217,8 @@ static error memory_change_index(memory_image &image, index_change &change)
                 memory_discard_content(image, found->second);
             else
                 row.content = found->second.content;
+            if (!is_new_content)
+                row.sums = found->second.sums;
         }
         change.row.version = change.before.version + 1;
         row.version = change.row.version;
@@ -305,6 +330,30 @@ static error memory_execute(memory_world &w, memory_task &t)
         for (uint64_t id : t.ids)
             image.unplaced.erase(id);
         return no_error;
+    case memory_op::index_unsummed:
+        for (const auto &[id, key] : image.unsummed) {
+            if (t.rows.size() == t.size)
+                break;
+            if (id <= t.offset)
+                continue;
+            auto found = image.rows.find(key);
+            index_row row;
+            if (found != image.rows.end() && found->second.content_id == id && !found->second.in_index)
+                row = memory_without_content(found->second);
+            row.bucket = key.first;
+            row.name = key.second;
+            row.content_id = id;
+            t.rows.push_back(row);
+        }
+        return no_error;
+    case memory_op::index_sums_add: {
+        auto found = image.rows.find({t.change.row.bucket, t.change.row.name});
+        if (found != image.rows.end() && found->second.content_id == t.change.row.content_id && !found->second.in_index && !t.change.row.sums.empty())
+            found->second.sums = t.change.row.sums;
+        image.unsummed.erase(t.change.row.content_id);
+        return no_error;
+    }
+    case memory_op::check: return no_error; // the look itself is memory_complete's: it may tell of damage
     case memory_op::meta_read: t.document = image.documents[t.path]; return no_error;
     case memory_op::meta_swap: {
         memory_document &stored = image.documents[t.path];
@@ -322,6 +371,8 @@ static void memory_complete(memory_task &t)
 {
     if (t.file != nullptr && t.op != memory_op::open)
         t.file->operations--;
+    if (t.op == memory_op::check && !t.err && !memory_check(*t.file, t.file->world->now.nodes[t.file->node].data, t.offset))
+        t.err = make_error(error_code::corrupt);
     if (t.on_done != nullptr)
         t.on_done(t.arg, t.err);
     else if (t.on_open != nullptr)
@@ -342,7 +393,8 @@ static void memory_complete(memory_task &t)
 
 static bool memory_is_index_write(const memory_task &t)
 {
-    return t.op == memory_op::index_change || t.op == memory_op::index_garbage_clear || t.op == memory_op::index_placed || t.op == memory_op::meta_swap;
+    return t.op == memory_op::index_change || t.op == memory_op::index_garbage_clear || t.op == memory_op::index_placed ||
+           t.op == memory_op::index_sums_add || t.op == memory_op::meta_swap;
 }
 
 // With shuffle any task may be next, but of the index's writes only the first, and of one file's writes too.
@@ -470,6 +522,20 @@ const disk_port memory_disk = {
     .list = [](env &e, const std::string &path, disk_on_list on_list, void *arg) {
         memory_add_path(e, memory_op::list, path, arg).on_list = on_list;
     },
+    .guard = [](disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg) {
+        CHECK(!file->is_guarded);
+        file->is_guarded = true;
+        file->size = size;
+        file->sums.assign(sums.begin(), sums.end());
+        file->on_damage = on_damage;
+        file->damage_arg = arg;
+    },
+    .is_checked = [](disk_file *file, uint64_t offset) { return !file->is_guarded || file->checked.contains(offset / content_block_size); },
+    .check = [](disk_file *file, uint64_t offset, disk_on_done on_done, void *arg) {
+        memory_task &t = memory_add_file(file, memory_op::check, arg);
+        t.offset = offset;
+        t.on_done = on_done;
+    },
 };
 
 const index_port memory_index = {
@@ -501,6 +567,17 @@ const index_port memory_index = {
     .placed = [](env &e, std::vector<uint64_t> ids, index_on_done on_done, void *arg) {
         memory_task &t = memory_add(memory_of(e), memory_op::index_placed, arg);
         t.ids = std::move(ids);
+        t.on_done = on_done;
+    },
+    .unsummed = [](env &e, uint64_t after_id, size_t count, index_on_rows on_rows, void *arg) {
+        memory_task &t = memory_add(memory_of(e), memory_op::index_unsummed, arg);
+        t.offset = after_id;
+        t.size = count;
+        t.on_rows = on_rows;
+    },
+    .sums_add = [](env &e, index_row row, index_on_done on_done, void *arg) {
+        memory_task &t = memory_add(memory_of(e), memory_op::index_sums_add, arg);
+        t.change.row = std::move(row);
         t.on_done = on_done;
     },
     .object_count = [](env &e) { return static_cast<uint64_t>(memory_of(e).now.rows.size()); },

@@ -24,12 +24,13 @@
 
 enum class memory_op : uint8_t {
     open, read, write, sync, sync_dir, rename, unlink, make_dir, list,
-    index_get, index_page, index_change, index_garbage, index_garbage_clear, index_unplaced, index_placed, meta_read, meta_swap,
+    index_get, index_page, index_change, index_garbage, index_garbage_clear, index_unplaced, index_placed, index_unsummed, index_sums_add, meta_read, meta_swap,
+    check,
 };
 inline constexpr const char *memory_op_names[] = {
     "open", "read", "write", "sync", "sync_dir", "rename", "unlink", "make_dir", "list",
     "index_get", "index_page", "index_change", "index_garbage", "index_garbage_clear", "index_unplaced", "index_placed",
-    "meta_read", "meta_swap",
+    "index_unsummed", "index_sums_add", "meta_read", "meta_swap", "check",
 };
 
 // The operation fails `count` times after `skip` successes, where its path contains `path_part`.
@@ -67,6 +68,7 @@ struct memory_image {
     std::vector<memory_name_change> unsynced; // in order of doing; their directories' synced_names do not know them
     std::map<std::pair<std::string, std::string>, index_row> rows;
     std::set<uint64_t> garbage, unplaced;
+    std::map<uint64_t, std::pair<std::string, std::string>> unsummed; // bucket and name of the object that had the content
     uint64_t content_id_max = 0;
     std::map<std::string, memory_document> documents;
 };
@@ -77,6 +79,12 @@ struct disk_file {
     memory_world *world = nullptr;
     uint64_t node = 0;
     unsigned operations = 0; // under way
+    bool is_guarded = false;
+    uint64_t size = 0;       // what `sums` are of
+    std::vector<uint64_t> sums;
+    std::set<uint64_t> checked; // blocks
+    disk_on_damage on_damage = nullptr;
+    void *damage_arg = nullptr;
 };
 
 struct memory_task {
@@ -148,6 +156,9 @@ bool memory_step(memory_world &w);
 void memory_run(memory_world &w);
 // Runs everything, then the timers due within `ms`, in order, and what they start.
 void memory_advance(memory_world &w, uint64_t ms);
+
+// Whether the block at `offset` of `data`, which is what the file holds or a damaged copy of it, matches its sum. Tells on_damage when it does not.
+bool memory_check(disk_file &file, const std::string &data, uint64_t offset);
 
 // Renames t.path to t.path_to at once, for a test that does so behind the store's back.
 error memory_rename(memory_world &w, const memory_task &t);

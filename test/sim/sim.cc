@@ -165,6 +165,8 @@ static void draw_disk_fault(sim_host *host)
     fail(sim_fault::disk_io_error, memory_op::index_get, error_code::io);
     fail(sim_fault::disk_io_error, memory_op::list, error_code::io);
     fail(sim_fault::disk_io_error, memory_op::unlink, error_code::io);
+    fail(sim_fault::disk_io_error, memory_op::check, error_code::io);
+    fail(sim_fault::disk_bit_flip, memory_op::check, error_code::corrupt);
     fail(sim_fault::disk_no_space, memory_op::write, error_code::no_space);
     fail(sim_fault::disk_no_space, memory_op::index_change, error_code::no_space);
     fail(sim_fault::disk_no_space, memory_op::meta_swap, error_code::no_space);

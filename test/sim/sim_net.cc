@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/limits.h"
 #include "sim.h"
 #include "sim_kube.h"
 
@@ -509,6 +510,17 @@ static io_result net_send_file_some(net_conn *c, disk_file *file, uint64_t offse
     const std::string &data = host.now.nodes[file->node].data;
     if (offset >= data.size())
         return {io_state::failed, 0, make_error(error_code::end_of_stream, "the file is shorter than expected")};
+    size = static_cast<size_t>(std::min<uint64_t>(std::min<uint64_t>(size, content_block_size - offset % content_block_size), data.size() - offset));
+    // The disk gives another bit back than it was given. Only the check stands between it and the client.
+    if (sim_chance(*host.sim, 20) && sim_hit(*host.sim, sim_fault::disk_bit_flip)) {
+        std::string damaged = data;
+        damaged[static_cast<size_t>(offset) + sim_between(*host.sim, 0, size - 1)] ^= static_cast<char>(1 << sim_between(*host.sim, 0, 7));
+        if (!memory_check(*file, damaged, offset))
+            return {io_state::failed, 0, make_error(error_code::corrupt)};
+        return send_bytes(*c, std::string_view(damaged).substr(static_cast<size_t>(offset), size));
+    }
+    if (!memory_check(*file, data, offset))
+        return {io_state::failed, 0, make_error(error_code::corrupt)};
     return send_bytes(*c, std::string_view(data).substr(static_cast<size_t>(offset), size));
 }
 

@@ -190,6 +190,154 @@ static void a_row_that_changes_for_ever_is_an_error(void **)
     close_world(g.f);
 }
 
+// --- sums
+
+static constexpr place found_places[] = {place::placed, place::in_temp, place::moved_unseen};
+
+static index_row &row_of(given_place &g) { return g.f.world->now.rows.begin()->second; }
+
+static std::string &file_of(given_place &g)
+{
+    memory_image &image = g.f.world->now;
+    uint64_t node = memory_find(image, content_temp_path("/data", g.id));
+    return image.nodes[node != 0 ? node : memory_find(image, content_place_path("/data", g.id))].data;
+}
+
+static void a_list_of_sums_of_the_wrong_size_is_damage(void **)
+{
+    for (place where : found_places) {
+        given_place g;
+        make_place(g, where, big);
+        test_eq(row_of(g).sums.size(), 1u);
+        row_of(g).sums.push_back(7);
+        std::string out;
+        test_eq_enum(get_object(g.f, "o", out).code, error_code::corrupt);
+        test_eq(store_count(*g.f.s).damaged, 1u);
+        close_world(g.f);
+    }
+}
+
+// As an earlier version has stored it.
+static void a_content_without_sums_is_read_whole(void **)
+{
+    const std::string bytes(3 * content_block_size + 5, 'y');
+    for (place where : found_places) {
+        for (bool is_damaged : {false, true}) {
+            given_place g;
+            make_place(g, where, bytes);
+            row_of(g).sums.clear();
+            if (is_damaged)
+                file_of(g)[2 * content_block_size] ^= 4;
+            std::string out;
+            test_eq_enum(get_object(g.f, "o", out).code, is_damaged ? error_code::corrupt : error_code::ok);
+            test_true(is_damaged || out == bytes);
+            if (!is_damaged) {
+                // It has a guard now.
+                file_of(g)[2 * content_block_size] ^= 4;
+                answer a;
+                const store_object *object = store_peek(*g.f.s, "b", "o");
+                test_true(object != nullptr);
+                store_check(*g.f.s, object, 2 * content_block_size, on_object_answer, &a);
+                memory_run(*g.f.world);
+                test_eq_enum(a.err.code, error_code::corrupt);
+                test_true(a.object == nullptr);
+            }
+            close_world(g.f);
+        }
+    }
+}
+
+static void a_content_without_sums_may_fail_to_be_read(void **)
+{
+    const std::string bytes(3 * content_block_size + 5, 'y');
+    for (size_t skip = 0; skip < 4; skip++) {
+        given_place g;
+        make_place(g, place::placed, bytes);
+        row_of(g).sums.clear();
+        g.f.world->faults.push_back({.op = memory_op::read, .err = make_error(error_code::io), .path_part = "", .skip = skip});
+        std::string out;
+        test_eq_enum(get_object(g.f, "o", out).code, error_code::io);
+        test_ok(get_object(g.f, "o", out));
+        test_true(out == bytes);
+        file_of(g).pop_back(); // after it was opened
+        close_world(g.f);
+    }
+    for (int steps = 0; steps < 14; steps++) {
+        given_place g;
+        make_place(g, place::placed, bytes);
+        row_of(g).sums.clear();
+        if (steps % 2 == 0)
+            g.f.world->faults.push_back({.op = memory_op::read, .err = make_error(error_code::io), .path_part = "", .skip = 3});
+        answer a;
+        store_get(*g.f.s, "b", "o", on_object_answer, &a);
+        for (int i = 0; i < steps; i++)
+            memory_step(*g.f.world);
+        if (a.object != nullptr)
+            store_release(*g.f.s, a.object);
+        close_world(g.f);
+        test_eq(a.count, 1);
+    }
+}
+
+// --- damage
+
+static void damage_is_met_block_by_block(void **)
+{
+    const std::string bytes(3 * content_block_size + 5, 'y');
+    given_place g;
+    make_place(g, place::placed, bytes);
+    file_of(g)[content_block_size + 17] ^= 1;
+    answer a;
+    store_get(*g.f.s, "b", "o", on_object_answer, &a);
+    memory_run(*g.f.world);
+    test_ok(a.err);
+    const store_object *object = a.object;
+    test_false(store_is_checked(*g.f.s, object, 0));
+    for (uint64_t offset : {uint64_t{0}, uint64_t{2 * content_block_size}, uint64_t{3 * content_block_size + 4}}) {
+        answer look;
+        store_check(*g.f.s, object, offset, on_object_answer, &look);
+        test_eq(look.count, 0);
+        memory_run(*g.f.world);
+        test_ok(look.err);
+        test_true(look.object == object);
+        test_true(store_is_checked(*g.f.s, object, offset));
+    }
+    test_false(object->is_damaged);
+    const store_object *other = store_peek(*g.f.s, "b", "o");
+    test_true(other == object);
+    answer look;
+    store_check(*g.f.s, other, content_block_size, on_object_answer, &look);
+    memory_run(*g.f.world);
+    test_eq_enum(look.err.code, error_code::corrupt);
+    test_true(look.object == nullptr); // given back
+    test_true(object->is_damaged);
+    test_eq(store_count(*g.f.s).damaged, 1u);
+    test_true(store_peek(*g.f.s, "b", "o") == nullptr); // the next one opens it anew
+    store_release(*g.f.s, object);
+    file_of(g)[content_block_size + 17] ^= 1;
+    std::string out;
+    test_ok(get_object(g.f, "o", out));
+    const store_object *mended = store_peek(*g.f.s, "b", "o");
+    answer again;
+    store_check(*g.f.s, mended, content_block_size, on_object_answer, &again);
+    memory_run(*g.f.world);
+    test_ok(again.err);
+    store_release(*g.f.s, mended);
+    close_world(g.f);
+}
+
+static void small_damage_is_counted(void **)
+{
+    given_place g;
+    make_place(g, place::placed, "hello");
+    test_ok(put_at_once(g.f, "small", "in the index"));
+    g.f.world->now.rows.at({"b", "small"}).content[3] ^= 2;
+    std::string out;
+    test_eq_enum(get_object(g.f, "small", out).code, error_code::corrupt);
+    test_eq(store_count(*g.f.s).damaged, 1u);
+    close_world(g.f);
+}
+
 static void every_row_is_taken(void **) { every_row_was_taken(load_machine_view()); }
 
 int main()
@@ -200,7 +348,10 @@ int main()
         cmocka_unit_test(a_file_is_found_wherever_it_is),       cmocka_unit_test(every_open_can_fail),
         cmocka_unit_test(a_wrong_size_is_seen_wherever_the_file_is), cmocka_unit_test(a_lookup_ends_with_its_store),
         cmocka_unit_test(an_empty_object_needs_no_file), cmocka_unit_test(a_content_in_the_index_needs_no_file),
-        cmocka_unit_test(a_row_that_changes_for_ever_is_an_error),   cmocka_unit_test(every_row_is_taken),
+        cmocka_unit_test(a_row_that_changes_for_ever_is_an_error),
+        cmocka_unit_test(a_list_of_sums_of_the_wrong_size_is_damage), cmocka_unit_test(a_content_without_sums_is_read_whole),
+        cmocka_unit_test(a_content_without_sums_may_fail_to_be_read), cmocka_unit_test(damage_is_met_block_by_block),
+        cmocka_unit_test(small_damage_is_counted),                    cmocka_unit_test(every_row_is_taken),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+// store/summer_machine.cc: sums for contents that an earlier version of this program has stored without.
+//
+// Owns     one operation of the disk or the index at a time, a descriptor, one timer.
+// Knows    sm, port, content_path, file_sums.   Known by  store.
+// Machine  summer, drawn in docs/machines/summer.md (generated, do not edit).
+// Normal   list some; open the file, read it slowly, compare it with the checksum that the object was stored with, hand its sums to the index.
+//          When none is left: idle, for good.
+// Fails    a content that does not match its checksum gets sums that nothing matches, so that it is not served; what cannot be opened or read
+//          gets another turn in the next pass, after summer_retry_ms.
+// Limits   summer_pause_ms after each block, summer_list_count.
+//
+// No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete, and nobody waits here.
+#include "store/summer_machine.h"
+
+#include <utility>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "port/clock.h"
+#include "sm/sm_verify.h"
+#include "store/content_path.h"
+#include "store/machines.h"
+
+using S = summer::state;
+using E = summer::event;
+
+static constexpr uint32_t INDEX = 1;
+static constexpr uint32_t OPEN = 2;
+static constexpr uint32_t FILE_ = 4;
+static constexpr uint32_t READ = 8;
+static constexpr uint32_t TIMER = 16;
+
+static void deliver(summer &s, E event);
+
+static summer &summer_of(void *arg) { return *static_cast<summer *>(arg); }
+
+// --- completions
+
+static void log_failure(const summer &s, error err)
+{
+    if (err.code != error_code::stopping)
+        LOG(warn, "store", "object=\"ais://%s/%s\" content=%016llx error=%s errno=%d msg=\"no sums could be made of the content: %s; tried again later\"",
+            text_escape(s.current.bucket).c_str(), text_escape(s.current.name).c_str(), static_cast<unsigned long long>(s.current.content_id),
+            error_code_name(err.code), err.sys, error_text(err));
+}
+
+static void on_listed(void *arg, error err, std::vector<index_row> rows)
+{
+    summer &s = summer_of(arg);
+    s.on_index = false;
+    s.rows.assign(std::make_move_iterator(rows.rbegin()), std::make_move_iterator(rows.rend()));
+    s.is_pass_over = err || s.rows.empty();
+    s.failures += err ? 1 : 0;
+    deliver(s, err ? E::failed : E::done);
+}
+
+static void on_opened(void *arg, error err, disk_file *file, uint64_t size)
+{
+    summer &s = summer_of(arg);
+    s.opening = false;
+    s.file = file;
+    s.file_size = size;
+    if (err && err.code != error_code::no_such_file)
+        log_failure(s, err);
+    deliver(s, !err ? E::done : err.code == error_code::no_such_file ? E::missing : E::failed);
+}
+
+static void on_read(void *arg, error err, uint64_t checksum)
+{
+    summer &s = summer_of(arg);
+    s.checksum = checksum;
+    if (err && err.code != error_code::corrupt)
+        log_failure(s, err);
+    s.is_damaged = err.code == error_code::corrupt || (!err && checksum != s.current.checksum);
+    s.current.sums = std::move(s.reading->sums.done);
+    s.reading.reset();
+    deliver(s, err && !s.is_damaged ? E::failed : E::done);
+}
+
+static void on_added(void *arg, error err)
+{
+    summer &s = summer_of(arg);
+    s.on_index = false;
+    if (err)
+        log_failure(s, err);
+    deliver(s, err ? E::failed : E::done);
+}
+
+static void on_timer(void *arg) { deliver(summer_of(arg), E::deadline); }
+
+// --- actions
+
+static void list(summer &s)
+{
+    s.on_index = true;
+    index_unsummed(*s.e, s.after_id, summer_list_count, on_listed, &s);
+}
+
+static void take_next(summer &s)
+{
+    s.current = std::move(s.rows.back());
+    s.rows.pop_back();
+    s.after_id = s.current.content_id;
+    s.is_damaged = false;
+}
+
+static void open_path(summer &s, const std::string &path)
+{
+    s.opening = true;
+    disk_open(*s.e, path, disk_open_mode::read, on_opened, &s);
+}
+
+static void open_placed(summer &s) { open_path(s, content_place_path(s.dir, s.current.content_id)); }
+static void open_temp(summer &s) { open_path(s, content_temp_path(s.dir, s.current.content_id)); }
+
+static void open_next(summer &s)
+{
+    take_next(s);
+    open_placed(s);
+}
+
+static void start_reading(summer &s)
+{
+    s.reading = std::make_unique<file_sums>();
+    file_sums_start(*s.reading, *s.e, s.file, s.current.size, summer_pause_ms, on_read, &s);
+}
+
+static void close_file(summer &s)
+{
+    if (s.file != nullptr)
+        disk_close(*s.e, s.file);
+    s.file = nullptr;
+}
+
+static void add_sums(summer &s)
+{
+    close_file(s);
+    if (s.is_damaged)
+        s.current.sums.assign(content_sums_count(s.current.size), 0); // nothing matches: of which block the damage is, nobody can tell
+    s.on_index = true;
+    index_sums_add(*s.e, s.current, on_added, &s);
+}
+
+static void add_damaged(summer &s)
+{
+    s.is_damaged = true;
+    add_sums(s);
+}
+
+// The object has gone, or its file: lookups say which. There is nothing to make sums of.
+static void add_nothing(summer &s)
+{
+    s.current.sums.clear();
+    add_sums(s);
+}
+
+static void forget_next(summer &s)
+{
+    take_next(s);
+    add_nothing(s);
+}
+
+static void tell_made(summer &s)
+{
+    s.made++;
+    if (!s.current.sums.empty())
+        s.on_made(s.made_arg, s.current, s.is_damaged);
+}
+
+static void skip(summer &s)
+{
+    close_file(s);
+    s.failures++;
+}
+
+static void end_pass(summer &s)
+{
+    if (s.made > 0)
+        LOG(info, "store", "contents=%llu failed=%zu msg=\"contents stored by an earlier version have sums now\"", static_cast<unsigned long long>(s.made), s.failures);
+    s.made = 0;
+    if (s.failures > 0)
+        timer_arm(*s.e, s.clock, summer_retry_ms);
+}
+
+static void begin_pass(summer &s)
+{
+    s.is_pass_over = false;
+    s.after_id = 0;
+    s.failures = 0;
+}
+
+static void stop_timer(summer &s) { timer_stop(*s.e, s.clock); }
+static void stop_reading(summer &s) { file_sums_stop(*s.reading); }
+
+// --- guards
+
+static bool is_next_gone(const summer &s) { return !s.rows.empty() && s.rows.back().version == 0; }
+static bool has_next(const summer &s) { return !s.rows.empty(); }
+static bool has_more(const summer &s) { return !s.is_pass_over; }
+static bool size_differs(const summer &s) { return s.file_size != s.current.size; }
+
+// --- the table
+
+static uint32_t alive(const summer &s)
+{
+    return (s.on_index ? INDEX : 0) | (s.opening ? OPEN : 0) | (s.file != nullptr ? FILE_ : 0) | (s.reading != nullptr ? READ : 0) |
+           (s.clock != nullptr && timer_is_armed(*s.e, s.clock) ? TIMER : 0);
+}
+
+static constexpr sm_action<summer> nothing{};
+static constexpr sm_guard<summer> always{};
+static constexpr const char *event_names[] = {"work", "done", "missing", "failed", "deadline", "stop"};
+static constexpr const char *resource_names[] = {"index operation", "open under way", "file", "read", "timer"};
+static constexpr sm_state<summer> states[] = {
+    {S::idle, "idle", sm_initial, 0, TIMER},
+    {S::listing, "listing", 0, INDEX, INDEX},
+    {S::opening_placed, "opening_placed", 0, OPEN, OPEN},
+    {S::opening_temp, "opening_temp", 0, OPEN, OPEN},
+    {S::opening_moved, "opening_moved", 0, OPEN, OPEN},
+    {S::reading, "reading", 0, FILE_ | READ, FILE_ | READ},
+    {S::adding, "adding", 0, INDEX, INDEX},
+    {S::ending, "ending", 0, 0, INDEX | OPEN | FILE_ | READ},
+    {S::ended, "ended", sm_final, 0, 0},
+};
+static constexpr sm_row<summer> rows[] = {
+    {S::idle, E::work, SM_FN(is_next_gone), SM_FN(forget_next), S::adding},
+    {S::idle, E::work, SM_FN(has_next), SM_FN(open_next), S::opening_placed},
+    {S::idle, E::work, SM_FN(has_more), SM_FN(list), S::listing},
+    {S::idle, E::work, always, SM_FN(end_pass), S::idle},
+    {S::idle, E::deadline, always, SM_FN(begin_pass), S::idle},
+    {S::idle, E::stop, always, SM_FN(stop_timer), S::ended},
+
+    {S::listing, E::done, always, nothing, S::idle},
+    {S::listing, E::failed, always, nothing, S::idle},
+    {S::listing, E::stop, always, nothing, S::ending},
+
+    {S::opening_placed, E::done, SM_FN(size_differs), SM_FN(add_damaged), S::adding},
+    {S::opening_placed, E::done, always, SM_FN(start_reading), S::reading},
+    {S::opening_placed, E::missing, always, SM_FN(open_temp), S::opening_temp},
+    {S::opening_placed, E::failed, always, SM_FN(skip), S::idle},
+    {S::opening_placed, E::stop, always, nothing, S::ending},
+    {S::opening_temp, E::done, SM_FN(size_differs), SM_FN(add_damaged), S::adding},
+    {S::opening_temp, E::done, always, SM_FN(start_reading), S::reading},
+    // Files move one way only: what is not in tmp/ now is in its place now, or gone.
+    {S::opening_temp, E::missing, always, SM_FN(open_placed), S::opening_moved},
+    {S::opening_temp, E::failed, always, SM_FN(skip), S::idle},
+    {S::opening_temp, E::stop, always, nothing, S::ending},
+    {S::opening_moved, E::done, SM_FN(size_differs), SM_FN(add_damaged), S::adding},
+    {S::opening_moved, E::done, always, SM_FN(start_reading), S::reading},
+    {S::opening_moved, E::missing, always, SM_FN(add_nothing), S::adding},
+    {S::opening_moved, E::failed, always, SM_FN(skip), S::idle},
+    {S::opening_moved, E::stop, always, nothing, S::ending},
+
+    {S::reading, E::done, always, SM_FN(add_sums), S::adding},
+    {S::reading, E::failed, always, SM_FN(skip), S::idle},
+    {S::reading, E::stop, always, SM_FN(stop_reading), S::ending},
+
+    {S::adding, E::done, always, SM_FN(tell_made), S::idle},
+    {S::adding, E::failed, always, SM_FN(skip), S::idle},
+    {S::adding, E::stop, always, nothing, S::ending},
+
+    {S::ending, E::done, always, SM_FN(close_file), S::ended},
+    {S::ending, E::missing, always, nothing, S::ended},
+    {S::ending, E::failed, always, SM_FN(close_file), S::ended},
+};
+static constexpr sm_ignore<summer> ignores[] = {{S::ending, E::stop, "it is ending already"}};
+static sm_counters counters;
+static constexpr sm_table<summer> table = {"summer", states, event_names, resource_names, rows, ignores, {}, E::stop, E::deadline, alive, &counters};
+SM_VERIFY(table);
+
+sm_view summer_machine_view() { return sm_view_of(table); }
+
+// --- driving it
+
+static void go_on(summer &s)
+{
+    bool was_over = s.is_pass_over && s.rows.empty();
+    if (sm_state_of(s) == S::idle && !was_over)
+        sm_step(table, s, E::work);
+}
+
+// The owner may be freed by on_ended: nothing of `s` is touched after it.
+static void deliver(summer &s, E event)
+{
+    bool had_listed = sm_state_of(s) == S::listing;
+    sm_step(table, s, event);
+    if (sm_is_final(table, s)) {
+        timer_free(*s.e, s.clock);
+        s.clock = nullptr;
+        s.on_ended(s.ended_arg);
+        return;
+    }
+    if (had_listed && sm_state_of(s) == S::idle && s.is_pass_over)
+        sm_step(table, s, E::work); // ends the pass
+    go_on(s);
+}
+
+void summer_start(summer &s, env &e, std::string dir, void (*on_made)(void *arg, const index_row &row, bool is_damaged), void *arg)
+{
+    s.e = &e;
+    s.dir = std::move(dir);
+    s.on_made = on_made;
+    s.made_arg = arg;
+    s.clock = timer_make(e, on_timer, &s);
+    go_on(s);
+}
+
+void summer_stop(summer &s, void (*on_ended)(void *arg), void *arg)
+{
+    s.on_ended = on_ended;
+    s.ended_arg = arg;
+    deliver(s, E::stop);
+}
