@@ -15,6 +15,8 @@
 #include "codec/yaml.h"
 #include "local/allow.h"
 #include "local/baseline.h"
+#include "local/cgroup.h"
+#include "local/pod_limits.h"
 #include "local/os.h"
 #include "local/pod.h"
 
@@ -92,6 +94,19 @@ static bool keeps_baseline(const command &c, const pod_key &key, const cJSON *po
     return false;
 }
 
+// What the spec asks for and nobody will keep is said here, once, as an API server says its warnings.
+static void warn_of_limits(const cJSON *pod)
+{
+    cgroup group;
+    if (limits_are_said(json_get(pod, "spec"))) { // groups cost a few milliseconds
+        cgroup_open(group, {}, "kubectl-local-" + state_pod_uid(pod));
+        cgroup_set(group, {1ull << 30, 1, local_tasks_max});
+    }
+    for (const std::string &text : limits_warnings(json_get(pod, "spec"), group))
+        fprintf(stderr, "Warning: %s\n", text.c_str());
+    cgroup_remove(group);
+}
+
 static int create_one(const command &c, const std::string &file)
 {
     std::string source = file == "-" ? "STDIN" : file;
@@ -121,6 +136,7 @@ static int create_one(const command &c, const std::string &file)
         text = missing_here();
         if (!text.empty())
             return command_fail(text);
+        warn_of_limits(pod.get());
         state_create_result result = state_create_pod(c.state, key, pod.get(), json_print(allow_to_json(allowed).get()), text);
         if (result == state_create_result::exists) {
             fprintf(stderr, "Error from server (AlreadyExists): error when creating \"%s\": pods \"%s\" already exists\n", source.c_str(),

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "local/container.h"
+#include "local/cgroup.h"
 #include "local/netbox.h"
 #include "local/os.h"
 
@@ -31,6 +32,9 @@ static bool remove_unsupervised(const command &c, const pod_key &key, const std:
         netbox_remove_interface(netbox_interface_name(uid));
         netbox_release_address(std::string(json_text(json_get(pod.get(), "status"), "podIP")));
     }
+    cgroup group;
+    cgroup_open(group, {}, "kubectl-local-" + uid);
+    cgroup_remove(group);
     state_remove_pod(c.state, key);
     return true;
 }

@@ -26,10 +26,13 @@
 
 #include "base/text.h"
 #include "local/allow.h"
+#include "local/cgroup.h"
 #include "local/container.h"
 #include "local/hints.h"
 #include "local/identity.h"
 #include "local/image.h"
+#include "local/keeper.h"
+#include "local/pod_limits.h"
 #include "local/netbox.h"
 #include "local/os.h"
 #include "local/pod.h"
@@ -48,8 +51,6 @@ static constexpr uint64_t image_retry_ms = 1'000;
 static constexpr uint64_t network_retry_ms = 5'000;
 static constexpr uint64_t record_check_ms = 5'000;    // whether somebody removed the record under us
 static constexpr uint64_t leave_grace_ms = 5'000;     // the supervisor itself was asked to end
-static constexpr uint64_t pod_files_max = 16'384;     // open in one process
-static constexpr uint64_t pod_tasks_max = 2'048;      // processes and threads
 static constexpr uint64_t probe_message_ms = 1'000;   // how often the reason for not being ready is refreshed
 
 // Named by what is awaited.
@@ -90,6 +91,11 @@ struct supervisor {
     user_block users; // of a pod that root runs
     pod_network network;
     container_run run;
+    cgroup group;
+    bool has_group = false;   // looked for; what could not be had is empty
+    keeper keep;
+    bool out_of_memory = false; // the container is being ended for it
+    std::string evicted;        // why the pod is being ended for good
     log_writer log;
     os_fd image_hold;
     prober probers[3];
@@ -176,7 +182,7 @@ static bool open_network(supervisor &s)
     }
     for (const pod_volume &volume : s.spec.volumes)
         if (volume.in_memory)
-            wish.memory.push_back({view_volume_dir(place, volume.name), view_writable_default, view_writable_files_max});
+            wish.memory.push_back({view_volume_dir(place, volume.name), limits_memory_volume(volume, limits_read(s.spec.container.object)), local_memory_files_max});
     const cJSON *one;
     cJSON_ArrayForEach(one, json_get(json_get(s.spec.object, "securityContext"), "sysctls"))
         wish.sysctls.emplace_back(json_text(one, "name"), json_text(one, "value"));
@@ -310,6 +316,7 @@ static void on_known(void *arg)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
     netbox_guard(s.network.box, s.run.command);
+    keeper_start(s.keep, s.run.command);
 }
 
 static void on_started(void *arg)
@@ -346,6 +353,7 @@ static view_place place_of(const supervisor &s, const container_spec &container)
     place.owner = place.kind == netbox_kind::block ? s.users.base : 0;
     place.who = identity_read(s.spec.object, container.object);
     place.allowed = s.allowed;
+    place.writable_bytes = limits_writable(limits_read(container.object));
     place.target_url = s.network.target_url;
     return place;
 }
@@ -366,6 +374,36 @@ static void change_user(const view_place &place, std::vector<std::string> &comma
         words.insert(words.end(), {"--groups", groups});
     words.push_back("--");
     command.insert(command.begin(), words.begin(), words.end());
+}
+
+// The container is ended, and the next one of the pod starts as after any other end.
+static void on_memory(void *arg)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    s.out_of_memory = true;
+    container_kill(s.run);
+}
+
+// As the kubelet does: the pod has failed, whatever its restartPolicy says.
+static void on_evict(void *arg, const std::string &message)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    s.evicted = message;
+    stop_probes(s);
+    container_kill(s.run);
+}
+
+// The control groups a container goes into, with its limits; what they cannot keep is looked after from here.
+static std::vector<std::string> prepare_limits(supervisor &s, const container_spec &container)
+{
+    if (!s.has_group)
+        cgroup_open(s.group, {}, "kubectl-local-" + s.uid);
+    s.has_group = true;
+    container_limits limits = limits_read(container.object);
+    cgroup_set(s.group, {limits.memory, limits.cpu, local_tasks_max});
+    keeper_prepare(s.keep, s.spec, container, s.dir, s.group);
+    s.out_of_memory = false;
+    return cgroup_join_files(s.group);
 }
 
 // An image that is missing may be made at any time: looked for every second. False: the attempt ends here.
@@ -488,8 +526,8 @@ static void start_current(supervisor &s)
     s.run.on_started = on_started;
     s.run.arg = &s;
     change_user(place, command);
-    std::vector<std::string> groups;
-    if (!container_spawn(s.run, {bwrap, s.network.box, stage, args, command, s.uid, groups, pod_files_max, pod_tasks_max, filter.fd}, text)) {
+    std::vector<std::string> groups = prepare_limits(s, container);
+    if (!container_spawn(s.run, {bwrap, s.network.box, stage, args, command, s.uid, groups, local_files_max, local_tasks_max, filter.fd}, text)) {
         status.id = old_id; // nothing has run
         status.restarts -= again ? 1 : 0;
         retry_later(s, "RunContainerError", text);
@@ -510,6 +548,7 @@ static void end_pod(supervisor &s, const char *phase)
     s.status.phase = phase;
     s.at = stage::deletion;
     pod_network_close(s.network);
+    cgroup_remove(s.group);
     publish(s);
     loop_stop(s.l); // the record stays; whoever deletes it needs no supervisor
 }
@@ -550,6 +589,8 @@ static void container_ended(supervisor &s, const container_end &end)
 {
     container_status &status = current_status(s);
     stop_probes(s);
+    keeper_stop(s.keep);
+    bool oom = s.out_of_memory || (end.exit_code == 128 + SIGKILL && cgroup_oom_kills(s.group) > s.keep.oom_before);
     loop_timer_stop(s.kill_timer);
     pod_network_container_ended(s.network);
     time_t now = time(nullptr);
@@ -558,7 +599,7 @@ static void container_ended(supervisor &s, const container_end &end)
     status.state = container_state();
     status.state.phase = container_phase::terminated;
     status.state.exit_code = end.exit_code;
-    status.state.reason = end.never_started ? "StartError" : end.exit_code == 0 ? "Completed" : "Error";
+    status.state.reason = end.never_started ? "StartError" : oom ? "OOMKilled" : end.exit_code == 0 ? "Completed" : "Error";
     status.state.message = s.liveness_failed ? s.status.message : end.text;
     status.state.started = started;
     status.state.finished = now;
@@ -570,6 +611,12 @@ static void container_ended(supervisor &s, const container_end &end)
         s.crashes = 0;
     if (s.deleting || s.leaving) {
         finish(s);
+        return;
+    }
+    if (!s.evicted.empty()) {
+        s.status.reason = "Evicted";
+        s.status.message = s.evicted;
+        end_pod(s, "Failed");
         return;
     }
     bool failed = end.exit_code != 0;
@@ -594,6 +641,7 @@ static void finish(supervisor &s)
         s.status.phase = s.status.container.state.exit_code == 0 ? "Succeeded" : "Failed";
     publish(s);
     pod_network_close(s.network);
+    cgroup_remove(s.group);
     log_close(s.log);
     s.image_hold.reset(-1);
     image_sweep(s.state);
@@ -780,6 +828,10 @@ static void start(supervisor &s)
         s.probers[i].on_change = on_probe_change;
         s.probers[i].arg = &s;
     }
+    s.keep.l = &s.l;
+    s.keep.on_memory = on_memory;
+    s.keep.on_evict = on_evict;
+    s.keep.arg = &s;
     struct {
         loop_timer *timer;
         void (*on_timer)(void *);

@@ -468,8 +468,8 @@ bool view_build(const pod_spec &spec, const container_spec &container, const ima
     out_stage = stage_plan();
     out_stage.owner = place.owner;
     out_stage.writable_bytes = place.writable_bytes;
-    out_stage.writable_files = view_writable_files_max;
-    out_stage.shm_bytes = view_shm_size;
+    out_stage.writable_files = local_memory_files_max;
+    out_stage.shm_bytes = local_shm_size;
     out_stage.binds.push_back({"image", place.rootfs, {}, "", "", true});
     view_builder b{out_args, place.rootfs};
     add(b, {"--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session",

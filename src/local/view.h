@@ -9,15 +9,12 @@
 #include "local/allow.h"
 #include "local/identity.h"
 #include "local/image.h"
+#include "local/pod_limits.h"
 #include "local/netbox.h"
 #include "local/pod.h"
 #include "local/stage.h"
 
 using env_list = std::vector<std::pair<std::string, std::string>>;
-
-inline constexpr uint64_t view_writable_default = 1ull << 30; // memory outside volumes that a container may fill: /tmp and the like
-inline constexpr uint64_t view_writable_files_max = 200'000;
-inline constexpr uint64_t view_shm_size = 64u << 20;          // /dev/shm, as container engines give it
 
 struct view_place {
     std::string rootfs;     // of the image
@@ -31,7 +28,7 @@ struct view_place {
     uint32_t owner = 0;        // what root in the pod is outside (netbox_kind::block)
     container_identity who;
     allow_list allowed;        // of the machine
-    uint64_t writable_bytes = view_writable_default;
+    uint64_t writable_bytes = local_writable_max;
     std::string target_url;    // what AIS_TARGET_URL becomes; empty: unchanged
 };
 

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# test/e2e/test_local_limits.py: what a pod of kubectl-local may use, and what happens when it wants more. TAP on stdout.
+#
+#   test_local_limits.py [PATH-TO-KUBECTL-LOCAL [CASE...]]
+import json
+import os
+
+from local import IMAGE, main, status, waiting
+
+
+def python(code):
+    return {"command": ["/usr/bin/python3", "-c", code], "args": [], "readinessProbe": None}
+
+
+def limited(code, **limits):
+    return dict(python(code), resources={"limits": {name.replace("_", "-"): value for name, value in limits.items()}})
+
+
+def run(r, name, container, **more):
+    """What a container prints that ends well."""
+    spec = r.spec(name, container=container, restartPolicy="Never", **more)
+    done = r.k("create", "-f", "-", stdin=json.dumps(spec))
+    pod = r.wait(name, "ended", lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), timeout=120)
+    out = r.k("logs", name, check=False).stdout
+    assert pod["status"]["phase"] == "Succeeded", (pod["status"], out)
+    r.delete(name)
+    return out, done.stderr
+
+
+def ends(r, name, container, **more):
+    """The pod, when its container has been ended."""
+    spec = r.spec(name, container=container, restartPolicy="Never", **more)
+    r.k("create", "-f", "-", stdin=json.dumps(spec))
+    return r.wait(name, "Failed", lambda pod: pod["status"]["phase"] == "Failed", timeout=120)
+
+
+GROW = "import time\nx = []\nfor i in range(64):\n x.append(bytearray(b'x') * (8 << 20)); print(i, flush=True); time.sleep(0.05)\n"
+GROW_APART = "import os, time\nfor i in range(40):\n if os.fork() == 0:\n  x = bytearray(b'x') * (8 << 20); time.sleep(600)\n time.sleep(0.05)\ntime.sleep(600)\n"
+GROW_FILES = "import time\nwith open('/tmp/big', 'wb') as f:\n for i in range(64):\n  f.write(b'x' * (8 << 20)); f.flush(); time.sleep(0.05)\ntime.sleep(600)\n"
+
+
+def memory_is_kept(r):
+    for name, code in (("grow", GROW), ("apart", GROW_APART), ("files", GROW_FILES)):
+        pod = ends(r, name, limited(code, memory="64Mi"))
+        end = status(pod)["state"]["terminated"]
+        assert end["reason"] == "OOMKilled" and end["exitCode"] == 137, (name, end)
+        r.delete(name)
+    # Enough is enough: pages that processes share count once, and what is only reserved does not count.
+    fits = ("import mmap, os, time\nx = bytearray(b'x') * (24 << 20); y = mmap.mmap(-1, 1 << 33)\n"
+            "for i in range(8):\n if os.fork() == 0:\n  time.sleep(2); os._exit(0)\n"
+            "for i in range(8): os.wait()\nprint('fits')\n")
+    out, _ = run(r, "fits", limited(fits, memory="96Mi"))
+    assert out == "fits\n", out
+
+
+def a_container_that_ran_out_of_memory_starts_again(r):
+    r.k("create", "-f", "-", stdin=json.dumps(r.spec("again", container=limited(GROW, memory="48Mi"))))
+    pod = r.wait("again", "restarted", lambda pod: status(pod).get("restartCount", 0) >= 1, timeout=120)
+    assert status(pod)["lastState"]["terminated"]["reason"] == "OOMKilled", status(pod)
+    r.delete("again")
+
+
+BUSY = ("import time\nbegin = time.monotonic(); used = time.process_time()\nwhile time.monotonic() - begin < 3: pass\n"
+        "print((time.process_time() - used) / (time.monotonic() - begin))\n")
+
+
+def cpu_is_kept_or_warned_of(r):
+    out, warned = run(r, "busy", limited(BUSY, cpu="200m"))
+    if "Warning: spec.containers[0].resources.limits[cpu]: cannot be kept here" in warned:
+        assert not r.is_root or not os.path.isdir("/sys/fs/cgroup/cpu"), warned
+    else:
+        assert float(out) < 0.4, out  # a busy machine only makes it less
+    _, warned = run(r, "free", python("print(1)"))
+    assert warned == "", warned
+
+
+def volumes_are_kept(r):
+    code = "import os, time\nwith open('/e/big', 'wb') as f:\n for i in range(64):\n  f.write(os.urandom(1 << 20)); f.flush()\ntime.sleep(600)\n"
+    mounts = {"volumeMounts": [{"name": "e", "mountPath": "/e"}]}
+    pod = ends(r, "disk", dict(python(code), **mounts), volumes=[{"name": "e", "emptyDir": {"sizeLimit": "16Mi"}}])
+    assert pod["status"]["reason"] == "Evicted", pod["status"]
+    assert pod["status"]["message"] == 'Usage of EmptyDir volume "e" exceeds the limit "16Mi". ', pod["status"]["message"]
+    assert status(pod)["state"]["terminated"]["exitCode"] == 137, status(pod)
+    r.delete("disk")
+    # Names without bytes, too deep to be counted, are more than any limit.
+    deep = "import os, time\nos.chdir('/e')\nfor i in range(2000):\n os.mkdir('d'); os.chdir('d')\ntime.sleep(600)\n"
+    pod = ends(r, "deep", dict(python(deep), **mounts), volumes=[{"name": "e", "emptyDir": {"sizeLimit": "1Gi"}}])
+    assert pod["status"]["reason"] == "Evicted", pod["status"]
+    r.delete("deep")
+    pod = ends(r, "storage", dict(limited(code, ephemeral_storage="16Mi"), **mounts), volumes=[{"name": "e", "emptyDir": {}}])
+    assert pod["status"]["message"] == "Pod ephemeral local storage usage exceeds the total limit of containers 16Mi. ", pod["status"]
+    r.delete("storage")
+    # Of memory: full when it is full, and it outlives the container that filled it.
+    fill = ("import errno\nn = 0\ntry:\n with open('/e/big', 'wb') as f:\n  while True: n += f.write(b'x' * (1 << 20)); f.flush()\n"
+            "except OSError as e: print(errno.errorcode[e.errno], n >> 20)\n")
+    init = [{"name": "first", "image": IMAGE, "command": ["/bin/sh", "-c", "echo kept > /e/word"], "volumeMounts": mounts["volumeMounts"]}]
+    out, _ = run(r, "memory", dict(python("print(open('/e/word').read().strip())\n" + fill), **mounts), initContainers=init,
+                 volumes=[{"name": "e", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}])
+    words = out.split()
+    assert words[:2] == ["kept", "ENOSPC"] and int(words[2]) <= 16, out
+
+
+def what_nobody_limits_is_bounded(r):
+    fill = ("import errno, os\n"
+            "for place in ('/tmp', '/dev/shm', '/run'):\n"
+            " n = 0\n"
+            " try:\n"
+            "  with open(place + '/big', 'wb', buffering=0) as f:\n"
+            "   while n < 2 << 30: n += f.write(b'x' * (1 << 20))\n"
+            " except OSError as e: print(place, errno.errorcode[e.errno], n >> 20)\n"
+            " os.unlink(place + '/big')\n"
+            "n = 0\n"
+            "try:\n"
+            " while n < 500000: os.mknod('/tmp/n%d' % n); n += 1\n"
+            "except OSError as e: print('names', errno.errorcode[e.errno])\n")
+    out, _ = run(r, "memory", python(fill))
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[:2] for line in lines] == [["/tmp", "ENOSPC"], ["/dev/shm", "ENOSPC"], ["/run", "ENOSPC"], ["names", "ENOSPC"]], out
+    assert int(lines[0][2]) <= 1024 and int(lines[1][2]) <= 64, out
+    out, _ = run(r, "small", limited(fill, ephemeral_storage="32Mi"))
+    assert int(out.split()[2]) <= 32, out
+    tasks = ("import errno, os, threading, time\n"
+             "n = 0\n"
+             "try:\n"
+             " while n < 5000:\n"
+             "  if os.fork() == 0: time.sleep(600)\n"
+             "  n += 1\n"
+             "except OSError as e: print(errno.errorcode[e.errno], n < 2100, n > 1900)\n")
+    out, _ = run(r, "tasks", python(tasks))
+    assert out == "EAGAIN True True\n", out
+    files = ("import errno, os\nn = 0\ntry:\n while n < 200000: os.dup(0); n += 1\nexcept OSError as e: print(errno.errorcode[e.errno], n < 16384)\n")
+    out, _ = run(r, "descriptors", python(files))
+    assert out == "EMFILE True\n", out
+
+
+def no_group_is_left(r):
+    left = [os.path.join(top, name) for top, names, _ in os.walk("/sys/fs/cgroup") for name in names if name.startswith("kubectl-local-") and name[14:] in r.uids]
+    assert not left, left
+
+
+CASES = [memory_is_kept, a_container_that_ran_out_of_memory_starts_again, cpu_is_kept_or_warned_of, volumes_are_kept, what_nobody_limits_is_bounded, no_group_is_left]
+
+main(CASES)
