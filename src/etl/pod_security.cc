@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/pod_security.cc: fills in what a user's Pod does not say of the Pod Security standard "restricted", and changes nothing that it says.
+// etl/pod_security.cc: fills in what a user's Pod does not say of the Pod Security standards, and changes nothing that it says.
 //
 // Knows    codec.                    Known by  etl_pod.
 #include "etl/pod_security.h"
@@ -62,15 +62,13 @@ static uint64_t port_of(const cJSON *container)
     return port != nullptr && text_parse_u64(json_print(port), number) ? number : 0;
 }
 
-// Whoever lists capabilities to add counts on the runtime's own as well: these stay, unless the namespace refuses them.
-static void fill_capabilities(cJSON *context, uint64_t port, pod_security level)
+// For "restricted" only: the standard "baseline" leaves root what container engines leave it, and images count on that.
+static void fill_capabilities(cJSON *context, uint64_t port)
 {
-    bool adds = is_said(field(context, "capabilities"), "add");
-    if (adds && level != pod_security::restricted)
-        return;
     cJSON *capabilities = mapping(context, "capabilities");
     if (capabilities == nullptr || is_said(capabilities, "drop"))
         return;
+    bool adds = is_said(capabilities, "add");
     cJSON_DeleteItemFromObjectCaseSensitive(capabilities, "drop");
     json_append_text(json_add_array(capabilities, "drop"), "ALL");
     if (port == 0 || port >= privileged_ports || has_capability(capabilities, "NET_BIND_SERVICE"))
@@ -95,7 +93,8 @@ static void fill_container(cJSON *container, uint64_t port, pod_security level)
     // Kubernetes refuses the two together.
     if (!has_capability(field(context, "capabilities"), "SYS_ADMIN"))
         add_bool(context, "allowPrivilegeEscalation", false);
-    fill_capabilities(context, port, level);
+    if (level == pod_security::restricted)
+        fill_capabilities(context, port);
 }
 
 static bool has_sysctl(const cJSON *context)
