@@ -33,16 +33,22 @@ static std::string go_type(std::string_view type)
     return (is_struct ? "v1." : "") + std::string(type);
 }
 
-static void refuse(pod_decoding &out, std::string fault)
+// The first value of a wrong type is told, unless a value that is read by a reader of its own (a quantity, a port, a time) is wrong:
+// that one ends the reading.
+static void refuse(pod_decoding &out, std::string fault, bool is_final = false)
 {
-    if (out.fault.empty())
-        out.fault = std::move(fault);
+    if (out.is_final || (!out.fault.empty() && !is_final))
+        return;
+    out.fault = std::move(fault);
+    out.is_final = is_final;
 }
 
-static void refuse_type(pod_decoding &out, const place &at, const cJSON *value, std::string_view type, bool with_number = false)
+static void refuse_type(pod_decoding &out, const place &at, const cJSON *value, std::string_view type, bool with_number = false, bool is_final = false)
 {
-    refuse(out, text_format("json: cannot unmarshal %s into Go struct field %s.%s of type %s", value_word(value, with_number).c_str(),
-                            std::string(at.owner).c_str(), at.fields.c_str(), go_type(type).c_str()));
+    refuse(out,
+           text_format("json: cannot unmarshal %s into Go struct field %s.%s of type %s", value_word(value, with_number).c_str(),
+                       std::string(at.owner).c_str(), at.fields.c_str(), go_type(type).c_str()),
+           is_final);
 }
 
 static void decode_value(const cJSON *value, std::string_view type, const place &at, pod_decoding &out);
@@ -85,7 +91,7 @@ static void decode_quantity(const cJSON *value, pod_decoding &out)
     std::string fault;
     std::string text = cJSON_IsString(value) ? std::string(text_trim(value->valuestring)) : json_print(value);
     if (!quantity_parse(text, parsed, fault))
-        refuse(out, fault);
+        refuse(out, fault, true);
 }
 
 static bool looks_like_time(std::string_view text)
@@ -116,10 +122,10 @@ static void decode_value(const cJSON *value, std::string_view type, const place 
     } else if (type == "intOrString") {
         bool is_integer = cJSON_IsNumber(value) && value->valuedouble == std::floor(value->valuedouble) && std::fabs(value->valuedouble) < 2147483648.0;
         if (!is_integer && !cJSON_IsString(value))
-            refuse_type(out, at, value, "int32", cJSON_IsNumber(value));
+            refuse_type(out, at, value, "int32", cJSON_IsNumber(value), true);
     } else if (type == "time") {
         if (!cJSON_IsString(value) || !looks_like_time(value->valuestring))
-            refuse(out, text_format("parsing time %s: expected a time such as \"2006-01-02T15:04:05Z\"", json_print(value).c_str()));
+            refuse(out, text_format("parsing time %s: expected a time such as \"2006-01-02T15:04:05Z\"", json_print(value).c_str()), true);
     } else if (type.starts_with("[]")) {
         if (!cJSON_IsArray(value)) {
             refuse_type(out, at, value, type);

@@ -10,6 +10,7 @@
 struct pod_decoding {
     // What the API server's decoder says of the first value of a wrong type, in the order of sorted keys; empty: none.
     std::string fault;
+    bool is_final = false;    // what comes behind it does not matter any more
     bool in_metadata = false; // the fault is in the metadata, which comes before all else
     // Fields that no type has: "spec.containers[0].comand".
     std::vector<std::string> unknown;

@@ -30,6 +30,15 @@ inline void judge_form(pod_judge &judge, name_form form, const std::string &path
         judge_invalid_text(judge, path, text, fault);
 }
 
+// A path below something: relative, and never out of it.
+inline void judge_relative(pod_judge &judge, const std::string &path, std::string_view text)
+{
+    if (text.starts_with('/'))
+        judge_invalid_text(judge, path, text, "must be a relative path");
+    if (("/" + std::string(text) + "/").find("/../") != std::string::npos)
+        judge_invalid_text(judge, path, text, "must not contain '..'");
+}
+
 // Of the fields named, the first that is set is looked into, every further one is forbidden. Returns how many are set.
 inline size_t only_one_of(pod_judge &judge, const cJSON *value, const std::string &path, std::initializer_list<const char *> keys, const char *detail,
                           pod_skip &skip)

@@ -148,17 +148,33 @@ static void relate_expression(pod_judge &judge, const cJSON *value, const std::s
     } else {
         judge_invalid_text(judge, path + ".operator", how, "not a valid selector operator");
     }
+    bool is_preferred = path.find(".preference.") != std::string::npos;
+    const cJSON *entry;
+    size_t index = 0;
+    cJSON_ArrayForEach(entry, field(value, "values"))
+    {
+        std::string at = text_format("%s.values[%zu]", path.c_str(), index++);
+        std::string_view text = cJSON_IsString(entry) ? std::string_view(entry->valuestring) : std::string_view();
+        if (is_field && text_of(value, "key") == "metadata.name")
+            judge_form(judge, name_form::subdomain, at, text);
+        else if (!is_field && !is_preferred)
+            judge_form(judge, name_form::label_value, at, text);
+    }
     if (!is_field)
         judge_form(judge, name_form::qualified, path + ".key", text_of(value, "key"));
     else if (text_of(value, "key") != "metadata.name")
         judge_invalid_text(judge, path + ".key", text_of(value, "key"), "not a valid field selector key");
 }
 
+static void relate_selector(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+{
+    judge_labels(judge, field(value, "matchLabels"), path + ".matchLabels");
+}
+
 // Volumes.
 
 static void relate_volume(pod_judge &judge, const cJSON *volume, const std::string &path, pod_skip &skip)
 {
-    size_t before = judge.refusals.size();
     std::string_view name = text_of(volume, "name");
     // None at all is an emptyDir.
     only_one_of(judge, volume, path,
@@ -173,15 +189,41 @@ static void relate_volume(pod_judge &judge, const cJSON *volume, const std::stri
         judge_form(judge, name_form::label, path + ".name", name);
     if (std::find(judge.volumes.begin(), judge.volumes.end(), name) != judge.volumes.end())
         judge_duplicate(judge, path + ".name", name);
-    if (judge.refusals.size() == before)
-        judge.volumes.emplace_back(name);
 }
 
 static void relate_nfs(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
 {
     std::string_view dir = text_of(value, "path");
-    if (!dir.empty() && !dir.starts_with('/'))
+    if (!dir.starts_with('/'))
         judge_invalid_text(judge, path + ".path", dir, "must be an absolute path");
+}
+
+// Two sources that bring a file of the same path.
+static void relate_projected(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+{
+    std::vector<std::string_view> paths;
+    const cJSON *source;
+    size_t index = 0;
+    cJSON_ArrayForEach(source, field(value, "sources"))
+    {
+        size_t kinds = 0;
+        for (const char *kind : {"secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle"})
+            kinds += is_set(field(source, kind)) ? 1 : 0;
+        if (kinds > 1)
+            judge_forbidden(judge, text_format("%s.sources[%zu]", path.c_str(), index), "may not specify more than 1 volume type per source");
+        index++;
+        std::vector<std::string_view> mine;
+        for (const char *kind : {"secret", "configMap", "downwardAPI"}) {
+            const cJSON *item;
+            cJSON_ArrayForEach(item, field(field(source, kind), "items")) mine.push_back(text_of(item, "path"));
+        }
+        mine.push_back(text_of(field(source, "serviceAccountToken"), "path"));
+        for (std::string_view one : mine) {
+            if (!one.empty() && std::find(paths.begin(), paths.end(), one) != paths.end())
+                judge_invalid_text(judge, path, one, "conflicting duplicate paths");
+            paths.push_back(one);
+        }
+    }
 }
 
 static void relate_downward_file(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
@@ -244,8 +286,8 @@ static void relate_profile(pod_judge &judge, const cJSON *profile, const std::st
         judge_required(judge, at, text_format("must be set when %s is Localhost", word));
     else if (!is_local && is_set(local))
         judge_invalid(judge, at, local, text_format("can only be set when %s is Localhost", word));
-    else if (is_local && cJSON_IsString(local) && local->valuestring[0] == '/' && path.ends_with("seccompProfile"))
-        judge_invalid(judge, at, local, "must be a relative path");
+    else if (is_local && cJSON_IsString(local) && path.ends_with("seccompProfile"))
+        judge_relative(judge, at, local->valuestring);
 }
 
 static constexpr pod_relation relations[] = {
@@ -255,7 +297,9 @@ static constexpr pod_relation relations[] = {
     {"Toleration", relate_toleration},
     {"NodeSelectorRequirement", relate_expression},
     {"LabelSelectorRequirement", relate_expression},
+    {"LabelSelector", relate_selector},
     {"Volume", relate_volume},
+    {"ProjectedVolumeSource", relate_projected},
     {"NFSVolumeSource", relate_nfs},
     {"DownwardAPIVolumeFile", relate_downward_file},
     {"SecurityContext", relate_security},

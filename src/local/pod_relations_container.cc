@@ -56,14 +56,8 @@ static void relate_mounts(pod_judge &judge, const cJSON *container, const std::s
         places.push_back(place);
         // Kubernetes leaves the index out of the path of what follows.
         std::string list = path + ".volumeMounts";
-        for (const char *key : {"subPath", "subPathExpr"}) {
-            std::string_view below = text_of(mount, key);
-            if (below.starts_with('/'))
-                judge_invalid_text(judge, list + "." + key, below, "must be a relative path");
-            bool steps_out = below == ".." || below.starts_with("../") || below.ends_with("/..") || below.find("/../") != std::string_view::npos;
-            if (steps_out)
-                judge_invalid_text(judge, list + "." + key, below, "must not contain '..'");
-        }
+        for (const char *key : {"subPath", "subPathExpr"})
+            judge_relative(judge, list + "." + key, text_of(mount, key));
         if (!text_of(mount, "subPath").empty() && !text_of(mount, "subPathExpr").empty())
             judge_invalid_text(judge, at + ".subPathExpr", text_of(mount, "subPathExpr"), "subPathExpr and subPath are mutually exclusive");
         std::string_view spread = text_of(mount, "mountPropagation");
@@ -100,7 +94,8 @@ static void relate_devices(pod_judge &judge, const cJSON *container, const std::
 static void relate_ports(pod_judge &judge, const cJSON *container, const std::string &path)
 {
     std::vector<std::string_view> names;
-    std::vector<std::string> host_ports;
+    std::vector<std::string> of_init; // each init container runs alone
+    std::vector<std::string> &host_ports = path.starts_with("spec.initContainers") ? of_init : judge.host_ports;
     bool uses_host = cJSON_IsTrue(field(field(judge.pod, "spec"), "hostNetwork"));
     const cJSON *port;
     size_t index = 0;
@@ -221,18 +216,19 @@ static void relate_resource_selector(pod_judge &judge, const cJSON *value, const
 {
     static constexpr std::string_view known = "limits.cpu limits.ephemeral-storage limits.memory requests.cpu requests.ephemeral-storage requests.memory";
     std::string_view what = text_of(value, "resource");
+    const cJSON *given = field(value, "divisor");
+    std::string divisor = cJSON_IsString(given) ? given->valuestring : is_set(given) ? json_print(given) : "";
+    bool is_known = (" " + std::string(known) + " ").find(" " + std::string(what) + " ") != std::string::npos || what.find(".hugepages-") != std::string_view::npos;
     if (path.starts_with("spec.volumes") && text_of(value, "containerName").empty())
         judge_required(judge, path + ".containerName");
     else if (what.empty())
         judge_required(judge, path + ".resource");
-    else if ((" " + std::string(known) + " ").find(" " + std::string(what) + " ") == std::string::npos && !what.starts_with("limits.hugepages-") &&
-             !what.starts_with("requests.hugepages-"))
+    else if (!is_known)
         judge_unsupported(judge, path + ".resource", what, known);
-    std::string_view divisor = text_of(value, "divisor");
     bool is_cpu = what.ends_with(".cpu");
     static constexpr std::string_view units = " 0 1 1k 1M 1G 1T 1P 1E 1Ki 1Mi 1Gi 1Ti 1Pi 1Ei ";
-    bool fits = is_cpu ? divisor == "0" || divisor == "1" || divisor == "1m" : units.find(" " + std::string(divisor) + " ") != std::string_view::npos;
-    if (!divisor.empty() && !what.empty() && !fits)
+    bool fits = is_cpu ? divisor == "0" || divisor == "1" || divisor == "1m" : units.find(" " + divisor + " ") != std::string_view::npos;
+    if (!divisor.empty() && is_known && !fits)
         judge_invalid_text(judge, path + ".divisor", what,
                            is_cpu ? "only divisor's values 1m and 1 are supported with the cpu resource"
                                   : "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory resource");

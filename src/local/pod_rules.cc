@@ -17,7 +17,9 @@
 enum class rule_kind : uint8_t {
     required,     // not absent, empty text or empty list
     form,         // of a text that is not empty
-    one_of,       // words
+    form_always,  // of a text, also of an absent one
+    one_of,       // words, where there is a text
+    one_of_always,
     range,        // low to high, both included; absent is 0 where the rule says so
     not_negative, // 0 and more
     relative,     // a path that does not begin with a slash and has no ".."
@@ -58,7 +60,7 @@ static constexpr rule rules[] = {
     {"PodSpec", "subdomain", K::form, {}, F::label},
     {"PodSpec", "activeDeadlineSeconds", K::range, {}, F::label, 1, int32_high},
     {"PodOS", "name", K::required, "cannot be empty"},
-    {"PodReadinessGate", "conditionType", K::form, {}, F::qualified},
+    {"PodReadinessGate", "conditionType", K::form_always, {}, F::qualified},
     {"HostAlias", "ip", K::form, {}, F::ip},
     {"HostAlias", "hostnames", K::form, {}, F::subdomain},
     {"PodDNSConfig", "nameservers", K::form, {}, F::ip},
@@ -106,12 +108,12 @@ static constexpr rule rules[] = {
     {"AppArmorProfile", "type", K::one_of, "Localhost RuntimeDefault Unconfined"},
     {"TopologySpreadConstraint", "maxSkew", K::range, absent_is_zero, F::label, 1, int32_high},
     {"TopologySpreadConstraint", "topologyKey", K::required, "can not be empty"},
-    {"TopologySpreadConstraint", "whenUnsatisfiable", K::one_of, "DoNotSchedule ScheduleAnyway"},
+    {"TopologySpreadConstraint", "whenUnsatisfiable", K::one_of_always, "DoNotSchedule ScheduleAnyway"},
     {"TopologySpreadConstraint", "nodeAffinityPolicy", K::one_of, "Honor Ignore"},
     {"TopologySpreadConstraint", "nodeTaintsPolicy", K::one_of, "Honor Ignore"},
     {"NodeSelector", "nodeSelectorTerms", K::required, "must have at least one node selector term"},
     {"PodAffinityTerm", "topologyKey", K::required, "can not be empty"},
-    {"PodAffinityTerm", "topologyKey", K::form, {}, F::qualified},
+    {"PodAffinityTerm", "topologyKey", K::form_always, {}, F::qualified},
     {"PreferredSchedulingTerm", "weight", K::range, absent_is_zero, F::label, 1, 100},
     {"WeightedPodAffinityTerm", "weight", K::range, absent_is_zero, F::label, 1, 100},
     // Volumes.
@@ -280,21 +282,24 @@ static void judge_range(pod_judge &judge, const rule &r, const std::string &path
     judge_invalid(judge, path, value, detail);
 }
 
-static void judge_value(pod_judge &judge, const rule &r, const std::string &path, const cJSON *value)
+static void judge_value(pod_judge &judge, const rule &r, const std::string &path, const cJSON *value, bool is_element)
 {
+    std::string_view text = cJSON_IsString(value) ? std::string_view(value->valuestring) : std::string_view();
     switch (r.kind) {
     case rule_kind::required:
         if (is_empty(value))
             judge_required(judge, path, r.words);
         break;
     case rule_kind::form:
-        if (cJSON_IsString(value) && value->valuestring[0] != 0)
-            for (const std::string &fault : pod_name_faults(r.form, value->valuestring))
-                judge_invalid(judge, path, value, fault);
+    case rule_kind::form_always:
+        if (!text.empty() || is_element || r.kind == rule_kind::form_always)
+            for (const std::string &fault : pod_name_faults(r.form, text))
+                judge_invalid_text(judge, path, text, fault);
         break;
     case rule_kind::one_of:
-        if (cJSON_IsString(value) && value->valuestring[0] != 0 && !has_word(r.words, value->valuestring))
-            judge_unsupported(judge, path, value->valuestring, r.words);
+    case rule_kind::one_of_always:
+        if ((!text.empty() || r.kind == rule_kind::one_of_always) && !has_word(r.words, text))
+            judge_unsupported(judge, path, text, r.words);
         break;
     case rule_kind::range: judge_range(judge, r, path, value); break;
     case rule_kind::not_negative:
@@ -321,12 +326,12 @@ static void judge_field(pod_judge &judge, const rule &r, const std::string &path
 {
     bool is_each = cJSON_IsArray(value) && r.kind != rule_kind::required;
     if (!is_each) {
-        judge_value(judge, r, path, value);
+        judge_value(judge, r, path, value, false);
         return;
     }
     const cJSON *entry;
     size_t index = 0;
-    cJSON_ArrayForEach(entry, value) judge_value(judge, r, text_format("%s[%zu]", path.c_str(), index++), entry);
+    cJSON_ArrayForEach(entry, value) judge_value(judge, r, text_format("%s[%zu]", path.c_str(), index++), entry, true);
 }
 
 // The walk.
@@ -345,6 +350,7 @@ static void judge_type(pod_judge &judge, std::string_view type, const cJSON *val
         return;
     }
     std::string prefix = path + (path.empty() ? "" : ".");
+    size_t before = judge.refusals.size();
     pod_skip skip;
     for (std::span<const pod_relation> relations : {pod_relations_of_spec(), pod_relations_of_containers()}) {
         for (const pod_relation &relation : relations) {
@@ -364,11 +370,14 @@ static void judge_type(pod_judge &judge, std::string_view type, const cJSON *val
         if (is_set(below) && is_struct && !is_skipped(field.name))
             judge_type(judge, field.type, below, prefix + std::string(field.name));
     }
+    if (type == "Volume" && judge.refusals.size() == before)
+        judge.volumes.emplace_back(json_text(value, "name"));
 }
 
 void pod_judge_all(pod_judge &judge)
 {
     judge.refusals.clear();
     judge.volumes.clear();
+    judge.host_ports.clear();
     judge_type(judge, "Pod", judge.pod, "");
 }

@@ -13,7 +13,8 @@
 struct pod_judge {
     const cJSON *pod = nullptr;
     std::vector<std::string> refusals;
-    std::vector<std::string> volumes; // names of the volumes that are right: what mounts may name
+    std::vector<std::string> volumes;    // names of the volumes that are right: what mounts may name
+    std::vector<std::string> host_ports; // of the containers so far
 };
 
 void judge_required(pod_judge &judge, const std::string &path, std::string_view detail = {});

@@ -368,6 +368,24 @@ ROWS = [
     ("sysctl with capitals", s("securityContext: {sysctls: [{name: Net.x, value: '1'}]}")),
     ("sysctl with a number", s("securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: 0}]}")),
     ("sysctls twice", s("securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: '0'}, {name: net.ipv4.ip_unprivileged_port_start, value: '0'}]}")),
+    # Found by comparing changed pods with a cluster.
+    ("matchLabels with a blank", s('topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {a: "b c"}}}]')),
+    ("topology without whenUnsatisfiable", s("topologySpreadConstraints: [{maxSkew: 1, topologyKey: z}]")),
+    ("affinity by a node of no name", s('affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchFields: [{key: metadata.name, operator: In, values: [""]}]}]}}}')),
+    ("affinity by a value with a slash", s("affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: In, values: [b/c]}]}]}}}")),
+    ("pod affinity without key", s("affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{labelSelector: {}}]}}")),
+    ("seccomp profile with ..", c("securityContext: {seccompProfile: {type: Localhost, localhostProfile: a/../b}}")),
+    ("an empty nameserver", s('dnsConfig: {nameservers: [""]}')),
+    ("a host alias of no name", s('hostAliases: [{ip: 10.0.0.1, hostnames: [""]}]')),
+    ("readiness gate without type", s("readinessGates: [{}]")),
+    ("projected twice at a path", s("volumes: [{name: v, projected: {sources: [{secret: {name: s, items: [{key: k, path: p}]}}, {configMap: {name: s, items: [{key: k, path: p}]}}]}}]")),
+    ("projected of two kinds", s("volumes: [{name: v, projected: {sources: [{secret: {name: s}, configMap: {name: s}}]}}]")),
+    ("nfs without path", s("volumes: [{name: v, nfs: {server: s}}]")),
+    ("quantity before types", c("env: [{name: A, value: 1}]\nresources: {limits: {cpu: lots}}")),
+    ("mount of a volume that is wrong", mounted("- {name: v, mountPath: /v}", "- {name: v, hostPath: {path: /a/../b}}")),
+    ("hostPorts twice in two containers", pod(container="ports: [{containerPort: 80, hostPort: 80}]") + "  - name: d\n    image: i\n    ports: [{containerPort: 80, hostPort: 80}]\n"),
+    ("divisor of an unknown resource", c("env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.disk, divisor: 5m}}}]")),
+    ("divisor as a number", c("env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 70000}}}]")),
 ]
 
 
