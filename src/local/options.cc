@@ -52,6 +52,20 @@ static bool put(const flag_spec &spec, std::string value, options &out, std::str
     return true;
 }
 
+static std::string nearest_flag(std::string_view name, std::span<const flag_spec> own, std::span<const flag_spec> globals)
+{
+    std::vector<std::string_view> names;
+    for (std::span<const flag_spec> flags : {own, globals}) {
+        for (const flag_spec &flag : flags) {
+            bool is_final = flag.name == "all" || flag.name == "force" || flag.name == "now"; // no hint ends more than was asked for
+            if (!is_final)
+                names.push_back(flag.name);
+        }
+    }
+    std::string_view nearest = text_nearest(name, names);
+    return nearest.empty() ? "" : "; did you mean --" + std::string(nearest) + "?";
+}
+
 bool options_parse(std::span<const std::string> args, std::span<const flag_spec> globals, std::span<const flag_spec> own,
                    size_t stop_at_words, options &out_options, std::string &out_text)
 {
@@ -74,7 +88,7 @@ bool options_parse(std::span<const std::string> args, std::span<const flag_spec>
             if (spec == nullptr)
                 spec = find_long(globals, name);
             if (spec == nullptr) {
-                out_text = "unknown flag: --" + text_escape(name, 80);
+                out_text = "unknown flag: --" + text_escape(name, 80) + nearest_flag(name, own, globals);
                 return false;
             }
             std::string value = "true";

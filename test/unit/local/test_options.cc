@@ -60,6 +60,10 @@ static void refusals_read_as_kubectls(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     test_false(parse(f, {"--zap"}));
     test_eq_text(f.text, "unknown flag: --zap");
+    test_false(parse(f, {"--otput=json"}));
+    test_eq_text(f.text, "unknown flag: --otput; did you mean --output?");
+    test_false(parse(f, {"--al"})); // a hint never ends more than was asked for
+    test_eq_text(f.text, "unknown flag: --al");
     test_false(parse(f, {"-z"}));
     test_eq_text(f.text, "unknown shorthand flag: 'z' in -z");
     test_false(parse(f, {"-n"}));
