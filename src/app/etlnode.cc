@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app/options.h"
+#include "app/pods_of_machine.h"
 #include "app/settings.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -39,6 +40,20 @@ static std::string program_dir()
         return ".";
     std::string text(path, static_cast<size_t>(size));
     return text.substr(0, text.rfind('/'));
+}
+
+// Said at start, loudly where pods are not sandboxed; clients hear it through /v1/health.
+static void look_at_pods(node_options &options)
+{
+    if (!options.kubectl_is_local)
+        return;
+    pods_of_machine found = pods_of_machine_ask(options.kubectl);
+    options.sandbox = found.sandbox;
+    options.sandbox_message = found.message;
+    if (found.sandbox == "namespaces")
+        LOG(info, "app", "sandbox=%s msg=\"%s\"", found.sandbox.c_str(), found.message.c_str());
+    else
+        LOG(warn, "app", "sandbox=%s msg=\"%s\"", found.sandbox.empty() ? "unknown" : found.sandbox.c_str(), text_escape(found.message).c_str());
 }
 
 static process_surroundings look_around()
@@ -215,5 +230,7 @@ int main(int argc, char **argv)
         LOG(warn, "app", "msg=\"%s\"", text_escape(problem).c_str());
     if (d.options.is_target)
         LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(), kubectl_why.c_str());
+    if (d.options.is_target)
+        look_at_pods(d.options);
     return run_node(d);
 }

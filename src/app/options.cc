@@ -30,6 +30,7 @@ static constexpr option_row rows[] = {
     {"pod-url", "URL", "", nullptr, "targets: what pods are told (default: http://HOST:PORT of --pod-listen)"},
     {"pod-ready-wait", "DURATION", "5s", nullptr, "targets: how long a read waits for a pod that is not Ready"},
     {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl when K8S_HOST_NAME is set, else kubectl-local)"},
+    {"sandbox", "auto|none", "auto", nullptr, "targets without Kubernetes: none allows unsandboxed pods where no namespaces can be made (auto: only as root in a container)"},
     {"node-name", "NAME", "", "K8S_HOST_NAME", "targets: Kubernetes node that ETL pods are pinned to"},
     {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: its name, owner of the ETL pods"},
     {"pod-uid", "UID", "", "POD_UID", "targets in a pod: its uid"},

@@ -102,6 +102,17 @@ static bool choose_kubectl(const option_values &values, const process_surroundin
         node.kubectl_is_local = true;
         out_why = "no K8S_HOST_NAME: pods run as local processes";
     }
+    std::string_view sandbox = option_get(values, "sandbox");
+    if (sandbox != "auto" && sandbox != "none") {
+        out_reason = where(values, "sandbox") + ": \"" + text_escape(sandbox, 50) + "\": expected auto or none";
+        return false;
+    }
+    if (sandbox == "none" && !node.kubectl_is_local) {
+        out_reason = where(values, "sandbox") + ": none is for pods that run as local processes; here " + node.kubectl[0] + " runs them";
+        return false;
+    }
+    if (sandbox == "none")
+        node.kubectl.push_back("--sandbox=none");
     if (node.node_name.empty())
         node.node_name = around.host_name.empty() ? "local" : around.host_name;
     return true;

@@ -21,6 +21,7 @@ static constexpr column node_columns[] = {
     {"STATE", "state", cell_kind::text, false},
     {"URL", "url", cell_kind::text, false},
     {"PRIMARY", "primary", cell_kind::text, true},
+    {"SANDBOX", "sandbox", cell_kind::text, true},
 };
 
 static failure fetch_map(session &s, uint64_t timeout_ms, json_ptr &out_map)
@@ -59,6 +60,21 @@ static std::vector<json_ptr> nodes_of(const cJSON *map, bool proxies, bool targe
     return out;
 }
 
+// Whether a target's pods are sandboxed: "namespaces", "none" or "refused"; nothing for a proxy, on Kubernetes, and where it does not answer.
+static void add_sandbox(session &s, cJSON *item)
+{
+    http_reply reply;
+    json_ptr health;
+    std::string where;
+    if (json_text(item, "role") == "target") {
+        std::string url = std::string(json_text(item, "url")) + std::string(path_health) + "?readiness=true";
+        http_perform(s.http, session_request(s, "GET", url, health_timeout_ms), reply);
+        if (!session_failure(s, reply, {}))
+            (void)json_parse(reply.body, health, where);
+    }
+    output_add_text(item, "sandbox", json_text(json_get(health.get(), "kubectl"), "sandbox"));
+}
+
 static exit_code list_nodes(session &s, bool proxies)
 {
     list_printer list = session_list(s, "Node", node_columns, "id");
@@ -68,8 +84,11 @@ static exit_code list_nodes(session &s, bool proxies)
         f = fetch_map(s, control_timeout_ms, map);
     if (f)
         return session_fail(s, f);
-    for (json_ptr &node : nodes_of(map.get(), proxies, true))
+    for (json_ptr &node : nodes_of(map.get(), proxies, true)) {
+        if (s.format == output_format::wide)
+            add_sandbox(s, node.get()); // a request to every target: only for those who want to know all
         list_add(list, std::move(node));
+    }
     list_end(list);
     f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;

@@ -244,13 +244,24 @@ int command_version(const command &c)
     add("clientVersion");
     if (!options_bool(c.o, "client", false))
         add("serverVersion");
+    sandbox_report report;
+    if (!options_bool(c.o, "client", false)) {
+        report = sandbox_look(c.state, c.sandbox);
+        cJSON *sandbox = json_add_object(about.get(), "sandbox");
+        json_add_text(sandbox, "pods", sandbox_kind_names[static_cast<size_t>(report.kind)]);
+        json_add_text(sandbox, "message", report.text);
+        if (!report.failure.empty())
+            json_add_text(sandbox, "namespaces", report.failure);
+        if (!report.place.empty())
+            json_add_text(sandbox, "container", report.place);
+    }
     if (output == "json")
         command_write(print_json(about.get()));
     else if (output == "yaml")
         command_write(yaml_print(about.get()));
     else if (output.empty())
         command_write(std::string("Client Version: v1.32.0-kubectl-local." NODE_VERSION "\n") +
-                      (options_bool(c.o, "client", false) ? "" : "Server Version: v1.32.0-kubectl-local." NODE_VERSION "\n"));
+                      (options_bool(c.o, "client", false) ? "" : "Server Version: v1.32.0-kubectl-local." NODE_VERSION "\nSandbox: " + report.text + "\n"));
     else
         return command_fail("--output must be 'yaml' or 'json'");
     return 0;

@@ -7,6 +7,7 @@
 
 #include "local/options.h"
 #include "local/print.h"
+#include "local/sandbox.h"
 #include "local/selector.h"
 #include "local/state.h"
 
@@ -17,6 +18,7 @@ struct command {
     bool all_namespaces = false;
     std::string node; // the name of the node we are
     options o;
+    sandbox_wish sandbox = sandbox_wish::automatic;
 };
 
 int command_create(const command &c);

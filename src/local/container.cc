@@ -264,14 +264,16 @@ static std::string join_pod(const container_launch &launch)
     for (const std::string &path : launch.groups)
         if (!os_write_file(path, "0"))
             return text_format("%s: %s", path.c_str(), strerror(errno));
-    if (!netbox_enter_mounts(launch.box))
+    bool has_namespaces = launch.stand_in.empty();
+    if (has_namespaces && !netbox_enter_mounts(launch.box))
         return text_format("cannot enter the pod's mounts: %s", strerror(errno));
-    if (!stage_build(launch.stage, launch.box.kind == netbox_kind::block ? launch.box.user_ns : -1, text))
+    if (has_namespaces && !stage_build(launch.stage, launch.box.kind == netbox_kind::block ? launch.box.user_ns : -1, text))
         return text;
-    if (!netbox_enter(launch.box))
+    if (has_namespaces && !netbox_enter(launch.box))
         return text_format("cannot enter the pod's network: %s", strerror(errno));
     syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr); // keys of whoever started the node stay outside; without key rings there are none
-    limit_tasks(launch);
+    if (has_namespaces)
+        limit_tasks(launch); // else the tracer counts them
     struct rlimit files = {launch.files_max, launch.files_max};
     setrlimit(RLIMIT_NOFILE, &files);
     return "";
@@ -339,7 +341,8 @@ bool container_spawn(container_run &run, const container_launch &launch, std::st
     os_fd status_in(raise_fd(status_pipe[1]));
     os_fd output_in(raise_fd(output_pipe[1]));
     os_fd error_in(raise_fd(error_pipe[1]));
-    std::vector<std::string> words = {"bwrap", "--json-status-fd", std::to_string(bwrap_status_fd)};
+    std::vector<std::string> words = launch.stand_in.empty() ? std::vector<std::string>{"bwrap"} : launch.stand_in;
+    words.insert(words.end(), {"--json-status-fd", std::to_string(bwrap_status_fd)});
     if (launch.filter_fd >= 0)
         words.insert(words.end(), {"--seccomp", std::to_string(bwrap_filter_fd)});
     words.insert(words.end(), {"--args", std::to_string(bwrap_args_fd), "--"});

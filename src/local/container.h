@@ -2,6 +2,7 @@
 // local/container.h: one run of one container: bubblewrap as a child, its status lines, its output into the log.
 //
 // bwrap -> the command, which is process 1 inside. Whatever ends it ends all.
+// Where no namespaces can be made this program itself takes bubblewrap's place (tracer.h), with the same options and status lines.
 #pragma once
 
 #include <cstdint>
@@ -72,6 +73,8 @@ struct container_launch {
     uint64_t files_max;
     uint64_t tasks_max;
     int filter_fd; // system calls; -1: none
+    // Instead of bwrap's own name: what starts this program in its place, which joins no namespaces. Empty: bwrap.
+    const std::vector<std::string> &stand_in;
 };
 
 // False with `out_text` when not even the child could be made.

@@ -19,6 +19,7 @@
 #include "local/pod_limits.h"
 #include "local/os.h"
 #include "local/pod.h"
+#include "local/sandbox.h"
 
 static bool read_stdin(std::string &out_content)
 {
@@ -59,17 +60,10 @@ static bool parse_object(const std::string &content, const std::string &source, 
     return false;
 }
 
-static std::string missing_here()
+static void warn_of_sandbox(const std::string &name, const sandbox_report &report)
 {
-    if (os_find_program("bwrap").empty())
-        return "bwrap not found: kubectl-local needs bubblewrap (Debian: apt-get install bubblewrap)";
-    std::string value;
-    if (geteuid() == 0)
-        return "";
-    for (const char *path : {"/proc/sys/kernel/unprivileged_userns_clone", "/proc/sys/user/max_user_namespaces"})
-        if (os_read_file(path, value) && text_trim(value.substr(0, value.find('\n'))) == "0")
-            return text_format("unprivileged user namespaces are disabled (%s is 0); enable them or run as root", path);
-    return "";
+    fprintf(stderr, "Warning: pod/%s runs unsandboxed, because namespaces cannot be made here (%s). It shares the machine's network, processes "
+                    "and files with everything else here (docs/RELIABILITY.md, \"Without namespaces\")\n", name.c_str(), report.failure.c_str());
 }
 
 static void replace_all(std::string &text, std::string_view from, std::string_view to)
@@ -133,9 +127,13 @@ static int create_one(const command &c, const std::string &file)
     std::string dry_run = options_text(c.o, "dry-run", "none");
     bool dry = dry_run == "client" || dry_run == "server";
     if (!dry) {
-        text = missing_here();
-        if (!text.empty())
-            return command_fail(text);
+        sandbox_report report = sandbox_look(c.state, c.sandbox);
+        if (report.kind == sandbox_kind::refused)
+            return command_fail(report.text);
+        std::string need = report.kind == sandbox_kind::none ? sandbox_find_need(pod.get()) : "";
+        if (!need.empty())
+            return command_fail(text_format("%s needs namespaces, which cannot be made here (%s): take it out, or run the pod on a machine that allows them", need.c_str(), report.failure.c_str()));
+        sandbox_mark_pod(pod.get(), report.kind);
         warn_of_limits(pod.get());
         state_create_result result = state_create_pod(c.state, key, pod.get(), json_print(allow_to_json(allowed).get()), text);
         if (result == state_create_result::exists) {
@@ -150,6 +148,8 @@ static int create_one(const command &c, const std::string &file)
                 state_remove_pod(c.state, key);
             made = false;
         }
+        if (made && report.kind == sandbox_kind::none)
+            warn_of_sandbox(key.name, report);
         if (!made) {
             fprintf(stderr, "Error from server (InternalError): error when creating \"%s\": %s\n", source.c_str(), text.c_str());
             return 1;

@@ -59,6 +59,8 @@ static std::string describe(const cJSON *pod, const std::string &dir)
     if (!json_text(status, "message").empty())
         line("Message:", json_text(status, "message"));
     line("IP:", json_text(status, "podIP"));
+    if (sandbox_pod_is_unsandboxed(pod))
+        line("Sandbox:", "none");
     line("Directory:", dir);
     struct {
         const char *title;

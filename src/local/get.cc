@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "codec/yaml.h"
+#include "local/sandbox.h"
 #include "node/version.h"
 
 static json_ptr node_object(const std::string &name)
@@ -99,11 +100,12 @@ static int print_pods(const command &c, std::vector<found_pod> &pods, bool by_na
         return 0;
     }
     bool wide = format.kind == output_kind::wide;
+    bool with_sandbox = std::any_of(pods.begin(), pods.end(), [](const found_pod &one) { return sandbox_pod_is_unsandboxed(one.pod.get()); });
     std::vector<std::vector<std::string>> rows;
     if (!options_bool(c.o, "no-headers", false))
-        rows.push_back(print_pod_header(wide, c.all_namespaces));
+        rows.push_back(print_pod_header(wide, c.all_namespaces, with_sandbox));
     for (const found_pod &one : pods)
-        rows.push_back(print_pod_cells(one.pod.get(), wide, c.all_namespaces, time(nullptr)));
+        rows.push_back(print_pod_cells(one.pod.get(), wide, c.all_namespaces, time(nullptr), with_sandbox));
     table t;
     return command_write(print_rows(t, rows)) ? 0 : 1;
 }

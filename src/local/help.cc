@@ -39,11 +39,14 @@ What a container sees
 
 Flags for every command:
   -n, --namespace=NAME    the namespace, `default` if not given
+      --sandbox=auto      `none`: where no namespaces can be made pods may run unsandboxed; by itself that happens only
+                          for root in a container
       --state-dir=DIR     where pods and images are kept
       --node=NAME         the name of this node (else K8S_HOST_NAME, else the host's name)
       --context, --kubeconfig, --request-timeout and others that name a server are accepted and have no effect
 
 Environment:
+  KUBECTL_LOCAL_SANDBOX   --sandbox
   KUBECTL_LOCAL_STATE     --state-dir; else $XDG_STATE_HOME/etlnode/local, else ~/.local/state/etlnode/local
   KUBECTL_LOCAL_IMAGES    another place for images than STATE/images
   KUBECTL_LOCAL_NETWORK   `relay`: root, too, relays instead of making a veth pair
@@ -166,6 +169,8 @@ Options:
 
 Usage:
   kubectl-local version [--client] [-o json]
+
+Without --client it also says whether pods are sandboxed here (sandbox.pods: namespaces, none or refused), and why not.
 )";
 
 const char *const help_image = R"(Make, list and remove images. An image is the files of DIR, which a container sees at the same paths over this machine's /usr and

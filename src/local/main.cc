@@ -16,6 +16,7 @@
 #include "local/pod.h"
 #include "local/state.h"
 #include "local/supervisor.h"
+#include "local/tracer.h"
 #include "node/api.h"
 
 static constexpr flag_kind text = flag_kind::text;
@@ -27,7 +28,7 @@ static constexpr flag_spec global_flags[] = {
     {"node", 0, text}, {"cluster", 0, text}, {"user", 0, text}, {"server", 's', text}, {"token", 0, text}, {"as", 0, text},
     {"cache-dir", 0, text}, {"certificate-authority", 0, text}, {"client-certificate", 0, text}, {"client-key", 0, text},
     {"insecure-skip-tls-verify", 0, boolean}, {"tls-server-name", 0, text}, {"warnings-as-errors", 0, boolean}, {"v", 'v', text},
-    {"help", 'h', boolean},
+    {"help", 'h', boolean}, {"sandbox", 0, text},
 };
 static constexpr flag_spec create_flags[] = {
     {"filename", 'f', text}, {"output", 'o', text}, {"dry-run", 0, text}, {"validate", 0, text}, {"save-config", 0, boolean},
@@ -131,6 +132,8 @@ int main(int argc, char **argv)
 {
     std::vector<std::string> args(argv + 1, argv + argc);
     signal(SIGPIPE, SIG_IGN);
+    if (!args.empty() && args[0] == "run-unsandboxed") // hidden: container.cc starts it in bubblewrap's place
+        return tracer_main({args.begin() + 1, args.end()});
     size_t at = verb_index(args);
     std::string name = at < args.size() ? args[at] : "";
     bool wants_help = name.empty() || name == "help" || name == "options";
@@ -166,6 +169,8 @@ int main(int argc, char **argv)
         return command_fail(why);
     if (is_supervisor)
         return run_supervisor(c.state, c.o);
+    if (!sandbox_parse_wish(options_text(c.o, "sandbox", ""), c.sandbox, why))
+        return command_fail(why);
     c.ns_given = options_given(c.o, "namespace");
     c.ns = options_text(c.o, "namespace", "default");
     c.all_namespaces = options_bool(c.o, "all-namespaces", false);

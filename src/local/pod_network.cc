@@ -157,15 +157,83 @@ static bool open_relay(pod_network &n, loop &l, uint16_t port, const std::string
     return true;
 }
 
+// Without a namespace: a loopback address that no other pod has, where the container's own ports are.
+
+static constexpr uint16_t claim_port = 65'521; // bound for as long as the pod lives, so that others see the address taken
+static constexpr unsigned shift_of_low_ports = 40'000;
+
+static int claim_address(const std::string &text)
+{
+    struct sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(claim_port);
+    int fd = inet_pton(AF_INET, text.c_str(), &address.sin_addr) == 1 ? socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    if (fd >= 0 && bind(fd, reinterpret_cast<const struct sockaddr *>(&address), sizeof address) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool may_bind_low_ports()
+{
+    struct sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl((127u << 24) | (64u << 16) | static_cast<uint32_t>(getpid() & 0xffff));
+    address.sin_port = htons(80);
+    os_fd fd(bound_socket(address));
+    return fd.fd >= 0 || errno != EACCES;
+}
+
+static bool open_own_address(pod_network &n, const pod_spec &spec, const std::string &old)
+{
+    n.port_shift = may_bind_low_ports() ? 0 : shift_of_low_ports;
+    std::string address = old.substr(0, old.find(':'));
+    if (address.starts_with("127."))
+        n.reservation.reset(claim_address(address));
+    for (int i = 0; i < 64 && n.reservation.fd < 0; i++) {
+        uint64_t random = 0;
+        text_parse_hex_u64(os_random_hex(6), random);
+        struct sockaddr_in candidate = {};
+        candidate.sin_addr.s_addr = htonl((127u << 24) | (64u << 16) | (static_cast<uint32_t>(random) & 0x3fffff) | 1u);
+        address = ip_text(candidate);
+        n.reservation.reset(claim_address(address));
+    }
+    if (n.reservation.fd < 0)
+        return false;
+    n.pod_ip = address;
+    if (!spec.container.ports.empty())
+        n.address = text_format("%s:%u", address.c_str(), pod_network_port(n, spec.container.ports[0]));
+    // Loopback is the machine's own: AIS_TARGET_URL is reached as it is, unless the container itself listens on that port.
+    std::string url;
+    const cJSON *variable;
+    cJSON_ArrayForEach(variable, spec.container.env) if (json_text(variable, "name") == env_target_url) url = json_text(variable, "value");
+    url_parts parts;
+    struct sockaddr_in target = {};
+    bool is_shared = split_url(url, parts) && resolve(parts.host, target) && (ntohl(target.sin_addr.s_addr) >> 24) == 127
+                     && std::find(spec.container.ports.begin(), spec.container.ports.end(), parts.port) != spec.container.ports.end();
+    if (is_shared)
+        n.target_url = text_format("http://%s:%u", pod_network_way_address, parts.port) + parts.rest;
+    return true;
+}
+
+unsigned pod_network_port(const pod_network &n, unsigned port) { return port < IPPORT_RESERVED ? port + n.port_shift : port; }
+
 bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &uid, const std::string &old_address,
                       netbox_wish wish, bool (*is_dying)(void *arg), void *arg, std::string &out_text)
 {
     uint16_t port = spec.container.ports.empty() ? 0 : spec.container.ports[0];
     n.host_ip = "127.0.0.1";
+    if (n.unsandboxed && !spec.host_network) {
+        n.open = open_own_address(n, spec, old_address);
+        if (!n.open)
+            out_text = text_format("no loopback address for the pod: %s", strerror(errno));
+        return n.open;
+    }
     const char *network = getenv("KUBECTL_LOCAL_NETWORK");
     wish.veth = network == nullptr || std::string_view(network) != "relay";
     wish.host_network = spec.host_network;
-    n.open = netbox_open(n.box, uid, old_address.substr(0, old_address.find(':')), wish, out_text);
+    n.open = n.unsandboxed || netbox_open(n.box, uid, old_address.substr(0, old_address.find(':')), wish, out_text);
     if (!n.open)
         return false;
     if (spec.host_network) {

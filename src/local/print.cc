@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "codec/yaml.h"
 #include "local/os.h"
+#include "local/sandbox.h"
 
 bool print_parse_format(std::string_view text, std::string_view template_text, output_format &out_format, std::string &out_text)
 {
@@ -219,17 +220,19 @@ pod_row print_pod_row(const cJSON *pod, time_t now)
     return row;
 }
 
-std::vector<std::string> print_pod_header(bool wide, bool with_namespace)
+std::vector<std::string> print_pod_header(bool wide, bool with_namespace, bool with_sandbox)
 {
     std::vector<std::string> cells = {"NAME", "READY", "STATUS", "RESTARTS", "AGE"};
     if (with_namespace)
         cells.insert(cells.begin(), "NAMESPACE");
     if (wide)
         cells.insert(cells.end(), {"IP", "NODE", "NOMINATED NODE", "READINESS GATES"});
+    if (wide || with_sandbox)
+        cells.push_back("SANDBOX");
     return cells;
 }
 
-std::vector<std::string> print_pod_cells(const cJSON *pod, bool wide, bool with_namespace, time_t now)
+std::vector<std::string> print_pod_cells(const cJSON *pod, bool wide, bool with_namespace, time_t now, bool with_sandbox)
 {
     pod_row row = print_pod_row(pod, now);
     std::vector<std::string> cells = {row.name, row.ready, row.status, row.restarts, row.age};
@@ -237,6 +240,8 @@ std::vector<std::string> print_pod_cells(const cJSON *pod, bool wide, bool with_
         cells.insert(cells.begin(), std::string(json_text(json_get(pod, "metadata"), "namespace")));
     if (wide)
         cells.insert(cells.end(), {row.ip.empty() ? "<none>" : row.ip, row.node.empty() ? "<none>" : row.node, "<none>", "<none>"});
+    if (wide || with_sandbox)
+        cells.push_back(sandbox_pod_is_unsandboxed(pod) ? "none" : "namespaces");
     return cells;
 }
 

@@ -34,8 +34,9 @@ struct table {
     std::vector<size_t> widths;
 };
 std::string print_rows(table &t, const std::vector<std::vector<std::string>> &rows);
-std::vector<std::string> print_pod_header(bool wide, bool with_namespace);
-std::vector<std::string> print_pod_cells(const cJSON *pod, bool wide, bool with_namespace, time_t now);
+// The column SANDBOX, last: in wide tables, and in all where a pod runs without one.
+std::vector<std::string> print_pod_header(bool wide, bool with_namespace, bool with_sandbox = false);
+std::vector<std::string> print_pod_cells(const cJSON *pod, bool wide, bool with_namespace, time_t now, bool with_sandbox = false);
 
 // {{.a.b}} in a Go template, {.a.b[0].c} in a jsonpath: paths only. False: something else stands in the expression.
 bool print_template(const cJSON *object, const output_format &format, std::string &out_result, std::string &out_text);

@@ -108,6 +108,17 @@ static int open_source(const stage_bind &bind, uid_t owner, std::string &out_tex
     return -1;
 }
 
+bool stage_resolve(const stage_plan &plan, std::vector<std::pair<std::string, std::string>> &out_paths, std::string &out_text)
+{
+    for (const stage_bind &bind : plan.binds) {
+        os_fd source(open_source(bind, geteuid(), out_text));
+        if (source.fd < 0)
+            return false;
+        out_paths.emplace_back(bind.name, os_read_link(text_format("/proc/self/fd/%d", source.fd)));
+    }
+    return true;
+}
+
 static bool attach(const stage_bind &bind, int source, int user_ns, std::string &out_text)
 {
     std::string place = std::string(stage_dir) + "/" + bind.name;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/types.h>
@@ -42,6 +43,9 @@ struct stage_plan {
 
 // Names below stage_dir of what the pod may write: the bases of /, /tmp and so on.
 inline constexpr const char *stage_writable[] = {"root", "tmp", "run", "home", "var-tmp"};
+
+// Where nothing can be mounted: the machine's path of each bind, found by the same rules. What a pod changes afterwards is not followed.
+bool stage_resolve(const stage_plan &plan, std::vector<std::pair<std::string, std::string>> &out_paths, std::string &out_text);
 
 // In the child, in its own mount namespace. `user_ns` for map_ids; -1: not possible. False: `out_text` says what and why.
 bool stage_build(const stage_plan &plan, int user_ns, std::string &out_text);

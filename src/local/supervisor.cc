@@ -38,6 +38,7 @@
 #include "local/pod.h"
 #include "local/pod_network.h"
 #include "local/prober.h"
+#include "local/sandbox.h"
 #include "local/status.h"
 #include "local/syscall_filter.h"
 #include "local/users.h"
@@ -70,6 +71,7 @@ struct supervisor {
     pod_status status;
     std::string published;
     std::string uid;
+    bool unsandboxed = false;
 
     loop l;
     loop_watch signals;
@@ -171,7 +173,8 @@ static bool open_network(supervisor &s)
     std::string text;
     pod_network &n = s.network;
     netbox_wish wish;
-    if (geteuid() == 0 && s.users.count == 0 && !users_choose(s.dir, s.users, text))
+    n.unsandboxed = s.unsandboxed;
+    if (!s.unsandboxed && geteuid() == 0 && s.users.count == 0 && !users_choose(s.dir, s.users, text))
         fprintf(stderr, "%s %s: root in the pod is root outside, without its rights\n", os_time_text_ns().c_str(), text.c_str());
     wish.users = s.users;
     view_place place = place_of(s, s.spec.container);
@@ -226,14 +229,17 @@ static void start_probe(supervisor &s, probe_role role)
     p.spec = &spec;
     p.address = {};
     p.address.sin_family = AF_INET;
-    p.address.sin_port = htons(spec.port);
+    bool has_address = s.unsandboxed && !s.spec.host_network;
+    p.address.sin_port = htons(static_cast<uint16_t>(has_address ? pod_network_port(s.network, spec.port) : spec.port));
     bool elsewhere = !spec.host.empty() && inet_pton(AF_INET, spec.host.c_str(), &p.address.sin_addr) == 1;
     bool through_veth = s.network.box.veth && inet_pton(AF_INET, s.network.box.pod_address.c_str(), &p.address.sin_addr) == 1;
     if (!elsewhere && !through_veth)
         p.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (elsewhere)
         inet_pton(AF_INET, spec.host.c_str(), &p.address.sin_addr);
-    p.inside = elsewhere || s.network.box.veth || s.spec.host_network ? nullptr : &s.network.box;
+    else if (has_address)
+        inet_pton(AF_INET, s.network.pod_ip.c_str(), &p.address.sin_addr);
+    p.inside = elsewhere || has_address || s.network.box.veth || s.spec.host_network ? nullptr : &s.network.box;
     prober_start(p);
 }
 
@@ -266,7 +272,7 @@ static std::string with_hint(const std::string &text, const std::string &hint) {
 // Where nobody listens on the port, what else is listened on may be what was meant.
 static std::string readiness_text(const supervisor &s, const std::string &why)
 {
-    bool is_refused = why.find(strerror(ECONNREFUSED)) != std::string::npos && s.run.bwrap != 0 && !s.spec.host_network;
+    bool is_refused = why.find(strerror(ECONNREFUSED)) != std::string::npos && s.run.bwrap != 0 && !s.spec.host_network && !s.unsandboxed; // else others' ports are seen too
     std::string hint = is_refused ? hint_of_port(s.run.bwrap, s.spec.container.readiness.port, s.network.target_url) : "";
     return with_hint("Readiness probe failed: " + why, hint);
 }
@@ -455,6 +461,21 @@ static void retry_later(supervisor &s, const char *reason, const std::string &te
     wait_for(s, std::max(next_delay(s), backoff_first_ms));
 }
 
+// What the tracer is told besides bubblewrap's options (guest_view.h).
+static bool add_places(const supervisor &s, const stage_plan &stage, std::vector<std::string> &args, std::string &out_text)
+{
+    std::vector<std::pair<std::string, std::string>> paths;
+    if (!stage_resolve(stage, paths, out_text))
+        return false;
+    std::vector<std::string> more;
+    for (const auto &[name, path] : paths)
+        more.insert(more.end(), {"--place", name, path});
+    if (!s.spec.host_network)
+        more.insert(more.end(), {"--pod-address", s.network.pod_ip, "--port-shift", std::to_string(s.network.port_shift)});
+    args.insert(args.begin(), more.begin(), more.end());
+    return true;
+}
+
 static void start_current(supervisor &s)
 {
     const container_spec &container = current_spec(s);
@@ -482,22 +503,27 @@ static void start_current(supervisor &s)
     std::vector<std::string> args;
     stage_plan stage;
     std::string text;
-    std::string bwrap = os_find_program("bwrap");
     if (command.empty()) {
         retry_later(s, "CreateContainerError", text_format("no command specified: neither the pod nor image %s names one",
                                                            image_text(image).c_str()));
         return;
     }
+    // Without namespaces this program takes bubblewrap's place.
+    std::vector<std::string> stand_in;
+    if (s.unsandboxed)
+        stand_in = {"kubectl-local", "run-unsandboxed", "--scratch", s.dir + "/view"};
+    std::string bwrap = s.unsandboxed ? os_read_link("/proc/self/exe") : os_find_program("bwrap");
     if (bwrap.empty()) {
         retry_later(s, "CreateContainerError", "bwrap not found: kubectl-local needs bubblewrap (Debian: apt-get install bubblewrap)");
         return;
     }
     os_fd filter;
-    if (view_build(s.spec, container, config, place, env, args, stage, text)) {
+    bool has_view = view_build(s.spec, container, config, place, env, args, stage, text) && (!s.unsandboxed || add_places(s, stage, args, text));
+    if (has_view && !s.unsandboxed) {
         bool chroot = std::find(place.who.capabilities.begin(), place.who.capabilities.end(), "CAP_SYS_CHROOT") != place.who.capabilities.end();
         filter.reset(syscall_filter_make({chroot}, text));
     }
-    if (filter.fd < 0) {
+    if (!has_view || (filter.fd < 0 && !s.unsandboxed)) {
         retry_later(s, "CreateContainerError", text);
         return;
     }
@@ -525,9 +551,10 @@ static void start_current(supervisor &s)
     s.run.on_known = on_known;
     s.run.on_started = on_started;
     s.run.arg = &s;
-    change_user(place, command);
+    if (!s.unsandboxed)
+        change_user(place, command);
     std::vector<std::string> groups = prepare_limits(s, container);
-    if (!container_spawn(s.run, {bwrap, s.network.box, stage, args, command, s.uid, groups, local_files_max, local_tasks_max, filter.fd}, text)) {
+    if (!container_spawn(s.run, {bwrap, s.network.box, stage, args, command, s.uid, groups, local_files_max, local_tasks_max, filter.fd, stand_in}, text)) {
         status.id = old_id; // nothing has run
         status.restarts -= again ? 1 : 0;
         retry_later(s, "RunContainerError", text);
@@ -885,6 +912,7 @@ int supervisor_main(const local_state &state, const pod_key &key)
     int code = 0;
     if (s.lock.fd >= 0 && state_read_pod(state, key, s.pod)) {
         s.uid = state_pod_uid(s.pod.get());
+        s.unsandboxed = sandbox_pod_is_unsandboxed(s.pod.get());
         pod_read_spec(s.pod.get(), s.spec);
         read_allowed(s);
         fill_status(s);

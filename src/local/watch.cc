@@ -39,6 +39,7 @@ struct watcher {
     bool initial = true; // the list before the changes
     table t = {};
     bool header_done = false;
+    bool with_sandbox = false; // as the first pod has it
     std::map<std::string, told_pod> pods = {}; // by namespace/name
     bool broken = false; // nobody reads
     bool look_soon = false; // a pod has no supervisor yet
@@ -54,8 +55,10 @@ static void tell(watcher &w, const char *type, const cJSON *pod)
     if (is_table) {
         bool wide = w.format.kind == output_kind::wide;
         std::vector<std::vector<std::string>> rows;
-        std::vector<std::string> cells = print_pod_cells(pod, wide, w.c.all_namespaces, time(nullptr));
-        std::vector<std::string> header = print_pod_header(wide, w.c.all_namespaces);
+        if (!w.header_done)
+            w.with_sandbox = sandbox_pod_is_unsandboxed(pod);
+        std::vector<std::string> cells = print_pod_cells(pod, wide, w.c.all_namespaces, time(nullptr), w.with_sandbox);
+        std::vector<std::string> header = print_pod_header(wide, w.c.all_namespaces, w.with_sandbox);
         if (w.as_events) {
             cells.insert(cells.begin(), type);
             header.insert(header.begin(), "EVENT");

@@ -27,6 +27,8 @@ struct node_options {
     std::string pod_url;         // what pods are told; empty: http://<pod_listen_host>:<port>
     std::vector<std::string> kubectl; // program and leading arguments
     bool kubectl_is_local = false;
+    std::string sandbox;         // what kubectl-local says of this machine: "namespaces", "none", "refused"; empty: unknown, or Kubernetes
+    std::string sandbox_message; // why
     std::string node_name;       // K8S_HOST_NAME
     std::string pod_name, pod_uid; // the target's own pod (owner of ETL pods); empty outside Kubernetes
     pod_security security = pod_security::baseline; // what is added to ETL pods

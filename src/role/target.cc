@@ -41,6 +41,10 @@ static json_ptr kubectl_details(const target &t, const etl_registry_health &heal
     else
         cJSON_AddNullToObject(kubectl, "seconds_since_success");
     json_add_u64(kubectl, "watch_restarts", health.watch_restarts);
+    if (!t.options.sandbox.empty()) {
+        json_add_text(kubectl, "sandbox", t.options.sandbox);
+        json_add_text(kubectl, "sandbox_message", t.options.sandbox_message);
+    }
     return out;
 }
 

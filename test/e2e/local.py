@@ -189,6 +189,9 @@ class Run:
                     for command in children(child):
                         if comm(command) != "bwrap":
                             return command
+                if comm(child) == "kubectl-local":  # in bubblewrap's place where no namespaces can be made
+                    for command in children(child):
+                        return command
             time.sleep(0.01)
         raise AssertionError("no process of %s" % name)
 
@@ -209,6 +212,15 @@ def comm(pid):
 
 def gone(pid):
     return not os.path.exists("/proc/%d" % pid)
+
+
+def alive(pid):
+    """Also false for a process that has ended and waits to be waited for."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def soon(what, condition, timeout=120):

@@ -73,6 +73,20 @@ static void kubectl_is_chosen_by_where_we_are(void **)
     test_has_text(lost.reason, "K8S_HOST_NAME");
     outcome given = read_with("target", "kubectl", "/opt/kubectl-local");
     test_true(given.node.kubectl_is_local);
+    test_eq(given.node.kubectl.size(), size_t{1});
+}
+
+static void unsandboxed_pods_are_for_kubectl_local(void **)
+{
+    outcome allowed = read_with("target", "sandbox", "none");
+    test_eq(allowed.node.kubectl.size(), size_t{2});
+    test_eq_text(allowed.node.kubectl[1], "--sandbox=none");
+    outcome wrong = read_with("target", "sandbox", "never");
+    test_has_text(wrong.reason, "auto or none");
+    option_values values = defaults("target");
+    values["sandbox"] = {"none", option_origin::flag, ""};
+    values["node-name"] = {"node1", option_origin::flag, ""};
+    test_has_text(read(values).reason, "local processes");
 }
 
 static void wrong_values_say_where_they_came_from(void **)
@@ -123,6 +137,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_usable),
         cmocka_unit_test(kubectl_is_chosen_by_where_we_are),
+        cmocka_unit_test(unsandboxed_pods_are_for_kubectl_local),
         cmocka_unit_test(wrong_values_say_where_they_came_from),
         cmocka_unit_test(files_are_below_flags),
     };

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// local/trace_filter.cc: the seccomp filter of an unsandboxed container: which system calls stop it, which are refused.
+//
+// All others cost nothing: reading and writing run at full speed.
+#include <cerrno>
+#include <cstddef>
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sys/syscall.h>
+
+#include "local/trace_calls.h"
+
+static constexpr long traced[] = {
+    // Paths.
+    SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_getcwd, SYS_chdir, SYS_mkdirat, SYS_unlinkat,
+    SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_fchmodat, SYS_fchownat, SYS_utimensat, SYS_truncate, SYS_statfs, SYS_execve, SYS_execveat,
+    SYS_mknodat, SYS_inotify_add_watch, SYS_setxattr, SYS_lsetxattr, SYS_getxattr, SYS_lgetxattr, SYS_listxattr, SYS_llistxattr,
+    SYS_removexattr, SYS_lremovexattr,
+#ifdef SYS_renameat
+    SYS_renameat,
+#endif
+#ifdef SYS_open
+    SYS_open, SYS_creat, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_rename, SYS_link, SYS_symlink,
+    SYS_chmod, SYS_chown, SYS_lchown, SYS_utime, SYS_utimes, SYS_futimesat, SYS_mknod,
+#endif
+    452, // fchmodat2, the same everywhere; older headers lack it
+    // Names and addresses.
+    SYS_uname, SYS_bind, SYS_connect, SYS_getsockname,
+    // Processes.
+    SYS_clone, SYS_clone3, SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_open,
+#ifdef SYS_fork
+    SYS_fork, SYS_vfork,
+#endif
+};
+
+struct refusal {
+    long number;
+    int error;
+};
+static constexpr refusal refused[] = {
+    // Ways around the filter; whoever uses them has another way when they do not exist.
+    {SYS_openat2, ENOSYS}, {SYS_io_uring_setup, ENOSYS}, {SYS_io_uring_enter, ENOSYS}, {SYS_io_uring_register, ENOSYS},
+    // What a container may not do.
+    {SYS_ptrace, EPERM}, {SYS_process_vm_readv, EPERM}, {SYS_process_vm_writev, EPERM}, {SYS_pidfd_getfd, EPERM}, {SYS_kcmp, EPERM},
+    {SYS_mount, EPERM}, {SYS_umount2, EPERM}, {SYS_pivot_root, EPERM}, {SYS_chroot, EPERM}, {SYS_move_mount, EPERM}, {SYS_fsopen, EPERM},
+    {SYS_open_tree, EPERM}, {SYS_fspick, EPERM}, {SYS_mount_setattr, EPERM}, {SYS_unshare, EPERM}, {SYS_setns, EPERM},
+    {SYS_name_to_handle_at, EPERM}, {SYS_open_by_handle_at, EPERM}, {SYS_bpf, EPERM}, {SYS_perf_event_open, EPERM}, {SYS_userfaultfd, EPERM},
+    {SYS_keyctl, EPERM}, {SYS_add_key, EPERM}, {SYS_request_key, EPERM}, {SYS_reboot, EPERM}, {SYS_kexec_load, EPERM},
+    {SYS_init_module, EPERM}, {SYS_finit_module, EPERM}, {SYS_delete_module, EPERM}, {SYS_swapon, EPERM}, {SYS_swapoff, EPERM},
+    {SYS_acct, EPERM}, {SYS_quotactl, EPERM}, {SYS_sethostname, EPERM}, {SYS_setdomainname, EPERM}, {SYS_settimeofday, EPERM},
+    {SYS_clock_settime, EPERM}, {SYS_adjtimex, EPERM}, {SYS_clock_adjtime, EPERM}, {SYS_syslog, EPERM}, {SYS_fanotify_init, EPERM},
+};
+
+static struct sock_filter statement(unsigned code, uint32_t k) { return {static_cast<uint16_t>(code), 0, 0, k}; }
+static struct sock_filter jump(unsigned code, uint32_t k, unsigned yes, unsigned no)
+{
+    return {static_cast<uint16_t>(code), static_cast<uint8_t>(yes), static_cast<uint8_t>(no), k};
+}
+static constexpr unsigned load = BPF_LD | BPF_W | BPF_ABS;
+static constexpr unsigned give = BPF_RET | BPF_K;
+static constexpr unsigned is_equal = BPF_JMP | BPF_JEQ | BPF_K;
+
+static uint32_t low_half_of_arg(unsigned i)
+{
+    return static_cast<uint32_t>(offsetof(struct seccomp_data, args) + i * 8); // both processors are little-endian
+}
+
+std::vector<struct sock_filter> trace_filter()
+{
+    static constexpr uint32_t no_such_call = SECCOMP_RET_ERRNO | ENOSYS;
+    std::vector<struct sock_filter> out;
+    out.push_back(statement(load, offsetof(struct seccomp_data, arch)));
+    out.push_back(jump(is_equal, trace_arch, 1, 0));
+    out.push_back(statement(give, no_such_call));
+    out.push_back(statement(load, offsetof(struct seccomp_data, nr)));
+#if defined(__x86_64__)
+    out.push_back(jump(BPF_JMP | BPF_JSET | BPF_K, 0x40000000, 0, 1)); // the x32 numbers
+    out.push_back(statement(give, no_such_call));
+#endif
+    for (long number : traced) {
+        out.push_back(jump(is_equal, static_cast<uint32_t>(number), 0, 1));
+        out.push_back(statement(give, SECCOMP_RET_TRACE));
+    }
+    for (const refusal &one : refused) {
+        out.push_back(jump(is_equal, static_cast<uint32_t>(one.number), 0, 1));
+        out.push_back(statement(give, SECCOMP_RET_ERRNO | static_cast<uint32_t>(one.error)));
+    }
+    // Of setsockopt only IPV6_V6ONLY: others are made for every connection.
+    out.push_back(jump(is_equal, static_cast<uint32_t>(SYS_setsockopt), 1, 0));
+    out.push_back(statement(give, SECCOMP_RET_ALLOW));
+    out.push_back(statement(load, low_half_of_arg(1)));
+    out.push_back(jump(is_equal, IPPROTO_IPV6, 1, 0));
+    out.push_back(statement(give, SECCOMP_RET_ALLOW));
+    out.push_back(statement(load, low_half_of_arg(2)));
+    out.push_back(jump(is_equal, IPV6_V6ONLY, 1, 0));
+    out.push_back(statement(give, SECCOMP_RET_ALLOW));
+    out.push_back(statement(give, SECCOMP_RET_TRACE));
+    return out;
+}
