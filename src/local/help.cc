@@ -26,16 +26,24 @@ How a pod runs
 What is refused
   What the API server of Kubernetes 1.33 refuses with strict field validation, in its words and with its field paths: unknown fields,
   wrong types, names, mounts of undeclared volumes, probes without a handler and so on. And what only a cluster can run (Secrets,
-  ConfigMaps, exec and grpc probes, sidecars, another user than 0 ...): "cannot run here, on a real cluster it can".
+  ConfigMaps, exec and grpc probes, sidecars ...): "cannot run here, on a real cluster it can". And what the Pod Security standard
+  "baseline" forbids, unless the owner of this machine allows it (see `create --help`).
 
 What a container sees
   The files of its image, over the /usr and /etc of this machine, read-only; /tmp, /run and /root are empty and writable. Volumes:
-  emptyDir and hostPath. Its own process, IPC and host names, and its own network:
+  emptyDir, and hostPath where the owner of this machine allows it; no link leads out of them. The command is process 1.
+  Root inside is nobody outside: a pod that root runs has user ids of its own, and what container engines leave to root; a pod of
+  anybody else has one id, of that user. A system call filter keeps key rings, mounts and namespaces away. Its own process, IPC and host names, and its own network:
   as root       a veth pair; the pod's address is reachable from this machine. With nft the pod cannot open connections over it.
   otherwise     loopback only; the supervisor passes connections in to the first containerPort, on the address in the annotation
                 etlnode.local/address. A container that dies resets its connections.
   In both cases the address that the environment variable AIS_TARGET_URL names can be reached from the pod, and nothing else.
-  hostNetwork: true uses the network of this machine.
+  hostNetwork: true, where it is allowed, uses the network of this machine.
+
+What a container may use
+  memory, cpu, ephemeral-storage and sizeLimit as the spec says: more memory ends it (OOMKilled), more disk ends the pod (Evicted).
+  `create` warns of what cannot be kept here (cpu, where no control group may be made). What no spec limits: 1 GiB in /tmp, /run and
+  the like together, at most an eighth of the memory; 64 MiB in /dev/shm; 2,048 processes and threads; 16,384 open files of a process.
 
 Flags for every command:
   -n, --namespace=NAME    the namespace, `default` if not given
@@ -50,6 +58,8 @@ Environment:
   KUBECTL_LOCAL_STATE     --state-dir; else $XDG_STATE_HOME/etlnode/local, else ~/.local/state/etlnode/local
   KUBECTL_LOCAL_IMAGES    another place for images than STATE/images
   KUBECTL_LOCAL_NETWORK   `relay`: root, too, relays instead of making a veth pair
+  KUBECTL_LOCAL_ALLOW_HOST_PATH     DIR[:rw], one a line: as hostPaths in allow.yaml
+  KUBECTL_LOCAL_ALLOW_HOST_NETWORK  `true`: as hostNetwork in allow.yaml
   K8S_HOST_NAME           the name of this node
 
 Exit code: 0 done, 1 anything else.
