@@ -286,15 +286,18 @@ static bool add_etc(view_builder &b, const view_place &place, std::string &out_t
 
 // A root without capabilities still owns what is root's in /proc: kernel settings must not be written, kernel secrets not read.
 // bwrap covers some of it only where its own look finds it writable, which for /proc/sys as root it does not.
-static void cover_proc(view_builder &b)
+static void cover_proc(view_builder &b, netbox_kind kind)
 {
     for (const char *path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"})
         if (os_exists(path))
             add(b, {"--ro-bind", path, path});
-    for (const char *path : {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats", "/proc/timer_list",
-        "/proc/sched_debug", "/proc/interrupts", "/proc/vmallocinfo", "/proc/slabinfo", "/proc/pagetypeinfo", "/proc/kpagecount",
-        "/proc/kpageflags", "/proc/kpagecgroup", "/proc/config.gz", "/proc/vmstat"})
+    for (const char *path : {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug",
+                             "/proc/interrupts"})
         if (os_exists(path))
+            add(b, {"--ro-bind", "/dev/null", path});
+    // Root's alone; in a pod with user ids of its own nobody is root.
+    for (const char *path : {"/proc/vmallocinfo", "/proc/slabinfo", "/proc/pagetypeinfo", "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup"})
+        if (kind == netbox_kind::root && os_exists(path))
             add(b, {"--ro-bind", "/dev/null", path});
     for (const char *path : {"/proc/acpi", "/proc/asound", "/proc/scsi"})
         if (os_is_dir(path))
@@ -361,7 +364,7 @@ static bool add_root(view_builder &b, const view_place &place, std::string &out_
     if (!add_etc(b, place, out_text))
         return false;
     add(b, {"--proc", "/proc", "--dev", "/dev", "--bind", staged("shm"), "/dev/shm", "--bind", staged("w/termination-log"), "/dev/termination-log", "--remount-ro", "/dev"});
-    cover_proc(b);
+    cover_proc(b, place.kind);
     for (const std::string &name : names)
         if (!is_special(name) && name != "root")
             bind_entry(b, place.rootfs + "/" + name, "/" + name);
