@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/grants.h"
 #include "app/options.h"
 #include "app/pods_of_machine.h"
 #include "app/settings.h"
@@ -203,6 +204,11 @@ int main(int argc, char **argv)
     case option_outcome::exit_ok: return 0;
     case option_outcome::exit_usage: return 2;
     case option_outcome::run: break;
+    }
+    std::string refused;
+    if (!grants_hand_on(values, refused)) {
+        std::fprintf(stderr, "etlnode: %s\n", refused.c_str());
+        return 2;
     }
     running_node d;
     log_level level = log_level::info;

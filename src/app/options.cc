@@ -30,12 +30,14 @@ static constexpr option_row rows[] = {
     {"pod-url", "URL", "", nullptr, "targets: what pods are told (default: http://HOST:PORT of --pod-listen)"},
     {"pod-ready-wait", "DURATION", "5s", nullptr, "targets: how long a read waits for a pod that is not Ready"},
     {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl when K8S_HOST_NAME is set, else kubectl-local)"},
-    {"sandbox", "auto|none", "auto", nullptr, "targets without Kubernetes: none allows unsandboxed pods where no namespaces can be made (auto: only as root in a container)"},
     {"node-name", "NAME", "", "K8S_HOST_NAME", "targets: Kubernetes node that ETL pods are pinned to"},
     {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: its name, owner of the ETL pods"},
     {"pod-uid", "UID", "", "POD_UID", "targets in a pod: its uid"},
     {"node-address", "HOST", "", nullptr, "targets: address of this Kubernetes node as clients reach it, for node ports (default: the hostIP of its pods)"},
     {"pod-security", "LEVEL", "baseline", nullptr, "targets: what is added to ETL pods: off, baseline, or restricted for namespaces that enforce it"},
+    {"sandbox", "auto|none", "auto", nullptr, "targets without Kubernetes: none allows unsandboxed pods where no namespaces can be made (auto: only as root in a container)"},
+    {"allow-host-path", "DIR[:rw]", "", nullptr, "targets with kubectl-local: pods may mount this directory of the machine, read-only or with :rw to write; may be given again", true},
+    {"allow-host-network", "true|false", "false", nullptr, "targets with kubectl-local: pods may use the network of the machine"},
 };
 
 std::span<const option_row> option_rows() { return rows; }
@@ -63,6 +65,19 @@ std::string_view option_get(const option_values &values, std::string_view name)
     return found == values.end() ? std::string_view() : std::string_view(found->second.text);
 }
 
+std::vector<std::string> option_get_list(const option_values &values, std::string_view name)
+{
+    std::vector<std::string> out;
+    std::string_view rest = option_get(values, name);
+    while (!rest.empty()) {
+        size_t end = rest.find('\n');
+        if (std::string_view one = text_trim(rest.substr(0, end)); !one.empty())
+            out.emplace_back(one);
+        rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    }
+    return out;
+}
+
 const char *option_origin_name(option_origin origin)
 {
     switch (origin) {
@@ -72,6 +87,22 @@ const char *option_origin_name(option_origin origin)
     case option_origin::flag: return "flag";
     }
     return "?";
+}
+
+static bool read_value(const option_row &row, const yaml_node &value, std::string &out_text)
+{
+    if (value.kind == yaml_kind::scalar) {
+        out_text = value.text;
+        return true;
+    }
+    if (!row.is_list || value.kind != yaml_kind::sequence)
+        return false;
+    for (const auto &one : value.values) {
+        if (one->kind != yaml_kind::scalar)
+            return false;
+        out_text += (out_text.empty() ? "" : "\n") + one->text;
+    }
+    return true;
 }
 
 bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::string &out_reason)
@@ -92,20 +123,22 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
     for (size_t i = 0; i < tree->keys.size(); i++) {
         const yaml_node &key = *tree->keys[i];
         const yaml_node &value = *tree->values[i];
-        if (find_row(key.text) == nullptr) {
+        const option_row *row = find_row(key.text);
+        if (row == nullptr) {
             std::string_view near = text_nearest(key.text, names);
             out_reason = path + ": " + yaml_place(key) + ": unknown key \"" + text_escape(key.text, 100) + "\"";
             if (!near.empty())
                 out_reason += ", did you mean \"" + std::string(near) + "\"?";
             return false;
         }
-        if (value.kind != yaml_kind::scalar) {
-            out_reason = path + ": " + yaml_place(value) + ": expected one value for \"" + key.text + "\"";
+        std::string joined;
+        if (!read_value(*row, value, joined)) {
+            out_reason = path + ": " + yaml_place(value) + ": expected " + (row->is_list ? "one value or a list of them" : "one value") + " for \"" + key.text + "\"";
             return false;
         }
         option_value &slot = values[key.text];
         if (slot.origin == option_origin::fallback)
-            slot = {value.text, option_origin::file, path + ", " + yaml_place(value)};
+            slot = {joined, option_origin::file, path + ", " + yaml_place(value)};
     }
     return true;
 }
@@ -130,8 +163,11 @@ static void apply_environment(option_values &values)
         const char *set = std::getenv(env_twin(row.name).c_str());
         if (set == nullptr && row.other_env != nullptr)
             set = std::getenv(row.other_env);
-        if (set != nullptr && *set != '\0')
-            slot = {set, option_origin::environment, {}};
+        if (set == nullptr || *set == '\0')
+            continue;
+        slot = {set, option_origin::environment, {}};
+        if (row.is_list)
+            std::replace(slot.text.begin(), slot.text.end(), ',', '\n');
     }
 }
 
@@ -186,16 +222,25 @@ static std::string misuse(const CLI::App &app)
     return {};
 }
 
+static std::string joined(const std::vector<std::string> &values)
+{
+    std::string out;
+    for (const std::string &value : values)
+        out += (out.empty() ? "" : "\n") + value;
+    return out;
+}
+
 option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request)
 {
     CLI::App app{"etlnode: a storage cluster node that transforms objects where they lie", "etlnode"};
-    std::map<std::string, std::string> given;
+    std::map<std::string, std::vector<std::string>> given;
     std::map<std::string, CLI::Option *> flags;
     for (const option_row &row : rows) {
         std::string help = row.help;
         help += *row.fallback != '\0' ? std::string(" (default ") + row.fallback + ")" : "";
         help += " [" + env_twin(row.name) + (row.other_env != nullptr ? std::string(", ") + row.other_env : "") + "]";
-        flags[row.name] = app.add_option(std::string("--") + row.name, given[row.name], help)->type_name(row.value);
+        CLI::Option *flag = app.add_option(std::string("--") + row.name, given[row.name], help)->type_name(row.value)->type_size(1)->allow_extra_args(false);
+        flags[row.name] = row.is_list ? flag : flag->expected(1);
     }
     std::string config;
     bool version = false;
@@ -207,6 +252,7 @@ option_outcome options_parse(int argc, char **argv, option_values &out_values, o
     for (CLI::Option *option : app.get_options())
         if (option->get_expected_max() == 1)
             option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    flags["allow-host-network"]->expected(0, 1); // without a value: true
     app.footer("Example: etlnode --role proxy --listen 127.0.0.1:8080 --data-dir /var/lib/etlnode/proxy\nManual: man etlnode");
     try {
         app.parse(argc, argv);
@@ -233,7 +279,7 @@ option_outcome options_parse(int argc, char **argv, option_values &out_values, o
     for (const option_row &row : rows) {
         out_values[row.name] = {row.fallback, option_origin::fallback, {}};
         if (flags[row.name]->count() > 0)
-            out_values[row.name] = {given[row.name], option_origin::flag, {}};
+            out_values[row.name] = {joined(given[row.name]), option_origin::flag, {}};
     }
     apply_environment(out_values);
     const char *config_env = std::getenv("ETLNODE_CONFIG");

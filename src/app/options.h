@@ -2,7 +2,7 @@
 // app/options.h: the daemon's options: flags, environment twins and the config file, declared once.
 //
 // Precedence: flag, environment, config file, default. Every option NAME has the flag --NAME, the variable ETLNODE_NAME (upper case, '-'
-// as '_') and the config key NAME.
+// as '_') and the config key NAME. A list takes several flags, a variable with commas, and a sequence (or one value) in the file.
 #pragma once
 
 #include <map>
@@ -17,6 +17,7 @@ struct option_row {
     const char *fallback; // default; "" for none
     const char *other_env; // a second variable that is read, after the twin; null: none
     const char *help;
+    bool is_list = false; // may be given again and again; its values are joined by newlines
 };
 
 std::span<const option_row> option_rows();
@@ -42,4 +43,5 @@ std::vector<std::string> options_misspelt(const char *const *environment);
 // One config file's text over `values` (lower precedence than flags and environment). False with `out_reason` = place and what is wrong.
 bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::string &out_reason);
 std::string_view option_get(const option_values &values, std::string_view name);
+std::vector<std::string> option_get_list(const option_values &values, std::string_view name);
 const char *option_origin_name(option_origin origin);

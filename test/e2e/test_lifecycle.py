@@ -400,8 +400,7 @@ def case_init_container_fails():
 
 def case_host_network():
     # Two pods of one port do not fit on one machine: one target.
-    with Cluster(targets=1) as lone:
-        lone.allow("hostNetwork: true\n")
+    with Cluster(targets=1, target_arguments=["--allow-host-network"]) as lone:
         lone.image("test/put:1", {"srv.py": transformers.ECHO_PUT}, ["/srv.py"])
         lone.bucket("life")
         lone.put("life", "o", b"content of o")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "node_test.h"
 
+#include "app/grants.h"
 #include "app/settings.h"
 
 struct outcome {
@@ -132,6 +133,42 @@ static void files_are_below_flags(void **)
     test_false(options_apply_file("- a\n", "f.yaml", values, reason));
 }
 
+// What the owner allows reaches kubectl-local by its environment; nothing else sets it.
+static void grants_are_handed_on(void **)
+{
+    const char *path = "KUBECTL_LOCAL_ALLOW_HOST_PATH";
+    const char *network = "KUBECTL_LOCAL_ALLOW_HOST_NETWORK";
+    unsetenv(path);
+    unsetenv(network);
+    std::string reason;
+    option_values values;
+    test_true(grants_hand_on(values, reason));
+    test_true(getenv(path) == nullptr && getenv(network) == nullptr);
+    for (const char *bad : {"relative", "/a/../b", "/ok\nrelative:rw", ":rw", "/.."}) {
+        values["allow-host-path"] = {bad, option_origin::flag, {}};
+        test_false(grants_hand_on(values, reason));
+        test_has_text(reason, "--allow-host-path");
+    }
+    test_true(getenv(path) == nullptr);
+    values["allow-host-path"] = {"/srv/models\n/srv/scratch:rw", option_origin::flag, {}};
+    values["allow-host-network"] = {"perhaps", option_origin::file, {}};
+    test_false(grants_hand_on(values, reason));
+    values["allow-host-network"] = {"", option_origin::flag, {}}; // the flag alone
+    test_true(grants_hand_on(values, reason));
+    test_eq_text(getenv(path), "/srv/models\n/srv/scratch:rw");
+    test_eq_text(getenv(network), "true");
+    unsetenv(path);
+    unsetenv(network);
+    // Several values in the file, and one.
+    option_values from_file;
+    test_true(options_apply_file("allow-host-path: [/a, '/b:rw']\nallow-host-network: true\n", "f", from_file, reason));
+    test_eq(option_get_list(from_file, "allow-host-path").size(), size_t{2});
+    option_values one;
+    test_true(options_apply_file("allow-host-path: /a\n", "f", one, reason));
+    test_eq_text(option_get_list(one, "allow-host-path")[0], "/a");
+    test_false(options_apply_file("listen: [a, b]\n", "f", one, reason));
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -140,6 +177,7 @@ int main()
         cmocka_unit_test(unsandboxed_pods_are_for_kubectl_local),
         cmocka_unit_test(wrong_values_say_where_they_came_from),
         cmocka_unit_test(files_are_below_flags),
+        cmocka_unit_test(grants_are_handed_on),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
