@@ -121,6 +121,7 @@ inline constexpr uint64_t push_retry_min_ms = 250;
 inline constexpr uint64_t push_retry_max_ms = 5'000;
 inline constexpr uint64_t register_back_off_max_ms = 30'000; // between registrations that the proxy refuses
 inline constexpr uint64_t etl_init_margin_ms = 45'000;      // a start may take wait_timeout and this: log lines, and a delete that hangs until its deadline
+inline constexpr uint64_t etl_answer_margin_max_ms = 5'000; // of init_timeout, kept for the answer: at most a quarter, and this
 inline constexpr uint64_t etl_store_retry_ms = 5'000;       // from a failed removal from the document to the next try
 inline constexpr uint64_t etl_remove_timeout_ms = 60'000;   // for all targets to remove a pod
 inline constexpr uint64_t etl_status_timeout_ms = 3'000;    // counters and states of all targets; who is late shows zeros

@@ -1240,14 +1240,12 @@ bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text)
         out_err = no_error;
         return true;
     }
-    bool is_removed = s == S::failed;
-    bool cannot_be_removed = m.goal == etl_goal::fail && m.delete_failures > 0;
-    if (!is_removed && !cannot_be_removed)
+    // The reason is whole when the removal of the pod has begun: who waits for it need not wait for that.
+    bool is_failing = m.goal == etl_goal::fail && !m.failure.empty() && (s == S::deleting || s == S::awaiting_delete_retry);
+    if (s != S::failed && !is_failing)
         return false;
     out_err = make_error(error_code::etl_init_failed);
     out_text = m.failure;
-    if (!is_removed && m.delete_error != m.failure)
-        out_text += "\nand the pod could not be removed yet, this goes on: " + m.delete_error;
     return true;
 }
 

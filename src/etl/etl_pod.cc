@@ -78,7 +78,8 @@ static bool is_set(const cJSON *object, const char *key)
     return item != nullptr && !cJSON_IsNull(item);
 }
 
-// Ours is the last word: entries of the user with that name go away.
+// Ours is the last word: entries of the user with that name go away. It stands first, for Kubernetes expands $(NAME) in a value only where NAME
+// stands earlier in the list.
 static void set_variable(cJSON *container, std::string_view name, std::string_view value)
 {
     cJSON *env = member(container, "env", true);
@@ -90,7 +91,7 @@ static void set_variable(cJSON *container, std::string_view name, std::string_vi
     json_ptr variable = json_object();
     json_add_text(variable.get(), "name", name);
     json_add_text(variable.get(), "value", value);
-    json_append(env, std::move(variable));
+    cJSON_InsertItemInArray(env, 0, variable.release());
 }
 
 static void pin_to_node(cJSON *spec, std::string_view node_name)

@@ -8,6 +8,7 @@
 // Fails    a target's failure, wait_timeout, a caller that hangs up, shutdown: removed from all targets, then from the document, then
 //          answered with the first failure. A crash in between leaves "initializing" in the document, which the next start of the
 //          proxy ends (proxy_document.cc).
+//          One that promised an answer by a certain time (answer_at_ms) gives it before all is removed, and goes on.
 // Limits   wait_timeout + etl_init_margin_ms, etl_remove_timeout_ms, intra_call_timeout_ms for storing.
 #include "role/etl_init_machine.h"
 
@@ -28,6 +29,16 @@ static void fail_with(etl_init &m, error_code code, std::string_view text)
     m.failure_text = text;
 }
 
+// Callers give up at a time of their own, and would take a late answer for a fault of the network.
+static uint64_t until_answer(const etl_init &m, uint64_t ms)
+{
+    if (m.answer_at_ms == 0 || !m.caller_waits)
+        return ms;
+    uint64_t now = clock_now_ms(*m.e);
+    uint64_t left = m.answer_at_ms > now ? m.answer_at_ms - now : 1;
+    return left < ms ? left : ms;
+}
+
 static void ask_store_initializing(etl_init &m)
 {
     m.may_be_stored = true;
@@ -39,7 +50,7 @@ static void ask_store_initializing(etl_init &m)
 static void ask_start(etl_init &m)
 {
     m.starting = true;
-    timer_arm(*m.e, m.clock, m.wait_timeout_ms + etl_init_margin_ms);
+    timer_arm(*m.e, m.clock, until_answer(m, m.wait_timeout_ms + etl_init_margin_ms));
     m.world.start_on_targets(m.world.arg, m);
 }
 
@@ -53,7 +64,8 @@ static void ask_store_running(etl_init &m)
 static void ask_remove(etl_init &m)
 {
     m.removing = true;
-    timer_arm(*m.e, m.clock, etl_remove_timeout_ms);
+    m.remove_until_ms = clock_now_ms(*m.e) + etl_remove_timeout_ms;
+    timer_arm(*m.e, m.clock, until_answer(m, etl_remove_timeout_ms));
     m.world.remove_from_targets(m.world.arg, m);
 }
 
@@ -73,7 +85,7 @@ static void abandon_and_remove(etl_init &m)
 
 static void time_out_and_remove(etl_init &m)
 {
-    fail_with(m, error_code::etl_init_failed, "timeout: the targets did not answer within wait_timeout and a margin");
+    fail_with(m, error_code::etl_init_failed, "timeout: the targets did not answer in time");
     cancel_and_remove(m);
 }
 
@@ -107,15 +119,8 @@ static void note_stop(etl_init &m)
 static void ask_store_end(etl_init &m)
 {
     m.storing = true;
-    timer_arm(*m.e, m.clock, intra_call_timeout_ms);
+    timer_arm(*m.e, m.clock, until_answer(m, intra_call_timeout_ms));
     m.world.store_ended(m.world.arg, m);
-}
-
-static void give_up_removing(etl_init &m)
-{
-    m.removing = false;
-    m.world.cancel_remove(m.world.arg, m); // the document without it makes the targets drop it
-    ask_store_end(m);
 }
 
 static void answer_failure(etl_init &m)
@@ -124,6 +129,20 @@ static void answer_failure(etl_init &m)
         return;
     m.caller_waits = false;
     m.world.answer_failure(m.world.arg, m);
+}
+
+static void answer_and_go_on(etl_init &m)
+{
+    answer_failure(m);
+    uint64_t now = clock_now_ms(*m.e);
+    timer_arm(*m.e, m.clock, m.remove_until_ms > now ? m.remove_until_ms - now : 1);
+}
+
+static void give_up_removing(etl_init &m)
+{
+    m.removing = false;
+    m.world.cancel_remove(m.world.arg, m); // the document without it makes the targets drop it
+    ask_store_end(m);
 }
 
 // Its entry would be there for ever, as initializing.
@@ -167,6 +186,7 @@ static void settle_failed(etl_init &m)
 // --- guards
 
 static bool was_abandoned(const etl_init &m) { return m.is_abandoned; }
+static bool owes_answer(const etl_init &m) { return m.caller_waits && m.answer_at_ms != 0 && clock_now_ms(*m.e) < m.remove_until_ms; }
 static bool is_gone_or_stopping(const etl_init &m) { return m.is_gone || m.is_stopping; }
 
 // --- the table
@@ -226,6 +246,7 @@ static constexpr sm_row<etl_init> rows[] = {
     {S::rolling_back, E::removed, always, SM_FN(ask_store_end), S::storing_end},
     {S::rolling_back, E::caller_gone, always, SM_FN(note_gone), S::rolling_back},
     {S::rolling_back, E::stop, always, SM_FN(note_stop), S::rolling_back},
+    {S::rolling_back, E::deadline, SM_FN(owes_answer), SM_FN(answer_and_go_on), S::rolling_back},
     {S::rolling_back, E::deadline, always, SM_FN(give_up_removing), S::storing_end},
 
     {S::storing_end, E::stored, always, SM_FN(settle_failed), S::ended},

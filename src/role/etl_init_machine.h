@@ -38,13 +38,15 @@ struct etl_init {
 
     std::string id;
     std::string generation_id;
-    uint64_t wait_timeout_ms = 0;
+    uint64_t wait_timeout_ms = 0; // for the pods to get Ready
+    uint64_t answer_at_ms = 0;    // the caller is answered by then, on the monotonic clock, also while a failed start is still rolled back; 0: when that is done
     bool is_restart = false;      // POST /v1/etl/<id>/start: a failure leaves it Aborted instead of forgotten
 
     bool caller_waits = true;     // not answered yet, and still there
     bool is_abandoned = false;    // nobody wants it any more: end it as soon as possible
     bool may_be_stored = false;   // the document may hold it as initializing
     bool is_stopping = false;     // the proxy shuts down
+    uint64_t remove_until_ms = 0; // when the removal is given up
     bool is_gone = false;         // the document does not hold it any more
     bool storing = false, starting = false, removing = false; // what is under way
     error_code failure = error_code::ok; // the first one

@@ -271,17 +271,28 @@ void proxy_serve_etl_health(proxy &p, exchange &x, const route_match &match) { a
 
 // --- logs
 
+// Its pods are gone, and their last lines are in the reason why it failed.
+static std::string kept_logs(const cluster_etl *etl, std::string_view target, bool is_only_one)
+{
+    if (etl == nullptr || etl->stage != etl_stage::aborted || etl->last_error.empty())
+        return {};
+    bool names_target = etl->last_error.starts_with("target " + std::string(target));
+    return names_target || is_only_one ? etl->last_error + "\n" : std::string();
+}
+
 static void on_logs_answers(proxy_request &r, std::vector<gather_answer> answers)
 {
+    const cluster_etl *etl = document_find_etl(proxy_document(*r.p), r.etl);
     json_ptr list = json_array();
     bool any = false;
     for (const gather_answer &answer : answers) {
+        std::string kept = gather_succeeded(answer) ? std::string() : kept_logs(etl, answer.id, answers.size() == 1);
         json_ptr one = json_object();
         json_add_text(one.get(), "target_id", answer.id);
-        json_add_text(one.get(), "logs", gather_succeeded(answer) ? base64_encode(answer.body) : std::string());
-        if (!gather_succeeded(answer))
+        json_add_text(one.get(), "logs", base64_encode(gather_succeeded(answer) ? answer.body : kept));
+        if (!gather_succeeded(answer) && kept.empty())
             json_add_text(one.get(), "error", gather_failure_text(answer, nullptr));
-        any = any || gather_succeeded(answer);
+        any = any || gather_succeeded(answer) || !kept.empty();
         json_append(list.get(), static_cast<json_ptr &&>(one));
     }
     if (!any && !answers.empty()) {

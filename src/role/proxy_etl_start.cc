@@ -27,6 +27,7 @@ struct etl_start {
     gather *calls = nullptr;
     cluster_etl etl;             // as it is, or will be, in the document
     bool answers_id = false;     // 2020: the caller gets the id, else a job id
+    uint64_t margin_ms = 0;      // of init_timeout, kept for the answer; 2020: none, its clients wait for as long as it takes
     std::string refusal;         // why a change of the document was refused, in words for the user
     std::string request_id;
 };
@@ -89,6 +90,21 @@ static cluster_etl *find_exact(cluster_document &document, std::string_view id)
     return etl != nullptr && etl->id == id ? etl : nullptr;
 }
 
+// What is kept of a start that failed, to be looked at. It never served anybody.
+static bool is_failed_start(const cluster_etl &etl) { return etl.stage == etl_stage::aborted && etl.started_ns == 0; }
+
+// They are no reason to refuse a start.
+static void drop_oldest_failed_start(cluster_document &next)
+{
+    const cluster_etl *oldest = nullptr;
+    for (const cluster_etl &etl : next.etls) {
+        if (is_failed_start(etl) && (oldest == nullptr || etl.generation < oldest->generation))
+            oldest = &etl;
+    }
+    if (oldest != nullptr)
+        document_remove_etl(next, std::string(oldest->id));
+}
+
 static error apply_initializing(void *arg, cluster_document &next)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
@@ -101,9 +117,11 @@ static error apply_initializing(void *arg, cluster_document &next)
                 "invalid action \"can't start ETL[" + text_escape(s.etl.id) + "] during " + std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage\"");
         s.etl = *known;
     } else {
-        if (known != nullptr)
+        if (known != nullptr && !is_failed_start(*known))
             return refuse(s, error_code::already_exists, "etl job " + text_escape(s.etl.id) + " already exists");
-        if (next.etls.size() >= etl_count_max)
+        if (known == nullptr && next.etls.size() >= etl_count_max)
+            drop_oldest_failed_start(next);
+        if (known == nullptr && next.etls.size() >= etl_count_max)
             return refuse(s, error_code::bad_request, text_format("there are %zu ETLs already, as many as there may be", next.etls.size()));
     }
     set_generation(s, next);
@@ -135,9 +153,11 @@ static error apply_ended(void *arg, cluster_document &next)
     cluster_etl *etl = find_own(s, next);
     if (etl == nullptr)
         return refuse(s, error_code::etl_not_found, "it is gone already");
-    if (s.machine.is_restart) {
+    // Who gave it a name looks for it there, with the reason; a start that nobody waits for any more is forgotten.
+    bool has_failed = s.machine.failure != error_code::canceled && s.machine.failure != error_code::stopping;
+    if (s.machine.is_restart || (!s.answers_id && has_failed)) {
         etl->stage = etl_stage::aborted;
-        etl->last_error = s.machine.failure_text;
+        etl->last_error = s.machine.failure_text.substr(0, etl_error_text_max);
     } else {
         document_remove_etl(next, s.etl.id);
     }
@@ -166,7 +186,7 @@ static std::string definition_json(const etl_start &s)
     json_add_text(tree.get(), "name", s.etl.name);
     json_add_text(tree.get(), "communication", communication_names[static_cast<size_t>(s.etl.mode)]);
     json_add_text(tree.get(), "pod", s.etl.pod_json);
-    json_add_u64(tree.get(), "wait_timeout_ms", s.etl.wait_timeout_ms);
+    json_add_u64(tree.get(), "wait_timeout_ms", s.machine.wait_timeout_ms);
     json_add_u64(tree.get(), "obj_timeout_ms", s.etl.obj_timeout_ms);
     json_add_bool(tree.get(), "require_framing", s.etl.require_framing);
     json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(s.etl.hpull_address)]);
@@ -202,6 +222,8 @@ static void on_start_answers(void *arg, std::vector<gather_answer> answers)
             code = error_code::etl_init_failed;
         else if (answer.err)
             code = error_code::unavailable;
+        if (s.margin_ms > 0 && text.find("not Ready within wait_timeout") != std::string::npos)
+            text += "\n(init_timeout is " + text_duration(s.etl.wait_timeout_ms) + ": the last " + text_duration(s.margin_ms) + " of it are kept for this answer)";
         etl_init_started(s.machine, code, explained(s, text));
         return;
     }
@@ -213,8 +235,11 @@ static void on_remove_answers(void *arg, std::vector<gather_answer> answers)
     etl_start &s = *static_cast<etl_start *>(arg);
     s.calls = nullptr;
     for (const gather_answer &answer : answers) {
-        if (!gather_succeeded(answer))
-            LOG(warn, "etl", "etl=%s reason=\"%s\" msg=\"not removed yet; the target drops it with the next document\"", text_escape(s.etl.id).c_str(),
+        if (gather_succeeded(answer))
+            continue;
+        if (s.machine.failure != error_code::ok && s.machine.failure_text.size() < etl_error_text_max)
+            s.machine.failure_text += "\nand its pod is not removed yet, this goes on: " + gather_failure_text(answer, nullptr);
+        LOG(warn, "etl", "etl=%s reason=\"%s\" msg=\"not removed yet; the target drops it with the next document\"", text_escape(s.etl.id).c_str(),
                 text_escape(gather_failure_text(answer, nullptr)).c_str());
     }
     etl_init_removed(s.machine);
@@ -233,7 +258,8 @@ static void world_start_on_targets(void *arg, etl_init &m)
     request.headers = control_peer_headers(s.p->options, s.request_id);
     request.body = definition_json(s);
     request.has_body = true;
-    request.deadline_ms = m.wait_timeout_ms + etl_init_margin_ms - 1'000; // before the machine's own, so that the error names a target
+    // Before the machine's own, so that the error names a target.
+    request.deadline_ms = m.wait_timeout_ms + (s.margin_ms > 0 ? s.margin_ms / 2 : etl_init_margin_ms - 1'000);
     request.stop_at_failure = true;
     s.calls = gather_start(*s.p->e, *s.p->client, proxy_needed_peers(*s.p), request, on_start_answers, &s);
 }
@@ -305,6 +331,10 @@ static void world_on_end(void *arg, etl_init &m)
     delete s;
 }
 
+// AIStore's SDK reads for init_timeout and takes silence for a fault of the network, which it answers by asking again. So the pods get what
+// remains of it: time for log lines and the way back is kept.
+static uint64_t answer_margin(uint64_t init_timeout_ms) { return init_timeout_ms / 4 < etl_answer_margin_max_ms ? init_timeout_ms / 4 : etl_answer_margin_max_ms; }
+
 static void begin_start(proxy &p, exchange &x, cluster_etl etl, bool is_restart, bool answers_id)
 {
     if (p.draining) {
@@ -333,7 +363,9 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, bool is_restart,
     m.sm.id = p.next_machine_id++;
     m.e = p.e;
     m.id = s->etl.id;
-    m.wait_timeout_ms = s->etl.wait_timeout_ms;
+    s->margin_ms = answers_id ? 0 : answer_margin(s->etl.wait_timeout_ms);
+    m.wait_timeout_ms = s->etl.wait_timeout_ms - s->margin_ms;
+    m.answer_at_ms = answers_id ? 0 : exchange_started_ms(x) + s->etl.wait_timeout_ms - s->margin_ms / 3;
     m.is_restart = is_restart;
     m.world = {.store_initializing = world_store_initializing, .start_on_targets = world_start_on_targets, .cancel_start = world_cancel,
         .store_running = world_store_running, .remove_from_targets = world_remove_from_targets, .cancel_remove = world_cancel,

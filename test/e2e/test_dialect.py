@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What AIStore's clients, and people who mistype, are told: queries, buckets, configuration, messages, failed starts, lists of failures."""
+import base64
 import json
+import time
 
 import harness
-from harness import Cluster, request
+from harness import Cluster, request, until
 
 world = {}
 
@@ -90,6 +92,103 @@ def case_configuration_has_every_section_that_clients_read():
     assert request("GET", c.url("/v1/cluster?what=remote")).json == {"a": None, "ver": 0}
 
 
+SLEEPER = """import os, sys, time
+print("I never listen, and say so", flush=True)
+time.sleep(1000)
+"""
+ENV = """import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class H(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = os.environ.get("SOURCE", "").encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    do_GET = do_PUT = do_POST = answer
+    def log_message(self, *a): pass
+ThreadingHTTPServer(("", 8000), H).serve_forever()
+"""
+
+
+def message(name, image="dialect/sleeper:1", **more):
+    return json.dumps({"name": name, "communication": "hpush://", "runtime": {"image": image, "env": more.pop("env", [])}, **more})
+
+
+def put_etl(text, timeout=60):
+    return request("PUT", cluster().url("/v1/etl"), text.encode(), timeout=timeout)
+
+
+def stages():
+    return {e["id"]: e["stage"] for e in request("GET", cluster().url("/v1/etl")).json}
+
+
+def case_a_failed_named_start_stays_to_be_looked_at():
+    """AIStore's clients look for the reason under the name they gave: stage, text and logs, but no pod; DELETE forgets it, a new start takes its place."""
+    c = cluster()
+    answer = put_etl(message("stillborn", init_timeout="2s"))
+    assert answer.status == 400 and "not Ready" in answer.json["message"] and "init_timeout is 2s" in answer.json["message"], answer
+    until(lambda: stages().get("stillborn") == "Aborted" and c.pods() == [], "it is Aborted, without a pod")
+    shown = request("GET", c.url("/v1/etl/stillborn")).json
+    assert shown["stage"] == "Aborted" and "I never listen, and say so" in shown["last_error"], shown
+    logs = request("GET", c.url("/v1/etl/stillborn/logs")).json
+    assert "I never listen, and say so" in "".join(base64.b64decode(row["logs"]).decode() for row in logs), logs
+    answer = request("GET", c.url("/v1/objects/x/y?etl_name=stillborn"), follow=False)
+    assert answer.status == 404, answer
+    # The name is free for a start that works; and DELETE forgets one that does not.
+    assert put_etl(message("stillborn", image="dialect/env:1")).status == 200
+    assert stages() == {"stillborn": "Running"}
+    assert put_etl(message("stillborn", image="dialect/env:1")).status == 409
+    assert request("DELETE", c.url("/v1/etl/stillborn")).status == 200
+    assert put_etl(message("stillborn", init_timeout="1s")).status == 400
+    until(lambda: stages().get("stillborn") == "Aborted", "it is Aborted")
+    assert request("DELETE", c.url("/v1/etl/stillborn")).status == 200 and stages() == {} and c.pods() == []
+
+
+def case_an_etl_that_served_is_never_replaced():
+    c = cluster()
+    assert put_etl(message("served", image="dialect/env:1")).status == 200
+    assert request("POST", c.url("/v1/etl/served/stop")).status == 200
+    answer = put_etl(message("served", image="dialect/env:1"))
+    assert answer.status == 409, answer
+    assert request("POST", c.url("/v1/etl/served/start")).status == 200
+    twice = request("POST", c.url("/v1/etl/served/start"))
+    assert twice.status == 400 and "invalid action \"can't start ETL[served] during Running stage\"" in twice.json["message"], twice
+    assert request("GET", c.url("/v1/etl/served/metrics")).status == 404
+    assert request("DELETE", c.url("/v1/etl/served")).status == 200
+
+
+def case_starts_of_2020_leave_nothing():
+    c = cluster()
+    answer = c.init(harness.pod_spec("nothing-left", "dialect/sleeper:1", port=8000, command=["/srv.py"], wait="1s"), check=False)
+    assert answer.status == 400 and "I never listen, and say so" in answer.json["message"], answer
+    assert stages() == {} and c.pods() == []
+
+
+def case_the_reason_comes_before_the_client_gives_up():
+    """init_timeout is how long AIStore's SDK reads: the reason with the pod's log lines is there before, also where the pod takes its time to go."""
+    c = cluster()
+    began = time.monotonic()
+    answer = put_etl(message("too-late", init_timeout="6s"), timeout=60)
+    took = time.monotonic() - began
+    assert answer.status == 400 and "I never listen, and say so" in answer.json["message"], answer
+    # The virtual clock of role/etl_init_machine says exactly when; here only that the pod was not given all of it.
+    assert "wait_timeout 4.5s" in answer.json["message"] and took < 30, (took, answer)
+    until(lambda: stages().get("too-late") == "Aborted", "rolled back")
+    assert request("DELETE", c.url("/v1/etl/too-late")).status == 200
+
+
+def case_what_the_node_adds_to_the_environment_stands_first():
+    c = cluster()
+    c.bucket("environment")
+    c.put("environment", "o", b"x")
+    assert put_etl(message("expander", image="dialect/env:1", env=[{"name": "SOURCE", "value": "$(AIS_TARGET_URL)/x"}])).status == 200
+    answer = c.get("environment", "o", "etl_name=expander")
+    assert answer.body.startswith(b"http://") and answer.body.endswith(b"/x"), answer
+    assert request("DELETE", c.url("/v1/etl/expander")).status == 200
+
+
 with Cluster(targets=2) as made:
     world["cluster"] = made
+    made.image("dialect/sleeper:1", {"srv.py": "#!/usr/bin/env python3\n" + SLEEPER}, ["/srv.py"])
+    made.image("dialect/env:1", {"srv.py": "#!/usr/bin/env python3\n" + ENV}, ["/srv.py"])
     harness.run([(name[5:].replace("_", " "), function) for name, function in list(globals().items()) if name.startswith("case_")])

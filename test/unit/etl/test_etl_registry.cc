@@ -65,11 +65,12 @@ static void a_failure_is_told_and_stays(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
     etl_do_all(w, "begin, list ok, start, create ok, pod crashed_thrice");
-    test_eq_text(w.answer_kind, ""); // not before the pod is gone
-    etl_do_all(w, "logs ok Traceback\nImportError: \x1b[31mtorch, delete ok");
+    test_eq_text(w.answer_kind, ""); // not before the log lines are there
+    etl_do_all(w, "logs ok Traceback\nImportError: \x1b[31mtorch"); // but before the pod is gone: callers do not wait for ever
     test_eq_text(w.answer_kind, "started: etl_init_failed");
     for (const char *part : {"target t1", "pod transformer-md5-", "waiting for Ready", "exit code 1", "CrashLoopBackOff", "last log lines of the pod:\nTraceback\nImportError: ?[31mtorch"})
         test_has_text(w.answer, part);
+    etl_do_all(w, "delete ok");
     test_true(w.pods.empty());
     etl_view view;
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
@@ -91,8 +92,7 @@ static void texts_are_bounded(void **state)
     test_true(w.answer.size() <= etl_error_text_max);
     etl_do_all(w, "start, create fails " + std::string(60'000, 'y') + ", delete fails " + std::string(60'000, 'z'));
     test_has_text(w.answer, "yyy");
-    test_has_text(w.answer, "zzz");
-    test_true(w.answer.size() <= 2 * etl_error_text_max);
+    test_true(w.answer.size() <= etl_error_text_max);
 }
 
 static void stopping_what_is_not_there_is_fine(void **state)

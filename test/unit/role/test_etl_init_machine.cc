@@ -55,6 +55,8 @@ static void do_call(scenario &c, const std::string &call)
         etl_init_stop(c.m);
     else if (call == "is a restart")
         c.m.is_restart = true;
+    else if (call == "is to be answered in 60 s") // pods get 50 s
+        c.m.wait_timeout_ms = 50'000, c.m.answer_at_ms = clock_now_ms(c.w->e) + 58'000;
     else if (words[0] == "wait")
         fake_advance(*c.w, static_cast<uint64_t>(std::atoi(words[1].c_str())) * 1'000);
     else
