@@ -51,6 +51,7 @@ inline constexpr std::string_view header_bucket_props = "Ais-Bucket-Props";
 inline constexpr std::string_view header_head_error = "Hdr-Error"; // the error JSON of an answer to HEAD
 inline constexpr std::string_view header_request_id = "X-Request-Id";
 inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
+inline constexpr std::string_view header_warning = "Etlnode-Warning"; // of the answer to a start: one line a warning
 inline constexpr std::string_view header_cluster_uptime = "Ais-Cluster-Uptime";
 inline constexpr std::string_view header_node_uptime = "Ais-Node-Uptime";
 
@@ -83,6 +84,10 @@ inline constexpr std::string_view annotation_direct_put = "support_direct_put"; 
 // Set by kubectl-local on the pods it runs: "host:port" where the node reaches the container, and the base URL under which the
 // container reaches the node is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
 inline constexpr std::string_view annotation_local_address = "etlnode.local/address";
+
+// Keys of an init message of today, and of its runtime (source: AIStore ext/etl/api.go). They are found whatever their case.
+inline constexpr std::string_view init_keys[] = {"name", "communication", "init_timeout", "obj_timeout", "env", "support_direct_put", "resources", "runtime", "spec"};
+inline constexpr std::string_view runtime_keys[] = {"image", "command", "env"};
 
 // Labels on ETL pods.
 inline constexpr std::string_view label_cluster = "etlnode/cluster";

@@ -13,6 +13,7 @@ exit_code command_etl_ls(session &s);
 exit_code command_etl_show(session &s);
 exit_code command_etl_logs(session &s);
 exit_code command_etl_health(session &s);
+exit_code command_etl_errors(session &s);
 exit_code command_etl_stop(session &s);
 exit_code command_etl_start(session &s);
 exit_code command_etl_rm(session &s);

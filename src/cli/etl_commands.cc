@@ -18,7 +18,10 @@ static constexpr column etl_columns[] = {
     {"ID", "id", cell_kind::text, false},
     {"NAME", "name", cell_kind::text, false},
     {"STAGE", "stage", cell_kind::text, false},
+    {"READY", "ready", cell_kind::text, false},
+    {"RESTARTS", "restarts", cell_kind::count, false},
     {"OBJECTS", "objects", cell_kind::count, false},
+    {"ERRORS", "errors", cell_kind::count, false},
     {"IN", "inBytes", cell_kind::bytes, false},
     {"OUT", "outBytes", cell_kind::bytes, false},
     {"COMMUNICATION", "communication", cell_kind::text, true},
@@ -47,6 +50,20 @@ static void add_number_or_null(cJSON *item, const char *key, const cJSON *from, 
         json_add_u64(item, key, json_u64(from, from_key, 0));
 }
 
+// "1/2": pods that serve, of the targets that should have one. A running ETL that has not all of them says so.
+static void add_readiness(cJSON *item, const cJSON *from)
+{
+    if (json_get(from, "targets") == nullptr || json_text(from, "stage") == etl_stage_names[static_cast<size_t>(etl_stage::aborted)]) {
+        cJSON_AddNullToObject(item, "ready");
+        return;
+    }
+    uint64_t ready = json_u64(from, "ready", 0);
+    uint64_t targets = json_u64(from, "targets", 0);
+    json_add_text(item, "ready", text_format("%llu/%llu", static_cast<unsigned long long>(ready), static_cast<unsigned long long>(targets)));
+    if (ready < targets && json_text(from, "stage") == etl_stage_names[static_cast<size_t>(etl_stage::running)])
+        cJSON_ReplaceItemInObjectCaseSensitive(item, "stage", cJSON_CreateString("Running (degraded)"));
+}
+
 static json_ptr etl_item(const cJSON *from)
 {
     json_ptr item = json_object();
@@ -58,6 +75,9 @@ static json_ptr etl_item(const cJSON *from)
     add_number_or_null(item.get(), "inBytes", from, "in_bytes");
     add_number_or_null(item.get(), "outBytes", from, "out_bytes");
     output_add_text(item.get(), "jobId", json_text(from, "xaction_id"));
+    add_number_or_null(item.get(), "errors", from, "errors");
+    add_number_or_null(item.get(), "restarts", from, "restarts");
+    add_readiness(item.get(), from);
     return item;
 }
 
@@ -337,6 +357,53 @@ exit_code command_etl_health(session &s)
         list_add(list, std::move(item));
     }
     list_end(list);
+    f = session_flush(s);
+    return f ? session_fail(s, f) : exit_code::ok;
+}
+
+// ---- errors
+
+static constexpr column error_columns[] = {
+    {"TIME", "time", cell_kind::text, false},
+    {"OBJECT", "object", cell_kind::text, false},
+    {"STATUS", "status", cell_kind::count, false},
+    {"REQUEST", "requestId", cell_kind::text, false},
+    {"TARGET", "target", cell_kind::text, true},
+    {"CUT", "cut", cell_kind::text, true},
+    {"MESSAGE", "message", cell_kind::text, false},
+};
+
+exit_code command_etl_errors(session &s)
+{
+    const std::string &id = s.opt.words[0];
+    list_printer list = session_list(s, "ETLError", error_columns, "object");
+    failure f = session_check_list(s, list);
+    json_ptr tree;
+    if (!f)
+        f = fetch_json(s, session_request(s, "GET", etl_url(s, id, "errors"), control_timeout_ms), "cannot list the errors of ETL", id, cJSON_Object, tree);
+    if (f)
+        return fail_etl(s, f, id);
+    bool is_for_people = s.format == output_format::table || s.format == output_format::wide;
+    const cJSON *entry = nullptr;
+    cJSON_ArrayForEach(entry, json_get(tree.get(), "errors")) {
+        json_ptr item = json_object();
+        output_add_text(item.get(), "time", json_text(entry, "time"));
+        output_add_text(item.get(), "object", json_text(entry, "object"));
+        add_number_or_null(item.get(), "status", entry, "status");
+        output_add_text(item.get(), "requestId", json_text(entry, "request_id"));
+        output_add_text(item.get(), "target", json_text(entry, "target_id"));
+        json_add_bool(item.get(), "cut", json_bool(entry, "cut", false));
+        std::string_view text = json_text(entry, "text");
+        output_add_text(item.get(), "message", is_for_people ? text.substr(0, text.find('\n')) : text); // one line a row
+        list_add(list, std::move(item));
+    }
+    list_end(list);
+    uint64_t count = json_u64(tree.get(), "count", 0);
+    uint64_t shown = static_cast<uint64_t>(cJSON_GetArraySize(json_get(tree.get(), "errors")));
+    if (count > shown)
+        session_note(s, "%llu more before these are not kept", static_cast<unsigned long long>(count - shown));
+    cJSON_ArrayForEach(entry, json_get(tree.get(), "missing"))
+        fprintf(stderr, "%s: warning: target %s did not answer: its errors are not among these\n", s.program.c_str(), format_message(cJSON_IsString(entry) ? entry->valuestring : "?").c_str());
     f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;
 }

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "cli/format.h"
 #include "codec/yaml.h"
+#include "etl/etl_spec.h"
 #include "node/api.h"
 
 static failure read_spec(const std::string &file, std::string &out_text)
@@ -123,6 +124,46 @@ static failure pick_files(const session &s, std::vector<std::string> &out_files)
     return {};
 }
 
+// What the spec says, as a node reads it. For a message that was made of the file, the file itself is read: its lines are what the user knows.
+static error check_spec(const std::string &text, bool is_message, const json_ptr &message, etl_spec &out_spec, std::string &out_reason)
+{
+    if (!is_message)
+        return etl_spec_parse_pod(text, out_spec, out_reason);
+    error bad;
+    if (json_get(message.get(), "runtime") != nullptr) {
+        bad = etl_spec_parse_init_file(text, out_spec, out_reason);
+        // What only the command line says is not in the file.
+        if (!bad || json_get(message.get(), "name") == nullptr)
+            return bad;
+        etl_spec whole;
+        std::string reason;
+        if (!etl_spec_parse_init(json_print(message.get()), whole, reason))
+            return no_error;
+        return bad;
+    }
+    bad = etl_spec_parse_init(json_print(message.get()), out_spec, out_reason);
+    constexpr std::string_view inner = "spec: "; // of the Pod in the message, which is the file as it is
+    if (bad && out_reason.starts_with(inner))
+        out_reason = out_reason.substr(inner.size());
+    return bad;
+}
+
+static void print_warnings(const session &s, const std::vector<std::string> &warnings)
+{
+    for (const std::string &warning : warnings)
+        fprintf(stderr, "%s: warning: %s\n", s.program.c_str(), format_message(warning).c_str());
+}
+
+static std::vector<std::string> warnings_of(const http_reply &reply)
+{
+    std::vector<std::string> warnings;
+    for (const auto &[name, value] : reply.headers) {
+        if (text_equal_ignore_case(name, header_warning))
+            warnings.push_back(value);
+    }
+    return warnings;
+}
+
 static exit_code start_one(session &s, const std::string &file)
 {
     std::string text;
@@ -147,8 +188,9 @@ static exit_code start_one(session &s, const std::string &file)
 
     std::string body = text;
     std::string name;
+    json_ptr message;
     if (today || wrapped) {
-        json_ptr message = runtime || wrapped ? message_of_runtime(s, *tree) : message_of_pod(s, text, tree.get());
+        message = runtime || wrapped ? message_of_runtime(s, *tree) : message_of_pod(s, text, tree.get());
         name = json_text(message.get(), "name");
         if (name.empty())
             return session_fail(s, usage_failure("this spec needs a name: give --name NAME, or `name:` in the file"));
@@ -156,7 +198,25 @@ static exit_code start_one(session &s, const std::string &file)
     }
     bool put = today || wrapped;
     std::string url = put ? session_url(s, path_etl) : session_url(s, path_etl) + "/init";
-    if (session_plan(s, put ? "PUT" : "POST", url, text_format("%s (%zu bytes)", put ? "an init message" : file.c_str(), body.size())))
+    if (put && !etl_spec_is_init_name(name)) {
+        std::string from = s.opt.name.empty() ? "the name" : "--name";
+        return session_fail(s, usage_failure(from + " \"" + text_escape(name, 80) + "\" cannot be an ETL's: " + etl_spec_init_name_words(), s.opt.name.empty() ? "give another with --name NAME" : ""));
+    }
+    etl_spec spec;
+    std::string reason;
+    error wrong = check_spec(text, put, message, spec, reason);
+    bool asks_server = s.opt.dry_run && s.opt.dry_run_mode == "server";
+    if (s.opt.dry_run && !asks_server) {
+        if (wrong) {
+            f = failure_make(exit_code::other, doing, "invalid ETL spec: " + reason);
+            f.code = error_code_name(wrong.code);
+            return session_fail(s, f);
+        }
+        print_warnings(s, spec.warnings);
+    }
+    if (asks_server)
+        url += "?dry_run=true";
+    if (!asks_server && session_plan(s, put ? "PUT" : "POST", url, text_format("%s (%zu bytes)", put ? "an init message" : file.c_str(), body.size())))
         return exit_code::ok;
 
     http_request request = session_request(s, put ? "PUT" : "POST", url, 0);
@@ -166,6 +226,17 @@ static exit_code start_one(session &s, const std::string &file)
         request.headers.push_back("Content-Type: application/json");
     http_reply reply;
     f = session_perform(s, request, doing.c_str(), {}, reply);
+    print_warnings(s, warnings_of(reply));
+    // The server read a message that was made here: the place in the file is what helps.
+    if (f && f.status == 400 && wrong && put && f.message.starts_with("invalid ETL spec: "))
+        f.message = "invalid ETL spec: " + reason;
+    if (!f && asks_server) {
+        session_note(s, "the server would start it: nothing was started");
+        fputs(reply.body.c_str(), stdout);
+        fputc('\n', stdout);
+        f = session_flush(s);
+        return f ? session_fail(s, f) : exit_code::ok;
+    }
     if (f) {
         if (f.exit == exit_code::timeout && f.status == 0 && f.hint.empty())
             f.hint = "the node removes what it started; give it longer with --timeout";

@@ -12,7 +12,7 @@
 #include <vector>
 
 enum class command : uint8_t {
-    etl_init, etl_ls, etl_show, etl_logs, etl_health, etl_stop, etl_start, etl_rm, etl_object,
+    etl_init, etl_ls, etl_show, etl_logs, etl_health, etl_errors, etl_stop, etl_start, etl_rm, etl_object,
     object_get, object_put, object_ls, object_head, object_rm,
     bucket_create, bucket_ls, bucket_rm,
     target_ls, target_rm, cluster_show, cluster_health,
@@ -33,6 +33,7 @@ struct options {
     bool verbose = false;
     bool trace_http = false;
     bool dry_run = false;
+    std::string dry_run_mode; // client, or server where the command has that; empty: client
 
     std::vector<std::string> files;
     std::string name;

@@ -17,7 +17,7 @@ static constexpr flag_row flags[] = {
     SWITCH_FLAG(verbose, "-v,--verbose", "requests, redirects and statuses on stderr"),
     SWITCH_FLAG(trace_http, "--trace-http", "as -v, with all headers; secrets are masked"),
     SWITCH_FLAG(dry_run, "--dry-run", "print what would be sent, send nothing"),
-    LIST_FLAG(file, "-f,--file", "FILE", "the spec; - reads standard input; several times for several ETLs", files),
+    LIST_FLAG(file, "-f,--from-file,--file", "FILE", "the spec; - reads standard input; several times for several ETLs", files),
     TEXT_FLAG(name, "--name", "NAME", "the ETL's name", nullptr),
     TEXT_FLAG(communication, "--comm-type", "TYPE", "hpush, hrev or hpull; overrides the spec", nullptr),
     TEXT_FLAG(init_timeout, "--init-timeout", "DURATION", "how long pods may take to be Ready; overrides the spec", nullptr),
@@ -48,7 +48,8 @@ static constexpr command_row commands[] = {
      changing | flag_bit(flag::file) | flag_bit(flag::name) | flag_bit(flag::communication) | flag_bit(flag::init_timeout) | flag_bit(flag::obj_timeout),
      "Start an ETL from a spec; prints its id",
      "SPEC is a Kubernetes Pod (YAML or JSON), or an ETL with `runtime: {image, command}`. The id is printed when every target\n"
-     "serves it. With --name, or with a runtime spec, the ETL is known by that name, and the name is printed.\n",
+     "serves it. With --name, or with a runtime spec, the ETL is known by that name, and the name is printed.\n"
+     "--dry-run checks the spec as a node does and sends nothing; --dry-run=server lets the node look, which starts nothing.\n",
      "  etlctl etl init -f spec.yaml\n  ID=$(etlctl transform init spec.yaml)\n"},
     {command::etl_ls, "etl", "ls", "list", {}, listing, "List ETLs", "", "  etlctl etl ls -o wide\n"},
     {command::etl_show, "etl", "show", "describe get info", {{"ID", word_kind::etl, false, false}}, listing,
@@ -59,6 +60,9 @@ static constexpr command_row commands[] = {
      reading | flag_bit(flag::tail), "Print what the ETL's pods wrote",
      "With pods of several targets each line begins with the target's id.\n", "  etlctl etl logs JGHEoo89gg t1 --tail 20\n"},
     {command::etl_health, "etl", "health", "", {etl_word}, listing, "Show the state of the ETL's pods", "", "  etlctl etl health JGHEoo89gg\n"},
+    {command::etl_errors, "etl", "errors", "failures view-errors", {etl_word}, listing, "List reads through the ETL that failed",
+     "The last hundred of all targets, newest last, with object, status, request id and the reason; a read that was cut is among them.\n",
+     "  etlctl etl errors JGHEoo89gg\n  etlctl etl errors JGHEoo89gg -o jsonl\n"},
     {command::etl_stop, "etl", "stop", "", {etl_word}, changing, "Stop an ETL: its pods are removed",
      "An ETL that was given a name stays in the list and can be started again; `etl rm` forgets it.\n", "  etlctl etl stop JGHEoo89gg\n"},
     {command::etl_start, "etl", "start", "", {etl_word}, changing, "Start an ETL that was stopped", "", "  etlctl etl start my-etl\n"},
@@ -66,7 +70,7 @@ static constexpr command_row commands[] = {
      "Stop an ETL and forget it", "", "  etlctl etl rm my-etl\n"},
     {command::etl_object, "etl", "object", "", {etl_word, object_word, out_word},
      moving | flag_bit(flag::args) | flag_bit(flag::range), "Read an object through an ETL",
-     "OUT is a file, a directory or - for standard output, which is the default. ID may be a pipeline: 'first>>second'.\n"
+     "OUT is a file, a directory or - for standard output, which is the default.\n"
      "A result that was cut in the middle is an error and leaves no file.\n",
      "  etlctl etl object JGHEoo89gg transform/shard.in -\n  etlctl etl object resize photos/cat.jpg cat.png --args 64x64\n"},
 

@@ -22,6 +22,7 @@ static exit_code run(session &s)
     case command::etl_show: return command_etl_show(s);
     case command::etl_logs: return command_etl_logs(s);
     case command::etl_health: return command_etl_health(s);
+    case command::etl_errors: return command_etl_errors(s);
     case command::etl_stop: return command_etl_stop(s);
     case command::etl_start: return command_etl_start(s);
     case command::etl_rm: return command_etl_rm(s);

@@ -94,6 +94,24 @@ static failure check_values(const command_row &row, const std::vector<std::strin
     return {};
 }
 
+// "--dry-run" is a switch whose value may follow a '=': who it is that looks. Takes the value off.
+static failure take_dry_run(const command_row &row, std::vector<std::string> &in_out_rest, options &out)
+{
+    constexpr std::string_view name = "--dry-run=";
+    for (size_t i = 0; i < in_out_rest.size() && in_out_rest[i] != "--"; ++i) {
+        if (!in_out_rest[i].starts_with(name) || !grammar_takes(row, flag::dry_run))
+            continue;
+        std::string mode = in_out_rest[i].substr(name.size());
+        if (mode != "client" && mode != "server")
+            return failure_make(exit_code::usage, {}, text_format("--dry-run=%s: there are --dry-run=client and --dry-run=server", text_escape(mode).c_str()), "etlctl " + grammar_usage(row) + " --help");
+        if (mode == "server" && row.id != command::etl_init)
+            return failure_make(exit_code::usage, {}, "--dry-run=server is there for etl init alone; --dry-run prints what would be sent", "etlctl " + grammar_usage(row) + " --help");
+        out.dry_run_mode = mode;
+        in_out_rest[i] = "--dry-run";
+    }
+    return {};
+}
+
 parse_result parse_options(const command_row &row, const std::vector<std::string> &rest, options &out_options, failure &out_failure)
 {
     CLI::App app;
@@ -102,11 +120,14 @@ parse_result parse_options(const command_row &row, const std::vector<std::string
     positionals words;
     declare_flags(app, row, out_options);
     declare_words(app, row, words);
+    std::vector<std::string> words_given = rest;
     out_failure = check_values(row, rest);
+    if (!out_failure)
+        out_failure = take_dry_run(row, words_given, out_options);
     if (out_failure)
         return parse_result::usage;
     try {
-        std::vector<std::string> reversed(rest.rbegin(), rest.rend()); // CLI11 pops from the back
+        std::vector<std::string> reversed(words_given.rbegin(), words_given.rend()); // CLI11 pops from the back
         app.parse(reversed);
     } catch (const CLI::CallForHelp &) {
         return parse_result::help;

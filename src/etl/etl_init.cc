@@ -15,7 +15,7 @@ static constexpr uint16_t runtime_port = 8000; // what AIStore's own images list
 static constexpr size_t init_name_size_min = 6;
 static constexpr size_t init_name_size_max = 32;
 
-static bool is_init_name(std::string_view name)
+bool etl_spec_is_init_name(std::string_view name)
 {
     if (name.size() < init_name_size_min || name.size() > init_name_size_max || name.front() == '-' || name.back() == '-')
         return false;
@@ -24,6 +24,30 @@ static bool is_init_name(std::string_view name)
             return false;
     }
     return true;
+}
+
+std::string etl_spec_init_name_words()
+{
+    return text_format("%zu to %zu lower case letters, digits and '-', beginning and ending with a letter or digit", init_name_size_min, init_name_size_max);
+}
+
+static constexpr spec_misnomer message_misnomers[] = {{"object_timeout", "obj_timeout"},   {"wait_timeout", "init_timeout"},  {"communication_type", "communication"},
+                                                      {"comm_type", "communication"},      {"comm", "communication"},         {"direct_put", "support_direct_put"}};
+static constexpr spec_misnomer runtime_misnomers[] = {{"cmd", "command"}, {"entrypoint", "command"}, {"environment", "env"}};
+
+// Field names are found whatever their case.
+static error check_keys(const yaml_node &mapping, std::string_view what, std::span<const std::string_view> known, std::span<const spec_misnomer> misnomers, etl_spec &spec, std::string &out_reason)
+{
+    for (const yaml_ptr &key : mapping.keys) {
+        bool is_known = false;
+        for (std::string_view one : known)
+            is_known = is_known || text_equal_ignore_case(key->text, one);
+        if (is_known)
+            continue;
+        if (error err = spec_check_key(*key, what, known, misnomers, spec.warnings, out_reason))
+            return err;
+    }
+    return no_error;
 }
 
 // Today's clients write field names exactly, Go's decoder takes them in any case: so do we, as codec/json.h does.
@@ -102,10 +126,12 @@ static cJSON *add_container(cJSON *pod, const etl_spec &spec)
     return out;
 }
 
-static error check_runtime(const yaml_node &root, const yaml_node &runtime, std::string &out_reason)
+static error check_runtime(const yaml_node &root, const yaml_node &runtime, etl_spec &spec, std::string &out_reason)
 {
     if (runtime.kind != yaml_kind::mapping)
         return spec_refuse(runtime, "runtime is " + spec_words(&runtime), "{\"image\", \"command\", \"env\"}", out_reason);
+    if (error err = check_keys(runtime, "key of runtime", runtime_keys, runtime_misnomers, spec, out_reason))
+        return err;
     const yaml_node *image = field(runtime, "image");
     if (!spec_is_text(image) || image->text.empty())
         return spec_refuse(image != nullptr ? *image : runtime, "runtime.image is " + spec_words(image), "the name of an image", out_reason);
@@ -125,7 +151,7 @@ static error check_runtime(const yaml_node &root, const yaml_node &runtime, std:
 
 static error build_runtime(const yaml_node &root, const yaml_node &runtime, const cJSON *message, etl_spec &spec, std::string &out_reason)
 {
-    if (error err = check_runtime(root, runtime, out_reason))
+    if (error err = check_runtime(root, runtime, spec, out_reason))
         return err;
     const cJSON *given = json_get(message, "runtime");
     json_ptr pod = json_object();
@@ -162,7 +188,15 @@ static error build_from_pod(const yaml_node &encoded, const cJSON *message, cons
     if (!spec_is_text(&encoded) || !base64_decode(encoded.text, text))
         return spec_refuse(encoded, "spec is not base64", "a Pod spec in base64", out_reason);
     std::string reason;
-    error bad = etl_spec_read_pod(text, spec, reason);
+    etl_spec_given given;
+    given.communication = !spec_is_empty(field(root, "communication"));
+    given.wait_timeout = !spec_is_empty(field(root, "init_timeout"));
+    given.obj_timeout = !spec_is_empty(field(root, "obj_timeout"));
+    std::vector<std::string> warnings = spec.warnings;
+    error bad = etl_spec_read_pod(text, given, spec, reason);
+    for (const std::string &warning : spec.warnings)
+        spec_warn(warnings, "spec: " + warning);
+    spec.warnings = static_cast<std::vector<std::string> &&>(warnings);
     if (!bad) {
         if (error err = read_common(root, spec, out_reason)) // the message's fields override the annotations
             return err;
@@ -186,25 +220,20 @@ static error build_from_pod(const yaml_node &encoded, const cJSON *message, cons
     return no_error;
 }
 
-error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string &out_reason)
+static error read_message(const spec_document &document, etl_spec &out_spec, std::string &out_reason)
 {
-    out_spec = etl_spec();
-    out_spec.wait_timeout_ms = wait_timeout_default_ms;
-    out_spec.obj_timeout_ms = obj_timeout_default_ms;
-    out_reason.clear();
-    spec_document document;
-    if (error err = spec_document_parse_json(text, document, out_reason))
-        return err;
     const yaml_node &root = *document.tree;
     if (root.kind != yaml_kind::mapping)
         return spec_refuse(root, "the message is " + spec_words(&root), "an object with name and runtime or spec", out_reason);
+    if (error err = check_keys(root, "key", init_keys, message_misnomers, out_spec, out_reason))
+        return err;
     const yaml_node *runtime = field(root, "runtime");
     const yaml_node *encoded = field(root, "spec");
     const yaml_node *name = field(root, "name");
     bool may_lack_name = spec_is_empty(runtime) && spec_is_empty(name); // then the Pod's own name is taken
-    if (!may_lack_name && (!spec_is_text(name) || !is_init_name(name->text)))
+    if (!may_lack_name && (!spec_is_text(name) || !etl_spec_is_init_name(name->text)))
         return spec_refuse(name != nullptr ? *name : root, "name is " + spec_words(name),
-                           text_format("%zu to %zu lower case letters, digits and '-', beginning and ending with a letter or digit", init_name_size_min, init_name_size_max), out_reason);
+                           etl_spec_init_name_words(), out_reason);
     if (error err = check_variables(field(root, "env"), "env", out_reason))
         return err;
     if (!spec_is_empty(runtime)) {
@@ -217,3 +246,18 @@ error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string
         return build_from_pod(*encoded, document.json.get(), spec_is_text(name) ? name->text : std::string(), root, out_spec, out_reason);
     return spec_refuse(root, "there is neither runtime nor spec", "\"runtime\": {\"image\": ...} or \"spec\": a Pod in base64", out_reason);
 }
+
+static error parse_message(std::string_view text, error (*parse)(std::string_view text, spec_document &out_document, std::string &out_reason), etl_spec &out_spec, std::string &out_reason)
+{
+    out_spec = etl_spec();
+    out_spec.wait_timeout_ms = wait_timeout_default_ms;
+    out_spec.obj_timeout_ms = obj_timeout_default_ms;
+    out_reason.clear();
+    spec_document document;
+    if (error err = parse(text, document, out_reason))
+        return err;
+    return read_message(document, out_spec, out_reason);
+}
+
+error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string &out_reason) { return parse_message(text, spec_document_parse_json, out_spec, out_reason); }
+error etl_spec_parse_init_file(std::string_view text, etl_spec &out_spec, std::string &out_reason) { return parse_message(text, spec_document_parse, out_spec, out_reason); }

@@ -216,6 +216,8 @@ static void note_created(etl &m)
 {
     m.created_stamp = watch_take_stamp(*m.host->pods);
     m.name_was_taken = false;
+    if (m.call.verb == kubectl_verb::create && m.call.ok)
+        m.warnings = m.call.warnings;
     arm_start(m);
     look(m);
 }
@@ -1286,6 +1288,7 @@ etl_view etl_view_of(const etl &m)
     view.require_framing = m.definition.require_framing;
     view.runtime_spec = m.definition.runtime_spec;
     view.restarts = m.restarts;
+    view.warnings = m.warnings;
     view.readiness_changes = m.readiness_changes;
     return view;
 }

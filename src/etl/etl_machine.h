@@ -99,6 +99,7 @@ struct etl {
     std::string trouble;              // what is wrong now, while it goes on
 
     // Of the registry.
+    std::vector<std::string> warnings; // of kubectl, when the pod was created
     std::string reported;             // what was last told about it
     bool stop_requested = false;      // by a caller, not by a document
 };

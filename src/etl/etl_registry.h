@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,7 @@ struct etl_view {
     bool require_framing = false;
     bool runtime_spec = false;
     uint64_t restarts = 0;            // of the container, seen while serving
+    std::span<const std::string> warnings; // that kubectl printed when it made the pod
     uint64_t readiness_changes = 0;   // the pod's Ready condition went or came while the same container served
 };
 

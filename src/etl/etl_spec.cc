@@ -80,14 +80,40 @@ static error read_address(const yaml_node &node, etl_spec &spec, std::string &ou
     return spec_refuse(node, std::string(annotation_hpull_address) + " is " + spec_words(&node), "\"pod_ip\" or \"node_port\"", out_reason);
 }
 
-static error read_annotations(const yaml_node *annotations, etl_spec &spec, std::string &out_reason)
+static constexpr std::string_view annotation_names[] = {annotation_communication, annotation_wait_timeout,  annotation_obj_timeout,
+                                                        annotation_require_framing, annotation_hpull_address, annotation_direct_put};
+static constexpr spec_misnomer annotation_misnomers[] = {
+    {"object_timeout", annotation_obj_timeout},     {"transform_timeout", annotation_obj_timeout}, {"init_timeout", annotation_wait_timeout}, {"ready_timeout", annotation_wait_timeout},
+    {"communication", annotation_communication},    {"comm_type", annotation_communication},       {"direct_put", annotation_direct_put},     {"framing", annotation_require_framing},
+    {"communication-type", annotation_communication}};
+
+// Those with a prefix ("example.org/note") are other programs': nobody here looks at them.
+static error check_annotation_name(const yaml_node &key, etl_spec &spec, std::string &out_reason)
+{
+    if (key.text.find('/') != std::string::npos)
+        return no_error;
+    return spec_check_key(key, "annotation", annotation_names, annotation_misnomers, spec.warnings, out_reason);
+}
+
+// 0 and "" mean "the default" to AIStore.
+static error read_wait(const yaml_node &value, const std::string &key, uint64_t max_ms, uint64_t &in_out_ms, std::string &out_reason)
+{
+    if (value.text.empty() || value.text == "0" || value.text == "0s")
+        return no_error;
+    return spec_read_duration(value, key, max_ms, in_out_ms, out_reason);
+}
+
+static error read_annotations(const yaml_node *annotations, const etl_spec_given &given, etl_spec &spec, std::string &out_reason)
 {
     if (error err = expect_kind(annotations, yaml_kind::mapping, "metadata.annotations", out_reason))
         return err;
     for (size_t i = 0; annotations != nullptr && i < annotations->keys.size(); i++) {
         const std::string &key = annotations->keys[i]->text;
         const yaml_node &value = *annotations->values[i];
-        if (spec_is_absent(&value))
+        if (error err = check_annotation_name(*annotations->keys[i], spec, out_reason))
+            return err;
+        bool is_given = (given.communication && key == annotation_communication) || (given.wait_timeout && key == annotation_wait_timeout) || (given.obj_timeout && key == annotation_obj_timeout);
+        if (spec_is_absent(&value) || is_given)
             continue;
         if (!spec_is_text(&value)) // Kubernetes refuses it too, only later and with less to go by
             return spec_refuse(value, "annotation " + text_escape(key, 80) + " is " + spec_words(&value),
@@ -96,9 +122,9 @@ static error read_annotations(const yaml_node *annotations, etl_spec &spec, std:
         if (key == annotation_communication && !value.text.empty())
             err = spec_read_communication(value, key, spec.mode, out_reason);
         else if (key == annotation_wait_timeout)
-            err = spec_read_duration(value, key, wait_timeout_max_ms, spec.wait_timeout_ms, out_reason);
+            err = read_wait(value, key, wait_timeout_max_ms, spec.wait_timeout_ms, out_reason);
         else if (key == annotation_obj_timeout)
-            err = spec_read_duration(value, key, obj_timeout_max_ms, spec.obj_timeout_ms, out_reason);
+            err = read_wait(value, key, obj_timeout_max_ms, spec.obj_timeout_ms, out_reason);
         else if (key == annotation_require_framing)
             err = read_framing(value, spec.require_framing, out_reason);
         else if (key == annotation_hpull_address)
@@ -109,7 +135,7 @@ static error read_annotations(const yaml_node *annotations, etl_spec &spec, std:
     return no_error;
 }
 
-static error check_metadata(const yaml_node &root, etl_spec &spec, std::string &out_reason)
+static error check_metadata(const yaml_node &root, const etl_spec_given &given, etl_spec &spec, std::string &out_reason)
 {
     const yaml_node *metadata = yaml_get(&root, "metadata");
     if (spec_is_absent(metadata) || metadata->kind != yaml_kind::mapping)
@@ -126,7 +152,7 @@ static error check_metadata(const yaml_node &root, etl_spec &spec, std::string &
         return err;
     if (error err = expect_kind(yaml_get(metadata, "ownerReferences"), yaml_kind::sequence, "metadata.ownerReferences", out_reason))
         return err;
-    return read_annotations(yaml_get(metadata, "annotations"), spec, out_reason);
+    return read_annotations(yaml_get(metadata, "annotations"), given, spec, out_reason);
 }
 
 static error check_placement(const yaml_node &spec_node, std::string &out_reason)
@@ -246,12 +272,12 @@ error etl_spec_check(const etl_spec &spec, std::string &out_reason)
 
 error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason)
 {
-    if (error err = etl_spec_read_pod(text, out_spec, out_reason))
+    if (error err = etl_spec_read_pod(text, {}, out_spec, out_reason))
         return err;
     return etl_spec_check(out_spec, out_reason);
 }
 
-error etl_spec_read_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason)
+error etl_spec_read_pod(std::string_view text, const etl_spec_given &given, etl_spec &out_spec, std::string &out_reason)
 {
     out_spec = etl_spec();
     out_spec.wait_timeout_ms = wait_timeout_default_ms;
@@ -263,7 +289,7 @@ error etl_spec_read_pod(std::string_view text, etl_spec &out_spec, std::string &
     const yaml_node &root = *document.tree;
     if (error err = check_header(root, out_reason))
         return err;
-    if (error err = check_metadata(root, out_spec, out_reason))
+    if (error err = check_metadata(root, given, out_spec, out_reason))
         return err;
     bool has_probe = false;
     if (error err = check_pod_spec(root, out_spec, has_probe, out_reason))

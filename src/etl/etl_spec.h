@@ -22,17 +22,27 @@ struct etl_spec {
     std::string hpull_address_at; // where that is said: "line L, column C"; empty: nowhere
     bool runtime_spec = false;
     uint16_t container_port = 0;
+    std::vector<std::string> warnings; // for the user: what is not known here and has no effect; warnings_max at most
     std::string pod_json;     // the Pod as kubectl would have read it, compact, unchanged but for defaults named below
 };
 
 // POST /v1/etl/init: one Pod document, YAML or JSON. Refused with bad_spec and `out_reason` = "line L, column C: ...: what was expected".
 error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason);
 // Its two halves, for a message whose own fields override annotations in between.
-error etl_spec_read_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason);
+// What the message says itself is not looked for in the annotations, which may be a template's placeholders.
+struct etl_spec_given {
+    bool communication = false, wait_timeout = false, obj_timeout = false;
+};
+error etl_spec_read_pod(std::string_view text, const etl_spec_given &given, etl_spec &out_spec, std::string &out_reason);
 error etl_spec_check(const etl_spec &spec, std::string &out_reason);
 // PUT /v1/etl: JSON, either {"name","communication","init_timeout","obj_timeout","runtime":{"image","command","env"},...} or
 // {"name",...,"spec": base64 Pod} (docs/PROTOCOL.md). A runtime spec becomes a Pod with one container, port 8000, readiness GET /health.
 error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string &out_reason);
+// The same from a person's file, which may be YAML: what the message is made of, for refusals that name the file's own lines.
+error etl_spec_parse_init_file(std::string_view text, etl_spec &out_spec, std::string &out_reason);
+// What today's names look like, and the words for it.
+bool etl_spec_is_init_name(std::string_view name);
+std::string etl_spec_init_name_words();
 
 // What a target adds to a user's Pod before it is created.
 struct etl_pod_context {

@@ -29,6 +29,21 @@ void kube_health_note(const kube_call &call)
     call.health->succeeded_ms = clock_now_ms(*call.e);
 }
 
+// As kubectl prints what the API server warns of, and kubectl-local what cannot be kept here.
+static void keep_warnings(kube_call &call, std::string_view text)
+{
+    constexpr std::string_view prefix = "Warning: ";
+    while (!text.empty() && call.warnings.size() < warnings_max) {
+        size_t end = text.find('\n');
+        std::string_view line = text.substr(0, end);
+        text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+        if (line.ends_with('\r'))
+            line.remove_suffix(1);
+        if (line.starts_with(prefix) && line.size() > prefix.size())
+            call.warnings.emplace_back(line.substr(prefix.size(), warning_size_max));
+    }
+}
+
 static void child_ended(void *arg, const proc_result &result)
 {
     auto &call = *static_cast<kube_call *>(arg);
@@ -38,6 +53,8 @@ static void child_ended(void *arg, const proc_result &result)
         call.fault = kubectl_fault::none; // log lines that reached their limit are still good
     call.ok = call.fault == kubectl_fault::none;
     call.out = result.out;
+    if (call.ok)
+        keep_warnings(call, result.err_text);
     if (!call.ok) {
         call.failure = kubectl_failure_text(result, call.deadline_ms);
         call.missing_right = kubectl_missing_right(result.err_text, call.verb == kubectl_verb::watch);
@@ -53,6 +70,7 @@ bool kube_call_start(kube_call &call, kubectl_verb verb, proc_options options)
     call.ok = false;
     call.refused = false;
     call.out.clear();
+    call.warnings.clear();
     call.verb = verb;
     call.fault = kubectl_fault::none;
     call.missing_right.clear();

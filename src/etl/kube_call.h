@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "etl/etl_registry.h"
 #include "kube/kubectl.h"
@@ -22,6 +23,7 @@ struct kube_call {
     bool ok = false;
     bool refused = false;      // it never ran
     std::string out;           // stdout, where the call collects it
+    std::vector<std::string> warnings; // lines "Warning: ..." on stderr, of a call that was ok; warnings_max at most
     kubectl_fault fault = kubectl_fault::none;
     std::string missing_right; // what the Role lacks, where that is why
     std::string failure;       // in words: "exit code 1: ...", behind `missing_right` where there is one

@@ -59,6 +59,37 @@ bool spec_is_empty(const yaml_node *node)
     return node->kind == yaml_kind::scalar ? node->type == yaml_type::text && node->text.empty() : node->values.empty();
 }
 
+static constexpr size_t short_key_size = 4; // of such a key every second word is two edits away
+
+error spec_check_key(const yaml_node &key, std::string_view what, std::span<const std::string_view> known, std::span<const spec_misnomer> misnomers, std::vector<std::string> &warnings,
+    std::string &out_reason)
+{
+    std::string lower = text_lower(std::string_view(key.text).substr(0, 64)); // longer than any of ours
+    std::string_view meant;
+    for (const spec_misnomer &row : misnomers) {
+        if (lower == row.wrong)
+            meant = row.right;
+    }
+    for (std::string_view one : known) {
+        if (key.text == one)
+            return no_error;
+        if (meant.empty() && text_is_near(lower, one, one.size() <= short_key_size ? 1 : 2))
+            meant = one;
+    }
+    std::string name = std::string(what) + " \"" + text_escape(key.text, 64) + "\"";
+    if (!meant.empty())
+        return spec_refuse(key, "unknown " + name, std::string(meant), out_reason);
+    spec_warn(warnings, yaml_place(key) + ": " + name + " is not known here and has no effect");
+    return no_error;
+}
+
+void spec_warn(std::vector<std::string> &warnings, std::string text)
+{
+    if (warnings.size() >= warnings_max)
+        return;
+    warnings.push_back(warnings.size() + 1 == warnings_max ? "there are more warnings, which are left out" : static_cast<std::string &&>(text));
+}
+
 const yaml_node *spec_key(const yaml_node *mapping, std::string_view key)
 {
     if (mapping == nullptr || mapping->kind != yaml_kind::mapping)

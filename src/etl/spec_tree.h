@@ -3,8 +3,10 @@
 // Used by etl_spec.cc, etl_init.cc and etl_pod.cc only.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "codec/json.h"
@@ -30,6 +32,16 @@ error spec_refuse(const yaml_node &at, const std::string &what, std::string_view
 bool spec_is_absent(const yaml_node *node);        // null pointer or a null value
 bool spec_is_empty(const yaml_node *node);         // absent, or a list or mapping without entries, or the empty text
 bool spec_is_text(const yaml_node *node);
+// One more warning; at most warnings_max.
+void spec_warn(std::vector<std::string> &warnings, std::string text);
+// What people write for a key, beyond what a slip of the hand makes of it.
+struct spec_misnomer {
+    std::string_view wrong, right;
+};
+// A key that is none of `known` is refused, at its place, where it is a near miss of one of them or a misnomer; else the node goes on without it
+// and a warning says so. `what` is what the key is one of: "annotation", "key of runtime".
+error spec_check_key(const yaml_node &key, std::string_view what, std::span<const std::string_view> known, std::span<const spec_misnomer> misnomers, std::vector<std::string> &warnings,
+    std::string &out_reason);
 // The key's own node, for refusing the key; null when absent.
 const yaml_node *spec_key(const yaml_node *mapping, std::string_view key);
 // What a node is, for people: `the number 80`, `the text "80"`, `a list`, `nothing`.

@@ -112,6 +112,7 @@ static constexpr proxy_handler handlers[] = {
     {route_id::etl_stop, proxy_serve_etl_stop},
     {route_id::etl_logs, proxy_serve_etl_logs},
     {route_id::etl_health, proxy_serve_etl_health},
+    {route_id::etl_errors, proxy_serve_etl_errors},
     {route_id::etl_metrics, serve_etl_metrics},
     {route_id::node_register, serve_register},
 };

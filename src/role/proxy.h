@@ -168,8 +168,27 @@ void proxy_serve_etl_list(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_etl_show(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_etl_health(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_errors(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_etl_delete(proxy &p, exchange &x, const route_match &match); // also 2020's stop
 void proxy_serve_etl_stop(proxy &p, exchange &x, const route_match &match);
+// proxy_etl_errors.cc: the failed reads that targets told of, newest last: at most failures_kept_max.
+struct etl_told_failure {
+    uint64_t wall_ns = 0;
+    std::string target;
+    const cJSON *from = nullptr; // of the target's answer
+};
+struct etl_told_failures {
+    std::vector<json_ptr> answers; // what `from` points into
+    std::vector<etl_told_failure> last;
+    uint64_t count = 0;
+    std::vector<std::string> missing; // targets that did not answer
+};
+etl_told_failures proxy_etl_failures(const std::vector<gather_answer> &answers);
+// As AIStore's clients read them: [{"obj_name","msg","ecode"}], each object once.
+json_ptr proxy_etl_obj_errors(const etl_told_failures &failures);
+// The request was answered with 404 when it is null.
+const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw);
+std::vector<gather_peer> proxy_speaking_peers(const proxy &p);
 // Why an ETL cannot be found by this id or name: it does not exist, or the name is several ETLs'.
 std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name);
 // Ends every start that is under way.

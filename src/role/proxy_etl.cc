@@ -29,7 +29,7 @@ std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name)
 }
 
 // The ETL of the path, or null: then the request has been answered with 404.
-static const cluster_etl *find_etl(proxy &p, exchange &x, std::string_view raw)
+const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw)
 {
     std::string id;
     if (!control_decode_arg(x, raw, "ETL id", id))
@@ -43,7 +43,7 @@ static const cluster_etl *find_etl(proxy &p, exchange &x, std::string_view raw)
 static std::string_view stage_name(const cluster_etl &etl) { return etl_stage_names[static_cast<size_t>(etl.stage)]; }
 static std::string_view communication_name(const cluster_etl &etl) { return communication_names[static_cast<size_t>(etl.mode)]; }
 
-static std::vector<gather_peer> speaking_peers(const proxy &p)
+std::vector<gather_peer> proxy_speaking_peers(const proxy &p)
 {
     std::vector<gather_peer> peers;
     for (const gather_peer &peer : proxy_target_peers(p)) {
@@ -72,7 +72,7 @@ void proxy_serve_etl_list_2020(proxy &p, exchange &x, const route_match &)
 }
 
 struct etl_sums {
-    uint64_t objects = 0, in_bytes = 0, out_bytes = 0;
+    uint64_t objects = 0, in_bytes = 0, out_bytes = 0, errors = 0, restarts = 0, ready = 0;
 };
 
 static void add_sums(std::map<std::string, etl_sums> &sums, const cJSON *list)
@@ -84,6 +84,9 @@ static void add_sums(std::map<std::string, etl_sums> &sums, const cJSON *list)
         sum.objects += json_u64(one, "obj_count", 0);
         sum.in_bytes += json_u64(one, "in_bytes", 0);
         sum.out_bytes += json_u64(one, "out_bytes", 0);
+        sum.errors += json_u64(one, "errors", 0);
+        sum.restarts += json_u64(one, "restarts", 0);
+        sum.ready += json_bool(one, "ready", false) ? 1 : 0;
     }
 }
 
@@ -108,6 +111,10 @@ static void on_list_answers(proxy_request &r, std::vector<gather_answer> answers
         json_add_u64(one.get(), "out_bytes", sum.out_bytes);
         json_add_text(one.get(), "name", etl.name);
         json_add_text(one.get(), "communication", communication_name(etl));
+        json_add_u64(one.get(), "errors", sum.errors);
+        json_add_u64(one.get(), "restarts", sum.restarts);
+        json_add_u64(one.get(), "ready", sum.ready);
+        json_add_u64(one.get(), "targets", proxy_needed_peers(*r.p).size());
         json_append(list.get(), static_cast<json_ptr &&>(one));
     }
     proxy_request_answer_json(r, list.get());
@@ -123,7 +130,7 @@ void proxy_serve_etl_list(proxy &p, exchange &x, const route_match &)
     gather_request request;
     request.target = path_node_etl;
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_gather(proxy_request_make(p, x), speaking_peers(p), request, on_list_answers);
+    proxy_request_gather(proxy_request_make(p, x), proxy_speaking_peers(p), request, on_list_answers);
 }
 
 // --- one ETL
@@ -200,6 +207,11 @@ static void on_show_answers(proxy_request &r, std::vector<gather_answer> answers
     if (json_parse(etl->init_json, init, where))
         init = json_object();
     json_add_tree(tree.get(), "init_msg", static_cast<json_ptr &&>(init));
+    etl_told_failures failures = proxy_etl_failures(answers);
+    // Jobs have lists of their own, and there are none yet: only that of reads, which is also what no job asks for.
+    bool wants_reads = r.text.empty() || r.text == proxy_etl_job_id(*etl);
+    json_add_tree(tree.get(), "obj_errors", wants_reads ? proxy_etl_obj_errors(failures) : json_array());
+    json_add_u64(tree.get(), "errors", failures.count);
     json_add_text(tree.get(), "id", etl->id);
     json_add_text(tree.get(), "name", etl->name);
     json_add_text(tree.get(), "stage", stage_name(*etl));
@@ -252,18 +264,19 @@ static void on_health_answers(proxy_request &r, std::vector<gather_answer> answe
 
 static void ask_status(proxy &p, exchange &x, const route_match &match, void (*on_answers)(proxy_request &r, std::vector<gather_answer> answers))
 {
-    const cluster_etl *etl = find_etl(p, x, match.args[0]);
+    const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
         return;
     proxy_request &r = proxy_request_make(p, x);
     r.etl = etl->id;
     gather_request request;
-    request.target = node_etl_path(etl->id);
+    request.target = node_etl_path(etl->id, "?failures=true");
     std::string asks;
+    url_query_get(exchange_head(x).query, "uuid", r.text);
     if (url_query_get(exchange_head(x).query, "pods", asks) && text_is_true(asks))
-        request.target += "?pod=true";
+        request.target += "&pod=true";
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_gather(r, speaking_peers(p), request, on_answers);
+    proxy_request_gather(r, proxy_speaking_peers(p), request, on_answers);
 }
 
 void proxy_serve_etl_show(proxy &p, exchange &x, const route_match &match) { ask_status(p, x, match, on_show_answers); }
@@ -306,7 +319,7 @@ static void on_logs_answers(proxy_request &r, std::vector<gather_answer> answers
 
 void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match)
 {
-    const cluster_etl *etl = find_etl(p, x, match.args[0]);
+    const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
         return;
     std::vector<gather_peer> peers = proxy_target_peers(p);
@@ -389,12 +402,12 @@ static void on_ended(proxy_request &r, error err)
         if (node.is_target && proxy_target_is_silent(*r.p, node.id))
             r.text += "target " + node.id + ": is silent\n";
     }
-    proxy_request_gather(r, speaking_peers(*r.p), request, on_ended_answers);
+    proxy_request_gather(r, proxy_speaking_peers(*r.p), request, on_ended_answers);
 }
 
 static void end_etl(proxy &p, exchange &x, const route_match &match, bool keep_aborted)
 {
-    const cluster_etl *etl = find_etl(p, x, match.args[0]);
+    const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
         return;
     proxy_request &r = proxy_request_make(p, x);

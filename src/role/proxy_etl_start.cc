@@ -8,11 +8,14 @@
 // Limits   spec_size_max, json_body_size_max, etl_count_max.
 #include "role/proxy.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cluster/placement.h"
+#include "codec/http_write.h"
 #include "codec/json.h"
 #include "codec/url.h"
 #include "etl/etl_spec.h"
@@ -30,6 +33,7 @@ struct etl_start {
     uint64_t margin_ms = 0;      // of init_timeout, kept for the answer; 2020: none, its clients wait for as long as it takes
     std::string refusal;         // why a change of the document was refused, in words for the user
     std::string request_id;
+    std::vector<std::string> warnings; // for the caller
 };
 
 static constexpr char id_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -208,10 +212,46 @@ static std::string explained(const etl_start &s, const std::string &text)
     return spec.empty() ? text : spec_place_explain(text, spec);
 }
 
+// What one target's kubectl warns of, others' mostly do, too: each is told once.
+static void add_warning(std::vector<std::string> &warnings, std::string_view text)
+{
+    std::string bounded(text.substr(0, warning_size_max));
+    for (char &c : bounded) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) // it becomes a header
+            c = ' ';
+    }
+    if (std::find(warnings.begin(), warnings.end(), bounded) == warnings.end() && warnings.size() < warnings_max)
+        warnings.push_back(static_cast<std::string &&>(bounded));
+}
+
+static void take_warnings(etl_start &s, const gather_answer &answer)
+{
+    json_ptr tree;
+    std::string where;
+    if (!gather_succeeded(answer) || json_parse(answer.body, tree, where))
+        return;
+    const cJSON *one = nullptr;
+    cJSON_ArrayForEach(one, json_get(tree.get(), "warnings"))
+    {
+        if (cJSON_IsString(one))
+            add_warning(s.warnings, one->valuestring);
+    }
+}
+
+static std::string warning_headers(const std::vector<std::string> &warnings)
+{
+    std::string headers;
+    for (const std::string &warning : warnings)
+        http_write_header(headers, header_warning, warning);
+    return headers;
+}
+
 static void on_start_answers(void *arg, std::vector<gather_answer> answers)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
     s.calls = nullptr;
+    for (const gather_answer &answer : answers)
+        take_warnings(s, answer);
     for (const gather_answer &answer : answers) {
         if (gather_succeeded(answer) || answer.err.code == error_code::canceled) // canceled by us, because another one failed
             continue;
@@ -304,13 +344,17 @@ static void on_caller_gone(void *arg)
 static void world_answer_running(void *arg, etl_init &)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
-    exchange_answer_text(take_exchange(s), s.answers_id ? s.etl.id : proxy_etl_job_id(s.etl));
+    answer a;
+    a.content_type = "text/plain; charset=utf-8";
+    a.headers = warning_headers(s.warnings);
+    a.body = s.answers_id ? s.etl.id : proxy_etl_job_id(s.etl);
+    exchange_answer(take_exchange(s), static_cast<answer &&>(a));
 }
 
 static void world_answer_failure(void *arg, etl_init &m)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
-    exchange_answer_error(take_exchange(s), m.failure, m.failure_text);
+    exchange_answer_error(take_exchange(s), m.failure, m.failure_text, 0, warning_headers(s.warnings));
 }
 
 static void world_on_end(void *arg, etl_init &m)
@@ -335,7 +379,29 @@ static void world_on_end(void *arg, etl_init &m)
 // remains of it: time for log lines and the way back is kept.
 static uint64_t answer_margin(uint64_t init_timeout_ms) { return init_timeout_ms / 4 < etl_answer_margin_max_ms ? init_timeout_ms / 4 : etl_answer_margin_max_ms; }
 
-static void begin_start(proxy &p, exchange &x, cluster_etl etl, bool is_restart, bool answers_id)
+// Everything that a start looks at before it asks the targets, and nothing is started.
+static void answer_dry_run(proxy &p, exchange &x, const etl_spec &spec, const cluster_etl &etl)
+{
+    const cluster_document &document = proxy_document(p);
+    const cluster_etl *known = document_find_etl(document, etl.id);
+    if (!etl.id.empty() && ((known != nullptr && known->id == etl.id && !is_failed_start(*known)) || p.starts.find(etl.id) != p.starts.end())) {
+        exchange_answer_error(x, error_code::already_exists, "etl job " + text_escape(etl.id) + " already exists", 0, warning_headers(spec.warnings));
+        return;
+    }
+    answer a;
+    a.content_type = "application/json";
+    a.headers = warning_headers(spec.warnings);
+    a.body = spec.pod_json;
+    exchange_answer(x, static_cast<answer &&>(a));
+}
+
+static bool is_dry_run(const exchange &x)
+{
+    std::string value;
+    return url_query_get(exchange_head(x).query, "dry_run", value) && text_is_true(value);
+}
+
+static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *spec, bool is_restart, bool answers_id)
 {
     if (p.draining) {
         exchange_answer_error(x, error_code::stopping, "the proxy is shutting down");
@@ -349,6 +415,10 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, bool is_restart,
         exchange_answer_error(x, error_code::unavailable, "target " + silent->id + " is silent: an ETL starts on all targets or on none");
         return;
     }
+    if (spec != nullptr && is_dry_run(x)) {
+        answer_dry_run(p, x, *spec, etl);
+        return;
+    }
     if (p.starts.find(etl.id) != p.starts.end()) {
         exchange_answer_error(x, error_code::already_exists, "etl job " + text_escape(etl.id) + " already exists: it is being started");
         return;
@@ -358,6 +428,8 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, bool is_restart,
     s->x = &x;
     s->etl = static_cast<cluster_etl &&>(etl);
     s->answers_id = answers_id;
+    if (spec != nullptr)
+        s->warnings = spec->warnings;
     s->request_id = exchange_request_id(x);
     etl_init &m = s->machine;
     m.sm.id = p.next_machine_id++;
@@ -428,7 +500,7 @@ static void on_init_2020_body(proxy_request &r, std::string body)
     json_add_bool(init.get(), "support_direct_put", false);
     json_add_text(init.get(), "spec", base64_encode(body));
     etl.init_json = json_print(init.get());
-    begin_start(p, proxy_request_release(r), static_cast<cluster_etl &&>(etl), false, true);
+    begin_start(p, proxy_request_release(r), static_cast<cluster_etl &&>(etl), &spec, false, true);
 }
 
 void proxy_serve_etl_init_2020(proxy &p, exchange &x, const route_match &)
@@ -459,7 +531,7 @@ static void on_init_body(proxy_request &r, std::string body)
     cluster_etl etl = etl_of_spec(spec);
     etl.id = spec.name;
     etl.init_json = json_print(init.get());
-    begin_start(p, proxy_request_release(r), static_cast<cluster_etl &&>(etl), false, false);
+    begin_start(p, proxy_request_release(r), static_cast<cluster_etl &&>(etl), &spec, false, false);
 }
 
 void proxy_serve_etl_init(proxy &p, exchange &x, const route_match &)
@@ -475,7 +547,7 @@ static void on_start_body(proxy_request &r, std::string)
         proxy_request_fail(r, error_code::etl_not_found, proxy_etl_missing_text(p, r.etl));
         return;
     }
-    begin_start(p, proxy_request_release(r), *known, true, false);
+    begin_start(p, proxy_request_release(r), *known, nullptr, true, false);
 }
 
 void proxy_serve_etl_start(proxy &p, exchange &x, const route_match &match)

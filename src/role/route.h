@@ -19,7 +19,7 @@ enum class route_id : uint8_t {
     buckets_list, bucket_objects, bucket_post, bucket_delete, bucket_head, bucket_patch, bucket_path_too_long,
     object, object_missing, bucket_action,
     etl_init_2020, etl_build, etl_list_2020, etl_stop_2020,
-    etl_init, etl_list, etl_show, etl_delete, etl_start, etl_stop, etl_logs, etl_health, etl_metrics,
+    etl_init, etl_list, etl_show, etl_delete, etl_start, etl_stop, etl_logs, etl_health, etl_errors, etl_metrics,
     node_register, node_status, node_document, node_etl_start, node_etl_list, node_etl_show, node_etl_logs, node_etl_stop,
     node_bucket_page, node_bucket_drop,
     pod_object,
@@ -84,6 +84,7 @@ inline constexpr route routes[] = {
     {"GET", "/v1/etl/{id}/logs", route_proxy, route_listener::clients, route_id::etl_logs, "serve_etl_logs", "the last log lines of its pods"},
     {"GET", "/v1/etl/{id}/logs/{target}", route_proxy, route_listener::clients, route_id::etl_logs, "serve_etl_logs", "of one target's pod"},
     {"GET", "/v1/etl/{id}/health", route_proxy, route_listener::clients, route_id::etl_health, "serve_etl_health", "the phase of its pods"},
+    {"GET", "/v1/etl/{id}/errors", route_proxy, route_listener::clients, route_id::etl_errors, "serve_etl_errors", "the last reads through it that failed, of all targets"},
     {"GET", "/v1/etl/{id}/metrics", route_proxy, route_listener::clients, route_id::etl_metrics, "serve_etl_metrics", "404: see `/metrics` of the targets"},
 
     {"POST", "/v1/node/register", route_proxy, route_listener::clients, route_id::node_register, "serve_node_register", "a target registers, and says that it lives"},

@@ -12,6 +12,7 @@
 #include "http/exchange.h"
 #include "port/clock.h"
 #include "role/control.h"
+#include "role/etl_failures.h"
 #include "role/metrics.h"
 #include "role/node.h"
 #include "role/route.h"
@@ -51,6 +52,7 @@ struct target {
     bool draining = false;
     uint64_t started_ms = 0;
     object_metrics metrics;
+    etl_failures failures;               // of those ETLs that have metrics
 
     // target_document.cc
     std::map<std::string, target_start_order> starts; // by ETL id

@@ -167,8 +167,11 @@ static void on_started(void *arg, error err, const std::string &detail)
     }
     json_ptr tree = json_object();
     json_add_text(tree.get(), "target_id", r->t->id);
+    cJSON *warnings = json_add_array(tree.get(), "warnings");
     etl_view view;
     if (etl_registry_find(*r->t->etls, r->id, view)) {
+        for (const std::string &warning : view.warnings)
+            json_append_text(warnings, warning);
         json_add_text(tree.get(), "pod_name", view.pod_name);
         json_add_text(tree.get(), "address", text_format("%.*s:%u", static_cast<int>(view.host.size()), view.host.data(), static_cast<unsigned>(view.port)));
     }
@@ -286,7 +289,8 @@ static json_ptr status_json(const target &t, const etl_view &view)
     json_add_u64(tree.get(), "obj_count", m.requests_ok + m.requests_redirected);
     json_add_u64(tree.get(), "in_bytes", m.in_bytes);
     json_add_u64(tree.get(), "out_bytes", m.out_bytes);
-    json_add_u64(tree.get(), "errors", m.requests_pod_error + m.requests_failed + m.requests_cut);
+    auto failed = t.failures.find(view.id);
+    json_add_u64(tree.get(), "errors", failed != t.failures.end() ? failed->second.count : 0);
     return tree;
 }
 
@@ -312,6 +316,8 @@ static void serve_etl_show(target &t, exchange &x, const std::string &id)
     std::string asks;
     if (url_query_get(exchange_head(x).query, "pod", asks) && text_is_true(asks))
         json_add_text(tree.get(), "pod", etl_registry_show_pod(*t.etls, id));
+    if (url_query_get(exchange_head(x).query, "failures", asks) && text_is_true(asks))
+        json_add_tree(tree.get(), "failures", etl_failures_json(t.failures, std::string(view.id)));
     exchange_answer_json(x, tree.get());
 }
 

@@ -32,11 +32,25 @@ static void on_etl_change(void *arg, std::string_view id)
         transfer_host_etl_changed(*t.transfers, id);
 }
 
+static void note_failure(target &t, const transfer_report &report)
+{
+    etl_failure failure;
+    failure.wall_ns = clock_wall_ns(*t.e);
+    failure.object = "ais://" + std::string(report.bucket) + "/" + std::string(report.name);
+    failure.status = report.status;
+    failure.text = report.text;
+    failure.request_id = report.request_id;
+    failure.was_cut = report.outcome == transfer_outcome::cut;
+    etl_failures_add(t.failures, std::string(report.etl_id), static_cast<etl_failure &&>(failure));
+}
+
 static void on_transfer_end(void *arg, const transfer_report &report)
 {
     target &t = *static_cast<target *>(arg);
     if (report.etl_id.empty())
         return;
+    if (report.outcome != transfer_outcome::ok && report.outcome != transfer_outcome::redirected && !report.client_gone)
+        note_failure(t, report);
     etl_metrics &m = t.metrics.etls[std::string(report.etl_id)];
     switch (report.outcome) {
     case transfer_outcome::ok: m.requests_ok++; break;
@@ -70,6 +84,7 @@ void target_begin_etls(target &t)
     options.arg = &t;
     t.etls = etl_registry_make(*t.e, options);
     transfer_host_options transfers;
+    transfers.node_id = t.id;
     transfers.pod_ready_wait_ms = t.options.pod_ready_wait_ms;
     transfers.on_end = on_transfer_end;
     transfers.arg = &t;
@@ -104,6 +119,8 @@ void target_sync_etls(target &t)
     for (auto it = t.metrics.etls.begin(); it != t.metrics.etls.end();) {
         const cluster_etl *etl = document_find_etl(t.document, it->first);
         bool keep = (etl != nullptr && etl->id == it->first) || t.starts.find(it->first) != t.starts.end();
+        if (!keep)
+            t.failures.erase(it->first);
         it = keep ? std::next(it) : t.metrics.etls.erase(it);
     }
 }

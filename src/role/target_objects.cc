@@ -34,7 +34,7 @@ static std::string failure_text(const object_request &r, error err)
         return node_prefix(*r.t) + uname_of(r) + ": data is corrupt" + (err.what != nullptr ? std::string(": ") + err.what : "");
     if (err.code != error_code::object_not_found)
         return node_prefix(*r.t) + uname_of(r) + " " + error_text(err);
-    return node_prefix(*r.t) + uname_of(r) + " does not exist (what there is: GET /v1/buckets/" + r.bucket + ")";
+    return node_prefix(*r.t) + uname_of(r) + " does not exist";
 }
 
 // --- answers with an object

@@ -3,6 +3,7 @@
 """What AIStore's clients, and people who mistype, are told: queries, buckets, configuration, messages, failed starts, lists of failures."""
 import base64
 import json
+import os
 import time
 
 import harness
@@ -187,8 +188,142 @@ def case_what_the_node_adds_to_the_environment_stands_first():
     assert request("DELETE", c.url("/v1/etl/expander")).status == 200
 
 
+FAILING = """import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class H(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        bad = self.path.endswith("bad")
+        body = b"cannot read this picture" if bad else b"fine"
+        self.send_response(422 if bad else 200); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    do_GET = do_PUT = do_POST = answer
+    def log_message(self, *a): pass
+ThreadingHTTPServer(("", 8000), H).serve_forever()
+"""
+
+
+def etlctl(*arguments, check=True):
+    done = cluster().run("etlctl", *arguments, check=check)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def case_failed_reads_are_counted_and_listed():
+    c = cluster()
+    c.bucket("failures")
+    names = [f"{i}-bad" for i in range(8)]
+    for name in names + ["good"]:
+        c.put("failures", name, b"x")
+    assert put_etl(message("picky-one", image="dialect/failing:1")).status == 200
+    for name in names:
+        answer = c.get("failures", name, "etl_name=picky-one", headers={"X-Request-Id": "read-" + name})
+        assert answer.status == 422, answer
+    assert c.get("failures", "good", "etl_name=picky-one").body == b"fine"
+    assert c.get("failures", "nothing", "etl_name=picky-one").status == 404
+    assert c.get("failures", names[0], "etl_name=picky-one").status == 422
+
+    def told():
+        return request("GET", c.url("/v1/etl/picky-one/errors")).json
+    until(lambda: told()["count"] == 10, "all ten are counted")
+    listed = told()
+    assert sorted(e["object"] for e in listed["errors"]) == sorted([f"ais://failures/{n}" for n in names + ["nothing", names[0]]]), listed
+    one = next(e for e in listed["errors"] if e["object"] == "ais://failures/3-bad")
+    assert one["status"] == 422 and "cannot read this picture" in one["text"] and one["request_id"] == "read-3-bad" and one["target_id"] and one["time"] and not one["cut"], one
+    assert listed["missing"] == [] and "ais://failures/good" not in json.dumps(listed), listed
+    shown = request("GET", c.url("/v1/etl/picky-one")).json
+    assert sorted(e["obj_name"] for e in shown["obj_errors"]) == sorted(f"ais://failures/{n}" for n in names + ["nothing"]), shown["obj_errors"]
+    assert {e["ecode"] for e in shown["obj_errors"]} == {422, 404} and all(e["msg"] for e in shown["obj_errors"]), shown["obj_errors"]
+    assert request("GET", c.url("/v1/etl/picky-one?uuid=another-job")).json["obj_errors"] == []
+    entry = request("GET", c.url("/v1/etl")).json[0]
+    assert (entry["errors"], entry["ready"], entry["targets"], entry["restarts"]) == (10, 2, 2, 0), entry
+    assert etlctl("etl", "ls", "--no-headers")[1].split()[:6] == ["picky-one", "picky-one", "Running", "2/2", "0", "1"], etlctl("etl", "ls")
+    table = etlctl("etl", "errors", "picky-one")[1]
+    assert table.count("\n") == 11 and "read-3-bad" in table and "cannot read this picture" in table, table
+    lines = [json.loads(line) for line in etlctl("etl", "errors", "picky-one", "-o", "jsonl")[1].splitlines()]
+    assert len(lines) == 10 and {"object", "status", "requestId", "target", "time", "message"} <= set(lines[0]), lines
+    assert request("DELETE", c.url("/v1/etl/picky-one")).status == 200
+    assert request("GET", c.url("/v1/etl/picky-one/errors")).status == 404
+
+
+def case_warnings_come_with_the_start():
+    c = cluster()
+    text = harness.pod_spec("warned-of", "dialect/env:1", port=8000, annotations={"team": "vision", "example.org/obj_timeuot": "x"})
+    answer = c.init(text, check=False)
+    assert answer.status == 200, answer
+    warnings = answer.headers.get_all("Etlnode-Warning")
+    assert len(warnings) == 1 and 'annotation "team" is not known here' in warnings[0], warnings
+    c.stop_etl(answer.text)
+    refused = c.init(text.replace("team:", "object_timeout:"), check=False)
+    assert refused.status == 400 and 'unknown annotation "object_timeout", expected obj_timeout' in refused.json["message"], refused
+    answer = put_etl(message("warned-of", image="dialect/env:1", argument="url"))
+    assert answer.status == 200 and 'key "argument" is not known here' in answer.headers["Etlnode-Warning"], answer.headers
+    assert request("DELETE", c.url("/v1/etl/warned-of")).status == 200
+
+
+KUBECTL = """#!/bin/sh
+case "$*" in *create*) echo "Warning: limits.memory is not kept here" >&2; echo "chatter" >&2; echo "Warning: spec.x: deprecated" >&2 ;; esac
+exec {program} "$@"
+"""
+
+
+def case_what_kubectl_warns_of_is_handed_on_once():
+    with Cluster(targets=0) as lone:
+        script = os.path.join(lone.dir, "kubectl-local-warning")
+        with open(script, "w", encoding="ascii") as file:
+            file.write(KUBECTL.format(program=harness.KUBECTL_LOCAL))
+        os.chmod(script, 0o755)
+        lone.target_arguments += ["--kubectl", script]
+        lone.count = 2
+        for number in (1, 2):
+            lone.add_target(number)
+        lone.wait_registered()
+        lone.image("dialect/env:1", {"srv.py": "#!/usr/bin/env python3\n" + ENV}, ["/srv.py"])
+        spec = os.path.join(lone.dir, "spec.yaml")
+        with open(spec, "w", encoding="ascii") as file:
+            file.write(harness.pod_spec("noisy-one", "dialect/env:1", port=8000, annotations={"team": "x"}))
+        done = lone.run("etlctl", "etl", "init", "-f", spec)
+        assert [line.split("warning: ")[1] for line in done.stderr.decode().splitlines()] == [
+            'line 8, column 5: annotation "team" is not known here and has no effect', "limits.memory is not kept here", "spec.x: deprecated"], done.stderr
+        lone.stop_etl(done.stdout.decode().strip())
+
+
+def case_a_dry_run_finds_what_a_start_would():
+    c = cluster()
+    def spec_file(text):
+        path = os.path.join(c.dir, "dry.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+    good = harness.pod_spec("dry-one", "dialect/env:1", port=8000)
+    for wrong, reason in ((good.replace("kind: Pod", "kind: Pot"), "line 2, column 7: kind is the text \"Pot\", expected kind: Pod"),
+                          (good.replace("containerPort: 8000", "name: default"), "containerPort is nothing"),
+                          (good.replace("wait_timeout", "wiat_timeout"), 'unknown annotation "wiat_timeout", expected wait_timeout'),
+                          ("name: dry-one\nruntime:\n  image: dialect/env:1\n  comand: [x]\n", 'line 4, column 3: unknown key of runtime "comand", expected command'),
+                          ("name: dry-one\nobject_timeout: 3s\nruntime: {image: dialect/env:1}\n", 'line 2, column 1: unknown key "object_timeout", expected obj_timeout')):
+        for mode in ("--dry-run", "--dry-run=client", "--dry-run=server", None):
+            exit_code, out, err = etlctl("etl", "init", "-f", spec_file(wrong), *([mode] if mode else []), check=False)
+            assert exit_code != 0 and reason in err and out == "", (mode, reason, out, err)
+    file = spec_file(good.replace("wait_timeout", "team: x\n    wait_timeout"))
+    exit_code, out, err = etlctl("etl", "init", "-f", file, "--dry-run")
+    assert "would send POST" in out and 'warning: line 7, column 5: annotation "team"' in err, (out, err)
+    exit_code, out, err = etlctl("etl", "init", "-f", file, "--dry-run=server")
+    assert json.loads(out)["metadata"]["name"] == "dry-one" and 'annotation "team"' in err, (out, err)
+    exit_code, out, err = etlctl("etl", "init", "-f", file, "--dry-run=maybe", check=False)
+    assert exit_code == 2 and "--dry-run=client" in err, err
+    exit_code, out, err = etlctl("etl", "init", "-f", file, "--name", "thumb", check=False)
+    assert exit_code == 2 and '--name "thumb"' in err and "6 to 32" in err and "line 1" not in err, err
+    assert stages() == {}
+    # As AIStore's command was called for years.
+    exit_code, out, err = etlctl("etl", "init", "spec", "--from-file", file, "--name", "dry-one")
+    assert out == "dry-one\n" and stages() == {"dry-one": "Running"}, (out, err)
+    exit_code, out, err = etlctl("etl", "init", "-f", file, "--name", "dry-one", "--dry-run=server", check=False)
+    assert exit_code != 0 and "already exists" in err, err
+    assert request("DELETE", c.url("/v1/etl/dry-one")).status == 200
+
+
 with Cluster(targets=2) as made:
     world["cluster"] = made
     made.image("dialect/sleeper:1", {"srv.py": "#!/usr/bin/env python3\n" + SLEEPER}, ["/srv.py"])
+    made.image("dialect/failing:1", {"srv.py": "#!/usr/bin/env python3\n" + FAILING}, ["/srv.py"])
     made.image("dialect/env:1", {"srv.py": "#!/usr/bin/env python3\n" + ENV}, ["/srv.py"])
     harness.run([(name[5:].replace("_", " "), function) for name, function in list(globals().items()) if name.startswith("case_")])

@@ -516,26 +516,26 @@ def init_gives_up_in_time(tmp):
 
 @test
 def etl_lists_in_every_format(tmp):
-    expect(run("etl", "ls"), 0, "ID   NAME   STAGE   OBJECTS   IN   OUT\n", "")
+    expect(run("etl", "ls"), 0, "ID   NAME   STAGE   READY   RESTARTS   OBJECTS   ERRORS   IN   OUT\n", "")
     expect(run("etl", "ls", "-o", "json"), 0, '{\n  "apiVersion": "etlnode/v1",\n  "kind": "ETLList",\n  "items": []\n}\n')
     with_etl()
     with_etl("second-etl")
-    expect(run("etl", "ls"), 0, "ID           NAME              STAGE     OBJECTS   IN       OUT\n"
-                                "JGHEoo89gg   transformer-md5   Running   3         2.0KiB   96B\n"
-                                "second-etl   transformer-md5   Running   3         2.0KiB   96B\n", "")
+    expect(run("etl", "ls"), 0, "ID           NAME              STAGE     READY   RESTARTS   OBJECTS   ERRORS   IN       OUT\n"
+                                "JGHEoo89gg   transformer-md5   Running   -       -          3         -        2.0KiB   96B\n"
+                                "second-etl   transformer-md5   Running   -       -          3         -        2.0KiB   96B\n", "")
     expect(run("ls", "etls", "-o", "wide", "--no-headers"), 0,
-           "JGHEoo89gg   transformer-md5   Running   3   2.0KiB   96B   hpush://   etl-1\n"
-           "second-etl   transformer-md5   Running   3   2.0KiB   96B   hpush://   etl-1\n")
+           "JGHEoo89gg   transformer-md5   Running   -   -   3   -   2.0KiB   96B   hpush://   etl-1\n"
+           "second-etl   transformer-md5   Running   -   -   3   -   2.0KiB   96B   hpush://   etl-1\n")
     expect(run("etl", "list", "-o", "name"), 0, "JGHEoo89gg\nsecond-etl\n")
     expect(run("etl", "ls", "-o", "name", "-0"), 0, b"JGHEoo89gg\0second-etl\0")
     items = json.loads(run("etl", "ls", "-o", "json").out)["items"]
     check(items[0] == {"id": ETL_ID, "name": "transformer-md5", "stage": "Running", "communication": "hpush://", "objects": 3, "inBytes": 2048,
-                       "outBytes": 96, "jobId": "etl-1"}, repr(items))
+                       "outBytes": 96, "jobId": "etl-1", "errors": None, "restarts": None, "ready": None}, repr(items))
     lines = run("etl", "ls", "-o", "jsonl", "--sort-by", "id").out.splitlines()
     check(len(lines) == 2 and json.loads(lines[1])["kind"] == "ETL" and json.loads(lines[1])["id"] == "second-etl", repr(lines))
     check(b"apiVersion: etlnode/v1" in run("etl", "ls", "-o", "yaml").out, "yaml")
     expect(run("etl", "ls", "--sort-by", "colour"), 2, "",
-           'etlctl: --sort-by "colour": the columns are id name stage objects in out communication job\n')
+           'etlctl: --sort-by "colour": the columns are id name stage ready restarts objects errors in out communication job\n')
 
 
 @test
@@ -857,7 +857,7 @@ def help_is_everywhere(tmp):
     check(top.code == 0 and top.err == "" and b"Example:" in top.out, top.err)
     commands = re.findall(r"^  ((?:[a-z]+ )?[a-z]+)(?: [A-Z\[].*?)?(?:  |$)", top.out.decode().split("others:")[0], re.M)
     commands = [c for c in commands if " " in c]
-    check(len(commands) == 21, "%d commands: %r" % (len(commands), commands))
+    check(len(commands) == 22, "%d commands: %r" % (len(commands), commands))
     for command in commands + ["version", "help", "completion"]:
         r = run(*command.split(), "--help")
         check(r.code == 0 and r.err == "" and b"Usage: etlctl " + command.encode() in r.out and b"\nExample:\n  " in r.out, command)

@@ -200,7 +200,12 @@ static constexpr bad_case bad_cases[] = {
     {"metadata:\n  name: a\n  annotations:\n    communication_type: 7\n", "line 6, column 25: annotation communication_type is the number 7, expected a text: put it in quotes"},
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 30\n", "line 6, column 19: annotation wait_timeout is the number 30, expected a text: put it in quotes"},
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: '30'\n", "line 6, column 19: wait_timeout is the text \"30\", expected a duration above 0 and up to 24h0m0s, such as \"30s\" or \"1m30s\""},
-    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 0s\n", "line 6, column 19: wait_timeout is the text \"0s\", expected a duration above 0"},
+    {"metadata:\n  name: a\n  annotations:\n    comunication_type: hrev://\n", "line 6, column 5: unknown annotation \"comunication_type\", expected communication_type"},
+    {"metadata:\n  name: a\n  annotations:\n    object_timeout: 1s\n", "line 6, column 5: unknown annotation \"object_timeout\", expected obj_timeout"},
+    {"metadata:\n  name: a\n  annotations:\n    Wait_Timeout: 1s\n", "line 6, column 5: unknown annotation \"Wait_Timeout\", expected wait_timeout"},
+    {"metadata:\n  name: a\n  annotations:\n    init_timeout:\n", "line 6, column 5: unknown annotation \"init_timeout\", expected wait_timeout"},
+    {"metadata:\n  name: a\n  annotations:\n    require-framing: 'true'\n", "unknown annotation \"require-framing\", expected require_framing"},
+    {"metadata:\n  name: a\n  annotations:\n    hpull_adress: node_port\n", "unknown annotation \"hpull_adress\", expected hpull_address"},
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: -5s\n", "line 6, column 19: wait_timeout is the text \"-5s\""},
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 25h\n", "line 6, column 19: wait_timeout is the text \"25h\""},
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: soon\n", "line 6, column 19: wait_timeout is the text \"soon\""},
@@ -252,6 +257,84 @@ static void every_rejection_says_where(void **state)
         test_has_text(f.reason, "line ");
         test_has_text(f.reason, c.reason);
     }
+}
+
+static std::string warnings_text(const etl_spec &spec)
+{
+    std::string out;
+    for (const std::string &warning : spec.warnings)
+        out += warning + "\n";
+    return out;
+}
+
+static void unknown_annotations_are_warned_of_and_prefixed_ones_are_not_ours(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    f.text = std::string(start) + "metadata:\n  name: a\n  annotations:\n    team: vision\n    example.org/comunication_type: hrev://\n    prometheus.io/scrape: 'true'\n    wait_timeout: ''\n    obj_timeout: '0'\n" + std::string(tail);
+    if (error err = etl_spec_parse_pod(f.text, f.spec, f.reason))
+        test_fail("%s", f.reason.c_str());
+    test_eq_text(warnings_text(f.spec), "line 6, column 5: annotation \"team\" is not known here and has no effect\n");
+    test_eq(f.spec.wait_timeout_ms, wait_timeout_default_ms); // "" and 0 are the default, as AIStore's servers read them
+    test_eq(f.spec.obj_timeout_ms, obj_timeout_default_ms);
+}
+
+static void warnings_are_bounded(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    f.text = std::string(start) + "metadata:\n  name: a\n  annotations:\n";
+    for (int i = 0; i < 1000; i++)
+        f.text += "    note" + std::to_string(i) + ": " + std::string(200, 'x') + "\n";
+    f.text += tail;
+    if (error err = etl_spec_parse_pod(f.text, f.spec, f.reason))
+        test_fail("%s", f.reason.c_str());
+    test_eq(f.spec.warnings.size(), warnings_max);
+    test_has_text(f.spec.warnings.back(), "more warnings");
+}
+
+struct message_case {
+    const char *text;
+    const char *reason;   // null: accepted
+    const char *warnings;
+};
+static constexpr message_case message_cases[] = {
+    {R"({"name":"abcdef","communicaton":"hpull://","runtime":{"image":"i"}})", "line 1, column 18: unknown key \"communicaton\", expected communication", ""},
+    {R"({"name":"abcdef","object_timeout":"3s","runtime":{"image":"i"}})", "unknown key \"object_timeout\", expected obj_timeout", ""},
+    {R"({"name":"abcdef","wait_timeout":"3s","runtime":{"image":"i"}})", "unknown key \"wait_timeout\", expected init_timeout", ""},
+    {R"({"name":"abcdef","runtme":{"image":"i"}})", "unknown key \"runtme\", expected runtime", ""},
+    {R"({"name":"abcdef","runtime":{"imgae":"i"}})", "unknown key of runtime \"imgae\", expected image", ""},
+    {R"({"name":"abcdef","runtime":{"image":"i","cmd":["x"]}})", "unknown key of runtime \"cmd\", expected command", ""},
+    {R"({"name":"abcdef","runtime":{"image":"i","evn":[]}})", nullptr, "line 1, column 41: key of runtime \"evn\" is not known here and has no effect\n"},
+    {R"({"NAME":"abcdef","Communication":"hrev://","Runtime":{"Image":"i","ENV":[]}})", nullptr, ""},
+    {R"({"name":"abcdef","argument":"url","runtime":{"image":"i"},"resources":{}})", nullptr, "line 1, column 18: key \"argument\" is not known here and has no effect\n"},
+};
+
+static void keys_of_messages_are_known_near_or_warned_of(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    for (const message_case &c : message_cases) {
+        error err = etl_spec_parse_init(c.text, f.spec, f.reason);
+        if (!err != (c.reason == nullptr))
+            test_fail("%s: %s", c.text, f.reason.c_str());
+        if (c.reason != nullptr)
+            test_has_text(f.reason, c.reason);
+        else
+            test_eq_text(warnings_text(f.spec), c.warnings);
+    }
+}
+
+// AIStore's own templates hold placeholders, which its server does not look at where the message says the same.
+static void a_message_decides_and_the_annotation_is_not_looked_at(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    std::string pod = std::string(start) + "metadata:\n  name: abc\n  annotations:\n    communication_type: ${COMMUNICATION_TYPE:-\"\\\"hpush://\\\"\"}\n    wait_timeout: ${WAIT}\n    support_direct_put: ${DIRECT_PUT}\n" + std::string(tail);
+    f.text = R"({"name":"abcdef","communication":"hrev://","init_timeout":"7s","spec":")" + base64_encode(pod) + "\"}";
+    if (error err = etl_spec_parse_init(f.text, f.spec, f.reason))
+        test_fail("%s", f.reason.c_str());
+    test_eq_enum(f.spec.mode, communication::hrev);
+    test_eq(f.spec.wait_timeout_ms, 7'000u);
+    f.text = R"({"name":"abcdef","spec":")" + base64_encode(pod) + "\"}";
+    test_true(static_cast<bool>(etl_spec_parse_init(f.text, f.spec, f.reason)));
+    test_has_text(f.reason, "spec: line 6, column 25: communication_type is the text \"${COMMUNICATION_TYPE");
 }
 
 // TEST_SLOWER: how many times slower than usual this run is, as under valgrind.
@@ -406,6 +489,10 @@ int main()
         cmocka_unit_test_setup_teardown(the_address_of_hpull_goes_with_the_message, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_things_pass_untouched, setup, teardown),
         cmocka_unit_test_setup_teardown(every_rejection_says_where, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_annotations_are_warned_of_and_prefixed_ones_are_not_ours, setup, teardown),
+        cmocka_unit_test_setup_teardown(warnings_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_of_messages_are_known_near_or_warned_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_message_decides_and_the_annotation_is_not_looked_at, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_specs_are_refused_quickly, setup, teardown),
         cmocka_unit_test_setup_teardown(random_damage_never_breaks_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_runtime_becomes_a_pod, setup, teardown),
