@@ -3,6 +3,7 @@
 #   make demo       the document's example on this machine, from "create bucket" to "stop"
 #   make test       everything that is tested, with sanitizers (build/test)
 #   make test-long  the long variants: 200 rounds of kill -9, 5,000 disks that lose power, and what LONG=1 makes longer (build/test)
+#   make test-clients  clients that others wrote, from PyPI: AIStore's own SDK (build/test)
 #   make test-kubernetes  on a real Kubernetes: the cluster in KUBECONFIG, or one that is started on this machine (build/release)
 #   make sim        the simulator: seeds 1 to 1,000, or SEED=n with its trace (build/test)
 #   make fuzz       the fuzz targets, T seconds each (T=60), all or TARGET=name (build/fuzz)
@@ -18,7 +19,7 @@ TESTED = build/test
 SEEDS ?= 1..1000
 PROGRAMS = src/app/etlnode src/cli/etlctl src/cli/ais src/local/kubectl-local
 
-.PHONY: all packages demo test test-long test-kubernetes sim bench tsan valgrind fuzz up down docs install clean
+.PHONY: all packages demo test test-long test-clients test-kubernetes sim bench tsan valgrind fuzz up down docs install clean
 
 all: packages $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet $(PROGRAMS)
@@ -47,6 +48,16 @@ test-long:
 	@ninja -C $(TESTED) --quiet
 	@ROUNDS=5000 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 30 contract/index_power store/store_crash
 	@LONG=1 ROUNDS=200 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 12 --suite e2e
+
+# One version, so that what is tested does not change by itself. The environment is made anew when the version changes.
+SDK = aistore==2.0.0
+test-clients:
+	@sh src/demo/packages.sh clients
+	@$(MAKE) --no-print-directory $(TESTED)/build.ninja
+	@ninja -C $(TESTED) --quiet $(PROGRAMS)
+	@test -x "build/clients/$(SDK)/bin/python" || { rm -rf "build/clients/$(SDK)" && /usr/bin/python3 -m venv "build/clients/$(SDK)" && \
+		"build/clients/$(SDK)/bin/pip" install --quiet --disable-pip-version-check "$(SDK)"; } || { rm -rf "build/clients/$(SDK)"; exit 1; }
+	@ETLNODE_BUILD=$(CURDIR)/$(TESTED) "build/clients/$(SDK)/bin/python" test/clients/test_sdk.py
 
 test-kubernetes:
 	@sh src/demo/packages.sh test

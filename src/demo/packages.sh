@@ -1,20 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # src/demo/packages.sh: installs what the project's commands need and this machine lacks, by package name (Debian 12).
-#   packages.sh build|test|check|bench
+#   packages.sh build|test|clients|check|bench
 set -eu
 
 build="g++ meson ninja-build pkg-config libuv1-dev node-llhttp libcjson-dev libyaml-dev libcmocka-dev libsqlite3-dev libxxhash-dev libmsgpack-dev libcli11-dev libcurl4-openssl-dev libseccomp-dev bubblewrap iproute2 nftables python3"
 test="curl clang libclang-rt-14-dev procps util-linux wget libwww-perl python3-requests"
+clients="python3-venv"
 check="valgrind"
 bench="nginx-light wrk"
 
 case "${1:-build}" in
     build) wanted="$build" ;;
     test) wanted="$build $test" ;;
+    clients) wanted="$build $test $clients" ;;
     check) wanted="$build $test $check" ;;
     bench) wanted="$build $bench" ;;
-    *) echo "usage: packages.sh build|test|check|bench" >&2; exit 2 ;;
+    *) echo "usage: packages.sh build|test|clients|check|bench" >&2; exit 2 ;;
 esac
 
 missing=""
