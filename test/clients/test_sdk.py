@@ -100,7 +100,7 @@ def case_objects():
     put("plain", b"some text :)")
     assert bucket().object("plain").get_reader().read_all() == b"some text :)"
     assert bucket().object("plain").get_reader(byte_range="bytes=5-8").read_all() == b"text"
-    assert bucket().object("plain").head().checksum_type == "xxhash2"
+    assert bucket().object("plain").head(props="checksum").checksum_type == "xxhash2"
     assert [entry.name for entry in bucket().list_all_objects()] == ["plain"]
     bucket().object("plain").delete()
 
