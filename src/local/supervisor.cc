@@ -322,7 +322,8 @@ static void on_known(void *arg)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
     netbox_guard(s.network.box, s.run.command);
-    keeper_start(s.keep, s.run.command);
+    // The tracer has them all below it, those too that left the command.
+    keeper_start(s.keep, s.unsandboxed ? s.run.bwrap : s.run.command);
 }
 
 static void on_started(void *arg)
@@ -408,6 +409,12 @@ static std::vector<std::string> prepare_limits(supervisor &s, const container_sp
     container_limits limits = limits_read(container.object);
     cgroup_set(s.group, {limits.memory, limits.cpu, local_tasks_max});
     keeper_prepare(s.keep, s.spec, container, s.dir, s.group);
+    // What would be memory of a fixed size is on disk where nothing can be mounted.
+    for (const pod_volume &volume : s.spec.volumes)
+        if (s.unsandboxed && volume.in_memory)
+            s.keep.volumes.push_back({volume.name, s.dir + "/volumes/" + volume.name, volume.size_limit, limits_memory_volume(volume, limits)});
+    if (s.unsandboxed)
+        s.keep.volumes.push_back({"/tmp and the like", s.dir + "/view", std::to_string(limits_writable(limits)), limits_writable(limits)});
     s.out_of_memory = false;
     return cgroup_join_files(s.group);
 }
@@ -518,13 +525,16 @@ static void start_current(supervisor &s)
         return;
     }
     os_fd filter;
-    bool has_view = view_build(s.spec, container, config, place, env, args, stage, text) && (!s.unsandboxed || add_places(s, stage, args, text));
-    if (has_view && !s.unsandboxed) {
+    if (view_build(s.spec, container, config, place, env, args, stage, text)) {
         bool chroot = std::find(place.who.capabilities.begin(), place.who.capabilities.end(), "CAP_SYS_CHROOT") != place.who.capabilities.end();
         filter.reset(syscall_filter_make({chroot}, text));
     }
-    if (!has_view || (filter.fd < 0 && !s.unsandboxed)) {
+    if (filter.fd < 0) {
         retry_later(s, "CreateContainerError", text);
+        return;
+    }
+    if (s.unsandboxed && !add_places(s, stage, args, text)) {
+        retry_later(s, "RunContainerError", text);
         return;
     }
     // What an earlier supervisor could not take along: it would hold the network namespace and the image.

@@ -221,6 +221,7 @@ static void take_stop(tracer &t, pid_t tid, int status)
 struct start_words {
     int status_fd = -1;
     std::string args_path;
+    int filter_fd = -1; // a sandbox's own filter
     std::string scratch;
     std::vector<std::string> command;
 };
@@ -231,6 +232,8 @@ static bool parse_words(const std::vector<std::string> &words, start_words &out)
     for (; i + 1 < words.size() && words[i] != "--"; i += 2) {
         if (words[i] == "--json-status-fd")
             out.status_fd = atoi(words[i + 1].c_str());
+        else if (words[i] == "--seccomp")
+            out.filter_fd = atoi(words[i + 1].c_str());
         else if (words[i] == "--args")
             out.args_path = "/proc/self/fd/" + words[i + 1];
         else if (words[i] == "--args-file")
@@ -286,6 +289,25 @@ static bool drop_capabilities()
     return true;
 }
 
+// What a sandbox refuses, as a program for the kernel; of two filters the stricter word holds.
+static bool read_filter(int fd, std::vector<struct sock_filter> &out)
+{
+    std::string content;
+    if (fd < 0)
+        return true;
+    if (!os_read_file(text_format("/proc/self/fd/%d", fd), content) || content.size() % sizeof(struct sock_filter) != 0)
+        return false;
+    out.resize(content.size() / sizeof(struct sock_filter));
+    memcpy(out.data(), content.data(), content.size());
+    return true;
+}
+
+static bool install_filter(std::vector<struct sock_filter> &filter)
+{
+    struct sock_fprog about = {static_cast<unsigned short>(filter.size()), filter.data()};
+    return filter.empty() || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &about, 0, 0) == 0;
+}
+
 static std::string find_in_path(const guest_view &view, const std::string &name)
 {
     std::string path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -313,7 +335,7 @@ static std::string find_in_path(const guest_view &view, const std::string &name)
     _exit(1);
 }
 
-[[noreturn]] static void become_command(const guest_view &view, const std::vector<std::string> &command, const std::string &program, int go_fd)
+[[noreturn]] static void become_command(const guest_view &view, const std::vector<std::string> &command, const std::string &program, std::vector<struct sock_filter> &sandbox_filter, int go_fd)
 {
     // The parent has been attached when the pipe ends; from the filter on every call about paths needs it.
     char byte;
@@ -340,9 +362,8 @@ static std::string find_in_path(const guest_view &view, const std::string &name)
         argv.push_back(one.data());
     argv.push_back(nullptr);
     std::vector<struct sock_filter> filter = trace_filter();
-    struct sock_fprog about = {static_cast<unsigned short>(filter.size()), filter.data()};
     close_range(3, ~0u, 0);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &about, 0, 0) != 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !install_filter(filter) || !install_filter(sandbox_filter))
         fail_to_start("cannot install a filter for", command[0]);
     if (chdir(view.dir.c_str()) != 0)
         fail_to_start("chdir", view.dir);
@@ -410,7 +431,8 @@ int tracer_main(const std::vector<std::string> &words)
     static tracer t;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
-    if (!parse_words(words, w) || !read_options(w.args_path, options)) {
+    std::vector<struct sock_filter> sandbox_filter;
+    if (!parse_words(words, w) || !read_options(w.args_path, options) || !read_filter(w.filter_fd, sandbox_filter)) {
         fprintf(stderr, "unsandboxed: wrong arguments\n");
         return 1;
     }
@@ -435,7 +457,7 @@ int tracer_main(const std::vector<std::string> &words)
     t.command = fork();
     if (t.command == 0) {
         close(go[1]);
-        become_command(t.state.view, w.command, program, go[0]);
+        become_command(t.state.view, w.command, program, sandbox_filter, go[0]);
     }
     close(go[0]);
     if (t.command < 0 || ptrace(PTRACE_SEIZE, t.command, nullptr, static_cast<uintptr_t>(seize_options)) != 0) {

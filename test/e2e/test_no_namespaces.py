@@ -113,7 +113,7 @@ class World:
     def __init__(self):
         self.top = tempfile.mkdtemp(prefix="no-namespaces.", dir="/tmp")
         os.chmod(self.top, 0o755)
-        self.binary = shutil.copy(harness.KUBECTL_LOCAL, self.top)  # where an ordinary user can run it
+        self.binary = shutil.copy(harness.KUBECTL_LOCAL, os.path.join(self.top, "kubectl-local"))  # where an ordinary user can run it
         os.environ["HOME"] = self.top
         self.run = local.Run("none", self.binary, self.top)
 
@@ -473,6 +473,38 @@ def inside_once(world):
     assert "kept from an earlier trial" not in r.k("version").stdout
 
 
+HUNGRY = r'''#!/usr/bin/env python
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        held = bytearray(os.urandom(1 << 20)) * 600
+        time.sleep(1000)
+    os._exit(0)
+os.wait()
+time.sleep(1000)
+'''
+
+
+def inside_memory(world):
+    """Memory is counted for all of a pod's processes, those that left the command too, and nothing else is: not what lies in the machine's /tmp."""
+    r = world.run
+    limits = {"resources": {"limits": {"memory": "200Mi"}}}
+    world.image("example.org/hungry:v1", {"code/server.py": HUNGRY})
+    world.image()
+    with open("/tmp/of-others", "wb") as file:
+        file.write(bytes(300 << 20))
+    r.create("modest", container=limits)
+    r.ready("modest")
+    r.create("hungry", (), restartPolicy="Never", container=dict(limits, image="example.org/hungry:v1"))
+    hungry = r.wait("hungry", "ended", lambda pod: pod["status"].get("phase") == "Failed")
+    assert local.status(hungry)["state"]["terminated"]["reason"] == "OOMKilled", hungry["status"]
+    modest = r.get("modest")
+    assert local.is_ready(modest) and local.status(modest)["restartCount"] == 0, modest["status"]
+    os.unlink("/tmp/of-others")
+    r.delete("modest", "hungry")
+
+
 INSIDE = {
     "the demo runs and says how": inside_demo,
     "it is told loudly": inside_told,
@@ -481,6 +513,7 @@ INSIDE = {
     "a static program is moved too": inside_static,
     "restarts keep the address": inside_restart,
     "nothing is left": inside_nothing_left,
+    "memory is counted": inside_memory,
     "an ordinary user is refused without the flag": inside_user,
     "the trial is made once": inside_once,
 }
