@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "app/grants.h"
+#include "app/machine_check.h"
 #include "app/options.h"
 #include "app/pods_of_machine.h"
+#include "app/secret.h"
 #include "app/settings.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -61,7 +63,12 @@ static process_surroundings look_around()
 {
     process_surroundings around;
     around.in_kubernetes = std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
+    around.is_root = geteuid() == 0;
     around.program_dir = program_dir();
+    const char *home = std::getenv("HOME");
+    around.home = home != nullptr ? home : "";
+    const char *config_home = std::getenv("XDG_CONFIG_HOME");
+    around.config_home = config_home != nullptr ? config_home : "";
     char name[256] = "";
     if (gethostname(name, sizeof name - 1) == 0)
         around.host_name = text_lower(name);
@@ -136,7 +143,14 @@ static void show_config(const option_values &values, const node_options &node)
 {
     for (const option_row &row : option_rows()) {
         const option_value &value = values.find(row.name)->second;
-        std::printf("%s: \"%s\"  # %s%s%s\n", row.name, text_escape(settings_effective(values, node, row.name)).c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ", value.place.c_str());
+        std::string shown = "\"" + text_escape(settings_effective(values, node, row.name)) + "\"";
+        if (row.is_list) {
+            shown.clear();
+            for (const std::string &one : option_get_list(values, row.name))
+                shown += (shown.empty() ? "\"" : ", \"") + text_escape(one) + "\"";
+            shown = "[" + shown + "]";
+        }
+        std::printf("%s: %s  # %s%s%s\n", row.name, shown.c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ", value.place.c_str());
     }
 }
 
@@ -148,6 +162,30 @@ static uint64_t raise_descriptor_limit()
         return 0;
     rlimit wanted = {limit.rlim_max, limit.rlim_max};
     return setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? limit.rlim_max : limit.rlim_cur;
+}
+
+// The first line of the log: nobody should have to find this out by himself.
+static void tell_who_may_call(const node_options &options)
+{
+    if (settings_is_loopback(options.listen_host))
+        LOG(info, "app", "msg=\"the API has no accounts yet: every user of this machine can read and change everything through it\"");
+    else
+        LOG(warn, "app", "listen=%s msg=\"the API has no accounts yet: whoever reaches this address can read and change everything through it\"", text_escape(options.listen_host).c_str());
+}
+
+static bool bring_secret(const settings &s, node_options &options)
+{
+    if (!s.secret.is_to_be_made)
+        return true;
+    std::string reason;
+    bool is_made = false;
+    if (secret_make(s.secret.path, options.cluster_secret, is_made, reason) != secret_outcome::read) {
+        std::fprintf(stderr, "etlnode: cannot start: the cluster secret: %s; --cluster-secret-file names another file\n", reason.c_str());
+        return false;
+    }
+    if (is_made)
+        LOG(info, "app", "file=%s msg=\"made the cluster secret; nodes on other machines need a copy of it\"", text_escape(s.secret.path).c_str());
+    return true;
 }
 
 static int run_node(running_node &d)
@@ -205,37 +243,41 @@ int main(int argc, char **argv)
     case option_outcome::exit_usage: return 2;
     case option_outcome::run: break;
     }
+    settings s = settings_read(values, look_around());
     std::string refused;
-    if (!grants_hand_on(values, refused)) {
-        std::fprintf(stderr, "etlnode: %s\n", refused.c_str());
-        return 2;
-    }
-    running_node d;
-    log_level level = log_level::info;
-    std::string reason;
-    std::string kubectl_why;
-    if (!settings_read(values, look_around(), d.options, level, kubectl_why, reason)) {
-        std::fprintf(stderr, "etlnode: %s\n", reason.c_str());
-        return 2;
-    }
-    if (request.show_config) {
-        show_config(values, d.options);
-        return 0;
-    }
+    if (!grants_hand_on(values, refused))
+        s.problems.push_back(refused);
+    if (request.check_config)
+        machine_check(s);
+    for (const std::string &problem : s.problems)
+        std::fprintf(stderr, "etlnode: %s\n", problem.c_str());
     if (request.check_config) {
-        std::fprintf(stderr, "etlnode: the configuration is good\n");
-        return 0;
+        for (const std::string &warning : s.warnings)
+            std::fprintf(stderr, "etlnode: warning: %s\n", warning.c_str());
+        if (s.problems.empty())
+            std::fprintf(stderr, "etlnode: the configuration is good\n");
     }
-    log_set_level(level);
+    if (!s.problems.empty())
+        return 2;
+    if (request.show_config)
+        show_config(values, s.node);
+    if (request.show_config || request.check_config)
+        return 0;
+    running_node d;
+    d.options = s.node;
+    log_set_level(s.level);
     log_set_json(option_get(values, "log-format") == "json");
-    d.usual_level = level;
+    d.usual_level = s.level;
     log_set_wall_clock(uv_env_wall_ms);
+    tell_who_may_call(d.options);
+    if (!bring_secret(s, d.options))
+        return 1;
     sm_set_strict(std::getenv("ETLNODE_STRICT") != nullptr);
     d.options.descriptors_max = raise_descriptor_limit();
     for (const std::string &problem : options_misspelt(environ))
         LOG(warn, "app", "msg=\"%s\"", text_escape(problem).c_str());
     if (d.options.is_target)
-        LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(), kubectl_why.c_str());
+        LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(), s.kubectl_why.c_str());
     if (d.options.is_target)
         look_at_pods(d.options);
     return run_node(d);

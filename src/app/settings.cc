@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
-// app/settings.cc: checks option texts.
+// app/settings.cc: checks option texts; every problem is found in one run.
 #include "app/settings.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/url.h"
 #include "node/version.h"
+#include "role/web_guard.h"
 
 static std::string where(const option_values &values, std::string_view name)
 {
@@ -45,36 +42,6 @@ static bool is_node_id(std::string_view id)
         if (!good)
             return false;
     }
-    return true;
-}
-
-static bool read_secret(const std::string &path, std::string &out_secret, std::string &out_reason)
-{
-    int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        out_reason = "cannot read " + path + ": " + std::strerror(errno);
-        return false;
-    }
-    struct stat info{};
-    char buffer[4096];
-    ssize_t size = fstat(fd, &info) == 0 ? read(fd, buffer, sizeof buffer) : -1;
-    close(fd);
-    if (size < 0) {
-        out_reason = "cannot read " + path;
-        return false;
-    }
-    if ((info.st_mode & (S_IRWXG | S_IRWXO) & static_cast<mode_t>(~(S_IRGRP | S_IXGRP))) != 0) {
-        out_reason = path + " can be read by everybody: chmod 600 " + path;
-        return false;
-    }
-    std::string_view text(buffer, static_cast<size_t>(size));
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
-        text.remove_suffix(1);
-    if (text.size() < 16) {
-        out_reason = path + " holds fewer than 16 characters";
-        return false;
-    }
-    out_secret = text;
     return true;
 }
 
@@ -181,69 +148,123 @@ std::string settings_effective(const option_values &values, const node_options &
     return std::string(option_get(values, name));
 }
 
-bool settings_read(const option_values &values, const process_surroundings &around, node_options &node, log_level &out_level, std::string &out_kubectl_why,
-                   std::string &out_reason)
+// An address that means "all of this machine" is none that others can call.
+static bool is_wildcard(std::string_view host) { return host == "0.0.0.0" || host == "::" || host == "0" || host == "*"; }
+
+bool settings_is_loopback(std::string_view host) { return host == "localhost" || host.starts_with("127.") || host == "::1"; }
+
+static void read_listeners(const option_values &values, settings &s)
 {
-    std::string role(option_get(values, "role"));
-    if (role != "proxy" && role != "target") {
-        out_reason = role.empty() ? "--role is missing: expected proxy or target" : where(values, "role") + ": \"" + text_escape(role, 50) + "\": expected proxy or target";
-        return false;
-    }
-    node.is_target = role == "target";
-    node.version = NODE_VERSION;
+    node_options &node = s.node;
     std::string listen(option_get(values, "listen"));
     if (listen.empty())
         listen = node.is_target ? "127.0.0.1:0" : "127.0.0.1:8080";
-    if (!parse_listen(listen, node.listen_host, node.listen_port)) {
-        out_reason = where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT";
-        return false;
+    std::string reason;
+    bool is_good = parse_listen(listen, node.listen_host, node.listen_port);
+    if (!is_good)
+        s.problems.push_back(where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT");
+    if (!read_url(values, "advertise-url", node.advertise_url, reason))
+        s.problems.push_back(reason);
+    else if (is_good && node.advertise_url.empty() && is_wildcard(node.listen_host))
+        s.problems.push_back(where(values, "listen") + ": " + text_escape(node.listen_host, 100) + " is no address that others can use: say with --advertise-url http://HOST:PORT what they are to use");
+    if (is_good && !settings_is_loopback(node.listen_host))
+        s.warnings.push_back(where(values, "listen") + ": " + text_escape(listen, 100) + " is not loopback, and the API has no accounts yet: whoever reaches this address can read and change everything");
+}
+
+static void read_web(const option_values &values, settings &s)
+{
+    s.node.allowed_hosts = option_get_list(values, "allowed-host");
+    for (const std::string &text : s.node.allowed_hosts) {
+        if (!web_host_rule_is_good(text))
+            s.problems.push_back(where(values, "allowed-host") + ": \"" + text_escape(text, 200) + "\": expected a host name or an IP address without a port, *.example.org, or any");
     }
-    if (!read_url(values, "advertise-url", node.advertise_url, out_reason))
-        return false;
+    s.node.allowed_origins = option_get_list(values, "allowed-origin");
+    for (const std::string &text : s.node.allowed_origins) {
+        if (!web_origin_is_good(text))
+            s.problems.push_back(where(values, "allowed-origin") + ": \"" + text_escape(text, 200) + "\": expected https://HOST or https://HOST:PORT");
+    }
+}
+
+static void read_secret(const option_values &values, const process_surroundings &around, settings &s)
+{
+    std::string named(option_get(values, "cluster-secret-file"));
+    s.secret = {.path = named, .is_named = !named.empty(), .proxy_url = s.node.is_target ? s.node.proxy_url : std::string()};
+    if (named.empty())
+        s.secret.path = secret_default_path(around.is_root, around.config_home, around.home);
+    std::string reason;
+    if (s.secret.path.empty()) {
+        s.problems.emplace_back("there is no place for the cluster secret: set HOME, or name the file with --cluster-secret-file");
+        return;
+    }
+    switch (secret_read(s.secret.path, s.node.cluster_secret, reason)) {
+    case secret_outcome::read: return;
+    case secret_outcome::absent:
+        if (s.secret.is_named)
+            s.problems.push_back(where(values, "cluster-secret-file") + ": " + reason);
+        else if (!s.secret.proxy_url.empty() && !secret_proxy_is_here(s.secret.proxy_url, around.host_name))
+            s.problems.push_back("the cluster secret " + s.secret.path + " is absent, and the proxy " + s.secret.proxy_url +
+                                 " is on another machine: copy the file of that name from there (mode 600), or name a copy with --cluster-secret-file");
+        else
+            s.secret.is_to_be_made = true;
+        return;
+    case secret_outcome::bad: s.problems.push_back((s.secret.is_named ? where(values, "cluster-secret-file") : std::string("the cluster secret")) + ": " + reason); return;
+    }
+}
+
+static void read_target(const option_values &values, const process_surroundings &around, settings &s)
+{
+    node_options &node = s.node;
+    std::string reason;
+    auto note = [&s](const std::string &problem) { s.problems.push_back(problem); };
+    if (!read_url(values, "proxy", node.proxy_url, reason))
+        note(reason);
+    if (!read_url(values, "pod-url", node.pod_url, reason))
+        note(reason);
+    std::string pod_listen(option_get(values, "pod-listen"));
+    node.pod_listen_host = node.listen_host;
+    if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port))
+        note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT");
+    if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
+        note(where(values, "pod-ready-wait") + ": expected a duration such as 5s");
+    if (!read_security(values, node.security, reason))
+        note(reason);
+    if (!read_node_address(values, node.node_address, reason))
+        note(reason);
+    node.node_name = option_get(values, "node-name");
+    node.pod_name = option_get(values, "pod-name");
+    node.pod_uid = option_get(values, "pod-uid");
+    if (!choose_kubectl(values, around, node, s.kubectl_why, reason))
+        note(reason);
+    else if (!node.kubectl_is_local && node.pod_url.empty() && is_wildcard(node.pod_listen_host))
+        note(where(values, "pod-listen") + ": " + text_escape(node.pod_listen_host, 100) + " is no address that pods can use: say with --pod-url http://HOST:PORT what they are to use");
+}
+
+settings settings_read(const option_values &values, const process_surroundings &around)
+{
+    settings s;
+    node_options &node = s.node;
+    std::string role(option_get(values, "role"));
+    if (role != "proxy" && role != "target")
+        s.problems.push_back(role.empty() ? "--role is missing: expected proxy or target" : where(values, "role") + ": \"" + text_escape(role, 50) + "\": expected proxy or target");
+    node.is_target = role == "target";
+    node.version = NODE_VERSION;
+    node.machine_name = around.host_name;
+    read_listeners(values, s);
     node.data_dir = option_get(values, "data-dir");
     if (node.data_dir.empty())
         node.data_dir = "etlnode-" + role;
     node.id = option_get(values, "node-id");
-    if (!node.id.empty() && !is_node_id(node.id)) {
-        out_reason = where(values, "node-id") + ": expected 8 to 64 of [A-Za-z0-9_-]";
-        return false;
-    }
+    if (!node.id.empty() && !is_node_id(node.id))
+        s.problems.push_back(where(values, "node-id") + ": expected 8 to 64 of [A-Za-z0-9_-]");
     std::string level(option_get(values, "log-level"));
-    if (!log_level_from_text(level.c_str(), out_level)) {
-        out_reason = where(values, "log-level") + ": \"" + text_escape(level, 50) + "\": expected error, warn, info, state or debug";
-        return false;
-    }
+    if (!log_level_from_text(level.c_str(), s.level))
+        s.problems.push_back(where(values, "log-level") + ": \"" + text_escape(level, 50) + "\": expected error, warn, info, state or debug");
     std::string_view log_format = option_get(values, "log-format");
-    if (log_format != "text" && log_format != "json") {
-        out_reason = where(values, "log-format") + ": \"" + text_escape(log_format, 50) + "\": expected text or json";
-        return false;
-    }
-    std::string secret_file(option_get(values, "cluster-secret-file"));
-    if (!secret_file.empty() && !read_secret(secret_file, node.cluster_secret, out_reason)) {
-        out_reason = where(values, "cluster-secret-file") + ": " + out_reason;
-        return false;
-    }
-    if (!node.is_target)
-        return true;
-
-    if (!read_url(values, "proxy", node.proxy_url, out_reason) || !read_url(values, "pod-url", node.pod_url, out_reason))
-        return false;
-    std::string pod_listen(option_get(values, "pod-listen"));
-    node.pod_listen_host = node.listen_host;
-    if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port)) {
-        out_reason = where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT";
-        return false;
-    }
-    if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms)) {
-        out_reason = where(values, "pod-ready-wait") + ": expected a duration such as 5s";
-        return false;
-    }
-    if (!read_security(values, node.security, out_reason))
-        return false;
-    if (!read_node_address(values, node.node_address, out_reason))
-        return false;
-    node.node_name = option_get(values, "node-name");
-    node.pod_name = option_get(values, "pod-name");
-    node.pod_uid = option_get(values, "pod-uid");
-    return choose_kubectl(values, around, node, out_kubectl_why, out_reason);
+    if (log_format != "text" && log_format != "json")
+        s.problems.push_back(where(values, "log-format") + ": \"" + text_escape(log_format, 50) + "\": expected text or json");
+    read_web(values, s);
+    if (node.is_target)
+        read_target(values, around, s);
+    read_secret(values, around, s);
+    return s;
 }

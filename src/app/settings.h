@@ -3,19 +3,32 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "app/options.h"
+#include "app/secret.h"
 #include "base/log.h"
 #include "role/node.h"
 
 struct process_surroundings {
     bool in_kubernetes = false;    // KUBERNETES_SERVICE_HOST is set
+    bool is_root = false;
     std::string program_dir;       // folder of the running binary
     std::string host_name;
+    std::string home, config_home; // HOME, XDG_CONFIG_HOME
 };
 
-// False with `out_reason` for people: which option, where its value came from, what was expected.
+struct settings {
+    node_options node;
+    log_level level = log_level::info;
+    std::string kubectl_why;
+    secret_place secret;
+    // For people: which option, where its value came from, what was expected. A node with problems is not started.
+    std::vector<std::string> problems;
+    std::vector<std::string> warnings; // what --check-config says besides
+};
+
+settings settings_read(const option_values &values, const process_surroundings &around);
+bool settings_is_loopback(std::string_view host);
 // The value that an option has in effect where its text leaves it to the node; else the text.
 std::string settings_effective(const option_values &values, const node_options &node, std::string_view name);
-bool settings_read(const option_values &values, const process_surroundings &around, node_options &out_node, log_level &out_level, std::string &out_kubectl_why,
-                   std::string &out_reason);

@@ -344,7 +344,7 @@ static bool read_version(std::string_view text, int &out_minor)
 static void clear_head(http_head &head)
 {
     // The header array is left as it is: header_count says what of it counts, and clearing 4 KiB a request is not free.
-    head.method = head.target = head.path = head.query = head.reason = {};
+    head.method = head.target = head.authority = head.path = head.query = head.reason = {};
     head.status = 0;
     head.version_minor = 1;
     head.header_count = 0;
@@ -355,7 +355,7 @@ static void clear_head(http_head &head)
 // ---- requests
 
 // Cuts the scheme and the authority off an absolute-form target.
-static error reduce_target(std::string_view target, std::string_view &out_target)
+static error reduce_target(std::string_view target, std::string_view &out_target, std::string_view &out_authority)
 {
     size_t scheme_size = 0;
     if (target.size() > 7 && text_equal_ignore_case(target.substr(0, 7), "http://"))
@@ -367,6 +367,9 @@ static error reduce_target(std::string_view target, std::string_view &out_target
     size_t end = target.find_first_of("/?", scheme_size);
     if (end == scheme_size)
         return refuse("the target has no host");
+    out_authority = target.substr(scheme_size, end == std::string_view::npos ? end : end - scheme_size);
+    if (!is_host(out_authority))
+        return refuse("the target has a bad host");
     if (end == std::string_view::npos) {
         out_target = "/";
         return no_error;
@@ -391,7 +394,7 @@ static error read_target(std::string_view sent, http_head &head)
     }
     head.target = sent;
     if (sent[0] != '/')
-        if (error err = reduce_target(sent, head.target))
+        if (error err = reduce_target(sent, head.target, head.authority))
             return err;
     size_t mark = head.target.find('?');
     head.path = head.target.substr(0, mark);

@@ -22,6 +22,7 @@ struct http_header {
 struct http_head {
     std::string_view method; // request
     std::string_view target; // request: as sent, starts with '/' (absolute-form is reduced to path and query)
+    std::string_view authority; // request: of an absolute-form target, else empty; does not replace Host here
     std::string_view path;   // raw, percent-encoded
     std::string_view query;  // raw, without '?'
     int status = 0;          // response

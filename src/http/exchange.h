@@ -60,7 +60,6 @@ const http_head &exchange_head(const exchange &x);
 // The client's X-Request-Id where it is well formed, else one made here. At most request_id_size_max bytes.
 std::string_view exchange_request_id(const exchange &x);
 std::string exchange_peer(exchange &x);
-bool exchange_peer_is_loopback(exchange &x);
 uint64_t exchange_started_ms(const exchange &x);
 bool exchange_is_gone(const exchange &x);
 // on_gone(arg) is called at most once, when the client has gone before the answer was complete. With `watch` the connection is

@@ -13,7 +13,6 @@ env &exchange_env(exchange &x) { return *x.e; }
 const http_head &exchange_head(const exchange &x) { return x.head; }
 std::string_view exchange_request_id(const exchange &x) { return x.request_id; }
 std::string exchange_peer(exchange &x) { return x.net != nullptr ? net_peer(*x.e, x.net) : std::string(); }
-bool exchange_peer_is_loopback(exchange &x) { return x.net != nullptr && net_peer_is_loopback(*x.e, x.net); }
 uint64_t exchange_started_ms(const exchange &x) { return x.started_ms; }
 bool exchange_is_gone(const exchange &x) { return x.net == nullptr; }
 

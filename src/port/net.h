@@ -63,7 +63,6 @@ struct net_port {
     void (*reset_on_close)(net_conn *conn);
     void (*close)(net_conn *conn);
     std::string (*peer)(const net_conn *conn);
-    bool (*peer_is_loopback)(const net_conn *conn);
     bool (*has_unread)(net_conn *conn, bool *out_end);
 
     net_relay *(*relay_make)(env &e);
@@ -111,7 +110,6 @@ inline void net_reset_on_close(env &e, net_conn *conn) { e.net->reset_on_close(c
 inline void net_close(env &e, net_conn *conn) { e.net->close(conn); }
 // "127.0.0.1:4711" or "[::1]:4711".
 inline std::string net_peer(env &e, const net_conn *conn) { return e.net->peer(conn); }
-inline bool net_peer_is_loopback(env &e, const net_conn *conn) { return e.net->peer_is_loopback(conn); }
 // Looks without taking: true when bytes wait to be read; *out_end when the peer has finished or the connection failed.
 inline bool net_has_unread(env &e, net_conn *conn, bool *out_end) { return e.net->has_unread(conn, out_end); }
 

@@ -76,15 +76,34 @@ void control_answer_no_route(exchange &x, const route_match &match)
     exchange_answer_error(x, error_code::not_found, "there is no " + text_escape(head.path) + " here");
 }
 
+bool control_admit_web(const web_guard &guard, exchange &x)
+{
+    const http_head &head = exchange_head(x);
+    switch (web_guard_judge(guard, head)) {
+    case web_verdict::pass: return true;
+    case web_verdict::strange_host: {
+        std::string_view sent = http_head_get(head, "Host");
+        std::string name = text_escape(!head.authority.empty() && web_guard_knows(guard, sent) ? head.authority : sent, 200);
+        exchange_answer_error(x, error_code::misdirected,
+            "this node does not know itself as \"" + name + "\": use its IP address, or start it with --allowed-host " + (name.empty() ? "NAME" : name.substr(0, name.find(':'))));
+        return false;
+    }
+    case web_verdict::strange_origin: {
+        std::string_view sent = http_head_get(head, "Origin");
+        std::string name = text_escape(sent, 200);
+        bool can_be_allowed = web_origin_is_good(sent);
+        exchange_answer_error(x, error_code::forbidden,
+            sent.data() == nullptr ? "a web page of another origin may not change anything here"
+                                   : "a web page of origin \"" + name + "\" may not change anything here" + (can_be_allowed ? "; if it is yours, start the node with --allowed-origin " + name : ""));
+        return false;
+    }
+    }
+    return false;
+}
+
 bool control_admit_peer(const node_options &options, exchange &x)
 {
     std::string_view given = http_head_get(exchange_head(x), header_cluster_secret);
-    if (options.cluster_secret.empty()) {
-        if (exchange_peer_is_loopback(x))
-            return true;
-        exchange_answer_error(x, error_code::forbidden, "calls between nodes are accepted from this machine only: no cluster secret is set (--cluster-secret-file)");
-        return false;
-    }
     if (given.data() == nullptr) {
         exchange_answer_error(x, error_code::unauthorized, "calls between nodes need the header Etlnode-Cluster-Secret");
         return false;

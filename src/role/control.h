@@ -10,6 +10,7 @@
 #include "http/exchange.h"
 #include "role/node.h"
 #include "role/route.h"
+#include "role/web_guard.h"
 
 // One line an answer: request id, peer, method, path, status, milliseconds. Requests for objects, and what comes all the time (health, metrics,
 // heartbeats), are logged at level debug unless they fail with 5xx. An overload brings answers 503 by the thousand: of these refusals_logged_max
@@ -23,6 +24,9 @@ void control_log_answer(const char *role, control_log &log, exchange &x, int sta
 // The answer to a request that the table does not hold: 405 with Allow, or 404.
 void control_answer_no_route(exchange &x, const route_match &match);
 
+// True when the request is no web page's attack and may go on; else it has been answered with 421 or 403, whose text names the option that
+// would let it pass.
+bool control_admit_web(const web_guard &guard, exchange &x);
 // Calls between nodes: true when the caller is of this cluster, else the request has been answered with 401 or 403.
 bool control_admit_peer(const node_options &options, exchange &x);
 // Header lines of a call to another node: the secret, the request id.

@@ -17,8 +17,10 @@ struct node_options {
     uint16_t listen_port = 0;    // 0: the kernel chooses
     std::string advertise_url;   // what clients and other nodes are told; empty: http://<listen_host>:<port>
     std::string data_dir;
-    std::string cluster_secret;  // empty: calls between nodes are accepted from loopback only
+    std::string cluster_secret;  // shared by the nodes of a cluster; never empty
     std::string version;
+    std::string machine_name;    // its host name: one that Host may say
+    std::vector<std::string> allowed_hosts, allowed_origins; // role/web_guard.h
 
     // Targets only.
     std::string proxy_url;       // where to register

@@ -135,6 +135,8 @@ static void on_answer(void *arg, exchange &x, int status) { control_log_answer("
 static void on_request(void *arg, exchange &x)
 {
     proxy &p = *static_cast<proxy *>(arg);
+    if (!control_admit_web(p.guard, x))
+        return;
     const http_head &head = exchange_head(x);
     route_match match = route_find(route_proxy, route_listener::clients, head.method, head.path);
     if (match.found == nullptr) {
@@ -204,12 +206,15 @@ static void on_id(void *arg, error err, const std::string &id, const std::string
         return;
     }
     p.url = p.options.advertise_url.empty() ? url_format_base(p.options.listen_host, http_server_port(*p.server)) : p.options.advertise_url;
+    p.guard = web_guard_make(p.options, {p.url});
     p.client = http_client_make(*p.e, {});
     proxy_document_load(p, on_loaded);
 }
 
 error proxy_start(env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy)
 {
+    if (options.cluster_secret.empty()) // else whoever reaches this node could be one of its cluster
+        return make_error(error_code::invalid_argument, "a node needs a cluster secret");
     url_base base;
     if (!options.advertise_url.empty() && !url_parse_base(options.advertise_url, base))
         return make_error(error_code::invalid_argument, "the advertised URL must be http://host:port");

@@ -19,6 +19,7 @@
 #include "role/list_merge.h"
 #include "role/node.h"
 #include "role/route.h"
+#include "role/web_guard.h"
 
 // What the proxy has seen of one target. Not in the document: it is true of this process only.
 struct proxy_target {
@@ -60,6 +61,7 @@ struct proxy {
     node_options options;
     std::string id, url;
     http_server *server = nullptr;
+    web_guard guard;
     control_log answers;
     http_client *client = nullptr;
     document_queue documents;

@@ -122,6 +122,8 @@ static_assert(all_routes_are_handled(), "every route of the target has a handler
 
 static void dispatch(target &t, exchange &x, route_listener listener)
 {
+    if (!control_admit_web(t.guard, x))
+        return;
     const http_head &head = exchange_head(x);
     route_match match = route_find(route_target, listener, head.method, head.path);
     if (match.found == nullptr) {
@@ -212,6 +214,7 @@ static void listen_for_all(target &t, uint16_t kept_port, uint64_t kept_version)
     }
     t.url = t.options.advertise_url.empty() ? url_format_base(t.options.listen_host, http_server_port(*t.public_server)) : t.options.advertise_url;
     t.pod_url = t.options.pod_url.empty() ? url_format_base(pod_listen_host(t), http_server_port(*t.pod_server)) : t.options.pod_url;
+    t.guard = web_guard_make(t.options, {t.url, t.pod_url});
     t.client = http_client_make(*t.e, {});
     if (t.options.pod_listen_port != 0 || kept_port != 0) {
         go_on(t);
@@ -277,6 +280,8 @@ static void trim_slashes(std::string &url)
 
 error target_start(env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target)
 {
+    if (options.cluster_secret.empty()) // else whoever reaches this node could be one of its cluster
+        return make_error(error_code::invalid_argument, "a node needs a cluster secret");
     url_base base;
     if (!url_parse_base(options.proxy_url, base))
         return make_error(error_code::invalid_argument, "the proxy's URL must be http://host:port");

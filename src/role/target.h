@@ -16,6 +16,7 @@
 #include "role/metrics.h"
 #include "role/node.h"
 #include "role/route.h"
+#include "role/web_guard.h"
 #include "store/store.h"
 
 struct transfer_host; // transfer/transfer.h
@@ -41,6 +42,7 @@ struct target {
     std::string id, url, pod_url;
     http_server *public_server = nullptr;
     http_server *pod_server = nullptr;
+    web_guard guard;
     control_log answers;
     http_client *client = nullptr;       // calls to the proxy
     store *objects = nullptr;

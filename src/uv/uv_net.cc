@@ -761,8 +761,6 @@ static std::string conn_peer(const net_conn *c)
     return "[" + std::string(host) + "]:" + std::to_string(ntohs(c->peer.v6.sin6_port));
 }
 
-static bool conn_peer_is_loopback(const net_conn *c) { return is_loopback(c->peer); }
-
 static bool conn_has_unread(net_conn *c, bool *out_end)
 {
     CHECK(!c->watch.closed);
@@ -903,7 +901,6 @@ const net_port uv_net_port = {
     .reset_on_close = conn_reset_on_close,
     .close = close_conn,
     .peer = conn_peer,
-    .peer_is_loopback = conn_peer_is_loopback,
     .has_unread = conn_has_unread,
     .relay_make = uv_relay_make,
     .relay_fill = uv_relay_fill,

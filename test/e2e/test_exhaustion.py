@@ -153,7 +153,7 @@ class Line:
         return self.answer()
 
     def send(self, method, path, body=b""):
-        self.socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        self.socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def answer(self):
         data = b""

@@ -252,7 +252,7 @@ def case_caller_hangs_up():
     parts = urllib.parse.urlsplit(cluster().proxy.url)
     body = spec("hangup", "test/deaf:1", wait="60s").encode()
     with socket.create_connection((parts.hostname, parts.port)) as conn:
-        conn.sendall(b"POST /v1/etl/init HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        conn.sendall(b"POST /v1/etl/init HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         until(lambda: len(cluster().pods()) == 2, "pods are being started")
     until(lambda: cluster().pods() == [], "they are rolled back", 30)
     until(lambda: request("GET", cluster().url("/v1/etl")).json == [], "the ETL is forgotten")

@@ -100,7 +100,7 @@ def case_a_client_that_hangs_up_leaves_nothing():
         hop = request("GET", cluster.url("/v1/objects/modes/100%20MiB?uuid=" + world["etl"]["hpush, chunked"]), follow=False)
         parts = urllib.parse.urlsplit(hop.headers["Location"])
         with socket.create_connection((parts.hostname, parts.port)) as conn:
-            conn.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            conn.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert conn.recv(1000).startswith(b"HTTP/1.1 200")
     def idle():
         for target in cluster.targets:

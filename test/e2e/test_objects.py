@@ -215,7 +215,7 @@ def case_chunked_and_continue():
     connection.close()
     assert c.get("rw", "chunky").body == b"".join(bytes([i]) * 1000 for i in range(200))
     cut = socket.create_connection((location.hostname, location.port), timeout=120)
-    cut.sendall(f"PUT {location.path.replace('chunky', 'cut')}?{location.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc".encode())
+    cut.sendall(f"PUT {location.path.replace('chunky', 'cut')}?{location.query} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc".encode())
     cut.close()
     assert c.get("rw", "cut").status == 404
     curl = c.run("curl", "-sS", "-L", "-o", "/dev/null", "-w", "%{http_code}", "-T", harness.ETLCTL, c.url("/v1/objects/rw/by-curl"))
@@ -229,13 +229,13 @@ def case_bad_requests_touch_nobody_else():
     for node in [c.proxy] + c.targets:
         parts = urllib.parse.urlsplit(node.url)
         for text, status in (
-            (b"GET /v1/health HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", b"400"),
-            (b"POST /v1/health HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
-            (b"GET /v1/health HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", b"400"),
-            (b"GET /v1/health HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", b"400"),
-            (b"GET /v1/health HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 70_000 + b"\r\n\r\n", b"431"),
-            (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
-            (b"PUT /v1/etl HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n", b"400"),
+            (b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", b"400"),
+            (b"POST /v1/health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+            (b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c\r\n\r\n", b"400"),
+            (b"GET /v1/health HTTP/1.1\r\nHost: localhost\rA: b\r\n\r\n", b"400"),
+            (b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\nA: " + b"a" * 70_000 + b"\r\n\r\n", b"431"),
+            (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"414"),
+            (b"PUT /v1/etl HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n", b"400"),
         ):
             with socket.create_connection((parts.hostname, parts.port), timeout=120) as conn:
                 conn.sendall(text)
@@ -371,7 +371,8 @@ def case_nodes_keep_to_themselves():
 
 
 def start_alone(arguments, **rest):
-    return subprocess.run([harness.ETLNODE] + arguments, capture_output=True, text=True, timeout=120, env=cluster().env, check=False, **rest)
+    return subprocess.run([harness.ETLNODE] + arguments, capture_output=True, text=True, timeout=120,
+                          env=dict(cluster().env, ETLNODE_CLUSTER_SECRET_FILE=cluster().secret_arguments[1]), check=False, **rest)
 
 
 def case_refuses_to_start():
@@ -474,7 +475,7 @@ def case_drain():
     parts = urllib.parse.urlsplit(holder.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=120) as conn:
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        conn.sendall(b"GET /v1/objects/rw/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        conn.sendall(b"GET /v1/objects/rw/slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
         got = conn.recv(1000)
         holder.process.send_signal(signal.SIGTERM)
         until(lambda: refused(parts), "the listener is closed")

@@ -229,7 +229,7 @@ def read_to_end(name, during):
     parts = urllib.parse.urlsplit(cluster().targets[0].url)
     with socket.create_connection((parts.hostname, parts.port), timeout=120) as conn:
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
-        conn.sendall(f"GET {name} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        conn.sendall(f"GET {name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert conn.recv(1000).startswith(b"HTTP/1.1 200")
         during()
         try:

@@ -170,7 +170,6 @@ inline const net_port fuzz_net_port = {
         c->waits[0] = c->waits[1] = {};
     },
     .peer = [](const net_conn *) { return std::string("127.0.0.1:4711"); },
-    .peer_is_loopback = [](const net_conn *) { return true; },
     .has_unread = fuzz_has_unread,
     .relay_make = [](env &) -> net_relay * { return nullptr; },
     .relay_fill = [](net_relay *, net_conn *, size_t) -> io_result { fuzz_failed("nothing is relayed here", __FILE__, __LINE__); },

@@ -570,7 +570,7 @@ static void pipeline(sim_load &l)
     call.arg = op;
     call.linger_us = 100'000;
     for (size_t i = 0; i < call.answers; i++)
-        call.request += text_format("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", sim_chance(w, 500) ? "/v1/health" : "/v1/daemon?what=smap");
+        call.request += text_format("GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", sim_chance(w, 500) ? "/v1/health" : "/v1/daemon?what=smap");
     sim_call_start(call);
 }
 

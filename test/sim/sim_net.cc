@@ -634,7 +634,6 @@ const net_port sim_net_port = {
     .reset_on_close = [](net_conn *c) { c->resets = true; },
     .close = net_close_conn,
     .peer = [](const net_conn *c) { return c->peer_name; },
-    .peer_is_loopback = [](const net_conn *c) { return c->peer_name.starts_with("127."); },
     .has_unread = net_looks_unread,
     .relay_make = net_relay_new,
     .relay_fill = net_relay_take,

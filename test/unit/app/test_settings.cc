@@ -7,7 +7,8 @@
 struct outcome {
     bool good = false;
     node_options node;
-    std::string reason, why;
+    settings all;
+    std::string reason; // all problems, a line each
 };
 
 static option_values defaults(std::string_view role)
@@ -26,8 +27,12 @@ static outcome read(const option_values &values, bool in_kubernetes = false)
     around.in_kubernetes = in_kubernetes;
     around.program_dir = "/nowhere";
     around.host_name = "laptop";
-    log_level level = log_level::info;
-    o.good = settings_read(values, around, o.node, level, o.why, o.reason);
+    around.home = "/nowhere/home";
+    o.all = settings_read(values, around);
+    o.node = o.all.node;
+    for (const std::string &problem : o.all.problems)
+        o.reason += problem + "\n";
+    o.good = o.all.problems.empty();
     return o;
 }
 
@@ -110,6 +115,14 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "node-address", "node1/", "a host name or an IP address"},
         {"target", "node-address", "fd00::x", "a host name or an IP address"},
         {"target", "pod-security", "strict", "off, baseline or restricted"},
+        {"proxy", "listen", "0.0.0.0:8080", "0.0.0.0 is no address that others can use"},
+        {"target", "listen", "0.0.0.0:8081", "--advertise-url"},
+        {"target", "listen", "[::]:8081", ":: is no address that others can use"},
+        {"proxy", "allowed-host", "a.example.org:80", "without a port"},
+        {"proxy", "allowed-host", "ok\n*", "\"*\""},
+        {"proxy", "allowed-origin", "a.example.org", "https://HOST"},
+        {"proxy", "allowed-origin", "null", "https://HOST"},
+        {"target", "proxy", "http://192.0.2.1:8080", "the cluster secret /nowhere/home/.config/etlnode/cluster-secret is absent, and the proxy http://192.0.2.1:8080 is on another machine: copy"},
     };
     for (const row &r : rows) {
         outcome o = read_with(r.role, r.name, r.value);
@@ -118,6 +131,75 @@ static void wrong_values_say_where_they_came_from(void **)
         test_has_text(o.reason, r.word);
     }
     test_has_text(read_with("proxy", "listen", "nowhere").reason, "--listen (environment)");
+}
+
+static void all_problems_are_told_in_one_run(void **)
+{
+    option_values values = defaults("target");
+    values["listen"] = {"0.0.0.0:8081", option_origin::flag, {}};
+    values["proxy"] = {"nowhere", option_origin::flag, {}};
+    values["pod-security"] = {"strict", option_origin::flag, {}};
+    values["allowed-host"] = {"a:1\nb:2", option_origin::flag, {}};
+    outcome o = read(values);
+    test_eq(o.all.problems.size(), 5u);
+    for (const char *word : {"--advertise-url", "--proxy", "--pod-security", "\"a:1\"", "\"b:2\""})
+        test_has_text(o.reason, word);
+}
+
+static void open_addresses_are_warned_of(void **)
+{
+    option_values values = defaults("proxy");
+    test_true(read(values).all.warnings.empty());
+    values["listen"] = {"0.0.0.0:8080", option_origin::flag, {}};
+    values["advertise-url"] = {"http://storage1:8080", option_origin::flag, {}};
+    outcome o = read(values);
+    test_true(o.good);
+    test_eq(o.all.warnings.size(), 1u);
+    test_has_text(o.all.warnings[0], "no accounts");
+}
+
+static void pods_on_kubernetes_are_told_an_address(void **)
+{
+    option_values values = defaults("target");
+    values["listen"] = {"0.0.0.0:8081", option_origin::flag, {}};
+    values["advertise-url"] = {"http://storage1:8081", option_origin::flag, {}};
+    test_true(read(values).good); // kubectl-local finds an address for each pod
+    values["node-name"] = {"node1", option_origin::flag, {}};
+    test_has_text(read(values).reason, "no address that pods can use");
+    values["pod-url"] = {"http://10.1.2.3:8082", option_origin::flag, {}};
+    test_true(read(values).good);
+}
+
+static void the_secret_has_a_place(void **)
+{
+    outcome proxy = read(defaults("proxy"));
+    test_true(proxy.all.secret.is_to_be_made);
+    test_eq_text(proxy.all.secret.path, "/nowhere/home/.config/etlnode/cluster-secret");
+    test_true(read(defaults("target")).all.secret.is_to_be_made); // its proxy is on this machine
+    test_true(read_with("target", "proxy", "http://laptop:8080").all.secret.is_to_be_made);
+    outcome named = read_with("proxy", "cluster-secret-file", "/no/such/file");
+    test_false(named.good);
+    test_false(named.all.secret.is_to_be_made);
+}
+
+static void lists_come_from_everywhere(void **)
+{
+    option_values values = defaults("proxy");
+    std::string reason;
+    test_true(options_apply_file("allowed-host:\n- a.example.org\n- '*.example.net'\nallowed-origin: https://a\n", "f.yaml", values, reason));
+    outcome o = read(values);
+    test_true(o.good);
+    test_eq(o.node.allowed_hosts.size(), 2u);
+    test_eq_text(o.node.allowed_hosts[1], "*.example.net");
+    test_eq(o.node.allowed_origins.size(), 1u);
+    test_false(options_apply_file("allowed-host:\n- [a]\n", "f.yaml", values, reason));
+    test_has_text(reason, "one value or a list");
+    const char *arguments[] = {"etlnode", "--role", "proxy", "--allowed-host", "a", "--allowed-host=b", "--log-level", "warn"};
+    option_values parsed;
+    option_request request;
+    test_eq_enum(options_parse(8, const_cast<char **>(arguments), parsed, request), option_outcome::run);
+    test_eq_text(option_get(parsed, "allowed-host"), "a\nb");
+    test_eq_text(option_get(parsed, "log-level"), "warn");
 }
 
 static void files_are_below_flags(void **)
@@ -178,6 +260,11 @@ int main()
         cmocka_unit_test(wrong_values_say_where_they_came_from),
         cmocka_unit_test(files_are_below_flags),
         cmocka_unit_test(grants_are_handed_on),
+        cmocka_unit_test(all_problems_are_told_in_one_run),
+        cmocka_unit_test(open_addresses_are_warned_of),
+        cmocka_unit_test(pods_on_kubernetes_are_told_an_address),
+        cmocka_unit_test(the_secret_has_a_place),
+        cmocka_unit_test(lists_come_from_everywhere),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// app/machine_check.h: what --check-config looks for on this machine, besides the options themselves.
+#pragma once
+
+#include "app/settings.h"
+
+// Adds to the problems and warnings of `s`: programs that are missing, addresses that are not this machine's.
+void machine_check(settings &s);
