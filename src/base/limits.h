@@ -105,6 +105,9 @@ inline constexpr size_t target_count_max = 1'024;
 inline constexpr uint64_t heartbeat_interval_ms = 2'000;
 inline constexpr uint64_t target_silent_ms = 10'000;    // no heartbeat for this long: shown as silent
 inline constexpr uint64_t intra_call_timeout_ms = 10'000;
+inline constexpr size_t document_term_count_max = 64;       // starts of the proxy that a document remembers
+inline constexpr size_t document_departure_count_max = 64;  // targets taken out that may come back
+inline constexpr size_t stranger_count_max = 64;            // targets of another cluster that the proxy remembers for cluster show
 inline constexpr size_t list_page_size_max = 10'000;
 inline constexpr size_t list_answer_entry_count_max = 100'000; // read from one target's answer
 inline constexpr uint64_t drain_timeout_ms = 25'000;    // SIGTERM to the end of requests in flight
@@ -113,6 +116,20 @@ static_assert(http_url_size_max < http_head_size_max);
 static_assert(object_name_size_max * 3 + bucket_name_size_max < http_url_size_max, "a fully percent-encoded name fits a URL");
 static_assert(pod_connections_max <= transfers_reserved && transfers_reserved < transfers_max);
 static_assert(heartbeat_interval_ms * 3 < target_silent_ms);
+
+// The cluster document, as printed. Whatever may be in it fits, so that no target ever refuses one for its size: what an ETL may bring is
+// bounded, all ETLs together are bounded where one starts, and the rest is bounded by its counts.
+inline constexpr size_t etl_pod_size_max = 2 * spec_size_max;   // its Pod as JSON: YAML's aliases expanded
+inline constexpr size_t etl_init_size_max = 2 * spec_size_max;  // the message that started it: a spec in base64, or a message
+inline constexpr size_t json_escaped_factor = 2;                // JSON inside a JSON string: each quote and backslash becomes two bytes
+inline constexpr size_t document_small_size_max = 2 * kib;      // a node, a bucket, a term, a departure; what an ETL has beside its texts
+inline constexpr size_t document_etls_size_max = 40 * mib;      // of all ETLs together
+inline constexpr size_t document_size_max = document_etls_size_max + document_small_size_max * (target_count_max + 1 + bucket_count_max + document_term_count_max + document_departure_count_max + 1);
+inline constexpr size_t etl_size_max = json_escaped_factor * (etl_pod_size_max + etl_init_size_max) + 6 * etl_error_text_max + document_small_size_max;
+static_assert(document_size_max <= call_answer_size_max, "a target takes whatever document the proxy makes");
+static_assert(etl_size_max <= document_etls_size_max, "the largest ETL fits");
+static_assert(spec_size_max * 4 / 3 + json_body_size_max / 4 <= etl_init_size_max, "a spec in base64 and what stands beside it fits");
+static_assert(json_body_size_max <= etl_init_size_max, "so does a message");
 
 // Control plane of the roles.
 inline constexpr unsigned document_conflicts_max = 8;       // a change is applied again when somebody else swapped the document

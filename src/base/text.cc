@@ -263,7 +263,8 @@ std::string text_escape(std::string_view text, size_t max)
     return cut ? out + "..." : out;
 }
 
-static size_t edit_distance(std::string_view a, std::string_view b)
+// Like text_is_near, but says the distance; `far` when it is that much or more. `work` counts the cells.
+static size_t edit_distance(std::string_view a, std::string_view b, size_t far, size_t &work)
 {
     std::vector<size_t> row(b.size() + 1);
     for (size_t j = 0; j <= b.size(); j++)
@@ -271,28 +272,41 @@ static size_t edit_distance(std::string_view a, std::string_view b)
     for (size_t i = 1; i <= a.size(); i++) {
         size_t diagonal = row[0];
         row[0] = i;
+        size_t least = row[0];
         for (size_t j = 1; j <= b.size(); j++) {
             size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0u : 1u);
             diagonal = row[j];
             row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
+            least = std::min(least, row[j]);
         }
+        work += b.size();
+        if (least >= far)
+            return far;
     }
     return row[b.size()];
 }
 
-std::string_view text_nearest(std::string_view word, std::span<const std::string_view> candidates)
+std::string_view text_nearest(std::string_view word, std::span<const std::string_view> candidates, size_t *out_work)
 {
     std::string_view best;
-    if (word.size() > 128) // nobody mistypes that much; keeps the cost bounded
-        return best;
+    size_t work = 0;
     size_t best_distance = word.size() / 3 + 2;
-    for (std::string_view candidate : candidates) {
-        size_t distance = edit_distance(word, candidate);
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = candidate;
+    if (word.size() <= text_nearest_size_max) { // nobody mistypes that much
+        for (std::string_view candidate : candidates) {
+            size_t difference = candidate.size() > word.size() ? candidate.size() - word.size() : word.size() - candidate.size();
+            if (difference >= best_distance)
+                continue;
+            if (work + word.size() * candidate.size() > text_nearest_work_max)
+                break; // a guess from the first ones is as good: whoever asks wrongly must not keep the node busy
+            size_t distance = edit_distance(word, candidate, best_distance, work);
+            if (distance < best_distance) {
+                best_distance = distance;
+                best = candidate;
+            }
         }
     }
+    if (out_work != nullptr)
+        *out_work = work;
     return best;
 }
 

@@ -35,8 +35,11 @@ bool text_is_utf8(std::string_view text);                            // strict: 
 // Control bytes, quotes and backslashes as \xNN or \"; for log values and error texts. At most `max` bytes of input are used.
 std::string text_escape(std::string_view text, size_t max = 512);
 
-// The candidate nearest to `word` by edit distance, empty when none is near enough to be a slip of the hand.
-std::string_view text_nearest(std::string_view word, std::span<const std::string_view> candidates);
+// The candidate nearest to `word` by edit distance, empty when none is near enough to be a slip of the hand. At most text_nearest_work_max
+// cells are compared, however many candidates there are; `out_work` says how many were.
+inline constexpr size_t text_nearest_size_max = 128;
+inline constexpr size_t text_nearest_work_max = 256 * 1024;
+std::string_view text_nearest(std::string_view word, std::span<const std::string_view> candidates, size_t *out_work = nullptr);
 // True when at most `distance_max` edits (a byte put in, left out or changed) lead from one to the other. The work is bounded by the
 // shorter length times `distance_max`.
 bool text_is_near(std::string_view a, std::string_view b, size_t distance_max);

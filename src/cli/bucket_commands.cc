@@ -131,16 +131,6 @@ exit_code command_bucket_ls(session &s)
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
-static bool ask(const session &s, const std::string &question)
-{
-    fprintf(stderr, "%s: %s [y/N] ", s.program.c_str(), question.c_str());
-    fflush(stderr);
-    char line[16] = {};
-    if (fgets(line, sizeof(line), stdin) == nullptr)
-        return false;
-    return line[0] == 'y' || line[0] == 'Y';
-}
-
 exit_code command_bucket_rm(session &s)
 {
     std::string bucket;
@@ -157,7 +147,7 @@ exit_code command_bucket_rm(session &s)
         bool holds_objects = !f && cJSON_GetArraySize(page.entries) > 0;
         if (holds_objects && !s.in_is_tty)
             return session_fail(s, usage_failure("bucket " + name_bucket_uri(bucket) + " holds objects", "to remove them too: etlctl bucket rm " + bucket + " --yes"));
-        if (holds_objects && !ask(s, "bucket " + name_bucket_uri(bucket) + " holds objects; remove all of them?"))
+        if (holds_objects && !session_ask(s, "bucket " + name_bucket_uri(bucket) + " holds objects; remove all of them?"))
             return session_fail(s, failure_make(exit_code::other, {}, "nothing was removed"));
     }
     if (!f)

@@ -22,6 +22,7 @@ static constexpr column node_columns[] = {
     {"URL", "url", cell_kind::text, false},
     {"PRIMARY", "primary", cell_kind::text, true},
     {"SANDBOX", "sandbox", cell_kind::text, true},
+    {"OBJECTS", "objects", cell_kind::count, true},
 };
 
 static failure fetch_map(session &s, uint64_t timeout_ms, json_ptr &out_map)
@@ -75,43 +76,161 @@ static void add_sandbox(session &s, cJSON *item)
     output_add_text(item, "sandbox", json_text(json_get(health.get(), "kubectl"), "sandbox"));
 }
 
+// How the nodes are, as the proxy has seen them; a server that does not tell (a target, one of before, AIStore's) leaves `out_nodes` empty.
+static failure fetch_nodes(session &s, json_ptr &out_nodes)
+{
+    http_request request = session_request(s, "GET", session_url(s, path_cluster) + "?what=nodes", control_timeout_ms);
+    failure f = fetch_json(s, request, "cannot read the state of the nodes", {}, cJSON_Object, out_nodes);
+    if (f.status == 0 && f.exit != exit_code::ok)
+        return f;
+    if (f || !cJSON_IsArray(json_get(out_nodes.get(), "nodes")))
+        out_nodes.reset();
+    return {};
+}
+
+static json_ptr state_item(const cJSON *node, bool for_people)
+{
+    std::string state(json_text(node, "state"));
+    bool is_silent = json_get(node, "silent_seconds") != nullptr;
+    std::string since = is_silent ? format_seconds(json_u64(node, "silent_seconds", 0)) : std::string();
+    if (for_people && is_silent)
+        state += state == "silent" ? " " + since : ", silent " + since;
+    json_ptr item = json_object();
+    json_add_text(item.get(), "id", json_text(node, "id"));
+    json_add_text(item.get(), "role", json_text(node, "role"));
+    json_add_text(item.get(), "state", state);
+    output_add_text(item.get(), "url", json_text(node, "url"));
+    json_add_bool(item.get(), "primary", json_bool(node, "primary", false));
+    if (json_get(node, "objects") != nullptr)
+        json_add_u64(item.get(), "objects", json_u64(node, "objects", 0));
+    else
+        cJSON_AddNullToObject(item.get(), "objects");
+    if (is_silent && !for_people)
+        json_add_u64(item.get(), "silentSeconds", json_u64(node, "silent_seconds", 0));
+    if (!json_text(node, "reason").empty())
+        json_add_text(item.get(), "reason", json_text(node, "reason"));
+    return item;
+}
+
+static std::string count_of_objects(const cJSON *node)
+{
+    if (json_get(node, "objects") == nullptr)
+        return "an unknown number of objects";
+    uint64_t count = json_u64(node, "objects", 0);
+    return text_format("%llu object%s", static_cast<unsigned long long>(count), count == 1 ? "" : "s");
+}
+
+// What is not as it should be, in sentences: below the table, on standard error.
+static void tell_problems(const session &s, const cJSON *nodes)
+{
+    const cJSON *node = nullptr;
+    cJSON_ArrayForEach(node, json_get(nodes, "nodes"))
+    {
+        std::string_view state = json_text(node, "state");
+        std::string id = format_message(json_text(node, "id"));
+        std::string reason = format_message(json_text(node, "reason"));
+        if (state == "maintenance")
+            fprintf(stderr, "%s: target %s is in maintenance, %s of it are in no list: %s\n", s.program.c_str(), id.c_str(), count_of_objects(node).c_str(), reason.c_str());
+        else if (state == "diverged" || state == "silent")
+            fprintf(stderr, "%s: target %s is %s: %s\n", s.program.c_str(), id.c_str(), std::string(state).c_str(), reason.c_str());
+    }
+    const cJSON *strangers = json_get(nodes, "strangers");
+    if (cJSON_GetArraySize(strangers) == 0)
+        return;
+    std::string cluster = format_message(json_text(cJSON_GetArrayItem(strangers, 0), "cluster"));
+    fprintf(stderr, "%s: %d target%s of another cluster (%s) want%s to register here. If the proxy has lost its data directory: stop it and start it with a copy of that directory; "
+                    "the objects on the targets are untouched. If they are to join this cluster: start them with empty data directories\n",
+            s.program.c_str(), cJSON_GetArraySize(strangers), cJSON_GetArraySize(strangers) == 1 ? "" : "s", cluster.c_str(), cJSON_GetArraySize(strangers) == 1 ? "s" : "");
+}
+
 static exit_code list_nodes(session &s, bool proxies)
 {
     list_printer list = session_list(s, "Node", node_columns, "id");
     failure f = session_check_list(s, list);
+    json_ptr nodes;
     json_ptr map;
     if (!f)
+        f = fetch_nodes(s, nodes);
+    if (!f && nodes == nullptr)
         f = fetch_map(s, control_timeout_ms, map);
     if (f)
         return session_fail(s, f);
-    for (json_ptr &node : nodes_of(map.get(), proxies, true)) {
+    bool for_people = s.format == output_format::table || s.format == output_format::wide;
+    std::vector<json_ptr> items;
+    for (const char *role : {"proxy", "target"}) {
+        const cJSON *node = nullptr;
+        cJSON_ArrayForEach(node, json_get(nodes.get(), "nodes"))
+        {
+            if (json_text(node, "role") == role && (proxies || json_text(node, "role") != "proxy"))
+                items.push_back(state_item(node, for_people));
+        }
+    }
+    if (map != nullptr)
+        items = nodes_of(map.get(), proxies, true);
+    for (json_ptr &item : items) {
         if (s.format == output_format::wide)
-            add_sandbox(s, node.get()); // a request to every target: only for those who want to know all
-        list_add(list, std::move(node));
+            add_sandbox(s, item.get()); // a request to every target: only for those who want to know all
+        list_add(list, std::move(item));
     }
     list_end(list);
     f = session_flush(s);
+    if (for_people && nodes != nullptr)
+        tell_problems(s, nodes.get());
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
 exit_code command_target_ls(session &s) { return list_nodes(s, false); }
 
+// ---- target rm
+
+static const cJSON *find_target(const cJSON *nodes, std::string_view id)
+{
+    const cJSON *node = nullptr;
+    cJSON_ArrayForEach(node, json_get(nodes, "nodes")) if (json_text(node, "id") == id && json_text(node, "role") == "target") return node;
+    return nullptr;
+}
+
+// "target t1 holds 3 objects that no other has, last heard 14s ago"
+static std::string loss_text(const std::string &id, const cJSON *node)
+{
+    std::string text = "target " + format_message(id) + " holds " + count_of_objects(node) + " that no other has";
+    if (json_get(node, "silent_seconds") != nullptr)
+        text += ", last heard " + format_seconds(json_u64(node, "silent_seconds", 0)) + " ago";
+    return text;
+}
+
 exit_code command_target_rm(session &s)
 {
     const std::string &id = s.opt.words[0];
     std::string url = session_url(s, path_cluster);
-    if (session_plan(s, "PUT", url, "action decommission-node " + id))
+    json_ptr nodes;
+    failure f = fetch_nodes(s, nodes);
+    const cJSON *node = find_target(nodes.get(), id);
+    std::string loss = node != nullptr ? loss_text(id, node) : std::string();
+    if (session_plan(s, "PUT", url, "action decommission-node " + id + (loss.empty() ? "" : ": " + loss)))
         return exit_code::ok;
+    if (f)
+        return session_fail(s, f);
+    bool is_known = json_get(node, "objects") != nullptr;
+    uint64_t count = json_u64(node, "objects", 0);
+    bool loses = node != nullptr && json_text(node, "state") != "active" && (!is_known || count > 0); // one that is active the server refuses
+    if (loses && !s.opt.yes && !s.in_is_tty)
+        return session_fail(s, usage_failure(loss, "to take it out all the same: etlctl target rm " + id + " --yes"));
+    if (loses && !s.opt.yes && !session_ask(s, loss + ". Take it out?"))
+        return session_fail(s, failure_make(exit_code::other, {}, "nothing was changed"));
     json_ptr body = json_object();
     json_add_text(body.get(), "action", "decommission-node");
-    json_add_text(json_add_object(body.get(), "value"), "sid", id);
+    cJSON *value = json_add_object(body.get(), "value");
+    json_add_text(value, "sid", id);
+    if (is_known)
+        json_add_u64(value, "objects", count);
     http_request request = session_request(s, "PUT", url, control_timeout_ms);
     std::string text = json_print(body.get());
     request.body = text;
     request.has_body = true;
     request.headers.push_back("Content-Type: application/json");
     http_reply reply;
-    failure f = session_perform(s, request, "cannot remove target", id, reply);
+    f = session_perform(s, request, "cannot remove target", id, reply);
     if (f)
         return session_fail(s, f);
     session_note(s, "target %s removed", id.c_str());

@@ -78,7 +78,20 @@ static json_ptr etl_item(const cJSON *from)
     add_number_or_null(item.get(), "errors", from, "errors");
     add_number_or_null(item.get(), "restarts", from, "restarts");
     add_readiness(item.get(), from);
+    if (json_bool(from, "partial", false))
+        json_add_bool(item.get(), "partial", true);
     return item;
+}
+
+// Sums without what a silent target has counted are told to be so.
+static void tell_partial(const session &s, const cJSON *entry)
+{
+    if (!json_bool(entry, "partial", false))
+        return;
+    std::string ids;
+    const cJSON *id = nullptr;
+    cJSON_ArrayForEach(id, json_get(entry, "counters_without")) if (cJSON_IsString(id)) ids += (ids.empty() ? "" : ", ") + format_message(id->valuestring);
+    fprintf(stderr, "%s: counters without: %s\n", s.program.c_str(), ids.c_str());
 }
 
 exit_code command_etl_ls(session &s)
@@ -94,6 +107,7 @@ exit_code command_etl_ls(session &s)
     cJSON_ArrayForEach(entry, tree.get()) list_add(list, etl_item(entry));
     list_end(list);
     f = session_flush(s);
+    tell_partial(s, cJSON_GetArrayItem(tree.get(), 0));
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
@@ -224,6 +238,8 @@ static json_ptr show_item(const std::string &id, const cJSON *details, const cJS
         json_add_tree(out.get(), "init", json_ptr(cJSON_Duplicate(init, true)));
     else
         cJSON_AddNullToObject(out.get(), "init");
+    if (json_bool(entry, "partial", false))
+        json_add_bool(out.get(), "partial", true);
     return out;
 }
 
@@ -263,6 +279,7 @@ exit_code command_etl_show(session &s)
     if (is_for_people)
         print_targets_and_errors(s, item.get());
     f = session_flush(s);
+    tell_partial(s, find_entry(list.get(), id));
     return f ? session_fail(s, f) : exit_code::ok;
 }
 

@@ -198,6 +198,16 @@ exit_code session_fail(session &s, failure f)
     return f.exit;
 }
 
+bool session_ask(const session &s, const std::string &question)
+{
+    fprintf(stderr, "%s: %s [y/N] ", s.program.c_str(), question.c_str());
+    fflush(stderr);
+    char line[16] = {};
+    if (fgets(line, sizeof(line), stdin) == nullptr)
+        return false;
+    return line[0] == 'y' || line[0] == 'Y';
+}
+
 bool session_plan(session &s, const char *method, const std::string &url, std::string body)
 {
     if (!s.opt.dry_run)

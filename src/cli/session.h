@@ -63,6 +63,8 @@ failure session_failure(session &s, const http_reply &reply, std::string doing);
 // Prints the failure on stderr (JSON with -o json) with its hint and remembers the exit code; returns it.
 exit_code session_fail(session &s, failure f);
 
+// Asks on the terminal; anything but y is no.
+bool session_ask(const session &s, const std::string &question);
 // With --dry-run: notes the step and returns true.
 bool session_plan(session &s, const char *method, const std::string &url, std::string body = {});
 void session_print_plan(const session &s);

@@ -210,8 +210,8 @@ static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
     size_t address = 0; // documents from before there was a choice do not say it
     bool is_chosen = json_get(tree, "hpull_address") != nullptr;
     bool good = read_text(tree, "id", etl_name_size_max, out_etl.id) && !out_etl.id.empty() && read_text(tree, "name", small_text_max, out_etl.name) &&
-                read_word(tree, "communication", communication_names, mode) && read_text(tree, "pod", 2 * spec_size_max, out_etl.pod_json) &&
-                read_text(tree, "init", 2 * spec_size_max, out_etl.init_json) && read_u64(tree, "wait_timeout_ms", out_etl.wait_timeout_ms) &&
+                read_word(tree, "communication", communication_names, mode) && read_text(tree, "pod", etl_pod_size_max, out_etl.pod_json) &&
+                read_text(tree, "init", etl_init_size_max, out_etl.init_json) && read_u64(tree, "wait_timeout_ms", out_etl.wait_timeout_ms) &&
                 read_u64(tree, "obj_timeout_ms", out_etl.obj_timeout_ms) && read_bool(tree, "require_framing", out_etl.require_framing) &&
                 read_bool(tree, "runtime_spec", out_etl.runtime_spec) && read_word(tree, "stage", etl_stage_names, stage) &&
                 read_u64(tree, "generation", out_etl.generation) && read_text(tree, "generation_id", small_text_max, out_etl.generation_id) &&
@@ -227,6 +227,34 @@ static const cJSON *read_array(const cJSON *object, const char *key, size_t coun
 {
     const cJSON *array = json_get(object, key);
     return cJSON_IsArray(array) && static_cast<size_t>(cJSON_GetArraySize(array)) <= count_max ? array : nullptr;
+}
+
+// Documents from before there were terms have neither.
+static bool lineage_parse(const cJSON *tree, cluster_document &out_document)
+{
+    const cJSON *item = nullptr;
+    const cJSON *terms = json_get(tree, "terms");
+    if (terms != nullptr && read_array(tree, "terms", document_term_count_max) == nullptr)
+        return false;
+    cJSON_ArrayForEach(item, terms)
+    {
+        cluster_term term;
+        if (!read_u64(item, "number", term.number) || !read_u64(item, "tag", term.tag) || !read_u64(item, "first_version", term.first_version) || !read_u64(item, "base_digest", term.base_digest))
+            return false;
+        out_document.terms.push_back(term);
+    }
+    const cJSON *departures = json_get(tree, "departures");
+    if (departures != nullptr && read_array(tree, "departures", document_departure_count_max) == nullptr)
+        return false;
+    cJSON_ArrayForEach(item, departures)
+    {
+        cluster_departure departure;
+        if (!read_text(item, "id", node_id_size_max, departure.id) || !id_is_good(departure.id) || !read_u64(item, "placement", departure.placement) ||
+            !read_bool(item, "missed", departure.is_missed))
+            return false;
+        out_document.departures.push_back(std::move(departure));
+    }
+    return true;
 }
 
 error document_parse(std::string_view text, cluster_document &out_document)
@@ -246,6 +274,9 @@ error document_parse(std::string_view text, cluster_document &out_document)
         !read_text(tree.get(), "created", small_text_max, document.created) ||
         !read_u64(tree.get(), "next_generation", document.next_generation))
         return make_error(error_code::corrupt, "cluster document: version, uuid, created or next_generation is missing or damaged");
+    document.digest = document_digest(text);
+    if (!lineage_parse(tree.get(), document))
+        return make_error(error_code::corrupt, "cluster document: terms or departures are damaged");
     const cJSON *nodes = read_array(tree.get(), "nodes", target_count_max + 1);
     const cJSON *buckets = read_array(tree.get(), "buckets", bucket_count_max);
     const cJSON *etls = read_array(tree.get(), "etls", etl_count_max);
@@ -321,6 +352,31 @@ static json_ptr etl_print(const cluster_etl &etl)
     return tree;
 }
 
+static void lineage_print(cJSON *tree, const cluster_document &document)
+{
+    if (!document.terms.empty()) {
+        cJSON *terms = json_add_array(tree, "terms");
+        for (const cluster_term &term : document.terms) {
+            json_ptr one = json_object();
+            json_add_u64_text(one.get(), "number", term.number);
+            json_add_u64_text(one.get(), "tag", term.tag);
+            json_add_u64_text(one.get(), "first_version", term.first_version);
+            json_add_u64_text(one.get(), "base_digest", term.base_digest);
+            json_append(terms, std::move(one));
+        }
+    }
+    if (!document.departures.empty()) {
+        cJSON *departures = json_add_array(tree, "departures");
+        for (const cluster_departure &departure : document.departures) {
+            json_ptr one = json_object();
+            json_add_text(one.get(), "id", departure.id);
+            json_add_u64_text(one.get(), "placement", departure.placement);
+            json_add_bool(one.get(), "missed", departure.is_missed);
+            json_append(departures, std::move(one));
+        }
+    }
+}
+
 std::string document_print(const cluster_document &document)
 {
     json_ptr tree = json_object();
@@ -329,6 +385,7 @@ std::string document_print(const cluster_document &document)
     json_add_text(tree.get(), "uuid", document.uuid);
     json_add_text(tree.get(), "created", document.created);
     json_add_u64_text(tree.get(), "next_generation", document.next_generation);
+    lineage_print(tree.get(), document);
     cJSON *nodes = json_add_array(tree.get(), "nodes");
     for (const cluster_node &node : document.nodes)
         json_append(nodes, node_print(node));

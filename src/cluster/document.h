@@ -50,8 +50,34 @@ struct cluster_etl {
     uint64_t started_ns = 0;
 };
 
+// One run of the proxy: its first change begins a term. Two copies of a data directory that go on from the same version go on in different
+// terms, and so can be told apart.
+struct cluster_term {
+    uint64_t number = 0;        // counts
+    uint64_t tag = 0;           // random
+    uint64_t first_version = 0;
+    uint64_t base_digest = 0;   // of the version before
+};
+
+// A target that was taken out. When it comes back with its data it may be placed again, as long as nothing has changed that it missed.
+struct cluster_departure {
+    std::string id;
+    uint64_t placement = 0;     // document_placement while it was in
+    bool is_missed = false;     // something was written, deleted or destroyed since
+};
+
+// Which document: no two different ones have the same.
+struct document_identity {
+    uint64_t term = 0, tag = 0; // of the last term; 0: from before there were terms
+    uint64_t version = 0;       // 0: none
+    uint64_t digest = 0;        // XXH64 of the text as stored
+};
+
 struct cluster_document {
     uint64_t version = 0;
+    uint64_t digest = 0;       // of the text that was parsed; not in the JSON
+    std::vector<cluster_term> terms;           // the last document_term_count_max, in order
+    std::vector<cluster_departure> departures; // the last document_departure_count_max
     std::string uuid;          // of the cluster; never changes
     std::string created;       // "YYYY-MM-DD HH:MM:SS"
     uint64_t next_generation = 1;
@@ -79,6 +105,37 @@ cluster_etl &document_put_etl(cluster_document &document, cluster_etl etl);
 bool document_remove_bucket(cluster_document &document, std::string_view name);
 bool document_remove_node(cluster_document &document, std::string_view id);
 bool document_remove_etl(cluster_document &document, std::string_view id);
+
+document_identity document_identify(const cluster_document &document);
+uint64_t document_digest(std::string_view text);
+// "version 12 (term 3-9f86d081)", for people.
+std::string document_identity_text(const document_identity &identity);
+// What the document that `other` names is to `document`.
+enum class document_relation : uint8_t {
+    equal,
+    ancestor,  // `document` descends from it
+    newer,     // it claims to be further on; whether it descends from `document` only it can tell
+    diverged,  // both went on from a common ancestor, by themselves
+};
+document_relation document_relate(const document_identity &other, const cluster_document &document);
+// `document` is about to get its next version, the first one of this run of the proxy.
+void document_begin_term(cluster_document &document, uint64_t tag);
+
+// Differs when other targets are placed.
+uint64_t document_placement(const cluster_document &document);
+// A target is taken out; false when there is none. One that was placed leaves a departure behind.
+bool document_depart(cluster_document &document, std::string_view id);
+// Something changed that targets which are out have missed. False when that changes nothing.
+bool document_miss(cluster_document &document);
+bool document_needs_miss(const cluster_document &document);
+// Whether the target, which is in the document or will be, may be placed again: it left a departure, missed nothing, and with it all is placed as then.
+bool document_may_return(const cluster_document &document, const cluster_node &node);
+bool document_has_left(const cluster_document &document, std::string_view id);
+// It is placed again, and its departure forgotten.
+void document_return(cluster_document &document, cluster_node &node);
+// Bytes that an ETL takes in the printed document, at most; and all of them.
+size_t document_etl_size(const cluster_etl &etl);
+size_t document_etls_size(const cluster_document &document);
 
 // The target of an object; null when there is none (all in maintenance).
 const cluster_node *document_place(const cluster_document &document, std::string_view bucket, std::string_view object);

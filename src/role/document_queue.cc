@@ -42,6 +42,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
         return;
     }
     q.current = static_cast<cluster_document &&>(stored);
+    q.text = text;
     if (q.on_stored != nullptr)
         q.on_stored(q.arg);
     attempt(q);
@@ -60,6 +61,8 @@ static void on_swap(void *arg, error err)
         LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"", static_cast<unsigned long long>(q.next.version), error_text(err));
     } else {
         q.current = static_cast<cluster_document &&>(q.next);
+        q.text = static_cast<std::string &&>(q.next_text);
+        q.has_term = true;
         if (q.on_stored != nullptr)
             q.on_stored(q.arg);
     }
@@ -75,9 +78,20 @@ static void attempt(document_queue &q)
         end_running(q, err);
         return;
     }
+    if (!q.has_term) {
+        if (q.tag == 0)
+            q.tag = rng_next(q.e->random);
+        document_begin_term(q.next, q.tag);
+    }
     q.next.version = q.current.version + 1;
+    q.next_text = document_print(q.next);
+    if (q.next_text.size() > document_size_max && q.next_text.size() > q.text.size()) { // what shrinks it always may
+        end_running(q, make_error(error_code::no_space, "the cluster document would be larger than a node may take"));
+        return;
+    }
+    q.next.digest = document_digest(q.next_text);
     q.busy = true;
-    meta_swap(*q.e, q.name, q.current.version, q.next.version, document_print(q.next), on_swap, &q);
+    meta_swap(*q.e, q.name, q.current.version, q.next.version, q.next_text, on_swap, &q);
 }
 
 static void run_posted(void *arg)

@@ -22,12 +22,16 @@ struct document_queue {
     env *e = nullptr;
     std::string name = "cluster"; // of the document in port/meta.h
     cluster_document current;
+    std::string text;             // of `current`, byte for byte as stored: what targets get, and what its digest is of
     void (*on_stored)(void *arg) = nullptr; // `current` has changed; before the change's on_done
     void *arg = nullptr;
 
     std::deque<document_change> waiting;
     document_change running;
     cluster_document next;
+    std::string next_text;
+    bool has_term = false; // this process has begun its term
+    uint64_t tag = 0;
     bool busy = false;   // a read or swap is under way
     bool posted = false;
     unsigned conflicts = 0;

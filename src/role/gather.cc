@@ -149,6 +149,18 @@ void gather_cancel(gather &g)
     delete &g;
 }
 
+const gather_answer *gather_first_failure(const std::vector<gather_answer> &answers)
+{
+    const gather_answer *canceled = nullptr;
+    for (const gather_answer &answer : answers) {
+        if (answer.err.code == error_code::canceled)
+            canceled = canceled != nullptr ? canceled : &answer;
+        else if (!gather_succeeded(answer))
+            return &answer;
+    }
+    return canceled;
+}
+
 std::string gather_failure_text(const gather_answer &answer, error_code *out_code)
 {
     error_code code = answer.err.code;
@@ -162,5 +174,5 @@ std::string gather_failure_text(const gather_answer &answer, error_code *out_cod
         *out_code = code;
     if (text.starts_with("target " + answer.id)) // it names itself
         return text;
-    return "target " + answer.id + ": " + text;
+    return "target " + answer.id + (answer.err ? " does not answer: " : ": ") + text;
 }

@@ -34,6 +34,8 @@ struct gather_answer {
     std::string body;
 };
 inline bool gather_succeeded(const gather_answer &answer) { return answer.err.code == error_code::ok && answer.status >= 200 && answer.status < 300; }
+// The failure that is told: not one of those that were canceled because of it. Null when all succeeded.
+const gather_answer *gather_first_failure(const std::vector<gather_answer> &answers);
 // What a failed answer says, with the peer's name: "target t1: ...".
 std::string gather_failure_text(const gather_answer &answer, error_code *out_code);
 

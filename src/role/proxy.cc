@@ -23,7 +23,19 @@
 static void serve_health(proxy &p, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*p.e) - p.started_ms;
-    health_serve(x, {.is_primary = true, .ready = p.ready, .draining = p.draining, .node_uptime_ms = uptime, .cluster_uptime_ms = p.ready ? uptime : 0});
+    health_state state = {.is_primary = true, .ready = p.ready, .draining = p.draining, .node_uptime_ms = uptime, .cluster_uptime_ms = p.ready ? uptime : 0};
+    json_ptr details;
+    std::string odds = proxy_odds_text(p);
+    if (!odds.empty()) {
+        details = json_object();
+        json_add_text(details.get(), "problem", odds);
+        state.details = details.get();
+        if (p.ready && proxy_is_at_odds(p)) {
+            state.ready = false;
+            state.not_ready_text = odds;
+        }
+    }
+    health_serve(x, state);
 }
 
 static void serve_daemon(proxy &p, exchange &x, const route_match &) { daemon_serve(x, proxy_document(p)); }
@@ -53,7 +65,11 @@ static void serve_cluster(proxy &p, exchange &x, const route_match &)
         daemon_serve(x, proxy_document(p));
         return;
     }
-    exchange_answer_error(x, error_code::not_implemented, "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, backends, remote");
+    if (given && what == "nodes") {
+        proxy_serve_nodes(p, x);
+        return;
+    }
+    exchange_answer_error(x, error_code::not_implemented, "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, nodes, backends, remote");
 }
 
 static void serve_metrics(proxy &p, exchange &x, const route_match &) { exchange_answer_text(x, proxy_metrics_text(p), "text/plain; version=0.0.4; charset=utf-8"); }

@@ -34,6 +34,13 @@ struct proxy_target {
     uint64_t push_failures = 0;     // in a row
     uint64_t push_due_ms = 0;       // not before; 0: now
     bool is_silence_told = false;   // in the log
+    std::string odds;               // why its document and ours do not go together; empty: they do
+};
+
+// A target of another cluster that wants to register here.
+struct proxy_stranger {
+    std::string cluster, peer;
+    uint64_t heard_ms = 0;
 };
 
 // Somebody waits until all targets that can be heard hold a version.
@@ -66,6 +73,7 @@ struct proxy {
     http_client *client = nullptr;
     document_queue documents;
     std::map<std::string, proxy_target> targets; // by id, of the document
+    std::map<std::string, proxy_stranger> strangers; // by id
     std::vector<proxy_waiter> waiters;
     timer *tick = nullptr;          // pushes to be repeated, waiters whose time is up
     // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket of
@@ -116,8 +124,11 @@ struct proxy_request {
     bool holds_objects = false;      // the cluster, when a target registers: some are, or may be, somewhere
     uint64_t created_ns = 0;
     cluster_node node;
-    uint64_t peer_version = 0;
+    document_identity peer_document; // which one it has stored
+    bool is_peer_of_cluster = false; // it has been in this cluster before
     uint64_t peer_objects = 0;
+    size_t lost_count = 0;           // of objects, that go with a target; SIZE_MAX: nobody said
+    route_match match;               // of a request that is served again when the document has changed
 };
 proxy_request &proxy_request_make(proxy &p, exchange &x);
 // Reads the body (json_body_size_max), then on_body; a body that cannot be read is answered here.
@@ -147,14 +158,23 @@ void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg);
 bool proxy_target_is_silent(const proxy &p, std::string_view id);
 // All targets of the document as peers of a gather, those in maintenance too.
 std::vector<gather_peer> proxy_target_peers(const proxy &p);
+// Those that hold objects for somebody: not in maintenance.
+std::vector<gather_peer> proxy_placed_peers(const proxy &p);
 // Without those in maintenance that are silent: they hold no objects and serve nobody.
 std::vector<gather_peer> proxy_needed_peers(const proxy &p);
 // The first needed target that is silent; null when every one can be heard.
 const cluster_node *proxy_silent_target(const proxy &p);
 void proxy_serve_register(proxy &p, exchange &x);
+// Why this proxy must not change the document: a target holds one that does not go together with it. Empty: it may.
+// Why a target is in maintenance, for people.
+std::string proxy_maintenance_text(const cluster_document &document, const cluster_node &node);
+std::string proxy_odds_text(const proxy &p);
+// All targets that were heard say so: this proxy's document is the wrong one.
+bool proxy_is_at_odds(const proxy &p);
 void proxy_document_stop(proxy &p);
 
 // --- handlers
+void proxy_serve_nodes(proxy &p, exchange &x); // ?what=nodes
 void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_buckets_list(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match);

@@ -53,6 +53,15 @@ static bool check_bucket_name(exchange &x, const route_match &match, std::string
     return true;
 }
 
+// A change would be made to a document that the targets do not share.
+static bool fail_at_odds(proxy_request &r)
+{
+    std::string odds = proxy_odds_text(*r.p);
+    if (!odds.empty())
+        proxy_request_fail(r, error_code::diverged, odds);
+    return !odds.empty();
+}
+
 static void fail_missing(proxy_request &r)
 {
     proxy_request_fail(r, error_code::bucket_not_found, control_bucket_missing_text(r.bucket, proxy_bucket_names(*r.p)));
@@ -139,6 +148,8 @@ static void on_post_body(proxy_request &r, std::string body)
         refuse_action(r, action, "create-bck");
         return;
     }
+    if (fail_at_odds(r))
+        return;
     const cJSON *properties = json_get(tree.get(), "value");
     if (properties != nullptr && !cJSON_IsNull(properties) && !(cJSON_IsObject(properties) && properties->child == nullptr)) {
         proxy_request_fail(r, error_code::not_implemented, "properties of buckets cannot be set: leave \"value\" out of the request (all buckets have the same, HEAD shows them)");
@@ -165,6 +176,7 @@ static error apply_destroy(void *arg, cluster_document &next)
     proxy_request &r = *static_cast<proxy_request *>(arg);
     if (!document_remove_bucket(next, r.bucket))
         return make_error(error_code::bucket_not_found);
+    document_miss(next);
     r.p->bucket_versions.erase(r.bucket);
     return no_error;
 }
@@ -206,6 +218,8 @@ static void on_delete_body(proxy_request &r, std::string body)
         refuse_action(r, action, "destroy-bck");
         return;
     }
+    if (fail_at_odds(r))
+        return;
     proxy_request_change(r, apply_destroy, true, on_destroyed);
 }
 
@@ -248,13 +262,13 @@ static constexpr std::string_view msgpack_type = "application/msgpack"; // exact
 static void on_pages(proxy_request &r, std::vector<gather_answer> answers)
 {
     std::vector<list_page> pages;
+    if (const gather_answer *failed = gather_first_failure(answers)) {
+        error_code code = error_code::unavailable;
+        std::string text = gather_failure_text(*failed, &code);
+        proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
+        return;
+    }
     for (const gather_answer &one : answers) {
-        if (!gather_succeeded(one)) {
-            error_code code = error_code::unavailable;
-            std::string text = gather_failure_text(one, &code);
-            proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
-            return;
-        }
         list_page page;
         if (list_page_parse_msgpack(one.body, page)) {
             proxy_request_fail(r, error_code::internal, "target " + one.id + " answered with a page that cannot be read");
@@ -294,7 +308,7 @@ static void on_objects_body(proxy_request &r, std::string body)
         return;
     }
     std::vector<gather_peer> peers;
-    for (const gather_peer &peer : proxy_needed_peers(p)) {
+    for (const gather_peer &peer : proxy_placed_peers(p)) { // what GET does not find is not listed either
         if (!r.list.target.empty() && peer.id != r.list.target)
             continue;
         if (proxy_target_is_silent(p, peer.id)) {

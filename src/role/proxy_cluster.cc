@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-// role/proxy_cluster.cc: changes of the cluster's membership that a person asks for: a target that will not come back is taken out.
+// role/proxy_cluster.cc: how the nodes are, and changes of the membership that a person asks for: a target that will not come back is taken out.
 //
 // Knows    cluster, http.          Known by  proxy.cc (routes).
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/json.h"
+#include "port/clock.h"
 #include "role/control.h"
 #include "role/proxy.h"
 
 static error apply_removal(void *arg, cluster_document &next)
 {
     proxy_request &r = *static_cast<proxy_request *>(arg);
-    return document_remove_node(next, r.target) ? no_error : make_error(error_code::not_found);
+    return document_depart(next, r.target) ? no_error : make_error(error_code::not_found);
 }
 
 static void fail_unknown(proxy_request &r)
@@ -34,8 +36,16 @@ static void on_removed(proxy_request &r, error err)
         proxy_request_fail(r, err.code, error_text(err));
         return;
     }
-    LOG(warn, "cluster", "target=%s msg=\"removed from the cluster: what only it held is gone\"", r.target.c_str());
+    std::string lost = r.lost_count == SIZE_MAX ? std::string("an unknown number of") : text_format("%zu", r.lost_count);
+    LOG(warn, "cluster", "target=%s objects=%s msg=\"removed from the cluster: what only it held is gone, unless it comes back with its data before anything changes\"", r.target.c_str(), lost.c_str());
     proxy_request_answer(r, {});
+}
+
+// What was heard of a target; null when this proxy has not heard it since it started.
+static const proxy_target *seen_target(const proxy &p, const std::string &id)
+{
+    auto found = p.targets.find(id);
+    return found != p.targets.end() && found->second.heard ? &found->second : nullptr;
 }
 
 static void on_body(proxy_request &r, std::string body)
@@ -59,7 +69,86 @@ static void on_body(proxy_request &r, std::string body)
         proxy_request_fail(r, error_code::conflict, "target " + r.target + " is alive: stop it first");
         return;
     }
+    // What the caller was shown is what is lost, or nothing is.
+    const proxy_target *seen = seen_target(*r.p, r.target);
+    r.lost_count = seen != nullptr ? seen->object_count : SIZE_MAX;
+    const cJSON *value = json_get(tree.get(), "value");
+    uint64_t expected = json_u64(value, "objects", 0);
+    if (json_get(value, "objects") != nullptr && seen != nullptr && expected != seen->object_count) {
+        proxy_request_fail(r, error_code::conflict, text_format("target %s holds %llu objects, not %llu", r.target.c_str(), static_cast<unsigned long long>(seen->object_count), static_cast<unsigned long long>(expected)));
+        return;
+    }
     proxy_request_change(r, apply_removal, true, on_removed);
+}
+
+// --- ?what=nodes: how the nodes are, for people and their programs
+
+static bool is_in_maintenance(const cluster_node &node) { return (node.flags & (node_flag_maintenance | node_flag_decommission)) != 0; }
+
+std::string proxy_maintenance_text(const cluster_document &document, const cluster_node &node)
+{
+    for (const cluster_departure &departure : document.departures) {
+        if (departure.id == node.id)
+            return departure.is_missed ? "it was taken out, and before it came back something was written, deleted or destroyed"
+                                       : "it was taken out and came back, but other targets are placed than when it was in";
+    }
+    return "it joined a cluster that holds objects, and there is no rebalance yet";
+}
+
+static json_ptr node_row(const proxy &p, const cluster_node &node)
+{
+    json_ptr row = json_object();
+    json_add_text(row.get(), "id", node.id);
+    json_add_text(row.get(), "role", node.is_target ? "target" : "proxy");
+    json_add_text(row.get(), "url", node.url);
+    json_add_u64(row.get(), "flags", node.flags);
+    json_add_bool(row.get(), "primary", node.id == p.id);
+    std::string state = "active";
+    std::string reason;
+    const proxy_target *seen = node.is_target ? seen_target(p, node.id) : nullptr;
+    if (node.is_target && proxy_target_is_silent(p, node.id)) {
+        state = "silent";
+        reason = "its objects are unavailable until it is heard again";
+        if (seen != nullptr)
+            json_add_u64(row.get(), "silent_seconds", (clock_now_ms(*p.e) - seen->heard_ms) / 1000);
+    }
+    if (is_in_maintenance(node)) {
+        state = "maintenance";
+        reason = proxy_maintenance_text(proxy_document(p), node);
+    }
+    auto found = p.targets.find(node.id);
+    if (node.is_target && found != p.targets.end() && !found->second.odds.empty()) {
+        state = "diverged";
+        reason = found->second.odds;
+    }
+    json_add_text(row.get(), "state", state);
+    if (seen != nullptr)
+        json_add_u64(row.get(), "objects", seen->object_count);
+    json_add_text(row.get(), "reason", reason);
+    return row;
+}
+
+void proxy_serve_nodes(proxy &p, exchange &x)
+{
+    const cluster_document &document = proxy_document(p);
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "uuid", document.uuid);
+    json_add_u64_text(tree.get(), "version", document.version);
+    cJSON *nodes = json_add_array(tree.get(), "nodes");
+    for (const cluster_node &node : document.nodes)
+        json_append(nodes, node_row(p, node));
+    cJSON *strangers = json_add_array(tree.get(), "strangers");
+    uint64_t now = clock_now_ms(*p.e);
+    for (const auto &[id, stranger] : p.strangers) {
+        if (now - stranger.heard_ms > 2 * register_back_off_max_ms) // it has given up
+            continue;
+        json_ptr row = json_object();
+        json_add_text(row.get(), "id", id);
+        json_add_text(row.get(), "cluster", stranger.cluster);
+        json_add_text(row.get(), "peer", stranger.peer);
+        json_append(strangers, static_cast<json_ptr &&>(row));
+    }
+    exchange_answer_json(x, tree.get());
 }
 
 void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &) { proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_body); }

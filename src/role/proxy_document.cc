@@ -103,6 +103,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
             is_needed = is_needed || etl.stage == etl_stage::initializing;
     }
     p.documents.current = static_cast<cluster_document &&>(document);
+    p.documents.text = text;
     if (!is_needed) {
         p.loaded_version = version;
         proxy_push(p);
@@ -195,6 +196,36 @@ static void mark_heard(proxy &p, proxy_target &target)
     target.heard_ms = clock_now_ms(*p.e);
 }
 
+static void note_odds(proxy_target &target, const std::string &why)
+{
+    if (target.odds.empty())
+        LOG(error, "cluster", "target=%s reason=\"%s\" msg=\"the documents of this proxy and of the target do not go together\"", target.id.c_str(), text_escape(why).c_str());
+    target.odds = why;
+}
+
+std::string proxy_odds_text(const proxy &p)
+{
+    for (const auto &[id, target] : p.targets) {
+        const cluster_node *node = document_find_node(proxy_document(p), id);
+        if (!target.odds.empty() && node != nullptr)
+            return target.odds;
+    }
+    return {};
+}
+
+bool proxy_is_at_odds(const proxy &p)
+{
+    bool any = false;
+    for (const auto &[id, target] : p.targets) {
+        if (document_find_node(proxy_document(p), id) == nullptr)
+            continue;
+        any = any || !target.odds.empty();
+        if (target.odds.empty() && !proxy_target_is_silent(p, id))
+            return false;
+    }
+    return any;
+}
+
 static void on_push_done(void *arg, call &, error err, int status, std::string body)
 {
     proxy_target &target = *static_cast<proxy_target *>(arg);
@@ -203,6 +234,7 @@ static void on_push_done(void *arg, call &, error err, int status, std::string b
     if (!err && status >= 200 && status < 300) {
         target.push_failures = 0;
         target.push_due_ms = 0;
+        target.odds.clear();
         mark_heard(p, target);
         if (target.acked_version < target.push_version)
             target.acked_version = target.push_version;
@@ -213,8 +245,11 @@ static void on_push_done(void *arg, call &, error err, int status, std::string b
         for (uint64_t i = 1; i < target.push_failures && pause < push_retry_max_ms; i++)
             pause *= 2;
         target.push_due_ms = clock_now_ms(*p.e) + (pause < push_retry_max_ms ? pause : push_retry_max_ms);
+        control_error told = err ? control_error{err.code, error_text(err)} : control_read_error(status, body);
+        if (told.code == error_code::diverged || told.code == error_code::newer_version)
+            note_odds(target, told.message);
         if (target.push_failures == 1) {
-            std::string why = err ? error_text(err) : control_read_error(status, body).message;
+            const std::string &why = told.message;
             LOG(warn, "cluster", "target=%s version=%llu reason=\"%s\" msg=\"the cluster document could not be pushed, trying again\"", target.id.c_str(),
                 static_cast<unsigned long long>(target.push_version), text_escape(why).c_str());
         }
@@ -224,21 +259,19 @@ static void on_push_done(void *arg, call &, error err, int status, std::string b
     arm_tick(p);
 }
 
-static void push_to(proxy &p, proxy_target &target, const cluster_node &node, std::string &text)
+static void push_to(proxy &p, proxy_target &target, const cluster_node &node)
 {
     url_base base;
     target.push_due_ms = 0;
     if (!url_parse_base(node.url, base))
         return;
-    if (text.empty())
-        text = document_print(proxy_document(p));
     call_options options;
     options.host = base.host;
     options.port = base.port;
     options.method = "PUT";
     options.target = base.path + std::string(path_node_document);
     options.headers = control_peer_headers(p.options, {});
-    options.body = text;
+    options.body = p.documents.text;
     options.has_body = true;
     options.answer_size_max = json_body_size_max;
     options.progress_timeout_ms = intra_call_timeout_ms;
@@ -255,7 +288,6 @@ void proxy_push(proxy &p)
         return;
     uint64_t now = clock_now_ms(*p.e);
     uint64_t version = proxy_document(p).version;
-    std::string text;
     for (auto &[id, target] : p.targets) { // nothing is due any more: else the tick would come back at once, for ever
         if (target.acked_version >= version || document_find_node(proxy_document(p), id) == nullptr)
             target.push_due_ms = 0;
@@ -271,7 +303,7 @@ void proxy_push(proxy &p)
             target.push_due_ms = 0; // it gets the document when it registers
             continue;
         }
-        push_to(p, target, node, text);
+        push_to(p, target, node);
     }
     arm_tick(p);
 }
@@ -329,6 +361,16 @@ std::vector<gather_peer> proxy_target_peers(const proxy &p)
     return peers;
 }
 
+std::vector<gather_peer> proxy_placed_peers(const proxy &p)
+{
+    std::vector<gather_peer> peers;
+    for (const cluster_node &node : proxy_document(p).nodes) {
+        if (node.is_target && (node.flags & (node_flag_maintenance | node_flag_decommission)) == 0)
+            peers.push_back({node.id, node.url});
+    }
+    return peers;
+}
+
 static bool is_dispensable(const proxy &p, const cluster_node &node) { return (node.flags & node_flag_maintenance) != 0 && proxy_target_is_silent(p, node.id); }
 
 std::vector<gather_peer> proxy_needed_peers(const proxy &p)
@@ -358,7 +400,8 @@ static void note_heard(proxy_request &r)
     mark_heard(*r.p, target);
     target.object_count = r.peer_objects;
     // What it says it holds counts, also when that is less than before: its data directory may have been replaced.
-    target.acked_version = r.peer_version;
+    target.acked_version = r.peer_document.version;
+    target.odds.clear();
     target.push_due_ms = 0;
     target.push_failures = 0;
 }
@@ -369,11 +412,11 @@ static void answer_member(proxy_request &r)
     note_heard(r);
     p.counts.registrations++;
     answer a;
-    if (r.peer_version == proxy_document(p).version) {
+    if (r.peer_document.version == proxy_document(p).version) { // and equal: on_registration has compared them
         a.status = 204;
     } else {
         a.content_type = "application/json";
-        a.body = document_print(proxy_document(p));
+        a.body = p.documents.text;
     }
     proxy_request_answer(r, static_cast<answer &&>(a));
     release_waiters(p, false);
@@ -385,6 +428,8 @@ static error apply_member(void *arg, cluster_document &next)
     proxy_request &r = *static_cast<proxy_request *>(arg);
     if (cluster_node *known = document_find_node(next, r.node.id)) {
         known->url = r.node.url;
+        if (document_may_return(next, *known))
+            document_return(next, *known);
         return no_error;
     }
     size_t targets = 0;
@@ -392,9 +437,15 @@ static error apply_member(void *arg, cluster_document &next)
         targets += node.is_target ? 1 : 0;
     if (targets >= target_count_max)
         return make_error(error_code::conflict, "the cluster has as many targets as it may have");
-    if (!next.buckets.empty() && r.holds_objects)
+    r.node.flags = 0;
+    bool is_departed = document_has_left(next, r.node.id);
+    bool may_return = is_departed && r.is_peer_of_cluster && document_may_return(next, r.node);
+    // What it missed may have been written or deleted elsewhere: then its copies must not show up again.
+    if (!next.buckets.empty() && !may_return && (r.holds_objects || (is_departed && r.peer_objects > 0)))
         r.node.flags |= node_flag_maintenance;
-    document_put_node(next, r.node);
+    cluster_node &node = document_put_node(next, r.node);
+    if (may_return)
+        document_return(next, node);
     return no_error;
 }
 
@@ -407,7 +458,8 @@ static void on_member_stored(proxy_request &r, error err)
     }
     const cluster_node *node = document_find_node(proxy_document(*r.p), r.node.id);
     if (node != nullptr && (node->flags & node_flag_maintenance) != 0)
-        LOG(warn, "cluster", "target=%s msg=\"the cluster holds objects already: the target joins in maintenance and gets none\"", r.node.id.c_str());
+        LOG(warn, "cluster", "target=%s reason=\"%s\" msg=\"the target joins in maintenance: it gets no objects, and what it holds is in no list\"", r.node.id.c_str(),
+            text_escape(proxy_maintenance_text(proxy_document(*r.p), *node)).c_str());
     answer_member(r);
 }
 
@@ -432,6 +484,28 @@ static void refuse_member(proxy_request &r, error_code code, const std::string &
     proxy_request_fail(r, code, text);
 }
 
+static void refuse_stranger(proxy_request &r, std::string_view uuid)
+{
+    proxy &p = *r.p;
+    const std::string &own = proxy_document(p).uuid;
+    if (p.strangers.size() < stranger_count_max || p.strangers.find(r.node.id) != p.strangers.end())
+        p.strangers[r.node.id] = {.cluster = std::string(uuid), .peer = exchange_peer(*r.x), .heard_ms = clock_now_ms(*p.e)};
+    refuse_member(r, error_code::conflict,
+        "target " + r.node.id + " belongs to cluster " + text_escape(uuid) + ", this is cluster " + own + ". If the proxy of " + text_escape(uuid) +
+            " has lost its data directory: stop this proxy and start it with a copy of that directory, the target's objects are untouched. If the target is to join this cluster: start it with an empty data directory");
+}
+
+static void refuse_lineage(proxy_request &r, document_relation relation)
+{
+    bool is_newer = relation == document_relation::newer;
+    std::string text = "target " + r.node.id + " holds " + document_identity_text(r.peer_document) + " of the cluster document, the proxy " + document_identity_text(document_identify(proxy_document(*r.p)));
+    text += is_newer ? ": the proxy's data directory is older. Start the proxy with the newer directory"
+                     : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the directory that the targets know, or the target with an empty one";
+    if (document_find_node(proxy_document(*r.p), r.node.id) != nullptr)
+        note_odds(target_of(*r.p, r.node.id), text);
+    refuse_member(r, is_newer ? error_code::newer_version : error_code::diverged, text);
+}
+
 static void on_registration(proxy_request &r, std::string body)
 {
     proxy &p = *r.p;
@@ -447,17 +521,21 @@ static void on_registration(proxy_request &r, std::string body)
     }
     r.node.digest = placement_digest(r.node.id);
     r.node.flags = 0;
-    r.peer_version = json_u64(tree.get(), "document_version", 0);
+    r.peer_document = {.term = json_u64(tree.get(), "document_term", 0), .tag = json_u64(tree.get(), "document_tag", 0),
+                       .version = json_u64(tree.get(), "document_version", 0), .digest = json_u64(tree.get(), "document_digest", 0)};
     r.peer_objects = json_u64(tree.get(), "object_count", 0);
     std::string_view uuid = json_text(tree.get(), "cluster");
     const cluster_document &document = proxy_document(p);
     if (!uuid.empty() && uuid != document.uuid) {
-        refuse_member(r, error_code::conflict, "target " + r.node.id + " belongs to cluster " + text_escape(uuid) + ", this is cluster " + document.uuid);
+        refuse_stranger(r, uuid);
         return;
     }
-    if (r.peer_version > document.version) {
-        refuse_member(r, error_code::conflict, text_format("target %s holds version %llu of the cluster document, the proxy only version %llu: the proxy's data directory is older",
-            r.node.id.c_str(), static_cast<unsigned long long>(r.peer_version), static_cast<unsigned long long>(document.version)));
+    r.is_peer_of_cluster = !uuid.empty();
+    if (json_get(tree.get(), "document_digest") == nullptr && r.peer_document.version <= document.version) // a target of before: only its version is known
+        r.peer_document = r.peer_document.version == document.version ? document_identify(document) : document_identity{};
+    document_relation relation = document_relate(r.peer_document, document);
+    if (relation == document_relation::newer || relation == document_relation::diverged) {
+        refuse_lineage(r, relation);
         return;
     }
     const cluster_node *known = document_find_node(document, r.node.id);
@@ -465,11 +543,11 @@ static void on_registration(proxy_request &r, std::string body)
         refuse_member(r, error_code::conflict, "id " + r.node.id + " is the proxy's own");
         return;
     }
-    if (known != nullptr && known->url == r.node.url) {
+    if (known != nullptr && known->url == r.node.url && !document_may_return(document, *known)) {
         answer_member(r);
         return;
     }
-    LOG(info, "cluster", "target=%s url=%s msg=\"%s\"", r.node.id.c_str(), text_escape(r.node.url).c_str(), known != nullptr ? "a target has a new URL" : "a new target");
+    LOG(info, "cluster", "target=%s url=%s msg=\"%s\"", r.node.id.c_str(), text_escape(r.node.url).c_str(), known == nullptr ? "a new target" : known->url == r.node.url ? "a target is placed again" : "a target has a new URL");
     std::vector<gather_peer> peers = proxy_target_peers(p);
     bool uploads = p.upload_ms > 0 && clock_now_ms(*p.e) - p.upload_ms < upload_settle_ms;
     if (known != nullptr || document.buckets.empty() || uploads || peers.empty()) {

@@ -90,14 +90,28 @@ static void add_sums(std::map<std::string, etl_sums> &sums, const cJSON *list)
     }
 }
 
+// Placed targets that are silent: nobody asks them.
+static std::vector<std::string> unheard_targets(const proxy &p)
+{
+    std::vector<std::string> ids;
+    for (const gather_peer &peer : proxy_placed_peers(p)) {
+        if (proxy_target_is_silent(p, peer.id))
+            ids.push_back(peer.id);
+    }
+    return ids;
+}
+
 static void on_list_answers(proxy_request &r, std::vector<gather_answer> answers)
 {
     std::map<std::string, etl_sums> sums;
+    std::vector<std::string> without = unheard_targets(*r.p);
     for (const gather_answer &answer : answers) {
         json_ptr tree;
         std::string where;
         if (gather_succeeded(answer) && !json_parse(answer.body, tree, where))
             add_sums(sums, tree.get());
+        else
+            without.push_back(answer.id);
     }
     json_ptr list = json_array();
     for (const cluster_etl &etl : proxy_document(*r.p).etls) {
@@ -115,6 +129,12 @@ static void on_list_answers(proxy_request &r, std::vector<gather_answer> answers
         json_add_u64(one.get(), "restarts", sum.restarts);
         json_add_u64(one.get(), "ready", sum.ready);
         json_add_u64(one.get(), "targets", proxy_needed_peers(*r.p).size());
+        if (!without.empty()) { // a sum that has become smaller must not look like one that is
+            json_add_bool(one.get(), "partial", true);
+            cJSON *ids = json_add_array(one.get(), "counters_without");
+            for (const std::string &id : without)
+                json_append_text(ids, id);
+        }
         json_append(list.get(), static_cast<json_ptr &&>(one));
     }
     proxy_request_answer_json(r, list.get());

@@ -127,6 +127,10 @@ static error apply_initializing(void *arg, cluster_document &next)
             drop_oldest_failed_start(next);
         if (known == nullptr && next.etls.size() >= etl_count_max)
             return refuse(s, error_code::bad_request, text_format("there are %zu ETLs already, as many as there may be", next.etls.size()));
+        size_t all = document_etls_size(next) - (known != nullptr ? document_etl_size(*known) : 0) + document_etl_size(s.etl);
+        if (all > document_etls_size_max)
+            return refuse(s, error_code::no_space, text_format("the specs of all ETLs would take %zu MiB in the cluster document, %zu MiB is the most: remove an ETL, or make the spec smaller",
+                all / mib + 1, document_etls_size_max / mib));
     }
     set_generation(s, next);
     document_put_etl(next, s.etl);
@@ -413,6 +417,14 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *
     }
     if (const cluster_node *silent = proxy_silent_target(p)) {
         exchange_answer_error(x, error_code::unavailable, "target " + silent->id + " is silent: an ETL starts on all targets or on none");
+        return;
+    }
+    if (std::string odds = proxy_odds_text(p); !odds.empty()) {
+        exchange_answer_error(x, error_code::diverged, odds);
+        return;
+    }
+    if (etl.pod_json.size() > etl_pod_size_max || etl.init_json.size() > etl_init_size_max) {
+        exchange_answer_error(x, error_code::bad_spec, text_format("invalid ETL spec: with its aliases expanded it is larger than %zu MiB", etl_pod_size_max / mib));
         return;
     }
     if (spec != nullptr && is_dry_run(x)) {

@@ -26,6 +26,23 @@ static void refuse(proxy &p, exchange &x, const char *retry_after, const std::st
     exchange_answer_error(x, error_code::unavailable, text, 0, headers);
 }
 
+static error apply_miss(void *, cluster_document &next)
+{
+    document_miss(next); // perhaps another request has done so meanwhile: then the document only gets a version more
+    return no_error;
+}
+
+static void on_missed(proxy_request &r, error err)
+{
+    if (err) {
+        proxy_request_fail(r, err.code, error_text(err));
+        return;
+    }
+    proxy &p = *r.p;
+    route_match match = r.match;
+    proxy_serve_object(p, proxy_request_release(r), match);
+}
+
 void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
 {
     const http_head &head = exchange_head(x);
@@ -68,6 +85,14 @@ void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
     uint64_t needed = made != p.bucket_versions.end() ? made->second : p.loaded_version;
     if (p.targets.find(node->id)->second.acked_version < needed) {
         refuse(p, x, "1", "target " + node->id + " does not know this bucket yet");
+        return;
+    }
+    bool is_change = head.method != "GET" && head.method != "HEAD";
+    if (is_change && document_needs_miss(document)) {
+        // A target that was taken out must know, should it come back, that it missed something: before it is true, and durably.
+        proxy_request &r = proxy_request_make(p, x);
+        r.match = match;
+        proxy_request_change(r, apply_miss, false, on_missed);
         return;
     }
     bool is_read = head.method == "GET" || head.method == "HEAD" || head.method == "DELETE";

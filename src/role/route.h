@@ -40,7 +40,7 @@ inline constexpr route routes[] = {
     {"GET", "/v1/health", route_both, route_listener::clients, route_id::health, "serve_health", "200; `?readiness=true` and, on the proxy, `?prr=true`: 503 until ready and while draining"},
     {"HEAD", "/v1/health", route_both, route_listener::clients, route_id::health, "serve_health", "as GET, without a body"},
     {"GET", "/v1/daemon", route_both, route_listener::clients, route_id::daemon, "serve_daemon", "`?what=smap`: the cluster map"},
-    {"GET", "/v1/cluster", route_proxy, route_listener::clients, route_id::cluster, "serve_cluster", "`?what=cluster_config`, `?what=smap`, `?what=backends`, `?what=remote`"},
+    {"GET", "/v1/cluster", route_proxy, route_listener::clients, route_id::cluster, "serve_cluster", "`?what=cluster_config`, `?what=smap`, `?what=nodes`, `?what=backends`, `?what=remote`"},
     {"PUT", "/v1/cluster", route_proxy, route_listener::clients, route_id::cluster_change, "proxy_serve_cluster_change", "take a target out that will not come back; body: action `decommission-node`, value `{\"sid\"}`"},
     {"GET", "/metrics", route_both, route_listener::clients, route_id::metrics, "serve_metrics", "Prometheus text"},
 

@@ -66,6 +66,10 @@ static void serve_health(target &t, exchange &x, const route_match &)
             state.not_ready_text = "the target cannot see its pods: " + right;
         }
     }
+    if (state.ready && !t.odds.empty()) {
+        state.ready = false;
+        state.not_ready_text = t.odds;
+    }
     health_serve(x, state);
 }
 

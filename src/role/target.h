@@ -50,6 +50,8 @@ struct target {
     transfer_host *transfers = nullptr;
     member *membership = nullptr;
     cluster_document document;           // last copy; version 0: none yet
+    std::string document_text;           // of it, byte for byte, until it is stored
+    std::string odds;                    // why the proxy's document and ours do not go together; empty: they do
     bool ready = false;                  // serves objects: store open and a document held
     bool draining = false;
     uint64_t started_ms = 0;
@@ -59,7 +61,7 @@ struct target {
     // target_document.cc
     std::map<std::string, target_start_order> starts; // by ETL id
     std::vector<target_waiter> waiters;
-    uint64_t stored_version = 0;         // what the data directory holds
+    document_identity stored;            // what the data directory holds
     bool storing = false;
     size_t removals = 0;                 // of buckets, under way; the document is stored after them
     std::vector<std::string> failed_removals;
@@ -95,7 +97,8 @@ void target_document_load(target &t, void (*on_loaded)(target &t, error err, con
 // already is fine. When accepted it counts from now on; target_wait_stored says when it is durable.
 error target_take_document_text(target &t, std::string_view text, std::string &out_detail);
 // A new document was accepted (pushed, or answered to a registration): stored, ETLs and buckets follow it. Requires: it is newer.
-void target_take_document(target &t, cluster_document document);
+void target_take_document(target &t, cluster_document document, std::string_view text);
+void target_note_odds(target &t, const std::string &why);
 void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg);
 // Makes the ETL registry and the transfers. Requires: a document is held.
 void target_begin_etls(target &t);

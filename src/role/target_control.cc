@@ -365,11 +365,11 @@ void target_serve_node(target &t, exchange &x, const route_match &match)
         return;
     switch (match.found->id) {
     case route_id::node_status: serve_status(t, x); return;
-    case route_id::node_document: exchange_read_all(x, call_answer_size_max, on_document_body, make_request(t, x)); return;
+    case route_id::node_document: exchange_read_all(x, document_size_max, on_document_body, make_request(t, x)); return;
     case route_id::node_etl_list: serve_etl_list(t, x); return;
     case route_id::node_etl_start:
         if (has_etls(t, x))
-            exchange_read_all(x, 2 * spec_size_max + json_body_size_max, on_start_body, make_request(t, x));
+            exchange_read_all(x, json_escaped_factor * etl_pod_size_max + document_small_size_max, on_start_body, make_request(t, x));
         return;
     case route_id::node_etl_show:
         if (has_etls(t, x))

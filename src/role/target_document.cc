@@ -131,7 +131,7 @@ static void release_waiters(target &t, error err)
 {
     std::vector<target_waiter> ready;
     for (size_t i = 0; i < t.waiters.size();) {
-        if (!err && t.waiters[i].version > t.stored_version) {
+        if (!err && t.waiters[i].version > t.stored.version) {
             i++;
             continue;
         }
@@ -146,22 +146,33 @@ static void store_document(target &t);
 
 struct document_swap {
     target *t;
-    uint64_t version;
+    document_identity identity;
 };
 
 // Somebody else's version is stored (an earlier swap that failed may have happened all the same): go on from it.
-static void on_stored_version(void *arg, error err, uint64_t version, const std::string &)
+static void on_stored_version(void *arg, error err, uint64_t version, const std::string &text)
 {
     target &t = *static_cast<target *>(arg);
     t.storing = false;
+    cluster_document stored;
+    if (!err)
+        err = document_parse(text, stored);
+    if (!err)
+        t.stored = document_identify(stored);
     if (!err && version < t.document.version) {
-        t.stored_version = version;
         store_document(t);
         return;
     }
-    if (!err)
-        t.stored_version = version;
     release_waiters(t, err);
+}
+
+static void note_stored(target &t, const document_identity &identity)
+{
+    t.stored = identity;
+    if (identity.version != t.document.version)
+        return;
+    t.document_text.clear();
+    t.document_text.shrink_to_fit();
 }
 
 static void on_swap(void *arg, error err)
@@ -175,9 +186,9 @@ static void on_swap(void *arg, error err)
     }
     t.storing = false;
     if (err)
-        LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"", static_cast<unsigned long long>(swap.version), error_text(err));
+        LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"", static_cast<unsigned long long>(swap.identity.version), error_text(err));
     else
-        t.stored_version = swap.version;
+        note_stored(t, swap.identity);
     release_waiters(t, err);
     if (!err)
         store_document(t);
@@ -186,10 +197,10 @@ static void on_swap(void *arg, error err)
 // After the removals of buckets: a crash in between finds the old document, and removes them again.
 static void store_document(target &t)
 {
-    if (t.storing || t.removals > 0 || !t.failed_removals.empty() || t.stored_version == t.document.version)
+    if (t.storing || t.removals > 0 || !t.failed_removals.empty() || t.stored.version == t.document.version)
         return;
     t.storing = true;
-    meta_swap(*t.e, document_name, t.stored_version, t.document.version, document_print(t.document), on_swap, new document_swap{&t, t.document.version});
+    meta_swap(*t.e, document_name, t.stored.version, t.document.version, t.document_text, on_swap, new document_swap{&t, document_identify(t.document)});
 }
 
 struct bucket_removal {
@@ -252,11 +263,20 @@ static void remove_old_buckets(target &t, const cluster_document &next)
     }
 }
 
-void target_take_document(target &t, cluster_document document)
+void target_note_odds(target &t, const std::string &why)
+{
+    if (!why.empty() && t.odds.empty())
+        LOG(error, "cluster", "reason=\"%s\" msg=\"the documents of the proxy and of this target do not go together\"", text_escape(why).c_str());
+    t.odds = why;
+}
+
+void target_take_document(target &t, cluster_document document, std::string_view text)
 {
     CHECK(document.version > t.document.version);
     remove_old_buckets(t, document);
     t.document = static_cast<cluster_document &&>(document);
+    t.document_text = text;
+    t.odds.clear();
     target_begin_etls(t);
     target_sync_etls(t);
     if (!t.ready)
@@ -277,14 +297,19 @@ error target_take_document_text(target &t, std::string_view text, std::string &o
         out_detail = "this target belongs to cluster " + t.document.uuid + ", the document is of cluster " + document.uuid + "; a target with an empty data directory can join";
         return make_error(error_code::conflict);
     }
-    if (document.version < t.document.version) {
-        out_detail = text_format("this target holds version %llu of the cluster document, newer than %llu", static_cast<unsigned long long>(t.document.version),
-            static_cast<unsigned long long>(document.version));
-        return make_error(error_code::newer_version);
+    switch (document_relate(document_identify(t.document), document)) {
+    case document_relation::equal: t.odds.clear(); return no_error;
+    case document_relation::ancestor: target_take_document(t, static_cast<cluster_document &&>(document), text); return no_error;
+    case document_relation::newer:
+    case document_relation::diverged: break;
     }
-    if (document.version > t.document.version)
-        target_take_document(t, static_cast<cluster_document &&>(document));
-    return no_error;
+    document_identity theirs = document_identify(document);
+    bool is_older = document_relate(theirs, t.document) == document_relation::ancestor;
+    out_detail = "target " + t.id + " holds " + document_identity_text(document_identify(t.document)) + " of the cluster document, the proxy " + document_identity_text(theirs) +
+        (is_older ? ": the proxy's data directory is older. Start the proxy with the newer directory"
+                  : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the directory that the targets know, or the target with an empty one");
+    target_note_odds(t, out_detail);
+    return make_error(is_older ? error_code::newer_version : error_code::diverged);
 }
 
 // --- loading
@@ -305,7 +330,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
         load.on_loaded(t, err, std::string("the cluster document in the data directory could not be read: ") + error_text(err));
         return;
     }
-    t.stored_version = version;
+    t.stored = document_identify(t.document);
     if (version > 0 && t.document.version != version) {
         load.on_loaded(t, make_error(error_code::corrupt), "the cluster document in the data directory has a version that is not its own");
         return;

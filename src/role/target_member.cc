@@ -34,6 +34,8 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
     if (status != 200 && status != 204) {
         control_error told = control_read_error(status, body);
         bool starting = status == 503;
+        if (told.code == error_code::diverged || told.code == error_code::newer_version)
+            target_note_odds(t, told.message);
         member_answered(m, starting ? member_answer::unreachable : member_answer::refused, text_format("status %d: ", status) + told.message);
         return;
     }
@@ -42,6 +44,7 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         member_answered(m, member_answer::refused, detail);
         return;
     }
+    t.odds.clear();
     member_answered(m, member_answer::accepted, {});
     if (status == 200)
         target_wait_stored(t, on_taken, &t);
@@ -57,7 +60,10 @@ static void send_registration(void *arg, member &)
     self.digest = placement_digest(t.id);
     json_ptr tree = node_print(self);
     json_add_text(tree.get(), "cluster", t.document.uuid);
-    json_add_u64(tree.get(), "document_version", t.stored_version);
+    json_add_u64(tree.get(), "document_version", t.stored.version);
+    json_add_u64_text(tree.get(), "document_term", t.stored.term);
+    json_add_u64_text(tree.get(), "document_tag", t.stored.tag);
+    json_add_u64_text(tree.get(), "document_digest", t.stored.digest);
     json_add_u64(tree.get(), "object_count", store_object_count(*t.objects));
     url_base base;
     bool good = url_parse_base(t.options.proxy_url, base);

@@ -327,7 +327,7 @@ def case_a_lost_target_is_taken_out():
         assert unknown.returncode == 3 and b"there is no target" in unknown.stderr, unknown
         gone.kill(signal.SIGKILL)
         c.targets.remove(gone)
-        until(lambda: etlctl("target", "rm", known).returncode == 0, "it is silent and removed", 30)
+        until(lambda: etlctl("target", "rm", known, "--yes").returncode == 0, "it is silent and removed", 30)
         assert set(c.smap()["tmap"]) == ids - {known}
         for name in names:
             answer = c.get("lost", name)

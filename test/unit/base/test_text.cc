@@ -2,6 +2,8 @@
 #include "node_test.h"
 
 #include <array>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -60,6 +62,27 @@ static void nearest_finds_slips_only(void **)
     test_eq_text(text_nearest("zzzzzz", names), "");
 }
 
+// However many names there are and however alike: a wrong word costs the same.
+static void nearest_works_within_bounds(void **)
+{
+    for (size_t length : {size_t(1), size_t(16), size_t(64), size_t(127), size_t(128), size_t(4096)}) {
+        std::vector<std::string> texts;
+        for (size_t i = 0; i < 4'096; i++)
+            texts.push_back(std::string(length, 'a') + std::to_string(i));
+        std::vector<std::string_view> names(texts.begin(), texts.end());
+        for (const std::string &word : {std::string(length, 'b'), std::string(length, 'a') + "x", std::string(length / 2 + 1, 'a')}) {
+            size_t work = SIZE_MAX;
+            text_nearest(word, names, &work);
+            if (work > text_nearest_work_max)
+                test_fail("%zu cells for a word of %zu bytes among 4096 names", work, word.size());
+        }
+    }
+    size_t work = 0;
+    static constexpr std::array<std::string_view, 2> names = {"listen", "a-name-that-is-much-longer"};
+    text_nearest("listn", names, &work);
+    test_eq(work, 30u); // the other one cannot be near
+}
+
 static void nearness_is_counted_in_edits(void **)
 {
     test_true(text_is_near("etl_name", "etl_name", 0));
@@ -94,7 +117,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(durations_are_gos),  cmocka_unit_test(numbers_do_not_overflow), cmocka_unit_test(utf8_is_strict),
-        cmocka_unit_test(nearest_finds_slips_only), cmocka_unit_test(nearness_is_counted_in_edits), cmocka_unit_test(escape_keeps_lines_whole), cmocka_unit_test(error_table_reads_back),
+        cmocka_unit_test(nearest_finds_slips_only), cmocka_unit_test(nearest_works_within_bounds), cmocka_unit_test(nearness_is_counted_in_edits), cmocka_unit_test(escape_keeps_lines_whole), cmocka_unit_test(error_table_reads_back),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

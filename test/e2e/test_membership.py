@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Targets that are silent, leave, come back, or belong elsewhere; data directories that were restored: nobody is misled about them."""
+import json
+import os
+import re
+import shutil
+import signal
+
+import harness
+from harness import Cluster, pod_spec, request, until
+
+NAMES = [f"o{i}" for i in range(24)]
+
+
+class Filled(Cluster):
+    """A cluster with objects in bucket b."""
+
+    def __init__(self, targets=2):
+        super().__init__(targets=targets)
+
+    def __enter__(self):
+        super().__enter__()
+        self.bucket("b")
+        for name in NAMES:
+            assert self.put("b", name, name.encode()).status == 200
+        return self
+
+
+def nodes(cluster):
+    return {node["id"]: node for node in request("GET", cluster.url("/v1/cluster?what=nodes")).json["nodes"]}
+
+
+def id_of(cluster, target):
+    return next(node["id"] for node in nodes(cluster).values() if node["url"] == target.url)
+
+
+def listed(cluster):
+    answer = request("GET", cluster.url("/v1/buckets/b"), json.dumps({"action": "list", "value": {}}))
+    return answer, sorted(entry["name"] for entry in (answer.json["entries"] or [])) if answer.status == 200 else None
+
+
+def readable(cluster):
+    return sorted(name for name in NAMES if cluster.get("b", name).status == 200)
+
+
+def etlctl(cluster, *words, check=False):
+    return cluster.run("etlctl", *words, check=check)
+
+
+def take_out(cluster, target):
+    """Kills a target and takes it out; returns its id."""
+    gone = id_of(cluster, target)
+    count = store_count(cluster, gone)
+    target.kill(signal.SIGKILL)
+    until(lambda: nodes(cluster)[gone]["state"] == "silent", "it is silent", 60)
+    refused = etlctl(cluster, "target", "rm", gone)
+    assert refused.returncode == 2 and f"holds {count} object" in refused.stderr.decode() and b"--yes" in refused.stderr and b"last heard" in refused.stderr, refused
+    planned = etlctl(cluster, "target", "rm", gone, "--dry-run")
+    assert planned.returncode == 0 and f"holds {count} object" in (planned.stdout + planned.stderr).decode(), planned
+    assert gone in nodes(cluster)
+    wrong = request("PUT", cluster.url("/v1/cluster"), json.dumps({"action": "decommission-node", "value": {"sid": gone, "objects": count + 1}}))
+    assert wrong.status == 409 and gone in nodes(cluster), wrong
+    etlctl(cluster, "target", "rm", gone, "--yes", check=True)
+    assert gone not in nodes(cluster)
+    return gone
+
+
+def store_count(cluster, target):
+    """How many objects the proxy knows a target to hold, once all uploads are counted."""
+    until(lambda: sum(node.get("objects", 0) for node in nodes(cluster).values()) == len(NAMES), "heartbeats count all objects", 60)
+    return nodes(cluster)[target]["objects"]
+
+
+def case_returns_with_its_data():
+    with Filled() as cluster:
+        back = cluster.targets[1]
+        gone = take_out(cluster, back)
+        lost = listed(cluster)[1]
+        assert lost == readable(cluster) and len(lost) < len(NAMES), lost
+        back.start()
+        until(lambda: nodes(cluster).get(gone, {}).get("state") == "active", "it is placed again", 60)
+        until(lambda: readable(cluster) == NAMES_SORTED, "all objects can be read", 60)
+        assert listed(cluster)[1] == NAMES_SORTED
+
+
+def returns_after(change):
+    def run():
+        with Filled() as cluster:
+            back = cluster.targets[1]
+            gone = take_out(cluster, back)
+            change(cluster)
+            # What it missed outlives a restart of the proxy.
+            assert cluster.proxy.kill(signal.SIGTERM) == 0
+            cluster.proxy.start()
+            until(lambda: request("GET", cluster.url("/v1/health?readiness=true")).status == 200, "the proxy is ready", 60)
+            back.start()
+            until(lambda: nodes(cluster).get(gone, {}).get("state") == "maintenance" and nodes(cluster)[gone].get("objects", 0) > 0, "it is in maintenance", 60)
+            until(lambda: listed(cluster)[1] is not None, "the list is complete", 60)
+            assert listed(cluster)[1] == readable(cluster)
+            shown = etlctl(cluster, "cluster", "show", check=True)
+            said = shown.stderr.decode()
+            assert "maintenance" in shown.stdout.decode() and gone in said and "objects of it are in no list" in said and "written, deleted or destroyed" in said, shown
+            assert cluster.get("b", "o0").status in (200, 404)
+    return run
+
+
+def write_one(cluster):
+    assert cluster.put("b", "o0", b"o0").status == 200
+
+
+def delete_one(cluster):
+    request("DELETE", cluster.url("/v1/objects/b/o1"))
+
+
+def destroy_another(cluster):
+    cluster.bucket("other")
+    assert request("DELETE", cluster.url("/v1/buckets/other"), json.dumps({"action": "destroy-bck"})).status == 200
+
+
+def case_silent_is_shown():
+    with Filled(3) as cluster:
+        cluster.image("silent:v1", {"srv.py": harness_server()})
+        etl = cluster.init(pod_spec("silent", "silent:v1", command=["/srv.py"]))
+        for name in NAMES:
+            assert cluster.get("b", name, "uuid=" + etl).status == 200
+        healthy = json.loads(etlctl(cluster, "etl", "ls", "-o", "json", check=True).stdout)["items"][0]
+        assert "partial" not in healthy and healthy["objects"] == len(NAMES), healthy
+        still = cluster.targets[2]
+        quiet = id_of(cluster, still)
+        still.process.send_signal(signal.SIGSTOP)
+        try:
+            until(lambda: nodes(cluster)[quiet]["state"] == "silent", "it is silent", 60)
+            shown = etlctl(cluster, "cluster", "show", check=True)
+            line = next(line for line in shown.stdout.decode().splitlines() if quiet in line)
+            assert re.search(r"silent \d+", line), line
+            assert quiet in shown.stderr.decode() and "is silent" in shown.stderr.decode(), shown
+            assert nodes(cluster)[quiet]["silent_seconds"] >= 10
+            counted = etlctl(cluster, "etl", "ls", check=True)
+            assert f"counters without: {quiet}" in counted.stderr.decode(), counted
+            item = json.loads(etlctl(cluster, "etl", "ls", "-o", "json", check=True).stdout)["items"][0]
+            assert item["partial"] is True, item
+            answer = listed(cluster)[0]
+            assert answer.status == 503 and quiet in answer.text and "silent" in answer.text, answer
+        finally:
+            still.process.send_signal(signal.SIGCONT)
+        until(lambda: nodes(cluster)[quiet]["state"] == "active", "it is back", 60)
+        cluster.stop_etl(etl)
+
+
+def case_the_dead_one_is_named():
+    """Until it counts as silent, a list fails: with the dead target's name and its own reason, never a healthy one's."""
+    with Filled(3) as cluster:
+        dead = cluster.targets[1]
+        gone = id_of(cluster, dead)
+        dead.kill(signal.SIGKILL)
+        seen = set()
+
+        def silent_now():
+            answer = listed(cluster)[0]
+            assert answer.status == 503 and gone in answer.text and "canceled" not in answer.text, answer
+            seen.add("does not answer" if "does not answer" in answer.text else "silent" if "silent" in answer.text else answer.text)
+            return "silent" in answer.text
+        until(silent_now, "it counts as silent", 60)
+        assert seen <= {"does not answer", "silent"}, seen
+        dead.start()
+        until(lambda: listed(cluster)[1] == NAMES_SORTED, "the list is whole again", 60)
+
+
+def case_another_cluster():
+    """The proxy's directory is lost: both sides say so, and what to do."""
+    with Filled() as cluster:
+        old = cluster.smap()["uuid"]
+        assert cluster.proxy.kill(signal.SIGTERM) == 0
+        saved = os.path.join(cluster.dir, "saved")
+        shutil.move(os.path.join(cluster.dir, "proxy"), saved)
+        cluster.proxy.start()
+        assert cluster.smap()["uuid"] != old
+
+        def told():
+            shown = etlctl(cluster, "cluster", "show", check=True)
+            return "2 targets of another cluster" in shown.stderr.decode() and shown
+        shown = until(told, "cluster show tells of both", 90)
+        assert old in shown.stderr.decode() and "lost its data directory" in shown.stderr.decode(), shown
+        for name in ("proxy", "target1"):
+            log = cluster.log_tail(name, 200)
+            assert old in log and "lost its data directory" in log, (name, log)
+        assert cluster.proxy.kill(signal.SIGTERM) == 0
+        shutil.rmtree(os.path.join(cluster.dir, "proxy"))
+        shutil.move(saved, os.path.join(cluster.dir, "proxy"))
+        cluster.proxy.start()
+        until(lambda: readable(cluster) == NAMES_SORTED, "the copy of the directory brings all back", 90)
+
+
+def copy_of(cluster, name, mark=".copy"):
+    kept = os.path.join(cluster.dir, name + mark)
+    shutil.copytree(os.path.join(cluster.dir, name), kept)
+    return kept
+
+
+def put_back(cluster, name, kept):
+    shutil.rmtree(os.path.join(cluster.dir, name))
+    shutil.copytree(kept, os.path.join(cluster.dir, name))
+
+
+def problem(node):
+    answer = request("GET", node.url + "/v1/health?readiness=true")
+    return answer.text if answer.status == 503 else ""
+
+
+def case_a_restored_proxy_is_behind():
+    """A copy of the proxy's directory is put back while the targets hold a newer document: no change is accepted."""
+    with Filled(1) as cluster:
+        assert cluster.proxy.kill(signal.SIGTERM) == 0
+        kept = copy_of(cluster, "proxy")
+        cluster.proxy.start()
+        cluster.bucket("b-later")
+        assert cluster.proxy.kill(signal.SIGTERM) == 0
+        newest = copy_of(cluster, "proxy", ".newest")
+        put_back(cluster, "proxy", kept)
+        cluster.proxy.start()
+        until(lambda: "data directory is older" in problem(cluster.proxy), "the proxy says that it is behind", 60)
+        until(lambda: "data directory is older" in problem(cluster.targets[0]), "so does the target", 60)
+        refused = request("POST", cluster.url("/v1/buckets/c"), json.dumps({"action": "create-bck"}))
+        assert refused.status == 409 and refused.json["code"] == "diverged", refused
+        shown = etlctl(cluster, "cluster", "show", check=True)
+        assert "diverged" in shown.stdout.decode() and "data directory is older" in shown.stderr.decode(), shown
+        assert "do not go together" in cluster.log_tail("proxy", 200) and "do not go together" in cluster.log_tail("target1", 200)
+        assert cluster.proxy.kill(signal.SIGTERM) == 0
+        put_back(cluster, "proxy", newest)
+        cluster.proxy.start()
+        until(lambda: not problem(cluster.proxy) and not problem(cluster.targets[0]), "with the newer directory all is well", 90)
+        until(lambda: readable(cluster) == NAMES_SORTED, "objects can be read", 90)
+        cluster.bucket("c")
+
+
+def case_lines_that_diverged():
+    """The copy is put back and changed while the target is away: both then hold the same version number, and do not take it for the same."""
+    with Filled(1) as cluster:
+        target = cluster.targets[0]
+        assert cluster.proxy.kill(signal.SIGTERM) == 0
+        kept = copy_of(cluster, "proxy")
+        cluster.proxy.start()
+        cluster.bucket("line-one")
+        version = cluster.smap()["version"]
+        assert target.kill(signal.SIGTERM) == 0
+        assert cluster.proxy.kill(signal.SIGTERM) == 0
+        put_back(cluster, "proxy", kept)
+        cluster.proxy.start()
+        cluster.bucket("line-two")
+        assert cluster.smap()["version"] == version
+        target.start()
+        until(lambda: "diverged" in problem(cluster.proxy), "the proxy says it", 60)
+        until(lambda: "diverged" in problem(target), "so does the target", 60)
+        assert f"version {version} " in problem(target), problem(target)
+        shown = etlctl(cluster, "cluster", "show", check=True)
+        assert "diverged" in shown.stdout.decode() and "restored or copied" in shown.stderr.decode(), shown
+        refused = request("POST", cluster.url("/v1/buckets/c"), json.dumps({"action": "create-bck"}))
+        assert refused.status == 409, refused
+        hop = request("PUT", cluster.url("/v1/objects/line-two/x"), b"", follow=False)
+        assert hop.status == 503, hop # never acknowledged as equal: no redirect to a target that holds another document
+
+
+def harness_server():
+    return """#!/usr/local/bin/python
+import http.server
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).upper()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    do_PUT = do_POST
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(("0.0.0.0", 80), H).serve_forever()
+"""
+
+
+NAMES_SORTED = sorted(NAMES)
+harness.run([
+    ("a target returns with its data", case_returns_with_its_data),
+    ("a target returns after a write", returns_after(write_one)),
+    ("a target returns after a delete", returns_after(delete_one)),
+    ("a target returns after a bucket was destroyed", returns_after(destroy_another)),
+    ("a silent target is shown", case_silent_is_shown),
+    ("the dead target is named", case_the_dead_one_is_named),
+    ("targets of another cluster", case_another_cluster),
+    ("a restored proxy is behind", case_a_restored_proxy_is_behind),
+    ("lines that diverged", case_lines_that_diverged),
+])
