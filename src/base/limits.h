@@ -40,6 +40,8 @@ inline constexpr size_t pod_connections_max = 64;       // per ETL and target
 inline constexpr size_t pod_queue_max = 256;            // requests waiting for a pod connection or for Ready
 inline constexpr uint64_t pod_ready_wait_ms = 5'000;    // a request waits this long for a pod that restarts
 inline constexpr uint64_t pod_connect_timeout_ms = 5'000;
+inline constexpr unsigned pod_proof_count = 8;          // answers in a row with nothing behind them, before a pod is trusted with a second request on a connection
+inline constexpr uint64_t pod_behind_wait_ms = 20;      // until then the end of an answer is withheld this long, to see what comes behind it
 
 // ETL.
 inline constexpr size_t spec_size_max = 1 * mib;

@@ -373,6 +373,7 @@ static void start_call(transfer &t)
     transfer_mode_of(t.how).request(t, options);
     options.host = t.pod_host;
     options.port = t.pod_port;
+    options.instance = t.etl_id + "/" + t.pod_instance;
     options.reach = net_reach::this_machine; // a pod runs beside its target
     http_write_header(options.headers, "X-Request-Id", exchange_request_id(*t.x));
     options.connect_timeout_ms = pod_connect_timeout_ms;
