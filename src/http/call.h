@@ -38,7 +38,7 @@ struct call_options {
     std::string target = "/";    // raw path and query
     std::string headers;         // whole lines; Host, Content-Length and Connection are added
     std::string body;            // sent from memory, or, when `file` is set:
-    disk_file *file = nullptr;   // file_size bytes from its start. Lifetime: until on_done
+    disk_file *file = nullptr;   // file_size bytes from its start. Lifetime: until on_done. One that fails (corrupt, io) fails the call, whatever is answered
     uint64_t file_size = 0;
     bool has_body = false;       // send Content-Length even when the body is empty
     uint64_t connect_timeout_ms = 5'000;

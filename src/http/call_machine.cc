@@ -243,7 +243,7 @@ static constexpr sm_state<call> states[] = {
     {S::connecting, "connecting", sm_initial | sm_busy, DEADLINE, CONNECT | SOCKET | DEADLINE},
     {S::awaiting_head, "awaiting_head", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
     {S::collecting, "collecting", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
-    {S::receiving, "receiving", 0, SOCKET, SOCKET}, // the owner's time
+    {S::receiving, "receiving", sm_busy, SOCKET, SOCKET, 0, "whoever pulls the body watches the time"},
     {S::settling, "settling", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
     {S::done, "done", sm_final, 0, 0},
 };
@@ -559,6 +559,8 @@ static void write_request_head(call &c)
     uint64_t length = c.options.file != nullptr ? c.options.file_size : c.options.body.size();
     if (c.options.has_body || length > 0)
         http_write_header_u64(c.out, "Content-Length", length);
+    if (!c.options.may_reuse)
+        http_write_header(c.out, "Connection", "close");
     c.out += c.options.headers;
     http_write_end(c.out);
 }

@@ -3,9 +3,9 @@
 //
 // Owns     the idle connections, one timer.
 // Knows    port.                      Known by  the call machine.
-// Rules    a pod's connection is used again only when its instance has shown, pod_proof_count times in a row, that nothing comes behind an
-//          answer (docs/decisions/0020-answers-never-shift.md); another node's at once.
-// Limits   http_client_options, servers_max, watched_max.
+// Rules    a pod's connection is used again only when its instance has shown that nothing comes behind its answers
+//          (docs/decisions/0020-answers-never-shift.md); another node's at once.
+// Limits   http_client_options, servers_max.
 #include "http/call_pool.h"
 
 #include <algorithm>
@@ -15,7 +15,6 @@
 #include "base/log.h"
 
 static constexpr size_t servers_max = 256; // remembered; one with a connection is not forgotten
-static constexpr size_t watched_max = 8;   // connections of one server that are only watched; further ones are closed
 static constexpr uint64_t probation_ms = 20;
 
 static void forget_idle(idle_connection &idle)
@@ -30,6 +29,16 @@ static void drop_idle(idle_connection &idle)
 {
     net_close(*idle.client->e, idle.conn);
     forget_idle(idle);
+}
+
+// Ours to drop: what it would have shown is not known, so the row begins anew.
+static void drop_unwatched(idle_connection &idle)
+{
+    if (idle.watch != nullptr) {
+        idle.watch->watching--;
+        idle.watch->watched = 0;
+    }
+    drop_idle(idle);
 }
 
 static bool is_unused(const server &s) { return s.idle.empty() && s.active.empty(); }
@@ -77,32 +86,20 @@ void pool_note_unsolicited(http_client &client, server &from)
         LOG(warn, "http", "server=%s:%u msg=\"it sent bytes that nobody asked for: they are dropped, and its connections are not reused any more\"",
             from.host.c_str(), static_cast<unsigned>(from.port));
     from.is_untidy = true;
-    from.plain = from.pushed = server_proof{};
+    for (server_proof *proof : {&from.plain, &from.pushed})
+        proof->ends = proof->watched = 0;
 }
 
-void pool_note_quiet_end(server &from, bool is_pushed)
-{
-    from.plain.ends++;
-    if (is_pushed)
-        from.pushed.ends++;
-}
+static const server_proof &proof_of(const server &s, bool is_pushed) { return is_pushed ? s.pushed : s.plain; }
 
-bool pool_must_wait_behind(const server &from, bool is_pushed)
-{
-    return !from.instance.empty() && (is_pushed ? from.pushed : from.plain).ends < pod_proof_count;
-}
+void pool_note_quiet_end(server &from, bool is_pushed) { (is_pushed ? from.pushed : from.plain).ends++; }
 
-static void note_quiet_watch(server &from, bool was_pushed)
-{
-    from.plain.watched++;
-    if (was_pushed)
-        from.pushed.watched++;
-}
+bool pool_must_wait_behind(const server &from, bool is_pushed) { return !from.instance.empty() && proof_of(from, is_pushed).ends < pod_proof_count; }
 
 static bool is_proven(const server &s, bool is_pushed)
 {
-    const server_proof &proof = is_pushed ? s.pushed : s.plain;
-    return s.instance.empty() || (proof.ends >= pod_proof_count && proof.watched >= pod_proof_count);
+    const server_proof &proof = proof_of(s, is_pushed);
+    return s.instance.empty() || (proof.ends >= pod_proof_count && proof.watched >= pod_watch_count);
 }
 
 // --- idle connections
@@ -114,6 +111,8 @@ static void on_idle_readable(void *arg)
     bool end = false;
     if (net_has_unread(*idle.client->e, idle.conn, &end))
         pool_note_unsolicited(*idle.client, *idle.to);
+    if (idle.watch != nullptr) // closed in silence: nothing can come any more, but its time was not over
+        idle.watch->watching--;
     drop_idle(idle);
 }
 
@@ -139,8 +138,13 @@ static void expire(idle_connection &idle)
         pool_note_unsolicited(client, to);
     else if (idle.on_probation && to.kind == server_kind::unknown)
         to.kind = server_kind::serial;
-    else if (idle.is_watched && !idle.on_probation && !end)
-        note_quiet_watch(to, idle.was_pushed);
+    if (idle.watch == nullptr || idle.on_probation) {
+        drop_unwatched(idle);
+        return;
+    }
+    idle.watch->watching--;
+    if (!to.is_untidy && !end)
+        idle.watch->watched++;
     drop_idle(idle);
 }
 
@@ -185,7 +189,7 @@ net_conn *pool_take(http_client &client, server &from)
 {
     for (size_t i = from.idle.size(); i-- > 0;) {
         idle_connection &idle = *from.idle[i];
-        if (idle.on_probation || idle.is_watched)
+        if (idle.on_probation || idle.watch != nullptr)
             continue;
         net_conn *conn = idle.conn;
         net_wait_cancel(*client.e, conn, net_side::readable);
@@ -211,10 +215,10 @@ void pool_make_way(http_client &client, server &to)
     bool is_sooner = false;
     for (size_t i = to.idle.size(); i-- > 0;) {
         idle_connection &idle = *to.idle[i];
-        if (!idle.is_watched)
+        if (idle.watch == nullptr)
             continue;
         if (to.kind == server_kind::serial) {
-            drop_idle(idle);
+            drop_unwatched(idle);
         } else if (!idle.on_probation) {
             idle.on_probation = true;
             idle.until_ms = std::min(idle.until_ms, until);
@@ -247,22 +251,22 @@ static idle_connection &first_to_expire(const http_client &client)
     return *first;
 }
 
-static size_t count_watched(const server &s)
-{
-    return static_cast<size_t>(std::count_if(s.idle.begin(), s.idle.end(), [](const idle_connection *idle) { return idle->is_watched; }));
-}
-
 void pool_give(http_client &client, server &from, net_conn *conn, bool in_the_way, bool is_pushed)
 {
-    bool is_watched = !is_proven(from, is_pushed);
-    if (client.options.idle_max == 0 || from.is_untidy || (in_the_way && from.kind == server_kind::serial) || (is_watched && count_watched(from) >= watched_max)) {
+    server_proof *watch = is_proven(from, is_pushed) ? nullptr : is_pushed ? &from.pushed : &from.plain;
+    bool is_for_nothing = watch != nullptr && watch->watched + watch->watching >= pod_watch_count; // enough are being watched
+    if (client.options.idle_max == 0 || from.is_untidy || (in_the_way && from.kind == server_kind::serial) || is_for_nothing) {
+        if (watch != nullptr && !is_for_nothing)
+            watch->watched = 0;
         net_close(*client.e, conn);
         return;
     }
     if (client.idle_count >= client.options.idle_max)
-        drop_idle(first_to_expire(client));
+        drop_unwatched(first_to_expire(client));
+    if (watch != nullptr)
+        watch->watching++;
     uint64_t kept_ms = in_the_way ? probation_ms : client.options.idle_ms;
-    idle_connection *idle = new idle_connection{conn, clock_now_ms(*client.e) + kept_ms, &client, &from, in_the_way, is_watched, is_pushed};
+    idle_connection *idle = new idle_connection{conn, clock_now_ms(*client.e) + kept_ms, &client, &from, in_the_way, watch};
     from.idle.push_back(idle);
     client.idle_count++;
     net_wait(*client.e, conn, net_side::readable, on_idle_readable, idle);

@@ -13,6 +13,7 @@
 #include "port/clock.h"
 
 struct server;
+struct server_proof;
 
 struct idle_connection {
     net_conn *conn = nullptr;
@@ -20,18 +21,18 @@ struct idle_connection {
     http_client *client = nullptr;
     server *to = nullptr;
     bool on_probation = false; // not reusable: it may be what keeps a one-at-a-time server from its next connection
-    bool is_watched = false;   // not reusable: it shows whether its server stays silent after an answer
-    bool was_pushed = false;   // is_watched: its request had a body
+    server_proof *watch = nullptr; // not reusable: it shows whether its server stays silent after an answer
 };
 
 // Whether a server answers on several connections at a time. A single-threaded one with keep-alive serves nobody else while it waits for the
 // next request on a connection that we hold, so a connection must not be kept while other calls wait for their first byte.
 enum class server_kind : uint8_t { unknown, parallel, serial };
 
-// What a pod has shown so far, see docs/decisions/0020-answers-never-shift.md. Each is counted to pod_proof_count.
+// What a pod has shown so far, see docs/decisions/0020-answers-never-shift.md.
 struct server_proof {
-    unsigned ends = 0;    // answers in a row with nothing behind them within pod_behind_wait_ms
-    unsigned watched = 0; // connections in a row that stayed silent for idle_ms after an answer
+    unsigned ends = 0;     // answers in a row with nothing behind them within pod_behind_wait_ms
+    unsigned watched = 0;  // connections in a row that stayed silent for idle_ms after an answer
+    unsigned watching = 0; // those whose time is not over
 };
 
 // What is known of one server, and what is under way to it.
@@ -41,8 +42,8 @@ struct server {
     std::string instance;    // of a pod; empty: a node, which is trusted from the start
     server_kind kind = server_kind::unknown;
     bool is_untidy = false;  // it has sent bytes that nobody asked for: the next ones might pass for an answer, so every call gets a connection of its own
-    server_proof plain;      // by requests of any kind
-    server_proof pushed;     // by requests with a body: a server that reads none passes for a good one as long as there is none
+    server_proof plain;      // by requests without a body
+    server_proof pushed;     // by those with one: a server that reads no bodies is faultless as long as there are none
     uint64_t used_ms = 0;
     std::vector<idle_connection *> idle; // oldest first
     std::vector<call *> active;

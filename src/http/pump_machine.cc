@@ -109,7 +109,7 @@ static constexpr const char *event_names[] = {"source_empty", "sink_full", "fini
 static constexpr const char *resource_names[] = {"relay", "deadline"};
 
 static constexpr sm_state<pump> states[] = {
-    {S::awaiting_source, "awaiting_source", sm_initial | sm_busy, RELAY, RELAY | DEADLINE},
+    {S::awaiting_source, "awaiting_source", sm_initial | sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
     {S::awaiting_sink, "awaiting_sink", sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
     {S::ended, "ended", sm_final, 0, 0},
 };

@@ -84,12 +84,12 @@ static void wait_ms(http_world &w, uint64_t ms)
 static void prove(http_world &w, scripted_server &s, const std::string &instance, const std::string &body)
 {
     int before = s.connections;
-    for (unsigned i = 0; i < pod_proof_count; i++) {
+    for (unsigned i = 0; i < pod_watch_count; i++) {
         outcome o;
         run_call(w, s, o, 5'000, instance, body);
         test_ok(o.err);
     }
-    test_eq(s.connections - before, static_cast<int>(pod_proof_count));
+    test_eq(s.connections - before, static_cast<int>(pod_watch_count));
     wait_ms(w, 1'500); // longer than idle_ms: all of them have been watched to their end
 }
 
