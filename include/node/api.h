@@ -79,6 +79,7 @@ inline constexpr std::string_view annotation_communication = "communication_type
 inline constexpr std::string_view annotation_wait_timeout = "wait_timeout";
 inline constexpr std::string_view annotation_obj_timeout = "obj_timeout";
 inline constexpr std::string_view annotation_require_framing = "require_framing";
+inline constexpr std::string_view annotation_reuse_connections = "reuse_connections";
 inline constexpr std::string_view annotation_hpull_address = "hpull_address";
 inline constexpr std::string_view annotation_direct_put = "support_direct_put"; // read, no effect yet
 // Set by kubectl-local on the pods it runs: "host:port" where the node reaches the container, and the base URL under which the

@@ -24,6 +24,7 @@ inline constexpr uint64_t body_stall_timeout_ms = 30'000; // a client neither se
 inline constexpr uint64_t drain_size_max = 64ull * 1024 * mib; // request body read and dropped after an early answer (clients send it all)
 inline constexpr uint64_t linger_timeout_ms = 2'000;    // a refused client may still read its answer
 inline constexpr size_t connections_max = 16'384;
+inline constexpr size_t connections_extra_max = 256;    // above connections_max, for as long as it takes to say so
 inline constexpr size_t transfers_max = 1'024;          // transformed reads in flight on one target
 inline constexpr size_t transfers_reserved = 256;       // of them: only for ETLs that have fewer than pod_connections_max in flight, so that hung ones leave room
 
@@ -40,6 +41,9 @@ inline constexpr size_t pod_connections_max = 64;       // per ETL and target
 inline constexpr size_t pod_queue_max = 256;            // requests waiting for a pod connection or for Ready
 inline constexpr uint64_t pod_ready_wait_ms = 5'000;    // a request waits this long for a pod that restarts
 inline constexpr uint64_t pod_connect_timeout_ms = 5'000;
+inline constexpr unsigned pod_proof_count = 8;          // answers in a row with nothing behind them, until a pod's answers are believed at once
+inline constexpr uint64_t pod_behind_wait_ms = 20;      // until then the end of an answer is withheld this long, to see what comes behind it
+inline constexpr unsigned pod_watch_count = 16;         // connections in a row that stay silent after an answer, before one carries a second request
 
 // ETL.
 inline constexpr size_t spec_size_max = 1 * mib;

@@ -217,6 +217,8 @@ static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
                 read_u64(tree, "generation", out_etl.generation) && read_text(tree, "generation_id", small_text_max, out_etl.generation_id) &&
                 read_text(tree, "secret", small_text_max, out_etl.secret) && read_text(tree, "last_error", spec_size_max, out_etl.last_error) &&
                 read_u64(tree, "started_ns", out_etl.started_ns) && (!is_chosen || read_word(tree, "hpull_address", client_address_names, address));
+    if (json_get(tree, "reuse_connections") != nullptr) // so for this one
+        good = read_bool(tree, "reuse_connections", out_etl.reuse_connections) && good;
     out_etl.mode = static_cast<communication>(mode);
     out_etl.stage = static_cast<etl_stage>(stage);
     out_etl.hpull_address = static_cast<client_address>(address);
@@ -341,6 +343,8 @@ static json_ptr etl_print(const cluster_etl &etl)
     json_add_u64_text(tree.get(), "wait_timeout_ms", etl.wait_timeout_ms);
     json_add_u64_text(tree.get(), "obj_timeout_ms", etl.obj_timeout_ms);
     json_add_bool(tree.get(), "require_framing", etl.require_framing);
+    if (!etl.reuse_connections)
+        json_add_bool(tree.get(), "reuse_connections", false);
     json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(etl.hpull_address)]);
     json_add_bool(tree.get(), "runtime_spec", etl.runtime_spec);
     json_add_text(tree.get(), "stage", etl_stage_names[static_cast<size_t>(etl.stage)]);

@@ -40,6 +40,7 @@ struct cluster_etl {
     uint64_t wait_timeout_ms = 0;
     uint64_t obj_timeout_ms = 0;
     bool require_framing = false;
+    bool reuse_connections = true;
     client_address hpull_address = client_address::pod_ip;
     bool runtime_spec = false; // asked for as an ETL spec of today (image, command, env): hpush tries PUT before POST
     etl_stage stage = etl_stage::initializing;

@@ -15,7 +15,7 @@
 enum class chunk_state : uint8_t {
     size_first,    // the first digit of a size
     size,          // more digits, white space, an extension or the line's end
-    size_blank,    // white space was seen: only an extension may follow
+    size_blank,    // white space was seen: an extension may follow; read leniently, also the line's end
     extension,     // anything up to the line's end
     size_lf,       // the LF of a size line
     data,          // `left` bytes of the body
@@ -31,6 +31,7 @@ enum class chunk_state : uint8_t {
 };
 
 struct http_chunk_decoder {
+    http_reading reading = http_reading::strict;
     chunk_state state = chunk_state::size_first;
     uint64_t left = 0;       // of the chunk's data; while its size is read, the size so far
     size_t framing_size = 0; // of this size line, or of all trailers
@@ -38,7 +39,7 @@ struct http_chunk_decoder {
 };
 
 void http_chunk_decoder_deleter::operator()(http_chunk_decoder *decoder) const { delete decoder; }
-http_chunk_decoder_ptr http_chunk_decoder_make() { return http_chunk_decoder_ptr(new http_chunk_decoder); }
+http_chunk_decoder_ptr http_chunk_decoder_make(http_reading reading) { return http_chunk_decoder_ptr(new http_chunk_decoder{.reading = reading}); }
 
 static int hex_value(char c)
 {
@@ -87,6 +88,8 @@ static const char *take_framing(http_chunk_decoder &d, char c)
     case S::size_blank:
         if (c == ';')
             d.state = S::extension;
+        else if (c == '\r' && d.reading == http_reading::lenient)
+            d.state = S::size_lf;
         else if (c != ' ' && c != '\t')
             return bad_size;
         return nullptr;

@@ -477,6 +477,21 @@ static error read_status_line(std::string_view line, http_head &head)
     return no_error;
 }
 
+void http_mend_line_ends(std::string &head)
+{
+    size_t first = head.find('\n');
+    if (first == std::string::npos || (first > 0 && head[first - 1] == '\r') || head.find('\r') != std::string::npos)
+        return;
+    std::string mended;
+    mended.reserve(head.size() + 64);
+    for (char c : head) {
+        if (c == '\n')
+            mended += '\r';
+        mended += c;
+    }
+    head.swap(mended);
+}
+
 error http_parse_response_head(std::string_view bytes, bool to_head, http_head &out_head)
 {
     clear_head(out_head);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -56,6 +57,9 @@ error http_parse_request_head(std::string_view bytes, http_head &out_head);
 // spaces) is accepted; newlines inside it are not. Length rules as above, except that an answer without length is close_delimited. An
 // answer that cannot have a body (to HEAD, 1xx, 204, 304) has has_length and length 0; http_head_get still shows what it said.
 error http_parse_response_head(std::string_view bytes, bool to_head, http_head &out_head);
+// Gives the lines of an answer's head CRLF where all of them end with LF alone, as small servers write it. A head that has both is left as it
+// is, and refused when it is parsed: the odd line may be somebody's value.
+void http_mend_line_ends(std::string &head);
 
 // Decodes a chunked body in place.
 struct http_chunk_decoder; // where in the framing it stands; a few words of memory
@@ -64,7 +68,9 @@ struct http_chunk_decoder_deleter {
 };
 using http_chunk_decoder_ptr = std::unique_ptr<http_chunk_decoder, http_chunk_decoder_deleter>;
 
-http_chunk_decoder_ptr http_chunk_decoder_make();
+// Lenient: white space behind a chunk's size is skipped, as many servers pad it so. For answers of pods; requests are read strictly.
+enum class http_reading : uint8_t { strict, lenient };
+http_chunk_decoder_ptr http_chunk_decoder_make(http_reading reading = http_reading::strict);
 
 struct http_chunk_result {
     size_t consumed = 0; // bytes of the input used; less than its size only when `done` (what follows is the next message)

@@ -1286,6 +1286,7 @@ etl_view etl_view_of(const etl &m)
     view.last_error = m.goal == etl_goal::fail || sm_state_of(m) == S::failed ? m.failure : !m.delete_error.empty() ? m.delete_error : m.trouble;
     view.obj_timeout_ms = m.definition.obj_timeout_ms;
     view.require_framing = m.definition.require_framing;
+    view.reuse_connections = m.definition.reuse_connections;
     view.runtime_spec = m.definition.runtime_spec;
     view.restarts = m.restarts;
     view.warnings = m.warnings;

@@ -28,6 +28,7 @@ struct etl_definition {
     uint64_t wait_timeout_ms = 0;
     uint64_t obj_timeout_ms = 0;
     bool require_framing = false;
+    bool reuse_connections = true;    // a connection to the pod may carry several requests
     client_address hpull_address = client_address::pod_ip;
     bool runtime_spec = false;
     std::string generation_id;
@@ -67,6 +68,7 @@ struct etl_view {
     std::string_view last_error;      // what the user is told when it failed
     uint64_t obj_timeout_ms = 0;
     bool require_framing = false;
+    bool reuse_connections = true;
     bool runtime_spec = false;
     uint64_t restarts = 0;            // of the container, seen while serving
     std::span<const std::string> warnings; // that kubectl printed when it made the pod

@@ -52,7 +52,7 @@ static error check_header(const yaml_node &root, std::string &out_reason)
     return no_error;
 }
 
-static error read_framing(const yaml_node &node, bool &out_value, std::string &out_reason)
+static error read_bool(const yaml_node &node, std::string_view key, bool &out_value, std::string &out_reason)
 {
     static constexpr std::string_view yes[] = {"true", "1", "yes", "y", "on", "t"};
     static constexpr std::string_view no[] = {"false", "0", "no", "n", "off", "f"};
@@ -62,7 +62,7 @@ static error read_framing(const yaml_node &node, bool &out_value, std::string &o
     else if (std::find(std::begin(no), std::end(no), text) != std::end(no))
         out_value = false;
     else
-        return spec_refuse(node, "require_framing is " + spec_words(&node), "\"true\" or \"false\"", out_reason);
+        return spec_refuse(node, std::string(key) + " is " + spec_words(&node), "\"true\" or \"false\"", out_reason);
     return no_error;
 }
 
@@ -81,7 +81,7 @@ static error read_address(const yaml_node &node, etl_spec &spec, std::string &ou
 }
 
 static constexpr std::string_view annotation_names[] = {annotation_communication, annotation_wait_timeout,  annotation_obj_timeout,
-                                                        annotation_require_framing, annotation_hpull_address, annotation_direct_put};
+                                                        annotation_require_framing, annotation_reuse_connections, annotation_hpull_address, annotation_direct_put};
 static constexpr spec_misnomer annotation_misnomers[] = {
     {"object_timeout", annotation_obj_timeout},     {"transform_timeout", annotation_obj_timeout}, {"init_timeout", annotation_wait_timeout}, {"ready_timeout", annotation_wait_timeout},
     {"communication", annotation_communication},    {"comm_type", annotation_communication},       {"direct_put", annotation_direct_put},     {"framing", annotation_require_framing},
@@ -126,7 +126,9 @@ static error read_annotations(const yaml_node *annotations, const etl_spec_given
         else if (key == annotation_obj_timeout)
             err = read_wait(value, key, obj_timeout_max_ms, spec.obj_timeout_ms, out_reason);
         else if (key == annotation_require_framing)
-            err = read_framing(value, spec.require_framing, out_reason);
+            err = read_bool(value, key, spec.require_framing, out_reason);
+        else if (key == annotation_reuse_connections)
+            err = read_bool(value, key, spec.reuse_connections, out_reason);
         else if (key == annotation_hpull_address)
             err = read_address(value, spec, out_reason);
         if (err)

@@ -18,6 +18,7 @@ struct etl_spec {
     uint64_t wait_timeout_ms = 0;
     uint64_t obj_timeout_ms = 0;
     bool require_framing = false;
+    bool reuse_connections = true;
     client_address hpull_address = client_address::pod_ip;
     std::string hpull_address_at; // where that is said: "line L, column C"; empty: nowhere
     bool runtime_spec = false;

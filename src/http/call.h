@@ -32,6 +32,8 @@ struct call_options {
     std::string host;
     uint16_t port = 0;
     net_reach reach = net_reach::anywhere;
+    std::string instance;        // of a pod: names the running container. Its connections are reused, and its answers believed, once it has
+                                 // proven itself (docs/decisions/0020-answers-never-shift.md). Empty: another node, which is trusted
     std::string method = "GET";
     std::string target = "/";    // raw path and query
     std::string headers;         // whole lines; Host, Content-Length and Connection are added
@@ -40,14 +42,14 @@ struct call_options {
     uint64_t file_size = 0;
     bool has_body = false;       // send Content-Length even when the body is empty
     uint64_t connect_timeout_ms = 5'000;
-    uint64_t progress_timeout_ms = 10'000; // no byte sent or received for this long, until the answer's head is complete
-    bool may_reuse = true;       // take an idle connection if there is one
+    uint64_t progress_timeout_ms = 10'000; // no byte sent or received for this long; and from a head's first byte to its last
+    bool may_reuse = true;       // take an idle connection if there is one, and keep this one afterwards
     // Buffered: on_done gets the body, at most this many bytes (else body_too_large). Streamed (0): on_head is called, then the owner
     // pulls the body with call_pull (http/pump.h does) until on_done.
     size_t answer_size_max = 0;
     void (*on_head)(void *arg, call &c, const http_head &head) = nullptr;
     // Exactly once, unless call_cancel. err: refused, unreachable, timed_out, reset, end_of_stream (closed before the head or the end),
-    // bad_pod_answer (not HTTP), body_too_large; corrupt, io: of the file. Streamed: only before on_head (failure), or after call_finish.
+    // bad_pod_answer (not HTTP, or longer than it said), body_too_large; corrupt, io: of the file. Streamed: only before on_head (failure), or after call_finish.
     void (*on_done)(void *arg, call &c, error err, int status, std::string body) = nullptr;
     void *arg = nullptr;
 };
@@ -64,16 +66,20 @@ struct pull_result {
     pull_state state = pull_state::again;
     std::string_view bytes; // state bytes: lie in the call's buffer until the next call_pull
     size_t count = 0;       // bytes taken, either way
-    error err;              // failed: end_of_stream (closed too early), reset, bad_pod_answer (bad chunk)
+    error err;              // failed: end_of_stream (closed too early), reset, bad_pod_answer (bad chunk, or longer than it said)
 };
 // Takes the next piece of the body: small ones into the call's buffer, large ones into `relay` (may be null: never).
 pull_result call_pull(call &c, net_relay *relay);
+// `again` also while the last piece, or the end, is withheld for a moment because it is not clear yet that nothing wrong follows it.
 // Calls back once, when pulling may go on.
 void call_pull_wait(call &c, net_on_ready on_ready, void *arg);
 void call_pull_wait_cancel(call &c);
-// Takes a body whose length was announced and which has come with the head, all of it; false, and nothing taken, where it is not so.
+// Takes a body whose length was announced and which has come with the head, all of it; false, and nothing taken, where it is not so, or where
+// its end is withheld.
 bool call_take_whole(call &c, std::string &out_body);
 // The streamed body was read to its end (pull_state::end): the connection goes back to the pool where it can. No on_done follows.
 void call_finish(call &c);
-// Milliseconds (clock_now_ms) of the last byte sent or received.
+// Milliseconds (clock_now_ms) of the last byte sent, or received of the body: the sizes of chunks and trailers are no progress.
 uint64_t call_last_progress_ms(const call &c);
+// What is to be said of an answer whose body comes no further.
+const char *call_stall_text(const call &c);

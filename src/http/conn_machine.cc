@@ -36,6 +36,15 @@ void exchange_set_deadline(exchange &x, uint64_t delay_ms)
     x.armed_for_ms = x.deadline_ms;
 }
 
+void exchange_set_body_deadline(exchange &x)
+{
+    uint64_t now = clock_now_ms(*x.e);
+    if (x.stalled_since_ms == 0)
+        x.stalled_since_ms = now;
+    uint64_t limit = x.stalled_since_ms + body_stall_timeout_ms;
+    exchange_set_deadline(x, limit > now ? limit - now : 0);
+}
+
 static void clear_deadline(exchange &x) { x.deadline_ms = 0; }
 
 // --- actions
@@ -138,14 +147,13 @@ static void deliver_request(exchange &x)
 static void on_readable(void *arg);
 static void on_writable(void *arg);
 
-static void stop_watching(exchange &x)
+static void begin_sending(exchange &x)
 {
-    if (x.net != nullptr)
-        net_wait_cancel(*x.e, x.net, net_side::readable);
+    net_wait_cancel(*x.e, x.net, net_side::readable);
     x.gone_watched = false;
     x.on_gone = nullptr;
     x.on_body_ready = nullptr;
-    clear_deadline(x);
+    exchange_set_deadline(x, body_stall_timeout_ms);
 }
 
 // The handler is done with the request body; watching for the client's end goes on.
@@ -164,22 +172,22 @@ static void wait_writable(exchange &x)
 static void wait_more_to_drain(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    exchange_set_deadline(x, sm_state_of(x) == S::lingering ? linger_timeout_ms : body_stall_timeout_ms);
+    if (sm_state_of(x) == S::draining)
+        exchange_set_body_deadline(x);
+    else if (!x.is_extra) // it has its place only for so long
+        exchange_set_deadline(x, linger_timeout_ms);
 }
 
 static void wait_head(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    if (!x.head_started)
+    if (!x.head_started) // with the first byte the head's own begins: one that trickles does not move it
         exchange_set_deadline(x, idle_timeout_ms);
-    else if (x.deadline_ms == 0) // it runs from the first byte: a head that trickles does not move it
-        exchange_set_deadline(x, head_timeout_ms);
 }
 
 static void prepare_next(exchange &x)
 {
     release_body(x);
-    clear_deadline(x);
     x.out.clear();
     x.out_sent = 0;
     x.body.clear();
@@ -196,13 +204,18 @@ static void prepare_next(exchange &x)
     x.decoded_begin = x.decoded_end = 0;
     x.head_searched = 0;
     x.head_started = x.in_begin < x.in_end;
+    exchange_set_deadline(x, x.head_started ? head_timeout_ms : idle_timeout_ms);
     if (x.in.size() > input_size_initial && x.in_begin == x.in_end) {
         std::string().swap(x.in); // a long head was the exception; an idle connection stays small
         x.in_begin = x.in_end = 0;
     }
 }
 
-static void begin_drain(exchange &x) { release_body(x); }
+static void begin_drain(exchange &x)
+{
+    release_body(x);
+    exchange_set_body_deadline(x);
+}
 
 static void begin_linger(exchange &x)
 {
@@ -230,14 +243,14 @@ static void flush_posted(void *arg)
 static void begin_error_answer(exchange &x)
 {
     exchange_prepare_refusal(x, x.body_error);
-    clear_deadline(x);
+    exchange_set_deadline(x, body_stall_timeout_ms);
     clock_post(*x.e, flush_posted, &x);
 }
 
 static void begin_timeout_answer(exchange &x)
 {
     exchange_prepare_refusal(x, make_error(error_code::request_timeout));
-    clear_deadline(x);
+    exchange_set_deadline(x, body_stall_timeout_ms);
 }
 
 // --- guards
@@ -275,12 +288,12 @@ static constexpr const char *event_names[] = {"head_read", "head_refused", "gone
 static constexpr const char *resource_names[] = {"socket", "deadline", "read wait", "write wait"};
 
 static constexpr sm_state<exchange> states[] = {
-    {S::awaiting_head, "awaiting_head", sm_initial | sm_busy, SOCKET, SOCKET | DEADLINE | READ_WAIT},
+    {S::awaiting_head, "awaiting_head", sm_initial | sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
     {S::awaiting_answer, "awaiting_answer", 0, SOCKET, SOCKET | DEADLINE | READ_WAIT},
-    {S::sending, "sending", sm_busy, SOCKET, SOCKET | DEADLINE | WRITE_WAIT},
+    {S::sending, "sending", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | WRITE_WAIT},
     {S::streaming, "streaming", 0, SOCKET, SOCKET | READ_WAIT | WRITE_WAIT},
-    {S::draining, "draining", sm_busy, SOCKET, SOCKET | DEADLINE | READ_WAIT},
-    {S::lingering, "lingering", sm_busy, SOCKET, SOCKET | DEADLINE | READ_WAIT},
+    {S::draining, "draining", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
+    {S::lingering, "lingering", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
     {S::abandoned, "abandoned", 0, 0, 0},
     {S::closed, "closed", sm_final, 0, 0},
 };
@@ -294,7 +307,7 @@ static constexpr sm_row<exchange> rows[] = {
     {S::awaiting_head, E::deadline, always, SM_FN(dispose), S::closed},
     {S::awaiting_head, E::stop, always, SM_FN(dispose), S::closed},
 
-    {S::awaiting_answer, E::answered, always, SM_FN(stop_watching), S::sending},
+    {S::awaiting_answer, E::answered, always, SM_FN(begin_sending), S::sending},
     {S::awaiting_answer, E::stream_begun, always, SM_FN(stop_reading), S::streaming},
     {S::awaiting_answer, E::gone, always, SM_FN(abandon), S::abandoned},
     {S::awaiting_answer, E::deadline, always, SM_FN(fail_body), S::awaiting_answer},
@@ -309,7 +322,7 @@ static constexpr sm_row<exchange> rows[] = {
     {S::sending, E::deadline, always, SM_FN(reset_and_dispose), S::closed},
     {S::sending, E::stop, always, SM_FN(reset_and_dispose), S::closed},
 
-    {S::streaming, E::stream_ended, always, SM_FN(stop_watching), S::sending},
+    {S::streaming, E::stream_ended, always, SM_FN(begin_sending), S::sending},
     {S::streaming, E::stream_cut, always, SM_FN(dispose), S::closed},
     {S::streaming, E::gone, always, SM_FN(abandon), S::abandoned},
     {S::streaming, E::stop, always, SM_FN(reset_and_abandon), S::abandoned},
@@ -361,6 +374,7 @@ static void refuse(exchange &x, error err)
 static void set_up_body(exchange &x)
 {
     x.body_error = no_error;
+    x.stalled_since_ms = 0;
     x.body_read = 0;
     x.drained_size = 0;
     x.body_left = x.head.length;

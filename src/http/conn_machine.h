@@ -48,6 +48,7 @@ struct exchange {
     size_t raw_end = 0;
     size_t decoded_begin = 0;     // chunked: decoded bytes inside `raw`, before raw_begin
     size_t decoded_end = 0;
+    uint64_t stalled_since_ms = 0; // since when the body's next byte is waited for; 0: it is not
     bool continue_due = false;    // the client waits for 100 Continue
     void (*on_body_ready)(void *arg) = nullptr;
     void *body_arg = nullptr;
@@ -76,6 +77,7 @@ struct exchange {
     bool answer_by_close = false; // close-delimited
     bool keep = false;            // the connection lives on after this answer
     bool cut = false;
+    bool is_extra = false;        // above connections_max: accepted only to be told so
     uint64_t drained_size = 0;
 };
 
@@ -86,6 +88,7 @@ struct http_server {
     net_listener *listener = nullptr;
     exchange *first = nullptr;
     size_t open = 0;
+    size_t extra = 0;      // of them
     bool draining = false;
     bool stopped = false;
     uint64_t next_id = 1;
@@ -98,6 +101,8 @@ struct http_server {
 
 void exchange_step(exchange &x, exchange::event event);
 void exchange_set_deadline(exchange &x, uint64_t delay_ms);
+// For the body's next byte. What comes and is none (the size of a chunk, a trailer) does not move it: it might drip for ever.
+void exchange_set_body_deadline(exchange &x);
 // Sends what there is to send, then steps with what came of it.
 void exchange_flush(exchange &x);
 // Waits for the client to send something, or to go; no effect when it waits already.

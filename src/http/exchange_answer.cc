@@ -256,10 +256,14 @@ void exchange_prepare_refusal(exchange &x, error err)
     json_add_u64(tree.get(), "status", static_cast<uint64_t>(a.status));
     json_add_text(tree.get(), "code", error_code_name(err.code));
     a.body = json_print(tree.get());
+    if (a.status == 503)
+        http_write_header(a.headers, "Retry-After", "1");
     write_head(x, a, length_kind::known, a.body.size());
     x.body.swap(a.body);
     x.body_view = {};
     x.body_sent = 0;
+    if (x.is_extra) // there may be very many; http_server_counts has their number
+        return;
     LOG(info, "http", "server=%s peer=%s status=%d reason=\"%s\" msg=\"request refused\"", x.server->options.name, net_peer(*x.e, x.net).c_str(), a.status,
         text_escape(error_text(err)).c_str());
 }

@@ -53,6 +53,7 @@ static io_result body_failed(exchange &x, error err)
 static io_result took(exchange &x, size_t count)
 {
     x.body_read += count;
+    x.stalled_since_ms = 0;
     x.server->counts.bytes_in += count;
     return {io_state::done, count, no_error};
 }
@@ -139,7 +140,7 @@ void exchange_body_wait(exchange &x, void (*on_ready)(void *arg), void *arg)
         return;
     }
     exchange_watch(x);
-    exchange_set_deadline(x, body_stall_timeout_ms);
+    exchange_set_body_deadline(x);
 }
 
 static void finish_collecting(exchange &x, error err)

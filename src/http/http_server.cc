@@ -2,7 +2,8 @@
 // http/http_server.cc: a listener, the list of its connections, drain and stop.
 //
 // Owns     every exchange, from accept to the post after its end.
-// Limits   connections_max: above it a connection is answered 503 and closed.
+// Limits   connections_max: above it a connection is answered 503 and closed. connections_extra_max of them stay until the client has read it: a
+//          socket that is closed over an unread request takes its answer back.
 #include "base/limits.h"
 #include "http/conn_machine.h"
 
@@ -22,6 +23,7 @@ void exchange_delete(void *arg)
         x->next->previous = x->previous;
     delete x;
     server->open--;
+    server->extra -= x->is_extra ? 1 : 0;
     server->counts.connections = server->open;
     if (server->stopped && server->open == 0)
         delete server;
@@ -31,8 +33,9 @@ static void on_accept(void *arg, net_conn *conn)
 {
     http_server &server = *static_cast<http_server *>(arg);
     server.counts.accepted++;
-    if (server.open >= server.options.connections_max) {
-        server.counts.refused++;
+    bool is_extra = server.open - server.extra >= server.options.connections_max;
+    server.counts.refused += is_extra ? 1 : 0;
+    if (is_extra && server.extra >= connections_extra_max) {
         static constexpr std::string_view busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         iovec part = {const_cast<char *>(busy.data()), busy.size()};
         io_result ignored = net_write(*server.e, conn, {&part, 1});
@@ -52,7 +55,14 @@ static void on_accept(void *arg, net_conn *conn)
     server.first = x;
     server.open++;
     server.counts.connections = server.open;
-    exchange_step(*x, E::starved);
+    if (!is_extra) {
+        exchange_step(*x, E::starved);
+        return;
+    }
+    x->is_extra = true;
+    server.extra++;
+    x->body_error = make_error(error_code::overloaded, "too many connections");
+    exchange_step(*x, E::head_refused);
 }
 
 error http_server_start(env &e, const http_server_options &options, const char *host, uint16_t port, http_server **out_server)

@@ -9,6 +9,8 @@
 // Limits   one piece in flight: relay_pipe_size or stream_buffer_size.
 #include "http/pump.h"
 
+#include <algorithm>
+
 #include "http/conn_machine.h"
 #include "http/machines.h"
 #include "sm/sm_verify.h"
@@ -23,6 +25,7 @@ struct pump {
     pump_options options;
     net_relay *relay = nullptr;
     timer *clock = nullptr;
+    uint64_t awaited_since_ms = 0; // the source: since it was asked for its next piece
     error err;
     uint64_t moved = 0;
     // The piece in flight: framing first (in the exchange), then these bytes or what the relay holds.
@@ -46,10 +49,16 @@ static void stop_waiting(pump &p)
         net_wait_cancel(*p.e, exchange_net(*p.to), net_side::writable);
 }
 
+// A pod that still reads its input makes progress, even while it answers nothing. What comes and is no piece of the body (the size of a chunk,
+// a trailer) moves nothing: it might drip for ever.
+static uint64_t source_limit_ms(const pump &p) { return std::max(p.awaited_since_ms, call_last_progress_ms(*p.from)) + p.options.source_timeout_ms; }
+
 static void wait_source(pump &p)
 {
     call_pull_wait(*p.from, on_source_ready, &p);
-    timer_arm(*p.e, p.clock, p.options.source_timeout_ms);
+    uint64_t now = clock_now_ms(*p.e);
+    uint64_t limit = source_limit_ms(p);
+    timer_arm(*p.e, p.clock, limit > now ? limit - now : 0);
 }
 
 static void wait_sink(pump &p)
@@ -80,7 +89,7 @@ static void end(pump &p)
 
 static void end_source_stalled(pump &p)
 {
-    p.err = make_error(error_code::timed_out, "timeout: the answer stopped");
+    p.err = make_error(error_code::timed_out, call_stall_text(*p.from));
     end(p);
 }
 
@@ -100,7 +109,7 @@ static constexpr const char *event_names[] = {"source_empty", "sink_full", "fini
 static constexpr const char *resource_names[] = {"relay", "deadline"};
 
 static constexpr sm_state<pump> states[] = {
-    {S::awaiting_source, "awaiting_source", sm_initial | sm_busy, RELAY, RELAY | DEADLINE},
+    {S::awaiting_source, "awaiting_source", sm_initial | sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
     {S::awaiting_sink, "awaiting_sink", sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
     {S::ended, "ended", sm_final, 0, 0},
 };
@@ -179,6 +188,7 @@ static void run(pump &p)
                 return;
             }
             p.in_piece = false;
+            p.awaited_since_ms = clock_now_ms(*p.e);
             exchange_frame_piece_end(*p.to);
         }
         pull_result got = call_pull(*p.from, p.relay);
@@ -219,8 +229,7 @@ static void start(void *arg)
 static void on_timer(void *arg)
 {
     pump &p = *static_cast<pump *>(arg);
-    // A pod that still reads its input makes progress, even while it answers nothing.
-    uint64_t limit = call_last_progress_ms(*p.from) + p.options.source_timeout_ms;
+    uint64_t limit = source_limit_ms(p);
     uint64_t now = clock_now_ms(*p.e);
     if (sm_state_of(p) == S::awaiting_source && limit > now) {
         timer_arm(*p.e, p.clock, limit - now);
@@ -239,6 +248,7 @@ pump *pump_start(exchange &to, call &from, pump_options options)
     p->options = static_cast<pump_options &&>(options);
     p->relay = net_relay_make(*p->e);
     p->clock = timer_make(*p->e, on_timer, p);
+    p->awaited_since_ms = clock_now_ms(*p->e);
     clock_post(*p->e, start, p);
     return p;
 }

@@ -208,14 +208,15 @@ static constexpr sm_guard<etl_init> always{};
 static constexpr const char *event_names[] = {"begin", "stored", "store_failed", "all_serve", "target_failed", "removed", "caller_gone", "deadline", "stop"};
 static constexpr const char *resource_names[] = {"deadline", "document change", "start calls", "remove calls", "entry in the document", "caller"};
 
+static constexpr const char *storing = "a change of the document, which always completes";
 static constexpr sm_state<etl_init> states[] = {
     {S::idle, "idle", sm_initial, CALLER, CALLER},
-    // The deadline has fired once where it is not alive: storing completes all the same.
-    {S::storing_initializing, "storing_initializing", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER},
+    // The deadline has fired once where it is not alive.
+    {S::storing_initializing, "storing_initializing", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
     {S::awaiting_targets, "awaiting_targets", sm_busy, STARTING | ENTRY | DEADLINE | CALLER, STARTING | ENTRY | DEADLINE | CALLER},
-    {S::storing_running, "storing_running", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER},
+    {S::storing_running, "storing_running", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
     {S::rolling_back, "rolling_back", sm_busy, REMOVING | ENTRY | DEADLINE, REMOVING | ENTRY | DEADLINE | CALLER},
-    {S::storing_end, "storing_end", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER},
+    {S::storing_end, "storing_end", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
     {S::awaiting_store_retry, "awaiting_store_retry", sm_busy, ENTRY | DEADLINE, ENTRY | DEADLINE},
     {S::ended, "ended", sm_final, 0, 0},
 };

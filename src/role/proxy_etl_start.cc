@@ -197,6 +197,7 @@ static std::string definition_json(const etl_start &s)
     json_add_u64(tree.get(), "wait_timeout_ms", s.machine.wait_timeout_ms);
     json_add_u64(tree.get(), "obj_timeout_ms", s.etl.obj_timeout_ms);
     json_add_bool(tree.get(), "require_framing", s.etl.require_framing);
+    json_add_bool(tree.get(), "reuse_connections", s.etl.reuse_connections);
     json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(s.etl.hpull_address)]);
     json_add_bool(tree.get(), "runtime_spec", s.etl.runtime_spec);
     json_add_text(tree.get(), "generation_id", s.etl.generation_id);
@@ -488,6 +489,7 @@ static cluster_etl etl_of_spec(const etl_spec &spec)
     etl.wait_timeout_ms = spec.wait_timeout_ms;
     etl.obj_timeout_ms = spec.obj_timeout_ms;
     etl.require_framing = spec.require_framing;
+    etl.reuse_connections = spec.reuse_connections;
     etl.hpull_address = spec.hpull_address;
     etl.runtime_spec = spec.runtime_spec;
     return etl;

@@ -187,6 +187,7 @@ static bool read_definition(const cJSON *tree, etl_definition &out, uint64_t &ou
     out.wait_timeout_ms = json_u64(tree, "wait_timeout_ms", 0);
     out.obj_timeout_ms = json_u64(tree, "obj_timeout_ms", 0);
     out.require_framing = json_bool(tree, "require_framing", false);
+    out.reuse_connections = json_bool(tree, "reuse_connections", true);
     out.runtime_spec = json_bool(tree, "runtime_spec", false);
     out.generation_id = json_text(tree, "generation_id");
     out.secret = json_text(tree, "secret");

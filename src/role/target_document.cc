@@ -22,7 +22,7 @@ static constexpr const char *document_name = "cluster";
 etl_definition target_definition(const cluster_etl &etl)
 {
     return {.id = etl.id, .name = etl.name, .mode = etl.mode, .pod_json = etl.pod_json, .wait_timeout_ms = etl.wait_timeout_ms, .obj_timeout_ms = etl.obj_timeout_ms,
-        .require_framing = etl.require_framing, .hpull_address = etl.hpull_address, .runtime_spec = etl.runtime_spec, .generation_id = etl.generation_id, .secret = etl.secret};
+        .require_framing = etl.require_framing, .reuse_connections = etl.reuse_connections, .hpull_address = etl.hpull_address, .runtime_spec = etl.runtime_spec, .generation_id = etl.generation_id, .secret = etl.secret};
 }
 
 static void on_etl_change(void *arg, std::string_view id)

@@ -14,7 +14,7 @@
 
 // Kinds of states, or-ed.
 inline constexpr uint8_t sm_initial = 1;
-inline constexpr uint8_t sm_busy = 2;  // waits for somebody else's promise: must have a row for the deadline event
+inline constexpr uint8_t sm_busy = 2;  // waits for somebody else's promise: its timer is armed, and it has a row for the deadline event
 inline constexpr uint8_t sm_final = 4; // nothing left to do, nothing alive
 
 inline constexpr size_t sm_rows_max = 160; // of one table
@@ -47,6 +47,7 @@ template <class M> struct sm_state {
     uint32_t must; // resources that are alive whenever the machine rests here
     uint32_t may;  // resources that may be alive
     int stage = 0; // public stage, meaning defined by the machine's module
+    const char *other_clock = nullptr; // busy without a timer of its own: what ends the wait all the same
 };
 
 // Rows of one (from, on) are tried in order; the last one is unguarded.

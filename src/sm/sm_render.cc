@@ -49,8 +49,8 @@ std::string sm_render_page(const sm_view &view)
     }
     out += "```\n\n## States\n\n| state | kind | always alive | may be alive |\n|---|---|---|---|\n";
     for (const auto &s : view.states) {
-        const char *kind = (s.kind & sm_final) != 0 ? "final" : (s.kind & sm_busy) != 0 ? "busy, has a deadline" : "waits";
-        out += text_format("| %s | %s%s | %s | %s |\n", s.name, (s.kind & sm_initial) != 0 ? "initial, " : "", kind,
+        std::string kind = (s.kind & sm_final) != 0 ? "final" : (s.kind & sm_busy) == 0 ? "waits" : s.other_clock == nullptr ? "busy, has a deadline" : "busy; ends by: " + std::string(s.other_clock);
+        out += text_format("| %s | %s%s | %s | %s |\n", s.name, (s.kind & sm_initial) != 0 ? "initial, " : "", kind.c_str(),
                            resource_list(view, s.must).c_str(), resource_list(view, s.may & ~s.must).c_str());
     }
     out += "\n## Rows\n\nRows of one state and event are tried in order.\n\n| row | in | on | if | do | then |\n|---|---|---|---|---|---|\n";

@@ -9,7 +9,7 @@
 
 // A table without its types. All texts are static.
 struct sm_view {
-    struct state_row { const char *name; uint8_t kind; uint32_t must; uint32_t may; };
+    struct state_row { const char *name; uint8_t kind; uint32_t must; uint32_t may; const char *other_clock; };
     struct edge { size_t from; size_t on; const char *guard; const char *action; size_t to; };
     struct ignore_row { size_t in; size_t event; const char *why; };
     const char *name = "";
@@ -28,7 +28,7 @@ template <class M> sm_view sm_view_of(const sm_table<M> &table)
     view.name = table.name;
     view.counters = table.counters;
     for (const auto &s : table.states)
-        view.states.push_back({s.name, s.kind, s.must, s.may});
+        view.states.push_back({s.name, s.kind, s.must, s.may, s.other_clock});
     view.events.assign(table.events.begin(), table.events.end());
     view.resources.assign(table.resources.begin(), table.resources.end());
     for (const auto &row : table.rows)

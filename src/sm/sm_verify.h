@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "sm/sm.h"
 
@@ -18,6 +19,33 @@ template <class M> constexpr bool states_are_in_order(const sm_table<M> &t)
             return false;
     }
     return true;
+}
+
+// A row or an ignore that names more would be read beyond the lists.
+template <class M> constexpr bool rows_name_listed_states(const sm_table<M> &t)
+{
+    for (const auto &row : t.rows) {
+        if (index<M>(row.from) >= t.states.size() || index<M>(row.to) >= t.states.size())
+            return false;
+    }
+    for (const auto &ignore : t.ignores) {
+        if (index<M>(ignore.in) >= t.states.size())
+            return false;
+    }
+    return true;
+}
+
+template <class M> constexpr bool rows_name_listed_events(const sm_table<M> &t)
+{
+    for (const auto &row : t.rows) {
+        if (static_cast<size_t>(row.on) >= t.events.size())
+            return false;
+    }
+    for (const auto &ignore : t.ignores) {
+        if (static_cast<size_t>(ignore.event) >= t.events.size())
+            return false;
+    }
+    return static_cast<size_t>(t.stop) < t.events.size() && static_cast<size_t>(t.deadline) < t.events.size();
 }
 
 template <class M> constexpr bool one_initial_state(const sm_table<M> &t)
@@ -98,10 +126,24 @@ template <class M> constexpr bool ignores_do_not_overlap(const sm_table<M> &t)
     return true;
 }
 
+// The resource that is the machine's timer: by its name.
+template <class M> constexpr uint32_t timer_mask(const sm_table<M> &t)
+{
+    for (size_t i = 0; i < t.resources.size(); i++) {
+        if (std::string_view(t.resources[i]) == "deadline" || std::string_view(t.resources[i]) == "timer")
+            return 1u << i;
+    }
+    return 0;
+}
+
+// A busy state has a row for the deadline, and the timer that brings it is armed whenever the machine rests there; or it names the clock that
+// ends its wait.
 template <class M> constexpr bool busy_states_have_deadlines(const sm_table<M> &t)
 {
     for (const auto &s : t.states) {
-        if ((s.kind & sm_busy) != 0 && !has_row(t, s.state, t.deadline))
+        if ((s.kind & sm_busy) == 0 || s.other_clock != nullptr)
+            continue;
+        if (!has_row(t, s.state, t.deadline) || (s.must & timer_mask(t)) == 0)
             return false;
     }
     return true;
@@ -138,12 +180,14 @@ template <class M> constexpr bool sizes_fit(const sm_table<M> &t)
 #define SM_VERIFY(table)                                                                                                            \
     static_assert(sm_rule::sizes_fit(table), "too many states, resources or rows");                                                 \
     static_assert(sm_rule::states_are_in_order(table), "states are listed in the order of their enumerators");                      \
+    static_assert(sm_rule::rows_name_listed_states(table), "a row or an ignore names a state that is not listed");                  \
+    static_assert(sm_rule::rows_name_listed_events(table), "a row or an ignore names an event without a name");                     \
     static_assert(sm_rule::one_initial_state(table), "exactly one initial state");                                                  \
     static_assert(sm_rule::finals_have_no_rows(table), "a final state has no rows");                                                \
     static_assert(sm_rule::all_connected(table, true), "every state is reachable");                                                 \
     static_assert(sm_rule::all_connected(table, false), "every state can reach a final one");                                       \
     static_assert(sm_rule::groups_end_unguarded(table), "the last row of a group, and only it, is unguarded");                      \
     static_assert(sm_rule::ignores_do_not_overlap(table), "an ignore overlaps a row");                                              \
-    static_assert(sm_rule::busy_states_have_deadlines(table), "every busy state has a deadline row");                               \
+    static_assert(sm_rule::busy_states_have_deadlines(table), "every busy state has a deadline row and an armed timer");            \
     static_assert(sm_rule::stop_is_answered(table), "every non-final state answers stop");                                          \
     static_assert(sm_rule::every_event_is_handled(table), "every event is handled somewhere")

@@ -373,6 +373,8 @@ static void start_call(transfer &t)
     transfer_mode_of(t.how).request(t, options);
     options.host = t.pod_host;
     options.port = t.pod_port;
+    options.instance = t.etl_id + "/" + t.pod_instance;
+    options.may_reuse = t.reuse_connections;
     options.reach = net_reach::this_machine; // a pod runs beside its target
     http_write_header(options.headers, "X-Request-Id", exchange_request_id(*t.x));
     options.connect_timeout_ms = pod_connect_timeout_ms;
@@ -694,6 +696,7 @@ static void try_pod(transfer &t)
         t.pod_instance = view.instance;
         t.runtime_spec = view.runtime_spec;
         t.require_framing = view.require_framing;
+        t.reuse_connections = view.reuse_connections;
         t.obj_timeout_ms = view.obj_timeout_ms;
         if (!t.method_tried)
             t.by_put = memory.by_put;

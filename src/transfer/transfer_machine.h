@@ -46,6 +46,7 @@ struct transfer {
     std::string pod_instance;
     bool runtime_spec = false;
     bool require_framing = false;
+    bool reuse_connections = true;
     uint64_t obj_timeout_ms = 0;
 
     call *request = nullptr;

@@ -83,6 +83,10 @@ class H(Base):
             time.sleep(0.05)
             self.whole(200, b"stale")
         elif how == "slow": self.slow()
+        elif how == "drip-head": self.drip(b"HTTP/1.1 200 OK\\r\\nX-Long: ", b"x", b"\\r\\nContent-Length: 3\\r\\n\\r\\nabc")
+        elif how == "drip-size": self.drip(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n3\\r\\nabc\\r\\n", b"0", b"\\r\\n\\r\\n")
+        elif how == "padded": self.write(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n3  \\r\\nabc\\r\\n0 \\t\\r\\n\\r\\n")
+        elif how == "bare-lf": self.write(b"HTTP/1.1 200 OK\\nContent-Length: 3\\n\\nabc")
         else: self.whole(404, b"no such behaviour")
 
     do_POST = do_PUT = do_GET
@@ -94,6 +98,17 @@ class H(Base):
             while True: self.write(piece)
         except OSError:
             self.close_connection = True
+
+    def drip(self, first, byte, rest):
+        """One byte every 0.1 s, for longer than any deadline of the target."""
+        self.close_connection = True
+        try:
+            self.write(first)
+            for _ in range(100):
+                self.write(byte)
+                time.sleep(0.1)
+            self.write(rest)
+        except OSError: pass
 
     def slow(self):
         self.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 10000000\\r\\n\\r\\n")

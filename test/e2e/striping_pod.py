@@ -6,6 +6,33 @@ how many of 1,000 answers fail, `untidy` where a small answer may be followed by
 """
 import transformers
 
+# Does not read what it is sent: never, only half of it, or not every third time; and takes the rest for its next request. The arguments: the port, and which.
+UNREAD = transformers.COMMON + '''
+import random, threading
+count, lock = 0, threading.Lock()
+class H(Base):
+    protocol_version = "HTTP/1.1"
+    def say(self, text):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def do_POST(self):
+        global count
+        size = int(self.headers.get("Content-Length") or 0)
+        with lock:
+            count += 1
+            mine = count
+        self.rfile.read({"never": 0, "half": size // 2, "third": size if mine % 3 else 0}[sys.argv[2]])
+        time.sleep(random.choice([0, 0.1])) # so that its answer does not always stand right behind the foreign one
+        self.say(("%s %s" % (self.path.split("?")[0], self.headers["X-Request-Id"])).encode())
+    do_PUT = do_POST
+    def do_GET(self):
+        time.sleep(random.choice([0.05, 0.05, 0.3])) # another request may come meanwhile
+        self.say(b"EVIL")
+serve(H)
+'''
+
 PROGRAM = transformers.COMMON + '''
 import random
 PORT, SEED, FAULTS, UNTIDY = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), "untidy" in sys.argv[4:]

@@ -28,7 +28,7 @@ BROKEN = "no HTTP"       # the client could not make an answer of it
 REFUSED = "refused"
 TIMED_OUT = "timed out"
 OBJ_TIMEOUT_S = 60       # never met by a pod that answers, however busy the machine is
-IMPATIENT_S = 2          # of the row in which no answer comes: for the target, and twice that for hpull's clients, who have only themselves to rely on
+IMPATIENT_S = 2          # of the rows in which no answer comes, or comes to no end: for the target, and twice that for hpull's clients, who have only themselves to rely on
 MODES = ("hpush", "hrev", "hpull")
 
 # behaviour: of the list; name: of the object that asks for it; answer: what hpush and hrev give the client; text: in it; reason: in the log of
@@ -44,9 +44,9 @@ def rows():
     return [
         Row("refuse", "refuse", 503, "refuses connections", "refuses connections", "failed", REFUSED, own=True, how=play_refusal),
         Row("accept and hang", "hang", 504, "timeout", "timeout", "failed", TIMED_OUT),
-        Row("crash before the first byte", "crash-before", 502, "ETL error", "closed without an answer|reset the connection", "failed", BROKEN, also=restarts, own=True),
+        Row("crash before the first byte", "crash-before", 502, "ETL error", "without an answer|reset the connection", "failed", BROKEN, also=restarts, own=True),
         Row("reset before the first byte", "reset-before", 502, "ETL error", "the pod reset the connection", "failed", BROKEN),
-        Row("close before the first byte", "close-before", 502, "ETL error", "closed without an answer", "failed", BROKEN),
+        Row("close before the first byte", "close-before", 502, "the pod closed the connection without an answer", "without an answer", "failed", BROKEN),
         Row("crash after the first byte", "crash-after", CUT, None, "shorter|reset the connection", "cut", CUT, also=restarts, own=True),
         Row("short body", "short", CUT, None, "shorter than its Content-Length", "cut", CUT),
         Row("long body", "long", CUT, None, "longer than its Content-Length", "cut", 200),
@@ -58,7 +58,11 @@ def rows():
         Row("redirect", "redirect", 502, "status 302", "status 302", "failed", 302),
         Row("header bomb", "header-bomb", 502, "ETL error", "head", "failed", BROKEN),
         Row("endless body", "endless", 200, None, "the client has gone", "cut", 200, how=play_endless),
-        Row("the answer of a previous request, at once", "twice", CUT, None, "longer than its Content-Length", "cut", 200),
+        Row("the answer of a previous request, at once", "twice", 200, None, "bytes that nobody asked for", "ok", 200, also=unsolicited, own=True, how=play_twice),
+        Row("a head that drips", "drip-head", 504, "half-way", "half-way", "failed", 200),
+        Row("a chunk size that drips", "drip-size", CUT, None, "the answer stopped", "cut", 200),
+        Row("white space behind a chunk's size", "padded", 200, None, "", "ok", 200, how=play_accepted),
+        Row("a head whose lines end with LF alone", "bare-lf", 200, None, "", "ok", 200, how=play_accepted),
         Row("the answer of a previous request, later", "twice-late", 200, None, "bytes that nobody asked for", "ok", 200, also=unsolicited, own=True, how=play_late),
         Row("killed for memory", "slow", CUT, None, "shorter|reset the connection", "cut", CUT, also=restarts, own=True, how=play_killed),
         Row("never ready", None, None, None, None, None, None, how=play_never_ready),
@@ -253,7 +257,7 @@ def await_log(log, row, mode, etl):
         log.await_line("outcome=redirected", f"etl={etl} ")
     elif row.outcome != "ok":
         log.await_line(f"outcome={row.outcome} ", f"etl={etl} ", row.reason)
-    else:
+    elif row.reason:
         log.await_line(row.reason)
 
 
@@ -285,6 +289,19 @@ def play_endless(row, mode, etl):
     assert status == 200 and body == b"e" * (64 << 20), (status, len(body))
     grown = resident_mib(target().pid) - before
     assert grown < 32, f"64 MiB passed through, the target grew by {grown:.0f} MiB"
+
+
+def play_twice(row, mode, etl):
+    """Each request gets its own answer, and nobody what stands behind it."""
+    for _ in range(20):
+        status, body, _ = read(mode, etl, row.name)
+        assert status == 200 and body == b"new", (status, body)
+        assert_fine(mode, etl)
+
+
+def play_accepted(row, mode, etl):
+    status, body, _ = read(mode, etl, row.name)
+    assert status == 200 and body == b"abc", (status, body)
 
 
 def play_late(row, mode, etl):
@@ -331,7 +348,7 @@ def cell(row, mode):
                 row.how(mode)
             neighbours.assert_untouched()
             return
-        etl = start_well(mode, f"{row.name}-{mode}") if row.own else world["impatient" if row.name == "hang" else "hostile"][mode]
+        etl = start_well(mode, f"{row.name}-{mode}") if row.own else world["impatient" if row.name in ("hang", "drip-head", "drip-size") else "hostile"][mode]
         if row.own:
             assert_fine(mode, etl)
             time.sleep(1.2)  # connections that are kept have expired: none is tried twice

@@ -246,6 +246,69 @@ def case_afterwards():
         until(lambda: "\netlnode_transfers_in_flight 0\n" in request("GET", target.url + "/metrics").text, "nothing is in flight")
 
 
+def requests_as_objects():
+    """Contents that a server which does not read them takes for requests: from their beginning, or from their middle."""
+    get = b"GET /evil HTTP/1.1\r\nHost: x\r\n\r\n"
+    post = b"POST /stripes/evil HTTP/1.1\r\nHost: x\r\nX-Request-Id: evil\r\nContent-Length: 0\r\n\r\n"
+    return {"get": get, "gets": get * 3, "post": post, "middle": b"#" * len(get) + get, "middles": b"\r\n" * len(get + post) + get + post, "empty": b""}
+
+
+class Fetcher(threading.Thread):
+    """Reads objects that are requests, through servers that do not read them: each answer is its own or none."""
+
+    def __init__(self, number, etls):
+        super().__init__(daemon=True)
+        self.rng = random.Random(f"{SEED} fetcher {number}")
+        self.number, self.etls, self.count = number, etls, 0
+        self.seen, self.problems = collections.Counter(), []
+
+    def run(self):
+        while not world["unread_ended"].is_set():
+            self.count += 1
+            how, etl = self.rng.choice(list(self.etls.items()))
+            slow = "middle" if how.startswith("half") else "get"
+            name = self.rng.choice(["empty", slow] if world["unread_slow"] else list(requests_as_objects()))
+            request_id = f"f{self.number:03d}-{self.count:08d}"
+            parts = urllib.parse.urlsplit(world["unread_at"][name])
+            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+            try:
+                connection.request("GET", f"/v1/objects/stripes/{name}?uuid={etl}", headers={"X-Request-Id": request_id})
+                answer = connection.getresponse()
+                status, body = answer.status, answer.read()
+            except (http.client.HTTPException, OSError):
+                status, body = "cut", b""
+            connection.close()
+            self.seen[how, status] += 1
+            if (body != f"/stripes/{name} {request_id}".encode()) if status == 200 else (b"EVIL" in body or b"-0000" in body):
+                self.problems.append(f"{how} {name} {request_id}: {status} {body[:100]}")
+
+
+def case_unread():
+    made.image("test/unread:1", {"srv.py": striping_pod.UNREAD}, ["/srv.py", "80"])
+    world["unread_at"], world["unread_ended"] = {}, threading.Event()
+    world["unread_slow"] = True  # at first only answers that come late: what comes at once gives the server away
+    for name, body in requests_as_objects().items():
+        assert made.put("stripes", name, body).status == 200
+        world["unread_at"][name] = made.holder("stripes", name).url
+    etls = {f"{how}{n}": made.init(pod_spec(f"unread-{how}{n}", "test/unread:1", command=["/srv.py", "80", how])) for how in ("never", "half", "third") for n in (1, 2, 3)}
+    fetchers = [Fetcher(i, etls) for i in range(6)]
+    for fetcher in fetchers:
+        fetcher.start()
+    time.sleep(RUN_S / 2)
+    world["unread_slow"] = False
+    time.sleep(RUN_S / 2)
+    world["unread_ended"].set()
+    for fetcher in fetchers:
+        fetcher.join(120)
+        assert not fetcher.is_alive(), "a request does not end"
+    seen = sum((f.seen for f in fetchers), collections.Counter())
+    print(f"# answers of servers that do not read: {dict(seen)}")
+    problems = sum((f.problems for f in fetchers), [])
+    assert not problems, f"{len(problems)} problems:\n" + "\n".join(problems[:20])
+    for how in etls:
+        assert seen[how, 200] > 10, f"too few answers of {how}: {seen}"
+
+
 print(f"# SEED={SEED}", flush=True)
 with harness.Cluster(targets=2) as made:
     world.update(cluster=made, ended=threading.Event(), history=History(), names=[f"object{i}" for i in range(OBJECTS)])
@@ -260,4 +323,5 @@ with harness.Cluster(targets=2) as made:
                               ("untidy hpush", "hpush", ["untidy"]), ("untidy hrev", "hrev", ["untidy"])):
         world["etl"][label] = made.init(pod_spec("stripes-" + label.replace(" ", "-"), "test/striping:1", mode=mode + "://",
                                                  command=["/srv.py", "80", str(SEED), "60"] + more, annotations={"obj_timeout": "10s"}))
-    harness.run([("every stripe belongs to its request and to a current version", case_stripes), ("afterwards", case_afterwards)], limit=RUN_S + 120)
+    harness.run([("every stripe belongs to its request and to a current version", case_stripes), ("afterwards", case_afterwards),
+                 ("servers that do not read the objects, and objects that are requests", case_unread)], limit=RUN_S + 180)

@@ -37,7 +37,7 @@ static sim_world &world_of(const sim_pod &pod) { return *pod.kube->world; }
 std::string sim_manners_image(const sim_manners &m)
 {
     static const char *const framings[] = {"length", "chunked", "close"};
-    return text_format("sim/%s-%d%d%d%d:v1", framings[static_cast<size_t>(m.frames)], m.only_post, m.only_put, m.is_hostile, m.ends_with_fin);
+    return text_format("sim/%s-%d%d%d%d%u:v1", framings[static_cast<size_t>(m.frames)], m.only_post, m.only_put, m.is_hostile, m.ends_with_fin, m.unread_every);
 }
 
 static sim_manners read_manners(std::string_view image)
@@ -45,11 +45,12 @@ static sim_manners read_manners(std::string_view image)
     sim_manners m;
     m.frames = image.starts_with("sim/chunked") ? sim_manners::framing::chunked : image.starts_with("sim/close") ? sim_manners::framing::by_close : sim_manners::framing::length;
     size_t dash = image.find('-');
-    if (dash != std::string_view::npos && dash + 4 < image.size()) {
+    if (dash != std::string_view::npos && dash + 5 < image.size()) {
         m.only_post = image[dash + 1] == '1';
         m.only_put = image[dash + 2] == '1';
         m.is_hostile = image[dash + 3] == '1';
         m.ends_with_fin = image[dash + 4] == '1';
+        m.unread_every = static_cast<unsigned>(image[dash + 5] - '0');
     }
     return m;
 }

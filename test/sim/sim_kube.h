@@ -15,6 +15,7 @@ struct sim_manners {
     enum class framing : uint8_t { length, chunked, by_close } frames = framing::length;
     bool only_post = false, only_put = false; // answers 405 (501 for post) to the other
     bool is_hostile = false;                  // misbehaves as faults are drawn; healed at the end
+    unsigned unread_every = 0;                // it leaves the body of every so-manyth pushed object unread, and takes it for a request later; 0: of none
     bool ends_with_fin = false;               // a container that dies closes its connections instead of resetting them
 };
 std::string sim_manners_image(const sim_manners &manners);

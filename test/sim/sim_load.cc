@@ -503,6 +503,7 @@ void sim_load_init(sim_load &l)
     etl->manners.only_put = !etl->manners.only_post && sim_chance(w, 300);
     etl->manners.is_hostile = sim_chance(w, 600);
     etl->manners.ends_with_fin = sim_chance(w, 500);
+    etl->manners.unread_every = l.etls.size() % 3 == 0 ? 1 + static_cast<unsigned>(l.etls.size() / 3 * 5 % 8) : 0; // not drawn: the courses of the seeds stay
     etl->is_of_today = sim_chance(w, 400);
     etl->requires_framing = sim_chance(w, 200);
     etl->has_node_port = etl->mode == "hpull://" && sim_chance(w, 600);

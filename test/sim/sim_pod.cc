@@ -2,7 +2,8 @@
 // test/sim/sim_pod.cc: a container: an HTTP server that turns every byte b of an object into b xor 0x5a, well or badly.
 //
 // Normal   POST and PUT: the object is the body (hpush); GET: the object is fetched from AIS_TARGET_URL (hrev, hpull).
-// Fails    as faults of the area `pod` are drawn, for containers whose manners are hostile.
+// Fails    as faults of the area `pod` are drawn, for containers whose manners are hostile. One whose manners say so does not read every object:
+//          what it left unread is a request to it, which it answers up to a second later, before any that has come meanwhile.
 #include <algorithm>
 
 #include "base/text.h"
@@ -17,7 +18,7 @@ struct pod_conn {
     sim_call *source = nullptr;   // a GET's object
     std::string out;
     size_t out_at = 0;
-    enum class after : uint8_t { keep, finish, reset, crash, oom, hang, endless } then = after::keep;
+    enum class after : uint8_t { keep, unread, finish, reset, crash, oom, hang, endless } then = after::keep;
     sim_event *rest = nullptr;
     bool is_answering = false;
     uint64_t endless_left = 0;
@@ -29,6 +30,7 @@ struct sim_server {
     net_listener *listener = nullptr;
     std::vector<pod_conn *> conns;
     std::string previous;         // the last whole answer
+    unsigned pushed = 0;          // objects
     sim_event *back = nullptr;    // listens again
     sim_event *death = nullptr;
     bool is_dying = false;
@@ -97,6 +99,8 @@ static void die_soon(sim_server *server, clock_callback how)
     server->death = sim_after(*server->host->sim, nullptr, 1, how, server);
 }
 
+static void on_unread(void *arg);
+
 static void write_on(void *arg)
 {
     auto *c = static_cast<pod_conn *>(arg);
@@ -130,6 +134,7 @@ static void write_on(void *arg)
             net_wait(e, c->net, net_side::readable, on_readable, c);
         break;
     }
+    case pod_conn::after::unread: c->rest = sim_after(world_of(*c), c->server->host, 50 + c->server->pushed * 337'123ull % 900'000, on_unread, c); break;
     case pod_conn::after::reset:
         net_reset_on_close(e, c->net);
         conn_free(c);
@@ -149,6 +154,14 @@ static void send(pod_conn *c, std::string bytes, pod_conn::after then)
     c->out_at = 0;
     c->then = then;
     write_on(c);
+}
+
+// The object was a request to it.
+static void on_unread(void *arg)
+{
+    auto *c = static_cast<pod_conn *>(arg);
+    c->rest = nullptr;
+    send(c, frame(c->server->pod->manners, 200, "the answer to an object"), pod_conn::after::keep);
 }
 
 static void on_listen_again(void *arg)
@@ -234,7 +247,11 @@ static void answer(pod_conn *c, const std::string &object)
     if (misbehave(c, whole, body))
         return;
     c->server->previous = whole;
-    send(c, std::move(whole), manners.frames == sim_manners::framing::by_close ? pod_conn::after::finish : pod_conn::after::keep);
+    bool is_unread = manners.unread_every > 0 && c->request.first != "GET" && !object.empty() && ++c->server->pushed % manners.unread_every == 0;
+    if (manners.frames == sim_manners::framing::by_close)
+        send(c, std::move(whole), pod_conn::after::finish);
+    else
+        send(c, std::move(whole), is_unread ? pod_conn::after::unread : pod_conn::after::keep);
 }
 
 static void refuse(pod_conn *c, int status, const std::string &text)

@@ -35,6 +35,7 @@ static int make_sample(void **)
     etl.wait_timeout_ms = 60000;
     etl.obj_timeout_ms = 45000;
     etl.require_framing = true;
+    etl.reuse_connections = false;
     etl.stage = etl_stage::running;
     etl.generation = 4;
     etl.generation_id = "0123456789abcdef-4";
@@ -78,6 +79,7 @@ static void a_document_survives_printing(void **)
     test_eq_enum(etl.mode, communication::hrev);
     test_eq_text(etl.pod_json, sample->etls[1].pod_json);
     test_true(etl.require_framing);
+    test_false(etl.reuse_connections);
     test_false(etl.runtime_spec);
     test_true(back.etls[0].runtime_spec);
     test_eq_enum(etl.hpull_address, client_address::pod_ip);

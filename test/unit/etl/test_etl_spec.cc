@@ -211,6 +211,7 @@ static constexpr bad_case bad_cases[] = {
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: soon\n", "line 6, column 19: wait_timeout is the text \"soon\""},
     {"metadata:\n  name: a\n  annotations:\n    obj_timeout: 1 m\n", "line 6, column 18: obj_timeout is the text \"1 m\""},
     {"metadata:\n  name: a\n  annotations:\n    require_framing: true\n", "line 6, column 22: annotation require_framing is the boolean true, expected a text: put it in quotes"},
+    {"metadata:\n  name: a\n  annotations:\n    reuse_connections: never\n", "line 6, column 24: reuse_connections is the text \"never\", expected \"true\" or \"false\""},
     {"metadata:\n  name: a\n  annotations:\n    require_framing: maybe\n", "line 6, column 22: require_framing is the text \"maybe\", expected \"true\" or \"false\""},
     {"metadata:\n  name: a\n  annotations:\n    hpull_address: host\n", "line 6, column 20: hpull_address is the text \"host\", expected \"pod_ip\" or \"node_port\""},
     {"metadata:\n  name: a\n  annotations:\n    hpull_address: 30000\n", "line 6, column 20: annotation hpull_address is the number 30000, expected a text"},

@@ -1,111 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The client side and the pump, against a scripted server of raw bytes.
-#include "http_world.h"
+#include "scripted_server.h"
 
 #include "http/pump.h"
 #include "sm/sm.h"
-
-// Answers every connection's request with `script`, then does what `then` says.
-enum class after : uint8_t { keep, close, reset };
-struct scripted_server {
-    http_world *w = nullptr;
-    net_listener *listener = nullptr;
-    uint16_t port = 0;
-    std::string script;
-    after then = after::close;
-    int connections = 0;
-    std::string got;
-    net_conn *conns[32] = {};
-};
-struct scripted_conn {
-    scripted_server *s;
-    net_conn *conn;
-    int slot;
-};
-static scripted_conn slots[32];
-
-static void script_readable(void *arg)
-{
-    scripted_conn &c = *static_cast<scripted_conn *>(arg);
-    char buffer[65536];
-    for (;;) {
-        io_result r = net_read(*c.s->w->e, c.conn, buffer, sizeof buffer);
-        if (r.state == io_state::again) {
-            net_wait(*c.s->w->e, c.conn, net_side::readable, script_readable, &c);
-            return;
-        }
-        if (r.state != io_state::done) {
-            net_close(*c.s->w->e, c.conn);
-            c.s->conns[c.slot] = nullptr;
-            return;
-        }
-        c.s->got.append(buffer, r.count);
-        if (c.s->got.find("\r\n\r\n") == std::string::npos)
-            continue;
-        c.s->got.clear();
-        iovec part = {c.s->script.data(), c.s->script.size()};
-        if (part.iov_len > 0)
-            (void)net_write(*c.s->w->e, c.conn, {&part, 1});
-        if (c.s->then == after::keep)
-            continue;
-        if (c.s->then == after::reset)
-            net_reset_on_close(*c.s->w->e, c.conn);
-        net_close(*c.s->w->e, c.conn);
-        c.s->conns[c.slot] = nullptr;
-        return;
-    }
-}
-
-static void script_accept(void *arg, net_conn *conn)
-{
-    scripted_server &s = *static_cast<scripted_server *>(arg);
-    int slot = s.connections++ % 32;
-    s.conns[slot] = conn;
-    slots[slot] = {&s, conn, slot};
-    net_wait(*s.w->e, conn, net_side::readable, script_readable, &slots[slot]);
-}
-
-static void script_start(http_world &w, scripted_server &s)
-{
-    s.w = &w;
-    test_ok(net_listen(*w.e, "127.0.0.1", 0, script_accept, &s, &s.listener));
-    s.port = net_listener_port(*w.e, s.listener);
-}
-
-static void script_stop(scripted_server &s)
-{
-    net_listener_close(*s.w->e, s.listener);
-    for (net_conn *conn : s.conns) {
-        if (conn != nullptr)
-            net_close(*s.w->e, conn);
-    }
-}
-
-struct outcome {
-    bool done = false;
-    error err;
-    int status = 0;
-    std::string body;
-};
-static void keep_outcome(void *arg, call &, error err, int status, std::string body)
-{
-    outcome &o = *static_cast<outcome *>(arg);
-    o = {true, err, status, static_cast<std::string &&>(body)};
-}
-
-static void run_call(http_world &w, scripted_server &s, outcome &o, uint64_t timeout_ms = 5'000)
-{
-    o = outcome{};
-    call_options options;
-    options.host = "127.0.0.1";
-    options.port = s.port;
-    options.answer_size_max = 1 << 20;
-    options.progress_timeout_ms = timeout_ms;
-    options.on_done = keep_outcome;
-    options.arg = &o;
-    call_start(*w.client, static_cast<call_options &&>(options));
-    test_true(world_until(w, [&] { return o.done; }));
-}
 
 static void answers_of_every_framing(void **state)
 {
@@ -202,7 +100,7 @@ static void a_server_that_answers_twice_gets_a_connection_a_request(void **state
     run_call(w, s, o);
     test_eq(http_client_unsolicited(*w.client), 0u);
     iovec part = {const_cast<char *>(answer.data()), answer.size()}; // once more, on the kept connection
-    (void)net_write(*w.e, s.conns[0], {&part, 1});
+    (void)net_write(*w.e, s.conns[0]->conn, {&part, 1});
     test_true(world_until(w, [&] { return http_client_unsolicited(*w.client) == 1; }));
     for (int i = 0; i < 3; i++) {
         run_call(w, s, o);

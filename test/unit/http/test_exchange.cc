@@ -2,6 +2,7 @@
 #include "http_world.h"
 
 #include "codec/http_write.h"
+#include "http/conn_machine.h"
 #include "sm/sm.h"
 
 static void say_hello(http_world &, exchange &x) { exchange_answer_text(x, "hello"); }
@@ -244,6 +245,89 @@ static void request_ids_are_kept_or_made(void **state)
     raw_close(c);
 }
 
+static void hold_body(http_world &w, exchange &x)
+{
+    w.held = &x;
+    exchange_read_all(x, 1 << 20, echo_body_done, &x);
+}
+
+// The deadline of a body runs from its last byte: framing that drips does not move it.
+static void a_chunk_size_that_drips_has_a_deadline(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = hold_body;
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
+    test_true(world_until(w, [&] { return w.held != nullptr && w.held->deadline_ms != 0; }));
+    uint64_t first = w.held->deadline_ms;
+    for (std::string_view piece : {"0", "0", "3", ";", "a", "b", "\r", "\n"}) {
+        uint64_t at = clock_now_ms(*w.e);
+        raw_send(c, piece);
+        test_true(world_until(w, [&] { return clock_now_ms(*w.e) > at + 10 && w.held->deadline_ms != 0; }));
+        test_eq(w.held->deadline_ms, first);
+    }
+    raw_send(c, "x");
+    test_true(world_until(w, [&] { return w.held->body_read == 1 && w.held->deadline_ms != 0; }));
+    test_true(w.held->deadline_ms > first);
+    raw_send(c, "yz\r\n0\r\nT");
+    test_true(world_until(w, [&] { return w.held->body_read == 3 && w.held->deadline_ms != 0; }));
+    uint64_t behind = w.held->deadline_ms;
+    for (std::string_view piece : {":", "v", "v", "\r", "\n", "\r"}) {
+        uint64_t at = clock_now_ms(*w.e);
+        raw_send(c, piece);
+        test_true(world_until(w, [&] { return clock_now_ms(*w.e) > at + 10 && w.held->deadline_ms != 0; }));
+        test_eq(w.held->deadline_ms, behind);
+    }
+    raw_send(c, "\n");
+    test_true(world_until(w, [&] { return c.ended || c.failed; }));
+    test_has_text(c.got, "\r\n\r\nxyz");
+    raw_close(c);
+}
+
+// Above the limit a client is told so, whatever it has sent: its unread request must not take the answer back.
+static void too_many_connections_are_told(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    http_server_options options;
+    options.node_id = "t1234567";
+    options.connections_max = 2;
+    options.on_request = world_on_request;
+    options.arg = &w;
+    http_server *server = nullptr;
+    test_ok(http_server_start(*w.e, options, "127.0.0.1", 0, &server));
+    uint16_t usual = w.port;
+    w.port = http_server_port(*server);
+    w.handler = say_hello;
+    raw_client kept[2];
+    for (raw_client &k : kept)
+        raw_open(w, k);
+    test_true(world_until(w, [&] { return http_server_count(*server).connections == 2; }));
+    for (int i = 0; i < 3; i++) {
+        raw_client c;
+        c.paused = true; // sends it all before it looks
+        raw_open(w, c);
+        raw_send(c, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'b'));
+        uv_env_poll(*w.e, 50);
+        raw_readable(&c);
+        test_true(world_until(w, [&] { return c.ended || c.failed; }));
+        test_true(c.ended);
+        test_has_text(c.got, "HTTP/1.1 503 ");
+        test_has_text(c.got, "Retry-After: ");
+        test_has_text(c.got, "too many connections");
+        raw_close(c);
+    }
+    test_eq(http_server_count(*server).refused, 3u);
+    raw_send(kept[0], "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); // those that have a place are served
+    test_true(world_until(w, [&] { return kept[0].got.find("hello") != std::string::npos; }));
+    test_true(world_until(w, [&] { return http_server_count(*server).connections == 2; }));
+    for (raw_client &k : kept)
+        raw_close(k);
+    w.port = usual;
+    http_server_stop(*server);
+    uv_env_poll(*w.e, 5);
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -258,6 +342,8 @@ int main()
         cmocka_unit_test_setup_teardown(a_cut_stream_never_looks_complete, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(head_has_no_body, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(request_ids_are_kept_or_made, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_chunk_size_that_drips_has_a_deadline, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(too_many_connections_are_told, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -11,6 +11,7 @@ struct door {
     enum class event : uint8_t { push, opened, deadline, stop };
     sm_core sm;
     bool motor = false;
+    bool timer = false;
     bool locked = false;
     int pushes = 0;
     bool leak_motor = false;
@@ -19,19 +20,20 @@ using S = door::state;
 using E = door::event;
 
 static constexpr uint32_t MOTOR = 1;
-static void start(door &d) { d.motor = true; d.pushes++; }
-static void halt(door &d) { d.motor = d.leak_motor; }
+static constexpr uint32_t TIMER = 2;
+static void start(door &d) { d.motor = d.timer = true; d.pushes++; }
+static void halt(door &d) { d.motor = d.leak_motor; d.timer = false; }
 static bool is_locked(const door &d) { return d.locked; }
-static uint32_t alive(const door &d) { return d.motor ? MOTOR : 0; }
+static uint32_t alive(const door &d) { return (d.motor ? MOTOR : 0u) | (d.timer ? TIMER : 0u); }
 static bool pushes_bounded(const door &d) { return d.pushes < 10; }
 
 static constexpr sm_action<door> nothing{};
 static constexpr sm_guard<door> always{};
 static constexpr const char *event_names[] = {"push", "opened", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"motor"};
+static constexpr const char *resource_names[] = {"motor", "timer"};
 static constexpr sm_state<door> states[] = {
     {S::closed, "closed", sm_initial, 0, 0},
-    {S::opening, "opening", sm_busy, MOTOR, MOTOR},
+    {S::opening, "opening", sm_busy, MOTOR | TIMER, MOTOR | TIMER},
     {S::open, "open", 0, 0, 0},
     {S::broken, "broken", sm_final, 0, 0},
 };
@@ -89,6 +91,33 @@ static_assert(!sm_rule::busy_states_have_deadlines(bad));
 static_assert(!sm_rule::stop_is_answered(bad));
 static_assert(!sm_rule::every_event_is_handled(bad));
 static_assert(!sm_rule::all_connected(bad, false));
+
+// A row alone is no deadline: the timer must be armed, or another clock named.
+static constexpr sm_state<door> untimed[] = {
+    {S::closed, "closed", sm_initial, 0, 0},
+    {S::opening, "opening", sm_busy, MOTOR, MOTOR | TIMER},
+    {S::open, "open", 0, 0, 0},
+    {S::broken, "broken", sm_final, 0, 0},
+};
+static constexpr sm_table<door> without_timer = {"bad", untimed, event_names, resource_names, rows, ignores, {}, E::stop, E::deadline, alive, &counters};
+static_assert(!sm_rule::busy_states_have_deadlines(without_timer));
+static constexpr sm_state<door> elsewhere_timed[] = {
+    {S::closed, "closed", sm_initial, 0, 0},
+    {S::opening, "opening", sm_busy, MOTOR, MOTOR | TIMER, 0, "the motor stops by itself"},
+    {S::open, "open", 0, 0, 0},
+    {S::broken, "broken", sm_final, 0, 0},
+};
+static constexpr sm_table<door> with_other_clock = {"good", elsewhere_timed, event_names, resource_names, rows, ignores, {}, E::stop, E::deadline, alive, &counters};
+static_assert(sm_rule::busy_states_have_deadlines(with_other_clock));
+
+// Rows to a state that is not listed, and on an event that has no name.
+static constexpr std::span<const sm_state<door>> three_states = std::span(states).first(3);
+static constexpr sm_table<door> state_missing = {"bad", three_states, event_names, resource_names, rows, ignores, {}, E::stop, E::deadline, alive, &counters};
+static_assert(!sm_rule::rows_name_listed_states(state_missing));
+static constexpr std::span<const char *const> three_events = std::span(event_names).first(3);
+static constexpr sm_table<door> event_missing = {"bad", states, three_events, resource_names, rows, ignores, {}, E::stop, E::deadline, alive, &counters};
+static_assert(!sm_rule::rows_name_listed_events(event_missing));
+static_assert(sm_rule::rows_name_listed_states(table) && sm_rule::rows_name_listed_events(table));
 
 static void page_shows_every_row(void **)
 {
