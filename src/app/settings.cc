@@ -238,6 +238,12 @@ bool settings_read(const option_values &values, const process_surroundings &arou
         out_reason = where(values, "pod-ready-wait") + ": expected a duration such as 5s";
         return false;
     }
+    std::string_view framing = option_get(values, "require-framing");
+    if (!framing.empty() && framing != "true" && framing != "false") { // empty: the flag alone
+        out_reason = where(values, "require-framing") + ": \"" + text_escape(framing, 50) + "\": expected true or false";
+        return false;
+    }
+    node.require_framing = framing != "false";
     if (!read_security(values, node.security, out_reason))
         return false;
     if (!read_node_address(values, node.node_address, out_reason))

@@ -77,3 +77,5 @@ bool call_take_whole(call &c, std::string &out_body);
 void call_finish(call &c);
 // Milliseconds (clock_now_ms) of the last byte sent or received.
 uint64_t call_last_progress_ms(const call &c);
+// The server was seen at work elsewhere, on behalf of this call: that counts as progress, and so does what it will do for `later_ms`.
+void call_touch(call &c, uint64_t later_ms);
