@@ -53,6 +53,8 @@ inline constexpr std::string_view header_request_id = "X-Request-Id";
 inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
 inline constexpr std::string_view header_warning = "Etlnode-Warning"; // of the answer to a start: one line a warning
 inline constexpr std::string_view header_cluster_uptime = "Ais-Cluster-Uptime";
+inline constexpr std::string_view header_etl = "Etlnode-Etl";                       // every transformed answer: by which ETL,
+inline constexpr std::string_view header_etl_generation = "Etlnode-Etl-Generation"; // and which start of it
 inline constexpr std::string_view header_node_uptime = "Ais-Node-Uptime";
 
 inline constexpr std::string_view checksum_type_xxhash2 = "xxhash2"; // XXH64, seed 0, 16 hex digits
@@ -85,6 +87,8 @@ inline constexpr std::string_view annotation_direct_put = "support_direct_put"; 
 // Set by kubectl-local on the pods it runs: "host:port" where the node reaches the container, and the base URL under which the
 // container reaches the node is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
 inline constexpr std::string_view annotation_local_address = "etlnode.local/address";
+// Likewise: "host:port" where kubectl-local says whether the process that serves the pod's port lives (docs/PROTOCOL.md, "kubectl-local").
+inline constexpr std::string_view annotation_local_witness = "etlnode.local/witness";
 
 // Keys of an init message of today, and of its runtime (source: AIStore ext/etl/api.go). They are found whatever their case.
 inline constexpr std::string_view init_keys[] = {"name", "communication", "init_timeout", "obj_timeout", "env", "support_direct_put", "resources", "runtime", "spec"};

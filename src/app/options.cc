@@ -31,6 +31,7 @@ static constexpr option_row rows[] = {
     {"pod-listen", "HOST:PORT", "", nullptr, "targets: address that pods read objects from (default: host of --listen, port chosen by the kernel)"},
     {"pod-url", "URL", "", nullptr, "targets: what pods are told (default: http://HOST:PORT of --pod-listen)"},
     {"pod-ready-wait", "DURATION", "5s", nullptr, "targets: how long a read waits for a pod that is not Ready"},
+    {"require-framing", "[true|false]", "false", nullptr, "targets: refuse answers of pods with neither Content-Length nor chunks, unless the spec says require_framing itself"},
     {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl when K8S_HOST_NAME is set, else kubectl-local)"},
     {"node-name", "NAME", "", "K8S_HOST_NAME", "targets: Kubernetes node that ETL pods are pinned to"},
     {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: its name, owner of the ETL pods"},

@@ -226,6 +226,10 @@ static void read_target(const option_values &values, const process_surroundings 
         note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT");
     if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
         note(where(values, "pod-ready-wait") + ": expected a duration such as 5s");
+    std::string_view framing = option_get(values, "require-framing");
+    node.require_framing = framing != "false"; // empty: the flag alone
+    if (!framing.empty() && framing != "true" && framing != "false")
+        note(where(values, "require-framing") + ": \"" + text_escape(framing, 50) + "\": expected true or false");
     if (!read_security(values, node.security, reason))
         note(reason);
     if (!read_node_address(values, node.node_address, reason))

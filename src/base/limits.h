@@ -44,6 +44,13 @@ inline constexpr uint64_t pod_connect_timeout_ms = 5'000;
 inline constexpr unsigned pod_proof_count = 8;          // answers in a row with nothing behind them, until a pod's answers are believed at once
 inline constexpr uint64_t pod_behind_wait_ms = 20;      // until then the end of an answer is withheld this long, to see what comes behind it
 inline constexpr unsigned pod_watch_count = 16;         // connections in a row that stay silent after an answer, before one carries a second request
+inline constexpr uint64_t answer_settle_ms = 20;        // from an end that may be a death to the look at the pod (decision 22)
+inline constexpr uint64_t sentinel_memory_ms = 3'000;   // a sentinel that broke this long before the end broke with it, or for lack of patience
+inline constexpr size_t witness_line_size_max = 256;
+inline constexpr uint64_t death_memory_ms = 60'000;     // a pod that dies twice within this time under reads of one object will do so again
+inline constexpr size_t deaths_remembered_max = 1'024;
+inline constexpr size_t socket_buffers_size_max = 16 * mib; // what the kernel may hold of an object between a target and a pod that reads it
+inline constexpr size_t retry_after_size_max = 64;      // of a pod's Retry-After: seconds or a date
 
 // ETL.
 inline constexpr size_t spec_size_max = 1 * mib;

@@ -132,6 +132,7 @@ static constexpr column target_columns[] = {
     {"PHASE", "phase", cell_kind::text, false},
     {"READY", "ready", cell_kind::text, false},
     {"RESTARTS", "restarts", cell_kind::count, false},
+    {"UNFRAMED", "unframed", cell_kind::count, false},
     {"POD", "pod", cell_kind::text, false},
     {"ADDRESS", "address", cell_kind::text, true},
     {"CLIENT URL", "clientUrl", cell_kind::text, true},
@@ -184,6 +185,7 @@ static json_ptr target_items(const cJSON *details)
         output_add_text(one.get(), "phase", json_text(t, "phase"));
         json_add_bool(one.get(), "ready", json_bool(t, "ready", false));
         add_number_or_null(one.get(), "restarts", t, "restarts");
+        add_number_or_null(one.get(), "unframed", t, "unframed");
         output_add_text(one.get(), "pod", json_text(t, "pod_name"));
         output_add_text(one.get(), "address", json_text(t, "address"));
         output_add_text(one.get(), "clientUrl", json_text(t, "client_url"));

@@ -208,7 +208,7 @@ http_range http_range_parse(std::string_view value, uint64_t size)
         return {};
     static constexpr http_range unsatisfiable{.kind = http_range_kind::unsatisfiable};
     if (count > 1)
-        return unsatisfiable;
+        return {}; // whoever asks for several gets the whole, as RFC 9110 14.2 allows; 416 would say that there is nothing there
     if (!first.given) {
         uint64_t suffix = last.value < size ? last.value : size;
         if (suffix == 0)

@@ -33,7 +33,7 @@ struct http_range {
     uint64_t first = 0;
     uint64_t count = 0;
 };
-// Several ranges, first >= size, a suffix of 0: unsatisfiable (416). An unknown unit or bad syntax: none (served whole).
+// first >= size, a suffix of 0: unsatisfiable (416). Several ranges, an unknown unit or bad syntax: none (served whole).
 http_range http_range_parse(std::string_view value, uint64_t size);
 // Whether the range of a request with this `If-Range` (empty: none) counts: only for the very version that the client has a part of, which a
 // strong entity tag names. A date never does, two versions may share a second.

@@ -258,6 +258,8 @@ static void note_address(etl &m, const pod_status &pod)
 {
     (void)address_of(m, pod, m.host_address, m.port);
     (void)client_address_of(m, pod, m.client_host, m.client_port);
+    if (!m.host->options->kubectl_is_local || !pod_address_parse(pod.local_witness, m.witness_host, m.witness_port))
+        m.witness_port = 0;
 }
 
 static void begin_serving(etl &m)
@@ -1280,6 +1282,8 @@ etl_view etl_view_of(const etl &m)
     view.client_port = m.client_port;
     view.hpull_address = m.definition.hpull_address;
     view.instance = m.instance;
+    view.witness_host = m.witness_host;
+    view.witness_port = m.witness_port;
     view.pod_name = m.pod_name;
     view.generation_id = m.definition.generation_id;
     view.secret = m.definition.secret;

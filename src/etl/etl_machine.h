@@ -89,6 +89,8 @@ struct etl {
     std::string client_host;          // where hpull sends clients
     uint16_t client_port = 0;
     std::string instance;
+    std::string witness_host;         // of the pod's container, under kubectl-local
+    uint16_t witness_port = 0;
     uint64_t restart_count = 0;
     uint64_t restarts = 0;            // seen while serving
     bool passes_probe = false;        // as last told, while it serves

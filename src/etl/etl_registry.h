@@ -63,6 +63,8 @@ struct etl_view {
     uint16_t client_port = 0;
     client_address hpull_address = client_address::pod_ip;
     std::string_view instance;        // names the running container: changes with every restart
+    std::string_view witness_host;    // where kubectl-local says whether that container lives; port 0 where there is none
+    uint16_t witness_port = 0;
     std::string_view pod_name;
     std::string_view generation_id, secret;
     std::string_view last_error;      // what the user is told when it failed

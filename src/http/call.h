@@ -83,3 +83,5 @@ void call_finish(call &c);
 uint64_t call_last_progress_ms(const call &c);
 // What is to be said of an answer whose body comes no further.
 const char *call_stall_text(const call &c);
+// The server was seen at work elsewhere, on behalf of this call: that counts as progress, and so does what it will do for `later_ms`.
+void call_touch(call &c, uint64_t later_ms);

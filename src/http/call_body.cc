@@ -299,6 +299,7 @@ bool call_take_whole(call &c, std::string &out_body)
 }
 
 uint64_t call_last_progress_ms(const call &c) { return c.last_progress_ms; }
+void call_touch(call &c, uint64_t later_ms) { c.last_progress_ms = clock_now_ms(*c.e) + later_ms; }
 
 const char *call_stall_text(const call &c)
 {

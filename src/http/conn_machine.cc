@@ -67,6 +67,7 @@ static void run_on_sent(void *arg)
     exchange &x = *static_cast<exchange *>(arg);
     auto callback = x.on_sent;
     x.on_sent = nullptr;
+    x.on_progress = nullptr;
     if (callback != nullptr)
         callback(x.sent_arg, x.net == nullptr ? make_error(error_code::canceled) : no_error);
 }

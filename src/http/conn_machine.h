@@ -71,6 +71,8 @@ struct exchange {
     disk_file *file = nullptr;
     uint64_t file_offset = 0;
     uint64_t file_left = 0;
+    void (*on_progress)(void *arg) = nullptr;
+    void *progress_arg = nullptr;
     void (*on_sent)(void *arg, error err) = nullptr;
     void *sent_arg = nullptr;
     bool answer_chunked = false;

@@ -87,12 +87,15 @@ struct answer {
 void exchange_answer(exchange &x, answer a);
 // The body is [offset, offset+size) of `file`. on_sent is called once when the file is no longer needed, however it ended.
 void exchange_answer_file(exchange &x, answer a, disk_file *file, uint64_t offset, uint64_t size, void (*on_sent)(void *arg, error err), void *arg);
+// on_progress(arg) is called whenever bytes of this answer have been taken by the client's connection, until on_sent.
+void exchange_on_progress(exchange &x, void (*on_progress)(void *arg), void *arg);
 // The body is `bytes`, which stay where they are until on_sent.
 void exchange_answer_view(exchange &x, answer a, std::string_view bytes, void (*on_sent)(void *arg, error err), void *arg);
 // For HEAD and the like: head with this Content-Length (length_unknown: none) and no body.
 inline constexpr uint64_t length_unknown = UINT64_MAX;
 void exchange_answer_head(exchange &x, answer a, uint64_t length);
 // AIStore's error envelope (docs/PROTOCOL.md); in the header Hdr-Error for HEAD. `message` is shown to the user. status 0: the table's.
+// 503 gets a Retry-After unless `headers` have one; 429 and 503 are retryable whatever the table says of `code`.
 void exchange_answer_error(exchange &x, error_code code, std::string_view message, int status = 0, std::string headers = {});
 void exchange_answer_json(exchange &x, const cJSON *tree);
 void exchange_answer_text(exchange &x, std::string text, std::string_view content_type = "text/plain; charset=utf-8");

@@ -11,7 +11,18 @@
 
 using E = exchange::event;
 
-void exchange_count_out(exchange &x, size_t size) { x.server->counts.bytes_out += size; }
+void exchange_count_out(exchange &x, size_t size)
+{
+    x.server->counts.bytes_out += size;
+    if (x.on_progress != nullptr)
+        x.on_progress(x.progress_arg);
+}
+
+void exchange_on_progress(exchange &x, void (*on_progress)(void *arg), void *arg)
+{
+    x.on_progress = on_progress;
+    x.progress_arg = arg;
+}
 
 static const std::string &date_now(exchange &x)
 {
@@ -207,7 +218,7 @@ void exchange_answer_error(exchange &x, error_code code, std::string_view messag
     json_add_text(tree.get(), "node", x.server->options.node_id);
     json_add_u64(tree.get(), "status", static_cast<uint64_t>(status));
     json_add_text(tree.get(), "code", error_code_name(code));
-    json_add_bool(tree.get(), "retryable", error_is_retryable(code));
+    json_add_bool(tree.get(), "retryable", error_is_retryable(code) || status == 429 || status == 503);
     json_add_text(tree.get(), "request_id", x.request_id);
     answer a;
     a.status = status;

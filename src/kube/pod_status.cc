@@ -126,6 +126,7 @@ error pod_status_parse(const cJSON *pod, pod_status &out_status)
     out_status.generation = entry_of(annotations, annotation_generation);
     out_status.launch = entry_of(annotations, annotation_launch);
     out_status.local_address = entry_of(annotations, annotation_local_address);
+    out_status.local_witness = entry_of(annotations, annotation_local_witness);
     read_spec(field(pod, "spec"), out_status);
 
     const cJSON *status = field(pod, "status");

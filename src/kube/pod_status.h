@@ -31,7 +31,7 @@ struct container_status {
 struct pod_status {
     std::string name, uid, resource_version;
     std::string label_cluster, label_target, label_etl;
-    std::string generation, launch, local_address; // annotations
+    std::string generation, launch, local_address, local_witness; // annotations
     std::string target_url;       // AIS_TARGET_URL of the main container
     std::string node_name, restart_policy, phase, reason, message, pod_ip;
     std::string host_ip;          // of the Kubernetes node that runs it

@@ -43,6 +43,7 @@
 #include "local/syscall_filter.h"
 #include "local/users.h"
 #include "local/view.h"
+#include "local/witness.h"
 #include "node/api.h"
 
 static constexpr uint64_t backoff_first_ms = 1'000;
@@ -92,6 +93,7 @@ struct supervisor {
     allow_list allowed;
     user_block users; // of a pod that root runs
     pod_network network;
+    witness life;
     container_run run;
     cgroup group;
     bool has_group = false;   // looked for; what could not be had is empty
@@ -144,7 +146,7 @@ static void set_waiting(supervisor &s, const std::string &reason, const std::str
 
 // Network.
 
-static void annotate_address(supervisor &s, const std::string &address)
+static void annotate(supervisor &s, std::string_view name, const std::string &value)
 {
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(s.pod.get(), "metadata");
     cJSON *annotations = cJSON_GetObjectItemCaseSensitive(metadata, "annotations");
@@ -152,9 +154,9 @@ static void annotate_address(supervisor &s, const std::string &address)
         cJSON_DeleteItemFromObjectCaseSensitive(metadata, "annotations");
         annotations = json_add_object(metadata, "annotations");
     }
-    std::string key(annotation_local_address);
+    std::string key(name);
     cJSON_DeleteItemFromObjectCaseSensitive(annotations, key.c_str());
-    json_add_text(annotations, key.c_str(), address);
+    json_add_text(annotations, key.c_str(), value);
 }
 
 static std::string old_address(const supervisor &s)
@@ -164,6 +166,29 @@ static std::string old_address(const supervisor &s)
 }
 
 static bool is_dying(void *arg) { return container_is_dying(static_cast<supervisor *>(arg)->run); }
+
+static pid_t living_command(void *arg)
+{
+    const supervisor &s = *static_cast<supervisor *>(arg);
+    return s.run.command == 0 || container_is_dying(s.run) ? 0 : s.run.command;
+}
+
+static std::string container_id(void *arg) { return static_cast<supervisor *>(arg)->status.container.id; }
+
+// Written even when there is none: a spec must not name one of its own.
+static void open_witness(supervisor &s)
+{
+    witness &w = s.life;
+    std::string address;
+    w.l = &s.l;
+    w.port = s.spec.container.ports.empty() ? 0 : s.spec.container.ports[0];
+    w.living_command = living_command;
+    w.container_id = container_id;
+    w.arg = &s;
+    if (w.listener.fd == -1 && w.port != 0 && !witness_open(w, address))
+        fprintf(stderr, "%s no witness for the node: %s\n", os_time_text_ns().c_str(), strerror(errno));
+    annotate(s, annotation_local_witness, address);
+}
 
 static view_place place_of(const supervisor &s, const container_spec &container);
 
@@ -196,7 +221,8 @@ static bool open_network(supervisor &s)
     s.status.host_ip = n.host_ip;
     s.status.pod_ip = n.pod_ip;
     if (!n.address.empty())
-        annotate_address(s, n.address);
+        annotate(s, annotation_local_address, n.address);
+    open_witness(s);
     return true;
 }
 
@@ -584,6 +610,7 @@ static void end_pod(supervisor &s, const char *phase)
 {
     s.status.phase = phase;
     s.at = stage::deletion;
+    witness_close(s.life);
     pod_network_close(s.network);
     cgroup_remove(s.group);
     publish(s);
@@ -677,6 +704,7 @@ static void finish(supervisor &s)
     if (s.deleting && s.status.container.state.phase == container_phase::terminated)
         s.status.phase = s.status.container.state.exit_code == 0 ? "Succeeded" : "Failed";
     publish(s);
+    witness_close(s.life);
     pod_network_close(s.network);
     cgroup_remove(s.group);
     log_close(s.log);

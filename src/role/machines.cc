@@ -16,7 +16,7 @@
 std::vector<sm_view> machines_all()
 {
     return {
-        call_machine_view(), etl_init_machine_view(), etl_machine_view(), exchange_machine_view(), keeper_machine_view(), load_machine_view(), member_machine_view(),
+        answer_check_machine_view(), call_machine_view(), etl_init_machine_view(), etl_machine_view(), exchange_machine_view(), keeper_machine_view(), load_machine_view(), member_machine_view(),
         open_machine_view(), pump_machine_view(), put_machine_view(), summer_machine_view(), transfer_machine_view(), upload_machine_view(), watch_machine_view(),
     };
 }

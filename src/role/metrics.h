@@ -17,9 +17,11 @@ struct latency_histogram {
 };
 void latency_add(latency_histogram &h, uint64_t ms);
 
-// Of one ETL on one target. outcome: ok, redirected (hpull), pod_error (its own 4xx/5xx), failed (502, 503, 504), cut.
+// Of one ETL on one target; the outcomes are those of transfer_outcome.
 struct etl_metrics {
-    uint64_t requests_ok = 0, requests_redirected = 0, requests_pod_error = 0, requests_failed = 0, requests_cut = 0;
+    uint64_t requests_ok = 0, requests_redirected = 0, requests_client_error = 0, requests_timeout = 0, requests_unavailable = 0;
+    uint64_t requests_pod_error = 0, requests_failed = 0, requests_cut = 0;
+    uint64_t unframed = 0; // answers of the pod that ended by closing
     uint64_t in_bytes = 0, out_bytes = 0;
     uint64_t in_flight = 0;
     latency_histogram latency;

@@ -197,6 +197,7 @@ static json_ptr target_row(const cluster_node &node, const std::vector<gather_an
         json_add_text(row.get(), "address", "");
         json_add_text(row.get(), "client_url", "");
         json_add_u64(row.get(), "restarts", 0);
+        json_add_u64(row.get(), "unframed", 0);
         json_add_text(row.get(), "last_error", has_none ? std::string() : reason);
     } else {
         json_add_text(row.get(), "phase", json_text(status.get(), "phase"));
@@ -205,6 +206,7 @@ static json_ptr target_row(const cluster_node &node, const std::vector<gather_an
         json_add_text(row.get(), "address", json_text(status.get(), "address"));
         json_add_text(row.get(), "client_url", json_text(status.get(), "client_url"));
         json_add_u64(row.get(), "restarts", json_u64(status.get(), "restarts", 0));
+        json_add_u64(row.get(), "unframed", json_u64(status.get(), "unframed", 0));
         json_add_text(row.get(), "last_error", json_text(status.get(), "last_error"));
         if (json_get(status.get(), "pod") != nullptr)
             json_add_text(row.get(), "pod", json_text(status.get(), "pod"));

@@ -229,6 +229,7 @@ static void on_start_body(void *arg, error err, std::string body)
         fail_request(r, error_code::bad_json, "the definition of an ETL is not complete: " + where);
         return;
     }
+    target_apply_defaults(*r->t, order.definition);
     if (t.etls == nullptr || t.draining) {
         fail_request(r, error_code::stopping, "the target is shutting down");
         return;
@@ -292,6 +293,7 @@ static json_ptr status_json(const target &t, const etl_view &view)
     json_add_u64(tree.get(), "out_bytes", m.out_bytes);
     auto failed = t.failures.find(view.id);
     json_add_u64(tree.get(), "errors", failed != t.failures.end() ? failed->second.count : 0);
+    json_add_u64(tree.get(), "unframed", m.unframed);
     return tree;
 }
 

@@ -25,6 +25,16 @@ etl_definition target_definition(const cluster_etl &etl)
         .require_framing = etl.require_framing, .reuse_connections = etl.reuse_connections, .hpull_address = etl.hpull_address, .runtime_spec = etl.runtime_spec, .generation_id = etl.generation_id, .secret = etl.secret};
 }
 
+void target_apply_defaults(const target &t, etl_definition &definition)
+{
+    json_ptr pod;
+    std::string where;
+    if (!t.options.require_framing || definition.require_framing || json_parse(definition.pod_json, pod, where))
+        return;
+    const std::string name(annotation_require_framing);
+    definition.require_framing = json_get(json_get(json_get(pod.get(), "metadata"), "annotations"), name.c_str()) == nullptr;
+}
+
 static void on_etl_change(void *arg, std::string_view id)
 {
     target &t = *static_cast<target *>(arg);
@@ -56,9 +66,13 @@ static void on_transfer_end(void *arg, const transfer_report &report)
     case transfer_outcome::ok: m.requests_ok++; break;
     case transfer_outcome::redirected: m.requests_redirected++; break;
     case transfer_outcome::pod_error: m.requests_pod_error++; break;
+    case transfer_outcome::client_error: m.requests_client_error++; break;
+    case transfer_outcome::timeout: m.requests_timeout++; break;
+    case transfer_outcome::unavailable: m.requests_unavailable++; break;
     case transfer_outcome::failed: m.requests_failed++; break;
     case transfer_outcome::cut: m.requests_cut++; break;
     }
+    m.unframed += report.unframed;
     m.in_bytes += report.in_bytes;
     m.out_bytes += report.out_bytes;
     latency_add(m.latency, report.duration_ms);
@@ -111,7 +125,7 @@ void target_sync_etls(target &t)
     for (const cluster_etl &etl : t.document.etls) {
         // What is initializing is started by the proxy's own order, never by the document.
         if (etl.stage == etl_stage::running && t.starts.find(etl.id) == t.starts.end())
-            definitions.push_back(target_definition(etl));
+            target_apply_defaults(t, definitions.emplace_back(target_definition(etl)));
     }
     for (const auto &[id, order] : t.starts)
         definitions.push_back(order.definition);

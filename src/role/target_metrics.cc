@@ -98,13 +98,17 @@ static void add_transfers(const target &t, metrics_text &text)
             uint64_t count;
         };
         const row outcomes[] = {
-            {"ok", m.requests_ok}, {"redirected", m.requests_redirected}, {"pod_error", m.requests_pod_error}, {"failed", m.requests_failed}, {"cut", m.requests_cut}};
+            {"ok", m.requests_ok}, {"redirected", m.requests_redirected}, {"client_error", m.requests_client_error}, {"timeout", m.requests_timeout}, {"unavailable", m.requests_unavailable},
+            {"pod_error", m.requests_pod_error}, {"failed", m.requests_failed}, {"cut", m.requests_cut}};
         for (const row &one : outcomes) {
             std::string labels = one_label("etl", id);
             metrics_label(labels, "outcome", one.outcome);
             metrics_add(text, "etlnode_etl_requests_total", "counter", "Transformed reads, by outcome.", labels, as_double(one.count));
         }
     }
+    for (const auto &[id, m] : t.metrics.etls)
+        metrics_add(text, "etlnode_etl_unframed_total", "counter", "Answers of the ETL's pod with neither Content-Length nor chunks: they end by closing.", one_label("etl", id),
+                    as_double(m.unframed));
     for (const auto &[id, m] : t.metrics.etls)
         metrics_add(text, "etlnode_etl_input_bytes_total", "counter", "Bytes sent to the ETL's pod.", one_label("etl", id), as_double(m.in_bytes));
     for (const auto &[id, m] : t.metrics.etls)

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/text.h"
+#include "codec/content_guard.h"
 #include "codec/http_write.h"
 #include "codec/url.h"
 #include "port/clock.h"
@@ -21,6 +22,7 @@ struct object_request {
     exchange *x;
     std::string bucket, name;
     bool for_pod = false;
+    std::string etl = {}; // for_pod: whose pod reads
 };
 
 static std::string uname_of(const object_request &r) { return "ais://" + r.bucket + "/" + r.name; }
@@ -39,11 +41,19 @@ static std::string failure_text(const object_request &r, error err)
 
 // --- answers with an object
 
+struct held_object {
+    store *objects;
+    const store_object *object;
+    transfer_pod_read *read; // null: not for a pod
+};
+
 static void release_object(void *arg, error)
 {
-    auto *pair = static_cast<std::pair<store *, const store_object *> *>(arg);
-    store_release(*pair->first, pair->second);
-    delete pair;
+    auto *held = static_cast<held_object *>(arg);
+    store_release(*held->objects, held->object);
+    if (held->read != nullptr)
+        transfer_pod_read_end(held->read);
+    delete held;
 }
 
 static constexpr size_t object_headers_size = 224; // bytes: what write_object_headers usually writes
@@ -61,9 +71,12 @@ static void write_object_headers(std::string &out, const index_row &row, bool wh
     out += "Accept-Ranges: bytes\r\n";
 }
 
-static void answer_bytes(exchange &x, target &t, const store_object *object, answer a, uint64_t offset, uint64_t size)
+static void answer_bytes(const object_request &r, const store_object *object, answer a, uint64_t offset, uint64_t size)
 {
-    auto *holder = new std::pair<store *, const store_object *>(t.objects, object);
+    exchange &x = *r.x;
+    transfer_host *transfers = r.t->transfers;
+    transfer_pod_read *read = r.for_pod && transfers != nullptr ? transfer_pod_read_begin(*transfers, x, r.etl, r.bucket, r.name, size) : nullptr;
+    auto *holder = new held_object{r.t->objects, object, read};
     if (object->file != nullptr)
         exchange_answer_file(x, static_cast<answer &&>(a), object->file, offset, size, release_object, holder);
     else
@@ -87,6 +100,7 @@ static void answer_object(const object_request &r, const store_object *object)
     answer a;
     a.content_type = "application/octet-stream";
     a.headers.reserve(object_headers_size);
+    content_write_guard(a.headers, a.content_type);
     if (range.kind == http_range_kind::unsatisfiable) {
         std::string headers;
         http_write_header(headers, "Content-Range", "bytes */" + std::to_string(row.size));
@@ -110,7 +124,7 @@ static void answer_object(const object_request &r, const store_object *object)
         http_write_header_u64(a.headers, "version", row.version); // a transformer of 2020 keys its cache with it
     t.metrics.get_count++;
     t.metrics.get_bytes += size;
-    answer_bytes(x, t, object, static_cast<answer &&>(a), first, size);
+    answer_bytes(r, object, static_cast<answer &&>(a), first, size);
 }
 
 static void answer_missing(const object_request &r, error err)
@@ -416,7 +430,7 @@ void target_serve_object(target &t, exchange &x)
             exchange_answer_error(x, error_code::etl_not_found, "etl job " + etl + " does not exist: it is stopped; start it again with POST /v1/etl/" + asked->id + "/start");
             return;
         }
-        transfer_begin(*t.transfers, x, r.bucket, r.name, etl);
+        transfer_begin(*t.transfers, x, r.bucket, r.name, etl, asks.transform == object_transform::by_name);
     } else if (reads) {
         serve_read(static_cast<object_request &&>(r));
     } else if (head.method == "PUT") {
@@ -462,7 +476,7 @@ void target_serve_pod(target &t, exchange &x)
         object.remove_prefix(1);
     if (object.starts_with("ais/@#/"))
         object.remove_prefix(7);
-    object_request r{&t, &x, {}, {}, true};
+    object_request r{&t, &x, {}, {}, true, etl_id};
     std::string_view bucket, name;
     if (!split_names(object, bucket, name)) {
         exchange_answer_error(x, error_code::bad_request, "expected <AIS_TARGET_URL>/BUCKET/OBJECT or <AIS_TARGET_URL>/<escaped uname>");

@@ -4,4 +4,5 @@
 
 #include "sm/sm_render.h"
 
+sm_view answer_check_machine_view();
 sm_view transfer_machine_view();

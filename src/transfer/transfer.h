@@ -14,8 +14,12 @@
 
 struct transfer_host; // limits and connections shared by the transfers of one target
 
-// redirected: the pod answers the client itself (hpull), so what came of it is not known here.
-enum class transfer_outcome : uint8_t { ok, redirected, pod_error, failed, cut };
+// redirected: the pod answers the client itself (hpull), so what came of it is not known here. client_error: what the client asked for is
+// not there, or not possible. timeout: obj_timeout. unavailable: the pod is not Ready, or too busy. pod_error: its own 4xx or 5xx, no valid
+// answer, or it died. failed: the node's own trouble. cut: after the first byte.
+enum class transfer_outcome : uint8_t { ok, redirected, client_error, timeout, unavailable, pod_error, failed, cut };
+inline constexpr const char *transfer_outcome_names[] = {"ok", "redirected", "client_error", "timeout", "unavailable", "pod_error", "failed", "cut"};
+inline constexpr size_t transfer_outcome_count = sizeof transfer_outcome_names / sizeof transfer_outcome_names[0];
 
 // Handed to on_end once for every transfer. Lifetime of the views: the call.
 struct transfer_report {
@@ -27,6 +31,7 @@ struct transfer_report {
     std::string_view text;                // why it failed, in words for the user
     int status = 0;                       // that the failure has, or would have had where the client had been answered in part
     bool client_gone = false;             // it is no failure of the ETL
+    bool unframed = false;                // the pod answered with neither Content-Length nor chunks
 };
 
 struct transfer_host_options {
@@ -37,11 +42,19 @@ struct transfer_host_options {
 };
 
 transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options);
-// Answers `x` with `bucket`/`name` transformed by `etl_id_or_name`; x is answered exactly once, whatever happens.
-void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name);
+// Answers `x` with `bucket`/`name` transformed by `etl_id_or_name`; x is answered exactly once, whatever happens. `by_name`: the client said
+// etl_name=, not uuid=; some failures have other statuses then (docs/PROTOCOL.md, "What a transformed read answers").
+void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name);
+// A pod reads the object (hrev): `x` is its request, which is about to be answered. Returns what on_progress of the answer wants as its
+// argument, to be given back with transfer_pod_read_end when the answer has been sent.
+struct transfer_pod_read;
+transfer_pod_read *transfer_pod_read_begin(transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size);
+void transfer_pod_read_end(transfer_pod_read *read);
 // An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it look again.
 void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id);
 size_t transfer_host_in_flight(const transfer_host &host);
+// ETLs of which something is remembered: those that the registry knows, and those that a transfer still waits for.
+size_t transfer_host_remembered(const transfer_host &host);
 // Transfers that the store owes an object: they end when it answers, whatever became of their client.
 size_t transfer_host_lookups(const transfer_host &host);
 // Times that a pod sent bytes which no request had asked for.

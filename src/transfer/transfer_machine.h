@@ -10,15 +10,15 @@
 
 #include "http/pump.h"
 #include "port/clock.h"
-#include "port/net.h"
 #include "sm/sm.h"
+#include "transfer/answer_check.h"
 #include "transfer/modes.h"
 #include "transfer/transfer.h"
 
 struct transfer {
     enum class state : uint8_t { awaiting_object, awaiting_pod, awaiting_answer, collecting_error, buffering, streaming, verifying, done };
     enum class event : uint8_t {
-        object_found, object_missing, pod_ready, pod_refused, pod_lost, answer_good, answer_whole, answer_error, answer_open_ended, answer_refused, call_failed,
+        object_found, object_missing, pod_ready, pod_refused, pod_lost, answer_good, answer_whole, answer_unmodified, answer_error, answer_open_ended, answer_refused, call_failed,
         error_text_read, end_reached, buffer_full, pumped, pump_failed, verified, not_verified, gone, deadline, stop
     };
     sm_core sm;
@@ -27,6 +27,7 @@ struct transfer {
     exchange *x = nullptr;
     std::string bucket, name;
     std::string etl_id;
+    bool by_name = false;         // the client said etl_name=, not uuid=
     uint64_t began_ms = 0;
     uint64_t wait_until_ms = 0;   // for a pod that is not ready
 
@@ -35,6 +36,7 @@ struct transfer {
     bool looking_up = false;      // the store holds our address until it answers
     bool in_queue = false;
     bool has_slot = false;
+    bool awaits_pull = false;     // in transfer_host.pulls
     timer *clock = nullptr;
 
     // The pod as it was when the request was made.
@@ -43,7 +45,10 @@ struct transfer {
     uint16_t pod_port = 0;
     std::string client_host;      // where hpull sends the client
     uint16_t client_port = 0;
+    std::string generation_id;
     std::string pod_instance;
+    std::string witness_host;     // of that instance; port 0 where there is none
+    uint16_t witness_port = 0;
     bool runtime_spec = false;
     bool require_framing = false;
     bool reuse_connections = true;
@@ -53,24 +58,21 @@ struct transfer {
     bool by_put = false;          // hpush: this attempt's method
     bool method_tried = false;    // the other one has failed before
     int first_status = 0;         // of the first method's failure
-    std::string first_text;
+    std::string first_text;       // in words
+    std::string request_line;     // "POST /b/o", for texts
 
     int answer_status = 0;        // of the pod
     bool is_close_delimited = false; // its answer
     std::string answer_headers;   // to the client, whole lines
-    std::string content_type;
+    std::string answer_type, answer_coding; // Content-Type, Content-Encoding
+    std::string retry_after;      // of a pod's 429 or 503
+    bool is_unframed = false;
     bool has_length = false;
     uint64_t length = 0;
-    std::string buffered;         // error text, or the start of an answer without a length
+    std::string buffered;         // error text, or the start of an answer
     pump *stream = nullptr;
     bool begun = false;           // the client has been answered in part
-    net_connect_call *probe = nullptr;
-    // A connection that says nothing, beside a close-delimited answer: it breaks when the pod's process dies, even if the next process
-    // listens before anybody has looked.
-    net_connect_call *sentinel_connecting = nullptr;
-    net_conn *sentinel = nullptr;
-    bool sentinel_broken = false;
-    uint64_t sentinel_broken_ms = 0;
+    answer_check *check = nullptr; // of a close-delimited answer
     error err;
     std::string err_text;
     int err_status = 0;
@@ -86,6 +88,7 @@ struct pod_memory {
     size_t transfers = 0;         // with a slot, in the queue, or on their way there
     bool method_known = false;    // one of POST and PUT has succeeded
     bool by_put = false;
+    bool unframed_told = false;   // that its answers end by closing
     std::deque<transfer *> queue; // waiting for Ready or for a slot, oldest first
 };
 
@@ -96,7 +99,14 @@ struct transfer_host {
     transfer_host_options options;
     http_client *client = nullptr;
     std::map<std::string, pod_memory, std::less<>> pods; // by ETL id
+    std::multimap<std::string, transfer *> pulls; // pull_key: transfers whose pod may read the object here (hrev)
+    std::map<std::string, uint64_t> deaths;       // pull_key: when the pod died under a read of the object, for clients that said etl_name=
     size_t in_flight = 0;
     size_t lookups = 0; // that the store still owes an answer; the transfer may have ended, and is not in flight then
     uint64_t next_id = 1;
 };
+
+// Begins with the object; the machine goes on by itself.
+void transfer_look_up(transfer &t);
+// The pod may have become ready, or a slot free: looks, and goes on where it can. Requires: it waits for its pod.
+void transfer_try_pod(transfer &t);

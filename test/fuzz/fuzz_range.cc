@@ -52,10 +52,10 @@ static http_range read_plainly(std::string_view text, uint64_t size)
             return {};
         count++;
     }
-    if (count == 0)
+    if (count != 1)
         return {};
     http_range out{.kind = http_range_kind::unsatisfiable};
-    if (count > 1 || (has_first ? first >= size : last == 0 || size == 0))
+    if (has_first ? first >= size : last == 0 || size == 0)
         return out;
     wide from = has_first ? first : last >= size ? 0 : size - last;
     wide to = has_first && has_last && last < size ? last + 1 : size;

@@ -177,6 +177,11 @@ static void audit_slots(sim_scene &s)
             if (transfers + requests + t.requests + t.removals > 0 || t.storing || !t.starts.empty())
                 sim_fail(w, "stuck: %s has transfers=%zu requests=%zu calls=%zu removals=%zu storing=%d starts=%zu", node->name.c_str(), transfers, requests, t.requests, t.removals, t.storing,
                          t.starts.size());
+            std::vector<etl_view> views;
+            if (t.etls != nullptr)
+                etl_registry_list(*t.etls, views);
+            if (t.transfers != nullptr && transfer_host_remembered(*t.transfers) > views.size())
+                sim_fail(w, "%s remembers %zu ETLs for its transfers and has %zu", node->name.c_str(), transfer_host_remembered(*t.transfers), views.size());
         } else {
             proxy &p = *node->host->as_proxy;
             if (p.requests != nullptr || !p.starts.empty() || !p.waiters.empty() || http_server_in_flight(*p.server) > 0)

@@ -57,6 +57,8 @@ static void defaults_are_usable(void **)
     test_eq_text(target.node.node_name, "laptop");
     test_eq(target.node.pod_ready_wait_ms, 5'000u);
     test_true(target.node.security == pod_security::baseline);
+    test_false(target.node.require_framing);
+    test_true(read_with("target", "require-framing", "true").node.require_framing);
     test_true(read_with("target", "pod-security", "restricted").node.security == pod_security::restricted);
     test_eq_text(target.node.node_address, "");
     test_eq_text(read_with("target", "node-address", "node1.example.org").node.node_address, "node1.example.org");
@@ -123,6 +125,7 @@ static void wrong_values_say_where_they_came_from(void **)
         {"proxy", "allowed-origin", "a.example.org", "https://HOST"},
         {"proxy", "allowed-origin", "null", "https://HOST"},
         {"target", "proxy", "http://192.0.2.1:8080", "the cluster secret /nowhere/home/.config/etlnode/cluster-secret is absent, and the proxy http://192.0.2.1:8080 is on another machine: copy"},
+        {"target", "require-framing", "yes", "expected true or false"},
     };
     for (const row &r : rows) {
         outcome o = read_with(r.role, r.name, r.value);

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// transfer/failure.cc: how a transfer that failed is told.
+//
+// Knows    codec.        Known by  transfer_machine.cc.
+// Limits   death_memory_ms, deaths_remembered_max.
+#include "transfer/failure.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "port/clock.h"
+#include "transfer/pull.h"
+
+static transfer_outcome outcome_of(error_code code)
+{
+    switch (code) {
+    case error_code::object_not_found:
+    case error_code::etl_not_found:
+    case error_code::bucket_not_found:
+    case error_code::method_not_allowed:
+    case error_code::bad_request: return transfer_outcome::client_error;
+    case error_code::timed_out: return transfer_outcome::timeout;
+    case error_code::not_ready:
+    case error_code::overloaded:
+    case error_code::stopping:
+    case error_code::unavailable: return transfer_outcome::unavailable;
+    case error_code::bad_pod_answer:
+    case error_code::pod_gone: return transfer_outcome::pod_error;
+    default: return transfer_outcome::failed;
+    }
+}
+
+void failure_set(transfer &t, error_code code, std::string text, int status)
+{
+    t.err = make_error(code);
+    t.err_text = static_cast<std::string &&>(text);
+    t.err_status = status;
+    t.outcome = outcome_of(code);
+}
+
+void failure_set_of_object(transfer &t, error err)
+{
+    std::string text = "t[" + t.host->options.node_id + "]: ais://" + t.bucket + "/" + t.name;
+    if (err.code == error_code::object_not_found)
+        text += " does not exist (what there is: GET /v1/buckets/" + t.bucket + ")";
+    else if (err.code == error_code::corrupt)
+        text += ": data is corrupt" + (err.what != nullptr ? std::string(": ") + err.what : std::string());
+    else
+        text += std::string(" ") + error_text(err);
+    failure_set(t, err.code, static_cast<std::string &&>(text));
+}
+
+static std::string timeout_text(const transfer &t, const char *what)
+{
+    return std::string("ETL error: timeout: ") + what + " within obj_timeout (" + text_duration(t.obj_timeout_ms) +
+           "); the annotation obj_timeout of the spec, or etlctl's --object-timeout, raises it";
+}
+
+void failure_set_of_call(transfer &t, error err)
+{
+    const std::string to = t.request_line.empty() ? std::string() : " without an answer to " + t.request_line;
+    switch (err.code) {
+    case error_code::refused:
+    case error_code::unreachable: failure_set(t, error_code::not_ready, "ETL error: the pod of etl job " + t.etl_id + " refuses connections"); break;
+    case error_code::timed_out:
+        if (std::string_view(error_text(err)).find("connecting") != std::string_view::npos)
+            failure_set(t, error_code::timed_out, "ETL error: timeout connecting to the pod");
+        else
+            failure_set(t, error_code::timed_out, timeout_text(t, "the pod sent no answer"));
+        break;
+    case error_code::end_of_stream:
+        failure_set(t, error_code::pod_gone, t.answer_status == 0 ? "ETL error: the pod closed the connection" + to : std::string("ETL error: ") + std::string(error_text(err)));
+        break;
+    case error_code::reset:
+        failure_set(t, error_code::pod_gone, t.answer_status == 0 ? "ETL error: the pod reset the connection" + to : "ETL error: the pod reset the connection in the middle of its answer");
+        break;
+    case error_code::corrupt:
+    case error_code::io: failure_set_of_object(t, err); break; // the object, which is sent to the pod
+    case error_code::canceled: // by the client, which has gone or takes nothing
+        failure_set(t, error_code::canceled, std::string(error_text(err)));
+        t.client_gone = true;
+        break;
+    case error_code::bad_pod_answer: failure_set(t, error_code::bad_pod_answer, std::string("ETL error: ") + std::string(error_text(err))); break;
+    default: failure_set(t, error_code::pod_gone, std::string("ETL error: ") + std::string(error_text(err))); break;
+    }
+}
+
+void failure_set_stalled(transfer &t)
+{
+    failure_set(t, error_code::timed_out, timeout_text(t, t.buffered.empty() ? "no first byte of the answer came" : "the answer made no progress"));
+}
+
+void failure_set_redirect(transfer &t, std::string_view location)
+{
+    std::string text = "ETL error: the pod answered " + t.request_line + " with a redirect (" + std::to_string(t.answer_status) + ")";
+    if (!location.empty())
+        text += " to " + text_escape(location, 200);
+    text += "; it has to answer that path itself";
+    if (t.name.find("//") != std::string::npos)
+        text += ". Routers that clean paths redirect names with \"//\": turn that off in the server (Go: do not use ServeMux for objects), or name the object without";
+    failure_set(t, error_code::bad_pod_answer, static_cast<std::string &&>(text));
+}
+
+void failure_set_status(transfer &t)
+{
+    failure_set(t, error_code::bad_pod_answer,
+                "ETL error: the pod answered " + t.request_line + " with unexpected status " + std::to_string(t.answer_status) + " " + http_reason(t.answer_status));
+}
+
+void failure_set_pod_error(transfer &t, int status, const std::string &text, std::string retry_after)
+{
+    failure_set(t, status >= 500 ? error_code::bad_pod_answer : error_code::bad_request, "ETL error: " + text, status);
+    t.retry_after = static_cast<std::string &&>(retry_after);
+    t.outcome = transfer_outcome::pod_error;
+}
+
+// Whether the pod has died (or closed the connection) under a read of this object within the last minute; this time is remembered.
+static bool died_before(transfer &t)
+{
+    auto &deaths = t.host->deaths;
+    uint64_t now = clock_now_ms(*t.e);
+    std::erase_if(deaths, [&](const auto &one) { return now - one.second >= death_memory_ms; });
+    bool known = deaths.size() < deaths_remembered_max ? !deaths.try_emplace(pull_key(t.etl_id, t.bucket, t.name), now).second
+                                                       : deaths.find(pull_key(t.etl_id, t.bucket, t.name)) != deaths.end();
+    return known;
+}
+
+int failure_status(transfer &t)
+{
+    if (t.err_status != 0 || !t.by_name)
+        return t.err_status;
+    if (t.err.code == error_code::timed_out)
+        return 400;
+    if (t.err.code == error_code::pod_gone)
+        return died_before(t) ? 400 : 503;
+    return 0;
+}
+
+std::string failure_headers(const transfer &t)
+{
+    std::string headers;
+    if (t.err.code == error_code::method_not_allowed)
+        http_write_header(headers, "Allow", "GET");
+    if (!t.retry_after.empty())
+        http_write_header(headers, "Retry-After", t.retry_after);
+    return headers;
+}

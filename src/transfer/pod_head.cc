@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// transfer/pod_head.cc: what the head of a pod's answer says, and what of it the client sees.
+//
+// Knows    codec, answer_headers, failure.        Known by  transfer_machine.cc.
+#include "transfer/pod_head.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/content_guard.h"
+#include "codec/http_write.h"
+#include "transfer/answer_headers.h"
+#include "transfer/failure.h"
+
+static bool wants_range(const transfer &t)
+{
+    std::string_view range = http_head_get(exchange_head(*t.x), "Range");
+    return !range.empty() && range != "bytes=0-";
+}
+
+void pod_head_keep_headers(transfer &t, const http_head &head)
+{
+    t.answer_headers.clear();
+    bool has_type = false;
+    for (size_t i = 0; i < head.header_count; i++) {
+        const http_header &header = head.headers[i];
+        if (!header_passes_to_client(t.how, head, header.name))
+            continue;
+        bool is_type = text_equal_ignore_case(header.name, "Content-Type");
+        bool is_void = text_equal_ignore_case(header.name, "Accept-Ranges") && wants_range(t) && head.status != 206; // we say it
+        if (!is_void && !(is_type && has_type))
+            http_write_header(t.answer_headers, header.name, header.value);
+        has_type = has_type || is_type;
+    }
+    if (wants_range(t) && head.status != 206)
+        http_write_header(t.answer_headers, "Accept-Ranges", "none");
+    content_write_guard(t.answer_headers, t.answer_type);
+    t.has_length = head.has_length && !head.chunked;
+    t.length = head.length;
+    if (exchange_head(*t.x).method == "HEAD") // what the answer to GET would have; the parser counts no body here
+        t.has_length = text_parse_u64(http_head_get(head, "Content-Length"), t.length);
+}
+
+// The pod got the client's own conditions: then 304 is an answer to them.
+bool pod_head_may_be_unmodified(const transfer &t)
+{
+    const http_head &asked = exchange_head(*t.x);
+    return t.how == communication::hrev && (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
+}
+
+static bool is_good_status(const transfer &t, int status)
+{
+    if (status == 206)
+        return wants_range(t);
+    return status >= 200 && status <= 299 && status != 204 && status != 205;
+}
+
+static void note_unframed(transfer &t)
+{
+    t.is_unframed = true;
+    pod_memory &memory = t.host->pods[t.etl_id];
+    if (memory.unframed_told)
+        return;
+    memory.unframed_told = true;
+    LOG(warn, "transfer",
+        "etl=%s msg=\"its answers have neither Content-Length nor chunks: whether one is whole is judged by whether its process lived on; require_framing refuses them\"",
+        t.etl_id.c_str());
+}
+
+void pod_head_note(transfer &t, const http_head &head)
+{
+    t.answer_status = head.status;
+    t.is_close_delimited = head.close_delimited;
+    t.answer_type = http_head_get(head, "Content-Type");
+    t.answer_coding = http_head_get(head, "Content-Encoding");
+    t.retry_after.clear();
+    if (head.status == 429 || head.status == 503)
+        t.retry_after = http_head_get(head, "Retry-After").substr(0, retry_after_size_max);
+    t.buffered.clear();
+    if (head.close_delimited && head.status < 400)
+        note_unframed(t);
+}
+
+// Whether the head is that of an answer to hand on; else the failure is set.
+bool pod_head_accepts(transfer &t, const http_head &head)
+{
+    if (head.status >= 300 && head.status <= 399) {
+        failure_set_redirect(t, http_head_get(head, "Location"));
+        return false;
+    }
+    if (!is_good_status(t, head.status)) {
+        failure_set_status(t);
+        return false;
+    }
+    if (head.close_delimited && t.require_framing) {
+        failure_set(t, error_code::bad_pod_answer, "ETL error: the pod's answer has neither Content-Length nor chunks, and require_framing is set");
+        return false;
+    }
+    return true;
+}

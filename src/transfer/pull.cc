@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// transfer/pull.cc: what a pod reads of its object is progress of the transfer that waits for its answer.
+//
+// Knows    http (call_touch).         Known by  transfer_machine.cc, transfer_host.cc.
+// Which of several readers of one object the pod reads for cannot be told: it counts for all of them.
+#include "transfer/pull.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "transfer/transfer_machine.h"
+
+std::string pull_key(std::string_view etl_id, std::string_view bucket, std::string_view name)
+{
+    std::string key(etl_id);
+    key += '/';
+    key += bucket;
+    key += '/';
+    key += name;
+    return key;
+}
+
+void pull_await(transfer &t)
+{
+    if (t.awaits_pull)
+        return;
+    t.host->pulls.emplace(pull_key(t.etl_id, t.bucket, t.name), &t);
+    t.awaits_pull = true;
+}
+
+void pull_forget(transfer &t)
+{
+    if (!t.awaits_pull)
+        return;
+    auto [begin, end] = t.host->pulls.equal_range(pull_key(t.etl_id, t.bucket, t.name));
+    for (auto it = begin; it != end; ++it) {
+        if (it->second == &t) {
+            t.host->pulls.erase(it);
+            break;
+        }
+    }
+    t.awaits_pull = false;
+}
+
+static void note(transfer_host &host, const std::string &key, uint64_t later_ms)
+{
+    auto [begin, end] = host.pulls.equal_range(key);
+    for (auto it = begin; it != end; ++it) {
+        if (it->second->request != nullptr)
+            call_touch(*it->second->request, later_ms);
+    }
+}
+
+void pull_note(transfer_host &host, const std::string &key) { note(host, key, 0); }
+
+void pull_note_end(transfer_host &host, const std::string &key, uint64_t size, uint64_t elapsed_ms)
+{
+    uint64_t buffered = std::min<uint64_t>(size, socket_buffers_size_max);
+    note(host, key, size > 0 ? static_cast<uint64_t>(static_cast<double>(elapsed_ms) * static_cast<double>(buffered) / static_cast<double>(size)) : 0);
+}

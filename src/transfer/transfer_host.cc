@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// transfer/transfer_host.cc: the transfers of one target: their beginning, their bounds, what they share.
+//
+// Owns     connections to pods, what is remembered of pods.
+// Knows    store, etl (read-only), http.        Known by  role.
+// Limits   transfers_max, transfers_reserved, pod_queue_max.
+#include "base/limits.h"
+#include "port/clock.h"
+#include "transfer/admission.h"
+#include "transfer/pull.h"
+
+transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options)
+{
+    transfer_host *host = new transfer_host;
+    host->e = &e;
+    host->objects = &objects;
+    host->etls = &etls;
+    host->options = options;
+    host->client = http_client_make(e, http_client_options{});
+    return host;
+}
+
+void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name)
+{
+    etl_view view;
+    bool is_known = etl_registry_find(*host.etls, etl_id_or_name, view);
+    std::string id(is_known ? view.id : etl_id_or_name);
+    auto pod = host.pods.find(id);
+    if (is_known && pod == host.pods.end()) {
+        admission_forget_gone(host); // an ETL that is new here is the time to look for those that have ended
+        pod = host.pods.try_emplace(id).first;
+    }
+    bool has_many = pod != host.pods.end() && pod->second.transfers >= pod_connections_max;
+    if (host.in_flight >= transfers_max - (has_many ? transfers_reserved : 0)) {
+        exchange_answer_error(x, error_code::overloaded, "too many transformed reads in flight");
+        return;
+    }
+    // The second bound holds for those, too, that still look for their object.
+    if (pod != host.pods.end() && (pod->second.queue.size() >= pod_queue_max || pod->second.transfers >= pod_queue_max + pod_connections_max)) {
+        exchange_answer_error(x, error_code::overloaded, "too many requests wait for the pod of etl job " + id);
+        return;
+    }
+    transfer *t = new transfer;
+    t->sm.id = host.next_id++;
+    t->e = host.e;
+    t->host = &host;
+    t->x = &x;
+    t->bucket = static_cast<std::string &&>(bucket);
+    t->name = static_cast<std::string &&>(name);
+    t->etl_id = static_cast<std::string &&>(id);
+    t->by_name = by_name;
+    t->began_ms = clock_now_ms(*host.e);
+    host.in_flight++;
+    t->is_counted = is_known;
+    if (is_known)
+        pod->second.transfers++;
+    transfer_look_up(*t);
+}
+
+struct transfer_pod_read {
+    transfer_host *host;
+    std::string key;
+    uint64_t size;
+    uint64_t began_ms;
+};
+
+static void on_pod_read_progress(void *arg)
+{
+    transfer_pod_read &read = *static_cast<transfer_pod_read *>(arg);
+    pull_note(*read.host, read.key);
+}
+
+transfer_pod_read *transfer_pod_read_begin(transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size)
+{
+    auto *read = new transfer_pod_read{&host, pull_key(etl_id, bucket, name), size, clock_now_ms(*host.e)};
+    pull_note(host, read->key);
+    exchange_on_progress(x, on_pod_read_progress, read);
+    return read;
+}
+
+void transfer_pod_read_end(transfer_pod_read *read)
+{
+    pull_note_end(*read->host, read->key, read->size, clock_now_ms(*read->host->e) - read->began_ms);
+    delete read;
+}
+
+void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id)
+{
+    auto found = host.pods.find(etl_id);
+    if (found != host.pods.end() && !found->second.queue.empty())
+        admission_post_wake(host, etl_id);
+    admission_forget_gone(host);
+}
+
+size_t transfer_host_in_flight(const transfer_host &host) { return host.in_flight; }
+size_t transfer_host_remembered(const transfer_host &host) { return host.pods.size(); }
+size_t transfer_host_lookups(const transfer_host &host) { return host.lookups; }
+uint64_t transfer_host_unsolicited(const transfer_host &host) { return http_client_unsolicited(*host.client); }
+
+void transfer_host_free(transfer_host *host)
+{
+    CHECK(host->in_flight == 0);
+    CHECK(host->lookups == 0);
+    http_client_free(host->client);
+    delete host;
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A server of one process that dies while it answers is never taken for complete, as root (veth) and as an ordinary user (relay).
+
+The answers end by closing, as those of http.server do; the server is the single-threaded HTTPServer. The kernel closes the sockets of a process that dies one
+after another, the newest first, so for a moment the end of the answer is there and the listener still takes connections: whoever looks at
+that moment sees a complete answer. 30 deaths for each kind of user and of death; LONG=1: 500.
+"""
+import concurrent.futures
+import http.client
+import itertools
+import os
+import random
+import signal
+import threading
+
+import harness
+import transformers
+from harness import Skip, pod_spec, remark, request, until
+
+LONG = os.environ.get("LONG", "") not in ("", "0")
+SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 31))
+DEATHS = int(os.environ.get("DEATHS") or (500 if LONG else 30))
+KIB, MIB = 1024, 1 << 20
+SIZES = [KIB, 20_000, 64 * KIB, 64 * KIB + 1, 200_000, MIB, MIB, 5 * MIB, 20 * MIB]
+LARGEST = 64 * MIB
+ORDINARY_USER = 61_977
+LIVES = 2  # a pod's container starts anew at once after its first death; after the next it would wait
+PROGRAM = transformers.COMMON + '''
+import ctypes
+
+class H(Base):
+    def do_POST(self):
+        if self.headers.get("Content-Length"):
+            for _ in self.pieces(): pass
+        size, how, _ = self.path.split("?")[0].split("/")[-1].split(".")
+        self.send_response(200)
+        self.end_headers()
+        left = int(size) if how == "whole" else int(size) // 2
+        while left:
+            piece = min(left, 65536)
+            self.wfile.write(b"d" * piece)
+            left -= piece
+        if how == "exit": os._exit(0)
+        elif how == "segv": ctypes.string_at(0)
+        elif how == "kill":
+            with open("/proc/self/comm", "w") as file: file.write("halfway")
+            time.sleep(60)
+
+    do_GET = do_PUT = do_POST
+
+serve(H, threads=False)
+'''
+# The server is a child of the container's command; that one ends with it.
+WRAPPED = ["/bin/sh", "-c", "/srv.py 80; exit 3"]
+numbers = itertools.count()
+
+
+def read(cluster, etl, name):
+    """(whole body or None, what was seen)"""
+    try:
+        answer = request("GET", f"{cluster.targets[0].url}/v1/objects/deaths/{name}?uuid={etl}", timeout=60)
+    except (http.client.HTTPException, OSError) as error:
+        return None, type(error).__name__
+    return (answer.body, "200") if answer.status == 200 else (None, f"{answer.status} {answer.text}")
+
+
+def kill_halfway(pod):
+    """From outside: process 1 of a container gets no deadly signal from inside."""
+    def comm():
+        pid = harness.container_pid(pod)
+        try:
+            with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+                return pid if file.read() == "halfway\n" else None
+        except OSError:
+            return None
+    os.kill(until(comm, f"{pod} has sent half of its answer", 60, 0.02), signal.SIGKILL)
+
+
+def one_pod(cluster, how, mode, command, sizes, verdicts, lock):
+    """Starts a pod and reads an answer that its server dies in, once in each of its lives; before that, a whole one."""
+    etl = cluster.init(pod_spec(f"deaths-{next(numbers)}", "test/deaths:1", mode=mode + "://", command=command, annotations={"obj_timeout": "30s"}))
+    pod = next(p["metadata"]["name"] for p in cluster.pods() if etl in str(p["metadata"]))
+    for size in sizes:
+        whole, half = f"{size}.whole.0", f"{size}.{how}.0"
+        for name in (whole, half):
+            assert cluster.put("deaths", name, b"some content").status == 200
+
+        def is_whole():
+            body, seen = read(cluster, etl, whole)
+            assert body is None or body == b"d" * size, f"{whole}: {len(body)} bytes called complete"
+            return body is not None
+
+        until(is_whole, f"{etl} answers {whole}", 60, 0.1)
+        with concurrent.futures.ThreadPoolExecutor(1) as killer:
+            kill = killer.submit(kill_halfway, pod) if how == "kill" else None
+            body, seen = read(cluster, etl, half)
+            if kill is not None:
+                kill.result()
+        with lock:
+            verdicts.append((mode, size, "complete" if body is not None else seen))
+    cluster.stop_etl(etl)
+
+
+def case_deaths(user, how, command, count):
+    def run():
+        if user not in worlds:
+            raise Skip("needs root, to be another user")
+        cluster = worlds[user]
+        rng = random.Random(f"{SEED} {user} {how}")
+        sizes = [rng.choice(SIZES) for _ in range(count - 1)] + [LARGEST]
+        verdicts, lock = [], threading.Lock()
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            jobs = [pool.submit(one_pod, cluster, how, ("hpush", "hrev")[i // LIVES % 2], command, sizes[i:i + LIVES], verdicts, lock) for i in range(0, count, LIVES)]
+            for job in jobs:
+                job.result()
+        assert len(verdicts) == count, len(verdicts)
+        wrong = [one for one in verdicts if one[2] == "complete"]
+        seen = {}
+        for one in verdicts:
+            key = one[2].split(",")[0][:60]
+            seen[key] = seen.get(key, 0) + 1
+        remark(f"{user}, {how}: {len(verdicts)} deaths, {len(wrong)} called complete; {seen}")
+        assert not wrong, f"{len(wrong)} of {len(verdicts)} answers of servers that died were called complete: {wrong[:10]}"
+    return run
+
+
+def make(**options):
+    cluster = harness.Cluster(targets=1, **options)
+    cluster.__enter__()
+    cluster.image("test/deaths:1", {"srv.py": PROGRAM}, ["/srv.py", "80"])
+    cluster.bucket("deaths")
+    return cluster
+
+
+worlds = {}
+print(f"# SEED={SEED} DEATHS={DEATHS}", flush=True)
+failed = None
+try:
+    if os.geteuid() == 0:
+        worlds["root"] = make()
+        worlds["ordinary user"] = make(uid=ORDINARY_USER)
+    else:
+        worlds["ordinary user"] = make()
+    harness.run([(f"{user}, {how}", case_deaths(user, how, ["/srv.py", "80"], DEATHS)) for user in ("root", "ordinary user") for how in ("exit", "kill", "segv")] +
+                [(f"{user}, {how}, a child of the command", case_deaths(user, how, WRAPPED, max(4, DEATHS // 5))) for user in ("root", "ordinary user") for how in ("exit", "kill")],
+                limit=3600 if LONG else 180)
+finally:
+    for cluster in worlds.values():
+        cluster.stop()
