@@ -54,7 +54,7 @@ static bool scan_string(scan &s, size_t opened_at)
                 if (hex.size() < 4 || !text_parse_hex_u64(hex, value))
                     return fail(s, s.at, "four hexadecimal digits expected after \\u");
                 if (value == 0)
-                    return fail(s, s.at, "\\u0000 inside a string: NUL characters are not accepted");
+                    return fail(s, s.at, "a NUL character (\\u0000) inside a string is not accepted");
             } else if (escaped == '\0' || strchr("\"\\/bfnrt", escaped) == nullptr) {
                 return fail(s, s.at, "unknown escape in a string");
             }

@@ -52,7 +52,7 @@ static void bad_text_is_refused_with_its_place(void **)
         {"[\"\\u12", "line 1, column 3: four hex"},
         {"[\n\"\\ud800\"]", "line 2, column 2: escape that is no character"},
         {"[\"\\ude00\\ud83d\"]", "line 1, column 3: escape that is no character"},
-        {"[\"a\\u0000b\"]", "line 1, column 4: \\u0000 inside a string: NUL characters are not accepted"},
+        {"[\"a\\u0000b\"]", "line 1, column 4: a NUL character (\\u0000) inside a string is not accepted"},
         {"[1234567890123456789012345678901234567890123456789012345678901]", "line 1, column 2: a number of more than 60 characters is not accepted"},
         {"[1\0]"sv, "line 1, column 3: NUL byte"},
         {"[1]\0"sv, "line 1, column 4: NUL byte"},
