@@ -178,7 +178,7 @@ std::vector<std::string> options_misspelt(const char *const *environment)
 {
     static constexpr std::string_view prefix = "ETLNODE_";
     // Read by etlctl, by the node itself, or by its tests.
-    static constexpr std::string_view others[] = {"ETLNODE_CONFIG", "ETLNODE_STRICT", "ETLNODE_COPY", "ETLNODE_ENDPOINT", "ETLNODE_OUTPUT", "ETLNODE_TIMEOUT", "ETLNODE_PROGRESS", "ETLNODE_TOKEN"};
+    static constexpr std::string_view others[] = {"ETLNODE_CONFIG", "ETLNODE_STRICT", "ETLNODE_COPY", "ETLNODE_WARM_MS", "ETLNODE_ENDPOINT", "ETLNODE_OUTPUT", "ETLNODE_TIMEOUT", "ETLNODE_PROGRESS", "ETLNODE_TOKEN"};
     std::vector<std::string> twins;
     for (const option_row &row : rows)
         twins.push_back(env_twin(row.name));

@@ -2,6 +2,7 @@
 // base/log.cc: formats one line and writes it with one call, so that lines of several processes do not mix.
 #include "base/log.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log_json.h"
+#include "base/text.h"
 
 static log_level level_max = log_level::info;
 static bool as_json = false;
@@ -36,6 +38,29 @@ bool log_level_from_text(const char *text, log_level &out_level)
 
 void log_set_node(const char *name) { std::snprintf(node_name, sizeof node_name, "%s", name); }
 
+// Bytes of others may come along in any value: what is not text, and what would end the line or move a terminal, is written as \xNN.
+static size_t escape_message(char *out, size_t room, std::string_view message)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < message.size();) {
+        size_t length = text_utf8_size(message.substr(i));
+        auto byte = static_cast<unsigned char>(message[i]);
+        bool is_plain = length > 1 || (length == 1 && byte >= 0x20 && byte != 0x7f);
+        size_t wanted = is_plain ? length : byte == '\n' ? 2 : 4;
+        if (used + wanted > room)
+            break;
+        if (is_plain)
+            std::memcpy(out + used, message.data() + i, length);
+        else if (byte == '\n')
+            std::memcpy(out + used, "\\n", 2);
+        else
+            (void)std::snprintf(out + used, room - used + 1, "\\x%02x", byte); // the newline's place takes the NUL
+        used += wanted;
+        i += is_plain ? length : 1;
+    }
+    return used;
+}
+
 void log_write(log_level level, const char *subsystem, const char *format, ...)
 {
     char line[4096];
@@ -55,12 +80,11 @@ void log_write(log_level level, const char *subsystem, const char *format, ...)
     line[used++] = ' ';
     va_list args;
     va_start(args, format);
-    int size = std::vsnprintf(line + used, room - used, format, args);
+    char message[sizeof line];
+    int size = std::vsnprintf(message, sizeof message, format, args);
     va_end(args);
     if (size > 0)
-        used += static_cast<size_t>(size);
-    if (used >= room)
-        used = room - 1;
+        used += escape_message(line + used, room - used - 1, {message, std::min(static_cast<size_t>(size), sizeof message - 1)});
     line[used++] = '\n';
     if (as_json) {
         std::string object = log_line_as_json({line, used - 1}) + "\n";

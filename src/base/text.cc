@@ -200,42 +200,47 @@ std::string_view text_trim(std::string_view text)
     return text;
 }
 
+size_t text_utf8_size(std::string_view text)
+{
+    if (text.empty())
+        return 0;
+    unsigned char c = static_cast<unsigned char>(text[0]);
+    if (c < 0x80)
+        return 1;
+    size_t extra = 0;
+    uint32_t code = 0;
+    if (c >= 0xc2 && c <= 0xdf) {
+        extra = 1;
+        code = c & 0x1fu;
+    } else if (c >= 0xe0 && c <= 0xef) {
+        extra = 2;
+        code = c & 0x0fu;
+    } else if (c >= 0xf0 && c <= 0xf4) {
+        extra = 3;
+        code = c & 0x07u;
+    } else {
+        return 0;
+    }
+    if (text.size() <= extra)
+        return 0;
+    for (size_t k = 1; k <= extra; k++) {
+        unsigned char next = static_cast<unsigned char>(text[k]);
+        if ((next & 0xc0u) != 0x80u)
+            return 0;
+        code = code << 6 | (next & 0x3fu);
+    }
+    bool overlong = (extra == 2 && code < 0x800) || (extra == 3 && code < 0x10000);
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    return overlong || surrogate || code > 0x10ffff ? 0 : extra + 1;
+}
+
 bool text_is_utf8(std::string_view text)
 {
-    size_t i = 0;
-    while (i < text.size()) {
-        unsigned char c = static_cast<unsigned char>(text[i]);
-        size_t extra = 0;
-        uint32_t code = 0;
-        if (c < 0x80) {
-            i++;
-            continue;
-        }
-        if (c >= 0xc2 && c <= 0xdf) {
-            extra = 1;
-            code = c & 0x1fu;
-        } else if (c >= 0xe0 && c <= 0xef) {
-            extra = 2;
-            code = c & 0x0fu;
-        } else if (c >= 0xf0 && c <= 0xf4) {
-            extra = 3;
-            code = c & 0x07u;
-        } else {
+    while (!text.empty()) {
+        size_t size = text_utf8_size(text);
+        if (size == 0)
             return false;
-        }
-        if (text.size() - i <= extra)
-            return false;
-        for (size_t k = 1; k <= extra; k++) {
-            unsigned char next = static_cast<unsigned char>(text[i + k]);
-            if ((next & 0xc0u) != 0x80u)
-                return false;
-            code = code << 6 | (next & 0x3fu);
-        }
-        bool overlong = (extra == 2 && code < 0x800) || (extra == 3 && code < 0x10000);
-        bool surrogate = code >= 0xd800 && code <= 0xdfff;
-        if (overlong || surrogate || code > 0x10ffff)
-            return false;
-        i += extra + 1;
+        text.remove_prefix(size);
     }
     return true;
 }

@@ -54,7 +54,7 @@ static bool scan_string(scan &s, size_t opened_at)
                 if (hex.size() < 4 || !text_parse_hex_u64(hex, value))
                     return fail(s, s.at, "four hexadecimal digits expected after \\u");
                 if (value == 0)
-                    return fail(s, s.at, "a NUL character inside a string");
+                    return fail(s, s.at, "a NUL character (\\u0000) inside a string is not accepted");
             } else if (escaped == '\0' || strchr("\"\\/bfnrt", escaped) == nullptr) {
                 return fail(s, s.at, "unknown escape in a string");
             }
@@ -96,7 +96,7 @@ static bool scan_number(scan &s)
     }
     // cJSON copies a number into 64 bytes and drops the rest.
     if (s.at - start > 60)
-        return fail(s, start, "number with too many digits");
+        return fail(s, start, "a number of more than 60 characters is not accepted");
     char next = peek(s, s.at);
     if (is_digit(next) || next == '.' || next == '-' || next == '+' || next == 'e' || next == 'E')
         return fail(s, start, "malformed number");

@@ -5,7 +5,8 @@
 // Knows    sm, port, keeper.         Known by  callers of store_open.
 // Machine  open, drawn in docs/machines/open.md (generated, do not edit).
 // Normal   directories, list of tmp/, contents not yet placed, garbage; the keeper moves the former, unlinks what no row names and, after the
-//          store is ready, the garbage. Reads neither rows nor objects/, however many there are.
+//          store is ready, the garbage. Reads neither rows nor objects/, however many there are; but a new index with an objects/ that is not
+//          empty has lost its predecessor: then objects/ is set aside.
 // Fails    any error of the disk or the index until the keeper has the work; after that the keeper tries again by itself.
 //
 // No state is sm_busy: operations of the disk and the index always complete, and the keeper settles or waits for its next try.
@@ -15,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "port/clock.h"
 #include "sm/sm_verify.h"
 #include "store/machines.h"
 
@@ -24,6 +26,8 @@ using E = store_opening::event;
 static constexpr uint32_t DISK = 1;
 static constexpr uint32_t INDEX = 2;
 static constexpr uint32_t KEEPER = 4;
+
+static constexpr std::string_view aside_prefix = "objects.lost-";
 
 static void deliver(store_opening &o, E event);
 
@@ -48,6 +52,23 @@ static void on_listed(void *arg, error err, const std::vector<std::string> &name
             o.in_temp.push_back(id);
         else
             LOG(warn, "store", "name=\"%s\" msg=\"a file in tmp/ that is not ours is left alone\"", text_escape(name).c_str());
+    }
+    on_disk_done(arg, err);
+}
+
+static void on_objects_listed(void *arg, error err, const std::vector<std::string> &names)
+{
+    opening_of(arg).has_strangers = !names.empty();
+    on_disk_done(arg, err);
+}
+
+// Told at each start, until somebody has dealt with them.
+static void on_root_listed(void *arg, error err, const std::vector<std::string> &names)
+{
+    for (const std::string &name : names) {
+        if (name.starts_with(aside_prefix))
+            LOG(warn, "store", "folder=\"%s/%s\" msg=\"content files of another node.db lie here: nothing reads them, nothing removes them; delete them, or put their node.db back\"",
+                text_escape(opening_of(arg).owner->options.dir).c_str(), text_escape(name).c_str());
     }
     on_disk_done(arg, err);
 }
@@ -79,6 +100,28 @@ static void make_dir(store_opening &o, const std::string &path)
 
 static void make_temp(store_opening &o) { make_dir(o, content_temp_dir(o.owner->options.dir)); }
 static void make_objects(store_opening &o) { make_dir(o, content_objects_dir(o.owner->options.dir)); }
+
+static void list_objects(store_opening &o)
+{
+    o.on_disk = true;
+    disk_list(*o.owner->e, content_objects_dir(o.owner->options.dir), on_objects_listed, &o);
+}
+
+// A new index would hand out the ids of these files again, and new contents would take their places.
+static void set_aside(store_opening &o)
+{
+    const std::string &dir = o.owner->options.dir;
+    std::string aside = dir + "/" + std::string(aside_prefix) + std::to_string(clock_wall_ns(*o.owner->e) / 1'000'000);
+    LOG(error, "store", "folder=\"%s\" msg=\"node.db is new, but objects/ holds content files: they are another database's, and are set aside\"", text_escape(aside).c_str());
+    o.on_disk = true;
+    disk_rename(*o.owner->e, content_objects_dir(dir), aside, on_disk_done, &o);
+}
+
+static void list_root(store_opening &o)
+{
+    o.on_disk = true;
+    disk_list(*o.owner->e, o.owner->options.dir, on_root_listed, &o);
+}
 
 static void sync_root(store_opening &o)
 {
@@ -141,6 +184,11 @@ static void start_keeper(store_opening &o)
         static_cast<unsigned long long>(index_object_count(*s.e)), orphans, o.unplaced.size(), o.garbage.size());
 }
 
+// --- guards
+
+static bool is_index_new(const store_opening &o) { return index_object_count(*o.owner->e) == 0 && index_content_id_max(*o.owner->e) == 0; }
+static bool has_strangers(const store_opening &o) { return o.has_strangers; }
+
 // --- the table
 
 static uint32_t alive(const store_opening &o) { return (o.on_disk ? DISK : 0) | (o.on_index ? INDEX : 0) | (o.settling ? KEEPER : 0); }
@@ -152,8 +200,11 @@ static constexpr const char *resource_names[] = {"disk operation", "index operat
 static constexpr sm_state<store_opening> states[] = {
     {S::making_temp, "making_temp", sm_initial, DISK, DISK},
     {S::making_objects, "making_objects", 0, DISK, DISK},
+    {S::listing_objects, "listing_objects", 0, DISK, DISK},
+    {S::setting_aside, "setting_aside", 0, DISK, DISK},
     {S::syncing_root, "syncing_root", 0, DISK, DISK},
     {S::listing_temp, "listing_temp", 0, DISK, DISK},
+    {S::listing_root, "listing_root", 0, DISK, DISK},
     {S::reading_unplaced, "reading_unplaced", 0, INDEX, INDEX},
     {S::reading_garbage, "reading_garbage", 0, INDEX, INDEX},
     {S::settling, "settling", 0, KEEPER, KEEPER},
@@ -163,12 +214,20 @@ static constexpr sm_state<store_opening> states[] = {
 static constexpr sm_row<store_opening> rows[] = {
     {S::making_temp, E::done, always, SM_FN(make_objects), S::making_objects},
     {S::making_temp, E::failed, always, nothing, S::failed},
+    {S::making_objects, E::done, SM_FN(is_index_new), SM_FN(list_objects), S::listing_objects},
     {S::making_objects, E::done, always, SM_FN(sync_root), S::syncing_root},
     {S::making_objects, E::failed, always, nothing, S::failed},
+    {S::listing_objects, E::done, SM_FN(has_strangers), SM_FN(set_aside), S::setting_aside},
+    {S::listing_objects, E::done, always, SM_FN(sync_root), S::syncing_root},
+    {S::listing_objects, E::failed, always, nothing, S::failed},
+    {S::setting_aside, E::done, always, SM_FN(make_objects), S::making_objects},
+    {S::setting_aside, E::failed, always, nothing, S::failed},
     {S::syncing_root, E::done, always, SM_FN(list_temp), S::listing_temp},
     {S::syncing_root, E::failed, always, nothing, S::failed},
-    {S::listing_temp, E::done, always, SM_FN(read_unplaced), S::reading_unplaced},
+    {S::listing_temp, E::done, always, SM_FN(list_root), S::listing_root},
     {S::listing_temp, E::failed, always, nothing, S::failed},
+    {S::listing_root, E::done, always, SM_FN(read_unplaced), S::reading_unplaced},
+    {S::listing_root, E::failed, always, nothing, S::failed},
     {S::reading_unplaced, E::done, always, SM_FN(read_garbage), S::reading_garbage},
     {S::reading_unplaced, E::failed, always, nothing, S::failed},
     {S::reading_garbage, E::done, always, SM_FN(start_keeper), S::settling},

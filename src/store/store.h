@@ -23,7 +23,7 @@ struct store_options {
     std::string dir;             // exists and is writable
     size_t cached_objects_max = 10'000; // entries with an open descriptor, least recently used go first; keep it well below RLIMIT_NOFILE
     size_t cached_inline_max = cached_inline_max_default; // entries with their content in memory, likewise
-    size_t cached_bytes_max = ::cached_bytes_max; // of their contents together
+    size_t cached_bytes_max = ::cached_bytes_max; // of their contents together; and of what is known of the blocks of open files
     size_t index_content_size_max = ::index_content_size_max; // contents up to this size are put into the index; 0: none; at most that
 };
 

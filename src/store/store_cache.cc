@@ -6,19 +6,22 @@
 
 #include "base/check.h"
 
+static constexpr size_t block_known_size = 16; // its sum, and until when it is known to be sound
+
 size_t cache_hash::operator()(const cache_key &key) const
 {
     uint64_t bucket = XXH64(key.bucket.data(), key.bucket.size(), seed);
     return static_cast<size_t>(XXH64(key.name.data(), key.name.size(), bucket));
 }
 
-void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, size_t contents_max, size_t content_bytes_max)
+void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, size_t contents_max, size_t bytes_max)
 {
     cache.e = &e;
     cache.entries = decltype(cache.entries)(64, cache_hash{seed}, cache_equal{});
     cache.with_file.count_max = files_max;
     cache.with_content.count_max = contents_max;
-    cache.with_content.bytes_max = content_bytes_max;
+    cache.with_content.bytes_max = bytes_max;
+    cache.with_file.bytes_max = bytes_max;
 }
 
 store_entry *cache_make_entry(index_row row, disk_file *file, std::string content, bool has_content)
@@ -29,6 +32,7 @@ store_entry *cache_make_entry(index_row row, disk_file *file, std::string conten
     entry->object.content = std::move(content);
     entry->object.has_content = has_content;
     entry->object.entry = entry;
+    entry->bytes = entry->object.content.size() + entry->object.row.sums.size() * block_known_size;
     return entry;
 }
 
@@ -71,7 +75,7 @@ static void unlink_entry(cache_list &list, store_entry &entry)
     entry.newer = nullptr;
     entry.older = nullptr;
     list.count--;
-    list.bytes -= entry.object.content.size();
+    list.bytes -= entry.bytes;
 }
 
 static void link_newest(cache_list &list, store_entry &entry)
@@ -80,7 +84,7 @@ static void link_newest(cache_list &list, store_entry &entry)
     (list.newest != nullptr ? list.newest->newer : list.oldest) = &entry;
     list.newest = &entry;
     list.count++;
-    list.bytes += entry.object.content.size();
+    list.bytes += entry.bytes;
 }
 
 static void drop_entry(store_cache &cache, store_entry &entry)

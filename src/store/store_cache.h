@@ -16,6 +16,7 @@ struct store_entry {
     uint64_t references = 0;
     bool is_cached = false;
     store *owner = nullptr;       // whom damage is told
+    size_t bytes = 0;             // of memory that grows with the object: its content, or what is known of its blocks
     store_entry *newer = nullptr; // neighbours in the list of its kind
     store_entry *older = nullptr;
 };
@@ -45,7 +46,7 @@ struct cache_list {
     store_entry *oldest = nullptr;
     size_t count = 0;
     size_t count_max = 0;
-    size_t bytes = 0;     // of contents
+    size_t bytes = 0;     // of the entries'
     size_t bytes_max = 0;
 };
 
@@ -57,7 +58,7 @@ struct store_cache {
     size_t lent_count = 0; // references held by readers
 };
 
-void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, size_t contents_max, size_t content_bytes_max);
+void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, size_t contents_max, size_t bytes_max);
 // A new entry with no reference; the file is its now.
 store_entry *cache_make_entry(index_row row, disk_file *file, std::string content, bool has_content);
 // Lends it to a reader.

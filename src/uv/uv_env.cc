@@ -21,6 +21,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "uv/uv_world.h"
 
 static constexpr uint64_t free_deadline_ms = 10'000;
@@ -162,6 +163,10 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
     const char *copy = std::getenv("ETLNODE_COPY");
     w->copying = options.copying || (copy != nullptr && std::strcmp(copy, "1") == 0);
     w->bytes_warm_ms = options.bytes_warm_ms;
+    uint64_t warm_ms = 0;
+    const char *warm = std::getenv("ETLNODE_WARM_MS");
+    if (warm != nullptr && text_parse_u64(warm, warm_ms))
+        w->bytes_warm_ms = warm_ms;
     size_t pool = uv_pool_size();
     w->syncs_max = pool > 4 ? pool - 3 : 1;
     w->scratch.resize(stream_buffer_size);

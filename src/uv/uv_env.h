@@ -15,7 +15,7 @@ struct uv_env_options {
     bool with_index = true;  // false: data_dir is not touched, env.index and env.meta stay null
     uint64_t seed = 0;       // of env.random; 0: from the kernel
     bool copying = false;    // send_file and relay copy through memory (also: ETLNODE_COPY=1 in the environment)
-    uint64_t bytes_warm_ms = 10'000; // content found in the page cache is taken to stay there for this long
+    uint64_t bytes_warm_ms = 10'000; // content found in the page cache, and sound, is taken to stay so for this long (also: ETLNODE_WARM_MS)
 };
 
 // Ensures: on success every port but index and meta is usable; these too when a data_dir was given. SIGPIPE and SIGXFSZ are ignored from now

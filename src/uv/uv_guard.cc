@@ -3,8 +3,9 @@
 //
 // Owns     what is known of a file's blocks; fetches, one job of the thread pool each.
 // Known by uv_net.cc, uv_disk.cc.
-// Normal   a block that was found sound stays so for bytes_warm_ms, if the file's change time and the page cache have not told otherwise. They
-//          are asked at most once a millisecond of the loop's clock and file, so that a file in demand costs no system call more.
+// Normal   a block that was found sound stays so for bytes_warm_ms, if the file's change time and the page cache have not told otherwise. The
+//          former is asked at most once a millisecond of the loop's clock and file, the latter every resident_step_ms for resident_step_size at a
+//          time, so that a file in demand costs hardly a system call more.
 // Fails    a block that does not match is damaged for as long as the file is open: the store opens it anew for the next reader.
 // Limits   racy_ms: a change time counts ticks of the kernel's clock, so a second change may leave the first one's.
 #include <algorithm>
@@ -24,6 +25,8 @@
 
 static constexpr size_t warm_step = 64 * kib;
 static constexpr uint64_t racy_ms = 20;
+static constexpr uint64_t resident_step_ms = 100;
+static constexpr uint64_t resident_step_size = 16 * mib;
 
 // Of a block: sound until this time of the loop's clock, or one of these.
 static constexpr uint64_t never_checked = 0;
@@ -219,13 +222,15 @@ static void look_at_change_time(disk_file &file, uv_guard &guard, uint64_t now)
 // Pages that went may come back from the disk with other bits. Where the kernel cannot be asked, blocks are checked again after a while only.
 static bool is_resident(disk_file &file, uv_guard &guard, uint64_t from, uint64_t to, uint64_t now)
 {
-    if (!guard.asks_residency || (guard.resident_ms == now && from >= guard.resident_from && to <= guard.resident_to))
+    bool is_fresh = now - guard.resident_ms < resident_step_ms;
+    if (!guard.asks_residency || (is_fresh && from >= guard.resident_from && to <= guard.resident_to))
         return true;
-    if (!is_cached(file.fd, from, to))
-        return false;
+    uint64_t ahead = std::min(std::max(to, from + resident_step_size), guard.size);
+    if (!is_cached(file.fd, from, ahead))
+        return is_cached(file.fd, from, to);
     guard.resident_ms = now;
     guard.resident_from = from;
-    guard.resident_to = to;
+    guard.resident_to = ahead;
     return true;
 }
 

@@ -11,7 +11,7 @@ import time
 
 from common import request, until
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 COLUMNS = "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
 
 

@@ -64,6 +64,21 @@ def row_get(table):
             table.add(f"GET {size_text(size)}: CPU, target / nginx with tcp_nopush", statistics.median(ratios), "x", note=f"{min(ratios):.2f}..{max(ratios):.2f}")
 
 
+def row_check(table):
+    """A first read, whose blocks are compared with their sums, beside reads of the same again; objects in turn, one connection. The second target forgets at once."""
+    with Speed() as hot, Speed(extra_env={"ETLNODE_WARM_MS": "1"}) as cold:
+        for size, count in ((64 * KIB, 256), (MIB, 16), (8 * MIB, 4)):
+            subjects = []
+            for b, name in ((hot, "target, read again"), (cold, "target, first read")):
+                paths = b.objects_of(size, count)
+                file = os.path.join(b.dir, f"paths-{size}")
+                with open(file, "w", encoding="ascii") as out:
+                    out.write("\n".join(paths) + "\n")
+                subjects.append(of_target(b, paths[0], size, name, connections=1, script="paths.lua", environment={"BENCH_PATHS": file}))
+            subjects[1].peer = subjects[0]
+            series(table, f"GET {size_text(size)}", subjects)
+
+
 def row_head(table):
     """HEAD, beside nginx. Of an empty object: wrk waits for the body that Content-Length announces."""
     with Speed() as b:
@@ -300,5 +315,5 @@ def row_resident(table):
         table.add("nginx worker, resident memory right after the start", rss / MIB, "MiB", note=f"{own / MIB:.1f} MiB of it its own")
 
 
-ROWS = {"get": row_get, "head": row_head, "redirect": row_redirect, "put": row_put, "list": row_list, "hpush": row_hpush, "hrev": row_hrev, "hpull": row_hpull,
+ROWS = {"get": row_get, "check": row_check, "head": row_head, "redirect": row_redirect, "put": row_put, "list": row_list, "hpush": row_hpush, "hrev": row_hrev, "hpull": row_hpull,
         "clients": row_clients, "latency": row_latency, "init": row_init, "resident": row_resident}

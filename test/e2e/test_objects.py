@@ -457,7 +457,7 @@ def case_disk_full():
             c.bucket("full")
             assert c.put("full", "fits", b"x" * 100_000).status == 200
             answer = c.put("full", "too large", b"x" * (20 << 20))
-            assert answer.status == 507, answer
+            assert answer.status == 507 and answer.json["message"].endswith("cannot store ais://full/too large: the disk is full"), answer
             assert c.get("full", "too large").status == 404
             assert c.get("full", "fits").body == b"x" * 100_000
             until(lambda: c.put("full", "fits too", b"y" * 100_000).status == 200, "room again")

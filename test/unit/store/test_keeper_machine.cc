@@ -197,13 +197,57 @@ static void garbage_goes_while_moves_keep_coming(void **)
 static void opening_fails_at_every_step(void **)
 {
     const failing all[] = {{memory_op::make_dir, "/tmp"}, {memory_op::make_dir, "/objects"}, {memory_op::sync_dir, "/data"},
-                           {memory_op::list, ""},         {memory_op::index_unplaced, ""},   {memory_op::index_garbage, ""}};
+                           {memory_op::list, ""},         {memory_op::list, "/tmp"}, {memory_op::index_unplaced, ""},   {memory_op::index_garbage, ""}};
     for (const failing &step : all) {
         fixture f;
         start_world(f, memory_empty());
         f.world->faults = {{.op = step.op, .err = make_error(error_code::io), .path_part = step.path_part}};
         test_eq_enum(open_store(f).code, error_code::io);
         test_true(f.s == nullptr);
+        close_world(f);
+    }
+}
+
+// node.db was deleted, or put back from a time before the objects: the files are not taken for ours, not overwritten, and not forgotten.
+static void contents_of_a_lost_index_are_set_aside(void **)
+{
+    fixture f;
+    start_world(f, memory_empty());
+    test_ok(open_store(f));
+    test_ok(put_object(f, "old", std::string(20'000, 'o')));
+    memory_advance(*f.world, a_while);
+    memory_image image = memory_take(*f.world, memory_crash::killed);
+    close_world(f);
+    test_eq(memory_files(image, "/data/objects").size(), 1u);
+    image.rows.clear();
+    image.content_id_max = 0;
+    for (int failed = 0; failed < 4; failed++) {
+        start_world(f, image);
+        if (failed == 1)
+            f.world->faults = {{.op = memory_op::list, .err = make_error(error_code::io), .path_part = "/objects"}};
+        if (failed == 2)
+            f.world->faults = {{.op = memory_op::rename, .err = make_error(error_code::io)}};
+        if (failed == 3)
+            f.world->faults = {{.op = memory_op::list, .err = make_error(error_code::io), .path_part = "", .skip = 3}}; // of the directory itself
+        error err = open_store(f);
+        test_eq_enum(err.code, failed == 0 ? error_code::ok : error_code::io);
+        if (failed == 0) {
+            test_ok(put_object(f, "new", std::string(30'000, 'n')));
+            memory_advance(*f.world, a_while);
+            test_eq(memory_files(f.world->now, "/data/objects").size(), 1u);
+            std::vector<std::string> all = memory_files(f.world->now, "/data");
+            test_eq(all.size(), 2u);
+            test_true(all[0].starts_with("/data/objects.lost-") || all[1].starts_with("/data/objects.lost-"));
+            std::string out;
+            test_ok(get_object(f, "new", out));
+            test_true(out == std::string(30'000, 'n'));
+            // A later start has an index that is not new: it leaves both alone, and tells.
+            memory_image later = memory_take(*f.world, memory_crash::killed);
+            close_world(f);
+            start_world(f, later);
+            test_ok(open_store(f));
+            test_eq(memory_files(f.world->now, "/data").size(), 2u);
+        }
         close_world(f);
     }
 }
@@ -223,6 +267,7 @@ int main()
         cmocka_unit_test(stopped_at_any_step),
         cmocka_unit_test(garbage_goes_while_moves_keep_coming),
         cmocka_unit_test(an_orphan_that_is_gone_is_fine),      cmocka_unit_test(opening_fails_at_every_step),
+        cmocka_unit_test(contents_of_a_lost_index_are_set_aside),
         cmocka_unit_test(every_row_is_taken),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

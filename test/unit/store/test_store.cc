@@ -747,6 +747,32 @@ static void a_store_can_be_closed_at_any_moment(void **)
     }
 }
 
+// What is known of the blocks of large files is memory, too.
+static void open_files_are_bounded_by_their_blocks(void **)
+{
+    fixture f;
+    f.options.cached_bytes_max = 10 * 16; // ten blocks
+    start_world(f, memory_empty());
+    test_ok(open_store(f));
+    const std::string bytes(3 * content_block_size, 'b');
+    for (int i = 0; i < 8; i++) {
+        std::string name = "o" + std::to_string(i);
+        std::string out;
+        test_ok(put_object(f, name, bytes));
+        test_ok(get_object(f, name, out));
+        test_true(out == bytes);
+        test_true(f.world->open_files <= 3);
+    }
+    test_eq(f.world->open_files, 3u);
+    // One that is too large for the cache is read all the same.
+    std::string out;
+    test_ok(put_object(f, "large", std::string(11 * content_block_size, 'l')));
+    test_ok(get_object(f, "large", out));
+    test_eq(out.size(), 11 * content_block_size);
+    test_true(store_peek(*f.s, "b", "large") == nullptr);
+    close_world(f);
+}
+
 static void a_store_that_cannot_be_opened_says_why(void **)
 {
     for (memory_op op : {memory_op::make_dir, memory_op::sync_dir, memory_op::list, memory_op::index_unplaced, memory_op::index_garbage}) {
@@ -794,6 +820,7 @@ int main()
         on_store(descriptors_are_given_back_when_the_system_has_none),
         cmocka_unit_test(the_cache_is_bounded),
         cmocka_unit_test(contents_in_memory_are_bounded_by_their_bytes),
+        cmocka_unit_test(open_files_are_bounded_by_their_blocks),
         cmocka_unit_test(a_store_can_be_closed_at_any_moment),
         cmocka_unit_test(a_store_that_cannot_be_opened_says_why),
     };
