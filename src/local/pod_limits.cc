@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "local/identity.h"
+#include "local/os.h"
 #include "local/quantity.h"
 
 static double amount(const std::string &text)
@@ -94,6 +94,9 @@ std::vector<std::string> limits_warnings(const cJSON *spec, const cgroup &group)
                 out.push_back(at + "[memory]: no control group may be made here: it is looked at four times a second, and between two looks the container may use more");
         }
     }
+    std::string spaces;
+    if (is_root && os_read_file("/proc/sys/user/max_user_namespaces", spaces) && text_trim(spaces) == "0")
+        out.push_back("root may make no user namespace here (sysctl user.max_user_namespaces is 0): root in the pod is root of this machine, without its capabilities");
     const cJSON *context = json_get(spec, "securityContext");
     for (const char *key : {"fsGroup", "supplementalGroups"})
         if (!is_root && json_get(context, key) != nullptr)

@@ -98,12 +98,13 @@ class Run:
         self.binary = binary
         self.directory = directory
         self.state = os.path.join(directory, "state")
+        self.prefix = []  # before every command
         self.is_root = os.geteuid() == 0
         self.uids = set()
         self.interfaces = set()  # of our pods; others may be at work on this machine
 
     def k(self, *args, stdin=None, check=True):
-        done = subprocess.run([self.binary, "--state-dir", self.state, *args], input=stdin, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*self.prefix, self.binary, "--state-dir", self.state, *args], input=stdin, capture_output=True, text=True, timeout=120)
         if check and done.returncode != 0:
             raise AssertionError("%s: rc %d: %s" % (" ".join(args), done.returncode, done.stderr))
         return done

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 
-from local import Allowed, IMAGE, gone, main, soon, status, waiting
+from local import Allowed, IMAGE, Run, gone, main, soon, status, waiting
 
 
 def refused(r, spec, *words, env=None):
@@ -166,6 +166,18 @@ def root_is_not_root_outside(r):
         r.delete("writes")
 
 
+def where_root_has_no_ids_to_give(r):
+    """Root of a container whose own map has one id: root in the pod is that root, without its capabilities, behind the same filter."""
+    if not r.is_root:
+        return  # an ordinary user never has any: every other case shows it
+    weak = Run("weak", r.binary, r.directory)
+    weak.state = os.path.join(r.directory, "weak-state")
+    weak.prefix = ["unshare", "--user", "--map-root-user", "--mount"]
+    weak.k("image", IMAGE, os.path.join(r.directory, "image"), "/code/server.py")
+    code = CAPABILITIES + "print([l.split()[1] for l in open('/proc/self/status') if l.startswith('Seccomp:')])\n"
+    assert run(weak, "weak", code) == "0 0 %d\n['2']\n" % (1 << 10)
+
+
 def users_are_who_the_spec_says(r):
     context = {"runAsUser": 1000, "runAsGroup": 1001}
     code = CAPABILITIES + ("for path in ('/etc/x', '/usr/x', '/code/x', '/x'):\n try:\n  open(path, 'w'); print(path)\n except OSError: pass\n"
@@ -308,7 +320,7 @@ def what_nests_deep_is_removed(r):
     assert not os.path.exists(os.path.join(r.state, "pods/default/deep"))
 
 
-CASES = [a_spec_grants_nothing, the_owner_grants_by_file_or_by_the_caller, links_lead_nowhere_outside, root_is_not_root_outside, users_are_who_the_spec_says,
+CASES = [a_spec_grants_nothing, the_owner_grants_by_file_or_by_the_caller, links_lead_nowhere_outside, root_is_not_root_outside, where_root_has_no_ids_to_give, users_are_who_the_spec_says,
          a_read_only_root_is_read_only, the_kernel_is_far_away, the_command_is_process_1, nothing_outlives_its_supervisor, what_nests_deep_is_removed]
 
 main(CASES, [root_is_not_root_outside, users_are_who_the_spec_says, the_kernel_is_far_away, the_command_is_process_1, what_nests_deep_is_removed])
