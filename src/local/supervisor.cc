@@ -295,11 +295,21 @@ static void ask_to_end(supervisor &s, uint64_t grace_ms)
 
 static std::string with_hint(const std::string &text, const std::string &hint) { return hint.empty() ? text : text + " (hint: " + hint + ")"; }
 
+// What kubectl-local itself listens for in the pod's network namespace.
+static std::string_view target_url_of(const supervisor &s)
+{
+    if (!s.network.target_url.empty())
+        return s.network.target_url;
+    const cJSON *variable;
+    cJSON_ArrayForEach(variable, s.spec.container.env) if (json_text(variable, "name") == env_target_url) return json_text(variable, "value");
+    return {};
+}
+
 // Where nobody listens on the port, what else is listened on may be what was meant.
 static std::string readiness_text(const supervisor &s, const std::string &why)
 {
     bool is_refused = why.find(strerror(ECONNREFUSED)) != std::string::npos && s.run.bwrap != 0 && !s.spec.host_network && !s.unsandboxed; // else others' ports are seen too
-    std::string hint = is_refused ? hint_of_port(s.run.bwrap, s.spec.container.readiness.port, s.network.target_url) : "";
+    std::string hint = is_refused ? hint_of_port(s.run.bwrap, s.spec.container.readiness.port, target_url_of(s)) : "";
     return with_hint("Readiness probe failed: " + why, hint);
 }
 

@@ -196,10 +196,14 @@ def mistakes_are_named(r):
         assert words in ended(pod)["message"], ended(pod)
         r.delete("wrong")
     # The server listens elsewhere.
-    r.create("wrong", container={"ports": [{"containerPort": 81}], "readinessProbe": {"tcpSocket": {"port": 81}, "periodSeconds": 1}})
+    # ... and the way to the target is none of its.
+    target = Target()
+    env = [{"name": "AIS_TARGET_URL", "value": "http://127.0.0.1:%d/x" % target.port}]
+    r.create("wrong", container={"env": env, "ports": [{"containerPort": 81}], "readinessProbe": {"tcpSocket": {"port": 81}, "periodSeconds": 1}})
     pod = r.wait("wrong", "explained", lambda pod: "hint" in condition(pod, "Ready").get("message", ""))
     assert "(hint: it listens on 80, the spec says 81)" in condition(pod, "Ready")["message"], condition(pod, "Ready")
     r.delete("wrong")
+    target.close()
     r.k("image", "rm", "example.org/test/mistakes:1")
 
 
