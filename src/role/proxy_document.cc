@@ -246,7 +246,9 @@ static void on_push_done(void *arg, call &, error err, int status, std::string b
             pause *= 2;
         target.push_due_ms = clock_now_ms(*p.e) + (pause < push_retry_max_ms ? pause : push_retry_max_ms);
         control_error told = err ? control_error{err.code, error_text(err)} : control_read_error(status, body);
-        if (told.code == error_code::diverged || told.code == error_code::newer_version)
+        // A push that was overtaken, by the answer to a registration or by the next change, says nothing about the document of now.
+        bool is_current = target.push_version == proxy_document(p).version;
+        if (told.code == error_code::diverged || (told.code == error_code::newer_version && is_current))
             note_odds(target, told.message);
         if (target.push_failures == 1) {
             const std::string &why = told.message;

@@ -322,7 +322,8 @@ error target_take_document_text(target &t, std::string_view text, std::string &o
     out_detail = "target " + t.id + " holds " + document_identity_text(document_identify(t.document)) + " of the cluster document, the proxy " + document_identity_text(theirs) +
         (is_older ? ": the proxy's data directory is older. Start the proxy with the newer directory"
                   : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the directory that the targets know, or the target with an empty one");
-    target_note_odds(t, out_detail);
+    if (!is_older) // an older one may only have been overtaken; a proxy that has nothing newer refuses our registration
+        target_note_odds(t, out_detail);
     return make_error(is_older ? error_code::newer_version : error_code::diverged);
 }
 

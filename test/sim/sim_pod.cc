@@ -285,7 +285,7 @@ static void begin(pod_conn *c)
             return;
         }
         call.host = c->server->host;
-        call.request = "GET " + base + c->request.second + " HTTP/1.1\r\nHost: target\r\n\r\n";
+        call.request = "GET " + base + c->request.second + " HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n";
         call.on_done = on_source;
         call.arg = c;
         call.timeout_us = 60'000'000;
