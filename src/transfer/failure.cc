@@ -59,17 +59,20 @@ static std::string timeout_text(const transfer &t, const char *what)
 void failure_set_of_call(transfer &t, error err)
 {
     const std::string to = t.request_line.empty() ? std::string() : " without an answer to " + t.request_line;
+    const std::string_view said = error_text(err);
     switch (err.code) {
     case error_code::refused:
     case error_code::unreachable: failure_set(t, error_code::not_ready, "ETL error: the pod of etl job " + t.etl_id + " refuses connections"); break;
     case error_code::timed_out:
-        if (std::string_view(error_text(err)).find("connecting") != std::string_view::npos)
+        if (said.find("connecting") != std::string_view::npos)
             failure_set(t, error_code::timed_out, "ETL error: timeout connecting to the pod");
+        else if (said.starts_with("timeout: the answer")) // it had begun: where it stopped
+            failure_set(t, error_code::timed_out, timeout_text(t, said.data() + std::string_view("timeout: ").size()));
         else
             failure_set(t, error_code::timed_out, timeout_text(t, "the pod sent no answer"));
         break;
     case error_code::end_of_stream:
-        failure_set(t, error_code::pod_gone, t.answer_status == 0 ? "ETL error: the pod closed the connection" + to : std::string("ETL error: ") + std::string(error_text(err)));
+        failure_set(t, error_code::pod_gone, t.answer_status == 0 && said.find("without an answer") != std::string_view::npos ? "ETL error: the pod closed the connection" + to : "ETL error: " + std::string(said));
         break;
     case error_code::reset:
         failure_set(t, error_code::pod_gone, t.answer_status == 0 ? "ETL error: the pod reset the connection" + to : "ETL error: the pod reset the connection in the middle of its answer");
@@ -87,7 +90,11 @@ void failure_set_of_call(transfer &t, error err)
 
 void failure_set_stalled(transfer &t)
 {
-    failure_set(t, error_code::timed_out, timeout_text(t, t.buffered.empty() ? "no first byte of the answer came" : "the answer made no progress"));
+    const char *what = t.buffered.empty() ? "no first byte of the answer came" : "the answer made no progress";
+    // It may have sent all of it, and have forgotten to say where that ends.
+    if (t.is_close_delimited)
+        what = "an answer with neither Content-Length nor chunks ends with its connection, and the pod did not close it";
+    failure_set(t, error_code::timed_out, timeout_text(t, what));
 }
 
 void failure_set_redirect(transfer &t, std::string_view location)

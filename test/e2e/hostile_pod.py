@@ -85,6 +85,10 @@ class H(Base):
         elif how == "slow": self.slow()
         elif how == "drip-head": self.drip(b"HTTP/1.1 200 OK\\r\\nX-Long: ", b"x", b"\\r\\nContent-Length: 3\\r\\n\\r\\nabc")
         elif how == "drip-size": self.drip(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n3\\r\\nabc\\r\\n", b"0", b"\\r\\n\\r\\n")
+        elif how == "open-ended":
+            self.write(b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\n\\r\\nall of it")
+            time.sleep(30)
+        elif how == "head-cut": self.last(b"HTTP/1.1 200 OK\\r\\nContent-Le")
         elif how == "padded": self.write(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n3  \\r\\nabc\\r\\n0 \\t\\r\\n\\r\\n")
         elif how == "bare-lf": self.write(b"HTTP/1.1 200 OK\\nContent-Length: 3\\n\\nabc")
         else: self.whole(404, b"no such behaviour")

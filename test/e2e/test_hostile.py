@@ -49,7 +49,7 @@ def rows():
         Row("close before the first byte", "close-before", 502, "the pod closed the connection without an answer", "without an answer", "pod_error", BROKEN),
         Row("crash after the first byte", "crash-after", CUT, None, "shorter|reset the connection", "cut", CUT, also=restarts, own=True),
         Row("short body", "short", CUT, None, "shorter than its Content-Length", "cut", CUT),
-        Row("long body", "long", CUT, None, "longer than its Content-Length", "cut", 200),
+        Row("long body", "long", 502, "longer than its Content-Length", "longer than its Content-Length", "pod_error", 200),
         Row("wrong Content-Length: a word", "length-word", 502, "ETL error", "Content-Length", "pod_error", 200),
         Row("wrong Content-Length: two of them", "length-twice", 502, "ETL error", "Content-Length", "pod_error", 200),
         Row("garbage", "garbage", 502, "ETL error", "NUL byte", "pod_error", BROKEN),
@@ -61,6 +61,8 @@ def rows():
         Row("the answer of a previous request, at once", "twice", 200, None, "bytes that nobody asked for", "ok", 200, also=unsolicited, own=True, how=play_twice),
         Row("a head that drips", "drip-head", 504, "half-way", "half-way", "timeout", 200),
         Row("a chunk size that drips", "drip-size", CUT, None, "the answer stopped", "cut", 200),
+        Row("an answer without a length whose connection stays open", "open-ended", 504, "neither Content-Length nor chunks", "neither Content-Length nor chunks", "timeout", TIMED_OUT),
+        Row("closed inside the head", "head-cut", 502, "inside its answer's head", "inside its answer's head", "pod_error", 200),
         Row("white space behind a chunk's size", "padded", 200, None, "", "ok", 200, how=play_accepted),
         Row("a head whose lines end with LF alone", "bare-lf", 200, None, "", "ok", 200, how=play_accepted),
         Row("the answer of a previous request, later", "twice-late", 200, None, "bytes that nobody asked for", "ok", 200, also=unsolicited, own=True, how=play_late),
@@ -264,7 +266,7 @@ def await_log(log, row, mode, etl):
 def play_requests(row, mode, etl):
     """Several at once, unless one takes the pod along."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        patience = 2 * IMPATIENT_S if row.name == "hang" else OBJ_TIMEOUT_S
+        patience = 2 * IMPATIENT_S if row.name in ("hang", "open-ended") else OBJ_TIMEOUT_S
         for job in [pool.submit(read, mode, etl, row.name, patience=patience) for _ in range(1 if row.own else 4)]:
             assert_answer(row, mode, job.result())
 
@@ -348,7 +350,7 @@ def cell(row, mode):
                 row.how(mode)
             neighbours.assert_untouched()
             return
-        etl = start_well(mode, f"{row.name}-{mode}") if row.own else world["impatient" if row.name in ("hang", "drip-head", "drip-size") else "hostile"][mode]
+        etl = start_well(mode, f"{row.name}-{mode}") if row.own else world["impatient" if row.name in ("hang", "drip-head", "drip-size", "open-ended") else "hostile"][mode]
         if row.own:
             assert_fine(mode, etl)
             time.sleep(1.2)  # connections that are kept have expired: none is tried twice
