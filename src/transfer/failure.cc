@@ -50,10 +50,18 @@ void failure_set_of_object(transfer &t, error err)
     failure_set(t, err.code, static_cast<std::string &&>(text));
 }
 
-static std::string timeout_text(const transfer &t, const char *what)
+static std::string timeout_text(const transfer &t, std::string_view what)
 {
-    return std::string("ETL error: timeout: ") + what + " within obj_timeout (" + text_duration(t.obj_timeout_ms) +
-           "); the annotation obj_timeout of the spec, or etlctl's --object-timeout, raises it";
+    return "ETL error: timeout: " + std::string(what) + " and obj_timeout (" + text_duration(t.obj_timeout_ms) +
+           ") is over; the annotation obj_timeout of the spec, or etlctl's --object-timeout, raises it";
+}
+
+// The call's own words, where it has more than that it took too long.
+static std::string late_text(const transfer &t, error err)
+{
+    std::string_view said = error_text(err);
+    static constexpr std::string_view prefix = "timeout: ";
+    return timeout_text(t, said.starts_with(prefix) ? said.substr(prefix.size()) : std::string_view("the pod sent no answer"));
 }
 
 void failure_set_of_call(transfer &t, error err)
@@ -69,7 +77,7 @@ void failure_set_of_call(transfer &t, error err)
         else if (said.starts_with("timeout: the answer")) // it had begun: where it stopped
             failure_set(t, error_code::timed_out, timeout_text(t, said.data() + std::string_view("timeout: ").size()));
         else
-            failure_set(t, error_code::timed_out, timeout_text(t, "the pod sent no answer"));
+            failure_set(t, error_code::timed_out, late_text(t, err));
         break;
     case error_code::end_of_stream:
         failure_set(t, error_code::pod_gone, t.answer_status == 0 && said.find("without an answer") != std::string_view::npos ? "ETL error: the pod closed the connection" + to : "ETL error: " + std::string(said));
