@@ -6,10 +6,11 @@ Both run a node of their own with pods of their own. A ratio is made of two meas
 import contextlib
 import os
 
-import harness
 from common import MIB, Settings
 from drive import series, size_text
 from speed import SIZES, Speed, of_target, uploads
+# Of test/e2e, which common makes known.
+import harness
 
 ROUNDS = 9
 DEARER_MAX = 1.05
