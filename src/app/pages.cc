@@ -36,6 +36,6 @@ int main(int argc, char **argv)
         index += "| [" + name + "](" + name + ".md) | " + std::to_string(view.states.size()) + " | " + std::to_string(view.rows.size()) + " |\n";
     }
     good = write_file(folder + "/machines/README.md", index) && good;
-    good = write_file(folder + "/ROUTES.md", "# Routes\n\nGenerated from src/role/route.h by `make docs`. PROTOCOL.md explains them.\n\n" + route_table_text()) && good;
+    good = write_file(folder + "/ROUTES.md", "# Routes\n\nGenerated from src/role/route_table.cc by `make docs`. PROTOCOL.md explains them.\n\n" + route_table_text()) && good;
     return good ? 0 : 1;
 }

@@ -20,7 +20,7 @@
 
 // --- routes
 
-static void serve_health(proxy &p, exchange &x, const route_match &)
+void proxy_serve_health(proxy &p, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*p.e) - p.started_ms;
     health_state state = {.is_primary = true, .ready = p.ready, .draining = p.draining, .node_uptime_ms = uptime, .cluster_uptime_ms = p.ready ? uptime : 0};
@@ -38,9 +38,9 @@ static void serve_health(proxy &p, exchange &x, const route_match &)
     health_serve(x, state);
 }
 
-static void serve_daemon(proxy &p, exchange &x, const route_match &) { daemon_serve(x, proxy_document(p)); }
+void proxy_serve_daemon(proxy &p, exchange &x, const route_match &) { daemon_serve(x, proxy_document(p)); }
 
-static void serve_cluster(proxy &p, exchange &x, const route_match &)
+void proxy_serve_cluster(proxy &p, exchange &x, const route_match &)
 {
     std::string what;
     bool given = url_query_get(exchange_head(x).query, "what", what);
@@ -72,79 +72,29 @@ static void serve_cluster(proxy &p, exchange &x, const route_match &)
     exchange_answer_error(x, error_code::not_implemented, "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, nodes, backends, remote");
 }
 
-static void serve_metrics(proxy &p, exchange &x, const route_match &) { exchange_answer_text(x, proxy_metrics_text(p), "text/plain; version=0.0.4; charset=utf-8"); }
+void proxy_serve_metrics(proxy &p, exchange &x, const route_match &) { exchange_answer_text(x, proxy_metrics_text(p), "text/plain; version=0.0.4; charset=utf-8"); }
 
-static void serve_not_implemented(proxy &, exchange &x, const route_match &match)
+void proxy_serve_not_implemented(proxy &, exchange &x, const route_match &match)
 {
     exchange_answer_error(x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
 }
 
-static void serve_bucket_path_too_long(proxy &, exchange &x, const route_match &)
+void proxy_serve_bucket_path_too_long(proxy &, exchange &x, const route_match &)
 {
     exchange_answer_error(x, error_code::bad_request, "too many path items: a bucket's path is /v1/buckets/<bucket>");
 }
 
-static void serve_object_missing(proxy &, exchange &x, const route_match &)
+void proxy_serve_object_missing(proxy &, exchange &x, const route_match &)
 {
     exchange_answer_error(x, error_code::bad_request, "the path has no object name: an object's path is /v1/objects/<bucket>/<object>");
 }
 
-static void serve_register(proxy &p, exchange &x, const route_match &) { proxy_serve_register(p, x); }
+void proxy_serve_node_register(proxy &p, exchange &x, const route_match &) { proxy_serve_register(p, x); }
 
-static void serve_etl_metrics(proxy &, exchange &x, const route_match &)
+void proxy_serve_etl_metrics(proxy &, exchange &x, const route_match &)
 {
     exchange_answer_error(x, error_code::not_found, "there are no metrics of pods here: GET /metrics of the targets has those of transforms");
 }
-
-struct proxy_handler {
-    route_id id;
-    void (*serve)(proxy &p, exchange &x, const route_match &match);
-};
-static constexpr proxy_handler handlers[] = {
-    {route_id::health, serve_health},
-    {route_id::daemon, serve_daemon},
-    {route_id::cluster, serve_cluster},
-    {route_id::cluster_change, proxy_serve_cluster_change},
-    {route_id::metrics, serve_metrics},
-    {route_id::buckets_list, proxy_serve_buckets_list},
-    {route_id::bucket_objects, proxy_serve_bucket_objects},
-    {route_id::bucket_post, proxy_serve_bucket_post},
-    {route_id::bucket_delete, proxy_serve_bucket_delete},
-    {route_id::bucket_head, proxy_serve_bucket_head},
-    {route_id::bucket_patch, serve_not_implemented},
-    {route_id::bucket_path_too_long, serve_bucket_path_too_long},
-    {route_id::object, proxy_serve_object},
-    {route_id::object_missing, serve_object_missing},
-    {route_id::bucket_action, serve_not_implemented},
-    {route_id::etl_init_2020, proxy_serve_etl_init_2020},
-    {route_id::etl_build, serve_not_implemented},
-    {route_id::etl_list_2020, proxy_serve_etl_list_2020},
-    {route_id::etl_stop_2020, proxy_serve_etl_delete},
-    {route_id::etl_init, proxy_serve_etl_init},
-    {route_id::etl_list, proxy_serve_etl_list},
-    {route_id::etl_show, proxy_serve_etl_show},
-    {route_id::etl_delete, proxy_serve_etl_delete},
-    {route_id::etl_start, proxy_serve_etl_start},
-    {route_id::etl_stop, proxy_serve_etl_stop},
-    {route_id::etl_logs, proxy_serve_etl_logs},
-    {route_id::etl_health, proxy_serve_etl_health},
-    {route_id::etl_errors, proxy_serve_etl_errors},
-    {route_id::etl_metrics, serve_etl_metrics},
-    {route_id::node_register, serve_register},
-};
-
-static constexpr bool all_routes_are_handled()
-{
-    for (const route &row : routes) {
-        bool found = (row.roles & route_proxy) == 0;
-        for (const proxy_handler &handler : handlers)
-            found = found || handler.id == row.id;
-        if (!found)
-            return false;
-    }
-    return true;
-}
-static_assert(all_routes_are_handled(), "every route of the proxy has a handler");
 
 static void on_answer(void *arg, exchange &x, int status) { control_log_answer("proxy", static_cast<proxy *>(arg)->answers, x, status); }
 
@@ -154,24 +104,18 @@ static void on_request(void *arg, exchange &x)
     if (!control_admit_web(p.guard, x))
         return;
     const http_head &head = exchange_head(x);
-    route_match match = route_find(route_proxy, route_listener::clients, head.method, head.path);
+    route_match match = route_find(route_role::proxy, route_listener::clients, head.method, head.path);
     if (match.found == nullptr) {
         control_answer_no_route(x, match);
         return;
     }
-    bool is_probe = match.found->id == route_id::health || match.found->id == route_id::metrics;
-    bool is_member = match.found->id == route_id::node_register && proxy_document(p).version > 0;
+    bool is_probe = match.found->by_proxy == proxy_serve_health || match.found->by_proxy == proxy_serve_metrics;
+    bool is_member = match.found->by_proxy == proxy_serve_node_register && proxy_document(p).version > 0;
     if (!p.ready && !is_probe && !is_member) {
         exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
         return;
     }
-    for (const proxy_handler &handler : handlers) {
-        if (handler.id == match.found->id) {
-            handler.serve(p, x, match);
-            return;
-        }
-    }
-    CHECK(false); // all_routes_are_handled
+    match.found->by_proxy(p, x, match);
 }
 
 // --- start

@@ -175,6 +175,15 @@ void proxy_document_stop(proxy &p);
 
 // --- handlers
 void proxy_serve_nodes(proxy &p, exchange &x); // ?what=nodes
+void proxy_serve_health(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_daemon(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_cluster(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_metrics(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_not_implemented(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_bucket_path_too_long(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_object_missing(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_metrics(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_node_register(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_buckets_list(proxy &p, exchange &x, const route_match &match);
 void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match);

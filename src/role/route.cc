@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/route.cc: matches a request against the table and prints the table.
 //
-// Knows    nobody.            Known by  proxy.cc, target.cc.
+// Knows    route_table.cc.            Known by  proxy.cc, target.cc.
 // Limits   route_args_max.
 #include "role/route.h"
 
@@ -41,15 +41,16 @@ static bool matches(std::string_view pattern, std::string_view path, route_match
     return path.empty();
 }
 
-route_match route_find(uint8_t role, route_listener listener, std::string_view method, std::string_view path)
+route_match route_find(route_role role, route_listener listener, std::string_view method, std::string_view path)
 {
     route_match match;
     if (!path.starts_with("/"))
         return match;
     path.remove_prefix(1);
     const char *pattern = nullptr;
-    for (const route &row : routes) {
-        if ((row.roles & role) == 0 || row.listener != listener)
+    for (const route &row : route_table()) {
+        bool is_served = role == route_role::proxy ? row.by_proxy != nullptr : row.by_target != nullptr;
+        if (!is_served || row.listener != listener)
             continue;
         if (pattern != nullptr) { // the path is known: only rows of the same pattern count
             if (std::strcmp(pattern, row.pattern) != 0)
@@ -73,8 +74,8 @@ route_match route_find(uint8_t role, route_listener listener, std::string_view m
 std::string route_table_text()
 {
     std::string out = "| method | path | role | |\n|---|---|---|---|\n";
-    for (const route &row : routes) {
-        const char *role = row.roles == route_both ? "both" : row.roles == route_proxy ? "proxy" : "target";
+    for (const route &row : route_table()) {
+        const char *role = row.by_target == nullptr ? "proxy" : row.by_proxy == nullptr ? "target" : "both";
         if (row.listener == route_listener::pods)
             role = "target, pod listener";
         out += std::string("| ") + row.method + " | `" + row.pattern + "` | " + role + " | " + row.summary + " |\n";

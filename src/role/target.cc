@@ -50,7 +50,7 @@ static json_ptr kubectl_details(const target &t, const etl_registry_health &heal
 
 // A kubectl that fails for a while does not make a target unready: objects, and pods that run, go on being served. One that may not see its
 // pods is set up wrongly, and who rolls it out is to know.
-static void serve_health(target &t, exchange &x, const route_match &)
+void target_serve_health(target &t, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*t.e) - t.started_ms;
     health_state state = {.is_primary = false, .ready = t.ready, .draining = t.draining, .not_ready_text = "the target has not joined its cluster yet", .node_uptime_ms = uptime,
@@ -73,74 +73,30 @@ static void serve_health(target &t, exchange &x, const route_match &)
     health_serve(x, state);
 }
 
-static void serve_daemon(target &t, exchange &x, const route_match &) { daemon_serve(x, t.document); }
-static void serve_metrics(target &t, exchange &x, const route_match &) { exchange_answer_text(x, target_metrics_text(t), "text/plain; version=0.0.4; charset=utf-8"); }
-static void serve_object(target &t, exchange &x, const route_match &) { target_serve_object(t, x); }
-static void serve_pod(target &t, exchange &x, const route_match &) { target_serve_pod(t, x); }
+void target_serve_daemon(target &t, exchange &x, const route_match &) { daemon_serve(x, t.document); }
+void target_serve_metrics(target &t, exchange &x, const route_match &) { exchange_answer_text(x, target_metrics_text(t), "text/plain; version=0.0.4; charset=utf-8"); }
 
-static void serve_object_missing(target &, exchange &x, const route_match &)
+void target_serve_object_missing(target &, exchange &x, const route_match &)
 {
     exchange_answer_error(x, error_code::bad_request, "the path has no object name: an object's path is /v1/objects/<bucket>/<object>");
 }
 
-static void serve_not_implemented(target &, exchange &x, const route_match &match)
+void target_serve_not_implemented(target &, exchange &x, const route_match &match)
 {
     exchange_answer_error(x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
 }
-
-struct target_handler {
-    route_id id;
-    void (*serve)(target &t, exchange &x, const route_match &match);
-};
-static constexpr target_handler handlers[] = {
-    {route_id::health, serve_health},
-    {route_id::daemon, serve_daemon},
-    {route_id::metrics, serve_metrics},
-    {route_id::object, serve_object},
-    {route_id::object_missing, serve_object_missing},
-    {route_id::bucket_action, serve_not_implemented},
-    {route_id::node_status, target_serve_node},
-    {route_id::node_document, target_serve_node},
-    {route_id::node_etl_start, target_serve_node},
-    {route_id::node_etl_list, target_serve_node},
-    {route_id::node_etl_show, target_serve_node},
-    {route_id::node_etl_logs, target_serve_node},
-    {route_id::node_etl_stop, target_serve_node},
-    {route_id::node_bucket_page, target_serve_node},
-    {route_id::node_bucket_drop, target_serve_node},
-    {route_id::pod_object, serve_pod},
-};
-
-static constexpr bool all_routes_are_handled()
-{
-    for (const route &row : routes) {
-        bool found = (row.roles & route_target) == 0;
-        for (const target_handler &handler : handlers)
-            found = found || handler.id == row.id;
-        if (!found)
-            return false;
-    }
-    return true;
-}
-static_assert(all_routes_are_handled(), "every route of the target has a handler");
 
 static void dispatch(target &t, exchange &x, route_listener listener)
 {
     if (!control_admit_web(t.guard, x))
         return;
     const http_head &head = exchange_head(x);
-    route_match match = route_find(route_target, listener, head.method, head.path);
+    route_match match = route_find(route_role::target, listener, head.method, head.path);
     if (match.found == nullptr) {
         control_answer_no_route(x, match);
         return;
     }
-    for (const target_handler &handler : handlers) {
-        if (handler.id == match.found->id) {
-            handler.serve(t, x, match);
-            return;
-        }
-    }
-    CHECK(false); // all_routes_are_handled
+    match.found->by_target(t, x, match);
 }
 
 static void on_answer(void *arg, exchange &x, int status) { control_log_answer("target", static_cast<target *>(arg)->answers, x, status); }

@@ -82,10 +82,24 @@ struct target {
 };
 
 // role/target_objects.cc: /v1/objects/..., decoded and checked here; and /v1/etl/_object/... on the pod listener.
-void target_serve_object(target &t, exchange &x);
-void target_serve_pod(target &t, exchange &x);
 // role/target_control.cc, target_list.cc: what the proxy asks of a target, /v1/node/...
-void target_serve_node(target &t, exchange &x, const route_match &match);
+// The routes (route_table.cc).
+void target_serve_health(target &t, exchange &x, const route_match &match);
+void target_serve_daemon(target &t, exchange &x, const route_match &match);
+void target_serve_metrics(target &t, exchange &x, const route_match &match);
+void target_serve_object(target &t, exchange &x, const route_match &match);
+void target_serve_object_missing(target &t, exchange &x, const route_match &match);
+void target_serve_not_implemented(target &t, exchange &x, const route_match &match);
+void target_serve_pod(target &t, exchange &x, const route_match &match);
+void target_serve_node_status(target &t, exchange &x, const route_match &match);
+void target_serve_node_document(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_start(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_list(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_show(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_logs(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_stop(target &t, exchange &x, const route_match &match);
+void target_serve_node_bucket_page(target &t, exchange &x, const route_match &match);
+void target_serve_node_bucket_drop(target &t, exchange &x, const route_match &match);
 // The target shuts down: starts that the proxy waits for fail now, so that it can roll back.
 void target_abandon_starts(target &t);
 void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket);

@@ -357,45 +357,80 @@ static void serve_bucket_drop(target &t, exchange &x, const std::string &bucket)
     store_remove_bucket(*t.objects, bucket, on_bucket_dropped, make_request(t, x));
 }
 
-// --- dispatch
+// --- routes
 
-void target_serve_node(target &t, exchange &x, const route_match &match)
+// Whether the request is a node's of this cluster, and which ETL or bucket it names; else it has been answered.
+static bool admit(target &t, exchange &x, const route_match &match, std::string &out_name)
 {
-    if (!control_admit_peer(t.options, x))
-        return;
+    return control_admit_peer(t.options, x) && (match.arg_count == 0 || control_decode_arg(x, match.args[0], "name", out_name));
+}
+
+void target_serve_node_status(target &t, exchange &x, const route_match &match)
+{
+    std::string none;
+    if (admit(t, x, match, none))
+        serve_status(t, x);
+}
+
+void target_serve_node_document(target &t, exchange &x, const route_match &match)
+{
+    std::string none;
+    if (admit(t, x, match, none))
+        exchange_read_all(x, document_size_max, on_document_body, make_request(t, x));
+}
+
+void target_serve_node_etl_list(target &t, exchange &x, const route_match &match)
+{
+    std::string none;
+    if (admit(t, x, match, none))
+        serve_etl_list(t, x);
+}
+
+void target_serve_node_etl_start(target &t, exchange &x, const route_match &match)
+{
+    std::string none;
+    if (admit(t, x, match, none) && has_etls(t, x))
+        exchange_read_all(x, json_escaped_factor * etl_pod_size_max + document_small_size_max, on_start_body, make_request(t, x));
+}
+
+void target_serve_node_etl_show(target &t, exchange &x, const route_match &match)
+{
     std::string name;
-    if (match.arg_count > 0 && !control_decode_arg(x, match.args[0], "name", name))
+    if (admit(t, x, match, name) && has_etls(t, x))
+        serve_etl_show(t, x, name);
+}
+
+void target_serve_node_etl_stop(target &t, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (!admit(t, x, match, name) || !has_etls(t, x))
         return;
-    switch (match.found->id) {
-    case route_id::node_status: serve_status(t, x); return;
-    case route_id::node_document: exchange_read_all(x, document_size_max, on_document_body, make_request(t, x)); return;
-    case route_id::node_etl_list: serve_etl_list(t, x); return;
-    case route_id::node_etl_start:
-        if (has_etls(t, x))
-            exchange_read_all(x, json_escaped_factor * etl_pod_size_max + document_small_size_max, on_start_body, make_request(t, x));
+    t.starts.erase(name);
+    etl_registry_stop(*t.etls, name, on_stopped, make_request(t, x));
+}
+
+void target_serve_node_etl_logs(target &t, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (!admit(t, x, match, name) || !has_etls(t, x))
         return;
-    case route_id::node_etl_show:
-        if (has_etls(t, x))
-            serve_etl_show(t, x, name);
-        return;
-    case route_id::node_etl_stop:
-        if (has_etls(t, x)) {
-            t.starts.erase(name);
-            etl_registry_stop(*t.etls, name, on_stopped, make_request(t, x));
-        }
-        return;
-    case route_id::node_etl_logs:
-        if (has_etls(t, x)) {
-            std::string since;
-            uint64_t since_s = 0;
-            if (url_query_get(exchange_head(x).query, query_since, since))
-                text_parse_u64(since, since_s); // checked by the proxy
-            etl_registry_logs(*t.etls, name, since_s, on_logs, make_request(t, x));
-        }
-        return;
-    case route_id::node_bucket_page: target_serve_bucket_page(t, x, name); return;
-    case route_id::node_bucket_drop: serve_bucket_drop(t, x, name); return;
-    default: break;
-    }
-    CHECK(false); // target.cc sends only the routes above here
+    std::string since;
+    uint64_t since_s = 0;
+    if (url_query_get(exchange_head(x).query, query_since, since))
+        text_parse_u64(since, since_s); // checked by the proxy
+    etl_registry_logs(*t.etls, name, since_s, on_logs, make_request(t, x));
+}
+
+void target_serve_node_bucket_page(target &t, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (admit(t, x, match, name))
+        target_serve_bucket_page(t, x, name);
+}
+
+void target_serve_node_bucket_drop(target &t, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (admit(t, x, match, name))
+        serve_bucket_drop(t, x, name);
 }

@@ -382,7 +382,7 @@ static bool is_redirected(const http_head &head)
     return url_query_get(head.query, query_proxy_id, proxy_id) && url_query_get(head.query, query_unix_ns, unix_ns) && !proxy_id.empty() && !unix_ns.empty();
 }
 
-void target_serve_object(target &t, exchange &x)
+void target_serve_object(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
     if (!t.ready) {
@@ -446,7 +446,7 @@ void target_serve_object(target &t, exchange &x)
 
 // GET|HEAD /v1/etl/_object/<etl>/<secret>/<object>, the object as uname ("ais/@#/b/o") or "b/o", slashes escaped or not. Whatever query
 // comes along is ignored: old servers pass on the client's, and it must never start a transform in a transform.
-void target_serve_pod(target &t, exchange &x)
+void target_serve_pod(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
     if (!t.ready || t.etls == nullptr) {
