@@ -338,7 +338,8 @@ static void on_head(void *arg, call &c, const http_head &head)
     pod_head_note(t, head);
     if (head.status >= 400 && head.status <= 599) {
         step(t, E::answer_error);
-        on_error_readable(&t);
+        if (t.request != nullptr)
+            on_error_readable(&t);
         return;
     }
     if (head.status == 304 && pod_head_may_be_unmodified(t)) {
@@ -361,7 +362,8 @@ static void on_head(void *arg, call &c, const http_head &head)
         return;
     }
     step(t, head.close_delimited ? E::answer_open_ended : E::answer_good);
-    on_buffer_readable(&t);
+    if (t.request != nullptr) // the object was found damaged meanwhile: the read has ended
+        on_buffer_readable(&t);
 }
 
 static void on_call_done(void *arg, call &, error err, int, std::string)

@@ -281,7 +281,7 @@ static void begin_request(world &w, client &c, uint64_t due_ns)
     c.due_ns = due_ns;
     c.sent_ns = now_ns();
     c.deadline_ns = c.sent_ns + static_cast<uint64_t>(w.s.timeout_s * 1e9);
-    c.head = w.s.method + " " + w.s.paths[c.path] + " HTTP/1.1\r\nHost: bench\r\n";
+    c.head = w.s.method + " " + w.s.paths[c.path] + " HTTP/1.1\r\nHost: localhost\r\n";
     if (w.s.method == "PUT" || w.s.method == "POST")
         c.head += format("Content-Length: %llu\r\n", static_cast<unsigned long long>(w.s.body_size));
     c.head += "\r\n";

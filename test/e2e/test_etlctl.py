@@ -545,9 +545,9 @@ def etl_show_logs_health(tmp):
             "Communication:    hpush://\nInit timeout:     1m0s\nObject timeout:   45s\nStarted:          %s\nGeneration:       %s\n"
             "Job:              etl-1\nObjects:          3\nIn:               2.0KiB (2048 bytes)\nOut:              96 bytes\n")
     expect(run("etl", "show", ETL_ID), 0, head % ("2026-08-17T20:53:20Z", "g-1") +
-           "\nTARGET   PHASE     READY   RESTARTS   POD                           LAST ERROR\n"
-           "t1       serving   true    0          transformer-md5-fgjk3-node1   -\n"
-           "t2       unknown   false   0          -                             target is silent\n", "")
+           "\nTARGET   PHASE     READY   RESTARTS   UNFRAMED   POD                           LAST ERROR\n"
+           "t1       serving   true    0          -          transformer-md5-fgjk3-node1   -\n"
+           "t2       unknown   false   0          -          -                             target is silent\n", "")
     shown = json.loads(run("show", "etl", ETL_ID, "-o", "json").out)
     check(shown["errors"] == [] and shown["initTimeout"] == 60 and shown["init"]["obj_timeout"] == "45s" and shown["lastError"] is None, repr(shown))
     check(shown["targets"][0] == {"target": "t1", "phase": "serving", "ready": True, "restarts": 0, "pod": "transformer-md5-fgjk3-node1",

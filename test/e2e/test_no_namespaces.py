@@ -211,8 +211,8 @@ def inside_cluster(_):
             assert len({local.address(pod)[0] for pod in c.pods()}) == 2, c.pods()
             c.stop_etl(etl)
         wide = c.run("etlctl", "cluster", "show", "-o", "wide").stdout.decode().splitlines()
-        assert wide[0].split()[-1] == "SANDBOX", wide
-        assert sorted(line.split()[-1] for line in wide[1:]) == ["-", "none", "none"], wide
+        at = wide[0].split().index("SANDBOX")
+        assert sorted(line.split()[at] for line in wide[1:]) == ["-", "none", "none"], wide
 
 
 FETCH = transformers.COMMON + '''
