@@ -550,7 +550,7 @@ def etl_show_logs_health(tmp):
            "t2       unknown   false   0          -          -                             target is silent\n", "")
     shown = json.loads(run("show", "etl", ETL_ID, "-o", "json").out)
     check(shown["errors"] == [] and shown["initTimeout"] == 60 and shown["init"]["obj_timeout"] == "45s" and shown["lastError"] is None, repr(shown))
-    check(shown["targets"][0] == {"target": "t1", "phase": "serving", "ready": True, "restarts": 0, "pod": "transformer-md5-fgjk3-node1",
+    check(shown["targets"][0] == {"target": "t1", "phase": "serving", "ready": True, "restarts": 0, "unframed": None, "pod": "transformer-md5-fgjk3-node1",
                                   "address": "10.0.0.9:80", "clientUrl": None, "lastError": None,
                                   "manifest": {"metadata": {"name": "transformer-md5-fgjk3-node1"}, "spec": {"securityContext": {"runAsUser": 9007199254740993}}}}, repr(shown))
     check(shown["targets"][1]["manifest"] is None and shown["spec"] == {"kind": "Pod", "metadata": {"name": "transformer-md5"}}, repr(shown))
