@@ -50,9 +50,45 @@ bool pod_head_may_be_unmodified(const transfer &t)
 
 static bool is_good_status(const transfer &t, int status)
 {
-    if (status == 206)
-        return wants_range(t);
+    if (status == 206) // whatever was asked for, bytes=0- too, went to the pod
+        return http_head_has(exchange_head(*t.x), "Range");
     return status >= 200 && status <= 299 && status != 204 && status != 205;
+}
+
+// A part that does not say which one it is, or another than was asked for, would be glued to the wrong place by whoever resumes.
+static bool is_the_part_asked_for(const transfer &t, const http_head &head)
+{
+    if (text_lower(http_head_get(head, "Content-Type")).starts_with("multipart/byteranges"))
+        return true; // each part says its own place
+    std::string_view asked = http_head_get(exchange_head(*t.x), "Range");
+    std::string_view given = http_head_get(head, "Content-Range");
+    uint64_t wanted_first = 0;
+    uint64_t first = 0;
+    uint64_t last = 0;
+    if (!given.starts_with("bytes ") || !asked.starts_with("bytes="))
+        return false;
+    given.remove_prefix(6);
+    size_t dash = given.find('-');
+    size_t slash = given.find('/');
+    if (dash == std::string_view::npos || slash == std::string_view::npos || slash < dash || !text_parse_u64(given.substr(0, dash), first) ||
+        !text_parse_u64(given.substr(dash + 1, slash - dash - 1), last) || last < first)
+        return false;
+    if (head.has_length && !head.chunked && head.length != last - first + 1)
+        return false;
+    asked.remove_prefix(6);
+    return !text_parse_u64(asked.substr(0, asked.find('-')), wanted_first) || first == wanted_first; // the last bytes: where they begin depends on the size
+}
+
+// Seconds, or a date of HTTP: clients of some libraries fail on anything else.
+static bool is_retry_after(std::string_view text)
+{
+    static constexpr size_t digits_max = 9;
+    if (text.empty())
+        return false;
+    bool digits = text.size() <= digits_max;
+    for (char c : text)
+        digits = digits && c >= '0' && c <= '9';
+    return digits || (text.size() > 20 && text.ends_with(" GMT"));
 }
 
 static void note_unframed(transfer &t)
@@ -76,6 +112,8 @@ void pod_head_note(transfer &t, const http_head &head)
     t.retry_after.clear();
     if (head.status == 429 || head.status == 503)
         t.retry_after = http_head_get(head, "Retry-After").substr(0, retry_after_size_max);
+    if (!is_retry_after(t.retry_after))
+        t.retry_after.clear();
     t.buffered.clear();
     if (head.close_delimited && head.status < 400)
         note_unframed(t);
@@ -90,6 +128,11 @@ bool pod_head_accepts(transfer &t, const http_head &head)
     }
     if (!is_good_status(t, head.status)) {
         failure_set_status(t);
+        return false;
+    }
+    if (head.status == 206 && !is_the_part_asked_for(t, head)) {
+        failure_set(t, error_code::bad_pod_answer, "ETL error: the pod answered 206 with another part than the one asked for: its Content-Range is \"" +
+                    text_escape(http_head_get(head, "Content-Range"), 100) + "\"");
         return false;
     }
     if (head.close_delimited && t.require_framing) {

@@ -422,8 +422,7 @@ static void on_buffer_readable(void *arg)
             step(t, E::buffer_full);
             return;
         }
-        if (got.state == pull_state::again) {
-            timer_arm(*t.e, t.clock, t.obj_timeout_ms);
+        if (got.state == pull_state::again) { // the timer goes on: sizes of chunks that drip are no progress
             call_pull_wait(*t.request, on_buffer_readable, &t);
             return;
         }

@@ -85,6 +85,7 @@ class H(Base):
         elif how == "slow": self.slow()
         elif how == "drip-head": self.drip(b"HTTP/1.1 200 OK\\r\\nX-Long: ", b"x", b"\\r\\nContent-Length: 3\\r\\n\\r\\nabc")
         elif how == "drip-size": self.drip(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n3\\r\\nabc\\r\\n", b"0", b"\\r\\n\\r\\n")
+        elif how == "drip-first": self.drip(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n", b"0", b"3\\r\\nabc\\r\\n0\\r\\n\\r\\n")
         elif how == "open-ended":
             self.write(b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\n\\r\\nall of it")
             time.sleep(30)

@@ -125,6 +125,11 @@ def case_ranges_that_the_pod_ignores():
             assert answer.status == 200 and answer.body == b"abcde" and answer.headers.get_all("Accept-Ranges") == ["none"], (mode, asked, answer)
         answer = read(etl(mode), {"status": 206, "body": "bc", "headers": {"Content-Range": "bytes 1-2/5"}}, {"Range": "bytes=1-2"})
         assert answer.status == 206 and answer.body == b"bc", answer
+        answer = read(etl(mode), {"status": 206, "body": "abcde", "headers": {"Content-Range": "bytes 0-4/5"}}, {"Range": "bytes=0-"})
+        assert answer.status == 206 and answer.body == b"abcde", answer
+        for wrong in ({}, {"Content-Range": "bytes 0-1/5"}, {"Content-Range": "bytes 1-4/5"}, {"Content-Range": "bytes */5"}):
+            answer = read(etl(mode), {"status": 206, "body": "bc", "headers": wrong}, {"Range": "bytes=1-2"})
+            assert answer.status == 502 and "another part" in answer.json["message"], (wrong, answer)
 
 
 def case_curl_resumes():
@@ -225,6 +230,9 @@ def case_come_again():
         for status in (503, 429):
             answer = read(etl(mode), {"status": status, "headers": {"Retry-After": "7"}, "body": "busy"})
             assert answer.status == status and answer.headers.get_all("Retry-After") == ["7"] and answer.json["retryable"] is True, answer
+        for nonsense in ("soon", "-1", "1.5", "1, 2", "99999999999999999999"):
+            answer = read(etl(mode), {"status": 503, "headers": {"Retry-After": nonsense}, "body": "busy"})
+            assert answer.headers.get_all("Retry-After") == ["1"], (nonsense, answer)
         answer = read(etl(mode), {"status": 503, "body": "busy"})
         assert answer.headers.get_all("Retry-After") == ["1"] and answer.json["retryable"] is True, answer
         answer = read(etl(mode), {"status": 422, "headers": {"Retry-After": "7"}})
