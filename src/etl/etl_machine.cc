@@ -1104,6 +1104,13 @@ sm_view etl_machine_view() { return sm_view_of(table); }
 
 // ---- events in
 
+// The reason is whole when the removal of the pod has begun: who waits for it need not wait for that.
+static bool has_start_failed(const etl &m)
+{
+    S s = sm_state_of(m);
+    return s == S::failed || (m.goal == etl_goal::fail && !m.failure.empty() && (s == S::deleting || s == S::awaiting_delete_retry));
+}
+
 void etl_send(etl &m, E event)
 {
     m.queue.push_back(event);
@@ -1121,8 +1128,11 @@ void etl_send(etl &m, E event)
         const char *before = etl_state_name(m);
         sm_step(table, m, next);
         const char *after = etl_state_name(m);
-        if (before != after && sm_state_of(m) == S::failed)
+        // Counted when the reason is whole: whoever waited is told then, and may end the ETL before its pod is gone.
+        if (!m.failure_counted && has_start_failed(m)) {
+            m.failure_counted = true;
             m.host->health->starts_failed++;
+        }
         if (before != after)
             LOG(info, "etl", "etl=%s pod=%s from=%s state=%s event=%s", m.definition.id.c_str(), m.pod_name.c_str(), before, after, event_names[static_cast<size_t>(next)]);
     }
@@ -1233,7 +1243,6 @@ bool etl_can_be_joined(const etl &m)
 
 bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text)
 {
-    S s = sm_state_of(m);
     out_text.clear();
     if (etl_is_stopping(m)) {
         out_err = make_error(error_code::canceled, "the ETL was stopped before its pod was Ready");
@@ -1244,9 +1253,7 @@ bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text)
         out_err = no_error;
         return true;
     }
-    // The reason is whole when the removal of the pod has begun: who waits for it need not wait for that.
-    bool is_failing = m.goal == etl_goal::fail && !m.failure.empty() && (s == S::deleting || s == S::awaiting_delete_retry);
-    if (s != S::failed && !is_failing)
+    if (!has_start_failed(m))
         return false;
     out_err = make_error(error_code::etl_init_failed);
     out_text = m.failure;

@@ -67,6 +67,7 @@ struct etl {
     uint64_t created_stamp = 0;       // watch_take_stamp when create had succeeded
     bool seen = false;                // the watch has told of our pod
     bool name_was_taken = false;      // a leftover of our name has been replaced in this start
+    bool failure_counted = false;     // in etl_registry_health::starts_failed
     bool previous_logs = false;       // of the log call under way
     etl_goal goal = etl_goal::run;
     bool relaunch_at_once = false;

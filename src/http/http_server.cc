@@ -21,9 +21,9 @@ void exchange_delete(void *arg)
         server->first = x->next;
     if (x->next != nullptr)
         x->next->previous = x->previous;
-    delete x;
     server->open--;
     server->extra -= x->is_extra ? 1 : 0;
+    delete x;
     server->counts.connections = server->open;
     if (server->stopped && server->open == 0)
         delete server;
