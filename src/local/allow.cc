@@ -40,7 +40,9 @@ const allow_path *allow_find(const allow_list &list, const std::string &path)
     const allow_path *found = nullptr;
     for (const allow_path &one : list.paths) {
         bool holds = one.path == "/" || path == one.path || path.starts_with(one.path + "/");
-        if (holds && (found == nullptr || (one.writable && !found->writable)))
+        // Of writable directories the outermost: what lies inside it a pod may have replaced by a link, so the way down is checked from there.
+        bool is_better = found == nullptr || (one.writable && !found->writable) || (one.writable == found->writable && one.path.size() < found->path.size());
+        if (holds && is_better)
             found = &one;
     }
     return found;

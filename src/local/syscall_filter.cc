@@ -111,8 +111,14 @@ static bool add_socket(scmp_filter_ctx filter)
         struct scmp_arg_cmp is = {0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0};
         done = done && add(filter, SCMP_ACT_ALLOW, "socket", &is, 1);
     }
-    struct scmp_arg_cmp netlink[] = {{0, SCMP_CMP_EQ, AF_NETLINK, 0}, {2, SCMP_CMP_NE, audit, 0}};
-    return done && add(filter, SCMP_ACT_ALLOW, "socket", netlink, 2);
+    // The kernel takes the lower half of the argument, and so does this: each protocol but the one.
+    static constexpr uint64_t lower_half = 0xffffffff;
+    static constexpr uint64_t protocols_max = 32; // MAX_LINKS
+    for (uint64_t protocol = 0; protocol < protocols_max; protocol++) {
+        struct scmp_arg_cmp netlink[] = {{0, SCMP_CMP_EQ, AF_NETLINK, 0}, {2, SCMP_CMP_MASKED_EQ, lower_half, protocol}};
+        done = done && (protocol == audit || add(filter, SCMP_ACT_ALLOW, "socket", netlink, 2));
+    }
+    return done;
 }
 
 static bool add_personality(scmp_filter_ctx filter)

@@ -323,6 +323,8 @@ static void add_writable(view_builder &b, const view_place &place, const std::ve
         bool brings_var = std::find(names.begin(), names.end(), "var") != names.end();
         if (is_var && brings_var && kind_of(place.rootfs + one.path) != file_kind::directory)
             continue; // no name can be made below what is read-only
+        if (is_var && !brings_var)
+            add(b, {"--dir", "/var"});
         if (place.who.read_only_root)
             add(b, {"--perms", std::string_view(one.path).ends_with("tmp") ? "1777" : "0755", "--dir", one.path});
         else
@@ -386,7 +388,8 @@ static bool bind_host_path(stage_bind &bind, const pod_volume &volume, const all
     bind.root = entry->path;
     bind.wanted = volume.host_type;
     bind.map_ids = true;
-    stage_make make = volume.host_type == "DirectoryOrCreate" ? stage_make::directory : volume.host_type == "FileOrCreate" ? stage_make::file : stage_make::nothing;
+    // Nothing is made where the owner lets pods read only.
+    stage_make make = !entry->writable ? stage_make::nothing : volume.host_type == "DirectoryOrCreate" ? stage_make::directory : volume.host_type == "FileOrCreate" ? stage_make::file : stage_make::nothing;
     if (path != entry->path)
         bind.steps.push_back({path.substr(entry->path == "/" ? 1 : entry->path.size() + 1), make, false});
     return true;
@@ -416,6 +419,13 @@ bool view_make_volumes(const pod_spec &spec, const view_place &place, std::strin
     return true;
 }
 
+// bubblewrap makes what is missing above a mount for its owner alone, so that another user of the container could not pass.
+static void add_parents(view_builder &b, std::string_view path)
+{
+    for (size_t slash = path.find('/', 1); slash != std::string_view::npos; slash = path.find('/', slash + 1))
+        add(b, {"--dir", std::string(path.substr(0, slash))});
+}
+
 static bool add_mounts(view_builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, const env_list &env, stage_plan &stage,
                        std::string &out_text)
 {
@@ -437,11 +447,13 @@ static bool add_mounts(view_builder &b, const pod_spec &spec, const container_sp
             return false;
         }
         // Laid by whatever ran in this pod before: beneath the volume, or not at all.
-        bind.steps.push_back({sub_path, stage_make::directory, !volume->is_host});
+        const allow_path *entry = volume->is_host ? allow_find(place.allowed, volume->host_path) : nullptr;
+        bool is_granted_read_only = volume->is_host && (entry == nullptr || !entry->writable);
+        bind.steps.push_back({sub_path, is_granted_read_only ? stage_make::nothing : stage_make::directory, !volume->is_host});
         if (!sub_path.empty())
             bind.wanted.clear();
-        const allow_path *entry = volume->is_host ? allow_find(place.allowed, volume->host_path) : nullptr;
-        bool read_only = mount.read_only || (volume->is_host && (entry == nullptr || !entry->writable));
+        bool read_only = mount.read_only || is_granted_read_only;
+        add_parents(b, mount.path);
         add(b, {read_only ? "--ro-bind" : "--bind", staged(bind.name.c_str()), mount.path});
         stage.binds.push_back(std::move(bind));
     }

@@ -113,6 +113,33 @@ def links_lead_nowhere_outside(r):
     out = run(r, "inside", "import os; print(open('/seen/file').read().strip()); open('/made/x', 'w'); open('/named/y', 'w'); print(sorted(os.listdir('/all')))",
               initContainers=init, volumes=volume, container={"volumeMounts": mounts, "env": [{"name": "WHO", "value": "me"}]})
     assert out == "inside\n['a', 'link', 'of-me', 'real']\n", out
+    # Another user of the container gets through to what is mounted deep.
+    if r.is_root:
+        deep = run(r, "deep", "open('/data/models/x', 'w'); open('/var/tmp/y', 'w'); print('written')", securityContext={"runAsUser": 1000},
+                   volumes=[{"name": "e", "emptyDir": {}}], container={"volumeMounts": [{"name": "e", "mountPath": "/data/models"}]})
+        assert deep == "written\n", deep
+    # One allowed path inside another: what lies between is no link that a pod has laid, whichever is listed first.
+    outer = os.path.join(r.directory, "outer")
+    os.makedirs(outer, exist_ok=True)
+    if not os.path.islink(outer + "/scratch"):
+        os.symlink(secret, outer + "/scratch")
+    for order in ([outer + "/scratch", outer], [outer, outer + "/scratch"]):
+        with Allowed(r, "hostPaths: [%s]\n" % ", ".join("{path: '%s', access: rw}" % path for path in order)):
+            r.create("between", volumes=[{"name": "v", "hostPath": {"path": outer + "/scratch"}}], container={"volumeMounts": [{"name": "v", "mountPath": "/host"}]})
+            pod = r.wait("between", "refused", lambda pod: waiting(pod).get("reason") == "RunContainerError")
+            assert "a link leads out of it" in waiting(pod)["message"], status(pod)
+            r.k("delete", "pod", "between", "--force", "--grace-period=0")
+    # Where the owner lets pods read, nothing is made.
+    readable = os.path.join(r.directory, "readable")
+    os.makedirs(readable, exist_ok=True)
+    with Allowed(r, "hostPaths: [{path: '%s'}]\n" % readable):
+        for path, kind, sub in (("/new", "DirectoryOrCreate", None), ("/file", "FileOrCreate", None), ("", "", "below")):
+            mount = {"name": "v", "mountPath": "/host", "readOnly": True}
+            mount.update({"subPath": sub} if sub else {})
+            r.create("reader", volumes=[{"name": "v", "hostPath": {"path": readable + path, "type": kind}}], container={"volumeMounts": [mount]})
+            r.wait("reader", "refused", lambda pod: waiting(pod).get("reason") == "RunContainerError")
+            r.k("delete", "pod", "reader", "--force", "--grace-period=0")
+            assert os.listdir(readable) == [], os.listdir(readable)
     # An allowed host path is no door either.
     shared = os.path.join(r.directory, "shared")
     os.makedirs(shared, exist_ok=True)
