@@ -213,7 +213,7 @@ exit_code command_target_rm(session &s)
         return session_fail(s, f);
     bool is_known = json_get(node, "objects") != nullptr;
     uint64_t count = json_u64(node, "objects", 0);
-    bool loses = node != nullptr && json_text(node, "state") != "active" && (!is_known || count > 0); // one that is active the server refuses
+    bool loses = node != nullptr && json_text(node, "state") != "active"; // one that is active the server refuses; the count is that of its last heartbeat, so 0 is no promise
     if (loses && !s.opt.yes && !s.in_is_tty)
         return session_fail(s, usage_failure(loss, "to take it out all the same: etlctl target rm " + id + " --yes"));
     if (loses && !s.opt.yes && !session_ask(s, loss + ". Take it out?"))
@@ -264,7 +264,7 @@ static bool add_health(session &s, cJSON *item, bool for_people)
     std::string url(json_text(item, "url"));
     http_reply reply;
     uint64_t started = now_us();
-    http_perform(s.http, session_request(s, "GET", url + std::string(path_health), health_timeout_ms), reply);
+    http_perform(s.http, session_request(s, "GET", url + std::string(path_health) + "?readiness=true", health_timeout_ms), reply);
     uint64_t took_us = now_us() - started;
     failure f = session_failure(s, reply, {});
     bool well = !f;

@@ -312,7 +312,8 @@ static void on_objects_body(proxy_request &r, std::string body)
         if (!r.list.target.empty() && peer.id != r.list.target)
             continue;
         if (proxy_target_is_silent(p, peer.id)) {
-            proxy_request_fail(r, error_code::unavailable, "target " + peer.id + " is silent: the list would not be complete");
+            std::string odds = proxy_odds_text(p); // a target that holds another document counts as silent
+            proxy_request_fail(r, odds.empty() ? error_code::unavailable : error_code::diverged, odds.empty() ? "target " + peer.id + " is silent: the list would not be complete" : odds);
             return;
         }
         peers.push_back(peer);

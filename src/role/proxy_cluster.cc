@@ -66,7 +66,7 @@ static void on_body(proxy_request &r, std::string body)
     }
     // Its objects would vanish from under their readers, and it would register again a moment later.
     if (!proxy_target_is_silent(*r.p, r.target)) {
-        proxy_request_fail(r, error_code::conflict, "target " + r.target + " is alive: stop it first");
+        proxy_request_fail(r, error_code::conflict, "target " + r.target + " was heard a moment ago: stop it first; it can be taken out when it has been silent for " + text_duration(target_silent_ms));
         return;
     }
     // What the caller was shown is what is lost, or nothing is.

@@ -400,14 +400,34 @@ static void answer_dry_run(proxy &p, exchange &x, const etl_spec &spec, const cl
     exchange_answer(x, static_cast<answer &&>(a));
 }
 
-static bool is_dry_run(const exchange &x)
+// A start that was meant as a trial must not start: near misses of the key, and values that are neither true nor false, are refused.
+static bool read_dry_run(exchange &x, bool &out_dry)
 {
-    std::string value;
-    return url_query_get(exchange_head(x).query, "dry_run", value) && text_is_true(value);
+    std::string_view query = exchange_head(x).query;
+    std::string key, value;
+    bool is_broken = false;
+    out_dry = false;
+    while (url_query_next(query, key, value, is_broken)) {
+        bool is_key = key == "dry_run";
+        if (!is_key && text_is_near(text_lower(key), "dry_run", 2)) {
+            exchange_answer_error(x, error_code::bad_request, "unknown parameter \"" + text_escape(key, 64) + "\": did you mean dry_run?");
+            return false;
+        }
+        bool is_no = value == "false" || value == "0";
+        if (is_key && !text_is_true(value) && !is_no) {
+            exchange_answer_error(x, error_code::bad_request, "dry_run=" + text_escape(value, 64) + ": write true or false");
+            return false;
+        }
+        out_dry = is_key ? text_is_true(value) : out_dry;
+    }
+    return true;
 }
 
 static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *spec, bool is_restart, bool answers_id)
 {
+    bool is_dry = false;
+    if (!read_dry_run(x, is_dry))
+        return;
     if (p.draining) {
         exchange_answer_error(x, error_code::stopping, "the proxy is shutting down");
         return;
@@ -416,19 +436,20 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *
         exchange_answer_error(x, error_code::unavailable, "no targets are registered: an ETL needs at least one");
         return;
     }
-    if (const cluster_node *silent = proxy_silent_target(p)) {
-        exchange_answer_error(x, error_code::unavailable, "target " + silent->id + " is silent: an ETL starts on all targets or on none");
-        return;
-    }
+    // A target that holds another document counts as silent; why it does is what helps.
     if (std::string odds = proxy_odds_text(p); !odds.empty()) {
         exchange_answer_error(x, error_code::diverged, odds);
+        return;
+    }
+    if (const cluster_node *silent = proxy_silent_target(p)) {
+        exchange_answer_error(x, error_code::unavailable, "target " + silent->id + " is silent: an ETL starts on all targets or on none");
         return;
     }
     if (etl.pod_json.size() > etl_pod_size_max || etl.init_json.size() > etl_init_size_max) {
         exchange_answer_error(x, error_code::bad_spec, text_format("invalid ETL spec: with its aliases expanded it is larger than %zu MiB", etl_pod_size_max / mib));
         return;
     }
-    if (spec != nullptr && is_dry_run(x)) {
+    if (spec != nullptr && is_dry) {
         answer_dry_run(p, x, *spec, etl);
         return;
     }

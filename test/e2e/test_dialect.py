@@ -313,6 +313,11 @@ def case_a_dry_run_finds_what_a_start_would():
     exit_code, out, err = etlctl("etl", "init", "-f", file, "--name", "thumb", check=False)
     assert exit_code == 2 and '--name "thumb"' in err and "6 to 32" in err and "line 1" not in err, err
     assert stages() == {}
+    # A slip in the word that keeps a start from happening starts nothing.
+    for query, word in (("dryrun=true", "did you mean dry_run?"), ("dry-run=true", "did you mean dry_run?"), ("dry_run", "write true or false"), ("dry_run=maybe", "write true or false")):
+        answer = request("POST", c.url("/v1/etl/init?" + query), good)
+        assert answer.status == 400 and word in answer.json["message"], (query, answer)
+    assert stages() == {}
     # As AIStore's command was called for years.
     exit_code, out, err = etlctl("etl", "init", "spec", "--from-file", file, "--name", "dry-one")
     assert out == "dry-one\n" and stages() == {"dry-one": "Running"}, (out, err)

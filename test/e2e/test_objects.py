@@ -417,6 +417,25 @@ def case_options_in_our_own_words():
     assert 'data-dir: "etlnode-proxy"  # default\n' in shown and 'advertise-url: "http://127.0.0.1:8080"  # default\n' in shown, shown
 
 
+def case_closed_standard_descriptors():
+    """Nothing of the node takes their numbers; it ends as usual."""
+    c = cluster()
+    for closed in (">&-", "2>&-", "0<&-", "0<&- >&- 2>&-"):
+        folder = tempfile.mkdtemp(dir=c.dir)
+        command = " ".join([harness.ETLNODE, "--role proxy --listen 127.0.0.1:0 --data-dir", folder, *c.secret_arguments, closed])
+        node = subprocess.Popen(["sh", "-c", "exec " + command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=c.env)
+        harness.until(lambda: os.path.exists(os.path.join(folder, "node.db")), "it has started")
+        until(lambda: sum(os.readlink(f"/proc/{node.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{node.pid}/fd")) > 0, "it listens")
+        for fd, name in enumerate(("0<&-", ">&-", "2>&-")):
+            if name in closed.split():
+                assert os.readlink(f"/proc/{node.pid}/fd/{fd}") == "/dev/null", closed
+        node.send_signal(signal.SIGTERM)
+        node.communicate(timeout=120)
+        assert node.returncode in (0, -signal.SIGTERM), (closed, node.returncode)  # before it has installed its handler a signal ends it
+    done = subprocess.run(["sh", "-c", harness.ETLCTL + " version --client >&-"], capture_output=True, text=True, timeout=120, check=False, env=c.env)
+    assert done.returncode == 1 and "Bad file descriptor" in done.stderr, done
+
+
 def case_logs_for_collectors():
     c = cluster()
     folder = tempfile.mkdtemp(dir=c.dir)

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// base/stdio.cc: fills gaps among the standard descriptors.
+#include "base/stdio.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <unistd.h>
+
+void stdio_fill_gaps()
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        // The lowest free number is this one: those before it are open by now.
+        int made = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        if (made != fd)
+            std::abort();
+    }
+}
