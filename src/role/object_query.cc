@@ -28,6 +28,13 @@ static std::string_view meant_key(std::string_view key)
     if (contains(query_names, key) || key.size() > query_etl_pipeline.size() + slip_distance_max)
         return {};
     std::string lower = text_lower(key);
+    std::erase_if(lower, [](char c) { return static_cast<unsigned char>(c) <= ' '; }); // copied along from somewhere
+    if (lower == query_etl_name || lower == query_etl_args || lower == query_etl_pipeline)
+        return lower == query_etl_name ? query_etl_name : lower == query_etl_args ? query_etl_args : query_etl_pipeline;
+    // One letter more, less or other than in uuid, or two that changed places. Some services have a guid of their own.
+    bool is_swapped = lower.size() == query_etl_id.size() && std::is_permutation(lower.begin(), lower.end(), query_etl_id.begin());
+    if (lower != "guid" && (is_swapped || text_is_near(lower, query_etl_id, 1)))
+        return query_etl_id;
     for (const misnomer &row : misnomers) {
         if (lower == row.wrong)
             return row.right;

@@ -32,7 +32,7 @@ static void slips_of_the_hand_never_give_the_plain_object(void **)
 {
     for (const char *wrong : {"etl", "etlname", "ETL_NAME", "etl-name", "etl_nam", "etl_names", "etl_nmae", "tl_name", "etl_mane", "Etl_Name", "etlName", "etl.name", "%65tl"})
         test_eq_text(verdict(std::string(wrong) + "=thumbs"), std::string("400 unknown parameter \"") + (wrong[0] == '%' ? "etl" : wrong) + "\": did you mean etl_name?");
-    for (const char *wrong : {"uid", "UUID", "etl_id", "etlid", "Uuid"})
+    for (const char *wrong : {"uid", "UUID", "etl_id", "etlid", "Uuid", "uuids", "uudi", "uuld", "uuud"})
         test_eq_text(verdict(std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean uuid?");
     for (const char *wrong : {"etl_arg", "etlargs", "etl-args", "etl_rags"})
         test_eq_text(verdict("etl_name=thumbs&" + std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean etl_args?");
@@ -47,6 +47,8 @@ static void names_of_other_things_pass(void **)
         if (!is_ours)
             test_eq_text(verdict(std::string(name) + "=1"), "plain");
     }
+    test_has_text(verdict("%20uuid=x"), "did you mean uuid?");
+    test_has_text(verdict("etl_name%00=x"), "did you mean etl_name?");
     for (const char *other : {"width=10", "guid=5", "title=x", "model=a", "nlp", "=", "&&", "etl_fqn=%2Fa", "x=%zz", "owt=get", "name=x", "e=1", "l", "extra_names=1"})
         test_eq_text(verdict(other), "plain");
 }
