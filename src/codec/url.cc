@@ -127,6 +127,8 @@ bool url_query_next(std::string_view &in_out_query, std::string &out_key, std::s
         return false;
     bool has_key = url_decode_query(item.key, out_key);
     out_broken = !url_decode_query(item.value, out_value) || !has_key;
+    if (!has_key)
+        out_key.clear();
     return true;
 }
 

@@ -20,7 +20,7 @@ std::string url_encode_uname(std::string_view text);
 
 // First value of `key` in a raw query, decoded; false when absent. A key without '=' has the value "".
 bool url_query_get(std::string_view query, std::string_view key, std::string &out_value);
-// Takes the next parameter off `in_out_query`, decoded; false at its end. `out_broken`: it is not properly percent-encoded.
+// Takes the next parameter off `in_out_query`, decoded; false at its end. `out_broken`: it is not properly percent-encoded; with an empty `out_key` it is the key.
 bool url_query_next(std::string_view &in_out_query, std::string &out_key, std::string &out_value, bool &out_broken);
 // The raw query without the parameters named (bytes of the others untouched).
 std::string url_query_without(std::string_view query, const std::vector<std::string_view> &keys);
