@@ -29,18 +29,14 @@ inline std::string_view oracle_text(const cJSON *object, const char *key)
 inline size_t oracle_count_variable(const cJSON *container, std::string_view wanted_value)
 {
     size_t count = 0;
-    const cJSON *last = nullptr;
+    const cJSON *variables = oracle_field(container, "env");
     const cJSON *variable = nullptr;
-    cJSON_ArrayForEach(variable, oracle_field(container, "env"))
-    {
-        last = variable;
-        count += oracle_text(variable, "name") == env_target_url ? 1 : 0;
-    }
-    FUZZ_SAME(oracle_text(last, "value"), wanted_value);
+    cJSON_ArrayForEach(variable, variables) count += oracle_text(variable, "name") == env_target_url ? 1 : 0;
+    FUZZ_SAME(oracle_text(variables != nullptr ? variables->child : nullptr, "value"), wanted_value);
     return count;
 }
 
-// The pod that a target makes of it: named, labelled, told where the objects are, once and last.
+// The pod that a target makes of it: named, labelled, told where the objects are, once and first: others may use it in their values.
 inline void oracle_check_pod(const etl_spec &spec, pod_security security)
 {
     etl_pod_context context;
