@@ -324,7 +324,7 @@ def case_a_lost_target_is_taken_out():
         etlctl = lambda *words: c.run("etlctl", *words, check=False)
         known = next(i for i in ids if c.smap()["tmap"][i]["public_net"]["direct_url"] == gone.url)
         alive = etlctl("target", "rm", known)
-        assert alive.returncode == 4 and b"is alive" in alive.stderr, alive
+        assert alive.returncode == 4 and b"was heard a moment ago: stop it first" in alive.stderr, alive
         unknown = etlctl("target", "rm", "nonsense1")
         assert unknown.returncode == 3 and b"there is no target" in unknown.stderr, unknown
         gone.kill(signal.SIGKILL)

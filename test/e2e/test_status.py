@@ -52,7 +52,7 @@ def read(cluster, etl, name, headers=None):
 
 
 # Where the pod dies, resets or closes, how much of its answer has come by then decides the path: no golden trace.
-UNSTEADY = ("die-in-body", "reset-in-body", "short-big", "reset-before-head", "no-last-chunk")
+UNSTEADY = ("die-in-body", "reset-in-body", "short", "short-big", "long", "bad-chunk", "reset-before-head", "no-last-chunk")
 
 
 def case_row(mode, name, expected, text):
