@@ -17,7 +17,7 @@
 #include "app/settings.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "base/stdio.h"
+#include "base/standard_streams.h"
 #include "base/text.h"
 #include "codec/json.h"
 #include "port/clock.h"
@@ -232,7 +232,7 @@ static int run_node(running_node &d)
 
 int main(int argc, char **argv)
 {
-    stdio_fill_gaps();
+    standard_streams_fill_gaps();
     setenv("UV_THREADPOOL_SIZE", "8", 0); // before the first use of the pool
 #ifdef M_ARENA_MAX
     // What a pool thread allocates, rows of a page say, the loop frees: with an arena a thread much of it would stay with that thread.

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "base/stdio.h"
+#include "base/standard_streams.h"
 #include "cli/commands.h"
 #include "cli/completion_command.h"
 #include "cli/parse.h"
@@ -77,7 +77,7 @@ static int finish(session &s, exit_code exit)
 
 int main(int argc, char **argv)
 {
-    stdio_fill_gaps();
+    standard_streams_fill_gaps();
     const char *slash = argc > 0 && argv[0] != nullptr ? strrchr(argv[0], '/') : nullptr;
     session s;
     s.program = slash != nullptr ? slash + 1 : argc > 0 && argv[0] != nullptr && *argv[0] != '\0' ? argv[0] : "etlctl";

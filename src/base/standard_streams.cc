@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// base/stdio.cc: fills gaps among the standard descriptors.
-#include "base/stdio.h"
+// base/standard_streams.cc: fills gaps among the standard descriptors.
+#include "base/standard_streams.h"
 
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
 
-void stdio_fill_gaps()
+void standard_streams_fill_gaps()
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)

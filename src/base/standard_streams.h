@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// base/stdio.h: the three standard descriptors of a program.
+// base/standard_streams.h: the three standard descriptors of a program.
 #pragma once
 
 // Opens /dev/null in the place of each that is closed, so that no file or socket of the program gets its number, and what is printed does not end
 // in it. Reading from one that was closed for reading, or writing to one that was closed for writing, fails with EBADF as if it still were. The first thing in main.
-void stdio_fill_gaps();
+void standard_streams_fill_gaps();
