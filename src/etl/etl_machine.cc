@@ -162,7 +162,7 @@ static void create_pod(etl &m)
 {
     m.pod_may_exist = true;
     m.create_attempts++;
-    start_call(m, kubectl_verb::create, kubectl_create(m.host->options->kubectl, build_pod(m, m.target_url)));
+    start_call(m, kubectl_verb::create, kubectl_create(m.host->options->kubectl, build_pod(m, m.target_url), m.target_url));
     if (m.call.refused && m.create_attempts == 1)
         m.pod_may_exist = false; // nothing ran
     if (m.asked)

@@ -20,7 +20,8 @@ enum class kubectl_verb : uint8_t { create, remove, logs, list, watch, expose, g
 inline constexpr std::string_view kubectl_verb_names[] = {"create", "delete", "logs", "list", "watch", "expose", "get_port"};
 inline constexpr size_t kubectl_verb_count = sizeof kubectl_verb_names / sizeof *kubectl_verb_names;
 
-proc_options kubectl_create(const kubectl_program &program, std::string pod_json);
+// `target_url`: what the pod's AIS_TARGET_URL says. kubectl-local opens a way to its host and port only to pods whose maker names them; kubectl does not look.
+proc_options kubectl_create(const kubectl_program &program, std::string pod_json, std::string_view target_url);
 // Completes when the pod is gone. `grace_s` 0: the pod's own grace period.
 proc_options kubectl_delete(const kubectl_program &program, std::string_view pod_name, uint64_t grace_s);
 // `container` empty: the pod's only one. `previous`: of the container instance before the last restart. `since_s`: only lines of the last so many

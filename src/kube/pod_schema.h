@@ -10,6 +10,10 @@
 #include <string_view>
 #include <vector>
 
+// The Kubernetes whose Pods these are; kubectl-local's version says the same.
+inline constexpr unsigned pod_schema_major = 1;
+inline constexpr unsigned pod_schema_minor = 33;
+
 struct pod_field {
     std::string_view name;
     std::string_view type;

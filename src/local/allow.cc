@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// local/allow.cc: what of the machine its owner lets pods have: directories for hostPath, the host's network.
+// local/allow.cc: what of the machine its owner lets pods have: directories for hostPath, the host's network, a way to a target.
 #include "local/allow.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -13,8 +14,10 @@
 #include "base/text.h"
 #include "codec/yaml.h"
 #include "local/os.h"
+#include "local/target_url.h"
 
 static constexpr size_t allow_paths_max = 256;
+static constexpr size_t allow_targets_max = 256;
 
 bool allow_normalize(const std::string &path, std::string &out_path)
 {
@@ -48,6 +51,31 @@ const allow_path *allow_find(const allow_list &list, const std::string &path)
     return found;
 }
 
+// "host:port"; empty: no such URL.
+static std::string place_of_target(const std::string &url)
+{
+    target_url parts;
+    return target_url_split(url, parts) ? text_format("%s:%u", text_lower(parts.host).c_str(), parts.port) : "";
+}
+
+bool allow_has_target(const allow_list &list, const std::string &url)
+{
+    std::string place = place_of_target(url);
+    return !place.empty() && std::find(list.targets.begin(), list.targets.end(), place) != list.targets.end();
+}
+
+static bool add_target(allow_list &list, const std::string &url, const std::string &where, std::string &out_text)
+{
+    std::string place = place_of_target(url);
+    if (place.empty() || list.targets.size() >= allow_targets_max) {
+        out_text = place.empty() ? text_format("%s: \"%s\" is not http://HOST[:PORT]", where.c_str(), text_escape(url, 200).c_str())
+                                 : text_format("%s: more than %zu targets", where.c_str(), allow_targets_max);
+        return false;
+    }
+    list.targets.push_back(place);
+    return true;
+}
+
 static bool add_path(allow_list &list, const std::string &path, bool writable, const std::string &where, std::string &out_text)
 {
     allow_path one;
@@ -71,7 +99,7 @@ static bool read_tree(const yaml_node &tree, const std::string &where, allow_lis
         return false;
     };
     if (tree.kind != yaml_kind::mapping)
-        return refuse(tree, "a mapping with hostPaths and hostNetwork");
+        return refuse(tree, "a mapping with hostPaths, hostNetwork and targets");
     for (size_t i = 0; i < tree.keys.size(); i++) {
         const std::string &key = tree.keys[i]->text;
         const yaml_node &value = *tree.values[i];
@@ -81,10 +109,20 @@ static bool read_tree(const yaml_node &tree, const std::string &where, allow_lis
             list.host_network = value.text == "true";
             continue;
         }
-        if (key != "hostPaths")
-            return refuse(*tree.keys[i], "hostPaths or hostNetwork");
+        bool is_targets = key == "targets";
+        if (key != "hostPaths" && !is_targets)
+            return refuse(*tree.keys[i], "hostPaths, hostNetwork or targets");
         if (value.kind != yaml_kind::sequence)
-            return refuse(value, "a list of paths");
+            return refuse(value, is_targets ? "a list of URLs" : "a list of paths");
+        for (size_t k = 0; is_targets && k < value.values.size(); k++) {
+            const yaml_node &entry = *value.values[k];
+            if (entry.kind != yaml_kind::scalar)
+                return refuse(entry, "http://HOST[:PORT]");
+            if (!add_target(list, entry.text, where, out_text))
+                return false;
+        }
+        if (is_targets)
+            continue;
         for (const auto &entry : value.values) {
             const yaml_node *path = yaml_get(entry.get(), "path");
             const yaml_node *access = yaml_get(entry.get(), "access");
@@ -131,6 +169,9 @@ bool allow_read(const local_state &state, allow_list &out_list, std::string &out
         return false;
     const char *network = getenv("KUBECTL_LOCAL_ALLOW_HOST_NETWORK");
     list.host_network = list.host_network || (network != nullptr && std::string_view(network) == "true");
+    const char *target = getenv("KUBECTL_LOCAL_ALLOW_TARGET");
+    if (target != nullptr && *target != '\0' && !add_target(list, target, "KUBECTL_LOCAL_ALLOW_TARGET", out_text))
+        return false;
     const char *value = getenv("KUBECTL_LOCAL_ALLOW_HOST_PATH");
     std::string_view rest = value != nullptr ? value : "";
     while (!rest.empty()) {
@@ -157,6 +198,9 @@ json_ptr allow_to_json(const allow_list &list)
         json_append(paths, std::move(entry));
     }
     json_add_bool(tree.get(), "hostNetwork", list.host_network);
+    cJSON *targets = json_add_array(tree.get(), "targets");
+    for (const std::string &one : list.targets)
+        cJSON_AddItemToArray(targets, cJSON_CreateString(one.c_str()));
     return tree;
 }
 
@@ -167,4 +211,5 @@ void allow_from_json(const cJSON *tree, allow_list &out_list)
     cJSON_ArrayForEach(entry, json_get(tree, "hostPaths"))
         out_list.paths.push_back({std::string(json_text(entry, "path")), cJSON_IsTrue(json_get(entry, "writable")) != 0});
     out_list.host_network = cJSON_IsTrue(json_get(tree, "hostNetwork"));
+    cJSON_ArrayForEach(entry, json_get(tree, "targets")) if (cJSON_IsString(entry)) out_list.targets.emplace_back(entry->valuestring);
 }

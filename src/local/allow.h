@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// local/allow.h: what of the machine its owner lets pods have: directories for hostPath, the host's network.
+// local/allow.h: what of the machine its owner lets pods have: directories for hostPath, the host's network, a way to a target.
 //
 // Nothing unless said: in STATE/allow.yaml, or by the node that calls (environment). A pod's own object never grants anything. What was allowed
 // when a pod was created is kept beside its record, so that a supervisor that is started again knows it.
@@ -9,6 +9,8 @@
 //   - path: /srv/scratch
 //     access: rw               # ro is the default
 //   hostNetwork: true
+//   targets:                   # what AIS_TARGET_URL may lead to; a node that makes a pod says its own address in the environment of the call
+//   - http://127.0.0.1:8082
 #pragma once
 
 #include <string>
@@ -25,6 +27,7 @@ struct allow_path {
 struct allow_list {
     std::vector<allow_path> paths;
     bool host_network = false;
+    std::vector<std::string> targets; // "host:port"
 };
 
 // False with `out_text`: allow.yaml or a variable cannot be taken as it is. Then nothing is allowed.
@@ -34,5 +37,7 @@ void allow_from_json(const cJSON *tree, allow_list &out_list);
 
 // The entry that holds `path`, or null. Where two do, the one that may be written.
 const allow_path *allow_find(const allow_list &list, const std::string &path);
+// Whether a pod may be given a way to the place that this URL names.
+bool allow_has_target(const allow_list &list, const std::string &url);
 // Absolute, no "..", single slashes. False: it is no such path.
 bool allow_normalize(const std::string &path, std::string &out_path);

@@ -200,6 +200,28 @@ static void judge_host_ports(judge &j)
     violate(j, "hostPort", counted("container", "containers", names) + (names.size() == 1 ? " uses " : " use ") + (texts.size() == 1 ? "hostPort " : "hostPorts ") + joined(texts));
 }
 
+// Of Kubernetes 1.34 and newer: whoever probes could be sent anywhere.
+static void judge_probe_hosts(judge &j)
+{
+    std::set<std::string> hosts;
+    std::vector<std::string> names = names_where(j, [&](const cJSON *container) {
+        bool found = false;
+        const cJSON *lifecycle = field(container, "lifecycle");
+        for (const cJSON *handler : {field(container, "livenessProbe"), field(container, "readinessProbe"), field(container, "startupProbe"), field(lifecycle, "postStart"), field(lifecycle, "preStop")})
+            for (const char *kind : {"httpGet", "tcpSocket"}) {
+                std::string host = text_at(field(handler, kind), "host");
+                if (host.empty())
+                    continue;
+                hosts.insert(host);
+                found = true;
+            }
+        return found;
+    });
+    if (!names.empty())
+        violate(j, "probe or lifecycle host",
+                counted("container", "containers", names) + (names.size() == 1 ? " uses " : " use ") + counted("probe or lifecycle host", "probe or lifecycle hosts", {hosts.begin(), hosts.end()}));
+}
+
 static void judge_privileged(judge &j)
 {
     std::vector<std::string> names = names_where(j, [](const cJSON *container) { return cJSON_IsTrue(field(context_of(container), "privileged")); });
@@ -313,7 +335,7 @@ std::string baseline_violations(const cJSON *pod, const allow_list &allowed, std
         const cJSON *container;
         cJSON_ArrayForEach(container, field(j.spec, list)) j.containers.push_back(container);
     }
-    for (auto *rule : {judge_app_armor, judge_capabilities, judge_host_namespaces, judge_host_paths, judge_host_ports, judge_privileged, judge_proc_mount, judge_selinux,
+    for (auto *rule : {judge_app_armor, judge_capabilities, judge_host_namespaces, judge_host_paths, judge_host_ports, judge_probe_hosts, judge_privileged, judge_proc_mount, judge_selinux,
                        judge_seccomp, judge_sysctls, judge_windows})
         rule(j);
     if (j.violations.empty())

@@ -13,6 +13,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "kube/pod_schema.h"
 #include "codec/yaml.h"
 #include "local/container.h"
 #include "local/image.h"
@@ -233,12 +234,13 @@ int command_version(const command &c)
 {
     // Scripts look at major and minor: those of the Kubernetes API whose objects we print.
     std::string output = options_text(c.o, "output", "");
+    std::string version = text_format("v%u.%u.0-kubectl-local." NODE_VERSION, pod_schema_major, pod_schema_minor);
     json_ptr about = json_object();
     auto add = [&](const char *key) {
         cJSON *one = json_add_object(about.get(), key);
-        json_add_text(one, "gitVersion", "v1.32.0-kubectl-local." NODE_VERSION);
-        json_add_text(one, "major", "1");
-        json_add_text(one, "minor", "32");
+        json_add_text(one, "gitVersion", version);
+        json_add_text(one, "major", std::to_string(pod_schema_major));
+        json_add_text(one, "minor", std::to_string(pod_schema_minor));
         json_add_text(one, "platform", "linux");
     };
     add("clientVersion");
@@ -260,8 +262,7 @@ int command_version(const command &c)
     else if (output == "yaml")
         command_write(yaml_print(about.get()));
     else if (output.empty())
-        command_write(std::string("Client Version: v1.32.0-kubectl-local." NODE_VERSION "\n") +
-                      (options_bool(c.o, "client", false) ? "" : "Server Version: v1.32.0-kubectl-local." NODE_VERSION "\nSandbox: " + report.text + "\n"));
+        command_write("Client Version: " + version + "\n" + (options_bool(c.o, "client", false) ? "" : "Server Version: " + version + "\nSandbox: " + report.text + "\n"));
     else
         return command_fail("--output must be 'yaml' or 'json'");
     return 0;

@@ -20,6 +20,7 @@
 #include "local/os.h"
 #include "local/pod.h"
 #include "local/sandbox.h"
+#include "node/api.h"
 
 static bool read_stdin(std::string &out_content)
 {
@@ -88,6 +89,28 @@ static bool keeps_baseline(const command &c, const pod_key &key, const cJSON *po
     return false;
 }
 
+// The variable alone opens nothing.
+static void warn_of_target(const command &c, const cJSON *pod, const allow_list &allowed)
+{
+    const cJSON *spec = json_get(pod, "spec");
+    const cJSON *variable;
+    std::string url;
+    size_t index = 0;
+    size_t at = 0;
+    cJSON_ArrayForEach(variable, json_get(cJSON_GetArrayItem(json_get(spec, "containers"), 0), "env"))
+    {
+        if (json_text(variable, "name") == env_target_url) {
+            url = json_text(variable, "value");
+            at = index;
+        }
+        index++;
+    }
+    if (url.empty() || cJSON_IsTrue(json_get(spec, "hostNetwork")) || allow_has_target(allowed, url))
+        return;
+    fprintf(stderr, "Warning: spec.containers[0].env[%zu]: the pod cannot reach %s: a node hands its own address over with the pods that it makes, a spec cannot. The owner of this machine can allow it: targets in %s/allow.yaml\n", at,
+            text_escape(url.substr(0, url.find('/', std::min(url.size(), url.find("://") + 3))), 200).c_str(), c.state.dir.c_str());
+}
+
 // What the spec asks for and nobody will keep is said here, once, as an API server says its warnings.
 static void warn_of_limits(const cJSON *pod)
 {
@@ -135,6 +158,8 @@ static int create_one(const command &c, const std::string &file)
             return command_fail(text_format("%s needs namespaces, which cannot be made here (%s): take it out, or run the pod on a machine that allows them", need.c_str(), report.failure.c_str()));
         sandbox_mark_pod(pod.get(), report.kind);
         warn_of_limits(pod.get());
+        if (report.kind == sandbox_kind::namespaces)
+            warn_of_target(c, pod.get(), allowed);
         state_create_result result = state_create_pod(c.state, key, pod.get(), json_print(allow_to_json(allowed).get()), text);
         if (result == state_create_result::exists) {
             fprintf(stderr, "Error from server (AlreadyExists): error when creating \"%s\": pods \"%s\" already exists\n", source.c_str(),

@@ -37,7 +37,8 @@ What a container sees
   as root       a veth pair; the pod's address is reachable from this machine. With nft the pod cannot open connections over it.
   otherwise     loopback only; the supervisor passes connections in to the first containerPort, on the address in the annotation
                 etlnode.local/address. A container that dies resets its connections.
-  In both cases the address that the environment variable AIS_TARGET_URL names can be reached from the pod, and nothing else.
+  In both cases a pod that a node makes reaches the address in its environment variable AIS_TARGET_URL, and nothing else. Other pods
+  reach nothing, whatever the variable says, unless the owner of this machine allows the address (see `create --help`).
   hostNetwork: true, where it is allowed, uses the network of this machine.
 
 What a container may use
@@ -60,6 +61,7 @@ Environment:
   KUBECTL_LOCAL_NETWORK   `relay`: root, too, relays instead of making a veth pair
   KUBECTL_LOCAL_ALLOW_HOST_PATH     DIR[:rw], one a line: as hostPaths in allow.yaml
   KUBECTL_LOCAL_ALLOW_HOST_NETWORK  `true`: as hostNetwork in allow.yaml
+  KUBECTL_LOCAL_ALLOW_TARGET        http://HOST:PORT: one more of targets in allow.yaml; nodes set it for the pods that they make
   K8S_HOST_NAME           the name of this node
 
 Exit code: 0 done, 1 anything else.
@@ -77,13 +79,15 @@ Returns when the pod is on record; use `wait --for=condition=Ready` to wait unti
 
 What the Pod Security standard "baseline" forbids is refused, as an API server does where a namespace is labelled so. The owner of
 this machine can allow two things that it forbids, in allow.yaml in the state directory (or by the node's --allow-host-path and
---allow-host-network); a pod cannot:
+--allow-host-network), and a way to what AIS_TARGET_URL names; a pod cannot:
 
   hostPaths:
   - path: /srv/models       # and what lies below; a link that leads out is not followed
   - path: /srv/scratch
     access: rw              # the default is ro: mounts must say readOnly: true
   hostNetwork: true
+  targets:                  # a pod whose AIS_TARGET_URL begins so can reach it; pods of a node reach that node anyway
+  - http://127.0.0.1:8082
 
 Options:
   -f, --filename=FILE     the file, - for stdin; may be repeated

@@ -11,6 +11,7 @@
 #include "local/pod_decode.h"
 #include "local/pod_never.h"
 #include "local/pod_rules.h"
+#include "local/probe.h"
 
 static const cJSON *field(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
 
@@ -286,7 +287,11 @@ static void read_probe(const container_spec &container, const cJSON *probe, prob
         return;
     }
     out.kind = tcp != nullptr ? probe_kind::tcp : probe_kind::http;
-    out.host = text_of(action, "host");
+    if (!text_of(action, "host").empty()) { // of a record that is older than the refusal (baseline.cc)
+        out.kind = probe_kind::unsupported;
+        out.why = "a probe may not name a host: it goes to the pod";
+        return;
+    }
     if (!resolve_port(container, field(action, "port"), out.port)) {
         out.kind = probe_kind::unsupported;
         out.why = "the probe's port is neither a number nor the name of a container port";
@@ -297,19 +302,16 @@ static void read_probe(const container_spec &container, const cJSON *probe, prob
         out.kind = probe_kind::unsupported;
         out.why = "kubectl-local probes plain HTTP only";
     }
-    if (!text_of(action, "path").empty())
-        out.path = text_of(action, "path");
-    if (out.path.front() != '/')
-        out.path.insert(0, "/");
+    out.path = probe_path(text_of(action, "path"));
     const cJSON *header;
     cJSON_ArrayForEach(header, field(action, "httpHeaders")) out.headers.emplace_back(text_of(header, "name"), text_of(header, "value"));
-    auto is_broken = [](const std::string &text) { return text.find_first_of("\r\n", 0) != std::string::npos; };
-    bool broken = is_broken(out.path) || out.path.find(' ') != std::string::npos;
+    auto is_broken = [](const std::string &text) { return std::any_of(text.begin(), text.end(), [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; }); };
+    bool broken = false;
     for (const auto &[name, value] : out.headers)
-        broken = broken || name.empty() || is_broken(name) || is_broken(value);
+        broken = broken || name.empty() || name.find_first_of(": \t") != std::string::npos || is_broken(name) || is_broken(value);
     if (broken) {
         out.kind = probe_kind::unsupported;
-        out.why = "the probe's path or headers contain characters that HTTP does not allow";
+        out.why = "the probe's headers contain characters that HTTP does not allow";
     }
 }
 

@@ -20,9 +20,8 @@ enum class probe_kind : uint8_t { none, tcp, http, unsupported };
 struct probe_spec {
     probe_kind kind = probe_kind::none;
     std::string why; // unsupported: what it is
-    std::string host; // empty: the pod
     uint16_t port = 0;
-    std::string path = "/";
+    std::string path = "/"; // as it is sent
     std::vector<std::pair<std::string, std::string>> headers;
     uint64_t initial_delay_ms = 0;
     uint64_t period_ms = 10'000;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "node/api.h"
+#include "local/target_url.h"
 
 static void complain(const std::string &text) { fprintf(stderr, "%s %s\n", os_time_text_ns().c_str(), text.c_str()); }
 
@@ -61,30 +61,6 @@ static bool reserve_address(pod_network &n, const std::string &old)
     return n.reservation.fd >= 0 && getsockname(n.reservation.fd, reinterpret_cast<struct sockaddr *>(&n.reserved), &size) == 0;
 }
 
-struct url_parts {
-    std::string host;
-    uint16_t port = 80;
-    std::string rest; // path and what follows
-};
-
-static bool split_url(const std::string &url, url_parts &out)
-{
-    static constexpr std::string_view scheme = "http://";
-    if (!url.starts_with(scheme))
-        return false;
-    std::string authority = url.substr(scheme.size(), url.find_first_of("/?#", scheme.size()) - scheme.size());
-    out.rest = url.substr(scheme.size() + authority.size());
-    size_t colon = authority.rfind(':');
-    uint64_t port = 80;
-    if (authority.empty() || authority.front() == '[' || authority.find('@') != std::string::npos)
-        return false;
-    if (colon != std::string::npos && (!text_parse_u64(std::string_view(authority).substr(colon + 1), port) || port == 0 || port > 65535))
-        return false;
-    out.host = authority.substr(0, colon);
-    out.port = static_cast<uint16_t>(port);
-    return !out.host.empty();
-}
-
 static bool resolve(const std::string &host, struct sockaddr_in &out)
 {
     struct addrinfo hints = {};
@@ -98,18 +74,15 @@ static bool resolve(const std::string &host, struct sockaddr_in &out)
     return true;
 }
 
-// The one way out of the pod: the address AIS_TARGET_URL names exists on the pod's loopback and leads there.
-static void open_way_to_target(pod_network &n, loop &l, const pod_spec &spec, bool (*is_dying)(void *arg), void *arg)
+// The one way out of the pod: the address that `url` names exists on the pod's loopback and leads there.
+static void open_way_to_target(pod_network &n, loop &l, const pod_spec &spec, const std::string &url, bool (*is_dying)(void *arg), void *arg)
 {
-    std::string url;
-    const cJSON *variable;
-    cJSON_ArrayForEach(variable, spec.container.env) if (json_text(variable, "name") == env_target_url) url = json_text(variable, "value");
-    url_parts parts;
+    target_url parts;
     if (url.empty())
         return;
     struct sockaddr_in target = {};
     target.sin_family = AF_INET;
-    if (!split_url(url, parts) || !resolve(parts.host, target)) {
+    if (!target_url_split(url, parts) || !resolve(parts.host, target)) {
         complain("AIS_TARGET_URL is not http://host[:port]/... with a host that resolves to IPv4: the pod cannot reach it");
         return;
     }
@@ -185,7 +158,7 @@ static bool may_bind_low_ports()
     return fd.fd >= 0 || errno != EACCES;
 }
 
-static bool open_own_address(pod_network &n, const pod_spec &spec, const std::string &old)
+static bool open_own_address(pod_network &n, const pod_spec &spec, const std::string &url, const std::string &old)
 {
     n.port_shift = may_bind_low_ports() ? 0 : shift_of_low_ports;
     std::string address = old.substr(0, old.find(':'));
@@ -205,12 +178,9 @@ static bool open_own_address(pod_network &n, const pod_spec &spec, const std::st
     if (!spec.container.ports.empty())
         n.address = text_format("%s:%u", address.c_str(), pod_network_port(n, spec.container.ports[0]));
     // Loopback is the machine's own: AIS_TARGET_URL is reached as it is, unless the container itself listens on that port.
-    std::string url;
-    const cJSON *variable;
-    cJSON_ArrayForEach(variable, spec.container.env) if (json_text(variable, "name") == env_target_url) url = json_text(variable, "value");
-    url_parts parts;
+    target_url parts;
     struct sockaddr_in target = {};
-    bool is_shared = split_url(url, parts) && resolve(parts.host, target) && (ntohl(target.sin_addr.s_addr) >> 24) == 127
+    bool is_shared = target_url_split(url, parts) && resolve(parts.host, target) && (ntohl(target.sin_addr.s_addr) >> 24) == 127
                      && std::find(spec.container.ports.begin(), spec.container.ports.end(), parts.port) != spec.container.ports.end();
     if (is_shared)
         n.target_url = text_format("http://%s:%u", pod_network_way_address, parts.port) + parts.rest;
@@ -219,13 +189,13 @@ static bool open_own_address(pod_network &n, const pod_spec &spec, const std::st
 
 unsigned pod_network_port(const pod_network &n, unsigned port) { return port < IPPORT_RESERVED ? port + n.port_shift : port; }
 
-bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &uid, const std::string &old_address,
+bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &way, const std::string &uid, const std::string &old_address,
                       netbox_wish wish, bool (*is_dying)(void *arg), void *arg, std::string &out_text)
 {
     uint16_t port = spec.container.ports.empty() ? 0 : spec.container.ports[0];
     n.host_ip = "127.0.0.1";
     if (n.unsandboxed && !spec.host_network) {
-        n.open = open_own_address(n, spec, old_address);
+        n.open = open_own_address(n, spec, way, old_address);
         if (!n.open)
             out_text = text_format("no loopback address for the pod: %s", strerror(errno));
         return n.open;
@@ -253,7 +223,7 @@ bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::
         pod_network_close(n);
         return false;
     }
-    open_way_to_target(n, l, spec, is_dying, arg);
+    open_way_to_target(n, l, spec, way, is_dying, arg);
     return true;
 }
 

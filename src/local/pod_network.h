@@ -30,9 +30,9 @@ struct pod_network {
     os_fd reservation;
 };
 
-// `old_address` is the address of an earlier supervisor, taken again where possible. `is_dying` as in relay. On failure `out_text`
+// `way` is the URL that the pod may reach, empty: none. `old_address` is the address of an earlier supervisor, taken again where possible. `is_dying` as in relay. On failure `out_text`
 // says why; nothing is open then.
-bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &uid, const std::string &old_address,
+bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &way, const std::string &uid, const std::string &old_address,
                       netbox_wish wish, bool (*is_dying)(void *arg), void *arg, std::string &out_text);
 void pod_network_close(pod_network &n);
 // Where one of the container's ports is found at the pod's address.

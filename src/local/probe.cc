@@ -16,6 +16,37 @@
 
 static constexpr size_t answer_size_max = 10 * 1024; // as the kubelet: of a longer answer the rest is not read
 
+static bool is_sent_as_it_is(char c)
+{
+    return c > ' ' && c < 0x7f && std::string_view("\"<>\\^`{|}").find(c) == std::string_view::npos;
+}
+
+static std::string escaped(std::string_view text, std::string_view more)
+{
+    std::string out;
+    for (char c : text) {
+        if (is_sent_as_it_is(c) && more.find(c) == std::string_view::npos)
+            out += c;
+        else
+            out += text_format("%%%02X", static_cast<unsigned char>(c));
+    }
+    return out;
+}
+
+static bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+
+std::string probe_path(std::string_view path)
+{
+    std::string_view named = path.substr(0, path.find('#'));
+    std::string_view dir = named.substr(0, named.find('?'));
+    bool is_url = std::none_of(path.begin(), path.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
+    for (size_t at = dir.find('%'); at != std::string_view::npos; at = dir.find('%', at + 1))
+        is_url = is_url && at + 2 < dir.size() && is_hex(dir[at + 1]) && is_hex(dir[at + 2]);
+    // What is no URL is a path to the last byte, whatever its marks mean elsewhere.
+    std::string out = is_url ? escaped(named, "") : escaped(path, "%?#");
+    return out.starts_with('/') ? out : "/" + out;
+}
+
 bool probe_is_running(const probe_try &probe) { return probe.fd >= 0; }
 
 void probe_stop(probe_try &probe)

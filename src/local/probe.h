@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <netinet/in.h>
 
@@ -24,6 +25,9 @@ struct probe_try {
     std::string answer;
     std::string target; // for messages
 };
+
+// What a probe of this path asks for, as a kubelet reads it: escaped where HTTP needs it, without a fragment, with a slash in front.
+std::string probe_path(std::string_view path);
 
 // Requires: no try is under way; l, on_result are set. `inside` null: probe from the host. Calls back before it returns only when
 // the try fails at once.

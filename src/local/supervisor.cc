@@ -192,6 +192,18 @@ static void open_witness(supervisor &s)
 
 static view_place place_of(const supervisor &s, const container_spec &container);
 
+// What the pod's AIS_TARGET_URL says, where whoever made the pod has said so too: the words of a spec open nothing.
+static std::string granted_target(const supervisor &s)
+{
+    std::string url;
+    const cJSON *variable;
+    cJSON_ArrayForEach(variable, s.spec.container.env) if (json_text(variable, "name") == env_target_url) url = json_text(variable, "value");
+    if (url.empty() || allow_has_target(s.allowed, url))
+        return url;
+    fprintf(stderr, "%s AIS_TARGET_URL names no target that was handed over with the pod: there is no way to it\n", os_time_text_ns().c_str());
+    return "";
+}
+
 // The pod's namespaces: users, mounts, network.
 static bool open_network(supervisor &s)
 {
@@ -214,7 +226,7 @@ static bool open_network(supervisor &s)
     const cJSON *one;
     cJSON_ArrayForEach(one, json_get(json_get(s.spec.object, "securityContext"), "sysctls"))
         wish.sysctls.emplace_back(json_text(one, "name"), json_text(one, "value"));
-    if (!pod_network_open(n, s.l, s.spec, s.uid, old_address(s), std::move(wish), is_dying, &s, text)) {
+    if (!pod_network_open(n, s.l, s.spec, granted_target(s), s.uid, old_address(s), std::move(wish), is_dying, &s, text)) {
         set_waiting(s, "CreateContainerError", text);
         return false;
     }
@@ -257,15 +269,11 @@ static void start_probe(supervisor &s, probe_role role)
     p.address.sin_family = AF_INET;
     bool has_address = s.unsandboxed && !s.spec.host_network;
     p.address.sin_port = htons(static_cast<uint16_t>(has_address ? pod_network_port(s.network, spec.port) : spec.port));
-    bool elsewhere = !spec.host.empty() && inet_pton(AF_INET, spec.host.c_str(), &p.address.sin_addr) == 1;
-    bool through_veth = s.network.box.veth && inet_pton(AF_INET, s.network.box.pod_address.c_str(), &p.address.sin_addr) == 1;
-    if (!elsewhere && !through_veth)
+    // Never anywhere else than to the pod: this is a process of the machine's, and goes where the pod may not.
+    const std::string &own = has_address ? s.network.pod_ip : s.network.box.veth ? s.network.box.pod_address : "";
+    if (inet_pton(AF_INET, own.c_str(), &p.address.sin_addr) != 1)
         p.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (elsewhere)
-        inet_pton(AF_INET, spec.host.c_str(), &p.address.sin_addr);
-    else if (has_address)
-        inet_pton(AF_INET, s.network.pod_ip.c_str(), &p.address.sin_addr);
-    p.inside = elsewhere || has_address || s.network.box.veth || s.spec.host_network ? nullptr : &s.network.box;
+    p.inside = has_address || s.network.box.veth || s.spec.host_network ? nullptr : &s.network.box;
     prober_start(p);
 }
 

@@ -274,6 +274,20 @@ class Allowed:
         os.unlink(self.path)
 
 
+class HandedOver:
+    """What a node says when it makes a pod: where the pod finds it, while the block lasts."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def __enter__(self):
+        os.environ["KUBECTL_LOCAL_ALLOW_TARGET"] = self.url
+        return self
+
+    def __exit__(self, *_):
+        del os.environ["KUBECTL_LOCAL_ALLOW_TARGET"]
+
+
 def run_cases(cases, label, binary, directory, only, needs_namespaces):
     r = Run(label, binary, directory)
     if not r.has_namespaces():

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from local import Allowed, IMAGE, SERVER, address, condition, gone, is_ready, main, soon, status, waiting
+from local import Allowed, HandedOver, IMAGE, SERVER, address, condition, gone, is_ready, main, soon, status, waiting
 
 
 class Target:
@@ -104,8 +104,29 @@ def pod_reaches_only_the_target(r):
     other = socket.create_server(("127.0.0.1", 0))
     wide = socket.create_server(("0.0.0.0", 0))
     url = "http://127.0.0.1:%d/v1/etl/_object/x/secret" % target.port
-    r.create("caller", container={"env": [{"name": "AIS_TARGET_URL", "value": url}]})
+    # The words of a spec open nothing, and neither does the variable that a node sets, in the pod's own environment.
+    env = [{"name": "AIS_TARGET_URL", "value": url}, {"name": "KUBECTL_LOCAL_ALLOW_TARGET", "value": url}]
+    for grant in (None, "http://127.0.0.1:%d" % other.getsockname()[1]):
+        if grant:
+            os.environ["KUBECTL_LOCAL_ALLOW_TARGET"] = grant
+        try:
+            done = r.k("create", "-f", "-", stdin=json.dumps(r.spec("stranger", container={"env": env})))
+        finally:
+            os.environ.pop("KUBECTL_LOCAL_ALLOW_TARGET", None)
+        assert "Warning: spec.containers[0].env[0]: the pod cannot reach http://127.0.0.1:%d: " % target.port in done.stderr and "secret" not in done.stderr, done.stderr
+        pod = r.ready("stranger")
+        for port in (target.port, other.getsockname()[1]):
+            assert r.http(pod, "/dial/127.0.0.1/%d" % port) != b"connected", grant
+        assert json.loads(r.http(pod, "/env"))["AIS_TARGET_URL"] == url
+        r.delete("stranger")
+    with HandedOver("http://127.0.0.1:%d" % target.port):
+        done = r.k("create", "-f", "-", stdin=json.dumps(r.spec("caller", container={"env": env})))
+    assert "Warning" not in done.stderr, done.stderr
     pod = r.ready("caller")
+    # A supervisor that is started again knows it too.
+    os.kill(r.supervisors()["caller"], signal.SIGKILL)
+    soon("another supervisor", lambda: r.get("caller") and r.supervisors().get("caller"))
+    pod = r.wait("caller", "restarted", lambda pod: status(pod).get("restartCount") == 1 and is_ready(pod))
     assert r.http(pod, "/target") == b"object at /v1/etl/_object/x/secret/obj"
     assert r.http(pod, "/dial/127.0.0.1/%d" % other.getsockname()[1]) != b"connected"
     host = address(pod)[0]
@@ -123,8 +144,9 @@ def target_on_the_container_port_is_moved(r):
     target = Target()
     url = "http://127.0.0.1:%d/base" % target.port
     probe = {"tcpSocket": {"port": target.port}}
-    r.create("same", ("serve", str(target.port)), container={"env": [{"name": "AIS_TARGET_URL", "value": url}],
-                                                              "ports": [{"containerPort": target.port}], "readinessProbe": probe})
+    with HandedOver(url):
+        r.create("same", ("serve", str(target.port)), container={"env": [{"name": "AIS_TARGET_URL", "value": url}],
+                                                                  "ports": [{"containerPort": target.port}], "readinessProbe": probe})
     pod = r.ready("same")
     assert r.http(pod, "/target") == b"object at /base/obj"
     r.delete("same")
@@ -199,7 +221,8 @@ def mistakes_are_named(r):
     # ... and the way to the target is none of its.
     target = Target()
     env = [{"name": "AIS_TARGET_URL", "value": "http://127.0.0.1:%d/x" % target.port}]
-    r.create("wrong", container={"env": env, "ports": [{"containerPort": 81}], "readinessProbe": {"tcpSocket": {"port": 81}, "periodSeconds": 1}})
+    with HandedOver(env[0]["value"]):
+        r.create("wrong", container={"env": env, "ports": [{"containerPort": 81}], "readinessProbe": {"tcpSocket": {"port": 81}, "periodSeconds": 1}})
     pod = r.wait("wrong", "explained", lambda pod: "hint" in condition(pod, "Ready").get("message", ""))
     assert "(hint: it listens on 80, the spec says 81)" in condition(pod, "Ready")["message"], condition(pod, "Ready")
     r.delete("wrong")
@@ -444,6 +467,54 @@ def half_close_is_passed_on(r):
     r.delete("half")
 
 
+REDIRECTING_SERVER = r"""
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print(self.raw_requestline, flush=True)
+        self.send_response(302)
+        self.send_header("Location", "http://%s/stolen")
+        self.end_headers()
+    def log_message(self, *args): pass
+http.server.HTTPServer(("0.0.0.0", 80), Handler).serve_forever()
+"""
+
+
+def probes_stay_in_the_pod(r):
+    """Probes come from a process of this machine's: a spec must not send them elsewhere, nor make more of a request than one."""
+    elsewhere = socket.create_server(("127.0.0.1", 0))
+    elsewhere.setblocking(False)
+    port = elsewhere.getsockname()[1]
+    for probe in ({"tcpSocket": {"host": "127.0.0.1", "port": port}}, {"httpGet": {"host": "127.0.0.1", "port": port, "path": "/"}}):
+        for role in ("readinessProbe", "livenessProbe", "startupProbe"):
+            done = r.k("create", "-f", "-", stdin=json.dumps(r.spec("sent", container={role: probe})), check=False)
+            assert done.returncode == 1 and r.get("sent") is None, done
+            assert 'violates PodSecurity "baseline:latest": probe or lifecycle host (container "server" uses probe or lifecycle host "127.0.0.1")' in done.stderr, done.stderr
+    # A record that is older than the refusal.
+    probe = {"httpGet": {"path": "/x HTTP/1.1\r\nHost: other\r\n\r\nGET /y", "port": 80}, "periodSeconds": 1}
+    r.create("stays", container={"command": ["/usr/bin/python3", "-c", REDIRECTING_SERVER % ("127.0.0.1:%d" % port)], "args": [], "readinessProbe": probe})
+    r.ready("stays")  # a redirection is an answer, and is not followed
+    lines = set(r.k("logs", "stays").stdout.splitlines())
+    assert lines == {"b'GET /x%20HTTP/1.1%0D%0AHost:%20other%0D%0A%0D%0AGET%20/y HTTP/1.1\\r\\n'"}, lines
+    path = os.path.join(r.state, "pods/default/stays/pod.json")
+    os.kill(r.supervisors()["stays"], signal.SIGKILL)
+    soon("its supervisor has ended", lambda: "stays" not in r.supervisors())
+    with open(path) as file:
+        record = json.load(file)
+    record["spec"]["containers"][0]["readinessProbe"] = {"tcpSocket": {"host": "127.0.0.1", "port": port}}
+    with open(path, "w") as file:
+        json.dump(record, file)
+    pod = r.wait("stays", "explained", lambda pod: "a probe may not name a host" in condition(pod, "Ready").get("message", ""))
+    assert not is_ready(pod)
+    r.delete("stays")
+    try:
+        elsewhere.accept()
+        raise AssertionError("a probe came here")
+    except BlockingIOError:
+        pass
+    elsewhere.close()
+
+
 def host_network(r):
     free = socket.create_server(("127.0.0.1", 0))
     port = free.getsockname()[1]
@@ -576,7 +647,13 @@ def yaml_and_outputs(r):
     assert "kind: Pod" in r.k("get", "pod", "yaml", "-o", "yaml").stdout
     assert r.k("get", "po/yaml", "-o", "name").stdout == "pod/yaml\n"
     assert "NOMINATED NODE" in r.k("get", "pods", "-o", "wide").stdout
-    assert json.loads(r.k("version", "--client", "-o", "json").stdout)["clientVersion"]["major"] == "1"
+    version = json.loads(r.k("version", "-o", "json").stdout)
+    for side in ("clientVersion", "serverVersion"):
+        # One truth: the Kubernetes whose verdicts the help promises.
+        named = "%s.%s" % (version[side]["major"], version[side]["minor"])
+        assert version[side]["gitVersion"].startswith("v%s.0-kubectl-local" % named), version
+        assert "What the API server of Kubernetes %s refuses" % named in r.k("--help").stdout, version
+        assert "v%s.0-kubectl-local" % named in r.k("version").stdout
     r.k("wait", "--for", "condition=Ready", "pod/yaml", "--timeout", "5s")
     assert "Container ID:" in r.k("describe", "pod", "yaml").stdout
     r.delete("yaml")
@@ -643,7 +720,7 @@ def nothing_is_left(r):
 CASES = [refusals, serves, two_pods_on_port_80, pod_reaches_only_the_target, target_on_the_container_port_is_moved, unknown_image, crash_loop,
          command_missing, mistakes_are_named, never_ready, http_probe, probes_leave_no_errors_behind, logs, watch_tells_every_change, watch_ends_with_its_reader, delete_honours_grace,
          deleted_at_every_moment, a_watcher_brings_back_a_lost_supervisor, restart_policy_never, killed_container_restarts, death_is_a_reset, refused_while_down,
-         half_close_is_passed_on, host_network, init_containers_and_volumes, what_only_a_cluster_can_run,
+         half_close_is_passed_on, probes_stay_in_the_pod, host_network, init_containers_and_volumes, what_only_a_cluster_can_run,
          non_root_is_never_root, environment, selectors, yaml_and_outputs, the_machine_is_protected,
          liveness_restarts, image_of_running_pod_stays, nothing_is_left]
 

@@ -16,7 +16,10 @@ static std::string joined(const proc_options &call)
 static void calls_are_spelled_out(void **)
 {
     kubectl_program program = {"/opt/kubectl", "--namespace", "ais"};
-    proc_options create = kubectl_create(program, "{}");
+    proc_options create = kubectl_create(program, "{}", "http://127.0.0.1:8082/v1/etl/_object/e/secret");
+    test_eq(create.extra_env.size(), size_t{1});
+    test_eq_text(create.extra_env[0], "KUBECTL_LOCAL_ALLOW_TARGET=http://127.0.0.1:8082");
+    test_eq(kubectl_create(program, "{}", "").extra_env.size(), size_t{0});
     test_eq_text(joined(create), "/opt/kubectl --namespace ais create -f -");
     test_eq_text(create.input, "{}");
     test_eq(create.deadline_ms, kubectl_timeout_ms);

@@ -29,6 +29,9 @@ static void what_the_standard_forbids_is_named(void **)
         {R"("volumes":[{"name":"a","hostPath":{"path":"/x"}},{"name":"b","hostPath":{"path":"../y"}}])", "hostPath volumes (volumes \"a\", \"b\")"},
         {R"("containers":[{"name":"c","ports":[{"containerPort":80,"hostPort":8080}]}])", "hostPort (container \"c\" uses hostPort 8080)"},
         {R"("initContainers":[{"name":"i","ports":[{"containerPort":80,"hostPort":1}]}],"containers":[{"name":"c","ports":[{"containerPort":80,"hostPort":2}]}])", "hostPort (containers \"i\", \"c\" use hostPorts 1, 2)"},
+        {R"("containers":[{"name":"c","livenessProbe":{"httpGet":{"host":"169.254.169.254","port":80}}}])", "probe or lifecycle host (container \"c\" uses probe or lifecycle host \"169.254.169.254\")"},
+        {R"("initContainers":[{"name":"i","startupProbe":{"tcpSocket":{"host":"b","port":80}}}],"containers":[{"name":"c","readinessProbe":{"tcpSocket":{"host":"127.0.0.1","port":80}},"lifecycle":{"preStop":{"httpGet":{"host":"a","port":1}},"postStart":{"httpGet":{"host":"","port":1}}}}])",
+         "probe or lifecycle host (containers \"i\", \"c\" use probe or lifecycle hosts \"127.0.0.1\", \"a\", \"b\")"},
         {R"("containers":[{"name":"c","securityContext":{"privileged":true}}])", "privileged (container \"c\" must not set securityContext.privileged=true)"},
         {R"("containers":[{"name":"c","securityContext":{"capabilities":{"add":["CHOWN","SYS_ADMIN","NET_RAW"]}}}])", "non-default capabilities (container \"c\" must not include \"NET_RAW\", \"SYS_ADMIN\" in securityContext.capabilities.add)"},
         {R"("containers":[{"name":"c","securityContext":{"capabilities":{"add":["ALL"]}}}])", "non-default capabilities (container \"c\" must not include \"ALL\" in securityContext.capabilities.add)"},
@@ -54,6 +57,7 @@ static void what_the_standard_allows_passes(void **)
 {
     for (const char *spec : {R"("hostNetwork":false)", R"("containers":[{"name":"c","securityContext":{"privileged":false,"capabilities":{"add":["NET_BIND_SERVICE","CHOWN"],"drop":["ALL"]}}}])",
                              R"("securityContext":{"seccompProfile":{"type":"RuntimeDefault"},"runAsUser":0,"sysctls":[{"name":"net.ipv4.tcp_rmem","value":"1"}]})",
+                             R"("containers":[{"name":"c","readinessProbe":{"httpGet":{"host":"","port":80}},"livenessProbe":{"tcpSocket":{"port":80}}}])",
                              R"("containers":[{"name":"c","ports":[{"containerPort":80,"hostPort":0}],"securityContext":{"procMount":"Default","seLinuxOptions":{"type":"container_t","level":"s0"}}}])"}) {
         std::string hint;
         test_eq_text(judged(std::string("{\"metadata\":{},\"spec\":{") + spec + "}}", {}, hint), "");
@@ -94,7 +98,8 @@ static void grants_come_from_the_file_and_from_the_caller(void **)
     std::string text;
     test_true(allow_read(state, list, text));
     test_eq(list.paths.size(), size_t{0});
-    test_true(os_write_file(file, "hostPaths:\n- path: /srv/models\n- path: /srv/scratch/\n  access: rw\nhostNetwork: true\n", 0600));
+    test_true(os_write_file(file, "hostPaths:\n- path: /srv/models\n- path: /srv/scratch/\n  access: rw\nhostNetwork: true\ntargets:\n- http://127.0.0.1:8082/v1/x\n- http://Node1\n", 0600));
+    setenv("KUBECTL_LOCAL_ALLOW_TARGET", "http://127.0.0.1:9", 1);
     setenv("KUBECTL_LOCAL_ALLOW_HOST_PATH", "/a:rw\n/b", 1);
     test_true(allow_read(state, list, text));
     test_true(list.host_network);
@@ -105,14 +110,20 @@ static void grants_come_from_the_file_and_from_the_caller(void **)
     allow_list again;
     allow_from_json(tree.get(), again);
     test_eq(again.paths.size(), size_t{4});
+    for (const char *good : {"http://127.0.0.1:8082", "http://127.0.0.1:8082/v1/etl/_object/x/secret", "http://node1/", "http://node1:80", "http://127.0.0.1:9/x"})
+        test_true(allow_has_target(again, good));
+    for (const char *other : {"", "http://127.0.0.1:8083", "http://127.0.0.1", "http://127.0.0.1:80820", "http://127.0.0.1:8082@10.0.0.1:8082/", "http://10.0.0.1/127.0.0.1:8082", "https://127.0.0.1:8082", "127.0.0.1:8082", "http://node1.example.org"})
+        test_false(allow_has_target(again, other));
+    unsetenv("KUBECTL_LOCAL_ALLOW_TARGET");
     test_true(again.host_network && again.paths[1].writable && again.paths[1].path == "/srv/scratch");
     unsetenv("KUBECTL_LOCAL_ALLOW_HOST_PATH");
     for (const char *bad : {"hostPaths: /x\n", "hostPaths:\n- /x\n", "hostPaths:\n- path: x\n", "hostPaths:\n- path: /x/../y\n", "hostPath: []\n", "hostNetwork: perhaps\n",
-                            "hostPaths:\n- path: /x\n  access: all\n", "- /x\n"}) {
+                            "hostPaths:\n- path: /x\n  access: all\n", "- /x\n", "targets: http://a\n", "targets:\n- a:80\n", "targets:\n- {url: http://a}\n", "target: []\n"}) {
         test_true(os_write_file(file, bad, 0600));
         test_false(allow_read(state, list, text));
         test_eq(list.paths.size(), size_t{0});
         test_false(list.host_network);
+        test_eq(list.targets.size(), size_t{0});
     }
     test_true(os_write_file(file, "hostNetwork: true\n"));
     test_eq(chmod(file.c_str(), 0666), 0);

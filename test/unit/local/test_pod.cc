@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "local/pod.h"
 #include "local/print.h"
+#include "local/probe.h"
 #include "local/quantity.h"
 #include "local/status.h"
 #include "local/view.h"
@@ -127,6 +128,33 @@ static void spec_is_read(void **state)
     test_eq(f.spec.container.readiness.initial_delay_ms, uint64_t{2000});
     test_eq_enum(f.spec.container.liveness.kind, probe_kind::tcp);
     test_true(f.spec.volumes[1].is_host);
+}
+
+// What is sent is one line, whatever the spec says; and it goes to the pod.
+static void probes_ask_for_what_a_kubelet_asks_for(void **state)
+{
+    struct {
+        const char *path;
+        const char *sent;
+    } cases[] = {
+        {"", "/"}, {"health", "/health"}, {"/a/b", "/a/b"}, {"/a b", "/a%20b"}, {"/a%20b", "/a%20b"}, {"/a?x=1&y=2", "/a?x=1&y=2"}, {"/a#part", "/a"}, {"/a?b c", "/a?b%20c"}, {"?a", "/?a"},
+        {"/x HTTP/1.1\r\nHost: evil\r\n\r\nGET /y", "/x%20HTTP/1.1%0D%0AHost:%20evil%0D%0A%0D%0AGET%20/y"}, {"/a\nb?c%20#d", "/a%0Ab%3Fc%2520%23d"}, {"/a%zz?b", "/a%25zz%3Fb"}, {"/a%2", "/a%252"}, {"/\xc3\xa4", "/%C3%A4"}, {"/\"<>", "/%22%3C%3E"},
+    };
+    for (const auto &one : cases)
+        test_eq_text(probe_path(one.path), one.sent);
+    fixture &f = *static_cast<fixture *>(*state);
+    auto read = [&](const char *probe) {
+        std::string spec = std::string("{\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"readinessProbe\":") + probe + "}]}";
+        test_true(admit(f, ("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\"},\"spec\":" + spec + "}").c_str()));
+        pod_read_spec(f.pod.get(), f.spec);
+        return f.spec.container.readiness;
+    };
+    test_eq_text(read("{\"httpGet\":{\"path\":\"/a\\r\\nb\",\"port\":80}}").path, "/a%0D%0Ab");
+    test_eq_enum(read("{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"b\\tc\"}]}}").kind, probe_kind::http);
+    for (const char *bad : {"{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"b\\r\\nc: d\"}]}}", "{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"\\u0001\"}]}}",
+                            // `create` refuses these two (baseline); records may be older.
+                            "{\"httpGet\":{\"host\":\"127.0.0.1\",\"port\":80}}", "{\"tcpSocket\":{\"host\":\"10.0.0.1\",\"port\":80}}"})
+        test_eq_enum(read(bad).kind, probe_kind::unsupported);
 }
 
 static void root_is_refused_in_the_kubelets_words(void **state)
@@ -355,6 +383,7 @@ int main()
         cmocka_unit_test_setup_teardown(affinity_names_the_node, setup, teardown),
         cmocka_unit_test_setup_teardown(admission_refuses, setup, teardown),
         cmocka_unit_test_setup_teardown(spec_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(probes_ask_for_what_a_kubelet_asks_for, setup, teardown),
         cmocka_unit_test_setup_teardown(root_is_refused_in_the_kubelets_words, setup, teardown),
         cmocka_unit_test(quantities),
         cmocka_unit_test(names_are_judged),
