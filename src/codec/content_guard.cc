@@ -9,6 +9,8 @@
 
 bool content_is_executable(std::string_view content_type)
 {
+    if (content_type == "application/octet-stream") // most contents; asked for each answer
+        return false;
     std::string type(text_trim(content_type.substr(0, std::min(content_type.find_first_of(";,"), content_type.size()))));
     for (char &c : type)
         c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

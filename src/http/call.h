@@ -43,6 +43,7 @@ struct call_options {
     bool has_body = false;       // send Content-Length even when the body is empty
     uint64_t connect_timeout_ms = 5'000;
     uint64_t progress_timeout_ms = 10'000; // no byte sent or received for this long; and from a head's first byte to its last
+    const uint64_t *progress_elsewhere = nullptr; // clock_now_ms at which the server was seen at work for this call, beside its connection; null: nowhere. Lifetime: the call's
     bool may_reuse = true;       // take an idle connection if there is one, and keep this one afterwards
     // Buffered: on_done gets the body, at most this many bytes (else body_too_large). Streamed (0): on_head is called, then the owner
     // pulls the body with call_pull (http/pump.h does) until on_done.
@@ -79,9 +80,7 @@ void call_pull_wait_cancel(call &c);
 bool call_take_whole(call &c, std::string &out_body);
 // The streamed body was read to its end (pull_state::end): the connection goes back to the pool where it can. No on_done follows.
 void call_finish(call &c);
-// Milliseconds (clock_now_ms) of the last byte sent, or received of the body: the sizes of chunks and trailers are no progress.
+// Milliseconds (clock_now_ms) of the last byte sent, or received of the body (the sizes of chunks and trailers are no progress), or of what was seen elsewhere.
 uint64_t call_last_progress_ms(const call &c);
 // What is to be said of an answer whose body comes no further.
 const char *call_stall_text(const call &c);
-// The server was seen at work elsewhere, on behalf of this call: that counts as progress, and so does what it will do for `later_ms`.
-void call_touch(call &c, uint64_t later_ms);

@@ -298,8 +298,11 @@ bool call_take_whole(call &c, std::string &out_body)
     return true;
 }
 
-uint64_t call_last_progress_ms(const call &c) { return c.last_progress_ms; }
-void call_touch(call &c, uint64_t later_ms) { c.last_progress_ms = clock_now_ms(*c.e) + later_ms; }
+uint64_t call_last_progress_ms(const call &c)
+{
+    const uint64_t *elsewhere = c.options.progress_elsewhere;
+    return elsewhere != nullptr ? std::max(c.last_progress_ms, *elsewhere) : c.last_progress_ms;
+}
 
 const char *call_stall_text(const call &c)
 {

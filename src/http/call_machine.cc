@@ -15,7 +15,6 @@
 
 #include "base/limits.h"
 #include "codec/http_write.h"
-#include "codec/url.h"
 #include "http/machines.h"
 #include "port/clock.h"
 #include "sm/sm_verify.h"
@@ -487,10 +486,11 @@ static uint64_t deadline_of(const call &c)
 {
     switch (sm_state_of(c)) {
     case S::awaiting_head: {
-        uint64_t began = c.head_began_ms != 0 ? std::min(c.head_began_ms, c.last_progress_ms) : c.last_progress_ms; // a head that drips does not move it
+        uint64_t progress = call_last_progress_ms(c);
+        uint64_t began = c.head_began_ms != 0 ? std::min(c.head_began_ms, progress) : progress; // a head that drips does not move it
         return began + c.options.progress_timeout_ms;
     }
-    case S::collecting: return c.last_progress_ms + c.options.progress_timeout_ms;
+    case S::collecting: return call_last_progress_ms(c) + c.options.progress_timeout_ms;
     case S::connecting:
     case S::receiving:
     case S::settling:
@@ -553,9 +553,10 @@ static void start(void *arg)
 
 static void write_request_head(call &c)
 {
+    static constexpr size_t other_lines_size = 128;
+    c.out.reserve(c.options.method.size() + c.options.target.size() + c.to->host_header.size() + c.options.headers.size() + other_lines_size); // one allocation
     http_write_request_line(c.out, c.options.method, c.options.target);
-    std::string host = url_format_base(c.options.host, c.options.port);
-    http_write_header(c.out, "Host", std::string_view(host).substr(host.find("//") + 2));
+    c.out += c.to->host_header;
     uint64_t length = c.options.file != nullptr ? c.options.file_size : c.options.body.size();
     if (c.options.has_body || length > 0)
         http_write_header_u64(c.out, "Content-Length", length);

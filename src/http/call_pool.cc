@@ -13,6 +13,8 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "codec/http_write.h"
+#include "codec/url.h"
 
 static constexpr size_t servers_max = 256; // remembered; one with a connection is not forgotten
 static constexpr uint64_t probation_ms = 20;
@@ -72,6 +74,8 @@ server &pool_server_of(http_client &client, std::string_view host, uint16_t port
     fresh->host = host;
     fresh->port = port;
     fresh->instance = instance;
+    std::string base = url_format_base(host, port);
+    http_write_header(fresh->host_header, "Host", std::string_view(base).substr(base.find("//") + 2));
     fresh->used_ms = now;
     client.servers.push_back(fresh);
     return *fresh;

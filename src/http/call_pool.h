@@ -40,6 +40,7 @@ struct server {
     std::string host;
     uint16_t port = 0;
     std::string instance;    // of a pod; empty: a node, which is trusted from the start
+    std::string host_header; // a whole line
     server_kind kind = server_kind::unknown;
     bool is_untidy = false;  // it has sent bytes that nobody asked for: the next ones might pass for an answer, so every call gets a connection of its own
     server_proof plain;      // by requests without a body

@@ -44,7 +44,9 @@ static void write_head(exchange &x, const answer &a, length_kind kind, uint64_t 
     if (x.server->options.on_answer != nullptr && !x.head.method.empty())
         x.server->options.on_answer(x.server->options.arg, x, a.status);
     std::string &out = x.out;
+    static constexpr size_t other_lines_size = 256;
     out.clear();
+    out.reserve(a.headers.size() + a.content_type.size() + other_lines_size); // one allocation
     x.out_sent = 0;
     http_write_status_line(out, a.status);
     http_write_header(out, "Date", date_now(x));

@@ -64,9 +64,11 @@ static std::string late_text(const transfer &t, error err)
     return timeout_text(t, said.starts_with(prefix) ? said.substr(prefix.size()) : std::string_view("the pod sent no answer"));
 }
 
+static std::string request_text(const transfer &t) { return text_escape(t.request_line, 200); }
+
 void failure_set_of_call(transfer &t, error err)
 {
-    const std::string to = t.request_line.empty() ? std::string() : " without an answer to " + t.request_line;
+    const std::string to = t.request_line.empty() ? std::string() : " without an answer to " + request_text(t);
     const std::string_view said = error_text(err);
     switch (err.code) {
     case error_code::refused:
@@ -107,7 +109,7 @@ void failure_set_stalled(transfer &t)
 
 void failure_set_redirect(transfer &t, std::string_view location)
 {
-    std::string text = "ETL error: the pod answered " + t.request_line + " with a redirect (" + std::to_string(t.answer_status) + ")";
+    std::string text = "ETL error: the pod answered " + request_text(t) + " with a redirect (" + std::to_string(t.answer_status) + ")";
     if (!location.empty())
         text += " to " + text_escape(location, 200);
     text += "; it has to answer that path itself";
@@ -119,7 +121,7 @@ void failure_set_redirect(transfer &t, std::string_view location)
 void failure_set_status(transfer &t)
 {
     failure_set(t, error_code::bad_pod_answer,
-                "ETL error: the pod answered " + t.request_line + " with unexpected status " + std::to_string(t.answer_status) + " " + http_reason(t.answer_status));
+                "ETL error: the pod answered " + request_text(t) + " with unexpected status " + std::to_string(t.answer_status) + " " + http_reason(t.answer_status));
 }
 
 void failure_set_pod_error(transfer &t, int status, const std::string &text, std::string retry_after)

@@ -23,7 +23,6 @@ void finish_delete(void *arg)
 static void let_go(transfer &t)
 {
     admission_leave_queue(t);
-    pull_forget(t);
     timer_stop(*t.e, t.clock);
     if (t.stream != nullptr)
         pump_cancel(*t.stream);
@@ -31,6 +30,7 @@ static void let_go(transfer &t)
     if (t.request != nullptr)
         call_cancel(*t.request);
     t.request = nullptr;
+    pull_forget(t);
     if (t.check != nullptr)
         answer_check_cancel(*t.check);
     t.check = nullptr;
@@ -159,7 +159,7 @@ answer finish_good_answer(transfer &t)
 {
     answer a;
     a.status = t.answer_status;
-    a.headers = t.answer_headers;
+    a.headers = static_cast<std::string &&>(t.answer_headers);
     write_etl_headers(a.headers, t);
     if (t.how == communication::hpush) {
         pod_memory &memory = t.host->pods[t.etl_id];

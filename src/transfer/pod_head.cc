@@ -20,7 +20,9 @@ static bool wants_range(const transfer &t)
 
 void pod_head_keep_headers(transfer &t, const http_head &head)
 {
+    static constexpr size_t usual_size = 512;
     t.answer_headers.clear();
+    t.answer_headers.reserve(usual_size); // one allocation, also for the lines that finish.cc adds
     bool has_type = false;
     for (size_t i = 0; i < head.header_count; i++) {
         const http_header &header = head.headers[i];

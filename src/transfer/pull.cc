@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // transfer/pull.cc: what a pod reads of its object is progress of the transfer that waits for its answer.
 //
-// Knows    http (call_touch).         Known by  transfer_machine.cc, transfer_host.cc.
+// Knows    transfer_machine.h.         Known by  transfer_machine.cc, transfer_host.cc.
 // Which of several readers of one object the pod reads for cannot be told: it counts for all of them.
 #include "transfer/pull.h"
 
@@ -22,33 +22,25 @@ std::string pull_key(std::string_view etl_id, std::string_view bucket, std::stri
 
 void pull_await(transfer &t)
 {
-    if (t.awaits_pull)
+    if (t.pulled != nullptr)
         return;
-    t.host->pulls.emplace(pull_key(t.etl_id, t.bucket, t.name), &t);
-    t.awaits_pull = true;
+    auto [entry, is_first] = t.host->pulls.try_emplace(pull_key(t.etl_id, t.bucket, t.name));
+    entry->second.readers++;
+    t.pulled = &*entry;
 }
 
 void pull_forget(transfer &t)
 {
-    if (!t.awaits_pull)
-        return;
-    auto [begin, end] = t.host->pulls.equal_range(pull_key(t.etl_id, t.bucket, t.name));
-    for (auto it = begin; it != end; ++it) {
-        if (it->second == &t) {
-            t.host->pulls.erase(it);
-            break;
-        }
-    }
-    t.awaits_pull = false;
+    if (t.pulled != nullptr && --t.pulled->second.readers == 0)
+        t.host->pulls.erase(t.host->pulls.find(t.pulled->first));
+    t.pulled = nullptr;
 }
 
 static void note(transfer_host &host, const std::string &key, uint64_t later_ms)
 {
-    auto [begin, end] = host.pulls.equal_range(key);
-    for (auto it = begin; it != end; ++it) {
-        if (it->second->request != nullptr)
-            call_touch(*it->second->request, later_ms);
-    }
+    auto found = host.pulls.find(key);
+    if (found != host.pulls.end())
+        found->second.progress_ms = clock_now_ms(*host.e) + later_ms;
 }
 
 void pull_note(transfer_host &host, const std::string &key) { note(host, key, 0); }

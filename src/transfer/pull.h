@@ -2,8 +2,18 @@
 // transfer/pull.h: with hrev a pod reads the object from its target while the client waits: that is progress of the transfer.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+
+// Of all transfers that wait for a pod that reads this object.
+struct pull_progress {
+    uint64_t progress_ms = 0; // clock_now_ms of the last piece, and later by what is in the kernel's buffers; 0: nothing was read
+    size_t readers = 0;
+};
+using pulled_object = std::pair<const std::string, pull_progress>; // key: pull_key
 
 struct transfer;
 struct transfer_host;

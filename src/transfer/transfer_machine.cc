@@ -53,15 +53,18 @@ static void on_call_done(void *arg, call &c, error err, int status, std::string 
 
 static void start_call(transfer &t)
 {
+    static constexpr size_t usual_headers_size = 256;
     call_options options;
+    options.headers.reserve(usual_headers_size); // one allocation
     transfer_mode_of(t.how).request(t, options);
     options.host = t.pod_host;
     options.port = t.pod_port;
     options.instance = t.etl_id + "/" + t.pod_instance;
+    options.progress_elsewhere = t.pulled != nullptr ? &t.pulled->second.progress_ms : nullptr;
     options.may_reuse = t.reuse_connections;
     options.reach = net_reach::this_machine; // a pod runs beside its target
     http_write_header(options.headers, "X-Request-Id", exchange_request_id(*t.x));
-    t.request_line = options.method + " " + text_escape(options.target, 200);
+    t.request_line.assign(options.method).append(" ").append(options.target);
     t.answer_status = 0;
     options.connect_timeout_ms = pod_connect_timeout_ms;
     options.progress_timeout_ms = t.obj_timeout_ms;

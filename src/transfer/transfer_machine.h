@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "http/pump.h"
@@ -13,6 +14,7 @@
 #include "sm/sm.h"
 #include "transfer/answer_check.h"
 #include "transfer/modes.h"
+#include "transfer/pull.h"
 #include "transfer/transfer.h"
 
 struct transfer {
@@ -36,7 +38,7 @@ struct transfer {
     bool looking_up = false;      // the store holds our address until it answers
     bool in_queue = false;
     bool has_slot = false;
-    bool awaits_pull = false;     // in transfer_host.pulls
+    pulled_object *pulled = nullptr; // in transfer_host.pulls; null: none of its pods may read the object (not hrev, or not yet)
     timer *clock = nullptr;
 
     // The pod as it was when the request was made.
@@ -59,7 +61,7 @@ struct transfer {
     bool method_tried = false;    // the other one has failed before
     int first_status = 0;         // of the first method's failure
     std::string first_text;       // in words
-    std::string request_line;     // "POST /b/o", for texts
+    std::string request_line;     // "POST /b/o", for texts, which escape it
 
     int answer_status = 0;        // of the pod
     bool is_close_delimited = false; // its answer
@@ -99,7 +101,7 @@ struct transfer_host {
     transfer_host_options options;
     http_client *client = nullptr;
     std::map<std::string, pod_memory, std::less<>> pods; // by ETL id
-    std::multimap<std::string, transfer *> pulls; // pull_key: transfers whose pod may read the object here (hrev)
+    std::unordered_map<std::string, pull_progress> pulls; // pull_key: objects that a pod may read here while clients wait (hrev)
     std::map<std::string, uint64_t> deaths;       // pull_key: when the pod died under a read of the object, for clients that said etl_name=
     size_t in_flight = 0;
     size_t lookups = 0; // that the store still owes an answer; the transfer may have ended, and is not in flight then

@@ -170,7 +170,7 @@ static void begin_request(world &w, client &c, const std::string &head)
             answer_head(c, 502, 0);
             return;
         }
-        c.pulled = "GET " + w.target_path + path + " HTTP/1.1\r\nHost: target\r\n\r\n";
+        c.pulled = "GET " + w.target_path + path + " HTTP/1.1\r\nHost: " + w.target_host + "\r\n\r\n";
         c.at = phase::pull_head;
         c.due_ms = 0;
         return;
