@@ -3,6 +3,7 @@
 #include "local/pod_limits.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <unistd.h>
 
@@ -21,6 +22,19 @@ uint64_t limits_bytes(const std::string &text)
 {
     double value = amount(text);
     return value <= 0 ? 0 : value < 1 ? 1 : value > 9e18 ? uint64_t{9'000'000'000'000'000'000} : static_cast<uint64_t>(value);
+}
+
+std::string limits_text(uint64_t bytes)
+{
+    static constexpr const char *units[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    size_t unit = 0;
+    double value = static_cast<double>(bytes);
+    for (; value >= 1024 && unit + 1 < std::size(units); unit++)
+        value /= 1024;
+    std::string text = text_format("%.1f", value);
+    if (text.ends_with(".0"))
+        text.resize(text.size() - 2);
+    return text + units[unit];
 }
 
 static std::string limit_text(const cJSON *container, const char *name)

@@ -26,6 +26,8 @@ struct container_limits {
 container_limits limits_read(const cJSON *container);
 // Bytes; 0: none or not understood.
 uint64_t limits_bytes(const std::string &quantity);
+// As a quantity is written: "20.5Mi".
+std::string limits_text(uint64_t bytes);
 uint64_t limits_writable(const container_limits &limits);
 uint64_t limits_memory_volume(const pod_volume &volume, const container_limits &limits);
 

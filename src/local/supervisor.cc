@@ -99,6 +99,7 @@ struct supervisor {
     bool has_group = false;   // looked for; what could not be had is empty
     keeper keep;
     bool out_of_memory = false; // the container is being ended for it
+    std::string memory_text;    // why
     std::string evicted;        // why the pod is being ended for good
     log_writer log;
     os_fd image_hold;
@@ -428,10 +429,11 @@ static void change_user(const view_place &place, std::vector<std::string> &comma
 }
 
 // The container is ended, and the next one of the pod starts as after any other end.
-static void on_memory(void *arg)
+static void on_memory(void *arg, const std::string &message)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
     s.out_of_memory = true;
+    s.memory_text = message;
     container_kill(s.run);
 }
 
@@ -452,14 +454,9 @@ static std::vector<std::string> prepare_limits(supervisor &s, const container_sp
     s.has_group = true;
     container_limits limits = limits_read(container.object);
     cgroup_set(s.group, {limits.memory, limits.cpu, local_tasks_max});
-    keeper_prepare(s.keep, s.spec, container, s.dir, s.group);
-    // What would be memory of a fixed size is on disk where nothing can be mounted.
-    for (const pod_volume &volume : s.spec.volumes)
-        if (s.unsandboxed && volume.in_memory)
-            s.keep.volumes.push_back({volume.name, s.dir + "/volumes/" + volume.name, volume.size_limit, limits_memory_volume(volume, limits)});
-    if (s.unsandboxed)
-        s.keep.volumes.push_back({"/tmp and the like", s.dir + "/view", std::to_string(limits_writable(limits)), limits_writable(limits)});
+    keeper_prepare(s.keep, {s.spec, container, s.dir, s.group, s.unsandboxed, text_format("/proc/%d/root", s.network.box.helper)});
     s.out_of_memory = false;
+    s.memory_text.clear();
     return cgroup_join_files(s.group);
 }
 
@@ -682,7 +679,9 @@ static void container_ended(supervisor &s, const container_end &end)
     status.state.phase = container_phase::terminated;
     status.state.exit_code = end.exit_code;
     status.state.reason = end.never_started ? "StartError" : oom ? "OOMKilled" : end.exit_code == 0 ? "Completed" : "Error";
-    status.state.message = s.liveness_failed ? s.status.message : end.text;
+    if (oom && s.memory_text.empty())
+        s.memory_text = keeper_memory_text(s.keep);
+    status.state.message = s.liveness_failed ? s.status.message : oom ? s.memory_text : end.text;
     status.state.started = started;
     status.state.finished = now;
     status.state.container_id = status.id;

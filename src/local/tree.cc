@@ -6,6 +6,8 @@
 #include "local/tree.h"
 
 #include <cerrno>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include <dirent.h>
@@ -112,6 +114,7 @@ tree_use tree_measure(const std::string &path)
 {
     tree_use use;
     std::vector<walk_level> levels;
+    std::set<std::pair<dev_t, ino_t>> linked; // files of several names, whose bytes count once
     int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0)
         levels.push_back({fdopendir(fd)});
@@ -130,7 +133,8 @@ tree_use tree_measure(const std::string &path)
         struct stat about;
         if (name == "." || name == ".." || fstatat(dirfd(dir), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
-        use.bytes += static_cast<uint64_t>(about.st_blocks) * 512;
+        bool is_seen = !S_ISDIR(about.st_mode) && about.st_nlink > 1 && !linked.insert({about.st_dev, about.st_ino}).second;
+        use.bytes += is_seen ? 0 : static_cast<uint64_t>(about.st_blocks) * 512;
         if (++use.files >= tree_files_max) {
             use.is_whole = false;
             break;

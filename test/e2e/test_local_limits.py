@@ -5,6 +5,7 @@
 #   test_local_limits.py [PATH-TO-KUBECTL-LOCAL [CASE...]]
 import json
 import os
+import re
 
 from local import IMAGE, main, status, waiting
 
@@ -45,12 +46,34 @@ def memory_is_kept(r):
         pod = ends(r, name, limited(code, memory="64Mi"))
         end = status(pod)["state"]["terminated"]
         assert end["reason"] == "OOMKilled" and end["exitCode"] == 137, (name, end)
+        assert "spec.containers[0].resources.limits.memory, 64Mi" in end["message"], end
         r.delete(name)
     # Enough is enough: pages that processes share count once, and what is only reserved does not count.
     fits = ("import mmap, os, time\nx = bytearray(b'x') * (24 << 20); y = mmap.mmap(-1, 1 << 33)\n"
             "for i in range(8):\n if os.fork() == 0:\n  time.sleep(2); os._exit(0)\n"
             "for i in range(8): os.wait()\nprint('fits')\n")
     out, _ = run(r, "fits", limited(fits, memory="96Mi"))
+    assert out == "fits\n", out
+
+
+FILL_BOTH = ("import time\nfor path in ('/m/a', '/tmp/a'):\n with open(path, 'wb') as f:\n  for i in range(40):\n   f.write(b'x' * (1 << 20)); f.flush(); time.sleep(0.01)\ntime.sleep(600)\n")
+NAMELESS = "import os, time\nfd = os.memfd_create('x')\nfor i in range(100):\n os.write(fd, b'x' * (1 << 20)); time.sleep(0.02)\ntime.sleep(600)\n"
+MAPPED = ("import mmap, os, time\nfd = os.open('/dev/shm/x', os.O_RDWR | os.O_CREAT); os.ftruncate(fd, 40 << 20)\nm = mmap.mmap(fd, 40 << 20)\n"
+          "for i in range(40): m[i << 20:(i + 1) << 20] = b'x' * (1 << 20)\ntime.sleep(3)\nprint('fits')\n")
+
+
+def memory_without_a_process_counts(r):
+    """Volumes of memory, and files that have no name at all. What is on disk does not, wherever it is mounted, and what is mapped counts once."""
+    at = lambda path: {"volumeMounts": [{"name": "v", "mountPath": path}]}
+    memory = [{"name": "v", "emptyDir": {"medium": "Memory"}}]
+    for name, container, more in (("volume", dict(limited(FILL_BOTH, memory="64Mi"), **at("/m")), {"volumes": memory}), ("nameless", limited(NAMELESS, memory="64Mi"), {})):
+        end = status(ends(r, name, container, **more))["state"]["terminated"]
+        assert end["reason"] == "OOMKilled" and "spec.containers[0].resources.limits.memory, 64Mi" in end["message"], (name, end)
+        r.delete(name)
+    out, _ = run(r, "mapped", dict(limited(MAPPED, memory="80Mi"), **at("/dev/shm/")), volumes=memory)
+    assert out == "fits\n", out
+    on_disk = "import time\nopen('/tmp/big', 'wb').write(b'x' * (48 << 20))\ntime.sleep(3)\nprint('fits')\n"
+    out, _ = run(r, "disk", dict(limited(on_disk, memory="120Mi"), **at("/tmp")), volumes=[{"name": "v", "emptyDir": {}}])
     assert out == "fits\n", out
 
 
@@ -80,16 +103,25 @@ def volumes_are_kept(r):
     mounts = {"volumeMounts": [{"name": "e", "mountPath": "/e"}]}
     pod = ends(r, "disk", dict(python(code), **mounts), volumes=[{"name": "e", "emptyDir": {"sizeLimit": "16Mi"}}])
     assert pod["status"]["reason"] == "Evicted", pod["status"]
-    assert pod["status"]["message"] == 'Usage of EmptyDir volume "e" exceeds the limit "16Mi". ', pod["status"]["message"]
+    assert re.fullmatch(r'Usage of EmptyDir volume "e" exceeds the limit "16Mi"\. It holds [\d.]+Mi; the limit is spec\.volumes\[0\]\.emptyDir\.sizeLimit\. ', pod["status"]["message"]), pod["status"]
     assert status(pod)["state"]["terminated"]["exitCode"] == 137, status(pod)
     r.delete("disk")
     # Names without bytes, too deep to be counted, are more than any limit.
     deep = "import os, time\nos.chdir('/e')\nfor i in range(2000):\n os.mkdir('d'); os.chdir('d')\ntime.sleep(600)\n"
     pod = ends(r, "deep", dict(python(deep), **mounts), volumes=[{"name": "e", "emptyDir": {"sizeLimit": "1Gi"}}])
-    assert pod["status"]["reason"] == "Evicted", pod["status"]
+    assert pod["status"]["reason"] == "Evicted" and "more than can be counted: over 1000000 names, directories deeper than 256" in pod["status"]["message"], pod["status"]
     r.delete("deep")
+    # A name taken away frees nothing while the file is open; more names take nothing. Another volume is not blamed.
+    hidden = "import os, time\nf = open('/e/big', 'wb'); os.unlink('/e/big')\nfor i in range(64):\n f.write(os.urandom(1 << 20)); f.flush()\ntime.sleep(600)\n"
+    pod = ends(r, "hidden", dict(python(hidden), volumeMounts=[{"name": "f", "mountPath": "/f"}, {"name": "e", "mountPath": "/e", "subPath": "below"}]),
+               volumes=[{"name": "f", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "e", "emptyDir": {"sizeLimit": "16Mi"}}])
+    assert re.match(r'Usage of EmptyDir volume "e" exceeds the limit "16Mi"\. It holds [\d.]+Mi, [\d.]+Mi of that in files that were removed and are still open; the limit is spec\.volumes\[1\]', pod["status"]["message"]), pod["status"]
+    r.delete("hidden")
+    links = "import os, time\nopen('/e/0', 'wb').write(os.urandom(8 << 20))\nfor i in range(20): os.link('/e/0', '/e/l%d' % i)\ntime.sleep(3)\nprint('fits')\n"
+    out, _ = run(r, "links", dict(python(links), **mounts), volumes=[{"name": "e", "emptyDir": {"sizeLimit": "16Mi"}}])
+    assert out == "fits\n", out
     pod = ends(r, "storage", dict(limited(code, ephemeral_storage="16Mi"), **mounts), volumes=[{"name": "e", "emptyDir": {}}])
-    assert pod["status"]["message"] == "Pod ephemeral local storage usage exceeds the total limit of containers 16Mi. ", pod["status"]
+    assert re.fullmatch(r"Pod ephemeral local storage usage exceeds the total limit of containers 16Mi\. It holds [\d.]+Mi in volumes on disk; the limit is spec\.containers\[0\]\.resources\.limits\.ephemeral-storage\. ", pod["status"]["message"]), pod["status"]
     r.delete("storage")
     # Of memory: full when it is full, and it outlives the container that filled it.
     fill = ("import errno\nn = 0\ntry:\n with open('/e/big', 'wb') as f:\n  while True: n += f.write(b'x' * (1 << 20)); f.flush()\n"
@@ -139,7 +171,7 @@ def no_group_is_left(r):
     assert not left, left
 
 
-CASES = [memory_is_kept, a_container_that_ran_out_of_memory_starts_again, cpu_is_kept_or_warned_of, volumes_are_kept, what_nobody_limits_is_bounded, no_group_is_left]
+CASES = [memory_is_kept, memory_without_a_process_counts, a_container_that_ran_out_of_memory_starts_again, cpu_is_kept_or_warned_of, volumes_are_kept, what_nobody_limits_is_bounded, no_group_is_left]
 
 # Without mounts what would be memory is on disk.
-main(CASES, [memory_is_kept, cpu_is_kept_or_warned_of, volumes_are_kept, what_nobody_limits_is_bounded])
+main(CASES, [memory_is_kept, memory_without_a_process_counts, cpu_is_kept_or_warned_of, volumes_are_kept, what_nobody_limits_is_bounded])

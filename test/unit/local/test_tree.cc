@@ -69,6 +69,22 @@ static void closed_directories_go_too(void **state)
     test_false(os_exists(top));
 }
 
+static void a_file_of_many_names_counts_once(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    std::string top = f.dir + "/top";
+    test_true(os_make_dirs(top + "/below") && os_write_file(top + "/one", std::string(1u << 20, 'x')));
+    uint64_t before = tree_measure(top).bytes;
+    test_true(before >= 1u << 20);
+    for (int i = 0; i < 20; i++)
+        test_eq(link((top + "/one").c_str(), (top + "/below/" + std::to_string(i)).c_str()), 0);
+    tree_use use = tree_measure(top);
+    test_true(use.bytes < before + (1u << 20));
+    test_eq(use.files, uint64_t{22});
+    test_true(os_write_file(top + "/two", std::string(1u << 20, 'x')));
+    test_true(tree_measure(top).bytes >= before + (1u << 20));
+}
+
 static void links_are_not_followed(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -110,6 +126,7 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(depth_does_not_keep_anything, setup, teardown),
         cmocka_unit_test_setup_teardown(closed_directories_go_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_of_many_names_counts_once, setup, teardown),
         cmocka_unit_test_setup_teardown(links_are_not_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(use_is_counted_or_said_to_be_more, setup, teardown),
     };
