@@ -3,7 +3,9 @@
 //
 // Normal   read; where no file is named and none is there, the node that starts first makes it: a temporary file, complete and synced,
 //          becomes the file by link(2), which fails where somebody else was faster. So there is never half a secret, and never two.
-// Fails    a file that others can read is refused: what is in it is no secret any more.
+// Fails    a file that others can read is refused: what is in it is no secret any more. So is what is no regular file, and what does not
+//          fit into a header on one line; each reason says what to do.
+// Limits   cluster_secret_size_min, cluster_secret_size_max.
 #include "app/secret.h"
 
 #include <arpa/inet.h>
@@ -16,10 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/text.h"
 #include "codec/url.h"
-
-static constexpr size_t secret_size_min = 16; // characters
 
 std::string secret_default_path(bool is_root, std::string_view config_home, std::string_view home)
 {
@@ -69,31 +70,103 @@ bool secret_proxy_is_here(std::string_view url, std::string_view machine_name)
 
 // --- reading
 
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+static std::string mode_text(mode_t mode) { return text_format("%04o", static_cast<unsigned>(mode & 07777)); }
+
+// Why a secret is none that nodes could show each other, a header being what they show it in; empty: it is one.
+static std::string judge_secret(std::string_view text, const std::string &shown)
+{
+    std::string renew = ": copy the file of another node of the cluster, or make a new one: head -c 24 /dev/urandom | base64 > " + shown;
+    if (text.empty())
+        return "is empty" + renew;
+    if (text.find_first_of("\r\n") != std::string_view::npos)
+        return "holds more than one line, but a secret is one line" + renew;
+    for (char c : text) {
+        auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f)
+            return text_format("holds the control byte 0x%02x, but a secret is text", byte) + renew;
+    }
+    if (text.front() == ' ' || text.back() == ' ')
+        return "begins or ends with a space, which is lost on the way: remove it";
+    if (text.size() < cluster_secret_size_min)
+        return text_format("holds fewer than %zu characters", cluster_secret_size_min) + renew;
+    return {};
+}
+
+// At most one byte more than a secret may have. False: errno says why.
+static bool read_start(int fd, std::string &out_text)
+{
+    out_text.resize(cluster_secret_size_max + 2); // a newline, and the byte that is too many
+    size_t used = 0;
+    while (used < out_text.size()) {
+        ssize_t size = read(fd, out_text.data() + used, out_text.size() - used);
+        if (size < 0 && errno == EINTR)
+            continue;
+        if (size < 0)
+            return false;
+        if (size == 0)
+            break;
+        used += static_cast<size_t>(size);
+    }
+    out_text.resize(used);
+    return true;
+}
+
+static secret_outcome refuse_unreadable(const std::string &shown, int why, std::string &out_reason)
+{
+    out_reason = "cannot read " + shown + ": " + std::strerror(why);
+    if (why == EACCES)
+        out_reason += ": start the node as the user whom the file belongs to, or give this user a copy of it (mode 600)";
+    return why == ENOENT || why == ENOTDIR ? secret_outcome::absent : secret_outcome::bad;
+}
+
 secret_outcome secret_read(const std::string &path, std::string &out_secret, std::string &out_reason)
 {
-    int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        bool is_absent = errno == ENOENT || errno == ENOTDIR;
-        out_reason = "cannot read " + path + ": " + std::strerror(errno);
-        return is_absent ? secret_outcome::absent : secret_outcome::bad;
-    }
+    std::string shown = text_escape(path);
     struct stat info{};
-    char buffer[4096];
-    ssize_t size = fstat(fd, &info) == 0 ? read(fd, buffer, sizeof buffer) : -1;
+    if (stat(path.c_str(), &info) != 0)
+        return refuse_unreadable(shown, errno, out_reason);
+    int fd = -1;
+    if (S_ISREG(info.st_mode)) { // only such are opened: to open a device can do something to it, and to open a pipe waits for a writer
+        fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (fd < 0 || fstat(fd, &info) != 0) {
+            int why = errno;
+            if (fd >= 0)
+                close(fd);
+            return refuse_unreadable(shown, why, out_reason);
+        }
+    }
+    if (!S_ISREG(info.st_mode)) {
+        if (fd >= 0)
+            close(fd);
+        out_reason = shown + " is " + kind_of(info.st_mode) + ": name a file that holds the secret";
+        return secret_outcome::bad;
+    }
+    std::string text;
+    bool is_read = read_start(fd, text);
+    int why = errno;
     close(fd);
-    if (size < 0) {
-        out_reason = "cannot read " + path;
+    if (!is_read)
+        return refuse_unreadable(shown, why, out_reason);
+    if ((info.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
+        bool others_can_read = (info.st_mode & S_IROTH) != 0;
+        out_reason = shown + " has mode " + mode_text(info.st_mode) + ", so that " + (others_can_read ? "every user of this machine can read it" : "others than its owner can change or reach it") +
+                     ": chmod 600 " + shown + ", or 640 where its group is to read it";
         return secret_outcome::bad;
     }
-    if ((info.st_mode & (S_IRWXG | S_IRWXO) & static_cast<mode_t>(~(S_IRGRP | S_IXGRP))) != 0) {
-        out_reason = path + " can be read by everybody: chmod 600 " + path;
-        return secret_outcome::bad;
-    }
-    std::string_view text(buffer, static_cast<size_t>(size));
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
-        text.remove_suffix(1);
-    if (text.size() < secret_size_min) {
-        out_reason = path + " holds fewer than 16 characters";
+        text.pop_back();
+    if (text.size() > cluster_secret_size_max) {
+        out_reason = shown + text_format(" holds more than %zu bytes: a secret is one line of %zu to %zu characters", cluster_secret_size_max, cluster_secret_size_min, cluster_secret_size_max);
+        return secret_outcome::bad;
+    }
+    std::string wrong = judge_secret(text, shown);
+    if (!wrong.empty()) {
+        out_reason = shown + " " + wrong;
         return secret_outcome::bad;
     }
     out_secret = text;

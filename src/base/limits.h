@@ -109,6 +109,8 @@ inline constexpr size_t bucket_name_size_max = 64;
 inline constexpr size_t object_name_size_max = 1024;
 inline constexpr size_t node_id_size_max = 64;
 inline constexpr size_t request_id_size_max = 64;
+inline constexpr size_t cluster_secret_size_min = 16;
+inline constexpr size_t cluster_secret_size_max = 4'096;
 
 // Cluster.
 inline constexpr size_t bucket_count_max = 4'096;
