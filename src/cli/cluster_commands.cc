@@ -112,12 +112,35 @@ static json_ptr state_item(const cJSON *node, bool for_people)
     return item;
 }
 
+static std::vector<json_ptr> nodes_of_states(const cJSON *nodes, bool proxies, bool for_people)
+{
+    std::vector<json_ptr> items;
+    for (const char *role : {"proxy", "target"}) {
+        const cJSON *node = nullptr;
+        cJSON_ArrayForEach(node, json_get(nodes, "nodes"))
+        {
+            if (json_text(node, "role") == role && (proxies || json_text(node, "role") != "proxy"))
+                items.push_back(state_item(node, for_people));
+        }
+    }
+    return items;
+}
+
 static std::string count_of_objects(const cJSON *node)
 {
     if (json_get(node, "objects") == nullptr)
         return "an unknown number of objects";
     uint64_t count = json_u64(node, "objects", 0);
     return text_format("%llu object%s", static_cast<unsigned long long>(count), count == 1 ? "" : "s");
+}
+
+// "its 12 objects are in no list"
+static std::string unlisted_text(const cJSON *node)
+{
+    if (json_get(node, "objects") == nullptr)
+        return "its objects, nobody knows how many, are in no list";
+    uint64_t count = json_u64(node, "objects", 0);
+    return count == 0 ? std::string("it holds no objects") : text_format("its %llu object%s in no list", static_cast<unsigned long long>(count), count == 1 ? " is" : "s are");
 }
 
 // What is not as it should be, in sentences: below the table, on standard error.
@@ -130,7 +153,7 @@ static void tell_problems(const session &s, const cJSON *nodes)
         std::string id = format_message(json_text(node, "id"));
         std::string reason = format_message(json_text(node, "reason"));
         if (state == "maintenance")
-            fprintf(stderr, "%s: target %s is in maintenance, %s of it are in no list: %s\n", s.program.c_str(), id.c_str(), count_of_objects(node).c_str(), reason.c_str());
+            fprintf(stderr, "%s: target %s is in maintenance, and %s: %s\n", s.program.c_str(), id.c_str(), unlisted_text(node).c_str(), reason.c_str());
         else if (state == "diverged" || state == "silent")
             fprintf(stderr, "%s: target %s is %s: %s\n", s.program.c_str(), id.c_str(), std::string(state).c_str(), reason.c_str());
     }
@@ -141,6 +164,23 @@ static void tell_problems(const session &s, const cJSON *nodes)
     fprintf(stderr, "%s: %d target%s of another cluster (%s) want%s to register here. If the proxy has lost its data directory: stop it and start it with a copy of that directory; "
                     "the objects on the targets are untouched. If they are to join this cluster: start them with empty data directories\n",
             s.program.c_str(), cJSON_GetArraySize(strangers), cJSON_GetArraySize(strangers) == 1 ? "" : "s", cluster.c_str(), cJSON_GetArraySize(strangers) == 1 ? "s" : "");
+}
+
+// For scripts: targets of another cluster are no nodes of this one, so they stand beside them.
+static json_ptr strangers_beside(const cJSON *nodes)
+{
+    json_ptr out = json_object();
+    cJSON *list = json_add_array(out.get(), "strangers");
+    const cJSON *stranger = nullptr;
+    cJSON_ArrayForEach(stranger, json_get(nodes, "strangers"))
+    {
+        json_ptr row = json_object();
+        json_add_text(row.get(), "id", json_text(stranger, "id"));
+        output_add_text(row.get(), "cluster", json_text(stranger, "cluster"));
+        output_add_text(row.get(), "peer", json_text(stranger, "peer"));
+        json_append(list, std::move(row));
+    }
+    return out;
 }
 
 static exit_code list_nodes(session &s, bool proxies)
@@ -156,22 +196,14 @@ static exit_code list_nodes(session &s, bool proxies)
     if (f)
         return session_fail(s, f);
     bool for_people = s.format == output_format::table || s.format == output_format::wide;
-    std::vector<json_ptr> items;
-    for (const char *role : {"proxy", "target"}) {
-        const cJSON *node = nullptr;
-        cJSON_ArrayForEach(node, json_get(nodes.get(), "nodes"))
-        {
-            if (json_text(node, "role") == role && (proxies || json_text(node, "role") != "proxy"))
-                items.push_back(state_item(node, for_people));
-        }
-    }
-    if (map != nullptr)
-        items = nodes_of(map.get(), proxies, true);
+    std::vector<json_ptr> items = map != nullptr ? nodes_of(map.get(), proxies, true) : nodes_of_states(nodes.get(), proxies, for_people);
     for (json_ptr &item : items) {
         if (s.format == output_format::wide)
             add_sandbox(s, item.get()); // a request to every target: only for those who want to know all
         list_add(list, std::move(item));
     }
+    if (nodes != nullptr)
+        list.beside = strangers_beside(nodes.get());
     list_end(list);
     f = session_flush(s);
     if (for_people && nodes != nullptr)
@@ -190,12 +222,12 @@ static const cJSON *find_target(const cJSON *nodes, std::string_view id)
     return nullptr;
 }
 
-// "target t1 holds 3 objects that no other has, last heard 14s ago"
+// "target t1 holds 3 objects that no other has, as it said when it was last heard, 14s ago"
 static std::string loss_text(const std::string &id, const cJSON *node)
 {
     std::string text = "target " + format_message(id) + " holds " + count_of_objects(node) + " that no other has";
-    if (json_get(node, "silent_seconds") != nullptr)
-        text += ", last heard " + format_seconds(json_u64(node, "silent_seconds", 0)) + " ago";
+    if (json_get(node, "silent_seconds") != nullptr && json_get(node, "objects") != nullptr)
+        text += ", as it said when it was last heard, " + format_seconds(json_u64(node, "silent_seconds", 0)) + " ago";
     return text;
 }
 
@@ -268,7 +300,16 @@ static bool add_health(session &s, cJSON *item, bool for_people)
     uint64_t took_us = now_us() - started;
     failure f = session_failure(s, reply, {});
     bool well = !f;
-    json_add_text(item, "status", well ? "ok" : f.status == 0 ? "unreachable" : "unwell");
+    std::string status = well ? "ok" : f.status == 0 ? "unreachable" : "unwell";
+    std::string problem = f.message;
+    // A target that is well by itself may be none that the proxy can use.
+    std::string state(json_text(item, "state"));
+    bool is_useless = state == "diverged" || (state == "silent" && well);
+    if (is_useless) {
+        status = state;
+        problem = state == "silent" ? "the proxy does not hear it: " + std::string(json_text(item, "reason")) : std::string(json_text(item, "reason"));
+    }
+    json_add_text(item, "status", status);
     uint64_t uptime_ns = 0;
     bool has_uptime = well && text_parse_u64(http_header(reply, header_node_uptime), uptime_ns);
     if (for_people) {
@@ -284,21 +325,24 @@ static bool add_health(session &s, cJSON *item, bool for_people)
         else
             cJSON_AddNullToObject(item, "latency");
     }
-    output_add_text(item, "problem", f.message);
-    return well;
+    output_add_text(item, "problem", problem);
+    return well && !is_useless;
 }
 
 exit_code command_cluster_health(session &s)
 {
     list_printer list = session_list(s, "NodeHealth", health_columns, "id");
     failure f = session_check_list(s, list);
+    json_ptr states;
     json_ptr map;
     if (!f)
+        f = fetch_nodes(s, states);
+    if (!f && states == nullptr)
         f = fetch_map(s, control_timeout_ms, map);
     if (f)
         return session_fail(s, f);
     bool for_people = s.format == output_format::table || s.format == output_format::wide;
-    std::vector<json_ptr> nodes = nodes_of(map.get(), true, true);
+    std::vector<json_ptr> nodes = states != nullptr ? nodes_of_states(states.get(), true, false) : nodes_of(map.get(), true, true);
     std::string unwell;
     size_t targets = 0;
     for (json_ptr &node : nodes) {
@@ -307,10 +351,14 @@ exit_code command_cluster_health(session &s)
             unwell += (unwell.empty() ? "" : ", ") + std::string(json_text(node.get(), "id"));
         list_add(list, std::move(node));
     }
+    if (states != nullptr)
+        list.beside = strangers_beside(states.get());
     list_end(list);
     f = session_flush(s);
+    if (for_people && states != nullptr)
+        tell_problems(s, states.get());
     if (!f && !unwell.empty())
-        f = failure_make(exit_code::unavailable, {}, "not well: " + unwell, "etlctl cluster health -o wide");
+        f = failure_make(exit_code::unavailable, {}, "not well: " + unwell, s.format == output_format::table ? "etlctl cluster health -o wide" : "");
     else if (!f && targets == 0)
         f = failure_make(exit_code::unavailable, {}, "the cluster has no target: objects cannot be stored", "start a target and name this proxy to it");
     return f ? session_fail(s, f) : exit_code::ok;

@@ -151,8 +151,12 @@ static void print_pending(list_printer &list, bool last)
             fprintf(list.out, "%s\n    %s", list.count == 0 ? "" : ",", json_print(item.get()).c_str());
             ++list.count;
         }
-        if (last)
-            fprintf(list.out, "%s]\n}\n", list.count == 0 ? "" : "\n  ");
+        if (last) {
+            fprintf(list.out, "%s]", list.count == 0 ? "" : "\n  ");
+            const cJSON *member = nullptr;
+            cJSON_ArrayForEach(member, list.beside.get()) fprintf(list.out, ",\n  \"%s\": %s", member->string, json_print(member).c_str());
+            fputs("\n}\n", list.out);
+        }
         break;
     case output_format::jsonl:
         for (const json_ptr &item : list.pending)
@@ -205,6 +209,8 @@ void list_end(list_printer &list)
     for (json_ptr &item : list.pending)
         json_append(items.get(), std::move(item));
     json_add_tree(tree.get(), "items", std::move(items));
+    const cJSON *member = nullptr;
+    cJSON_ArrayForEach(member, list.beside.get()) json_add_tree(tree.get(), member->string, json_ptr(cJSON_Duplicate(member, true)));
     fputs(yaml_print(tree.get()).c_str(), list.out);
     list.pending.clear();
 }

@@ -39,6 +39,7 @@ struct list_printer {
     bool no_headers = false;
     bool null_separated = false;
     std::string sort_by; // header or key, any case; the whole list is kept until the end
+    json_ptr beside;     // an object, or null: its members stand beside the items in json and yaml
 
     // The printer's own.
     std::vector<json_ptr> pending;

@@ -28,7 +28,8 @@ struct proxy_target {
     bool heard = false;
     uint64_t heard_ms = 0;          // last registration, heartbeat or accepted push
     uint64_t acked_version = 0;     // newest document it is known to hold
-    uint64_t object_count = 0;
+    uint64_t object_count = 0;      // as it has said last
+    bool is_count_known = false;    // it has said one
     call *push = nullptr;           // PUT /v1/node/document under way
     uint64_t push_version = 0;
     uint64_t push_failures = 0;     // in a row
@@ -127,7 +128,9 @@ struct proxy_request {
     document_identity peer_document; // which one it has stored
     bool is_peer_of_cluster = false; // it has been in this cluster before
     uint64_t peer_objects = 0;
-    size_t lost_count = 0;           // of objects, that go with a target; SIZE_MAX: nobody said
+    bool is_peer_count_known = false;
+    uint64_t lost_count = 0;         // of objects, that go with a target
+    bool is_lost_count_known = false;
     route_match match;               // of a request that is served again when the document has changed
 };
 proxy_request &proxy_request_make(proxy &p, exchange &x);
@@ -165,10 +168,12 @@ std::vector<gather_peer> proxy_needed_peers(const proxy &p);
 // The first needed target that is silent; null when every one can be heard.
 const cluster_node *proxy_silent_target(const proxy &p);
 void proxy_serve_register(proxy &p, exchange &x);
-// Why this proxy must not change the document: a target holds one that does not go together with it. Empty: it may.
 // Why a target is in maintenance, for people.
 std::string proxy_maintenance_text(const cluster_document &document, const cluster_node &node);
+// Why this proxy must not change the document: a target holds one that does not go together with it. Empty: it may.
 std::string proxy_odds_text(const proxy &p);
+// Why a target that is silent cannot be asked: it holds another document, which counts as silent, or it was not heard; `out_code` says which.
+std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code &out_code);
 // All targets that were heard say so: this proxy's document is the wrong one.
 bool proxy_is_at_odds(const proxy &p);
 void proxy_document_stop(proxy &p);

@@ -312,8 +312,9 @@ static void on_objects_body(proxy_request &r, std::string body)
         if (!r.list.target.empty() && peer.id != r.list.target)
             continue;
         if (proxy_target_is_silent(p, peer.id)) {
-            std::string odds = proxy_odds_text(p); // a target that holds another document counts as silent
-            proxy_request_fail(r, odds.empty() ? error_code::unavailable : error_code::diverged, odds.empty() ? "target " + peer.id + " is silent: the list would not be complete" : odds);
+            error_code code = error_code::unavailable;
+            std::string why = proxy_unheard_text(p, peer.id, code);
+            proxy_request_fail(r, code, "the list would not be complete: " + why);
             return;
         }
         peers.push_back(peer);

@@ -36,7 +36,7 @@ static void on_removed(proxy_request &r, error err)
         proxy_request_fail(r, err.code, error_text(err));
         return;
     }
-    std::string lost = r.lost_count == SIZE_MAX ? std::string("an unknown number of") : text_format("%zu", r.lost_count);
+    std::string lost = r.is_lost_count_known ? std::to_string(r.lost_count) : std::string("unknown");
     LOG(warn, "cluster", "target=%s objects=%s msg=\"removed from the cluster: what only it held is gone, unless it comes back with its data before anything changes\"", r.target.c_str(), lost.c_str());
     proxy_request_answer(r, {});
 }
@@ -71,11 +71,18 @@ static void on_body(proxy_request &r, std::string body)
     }
     // What the caller was shown is what is lost, or nothing is.
     const proxy_target *seen = seen_target(*r.p, r.target);
-    r.lost_count = seen != nullptr ? seen->object_count : SIZE_MAX;
+    r.is_lost_count_known = seen != nullptr && seen->is_count_known;
+    r.lost_count = r.is_lost_count_known ? seen->object_count : 0;
     const cJSON *value = json_get(tree.get(), "value");
-    uint64_t expected = json_u64(value, "objects", 0);
-    if (json_get(value, "objects") != nullptr && seen != nullptr && expected != seen->object_count) {
-        proxy_request_fail(r, error_code::conflict, text_format("target %s holds %llu objects, not %llu", r.target.c_str(), static_cast<unsigned long long>(seen->object_count), static_cast<unsigned long long>(expected)));
+    const cJSON *shown = json_get(value, "objects");
+    uint64_t expected = json_u64(value, "objects", UINT64_MAX);
+    if (shown != nullptr && expected == UINT64_MAX) {
+        proxy_request_fail(r, error_code::bad_request, "value.objects: expected a whole number: how many objects the caller takes for lost");
+        return;
+    }
+    if (shown != nullptr && !(r.is_lost_count_known && expected == r.lost_count)) {
+        std::string holds = r.is_lost_count_known ? std::to_string(r.lost_count) + (r.lost_count == 1 ? " object" : " objects") : std::string("an unknown number of objects");
+        proxy_request_fail(r, error_code::conflict, "target " + r.target + " holds " + holds + ", not " + std::to_string(expected));
         return;
     }
     proxy_request_change(r, apply_removal, true, on_removed);
@@ -122,7 +129,7 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
         reason = found->second.odds;
     }
     json_add_text(row.get(), "state", state);
-    if (seen != nullptr)
+    if (seen != nullptr && seen->is_count_known)
         json_add_u64(row.get(), "objects", seen->object_count);
     json_add_text(row.get(), "reason", reason);
     return row;

@@ -213,6 +213,14 @@ std::string proxy_odds_text(const proxy &p)
     return {};
 }
 
+std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code &out_code)
+{
+    auto found = p.targets.find(id);
+    bool is_at_odds = found != p.targets.end() && !found->second.odds.empty();
+    out_code = is_at_odds ? error_code::diverged : error_code::unavailable;
+    return is_at_odds ? found->second.odds : "target " + id + " is silent";
+}
+
 bool proxy_is_at_odds(const proxy &p)
 {
     bool any = false;
@@ -401,6 +409,7 @@ static void note_heard(proxy_request &r)
     proxy_target &target = target_of(*r.p, r.node.id);
     mark_heard(*r.p, target);
     target.object_count = r.peer_objects;
+    target.is_count_known = r.is_peer_count_known;
     // What it says it holds counts, also when that is less than before: its data directory may have been replaced.
     target.acked_version = r.peer_document.version;
     target.odds.clear();
@@ -425,6 +434,8 @@ static void answer_member(proxy_request &r)
     arm_tick(p);
 }
 
+static bool may_hold_objects(const proxy_request &r) { return !r.is_peer_count_known || r.peer_objects > 0; }
+
 static error apply_member(void *arg, cluster_document &next)
 {
     proxy_request &r = *static_cast<proxy_request *>(arg);
@@ -443,7 +454,7 @@ static error apply_member(void *arg, cluster_document &next)
     bool is_departed = document_has_left(next, r.node.id);
     bool may_return = is_departed && r.is_peer_of_cluster && document_may_return(next, r.node);
     // What it missed may have been written or deleted elsewhere: then its copies must not show up again.
-    if (!next.buckets.empty() && !may_return && (r.holds_objects || (is_departed && r.peer_objects > 0)))
+    if (!next.buckets.empty() && !may_return && (r.holds_objects || (is_departed && may_hold_objects(r))))
         r.node.flags |= node_flag_maintenance;
     cluster_node &node = document_put_node(next, r.node);
     if (may_return)
@@ -508,6 +519,17 @@ static void refuse_lineage(proxy_request &r, document_relation relation)
     refuse_member(r, is_newer ? error_code::newer_version : error_code::diverged, text);
 }
 
+// The first number of a registration that is none; empty: what is there is right. A target of before leaves some out.
+static std::string wrong_number(const cJSON *tree)
+{
+    for (const char *key : {"document_version", "document_term", "document_tag", "document_digest", "object_count"}) {
+        bool is_right = json_get(tree, key) == nullptr || json_u64(tree, key, 0) == json_u64(tree, key, 1); // an unfit one is the fallback
+        if (!is_right)
+            return std::string(key) + ": expected a whole number";
+    }
+    return {};
+}
+
 static void on_registration(proxy_request &r, std::string body)
 {
     proxy &p = *r.p;
@@ -518,7 +540,11 @@ static void on_registration(proxy_request &r, std::string body)
         err = node_parse(tree.get(), r.node);
     url_base base;
     if (err || !r.node.is_target || !control_is_node_id(r.node.id) || !url_parse_base(r.node.url, base)) {
-        refuse_member(r, error_code::bad_json, "a registration is {\"id\",\"type\",\"url\",\"document_version\",\"object_count\"}: " + where);
+        refuse_member(r, error_code::bad_json, "a registration is {\"id\",\"type\",\"url\",\"document_version\",\"object_count\"}: " + (where.empty() && err ? error_text(err) : where));
+        return;
+    }
+    if (std::string wrong = wrong_number(tree.get()); !wrong.empty()) {
+        refuse_member(r, error_code::bad_json, "the registration of target " + r.node.id + ": " + wrong);
         return;
     }
     r.node.digest = placement_digest(r.node.id);
@@ -526,6 +552,7 @@ static void on_registration(proxy_request &r, std::string body)
     r.peer_document = {.term = json_u64(tree.get(), "document_term", 0), .tag = json_u64(tree.get(), "document_tag", 0),
                        .version = json_u64(tree.get(), "document_version", 0), .digest = json_u64(tree.get(), "document_digest", 0)};
     r.peer_objects = json_u64(tree.get(), "object_count", 0);
+    r.is_peer_count_known = json_get(tree.get(), "object_count") != nullptr;
     std::string_view uuid = json_text(tree.get(), "cluster");
     const cluster_document &document = proxy_document(p);
     if (!uuid.empty() && uuid != document.uuid) {
@@ -553,7 +580,7 @@ static void on_registration(proxy_request &r, std::string body)
     std::vector<gather_peer> peers = proxy_target_peers(p);
     bool uploads = p.upload_ms > 0 && clock_now_ms(*p.e) - p.upload_ms < upload_settle_ms;
     if (known != nullptr || document.buckets.empty() || uploads || peers.empty()) {
-        r.holds_objects = uploads || r.peer_objects > 0;
+        r.holds_objects = uploads || may_hold_objects(r);
         proxy_request_change(r, apply_member, false, on_member_stored);
         return;
     }

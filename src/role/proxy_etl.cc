@@ -180,10 +180,11 @@ static const gather_answer *answer_of(const std::vector<gather_answer> &answers,
     return nullptr;
 }
 
-static json_ptr target_row(const cluster_node &node, const std::vector<gather_answer> &answers)
+static json_ptr target_row(const proxy &p, const cluster_node &node, const std::vector<gather_answer> &answers)
 {
     const gather_answer *answer = answer_of(answers, node.id);
-    std::string reason = "target is silent";
+    error_code code = error_code::unavailable;
+    std::string reason = answer == nullptr ? proxy_unheard_text(p, node.id, code) : std::string();
     json_ptr status;
     if (answer != nullptr)
         status = read_status(*answer, reason);
@@ -247,7 +248,7 @@ static void on_show_answers(proxy_request &r, std::vector<gather_answer> answers
     cJSON *targets = json_add_array(tree.get(), "targets");
     for (const cluster_node &node : proxy_document(p).nodes) {
         if (node.is_target)
-            json_append(targets, target_row(node, answers));
+            json_append(targets, target_row(*r.p, node, answers));
     }
     proxy_request_answer_json(r, tree.get());
 }
@@ -421,8 +422,9 @@ static void on_ended(proxy_request &r, error err)
     request.target = node_etl_path(r.etl);
     request.deadline_ms = etl_remove_timeout_ms;
     for (const cluster_node &node : proxy_document(*r.p).nodes) {
+        error_code code = error_code::unavailable;
         if (node.is_target && proxy_target_is_silent(*r.p, node.id))
-            r.text += "target " + node.id + ": is silent\n";
+            r.text += proxy_unheard_text(*r.p, node.id, code) + "\n";
     }
     proxy_request_gather(r, proxy_speaking_peers(*r.p), request, on_ended_answers);
 }

@@ -4,7 +4,7 @@
 // Knows    cluster, store/object_name, http.        Known by  proxy.cc.
 // Normal   301 for GET and 307 for the rest, path and query byte for byte, plus pid and utm; answered from the head alone, the body is
 //          dropped by the http layer.
-// Fails    400 names and misspelt parameters, 404 bucket, 503 with Retry-After while the target is silent or does not know the bucket yet:
+// Fails    400 names and misspelt parameters, 404 bucket, 409 while the target holds another document, 503 with Retry-After while it is silent or does not know the bucket yet:
 //          an object is never looked for, and never put, in another place.
 #include "role/proxy.h"
 
@@ -18,12 +18,13 @@
 #include "store/object_name.h"
 #include "transfer/choose.h"
 
-static void refuse(proxy &p, exchange &x, const char *retry_after, const std::string &text)
+static void refuse(proxy &p, exchange &x, const char *retry_after, const std::string &text, error_code code = error_code::unavailable)
 {
     p.counts.redirects_refused++;
     std::string headers;
-    http_write_header(headers, "Retry-After", retry_after);
-    exchange_answer_error(x, error_code::unavailable, text, 0, headers);
+    if (error_is_retryable(code))
+        http_write_header(headers, "Retry-After", retry_after);
+    exchange_answer_error(x, code, text, 0, headers);
 }
 
 static error apply_miss(void *, cluster_document &next)
@@ -78,7 +79,9 @@ void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
         return;
     }
     if (proxy_target_is_silent(p, node->id)) {
-        refuse(p, x, "5", "target " + node->id + ", which holds this object, is silent");
+        error_code code = error_code::unavailable;
+        std::string why = proxy_unheard_text(p, node->id, code);
+        refuse(p, x, "5", "this object belongs to target " + node->id + ": " + why, code);
         return;
     }
     auto made = p.bucket_versions.find(bucket);

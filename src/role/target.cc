@@ -3,7 +3,7 @@
 //
 // Owns     the listeners for clients and for pods, the store, the ETL registry, the membership.
 // Knows    every layer below.            Known by  app.
-// Normal   id, store, last document, listeners, ready to register; SIGTERM: drain, end children, drained; pods stay.
+// Normal   id, store, last document, listeners, ready to register; SIGTERM: drain, end children, tell the proxy the last count, drained; pods stay.
 // Limits   drain_timeout_ms.
 #include "role/target.h"
 
@@ -270,6 +270,7 @@ std::string target_url(target &t) { return t.url; }
 // --- end
 
 enum : uint8_t { drain_clients, drain_children, drain_rest };
+static constexpr uint64_t last_word_timeout_ms = 1'000; // for the proxy to take the last count of objects
 static constexpr uint64_t rest_timeout_ms = 2'000; // after every connection was ended, handlers need only turns of the loop
 
 static void on_children_ended(void *arg)
@@ -328,6 +329,16 @@ static void on_drain_tick(void *arg)
         timer_arm(*t.e, t.drain_timer, drain_poll_ms);
         return;
     }
+    if (idle && target_member_tell_last(t)) {
+        t.drain_until_ms = clock_now_ms(*t.e) + last_word_timeout_ms;
+        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
+        return;
+    }
+    if (t.registration != nullptr && !late) {
+        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
+        return;
+    }
+    target_member_end(t);
     if (!idle)
         LOG(error, "role", "role=target transfers=%zu requests=%zu msg=\"something did not end\"", transfers, t.requests);
     auto on_drained = t.on_drained;

@@ -71,6 +71,7 @@ struct target {
     size_t requests = 0;                 // of the proxy, under way
     // target_member.cc
     call *registration = nullptr;
+    bool was_registered = false;         // when the membership ended
     // target.cc: start and end
     void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
     void *ready_arg = nullptr;
@@ -125,6 +126,9 @@ void target_apply_defaults(const target &t, etl_definition &definition);
 // role/target_member.cc
 void target_member_begin(target &t);
 void target_member_end(target &t);
+// Registers once more, after the membership has ended and nothing can change any more: the proxy then knows the last count of objects. False:
+// there is nothing to tell, or nobody who would take it. It has been told, or cannot be, when `t.registration` is null.
+bool target_member_tell_last(target &t);
 
 // role/target_metrics.cc
 std::string target_metrics_text(target &t);

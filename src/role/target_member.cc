@@ -3,6 +3,7 @@
 //
 // Owns     one call.
 // Knows    member_machine, http, cluster.        Known by  target.cc.
+// Normal   at the end, when nothing can change any more, one registration more: the proxy then knows how many objects lie here.
 // Fails    a proxy of another cluster is refused by both sides; the member machine pauses and tries again.
 #include "base/limits.h"
 #include "base/log.h"
@@ -50,9 +51,8 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         target_wait_stored(t, on_taken, &t);
 }
 
-static void send_registration(void *arg, member &)
+static call *start_registration(target &t, void (*on_done)(void *arg, call &, error err, int status, std::string body))
 {
-    target &t = *static_cast<target *>(arg);
     cluster_node self;
     self.id = t.id;
     self.is_target = true;
@@ -79,18 +79,25 @@ static void send_registration(void *arg, member &)
     options.answer_size_max = call_answer_size_max;
     options.connect_timeout_ms = intra_call_timeout_ms / 2;
     options.progress_timeout_ms = intra_call_timeout_ms;
-    options.on_done = on_answer;
+    options.on_done = on_done;
     options.arg = &t;
-    t.registration = call_start(*t.client, static_cast<call_options &&>(options));
+    return call_start(*t.client, static_cast<call_options &&>(options));
 }
 
-static void cancel_registration(void *arg, member &)
+static void send_registration(void *arg, member &)
 {
     target &t = *static_cast<target *>(arg);
+    t.registration = start_registration(t, on_answer);
+}
+
+static void cancel_call(target &t)
+{
     if (t.registration != nullptr)
         call_cancel(*t.registration);
     t.registration = nullptr;
 }
+
+static void cancel_registration(void *arg, member &) { cancel_call(*static_cast<target *>(arg)); }
 
 void target_member_begin(target &t)
 {
@@ -101,10 +108,32 @@ void target_member_begin(target &t)
     member_begin(*t.membership);
 }
 
+// --- the last word
+
+static void on_last_answer(void *arg, call &, error err, int status, std::string)
+{
+    target &t = *static_cast<target *>(arg);
+    t.registration = nullptr;
+    if (err || (status != 200 && status != 204))
+        LOG(info, "member", "reason=\"%s\" msg=\"the proxy did not take the last count of objects\"", err ? error_text(err) : text_format("status %d", status).c_str());
+}
+
+bool target_member_tell_last(target &t)
+{
+    if (!t.was_registered || t.registration != nullptr || t.client == nullptr || t.objects == nullptr)
+        return false;
+    t.was_registered = false;
+    t.registration = start_registration(t, on_last_answer);
+    return true;
+}
+
 void target_member_end(target &t)
 {
-    if (t.membership == nullptr)
+    if (t.membership == nullptr) {
+        cancel_call(t);
         return;
+    }
+    t.was_registered = t.membership->accepted_ms > 0 && t.membership->refusals == 0;
     member_stop(*t.membership);
     delete t.membership;
     t.membership = nullptr;

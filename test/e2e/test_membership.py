@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Targets that are silent, leave, come back, or belong elsewhere; data directories that were restored: nobody is misled about them."""
+import http.server
 import json
 import os
 import re
@@ -100,7 +101,7 @@ def returns_after(change):
             assert listed(cluster)[1] == readable(cluster)
             shown = etlctl(cluster, "cluster", "show", check=True)
             said = shown.stderr.decode()
-            assert "maintenance" in shown.stdout.decode() and gone in said and "objects of it are in no list" in said and "written, deleted or destroyed" in said, shown
+            assert "maintenance" in shown.stdout.decode() and gone in said and re.search(r"its \d+ objects? (is|are) in no list", said) and "written, deleted or destroyed" in said, shown
             assert cluster.get("b", "o0").status in (200, 404)
     return run
 
@@ -181,6 +182,11 @@ def case_another_cluster():
             shown = etlctl(cluster, "cluster", "show", check=True)
             return "2 targets of another cluster" in shown.stderr.decode() and shown
         shown = until(told, "cluster show tells of both", 90)
+        strangers = json.loads(etlctl(cluster, "cluster", "show", "-o", "json", check=True).stdout)["strangers"]
+        assert len(strangers) == 2 and all(one["cluster"] == old and one["peer"] for one in strangers), strangers
+        health = etlctl(cluster, "cluster", "health")
+        assert health.returncode == 6 and "2 targets of another cluster" in health.stderr.decode(), health
+        assert json.loads(etlctl(cluster, "cluster", "health", "-o", "json").stdout)["strangers"] == strangers
         assert old in shown.stderr.decode() and "lost its data directory" in shown.stderr.decode(), shown
         for name in ("proxy", "target1"):
             log = cluster.log_tail(name, 200)
@@ -255,10 +261,88 @@ def case_lines_that_diverged():
         assert f"version {version} " in problem(target), problem(target)
         shown = etlctl(cluster, "cluster", "show", check=True)
         assert "diverged" in shown.stdout.decode() and "restored or copied" in shown.stderr.decode(), shown
+        item = next(one for one in json.loads(etlctl(cluster, "cluster", "show", "-o", "json", check=True).stdout)["items"] if one["role"] == "target")
+        assert item["state"] == "diverged" and "restored or copied" in item["reason"], item
+        health = etlctl(cluster, "cluster", "health")
+        assert health.returncode == 6 and "restored or copied" in health.stderr.decode(), health
+        assert re.search(item["id"] + r" +target +diverged", health.stdout.decode()), health
+        item = next(one for one in json.loads(etlctl(cluster, "cluster", "health", "-o", "json").stdout)["items"] if one["role"] == "target")
+        assert item["status"] == "diverged" and "restored or copied" in item["problem"], item
         refused = request("POST", cluster.url("/v1/buckets/c"), json.dumps({"action": "create-bck"}))
         assert refused.status == 409, refused
-        hop = request("PUT", cluster.url("/v1/objects/line-two/x"), b"", follow=False)
-        assert hop.status == 503, hop # never acknowledged as equal: no redirect to a target that holds another document
+        # Never acknowledged as equal: no redirect to a target that holds another document, and in the same words wherever it is needed.
+        for answer in (request("PUT", cluster.url("/v1/objects/line-two/x"), b"", follow=False), request("GET", cluster.url("/v1/objects/b/o1"), follow=False), listed(cluster)[0],
+                       request("POST", cluster.url("/v1/etl/init"), pod_spec("x", "x:v1").encode())):
+            assert answer.status == 409 and answer.json["code"] == "diverged" and "restored or copied" in answer.text and "silent" not in answer.text, answer
+
+
+def case_the_last_count():
+    """A target that is stopped tells how many objects it holds when nothing can be stored any more."""
+    with Filled(2) as cluster:
+        target = cluster.targets[1]
+        ending = id_of(cluster, target)
+        for round_number in range(3):
+            for i in range(12):
+                assert cluster.put("b", f"more-{round_number}-{i}", b"x").status == 200
+            names = listed(cluster)[1]
+            held = sum(1 for name in names if cluster.holder("b", name) is target)
+            assert target.kill(signal.SIGTERM) == 0
+            assert nodes(cluster)[ending]["objects"] == held, (nodes(cluster), held)
+            target.start()
+            until(lambda: nodes(cluster)[ending]["state"] == "active" and listed(cluster)[1] == names, "it is back", 60)
+
+
+def case_counts_that_are_none():
+    """What a target says of itself is checked; what it does not say is unknown, and not 0."""
+    with Filled(1) as cluster:
+        target = cluster.targets[0]
+        gone = id_of(cluster, target)
+        with open(cluster.secret_arguments[1], encoding="ascii") as file:
+            secret = {"Etlnode-Cluster-Secret": file.read().strip()}
+        document = heard_from(target, secret)
+        target.kill(signal.SIGKILL)
+        for key, values in (("object_count", (-1, 1.5, "many", "-1", [], {}, None, True, 1e300)), ("document_version", (-1, "x", [])), ("document_digest", (1.5, {}))):
+            for value in values:
+                answer = request("POST", cluster.url("/v1/node/register"), json.dumps({**document, key: value}), secret)
+                assert answer.status == 400 and f"{key}: expected a whole number" in answer.text, (key, value, answer)
+        whole = {key: value for key, value in document.items() if key != "object_count"}
+        assert request("POST", cluster.url("/v1/node/register"), json.dumps(whole), secret).status in (200, 204)
+        assert "objects" not in nodes(cluster)[gone], nodes(cluster)
+        shown = json.loads(etlctl(cluster, "cluster", "show", "-o", "json", check=True).stdout)["items"]
+        assert next(one for one in shown if one["id"] == gone)["objects"] is None, shown
+        until(lambda: nodes(cluster)[gone]["state"] == "silent", "it is silent", 60)
+        refused = etlctl(cluster, "target", "rm", gone)
+        assert refused.returncode == 2 and "an unknown number of objects" in refused.stderr.decode() and "0 objects" not in refused.stderr.decode(), refused
+        for wrong in (-1, "x", 1.5, None):
+            answer = request("PUT", cluster.url("/v1/cluster"), json.dumps({"action": "decommission-node", "value": {"sid": gone, "objects": wrong}}))
+            assert answer.status == 400 and "value.objects: expected a whole number" in answer.text, (wrong, answer)
+        answer = request("PUT", cluster.url("/v1/cluster"), json.dumps({"action": "decommission-node", "value": {"sid": gone, "objects": 0}}))
+        assert answer.status == 409 and "an unknown number of objects, not 0" in answer.text, answer
+        etlctl(cluster, "target", "rm", gone, "--yes", check=True)
+
+
+def heard_from(target, secret):
+    """The registration that a target sends, as the next proxy on its proxy's port would hear it."""
+    cluster = target.cluster
+    assert cluster.proxy.kill(signal.SIGTERM) == 0
+    heard = []
+
+    class Listener(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/v1/node/register" and self.headers["Etlnode-Cluster-Secret"] == secret["Etlnode-Cluster-Secret"]:
+                heard.append(body)
+            self.send_error(503)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", cluster.proxy.announced["port"]), Listener) as server:
+        server.timeout = 5
+        until(lambda: server.handle_request() or heard, "the target registers", 60)
+    cluster.proxy.start()
+    until(lambda: nodes(cluster)[heard[0]["id"]]["state"] == "active", "the target is back", 60)
+    return heard[0]
 
 
 def harness_server():
@@ -286,4 +370,6 @@ harness.run([
     ("targets of another cluster", case_another_cluster),
     ("a restored proxy is behind", case_a_restored_proxy_is_behind),
     ("lines that diverged", case_lines_that_diverged),
+    ("the last count", case_the_last_count),
+    ("counts that are none", case_counts_that_are_none),
 ])
