@@ -90,12 +90,17 @@ static void announce(running_node &d)
     std::fflush(stdout);
 }
 
+static int cannot_start(const std::string &reason)
+{
+    log_plain(log_level::error, "app", "etlnode: cannot start: " + reason);
+    return 1;
+}
+
 static void on_ready(void *arg, error err, const std::string &detail)
 {
     running_node &d = *static_cast<running_node *>(arg);
     if (err) {
-        std::fprintf(stderr, "etlnode: cannot start: %s\n", detail.empty() ? error_text(err) : detail.c_str());
-        d.exit_code = 1;
+        d.exit_code = cannot_start(detail.empty() ? error_text(err) : detail);
         uv_env_stop(*d.e);
         return;
     }
@@ -181,7 +186,7 @@ static bool bring_secret(const settings &s, node_options &options)
     std::string reason;
     bool is_made = false;
     if (secret_make(s.secret.path, options.cluster_secret, is_made, reason) != secret_outcome::read) {
-        std::fprintf(stderr, "etlnode: cannot start: the cluster secret: %s; --cluster-secret-file names another file\n", reason.c_str());
+        (void)cannot_start("the cluster secret: " + reason + "; --cluster-secret-file names another file");
         return false;
     }
     if (is_made)
@@ -195,10 +200,8 @@ static int run_node(running_node &d)
     env_options.data_dir = d.options.data_dir;
     std::string detail;
     error err = uv_env_make(env_options, &d.e, detail);
-    if (err) {
-        std::fprintf(stderr, "etlnode: cannot start: %s\n", detail.c_str());
-        return 1;
-    }
+    if (err)
+        return cannot_start(detail);
     sm_trace_set_clock(trace_clock, d.e);
     check_set_dump(sm_trace_dump);
     err = uv_env_on_signal(*d.e, SIGTERM, on_signal, &d);
@@ -210,10 +213,8 @@ static int run_node(running_node &d)
         err = uv_env_on_signal(*d.e, SIGUSR2, on_toggle_debug, &d.usual_level);
     if (!err)
         err = d.options.is_target ? target_start(*d.e, d.options, on_ready, &d, &d.as_target) : proxy_start(*d.e, d.options, on_ready, &d, &d.as_proxy);
-    if (err) {
-        std::fprintf(stderr, "etlnode: cannot start: %s\n", error_text(err));
-        return 1;
-    }
+    if (err)
+        return cannot_start(error_text(err));
     uv_env_run(*d.e);
     if (!d.draining)
         _exit(d.exit_code); // start-up failed or was interrupted: nothing was acknowledged, nothing needs an orderly end
@@ -228,6 +229,17 @@ static int run_node(running_node &d)
         return 1;
     }
     return d.exit_code;
+}
+
+static void tell_check(const settings &s)
+{
+    std::vector<std::string> warnings = s.warnings;
+    for (const std::string &misspelt : options_misspelt(environ))
+        warnings.push_back(misspelt);
+    for (const std::string &warning : warnings)
+        std::fprintf(stderr, "etlnode: warning: %s\n", warning.c_str());
+    if (s.problems.empty())
+        std::fprintf(stderr, "etlnode: the configuration is good\n");
 }
 
 int main(int argc, char **argv)
@@ -246,19 +258,21 @@ int main(int argc, char **argv)
     case option_outcome::run: break;
     }
     settings s = settings_read(values, look_around());
+    s.problems.insert(s.problems.begin(), request.problems.begin(), request.problems.end());
     std::string refused;
     if (!grants_hand_on(values, refused))
         s.problems.push_back(refused);
     if (request.check_config)
         machine_check(s);
+    bool is_for_people = request.check_config || request.show_config;
+    log_set_wall_clock(uv_env_wall_ms);
+    log_set_json(!is_for_people && option_get(values, "log-format") == "json");
     for (const std::string &problem : s.problems)
-        std::fprintf(stderr, "etlnode: %s\n", problem.c_str());
-    if (request.check_config) {
-        for (const std::string &warning : s.warnings)
-            std::fprintf(stderr, "etlnode: warning: %s\n", warning.c_str());
-        if (s.problems.empty())
-            std::fprintf(stderr, "etlnode: the configuration is good\n");
-    }
+        log_plain(log_level::error, "app", "etlnode: " + problem);
+    if (request.check_config)
+        tell_check(s);
+    if (request.is_misused)
+        log_plain(log_level::error, "app", "Try etlnode --help.");
     if (!s.problems.empty())
         return 2;
     if (request.show_config)
@@ -268,9 +282,7 @@ int main(int argc, char **argv)
     running_node d;
     d.options = s.node;
     log_set_level(s.level);
-    log_set_json(option_get(values, "log-format") == "json");
     d.usual_level = s.level;
-    log_set_wall_clock(uv_env_wall_ms);
     tell_who_may_call(d.options);
     if (!bring_secret(s, d.options))
         return 1;

@@ -4,5 +4,5 @@
 
 #include "app/settings.h"
 
-// Adds to the problems and warnings of `s`: programs that are missing, addresses that are not this machine's.
+// Adds to the problems and warnings of `s`: programs that are missing, addresses that cannot be listened on, folders that cannot be written.
 void machine_check(settings &s);

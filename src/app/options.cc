@@ -5,8 +5,10 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -40,7 +42,7 @@ static constexpr option_row rows[] = {
     {"pod-security", "LEVEL", "baseline", nullptr, "targets: what is added to ETL pods: off, baseline, or restricted for namespaces that enforce it"},
     {"sandbox", "auto|none", "auto", nullptr, "targets without Kubernetes: none allows unsandboxed pods where no namespaces can be made (auto: only as root in a container)"},
     {"allow-host-path", "DIR[:rw]", "", nullptr, "targets with kubectl-local: pods may mount this directory of the machine, read-only or with :rw to write; may be given again", true},
-    {"allow-host-network", "true|false", "false", nullptr, "targets with kubectl-local: pods may use the network of the machine"},
+    {"allow-host-network", "[true|false]", "false", nullptr, "targets with kubectl-local: pods may use the network of the machine"},
 };
 
 std::span<const option_row> option_rows() { return rows; }
@@ -108,16 +110,26 @@ static bool read_value(const option_row &row, const yaml_node &value, std::strin
     return true;
 }
 
-bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::string &out_reason)
+// One value of a list that says nothing, where a name was meant.
+static bool holds_empty(const option_row &row, const yaml_node &value)
+{
+    if (!row.is_list)
+        return false; // as --show-config prints an option that is not set
+    if (value.kind == yaml_kind::scalar)
+        return text_trim(value.text).empty();
+    return std::any_of(value.values.begin(), value.values.end(), [](const auto &one) { return text_trim(one->text).empty(); });
+}
+
+bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::vector<std::string> &out_problems)
 {
     yaml_ptr tree;
     std::string where;
     if (yaml_parse(text, tree, where)) {
-        out_reason = path + ": " + where;
+        out_problems.push_back(path + ": " + where);
         return false;
     }
     if (tree->kind != yaml_kind::mapping) {
-        out_reason = path + ": " + yaml_place(*tree) + ": expected a mapping of options";
+        out_problems.push_back(path + ": " + yaml_place(*tree) + ": expected a mapping of options");
         return false;
     }
     std::vector<std::string_view> names;
@@ -129,15 +141,17 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
         const option_row *row = find_row(key.text);
         if (row == nullptr) {
             std::string_view near = text_nearest(key.text, names);
-            out_reason = path + ": " + yaml_place(key) + ": unknown key \"" + text_escape(key.text, 100) + "\"";
-            if (!near.empty())
-                out_reason += ", did you mean \"" + std::string(near) + "\"?";
-            return false;
+            out_problems.push_back(path + ": " + yaml_place(key) + ": unknown key \"" + text_escape(key.text, 100) + "\"" + (near.empty() ? "" : ", did you mean \"" + std::string(near) + "\"?"));
+            continue;
         }
         std::string joined;
         if (!read_value(*row, value, joined)) {
-            out_reason = path + ": " + yaml_place(value) + ": expected " + (row->is_list ? "one value or a list of them" : "one value") + " for \"" + key.text + "\"";
-            return false;
+            out_problems.push_back(path + ": " + yaml_place(value) + ": expected " + (row->is_list ? "one value or a list of them" : "one value") + " for \"" + key.text + "\"");
+            continue;
+        }
+        if (holds_empty(*row, value)) {
+            out_problems.push_back(path + ": " + yaml_place(value) + ": an empty value for \"" + key.text + "\": expected " + row->value);
+            continue;
         }
         option_value &slot = values[key.text];
         if (slot.origin == option_origin::fallback)
@@ -148,13 +162,15 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
 
 static bool read_file(const std::string &path, std::string &out_text)
 {
+    errno = 0;
     std::ifstream file(path, std::ios::binary);
     if (!file)
         return false;
     std::ostringstream text;
     text << file.rdbuf();
     out_text = text.str();
-    return true;
+    bool is_read = errno != EISDIR; // a directory can be opened, not read
+    return is_read;
 }
 
 static void apply_environment(option_values &values)
@@ -190,9 +206,15 @@ std::vector<std::string> options_misspelt(const char *const *environment)
         std::string_view name = pair.substr(0, pair.find('='));
         // Kubernetes sets NAME_PORT=tcp://... and NAME_SERVICE_HOST for each Service, one called etlnode among them.
         bool is_service = pair.find("=tcp://") != std::string_view::npos || name.find("_SERVICE_") != std::string_view::npos || name.find("_TCP") != std::string_view::npos;
-        if (!name.starts_with(prefix) || is_service || std::find(names.begin(), names.end(), name) != names.end())
+        if (is_service || std::find(names.begin(), names.end(), name) != names.end())
             continue;
-        std::string_view nearest = text_nearest(name.substr(prefix.size()), [&] {
+        std::string upper(name);
+        for (char &c : upper)
+            c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+        size_t tail = upper.find('_') + 1; // behind the prefix; 0: there is none
+        if (tail == 0 || !text_is_near(std::string_view(upper).substr(0, tail), prefix, 1))
+            continue;
+        std::string_view nearest = text_nearest(std::string_view(upper).substr(tail), [&] {
             std::vector<std::string_view> tails;
             for (std::string_view known : names)
                 tails.push_back(known.substr(prefix.size()));
@@ -204,25 +226,71 @@ std::vector<std::string> options_misspelt(const char *const *environment)
     return out;
 }
 
-// The words of the command line that no option takes, and options that are given twice, in the node's own words. Empty: all is well.
-static std::string misuse(const CLI::App &app)
+// The words of the command line that no option takes, and options that are given twice, in the node's own words.
+static std::vector<std::string> misuse(const CLI::App &app)
 {
+    std::vector<std::string> out;
     std::vector<std::string> names = {"--help"};
     for (const CLI::Option *option : app.get_options())
         names.push_back(option->get_name());
+    bool is_value = false; // of an option that is unknown: one problem, not two
     for (const std::string &word : app.remaining()) {
-        if (!word.starts_with("-"))
-            continue;
-        std::string name = word.substr(0, word.find('='));
-        std::string_view near = text_nearest(name, std::vector<std::string_view>(names.begin(), names.end()));
-        return "unknown option " + text_escape(name, 100) + (near.empty() ? "" : ", did you mean " + std::string(near) + "?");
+        bool is_option = word.starts_with("-");
+        if (is_option) {
+            std::string name = word.substr(0, word.find('='));
+            std::string_view near = text_nearest(name, std::vector<std::string_view>(names.begin(), names.end()));
+            out.push_back("unknown option " + text_escape(name, 100) + (near.empty() ? "" : ", did you mean " + std::string(near) + "?"));
+        } else if (!is_value) {
+            out.push_back("\"" + text_escape(word, 100) + "\" belongs to no option");
+        }
+        is_value = is_option && word.find('=') == std::string::npos;
     }
-    if (!app.remaining().empty())
-        return "\"" + text_escape(app.remaining().front(), 100) + "\" belongs to no option";
     for (const CLI::Option *option : app.get_options())
         if (option->get_expected_max() == 1 && option->count() > 1)
-            return option->get_name() + " is given " + (option->count() == 2 ? "twice" : "more than once");
-    return {};
+            out.push_back(option->get_name() + " is given " + (option->count() == 2 ? "twice" : "more than once"));
+    return out;
+}
+
+// An option that may stand alone; the placeholder of its value says so.
+static bool is_value_optional(const option_row &row) { return *row.value == '['; }
+
+// `--data-dir "$DIR"` with DIR unset must not end up in the default.
+static void note_empty_values(const option_row &row, const std::vector<std::string> &given, std::vector<std::string> &out_problems)
+{
+    bool is_empty = std::any_of(given.begin(), given.end(), [](const std::string &value) { return text_trim(value).empty(); });
+    if (is_empty && !is_value_optional(row))
+        out_problems.push_back(std::string("--") + row.name + " has an empty value: expected " + row.value + ", or leave the option out");
+}
+
+// CLI11 takes the next word for the value that is missing behind "--listen=": such a word is left out, and is a problem, unless the option may
+// stand alone.
+static std::vector<char *> without_empty(int argc, char **argv, std::vector<std::string> &out_problems)
+{
+    std::vector<char *> words;
+    for (int i = 0; i < argc; i++) {
+        std::string_view word = argv[i];
+        bool is_empty = i > 0 && word.starts_with("--") && word.ends_with('=');
+        const option_row *row = is_empty ? find_row(word.substr(2, word.size() - 3)) : nullptr;
+        if (row == nullptr) {
+            words.push_back(argv[i]);
+            continue;
+        }
+        if (!is_value_optional(*row)) {
+            note_empty_values(*row, {std::string()}, out_problems);
+            continue;
+        }
+        argv[i][word.size() - 1] = '\0';
+        words.push_back(argv[i]);
+    }
+    return words;
+}
+
+// The option that CLI11 complains of: "--role: 1 required proxy|target missing".
+static std::string option_without_value(std::string_view complaint)
+{
+    std::string name(complaint.substr(0, complaint.find(':')));
+    const option_row *row = name.starts_with("--") ? find_row(name.substr(2)) : nullptr;
+    return name + " needs a value" + (row != nullptr ? std::string(": ") + row->value : std::string());
 }
 
 static std::string joined(const std::vector<std::string> &values)
@@ -255,50 +323,51 @@ option_outcome options_parse(int argc, char **argv, option_values &out_values, o
     for (CLI::Option *option : app.get_options())
         if (option->get_expected_max() == 1)
             option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-    flags["allow-host-network"]->expected(0, 1); // without a value: true
+    for (const option_row &row : rows)
+        if (is_value_optional(row))
+            flags[row.name]->expected(0, 1); // without a value: true
     app.footer("Example: etlnode --role proxy --listen 127.0.0.1:8080 --data-dir /var/lib/etlnode/proxy\nManual: man etlnode");
+    std::vector<std::string> empty_values;
+    std::vector<char *> words = without_empty(argc, argv, empty_values);
     try {
-        app.parse(argc, argv);
+        app.parse(static_cast<int>(words.size()), words.data());
     } catch (const CLI::CallForHelp &call) {
         app.exit(call);
         return option_outcome::exit_ok;
-    } catch (const CLI::ArgumentMismatch &) {
-        const option_row *row = argc > 1 && std::string_view(argv[argc - 1]).starts_with("--") ? find_row(argv[argc - 1] + 2) : nullptr;
-        std::fprintf(stderr, "etlnode: %s needs a value%s%s\nTry etlnode --help.\n", argv[argc - 1], row != nullptr ? ": " : "", row != nullptr ? row->value : "");
+    } catch (const CLI::ArgumentMismatch &problem) {
+        std::fprintf(stderr, "etlnode: %s\nTry etlnode --help.\n", option_without_value(problem.what()).c_str());
         return option_outcome::exit_usage;
     } catch (const CLI::ParseError &problem) {
         std::fprintf(stderr, "etlnode: %s\nTry etlnode --help.\n", problem.what());
         return option_outcome::exit_usage;
     }
-    std::string wrong = misuse(app);
-    if (!wrong.empty()) {
-        std::fprintf(stderr, "etlnode: %s\nTry etlnode --help.\n", wrong.c_str());
-        return option_outcome::exit_usage;
-    }
-    if (version) {
+    out_request.problems = misuse(app);
+    out_request.is_misused = !out_request.problems.empty();
+    out_request.problems.insert(out_request.problems.end(), empty_values.begin(), empty_values.end());
+    if (version && !out_request.is_misused) {
         std::printf("etlnode %s\n", NODE_VERSION);
         return option_outcome::exit_ok;
     }
     for (const option_row &row : rows) {
         out_values[row.name] = {row.fallback, option_origin::fallback, {}};
-        if (flags[row.name]->count() > 0)
-            out_values[row.name] = {joined(given[row.name]), option_origin::flag, {}};
+        if (flags[row.name]->count() == 0)
+            continue;
+        out_values[row.name] = {joined(given[row.name]), option_origin::flag, {}};
+        note_empty_values(row, given[row.name], out_request.problems);
     }
     apply_environment(out_values);
     const char *config_env = std::getenv("ETLNODE_CONFIG");
     if (config.empty() && config_env != nullptr)
         config = config_env;
-    if (!config.empty()) {
-        std::string text;
-        std::string reason;
-        if (!read_file(config, text)) {
-            std::fprintf(stderr, "etlnode: cannot read config file %s\n", config.c_str());
-            return option_outcome::exit_usage;
-        }
-        if (!options_apply_file(text, config, out_values, reason)) {
-            std::fprintf(stderr, "etlnode: %s\n", reason.c_str());
-            return option_outcome::exit_usage;
-        }
-    }
-    return option_outcome::run;
+    if (config.empty())
+        return option_outcome::run;
+    std::string text;
+    bool is_read = read_file(config, text);
+    if (!is_read)
+        out_request.problems.push_back("cannot read the config file " + text_escape(config, 200) + ": " + std::strerror(errno));
+    if (is_read && options_apply_file(text, config, out_values, out_request.problems))
+        return option_outcome::run;
+    for (const std::string &problem : out_request.problems)
+        std::fprintf(stderr, "etlnode: %s\n", problem.c_str());
+    return option_outcome::exit_usage; // what it would have said is not known, so nothing else can be judged
 }

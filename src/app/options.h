@@ -34,14 +34,18 @@ enum class option_outcome : unsigned char { run, exit_ok, exit_usage };
 struct option_request {
     bool check_config = false;
     bool show_config = false;
+    bool is_misused = false;           // a word of the command line that no option takes, or an option that is given twice
+    std::vector<std::string> problems; // of the command line and the file; the values are what can be read all the same
 };
 
-// Parses everything. exit_ok: --help or --version was printed. exit_usage: the reason was printed on stderr.
+// Parses everything. exit_ok: --help or --version was printed. exit_usage: the reason was printed on stderr, and what else may be wrong cannot
+// be known.
 option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request);
 // Variables in `environment` ("NAME=value", ends with null) that look like a misspelt twin: "ETLNODE_LISTN is not read: did you mean ETLNODE_LISTEN?".
 std::vector<std::string> options_misspelt(const char *const *environment);
-// One config file's text over `values` (lower precedence than flags and environment). False with `out_reason` = place and what is wrong.
-bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::string &out_reason);
+// One config file's text over `values` (lower precedence than flags and environment). Each of `out_problems` is a place and what is wrong
+// there; what is right is applied. False: it cannot be read at all.
+bool options_apply_file(std::string_view text, const std::string &path, option_values &values, std::vector<std::string> &out_problems);
 std::string_view option_get(const option_values &values, std::string_view name);
 std::vector<std::string> option_get_list(const option_values &values, std::string_view name);
 const char *option_origin_name(option_origin origin);

@@ -224,6 +224,8 @@ static void read_target(const option_values &values, const process_surroundings 
     node.pod_listen_host = node.listen_host;
     if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port))
         note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT");
+    if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && node.pod_listen_host == node.listen_host)
+        note(where(values, "pod-listen") + ": " + text_escape(pod_listen, 100) + " is the address of --listen: pods need one of their own");
     if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
         note(where(values, "pod-ready-wait") + ": expected a duration such as 5s");
     std::string_view framing = option_get(values, "require-framing");

@@ -4,6 +4,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+
+#include "base/log.h"
 
 static void (*dump_hook)() = nullptr;
 
@@ -21,12 +24,12 @@ void check_set_dump(void (*dump)()) { dump_hook = dump; }
 
 void check_failed(const char *what, const char *file, int line)
 {
-    std::fprintf(stderr, "panic: %s:%d: CHECK(%s) failed\n", file, line, what);
+    log_plain(log_level::error, "check", "panic: " + std::string(file) + ":" + std::to_string(line) + ": CHECK(" + what + ") failed");
     die();
 }
 
 void panic(const char *what)
 {
-    std::fprintf(stderr, "panic: %s\n", what);
+    log_plain(log_level::error, "check", std::string("panic: ") + what);
     die();
 }

@@ -61,6 +61,18 @@ static size_t escape_message(char *out, size_t room, std::string_view message)
     return used;
 }
 
+void log_plain(log_level level, const char *subsystem, std::string_view line)
+{
+    static constexpr size_t line_size_max = 3'000; // as much as an object has room for
+    if (as_json) {
+        log_write(level, subsystem, "msg=\"%s\"", text_escape(line, line_size_max).c_str());
+        return;
+    }
+    std::string text = std::string(line) + "\n";
+    ssize_t ignored = write(STDERR_FILENO, text.data(), text.size());
+    (void)ignored;
+}
+
 void log_write(log_level level, const char *subsystem, const char *format, ...)
 {
     char line[4096];

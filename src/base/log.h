@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 enum class log_level : uint8_t { error, warn, info, state, debug };
 
@@ -25,5 +26,8 @@ bool log_level_from_text(const char *text, log_level &out_level);
 void log_set_node(const char *name);
 // Where the wall clock comes from (milliseconds since 1970); the simulator sets its own. Null: no ts field.
 void log_set_wall_clock(uint64_t (*wall_ms)());
+
+// A line for people, written as it is; with log_set_json an object like all others, with the line as its msg.
+void log_plain(log_level level, const char *subsystem, std::string_view line);
 
 [[gnu::format(printf, 3, 4)]] void log_write(log_level level, const char *subsystem, const char *format, ...);

@@ -2,9 +2,8 @@
 // sm/sm.cc: what happens when a machine breaks a promise.
 #include "sm/sm.h"
 
-#include <cstdio>
-
 #include "base/log.h"
+#include "base/text.h"
 
 static bool strict_mode = false;
 
@@ -12,7 +11,7 @@ void sm_set_strict(bool strict) { strict_mode = strict; }
 
 void sm_broken(const char *machine, uint64_t id, const char *state, const char *what, const char *detail)
 {
-    std::fprintf(stderr, "state machine %s/%llu in state %s: %s: %s\n", machine, static_cast<unsigned long long>(id), state, what, detail);
+    log_plain(log_level::error, "sm", text_format("state machine %s/%llu in state %s: %s: %s", machine, static_cast<unsigned long long>(id), state, what, detail));
     sm_trace_dump_of(machine, id);
     panic("a state machine broke its table's promise");
 }

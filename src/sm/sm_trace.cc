@@ -3,7 +3,6 @@
 #include "sm/sm_trace.h"
 
 #include <cinttypes>
-#include <cstdio>
 #include <cstring>
 
 #include "base/log.h"
@@ -72,18 +71,18 @@ static void dump_last(uint64_t count, const char *machine, uint64_t id)
     for (uint64_t i = start; i < written; i++) {
         const sm_trace_entry &entry = ring[i % sm_trace_size];
         if (machine == nullptr || (entry.id == id && std::strcmp(entry.machine, machine) == 0))
-            std::fprintf(stderr, "  %s\n", sm_trace_text(entry).c_str());
+            log_plain(log_level::info, "sm", "  " + sm_trace_text(entry));
     }
 }
 
 void sm_trace_dump()
 {
-    std::fprintf(stderr, "last transitions of this node:\n");
+    log_plain(log_level::info, "sm", "last transitions of this node:");
     dump_last(256, nullptr, 0);
 }
 
 void sm_trace_dump_of(const char *machine, uint64_t id)
 {
-    std::fprintf(stderr, "last transitions of %s/%" PRIu64 ":\n", machine, id);
+    log_plain(log_level::info, "sm", text_format("last transitions of %s/%" PRIu64 ":", machine, id));
     dump_last(64, machine, id);
 }

@@ -350,6 +350,27 @@ def case_check_config():
     assert "no accounts" in said and "the configuration is good" in said, said
     assert "bwrap is missing" in check("--role", "target", code=0, env={"PATH": cluster.bin})
     assert "kubectl" in check("--role", "target", "--node-name", "node1", code=2, env={"PATH": "/nowhere"})
+    # All of it in one run, whatever it comes from.
+    config = os.path.join(cluster.dir, "check.yaml")
+    with open(config, "w", encoding="ascii") as file:
+        file.write("listn: x\nlog-level: loud\nrolle: y\n")
+    blocked = os.path.join(cluster.dir, "check.blocked")
+    with open(blocked, "w", encoding="ascii"):
+        pass
+    before = sorted(os.listdir(cluster.dir))
+    said = check("--role", "proxy", "--lisen", "a", "--config", config, "--allowed-host", "", "--data-dir", blocked + "/p", code=2, env={"ETLNODE_POD_LISTN": "x"})
+    for word in ('did you mean "listen"', '"loud"', 'did you mean "role"', "did you mean --listen?", "--allowed-host has an empty value", f"--data-dir: cannot write there: {blocked}",
+                 "warning: ETLNODE_POD_LISTN is not read: did you mean ETLNODE_POD_LISTEN?"):
+        assert word in said, (word, said)
+    assert "the configuration is good" not in said, said
+    # A port of another program is a problem, one of the node that runs with this data directory is none.
+    taken = cluster.proxy.url[len("http://"):]
+    fresh = os.path.join(cluster.dir, "not-there", "yet")
+    assert f"{taken} is in use by another program" in check("--role", "proxy", "--listen", taken, "--data-dir", fresh, code=2)
+    said = check("--role", "proxy", "--listen", taken, "--data-dir", os.path.join(cluster.dir, "proxy"), code=0)
+    assert "a node runs with" in said and f"{taken} is in use at this moment" in said and "the configuration is good" in said, said
+    assert f"{taken} is in use by another program" in check("--role", "target", "--pod-listen", taken, "--data-dir", fresh, code=2)
+    assert sorted(os.listdir(cluster.dir)) == before # nothing was made
     done = cluster.run(harness.ETLNODE, "--role", "target", "--listen", "0.0.0.0:0", *cluster.secret_arguments, check=False)
     assert done.returncode == 2 and b"--advertise-url" in done.stderr, done
 

@@ -458,6 +458,16 @@ def case_logs_for_collectors():
         harness.until(lambda: any(line["level"] in ("debug", "state") for line in lines()[before:]), "debug lines")
         node.send_signal(signal.SIGUSR2)
         harness.until(lambda: any("the configured one" in line.get("msg", "") for line in lines()), "the level went down")
+        node.send_signal(signal.SIGQUIT)
+        harness.until(lambda: any(line.get("msg") == "last transitions of this node:" for line in lines()), "the dump has begun")
+        harness.until(lambda: any(" --" in line.get("msg", "") and line["level"] == "info" for line in lines()), "the dump has its lines")
+        # Why a node cannot start is an object as well, whatever the reason.
+        for arguments, said in ((["--data-dir", folder + "/p"], "in use by process"), (["--data-dir", folder + "/q", "--listen", "nowhere"], "expected HOST:PORT"),
+                                (["--data-dir", folder + "/q", "--listen", url[len("http://"):]], "cannot listen"), (["--data-dir", folder + "/q", "--lisn", "x"], "did you mean --listen?")):
+            listen = [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
+            done = subprocess.run([harness.ETLNODE, "--role", "proxy", "--log-format", "json", *listen, *arguments, *c.secret_arguments], capture_output=True, text=True, timeout=120, check=False)
+            told = [json.loads(line) for line in done.stderr.splitlines()]
+            assert done.returncode in (1, 2) and any(line["level"] == "error" and said in line["msg"] for line in told), (arguments, done)
     finally:
         node.terminate()
         node.communicate(timeout=120)

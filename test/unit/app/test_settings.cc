@@ -20,6 +20,16 @@ static option_values defaults(std::string_view role)
     return values;
 }
 
+static bool apply_file(std::string_view text, const std::string &path, option_values &values, std::string &out_reason)
+{
+    std::vector<std::string> problems;
+    bool is_read = options_apply_file(text, path, values, problems);
+    out_reason.clear();
+    for (const std::string &problem : problems)
+        out_reason += problem + "\n";
+    return is_read && problems.empty();
+}
+
 static outcome read(const option_values &values, bool in_kubernetes = false)
 {
     outcome o;
@@ -126,6 +136,7 @@ static void wrong_values_say_where_they_came_from(void **)
         {"proxy", "allowed-origin", "null", "https://HOST"},
         {"target", "proxy", "http://192.0.2.1:8080", "the cluster secret /nowhere/home/.config/etlnode/cluster-secret is absent, and the proxy http://192.0.2.1:8080 is on another machine: copy"},
         {"target", "require-framing", "yes", "expected true or false"},
+        {"target", "pod-listen", "127.0.0.1:0x", "HOST:PORT"},
     };
     for (const row &r : rows) {
         outcome o = read_with(r.role, r.name, r.value);
@@ -134,6 +145,9 @@ static void wrong_values_say_where_they_came_from(void **)
         test_has_text(o.reason, r.word);
     }
     test_has_text(read_with("proxy", "listen", "nowhere").reason, "--listen (environment)");
+    option_values values = defaults("target");
+    values["listen"] = values["pod-listen"] = {"127.0.0.1:8081", option_origin::flag, {}};
+    test_has_text(read(values).reason, "is the address of --listen");
 }
 
 static void all_problems_are_told_in_one_run(void **)
@@ -189,13 +203,13 @@ static void lists_come_from_everywhere(void **)
 {
     option_values values = defaults("proxy");
     std::string reason;
-    test_true(options_apply_file("allowed-host:\n- a.example.org\n- '*.example.net'\nallowed-origin: https://a\n", "f.yaml", values, reason));
+    test_true(apply_file("allowed-host:\n- a.example.org\n- '*.example.net'\nallowed-origin: https://a\n", "f.yaml", values, reason));
     outcome o = read(values);
     test_true(o.good);
     test_eq(o.node.allowed_hosts.size(), 2u);
     test_eq_text(o.node.allowed_hosts[1], "*.example.net");
     test_eq(o.node.allowed_origins.size(), 1u);
-    test_false(options_apply_file("allowed-host:\n- [a]\n", "f.yaml", values, reason));
+    test_false(apply_file("allowed-host:\n- [a]\n", "f.yaml", values, reason));
     test_has_text(reason, "one value or a list");
     const char *arguments[] = {"etlnode", "--role", "proxy", "--allowed-host", "a", "--allowed-host=b", "--log-level", "warn"};
     option_values parsed;
@@ -209,13 +223,76 @@ static void files_are_below_flags(void **)
 {
     option_values values = defaults("proxy");
     std::string reason;
-    test_true(options_apply_file("listen: 127.0.0.1:1\nrole: target\nlog-level: debug\n", "f.yaml", values, reason));
+    test_true(apply_file("listen: 127.0.0.1:1\nrole: target\nlog-level: debug\n", "f.yaml", values, reason));
     test_eq_text(option_get(values, "role"), "proxy"); // the flag wins
     test_eq_text(option_get(values, "listen"), "127.0.0.1:1");
-    test_false(options_apply_file("listn: x\n", "f.yaml", values, reason));
+    test_false(apply_file("listn: x\n", "f.yaml", values, reason));
     test_has_text(reason, "f.yaml: line 1, column 1: unknown key \"listn\", did you mean \"listen\"?");
-    test_false(options_apply_file("listen: [a]\n", "f.yaml", values, reason));
-    test_false(options_apply_file("- a\n", "f.yaml", values, reason));
+    test_false(apply_file("listen: [a]\n", "f.yaml", values, reason));
+    test_false(apply_file("- a\n", "f.yaml", values, reason));
+}
+
+// One run tells all that is wrong in a file, and takes what is right.
+static void files_tell_all_their_problems(void **)
+{
+    option_values values = defaults("proxy");
+    std::string reason;
+    test_false(apply_file("listn: x\nlisten: [a]\nlog-level: debug\nallowed-host: ['']\nallowed-origin: ''\nrolle: proxy\n", "f.yaml", values, reason));
+    for (const char *part : {"line 1, column 1: unknown key \"listn\", did you mean \"listen\"?", "line 2, column 9: expected one value for \"listen\"", "an empty value for \"allowed-host\": expected NAME",
+                             "an empty value for \"allowed-origin\": expected ORIGIN", "line 6, column 1: unknown key \"rolle\", did you mean \"role\"?"})
+        test_has_text(reason, part);
+    test_eq_text(option_get(values, "log-level"), "debug");
+    test_true(apply_file("node-id: \"\"\nallowed-host: []\n", "f.yaml", values, reason)); // as --show-config prints them
+}
+
+static option_request parse(std::vector<const char *> words, option_values &out_values)
+{
+    words.insert(words.begin(), "etlnode");
+    std::vector<std::string> copies(words.begin(), words.end()); // as main's, they may be written to
+    std::vector<char *> argv;
+    for (std::string &copy : copies)
+        argv.push_back(copy.data());
+    option_request request;
+    test_eq_enum(options_parse(static_cast<int>(argv.size()), argv.data(), out_values, request), option_outcome::run);
+    return request;
+}
+
+static void the_command_line_tells_all_its_problems(void **)
+{
+    option_values values;
+    option_request request = parse({"--rle", "proxy", "word", "--listen=", "--data-dir", " ", "--allowed-host", "", "--log-level", "warn", "--log-level", "info", "--zzz=1"}, values);
+    test_true(request.is_misused);
+    std::string all;
+    for (const std::string &problem : request.problems)
+        all += problem + "\n";
+    for (const char *part : {"unknown option --rle, did you mean --role?\n", "\"word\" belongs to no option\n", "--listen has an empty value: expected HOST:PORT", "--data-dir has an empty value: expected DIR",
+                             "--allowed-host has an empty value: expected NAME", "--log-level is given twice\n", "unknown option --zzz\n"})
+        test_has_text(all, part);
+    test_eq(request.problems.size(), 7u); // the value of an unknown option is no problem of its own
+    test_false(parse({"--role", "proxy"}, values).is_misused);
+    request = parse({"--require-framing", "--allow-host-network"}, values); // both may stand alone
+    test_true(request.problems.empty());
+    test_eq_text(option_get(values, "require-framing"), "");
+    for (const option_row &row : option_rows()) {
+        std::string flag = std::string("--") + row.name + "=";
+        bool is_refused = !parse({flag.c_str(), "--role", "proxy"}, values).problems.empty();
+        test_true(is_refused == (*row.value != '['));
+        if (std::string_view(row.name) != "role")
+            test_eq_text(option_get(values, "role"), "proxy"); // the next word is none of its value
+    }
+}
+
+static void misspelt_variables_are_found(void **)
+{
+    const char *environment[] = {"ETLNODE_LISTN=x", "ETLNODE_DATADIR=x", "etlnode_role=proxy", "ETLNOD_PROXY=x", "ETLNODE-ROLE=x", "ETLNODE_ROLE=proxy", "ETLNODE_CONFIG=x", "ETLNODE_PORT=tcp://10.0.0.1:80",
+                                 "ETLNODE_SERVICE_HOST=10.0.0.1", "PATH=/bin", "NODE_ROLE=x", "ETLNODE=x", "ETLNODE_SOMETHING_QUITE_DIFFERENT=x", nullptr};
+    std::vector<std::string> found = options_misspelt(environment);
+    test_eq(found.size(), 5u);
+    test_eq_text(found[0], "ETLNODE_LISTN is not read: did you mean ETLNODE_LISTEN?");
+    test_eq_text(found[1], "ETLNODE_DATADIR is not read: did you mean ETLNODE_DATA_DIR?");
+    test_eq_text(found[2], "etlnode_role is not read: did you mean ETLNODE_ROLE?");
+    test_eq_text(found[3], "ETLNOD_PROXY is not read: did you mean ETLNODE_PROXY?");
+    test_eq_text(found[4], "ETLNODE-ROLE is not read: did you mean ETLNODE_ROLE?");
 }
 
 // What the owner allows reaches kubectl-local by its environment; nothing else sets it.
@@ -246,12 +323,12 @@ static void grants_are_handed_on(void **)
     unsetenv(network);
     // Several values in the file, and one.
     option_values from_file;
-    test_true(options_apply_file("allow-host-path: [/a, '/b:rw']\nallow-host-network: true\n", "f", from_file, reason));
+    test_true(apply_file("allow-host-path: [/a, '/b:rw']\nallow-host-network: true\n", "f", from_file, reason));
     test_eq(option_get_list(from_file, "allow-host-path").size(), size_t{2});
     option_values one;
-    test_true(options_apply_file("allow-host-path: /a\n", "f", one, reason));
+    test_true(apply_file("allow-host-path: /a\n", "f", one, reason));
     test_eq_text(option_get_list(one, "allow-host-path")[0], "/a");
-    test_false(options_apply_file("listen: [a, b]\n", "f", one, reason));
+    test_false(apply_file("listen: [a, b]\n", "f", one, reason));
 }
 
 int main()
@@ -262,6 +339,9 @@ int main()
         cmocka_unit_test(unsandboxed_pods_are_for_kubectl_local),
         cmocka_unit_test(wrong_values_say_where_they_came_from),
         cmocka_unit_test(files_are_below_flags),
+        cmocka_unit_test(files_tell_all_their_problems),
+        cmocka_unit_test(the_command_line_tells_all_its_problems),
+        cmocka_unit_test(misspelt_variables_are_found),
         cmocka_unit_test(grants_are_handed_on),
         cmocka_unit_test(all_problems_are_told_in_one_run),
         cmocka_unit_test(open_addresses_are_warned_of),
