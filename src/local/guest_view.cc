@@ -141,11 +141,11 @@ static bool make_devices(maker &m, const std::string &guest, std::string &out_te
 {
     if (!make_memory(m, guest, out_text))
         return false;
-    for (const char *name : {"null", "zero", "full", "random", "urandom", "tty"})
+    for (const char *name : {"null", "zero", "full", "random", "urandom", "tty", "ptmx"})
         if (!make_binding(m, std::string("/dev/") + name, guest + "/" + name, false, true, out_text))
             return false;
     static constexpr std::pair<const char *, const char *> links[] = {{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"},
-        {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"}, {"ptmx", "pts/ptmx"}};
+        {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"}};
     for (const auto &[name, text] : links)
         make_link(m, text, guest + "/" + name);
     m.mode = 01777;
@@ -320,6 +320,32 @@ std::string guest_name_of(const guest_view &view, const std::string &host)
     }
 }
 
+bool guest_is_read_only(const guest_view &view, std::string_view host)
+{
+    static constexpr std::string_view removed = " (deleted)";
+    static constexpr std::string_view nameless[] = {"/memfd:", "/dev/zero", "/SYSV"};
+    if (host.ends_with(removed)) {
+        for (std::string_view lead : nameless)
+            if (host.starts_with(lead))
+                return false;
+        host.remove_suffix(removed.size());
+    }
+    if (!host.starts_with('/'))
+        return false;
+    // Where something is bound twice, the way that may write counts, unless another binding covers it there.
+    for (const auto &[guest, binding] : view.bindings) {
+        std::string_view base = binding.host == "/" ? std::string_view() : std::string_view(binding.host);
+        bool holds = host.starts_with(base) && (host.size() == base.size() || host[base.size()] == '/');
+        if (binding.read_only || !holds)
+            continue;
+        std::string name = guest + std::string(host.substr(base.size()));
+        std::string rest;
+        if (&binding_of(view, name.empty() ? "/" : name, rest) == &binding)
+            return false;
+    }
+    return true;
+}
+
 // Links of /proc that the kernel follows by itself, whatever they say.
 static bool is_magic(std::string_view host)
 {
@@ -427,8 +453,13 @@ int guest_resolve(const guest_view &view, const guest_caller &caller, const std:
         if (is_magic(w.host)) {
             if (w.host.ends_with("/root"))
                 text = "/";
-            else if (is_last && !w.host.ends_with("/cwd"))
-                break; // the kernel follows it: a pipe or a removed file has no path
+            else if (is_last && !w.host.ends_with("/cwd")) {
+                // The kernel follows it: a pipe or a removed file has no path. What may be done there is a matter of what it leads to.
+                out_path.guest = w.guest;
+                out_path.host = w.host + (wants_dir ? "/" : "");
+                out_path.read_only = text.empty() || guest_is_read_only(view, text);
+                return 0;
+            }
             else if (!text.starts_with('/'))
                 return ENOTDIR;
             else

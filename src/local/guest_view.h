@@ -57,6 +57,9 @@ struct guest_path {
 
 // `base` is the container's directory that a relative path begins at. 0, or an errno. What the path names need not exist, its directory must.
 int guest_resolve(const guest_view &view, const guest_caller &caller, const std::string &base, std::string_view path, bool follow_last, guest_path &out_path);
+// Whether the container may only read what lies there: one of the machine's paths as /proc names it, also of a file that was removed since. What has no path
+// (a pipe, a socket, a file of memory) is the container's own; a path that no part of the view shows is somebody else's.
+bool guest_is_read_only(const guest_view &view, std::string_view host);
 // The container's name of one of the machine's paths; the path itself where it has none.
 std::string guest_name_of(const guest_view &view, const std::string &host);
 // What a link says to the container: links of /proc name the machine's paths.

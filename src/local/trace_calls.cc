@@ -5,14 +5,16 @@
 // A call either goes on with other arguments, which lie in memory of ours inside the thread, or is answered here and not made at all.
 #include "local/trace_calls.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -102,7 +104,7 @@ static constexpr path_call path_calls[] = {
     {SYS_linkat, 2, 3, -1, follow::never, true},
     {SYS_symlinkat, 1, 2, -1, follow::never, true},
     {SYS_fchmodat, 0, 1, -1, follow::always, true},
-    {452, 0, 1, 3, follow::unless_flag, true}, // fchmodat2
+    {trace_fchmodat2, 0, 1, 3, follow::unless_flag, true},
     {SYS_fchownat, 0, 1, 4, follow::unless_flag, true},
     {SYS_utimensat, 0, 1, 3, follow::unless_flag, true},
     {SYS_truncate, -1, 0, -1, follow::always, true},
@@ -142,7 +144,30 @@ static constexpr path_call path_calls[] = {
 #endif
 };
 
+// Devices are this machine's: a container uses those that it is shown, and changes none.
+static bool is_device(const struct stat &about) { return S_ISCHR(about.st_mode) || S_ISBLK(about.st_mode); }
+
 static int dirfd_of(const trace_hand &h, int arg) { return arg < 0 ? AT_FDCWD : static_cast<int>(trace_get_arg(h.regs, static_cast<unsigned>(arg))); }
+
+// A thread that nobody may look at is refused what depends on a look.
+static int judge_descriptor(const trace_hand &h, int fd)
+{
+    std::string path = fd == AT_FDCWD ? text_format("/proc/%d/cwd", h.thread.tid) : text_format("/proc/%d/fd/%d", h.thread.tid, fd);
+    std::string link = os_read_link(path);
+    struct stat about;
+    if (link.empty())
+        return errno == ENOENT ? 0 : EPERM; // of a descriptor that there is none the kernel says so
+    if (guest_is_read_only(h.state.view, link))
+        return EROFS;
+    return stat(path.c_str(), &about) == 0 && is_device(about) ? EPERM : 0;
+}
+
+void trace_take_descriptor(trace_hand &h, int fd)
+{
+    int error = judge_descriptor(h, fd);
+    if (error != 0)
+        trace_fail(h, error);
+}
 
 // Reads the path of argument `arg`. False: the call goes on as it is or has been answered.
 static bool read_path(trace_hand &h, int arg, std::string &out_path)
@@ -165,24 +190,55 @@ static void put_path(trace_hand &h, int arg, const guest_path &path)
         trace_fail(h, ENAMETOOLONG);
 }
 
+// Whether the call takes a name away, or gives it to something else.
+static bool takes_name(long number)
+{
+    static constexpr long numbers[] = {
+        SYS_unlinkat, SYS_renameat2,
+#ifdef SYS_renameat
+        SYS_renameat,
+#endif
+#ifdef SYS_open
+        SYS_unlink, SYS_rmdir, SYS_rename,
+#endif
+    };
+    return std::find(std::begin(numbers), std::end(numbers), number) != std::end(numbers);
+}
+
+// What the kernel would say of a mount.
+static int judge_change(const trace_hand &h, const path_call &call, const guest_path &path, bool follows)
+{
+    bool makes = call.number == SYS_mkdirat;
+#ifdef SYS_mkdir
+    makes = makes || call.number == SYS_mkdir;
+#endif
+    if (path.read_only)
+        return makes && os_exists(path.host) ? EEXIST : EROFS;
+    if (takes_name(call.number))
+        return h.state.view.bindings.contains(path.guest) ? EBUSY : 0;
+    struct stat about;
+    bool exists = (follows ? stat(path.host.c_str(), &about) : lstat(path.host.c_str(), &about)) == 0;
+    return exists && is_device(about) && !makes ? EPERM : 0;
+}
+
 // False: the call has been answered.
 static bool rewrite_path(trace_hand &h, const path_call &call)
 {
     std::string text;
-    if (!read_path(h, call.path_arg, text))
-        return trace_get_number(h.thread.tid, h.regs) != -1;
     uint64_t flags = call.flags_arg < 0 ? 0 : trace_get_arg(h.regs, static_cast<unsigned>(call.flags_arg));
+    if (!read_path(h, call.path_arg, text)) {
+        bool is_answered = trace_get_number(h.thread.tid, h.regs) == -1;
+        bool is_descriptor = trace_get_arg(h.regs, static_cast<unsigned>(call.path_arg)) == 0 || (flags & AT_EMPTY_PATH) != 0;
+        if (!is_answered && call.writes && is_descriptor)
+            trace_take_descriptor(h, dirfd_of(h, call.dirfd_arg));
+        return trace_get_number(h.thread.tid, h.regs) != -1;
+    }
     bool follows = call.rule == follow::always || (call.rule == follow::unless_flag && (flags & AT_SYMLINK_NOFOLLOW) == 0)
                    || (call.rule == follow::if_flag && (flags & AT_SYMLINK_FOLLOW) != 0);
     guest_path path;
     int error = trace_resolve(h, dirfd_of(h, call.dirfd_arg), text, follows, path);
-    if (error == 0 && call.writes && path.read_only) {
-        bool makes = call.number == SYS_mkdirat;
-#ifdef SYS_mkdir
-        makes = makes || call.number == SYS_mkdir;
-#endif
-        error = makes && os_exists(path.host) ? EEXIST : EROFS;
-    }
+    if (error == 0 && call.writes)
+        error = judge_change(h, call, path, follows);
     if (error != 0) {
         trace_fail(h, error);
         return false;
@@ -208,9 +264,14 @@ static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags
         bool only_reads = exists && (flags & O_ACCMODE) == O_RDONLY && (flags & O_TRUNC) == 0;
         if ((exists && is_stored && !only_reads) || (!exists && makes))
             error = EROFS;
-        if (exists && is_stored && S_ISDIR(about.st_mode))
+        bool is_nameless = (flags & O_TMPFILE) == O_TMPFILE; // a file in that directory
+        if (exists && is_stored && S_ISDIR(about.st_mode) && !is_nameless)
             error = 0; // the kernel refuses to write to it
     }
+    uint64_t terminal = 0;
+    static constexpr std::string_view terminals = "/dev/pts/";
+    if (error == 0 && path.host.starts_with(terminals) && text_parse_u64(path.host.substr(terminals.size()), terminal) && !trace_is_own_terminal(h.state, terminal))
+        error = ENOENT; // of somebody else on this machine
     if (error != 0)
         trace_fail(h, error);
     else
@@ -311,37 +372,13 @@ static void take_clone3(trace_hand &h)
         trace_fail(h, EFAULT);
 }
 
-// To all: to all of the container but the caller.
-static void signal_all(trace_hand &h, int signal_number)
+static void take_ioctl(trace_hand &h)
 {
-    bool any = false;
-    for (const auto &[pid, threads] : h.state.processes)
-        if (pid != h.thread.tgid)
-            any = kill(pid, signal_number) == 0 || any;
-    if (any)
-        trace_answer(h, 0);
+    unsigned command = static_cast<unsigned>(trace_get_arg(h.regs, 1));
+    if (command == FIOSETOWN || command == SIOCSPGRP)
+        trace_take_owner_by_pointer(h);
     else
-        trace_fail(h, ESRCH);
-}
-
-static void take_kill(trace_hand &h)
-{
-    pid_t pid = static_cast<pid_t>(trace_get_arg(h.regs, 0));
-    if (pid == -1) {
-        signal_all(h, static_cast<int>(trace_get_arg(h.regs, 1)));
-        return;
-    }
-    bool known = pid == 0 || trace_is_inside(h.state, pid);
-    for (const auto &[member, threads] : h.state.processes)
-        known = known || (pid < 0 && getpgid(member) == -pid);
-    if (!known)
-        trace_fail(h, ESRCH);
-}
-
-static void take_signal(trace_hand &h, unsigned pid_arg)
-{
-    if (!trace_is_inside(h.state, static_cast<pid_t>(trace_get_arg(h.regs, pid_arg))))
-        trace_fail(h, ESRCH);
+        trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); // attributes of a file
 }
 
 static void take(trace_hand &h, long number)
@@ -359,11 +396,19 @@ static void take(trace_hand &h, long number)
     case SYS_connect: trace_take_connect(h); return;
     case SYS_getsockname: trace_take_socket_name(h); return;
     case SYS_setsockopt: trace_take_v6_only(h); return;
+    case SYS_sendto: trace_take_send(h); return;
     case SYS_clone: take_clone(h, trace_get_arg(h.regs, 0), false); return;
     case SYS_clone3: take_clone3(h); return;
-    case SYS_kill: take_kill(h); return;
-    case SYS_tkill: case SYS_rt_sigqueueinfo: case SYS_pidfd_open: take_signal(h, 0); return;
-    case SYS_tgkill: case SYS_rt_tgsigqueueinfo: take_signal(h, 1); return;
+    case SYS_kill: trace_take_kill(h); return;
+    case SYS_tkill: case SYS_rt_sigqueueinfo: case SYS_pidfd_open: case SYS_prlimit64: case SYS_sched_setaffinity: case SYS_sched_setscheduler: case SYS_sched_setparam:
+    case SYS_sched_setattr: case SYS_get_robust_list: trace_take_process(h, 0); return;
+    case SYS_tgkill: case SYS_rt_tgsigqueueinfo: trace_take_process(h, 1); return;
+    case SYS_pidfd_send_signal: case trace_process_mrelease: trace_take_pidfd(h); return;
+    case SYS_setpriority: trace_take_priority(h); return;
+    case SYS_ioprio_set: trace_take_io_priority(h); return;
+    case SYS_fcntl: trace_take_fcntl(h); return;
+    case SYS_ioctl: take_ioctl(h); return;
+    case SYS_fchmod: case SYS_fchown: case SYS_fsetxattr: case SYS_fremovexattr: trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); return;
 #ifdef SYS_open
     case SYS_open: take_open(h, -1, 0, trace_get_arg(h.regs, 1)); return;
     case SYS_creat: take_open(h, -1, 0, O_CREAT | O_WRONLY | O_TRUNC); return;

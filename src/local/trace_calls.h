@@ -17,6 +17,11 @@
 inline constexpr size_t trace_scratch_size = 256u * 1024; // memory of ours in a traced thread, for rewritten arguments
 inline constexpr size_t trace_threads_max = 4096;         // processes and threads of one container
 
+// The same everywhere; older headers lack them.
+inline constexpr long trace_fchmodat2 = 452;
+inline constexpr long trace_process_mrelease = 448;
+inline constexpr long trace_process_madvise = 440;
+
 // Memory that threads share.
 struct trace_space {
     size_t users = 0;

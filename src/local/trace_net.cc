@@ -39,14 +39,15 @@ static std::string socket_name(const trace_hand &h)
     return os_read_link(text_format("/proc/%d/fd/%d", h.thread.tid, static_cast<int>(trace_get_arg(h.regs, 0))));
 }
 
-static bool read_address(const trace_hand &h, any_address &out, size_t &out_size)
+// An address is in two arguments: where it lies, and its size.
+static bool read_address(const trace_hand &h, unsigned arg, any_address &out, size_t &out_size)
 {
     memset(&out, 0, sizeof out);
-    out_size = trace_get_arg(h.regs, 2) & 0xffffffffu;
-    return out_size >= sizeof(sa_family_t) && out_size <= sizeof out && trace_read(h.thread.tid, trace_get_arg(h.regs, 1), &out, out_size);
+    out_size = trace_get_arg(h.regs, arg + 1) & 0xffffffffu;
+    return out_size >= sizeof(sa_family_t) && out_size <= sizeof out && trace_read(h.thread.tid, trace_get_arg(h.regs, arg), &out, out_size);
 }
 
-static void put_address(trace_hand &h, const any_address &address, size_t size)
+static void put_address(trace_hand &h, unsigned arg, const any_address &address, size_t size)
 {
     uint64_t at = trace_place(h, &address, size);
     if (at == 0) {
@@ -54,8 +55,8 @@ static void put_address(trace_hand &h, const any_address &address, size_t size)
             trace_fail(h, EFAULT);
         return;
     }
-    trace_set_arg(h.regs, 1, at);
-    trace_set_arg(h.regs, 2, size);
+    trace_set_arg(h.regs, arg, at);
+    trace_set_arg(h.regs, arg + 1, size);
 }
 
 static bool is_own4(uint32_t address) { return address == INADDR_ANY || (address >> 24) == IN_LOOPBACKNET; }
@@ -107,7 +108,7 @@ static unsigned shifted(const trace_hand &h, unsigned port)
 
 // Sockets that have a path.
 
-static void put_socket_path(trace_hand &h, const any_address &address, size_t size, bool binds)
+static void put_socket_path(trace_hand &h, unsigned arg, const any_address &address, size_t size, bool binds)
 {
     size_t room = size - offsetof(struct sockaddr_un, sun_path);
     std::string name(address.un.sun_path, strnlen(address.un.sun_path, room));
@@ -134,7 +135,7 @@ static void put_socket_path(trace_hand &h, const any_address &address, size_t si
         return;
     }
     memcpy(changed.un.sun_path, host.c_str(), host.size() + 1);
-    put_address(h, changed, offsetof(struct sockaddr_un, sun_path) + host.size() + 1);
+    put_address(h, arg, changed, offsetof(struct sockaddr_un, sun_path) + host.size() + 1);
     if (h.state.socket_paths.size() >= sockets_max)
         h.state.socket_paths.clear();
     if (binds)
@@ -173,10 +174,10 @@ void trace_take_bind(trace_hand &h)
 {
     any_address address;
     size_t size = 0;
-    if (!read_address(h, address, size))
+    if (!read_address(h, 1, address, size))
         return;
     if (has_path(address, size)) {
-        put_socket_path(h, address, size, true);
+        put_socket_path(h, 1, address, size, true);
         return;
     }
     if (h.state.view.pod_address.empty() || !is_inet(address, size))
@@ -186,7 +187,7 @@ void trace_take_bind(trace_hand &h)
         // Loopback has one address of that family, so two pods would meet there. Nobody comes to a pod that way: any port will do.
         address.in6.sin6_addr = h.state.has_ipv6 ? in6addr_loopback : in6addr_any;
         set_port(address, 0);
-        put_address(h, address, size);
+        put_address(h, 1, address, size);
         return;
     }
     if (is_own(address))
@@ -196,7 +197,7 @@ void trace_take_bind(trace_hand &h)
     else
         h.state.ports.insert(port);
     set_port(address, shifted(h, port));
-    put_address(h, address, size);
+    put_address(h, 1, address, size);
 }
 
 // Whether the container listens there; asked of the kernel where the container has let it choose ports.
@@ -211,14 +212,14 @@ static bool is_listening(const std::string &address, unsigned port)
            || (os_read_file("/proc/net/tcp6", table) && table.find(wanted6) != std::string::npos);
 }
 
-void trace_take_connect(trace_hand &h)
+static void take_destination(trace_hand &h, unsigned arg)
 {
     any_address address;
     size_t size = 0;
-    if (!read_address(h, address, size))
+    if (!read_address(h, arg, address, size))
         return;
     if (has_path(address, size)) {
-        put_socket_path(h, address, size, false);
+        put_socket_path(h, arg, address, size, false);
         return;
     }
     const std::string &own = h.state.view.pod_address;
@@ -232,7 +233,7 @@ void trace_take_connect(trace_hand &h)
     uint16_t port = port_of(address);
     if (is_four && four_of(address) == way.s_addr) {
         set_four(address, "127.0.0.1");
-        put_address(h, address, size);
+        put_address(h, arg, address, size);
         return;
     }
     bool to_pod = is_four && four_of(address) == pod.s_addr;
@@ -242,8 +243,11 @@ void trace_take_connect(trace_hand &h)
     set_four(address, own.c_str());
     if (h.state.ports.contains(port))
         set_port(address, shifted(h, port));
-    put_address(h, address, size);
+    put_address(h, arg, address, size);
 }
+
+void trace_take_connect(trace_hand &h) { take_destination(h, 1); }
+void trace_take_send(trace_hand &h) { take_destination(h, 4); }
 
 void trace_take_v6_only(trace_hand &h)
 {

@@ -9,8 +9,10 @@ such a place, one that is such a place itself for instance, skips the cases and 
 import ctypes
 import json
 import os
+import resource
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -321,6 +323,186 @@ def inside_view(world):
     r.delete("look")
 
 
+# What reaches past a read-only mount by a descriptor, or out of the pod by a number, and what must go on to work.
+REACH = r'''#!/usr/bin/env python
+import ctypes, errno, fcntl, json, os, pty, resource, signal, socket, struct, subprocess, time
+libc = ctypes.CDLL(None, use_errno=True)
+NUMBERS = {"x86_64": dict(tkill=200, tgkill=234, rt_sigqueueinfo=129, ioprio_set=251, sched_setparam=142, sched_setattr=314, get_robust_list=274, process_vm_readv=310, process_vm_writev=311,
+                          kcmp=312, ptrace=101, move_pages=279, migrate_pages=256, pidfd_getfd=438, pidfd_send_signal=424, process_madvise=440, linkat=265, fchownat=260, utimensat=280, fchmodat2=452),
+           "aarch64": dict(tkill=130, tgkill=131, rt_sigqueueinfo=138, ioprio_set=30, sched_setparam=118, sched_setattr=274, get_robust_list=100, process_vm_readv=270, process_vm_writev=271,
+                           kcmp=272, ptrace=117, move_pages=239, migrate_pages=238, pidfd_getfd=438, pidfd_send_signal=424, process_madvise=440, linkat=37, fchownat=54, utimensat=88, fchmodat2=452)}[os.uname().machine]
+def attempt(what):
+    try:
+        what()
+        return "done"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+def call(name, *args):
+    ctypes.set_errno(0)
+    rc = libc.syscall(ctypes.c_long(NUMBERS[name]), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
+    return "done" if rc >= 0 else errno.errorcode[ctypes.get_errno()]
+def write(path):
+    os.close(os.open(path, os.O_WRONLY))
+out = {}
+fd = os.open("/code/words", os.O_RDONLY)
+dirfd = os.open("/code", os.O_RDONLY | os.O_DIRECTORY)
+pathfd = os.open("/code/words", os.O_PATH)
+for name, at in (("fd", fd), ("pathfd", pathfd)):
+    link = "/proc/self/fd/%d" % at
+    out["reopen " + name] = attempt(lambda: write(link))
+    out["reopen both " + name] = attempt(lambda: os.close(os.open("/dev/fd/%d" % at, os.O_RDWR)))
+    out["empty " + name] = attempt(lambda: os.close(os.open(link, os.O_RDONLY | os.O_TRUNC)))
+    out["truncate " + name] = attempt(lambda: os.truncate(link, 0))
+    out["chmod " + name] = attempt(lambda: os.chmod(link, 0o600))
+    out["chown " + name] = attempt(lambda: os.chown(link, 5, 5))
+    out["xattr " + name] = attempt(lambda: os.setxattr(link, "user.x", b"y"))
+    out["times " + name] = attempt(lambda: os.utime(link, (1, 1)))
+    out["link " + name] = call("linkat", -100, link.encode(), -100, b"/tmp/linked-" + name.encode(), 0x400)
+    out["linkat empty " + name] = call("linkat", at, b"", -100, b"/tmp/empty-" + name.encode(), 0x1000)
+    out["fchownat empty " + name] = call("fchownat", at, b"", 5, 5, 0x1000)
+out["thread reopen"] = attempt(lambda: write("/proc/thread-self/fd/%d" % fd))
+out["fchmod"] = attempt(lambda: os.fchmod(fd, 0o600))
+out["fchmod dir"] = attempt(lambda: os.fchmod(dirfd, 0o700))
+out["fchown"] = attempt(lambda: os.fchown(fd, 5, 5))
+out["fsetxattr"] = attempt(lambda: os.setxattr(fd, "user.x", b"y"))
+out["fremovexattr"] = attempt(lambda: os.removexattr(fd, "user.x"))
+out["futimens"] = attempt(lambda: os.utime(fd, (1, 1)))
+out["fchmodat2"] = call("fchmodat2", fd, b"", 0o600, 0x1000)
+os.chdir("/code")
+out["chown here"] = call("fchownat", -100, b"", 5, 5, 0x1000)
+os.chdir("/")
+out["nameless"] = attempt(lambda: os.close(os.open("/code", os.O_TMPFILE | os.O_RDWR)))
+out["lease"] = attempt(lambda: fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK))
+out["setflags"] = attempt(lambda: fcntl.ioctl(fd, 0x40086602, struct.pack("L", 0x40)))
+out["exe"] = attempt(lambda: write("/proc/self/exe"))
+out["volume"] = attempt(lambda: os.rmdir("/shared"))
+out["volume renamed"] = attempt(lambda: os.rename("/shared", "/tmp/moved"))
+out["device"] = attempt(lambda: os.chmod("/dev/full", 0o666))
+with open("/dev/full") as full:
+    out["device by descriptor"] = attempt(lambda: os.fchmod(full.fileno(), 0o666))
+
+other = int(os.environ["OUTSIDER"])
+a, b = socket.socketpair()
+out["owner"] = attempt(lambda: fcntl.fcntl(a, fcntl.F_SETOWN, other))
+out["owner group"] = attempt(lambda: fcntl.fcntl(a, fcntl.F_SETOWN, -other))
+out["owner ex"] = attempt(lambda: fcntl.fcntl(a, 15, struct.pack("ii", 1, other)))
+out["owner ex group"] = attempt(lambda: fcntl.fcntl(a, 15, struct.pack("ii", 2, other)))
+out["FIOSETOWN"] = attempt(lambda: fcntl.ioctl(a, 0x8901, struct.pack("i", other)))
+out["SIOCSPGRP"] = attempt(lambda: fcntl.ioctl(a, 0x8902, struct.pack("i", -other)))
+out["prlimit"] = attempt(lambda: resource.prlimit(other, resource.RLIMIT_NOFILE, (7, 7)))
+out["affinity"] = attempt(lambda: os.sched_setaffinity(other, {0}))
+out["scheduler"] = attempt(lambda: os.sched_setscheduler(other, os.SCHED_IDLE, os.sched_param(0)))
+out["sched_setparam"] = call("sched_setparam", other, ctypes.create_string_buffer(8))
+out["sched_setattr"] = call("sched_setattr", other, ctypes.create_string_buffer(struct.pack("IIQiIQQQ", 48, 5, 0, 0, 0, 0, 0, 0)), 0)
+out["priority"] = attempt(lambda: os.setpriority(os.PRIO_PROCESS, other, 19))
+out["priority group"] = attempt(lambda: os.setpriority(os.PRIO_PGRP, other, 19))
+out["priority user"] = attempt(lambda: os.setpriority(os.PRIO_USER, 0, 19))
+out["io priority"] = call("ioprio_set", 1, other, 3 << 13)
+out["io priority user"] = call("ioprio_set", 3, 0, 3 << 13)
+out["pidfd_open"] = attempt(lambda: os.close(os.pidfd_open(other)))
+out["tkill"] = call("tkill", other, signal.SIGKILL)
+out["tgkill"] = call("tgkill", other, other, signal.SIGKILL)
+out["sigqueue"] = call("rt_sigqueueinfo", other, signal.SIGKILL, ctypes.create_string_buffer(struct.pack("iii", signal.SIGKILL, 0, -1).ljust(128)))
+out["killpg"] = attempt(lambda: os.killpg(other, signal.SIGKILL))
+out["robust list"] = call("get_robust_list", other, ctypes.create_string_buffer(8), ctypes.create_string_buffer(8))
+for name in ("process_vm_readv", "process_vm_writev"):
+    out[name] = call(name, other, None, 0, None, 0, 0)
+out["kcmp"] = call("kcmp", os.getpid(), other, 0, 0, 0)
+out["ptrace"] = call("ptrace", 16, other, 0, 0)
+out["move_pages"] = call("move_pages", other, 0, None, None, None, 0)
+out["migrate_pages"] = call("migrate_pages", other, 1, None, None)
+out["pidfd_getfd"] = call("pidfd_getfd", a.fileno(), 0, 0)
+out["process_madvise"] = call("process_madvise", a.fileno(), None, 0, 0, 0)
+out["others' socket"] = attempt(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"x", os.environ["SOCKET"]))
+out["others' terminal"] = attempt(lambda: write(os.environ["TERMINAL"]))
+
+# What a container may do goes on.
+works = {}
+with open("/tmp/own", "w") as own:
+    works["fchmod"] = attempt(lambda: os.fchmod(own.fileno(), 0o600))
+    works["futimens"] = attempt(lambda: os.utime(own.fileno(), (1, 1)))
+    os.unlink("/tmp/own")
+    works["removed"] = attempt(lambda: (write("/proc/self/fd/%d" % own.fileno()), os.fchmod(own.fileno(), 0o600)))
+memory = os.memfd_create("x")
+works["memory"] = attempt(lambda: (write("/proc/self/fd/%d" % memory), os.fchmod(memory, 0o600)))
+works["volume"] = attempt(lambda: (open("/shared/x", "w").close(), os.rename("/shared/x", "/shared/y"), os.unlink("/shared/y")))
+read, written = os.pipe()
+works["pipe"] = attempt(lambda: write("/proc/self/fd/%d" % written))
+works["stdout"] = attempt(lambda: write("/dev/stdout"))
+nameless = os.open("/tmp", os.O_TMPFILE | os.O_RDWR)
+works["linked"] = call("linkat", -100, b"/proc/self/fd/%d" % nameless, -100, b"/tmp/linked", 0x400)
+child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+works["owner"] = attempt(lambda: (fcntl.fcntl(a, fcntl.F_SETOWN, os.getpid()), fcntl.fcntl(a, fcntl.F_SETOWN, -child.pid), fcntl.fcntl(a, 15, struct.pack("ii", 1, child.pid)), fcntl.ioctl(a, 0x8901, struct.pack("i", os.getpid()))))
+works["owner is kept"] = fcntl.fcntl(a, fcntl.F_GETOWN) == os.getpid()
+works["limits"] = attempt(lambda: (resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (64, 64)), os.sched_setaffinity(child.pid, {0}), os.setpriority(os.PRIO_PROCESS, child.pid, 5), os.setpriority(os.PRIO_PGRP, child.pid, 6)))
+pidfd = os.pidfd_open(child.pid)
+works["pidfd"] = attempt(lambda: signal.pidfd_send_signal(pidfd, signal.SIGTERM))
+works["child"] = child.wait()
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); server.bind(("127.0.0.1", 5353)); server.settimeout(30)
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"to itself", ("127.0.0.1", 5353))
+works["datagram"] = server.recv(100).decode()
+local = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); local.bind("/tmp/dgram"); local.settimeout(30)
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"local", "/tmp/dgram")
+works["local datagram"] = local.recv(100).decode()
+master, slave = pty.openpty()
+works["terminal"] = attempt(lambda: os.close(os.open(os.ttyname(slave), os.O_RDWR | os.O_NOCTTY)))
+print(json.dumps([out, works]))
+'''
+
+
+def inside_reach(world):
+    """Neither a descriptor nor a number reaches what a sandbox would keep away."""
+    r = world.run
+    world.image(files={"code/server.py": REACH, "code/words": "untouched\n"})
+    outsider = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    path = os.path.join(world.top, "others.sock")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(path)
+    listener.setblocking(False)
+    master, slave = os.openpty()
+
+    def state():
+        with open(f"/proc/{outsider.pid}/stat", encoding="ascii") as file:
+            nice = file.read().rpartition(")")[2].split()[16]
+        return nice, os.sched_getaffinity(outsider.pid), os.sched_getscheduler(outsider.pid), resource.prlimit(outsider.pid, resource.RLIMIT_NOFILE)
+    before = state()
+    words = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(r.state, "images")) for name in names if name == "words"]
+    assert len(words) == 1, words
+    about = os.stat(words[0])
+    try:
+        mount = {"name": "shared", "mountPath": "/shared"}
+        env = {"OUTSIDER": str(outsider.pid), "SOCKET": path, "TERMINAL": os.ttyname(slave)}
+        r.create("reach", (), restartPolicy="Never", volumes=[{"name": "shared", "emptyDir": {}}],
+                 container={"readinessProbe": None, "volumeMounts": [mount], "env": [{"name": name, "value": value} for name, value in env.items()]})
+        pod = r.wait("reach", "ended", lambda pod: pod["status"].get("phase") in ("Succeeded", "Failed"))
+        log = r.k("logs", "reach").stdout
+        assert pod["status"]["phase"] == "Succeeded", log
+        out, works = json.loads(log.splitlines()[-1])
+        wrong = {key: value for key, value in out.items() if value == "done"}
+        assert not wrong, wrong
+        for key, value in out.items():
+            allowed = {"EROFS"} if key.split()[0] in ("reopen", "empty", "truncate", "chmod", "xattr", "times", "link", "fchmod", "fchown", "fsetxattr", "futimens", "nameless", "exe", "thread") else None
+            allowed = allowed or ({"ESRCH"} if key in ("owner", "owner group", "owner ex", "owner ex group", "FIOSETOWN", "SIOCSPGRP", "prlimit", "affinity", "scheduler", "sched_setparam", "sched_setattr",
+                                                       "priority", "priority group", "io priority", "pidfd_open", "tkill", "tgkill", "sigqueue", "killpg", "robust list") else None)
+            allowed = allowed or {"volume": {"EBUSY"}, "volume renamed": {"EBUSY"}, "device": {"EPERM"}, "device by descriptor": {"EPERM"}, "others' socket": {"ENOENT"}, "others' terminal": {"ENOENT"}}.get(key, {"EROFS", "EPERM", "ENOSYS"})
+            assert value in allowed, (key, value)
+        assert works == {key: "done" for key in works} | {"owner is kept": True, "child": -signal.SIGTERM, "datagram": "to itself", "local datagram": "local"}, works
+        assert outsider.poll() is None and state() == before, (before, state())
+        after = os.stat(words[0])
+        assert (after.st_mode, after.st_uid, after.st_mtime, after.st_nlink, after.st_size) == (about.st_mode, about.st_uid, about.st_mtime, about.st_nlink, about.st_size)
+        try:
+            raise AssertionError(f"a datagram came: {listener.recv(10)}")
+        except BlockingIOError:
+            pass
+    finally:
+        outsider.kill()
+        outsider.wait()
+        listener.close()
+        os.close(master)
+        os.close(slave)
+    r.delete("reach")
+
+
 STATIC = r'''
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -510,6 +692,7 @@ INSIDE = {
     "it is told loudly": inside_told,
     "a cluster transforms in every way": inside_cluster,
     "the view of a container": inside_view,
+    "neither descriptors nor numbers reach out": inside_reach,
     "a static program is moved too": inside_static,
     "restarts keep the address": inside_restart,
     "nothing is left": inside_nothing_left,

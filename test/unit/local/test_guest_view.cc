@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -144,10 +145,45 @@ static void what_cannot_be_shown_is_an_error(void **state)
     test_false(guest_view_make(f.view, f.dir + "/view", {"--setenv", "A"}, text));
 }
 
+// A descriptor is no way around a mount that is read-only; what has no path is the container's own.
+static void descriptors_are_no_way_around(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    make_view(f);
+    struct {
+        std::string host;
+        bool is_read_only;
+    } cases[] = {
+        {f.dir + "/image/code/file", true}, {f.dir + "/image/code", true}, {f.dir + "/image/code/file (deleted)", true},
+        // Bound twice, once to be written.
+        {f.dir + "/volume/x", false}, {f.dir + "/volume", false}, {f.dir + "/volume/x (deleted)", false},
+        {f.dir + "/view/mem/0/x", false}, {f.dir + "/view/root/x", false}, {"/proc/1/comm", false},
+        {"/proc/sys/kernel/hostname", true}, // bound over what may be written
+        // Of somebody else.
+        {f.dir + "/secret/file", true}, {f.dir + "/volumes", true}, {"/", true}, {"/etc/passwd", true}, {"/memfd:x", true},
+        {"pipe:[1]", false}, {"socket:[1]", false}, {"anon_inode:[eventfd]", false}, {"/memfd:x (deleted)", false}, {"/dev/zero (deleted)", false},
+    };
+    for (const auto &one : cases)
+        test_eq_text(one.host + (guest_is_read_only(f.view, one.host) ? " ro" : " rw"), one.host + (one.is_read_only ? " ro" : " rw"));
+    std::string out = f.dir + "/volume/of-the-pod";
+    test_true(os_write_file(out, "x"));
+    guest_caller caller = {getpid(), getpid(), nullptr, nullptr};
+    for (const auto &[path, is_read_only] : {std::pair(f.dir + "/image/code/file", true), std::pair(out, false), std::pair(f.dir + "/secret/file", true)}) {
+        os_fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        test_true(fd.fd >= 0);
+        for (const char *lead : {"/proc/self/fd/", "/proc/thread-self/fd/", "/code/../proc/self/fd/../fd/"}) {
+            guest_path found;
+            test_eq(guest_resolve(f.view, caller, "/", lead + std::to_string(fd.fd), true, found), 0);
+            test_true(found.read_only == is_read_only);
+        }
+    }
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(paths_lead_into_the_view, setup, teardown),
+        cmocka_unit_test_setup_teardown(descriptors_are_no_way_around, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_leads_out, setup, teardown),
         cmocka_unit_test_setup_teardown(names_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_bound_later_hides, setup, teardown),
