@@ -34,7 +34,7 @@ failure fetch_json(session &s, const http_request &request, const char *doing, c
     if (fits)
         return {};
     f = failure_make(exit_code::other, name.empty() ? doing : std::string(doing) + " " + name,
-                     bad ? "the answer is not JSON: " + where : std::string("the answer is not what was asked for"),
+                     bad ? "the answer is not JSON: " + where : std::string("the answer does not have the form that was expected"),
                      "is " + s.endpoint + " the proxy of an etlnode cluster?");
     f.code = "bad_answer";
     f.request_id = s.request_id;

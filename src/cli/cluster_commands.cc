@@ -360,7 +360,7 @@ exit_code command_cluster_health(session &s)
     if (!f && !unwell.empty())
         f = failure_make(exit_code::unavailable, {}, "not well: " + unwell, s.format == output_format::table ? "etlctl cluster health -o wide" : "");
     else if (!f && targets == 0)
-        f = failure_make(exit_code::unavailable, {}, "the cluster has no target: objects cannot be stored", "start a target and name this proxy to it");
+        f = failure_make(exit_code::unavailable, {}, "the cluster has no target: objects cannot be stored", "start a target: etlnode --role target --proxy " + s.endpoint);
     return f ? session_fail(s, f) : exit_code::ok;
 }
 

@@ -91,7 +91,7 @@ static void tell_partial(const session &s, const cJSON *entry)
     std::string ids;
     const cJSON *id = nullptr;
     cJSON_ArrayForEach(id, json_get(entry, "counters_without")) if (cJSON_IsString(id)) ids += (ids.empty() ? "" : ", ") + format_message(id->valuestring);
-    fprintf(stderr, "%s: counters without: %s\n", s.program.c_str(), ids.c_str());
+    fprintf(stderr, "%s: warning: the counters leave out what was not heard of: target %s\n", s.program.c_str(), ids.c_str());
 }
 
 exit_code command_etl_ls(session &s)
@@ -420,7 +420,7 @@ exit_code command_etl_errors(session &s)
     uint64_t count = json_u64(tree.get(), "count", 0);
     uint64_t shown = static_cast<uint64_t>(cJSON_GetArraySize(json_get(tree.get(), "errors")));
     if (count > shown)
-        session_note(s, "%llu more before these are not kept", static_cast<unsigned long long>(count - shown));
+        session_note(s, "%llu earlier errors were not kept", static_cast<unsigned long long>(count - shown));
     cJSON_ArrayForEach(entry, json_get(tree.get(), "missing"))
         fprintf(stderr, "%s: warning: target %s did not answer: its errors are not among these\n", s.program.c_str(), format_message(cJSON_IsString(entry) ? entry->valuestring : "?").c_str());
     f = session_flush(s);

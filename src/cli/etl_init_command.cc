@@ -120,7 +120,7 @@ static failure pick_files(const session &s, std::vector<std::string> &out_files)
                              "etlctl etl init -f spec.yaml");
     out_files = words.empty() ? s.opt.files : words;
     if (out_files.size() > 1 && !s.opt.name.empty())
-        return usage_failure("one --name for several specs");
+        return usage_failure("--name names one ETL, but there are several specs");
     return {};
 }
 
@@ -239,7 +239,7 @@ static exit_code start_one(session &s, const std::string &file)
     }
     if (f) {
         if (f.exit == exit_code::timeout && f.status == 0 && f.hint.empty())
-            f.hint = "the node removes what it started; give it longer with --timeout";
+            f.hint = "the node removes what it has started; --timeout gives it longer";
         else if (f.status >= 500 && f.hint.empty())
             f.hint = "etlctl cluster health"; // nothing was started: there are no logs to look at
         return fail_etl(s, f, name);

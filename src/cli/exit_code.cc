@@ -2,6 +2,8 @@
 // cli/exit_code.cc: the table of exit codes.
 #include "cli/exit_code.h"
 
+#include "base/error.h"
+
 static constexpr exit_code_row rows[] = {
     {exit_code::ok, "ok", "done"},
     {exit_code::other, "failed", "any other failure: the request was refused as wrong, a file cannot be written, data is corrupt"},
@@ -51,6 +53,13 @@ exit_code exit_code_from_status(int status, bool retryable)
     case 503: return exit_code::unavailable;
     default: return retryable ? exit_code::unavailable : exit_code::other;
     }
+}
+
+exit_code exit_code_from_answer(int status, std::string_view code, bool retryable)
+{
+    error_code named = error_code::ok;
+    bool is_known = error_code_from_name(code, named) && named != error_code::ok;
+    return exit_code_from_status(is_known ? error_http_status(named) : status, retryable);
 }
 
 bool status_is_retryable(int status) { return status == 408 || status == 429 || (status >= 502 && status <= 504); }

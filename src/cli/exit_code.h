@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 enum class exit_code : uint8_t {
     ok = 0,
@@ -34,5 +35,7 @@ const char *exit_code_name(exit_code code);
 
 // The exit status for an HTTP answer. `retryable` is what the server said, or its status's usual meaning.
 exit_code exit_code_from_status(int status, bool retryable);
+// The same where the answer has a `code` too: a code of node/errors.def decides, because some failures have a status of AIStore's.
+exit_code exit_code_from_answer(int status, std::string_view code, bool retryable);
 // What a status means when the answer does not say: 429, 502, 503, 504 and 408 may pass.
 bool status_is_retryable(int status);

@@ -2,6 +2,7 @@
 // cli/failure.cc: errors for people and for scripts.
 #include "cli/failure.h"
 
+#include "base/error.h"
 #include "base/text.h"
 #include "cli/format.h"
 #include "cli/grammar.h"
@@ -34,6 +35,8 @@ void failure_read_answer(failure &f, int status, std::string_view body)
         f.code = json_text(tree.get(), "code");
         f.node = json_text(tree.get(), "node");
         f.retryable = json_bool(tree.get(), "retryable", f.retryable);
+        error_code named = error_code::ok;
+        f.is_coded = error_code_from_name(f.code, named);
         std::string_view request_id = json_text(tree.get(), "request_id");
         if (!request_id.empty())
             f.request_id = request_id;
@@ -44,7 +47,7 @@ void failure_read_answer(failure &f, int status, std::string_view body)
         if (f.message.empty())
             f.message = text_format("the server answered with status %d", status);
     }
-    f.exit = exit_code_from_status(status, f.retryable);
+    f.exit = exit_code_from_answer(status, f.code, f.retryable);
     if (f.exit == exit_code::ok)
         f.exit = exit_code::other; // called for an answer that was no failure by its status
     if (f.code.empty())
@@ -56,6 +59,10 @@ static bool has_text(const failure &f, std::string_view part) { return text_lowe
 // AIStore's own servers send no code; their wording tells which of bucket, object and ETL is missing.
 static std::string hint_not_found(const failure &f)
 {
+    if (!f.etl.empty() && has_text(f, "it is stopped"))
+        return "etlctl etl start " + f.etl;
+    if (has_text(f, "target \"")) // of the ETL's targets, one that there is not
+        return "etlctl target ls";
     if (!f.etl.empty() && (f.code == "etl_not_found" || has_text(f, "etl job") || f.object.empty()))
         return "etlctl etl ls";
     bool bucket = f.code == "bucket_not_found" ||
@@ -67,22 +74,55 @@ static std::string hint_not_found(const failure &f)
     return {};
 }
 
+static bool is_here(std::string_view endpoint)
+{
+    size_t scheme = endpoint.find("://");
+    std::string_view host = scheme == std::string_view::npos ? endpoint : endpoint.substr(scheme + 3);
+    return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
+}
+
+static std::string hint_nobody(std::string_view endpoint)
+{
+    static const char *name = "name a proxy with --endpoint URL or ETLNODE_ENDPOINT";
+    size_t scheme = endpoint.find("://");
+    std::string_view host = scheme == std::string_view::npos ? endpoint : endpoint.substr(scheme + 3);
+    bool has_port = host.substr(host.find(']') == std::string_view::npos ? 0 : host.find(']')).find(':') != std::string_view::npos;
+    if (!has_port && host.find('/') == std::string_view::npos && endpoint.starts_with("http://"))
+        return "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint " + std::string(endpoint) + ":8080";
+    return is_here(endpoint) ? std::string("start a node with `make up`, or ") + name : std::string("is a proxy running there, and can this machine reach it? Else ") + name;
+}
+
+static std::string hint_conflict(const failure &f)
+{
+    if (f.code == "diverged" || f.code == "newer_version")
+        return "etlctl cluster show";
+    if (!f.etl.empty())
+        return "etlctl etl show " + f.etl;
+    bool is_there = f.code == "already_exists" || !f.is_coded;
+    return is_there && f.object.empty() && !f.bucket.empty() ? "etlctl object ls " + f.bucket : std::string();
+}
+
+// What a pod did, and not the cluster.
+static bool is_of_pod(const failure &f)
+{
+    bool has_failed = f.status >= 500 || f.exit == exit_code::timeout;
+    return !f.etl.empty() && has_failed && (!f.is_coded || has_text(f, "etl error") || has_text(f, "the pod ") || f.code == "bad_pod_answer" || f.code == "pod_gone");
+}
+
 static std::string raw_hint(const failure &f, std::string_view endpoint)
 {
     if (!f.hint.empty())
         return f.hint;
     if (f.exit == exit_code::not_found)
         return hint_not_found(f);
-    if (f.exit == exit_code::auth)
-        return "set ETLNODE_TOKEN to a token that may do this";
+    if (f.exit == exit_code::auth) // a node of ours has no accounts: it has said itself what it wants
+        return f.is_coded ? std::string() : "set ETLNODE_TOKEN to a token that may do this";
     if (f.status == 0 && f.exit == exit_code::unavailable && !endpoint.empty())
-        return "start a node with `make up`, or name one with --endpoint URL or ETLNODE_ENDPOINT";
-    if (!f.etl.empty() && f.status >= 500)
+        return hint_nobody(endpoint);
+    if (is_of_pod(f))
         return "etlctl etl logs " + f.etl;
-    if (f.exit == exit_code::conflict && f.object.empty() && !f.bucket.empty())
-        return "etlctl object ls " + f.bucket;
-    if (f.exit == exit_code::conflict && !f.etl.empty())
-        return "etlctl etl show " + f.etl;
+    if (f.exit == exit_code::conflict)
+        return hint_conflict(f);
     if (f.retryable)
         return "try again; etlctl cluster health shows which node is not well";
     return {};

@@ -13,6 +13,7 @@ struct failure {
     std::string doing;   // "cannot read object ais://b/o"; empty: the message says it all
     std::string message; // why
     std::string code;    // "object_not_found": the server's code, or exit_code_name
+    bool is_coded = false;  // the server gave it, and it is one of node/errors.def
     int status = 0;      // HTTP, 0: no answer
     bool retryable = false;
     std::string request_id;

@@ -101,9 +101,9 @@ static constexpr command_row commands[] = {
     {command::target_ls, "target", "ls", "list show", {}, listing, "List the targets", "", "  etlctl target ls\n"},
     {command::target_rm, "target", "rm", "remove decommission", {{"TARGET", word_kind::target, true, false}}, changing | flag_bit(flag::yes),
      "Take a target out of the cluster that will not come back",
-     "It must have been silent for ten seconds. What only it held is gone; other objects stay where they are. So it is told how many objects\n"
-     "that are, and a question is asked, unless there is --yes. Should the target come back with its data after all, it is placed again as long as\n"
-     "nothing was written, deleted or destroyed meanwhile.\n", "  etlctl target rm t1a2b3c4d --dry-run\n  etlctl target rm t1a2b3c4d --yes\n"},
+     "It must have been silent for ten seconds. What only it held is gone; all other objects stay where they are. The command says how many\n"
+     "objects the target held when it was last heard, and asks, unless --yes is given. Should the target come back with its data after all, it is\n"
+     "placed again as long as nothing was written, deleted or destroyed meanwhile.\n", "  etlctl target rm t1a2b3c4d --dry-run\n  etlctl target rm t1a2b3c4d --yes\n"},
     {command::cluster_show, "cluster", "show", "ls list", {}, listing, "Show the cluster's nodes", "", "  etlctl cluster show\n"},
     {command::cluster_health, "cluster", "health", "", {}, listing, "Ask every node whether it is well",
      "Exit code 6 when one is not.\n", "  etlctl cluster health --timeout 2s\n"},

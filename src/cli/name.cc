@@ -2,6 +2,8 @@
 // cli/name.cc: how people write buckets, objects, endpoints and ranges.
 #include "cli/name.h"
 
+#include <algorithm>
+
 #include "base/limits.h"
 #include "base/text.h"
 
@@ -74,25 +76,54 @@ bool name_is_etl_id(std::string_view text)
     return capital;
 }
 
+// What is wrong with "HOST:PORT", in words that follow the endpoint; empty: nothing.
+static std::string judge_authority(std::string_view authority, std::string_view scheme)
+{
+    size_t bracket = authority.find(']');
+    bool is_ip6 = authority.starts_with('[');
+    if (is_ip6 && (bracket == std::string_view::npos || bracket < 3 || (bracket + 1 < authority.size() && authority[bracket + 1] != ':')))
+        return " is not an endpoint: write http://[ADDRESS]:PORT for an IPv6 address";
+    std::string_view behind = is_ip6 ? authority.substr(bracket + 1) : authority;
+    if (std::count(behind.begin(), behind.end(), ':') > 1)
+        return " is not an endpoint: write " + std::string(scheme) + "HOST:PORT; an IPv6 address stands in brackets, http://[::1]:8080";
+    size_t colon = behind.find(':');
+    if (colon == std::string_view::npos)
+        return {};
+    uint64_t port = 0;
+    bool is_port = text_parse_u64(behind.substr(colon + 1), port) && port >= 1 && port <= 65535;
+    std::string host(authority.substr(0, authority.size() - behind.size() + colon));
+    if (host.empty())
+        return " names no host: write http://HOST:PORT";
+    return is_port ? std::string() : ": a port is a number from 1 to 65535: write " + std::string(scheme) + host + ":PORT";
+}
+
 bool name_parse_endpoint(std::string_view text, std::string &out_endpoint, std::string &out_why)
 {
     std::string endpoint(text_trim(text));
     if (endpoint.find("://") == std::string::npos)
         endpoint = "http://" + endpoint;
-    while (!endpoint.empty() && endpoint.back() == '/')
+    std::string scheme = text_lower(std::string_view(endpoint).substr(0, endpoint.find("://") + 3));
+    endpoint.replace(0, scheme.size(), scheme);
+    while (endpoint.size() > scheme.size() && endpoint.back() == '/')
         endpoint.pop_back();
-    size_t scheme = endpoint.find("://");
-    std::string_view host = scheme == std::string::npos ? std::string_view() : std::string_view(endpoint).substr(scheme + 3);
-    bool known = endpoint.starts_with("http://") || endpoint.starts_with("https://");
-    if (!known || host.empty() || host.find_first_of(" @?#\\") != std::string_view::npos) {
-        out_why = text_format("\"%s\" is not an endpoint: write http://HOST:PORT", text_escape(text).c_str());
+    std::string_view rest = std::string_view(endpoint).substr(scheme.size());
+    std::string_view path = rest.substr(std::min(rest.find('/'), rest.size()));
+    bool is_plain = std::all_of(rest.begin(), rest.end(), [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+    std::string wrong;
+    if (scheme != "http://" && scheme != "https://")
+        wrong = " is not an endpoint: write http://HOST:PORT";
+    else if (rest.find('@') != std::string_view::npos)
+        wrong = " is not an endpoint: write http://HOST:PORT, without a user or password";
+    else if (rest.empty() || path.size() == rest.size() || !is_plain || rest.find_first_of("?#\\") != std::string_view::npos)
+        wrong = " is not an endpoint: write http://HOST:PORT";
+    else
+        wrong = judge_authority(rest.substr(0, rest.size() - path.size()), scheme);
+    size_t version = (std::string(path) + "/").find("/v1/");
+    if (wrong.empty() && version != std::string::npos)
+        wrong = ": /v1 and what follows it belong to the requests, not to the endpoint: write " + endpoint.substr(0, endpoint.size() - path.size() + version);
+    if (!wrong.empty()) {
+        out_why = "\"" + text_escape(text) + "\"" + wrong;
         return false;
-    }
-    for (char c : host) {
-        if (static_cast<unsigned char>(c) < 0x21 || c == 0x7f) {
-            out_why = text_format("\"%s\" is not an endpoint: write http://HOST:PORT", text_escape(text).c_str());
-            return false;
-        }
     }
     out_endpoint = endpoint;
     return true;

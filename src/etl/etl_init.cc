@@ -6,10 +6,13 @@
 //          message's own fields override the Pod's.
 // Fails    bad_spec with "line L, column C: ..." (of the message, or of the Pod: then the reason begins with "spec: ").
 // Limits   json_body_size_max is the caller's; spec_size_max.
+#include <algorithm>
+
 #include "base/limits.h"
 #include "base/text.h"
 #include "etl/etl_spec.h"
 #include "etl/spec_tree.h"
+#include "kube/pod_schema.h"
 
 static constexpr uint16_t runtime_port = 8000; // what AIStore's own images listen on
 static constexpr size_t init_name_size_min = 6;
@@ -33,11 +36,26 @@ std::string etl_spec_init_name_words()
 
 static constexpr spec_misnomer message_misnomers[] = {{"object_timeout", "obj_timeout"},   {"wait_timeout", "init_timeout"},  {"communication_type", "communication"},
                                                       {"comm_type", "communication"},      {"comm", "communication"},         {"direct_put", "support_direct_put"}};
-static constexpr spec_misnomer runtime_misnomers[] = {{"cmd", "command"}, {"entrypoint", "command"}, {"environment", "env"}};
+static constexpr spec_misnomer runtime_misnomers[] = {{"cmd", "command"},      {"entrypoint", "command"}, {"environment", "env"}, {"args", "command, which takes the arguments too"},
+                                                      {"arguments", "command, which takes the arguments too"}, {"resources", "resources beside runtime, not in it"}};
+
+// Go's decoder would take the last of several that differ in case only, whichever that is.
+static error check_once(const yaml_node &mapping, std::string_view what, std::string &out_reason)
+{
+    for (size_t i = 0; i < mapping.keys.size(); i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (text_equal_ignore_case(mapping.keys[k]->text, mapping.keys[i]->text))
+                return spec_refuse(*mapping.keys[i], std::string(what) + " \"" + text_escape(mapping.keys[i]->text, 64) + "\" is there already as \"" + text_escape(mapping.keys[k]->text, 64) + "\" (" + yaml_place(*mapping.keys[k]) + ")", "it once", out_reason);
+        }
+    }
+    return no_error;
+}
 
 // Field names are found whatever their case.
 static error check_keys(const yaml_node &mapping, std::string_view what, std::span<const std::string_view> known, std::span<const spec_misnomer> misnomers, etl_spec &spec, std::string &out_reason)
 {
+    if (error err = check_once(mapping, what, out_reason))
+        return err;
     for (const yaml_ptr &key : mapping.keys) {
         bool is_known = false;
         for (std::string_view one : known)
@@ -60,6 +78,60 @@ static const yaml_node *field(const yaml_node &mapping, std::string_view name)
     return nullptr;
 }
 
+// What a field may hold, besides null.
+struct field_rule {
+    std::string_view name;
+    bool (*fits)(const yaml_node &value);
+    std::string_view expected;
+};
+
+static bool fits_text(const yaml_node &value) { return spec_is_text(&value); }
+static bool fits_list(const yaml_node &value) { return value.kind == yaml_kind::sequence; }
+static bool fits_mapping(const yaml_node &value) { return value.kind == yaml_kind::mapping; }
+static bool fits_boolean(const yaml_node &value) { return value.kind == yaml_kind::scalar && value.type == yaml_type::boolean; }
+static bool fits_duration(const yaml_node &value) { return spec_is_text(&value) || (value.kind == yaml_kind::scalar && value.text == "0"); } // 0 is the default to AIStore
+
+static constexpr std::string_view duration_words = "a duration such as \"30s\" or \"1m30s\"";
+static constexpr std::string_view variables_words = "a list of {\"name\", \"value\"}";
+static constexpr field_rule message_rules[] = {
+    {"communication", fits_text, "hpush://, hrev:// or hpull://"},
+    {"init_timeout", fits_duration, duration_words},
+    {"obj_timeout", fits_duration, duration_words},
+    {"support_direct_put", fits_boolean, "true or false"},
+    {"env", fits_list, variables_words},
+    {"resources", fits_mapping, "{\"requests\", \"limits\"}"},
+    {"runtime", fits_mapping, "{\"image\", \"command\", \"env\"}"},
+    {"spec", fits_text, "a Pod spec in base64"},
+};
+static constexpr field_rule runtime_rules[] = {
+    {"image", fits_text, "the name of an image"},
+    {"command", fits_list, "a list of texts"},
+    {"env", fits_list, variables_words},
+};
+
+static error check_kinds(const yaml_node &mapping, std::string_view prefix, std::span<const field_rule> rules, std::string &out_reason)
+{
+    for (const field_rule &rule : rules) {
+        const yaml_node *value = field(mapping, rule.name);
+        if (!spec_is_absent(value) && !rule.fits(*value))
+            return spec_refuse(*value, std::string(prefix) + std::string(rule.name) + " is " + spec_words(value), rule.expected, out_reason);
+    }
+    return no_error;
+}
+
+// Of a container, but not of a runtime: to go on without it would run something else than was meant.
+static error check_container_fields(const yaml_node &runtime, std::string_view prefix, std::string &out_reason)
+{
+    for (const yaml_ptr &key : runtime.keys) {
+        bool is_known = false;
+        for (std::string_view one : runtime_keys)
+            is_known = is_known || text_equal_ignore_case(key->text, one);
+        if (!is_known && !pod_schema_type("Container", key->text).empty())
+            return spec_refuse(*key, std::string(prefix) + text_escape(key->text, 64) + " is a field of a container, not of a runtime", "image, command and env; a Pod in spec may have all others", out_reason);
+    }
+    return no_error;
+}
+
 static error read_timeout(const yaml_node &root, std::string_view name, uint64_t max_ms, uint64_t &in_out_ms, std::string &out_reason)
 {
     const yaml_node *node = field(root, name);
@@ -80,19 +152,32 @@ static error read_common(const yaml_node &root, etl_spec &spec, std::string &out
     return read_timeout(root, "obj_timeout", obj_timeout_max_ms, spec.obj_timeout_ms, out_reason);
 }
 
+// They go into the Pod as they are, so that Kubernetes' own names are the right ones.
+static error check_variable_keys(const yaml_node &variable, const std::string &path, std::string &out_reason)
+{
+    static constexpr std::string_view known[] = {"name", "value", "valueFrom"};
+    for (const yaml_ptr &key : variable.keys) {
+        if (std::find(std::begin(known), std::end(known), key->text) == std::end(known))
+            return spec_refuse(*key, "unknown key \"" + text_escape(key->text, 64) + "\" of " + path, "name, value or valueFrom", out_reason);
+    }
+    return no_error;
+}
+
 static error check_variables(const yaml_node *env, std::string_view name, std::string &out_reason)
 {
-    if (spec_is_absent(env))
-        return no_error;
-    if (env->kind != yaml_kind::sequence)
-        return spec_refuse(*env, std::string(name) + " is " + spec_words(env), "a list of {\"name\", \"value\"}", out_reason);
-    for (const yaml_ptr &variable : env->values) {
+    for (size_t i = 0; env != nullptr && i < env->values.size(); i++) {
+        const yaml_ptr &variable = env->values[i];
+        std::string path = std::string(name) + "[" + std::to_string(i) + "]";
+        if (variable->kind != yaml_kind::mapping)
+            return spec_refuse(*variable, path + " is " + spec_words(variable.get()), "{\"name\", \"value\"}", out_reason);
+        if (error err = check_variable_keys(*variable, path, out_reason))
+            return err;
         const yaml_node *key = field(*variable, "name");
         const yaml_node *value = field(*variable, "value");
         if (!spec_is_text(key) || key->text.empty() || key->text.find('=') != std::string::npos)
-            return spec_refuse(key != nullptr ? *key : *variable, "the name of a variable in " + std::string(name) + " is " + spec_words(key), "a text without '='", out_reason);
+            return spec_refuse(key != nullptr ? *key : *variable, path + ".name is " + spec_words(key), "a text without '='", out_reason);
         if (!spec_is_absent(value) && !spec_is_text(value))
-            return spec_refuse(*value, "the value of " + text_escape(key->text, 80) + " is " + spec_words(value), "a text: put it in quotes", out_reason);
+            return spec_refuse(*value, path + ".value (" + text_escape(key->text, 80) + ") is " + spec_words(value), "a text: put it in quotes", out_reason);
     }
     return no_error;
 }
@@ -126,32 +211,28 @@ static cJSON *add_container(cJSON *pod, const etl_spec &spec)
     return out;
 }
 
-static error check_runtime(const yaml_node &root, const yaml_node &runtime, etl_spec &spec, std::string &out_reason)
+static error check_runtime(const yaml_node &runtime, etl_spec &spec, std::string &out_reason)
 {
-    if (runtime.kind != yaml_kind::mapping)
-        return spec_refuse(runtime, "runtime is " + spec_words(&runtime), "{\"image\", \"command\", \"env\"}", out_reason);
     if (error err = check_keys(runtime, "key of runtime", runtime_keys, runtime_misnomers, spec, out_reason))
+        return err;
+    if (error err = check_container_fields(runtime, "runtime.", out_reason))
+        return err;
+    if (error err = check_kinds(runtime, "runtime.", runtime_rules, out_reason))
         return err;
     const yaml_node *image = field(runtime, "image");
     if (!spec_is_text(image) || image->text.empty())
         return spec_refuse(image != nullptr ? *image : runtime, "runtime.image is " + spec_words(image), "the name of an image", out_reason);
     const yaml_node *command = field(runtime, "command");
-    bool is_list = spec_is_absent(command) || command->kind == yaml_kind::sequence;
-    for (size_t i = 0; is_list && command != nullptr && i < command->values.size(); i++)
-        is_list = spec_is_text(command->values[i].get());
-    if (!is_list)
-        return spec_refuse(*command, "runtime.command is " + spec_words(command) + (command->kind == yaml_kind::sequence ? " with something else than texts" : ""), "a list of texts", out_reason);
-    if (error err = check_variables(field(runtime, "env"), "runtime.env", out_reason))
-        return err;
-    const yaml_node *resources = field(root, "resources");
-    if (!spec_is_absent(resources) && resources->kind != yaml_kind::mapping)
-        return spec_refuse(*resources, "resources is " + spec_words(resources), "{\"requests\", \"limits\"}", out_reason);
-    return no_error;
+    for (size_t i = 0; command != nullptr && i < command->values.size(); i++) {
+        if (!spec_is_text(command->values[i].get()))
+            return spec_refuse(*command->values[i], "runtime.command[" + std::to_string(i) + "] is " + spec_words(command->values[i].get()), "a text: put it in quotes", out_reason);
+    }
+    return check_variables(field(runtime, "env"), "runtime.env", out_reason);
 }
 
-static error build_runtime(const yaml_node &root, const yaml_node &runtime, const cJSON *message, etl_spec &spec, std::string &out_reason)
+static error build_runtime(const yaml_node &runtime, const cJSON *message, etl_spec &spec, std::string &out_reason)
 {
-    if (error err = check_runtime(root, runtime, spec, out_reason))
+    if (error err = check_runtime(runtime, spec, out_reason))
         return err;
     const cJSON *given = json_get(message, "runtime");
     json_ptr pod = json_object();
@@ -220,6 +301,14 @@ static error build_from_pod(const yaml_node &encoded, const cJSON *message, cons
     return no_error;
 }
 
+// AIStore's Go clients send a runtime whose fields are all empty where they send a Pod.
+static bool says_nothing(const yaml_node *mapping)
+{
+    if (spec_is_empty(mapping))
+        return true;
+    return mapping->kind == yaml_kind::mapping && std::all_of(mapping->values.begin(), mapping->values.end(), [](const yaml_ptr &value) { return spec_is_empty(value.get()); });
+}
+
 static error read_message(const spec_document &document, etl_spec &out_spec, std::string &out_reason)
 {
     const yaml_node &root = *document.tree;
@@ -227,9 +316,15 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
         return spec_refuse(root, "the message is " + spec_words(&root), "an object with name and runtime or spec", out_reason);
     if (error err = check_keys(root, "key", init_keys, message_misnomers, out_spec, out_reason))
         return err;
+    if (error err = check_kinds(root, "", message_rules, out_reason))
+        return err;
     const yaml_node *runtime = field(root, "runtime");
     const yaml_node *encoded = field(root, "spec");
     const yaml_node *name = field(root, "name");
+    if (!says_nothing(runtime) && !spec_is_empty(encoded))
+        return spec_refuse(*encoded, "there are both runtime and spec", "one of them: an image with its command, or a Pod in base64", out_reason);
+    if (!spec_is_empty(encoded))
+        runtime = nullptr;
     bool may_lack_name = spec_is_empty(runtime) && spec_is_empty(name); // then the Pod's own name is taken
     if (!may_lack_name && (!spec_is_text(name) || !etl_spec_is_init_name(name->text)))
         return spec_refuse(name != nullptr ? *name : root, "name is " + spec_words(name),
@@ -240,7 +335,7 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
         out_spec.name = name->text;
         if (error err = read_common(root, out_spec, out_reason))
             return err;
-        return build_runtime(root, *runtime, document.json.get(), out_spec, out_reason);
+        return build_runtime(*runtime, document.json.get(), out_spec, out_reason);
     }
     if (!spec_is_empty(encoded))
         return build_from_pod(*encoded, document.json.get(), spec_is_text(name) ? name->text : std::string(), root, out_spec, out_reason);

@@ -103,15 +103,15 @@ const yaml_node *spec_key(const yaml_node *mapping, std::string_view key)
 
 std::string spec_words(const yaml_node *node)
 {
-    if (spec_is_absent(node))
-        return "nothing";
+    if (node == nullptr)
+        return "missing";
     if (node->kind == yaml_kind::sequence)
         return "a list";
     if (node->kind == yaml_kind::mapping)
         return "a mapping";
     std::string value = text_escape(node->text, 80);
     switch (node->type) {
-    case yaml_type::null: return "nothing";
+    case yaml_type::null: return "null";
     case yaml_type::boolean: return "the boolean " + value;
     case yaml_type::integer:
     case yaml_type::real: return "the number " + value;

@@ -44,7 +44,7 @@ error spec_check_key(const yaml_node &key, std::string_view what, std::span<cons
     std::string &out_reason);
 // The key's own node, for refusing the key; null when absent.
 const yaml_node *spec_key(const yaml_node *mapping, std::string_view key);
-// What a node is, for people: `the number 80`, `the text "80"`, `a list`, `nothing`.
+// What a node is, for people: `the number 80`, `the text "80"`, `a list`, `null`, `missing`.
 std::string spec_words(const yaml_node *node);
 // A duration as Go writes it, above 0 and at most `max_ms`; `name` is the field's, for the refusal.
 error spec_read_duration(const yaml_node &node, std::string_view name, uint64_t max_ms, uint64_t &out_ms, std::string &out_reason);

@@ -76,6 +76,18 @@ void control_answer_no_route(exchange &x, const route_match &match)
     exchange_answer_error(x, error_code::not_found, "there is no " + text_escape(head.path) + " here");
 }
 
+// What could be allowed is named as --allowed-host takes it.
+static std::string strange_host_text(std::string_view host)
+{
+    if (text_trim(host).empty())
+        return "the Host of the request is empty: call this node by its IP address or by one of its names";
+    std::string shown = text_escape(host, 200);
+    std::string_view name = host.substr(0, host.rfind(':')); // an IPv6 address is never strange
+    if (!web_host_rule_is_good(name) || name.starts_with("*"))
+        return "\"" + shown + "\" is no host name: call this node by its IP address or by one of its names";
+    return "this node does not know itself as \"" + shown + "\": use its IP address, or start it with --allowed-host " + std::string(name);
+}
+
 bool control_admit_web(const web_guard &guard, exchange &x)
 {
     const http_head &head = exchange_head(x);
@@ -83,9 +95,7 @@ bool control_admit_web(const web_guard &guard, exchange &x)
     case web_verdict::pass: return true;
     case web_verdict::strange_host: {
         std::string_view sent = http_head_get(head, "Host");
-        std::string name = text_escape(!head.authority.empty() && web_guard_knows(guard, sent) ? head.authority : sent, 200);
-        exchange_answer_error(x, error_code::misdirected,
-            "this node does not know itself as \"" + name + "\": use its IP address, or start it with --allowed-host " + (name.empty() ? "NAME" : name.substr(0, name.find(':'))));
+        exchange_answer_error(x, error_code::misdirected, strange_host_text(!head.authority.empty() && web_guard_knows(guard, sent) ? head.authority : sent));
         return false;
     }
     case web_verdict::strange_origin: {

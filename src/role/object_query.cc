@@ -103,7 +103,7 @@ error object_query_read(std::string_view query, bool reads, object_query &out_qu
     if (parts.has_args && !parts.has_id && !parts.has_name)
         return refuse(error_code::bad_request, "etl_args is given, and neither etl_name nor uuid: which ETL is meant?", out_text);
     if (!reads && (parts.has_id || parts.has_name)) // never stored as if nothing had been asked
-        return refuse(error_code::not_implemented, "only reads go through an ETL: with " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= there are GET and HEAD", out_text);
+        return refuse(error_code::not_implemented, "only reads go through an ETL: " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= goes with GET and HEAD", out_text);
     out_query.transform = parts.has_name ? object_transform::by_name : parts.has_id ? object_transform::by_id : object_transform::none;
     out_query.etl = parts.has_name ? parts.name : parts.id;
     return no_error;

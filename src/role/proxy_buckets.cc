@@ -119,7 +119,7 @@ static error apply_create(void *arg, cluster_document &next)
     if (document_find_bucket(next, r.bucket) != nullptr)
         return make_error(error_code::already_exists);
     if (next.buckets.size() >= bucket_count_max)
-        return make_error(error_code::conflict, "there are as many buckets as there may be");
+        return make_error(error_code::no_space, "the cluster has as many buckets as it may have: remove one first");
     document_put_bucket(next, {.name = r.bucket, .created_ns = r.created_ns});
     r.p->bucket_versions[r.bucket] = next.version + 1;
     return no_error;

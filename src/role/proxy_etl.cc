@@ -355,7 +355,7 @@ void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match)
             names.push_back(peer.id);
         const cluster_node *node = document_find_node(proxy_document(p), target);
         if (node == nullptr || !node->is_target) {
-            exchange_answer_error(x, error_code::bad_request, "target \"" + text_escape(target) + "\" does not exist" + control_hint(target, names));
+            exchange_answer_error(x, error_code::not_found, "target \"" + text_escape(target) + "\" does not exist" + control_hint(target, names), 400); // AIStore's status
             return;
         }
         peers = {{node->id, node->url}};

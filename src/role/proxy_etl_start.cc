@@ -117,7 +117,7 @@ static error apply_initializing(void *arg, cluster_document &next)
         if (known == nullptr)
             return refuse(s, error_code::etl_not_found, "etl job " + text_escape(s.etl.id) + " does not exist");
         if (known->stage != etl_stage::aborted)
-            return refuse(s, error_code::bad_request,
+            return refuse(s, error_code::conflict, // which AIStore answers with 400: world_answer_failure
                 "invalid action \"can't start ETL[" + text_escape(s.etl.id) + "] during " + std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage\"");
         s.etl = *known;
     } else {
@@ -126,7 +126,7 @@ static error apply_initializing(void *arg, cluster_document &next)
         if (known == nullptr && next.etls.size() >= etl_count_max)
             drop_oldest_failed_start(next);
         if (known == nullptr && next.etls.size() >= etl_count_max)
-            return refuse(s, error_code::bad_request, text_format("there are %zu ETLs already, as many as there may be", next.etls.size()));
+            return refuse(s, error_code::no_space, text_format("the cluster has %zu ETLs and may have no more: remove one first", next.etls.size()));
         size_t all = document_etls_size(next) - (known != nullptr ? document_etl_size(*known) : 0) + document_etl_size(s.etl);
         if (all > document_etls_size_max)
             return refuse(s, error_code::no_space, text_format("the specs of all ETLs would take %zu MiB in the cluster document, %zu MiB is the most: remove an ETL, or make the spec smaller",
@@ -283,7 +283,7 @@ static void on_remove_answers(void *arg, std::vector<gather_answer> answers)
         if (gather_succeeded(answer))
             continue;
         if (s.machine.failure != error_code::ok && s.machine.failure_text.size() < etl_error_text_max)
-            s.machine.failure_text += "\nand its pod is not removed yet, this goes on: " + gather_failure_text(answer, nullptr);
+            s.machine.failure_text += "\nIts pod is not removed yet; the target goes on trying: " + gather_failure_text(answer, nullptr);
         LOG(warn, "etl", "etl=%s reason=\"%s\" msg=\"not removed yet; the target drops it with the next document\"", text_escape(s.etl.id).c_str(),
                 text_escape(gather_failure_text(answer, nullptr)).c_str());
     }
@@ -359,7 +359,8 @@ static void world_answer_running(void *arg, etl_init &)
 static void world_answer_failure(void *arg, etl_init &m)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
-    exchange_answer_error(take_exchange(s), m.failure, m.failure_text, 0, warning_headers(s.warnings));
+    int status = m.is_restart && m.failure == error_code::conflict ? 400 : 0;
+    exchange_answer_error(take_exchange(s), m.failure, m.failure_text, status, warning_headers(s.warnings));
 }
 
 static void world_on_end(void *arg, etl_init &m)

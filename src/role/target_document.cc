@@ -272,7 +272,7 @@ static void remove_old_buckets(target &t, const cluster_document &next)
         const cluster_bucket *now = document_find_bucket(next, bucket.name);
         if (now != nullptr && now->created_ns == bucket.created_ns)
             continue;
-        LOG(info, "store", "bucket=%s msg=\"the bucket was removed, its objects go\"", text_escape(bucket.name).c_str());
+        LOG(info, "store", "bucket=%s msg=\"the bucket was removed; its objects are being removed\"", text_escape(bucket.name).c_str());
         begin_removal(t, bucket.name);
     }
 }

@@ -427,7 +427,7 @@ void target_serve_object(target &t, exchange &x, const route_match &)
             return;
         }
         if (asked != nullptr && asked->stage == etl_stage::aborted && !runs_here) {
-            exchange_answer_error(x, error_code::etl_not_found, "etl job " + etl + " does not exist: it is stopped; start it again with POST /v1/etl/" + asked->id + "/start");
+            exchange_answer_error(x, error_code::etl_not_found, "etl job " + etl + " does not exist now: it is stopped, and can be started again");
             return;
         }
         transfer_begin(*t.transfers, x, r.bucket, r.name, etl, asks.transform == object_transform::by_name);

@@ -42,7 +42,7 @@ void failure_set_of_object(transfer &t, error err)
 {
     std::string text = "t[" + t.host->options.node_id + "]: ais://" + t.bucket + "/" + t.name;
     if (err.code == error_code::object_not_found)
-        text += " does not exist (what there is: GET /v1/buckets/" + t.bucket + ")";
+        text += " does not exist";
     else if (err.code == error_code::corrupt)
         text += ": data is corrupt" + (err.what != nullptr ? std::string(": ") + err.what : std::string());
     else

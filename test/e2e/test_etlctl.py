@@ -511,7 +511,7 @@ def init_gives_up_in_time(tmp):
     r = run("etl", "init", "-f", "-", "--timeout", "300ms", stdin=SPEC.replace("md5", "sleepy").encode())
     world.release.set()
     check(time.monotonic() - started < 20, "too late")  # the server would hold it for 120 s
-    check(r.code == 7 and r.err.endswith("hint: the node removes what it started; give it longer with --timeout\n"), r.err)
+    check(r.code == 7 and r.err.endswith("hint: the node removes what it has started; --timeout gives it longer\n"), r.err)
 
 
 @test
@@ -612,9 +612,9 @@ def etl_object_failures_have_their_codes(tmp):
     expect(run("etl", "object", ETL_ID, "nobucket/x", "-"), 3, "",
            "etlctl: cannot read object ais://nobucket/x through ETL JGHEoo89gg: bucket \"ais://nobucket\" does not exist (node p1, request id RID)\n"
            "hint: etlctl bucket ls\n")
-    for args, code in (("crash", 6), ("slow", 7), ("busy", 6)):
+    for args, code, hint in (("crash", 6, "etlctl etl logs JGHEoo89gg"), ("slow", 7, "etlctl etl logs JGHEoo89gg"), ("busy", 6, "try again; etlctl cluster health shows which node is not well")):
         r = run("etl", "object", ETL_ID, "transform/shard.in", "-", "--args", args)
-        check(r.code == code and r.err.endswith("hint: etlctl etl logs JGHEoo89gg\n"), "%s: %d %s" % (args, r.code, r.err))
+        check(r.code == code and r.err.endswith("hint: %s\n" % hint), "%s: %d %s" % (args, r.code, r.err))
 
 
 @test
@@ -805,7 +805,7 @@ def nobody_there(tmp):
     r = run("--endpoint", free, "bucket", "ls")
     check(r.code == 6 and r.out == b"", "%d" % r.code)
     check(re.match(r"etlctl: cannot list buckets: no answer from %s: .*\n"
-                   r"hint: start a node with `make up`, or name one with --endpoint URL or ETLNODE_ENDPOINT\n$" % re.escape(free), r.err), r.err)
+                   r"hint: start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT\n$" % re.escape(free), r.err), r.err)
     r = run("rm", "b/1", "b/2", "b/3", env={"ETLNODE_ENDPOINT": free})
     check(r.code == 6 and r.err.count("no answer") == 1, r.err)
     r = run("bucket", "ls", "-o", "json", env={"ETLNODE_ENDPOINT": "", "AIS_ENDPOINT": free})
@@ -975,7 +975,7 @@ def several_specs(tmp):
         with open(os.path.join(tmp, name), "w", encoding="utf-8") as f:
             f.write("name: %s-etl\ncommunication: hpush://\nruntime: {image: example/upper:1}\n" % name)
     expect(run("etl", "init", "-f", "one", "-f", "two", cwd=tmp), 0, "one-etl\ntwo-etl\n", "")
-    expect(run("etl", "init", "-f", "one", "-f", "two", "--name", "three", cwd=tmp), 2, "", "etlctl: one --name for several specs\n")
+    expect(run("etl", "init", "-f", "one", "-f", "two", "--name", "three", cwd=tmp), 2, "", "etlctl: --name names one ETL, but there are several specs\n")
     del world.etls["two-etl"]
     r = run("etl", "init", "-f", "one", "-f", "two", cwd=tmp)
     check(r.code == 8 and r.out == b"two-etl\n" and "one-etl already exists" in r.err, repr((r.code, r.out, r.err)))
@@ -999,25 +999,48 @@ def a_failed_transform_shows_what_its_pod_wrote(tmp):
 def another_server_is_named(tmp):
     expect(run("--endpoint", TARGET_URL, "bucket", "ls"), 6, "", "etlctl: cannot list buckets: TARGET is a target; its proxy is PROXY (node t1, request id RID)\nhint: --endpoint PROXY\n")
     r = run("--endpoint", PROXY_URL.replace("http:", "https:"), "bucket", "ls")
-    check(r.code == 6 and "the server speaks plain HTTP" in r.err and "hint: write %s\n" % PROXY_URL in r.err, r.err)
+    check(r.code == 6 and r.err.startswith("etlctl: cannot list buckets: %s speaks plain HTTP, not TLS" % PROXY_URL.replace("http:", "https:")) and
+          r.err.endswith("hint: --endpoint %s\n" % PROXY_URL), r.err)
 
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = b"<html><body>Not here</body></html>"
-            self.send_response(404)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    for kind, body, said in (("text/html; charset=utf-8", b"<html><body>Not here</body></html>", ", text/html"), ("text/plain", b"404 page not found\n", ", text/plain"),
+                             ("application/xml", b"<Error><Code>NoSuchBucket</Code></Error>", ", application/xml"), ("application/json", b'{"detail":"Not Found"}', ", application/json")):
+        class Page(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(404)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
-        def log_message(self, *args):
-            pass
-    other = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=other.serve_forever, daemon=True).start()
-    url = "http://127.0.0.1:%d" % other.server_port
-    r = run("--endpoint", url, "bucket", "ls")
-    other.shutdown()
-    check(r.code == 6 and "%s is no etlnode (status 404, text/html)" % url in r.err and "<html>" not in r.err, r.err)
+            def log_message(self, *args):
+                pass
+        other = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        url = "http://127.0.0.1:%d" % other.server_port
+        r = run("--endpoint", url, "bucket", "ls")
+        other.shutdown()
+        check(r.code == 6 and "%s is no etlnode (status 404%s)" % (url, said) in r.err and "<" not in r.err.replace("<html", "<"), r.err)
+
+
+@test
+def what_is_no_http(tmp):
+    """A server that answers TLS's alert, or speaks first."""
+    for says, wanted in ((b"\x15\x03\x01\x00\x02\x02\x46", "does not speak plain HTTP; perhaps TLS"), (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak plain HTTP; perhaps TLS")):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(4)
+            port = listener.getsockname()[1]
+
+            def serve():
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(says)
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            r = run("--endpoint", "http://127.0.0.1:%d" % port, "bucket", "ls")
+            thread.join(60)
+            check(r.code == 6 and wanted in r.err and r.err.endswith("hint: --endpoint https://127.0.0.1:%d\n" % port), (says, r.err))
 
 
 @test

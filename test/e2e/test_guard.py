@@ -81,6 +81,48 @@ def case_rebinding():
     assert status == 421 and "evil.example" in text, (status, text)
 
 
+def case_odd_hosts():
+    """What is no name is called so; only what --allowed-host would take is offered to it."""
+    cluster = world["cluster"]
+    for host, said in (("", "the Host of the request is empty"), ("a b", '"a b" is no host name'), ("evil example:80", "is no host name"), ("*.evil.example", "is no host name"),
+                       ("evil.example:8080", "start it with --allowed-host evil.example"), ("evil.example", "start it with --allowed-host evil.example"), ("evil/example", "is no host name"),
+                       ("evil.example:x", "start it with --allowed-host evil.example"), ("[::1", "is no host name"), ("x" * 300, "")):
+        for url in (cluster.proxy.url, cluster.targets[0].url):
+            status, text = raw(url, f"GET /v1/health HTTP/1.1\nHost: {host}\nConnection: close")
+            assert status in (400, 421), (host, status, text)
+            if status == 421:
+                assert said in text and ("--allowed-host" in text) == ("--allowed-host" in said or not said) and len(text) < 1000, (host, text)
+
+
+def case_wrong_endpoints():
+    """etlctl says in one sentence what it has met, and what to type."""
+    cluster = world["cluster"]
+    target, proxy = cluster.targets[0], cluster.proxy.url
+    other = next(one for one in cluster.targets if one is not cluster.holder("data", "o"))
+    pods = f"http://127.0.0.1:{target.announced['pod_port']}"
+    for endpoint, command, said, hint in (
+            (target.url, ("bucket", "ls"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
+            (other.url, ("get", "data/o", "-"), f"{other.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
+            (target.url, ("put", "/etc/hostname", "data/x"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
+            (target.url, ("object", "head", "data/none"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
+            (target.url, ("etl", "ls"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
+            (pods, ("bucket", "ls"), f"{pods} is where the pods of a target read objects; it serves nobody else", "name the proxy with --endpoint URL or ETLNODE_ENDPOINT"),
+            (pods, ("get", "data/o", "-"), f"{pods} is where the pods of a target read objects", "name the proxy with --endpoint"),
+            (proxy + "/ais", ("bucket", "ls"), f"{proxy} has nothing below /ais", f"--endpoint {proxy}"),
+            (proxy.replace("http:", "https:"), ("bucket", "ls"), "speaks plain HTTP, not TLS", f"--endpoint {proxy}"),
+            ("http://127.0.0.1:1", ("bucket", "ls"), "no answer from http://127.0.0.1:1", "make up")):
+        done = cluster.run("etlctl", *command, env={"ETLNODE_ENDPOINT": endpoint}, check=False)
+        text = done.stderr.decode()
+        assert done.returncode == 6 and said in text and hint in text.split("hint: ")[1] and text.count("\n") == 2, (endpoint, command, done)
+    for endpoint, said in ((proxy + "/v1", f"write {proxy}"), (proxy + "/v1/buckets/", f"write {proxy}"), ("http://127.0.0.1:99999", "a port is a number from 1 to 65535"),
+                           ("http://::1:8080", "in brackets"), ("http://u:p@127.0.0.1", "without a user or password")):
+        done = cluster.run("etlctl", "bucket", "ls", env={"ETLNODE_ENDPOINT": endpoint}, check=False)
+        assert done.returncode == 2 and said in done.stderr.decode() and done.stderr.count(b"\n") == 1, (endpoint, done)
+    # An object that is really missing is told so by the proxy's own endpoint.
+    done = cluster.run("etlctl", "object", "head", "data/none", check=False)
+    assert done.returncode == 3 and b"does not exist" in done.stderr and b"is a target" not in done.stderr, done
+
+
 def case_pages():
     """What a page of another origin sends changes nothing, whatever its content type; what it would only read its browser keeps from it."""
     cluster = world["cluster"]
@@ -311,9 +353,8 @@ def case_readme():
     """README, "Running a node", as printed, but for the ports, which may be taken here."""
     with open(os.path.join(harness.ROOT, "README.md"), encoding="utf-8") as file:
         section = file.read().split("## Running a node")[1]
-    lines = re.search(r"```console\n(.*?)```", section, re.S).group(1)
-    commands = [line[2:] for line in lines.splitlines() if line.startswith("$ ")]
-    assert sum("etlnode --role" in command for command in commands) == 2 and len(commands) >= 3, commands
+    block = re.search(r"```sh\n(.*?)```", section, re.S).group(1)
+    assert block.count("etlnode --role") == 2 and "etlctl get" in block, block
     ports = {}
     for wanted in ("8080", "8081"):
         with socket.socket() as probe:
@@ -321,15 +362,12 @@ def case_readme():
             ports[wanted] = str(probe.getsockname()[1])
     with User("home") as user:
         os.symlink(user.cluster.etlnode, os.path.join(user.cluster.bin, "etlnode")) if not os.path.exists(os.path.join(user.cluster.bin, "etlnode")) else None
-        text = "\n".join(commands)
         for wanted, free in ports.items():
-            text = text.replace(wanted, free)
-        # A person waits between the commands; here each node's first line is waited for.
-        script = "set -u\nnodes=\ntrap 'kill $nodes; wait' EXIT\n" + "\n".join(
-            line + (' nodes="$nodes $!"' if line.endswith("&") else "") for line in text.splitlines())
-        script = script.replace("etlctl bucket create", "for i in $(seq 300); do etlctl cluster health >/dev/null 2>&1 && break; sleep 0.1; done\netlctl bucket create", 1)
-        done = user.cluster.run("bash", "-c", script, env={"AIS_ENDPOINT": "", "ETLNODE_ENDPOINT": f"http://127.0.0.1:{ports['8080']}"}, timeout=120)
-        assert b"hello" in done.stdout, done
+            block = block.replace(wanted, free)
+        # As pasted: all at once into the shell's input. What comes before and behind only ends the nodes that it has started.
+        pasted = "trap 'kill $(jobs -p); wait' EXIT\n" + block + "exit\n"
+        done = user.cluster.run("bash", stdin=pasted.encode(), env={"AIS_ENDPOINT": "", "ETLNODE_ENDPOINT": f"http://127.0.0.1:{ports['8080']}"}, timeout=120 * harness.PATIENCE)
+        assert done.stdout.decode().endswith("hello\n"), done
         assert stat.S_IMODE(os.stat(user.secret_path()).st_mode) == 0o600
 
 
@@ -382,6 +420,8 @@ with Cluster(targets=2) as made:
     made.put("data", "o", b"some data")
     harness.run([
         ("a foreign name in Host", case_rebinding),
+        ("odd hosts", case_odd_hosts),
+        ("wrong endpoints", case_wrong_endpoints),
         ("pages of other origins", case_pages),
         ("names that are ours", case_names_that_are_ours),
         ("names that are allowed", case_names_that_are_allowed),

@@ -450,6 +450,56 @@ def case_kubectl_failing():
         assert answer.status == 400 and "the server is on fire" in answer.text and "7" in answer.text, answer
 
 
+def case_exit_statuses_of_etlctl():
+    """What the manual says under EXIT STATUS, of everything that a person meets; and hints that etlctl understands."""
+    c = cluster()
+    folder = os.path.join(c.dir, "statuses")
+    os.mkdir(folder)
+
+    def file(name, text):
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        return path
+    runtime = file("runtime.yaml", spec("statuses", "test/put:1"))
+    broken = file("broken.yaml", "kind: Pod\n")
+    large = file("large.yaml", "# " + "x" * (1 << 20) + "\n")
+    known = next(iter(c.smap()["tmap"]))
+    rows = (
+        ("", 0, "bucket create statuses"), ("already exists", 4, "bucket create statuses"), ("", 0, "bucket create statuses --exist-ok"), ("does not exist", 3, "bucket rm nowhere"),
+        ("", 0, "bucket rm nowhere --ignore-not-found"), ("invalid bucket name", 1, "bucket create ..x"),
+        ("does not exist", 3, "object head statuses/none"), ("does not exist", 3, "object get statuses/none -"), ("does not exist", 3, "object get nowhere/none -"),
+        ("No such file", 1, f"object put {folder}/none statuses/x"), ("", 0, f"object put {runtime} statuses/o"), ("range", 1, "object get statuses/o - --range 99999999-"),
+        ("is not a range", 2, "object get statuses/o - --range x"), ("holds objects", 2, "bucket rm statuses"), ("unknown option", 2, "bucket ls --nonsense"),
+        ("", 0, f"etl init -f {runtime} --name statuses"), ("already exists", 4, f"etl init -f {runtime} --name statuses"), ("Running stage", 4, "etl start statuses"),
+        ("does not exist", 3, "etl start nowhere"), ("does not exist", 3, "etl show nowhere"), ("does not exist", 3, "etl stop nowhere"), ("does not exist", 3, "etl rm nowhere"),
+        ("does not exist", 3, "etl logs nowhere"), ("does not exist", 3, "etl logs statuses t-nowhere"), ("", 0, f"etl logs statuses {known}"),
+        ("does not exist", 3, "etl object nowhere statuses/o -"), ("does not exist", 3, "etl object statuses statuses/none -"), ("", 0, "etl object statuses statuses/o -"),
+        ("", 0, "etl stop statuses"), ("it is stopped", 3, "etl object statuses statuses/o -"), ("", 0, "etl start statuses"), ("", 0, "etl rm statuses"),
+        ("apiVersion is missing", 1, f"etl init -f {broken}"), ("larger than", 10, f"etl init -f {large}"),
+        ("stop it first", 4, f"target rm {known} --yes"), ("there is no target", 3, "target rm nowhere1 --yes"),
+        ("", 0, "cluster health"), ("no answer", 6, "bucket ls --endpoint http://127.0.0.1:1"), ("/v1", 2, f"bucket ls --endpoint {c.proxy.url}/v1"),
+        ("is a target", 6, f"bucket ls --endpoint {c.targets[0].url}"), ("", 0, "bucket rm statuses --yes"),
+    )
+    for said, status, command in rows:
+        done = c.run("etlctl", *command.split(), check=False)
+        text = done.stderr.decode()
+        assert done.returncode == status and said in text, (command, status, done)
+        assert "GET /v1" not in text and "POST /v1" not in text, text
+    c.run("etlctl", "bucket", "create", "statuses")
+    c.run("etlctl", "put", runtime, "statuses/o")
+    c.run("etlctl", "etl", "init", "-f", runtime, "--name", "statuses")
+    for command, hint in (("etl start statuses", "etlctl etl show statuses"), ("bucket create statuses", "etlctl object ls statuses"), ("object head statuses/none", "etlctl object ls statuses"),
+                          ("etl logs statuses t-nowhere", "etlctl target ls"), ("etl show nowhere", "etlctl etl ls")):
+        done = c.run("etlctl", *command.split(), check=False)
+        assert done.stderr.decode().endswith(f"hint: {hint}\n"), (command, done)
+    c.run("etlctl", "etl", "stop", "statuses")
+    done = c.run("etlctl", "etl", "object", "statuses", "statuses/o", "-", check=False)
+    assert done.returncode == 3 and done.stderr.decode().endswith("hint: etlctl etl start statuses\n"), done
+    c.run("etlctl", "etl", "rm", "statuses")
+    c.run("etlctl", "bucket", "rm", "statuses", "--yes")
+
+
 def case_nothing_is_left():
     assert cluster().pods() == []
     own = subprocess.run(["pgrep", "-f", cluster().dir], capture_output=True, text=True, check=False).stdout.split()

@@ -62,6 +62,25 @@ static void hints_name_the_next_step(void **)
         {404, "", "m", "", "", "E", "etlctl etl ls"},
         {401, "", "m", "", "", "", "set ETLNODE_TOKEN to a token that may do this"},
         {409, "", "m", "b", "", "", "etlctl object ls b"},
+        {409, "already_exists", "m", "b", "", "", "etlctl object ls b"},
+        {409, "conflict", "m", "b", "", "", ""},
+        {409, "diverged", "m", "b", "", "", "etlctl cluster show"},
+        {409, "newer_version", "m", "b", "o", "", "etlctl cluster show"},
+        {409, "diverged", "m", "", "", "E", "etlctl cluster show"},
+        {409, "already_exists", "m", "", "", "E", "etlctl etl show E"},
+        {400, "conflict", "invalid action", "", "", "E", "etlctl etl show E"},
+        {404, "etl_not_found", "etl job E does not exist now: it is stopped, and can be started again", "b", "o", "E", "etlctl etl start E"},
+        {400, "not_found", "target \"t9\" does not exist", "", "", "E", "etlctl target ls"},
+        {403, "forbidden", "m", "b", "", "", ""},
+        {403, "permission", "m", "b", "o", "", ""},
+        {403, "", "m", "b", "", "", "set ETLNODE_TOKEN to a token that may do this"},
+        {503, "unavailable", "target t2 is silent: an ETL starts on all targets or on none", "", "", "E", "try again; etlctl cluster health shows which node is not well"},
+        {503, "not_ready", "ETL error: the pod of etl job E refuses connections", "b", "o", "E", "etlctl etl logs E"},
+        {502, "pod_gone", "m", "b", "o", "E", "etlctl etl logs E"},
+        {400, "timed_out", "ETL error: timeout: the pod sent no answer", "b", "o", "E", "etlctl etl logs E"},
+        {507, "no_space", "the disk is full", "", "", "E", ""},
+        {500, "corrupt", "data is corrupt", "b", "o", "E", ""},
+        {501, "not_implemented", "m", "", "", "E", ""},
         {502, "", "m", "b", "o", "E", "etlctl etl logs E"},
         {503, "", "m", "b", "o", "", "try again; etlctl cluster health shows which node is not well"},
         {400, "", "m", "b", "o", "", ""},
@@ -78,8 +97,17 @@ static void hints_name_the_next_step(void **)
             test_fail("%d %s \"%s\": \"%s\" is not \"%s\"", r.status, r.code, r.message, hint.c_str(), r.hint);
     }
     failure refused = failure_make(exit_code::unavailable, "cannot list buckets", "no answer");
-    test_has_text(failure_hint(refused, "etlctl", "http://h"), "`make up`");
+    test_has_text(failure_hint(refused, "etlctl", "http://127.0.0.1:1"), "`make up`");
     test_true(refused.retryable);
+    struct { const char *endpoint, *hint; } places[] = {
+        {"http://127.0.0.1:8080", "start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
+        {"http://storage1:8080", "is a proxy running there, and can this machine reach it? Else name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
+        {"http://localhost", "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint http://localhost:8080"},
+        {"http://[::1]", "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint http://[::1]:8080"},
+        {"http://[::1]:8080", "start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
+    };
+    for (const auto &place : places)
+        test_eq_text(failure_hint(refused, "etlctl", place.endpoint), place.hint);
 }
 
 int main()

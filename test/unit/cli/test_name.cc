@@ -47,9 +47,38 @@ static void endpoints(void **)
     test_true(name_parse_endpoint("https://host/prefix//", out, why));
     test_eq_text(out, "https://host/prefix");
     test_true(name_parse_endpoint("http://[::1]:80", out, why));
-    for (const char *bad : {"", "http://", "ftp://x", "http://user@x", "http://x y", "http://x?y", "http://x\r\ny"})
+    test_true(name_parse_endpoint("HTTP://host:65535/", out, why));
+    test_eq_text(out, "http://host:65535");
+    for (const char *bad : {"", "http://", "http:///", "http:///x", "ftp://x", "http://x y", "http://x?y", "http://x\r\ny", "http://x\\y", "http://x#y"}) {
         if (name_parse_endpoint(bad, out, why))
             test_fail("\"%s\" was taken", bad);
+        test_has_text(why, "is not an endpoint: write http://HOST:PORT");
+    }
+    // Each says what is wrong, and what to write.
+    struct { const char *bad, *said; } rows[] = {
+        {"http://user:pw@x", "without a user or password"},
+        {"http://host:8080/v1", "write http://host:8080"},
+        {"host:8080/v1/", "write http://host:8080"},
+        {"https://gate/node/v1/objects", "write https://gate/node"},
+        {"http://host:0", "a port is a number from 1 to 65535: write http://host:PORT"},
+        {"http://host:65536", "a port is a number from 1 to 65535"},
+        {"http://host:", "a port is a number from 1 to 65535"},
+        {"host:abc", "a port is a number from 1 to 65535: write http://host:PORT"},
+        {"https://host:-1", "write https://host:PORT"},
+        {"http://:8080", "names no host"},
+        {"http://::1:8080", "an IPv6 address stands in brackets"},
+        {"http://a:1:2", "an IPv6 address stands in brackets"},
+        {"http://[::1", "write http://[ADDRESS]:PORT"},
+        {"http://[::1]8080", "write http://[ADDRESS]:PORT"},
+        {"http://[]:8080", "write http://[ADDRESS]:PORT"},
+        {"http://[::1]:x", "a port is a number from 1 to 65535: write http://[::1]:PORT"},
+    };
+    for (const auto &row : rows) {
+        if (name_parse_endpoint(row.bad, out, why))
+            test_fail("\"%s\" was taken", row.bad);
+        test_has_text(why, row.said);
+    }
+    test_true(name_parse_endpoint("http://host/v10", out, why)); // another path
 }
 
 static void ranges(void **)

@@ -174,17 +174,17 @@ static constexpr bad_case bad_cases[] = {
     {"!just words", "line 1, column 1: the document is the text \"just words\", expected a Pod"},
     {"!- kind: Pod", "line 1, column 1: the document is a list, expected a Pod"},
     {"!42", "line 1, column 1: the document is the number 42, expected a Pod"},
-    {"!apiVersion: v1\nmetadata: {}\n", "line 1, column 1: kind is nothing, expected kind: Pod"},
+    {"!apiVersion: v1\nmetadata: {}\n", "line 1, column 1: kind is missing, expected kind: Pod"},
     {"!apiVersion: v1\nkind: Deployment\n", "line 2, column 7: kind is the text \"Deployment\", expected kind: Pod"},
-    {"!kind: Pod\n", "line 1, column 1: apiVersion is nothing, expected apiVersion: v1"},
+    {"!kind: Pod\n", "line 1, column 1: apiVersion is missing, expected apiVersion: v1"},
     {"!kind: Pod\napiVersion: apps/v1", "line 2, column 13: apiVersion is the text \"apps/v1\", expected apiVersion: v1"},
     {"!{\"kind\": \"Pod\",\n \"apiVersion\": \"v1\",\n \"metadata\": 5}", "line 3, column 14: metadata is the number 5, expected a mapping with a name"},
     {"!{\"kind\": \"Pod\",\n \"kind\": \"Pod\"}", "line 2, column 2: "},
     {"!{\"kind\": \"Pod\",\n", "line "},
     {"metadata: {name: a}\nmetadata: {name: b}\n", "line 4, column 1: "},
     {"metadata: {name: a}\n---\nkind: Pod\n", "line "},
-    {"spec: {}", "line 1, column 1: metadata is nothing, expected a mapping with a name"},
-    {"metadata:\n  labels: {}\n", "line 4, column 3: metadata.name is nothing, expected a text of lower case letters, digits and '-'"},
+    {"spec: {}", "line 1, column 1: metadata is missing, expected a mapping with a name"},
+    {"metadata:\n  labels: {}\n", "line 4, column 3: metadata.name is missing, expected a text of lower case letters, digits and '-'"},
     {"metadata: {name: Upper}\n", "line 3, column 18: metadata.name is the text \"Upper\""},
     {"metadata: {name: 123}\n", "line 3, column 18: metadata.name is the number 123"},
     {"metadata: {name: -a}\n", "line 3, column 18: metadata.name is the text \"-a\""},
@@ -216,7 +216,7 @@ static constexpr bad_case bad_cases[] = {
     {"metadata:\n  name: a\n  annotations:\n    hpull_address: host\n", "line 6, column 20: hpull_address is the text \"host\", expected \"pod_ip\" or \"node_port\""},
     {"metadata:\n  name: a\n  annotations:\n    hpull_address: 30000\n", "line 6, column 20: annotation hpull_address is the number 30000, expected a text"},
     {"metadata:\n  name: a\n  annotations:\n    other: {}\n", "line 6, column 12: annotation other is a mapping, expected a text"},
-    {"metadata: {name: a}\n", "line 1, column 1: spec is nothing, expected a mapping with containers"},
+    {"metadata: {name: a}\n", "line 1, column 1: spec is missing, expected a mapping with containers"},
     {"metadata: {name: a}\nspec: x\n", "line 4, column 7: spec is the text \"x\", expected a mapping with containers"},
     {"metadata: {name: a}\nspec:\n  nodeName: n\n", "line 5, column 3: spec.nodeName is set, expected none"},
     {"metadata: {name: a}\nspec:\n  nodeSelector: {a: b}\n", "line 5, column 3: spec.nodeSelector is set, expected none"},
@@ -231,7 +231,7 @@ static constexpr bad_case bad_cases[] = {
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports: 80\n", "line 6, column 12: ports is the number 80, expected a list"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 80\n    - containerPort: 81\n", "line 8, column 7: the container has 2 ports, expected exactly one port"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - 80\n", "line 7, column 7: the port is the number 80, expected a mapping such as containerPort: 80"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - name: default\n", "line 7, column 7: containerPort is nothing, expected a whole number from 1 to 65535"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - name: default\n", "line 7, column 7: containerPort is missing, expected a whole number from 1 to 65535"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: '80'\n", "line 7, column 22: containerPort is the text \"80\", expected a whole number from 1 to 65535"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 0\n", "line 7, column 22: containerPort is the number 0"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 65536\n", "line 7, column 22: containerPort is the number 65536"},
@@ -424,6 +424,8 @@ static void a_runtime_becomes_a_pod(void **state)
     test_ok(etl_spec_parse_init(R"({"name":"abcdef","init_timeout":"","obj_timeout":"0","communication":"","resources":{},"runtime":{"image":"x","command":null,"env":null}})", f.spec, f.reason));
     test_eq(f.spec.wait_timeout_ms, wait_timeout_default_ms);
     test_eq_enum(f.spec.mode, communication::hpush);
+    // Null is nothing, for every field; and so is a number 0 where AIStore has a duration.
+    test_ok(etl_spec_parse_init(R"({"name":"abcdef","init_timeout":null,"obj_timeout":0,"communication":null,"resources":null,"env":null,"support_direct_put":null,"spec":null,"runtime":{"image":"x","command":null,"env":null}})", f.spec, f.reason));
 }
 
 static void a_pod_in_base64_is_overridden(void **state)
@@ -443,13 +445,18 @@ static void a_pod_in_base64_is_overridden(void **state)
     test_ok(etl_spec_parse_init(f.text, f.spec, f.reason));
     test_eq_text(f.spec.name, "transformer-md5");
     test_eq(f.spec.wait_timeout_ms, 60'000); // the annotation's
+    // Go's clients send the other half empty.
+    f.text = R"({"runtime":{"image":"","command":null,"env":[]},"resources":{},"spec":")" + base64_encode(document_spec) + "\"}";
+    test_ok(etl_spec_parse_init(f.text, f.spec, f.reason));
+    test_eq_text(f.spec.name, "transformer-md5");
+    test_false(f.spec.runtime_spec);
 }
 
 static constexpr bad_case bad_messages[] = {
     {"kind: Pod", "line 1, column 1: "},
     {"[]", "line 1, column 1: the message is a list"},
     {"{}", "line 1, column 1: there is neither runtime nor spec"},
-    {R"({"runtime":{"image":"x"}})", "line 1, column 1: name is nothing, expected 6 to 32 lower case letters"},
+    {R"({"runtime":{"image":"x"}})", "line 1, column 1: name is missing, expected 6 to 32 lower case letters"},
     {R"({"name":"short","runtime":{"image":"x"}})", "line 1, column 9: name is the text \"short\""},
     {R"({"name":"With-Capitals","runtime":{"image":"x"}})", "line 1, column 9: name is"},
     {R"({"name":"ends-with-","runtime":{"image":"x"}})", "line 1, column 9: name is"},
@@ -457,16 +464,49 @@ static constexpr bad_case bad_messages[] = {
     {"{\"name\":\"abcdef\",\n\"communication\":\"ws://\",\"runtime\":{\"image\":\"x\"}}", "line 2, column 17: communication is the text \"ws://\", which is not supported yet"},
     {R"({"name":"abcdef","init_timeout":"5","runtime":{"image":"x"}})", "init_timeout is the text \"5\", expected a duration"},
     {R"({"name":"abcdef","obj_timeout":5,"runtime":{"image":"x"}})", "obj_timeout is the number 5, expected a duration"},
-    {R"({"name":"abcdef","runtime":{"command":["x"]}})", "runtime.image is nothing, expected the name of an image"},
+    {R"({"name":"abcdef","runtime":{"command":["x"]}})", "runtime.image is missing, expected the name of an image"},
     {R"({"name":"abcdef","runtime":"x"})", "runtime is the text \"x\""},
     {R"({"name":"abcdef","runtime":{"image":"x","command":"y"}})", "runtime.command is the text \"y\", expected a list of texts"},
-    {R"({"name":"abcdef","runtime":{"image":"x","command":[1]}})", "runtime.command is a list with something else than texts"},
-    {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","value":1}]}})", "the value of A is the number 1, expected a text: put it in quotes"},
-    {R"({"name":"abcdef","env":[{"value":"1"}],"runtime":{"image":"x"}})", "the name of a variable in env is nothing"},
+    {R"({"name":"abcdef","runtime":{"image":"x","command":["a",1]}})", "line 1, column 56: runtime.command[1] is the number 1, expected a text: put it in quotes"},
+    {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","value":1}]}})", "runtime.env[0].value (A) is the number 1, expected a text: put it in quotes"},
+    {R"({"name":"abcdef","env":[{"value":"1"}],"runtime":{"image":"x"}})", "env[0].name is missing, expected a text without '='"},
+    {R"({"name":"abcdef","env":["A=1"],"runtime":{"image":"x"}})", "env[0] is the text \"A=1\", expected {\"name\", \"value\"}"},
+    {R"({"name":"abcdef","env":[{"NAME":"A"}],"runtime":{"image":"x"}})", "unknown key \"NAME\" of env[0], expected name, value or valueFrom"},
+    {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","valeu":"1"}]}})", "unknown key \"valeu\" of runtime.env[0]"},
+    // both, and twice
+    {R"({"name":"abcdef","runtime":{"image":"x"},"spec":"a2luZDogUG9k"})", "line 1, column 49: there are both runtime and spec, expected one of them"},
+    {R"({"name":"abcdef","spec":"a2luZDogUG9k","runtime":{"command":["x"]}})", "there are both runtime and spec"},
+    {R"({"name":"abcdef","NAME":"ghijkl","runtime":{"image":"x"}})", "line 1, column 18: key \"NAME\" is there already as \"name\" (line 1, column 2), expected it once"},
+    {R"({"name":"abcdef","name":"ghijkl","runtime":{"image":"x"}})", "line 1, column "},
+    {R"({"name":"abcdef","runtime":{"image":"x","Image":"y"}})", "key of runtime \"Image\" is there already as \"image\""},
+    {R"({"name":"abcdef","Spec":"","spec":"","runtime":{"image":"x"}})", "key \"spec\" is there already as \"Spec\""},
+    // fields of a container
+    {R"({"name":"abcdef","runtime":{"image":"x","args":["y"]}})", "unknown key of runtime \"args\", expected command, which takes the arguments too"},
+    {R"({"name":"abcdef","runtime":{"image":"x","resources":{}}})", "expected resources beside runtime, not in it"},
+    {R"({"name":"abcdef","runtime":{"image":"x","ports":[]}})", "runtime.ports is a field of a container, not of a runtime, expected image, command and env"},
+    {R"({"name":"abcdef","runtime":{"image":"x","workingDir":"/"}})", "runtime.workingDir is a field of a container"},
+    // the wrong kind, also where the value is empty
+    {R"({"name":"abcdef","init_timeout":[],"runtime":{"image":"x"}})", "line 1, column 33: init_timeout is a list, expected a duration"},
+    {R"({"name":"abcdef","obj_timeout":{},"runtime":{"image":"x"}})", "obj_timeout is a mapping, expected a duration"},
+    {R"({"name":"abcdef","obj_timeout":true,"runtime":{"image":"x"}})", "obj_timeout is the boolean true, expected a duration"},
+    {R"({"name":"abcdef","communication":[],"runtime":{"image":"x"}})", "communication is a list, expected hpush://, hrev:// or hpull://"},
+    {R"({"name":"abcdef","communication":7,"runtime":{"image":"x"}})", "communication is the number 7"},
+    {R"({"name":"abcdef","support_direct_put":"yes","runtime":{"image":"x"}})", "support_direct_put is the text \"yes\", expected true or false"},
+    {R"({"name":"abcdef","support_direct_put":[],"runtime":{"image":"x"}})", "support_direct_put is a list"},
+    {R"({"name":"abcdef","env":"","runtime":{"image":"x"}})", "env is the text \"\", expected a list of"},
+    {R"({"name":"abcdef","resources":[],"runtime":{"image":"x"}})", "resources is a list, expected {\"requests\", \"limits\"}"},
+    {R"({"name":"abcdef","runtime":[],"spec":"a2luZDogUG9k"})", "runtime is a list, expected {\"image\""},
+    {R"({"name":"abcdef","spec":{},"runtime":{"image":"x"}})", "spec is a mapping, expected a Pod spec in base64"},
+    {R"({"name":"abcdef","spec":0})", "spec is the number 0"},
+    {R"({"name":[],"runtime":{"image":"x"}})", "name is a list, expected 6 to 32"},
+    {R"({"name":123456,"runtime":{"image":"x"}})", "name is the number 123456"},
+    {R"({"name":"abcdef","runtime":{"image":[],"command":["x"]}})", "runtime.image is a list, expected the name of an image"},
+    {R"({"name":"abcdef","runtime":{"image":"x","command":""}})", "runtime.command is the text \"\", expected a list of texts"},
+    {R"({"name":"abcdef","runtime":{"image":"x","env":{}}})", "runtime.env is a mapping, expected a list of"},
     {R"({"name":"abcdef","env":{},"runtime":{"image":"x"}})", "env is a mapping"},
     {R"({"name":"abcdef","resources":"x","runtime":{"image":"x"}})", "resources is the text \"x\""},
     {R"({"name":"abcdef","spec":"not base64!"})", "line 1, column 25: spec is not base64"},
-    {R"({"name":"abcdef","spec":"a2luZDogUG9k"})", "spec: line 1, column 1: apiVersion is nothing"},
+    {R"({"name":"abcdef","spec":"a2luZDogUG9k"})", "spec: line 1, column 1: apiVersion is missing"},
     {R"({"name":"abcdef","runtime":{"image":"x"},})", "line 1, column "},
 };
 
