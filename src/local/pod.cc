@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "local/os.h"
+#include "local/pod_clearance.h"
 #include "local/pod_decode.h"
 #include "local/pod_never.h"
 #include "local/pod_rules.h"
@@ -43,9 +44,10 @@ static std::string joined(const std::string &head, const std::vector<std::string
     return text;
 }
 
-// The verdicts of a cluster in its own order: types, unknown fields, rules; then what this machine cannot do.
-static bool judge_pod(const cJSON *pod, const std::string &name, std::string &out_text)
+// The verdicts of a cluster in its own order: types, unknown fields, accounts and priorities, rules; then what this machine cannot do.
+static bool judge_pod(const cJSON *pod, const pod_key &key, const std::string &name, std::string &out_text)
 {
+    const std::string forbidden = text_format("Error from server (Forbidden): error when creating \"STDIN\": pods \"%s\" is forbidden: ", name.c_str());
     const std::string refused = "Error from server (BadRequest): error when creating \"STDIN\": Pod in version \"v1\" cannot be handled as a Pod: ";
     pod_decoding decoding;
     pod_decode(pod, decoding);
@@ -65,11 +67,21 @@ static bool judge_pod(const cJSON *pod, const std::string &name, std::string &ou
         }
         return false;
     }
+    std::string refusal = pod_clearance_refusal(pod, key.ns);
+    if (!refusal.empty()) {
+        out_text = forbidden + refusal;
+        return false;
+    }
     pod_judge judge;
     judge.pod = pod;
     pod_judge_all(judge);
     if (!judge.refusals.empty()) {
         out_text = joined(text_format("The Pod \"%s\" is invalid: ", name.c_str()), judge.refusals);
+        return false;
+    }
+    refusal = pod_overhead_refusal(pod);
+    if (!refusal.empty()) {
+        out_text = forbidden + refusal;
         return false;
     }
     std::vector<std::string> never = pod_never(pod);
@@ -225,7 +237,7 @@ bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::stri
         out_text = "error: error when creating \"STDIN\": resource name may not be empty";
         return false;
     }
-    if (!judge_pod(pod, text_escape(out_key.name, 80), out_text))
+    if (!judge_pod(pod, out_key, text_escape(out_key.name, 80), out_text))
         return false;
     complete(pod, out_key, node);
     return true;
@@ -364,6 +376,9 @@ static void read_volumes(const cJSON *list, pod_spec &out)
         const cJSON *empty = field(item, "emptyDir");
         volume.in_memory = text_of(empty, "medium") == "Memory";
         volume.size_limit = text_of(empty, "sizeLimit");
+        std::string medium = text_of(empty, "medium");
+        if (!medium.empty() && !volume.in_memory) // an API server takes any word, no kubelet does
+            say_unsupported(out, text_format("MountVolume.SetUp failed for volume \"%s\" : unknown storage medium \"%s\"", volume.name.c_str(), text_escape(medium, 80).c_str()));
         // What is neither is a Secret or ConfigMap that may be absent, and is: an empty directory, as the kubelet makes it.
         if (const cJSON *host = field(item, "hostPath"); cJSON_IsObject(host)) {
             volume.is_host = true;

@@ -22,6 +22,7 @@ struct never_row {
 };
 
 static constexpr const char *needs_objects = "Secrets and ConfigMaps are objects of a cluster, and kubectl-local has none (with `optional: true` they count as absent)";
+static constexpr const char *ids = "kubectl-local has user and group ids below 65536";
 static constexpr const char *probes = "kubectl-local probes by tcpSocket and by httpGet with plain HTTP";
 
 static constexpr never_row rows[] = {
@@ -47,6 +48,8 @@ static void look_at_volume(const cJSON *volume, const std::string &path, std::ve
     cJSON_ArrayForEach(source, volume)
     {
         std::string_view kind = source->string;
+        if (kind == "emptyDir" && text_of(source, "medium").starts_with("HugePages"))
+            say(out, path + ".emptyDir.medium", "kubectl-local has no huge pages");
         if (kind == "name" || kind == "emptyDir" || kind == "hostPath" || !is_set(source))
             continue;
         bool needs_object = kind == "secret" || kind == "configMap";
@@ -61,6 +64,16 @@ static void look_at_volume(const cJSON *volume, const std::string &path, std::ve
 static void look_at_users(const cJSON *spec, std::vector<std::string> &out)
 {
     const cJSON *of_pod = field(spec, "securityContext");
+    if (number_of(of_pod, "fsGroup", 0) >= ids_of_a_pod)
+        say(out, "spec.securityContext.fsGroup", ids);
+    const cJSON *group;
+    size_t at_group = 0;
+    cJSON_ArrayForEach(group, field(of_pod, "supplementalGroups"))
+    {
+        if (cJSON_IsNumber(group) && group->valuedouble >= ids_of_a_pod)
+            say(out, text_format("spec.securityContext.supplementalGroups[%zu]", at_group), ids);
+        at_group++;
+    }
     for (const char *list : {"initContainers", "containers"}) {
         const cJSON *container;
         size_t index = 0;
@@ -73,7 +86,7 @@ static void look_at_users(const cJSON *spec, std::vector<std::string> &out)
                 std::string path = (is_own ? at : "spec.") + "securityContext." + key;
                 bool is_new = std::none_of(out.begin(), out.end(), [&](const std::string &said) { return said.starts_with(path + ":"); });
                 if (number_of(context, key, 0) >= ids_of_a_pod && is_new)
-                    say(out, path, "kubectl-local has user and group ids below 65536");
+                    say(out, path, ids);
             }
         }
     }
@@ -94,6 +107,9 @@ static void look_at_container(const cJSON *container, const std::string &path, s
 {
     if (path.starts_with("spec.initContainers") && text_of(container, "restartPolicy") == "Always")
         say(out, path + ".restartPolicy", "kubectl-local runs init containers to their end, and no sidecars");
+    std::string message = "/" + std::string(text_of(container, "terminationMessagePath")) + "/";
+    if (message.find("/../") != std::string::npos)
+        say(out, path + ".terminationMessagePath", "kubectl-local mounts at paths without '..'");
 }
 
 static void look_at_reference(const cJSON *source, const std::string &path, std::initializer_list<const char *> keys, std::vector<std::string> &out)
@@ -110,6 +126,12 @@ static void look_at_mount(const cJSON *mount, const std::string &path, std::vect
     std::string place = "/" + std::string(text_of(mount, "mountPath")) + "/";
     if (place.find("/../") != std::string::npos)
         say(out, path + ".mountPath", "kubectl-local mounts at paths without '..'");
+}
+
+static void look_at_profile(const cJSON *profile, const std::string &path, std::vector<std::string> &out)
+{
+    if (text_of(profile, "type") == "Localhost")
+        say(out, path + ".localhostProfile", "kubectl-local has one filter of system calls of its own, and loads no profiles");
 }
 
 static void look_at_http(const cJSON *action, const std::string &path, std::vector<std::string> &out)
@@ -152,6 +174,8 @@ static void look(std::string_view type, const cJSON *value, const std::string &p
         look_at_reference(value, path, {"configMapRef", "secretRef"}, out);
     else if (type == "VolumeMount")
         look_at_mount(value, path, out);
+    else if (type == "SeccompProfile" || type == "AppArmorProfile")
+        look_at_profile(value, path, out);
     else if (type == "HTTPGetAction")
         look_at_http(value, path, out);
     for (const never_row &row : rows) {
@@ -174,6 +198,8 @@ static void look(std::string_view type, const cJSON *value, const std::string &p
 std::vector<std::string> pod_never(const cJSON *pod)
 {
     std::vector<std::string> out;
+    if (!is_list_empty(field(field(pod, "metadata"), "finalizers")))
+        say(out, "metadata.finalizers", "nothing would ever remove it, so that the pod could not be deleted");
     look("PodSpec", field(pod, "spec"), "spec", out);
     look_at_users(field(pod, "spec"), out);
     return out;

@@ -7,6 +7,7 @@
 
 static constexpr size_t annotations_size_max = 262'144;
 static constexpr size_t nameservers_max = 3;
+static constexpr size_t app_armor_name_max = 4'095;
 
 // The whole and its metadata.
 
@@ -47,12 +48,6 @@ static void relate_metadata(pod_judge &judge, const cJSON *metadata, const std::
     }
     if (size > annotations_size_max)
         judge.refusals.push_back(path + ".annotations: Too long: may not be more than 262144 bytes");
-    cJSON_ArrayForEach(entry, field(metadata, "ownerReferences"))
-    {
-        for (const char *key : {"apiVersion", "kind", "name", "uid"})
-            if (text_of(entry, key).empty())
-                judge_invalid_text(judge, path + ".ownerReferences." + key, "", text_format("%s must not be empty", key[0] == 'a' ? "version" : key));
-    }
 }
 
 // The spec.
@@ -282,8 +277,15 @@ static void relate_profile(pod_judge &judge, const cJSON *profile, const std::st
     const cJSON *local = field(profile, "localhostProfile");
     std::string at = path + ".localhostProfile";
     bool is_local = text_of(profile, "type") == "Localhost";
-    if (is_local && !is_set(local))
+    bool is_app_armor = path.ends_with("appArmorProfile");
+    std::string_view name = text_of(profile, "localhostProfile");
+    bool is_padded = is_app_armor && text_trim(name) != name;
+    if (is_local && (!is_set(local) || (is_app_armor && name.empty())))
         judge_required(judge, at, text_format("must be set when %s is Localhost", word));
+    else if (is_local && is_padded)
+        judge_invalid_text(judge, at, name, "must not be padded with whitespace");
+    else if (is_local && is_app_armor && name.size() > app_armor_name_max)
+        judge.refusals.push_back(at + ": Too long: may not be more than 4095 bytes");
     else if (!is_local && is_set(local))
         judge_invalid(judge, at, local, text_format("can only be set when %s is Localhost", word));
     else if (is_local && cJSON_IsString(local) && path.ends_with("seccompProfile"))

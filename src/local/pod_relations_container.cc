@@ -129,12 +129,41 @@ static void relate_ports(pod_judge &judge, const cJSON *container, const std::st
     }
 }
 
+static void relate_resizes(pod_judge &judge, const cJSON *container, const std::string &path)
+{
+    std::string list = path + ".resizePolicy"; // Kubernetes names the place only of what is there twice
+    bool never_restarts = text_of(field(judge.pod, "spec"), "restartPolicy") == "Never";
+    std::vector<std::string_view> seen;
+    const cJSON *entry;
+    size_t index = 0;
+    cJSON_ArrayForEach(entry, field(container, "resizePolicy"))
+    {
+        std::string_view resource = text_of(entry, "resourceName");
+        std::string_view policy = text_of(entry, "restartPolicy");
+        if (std::find(seen.begin(), seen.end(), resource) != seen.end())
+            judge_duplicate(judge, text_format("%s[%zu]", list.c_str(), index), resource);
+        index++;
+        seen.push_back(resource);
+        if (resource.empty())
+            judge_required(judge, list);
+        else if (resource != "cpu" && resource != "memory")
+            judge_unsupported(judge, list, resource, "cpu memory");
+        if (policy.empty())
+            judge_required(judge, list);
+        else if (policy != "NotRequired" && policy != "RestartContainer")
+            judge_unsupported(judge, list, policy, "NotRequired RestartContainer");
+        if (never_restarts && policy != "NotRequired")
+            judge_invalid_text(judge, list, policy, "must be 'NotRequired' when `restartPolicy` is 'Never'");
+    }
+}
+
 static void relate_container(pod_judge &judge, const cJSON *container, const std::string &path, pod_skip &skip)
 {
     relate_names(judge, container, path);
     relate_ports(judge, container, path);
     relate_mounts(judge, container, path);
     relate_devices(judge, container, path);
+    relate_resizes(judge, container, path);
     std::string_view image = text_of(container, "image");
     auto is_blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
     if (!image.empty() && (is_blank(image.front()) || is_blank(image.back())))
@@ -359,7 +388,19 @@ static void relate_resources(pod_judge &judge, const cJSON *resources, const std
     }
 }
 
+static void relate_overhead(pod_judge &judge, const cJSON *spec, const std::string &path, pod_skip &)
+{
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, field(spec, "overhead"))
+    {
+        std::string at = text_format("%s.overhead.limits[%s]", path.c_str(), entry->string);
+        judge_resource_name(judge, entry->string, at);
+        judge_amount(judge, entry->string, entry, at);
+    }
+}
+
 static constexpr pod_relation relations[] = {
+    {"PodSpec", relate_overhead},
     {"Container", relate_container},
     {"EnvVar", relate_env_value},
     {"EnvFromSource", relate_env_from},

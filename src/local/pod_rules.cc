@@ -3,7 +3,7 @@
 //
 // Owns     nothing: one constant table.
 // Knows    kube/pod_schema (what lies below a type), pod_names, quantity.     Known by  pod.
-// Rules that concern several fields are functions in pod_relations.cc and pod_relations_container.cc. Facts: pkg/apis/core/validation of Kubernetes 1.33, as far as an ETL
+// Rules that concern several fields are functions in pod_relations.cc, pod_relations_container.cc and pod_relations_metadata.cc. Facts: pkg/apis/core/validation of Kubernetes 1.33, as far as an ETL
 // pod may meet them; test/e2e/test_admission.py holds them against the verdicts of an API server.
 #include "local/pod_rules.h"
 
@@ -47,7 +47,6 @@ using F = name_form;
 static constexpr rule rules[] = {
     {"ObjectMeta", "name", K::form, {}, F::subdomain},
     {"ObjectMeta", "namespace", K::form, {}, F::label},
-    {"ObjectMeta", "finalizers", K::form, {}, F::qualified},
     {"PodSpec", "containers", K::required},
     {"PodSpec", "restartPolicy", K::one_of, "Always OnFailure Never"},
     {"PodSpec", "dnsPolicy", K::one_of, "ClusterFirstWithHostNet ClusterFirst Default None"},
@@ -352,7 +351,7 @@ static void judge_type(pod_judge &judge, std::string_view type, const cJSON *val
     std::string prefix = path + (path.empty() ? "" : ".");
     size_t before = judge.refusals.size();
     pod_skip skip;
-    for (std::span<const pod_relation> relations : {pod_relations_of_spec(), pod_relations_of_containers()}) {
+    for (std::span<const pod_relation> relations : {pod_relations_of_metadata(), pod_relations_of_spec(), pod_relations_of_containers()}) {
         for (const pod_relation &relation : relations) {
             if (relation.type == type)
                 relation.judge(judge, value, path, skip);

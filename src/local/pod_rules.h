@@ -32,6 +32,7 @@ struct pod_relation {
     std::string_view type;
     void (*judge)(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &skip);
 };
+std::span<const pod_relation> pod_relations_of_metadata();
 std::span<const pod_relation> pod_relations_of_spec();
 std::span<const pod_relation> pod_relations_of_containers();
 
