@@ -52,6 +52,10 @@ size_t http_find_head_end(std::string_view bytes, size_t from)
         return start + 1;
     if (bytes.substr(start, 2) == "\r\n")
         return start + 2;
+    // A start line begins with a letter: whoever speaks TLS here, say, need not wait until the time for a head is up.
+    auto first = static_cast<uint8_t>(start < bytes.size() ? bytes[start] : 'x');
+    if ((first < 0x20 && first != '\r') || first >= 0x7f)
+        return start + 1;
     // The end may straddle what was searched before: its last line end, and a CR.
     size_t at = from > start + 2 ? from - 2 : start;
     while (at < bytes.size()) {

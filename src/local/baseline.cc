@@ -243,6 +243,13 @@ static void judge_proc_mount(judge &j)
         violate(j, "procMount", counted("container", "containers", names) + " must not set securityContext.procMount to " + quoted({wrong.begin(), wrong.end()}));
 }
 
+// "pod and containers "a", "b""; at least one of both.
+static std::string who_text(bool is_pod, const std::vector<std::string> &names)
+{
+    std::string who = is_pod ? "pod" : "";
+    return names.empty() ? who : who + (is_pod ? " and " : "") + counted("container", "containers", names);
+}
+
 static void judge_selinux(judge &j)
 {
     static constexpr std::string_view allowed[] = {"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"};
@@ -265,9 +272,6 @@ static void judge_selinux(judge &j)
     std::vector<std::string> names = names_where(j, is_forbidden);
     if (!pod && names.empty())
         return;
-    std::string who = pod ? "pod" : "";
-    if (!names.empty())
-        who += (pod ? " and " : "") + counted("container", "containers", names);
     std::vector<std::string> what;
     if (!types.empty())
         what.push_back(counted("type", "types", {types.begin(), types.end()}));
@@ -278,7 +282,7 @@ static void judge_selinux(judge &j)
     std::string text;
     for (const std::string &one : what)
         text += (text.empty() ? "" : "; ") + one;
-    violate(j, "seLinuxOptions", who + " set forbidden securityContext.seLinuxOptions: " + text);
+    violate(j, "seLinuxOptions", who_text(pod, names) + " set forbidden securityContext.seLinuxOptions: " + text);
 }
 
 static void judge_seccomp(judge &j)
@@ -291,10 +295,7 @@ static void judge_seccomp(judge &j)
     bool pod = is_forbidden(j.spec);
     if (!pod && names.empty())
         return;
-    std::string who = pod ? "pod" : "";
-    if (!names.empty())
-        who += (pod ? " and " : "") + counted("container", "containers", names);
-    violate(j, "seccompProfile", who + " must not set securityContext.seccompProfile.type to \"Unconfined\"");
+    violate(j, "seccompProfile", who_text(pod, names) + " must not set securityContext.seccompProfile.type to \"Unconfined\"");
 }
 
 static void judge_sysctls(judge &j)
@@ -321,10 +322,7 @@ static void judge_windows(judge &j)
     bool pod = is_forbidden(j.spec);
     if (!pod && names.empty())
         return;
-    std::string who = pod ? "pod" : "";
-    if (!names.empty())
-        who += (pod ? " and " : "") + counted("container", "containers", names);
-    violate(j, "hostProcess", who + " must not set securityContext.windowsOptions.hostProcess=true");
+    violate(j, "hostProcess", who_text(pod, names) + " must not set securityContext.windowsOptions.hostProcess=true");
 }
 
 std::string baseline_violations(const cJSON *pod, const allow_list &allowed, std::string &out_hint)

@@ -83,16 +83,18 @@ static void on_sentinel(void *arg, error err, net_conn *conn)
         note_failure(check, err);
 }
 
-static void close_sentinel(answer_check &check)
+static void close_line(env &e, timer *clock, net_connect_call *&connecting, net_conn *&conn)
 {
-    timer_stop(*check.e, check.sentinel_clock);
-    if (check.sentinel_connecting != nullptr)
-        net_connect_cancel(*check.e, check.sentinel_connecting);
-    check.sentinel_connecting = nullptr;
-    if (check.sentinel != nullptr)
-        net_close(*check.e, check.sentinel);
-    check.sentinel = nullptr;
+    timer_stop(e, clock);
+    if (connecting != nullptr)
+        net_connect_cancel(e, connecting);
+    connecting = nullptr;
+    if (conn != nullptr)
+        net_close(e, conn);
+    conn = nullptr;
 }
+
+static void close_sentinel(answer_check &check) { close_line(*check.e, check.sentinel_clock, check.sentinel_connecting, check.sentinel); }
 
 // Broken just now: the process died with its answer, even if another listens already.
 static bool is_alarmed(const answer_check &check)
@@ -121,16 +123,7 @@ static void tell(void *arg)
     clock_post(*check.e, delete_check, &check);
 }
 
-static void close_connection(answer_check &check)
-{
-    timer_stop(*check.e, check.clock);
-    if (check.connecting != nullptr)
-        net_connect_cancel(*check.e, check.connecting);
-    check.connecting = nullptr;
-    if (check.conn != nullptr)
-        net_close(*check.e, check.conn);
-    check.conn = nullptr;
-}
+static void close_connection(answer_check &check) { close_line(*check.e, check.clock, check.connecting, check.conn); }
 
 static void end(answer_check &check)
 {

@@ -409,6 +409,14 @@ static void change(env &e, index_change wanted, index_on_change on_change, void 
     uv_database_write(uv_world_of(e), o->op);
 }
 
+// Whoever asked is told whether it was done.
+static void done_told(uv_operation &op)
+{
+    index_operation &finished = operation_of(op);
+    finished.on_done(finished.arg, op.err);
+    delete &finished;
+}
+
 static error run_sums_add(uv_operation &op, uv_connection &connection)
 {
     const index_row &wanted = operation_of(op).change.row;
@@ -422,14 +430,7 @@ static error run_sums_add(uv_operation &op, uv_connection &connection)
 
 static void sums_add(env &e, index_row row, index_on_done on_done, void *arg)
 {
-    index_operation *o = make_operation(
-        run_sums_add,
-        [](uv_operation &op) {
-            index_operation &finished = operation_of(op);
-            finished.on_done(finished.arg, op.err);
-            delete &finished;
-        },
-        arg);
+    index_operation *o = make_operation(run_sums_add, done_told, arg);
     o->op.needs_room = true;
     o->change.row = static_cast<index_row &&>(row);
     o->on_done = on_done;
@@ -453,14 +454,7 @@ static error run_placed(uv_operation &op, uv_connection &connection) { return re
 static void start_removal(env &e, error (*run)(uv_operation &, uv_connection &), std::vector<uint64_t> &content_ids,
     index_on_done on_done, void *arg)
 {
-    index_operation *o = make_operation(
-        run,
-        [](uv_operation &op) {
-            index_operation &finished = operation_of(op);
-            finished.on_done(finished.arg, op.err);
-            delete &finished;
-        },
-        arg);
+    index_operation *o = make_operation(run, done_told, arg);
     o->content_ids.swap(content_ids);
     o->on_done = on_done;
     uv_database_write(uv_world_of(e), o->op);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// uv/uv_net.cc: listeners and connections: readiness, reads, writes, sendfile.
+// uv/uv_net.cc: connections: readiness, reads, writes, sendfile; the events of all sockets.
 //
 // Owns     one epoll descriptor (see uv_net.h), every socket of the node.
-// Known by uv_relay.cc.
+// Known by uv_connect.cc, uv_listen.cc, uv_relay.cc.
 // Normal   accept or connect, wait, read and write until `again`, close.
 // Fails    a reset keeps what had arrived readable, then every read says `failed`, even where the kernel, having told the error to
 //          another call, would say "end".
-// Limits   net_turn_bytes_max a connection and turn, accept_batch a listener and turn, pause_ms when descriptors run out.
+// Limits   net_turn_bytes_max a connection and turn.
 #include "uv/uv_net.h"
 
 #include <algorithm>
@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
@@ -23,51 +22,15 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "base/log.h"
-#include "base/text.h"
 #include "uv/uv_disk.h"
 
 static constexpr int event_batch = 256;
-static constexpr int accept_batch = 64;
-static constexpr int listen_backlog = 4096;
-static constexpr uint64_t pause_ms = 100;      // of accepting, when descriptors have run out
-static constexpr uint64_t pause_log_ms = 10'000; // at most one line about it in this time
 static constexpr size_t parts_max = 16;
-
-struct net_listener {
-    uv_watch watch;
-    net_on_accept on_accept = nullptr;
-    void *arg = nullptr;
-    uint16_t port = 0;
-    bool paused = false;    // by the owner
-    bool exhausted = false; // no descriptors: waits for `retry`
-    timer *retry = nullptr;
-    uint64_t logged_ms = 0;
-};
-
-struct net_connect_call {
-    uv_world *world = nullptr;
-    net_reach reach = net_reach::anywhere;
-    net_on_connect on_connect = nullptr;
-    void *arg = nullptr;
-    uv_link link;
-    struct uv_resolve *resolve = nullptr; // while the name is being resolved
-    addrinfo *addresses = nullptr;        // of a resolved name
-    addrinfo *next = nullptr;             // tried when the current one fails
-    net_conn *conn = nullptr;             // connecting or connected
-    error err;
-};
-
-struct uv_resolve {
-    uv_getaddrinfo_t request;
-    uv_world *world = nullptr;
-    net_connect_call *call = nullptr; // null: cancelled
-};
 
 // Connection state.
 
-static constexpr size_t readable = static_cast<size_t>(net_side::readable);
-static constexpr size_t writable = static_cast<size_t>(net_side::writable);
+static constexpr size_t readable = uv_readable;
+static constexpr size_t writable = uv_writable;
 
 static bool can_complete(const net_conn &c, size_t side)
 {
@@ -162,7 +125,7 @@ io_result uv_conn_ended(net_conn &c)
     return {io_state::end, 0, no_error};
 }
 
-static bool watch_add(uv_world &w, uv_watch &watch, uint32_t events)
+bool uv_watch_add(uv_world &w, uv_watch &watch, uint32_t events)
 {
     epoll_event event{};
     event.events = events;
@@ -170,7 +133,7 @@ static bool watch_add(uv_world &w, uv_watch &watch, uint32_t events)
     return epoll_ctl(w.epoll_fd, EPOLL_CTL_ADD, watch.fd, &event) == 0;
 }
 
-static void watch_close(uv_watch &watch)
+void uv_watch_close(uv_watch &watch)
 {
     // Explicitly: a child between fork and exec keeps the socket registered.
     epoll_event unused{};
@@ -191,14 +154,12 @@ void uv_net_free_dead(uv_world &w)
         uv_link_remove(watch->link);
         switch (watch->kind) {
         case uv_watch_kind::conn: delete reinterpret_cast<net_conn *>(watch); break;
-        case uv_watch_kind::listener: delete reinterpret_cast<net_listener *>(watch); break;
+        case uv_watch_kind::listener: uv_listener_delete(*watch); break;
         }
     }
 }
 
-static constexpr uint32_t conn_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-
-static net_conn *new_conn(uv_world &w, int fd, const uv_address &peer)
+net_conn *uv_conn_make(uv_world &w, int fd, const uv_address &peer)
 {
     auto *c = new net_conn;
     c->watch.kind = uv_watch_kind::conn;
@@ -210,7 +171,9 @@ static net_conn *new_conn(uv_world &w, int fd, const uv_address &peer)
     return c;
 }
 
-static void close_conn(net_conn *c)
+bool uv_conn_watch(net_conn &c) { return uv_watch_add(*c.watch.world, c.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET); }
+
+void uv_conn_close(net_conn *c)
 {
     CHECK(!c->watch.closed);
     uv_link_remove(c->ready_link);
@@ -218,382 +181,7 @@ static void close_conn(net_conn *c)
         uv_fetch_detach(c->prefetch, c);
     c->prefetch = nullptr;
     c->watch.world->counts.conns--;
-    watch_close(c->watch);
-}
-
-// Connecting.
-
-static void end_call(net_connect_call *call)
-{
-    uv_link_remove(call->link);
-    call->world->counts.connects--;
-    if (call->addresses != nullptr)
-        uv_freeaddrinfo(call->addresses);
-    delete call;
-}
-
-static void settle_call(net_connect_call *call, error err)
-{
-    call->err = err;
-    uv_link_remove(call->link);
-    uv_link_add(call->world->call_done, call->link, call);
-}
-
-static void tell_call(net_connect_call *call)
-{
-    net_on_connect on_connect = call->on_connect;
-    void *arg = call->arg;
-    net_conn *conn = call->conn;
-    error err = call->err;
-    if (conn != nullptr)
-        conn->call = nullptr;
-    end_call(call);
-    on_connect(arg, err, conn);
-}
-
-static error connect_error(int errno_value) { return error_from_errno(errno_value, nullptr); }
-
-// The address as IPv4 where it is one, mapped or not.
-static bool as_v4(const uv_address &address, in_addr &out_v4)
-{
-    if (address.any.sa_family == AF_INET) {
-        out_v4 = address.v4.sin_addr;
-        return true;
-    }
-    if (!IN6_IS_ADDR_V4MAPPED(&address.v6.sin6_addr))
-        return false;
-    std::memcpy(&out_v4, &address.v6.sin6_addr.s6_addr[12], sizeof out_v4);
-    return true;
-}
-
-static bool is_loopback(const uv_address &address)
-{
-    in_addr v4{};
-    if (as_v4(address, v4))
-        return (ntohl(v4.s_addr) >> 24) == 127;
-    return IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr) != 0;
-}
-
-// Before the handshake: a connection that has begun to be paced stays so. Accepted ones have it of their listener. Reno is in every kernel and
-// allowed to every user.
-static void set_reach(int fd, const uv_address &address, net_reach reach)
-{
-    char control[16] = ""; // TCP_CA_NAME_MAX
-    socklen_t size = sizeof control - 1;
-    if (reach == net_reach::anywhere && !is_loopback(address))
-        return;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &size) == 0 && std::string_view(control).starts_with("bbr"))
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
-}
-
-// Returns 0 when the call goes on or has been settled with success.
-static int try_address(net_connect_call *call, const sockaddr *address, socklen_t size)
-{
-    uv_world &w = *call->world;
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return errno;
-    int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    uv_address peer{};
-    std::memcpy(&peer, address, std::min<size_t>(size, sizeof peer));
-    set_reach(fd, peer, call->reach);
-    int result = 0;
-    do {
-        result = connect(fd, address, size);
-    } while (result != 0 && errno == EINTR);
-    if (result != 0 && errno != EINPROGRESS) {
-        int failure = errno;
-        close(fd);
-        return failure;
-    }
-    net_conn *c = new_conn(w, fd, peer);
-    if (!watch_add(w, c->watch, conn_events)) {
-        int failure = errno;
-        close_conn(c);
-        return failure;
-    }
-    c->call = call;
-    call->conn = c;
-    // Even when connected at once: the first event says so.
-    return 0;
-}
-
-static void try_next_address(net_connect_call *call, int failure)
-{
-    while (call->next != nullptr) {
-        addrinfo *info = call->next;
-        call->next = info->ai_next;
-        failure = try_address(call, info->ai_addr, static_cast<socklen_t>(info->ai_addrlen));
-        if (failure == 0)
-            return;
-    }
-    settle_call(call, connect_error(failure));
-}
-
-// A connect to a free port of the ephemeral range can meet itself.
-static bool is_own_end(const net_conn &c)
-{
-    uv_address own{};
-    socklen_t size = sizeof own;
-    if (getsockname(c.watch.fd, &own.any, &size) != 0 || own.any.sa_family != c.peer.any.sa_family)
-        return false;
-    if (own.any.sa_family == AF_INET)
-        return own.v4.sin_port == c.peer.v4.sin_port && own.v4.sin_addr.s_addr == c.peer.v4.sin_addr.s_addr;
-    return own.v6.sin6_port == c.peer.v6.sin6_port && std::memcmp(&own.v6.sin6_addr, &c.peer.v6.sin6_addr, sizeof own.v6.sin6_addr) == 0;
-}
-
-static void connecting_event(net_conn *c, uint32_t events)
-{
-    net_connect_call *call = c->call;
-    if (call->conn != c || (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0)
-        return;
-    int failure = 0;
-    socklen_t size = sizeof failure;
-    if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
-        failure = errno;
-    if (failure == 0 && is_own_end(*c)) {
-        failure = ECONNREFUSED;
-        linger reset{1, 0};
-        (void)setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    }
-    if (failure != 0) {
-        call->conn = nullptr;
-        close_conn(c);
-        try_next_address(call, failure);
-        return;
-    }
-    c->sides[readable].ready = (events & (EPOLLIN | EPOLLRDHUP)) != 0;
-    c->sides[readable].stays_ready = (events & EPOLLRDHUP) != 0;
-    c->sides[writable].ready = true;
-    call->err = no_error;
-    tell_call(call);
-}
-
-static void name_resolved(uv_getaddrinfo_t *request, int status, addrinfo *addresses)
-{
-    auto *resolve = static_cast<uv_resolve *>(request->data);
-    uv_world &w = *resolve->world;
-    net_connect_call *call = resolve->call;
-    delete resolve;
-    w.counts.jobs--;
-    uv_turn_begin(w);
-    if (call == nullptr) {
-        if (addresses != nullptr)
-            uv_freeaddrinfo(addresses);
-    } else {
-        call->resolve = nullptr;
-        call->addresses = addresses;
-        call->next = addresses;
-        if (status != 0)
-            settle_call(call, make_error(error_code::unreachable, "the host name cannot be resolved"));
-        else
-            try_next_address(call, EADDRNOTAVAIL);
-    }
-    uv_turn_end(w);
-}
-
-static bool parse_address(const char *host, uint16_t port, uv_address &out_address, socklen_t &out_size)
-{
-    out_address = {};
-    if (inet_pton(AF_INET, host, &out_address.v4.sin_addr) == 1) {
-        out_address.v4.sin_family = AF_INET;
-        out_address.v4.sin_port = htons(port);
-        out_size = sizeof out_address.v4;
-        return true;
-    }
-    out_address = {};
-    if (inet_pton(AF_INET6, host, &out_address.v6.sin6_addr) == 1) {
-        out_address.v6.sin6_family = AF_INET6;
-        out_address.v6.sin6_port = htons(port);
-        out_size = sizeof out_address.v6;
-        return true;
-    }
-    return false;
-}
-
-static error net_connect_start(env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
-{
-    uv_world &w = uv_world_of(e);
-    *out_call = nullptr;
-    if (host == nullptr || *host == '\0' || port == 0)
-        return make_error(error_code::invalid_argument, "no address to connect to");
-    auto *call = new net_connect_call;
-    call->world = &w;
-    call->reach = reach;
-    call->on_connect = on_connect;
-    call->arg = arg;
-    uv_link_add(w.calls, call->link, call);
-    w.counts.connects++;
-    uv_address address;
-    socklen_t size = 0;
-    if (parse_address(host, port, address, size)) {
-        int failure = try_address(call, &address.any, size);
-        if (failure != 0)
-            settle_call(call, connect_error(failure));
-    } else {
-        auto *resolve = new uv_resolve;
-        resolve->world = &w;
-        resolve->call = call;
-        resolve->request.data = resolve;
-        addrinfo hints{};
-        hints.ai_family = AF_UNSPEC;
-        hints.ai_socktype = SOCK_STREAM;
-        hints.ai_flags = AI_ADDRCONFIG;
-        std::string service = std::to_string(port);
-        int result = uv_getaddrinfo(&w.loop, &resolve->request, name_resolved, host, service.c_str(), &hints);
-        if (result != 0) {
-            delete resolve;
-            end_call(call);
-            return make_error(error_code::invalid_argument, "not a host name", -result);
-        }
-        w.counts.jobs++;
-        call->resolve = resolve;
-    }
-    *out_call = call;
-    return no_error;
-}
-
-static void net_connect_stop(net_connect_call *call)
-{
-    if (call->resolve != nullptr) {
-        call->resolve->call = nullptr;
-        (void)uv_cancel(reinterpret_cast<uv_req_t *>(&call->resolve->request)); // may be running already: then its answer is dropped
-    }
-    if (call->conn != nullptr) {
-        call->conn->call = nullptr;
-        close_conn(call->conn);
-    }
-    end_call(call);
-}
-
-// Listening.
-
-static void apply_pause(net_listener &l)
-{
-    epoll_event event{};
-    event.events = l.paused || l.exhausted ? 0u : static_cast<uint32_t>(EPOLLIN);
-    event.data.ptr = &l.watch;
-    CHECK(epoll_ctl(l.watch.world->epoll_fd, EPOLL_CTL_MOD, l.watch.fd, &event) == 0);
-}
-
-static void descriptors_back(void *arg)
-{
-    auto &l = *static_cast<net_listener *>(arg);
-    l.exhausted = false;
-    apply_pause(l);
-}
-
-static void descriptors_gone(net_listener &l, int errno_value)
-{
-    env &e = *l.watch.world->e;
-    l.exhausted = true;
-    apply_pause(l);
-    if (l.retry == nullptr)
-        l.retry = timer_make(e, descriptors_back, &l);
-    timer_arm(e, l.retry, pause_ms);
-    uint64_t now = clock_now_ms(e);
-    if (l.logged_ms == 0 || now >= l.logged_ms + pause_log_ms) {
-        LOG(warn, "net", "port=%u errno=%d msg=\"cannot accept, trying again in %u ms\"", l.port, errno_value, static_cast<unsigned>(pause_ms));
-        l.logged_ms = now > 0 ? now : 1;
-    }
-}
-
-static void accept_conns(net_listener &l)
-{
-    uv_world &w = *l.watch.world;
-    for (int i = 0; i < accept_batch && !l.watch.closed && !l.paused; i++) {
-        uv_address peer{};
-        socklen_t size = sizeof peer;
-        int fd = accept4(l.watch.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            switch (errno) {
-            case EAGAIN: return;
-            case EMFILE:
-            case ENFILE:
-            case ENOBUFS:
-            case ENOMEM: descriptors_gone(l, errno); return;
-            default: continue; // the connection's own trouble; the next one may be fine
-            }
-        }
-        // TCP_NODELAY and the congestion control are inherited from the listener.
-        net_conn *c = new_conn(w, fd, peer);
-        if (!watch_add(w, c->watch, conn_events)) {
-            close_conn(c);
-            descriptors_gone(l, errno);
-            return;
-        }
-        // Most clients have sent something by now; if not, the first read finds out.
-        c->sides[readable].ready = true;
-        c->sides[writable].ready = true;
-        l.on_accept(l.arg, c);
-        uv_turn_drain(w);
-    }
-}
-
-static error listen_start(env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener)
-{
-    uv_world &w = uv_world_of(e);
-    *out_listener = nullptr;
-    uv_address address;
-    socklen_t size = 0;
-    if (host == nullptr || !parse_address(host, port, address, size))
-        return make_error(error_code::invalid_argument, "not a numeric address");
-    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return error_from_errno(errno, "socket");
-    int on = 1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    set_reach(fd, address, reach);
-    if (bind(fd, &address.any, size) != 0 || listen(fd, listen_backlog) != 0) {
-        int failure = errno;
-        close(fd);
-        switch (failure) {
-        case EADDRINUSE: return make_error(error_code::in_use, "the port is in use by another process", failure);
-        case EADDRNOTAVAIL: return make_error(error_code::unreachable, "the address is not one of this machine", failure);
-        case EACCES: return make_error(error_code::permission, "no permission to listen on the port", failure);
-        default: return error_from_errno(failure, "listen");
-        }
-    }
-    auto *l = new net_listener;
-    l->watch.kind = uv_watch_kind::listener;
-    l->watch.fd = fd;
-    l->watch.world = &w;
-    l->on_accept = on_accept;
-    l->arg = arg;
-    size = sizeof address;
-    if (getsockname(fd, &address.any, &size) == 0)
-        l->port = ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
-    uv_link_add(w.listeners, l->watch.link, l);
-    w.counts.listeners++;
-    if (!watch_add(w, l->watch, EPOLLIN)) {
-        int failure = errno;
-        w.counts.listeners--;
-        watch_close(l->watch);
-        return error_from_errno(failure, "cannot watch the listener");
-    }
-    *out_listener = l;
-    return no_error;
-}
-
-static uint16_t listener_port(const net_listener *l) { return l->port; }
-
-static void listener_pause(net_listener *l, bool paused)
-{
-    CHECK(!l->watch.closed);
-    l->paused = paused;
-    apply_pause(*l);
-}
-
-static void listener_close(net_listener *l)
-{
-    CHECK(!l->watch.closed);
-    if (l->retry != nullptr)
-        timer_free(*l->watch.world->e, l->retry);
-    l->retry = nullptr;
-    l->watch.world->counts.listeners--;
-    watch_close(l->watch);
+    uv_watch_close(c->watch);
 }
 
 // Connections.
@@ -752,7 +340,7 @@ static std::string conn_peer(const net_conn *c)
 {
     char host[INET6_ADDRSTRLEN] = "?";
     in_addr v4{};
-    if (as_v4(c->peer, v4)) {
+    if (uv_address_as_v4(c->peer, v4)) {
         inet_ntop(AF_INET, &v4, host, sizeof host);
         uint16_t port = c->peer.any.sa_family == AF_INET ? c->peer.v4.sin_port : c->peer.v6.sin6_port;
         return std::string(host) + ":" + std::to_string(ntohs(port));
@@ -788,7 +376,7 @@ static bool conn_has_unread(net_conn *c, bool *out_end)
 static void conn_event(net_conn *c, uint32_t events)
 {
     if (c->call != nullptr) {
-        connecting_event(c, events);
+        uv_connect_event(c, events);
         return;
     }
     if ((events & EPOLLERR) != 0 && (c->failure == 0 || c->failure == EPIPE)) {
@@ -829,7 +417,7 @@ bool uv_net_wait(uv_world &w, int timeout_ms)
             continue; // by a completion of this very turn
         switch (watch->kind) {
         case uv_watch_kind::conn: conn_event(reinterpret_cast<net_conn *>(watch), events[i].events); break;
-        case uv_watch_kind::listener: accept_conns(*reinterpret_cast<net_listener *>(watch)); break;
+        case uv_watch_kind::listener: uv_listener_accept(*watch); break;
         }
         uv_turn_drain(w);
     }
@@ -854,7 +442,7 @@ void uv_net_run_turn(uv_world &w)
     uv_link calls;
     uv_link_take(w.call_done, calls);
     while (!uv_link_is_empty(calls)) {
-        tell_call(static_cast<net_connect_call *>(calls.next->owner));
+        uv_connect_tell(static_cast<net_connect_call *>(calls.next->owner));
         uv_turn_drain(w);
     }
 }
@@ -875,22 +463,22 @@ error uv_net_begin(uv_world &w)
 void uv_net_end_all(uv_world &w)
 {
     while (!uv_link_is_empty(w.calls))
-        net_connect_stop(static_cast<net_connect_call *>(w.calls.next->owner));
+        uv_connect_stop(static_cast<net_connect_call *>(w.calls.next->owner));
     while (!uv_link_is_empty(w.call_done))
-        net_connect_stop(static_cast<net_connect_call *>(w.call_done.next->owner));
+        uv_connect_stop(static_cast<net_connect_call *>(w.call_done.next->owner));
     while (!uv_link_is_empty(w.listeners))
-        listener_close(static_cast<net_listener *>(w.listeners.next->owner));
+        uv_listener_close(static_cast<net_listener *>(w.listeners.next->owner));
     while (!uv_link_is_empty(w.conns))
-        close_conn(static_cast<net_conn *>(w.conns.next->owner));
+        uv_conn_close(static_cast<net_conn *>(w.conns.next->owner));
 }
 
 const net_port uv_net_port = {
-    .listen = listen_start,
-    .listener_port = listener_port,
-    .listener_pause = listener_pause,
-    .listener_close = listener_close,
-    .connect = net_connect_start,
-    .connect_cancel = net_connect_stop,
+    .listen = uv_listener_start,
+    .listener_port = uv_listener_port,
+    .listener_pause = uv_listener_pause,
+    .listener_close = uv_listener_close,
+    .connect = uv_connect_start,
+    .connect_cancel = uv_connect_stop,
     .read = conn_read,
     .write = conn_write,
     .send_file = conn_send_file,
@@ -899,7 +487,7 @@ const net_port uv_net_port = {
     .is_waiting = conn_is_waiting,
     .half_close = conn_half_close,
     .reset_on_close = conn_reset_on_close,
-    .close = close_conn,
+    .close = uv_conn_close,
     .peer = conn_peer,
     .has_unread = conn_has_unread,
     .relay_make = uv_relay_make,

@@ -588,10 +588,24 @@ static void a_large_chunk_passes_without_copies_going_wrong(void **)
     test_true(done);
 }
 
+// What can be no head is not waited for: it is handed to the parser at once, which refuses it.
+static void no_start_line_begins_so(void **)
+{
+    struct { std::string_view bytes; size_t size; } rows[] = {
+        {"\x16\x03\x01\x02", 1}, {"\r\n\x16\x03", 3}, {std::string_view("\0\0", 2), 1}, {"\xff", 1}, {"\x7f", 1}, {"G", 0}, {"\r", 0}, {"\r\nG", 0}, {"", 0}, {"\r\n\r", 0},
+    };
+    for (const auto &row : rows) {
+        test_eq(http_find_head_end(row.bytes, 0), row.size);
+        http_head parsed;
+        if (row.size > 0 && !http_parse_request_head(row.bytes.substr(0, row.size), parsed))
+            test_fail("it was taken for a head");
+    }
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(end_is_found_in_any_split),
+        cmocka_unit_test(no_start_line_begins_so), cmocka_unit_test(end_is_found_in_any_split),
         cmocka_unit_test(end_is_found_after_empty_lines),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(a_request_is_read),
