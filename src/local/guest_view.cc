@@ -253,8 +253,7 @@ static bool make_writable(maker &m)
         std::string path = m.scratch + "/w/" + name;
         done = done && os_make_dirs(path) && chmod(path.c_str(), std::string_view(name).ends_with("tmp") ? 01777 : 0755) == 0;
     }
-    std::string message = m.scratch + "/w/termination-log";
-    return done && os_write_file(message, "") && chmod(message.c_str(), 0666) == 0;
+    return done;
 }
 
 bool guest_view_make(guest_view &view, const std::string &scratch, const std::vector<std::string> &options, std::string &out_text)

@@ -45,6 +45,8 @@ static std::string hint_of_missing(const std::string &program, const std::string
 
 std::string hint_of_start(std::string_view text, const std::string &rootfs)
 {
+    if ((has(text, "Can't create file at ") || has(text, "Can't mkdir ")) && has(text, "Read-only file system"))
+        return "what is put there needs a place: an empty file or directory of that name in the image, or a path below /tmp or a volume";
     size_t at = text.find("execvp ");
     size_t end = text.rfind(": ");
     if (at == std::string_view::npos || end == std::string_view::npos || end < at + 7)

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "local/allow.h"
+#include "local/last_words.h"
 #include "local/os.h"
 #include "local/tree.h"
 
@@ -75,6 +76,8 @@ void keeper_prepare(keeper &k, const keeper_wish &wish)
         k.places.push_back({"/tmp, /run and what else may be written outside of volumes", wish.pod_dir + "/view", is_said ? k.limits.ephemeral_text : limits_text(bound),
                             is_said ? k.field + ".resources.limits.ephemeral-storage" : own_bound, bound});
     }
+    if (wish.unsandboxed)
+        k.places.push_back({"the termination message", last_words_dir(wish.pod_dir), limits_text(last_words_room), own_bound, last_words_room});
     k.has_own_shm = std::none_of(wish.container.mounts.begin(), wish.container.mounts.end(), [](const pod_mount &mount) {
         std::string path;
         return allow_normalize(mount.path, path) && path == "/dev/shm";

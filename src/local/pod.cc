@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "local/allow.h"
 #include "local/os.h"
 #include "local/pod_clearance.h"
 #include "local/pod_decode.h"
@@ -336,6 +337,9 @@ static void read_container(const cJSON *item, container_spec &out)
     out.command = strings_of(field(item, "command"));
     out.args = strings_of(field(item, "args"));
     out.working_dir = text_of(item, "workingDir");
+    out.quotes_log = text_of(item, "terminationMessagePolicy") == "FallbackToLogsOnError";
+    if (std::string path = text_of(item, "terminationMessagePath"); !path.empty())
+        allow_normalize("/" + path, out.message_path);
     out.env = field(item, "env");
     out.resources = field(item, "resources");
     out.object = item;

@@ -61,6 +61,8 @@ struct container_spec {
     std::vector<uint16_t> ports; // TCP container ports
     std::vector<std::string> port_names; // beside ports
     std::vector<pod_mount> mounts;
+    std::string message_path = "/dev/termination-log";
+    bool quotes_log = false; // where it fails without a message
     probe_spec readiness;
     probe_spec liveness;
     probe_spec startup;

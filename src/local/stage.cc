@@ -157,8 +157,6 @@ static bool make_writable(const stage_plan &plan, std::string &out_text)
         bool shared = std::string_view(name).ends_with("tmp");
         done = done && mkdir(path.c_str(), 0755) == 0 && chown(path.c_str(), plan.owner, plan.owner) == 0 && chmod(path.c_str(), shared ? 01777 : 0755) == 0;
     }
-    std::string message = base + "/termination-log";
-    done = done && os_write_file(message, "") && chown(message.c_str(), plan.owner, plan.owner) == 0 && chmod(message.c_str(), 0666) == 0;
     if (!done)
         out_text = text_format("memory for the container: %s", strerror(errno));
     return done;

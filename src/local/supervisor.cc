@@ -32,6 +32,7 @@
 #include "local/identity.h"
 #include "local/image.h"
 #include "local/keeper.h"
+#include "local/last_words.h"
 #include "local/pod_limits.h"
 #include "local/netbox.h"
 #include "local/os.h"
@@ -134,6 +135,9 @@ static void wait_for(supervisor &s, uint64_t after_ms)
     loop_timer_arm(s.l, s.attempt, after_ms);
 }
 
+// Where this process reaches memory of the pod's: in the mounts of the process that holds them.
+static std::string memory_root(const supervisor &s) { return s.unsandboxed ? "" : text_format("/proc/%d/root", s.network.box.helper); }
+
 static void set_waiting(supervisor &s, const std::string &reason, const std::string &message)
 {
     container_status &status = current_status(s);
@@ -217,13 +221,14 @@ static bool open_network(supervisor &s)
     wish.users = s.users;
     view_place place = place_of(s, s.spec.container);
     place.owner = s.users.base;
-    if (!view_make_volumes(s.spec, place, text)) {
+    if (!view_make_volumes(s.spec, place, text) || !os_make_dirs(last_words_dir(s.dir))) {
         set_waiting(s, "CreateContainerError", text);
         return false;
     }
     for (const pod_volume &volume : s.spec.volumes)
         if (volume.in_memory)
             wish.memory.push_back({view_volume_dir(place, volume.name), limits_memory_volume(volume, limits_read(s.spec.container.object)), local_memory_files_max});
+    wish.memory.push_back({last_words_dir(s.dir), last_words_room, last_words_files_max});
     const cJSON *one;
     cJSON_ArrayForEach(one, json_get(json_get(s.spec.object, "securityContext"), "sysctls"))
         wish.sysctls.emplace_back(json_text(one, "name"), json_text(one, "value"));
@@ -454,7 +459,7 @@ static std::vector<std::string> prepare_limits(supervisor &s, const container_sp
     s.has_group = true;
     container_limits limits = limits_read(container.object);
     cgroup_set(s.group, {limits.memory, limits.cpu, local_tasks_max});
-    keeper_prepare(s.keep, {s.spec, container, s.dir, s.group, s.unsandboxed, text_format("/proc/%d/root", s.network.box.helper)});
+    keeper_prepare(s.keep, {s.spec, container, s.dir, s.group, s.unsandboxed, memory_root(s)});
     s.out_of_memory = false;
     s.memory_text.clear();
     return cgroup_join_files(s.group);
@@ -574,6 +579,7 @@ static void start_current(supervisor &s)
         retry_later(s, "CreateContainerError", text);
         return;
     }
+    last_words_forget(memory_root(s) + last_words_dir(s.dir), container);
     if (s.unsandboxed && !add_places(s, stage, args, text)) {
         retry_later(s, "RunContainerError", text);
         return;
@@ -681,7 +687,8 @@ static void container_ended(supervisor &s, const container_end &end)
     status.state.reason = end.never_started ? "StartError" : oom ? "OOMKilled" : end.exit_code == 0 ? "Completed" : "Error";
     if (oom && s.memory_text.empty())
         s.memory_text = keeper_memory_text(s.keep);
-    status.state.message = s.liveness_failed ? s.status.message : oom ? s.memory_text : end.text;
+    std::string words = last_words_read(memory_root(s) + last_words_dir(s.dir), current_spec(s), end.exit_code, s.log.path);
+    status.state.message = !words.empty() ? words : s.liveness_failed ? s.status.message : oom ? s.memory_text : end.text;
     status.state.started = started;
     status.state.finished = now;
     status.state.container_id = status.id;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "local/last_words.h"
 #include "local/os.h"
 #include "local/pod_fields.h"
 #include "node/api.h"
@@ -337,7 +338,7 @@ static void add_writable(view_builder &b, const view_place &place, const std::ve
     }
 }
 
-static bool add_root(view_builder &b, const view_place &place, std::string &out_text)
+static bool add_root(view_builder &b, const view_place &place, const std::string &message_path, std::string &out_text)
 {
     if (!add_usr(b, place.rootfs)) {
         out_text = "the image brings too many files under /usr; put them under /usr/local or a directory of their own";
@@ -365,7 +366,10 @@ static bool add_root(view_builder &b, const view_place &place, std::string &out_
     }
     if (!add_etc(b, place, out_text))
         return false;
-    add(b, {"--proc", "/proc", "--dev", "/dev", "--bind", staged("shm"), "/dev/shm", "--bind", staged("w/termination-log"), "/dev/termination-log", "--remount-ro", "/dev"});
+    add(b, {"--proc", "/proc", "--dev", "/dev", "--bind", staged("shm"), "/dev/shm"});
+    if (message_path.starts_with("/dev/"))
+        add(b, {"--bind", staged("message"), message_path});
+    add(b, {"--remount-ro", "/dev"});
     cover_proc(b, place.kind);
     for (const std::string &name : names)
         if (!is_special(name) && name != "root")
@@ -491,8 +495,13 @@ bool view_build(const pod_spec &spec, const container_spec &container, const ima
             "--hostname", place.hostname.substr(0, 63)});
     add_identity(b, place);
     add(b, {"--bind", staged("w/root"), "/"});
-    if (!add_root(b, place, out_text) || !add_mounts(b, spec, container, place, env, out_stage, out_text))
+    if (!add_root(b, place, container.message_path, out_text) || !add_mounts(b, spec, container, place, env, out_stage, out_text))
         return false;
+    if (!container.message_path.starts_with("/dev/")) {
+        add_parents(b, container.message_path);
+        add(b, {"--bind", staged("message"), container.message_path});
+    }
+    out_stage.binds.push_back({"message", last_words_dir(place.scratch), {{container.name, stage_make::file, true}}, "", "", false});
     out_stage.binds.push_back({"etc", place.scratch + "/etc", {}, "", "", true});
     if (place.who.read_only_root)
         add(b, {"--remount-ro", "/"});

@@ -393,6 +393,73 @@ def a_watcher_brings_back_a_lost_supervisor(r):
     assert r.get("phoenix") is None
 
 
+SPEAK = r"""
+import errno, os, sys
+path, said, code = sys.argv[1], sys.argv[2].encode().decode("unicode_escape").encode("latin-1"), int(sys.argv[3])
+for i in range(100):
+    print("line %d" % i, flush=True)
+try:
+    os.unlink(path)
+    os.symlink("/etc/passwd", path)
+    print("replaced", flush=True)
+except OSError:
+    pass
+if said:
+    open(path, "wb").write(said)
+sys.exit(code)
+"""
+
+
+def last_words(r):
+    """terminationMessagePath and terminationMessagePolicy, as a kubelet reads them."""
+    def ended(path="/dev/termination-log", said="", code=1, init=False, **fields):
+        container = dict({"command": ["/usr/bin/python3", "-c", SPEAK, path, said, str(code)], "args": [], "readinessProbe": None}, **fields)
+        more = {}
+        if init:
+            more = {"initContainers": [{"name": "first", "image": IMAGE, **{key: value for key, value in container.items() if key != "readinessProbe"}}]}
+            container = {}
+        r.create("words", restartPolicy="Never", container=container, **more)
+        pod = r.wait("words", "ended", lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"))
+        one = pod["status"]["initContainerStatuses"][0] if init else status(pod)
+        r.delete("words")
+        assert one["state"]["terminated"]["exitCode"] == code, one
+        return one["state"]["terminated"].get("message", "")
+    lines = "".join("line %d\n" % i for i in range(20, 100))
+    assert ended(said="no more food\\n") == "no more food\n"
+    assert ended(said="well done", code=0) == "well done"
+    assert ended() == ""
+    assert ended(init=True, said="first") == "first"
+    assert ended(said="a\\x00\\xff\\xc3\\xa4") == "a\ufffd\ufffdä"
+    assert ended("/tmp/deep/words", "deep", terminationMessagePath="tmp/deep/words") == "deep"
+    assert ended(said="x" * 5000 + "end") == "x" * 4093 + "end"
+    fallback = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+    assert ended(**fallback) == lines
+    assert ended(code=0, **fallback) == ""
+    assert ended(said="from the file", **fallback) == "from the file"
+    # Of the run that ended, not of the one before.
+    code = "import os, time\nif os.path.exists('/e/again'): time.sleep(0.2); raise SystemExit(2)\nopen('/e/again', 'w'); open('/dev/termination-log', 'w').write('once'); raise SystemExit(1)"
+    r.create("words", volumes=[{"name": "e", "emptyDir": {}}], container={"command": ["/usr/bin/python3", "-c", code], "args": [], "readinessProbe": None, "volumeMounts": [{"name": "e", "mountPath": "/e"}]})
+    seen = {}
+    deadline = time.monotonic() + 60
+    while 2 not in seen and time.monotonic() < deadline:
+        pod = r.get("words")
+        for state in (status(pod).get("state", {}), status(pod).get("lastState", {})):
+            if "terminated" in state:
+                seen[state["terminated"]["exitCode"]] = state["terminated"].get("message", "")
+    assert seen.get(2) == "" and seen.get(1, "once") == "once", seen
+    r.delete("words")
+    if r.has_namespaces():  # memory of a bounded size
+        r.create("words", restartPolicy="Never", container={"terminationMessagePath": "/code/words"})
+        pod = r.wait("words", "explained", lambda pod: pod["status"]["phase"] == "Failed")
+        assert "hint: what is put there needs a place" in status(pod)["state"]["terminated"]["message"], status(pod)
+        r.delete("words")
+        code = "import errno\ntry:\n with open('/dev/termination-log', 'wb') as f:\n  while True: f.write(b'x' * 4096); f.flush()\nexcept OSError as e: print(errno.errorcode[e.errno])"
+        r.create("words", restartPolicy="Never", container={"command": ["/usr/bin/python3", "-c", code], "args": [], "readinessProbe": None})
+        pod = r.wait("words", "ended", lambda pod: pod["status"]["phase"] == "Succeeded")
+        assert r.k("logs", "words").stdout == "ENOSPC\n" and status(pod)["state"]["terminated"]["message"] == "x" * 4096
+        r.delete("words")
+
+
 def restart_policy_never(r):
     r.create("good", ("exit", "0"), restartPolicy="Never")
     r.create("bad", ("exit", "4"), restartPolicy="Never")
@@ -719,7 +786,7 @@ def nothing_is_left(r):
 
 CASES = [refusals, serves, two_pods_on_port_80, pod_reaches_only_the_target, target_on_the_container_port_is_moved, unknown_image, crash_loop,
          command_missing, mistakes_are_named, never_ready, http_probe, probes_leave_no_errors_behind, logs, watch_tells_every_change, watch_ends_with_its_reader, delete_honours_grace,
-         deleted_at_every_moment, a_watcher_brings_back_a_lost_supervisor, restart_policy_never, killed_container_restarts, death_is_a_reset, refused_while_down,
+         deleted_at_every_moment, a_watcher_brings_back_a_lost_supervisor, last_words, restart_policy_never, killed_container_restarts, death_is_a_reset, refused_while_down,
          half_close_is_passed_on, probes_stay_in_the_pod, host_network, init_containers_and_volumes, what_only_a_cluster_can_run,
          non_root_is_never_root, environment, selectors, yaml_and_outputs, the_machine_is_protected,
          liveness_restarts, image_of_running_pod_stays, nothing_is_left]

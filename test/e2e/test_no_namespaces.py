@@ -655,6 +655,19 @@ def inside_once(world):
     assert "kept from an earlier trial" not in r.k("version").stdout
 
 
+def inside_last_words(world):
+    """What a container leaves as its last words is in its status."""
+    r = world.run
+    world.image()
+    for path, said in (("/dev/termination-log", "bye"), ("/tmp/deep/words", "deep")):
+        spec = r.spec("words", (), restartPolicy="Never", container={"command": ["/bin/sh", "-c", f"rm -f {path}; echo {said} > {path}; exit 3"], "terminationMessagePath": path})
+        del spec["spec"]["containers"][0]["readinessProbe"]
+        r.k("create", "-f", "-", stdin=json.dumps(spec))
+        pod = r.wait("words", "ended", lambda pod: pod["status"].get("phase") == "Failed")
+        assert local.status(pod)["state"]["terminated"]["message"] == said + "\n", pod["status"]
+        r.delete("words")
+
+
 HUNGRY = r'''#!/usr/bin/env python
 import os, time
 if os.fork() == 0:
@@ -695,6 +708,7 @@ INSIDE = {
     "neither descriptors nor numbers reach out": inside_reach,
     "a static program is moved too": inside_static,
     "restarts keep the address": inside_restart,
+    "last words": inside_last_words,
     "nothing is left": inside_nothing_left,
     "memory is counted": inside_memory,
     "an ordinary user is refused without the flag": inside_user,

@@ -13,7 +13,9 @@ static void a_program_that_cannot_start(void **)
     test_eq_text(hint_of_start("bwrap: execvp nope: No such file or directory", "/nowhere"), "no folder of PATH has nope");
     test_eq_text(hint_of_start("bwrap: execvp /code/nope: No such file or directory", "/nowhere"), "the image has no /code/nope");
     test_has_text(hint_of_start("bwrap: execvp /code/server.sh: Exec format error", "/nowhere"), "its first line must be one such as");
-    test_eq_text(hint_of_start("bwrap: Can't mkdir /x: Read-only file system", "/nowhere"), "");
+    test_has_text(hint_of_start("bwrap: Can't mkdir /x: Read-only file system", "/nowhere"), "what is put there needs a place");
+    test_has_text(hint_of_start("bwrap: Can't create file at /code/x: Read-only file system", "/nowhere"), "what is put there needs a place");
+    test_eq_text(hint_of_start("bwrap: Can't mkdir /x: No space left on device", "/nowhere"), "");
     test_eq_text(hint_of_start("", ""), "");
 }
 
