@@ -259,11 +259,13 @@ int main(int argc, char **argv)
     }
     settings s = settings_read(values, look_around());
     s.problems.insert(s.problems.begin(), request.problems.begin(), request.problems.end());
-    std::string refused;
-    if (!grants_hand_on(values, refused))
-        s.problems.push_back(refused);
+    (void)grants_hand_on(values, s.problems); // what is wrong is among the problems then, and ends this
     if (request.check_config)
         machine_check(s);
+    if (request.check_config && s.node.is_target) {
+        for (const std::string &missing : grants_missing(values))
+            s.warnings.push_back(missing);
+    }
     bool is_for_people = request.check_config || request.show_config;
     log_set_wall_clock(uv_env_wall_ms);
     log_set_json(!is_for_people && option_get(values, "log-format") == "json");

@@ -2,8 +2,11 @@
 // app/grants.cc: what pods of kubectl-local may have of this machine, handed on to it.
 #include "app/grants.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -14,13 +17,25 @@ static bool is_path(std::string_view text)
     return text.starts_with('/') && (std::string(text) + "/").find("/../") == std::string::npos;
 }
 
-bool grants_hand_on(const option_values &values, std::string &out_reason)
+std::vector<std::string> grants_missing(const option_values &values)
 {
+    std::vector<std::string> out;
+    for (std::string one : option_get_list(values, "allow-host-path")) {
+        if (one.ends_with(":rw") || one.ends_with(":ro"))
+            one.resize(one.size() - 3);
+        if (access(one.c_str(), F_OK) != 0)
+            out.push_back("--allow-host-path: " + text_escape(one, 200) + ": " + std::strerror(errno));
+    }
+    return out;
+}
+
+bool grants_hand_on(const option_values &values, std::vector<std::string> &out_problems)
+{
+    size_t before = out_problems.size();
     std::string paths;
     for (const std::string &one : option_get_list(values, "allow-host-path")) {
         if (!is_path(one)) {
-            out_reason = "--allow-host-path: \"" + text_escape(one, 200) + "\": expected an absolute path without \"..\", perhaps with :rw behind it";
-            return false;
+            out_problems.push_back("--allow-host-path: \"" + text_escape(one, 200) + "\": expected an absolute path without \"..\", perhaps with :rw behind it");
         }
         paths += (paths.empty() ? "" : "\n") + one;
     }
@@ -28,10 +43,10 @@ bool grants_hand_on(const option_values &values, std::string &out_reason)
     std::string network = given == values.end() ? "false" : given->second.text;
     if (network.empty())
         network = "true";
-    if (network != "true" && network != "false") {
-        out_reason = "--allow-host-network: \"" + text_escape(network, 50) + "\": expected true or false, or no value";
+    if (network != "true" && network != "false")
+        out_problems.push_back("--allow-host-network: \"" + text_escape(network, 50) + "\": expected true or false, or no value");
+    if (out_problems.size() > before)
         return false;
-    }
     if (!paths.empty())
         setenv("KUBECTL_LOCAL_ALLOW_HOST_PATH", paths.c_str(), 1);
     if (network == "true")

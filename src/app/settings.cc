@@ -2,6 +2,7 @@
 // app/settings.cc: checks option texts; every problem is found in one run.
 #include "app/settings.h"
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -19,6 +20,16 @@ static std::string where(const option_values &values, std::string_view name)
     return out + (found->second.place.empty() ? ")" : ": " + found->second.place + ")");
 }
 
+// An address that means "all of this machine" is none that others can call.
+static bool is_wildcard(std::string_view host) { return host == "0.0.0.0" || host == "::"; }
+
+static bool is_address(const std::string &host)
+{
+    in6_addr unused{};
+    return inet_pton(AF_INET, host.c_str(), &unused) == 1 || inet_pton(AF_INET6, host.c_str(), &unused) == 1;
+}
+
+// HOST is an address of this machine; of names, only localhost has one that everybody knows.
 static bool parse_listen(std::string_view text, std::string &host, uint16_t &port)
 {
     size_t colon = text.rfind(':');
@@ -28,7 +39,10 @@ static bool parse_listen(std::string_view text, std::string &host, uint16_t &por
     std::string_view name = text.substr(0, colon);
     if (name.size() > 2 && name.front() == '[' && name.back() == ']')
         name = name.substr(1, name.size() - 2);
-    host = name;
+    std::string address = text_equal_ignore_case(name, "localhost") ? "127.0.0.1" : std::string(name);
+    if (!is_address(address))
+        return false;
+    host = address;
     port = static_cast<uint16_t>(number);
     return true;
 }
@@ -85,13 +99,24 @@ static bool choose_kubectl(const option_values &values, const process_surroundin
     return true;
 }
 
+static constexpr const char *listen_words = "an IP address of this machine (0.0.0.0 or [::] for all of them) or localhost";
+
 static bool read_url(const option_values &values, std::string_view name, std::string &out_url, std::string &out_reason)
 {
     std::string text(option_get(values, name));
     while (!text.empty() && text.back() == '/')
         text.pop_back();
     url_base base;
-    if (!text.empty() && !url_parse_base(text, base)) {
+    bool is_good = text.empty() || url_parse_base(text, base);
+    if (is_good && (base.path + "/").find("/v1/") != std::string::npos) {
+        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\": /v1 and what follows it belong to the requests: expected " + text_escape(text.substr(0, text.find("/v1")), 200);
+        return false;
+    }
+    if (is_good && !base.path.empty() && name == "advertise-url") { // other nodes and clients are told a place, without a path
+        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\": expected http://HOST:PORT, without a path";
+        return false;
+    }
+    if (!is_good) {
         out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\" is not a URL of the form http://HOST:PORT";
         return false;
     }
@@ -148,9 +173,6 @@ std::string settings_effective(const option_values &values, const node_options &
     return std::string(option_get(values, name));
 }
 
-// An address that means "all of this machine" is none that others can call.
-static bool is_wildcard(std::string_view host) { return host == "0.0.0.0" || host == "::" || host == "0" || host == "*"; }
-
 bool settings_is_loopback(std::string_view host) { return host == "localhost" || host.starts_with("127.") || host == "::1"; }
 
 static void read_listeners(const option_values &values, settings &s)
@@ -162,7 +184,7 @@ static void read_listeners(const option_values &values, settings &s)
     std::string reason;
     bool is_good = parse_listen(listen, node.listen_host, node.listen_port);
     if (!is_good)
-        s.problems.push_back(where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT");
+        s.problems.push_back(where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
     if (!read_url(values, "advertise-url", node.advertise_url, reason))
         s.problems.push_back(reason);
     else if (is_good && node.advertise_url.empty() && is_wildcard(node.listen_host))
@@ -223,8 +245,9 @@ static void read_target(const option_values &values, const process_surroundings 
     std::string pod_listen(option_get(values, "pod-listen"));
     node.pod_listen_host = node.listen_host;
     if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port))
-        note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT");
-    if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && node.pod_listen_host == node.listen_host)
+        note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
+    bool is_same_host = node.pod_listen_host == node.listen_host || is_wildcard(node.pod_listen_host) || is_wildcard(node.listen_host);
+    if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && is_same_host)
         note(where(values, "pod-listen") + ": " + text_escape(pod_listen, 100) + " is the address of --listen: pods need one of their own");
     if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
         note(where(values, "pod-ready-wait") + ": expected a duration such as 5s");

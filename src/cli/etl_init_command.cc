@@ -260,10 +260,11 @@ exit_code command_etl_init(session &s)
     failure f = pick_files(s, files);
     if (f)
         return session_fail(s, f);
-    for (const std::string *duration : {&s.opt.init_timeout, &s.opt.obj_timeout}) {
+    struct { const char *option; const std::string &text; } durations[] = {{"--init-timeout", s.opt.init_timeout}, {"--object-timeout", s.opt.obj_timeout}};
+    for (const auto &[option, text] : durations) {
         uint64_t ms = 0;
-        if (!duration->empty() && !text_parse_duration_ms(*duration, ms))
-            return session_fail(s, usage_failure(text_format("\"%s\" is not a duration: write 30s, 5m, 1h30m", text_escape(*duration).c_str())));
+        if (!text.empty() && !text_parse_duration_ms(text, ms))
+            return session_fail(s, usage_failure(text_format("%s \"%s\" is not a duration: write 30s, 5m, 1h30m", option, text_escape(text).c_str())));
     }
     size_t failed = 0;
     exit_code last = exit_code::ok;

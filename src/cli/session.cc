@@ -68,7 +68,7 @@ failure session_init(session &s)
     if (!name_parse_endpoint(s.opt.endpoint.empty() ? "http://127.0.0.1:8080" : s.opt.endpoint, s.endpoint, why))
         return usage(why);
     if (!s.opt.timeout.empty() && (!text_parse_duration_ms(s.opt.timeout, s.timeout_ms) || s.timeout_ms == 0))
-        return usage(text_format("--timeout \"%s\" is not a duration: write 30s, 5m, 1h30m", text_escape(s.opt.timeout).c_str()));
+        return usage(text_format("--timeout \"%s\" is not a duration above 0: write 30s, 5m, 1h30m", text_escape(s.opt.timeout).c_str()));
     if (s.opt.progress == "plain")
         s.progress = progress_mode::plain;
     else if (s.opt.progress == "none")

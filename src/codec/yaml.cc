@@ -465,7 +465,7 @@ static error read_events(builder &b, yaml_parser_t &parser)
     }
 }
 
-static error refuse_empty(builder &b) { return refuse_at(b, 1, 1, "empty, a YAML document expected"); }
+static error refuse_empty(builder &b) { return refuse_at(b, 1, 1, "there is nothing, expected a YAML document"); }
 
 static error parse_yaml(builder &b)
 {

@@ -241,7 +241,7 @@ std::string control_hint(std::string_view wanted, const std::vector<std::string_
     std::string_view nearest = text_nearest(wanted, names);
     if (!nearest.empty())
         return " (did you mean \"" + text_escape(nearest) + "\"?)";
-    std::string out = " (there are: ";
+    std::string out = names.size() == 1 ? " (there is: " : " (there are: ";
     for (size_t i = 0; i < names.size() && i < hint_names_max; i++)
         out += (i > 0 ? ", " : "") + text_escape(names[i]);
     if (names.size() > hint_names_max)

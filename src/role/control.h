@@ -46,7 +46,7 @@ bool control_check_provider(exchange &x, std::string_view bucket);
 // AIStore's provider name for a name or alias ("s3" -> "aws"); empty when nobody knows it.
 std::string_view control_provider(std::string_view name);
 
-// " (did you mean \"b\"?)", " (there are: a, b, c)", " (there are none)".
+// " (did you mean \"b\"?)", " (there are: a, b, c)", " (there is: a)", " (there are none)".
 std::string control_hint(std::string_view wanted, const std::vector<std::string_view> &names);
 std::string control_bucket_missing_text(std::string_view bucket, const std::vector<std::string_view> &names);
 std::string control_etl_missing_text(std::string_view etl, const std::vector<std::string_view> &names);

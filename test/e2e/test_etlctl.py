@@ -835,7 +835,7 @@ def wrong_command_lines_are_exit_2(tmp):
         (("etl", "ls", "--ouput", "json"), "etlctl: unknown option --ouput\nhint: did you mean --output?\n"),
         (("bucket", "ls", "x"), 'etlctl: "x" is one argument too many\nhint: etlctl bucket ls\n'),
         (("bucket", "ls", "-o", "xml"), 'etlctl: --output "xml": write table, wide, json, jsonl, yaml or name\n'),
-        (("bucket", "ls", "--timeout", "5"), 'etlctl: --timeout "5" is not a duration: write 30s, 5m, 1h30m\n'),
+        (("bucket", "ls", "--timeout", "5"), 'etlctl: --timeout "5" is not a duration above 0: write 30s, 5m, 1h30m\n'),
         (("bucket", "ls", "--endpoint", "ftp://x"), 'etlctl: "ftp://x" is not an endpoint: write http://HOST:PORT\n'),
         (("bucket", "ls", "--request-id", "a b"), "etlctl: --request-id \"a b\": at most 64 letters, digits, '.', '_' or '-'\n"),
         (("get", "b"), 'etlctl: "b" names no object: write BUCKET/OBJECT\n'),
@@ -963,7 +963,7 @@ def hints_never_destroy(tmp):
 
 @test
 def options_in_our_own_words(tmp):
-    expect(run("etl", "init", "--name"), 2, "", "etlctl: --name needs a value: --name NAME\nhint: etlctl etl init [SPEC] --help\n")
+    expect(run("etl", "init", "--name"), 2, "", "etlctl: --name needs a value: --name NAME\nhint: etlctl etl init --help\n")
     expect(run("ls", "-o"), 2, "", "etlctl: -o needs a value: -o FORMAT\nhint: etlctl bucket ls --help\n")
     expect(run("ls", "b", "--limit", "1", "--limit=2"), 2, "", "etlctl: --limit is given twice\nhint: etlctl object ls BUCKET\n")
     expect(run("ls", "-ojson", "-o", "name"), 2, "", "etlctl: -o is given twice\nhint: etlctl bucket ls\n")

@@ -137,6 +137,14 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "proxy", "http://192.0.2.1:8080", "the cluster secret /nowhere/home/.config/etlnode/cluster-secret is absent, and the proxy http://192.0.2.1:8080 is on another machine: copy"},
         {"target", "require-framing", "yes", "expected true or false"},
         {"target", "pod-listen", "127.0.0.1:0x", "HOST:PORT"},
+        {"proxy", "listen", "storage1:8080", "an IP address of this machine"},
+        {"proxy", "listen", "*:8080", "0.0.0.0"},
+        {"proxy", "listen", "256.1.1.1:8080", "an IP address"},
+        {"target", "pod-listen", "storage1:8080", "an IP address"},
+        {"target", "proxy", "http://storage1:8080/v1", "expected http://storage1:8080"},
+        {"target", "proxy", "http://storage1:8080/v1/", "expected http://storage1:8080"},
+        {"proxy", "advertise-url", "http://storage1:8080/x", "without a path"},
+        {"proxy", "advertise-url", "http://storage1:8080/v1", "expected http://storage1:8080"},
     };
     for (const row &r : rows) {
         outcome o = read_with(r.role, r.name, r.value);
@@ -148,6 +156,10 @@ static void wrong_values_say_where_they_came_from(void **)
     option_values values = defaults("target");
     values["listen"] = values["pod-listen"] = {"127.0.0.1:8081", option_origin::flag, {}};
     test_has_text(read(values).reason, "is the address of --listen");
+    values["pod-listen"].text = "0.0.0.0:8081"; // holds it, too
+    test_has_text(read(values).reason, "is the address of --listen");
+    test_eq_text(read_with("proxy", "listen", "localhost:8080").node.listen_host, "127.0.0.1");
+    test_eq_text(read_with("proxy", "listen", "[::1]:8080").node.listen_host, "::1");
 }
 
 static void all_problems_are_told_in_one_run(void **)
@@ -295,6 +307,16 @@ static void misspelt_variables_are_found(void **)
     test_eq_text(found[4], "ETLNODE-ROLE is not read: did you mean ETLNODE_ROLE?");
 }
 
+static bool hand_on(const option_values &values, std::string &out_reason)
+{
+    std::vector<std::string> problems;
+    bool is_good = grants_hand_on(values, problems);
+    out_reason.clear();
+    for (const std::string &problem : problems)
+        out_reason += problem + "\n";
+    return is_good;
+}
+
 // What the owner allows reaches kubectl-local by its environment; nothing else sets it.
 static void grants_are_handed_on(void **)
 {
@@ -304,19 +326,27 @@ static void grants_are_handed_on(void **)
     unsetenv(network);
     std::string reason;
     option_values values;
-    test_true(grants_hand_on(values, reason));
+    test_true(hand_on(values, reason));
     test_true(getenv(path) == nullptr && getenv(network) == nullptr);
     for (const char *bad : {"relative", "/a/../b", "/ok\nrelative:rw", ":rw", "/.."}) {
         values["allow-host-path"] = {bad, option_origin::flag, {}};
-        test_false(grants_hand_on(values, reason));
+        test_false(hand_on(values, reason));
         test_has_text(reason, "--allow-host-path");
     }
     test_true(getenv(path) == nullptr);
     values["allow-host-path"] = {"/srv/models\n/srv/scratch:rw", option_origin::flag, {}};
     values["allow-host-network"] = {"perhaps", option_origin::file, {}};
-    test_false(grants_hand_on(values, reason));
+    test_false(hand_on(values, reason));
+    values["allow-host-path"] = {"a\n/srv\n../b", option_origin::flag, {}};
+    test_false(hand_on(values, reason));
+    for (const char *part : {"\"a\"", "\"../b\"", "\"perhaps\""}) // all of them at once
+        test_has_text(reason, part);
+    values["allow-host-path"] = {"/\n/nowhere/at/all:rw", option_origin::flag, {}};
+    test_eq(grants_missing(values).size(), 1u);
+    test_has_text(grants_missing(values)[0], "/nowhere/at/all: No such file");
+    values["allow-host-path"] = {"/srv/models\n/srv/scratch:rw", option_origin::flag, {}};
     values["allow-host-network"] = {"", option_origin::flag, {}}; // the flag alone
-    test_true(grants_hand_on(values, reason));
+    test_true(hand_on(values, reason));
     test_eq_text(getenv(path), "/srv/models\n/srv/scratch:rw");
     test_eq_text(getenv(network), "true");
     unsetenv(path);

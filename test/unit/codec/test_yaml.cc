@@ -129,10 +129,10 @@ static void one_document_is_read(void **)
                  "{\"a\":1}");
     test_eq_text(as_json("a: 1\r\nb: 2\r\n"), "{\"a\":1,\"b\":2}");
     test_eq_text(as_json("x"), "\"x\"");
-    refused("", "line 1, column 1: empty");
-    refused(std::string_view(), "line 1, column 1: empty");
-    refused("# only a comment\n", "empty");
-    refused("---\n...\n---\n", "empty");
+    refused("", "line 1, column 1: there is nothing");
+    refused(std::string_view(), "line 1, column 1: there is nothing");
+    refused("# only a comment\n", "there is nothing");
+    refused("---\n...\n---\n", "there is nothing");
     refused("a: 1\n---\nb: 2\n", "line 2, column 1: a second document starts here");
     refused("a: 1\n---\nb: 2\n---\nc: 3\n", "line 2, column 1: a second document");
     refused("a: 1\n...\n--- garbage", "line 3, column 1: a second document");

@@ -10,6 +10,7 @@ static void hints_say_what_there_is(void **)
 {
     test_eq_text(control_hint("x", {}), " (there are none)");
     test_eq_text(control_hint("transfrom", {"images", "transform"}), " (did you mean \"transform\"?)");
+    test_eq_text(control_hint("zzzzzzzz", {"a1"}), " (there is: a1)");
     test_eq_text(control_hint("zzzzzzzz", {"a1", "b2"}), " (there are: a1, b2)");
     test_eq_text(control_hint("zzzzzzzz", {"a1", "b2", "c3", "d4", "e5", "f6", "g7"}), " (there are: a1, b2, c3, d4, e5 and 2 more)");
 }
