@@ -147,6 +147,29 @@ static constexpr path_call path_calls[] = {
 // Devices are this machine's: a container uses those that it is shown, and changes none.
 static bool is_device(const struct stat &about) { return S_ISCHR(about.st_mode) || S_ISBLK(about.st_mode); }
 
+// A sandbox's mounts know no programs that run as their owner (nosuid). Here a pod's files lie on this machine's disk, where somebody else could start one.
+static void drop_set_id(trace_hand &h, unsigned mode_arg, const std::string &host)
+{
+    uint64_t mode = trace_get_arg(h.regs, mode_arg);
+    struct stat about;
+    bool is_directory = stat(host.c_str(), &about) == 0 && S_ISDIR(about.st_mode); // of which the group is inherited
+    uint64_t dropped = is_directory ? S_ISUID : S_ISUID | S_ISGID;
+    if ((mode & dropped) != 0)
+        trace_set_arg(h.regs, mode_arg, mode & ~dropped);
+}
+
+// Where a call has a mode; -1: nowhere.
+static int mode_arg_of(long number)
+{
+    switch (number) {
+    case SYS_fchmodat: case trace_fchmodat2: case SYS_mknodat: return 2;
+#ifdef SYS_open
+    case SYS_chmod: case SYS_mknod: return 1;
+#endif
+    default: return -1;
+    }
+}
+
 static int dirfd_of(const trace_hand &h, int arg) { return arg < 0 ? AT_FDCWD : static_cast<int>(trace_get_arg(h.regs, static_cast<unsigned>(arg))); }
 
 // A thread that nobody may look at is refused what depends on a look.
@@ -243,11 +266,14 @@ static bool rewrite_path(trace_hand &h, const path_call &call)
         trace_fail(h, error);
         return false;
     }
+    int mode_arg = mode_arg_of(call.number);
+    if (mode_arg >= 0)
+        drop_set_id(h, static_cast<unsigned>(mode_arg), path.host);
     put_path(h, call.path_arg, path);
     return trace_get_number(h.thread.tid, h.regs) != -1;
 }
 
-static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags)
+static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags, unsigned mode_arg)
 {
     std::string text;
     if (!read_path(h, path_arg, text))
@@ -272,10 +298,13 @@ static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags
     static constexpr std::string_view terminals = "/dev/pts/";
     if (error == 0 && path.host.starts_with(terminals) && text_parse_u64(path.host.substr(terminals.size()), terminal) && !trace_is_own_terminal(h.state, terminal))
         error = ENOENT; // of somebody else on this machine
-    if (error != 0)
+    if (error != 0) {
         trace_fail(h, error);
-    else
-        put_path(h, path_arg, path);
+        return;
+    }
+    if (makes)
+        drop_set_id(h, mode_arg, path.host);
+    put_path(h, path_arg, path);
 }
 
 static void take_access(trace_hand &h, int dirfd_arg, int path_arg, int mode_arg, uint64_t flags)
@@ -372,6 +401,13 @@ static void take_clone3(trace_hand &h)
         trace_fail(h, EFAULT);
 }
 
+static void take_fchmod(trace_hand &h)
+{
+    int fd = static_cast<int>(trace_get_arg(h.regs, 0));
+    drop_set_id(h, 1, text_format("/proc/%d/fd/%d", h.thread.tid, fd));
+    trace_take_descriptor(h, fd);
+}
+
 static void take_ioctl(trace_hand &h)
 {
     unsigned command = static_cast<unsigned>(trace_get_arg(h.regs, 1));
@@ -384,7 +420,7 @@ static void take_ioctl(trace_hand &h)
 static void take(trace_hand &h, long number)
 {
     switch (number) {
-    case SYS_openat: take_open(h, 0, 1, trace_get_arg(h.regs, 2)); return;
+    case SYS_openat: take_open(h, 0, 1, trace_get_arg(h.regs, 2), 3); return;
     case SYS_faccessat: take_access(h, 0, 1, 2, 0); return;
     case SYS_faccessat2: take_access(h, 0, 1, 2, trace_get_arg(h.regs, 3)); return;
     case SYS_readlinkat: take_readlink(h, 0, 1); return;
@@ -408,10 +444,11 @@ static void take(trace_hand &h, long number)
     case SYS_ioprio_set: trace_take_io_priority(h); return;
     case SYS_fcntl: trace_take_fcntl(h); return;
     case SYS_ioctl: take_ioctl(h); return;
-    case SYS_fchmod: case SYS_fchown: case SYS_fsetxattr: case SYS_fremovexattr: trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); return;
+    case SYS_fchmod: take_fchmod(h); return;
+    case SYS_fchown: case SYS_fsetxattr: case SYS_fremovexattr: trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); return;
 #ifdef SYS_open
-    case SYS_open: take_open(h, -1, 0, trace_get_arg(h.regs, 1)); return;
-    case SYS_creat: take_open(h, -1, 0, O_CREAT | O_WRONLY | O_TRUNC); return;
+    case SYS_open: take_open(h, -1, 0, trace_get_arg(h.regs, 1), 2); return;
+    case SYS_creat: take_open(h, -1, 0, O_CREAT | O_WRONLY | O_TRUNC, 1); return;
     case SYS_access: take_access(h, -1, 0, 1, 0); return;
     case SYS_readlink: take_readlink(h, -1, 0); return;
     case SYS_fork: take_clone(h, 0, true); return;

@@ -423,6 +423,15 @@ with open("/tmp/own", "w") as own:
     works["futimens"] = attempt(lambda: os.utime(own.fileno(), (1, 1)))
     os.unlink("/tmp/own")
     works["removed"] = attempt(lambda: (write("/proc/self/fd/%d" % own.fileno()), os.fchmod(own.fileno(), 0o600)))
+program = os.open("/tmp/program", os.O_CREAT | os.O_WRONLY, 0o6755)
+modes = [os.stat("/tmp/program").st_mode & 0o7777]
+for change in (lambda: os.chmod("/tmp/program", 0o6755), lambda: os.fchmod(program, 0o6755), lambda: call("fchmodat2", -100, b"/tmp/program", 0o6755, 0), lambda: os.mknod("/tmp/node", 0o106755)):
+    change()
+    modes.append(os.stat("/tmp/program").st_mode & 0o7777)
+modes.append(os.stat("/tmp/node").st_mode & 0o7777)
+os.mkdir("/tmp/shared-dir")
+os.chmod("/tmp/shared-dir", 0o3777)
+works["modes"] = [oct(mode) for mode in modes + [os.stat("/tmp/shared-dir").st_mode & 0o7777]]
 memory = os.memfd_create("x")
 works["memory"] = attempt(lambda: (write("/proc/self/fd/%d" % memory), os.fchmod(memory, 0o600)))
 works["volume"] = attempt(lambda: (open("/shared/x", "w").close(), os.rename("/shared/x", "/shared/y"), os.unlink("/shared/y")))
@@ -486,7 +495,7 @@ def inside_reach(world):
                                                        "priority", "priority group", "io priority", "pidfd_open", "tkill", "tgkill", "sigqueue", "killpg", "robust list") else None)
             allowed = allowed or {"volume": {"EBUSY"}, "volume renamed": {"EBUSY"}, "device": {"EPERM"}, "device by descriptor": {"EPERM"}, "others' socket": {"ENOENT"}, "others' terminal": {"ENOENT"}}.get(key, {"EROFS", "EPERM", "ENOSYS"})
             assert value in allowed, (key, value)
-        assert works == {key: "done" for key in works} | {"owner is kept": True, "child": -signal.SIGTERM, "datagram": "to itself", "local datagram": "local"}, works
+        assert works == {key: "done" for key in works} | {"modes": ["0o755"] * 6 + ["0o3777"], "owner is kept": True, "child": -signal.SIGTERM, "datagram": "to itself", "local datagram": "local"}, works
         assert outsider.poll() is None and state() == before, (before, state())
         after = os.stat(words[0])
         assert (after.st_mode, after.st_uid, after.st_mtime, after.st_nlink, after.st_size) == (about.st_mode, about.st_uid, about.st_mtime, about.st_nlink, about.st_size)
