@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "local/commands.h"
 #include "local/os.h"
+#include "local/status.h"
 
 static constexpr size_t log_read_max = 64u * 1024 * 1024; // two files of at most 10 MiB and a line each
 
@@ -114,7 +115,7 @@ static void follow(const command &c, const pod_key &key, const std::string &cont
         json_ptr pod;
         bool is_init = false;
         const cJSON *status = state_read_pod(c.state, key, pod) ? find_status(pod.get(), container, is_init) : nullptr;
-        last = status == nullptr || json_text(status, "containerID") != id || !is_running(status);
+        last = status == nullptr || status_run_of(json_text(status, "containerID")) != status_run_of(id) || !is_running(status);
         struct stat named;
         struct stat mine;
         if (!last && stat(path.c_str(), &named) == 0 && fstat(file.fd, &mine) == 0 && named.st_ino != mine.st_ino) {

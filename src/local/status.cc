@@ -183,3 +183,5 @@ void status_read(const cJSON *pod, pod_status &out_status)
     }
     read_container(cJSON_GetArrayItem(json_get(tree, "containerStatuses"), 0), out_status.container);
 }
+
+std::string_view status_run_of(std::string_view container_id) { return container_id.substr(0, container_id.find('.')); }

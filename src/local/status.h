@@ -52,3 +52,5 @@ struct pod_status {
 void status_write(const pod_status &status, cJSON *pod);
 // What an earlier supervisor left; missing parts stay at their defaults.
 void status_read(const cJSON *pod, pod_status &out_status);
+// The part of a container's id that names its run: a server that took another's place within it adds ".2", ".3" ...
+std::string_view status_run_of(std::string_view container_id);

@@ -41,6 +41,16 @@ static pid_t living_command(void *arg)
 
 static std::string container_id(void *arg) { return static_cast<supervisor *>(arg)->status.container.id; }
 
+// The answers that the former server began must not pass for the new one's: the node tells them apart by the container's id.
+static void on_server_replaced(void *arg)
+{
+    supervisor &s = *static_cast<supervisor *>(arg);
+    std::string &id = s.status.container.id;
+    id = std::string(status_run_of(id)) + "." + std::to_string(s.life.replaced + 1);
+    fprintf(stderr, "%s another process or program serves the port: the container is called %s from now on\n", os_time_text_ns().c_str(), id.c_str());
+    supervisor_publish(s);
+}
+
 // Written even when there is none: a spec must not name one of its own.
 static void open_witness(supervisor &s)
 {
@@ -48,8 +58,11 @@ static void open_witness(supervisor &s)
     std::string address;
     w.l = &s.l;
     w.port = s.spec.container.ports.empty() ? 0 : s.spec.container.ports[0];
+    if (s.unsandboxed && !s.spec.host_network)
+        w.port = static_cast<uint16_t>(pod_network_port(s.network, w.port));
     w.living_command = living_command;
     w.container_id = container_id;
+    w.on_replaced = on_server_replaced;
     w.arg = &s;
     if (w.listener.fd == -1 && w.port != 0 && !witness_open(w, address))
         fprintf(stderr, "%s no witness for the node: %s\n", os_time_text_ns().c_str(), strerror(errno));

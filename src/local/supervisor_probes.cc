@@ -89,6 +89,8 @@ static void on_probe_change(void *arg, prober &which)
         break;
     case probe_role::readiness:
         status.ready = which.good;
+        if (which.good)
+            witness_remember(s.life);
         s.status.message = which.good ? "" : readiness_text(s, which.why);
         break;
     case probe_role::liveness:

@@ -249,6 +249,7 @@ void supervisor_start_current(supervisor &s)
     }
     std::string old_id = status.id;
     status.id = "local://" + os_random_hex(64);
+    witness_forget(s.life);
     s.liveness_failed = false;
     s.run.l = &s.l;
     s.run.log = &s.log;

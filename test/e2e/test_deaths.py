@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A server of one process that dies while it answers is never taken for complete, as root (veth) and as an ordinary user (relay).
+"""A server of one process that dies or ends itself while it answers is never taken for complete, as root (veth) and as an ordinary user (relay).
 
 The answers end by closing, as those of http.server do; the server is the single-threaded HTTPServer. The kernel closes the sockets of a process that dies one
 after another, the newest first, so for a moment the end of the answer is there and the listener still takes connections: whoever looks at
-that moment sees a complete answer. 30 deaths for each kind of user and of death; LONG=1: 500.
+that moment sees a complete answer. A process that ends itself (sys.exit, an exception that nobody catches, a handler of SIGTERM) closes the connection first and listens
+for as long as its memory and its atexit functions take. One that replaces its program hands its listener on. 30 deaths for each kind of user and of death (12 where a process ends itself); LONG=1: 500.
 """
 import concurrent.futures
 import http.client
@@ -27,7 +28,7 @@ LARGEST = 64 * MIB
 ORDINARY_USER = 61_977
 LIVES = 2  # a pod's container starts anew at once after its first death; after the next it would wait
 PROGRAM = transformers.COMMON + '''
-import ctypes
+import atexit, ctypes, signal
 
 class H(Base):
     def do_POST(self):
@@ -43,16 +44,54 @@ class H(Base):
             left -= piece
         if how == "exit": os._exit(0)
         elif how == "segv": ctypes.string_at(0)
-        elif how == "kill":
+        elif how == "sysexit": sys.exit(3)
+        elif how == "atexit":
+            atexit.register(time.sleep, 0.3)
+            sys.exit(3)
+        elif how == "heap":
+            global heap
+            heap = [[i] for i in range(1_000_000)]
+            sys.exit(3)
+        elif how == "exec":
+            os.set_inheritable(server.fileno(), True)
+            os.execv(sys.executable, [sys.executable, sys.argv[0], str(PORT), str(server.fileno())])
+        elif how in ("kill", "term"):
             with open("/proc/self/comm", "w") as file: file.write("halfway")
             time.sleep(60)
 
     do_GET = do_PUT = do_POST
 
-serve(H, threads=False)
+def end(*_):
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, end)
+http.server.HTTPServer.request_queue_size = 128
+server = http.server.HTTPServer(("0.0.0.0", PORT), H, len(sys.argv) == 2)
+if len(sys.argv) > 2: server.socket = socket.socket(fileno=int(sys.argv[2]))
+server.serve_forever()
+'''
+# The simplest server there is: what goes wrong in it ends it.
+RAW = transformers.COMMON + '''
+server = socket.create_server(("0.0.0.0", PORT), backlog=128)
+while True:
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as request:
+        line, left = request.readline(), 0
+        while (header := request.readline()) not in (b"\\r\\n", b""):
+            if header.lower().startswith(b"content-length:"): left = int(header.split(b":")[1])
+        request.read(left)
+        if not line: continue
+        size, how, _ = line.split()[1].decode().split("?")[0].split("/")[-1].split(".")
+        size = int(size) if how == "whole" else int(size) // 2
+        connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+        for at in range(0, size, 65536): connection.sendall(b"d" * min(65536, size - at))
+        if how != "whole": raise ValueError("this is what goes wrong")
 '''
 # The server is a child of the container's command; that one ends with it.
+OWN_DEATHS = DEATHS if LONG else max(4, DEATHS * 2 // 5)
 WRAPPED = ["/bin/sh", "-c", "/srv.py 80; exit 3"]
+SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM}
+IMAGES = {"raise": "test/deaths-raw:1"}
 numbers = itertools.count()
 
 
@@ -65,7 +104,7 @@ def read(cluster, etl, name):
     return (answer.body, "200") if answer.status == 200 else (None, f"{answer.status} {answer.text}")
 
 
-def kill_halfway(pod):
+def kill_halfway(pod, signal_number):
     """From outside: process 1 of a container gets no deadly signal from inside."""
     def comm():
         pid = harness.container_pid(pod)
@@ -74,12 +113,12 @@ def kill_halfway(pod):
                 return pid if file.read() == "halfway\n" else None
         except OSError:
             return None
-    os.kill(until(comm, f"{pod} has sent half of its answer", 60, 0.02), signal.SIGKILL)
+    os.kill(until(comm, f"{pod} has sent half of its answer", 60, 0.02), signal_number)
 
 
 def one_pod(cluster, how, mode, command, sizes, verdicts, lock):
     """Starts a pod and reads an answer that its server dies in, once in each of its lives; before that, a whole one."""
-    etl = cluster.init(pod_spec(f"deaths-{next(numbers)}", "test/deaths:1", mode=mode + "://", command=command, annotations={"obj_timeout": "30s"}))
+    etl = cluster.init(pod_spec(f"deaths-{next(numbers)}", IMAGES.get(how, "test/deaths:1"), mode=mode + "://", command=command, annotations={"obj_timeout": "30s"}))
     pod = next(p["metadata"]["name"] for p in cluster.pods() if etl in str(p["metadata"]))
     for size in sizes:
         whole, half = f"{size}.whole.0", f"{size}.{how}.0"
@@ -93,7 +132,7 @@ def one_pod(cluster, how, mode, command, sizes, verdicts, lock):
 
         until(is_whole, f"{etl} answers {whole}", 60, 0.1)
         with concurrent.futures.ThreadPoolExecutor(1) as killer:
-            kill = killer.submit(kill_halfway, pod) if how == "kill" else None
+            kill = killer.submit(kill_halfway, pod, SIGNALS[how]) if how in SIGNALS else None
             body, seen = read(cluster, etl, half)
             if kill is not None:
                 kill.result()
@@ -129,6 +168,7 @@ def make(**options):
     cluster = harness.Cluster(targets=1, **options)
     cluster.__enter__()
     cluster.image("test/deaths:1", {"srv.py": PROGRAM}, ["/srv.py", "80"])
+    cluster.image("test/deaths-raw:1", {"srv.py": RAW}, ["/srv.py", "80"])
     cluster.bucket("deaths")
     return cluster
 
@@ -143,7 +183,8 @@ try:
     else:
         worlds["ordinary user"] = make()
     harness.run([(f"{user}, {how}", case_deaths(user, how, ["/srv.py", "80"], DEATHS)) for user in ("root", "ordinary user") for how in ("exit", "kill", "segv")] +
-                [(f"{user}, {how}, a child of the command", case_deaths(user, how, WRAPPED, max(4, DEATHS // 5))) for user in ("root", "ordinary user") for how in ("exit", "kill")],
+                [(f"{user}, {how}", case_deaths(user, how, ["/srv.py", "80"], OWN_DEATHS)) for user in ("root", "ordinary user") for how in ("sysexit", "atexit", "heap", "raise", "term", "exec")] +
+                [(f"{user}, {how}, a child of the command", case_deaths(user, how, WRAPPED, max(4, DEATHS // 5))) for user in ("root", "ordinary user") for how in ("exit", "kill", "sysexit", "atexit", "term")],
                 limit=3600 if LONG else 180)
 finally:
     for cluster in worlds.values():
