@@ -24,11 +24,15 @@ const char *http_reason(int status)
     case 204: return "No Content";
     case 205: return "Reset Content";
     case 206: return "Partial Content";
+    case 207: return "Multi-Status";
+    case 208: return "Already Reported";
+    case 226: return "IM Used";
     case 300: return "Multiple Choices";
     case 301: return "Moved Permanently";
     case 302: return "Found";
     case 303: return "See Other";
     case 304: return "Not Modified";
+    case 305: return "Use Proxy";
     case 307: return "Temporary Redirect";
     case 308: return "Permanent Redirect";
     case 400: return "Bad Request";
@@ -52,20 +56,32 @@ const char *http_reason(int status)
     case 421: return "Misdirected Request";
     case 422: return "Unprocessable Content";
     case 423: return "Locked";
+    case 424: return "Failed Dependency";
     case 425: return "Too Early";
     case 426: return "Upgrade Required";
     case 428: return "Precondition Required";
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";
     case 502: return "Bad Gateway";
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     case 505: return "HTTP Version Not Supported";
+    case 506: return "Variant Also Negotiates";
     case 507: return "Insufficient Storage";
-    default: return "Status";
+    case 508: return "Loop Detected";
+    case 511: return "Network Authentication Required";
+    default: return "";
     }
+}
+
+std::string http_status_text(int status)
+{
+    std::string text = std::to_string(status);
+    const char *reason = http_reason(status);
+    return reason[0] == '\0' ? text : text + " " + reason;
 }
 
 static void append_u64(std::string &out, uint64_t value, int base = 10)

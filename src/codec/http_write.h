@@ -6,8 +6,10 @@
 #include <string>
 #include <string_view>
 
-// "OK" for 200; "Status" for a code nobody named.
+// "OK" for 200; empty for a code nobody named.
 const char *http_reason(int status);
+// "200 OK", "299".
+std::string http_status_text(int status);
 
 // "HTTP/1.1 200 OK\r\n"
 void http_write_status_line(std::string &out, int status);

@@ -75,6 +75,8 @@ pull_result call_pull(call &c, net_relay *relay);
 // Calls back once, when pulling may go on.
 void call_pull_wait(call &c, net_on_ready on_ready, void *arg);
 void call_pull_wait_cancel(call &c);
+// The first bytes of an answer whose head never came to its end; empty: there were none. Lifetime: of on_done.
+std::string_view call_begun_head(const call &c);
 // Takes a body whose length was announced and which has come with the head, all of it; false, and nothing taken, where it is not so, or where
 // its end is withheld.
 bool call_take_whole(call &c, std::string &out_body);

@@ -74,7 +74,7 @@ static void tell_done(void *arg)
     std::vector<call *> &active = c.to->active;
     active.erase(std::find(active.begin(), active.end(), &c));
     c.client->active_count--;
-    if (c.in.size() == input_size_initial && c.client->spare_inputs.size() < spare_inputs_max)
+    if (!c.err && c.in.size() == input_size_initial && c.client->spare_inputs.size() < spare_inputs_max)
         c.client->spare_inputs.push_back(static_cast<std::string &&>(c.in));
     if (!c.canceled && c.options.on_done != nullptr) {
         std::string body;
@@ -407,11 +407,22 @@ static void end_of_input(call &c, error err)
     call_fail(c, err);
 }
 
-static const char *closed_text(const call &c)
+static const char *ended_text(const call &c, bool was_reset)
 {
-    if (is_to_pod(c))
-        return c.received_any ? "the pod closed the connection inside its answer's head" : "the pod closed the connection without an answer";
-    return c.received_any ? "the connection was closed inside the answer's head" : "the connection was closed without an answer";
+    bool is_silent = c.in_begin == c.in_end;
+    if (!is_to_pod(c))
+        return c.received_any ? "the connection was closed inside the answer's head" : "the connection was closed without an answer";
+    if (!c.received_any)
+        return was_reset ? "the pod reset the connection without an answer" : "the pod closed the connection without an answer";
+    if (is_silent)
+        return was_reset ? "the pod reset the connection behind an informational answer, before the answer itself" : "the pod closed the connection behind an informational answer, before the answer itself";
+    return was_reset ? "the pod reset the connection inside its answer's head" : "the pod closed the connection inside its answer's head";
+}
+
+std::string_view call_begun_head(const call &c)
+{
+    static constexpr size_t shown = 60;
+    return c.head.status >= 200 || !c.received_any ? std::string_view() : std::string_view(c.in).substr(c.in_begin, std::min(c.in_end - c.in_begin, shown));
 }
 
 static void read_head(call &c)
@@ -466,9 +477,9 @@ static void read_head(call &c)
         if (got.state == io_state::again)
             call_wait_readable(c);
         else if (got.state == io_state::end)
-            end_of_input(c, make_error(error_code::end_of_stream, closed_text(c)));
+            end_of_input(c, make_error(error_code::end_of_stream, ended_text(c, false)));
         else
-            end_of_input(c, got.err);
+            end_of_input(c, is_to_pod(c) && got.err.code == error_code::reset && c.received_any ? make_error(error_code::reset, ended_text(c, true)) : got.err);
         return;
     }
 }

@@ -66,10 +66,11 @@ static std::string late_text(const transfer &t, error err)
 
 static std::string request_text(const transfer &t) { return text_escape(t.request_line, 200); }
 
-void failure_set_of_call(transfer &t, error err)
+void failure_set_of_call(transfer &t, error err, std::string_view begun)
 {
     const std::string to = t.request_line.empty() ? std::string() : " without an answer to " + request_text(t);
     const std::string_view said = error_text(err);
+    const std::string with = begun.empty() ? std::string() : ", which began with \"" + text_escape(begun) + "\"";
     switch (err.code) {
     case error_code::refused:
     case error_code::unreachable: failure_set(t, error_code::not_ready, "ETL error: the pod of etl job " + t.etl_id + " refuses connections"); break;
@@ -82,10 +83,13 @@ void failure_set_of_call(transfer &t, error err)
             failure_set(t, error_code::timed_out, late_text(t, err));
         break;
     case error_code::end_of_stream:
-        failure_set(t, error_code::pod_gone, t.answer_status == 0 && said.find("without an answer") != std::string_view::npos ? "ETL error: the pod closed the connection" + to : "ETL error: " + std::string(said));
+        failure_set(t, error_code::pod_gone, t.answer_status == 0 && said.find("without an answer") != std::string_view::npos ? "ETL error: the pod closed the connection" + to : "ETL error: " + std::string(said) + with);
         break;
     case error_code::reset:
-        failure_set(t, error_code::pod_gone, t.answer_status == 0 ? "ETL error: the pod reset the connection" + to : "ETL error: the pod reset the connection in the middle of its answer");
+        if (said.starts_with("the pod ")) // it had begun
+            failure_set(t, error_code::pod_gone, "ETL error: " + std::string(said) + with);
+        else
+            failure_set(t, error_code::pod_gone, t.answer_status == 0 ? "ETL error: the pod reset the connection" + to : "ETL error: the pod reset the connection in the middle of its answer");
         break;
     case error_code::corrupt:
     case error_code::io: failure_set_of_object(t, err); break; // the object, which is sent to the pod
@@ -121,12 +125,23 @@ void failure_set_redirect(transfer &t, std::string_view location)
 void failure_set_status(transfer &t)
 {
     failure_set(t, error_code::bad_pod_answer,
-                "ETL error: the pod answered " + request_text(t) + " with unexpected status " + std::to_string(t.answer_status) + " " + http_reason(t.answer_status));
+                "ETL error: the pod answered " + request_text(t) + " with unexpected status " + http_status_text(t.answer_status));
+}
+
+// The code says what the status says to a client, whether it is worth another try among it.
+static error_code code_of_status(int status)
+{
+    switch (status) {
+    case 408: return error_code::request_timeout;
+    case 429: return error_code::overloaded;
+    case 503: return error_code::unavailable;
+    default: return status >= 500 ? error_code::bad_pod_answer : error_code::bad_request;
+    }
 }
 
 void failure_set_pod_error(transfer &t, int status, const std::string &text, std::string retry_after)
 {
-    failure_set(t, status >= 500 ? error_code::bad_pod_answer : error_code::bad_request, "ETL error: " + text, status);
+    failure_set(t, code_of_status(status), "ETL error: " + text, status);
     t.retry_after = static_cast<std::string &&>(retry_after);
     t.outcome = transfer_outcome::pod_error;
 }

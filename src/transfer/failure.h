@@ -10,7 +10,8 @@
 // named the ETL (failure_status).
 void failure_set(transfer &t, error_code code, std::string text, int status = 0);
 // The call to the pod failed before its answer's head, or in the body.
-void failure_set_of_call(transfer &t, error err);
+// `begun` is what there was of the head: it may be a text that was meant as the answer.
+void failure_set_of_call(transfer &t, error err, std::string_view begun = {});
 void failure_set_of_object(transfer &t, error err); // it cannot be found, or read
 void failure_set_stalled(transfer &t);    // nothing came for obj_timeout
 void failure_set_redirect(transfer &t, std::string_view location);

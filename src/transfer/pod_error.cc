@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT
 // transfer/pod_error.cc: a pod's error answer as one line or a few for people.
 //
-// Limits   pod_error_text_max, before and after unpacking.
+// Knows    codec, html_text; zlib, and the system's iconv.        Known by  finish.cc, transfer_machine.cc.
+// Limits   pod_error_text_max, before and after unpacking; coding_layers_max.
 #include "transfer/pod_error.h"
 
 #include <algorithm>
+#include <cerrno>
 
+#include <iconv.h>
 #include <zlib.h>
 
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/http_write.h"
+#include "transfer/html_text.h"
+
+static constexpr size_t coding_layers_max = 4;
 
 // --- compression
 
@@ -31,107 +37,38 @@ static bool inflate_as(std::string_view packed, int window_bits, std::string &ou
     return rc == Z_STREAM_END || ((rc == Z_OK || rc == Z_BUF_ERROR) && !out.empty());
 }
 
-static bool unpack(std::string_view coding, std::string_view packed, std::string &out)
+static bool unpack_one(std::string_view coding, std::string_view packed, std::string &out)
 {
     static constexpr int gzip_or_zlib = 15 + 32;
     static constexpr int bare = -15;
+    if (text_equal_ignore_case(coding, "identity")) {
+        out = packed;
+        return true;
+    }
     if (text_equal_ignore_case(coding, "gzip") || text_equal_ignore_case(coding, "x-gzip"))
         return inflate_as(packed, gzip_or_zlib, out);
     return text_equal_ignore_case(coding, "deflate") && (inflate_as(packed, gzip_or_zlib, out) || inflate_as(packed, bare, out));
 }
 
-// --- HTML
-
-static bool begins_with(std::string_view text, std::string_view start) { return text.size() >= start.size() && text_equal_ignore_case(text.substr(0, start.size()), start); }
-
-static size_t find_ignore_case(std::string_view text, std::string_view what, size_t from)
+// The last coding of the list was applied last.
+static bool unpack(std::string_view codings, std::string_view packed, std::string &out)
 {
-    for (size_t i = from; i + what.size() <= text.size(); i++) {
-        if (text_equal_ignore_case(text.substr(i, what.size()), what))
-            return i;
+    std::string from(packed);
+    for (size_t layers = 0; layers < coding_layers_max; layers++) {
+        size_t comma = codings.rfind(',');
+        std::string_view coding = text_trim(codings.substr(comma == std::string_view::npos ? 0 : comma + 1));
+        if (!coding.empty() && !unpack_one(coding, from, out))
+            return false;
+        if (comma == std::string_view::npos)
+            return true;
+        if (!coding.empty())
+            from = out;
+        codings = codings.substr(0, comma);
     }
-    return std::string_view::npos;
+    return false;
 }
 
-static void append_folded(std::string &out, char c)
-{
-    bool is_space = c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
-    if (!is_space)
-        out += c;
-    else if (!out.empty() && out.back() != ' ')
-        out += ' ';
-}
-
-// Takes "&name;" at the start of `text`; 0: it is none of these.
-static size_t append_entity(std::string &out, std::string_view text)
-{
-    struct entity {
-        std::string_view name;
-        char c;
-    };
-    static constexpr entity entities[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}, {"&#39;", '\''}, {"&#x27;", '\''}, {"&#34;", '"'}, {"&#x2F;", '/'}, {"&nbsp;", ' '}};
-    for (const entity &one : entities) {
-        if (!begins_with(text, one.name))
-            continue;
-        append_folded(out, one.c);
-        return one.name.size();
-    }
-    return 0;
-}
-
-std::string pod_error_text_of_html(std::string_view html)
-{
-    static constexpr std::string_view left_out[] = {"script", "style", "title"};
-    std::string out;
-    for (size_t at = 0; at < html.size();) {
-        std::string_view rest = html.substr(at);
-        if (rest.starts_with("<!--")) {
-            at = std::min(html.find("-->", at), html.size() - std::min<size_t>(3, html.size())) + 3;
-            continue;
-        }
-        if (rest.front() == '<') {
-            size_t end = html.find('>', at);
-            if (end == std::string_view::npos)
-                break; // cut off in a tag
-            at = end + 1;
-            for (std::string_view name : left_out) {
-                if (!begins_with(rest.substr(1), name))
-                    continue;
-                size_t close = find_ignore_case(html, "</" + std::string(name), at);
-                at = close == std::string_view::npos ? html.size() : close;
-            }
-            append_folded(out, ' ');
-            continue;
-        }
-        size_t taken = rest.front() == '&' ? append_entity(out, rest) : 0;
-        if (taken == 0)
-            append_folded(out, rest.front());
-        at += std::max<size_t>(taken, 1);
-    }
-    return std::string(text_trim(out));
-}
-
-// The title is left out, as pages repeat it below; where they do not, it is all there is.
-static std::string title_of(std::string_view html)
-{
-    size_t at = find_ignore_case(html, "<title", 0);
-    size_t from = at == std::string_view::npos ? at : html.find('>', at);
-    size_t end = from == std::string_view::npos ? from : find_ignore_case(html, "</title", from);
-    return end == std::string_view::npos ? std::string() : pod_error_text_of_html(html.substr(from + 1, end - from - 1));
-}
-
-static bool is_html(std::string_view type, std::string_view body)
-{
-    std::string_view start = body.substr(std::min(body.find_first_not_of(" \t\r\n"), body.size()));
-    return find_ignore_case(type, "html", 0) != std::string_view::npos || begins_with(start, "<!doctype html") || begins_with(start, "<html");
-}
-
-// --- the text
-
-static std::string status_words(int status)
-{
-    return "the pod answered " + std::to_string(status) + " " + http_reason(status);
-}
+// --- characters
 
 // Text has no NUL and few other control bytes; what a text in another encoding has is none of ours.
 static bool is_binary(std::string_view text)
@@ -141,19 +78,111 @@ static bool is_binary(std::string_view text)
     return text.find('\0') != std::string_view::npos || count * 16 > text.size();
 }
 
+// Without a character at its end that was cut off.
+static std::string_view whole_characters(std::string_view text)
+{
+    for (size_t back = 1; back <= std::min<size_t>(3, text.size()); back++) {
+        auto c = static_cast<unsigned char>(text[text.size() - back]);
+        size_t size = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+        if ((c & 0xc0) == 0x80)
+            continue;
+        return size > back ? text.substr(0, text.size() - back) : text;
+    }
+    return text;
+}
+
+static bool is_clean_text(std::string_view text) { return text_is_utf8(whole_characters(text)) && !is_binary(text); }
+
+static std::string_view charset_of(std::string_view content_type)
+{
+    for (size_t at = content_type.find(';'); at != std::string_view::npos; at = content_type.find(';', at + 1)) {
+        std::string_view parameter = text_trim(content_type.substr(at + 1));
+        static constexpr std::string_view name = "charset=";
+        if (parameter.size() < name.size() || !text_equal_ignore_case(parameter.substr(0, name.size()), name))
+            continue;
+        std::string_view value = parameter.substr(name.size());
+        if (value.starts_with('"'))
+            value.remove_prefix(1);
+        return value.substr(0, value.find_first_of("\"; \t"));
+    }
+    return {};
+}
+
+// What it could not take stands as "?". False: the system does not know this encoding.
+static bool to_utf8(std::string_view charset, std::string_view text, std::string &out)
+{
+    static constexpr size_t name_size_max = 40;
+    auto is_of_name = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' || c == ':'; };
+    if (charset.empty() || charset.size() > name_size_max || !std::all_of(charset.begin(), charset.end(), is_of_name))
+        return false;
+    iconv_t converter = iconv_open("UTF-8", std::string(charset).c_str());
+    if (converter == reinterpret_cast<iconv_t>(-1))
+        return false;
+    std::string from(text);
+    std::string to(text.size() * 4 + 16, '\0');
+    char *in = from.data();
+    char *next = to.data();
+    size_t in_left = from.size();
+    size_t left = to.size();
+    while (in_left > 0 && iconv(converter, &in, &in_left, &next, &left) == static_cast<size_t>(-1) && errno == EILSEQ && left > 0) {
+        in++;
+        in_left--;
+        *next++ = '?';
+        left--;
+    }
+    iconv_close(converter);
+    to.resize(to.size() - left);
+    out.swap(to);
+    return true;
+}
+
+static void trim_end(std::string &text)
+{
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ' || text.back() == '\t'))
+        text.pop_back();
+}
+
+// In UTF-8, whatever the pod wrote it in. What is neither what it says nor UTF-8 is left as it came.
+static void decode(std::string &text, std::string_view content_type)
+{
+    std::string_view bytes = text;
+    if (bytes.starts_with("\xef\xbb\xbf")) {
+        text.erase(0, 3);
+        return;
+    }
+    bool has_mark = bytes.starts_with("\xff\xfe") || bytes.starts_with("\xfe\xff");
+    std::string_view charset = has_mark ? std::string_view("UTF-16") : charset_of(content_type);
+    if (charset.empty() && html_is_page(content_type, text))
+        charset = html_charset(text);
+    bool is_ours = charset.empty() || text_equal_ignore_case(charset, "utf-8") || text_equal_ignore_case(charset, "utf8") || text_equal_ignore_case(charset, "us-ascii");
+    bool is_cut = text.size() >= pod_error_text_max;
+    std::string converted;
+    if (!is_ours && to_utf8(std::string(charset), text, converted))
+        text.swap(converted);
+    else if (std::string_view whole = is_cut ? whole_characters(text) : std::string_view(text); text_is_utf8(whole))
+        text.resize(whole.size());
+    else if (!is_binary(text) && to_utf8("WINDOWS-1252", text, converted)) // the usual one of those that say nothing
+        text.swap(converted);
+}
+
+// --- the text
+
+static std::string status_words(int status) { return "the pod answered " + http_status_text(status); }
+
 std::string pod_error_text(int status, std::string_view content_type, std::string_view content_encoding, std::string_view body)
 {
     std::string_view coding = text_trim(content_encoding);
     std::string text(body);
-    if (!coding.empty() && !text_equal_ignore_case(coding, "identity") && !body.empty() && !unpack(coding, body, text))
-        return status_words(status) + "; its text is encoded as " + text_escape(coding, 40);
-    if (is_html(content_type, text)) {
-        std::string plain = pod_error_text_of_html(text);
-        text = plain.empty() ? title_of(text) : plain;
+    // What is plain text is no compressed one, whatever its head says.
+    if (!coding.empty() && !body.empty() && !is_clean_text(body) && !unpack(coding, body, text)) {
+        bool is_known = text_equal_ignore_case(coding, "gzip") || text_equal_ignore_case(coding, "x-gzip") || text_equal_ignore_case(coding, "deflate");
+        return status_words(status) + (is_known ? "; its text says that it is encoded as " + text_escape(coding, 40) + ", and is not" : "; its text is encoded as " + text_escape(coding, 40));
     }
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ' || text.back() == '\t'))
-        text.pop_back();
-    if (text.empty())
+    decode(text, content_type);
+    if (html_is_page(content_type, text))
+        text = html_text(text);
+    trim_end(text);
+    if (text.find_first_not_of(" \t\r\n\f") == std::string::npos)
         return status_words(status) + " without a text";
     if (is_binary(text))
         return status_words(status) + " with " + std::to_string(body.size()) + " bytes that are no text" + (content_type.empty() ? "" : " (" + text_escape(content_type, 60) + ")");

@@ -121,10 +121,13 @@ void pod_head_note(transfer &t, const http_head &head)
         note_unframed(t);
 }
 
+// Those that name one other place; 300 and 304, say, do not send anybody anywhere.
+static bool is_redirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
+
 // Whether the head is that of an answer to hand on; else the failure is set.
 bool pod_head_accepts(transfer &t, const http_head &head)
 {
-    if (head.status >= 300 && head.status <= 399) {
+    if (is_redirect(head.status)) {
         failure_set_redirect(t, http_head_get(head, "Location"));
         return false;
     }

@@ -369,12 +369,12 @@ static void on_head(void *arg, call &c, const http_head &head)
         on_buffer_readable(&t);
 }
 
-static void on_call_done(void *arg, call &, error err, int, std::string)
+static void on_call_done(void *arg, call &c, error err, int, std::string)
 {
     transfer &t = *static_cast<transfer *>(arg);
     t.request = nullptr;
     t.answer_status = 0;
-    failure_set_of_call(t, err);
+    failure_set_of_call(t, err, call_begun_head(c));
     bool refused = t.err.code == error_code::not_ready;
     step(t, refused ? E::pod_refused : E::call_failed);
 }

@@ -17,7 +17,7 @@ import harness
 from harness import Skip, pod_spec, request, until
 
 SERVER = r'''#!/usr/bin/env python3
-import base64, json, os, signal, socket, sys, threading, time, urllib.parse, urllib.request
+import base64, json, os, signal, socket, struct, sys, threading, time, urllib.parse, urllib.request
 
 def read_head(conn):
     data = b""
@@ -53,6 +53,10 @@ def serve(conn):
     if say.get("do") == "hang": time.sleep(60)
     if say.get("do") == "die": os._exit(3)
     if say.get("do") == "close": return conn.close()
+    if say.get("do") == "bytes":
+        conn.sendall(out)
+        if say.get("reset"): conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); time.sleep(0.5)
+        return conn.close()
     if say.get("do") == "redirect": say = {"status": 307, "headers": {"Location": path.replace("//", "/")}}; out = b""
     if say.get("do") == "echo": out = json.dumps(asked).encode()
     headers = dict(say.get("headers", {}))
@@ -223,6 +227,46 @@ def case_error_texts():
         assert message(answer) == "ETL error: the pod answered 413 Content Too Large without a text", answer
         answer = read(etl(mode), {"status": 500, "headers": {"Content-Type": "text/html"}, "body": "<html><head><title>500</title></head><body><h1>Oops</h1>\n<p>it&#39;s broken</p></body></html>"})
         assert message(answer) == "ETL error: Oops it's broken", answer
+
+
+def case_error_texts_of_all_kinds():
+    import base64
+    for mode in MODES:
+        def told(status, body, **headers):
+            answer = read(etl(mode), {"status": status, "headers": {name.replace("_", "-"): value for name, value in headers.items()}, "raw": base64.b64encode(body).decode()})
+            assert answer.status == status, answer
+            return message(answer).removeprefix("ETL error: ")
+
+        assert told(500, b"<p>a < b, List<String> &#x2014; caf&eacute;</p>", Content_Type="text/html") == "a < b, List<String> \u2014 caf\u00e9"
+        assert told(500, "caf\u00e9".encode("latin-1"), Content_Type="text/plain; charset=iso-8859-1") == "caf\u00e9"
+        assert told(500, b"not packed", Content_Encoding="gzip") == "not packed"
+        assert told(418, b"") == "the pod answered 418 without a text"
+        # The first chunk stays, whatever is wrong with the second.
+        assert told(500, b"d\r\nthe first one\r\nzz\r\n", Transfer_Encoding="chunked") == "the first one"
+
+
+def case_codes_agree_with_what_may_be_tried_again():
+    for mode in MODES:
+        for status, code, retryable in ((422, "bad_request", False), (429, "overloaded", True), (503, "unavailable", True), (500, "bad_pod_answer", False), (408, "request_timeout", True)):
+            answer = read(etl(mode), {"status": status, "body": "no"})
+            assert (answer.status, answer.json["code"], answer.json["retryable"]) == (status, code, retryable), answer
+
+
+def case_what_is_no_redirect():
+    for mode in MODES:
+        for status, word in ((300, "300 Multiple Choices"), (304, "304 Not Modified"), (399, "399")):
+            answer = read(etl(mode), {"status": status, "headers": {"Location": "/x"}})
+            assert answer.status == 502 and f"unexpected status {word}" in message(answer) and "redirect" not in message(answer), answer
+
+
+def case_bytes_that_are_no_head():
+    for mode in MODES:
+        answer = read(etl(mode), {"do": "bytes", "body": "just \"this\", without a head"})
+        assert answer.status == 502 and 'closed the connection inside its answer\'s head, which began with "just \\"this\\", without a head"' in message(answer), answer
+        answer = read(etl(mode), {"do": "bytes", "body": "HTTP/1.1 102 Processing\r\n\r\n"})
+        assert answer.status == 502 and "behind an informational answer" in message(answer), answer
+        answer = read(etl(mode), {"do": "bytes", "body": "just this", "reset": True})
+        assert answer.status == 502 and 'reset the connection inside its answer\'s head, which began with "just this"' in message(answer), answer
 
 
 def case_come_again():
@@ -397,6 +441,10 @@ with harness.Cluster(targets=1) as made:
         ("a closed connection is no reason for another method", case_a_closed_connection_is_no_reason_for_another_method),
         ("the first failure is told", case_the_first_failure_is_told),
         ("error texts", case_error_texts),
+        ("error texts of all kinds", case_error_texts_of_all_kinds),
+        ("codes agree with what may be tried again", case_codes_agree_with_what_may_be_tried_again),
+        ("what is no redirect", case_what_is_no_redirect),
+        ("bytes that are no head", case_bytes_that_are_no_head),
         ("come again", case_come_again),
         ("a redirecting router", case_a_redirecting_router),
         ("reading the object is progress", case_reading_the_object_is_progress),

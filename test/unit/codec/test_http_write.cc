@@ -40,11 +40,18 @@ static void reasons(void **)
     test_eq_text(http_reason(200), "OK");
     test_eq_text(http_reason(503), "Service Unavailable");
     test_eq_text(http_reason(507), "Insufficient Storage");
-    test_eq_text(http_reason(299), "Status");
-    test_eq_text(http_reason(-1), "Status");
+    test_eq_text(http_reason(299), "");
+    test_eq_text(http_reason(-1), "");
+    test_eq_text(http_status_text(200), "200 OK");
+    test_eq_text(http_status_text(299), "299");
+    test_eq_text(http_status_text(418), "418");
+    test_eq_text(http_status_text(451), "451 Unavailable For Legal Reasons");
+    std::string line;
+    http_write_status_line(line, 299);
+    test_eq_text(line, "HTTP/1.1 299 \r\n"); // the space belongs there
     // Every status of the error table has a name.
     for (int code = 0; code <= static_cast<int>(error_code::corrupt); code++)
-        test_true(std::string_view(http_reason(error_http_status(static_cast<error_code>(code)))) != "Status");
+        test_true(std::string_view(http_reason(error_http_status(static_cast<error_code>(code)))) != "");
 }
 
 static void chunk_sizes(void **)
