@@ -26,6 +26,8 @@ static std::string refuse_account(const cJSON *pod, const std::string &ns)
     if (name.empty() || name == "default")
         return "";
     std::string said = quoted_escape(name);
+    if (name.find('/') != std::string_view::npos)
+        return text_format("error looking up service account %s/%s: invalid resource name \"%s\": [may not contain '/']", ns.c_str(), said.c_str(), said.c_str());
     return text_format("error looking up service account %s/%s: serviceaccount \"%s\" not found (kubectl-local has the account default, and no tokens)", ns.c_str(), said.c_str(), said.c_str());
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // local/pod_relations.cc: the rules that concern more than one field of a Pod's metadata, spec, volumes and security contexts.
 #include <algorithm>
+#include <cstring>
 
 #include "base/text.h"
+#include "kube/pod_schema.h"
 #include "local/pod_relate.h"
 
 static constexpr size_t annotations_size_max = 262'144;
@@ -52,6 +54,22 @@ static void relate_metadata(pod_judge &judge, const cJSON *metadata, const std::
 
 // The spec.
 
+// Told of the first of two.
+static void judge_spreads(pod_judge &judge, const cJSON *list, const std::string &path)
+{
+    const cJSON *entry;
+    size_t index = 0;
+    cJSON_ArrayForEach(entry, list)
+    {
+        bool is_repeated = false;
+        for (const cJSON *later = entry->next; later != nullptr; later = later->next)
+            is_repeated = is_repeated || (text_of(later, "topologyKey") == text_of(entry, "topologyKey") && text_of(later, "whenUnsatisfiable") == text_of(entry, "whenUnsatisfiable"));
+        if (is_repeated)
+            judge_duplicate(judge, text_format("%s[%zu].{topologyKey, whenUnsatisfiable}", path.c_str(), index), "{" + std::string(text_of(entry, "topologyKey")) + ", " + std::string(text_of(entry, "whenUnsatisfiable")) + "}");
+        index++;
+    }
+}
+
 static void relate_spec(pod_judge &judge, const cJSON *spec, const std::string &path, pod_skip &skip)
 {
     judge_labels(judge, field(spec, "nodeSelector"), path + ".nodeSelector");
@@ -93,6 +111,7 @@ static void relate_spec(pod_judge &judge, const cJSON *spec, const std::string &
             judge_form(judge, name_form::ip, text_format("%s.hostAliases[%zu].ip", path.c_str(), index), "");
         index++;
     }
+    judge_spreads(judge, field(spec, "topologySpreadConstraints"), path + ".topologySpreadConstraints");
     std::string_view system = text_of(field(spec, "os"), "name");
     if (!system.empty() && system != "linux" && system != "windows")
         judge_unsupported(judge, path + ".os", system, "linux windows");
@@ -100,6 +119,9 @@ static void relate_spec(pod_judge &judge, const cJSON *spec, const std::string &
         judge_invalid(judge, path + ".securityContext.shareProcessNamespace", field(spec, "shareProcessNamespace"), "ShareProcessNamespace and HostPID cannot both be enabled");
     if (cJSON_IsFalse(field(spec, "hostUsers")) && cJSON_IsTrue(field(spec, "hostNetwork")))
         judge_forbidden(judge, path + ".hostNetwork", "when `pod.Spec.HostUsers` is false");
+    for (const auto &[key, said] : {std::pair("hostPID", ".HostPID"), std::pair("hostIPC", ".HostIPC")}) // Kubernetes spells them so
+        if (cJSON_IsFalse(field(spec, "hostUsers")) && cJSON_IsTrue(field(spec, key)))
+            judge_forbidden(judge, path + said, "when `pod.Spec.HostUsers` is false");
 }
 
 static void relate_toleration(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
@@ -161,6 +183,72 @@ static void relate_expression(pod_judge &judge, const cJSON *value, const std::s
         judge_invalid_text(judge, path + ".key", text_of(value, "key"), "not a valid field selector key");
 }
 
+// Keys of labels whose values the new pod itself has: they narrow a selector, so there must be one.
+static void judge_label_keys(pod_judge &judge, const cJSON *owner, const std::string &path, const char *name, bool may_be_selected)
+{
+    const cJSON *selector = field(owner, "labelSelector");
+    const cJSON *list = field(owner, name);
+    std::string at = path + "." + name;
+    if (is_list_empty(list))
+        return;
+    if (!is_set(selector)) {
+        judge_forbidden(judge, at, "must not be specified when labelSelector is not set");
+        if (may_be_selected) // of affinity: a spread looks at the keys all the same
+            return;
+    }
+    const cJSON *key;
+    size_t index = 0;
+    cJSON_ArrayForEach(key, list)
+    {
+        std::string place = text_format("%s[%zu]", at.c_str(), index++);
+        std::string_view text = cJSON_IsString(key) ? key->valuestring : "";
+        judge_form(judge, name_form::qualified, place, text);
+        bool is_selected = field(field(selector, "matchLabels"), std::string(text).c_str()) != nullptr;
+        const cJSON *one;
+        cJSON_ArrayForEach(one, field(selector, "matchExpressions")) is_selected = is_selected || text_of(one, "key") == text;
+        if (is_selected && !may_be_selected)
+            judge_invalid_text(judge, place, text, text_format("exists in both %s and labelSelector", name));
+    }
+}
+
+static void relate_affinity_term(pod_judge &judge, const cJSON *term, const std::string &path, pod_skip &)
+{
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, field(term, "namespaces")) judge_form(judge, name_form::label, path + ".namespace", cJSON_IsString(entry) ? entry->valuestring : "");
+    judge_label_keys(judge, term, path, "matchLabelKeys", true);
+    judge_label_keys(judge, term, path, "mismatchLabelKeys", true);
+    size_t index = 0;
+    cJSON_ArrayForEach(entry, field(term, "matchLabelKeys"))
+    {
+        const cJSON *other;
+        bool is_both = false;
+        cJSON_ArrayForEach(other, field(term, "mismatchLabelKeys")) is_both = is_both || (cJSON_IsString(entry) && cJSON_IsString(other) && strcmp(entry->valuestring, other->valuestring) == 0);
+        if (is_both)
+            judge_invalid_text(judge, text_format("%s.matchLabelKeys[%zu]", path.c_str(), index), entry->valuestring, "exists in both matchLabelKeys and mismatchLabelKeys");
+        index++;
+    }
+}
+
+// What is not there is judged as an empty term.
+static void relate_weighted_term(pod_judge &judge, const cJSON *weighted, const std::string &path, pod_skip &)
+{
+    if (is_set(field(weighted, "podAffinityTerm")))
+        return;
+    judge_required(judge, path + ".podAffinityTerm.topologyKey", "can not be empty");
+    judge_form(judge, name_form::qualified, path + ".podAffinityTerm.topologyKey", "");
+}
+
+static void relate_spread(pod_judge &judge, const cJSON *spread, const std::string &path, pod_skip &)
+{
+    const cJSON *domains = field(spread, "minDomains");
+    std::string_view otherwise = text_of(spread, "whenUnsatisfiable");
+    if (cJSON_IsNumber(domains) && domains->valuedouble <= 0)
+        judge_invalid(judge, path + ".minDomains", domains, "must be greater than 0");
+    if (cJSON_IsNumber(domains) && otherwise != "DoNotSchedule")
+        judge_invalid(judge, path + ".minDomains", domains, text_format("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not %s", text_escape(otherwise, 80).c_str()));
+    judge_label_keys(judge, spread, path, "matchLabelKeys", false);
+}
+
 static void relate_selector(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
 {
     judge_labels(judge, field(value, "matchLabels"), path + ".matchLabels");
@@ -171,19 +259,35 @@ static void relate_selector(pod_judge &judge, const cJSON *value, const std::str
 static void relate_volume(pod_judge &judge, const cJSON *volume, const std::string &path, pod_skip &skip)
 {
     std::string_view name = text_of(volume, "name");
+    if (is_set(field(volume, "image"))) { // behind a feature that is off: it is no volume at all
+        for (const pod_field &one : pod_schema_fields("Volume"))
+            skip.push_back(one.name);
+        return;
+    }
     // None at all is an emptyDir.
     only_one_of(judge, volume, path,
                 {"emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi", "glusterfs", "flocker",
                  "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc", "flexVolume", "configMap", "azureFile",
                  "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk", "storageos", "projected", "scaleIO", "csi", "ephemeral"},
                 "may not specify more than 1 volume type", skip);
-    skip.push_back("image"); // behind a feature that is off
     if (name.empty())
         judge_required(judge, path + ".name");
     else
         judge_form(judge, name_form::label, path + ".name", name);
     if (std::find(judge.volumes.begin(), judge.volumes.end(), name) != judge.volumes.end())
         judge_duplicate(judge, path + ".name", name);
+}
+
+static void relate_flocker(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+{
+    bool by_name = !text_of(value, "datasetName").empty();
+    bool by_id = !text_of(value, "datasetUUID").empty();
+    if (!by_name && !by_id)
+        judge_required(judge, path, "one of datasetName and datasetUUID is required");
+    else if (by_name && by_id)
+        judge_invalid_text(judge, path, "resource", "datasetName and datasetUUID can not be specified simultaneously");
+    if (text_of(value, "datasetName").find('/') != std::string_view::npos)
+        judge_invalid_text(judge, path + ".datasetName", text_of(value, "datasetName"), "must not contain '/'");
 }
 
 static void relate_nfs(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
@@ -280,13 +384,14 @@ static void relate_profile(pod_judge &judge, const cJSON *profile, const std::st
     bool is_app_armor = path.ends_with("appArmorProfile");
     std::string_view name = text_of(profile, "localhostProfile");
     bool is_padded = is_app_armor && text_trim(name) != name;
+    bool is_known = is_local || !is_app_armor || text_of(profile, "type") == "RuntimeDefault" || text_of(profile, "type") == "Unconfined";
     if (is_local && (!is_set(local) || (is_app_armor && name.empty())))
         judge_required(judge, at, text_format("must be set when %s is Localhost", word));
     else if (is_local && is_padded)
         judge_invalid_text(judge, at, name, "must not be padded with whitespace");
     else if (is_local && is_app_armor && name.size() > app_armor_name_max)
         judge.refusals.push_back(at + ": Too long: may not be more than 4095 bytes");
-    else if (!is_local && is_set(local))
+    else if (!is_local && is_set(local) && is_known)
         judge_invalid(judge, at, local, text_format("can only be set when %s is Localhost", word));
     else if (is_local && cJSON_IsString(local) && path.ends_with("seccompProfile"))
         judge_relative(judge, at, local->valuestring);
@@ -300,6 +405,10 @@ static constexpr pod_relation relations[] = {
     {"NodeSelectorRequirement", relate_expression},
     {"LabelSelectorRequirement", relate_expression},
     {"LabelSelector", relate_selector},
+    {"PodAffinityTerm", relate_affinity_term},
+    {"WeightedPodAffinityTerm", relate_weighted_term},
+    {"TopologySpreadConstraint", relate_spread},
+    {"FlockerVolumeSource", relate_flocker},
     {"Volume", relate_volume},
     {"ProjectedVolumeSource", relate_projected},
     {"NFSVolumeSource", relate_nfs},

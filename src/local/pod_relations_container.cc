@@ -34,6 +34,13 @@ static void relate_names(pod_judge &judge, const cJSON *container, const std::st
         judge_duplicate(judge, path + ".name", name);
 }
 
+static bool has_place(const cJSON *list, const char *key, std::string_view place)
+{
+    const cJSON *one;
+    cJSON_ArrayForEach(one, list) if (text_of(one, key) == place) return true;
+    return false;
+}
+
 static void relate_mounts(pod_judge &judge, const cJSON *container, const std::string &path)
 {
     std::vector<std::string_view> places;
@@ -54,19 +61,23 @@ static void relate_mounts(pod_judge &judge, const cJSON *container, const std::s
         if (std::find(places.begin(), places.end(), place) != places.end())
             judge_invalid_text(judge, at + ".mountPath", place, "must be unique");
         places.push_back(place);
+        if (has_place(field(container, "volumeDevices"), "name", name))
+            judge_invalid_text(judge, at + ".name", name, "must not already exist in volumeDevices");
+        if (has_place(field(container, "volumeDevices"), "devicePath", place))
+            judge_invalid_text(judge, at + ".mountPath", place, "must not already exist as a path in volumeDevices");
         // Kubernetes leaves the index out of the path of what follows.
         std::string list = path + ".volumeMounts";
         for (const char *key : {"subPath", "subPathExpr"})
             judge_relative(judge, list + "." + key, text_of(mount, key));
         if (!text_of(mount, "subPath").empty() && !text_of(mount, "subPathExpr").empty())
             judge_invalid_text(judge, at + ".subPathExpr", text_of(mount, "subPathExpr"), "subPathExpr and subPath are mutually exclusive");
-        std::string_view spread = text_of(mount, "mountPropagation");
-        if (!spread.empty() && spread != "Bidirectional" && spread != "HostToContainer" && spread != "None")
+        std::string_view spread = text_of(mount, "mountPropagation"); // one that is there and empty is no value
+        if (is_set(field(mount, "mountPropagation")) && spread != "Bidirectional" && spread != "HostToContainer" && spread != "None")
             judge_unsupported(judge, list + ".mountPropagation", spread, "Bidirectional HostToContainer None");
         if (spread == "Bidirectional" && !is_privileged)
             judge_forbidden(judge, list + ".mountPropagation", "Bidirectional mount propagation is available only to privileged containers");
         std::string_view recursive = text_of(mount, "recursiveReadOnly");
-        if (!recursive.empty() && recursive != "Disabled" && recursive != "IfPossible" && recursive != "Enabled")
+        if (is_set(field(mount, "recursiveReadOnly")) && recursive != "Disabled" && recursive != "IfPossible" && recursive != "Enabled")
             judge_unsupported(judge, list + ".recursiveReadOnly", recursive, "Disabled Enabled IfPossible");
         else if (!recursive.empty() && recursive != "Disabled" && !cJSON_IsTrue(field(mount, "readOnly")))
             judge_forbidden(judge, list + ".recursiveReadOnly", "may only be specified when readOnly is true");
@@ -79,8 +90,28 @@ static void relate_devices(pod_judge &judge, const cJSON *container, const std::
     size_t index = 0;
     cJSON_ArrayForEach(device, field(container, "volumeDevices"))
     {
-        std::string at = text_format("%s.volumeDevices[%zu].name", path.c_str(), index++);
+        std::string at = text_format("%s.volumeDevices[%zu].name", path.c_str(), index);
         std::string_view name = text_of(device, "name");
+        std::string place_at = text_format("%s.volumeDevices[%zu].devicePath", path.c_str(), index++);
+        std::string_view place = text_of(device, "devicePath");
+        const cJSON *other;
+        bool is_place_repeated = false;
+        bool is_name_repeated = false;
+        cJSON_ArrayForEach(other, field(container, "volumeDevices"))
+        {
+            if (other == device)
+                break;
+            is_place_repeated = is_place_repeated || text_of(other, "devicePath") == place;
+            is_name_repeated = is_name_repeated || text_of(other, "name") == name;
+        }
+        if (is_name_repeated)
+            judge_invalid_text(judge, at, name, "must be unique");
+        if (is_place_repeated)
+            judge_invalid_text(judge, place_at, place, "must be unique");
+        if (has_place(field(container, "volumeMounts"), "name", name))
+            judge_invalid_text(judge, at, name, "must not already exist in volumeMounts");
+        if (has_place(field(container, "volumeMounts"), "mountPath", place))
+            judge_invalid_text(judge, place_at, place, "must not already exist as a path in volumeMounts");
         const cJSON *volume = nullptr;
         const cJSON *one;
         cJSON_ArrayForEach(one, field(field(judge.pod, "spec"), "volumes")) volume = text_of(one, "name") == name ? one : volume;
@@ -223,8 +254,11 @@ static void relate_field_selector(pod_judge &judge, const cJSON *value, const st
     std::string_view what = text_of(value, "fieldPath");
     auto is_in = [&](auto &list) { return std::find(std::begin(list), std::end(list), what) != std::end(list); };
     size_t open = what.find("['");
+    std::string_view version = text_of(value, "apiVersion");
     if (what.empty()) {
         judge_required(judge, path + ".fieldPath");
+    } else if (!version.empty() && version != "v1") {
+        judge_invalid_text(judge, path + ".fieldPath", what, "error converting fieldPath: unsupported pod version: " + text_escape(version, 80));
     } else if (open != std::string_view::npos && what.ends_with("']")) {
         std::string_view map = what.substr(0, open);
         std::string key(what.substr(open + 2, what.size() - open - 4));
@@ -284,7 +318,8 @@ static void relate_hook(pod_judge &judge, const cJSON *hook, const std::string &
 {
     if (only_one_of(judge, hook, path, {"exec", "httpGet", "tcpSocket", "sleep"}, "may not specify more than 1 handler type", skip) == 0)
         judge_required(judge, path, "must specify a handler type");
-    const cJSON *nap = field(hook, "sleep");
+    bool is_forbidden = std::find(skip.begin(), skip.end(), "sleep") != skip.end();
+    const cJSON *nap = is_forbidden ? nullptr : field(hook, "sleep");
     double grace = number_of(field(judge.pod, "spec"), "terminationGracePeriodSeconds", static_cast<double>(grace_default_s));
     double seconds = number_of(nap, "seconds", 0);
     if (is_set(nap) && (seconds < 0 || seconds > grace))
@@ -319,7 +354,7 @@ static void judge_resource_name(pod_judge &judge, std::string_view name, const s
             judge_invalid_text(judge, path, name, "must be a standard resource type or fully qualified");
         if (!is_standard(name))
             judge_invalid_text(judge, path, name, "must be a standard resource for containers");
-    } else if (name.find("kubernetes.io/") == std::string_view::npos && name.starts_with("requests.")) {
+    } else if (name.find("kubernetes.io/") == std::string_view::npos && (name.starts_with("requests.") || !pod_name_faults(name_form::qualified, "requests." + std::string(name)).empty())) {
         judge_invalid_text(judge, path, name, "doesn't follow extended resource name standard");
     }
 }
@@ -374,17 +409,6 @@ static void relate_resources(pod_judge &judge, const cJSON *resources, const std
         std::string text = cJSON_IsString(bound) ? std::string(bound->valuestring) : json_print(bound);
         judge_invalid(judge, path + ".requests", one,
                       text_format("must be %s %s limit of %s", may_differ ? "less than or equal to" : "equal to", one->string, text_escape(text, 80).c_str()));
-    }
-    std::vector<std::string_view> claims;
-    cJSON_ArrayForEach(entry, field(field(judge.pod, "spec"), "resourceClaims")) claims.push_back(text_of(entry, "name"));
-    size_t index = 0;
-    cJSON_ArrayForEach(entry, field(resources, "claims"))
-    {
-        std::string at = text_format("%s.claims[%zu]", path.c_str(), index++);
-        if (text_of(entry, "name").empty())
-            judge_required(judge, at);
-        else if (std::find(claims.begin(), claims.end(), text_of(entry, "name")) == claims.end())
-            judge_not_found(judge, at, text_of(entry, "name"));
     }
 }
 

@@ -20,6 +20,7 @@ enum class rule_kind : uint8_t {
     form_always,  // of a text, also of an absent one
     one_of,       // words, where there is a text
     one_of_always,
+    one_of_set,   // also where the text is empty: Kubernetes has a pointer there
     range,        // low to high, both included; absent is 0 where the rule says so
     not_negative, // 0 and more
     relative,     // a path that does not begin with a slash and has no ".."
@@ -94,13 +95,15 @@ static constexpr rule rules[] = {
     {"GRPCAction", "port", K::range, absent_is_zero, F::label, 1, 65535},
     {"SecurityContext", "runAsUser", K::range, {}, F::label, 0, int32_high},
     {"SecurityContext", "runAsGroup", K::range, {}, F::label, 0, int32_high},
-    {"SecurityContext", "procMount", K::one_of, "Default Unmasked"},
+    {"SecurityContext", "procMount", K::one_of_set, "Default Unmasked"},
     {"PodSecurityContext", "fsGroup", K::range, {}, F::label, 0, int32_high},
     {"PodSecurityContext", "runAsUser", K::range, {}, F::label, 0, int32_high},
     {"PodSecurityContext", "runAsGroup", K::range, {}, F::label, 0, int32_high},
     {"PodSecurityContext", "supplementalGroups", K::range, {}, F::label, 0, int32_high},
-    {"PodSecurityContext", "fsGroupChangePolicy", K::one_of, "Always OnRootMismatch"},
-    {"PodSecurityContext", "supplementalGroupsPolicy", K::one_of, "Merge Strict"},
+    {"PodSecurityContext", "fsGroupChangePolicy", K::one_of_set, "Always OnRootMismatch"},
+    {"PodSecurityContext", "supplementalGroupsPolicy", K::one_of_set, "Merge Strict"},
+    {"PodSecurityContext", "seLinuxChangePolicy", K::one_of_set, "Recursive"},
+    {"WindowsSecurityContextOptions", "gmsaCredentialSpecName", K::form, {}, F::subdomain},
     {"SeccompProfile", "type", K::required, "type is required when seccompProfile is set"},
     {"SeccompProfile", "type", K::one_of, "Localhost RuntimeDefault Unconfined"},
     {"AppArmorProfile", "type", K::required, "type is required when appArmorProfile is set"},
@@ -108,8 +111,8 @@ static constexpr rule rules[] = {
     {"TopologySpreadConstraint", "maxSkew", K::range, absent_is_zero, F::label, 1, int32_high},
     {"TopologySpreadConstraint", "topologyKey", K::required, "can not be empty"},
     {"TopologySpreadConstraint", "whenUnsatisfiable", K::one_of_always, "DoNotSchedule ScheduleAnyway"},
-    {"TopologySpreadConstraint", "nodeAffinityPolicy", K::one_of, "Honor Ignore"},
-    {"TopologySpreadConstraint", "nodeTaintsPolicy", K::one_of, "Honor Ignore"},
+    {"TopologySpreadConstraint", "nodeAffinityPolicy", K::one_of_set, "Honor Ignore"},
+    {"TopologySpreadConstraint", "nodeTaintsPolicy", K::one_of_set, "Honor Ignore"},
     {"NodeSelector", "nodeSelectorTerms", K::required, "must have at least one node selector term"},
     {"PodAffinityTerm", "topologyKey", K::required, "can not be empty"},
     {"PodAffinityTerm", "topologyKey", K::form_always, {}, F::qualified},
@@ -297,7 +300,10 @@ static void judge_value(pod_judge &judge, const rule &r, const std::string &path
         break;
     case rule_kind::one_of:
     case rule_kind::one_of_always:
-        if ((!text.empty() || r.kind == rule_kind::one_of_always) && !has_word(r.words, text))
+    case rule_kind::one_of_set:
+        if (r.kind == rule_kind::one_of_set && !is_set(value))
+            break;
+        if ((!text.empty() || r.kind != rule_kind::one_of) && !has_word(r.words, text))
             judge_unsupported(judge, path, text, r.words);
         break;
     case rule_kind::range: judge_range(judge, r, path, value); break;
