@@ -37,24 +37,13 @@ std::string text_hex(uint64_t value)
     return out;
 }
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return 99;
-}
-
 static bool parse_base(std::string_view text, uint64_t base, uint64_t &out_value)
 {
     if (text.empty())
         return false;
     uint64_t value = 0;
     for (char c : text) {
-        uint64_t digit = static_cast<uint64_t>(digit_of(c));
+        auto digit = static_cast<uint64_t>(text_hex_digit(c)); // what is none is larger than any base
         if (digit >= base || value > (UINT64_MAX - digit) / base)
             return false;
         value = value * base + digit;

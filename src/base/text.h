@@ -14,6 +14,18 @@
 // 16 hex digits.
 std::string text_hex(uint64_t value);
 
+// -1: it is none.
+inline int text_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
 // Whole-string parses; false on empty input, sign, garbage or overflow.
 bool text_parse_u64(std::string_view text, uint64_t &out_value);
 bool text_parse_hex_u64(std::string_view text, uint64_t &out_value);

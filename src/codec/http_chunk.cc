@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "codec/http_parse.h"
 #include "codec/http_token.h"
 
@@ -41,17 +42,6 @@ struct http_chunk_decoder {
 void http_chunk_decoder_deleter::operator()(http_chunk_decoder *decoder) const { delete decoder; }
 http_chunk_decoder_ptr http_chunk_decoder_make(http_reading reading) { return http_chunk_decoder_ptr(new http_chunk_decoder{.reading = reading}); }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool is_text(char c) { return (static_cast<uint8_t>(c) >= 0x20 && c != 0x7f) || c == '\t'; }
 
 // Takes one byte that is not data. Null when it fits, else what is wrong with it.
@@ -65,7 +55,7 @@ static const char *take_framing(http_chunk_decoder &d, char c)
     switch (d.state) {
     case S::size_first:
     case S::size: {
-        int digit = hex_value(c);
+        int digit = text_hex_digit(c);
         if (digit >= 0) {
             if (d.left > (http_length_max >> 4))
                 return "chunk is too large";

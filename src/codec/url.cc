@@ -7,17 +7,6 @@
 
 #include "base/text.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool decode(std::string_view text, bool plus_is_space, std::string &out_text)
 {
     std::string out;
@@ -27,8 +16,8 @@ static bool decode(std::string_view text, bool plus_is_space, std::string &out_t
         if (c == '%') {
             if (text.size() - i < 3)
                 return false;
-            int high = hex_digit(text[i + 1]);
-            int low = hex_digit(text[i + 2]);
+            int high = text_hex_digit(text[i + 1]);
+            int low = text_hex_digit(text[i + 2]);
             if (high < 0 || low < 0)
                 return false;
             c = static_cast<char>(high * 16 + low);
@@ -171,7 +160,7 @@ static bool is_address6(std::string_view host)
     if (address.size() < 2 || address.size() > 45 || address.find(':') == std::string_view::npos)
         return false;
     for (char c : address)
-        if (hex_digit(c) < 0 && c != ':' && c != '.')
+        if (text_hex_digit(c) < 0 && c != ':' && c != '.')
             return false;
     return true;
 }
