@@ -61,6 +61,8 @@ static std::string hint_not_found(const failure &f)
 {
     if (!f.etl.empty() && has_text(f, "it is stopped"))
         return "etlctl etl start " + f.etl;
+    if (!f.etl.empty() && has_text(f, "it is not running on"))
+        return "etlctl etl show " + f.etl;
     if (has_text(f, "target \"")) // of the ETL's targets, one that there is not
         return "etlctl target ls";
     if (!f.etl.empty() && (f.code == "etl_not_found" || has_text(f, "etl job") || f.object.empty()))

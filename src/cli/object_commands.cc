@@ -60,6 +60,8 @@ exit_code command_object_put(session &s)
     if (session_plan(s, "PUT", u.url, u.file == "-" ? "standard input" : u.file))
         return exit_code::ok;
     failure f = transfer_upload(s, u);
+    if (f.code == "bucket_not_found" && f.message.find("did you mean") == std::string::npos)
+        f.hint = "etlctl bucket create " + ref.bucket;
     if (f)
         return fail_object(s, f, ref);
     session_note(s, "%s stored", name_object_uri(ref.bucket, ref.object).c_str());

@@ -45,7 +45,7 @@ static error check_once(const yaml_node &mapping, std::string_view what, std::st
     for (size_t i = 0; i < mapping.keys.size(); i++) {
         for (size_t k = 0; k < i; k++) {
             if (text_equal_ignore_case(mapping.keys[k]->text, mapping.keys[i]->text))
-                return spec_refuse(*mapping.keys[i], std::string(what) + " \"" + text_escape(mapping.keys[i]->text, 64) + "\" is there already as \"" + text_escape(mapping.keys[k]->text, 64) + "\" (" + yaml_place(*mapping.keys[k]) + ")", "it once", out_reason);
+                return spec_refuse(*mapping.keys[i], std::string(what) + " \"" + text_escape(mapping.keys[i]->text, 64) + "\" repeats \"" + text_escape(mapping.keys[k]->text, 64) + "\" (" + yaml_place(*mapping.keys[k]) + ")", "each key once", out_reason);
         }
     }
     return no_error;

@@ -490,7 +490,8 @@ def case_exit_statuses_of_etlctl():
     c.run("etlctl", "put", runtime, "statuses/o")
     c.run("etlctl", "etl", "init", "-f", runtime, "--name", "statuses")
     for command, hint in (("etl start statuses", "etlctl etl show statuses"), ("bucket create statuses", "etlctl object ls statuses"), ("object head statuses/none", "etlctl object ls statuses"),
-                          ("etl logs statuses t-nowhere", "etlctl target ls"), ("etl show nowhere", "etlctl etl ls")):
+                          ("etl logs statuses t-nowhere", "etlctl target ls"),
+                          (f"put {runtime} unlike-any/o", "etlctl bucket create unlike-any"), (f"put {runtime} statuse/o", "etlctl bucket ls"), ("etl show nowhere", "etlctl etl ls")):
         done = c.run("etlctl", *command.split(), check=False)
         assert done.stderr.decode().endswith(f"hint: {hint}\n"), (command, done)
     c.run("etlctl", "etl", "stop", "statuses")

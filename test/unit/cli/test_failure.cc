@@ -70,6 +70,7 @@ static void hints_name_the_next_step(void **)
         {409, "already_exists", "m", "", "", "E", "etlctl etl show E"},
         {400, "conflict", "invalid action", "", "", "E", "etlctl etl show E"},
         {404, "etl_not_found", "etl job E does not exist now: it is stopped, and can be started again", "b", "o", "E", "etlctl etl start E"},
+        {404, "etl_not_found", "etl job E does not exist: it is not running on t1: ErrImagePull", "b", "o", "E", "etlctl etl show E"},
         {400, "not_found", "target \"t9\" does not exist", "", "", "E", "etlctl target ls"},
         {403, "forbidden", "m", "b", "", "", ""},
         {403, "permission", "m", "b", "o", "", ""},

@@ -476,10 +476,10 @@ static constexpr bad_case bad_messages[] = {
     // both, and twice
     {R"({"name":"abcdef","runtime":{"image":"x"},"spec":"a2luZDogUG9k"})", "line 1, column 49: there are both runtime and spec, expected one of them"},
     {R"({"name":"abcdef","spec":"a2luZDogUG9k","runtime":{"command":["x"]}})", "there are both runtime and spec"},
-    {R"({"name":"abcdef","NAME":"ghijkl","runtime":{"image":"x"}})", "line 1, column 18: key \"NAME\" is there already as \"name\" (line 1, column 2), expected it once"},
+    {R"({"name":"abcdef","NAME":"ghijkl","runtime":{"image":"x"}})", "line 1, column 18: key \"NAME\" repeats \"name\" (line 1, column 2), expected each key once"},
     {R"({"name":"abcdef","name":"ghijkl","runtime":{"image":"x"}})", "line 1, column "},
-    {R"({"name":"abcdef","runtime":{"image":"x","Image":"y"}})", "key of runtime \"Image\" is there already as \"image\""},
-    {R"({"name":"abcdef","Spec":"","spec":"","runtime":{"image":"x"}})", "key \"spec\" is there already as \"Spec\""},
+    {R"({"name":"abcdef","runtime":{"image":"x","Image":"y"}})", "key of runtime \"Image\" repeats \"image\""},
+    {R"({"name":"abcdef","Spec":"","spec":"","runtime":{"image":"x"}})", "key \"spec\" repeats \"Spec\""},
     // fields of a container
     {R"({"name":"abcdef","runtime":{"image":"x","args":["y"]}})", "unknown key of runtime \"args\", expected command, which takes the arguments too"},
     {R"({"name":"abcdef","runtime":{"image":"x","resources":{}}})", "expected resources beside runtime, not in it"},
