@@ -170,7 +170,8 @@ bool allow_read(const local_state &state, allow_list &out_list, std::string &out
     const char *network = getenv("KUBECTL_LOCAL_ALLOW_HOST_NETWORK");
     list.host_network = list.host_network || (network != nullptr && std::string_view(network) == "true");
     const char *target = getenv("KUBECTL_LOCAL_ALLOW_TARGET");
-    if (target != nullptr && *target != '\0' && !add_target(list, target, "KUBECTL_LOCAL_ALLOW_TARGET", out_text))
+    // A node may tell its pods a name or a scheme that no way is made to. That allows nothing, and takes nothing away.
+    if (target != nullptr && !place_of_target(target).empty() && !add_target(list, target, "KUBECTL_LOCAL_ALLOW_TARGET", out_text))
         return false;
     const char *value = getenv("KUBECTL_LOCAL_ALLOW_HOST_PATH");
     std::string_view rest = value != nullptr ? value : "";

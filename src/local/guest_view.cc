@@ -137,6 +137,24 @@ static void make_link(maker &m, const std::string &text, const std::string &gues
         (void)symlink(text.c_str(), place.c_str());
 }
 
+// What is not of a process is the kernel's: the machine's root, which a pod may be here, could write some of it.
+static bool make_processes(maker &m, const std::string &guest, std::string &out_text)
+{
+    if (!make_binding(m, "/proc", guest, false, false, out_text))
+        return false;
+    std::vector<std::string> names;
+    os_list("/proc", names);
+    for (const std::string &name : names) {
+        uint64_t pid = 0;
+        struct stat about;
+        std::string path = "/proc/" + name;
+        bool is_shown = lstat(path.c_str(), &about) == 0 && !S_ISLNK(about.st_mode); // self, mounts and net lead to a process
+        if (is_shown && !text_parse_u64(name, pid))
+            bind(m, guest + "/" + name, path, true);
+    }
+    return true;
+}
+
 static bool make_devices(maker &m, const std::string &guest, std::string &out_text)
 {
     if (!make_memory(m, guest, out_text))
@@ -207,7 +225,7 @@ static bool take_option(maker &m, const std::vector<std::string> &options, size_
         if (found != m.view.bindings.end())
             found->second.read_only = true;
     } else if (name == "--proc")
-        done = make_binding(m, "/proc", first, false, false, out_text);
+        done = make_processes(m, first, out_text);
     else if (name == "--dev")
         done = make_devices(m, first, out_text);
     else if (name == "--chdir")

@@ -26,7 +26,7 @@ How a pod runs
 What is refused
   What the API server of Kubernetes 1.33 refuses with strict field validation, in its words and with its field paths: unknown fields,
   wrong types, names, mounts of undeclared volumes, probes without a handler and so on. And what only a cluster can run (Secrets,
-  ConfigMaps, exec and grpc probes, sidecars ...): "cannot run here, on a real cluster it can". And what the Pod Security standard
+  ConfigMaps, service accounts besides `default`, exec and grpc probes, sidecars ...): "cannot run here, on a real cluster it can". And what the Pod Security standard
   "baseline" forbids, unless the owner of this machine allows it (see `create --help`).
 
 What a container sees

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -87,12 +88,13 @@ static std::map<uint64_t, std::string> mount_roots(pid_t command)
     return out;
 }
 
-static uint64_t mount_of(pid_t pid, const std::string &fd)
+// Of an open file, by what /proc tells of its descriptor.
+static uint64_t mount_of(const std::string &fdinfo)
 {
     std::string text;
     unsigned long long id = 0;
     size_t at;
-    bool known = os_read_file(text_format("/proc/%d/fdinfo/", pid) + fd, text) && (at = text.find("mnt_id:")) != std::string::npos && sscanf(text.c_str() + at + 7, "%llu", &id) == 1;
+    bool known = os_read_file(fdinfo, text) && (at = text.find("mnt_id:")) != std::string::npos && sscanf(text.c_str() + at + 7, "%llu", &id) == 1;
     return known ? id : 0;
 }
 
@@ -104,13 +106,9 @@ struct held_look {
     size_t looked = 0;
 };
 
-static void look_at_descriptor(held_look &look, pid_t pid, const std::string &fd)
+static void take_removed(held_look &look, const std::string &link, const struct stat &about, const std::string &fdinfo)
 {
-    std::string path = text_format("/proc/%d/fd/", pid) + fd;
-    std::string link = os_read_link(path);
-    struct stat about;
-    if (!link.starts_with('/') || !link.ends_with(removed_mark) || stat(path.c_str(), &about) != 0 || !S_ISREG(about.st_mode) || about.st_nlink != 0
-        || !look.seen.insert({about.st_dev, about.st_ino}).second)
+    if (!link.starts_with('/') || !link.ends_with(removed_mark) || !S_ISREG(about.st_mode) || about.st_nlink != 0 || !look.seen.insert({about.st_dev, about.st_ino}).second)
         return;
     uint64_t bytes = static_cast<uint64_t>(about.st_blocks) * 512;
     if (link.starts_with("/memfd:")) {
@@ -121,10 +119,40 @@ static void look_at_descriptor(held_look &look, pid_t pid, const std::string &fd
     // What the link says is the container's to choose; what a mount shows is not.
     std::string place = link.substr(0, link.size() - removed_mark.size());
     if (look.own_mounts) {
-        auto found = look.roots.find(mount_of(pid, fd));
+        auto found = look.roots.find(mount_of(fdinfo));
         place = found == look.roots.end() ? "" : found->second;
     }
     look.out.removed.push_back({place, bytes});
+}
+
+static void look_at_descriptor(held_look &look, pid_t pid, const std::string &fd)
+{
+    std::string path = text_format("/proc/%d/fd/", pid) + fd;
+    std::string link = os_read_link(path);
+    struct stat about;
+    if (link.ends_with(removed_mark) && stat(path.c_str(), &about) == 0)
+        take_removed(look, link, about, text_format("/proc/%d/fdinfo/", pid) + fd);
+}
+
+// Closed and still mapped. Only root may follow such a mapping to its file.
+static void look_at_mappings(held_look &look, pid_t pid)
+{
+    std::string text;
+    if (geteuid() != 0 || !os_read_file(text_format("/proc/%d/maps", pid), text))
+        return;
+    for (size_t at = 0; at < text.size();) {
+        size_t end = std::min(text.find('\n', at), text.size());
+        std::string line = text.substr(at, end - at);
+        at = end + 1;
+        unsigned long from = 0;
+        unsigned long to = 0;
+        if (!line.ends_with(removed_mark) || sscanf(line.c_str(), "%lx-%lx", &from, &to) != 2)
+            continue;
+        os_fd file(open(text_format("/proc/%d/map_files/%lx-%lx", pid, from, to).c_str(), O_PATH | O_CLOEXEC));
+        struct stat about;
+        if (file.fd >= 0 && fstat(file.fd, &about) == 0)
+            take_removed(look, os_read_link(text_format("/proc/self/fd/%d", file.fd)), about, text_format("/proc/self/fdinfo/%d", file.fd));
+    }
 }
 
 held_files usage_held(pid_t command)
@@ -145,6 +173,7 @@ held_files usage_held(pid_t command)
             }
             look_at_descriptor(look, pid, name);
         }
+        look_at_mappings(look, pid);
     }
     return look.out;
 }

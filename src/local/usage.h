@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-// Files that no directory shows, held open by the processes of a container.
+// Files that no directory shows, held open by the processes of a container, or, where root looks, mapped by them.
 struct held_files {
     struct removed_file {
         std::string place; // where its mount, or without mounts of its own the file itself, lies on this machine

@@ -448,6 +448,14 @@ def last_words(r):
                 seen[state["terminated"]["exitCode"]] = state["terminated"].get("message", "")
     assert seen.get(2) == "" and seen.get(1, "once") == "once", seen
     r.delete("words")
+    with Allowed(r, "hostNetwork: true\n"):
+        for more in ({"hostNetwork": True}, {"securityContext": {"runAsUser": 1000, "runAsGroup": 1000}}):
+            if "securityContext" in more and not r.has_namespaces():
+                continue
+            r.create("words", restartPolicy="Never", container={"command": ["/usr/bin/python3", "-c", SPEAK, "/dev/termination-log", "said", "4"], "args": [], "readinessProbe": None}, **more)
+            pod = r.wait("words", "ended", lambda pod: pod["status"]["phase"] == "Failed")
+            assert status(pod)["state"]["terminated"]["message"] == "said", (more, status(pod))
+            r.delete("words")
     if r.has_namespaces():  # memory of a bounded size
         r.create("words", restartPolicy="Never", container={"terminationMessagePath": "/code/words"})
         pod = r.wait("words", "explained", lambda pod: pod["status"]["phase"] == "Failed")

@@ -125,7 +125,13 @@ static void grants_come_from_the_file_and_from_the_caller(void **)
         test_false(list.host_network);
         test_eq(list.targets.size(), size_t{0});
     }
-    test_true(os_write_file(file, "hostNetwork: true\n"));
+    test_true(os_write_file(file, "hostNetwork: true\n", 0600));
+    for (const char *strange : {"https://node1:8443", "http://[::1]:80", "", "x"}) {
+        setenv("KUBECTL_LOCAL_ALLOW_TARGET", strange, 1);
+        test_true(allow_read(state, list, text));
+        test_true(list.host_network && list.targets.empty());
+    }
+    unsetenv("KUBECTL_LOCAL_ALLOW_TARGET");
     test_eq(chmod(file.c_str(), 0666), 0);
     test_false(allow_read(state, list, text));
     test_false(list.host_network);

@@ -158,7 +158,7 @@ static void descriptors_are_no_way_around(void **state)
         // Bound twice, once to be written.
         {f.dir + "/volume/x", false}, {f.dir + "/volume", false}, {f.dir + "/volume/x (deleted)", false},
         {f.dir + "/view/mem/0/x", false}, {f.dir + "/view/root/x", false}, {"/proc/1/comm", false},
-        {"/proc/sys/kernel/hostname", true}, // bound over what may be written
+        {"/proc/sys/kernel/hostname", true}, {"/proc/sys/vm/drop_caches", true}, {"/proc/meminfo", true}, {"/proc/self", false},
         // Of somebody else.
         {f.dir + "/secret/file", true}, {f.dir + "/volumes", true}, {"/", true}, {"/etc/passwd", true}, {"/memfd:x", true},
         {"pipe:[1]", false}, {"socket:[1]", false}, {"anon_inode:[eventfd]", false}, {"/memfd:x (deleted)", false}, {"/dev/zero (deleted)", false},
