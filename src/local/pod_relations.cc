@@ -357,6 +357,7 @@ static void relate_sysctls(pod_judge &judge, const cJSON *context, const std::st
 {
     std::vector<std::string_view> names;
     bool uses_host = cJSON_IsTrue(field(field(judge.pod, "spec"), "hostNetwork"));
+    bool uses_ipc = cJSON_IsTrue(field(field(judge.pod, "spec"), "hostIPC"));
     const cJSON *entry;
     size_t index = 0;
     cJSON_ArrayForEach(entry, field(context, "sysctls"))
@@ -371,6 +372,9 @@ static void relate_sysctls(pod_judge &judge, const cJSON *context, const std::st
             judge_duplicate(judge, at, name);
         if (uses_host && name.starts_with("net."))
             judge_invalid_text(judge, at, name, "may not be specified when 'hostNetwork' is true");
+        bool is_ipc = name == "kernel.sem" || name.starts_with("kernel.shm") || name.starts_with("kernel.msg") || name.starts_with("fs.mqueue.");
+        if (uses_ipc && is_ipc)
+            judge_invalid_text(judge, at, name, "may not be specified when 'hostIPC' is true");
         names.push_back(name);
     }
 }

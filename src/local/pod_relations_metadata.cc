@@ -62,12 +62,13 @@ static bool has_container(const cJSON *spec, std::string_view name)
     return false;
 }
 
+// As Kubernetes reads it: no plus, and no zero in front unless it is the whole or a minus stands before it.
 static bool is_int32(std::string_view text)
 {
-    std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
+    bool is_negative = text.starts_with('-');
     uint64_t value = 0;
-    bool is_plain = text_parse_u64(digits, value) && (digits.size() == 1 || digits.front() != '0') && digits.size() <= 10;
-    return is_plain && (value != 0 || digits.size() == text.size()) && value <= (digits.size() == text.size() ? 2147483647u : 2147483648u);
+    bool begins_well = is_negative || text == "0" || (!text.empty() && text.front() >= '1' && text.front() <= '9');
+    return begins_well && text_parse_u64(text.substr(is_negative ? 1 : 0), value) && value <= (is_negative ? 2147483648u : 2147483647u);
 }
 
 static void judge_seccomp(pod_judge &judge, const std::string &at, std::string_view profile)

@@ -635,6 +635,11 @@ ROWS = [
     ("topology key both", s("topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: DoNotSchedule, %s}]" % 'matchLabelKeys: ["a b"]')),
     ("effect empty", s('tolerations: [{key: a, operator: Exists, effect: ""}]')),
     ("env name duplicate fieldRef version empty", c('env: [{name: A, valueFrom: {fieldRef: {apiVersion: "", fieldPath: metadata.name}}}]')),
+    ("deletion cost -05", m('annotations: {controller.kubernetes.io/pod-deletion-cost: "-05"}')),
+    ("deletion cost -0", m('annotations: {controller.kubernetes.io/pod-deletion-cost: "-0"}')),
+    ("deletion cost -", m('annotations: {controller.kubernetes.io/pod-deletion-cost: "-"}')),
+    ("deletion cost -2^31", m('annotations: {controller.kubernetes.io/pod-deletion-cost: "-2147483648"}')),
+    ("sysctl of the host's IPC", s("hostIPC: true\nsecurityContext: {sysctls: [{name: kernel.shm_rmid_forced, value: '1'}, {name: fs.mqueue.msg_max, value: '1'}, {name: kernel.sem, value: '1'}]}")),
 ]
 
 
