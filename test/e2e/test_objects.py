@@ -474,6 +474,29 @@ def case_logs_for_collectors():
     assert node.returncode == 0, node.returncode
 
 
+def case_signals_of_the_manual():
+    """SIGNALS in etlnode(1): what goes on, what drains, what ends at once."""
+    c = cluster()
+    with open(os.path.join(harness.ROOT, "docs/man/etlnode.1"), encoding="utf-8") as file:
+        section = file.read().split(".SH SIGNALS")[1].split(".SH ")[0]
+    table = ((signal.SIGQUIT, None), (signal.SIGUSR2, None), (signal.SIGPIPE, None), (signal.SIGXFSZ, None), (signal.SIGTERM, 0), (signal.SIGINT, 0),
+             (signal.SIGHUP, -signal.SIGHUP), (signal.SIGUSR1, -signal.SIGUSR1))
+    for signum, code in table:
+        assert signum.name in section, signum
+        folder = tempfile.mkdtemp(dir=c.dir)
+        node = subprocess.Popen([harness.ETLNODE, "--role", "proxy", "--listen", "127.0.0.1:0", "--data-dir", folder] + c.secret_arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=c.env)
+        try:
+            url = json.loads(node.stdout.readline())["url"]
+            node.send_signal(signum)
+            if code is None:
+                assert request("GET", url + "/v1/health?readiness=true").status == 200 and node.poll() is None, signum
+            else:
+                assert node.wait(120) == code, (signum, node.returncode)
+        finally:
+            node.kill()
+            node.communicate(timeout=120)
+
+
 def case_disk_full():
     if os.getuid() != 0:
         raise harness.Skip("a small file system needs root")
