@@ -10,6 +10,7 @@
 #include <linux/keyctl.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -234,6 +235,7 @@ struct spawn_plan {
     int error_fd;
     const container_launch *launch;
     char *const *environment;
+    pid_t supervisor;
 };
 
 // The descriptors bwrap is told about, by number.
@@ -279,12 +281,22 @@ static std::string join_pod(const container_launch &launch)
     return "";
 }
 
+// bwrap asks for the same, but would not notice that its parent has ended before it asked.
+static void end_with(pid_t supervisor)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != supervisor)
+        _exit(125);
+}
+
 // The sources are above the numbers they are put at (container_spawn sees to it).
 [[noreturn]] static void become_bwrap(const spawn_plan &plan)
 {
     const container_launch &launch = *plan.launch;
+    end_with(plan.supervisor);
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     std::string text = join_pod(launch);
+    end_with(plan.supervisor); // a change of the user has revoked it
     bool placed = dup2(null_fd, 0) == 0 && dup2(plan.output_fd, 1) == 1 && dup2(plan.output_fd, 2) == 2 && dup2(plan.status_fd, bwrap_status_fd) == bwrap_status_fd
                   && dup2(plan.args_fd, bwrap_args_fd) == bwrap_args_fd && dup2(plan.error_fd, bwrap_error_fd) == bwrap_error_fd
                   && (launch.filter_fd < 0 || dup2(launch.filter_fd, bwrap_filter_fd) == bwrap_filter_fd);
@@ -353,7 +365,7 @@ bool container_spawn(container_run &run, const container_launch &launch, std::st
     argv.push_back(nullptr);
     std::string marked = std::string(mark_name) + launch.mark; // bwrap's own environment; the container's is set by --setenv
     char *environment[] = {marked.data(), nullptr};
-    spawn_plan plan = {argv.data(), status_in.fd, output_in.fd, args_fd.fd, error_in.fd, &launch, environment};
+    spawn_plan plan = {argv.data(), status_in.fd, output_in.fd, args_fd.fd, error_in.fd, &launch, environment, getpid()};
 
     run.bwrap_path = launch.bwrap;
     run.command = 0;

@@ -12,9 +12,11 @@
 #include <grp.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 
 static constexpr const char *step_texts[] = {"", "unshare(user)", "unshare(net)", "setgroups", "uid_map", "gid_map", "loopback", "unshare(mount)", "memory volume", "setuid"};
 static constexpr int channel_timeout_s = 5;
+static constexpr int helper_end_max_ms = 5'000;
 
 // The supervisor's side.
 
@@ -378,7 +381,13 @@ void netbox_close(netbox &box)
         if (fd >= 0)
             close(fd);
     if (box.helper > 0) {
-        kill(box.helper, SIGKILL);
+        // It ends what is left in the pod, and then itself.
+        int helper = static_cast<int>(syscall(SYS_pidfd_open, box.helper, 0));
+        struct pollfd ended = {helper, POLLIN, 0};
+        if (helper < 0 || poll(&ended, 1, helper_end_max_ms) != 1)
+            kill(box.helper, SIGKILL);
+        if (helper >= 0)
+            close(helper);
         while (waitpid(box.helper, nullptr, 0) < 0 && errno == EINTR) {
         }
     }

@@ -5,18 +5,22 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -195,6 +199,75 @@ static void set_sysctls(const helper_plan &plan)
     }
 }
 
+// --- the end
+
+// A namespace's number is not given to another one while this process is in it. 0: the pod has none of its own.
+struct pod_namespaces {
+    ino_t net = 0;
+    ino_t user = 0;
+};
+
+static ino_t number_of(const std::string &path)
+{
+    struct stat about = {};
+    return stat(path.c_str(), &about) == 0 ? about.st_ino : 0;
+}
+
+// bwrap may have made further ones below the pod's.
+static bool is_user_below(const std::string &path, ino_t user)
+{
+    static constexpr int depth_max = 33; // the kernel allows no more
+    int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    bool found = false;
+    for (int depth = 0; fd >= 0 && !found && depth < depth_max; depth++) {
+        struct stat about = {};
+        found = fstat(fd, &about) == 0 && about.st_ino == user;
+        int parent = ioctl(fd, NS_GET_PARENT);
+        close(fd);
+        fd = parent;
+    }
+    if (fd >= 0)
+        close(fd);
+    return found;
+}
+
+static bool is_of_pod(const std::string &process, const pod_namespaces &pod)
+{
+    return (pod.net != 0 && number_of(process + "/ns/net") == pod.net) || (pod.user != 0 && is_user_below(process + "/ns/user", pod.user));
+}
+
+// How many there were. Zombies have no namespaces any more.
+static size_t kill_all_of(const pod_namespaces &pod)
+{
+    size_t count = 0;
+    DIR *processes = opendir("/proc");
+    while (const struct dirent *entry = processes != nullptr ? readdir(processes) : nullptr) {
+        pid_t pid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+        if (pid <= 0 || pid == getpid())
+            continue;
+        int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); // first: the number may become another's
+        if (process < 0)
+            continue;
+        if (is_of_pod("/proc/" + std::to_string(pid), pod) && syscall(SYS_pidfd_send_signal, process, SIGKILL, nullptr, 0) == 0)
+            count++;
+        close(process);
+    }
+    if (processes != nullptr)
+        closedir(processes);
+    return count;
+}
+
+// Whatever became of the supervisor and of bwrap: a container that was being started at that moment, and one that has freed itself from its parent, end here.
+// Who is killed may have a child that was not seen, so it is over when nobody is left.
+[[noreturn]] static void end_pod(const pod_namespaces &pod)
+{
+    static constexpr int rounds_max = 2'000;
+    static constexpr useconds_t round_us = 1'000;
+    for (int round = 0; round < rounds_max && kill_all_of(pod) > 0; round++)
+        usleep(round_us);
+    _exit(0);
+}
+
 void netbox_helper(int channel, const helper_plan &plan)
 {
     // Nothing of the supervisor stays open here, above all not its record lock's file.
@@ -223,8 +296,11 @@ void netbox_helper(int channel, const helper_plan &plan)
         leave_pacing();
         set_sysctls(plan);
     }
+    pod_namespaces pod;
+    pod.net = plan.wish->host_network ? 0 : number_of("/proc/self/ns/net");
+    pod.user = plan.kind == netbox_kind::root ? 0 : number_of("/proc/self/ns/user");
     answer(channel, {}, nullptr, 0);
-    int guarded = -1;
+    int guarded = -1; // of a pod that has no namespace by which it could be found
     for (;;) {
         helper_message asked;
         ssize_t n = recv(channel, &asked, sizeof asked, 0);
@@ -233,7 +309,7 @@ void netbox_helper(int channel, const helper_plan &plan)
         if (n != static_cast<ssize_t>(sizeof asked)) {
             if (guarded >= 0)
                 syscall(SYS_pidfd_send_signal, guarded, SIGKILL, nullptr, 0);
-            _exit(0);
+            end_pod(pod);
         }
         if (asked.verb == helper_verb::guard) {
             if (guarded >= 0)

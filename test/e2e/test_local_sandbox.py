@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 
 from local import Allowed, IMAGE, Run, gone, main, soon, status, waiting
 
@@ -337,6 +338,40 @@ def nothing_outlives_its_supervisor(r):
     r.k("delete", "pod", "free", "--force", "--grace-period=0")
 
 
+def with_words(*words):
+    """Processes of that command."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as file:
+                if file.read().split(b"\0")[:-1] == [word.encode() for word in words]:
+                    found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def who_is_tied_to_nobody_ends_too(r):
+    """As bwrap's child is, when bwrap is killed before the child could ask to be told."""
+    seconds = "3000.%d" % os.getpid()
+
+    def strays():
+        return with_words("sleep", seconds)
+    for host_network in (False, True):
+        for end in ("delete", "kill"):
+            with Allowed(r, "hostNetwork: %s\n" % ("true" if host_network else "false")):
+                r.create("tied", ("idle",), container={"readinessProbe": None, "ports": []}, **({"hostNetwork": True} if host_network else {}))
+                r.ready("tied")
+            entered = ["--user", "--preserve-credentials"] if host_network else ["--user", "--preserve-credentials", "--net"]
+            subprocess.run(["setsid", "--fork", "nsenter", "--target", str(r.command_pid("tied")), *entered, "sleep", seconds], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
+            soon("it is in the pod", strays)
+            if end == "kill":
+                os.kill(r.supervisors()["tied"], signal.SIGKILL)
+                soon("it ended with the supervisor", lambda: not strays())
+            r.delete("tied")
+            soon("it ended with the pod", lambda: not strays())
+
+
 def what_nests_deep_is_removed(r):
     code = ("import os\nos.chdir('/e')\nfor i in range(300):\n os.mkdir('d' * 200); os.chdir('d' * 200)\nopen('last', 'w')\n"
             "os.chdir('/e'); os.mkdir('closed'); open('closed/f', 'w'); os.chmod('closed/f', 0); os.chmod('closed', 0)\n"
@@ -348,6 +383,6 @@ def what_nests_deep_is_removed(r):
 
 
 CASES = [a_spec_grants_nothing, the_owner_grants_by_file_or_by_the_caller, links_lead_nowhere_outside, root_is_not_root_outside, where_root_has_no_ids_to_give, users_are_who_the_spec_says,
-         a_read_only_root_is_read_only, the_kernel_is_far_away, the_command_is_process_1, nothing_outlives_its_supervisor, what_nests_deep_is_removed]
+         a_read_only_root_is_read_only, the_kernel_is_far_away, the_command_is_process_1, nothing_outlives_its_supervisor, who_is_tied_to_nobody_ends_too, what_nests_deep_is_removed]
 
 main(CASES, [root_is_not_root_outside, users_are_who_the_spec_says, the_kernel_is_far_away, the_command_is_process_1, what_nests_deep_is_removed])
