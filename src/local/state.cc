@@ -165,8 +165,11 @@ bool state_write_pod(const local_state &state, const pod_key &key, cJSON *pod)
 void state_remove_pod(const local_state &state, const pod_key &key)
 {
     std::string trash = state.dir + "/tmp/old-" + os_random_hex(12);
-    if (rename(state_pod_dir(state, key).c_str(), trash.c_str()) != 0)
+    if (rename(state_pod_dir(state, key).c_str(), trash.c_str()) != 0) {
+        if (errno == ENOENT)
+            return; // somebody was faster, and the name may be another pod's by now
         trash = state_pod_dir(state, key);
+    }
     tell_watchers(state);
     os_remove_tree(trash);
 }

@@ -101,6 +101,7 @@ class Run:
         self.prefix = []  # before every command
         self.is_root = os.geteuid() == 0
         self.uids = set()
+        self.said = ""  # by the last get, on stderr
         self.interfaces = set()  # of our pods; others may be at work on this machine
 
     def k(self, *args, stdin=None, check=True):
@@ -130,6 +131,7 @@ class Run:
     def get(self, name):
         done = self.k("get", "pod", name, "-o", "json", check=False)
         pod = json.loads(done.stdout) if done.returncode == 0 else None
+        self.said = done.stderr.strip()
         if pod is not None:
             self.uids.add(pod["metadata"]["uid"])
             self.interfaces.add("etl" + pod["metadata"]["uid"].replace("-", "")[:10])
@@ -143,7 +145,7 @@ class Run:
                 return pod
             if time.monotonic() > deadline:
                 raise AssertionError("%s: not %s within %d s: %s\n%s" % (
-                    name, what, timeout, json.dumps(pod and pod["status"]), self.supervisor_log(name)))
+                    name, what, timeout, json.dumps(pod["status"]) if pod else self.said, self.supervisor_log(name)))
             time.sleep(0.02)
 
     def supervisor_log(self, name):
