@@ -33,15 +33,13 @@ static std::string escaped(std::string_view text, std::string_view more)
     return out;
 }
 
-static bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
 std::string probe_path(std::string_view path)
 {
     std::string_view named = path.substr(0, path.find('#'));
     std::string_view dir = named.substr(0, named.find('?'));
     bool is_url = std::none_of(path.begin(), path.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
     for (size_t at = dir.find('%'); at != std::string_view::npos; at = dir.find('%', at + 1))
-        is_url = is_url && at + 2 < dir.size() && is_hex(dir[at + 1]) && is_hex(dir[at + 2]);
+        is_url = is_url && at + 2 < dir.size() && text_hex_digit(dir[at + 1]) >= 0 && text_hex_digit(dir[at + 2]) >= 0;
     // What is no URL is a path to the last byte, whatever its marks mean elsewhere.
     std::string out = is_url ? escaped(named, "") : escaped(path, "%?#");
     return out.starts_with('/') ? out : "/" + out;
