@@ -134,6 +134,7 @@ static_assert(heartbeat_interval_ms * 3 < target_silent_ms);
 // bounded, all ETLs together are bounded where one starts, and the rest is bounded by its counts.
 inline constexpr size_t etl_pod_size_max = 2 * spec_size_max;   // its Pod as JSON: YAML's aliases expanded
 inline constexpr size_t etl_init_size_max = 2 * spec_size_max;  // the message that started it: a spec in base64, or a message
+inline constexpr size_t failed_start_spec_max = 8 * kib;         // both, of a start that failed and never served
 inline constexpr size_t json_escaped_factor = 2;                // JSON inside a JSON string: each quote and backslash becomes two bytes
 inline constexpr size_t document_small_size_max = 2 * kib;      // a node, a bucket, a term, a departure; what an ETL has beside its texts
 inline constexpr size_t document_etls_size_max = 40 * mib;      // of all ETLs together

@@ -332,14 +332,29 @@ static json_ptr bucket_print(const cluster_bucket &bucket)
     return tree;
 }
 
+// What `before` knows is taken from there.
+static document_printer::texts print_texts(const cluster_etl &etl, document_printer &before)
+{
+    document_printer::texts made = {.pod_digest = document_digest(etl.pod_json), .init_digest = document_digest(etl.init_json), .text = {}};
+    for (document_printer::texts &one : before.known) {
+        if (one.pod_digest == made.pod_digest && one.init_digest == made.init_digest && !one.text.empty())
+            return std::move(one);
+    }
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "pod", etl.pod_json);
+    json_add_text(tree.get(), "init", etl.init_json);
+    std::string text = json_print(tree.get());
+    made.text = text.substr(1, text.size() - 2);
+    return made;
+}
+
+// Without its large texts.
 static json_ptr etl_print(const cluster_etl &etl)
 {
     json_ptr tree = json_object();
     json_add_text(tree.get(), "id", etl.id);
     json_add_text(tree.get(), "name", etl.name);
     json_add_text(tree.get(), "communication", communication_names[static_cast<size_t>(etl.mode)]);
-    json_add_text(tree.get(), "pod", etl.pod_json);
-    json_add_text(tree.get(), "init", etl.init_json);
     json_add_u64_text(tree.get(), "wait_timeout_ms", etl.wait_timeout_ms);
     json_add_u64_text(tree.get(), "obj_timeout_ms", etl.obj_timeout_ms);
     json_add_bool(tree.get(), "require_framing", etl.require_framing);
@@ -381,7 +396,7 @@ static void lineage_print(cJSON *tree, const cluster_document &document)
     }
 }
 
-std::string document_print(const cluster_document &document)
+std::string document_print(const cluster_document &document, document_printer &printer)
 {
     json_ptr tree = json_object();
     json_add_u64(tree.get(), "format", document_format);
@@ -396,10 +411,32 @@ std::string document_print(const cluster_document &document)
     cJSON *buckets = json_add_array(tree.get(), "buckets");
     for (const cluster_bucket &bucket : document.buckets)
         json_append(buckets, bucket_print(bucket));
-    cJSON *etls = json_add_array(tree.get(), "etls");
-    for (const cluster_etl &etl : document.etls)
-        json_append(etls, etl_print(etl));
-    return json_print(tree.get());
+    document_printer now;
+    size_t size = 0;
+    for (const cluster_etl &etl : document.etls) {
+        now.known.push_back(print_texts(etl, printer));
+        size += now.known.back().text.size() + document_small_size_max;
+    }
+    std::string text = json_print(tree.get());
+    text.reserve(text.size() + size);
+    text.back() = ',';
+    text += "\"etls\":[";
+    for (size_t i = 0; i < document.etls.size(); i++) {
+        text += i > 0 ? "," : "";
+        text += json_print(etl_print(document.etls[i]).get());
+        text.back() = ',';
+        text += now.known[i].text;
+        text += '}';
+    }
+    text += "]}";
+    printer = static_cast<document_printer &&>(now);
+    return text;
+}
+
+std::string document_print(const cluster_document &document)
+{
+    document_printer printer;
+    return document_print(document, printer);
 }
 
 // --- AIStore's cluster map

@@ -87,8 +87,20 @@ struct cluster_document {
     std::vector<cluster_etl> etls;       // by id
 };
 
+// The two large texts of each ETL as they stood in the document that was printed last. To print them again with every change of the document
+// would take its time on the loop; their digests take a fiftieth of that.
+struct document_printer {
+    struct texts {
+        uint64_t pod_digest = 0;
+        uint64_t init_digest = 0;
+        std::string text; // "pod":"...","init":"..."
+    };
+    std::vector<texts> known;
+};
+
 // The whole document, secrets included: for storage and for targets only.
 std::string document_print(const cluster_document &document);
+std::string document_print(const cluster_document &document, document_printer &printer);
 // Refuses a damaged document with error_code::corrupt, one of a newer format with newer_version.
 error document_parse(std::string_view text, cluster_document &out_document);
 
@@ -134,6 +146,12 @@ bool document_may_return(const cluster_document &document, const cluster_node &n
 bool document_has_left(const cluster_document &document, std::string_view id);
 // It is placed again, and its departure forgotten.
 void document_return(cluster_document &document, cluster_node &node);
+// A start that failed and never served: what is kept of it is to be looked at. Its spec is kept only where it is small (failed_start_spec_max):
+// nobody runs it, and every copy of the document would carry it.
+bool document_is_failed_start(const cluster_etl &etl);
+bool document_is_to_shed_spec(const cluster_etl &etl);
+// The spec goes, and of the message what is not large stays. False: it is small enough, or no failed start.
+bool document_shed_spec(cluster_etl &etl);
 // Bytes that an ETL takes in the printed document, at most; and all of them.
 size_t document_etl_size(const cluster_etl &etl);
 size_t document_etls_size(const cluster_document &document);

@@ -142,6 +142,58 @@ void document_return(cluster_document &document, cluster_node &node)
     forget(document, node.id);
 }
 
+// --- what is kept of a failed start
+
+bool document_is_failed_start(const cluster_etl &etl) { return etl.stage == etl_stage::aborted && etl.started_ns == 0; }
+
+// What is long goes: a spec in base64, a program in an argument, many variables.
+static void prune(cJSON *tree)
+{
+    static constexpr size_t text_kept_max = 256;
+    static constexpr int items_kept_max = 16;
+    cJSON *child = tree->child;
+    int count = 0;
+    while (child != nullptr) {
+        cJSON *next = child->next;
+        bool is_too_much = cJSON_IsArray(tree) && count++ >= items_kept_max;
+        if (is_too_much)
+            cJSON_Delete(cJSON_DetachItemViaPointer(tree, child));
+        else if (cJSON_IsString(child) && std::string_view(child->valuestring).size() > text_kept_max)
+            cJSON_SetValuestring(child, "");
+        else
+            prune(child);
+        child = next;
+    }
+}
+
+static std::string without_large_parts(const cluster_etl &etl)
+{
+    json_ptr tree;
+    std::string where;
+    if (!json_parse(etl.init_json, tree, where)) {
+        prune(tree.get());
+        std::string text = json_print(tree.get());
+        if (text.size() <= failed_start_spec_max)
+            return text;
+    }
+    json_ptr least = json_object();
+    json_add_text(least.get(), "name", etl.name);
+    json_add_text(least.get(), "communication", communication_names[static_cast<size_t>(etl.mode)]);
+    return json_print(least.get());
+}
+
+bool document_is_to_shed_spec(const cluster_etl &etl) { return document_is_failed_start(etl) && etl.pod_json.size() + etl.init_json.size() > failed_start_spec_max; }
+
+bool document_shed_spec(cluster_etl &etl)
+{
+    if (!document_is_to_shed_spec(etl))
+        return false;
+    etl.init_json = without_large_parts(etl);
+    etl.pod_json.clear();
+    etl.pod_json.shrink_to_fit();
+    return true;
+}
+
 // --- sizes
 
 size_t document_etl_size(const cluster_etl &etl)

@@ -1241,6 +1241,12 @@ bool etl_can_be_joined(const etl &m)
     return !etl_is_stopping(m) && s != S::failed && (m.goal == etl_goal::run || s == S::awaiting_turn);
 }
 
+std::string etl_start_missed_text(const etl &m)
+{
+    std::string why(etl_view_of(m).last_error);
+    return place_text(m) + ": it was Ready before, and is not Ready within wait_timeout " + text_duration(m.definition.wait_timeout_ms) + (why.empty() ? "" : "; " + why);
+}
+
 bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text)
 {
     out_text.clear();
@@ -1249,7 +1255,7 @@ bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text)
         out_text = place_text(m) + ": the ETL was stopped before its pod was Ready";
         return true;
     }
-    if (m.goal == etl_goal::run && m.served) {
+    if (m.goal == etl_goal::run && sm_state_of(m) == S::serving) {
         out_err = no_error;
         return true;
     }

@@ -119,8 +119,10 @@ bool etl_is_final(const etl &m);
 bool etl_is_stopping(const etl &m); // on its way out, asked for
 // A start may join it: it serves or is on its way there.
 bool etl_can_be_joined(const etl &m);
-// The start it was asked for: has it been decided? Then ok or not, and the text for the user.
+// The start it was asked for: has it been decided? Then ok or not, and the text for the user. Ok means that the pod is Ready now.
 bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text);
+// What is told to a start that joined an ETL whose pod did not come back in time.
+std::string etl_start_missed_text(const etl &m);
 etl_phase etl_phase_of(const etl &m);
 etl_view etl_view_of(const etl &m);
 const char *etl_state_name(const etl &m);

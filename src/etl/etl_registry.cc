@@ -22,6 +22,7 @@ using on_text = void (*)(void *arg, error err, const std::string &text);
 
 struct start_waiter {
     uint64_t machine_id;
+    uint64_t deadline_ms; // for one that joined; others have that of the machine
     on_text on_done;
     void *arg;
 };
@@ -58,6 +59,7 @@ struct etl_registry {
     uint64_t next_machine_id = 1;
     std::map<std::string, uint64_t, std::less<>> in_use;
     std::vector<start_waiter> start_waiters;
+    timer *start_clock = nullptr; // for the waiters whose machine has no deadline: it has served before
     std::vector<stop_waiter> stop_waiters;
     std::vector<completion> completions;
     std::vector<log_call *> log_calls;
@@ -277,7 +279,7 @@ void etl_registry_start(etl_registry &registry, const etl_definition &definition
             stop_machine(*m);
         m = make_machine(r, definition);
     }
-    r.start_waiters.push_back({m->sm.id, on_done, arg});
+    r.start_waiters.push_back({m->sm.id, clock_now_ms(*r.e) + m->definition.wait_timeout_ms, on_done, arg});
     if (!m->served) {
         m->asked = true;
         m->start_deadline_ms = clock_now_ms(*r.e) + m->definition.wait_timeout_ms;
@@ -414,6 +416,8 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t sin
 static void settle_starts(etl_registry &r)
 {
     std::vector<start_waiter> waiting;
+    uint64_t now = clock_now_ms(*r.e);
+    uint64_t next = 0;
     for (const start_waiter &w : r.start_waiters) {
         const etl *m = machine_of(r, w.machine_id);
         error err;
@@ -422,10 +426,19 @@ static void settle_starts(etl_registry &r)
             complete(r, w.on_done, w.arg, make_error(error_code::canceled), "the ETL was stopped");
         else if (etl_start_is_decided(*m, err, text))
             complete(r, w.on_done, w.arg, err, std::move(text));
-        else
+        else if (m->served && w.deadline_ms <= now)
+            complete(r, w.on_done, w.arg, make_error(error_code::etl_init_failed), etl_start_missed_text(*m));
+        else {
             waiting.push_back(w);
+            if (m->served && (next == 0 || w.deadline_ms < next))
+                next = w.deadline_ms;
+        }
     }
     r.start_waiters = std::move(waiting);
+    if (next != 0)
+        timer_arm(*r.e, r.start_clock, next - now);
+    else
+        timer_stop(*r.e, r.start_clock);
 }
 
 static void settle_stops(etl_registry &r)
@@ -507,6 +520,7 @@ static void destroy(etl_registry *r)
     for (etl *m : r->etls)
         etl_free(m);
     watch_free(r->pods);
+    timer_free(*r->e, r->start_clock);
     delete r;
 }
 
@@ -552,6 +566,8 @@ static void settle(void *arg)
 
 // ---- life
 
+static void start_clock_fired(void *arg) { wake(*static_cast<etl_registry *>(arg)); }
+
 etl_registry *etl_registry_make(env &e, const etl_registry_options &options)
 {
     CHECK(!options.kubectl.empty());
@@ -563,6 +579,7 @@ etl_registry *etl_registry_make(env &e, const etl_registry_options &options)
     r->sweep.health = &r->health;
     r->sweep.on_end = sweep_ended;
     r->sweep.arg = r;
+    r->start_clock = timer_make(e, start_clock_fired, r);
     make_watch(*r);
     return r;
 }

@@ -83,7 +83,7 @@ void etl_registry_begin(etl_registry &registry);
 
 // Starts an ETL; completes once: ok when its pod is Ready, else etl_init_failed (or canceled after a stop) with `detail`: step, kubectl's own
 // words, exit code, the pod's last log lines. Its pod is being removed then, which goes on by itself; etl_registry_stop tells when it is gone. Starting what already runs with the same generation
-// completes when that one serves.
+// completes when that one's pod is Ready: at once, or when it is back; with etl_init_failed when that takes longer than wait_timeout. It runs on then.
 void etl_registry_start(etl_registry &registry, const etl_definition &definition, void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
 // Completes once, when the pod is gone (ok also when there is no such ETL), or with the reason it could not be removed. The registry keeps
 // trying to remove it then.

@@ -84,7 +84,7 @@ static void attempt(document_queue &q)
         document_begin_term(q.next, q.tag);
     }
     q.next.version = q.current.version + 1;
-    q.next_text = document_print(q.next);
+    q.next_text = document_print(q.next, q.printer);
     if (q.next_text.size() > document_size_max && q.next_text.size() > q.text.size()) { // what shrinks it always may
         end_running(q, make_error(error_code::no_space, "the cluster document would be larger than a node may take"));
         return;

@@ -30,6 +30,7 @@ struct document_queue {
     document_change running;
     cluster_document next;
     std::string next_text;
+    document_printer printer;
     bool has_term = false; // this process has begun its term
     uint64_t tag = 0;
     bool busy = false;   // a read or swap is under way

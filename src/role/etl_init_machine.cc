@@ -47,8 +47,18 @@ static void ask_store_initializing(etl_init &m)
     m.world.store_initializing(m.world.arg, m);
 }
 
+// What storing took is part of the time that the user gave; what is too little to matter is not told in odd numbers.
+static void count_storing(etl_init &m)
+{
+    static constexpr uint64_t too_little = 16;
+    uint64_t spent = clock_now_ms(*m.e) - m.began_ms;
+    if (spent > m.wait_timeout_ms / too_little)
+        m.wait_timeout_ms = spent < m.wait_timeout_ms ? m.wait_timeout_ms - spent : 1;
+}
+
 static void ask_start(etl_init &m)
 {
+    count_storing(m);
     m.starting = true;
     timer_arm(*m.e, m.clock, until_answer(m, m.wait_timeout_ms + etl_init_margin_ms));
     m.world.start_on_targets(m.world.arg, m);
@@ -287,6 +297,7 @@ static void on_deadline(void *arg) { sm_step(table, *static_cast<etl_init *>(arg
 void etl_init_begin(etl_init &m)
 {
     m.clock = timer_make(*m.e, on_deadline, &m);
+    m.began_ms = clock_now_ms(*m.e);
     sm_step(table, m, E::begin);
 }
 

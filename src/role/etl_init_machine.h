@@ -42,6 +42,7 @@ struct etl_init {
     uint64_t answer_at_ms = 0;    // the caller is answered by then, on the monotonic clock, also while a failed start is still rolled back; 0: when that is done
     bool is_restart = false;      // POST /v1/etl/<id>/start: a failure leaves it Aborted instead of forgotten
 
+    uint64_t began_ms = 0;
     bool caller_waits = true;     // not answered yet, and still there
     bool is_abandoned = false;    // nobody wants it any more: end it as soon as possible
     bool may_be_stored = false;   // the document may hold it as initializing

@@ -53,6 +53,8 @@ static bool abort_unfinished(cluster_document &document)
             document.etls.erase(document.etls.begin() + static_cast<std::ptrdiff_t>(i));
         }
     }
+    for (cluster_etl &etl : document.etls) // also those of a version that kept them
+        changed = document_shed_spec(etl) || changed;
     return changed;
 }
 
@@ -100,7 +102,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
         const cluster_node *self = document_find_node(document, p.id);
         is_needed = self == nullptr || self->url != p.url;
         for (const cluster_etl &etl : document.etls)
-            is_needed = is_needed || etl.stage == etl_stage::initializing;
+            is_needed = is_needed || etl.stage == etl_stage::initializing || document_is_to_shed_spec(etl);
     }
     p.documents.current = static_cast<cluster_document &&>(document);
     p.documents.text = text;

@@ -245,6 +245,8 @@ static void on_show_answers(proxy_request &r, std::vector<gather_answer> answers
     json_add_text(tree.get(), "generation", etl->generation_id);
     json_add_text(tree.get(), "started", etl->started_ns > 0 ? control_time_text(etl->started_ns, true) : std::string());
     json_add_text(tree.get(), "last_error", etl->last_error);
+    if (etl->pod_json.empty())
+        json_add_bool(tree.get(), "spec_kept", false);
     cJSON *targets = json_add_array(tree.get(), "targets");
     for (const cluster_node &node : proxy_document(p).nodes) {
         if (node.is_target)

@@ -94,15 +94,12 @@ static cluster_etl *find_exact(cluster_document &document, std::string_view id)
     return etl != nullptr && etl->id == id ? etl : nullptr;
 }
 
-// What is kept of a start that failed, to be looked at. It never served anybody.
-static bool is_failed_start(const cluster_etl &etl) { return etl.stage == etl_stage::aborted && etl.started_ns == 0; }
-
 // They are no reason to refuse a start.
 static void drop_oldest_failed_start(cluster_document &next)
 {
     const cluster_etl *oldest = nullptr;
     for (const cluster_etl &etl : next.etls) {
-        if (is_failed_start(etl) && (oldest == nullptr || etl.generation < oldest->generation))
+        if (document_is_failed_start(etl) && (oldest == nullptr || etl.generation < oldest->generation))
             oldest = &etl;
     }
     if (oldest != nullptr)
@@ -119,9 +116,12 @@ static error apply_initializing(void *arg, cluster_document &next)
         if (known->stage != etl_stage::aborted)
             return refuse(s, error_code::conflict, // which AIStore answers with 400: world_answer_failure
                 "invalid action \"can't start ETL[" + text_escape(s.etl.id) + "] during " + std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage\"");
+        if (known->pod_json.empty())
+            return refuse(s, error_code::conflict, "etl job " + text_escape(s.etl.id) + " never served, and its spec, which is larger than " + std::to_string(failed_start_spec_max / kib) +
+                " KiB, was not kept: start it with the spec again");
         s.etl = *known;
     } else {
-        if (known != nullptr && !is_failed_start(*known))
+        if (known != nullptr && !document_is_failed_start(*known))
             return refuse(s, error_code::already_exists, "etl job " + text_escape(s.etl.id) + " already exists");
         if (known == nullptr && next.etls.size() >= etl_count_max)
             drop_oldest_failed_start(next);
@@ -166,6 +166,7 @@ static error apply_ended(void *arg, cluster_document &next)
     if (s.machine.is_restart || (!s.answers_id && has_failed)) {
         etl->stage = etl_stage::aborted;
         etl->last_error = s.machine.failure_text.substr(0, etl_error_text_max);
+        document_shed_spec(*etl);
     } else {
         document_remove_etl(next, s.etl.id);
     }
@@ -390,7 +391,7 @@ static void answer_dry_run(proxy &p, exchange &x, const etl_spec &spec, const cl
 {
     const cluster_document &document = proxy_document(p);
     const cluster_etl *known = document_find_etl(document, etl.id);
-    if (!etl.id.empty() && ((known != nullptr && known->id == etl.id && !is_failed_start(*known)) || p.starts.find(etl.id) != p.starts.end())) {
+    if (!etl.id.empty() && ((known != nullptr && known->id == etl.id && !document_is_failed_start(*known)) || p.starts.find(etl.id) != p.starts.end())) {
         exchange_answer_error(x, error_code::already_exists, "etl job " + text_escape(etl.id) + " already exists", 0, warning_headers(spec.warnings));
         return;
     }

@@ -54,6 +54,7 @@ std::string proxy_metrics_text(proxy &p)
     metrics_add_servers(text, servers, 1);
     const cluster_document &document = proxy_document(p);
     metrics_add(text, "etlnode_document_version", "gauge", "Version of the cluster document.", {}, as_double(document.version));
+    metrics_add(text, "etlnode_document_bytes", "gauge", "Size of the cluster document, which every change writes and sends to the targets.", {}, as_double(p.documents.text.size()));
     metrics_add(text, "etlnode_buckets", "gauge", "Buckets.", {}, as_double(document.buckets.size()));
     add_targets(p, text);
     add_etls(p, text);

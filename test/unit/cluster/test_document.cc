@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/limits.h"
 #include "cluster/document.h"
 #include "cluster/placement.h"
 
@@ -97,6 +98,89 @@ static std::string replaced(std::string text, std::string_view from, std::string
 {
     size_t at = text.find(from);
     return at == std::string::npos ? "not found" : text.replace(at, from.size(), to);
+}
+
+// The printed form of the large texts is kept; it must never outlive them.
+static void what_changed_is_printed_anew(void **)
+{
+    cluster_document document = *sample;
+    document_printer printer;
+    std::string before = document_print(document);
+    test_eq_text(document_print(document, printer), before);
+    test_eq_text(document_print(document, printer), before);
+    test_eq(printer.known.size(), size_t{2});
+    printer.known[1].text += ",\"mark\":1"; // nothing is made twice
+    test_has_text(document_print(document, printer), "\"mark\":1");
+    cluster_document copy = document;
+    copy.etls[0].pod_json.back() = ']'; // of the same size
+    copy.etls[1].init_json = "{\"x\":1}";
+    copy.etls[1].stage = etl_stage::aborted;
+    cluster_document read;
+    test_ok(document_parse(document_print(copy, printer), read));
+    test_eq_text(read.etls[0].pod_json, copy.etls[0].pod_json);
+    test_eq_text(read.etls[1].init_json, copy.etls[1].init_json);
+    test_eq_enum(read.etls[1].stage, etl_stage::aborted);
+    printer = document_printer();
+    test_eq_text(document_print(document, printer), before);
+    cluster_etl twin = document.etls[1]; // the same texts under another id
+    twin.id = "YYYYYYYYYY";
+    document_put_etl(document, twin);
+    test_eq_text(document_print(document, printer), document_print(document));
+    document.etls.clear();
+    test_ok(document_parse(document_print(document, printer), read));
+    test_eq(read.etls.size(), size_t{0});
+    test_eq(printer.known.size(), size_t{0});
+}
+
+static cluster_etl failed_start(const std::string &pod, const std::string &init)
+{
+    cluster_etl etl = sample->etls[0];
+    etl.pod_json = pod;
+    etl.init_json = init;
+    etl.stage = etl_stage::aborted;
+    etl.started_ns = 0;
+    return etl;
+}
+
+static void a_failed_start_keeps_no_large_spec(void **)
+{
+    const std::string large(900'000, 'x');
+    cluster_etl small = failed_start("{\"kind\":\"Pod\"}", "{\"name\":\"a\"}");
+    test_false(document_shed_spec(small));
+    test_eq_text(small.pod_json, "{\"kind\":\"Pod\"}");
+
+    cluster_etl etl = failed_start(large, "{\"name\":\"a\",\"init_timeout\":\"45s\",\"spec\":\"" + large + "\"}");
+    test_true(document_shed_spec(etl));
+    test_eq_text(etl.pod_json, "");
+    test_eq_text(etl.init_json, "{\"name\":\"a\",\"init_timeout\":\"45s\",\"spec\":\"\"}"); // what it was is seen
+    test_eq_text(etl.last_error, sample->etls[0].last_error);
+    test_eq_text(etl.generation_id, sample->etls[0].generation_id); // with the digest of the spec
+    test_false(document_shed_spec(etl));
+
+    std::string many;
+    for (int i = 0; i < 20'000; i++)
+        many += std::string(many.empty() ? "" : ",") + "{\"name\":\"V\",\"value\":\"x\"}";
+    etl = failed_start(large, "{\"name\":\"a\",\"runtime\":{\"image\":\"i\",\"env\":[" + many + "]}}");
+    test_true(document_shed_spec(etl));
+    test_true(etl.init_json.size() < failed_start_spec_max);
+    test_has_text(etl.init_json, "\"image\":\"i\"");
+    // Neither deep ones nor many members nor what is no JSON are kept.
+    std::string members;
+    for (int i = 0; i < 2'000; i++)
+        members += (i > 0 ? ",\"m" : "\"m") + std::to_string(i) + "\":1";
+    for (const std::string &init : {"{" + members + "}", large}) {
+        etl = failed_start(large, init);
+        test_true(document_shed_spec(etl));
+        test_eq_text(etl.init_json, "{\"name\":\"other\",\"communication\":\"hrev://\"}");
+    }
+    // One that served, or runs, is started again with what it has.
+    etl = failed_start(large, large);
+    etl.started_ns = 1;
+    test_false(document_shed_spec(etl));
+    etl.started_ns = 0;
+    etl.stage = etl_stage::running;
+    test_false(document_shed_spec(etl));
+    test_eq(etl.pod_json.size(), large.size());
 }
 
 static void a_document_from_before_node_ports_is_read(void **)
@@ -257,6 +341,8 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_document_survives_printing, make_sample, drop_sample),
+        cmocka_unit_test_setup_teardown(what_changed_is_printed_anew, make_sample, drop_sample),
+        cmocka_unit_test_setup_teardown(a_failed_start_keeps_no_large_spec, make_sample, drop_sample),
         cmocka_unit_test_setup_teardown(a_document_from_before_node_ports_is_read, make_sample, drop_sample),
         cmocka_unit_test_setup_teardown(damaged_documents_are_refused, make_sample, drop_sample),
         cmocka_unit_test_setup_teardown(an_etl_is_found_by_id_and_by_unique_name, make_sample, drop_sample),

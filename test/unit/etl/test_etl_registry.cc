@@ -84,6 +84,46 @@ static void a_failure_is_told_and_stays(void **state)
     test_eq_text(w.answer_kind, "started: ok");
 }
 
+static void a_start_that_joins_waits_for_the_pod(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, start, create ok, pod ready");
+    test_eq_text(w.answer_kind, "started: ok");
+    w.answer_kind.clear();
+    etl_do_all(w, "start"); // it serves
+    test_eq_text(w.answer_kind, "started: ok");
+    w.answer_kind.clear();
+    etl_do_all(w, "pod died, start");
+    test_eq_text(w.answer_kind, "");
+    etl_do_all(w, "pod ready_again");
+    test_eq_text(w.answer_kind, "started: ok");
+    w.answer_kind.clear();
+    etl_do_all(w, "refused, start");
+    test_eq_text(w.answer_kind, "");
+}
+
+static void a_start_that_joins_does_not_wait_for_ever(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, start, create ok, pod ready, pod died");
+    w.answer_kind.clear();
+    etl_do_all(w, "start, wait 50s, start");
+    test_eq_text(w.answer_kind, "");
+    etl_do_all(w, "wait 11s");
+    test_eq_text(w.answer_kind, "started: etl_init_failed");
+    for (const char *part : {"target t1", "pod transformer-md5-", "was Ready before, and is not Ready within wait_timeout", "exit code 137"})
+        test_has_text(w.answer, part);
+    etl_view view;
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::serving); // it was not this start that began it
+    w.answer_kind.clear();
+    etl_do_all(w, "pod ready_again"); // the second one still waits
+    test_eq_text(w.answer_kind, "started: ok");
+    w.answer_kind.clear();
+    etl_do_all(w, "wait 120s");
+    test_eq_text(w.answer_kind, "");
+}
+
 static void texts_are_bounded(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
@@ -384,6 +424,8 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_view_follows_the_pod, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failure_is_told_and_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_start_that_joins_waits_for_the_pod, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_start_that_joins_does_not_wait_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(texts_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_what_is_not_there_is_fine, setup, teardown),
         cmocka_unit_test_setup_teardown(logs_are_fetched, setup, teardown),

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -141,8 +142,10 @@ static void start_command(fixture &f, shape how, work what)
         int told[2] = {ntohs(address.sin_port), getpid()};
         if (write(pipe_ends[1], told, sizeof told) != static_cast<ssize_t>(sizeof told))
             _exit(1);
-        if (how == shape::both && fork() == 0)
+        if (how == shape::both && fork() == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
             live();
+        }
         do_work(what, fd);
     }
     int told[2] = {};
