@@ -613,6 +613,43 @@ def inside_restart(world):
     r.delete("again", "missing")
 
 
+SELF_ENDING = r'''#!/usr/bin/env python
+import atexit, socket, sys, time
+server = socket.create_server(("0.0.0.0", 80), backlog=16)
+while True:
+    connection, _ = server.accept()
+    with connection:
+        asked = connection.recv(65536)
+        if asked: connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nhalf of it")
+    if b"/end" in asked:
+        atexit.register(time.sleep, 0.5)
+        sys.exit(3)
+'''
+
+
+def witness(pod):
+    """The word of the pod's witness; empty when it closes without one."""
+    host, port = pod["metadata"]["annotations"]["etlnode.local/witness"].rsplit(":", 1)
+    said = b""
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        while piece := connection.recv(4096):
+            said += piece
+    return said.decode().split(" ")[-1].strip()
+
+
+def inside_ends_itself(world):
+    """A server that ends itself closes its connection first and listens for half a second more: its witness is not misled."""
+    r = world.run
+    world.image(files={"code/server.py": SELF_ENDING})
+    r.create("ends")
+    pod = r.ready("ends")
+    for restarts in range(3):
+        assert r.http(pod, "/") == b"half of it" and witness(pod) == "server"
+        assert r.http(pod, "/end") == b"half of it" and witness(pod) == ""
+        pod = r.wait("ends", "again", lambda pod: local.status(pod).get("restartCount") == restarts + 1 and local.is_ready(pod))
+    r.delete("ends")
+
+
 def inside_user(world):
     """An ordinary user is refused, at once and with the flag's name; with the flag the pod runs, on a low port too."""
     world.image()
@@ -634,6 +671,7 @@ def inside_user(world):
             allowed = r.k("--sandbox=none", "create", "-f", "-", stdin=json.dumps(r.spec("user")))
             assert "Warning: " in allowed.stderr, allowed
             assert r.http(r.ready("user"), "/") == b"hello\n"
+            assert witness(r.get("user")) == "server"  # its port is another one outside
             r.delete("user")
             wrong = r.k("--sandbox=maybe", "get", "pods", check=False)
             assert wrong.returncode == 1 and "auto or none" in wrong.stderr, wrong
@@ -717,6 +755,7 @@ INSIDE = {
     "neither descriptors nor numbers reach out": inside_reach,
     "a static program is moved too": inside_static,
     "restarts keep the address": inside_restart,
+    "a server that ends itself": inside_ends_itself,
     "last words": inside_last_words,
     "nothing is left": inside_nothing_left,
     "memory is counted": inside_memory,
