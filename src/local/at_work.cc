@@ -24,7 +24,7 @@
 #include "base/text.h"
 #include "local/os.h"
 
-static constexpr size_t threads_looked_at_max = 256;
+static constexpr size_t threads_looked_at_max = 2048;
 static constexpr size_t poll_set_max = 4096;
 static constexpr size_t holders_looked_at_max = 1024;
 
@@ -236,7 +236,7 @@ static std::vector<int> polled(pid_t pid, uint64_t set, uint64_t count)
     if (fds.empty() || !read_memory(pid, set, fds.data(), fds.size() * sizeof fds[0]))
         return out;
     for (const struct pollfd &one : fds)
-        if (one.fd >= 0 && (one.events & POLLIN) != 0)
+        if (one.fd >= 0 && (one.events & (POLLIN | POLLRDNORM)) != 0)
             out.push_back(one.fd);
     return out;
 }
