@@ -50,9 +50,9 @@ static void ask_store_initializing(etl_init &m)
 // What storing took is part of the time that the user gave; what is too little to matter is not told in odd numbers.
 static void count_storing(etl_init &m)
 {
-    static constexpr uint64_t too_little = 16;
+    static constexpr uint64_t too_little_ms = 1'000;
     uint64_t spent = clock_now_ms(*m.e) - m.began_ms;
-    if (spent > m.wait_timeout_ms / too_little)
+    if (spent > too_little_ms)
         m.wait_timeout_ms = spent < m.wait_timeout_ms ? m.wait_timeout_ms - spent : 1;
 }
 
