@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "local/os.h"
+#include "local/users.h"
 
 // The log.
 
@@ -105,17 +106,78 @@ static char state_of(pid_t pid)
     return text[at + 2];
 }
 
-void container_kill_marked(const std::string &mark)
+// By what a pod's processes are known: the mark of a bwrap that is still starting, ids that nobody else has, files of the pod's own directory in their view.
+struct left_look {
+    std::string environment;
+    user_block users;
+    std::vector<struct stat> files;
+};
+
+static constexpr const char *own_files[] = {"/etc/hostname", "/etc/hosts", "/etc/passwd", "/etc/group"};
+
+static uint64_t number_in(const std::string &status, std::string_view key)
 {
+    size_t at = status.find(key);
+    uint64_t number = 0;
+    if (at == std::string::npos)
+        return UINT64_MAX;
+    std::string_view rest = std::string_view(status).substr(at + key.size());
+    return text_parse_u64(rest.substr(0, rest.find_first_of("\t\n")), number) ? number : UINT64_MAX;
+}
+
+static bool is_left(const left_look &look, const std::string &process)
+{
+    std::string text;
+    if (os_read_file(process + "/environ", text) && text == look.environment)
+        return true;
+    if (!os_read_file(process + "/status", text) || number_in(text, "PPid:\t") == static_cast<uint64_t>(getpid())) // what holds this supervisor's namespaces
+        return false;
+    uint64_t user = number_in(text, "Uid:\t");
+    if (look.users.count != 0 && user >= look.users.base && user < uint64_t(look.users.base) + look.users.count)
+        return true;
+    for (const char *path : own_files) {
+        struct stat about = {};
+        if (stat((process + "/root" + path).c_str(), &about) != 0)
+            continue;
+        for (const struct stat &own : look.files)
+            if (own.st_dev == about.st_dev && own.st_ino == about.st_ino)
+                return true;
+    }
+    return false;
+}
+
+static size_t kill_left(const left_look &look)
+{
+    size_t count = 0;
     std::vector<std::string> names;
     os_list("/proc", names);
     for (const std::string &name : names) {
         uint64_t pid = 0;
-        std::string environment;
-        if (text_parse_u64(name, pid) && os_read_file("/proc/" + name + "/environ", environment) &&
-            environment == std::string(mark_name) + mark + '\0')
-            kill(static_cast<pid_t>(pid), SIGKILL);
+        if (!text_parse_u64(name, pid) || pid == static_cast<uint64_t>(getpid()))
+            continue;
+        os_fd process(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0))); // first: the number may become another's
+        char state = process.fd >= 0 ? state_of(static_cast<pid_t>(pid)) : 'X';
+        if (state != 'Z' && state != 'X' && is_left(look, "/proc/" + name) && syscall(SYS_pidfd_send_signal, process.fd, SIGKILL, nullptr, 0) == 0)
+            count++;
     }
+    return count;
+}
+
+void container_kill_left(const std::string &mark, const std::string &pod_dir)
+{
+    static constexpr int rounds_max = 2'000;
+    static constexpr useconds_t round_us = 1'000;
+    left_look look;
+    look.environment = std::string(mark_name) + mark + '\0';
+    users_find(pod_dir, look.users);
+    for (const char *path : own_files) {
+        struct stat about = {};
+        if (stat((pod_dir + path).c_str(), &about) == 0)
+            look.files.push_back(about);
+    }
+    // Who is killed may have a child that was not seen, so it is over when nobody is left.
+    for (int round = 0; round < rounds_max && kill_left(look) > 0; round++)
+        usleep(round_us);
 }
 
 static std::vector<pid_t> children_of(pid_t pid)

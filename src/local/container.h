@@ -79,9 +79,9 @@ struct container_launch {
 
 // False with `out_text` when not even the child could be made.
 bool container_spawn(container_run &run, const container_launch &launch, std::string &out_text);
-// Ends every bwrap with this mark. Before bwrap's inner process has asked for the death of its parent it survives it; a supervisor
-// killed in that millisecond leaves one behind.
-void container_kill_marked(const std::string &mark);
+// Ends what is left of the pod, but for children of the caller's. bwrap's inner process that has not asked for the death of its parent yet survives it, and
+// so does a command that wants to; the pod's helper ends them, unless it was killed with its supervisor.
+void container_kill_left(const std::string &mark, const std::string &pod_dir);
 // The child has been reaped with `wait_status`: reads what is left of the output and says how it ended. Nothing runs afterwards.
 void container_reaped(container_run &run, int wait_status, container_end &out_end);
 // TERM to the command. Process 1 ignores it unless it has a handler: then nothing would come of waiting, and it is ended at once.

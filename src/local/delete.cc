@@ -27,7 +27,7 @@ static bool remove_unsupervised(const command &c, const pod_key &key, const std:
     if (!state_read_pod(c.state, key, pod) || state_pod_uid(pod.get()) != uid)
         return true; // already another pod of that name
     if (os_exists(state_pod_dir(c.state, key) + "/marked"))
-        container_kill_marked(uid);
+        container_kill_left(uid, state_pod_dir(c.state, key));
     if (geteuid() == 0) {
         netbox_remove_interface(netbox_interface_name(uid));
         netbox_release_address(std::string(json_text(json_get(pod.get(), "status"), "podIP")));

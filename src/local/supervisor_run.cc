@@ -233,7 +233,7 @@ void supervisor_start_current(supervisor &s)
     }
     // What an earlier supervisor could not take along: it would hold the network namespace and the image.
     if (!s.swept && os_exists(s.dir + "/marked"))
-        container_kill_marked(s.uid);
+        container_kill_left(s.uid, s.dir);
     s.swept = true;
     os_write_file(s.dir + "/marked", "");
     // An init container has a log of its own.

@@ -85,6 +85,22 @@ bool users_pick(const std::string &map, const std::string &reserved, uint32_t se
     return false;
 }
 
+bool users_find(const std::string &pod_dir, user_block &out_block)
+{
+    std::string text;
+    uint64_t base = 0;
+    uint64_t count = 0;
+    out_block = user_block();
+    if (!os_read_file(pod_dir + "/users", text))
+        return false;
+    size_t space = text.find(' ');
+    if (space == std::string::npos || !text_parse_u64(std::string_view(text).substr(0, space), base) || !text_parse_u64(std::string_view(text).substr(space + 1), count) || base == 0 || count == 0
+        || base + count > users_end)
+        return false;
+    out_block = {static_cast<uint32_t>(base), static_cast<uint32_t>(count)};
+    return true;
+}
+
 bool users_choose(const std::string &pod_dir, user_block &out_block, std::string &out_text)
 {
     std::string map;
@@ -95,16 +111,8 @@ bool users_choose(const std::string &pod_dir, user_block &out_block, std::string
         out_text = "the user ids of this process are not mapped as its group ids are";
         return false;
     }
-    uint64_t base = 0;
-    uint64_t count = 0;
-    if (os_read_file(pod_dir + "/users", text)) {
-        size_t space = text.find(' ');
-        if (space != std::string::npos && text_parse_u64(std::string_view(text).substr(0, space), base) && text_parse_u64(std::string_view(text).substr(space + 1), count)
-            && base > 0 && count > 0 && base + count <= users_end) {
-            out_block = {static_cast<uint32_t>(base), static_cast<uint32_t>(count)};
-            return true;
-        }
-    }
+    if (users_find(pod_dir, out_block))
+        return true;
     os_fd list(open(users_list, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     while (list.fd >= 0 && flock(list.fd, LOCK_EX) != 0 && errno == EINTR) {
     }

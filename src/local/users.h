@@ -15,5 +15,7 @@ struct user_block {
 // Chooses one for the pod whose directory this is, or finds the one it has already; the choice is kept there, and known to every kubectl-local
 // of this machine. False with `out_text`: this process may not give any away.
 bool users_choose(const std::string &pod_dir, user_block &out_block, std::string &out_text);
+// The block that was chosen for the pod, if one was.
+bool users_find(const std::string &pod_dir, user_block &out_block);
 // A block within [first, end) of the ids that `map` (as /proc/self/uid_map has it) names and no line of `taken` ("BASE DIR") holds; for tests.
 bool users_pick(const std::string &map, const std::string &reserved, uint32_t seed, user_block &out_block);

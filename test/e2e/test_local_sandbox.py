@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 
-from local import Allowed, IMAGE, Run, gone, main, soon, status, waiting
+from local import Allowed, IMAGE, Run, alive, children, comm, gone, main, soon, status, waiting
 
 
 def refused(r, spec, *words, env=None):
@@ -338,6 +338,27 @@ def nothing_outlives_its_supervisor(r):
     r.k("delete", "pod", "free", "--force", "--grace-period=0")
 
 
+def nothing_outlives_supervisor_and_helper(r):
+    """As when somebody ends everything that is called kubectl-local."""
+    for end in ("delete", "start"):
+        r.create("left", container={"command": ["/usr/bin/python3", "-c", FREE], "readinessProbe": None})
+        soon("it runs", lambda: r.k("logs", "left", check=False).stdout == "free\n")
+        pid = r.command_pid("left")
+        supervisor = r.supervisors()["left"]
+        helpers = [child for child in children(supervisor) if comm(child) == "kubectl-netbox"]
+        assert helpers, [comm(child) for child in children(supervisor)]
+        for one in (supervisor, *helpers):
+            os.kill(one, signal.SIGSTOP)  # nobody may see the other's end
+        for one in (*helpers, supervisor):
+            os.kill(one, signal.SIGKILL)
+        soon("both have ended", lambda: all(not alive(one) for one in (supervisor, *helpers)))
+        if end == "start":  # whoever looks starts the supervisor again, and that starts the container
+            r.wait("left", "another run", lambda pod: r.command_pid("left") != pid)
+            soon("the former one is gone", lambda: not alive(pid))
+        r.delete("left")
+        soon("nothing is left", lambda: not alive(pid))
+
+
 def with_words(*words):
     """Processes of that command."""
     found = []
@@ -383,6 +404,6 @@ def what_nests_deep_is_removed(r):
 
 
 CASES = [a_spec_grants_nothing, the_owner_grants_by_file_or_by_the_caller, links_lead_nowhere_outside, root_is_not_root_outside, where_root_has_no_ids_to_give, users_are_who_the_spec_says,
-         a_read_only_root_is_read_only, the_kernel_is_far_away, the_command_is_process_1, nothing_outlives_its_supervisor, who_is_tied_to_nobody_ends_too, what_nests_deep_is_removed]
+         a_read_only_root_is_read_only, the_kernel_is_far_away, the_command_is_process_1, nothing_outlives_its_supervisor, nothing_outlives_supervisor_and_helper, who_is_tied_to_nobody_ends_too, what_nests_deep_is_removed]
 
 main(CASES, [root_is_not_root_outside, users_are_who_the_spec_says, the_kernel_is_far_away, the_command_is_process_1, what_nests_deep_is_removed])
