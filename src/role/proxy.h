@@ -127,6 +127,7 @@ struct proxy_request {
     cluster_node node;
     document_identity peer_document; // which one it has stored
     bool is_peer_of_cluster = false; // it has been in this cluster before
+    uint64_t peer_started_ns = 0;    // 0: a target of before, which does not say
     uint64_t peer_objects = 0;
     bool is_peer_count_known = false;
     uint64_t lost_count = 0;         // of objects, that go with a target

@@ -524,12 +524,48 @@ static void refuse_lineage(proxy_request &r, document_relation relation)
 // The first number of a registration that is none; empty: what is there is right. A target of before leaves some out.
 static std::string wrong_number(const cJSON *tree)
 {
-    for (const char *key : {"document_version", "document_term", "document_tag", "document_digest", "object_count"}) {
+    for (const char *key : {"document_version", "document_term", "document_tag", "document_digest", "object_count", "started_ns"}) {
         bool is_right = json_get(tree, key) == nullptr || json_u64(tree, key, 0) == json_u64(tree, key, 1); // an unfit one is the fallback
         if (!is_right)
             return std::string(key) + ": expected a whole number";
     }
     return {};
+}
+
+static void admit_member(proxy_request &r)
+{
+    proxy &p = *r.p;
+    const cluster_document &document = proxy_document(p);
+    const cluster_node *known = document_find_node(document, r.node.id);
+    LOG(info, "cluster", "target=%s url=%s msg=\"%s\"", r.node.id.c_str(), text_escape(r.node.url).c_str(), known == nullptr ? "a new target" : known->url == r.node.url ? "a target is placed again" : "a target has a new URL");
+    std::vector<gather_peer> peers = proxy_target_peers(p);
+    bool uploads = p.upload_ms > 0 && clock_now_ms(*p.e) - p.upload_ms < upload_settle_ms;
+    if (known != nullptr || document.buckets.empty() || uploads || peers.empty()) {
+        r.holds_objects = uploads || may_hold_objects(r);
+        proxy_request_change(r, apply_member, false, on_member_stored);
+        return;
+    }
+    gather_request request;
+    request.target = "/v1/node/status";
+    request.deadline_ms = etl_status_timeout_ms;
+    proxy_request_gather(r, peers, request, on_counts);
+}
+
+// Two processes of one id, one of which runs with a copy of the other's data directory, would take turns, and objects go to either.
+static void on_former(proxy_request &r, std::vector<gather_answer> answers)
+{
+    const cluster_node *known = document_find_node(proxy_document(*r.p), r.node.id);
+    json_ptr tree;
+    std::string where;
+    bool is_other = known != nullptr && gather_succeeded(answers[0]) && !json_parse(answers[0].body, tree, where) && json_text(tree.get(), "id") == r.node.id;
+    uint64_t started_ns = is_other ? json_u64(tree.get(), "started_ns", 0) : 0;
+    if (started_ns == 0 || started_ns == r.peer_started_ns) { // gone, or the same one by a second name
+        admit_member(r);
+        return;
+    }
+    refuse_member(r, error_code::conflict,
+        "target " + r.node.id + " runs at " + known->url + " already: the target at " + text_escape(r.node.url) +
+            " has a copy of its data directory. End one of the two, and start it with an empty directory if both are to be in the cluster");
 }
 
 static void on_registration(proxy_request &r, std::string body)
@@ -555,6 +591,7 @@ static void on_registration(proxy_request &r, std::string body)
                        .version = json_u64(tree.get(), "document_version", 0), .digest = json_u64(tree.get(), "document_digest", 0)};
     r.peer_objects = json_u64(tree.get(), "object_count", 0);
     r.is_peer_count_known = json_get(tree.get(), "object_count") != nullptr;
+    r.peer_started_ns = json_u64(tree.get(), "started_ns", 0);
     std::string_view uuid = json_text(tree.get(), "cluster");
     const cluster_document &document = proxy_document(p);
     if (!uuid.empty() && uuid != document.uuid) {
@@ -578,18 +615,14 @@ static void on_registration(proxy_request &r, std::string body)
         answer_member(r);
         return;
     }
-    LOG(info, "cluster", "target=%s url=%s msg=\"%s\"", r.node.id.c_str(), text_escape(r.node.url).c_str(), known == nullptr ? "a new target" : known->url == r.node.url ? "a target is placed again" : "a target has a new URL");
-    std::vector<gather_peer> peers = proxy_target_peers(p);
-    bool uploads = p.upload_ms > 0 && clock_now_ms(*p.e) - p.upload_ms < upload_settle_ms;
-    if (known != nullptr || document.buckets.empty() || uploads || peers.empty()) {
-        r.holds_objects = uploads || may_hold_objects(r);
-        proxy_request_change(r, apply_member, false, on_member_stored);
+    if (known == nullptr || known->url == r.node.url || r.peer_started_ns == 0) {
+        admit_member(r);
         return;
     }
     gather_request request;
     request.target = "/v1/node/status";
-    request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_gather(r, peers, request, on_counts);
+    request.deadline_ms = intra_call_timeout_ms / 2; // the target waits for that long
+    proxy_request_gather(r, {{known->id, known->url}}, request, on_former);
 }
 
 void proxy_serve_register(proxy &p, exchange &x)

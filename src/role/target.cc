@@ -258,6 +258,7 @@ error target_start(env &e, const node_options &options, void (*on_ready)(void *a
     t->on_ready = on_ready;
     t->ready_arg = arg;
     t->started_ms = clock_now_ms(e);
+    t->started_ns = clock_wall_ns(e);
     *out_target = t;
     node_id_load(e, t->options, on_id, t);
     return no_error;

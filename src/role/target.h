@@ -55,6 +55,7 @@ struct target {
     bool ready = false;                  // serves objects: store open and a document held
     bool draining = false;
     uint64_t started_ms = 0;
+    uint64_t started_ns = 0;             // wall clock: tells this process from another with a copy of the data directory
     object_metrics metrics;
     etl_failures failures;               // of those ETLs that have metrics
 

@@ -332,6 +332,7 @@ static void serve_status(target &t, exchange &x)
     json_add_u64(tree.get(), "document_version", t.document.version);
     json_add_u64(tree.get(), "object_count", t.objects != nullptr ? store_object_count(*t.objects) : 0);
     json_add_bool(tree.get(), "ready", t.ready && !t.draining);
+    json_add_u64_text(tree.get(), "started_ns", t.started_ns);
     exchange_answer_json(x, tree.get());
 }
 

@@ -65,6 +65,7 @@ static call *start_registration(target &t, void (*on_done)(void *arg, call &, er
     json_add_u64_text(tree.get(), "document_tag", t.stored.tag);
     json_add_u64_text(tree.get(), "document_digest", t.stored.digest);
     json_add_u64(tree.get(), "object_count", store_object_count(*t.objects));
+    json_add_u64_text(tree.get(), "started_ns", t.started_ns);
     url_base base;
     bool good = url_parse_base(t.options.proxy_url, base);
     (void)good; // checked by target_start

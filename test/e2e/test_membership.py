@@ -345,6 +345,29 @@ def heard_from(target, secret):
     return heard[0]
 
 
+def case_a_copy_beside_the_original():
+    """A second process with a copy of a target's data directory, and the same id: refused as long as the first one runs, taken when it has ended."""
+    with Filled(1) as cluster:
+        original = cluster.targets[0]
+        original.kill(signal.SIGTERM)
+        copy_of(cluster, "target1")
+        original.start()
+        url = original.url
+        until(lambda: [(node["url"], node["state"]) for node in nodes(cluster).values() if node["role"] == "target"] == [(url, "active")], "the original is back", 60)
+        arguments = ["127.0.0.1:0" if before in ("--listen", "--pod-listen") else word for before, word in zip(["", *original.arguments], original.arguments)]
+        second = harness.Node(cluster, "target1.copy", arguments).start()
+        try:
+            until(lambda: "has a copy of its data directory" in cluster.log_tail("target1.copy", 400), "the copy is told", 90)
+            assert "has a copy of its data directory" in cluster.log_tail("proxy", 400)
+            assert [node["url"] for node in nodes(cluster).values() if node["role"] == "target"] == [url], nodes(cluster)
+            assert readable(cluster) == NAMES_SORTED
+            original.kill(signal.SIGKILL)
+            until(lambda: [node["url"] for node in nodes(cluster).values() if node["role"] == "target"] == [second.url], "the copy takes its place when it has ended", 90)
+            until(lambda: readable(cluster) == NAMES_SORTED, "its objects can be read", 90)
+        finally:
+            second.kill(signal.SIGTERM)
+
+
 def harness_server():
     return """#!/usr/local/bin/python
 import http.server
@@ -372,4 +395,5 @@ harness.run([
     ("lines that diverged", case_lines_that_diverged),
     ("the last count", case_the_last_count),
     ("counts that are none", case_counts_that_are_none),
+    ("a copy beside the original", case_a_copy_beside_the_original),
 ])
