@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // transfer/pod_head.cc: what the head of a pod's answer says, and what of it the client sees.
 //
-// Knows    codec, answer_headers, failure.        Known by  transfer_machine.cc.
+// Knows    codec, answer_headers, answer_part, failure.        Known by  transfer_machine.cc.
 #include "transfer/pod_head.h"
 
 #include "base/limits.h"
@@ -10,6 +10,7 @@
 #include "codec/content_guard.h"
 #include "codec/http_write.h"
 #include "transfer/answer_headers.h"
+#include "transfer/answer_part.h"
 #include "transfer/failure.h"
 
 static bool wants_range(const transfer &t)
@@ -55,30 +56,6 @@ static bool is_good_status(const transfer &t, int status)
     if (status == 206) // whatever was asked for, bytes=0- too, went to the pod
         return http_head_has(exchange_head(*t.x), "Range");
     return status >= 200 && status <= 299 && status != 204 && status != 205;
-}
-
-// A part that does not say which one it is, or another than was asked for, would be glued to the wrong place by whoever resumes.
-static bool is_the_part_asked_for(const transfer &t, const http_head &head)
-{
-    if (text_lower(http_head_get(head, "Content-Type")).starts_with("multipart/byteranges"))
-        return true; // each part says its own place
-    std::string_view asked = http_head_get(exchange_head(*t.x), "Range");
-    std::string_view given = http_head_get(head, "Content-Range");
-    uint64_t wanted_first = 0;
-    uint64_t first = 0;
-    uint64_t last = 0;
-    if (!given.starts_with("bytes ") || !asked.starts_with("bytes="))
-        return false;
-    given.remove_prefix(6);
-    size_t dash = given.find('-');
-    size_t slash = given.find('/');
-    if (dash == std::string_view::npos || slash == std::string_view::npos || slash < dash || !text_parse_u64(given.substr(0, dash), first) ||
-        !text_parse_u64(given.substr(dash + 1, slash - dash - 1), last) || last < first)
-        return false;
-    if (head.has_length && !head.chunked && head.length != last - first + 1)
-        return false;
-    asked.remove_prefix(6);
-    return !text_parse_u64(asked.substr(0, asked.find('-')), wanted_first) || first == wanted_first; // the last bytes: where they begin depends on the size
 }
 
 // Seconds, or a date of HTTP: clients of some libraries fail on anything else.
@@ -135,7 +112,8 @@ bool pod_head_accepts(transfer &t, const http_head &head)
         failure_set_status(t);
         return false;
     }
-    if (head.status == 206 && !is_the_part_asked_for(t, head)) {
+    t.part_size = 0;
+    if (head.status == 206 && !answer_part_fits(http_head_get(exchange_head(*t.x), "Range"), head, t.part_size)) {
         failure_set(t, error_code::bad_pod_answer, "ETL error: the pod answered 206 with another part than the one asked for: its Content-Range is \"" +
                     text_escape(http_head_get(head, "Content-Range"), 100) + "\"");
         return false;

@@ -403,6 +403,16 @@ static bool is_enough(const transfer &t, bool is_more_here)
     return t.buffered.size() >= stream_buffer_size || (!is_more_here && !t.is_close_delimited && !t.buffered.empty());
 }
 
+// Chunks and the end of a connection say that the answer has ended, and not that it is the part that its head promises.
+static bool is_other_than_its_part(transfer &t, uint64_t size)
+{
+    if (t.part_size == 0 || size == t.part_size)
+        return false;
+    failure_set(t, error_code::bad_pod_answer, text_format("ETL error: the pod answered 206 with %llu bytes, and its Content-Range is one of %llu", static_cast<unsigned long long>(size),
+                                                           static_cast<unsigned long long>(t.part_size)));
+    return true;
+}
+
 static void on_buffer_readable(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
@@ -411,7 +421,7 @@ static void on_buffer_readable(void *arg)
         if (got.state == pull_state::bytes)
             t.buffered.append(got.bytes);
         if (got.state == pull_state::end) {
-            step(t, E::end_reached);
+            step(t, is_other_than_its_part(t, t.buffered.size()) ? E::call_failed : E::end_reached);
             return;
         }
         if (got.state == pull_state::failed) {
@@ -437,11 +447,12 @@ static void on_pumped(void *arg, error err, uint64_t bytes)
     transfer &t = *static_cast<transfer *>(arg);
     t.stream = nullptr;
     t.out_bytes = bytes;
-    if (!err) {
+    if (!err && !is_other_than_its_part(t, bytes)) {
         step(t, E::pumped);
         return;
     }
-    failure_set_of_call(t, err);
+    if (err)
+        failure_set_of_call(t, err);
     step(t, E::pump_failed);
 }
 

@@ -71,6 +71,7 @@ struct transfer {
     bool is_unframed = false;
     bool has_length = false;
     uint64_t length = 0;
+    uint64_t part_size = 0;       // of a 206, as its Content-Range says; 0: it says nothing
     std::string buffered;         // error text, or the start of an answer
     pump *stream = nullptr;
     bool begun = false;           // the client has been answered in part

@@ -136,6 +136,24 @@ def case_ranges_that_the_pod_ignores():
             assert answer.status == 502 and "another part" in answer.json["message"], (wrong, answer)
 
 
+def case_a_part_is_whole_or_cut():
+    """Chunks and the end of the connection do not say how long a part is; its Content-Range does."""
+    place = {"Content-Range": "bytes 1-200000/300000"}
+    for mode in MODES:
+        for size in (0, 3, 150_000, 199_999, 200_001, 250_000):
+            body = "x" * size
+            chunked = "".join(f"{len(piece):x}\r\n{piece}\r\n" for piece in (body[:100_000], body[100_000:]) if piece) + "0\r\n\r\n"
+            for say in ({"body": chunked, "headers": place | {"Transfer-Encoding": "chunked"}}, {"body": body, "headers": place, "unframed": True}):
+                answer = read(etl(mode), say | {"status": 206}, {"Range": "bytes=1-200000"})
+                assert answer is None or (answer.status == 502 and f"206 with {size} bytes" in answer.json["message"]), (mode, size, say["headers"], answer)
+        body = "x" * 200_000
+        for say in ({"body": f"{len(body):x}\r\n{body}\r\n0\r\n\r\n", "headers": place | {"Transfer-Encoding": "chunked"}}, {"body": body, "headers": place, "unframed": True}):
+            answer = read(etl(mode), say | {"status": 206}, {"Range": "bytes=1-200000"})
+            assert answer is not None and answer.status == 206 and answer.body == body.encode(), (mode, say["headers"], answer)
+        answer = read(etl(mode), {"status": 206, "body": "--x--", "headers": {"Content-Type": "multipart/byteranges; boundary=x"}}, {"Range": "bytes=1-2"})
+        assert answer.status == 502 and "another part" in answer.json["message"], answer
+
+
 def case_curl_resumes():
     if subprocess.run(["curl", "--version"], capture_output=True, check=False).returncode != 0:
         raise Skip("curl is not installed")
@@ -433,6 +451,7 @@ with harness.Cluster(targets=1) as made:
     made.bucket("answers")
     harness.run([
         ("ranges that the pod ignores", case_ranges_that_the_pod_ignores),
+        ("a part is whole or cut", case_a_part_is_whole_or_cut),
         ("curl resumes", case_curl_resumes),
         ("two ranges of a plain object", case_two_ranges_of_a_plain_object),
         ("not modified", case_not_modified),
