@@ -77,6 +77,8 @@ size_t http_find_head_end(std::string_view bytes, size_t from)
 static error check_lines(std::string_view bytes, size_t &out_size)
 {
     size_t line_start = 0;
+    if (!bytes.empty() && static_cast<uint8_t>(bytes[0]) > 0x7f)
+        return refuse("the start line does not begin with a letter: a byte order mark, or another protocol");
     for (size_t i = 0; i < bytes.size(); i++) {
         uint8_t c = static_cast<uint8_t>(bytes[i]);
         if (c > 0x20 && c != 0x7f) [[likely]]
@@ -466,6 +468,10 @@ error http_parse_request_head(std::string_view bytes, http_head &out_head)
 // "HTTP/1.1 200", then nothing, or a space and any text. Requires: no control bytes but tab.
 static error read_status_line(std::string_view line, http_head &head)
 {
+    if (line.empty())
+        return refuse("an empty line before the answer's status line");
+    if (!line.starts_with("HTTP/"))
+        return refuse("the answer's status line does not begin with HTTP/1.1 or HTTP/1.0");
     if (!read_version(line.substr(0, 8), head.version_minor))
         return refuse("HTTP version other than 1.0 and 1.1");
     line.remove_prefix(8);

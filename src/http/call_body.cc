@@ -181,7 +181,7 @@ static pull_result pull_chunked(call &c)
         http_chunk_result decoded = http_chunk_decode(*c.decoder, c.in.data() + begin, c.in_end - begin);
         bool is_error_text = c.head.status >= 400 && decoded.decoded > 0; // what came before the fault is worth reading
         if (decoded.err && !is_error_text)
-            return pull_failed(make_error(error_code::bad_pod_answer, "the answer has a bad chunk"));
+            return pull_failed(make_error(error_code::bad_pod_answer, decoded.err.what));
         c.in_begin += decoded.consumed;
         if (decoded.done)
             return hold_last(c, begin, decoded.decoded);

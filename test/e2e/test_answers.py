@@ -287,6 +287,16 @@ def case_bytes_that_are_no_head():
         assert answer.status == 502 and 'reset the connection inside its answer\'s head, which began with "just this"' in message(answer), answer
 
 
+def case_what_is_wrong_is_named():
+    head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"  # no byte of the body has reached the client
+    for mode in MODES:
+        for said, word in ((head + "zz\r\n", "bad chunk size"), (head + "0\r\n" + "T: t\r\n" * 20_000 + "\r\n", "trailers are too large"), (head + "2\r\nabcd\r\n", "chunk is longer than its size"),
+                           ("ICY 200 OK\r\nContent-Length: 0\r\n\r\n", "does not begin with HTTP/1.1"), ("\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "an empty line before"),
+                           ("\ufeffHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "byte order mark")):
+            answer = read(etl(mode), {"do": "bytes", "body": said})
+            assert answer.status == 502 and word in message(answer), (mode, said[:60], answer)
+
+
 def case_come_again():
     for mode in MODES:
         for status in (503, 429):
@@ -464,6 +474,7 @@ with harness.Cluster(targets=1) as made:
         ("codes agree with what may be tried again", case_codes_agree_with_what_may_be_tried_again),
         ("what is no redirect", case_what_is_no_redirect),
         ("bytes that are no head", case_bytes_that_are_no_head),
+        ("what is wrong is named", case_what_is_wrong_is_named),
         ("come again", case_come_again),
         ("a redirecting router", case_a_redirecting_router),
         ("reading the object is progress", case_reading_the_object_is_progress),

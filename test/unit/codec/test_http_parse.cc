@@ -356,7 +356,11 @@ static void damaged_heads_do_no_harm(void **)
 
 static const refusal refused_responses[] = {
     {"HTTP/2", "HTTP/2 200\r\n\r\n", error_code::bad_request, "version"},
-    {"HTTP/0.9", "hello\r\n\r\n", error_code::bad_request, "version"},
+    {"another protocol", "ICY 200 OK\r\n\r\n", error_code::bad_request, "does not begin with HTTP/1.1"},
+    {"an empty line first", "\r\nHTTP/1.1 200 OK\r\n\r\n", error_code::bad_request, "empty line before"},
+    {"a byte order mark", "\xef\xbb\xbfHTTP/1.1 200 OK\r\n\r\n", error_code::bad_request, "byte order mark"},
+    {"a byte that is no letter", "\xff", error_code::bad_request, "does not begin with a letter"},
+    {"HTTP/0.9", "hello\r\n\r\n", error_code::bad_request, "does not begin with HTTP/1.1"},
     {"no status", "HTTP/1.1\r\n\r\n", error_code::bad_request, "status"},
     {"two digits", "HTTP/1.1 20\r\n\r\n", error_code::bad_request, "status"},
     {"four digits", "HTTP/1.1 2000\r\n\r\n", error_code::bad_request, "status"},
@@ -376,7 +380,7 @@ static const refusal refused_responses[] = {
     {"gzip, chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", error_code::not_implemented, "coding"},
     {"identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", error_code::not_implemented, "coding"},
     {"space before colon", "HTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\n", error_code::bad_request, "header"},
-    {"a request", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", error_code::bad_request, "version"},
+    {"a request", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", error_code::bad_request, "does not begin with HTTP/1.1"},
 };
 
 static void bad_responses_are_refused(void **)
