@@ -221,7 +221,7 @@ static error check_runtime(const yaml_node &runtime, etl_spec &spec, std::string
         return err;
     const yaml_node *image = field(runtime, "image");
     if (!spec_is_text(image) || image->text.empty())
-        return spec_refuse(image != nullptr ? *image : runtime, "runtime.image is " + spec_words(image), "the name of an image", out_reason);
+        return spec_refuse(image != nullptr ? *image : runtime, "runtime.image is " + spec_words(image), "the name of an image" + spec_near_miss(&runtime, "image"), out_reason);
     const yaml_node *command = field(runtime, "command");
     for (size_t i = 0; command != nullptr && i < command->values.size(); i++) {
         if (!spec_is_text(command->values[i].get()))
@@ -328,7 +328,7 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
     bool may_lack_name = spec_is_empty(runtime) && spec_is_empty(name); // then the Pod's own name is taken
     if (!may_lack_name && (!spec_is_text(name) || !etl_spec_is_init_name(name->text)))
         return spec_refuse(name != nullptr ? *name : root, "name is " + spec_words(name),
-                           etl_spec_init_name_words(), out_reason);
+                           etl_spec_init_name_words() + spec_near_miss(&root, "name"), out_reason);
     if (error err = check_variables(field(root, "env"), "env", out_reason))
         return err;
     if (!spec_is_empty(runtime)) {
@@ -339,7 +339,7 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
     }
     if (!spec_is_empty(encoded))
         return build_from_pod(*encoded, document.json.get(), spec_is_text(name) ? name->text : std::string(), root, out_spec, out_reason);
-    return spec_refuse(root, "there is neither runtime nor spec", "\"runtime\": {\"image\": ...} or \"spec\": a Pod in base64", out_reason);
+    return spec_refuse(root, "there is neither runtime nor spec", "\"runtime\": {\"image\": ...} or \"spec\": a Pod in base64" + spec_near_miss(&root, "spec"), out_reason);
 }
 
 static error parse_message(std::string_view text, error (*parse)(std::string_view text, spec_document &out_document, std::string &out_reason), etl_spec &out_spec, std::string &out_reason)

@@ -45,10 +45,10 @@ static error check_header(const yaml_node &root, std::string &out_reason)
         return spec_refuse(root, "the document is " + spec_words(&root), "a Pod", out_reason);
     const yaml_node *kind = yaml_get(&root, "kind");
     if (!spec_is_text(kind) || kind->text != "Pod")
-        return spec_refuse(kind != nullptr ? *kind : root, "kind is " + spec_words(kind), "kind: Pod", out_reason);
+        return spec_refuse(kind != nullptr ? *kind : root, "kind is " + spec_words(kind), "kind: Pod" + spec_near_miss(&root, "kind"), out_reason);
     const yaml_node *version = yaml_get(&root, "apiVersion");
     if (!spec_is_text(version) || version->text != "v1")
-        return spec_refuse(version != nullptr ? *version : root, "apiVersion is " + spec_words(version), "apiVersion: v1", out_reason);
+        return spec_refuse(version != nullptr ? *version : root, "apiVersion is " + spec_words(version), "apiVersion: v1" + spec_near_miss(&root, "apiVersion"), out_reason);
     return no_error;
 }
 
@@ -141,11 +141,11 @@ static error check_metadata(const yaml_node &root, const etl_spec_given &given, 
 {
     const yaml_node *metadata = yaml_get(&root, "metadata");
     if (spec_is_absent(metadata) || metadata->kind != yaml_kind::mapping)
-        return spec_refuse(metadata != nullptr ? *metadata : root, "metadata is " + spec_words(metadata), "a mapping with a name", out_reason);
+        return spec_refuse(metadata != nullptr ? *metadata : root, "metadata is " + spec_words(metadata), "a mapping with a name" + spec_near_miss(&root, "metadata"), out_reason);
     const yaml_node *name = yaml_get(metadata, "name");
     if (!spec_is_text(name) || !is_pod_name(name->text))
         return spec_refuse(name != nullptr ? *name : *metadata, "metadata.name is " + spec_words(name),
-                           text_format("a text of lower case letters, digits and '-' (DNS-1123), at most %zu characters", etl_name_size_max), out_reason);
+                           text_format("a text of lower case letters, digits and '-' (DNS-1123), at most %zu characters", etl_name_size_max) + spec_near_miss(metadata, "name"), out_reason);
     spec.name = name->text;
     const yaml_node *ns = yaml_get(metadata, "namespace");
     if (!spec_is_empty(ns) && (!spec_is_text(ns) || ns->text != "default"))
@@ -225,7 +225,7 @@ static error check_pod_spec(const yaml_node &root, etl_spec &spec, bool &out_has
 {
     const yaml_node *spec_node = yaml_get(&root, "spec");
     if (spec_is_absent(spec_node) || spec_node->kind != yaml_kind::mapping)
-        return spec_refuse(spec_node != nullptr ? *spec_node : root, "spec is " + spec_words(spec_node), "a mapping with containers", out_reason);
+        return spec_refuse(spec_node != nullptr ? *spec_node : root, "spec is " + spec_words(spec_node), "a mapping with containers" + spec_near_miss(&root, "spec"), out_reason);
     if (error err = check_placement(*spec_node, out_reason))
         return err;
     const yaml_node *containers = yaml_get(spec_node, "containers");

@@ -101,6 +101,17 @@ const yaml_node *spec_key(const yaml_node *mapping, std::string_view key)
     return nullptr;
 }
 
+std::string spec_near_miss(const yaml_node *mapping, std::string_view field)
+{
+    if (mapping == nullptr || mapping->kind != yaml_kind::mapping || spec_key(mapping, field) != nullptr)
+        return {};
+    for (const yaml_ptr &key : mapping->keys) {
+        if (text_is_near(text_lower(std::string_view(key->text).substr(0, 64)), text_lower(field), 2))
+            return " (did you mean " + std::string(field) + "? " + yaml_place(*key) + " says " + text_escape(key->text, 80) + ")";
+    }
+    return {};
+}
+
 std::string spec_words(const yaml_node *node)
 {
     if (node == nullptr)

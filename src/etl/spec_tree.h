@@ -29,6 +29,8 @@ json_ptr spec_parse_exactly(const std::string &text);
 // bad_spec and out_reason = "line L, column C: <what>, expected <expected>".
 error spec_refuse(const yaml_node &at, const std::string &what, std::string_view expected, std::string &out_reason);
 
+// " (did you mean FIELD? line L, column C says KEY)" where `field` is not in `mapping` and a key is two edits away; else empty.
+std::string spec_near_miss(const yaml_node *mapping, std::string_view field);
 bool spec_is_absent(const yaml_node *node);        // null pointer or a null value
 bool spec_is_empty(const yaml_node *node);         // absent, or a list or mapping without entries, or the empty text
 bool spec_is_text(const yaml_node *node);
