@@ -227,7 +227,7 @@ static void begin_linger(exchange &x)
 
 static void fail_body(exchange &x)
 {
-    x.body_error = make_error(error_code::request_timeout, "the client sends nothing");
+    x.body_error = make_error(error_code::request_timeout, "nothing of the body came in time (sizes of chunks and trailers are not of it)");
     net_wait_cancel(*x.e, x.net, net_side::readable);
     clear_deadline(x);
     if (x.on_body_ready != nullptr)

@@ -174,7 +174,8 @@ bool control_decode_arg(exchange &x, std::string_view raw, const char *what, std
 {
     if (url_decode(raw, out_text) && !out_text.empty())
         return true;
-    exchange_answer_error(x, error_code::bad_request, std::string("the ") + what + " in the path is not properly percent-encoded: " + text_escape(raw));
+    const char *fault = raw.find("%00") != std::string_view::npos ? " in the path has a NUL byte (%00), which no name may have: " : " in the path is not properly percent-encoded: ";
+    exchange_answer_error(x, error_code::bad_request, std::string("the ") + what + fault + text_escape(raw));
     return false;
 }
 

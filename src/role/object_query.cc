@@ -62,14 +62,14 @@ static error read_one(const std::string &key, const std::string &value, bool rea
     if (std::string_view meant = meant_key(key); !meant.empty())
         return refuse(error_code::bad_request, "unknown parameter \"" + text_escape(key, 64) + "\": did you mean " + std::string(meant) + "?", out_text);
     if (is_broken && key.empty())
-        return refuse(error_code::bad_request, "the name of a parameter is not properly percent-encoded", out_text);
+        return refuse(error_code::bad_request, "the name of a parameter is not properly percent-encoded, or has a NUL byte (%00)", out_text);
     bool is_id = key == query_etl_id;
     bool is_name = key == query_etl_name;
     bool is_ours = is_id || is_name || key == query_etl_args || key == query_etl_pipeline || contains(query_archive_names, key);
     if (!is_ours)
         return no_error;
     if (is_broken)
-        return refuse(error_code::bad_request, "the parameter " + key + " is not properly percent-encoded", out_text);
+        return refuse(error_code::bad_request, "the parameter " + key + " is not properly percent-encoded, or has a NUL byte (%00)", out_text);
     if ((is_id || is_name) && value.empty())
         return refuse(error_code::bad_request, "the parameter " + key + " is empty: it names the ETL that is to transform the object; leave it out to read the object as it is", out_text);
     if (key == query_etl_pipeline && !value.empty())

@@ -402,12 +402,13 @@ static void answer_dry_run(proxy &p, exchange &x, const etl_spec &spec, const cl
     exchange_answer(x, static_cast<answer &&>(a));
 }
 
-// A start that was meant as a trial must not start: near misses of the key, and values that are neither true nor false, are refused.
+// A start that was meant as a trial must not start: near misses of the key, values that are neither true nor false, and both of them are refused.
 static bool read_dry_run(exchange &x, bool &out_dry)
 {
     std::string_view query = exchange_head(x).query;
     std::string key, value;
     bool is_broken = false;
+    bool is_given = false;
     out_dry = false;
     while (url_query_next(query, key, value, is_broken)) {
         bool is_key = key == "dry_run";
@@ -420,7 +421,12 @@ static bool read_dry_run(exchange &x, bool &out_dry)
             exchange_answer_error(x, error_code::bad_request, "dry_run=" + text_escape(value, 64) + ": write true or false");
             return false;
         }
-        out_dry = is_key ? text_is_true(value) : out_dry;
+        if (is_key && is_given && out_dry == is_no) {
+            exchange_answer_error(x, error_code::bad_request, "dry_run is given twice, with different values");
+            return false;
+        }
+        out_dry = is_key ? !is_no : out_dry;
+        is_given = is_given || is_key;
     }
     return true;
 }
@@ -456,7 +462,11 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *
         return;
     }
     if (p.starts.find(etl.id) != p.starts.end()) {
-        exchange_answer_error(x, error_code::already_exists, "etl job " + text_escape(etl.id) + " already exists: it is being started");
+        std::string name = text_escape(etl.id);
+        if (is_restart)
+            exchange_answer_error(x, error_code::conflict, "invalid action \"can't start ETL[" + name + "] during Initializing stage\"", 400); // as of one that runs
+        else
+            exchange_answer_error(x, error_code::already_exists, "etl job " + name + " already exists: it is being started");
         return;
     }
     etl_start *s = new etl_start;

@@ -393,7 +393,7 @@ void target_serve_object(target &t, exchange &x, const route_match &)
     std::string_view raw_bucket, raw_name;
     std::string_view rest = head.path.size() > path_objects.size() + 1 ? head.path.substr(path_objects.size() + 1) : std::string_view();
     if (!split_names(rest, raw_bucket, raw_name) || !url_decode(raw_bucket, r.bucket) || !url_decode(raw_name, r.name)) {
-        exchange_answer_error(x, error_code::bad_request, "expected /v1/objects/BUCKET/OBJECT, percent-encoded once");
+        exchange_answer_error(x, error_code::bad_request, "expected /v1/objects/BUCKET/OBJECT, percent-encoded once, and no NUL byte in it");
         return;
     }
     bool reads = head.method == "GET" || head.method == "HEAD";

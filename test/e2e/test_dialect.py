@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import re
+import threading
 import time
 
 import harness
@@ -29,7 +30,7 @@ def case_misspelt_queries_never_give_the_plain_object():
     for base in (c.proxy.url, target.url):
         path = base + "/v1/objects/queries/o.tar?"
         for query, word in (("etl=thumbs", "did you mean etl_name?"), ("etlname=thumbs", "did you mean etl_name?"), ("uid=x", "did you mean uuid?"), ("etl_nam=x", "did you mean etl_name?"),
-                            ("etl_name=a&etl_arg=x", "did you mean etl_args?"), ("etl_name=", "is empty"), ("uuid=", "is empty"), ("etl_name=%zz", "percent-encoded"), ("etl_args=x", "which ETL")):
+                            ("etl_name=a&etl_arg=x", "did you mean etl_args?"), ("etl_name=", "is empty"), ("uuid=", "is empty"), ("etl_name=%zz", "percent-encoded"), ("uuid=%00", "NUL byte"), ("etl_args=x", "which ETL")):
             answer = request("GET", path + query, follow=False)
             assert answer.status == 400 and word in answer.json["message"], (base, query, answer)
             head = request("HEAD", path + query, follow=False)
@@ -37,6 +38,8 @@ def case_misspelt_queries_never_give_the_plain_object():
         for query in ("archpath=1.txt&archregx=", "archregx=.*&archmode=regexp"):
             answer = request("GET", path + query, follow=False)
             assert answer.status == 501 and "archives" in answer.json["message"], (base, query, answer)
+        answer = request("GET", base + "/v1/objects/queries%00/o.tar", follow=False)
+        assert answer.status == 400 and "NUL byte" in answer.json["message"], (base, answer)
         answer = request("GET", path + "etl_name=a&etl_pipeline=b", follow=False)
         assert answer.status == 501, answer
         put = request("PUT", path + "etl_name=thumbs&pid=p&utm=1", b"changed", follow=False)
@@ -189,6 +192,19 @@ def case_an_etl_that_served_is_never_replaced():
     assert twice.status == 400 and "invalid action \"can't start ETL[served] during Running stage\"" in twice.json["message"], twice
     assert request("GET", c.url("/v1/etl/served/metrics")).status == 404
     assert request("DELETE", c.url("/v1/etl/served")).status == 200
+
+
+def case_a_start_is_not_started_again():
+    c = cluster()
+    caller = threading.Thread(target=put_etl, args=(message("begun-once", init_timeout="60s"),), daemon=True)
+    caller.start()
+    until(lambda: stages().get("begun-once") == "Initializing", "it is being started")
+    again = request("POST", c.url("/v1/etl/begun-once/start"))
+    assert again.status == 400 and again.json["code"] == "conflict" and "invalid action \"can't start ETL[begun-once] during Initializing stage\"" in again.json["message"], again
+    assert put_etl(message("begun-once")).status == 409
+    assert request("DELETE", c.url("/v1/etl/begun-once")).status == 200
+    caller.join(60)
+    assert not caller.is_alive() and stages() == {}, stages()
 
 
 def case_starts_of_2020_leave_nothing():
@@ -348,7 +364,8 @@ def case_a_dry_run_finds_what_a_start_would():
     assert exit_code == 2 and '--name "thumb"' in err and "6 to 32" in err and "line 1" not in err, err
     assert stages() == {}
     # A slip in the word that keeps a start from happening starts nothing.
-    for query, word in (("dryrun=true", "did you mean dry_run?"), ("dry-run=true", "did you mean dry_run?"), ("dry_run", "write true or false"), ("dry_run=maybe", "write true or false")):
+    for query, word in (("dryrun=true", "did you mean dry_run?"), ("dry-run=true", "did you mean dry_run?"), ("dry_run", "write true or false"), ("dry_run=maybe", "write true or false"),
+                        ("dry_run=true&dry_run=false", "given twice"), ("dry_run=false&dry_run=true", "given twice")):
         answer = request("POST", c.url("/v1/etl/init?" + query), good)
         assert answer.status == 400 and word in answer.json["message"], (query, answer)
     assert stages() == {}
