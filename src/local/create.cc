@@ -124,6 +124,13 @@ static void warn_of_limits(const cJSON *pod)
     cgroup_remove(group);
 }
 
+// As it came: what `get -o yaml` has printed was stored once. A storage refuses it; a dry run never gets that far, and a text that is no number is none.
+static bool has_version(const cJSON *object)
+{
+    uint64_t version = 0;
+    return text_parse_u64(json_text(json_get(object, "metadata"), "resourceVersion"), version) && version != 0;
+}
+
 static int create_one(const command &c, const std::string &file)
 {
     std::string source = file == "-" ? "STDIN" : file;
@@ -139,6 +146,7 @@ static int create_one(const command &c, const std::string &file)
     if (!parse_object(content, source, pod, text))
         return command_fail(text);
     pod_key key;
+    bool is_stored_before = has_version(pod.get());
     if (!pod_admit(pod.get(), c.ns, c.ns_given, c.node, key, text)) {
         replace_all(text, "\"STDIN\"", "\"" + source + "\"");
         fprintf(stderr, "%s\n", text.c_str());
@@ -149,6 +157,10 @@ static int create_one(const command &c, const std::string &file)
         return 1;
     std::string dry_run = options_text(c.o, "dry-run", "none");
     bool dry = dry_run == "client" || dry_run == "server";
+    if (!dry && is_stored_before) {
+        fprintf(stderr, "Error from server: error when creating \"%s\": resourceVersion should not be set on objects to be created\n", source.c_str());
+        return 1;
+    }
     if (!dry) {
         sandbox_report report = sandbox_look(c.state, c.sandbox);
         if (report.kind == sandbox_kind::refused)

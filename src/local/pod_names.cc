@@ -40,6 +40,24 @@ static bool are_words(std::string_view text, std::string_view separators, std::s
     }
 }
 
+// A last dot is left out, a dot alone is the root, and each part may begin with one underscore.
+static bool is_search_domain(std::string_view text)
+{
+    if (text == ".")
+        return true;
+    text.remove_suffix(text.ends_with('.') ? 1 : 0);
+    for (std::string_view rest = text;;) {
+        size_t end = rest.find('.');
+        std::string_view part = rest.substr(0, end);
+        part.remove_prefix(part.starts_with('_') ? 1 : 0);
+        if (!is_word(part, "-_", is_plain))
+            return false;
+        if (end == std::string_view::npos)
+            return text.size() <= subdomain_size_max;
+        rest.remove_prefix(end + 1);
+    }
+}
+
 static std::string too_long(size_t size) { return text_format("must be no more than %zu characters", size); }
 
 static void judge_label(std::string_view text, std::vector<std::string> &out)
@@ -144,7 +162,7 @@ std::vector<std::string> pod_name_faults(name_form form, std::string_view text)
                "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name')");
         break;
     case name_form::search_domain:
-        expect(text.size() <= subdomain_size_max && are_words(text.substr(text.starts_with('_') ? 1 : 0), ".", "-_"),
+        expect(is_search_domain(text),
                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com')");
         break;
     case name_form::sysctl:

@@ -9,6 +9,8 @@
 
 static constexpr size_t annotations_size_max = 262'144;
 static constexpr size_t nameservers_max = 3;
+static constexpr int searches_max = 32;
+static constexpr size_t searches_size_max = 2'048; // with a space between two
 static constexpr size_t app_armor_name_max = 4'095;
 
 // The whole and its metadata.
@@ -70,6 +72,31 @@ static void judge_spreads(pod_judge &judge, const cJSON *list, const std::string
     }
 }
 
+static void judge_searches(pod_judge &judge, const cJSON *list, const std::string &path)
+{
+    const cJSON *entry;
+    size_t size = 0;
+    cJSON_ArrayForEach(entry, list) size += (cJSON_IsString(entry) ? std::string_view(entry->valuestring).size() : 0) + (entry->next != nullptr ? 1 : 0);
+    if (cJSON_GetArraySize(list) > searches_max)
+        judge_invalid(judge, path, list, text_format("must not have more than %d search paths", searches_max));
+    if (size > searches_size_max)
+        judge_invalid(judge, path, list, text_format("must not have more than %zu characters (including spaces) in the search list", searches_size_max));
+}
+
+static void judge_windows_options(pod_judge &judge, const cJSON *spec, const std::string &path)
+{
+    auto look = [&](const cJSON *owner, const std::string &at) {
+        if (is_set(field(field(owner, "securityContext"), "windowsOptions")))
+            judge_forbidden(judge, at + ".securityContext.windowsOptions", "windows options cannot be set for a linux pod");
+    };
+    look(spec, path);
+    for (const char *list : {"initContainers", "containers"}) {
+        const cJSON *container;
+        size_t index = 0;
+        cJSON_ArrayForEach(container, field(spec, list)) look(container, text_format("%s.%s[%zu]", path.c_str(), list, index++));
+    }
+}
+
 static void relate_spec(pod_judge &judge, const cJSON *spec, const std::string &path, pod_skip &skip)
 {
     judge_labels(judge, field(spec, "nodeSelector"), path + ".nodeSelector");
@@ -97,6 +124,7 @@ static void relate_spec(pod_judge &judge, const cJSON *spec, const std::string &
         judge_required(judge, path + ".dnsConfig.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None");
     if (cJSON_GetArraySize(field(dns, "nameservers")) > static_cast<int>(nameservers_max))
         judge_invalid(judge, path + ".dnsConfig.nameservers", field(dns, "nameservers"), "must not have more than 3 nameservers");
+    judge_searches(judge, field(dns, "searches"), path + ".dnsConfig.searches");
     index = 0;
     cJSON_ArrayForEach(entry, field(dns, "options"))
     {
@@ -115,6 +143,8 @@ static void relate_spec(pod_judge &judge, const cJSON *spec, const std::string &
     std::string_view system = text_of(field(spec, "os"), "name");
     if (!system.empty() && system != "linux" && system != "windows")
         judge_unsupported(judge, path + ".os", system, "linux windows");
+    if (system == "linux")
+        judge_windows_options(judge, spec, path);
     if (cJSON_IsTrue(field(spec, "hostPID")) && cJSON_IsTrue(field(spec, "shareProcessNamespace")))
         judge_invalid(judge, path + ".securityContext.shareProcessNamespace", field(spec, "shareProcessNamespace"), "ShareProcessNamespace and HostPID cannot both be enabled");
     if (cJSON_IsFalse(field(spec, "hostUsers")) && cJSON_IsTrue(field(spec, "hostNetwork")))

@@ -712,6 +712,9 @@ def refusals(r):
     fails("no digests", "image", "a/b@sha256:0123", r.directory)
     r.create("twice", ("idle",))
     fails('Error from server (AlreadyExists): error when creating "STDIN": pods "twice" already exists', "create", "-f", "-", stdin=json.dumps(r.spec("twice")))
+    saved = json.loads(r.k("get", "pod", "twice", "-o", "json").stdout)
+    saved["metadata"]["name"] = "again"
+    fails('Error from server: error when creating "STDIN": resourceVersion should not be set on objects to be created', "create", "-f", "-", stdin=json.dumps(saved))
     assert r.k("get", "pod", "x", "--ignore-not-found").stdout == ""
     r.delete("twice", "x")
 

@@ -106,6 +106,41 @@ static void admission_refuses(void **state)
     test_has_text(f.text, "does not match the namespace \"default\"");
 }
 
+#define SPEC(rest) "{" rest ",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"
+#define SEARCHES(list) POD("{\"name\":\"x\"}", SPEC("\"dnsConfig\":{\"searches\":" list "}"))
+
+static void search_domains_are_judged(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    for (const char *good : {SEARCHES("[\".\"]"), SEARCHES("[\"_sip._tcp.abc_d.example.com\"]"), SEARCHES("[\"svc.cluster.local.\",\"a\"]")})
+        test_true(admit(f, good));
+    for (const char *bad : {SEARCHES("[\"\"]"), SEARCHES("[\"..\"]"), SEARCHES("[\"__a\"]"), SEARCHES("[\"a_\"]"), SEARCHES("[\"A\"]")}) {
+        test_false(admit(f, bad));
+        test_has_text(f.text, "spec.dnsConfig.searches[0]: Invalid value");
+    }
+    auto many = [](size_t count, size_t size) {
+        std::string list = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}],\"dnsConfig\":{\"searches\":[";
+        for (size_t i = 0; i < count; i++)
+            list += (i > 0 ? ",\"" : "\"") + std::string(size, 'a') + "\"";
+        return list + "]}}}";
+    };
+    test_true(admit(f, many(32, 63).c_str())); // 2,047 with the spaces
+    test_false(admit(f, many(33, 1).c_str()));
+    test_has_text(f.text, "must not have more than 32 search paths");
+    test_false(admit(f, many(32, 64).c_str()));
+    test_has_text(f.text, "must not have more than 2048 characters (including spaces) in the search list");
+}
+
+static void a_linux_pod_has_no_windows_options(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    test_true(admit(f, POD("{\"name\":\"x\"}", SPEC("\"securityContext\":{\"windowsOptions\":{\"runAsUserName\":\"u\"}}"))));
+    test_false(admit(f, POD("{\"name\":\"x\"}", SPEC("\"os\":{\"name\":\"linux\"},\"securityContext\":{\"windowsOptions\":{\"runAsUserName\":\"u\"}}"))));
+    test_has_text(f.text, "spec.securityContext.windowsOptions: Forbidden: windows options cannot be set for a linux pod");
+    test_false(admit(f, POD("{\"name\":\"x\"}", "{\"os\":{\"name\":\"linux\"},\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"securityContext\":{\"windowsOptions\":{}}}]}")));
+    test_has_text(f.text, "spec.containers[0].securityContext.windowsOptions: Forbidden");
+}
+
 static void spec_is_read(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -382,6 +417,8 @@ int main()
         cmocka_unit_test_setup_teardown(admission_completes, setup, teardown),
         cmocka_unit_test_setup_teardown(affinity_names_the_node, setup, teardown),
         cmocka_unit_test_setup_teardown(admission_refuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(search_domains_are_judged, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_linux_pod_has_no_windows_options, setup, teardown),
         cmocka_unit_test_setup_teardown(spec_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(probes_ask_for_what_a_kubelet_asks_for, setup, teardown),
         cmocka_unit_test_setup_teardown(root_is_refused_in_the_kubelets_words, setup, teardown),
