@@ -15,16 +15,22 @@
 
 #include "base/text.h"
 
+static bool is_program_file(const std::string &path)
+{
+    struct stat info{};
+    return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && access(path.c_str(), X_OK) == 0; // a folder, too, has the right
+}
+
 static bool is_program(const std::string &name)
 {
     if (name.find('/') != std::string::npos)
-        return access(name.c_str(), X_OK) == 0;
+        return is_program_file(name);
     const char *path = std::getenv("PATH");
     std::string_view rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
     while (true) {
         size_t end = rest.find(':');
         std::string folder(rest.substr(0, end));
-        if (access(((folder.empty() ? "." : folder) + "/" + name).c_str(), X_OK) == 0)
+        if (is_program_file((folder.empty() ? "." : folder) + "/" + name))
             return true;
         if (end == std::string_view::npos)
             return false;

@@ -160,16 +160,19 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
     return true;
 }
 
+// False with errno. What has no end, as /dev/zero, is too large.
 static bool read_file(const std::string &path, std::string &out_text)
 {
     errno = 0;
     std::ifstream file(path, std::ios::binary);
     if (!file)
         return false;
-    std::ostringstream text;
-    text << file.rdbuf();
-    out_text = text.str();
-    bool is_read = errno != EISDIR; // a directory can be opened, not read
+    out_text.resize(config_file_size_max + 1);
+    file.read(out_text.data(), static_cast<std::streamsize>(out_text.size()));
+    out_text.resize(static_cast<size_t>(file.gcount()));
+    if (out_text.size() > config_file_size_max)
+        errno = EFBIG;
+    bool is_read = errno != EISDIR && errno != EFBIG; // a directory can be opened, not read
     return is_read;
 }
 

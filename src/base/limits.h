@@ -111,6 +111,7 @@ inline constexpr size_t node_id_size_max = 64;
 inline constexpr size_t request_id_size_max = 64;
 inline constexpr size_t cluster_secret_size_min = 16;
 inline constexpr size_t cluster_secret_size_max = 4'096;
+inline constexpr size_t config_file_size_max = mib;
 
 // Cluster.
 inline constexpr size_t bucket_count_max = 4'096;

@@ -388,6 +388,8 @@ def case_check_config():
     assert "no accounts" in said and "the configuration is good" in said, said
     assert "bwrap is missing" in check("--role", "target", code=0, env={"PATH": cluster.bin})
     assert "kubectl" in check("--role", "target", "--node-name", "node1", code=2, env={"PATH": "/nowhere"})
+    assert "the program that runs pods is missing" in check("--role", "target", "--kubectl", cluster.dir, code=2)  # a folder
+    assert "cannot read the config file /dev/zero: File too large" in check("--role", "target", "--config", "/dev/zero", code=2)
     # All of it in one run, whatever it comes from.
     config = os.path.join(cluster.dir, "check.yaml")
     with open(config, "w", encoding="ascii") as file:
