@@ -484,14 +484,20 @@ def case_signals_of_the_manual():
     for signum, code in table:
         assert signum.name in section, signum
         folder = tempfile.mkdtemp(dir=c.dir)
-        node = subprocess.Popen([harness.ETLNODE, "--role", "proxy", "--listen", "127.0.0.1:0", "--data-dir", folder] + c.secret_arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=c.env)
+        log = os.path.join(folder, "log")
+        with open(log, "wb") as err:
+            node = subprocess.Popen([harness.ETLNODE, "--role", "proxy", "--listen", "127.0.0.1:0", "--data-dir", folder] + c.secret_arguments, stdout=subprocess.PIPE, stderr=err, env=c.env)
         try:
             url = json.loads(node.stdout.readline())["url"]
             node.send_signal(signum)
             if code is None:
                 assert request("GET", url + "/v1/health?readiness=true").status == 200 and node.poll() is None, signum
             else:
-                assert node.wait(120) == code, (signum, node.returncode)
+                try:
+                    assert node.wait(120) == code, (signum, node.returncode)
+                except subprocess.TimeoutExpired:
+                    with open(log, encoding="utf-8", errors="replace") as err, open(f"/proc/{node.pid}/status", encoding="ascii") as status:
+                        raise AssertionError(f"{signum.name} did not end it: {err.read()}{status.read()}") from None
         finally:
             node.kill()
             node.communicate(timeout=120)
