@@ -23,6 +23,7 @@
 
 #include "base/text.h"
 #include "local/os.h"
+#include "local/process_tree.h"
 
 static constexpr size_t threads_looked_at_max = 2048;
 static constexpr size_t poll_set_max = 4096;
@@ -172,30 +173,9 @@ bool at_work_has_accepted(const served_by &server, const port_traffic &before, c
     return std::any_of(now.sockets.begin(), now.sockets.end(), [&](const port_traffic::one &one) { return is_new(one) && is_taken(server, one.fd); });
 }
 
-static void add_children(pid_t pid, std::vector<pid_t> &out)
-{
-    std::string dir = text_format("/proc/%d/task", pid);
-    std::vector<std::string> threads;
-    os_list(dir, threads);
-    for (const std::string &thread : threads) {
-        std::string text;
-        if (!os_read_file(dir + "/" + thread + "/children", text))
-            continue;
-        for (size_t from = 0; from < text.size();) {
-            size_t end = std::min(text.find(' ', from), text.size());
-            uint64_t child = 0;
-            if (text_parse_u64(std::string_view(text).substr(from, end - from), child) && out.size() < holders_looked_at_max)
-                out.push_back(static_cast<pid_t>(child));
-            from = end + 1;
-        }
-    }
-}
-
 std::vector<pid_t> at_work_holders(pid_t command, const std::vector<std::string> &listening)
 {
-    std::vector<pid_t> all = {command};
-    for (size_t i = 0; i < all.size(); i++)
-        add_children(all[i], all);
+    std::vector<pid_t> all = process_tree(command, holders_looked_at_max, nullptr);
     served_by found;
     std::erase_if(all, [&](pid_t pid) { return !at_work_find_listeners(pid, listening, found); });
     return all;

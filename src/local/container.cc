@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "local/os.h"
+#include "local/process_tree.h"
 #include "local/users.h"
 
 // The log.
@@ -178,23 +179,6 @@ void container_kill_left(const std::string &mark, const std::string &pod_dir)
     // Who is killed may have a child that was not seen, so it is over when nobody is left.
     for (int round = 0; round < rounds_max && kill_left(look) > 0; round++)
         usleep(round_us);
-}
-
-static std::vector<pid_t> children_of(pid_t pid)
-{
-    std::vector<pid_t> out;
-    std::string text;
-    if (pid <= 0 || !os_read_file(text_format("/proc/%d/task/%d/children", pid, pid), text))
-        return out;
-    size_t from = 0;
-    while (from < text.size()) {
-        size_t end = std::min(text.find(' ', from), text.size());
-        uint64_t value = 0;
-        if (text_parse_u64(std::string_view(text).substr(from, end - from), value))
-            out.push_back(static_cast<pid_t>(value));
-        from = end + 1;
-    }
-    return out;
 }
 
 bool container_is_dying(const container_run &run)
@@ -539,7 +523,10 @@ void container_kill(container_run &run)
         struct timespec pause = {0, 100'000};
         nanosleep(&pause, nullptr);
     }
-    for (pid_t child : children_of(run.bwrap))
+    static constexpr size_t children_max = 64; // bwrap has one or two
+    std::vector<pid_t> children;
+    process_add_children(run.bwrap, children_max, children);
+    for (pid_t child : children)
         kill(child, SIGKILL);
     kill(run.bwrap, SIGKILL);
 }

@@ -13,39 +13,11 @@
 
 #include "base/text.h"
 #include "local/os.h"
+#include "local/process_tree.h"
 
 static constexpr uint64_t inode_size = 1024; // about what a name in memory costs the kernel
 static constexpr size_t walk_max = 20'000;
 static constexpr std::string_view removed_mark = " (deleted)";
-
-static void add_children(pid_t pid, std::vector<pid_t> &out, uint64_t &tasks)
-{
-    std::vector<std::string> threads;
-    std::string dir = text_format("/proc/%d/task", pid);
-    if (!os_list(dir, threads))
-        return;
-    tasks += threads.size();
-    for (const std::string &thread : threads) {
-        std::string text;
-        if (!os_read_file(dir + "/" + thread + "/children", text))
-            continue;
-        for (size_t from = 0; from < text.size();) {
-            size_t end = std::min(text.find(' ', from), text.size());
-            uint64_t child = 0;
-            if (text_parse_u64(std::string_view(text).substr(from, end - from), child) && out.size() < walk_max)
-                out.push_back(static_cast<pid_t>(child));
-            from = end + 1;
-        }
-    }
-}
-
-static std::vector<pid_t> processes_of(pid_t command, uint64_t &tasks)
-{
-    std::vector<pid_t> all = {command};
-    for (size_t i = 0; i < all.size(); i++)
-        add_children(all[i], all, tasks);
-    return all;
-}
 
 static bool has_own_mounts(pid_t command) { return os_read_link(text_format("/proc/%d/ns/mnt", command)) != os_read_link("/proc/self/ns/mnt"); }
 
@@ -158,11 +130,10 @@ static void look_at_mappings(held_look &look, pid_t pid)
 held_files usage_held(pid_t command)
 {
     held_look look;
-    uint64_t tasks = 0;
     look.own_mounts = has_own_mounts(command);
     if (look.own_mounts)
         look.roots = mount_roots(command);
-    for (pid_t pid : processes_of(command, tasks)) {
+    for (pid_t pid : process_tree(command, walk_max, nullptr)) {
         std::vector<std::string> names;
         if (!os_list(text_format("/proc/%d/fd", pid), names))
             continue; // it has ended
@@ -244,7 +215,7 @@ static uint64_t share_of(pid_t pid, const file_memory &files, const held_files &
 process_use usage_of(pid_t command, const std::vector<std::string> &memory_dirs, const held_files &held, uint64_t memory_limit)
 {
     process_use use;
-    std::vector<pid_t> all = processes_of(command, use.tasks);
+    std::vector<pid_t> all = process_tree(command, walk_max, &use.tasks);
     if (memory_limit == 0)
         return use;
     file_memory files = files_of(command, memory_dirs, held);
