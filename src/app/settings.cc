@@ -141,9 +141,11 @@ static bool read_security(const option_values &values, pod_security &out_securit
 static bool read_node_address(const option_values &values, std::string &out_host, std::string &out_reason)
 {
     std::string text(option_get(values, "node-address"));
-    bool is_bare6 = text.find(':') != std::string::npos && !text.starts_with('[');
+    in6_addr address6{};
+    bool is_bare6 = inet_pton(AF_INET6, text.c_str(), &address6) == 1;
+    bool has_port = text.find(':') != std::string::npos && !is_bare6 && !text.ends_with(']');
     url_base base;
-    if (!text.empty() && (!url_parse_base("http://" + (is_bare6 ? "[" + text + "]" : text), base) || !base.path.empty() || text.ends_with('/') || (text.starts_with('[') && !text.ends_with(']')))) {
+    if (!text.empty() && (has_port || !url_parse_base("http://" + (is_bare6 ? "[" + text + "]" : text), base) || !base.path.empty() || text.ends_with('/') || (text.starts_with('[') && !text.ends_with(']')))) {
         out_reason = where(values, "node-address") + ": \"" + text_escape(text, 200) + "\": expected a host name or an IP address, without a port";
         return false;
     }

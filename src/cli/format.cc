@@ -65,17 +65,40 @@ static bool is_control(char c)
     return byte < 0x20 || byte == 0x7f;
 }
 
-// C1 controls (U+0080 to U+009F) as UTF-8 are C2 80 to C2 9F; terminals obey some of them.
-static bool is_c1_control(std::string_view text, size_t at)
+// The size in bytes of the character at `at` if a terminal obeys it rather than shows it, else 0; `text` is UTF-8. These are the C1 controls (U+0080 to
+// U+009F), line and paragraph separators, and the marks, embeddings, overrides and isolates of the writing direction: with them a text can pose as another one.
+static size_t obeyed_size(std::string_view text, size_t at, uint32_t &out_character)
 {
-    return text[at] == '\xc2' && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xa0;
+    auto byte = [text, at](size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
+    if (byte(0) == 0xc2 || byte(0) == 0xd8) {
+        out_character = (byte(0) & 0x1fu) << 6 | (byte(1) & 0x3fu);
+        return out_character < 0xa0 || out_character == 0x61c ? 2 : 0;
+    }
+    if (byte(0) != 0xe2)
+        return 0;
+    uint32_t c = 0x2000u | (byte(1) & 0x3fu) << 6 | (byte(2) & 0x3fu);
+    out_character = c;
+    return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? 3 : 0;
+}
+
+// Appends the character at `at` as \uNNNN and steps onto its last byte if a terminal obeys it.
+static bool add_obeyed(std::string &out, std::string_view text, size_t &at)
+{
+    uint32_t c = 0;
+    size_t size = obeyed_size(text, at, c);
+    if (size == 0)
+        return false;
+    out += text_format("\\u%04x", c);
+    at += size - 1;
+    return true;
 }
 
 std::string format_cell(std::string_view text)
 {
     bool plain = !text.empty() && text.front() != ' ' && text.back() != ' ' && text.front() != '"' && text_is_utf8(text);
+    uint32_t obeyed = 0;
     for (size_t i = 0; plain && i < text.size(); ++i)
-        plain = !is_control(text[i]) && !is_c1_control(text, i);
+        plain = !is_control(text[i]) && obeyed_size(text, i, obeyed) == 0;
     if (plain)
         return std::string(text);
     bool valid = text_is_utf8(text);
@@ -86,9 +109,7 @@ std::string format_cell(std::string_view text)
             out += std::string("\\") + text[i];
         else if (is_control(text[i]) || (byte >= 0x80 && !valid))
             out += text_format("\\x%02x", byte);
-        else if (is_c1_control(text, i))
-            out += text_format("\\u00%02x", static_cast<unsigned char>(text[++i]));
-        else
+        else if (!valid || !add_obeyed(out, text, i))
             out += text[i];
     }
     return out + "\"";
@@ -102,9 +123,7 @@ std::string format_message(std::string_view text)
         unsigned char byte = static_cast<unsigned char>(text[i]);
         if ((is_control(text[i]) && text[i] != '\n' && text[i] != '\t') || (byte >= 0x80 && !valid))
             out += text_format("\\x%02x", byte);
-        else if (is_c1_control(text, i))
-            out += text_format("\\u00%02x", static_cast<unsigned char>(text[++i]));
-        else
+        else if (!valid || !add_obeyed(out, text, i))
             out += text[i];
     }
     while (!out.empty() && (out.back() == '\n' || out.back() == ' '))

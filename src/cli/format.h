@@ -14,9 +14,9 @@ std::string format_seconds(uint64_t seconds);
 std::string format_time_ns(uint64_t unix_ns);
 // What the server sent as a time: decimal nanoseconds and HTTP's dates become RFC 3339, other text stays, "" and "0" are "".
 std::string format_time_text(std::string_view text);
-// A name in a table: as it is when it is printable UTF-8 without spaces at its ends, else in quotes with \xNN escapes.
+// A name in a table: as it is when it is printable UTF-8 without spaces at its ends, else in quotes with \xNN and \uNNNN escapes.
 std::string format_cell(std::string_view text);
-// For error texts: control bytes but newline and tab become \xNN, so a server cannot drive the terminal.
+// For error texts: control bytes but newline and tab become \xNN, and what steers the writing direction \uNNNN, so a server cannot drive the terminal.
 std::string format_message(std::string_view text);
 // Columns that a UTF-8 text takes on a terminal: wide characters two, combining ones none.
 size_t format_width(std::string_view text);

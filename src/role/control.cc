@@ -208,11 +208,27 @@ static std::string missing_backend_text(std::string_view provider, std::string_v
     return "provider " + std::string(provider) + " is not supported";
 }
 
+// Whether the query gives `name` once more, with another value than `first`.
+static bool is_given_otherwise(std::string_view query, std::string_view name, std::string_view first)
+{
+    std::string key, value;
+    bool is_broken = false;
+    while (url_query_next(query, key, value, is_broken)) {
+        if (key == name && (is_broken || value != first))
+            return true;
+    }
+    return false;
+}
+
 bool control_check_provider(exchange &x, std::string_view bucket)
 {
     std::string_view query = exchange_head(x).query;
     std::string value;
     if (url_query_get(query, "provider", value)) {
+        if (is_given_otherwise(query, "provider", value)) {
+            exchange_answer_error(x, error_code::bad_request, "the parameter provider is given twice, with different values");
+            return false;
+        }
         std::string_view provider = control_provider(value);
         if (provider.empty()) {
             exchange_answer_error(x, error_code::bad_request, "unknown provider \"" + text_escape(value) + "\"; known here: ais");

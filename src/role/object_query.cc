@@ -29,6 +29,10 @@ static std::string_view meant_key(std::string_view key)
         return {};
     std::string lower = text_lower(key);
     std::erase_if(lower, [](char c) { return static_cast<unsigned char>(c) <= ' '; }); // copied along from somewhere
+    if (lower.ends_with(']')) // a list's element, as some form libraries write it: uuid[] or uuid[0]
+        lower.resize(lower.find('[') != std::string::npos ? lower.find('[') : lower.size());
+    if (lower == query_etl_id && key.ends_with(']'))
+        return query_etl_id;
     if (lower == query_etl_name || lower == query_etl_args || lower == query_etl_pipeline)
         return lower == query_etl_name ? query_etl_name : lower == query_etl_args ? query_etl_args : query_etl_pipeline;
     // One letter more, less or other than in uuid, or two that changed places. Some services have a guid of their own.
@@ -42,6 +46,20 @@ static std::string_view meant_key(std::string_view key)
     for (std::string_view known : {query_etl_name, query_etl_args, query_etl_pipeline}) {
         if (text_is_near(lower, known, slip_distance_max))
             return known;
+    }
+    return {};
+}
+
+// The parameter of ours that a ';' hides within another one's value; empty when there is none. Here only '&' separates parameters.
+static std::string_view hidden_key(std::string_view value)
+{
+    for (size_t at = value.find(';'); at != std::string_view::npos; at = value.find(';', at + 1)) {
+        std::string_view rest = value.substr(at + 1);
+        std::string_view key = rest.substr(0, rest.find_first_of("=;"));
+        for (std::string_view known : {query_etl_id, query_etl_name}) {
+            if (key == known && key.size() < rest.size() && rest[key.size()] == '=')
+                return known;
+        }
     }
     return {};
 }
@@ -66,6 +84,8 @@ static error read_one(const std::string &key, const std::string &value, bool rea
     bool is_id = key == query_etl_id;
     bool is_name = key == query_etl_name;
     bool is_ours = is_id || is_name || key == query_etl_args || key == query_etl_pipeline || contains(query_archive_names, key);
+    if (std::string_view hidden = is_ours ? std::string_view() : hidden_key(value); !hidden.empty())
+        return refuse(error_code::bad_request, "the parameter " + text_escape(key, 64) + " holds \";" + std::string(hidden) + "=\": parameters are separated by &", out_text);
     if (!is_ours)
         return no_error;
     if (is_broken)

@@ -40,6 +40,9 @@ def case_buckets():
         assert answer.status == 400, (bad, answer)
     assert request("POST", c.url("/v1/buckets/b/extra"), json.dumps({"action": "create-bck"})).status == 400
     assert request("POST", c.url("/v1/buckets/far?provider=aws"), json.dumps({"action": "create-bck"})).status == 501
+    assert request("HEAD", c.url("/v1/buckets/b-one?provider=ais&provider=ais")).status == 200
+    twice = request("GET", c.url("/v1/objects/b-one/x?provider=ais&provider=aws"))
+    assert twice.status == 400 and "given twice" in twice.json["message"], twice
     listed = request("GET", c.url("/v1/buckets?provider=ais"), json.dumps({"action": "list", "name": "", "value": None})).json
     assert {"name": "b-one", "provider": "ais", "namespace": {"uuid": "", "name": ""}} in listed, listed
     head = request("HEAD", c.url("/v1/buckets/b-one?provider=ais"))

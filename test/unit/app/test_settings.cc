@@ -75,6 +75,8 @@ static void defaults_are_usable(void **)
     test_eq_text(read_with("target", "node-address", "203.0.113.7").node.node_address, "203.0.113.7");
     test_eq_text(read_with("target", "node-address", "fd00::1").node.node_address, "fd00::1");
     test_eq_text(read_with("target", "node-address", "[fd00::1]").node.node_address, "fd00::1");
+    for (const char *wrong : {"a:80", "203.0.113.7:80", "[fd00::1]:80", "a:b:c", "fd00::1::2"})
+        test_has_text(read_with("target", "node-address", wrong).reason, "expected a host name or an IP address, without a port");
 }
 
 static void kubectl_is_chosen_by_where_we_are(void **)

@@ -44,6 +44,11 @@ static void cells_cannot_drive_the_terminal(void **)
     test_eq_text(format_cell("\x1b[31m"), "\"\\x1b[31m\"");
     test_eq_text(format_cell("\xff"), "\"\\xff\"");
     test_eq_text(format_cell("\xc2\x9b"), "\"\\u009b\""); // the one-byte form of ESC [
+    test_eq_text(format_cell("a\u202egpj.exe"), "\"a\\u202egpj.exe\""); // would be shown as aexe.jpg
+    test_eq_text(format_cell("\u061c\u2066x"), "\"\\u061c\\u2066x\"");
+    test_eq_text(format_cell("\u2010\u2122\u0634\u00e9"), "\u2010\u2122\u0634\u00e9");
+    test_eq_text(format_message("said \u202edias\u2029"), "said \\u202edias\\u2029");
+    test_eq_text(format_message("\xe2\x80"), "\\xe2\\x80");
     test_eq_text(format_cell("\"q\""), "\"\\\"q\\\"\"");
     test_eq_text(format_message("a\tb\nc\x1b\n\n"), "a\tb\nc\\x1b");
     test_eq(format_width("a\xe4\xbd\xa0"), 3u); // a wide character

@@ -37,6 +37,15 @@ static void slips_of_the_hand_never_give_the_plain_object(void **)
     for (const char *wrong : {"etl_arg", "etlargs", "etl-args", "etl_rags"})
         test_eq_text(verdict("etl_name=thumbs&" + std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean etl_args?");
     test_has_text(verdict("etl_pipelines=a"), "did you mean etl_pipeline?");
+    for (const char *listed : {"uuid[]", "uuid[0]", "UUID[]"})
+        test_has_text(verdict(std::string(listed) + "=x"), "did you mean uuid?");
+    test_has_text(verdict("etl_name[]=x"), "did you mean etl_name?");
+    test_eq_text(verdict("tags[]=x&]=1&[=2"), "plain");
+    test_has_text(verdict("a=b;uuid=x"), "400 the parameter a holds \";uuid=\": parameters are separated by &");
+    test_has_text(verdict("provider=ais;c;etl_name=x"), "400 the parameter provider holds \";etl_name=\"");
+    test_has_text(verdict("a=b%3Betl_name=x"), "400 the parameter a holds");
+    for (const char *harmless : {"a=b;c", "a=;;;", "a=b;uuid", "a=b;xuuid=1", "a=;uuids=1"})
+        test_eq_text(verdict(harmless), "plain");
     test_has_text(verdict("etl=thumbs", false), "did you mean etl_name?");
 }
 
