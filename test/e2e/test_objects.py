@@ -484,12 +484,14 @@ def case_signals_of_the_manual():
         section = file.read().split(".SH SIGNALS")[1].split(".SH ")[0]
     table = ((signal.SIGQUIT, None), (signal.SIGUSR2, None), (signal.SIGPIPE, None), (signal.SIGXFSZ, None), (signal.SIGTERM, 0), (signal.SIGINT, 0),
              (signal.SIGHUP, -signal.SIGHUP), (signal.SIGUSR1, -signal.SIGUSR1))
-    for signum, code in table:
+    # Whoever started this test may ignore some of them, and what it starts inherits that: nohup does, for one.
+    for signum, code, way in [(*row, signal.SIG_DFL) for row in table] + [(signal.SIGHUP, None, signal.SIG_IGN), (signal.SIGTERM, 0, signal.SIG_IGN), (signal.SIGINT, 0, signal.SIG_IGN)]:
         assert signum.name in section, signum
         folder = tempfile.mkdtemp(dir=c.dir)
         log = os.path.join(folder, "log")
         with open(log, "wb") as err:
-            node = subprocess.Popen([harness.ETLNODE, "--role", "proxy", "--listen", "127.0.0.1:0", "--data-dir", folder] + c.secret_arguments, stdout=subprocess.PIPE, stderr=err, env=c.env)
+            node = subprocess.Popen([harness.ETLNODE, "--role", "proxy", "--listen", "127.0.0.1:0", "--data-dir", folder] + c.secret_arguments, stdout=subprocess.PIPE, stderr=err, env=c.env,
+                                    preexec_fn=lambda way=way: [signal.signal(one[0], way) for one in table])
         try:
             url = json.loads(node.stdout.readline())["url"]
             node.send_signal(signum)
