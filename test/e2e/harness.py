@@ -30,6 +30,11 @@ PYTHON_LINK = "/usr/bin/python3"
 # tell a slow machine from a fast one.
 PATIENCE = 4
 
+# nohup and background jobs of a shell ignore signals, and programs inherit that. A signal that is caught here is back to its default in what this starts.
+for inherited in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    if signal.getsignal(inherited) == signal.SIG_IGN:
+        signal.signal(inherited, lambda number, frame: None)
+
 
 class Skip(Exception):
     """Raised by a case that cannot run here; the text says why."""
