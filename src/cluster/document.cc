@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // cluster/document.cc: the cluster document as JSON, lookups in it, and the map that AIStore's clients read.
 //
-// Knows    codec, placement.          Known by  role.
+// Knows    codec, etl_definition, placement.          Known by  role.
 // Limits   target_count_max, bucket_count_max, etl_count_max, spec_size_max; a document over them is refused.
 #include "cluster/document.h"
 
@@ -15,20 +15,20 @@
 // Raised when a document can no longer be read by an older node.
 static constexpr uint64_t document_format = 1;
 
-// --- lookups
+// --- lookups; `field` is the member by which the rows are in order
 
-template <class T, class F> static auto lower_bound_of(std::vector<T> &rows, std::string_view key, F T::*field)
+template <class T, class F> static auto lower_bound_of(std::vector<T> &rows, std::string_view key, F field)
 {
     return std::lower_bound(rows.begin(), rows.end(), key, [field](const T &row, std::string_view k) { return std::string_view(row.*field) < k; });
 }
 
-template <class T, class F> static T *find(std::vector<T> &rows, std::string_view key, F T::*field)
+template <class T, class F> static T *find(std::vector<T> &rows, std::string_view key, F field)
 {
     auto at = lower_bound_of(rows, key, field);
     return at != rows.end() && (*at).*field == key ? &*at : nullptr;
 }
 
-template <class T, class F> static T &put(std::vector<T> &rows, T row, F T::*field)
+template <class T, class F> static T &put(std::vector<T> &rows, T row, F field)
 {
     auto at = lower_bound_of(rows, row.*field, field);
     if (at != rows.end() && (*at).*field == row.*field)
@@ -38,7 +38,7 @@ template <class T, class F> static T &put(std::vector<T> &rows, T row, F T::*fie
     return *at;
 }
 
-template <class T, class F> static bool remove(std::vector<T> &rows, std::string_view key, F T::*field)
+template <class T, class F> static bool remove(std::vector<T> &rows, std::string_view key, F field)
 {
     auto at = lower_bound_of(rows, key, field);
     if (at == rows.end() || (*at).*field != key)
@@ -125,46 +125,6 @@ const cluster_node *document_place(const cluster_document &document, std::string
 
 // --- reading JSON
 
-static bool read_u64(const cJSON *object, const char *key, uint64_t &out_value)
-{
-    const cJSON *item = json_get(object, key);
-    if (item == nullptr || (!cJSON_IsString(item) && !cJSON_IsNumber(item)))
-        return false;
-    // Two fallbacks tell an unfit value from one that happens to equal the fallback.
-    out_value = json_u64(object, key, 0);
-    return out_value != 0 || json_u64(object, key, 1) == 0;
-}
-
-static bool read_text(const cJSON *object, const char *key, size_t size_max, std::string &out_text)
-{
-    const cJSON *item = json_get(object, key);
-    if (!cJSON_IsString(item))
-        return false;
-    std::string_view text = json_text(object, key);
-    if (text.size() > size_max)
-        return false;
-    out_text = text;
-    return true;
-}
-
-static bool read_bool(const cJSON *object, const char *key, bool &out_value)
-{
-    if (!cJSON_IsBool(json_get(object, key)))
-        return false;
-    out_value = json_bool(object, key, false);
-    return true;
-}
-
-template <size_t N> static bool read_word(const cJSON *object, const char *key, const std::string_view (&words)[N], size_t &out_index)
-{
-    std::string_view text = json_text(object, key);
-    for (out_index = 0; out_index < N; out_index++) {
-        if (words[out_index] == text)
-            return true;
-    }
-    return false;
-}
-
 static bool id_is_good(std::string_view id)
 {
     auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; };
@@ -179,17 +139,17 @@ error node_parse(const cJSON *tree, cluster_node &out_node)
 {
     cluster_node node;
     size_t type = 0;
-    if (!read_text(tree, "id", node_id_size_max, node.id) || !id_is_good(node.id))
+    if (!json_read_text(tree, "id", node_id_size_max, node.id) || !id_is_good(node.id))
         return make_error(error_code::bad_json, "node: id is missing or not of 1-64 characters [A-Za-z0-9._-]");
-    if (!read_word(tree, "type", node_types, type))
+    if (!json_read_word(tree, "type", node_types, type))
         return make_error(error_code::bad_json, "node: type is neither \"proxy\" nor \"target\"");
     url_base base;
-    if (!read_text(tree, "url", url_size_max, node.url) || !url_parse_base(node.url, base) || !base.path.empty())
+    if (!json_read_text(tree, "url", url_size_max, node.url) || !url_parse_base(node.url, base) || !base.path.empty())
         return make_error(error_code::bad_json, "node: url is not of the form http://host:port");
     uint64_t flags = 0;
-    if (!read_u64(tree, "flags", flags) || flags > UINT32_MAX)
+    if (!json_read_u64(tree, "flags", flags) || flags > UINT32_MAX)
         return make_error(error_code::bad_json, "node: flags is missing or too large");
-    if (!read_u64(tree, "digest", node.digest) || node.digest != placement_digest(node.id))
+    if (!json_read_u64(tree, "digest", node.digest) || node.digest != placement_digest(node.id))
         return make_error(error_code::bad_json, "node: digest is not the digest of the id");
     node.is_target = type == 1;
     node.flags = static_cast<uint32_t>(flags);
@@ -199,30 +159,18 @@ error node_parse(const cJSON *tree, cluster_node &out_node)
 
 static bool bucket_parse(const cJSON *tree, cluster_bucket &out_bucket)
 {
-    return read_text(tree, "name", bucket_name_size_max, out_bucket.name) && !out_bucket.name.empty() &&
-           read_u64(tree, "created_ns", out_bucket.created_ns);
+    return json_read_text(tree, "name", bucket_name_size_max, out_bucket.name) && !out_bucket.name.empty() &&
+           json_read_u64(tree, "created_ns", out_bucket.created_ns);
 }
 
 static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
 {
-    size_t mode = 0;
     size_t stage = 0;
-    size_t address = 0; // documents from before there was a choice do not say it
-    bool is_chosen = json_get(tree, "hpull_address") != nullptr;
-    bool good = read_text(tree, "id", etl_name_size_max, out_etl.id) && !out_etl.id.empty() && read_text(tree, "name", small_text_max, out_etl.name) &&
-                read_word(tree, "communication", communication_names, mode) && read_text(tree, "pod", etl_pod_size_max, out_etl.pod_json) &&
-                read_text(tree, "init", etl_init_size_max, out_etl.init_json) && read_u64(tree, "wait_timeout_ms", out_etl.wait_timeout_ms) &&
-                read_u64(tree, "obj_timeout_ms", out_etl.obj_timeout_ms) && read_bool(tree, "require_framing", out_etl.require_framing) &&
-                read_bool(tree, "runtime_spec", out_etl.runtime_spec) && read_word(tree, "stage", etl_stage_names, stage) &&
-                read_u64(tree, "generation", out_etl.generation) && read_text(tree, "generation_id", small_text_max, out_etl.generation_id) &&
-                read_text(tree, "secret", small_text_max, out_etl.secret) && read_text(tree, "last_error", spec_size_max, out_etl.last_error) &&
-                read_u64(tree, "started_ns", out_etl.started_ns) && (!is_chosen || read_word(tree, "hpull_address", client_address_names, address));
-    if (json_get(tree, "reuse_connections") != nullptr) // so for this one
-        good = read_bool(tree, "reuse_connections", out_etl.reuse_connections) && good;
-    out_etl.mode = static_cast<communication>(mode);
+    bool is_good = etl_definition_parse(tree, out_etl) && json_read_text(tree, "pod", etl_pod_size_max, out_etl.pod_json) && json_read_text(tree, "init", etl_init_size_max, out_etl.init_json) &&
+        json_read_word(tree, "stage", etl_stage_names, stage) && json_read_u64(tree, "generation", out_etl.generation) && json_read_text(tree, "last_error", spec_size_max, out_etl.last_error) &&
+        json_read_u64(tree, "started_ns", out_etl.started_ns);
     out_etl.stage = static_cast<etl_stage>(stage);
-    out_etl.hpull_address = static_cast<client_address>(address);
-    return good;
+    return is_good;
 }
 
 static const cJSON *read_array(const cJSON *object, const char *key, size_t count_max)
@@ -241,7 +189,7 @@ static bool lineage_parse(const cJSON *tree, cluster_document &out_document)
     cJSON_ArrayForEach(item, terms)
     {
         cluster_term term;
-        if (!read_u64(item, "number", term.number) || !read_u64(item, "tag", term.tag) || !read_u64(item, "first_version", term.first_version) || !read_u64(item, "base_digest", term.base_digest))
+        if (!json_read_u64(item, "number", term.number) || !json_read_u64(item, "tag", term.tag) || !json_read_u64(item, "first_version", term.first_version) || !json_read_u64(item, "base_digest", term.base_digest))
             return false;
         out_document.terms.push_back(term);
     }
@@ -251,8 +199,8 @@ static bool lineage_parse(const cJSON *tree, cluster_document &out_document)
     cJSON_ArrayForEach(item, departures)
     {
         cluster_departure departure;
-        if (!read_text(item, "id", node_id_size_max, departure.id) || !id_is_good(departure.id) || !read_u64(item, "placement", departure.placement) ||
-            !read_bool(item, "missed", departure.is_missed))
+        if (!json_read_text(item, "id", node_id_size_max, departure.id) || !id_is_good(departure.id) || !json_read_u64(item, "placement", departure.placement) ||
+            !json_read_bool(item, "missed", departure.is_missed))
             return false;
         out_document.departures.push_back(std::move(departure));
     }
@@ -266,15 +214,15 @@ error document_parse(std::string_view text, cluster_document &out_document)
     if (json_parse(text, tree, where) || !cJSON_IsObject(tree.get()))
         return make_error(error_code::corrupt, "cluster document: not a JSON object");
     uint64_t format = 0;
-    if (!read_u64(tree.get(), "format", format) || format == 0)
+    if (!json_read_u64(tree.get(), "format", format) || format == 0)
         return make_error(error_code::corrupt, "cluster document: format is missing");
     if (format > document_format)
         return make_error(error_code::newer_version, "cluster document: written by a newer version");
 
     cluster_document document;
-    if (!read_u64(tree.get(), "version", document.version) || !read_text(tree.get(), "uuid", small_text_max, document.uuid) ||
-        !read_text(tree.get(), "created", small_text_max, document.created) ||
-        !read_u64(tree.get(), "next_generation", document.next_generation))
+    if (!json_read_u64(tree.get(), "version", document.version) || !json_read_text(tree.get(), "uuid", small_text_max, document.uuid) ||
+        !json_read_text(tree.get(), "created", small_text_max, document.created) ||
+        !json_read_u64(tree.get(), "next_generation", document.next_generation))
         return make_error(error_code::corrupt, "cluster document: version, uuid, created or next_generation is missing or damaged");
     document.digest = document_digest(text);
     if (!lineage_parse(tree.get(), document))
@@ -352,20 +300,9 @@ static document_printer::texts print_texts(const cluster_etl &etl, document_prin
 static json_ptr etl_print(const cluster_etl &etl)
 {
     json_ptr tree = json_object();
-    json_add_text(tree.get(), "id", etl.id);
-    json_add_text(tree.get(), "name", etl.name);
-    json_add_text(tree.get(), "communication", communication_names[static_cast<size_t>(etl.mode)]);
-    json_add_u64_text(tree.get(), "wait_timeout_ms", etl.wait_timeout_ms);
-    json_add_u64_text(tree.get(), "obj_timeout_ms", etl.obj_timeout_ms);
-    json_add_bool(tree.get(), "require_framing", etl.require_framing);
-    if (!etl.reuse_connections)
-        json_add_bool(tree.get(), "reuse_connections", false);
-    json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(etl.hpull_address)]);
-    json_add_bool(tree.get(), "runtime_spec", etl.runtime_spec);
+    etl_definition_print(tree.get(), etl);
     json_add_text(tree.get(), "stage", etl_stage_names[static_cast<size_t>(etl.stage)]);
     json_add_u64_text(tree.get(), "generation", etl.generation);
-    json_add_text(tree.get(), "generation_id", etl.generation_id);
-    json_add_text(tree.get(), "secret", etl.secret);
     json_add_text(tree.get(), "last_error", etl.last_error);
     json_add_u64_text(tree.get(), "started_ns", etl.started_ns);
     return tree;

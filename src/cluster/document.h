@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "codec/json.h"
+#include "etl/etl_definition.h"
 #include "node/api.h"
 
 inline constexpr uint32_t node_flag_non_electable = 1u << 0;
@@ -30,23 +31,11 @@ struct cluster_bucket {
     uint64_t created_ns = 0;
 };
 
-// One ETL as the user asked for it.
-struct cluster_etl {
-    std::string id;           // 10 of [A-Za-z0-9] with a capital, or the name a client of today chose
-    std::string name;         // metadata.name of the pod spec
-    communication mode = communication::hpush;
-    std::string pod_json;     // the user's Pod as JSON, before the target adds its own
-    std::string init_json;    // what GET /v1/etl/<id> shows as init_msg
-    uint64_t wait_timeout_ms = 0;
-    uint64_t obj_timeout_ms = 0;
-    bool require_framing = false;
-    bool reuse_connections = true;
-    client_address hpull_address = client_address::pod_ip;
-    bool runtime_spec = false; // asked for as an ETL spec of today (image, command, env): hpush tries PUT before POST
+// One ETL as the user asked for it, and what became of it.
+struct cluster_etl : etl_definition {
+    std::string init_json;     // what GET /v1/etl/<id> shows as init_msg
     etl_stage stage = etl_stage::initializing;
-    uint64_t generation = 0;   // counts starts; with the spec's hash names one start
-    std::string generation_id; // "<16 hex of XXH64(pod_json)>-<generation>"
-    std::string secret;        // of this start, the same on all targets
+    uint64_t generation = 0;   // counts starts
     std::string last_error;    // why it is aborted
     uint64_t started_ns = 0;
 };

@@ -259,6 +259,48 @@ bool json_bool(const cJSON *object, const char *key, bool fallback)
     return cJSON_IsBool(item) ? cJSON_IsTrue(item) != 0 : fallback;
 }
 
+bool json_read_u64(const cJSON *object, const char *key, uint64_t &out_value)
+{
+    const cJSON *item = json_get(object, key);
+    if (item == nullptr || (!cJSON_IsString(item) && !cJSON_IsNumber(item)))
+        return false;
+    // Two fallbacks tell an unfit value from one that happens to equal the fallback.
+    uint64_t value = json_u64(object, key, 0);
+    if (value == 0 && json_u64(object, key, 1) != 0)
+        return false;
+    out_value = value;
+    return true;
+}
+
+bool json_read_text(const cJSON *object, const char *key, size_t size_max, std::string &out_text)
+{
+    std::string_view text = json_text(object, key);
+    if (!cJSON_IsString(json_get(object, key)) || text.size() > size_max)
+        return false;
+    out_text = text;
+    return true;
+}
+
+bool json_read_bool(const cJSON *object, const char *key, bool &out_value)
+{
+    if (!cJSON_IsBool(json_get(object, key)))
+        return false;
+    out_value = json_bool(object, key, false);
+    return true;
+}
+
+bool json_read_word(const cJSON *object, const char *key, std::span<const std::string_view> words, size_t &out_index)
+{
+    std::string_view text = json_text(object, key);
+    for (size_t i = 0; i < words.size(); i++) {
+        if (words[i] == text) {
+            out_index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 // ---- writing
 
 // Out of memory ends the process: a policy, not a state to handle.

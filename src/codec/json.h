@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,11 @@ std::string_view json_text(const cJSON *object, const char *key);
 // Number or decimal string, exact up to 2^64-1 for strings, 2^53 for numbers; `fallback` when absent or unfit.
 uint64_t json_u64(const cJSON *object, const char *key, uint64_t fallback);
 bool json_bool(const cJSON *object, const char *key, bool fallback);
+// The strict ones: false, and nothing is written, when the field is absent, of another kind or does not fit.
+bool json_read_u64(const cJSON *object, const char *key, uint64_t &out_value); // number or decimal string
+bool json_read_text(const cJSON *object, const char *key, size_t size_max, std::string &out_text);
+bool json_read_bool(const cJSON *object, const char *key, bool &out_value);
+bool json_read_word(const cJSON *object, const char *key, std::span<const std::string_view> words, size_t &out_index);
 
 json_ptr json_object();
 json_ptr json_array();

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "etl/etl_spec.h"
+#include "etl/spec_choice.h"
 #include "etl/spec_tree.h"
 #include "kube/pod_schema.h"
 
@@ -132,24 +133,17 @@ static error check_container_fields(const yaml_node &runtime, std::string_view p
     return no_error;
 }
 
-static error read_timeout(const yaml_node &root, std::string_view name, uint64_t max_ms, uint64_t &in_out_ms, std::string &out_reason)
-{
-    const yaml_node *node = field(root, name);
-    // 0 and "" mean "the default" to AIStore.
-    if (spec_is_empty(node) || (node->kind == yaml_kind::scalar && (node->text == "0" || node->text == "0s")))
-        return no_error;
-    return spec_read_duration(*node, name, max_ms, in_out_ms, out_reason);
-}
+static bool is_given(const yaml_node &root, const etl_choice &choice) { return !choice.message_key.empty() && !spec_is_empty(field(root, choice.message_key)); }
 
-static error read_common(const yaml_node &root, etl_spec &spec, std::string &out_reason)
+static error read_choices(const yaml_node &root, etl_spec &spec, std::string &out_reason)
 {
-    if (const yaml_node *mode = field(root, "communication"); !spec_is_empty(mode)) {
-        if (error err = spec_read_communication(*mode, "communication", spec.mode, out_reason))
+    for (const etl_choice &choice : etl_choices()) {
+        if (!is_given(root, choice))
+            continue;
+        if (error err = spec_read_choice(choice, *field(root, choice.message_key), choice.message_key, spec, out_reason))
             return err;
     }
-    if (error err = read_timeout(root, "init_timeout", wait_timeout_max_ms, spec.wait_timeout_ms, out_reason))
-        return err;
-    return read_timeout(root, "obj_timeout", obj_timeout_max_ms, spec.obj_timeout_ms, out_reason);
+    return no_error;
 }
 
 // They go into the Pod as they are, so that Kubernetes' own names are the right ones.
@@ -269,17 +263,13 @@ static error build_from_pod(const yaml_node &encoded, const cJSON *message, cons
     if (!spec_is_text(&encoded) || !base64_decode(encoded.text, text))
         return spec_refuse(encoded, "spec is not base64", "a Pod spec in base64", out_reason);
     std::string reason;
-    etl_spec_given given;
-    given.communication = !spec_is_empty(field(root, "communication"));
-    given.wait_timeout = !spec_is_empty(field(root, "init_timeout"));
-    given.obj_timeout = !spec_is_empty(field(root, "obj_timeout"));
     std::vector<std::string> warnings = spec.warnings;
-    error bad = etl_spec_read_pod(text, given, spec, reason);
+    error bad = etl_spec_read_pod(text, [&root](const etl_choice &choice) { return is_given(root, choice); }, spec, reason);
     for (const std::string &warning : spec.warnings)
         spec_warn(warnings, "spec: " + warning);
     spec.warnings = static_cast<std::vector<std::string> &&>(warnings);
     if (!bad) {
-        if (error err = read_common(root, spec, out_reason)) // the message's fields override the annotations
+        if (error err = read_choices(root, spec, out_reason)) // the message's fields override the annotations
             return err;
         bad = etl_spec_check(spec, reason);
     }
@@ -333,7 +323,7 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
         return err;
     if (!spec_is_empty(runtime)) {
         out_spec.name = name->text;
-        if (error err = read_common(root, out_spec, out_reason))
+        if (error err = read_choices(root, out_spec, out_reason))
             return err;
         return build_runtime(*runtime, document.json.get(), out_spec, out_reason);
     }

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "etl/etl_service.h"
 #include "etl/etl_spec.h"
+#include "etl/spec_tree.h"
 #include "sm/sm_verify.h"
 
 using S = etl::state;
@@ -150,13 +151,7 @@ static etl_pod_context context_of(const etl &m, const std::string &target_url)
     return context;
 }
 
-static std::string build_pod(const etl &m, const std::string &target_url)
-{
-    etl_spec spec;
-    spec.name = m.definition.name;
-    spec.pod_json = m.definition.pod_json;
-    return etl_pod_build(spec, context_of(m, target_url));
-}
+static std::string build_pod(const etl &m, const std::string &target_url) { return etl_pod_build(m.pod.get(), m.definition.name, context_of(m, target_url)); }
 
 static void create_pod(etl &m)
 {
@@ -256,10 +251,10 @@ static void log_restart(const etl &m, const pod_status &pod)
 
 static void note_address(etl &m, const pod_status &pod)
 {
-    (void)address_of(m, pod, m.host_address, m.port);
-    (void)client_address_of(m, pod, m.client_host, m.client_port);
-    if (!m.host->options->kubectl_is_local || !pod_address_parse(pod.local_witness, m.witness_host, m.witness_port))
-        m.witness_port = 0;
+    (void)address_of(m, pod, m.endpoint.host, m.endpoint.port);
+    (void)client_address_of(m, pod, m.endpoint.client_host, m.endpoint.client_port);
+    if (!m.host->options->kubectl_is_local || !pod_address_parse(pod.local_witness, m.endpoint.witness_host, m.endpoint.witness_port))
+        m.endpoint.witness_port = 0;
 }
 
 static void begin_serving(etl &m)
@@ -268,11 +263,11 @@ static void begin_serving(etl &m)
     disarm(m);
     note_address(m, *pod);
     std::string instance = pod_status_instance(*pod);
-    if (m.served && !m.instance.empty() && instance != m.instance) {
+    if (m.served && !m.endpoint.instance.empty() && instance != m.endpoint.instance) {
         m.restarts++;
         log_restart(m, *pod);
     }
-    m.instance = instance;
+    m.endpoint.instance = instance;
     m.restart_count = pod->main.restart_count;
     m.seen = true;
     if (!m.served)
@@ -294,10 +289,10 @@ static void refresh(etl &m)
         return;
     note_address(m, *pod);
     std::string instance = pod_status_instance(*pod);
-    if (instance != m.instance) {
+    if (instance != m.endpoint.instance) {
         m.restarts += pod->main.restart_count > m.restart_count ? pod->main.restart_count - m.restart_count : 1;
         m.restart_count = pod->main.restart_count;
-        m.instance = instance;
+        m.endpoint.instance = instance;
         log_restart(m, *pod);
     }
     if (pod->ready != m.passes_probe) {
@@ -337,7 +332,7 @@ static void start_connect(etl &m, const std::string &host, uint16_t port)
     }
 }
 
-static void start_probe(etl &m) { start_connect(m, m.host_address, m.port); }
+static void start_probe(etl &m) { start_connect(m, m.endpoint.host, m.endpoint.port); }
 
 static void cancel_probe(etl &m)
 {
@@ -794,22 +789,22 @@ static bool is_down(const etl &m)
     const pod_status *pod = own_pod(m);
     if (pod == nullptr || pod->terminating || pod->main.state != container_state::running)
         return true;
-    return pod_status_instance(*pod) != m.instance && !is_ready(m);
+    return pod_status_instance(*pod) != m.endpoint.instance && !is_ready(m);
 }
 
 static bool is_back(const etl &m)
 {
     const pod_status *pod = own_pod(m);
-    return is_ready(m) && (!m.suspected || pod_status_instance(*pod) != m.instance);
+    return is_ready(m) && (!m.suspected || pod_status_instance(*pod) != m.endpoint.instance);
 }
 
 static bool may_probe(const etl &m)
 {
     const pod_status *pod = own_pod(m);
-    return m.suspected && pod != nullptr && !pod->terminating && pod->main.state == container_state::running && pod_status_instance(*pod) == m.instance;
+    return m.suspected && pod != nullptr && !pod->terminating && pod->main.state == container_state::running && pod_status_instance(*pod) == m.endpoint.instance;
 }
 
-static bool has_requests(const etl &m) { return m.host->in_use(m.host->arg, m.definition.id) > 0; }
+static bool has_requests(const etl &m) { return m.ref->slots_taken > 0; }
 static bool used_previous_logs(const etl &m) { return m.previous_logs && m.goal == etl_goal::fail; }
 static bool is_to_run(const etl &m) { return m.goal == etl_goal::run; }
 static bool is_to_fail(const etl &m) { return m.goal == etl_goal::fail; }
@@ -1073,7 +1068,7 @@ static bool call_is_counted(const etl &m) { return m.call_open || !kube_call_is_
 static bool asked_has_a_deadline(const etl &m) { return !m.asked || m.start_deadline_ms > 0; }
 static bool serving_has_an_address(const etl &m)
 {
-    return sm_state_of(m) != S::serving || (!m.host_address.empty() && m.port != 0 && !m.client_host.empty() && m.client_port != 0);
+    return sm_state_of(m) != S::serving || (!m.endpoint.host.empty() && m.endpoint.port != 0 && !m.endpoint.client_host.empty() && m.endpoint.client_port != 0);
 }
 static bool back_offs_are_bounded(const etl &m)
 {
@@ -1170,16 +1165,24 @@ static void on_probe(void *arg, error err, net_conn *conn)
 
 // ---- interface
 
-static uint64_t grace_of(const std::string &pod_json)
+static uint64_t grace_of(const cJSON *pod)
 {
-    json_ptr pod;
-    std::string where;
-    if (error err = json_parse(pod_json, pod, where))
-        return pod_delete_grace_default_s;
-    const cJSON *grace = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(pod.get(), "spec"), "terminationGracePeriodSeconds");
+    const cJSON *grace = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(pod, "spec"), "terminationGracePeriodSeconds");
     if (!cJSON_IsNumber(grace) || grace->valuedouble < 0)
         return pod_delete_grace_default_s;
     return static_cast<uint64_t>(std::clamp(grace->valuedouble, 1.0, 3600.0));
+}
+
+// What the spec leaves to this node.
+static void apply_defaults(etl_definition &definition, const cJSON *pod, const etl_registry_options &options)
+{
+    if (definition.wait_timeout_ms == 0)
+        definition.wait_timeout_ms = wait_timeout_default_ms;
+    if (definition.obj_timeout_ms == 0)
+        definition.obj_timeout_ms = obj_timeout_default_ms;
+    const std::string name(annotation_require_framing);
+    bool is_said = json_get(json_get(json_get(pod, "metadata"), "annotations"), name.c_str()) != nullptr;
+    definition.require_framing = definition.require_framing || (options.require_framing && !is_said);
 }
 
 static std::string pod_url_of(const etl_registry_options &options, const etl_definition &definition, std::string_view secret)
@@ -1189,19 +1192,19 @@ static std::string pod_url_of(const etl_registry_options &options, const etl_def
 
 std::string etl_pod_shown(const etl &m) { return build_pod(m, pod_url_of(*m.host->options, m.definition, "SECRET")); }
 
-etl *etl_make(const etl_host &host, const etl_definition &definition, uint64_t id)
+etl *etl_make(const etl_host &host, etl_ref &ref, const etl_definition &definition, uint64_t id)
 {
     const etl_registry_options &options = *host.options;
     auto *m = new etl;
     m->sm.id = id;
     m->host = &host;
+    m->ref = &ref;
     m->definition = definition;
-    if (m->definition.wait_timeout_ms == 0)
-        m->definition.wait_timeout_ms = wait_timeout_default_ms;
-    if (m->definition.obj_timeout_ms == 0)
-        m->definition.obj_timeout_ms = obj_timeout_default_ms;
+    m->pod = spec_parse_exactly(definition.pod_json);
+    m->definition.pod_json = std::string(); // the tree holds it
+    apply_defaults(m->definition, m->pod.get(), options);
     m->target_url = pod_url_of(options, definition, definition.secret);
-    m->grace_s = grace_of(definition.pod_json);
+    m->grace_s = grace_of(m->pod.get());
     etl_pod_context context;
     context.cluster_id = options.cluster_id;
     context.target_id = options.target_id;
@@ -1284,27 +1287,12 @@ etl_phase etl_phase_of(const etl &m)
 etl_view etl_view_of(const etl &m)
 {
     etl_view view;
-    view.id = m.definition.id;
-    view.name = m.definition.name;
-    view.mode = m.definition.mode;
+    view.definition = &m.definition;
+    view.endpoint = &m.endpoint;
     view.phase = etl_phase_of(m);
     view.ready = sm_state_of(m) == S::serving;
-    view.host = m.host_address;
-    view.port = m.port;
-    view.client_host = m.client_host;
-    view.client_port = m.client_port;
-    view.hpull_address = m.definition.hpull_address;
-    view.instance = m.instance;
-    view.witness_host = m.witness_host;
-    view.witness_port = m.witness_port;
     view.pod_name = m.pod_name;
-    view.generation_id = m.definition.generation_id;
-    view.secret = m.definition.secret;
     view.last_error = m.goal == etl_goal::fail || sm_state_of(m) == S::failed ? m.failure : !m.delete_error.empty() ? m.delete_error : m.trouble;
-    view.obj_timeout_ms = m.definition.obj_timeout_ms;
-    view.require_framing = m.definition.require_framing;
-    view.reuse_connections = m.definition.reuse_connections;
-    view.runtime_spec = m.definition.runtime_spec;
     view.restarts = m.restarts;
     view.warnings = m.warnings;
     view.readiness_changes = m.readiness_changes;

@@ -21,9 +21,26 @@ struct etl_host {
     const etl_registry_options *options = nullptr;
     watch *pods = nullptr;
     etl_registry_health *health = nullptr;
-    uint64_t (*in_use)(void *arg, std::string_view id) = nullptr; // requests in flight to the ETL's pod
     void (*on_step)(void *arg, etl &m) = nullptr;                 // after every step; must not step a machine
     void *arg = nullptr;
+};
+
+// All starts of one id on this target.
+struct etl_ref {
+    etl_registry *registry = nullptr;
+    std::string id;
+    std::vector<etl *> starts;  // in order of their making: the last one is the current one
+    size_t slots_taken = 0;     // requests in flight to the pod
+    size_t holders = 0;         // acquired and not released
+};
+
+// What transfers were last told of it.
+struct etl_report {
+    etl_phase phase = etl_phase::gone;
+    bool ready = false;
+    etl_endpoint endpoint;
+
+    bool operator==(const etl_report &) const = default;
 };
 
 // What is to become of the pod that is being removed.
@@ -44,7 +61,9 @@ struct etl {
     sm_core sm;
 
     const etl_host *host = nullptr;
-    etl_definition definition;
+    etl_ref *ref = nullptr;
+    etl_definition definition;        // without pod_json
+    json_ptr pod;                     // what was pod_json
     const etl *predecessor = nullptr; // an earlier start of the same id whose pod is still there
     std::string target_url;           // AIS_TARGET_URL of the pod
     std::string pod_name;
@@ -85,13 +104,7 @@ struct etl {
     uint64_t probe_delay_ms = 0;
     uint64_t delete_failures = 0;
 
-    std::string host_address;         // of the pod, while it serves
-    uint16_t port = 0;
-    std::string client_host;          // where hpull sends clients
-    uint16_t client_port = 0;
-    std::string instance;
-    std::string witness_host;         // of the pod's container, under kubectl-local
-    uint16_t witness_port = 0;
+    etl_endpoint endpoint;            // of the pod, while it serves
     uint64_t restart_count = 0;
     uint64_t restarts = 0;            // seen while serving
     bool passes_probe = false;        // as last told, while it serves
@@ -103,12 +116,12 @@ struct etl {
 
     // Of the registry.
     std::vector<std::string> warnings; // of kubectl, when the pod was created
-    std::string reported;             // what was last told about it
+    etl_report reported;
     bool stop_requested = false;      // by a caller, not by a document
 };
 
 // `id` shows up in traces. The machine rests in `received`.
-etl *etl_make(const etl_host &host, const etl_definition &definition, uint64_t id);
+etl *etl_make(const etl_host &host, etl_ref &ref, const etl_definition &definition, uint64_t id);
 // Requires: a final state, or received.
 void etl_free(etl *m);
 

@@ -8,7 +8,6 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "etl/etl_spec.h"
-#include "etl/spec_tree.h"
 #include "kube/kubectl.h"
 
 static constexpr size_t suffix_size = 5;
@@ -134,9 +133,9 @@ void etl_write_labels(cJSON *labels, const etl_pod_context &context)
         cJSON_DeleteItemFromObjectCaseSensitive(labels, std::string(label_node_port).c_str());
 }
 
-static void write_metadata(cJSON *metadata, const etl_spec &spec, const etl_pod_context &context)
+static void write_metadata(cJSON *metadata, std::string_view name, const etl_pod_context &context)
 {
-    set_text(metadata, "name", etl_pod_name(spec.name, context.suffix, context.node_name.empty() ? context.target_id : context.node_name));
+    set_text(metadata, "name", etl_pod_name(name, context.suffix, context.node_name.empty() ? context.target_id : context.node_name));
     cJSON_DeleteItemFromObjectCaseSensitive(metadata, "generateName");
     // "default" was accepted as a way to say nothing: the pod lives where this node's kubectl looks for it.
     cJSON_DeleteItemFromObjectCaseSensitive(metadata, "namespace");
@@ -149,12 +148,12 @@ static void write_metadata(cJSON *metadata, const etl_spec &spec, const etl_pod_
         etl_add_owner(metadata, context.owner_name, context.owner_uid);
 }
 
-std::string etl_pod_build(const etl_spec &spec, const etl_pod_context &context)
+std::string etl_pod_build(const cJSON *users_pod, std::string_view name, const etl_pod_context &context)
 {
-    json_ptr pod = spec_parse_exactly(spec.pod_json);
+    json_ptr pod(cJSON_Duplicate(users_pod, true));
     if (!cJSON_IsObject(pod.get()))
         return "{}"; // only a damaged document holds such a spec: kubectl refuses it in words
-    write_metadata(member(pod.get(), "metadata", false), spec, context);
+    write_metadata(member(pod.get(), "metadata", false), name, context);
     cJSON *pod_spec = member(pod.get(), "spec", false);
     if (!context.node_name.empty())
         pin_to_node(pod_spec, context.node_name);

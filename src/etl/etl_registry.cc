@@ -55,9 +55,9 @@ struct etl_registry {
     etl_registry_health health;
     etl_host host;
     watch *pods = nullptr;
-    std::vector<etl *> etls; // in order of their making: of one id the last is the current one
+    std::vector<etl *> etls; // in order of their making
+    std::map<std::string, etl_ref *, std::less<>> refs; // by id
     uint64_t next_machine_id = 1;
-    std::map<std::string, uint64_t, std::less<>> in_use;
     std::vector<start_waiter> start_waiters;
     timer *start_clock = nullptr; // for the waiters whose machine has no deadline: it has served before
     std::vector<stop_waiter> stop_waiters;
@@ -94,13 +94,18 @@ static void complete(etl_registry &r, on_text on_done, void *arg, error err, std
 
 // ---- finding
 
+static etl_ref *ref_of(const etl_registry &r, std::string_view id)
+{
+    auto it = r.refs.find(id);
+    return it != r.refs.end() ? it->second : nullptr;
+}
+
+static etl *current_of(const etl_ref &ref) { return ref.starts.empty() ? nullptr : ref.starts.back(); }
+
 static etl *current_of(const etl_registry &r, std::string_view id)
 {
-    for (auto it = r.etls.rbegin(); it != r.etls.rend(); ++it) {
-        if ((*it)->definition.id == id)
-            return *it;
-    }
-    return nullptr;
+    const etl_ref *ref = ref_of(r, id);
+    return ref != nullptr ? current_of(*ref) : nullptr;
 }
 
 static etl *machine_of(const etl_registry &r, uint64_t machine_id)
@@ -112,7 +117,7 @@ static etl *machine_of(const etl_registry &r, uint64_t machine_id)
     return nullptr;
 }
 
-static bool is_current(const etl_registry &r, const etl &m) { return current_of(r, m.definition.id) == &m; }
+static bool is_current(const etl &m) { return current_of(*m.ref) == &m; }
 
 static etl *find(const etl_registry &r, std::string_view id_or_name)
 {
@@ -120,7 +125,7 @@ static etl *find(const etl_registry &r, std::string_view id_or_name)
         return m;
     etl *found = nullptr;
     for (etl *m : r.etls) {
-        if (m->definition.name != id_or_name || !is_current(r, *m))
+        if (m->definition.name != id_or_name || !is_current(*m))
             continue;
         if (found != nullptr)
             return nullptr; // ambiguous
@@ -138,6 +143,45 @@ bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name
     return true;
 }
 
+etl_ref *etl_registry_acquire(etl_registry &registry, std::string_view id_or_name)
+{
+    etl *m = find(registry, id_or_name);
+    return m != nullptr ? etl_ref_acquire(*m->ref) : nullptr;
+}
+
+etl_ref *etl_ref_acquire(etl_ref &ref)
+{
+    ref.holders++;
+    return &ref;
+}
+
+static void free_if_unused(etl_ref &ref)
+{
+    if (ref.holders > 0 || !ref.starts.empty())
+        return;
+    CHECK(ref.slots_taken == 0);
+    ref.registry->refs.erase(ref.id);
+    delete &ref;
+}
+
+void etl_ref_release(etl_ref &ref)
+{
+    CHECK(ref.holders > 0);
+    ref.holders--;
+    free_if_unused(ref);
+}
+
+std::string_view etl_ref_id(const etl_ref &ref) { return ref.id; }
+
+bool etl_ref_view(const etl_ref &ref, etl_view &out_view)
+{
+    const etl *m = current_of(ref);
+    if (m == nullptr)
+        return false;
+    out_view = etl_view_of(*m);
+    return true;
+}
+
 std::string etl_registry_show_pod(const etl_registry &registry, std::string_view id_or_name)
 {
     const etl *m = find(registry, id_or_name);
@@ -148,22 +192,15 @@ void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_
 {
     out_views.clear();
     for (const etl *m : registry.etls) {
-        if (is_current(registry, *m))
+        if (is_current(*m))
             out_views.push_back(etl_view_of(*m));
     }
-    std::sort(out_views.begin(), out_views.end(), [](const etl_view &a, const etl_view &b) { return a.id < b.id; });
+    std::sort(out_views.begin(), out_views.end(), [](const etl_view &a, const etl_view &b) { return a.definition->id < b.definition->id; });
 }
 
 const etl_registry_health &etl_registry_get_health(const etl_registry &registry) { return registry.health; }
 
 // ---- what machines and the watch tell
-
-static uint64_t count_in_use(void *arg, std::string_view id)
-{
-    auto &r = *static_cast<etl_registry *>(arg);
-    auto it = r.in_use.find(id);
-    return it != r.in_use.end() ? it->second : 0;
-}
 
 static void machine_stepped(void *arg, etl &) { wake(*static_cast<etl_registry *>(arg)); }
 
@@ -247,11 +284,30 @@ static void sweep_next(etl_registry &r)
 
 static etl *make_machine(etl_registry &r, const etl_definition &definition)
 {
-    etl *before = current_of(r, definition.id);
-    etl *m = etl_make(r.host, definition, r.next_machine_id++);
-    m->predecessor = before;
+    etl_ref *ref = ref_of(r, definition.id);
+    if (ref == nullptr)
+        ref = r.refs[definition.id] = new etl_ref{&r, definition.id, {}, 0, 0};
+    etl *m = etl_make(r.host, *ref, definition, r.next_machine_id++);
+    m->predecessor = current_of(*ref);
+    ref->starts.push_back(m);
     r.etls.push_back(m);
     return m;
+}
+
+// Whoever waited for its pod to be gone may begin.
+static void free_machine(etl_registry &r, etl *m)
+{
+    etl_ref &ref = *m->ref;
+    std::erase(ref.starts, m);
+    std::erase(r.etls, m);
+    for (etl *other : ref.starts) {
+        if (other->predecessor != m)
+            continue;
+        other->predecessor = nullptr;
+        if (!etl_is_final(*other))
+            etl_send(*other, etl::event::turn);
+    }
+    etl_free(m);
 }
 
 static void stop_machine(etl &m)
@@ -313,61 +369,53 @@ void etl_registry_stop(etl_registry &registry, std::string_view id, on_text on_d
     wake(r);
 }
 
-void etl_registry_sync(etl_registry &registry, const std::vector<etl_definition> &definitions)
+void etl_registry_sync(etl_registry &registry, std::span<const etl_definition *const> definitions)
 {
     etl_registry &r = registry;
     if (r.shutting_down)
         return;
     for (size_t i = 0; i < r.etls.size(); i++) {
         etl &m = *r.etls[i];
-        bool is_wanted = std::any_of(definitions.begin(), definitions.end(), [&](const etl_definition &d) {
-            return d.id == m.definition.id && d.generation_id == m.definition.generation_id;
+        bool is_wanted = std::any_of(definitions.begin(), definitions.end(), [&](const etl_definition *d) {
+            return d->id == m.definition.id && d->generation_id == m.definition.generation_id;
         });
         if (!is_wanted && !etl_is_stopping(m))
             stop_machine(m);
     }
-    for (const etl_definition &definition : definitions) {
-        etl *m = current_of(r, definition.id);
+    for (const etl_definition *definition : definitions) {
+        etl *m = current_of(r, definition->id);
         // One that was told to stop stays so: the document that says it too is on its way.
-        bool is_there = m != nullptr && m->definition.generation_id == definition.generation_id && (!etl_is_stopping(*m) || m->stop_requested);
+        bool is_there = m != nullptr && m->definition.generation_id == definition->generation_id && (!etl_is_stopping(*m) || m->stop_requested);
         if (is_there || r.etls.size() >= etl_count_max)
             continue;
-        etl_send(*make_machine(r, definition), etl::event::restore);
+        etl_send(*make_machine(r, *definition), etl::event::restore);
     }
     r.has_synced = true;
     wake(r);
 }
 
-void etl_registry_report_refused(etl_registry &registry, std::string_view id)
+void etl_ref_report_refused(etl_ref &ref)
 {
-    etl *m = current_of(registry, id);
+    etl *m = current_of(ref);
     if (m != nullptr && m->served && !etl_is_final(*m))
         etl_send(*m, etl::event::refused);
 }
 
-void etl_registry_use(etl_registry &registry, std::string_view id, int delta)
+void etl_ref_take_slot(etl_ref &ref) { ref.slots_taken++; }
+
+void etl_ref_give_slot(etl_ref &ref)
 {
-    etl_registry &r = registry;
-    auto it = r.in_use.find(id);
-    if (delta > 0) {
-        if (it == r.in_use.end())
-            it = r.in_use.emplace(std::string(id), 0).first;
-        it->second += static_cast<uint64_t>(delta);
+    CHECK(ref.slots_taken > 0);
+    ref.slots_taken--;
+    if (ref.slots_taken > 0)
         return;
-    }
-    uint64_t less = static_cast<uint64_t>(-delta);
-    if (it == r.in_use.end())
-        return;
-    if (it->second > less) {
-        it->second -= less;
-        return;
-    }
-    r.in_use.erase(it);
-    for (size_t i = 0; i < r.etls.size(); i++) {
-        if (r.etls[i]->definition.id == id && sm_state_of(*r.etls[i]) == etl::state::draining)
-            etl_send(*r.etls[i], etl::event::drained);
+    for (size_t i = 0; i < ref.starts.size(); i++) {
+        if (sm_state_of(*ref.starts[i]) == etl::state::draining)
+            etl_send(*ref.starts[i], etl::event::drained);
     }
 }
+
+size_t etl_ref_slots_taken(const etl_ref &ref) { return ref.slots_taken; }
 
 // ---- logs
 
@@ -460,24 +508,18 @@ static void settle_stops(etl_registry &r)
     r.stop_waiters = std::move(waiting);
 }
 
-static std::string report_of(const etl &m)
-{
-    etl_view view = etl_view_of(m);
-    return text_format("%d %d ", static_cast<int>(view.phase), view.ready ? 1 : 0) + std::string(view.host) + " " + std::to_string(view.port) + " " + std::string(view.client_host) + " " + std::to_string(view.client_port) + " " + std::string(view.instance);
-}
-
-static void settle_reports(etl_registry &r, std::vector<std::string> &changed)
+static void settle_reports(etl_registry &r, std::vector<etl_ref *> &changed)
 {
     for (etl *m : r.etls) {
-        std::string report = report_of(*m);
-        if (!is_current(r, *m) || report == m->reported)
+        etl_view view = etl_view_of(*m);
+        if (!is_current(*m) || (view.phase == m->reported.phase && view.ready == m->reported.ready && *view.endpoint == m->reported.endpoint))
             continue;
-        m->reported = std::move(report);
-        changed.push_back(m->definition.id);
+        m->reported = {view.phase, view.ready, *view.endpoint};
+        changed.push_back(etl_ref_acquire(*m->ref));
     }
 }
 
-static void free_ended(etl_registry &r, std::vector<std::string> &changed)
+static void free_ended(etl_registry &r, std::vector<etl_ref *> &changed)
 {
     for (size_t i = 0; i < r.etls.size();) {
         etl *m = r.etls[i];
@@ -485,17 +527,13 @@ static void free_ended(etl_registry &r, std::vector<std::string> &changed)
             i++;
             continue;
         }
-        if (is_current(r, *m))
-            changed.push_back(m->definition.id);
-        r.etls.erase(r.etls.begin() + static_cast<ptrdiff_t>(i));
-        for (etl *other : r.etls) {
-            if (other->predecessor == m) {
-                other->predecessor = nullptr;
-                if (!etl_is_final(*other))
-                    etl_send(*other, etl::event::turn);
-            }
-        }
-        etl_free(m);
+        etl_ref &ref = *etl_ref_acquire(*m->ref);
+        bool was_current = is_current(*m);
+        free_machine(r, m);
+        if (was_current)
+            changed.push_back(&ref);
+        else
+            etl_ref_release(ref);
     }
     for (size_t i = 0; i < r.log_calls.size();) {
         if (!r.log_calls[i]->ended) {
@@ -517,8 +555,14 @@ static void destroy(etl_registry *r)
 {
     CHECK(r->log_calls.empty());
     CHECK(!kube_call_is_running(r->sweep));
-    for (etl *m : r->etls)
-        etl_free(m);
+    while (!r->etls.empty()) {
+        etl_ref &ref = *r->etls.front()->ref;
+        std::erase(ref.starts, r->etls.front());
+        etl_free(r->etls.front());
+        r->etls.erase(r->etls.begin());
+        free_if_unused(ref);
+    }
+    CHECK(r->refs.empty());
     watch_free(r->pods);
     timer_free(*r->e, r->start_clock);
     delete r;
@@ -542,7 +586,7 @@ static void settle(void *arg)
     }
     if (r.watch_ended && r.has_begun && !r.shutting_down)
         revive_watch(r);
-    std::vector<std::string> changed;
+    std::vector<etl_ref *> changed;
     settle_reports(r, changed);
     settle_starts(r);
     free_ended(r, changed);
@@ -551,9 +595,10 @@ static void settle(void *arg)
     // What the callbacks below cause is settled in a turn of its own.
     std::vector<completion> completions = std::move(r.completions);
     r.completions.clear();
-    if (r.options.on_change != nullptr) {
-        for (const std::string &id : changed)
-            r.options.on_change(r.options.arg, id);
+    for (etl_ref *ref : changed) {
+        if (r.options.on_change != nullptr)
+            r.options.on_change(r.options.arg, *ref);
+        etl_ref_release(*ref);
     }
     for (const completion &c : completions)
         c.on_done(c.arg, c.err, c.text);
@@ -574,7 +619,7 @@ etl_registry *etl_registry_make(env &e, const etl_registry_options &options)
     auto *r = new etl_registry;
     r->e = &e;
     r->options = options;
-    r->host = {&e, &r->options, nullptr, &r->health, count_in_use, machine_stepped, r};
+    r->host = {&e, &r->options, nullptr, &r->health, machine_stepped, r};
     r->sweep.e = &e;
     r->sweep.health = &r->health;
     r->sweep.on_end = sweep_ended;

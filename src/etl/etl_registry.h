@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "codec/json.h"
+#include "etl/etl_definition.h"
 #include "etl/pod_security.h"
 #include "kube/kubectl.h"
 #include "kube/kubectl_fault.h"
@@ -17,23 +18,9 @@
 #include "port/env.h"
 
 struct etl_registry;
-struct etl; // one ETL on this target, driven by the machine in etl_machine.cc
-
-// One start of an ETL, as the cluster document describes it (role/target maps cluster_etl to this).
-struct etl_definition {
-    std::string id;
-    std::string name;
-    communication mode = communication::hpush;
-    std::string pod_json;
-    uint64_t wait_timeout_ms = 0;
-    uint64_t obj_timeout_ms = 0;
-    bool require_framing = false;
-    bool reuse_connections = true;    // a connection to the pod may carry several requests
-    client_address hpull_address = client_address::pod_ip;
-    bool runtime_spec = false;
-    std::string generation_id;
-    std::string secret;
-};
+struct etl; // one start of an ETL on this target, driven by the machine in etl_machine.cc
+// One ETL on this target, whichever start of it is the current one: what a read is resolved to, once. It may outlive the ETL, not the registry.
+struct etl_ref;
 
 struct etl_registry_options {
     std::vector<std::string> kubectl; // program and leading arguments
@@ -44,34 +31,36 @@ struct etl_registry_options {
     std::string owner_name, owner_uid;
     pod_security security = pod_security::baseline;
     std::string node_address;         // of the Kubernetes node as clients reach it; empty: the pod's hostIP
+    bool require_framing = false;     // of ETLs whose spec does not say
     // Called when an ETL's address, readiness or instance has changed, and when it ended by itself; posted, never inside a call below.
-    void (*on_change)(void *arg, std::string_view id) = nullptr;
+    // Lifetime of `ref`: the call, unless it is acquired.
+    void (*on_change)(void *arg, etl_ref &ref) = nullptr;
     void *arg = nullptr;
 };
 
 enum class etl_phase : uint8_t { starting, serving, stopping, failed, gone };
 
+// Where the container that serves now is reached.
+struct etl_endpoint {
+    std::string host;                 // of the pod
+    uint16_t port = 0;
+    std::string client_host;          // where clients reach it themselves (hpull): the pod, or its port of the Kubernetes node
+    uint16_t client_port = 0;
+    std::string instance;             // names the running container: changes with every restart
+    std::string witness_host;         // where kubectl-local says whether that container lives; port 0 where there is none
+    uint16_t witness_port = 0;
+
+    bool operator==(const etl_endpoint &) const = default;
+};
+
 // What transfers and status pages see. Lifetime: until the loop's next turn.
 struct etl_view {
-    std::string_view id, name;
-    communication mode = communication::hpush;
+    const etl_definition *definition = nullptr; // of the current start, without pod_json
+    const etl_endpoint *endpoint = nullptr;
     etl_phase phase = etl_phase::starting;
     bool ready = false;               // phase serving and the pod takes requests now
-    std::string_view host;            // of the pod
-    uint16_t port = 0;
-    std::string_view client_host;     // where clients reach it themselves (hpull): the pod, or its port of the Kubernetes node
-    uint16_t client_port = 0;
-    client_address hpull_address = client_address::pod_ip;
-    std::string_view instance;        // names the running container: changes with every restart
-    std::string_view witness_host;    // where kubectl-local says whether that container lives; port 0 where there is none
-    uint16_t witness_port = 0;
     std::string_view pod_name;
-    std::string_view generation_id, secret;
     std::string_view last_error;      // what the user is told when it failed
-    uint64_t obj_timeout_ms = 0;
-    bool require_framing = false;
-    bool reuse_connections = true;
-    bool runtime_spec = false;
     uint64_t restarts = 0;            // of the container, seen while serving
     std::span<const std::string> warnings; // that kubectl printed when it made the pod
     uint64_t readiness_changes = 0;   // the pod's Ready condition went or came while the same container served
@@ -92,7 +81,7 @@ void etl_registry_stop(etl_registry &registry, std::string_view id, void (*on_do
 // stopped, leftovers of this cluster and target removed. One whose start is under way must be among them, or it is stopped. One that was
 // told to stop, or whose asked start failed, is not started again by a document that still holds that generation. Nothing is removed as a
 // leftover before the first call.
-void etl_registry_sync(etl_registry &registry, const std::vector<etl_definition> &definitions);
+void etl_registry_sync(etl_registry &registry, std::span<const etl_definition *const> definitions);
 // Completes once with the last lines of the pod's log.
 void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t since_s, void (*on_done)(void *arg, error err, const std::string &text), void *arg);
 
@@ -101,10 +90,20 @@ bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name
 // The Pod as this target makes it, as JSON, for people: the secret in AIS_TARGET_URL is blotted out. Empty when there is none of that name.
 std::string etl_registry_show_pod(const etl_registry &registry, std::string_view id_or_name);
 void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views);
+
+// By id, else by name where that is unambiguous; null when there is none. Each one is given back with etl_ref_release.
+etl_ref *etl_registry_acquire(etl_registry &registry, std::string_view id_or_name);
+etl_ref *etl_ref_acquire(etl_ref &ref);
+void etl_ref_release(etl_ref &ref);
+std::string_view etl_ref_id(const etl_ref &ref);
+// False: the ETL is gone.
+bool etl_ref_view(const etl_ref &ref, etl_view &out_view);
 // A transfer found the pod refusing connections: not ready until the watch or a probe says otherwise.
-void etl_registry_report_refused(etl_registry &registry, std::string_view id);
-// Requests of this node in flight to the pod; stop waits for zero (bounded) before it deletes.
-void etl_registry_use(etl_registry &registry, std::string_view id, int delta);
+void etl_ref_report_refused(etl_ref &ref);
+// Requests of this node in flight to the pod; a stop waits until there are none (bounded) before it deletes.
+void etl_ref_take_slot(etl_ref &ref);
+void etl_ref_give_slot(etl_ref &ref);
+size_t etl_ref_slots_taken(const etl_ref &ref);
 
 // For /v1/health and /metrics: how kubectl fares, and how starts of ETLs ended (the first time each served, or failed).
 struct etl_registry_health {

@@ -12,6 +12,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "etl/spec_choice.h"
 #include "etl/spec_place.h"
 #include "etl/spec_tree.h"
 
@@ -52,36 +53,6 @@ static error check_header(const yaml_node &root, std::string &out_reason)
     return no_error;
 }
 
-static error read_bool(const yaml_node &node, std::string_view key, bool &out_value, std::string &out_reason)
-{
-    static constexpr std::string_view yes[] = {"true", "1", "yes", "y", "on", "t"};
-    static constexpr std::string_view no[] = {"false", "0", "no", "n", "off", "f"};
-    std::string text = text_lower(node.text);
-    if (std::find(std::begin(yes), std::end(yes), text) != std::end(yes))
-        out_value = true;
-    else if (std::find(std::begin(no), std::end(no), text) != std::end(no))
-        out_value = false;
-    else
-        return spec_refuse(node, std::string(key) + " is " + spec_words(&node), "\"true\" or \"false\"", out_reason);
-    return no_error;
-}
-
-static error read_address(const yaml_node &node, etl_spec &spec, std::string &out_reason)
-{
-    static constexpr std::string_view ways[][2] = {{"pod_ip", "podip"}, {"node_port", "nodeport"}};
-    std::string text = text_lower(node.text);
-    for (size_t i = 0; i < std::size(ways); i++) {
-        if (text != ways[i][0] && text != ways[i][1])
-            continue;
-        spec.hpull_address = static_cast<client_address>(i);
-        spec.hpull_address_at = yaml_place(node);
-        return no_error;
-    }
-    return spec_refuse(node, std::string(annotation_hpull_address) + " is " + spec_words(&node), "\"pod_ip\" or \"node_port\"", out_reason);
-}
-
-static constexpr std::string_view annotation_names[] = {annotation_communication, annotation_wait_timeout,  annotation_obj_timeout,
-                                                        annotation_require_framing, annotation_reuse_connections, annotation_hpull_address, annotation_direct_put};
 static constexpr spec_misnomer annotation_misnomers[] = {
     {"object_timeout", annotation_obj_timeout},     {"transform_timeout", annotation_obj_timeout}, {"init_timeout", annotation_wait_timeout}, {"ready_timeout", annotation_wait_timeout},
     {"communication", annotation_communication},    {"comm_type", annotation_communication},       {"direct_put", annotation_direct_put},     {"framing", annotation_require_framing},
@@ -92,18 +63,24 @@ static error check_annotation_name(const yaml_node &key, etl_spec &spec, std::st
 {
     if (key.text.find('/') != std::string::npos)
         return no_error;
-    return spec_check_key(key, "annotation", annotation_names, annotation_misnomers, spec.warnings, out_reason);
+    std::vector<std::string_view> known;
+    for (const etl_choice &choice : etl_choices()) {
+        if (!choice.annotation.empty())
+            known.push_back(choice.annotation);
+    }
+    return spec_check_key(key, "annotation", known, annotation_misnomers, spec.warnings, out_reason);
 }
 
-// 0 and "" mean "the default" to AIStore.
-static error read_wait(const yaml_node &value, const std::string &key, uint64_t max_ms, uint64_t &in_out_ms, std::string &out_reason)
+static const etl_choice *choice_of(std::string_view annotation)
 {
-    if (value.text.empty() || value.text == "0" || value.text == "0s")
-        return no_error;
-    return spec_read_duration(value, key, max_ms, in_out_ms, out_reason);
+    for (const etl_choice &choice : etl_choices()) {
+        if (!choice.annotation.empty() && choice.annotation == annotation)
+            return &choice;
+    }
+    return nullptr;
 }
 
-static error read_annotations(const yaml_node *annotations, const etl_spec_given &given, etl_spec &spec, std::string &out_reason)
+static error read_annotations(const yaml_node *annotations, const etl_choice_filter &is_given, etl_spec &spec, std::string &out_reason)
 {
     if (error err = expect_kind(annotations, yaml_kind::mapping, "metadata.annotations", out_reason))
         return err;
@@ -112,32 +89,23 @@ static error read_annotations(const yaml_node *annotations, const etl_spec_given
         const yaml_node &value = *annotations->values[i];
         if (error err = check_annotation_name(*annotations->keys[i], spec, out_reason))
             return err;
-        bool is_given = (given.communication && key == annotation_communication) || (given.wait_timeout && key == annotation_wait_timeout) || (given.obj_timeout && key == annotation_obj_timeout);
-        if (spec_is_absent(&value) || is_given)
+        const etl_choice *choice = choice_of(key);
+        if (spec_is_absent(&value) || (choice != nullptr && is_given(*choice)))
             continue;
         if (!spec_is_text(&value)) // Kubernetes refuses it too, only later and with less to go by
             return spec_refuse(value, "annotation " + text_escape(key, 80) + " is " + spec_words(&value),
                                value.kind == yaml_kind::scalar ? "a text: put it in quotes" : "a text", out_reason);
-        error err;
-        if (key == annotation_communication && !value.text.empty())
-            err = spec_read_communication(value, key, spec.mode, out_reason);
-        else if (key == annotation_wait_timeout)
-            err = read_wait(value, key, wait_timeout_max_ms, spec.wait_timeout_ms, out_reason);
-        else if (key == annotation_obj_timeout)
-            err = read_wait(value, key, obj_timeout_max_ms, spec.obj_timeout_ms, out_reason);
-        else if (key == annotation_require_framing)
-            err = read_bool(value, key, spec.require_framing, out_reason);
-        else if (key == annotation_reuse_connections)
-            err = read_bool(value, key, spec.reuse_connections, out_reason);
-        else if (key == annotation_hpull_address)
-            err = read_address(value, spec, out_reason);
-        if (err)
+        if (choice == nullptr)
+            continue;
+        if (error err = spec_read_choice(*choice, value, key, spec, out_reason))
             return err;
+        if (key == annotation_hpull_address)
+            spec.hpull_address_at = yaml_place(value);
     }
     return no_error;
 }
 
-static error check_metadata(const yaml_node &root, const etl_spec_given &given, etl_spec &spec, std::string &out_reason)
+static error check_metadata(const yaml_node &root, const etl_choice_filter &is_given, etl_spec &spec, std::string &out_reason)
 {
     const yaml_node *metadata = yaml_get(&root, "metadata");
     if (spec_is_absent(metadata) || metadata->kind != yaml_kind::mapping)
@@ -154,7 +122,7 @@ static error check_metadata(const yaml_node &root, const etl_spec_given &given, 
         return err;
     if (error err = expect_kind(yaml_get(metadata, "ownerReferences"), yaml_kind::sequence, "metadata.ownerReferences", out_reason))
         return err;
-    return read_annotations(yaml_get(metadata, "annotations"), given, spec, out_reason);
+    return read_annotations(yaml_get(metadata, "annotations"), is_given, spec, out_reason);
 }
 
 static error check_placement(const yaml_node &spec_node, std::string &out_reason)
@@ -274,12 +242,12 @@ error etl_spec_check(const etl_spec &spec, std::string &out_reason)
 
 error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason)
 {
-    if (error err = etl_spec_read_pod(text, {}, out_spec, out_reason))
+    if (error err = etl_spec_read_pod(text, [](const etl_choice &) { return false; }, out_spec, out_reason))
         return err;
     return etl_spec_check(out_spec, out_reason);
 }
 
-error etl_spec_read_pod(std::string_view text, const etl_spec_given &given, etl_spec &out_spec, std::string &out_reason)
+error etl_spec_read_pod(std::string_view text, const etl_choice_filter &is_given, etl_spec &out_spec, std::string &out_reason)
 {
     out_spec = etl_spec();
     out_spec.wait_timeout_ms = wait_timeout_default_ms;
@@ -291,7 +259,7 @@ error etl_spec_read_pod(std::string_view text, const etl_spec_given &given, etl_
     const yaml_node &root = *document.tree;
     if (error err = check_header(root, out_reason))
         return err;
-    if (error err = check_metadata(root, given, out_spec, out_reason))
+    if (error err = check_metadata(root, is_given, out_spec, out_reason))
         return err;
     bool has_probe = false;
     if (error err = check_pod_spec(root, out_spec, has_probe, out_reason))

@@ -3,25 +3,20 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "codec/json.h"
+#include "etl/etl_definition.h"
 #include "etl/pod_security.h"
 #include "node/api.h"
 
-struct etl_spec {
+struct etl_spec : etl_config {
     std::string name;         // metadata.name
-    communication mode = communication::hpush;
-    uint64_t wait_timeout_ms = 0;
-    uint64_t obj_timeout_ms = 0;
-    bool require_framing = false;
-    bool reuse_connections = true;
-    client_address hpull_address = client_address::pod_ip;
     std::string hpull_address_at; // where that is said: "line L, column C"; empty: nowhere
-    bool runtime_spec = false;
     uint16_t container_port = 0;
     std::vector<std::string> warnings; // for the user: what is not known here and has no effect; warnings_max at most
     std::string pod_json;     // the Pod as kubectl would have read it, compact, unchanged but for defaults named below
@@ -30,11 +25,9 @@ struct etl_spec {
 // POST /v1/etl/init: one Pod document, YAML or JSON. Refused with bad_spec and `out_reason` = "line L, column C: ...: what was expected".
 error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason);
 // Its two halves, for a message whose own fields override annotations in between.
-// What the message says itself is not looked for in the annotations, which may be a template's placeholders.
-struct etl_spec_given {
-    bool communication = false, wait_timeout = false, obj_timeout = false;
-};
-error etl_spec_read_pod(std::string_view text, const etl_spec_given &given, etl_spec &out_spec, std::string &out_reason);
+// Choices that the message makes itself (`is_given`) are not looked for in the annotations, which may be a template's placeholders.
+using etl_choice_filter = std::function<bool(const etl_choice &choice)>;
+error etl_spec_read_pod(std::string_view text, const etl_choice_filter &is_given, etl_spec &out_spec, std::string &out_reason);
 error etl_spec_check(const etl_spec &spec, std::string &out_reason);
 // PUT /v1/etl: JSON, either {"name","communication","init_timeout","obj_timeout","runtime":{"image","command","env"},...} or
 // {"name",...,"spec": base64 Pod} (docs/PROTOCOL.md). A runtime spec becomes a Pod with one container, port 8000, readiness GET /health.
@@ -66,5 +59,5 @@ std::string etl_name_part(std::string_view text, size_t size_max);
 void etl_add_owner(cJSON *metadata, std::string_view pod_name, std::string_view pod_uid);
 // Whose it is, as labels.
 void etl_write_labels(cJSON *labels, const etl_pod_context &context);
-// The Pod to create, as JSON. Requires: pod_json came from etl_spec_parse_*.
-std::string etl_pod_build(const etl_spec &spec, const etl_pod_context &context);
+// The Pod to create, as JSON, from the user's (etl_spec.pod_json as a tree, parsed by spec_parse_exactly) of that name.
+std::string etl_pod_build(const cJSON *users_pod, std::string_view name, const etl_pod_context &context);

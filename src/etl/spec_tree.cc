@@ -140,29 +140,3 @@ error spec_read_duration(const yaml_node &node, std::string_view name, uint64_t 
     out_ms = ms;
     return no_error;
 }
-
-static bool parse_communication(std::string_view text, communication &out_mode)
-{
-    for (size_t i = 0; i < std::size(communication_names); i++) {
-        std::string_view name = communication_names[i];
-        if (text == name || text == name.substr(0, name.find(':'))) {
-            out_mode = static_cast<communication>(i);
-            return true;
-        }
-    }
-    return false;
-}
-
-error spec_read_communication(const yaml_node &node, std::string_view name, communication &out_mode, std::string &out_reason)
-{
-    if (spec_is_text(&node) && parse_communication(node.text, out_mode))
-        return no_error;
-    std::string what = std::string(name) + " is " + spec_words(&node);
-    if (spec_is_text(&node) && (node.text == "ws://" || node.text == "ws" || node.text == "io://" || node.text == "io"))
-        what += ", which is not supported" + std::string(node.text[0] == 'w' ? " yet" : "");
-    std::string expected = "hpush://, hrev:// or hpull://";
-    std::string_view nearest = text_nearest(node.text, communication_names);
-    if (!nearest.empty())
-        expected += " (did you mean " + std::string(nearest) + "?)";
-    return spec_refuse(node, what, expected, out_reason);
-}

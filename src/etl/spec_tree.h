@@ -50,5 +50,3 @@ const yaml_node *spec_key(const yaml_node *mapping, std::string_view key);
 std::string spec_words(const yaml_node *node);
 // A duration as Go writes it, above 0 and at most `max_ms`; `name` is the field's, for the refusal.
 error spec_read_duration(const yaml_node &node, std::string_view name, uint64_t max_ms, uint64_t &out_ms, std::string &out_reason);
-// "hpush://", "hrev://", "hpull://", also without "://"; `name` is the field's, for the refusal.
-error spec_read_communication(const yaml_node &node, std::string_view name, communication &out_mode, std::string &out_reason);

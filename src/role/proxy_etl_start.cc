@@ -190,19 +190,11 @@ static void change(etl_start &s, error (*apply)(void *arg, cluster_document &nex
 
 static std::string definition_json(const etl_start &s)
 {
+    etl_definition definition = s.etl;
+    definition.wait_timeout_ms = s.machine.wait_timeout_ms;
     json_ptr tree = json_object();
-    json_add_text(tree.get(), "id", s.etl.id);
-    json_add_text(tree.get(), "name", s.etl.name);
-    json_add_text(tree.get(), "communication", communication_names[static_cast<size_t>(s.etl.mode)]);
-    json_add_text(tree.get(), "pod", s.etl.pod_json);
-    json_add_u64(tree.get(), "wait_timeout_ms", s.machine.wait_timeout_ms);
-    json_add_u64(tree.get(), "obj_timeout_ms", s.etl.obj_timeout_ms);
-    json_add_bool(tree.get(), "require_framing", s.etl.require_framing);
-    json_add_bool(tree.get(), "reuse_connections", s.etl.reuse_connections);
-    json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(s.etl.hpull_address)]);
-    json_add_bool(tree.get(), "runtime_spec", s.etl.runtime_spec);
-    json_add_text(tree.get(), "generation_id", s.etl.generation_id);
-    json_add_text(tree.get(), "secret", s.etl.secret);
+    etl_definition_print(tree.get(), definition);
+    json_add_text(tree.get(), "pod", definition.pod_json);
     json_add_u64(tree.get(), "document_version", proxy_document(*s.p).version);
     return json_print(tree.get());
 }
@@ -516,15 +508,9 @@ void proxy_etl_cut_off(proxy &p)
 static cluster_etl etl_of_spec(const etl_spec &spec)
 {
     cluster_etl etl;
+    static_cast<etl_config &>(etl) = spec;
     etl.name = spec.name;
-    etl.mode = spec.mode;
     etl.pod_json = spec.pod_json;
-    etl.wait_timeout_ms = spec.wait_timeout_ms;
-    etl.obj_timeout_ms = spec.obj_timeout_ms;
-    etl.require_framing = spec.require_framing;
-    etl.reuse_connections = spec.reuse_connections;
-    etl.hpull_address = spec.hpull_address;
-    etl.runtime_spec = spec.runtime_spec;
     return etl;
 }
 

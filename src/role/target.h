@@ -120,9 +120,6 @@ void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void
 void target_begin_etls(target &t);
 // Tells the registry which ETLs there should be.
 void target_sync_etls(target &t);
-etl_definition target_definition(const cluster_etl &etl);
-// --require-framing, for an ETL whose spec does not say.
-void target_apply_defaults(const target &t, etl_definition &definition);
 
 // role/target_member.cc
 void target_member_begin(target &t);

@@ -144,6 +144,11 @@ static void on_proxy_gone(void *arg)
     stop_and_forget(t, r.id);
 }
 
+static std::string address_text(const etl_endpoint &endpoint)
+{
+    return endpoint.host.empty() ? std::string() : endpoint.host + ":" + std::to_string(endpoint.port);
+}
+
 static void on_started(void *arg, error err, const std::string &detail)
 {
     node_request *r = static_cast<node_request *>(arg);
@@ -173,45 +178,17 @@ static void on_started(void *arg, error err, const std::string &detail)
         for (const std::string &warning : view.warnings)
             json_append_text(warnings, warning);
         json_add_text(tree.get(), "pod_name", view.pod_name);
-        json_add_text(tree.get(), "address", text_format("%.*s:%u", static_cast<int>(view.host.size()), view.host.data(), static_cast<unsigned>(view.port)));
+        json_add_text(tree.get(), "address", address_text(*view.endpoint));
     }
     exchange_answer_json(take_exchange(*r), tree.get());
     end_request(r);
 }
 
-static bool read_definition(const cJSON *tree, etl_definition &out, uint64_t &out_version)
+static bool read_order(const cJSON *tree, target_start_order &out_order)
 {
-    out.id = json_text(tree, "id");
-    out.name = json_text(tree, "name");
-    out.pod_json = json_text(tree, "pod");
-    out.wait_timeout_ms = json_u64(tree, "wait_timeout_ms", 0);
-    out.obj_timeout_ms = json_u64(tree, "obj_timeout_ms", 0);
-    out.require_framing = json_bool(tree, "require_framing", false);
-    out.reuse_connections = json_bool(tree, "reuse_connections", true);
-    out.runtime_spec = json_bool(tree, "runtime_spec", false);
-    out.generation_id = json_text(tree, "generation_id");
-    out.secret = json_text(tree, "secret");
-    out_version = json_u64(tree, "document_version", 0);
-    std::string_view mode = json_text(tree, "communication");
-    bool mode_is_known = false;
-    for (size_t i = 0; i < std::size(communication_names); i++) {
-        if (mode == communication_names[i]) {
-            out.mode = static_cast<communication>(i);
-            mode_is_known = true;
-        }
-    }
-    std::string_view address = json_text(tree, "hpull_address");
-    bool address_is_known = address.empty(); // from a proxy that is older
-    for (size_t i = 0; i < std::size(client_address_names); i++) {
-        if (address == client_address_names[i]) {
-            out.hpull_address = static_cast<client_address>(i);
-            address_is_known = true;
-        }
-    }
-    json_ptr pod;
-    std::string where;
-    return mode_is_known && address_is_known && !out.id.empty() && out.id.size() <= etl_name_size_max && !out.name.empty() && !out.generation_id.empty() && !out.secret.empty() &&
-        out.wait_timeout_ms > 0 && out.wait_timeout_ms <= wait_timeout_max_ms && !json_parse(out.pod_json, pod, where);
+    etl_definition &definition = out_order.definition;
+    return etl_definition_parse(tree, definition) && json_read_text(tree, "pod", etl_pod_size_max, definition.pod_json) && json_read_u64(tree, "document_version", out_order.document_version) &&
+        !definition.name.empty() && !definition.generation_id.empty() && !definition.secret.empty() && definition.wait_timeout_ms > 0 && definition.wait_timeout_ms <= wait_timeout_max_ms;
 }
 
 static void on_start_body(void *arg, error err, std::string body)
@@ -225,11 +202,10 @@ static void on_start_body(void *arg, error err, std::string body)
     json_ptr tree;
     std::string where;
     target_start_order order;
-    if (json_parse(body, tree, where) || !read_definition(tree.get(), order.definition, order.document_version)) {
+    if (json_parse(body, tree, where) || !read_order(tree.get(), order)) {
         fail_request(r, error_code::bad_json, "the definition of an ETL is not complete: " + where);
         return;
     }
-    target_apply_defaults(*r->t, order.definition);
     if (t.etls == nullptr || t.draining) {
         fail_request(r, error_code::stopping, "the target is shutting down");
         return;
@@ -273,25 +249,26 @@ static constexpr std::string_view phase_names[] = {"starting", "serving", "stopp
 static json_ptr status_json(const target &t, const etl_view &view)
 {
     json_ptr tree = json_object();
-    json_add_text(tree.get(), "id", view.id);
-    json_add_text(tree.get(), "name", view.name);
+    const etl_definition &definition = *view.definition;
+    json_add_text(tree.get(), "id", definition.id);
+    json_add_text(tree.get(), "name", definition.name);
     json_add_text(tree.get(), "target_id", t.id);
     json_add_text(tree.get(), "phase", phase_names[static_cast<size_t>(view.phase)]);
     json_add_bool(tree.get(), "ready", view.ready);
     json_add_text(tree.get(), "pod_name", view.pod_name);
-    json_add_text(tree.get(), "address", view.host.empty() ? std::string() : text_format("%.*s:%u", static_cast<int>(view.host.size()), view.host.data(), static_cast<unsigned>(view.port)));
-    json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(view.hpull_address)]);
-    json_add_text(tree.get(), "client_url", view.mode == communication::hpull && !view.client_host.empty() ? url_format_base(view.client_host, view.client_port) : std::string());
-    json_add_text(tree.get(), "generation_id", view.generation_id);
+    json_add_text(tree.get(), "address", address_text(*view.endpoint));
+    json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(definition.hpull_address)]);
+    json_add_text(tree.get(), "client_url", definition.mode == communication::hpull && !view.endpoint->client_host.empty() ? url_format_base(view.endpoint->client_host, view.endpoint->client_port) : std::string());
+    json_add_text(tree.get(), "generation_id", definition.generation_id);
     json_add_u64(tree.get(), "restarts", view.restarts);
     json_add_text(tree.get(), "last_error", view.last_error);
-    auto counted = t.metrics.etls.find(std::string(view.id));
+    auto counted = t.metrics.etls.find(definition.id);
     const etl_metrics none;
     const etl_metrics &m = counted != t.metrics.etls.end() ? counted->second : none;
     json_add_u64(tree.get(), "obj_count", m.requests_ok + m.requests_redirected);
     json_add_u64(tree.get(), "in_bytes", m.in_bytes);
     json_add_u64(tree.get(), "out_bytes", m.out_bytes);
-    auto failed = t.failures.find(view.id);
+    auto failed = t.failures.find(definition.id);
     json_add_u64(tree.get(), "errors", failed != t.failures.end() ? failed->second.count : 0);
     json_add_u64(tree.get(), "unframed", m.unframed);
     return tree;
@@ -320,7 +297,7 @@ static void serve_etl_show(target &t, exchange &x, const std::string &id)
     if (url_query_get(exchange_head(x).query, "pod", asks) && text_is_true(asks))
         json_add_text(tree.get(), "pod", etl_registry_show_pod(*t.etls, id));
     if (url_query_get(exchange_head(x).query, "failures", asks) && text_is_true(asks))
-        json_add_tree(tree.get(), "failures", etl_failures_json(t.failures, std::string(view.id)));
+        json_add_tree(tree.get(), "failures", etl_failures_json(t.failures, view.definition->id));
     exchange_answer_json(x, tree.get());
 }
 

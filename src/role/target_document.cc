@@ -19,27 +19,11 @@ static constexpr const char *document_name = "cluster";
 
 // --- ETLs
 
-etl_definition target_definition(const cluster_etl &etl)
-{
-    return {.id = etl.id, .name = etl.name, .mode = etl.mode, .pod_json = etl.pod_json, .wait_timeout_ms = etl.wait_timeout_ms, .obj_timeout_ms = etl.obj_timeout_ms,
-        .require_framing = etl.require_framing, .reuse_connections = etl.reuse_connections, .hpull_address = etl.hpull_address, .runtime_spec = etl.runtime_spec, .generation_id = etl.generation_id, .secret = etl.secret};
-}
-
-void target_apply_defaults(const target &t, etl_definition &definition)
-{
-    json_ptr pod;
-    std::string where;
-    if (!t.options.require_framing || definition.require_framing || json_parse(definition.pod_json, pod, where))
-        return;
-    const std::string name(annotation_require_framing);
-    definition.require_framing = json_get(json_get(json_get(pod.get(), "metadata"), "annotations"), name.c_str()) == nullptr;
-}
-
-static void on_etl_change(void *arg, std::string_view id)
+static void on_etl_change(void *arg, etl_ref &ref)
 {
     target &t = *static_cast<target *>(arg);
     if (t.transfers != nullptr)
-        transfer_host_etl_changed(*t.transfers, id);
+        transfer_host_etl_changed(*t.transfers, ref);
 }
 
 static void note_failure(target &t, const transfer_report &report)
@@ -94,6 +78,7 @@ void target_begin_etls(target &t)
     options.owner_uid = t.options.pod_uid;
     options.security = t.options.security;
     options.node_address = t.options.node_address;
+    options.require_framing = t.options.require_framing;
     options.on_change = on_etl_change;
     options.arg = &t;
     t.etls = etl_registry_make(*t.e, options);
@@ -121,14 +106,14 @@ void target_sync_etls(target &t)
         return;
     for (auto it = t.starts.begin(); it != t.starts.end();)
         it = is_settled(t, it->first, it->second) ? t.starts.erase(it) : std::next(it);
-    std::vector<etl_definition> definitions;
+    std::vector<const etl_definition *> definitions;
     for (const cluster_etl &etl : t.document.etls) {
         // What is initializing is started by the proxy's own order, never by the document.
         if (etl.stage == etl_stage::running && t.starts.find(etl.id) == t.starts.end())
-            target_apply_defaults(t, definitions.emplace_back(target_definition(etl)));
+            definitions.push_back(&etl);
     }
     for (const auto &[id, order] : t.starts)
-        definitions.push_back(order.definition);
+        definitions.push_back(&order.definition);
     etl_registry_sync(*t.etls, definitions);
     for (auto it = t.metrics.etls.begin(); it != t.metrics.etls.end();) {
         const cluster_etl *etl = document_find_etl(t.document, it->first);

@@ -68,21 +68,21 @@ static void add_pods(const target &t, metrics_text &text)
     std::vector<etl_view> views;
     etl_registry_list(*t.etls, views);
     for (const etl_view &view : views) {
-        const cluster_etl *etl = document_etl(t, view.id);
-        std::string labels = one_label("etl", view.id);
-        metrics_label(labels, "name", view.name);
+        const cluster_etl *etl = document_etl(t, view.definition->id);
+        std::string labels = one_label("etl", view.definition->id);
+        metrics_label(labels, "name", view.definition->name);
         metrics_label(labels, "stage", etl_stage_names[static_cast<size_t>(etl != nullptr ? etl->stage : etl_stage::initializing)]);
         metrics_label(labels, "phase", phases[static_cast<size_t>(view.phase)]);
-        metrics_label(labels, "communication", communication_names[static_cast<size_t>(view.mode)]);
+        metrics_label(labels, "communication", communication_names[static_cast<size_t>(view.definition->mode)]);
         metrics_add(text, "etlnode_etl", "gauge", "Always 1; one sample an ETL.", labels, 1);
     }
     for (const etl_view &view : views)
-        metrics_add(text, "etlnode_etl_pod_ready", "gauge", "1 when the ETL's pod takes requests, else 0.", one_label("etl", view.id), view.ready ? 1 : 0);
+        metrics_add(text, "etlnode_etl_pod_ready", "gauge", "1 when the ETL's pod takes requests, else 0.", one_label("etl", view.definition->id), view.ready ? 1 : 0);
     for (const etl_view &view : views)
-        metrics_add(text, "etlnode_etl_restarts_total", "counter", "Restarts of the ETL's container while it served.", one_label("etl", view.id), as_double(view.restarts));
+        metrics_add(text, "etlnode_etl_restarts_total", "counter", "Restarts of the ETL's container while it served.", one_label("etl", view.definition->id), as_double(view.restarts));
     for (const etl_view &view : views)
         metrics_add(text, "etlnode_etl_readiness_changes_total", "counter", "Times that the ETL's pod became Ready or not Ready while its container served.",
-                    one_label("etl", view.id), as_double(view.readiness_changes));
+                    one_label("etl", view.definition->id), as_double(view.readiness_changes));
     const etl_registry_health &health = etl_registry_get_health(*t.etls);
     const char *starts = "etlnode_etl_starts_total";
     const char *starts_help = "Starts of ETLs on this target, by how they ended.";

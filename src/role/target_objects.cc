@@ -467,7 +467,7 @@ void target_serve_pod(target &t, exchange &x, const route_match &)
         exchange_answer_error(x, error_code::etl_not_found, "etl job " + text_escape(etl_id, 64) + " does not exist");
         return;
     }
-    if (view.secret.empty() || !text_equal_secret(view.secret, rest.substr(first + 1, second - first - 1))) {
+    if (view.definition->secret.empty() || !text_equal_secret(view.definition->secret, rest.substr(first + 1, second - first - 1))) {
         exchange_answer_error(x, error_code::bad_request, "the secret in the URL is not that of etl job " + etl_id);
         return;
     }

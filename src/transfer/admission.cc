@@ -11,9 +11,9 @@
 
 // --- the pod: what the registry says of it, and this target's queue before it
 
-static read_stage stage_of(const etl_registry &etls, std::string_view id, etl_view &view)
+static read_stage stage_of(const pod_memory *pod, etl_view &view)
 {
-    if (!etl_registry_find(etls, id, view))
+    if (pod == nullptr || !etl_ref_view(*pod->ref, view))
         return read_stage::absent;
     switch (view.phase) {
     case etl_phase::starting: return read_stage::starting;
@@ -35,22 +35,41 @@ static read_how how_of(communication how)
     return read_how::plain;
 }
 
-read_action admission_decide(const transfer_host &host, const exchange &x, std::string_view etl_id, etl_view &view)
+read_action admission_decide(const transfer &t, etl_view &view)
 {
-    read_stage stage = stage_of(*host.etls, etl_id, view);
-    read_how how = stage == read_stage::absent ? read_how::hpush : how_of(view.mode); // an unknown one has no mode; any gives the same row
-    return transfer_choose({read_role::target, transfer_method_of(exchange_head(x).method), how, stage, read_place::here});
+    read_stage stage = stage_of(t.pod, view);
+    read_how how = stage == read_stage::absent ? read_how::hpush : how_of(view.definition->mode); // an unknown one has no mode; any gives the same row
+    return transfer_choose({read_role::target, transfer_method_of(exchange_head(*t.x).method), how, stage, read_place::here});
+}
+
+pod_memory *admission_find(transfer_host &host, std::string_view etl_id_or_name)
+{
+    etl_ref *ref = etl_registry_acquire(*host.etls, etl_id_or_name);
+    if (ref == nullptr)
+        return nullptr;
+    auto [entry, is_new] = host.pods.try_emplace(ref);
+    if (is_new)
+        entry->second.ref = ref;
+    else
+        etl_ref_release(*ref); // it is held already
+    return &entry->second;
 }
 
 struct wake_request {
     transfer_host *host;
-    std::string etl_id;
+    etl_ref *ref; // held
 };
+
+static void end_wake(wake_request *wake)
+{
+    etl_ref_release(*wake->ref);
+    delete wake;
+}
 
 static void wake_queue(void *arg)
 {
     wake_request *wake = static_cast<wake_request *>(arg);
-    auto found = wake->host->pods.find(wake->etl_id);
+    auto found = wake->host->pods.find(wake->ref);
     if (found != wake->host->pods.end()) {
         std::deque<transfer *> waiting = found->second.queue; // try_pod may change the queue
         for (transfer *t : waiting) {
@@ -58,17 +77,17 @@ static void wake_queue(void *arg)
                 transfer_try_pod(*t);
         }
     }
-    delete wake;
+    end_wake(wake);
 }
 
-void admission_post_wake(transfer_host &host, std::string_view etl_id) { clock_post(*host.e, wake_queue, new wake_request{&host, std::string(etl_id)}); }
+void admission_post_wake(transfer_host &host, etl_ref &ref) { clock_post(*host.e, wake_queue, new wake_request{&host, etl_ref_acquire(ref)}); }
 
 // A slot is free: for the oldest that waits. There is no need to look at all of them.
 static void wake_first(void *arg)
 {
     wake_request *wake = static_cast<wake_request *>(arg);
     for (;;) {
-        auto found = wake->host->pods.find(wake->etl_id);
+        auto found = wake->host->pods.find(wake->ref);
         if (found == wake->host->pods.end() || found->second.queue.empty())
             break;
         transfer &t = *found->second.queue.front();
@@ -76,72 +95,62 @@ static void wake_first(void *arg)
         if (t.in_queue)
             break; // no slot after all, or the pod is not ready: then all are woken when it is
     }
-    delete wake;
+    end_wake(wake);
 }
 
-static void post_wake_first(transfer_host &host, std::string_view etl_id) { clock_post(*host.e, wake_first, new wake_request{&host, std::string(etl_id)}); }
+static void post_wake_first(transfer_host &host, etl_ref &ref) { clock_post(*host.e, wake_first, new wake_request{&host, etl_ref_acquire(ref)}); }
 
 void admission_leave_queue(transfer &t)
 {
-    if (!t.in_queue)
-        return;
-    std::deque<transfer *> &queue = t.host->pods[t.etl_id].queue;
-    queue.erase(std::find(queue.begin(), queue.end(), &t));
+    if (t.in_queue && t.pod != nullptr)
+        std::erase(t.pod->queue, &t);
     t.in_queue = false;
 }
 
+// One whose ETL is not known waits for nobody, and is refused at its first look.
 void admission_join_queue(transfer &t)
 {
-    if (t.in_queue)
-        return;
-    t.host->pods[t.etl_id].queue.push_back(&t);
+    if (!t.in_queue && t.pod != nullptr)
+        t.pod->queue.push_back(&t);
     t.in_queue = true;
 }
 
 void admission_take_slot(transfer &t)
 {
-    t.host->pods[t.etl_id].in_flight++;
     t.has_slot = true;
-    etl_registry_use(*t.host->etls, t.etl_id, 1);
+    etl_ref_take_slot(*t.pod->ref);
 }
 
 void admission_release_slot(transfer &t)
 {
     if (!t.has_slot)
         return;
-    t.host->pods[t.etl_id].in_flight--;
     t.has_slot = false;
-    etl_registry_use(*t.host->etls, t.etl_id, -1);
-    if (!t.host->pods[t.etl_id].queue.empty())
-        post_wake_first(*t.host, t.etl_id);
+    etl_ref_give_slot(*t.pod->ref);
+    if (!t.pod->queue.empty())
+        post_wake_first(*t.host, *t.pod->ref);
 }
 
 // What was learnt of a pod holds for one start of its ETL.
 pod_memory &admission_memory_of(transfer &t, const etl_view &view)
 {
-    pod_memory &memory = t.host->pods[t.etl_id];
-    if (memory.generation_id != view.generation_id) {
-        memory.generation_id = view.generation_id;
+    pod_memory &memory = *t.pod;
+    if (memory.generation_id != view.definition->generation_id) {
+        memory.generation_id = view.definition->generation_id;
         memory.method_known = false;
         memory.unframed_told = false;
-        memory.by_put = view.runtime_spec; // specs of 2020 are tried with POST first, today's with PUT
+        memory.by_put = view.definition->runtime_spec; // specs of 2020 are tried with POST first, today's with PUT
     }
     return memory;
 }
 
-static bool is_idle(const pod_memory &memory) { return memory.in_flight == 0 && memory.transfers == 0 && memory.queue.empty(); }
-
-void admission_forget_gone(transfer_host &host)
+bool admission_forget_if_gone(transfer_host &host, pod_memory &memory)
 {
     etl_view view;
-    for (auto it = host.pods.begin(); it != host.pods.end();)
-        it = is_idle(it->second) && !etl_registry_find(*host.etls, it->first, view) ? host.pods.erase(it) : std::next(it);
-}
-
-void admission_forget_if_gone(transfer_host &host, std::string_view etl_id)
-{
-    etl_view view;
-    auto found = host.pods.find(etl_id);
-    if (found != host.pods.end() && is_idle(found->second) && !etl_registry_find(*host.etls, etl_id, view))
-        host.pods.erase(found);
+    if (memory.transfers > 0 || etl_ref_view(*memory.ref, view))
+        return false;
+    etl_ref *ref = memory.ref;
+    host.pods.erase(ref);
+    etl_ref_release(*ref);
+    return true;
 }

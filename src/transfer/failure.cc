@@ -52,7 +52,7 @@ void failure_set_of_object(transfer &t, error err)
 
 static std::string timeout_text(const transfer &t, std::string_view what)
 {
-    return "ETL error: timeout: " + std::string(what) + " and obj_timeout (" + text_duration(t.obj_timeout_ms) +
+    return "ETL error: timeout: " + std::string(what) + " and obj_timeout (" + text_duration(t.config.obj_timeout_ms) +
            ") is over; the annotation obj_timeout of the spec, or etlctl's --object-timeout, raises it";
 }
 

@@ -55,12 +55,14 @@ static void log_outcome(const transfer &t)
 
 static void finish(transfer &t)
 {
-    uint64_t in_bytes = t.object != nullptr && t.has_slot && t.how == communication::hpush ? t.object->row.size : 0;
+    uint64_t in_bytes = t.object != nullptr && t.has_slot && t.config.mode == communication::hpush ? t.object->row.size : 0;
     let_go(t);
     t.host->in_flight--;
-    if (t.is_counted)
-        t.host->pods[t.etl_id].transfers--;
-    admission_forget_if_gone(*t.host, t.etl_id);
+    if (t.pod != nullptr) {
+        t.pod->transfers--;
+        admission_forget_if_gone(*t.host, *t.pod);
+    }
+    t.pod = nullptr;
     transfer_report report;
     report.etl_id = t.etl_id;
     report.outcome = t.outcome;
@@ -161,10 +163,9 @@ answer finish_good_answer(transfer &t)
     a.status = t.answer_status;
     a.headers = static_cast<std::string &&>(t.answer_headers);
     write_etl_headers(a.headers, t);
-    if (t.how == communication::hpush) {
-        pod_memory &memory = t.host->pods[t.etl_id];
-        memory.method_known = true;
-        memory.by_put = t.by_put;
+    if (t.config.mode == communication::hpush) {
+        t.pod->method_known = true;
+        t.pod->by_put = t.by_put;
     }
     return a;
 }
@@ -173,7 +174,7 @@ void finish_redirect(transfer &t)
 {
     answer a;
     a.status = 307;
-    http_write_header(a.headers, "Location", transfer_mode_of(t.how).location(t));
+    http_write_header(a.headers, "Location", transfer_mode_of(t.config.mode).location(t));
     write_etl_headers(a.headers, t);
     t.outcome = transfer_outcome::redirected;
     exchange_on_gone(*t.x, nullptr, nullptr, false);

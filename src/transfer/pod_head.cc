@@ -27,7 +27,7 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
     bool has_type = false;
     for (size_t i = 0; i < head.header_count; i++) {
         const http_header &header = head.headers[i];
-        if (!header_passes_to_client(t.how, head, header.name))
+        if (!header_passes_to_client(t.config.mode, head, header.name))
             continue;
         bool is_type = text_equal_ignore_case(header.name, "Content-Type");
         bool is_void = text_equal_ignore_case(header.name, "Accept-Ranges") && wants_range(t) && head.status != 206; // we say it
@@ -48,7 +48,7 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
 bool pod_head_may_be_unmodified(const transfer &t)
 {
     const http_head &asked = exchange_head(*t.x);
-    return t.how == communication::hrev && (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
+    return t.config.mode == communication::hrev && (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
 }
 
 static bool is_good_status(const transfer &t, int status)
@@ -73,7 +73,7 @@ static bool is_retry_after(std::string_view text)
 static void note_unframed(transfer &t)
 {
     t.is_unframed = true;
-    pod_memory &memory = t.host->pods[t.etl_id];
+    pod_memory &memory = *t.pod;
     if (memory.unframed_told)
         return;
     memory.unframed_told = true;
@@ -118,7 +118,7 @@ bool pod_head_accepts(transfer &t, const http_head &head)
                     text_escape(http_head_get(head, "Content-Range"), 100) + "\"");
         return false;
     }
-    if (head.close_delimited && t.require_framing) {
+    if (head.close_delimited && t.config.require_framing) {
         failure_set(t, error_code::bad_pod_answer, "ETL error: the pod's answer has neither Content-Length nor chunks, and require_framing is set");
         return false;
     }

@@ -4,4 +4,4 @@
 #include "transfer/modes.h"
 #include "transfer/transfer_machine.h"
 
-std::string redirect_location(transfer &t) { return url_format_base(t.client_host, t.client_port) + mode_pod_path(t, t.runtime_spec); }
+std::string redirect_location(transfer &t) { return url_format_base(t.endpoint.client_host, t.endpoint.client_port) + mode_pod_path(t, t.config.runtime_spec); }

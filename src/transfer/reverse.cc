@@ -9,7 +9,7 @@ void reverse_request(transfer &t, call_options &out_request)
 {
     const http_head &head = exchange_head(*t.x);
     out_request.method = std::string(head.method);
-    out_request.target = mode_pod_path(t, t.runtime_spec);
+    out_request.target = mode_pod_path(t, t.config.runtime_spec);
     for (size_t i = 0; i < head.header_count; i++) {
         if (header_passes_to_pod(head, head.headers[i].name))
             http_write_header(out_request.headers, head.headers[i].name, head.headers[i].value);

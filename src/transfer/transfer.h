@@ -42,7 +42,7 @@ struct transfer_host_options {
 };
 
 transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options);
-// Answers `x` with `bucket`/`name` transformed by `etl_id_or_name`; x is answered exactly once, whatever happens. `by_name`: the client said
+// Answers `x` with `bucket`/`name` transformed by the ETL that `etl_id_or_name` names; x is answered exactly once, whatever happens. `by_name`: the client said
 // etl_name=, not uuid=; some failures have other statuses then (docs/PROTOCOL.md, "What a transformed read answers").
 void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name);
 // A pod reads the object (hrev): `x` is its request, which is about to be answered. Returns what on_progress of the answer wants as its
@@ -51,7 +51,7 @@ struct transfer_pod_read;
 transfer_pod_read *transfer_pod_read_begin(transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size);
 void transfer_pod_read_end(transfer_pod_read *read);
 // An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it look again.
-void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id);
+void transfer_host_etl_changed(transfer_host &host, etl_ref &ref);
 size_t transfer_host_in_flight(const transfer_host &host);
 // ETLs of which something is remembered: those that the registry knows, and those that a transfer still waits for.
 size_t transfer_host_remembered(const transfer_host &host);

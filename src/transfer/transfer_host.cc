@@ -22,21 +22,15 @@ transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, co
 
 void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name)
 {
-    etl_view view;
-    bool is_known = etl_registry_find(*host.etls, etl_id_or_name, view);
-    std::string id(is_known ? view.id : etl_id_or_name);
-    auto pod = host.pods.find(id);
-    if (is_known && pod == host.pods.end()) {
-        admission_forget_gone(host); // an ETL that is new here is the time to look for those that have ended
-        pod = host.pods.try_emplace(id).first;
-    }
-    bool has_many = pod != host.pods.end() && pod->second.transfers >= pod_connections_max;
+    pod_memory *pod = admission_find(host, etl_id_or_name);
+    std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : etl_id_or_name);
+    bool has_many = pod != nullptr && pod->transfers >= pod_connections_max;
     if (host.in_flight >= transfers_max - (has_many ? transfers_reserved : 0)) {
         exchange_answer_error(x, error_code::overloaded, "too many transformed reads in flight");
         return;
     }
     // The second bound holds for those, too, that still look for their object.
-    if (pod != host.pods.end() && (pod->second.queue.size() >= pod_queue_max || pod->second.transfers >= pod_queue_max + pod_connections_max)) {
+    if (pod != nullptr && (pod->queue.size() >= pod_queue_max || pod->transfers >= pod_queue_max + pod_connections_max)) {
         exchange_answer_error(x, error_code::overloaded, "too many requests wait for the pod of etl job " + id);
         return;
     }
@@ -51,9 +45,9 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
     t->by_name = by_name;
     t->began_ms = clock_now_ms(*host.e);
     host.in_flight++;
-    t->is_counted = is_known;
-    if (is_known)
-        pod->second.transfers++;
+    t->pod = pod;
+    if (pod != nullptr)
+        pod->transfers++;
     transfer_look_up(*t);
 }
 
@@ -84,12 +78,13 @@ void transfer_pod_read_end(transfer_pod_read *read)
     delete read;
 }
 
-void transfer_host_etl_changed(transfer_host &host, std::string_view etl_id)
+void transfer_host_etl_changed(transfer_host &host, etl_ref &ref)
 {
-    auto found = host.pods.find(etl_id);
-    if (found != host.pods.end() && !found->second.queue.empty())
-        admission_post_wake(host, etl_id);
-    admission_forget_gone(host);
+    auto found = host.pods.find(&ref);
+    if (found == host.pods.end() || admission_forget_if_gone(host, found->second))
+        return;
+    if (!found->second.queue.empty())
+        admission_post_wake(host, ref);
 }
 
 size_t transfer_host_in_flight(const transfer_host &host) { return host.in_flight; }
@@ -101,6 +96,8 @@ void transfer_host_free(transfer_host *host)
 {
     CHECK(host->in_flight == 0);
     CHECK(host->lookups == 0);
+    for (auto &[ref, pod] : host->pods)
+        etl_ref_release(*ref);
     http_client_free(host->client);
     delete host;
 }

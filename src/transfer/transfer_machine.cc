@@ -44,7 +44,7 @@ static void requeue(transfer &t)
 {
     t.request = nullptr;
     admission_release_slot(t);
-    etl_registry_report_refused(*t.host->etls, t.etl_id);
+    etl_ref_report_refused(*t.pod->ref);
     enqueue(t);
 }
 
@@ -56,18 +56,18 @@ static void start_call(transfer &t)
     static constexpr size_t usual_headers_size = 256;
     call_options options;
     options.headers.reserve(usual_headers_size); // one allocation
-    transfer_mode_of(t.how).request(t, options);
-    options.host = t.pod_host;
-    options.port = t.pod_port;
-    options.instance = t.etl_id + "/" + t.pod_instance;
+    transfer_mode_of(t.config.mode).request(t, options);
+    options.host = t.endpoint.host;
+    options.port = t.endpoint.port;
+    options.instance = t.etl_id + "/" + t.endpoint.instance;
     options.progress_elsewhere = t.pulled != nullptr ? &t.pulled->second.progress_ms : nullptr;
-    options.may_reuse = t.reuse_connections;
+    options.may_reuse = t.config.reuse_connections;
     options.reach = net_reach::this_machine; // a pod runs beside its target
     http_write_header(options.headers, "X-Request-Id", exchange_request_id(*t.x));
     t.request_line.assign(options.method).append(" ").append(options.target);
     t.answer_status = 0;
     options.connect_timeout_ms = pod_connect_timeout_ms;
-    options.progress_timeout_ms = t.obj_timeout_ms;
+    options.progress_timeout_ms = t.config.obj_timeout_ms;
     options.on_head = on_head;
     options.on_done = on_call_done;
     options.arg = &t;
@@ -79,7 +79,7 @@ static void send_request(transfer &t)
     admission_leave_queue(t);
     timer_stop(*t.e, t.clock);
     admission_take_slot(t);
-    if (t.how == communication::hrev)
+    if (t.config.mode == communication::hrev)
         pull_await(t);
     t.err = no_error;
     start_call(t);
@@ -109,25 +109,25 @@ static void end_damaged(transfer &t)
 static void on_error_readable(void *arg);
 static void on_buffer_readable(void *arg);
 
-static void await_error_text(transfer &t) { timer_arm(*t.e, t.clock, t.obj_timeout_ms); }
+static void await_error_text(transfer &t) { timer_arm(*t.e, t.clock, t.config.obj_timeout_ms); }
 
 static void on_verdict(void *arg, bool complete);
 
 // The client's answer begins with the first byte of the body (or its end), so that what fails before it is told with a status and a reason.
-static void await_body(transfer &t) { timer_arm(*t.e, t.clock, t.obj_timeout_ms); }
+static void await_body(transfer &t) { timer_arm(*t.e, t.clock, t.config.obj_timeout_ms); }
 
 static void await_end(transfer &t)
 {
     answer_check_options options;
-    options.host = t.pod_host;
-    options.port = t.pod_port;
-    options.witness_host = t.witness_host;
-    options.witness_port = t.witness_port;
-    options.instance = t.pod_instance;
+    options.host = t.endpoint.host;
+    options.port = t.endpoint.port;
+    options.witness_host = t.endpoint.witness_host;
+    options.witness_port = t.endpoint.witness_port;
+    options.instance = t.endpoint.instance;
     options.on_verdict = on_verdict;
     options.arg = &t;
     t.check = answer_check_begin(*t.e, static_cast<answer_check_options &&>(options));
-    timer_arm(*t.e, t.clock, t.obj_timeout_ms);
+    timer_arm(*t.e, t.clock, t.config.obj_timeout_ms);
 }
 
 static void on_pumped(void *arg, error err, uint64_t bytes);
@@ -138,7 +138,7 @@ static void begin_stream(transfer &t)
     t.begun = true;
     exchange_stream_begin(*t.x, finish_good_answer(t), t.has_length, t.length);
     pump_options options;
-    options.source_timeout_ms = t.obj_timeout_ms;
+    options.source_timeout_ms = t.config.obj_timeout_ms;
     options.sink_timeout_ms = body_stall_timeout_ms;
     options.has_length = t.has_length;
     options.length = t.length;
@@ -161,7 +161,7 @@ static void check_end(transfer &t)
 
 // --- guards
 
-static bool is_redirected(const transfer &t) { return transfer_mode_of(t.how).location != nullptr; }
+static bool is_redirected(const transfer &t) { return transfer_mode_of(t.config.mode).location != nullptr; }
 static bool is_head_request(const transfer &t) { return exchange_head(*t.x).method == "HEAD"; }
 static bool is_open_ended(const transfer &t) { return t.is_close_delimited; }
 static bool has_begun(const transfer &t) { return t.begun; }
@@ -169,10 +169,9 @@ static bool is_damaged(const transfer &t) { return t.object->is_damaged; }
 
 static bool may_try_other_method(const transfer &t)
 {
-    if (!transfer_mode_of(t.how).tries_methods || t.method_tried || !finish_may_be_of_method(t.answer_status))
+    if (!transfer_mode_of(t.config.mode).tries_methods || t.method_tried || !finish_may_be_of_method(t.answer_status))
         return false;
-    auto found = t.host->pods.find(t.etl_id);
-    return found != t.host->pods.end() && !found->second.method_known;
+    return !t.pod->method_known;
 }
 
 static bool first_was_of_handler(const transfer &t) { return t.method_tried && !finish_knows_not_method(t.first_status); }
@@ -282,36 +281,24 @@ static void step(transfer &t, E event) { sm_step(table, t, event); }
 void transfer_try_pod(transfer &t)
 {
     etl_view view;
-    read_action action = admission_decide(*t.host, *t.x, t.etl_id, view);
+    read_action action = admission_decide(t, view);
     switch (action) {
     case read_action::push:
     case read_action::reverse:
     case read_action::redirect_to_pod: {
         pod_memory &memory = admission_memory_of(t, view);
-        if (action != read_action::redirect_to_pod && memory.in_flight >= pod_connections_max) {
+        if (action != read_action::redirect_to_pod && etl_ref_slots_taken(*memory.ref) >= pod_connections_max) {
             if (t.err.code == error_code::overloaded)
                 return; // it waits for a slot already
-            uint64_t patience = view.obj_timeout_ms; // the pod works; it is only busy
+            uint64_t patience = view.definition->obj_timeout_ms; // the pod works; it is only busy
             timer_arm(*t.e, t.clock, patience);
             t.wait_until_ms = clock_now_ms(*t.e) + patience;
             failure_set(t, error_code::overloaded, "ETL error: the pod of etl job " + t.etl_id + " has too many requests");
             return;
         }
-        t.how = view.mode;
-        t.pod_host = view.host;
-        t.pod_port = view.port;
-        if (t.how == communication::hpull) {
-            t.client_host = view.client_host;
-            t.client_port = view.client_port;
-        }
-        t.pod_instance = view.instance;
-        t.generation_id = view.generation_id;
-        t.witness_host = view.witness_host;
-        t.witness_port = view.witness_port;
-        t.runtime_spec = view.runtime_spec;
-        t.require_framing = view.require_framing;
-        t.reuse_connections = view.reuse_connections;
-        t.obj_timeout_ms = view.obj_timeout_ms;
+        t.config = *view.definition;
+        t.endpoint = *view.endpoint;
+        t.generation_id = view.definition->generation_id;
         if (!t.method_tried)
             t.by_put = memory.by_put;
         t.outcome = transfer_outcome::ok;
@@ -461,7 +448,7 @@ static void on_verdict(void *arg, bool complete)
     transfer &t = *static_cast<transfer *>(arg);
     t.check = nullptr;
     etl_view view;
-    bool same = complete && etl_registry_find(*t.host->etls, t.etl_id, view) && view.instance == t.pod_instance;
+    bool same = complete && etl_ref_view(*t.pod->ref, view) && view.endpoint->instance == t.endpoint.instance;
     if (same)
         t.outcome = transfer_outcome::ok;
     step(t, same ? E::verified : E::not_verified);
@@ -474,7 +461,7 @@ static void on_timer(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
     uint64_t now = clock_now_ms(*t.e);
-    uint64_t limit = sm_state_of(t) == S::buffering ? call_last_progress_ms(*t.request) + t.obj_timeout_ms : 0;
+    uint64_t limit = sm_state_of(t) == S::buffering ? call_last_progress_ms(*t.request) + t.config.obj_timeout_ms : 0;
     if (limit > now)
         timer_arm(*t.e, t.clock, limit - now);
     else

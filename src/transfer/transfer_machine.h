@@ -17,6 +17,8 @@
 #include "transfer/pull.h"
 #include "transfer/transfer.h"
 
+struct pod_memory;
+
 struct transfer {
     enum class state : uint8_t { awaiting_object, awaiting_pod, awaiting_answer, collecting_error, buffering, streaming, verifying, done };
     enum class event : uint8_t {
@@ -29,32 +31,22 @@ struct transfer {
     exchange *x = nullptr;
     std::string bucket, name;
     std::string etl_id;
+    pod_memory *pod = nullptr;    // of the ETL; null: it is not known here
     bool by_name = false;         // the client said etl_name=, not uuid=
     uint64_t began_ms = 0;
     uint64_t wait_until_ms = 0;   // for a pod that is not ready
 
     const store_object *object = nullptr;
-    bool is_counted = false;      // in pod_memory.transfers
     bool looking_up = false;      // the store holds our address until it answers
     bool in_queue = false;
     bool has_slot = false;
     pulled_object *pulled = nullptr; // in transfer_host.pulls; null: none of its pods may read the object (not hrev, or not yet)
     timer *clock = nullptr;
 
-    // The pod as it was when the request was made.
-    communication how = communication::hpush;
-    std::string pod_host;
-    uint16_t pod_port = 0;
-    std::string client_host;      // where hpull sends the client
-    uint16_t client_port = 0;
+    // As they were when the request was made.
+    etl_config config;
+    etl_endpoint endpoint;
     std::string generation_id;
-    std::string pod_instance;
-    std::string witness_host;     // of that instance; port 0 where there is none
-    uint16_t witness_port = 0;
-    bool runtime_spec = false;
-    bool require_framing = false;
-    bool reuse_connections = true;
-    uint64_t obj_timeout_ms = 0;
 
     call *request = nullptr;
     bool by_put = false;          // hpush: this attempt's method
@@ -86,8 +78,8 @@ struct transfer {
 
 // What is remembered of one ETL's pod on this target.
 struct pod_memory {
+    etl_ref *ref = nullptr;       // held
     std::string generation_id;
-    size_t in_flight = 0;         // slots taken
     size_t transfers = 0;         // with a slot, in the queue, or on their way there
     bool method_known = false;    // one of POST and PUT has succeeded
     bool by_put = false;
@@ -101,7 +93,7 @@ struct transfer_host {
     etl_registry *etls = nullptr;
     transfer_host_options options;
     http_client *client = nullptr;
-    std::map<std::string, pod_memory, std::less<>> pods; // by ETL id
+    std::unordered_map<etl_ref *, pod_memory> pods;
     std::unordered_map<std::string, pull_progress> pulls; // pull_key: objects that a pod may read here while clients wait (hrev)
     std::map<std::string, uint64_t> deaths;       // pull_key: when the pod died under a read of the object, for clients that said etl_name=
     size_t in_flight = 0;

@@ -17,6 +17,7 @@
 #include "etl/etl_machine.h"
 #include "etl/etl_registry.h"
 #include "etl/etl_spec.h"
+#include "etl/spec_tree.h"
 #include "golden.h"
 #include "document_spec.h"
 
@@ -38,6 +39,7 @@ struct etl_world {
     size_t transitions_told = 0;
     std::string machines;   // whose transitions are told: "etl", "watch" or "etl watch"
     std::vector<std::string> changes;
+    std::vector<etl_ref *> uses; // requests to the pod, under way
     bool is_shutting_down = false;
     bool was_shut_down = false;
     std::string answer, answer_kind; // the last completion
@@ -67,9 +69,7 @@ inline etl_definition etl_definition_of(const std::string &generation, bool has_
     d.id = "JGHEoo89gg";
     d.name = spec.name;
     d.pod_json = spec.pod_json;
-    d.mode = spec.mode;
-    d.wait_timeout_ms = spec.wait_timeout_ms;
-    d.obj_timeout_ms = spec.obj_timeout_ms;
+    static_cast<etl_config &>(d) = spec;
     d.generation_id = generation;
     d.secret = "secret-" + generation;
     if (has_node_port) {
@@ -123,7 +123,7 @@ inline etl_world *etl_world_make(const char *machines)
     w->options.target_id = "t1";
     w->options.pod_url = "http://10.0.0.1:9090";
     w->options.arg = w;
-    w->options.on_change = [](void *arg, std::string_view id) { static_cast<etl_world *>(arg)->changes.emplace_back(id); };
+    w->options.on_change = [](void *arg, etl_ref &ref) { static_cast<etl_world *>(arg)->changes.emplace_back(etl_ref_id(ref)); };
     sm_trace_clear();
     sm_trace_set_clock([](void *arg) { return static_cast<fake_world *>(arg)->clock.now_ms; }, w->world);
     w->registry = etl_registry_make(w->world->e, w->options);
@@ -137,10 +137,14 @@ inline void etl_shut_down(etl_world &w)
     fake_advance(*w.world, 0);
 }
 
+inline void etl_use(etl_world &w, bool begins);
+
 // Ends everything; CHECKs that nothing is left.
 inline void etl_world_free(etl_world *w)
 {
     w->world->children_ignore_term = false;
+    while (!w->uses.empty())
+        etl_use(*w, false);
     if (w->registry != nullptr) {
         if (!w->is_shutting_down)
             etl_shut_down(*w);
@@ -288,6 +292,28 @@ inline void do_child(etl_world &w, const std::string &verb, const std::string &h
         fake_exit(child, 1, "", rest);
 }
 
+inline void etl_sync(etl_world &w, const std::vector<etl_definition> &definitions)
+{
+    std::vector<const etl_definition *> wanted;
+    for (const etl_definition &definition : definitions)
+        wanted.push_back(&definition);
+    etl_registry_sync(*w.registry, wanted);
+}
+
+// A request to the pod begins, or the last one of those that began ends.
+inline void etl_use(etl_world &w, bool begins)
+{
+    if (begins) {
+        w.uses.push_back(etl_registry_acquire(*w.registry, "JGHEoo89gg"));
+        etl_ref_take_slot(*w.uses.back());
+        return;
+    }
+    etl_ref &ref = *w.uses.back();
+    w.uses.pop_back();
+    etl_ref_give_slot(ref);
+    etl_ref_release(ref);
+}
+
 inline void etl_do(etl_world &w, const std::string &call)
 {
     std::vector<std::string> words = etl_split(call, " ");
@@ -299,18 +325,19 @@ inline void etl_do(etl_world &w, const std::string &call)
         w.definition = etl_definition_of(second.empty() ? "g1" : second, w.has_node_ports);
         etl_registry_start(*w.registry, w.definition, etl_on_started, &w);
     } else if (words[0] == "sync") {
-        std::vector<etl_definition> all;
-        if (!second.empty())
-            all.push_back(etl_definition_of(second, w.has_node_ports));
-        etl_registry_sync(*w.registry, all);
+        etl_sync(w, second.empty() ? std::vector<etl_definition>() : std::vector<etl_definition>{etl_definition_of(second, w.has_node_ports)});
     } else if (words[0] == "stop") {
         etl_registry_stop(*w.registry, "JGHEoo89gg", etl_on_stopped, &w);
     } else if (words[0] == "read_logs") {
         etl_registry_logs(*w.registry, "JGHEoo89gg", 0, etl_on_logs, &w);
     } else if (words[0] == "use") {
-        etl_registry_use(*w.registry, "JGHEoo89gg", std::atoi(second.c_str()));
+        for (int count = std::atoi(second.c_str()); count != 0; count += count > 0 ? -1 : 1)
+            etl_use(w, count > 0);
     } else if (words[0] == "refused") {
-        etl_registry_report_refused(*w.registry, "JGHEoo89gg");
+        if (etl_ref *ref = etl_registry_acquire(*w.registry, "JGHEoo89gg")) {
+            etl_ref_report_refused(*ref);
+            etl_ref_release(*ref);
+        }
     } else if (words[0] == "shut_down") {
         etl_shut_down(w);
     } else if (words[0] == "wait") {
@@ -332,12 +359,9 @@ inline void etl_do(etl_world &w, const std::string &call)
             fake_connected(*w.world, second == "ok" ? no_error : make_error(error_code::refused));
     } else if (words[0] == "leftover") { // a pod of an earlier life: of that generation and target URL
         etl_definition d = etl_definition_of(second, w.has_node_ports);
-        etl_spec spec;
-        spec.name = d.name;
-        spec.pod_json = d.pod_json;
         etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1", "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", "", {}, w.has_node_ports};
         c.suffix = etl_pod_suffix(c, d.name);
-        model_create(w, etl_pod_build(spec, c));
+        model_create(w, etl_pod_build(spec_parse_exactly(d.pod_json).get(), d.name, c));
     } else if (words[0] == "pod") {
         do_pod(w, second);
     } else {

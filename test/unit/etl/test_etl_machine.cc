@@ -7,9 +7,10 @@ static void traces_are_as_recorded(void **) { check_page("test/golden/traces/etl
 static void a_new_one_can_end(void **)
 {
     etl_world *w = etl_world_make("etl");
-    etl_host host = {&w->world->e, &w->options, nullptr, nullptr, nullptr, [](void *, etl &) {}, nullptr};
+    etl_host host = {&w->world->e, &w->options, nullptr, nullptr, [](void *, etl &) {}, nullptr};
+    etl_ref ref;
     for (etl::event event : {etl::event::stop, etl::event::shut_down}) {
-        etl *m = etl_make(host, etl_definition_of("g1"), 99);
+        etl *m = etl_make(host, ref, etl_definition_of("g1"), 99);
         etl_send(*m, event);
         fake_advance(*w->world, 0);
         test_true(etl_is_final(*m));

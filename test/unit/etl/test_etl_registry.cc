@@ -22,17 +22,17 @@ static void a_view_follows_the_pod(void **state)
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq_enum(view.phase, etl_phase::starting);
     test_false(view.ready);
-    test_eq_text(view.name, "transformer-md5");
+    test_eq_text(view.definition->name, "transformer-md5");
     test_has_text(view.pod_name, "transformer-md5-");
     test_has_text(view.pod_name, "-node1");
     etl_do_all(w, "create ok, pod ready");
     test_true(etl_registry_find(*w.registry, "transformer-md5", view)); // by name too
     test_eq_enum(view.phase, etl_phase::serving);
     test_true(view.ready);
-    test_eq_text(view.host, "10.1.2.3");
-    test_eq(view.port, 80);
-    test_eq_text(view.instance, "c://1/0");
-    test_eq_text(view.secret, "secret-g1");
+    test_eq_text(view.endpoint->host, "10.1.2.3");
+    test_eq(view.endpoint->port, 80);
+    test_eq_text(view.endpoint->instance, "c://1/0");
+    test_eq_text(view.definition->secret, "secret-g1");
     test_eq(view.restarts, 0);
     size_t changes = w.changes.size();
     etl_do_all(w, "pod running"); // a failed probe
@@ -46,7 +46,7 @@ static void a_view_follows_the_pod(void **state)
     etl_do_all(w, "pod ready_again");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_true(view.ready);
-    test_eq_text(view.instance, "c://2/1");
+    test_eq_text(view.endpoint->instance, "c://2/1");
     test_eq(view.restarts, 1);
     test_eq_text(view.last_error, "");
     etl_do_all(w, "pod deleted");
@@ -142,7 +142,8 @@ static void stopping_what_is_not_there_is_fine(void **state)
     test_eq_text(w.answer_kind, "stopped: ok");
     etl_do_all(w, "read_logs");
     test_eq_text(w.answer_kind, "logs: etl_not_found");
-    etl_do_all(w, "use 1, use -1, use -1, refused");
+    test_true(etl_registry_acquire(*w.registry, "JGHEoo89gg") == nullptr);
+    etl_do_all(w, "refused");
 }
 
 static void logs_are_fetched(void **state)
@@ -187,8 +188,8 @@ static void the_local_address_is_preferred_where_kubectl_is_local(void **)
     etl_do_all(*w, "pod ready");
     etl_view view;
     test_true(etl_registry_find(*w->registry, "JGHEoo89gg", view));
-    test_eq_text(view.host, "127.4.5.6");
-    test_eq(view.port, 40123);
+    test_eq_text(view.endpoint->host, "127.4.5.6");
+    test_eq(view.endpoint->port, 40123);
     test_has_text(view.pod_name, "-t1"); // no Kubernetes node: the target's name tells pods apart
     etl_world_free(w);
 }
@@ -207,11 +208,11 @@ static void clients_are_sent_to_the_node_port(void **state)
     test_eq_text(w.world->connects.front()->address, "192.168.1.5:31234"); // it is there when the start is told to have succeeded
     etl_do_all(w, "probe ok");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
-    test_eq_text(view.host, "10.1.2.3"); // the target's own way
-    test_eq(view.port, 80);
-    test_eq_text(view.client_host, "192.168.1.5");
-    test_eq(view.client_port, 31234);
-    test_eq_enum(view.hpull_address, client_address::node_port);
+    test_eq_text(view.endpoint->host, "10.1.2.3"); // the target's own way
+    test_eq(view.endpoint->port, 80);
+    test_eq_text(view.endpoint->client_host, "192.168.1.5");
+    test_eq(view.endpoint->client_port, 31234);
+    test_eq_enum(view.definition->hpull_address, client_address::node_port);
     test_eq(etl_registry_get_health(*w.registry).calls_by_verb[static_cast<size_t>(kubectl_verb::expose)], 1);
     etl_do_all(w, "refused, wait 100ms");
     test_eq_text(w.world->connects.front()->address, "10.1.2.3:80"); // its own probe too
@@ -219,7 +220,7 @@ static void clients_are_sent_to_the_node_port(void **state)
     // A Service that is there already is no failure of kubectl's.
     etl_do_all(w, "pod deleted, wait 500ms, create ok, pod ready, expose fails Error from server (AlreadyExists): services \"x\" already exists, get_port ok 31235, probe ok");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
-    test_eq(view.client_port, 31235);
+    test_eq(view.endpoint->client_port, 31235);
     test_eq(etl_registry_get_health(*w.registry).kubectl_failures, 0);
     test_eq(etl_registry_get_health(*w.registry).calls_by_verb[static_cast<size_t>(kubectl_verb::get_port)], 1);
     // Somebody sees it: this start is not decided while its port is missing.
@@ -244,8 +245,8 @@ static void the_address_of_the_node_may_be_given(void **)
     test_eq_text(w->world->connects.front()->address, "192.168.1.5:31234");
     etl_do_all(*w, "probe ok");
     test_true(etl_registry_find(*w->registry, "JGHEoo89gg", view));
-    test_eq_text(view.client_host, "node1.example.org");
-    test_eq(view.client_port, 31234);
+    test_eq_text(view.endpoint->client_host, "node1.example.org");
+    test_eq(view.endpoint->client_port, 31234);
     etl_world_free(w);
 }
 
@@ -262,8 +263,8 @@ static void kubectl_local_needs_no_node_port(void **)
     etl_view view;
     test_true(etl_registry_find(*w->registry, "JGHEoo89gg", view));
     test_true(view.ready);
-    test_eq_text(view.client_host, "127.4.5.6");
-    test_eq(view.client_port, 40123);
+    test_eq_text(view.endpoint->client_host, "127.4.5.6");
+    test_eq(view.endpoint->client_port, 40123);
     etl_world_free(w);
 }
 
@@ -273,14 +274,14 @@ static void a_name_must_be_unambiguous(void **state)
     etl_definition other = etl_definition_of("g1");
     other.id = "Another1ne";
     etl_do_all(w, "begin, list ok");
-    etl_registry_sync(*w.registry, {etl_definition_of("g1"), other});
+    etl_sync(w, {etl_definition_of("g1"), other});
     etl_view view;
     test_false(etl_registry_find(*w.registry, "transformer-md5", view));
     test_true(etl_registry_find(*w.registry, "Another1ne", view));
     std::vector<etl_view> views;
     etl_registry_list(*w.registry, views);
     test_eq(views.size(), 2);
-    test_eq_text(views[0].id, "Another1ne");
+    test_eq_text(views[0].definition->id, "Another1ne");
     views = {};
     // Two ETLs of one name have pods of two names.
     test_eq(w.world->children.size(), 3); // watch, two creates
@@ -376,7 +377,7 @@ static void too_many_are_refused(void **state)
         all.push_back(etl_definition_of("g1"));
         all.back().id = "Number" + std::to_string(1000 + i);
     }
-    etl_registry_sync(*w.registry, all);
+    etl_sync(w, all);
     all = {};
     etl_do_all(w, "start");
     test_eq_text(w.answer_kind, "started: etl_init_failed");
@@ -405,8 +406,9 @@ static void a_fault_costs_one_machine(void **state)
     etl_do_all(w, "begin, list ok, sync g1, create ok, pod ready");
     sm_set_strict(false);
     log_set_level(log_level::error);
-    etl_host host = {&w.world->e, &w.options, nullptr, nullptr, nullptr, [](void *, etl &) {}, nullptr};
-    etl *m = etl_make(host, etl_definition_of("g2"), 99);
+    etl_host host = {&w.world->e, &w.options, nullptr, nullptr, [](void *, etl &) {}, nullptr};
+    etl_ref ref;
+    etl *m = etl_make(host, ref, etl_definition_of("g2"), 99);
     etl_send(*m, etl::event::drained); // nothing was in use
     sm_set_strict(true);
     test_true(m->sm.faulted);

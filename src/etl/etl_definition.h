@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// etl/etl_definition.h: the fields of an ETL and their one codec. A new choice of the user is a field of etl_config and a row of etl_choices.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "codec/json.h"
+#include "node/api.h"
+
+// What a user chooses, with annotations of a Pod or with fields of an init message.
+struct etl_config {
+    communication mode = communication::hpush;
+    uint64_t wait_timeout_ms = 0;
+    uint64_t obj_timeout_ms = 0;
+    bool require_framing = false;     // answers with neither Content-Length nor chunks are refused
+    bool reuse_connections = true;    // a connection to the pod may carry several requests
+    client_address hpull_address = client_address::pod_ip;
+    bool runtime_spec = false;        // asked for as an ETL spec of today (image, command, env): hpush tries PUT before POST
+};
+
+// One start of an ETL.
+struct etl_definition : etl_config {
+    std::string id;            // 10 of [A-Za-z0-9] with a capital, or the name that a client of today chose
+    std::string name;          // metadata.name of the Pod
+    std::string pod_json;      // the user's Pod as JSON, before the target adds its own
+    std::string generation_id; // "<16 hex of XXH64(pod_json)>-<number of the start>"
+    std::string secret;        // of this start, the same on all targets
+};
+
+struct etl_duration_field {
+    uint64_t etl_config::*ms;
+    uint64_t max_ms;
+};
+struct etl_no_field {}; // read, and without effect so far
+using etl_choice_field = std::variant<etl_no_field, communication etl_config::*, client_address etl_config::*, bool etl_config::*, etl_duration_field>;
+
+// For std::visit: one function for each kind of field.
+template <class... T> struct overloaded : T... {
+    using T::operator()...;
+};
+template <class... T> overloaded(T...) -> overloaded<T...>;
+
+struct etl_choice {
+    std::string_view annotation;  // of a Pod; empty: no annotation chooses it
+    std::string_view message_key; // of an init message; empty: no key chooses it
+    const char *key;              // of a definition as JSON; null: it is not part of it
+    bool is_in_every_format;      // false: definitions written before there was this choice lack it
+    etl_choice_field field;
+};
+std::span<const etl_choice> etl_choices();
+
+// A definition as JSON, as the cluster document holds it: all but pod_json, which is large. Durations are decimal text.
+void etl_definition_print(cJSON *tree, const etl_definition &definition);
+// False: a field is missing, of another kind or out of its bounds. pod_json is left alone.
+bool etl_definition_parse(const cJSON *tree, etl_definition &out_definition);
