@@ -116,10 +116,9 @@ static void append_log_lines(etl &m, std::string_view text)
 
 // ---- actions
 
-static void tell(etl &m, E event) { m.queue.push_back(event); }
 static void arm(etl &m, uint64_t ms) { timer_arm(env_of(m), m.alarm, ms); }
 static void disarm(etl &m) { timer_stop(env_of(m), m.alarm); }
-static void look(etl &m) { tell(m, E::pod_changed); }
+static void look(etl &m) { sm_emit(m, E::pod_changed); }
 
 static uint64_t start_remaining(const etl &m)
 {
@@ -132,7 +131,7 @@ static void start_call(etl &m, kubectl_verb verb, proc_options options)
     m.call_open = true;
     uint64_t patience = options.deadline_ms + options.kill_grace_ms + 1'000; // the child's own deadline comes first
     if (!kube_call_start(m.call, verb, std::move(options)))
-        tell(m, E::kubectl_failed);
+        sm_emit(m, E::kubectl_failed);
     arm(m, patience);
 }
 
@@ -328,7 +327,7 @@ static void start_connect(etl &m, const std::string &host, uint16_t port)
     arm(m, etl_probe_timeout_ms);
     if (error err = net_connect(env_of(m), host.c_str(), port, on_probe, &m, &m.probe)) {
         m.probe = nullptr;
-        tell(m, E::probe_failed);
+        sm_emit(m, E::probe_failed);
     }
 }
 
@@ -709,11 +708,8 @@ static void close_down(etl &m)
     arm(m, m.call_open ? child_kill_grace_ms * 2 : 0);
 }
 
-static constexpr sm_action<etl> nothing{};
-
 // ---- guards
 
-static constexpr sm_guard<etl> always{};
 static bool is_asked(const etl &m) { return m.asked; }
 static bool has_predecessor(const etl &m) { return m.predecessor != nullptr; }
 static bool is_not_listed_yet(const etl &m) { return !watch_has_listed(*m.host->pods); }
@@ -818,39 +814,36 @@ static uint32_t alive(const etl &m)
 
 // ---- the table
 
-static constexpr const char *event_names[] = {
-    "start", "restore", "turn", "kubectl_ok", "kubectl_failed", "pod_changed", "refused", "probe_ok", "probe_failed", "drained", "deadline", "stop", "shut_down",
-};
-static constexpr const char *resource_names[] = {"kubectl call", "timer", "pod", "probe"};
+static constexpr sm_resource resources[] = {{CALL, "kubectl call"}, {TIMER, "timer"}, {POD, "pod"}, {PROBE, "probe"}};
 
 static constexpr int starting = static_cast<int>(etl_phase::starting), in_service = static_cast<int>(etl_phase::serving),
                      stopping = static_cast<int>(etl_phase::stopping), has_failed = static_cast<int>(etl_phase::failed), gone = static_cast<int>(etl_phase::gone);
 
 static constexpr sm_state<etl> states[] = {
     //  state                      name                     kind        must alive            may be alive           public phase
-    {S::received,              "received",              sm_initial, 0,                    0,                     starting},
-    {S::awaiting_turn,         "awaiting_turn",         sm_busy,    TIMER,                TIMER,                 starting},
-    {S::awaiting_list,         "awaiting_list",         0,          POD,                  POD,                   starting},
-    {S::launching,             "launching",             sm_busy,    CALL | TIMER,         CALL | TIMER | POD,    starting},
-    {S::awaiting_create_retry, "awaiting_create_retry", sm_busy,    TIMER | POD,          TIMER | POD,           starting},
-    {S::cancelling,            "cancelling",            sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    stopping},
-    {S::awaiting_ready,        "awaiting_ready",        sm_busy,    TIMER | POD,          TIMER | POD,           starting},
-    {S::exposing,              "exposing",              sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
-    {S::reading_port,          "reading_port",          sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
-    {S::awaiting_expose_retry, "awaiting_expose_retry", sm_busy,    TIMER | POD,          TIMER | POD,           starting},
-    {S::awaiting_port,         "awaiting_port",         sm_busy,    TIMER | POD,          TIMER | POD | PROBE,   starting},
-    {S::fetching_logs,         "fetching_logs",         sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
-    {S::serving,               "serving",               0,          POD,                  POD,                   in_service},
-    {S::awaiting_return,       "awaiting_return",       0,          POD,                  TIMER | POD,           in_service},
-    {S::probing,               "probing",               sm_busy,    TIMER | POD | PROBE,  TIMER | POD | PROBE,   in_service},
-    {S::draining,              "draining",              sm_busy,    TIMER | POD,          TIMER | POD,           stopping},
-    {S::deleting,              "deleting",              sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    stopping},
-    {S::awaiting_delete_retry, "awaiting_delete_retry", sm_busy,    TIMER | POD,          TIMER | POD,           stopping},
-    {S::awaiting_relaunch,     "awaiting_relaunch",     sm_busy,    TIMER,                TIMER,                 starting},
-    {S::failed,                "failed",                0,          0,                    0,                     has_failed},
-    {S::closing,               "closing",               sm_busy,    TIMER,                CALL | TIMER | POD,    stopping},
-    {S::stopped,               "stopped",               sm_final,   0,                    0,                     gone},
-    {S::closed,                "closed",                sm_final,   0,                    POD,                   gone},
+    {S::received,              sm_initial, 0,                    0,                     starting},
+    {S::awaiting_turn,         sm_busy,    TIMER,                TIMER,                 starting},
+    {S::awaiting_list,         0,          POD,                  POD,                   starting},
+    {S::launching,             sm_busy,    CALL | TIMER,         CALL | TIMER | POD,    starting},
+    {S::awaiting_create_retry, sm_busy,    TIMER | POD,          TIMER | POD,           starting},
+    {S::cancelling,            sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    stopping},
+    {S::awaiting_ready,        sm_busy,    TIMER | POD,          TIMER | POD,           starting},
+    {S::exposing,              sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
+    {S::reading_port,          sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
+    {S::awaiting_expose_retry, sm_busy,    TIMER | POD,          TIMER | POD,           starting},
+    {S::awaiting_port,         sm_busy,    TIMER | POD,          TIMER | POD | PROBE,   starting},
+    {S::fetching_logs,         sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    starting},
+    {S::serving,               0,          POD,                  POD,                   in_service},
+    {S::awaiting_return,       0,          POD,                  TIMER | POD,           in_service},
+    {S::probing,               sm_busy,    TIMER | POD | PROBE,  TIMER | POD | PROBE,   in_service},
+    {S::draining,              sm_busy,    TIMER | POD,          TIMER | POD,           stopping},
+    {S::deleting,              sm_busy,    CALL | TIMER | POD,   CALL | TIMER | POD,    stopping},
+    {S::awaiting_delete_retry, sm_busy,    TIMER | POD,          TIMER | POD,           stopping},
+    {S::awaiting_relaunch,     sm_busy,    TIMER,                TIMER,                 starting},
+    {S::failed,                0,          0,                    0,                     has_failed},
+    {S::closing,               sm_busy,    TIMER,                CALL | TIMER | POD,    stopping},
+    {S::stopped,               sm_final,   0,                    0,                     gone},
+    {S::closed,                sm_final,   0,                    POD,                   gone},
 };
 
 static constexpr sm_row<etl> rows[] = {
@@ -1091,13 +1084,13 @@ static constexpr sm_invariant<etl> invariants[] = {
     {"texts_are_bounded", texts_are_bounded},
 };
 
-static sm_counters counters;
-static constexpr sm_table<etl> table = {"etl", states, event_names, resource_names, rows, ignores, invariants, E::stop, E::deadline, alive, &counters};
-SM_VERIFY(table);
-
-sm_view etl_machine_view() { return sm_view_of(table); }
-
-// ---- events in
+static void note_event(etl &m, E event)
+{
+    if (event == E::kubectl_ok || event == E::kubectl_failed)
+        m.call_open = false;
+    if (event == E::probe_ok || event == E::probe_failed)
+        m.probe_open = false;
+}
 
 // The reason is whole when the removal of the pod has begun: who waits for it need not wait for that.
 static bool has_start_failed(const etl &m)
@@ -1106,32 +1099,27 @@ static bool has_start_failed(const etl &m)
     return s == S::failed || (m.goal == etl_goal::fail && !m.failure.empty() && (s == S::deleting || s == S::awaiting_delete_retry));
 }
 
+static void report_step(etl &m, S from, E event)
+{
+    // Counted when the reason is whole: whoever waited is told then, and may end the ETL before its pod is gone.
+    if (!m.failure_counted && has_start_failed(m)) {
+        m.failure_counted = true;
+        m.host->health->starts_failed++;
+    }
+    if (sm_state_of(m) != from)
+        LOG(info, "etl", "etl=%s pod=%s from=%s state=%s event=%s", m.definition.id.c_str(), m.pod_name.c_str(), sm_name(from), etl_state_name(m), sm_name(event));
+}
+
+static constexpr sm_table<etl> table = {"etl", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, report_step};
+SM_VERIFY(table);
+
+sm_view etl_machine_view() { return sm_view_of(table); }
+
+// ---- events in
+
 void etl_send(etl &m, E event)
 {
-    m.queue.push_back(event);
-    if (m.is_dispatching)
-        return;
-    m.is_dispatching = true;
-    while (!m.queue.empty()) {
-        CHECK(m.queue.size() < 16);
-        E next = m.queue.front();
-        m.queue.erase(m.queue.begin());
-        if (next == E::kubectl_ok || next == E::kubectl_failed)
-            m.call_open = false;
-        if (next == E::probe_ok || next == E::probe_failed)
-            m.probe_open = false;
-        const char *before = etl_state_name(m);
-        sm_step(table, m, next);
-        const char *after = etl_state_name(m);
-        // Counted when the reason is whole: whoever waited is told then, and may end the ETL before its pod is gone.
-        if (!m.failure_counted && has_start_failed(m)) {
-            m.failure_counted = true;
-            m.host->health->starts_failed++;
-        }
-        if (before != after)
-            LOG(info, "etl", "etl=%s pod=%s from=%s state=%s event=%s", m.definition.id.c_str(), m.pod_name.c_str(), before, after, event_names[static_cast<size_t>(next)]);
-    }
-    m.is_dispatching = false;
+    sm_step(table, m, event);
     m.host->on_step(m.host->arg, m);
 }
 
@@ -1224,12 +1212,12 @@ void etl_free(etl *m)
 {
     CHECK(!m->call_open);
     CHECK(!m->probe_open);
-    CHECK(!m->is_dispatching);
+    CHECK(!m->sm.stepping);
     timer_free(env_of(*m), m->alarm);
     delete m;
 }
 
-const char *etl_state_name(const etl &m) { return sm_state_row(table, m).name; }
+const char *etl_state_name(const etl &m) { return sm_name(sm_state_of(m)); }
 bool etl_is_final(const etl &m) { return sm_is_final(table, m); }
 
 bool etl_is_stopping(const etl &m)

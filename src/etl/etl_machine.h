@@ -78,9 +78,6 @@ struct etl {
     bool probe_open = false;
     bool pod_may_exist = false;       // set before create starts, cleared when a delete succeeded or the pod was seen to be gone
 
-    std::vector<event> queue;
-    bool is_dispatching = false;
-
     bool asked = false;               // somebody waits for this start: its failure is final. Else it keeps trying
     uint64_t start_deadline_ms = 0;   // of an asked start
     uint64_t created_stamp = 0;       // watch_take_stamp when create had succeeded
@@ -125,7 +122,7 @@ etl *etl_make(const etl_host &host, etl_ref &ref, const etl_definition &definiti
 // Requires: a final state, or received.
 void etl_free(etl *m);
 
-// Every event goes through here; events caused by a step follow it. Not to be called from on_step.
+// Every event goes through here. Not to be called from on_step.
 void etl_send(etl &m, etl::event event);
 
 bool etl_is_final(const etl &m);

@@ -24,7 +24,6 @@ static constexpr uint32_t WATCH = 1, LIST = 2, TIMER = 4;
 
 // ---- actions
 
-static void tell(watch &w, E event) { w.queue.push_back(event); }
 static void arm(watch &w, uint64_t ms) { timer_arm(*w.e, w.alarm, ms); }
 static void watch_output(void *arg, std::string_view bytes);
 
@@ -35,7 +34,7 @@ static void start_list(watch &w)
     proc_options call = kubectl_list(w.program, w.cluster_id, w.target_id);
     arm(w, call.deadline_ms + call.kill_grace_ms + 1'000);
     if (!kube_call_start(w.list, kubectl_verb::list, std::move(call)))
-        tell(w, E::list_failed);
+        sm_emit(w, E::list_failed);
 }
 
 static void start_both(watch &w)
@@ -48,7 +47,7 @@ static void start_both(watch &w)
     proc_options call = kubectl_watch(w.program, w.cluster_id, w.target_id);
     call.on_output = watch_output;
     if (!kube_call_start(w.watching, kubectl_verb::watch, std::move(call)))
-        tell(w, E::watch_ended);
+        sm_emit(w, E::watch_ended);
     start_list(w);
 }
 
@@ -81,31 +80,26 @@ static void end_children(watch &w)
 }
 
 static void disarm(watch &w) { timer_stop(*w.e, w.alarm); }
-static constexpr sm_action<watch> nothing{};
-
 // ---- guards
 
 static bool a_list_runs(const watch &w) { return w.list_open; }
 static bool a_watch_runs(const watch &w) { return w.watch_open; }
-static constexpr sm_guard<watch> always{};
-
 static uint32_t alive(const watch &w)
 {
     return (w.watch_open ? WATCH : 0) | (w.list_open ? LIST : 0) | (timer_is_armed(*w.e, w.alarm) ? TIMER : 0);
 }
 
-static constexpr const char *event_names[] = {"begin", "watch_ended", "list_ok", "list_failed", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"watch child", "list child", "timer"};
+static constexpr sm_resource resources[] = {{WATCH, "watch child"}, {LIST, "list child"}, {TIMER, "timer"}};
 
 static constexpr sm_state<watch> states[] = {
     //  state              name             kind        must alive            may be alive
-    {S::idle,          "idle",          sm_initial, 0,                    0},
-    {S::listing,       "listing",       sm_busy,    WATCH | LIST | TIMER, WATCH | LIST | TIMER},
-    {S::watching,      "watching",      0,          WATCH | TIMER,        WATCH | TIMER},
-    {S::listing_alone, "listing_alone", sm_busy,    LIST | TIMER,         LIST | TIMER},
-    {S::backing_off,   "backing_off",   sm_busy,    TIMER,                TIMER},
-    {S::ending,        "ending",        sm_busy,    TIMER,                WATCH | LIST | TIMER},
-    {S::ended,         "ended",         sm_final,   0,                    0},
+    {S::idle,          sm_initial, 0,                    0},
+    {S::listing,       sm_busy,    WATCH | LIST | TIMER, WATCH | LIST | TIMER},
+    {S::watching,      0,          WATCH | TIMER,        WATCH | TIMER},
+    {S::listing_alone, sm_busy,    LIST | TIMER,         LIST | TIMER},
+    {S::backing_off,   sm_busy,    TIMER,                TIMER},
+    {S::ending,        sm_busy,    TIMER,                WATCH | LIST | TIMER},
+    {S::ended,         sm_final,   0,                    0},
 };
 
 static constexpr sm_row<watch> rows[] = {
@@ -157,13 +151,13 @@ static constexpr sm_invariant<watch> invariants[] = {
     {"children_are_counted", children_are_counted},
 };
 
-static sm_counters counters;
-static constexpr sm_table<watch> table = {"watch", states, event_names, resource_names, rows, ignores, invariants, E::stop, E::deadline, alive, &counters};
-SM_VERIFY(table);
-
-sm_view watch_machine_view() { return sm_view_of(table); }
-
-// ---- events in
+static void note_event(watch &w, E event)
+{
+    if (event == E::watch_ended)
+        w.watch_open = false;
+    if (event == E::list_ok || event == E::list_failed)
+        w.list_open = false;
+}
 
 static void post_ended(void *arg)
 {
@@ -171,26 +165,20 @@ static void post_ended(void *arg)
     w.host.on_ended(w.host.arg);
 }
 
-static void dispatch(watch &w, E event)
+static void report_end(watch &w, S, E)
 {
-    w.queue.push_back(event);
-    if (w.is_draining)
-        return;
-    w.is_draining = true;
-    bool was_final = sm_is_final(table, w);
-    while (!w.queue.empty()) {
-        E next = w.queue.front();
-        w.queue.erase(w.queue.begin());
-        if (next == E::watch_ended)
-            w.watch_open = false;
-        if (next == E::list_ok || next == E::list_failed)
-            w.list_open = false;
-        sm_step(table, w, next);
-    }
-    w.is_draining = false;
-    if (!was_final && sm_is_final(table, w))
+    if (sm_state_of(w) == S::ended)
         clock_post(*w.e, post_ended, &w);
 }
+
+static constexpr sm_table<watch> table = {"watch", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, report_end};
+SM_VERIFY(table);
+
+sm_view watch_machine_view() { return sm_view_of(table); }
+
+// ---- events in
+
+static void dispatch(watch &w, E event) { sm_step(table, w, event); }
 
 static void alarm_fired(void *arg) { dispatch(*static_cast<watch *>(arg), E::deadline); }
 

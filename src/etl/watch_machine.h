@@ -55,8 +55,6 @@ struct watch {
     uint64_t watch_started_ms = 0;
     uint64_t restart_delay_ms = 0;
     bool settle_pending = false; // the next list comes soon: see watch_settle_ms
-    std::vector<event> queue;
-    bool is_draining = false;
 
     std::map<std::string, watched_pod, std::less<>> pods;
     std::vector<std::string> gone_uids; // a ring: replays of these are old news

@@ -67,7 +67,7 @@ static void look_behind(call &c, bool is_waiting)
     }
 }
 
-enum class behind : uint8_t { nothing, maybe_harmless, harmless, wrong };
+enum class behind : uint8_t { no_bytes, maybe_harmless, harmless, wrong };
 
 // Whether `bytes` begin as `text` does, as far as they go; letter case aside.
 static behind compare(std::string_view bytes, std::string_view text)
@@ -84,7 +84,7 @@ static behind judge(const call &c)
 {
     std::string_view bytes(c.in.data() + c.in_begin, c.in_end - c.in_begin);
     if (bytes.empty())
-        return behind::nothing;
+        return behind::no_bytes;
     size_t at = bytes.find_first_not_of("\r\n");
     if (at == std::string_view::npos)
         return behind::maybe_harmless;
@@ -121,7 +121,7 @@ static pull_result settle(call &c)
             call_step(c, E::body_came);
         return {pull_state::again, {}, 0, no_error};
     }
-    if (found == behind::nothing && c.was_withheld && !c.ends_behind)
+    if (found == behind::no_bytes && c.was_withheld && !c.ends_behind)
         pool_note_quiet_end(*c.to, call_is_pushed(c));
     c.is_settled = true;
     if (sm_state_of(c) == S::settling)

@@ -234,17 +234,15 @@ static uint32_t alive(const call &c)
     return (c.connecting != nullptr ? CONNECT : 0u) | (c.net != nullptr ? SOCKET : 0u) | (timer_is_armed(*c.e, c.clock) ? DEADLINE : 0u);
 }
 
-static constexpr sm_guard<call> always{};
-static constexpr const char *event_names[] = {"connected", "connect_failed", "head_read", "died_unused", "failed", "body_came", "settled", "body_ended", "finished", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"connect", "socket", "deadline"};
+static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {SOCKET, "socket"}, {DEADLINE, "deadline"}};
 
 static constexpr sm_state<call> states[] = {
-    {S::connecting, "connecting", sm_initial | sm_busy, DEADLINE, CONNECT | SOCKET | DEADLINE},
-    {S::awaiting_head, "awaiting_head", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
-    {S::collecting, "collecting", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
-    {S::receiving, "receiving", sm_busy, SOCKET, SOCKET, 0, "whoever pulls the body watches the time"},
-    {S::settling, "settling", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
-    {S::done, "done", sm_final, 0, 0},
+    {S::connecting, sm_initial | sm_busy, DEADLINE, CONNECT | SOCKET | DEADLINE},
+    {S::awaiting_head, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
+    {S::collecting, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
+    {S::receiving, sm_busy, SOCKET, SOCKET, 0, "whoever pulls the body watches the time"},
+    {S::settling, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
+    {S::done, sm_final, 0, 0},
 };
 
 static constexpr sm_row<call> rows[] = {
@@ -278,8 +276,7 @@ static constexpr sm_row<call> rows[] = {
     {S::settling, E::stop, always, SM_FN(end_silently), S::done},
 };
 
-static sm_counters counters;
-static constexpr sm_table<call> table = {"call", states, event_names, resource_names, rows, {}, {}, E::stop, E::deadline, alive, &counters};
+static constexpr sm_table<call> table = {"call", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view call_machine_view() { return sm_view_of(table); }

@@ -283,20 +283,17 @@ static uint32_t alive(const exchange &x)
     return mask;
 }
 
-static constexpr sm_guard<exchange> always{};
-static constexpr const char *event_names[] = {"head_read", "head_refused", "gone",    "answered", "stream_begun", "sink_full", "sent",
-                                              "broken",    "stream_ended", "stream_cut", "starved", "drained", "deadline",  "stop"};
-static constexpr const char *resource_names[] = {"socket", "deadline", "read wait", "write wait"};
+static constexpr sm_resource resources[] = {{SOCKET, "socket"}, {DEADLINE, "deadline"}, {READ_WAIT, "read wait"}, {WRITE_WAIT, "write wait"}};
 
 static constexpr sm_state<exchange> states[] = {
-    {S::awaiting_head, "awaiting_head", sm_initial | sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
-    {S::awaiting_answer, "awaiting_answer", 0, SOCKET, SOCKET | DEADLINE | READ_WAIT},
-    {S::sending, "sending", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | WRITE_WAIT},
-    {S::streaming, "streaming", 0, SOCKET, SOCKET | READ_WAIT | WRITE_WAIT},
-    {S::draining, "draining", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
-    {S::lingering, "lingering", sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
-    {S::abandoned, "abandoned", 0, 0, 0},
-    {S::closed, "closed", sm_final, 0, 0},
+    {S::awaiting_head, sm_initial | sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
+    {S::awaiting_answer, 0, SOCKET, SOCKET | DEADLINE | READ_WAIT},
+    {S::sending, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | WRITE_WAIT},
+    {S::streaming, 0, SOCKET, SOCKET | READ_WAIT | WRITE_WAIT},
+    {S::draining, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
+    {S::lingering, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
+    {S::abandoned, 0, 0, 0},
+    {S::closed, sm_final, 0, 0},
 };
 
 static constexpr sm_row<exchange> rows[] = {
@@ -354,9 +351,8 @@ static constexpr sm_ignore<exchange> ignores[] = {
 static bool is_input_in_bounds(const exchange &x) { return x.in_begin <= x.in_end && x.in_end <= x.in.size() && x.in.size() <= http_head_size_max + 1; }
 static constexpr sm_invariant<exchange> invariants[] = {{"input is in bounds", is_input_in_bounds}};
 
-static sm_counters counters;
-static constexpr sm_table<exchange> table = {"exchange", states,     event_names, resource_names, rows,  ignores,
-                                             invariants, E::stop, E::deadline, alive,          &counters};
+static constexpr sm_table<exchange> table = {"exchange", states, resources, rows,  ignores,
+                                             invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view exchange_machine_view() { return sm_view_of(table); }

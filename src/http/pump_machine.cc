@@ -104,14 +104,12 @@ static constexpr uint32_t DEADLINE = 2;
 
 static uint32_t alive(const pump &p) { return (p.relay != nullptr ? RELAY : 0u) | (p.clock != nullptr && timer_is_armed(*p.e, p.clock) ? DEADLINE : 0u); }
 
-static constexpr sm_guard<pump> always{};
-static constexpr const char *event_names[] = {"source_empty", "sink_full", "finished", "failed", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"relay", "deadline"};
+static constexpr sm_resource resources[] = {{RELAY, "relay"}, {DEADLINE, "deadline"}};
 
 static constexpr sm_state<pump> states[] = {
-    {S::awaiting_source, "awaiting_source", sm_initial | sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
-    {S::awaiting_sink, "awaiting_sink", sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
-    {S::ended, "ended", sm_final, 0, 0},
+    {S::awaiting_source, sm_initial | sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
+    {S::awaiting_sink, sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
+    {S::ended, sm_final, 0, 0},
 };
 
 static constexpr sm_row<pump> rows[] = {
@@ -130,8 +128,7 @@ static constexpr sm_row<pump> rows[] = {
     {S::awaiting_sink, E::stop, always, SM_FN(end), S::ended},
 };
 
-static sm_counters counters;
-static constexpr sm_table<pump> table = {"pump", states, event_names, resource_names, rows, {}, {}, E::stop, E::deadline, alive, &counters};
+static constexpr sm_table<pump> table = {"pump", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view pump_machine_view() { return sm_view_of(table); }

@@ -214,21 +214,19 @@ static uint32_t alive(const etl_init &m)
         (m.removing ? REMOVING : 0) | (m.may_be_stored ? ENTRY : 0) | (m.caller_waits ? CALLER : 0);
 }
 
-static constexpr sm_guard<etl_init> always{};
-static constexpr const char *event_names[] = {"begin", "stored", "store_failed", "all_serve", "target_failed", "removed", "caller_gone", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"deadline", "document change", "start calls", "remove calls", "entry in the document", "caller"};
+static constexpr sm_resource resources[] = {{DEADLINE, "deadline"}, {STORING, "document change"}, {STARTING, "start calls"}, {REMOVING, "remove calls"}, {ENTRY, "entry in the document"}, {CALLER, "caller"}};
 
 static constexpr const char *storing = "a change of the document, which always completes";
 static constexpr sm_state<etl_init> states[] = {
-    {S::idle, "idle", sm_initial, CALLER, CALLER},
+    {S::idle, sm_initial, CALLER, CALLER},
     // The deadline has fired once where it is not alive.
-    {S::storing_initializing, "storing_initializing", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
-    {S::awaiting_targets, "awaiting_targets", sm_busy, STARTING | ENTRY | DEADLINE | CALLER, STARTING | ENTRY | DEADLINE | CALLER},
-    {S::storing_running, "storing_running", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
-    {S::rolling_back, "rolling_back", sm_busy, REMOVING | ENTRY | DEADLINE, REMOVING | ENTRY | DEADLINE | CALLER},
-    {S::storing_end, "storing_end", sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
-    {S::awaiting_store_retry, "awaiting_store_retry", sm_busy, ENTRY | DEADLINE, ENTRY | DEADLINE},
-    {S::ended, "ended", sm_final, 0, 0},
+    {S::storing_initializing, sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
+    {S::awaiting_targets, sm_busy, STARTING | ENTRY | DEADLINE | CALLER, STARTING | ENTRY | DEADLINE | CALLER},
+    {S::storing_running, sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
+    {S::rolling_back, sm_busy, REMOVING | ENTRY | DEADLINE, REMOVING | ENTRY | DEADLINE | CALLER},
+    {S::storing_end, sm_busy, STORING | ENTRY, STORING | ENTRY | DEADLINE | CALLER, 0, storing},
+    {S::awaiting_store_retry, sm_busy, ENTRY | DEADLINE, ENTRY | DEADLINE},
+    {S::ended, sm_final, 0, 0},
 };
 
 static constexpr sm_row<etl_init> rows[] = {
@@ -283,9 +281,8 @@ static bool failure_is_known(const etl_init &m)
 }
 static constexpr sm_invariant<etl_init> invariants[] = {{"an ETL that is being ended has a reason", failure_is_known}};
 
-static sm_counters counters;
-static constexpr sm_table<etl_init> table = {"etl_init", states,     event_names, resource_names, rows,  ignores,
-                                             invariants, E::stop, E::deadline, alive,          &counters};
+static constexpr sm_table<etl_init> table = {"etl_init", states, resources, rows,  ignores,
+                                             invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view etl_init_machine_view() { return sm_view_of(table); }

@@ -85,16 +85,14 @@ static constexpr uint32_t TIMER = 2;
 
 static uint32_t alive(const member &m) { return (m.calling ? CALL : 0) | (m.clock != nullptr && timer_is_armed(*m.e, m.clock) ? TIMER : 0); }
 
-static constexpr sm_guard<member> always{};
-static constexpr const char *event_names[] = {"begin", "accepted", "refused", "unreachable", "due", "beat_asked", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"call", "timer"};
+static constexpr sm_resource resources[] = {{CALL, "call"}, {TIMER, "timer"}};
 
 static constexpr sm_state<member> states[] = {
-    {S::idle, "idle", sm_initial, 0, 0},
-    {S::awaiting_answer, "awaiting_answer", sm_busy, CALL | TIMER, CALL | TIMER},
-    {S::resting, "resting", 0, TIMER, TIMER},
-    {S::backing_off, "backing_off", 0, TIMER, TIMER},
-    {S::left, "left", sm_final, 0, 0},
+    {S::idle, sm_initial, 0, 0},
+    {S::awaiting_answer, sm_busy, CALL | TIMER, CALL | TIMER},
+    {S::resting, 0, TIMER, TIMER},
+    {S::backing_off, 0, TIMER, TIMER},
+    {S::left, sm_final, 0, 0},
 };
 
 static constexpr sm_row<member> rows[] = {
@@ -123,9 +121,8 @@ static constexpr sm_ignore<member> ignores[] = {
 static bool counts_are_exclusive(const member &m) { return m.sm.state != static_cast<uint8_t>(S::backing_off) || m.refusals > 0; }
 static constexpr sm_invariant<member> invariants[] = {{"backing off has a refusal", counts_are_exclusive}};
 
-static sm_counters counters;
-static constexpr sm_table<member> table = {"member", states,     event_names, resource_names, rows,  ignores,
-                                           invariants, E::stop, E::deadline, alive,          &counters};
+static constexpr sm_table<member> table = {"member", states, resources, rows,  ignores,
+                                           invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view member_machine_view() { return sm_view_of(table); }

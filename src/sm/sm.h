@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // sm/sm.h: explicit state machines: a machine is one table, and sm_step is the only writer of its state.
 //
-// A machine type M declares `enum class state`, `enum class event` (both dense, from 0) and a field `sm_core sm`. Its table lists
-// states, rows and ignores (docs/HACKING.md shows one line by line). sm_verify.h checks a table at compile time.
+// A machine type M declares `enum class state`, `enum class event` (both dense, from 0; their names are taken from there) and a field `sm_core sm`.
+// Its table lists states, rows and ignores (docs/HACKING.md shows one line by line). sm_verify.h checks a table at compile time.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,7 @@
 #include <span>
 
 #include "base/check.h"
+#include "sm/sm_names.h"
 #include "sm/sm_trace.h"
 
 // Kinds of states, or-ed.
@@ -18,6 +19,8 @@ inline constexpr uint8_t sm_busy = 2;  // waits for somebody else's promise: its
 inline constexpr uint8_t sm_final = 4; // nothing left to do, nothing alive
 
 inline constexpr size_t sm_rows_max = 160; // of one table
+inline constexpr size_t sm_follow_ups_max = 2; // of one machine, at a time
+inline constexpr size_t sm_chain_max = 16;     // events that follow one from outside
 
 // What every machine instance carries. `id` is for people: it appears in traces and logs.
 struct sm_core {
@@ -25,6 +28,11 @@ struct sm_core {
     uint8_t state = 0;
     bool stepping = false;
     bool faulted = false; // an event arrived that the table does not know; the machine was stopped for it
+    uint8_t follow_up_count = 0;
+    uint8_t follow_ups[sm_follow_ups_max] = {}; // events that actions have emitted, oldest first
+    // The machine that this one works for, shown in traces; null: none.
+    const char *owner = nullptr;
+    uint64_t owner_id = 0;
 };
 
 template <class M> struct sm_action {
@@ -37,12 +45,21 @@ template <class M> struct sm_guard {
     const char *name = "always";
 };
 
+// The guard of a group's last row, and the action of a row that does nothing.
+struct sm_no_guard {
+    template <class M> constexpr operator sm_guard<M>() const { return {}; }
+};
+struct sm_no_action {
+    template <class M> constexpr operator sm_action<M>() const { return {}; }
+};
+inline constexpr sm_no_guard always;
+inline constexpr sm_no_action nothing;
+
 // An action or guard together with the name under which diagrams show it.
 #define SM_FN(function) {function, #function}
 
 template <class M> struct sm_state {
     typename M::state state;
-    const char *name;
     uint8_t kind;
     uint32_t must; // resources that are alive whenever the machine rests here
     uint32_t may;  // resources that may be alive
@@ -78,18 +95,28 @@ struct sm_counters {
     uint64_t row_taken[sm_rows_max] = {};
 };
 
+// What a machine holds while it is alive: a bit of the masks, and its name.
+struct sm_resource {
+    uint32_t bit;
+    const char *name;
+};
+
+template <class M> inline sm_counters sm_counters_of;
+
 template <class M> struct sm_table {
     const char *name;
     std::span<const sm_state<M>> states;
-    std::span<const char *const> events;    // names, by event
-    std::span<const char *const> resources; // names, by bit
+    std::span<const sm_resource> resources; // in the order of their bits
     std::span<const sm_row<M>> rows;
     std::span<const sm_ignore<M>> ignores;
     std::span<const sm_invariant<M>> invariants;
     typename M::event stop;     // every non-final state answers it
     typename M::event deadline; // every busy state has a row for it
     uint32_t (*alive)(const M &); // what is alive now, by bit
-    sm_counters *counters;
+    // Before the row is looked for: notes the facts that come with the event (a call has ended).
+    void (*before)(M &m, typename M::event on) = nullptr;
+    // After each event that was taken: logs, or posts to the machine's owner what came of it. Neither may step the machine, nor free it.
+    void (*after)(M &m, typename M::state from, typename M::event on) = nullptr;
 };
 
 // In tests and in the simulator an unexpected event aborts; in a release it stops that one machine and is counted.
@@ -105,32 +132,46 @@ template <class M> const sm_state<M> &sm_state_row(const sm_table<M> &table, con
 
 template <class M> bool sm_is_final(const sm_table<M> &table, const M &m) { return (sm_state_row(table, m).kind & sm_final) != 0; }
 
+// Only in an action: the event is taken when this step has ended.
+template <class M> void sm_emit(M &m, typename M::event event)
+{
+    CHECK(m.sm.stepping);
+    CHECK(m.sm.follow_up_count < sm_follow_ups_max);
+    m.sm.follow_ups[m.sm.follow_up_count++] = static_cast<uint8_t>(event);
+}
+
+// Traces show whom the machine works for.
+template <class M, class O> void sm_set_owner(M &m, const sm_table<O> &table, const O &owner)
+{
+    m.sm.owner = table.name;
+    m.sm.owner_id = owner.sm.id;
+}
+
 template <class M> void sm_check_resting(const sm_table<M> &table, const M &m)
 {
     const sm_state<M> &row = sm_state_row(table, m);
     uint32_t alive = table.alive != nullptr ? table.alive(m) : 0;
-    for (size_t bit = 0; bit < table.resources.size(); bit++) {
-        uint32_t mask = 1u << bit;
-        if ((row.must & mask) != 0 && (alive & mask) == 0)
-            sm_broken(table.name, m.sm.id, row.name, "resource must be alive", table.resources[bit]);
-        if ((row.may & mask) == 0 && (row.must & mask) == 0 && (alive & mask) != 0)
-            sm_broken(table.name, m.sm.id, row.name, "resource must not be alive", table.resources[bit]);
+    for (const sm_resource &resource : table.resources) {
+        if ((row.must & resource.bit) != 0 && (alive & resource.bit) == 0)
+            sm_broken(table.name, m.sm.id, sm_name(row.state), "resource must be alive", resource.name);
+        if (((row.may | row.must) & resource.bit) == 0 && (alive & resource.bit) != 0)
+            sm_broken(table.name, m.sm.id, sm_name(row.state), "resource must not be alive", resource.name);
     }
     for (const sm_invariant<M> &invariant : table.invariants) {
         if (!invariant.holds(m))
-            sm_broken(table.name, m.sm.id, row.name, "invariant", invariant.name);
+            sm_broken(table.name, m.sm.id, sm_name(row.state), "invariant", invariant.name);
     }
 }
 
-// Finds the row, sets the state, runs the action, writes the trace record, checks resources and invariants.
-// An action may call down, into ports and into lower modules (which step machines of their own); what comes back up is posted
-// (clock_post), so no machine is ever stepped inside its own step.
-template <class M> void sm_step(const sm_table<M> &table, M &m, typename M::event event)
+// One event: finds the row, sets the state, runs the action, writes the trace record and checks resources and invariants.
+template <class M> void sm_take(const sm_table<M> &table, M &m, typename M::event event)
 {
     const sm_state<M> &from = sm_state_row(table, m);
-    size_t event_index = static_cast<size_t>(event);
+    sm_counters &counters = sm_counters_of<M>;
     if (m.sm.stepping)
-        sm_broken(table.name, m.sm.id, from.name, "stepped inside a step", table.events[event_index]);
+        sm_broken(table.name, m.sm.id, sm_name(from.state), "stepped inside a step", sm_name(event));
+    if (table.before != nullptr)
+        table.before(m, event);
     for (size_t i = 0; i < table.rows.size(); i++) {
         const sm_row<M> &row = table.rows[i];
         if (row.from != from.state || row.on != event)
@@ -139,25 +180,44 @@ template <class M> void sm_step(const sm_table<M> &table, M &m, typename M::even
             continue;
         m.sm.stepping = true;
         m.sm.state = static_cast<uint8_t>(row.to);
-        table.counters->steps++;
-        table.counters->row_taken[i]++;
-        sm_trace_record(table.name, m.sm.id, from.name, table.events[event_index], sm_state_row(table, m).name, static_cast<int>(i));
+        counters.steps++;
+        counters.row_taken[i]++;
+        sm_trace_record({0, table.name, m.sm.id, sm_name(from.state), sm_name(event), sm_name(row.to), static_cast<int>(i), m.sm.owner, m.sm.owner_id});
         if (row.action.run != nullptr)
             row.action.run(m);
         m.sm.stepping = false;
         sm_check_resting(table, m);
+        if (table.after != nullptr)
+            table.after(m, row.from, event);
         return;
     }
     for (const sm_ignore<M> &ignore : table.ignores) {
         if (ignore.in == from.state && ignore.event == event) {
-            table.counters->ignored++;
+            counters.ignored++;
             return;
         }
     }
-    table.counters->faults++;
-    sm_unexpected(table.name, m.sm.id, from.name, table.events[event_index]);
+    counters.faults++;
+    sm_unexpected(table.name, m.sm.id, sm_name(from.state), sm_name(event));
     if (!m.sm.faulted && event != table.stop) { // stop is answered everywhere: sm_verify saw to it
         m.sm.faulted = true;
-        sm_step(table, m, table.stop);
+        sm_take(table, m, table.stop);
+    }
+}
+
+// Takes the event, and then the follow-up events that actions emit (sm_emit).
+// An action may call down, into ports and into lower modules (which step machines of their own); what comes back up is posted
+// (clock_post), so no machine is ever stepped inside its own step.
+template <class M> void sm_step(const sm_table<M> &table, M &m, typename M::event event)
+{
+    sm_take(table, m, event);
+    for (size_t count = 0; m.sm.follow_up_count > 0; count++) {
+        if (count == sm_chain_max)
+            sm_broken(table.name, m.sm.id, sm_name(sm_state_of(m)), "follow-up events without an end", sm_name(event));
+        event = static_cast<typename M::event>(m.sm.follow_ups[0]);
+        for (size_t i = 1; i < m.sm.follow_up_count; i++)
+            m.sm.follow_ups[i - 1] = m.sm.follow_ups[i];
+        m.sm.follow_up_count--;
+        sm_take(table, m, event);
     }
 }

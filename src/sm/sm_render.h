@@ -26,11 +26,12 @@ template <class M> sm_view sm_view_of(const sm_table<M> &table)
 {
     sm_view view;
     view.name = table.name;
-    view.counters = table.counters;
+    view.counters = &sm_counters_of<M>;
     for (const auto &s : table.states)
-        view.states.push_back({s.name, s.kind, s.must, s.may, s.other_clock});
-    view.events.assign(table.events.begin(), table.events.end());
-    view.resources.assign(table.resources.begin(), table.resources.end());
+        view.states.push_back({sm_name(s.state), s.kind, s.must, s.may, s.other_clock});
+    view.events.assign(sm_names<typename M::event>.begin(), sm_names<typename M::event>.end());
+    for (const sm_resource &resource : table.resources)
+        view.resources.push_back(resource.name);
     for (const auto &row : table.rows)
         view.rows.push_back({static_cast<size_t>(row.from), static_cast<size_t>(row.on), row.guard.name, row.action.name, static_cast<size_t>(row.to)});
     for (const auto &ignore : table.ignores)

@@ -38,14 +38,16 @@ static void append(const sm_trace_entry &entry)
 
 static uint64_t now() { return clock_now != nullptr ? clock_now(clock_arg) : 0; }
 
-void sm_trace_record(const char *machine, uint64_t id, const char *from, const char *event, const char *to, int row)
+void sm_trace_record(sm_trace_entry entry)
 {
-    append({now(), machine, id, from, event, to, row});
+    entry.at_ms = now();
+    append(entry);
 }
 
 std::string sm_trace_text(const sm_trace_entry &entry)
 {
-    return text_format("%" PRIu64 "ms %s/%" PRIu64 " %s --%s--> %s", entry.at_ms, entry.machine, entry.id, entry.from, entry.event, entry.to);
+    std::string owner = entry.owner != nullptr ? text_format(" (%s/%" PRIu64 ")", entry.owner, entry.owner_id) : std::string();
+    return text_format("%" PRIu64 "ms %s/%" PRIu64 "%s %s --%s--> %s", entry.at_ms, entry.machine, entry.id, owner.c_str(), entry.from, entry.event, entry.to);
 }
 
 void sm_trace_each(void (*visit)(void *arg, const sm_trace_entry &entry), void *arg)
@@ -57,6 +59,12 @@ void sm_trace_each(void (*visit)(void *arg, const sm_trace_entry &entry), void *
 
 void sm_trace_clear() { written = 0; }
 
+static bool is_about(const sm_trace_entry &entry, const char *machine, uint64_t id)
+{
+    bool is_its_own = entry.id == id && std::strcmp(entry.machine, machine) == 0;
+    return is_its_own || (entry.owner != nullptr && entry.owner_id == id && std::strcmp(entry.owner, machine) == 0);
+}
+
 static void dump_last(uint64_t count, const char *machine, uint64_t id)
 {
     uint64_t first = written > sm_trace_size ? written - sm_trace_size : 0;
@@ -65,12 +73,12 @@ static void dump_last(uint64_t count, const char *machine, uint64_t id)
     while (start > first && found < count) {
         start--;
         const sm_trace_entry &entry = ring[start % sm_trace_size];
-        if (machine == nullptr || (entry.id == id && std::strcmp(entry.machine, machine) == 0))
+        if (machine == nullptr || is_about(entry, machine, id))
             found++;
     }
     for (uint64_t i = start; i < written; i++) {
         const sm_trace_entry &entry = ring[i % sm_trace_size];
-        if (machine == nullptr || (entry.id == id && std::strcmp(entry.machine, machine) == 0))
+        if (machine == nullptr || is_about(entry, machine, id))
             log_plain(log_level::info, "sm", "  " + sm_trace_text(entry));
     }
 }

@@ -11,9 +11,11 @@ namespace sm_rule {
 
 template <class M> constexpr size_t index(typename M::state s) { return static_cast<size_t>(s); }
 
-// State i of the list is enumerator i, so a state number can index the list.
+// State i of the list is enumerator i, so a state number can index the list; and none is left out.
 template <class M> constexpr bool states_are_in_order(const sm_table<M> &t)
 {
+    if (t.states.size() != sm_count<typename M::state>)
+        return false;
     for (size_t i = 0; i < t.states.size(); i++) {
         if (index<M>(t.states[i].state) != i)
             return false;
@@ -21,31 +23,33 @@ template <class M> constexpr bool states_are_in_order(const sm_table<M> &t)
     return true;
 }
 
-// A row or an ignore that names more would be read beyond the lists.
-template <class M> constexpr bool rows_name_listed_states(const sm_table<M> &t)
+// A row, an ignore or the table itself names no value beyond the enumerators.
+template <class M> constexpr bool values_are_enumerators(const sm_table<M> &t)
 {
+    constexpr size_t states = sm_count<typename M::state>, events = sm_count<typename M::event>;
     for (const auto &row : t.rows) {
-        if (index<M>(row.from) >= t.states.size() || index<M>(row.to) >= t.states.size())
+        if (index<M>(row.from) >= states || index<M>(row.to) >= states || static_cast<size_t>(row.on) >= events)
             return false;
     }
     for (const auto &ignore : t.ignores) {
-        if (index<M>(ignore.in) >= t.states.size())
+        if (index<M>(ignore.in) >= states || static_cast<size_t>(ignore.event) >= events)
+            return false;
+    }
+    return static_cast<size_t>(t.stop) < events && static_cast<size_t>(t.deadline) < events;
+}
+
+template <class M> constexpr bool resources_are_in_order(const sm_table<M> &t)
+{
+    for (size_t i = 0; i < t.resources.size(); i++) {
+        if (t.resources[i].bit != 1u << i)
+            return false;
+    }
+    uint32_t all = t.resources.size() < 32 ? (1u << t.resources.size()) - 1u : ~0u;
+    for (const auto &s : t.states) {
+        if (((s.must | s.may) & ~all) != 0)
             return false;
     }
     return true;
-}
-
-template <class M> constexpr bool rows_name_listed_events(const sm_table<M> &t)
-{
-    for (const auto &row : t.rows) {
-        if (static_cast<size_t>(row.on) >= t.events.size())
-            return false;
-    }
-    for (const auto &ignore : t.ignores) {
-        if (static_cast<size_t>(ignore.event) >= t.events.size())
-            return false;
-    }
-    return static_cast<size_t>(t.stop) < t.events.size() && static_cast<size_t>(t.deadline) < t.events.size();
 }
 
 template <class M> constexpr bool one_initial_state(const sm_table<M> &t)
@@ -129,9 +133,9 @@ template <class M> constexpr bool ignores_do_not_overlap(const sm_table<M> &t)
 // The resource that is the machine's timer: by its name.
 template <class M> constexpr uint32_t timer_mask(const sm_table<M> &t)
 {
-    for (size_t i = 0; i < t.resources.size(); i++) {
-        if (std::string_view(t.resources[i]) == "deadline" || std::string_view(t.resources[i]) == "timer")
-            return 1u << i;
+    for (const sm_resource &resource : t.resources) {
+        if (std::string_view(resource.name) == "deadline" || std::string_view(resource.name) == "timer")
+            return resource.bit;
     }
     return 0;
 }
@@ -160,7 +164,7 @@ template <class M> constexpr bool stop_is_answered(const sm_table<M> &t)
 
 template <class M> constexpr bool every_event_is_handled(const sm_table<M> &t)
 {
-    for (size_t e = 0; e < t.events.size(); e++) {
+    for (size_t e = 0; e < sm_count<typename M::event>; e++) {
         bool handled = false;
         for (const auto &row : t.rows)
             handled = handled || static_cast<size_t>(row.on) == e;
@@ -172,16 +176,16 @@ template <class M> constexpr bool every_event_is_handled(const sm_table<M> &t)
 
 template <class M> constexpr bool sizes_fit(const sm_table<M> &t)
 {
-    return t.states.size() <= 64 && t.resources.size() <= 32 && t.rows.size() <= sm_rows_max;
+    return t.states.size() <= 64 && sm_count<typename M::event> <= 255 && t.resources.size() <= 32 && t.rows.size() <= sm_rows_max;
 }
 
 } // namespace sm_rule
 
 #define SM_VERIFY(table)                                                                                                            \
     static_assert(sm_rule::sizes_fit(table), "too many states, resources or rows");                                                 \
-    static_assert(sm_rule::states_are_in_order(table), "states are listed in the order of their enumerators");                      \
-    static_assert(sm_rule::rows_name_listed_states(table), "a row or an ignore names a state that is not listed");                  \
-    static_assert(sm_rule::rows_name_listed_events(table), "a row or an ignore names an event without a name");                     \
+    static_assert(sm_rule::states_are_in_order(table), "states are listed in the order of their enumerators, and all of them");     \
+    static_assert(sm_rule::values_are_enumerators(table), "a row or an ignore names a state or an event that there is not");        \
+    static_assert(sm_rule::resources_are_in_order(table), "resources are listed in the order of their bits, and all of them");      \
     static_assert(sm_rule::one_initial_state(table), "exactly one initial state");                                                  \
     static_assert(sm_rule::finals_have_no_rows(table), "a final state has no rows");                                                \
     static_assert(sm_rule::all_connected(table, true), "every state is reachable");                                                 \

@@ -277,24 +277,21 @@ static uint32_t alive(const keeper &k)
 static bool one_operation(const keeper &k) { return !(k.on_disk && k.on_index); }
 static bool batch_is_bounded(const keeper &k) { return batch_count(k) <= keeper_batch_count; }
 
-static constexpr sm_action<keeper> nothing{};
-static constexpr sm_guard<keeper> always{};
-static constexpr const char *event_names[] = {"work", "done", "missing", "failed", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"disk operation", "index operation", "timer"};
+static constexpr sm_resource resources[] = {{DISK, "disk operation"}, {INDEX, "index operation"}, {TIMER, "timer"}};
 static constexpr sm_state<keeper> states[] = {
-    {S::idle, "idle", sm_initial, 0, TIMER},
-    {S::unlinking_orphan, "unlinking_orphan", 0, DISK, DISK},
-    {S::moving, "moving", 0, DISK, DISK},
-    {S::making_dir, "making_dir", 0, DISK, DISK},
-    {S::syncing_objects, "syncing_objects", 0, DISK, DISK},
-    {S::moving_again, "moving_again", 0, DISK, DISK},
-    {S::removing, "removing", 0, DISK, DISK},
-    {S::syncing, "syncing", 0, DISK, DISK},
-    {S::marking, "marking", 0, INDEX, INDEX},
-    {S::clearing, "clearing", 0, INDEX, INDEX},
-    {S::awaiting_retry, "awaiting_retry", 0, TIMER, TIMER},
-    {S::ending, "ending", 0, 0, DISK | INDEX},
-    {S::ended, "ended", sm_final, 0, 0},
+    {S::idle, sm_initial, 0, TIMER},
+    {S::unlinking_orphan, 0, DISK, DISK},
+    {S::moving, 0, DISK, DISK},
+    {S::making_dir, 0, DISK, DISK},
+    {S::syncing_objects, 0, DISK, DISK},
+    {S::moving_again, 0, DISK, DISK},
+    {S::removing, 0, DISK, DISK},
+    {S::syncing, 0, DISK, DISK},
+    {S::marking, 0, INDEX, INDEX},
+    {S::clearing, 0, INDEX, INDEX},
+    {S::awaiting_retry, 0, TIMER, TIMER},
+    {S::ending, 0, 0, DISK | INDEX},
+    {S::ended, sm_final, 0, 0},
 };
 static constexpr sm_row<keeper> rows[] = {
     // The batch first, else a stream of puts would never let it be finished.
@@ -372,12 +369,11 @@ static constexpr sm_ignore<keeper> ignores[] = {
     {S::ending, E::stop, "it is ending already"},
 };
 static constexpr sm_invariant<keeper> invariants[] = {{"one_operation", one_operation}, {"batch_is_bounded", batch_is_bounded}};
-static sm_counters counters;
-static constexpr sm_table<keeper> table = {"keeper", states,     event_names, resource_names, rows,  ignores,
-                                            invariants, E::stop, E::deadline, alive,          &counters};
+static constexpr sm_table<keeper> table = {"keeper", states, resources, rows,  ignores,
+                                            invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
-static const char *state_name(const keeper &k) { return sm_state_row(table, k).name; }
+static const char *state_name(const keeper &k) { return sm_name(sm_state_of(k)); }
 
 sm_view keeper_machine_view() { return sm_view_of(table); }
 

@@ -196,18 +196,15 @@ static uint32_t alive(const load &l)
 static bool restarts_are_bounded(const load &l) { return l.restarts <= load_restarts_max; }
 static bool somebody_waits(const load &l) { return !l.waits.empty(); }
 
-static constexpr sm_action<load> nothing{};
-static constexpr sm_guard<load> always{};
-static constexpr const char *event_names[] = {"row_read", "opened", "missing", "no_descriptors", "summed", "failed", "stop"};
-static constexpr const char *resource_names[] = {"index operation", "open under way", "file", "sums being made"};
+static constexpr sm_resource resources[] = {{INDEX, "index operation"}, {OPEN, "open under way"}, {FILE_, "file"}, {SUMS, "sums being made"}};
 static constexpr sm_state<load> states[] = {
-    {S::awaiting_row, "awaiting_row", sm_initial, INDEX, INDEX},
-    {S::opening_placed, "opening_placed", 0, OPEN, OPEN},
-    {S::opening_temp, "opening_temp", 0, OPEN, OPEN},
-    {S::opening_moved, "opening_moved", 0, OPEN, OPEN},
-    {S::summing, "summing", 0, FILE_ | SUMS, FILE_ | SUMS},
-    {S::stopping, "stopping", 0, 0, INDEX | OPEN | FILE_ | SUMS},
-    {S::done, "done", sm_final, 0, FILE_}, // the entry takes the file
+    {S::awaiting_row, sm_initial, INDEX, INDEX},
+    {S::opening_placed, 0, OPEN, OPEN},
+    {S::opening_temp, 0, OPEN, OPEN},
+    {S::opening_moved, 0, OPEN, OPEN},
+    {S::summing, 0, FILE_ | SUMS, FILE_ | SUMS},
+    {S::stopping, 0, 0, INDEX | OPEN | FILE_ | SUMS},
+    {S::done, sm_final, 0, FILE_}, // the entry takes the file
 };
 static constexpr sm_row<load> rows[] = {
     {S::awaiting_row, E::row_read, SM_FN(is_missing), SM_FN(fail_missing), S::done},
@@ -261,9 +258,8 @@ static constexpr sm_row<load> rows[] = {
 };
 static constexpr sm_ignore<load> ignores[] = {{S::stopping, E::stop, "it is stopping already"}};
 static constexpr sm_invariant<load> invariants[] = {{"restarts_are_bounded", restarts_are_bounded}, {"somebody_waits", somebody_waits}};
-static sm_counters counters;
 // No busy state, so no deadline: the table's deadline is its stop.
-static constexpr sm_table<load> table = {"load", states, event_names, resource_names, rows, ignores, invariants, E::stop, E::stop, alive, &counters};
+static constexpr sm_table<load> table = {"load", states, resources, rows, ignores, invariants, E::stop, E::stop, alive};
 SM_VERIFY(table);
 
 sm_view load_machine_view() { return sm_view_of(table); }

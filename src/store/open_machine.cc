@@ -193,23 +193,20 @@ static bool has_strangers(const store_opening &o) { return o.has_strangers; }
 
 static uint32_t alive(const store_opening &o) { return (o.on_disk ? DISK : 0) | (o.on_index ? INDEX : 0) | (o.settling ? KEEPER : 0); }
 
-static constexpr sm_action<store_opening> nothing{};
-static constexpr sm_guard<store_opening> always{};
-static constexpr const char *event_names[] = {"done", "failed"};
-static constexpr const char *resource_names[] = {"disk operation", "index operation", "keeper's answer"};
+static constexpr sm_resource resources[] = {{DISK, "disk operation"}, {INDEX, "index operation"}, {KEEPER, "keeper's answer"}};
 static constexpr sm_state<store_opening> states[] = {
-    {S::making_temp, "making_temp", sm_initial, DISK, DISK},
-    {S::making_objects, "making_objects", 0, DISK, DISK},
-    {S::listing_objects, "listing_objects", 0, DISK, DISK},
-    {S::setting_aside, "setting_aside", 0, DISK, DISK},
-    {S::syncing_root, "syncing_root", 0, DISK, DISK},
-    {S::listing_temp, "listing_temp", 0, DISK, DISK},
-    {S::listing_root, "listing_root", 0, DISK, DISK},
-    {S::reading_unplaced, "reading_unplaced", 0, INDEX, INDEX},
-    {S::reading_garbage, "reading_garbage", 0, INDEX, INDEX},
-    {S::settling, "settling", 0, KEEPER, KEEPER},
-    {S::ready, "ready", sm_final, 0, 0},
-    {S::failed, "failed", sm_final, 0, 0},
+    {S::making_temp, sm_initial, DISK, DISK},
+    {S::making_objects, 0, DISK, DISK},
+    {S::listing_objects, 0, DISK, DISK},
+    {S::setting_aside, 0, DISK, DISK},
+    {S::syncing_root, 0, DISK, DISK},
+    {S::listing_temp, 0, DISK, DISK},
+    {S::listing_root, 0, DISK, DISK},
+    {S::reading_unplaced, 0, INDEX, INDEX},
+    {S::reading_garbage, 0, INDEX, INDEX},
+    {S::settling, 0, KEEPER, KEEPER},
+    {S::ready, sm_final, 0, 0},
+    {S::failed, sm_final, 0, 0},
 };
 static constexpr sm_row<store_opening> rows[] = {
     {S::making_temp, E::done, always, SM_FN(make_objects), S::making_objects},
@@ -235,10 +232,8 @@ static constexpr sm_row<store_opening> rows[] = {
     {S::settling, E::done, always, nothing, S::ready},
 };
 static constexpr sm_ignore<store_opening> ignores[] = {{S::settling, E::failed, "the keeper has the work and tries again by itself"}};
-static sm_counters counters;
 // Nobody can stop a start: what ends one early is a failure. No busy state, so no deadline either.
-static constexpr sm_table<store_opening> table = {"open", states, event_names, resource_names, rows, ignores, {}, E::failed, E::failed, alive,
-                                                  &counters};
+static constexpr sm_table<store_opening> table = {"open", states, resources, rows, ignores, {}, E::failed, E::failed, alive};
 SM_VERIFY(table);
 
 sm_view open_machine_view() { return sm_view_of(table); }

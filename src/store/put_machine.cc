@@ -250,33 +250,27 @@ static uint32_t alive(const put &p)
 static bool write_fits_buffer(const put &p) { return p.write_size <= put_buffer_size; }
 static bool finished_is_told_once(const put &p) { return p.answer != put_answer::finished || p.on_done != nullptr; }
 
-static constexpr sm_action<put> nothing{};
-static constexpr sm_guard<put> always{};
-static constexpr const char *event_names[] = {"opened",      "no_descriptors", "open_failed", "write_asked", "written",       "write_failed",
-                                              "commit_asked", "file_synced",    "dir_synced",  "sync_failed", "committed",     "commit_failed",
-                                              "unlinked",     "refused",        "stop"};
-static constexpr const char *resource_names[] = {"open under way", "file", "temporary name", "write under way", "file sync under way",
-                                                 "directory sync under way", "commit under way", "unlink under way", "posted refusal"};
+static constexpr sm_resource resources[] = {{OPEN, "open under way"}, {FILE_, "file"}, {TEMP, "temporary name"}, {WRITE, "write under way"}, {FILE_SYNC, "file sync under way"}, {DIR_SYNC, "directory sync under way"}, {COMMIT, "commit under way"}, {UNLINK, "unlink under way"}, {POST, "posted refusal"}};
 static constexpr sm_state<put> states[] = {
-    {S::awaiting_first, "awaiting_first", sm_initial, 0, 0},
-    {S::opening_to_write, "opening_to_write", 0, OPEN, OPEN},
-    {S::opening_to_commit, "opening_to_commit", 0, OPEN, OPEN},
-    {S::opening_aborted, "opening_aborted", 0, OPEN, OPEN},
-    {S::awaiting_more, "awaiting_more", 0, FILE_ | TEMP, FILE_ | TEMP},
-    {S::writing, "writing", 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
-    {S::writing_aborted, "writing_aborted", 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
-    {S::writing_last, "writing_last", 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
-    {S::syncing, "syncing", 0, FILE_ | TEMP | FILE_SYNC | DIR_SYNC, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
-    {S::syncing_file, "syncing_file", 0, FILE_ | TEMP | FILE_SYNC, FILE_ | TEMP | FILE_SYNC},
-    {S::syncing_dir, "syncing_dir", 0, FILE_ | TEMP | DIR_SYNC, FILE_ | TEMP | DIR_SYNC},
-    {S::sync_failed, "sync_failed", 0, FILE_ | TEMP, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
-    {S::committing, "committing", 0, COMMIT, COMMIT | TEMP},
-    {S::unlinking_failed, "unlinking_failed", 0, TEMP | UNLINK, TEMP | UNLINK},
-    {S::unlinking_aborted, "unlinking_aborted", 0, TEMP | UNLINK, TEMP | UNLINK},
-    {S::unlinking_unwritten, "unlinking_unwritten", 0, TEMP | UNLINK, TEMP | UNLINK},
-    {S::failed, "failed", 0, 0, 0},
-    {S::refusing_commit, "refusing_commit", 0, POST, POST},
-    {S::done, "done", sm_final, 0, 0},
+    {S::awaiting_first, sm_initial, 0, 0},
+    {S::opening_to_write, 0, OPEN, OPEN},
+    {S::opening_to_commit, 0, OPEN, OPEN},
+    {S::opening_aborted, 0, OPEN, OPEN},
+    {S::awaiting_more, 0, FILE_ | TEMP, FILE_ | TEMP},
+    {S::writing, 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
+    {S::writing_aborted, 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
+    {S::writing_last, 0, FILE_ | TEMP | WRITE, FILE_ | TEMP | WRITE},
+    {S::syncing, 0, FILE_ | TEMP | FILE_SYNC | DIR_SYNC, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
+    {S::syncing_file, 0, FILE_ | TEMP | FILE_SYNC, FILE_ | TEMP | FILE_SYNC},
+    {S::syncing_dir, 0, FILE_ | TEMP | DIR_SYNC, FILE_ | TEMP | DIR_SYNC},
+    {S::sync_failed, 0, FILE_ | TEMP, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
+    {S::committing, 0, COMMIT, COMMIT | TEMP},
+    {S::unlinking_failed, 0, TEMP | UNLINK, TEMP | UNLINK},
+    {S::unlinking_aborted, 0, TEMP | UNLINK, TEMP | UNLINK},
+    {S::unlinking_unwritten, 0, TEMP | UNLINK, TEMP | UNLINK},
+    {S::failed, 0, 0, 0},
+    {S::refusing_commit, 0, POST, POST},
+    {S::done, sm_final, 0, 0},
 };
 static constexpr sm_row<put> rows[] = {
     {S::awaiting_first, E::write_asked, always, SM_FN(open_file), S::opening_to_write},
@@ -344,9 +338,8 @@ static constexpr sm_ignore<put> ignores[] = {
     {S::unlinking_failed, E::stop, ends_by_itself},  {S::unlinking_aborted, E::stop, ends_by_itself}, {S::refusing_commit, E::stop, ends_by_itself},
 };
 static constexpr sm_invariant<put> invariants[] = {{"write_fits_buffer", write_fits_buffer}, {"finished_is_told_once", finished_is_told_once}};
-static sm_counters counters;
 // No busy state, so no deadline: the table's deadline is its stop.
-static constexpr sm_table<put> table = {"put", states, event_names, resource_names, rows, ignores, invariants, E::stop, E::stop, alive, &counters};
+static constexpr sm_table<put> table = {"put", states, resources, rows, ignores, invariants, E::stop, E::stop, alive};
 SM_VERIFY(table);
 
 sm_view put_machine_view() { return sm_view_of(table); }

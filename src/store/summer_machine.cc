@@ -209,20 +209,17 @@ static uint32_t alive(const summer &s)
            (s.clock != nullptr && timer_is_armed(*s.e, s.clock) ? TIMER : 0);
 }
 
-static constexpr sm_action<summer> nothing{};
-static constexpr sm_guard<summer> always{};
-static constexpr const char *event_names[] = {"work", "done", "missing", "failed", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"index operation", "open under way", "file", "read", "timer"};
+static constexpr sm_resource resources[] = {{INDEX, "index operation"}, {OPEN, "open under way"}, {FILE_, "file"}, {READ, "read"}, {TIMER, "timer"}};
 static constexpr sm_state<summer> states[] = {
-    {S::idle, "idle", sm_initial, 0, TIMER},
-    {S::listing, "listing", 0, INDEX, INDEX},
-    {S::opening_placed, "opening_placed", 0, OPEN, OPEN},
-    {S::opening_temp, "opening_temp", 0, OPEN, OPEN},
-    {S::opening_moved, "opening_moved", 0, OPEN, OPEN},
-    {S::reading, "reading", 0, FILE_ | READ, FILE_ | READ},
-    {S::adding, "adding", 0, INDEX, INDEX},
-    {S::ending, "ending", 0, 0, INDEX | OPEN | FILE_ | READ},
-    {S::ended, "ended", sm_final, 0, 0},
+    {S::idle, sm_initial, 0, TIMER},
+    {S::listing, 0, INDEX, INDEX},
+    {S::opening_placed, 0, OPEN, OPEN},
+    {S::opening_temp, 0, OPEN, OPEN},
+    {S::opening_moved, 0, OPEN, OPEN},
+    {S::reading, 0, FILE_ | READ, FILE_ | READ},
+    {S::adding, 0, INDEX, INDEX},
+    {S::ending, 0, 0, INDEX | OPEN | FILE_ | READ},
+    {S::ended, sm_final, 0, 0},
 };
 static constexpr sm_row<summer> rows[] = {
     {S::idle, E::work, SM_FN(is_next_gone), SM_FN(forget_next), S::adding},
@@ -266,8 +263,7 @@ static constexpr sm_row<summer> rows[] = {
     {S::ending, E::failed, always, SM_FN(close_file), S::ended},
 };
 static constexpr sm_ignore<summer> ignores[] = {{S::ending, E::stop, "it is ending already"}};
-static sm_counters counters;
-static constexpr sm_table<summer> table = {"summer", states, event_names, resource_names, rows, ignores, {}, E::stop, E::deadline, alive, &counters};
+static constexpr sm_table<summer> table = {"summer", states, resources, rows, ignores, {}, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view summer_machine_view() { return sm_view_of(table); }

@@ -178,17 +178,15 @@ static uint32_t alive(const answer_check &check)
            (check.sentinel != nullptr || check.sentinel_connecting != nullptr || timer_is_armed(*check.e, check.sentinel_clock) ? SENTINEL : 0u);
 }
 
-static constexpr sm_guard<answer_check> always{};
-static constexpr const char *event_names[] = {"judge", "connected", "read_server", "read_other", "refused", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"connect", "connection", "deadline", "sentinel"};
+static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {CONN, "connection"}, {DEADLINE, "deadline"}, {SENTINEL, "sentinel"}};
 
 static constexpr sm_state<answer_check> states[] = {
-    {S::watching, "watching", sm_initial, 0, SENTINEL},
-    {S::asking, "asking", sm_busy, DEADLINE, CONNECT | DEADLINE | SENTINEL},
-    {S::reading, "reading", sm_busy, CONN | DEADLINE, CONN | DEADLINE | SENTINEL},
-    {S::settling, "settling", sm_busy, DEADLINE, DEADLINE | SENTINEL},
-    {S::probing, "probing", sm_busy, DEADLINE, CONNECT | DEADLINE | SENTINEL},
-    {S::done, "done", sm_final, 0, 0},
+    {S::watching, sm_initial, 0, SENTINEL},
+    {S::asking, sm_busy, DEADLINE, CONNECT | DEADLINE | SENTINEL},
+    {S::reading, sm_busy, CONN | DEADLINE, CONN | DEADLINE | SENTINEL},
+    {S::settling, sm_busy, DEADLINE, DEADLINE | SENTINEL},
+    {S::probing, sm_busy, DEADLINE, CONNECT | DEADLINE | SENTINEL},
+    {S::done, sm_final, 0, 0},
 };
 
 static constexpr sm_row<answer_check> rows[] = {
@@ -217,8 +215,7 @@ static constexpr sm_row<answer_check> rows[] = {
     {S::probing, E::stop, always, SM_FN(end), S::done},
 };
 
-static sm_counters counters;
-static constexpr sm_table<answer_check> table = {"answer_check", states, event_names, resource_names, rows, {}, {}, E::stop, E::deadline, alive, &counters};
+static constexpr sm_table<answer_check> table = {"answer_check", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view answer_check_machine_view() { return sm_view_of(table); }

@@ -193,21 +193,17 @@ static uint32_t alive(const transfer &t)
            (timer_is_armed(*t.e, t.clock) ? DEADLINE : 0u);
 }
 
-static constexpr sm_guard<transfer> always{};
-static constexpr const char *event_names[] = {"object_found", "object_missing", "pod_ready",    "pod_refused", "pod_lost", "answer_good", "answer_whole", "answer_unmodified", "answer_error",
-                                              "answer_open_ended", "answer_refused", "call_failed", "error_text_read", "end_reached", "buffer_full", "pumped",
-                                              "pump_failed", "verified", "not_verified", "gone", "deadline", "stop"};
-static constexpr const char *resource_names[] = {"object", "queue", "slot", "call", "pump", "check", "deadline"};
+static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}, {SLOT, "slot"}, {CALL, "call"}, {PUMP, "pump"}, {CHECK, "check"}, {DEADLINE, "deadline"}};
 
 static constexpr sm_state<transfer> states[] = {
-    {S::awaiting_object, "awaiting_object", sm_initial, 0, OBJECT},
-    {S::awaiting_pod, "awaiting_pod", sm_busy, OBJECT | QUEUE | DEADLINE, OBJECT | QUEUE | DEADLINE},
-    {S::awaiting_answer, "awaiting_answer", 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL},
-    {S::collecting_error, "collecting_error", sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | DEADLINE},
-    {S::buffering, "buffering", sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | CHECK | DEADLINE},
-    {S::streaming, "streaming", 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL | CHECK | PUMP},
-    {S::verifying, "verifying", 0, OBJECT | SLOT | CHECK, OBJECT | SLOT | CHECK}, // the check has deadlines of its own
-    {S::done, "done", sm_final, 0, 0},
+    {S::awaiting_object, sm_initial, 0, OBJECT},
+    {S::awaiting_pod, sm_busy, OBJECT | QUEUE | DEADLINE, OBJECT | QUEUE | DEADLINE},
+    {S::awaiting_answer, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL},
+    {S::collecting_error, sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | DEADLINE},
+    {S::buffering, sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | CHECK | DEADLINE},
+    {S::streaming, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL | CHECK | PUMP},
+    {S::verifying, 0, OBJECT | SLOT | CHECK, OBJECT | SLOT | CHECK}, // the check has deadlines of its own
+    {S::done, sm_final, 0, 0},
 };
 
 static constexpr sm_row<transfer> rows[] = {
@@ -268,8 +264,7 @@ static constexpr sm_row<transfer> rows[] = {
     {S::verifying, E::stop, always, SM_FN(finish_stopped), S::done},
 };
 
-static sm_counters counters;
-static constexpr sm_table<transfer> table = {"transfer", states, event_names, resource_names, rows, {}, {}, E::stop, E::deadline, alive, &counters};
+static constexpr sm_table<transfer> table = {"transfer", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view transfer_machine_view() { return sm_view_of(table); }

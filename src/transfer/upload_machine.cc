@@ -113,17 +113,14 @@ static bool is_bucket_gone(const upload &u)
     return u.options.is_bucket_there != nullptr && !u.options.is_bucket_there(u.options.arg, u.options.bucket, u.options.bucket_created_ns);
 }
 
-static constexpr sm_guard<upload> always{};
-static constexpr sm_action<upload> nothing{};
-static constexpr const char *event_names[] = {"starved", "buffered", "body_ended", "body_failed", "written", "write_failed", "committed", "commit_failed", "stop"};
-static constexpr const char *resource_names[] = {"put"};
+static constexpr sm_resource resources[] = {{PUT, "put"}};
 
 // No state is busy: the exchange has the deadline for a client that sends nothing, and the store completes every call.
 static constexpr sm_state<upload> states[] = {
-    {S::awaiting_body, "awaiting_body", sm_initial, PUT, PUT},
-    {S::writing, "writing", 0, PUT, PUT},
-    {S::committing, "committing", 0, 0, 0},
-    {S::done, "done", sm_final, 0, 0},
+    {S::awaiting_body, sm_initial, PUT, PUT},
+    {S::writing, 0, PUT, PUT},
+    {S::committing, 0, 0, 0},
+    {S::done, sm_final, 0, 0},
 };
 
 static constexpr sm_row<upload> rows[] = {
@@ -144,8 +141,7 @@ static constexpr sm_ignore<upload> ignores[] = {
     {S::committing, E::stop, "a commit under way is not called back"},
 };
 
-static sm_counters counters;
-static constexpr sm_table<upload> table = {"upload", states, event_names, resource_names, rows, ignores, {}, E::stop, E::stop, alive, &counters};
+static constexpr sm_table<upload> table = {"upload", states, resources, rows, ignores, {}, E::stop, E::stop, alive};
 SM_VERIFY(table);
 
 sm_view upload_machine_view() { return sm_view_of(table); }
