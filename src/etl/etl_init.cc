@@ -133,14 +133,21 @@ static error check_container_fields(const yaml_node &runtime, std::string_view p
     return no_error;
 }
 
-static bool is_given(const yaml_node &root, const etl_choice &choice) { return !choice.message_key.empty() && !spec_is_empty(field(root, choice.message_key)); }
+// The choices that the message makes itself.
+static std::vector<const etl_choice *> choices_of(const yaml_node &root)
+{
+    std::vector<const etl_choice *> given;
+    for (const etl_choice &choice : etl_choices()) {
+        if (!choice.message_key.empty() && !spec_is_empty(field(root, choice.message_key)))
+            given.push_back(&choice);
+    }
+    return given;
+}
 
 static error read_choices(const yaml_node &root, etl_spec &spec, std::string &out_reason)
 {
-    for (const etl_choice &choice : etl_choices()) {
-        if (!is_given(root, choice))
-            continue;
-        if (error err = spec_read_choice(choice, *field(root, choice.message_key), choice.message_key, spec, out_reason))
+    for (const etl_choice *choice : choices_of(root)) {
+        if (error err = spec_read_choice(*choice, *field(root, choice->message_key), choice->message_key, spec, out_reason))
             return err;
     }
     return no_error;
@@ -264,7 +271,7 @@ static error build_from_pod(const yaml_node &encoded, const cJSON *message, cons
         return spec_refuse(encoded, "spec is not base64", "a Pod spec in base64", out_reason);
     std::string reason;
     std::vector<std::string> warnings = spec.warnings;
-    error bad = etl_spec_read_pod(text, [&root](const etl_choice &choice) { return is_given(root, choice); }, spec, reason);
+    error bad = etl_spec_read_pod(text, choices_of(root), spec, reason);
     for (const std::string &warning : spec.warnings)
         spec_warn(warnings, "spec: " + warning);
     spec.warnings = static_cast<std::vector<std::string> &&>(warnings);

@@ -80,7 +80,7 @@ static const etl_choice *choice_of(std::string_view annotation)
     return nullptr;
 }
 
-static error read_annotations(const yaml_node *annotations, const etl_choice_filter &is_given, etl_spec &spec, std::string &out_reason)
+static error read_annotations(const yaml_node *annotations, std::span<const etl_choice *const> given, etl_spec &spec, std::string &out_reason)
 {
     if (error err = expect_kind(annotations, yaml_kind::mapping, "metadata.annotations", out_reason))
         return err;
@@ -90,7 +90,7 @@ static error read_annotations(const yaml_node *annotations, const etl_choice_fil
         if (error err = check_annotation_name(*annotations->keys[i], spec, out_reason))
             return err;
         const etl_choice *choice = choice_of(key);
-        if (spec_is_absent(&value) || (choice != nullptr && is_given(*choice)))
+        if (spec_is_absent(&value) || (choice != nullptr && std::find(given.begin(), given.end(), choice) != given.end()))
             continue;
         if (!spec_is_text(&value)) // Kubernetes refuses it too, only later and with less to go by
             return spec_refuse(value, "annotation " + text_escape(key, 80) + " is " + spec_words(&value),
@@ -105,7 +105,7 @@ static error read_annotations(const yaml_node *annotations, const etl_choice_fil
     return no_error;
 }
 
-static error check_metadata(const yaml_node &root, const etl_choice_filter &is_given, etl_spec &spec, std::string &out_reason)
+static error check_metadata(const yaml_node &root, std::span<const etl_choice *const> given, etl_spec &spec, std::string &out_reason)
 {
     const yaml_node *metadata = yaml_get(&root, "metadata");
     if (spec_is_absent(metadata) || metadata->kind != yaml_kind::mapping)
@@ -122,7 +122,7 @@ static error check_metadata(const yaml_node &root, const etl_choice_filter &is_g
         return err;
     if (error err = expect_kind(yaml_get(metadata, "ownerReferences"), yaml_kind::sequence, "metadata.ownerReferences", out_reason))
         return err;
-    return read_annotations(yaml_get(metadata, "annotations"), is_given, spec, out_reason);
+    return read_annotations(yaml_get(metadata, "annotations"), given, spec, out_reason);
 }
 
 static error check_placement(const yaml_node &spec_node, std::string &out_reason)
@@ -242,12 +242,12 @@ error etl_spec_check(const etl_spec &spec, std::string &out_reason)
 
 error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason)
 {
-    if (error err = etl_spec_read_pod(text, [](const etl_choice &) { return false; }, out_spec, out_reason))
+    if (error err = etl_spec_read_pod(text, {}, out_spec, out_reason))
         return err;
     return etl_spec_check(out_spec, out_reason);
 }
 
-error etl_spec_read_pod(std::string_view text, const etl_choice_filter &is_given, etl_spec &out_spec, std::string &out_reason)
+error etl_spec_read_pod(std::string_view text, std::span<const etl_choice *const> given, etl_spec &out_spec, std::string &out_reason)
 {
     out_spec = etl_spec();
     out_spec.wait_timeout_ms = wait_timeout_default_ms;
@@ -259,7 +259,7 @@ error etl_spec_read_pod(std::string_view text, const etl_choice_filter &is_given
     const yaml_node &root = *document.tree;
     if (error err = check_header(root, out_reason))
         return err;
-    if (error err = check_metadata(root, is_given, out_spec, out_reason))
+    if (error err = check_metadata(root, given, out_spec, out_reason))
         return err;
     bool has_probe = false;
     if (error err = check_pod_spec(root, out_spec, has_probe, out_reason))

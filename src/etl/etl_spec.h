@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +25,8 @@ struct etl_spec : etl_config {
 // POST /v1/etl/init: one Pod document, YAML or JSON. Refused with bad_spec and `out_reason` = "line L, column C: ...: what was expected".
 error etl_spec_parse_pod(std::string_view text, etl_spec &out_spec, std::string &out_reason);
 // Its two halves, for a message whose own fields override annotations in between.
-// Choices that the message makes itself (`is_given`) are not looked for in the annotations, which may be a template's placeholders.
-using etl_choice_filter = std::function<bool(const etl_choice &choice)>;
-error etl_spec_read_pod(std::string_view text, const etl_choice_filter &is_given, etl_spec &out_spec, std::string &out_reason);
+// Choices that the message makes itself (`given`) are not looked for in the annotations, which may be a template's placeholders.
+error etl_spec_read_pod(std::string_view text, std::span<const etl_choice *const> given, etl_spec &out_spec, std::string &out_reason);
 error etl_spec_check(const etl_spec &spec, std::string &out_reason);
 // PUT /v1/etl: JSON, either {"name","communication","init_timeout","obj_timeout","runtime":{"image","command","env"},...} or
 // {"name",...,"spec": base64 Pod} (docs/PROTOCOL.md). A runtime spec becomes a Pod with one container, port 8000, readiness GET /health.
