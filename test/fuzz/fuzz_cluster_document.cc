@@ -8,7 +8,7 @@
 #include "cluster/placement.h"
 #include "fuzz.h"
 
-template <class T, class F> static void check_order(const std::vector<T> &rows, F T::*field)
+template <class T, class F> static void check_order(const std::vector<T> &rows, F field)
 {
     for (size_t i = 1; i < rows.size(); i++)
         FUZZ_CHECK(rows[i - 1].*field < rows[i].*field);

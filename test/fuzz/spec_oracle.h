@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "etl/etl_spec.h"
+#include "etl/spec_tree.h"
 #include "fuzz.h"
 #include "kube/pod_status.h"
 #include "node/api.h"
@@ -48,7 +49,7 @@ inline void oracle_check_pod(const etl_spec &spec, pod_security security)
     context.target_url = "http://10.0.0.1:51081/v1/etl/_object/Etl0123456/secret";
     context.security = security;
     context.suffix = etl_pod_suffix(context, spec.name);
-    std::string text = etl_pod_build(spec, context);
+    std::string text = etl_pod_build(spec_parse_exactly(spec.pod_json).get(), spec.name, context);
     json_ptr pod;
     std::string where;
     FUZZ_CHECK(!json_parse(text, pod, where));
