@@ -7,7 +7,7 @@
 #   make test-kubernetes  on a real Kubernetes: the cluster in KUBECONFIG, or one that is started on this machine (build/release)
 #   make sim        the simulator: seeds 1 to 1,000, or SEED=n with its trace (build/test)
 #   make fuzz       the fuzz targets, T seconds each (T=60), all or TARGET=name (build/fuzz)
-#   make bench      speed beside nginx, growth, what promises rest on (build/release, results in build/bench); ROW="name ..." for some rows; AGAINST=/path/to/build/release: beside that build, in pairs
+#   make bench      speed beside nginx, growth, what promises rest on (build/release, results in build/bench); ROW="name ..." for some rows; BASE=COMMIT: beside that commit, in turn
 #   make tsan       what has threads, under the thread sanitizer (build/tsan)
 #   make valgrind   unit tests under valgrind (build/valgrind)
 #   make up / down  a little cluster that stays: one proxy, two targets
@@ -80,7 +80,7 @@ bench:
 	@sh src/demo/packages.sh bench
 	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet $(PROGRAMS) test/bench/load test/bench/echo
-	@ETLNODE_BUILD=$(RELEASE) ETLNODE_AGAINST=$(AGAINST) python3 test/bench/bench.py $(addprefix --row ,$(ROW) $(if $(AGAINST),against)) $(BENCH_ARGS)
+	@ETLNODE_BUILD=$(RELEASE) ETLNODE_BASE=$(BASE) python3 test/bench/bench.py $(addprefix --row ,$(ROW)) $(BENCH_ARGS)
 
 # kubectl-local comes from the release: it has no threads, and the sanitizer's own would forbid it to enter a namespace. Without randomised addresses: the sanitizer of older compilers does not know the layout of newer kernels.
 tsan:

@@ -4,7 +4,7 @@
 
 speed.py       CPU per request, latency and memory of every kind of request, driven by wrk in turn with nginx (peers.py, drive.py)
 growth.py      the same with many objects and many ETLs (fill.py)
-against.py     this build beside another one, in pairs
+base.py        this tree beside a commit of its history, in turn
 promises.py    isolation, overload, slow and idle clients, memory of streams; load and transformer are load.cc and echo.cc
 
 Real daemons and real pods through kubectl-local, as in test/e2e. ETLNODE_BUILD is a release build. A text table goes to stdout, the same numbers as JSON
@@ -20,7 +20,7 @@ import sys
 import time
 import traceback
 
-import against
+import base
 import drive
 import growth
 import peers
@@ -28,7 +28,7 @@ import promises
 import speed
 from common import BUILD, ROOT, Settings, Table
 
-ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **against.ROWS}
+ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **base.ROWS}
 
 
 def cpu_model():
@@ -76,11 +76,11 @@ def write_results(folder, table, began, machine):
         file.write(caption(machine) + table.markdown())
 
 
-def run_row(name, folder):
+def run_row(name, folder, parts=()):
     """Goals missed. A row that cannot be measured counts as one, and leaves the others their turn."""
     table, began, machine = Table(name), time.time(), machine_of()
     try:
-        ROWS[name](table)
+        ROWS[name](table, *parts)
     except Exception as error:  # noqa: whatever it was, the rows after it are measured
         traceback.print_exc()
         table.add("not measured", "failed", ok=False, note=str(error).partition("\n")[0][:300])
@@ -112,9 +112,10 @@ def main():
     # An exception, so that everything that was started is ended.
     signal.signal(signal.SIGTERM, end_on_signal)
     os.makedirs(arguments.out, exist_ok=True)
-    # Beside another build only when one is named.
-    chosen = arguments.row or [name for name in ROWS if name not in against.ROWS]
-    missed = sum(run_row(name, arguments.out) for name in chosen)
+    if os.environ.get("ETLNODE_BASE"):
+        missed = run_row("base", arguments.out, (arguments.row or (),))
+    else:
+        missed = sum(run_row(name, arguments.out) for name in arguments.row or [name for name in ROWS if name not in base.ROWS])
     print(f"{missed} goals missed" if missed else "all goals met")
     return 1 if missed else 0
 
