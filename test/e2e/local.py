@@ -14,6 +14,8 @@ import tempfile
 import time
 import traceback
 
+import leftovers
+
 SERVER = r'''#!/usr/bin/env python
 import hashlib, http.server, json, os, signal, socket, socketserver, sys, threading, time, urllib.request
 
@@ -175,15 +177,16 @@ class Run:
         return content
 
     def supervisors(self):
+        """By pod: the process that is no child of another one of them. Its helper has its command line, and a lower number when numbers have begun anew."""
         found = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
             try:
-                words = open("/proc/%s/cmdline" % pid, "rb").read().split(b"\0")
+                words = open("/proc/%d/cmdline" % pid, "rb").read().split(b"\0")
             except OSError:
                 continue
             if b"supervise" in words and ("--state-dir=" + self.state).encode() in words:
-                found.setdefault(words[-2].decode().split("/")[1], int(pid))
-        return found
+                found[pid] = words[-2].decode().split("/")[1]
+        return {name: pid for pid, name in found.items() if parent_of(pid) not in found}
 
     def command_pid(self, name):
         """The container's own process: supervisor, bwrap, the command."""
@@ -200,6 +203,14 @@ class Run:
                         return command
             time.sleep(0.01)
         raise AssertionError("no process of %s" % name)
+
+
+def parent_of(pid):
+    """0 for a process that has ended meanwhile."""
+    try:
+        return leftovers.parent(pid)
+    except OSError:
+        return 0
 
 
 def children(pid):
