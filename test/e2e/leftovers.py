@@ -37,8 +37,9 @@ def processes(cluster, prefix):
 
 
 def parent(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        return int(file.read().rpartition(")")[2].split()[1])
+    """Read as bytes: whoever has become another user may not be able to load Python's module for an encoding any more."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().rpartition(b")")[2].split()[1])
 
 
 def of_calls(cluster):
