@@ -8,6 +8,7 @@
 #   make sim        the simulator: seeds 1 to 1,000, or SEED=n with its trace (build/test)
 #   make fuzz       the fuzz targets, T seconds each (T=60), all or TARGET=name (build/fuzz)
 #   make bench      speed beside nginx, growth, what promises rest on (build/release, results in build/bench); ROW="name ..." for some rows; BASE=COMMIT: beside that commit, in turn
+#   make clang      everything compiles with clang, too, without a warning (build/clang)
 #   make tsan       what has threads, under the thread sanitizer (build/tsan)
 #   make valgrind   unit tests under valgrind (build/valgrind)
 #   make up / down  a little cluster that stays: one proxy, two targets
@@ -19,7 +20,7 @@ TESTED = build/test
 SEEDS ?= 1..1000
 PROGRAMS = src/app/etlnode src/cli/etlctl src/cli/ais src/local/kubectl-local
 
-.PHONY: all packages demo test test-long test-clients test-kubernetes sim bench tsan valgrind fuzz up down docs install clean
+.PHONY: all packages demo test test-long test-clients test-kubernetes sim bench clang tsan valgrind fuzz up down docs install clean
 
 all: packages $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet $(PROGRAMS)
@@ -81,6 +82,11 @@ bench:
 	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet $(PROGRAMS) test/bench/load test/bench/echo
 	@ETLNODE_BUILD=$(RELEASE) ETLNODE_BASE=$(BASE) python3 test/bench/bench.py $(addprefix --row ,$(ROW)) $(BENCH_ARGS)
+
+clang:
+	@sh src/demo/packages.sh test
+	@test -f build/clang/build.ninja || CC=clang CXX=clang++ meson setup build/clang --buildtype=debug -Doptimization=0 >/dev/null
+	@ninja -C build/clang --quiet
 
 # kubectl-local comes from the release: it has no threads, and the sanitizer's own would forbid it to enter a namespace. Without randomised addresses: the sanitizer of older compilers does not know the layout of newer kernels.
 tsan:

@@ -91,8 +91,8 @@ static constexpr const char *sql_text[] = {
     "REPLACE INTO sums VALUES(?1, ?2)",
     "DELETE FROM sums WHERE content_id = ?1",
     "DELETE FROM sums WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1 AND NOT in_index)",
-    "SELECT u.content_id, u.bucket, u.name, o.size, o.version, o.checksum FROM unsummed u LEFT JOIN objects o ON o.bucket = u.bucket AND"
-    " o.name = u.name AND o.content_id = u.content_id AND NOT o.in_index WHERE u.content_id > ?1 ORDER BY u.content_id LIMIT ?2",
+    ("SELECT u.content_id, u.bucket, u.name, o.size, o.version, o.checksum FROM unsummed u LEFT JOIN objects o ON o.bucket = u.bucket AND"
+     " o.name = u.name AND o.content_id = u.content_id AND NOT o.in_index WHERE u.content_id > ?1 ORDER BY u.content_id LIMIT ?2"),
     "DELETE FROM unsummed WHERE content_id = ?1",
     "SELECT version, text FROM meta WHERE name = ?1",
     "REPLACE INTO meta(name, version, text) VALUES(?1, ?2, ?3)",

@@ -113,7 +113,7 @@ static void every_place_can_fail(void **)
 
 static void a_content_that_moves_meanwhile_is_found(void **)
 {
-    for (size_t grown : {0, 3}) {
+    for (size_t grown : {0u, 3u}) {
         fixture f;
         start_world(f, earlier(nullptr, true));
         memory_world &w = *f.world;
@@ -245,7 +245,7 @@ static void it_ends_when_it_is_stopped(void **)
 {
     for (bool in_temp : {false, true}) {
         const memory_image image = earlier(nullptr, in_temp);
-        for (size_t missing : {0, 1, 2, 3}) {
+        for (size_t missing : {0u, 1u, 2u, 3u}) {
             for (bool fails : {false, true}) {
                 for (int steps = 0; steps < 40; steps++) {
                     fixture f;
