@@ -19,7 +19,7 @@ inline constexpr std::string_view path_pod_object = "/v1/etl/_object";
 // Between nodes, on the public listener, with the header header_cluster_secret (docs/PROTOCOL.md, "Between nodes").
 inline constexpr std::string_view path_node_register = "/v1/node/register";  // POST target -> proxy: node JSON; answer: cluster document
 inline constexpr std::string_view path_node_document = "/v1/node/document";  // PUT proxy -> target: cluster document
-inline constexpr std::string_view path_node_etl = "/v1/node/etl";            // target: POST start, DELETE /<id>, GET /<id>/logs|health
+inline constexpr std::string_view path_node_etl = "/v1/node/etl";            // target: GET, GET /<id>, GET /<id>/start|gone|logs
 inline constexpr std::string_view path_node_bucket = "/v1/node/bucket";      // target: DELETE /<bucket>: drop its objects; GET /<bucket>: a page
 
 // Query names.

@@ -114,7 +114,6 @@ struct etl {
     // Of the registry.
     std::vector<std::string> warnings; // of kubectl, when the pod was created
     etl_report reported;
-    bool stop_requested = false;      // by a caller, not by a document
 };
 
 // `id` shows up in traces. The machine rests in `received`.

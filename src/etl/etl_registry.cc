@@ -22,7 +22,7 @@ using on_text = void (*)(void *arg, error err, const std::string &text);
 
 struct start_waiter {
     uint64_t machine_id;
-    uint64_t deadline_ms; // for one that joined; others have that of the machine
+    uint64_t deadline_ms; // where the machine has none any more: it has served
     on_text on_done;
     void *arg;
 };
@@ -57,6 +57,7 @@ struct etl_registry {
     watch *pods = nullptr;
     std::vector<etl *> etls; // in order of their making
     std::map<std::string, etl_ref *, std::less<>> refs; // by id
+    std::map<std::string, std::string, std::less<>> abandoned; // generations of starts that nobody waits for any more, by id, while they are wanted
     uint64_t next_machine_id = 1;
     std::vector<start_waiter> start_waiters;
     timer *start_clock = nullptr; // for the waiters whose machine has no deadline: it has served before
@@ -316,31 +317,67 @@ static void stop_machine(etl &m)
         etl_send(m, etl::event::stop);
 }
 
-void etl_registry_start(etl_registry &registry, const etl_definition &definition, on_text on_done, void *arg)
+static bool is_abandoned(const etl_registry &r, std::string_view id, std::string_view generation_id)
+{
+    auto it = r.abandoned.find(id);
+    return it != r.abandoned.end() && it->second == generation_id;
+}
+
+// Its pod is to be Ready within that time, or the start fails for good.
+static void set_deadline(etl &m, uint64_t wait_timeout_ms)
+{
+    m.asked = true;
+    m.start_deadline_ms = clock_now_ms(*m.host->e) + wait_timeout_ms;
+    etl_send(m, etl::event::start);
+}
+
+static etl *start_of(const etl_registry &r, std::string_view id, std::string_view generation_id)
+{
+    const etl_ref *ref = ref_of(r, id);
+    if (ref == nullptr)
+        return nullptr;
+    auto it = std::find_if(ref->starts.begin(), ref->starts.end(), [&](const etl *m) { return m->definition.generation_id == generation_id; });
+    return it != ref->starts.end() ? *it : nullptr;
+}
+
+void etl_registry_await_start(etl_registry &registry, std::string_view id, std::string_view generation_id, uint64_t wait_timeout_ms, on_text on_done, void *arg)
 {
     etl_registry &r = registry;
     if (r.shutting_down) {
         complete(r, on_done, arg, make_error(error_code::stopping), "the node is shutting down");
         return;
     }
-    etl *m = current_of(r, definition.id);
-    bool joins = m != nullptr && m->definition.generation_id == definition.generation_id && etl_can_be_joined(*m);
-    if (!joins) {
-        if (r.etls.size() >= etl_count_max) {
-            complete(r, on_done, arg, make_error(error_code::etl_init_failed),
-                     text_format("target %s: there are %zu ETLs already, the limit is %zu", r.options.target_id.c_str(), r.etls.size(), etl_count_max));
-            return;
-        }
-        if (m != nullptr)
-            stop_machine(*m);
-        m = make_machine(r, definition);
+    etl *m = start_of(r, id, generation_id);
+    if (is_abandoned(r, id, generation_id)) {
+        complete(r, on_done, arg, make_error(error_code::canceled), "target " + r.options.target_id + ": this start was given up: whoever waited for it hung up, or the target has restarted");
+        return;
     }
-    r.start_waiters.push_back({m->sm.id, clock_now_ms(*r.e) + m->definition.wait_timeout_ms, on_done, arg});
-    if (!m->served) {
-        m->asked = true;
-        m->start_deadline_ms = clock_now_ms(*r.e) + m->definition.wait_timeout_ms;
-        etl_send(*m, etl::event::start);
+    if (m == nullptr && r.etls.size() >= etl_count_max) {
+        complete(r, on_done, arg, make_error(error_code::etl_init_failed),
+                 text_format("target %s: there are %zu ETLs already, the limit is %zu", r.options.target_id.c_str(), r.etls.size(), etl_count_max));
+        return;
     }
+    if (m == nullptr) {
+        complete(r, on_done, arg, make_error(error_code::canceled), "the ETL was stopped");
+        return;
+    }
+    uint64_t deadline_ms = clock_now_ms(*r.e) + wait_timeout_ms;
+    r.start_waiters.push_back({m->sm.id, deadline_ms, on_done, arg});
+    if (!m->served && etl_can_be_joined(*m) && m->start_deadline_ms != deadline_ms) {
+        m->definition.wait_timeout_ms = wait_timeout_ms; // which the error text names
+        set_deadline(*m, wait_timeout_ms);
+    }
+    wake(r);
+}
+
+void etl_registry_abandon(etl_registry &registry, std::string_view id, std::string_view generation_id)
+{
+    etl_registry &r = registry;
+    if (r.shutting_down)
+        return;
+    r.abandoned.insert_or_assign(std::string(id), std::string(generation_id));
+    if (etl *m = start_of(r, id, generation_id))
+        stop_machine(*m);
     wake(r);
 }
 
@@ -352,7 +389,7 @@ static uint64_t delete_failures_of(const etl_registry &r, std::string_view id)
     return count;
 }
 
-void etl_registry_stop(etl_registry &registry, std::string_view id, on_text on_done, void *arg)
+void etl_registry_await_gone(etl_registry &registry, std::string_view id, on_text on_done, void *arg)
 {
     etl_registry &r = registry;
     if (r.shutting_down) {
@@ -360,36 +397,69 @@ void etl_registry_stop(etl_registry &registry, std::string_view id, on_text on_d
         return;
     }
     r.stop_waiters.push_back({std::string(id), delete_failures_of(r, id), on_done, arg});
-    for (size_t i = 0; i < r.etls.size(); i++) {
-        if (r.etls[i]->definition.id != id)
-            continue;
-        r.etls[i]->stop_requested = true;
-        stop_machine(*r.etls[i]);
+    for (size_t i = 0; i < r.etls.size(); i++) { // somebody waits: the next try is made now
+        etl &m = *r.etls[i];
+        if (m.definition.id == id && etl_is_stopping(m) && sm_state_of(m) == etl::state::awaiting_delete_retry)
+            stop_machine(m);
     }
     wake(r);
 }
 
-void etl_registry_sync(etl_registry &registry, std::span<const etl_definition *const> definitions)
+static bool is_wanted(std::span<const etl_wanted> wanted, std::string_view id, std::string_view generation_id)
+{
+    return std::any_of(wanted.begin(), wanted.end(), [&](const etl_wanted &one) { return one.definition->id == id && one.definition->generation_id == generation_id; });
+}
+
+static void stop_unwanted(etl_registry &r, std::span<const etl_wanted> wanted)
+{
+    for (size_t i = 0; i < r.etls.size(); i++) {
+        etl &m = *r.etls[i];
+        if (!is_wanted(wanted, m.definition.id, m.definition.generation_id) && !etl_is_stopping(m))
+            stop_machine(m);
+    }
+}
+
+static bool has_failed(const etl &m)
+{
+    error err;
+    std::string text;
+    return etl_start_is_decided(m, err, text) && err;
+}
+
+// What serves elsewhere is to serve here, too, whatever became of the first try.
+static void keep_trying(etl &m)
+{
+    m.asked = false;
+    if (!etl_is_stopping(m) && has_failed(m))
+        stop_machine(m);
+}
+
+static void start_missing(etl_registry &r, const etl_wanted &wanted)
+{
+    const etl_definition &definition = *wanted.definition;
+    etl *m = current_of(r, definition.id);
+    bool is_this = m != nullptr && m->definition.generation_id == definition.generation_id;
+    if (is_this && !wanted.is_initializing)
+        keep_trying(*m);
+    bool is_there = is_this && (wanted.is_initializing || !etl_is_stopping(*m));
+    if (is_there || r.etls.size() >= etl_count_max || (wanted.is_initializing && is_abandoned(r, definition.id, definition.generation_id)))
+        return;
+    etl *started = make_machine(r, definition);
+    if (wanted.is_initializing)
+        set_deadline(*started, started->definition.wait_timeout_ms);
+    else
+        etl_send(*started, etl::event::restore);
+}
+
+void etl_registry_sync(etl_registry &registry, std::span<const etl_wanted> wanted)
 {
     etl_registry &r = registry;
     if (r.shutting_down)
         return;
-    for (size_t i = 0; i < r.etls.size(); i++) {
-        etl &m = *r.etls[i];
-        bool is_wanted = std::any_of(definitions.begin(), definitions.end(), [&](const etl_definition *d) {
-            return d->id == m.definition.id && d->generation_id == m.definition.generation_id;
-        });
-        if (!is_wanted && !etl_is_stopping(m))
-            stop_machine(m);
-    }
-    for (const etl_definition *definition : definitions) {
-        etl *m = current_of(r, definition->id);
-        // One that was told to stop stays so: the document that says it too is on its way.
-        bool is_there = m != nullptr && m->definition.generation_id == definition->generation_id && (!etl_is_stopping(*m) || m->stop_requested);
-        if (is_there || r.etls.size() >= etl_count_max)
-            continue;
-        etl_send(*make_machine(r, *definition), etl::event::restore);
-    }
+    std::erase_if(r.abandoned, [&](const auto &one) { return !is_wanted(wanted, one.first, one.second); });
+    stop_unwanted(r, wanted);
+    for (const etl_wanted &one : wanted)
+        start_missing(r, one);
     r.has_synced = true;
     wake(r);
 }
@@ -474,11 +544,11 @@ static void settle_starts(etl_registry &r)
             complete(r, w.on_done, w.arg, make_error(error_code::canceled), "the ETL was stopped");
         else if (etl_start_is_decided(*m, err, text))
             complete(r, w.on_done, w.arg, err, std::move(text));
-        else if (m->served && w.deadline_ms <= now)
+        else if (!m->asked && w.deadline_ms <= now)
             complete(r, w.on_done, w.arg, make_error(error_code::etl_init_failed), etl_start_missed_text(*m));
         else {
             waiting.push_back(w);
-            if (m->served && (next == 0 || w.deadline_ms < next))
+            if (!m->asked && (next == 0 || w.deadline_ms < next))
                 next = w.deadline_ms;
         }
     }

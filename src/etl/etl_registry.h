@@ -70,18 +70,27 @@ etl_registry *etl_registry_make(env &e, const etl_registry_options &options);
 // Starts the watch and the periodic list. Call once the cluster id is known.
 void etl_registry_begin(etl_registry &registry);
 
-// Starts an ETL; completes once: ok when its pod is Ready, else etl_init_failed (or canceled after a stop) with `detail`: step, kubectl's own
-// words, exit code, the pod's last log lines. Its pod is being removed then, which goes on by itself; etl_registry_stop tells when it is gone. Starting what already runs with the same generation
-// completes when that one's pod is Ready: at once, or when it is back; with etl_init_failed when that takes longer than wait_timeout. It runs on then.
-void etl_registry_start(etl_registry &registry, const etl_definition &definition, void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
-// Completes once, when the pod is gone (ok also when there is no such ETL), or with the reason it could not be removed. The registry keeps
-// trying to remove it then.
-void etl_registry_stop(etl_registry &registry, std::string_view id, void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
-// The ETLs this target should have: missing ones are started by themselves (adopting their running pods, trying again for ever), others
-// stopped, leftovers of this cluster and target removed. One whose start is under way must be among them, or it is stopped. One that was
-// told to stop, or whose asked start failed, is not started again by a document that still holds that generation. Nothing is removed as a
-// leftover before the first call.
-void etl_registry_sync(etl_registry &registry, std::span<const etl_definition *const> definitions);
+// An ETL that this target should have.
+struct etl_wanted {
+    const etl_definition *definition = nullptr;
+    // It is being started, and somebody waits for what comes of it: a failure is final, and kept. Else it is started by itself, which adopts a
+    // pod that runs already, and tried again for ever.
+    bool is_initializing = false;
+};
+// Reconciles what is with what should be: starts what is missing, stops what is not wanted any more, removes leftovers of this cluster and target
+// (none before the first call).
+void etl_registry_sync(etl_registry &registry, std::span<const etl_wanted> wanted);
+// Completes once, when the start of that generation is decided: ok when its pod is Ready; etl_init_failed with `detail`: step, kubectl's own words,
+// exit code, the pod's last log lines; canceled when it was stopped or abandoned. The pod of one that failed is being removed then, which goes on by itself.
+// The pod is given `wait_timeout_ms` from now, whatever the definition says. One that has served, and does not now, is decided when it is Ready again, or
+// fails after that time, and runs on.
+void etl_registry_await_start(etl_registry &registry, std::string_view id, std::string_view generation_id, uint64_t wait_timeout_ms,
+                              void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
+// Nobody waits for that start any more: its pod is removed, and it is not begun again while it is wanted as initializing.
+void etl_registry_abandon(etl_registry &registry, std::string_view id, std::string_view generation_id);
+// Completes once, when the pods of what was stopped are gone (ok also when there were none), or with the reason why one could not be removed. The
+// registry keeps trying to remove it then.
+void etl_registry_await_gone(etl_registry &registry, std::string_view id, void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
 // Completes once with the last lines of the pod's log.
 void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t since_s, void (*on_done)(void *arg, error err, const std::string &text), void *arg);
 

@@ -203,7 +203,7 @@ static void cut_off(proxy &p)
         http_server_stop(*p.server);
     p.server = nullptr;
     proxy_document_stop(p);
-    proxy_etl_cut_off(p);
+    proxy_rollouts_cut_off(p);
     for (proxy_request *r = p.requests, *next = nullptr; r != nullptr; r = next) {
         next = r->next;
         if (r->calls != nullptr) {
@@ -214,7 +214,7 @@ static void cut_off(proxy &p)
     }
 }
 
-// A poll, because what is waited for lies in several modules: requests, starts that roll back, the document's storage.
+// A poll, because what is waited for lies in several modules: requests, rollouts that end, the document's storage.
 static void on_drain_tick(void *arg)
 {
     proxy &p = *static_cast<proxy *>(arg);
@@ -230,7 +230,7 @@ static void on_drain_tick(void *arg)
         return;
     }
     if (p.cut_off)
-        proxy_etl_cut_off(p); // one that was being committed may have begun to roll back since
+        proxy_rollouts_cut_off(p); // one that was being committed may be waiting for a removal since
     if (p.cut_off && p.requests == nullptr && p.starts.empty() && document_queue_is_idle(p.documents)) {
         auto on_drained = p.on_drained;
         p.on_drained = nullptr;
@@ -252,7 +252,7 @@ void proxy_drain(proxy &p, void (*on_drained)(void *arg), void *arg)
     LOG(info, "role", "role=proxy in_flight=%zu msg=\"draining\"", p.server != nullptr ? http_server_in_flight(*p.server) : 0);
     if (p.server != nullptr)
         http_server_drain(*p.server);
-    proxy_etl_stop_starts(p);
+    proxy_rollouts_stop(p);
     p.drain_until_ms = clock_now_ms(*p.e) + drain_timeout_ms;
     p.drain_timer = timer_make(*p.e, on_drain_tick, &p);
     timer_arm(*p.e, p.drain_timer, 0);

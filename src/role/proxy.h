@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,7 @@
 #include "port/clock.h"
 #include "role/control.h"
 #include "role/document_queue.h"
-#include "role/etl_init_machine.h"
+#include "role/etl_rollout_machine.h"
 #include "role/gather.h"
 #include "role/list_merge.h"
 #include "role/node.h"
@@ -62,7 +63,7 @@ struct proxy_counts {
 };
 
 struct proxy_request;
-struct etl_start; // proxy_etl_start.cc: a start of an ETL that is under way
+struct etl_start; // proxy_etl_rollout.cc: a start of an ETL that is under way
 
 struct proxy {
     env *e = nullptr;
@@ -228,10 +229,18 @@ const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw);
 std::vector<gather_peer> proxy_speaking_peers(const proxy &p);
 // Why an ETL cannot be found by this id or name: it does not exist, or the name is several ETLs'.
 std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name);
+std::string proxy_node_etl_path(std::string_view id, std::string_view more = {});
+
+// --- proxy_etl_rollout.cc: starts under way
+
+// Starts `etl` on all targets, and answers `x` with what comes of it: with its id (2020), else with a job id.
+void proxy_rollout_begin(proxy &p, exchange &x, cluster_etl etl, std::span<const std::string> warnings, bool is_restart, bool answers_id);
+// What kubectl warned of, as header lines of an answer.
+std::string proxy_warning_headers(const std::vector<std::string> &warnings);
 // Ends every start that is under way.
-void proxy_etl_stop_starts(proxy &p);
+void proxy_rollouts_stop(proxy &p);
 // The same without waiting for targets any more: only the document is still set right.
-void proxy_etl_cut_off(proxy &p);
+void proxy_rollouts_cut_off(proxy &p);
 
 std::vector<std::string_view> proxy_bucket_names(const proxy &p);
 std::string proxy_etl_job_id(const cluster_etl &etl);

@@ -53,7 +53,7 @@ std::vector<gather_peer> proxy_speaking_peers(const proxy &p)
     return peers;
 }
 
-static std::string node_etl_path(std::string_view id, std::string_view more = {}) { return std::string(path_node_etl) + "/" + url_encode(id) + std::string(more); }
+std::string proxy_node_etl_path(std::string_view id, std::string_view more) { return std::string(path_node_etl) + "/" + url_encode(id) + std::string(more); }
 
 // --- lists
 
@@ -295,7 +295,7 @@ static void ask_status(proxy &p, exchange &x, const route_match &match, void (*o
     proxy_request &r = proxy_request_make(p, x);
     r.etl = etl->id;
     gather_request request;
-    request.target = node_etl_path(etl->id, "?failures=true");
+    request.target = proxy_node_etl_path(etl->id, "?failures=true");
     std::string asks;
     url_query_get(exchange_head(x).query, "uuid", r.text);
     if (url_query_get(exchange_head(x).query, "pods", asks) && text_is_true(asks))
@@ -371,12 +371,12 @@ void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match)
     proxy_request &r = proxy_request_make(p, x);
     r.etl = etl->id;
     gather_request request;
-    request.target = node_etl_path(etl->id, since_s > 0 ? "/logs?" + std::string(query_since) + "=" + since : "/logs");
+    request.target = proxy_node_etl_path(etl->id, since_s > 0 ? "/logs?" + std::string(query_since) + "=" + since : "/logs");
     request.deadline_ms = etl_logs_timeout_ms;
     proxy_request_gather(r, peers, request, on_logs_answers);
 }
 
-// --- stop and remove: first the document, so that a crash in between ends it all the same, then the pods
+// --- stop and remove: the document says it, and the targets tell when the pods are gone
 
 static error apply_end(void *arg, cluster_document &next)
 {
@@ -420,8 +420,7 @@ static void on_ended(proxy_request &r, error err)
         return;
     }
     gather_request request;
-    request.method = "DELETE";
-    request.target = node_etl_path(r.etl);
+    request.target = proxy_node_etl_path(r.etl, "/gone?version=" + std::to_string(proxy_document(*r.p).version));
     request.deadline_ms = etl_remove_timeout_ms;
     for (const cluster_node &node : proxy_document(*r.p).nodes) {
         error_code code = error_code::unavailable;

@@ -66,7 +66,7 @@ std::string proxy_metrics_text(proxy &p)
     metrics_add(text, "etlnode_pushes_total", "counter", "Pushes of the cluster document to a target.", {}, as_double(p.counts.pushes));
     metrics_add(text, "etlnode_push_failures_total", "counter", "Pushes that failed and were repeated.", {}, as_double(p.counts.push_failures));
     metrics_add(text, "etlnode_etl_starts_total", "counter", "Starts of ETLs.", {}, as_double(p.counts.etl_inits));
-    metrics_add(text, "etlnode_etl_start_failures_total", "counter", "Starts of ETLs that failed and were rolled back.", {}, as_double(p.counts.etl_init_failures));
+    metrics_add(text, "etlnode_etl_start_failures_total", "counter", "Starts of ETLs that failed and were ended everywhere.", {}, as_double(p.counts.etl_init_failures));
     metrics_add_machines(text);
     return text.out;
 }

@@ -134,6 +134,7 @@ static void go_on(target &t)
     if (t.document.version > 0) { // objects can be served, and pods adopted, before the proxy is reachable
         t.ready = true;
         target_begin_etls(t);
+        target_abandon_starts(t);
         target_sync_etls(t);
     }
     LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(), t.url.c_str(), t.pod_url.c_str(),
@@ -325,7 +326,7 @@ static void on_drain_tick(void *arg)
     }
     size_t lookups = t.transfers != nullptr ? transfer_host_lookups(*t.transfers) : 0;
     bool is_at_disk = t.storing || t.removals > 0 || t.store_calls > 0 || lookups > 0; // has no time limit: the disk answers, and until then it knows this target
-    bool idle = transfers == 0 && t.requests == 0 && !is_at_disk;
+    bool idle = transfers == 0 && t.requests == 0 && t.held.empty() && !is_at_disk;
     if (is_at_disk || (!idle && !late)) {
         timer_arm(*t.e, t.drain_timer, drain_poll_ms);
         return;
@@ -341,7 +342,7 @@ static void on_drain_tick(void *arg)
     }
     target_member_end(t);
     if (!idle)
-        LOG(error, "role", "role=target transfers=%zu requests=%zu msg=\"something did not end\"", transfers, t.requests);
+        LOG(error, "role", "role=target transfers=%zu requests=%zu msg=\"something did not end\"", transfers, t.requests + t.held.size());
     auto on_drained = t.on_drained;
     t.on_drained = nullptr;
     timer_free(*t.e, t.drain_timer);
@@ -360,7 +361,7 @@ void target_drain(target &t, void (*on_drained)(void *arg), void *arg)
     target_member_end(t);
     if (t.public_server != nullptr)
         http_server_drain(*t.public_server);
-    target_abandon_starts(t);
+    target_held_stop(t);
     t.drain_until_ms = clock_now_ms(*t.e) + drain_timeout_ms;
     t.drain_timer = timer_make(*t.e, on_drain_tick, &t);
     timer_arm(*t.e, t.drain_timer, 0);

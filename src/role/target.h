@@ -21,13 +21,7 @@
 
 struct transfer_host; // transfer/transfer.h
 struct member;        // role/member_machine.h: registration with the proxy
-
-// A start that the proxy asked for; kept until a document says what became of it, so that no older one ends it.
-struct target_start_order {
-    etl_definition definition;
-    uint64_t document_version = 0; // of the document that first held this start
-    bool is_under_way = false;     // the proxy waits for our answer
-};
+struct held_request;  // target_held.cc: a call that is answered when what it asks about is decided
 
 // Somebody waits until a document is stored.
 struct target_waiter {
@@ -60,7 +54,6 @@ struct target {
     etl_failures failures;               // of those ETLs that have metrics
 
     // target_document.cc
-    std::map<std::string, target_start_order> starts; // by ETL id
     std::vector<target_waiter> waiters;
     document_identity stored;            // what the data directory holds
     bool storing = false;
@@ -70,6 +63,9 @@ struct target {
     size_t store_calls = 0;              // lookups, removals and uploads of objects, under way
     // target_control.cc, target_list.cc
     size_t requests = 0;                 // of the proxy, under way
+    // target_held.cc
+    std::vector<held_request *> held;
+    uint64_t next_held_id = 1;
     // target_member.cc
     call *registration = nullptr;
     bool was_registered = false;         // when the membership ended
@@ -99,11 +95,10 @@ void target_serve_node_etl_start(target &t, exchange &x, const route_match &matc
 void target_serve_node_etl_list(target &t, exchange &x, const route_match &match);
 void target_serve_node_etl_show(target &t, exchange &x, const route_match &match);
 void target_serve_node_etl_logs(target &t, exchange &x, const route_match &match);
-void target_serve_node_etl_stop(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_gone(target &t, exchange &x, const route_match &match);
 void target_serve_node_bucket_page(target &t, exchange &x, const route_match &match);
 void target_serve_node_bucket_drop(target &t, exchange &x, const route_match &match);
-// The target shuts down: starts that the proxy waits for fail now, so that it can roll back.
-void target_abandon_starts(target &t);
+std::string target_address_text(const etl_endpoint &endpoint);
 void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket);
 
 // role/target_document.cc
@@ -120,6 +115,13 @@ void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void
 void target_begin_etls(target &t);
 // Tells the registry which ETLs there should be.
 void target_sync_etls(target &t);
+// Of the document that was read from the data directory: what it holds as initializing is not started again.
+void target_abandon_starts(target &t);
+
+// role/target_held.cc
+void target_held_document_taken(target &t);
+// The target shuts down: starts that the proxy waits for fail now, so that it can end them everywhere.
+void target_held_stop(target &t);
 
 // role/target_member.cc
 void target_member_begin(target &t);

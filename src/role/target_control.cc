@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// role/target_control.cc: what the proxy asks of a target: the document, ETLs, buckets (/v1/node/...).
+// role/target_control.cc: what the proxy asks of a target: the document, states of ETLs, buckets (/v1/node/...).
 //
 // Owns     one node_request a request under way.
 // Knows    etl, store, http, cluster.        Known by  target.cc.
-// Normal   answered when the thing asked for is true: the pod is ready, the pod is gone, the document is stored.
-// Fails    401/403 strangers; 400 etl_init_failed with the step and kubectl's words; a proxy that hangs up during a start rolls it back.
+// Normal   answered at once, or when the thing asked for is true: the document is stored, a bucket is empty.
+// Fails    401/403 strangers; an older document, or another cluster's, is refused.
 // Limits   json_body_size_max, call_answer_size_max for documents.
 #include "role/target.h"
 
@@ -19,14 +19,12 @@
 struct node_request {
     target *t = nullptr;
     exchange *x = nullptr; // null once answered
-    std::string id;
-    std::string generation_id;
 };
 
 static node_request *make_request(target &t, exchange &x)
 {
     t.requests++;
-    return new node_request{&t, &x, {}, {}};
+    return new node_request{&t, &x};
 }
 
 static exchange &take_exchange(node_request &r)
@@ -99,136 +97,11 @@ static void on_document_body(void *arg, error err, std::string body)
     target_wait_stored(*r->t, on_document_stored, r);
 }
 
-// --- POST /v1/node/etl
+// --- ETLs
 
-static void on_stop_ignored(void *arg, error err, const std::string &detail)
-{
-    target &t = *static_cast<target *>(arg);
-    t.requests--;
-    if (err)
-        LOG(warn, "etl", "reason=\"%s\" msg=\"an abandoned start could not be removed yet\"", text_escape(detail).c_str());
-}
-
-static bool is_own_order(const node_request &r)
-{
-    auto it = r.t->starts.find(r.id);
-    return it != r.t->starts.end() && it->second.definition.generation_id == r.generation_id;
-}
-
-static void stop_and_forget(target &t, const std::string &id)
-{
-    t.starts.erase(id);
-    t.requests++;
-    etl_registry_stop(*t.etls, id, on_stop_ignored, &t);
-}
-
-void target_abandon_starts(target &t)
-{
-    std::vector<std::string> ids;
-    for (const auto &[id, order] : t.starts) {
-        if (order.is_under_way)
-            ids.push_back(id);
-    }
-    for (const std::string &id : ids)
-        stop_and_forget(t, id); // the start completes as canceled, and its caller gets an answer
-}
-
-static void on_proxy_gone(void *arg)
-{
-    node_request &r = *static_cast<node_request *>(arg);
-    target &t = *r.t;
-    exchange_answer_error(take_exchange(r), error_code::canceled, "the proxy hung up");
-    if (!is_own_order(r))
-        return; // on_started ends the request
-    LOG(warn, "etl", "etl=%s msg=\"the proxy hung up during a start, it is rolled back\"", text_escape(r.id).c_str());
-    stop_and_forget(t, r.id);
-}
-
-static std::string address_text(const etl_endpoint &endpoint)
+std::string target_address_text(const etl_endpoint &endpoint)
 {
     return endpoint.host.empty() ? std::string() : endpoint.host + ":" + std::to_string(endpoint.port);
-}
-
-static void on_started(void *arg, error err, const std::string &detail)
-{
-    node_request *r = static_cast<node_request *>(arg);
-    if (is_own_order(*r)) {
-        if (err)
-            r->t->starts.erase(r->id);
-        else
-            r->t->starts[r->id].is_under_way = false;
-    }
-    if (r->x == nullptr) {
-        end_request(r);
-        return;
-    }
-    if (err && r->t->draining) {
-        fail_request(r, error_code::stopping, "the target is shutting down");
-        return;
-    }
-    if (err) {
-        fail_request(r, err.code, detail.empty() ? std::string_view(error_text(err)) : std::string_view(detail));
-        return;
-    }
-    json_ptr tree = json_object();
-    json_add_text(tree.get(), "target_id", r->t->id);
-    cJSON *warnings = json_add_array(tree.get(), "warnings");
-    etl_view view;
-    if (etl_registry_find(*r->t->etls, r->id, view)) {
-        for (const std::string &warning : view.warnings)
-            json_append_text(warnings, warning);
-        json_add_text(tree.get(), "pod_name", view.pod_name);
-        json_add_text(tree.get(), "address", address_text(*view.endpoint));
-    }
-    exchange_answer_json(take_exchange(*r), tree.get());
-    end_request(r);
-}
-
-static bool read_order(const cJSON *tree, target_start_order &out_order)
-{
-    etl_definition &definition = out_order.definition;
-    return etl_definition_parse(tree, definition) && json_read_text(tree, "pod", etl_pod_size_max, definition.pod_json) && json_read_u64(tree, "document_version", out_order.document_version) &&
-        !definition.name.empty() && !definition.generation_id.empty() && !definition.secret.empty() && definition.wait_timeout_ms > 0 && definition.wait_timeout_ms <= wait_timeout_max_ms;
-}
-
-static void on_start_body(void *arg, error err, std::string body)
-{
-    node_request *r = static_cast<node_request *>(arg);
-    target &t = *r->t;
-    if (err) {
-        fail_request(r, err.code, error_text(err));
-        return;
-    }
-    json_ptr tree;
-    std::string where;
-    target_start_order order;
-    if (json_parse(body, tree, where) || !read_order(tree.get(), order)) {
-        fail_request(r, error_code::bad_json, "the definition of an ETL is not complete: " + where);
-        return;
-    }
-    if (t.etls == nullptr || t.draining) {
-        fail_request(r, error_code::stopping, "the target is shutting down");
-        return;
-    }
-    r->id = order.definition.id;
-    r->generation_id = order.definition.generation_id;
-    order.is_under_way = true;
-    etl_definition definition = order.definition;
-    t.starts[r->id] = static_cast<target_start_order &&>(order);
-    exchange_on_gone(*r->x, on_proxy_gone, r, true);
-    etl_registry_start(*t.etls, definition, on_started, r);
-}
-
-// --- DELETE /v1/node/etl/<id>, GET .../logs
-
-static void on_stopped(void *arg, error err, const std::string &detail)
-{
-    node_request *r = static_cast<node_request *>(arg);
-    if (err) {
-        fail_request(r, err.code, detail.empty() ? std::string_view(error_text(err)) : std::string_view(detail));
-        return;
-    }
-    answer_done(r);
 }
 
 static void on_logs(void *arg, error err, const std::string &text)
@@ -256,7 +129,7 @@ static json_ptr status_json(const target &t, const etl_view &view)
     json_add_text(tree.get(), "phase", phase_names[static_cast<size_t>(view.phase)]);
     json_add_bool(tree.get(), "ready", view.ready);
     json_add_text(tree.get(), "pod_name", view.pod_name);
-    json_add_text(tree.get(), "address", address_text(*view.endpoint));
+    json_add_text(tree.get(), "address", target_address_text(*view.endpoint));
     json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(definition.hpull_address)]);
     json_add_text(tree.get(), "client_url", definition.mode == communication::hpull && !view.endpoint->client_host.empty() ? url_format_base(view.endpoint->client_host, view.endpoint->client_port) : std::string());
     json_add_text(tree.get(), "generation_id", definition.generation_id);
@@ -364,27 +237,11 @@ void target_serve_node_etl_list(target &t, exchange &x, const route_match &match
         serve_etl_list(t, x);
 }
 
-void target_serve_node_etl_start(target &t, exchange &x, const route_match &match)
-{
-    std::string none;
-    if (admit(t, x, match, none) && has_etls(t, x))
-        exchange_read_all(x, json_escaped_factor * etl_pod_size_max + document_small_size_max, on_start_body, make_request(t, x));
-}
-
 void target_serve_node_etl_show(target &t, exchange &x, const route_match &match)
 {
     std::string name;
     if (admit(t, x, match, name) && has_etls(t, x))
         serve_etl_show(t, x, name);
-}
-
-void target_serve_node_etl_stop(target &t, exchange &x, const route_match &match)
-{
-    std::string name;
-    if (!admit(t, x, match, name) || !has_etls(t, x))
-        return;
-    t.starts.erase(name);
-    etl_registry_stop(*t.etls, name, on_stopped, make_request(t, x));
 }
 
 void target_serve_node_etl_logs(target &t, exchange &x, const route_match &match)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // role/target_document.cc: the target's copy of the cluster document: buckets and ETLs follow it, the data directory keeps the last one.
 //
-// Owns     t.document, t.starts, the storing of one copy at a time.
-// Knows    cluster, store, etl, transfer.        Known by  target.cc, target_control.cc, target_member.cc.
+// Owns     t.document, the storing of one copy at a time.
+// Knows    cluster, store, etl, transfer, target_held.        Known by  target.cc, target_control.cc, target_member.cc.
 // Normal   newer than ours: counts at once, removed buckets are emptied, ETLs synchronized, then it is stored and acknowledged.
 // Fails    another cluster's, or an older one: refused. Storage errors: not acknowledged, so the proxy sends it again.
 #include "role/target.h"
@@ -91,36 +91,31 @@ void target_begin_etls(target &t)
     etl_registry_begin(*t.etls);
 }
 
-// What a document says of a start that was ordered here: whether the order is of no further use.
-static bool is_settled(const target &t, const std::string &id, const target_start_order &order)
-{
-    if (t.document.version < order.document_version)
-        return false; // the document is from before the start
-    const cluster_etl *etl = document_find_etl(t.document, id);
-    return etl == nullptr || etl->id != id || etl->generation_id != order.definition.generation_id || etl->stage != etl_stage::initializing;
-}
-
 void target_sync_etls(target &t)
 {
     if (t.etls == nullptr || t.draining)
         return;
-    for (auto it = t.starts.begin(); it != t.starts.end();)
-        it = is_settled(t, it->first, it->second) ? t.starts.erase(it) : std::next(it);
-    std::vector<const etl_definition *> definitions;
+    std::vector<etl_wanted> wanted;
     for (const cluster_etl &etl : t.document.etls) {
-        // What is initializing is started by the proxy's own order, never by the document.
-        if (etl.stage == etl_stage::running && t.starts.find(etl.id) == t.starts.end())
-            definitions.push_back(&etl);
+        if (etl.stage != etl_stage::aborted)
+            wanted.push_back({&etl, etl.stage == etl_stage::initializing});
     }
-    for (const auto &[id, order] : t.starts)
-        definitions.push_back(&order.definition);
-    etl_registry_sync(*t.etls, definitions);
+    etl_registry_sync(*t.etls, wanted);
     for (auto it = t.metrics.etls.begin(); it != t.metrics.etls.end();) {
         const cluster_etl *etl = document_find_etl(t.document, it->first);
-        bool keep = (etl != nullptr && etl->id == it->first) || t.starts.find(it->first) != t.starts.end();
+        bool keep = etl != nullptr && etl->id == it->first;
         if (!keep)
             t.failures.erase(it->first);
         it = keep ? std::next(it) : t.metrics.etls.erase(it);
+    }
+}
+
+// What was being started when this target ended: whoever waited for it has heard that.
+void target_abandon_starts(target &t)
+{
+    for (const cluster_etl &etl : t.document.etls) {
+        if (etl.stage == etl_stage::initializing)
+            etl_registry_abandon(*t.etls, etl.id, etl.generation_id);
     }
 }
 
@@ -278,6 +273,7 @@ void target_take_document(target &t, cluster_document document, std::string_view
     t.odds.clear();
     target_begin_etls(t);
     target_sync_etls(t);
+    target_held_document_taken(t);
     if (!t.ready)
         LOG(info, "cluster", "cluster=%s version=%llu msg=\"the target has a cluster document and is ready\"", t.document.uuid.c_str(),
             static_cast<unsigned long long>(t.document.version));

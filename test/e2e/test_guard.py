@@ -237,7 +237,7 @@ def case_membership():
         answer = request("POST", cluster.url("/v1/node/register"), json.dumps(registration), headers)
         assert answer.status == wanted and "uuid" not in answer.text, answer
         target = cluster.targets[0]
-        for method, path in (("GET", "/v1/node/status"), ("GET", "/v1/node/etl"), ("PUT", "/v1/node/document"), ("POST", "/v1/node/etl"), ("DELETE", "/v1/node/bucket/data"), ("GET", "/v1/node/bucket/data?count=1")):
+        for method, path in (("GET", "/v1/node/status"), ("GET", "/v1/node/etl"), ("PUT", "/v1/node/document"), ("GET", "/v1/node/etl/x/start?generation=g&version=1&wait_timeout_ms=1"), ("GET", "/v1/node/etl/x/gone?version=1"), ("DELETE", "/v1/node/bucket/data"), ("GET", "/v1/node/bucket/data?count=1")):
             answer = request(method, target.url + path, b"{}" if method in ("PUT", "POST") else None, headers)
             assert answer.status == wanted, (method, path, answer)
     assert len(cluster.smap()["tmap"]) == 2

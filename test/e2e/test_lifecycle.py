@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The life of an ETL with real processes: every way to fail, pods that die and come back, restarts of every node, nothing left behind."""
+import base64
 import json
 import os
 import signal
@@ -241,10 +242,45 @@ def case_proxy_killed_while_initializing():
     cluster().proxy.kill(signal.SIGKILL)
     thread.join(10)
     assert "error" in result, result
+    until(lambda: cluster().pods() == [], "the targets remove what nobody waits for any more", 30)
     cluster().proxy.start()
     cluster().wait_registered()
-    until(lambda: cluster().pods() == [], "the aborted ETL's pods are removed", 30)
     until(lambda: request("GET", cluster().url("/v1/etl")).json == [], "the ETL is forgotten")
+    assert cluster().pods() == []
+
+
+def case_target_killed_while_initializing():
+    import threading
+    result = {}
+    thread = threading.Thread(target=lambda: result.update(answer=cluster().init(spec("halfway-there", "test/deaf:1", wait="60s"), check=False)))
+    thread.start()
+    until(lambda: len(cluster().pods()) == 2, "pods are being started")
+    killed = cluster().targets[1]
+    killed.kill(signal.SIGKILL)
+    thread.join(60)
+    killed.start()
+    assert result["answer"].status == 503 and "does not answer" in result["answer"].text, result
+    cluster().wait_registered()
+    until(lambda: cluster().pods() == [], "its pods are removed, also by the target that came back", 30)
+    assert request("GET", cluster().url("/v1/etl")).json == []
+
+
+def case_stopped_by_somebody_else_while_initializing():
+    import threading
+    result = {}
+    name = "called-off"
+    body = json.dumps({"name": name, "communication": "hpush://", "init_timeout": "90s", "spec": base64.b64encode(spec(name, "test/deaf:1").encode()).decode()})
+    thread = threading.Thread(target=lambda: result.update(answer=request("PUT", cluster().url("/v1/etl"), body.encode())))
+    thread.start()
+    until(lambda: len(cluster().pods()) == 2, "pods are being started")
+    request("POST", cluster().url("/v1/buckets/meanwhile"), json.dumps({"action": "create-bck"}).encode())  # another document, which still holds the start
+    assert len(cluster().pods()) == 2 and "answer" not in result
+    stopped = request("DELETE", cluster().url(f"/v1/etl/{name}"))
+    assert stopped.status == 200 and cluster().pods() == [], stopped
+    thread.join(60)
+    assert result["answer"].status == 400 and "was stopped before its pod was Ready" in result["answer"].text, result
+    assert request("GET", cluster().url("/v1/etl")).json == []
+    request("DELETE", cluster().url("/v1/buckets/meanwhile"), json.dumps({"action": "destroy-bck"}).encode())
 
 
 def case_caller_hangs_up():

@@ -174,9 +174,9 @@ static void audit_slots(sim_scene &s)
             target &t = *node->host->as_target;
             size_t transfers = t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0;
             size_t requests = http_server_in_flight(*t.public_server) + http_server_in_flight(*t.pod_server);
-            if (transfers + requests + t.requests + t.removals > 0 || t.storing || !t.starts.empty())
-                sim_fail(w, "stuck: %s has transfers=%zu requests=%zu calls=%zu removals=%zu storing=%d starts=%zu", node->name.c_str(), transfers, requests, t.requests, t.removals, t.storing,
-                         t.starts.size());
+            if (transfers + requests + t.requests + t.removals > 0 || t.storing || !t.held.empty())
+                sim_fail(w, "stuck: %s has transfers=%zu requests=%zu calls=%zu removals=%zu storing=%d held=%zu", node->name.c_str(), transfers, requests, t.requests, t.removals, t.storing,
+                         t.held.size());
             std::vector<etl_view> views;
             if (t.etls != nullptr)
                 etl_registry_list(*t.etls, views);

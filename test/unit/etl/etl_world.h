@@ -43,6 +43,7 @@ struct etl_world {
     bool is_shutting_down = false;
     bool was_shut_down = false;
     std::string answer, answer_kind; // the last completion
+    uint64_t times_asked_again = 0;  // how the start of `definition` ends
     bool has_node_ports = false;     // what is started from now on asks for one
 };
 
@@ -292,12 +293,21 @@ inline void do_child(etl_world &w, const std::string &verb, const std::string &h
         fake_exit(child, 1, "", rest);
 }
 
-inline void etl_sync(etl_world &w, const std::vector<etl_definition> &definitions)
+inline void etl_sync(etl_world &w, const std::vector<etl_definition> &definitions, bool is_initializing = false)
 {
-    std::vector<const etl_definition *> wanted;
+    std::vector<etl_wanted> wanted;
     for (const etl_definition &definition : definitions)
-        wanted.push_back(&definition);
+        wanted.push_back({&definition, is_initializing});
     etl_registry_sync(*w.registry, wanted);
+}
+
+// A document asks for the start, and a call asks how it ends; each one that asks once more gives it another time.
+inline void etl_start(etl_world &w, const std::string &generation)
+{
+    w.times_asked_again = w.definition.generation_id == generation ? w.times_asked_again + 1 : 0;
+    w.definition = etl_definition_of(generation, w.has_node_ports);
+    etl_sync(w, {w.definition}, true);
+    etl_registry_await_start(*w.registry, w.definition.id, generation, w.definition.wait_timeout_ms - 1'000 * w.times_asked_again, etl_on_started, &w);
 }
 
 // A request to the pod begins, or the last one of those that began ends.
@@ -322,12 +332,16 @@ inline void etl_do(etl_world &w, const std::string &call)
     if (words[0] == "begin") {
         etl_registry_begin(*w.registry);
     } else if (words[0] == "start") {
-        w.definition = etl_definition_of(second.empty() ? "g1" : second, w.has_node_ports);
-        etl_registry_start(*w.registry, w.definition, etl_on_started, &w);
+        etl_start(w, second.empty() ? "g1" : second);
+    } else if (words[0] == "initialize") { // nobody asks how it ends
+        etl_sync(w, {etl_definition_of(second, w.has_node_ports)}, true);
+    } else if (words[0] == "abandon") {
+        etl_registry_abandon(*w.registry, "JGHEoo89gg", second);
     } else if (words[0] == "sync") {
         etl_sync(w, second.empty() ? std::vector<etl_definition>() : std::vector<etl_definition>{etl_definition_of(second, w.has_node_ports)});
     } else if (words[0] == "stop") {
-        etl_registry_stop(*w.registry, "JGHEoo89gg", etl_on_stopped, &w);
+        etl_sync(w, {});
+        etl_registry_await_gone(*w.registry, "JGHEoo89gg", etl_on_stopped, &w);
     } else if (words[0] == "read_logs") {
         etl_registry_logs(*w.registry, "JGHEoo89gg", 0, etl_on_logs, &w);
     } else if (words[0] == "use") {

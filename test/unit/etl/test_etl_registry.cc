@@ -76,11 +76,14 @@ static void a_failure_is_told_and_stays(void **state)
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq_enum(view.phase, etl_phase::failed);
     test_has_text(view.last_error, "CrashLoopBackOff");
-    // A document that still holds it does not start it again; the next start does.
-    etl_do_all(w, "sync g1");
+    // A document that still holds it does not start it again, and who asks is told the same; the next start does.
+    w.answer_kind.clear();
+    etl_do_all(w, "start g1");
+    test_eq_text(w.answer_kind, "started: etl_init_failed");
+    test_has_text(w.answer, "CrashLoopBackOff");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq_enum(view.phase, etl_phase::failed);
-    etl_do_all(w, "start g1, create ok, pod ready");
+    etl_do_all(w, "start g2, create ok, pod ready");
     test_eq_text(w.answer_kind, "started: ok");
 }
 
@@ -130,7 +133,7 @@ static void texts_are_bounded(void **state)
     etl_do_all(w, "begin, list ok, start, create ok, pod crashed_thrice, logs ok " + std::string(100'000, 'x') + ", delete ok");
     test_true(w.answer.size() > etl_error_text_max / 4);
     test_true(w.answer.size() <= etl_error_text_max);
-    etl_do_all(w, "start, create fails " + std::string(60'000, 'y') + ", delete fails " + std::string(60'000, 'z'));
+    etl_do_all(w, "start g2, create fails " + std::string(60'000, 'y') + ", delete fails " + std::string(60'000, 'z'));
     test_has_text(w.answer, "yyy");
     test_true(w.answer.size() <= etl_error_text_max);
 }
@@ -289,16 +292,104 @@ static void a_name_must_be_unambiguous(void **state)
     other = etl_definition();
 }
 
-static void an_etl_that_is_stopping_is_not_brought_back_by_an_older_document(void **state)
+static void a_start_begins_with_the_document(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
-    etl_do_all(w, "begin, list ok, sync g1, create ok, pod ready, stop, sync g1, delete ok");
-    test_eq_text(w.answer_kind, "stopped: ok");
-    test_true(w.pods.empty());
+    etl_do_all(w, "begin, list ok, initialize g1");
+    test_true(fake_child(*w.world, " create ") != nullptr); // nobody has asked yet
+    etl_do_all(w, "create ok, pod ready");
+    test_eq_text(w.answer_kind, "");
+    etl_do_all(w, "start g1"); // somebody asks, and it has been decided
+    test_eq_text(w.answer_kind, "started: ok");
+    etl_do_all(w, "sync g1"); // it serves everywhere: nothing changes here
     etl_view view;
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_true(view.ready);
+    test_eq(w.pods.size(), 1);
+}
+
+static void a_start_has_the_time_that_its_caller_gives(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, initialize g1, create ok, pod running, wait 30s");
+    etl_registry_await_start(*w.registry, "JGHEoo89gg", "g1", 20'000, etl_on_started, &w);
+    etl_do_all(w, "wait 19s");
+    test_eq_text(w.answer_kind, "");
+    etl_do_all(w, "wait 1s, logs ok");
+    test_eq_text(w.answer_kind, "started: etl_init_failed");
+    test_has_text(w.answer, "not Ready within wait_timeout 20s");
+}
+
+static void a_start_that_nobody_asks_about_ends_by_its_own_timeout(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_do_all(w, "begin, list ok, initialize g1, create ok, pod running, wait 61s");
+    etl_view view;
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_has_text(view.last_error, "not Ready within wait_timeout");
+    etl_do_all(w, "delete ok, initialize g1");
+    test_true(fake_child(*w.world, " create ") == nullptr);
+}
+
+// What a target has not managed while it was started is tried again, once it serves elsewhere.
+static void a_failed_start_goes_on_where_the_etl_runs(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_view view;
+    etl_do_all(w, "begin, list ok, start, create ok, pod image_missing, delete ok, sync g1");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::starting);
+    etl_do_all(w, "create ok, pod ready");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_true(view.ready);
+    // While the pod of the failed one is still being removed:
+    etl_do_all(w, "start g2, delete ok, create ok, pod image_missing, sync g2, delete ok, create ok, pod ready");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_text(view.definition->generation_id, "g2");
+    test_true(view.ready);
+}
+
+static void a_start_under_way_keeps_trying_where_the_etl_runs(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_view view;
+    etl_do_all(w, "begin, list ok, initialize g1, create ok, pod running, sync g1, wait 61s");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_eq_enum(view.phase, etl_phase::starting);
+    etl_do_all(w, "pod ready");
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_true(view.ready);
+}
+
+static void an_abandoned_start_is_not_begun_again(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_view view;
+    etl_do_all(w, "begin, list ok, start g1, create ok, abandon g1");
+    test_eq_text(w.answer_kind, "started: canceled");
+    etl_do_all(w, "initialize g1, delete ok, initialize g1"); // documents that say nothing new of it
+    test_true(w.pods.empty());
+    test_true(fake_child(*w.world, " create ") == nullptr);
     test_false(etl_registry_find(*w.registry, "JGHEoo89gg", view));
-    // A document that dropped it and one that has it again, on the other hand.
-    etl_do_all(w, "sync g1, create ok, pod ready, sync, sync g1, delete ok, wait 0s, create ok, pod ready");
+    w.answer_kind.clear();
+    etl_do_all(w, "start g1"); // a call that comes late
+    test_eq_text(w.answer_kind, "started: canceled");
+    test_has_text(w.answer, "this start was given up");
+    etl_do_all(w, "start g2, create ok, pod ready"); // the next start is another one
+    test_eq_text(w.answer_kind, "started: ok");
+    // One that was begun before this node restarted.
+    etl_do_all(w, "stop, delete ok, abandon g3, initialize g3");
+    test_true(fake_child(*w.world, " create ") == nullptr);
+    etl_do_all(w, "sync g3, create ok, pod ready"); // it serves elsewhere
+    test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
+    test_true(view.ready);
+}
+
+static void a_generation_that_comes_back_is_started_when_its_pod_is_gone(void **state)
+{
+    auto &w = *static_cast<etl_world *>(*state);
+    etl_view view;
+    etl_do_all(w, "begin, list ok, sync g1, create ok, pod ready, sync, sync g1, delete ok, wait 0s, create ok, pod ready");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_true(view.ready);
 }
@@ -378,8 +469,11 @@ static void too_many_are_refused(void **state)
         all.back().id = "Number" + std::to_string(1000 + i);
     }
     etl_sync(w, all);
+    all.push_back(etl_definition_of("g1"));
+    etl_sync(w, all);
     all = {};
-    etl_do_all(w, "start");
+    etl_registry_await_start(*w.registry, "JGHEoo89gg", "g1", 60'000, etl_on_started, &w);
+    etl_do_all(w, "wait 0s");
     test_eq_text(w.answer_kind, "started: etl_init_failed");
     test_has_text(w.answer, "the limit is 256");
 }
@@ -437,7 +531,13 @@ int main()
         cmocka_unit_test(the_address_of_the_node_may_be_given),
         cmocka_unit_test(kubectl_local_needs_no_node_port),
         cmocka_unit_test_setup_teardown(a_name_must_be_unambiguous, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_etl_that_is_stopping_is_not_brought_back_by_an_older_document, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_start_begins_with_the_document, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_start_has_the_time_that_its_caller_gives, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_start_that_nobody_asks_about_ends_by_its_own_timeout, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_start_goes_on_where_the_etl_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_start_under_way_keeps_trying_where_the_etl_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_abandoned_start_is_not_begun_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_generation_that_comes_back_is_started_when_its_pod_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(only_our_leftovers_are_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_created_after_a_failed_start_is_swept, setup, teardown),
         cmocka_unit_test_setup_teardown(health_counts, setup, teardown),
