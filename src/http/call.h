@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "codec/http_parse.h"
+#include "http/stream.h"
 #include "port/disk.h"
 #include "port/env.h"
 #include "port/net.h"
@@ -41,6 +42,11 @@ struct call_options {
     disk_file *file = nullptr;   // file_size bytes from its start. Lifetime: until on_done. One that fails (corrupt, io) fails the call, whatever is answered
     uint64_t file_size = 0;
     bool has_body = false;       // send Content-Length even when the body is empty
+    // The body is pushed to call_body_stream, and ended with call_body_end. A call that ends, or is canceled, before that cuts its connection: the
+    // server can never take what it got for whole. Until then whoever pushes watches the time. Such a call gets a connection of its own, for
+    // a body cannot be pushed twice.
+    bool streams_body = false;
+    uint64_t body_size = stream_size_unknown; // Content-Length: then the last byte makes it whole; unknown: in chunks, and call_body_end does
     uint64_t connect_timeout_ms = 5'000;
     uint64_t progress_timeout_ms = 10'000; // no byte sent or received for this long; and from a head's first byte to its last
     const uint64_t *progress_elsewhere = nullptr; // clock_now_ms at which the server was seen at work for this call, beside its connection; null: nowhere. Lifetime: the call's
@@ -59,16 +65,12 @@ struct call_options {
 call *call_start(http_client &client, call_options options);
 // No callback will come; the connection is closed. The pointer is dead at once.
 void call_cancel(call &c);
+// The streamed body of the request is whole. Requires: body_size bytes were pushed, where it was announced; on_done has not come.
+void call_body_end(call &c);
 
 // --- streamed bodies, after on_head
 
-enum class pull_state : uint8_t { bytes, relayed, again, end, failed };
-struct pull_result {
-    pull_state state = pull_state::again;
-    std::string_view bytes; // state bytes: lie in the call's buffer until the next call_pull
-    size_t count = 0;       // bytes taken, either way
-    error err;              // failed: end_of_stream (closed too early), reset, bad_pod_answer (bad chunk, or longer than it said)
-};
+// Failures: end_of_stream (closed too early), reset, bad_pod_answer (bad chunk, or longer than it said).
 // Takes the next piece of the body: small ones into the call's buffer, large ones into `relay` (may be null: never).
 pull_result call_pull(call &c, net_relay *relay);
 // `again` also while the last piece, or the end, is withheld for a moment because it is not clear yet that nothing wrong follows it.

@@ -326,7 +326,8 @@ void call_collect(call &c)
             }
             c.collected.append(got.bytes);
             break;
-        case pull_state::relayed: break;
+        case pull_state::relayed:
+        case pull_state::file: break;
         case pull_state::again:
             if (!net_is_waiting(*c.e, c.net, net_side::readable))
                 call_pull_wait(c, collect_more, &c);

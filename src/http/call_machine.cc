@@ -25,7 +25,7 @@ static constexpr size_t spare_inputs_max = 64;
 using S = call::state;
 using E = call::event;
 
-bool call_is_pushed(const call &c) { return c.options.file != nullptr ? c.options.file_size > 0 : !c.options.body.empty(); }
+bool call_is_pushed(const call &c) { return c.options.streams_body || (c.options.file != nullptr ? c.options.file_size > 0 : !c.options.body.empty()); }
 
 static bool is_to_pod(const call &c) { return !c.options.instance.empty(); }
 
@@ -55,6 +55,8 @@ static void close_net(call &c)
     if (c.connecting != nullptr)
         net_connect_cancel(*c.e, c.connecting);
     c.connecting = nullptr;
+    if (c.net != nullptr && c.options.streams_body && !c.upload_done)
+        net_reset_on_close(*c.e, c.net); // what was sent is not whole
     if (c.net != nullptr)
         net_close(*c.e, c.net);
     c.net = nullptr;
@@ -289,78 +291,6 @@ void call_fail(call &c, error err)
     call_step(c, E::failed);
 }
 
-// --- sending, beside whatever is being received
-
-static io_result send_some(call &c)
-{
-    uint64_t file_left = c.options.file != nullptr ? c.options.file_size - c.file_sent : 0;
-    iovec parts[2];
-    size_t count = 0;
-    if (c.out_sent < c.out.size())
-        parts[count++] = {c.out.data() + c.out_sent, c.out.size() - c.out_sent};
-    if (c.body_sent < c.options.body.size())
-        parts[count++] = {c.options.body.data() + c.body_sent, c.options.body.size() - c.body_sent};
-    if (count > 0) {
-        io_result sent = net_write(*c.e, c.net, {parts, count}, file_left > 0);
-        if (sent.state == io_state::done) {
-            size_t of_head = std::min(sent.count, c.out.size() - c.out_sent);
-            c.out_sent += of_head;
-            c.body_sent += sent.count - of_head;
-        }
-        return sent;
-    }
-    if (file_left == 0)
-        return {io_state::end, 0, no_error};
-    io_result sent = net_send_file(*c.e, c.net, c.options.file, c.file_sent, static_cast<size_t>(file_left));
-    if (sent.state == io_state::done)
-        c.file_sent += sent.count;
-    return sent;
-}
-
-static bool is_of_source(error err)
-{
-    return err.code == error_code::corrupt || err.code == error_code::io || err.code == error_code::end_of_stream;
-}
-
-// The server learns that its request is cut. Who pulls the answer is told at the next byte or the end, and gets no more of it.
-static void fail_source(call &c, error err)
-{
-    c.source_err = err.code == error_code::end_of_stream ? make_error(error_code::corrupt, "the content is shorter than it was") : err;
-    c.upload_failed = true;
-    if (sm_state_of(c) == S::awaiting_head || c.options.answer_size_max > 0)
-        call_fail(c, c.source_err);
-    else
-        net_half_close(*c.e, c.net);
-}
-
-static void on_writable(void *arg);
-
-static void send(call &c)
-{
-    while (!c.upload_done && !c.upload_failed) {
-        io_result sent = send_some(c);
-        switch (sent.state) {
-        case io_state::done: call_note_progress(c); break;
-        case io_state::end: c.upload_done = true; break;
-        case io_state::again: net_wait(*c.e, c.net, net_side::writable, on_writable, &c); return;
-        case io_state::failed:
-            if (c.file_sent < c.options.file_size && is_of_source(sent.err)) {
-                fail_source(c, sent.err);
-                return;
-            }
-            c.upload_failed = true;
-            break; // an answer may have come all the same: the reading side decides
-        }
-    }
-}
-
-static void on_writable(void *arg)
-{
-    call &c = *static_cast<call *>(arg);
-    if (c.net != nullptr)
-        send(c);
-}
-
 // --- receiving a head
 
 static void on_readable(void *arg);
@@ -494,6 +424,8 @@ static uint64_t deadline_of(const call &c)
 {
     switch (sm_state_of(c)) {
     case S::awaiting_head: {
+        if (c.options.streams_body && !c.body_is_whole)
+            return clock_now_ms(*c.e) + c.options.progress_timeout_ms; // whoever pushes watches the time
         uint64_t progress = call_last_progress_ms(c);
         uint64_t began = c.head_began_ms != 0 ? std::min(c.head_began_ms, progress) : progress; // a head that drips does not move it
         return began + c.options.progress_timeout_ms;
@@ -524,7 +456,7 @@ static void begin_on(call &c, net_conn *conn)
     c.net = conn;
     call_note_progress(c);
     call_step(c, E::connected);
-    send(c);
+    call_begin_sending(c);
     if (c.net != nullptr) // the file to send may have failed
         call_wait_readable(c);
 }
@@ -547,7 +479,7 @@ static void start(void *arg)
     call &c = *static_cast<call *>(arg);
     if (sm_state_of(c) != S::connecting)
         return; // canceled in the meantime
-    net_conn *idle = c.options.may_reuse ? pool_take(*c.client, *c.to) : nullptr;
+    net_conn *idle = c.options.may_reuse && !c.options.streams_body ? pool_take(*c.client, *c.to) : nullptr;
     if (idle != nullptr) {
         c.reused = true;
         begin_on(c, idle);
@@ -565,8 +497,10 @@ static void write_request_head(call &c)
     c.out.reserve(c.options.method.size() + c.options.target.size() + c.to->host_header.size() + c.options.headers.size() + other_lines_size); // one allocation
     http_write_request_line(c.out, c.options.method, c.options.target);
     c.out += c.to->host_header;
-    uint64_t length = c.options.file != nullptr ? c.options.file_size : c.options.body.size();
-    if (c.options.has_body || length > 0)
+    uint64_t length = c.options.streams_body ? c.options.body_size : c.options.file != nullptr ? c.options.file_size : c.options.body.size();
+    if (c.options.streams_body && length == stream_size_unknown)
+        c.out += "Transfer-Encoding: chunked\r\n";
+    else if (c.options.streams_body || c.options.has_body || length > 0)
         http_write_header_u64(c.out, "Content-Length", length);
     if (!c.options.may_reuse)
         http_write_header(c.out, "Connection", "close");

@@ -29,6 +29,10 @@ struct call {
     size_t out_sent = 0;
     size_t body_sent = 0;
     uint64_t file_sent = 0;
+    bool body_is_whole = false;  // streamed: all of it has been pushed
+    uint64_t body_pushed = 0;
+    net_on_ready on_room = nullptr; // whoever waits to push
+    void *room_arg = nullptr;
     bool upload_done = false;
     bool upload_failed = false;
     error source_err;            // of the file to send: whatever the server makes of the part it got must not be taken for good
@@ -70,6 +74,12 @@ void call_fail(call &c, error err);
 inline void call_note_progress(call &c) { c.last_progress_ms = clock_now_ms(*c.e); }
 bool call_is_pushed(const call &c); // the request has a body
 void call_wait_readable(call &c);   // no effect when it waits already
+
+// --- call_send.cc
+
+void call_send(call &c);
+// A connection is there: what was to be sent goes, or who waits to push is told.
+void call_begin_sending(call &c);
 
 // --- call_body.cc
 

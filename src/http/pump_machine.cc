@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
-// http/pump_machine.cc: from a call's answer into a streamed answer, one piece at a time.
+// http/pump_machine.cc: from one end of a stream to another, one piece at a time.
 //
-// Owns     one relay, one timer, the two waits. Call and exchange stay the owner's.
-// Knows    sm, port.                  Known by  transfer.
+// Owns     one relay where both ends are sockets, one timer, the two waits. The ends stay the owner's.
+// Knows    sm, port, http/stream.h.   Known by  transfer.
 // Machine  pump, drawn in docs/machines/pump.md (generated, do not edit).
 // Normal   awaiting_source and awaiting_sink in turn, then ended.
-// Fails    a source that breaks, or stalls, or gives more or less than it said; a client that is gone or takes nothing.
+// Fails    a source that breaks, or stalls, or gives more than it said; a sink that breaks or takes nothing.
 // Limits   one piece in flight: relay_pipe_size or stream_buffer_size.
 #include "http/pump.h"
 
 #include <algorithm>
 
-#include "http/conn_machine.h"
+#include "base/check.h"
 #include "http/machines.h"
+#include "port/clock.h"
+#include "sm/sm.h"
 #include "sm/sm_verify.h"
 
 struct pump {
@@ -20,17 +22,20 @@ struct pump {
     enum class event : uint8_t { source_empty, sink_full, finished, failed, deadline, stop };
     sm_core sm;
     env *e = nullptr;
-    exchange *to = nullptr;
-    call *from = nullptr;
+    stream_to to;
+    stream_from from;
     pump_options options;
     net_relay *relay = nullptr;
     timer *clock = nullptr;
     uint64_t awaited_since_ms = 0; // the source: since it was asked for its next piece
     error err;
     uint64_t moved = 0;
-    // The piece in flight: framing first (in the exchange), then these bytes or what the relay holds.
+    // The piece in flight: framing first (in the sink), then these bytes, what the relay holds, or a part of the file.
     std::string_view bytes;
     size_t relayed_left = 0;
+    disk_file *file = nullptr;
+    uint64_t file_offset = 0;
+    size_t file_left = 0;
     bool in_piece = false;
     bool canceled = false;
 };
@@ -44,18 +49,17 @@ static void on_sink_ready(void *arg);
 static void stop_waiting(pump &p)
 {
     timer_stop(*p.e, p.clock);
-    call_pull_wait_cancel(*p.from);
-    if (exchange_net(*p.to) != nullptr)
-        net_wait_cancel(*p.e, exchange_net(*p.to), net_side::writable);
+    p.from.ops->wait_cancel(p.from.self);
+    p.to.ops->wait_cancel(p.to.self);
 }
 
 // A pod that still reads its input makes progress, even while it answers nothing. What comes and is no piece of the body (the size of a chunk,
 // a trailer) moves nothing: it might drip for ever.
-static uint64_t source_limit_ms(const pump &p) { return std::max(p.awaited_since_ms, call_last_progress_ms(*p.from)) + p.options.source_timeout_ms; }
+static uint64_t source_limit_ms(const pump &p) { return std::max(p.awaited_since_ms, p.from.ops->last_progress_ms(p.from.self)) + p.options.source_timeout_ms; }
 
 static void wait_source(pump &p)
 {
-    call_pull_wait(*p.from, on_source_ready, &p);
+    p.from.ops->wait(p.from.self, on_source_ready, &p);
     uint64_t now = clock_now_ms(*p.e);
     uint64_t limit = source_limit_ms(p);
     timer_arm(*p.e, p.clock, limit > now ? limit - now : 0);
@@ -63,7 +67,7 @@ static void wait_source(pump &p)
 
 static void wait_sink(pump &p)
 {
-    net_wait(*p.e, exchange_net(*p.to), net_side::writable, on_sink_ready, &p);
+    p.to.ops->wait(p.to.self, on_sink_ready, &p);
     timer_arm(*p.e, p.clock, p.options.sink_timeout_ms);
 }
 
@@ -80,7 +84,8 @@ static void tell(void *arg)
 static void end(pump &p)
 {
     stop_waiting(p);
-    net_relay_free(*p.e, p.relay);
+    if (p.relay != nullptr)
+        net_relay_free(*p.e, p.relay);
     p.relay = nullptr;
     timer_free(*p.e, p.clock);
     p.clock = nullptr;
@@ -89,13 +94,13 @@ static void end(pump &p)
 
 static void end_source_stalled(pump &p)
 {
-    p.err = make_error(error_code::timed_out, call_stall_text(*p.from));
+    p.err = make_error(error_code::timed_out, p.from.ops->stall_text(p.from.self));
     end(p);
 }
 
 static void end_sink_stalled(pump &p)
 {
-    p.err = make_error(error_code::canceled, "the client takes nothing");
+    p.err = p.to.ops->stalled(p.to.self);
     end(p);
 }
 
@@ -107,8 +112,8 @@ static uint32_t alive(const pump &p) { return (p.relay != nullptr ? RELAY : 0u) 
 static constexpr sm_resource resources[] = {{RELAY, "relay"}, {DEADLINE, "deadline"}};
 
 static constexpr sm_state<pump> states[] = {
-    {S::awaiting_source, sm_initial | sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
-    {S::awaiting_sink, sm_busy, RELAY | DEADLINE, RELAY | DEADLINE},
+    {S::awaiting_source, sm_initial | sm_busy, DEADLINE, RELAY | DEADLINE},
+    {S::awaiting_sink, sm_busy, DEADLINE, RELAY | DEADLINE},
     {S::ended, sm_final, 0, 0},
 };
 
@@ -128,7 +133,13 @@ static constexpr sm_row<pump> rows[] = {
     {S::awaiting_sink, E::stop, always, SM_FN(end), S::ended},
 };
 
-static constexpr sm_table<pump> table = {"pump", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
+// Only between two sockets bytes can stay in the kernel all the way.
+static bool wants_relay(const pump &p) { return p.from.ops->gives_relayed && p.to.ops->takes_relayed; }
+static bool has_relay_where_wanted(const pump &p) { return sm_state_of(p) == S::ended || (p.relay != nullptr) == wants_relay(p); }
+
+static constexpr sm_invariant<pump> invariants[] = {{"has_relay_where_wanted", has_relay_where_wanted}};
+
+static constexpr sm_table<pump> table = {"pump", states, resources, rows, {}, invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view pump_machine_view() { return sm_view_of(table); }
@@ -139,25 +150,31 @@ static void fail(pump &p, error err)
     sm_step(table, p, E::failed);
 }
 
-// Sends the piece in flight. done: all of it is with the kernel.
+// Sends the piece in flight. done: the sink has taken all of it.
 static io_result send_piece(pump &p)
 {
-    net_conn *sink = exchange_net(*p.to);
-    if (sink == nullptr)
-        return {io_state::failed, 0, make_error(error_code::canceled, "the client has gone")};
-    while (exchange_has_framing(*p.to) || !p.bytes.empty()) {
-        io_result sent = exchange_send_piece(*p.to, p.bytes, p.relayed_left > 0);
+    const stream_to_ops &to = *p.to.ops;
+    void *self = p.to.self;
+    while ((to.has_framing != nullptr && to.has_framing(self)) || !p.bytes.empty()) {
+        io_result sent = to.send(self, p.bytes, p.relayed_left + p.file_left > 0);
         if (sent.state != io_state::done)
             return sent;
         p.bytes.remove_prefix(sent.count);
         p.moved += sent.count;
     }
     while (p.relayed_left > 0) {
-        io_result sent = net_relay_drain(*p.e, p.relay, sink, false);
+        io_result sent = to.send_relayed(self, p.relay);
         if (sent.state != io_state::done)
             return sent;
-        exchange_count_out(*p.to, sent.count);
         p.relayed_left -= sent.count;
+        p.moved += sent.count;
+    }
+    while (p.file_left > 0) {
+        io_result sent = to.send_file(self, p.file, p.file_offset, p.file_left);
+        if (sent.state != io_state::done)
+            return sent;
+        p.file_offset += sent.count;
+        p.file_left -= sent.count;
         p.moved += sent.count;
     }
     return {io_state::done, 0, no_error};
@@ -165,10 +182,22 @@ static io_result send_piece(pump &p)
 
 static void begin_piece(pump &p, const pull_result &got)
 {
-    exchange_frame_piece(*p.to, got.count);
+    if (p.to.ops->begin_piece != nullptr)
+        p.to.ops->begin_piece(p.to.self, got.count);
     p.bytes = got.bytes;
     p.relayed_left = got.state == pull_state::relayed ? got.count : 0;
+    p.file = got.file;
+    p.file_offset = got.offset;
+    p.file_left = got.state == pull_state::file ? got.count : 0;
     p.in_piece = true;
+}
+
+static void end_piece(pump &p)
+{
+    p.in_piece = false;
+    p.awaited_since_ms = clock_now_ms(*p.e);
+    if (p.to.ops->end_piece != nullptr)
+        p.to.ops->end_piece(p.to.self);
 }
 
 static void run(pump &p)
@@ -181,17 +210,16 @@ static void run(pump &p)
                 return;
             }
             if (sent.state != io_state::done) {
-                fail(p, make_error(error_code::canceled, "the client has gone"));
+                fail(p, sent.err);
                 return;
             }
-            p.in_piece = false;
-            p.awaited_since_ms = clock_now_ms(*p.e);
-            exchange_frame_piece_end(*p.to);
+            end_piece(p);
         }
-        pull_result got = call_pull(*p.from, p.relay);
+        pull_result got = p.from.ops->pull(p.from.self, p.relay, p.to.ops->takes_file);
         switch (got.state) {
         case pull_state::bytes:
         case pull_state::relayed:
+        case pull_state::file:
             if (p.options.has_length && p.moved + got.count > p.options.length) {
                 fail(p, make_error(error_code::bad_pod_answer, "the answer is longer than announced"));
                 return;
@@ -235,15 +263,16 @@ static void on_timer(void *arg)
     sm_step(table, p, E::deadline);
 }
 
-pump *pump_start(exchange &to, call &from, pump_options options)
+pump *pump_start(env &e, stream_to to, stream_from from, pump_options options)
 {
     pump *p = new pump;
-    p->sm.id = exchange_env(to).next_machine_id++;
-    p->e = &exchange_env(to);
-    p->to = &to;
-    p->from = &from;
+    p->sm.id = e.next_machine_id++;
+    p->e = &e;
+    p->to = to;
+    p->from = from;
     p->options = static_cast<pump_options &&>(options);
-    p->relay = net_relay_make(*p->e);
+    if (wants_relay(*p))
+        p->relay = net_relay_make(e);
     p->clock = timer_make(*p->e, on_timer, p);
     p->awaited_since_ms = clock_now_ms(*p->e);
     clock_post(*p->e, start, p);

@@ -145,7 +145,7 @@ static void begin_stream(transfer &t)
     options.prefix.swap(t.buffered);
     options.on_done = on_pumped;
     options.arg = &t;
-    t.stream = pump_start(*t.x, *t.request, static_cast<pump_options &&>(options));
+    t.stream = pump_start(*t.e, exchange_stream(*t.x), call_stream(*t.request), static_cast<pump_options &&>(options));
 }
 
 // A close-delimited answer is complete only if the pod's process lived on.

@@ -39,7 +39,8 @@ static void pull(void *arg)
         pull_result got = call_pull(*s.c, nullptr);
         switch (got.state) {
         case pull_state::bytes: s.r->body += got.bytes; continue;
-        case pull_state::relayed: fuzz_failed("nothing is relayed here", __FILE__, __LINE__);
+        case pull_state::relayed:
+        case pull_state::file: fuzz_failed("nothing is relayed here", __FILE__, __LINE__);
         case pull_state::again: call_pull_wait(*s.c, pull, &s); return;
         case pull_state::end:
             s.r->is_done = true;

@@ -259,7 +259,7 @@ static void pipe_head(void *, call &c, const http_head &head)
     options.prefix = head.has_length ? "" : "prefix-";
     options.on_done = piped;
     piping.c = &c;
-    piping.p = pump_start(*piping.x, c, static_cast<pump_options &&>(options));
+    piping.p = pump_start(*piping.w->e, exchange_stream(*piping.x), call_stream(c), static_cast<pump_options &&>(options));
 }
 
 static void pipe_failed(void *, call &, error err, int, std::string)

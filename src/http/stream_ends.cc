@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// http/stream_ends.cc: the answer of a call as what is pulled from, the answer to a client as what is pushed to.
+//
+// Owns     nothing.
+// Knows    call_body.cc, exchange_answer.cc.        Known by  pump_machine.cc through http/stream.h.
+#include "http/conn_machine.h"
+#include "http/call.h"
+#include "http/stream.h"
+
+// --- from a call's answer
+
+static call &call_of(void *self) { return *static_cast<call *>(self); }
+
+static pull_result from_pull(void *self, net_relay *relay, bool) { return call_pull(call_of(self), relay); }
+static void from_wait(void *self, net_on_ready on_ready, void *arg) { call_pull_wait(call_of(self), on_ready, arg); }
+static void from_wait_cancel(void *self) { call_pull_wait_cancel(call_of(self)); }
+static uint64_t from_last_progress_ms(const void *self) { return call_last_progress_ms(*static_cast<const call *>(self)); }
+static const char *from_stall_text(const void *self) { return call_stall_text(*static_cast<const call *>(self)); }
+
+static constexpr stream_from_ops call_ops = {true, from_pull, from_wait, from_wait_cancel, from_last_progress_ms, from_stall_text};
+
+stream_from call_stream(call &c) { return {&call_ops, &c}; }
+
+// --- to a client
+
+static exchange &exchange_of(void *self) { return *static_cast<exchange *>(self); }
+
+static io_result gone() { return {io_state::failed, 0, make_error(error_code::canceled, "the client has gone")}; }
+static io_result told(io_result result) { return result.state == io_state::failed ? gone() : result; }
+
+static void to_begin_piece(void *self, size_t size) { exchange_frame_piece(exchange_of(self), size); }
+static void to_end_piece(void *self) { exchange_frame_piece_end(exchange_of(self)); }
+static bool to_has_framing(const void *self) { return exchange_has_framing(*static_cast<const exchange *>(self)); }
+
+static io_result to_send(void *self, std::string_view bytes, bool more)
+{
+    exchange &x = exchange_of(self);
+    return exchange_net(x) != nullptr ? told(exchange_send_piece(x, bytes, more)) : gone();
+}
+
+static io_result to_send_relayed(void *self, net_relay *relay)
+{
+    exchange &x = exchange_of(self);
+    if (exchange_net(x) == nullptr)
+        return gone();
+    io_result sent = net_relay_drain(*x.e, relay, exchange_net(x), false);
+    if (sent.state == io_state::done)
+        exchange_count_out(x, sent.count);
+    return told(sent);
+}
+
+static io_result to_send_file(void *self, disk_file *file, uint64_t offset, size_t size)
+{
+    exchange &x = exchange_of(self);
+    if (exchange_net(x) == nullptr)
+        return gone();
+    io_result sent = net_send_file(*x.e, exchange_net(x), file, offset, size);
+    if (sent.state == io_state::done)
+        exchange_count_out(x, sent.count);
+    return sent.state == io_state::failed && stream_is_of_file(sent.err) ? sent : told(sent);
+}
+
+static void to_wait(void *self, net_on_ready on_ready, void *arg)
+{
+    exchange &x = exchange_of(self);
+    net_wait(*x.e, exchange_net(x), net_side::writable, on_ready, arg);
+}
+
+static void to_wait_cancel(void *self)
+{
+    exchange &x = exchange_of(self);
+    if (exchange_net(x) != nullptr)
+        net_wait_cancel(*x.e, exchange_net(x), net_side::writable);
+}
+
+static error to_stalled(void *) { return make_error(error_code::canceled, "the client takes nothing"); }
+
+static constexpr stream_to_ops exchange_ops = {true, true, to_begin_piece, to_end_piece, to_has_framing, to_send, to_send_relayed, to_send_file, to_wait, to_wait_cancel, to_stalled};
+
+stream_to exchange_stream(exchange &x) { return {&exchange_ops, &x}; }
