@@ -34,6 +34,8 @@ inline constexpr size_t relay_pipe_size = 256 * kib;
 inline constexpr size_t relay_pipes_max = 64;           // above it, and when the kernel refuses, bytes are copied
 inline constexpr size_t net_turn_bytes_max = 1 * mib + 64 * kib; // one connection moves at most this before others have their turn
 inline constexpr size_t put_buffer_size = 256 * kib;
+inline constexpr uint64_t disk_patience_ms = 300'000;   // a disk that takes or gives nothing for this long, in the middle of an object
+inline constexpr uint64_t peer_patience_ms = 60'000;    // another target that takes nothing of an object, or does not say that it is durable
 inline constexpr size_t pod_error_text_max = 4 * kib;   // of an error answer of a pod, shown to the client
 
 // Pods.

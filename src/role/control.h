@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "codec/error_envelope.h"
 #include "http/exchange.h"
 #include "role/node.h"
 #include "role/route.h"
@@ -32,11 +33,8 @@ bool control_admit_peer(const node_options &options, exchange &x);
 // Header lines of a call to another node: the secret, the request id.
 std::string control_peer_headers(const node_options &options, std::string_view request_id);
 // An error answer of another node, back to a code and a message. A body that is no envelope becomes the message.
-struct control_error {
-    error_code code = error_code::internal;
-    std::string message;
-};
-control_error control_read_error(int status, std::string_view body);
+using control_error = error_envelope;
+inline control_error control_read_error(int status, std::string_view body) { return error_envelope_read(status, body); }
 
 // Decodes one captured path segment; false when it was malformed, then the request has been answered with 400.
 bool control_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text);

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// object/sink_put.cc: a put of this target's store as a sink. What fits into one buffer is not written before the commit.
+//
+// Owns     one put from sink_begin to its end.
+// Knows    store.          Known by  role, transfer.
+// Fails    a full or broken disk, a wrong checksum, a bucket that is gone: nothing is stored.
+// Limits   put_buffer_size in flight; disk_patience_ms.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "object/sink.h"
+#include "port/clock.h"
+
+struct put_sink {
+    env *e = nullptr;
+    store *objects = nullptr;
+    sink_put_options options;
+    sink_head head;
+    put *target = nullptr;
+    size_t filled = 0;       // bytes in the put's buffer
+    uint64_t bytes = 0;
+    bool writing = false;
+    bool posted = false;     // on_posted will come
+    bool committing = false; // the store completes it, whether somebody waits or not
+    bool is_refused = false; // the commit
+    bool done = false;       // committed, as far as the owner knows, or abandoned
+    sink_outcome outcome;
+    net_on_ready on_ready = nullptr;
+    void *ready_arg = nullptr;
+    sink_on_committed on_committed = nullptr;
+    void *committed_arg = nullptr;
+};
+
+static put_sink &sink_of(void *self) { return *static_cast<put_sink *>(self); }
+
+static const char *failure_reason(error err)
+{
+    if (err.code != error_code::no_space)
+        return error_text(err);
+    switch (err.sys) {
+    case EDQUOT: return "the disk quota of the node's user is used up";
+    case EFBIG: return "the file would be larger than the node's process may make one";
+    default: return "the disk is full";
+    }
+}
+
+std::string sink_put_failure_text(std::string_view node_id, std::string_view bucket, std::string_view name, error err)
+{
+    std::string text = "t[";
+    text.append(node_id).append("]: cannot store ais://").append(bucket).append("/").append(name).append(": ").append(failure_reason(err));
+    return text;
+}
+
+static void set_failure(put_sink &s, error err)
+{
+    s.outcome = {err, sink_put_failure_text(s.options.node_id, s.options.bucket, s.options.name, err)};
+}
+
+// The store owes nothing any more.
+static void end(put_sink &s)
+{
+    if (s.options.on_end != nullptr)
+        s.options.on_end(s.options.arg, s.outcome.err, s.bytes);
+    s.options.on_end = nullptr;
+}
+
+static void free_when_idle(put_sink &s)
+{
+    if (s.done && !s.posted && !s.committing)
+        delete &s;
+}
+
+static void tell_ready(put_sink &s)
+{
+    net_on_ready on_ready = s.on_ready;
+    s.on_ready = nullptr;
+    if (on_ready != nullptr)
+        on_ready(s.ready_arg);
+}
+
+static void tell_committed(put_sink &s)
+{
+    end(s);
+    if (!s.done)
+        s.on_committed(s.committed_arg, s.outcome);
+    s.done = true;
+    free_when_idle(s);
+}
+
+// There was room already; or the commit was refused.
+static void on_posted(void *arg)
+{
+    put_sink &s = sink_of(arg);
+    s.posted = false;
+    if (s.done)
+        free_when_idle(s);
+    else if (s.is_refused)
+        tell_committed(s);
+    else
+        tell_ready(s);
+}
+
+static void post(put_sink &s)
+{
+    if (!s.posted)
+        clock_post(*s.e, on_posted, &s);
+    s.posted = true;
+}
+
+static void begin(void *self, const sink_head &head)
+{
+    put_sink &s = sink_of(self);
+    CHECK(s.target == nullptr);
+    s.head = head;
+    s.target = put_start(*s.objects, s.options.bucket, s.options.name, head.content_type);
+}
+
+static void on_written(void *arg, error err)
+{
+    put_sink &s = sink_of(arg);
+    s.writing = false;
+    s.filled = 0;
+    if (err)
+        set_failure(s, err);
+    tell_ready(s);
+}
+
+static io_result send(void *self, std::string_view bytes, bool)
+{
+    put_sink &s = sink_of(self);
+    if (s.outcome.err)
+        return {io_state::failed, 0, s.outcome.err};
+    if (s.writing)
+        return {io_state::again, 0, no_error};
+    std::span<char> buffer = put_buffer(*s.target);
+    if (s.filled == buffer.size()) {
+        s.writing = true;
+        put_write(*s.target, s.filled, on_written, &s);
+        return {io_state::again, 0, no_error};
+    }
+    size_t count = std::min(bytes.size(), buffer.size() - s.filled);
+    std::memcpy(buffer.data() + s.filled, bytes.data(), count);
+    s.filled += count;
+    s.bytes += count;
+    return {io_state::done, count, no_error};
+}
+
+static void wait(void *self, net_on_ready on_ready, void *arg)
+{
+    put_sink &s = sink_of(self);
+    s.on_ready = on_ready;
+    s.ready_arg = arg;
+    if (!s.writing)
+        post(s);
+}
+
+static void wait_cancel(void *self) { sink_of(self).on_ready = nullptr; }
+
+static error stalled(void *self)
+{
+    put_sink &s = sink_of(self);
+    set_failure(s, make_error(error_code::io, "the disk takes nothing"));
+    return s.outcome.err;
+}
+
+static constexpr stream_to_ops stream_ops = {false, false, nullptr, nullptr, nullptr, send, nullptr, nullptr, wait, wait_cancel, stalled};
+
+static stream_to stream(void *self) { return {&stream_ops, self}; }
+
+static void on_committed(void *arg, error err, const index_row &)
+{
+    put_sink &s = sink_of(arg);
+    s.committing = false;
+    if (err)
+        set_failure(s, err);
+    tell_committed(s);
+}
+
+static bool is_bucket_gone(const put_sink &s)
+{
+    return s.options.is_bucket_there != nullptr && !s.options.is_bucket_there(s.options.arg, s.options.bucket, s.options.bucket_created_ns);
+}
+
+static void commit(void *self, sink_on_committed on_done, void *arg)
+{
+    put_sink &s = sink_of(self);
+    CHECK(!s.writing && s.on_committed == nullptr);
+    s.on_committed = on_done;
+    s.committed_arg = arg;
+    put *target = s.target;
+    s.target = nullptr;
+    if (is_bucket_gone(s)) {
+        put_abort(*target);
+        s.outcome = {make_error(error_code::bucket_not_found), "bucket \"ais://" + s.options.bucket + "\" does not exist: it was destroyed meanwhile"};
+        s.is_refused = true;
+        post(s);
+        return;
+    }
+    s.committing = true;
+    put_commit(*target, s.filled, s.head.has_checksum, s.head.checksum, on_committed, &s);
+}
+
+static void abandon(void *self)
+{
+    put_sink &s = sink_of(self);
+    s.done = true;
+    s.on_ready = nullptr;
+    if (s.target != nullptr)
+        put_abort(*s.target);
+    s.target = nullptr;
+    if (!s.committing) {
+        if (!s.outcome.err)
+            s.outcome.err = make_error(error_code::canceled);
+        end(s);
+    }
+    free_when_idle(s);
+}
+
+static const sink_outcome &failure(const void *self) { return static_cast<const put_sink *>(self)->outcome; }
+
+static constexpr sink_ops ops = {disk_patience_ms, begin, stream, commit, abandon, failure};
+
+sink sink_put(env &e, store &objects, sink_put_options options)
+{
+    auto *s = new put_sink;
+    s->e = &e;
+    s->objects = &objects;
+    s->options = static_cast<sink_put_options &&>(options);
+    return {&ops, s};
+}

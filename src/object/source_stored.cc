@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// object/source_stored.cc: an object of this target as a source: from memory, as a part of its file, or read piece by piece.
+//
+// Owns     the hold of the object, a buffer where the other end takes no file, one read at a time.
+// Knows    store, port/disk.          Known by  transfer.
+// Fails    io; corrupt where the file has become shorter.
+// Limits   put_buffer_size.
+#include <algorithm>
+#include <memory>
+
+#include "base/limits.h"
+#include "object/source.h"
+#include "port/clock.h"
+
+struct stored_source {
+    env *e = nullptr;
+    store *objects = nullptr;
+    const store_object *object = nullptr;
+    size_t *at_disk = nullptr;
+    uint64_t given = 0;            // bytes handed on
+    std::unique_ptr<char[]> buffer;
+    size_t filled = 0;             // of it: read and not handed on
+    bool reading = false;
+    bool posted = false;           // run_waiter will come
+    bool closed = false;
+    error err;
+    net_on_ready on_ready = nullptr;
+    void *ready_arg = nullptr;
+};
+
+static stored_source &source_of(void *self) { return *static_cast<stored_source *>(self); }
+
+static void free_when_idle(stored_source &s)
+{
+    if (!s.closed || s.reading || s.posted)
+        return;
+    delete &s;
+}
+
+static void tell(stored_source &s)
+{
+    net_on_ready on_ready = s.on_ready;
+    s.on_ready = nullptr;
+    if (on_ready != nullptr)
+        on_ready(s.ready_arg);
+}
+
+static void on_posted(void *arg)
+{
+    stored_source &s = source_of(arg);
+    s.posted = false;
+    if (s.closed)
+        free_when_idle(s);
+    else
+        tell(s); // may close it
+}
+
+static void release(stored_source &s)
+{
+    store_release(*s.objects, s.object);
+    s.object = nullptr;
+}
+
+static void on_read(void *arg, error err, size_t count)
+{
+    stored_source &s = source_of(arg);
+    s.reading = false;
+    (*s.at_disk)--;
+    if (s.closed) {
+        release(s);
+        free_when_idle(s);
+        return;
+    }
+    s.err = err;
+    if (!err && count == 0)
+        s.err = make_error(error_code::corrupt, "the content is shorter than it was");
+    s.filled = count;
+    tell(s);
+}
+
+static pull_result read_on(stored_source &s)
+{
+    if (!s.reading) {
+        if (s.buffer == nullptr)
+            s.buffer = std::make_unique_for_overwrite<char[]>(put_buffer_size);
+        s.reading = true;
+        (*s.at_disk)++;
+        size_t size = static_cast<size_t>(std::min<uint64_t>(put_buffer_size, s.object->row.size - s.given));
+        disk_read(*s.e, s.object->file, s.buffer.get(), size, s.given, on_read, &s);
+    }
+    return {pull_state::again, {}, 0, no_error};
+}
+
+static pull_result pull(void *self, net_relay *, bool takes_file)
+{
+    stored_source &s = source_of(self);
+    if (s.err)
+        return {pull_state::failed, {}, 0, s.err};
+    uint64_t left = s.object->row.size - s.given;
+    if (left == 0)
+        return {pull_state::end, {}, 0, no_error};
+    if (s.object->file == nullptr) {
+        s.given += left;
+        return {pull_state::bytes, s.object->content, static_cast<size_t>(left), no_error};
+    }
+    if (takes_file) {
+        uint64_t offset = s.given;
+        s.given += left;
+        return {pull_state::file, {}, static_cast<size_t>(left), no_error, s.object->file, offset};
+    }
+    if (s.filled == 0)
+        return read_on(s);
+    size_t count = s.filled;
+    s.filled = 0;
+    s.given += count;
+    return {pull_state::bytes, {s.buffer.get(), count}, count, no_error};
+}
+
+static void wait(void *self, net_on_ready on_ready, void *arg)
+{
+    stored_source &s = source_of(self);
+    s.on_ready = on_ready;
+    s.ready_arg = arg;
+    if (s.reading || s.posted)
+        return;
+    s.posted = true;
+    clock_post(*s.e, on_posted, &s);
+}
+
+static void wait_cancel(void *self) { source_of(self).on_ready = nullptr; }
+static uint64_t last_progress_ms(const void *) { return 0; }
+static const char *stall_text(const void *) { return "timeout: the disk gives nothing"; }
+static constexpr stream_from_ops ops = {false, pull, wait, wait_cancel, last_progress_ms, stall_text};
+
+static void close(void *self)
+{
+    stored_source &s = source_of(self);
+    s.closed = true;
+    s.on_ready = nullptr;
+    if (!s.reading)
+        release(s);
+    free_when_idle(s);
+}
+
+source source_stored(env &e, store &objects, const store_object *object, size_t &at_disk)
+{
+    auto *s = new stored_source;
+    s->e = &e;
+    s->objects = &objects;
+    s->object = object;
+    s->at_disk = &at_disk;
+    const index_row &row = object->row;
+    return {{row.size, row.content_type, row.etag, row.version, true, row.checksum}, {&ops, s}, close};
+}

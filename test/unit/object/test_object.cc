@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+// Sources and the store as a sink: what is pumped from the one into the other is equal and durable, and what is abandoned leaves nothing.
+#include <algorithm>
+#include <cstring>
+
+#include "../store/store_fixture.h"
+
+#include "http/pump.h"
+#include "object/sink.h"
+#include "object/source.h"
+
+// One copy, and what came of it.
+struct copying {
+    fixture *f = nullptr;
+    source from;
+    sink to;
+    pump *p = nullptr;
+    size_t at_disk = 0;
+    bool pumped = false;
+    error pump_err;
+    uint64_t bytes = 0;
+    int committed = 0;
+    sink_outcome outcome;
+    int ends = 0; // of the put
+    error end_err;
+    uint64_t end_bytes = 0;
+    bool has_bucket = true;
+};
+
+static bool has_bucket(void *arg, std::string_view bucket, uint64_t created_ns)
+{
+    test_eq_text(bucket, "b");
+    test_eq(created_ns, 7u);
+    return static_cast<copying *>(arg)->has_bucket;
+}
+
+static void on_end(void *arg, error err, uint64_t bytes)
+{
+    auto &c = *static_cast<copying *>(arg);
+    c.ends++;
+    c.end_err = err;
+    c.end_bytes = bytes;
+}
+
+static void on_committed(void *arg, const sink_outcome &outcome)
+{
+    auto &c = *static_cast<copying *>(arg);
+    c.to = sink{};
+    c.committed++;
+    c.outcome = outcome;
+}
+
+static void on_pumped(void *arg, error err, uint64_t bytes)
+{
+    auto &c = *static_cast<copying *>(arg);
+    c.p = nullptr;
+    c.pumped = true;
+    c.pump_err = err;
+    c.bytes = bytes;
+}
+
+static sink open_sink(copying &c, const std::string &name)
+{
+    sink_put_options options;
+    options.bucket = "b";
+    options.name = name;
+    options.node_id = "t1";
+    options.bucket_created_ns = 7;
+    options.is_bucket_there = has_bucket;
+    options.on_end = on_end;
+    options.arg = &c;
+    return sink_put(c.f->world->e, *c.f->s, static_cast<sink_put_options &&>(options));
+}
+
+static source open_stored(copying &c, const std::string &name)
+{
+    answer a;
+    store_get(*c.f->s, "b", name, on_object_answer, &a);
+    memory_run(*c.f->world);
+    test_eq(a.count, 1);
+    test_ok(a.err);
+    return source_stored(c.f->world->e, *c.f->s, a.object, c.at_disk);
+}
+
+static void begin(copying &c, bool is_checked = true)
+{
+    const source_facts &facts = c.from.facts;
+    sink_begin(c.to, {facts.size, facts.content_type, is_checked && facts.has_checksum, facts.checksum});
+    pump_options options;
+    options.on_done = on_pumped;
+    options.arg = &c;
+    c.p = pump_start(c.f->world->e, sink_stream(c.to), c.from.from, static_cast<pump_options &&>(options));
+}
+
+static void let_go(copying &c)
+{
+    if (c.p != nullptr)
+        pump_cancel(*c.p);
+    c.p = nullptr;
+    source_close(c.from);
+    sink_abandon(c.to);
+    memory_run(*c.f->world);
+}
+
+static std::string content_of_size(size_t size)
+{
+    std::string out(size, '\0');
+    for (size_t i = 0; i < size; i++)
+        out[i] = static_cast<char>(i * 131 + i / 257);
+    return out;
+}
+
+static size_t files_in_tmp(fixture &f) { return memory_files(f.world->now, "/data/tmp").size(); }
+
+static constexpr size_t sizes[] = {0, 1, 4'096, index_content_size_max, index_content_size_max + 1, put_buffer_size - 1, put_buffer_size, put_buffer_size + 1, 3 * put_buffer_size, 1'000'003};
+
+static void a_stored_object_is_copied(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    for (size_t size : sizes) {
+        std::string content = content_of_size(size);
+        index_row row;
+        if (size <= put_buffer_size)
+            test_ok(put_at_once(f, "from", content, &row));
+        else
+            test_ok(put_object(f, "from", content, &row));
+        copying c;
+        c.f = &f;
+        c.from = open_stored(c, "from");
+        test_eq(c.from.facts.size, size);
+        test_eq_text(c.from.facts.content_type, "text/plain");
+        test_eq(c.from.facts.version, row.version);
+        test_true(c.from.facts.has_checksum);
+        test_eq(c.from.facts.checksum, checksum_of(content));
+        c.to = open_sink(c, "to");
+        begin(c);
+        memory_run(*f.world);
+        test_true(c.pumped);
+        test_ok(c.pump_err);
+        test_eq(c.bytes, size);
+        source_close(c.from);
+        sink_commit(c.to, on_committed, &c);
+        memory_run(*f.world);
+        test_eq(c.committed, 1);
+        test_ok(c.outcome.err);
+        test_eq(c.ends, 1);
+        test_eq(c.end_bytes, size);
+        std::string got;
+        test_ok(get_object(f, "to", got));
+        test_true(got == content);
+        test_eq(files_in_tmp(f), 0u);
+        test_eq(c.at_disk, 0u);
+    }
+}
+
+static void bytes_in_memory_are_kept(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    for (size_t size : sizes) {
+        copying c;
+        c.f = &f;
+        c.from = source_memory(f.world->e, content_of_size(size), {});
+        test_eq(c.from.facts.size, size);
+        c.to = open_sink(c, "to");
+        begin(c);
+        memory_run(*f.world);
+        test_ok(c.pump_err);
+        test_true(c.pumped);
+        sink_commit(c.to, on_committed, &c);
+        memory_run(*f.world);
+        test_eq(c.committed, 1);
+        test_ok(c.outcome.err);
+        source_close(c.from);
+        memory_run(*f.world);
+        std::string got;
+        test_ok(get_object(f, "to", got));
+        test_true(got == content_of_size(size));
+    }
+}
+
+// After every step of a copy: what is abandoned then leaves the old object and nothing else.
+static void what_is_abandoned_leaves_nothing(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    test_ok(put_object(f, "from", content_of_size(3 * put_buffer_size + 5)));
+    test_ok(put_at_once(f, "to", "the old one"));
+    size_t steps = 0;
+    for (bool is_over = false; !is_over; steps++) {
+        copying c;
+        c.f = &f;
+        c.from = open_stored(c, "from");
+        c.to = open_sink(c, "to");
+        begin(c);
+        for (size_t i = 0; i < steps && !c.pumped; i++)
+            memory_step(*f.world);
+        is_over = c.pumped;
+        let_go(c);
+        test_eq(c.ends, 1);
+        test_eq_enum(c.end_err.code, error_code::canceled);
+        test_eq(c.at_disk, 0u);
+        test_eq(files_in_tmp(f), 0u);
+        std::string got;
+        test_ok(get_object(f, "to", got));
+        test_eq_text(got, "the old one");
+    }
+    test_true(steps > 6);
+    copying unbegun; // and one that never saw a byte
+    unbegun.f = &f;
+    unbegun.to = open_sink(unbegun, "to");
+    let_go(unbegun);
+    test_eq(unbegun.ends, 1);
+}
+
+// The store completes a commit whether somebody waits or not, and its owner may not go before.
+static void a_commit_is_not_called_back(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    copying c;
+    c.f = &f;
+    c.from = source_memory(f.world->e, "abc", {});
+    c.to = open_sink(c, "to");
+    begin(c);
+    memory_run(*f.world);
+    sink_commit(c.to, on_committed, &c);
+    sink_abandon(c.to);
+    test_eq(c.ends, 0);
+    memory_run(*f.world);
+    test_eq(c.committed, 0);
+    test_eq(c.ends, 1);
+    test_ok(c.end_err);
+    source_close(c.from);
+    memory_run(*f.world);
+}
+
+static void other_bytes_than_the_objects_are_not_stored(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    test_ok(put_at_once(f, "to", "the old one"));
+    for (size_t size : {size_t{3}, 2 * put_buffer_size}) {
+        copying c;
+        c.f = &f;
+        source_facts facts;
+        facts.has_checksum = true;
+        facts.checksum = 12345;
+        c.from = source_memory(f.world->e, content_of_size(size), facts);
+        c.to = open_sink(c, "to");
+        begin(c);
+        memory_run(*f.world);
+        test_ok(c.pump_err);
+        sink_commit(c.to, on_committed, &c);
+        memory_run(*f.world);
+        test_eq(c.committed, 1);
+        test_eq_enum(c.outcome.err.code, error_code::checksum_mismatch);
+        test_eq_enum(c.end_err.code, error_code::checksum_mismatch);
+        let_go(c);
+        test_eq(files_in_tmp(f), 0u);
+        std::string got;
+        test_ok(get_object(f, "to", got));
+        test_eq_text(got, "the old one");
+    }
+}
+
+static void a_bucket_that_is_gone_gets_nothing(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    for (bool is_abandoned : {false, true}) {
+        copying c;
+        c.f = &f;
+        c.from = source_memory(f.world->e, content_of_size(2 * put_buffer_size), {});
+        c.to = open_sink(c, "to");
+        begin(c);
+        memory_run(*f.world);
+        c.has_bucket = false;
+        sink_commit(c.to, on_committed, &c);
+        if (is_abandoned)
+            sink_abandon(c.to);
+        memory_run(*f.world);
+        test_eq(c.committed, is_abandoned ? 0 : 1);
+        if (!is_abandoned)
+            test_eq_enum(c.outcome.err.code, error_code::bucket_not_found);
+        test_eq(c.ends, 1);
+        let_go(c);
+        test_eq(files_in_tmp(f), 0u);
+        std::string got;
+        test_eq_enum(get_object(f, "to", got).code, error_code::object_not_found);
+    }
+}
+
+static void a_full_disk_is_the_sinks_failure(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    test_ok(put_at_once(f, "to", "the old one"));
+    for (memory_op where : {memory_op::open, memory_op::write, memory_op::sync}) {
+        copying c;
+        c.f = &f;
+        c.from = source_memory(f.world->e, content_of_size(3 * put_buffer_size), {});
+        c.to = open_sink(c, "to");
+        f.world->faults = {{.op = where, .err = make_error(error_code::no_space)}};
+        begin(c);
+        memory_run(*f.world);
+        if (where == memory_op::sync) {
+            test_ok(c.pump_err);
+            sink_commit(c.to, on_committed, &c);
+            memory_run(*f.world);
+            test_eq_enum(c.outcome.err.code, error_code::no_space);
+            test_eq_text(c.outcome.text, "t[t1]: cannot store ais://b/to: the disk is full");
+        } else {
+            test_eq_enum(c.pump_err.code, error_code::no_space);
+            test_eq_enum(sink_failure(c.to).err.code, error_code::no_space);
+            test_eq_text(sink_failure(c.to).text, "t[t1]: cannot store ais://b/to: the disk is full");
+        }
+        f.world->faults.clear();
+        let_go(c);
+        test_eq(c.ends, 1);
+        test_eq_enum(c.end_err.code, error_code::no_space);
+        test_eq(files_in_tmp(f), 0u);
+        std::string got;
+        test_ok(get_object(f, "to", got));
+        test_eq_text(got, "the old one");
+    }
+}
+
+static void a_disk_that_cannot_be_read_is_the_sources_failure(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    test_ok(put_object(f, "from", content_of_size(3 * put_buffer_size)));
+    copying c;
+    c.f = &f;
+    c.from = open_stored(c, "from");
+    c.to = open_sink(c, "to");
+    f.world->faults = {{.op = memory_op::read, .err = make_error(error_code::io), .skip = 1}};
+    begin(c);
+    memory_run(*f.world);
+    test_true(c.pumped);
+    test_eq_enum(c.pump_err.code, error_code::io);
+    test_ok(sink_failure(c.to).err);
+    f.world->faults.clear();
+    let_go(c);
+    test_eq(files_in_tmp(f), 0u);
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_stored_object_is_copied, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(bytes_in_memory_are_kept, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(what_is_abandoned_leaves_nothing, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(a_commit_is_not_called_back, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(other_bytes_than_the_objects_are_not_stored, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(a_bucket_that_is_gone_gets_nothing, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_the_sinks_failure, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(a_disk_that_cannot_be_read_is_the_sources_failure, setup_store, teardown_store),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+// Another target as a sink: it has stored the object when it says so, and nothing of a request that breaks off.
+#include <string>
+
+#include "../http/scripted_server.h"
+
+#include "codec/http_write.h"
+#include "http/pump.h"
+#include "object/sink.h"
+#include "object/source.h"
+
+struct sending {
+    source from;
+    sink to;
+    pump *p = nullptr;
+    bool pumped = false;
+    error pump_err;
+    int committed = 0;
+    sink_outcome outcome;
+    // The other target.
+    bool received = false;
+    error receive_err;
+    std::string body, head;
+    int status = 200;
+    std::string code;
+};
+static sending s;
+
+static void on_received(void *arg, error err, std::string body)
+{
+    exchange &x = *static_cast<exchange *>(arg);
+    s.received = true;
+    s.receive_err = err;
+    s.body = static_cast<std::string &&>(body);
+    error_code code = error_code::internal;
+    if (!s.code.empty() && error_code_from_name(s.code, code))
+        exchange_answer_error(x, code, "said the other one");
+    else
+        exchange_answer(x, answer{});
+}
+
+static void take_object(http_world &, exchange &x)
+{
+    const http_head &head = exchange_head(x);
+    s.head = std::string(head.method) + " " + std::string(head.target);
+    for (const char *name : {"Content-Length", "Transfer-Encoding", "Content-Type", "Ais-Checksum-Type", "Ais-Checksum-Value", "Etlnode-Cluster-Secret"})
+        s.head += "|" + std::string(http_head_get(head, name));
+    exchange_read_all(x, 64 * mib, on_received, &x);
+}
+
+static void refuse_at_once(http_world &, exchange &x)
+{
+    s.received = true;
+    error_code code = error_code::internal;
+    if (s.code.empty() || !error_code_from_name(s.code, code))
+        exchange_answer(x, answer{});
+    else
+        exchange_answer_error(x, code, "said the other one");
+}
+
+static void on_pumped(void *, error err, uint64_t)
+{
+    s.p = nullptr;
+    s.pumped = true;
+    s.pump_err = err;
+}
+
+static void on_committed(void *, const sink_outcome &outcome)
+{
+    s.to = sink{};
+    s.committed++;
+    s.outcome = outcome;
+}
+
+static void begin(http_world &w, std::string content, uint16_t port, sink_head head)
+{
+    std::string code = s.code;
+    s = sending{};
+    s.code = code;
+    s.from = source_memory(*w.e, static_cast<std::string &&>(content), {});
+    sink_peer_options options;
+    options.client = w.client;
+    options.host = "127.0.0.1";
+    options.port = port;
+    options.target = "/v1/objects/b/o?pid=t1&utm=5";
+    http_write_header(options.headers, "Etlnode-Cluster-Secret", "hush");
+    options.bucket = "b";
+    options.name = "o";
+    options.node_id = "t1";
+    options.peer_id = "t2";
+    s.to = sink_peer(*w.e, static_cast<sink_peer_options &&>(options));
+    sink_begin(s.to, head);
+    pump_options pumping;
+    pumping.on_done = on_pumped;
+    s.p = pump_start(*w.e, sink_stream(s.to), s.from.from, static_cast<pump_options &&>(pumping));
+}
+
+static void let_go(http_world &w)
+{
+    if (s.p != nullptr)
+        pump_cancel(*s.p);
+    s.p = nullptr;
+    source_close(s.from);
+    sink_abandon(s.to);
+    s.code.clear();
+    uv_env_poll(*w.e, 5);
+}
+
+static void commit(http_world &w)
+{
+    test_true(world_until(w, [&] { return s.pumped; }));
+    test_ok(s.pump_err);
+    sink_commit(s.to, on_committed, nullptr);
+    test_true(world_until(w, [&] { return s.committed > 0; }));
+    test_eq(s.committed, 1);
+}
+
+static void the_other_target_gets_all_of_it(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = take_object;
+    for (size_t size : {size_t{0}, size_t{5}, size_t{2'000'000}}) {
+        std::string content(size, 'x');
+        begin(w, content, w.port, {size, "text/plain", true, 0xabcdef});
+        commit(w);
+        test_ok(s.outcome.err);
+        test_true(s.body == content);
+        test_eq_text(s.head, "PUT /v1/objects/b/o?pid=t1&utm=5||chunked|text/plain|xxhash2|0000000000abcdef|hush");
+        let_go(w);
+        begin(w, content, w.port, {});
+        commit(w);
+        test_ok(s.outcome.err);
+        test_true(s.body == content);
+        test_eq_text(s.head, "PUT /v1/objects/b/o?pid=t1&utm=5||chunked||||hush");
+        let_go(w);
+    }
+}
+
+static void what_is_abandoned_breaks_off(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = take_object;
+    for (uint64_t size : {uint64_t{500'000}, stream_size_unknown}) {
+        begin(w, std::string(500'000, 'x'), w.port, {.size = size, .content_type = {}});
+        test_true(world_until(w, [&] { return !s.head.empty() && s.pumped; }));
+        let_go(w); // all bytes have been sent: it is the commit that is missing
+        test_true(world_until(w, [&] { return s.received; }));
+        test_true(static_cast<bool>(s.receive_err));
+        test_eq(s.committed, 0);
+    }
+    sink_peer_options options;
+    options.client = w.client;
+    sink never_begun = sink_peer(*w.e, static_cast<sink_peer_options &&>(options));
+    sink_abandon(never_begun);
+    test_false(sink_is_open(never_begun));
+}
+
+static void its_refusal_is_told_in_its_words(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    struct row { const char *code; error_code told; const char *text; };
+    static const row rows[] = {
+        {"no_space", error_code::no_space, "said the other one"},
+        {"checksum_mismatch", error_code::checksum_mismatch, "said the other one"},
+        {"bucket_not_found", error_code::unavailable, "t[t1]: cannot store ais://b/o on target t2: it does not know this bucket yet"},
+    };
+    for (const row &r : rows) {
+        w.handler = take_object;
+        s.code = r.code;
+        begin(w, "abc", w.port, {3, {}});
+        commit(w);
+        test_eq_enum(s.outcome.err.code, r.told);
+        test_eq_text(s.outcome.text, r.text);
+        let_go(w);
+        // Before it has everything: whoever pushes learns it.
+        w.handler = refuse_at_once;
+        s.code = r.code;
+        begin(w, std::string(32 * mib, 'x'), w.port, {});
+        test_true(world_until(w, [&] { return s.pumped; }));
+        if (s.pump_err) {
+            test_true(static_cast<bool>(sink_failure(s.to).err));
+        } else { // all of it was in the kernel's buffers before the answer came
+            commit(w);
+            test_eq_enum(s.outcome.err.code, r.told);
+        }
+        let_go(w);
+    }
+}
+
+static void an_answer_that_comes_too_early_is_no_success(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = refuse_at_once;
+    begin(w, std::string(100, 'x'), w.port, {101, {}}); // one byte will never come
+    test_true(world_until(w, [&] { return sink_failure(s.to).err.code == error_code::internal; }));
+    test_eq_text(sink_failure(s.to).text, "t[t1]: cannot store ais://b/o on target t2: it answered before it had the whole object");
+    test_true(s.pumped);
+    sink_commit(s.to, on_committed, nullptr);
+    test_true(world_until(w, [&] { return s.committed > 0; }));
+    test_eq_enum(s.outcome.err.code, error_code::internal);
+    let_go(w);
+}
+
+static void one_that_cannot_be_reached_is_unavailable(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    scripted_server closed;
+    script_start(w, closed);
+    script_stop(closed);
+    begin(w, "abc", closed.port, {3, {}});
+    test_true(world_until(w, [&] { return s.pumped; }));
+    test_true(static_cast<bool>(s.pump_err));
+    test_eq_enum(sink_failure(s.to).err.code, error_code::unavailable);
+    test_eq_text(sink_failure(s.to).text, "t[t1]: cannot store ais://b/o on target t2: connection refused");
+    let_go(w);
+    begin(w, "", closed.port, {0, {}}); // nothing is pushed: the commit tells
+    test_true(world_until(w, [&] { return s.pumped; }));
+    sink_commit(s.to, on_committed, nullptr);
+    test_true(world_until(w, [&] { return s.committed > 0; }));
+    test_eq_enum(s.outcome.err.code, error_code::unavailable);
+    let_go(w);
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_other_target_gets_all_of_it, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_abandoned_breaks_off, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(its_refusal_is_told_in_its_words, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_that_comes_too_early_is_no_success, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(one_that_cannot_be_reached_is_unavailable, world_set_up, world_tear_down),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
