@@ -28,6 +28,7 @@ inline constexpr std::string_view query_etl_name = "etl_name"; // today
 inline constexpr std::string_view query_since = "since";            // logs: only lines of the last so many seconds
 inline constexpr std::string_view query_etl_args = "etl_args";
 inline constexpr std::string_view query_etl_pipeline = "etl_pipeline";
+inline constexpr std::string_view query_object_to = "object_to"; // PUT: where the result goes, as "ais/@#/BUCKET/OBJECT"
 inline constexpr std::string_view query_proxy_id = "pid";      // a request with both of these was redirected by a proxy
 inline constexpr std::string_view query_unix_ns = "utm";
 

@@ -71,19 +71,21 @@ static error refuse(error_code code, std::string text, std::string &out_text)
 }
 
 struct query_parts {
-    std::string id, name;
-    bool has_id = false, has_name = false, has_args = false;
+    std::string id, name, to;
+    bool has_id = false, has_name = false, has_args = false, has_to = false;
 };
 
-static error read_one(const std::string &key, const std::string &value, bool reads, bool is_broken, query_parts &parts, std::string &out_text)
+static error read_one(const std::string &key, const std::string &value, object_use use, bool is_broken, query_parts &parts, std::string &out_text)
 {
+    const bool reads = use == object_use::read;
     if (std::string_view meant = meant_key(key); !meant.empty())
         return refuse(error_code::bad_request, "unknown parameter \"" + text_escape(key, 64) + "\": did you mean " + std::string(meant) + "?", out_text);
     if (is_broken && key.empty())
         return refuse(error_code::bad_request, "the name of a parameter is not properly percent-encoded, or has a NUL byte (%00)", out_text);
     bool is_id = key == query_etl_id;
     bool is_name = key == query_etl_name;
-    bool is_ours = is_id || is_name || key == query_etl_args || key == query_etl_pipeline || contains(query_archive_names, key);
+    bool is_to = use == object_use::put && key == query_object_to;
+    bool is_ours = is_id || is_name || is_to || key == query_etl_args || key == query_etl_pipeline || contains(query_archive_names, key);
     if (std::string_view hidden = is_ours ? std::string_view() : hidden_key(value); !hidden.empty())
         return refuse(error_code::bad_request, "the parameter " + text_escape(key, 64) + " holds \";" + std::string(hidden) + "=\": parameters are separated by &", out_text);
     if (!is_ours)
@@ -96,11 +98,13 @@ static error read_one(const std::string &key, const std::string &value, bool rea
         return refuse(error_code::not_implemented, "etl_pipeline is not implemented: an object goes through one ETL at a time", out_text);
     if (reads && contains(query_archive_names, key) && !value.empty())
         return refuse(error_code::not_implemented, key + "= is not implemented: archives are not opened here", out_text);
-    std::string &into = is_id ? parts.id : parts.name;
-    bool &has = is_id ? parts.has_id : parts.has_name;
-    if ((is_id || is_name) && has && into != value)
+    if (is_to && value.empty())
+        return refuse(error_code::bad_request, "the parameter object_to is empty: it says where the object is to be kept, as ais/@#/BUCKET/OBJECT", out_text);
+    std::string &into = is_id ? parts.id : is_to ? parts.to : parts.name;
+    bool &has = is_id ? parts.has_id : is_to ? parts.has_to : parts.has_name;
+    if ((is_id || is_name || is_to) && has && into != value)
         return refuse(error_code::bad_request, "the parameter " + key + " is given twice, with different values", out_text);
-    if (is_id || is_name) {
+    if (is_id || is_name || is_to) {
         has = true;
         into = value;
     }
@@ -108,21 +112,44 @@ static error read_one(const std::string &key, const std::string &value, bool rea
     return no_error;
 }
 
-error object_query_read(std::string_view query, bool reads, object_query &out_query, std::string &out_text)
+object_use object_use_of(std::string_view method)
+{
+    return method == "GET" || method == "HEAD" ? object_use::read : method == "PUT" ? object_use::put : object_use::other;
+}
+
+// "ais/@#/BUCKET/OBJECT", AIStore's name of an object. A namespace other than the global one is none of ours.
+static error read_destination(const std::string &to, object_query &out_query, std::string &out_text)
+{
+    static constexpr std::string_view prefix = "ais/@#/";
+    std::string_view rest = to;
+    size_t slash = rest.starts_with(prefix) ? rest.find('/', prefix.size()) : std::string_view::npos;
+    if (slash == std::string_view::npos)
+        return refuse(error_code::bad_request, "object_to \"" + text_escape(to, 100) + "\" names no object here: expected ais/@#/BUCKET/OBJECT, percent-encoded", out_text);
+    out_query.is_kept = true;
+    out_query.to_bucket = rest.substr(prefix.size(), slash - prefix.size());
+    out_query.to_name = rest.substr(slash + 1);
+    return no_error;
+}
+
+error object_query_read(std::string_view query, object_use use, object_query &out_query, std::string &out_text)
 {
     query_parts parts;
     std::string key, value;
     bool is_broken = false;
     out_query = object_query();
     while (url_query_next(query, key, value, is_broken)) {
-        if (error err = read_one(key, value, reads, is_broken, parts, out_text))
+        if (error err = read_one(key, value, use, is_broken, parts, out_text))
             return err;
     }
     if (parts.has_id && parts.has_name && parts.id != parts.name)
         return refuse(error_code::bad_request, "uuid and etl_name name two ETLs: an object goes through one at a time", out_text);
     if (parts.has_args && !parts.has_id && !parts.has_name)
         return refuse(error_code::bad_request, "etl_args is given, and neither etl_name nor uuid: which ETL is meant?", out_text);
-    if (!reads && (parts.has_id || parts.has_name)) // never stored as if nothing had been asked
+    if (parts.has_to) {
+        if (error err = read_destination(parts.to, out_query, out_text))
+            return err;
+    }
+    if (use != object_use::read && !parts.has_to && (parts.has_id || parts.has_name)) // never stored as if nothing had been asked
         return refuse(error_code::not_implemented, "only reads go through an ETL: " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= goes with GET and HEAD", out_text);
     out_query.transform = parts.has_name ? object_transform::by_name : parts.has_id ? object_transform::by_id : object_transform::none;
     out_query.etl = parts.has_name ? parts.name : parts.id;

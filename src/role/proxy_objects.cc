@@ -44,6 +44,52 @@ static void on_missed(proxy_request &r, error err)
     proxy_serve_object(p, proxy_request_release(r), match);
 }
 
+// Whether the target has a document with the bucket; else the request has been answered.
+static bool knows_bucket(proxy &p, exchange &x, const cluster_node &node, const std::string &bucket)
+{
+    auto made = p.bucket_versions.find(bucket);
+    uint64_t needed = made != p.bucket_versions.end() ? made->second : p.loaded_version;
+    if (p.targets.find(node.id)->second.acked_version >= needed)
+        return true;
+    refuse(p, x, "1", "target " + node.id + " does not know this bucket yet");
+    return false;
+}
+
+// The target of an object, which can be reached and knows the bucket; null: the request has been answered.
+static const cluster_node *find_holder(proxy &p, exchange &x, const std::string &bucket, const std::string &name)
+{
+    const cluster_document &document = proxy_document(p);
+    if (document_find_bucket(document, bucket) == nullptr) {
+        exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(bucket, proxy_bucket_names(p)));
+        return nullptr;
+    }
+    const cluster_node *node = document_place(document, bucket, name);
+    read_place place = node != nullptr ? read_place::elsewhere : read_place::nowhere;
+    read_action action = transfer_choose({read_role::proxy, transfer_method_of(exchange_head(x).method), read_how::plain, read_stage::absent, place});
+    if (node == nullptr || action == read_action::refuse_no_target) {
+        refuse(p, x, "5", "no target is registered");
+        return nullptr;
+    }
+    if (proxy_target_is_silent(p, node->id)) {
+        error_code code = error_code::unavailable;
+        std::string why = proxy_unheard_text(p, node->id, code);
+        refuse(p, x, "5", "this object belongs to target " + node->id + ": " + why, code);
+        return nullptr;
+    }
+    return knows_bucket(p, x, *node, bucket) ? node : nullptr;
+}
+
+static bool admit_destination(exchange &x, const object_query &asked)
+{
+    const char *wrong_bucket = object_name_check_bucket(asked.to_bucket);
+    const char *wrong_name = object_name_check(asked.to_name);
+    if (wrong_bucket != nullptr)
+        exchange_answer_error(x, error_code::bad_name, "object_to: invalid bucket name \"" + text_escape(asked.to_bucket, 100) + "\": " + wrong_bucket);
+    else if (wrong_name != nullptr)
+        exchange_answer_error(x, error_code::bad_name, "object_to: invalid object name \"" + text_escape(asked.to_name, 100) + "\": " + wrong_name);
+    return wrong_bucket == nullptr && wrong_name == nullptr;
+}
+
 void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
 {
     const http_head &head = exchange_head(x);
@@ -62,33 +108,20 @@ void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
         return;
     object_query asked;
     std::string wrong_query;
-    if (error err = object_query_read(head.query, head.method == "GET" || head.method == "HEAD", asked, wrong_query)) {
+    if (error err = object_query_read(head.query, object_use_of(head.method), asked, wrong_query)) {
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }
     const cluster_document &document = proxy_document(p);
-    if (document_find_bucket(document, bucket) == nullptr) {
-        exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(bucket, proxy_bucket_names(p)));
+    const cluster_node *node = find_holder(p, x, bucket, name);
+    if (node == nullptr)
         return;
-    }
-    const cluster_node *node = document_place(document, bucket, name);
-    read_place place = node != nullptr ? read_place::elsewhere : read_place::nowhere;
-    read_action action = transfer_choose({read_role::proxy, transfer_method_of(head.method), read_how::plain, read_stage::absent, place});
-    if (node == nullptr || action == read_action::refuse_no_target) {
-        refuse(p, x, "5", "no target is registered");
+    if (asked.is_kept && !admit_destination(x, asked))
         return;
-    }
-    if (proxy_target_is_silent(p, node->id)) {
-        error_code code = error_code::unavailable;
-        std::string why = proxy_unheard_text(p, node->id, code);
-        refuse(p, x, "5", "this object belongs to target " + node->id + ": " + why, code);
-        return;
-    }
-    auto made = p.bucket_versions.find(bucket);
-    uint64_t needed = made != p.bucket_versions.end() ? made->second : p.loaded_version;
-    if (p.targets.find(node->id)->second.acked_version < needed) {
-        refuse(p, x, "1", "target " + node->id + " does not know this bucket yet");
-        return;
+    if (asked.is_kept) { // the source's target writes to the destination's, and has to know its bucket too
+        const cluster_node *other = find_holder(p, x, asked.to_bucket, asked.to_name);
+        if (other == nullptr || !knows_bucket(p, x, *node, asked.to_bucket))
+            return;
     }
     bool is_change = head.method != "GET" && head.method != "HEAD";
     if (is_change && document_needs_miss(document)) {

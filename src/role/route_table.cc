@@ -29,7 +29,7 @@ static constexpr route rows[] = {
 
     {"GET", "/v1/objects/{bucket}/{object...}", route_listener::clients, proxy_serve_object, target_serve_object, "proxy: 301 to the object's target; target: content, or transformed with `?uuid=` or `?etl_name=`"},
     {"HEAD", "/v1/objects/{bucket}/{object...}", route_listener::clients, proxy_serve_object, target_serve_object, "proxy: 307; target: properties"},
-    {"PUT", "/v1/objects/{bucket}/{object...}", route_listener::clients, proxy_serve_object, target_serve_object, "proxy: 307; target: store the object"},
+    {"PUT", "/v1/objects/{bucket}/{object...}", route_listener::clients, proxy_serve_object, target_serve_object, "proxy: 307; target: store the object; with `?object_to=` keep a copy of it, or with `etl_name` too its transform, under another name"},
     {"DELETE", "/v1/objects/{bucket}/{object...}", route_listener::clients, proxy_serve_object, target_serve_object, "proxy: 307; target: remove the object"},
     {"PATCH", "/v1/objects/{bucket}/{object...}", route_listener::clients, proxy_serve_object, target_serve_object, "proxy: 307"},
     {"POST", "/v1/objects/{bucket}/{object...}", route_listener::clients, proxy_serve_object, target_serve_object, "proxy: 307"},

@@ -19,6 +19,7 @@
 #include "role/web_guard.h"
 #include "store/store.h"
 
+struct object_query;  // role/object_query.h
 struct transfer_host; // transfer/transfer.h
 struct member;        // role/member_machine.h: registration with the proxy
 struct held_request;  // target_held.cc: a call that is answered when what it asks about is decided
@@ -60,7 +61,7 @@ struct target {
     size_t removals = 0;                 // of buckets, under way; the document is stored after them
     std::vector<std::string> failed_removals;
     // target_objects.cc
-    size_t store_calls = 0;              // lookups, removals and uploads of objects, under way
+    size_t store_calls = 0;              // lookups, removals, uploads and kept results of objects, under way
     // target_control.cc, target_list.cc
     size_t requests = 0;                 // of the proxy, under way
     // target_held.cc
@@ -100,6 +101,14 @@ void target_serve_node_bucket_page(target &t, exchange &x, const route_match &ma
 void target_serve_node_bucket_drop(target &t, exchange &x, const route_match &match);
 std::string target_address_text(const etl_endpoint &endpoint);
 void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket);
+
+// role/target_objects.cc, for whoever stores an object; `arg` is the target. Whether the bucket is still the one that it was: it may have been
+// destroyed, or made anew, while the object was on its way.
+bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns);
+// One of target.store_calls has ended.
+void target_note_put(void *arg, error err, uint64_t bytes);
+// role/target_kept.cc: PUT of `bucket`/`name` with object_to=. The source's names and the ETL have been checked.
+void target_serve_kept(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks);
 
 // role/target_document.cc
 // Reads the last copy from the data directory; `on_loaded` comes once.

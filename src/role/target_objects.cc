@@ -265,14 +265,13 @@ static void serve_read(object_request &&r)
 
 // --- PUT and DELETE
 
-// A bucket may have been destroyed, or made anew, while the body was on its way.
-static bool is_bucket_there(void *arg, std::string_view bucket, uint64_t created_ns)
+bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns)
 {
     const cluster_bucket *found = document_find_bucket(static_cast<target *>(arg)->document, bucket);
     return found != nullptr && found->created_ns == created_ns;
 }
 
-static void on_upload_end(void *arg, error err, uint64_t bytes)
+void target_note_put(void *arg, error err, uint64_t bytes)
 {
     target &t = *static_cast<target *>(arg);
     t.store_calls--;
@@ -292,8 +291,8 @@ static void serve_put(object_request &&r)
     options.name = r.name;
     options.node_id = r.t->id;
     options.bucket_created_ns = document_find_bucket(r.t->document, r.bucket)->created_ns;
-    options.is_bucket_there = is_bucket_there;
-    options.on_end = on_upload_end;
+    options.is_bucket_there = target_has_bucket;
+    options.on_end = target_note_put;
     options.arg = r.t;
     std::string_view type = http_head_get(head, header_checksum_type);
     std::string_view value = http_head_get(head, header_checksum_value);
@@ -308,7 +307,7 @@ static void serve_put(object_request &&r)
             return;
         }
     }
-    for (std::string_view query : {"append_type", "object_to", "uploadId", "archpath"}) {
+    for (std::string_view query : {"append_type", "uploadId", "archpath"}) {
         std::string ignored;
         if (url_query_get(head.query, query, ignored)) {
             exchange_answer_error(*r.x, error_code::not_implemented, "PUT with " + std::string(query) + "= is not implemented");
@@ -382,6 +381,30 @@ static bool is_redirected(const http_head &head)
     return url_query_get(head.query, query_proxy_id, proxy_id) && url_query_get(head.query, query_unix_ns, unix_ns) && !proxy_id.empty() && !unix_ns.empty();
 }
 
+// Whether the ETL may be there; else the request has been answered.
+static bool admit_etl(target &t, exchange &x, const std::string &etl)
+{
+    if (t.transfers == nullptr) {
+        exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
+        return false;
+    }
+    const cluster_etl *asked = document_find_etl(t.document, etl);
+    etl_view view;
+    bool runs_here = etl_registry_find(*t.etls, etl, view); // it may, before the document that holds it has arrived
+    if (asked == nullptr && !runs_here) {
+        std::vector<std::string_view> names;
+        for (const cluster_etl &known : t.document.etls)
+            names.push_back(known.id);
+        exchange_answer_error(x, error_code::etl_not_found, control_etl_missing_text(etl, names));
+        return false;
+    }
+    if (asked != nullptr && asked->stage == etl_stage::aborted && !runs_here) {
+        exchange_answer_error(x, error_code::etl_not_found, "etl job " + etl + " does not exist now: it is stopped, and can be started again");
+        return false;
+    }
+    return true;
+}
+
 void target_serve_object(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
@@ -406,31 +429,16 @@ void target_serve_object(target &t, exchange &x, const route_match &)
         return;
     object_query asks;
     std::string wrong_query;
-    if (error err = object_query_read(head.query, reads, asks, wrong_query)) {
+    if (error err = object_query_read(head.query, object_use_of(head.method), asks, wrong_query)) {
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }
-    if (asks.transform != object_transform::none) {
-        const std::string &etl = asks.etl;
-        if (t.transfers == nullptr) {
-            exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
-            return;
-        }
-        const cluster_etl *asked = document_find_etl(t.document, etl);
-        etl_view view;
-        bool runs_here = etl_registry_find(*t.etls, etl, view); // it may, before the document that holds it has arrived
-        if (asked == nullptr && !runs_here) {
-            std::vector<std::string_view> names;
-            for (const cluster_etl &known : t.document.etls)
-                names.push_back(known.id);
-            exchange_answer_error(x, error_code::etl_not_found, control_etl_missing_text(etl, names));
-            return;
-        }
-        if (asked != nullptr && asked->stage == etl_stage::aborted && !runs_here) {
-            exchange_answer_error(x, error_code::etl_not_found, "etl job " + etl + " does not exist now: it is stopped, and can be started again");
-            return;
-        }
-        transfer_begin(*t.transfers, x, r.bucket, r.name, etl, asks.transform == object_transform::by_name);
+    if (asks.transform != object_transform::none && !admit_etl(t, x, asks.etl))
+        return;
+    if (asks.is_kept) {
+        target_serve_kept(t, x, static_cast<std::string &&>(r.bucket), static_cast<std::string &&>(r.name), asks);
+    } else if (asks.transform != object_transform::none) {
+        transfer_begin(*t.transfers, x, r.bucket, r.name, asks.etl, asks.transform == object_transform::by_name);
     } else if (reads) {
         serve_read(static_cast<object_request &&>(r));
     } else if (head.method == "PUT") {

@@ -39,7 +39,7 @@ read_action admission_decide(const transfer &t, etl_view &view)
 {
     read_stage stage = stage_of(t.pod, view);
     read_how how = stage == read_stage::absent ? read_how::hpush : how_of(view.definition->mode); // an unknown one has no mode; any gives the same row
-    return transfer_choose({read_role::target, transfer_method_of(exchange_head(*t.x).method), how, stage, read_place::here});
+    return transfer_choose({read_role::target, t.is_kept ? read_method::get : transfer_method_of(exchange_head(*t.x).method), how, stage, read_place::here});
 }
 
 pod_memory *admission_find(transfer_host &host, std::string_view etl_id_or_name)

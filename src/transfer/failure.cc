@@ -102,6 +102,14 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
     }
 }
 
+void failure_set_of_sink(transfer &t, const sink_outcome &outcome)
+{
+    if (outcome.err.code == error_code::checksum_mismatch)
+        failure_set_of_object(t, make_error(error_code::corrupt));
+    else
+        failure_set(t, outcome.err.code, outcome.text);
+}
+
 void failure_set_stalled(transfer &t)
 {
     const char *what = t.buffered.empty() ? "no first byte of the answer came" : "the answer made no progress";

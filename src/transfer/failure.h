@@ -13,6 +13,8 @@ void failure_set(transfer &t, error_code code, std::string text, int status = 0)
 // `begun` is what there was of the head: it may be a text that was meant as the answer.
 void failure_set_of_call(transfer &t, error err, std::string_view begun = {});
 void failure_set_of_object(transfer &t, error err); // it cannot be found, or read
+// What the sink of a kept result says. Other bytes than the object's are its damage.
+void failure_set_of_sink(transfer &t, const sink_outcome &outcome);
 void failure_set_stalled(transfer &t);    // nothing came for obj_timeout
 void failure_set_redirect(transfer &t, std::string_view location);
 void failure_set_status(transfer &t);     // one that no answer to a read may have

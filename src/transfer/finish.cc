@@ -35,6 +35,8 @@ static void let_go(transfer &t)
         answer_check_cancel(*t.check);
     t.check = nullptr;
     admission_release_slot(t);
+    source_close(t.held);
+    sink_abandon(t.to);
     if (t.object != nullptr)
         store_release(*t.host->objects, t.object);
     t.object = nullptr;
@@ -157,16 +159,28 @@ void finish_stopped(transfer &t)
     finish_cut_or_refuse(t);
 }
 
+static void note_method(transfer &t)
+{
+    if (t.pod == nullptr || t.config.mode != communication::hpush)
+        return;
+    t.pod->method_known = true;
+    t.pod->by_put = t.by_put;
+}
+
+void finish_begin_sink(transfer &t, const sink_head &head)
+{
+    note_method(t);
+    t.is_sinking = true;
+    sink_begin(t.to, head);
+}
+
 answer finish_good_answer(transfer &t)
 {
     answer a;
     a.status = t.answer_status;
     a.headers = static_cast<std::string &&>(t.answer_headers);
     write_etl_headers(a.headers, t);
-    if (t.config.mode == communication::hpush) {
-        t.pod->method_known = true;
-        t.pod->by_put = t.by_put;
-    }
+    note_method(t);
     return a;
 }
 
@@ -208,6 +222,16 @@ void finish_complete(transfer &t)
     exchange *x = t.x;
     finish(t);
     exchange_stream_end(*x, true);
+}
+
+void finish_kept(transfer &t)
+{
+    exchange_on_gone(*t.x, nullptr, nullptr, false);
+    answer a;
+    write_etl_headers(a.headers, t);
+    exchange *x = t.x;
+    finish(t);
+    exchange_answer(*x, static_cast<answer &&>(a));
 }
 
 void finish_buffered(transfer &t)

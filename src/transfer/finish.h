@@ -21,7 +21,10 @@ void finish_head_only(transfer &t);
 void finish_unmodified(transfer &t);  // the client asked whether it has the newest version, and the pod says that it has
 void finish_buffered(transfer &t);    // the whole answer is in t.buffered
 void finish_complete(transfer &t);    // the client has all but the end
+void finish_kept(transfer &t);        // the result is durable at its sink
 
+// The sink of a kept result takes its head; what was learnt of the pod's methods is kept.
+void finish_begin_sink(transfer &t, const sink_head &head);
 // Status and headers for the client; what was learnt of the pod's methods is kept.
 answer finish_good_answer(transfer &t);
 // Whether a status may come from a server that does not know the method, rather than from the handler of it; and whether it must.

@@ -6,9 +6,9 @@
 #include "transfer/transfer_machine.h"
 
 static constexpr transfer_mode modes[] = {
-    {communication::hpush, "hpush", push_request, nullptr, true},
-    {communication::hrev, "hrev", reverse_request, nullptr, false},
-    {communication::hpull, "hpull", nullptr, redirect_location, false},
+    {communication::hpush, "hpush", push_request, nullptr, true, false},
+    {communication::hrev, "hrev", reverse_request, nullptr, false, true},
+    {communication::hpull, "hpull", reverse_request, redirect_location, false, true},
 };
 
 const transfer_mode &transfer_mode_of(communication how) { return modes[static_cast<size_t>(how)]; }
@@ -21,9 +21,19 @@ static const std::vector<std::string_view> &own_queries()
     return names;
 }
 
+static const std::vector<std::string_view> &own_queries_of_kept()
+{
+    static const std::vector<std::string_view> names = [] {
+        std::vector<std::string_view> all = own_queries();
+        all.insert(all.end(), {query_object_to, "synchronize"});
+        return all;
+    }();
+    return names;
+}
+
 std::string mode_pod_path(const transfer &t, bool as_uname)
 {
     std::string path = as_uname ? "/" + url_encode_uname("ais/@#/" + t.bucket + "/" + t.name) : "/" + t.bucket + "/" + url_encode_path(t.name);
-    std::string query = url_query_without(exchange_head(*t.x).query, own_queries());
+    std::string query = url_query_without(exchange_head(*t.x).query, t.is_kept ? own_queries_of_kept() : own_queries());
     return query.empty() ? path : path + "?" + query;
 }

@@ -12,12 +12,13 @@ struct transfer;
 struct transfer_mode {
     communication how;
     const char *name;
-    // The request to the pod (method, target, headers, body). Null: the client is redirected.
+    // The request to the pod (method, target, headers, body).
     void (*request)(transfer &t, call_options &out_request);
-    // Where the client is sent instead. Null: the target makes the request itself.
+    // Where a client who reads is sent instead. Null: the target makes the request for him. For what is kept it always does.
     std::string (*location)(transfer &t);
     // Whether the other of POST and PUT is tried when the pod does not know the first.
     bool tries_methods;
+    bool pod_reads; // the object, from this target, while the request waits: that is progress
 };
 
 const transfer_mode &transfer_mode_of(communication how);

@@ -15,7 +15,7 @@
 
 static bool wants_range(const transfer &t)
 {
-    std::string_view range = http_head_get(exchange_head(*t.x), "Range");
+    std::string_view range = transfer_asked(t, "Range");
     return !range.empty() && range != "bytes=0-";
 }
 
@@ -48,13 +48,13 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
 bool pod_head_may_be_unmodified(const transfer &t)
 {
     const http_head &asked = exchange_head(*t.x);
-    return t.config.mode == communication::hrev && (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
+    return !t.is_kept && t.config.mode == communication::hrev && (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
 }
 
 static bool is_good_status(const transfer &t, int status)
 {
     if (status == 206) // whatever was asked for, bytes=0- too, went to the pod
-        return http_head_has(exchange_head(*t.x), "Range");
+        return !t.is_kept && http_head_has(exchange_head(*t.x), "Range");
     return status >= 200 && status <= 299 && status != 204 && status != 205;
 }
 
@@ -113,7 +113,7 @@ bool pod_head_accepts(transfer &t, const http_head &head)
         return false;
     }
     t.part_size = 0;
-    if (head.status == 206 && !answer_part_fits(http_head_get(exchange_head(*t.x), "Range"), head, t.part_size)) {
+    if (head.status == 206 && !answer_part_fits(transfer_asked(t, "Range"), head, t.part_size)) {
         failure_set(t, error_code::bad_pod_answer, "ETL error: the pod answered 206 with another part than the one asked for: its Content-Range is \"" +
                     text_escape(http_head_get(head, "Content-Range"), 100) + "\"");
         return false;

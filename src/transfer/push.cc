@@ -9,7 +9,7 @@ void push_request(transfer &t, call_options &out_request)
     out_request.method = t.by_put ? "PUT" : "POST";
     out_request.target = mode_pod_path(t, false);
     http_write_header(out_request.headers, "Content-Type", "application/octet-stream");
-    std::string_view range = http_head_get(exchange_head(*t.x), "Range");
+    std::string_view range = transfer_asked(t, "Range");
     if (!range.empty() && !http_head_has(exchange_head(*t.x), "If-Range")) // a transformed object has no version that a client could name
         http_write_header(out_request.headers, "Range", range);
     out_request.has_body = true;

@@ -10,6 +10,7 @@
 #include "etl/etl_registry.h"
 #include "http/call.h"
 #include "http/exchange.h"
+#include "object/sink.h"
 #include "store/store.h"
 
 struct transfer_host; // limits and connections shared by the transfers of one target
@@ -23,7 +24,7 @@ inline constexpr size_t transfer_outcome_count = sizeof transfer_outcome_names /
 
 // Handed to on_end once for every transfer. Lifetime of the views: the call.
 struct transfer_report {
-    std::string_view etl_id;
+    std::string_view etl_id;              // empty: none, the object was kept as it is
     transfer_outcome outcome = transfer_outcome::ok;
     uint64_t in_bytes = 0, out_bytes = 0, duration_ms = 0;
     std::string_view bucket, name;        // of the object
@@ -45,6 +46,10 @@ transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, co
 // Answers `x` with `bucket`/`name` transformed by the ETL that `etl_id_or_name` names; x is answered exactly once, whatever happens. `by_name`: the client said
 // etl_name=, not uuid=; some failures have other statuses then (docs/PROTOCOL.md, "What a transformed read answers").
 void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name);
+// As transfer_begin, but the result is kept: `to` takes it, and `x` is answered with 200 when it is durable there; else with why not, and then
+// nothing of it is there. Without an ETL (empty) the object is kept as it is. The pod gets a request of the node's own: of the client's only
+// the query passes. `to` is the transfer's, whatever happens.
+void transfer_begin_kept(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name, sink to);
 // A pod reads the object (hrev): `x` is its request, which is about to be answered. Returns what on_progress of the answer wants as its
 // argument, to be given back with transfer_pod_read_end when the answer has been sent.
 struct transfer_pod_read;

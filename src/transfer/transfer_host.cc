@@ -20,18 +20,28 @@ transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, co
     return host;
 }
 
-void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name)
+// Whether there is room for one more; else `x` has been answered.
+static bool admit(transfer_host &host, exchange &x, const pod_memory *pod, const std::string &id)
 {
-    pod_memory *pod = admission_find(host, etl_id_or_name);
-    std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : etl_id_or_name);
     bool has_many = pod != nullptr && pod->transfers >= pod_connections_max;
     if (host.in_flight >= transfers_max - (has_many ? transfers_reserved : 0)) {
         exchange_answer_error(x, error_code::overloaded, "too many transformed reads in flight");
-        return;
+        return false;
     }
     // The second bound holds for those, too, that still look for their object.
     if (pod != nullptr && (pod->queue.size() >= pod_queue_max || pod->transfers >= pod_queue_max + pod_connections_max)) {
         exchange_answer_error(x, error_code::overloaded, "too many requests wait for the pod of etl job " + id);
+        return false;
+    }
+    return true;
+}
+
+static void begin(transfer_host &host, exchange &x, std::string &&bucket, std::string &&name, std::string_view etl_id_or_name, bool by_name, sink to)
+{
+    pod_memory *pod = etl_id_or_name.empty() ? nullptr : admission_find(host, etl_id_or_name);
+    std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : etl_id_or_name);
+    if (!admit(host, x, pod, id)) {
+        sink_abandon(to);
         return;
     }
     transfer *t = new transfer;
@@ -43,12 +53,24 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
     t->name = static_cast<std::string &&>(name);
     t->etl_id = static_cast<std::string &&>(id);
     t->by_name = by_name;
+    t->is_kept = sink_is_open(to);
+    t->to = to;
     t->began_ms = clock_now_ms(*host.e);
     host.in_flight++;
     t->pod = pod;
     if (pod != nullptr)
         pod->transfers++;
     transfer_look_up(*t);
+}
+
+void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name)
+{
+    begin(host, x, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), etl_id_or_name, by_name, sink{});
+}
+
+void transfer_begin_kept(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name, sink to)
+{
+    begin(host, x, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), etl_id_or_name, by_name, to);
 }
 
 struct transfer_pod_read {

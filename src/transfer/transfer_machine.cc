@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// transfer/transfer_machine.cc: one transformed read, whatever its mode.
+// transfer/transfer_machine.cc: one object through one pod, whatever its mode, to the client who asks or to a sink; to a sink also as it is.
 //
-// Owns     the exchange until it is answered, the object it reads, one call to the pod, one pump, one timer, one slot at the pod.
-// Knows    sm, port, http, store, etl (read-only). Known by  role.
+// Owns     the exchange until it is answered, the object it reads, one call to the pod, one pump, one timer, one slot at the pod; the sink of a
+//          result that is kept.
+// Knows    sm, port, http, store, object, etl (read-only). Known by  role.
 // Machine  transfer, drawn in docs/machines/transfer.md (generated, do not edit).
-// Normal   awaiting_object, awaiting_pod, awaiting_answer, streaming, done.
+// Normal   awaiting_object, awaiting_pod, awaiting_answer, streaming, done. Kept: then committing; without an ETL awaiting_object, keeping, committing.
 // Fails    before the first byte with a status (docs/PROTOCOL.md, "What a transformed read answers"); after it the connection is cut.
 // Limits   transfers_max, pod_connections_max, pod_queue_max, pod_ready_wait_ms, obj_timeout of the ETL.
 #include "transfer/transfer_machine.h"
@@ -27,7 +28,7 @@
 using S = transfer::state;
 using E = transfer::event;
 
-static void step(transfer &t, E event);
+static void step(transfer &t, E event) { transfer_step(t, event); }
 
 // --- actions on the way
 
@@ -79,7 +80,7 @@ static void send_request(transfer &t)
     admission_leave_queue(t);
     timer_stop(*t.e, t.clock);
     admission_take_slot(t);
-    if (t.config.mode == communication::hrev)
+    if (transfer_mode_of(t.config.mode).pod_reads)
         pull_await(t);
     t.err = no_error;
     start_call(t);
@@ -135,17 +136,64 @@ static void on_pumped(void *arg, error err, uint64_t bytes);
 static void begin_stream(transfer &t)
 {
     timer_stop(*t.e, t.clock);
-    t.begun = true;
-    exchange_stream_begin(*t.x, finish_good_answer(t), t.has_length, t.length);
+    t.begun = !t.is_kept;
+    if (t.is_kept)
+        finish_begin_sink(t, {t.has_length ? t.length : stream_size_unknown, t.answer_type});
+    else
+        exchange_stream_begin(*t.x, finish_good_answer(t), t.has_length, t.length);
     pump_options options;
     options.source_timeout_ms = t.config.obj_timeout_ms;
-    options.sink_timeout_ms = body_stall_timeout_ms;
+    options.sink_timeout_ms = t.is_kept ? t.to.ops->patience_ms : body_stall_timeout_ms;
     options.has_length = t.has_length;
     options.length = t.length;
     options.prefix.swap(t.buffered);
     options.on_done = on_pumped;
     options.arg = &t;
-    t.stream = pump_start(*t.e, exchange_stream(*t.x), call_stream(*t.request), static_cast<pump_options &&>(options));
+    t.stream = pump_start(*t.e, t.is_kept ? sink_stream(t.to) : exchange_stream(*t.x), call_stream(*t.request), static_cast<pump_options &&>(options));
+}
+
+// What is here goes to the sink.
+static void keep(transfer &t)
+{
+    const source_facts &facts = t.held.facts;
+    finish_begin_sink(t, {facts.size, facts.content_type, facts.has_checksum, facts.checksum});
+    pump_options options;
+    options.source_timeout_ms = disk_patience_ms;
+    options.sink_timeout_ms = t.to.ops->patience_ms;
+    options.on_done = on_pumped;
+    options.arg = &t;
+    t.stream = pump_start(*t.e, sink_stream(t.to), t.held.from, static_cast<pump_options &&>(options));
+}
+
+static void keep_object(transfer &t)
+{
+    t.held = source_stored(*t.e, *t.host->objects, t.object, t.host->lookups);
+    t.object = nullptr; // the source's
+    keep(t);
+}
+
+static void keep_buffered(transfer &t)
+{
+    timer_stop(*t.e, t.clock);
+    if (t.request != nullptr)
+        call_finish(*t.request);
+    t.request = nullptr;
+    source_facts facts;
+    facts.content_type = t.answer_type;
+    t.held = source_memory(*t.e, static_cast<std::string &&>(t.buffered), static_cast<source_facts &&>(facts));
+    keep(t);
+}
+
+static void on_committed(void *arg, const sink_outcome &outcome);
+
+// The pod and the object have done their part.
+static void commit(transfer &t)
+{
+    source_close(t.held);
+    if (t.request != nullptr)
+        call_finish(*t.request);
+    t.request = nullptr;
+    sink_commit(t.to, on_committed, &t);
 }
 
 // A close-delimited answer is complete only if the pod's process lived on.
@@ -161,7 +209,10 @@ static void check_end(transfer &t)
 
 // --- guards
 
-static bool is_redirected(const transfer &t) { return transfer_mode_of(t.config.mode).location != nullptr; }
+static bool is_redirected(const transfer &t) { return !t.is_kept && transfer_mode_of(t.config.mode).location != nullptr; }
+static bool is_plain(const transfer &t) { return t.is_kept && t.etl_id.empty(); }
+static bool is_kept(const transfer &t) { return t.is_kept; }
+static bool is_sinking(const transfer &t) { return t.is_sinking; }
 static bool is_head_request(const transfer &t) { return exchange_head(*t.x).method == "HEAD"; }
 static bool is_open_ended(const transfer &t) { return t.is_close_delimited; }
 static bool has_begun(const transfer &t) { return t.begun; }
@@ -185,28 +236,33 @@ static constexpr uint32_t CALL = 8;
 static constexpr uint32_t PUMP = 16;
 static constexpr uint32_t CHECK = 32; // of a close-delimited answer
 static constexpr uint32_t DEADLINE = 64;
+static constexpr uint32_t SOURCE = 128; // kept: of what is here
+static constexpr uint32_t SINK = 256;
 
 static uint32_t alive(const transfer &t)
 {
     return (t.object != nullptr ? OBJECT : 0u) | (t.in_queue ? QUEUE : 0u) | (t.has_slot ? SLOT : 0u) | (t.request != nullptr ? CALL : 0u) |
            (t.stream != nullptr ? PUMP : 0u) | (t.check != nullptr ? CHECK : 0u) |
-           (timer_is_armed(*t.e, t.clock) ? DEADLINE : 0u);
+           (timer_is_armed(*t.e, t.clock) ? DEADLINE : 0u) | (source_is_open(t.held) ? SOURCE : 0u) | (sink_is_open(t.to) ? SINK : 0u);
 }
 
-static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}, {SLOT, "slot"}, {CALL, "call"}, {PUMP, "pump"}, {CHECK, "check"}, {DEADLINE, "deadline"}};
+static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}, {SLOT, "slot"}, {CALL, "call"}, {PUMP, "pump"}, {CHECK, "check"}, {DEADLINE, "deadline"}, {SOURCE, "source"}, {SINK, "sink"}};
 
 static constexpr sm_state<transfer> states[] = {
-    {S::awaiting_object, sm_initial, 0, OBJECT},
-    {S::awaiting_pod, sm_busy, OBJECT | QUEUE | DEADLINE, OBJECT | QUEUE | DEADLINE},
-    {S::awaiting_answer, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL},
-    {S::collecting_error, sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | DEADLINE},
-    {S::buffering, sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | CHECK | DEADLINE},
-    {S::streaming, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL | CHECK | PUMP},
-    {S::verifying, 0, OBJECT | SLOT | CHECK, OBJECT | SLOT | CHECK}, // the check has deadlines of its own
+    {S::awaiting_object, sm_initial, 0, OBJECT | SINK},
+    {S::awaiting_pod, sm_busy, OBJECT | QUEUE | DEADLINE, OBJECT | QUEUE | DEADLINE | SINK},
+    {S::awaiting_answer, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL | SINK},
+    {S::collecting_error, sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | DEADLINE | SINK},
+    {S::buffering, sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | CHECK | DEADLINE | SINK},
+    {S::streaming, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL | CHECK | PUMP | SINK},
+    {S::verifying, 0, OBJECT | SLOT | CHECK, OBJECT | SLOT | CHECK | SINK}, // the check has deadlines of its own
+    {S::keeping, 0, SOURCE | SINK, OBJECT | SLOT | PUMP | SOURCE | SINK},   // the pump has
+    {S::committing, 0, SINK, OBJECT | SLOT | SINK},                         // the store completes every call; a call to another target has a deadline
     {S::done, sm_final, 0, 0},
 };
 
 static constexpr sm_row<transfer> rows[] = {
+    {S::awaiting_object, E::object_found, SM_FN(is_plain), SM_FN(keep_object), S::keeping},
     {S::awaiting_object, E::object_found, always, SM_FN(enqueue), S::awaiting_pod},
     {S::awaiting_object, E::object_missing, always, SM_FN(finish_refuse), S::done},
     {S::awaiting_object, E::gone, always, SM_FN(finish_gone), S::done},
@@ -223,6 +279,7 @@ static constexpr sm_row<transfer> rows[] = {
     {S::awaiting_answer, E::answer_good, SM_FN(is_head_request), SM_FN(finish_head_only), S::done},
     {S::awaiting_answer, E::answer_good, always, SM_FN(await_body), S::buffering},
     {S::awaiting_answer, E::answer_whole, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
+    {S::awaiting_answer, E::answer_whole, SM_FN(is_kept), SM_FN(keep_buffered), S::keeping},
     {S::awaiting_answer, E::answer_whole, always, SM_FN(finish_buffered), S::done},
     {S::awaiting_answer, E::answer_unmodified, always, SM_FN(finish_unmodified), S::done},
     {S::awaiting_answer, E::answer_open_ended, always, SM_FN(await_end), S::buffering},
@@ -242,6 +299,7 @@ static constexpr sm_row<transfer> rows[] = {
 
     {S::buffering, E::end_reached, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
     {S::buffering, E::end_reached, SM_FN(is_open_ended), SM_FN(check_end), S::verifying},
+    {S::buffering, E::end_reached, SM_FN(is_kept), SM_FN(keep_buffered), S::keeping},
     {S::buffering, E::end_reached, always, SM_FN(finish_buffered), S::done},
     {S::buffering, E::buffer_full, always, SM_FN(begin_stream), S::streaming},
     {S::buffering, E::call_failed, always, SM_FN(finish_refuse), S::done},
@@ -251,17 +309,30 @@ static constexpr sm_row<transfer> rows[] = {
 
     {S::streaming, E::pumped, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
     {S::streaming, E::pumped, SM_FN(is_open_ended), SM_FN(check_end), S::verifying},
+    {S::streaming, E::pumped, SM_FN(is_kept), SM_FN(commit), S::committing},
     {S::streaming, E::pumped, always, SM_FN(finish_complete), S::done},
-    {S::streaming, E::pump_failed, always, SM_FN(finish_cut), S::done},
+    {S::streaming, E::pump_failed, always, SM_FN(finish_cut_or_refuse), S::done},
     {S::streaming, E::gone, always, SM_FN(finish_gone), S::done},
     {S::streaming, E::stop, always, SM_FN(finish_stopped), S::done},
 
     {S::verifying, E::verified, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
     {S::verifying, E::verified, SM_FN(has_begun), SM_FN(finish_complete), S::done},
+    {S::verifying, E::verified, SM_FN(is_sinking), SM_FN(commit), S::committing},
+    {S::verifying, E::verified, SM_FN(is_kept), SM_FN(keep_buffered), S::keeping},
     {S::verifying, E::verified, always, SM_FN(finish_buffered), S::done},
     {S::verifying, E::not_verified, always, SM_FN(finish_cut_or_refuse), S::done},
     {S::verifying, E::gone, always, SM_FN(finish_gone), S::done},
     {S::verifying, E::stop, always, SM_FN(finish_stopped), S::done},
+
+    {S::keeping, E::pumped, always, SM_FN(commit), S::committing},
+    {S::keeping, E::pump_failed, always, SM_FN(finish_refuse), S::done},
+    {S::keeping, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::keeping, E::stop, always, SM_FN(finish_stopped), S::done},
+
+    {S::committing, E::kept, always, SM_FN(finish_kept), S::done},
+    {S::committing, E::not_kept, always, SM_FN(finish_refuse), S::done},
+    {S::committing, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::committing, E::stop, always, SM_FN(finish_stopped), S::done},
 };
 
 static constexpr sm_table<transfer> table = {"transfer", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
@@ -269,7 +340,7 @@ SM_VERIFY(table);
 
 sm_view transfer_machine_view() { return sm_view_of(table); }
 
-static void step(transfer &t, E event) { sm_step(table, t, event); }
+void transfer_step(transfer &t, E event) { sm_step(table, t, event); }
 
 // --- what happens, turned into events
 
@@ -282,7 +353,7 @@ void transfer_try_pod(transfer &t)
     case read_action::reverse:
     case read_action::redirect_to_pod: {
         pod_memory &memory = admission_memory_of(t, view);
-        if (action != read_action::redirect_to_pod && etl_ref_slots_taken(*memory.ref) >= pod_connections_max) {
+        if ((t.is_kept || action != read_action::redirect_to_pod) && etl_ref_slots_taken(*memory.ref) >= pod_connections_max) {
             if (t.err.code == error_code::overloaded)
                 return; // it waits for a slot already
             uint64_t patience = view.definition->obj_timeout_ms; // the pod works; it is only busy
@@ -433,9 +504,24 @@ static void on_pumped(void *arg, error err, uint64_t bytes)
         step(t, E::pumped);
         return;
     }
-    if (err)
+    if (err && t.is_sinking && sink_failure(t.to).err)
+        failure_set_of_sink(t, sink_failure(t.to));
+    else if (err && source_is_open(t.held) && err.code == error_code::end_of_stream)
+        failure_set_of_object(t, make_error(error_code::corrupt, "the content is shorter than it was"));
+    else if (err)
         failure_set_of_call(t, err);
     step(t, E::pump_failed);
+}
+
+static void on_committed(void *arg, const sink_outcome &outcome)
+{
+    transfer &t = *static_cast<transfer *>(arg);
+    t.to = sink{}; // it is gone
+    if (outcome.err)
+        failure_set_of_sink(t, outcome);
+    else
+        t.outcome = transfer_outcome::ok;
+    step(t, outcome.err ? E::not_kept : E::kept);
 }
 
 static void on_verdict(void *arg, bool complete)
@@ -449,8 +535,6 @@ static void on_verdict(void *arg, bool complete)
     step(t, same ? E::verified : E::not_verified);
 }
 
-static void on_gone(void *arg) { step(*static_cast<transfer *>(arg), E::gone); }
-
 // A pod that still reads its input makes progress, even while it answers nothing.
 static void on_timer(void *arg)
 {
@@ -463,69 +547,6 @@ static void on_timer(void *arg)
         step(t, E::deadline);
 }
 
-static void begin_with_object(void *arg)
-{
-    transfer &t = *static_cast<transfer *>(arg);
-    if (sm_state_of(t) != S::awaiting_object)
-        return; // the client went meanwhile
-    step(t, E::object_found);
-    transfer_try_pod(t);
-}
+void transfer_make_clock(transfer &t) { t.clock = timer_make(*t.e, on_timer, &t); }
 
-static void on_found(void *arg, error err, const store_object *object)
-{
-    transfer &t = *static_cast<transfer *>(arg);
-    t.looking_up = false;
-    t.host->lookups--;
-    if (sm_state_of(t) == S::done) {
-        if (object != nullptr)
-            store_release(*t.host->objects, object);
-        clock_post(*t.e, finish_delete, &t);
-        return;
-    }
-    if (err) {
-        failure_set_of_object(t, err);
-        step(t, E::object_missing);
-        return;
-    }
-    t.object = object;
-    begin_with_object(&t);
-}
-
-// Its first block is looked at before a pod hears of it; what follows, while it is sent.
-static void look_at_object(transfer &t, const store_object *object)
-{
-    t.looking_up = true;
-    t.host->lookups++;
-    store_check(*t.host->objects, object, 0, on_found, &t);
-}
-
-static void on_object(void *arg, error err, const store_object *object)
-{
-    transfer &t = *static_cast<transfer *>(arg);
-    if (err || sm_state_of(t) == S::done || store_is_checked(*t.host->objects, object, 0)) {
-        on_found(arg, err, object);
-        return;
-    }
-    t.host->lookups--;
-    look_at_object(t, object);
-}
-
-void transfer_look_up(transfer &t)
-{
-    t.clock = timer_make(*t.e, on_timer, &t);
-    exchange_on_gone(*t.x, on_gone, &t, true);
-    const store_object *hot = store_peek(*t.host->objects, t.bucket, t.name);
-    if (hot != nullptr && !store_is_checked(*t.host->objects, hot, 0)) {
-        look_at_object(t, hot);
-        return;
-    }
-    t.object = hot;
-    if (hot != nullptr) {
-        clock_post(*t.e, begin_with_object, &t);
-        return;
-    }
-    t.looking_up = true;
-    t.host->lookups++;
-    store_get(*t.host->objects, t.bucket, t.name, on_object, &t);
-}
+std::string_view transfer_asked(const transfer &t, std::string_view name) { return t.is_kept ? std::string_view() : http_head_get(exchange_head(*t.x), name); }

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "http/pump.h"
+#include "object/sink.h"
+#include "object/source.h"
 #include "port/clock.h"
 #include "sm/sm.h"
 #include "transfer/answer_check.h"
@@ -20,10 +22,10 @@
 struct pod_memory;
 
 struct transfer {
-    enum class state : uint8_t { awaiting_object, awaiting_pod, awaiting_answer, collecting_error, buffering, streaming, verifying, done };
+    enum class state : uint8_t { awaiting_object, awaiting_pod, awaiting_answer, collecting_error, buffering, streaming, verifying, keeping, committing, done };
     enum class event : uint8_t {
         object_found, object_missing, pod_ready, pod_refused, pod_lost, answer_good, answer_whole, answer_unmodified, answer_error, answer_open_ended, answer_refused, call_failed,
-        error_text_read, end_reached, buffer_full, pumped, pump_failed, verified, not_verified, gone, deadline, stop
+        error_text_read, end_reached, buffer_full, pumped, pump_failed, verified, not_verified, kept, not_kept, gone, deadline, stop
     };
     sm_core sm;
     env *e = nullptr;
@@ -33,6 +35,8 @@ struct transfer {
     std::string etl_id;
     pod_memory *pod = nullptr;    // of the ETL; null: it is not known here
     bool by_name = false;         // the client said etl_name=, not uuid=
+    bool is_kept = false;         // the result goes to `to`, and the client hears what came of it; else he reads it
+    sink to;
     uint64_t began_ms = 0;
     uint64_t wait_until_ms = 0;   // for a pod that is not ready
 
@@ -66,7 +70,9 @@ struct transfer {
     uint64_t part_size = 0;       // of a 206, as its Content-Range says; 0: it says nothing
     std::string buffered;         // error text, or the start of an answer
     pump *stream = nullptr;
+    source held;                  // kept: what is here and goes to `to`: the object, or the pod's whole answer
     bool begun = false;           // the client has been answered in part
+    bool is_sinking = false;      // kept: `to` has been begun
     answer_check *check = nullptr; // of a close-delimited answer
     error err;
     std::string err_text;
@@ -97,11 +103,16 @@ struct transfer_host {
     std::unordered_map<std::string, pull_progress> pulls; // pull_key: objects that a pod may read here while clients wait (hrev)
     std::map<std::string, uint64_t> deaths;       // pull_key: when the pod died under a read of the object, for clients that said etl_name=
     size_t in_flight = 0;
-    size_t lookups = 0; // that the store still owes an answer; the transfer may have ended, and is not in flight then
+    size_t lookups = 0; // and reads that the store or the disk still owes an answer; the transfer may have ended, and is not in flight then
     uint64_t next_id = 1;
 };
 
-// Begins with the object; the machine goes on by itself.
+// A header of the client's request that may change what the pod is asked for; empty: absent, or the result is kept, and then it is the node that asks.
+std::string_view transfer_asked(const transfer &t, std::string_view name);
+
+void transfer_step(transfer &t, transfer::event event);
+void transfer_make_clock(transfer &t);
+// look_up.cc: begins with the object; the machine goes on by itself.
 void transfer_look_up(transfer &t);
 // The pod may have become ready, or a slot free: looks, and goes on where it can. Requires: it waits for its pod.
 void transfer_try_pod(transfer &t);

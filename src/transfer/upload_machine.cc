@@ -9,11 +9,10 @@
 // Limits   put_buffer_size in flight; body_stall_timeout_ms (the exchange's own deadline).
 #include "transfer/upload_machine.h"
 
-#include <cerrno>
-
 #include "base/text.h"
 #include "codec/http_write.h"
 #include "node/api.h"
+#include "object/sink.h"
 #include "port/clock.h"
 #include "sm/sm_verify.h"
 
@@ -73,20 +72,9 @@ static void answer_stored(upload &u)
     exchange_answer(*x, static_cast<answer &&>(a));
 }
 
-static const char *failure_reason(error err)
-{
-    if (err.code != error_code::no_space)
-        return error_text(err);
-    switch (err.sys) {
-    case EDQUOT: return "the disk quota of the node's user is used up";
-    case EFBIG: return "the file would be larger than the node's process may make one";
-    default: return "the disk is full";
-    }
-}
-
 static void answer_failure(upload &u)
 {
-    std::string text = "t[" + u.options.node_id + "]: cannot store ais://" + u.options.bucket + "/" + u.options.name + ": " + failure_reason(u.err);
+    std::string text = sink_put_failure_text(u.options.node_id, u.options.bucket, u.options.name, u.err);
     exchange *x = u.x;
     error_code code = u.err.code;
     // A request that ended too early is the client's doing, whatever the socket called it.

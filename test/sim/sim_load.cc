@@ -14,7 +14,7 @@ static constexpr uint16_t node_port = 8080;
 // One request of a client, with the redirect that it may bring.
 struct client_op {
     sim_load *load = nullptr;
-    enum class kind : uint8_t { put, remove, read, head, range, transform, list, init, stop, halt, start, etls, create_bucket, destroy_bucket, page, several } what = kind::read;
+    enum class kind : uint8_t { put, remove, read, head, range, transform, list, init, stop, halt, start, etls, create_bucket, destroy_bucket, page, several, copy } what = kind::read;
     sim_object *object = nullptr;
     size_t write = 0;            // index in object->writes; 0: none
     std::vector<std::pair<sim_object *, size_t>> removals; // of a bucket that is destroyed
@@ -134,6 +134,10 @@ static void judge_head(client_op *op, const sim_message &m)
         return;
     std::string length = sim_header(m, "content-length");
     bool fits = std::any_of(o.writes.begin(), o.writes.end(), [&](const sim_write &write) {
+        if (write.copied_from != nullptr) { // as large as any write of the other one
+            const std::vector<sim_write> &others = write.copied_from->writes;
+            return std::any_of(others.begin(), others.end(), [&](const sim_write &one) { return !one.is_absent && std::to_string(one.size) == length; });
+        }
         return !write.is_absent && std::to_string(write.size) == length && sim_is_possible(o, write, op->start_us, w.now_us);
     });
     if (!fits)
@@ -204,6 +208,26 @@ static void accept_write(client_op *op)
         object->writes[index].end_us = op->load->world->now_us;
 }
 
+// What was acknowledged is there from now on (a read will compare it); a source that is missing may be.
+static void judge_copy(client_op *op, const sim_message &m)
+{
+    sim_world &w = *op->load->world;
+    sim_object &from = *op->object->writes[op->write].copied_from;
+    int status = m.status();
+    bool is_unframed = op->etl != nullptr && op->etl->requires_framing && op->etl->manners.frames == sim_manners::framing::by_close && status == 502;
+    want(op, status == 200 || is_unframed || (status == 404 && !sim_must_exist(from, op->start_us, w.now_us)), text_format("status %d %s", status, m.body.substr(0, 300).c_str()));
+    if (status == 200 && !m.body.empty())
+        sim_fail(w, "PUT %s%s: %zu bytes of answer", op->path.c_str(), op->query.c_str(), m.body.size());
+    if (status == 200)
+        accept_write(op);
+    else if (status < 400)
+        sim_fail(w, "PUT %s%s: unexpected status %d", op->path.c_str(), op->query.c_str(), status);
+    else if (status == 404 && m.body.find("ais://" + uname(from) + " does not exist") != std::string::npos && !sim_saw_absent(from, op->start_us, w.now_us))
+        sim_fail(w, "S4: a copy of %s: 404, but it was acknowledged: %s", uname(from).c_str(), m.body.substr(0, 200).c_str());
+    if (status == 200 && op->etl != nullptr)
+        op->load->transformed++;
+}
+
 static void judge(client_op *op, const sim_message &m)
 {
     sim_load &l = *op->load;
@@ -265,6 +289,7 @@ static void judge(client_op *op, const sim_message &m)
         want(op, status == 200, told);
         break;
     case client_op::kind::several: break;
+    case client_op::kind::copy: judge_copy(op, m); break;
     }
 }
 
@@ -347,7 +372,7 @@ static void op_send(client_op *op, const std::string &address, uint16_t port, co
     const std::string body = is_last ? op->body : ""; // the proxy redirects without it
     call.request = op->method + " " + target + " HTTP/1.1\r\nHost: " + address + "\r\n" + op->headers;
     bool has_body = op->method == "PUT" || op->method == "POST" || !body.empty();
-    if (has_body && sim_chance(w, 200) && !op->lies && is_last) {
+    if (has_body && op->what != client_op::kind::copy && sim_chance(w, 200) && !op->lies && is_last) {
         call.request += "Transfer-Encoding: chunked\r\n\r\n";
         for (size_t at = 0; at < body.size();) {
             size_t size = std::min<size_t>(body.size() - at, static_cast<size_t>(sim_between(w, 1, 30'000)));
@@ -454,6 +479,28 @@ static void read_transformed(sim_load &l, sim_object &o, sim_etl &etl)
         op->method = "HEAD";
         op->what = client_op::kind::page;
     }
+    op_begin(op, true);
+}
+
+static constexpr size_t sources = 12; // the first objects; those behind them are copies of these, too
+
+static void copy_object(sim_load &l, sim_etl *etl)
+{
+    sim_object &from = *l.objects[static_cast<size_t>(rng_below(l.copy_random, sources))];
+    sim_object &to = *l.objects[sources + static_cast<size_t>(rng_below(l.copy_random, l.objects.size() - sources))];
+    client_op *op = op_make(l, client_op::kind::copy, "PUT", object_path(from));
+    op->object = &to;
+    op->etl = etl;
+    op->query = "?object_to=ais%2F%40%23%2F" + to.bucket + "%2F" + to.name + "&latest-ver=false&synchronize=false";
+    if (etl != nullptr)
+        op->query += (rng_below(l.copy_random, 2) == 0 ? "&uuid=" : "&etl_name=") + etl->id;
+    sim_write write;
+    write.id = l.next_write++;
+    write.start_us = l.world->now_us;
+    write.copied_from = &from;
+    write.is_transformed = etl != nullptr;
+    op->write = to.writes.size();
+    to.writes.push_back(write);
     op_begin(op, true);
 }
 
@@ -638,6 +685,8 @@ void sim_load_act(sim_load &l)
         read_page(l, etl != nullptr && sim_chance(w, 500) ? "/v1/etl/logs/" + etl->id : "/metrics");
     else if (sim_hit(w, sim_fault::client_pipelining))
         pipeline(l);
+    if (l.copies && rng_below(l.copy_random, 3) == 0)
+        copy_object(l, rng_below(l.copy_random, 3) == 0 ? nullptr : etl);
     if (sim_hit(w, sim_fault::client_bad_head))
         send_bad_head(l);
     if (etl != nullptr && etl->is_of_today && sim_chance(w, profile.init * 5))
@@ -660,6 +709,13 @@ void sim_load_verify(sim_load &l)
         for (int i = 0; i < 2; i++)
             read_transformed(l, *l.objects[static_cast<size_t>(sim_below(*l.world, l.objects.size()))], *etl);
     }
+    if (l.copies) {
+        copy_object(l, nullptr);
+        for (sim_etl *etl : l.etls) {
+            if (!etl->id.empty() && !etl->stop_begun && !etl->is_doubtful)
+                copy_object(l, etl);
+        }
+    }
     list_bucket(l, "b");
     list_etls(l);
 }
@@ -670,9 +726,11 @@ sim_load *sim_load_make(sim_world &w, sim_cluster &c)
     l->world = &w;
     l->cluster = &c;
     l->clients = sim_host_make(w, sim_host_kind::client, "clients", "10.0.1.1", memory_empty());
-    for (int i = 0; i < 12; i++) {
+    l->copies = w.seed % 4 == 3;
+    l->copy_random = rng{w.seed * 0x9e3779b97f4a7c15ull + 1};
+    for (int i = 0; i < (l->copies ? 15 : 12); i++) {
         auto *o = new sim_object;
-        o->bucket = i < 9 ? "b" : "v";
+        o->bucket = i < 9 || i >= 12 ? "b" : "v";
         o->name = text_format("o%d", i);
         o->writes.push_back({0, 0, 0, true, 0});
         l->objects.push_back(o);

@@ -37,6 +37,8 @@ struct sim_load {
     bool volatile_exists = false;    // the bucket "v", as far as we know
     size_t profile = 0;              // of operations
     bool is_calm = false;            // after healing: everything must succeed
+    bool copies = false;             // in one seed of four objects are copied too, from the first ones to three more; the other seeds' courses stay as they were
+    rng copy_random;
     uint64_t refused_when_calm = 0;  // answers of this round that were not the wanted ones
     std::string refusal;             // one of them
 };

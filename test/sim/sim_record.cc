@@ -25,6 +25,20 @@ std::string sim_transformed(std::string content)
     return content;
 }
 
+// Whether a read of `o` by `end_us` may give `plain`, where this write is the one that is seen.
+static bool gives(const sim_write &write, std::string_view plain, uint64_t end_us)
+{
+    if (write.is_absent)
+        return false;
+    if (write.copied_from == nullptr)
+        return write.size == plain.size() && sim_content(write) == plain;
+    std::string source = write.is_transformed ? sim_transformed(std::string(plain)) : std::string(plain); // it is its own inverse
+    const sim_object &from = *write.copied_from;
+    return std::any_of(from.writes.begin(), from.writes.end(), [&](const sim_write &one) {
+        return !one.is_absent && one.size == source.size() && sim_is_possible(from, one, write.start_us, std::min(write.end_us, end_us)) && sim_content(one) == source;
+    });
+}
+
 bool sim_is_possible(const sim_object &o, const sim_write &write, uint64_t start_us, uint64_t end_us)
 {
     if (write.start_us > end_us)
@@ -37,10 +51,10 @@ sim_write *sim_saw_content(sim_object &o, std::string_view body, bool is_transfo
     std::string plain = is_transformed ? sim_transformed(std::string(body)) : std::string(body);
     const sim_write *stale = nullptr;
     for (sim_write &write : o.writes) {
-        if (write.is_absent || write.size != plain.size() || sim_content(write) != plain)
+        if (!gives(write, plain, end_us))
             continue;
         if (sim_is_possible(o, write, start_us, end_us)) {
-            if (write.size > 0) // empty contents do not tell which write they are of
+            if (!plain.empty() && write.copied_from == nullptr) // copies of one write look the same; empty contents do not tell which write they are of
                 write.end_us = std::min(write.end_us, end_us);
             return &write;
         }
@@ -56,6 +70,8 @@ bool sim_saw_absent(sim_object &o, uint64_t start_us, uint64_t end_us) { return 
 bool sim_is_part(const sim_object &o, std::string_view part, size_t offset, bool is_transformed)
 {
     return part.empty() || std::any_of(o.writes.begin(), o.writes.end(), [&](const sim_write &write) {
+        if (write.copied_from != nullptr)
+            return sim_is_part(*write.copied_from, part, offset, is_transformed != write.is_transformed);
         if (write.is_absent || write.size < offset + part.size())
             return false;
         std::string whole = sim_content(write);

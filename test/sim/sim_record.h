@@ -18,6 +18,9 @@ struct sim_write {
     uint64_t end_us = UINT64_MAX;
     bool is_absent = false;      // a removal
     size_t size = 0;
+    // A copy: its content is that of a write of another object, whichever was current at some moment of the copying; through an ETL or as it is.
+    struct sim_object *copied_from = nullptr;
+    bool is_transformed = false;
 };
 
 struct sim_object {

@@ -10,7 +10,7 @@ static std::string verdict(const std::string &query, bool reads = true)
 {
     object_query asked;
     std::string text;
-    error err = object_query_read(query, reads, asked, text);
+    error err = object_query_read(query, reads ? object_use::read : object_use::put, asked, text);
     if (err)
         return std::string(err.code == error_code::not_implemented ? "501 " : "400 ") + text;
     if (asked.transform == object_transform::none)
@@ -86,6 +86,32 @@ static void what_is_not_served_yet_says_so(void **)
     test_has_text(verdict("uuid=thumbs", false), "501 only reads go through an ETL");
 }
 
+static std::string destination(const std::string &query, object_use use = object_use::put)
+{
+    object_query asked;
+    std::string text;
+    error err = object_query_read(query, use, asked, text);
+    if (err)
+        return std::string(err.code == error_code::not_implemented ? "501 " : "400 ") + text;
+    return (asked.is_kept ? asked.to_bucket + " " + asked.to_name : "nowhere") + (asked.etl.empty() ? "" : " by " + asked.etl);
+}
+
+static void a_put_may_name_where_its_result_is_kept(void **)
+{
+    test_eq_text(destination(""), "nowhere");
+    test_eq_text(destination("object_to=ais%2F%40%23%2Fdst%2Fa%2Fb%20c&latest-ver=false&synchronize=false&pid=p&utm=1"), "dst a/b c");
+    test_eq_text(destination("object_to=ais/@%23/dst/o&etl_name=upper&etl_args=x"), "dst o by upper");
+    test_eq_text(destination("object_to=ais/@%23/dst/o&uuid=u1"), "dst o by u1");
+    test_eq_text(destination("object_to=ais/@%23/dst/o&object_to=ais/@%23/dst/o"), "dst o");
+    test_eq_text(destination("object_to=ais/@%23/dst/o", object_use::read), "nowhere");  // means nothing there, and never did
+    test_has_text(destination("object_to=ais/@%23/dst/o&etl_name=upper", object_use::other), "501 only reads go through an ETL");
+    test_has_text(destination("object_to="), "400 the parameter object_to is empty");
+    test_has_text(destination("object_to=ais/@%23/dst/o&object_to=ais/@%23/dst/p"), "400 the parameter object_to is given twice");
+    test_has_text(destination("object_to=%zz"), "400 the parameter object_to is not properly percent-encoded");
+    for (const char *wrong : {"dst/o", "ais://dst/o", "aws/@%23/dst/o", "ais/@%23/dst", "ais/@%23ns/dst/o", "ais/%40uuid%23ns/dst/o", "AIS/@%23/dst/o"})
+        test_has_text(destination("object_to=" + std::string(wrong)), "names no object here: expected ais/@#/BUCKET/OBJECT");
+}
+
 // Each key costs some hundred steps at most, whatever the query holds.
 static void a_query_full_of_keys_is_read_to_its_end(void **)
 {
@@ -101,7 +127,8 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(transforms_are_named_by_id_or_by_name), cmocka_unit_test(slips_of_the_hand_never_give_the_plain_object),
         cmocka_unit_test(names_of_other_things_pass), cmocka_unit_test(empty_broken_and_contradictory_values_are_refused),
-        cmocka_unit_test(what_is_not_served_yet_says_so), cmocka_unit_test(a_query_full_of_keys_is_read_to_its_end),
+        cmocka_unit_test(what_is_not_served_yet_says_so), cmocka_unit_test(a_put_may_name_where_its_result_is_kept),
+        cmocka_unit_test(a_query_full_of_keys_is_read_to_its_end),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
