@@ -16,7 +16,7 @@
 
 struct sink_head {
     uint64_t size = stream_size_unknown;
-    std::string content_type;  // empty: unknown
+    std::string content_type = {}; // empty: unknown
     bool has_checksum = false; // then other bytes are never stored
     uint64_t checksum = 0;     // XXH64
 };

@@ -15,8 +15,8 @@
 
 struct source_facts {
     uint64_t size = stream_size_unknown;
-    std::string content_type; // empty: unknown
-    std::string etag;         // empty: none
+    std::string content_type = {}; // empty: unknown
+    std::string etag = {};    // empty: none
     uint64_t version = 0;     // 0: unknown
     bool has_checksum = false;
     uint64_t checksum = 0;    // XXH64 of all bytes

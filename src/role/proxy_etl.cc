@@ -12,6 +12,7 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "role/control.h"
+#include "transfer/modes/modes.h"
 
 std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name)
 {
@@ -239,7 +240,7 @@ static void on_show_answers(proxy_request &r, std::vector<gather_answer> answers
     json_add_text(tree.get(), "name", etl->name);
     json_add_text(tree.get(), "stage", stage_name(*etl));
     json_add_text(tree.get(), "communication", communication_name(*etl));
-    if (etl->mode == communication::hpull)
+    if (transfer_mode_of(etl->mode).location != nullptr)
         json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(etl->hpull_address)]);
     json_add_text(tree.get(), "xaction_id", proxy_etl_job_id(*etl));
     json_add_text(tree.get(), "generation", etl->generation_id);

@@ -15,6 +15,7 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "role/control.h"
+#include "transfer/modes/modes.h"
 
 struct node_request {
     target *t = nullptr;
@@ -131,7 +132,7 @@ static json_ptr status_json(const target &t, const etl_view &view)
     json_add_text(tree.get(), "pod_name", view.pod_name);
     json_add_text(tree.get(), "address", target_address_text(*view.endpoint));
     json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(definition.hpull_address)]);
-    json_add_text(tree.get(), "client_url", definition.mode == communication::hpull && !view.endpoint->client_host.empty() ? url_format_base(view.endpoint->client_host, view.endpoint->client_port) : std::string());
+    json_add_text(tree.get(), "client_url", transfer_mode_of(definition.mode).location != nullptr && !view.endpoint->client_host.empty() ? url_format_base(view.endpoint->client_host, view.endpoint->client_port) : std::string());
     json_add_text(tree.get(), "generation_id", definition.generation_id);
     json_add_u64(tree.get(), "restarts", view.restarts);
     json_add_text(tree.get(), "last_error", view.last_error);

@@ -25,20 +25,10 @@ static read_stage stage_of(const pod_memory *pod, etl_view &view)
     return read_stage::absent;
 }
 
-static read_how how_of(communication how)
-{
-    switch (how) {
-    case communication::hpush: return read_how::hpush;
-    case communication::hrev: return read_how::hrev;
-    case communication::hpull: return read_how::hpull;
-    }
-    return read_how::plain;
-}
-
 read_action admission_decide(const transfer &t, etl_view &view)
 {
     read_stage stage = stage_of(t.pod, view);
-    read_how how = stage == read_stage::absent ? read_how::hpush : how_of(view.definition->mode); // an unknown one has no mode; any gives the same row
+    read_how how = stage == read_stage::absent ? read_how::hpush : transfer_mode_of(view.definition->mode).choice; // an unknown one has no mode; any gives the same row
     return transfer_choose({read_role::target, t.is_kept ? read_method::get : transfer_method_of(exchange_head(*t.x).method), how, stage, read_place::here});
 }
 

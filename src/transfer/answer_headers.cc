@@ -50,7 +50,7 @@ static bool is_custom(std::string_view name)
            !begins_with(name, "X-Lighttpd-") && !begins_with(name, "X-Content-Security-") && !begins_with(name, "X-WebKit-");
 }
 
-bool header_passes_to_client(communication how, const http_head &answer, std::string_view name)
+bool header_passes_to_client(bool of_clients_request, const http_head &answer, std::string_view name)
 {
     if (header_is_named_by_connection(answer, name))
         return false;
@@ -60,8 +60,8 @@ bool header_passes_to_client(communication how, const http_head &answer, std::st
     static constexpr std::string_view of_content[] = {"Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition"};
     if (is_one_of(name, of_content))
         return true;
-    if (how == communication::hpush)
-        return false; // the pod has seen no request of the client, only the object
+    if (!of_clients_request)
+        return false;
     // Which version they are, and who may keep them for how long.
     static constexpr std::string_view of_version[] = {"ETag",   "Last-Modified", "Cache-Control",  "Expires", "Vary", "Accept-Ranges", "Content-MD5",
                                                       "Digest", "Repr-Digest",   "Content-Digest", "Warning"};

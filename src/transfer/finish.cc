@@ -57,7 +57,7 @@ static void log_outcome(const transfer &t)
 
 static void finish(transfer &t)
 {
-    uint64_t in_bytes = t.object != nullptr && t.has_slot && t.config.mode == communication::hpush ? t.object->row.size : 0;
+    uint64_t in_bytes = t.object != nullptr && t.has_slot && transfer_mode_of(t.config.mode).sends_object ? t.object->row.size : 0;
     let_go(t);
     t.host->in_flight--;
     if (t.pod != nullptr) {
@@ -161,7 +161,7 @@ void finish_stopped(transfer &t)
 
 static void note_method(transfer &t)
 {
-    if (t.pod == nullptr || t.config.mode != communication::hpush)
+    if (t.pod == nullptr || !transfer_mode_of(t.config.mode).sends_object)
         return;
     t.pod->method_known = true;
     t.pod->by_put = t.by_put;

@@ -27,7 +27,7 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
     bool has_type = false;
     for (size_t i = 0; i < head.header_count; i++) {
         const http_header &header = head.headers[i];
-        if (!header_passes_to_client(t.config.mode, head, header.name))
+        if (!header_passes_to_client(transfer_mode_of(t.config.mode).passes_headers, head, header.name))
             continue;
         bool is_type = text_equal_ignore_case(header.name, "Content-Type");
         bool is_void = text_equal_ignore_case(header.name, "Accept-Ranges") && wants_range(t) && head.status != 206; // we say it
@@ -48,7 +48,7 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
 bool pod_head_may_be_unmodified(const transfer &t)
 {
     const http_head &asked = exchange_head(*t.x);
-    return !t.is_kept && t.config.mode == communication::hrev && (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
+    return !t.is_kept && transfer_mode_of(t.config.mode).passes_headers && (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
 }
 
 static bool is_good_status(const transfer &t, int status)

@@ -138,7 +138,7 @@ static void begin_stream(transfer &t)
     timer_stop(*t.e, t.clock);
     t.begun = !t.is_kept;
     if (t.is_kept)
-        finish_begin_sink(t, {t.has_length ? t.length : stream_size_unknown, t.answer_type});
+        finish_begin_sink(t, {.size = t.has_length ? t.length : stream_size_unknown});
     else
         exchange_stream_begin(*t.x, finish_good_answer(t), t.has_length, t.length);
     pump_options options;
@@ -152,11 +152,11 @@ static void begin_stream(transfer &t)
     t.stream = pump_start(*t.e, t.is_kept ? sink_stream(t.to) : exchange_stream(*t.x), call_stream(*t.request), static_cast<pump_options &&>(options));
 }
 
-// What is here goes to the sink.
+// What is here goes to the sink. No type goes with it: objects have none yet.
 static void keep(transfer &t)
 {
     const source_facts &facts = t.held.facts;
-    finish_begin_sink(t, {facts.size, facts.content_type, facts.has_checksum, facts.checksum});
+    finish_begin_sink(t, {.size = facts.size, .has_checksum = facts.has_checksum, .checksum = facts.checksum});
     pump_options options;
     options.source_timeout_ms = disk_patience_ms;
     options.sink_timeout_ms = t.to.ops->patience_ms;
@@ -178,9 +178,7 @@ static void keep_buffered(transfer &t)
     if (t.request != nullptr)
         call_finish(*t.request);
     t.request = nullptr;
-    source_facts facts;
-    facts.content_type = t.answer_type;
-    t.held = source_memory(*t.e, static_cast<std::string &&>(t.buffered), static_cast<source_facts &&>(facts));
+    t.held = source_memory(*t.e, static_cast<std::string &&>(t.buffered), {});
     keep(t);
 }
 
@@ -220,7 +218,7 @@ static bool is_damaged(const transfer &t) { return t.object->is_damaged; }
 
 static bool may_try_other_method(const transfer &t)
 {
-    if (!transfer_mode_of(t.config.mode).tries_methods || t.method_tried || !finish_may_be_of_method(t.answer_status))
+    if (!transfer_mode_of(t.config.mode).sends_object || t.method_tried || !finish_may_be_of_method(t.answer_status))
         return false;
     return !t.pod->method_known;
 }

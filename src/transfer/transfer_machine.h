@@ -15,7 +15,7 @@
 #include "port/clock.h"
 #include "sm/sm.h"
 #include "transfer/answer_check.h"
-#include "transfer/modes.h"
+#include "transfer/modes/modes.h"
 #include "transfer/pull.h"
 #include "transfer/transfer.h"
 
@@ -44,7 +44,7 @@ struct transfer {
     bool looking_up = false;      // the store holds our address until it answers
     bool in_queue = false;
     bool has_slot = false;
-    pulled_object *pulled = nullptr; // in transfer_host.pulls; null: none of its pods may read the object (not hrev, or not yet)
+    pulled_object *pulled = nullptr; // in transfer_host.pulls; null: none of its pods may read the object (its mode lets none, or not yet)
     timer *clock = nullptr;
 
     // As they were when the request was made.
@@ -53,7 +53,7 @@ struct transfer {
     std::string generation_id;
 
     call *request = nullptr;
-    bool by_put = false;          // hpush: this attempt's method
+    bool by_put = false;          // where the object is sent: this attempt's method
     bool method_tried = false;    // the other one has failed before
     int first_status = 0;         // of the first method's failure
     std::string first_text;       // in words
@@ -100,7 +100,7 @@ struct transfer_host {
     transfer_host_options options;
     http_client *client = nullptr;
     std::unordered_map<etl_ref *, pod_memory> pods;
-    std::unordered_map<std::string, pull_progress> pulls; // pull_key: objects that a pod may read here while clients wait (hrev)
+    std::unordered_map<std::string, pull_progress> pulls; // pull_key: objects that a pod may read here while clients wait
     std::map<std::string, uint64_t> deaths;       // pull_key: when the pod died under a read of the object, for clients that said etl_name=
     size_t in_flight = 0;
     size_t lookups = 0; // and reads that the store or the disk still owes an answer; the transfer may have ended, and is not in flight then

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes.cc: the list of transfer modes.
-#include "transfer/modes.h"
+// transfer/modes/modes.cc: the list of transfer modes, and what their requests have in common.
+//
+// Knows    http, codec, transfer_machine.h.        Known by  transfer, role.
+#include "transfer/modes/modes.h"
 
+#include "base/check.h"
 #include "codec/url.h"
 #include "transfer/transfer_machine.h"
 
-static constexpr transfer_mode modes[] = {
-    {communication::hpush, "hpush", push_request, nullptr, true, false},
-    {communication::hrev, "hrev", reverse_request, nullptr, false, true},
-    {communication::hpull, "hpull", reverse_request, redirect_location, false, true},
-};
+static constexpr const transfer_mode *modes[] = {&push_mode, &reverse_mode, &redirect_mode};
 
-const transfer_mode &transfer_mode_of(communication how) { return modes[static_cast<size_t>(how)]; }
+const transfer_mode &transfer_mode_of(communication how)
+{
+    for (const transfer_mode *mode : modes) {
+        if (mode->how == how)
+            return *mode;
+    }
+    panic("transfer_mode_of: a mode without a row");
+}
 
 // What the cluster reads from a query; everything else is the transformer's.
 static const std::vector<std::string_view> &own_queries()
@@ -36,4 +42,10 @@ std::string mode_pod_path(const transfer &t, bool as_uname)
     std::string path = as_uname ? "/" + url_encode_uname("ais/@#/" + t.bucket + "/" + t.name) : "/" + t.bucket + "/" + url_encode_path(t.name);
     std::string query = url_query_without(exchange_head(*t.x).query, t.is_kept ? own_queries_of_kept() : own_queries());
     return query.empty() ? path : path + "?" + query;
+}
+
+void mode_ask_pod(transfer &t, call_options &out_request)
+{
+    out_request.method = "GET";
+    out_request.target = mode_pod_path(t, t.config.runtime_spec);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// transfer/push.cc: hpush: the object is the body of a POST (or PUT) to the pod. Content-Length always: servers of 2020 know nothing else.
+// transfer/modes/push.cc: hpush: the object is the body of a POST (or PUT) to the pod. Content-Length always: servers of 2020 know nothing else.
 #include "codec/http_write.h"
-#include "transfer/modes.h"
+#include "transfer/modes/modes.h"
 #include "transfer/transfer_machine.h"
 
-void push_request(transfer &t, call_options &out_request)
+static void request(transfer &t, call_options &out_request)
 {
     out_request.method = t.by_put ? "PUT" : "POST";
     out_request.target = mode_pod_path(t, false);
@@ -20,3 +20,6 @@ void push_request(transfer &t, call_options &out_request)
         out_request.body = t.object->content;
     }
 }
+
+constexpr transfer_mode push_mode = {
+    .how = communication::hpush, .choice = read_how::hpush, .request = request, .location = nullptr, .sends_object = true, .pod_reads = false, .passes_headers = false};

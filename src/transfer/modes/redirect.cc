@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// transfer/modes/redirect.cc: hpull: the client is sent to the pod, which asks this target for the object and answers the client itself. For what is kept the
+// target asks the pod.
+#include "codec/url.h"
+#include "transfer/modes/modes.h"
+#include "transfer/transfer_machine.h"
+
+static std::string location(transfer &t) { return url_format_base(t.endpoint.client_host, t.endpoint.client_port) + mode_pod_path(t, t.config.runtime_spec); }
+
+constexpr transfer_mode redirect_mode = {
+    .how = communication::hpull, .choice = read_how::hpull, .request = mode_ask_pod, .location = location, .sends_object = false, .pod_reads = true, .passes_headers = true};
