@@ -74,6 +74,14 @@ sink sink_put(env &e, store &objects, sink_put_options options);
 // "t[id]: cannot store ais://b/o: the disk is full"
 std::string sink_put_failure_text(std::string_view node_id, std::string_view bucket, std::string_view name, error err);
 
+// --- nowhere: the size is known in the end, and that the source could be read
+
+sink sink_discard(env &e);
+
+// --- to both, which are the tee's from now on: committed one after the other; where the second one fails then, the first has taken effect
+
+sink sink_tee(sink first, sink second);
+
 // --- to another target, which stores it
 
 struct sink_peer_options {

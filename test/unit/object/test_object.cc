@@ -339,6 +339,106 @@ static void a_disk_that_cannot_be_read_is_the_sources_failure(void **state)
     test_eq(files_in_tmp(f), 0u);
 }
 
+static void nothing_is_kept_of_what_is_discarded(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    test_ok(put_object(f, "from", content_of_size(1'000'003)));
+    for (bool is_abandoned : {false, true}) {
+        copying c;
+        c.f = &f;
+        c.from = open_stored(c, "from");
+        c.to = sink_discard(f.world->e);
+        begin(c);
+        memory_run(*f.world);
+        test_ok(c.pump_err);
+        test_eq(c.bytes, 1'000'003u);
+        sink_commit(c.to, on_committed, &c);
+        if (is_abandoned)
+            sink_abandon(c.to);
+        memory_run(*f.world);
+        test_eq(c.committed, is_abandoned ? 0 : 1);
+        test_ok(c.outcome.err);
+        let_go(c);
+    }
+    test_eq(files_in_tmp(f), 0u);
+    test_eq(store_object_count(*f.s), 1u);
+}
+
+// A tee of two puts.
+static void both_get_all_of_it(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    for (size_t size : sizes) {
+        copying c;
+        c.f = &f;
+        c.from = source_memory(f.world->e, content_of_size(size), {});
+        c.to = sink_tee(open_sink(c, "one"), open_sink(c, "other"));
+        begin(c);
+        memory_run(*f.world);
+        test_true(c.pumped);
+        test_ok(c.pump_err);
+        test_eq(c.bytes, size);
+        sink_commit(c.to, on_committed, &c);
+        memory_run(*f.world);
+        test_eq(c.committed, 1);
+        test_ok(c.outcome.err);
+        test_eq(c.ends, 2);
+        let_go(c);
+        for (const char *name : {"one", "other"}) {
+            std::string got;
+            test_ok(get_object(f, name, got));
+            test_true(got == content_of_size(size));
+        }
+    }
+}
+
+static void neither_gets_anything_when_one_fails(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    for (size_t skip : {0u, 1u, 2u, 3u}) {
+        copying c;
+        c.f = &f;
+        c.from = source_memory(f.world->e, content_of_size(3 * put_buffer_size), {});
+        c.to = sink_tee(open_sink(c, "one"), open_sink(c, "other"));
+        f.world->faults = {{.op = memory_op::write, .err = make_error(error_code::no_space), .skip = skip}};
+        begin(c);
+        memory_run(*f.world);
+        test_true(c.pumped);
+        test_eq_enum(c.pump_err.code, error_code::no_space);
+        test_eq_enum(sink_failure(c.to).err.code, error_code::no_space);
+        test_has_text(sink_failure(c.to).text, "the disk is full");
+        f.world->faults.clear();
+        let_go(c);
+        test_eq(c.ends, 2);
+        test_eq(files_in_tmp(f), 0u);
+        test_eq(store_object_count(*f.s), 0u);
+    }
+    copying given_up;
+    given_up.f = &f;
+    given_up.from = source_memory(f.world->e, content_of_size(2 * put_buffer_size), {});
+    given_up.to = sink_tee(open_sink(given_up, "one"), open_sink(given_up, "other"));
+    begin(given_up);
+    memory_run(*f.world);
+    let_go(given_up);
+    test_eq(given_up.ends, 2);
+    test_eq(files_in_tmp(f), 0u);
+    // The first commit is refused: the second sink is not committed either.
+    copying refused;
+    refused.f = &f;
+    refused.has_bucket = false;
+    refused.from = source_memory(f.world->e, "abc", {});
+    refused.to = sink_tee(open_sink(refused, "one"), open_sink(refused, "other"));
+    begin(refused);
+    memory_run(*f.world);
+    sink_commit(refused.to, on_committed, &refused);
+    memory_run(*f.world);
+    test_eq(refused.committed, 1);
+    test_eq_enum(refused.outcome.err.code, error_code::bucket_not_found);
+    let_go(refused);
+    test_eq(refused.ends, 2);
+    test_eq(store_object_count(*f.s), 0u);
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -350,6 +450,9 @@ int main()
         cmocka_unit_test_setup_teardown(a_bucket_that_is_gone_gets_nothing, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(a_full_disk_is_the_sinks_failure, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(a_disk_that_cannot_be_read_is_the_sources_failure, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(nothing_is_kept_of_what_is_discarded, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(both_get_all_of_it, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(neither_gets_anything_when_one_fails, setup_store, teardown_store),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
