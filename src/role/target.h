@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,7 @@ struct target {
     bool storing = false;
     size_t removals = 0;                 // of buckets, under way; the document is stored after them
     std::vector<std::string> failed_removals;
+    std::multiset<std::string> emptying; // buckets whose removal is not done, also those that are in the document anew
     // target_objects.cc
     size_t store_calls = 0;              // lookups, removals, uploads and kept results of objects, under way
     // target_control.cc, target_list.cc
@@ -118,6 +120,8 @@ void target_document_load(target &t, void (*on_loaded)(target &t, error err, con
 error target_take_document_text(target &t, std::string_view text, std::string &out_detail);
 // A new document was accepted (pushed, or answered to a registration): stored, ETLs and buckets follow it. Requires: it is newer.
 void target_take_document(target &t, cluster_document document, std::string_view text);
+// Objects of a former bucket of that name are still here, or may be: nothing may be read from it or written to it. Then why, for the client; else empty.
+std::string target_emptying_text(const target &t, const std::string &bucket);
 void target_note_odds(target &t, const std::string &why);
 void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg);
 // Makes the ETL registry and the transfers. Requires: a document is held.

@@ -210,6 +210,8 @@ static void on_removed(void *arg, error err)
     if (err) {
         LOG(error, "store", "bucket=%s error=\"%s\" msg=\"the objects of a removed bucket could not be removed\"", text_escape(removal.bucket).c_str(), error_text(err));
         t.failed_removals.push_back(removal.bucket);
+    } else {
+        t.emptying.erase(t.emptying.find(removal.bucket));
     }
     t.removals--;
     if (t.removals > 0)
@@ -220,10 +222,22 @@ static void on_removed(void *arg, error err)
         store_document(t);
 }
 
-static void begin_removal(target &t, const std::string &bucket)
+static void retry_removal(target &t, const std::string &bucket)
 {
     t.removals++;
     store_remove_bucket(*t.objects, bucket, on_removed, new bucket_removal{&t, bucket});
+}
+
+// Until it is done the bucket is closed, also when it is made anew meanwhile: a removal that fails is tried again, and must find nothing new.
+static void begin_removal(target &t, const std::string &bucket)
+{
+    t.emptying.insert(bucket);
+    retry_removal(t, bucket);
+}
+
+std::string target_emptying_text(const target &t, const std::string &bucket)
+{
+    return t.emptying.contains(bucket) ? "bucket \"ais://" + text_escape(bucket) + "\" on target " + t.id + ": the objects of the former bucket of that name are still being removed" : std::string();
 }
 
 void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg)
@@ -231,12 +245,8 @@ void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void
     t.waiters.push_back({t.document.version, on_stored, arg});
     std::vector<std::string> again;
     again.swap(t.failed_removals);
-    for (const std::string &bucket : again) {
-        if (document_find_bucket(t.document, bucket) == nullptr)
-            begin_removal(t, bucket);
-        else // made anew meanwhile: what is in it now must not go
-            LOG(error, "store", "bucket=%s msg=\"objects of the removed bucket may show up in the new one\"", text_escape(bucket).c_str());
-    }
+    for (const std::string &bucket : again)
+        retry_removal(t, bucket);
     store_document(t);
     if (!t.storing && t.removals == 0)
         release_waiters(t, no_error);
@@ -244,8 +254,7 @@ void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void
 
 // --- taking
 
-// Gone, or made anew under the same name: the objects of the old one must not show up in the new one. The order of changes in the index is
-// the order in which they are asked for, so a PUT that comes after this is safe.
+// Gone, or made anew under the same name: the objects of the old one must not show up in the new one.
 static void remove_old_buckets(target &t, const cluster_document &next)
 {
     for (const cluster_bucket &bucket : t.document.buckets) {

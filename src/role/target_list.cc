@@ -112,6 +112,10 @@ void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket)
         exchange_answer_error(x, error_code::bucket_not_found, "bucket \"ais://" + text_escape(bucket) + "\" does not exist on target " + t.id);
         return;
     }
+    if (std::string why = target_emptying_text(t, bucket); !why.empty()) {
+        exchange_answer_error(x, error_code::unavailable, why);
+        return;
+    }
     std::string count, flat;
     uint64_t wanted = 0;
     if (!url_query_get(query, "count", count) || !text_parse_u64(count, wanted) || wanted == 0 || wanted > list_page_size_max) {

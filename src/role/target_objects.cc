@@ -371,6 +371,10 @@ static bool check_names(object_request &r)
         exchange_answer_error(*r.x, error_code::bucket_not_found, control_bucket_missing_text(r.bucket, names));
         return false;
     }
+    if (std::string why = target_emptying_text(*r.t, r.bucket); !why.empty()) {
+        exchange_answer_error(*r.x, error_code::unavailable, why);
+        return false;
+    }
     return true;
 }
 
