@@ -2,7 +2,7 @@
 // codec/list_page.cc: pages of object names, written through msgpack-c, read by a cursor that trusts no count.
 //
 // Owns     nothing.
-// Knows    base, json, msgpack-c.    Known by  cluster, role.
+// Knows    base, json, msgpack-c.    Known by  control, role.
 // Order    msgpack-c allocates for an array what its header announces, five bytes can ask for gigabytes; reading is therefore done here,
 //          value by value, and nothing is allocated that has not been seen.
 // Limits   list_answer_entry_count_max, list_depth_max.

@@ -2,7 +2,7 @@
 // codec/url.cc: percent-encoding, queries and base URLs.
 //
 // Owns     nothing; pure functions over bytes.
-// Knows    base.                     Known by  http, cluster, transfer, role.
+// Knows    base.                     Known by  http, control, transfer, role.
 #include "codec/url.h"
 
 #include "base/text.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/cluster_config.cc: the cluster's configuration and the properties of buckets as AIStore's clients read them.
 //
-// Knows    cluster, codec.        Known by  proxy.cc, proxy_buckets.cc.
+// Knows    control, codec.        Known by  proxy.cc, proxy_buckets.cc.
 #include "role/cluster_config.h"
 
 #include "base/check.h"

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "cluster/document.h"
 #include "codec/json.h"
+#include "control/document.h"
 
 // Every section that AIStore's command reads is there, for it takes them for given. What this cluster does not have is disabled.
 json_ptr cluster_config_json(const cluster_document &document, const std::string &proxy_url);

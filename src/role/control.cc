@@ -111,31 +111,6 @@ bool control_admit_web(const web_guard &guard, exchange &x)
     return false;
 }
 
-bool control_admit_peer(const node_options &options, exchange &x)
-{
-    std::string_view given = http_head_get(exchange_head(x), header_cluster_secret);
-    if (given.data() == nullptr) {
-        exchange_answer_error(x, error_code::unauthorized, "calls between nodes need the header Etlnode-Cluster-Secret");
-        return false;
-    }
-    if (!text_equal_secret(given, options.cluster_secret)) {
-        LOG(warn, "role", "peer=%s msg=\"a call between nodes came with a wrong cluster secret\"", exchange_peer(x).c_str());
-        exchange_answer_error(x, error_code::forbidden, "the cluster secret is wrong");
-        return false;
-    }
-    return true;
-}
-
-std::string control_peer_headers(const node_options &options, std::string_view request_id)
-{
-    std::string headers;
-    if (!options.cluster_secret.empty())
-        http_write_header(headers, header_cluster_secret, options.cluster_secret);
-    if (!request_id.empty())
-        http_write_header(headers, header_request_id, request_id);
-    return headers;
-}
-
 bool control_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text)
 {
     if (url_decode(raw, out_text) && !out_text.empty())

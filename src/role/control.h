@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "codec/error_envelope.h"
 #include "http/exchange.h"
 #include "role/node.h"
 #include "role/route.h"
@@ -28,14 +27,6 @@ void control_answer_no_route(exchange &x, const route_match &match);
 // True when the request is no web page's attack and may go on; else it has been answered with 421 or 403, whose text names the option that
 // would let it pass.
 bool control_admit_web(const web_guard &guard, exchange &x);
-// Calls between nodes: true when the caller is of this cluster, else the request has been answered with 401 or 403.
-bool control_admit_peer(const node_options &options, exchange &x);
-// Header lines of a call to another node: the secret, the request id.
-std::string control_peer_headers(const node_options &options, std::string_view request_id);
-// An error answer of another node, back to a code and a message. A body that is no envelope becomes the message.
-using control_error = error_envelope;
-inline control_error control_read_error(int status, std::string_view body) { return error_envelope_read(status, body); }
-
 // Decodes one captured path segment; false when it was malformed, then the request has been answered with 400.
 bool control_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text);
 // `provider` and `namespace` of the query: false when they name something that is not here, then the request has been answered. A bucket of

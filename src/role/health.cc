@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/health.cc: /v1/health and /v1/daemon.
 //
-// Knows    cluster, http.            Known by  proxy.cc, target.cc.
+// Knows    control, http.            Known by  proxy.cc, target.cc.
 #include "role/health.h"
 
 #include "base/text.h"

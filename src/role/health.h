@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "cluster/document.h"
+#include "control/document.h"
 #include "http/exchange.h"
 
 struct health_state {

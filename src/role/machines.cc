@@ -4,12 +4,14 @@
 // Knows    every folder with machines.        Known by  metrics_page.cc, app.
 #include "role/machines.h"
 
+#include "control/etl_rollout_machine.h"
+#include "control/held_call_machine.h"
+#include "control/member_machine.h"
+#include "control/presence_machine.h"
+#include "control/publisher_machine.h"
 #include "etl/etl_machine.h"
 #include "etl/watch_machine.h"
 #include "http/machines.h"
-#include "role/etl_rollout_machine.h"
-#include "role/held_call_machine.h"
-#include "role/member_machine.h"
 #include "store/machines.h"
 #include "transfer/machines.h"
 #include "transfer/upload_machine.h"
@@ -18,6 +20,6 @@ std::vector<sm_view> machines_all()
 {
     return {
         answer_check_machine_view(), call_machine_view(), etl_machine_view(), etl_rollout_machine_view(), exchange_machine_view(), held_call_machine_view(), keeper_machine_view(), load_machine_view(), member_machine_view(),
-        open_machine_view(), pump_machine_view(), put_machine_view(), summer_machine_view(), transfer_machine_view(), upload_machine_view(), watch_machine_view(),
+        open_machine_view(), presence_machine_view(), publisher_machine_view(), pump_machine_view(), put_machine_view(), summer_machine_view(), transfer_machine_view(), upload_machine_view(), watch_machine_view(),
     };
 }

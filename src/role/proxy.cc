@@ -202,7 +202,7 @@ static void cut_off(proxy &p)
     if (p.server != nullptr)
         http_server_stop(*p.server);
     p.server = nullptr;
-    proxy_document_stop(p);
+    proxy_targets_stop(p);
     proxy_rollouts_cut_off(p);
     for (proxy_request *r = p.requests, *next = nullptr; r != nullptr; r = next) {
         next = r->next;
@@ -266,7 +266,7 @@ void proxy_free(proxy *p)
     if (p->server != nullptr) // its start failed
         http_server_stop(*p->server);
     if (p->tick != nullptr)
-        proxy_document_stop(*p);
+        proxy_targets_stop(*p);
     if (p->client != nullptr)
         http_client_free(p->client);
     delete p;

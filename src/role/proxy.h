@@ -9,14 +9,16 @@
 #include <string_view>
 #include <vector>
 
-#include "cluster/document.h"
+#include "control/document.h"
+#include "control/document_queue.h"
+#include "control/etl_rollout_machine.h"
+#include "control/gather.h"
+#include "control/presence_machine.h"
+#include "control/publisher_machine.h"
 #include "http/call.h"
 #include "http/exchange.h"
 #include "port/clock.h"
 #include "role/control.h"
-#include "role/document_queue.h"
-#include "role/etl_rollout_machine.h"
-#include "role/gather.h"
 #include "role/list_merge.h"
 #include "role/node.h"
 #include "role/route.h"
@@ -26,16 +28,11 @@
 struct proxy_target {
     proxy *owner = nullptr;
     std::string id;
-    bool heard = false;
-    uint64_t heard_ms = 0;          // last registration, heartbeat or accepted push
-    uint64_t acked_version = 0;     // newest document it is known to hold
+    presence here;                  // whether it can be heard
+    publisher copy;                 // which document it holds
+    call *push = nullptr;           // PUT /v1/node/document under way
     uint64_t object_count = 0;      // as it has said last
     bool is_count_known = false;    // it has said one
-    call *push = nullptr;           // PUT /v1/node/document under way
-    uint64_t push_version = 0;
-    uint64_t push_failures = 0;     // in a row
-    uint64_t push_due_ms = 0;       // not before; 0: now
-    bool is_silence_told = false;   // in the log
     std::string odds;               // why its document and ours do not go together; empty: they do
 };
 
@@ -77,7 +74,7 @@ struct proxy {
     std::map<std::string, proxy_target> targets; // by id, of the document
     std::map<std::string, proxy_stranger> strangers; // by id
     std::vector<proxy_waiter> waiters;
-    timer *tick = nullptr;          // pushes to be repeated, waiters whose time is up
+    timer *tick = nullptr;          // waiters whose time is up
     // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket of
     // that name, and drop the objects with it.
     std::map<std::string, uint64_t> bucket_versions; // of the buckets made by this process
@@ -153,10 +150,20 @@ void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
 // `value` of the action envelope in `body`; false: answered and ended. An empty body is the action "".
 bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);
 
-// --- proxy_document.cc: the cluster document and the targets that hold copies
+// --- proxy_document.cc: the cluster document
 
 // Reads or makes the document, puts this proxy into it, ends what was initializing; then on_ready of proxy.cc.
 void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const std::string &detail));
+
+// --- proxy_targets.cc: the targets that hold copies of it
+
+void proxy_targets_begin(proxy &p);
+void proxy_targets_stop(proxy &p);
+// What has been seen of this target; from now on it is watched.
+proxy_target &proxy_target_of(proxy &p, const std::string &id);
+// It has registered, and holds that version.
+void proxy_note_registered(proxy_target &target, uint64_t version);
+void proxy_note_odds(proxy_target &target, const std::string &why);
 // Sends the current document to every target that does not hold it.
 void proxy_push(proxy &p);
 void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg);
@@ -178,7 +185,6 @@ std::string proxy_odds_text(const proxy &p);
 std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code &out_code);
 // All targets that were heard say so: this proxy's document is the wrong one.
 bool proxy_is_at_odds(const proxy &p);
-void proxy_document_stop(proxy &p);
 
 // --- handlers
 void proxy_serve_nodes(proxy &p, exchange &x); // ?what=nodes

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy_buckets.cc: list, create, destroy and describe buckets.
 //
-// Knows    cluster, store/object_name, http.        Known by  proxy.cc.
+// Knows    control, store/object_name, http.        Known by  proxy.cc.
 // Normal   the document is changed and the targets hold it before the client is told.
 // Fails    400 names and actions, 404, 409 with AIStore's phrases (its clients match them), 501 providers and actions of later.
 // Limits   bucket_count_max, bucket_name_size_max.

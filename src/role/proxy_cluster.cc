@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy_cluster.cc: how the nodes are, and changes of the membership that a person asks for: a target that will not come back is taken out.
 //
-// Knows    cluster, http.          Known by  proxy.cc (routes).
+// Knows    control, http.          Known by  proxy.cc (routes).
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -45,7 +45,7 @@ static void on_removed(proxy_request &r, error err)
 static const proxy_target *seen_target(const proxy &p, const std::string &id)
 {
     auto found = p.targets.find(id);
-    return found != p.targets.end() && found->second.heard ? &found->second : nullptr;
+    return found != p.targets.end() && presence_was_heard(found->second.here) ? &found->second : nullptr;
 }
 
 static void on_body(proxy_request &r, std::string body)
@@ -117,7 +117,7 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
         state = "silent";
         reason = "its objects are unavailable until it is heard again";
         if (seen != nullptr)
-            json_add_u64(row.get(), "silent_seconds", (clock_now_ms(*p.e) - seen->heard_ms) / 1000);
+            json_add_u64(row.get(), "silent_seconds", (clock_now_ms(*p.e) - seen->here.heard_ms) / 1000);
     }
     if (is_in_maintenance(node)) {
         state = "maintenance";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy_etl.cc: ETLs that exist: list, show, logs, health, stop, remove, in both generations of the API.
 //
-// Knows    cluster, http, gather.        Known by  proxy.cc.
+// Knows    control, http, gather.        Known by  proxy.cc.
 // Normal   answered from the document, with what the targets add within a bounded time.
 // Fails    404 with what exists; a target that does not answer in time shows zeros, or says so in its row.
 // Limits   etl_status_timeout_ms, etl_logs_timeout_ms, etl_remove_timeout_ms.

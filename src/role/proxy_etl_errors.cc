@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy_etl_errors.cc: reads through an ETL that failed, gathered from the targets.
 //
-// Knows    cluster, gather.        Known by  proxy.cc, proxy_etl.cc.
+// Knows    control, gather.        Known by  proxy.cc, proxy_etl.cc.
 // Normal   every target tells the last ones; the newest of all are shown, in order of time.
 // Fails    404; a target that does not answer is named, its failures are missing.
 // Limits   failures_kept_max, etl_status_timeout_ms.

@@ -14,10 +14,11 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cluster/placement.h"
 #include "codec/http_write.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "control/peer.h"
+#include "control/placement.h"
 #include "etl/spec_place.h"
 #include "port/clock.h"
 #include "role/control.h"
@@ -246,7 +247,7 @@ static void hold_calls(etl_start &s, const std::vector<gather_peer> &peers, cons
 {
     gather_request request;
     request.target = proxy_node_etl_path(s.etl.id, question + "version=" + std::to_string(proxy_document(*s.p).version));
-    request.headers = control_peer_headers(s.p->options, s.request_id);
+    request.headers = peer_headers(s.p->options.cluster_secret, s.request_id);
     request.deadline_ms = deadline_ms;
     request.stop_at_failure = stop_at_failure;
     s.calls = gather_start(*s.p->e, *s.p->client, peers, request, on_done, &s);

@@ -9,10 +9,10 @@
 
 #include "base/limits.h"
 #include "base/text.h"
-#include "cluster/placement.h"
 #include "codec/http_write.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "control/placement.h"
 #include "etl/etl_spec.h"
 #include "port/clock.h"
 #include "role/control.h"

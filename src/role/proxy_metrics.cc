@@ -30,7 +30,7 @@ static void add_targets(const proxy &p, metrics_text &text)
             continue;
         std::string labels;
         metrics_label(labels, "target", node.id);
-        metrics_add(text, "etlnode_target_document_version", "gauge", "The cluster document that the target is known to hold.", labels, as_double(seen->second.acked_version));
+        metrics_add(text, "etlnode_target_document_version", "gauge", "The cluster document that the target is known to hold.", labels, as_double(seen->second.copy.held_version));
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy_objects.cc: requests for objects: checked, then redirected to the target that holds the object.
 //
-// Knows    cluster, store/object_name, http.        Known by  proxy.cc.
+// Knows    control, store/object_name, http.        Known by  proxy.cc.
 // Normal   301 for GET and 307 for the rest, path and query byte for byte, plus pid and utm; answered from the head alone, the body is
 //          dropped by the http layer.
 // Fails    400 names and misspelt parameters, 404 bucket, 409 while the target holds another document, 503 with Retry-After while it is silent or does not know the bucket yet:
@@ -49,7 +49,7 @@ static bool knows_bucket(proxy &p, exchange &x, const cluster_node &node, const 
 {
     auto made = p.bucket_versions.find(bucket);
     uint64_t needed = made != p.bucket_versions.end() ? made->second : p.loaded_version;
-    if (p.targets.find(node.id)->second.acked_version >= needed)
+    if (p.targets.find(node.id)->second.copy.held_version >= needed)
         return true;
     refuse(p, x, "1", "target " + node.id + " does not know this bucket yet");
     return false;

@@ -7,6 +7,7 @@
 #include "role/proxy.h"
 
 #include "base/check.h"
+#include "control/peer.h"
 #include "role/control.h"
 
 proxy_request &proxy_request_make(proxy &p, exchange &x)
@@ -100,7 +101,7 @@ void proxy_request_gather(proxy_request &r, const std::vector<gather_peer> &peer
     }
     r.on_answers = on_answers;
     gather_request asked = request;
-    asked.headers = control_peer_headers(r.p->options, exchange_request_id(*r.x)) + request.headers;
+    asked.headers = peer_headers(r.p->options.cluster_secret, exchange_request_id(*r.x)) + request.headers;
     r.calls = gather_start(*r.p->e, *r.p->client, peers, asked, on_gathered, &r);
 }
 

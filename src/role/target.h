@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/document.h"
+#include "control/document.h"
 #include "etl/etl_registry.h"
 #include "http/call.h"
 #include "http/exchange.h"
@@ -22,7 +22,7 @@
 
 struct object_query;  // role/object_query.h
 struct transfer_host; // transfer/transfer.h
-struct member;        // role/member_machine.h: registration with the proxy
+struct member;        // control/member_machine.h: registration with the proxy
 struct held_request;  // target_held.cc: a call that is answered when what it asks about is decided
 
 // Somebody waits until a document is stored.

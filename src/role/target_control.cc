@@ -2,7 +2,7 @@
 // role/target_control.cc: what the proxy asks of a target: the document, states of ETLs, buckets (/v1/node/...).
 //
 // Owns     one node_request a request under way.
-// Knows    etl, store, http, cluster.        Known by  target.cc.
+// Knows    etl, store, http, control.        Known by  target.cc.
 // Normal   answered at once, or when the thing asked for is true: the document is stored, a bucket is empty.
 // Fails    401/403 strangers; an older document, or another cluster's, is refused.
 // Limits   json_body_size_max, call_answer_size_max for documents.
@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "control/peer.h"
 #include "role/control.h"
 #include "transfer/modes/modes.h"
 
@@ -214,7 +215,7 @@ static void serve_bucket_drop(target &t, exchange &x, const std::string &bucket)
 // Whether the request is a node's of this cluster, and which ETL or bucket it names; else it has been answered.
 static bool admit(target &t, exchange &x, const route_match &match, std::string &out_name)
 {
-    return control_admit_peer(t.options, x) && (match.arg_count == 0 || control_decode_arg(x, match.args[0], "name", out_name));
+    return peer_admit(t.options.cluster_secret, x) && (match.arg_count == 0 || control_decode_arg(x, match.args[0], "name", out_name));
 }
 
 void target_serve_node_status(target &t, exchange &x, const route_match &match)

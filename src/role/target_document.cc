@@ -2,7 +2,7 @@
 // role/target_document.cc: the target's copy of the cluster document: buckets and ETLs follow it, the data directory keeps the last one.
 //
 // Owns     t.document, the storing of one copy at a time.
-// Knows    cluster, store, etl, transfer, target_held.        Known by  target.cc, target_control.cc, target_member.cc.
+// Knows    control, store, etl, transfer, target_held.        Known by  target.cc, target_control.cc, target_member.cc.
 // Normal   newer than ours: counts at once, removed buckets are emptied, ETLs synchronized, then it is stored and acknowledged.
 // Fails    another cluster's, or an older one: refused. Storage errors: not acknowledged, so the proxy sends it again.
 #include "role/target.h"

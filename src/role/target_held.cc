@@ -2,7 +2,7 @@
 // role/target_held.cc: the calls that a target holds until a start is decided, or pods are gone: GET /v1/node/etl/<id>/start and .../gone.
 //
 // Owns     one held_request a call.
-// Knows    held_call_machine, etl, cluster, http.        Known by  target.cc, target_document.cc.
+// Knows    held_call_machine, etl, control, http.        Known by  target.cc, target_document.cc.
 // Normal   the document asks for the start or for its end; the call only asks what came of it.
 // Fails    400 etl_init_failed with the step and kubectl's words; a proxy that hangs up during a start: its pod is removed.
 // Limits   wait_timeout_max_ms, etl_remove_timeout_ms.
@@ -16,8 +16,9 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "control/held_call_machine.h"
+#include "control/peer.h"
 #include "role/control.h"
-#include "role/held_call_machine.h"
 
 struct held_request {
     target *t = nullptr;
@@ -154,7 +155,7 @@ static bool query_u64(exchange &x, std::string_view key, uint64_t &out_value)
 
 static bool admit(target &t, exchange &x, const route_match &match, std::string &out_id)
 {
-    if (!control_admit_peer(t.options, x) || !control_decode_arg(x, match.args[0], "name", out_id))
+    if (!peer_admit(t.options.cluster_secret, x) || !control_decode_arg(x, match.args[0], "name", out_id))
         return false;
     if (t.draining)
         exchange_answer_error(x, error_code::stopping, "the target is shutting down");

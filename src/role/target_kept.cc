@@ -36,7 +36,7 @@ static sink sink_there(target &t, const exchange &x, const object_query &asks, c
     options.port = base.port;
     options.target = base.path + std::string(path_objects) + "/" + asks.to_bucket + "/" + url_encode_path(asks.to_name) + "?" + std::string(query_proxy_id) + "=" + t.id + "&" +
                      std::string(query_unix_ns) + "=" + std::to_string(clock_wall_ns(*t.e));
-    options.headers = control_peer_headers(t.options, exchange_request_id(x));
+    options.headers = peer_headers(t.options.cluster_secret, exchange_request_id(x));
     options.bucket = asks.to_bucket;
     options.name = asks.to_name;
     options.node_id = t.id;

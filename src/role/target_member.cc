@@ -2,18 +2,20 @@
 // role/target_member.cc: what a target tells the proxy when it registers, and what it makes of the answer.
 //
 // Owns     one call.
-// Knows    member_machine, http, cluster.        Known by  target.cc.
+// Knows    member_machine, http, control.        Known by  target.cc.
 // Normal   at the end, when nothing can change any more, one registration more: the proxy then knows how many objects lie here.
 // Fails    a proxy of another cluster is refused by both sides; the member machine pauses and tries again.
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cluster/placement.h"
+#include "codec/error_envelope.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "control/member_machine.h"
+#include "control/peer.h"
+#include "control/placement.h"
 #include "node/api.h"
 #include "role/control.h"
-#include "role/member_machine.h"
 #include "role/target.h"
 
 static void on_taken(void *arg, error err)
@@ -33,7 +35,7 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         return;
     }
     if (status != 200 && status != 204) {
-        control_error told = control_read_error(status, body);
+        error_envelope told = error_envelope_read(status, body);
         bool starting = status == 503;
         if (told.code == error_code::diverged || told.code == error_code::newer_version)
             target_note_odds(t, told.message);
@@ -74,7 +76,7 @@ static call *start_registration(target &t, void (*on_done)(void *arg, call &, er
     options.port = base.port;
     options.method = "POST";
     options.target = base.path + std::string(path_node_register);
-    options.headers = control_peer_headers(t.options, {});
+    options.headers = peer_headers(t.options.cluster_secret, {});
     options.body = json_print(tree.get());
     options.has_body = true;
     options.answer_size_max = call_answer_size_max;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/target_objects.cc: objects of a target: /v1/objects for clients, /v1/etl/_object for pods.
 //
-// Knows    store, transfer, cluster, http.   Known by  target.cc (routes).
+// Knows    store, transfer, control, http.   Known by  target.cc (routes).
 #include <array>
 #include <memory>
 

@@ -221,7 +221,7 @@ def case_the_reason_comes_before_the_client_gives_up():
     answer = put_etl(message("too-late", init_timeout="6s"), timeout=60)
     took = time.monotonic() - began
     assert answer.status == 400 and "I never listen, and say so" in answer.json["message"], answer
-    # The virtual clock of role/etl_rollout_machine says exactly when; here only that the pod was not given all of it.
+    # The virtual clock of control/etl_rollout_machine says exactly when; here only that the pod was not given all of it.
     given = float(re.search(r"wait_timeout ([0-9.]+)s", answer.json["message"]).group(1))  # less what storing took, if that was long
     assert given <= 4.5 and took < 30, (took, answer)
     until(lambda: stages().get("too-late") == "Aborted", "rolled back")

@@ -4,8 +4,8 @@
 
 #include "base/limits.h"
 #include "base/text.h"
-#include "cluster/document.h"
-#include "cluster/placement.h"
+#include "control/document.h"
+#include "control/placement.h"
 #include "fuzz.h"
 
 template <class T, class F> static void check_order(const std::vector<T> &rows, F field)

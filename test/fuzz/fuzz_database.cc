@@ -16,7 +16,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cluster/document.h"
+#include "control/document.h"
 #include "fuzz.h"
 #include "port/clock.h"
 #include "port/index.h"

@@ -2,10 +2,11 @@
 // test/fuzz/fuzz_json: JSON bodies: what is accepted prints and reads back the same, and every reader of fields takes what it finds.
 #include "base/limits.h"
 #include "base/text.h"
-#include "cluster/document.h"
+#include "codec/error_envelope.h"
 #include "codec/json.h"
 #include "codec/url.h"
 #include "codec/yaml.h"
+#include "control/document.h"
 #include "fuzz.h"
 #include "kube/kubectl.h"
 #include "role/control.h"
@@ -74,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     error kubectl_err = kubectl_parse_json(text.view(), kubectl_tree, kubectl_where);
     FUZZ_CHECK(err || !kubectl_err); // kubectl's reader accepts more, never less
     for (int status : {400, 404, 500, 503})
-        FUZZ_CHECK(!control_read_error(status, text.view()).message.empty());
+        FUZZ_CHECK(!error_envelope_read(status, text.view()).message.empty());
     if (err) {
         FUZZ_CHECK(err.code == error_code::bad_json && tree == nullptr && where.starts_with("line "));
         return 0;

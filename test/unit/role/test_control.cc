@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codec/error_envelope.h"
 #include "role/control.h"
 
 static void hints_say_what_there_is(void **)
@@ -35,15 +36,15 @@ static void providers_have_aliases(void **)
 
 static void errors_of_other_nodes_keep_their_code(void **)
 {
-    control_error told = control_read_error(400, R"({"message":"step create: no image","status":400,"code":"etl_init_failed"})");
+    error_envelope told = error_envelope_read(400, R"({"message":"step create: no image","status":400,"code":"etl_init_failed"})");
     test_eq_enum(told.code, error_code::etl_init_failed);
     test_eq_text(told.message, "step create: no image");
-    told = control_read_error(503, "<html>busy</html>");
+    told = error_envelope_read(503, "<html>busy</html>");
     test_eq_enum(told.code, error_code::unavailable);
     test_has_text(told.message, "status 503: <html>");
-    told = control_read_error(404, "");
+    told = error_envelope_read(404, "");
     test_eq_enum(told.code, error_code::not_found);
-    told = control_read_error(400, R"({"code":"ok"})"); // nonsense
+    told = error_envelope_read(400, R"({"code":"ok"})"); // nonsense
     test_eq_enum(told.code, error_code::bad_request);
 }
 

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// control/document_queue.h: changes of the cluster document, one after the other, each durable before anybody is told.
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include "base/error.h"
+#include "control/document.h"
+#include "port/env.h"
+
+struct document_change {
+    // Edits `next`, a copy of the current document; an error refuses the change and nothing is stored. May run again when somebody else
+    // changed the stored document meanwhile.
+    error (*apply)(void *arg, cluster_document &next) = nullptr;
+    // Once, when the change is durable and current, or refused, or could not be stored.
+    void (*on_done)(void *arg, error err) = nullptr;
+    void *arg = nullptr;
+};
+
+struct document_queue {
+    env *e = nullptr;
+    std::string name = "cluster"; // of the document in port/meta.h
+    cluster_document current;
+    std::string text;             // of `current`, byte for byte as stored: what targets get, and what its digest is of
+    void (*on_stored)(void *arg) = nullptr; // `current` has changed; before the change's on_done
+    void *arg = nullptr;
+
+    std::deque<document_change> waiting;
+    document_change running;
+    cluster_document next;
+    std::string next_text;
+    document_printer printer;
+    bool has_term = false; // this process has begun its term
+    uint64_t tag = 0;
+    bool busy = false;   // a read or swap is under way
+    bool posted = false;
+    unsigned conflicts = 0;
+};
+
+// Never calls back before it returns; changes happen in the order they were added.
+void document_queue_add(document_queue &q, const document_change &change);
+// Nothing under way: the queue may be freed.
+bool document_queue_is_idle(const document_queue &q);

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+// control/lineage.cc: which document descends from which, who left and may come back, and what fits.
+//
+// Knows    document.h, placement.        Known by  role.
+// Normal   every run of the proxy begins a term; within a term versions are linear, because one process writes them, each swapped for the one before.
+// Limits   document_term_count_max: an ancestor from before the oldest term listed is taken for diverged.
+#include <algorithm>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "control/document.h"
+#include "control/placement.h"
+
+// --- identity
+
+document_identity document_identify(const cluster_document &document)
+{
+    document_identity identity = {.version = document.version, .digest = document.digest};
+    if (!document.terms.empty()) {
+        identity.term = document.terms.back().number;
+        identity.tag = document.terms.back().tag;
+    }
+    return identity;
+}
+
+uint64_t document_digest(std::string_view text) { return placement_digest(text); }
+
+std::string document_identity_text(const document_identity &identity)
+{
+    return text_format("version %llu (term %llu-%08llx)", static_cast<unsigned long long>(identity.version), static_cast<unsigned long long>(identity.term),
+                       static_cast<unsigned long long>(identity.tag >> 32));
+}
+
+// The line went on from `other`, in the term that began with `next`.
+static bool leads_to(const document_identity &other, const cluster_term &next)
+{
+    return next.first_version > other.version && (next.first_version != other.version + 1 || next.base_digest == other.digest);
+}
+
+document_relation document_relate(const document_identity &other, const cluster_document &document)
+{
+    if (other.version == 0)
+        return document_relation::ancestor;
+    document_identity own = document_identify(document);
+    if (other.term == own.term && other.tag == own.tag) {
+        if (other.version == own.version)
+            return other.digest == own.digest ? document_relation::equal : document_relation::diverged;
+        return other.version < own.version ? document_relation::ancestor : document_relation::newer;
+    }
+    if (other.term > own.term && other.version > own.version)
+        return document_relation::newer;
+    const std::vector<cluster_term> &terms = document.terms;
+    if (other.term == 0) // from before there were terms: the first one went on from there
+        return !terms.empty() && terms.front().number == 1 && leads_to(other, terms.front()) ? document_relation::ancestor : document_relation::diverged;
+    for (size_t i = 0; i + 1 < terms.size(); i++) {
+        if (terms[i].number == other.term && terms[i].tag == other.tag)
+            return leads_to(other, terms[i + 1]) ? document_relation::ancestor : document_relation::diverged;
+    }
+    return document_relation::diverged;
+}
+
+void document_begin_term(cluster_document &document, uint64_t tag)
+{
+    cluster_term term = {.number = document.terms.empty() ? 1 : document.terms.back().number + 1, .tag = tag, .first_version = document.version + 1, .base_digest = document.digest};
+    if (document.terms.size() >= document_term_count_max)
+        document.terms.erase(document.terms.begin());
+    document.terms.push_back(term);
+}
+
+// --- who left
+
+static bool is_placed(const cluster_node &node) { return node.is_target && (node.flags & (node_flag_maintenance | node_flag_decommission)) == 0; }
+
+uint64_t document_placement(const cluster_document &document)
+{
+    std::string ids;
+    for (const cluster_node &node : document.nodes) {
+        if (is_placed(node))
+            ids += node.id + ",";
+    }
+    return placement_digest(ids);
+}
+
+static void forget(cluster_document &document, std::string_view id)
+{
+    std::erase_if(document.departures, [id](const cluster_departure &departure) { return departure.id == id; });
+}
+
+bool document_depart(cluster_document &document, std::string_view id)
+{
+    const cluster_node *node = document_find_node(document, id);
+    if (node == nullptr || !node->is_target)
+        return false;
+    if (is_placed(*node)) {
+        forget(document, id);
+        if (document.departures.size() >= document_departure_count_max)
+            document.departures.erase(document.departures.begin());
+        document.departures.push_back({.id = std::string(id), .placement = document_placement(document)});
+    }
+    return document_remove_node(document, id);
+}
+
+bool document_needs_miss(const cluster_document &document)
+{
+    return std::any_of(document.departures.begin(), document.departures.end(), [](const cluster_departure &departure) { return !departure.is_missed; });
+}
+
+bool document_miss(cluster_document &document)
+{
+    bool has_changed = document_needs_miss(document);
+    for (cluster_departure &departure : document.departures)
+        departure.is_missed = true;
+    return has_changed;
+}
+
+bool document_may_return(const cluster_document &document, const cluster_node &node)
+{
+    for (const cluster_departure &departure : document.departures) {
+        if (departure.id != node.id || departure.is_missed)
+            continue;
+        cluster_document then;
+        for (const cluster_node &other : document.nodes) {
+            if (other.id != node.id)
+                then.nodes.push_back(other);
+        }
+        cluster_node back = node;
+        back.flags &= ~node_flag_maintenance;
+        document_put_node(then, std::move(back));
+        return document_placement(then) == departure.placement;
+    }
+    return false;
+}
+
+bool document_has_left(const cluster_document &document, std::string_view id)
+{
+    return std::any_of(document.departures.begin(), document.departures.end(), [id](const cluster_departure &departure) { return departure.id == id; });
+}
+
+void document_return(cluster_document &document, cluster_node &node)
+{
+    node.flags &= ~node_flag_maintenance;
+    forget(document, node.id);
+}
+
+// --- what is kept of a failed start
+
+bool document_is_failed_start(const cluster_etl &etl) { return etl.stage == etl_stage::aborted && etl.started_ns == 0; }
+
+// What is long goes: a spec in base64, a program in an argument, many variables.
+static void prune(cJSON *tree)
+{
+    static constexpr size_t text_kept_max = 256;
+    static constexpr int items_kept_max = 16;
+    cJSON *child = tree->child;
+    int count = 0;
+    while (child != nullptr) {
+        cJSON *next = child->next;
+        bool is_too_much = cJSON_IsArray(tree) && count++ >= items_kept_max;
+        if (is_too_much)
+            cJSON_Delete(cJSON_DetachItemViaPointer(tree, child));
+        else if (cJSON_IsString(child) && std::string_view(child->valuestring).size() > text_kept_max)
+            cJSON_SetValuestring(child, "");
+        else
+            prune(child);
+        child = next;
+    }
+}
+
+static std::string without_large_parts(const cluster_etl &etl)
+{
+    json_ptr tree;
+    std::string where;
+    if (!json_parse(etl.init_json, tree, where)) {
+        prune(tree.get());
+        std::string text = json_print(tree.get());
+        if (text.size() <= failed_start_spec_max)
+            return text;
+    }
+    json_ptr least = json_object();
+    json_add_text(least.get(), "name", etl.name);
+    json_add_text(least.get(), "communication", communication_names[static_cast<size_t>(etl.mode)]);
+    return json_print(least.get());
+}
+
+bool document_is_to_shed_spec(const cluster_etl &etl) { return document_is_failed_start(etl) && etl.pod_json.size() + etl.init_json.size() > failed_start_spec_max; }
+
+bool document_shed_spec(cluster_etl &etl)
+{
+    if (!document_is_to_shed_spec(etl))
+        return false;
+    etl.init_json = without_large_parts(etl);
+    etl.pod_json.clear();
+    etl.pod_json.shrink_to_fit();
+    return true;
+}
+
+// --- sizes
+
+size_t document_etl_size(const cluster_etl &etl)
+{
+    size_t size = document_small_size_max + 6 * etl_error_text_max; // why it may end one day has its room from the start
+    for (const std::string *text : {&etl.pod_json, &etl.init_json}) {
+        for (char c : *text)
+            size += c == '"' || c == '\\' ? 2 : static_cast<unsigned char>(c) < 0x20 ? 6 : 1;
+    }
+    return size;
+}
+
+size_t document_etls_size(const cluster_document &document)
+{
+    size_t size = 0;
+    for (const cluster_etl &etl : document.etls)
+        size += document_etl_size(etl);
+    return size;
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// control/peer.h: calls between the nodes of one cluster.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "http/exchange.h"
+
+// True when the caller is a node of this cluster; else the request has been answered with 401 or 403.
+bool peer_admit(std::string_view cluster_secret, exchange &x);
+// Header lines of a call to another node: the secret, the request id.
+std::string peer_headers(std::string_view cluster_secret, std::string_view request_id);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// The member machine's golden traces: test/golden/traces/member.md. UPDATE=1 rewrites it.
+#include "control_world.h"
+
+#include "base/log.h"
+#include "control/member_machine.h"
+
+struct scenario {
+    fake_world *w = nullptr;
+    member m;
+    std::string said;
+};
+
+static void do_call(scenario &c, const std::string &call)
+{
+    std::vector<std::string> words = golden_split(call, " ");
+    if (call == "begin")
+        member_begin(c.m);
+    else if (call == "accepted")
+        member_answered(c.m, member_answer::accepted, {});
+    else if (call == "refused")
+        member_answered(c.m, member_answer::refused, "another cluster");
+    else if (call == "unreachable")
+        member_answered(c.m, member_answer::unreachable, "connection refused");
+    else if (call == "beat now")
+        member_beat_now(c.m);
+    else if (call == "stop")
+        member_stop(c.m);
+    else if (words[0] == "wait")
+        fake_advance(*c.w, static_cast<uint64_t>(std::atoi(words[1].c_str())));
+    else
+        test_fail("no call %s", call.c_str());
+    fake_run(*c.w);
+}
+
+static std::string run_scenario(const std::vector<std::string> &calls)
+{
+    scenario c;
+    c.w = control_world_make();
+    c.m.sm.id = 1;
+    c.m.e = &c.w->e;
+    c.m.world = {.send = [](void *arg, member &m) {
+                     scenario &s = *static_cast<scenario *>(arg);
+                     s.said += "sent at " + std::to_string(clock_now_ms(*m.e) - 1'000) + "ms\n";
+                 },
+        .cancel = [](void *arg, member &) { static_cast<scenario *>(arg)->said += "cancelled\n"; },
+        .arg = &c};
+    golden_trace_begin(*c.w);
+    for (const std::string &call : calls)
+        do_call(c, call);
+    std::string out = golden_trace_end("member") + c.said;
+    member_stop(c.m);
+    fake_free(c.w);
+    return out;
+}
+
+static void traces_are_as_recorded(void **) { golden_check("test/golden/traces/member.md", run_scenario); }
+static void every_row_is_taken(void **)
+{
+    scenario c; // a member that never began
+    c.w = control_world_make();
+    c.m.e = &c.w->e;
+    member_stop(c.m);
+    member_beat_now(c.m);
+    fake_free(c.w);
+    golden_check_rows(member_machine_view());
+}
+
+int main()
+{
+    sm_set_strict(true);
+    log_set_level(log_level::error);
+    const CMUnitTest tests[] = {cmocka_unit_test(traces_are_as_recorded), cmocka_unit_test(every_row_is_taken)};
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
