@@ -2,13 +2,15 @@
 // role/target_kept.cc: PUT /v1/objects/<bucket>/<object>?object_to=: an object, as it is or through an ETL, is kept under another name: here, or on
 // the target that the placement names.
 //
-// Knows    object, transfer, cluster, store, http.   Known by  target_objects.cc.
+// Knows    object, transfer, control, store, http.   Known by  target_objects.cc.
 // Normal   200 with no body when the result is durable.
 // Fails    400 names, a body; 404 buckets, source, ETL; 503 a target that cannot be reached. What stood at the destination stays as it was.
 #include "base/text.h"
 #include "codec/url.h"
+#include "control/peer.h"
 #include "node/api.h"
 #include "port/clock.h"
+#include "role/control.h"
 #include "role/object_query.h"
 #include "role/target.h"
 #include "store/object_name.h"
@@ -66,6 +68,11 @@ static const cluster_bucket *admit(target &t, exchange &x, const object_query &a
         for (const cluster_bucket &one : t.document.buckets)
             names.push_back(one.name);
         exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(asks.to_bucket, names));
+        return nullptr;
+    }
+    if (std::string why = target_emptying_text(t, asks.to_bucket); !why.empty()) {
+        exchange_answer_error(x, error_code::unavailable, why);
+        return nullptr;
     }
     return bucket;
 }
