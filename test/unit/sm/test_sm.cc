@@ -4,6 +4,7 @@
 #include <string>
 
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 #include "sm/sm_render.h"
 #include "sm/sm_verify.h"
 
@@ -193,6 +194,24 @@ static void traces_show_whom_a_machine_works_for(void **)
     test_eq_text(text, "0ms chain/7 (door/3) ready --begin--> counting\n0ms chain/7 (door/3) counting --last--> done\n");
 }
 
+static void news_are_taken_in_order(void **)
+{
+    sm_news<int> news;
+    int item = 0;
+    test_false(sm_news_take(news, item));
+    for (int i = 0; i < static_cast<int>(sm_news_max); i++)
+        sm_news_put(news, i);
+    for (int i = 0; i < static_cast<int>(sm_news_max); i++) {
+        test_true(sm_news_take(news, item));
+        test_eq(item, i);
+        if (i == 0)
+            sm_news_put(news, static_cast<int>(sm_news_max));
+    }
+    test_true(sm_news_take(news, item));
+    test_eq(item, sm_news_max);
+    test_false(sm_news_take(news, item));
+}
+
 static void page_shows_every_row(void **)
 {
     std::string page = sm_render_page(sm_view_of(table));
@@ -212,7 +231,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(steps_follow_the_table), cmocka_unit_test(unexpected_event_stops_one_machine),
         cmocka_unit_test(follow_up_events_are_taken_in_order), cmocka_unit_test(traces_show_whom_a_machine_works_for),
-        cmocka_unit_test(page_shows_every_row), cmocka_unit_test(trace_has_a_stable_form),
+        cmocka_unit_test(news_are_taken_in_order), cmocka_unit_test(page_shows_every_row), cmocka_unit_test(trace_has_a_stable_form),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
