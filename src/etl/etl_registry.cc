@@ -59,6 +59,7 @@ struct etl_registry {
     std::map<std::string, etl_ref *, std::less<>> refs; // by id
     std::map<std::string, std::string, std::less<>> abandoned; // generations of starts that nobody waits for any more, by id, while they are wanted
     uint64_t next_machine_id = 1;
+    uint64_t pods_made = 0;
     std::vector<start_waiter> start_waiters;
     timer *start_clock = nullptr; // for the waiters whose machine has no deadline: it has served before
     std::vector<stop_waiter> stop_waiters;
@@ -211,10 +212,10 @@ static void pod_changed(void *arg, std::string_view pod_name)
     bool is_expected = false;
     for (size_t i = 0; i < r.etls.size(); i++) {
         etl &m = *r.etls[i];
-        if (etl_is_final(m) || m.pod_name != pod_name)
+        if (etl_is_final(m) || m.plan.pod_name != pod_name)
             continue;
         is_expected = true;
-        etl_send(m, etl::event::pod_changed);
+        etl_recheck_pod(m);
     }
     if (!is_expected)
         wake(r); // sweeps: a pod that comes when its start has been given up
@@ -225,7 +226,7 @@ static void list_taken(void *arg)
     auto &r = *static_cast<etl_registry *>(arg);
     for (size_t i = 0; i < r.etls.size(); i++) {
         if (!etl_is_final(*r.etls[i]))
-            etl_send(*r.etls[i], etl::event::pod_changed);
+            etl_recheck_pod(*r.etls[i]);
     }
     wake(r); // sweeps
 }
@@ -306,7 +307,7 @@ static void free_machine(etl_registry &r, etl *m)
             continue;
         other->predecessor = nullptr;
         if (!etl_is_final(*other))
-            etl_send(*other, etl::event::turn);
+            etl_send(*other, etl::event::predecessor_gone);
     }
     etl_free(m);
 }
@@ -314,7 +315,7 @@ static void free_machine(etl_registry &r, etl *m)
 static void stop_machine(etl &m)
 {
     if (!etl_is_final(m))
-        etl_send(m, etl::event::stop);
+        etl_stop(m);
 }
 
 static bool is_abandoned(const etl_registry &r, std::string_view id, std::string_view generation_id)
@@ -324,12 +325,7 @@ static bool is_abandoned(const etl_registry &r, std::string_view id, std::string
 }
 
 // Its pod is to be Ready within that time, or the start fails for good.
-static void set_deadline(etl &m, uint64_t wait_timeout_ms)
-{
-    m.asked = true;
-    m.start_deadline_ms = clock_now_ms(*m.host->e) + wait_timeout_ms;
-    etl_send(m, etl::event::start);
-}
+static void set_deadline(etl &m, uint64_t wait_timeout_ms) { etl_start(m, clock_now_ms(*m.host->e) + wait_timeout_ms); }
 
 static etl *start_of(const etl_registry &r, std::string_view id, std::string_view generation_id)
 {
@@ -363,7 +359,7 @@ void etl_registry_await_start(etl_registry &registry, std::string_view id, std::
     }
     uint64_t deadline_ms = clock_now_ms(*r.e) + wait_timeout_ms;
     r.start_waiters.push_back({m->sm.id, deadline_ms, on_done, arg});
-    if (!m->served && etl_can_be_joined(*m) && m->start_deadline_ms != deadline_ms) {
+    if (!etl_has_served(*m) && etl_can_be_joined(*m) && m->start_deadline_ms != deadline_ms) {
         m->definition.wait_timeout_ms = wait_timeout_ms; // which the error text names
         set_deadline(*m, wait_timeout_ms);
     }
@@ -399,7 +395,7 @@ void etl_registry_await_gone(etl_registry &registry, std::string_view id, on_tex
     r.stop_waiters.push_back({std::string(id), delete_failures_of(r, id), on_done, arg});
     for (size_t i = 0; i < r.etls.size(); i++) { // somebody waits: the next try is made now
         etl &m = *r.etls[i];
-        if (m.definition.id == id && etl_is_stopping(m) && sm_state_of(m) == etl::state::awaiting_delete_retry)
+        if (m.definition.id == id && etl_is_stopping(m))
             stop_machine(m);
     }
     wake(r);
@@ -429,7 +425,7 @@ static bool has_failed(const etl &m)
 // What serves elsewhere is to serve here, too, whatever became of the first try.
 static void keep_trying(etl &m)
 {
-    m.asked = false;
+    etl_keep_trying(m);
     if (!etl_is_stopping(m) && has_failed(m))
         stop_machine(m);
 }
@@ -448,7 +444,7 @@ static void start_missing(etl_registry &r, const etl_wanted &wanted)
     if (wanted.is_initializing)
         set_deadline(*started, started->definition.wait_timeout_ms);
     else
-        etl_send(*started, etl::event::restore);
+        etl_start(*started, 0);
 }
 
 void etl_registry_sync(etl_registry &registry, std::span<const etl_wanted> wanted)
@@ -467,8 +463,8 @@ void etl_registry_sync(etl_registry &registry, std::span<const etl_wanted> wante
 void etl_ref_report_refused(etl_ref &ref)
 {
     etl *m = current_of(ref);
-    if (m != nullptr && m->served && !etl_is_final(*m))
-        etl_send(*m, etl::event::refused);
+    if (m != nullptr)
+        etl_report_refused(*m);
 }
 
 void etl_ref_take_slot(etl_ref &ref) { ref.slots_taken++; }
@@ -507,7 +503,7 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t sin
         complete(r, on_done, arg, make_error(error_code::etl_not_found), "target " + r.options.target_id + " has no such ETL");
         return;
     }
-    if (!m->pod_may_exist || r.shutting_down) {
+    if (!etl_has_pod(*m) || r.shutting_down) {
         std::string why(etl_view_of(*m).last_error);
         complete(r, on_done, arg, make_error(error_code::not_ready), "target " + r.options.target_id + ": there is no pod now" + (why.empty() ? "" : ": " + why));
         return;
@@ -525,7 +521,7 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t sin
     call->call.on_end = log_call_ended;
     call->call.arg = call;
     r.log_calls.push_back(call);
-    if (!kube_call_start(call->call, kubectl_verb::logs, kubectl_logs(r.options.kubectl, m->pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms, since_s)))
+    if (!kube_call_start(call->call, kubectl_verb::logs, kubectl_logs(r.options.kubectl, m->plan.pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms, since_s)))
         log_call_ended(call);
 }
 
@@ -544,11 +540,11 @@ static void settle_starts(etl_registry &r)
             complete(r, w.on_done, w.arg, make_error(error_code::canceled), "the ETL was stopped");
         else if (etl_start_is_decided(*m, err, text))
             complete(r, w.on_done, w.arg, err, std::move(text));
-        else if (!m->asked && w.deadline_ms <= now)
+        else if (!etl_is_awaited(*m) && w.deadline_ms <= now)
             complete(r, w.on_done, w.arg, make_error(error_code::etl_init_failed), etl_start_missed_text(*m));
         else {
             waiting.push_back(w);
-            if (!m->asked && (next == 0 || w.deadline_ms < next))
+            if (!etl_is_awaited(*m) && (next == 0 || w.deadline_ms < next))
                 next = w.deadline_ms;
         }
     }
@@ -571,7 +567,7 @@ static void settle_stops(etl_registry &r)
         if (left == nullptr)
             complete(r, w.on_done, w.arg, no_error, "");
         else if (delete_failures_of(r, w.id) > w.failures_before)
-            complete(r, w.on_done, w.arg, make_error(error_code::unavailable), left->delete_error);
+            complete(r, w.on_done, w.arg, make_error(error_code::unavailable), etl_delete_error(*left));
         else
             waiting.push_back(w);
     }
@@ -689,7 +685,7 @@ etl_registry *etl_registry_make(env &e, const etl_registry_options &options)
     auto *r = new etl_registry;
     r->e = &e;
     r->options = options;
-    r->host = {&e, &r->options, nullptr, &r->health, machine_stepped, r};
+    r->host = {{&e, &r->options, nullptr, &r->health, &r->pods_made}, machine_stepped, r};
     r->sweep.e = &e;
     r->sweep.health = &r->health;
     r->sweep.on_end = sweep_ended;
@@ -722,7 +718,7 @@ void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), 
     r.start_waiters.clear();
     for (etl *m : r.etls) {
         if (!etl_is_final(*m))
-            etl_send(*m, etl::event::shut_down);
+            etl_shut_down(*m);
     }
     for (log_call *call : r.log_calls)
         kube_call_terminate(call->call);

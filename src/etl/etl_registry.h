@@ -12,6 +12,7 @@
 #include "codec/json.h"
 #include "etl/etl_definition.h"
 #include "etl/pod_security.h"
+#include "kube/kube_call.h"
 #include "kube/kubectl.h"
 #include "kube/kubectl_fault.h"
 #include "node/api.h"
@@ -115,21 +116,12 @@ void etl_ref_give_slot(etl_ref &ref);
 size_t etl_ref_slots_taken(const etl_ref &ref);
 
 // For /v1/health and /metrics: how kubectl fares, and how starts of ETLs ended (the first time each served, or failed).
-struct etl_registry_health {
-    bool kubectl_ok = true;
-    std::string kubectl_error;     // last failure, empty when ok
-    uint64_t kubectl_calls = 0, kubectl_failures = 0, watch_restarts = 0;
-    uint64_t watch_expiries = 0;   // of these: the API server had forgotten where the watch was (410), which is its good right
-    uint64_t calls_by_verb[kubectl_verb_count] = {};
-    uint64_t failures_by_kind[kubectl_fault_count] = {};
-    bool has_succeeded = false;
-    uint64_t succeeded_ms = 0;     // when a call last did what it was asked to do, on the monotonic clock
-    std::string list_right, watch_right; // what the Role lacks for the node to see its pods, empty when nothing
+struct etl_registry_health : kube_health {
     uint64_t starts_served = 0, starts_failed = 0;
 };
 const etl_registry_health &etl_registry_get_health(const etl_registry &registry);
 // Without it the node does not see its pods: no start can succeed. Empty when nothing is missing.
-inline const std::string &etl_registry_missing_right(const etl_registry_health &health) { return health.list_right.empty() ? health.watch_right : health.list_right; }
+inline const std::string &etl_registry_missing_right(const etl_registry_health &health) { return kube_missing_right(health); }
 
 // Ends every child process and timer; pods stay (they are adopted after a restart). Completes once.
 void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), void *arg);

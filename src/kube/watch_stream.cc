@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // kube/watch_stream.cc: finds the ends of JSON objects by counting braces outside strings.
 //
-// Knows    codec, kube/kubectl.h.      Known by  etl/watch_machine.
+// Knows    codec, kube/kubectl.h.      Known by  watch_machine.
 // Limits   watch_event_size_max.
 #include "kube/watch_stream.h"
 

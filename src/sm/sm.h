@@ -18,7 +18,7 @@ inline constexpr uint8_t sm_initial = 1;
 inline constexpr uint8_t sm_busy = 2;  // waits for somebody else's promise: its timer is armed, and it has a row for the deadline event
 inline constexpr uint8_t sm_final = 4; // nothing left to do, nothing alive
 
-inline constexpr size_t sm_rows_max = 160; // of one table
+inline constexpr size_t sm_rows_max = 64; // of one table: a machine that needs more is two
 inline constexpr size_t sm_follow_ups_max = 2; // of one machine, at a time
 inline constexpr size_t sm_chain_max = 16;     // events that follow one from outside
 
@@ -115,7 +115,7 @@ template <class M> struct sm_table {
     uint32_t (*alive)(const M &); // what is alive now, by bit
     // Before the row is looked for: notes the facts that come with the event (a call has ended).
     void (*before)(M &m, typename M::event on) = nullptr;
-    // After each event that was taken: logs, or posts to the machine's owner what came of it. Neither may step the machine, nor free it.
+    // After each event that was taken: logs, or notes what came of it for the machine's owner (sm_news.h), or posts it. Neither may step the machine, nor free it.
     void (*after)(M &m, typename M::state from, typename M::event on) = nullptr;
 };
 
@@ -207,7 +207,7 @@ template <class M> void sm_take(const sm_table<M> &table, M &m, typename M::even
 
 // Takes the event, and then the follow-up events that actions emit (sm_emit).
 // An action may call down, into ports and into lower modules (which step machines of their own); what comes back up is posted
-// (clock_post), so no machine is ever stepped inside its own step.
+// (clock_post), or noted as news for the owner (sm_news.h), so no machine is ever stepped inside its own step.
 template <class M> void sm_step(const sm_table<M> &table, M &m, typename M::event event)
 {
     sm_take(table, m, event);

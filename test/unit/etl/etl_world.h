@@ -437,7 +437,7 @@ inline void check_rows_taken(const sm_view &view)
     for (size_t i = 0; i < view.rows.size(); i++) {
         if (view.counters->row_taken[i] > 0)
             continue;
-        print_error("row %zu: %s on %s (%s) was never taken\n", i, view.states[view.rows[i].from].name, view.events[view.rows[i].on], view.rows[i].guard);
+        print_error("%s, row %zu: %s on %s (%s) was never taken\n", view.name, i, view.states[view.rows[i].from].name, view.events[view.rows[i].on], view.rows[i].guard);
         all = false;
     }
     test_true(all);

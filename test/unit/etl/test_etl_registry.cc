@@ -500,7 +500,7 @@ static void a_fault_costs_one_machine(void **state)
     etl_do_all(w, "begin, list ok, sync g1, create ok, pod ready");
     sm_set_strict(false);
     log_set_level(log_level::error);
-    etl_host host = {&w.world->e, &w.options, nullptr, nullptr, [](void *, etl &) {}, nullptr};
+    etl_host host = {{&w.world->e, &w.options, nullptr, nullptr, nullptr}, [](void *, etl &) {}, nullptr};
     etl_ref ref;
     etl *m = etl_make(host, ref, etl_definition_of("g2"), 99);
     etl_send(*m, etl::event::drained); // nothing was in use

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// etl/watch_machine.cc: the resident watch and its paired lists.
+// kube/watch_machine.cc: the resident watch and its paired lists.
 //
 // Owns     the watch child, at most one list child, one timer, the memory of pods.
-// Knows    sm, port, kube.           Known by  etl_registry, etl_machine (reads pods).
+// Knows    sm, port, kube.           Known by  etl_registry; pod_facts (reads pods).
 // Machine  watch, drawn in docs/machines/watch.md (generated, do not edit).
 // Normal   watch and list together; a second list when the watch has surely opened; then a list every watch_relist_ms.
 // Fails    the watch ends (always, sooner or later): back-off, both again. Garbage or too large an event: the watch is ended.
 // Limits   watch_event_size_max, watched_pods_max, watch_restart_max_ms.
-#include "etl/watch_machine.h"
+#include "kube/watch_machine.h"
 
 #include <algorithm>
 
@@ -29,7 +29,6 @@ static void watch_output(void *arg, std::string_view bytes);
 
 static void start_list(watch &w)
 {
-    w.list_open = true;
     w.list_started = watch_take_stamp(w);
     proc_options call = kubectl_list(w.program, w.cluster_id, w.target_id);
     arm(w, call.deadline_ms + call.kill_grace_ms + 1'000);
@@ -39,7 +38,6 @@ static void start_list(watch &w)
 
 static void start_both(watch &w)
 {
-    w.watch_open = true;
     w.settle_pending = true;
     w.problem.clear();
     w.watch_started_ms = clock_now_ms(*w.e);
@@ -82,11 +80,11 @@ static void end_children(watch &w)
 static void disarm(watch &w) { timer_stop(*w.e, w.alarm); }
 // ---- guards
 
-static bool a_list_runs(const watch &w) { return w.list_open; }
-static bool a_watch_runs(const watch &w) { return w.watch_open; }
+static bool a_list_runs(const watch &w) { return w.list.open; }
+static bool a_watch_runs(const watch &w) { return w.watching.open; }
 static uint32_t alive(const watch &w)
 {
-    return (w.watch_open ? WATCH : 0) | (w.list_open ? LIST : 0) | (timer_is_armed(*w.e, w.alarm) ? TIMER : 0);
+    return (w.watching.open ? WATCH : 0) | (w.list.open ? LIST : 0) | (timer_is_armed(*w.e, w.alarm) ? TIMER : 0);
 }
 
 static constexpr sm_resource resources[] = {{WATCH, "watch child"}, {LIST, "list child"}, {TIMER, "timer"}};
@@ -143,7 +141,7 @@ static bool pods_are_bounded(const watch &w) { return w.pods.size() <= watched_p
 static bool back_off_is_bounded(const watch &w) { return w.restart_delay_ms <= watch_restart_max_ms; }
 static bool children_are_counted(const watch &w)
 {
-    return (w.watch_open || !kube_call_is_running(w.watching)) && (w.list_open || !kube_call_is_running(w.list));
+    return (w.watching.open || !kube_call_is_running(w.watching)) && (w.list.open || !kube_call_is_running(w.list));
 }
 static constexpr sm_invariant<watch> invariants[] = {
     {"pods_are_bounded", pods_are_bounded},
@@ -154,9 +152,9 @@ static constexpr sm_invariant<watch> invariants[] = {
 static void note_event(watch &w, E event)
 {
     if (event == E::watch_ended)
-        w.watch_open = false;
+        kube_call_close(w.watching);
     if (event == E::list_ok || event == E::list_failed)
-        w.list_open = false;
+        kube_call_close(w.list);
 }
 
 static void post_ended(void *arg)
@@ -334,7 +332,7 @@ static void list_child_ended(void *arg)
     if (is_wanted) {
         kube_health_note(w.list);
         w.health->list_right = w.list.missing_right;
-        if (ok && w.watch_open && clock_now_ms(*w.e) - w.watch_started_ms >= watch_settle_ms)
+        if (ok && w.watching.open && clock_now_ms(*w.e) - w.watch_started_ms >= watch_settle_ms)
             w.health->watch_right.clear(); // one that is refused does not live that long
         if (ok)
             take_list(w, listed);
@@ -346,7 +344,7 @@ static void list_child_ended(void *arg)
 
 // ---- interface
 
-watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id, etl_registry_health &health)
+watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id, kube_health &health)
 {
     auto *w = new watch;
     w->sm.id = 1;
@@ -374,8 +372,8 @@ void watch_free(watch *w)
 {
     if (w == nullptr)
         return;
-    CHECK(!w->watch_open);
-    CHECK(!w->list_open);
+    CHECK(!w->watching.open);
+    CHECK(!w->list.open);
     timer_free(*w->e, w->alarm);
     delete w;
 }

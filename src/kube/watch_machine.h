@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/watch_machine.h: the pods of this cluster and target as Kubernetes last told: one resident watch, paired with lists.
+// kube/watch_machine.h: the pods of this cluster and target as Kubernetes last told: one resident watch, paired with lists.
 //
 // A watch ends silently and a new one replays what exists with no mark where the replay ends: what was deleted meanwhile is never told.
 // So every start of a watch and every watch_relist_ms comes with a list, and a pod missing there is lost.
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "etl/kube_call.h"
+#include "kube/kube_call.h"
 #include "kube/kubectl.h"
 #include "kube/pod_status.h"
 #include "kube/watch_stream.h"
@@ -42,12 +42,10 @@ struct watch {
     watch_host host;
     kubectl_program program;
     std::string cluster_id, target_id;
-    etl_registry_health *health = nullptr;
+    kube_health *health = nullptr;
 
     kube_call watching; // the resident child
     kube_call list;
-    bool watch_open = false; // its end has not been handled yet
-    bool list_open = false;
     timer *alarm = nullptr;
     watch_stream stream;
     std::string problem;     // why the watch is being ended
@@ -64,7 +62,7 @@ struct watch {
 };
 
 // `health` is counted in. Lifetime: until watch_free.
-watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id, etl_registry_health &health);
+watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id, kube_health &health);
 void watch_begin(watch &w);
 // Ends the children; on_ended comes once, not before the return.
 void watch_stop(watch &w);

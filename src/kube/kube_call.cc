@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// etl/kube_call.cc: one kubectl child at a time.
+// kube/kube_call.cc: one kubectl child at a time.
 //
-// Owns     the child.                Knows  port, kube.      Known by  etl_machine, watch_machine, etl_registry.
+// Owns     the child.                Knows  port, kube.      Known by  watch_machine; of etl: the registry and the machines of pods.
 // Limits   those of the proc_options it is given.
-#include "etl/kube_call.h"
+#include "kube/kube_call.h"
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "port/clock.h"
 
-void kube_health_note_failure(etl_registry_health &health, kubectl_fault fault, const std::string &failure)
+void kube_health_note_failure(kube_health &health, kubectl_fault fault, const std::string &failure)
 {
     health.kubectl_ok = false;
     health.kubectl_error = failure.substr(0, kib);
@@ -67,6 +67,7 @@ static void child_ended(void *arg, const proc_result &result)
 bool kube_call_start(kube_call &call, kubectl_verb verb, proc_options options)
 {
     CHECK(call.child == nullptr);
+    call.open = true;
     call.ok = false;
     call.refused = false;
     call.out.clear();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// test/unit/etl/test_watch_machine.cc: the golden traces of the watch, test/golden/traces/watch.md (UPDATE=1 rewrites the page), and
+// test/unit/kube/test_watch_machine.cc: the golden traces of the watch, test/golden/traces/watch.md (UPDATE=1 rewrites the page), and
 // what it makes of news that is late, old or missing.
-#include "etl_world.h"
+#include "../etl/etl_world.h"
 
 struct fixture {
     fake_world *world = nullptr;
     watch *w = nullptr;
-    etl_registry_health health;
+    kube_health health;
     std::vector<std::string> told;
     size_t lists = 0;
     bool ended = false;
@@ -168,22 +168,22 @@ static void a_missing_right_is_told_until_it_is_there(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
     fake_exit(fake_child(*f.world, "=t1 -o json"), 1, "{\"items\":[]}", CANNOT("list")); // kubectl prints an empty list all the same
-    test_eq_text(etl_registry_missing_right(f.health), "the Role needs verbs [list] on pods in namespace ns for sa");
+    test_eq_text(kube_missing_right(f.health), "the Role needs verbs [list] on pods in namespace ns for sa");
     test_false(watch_has_listed(*f.w));
     test_eq(f.lists, 1); // those who wait for pods look again
     test_eq(failures(f, kubectl_fault::forbidden), 1);
     fake_advance(*f.world, watch_restart_max_ms);
     list(f, "");
-    test_eq_text(etl_registry_missing_right(f.health), "");
+    test_eq_text(kube_missing_right(f.health), "");
     fake_exit(fake_child(*f.world, "--watch"), 1, "", CANNOT("watch"));
-    test_eq_text(etl_registry_missing_right(f.health), "the Role needs verbs [watch] on pods in namespace ns for sa");
+    test_eq_text(kube_missing_right(f.health), "the Role needs verbs [watch] on pods in namespace ns for sa");
     test_eq(f.lists, 3);
     fake_advance(*f.world, watch_restart_min_ms);
     list(f, "");
-    test_has_text(etl_registry_missing_right(f.health), "[watch]"); // the new watch has not lived long enough to tell
+    test_has_text(kube_missing_right(f.health), "[watch]"); // the new watch has not lived long enough to tell
     fake_advance(*f.world, watch_settle_ms);
     list(f, "");
-    test_eq_text(etl_registry_missing_right(f.health), "");
+    test_eq_text(kube_missing_right(f.health), "");
 }
 
 static void calls_are_counted_by_kind(void **state)
