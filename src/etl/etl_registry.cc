@@ -2,84 +2,22 @@
 // etl/etl_registry.cc: the ETLs of one target.
 //
 // Owns     the watch, one machine a start, the children that fetch logs and sweep leftovers, what callers wait for.
-// Knows    etl_machine, watch_machine.       Known by  role, transfer (reads).
+// Knows    etl_machine, watch_machine; etl_ref.cc and etl_wanted.cc share its fields.       Known by  role, transfer (reads).
 // Normal   whatever happens to a machine posts one `settle`, which compares what is with what was told: completes callers, reports
 //          changes, frees what has ended. Nothing is told from inside a call or a step.
 // Fails    per ETL, see etl_machine.cc.
 // Limits   etl_count_max, pod_log_calls_max, one sweep at a time.
-#include "etl/etl_registry.h"
-
 #include <algorithm>
-#include <map>
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "etl/etl_machine.h"
-
-using on_text = void (*)(void *arg, error err, const std::string &text);
-
-struct start_waiter {
-    uint64_t machine_id;
-    uint64_t deadline_ms; // where the machine has none any more: it has served
-    on_text on_done;
-    void *arg;
-};
-
-struct stop_waiter {
-    std::string id;
-    uint64_t failures_before; // of deleting, when it was asked
-    on_text on_done;
-    void *arg;
-};
-
-struct completion {
-    on_text on_done;
-    void *arg;
-    error err;
-    std::string text;
-};
-
-struct log_call {
-    etl_registry *registry = nullptr;
-    kube_call call;
-    on_text on_done = nullptr;
-    void *arg = nullptr;
-    bool ended = false;
-};
-
-struct etl_registry {
-    env *e = nullptr;
-    etl_registry_options options;
-    etl_registry_health health;
-    etl_host host;
-    watch *pods = nullptr;
-    std::vector<etl *> etls; // in order of their making
-    std::map<std::string, etl_ref *, std::less<>> refs; // by id
-    std::map<std::string, std::string, std::less<>> abandoned; // generations of starts that nobody waits for any more, by id, while they are wanted
-    uint64_t next_machine_id = 1;
-    uint64_t pods_made = 0;
-    std::vector<start_waiter> start_waiters;
-    timer *start_clock = nullptr; // for the waiters whose machine has no deadline: it has served before
-    std::vector<stop_waiter> stop_waiters;
-    std::vector<completion> completions;
-    std::vector<log_call *> log_calls;
-    kube_call sweep;
-    std::string sweeping;
-    bool has_begun = false;
-    bool has_synced = false;
-    bool settle_posted = false;
-    bool watch_ended = false;
-    bool shutting_down = false;
-    bool freed = false;
-    void (*on_shut_down)(void *arg) = nullptr;
-    void *shut_down_arg = nullptr;
-};
+#include "etl/etl_registry_internal.h"
 
 static void settle(void *arg);
 
-static void wake(etl_registry &r)
+void etl_registry_wake(etl_registry &r)
 {
     if (r.settle_posted)
         return;
@@ -87,124 +25,16 @@ static void wake(etl_registry &r)
     clock_post(*r.e, settle, &r);
 }
 
-static void complete(etl_registry &r, on_text on_done, void *arg, error err, std::string text)
+void etl_registry_complete(etl_registry &r, on_text on_done, void *arg, error err, std::string text)
 {
     if (on_done != nullptr)
         r.completions.push_back({on_done, arg, err, std::move(text)});
-    wake(r);
+    etl_registry_wake(r);
 }
-
-// ---- finding
-
-static etl_ref *ref_of(const etl_registry &r, std::string_view id)
-{
-    auto it = r.refs.find(id);
-    return it != r.refs.end() ? it->second : nullptr;
-}
-
-static etl *current_of(const etl_ref &ref) { return ref.starts.empty() ? nullptr : ref.starts.back(); }
-
-static etl *current_of(const etl_registry &r, std::string_view id)
-{
-    const etl_ref *ref = ref_of(r, id);
-    return ref != nullptr ? current_of(*ref) : nullptr;
-}
-
-static etl *machine_of(const etl_registry &r, uint64_t machine_id)
-{
-    for (etl *m : r.etls) {
-        if (m->sm.id == machine_id)
-            return m;
-    }
-    return nullptr;
-}
-
-static bool is_current(const etl &m) { return current_of(*m.ref) == &m; }
-
-static etl *find(const etl_registry &r, std::string_view id_or_name)
-{
-    if (etl *m = current_of(r, id_or_name))
-        return m;
-    etl *found = nullptr;
-    for (etl *m : r.etls) {
-        if (m->definition.name != id_or_name || !is_current(*m))
-            continue;
-        if (found != nullptr)
-            return nullptr; // ambiguous
-        found = m;
-    }
-    return found;
-}
-
-bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name, etl_view &out_view)
-{
-    const etl *m = find(registry, id_or_name);
-    if (m == nullptr)
-        return false;
-    out_view = etl_view_of(*m);
-    return true;
-}
-
-etl_ref *etl_registry_acquire(etl_registry &registry, std::string_view id_or_name)
-{
-    etl *m = find(registry, id_or_name);
-    return m != nullptr ? etl_ref_acquire(*m->ref) : nullptr;
-}
-
-etl_ref *etl_ref_acquire(etl_ref &ref)
-{
-    ref.holders++;
-    return &ref;
-}
-
-static void free_if_unused(etl_ref &ref)
-{
-    if (ref.holders > 0 || !ref.starts.empty())
-        return;
-    CHECK(ref.slots_taken == 0);
-    ref.registry->refs.erase(ref.id);
-    delete &ref;
-}
-
-void etl_ref_release(etl_ref &ref)
-{
-    CHECK(ref.holders > 0);
-    ref.holders--;
-    free_if_unused(ref);
-}
-
-std::string_view etl_ref_id(const etl_ref &ref) { return ref.id; }
-
-bool etl_ref_view(const etl_ref &ref, etl_view &out_view)
-{
-    const etl *m = current_of(ref);
-    if (m == nullptr)
-        return false;
-    out_view = etl_view_of(*m);
-    return true;
-}
-
-std::string etl_registry_show_pod(const etl_registry &registry, std::string_view id_or_name)
-{
-    const etl *m = find(registry, id_or_name);
-    return m != nullptr ? etl_pod_shown(*m) : std::string();
-}
-
-void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views)
-{
-    out_views.clear();
-    for (const etl *m : registry.etls) {
-        if (is_current(*m))
-            out_views.push_back(etl_view_of(*m));
-    }
-    std::sort(out_views.begin(), out_views.end(), [](const etl_view &a, const etl_view &b) { return a.definition->id < b.definition->id; });
-}
-
-const etl_registry_health &etl_registry_get_health(const etl_registry &registry) { return registry.health; }
 
 // ---- what machines and the watch tell
 
-static void machine_stepped(void *arg, etl &) { wake(*static_cast<etl_registry *>(arg)); }
+static void machine_stepped(void *arg, etl &) { etl_registry_wake(*static_cast<etl_registry *>(arg)); }
 
 static void pod_changed(void *arg, std::string_view pod_name)
 {
@@ -218,7 +48,7 @@ static void pod_changed(void *arg, std::string_view pod_name)
         etl_recheck_pod(m);
     }
     if (!is_expected)
-        wake(r); // sweeps: a pod that comes when its start has been given up
+        etl_registry_wake(r); // sweeps: a pod that comes when its start has been given up
 }
 
 static void list_taken(void *arg)
@@ -228,14 +58,14 @@ static void list_taken(void *arg)
         if (!etl_is_final(*r.etls[i]))
             etl_recheck_pod(*r.etls[i]);
     }
-    wake(r); // sweeps
+    etl_registry_wake(r); // sweeps
 }
 
 static void watch_is_over(void *arg)
 {
     auto &r = *static_cast<etl_registry *>(arg);
     r.watch_ended = true;
-    wake(r);
+    etl_registry_wake(r);
 }
 
 static void make_watch(etl_registry &r)
@@ -262,7 +92,7 @@ static void sweep_ended(void *arg)
     else
         LOG(warn, "etl", "pod=%s msg=\"cannot remove a pod that belongs to no ETL\" reason=\"%s\"", r.sweeping.c_str(), text_escape(r.sweep.failure).c_str());
     r.sweeping.clear();
-    wake(r);
+    etl_registry_wake(r);
 }
 
 // One at a time. A pod that could not be removed is tried again after the next list; one that was removed leaves the watch's memory.
@@ -282,19 +112,51 @@ static void sweep_next(etl_registry &r)
     }
 }
 
-// ---- starting and stopping
+// ---- logs
 
-static etl *make_machine(etl_registry &r, const etl_definition &definition)
+static void log_call_ended(void *arg)
 {
-    etl_ref *ref = ref_of(r, definition.id);
-    if (ref == nullptr)
-        ref = r.refs[definition.id] = new etl_ref{&r, definition.id, {}, 0, 0};
-    etl *m = etl_make(r.host, *ref, definition, r.next_machine_id++);
-    m->predecessor = current_of(*ref);
-    ref->starts.push_back(m);
-    r.etls.push_back(m);
-    return m;
+    auto &call = *static_cast<log_call *>(arg);
+    call.ended = true;
+    if (call.call.ok)
+        etl_registry_complete(*call.registry, call.on_done, call.arg, no_error, call.call.out);
+    else
+        etl_registry_complete(*call.registry, call.on_done, call.arg, make_error(call.registry->shutting_down ? error_code::canceled : error_code::unavailable), "kubectl logs: " + call.call.failure);
 }
+
+void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t since_s, on_text on_done, void *arg)
+{
+    etl_registry &r = registry;
+    const etl *m = etl_registry_current(r, id);
+    if (m == nullptr) {
+        etl_registry_complete(r, on_done, arg, make_error(error_code::etl_not_found), "target " + r.options.target_id + " has no such ETL");
+        return;
+    }
+    if (!etl_has_pod(*m) || r.shutting_down) {
+        std::string why(etl_view_of(*m).last_error);
+        etl_registry_complete(r, on_done, arg, make_error(error_code::not_ready), "target " + r.options.target_id + ": there is no pod now" + (why.empty() ? "" : ": " + why));
+        return;
+    }
+    if (r.log_calls.size() >= pod_log_calls_max) {
+        etl_registry_complete(r, on_done, arg, make_error(error_code::overloaded), "too many log requests under way");
+        return;
+    }
+    auto *call = new log_call;
+    call->registry = &r;
+    call->on_done = on_done;
+    call->arg = arg;
+    call->call.e = r.e;
+    call->call.health = &r.health;
+    call->call.on_end = log_call_ended;
+    call->call.arg = call;
+    r.log_calls.push_back(call);
+    if (!kube_call_start(call->call, kubectl_verb::logs, kubectl_logs(r.options.kubectl, m->plan.pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms, since_s)))
+        log_call_ended(call);
+}
+
+const etl_registry_health &etl_registry_get_health(const etl_registry &registry) { return registry.health; }
+
+// ---- settle: what is, against what was told
 
 // Whoever waited for its pod to be gone may begin.
 static void free_machine(etl_registry &r, etl *m)
@@ -312,220 +174,14 @@ static void free_machine(etl_registry &r, etl *m)
     etl_free(m);
 }
 
-static void stop_machine(etl &m)
+static etl *machine_of(const etl_registry &r, uint64_t machine_id)
 {
-    if (!etl_is_final(m))
-        etl_stop(m);
-}
-
-static bool is_abandoned(const etl_registry &r, std::string_view id, std::string_view generation_id)
-{
-    auto it = r.abandoned.find(id);
-    return it != r.abandoned.end() && it->second == generation_id;
-}
-
-// Its pod is to be Ready within that time, or the start fails for good.
-static void set_deadline(etl &m, uint64_t wait_timeout_ms) { etl_start(m, clock_now_ms(*m.host->e) + wait_timeout_ms); }
-
-static etl *start_of(const etl_registry &r, std::string_view id, std::string_view generation_id)
-{
-    const etl_ref *ref = ref_of(r, id);
-    if (ref == nullptr)
-        return nullptr;
-    auto it = std::find_if(ref->starts.begin(), ref->starts.end(), [&](const etl *m) { return m->definition.generation_id == generation_id; });
-    return it != ref->starts.end() ? *it : nullptr;
-}
-
-void etl_registry_await_start(etl_registry &registry, std::string_view id, std::string_view generation_id, uint64_t wait_timeout_ms, on_text on_done, void *arg)
-{
-    etl_registry &r = registry;
-    if (r.shutting_down) {
-        complete(r, on_done, arg, make_error(error_code::stopping), "the node is shutting down");
-        return;
+    for (etl *m : r.etls) {
+        if (m->sm.id == machine_id)
+            return m;
     }
-    etl *m = start_of(r, id, generation_id);
-    if (is_abandoned(r, id, generation_id)) {
-        complete(r, on_done, arg, make_error(error_code::canceled), "target " + r.options.target_id + ": this start was given up: whoever waited for it hung up, or the target has restarted");
-        return;
-    }
-    if (m == nullptr && r.etls.size() >= etl_count_max) {
-        complete(r, on_done, arg, make_error(error_code::etl_init_failed),
-                 text_format("target %s: there are %zu ETLs already, the limit is %zu", r.options.target_id.c_str(), r.etls.size(), etl_count_max));
-        return;
-    }
-    if (m == nullptr) {
-        complete(r, on_done, arg, make_error(error_code::canceled), "the ETL was stopped");
-        return;
-    }
-    uint64_t deadline_ms = clock_now_ms(*r.e) + wait_timeout_ms;
-    r.start_waiters.push_back({m->sm.id, deadline_ms, on_done, arg});
-    if (!etl_has_served(*m) && etl_can_be_joined(*m) && m->start_deadline_ms != deadline_ms) {
-        m->definition.wait_timeout_ms = wait_timeout_ms; // which the error text names
-        set_deadline(*m, wait_timeout_ms);
-    }
-    wake(r);
+    return nullptr;
 }
-
-void etl_registry_abandon(etl_registry &registry, std::string_view id, std::string_view generation_id)
-{
-    etl_registry &r = registry;
-    if (r.shutting_down)
-        return;
-    r.abandoned.insert_or_assign(std::string(id), std::string(generation_id));
-    if (etl *m = start_of(r, id, generation_id))
-        stop_machine(*m);
-    wake(r);
-}
-
-static uint64_t delete_failures_of(const etl_registry &r, std::string_view id)
-{
-    uint64_t count = 0;
-    for (const etl *m : r.etls)
-        count += m->definition.id == id ? m->delete_failures : 0;
-    return count;
-}
-
-void etl_registry_await_gone(etl_registry &registry, std::string_view id, on_text on_done, void *arg)
-{
-    etl_registry &r = registry;
-    if (r.shutting_down) {
-        complete(r, on_done, arg, make_error(error_code::stopping), "the node is shutting down");
-        return;
-    }
-    r.stop_waiters.push_back({std::string(id), delete_failures_of(r, id), on_done, arg});
-    for (size_t i = 0; i < r.etls.size(); i++) { // somebody waits: the next try is made now
-        etl &m = *r.etls[i];
-        if (m.definition.id == id && etl_is_stopping(m))
-            stop_machine(m);
-    }
-    wake(r);
-}
-
-static bool is_wanted(std::span<const etl_wanted> wanted, std::string_view id, std::string_view generation_id)
-{
-    return std::any_of(wanted.begin(), wanted.end(), [&](const etl_wanted &one) { return one.definition->id == id && one.definition->generation_id == generation_id; });
-}
-
-static void stop_unwanted(etl_registry &r, std::span<const etl_wanted> wanted)
-{
-    for (size_t i = 0; i < r.etls.size(); i++) {
-        etl &m = *r.etls[i];
-        if (!is_wanted(wanted, m.definition.id, m.definition.generation_id) && !etl_is_stopping(m))
-            stop_machine(m);
-    }
-}
-
-static bool has_failed(const etl &m)
-{
-    error err;
-    std::string text;
-    return etl_start_is_decided(m, err, text) && err;
-}
-
-// What serves elsewhere is to serve here, too, whatever became of the first try.
-static void keep_trying(etl &m)
-{
-    etl_keep_trying(m);
-    if (!etl_is_stopping(m) && has_failed(m))
-        stop_machine(m);
-}
-
-static void start_missing(etl_registry &r, const etl_wanted &wanted)
-{
-    const etl_definition &definition = *wanted.definition;
-    etl *m = current_of(r, definition.id);
-    bool is_this = m != nullptr && m->definition.generation_id == definition.generation_id;
-    if (is_this && !wanted.is_initializing)
-        keep_trying(*m);
-    bool is_there = is_this && (wanted.is_initializing || !etl_is_stopping(*m));
-    if (is_there || r.etls.size() >= etl_count_max || (wanted.is_initializing && is_abandoned(r, definition.id, definition.generation_id)))
-        return;
-    etl *started = make_machine(r, definition);
-    if (wanted.is_initializing)
-        set_deadline(*started, started->definition.wait_timeout_ms);
-    else
-        etl_start(*started, 0);
-}
-
-void etl_registry_sync(etl_registry &registry, std::span<const etl_wanted> wanted)
-{
-    etl_registry &r = registry;
-    if (r.shutting_down)
-        return;
-    std::erase_if(r.abandoned, [&](const auto &one) { return !is_wanted(wanted, one.first, one.second); });
-    stop_unwanted(r, wanted);
-    for (const etl_wanted &one : wanted)
-        start_missing(r, one);
-    r.has_synced = true;
-    wake(r);
-}
-
-void etl_ref_report_refused(etl_ref &ref)
-{
-    etl *m = current_of(ref);
-    if (m != nullptr)
-        etl_report_refused(*m);
-}
-
-void etl_ref_take_slot(etl_ref &ref) { ref.slots_taken++; }
-
-void etl_ref_give_slot(etl_ref &ref)
-{
-    CHECK(ref.slots_taken > 0);
-    ref.slots_taken--;
-    if (ref.slots_taken > 0)
-        return;
-    for (size_t i = 0; i < ref.starts.size(); i++) {
-        if (sm_state_of(*ref.starts[i]) == etl::state::draining)
-            etl_send(*ref.starts[i], etl::event::drained);
-    }
-}
-
-size_t etl_ref_slots_taken(const etl_ref &ref) { return ref.slots_taken; }
-
-// ---- logs
-
-static void log_call_ended(void *arg)
-{
-    auto &call = *static_cast<log_call *>(arg);
-    call.ended = true;
-    if (call.call.ok)
-        complete(*call.registry, call.on_done, call.arg, no_error, call.call.out);
-    else
-        complete(*call.registry, call.on_done, call.arg, make_error(call.registry->shutting_down ? error_code::canceled : error_code::unavailable), "kubectl logs: " + call.call.failure);
-}
-
-void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t since_s, on_text on_done, void *arg)
-{
-    etl_registry &r = registry;
-    const etl *m = find(r, id);
-    if (m == nullptr) {
-        complete(r, on_done, arg, make_error(error_code::etl_not_found), "target " + r.options.target_id + " has no such ETL");
-        return;
-    }
-    if (!etl_has_pod(*m) || r.shutting_down) {
-        std::string why(etl_view_of(*m).last_error);
-        complete(r, on_done, arg, make_error(error_code::not_ready), "target " + r.options.target_id + ": there is no pod now" + (why.empty() ? "" : ": " + why));
-        return;
-    }
-    if (r.log_calls.size() >= pod_log_calls_max) {
-        complete(r, on_done, arg, make_error(error_code::overloaded), "too many log requests under way");
-        return;
-    }
-    auto *call = new log_call;
-    call->registry = &r;
-    call->on_done = on_done;
-    call->arg = arg;
-    call->call.e = r.e;
-    call->call.health = &r.health;
-    call->call.on_end = log_call_ended;
-    call->call.arg = call;
-    r.log_calls.push_back(call);
-    if (!kube_call_start(call->call, kubectl_verb::logs, kubectl_logs(r.options.kubectl, m->plan.pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms, since_s)))
-        log_call_ended(call);
-}
-
-// ---- settle: what is, against what was told
 
 static void settle_starts(etl_registry &r)
 {
@@ -537,11 +193,11 @@ static void settle_starts(etl_registry &r)
         error err;
         std::string text;
         if (m == nullptr)
-            complete(r, w.on_done, w.arg, make_error(error_code::canceled), "the ETL was stopped");
+            etl_registry_complete(r, w.on_done, w.arg, make_error(error_code::canceled), "the ETL was stopped");
         else if (etl_start_is_decided(*m, err, text))
-            complete(r, w.on_done, w.arg, err, std::move(text));
+            etl_registry_complete(r, w.on_done, w.arg, err, std::move(text));
         else if (!etl_is_awaited(*m) && w.deadline_ms <= now)
-            complete(r, w.on_done, w.arg, make_error(error_code::etl_init_failed), etl_start_missed_text(*m));
+            etl_registry_complete(r, w.on_done, w.arg, make_error(error_code::etl_init_failed), etl_start_missed_text(*m));
         else {
             waiting.push_back(w);
             if (!etl_is_awaited(*m) && (next == 0 || w.deadline_ms < next))
@@ -565,9 +221,9 @@ static void settle_stops(etl_registry &r)
                 left = m;
         }
         if (left == nullptr)
-            complete(r, w.on_done, w.arg, no_error, "");
-        else if (delete_failures_of(r, w.id) > w.failures_before)
-            complete(r, w.on_done, w.arg, make_error(error_code::unavailable), etl_delete_error(*left));
+            etl_registry_complete(r, w.on_done, w.arg, no_error, "");
+        else if (etl_registry_delete_failures(r, w.id) > w.failures_before)
+            etl_registry_complete(r, w.on_done, w.arg, make_error(error_code::unavailable), etl_delete_error(*left));
         else
             waiting.push_back(w);
     }
@@ -578,7 +234,7 @@ static void settle_reports(etl_registry &r, std::vector<etl_ref *> &changed)
 {
     for (etl *m : r.etls) {
         etl_view view = etl_view_of(*m);
-        if (!is_current(*m) || (view.phase == m->reported.phase && view.ready == m->reported.ready && *view.endpoint == m->reported.endpoint))
+        if (!etl_is_current(*m) || (view.phase == m->reported.phase && view.ready == m->reported.ready && *view.endpoint == m->reported.endpoint))
             continue;
         m->reported = {view.phase, view.ready, *view.endpoint};
         changed.push_back(etl_ref_acquire(*m->ref));
@@ -594,7 +250,7 @@ static void free_ended(etl_registry &r, std::vector<etl_ref *> &changed)
             continue;
         }
         etl_ref &ref = *etl_ref_acquire(*m->ref);
-        bool was_current = is_current(*m);
+        bool was_current = etl_is_current(*m);
         free_machine(r, m);
         if (was_current)
             changed.push_back(&ref);
@@ -626,7 +282,7 @@ static void destroy(etl_registry *r)
         std::erase(ref.starts, r->etls.front());
         etl_free(r->etls.front());
         r->etls.erase(r->etls.begin());
-        free_if_unused(ref);
+        etl_ref_free_if_unused(ref);
     }
     CHECK(r->refs.empty());
     watch_free(r->pods);
@@ -677,7 +333,7 @@ static void settle(void *arg)
 
 // ---- life
 
-static void start_clock_fired(void *arg) { wake(*static_cast<etl_registry *>(arg)); }
+static void start_clock_fired(void *arg) { etl_registry_wake(*static_cast<etl_registry *>(arg)); }
 
 etl_registry *etl_registry_make(env &e, const etl_registry_options &options)
 {
@@ -711,9 +367,9 @@ void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), 
     r.on_shut_down = on_done;
     r.shut_down_arg = arg;
     for (const stop_waiter &w : r.stop_waiters)
-        complete(r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down; the pod is removed when it is back");
+        etl_registry_complete(r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down; the pod is removed when it is back");
     for (const start_waiter &w : r.start_waiters)
-        complete(r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down");
+        etl_registry_complete(r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down");
     r.stop_waiters.clear();
     r.start_waiters.clear();
     for (etl *m : r.etls) {
@@ -724,7 +380,7 @@ void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), 
         kube_call_terminate(call->call);
     kube_call_terminate(r.sweep);
     watch_stop(*r.pods);
-    wake(r);
+    etl_registry_wake(r);
 }
 
 void etl_registry_free(etl_registry *registry)
