@@ -52,6 +52,7 @@ inline constexpr std::string_view header_bucket_props = "Ais-Bucket-Props";
 inline constexpr std::string_view header_head_error = "Hdr-Error"; // the error JSON of an answer to HEAD
 inline constexpr std::string_view header_request_id = "X-Request-Id";
 inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
+inline constexpr std::string_view header_pause = "Etlnode-Pause"; // of a PUT by another target: milliseconds that its body may pause, beyond a client's
 inline constexpr std::string_view header_warning = "Etlnode-Warning"; // of the answer to a start: one line a warning
 inline constexpr std::string_view header_cluster_uptime = "Ais-Cluster-Uptime";
 inline constexpr std::string_view header_etl = "Etlnode-Etl";                       // every transformed answer: by which ETL,

@@ -25,6 +25,12 @@ bool peer_admit(std::string_view cluster_secret, exchange &x)
     return true;
 }
 
+bool peer_shows_secret(std::string_view cluster_secret, const exchange &x)
+{
+    std::string_view given = http_head_get(exchange_head(x), header_cluster_secret);
+    return given.data() != nullptr && text_equal_secret(given, cluster_secret);
+}
+
 std::string peer_headers(std::string_view cluster_secret, std::string_view request_id)
 {
     std::string headers;

@@ -41,7 +41,7 @@ void exchange_set_body_deadline(exchange &x)
     uint64_t now = clock_now_ms(*x.e);
     if (x.stalled_since_ms == 0)
         x.stalled_since_ms = now;
-    uint64_t limit = x.stalled_since_ms + body_stall_timeout_ms;
+    uint64_t limit = x.stalled_since_ms + x.body_patience_ms;
     exchange_set_deadline(x, limit > now ? limit - now : 0);
 }
 
@@ -372,6 +372,7 @@ static void set_up_body(exchange &x)
 {
     x.body_error = no_error;
     x.stalled_since_ms = 0;
+    x.body_patience_ms = body_stall_timeout_ms;
     x.body_read = 0;
     x.drained_size = 0;
     x.body_left = x.head.length;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/limits.h"
 #include "http/exchange.h"
 #include "port/clock.h"
 #include "sm/sm.h"
@@ -48,6 +49,7 @@ struct exchange {
     size_t raw_end = 0;
     size_t decoded_begin = 0;     // chunked: decoded bytes inside `raw`, before raw_begin
     size_t decoded_end = 0;
+    uint64_t body_patience_ms = body_stall_timeout_ms; // for the body's next byte
     uint64_t stalled_since_ms = 0; // since when the body's next byte is waited for; 0: it is not
     bool continue_due = false;    // the client waits for 100 Continue
     void (*on_body_ready)(void *arg) = nullptr;

@@ -71,8 +71,10 @@ void exchange_on_gone(exchange &x, void (*on_gone)(void *arg), void *arg, bool w
 void exchange_read_all(exchange &x, size_t max, void (*on_body)(void *arg, error err, std::string body), void *arg);
 // Pull by readiness, for bodies of any size. `end`: the whole body was read. `failed`: it will never be complete.
 io_result exchange_body_read(exchange &x, void *buffer, size_t size);
-// Calls back once, when reading may go on or has failed (request_timeout after body_stall_timeout_ms without a byte).
+// Calls back once, when reading may go on or has failed (request_timeout after body_stall_timeout_ms without a byte,
+// or what was set for this request).
 void exchange_body_wait(exchange &x, void (*on_ready)(void *arg), void *arg);
+void exchange_set_body_patience(exchange &x, uint64_t patience_ms);
 
 // --- the answer: exactly one of these, once
 

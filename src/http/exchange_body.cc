@@ -143,6 +143,8 @@ void exchange_body_wait(exchange &x, void (*on_ready)(void *arg), void *arg)
     exchange_set_body_deadline(x);
 }
 
+void exchange_set_body_patience(exchange &x, uint64_t patience_ms) { x.body_patience_ms = patience_ms; }
+
 static void finish_collecting(exchange &x, error err)
 {
     auto callback = x.on_collected;

@@ -19,6 +19,7 @@ struct sink_head {
     std::string content_type = {}; // empty: unknown
     bool has_checksum = false; // then other bytes are never stored
     uint64_t checksum = 0;     // XXH64
+    uint64_t pause_ms = 0;     // how long the source may give nothing, in the middle of it; 0: not worth a word
 };
 
 // What came of it, in words for the user.

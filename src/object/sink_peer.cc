@@ -120,6 +120,8 @@ static void begin(void *self, const sink_head &head)
         http_write_header(options.headers, header_checksum_type, checksum_type_xxhash2);
         http_write_header(options.headers, header_checksum_value, text_hex(head.checksum));
     }
+    if (head.pause_ms > 0)
+        http_write_header_u64(options.headers, header_pause, head.pause_ms);
     options.streams_body = true; // in chunks, whatever is known: with a length it would be whole with its last byte, before the commit
     options.progress_timeout_ms = peer_patience_ms;
     options.answer_size_max = answer_size_max;

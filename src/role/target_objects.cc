@@ -2,13 +2,16 @@
 // role/target_objects.cc: objects of a target: /v1/objects for clients, /v1/etl/_object for pods.
 //
 // Knows    store, transfer, control, http.   Known by  target.cc (routes).
+#include <algorithm>
 #include <array>
 #include <memory>
 
+#include "base/limits.h"
 #include "base/text.h"
 #include "codec/content_guard.h"
 #include "codec/http_write.h"
 #include "codec/url.h"
+#include "control/peer.h"
 #include "port/clock.h"
 #include "role/control.h"
 #include "role/object_query.h"
@@ -314,6 +317,9 @@ static void serve_put(object_request &&r)
             return;
         }
     }
+    uint64_t pause_ms = 0; // a transform may be slower than a client may be
+    if (peer_shows_secret(r.t->options.cluster_secret, *r.x) && text_parse_u64(http_head_get(head, header_pause), pause_ms))
+        exchange_set_body_patience(*r.x, body_stall_timeout_ms + std::min(pause_ms, obj_timeout_max_ms));
     r.t->store_calls++;
     upload_begin(*r.t->objects, *r.x, static_cast<upload_options &&>(options));
 }

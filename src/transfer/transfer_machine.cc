@@ -138,7 +138,7 @@ static void begin_stream(transfer &t)
     timer_stop(*t.e, t.clock);
     t.begun = !t.is_kept;
     if (t.is_kept)
-        finish_begin_sink(t, {.size = t.has_length ? t.length : stream_size_unknown});
+        finish_begin_sink(t, {.size = t.has_length ? t.length : stream_size_unknown, .pause_ms = t.config.obj_timeout_ms});
     else
         exchange_stream_begin(*t.x, finish_good_answer(t), t.has_length, t.length);
     pump_options options;

@@ -378,6 +378,20 @@ def case_one_gib():
     assert request("DELETE", cluster.url("/v1/objects/src/gib")).status == 200
 
 
+def case_long_pause():
+    """A pod may think as long as its obj_timeout allows, wherever its result is kept; a client may not."""
+    if not LONG:
+        raise harness.Skip("LONG=1 takes it")
+    cluster = world["cluster"]
+    etl = cluster.init(pod_spec("flip-pause", "test/flip:1", command=["/srv.py", "80", "chunked", "33"]))
+    source = cluster.holder("src", "64 KiB and one")
+    for place in ("here", "there"):
+        name = name_held(source, place == "here", "paused")
+        assert copy("64 KiB and one", "dst", name, etl).status == 200, place
+        assert content_of("dst", name) == blob(65537).translate(FLIP_TABLE), place
+    cluster.stop_etl(etl)
+
+
 def case_destination_away():
     """The other target cannot be reached: 503 in time, and what it holds is as it was when it is back."""
     cluster = world["cluster"]
@@ -437,6 +451,7 @@ with harness.Cluster(targets=2) as made:
         ("a damaged source is not copied", case_damaged_source),
         ("many at once", case_many_at_once),
         ("1 GiB", case_one_gib),
+        ("a pod that pauses longer than a client may", case_long_pause),
         ("a destination that is away", case_destination_away),
         ("the source's target is killed", case_a_node_is_killed("source")),
         ("the destination's target is killed", case_a_node_is_killed("destination")),

@@ -328,9 +328,41 @@ static void too_many_connections_are_told(void **state)
     uv_env_poll(*w.e, 5);
 }
 
+static void note_error(void *arg, error err, std::string)
+{
+    exchange &x = *static_cast<exchange *>(arg);
+    exchange_answer_error(x, err.code, error_text(err));
+}
+
+// How long a body may pause is set for one request, and holds for that one only.
+static void a_body_may_pause_as_long_as_was_set(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = [](http_world &, exchange &x) {
+        if (exchange_head(x).path == "/short")
+            exchange_set_body_patience(x, 50);
+        exchange_read_all(x, 100, note_error, &x);
+    };
+    raw_client c;
+    raw_open(w, c);
+    raw_send(c, "PUT /short HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+    test_true(world_until(w, [&] { return c.got.find("408") != std::string::npos; })); // a client's own patience would be 30 s
+    raw_close(c);
+    raw_client d;
+    raw_open(w, d);
+    raw_send(d, "PUT /usual HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab");
+    uint64_t began = clock_now_ms(*w.e);
+    test_true(world_until(w, [&] { return clock_now_ms(*w.e) - began > 200; }));
+    test_eq_text(d.got, "");
+    raw_send(d, "c");
+    test_true(world_until(w, [&] { return d.got.find("success") != std::string::npos; }));
+    raw_close(d);
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_body_may_pause_as_long_as_was_set, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(keep_alive_and_pipelining, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(http_1_0_closes_unless_asked, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(bodies_of_both_framings_at_every_split, world_set_up, world_tear_down),

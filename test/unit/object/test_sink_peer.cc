@@ -43,7 +43,7 @@ static void take_object(http_world &, exchange &x)
 {
     const http_head &head = exchange_head(x);
     s.head = std::string(head.method) + " " + std::string(head.target);
-    for (const char *name : {"Content-Length", "Transfer-Encoding", "Content-Type", "Ais-Checksum-Type", "Ais-Checksum-Value", "Etlnode-Cluster-Secret"})
+    for (const char *name : {"Content-Length", "Transfer-Encoding", "Content-Type", "Ais-Checksum-Type", "Ais-Checksum-Value", "Etlnode-Cluster-Secret", "Etlnode-Pause"})
         s.head += "|" + std::string(http_head_get(head, name));
     exchange_read_all(x, 64 * mib, on_received, &x);
 }
@@ -125,13 +125,13 @@ static void the_other_target_gets_all_of_it(void **state)
         commit(w);
         test_ok(s.outcome.err);
         test_true(s.body == content);
-        test_eq_text(s.head, "PUT /v1/objects/b/o?pid=t1&utm=5||chunked|text/plain|xxhash2|0000000000abcdef|hush");
+        test_eq_text(s.head, "PUT /v1/objects/b/o?pid=t1&utm=5||chunked|text/plain|xxhash2|0000000000abcdef|hush|");
         let_go(w);
-        begin(w, content, w.port, {});
+        begin(w, content, w.port, {.pause_ms = 45'000});
         commit(w);
         test_ok(s.outcome.err);
         test_true(s.body == content);
-        test_eq_text(s.head, "PUT /v1/objects/b/o?pid=t1&utm=5||chunked||||hush");
+        test_eq_text(s.head, "PUT /v1/objects/b/o?pid=t1&utm=5||chunked||||hush|45000");
         let_go(w);
     }
 }
