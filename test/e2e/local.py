@@ -7,6 +7,7 @@ Everything it starts lives in a directory of its own and is ended through kubect
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -187,6 +188,16 @@ class Run:
             if b"supervise" in words and ("--state-dir=" + self.state).encode() in words:
                 found[pid] = words[-2].decode().split("/")[1]
         return {name: pid for pid, name in found.items() if parent_of(pid) not in found}
+
+    def kill_supervisor(self, name):
+        """One that has just begun may be another process a moment later: it is looked for again until one was killed."""
+        def killed():
+            try:
+                os.kill(self.supervisors()[name], signal.SIGKILL)
+                return True
+            except (KeyError, ProcessLookupError):
+                return False
+        soon("a supervisor of %s to kill" % name, killed)
 
     def command_pid(self, name):
         """The container's own process: supervisor, bwrap, the command."""

@@ -124,7 +124,7 @@ def pod_reaches_only_the_target(r):
     assert "Warning" not in done.stderr, done.stderr
     pod = r.ready("caller")
     # A supervisor that is started again knows it too.
-    os.kill(r.supervisors()["caller"], signal.SIGKILL)
+    r.kill_supervisor("caller")
     soon("another supervisor", lambda: r.get("caller") and r.supervisors().get("caller"))
     pod = r.wait("caller", "restarted", lambda pod: status(pod).get("restartCount") == 1 and is_ready(pod))
     assert r.http(pod, "/target") == b"object at /v1/etl/_object/x/secret/obj"
@@ -362,7 +362,7 @@ def deleted_at_every_moment(r):
         soon("a supervisor", lambda: name in r.supervisors())
         r.get(name)
         time.sleep(i * 0.003)
-        os.kill(r.supervisors()[name], signal.SIGKILL)
+        r.kill_supervisor(name)
     r.k("delete", "pods", "-l", "app=test", "--now")
 
 
@@ -372,7 +372,7 @@ def a_watcher_brings_back_a_lost_supervisor(r):
     watch = Watch(r)
     try:
         command = r.command_pid("phoenix")
-        os.kill(r.supervisors()["phoenix"], signal.SIGKILL)
+        r.kill_supervisor("phoenix")
         soon("the container died with it", lambda: gone(command))
         soon("told", lambda: watch.of("phoenix") and status(watch.of("phoenix")[-1][1]).get("restartCount") == 1 and is_ready(watch.of("phoenix")[-1][1]))
         new = r.get("phoenix")
@@ -383,12 +383,12 @@ def a_watcher_brings_back_a_lost_supervisor(r):
     finally:
         watch.stop()
     # Without a watcher the next look does it.
-    os.kill(r.supervisors()["phoenix"], signal.SIGKILL)
+    r.kill_supervisor("phoenix")
     soon("it died", lambda: "phoenix" not in r.supervisors())
     assert not is_ready(r.get("phoenix")) or status(r.get("phoenix"))["restartCount"] == 2
     r.ready("phoenix")
     # And a deletion does not need one.
-    os.kill(r.supervisors()["phoenix"], signal.SIGKILL)
+    r.kill_supervisor("phoenix")
     r.delete("phoenix")
     assert r.get("phoenix") is None
 
@@ -572,7 +572,7 @@ def probes_stay_in_the_pod(r):
     lines = set(r.k("logs", "stays").stdout.splitlines())
     assert lines == {"b'GET /x%20HTTP/1.1%0D%0AHost:%20other%0D%0A%0D%0AGET%20/y HTTP/1.1\\r\\n'"}, lines
     path = os.path.join(r.state, "pods/default/stays/pod.json")
-    os.kill(r.supervisors()["stays"], signal.SIGKILL)
+    r.kill_supervisor("stays")
     soon("its supervisor has ended", lambda: "stays" not in r.supervisors())
     with open(path) as file:
         record = json.load(file)

@@ -333,7 +333,7 @@ def nothing_outlives_its_supervisor(r):
     r.create("free", container={"command": ["/usr/bin/python3", "-c", FREE], "readinessProbe": None})
     soon("it runs", lambda: r.k("logs", "free", check=False).stdout == "free\n")
     pid = r.command_pid("free")
-    os.kill(r.supervisors()["free"], signal.SIGKILL)
+    r.kill_supervisor("free")
     soon("the container is gone", lambda: gone(pid))
     r.k("delete", "pod", "free", "--force", "--grace-period=0")
 
@@ -387,7 +387,7 @@ def who_is_tied_to_nobody_ends_too(r):
             subprocess.run(["setsid", "--fork", "nsenter", "--target", str(r.command_pid("tied")), *entered, "sleep", seconds], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
             soon("it is in the pod", strays)
             if end == "kill":
-                os.kill(r.supervisors()["tied"], signal.SIGKILL)
+                r.kill_supervisor("tied")
                 soon("it ended with the supervisor", lambda: not strays())
             r.delete("tied")
             soon("it ended with the pod", lambda: not strays())
