@@ -110,6 +110,8 @@ static void run_timers(loop &l)
         if (timer->armed && timer->at_ms <= now)
             due.push_back(timer);
     for (loop_timer *timer : due) {
+        if (l.stopped)
+            return;
         // An earlier one of this round may have stopped, re-armed or forgotten it.
         bool known = std::find(l.timers.begin(), l.timers.end(), timer) != l.timers.end();
         if (!known || !timer->armed || timer->at_ms > now)
@@ -125,12 +127,13 @@ void loop_run(loop &l)
         struct epoll_event events[64];
         int n = epoll_wait(l.epoll, events, 64, next_timeout(l));
         CHECK(n >= 0 || errno == EINTR);
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n && !l.stopped; i++) {
             loop_watch *watch = static_cast<loop_watch *>(events[i].data.ptr);
             if (watch->fd != -1 && watch->added)
                 watch->on_event(watch->arg, events[i].events);
         }
-        run_timers(l);
+        if (!l.stopped)
+            run_timers(l);
         free_graves(l);
     }
 }

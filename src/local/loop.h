@@ -39,7 +39,7 @@ struct loop {
 
 bool loop_open(loop &l);
 void loop_close(loop &l);
-void loop_run(loop &l); // until loop_stop
+void loop_run(loop &l); // until loop_stop; then nothing calls back any more
 void loop_stop(loop &l);
 
 // `events` are epoll's; level-triggered.

@@ -32,8 +32,18 @@
 static constexpr uint64_t record_check_ms = 5'000; // whether somebody removed the record under us
 static constexpr uint64_t leave_grace_ms = 5'000;  // the supervisor itself was asked to end
 
+// Its record was removed otherwise, and the name may be another pod's by now.
+static bool record_is_ours(const supervisor &s)
+{
+    struct stat mine;
+    struct stat named;
+    return fstat(s.lock.fd, &mine) == 0 && stat((s.dir + "/lock").c_str(), &named) == 0 && mine.st_ino == named.st_ino;
+}
+
 void supervisor_publish(supervisor &s)
 {
+    if (!record_is_ours(s))
+        return;
     status_write(s.status, s.pod.get());
     // The version differs with every write: compare without it.
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(s.pod.get(), "metadata");
@@ -82,7 +92,7 @@ void supervisor_finish(supervisor &s)
     image_sweep(s.state);
     if (s.deleting && geteuid() == 0)
         netbox_release_address(s.status.pod_ip);
-    if (s.deleting)
+    if (s.deleting && record_is_ours(s))
         state_remove_pod(s.state, s.key); // last: whoever waits for the deletion finds nothing left
     loop_stop(s.l);
 }
@@ -156,13 +166,6 @@ static void on_signal(void *arg, uint32_t)
             leave(s);
     }
     reap(s);
-}
-
-static bool record_is_ours(const supervisor &s)
-{
-    struct stat mine;
-    struct stat named;
-    return fstat(s.lock.fd, &mine) == 0 && stat((s.dir + "/lock").c_str(), &named) == 0 && mine.st_ino == named.st_ino;
 }
 
 static void on_record_check(void *arg)
