@@ -77,7 +77,7 @@ def write_results(folder, table, began, machine):
 
 
 def run_row(name, folder, parts=()):
-    """Goals missed. A row that cannot be measured counts as one, and leaves the others their turn."""
+    """Goals missed, and lines that could not be measured here. A row that cannot be measured counts as one, and leaves the others their turn."""
     table, began, machine = Table(name), time.time(), machine_of()
     try:
         ROWS[name](table, *parts)
@@ -85,7 +85,7 @@ def run_row(name, folder, parts=()):
         traceback.print_exc()
         table.add("not measured", "failed", ok=False, note=str(error).partition("\n")[0][:300])
     write_results(folder, table, began, machine)
-    return table.missed()
+    return table.missed(), table.unmeasured()
 
 
 def end_on_signal(number, _frame):
@@ -113,10 +113,11 @@ def main():
     signal.signal(signal.SIGTERM, end_on_signal)
     os.makedirs(arguments.out, exist_ok=True)
     if os.environ.get("ETLNODE_BASE"):
-        missed = run_row("base", arguments.out, (arguments.row or (),))
+        rows = [run_row("base", arguments.out, (arguments.row or (),))]
     else:
-        missed = sum(run_row(name, arguments.out) for name in arguments.row or [name for name in ROWS if name not in base.ROWS])
-    print(f"{missed} goals missed" if missed else "all goals met")
+        rows = [run_row(name, arguments.out) for name in arguments.row or [name for name in ROWS if name not in base.ROWS]]
+    missed, unmeasured = (sum(counts) for counts in zip(*rows))
+    print((f"{missed} goals missed" if missed else "no goal missed" if unmeasured else "all goals met") + (f", {unmeasured} not measurable here" if unmeasured else ""))
     return 1 if missed else 0
 
 

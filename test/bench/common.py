@@ -304,3 +304,7 @@ class Table:
 
     def missed(self):
         return sum(1 for line in self.lines if line["ok"] is False)
+
+    def unmeasured(self):
+        """Lines with a goal of which nothing can be said: the machine was too noisy."""
+        return sum(1 for line in self.lines if line["goal"] and line["ok"] is None)
