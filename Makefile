@@ -18,7 +18,7 @@ PREFIX ?= /usr/local
 RELEASE = build/release
 TESTED = build/test
 SEEDS ?= 1..1000
-PROGRAMS = src/app/etlnode src/cli/etlctl src/cli/ais src/local/kubectl-local
+PROGRAMS = src/etlnode/etlnode src/etlctl/etlctl src/etlctl/ais src/kubectl_local/kubectl-local
 
 .PHONY: all packages demo test test-long test-clients test-kubernetes sim bench clang tsan valgrind fuzz up down docs install clean
 
@@ -93,8 +93,8 @@ tsan:
 	@sh src/demo/packages.sh test
 	@test -f build/tsan/build.ninja || meson setup build/tsan -Db_sanitize=thread -Doptimization=1 >/dev/null
 	@TSAN_OPTIONS=second_deadlock_stack=1 setarch -R meson test -C build/tsan --print-errorlogs --timeout-multiplier 4 --suite contract
-	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja && ninja -C $(RELEASE) --quiet src/local/kubectl-local
-	@TSAN_OPTIONS=second_deadlock_stack=1 KUBECTL_LOCAL_PROGRAM=$(CURDIR)/$(RELEASE)/src/local/kubectl-local \
+	@$(MAKE) --no-print-directory $(RELEASE)/build.ninja && ninja -C $(RELEASE) --quiet src/kubectl_local/kubectl-local
+	@TSAN_OPTIONS=second_deadlock_stack=1 KUBECTL_LOCAL_PROGRAM=$(CURDIR)/$(RELEASE)/src/kubectl_local/kubectl-local \
 		setarch -R meson test -C build/tsan --print-errorlogs --timeout-multiplier 4 e2e/document e2e/objects
 
 MEMCHECK = valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --child-silent-after-fork=yes
@@ -111,8 +111,8 @@ down:
 
 docs: packages
 	@$(MAKE) --no-print-directory $(TESTED)/build.ninja
-	@ninja -C $(TESTED) --quiet src/app/etlnode-pages
-	@$(TESTED)/src/app/etlnode-pages docs
+	@ninja -C $(TESTED) --quiet src/etlnode/etlnode-pages
+	@$(TESTED)/src/etlnode/etlnode-pages docs
 
 install: all
 	@meson install -C $(RELEASE) --no-rebuild --quiet

@@ -26,8 +26,8 @@ fi
 mkdir -p "$(dirname "$dir")"
 cp -a "$base" "$dir"
 rm -f "$dir/.complete"
-strip -o "$dir/usr/local/bin/etlnode" "$build/src/app/etlnode"
-strip -o "$dir/usr/local/bin/etlctl" "$build/src/cli/etlctl"
+strip -o "$dir/usr/local/bin/etlnode" "$build/src/etlnode/etlnode"
+strip -o "$dir/usr/local/bin/etlctl" "$build/src/etlctl/etlctl"
 ln -s etlctl "$dir/usr/local/bin/ais"
 [ -z "${KUBECTL:-}" ] || install -m 755 "$KUBECTL" "$dir/usr/local/bin/kubectl"
 missing=$(chroot "$dir" ldd /usr/local/bin/etlnode /usr/local/bin/etlctl | grep 'not found' || true)

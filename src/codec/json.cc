@@ -15,7 +15,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "codec/place.h"
+#include "codec/source_location.h"
 
 // ---- reading
 

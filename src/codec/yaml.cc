@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "codec/place.h"
+#include "codec/source_location.h"
 #include "codec/yaml_scalar.h"
 
 static_assert(json_depth_max <= yaml_depth_max, "a spec written as JSON is judged by the JSON reader");

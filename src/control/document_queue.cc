@@ -2,7 +2,7 @@
 // control/document_queue.cc: changes of the cluster document, serialized.
 //
 // Owns     the copy being written, the order of changes.
-// Knows    document, port/meta.       Known by  role/proxy_document.cc.
+// Knows    document, port/meta.       Known by  role/proxy/document.cc.
 // Normal   copy, apply, version + 1, swap, current, on_done.
 // Fails    storage errors go to the change that met them; the next one starts from the last stored document. A conflict (somebody else
 //          swapped) reads the stored document and applies the change to it, document_conflicts_max times.

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "http/exchange.h"
+#include "http/server/exchange.h"
 
 // True when the caller is a node of this cluster; else the request has been answered with 401 or 403.
 bool peer_admit(std::string_view cluster_secret, exchange &x);

@@ -2,7 +2,7 @@
 // control/presence_machine.cc: one target, as the proxy hears it.
 //
 // Owns     one timer.
-// Knows    sm, port.            Known by  role/proxy_targets.cc.
+// Knows    sm, port.            Known by  role/proxy/targets.cc.
 // Machine  presence, drawn in docs/machines/presence.md (generated, do not edit).
 // Normal   unheard since this proxy started, then present as long as registrations and heartbeats come.
 // Fails    no word for target_silent_ms: silent, until the next one.

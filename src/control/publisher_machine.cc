@@ -2,7 +2,7 @@
 // control/publisher_machine.cc: one target's copy of the cluster document is kept up to date.
 //
 // Owns     one timer, the fact that a call is under way.
-// Knows    sm, port.            Known by  role/proxy_targets.cc.
+// Knows    sm, port.            Known by  role/proxy/targets.cc.
 // Machine  publisher, drawn in docs/machines/publisher.md (generated, do not edit).
 // Normal   settled; a newer document: send it; what came meanwhile is sent after that.
 // Fails    a call that fails is repeated with growing pauses. A target that is silent is left alone: it gets the document when it registers.

@@ -3,15 +3,15 @@
 #   cluster_start TARGETS [PORT]   sets ENDPOINT; logs, data and pids under $STATE
 #   cluster_stop                   ends what it started, by process id, and waits for it
 BUILD=$(cd "$BUILD" && pwd)
-ETLNODE=$BUILD/src/app/etlnode
+ETLNODE=$BUILD/src/etlnode/etlnode
 export PATH="$STATE/bin:$PATH"
 export KUBECTL_LOCAL_STATE="$STATE/pods"
 
 cluster_tools() {
     mkdir -p "$STATE/bin" "$STATE/log"
-    ln -sfn "$BUILD/src/cli/etlctl" "$STATE/bin/ais"
-    ln -sfn "$BUILD/src/cli/etlctl" "$STATE/bin/etlctl"
-    ln -sfn "$BUILD/src/local/kubectl-local" "$STATE/bin/kubectl-local"
+    ln -sfn "$BUILD/src/etlctl/etlctl" "$STATE/bin/ais"
+    ln -sfn "$BUILD/src/etlctl/etlctl" "$STATE/bin/etlctl"
+    ln -sfn "$BUILD/src/kubectl_local/kubectl-local" "$STATE/bin/kubectl-local"
 }
 
 # wait_line FILE PID: the first line that a node prints on stdout says where it listens.
@@ -66,7 +66,7 @@ cluster_start() {
         node_start "target$i" --role target --listen 127.0.0.1:0 --proxy "$ENDPOINT" --cluster-secret-file "$STATE/secret"
     done
     for i in $(seq 100); do
-        [ "$("$BUILD/src/cli/etlctl" cluster show -o json 2>/dev/null | grep -o '"target"' | wc -l)" -ge "$targets" ] && return 0
+        [ "$("$BUILD/src/etlctl/etlctl" cluster show -o json 2>/dev/null | grep -o '"target"' | wc -l)" -ge "$targets" ] && return 0
         sleep 0.1
     done
     echo "the targets did not register within 10 s; see $STATE/log" >&2

@@ -12,7 +12,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "http/machines.h"
+#include "http/http_machines.h"
 #include "port/clock.h"
 #include "sm/sm.h"
 #include "sm/sm_verify.h"

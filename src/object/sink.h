@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "http/call.h"
+#include "http/client/call.h"
 #include "http/stream.h"
 #include "store/store.h"
 

@@ -2,9 +2,9 @@
 // role/route_table.cc: every method and path that a node serves, and what serves it. docs/ROUTES.md is generated from it.
 //
 // Knows    proxy.h, target.h (their handlers).     Known by  route.cc.
-#include "role/proxy.h"
-#include "role/route.h"
-#include "role/target.h"
+#include "role/proxy/proxy.h"
+#include "role/shared/route.h"
+#include "role/target/target.h"
 
 // Rows of one pattern stand together; a pattern stands before the more general ones that match the same path.
 static constexpr route rows[] = {

@@ -19,7 +19,7 @@
 
 #include "sm/sm_verify.h"
 #include "store/content_sums.h"
-#include "store/machines.h"
+#include "store/store_machines.h"
 
 using S = load::state;
 using E = load::event;

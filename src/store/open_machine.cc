@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "port/clock.h"
 #include "sm/sm_verify.h"
-#include "store/machines.h"
+#include "store/store_machines.h"
 
 using S = store_opening::state;
 using E = store_opening::event;

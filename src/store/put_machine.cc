@@ -18,7 +18,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "sm/sm_verify.h"
-#include "store/machines.h"
+#include "store/store_machines.h"
 
 using S = put::state;
 using E = put::event;

@@ -11,7 +11,7 @@
 
 #include "port/clock.h"
 #include "store/group_sync.h"
-#include "store/keeper_machine.h"
+#include "store/housekeeping_machine.h"
 #include "store/store.h"
 #include "store/store_cache.h"
 #include "store/summer_machine.h"

@@ -21,7 +21,7 @@
 #include "port/clock.h"
 #include "sm/sm_verify.h"
 #include "store/content_path.h"
-#include "store/machines.h"
+#include "store/store_machines.h"
 
 using S = summer::state;
 using E = summer::event;

@@ -13,7 +13,7 @@
 #include "port/clock.h"
 #include "port/net.h"
 #include "sm/sm_verify.h"
-#include "transfer/machines.h"
+#include "transfer/transfer_machines.h"
 
 struct answer_check {
     enum class state : uint8_t { watching, asking, reading, settling, probing, done };

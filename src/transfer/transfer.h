@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "etl/etl_registry.h"
-#include "http/call.h"
-#include "http/exchange.h"
+#include "http/client/call.h"
+#include "http/server/exchange.h"
 #include "object/sink.h"
 #include "store/store.h"
 

@@ -20,7 +20,7 @@
 #include "transfer/admission.h"
 #include "transfer/failure.h"
 #include "transfer/finish.h"
-#include "transfer/machines.h"
+#include "transfer/transfer_machines.h"
 #include "transfer/pod_error.h"
 #include "transfer/pod_head.h"
 #include "transfer/pull.h"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "http/exchange.h"
+#include "http/server/exchange.h"
 #include "sm/sm_render.h"
 #include "store/store.h"
 

@@ -21,7 +21,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "uv/uv_disk.h"
-#include "uv/uv_net.h"
+#include "uv/net/uv_net.h"
 
 static constexpr size_t warm_step = 64 * kib;
 static constexpr uint64_t racy_ms = 20;

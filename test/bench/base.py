@@ -21,7 +21,7 @@ import test_document
 
 ROUNDS = 9
 DEARER_MAX = 1.03
-PROGRAMS = ("src/app/etlnode", "src/cli/etlctl", "src/cli/ais", "src/local/kubectl-local")
+PROGRAMS = ("etlnode", "etlctl", "ais", "kubectl-local")
 
 
 # --- the two builds
@@ -44,15 +44,21 @@ def build_of(commit):
         archive.stdout.close()
         assert archive.wait(60) == 0, f"git archive {name} failed"
         run("meson", "setup", build, tree, "--buildtype=release", "-Doptimization=2")
-    run("ninja", "-C", build, "--quiet", *PROGRAMS)
+    run("ninja", "-C", build, "--quiet", *programs_in(build).values())
     return build
+
+
+def programs_in(build):
+    """{program: its path in that build directory}. Folders differ between commits; names of programs do not."""
+    listed = {line.split(":")[0] for line in run("ninja", "-C", build, "-t", "targets", "all").splitlines()}
+    return {name: next(path for path in listed if os.path.basename(path) == name and path.startswith("src/")) for name in PROGRAMS}
 
 
 @contextlib.contextmanager
 def programs_of(build):
     """Clusters that are made meanwhile take their programs from that build."""
     ours = harness.ETLNODE, harness.ETLCTL, harness.KUBECTL_LOCAL
-    harness.ETLNODE, harness.ETLCTL, harness.KUBECTL_LOCAL = (os.path.join(build, path) for path in ("src/app/etlnode", "src/cli/etlctl", "src/local/kubectl-local"))
+    harness.ETLNODE, harness.ETLCTL, harness.KUBECTL_LOCAL = (os.path.join(build, programs_in(build)[name]) for name in ("etlnode", "etlctl", "kubectl-local"))
     try:
         yield
     finally:

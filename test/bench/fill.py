@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many objects in no time: rows written into the database of a target that is stopped (schema: src/uv/uv_database.cc, docs/DISK.md).
+"""Many objects in no time: rows written into the database of a target that is stopped (schema: src/uv/db/uv_database.cc, docs/DISK.md).
 
 A million durable uploads would take an hour. Rows without content are good for listing and for being many; those that are read get their bytes, in the database, as small objects do.
 All have the same content, because the target checks it when it reads it, and Python has no XXH64: one real upload tells it.

@@ -22,9 +22,9 @@ import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("ETLNODE_BUILD", os.path.join(ROOT, "build")))
-ETLNODE = os.path.join(BUILD, "src/app/etlnode")
-ETLCTL = os.path.join(BUILD, "src/cli/etlctl")
-KUBECTL_LOCAL = os.environ.get("KUBECTL_LOCAL_PROGRAM", os.path.join(BUILD, "src/local/kubectl-local"))
+ETLNODE = os.path.join(BUILD, "src/etlnode/etlnode")
+ETLCTL = os.path.join(BUILD, "src/etlctl/etlctl")
+KUBECTL_LOCAL = os.environ.get("KUBECTL_LOCAL_PROGRAM", os.path.join(BUILD, "src/kubectl_local/kubectl-local"))
 PYTHON_LINK = "/usr/bin/python3"
 # Limits in tests say what a quiet machine needs. A machine with other work gets this many times as long: a limit is there to end a test that hangs, never to
 # tell a slow machine from a fast one.

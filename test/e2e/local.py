@@ -349,7 +349,7 @@ def run_cases(cases, label, binary, directory, only, needs_namespaces):
 
 def find_binary():
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    for candidate in sys.argv[1:2] + [os.environ.get("KUBECTL_LOCAL", ""), os.path.join(root, "build/src/local/kubectl-local")]:
+    for candidate in sys.argv[1:2] + [os.environ.get("KUBECTL_LOCAL", ""), os.path.join(root, "build/src/kubectl_local/kubectl-local")]:
         if candidate and os.path.isfile(candidate):
             return os.path.abspath(candidate)
     sys.exit("usage: %s PATH-TO-KUBECTL-LOCAL [CASE...]" % sys.argv[0])

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # e2e/test_etlctl.py: every command of etlctl against a small server that speaks the node's wire; stdout, stderr and exit code compared.
 #
-# TAP on stdout. ETLCTL names the program (default build/src/cli/etlctl). Ports are chosen by the kernel; everything runs on loopback.
+# TAP on stdout. ETLCTL names the program (default build/src/etlctl/etlctl). Ports are chosen by the kernel; everything runs on loopback.
 import base64
 import hashlib
 import http.server
@@ -23,7 +23,7 @@ import threading
 import time
 import urllib.parse
 
-ETLCTL = os.path.abspath(os.environ.get("ETLCTL", "build/src/cli/etlctl"))
+ETLCTL = os.path.abspath(os.environ.get("ETLCTL", "build/src/etlctl/etlctl"))
 ETL_ID = "JGHEoo89gg"
 SPEC = """apiVersion: v1
 kind: Pod

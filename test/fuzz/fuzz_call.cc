@@ -2,7 +2,7 @@
 // test/fuzz/fuzz_call: all that a pod sends on one connection, answer by answer: complete exactly when a plain reading of the bytes finds it
 // complete, however these are cut; and what is left over is never taken for the answer to the next call.
 #include "fuzz_world.h"
-#include "http/call.h"
+#include "http/client/call.h"
 #include "sm/sm.h"
 
 static constexpr std::string_view second_answer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond";

@@ -2,7 +2,7 @@
 // test/fuzz/fuzz_connection: all that a client sends on one connection. The handlers see exactly the requests that a plain reading of the bytes
 // finds, however these are cut; behind a refused head nothing is a request any more.
 #include "fuzz_world.h"
-#include "http/exchange.h"
+#include "http/server/exchange.h"
 #include "sm/sm.h"
 
 struct seen_request {

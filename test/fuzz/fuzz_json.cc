@@ -9,8 +9,8 @@
 #include "control/document.h"
 #include "fuzz.h"
 #include "kube/kubectl.h"
-#include "role/control.h"
-#include "role/list_merge.h"
+#include "role/shared/control.h"
+#include "role/shared/list_merge.h"
 
 static size_t depth_of(std::string_view text)
 {

@@ -5,9 +5,9 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/json.h"
-#include "codec/list_page.h"
+#include "aistore/list_page.h"
 #include "fuzz.h"
-#include "role/list_merge.h"
+#include "role/shared/list_merge.h"
 
 static void check_merge(const list_page &page)
 {

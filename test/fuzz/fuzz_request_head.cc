@@ -2,7 +2,7 @@
 // test/fuzz/fuzz_request_head: heads of requests: where they end, what is accepted, which route they take.
 #include "codec/http_write.h"
 #include "head_oracle.h"
-#include "role/route.h"
+#include "role/shared/route.h"
 
 static http_head head, again;
 

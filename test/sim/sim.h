@@ -17,7 +17,7 @@
 #include "memory_world.h"
 #include "port/net.h"
 #include "port/proc.h"
-#include "role/node.h"
+#include "role/shared/node.h"
 
 enum class sim_fault : uint8_t {
 #define FAULT(area, name, chance) area##_##name,

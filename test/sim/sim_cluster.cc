@@ -3,8 +3,8 @@
 #include "sim_cluster.h"
 
 #include "base/text.h"
-#include "role/proxy.h"
-#include "role/target.h"
+#include "role/proxy/proxy.h"
+#include "role/target/target.h"
 
 sim_cluster *sim_cluster_make(sim_world &w, size_t targets)
 {

@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "role/machines.h"
+#include "role/shared/role_machines.h"
 #include "sim_run.h"
 #include "sm/sm.h"
 

@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "role/proxy.h"
-#include "role/target.h"
+#include "role/proxy/proxy.h"
+#include "role/target/target.h"
 #include "sim_cluster.h"
 #include "sim_load.h"
 #include "store/content_path.h"

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "http/call.h"
+#include "http/client/call.h"
 #include "node/api.h"
 #include "transfer/choose.h"
 

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "http/call.h"
-#include "http/exchange.h"
+#include "http/client/call.h"
+#include "http/server/exchange.h"
 #include "port/clock.h"
 #include "sm/sm.h"
 #include "uv/uv_env.h"

@@ -2,7 +2,7 @@
 #include "http_world.h"
 
 #include "codec/http_write.h"
-#include "http/conn_machine.h"
+#include "http/server/conn_machine.h"
 #include "sm/sm.h"
 
 static void say_hello(http_world &, exchange &x) { exchange_answer_text(x, "hello"); }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "codec/error_envelope.h"
-#include "role/control.h"
+#include "role/shared/control.h"
 
 static void hints_say_what_there_is(void **)
 {

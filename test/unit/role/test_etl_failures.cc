@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/limits.h"
-#include "role/etl_failures.h"
+#include "role/shared/etl_failures.h"
 
 static etl_failure failure_of(int number)
 {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "role/list_merge.h"
+#include "role/shared/list_merge.h"
 
 struct fixture {
     std::vector<list_page> pages;

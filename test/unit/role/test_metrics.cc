@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "node_test.h"
 
-#include "role/metrics.h"
+#include "role/shared/metrics.h"
 
 static void families_have_one_head(void **)
 {

@@ -5,9 +5,9 @@
 #include <set>
 #include <string>
 
-#include "role/proxy.h"
-#include "role/route.h"
-#include "role/target.h"
+#include "role/proxy/proxy.h"
+#include "role/shared/route.h"
+#include "role/target/target.h"
 
 static route_match proxy_find(const char *method, const char *path) { return route_find(route_role::proxy, route_listener::clients, method, path); }
 static route_match target_find(const char *method, const char *path) { return route_find(route_role::target, route_listener::clients, method, path); }

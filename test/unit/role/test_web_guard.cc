@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "role/node.h"
-#include "role/web_guard.h"
+#include "role/shared/node.h"
+#include "role/shared/web_guard.h"
 
 static web_guard guard_of(std::vector<std::string> hosts = {}, std::vector<std::string> origins = {})
 {

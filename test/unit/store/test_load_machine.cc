@@ -3,7 +3,7 @@
 #include "store_fixture.h"
 
 #include "store/content_path.h"
-#include "store/machines.h"
+#include "store/store_machines.h"
 
 static const std::string big(20'000, 'x');
 

@@ -14,7 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "store/machines.h"
+#include "store/store_machines.h"
 #include "golden.h"
 
 static const char *const golden_path = "test/golden/traces/put.md";

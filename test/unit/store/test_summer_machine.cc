@@ -4,7 +4,7 @@
 
 #include "store/content_path.h"
 #include "store/content_sums.h"
-#include "store/machines.h"
+#include "store/store_machines.h"
 #include "store/summer_machine.h"
 
 static const std::string large(2 * content_block_size + 7, 'z');

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// aistore/list_page.h: a page of object names on the wire: MessagePack for AIStore's SDK, JSON for its Go clients
+// (source: AIStore api/apc/lsmsg.go and cmn/objlist.go; see docs/PROTOCOL.md).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+inline constexpr uint16_t list_flag_cached = 1u << 6;
+inline constexpr uint16_t list_flag_directory = 1u << 8;
+
+struct list_entry {
+    std::string name;
+    std::string checksum; // 16 hex digits; empty: not asked
+    std::string atime;
+    std::string version;
+    std::string location;
+    std::string custom;
+    uint64_t size = 0;
+    uint16_t copies = 0;
+    uint16_t flags = 0;
+};
+
+struct list_page {
+    std::string uuid;
+    std::string token; // last name of the page when more may follow, else empty
+    std::vector<list_entry> entries;
+    uint32_t flags = 0;
+};
+
+// Map keys UUID, ContinuationToken, Entries, Flags; entries n, cs, a, v, t, m, s, c, f with empty values left out.
+std::string list_page_msgpack(const list_page &page);
+std::string list_page_json(const list_page &page);
+// Reads what list_page_msgpack wrote (targets answer the proxy in it); bad_request for anything else.
+error list_page_parse_msgpack(std::string_view bytes, list_page &out_page);

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// aistore/object_query.cc: what the query of a request for an object asks for.
+//
+// Knows    codec.            Known by  proxy_objects.cc, target_objects.cc.
+// Fails    bad_request, not_implemented, with the parameter and the right name.
+#include "aistore/object_query.h"
+
+#include <algorithm>
+#include <span>
+
+#include "base/text.h"
+#include "codec/url.h"
+#include "node/api.h"
+
+// What people write for them, beyond what a slip of the hand makes of them.
+struct misnomer {
+    std::string_view wrong, right;
+};
+static constexpr misnomer misnomers[] = {{"etl", query_etl_name}, {"etlname", query_etl_name}, {"uid", query_etl_id}, {"etl_id", query_etl_id},
+                                         {"etlid", query_etl_id}, {"etl_uuid", query_etl_id},  {"uuid", query_etl_id}};
+static constexpr size_t slip_distance_max = 2;
+
+static bool contains(std::span<const std::string_view> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+
+// The key that was meant; empty when this one is nothing like ours.
+static std::string_view meant_key(std::string_view key)
+{
+    if (contains(query_names, key) || key.size() > query_etl_pipeline.size() + slip_distance_max)
+        return {};
+    std::string lower = text_lower(key);
+    std::erase_if(lower, [](char c) { return static_cast<unsigned char>(c) <= ' '; }); // copied along from somewhere
+    if (lower.ends_with(']')) // a list's element, as some form libraries write it: uuid[] or uuid[0]
+        lower.resize(lower.find('[') != std::string::npos ? lower.find('[') : lower.size());
+    if (lower == query_etl_id && key.ends_with(']'))
+        return query_etl_id;
+    if (lower == query_etl_name || lower == query_etl_args || lower == query_etl_pipeline)
+        return lower == query_etl_name ? query_etl_name : lower == query_etl_args ? query_etl_args : query_etl_pipeline;
+    // One letter more, less or other than in uuid, or two that changed places. Some services have a guid of their own.
+    bool is_swapped = lower.size() == query_etl_id.size() && std::is_permutation(lower.begin(), lower.end(), query_etl_id.begin());
+    if (lower != "guid" && (is_swapped || text_is_near(lower, query_etl_id, 1)))
+        return query_etl_id;
+    for (const misnomer &row : misnomers) {
+        if (lower == row.wrong)
+            return row.right;
+    }
+    for (std::string_view known : {query_etl_name, query_etl_args, query_etl_pipeline}) {
+        if (text_is_near(lower, known, slip_distance_max))
+            return known;
+    }
+    return {};
+}
+
+// The parameter of ours that a ';' hides within another one's value; empty when there is none. Here only '&' separates parameters.
+static std::string_view hidden_key(std::string_view value)
+{
+    for (size_t at = value.find(';'); at != std::string_view::npos; at = value.find(';', at + 1)) {
+        std::string_view rest = value.substr(at + 1);
+        std::string_view key = rest.substr(0, rest.find_first_of("=;"));
+        for (std::string_view known : {query_etl_id, query_etl_name}) {
+            if (key == known && key.size() < rest.size() && rest[key.size()] == '=')
+                return known;
+        }
+    }
+    return {};
+}
+
+static error refuse(error_code code, std::string text, std::string &out_text)
+{
+    out_text = static_cast<std::string &&>(text);
+    return make_error(code);
+}
+
+struct query_parts {
+    std::string id, name, to;
+    bool has_id = false, has_name = false, has_args = false, has_to = false;
+};
+
+static error read_one(const std::string &key, const std::string &value, object_use use, bool is_broken, query_parts &parts, std::string &out_text)
+{
+    const bool reads = use == object_use::read;
+    if (std::string_view meant = meant_key(key); !meant.empty())
+        return refuse(error_code::bad_request, "unknown parameter \"" + text_escape(key, 64) + "\": did you mean " + std::string(meant) + "?", out_text);
+    if (is_broken && key.empty())
+        return refuse(error_code::bad_request, "the name of a parameter is not properly percent-encoded, or has a NUL byte (%00)", out_text);
+    bool is_id = key == query_etl_id;
+    bool is_name = key == query_etl_name;
+    bool is_to = use == object_use::put && key == query_object_to;
+    bool is_ours = is_id || is_name || is_to || key == query_etl_args || key == query_etl_pipeline || contains(query_archive_names, key);
+    if (std::string_view hidden = is_ours ? std::string_view() : hidden_key(value); !hidden.empty())
+        return refuse(error_code::bad_request, "the parameter " + text_escape(key, 64) + " holds \";" + std::string(hidden) + "=\": parameters are separated by &", out_text);
+    if (!is_ours)
+        return no_error;
+    if (is_broken)
+        return refuse(error_code::bad_request, "the parameter " + key + " is not properly percent-encoded, or has a NUL byte (%00)", out_text);
+    if ((is_id || is_name) && value.empty())
+        return refuse(error_code::bad_request, "the parameter " + key + " is empty: it names the ETL that is to transform the object; leave it out to read the object as it is", out_text);
+    if (key == query_etl_pipeline && !value.empty())
+        return refuse(error_code::not_implemented, "etl_pipeline is not implemented: an object goes through one ETL at a time", out_text);
+    if (reads && contains(query_archive_names, key) && !value.empty())
+        return refuse(error_code::not_implemented, key + "= is not implemented: archives are not opened here", out_text);
+    if (is_to && value.empty())
+        return refuse(error_code::bad_request, "the parameter object_to is empty: it says where the object is to be kept, as ais/@#/BUCKET/OBJECT", out_text);
+    std::string &into = is_id ? parts.id : is_to ? parts.to : parts.name;
+    bool &has = is_id ? parts.has_id : is_to ? parts.has_to : parts.has_name;
+    if ((is_id || is_name || is_to) && has && into != value)
+        return refuse(error_code::bad_request, "the parameter " + key + " is given twice, with different values", out_text);
+    if (is_id || is_name || is_to) {
+        has = true;
+        into = value;
+    }
+    parts.has_args = parts.has_args || (key == query_etl_args && !value.empty());
+    return no_error;
+}
+
+object_use object_use_of(std::string_view method)
+{
+    return method == "GET" || method == "HEAD" ? object_use::read : method == "PUT" ? object_use::put : object_use::other;
+}
+
+// "ais/@#/BUCKET/OBJECT", AIStore's name of an object. A namespace other than the global one is none of ours.
+static error read_destination(const std::string &to, object_query &out_query, std::string &out_text)
+{
+    static constexpr std::string_view prefix = "ais/@#/";
+    std::string_view rest = to;
+    size_t slash = rest.starts_with(prefix) ? rest.find('/', prefix.size()) : std::string_view::npos;
+    if (slash == std::string_view::npos)
+        return refuse(error_code::bad_request, "object_to \"" + text_escape(to, 100) + "\" names no object here: expected ais/@#/BUCKET/OBJECT, percent-encoded", out_text);
+    out_query.is_kept = true;
+    out_query.to_bucket = rest.substr(prefix.size(), slash - prefix.size());
+    out_query.to_name = rest.substr(slash + 1);
+    return no_error;
+}
+
+error object_query_read(std::string_view query, object_use use, object_query &out_query, std::string &out_text)
+{
+    query_parts parts;
+    std::string key, value;
+    bool is_broken = false;
+    out_query = object_query();
+    while (url_query_next(query, key, value, is_broken)) {
+        if (error err = read_one(key, value, use, is_broken, parts, out_text))
+            return err;
+    }
+    if (parts.has_id && parts.has_name && parts.id != parts.name)
+        return refuse(error_code::bad_request, "uuid and etl_name name two ETLs: an object goes through one at a time", out_text);
+    if (parts.has_args && !parts.has_id && !parts.has_name)
+        return refuse(error_code::bad_request, "etl_args is given, and neither etl_name nor uuid: which ETL is meant?", out_text);
+    if (parts.has_to) {
+        if (error err = read_destination(parts.to, out_query, out_text))
+            return err;
+    }
+    if (use != object_use::read && !parts.has_to && (parts.has_id || parts.has_name)) // never stored as if nothing had been asked
+        return refuse(error_code::not_implemented, "only reads go through an ETL: " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= goes with GET and HEAD", out_text);
+    out_query.transform = parts.has_name ? object_transform::by_name : parts.has_id ? object_transform::by_id : object_transform::none;
+    out_query.etl = parts.has_name ? parts.name : parts.id;
+    return no_error;
+}

@@ -1,8 +1,0 @@
-// SPDX-License-Identifier: MIT
-// app/machine_check.h: what --check-config looks for on this machine, besides the options themselves.
-#pragma once
-
-#include "app/settings.h"
-
-// Adds to the problems and warnings of `s`: programs that are missing, addresses that cannot be listened on, folders that cannot be written.
-void machine_check(settings &s);

@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: MIT
-// cli/wrong_endpoint.h: an answer that no proxy gives: the endpoint is a target, another web server, or speaks no TLS.
-#pragma once
-
-#include "cli/session.h"
-
-// Replaces message, hint and exit code of `f`, the failure of `reply`, when the endpoint is not a proxy; may ask the endpoint what it is.
-// No effect when the failure is a proxy's own.
-void wrong_endpoint_explain(session &s, const http_reply &reply, failure &f);

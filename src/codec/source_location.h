@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// codec/source_location.h: where in a text something is wrong, as an editor counts it. For the readers of this folder.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+// Line and column (in characters) of a byte offset, both from 1.
+void place_find(std::string_view text, size_t offset, size_t &out_line, size_t &out_column);
+// Bytes before the first that is not UTF-8.
+size_t place_utf8_size(std::string_view text);
+// The first tab among the blanks that a line (from 1) begins with. False: there is none.
+bool place_find_tab(std::string_view text, size_t line, size_t &out_line, size_t &out_column);

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: MIT
+// etlctl/cluster_commands.cc: cluster show, cluster health, target ls and rm, version.
+#include "etlctl/commands.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/text.h"
+#include "etlctl/format.h"
+#include "node/api.h"
+#include "node/version.h"
+
+// Bits of a node's `flags` in the cluster map.
+static constexpr uint64_t node_flag_maintenance = 1u << 2;
+static constexpr uint64_t node_flag_decommission = 1u << 3;
+static constexpr uint64_t health_timeout_ms = 5'000; // one node
+
+static constexpr column node_columns[] = {
+    {"ID", "id", cell_kind::text, false},
+    {"ROLE", "role", cell_kind::text, false},
+    {"STATE", "state", cell_kind::text, false},
+    {"URL", "url", cell_kind::text, false},
+    {"PRIMARY", "primary", cell_kind::text, true},
+    {"SANDBOX", "sandbox", cell_kind::text, true},
+    {"OBJECTS", "objects", cell_kind::count, true},
+};
+
+static failure fetch_map(session &s, uint64_t timeout_ms, json_ptr &out_map)
+{
+    http_request request = session_request(s, "GET", session_url(s, path_daemon) + "?what=smap", timeout_ms);
+    return fetch_json(s, request, "cannot read the cluster map", {}, cJSON_Object, out_map);
+}
+
+static json_ptr node_item(const cJSON *node, const char *role, std::string_view primary)
+{
+    uint64_t flags = json_u64(node, "flags", 0);
+    const char *state = (flags & node_flag_decommission) != 0 ? "decommissioned" : (flags & node_flag_maintenance) != 0 ? "maintenance" : "active";
+    json_ptr item = json_object();
+    json_add_text(item.get(), "id", json_text(node, "daemon_id"));
+    json_add_text(item.get(), "role", role);
+    json_add_text(item.get(), "state", state);
+    output_add_text(item.get(), "url", json_text(json_get(node, "public_net"), "direct_url"));
+    json_add_bool(item.get(), "primary", json_text(node, "daemon_id") == primary);
+    return item;
+}
+
+// Proxies first, each kind by id.
+static std::vector<json_ptr> nodes_of(const cJSON *map, bool proxies, bool targets)
+{
+    std::string_view primary = json_text(json_get(map, "proxy_si"), "daemon_id");
+    std::vector<json_ptr> out;
+    struct { const char *key; const char *role; bool wanted; } kinds[] = {{"pmap", "proxy", proxies}, {"tmap", "target", targets}};
+    for (const auto &kind : kinds) {
+        size_t first = out.size();
+        const cJSON *node = nullptr;
+        if (kind.wanted)
+            cJSON_ArrayForEach(node, json_get(map, kind.key)) out.push_back(node_item(node, kind.role, primary));
+        std::sort(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
+                  [](const json_ptr &a, const json_ptr &b) { return json_text(a.get(), "id") < json_text(b.get(), "id"); });
+    }
+    return out;
+}
+
+// Whether a target's pods are sandboxed: "namespaces", "none" or "refused"; nothing for a proxy, on Kubernetes, and where it does not answer.
+static void add_sandbox(session &s, cJSON *item)
+{
+    http_reply reply;
+    json_ptr health;
+    std::string where;
+    if (json_text(item, "role") == "target") {
+        std::string url = std::string(json_text(item, "url")) + std::string(path_health) + "?readiness=true";
+        http_perform(s.http, session_request(s, "GET", url, health_timeout_ms), reply);
+        if (!session_failure(s, reply, {}))
+            (void)json_parse(reply.body, health, where);
+    }
+    output_add_text(item, "sandbox", json_text(json_get(health.get(), "kubectl"), "sandbox"));
+}
+
+// How the nodes are, as the proxy has seen them; a server that does not tell (a target, one of before, AIStore's) leaves `out_nodes` empty.
+static failure fetch_nodes(session &s, json_ptr &out_nodes)
+{
+    http_request request = session_request(s, "GET", session_url(s, path_cluster) + "?what=nodes", control_timeout_ms);
+    failure f = fetch_json(s, request, "cannot read the state of the nodes", {}, cJSON_Object, out_nodes);
+    if (f.status == 0 && f.exit != exit_code::ok)
+        return f;
+    if (f || !cJSON_IsArray(json_get(out_nodes.get(), "nodes")))
+        out_nodes.reset();
+    return {};
+}
+
+static json_ptr state_item(const cJSON *node, bool for_people)
+{
+    std::string state(json_text(node, "state"));
+    bool is_silent = json_get(node, "silent_seconds") != nullptr;
+    std::string since = is_silent ? format_seconds(json_u64(node, "silent_seconds", 0)) : std::string();
+    if (for_people && is_silent)
+        state += state == "silent" ? " " + since : ", silent " + since;
+    json_ptr item = json_object();
+    json_add_text(item.get(), "id", json_text(node, "id"));
+    json_add_text(item.get(), "role", json_text(node, "role"));
+    json_add_text(item.get(), "state", state);
+    output_add_text(item.get(), "url", json_text(node, "url"));
+    json_add_bool(item.get(), "primary", json_bool(node, "primary", false));
+    if (json_get(node, "objects") != nullptr)
+        json_add_u64(item.get(), "objects", json_u64(node, "objects", 0));
+    else
+        cJSON_AddNullToObject(item.get(), "objects");
+    if (is_silent && !for_people)
+        json_add_u64(item.get(), "silentSeconds", json_u64(node, "silent_seconds", 0));
+    if (!json_text(node, "reason").empty())
+        json_add_text(item.get(), "reason", json_text(node, "reason"));
+    return item;
+}
+
+static std::vector<json_ptr> nodes_of_states(const cJSON *nodes, bool proxies, bool for_people)
+{
+    std::vector<json_ptr> items;
+    for (const char *role : {"proxy", "target"}) {
+        const cJSON *node = nullptr;
+        cJSON_ArrayForEach(node, json_get(nodes, "nodes"))
+        {
+            if (json_text(node, "role") == role && (proxies || json_text(node, "role") != "proxy"))
+                items.push_back(state_item(node, for_people));
+        }
+    }
+    return items;
+}
+
+static std::string count_of_objects(const cJSON *node)
+{
+    if (json_get(node, "objects") == nullptr)
+        return "an unknown number of objects";
+    uint64_t count = json_u64(node, "objects", 0);
+    return text_format("%llu object%s", static_cast<unsigned long long>(count), count == 1 ? "" : "s");
+}
+
+// "its 12 objects are in no list"
+static std::string unlisted_text(const cJSON *node)
+{
+    if (json_get(node, "objects") == nullptr)
+        return "its objects, nobody knows how many, are in no list";
+    uint64_t count = json_u64(node, "objects", 0);
+    return count == 0 ? std::string("it holds no objects") : text_format("its %llu object%s in no list", static_cast<unsigned long long>(count), count == 1 ? " is" : "s are");
+}
+
+// What is not as it should be, in sentences: below the table, on standard error.
+static void tell_problems(const session &s, const cJSON *nodes)
+{
+    const cJSON *node = nullptr;
+    cJSON_ArrayForEach(node, json_get(nodes, "nodes"))
+    {
+        std::string_view state = json_text(node, "state");
+        std::string id = format_message(json_text(node, "id"));
+        std::string reason = format_message(json_text(node, "reason"));
+        if (state == "maintenance")
+            fprintf(stderr, "%s: target %s is in maintenance, and %s: %s\n", s.program.c_str(), id.c_str(), unlisted_text(node).c_str(), reason.c_str());
+        else if (state == "diverged" || state == "silent")
+            fprintf(stderr, "%s: target %s is %s: %s\n", s.program.c_str(), id.c_str(), std::string(state).c_str(), reason.c_str());
+    }
+    const cJSON *strangers = json_get(nodes, "strangers");
+    if (cJSON_GetArraySize(strangers) == 0)
+        return;
+    std::string cluster = format_message(json_text(cJSON_GetArrayItem(strangers, 0), "cluster"));
+    fprintf(stderr, "%s: %d target%s of another cluster (%s) want%s to register here. If the proxy has lost its data directory: stop it and start it with a copy of that directory; "
+                    "the objects on the targets are untouched. If they are to join this cluster: start them with empty data directories\n",
+            s.program.c_str(), cJSON_GetArraySize(strangers), cJSON_GetArraySize(strangers) == 1 ? "" : "s", cluster.c_str(), cJSON_GetArraySize(strangers) == 1 ? "s" : "");
+}
+
+// For scripts: targets of another cluster are no nodes of this one, so they stand beside them.
+static json_ptr strangers_beside(const cJSON *nodes)
+{
+    json_ptr out = json_object();
+    cJSON *list = json_add_array(out.get(), "strangers");
+    const cJSON *stranger = nullptr;
+    cJSON_ArrayForEach(stranger, json_get(nodes, "strangers"))
+    {
+        json_ptr row = json_object();
+        json_add_text(row.get(), "id", json_text(stranger, "id"));
+        output_add_text(row.get(), "cluster", json_text(stranger, "cluster"));
+        output_add_text(row.get(), "peer", json_text(stranger, "peer"));
+        json_append(list, std::move(row));
+    }
+    return out;
+}
+
+static exit_code list_nodes(session &s, bool proxies)
+{
+    list_printer list = session_list(s, "Node", node_columns, "id");
+    failure f = session_check_list(s, list);
+    json_ptr nodes;
+    json_ptr map;
+    if (!f)
+        f = fetch_nodes(s, nodes);
+    if (!f && nodes == nullptr)
+        f = fetch_map(s, control_timeout_ms, map);
+    if (f)
+        return session_fail(s, f);
+    bool for_people = s.format == output_format::table || s.format == output_format::wide;
+    std::vector<json_ptr> items = map != nullptr ? nodes_of(map.get(), proxies, true) : nodes_of_states(nodes.get(), proxies, for_people);
+    for (json_ptr &item : items) {
+        if (s.format == output_format::wide)
+            add_sandbox(s, item.get()); // a request to every target: only for those who want to know all
+        list_add(list, std::move(item));
+    }
+    if (nodes != nullptr)
+        list.beside = strangers_beside(nodes.get());
+    list_end(list);
+    f = session_flush(s);
+    if (for_people && nodes != nullptr)
+        tell_problems(s, nodes.get());
+    return f ? session_fail(s, f) : exit_code::ok;
+}
+
+exit_code command_target_ls(session &s) { return list_nodes(s, false); }
+
+// ---- target rm
+
+static const cJSON *find_target(const cJSON *nodes, std::string_view id)
+{
+    const cJSON *node = nullptr;
+    cJSON_ArrayForEach(node, json_get(nodes, "nodes")) if (json_text(node, "id") == id && json_text(node, "role") == "target") return node;
+    return nullptr;
+}
+
+// "target t1 holds 3 objects that no other has, as it said when it was last heard, 14s ago"
+static std::string loss_text(const std::string &id, const cJSON *node)
+{
+    std::string text = "target " + format_message(id) + " holds " + count_of_objects(node) + " that no other has";
+    if (json_get(node, "silent_seconds") != nullptr && json_get(node, "objects") != nullptr)
+        text += ", as it said when it was last heard, " + format_seconds(json_u64(node, "silent_seconds", 0)) + " ago";
+    return text;
+}
+
+exit_code command_target_rm(session &s)
+{
+    const std::string &id = s.opt.words[0];
+    std::string url = session_url(s, path_cluster);
+    json_ptr nodes;
+    failure f = fetch_nodes(s, nodes);
+    const cJSON *node = find_target(nodes.get(), id);
+    std::string loss = node != nullptr ? loss_text(id, node) : std::string();
+    if (session_plan(s, "PUT", url, "action decommission-node " + id + (loss.empty() ? "" : ": " + loss)))
+        return exit_code::ok;
+    if (f)
+        return session_fail(s, f);
+    bool is_known = json_get(node, "objects") != nullptr;
+    uint64_t count = json_u64(node, "objects", 0);
+    bool loses = node != nullptr && json_text(node, "state") != "active"; // one that is active the server refuses; the count is that of its last heartbeat, so 0 is no promise
+    if (loses && !s.opt.yes && !s.in_is_tty)
+        return session_fail(s, usage_failure(loss, "to take it out all the same: etlctl target rm " + id + " --yes"));
+    if (loses && !s.opt.yes && !session_ask(s, loss + ". Take it out?"))
+        return session_fail(s, failure_make(exit_code::other, {}, "nothing was changed"));
+    json_ptr body = json_object();
+    json_add_text(body.get(), "action", "decommission-node");
+    cJSON *value = json_add_object(body.get(), "value");
+    json_add_text(value, "sid", id);
+    if (is_known)
+        json_add_u64(value, "objects", count);
+    http_request request = session_request(s, "PUT", url, control_timeout_ms);
+    std::string text = json_print(body.get());
+    request.body = text;
+    request.has_body = true;
+    request.headers.push_back("Content-Type: application/json");
+    http_reply reply;
+    f = session_perform(s, request, "cannot remove target", id, reply);
+    if (f)
+        return session_fail(s, f);
+    session_note(s, "target %s removed", id.c_str());
+    return exit_code::ok;
+}
+
+exit_code command_cluster_show(session &s) { return list_nodes(s, true); }
+
+// ---- health
+
+static constexpr column health_columns[] = {
+    {"ID", "id", cell_kind::text, false},
+    {"ROLE", "role", cell_kind::text, false},
+    {"STATUS", "status", cell_kind::text, false},
+    {"UPTIME", "uptime", cell_kind::text, false},
+    {"LATENCY", "latency", cell_kind::text, false},
+    {"URL", "url", cell_kind::text, true},
+    {"PROBLEM", "problem", cell_kind::text, true},
+};
+
+static uint64_t now_us()
+{
+    struct timespec now = {};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+// True when the node is well. Table columns are texts, scripts get seconds.
+static bool add_health(session &s, cJSON *item, bool for_people)
+{
+    std::string url(json_text(item, "url"));
+    http_reply reply;
+    uint64_t started = now_us();
+    http_perform(s.http, session_request(s, "GET", url + std::string(path_health) + "?readiness=true", health_timeout_ms), reply);
+    uint64_t took_us = now_us() - started;
+    failure f = session_failure(s, reply, {});
+    bool well = !f;
+    std::string status = well ? "ok" : f.status == 0 ? "unreachable" : "unwell";
+    std::string problem = f.message;
+    // A target that is well by itself may be none that the proxy can use.
+    std::string state(json_text(item, "state"));
+    bool is_useless = state == "diverged" || (state == "silent" && well);
+    if (is_useless) {
+        status = state;
+        problem = state == "silent" ? "the proxy does not hear it: " + std::string(json_text(item, "reason")) : std::string(json_text(item, "reason"));
+    }
+    json_add_text(item, "status", status);
+    uint64_t uptime_ns = 0;
+    bool has_uptime = well && text_parse_u64(http_header(reply, header_node_uptime), uptime_ns);
+    if (for_people) {
+        output_add_text(item, "uptime", has_uptime ? format_seconds(uptime_ns / 1'000'000'000) : std::string());
+        output_add_text(item, "latency", well ? text_format("%.1fms", static_cast<double>(took_us) / 1000) : std::string());
+    } else {
+        if (has_uptime)
+            json_add_u64(item, "uptime", uptime_ns / 1'000'000'000);
+        else
+            cJSON_AddNullToObject(item, "uptime");
+        if (well)
+            cJSON_AddNumberToObject(item, "latency", static_cast<double>(took_us) / 1e6);
+        else
+            cJSON_AddNullToObject(item, "latency");
+    }
+    output_add_text(item, "problem", problem);
+    return well && !is_useless;
+}
+
+exit_code command_cluster_health(session &s)
+{
+    list_printer list = session_list(s, "NodeHealth", health_columns, "id");
+    failure f = session_check_list(s, list);
+    json_ptr states;
+    json_ptr map;
+    if (!f)
+        f = fetch_nodes(s, states);
+    if (!f && states == nullptr)
+        f = fetch_map(s, control_timeout_ms, map);
+    if (f)
+        return session_fail(s, f);
+    bool for_people = s.format == output_format::table || s.format == output_format::wide;
+    std::vector<json_ptr> nodes = states != nullptr ? nodes_of_states(states.get(), true, false) : nodes_of(map.get(), true, true);
+    std::string unwell;
+    size_t targets = 0;
+    for (json_ptr &node : nodes) {
+        targets += json_text(node.get(), "role") == "target" ? 1 : 0;
+        if (!add_health(s, node.get(), for_people))
+            unwell += (unwell.empty() ? "" : ", ") + std::string(json_text(node.get(), "id"));
+        list_add(list, std::move(node));
+    }
+    if (states != nullptr)
+        list.beside = strangers_beside(states.get());
+    list_end(list);
+    f = session_flush(s);
+    if (for_people && states != nullptr)
+        tell_problems(s, states.get());
+    if (!f && !unwell.empty())
+        f = failure_make(exit_code::unavailable, {}, "not well: " + unwell, s.format == output_format::table ? "etlctl cluster health -o wide" : "");
+    else if (!f && targets == 0)
+        f = failure_make(exit_code::unavailable, {}, "the cluster has no target: objects cannot be stored", "start a target: etlnode --role target --proxy " + s.endpoint);
+    return f ? session_fail(s, f) : exit_code::ok;
+}
+
+std::vector<std::string> target_ids(session &s)
+{
+    std::vector<std::string> out;
+    json_ptr map;
+    failure f = fetch_map(s, 0, map);
+    if (!f)
+        for (const json_ptr &node : nodes_of(map.get(), false, true))
+            out.emplace_back(json_text(node.get(), "id"));
+    return out;
+}
+
+// ---- version
+
+static constexpr column version_columns[] = {
+    {"CLIENT", "client", cell_kind::text, false},
+    {"SERVER", "server", cell_kind::text, false},
+    {"ENDPOINT", "endpoint", cell_kind::text, false},
+};
+
+// The version label of etlnode_build_info in the node's metrics; empty when there is none.
+static std::string metrics_version(std::string_view metrics)
+{
+    static constexpr std::string_view name = "\netlnode_build_info{";
+    static constexpr std::string_view label = "version=\"";
+    size_t line = metrics.find(name);
+    if (line == std::string_view::npos)
+        return {};
+    metrics.remove_prefix(line + name.size());
+    metrics = metrics.substr(0, metrics.find('\n'));
+    size_t start = metrics.find(label);
+    if (start == std::string_view::npos)
+        return {};
+    start += label.size();
+    return std::string(metrics.substr(start, metrics.find('"', start) - start));
+}
+
+// "etlnode/0.1.0" in the Server header, or what the metrics say; empty when the server does not tell.
+static std::string server_version(session &s, const http_reply &reply)
+{
+    static constexpr std::string_view ours = "etlnode/";
+    std::string_view server = http_header(reply, "Server");
+    if (server.starts_with(ours))
+        return std::string(server.substr(ours.size(), server.find(' ') - ours.size()));
+    http_reply metrics;
+    failure f = session_perform(s, session_request(s, "GET", session_url(s, path_metrics), health_timeout_ms), "", {}, metrics);
+    return f ? std::string() : metrics_version(metrics.body);
+}
+
+static std::string_view major_minor(std::string_view version)
+{
+    size_t dot = version.find('.');
+    return dot == std::string_view::npos ? version : version.substr(0, version.find('.', dot + 1));
+}
+
+exit_code command_version(session &s)
+{
+    json_ptr item = json_object();
+    json_add_text(item.get(), "client", NODE_VERSION);
+    json_add_text(item.get(), "protocol", "v1");
+    json_add_text(item.get(), "compiler",
+#if defined(__clang__)
+                  "clang " __clang_version__
+#else
+                  "gcc " __VERSION__
+#endif
+    );
+    failure f;
+    std::string server;
+    bool answered = false;
+    if (!s.opt.client) {
+        http_reply reply;
+        f = session_perform(s, session_request(s, "GET", session_url(s, path_health), health_timeout_ms), "cannot ask the server for its version", {}, reply);
+        // A node that is starting says 503 and still tells its version.
+        answered = reply.outcome == http_outcome::answered;
+        server = answered ? server_version(s, reply) : std::string();
+        output_add_text(item.get(), "server", server);
+        json_add_text(item.get(), "endpoint", s.endpoint);
+    }
+    std::span<const column> columns = version_columns;
+    item_print(stdout, s.format, "Version", s.opt.client ? columns.first(1) : columns, "client", item.get());
+    if (!server.empty() && major_minor(server) != major_minor(NODE_VERSION))
+        fprintf(stderr, "%s: warning: the server is %s, this program %s\n", s.program.c_str(), format_message(server).c_str(), NODE_VERSION);
+    if (answered)
+        f = {};
+    failure flushed = session_flush(s);
+    if (!f)
+        f = flushed;
+    return f ? session_fail(s, f) : exit_code::ok;
+}

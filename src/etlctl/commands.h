@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// etlctl/commands.h: one function a command. Each prints its data on stdout and its failures on stderr and returns the exit code.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "etlctl/session.h"
+
+exit_code command_etl_init(session &s);
+exit_code command_etl_ls(session &s);
+exit_code command_etl_show(session &s);
+exit_code command_etl_logs(session &s);
+exit_code command_etl_health(session &s);
+exit_code command_etl_errors(session &s);
+exit_code command_etl_stop(session &s);
+exit_code command_etl_start(session &s);
+exit_code command_etl_rm(session &s);
+exit_code command_etl_object(session &s);
+
+exit_code command_object_get(session &s);
+exit_code command_object_put(session &s);
+exit_code command_object_ls(session &s);
+exit_code command_object_head(session &s);
+exit_code command_object_rm(session &s);
+
+exit_code command_bucket_create(session &s);
+exit_code command_bucket_ls(session &s);
+exit_code command_bucket_rm(session &s);
+
+exit_code command_target_ls(session &s);
+exit_code command_target_rm(session &s);
+exit_code command_cluster_show(session &s);
+exit_code command_cluster_health(session &s);
+exit_code command_version(session &s);
+
+exit_code command_help(session &s);
+exit_code command_completion(session &s);
+
+// Names for completion; each is silent and gives what it has when time is up.
+std::vector<std::string> etl_ids(session &s);
+std::vector<std::string> bucket_names(session &s);
+std::vector<std::string> object_names(session &s, const std::string &bucket, const std::string &prefix);
+std::vector<std::string> target_ids(session &s);
+
+// GET url with a JSON answer. `shape` is cJSON_Array or cJSON_Object; another one is a failure.
+failure fetch_json(session &s, const http_request &request, const char *doing, const std::string &name, int shape, json_ptr &out_tree);
+// "limit" and "tail": a decimal number of at least 1; `out` stays when the text is empty.
+failure parse_count(const char *option, const std::string &text, uint64_t &out);
+failure usage_failure(std::string message, std::string hint = {});
+// session_fail with the ETL that it was about.
+exit_code fail_etl(session &s, failure f, const std::string &id);
+
+// A page of a bucket's objects, as the wire has them.
+struct object_page {
+    json_ptr tree;
+    const cJSON *entries = nullptr;
+    std::string uuid;
+    std::string token; // empty: the last page
+};
+failure fetch_object_page(session &s, const std::string &bucket, const std::string &prefix, const char *props, uint64_t size, const object_page &previous,
+                          uint64_t timeout_ms, object_page &out_page);

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// etlctl/completion_command.h: the answer to a shell that completes a word.
+#pragma once
+
+#include <string>
+#include <vector>
+
+// Prints one candidate a line, ":files" when file names fit too. Silent about every failure; returns the exit status, 0.
+int completion_answer(const char *program, const std::vector<std::string> &words);

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// etlctl/grammar.h: the commands and their options, declared once; what the words of a command line mean.
+//
+// Parsing, help, completion and the tests read these tables. `<noun> <verb>` and `<verb> <noun>` resolve to the same row, and so do
+// the short forms (`get`, `put`, `ls`, `rm`) and the words of 2020 (`transform init`). Pure.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+enum class command : uint8_t {
+    etl_init, etl_ls, etl_show, etl_logs, etl_health, etl_errors, etl_stop, etl_start, etl_rm, etl_object,
+    object_get, object_put, object_ls, object_head, object_rm,
+    bucket_create, bucket_ls, bucket_rm,
+    target_ls, target_rm, cluster_show, cluster_health,
+    version, help, completion,
+};
+
+// Everything a command line can set. Positional arguments are in `words`, in the order of the command's row.
+struct options {
+    std::vector<std::string> words;
+
+    std::string endpoint;
+    std::string output;
+    std::string sort_by;
+    std::string timeout;
+    std::string request_id;
+    std::string progress;
+    bool no_headers = false;
+    bool verbose = false;
+    bool trace_http = false;
+    bool dry_run = false;
+    std::string dry_run_mode; // client, or server where the command has that; empty: client
+
+    std::vector<std::string> files;
+    std::string name;
+    std::string communication;
+    std::string init_timeout;
+    std::string obj_timeout;
+    std::string args;
+    std::string range;
+    std::string prefix;
+    std::string limit;
+    std::string tail;
+    bool yes = false;
+    bool exist_ok = false;
+    bool ignore_not_found = false;
+    bool null_separated = false;
+    bool client = false;
+};
+
+enum class flag : uint8_t {
+    endpoint, output, no_headers, sort_by, timeout, request_id, progress, verbose, trace_http, dry_run,
+    file, name, communication, init_timeout, obj_timeout, args, range, prefix, limit, tail,
+    yes, exist_ok, ignore_not_found, null_separated, client,
+};
+
+constexpr uint32_t flag_bit(flag f) { return 1u << static_cast<unsigned>(f); }
+
+struct flag_row {
+    flag id;
+    const char *names;      // "-o,--output"
+    const char *value;      // name of its value in help; null: a switch
+    const char *help;
+    const char *environment; // variables that give its value when it is not written, comma between; null: none
+    std::string options::*text; // where the value goes, or
+    bool options::*boolean;     // the switch, or
+    std::vector<std::string> options::*list; // the values of an option that may be given several times
+};
+
+// What a positional argument is: for help, for completion.
+enum class word_kind : uint8_t { none, etl, bucket, object, object_or_bucket, file, target, shell, topic };
+
+struct word_row {
+    const char *name; // null: no more
+    word_kind kind;
+    bool required;
+    bool repeats; // only the last one
+};
+
+inline constexpr size_t command_words_max = 3;
+
+struct command_row {
+    command id;
+    const char *noun;        // "" for commands that are one word
+    const char *verb;
+    const char *other_verbs; // space between
+    word_row words[command_words_max + 1];
+    uint32_t flags;          // flag_bit of what it takes besides the options that all take
+    const char *summary;
+    const char *details;     // "" or some lines
+    const char *example;     // lines of two spaces and a command; %s nowhere, the program's name is put for "etlctl"
+};
+
+std::span<const flag_row> grammar_flags();
+std::span<const command_row> grammar_commands();
+const flag_row &grammar_flag(flag f);
+const command_row &grammar_command(command id);
+// Whether the command takes the option: its own, or one that all take.
+bool grammar_takes(const command_row &row, flag f);
+bool grammar_is_global(flag f);
+// The flag that `word` ("-o", "--output", "--output=json") names, null when none does.
+const flag_row *grammar_find_flag(std::string_view word);
+// "etl", also for "etls"; empty when the word is no noun.
+std::string_view grammar_noun(std::string_view word);
+// The row of a noun ("" for one-word commands) and verb, other verbs included; null when there is none.
+const command_row *grammar_find(std::string_view noun, std::string_view verb);
+// "etl object ID BUCKET/OBJECT [OUT]"
+std::string grammar_usage(const command_row &row);
+
+enum class meaning : uint8_t {
+    command,    // `row` and `rest`
+    help_top,   // --help alone, or nothing at all (then `is_error`)
+    help_noun,  // `noun`
+    version,    // --version alone
+    unknown,    // `problem` and perhaps `hint`
+};
+
+struct parsed_words {
+    meaning what = meaning::unknown;
+    const command_row *row = nullptr;
+    std::string noun;
+    std::vector<std::string> rest; // options and positional arguments, the words of the command taken out
+    bool is_error = false;         // help is shown because a word is missing
+    std::string problem;
+    std::string hint;
+};
+
+// `arguments` without the program's name.
+parsed_words grammar_resolve(const std::vector<std::string> &arguments);
+
+// The text after --help of everything, of one noun, of one command. `program` is how it was called.
+std::string grammar_help_top(std::string_view program);
+std::string grammar_help_noun(std::string_view program, std::string_view noun);
+std::string grammar_help_command(std::string_view program, const command_row &row);
+// `text` with "etlctl" at the start of words replaced by `program`.
+std::string grammar_as_program(std::string_view text, std::string_view program);

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+// etlnode/etlnode.cc: the daemon: options, one loop, one role, drain on SIGTERM.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <csignal>
+#include <malloc.h>
+#include <string>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "etlnode/grants.h"
+#include "etlnode/machine_check.h"
+#include "etlnode/options.h"
+#include "etlnode/pods_of_machine.h"
+#include "etlnode/secret.h"
+#include "etlnode/settings.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/standard_streams.h"
+#include "base/text.h"
+#include "codec/json.h"
+#include "port/clock.h"
+#include "role/shared/node.h"
+#include "sm/sm.h"
+#include "uv/uv_env.h"
+
+struct running_node {
+    env *e = nullptr;
+    node_options options;
+    proxy *as_proxy = nullptr;
+    target *as_target = nullptr;
+    log_level usual_level = log_level::info;
+    bool started = false;
+    bool draining = false;
+    int exit_code = 0;
+};
+
+static std::string program_dir()
+{
+    char path[4096];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (size <= 0)
+        return ".";
+    std::string text(path, static_cast<size_t>(size));
+    return text.substr(0, text.rfind('/'));
+}
+
+// Said at start, loudly where pods are not sandboxed; clients hear it through /v1/health.
+static void look_at_pods(node_options &options)
+{
+    if (!options.kubectl_is_local)
+        return;
+    pods_of_machine found = pods_of_machine_ask(options.kubectl);
+    options.sandbox = found.sandbox;
+    options.sandbox_message = found.message;
+    if (found.sandbox == "namespaces")
+        LOG(info, "app", "sandbox=%s msg=\"%s\"", found.sandbox.c_str(), found.message.c_str());
+    else
+        LOG(warn, "app", "sandbox=%s msg=\"%s\"", found.sandbox.empty() ? "unknown" : found.sandbox.c_str(), text_escape(found.message).c_str());
+}
+
+static process_surroundings look_around()
+{
+    process_surroundings around;
+    around.in_kubernetes = std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
+    around.is_root = geteuid() == 0;
+    around.program_dir = program_dir();
+    const char *home = std::getenv("HOME");
+    around.home = home != nullptr ? home : "";
+    const char *config_home = std::getenv("XDG_CONFIG_HOME");
+    around.config_home = config_home != nullptr ? config_home : "";
+    char name[256] = "";
+    if (gethostname(name, sizeof name - 1) == 0)
+        around.host_name = text_lower(name);
+    return around;
+}
+
+// One line of JSON on stdout, so that whoever started this node with port 0 knows where it is.
+static void announce(running_node &d)
+{
+    json_ptr line = json_object();
+    json_add_text(line.get(), "role", d.options.is_target ? "target" : "proxy");
+    json_add_text(line.get(), "url", d.options.is_target ? target_url(*d.as_target) : proxy_url(*d.as_proxy));
+    json_add_u64(line.get(), "port", d.options.is_target ? target_port(*d.as_target) : proxy_port(*d.as_proxy));
+    if (d.options.is_target)
+        json_add_u64(line.get(), "pod_port", target_pod_port(*d.as_target));
+    json_add_u64(line.get(), "pid", static_cast<uint64_t>(getpid()));
+    std::printf("%s\n", json_print(line.get()).c_str());
+    std::fflush(stdout);
+}
+
+static int cannot_start(const std::string &reason)
+{
+    log_plain(log_level::error, "app", "etlnode: cannot start: " + reason);
+    return 1;
+}
+
+static void on_ready(void *arg, error err, const std::string &detail)
+{
+    running_node &d = *static_cast<running_node *>(arg);
+    if (err) {
+        d.exit_code = cannot_start(detail.empty() ? error_text(err) : detail);
+        uv_env_stop(*d.e);
+        return;
+    }
+    d.started = true;
+    announce(d);
+}
+
+static void on_drained(void *arg)
+{
+    running_node &d = *static_cast<running_node *>(arg);
+    LOG(info, "app", "msg=\"drained\"");
+    uv_env_stop(*d.e);
+}
+
+static void on_signal(env &e, int signum, void *arg)
+{
+    running_node &d = *static_cast<running_node *>(arg);
+    if (!d.started || d.draining) {
+        LOG(warn, "app", "signal=%d msg=\"stopping at once\"", signum);
+        if (d.draining)
+            _exit(130); // asked twice: no more patience
+        uv_env_stop(e);
+        return;
+    }
+    LOG(info, "app", "signal=%d msg=\"draining\"", signum);
+    d.draining = true;
+    if (d.options.is_target)
+        target_drain(*d.as_target, on_drained, &d);
+    else
+        proxy_drain(*d.as_proxy, on_drained, &d);
+}
+
+static void on_dump(env &, int, void *) { sm_trace_dump(); }
+
+static uint64_t trace_clock(void *arg) { return clock_now_ms(*static_cast<env *>(arg)); }
+
+// For a look at a node that runs: debug, and back to what it had.
+static void on_toggle_debug(env &, int, void *arg)
+{
+    log_level usual = *static_cast<log_level *>(arg);
+    log_set_level(log_get_level() == log_level::debug ? usual : log_level::debug);
+    LOG(warn, "app", "msg=\"SIGUSR2: the log level is %s now\"", log_get_level() == log_level::debug ? "debug" : "the configured one");
+}
+
+static void show_config(const option_values &values, const node_options &node)
+{
+    for (const option_row &row : option_rows()) {
+        const option_value &value = values.find(row.name)->second;
+        std::string shown = "\"" + text_escape(settings_effective(values, node, row.name)) + "\"";
+        if (row.is_list) {
+            shown.clear();
+            for (const std::string &one : option_get_list(values, row.name))
+                shown += (shown.empty() ? "\"" : ", \"") + text_escape(one) + "\"";
+            shown = "[" + shown + "]";
+        }
+        std::printf("%s: %s  # %s%s%s\n", row.name, shown.c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ", value.place.c_str());
+    }
+}
+
+// The soft limit goes up to the hard one; returns what it is then.
+static uint64_t raise_descriptor_limit()
+{
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    rlimit wanted = {limit.rlim_max, limit.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? limit.rlim_max : limit.rlim_cur;
+}
+
+// The first line of the log: nobody should have to find this out by himself.
+static void tell_who_may_call(const node_options &options)
+{
+    if (settings_is_loopback(options.listen_host))
+        LOG(info, "app", "msg=\"the API has no accounts yet: every user of this machine can read and change everything through it\"");
+    else
+        LOG(warn, "app", "listen=%s msg=\"the API has no accounts yet: whoever reaches this address can read and change everything through it\"", text_escape(options.listen_host).c_str());
+}
+
+static bool bring_secret(const settings &s, node_options &options)
+{
+    if (!s.secret.is_to_be_made)
+        return true;
+    std::string reason;
+    bool is_made = false;
+    if (secret_make(s.secret.path, options.cluster_secret, is_made, reason) != secret_outcome::read) {
+        (void)cannot_start("the cluster secret: " + reason + "; --cluster-secret-file names another file");
+        return false;
+    }
+    if (is_made)
+        LOG(info, "app", "file=%s msg=\"made the cluster secret; nodes on other machines need a copy of it\"", text_escape(s.secret.path).c_str());
+    return true;
+}
+
+static int run_node(running_node &d)
+{
+    uv_env_options env_options;
+    env_options.data_dir = d.options.data_dir;
+    std::string detail;
+    error err = uv_env_make(env_options, &d.e, detail);
+    if (err)
+        return cannot_start(detail);
+    sm_trace_set_clock(trace_clock, d.e);
+    check_set_dump(sm_trace_dump);
+    err = uv_env_on_signal(*d.e, SIGTERM, on_signal, &d);
+    if (!err)
+        err = uv_env_on_signal(*d.e, SIGINT, on_signal, &d);
+    if (!err)
+        err = uv_env_on_signal(*d.e, SIGQUIT, on_dump, &d);
+    if (!err)
+        err = uv_env_on_signal(*d.e, SIGUSR2, on_toggle_debug, &d.usual_level);
+    if (!err)
+        err = d.options.is_target ? target_start(*d.e, d.options, on_ready, &d, &d.as_target) : proxy_start(*d.e, d.options, on_ready, &d, &d.as_proxy);
+    if (err)
+        return cannot_start(error_text(err));
+    uv_env_run(*d.e);
+    if (!d.draining)
+        _exit(d.exit_code); // start-up failed or was interrupted: nothing was acknowledged, nothing needs an orderly end
+    if (d.as_proxy != nullptr)
+        proxy_free(d.as_proxy);
+    if (d.as_target != nullptr)
+        target_free(d.as_target);
+    sm_trace_set_clock(nullptr, nullptr);
+    err = uv_env_free(d.e);
+    if (err) {
+        LOG(error, "app", "msg=\"something was left open at the end: %s\"", error_text(err));
+        return 1;
+    }
+    return d.exit_code;
+}
+
+static void tell_check(const settings &s)
+{
+    std::vector<std::string> warnings = s.warnings;
+    for (const std::string &misspelt : options_misspelt(environ))
+        warnings.push_back(misspelt);
+    for (const std::string &warning : warnings)
+        std::fprintf(stderr, "etlnode: warning: %s\n", warning.c_str());
+    if (s.problems.empty())
+        std::fprintf(stderr, "etlnode: the configuration is good\n");
+}
+
+int main(int argc, char **argv)
+{
+    standard_streams_fill_gaps();
+    setenv("UV_THREADPOOL_SIZE", "8", 0); // before the first use of the pool
+#ifdef M_ARENA_MAX
+    // What a pool thread allocates, rows of a page say, the loop frees: with an arena a thread much of it would stay with that thread.
+    mallopt(M_ARENA_MAX, 1);
+#endif
+    option_values values;
+    option_request request;
+    switch (options_parse(argc, argv, values, request)) {
+    case option_outcome::exit_ok: return 0;
+    case option_outcome::exit_usage: return 2;
+    case option_outcome::run: break;
+    }
+    settings s = settings_read(values, look_around());
+    s.problems.insert(s.problems.begin(), request.problems.begin(), request.problems.end());
+    (void)grants_hand_on(values, s.problems); // what is wrong is among the problems then, and ends this
+    if (request.check_config)
+        machine_check(s);
+    if (request.check_config && s.node.is_target) {
+        for (const std::string &missing : grants_missing(values))
+            s.warnings.push_back(missing);
+    }
+    bool is_for_people = request.check_config || request.show_config;
+    log_set_wall_clock(uv_env_wall_ms);
+    log_set_json(!is_for_people && option_get(values, "log-format") == "json");
+    for (const std::string &problem : s.problems)
+        log_plain(log_level::error, "app", "etlnode: " + problem);
+    if (request.check_config)
+        tell_check(s);
+    if (request.is_misused)
+        log_plain(log_level::error, "app", "Try etlnode --help.");
+    if (!s.problems.empty())
+        return 2;
+    if (request.show_config)
+        show_config(values, s.node);
+    if (request.show_config || request.check_config)
+        return 0;
+    running_node d;
+    d.options = s.node;
+    log_set_level(s.level);
+    d.usual_level = s.level;
+    tell_who_may_call(d.options);
+    if (!bring_secret(s, d.options))
+        return 1;
+    sm_set_strict(std::getenv("ETLNODE_STRICT") != nullptr);
+    d.options.descriptors_max = raise_descriptor_limit();
+    for (const std::string &problem : options_misspelt(environ))
+        LOG(warn, "app", "msg=\"%s\"", text_escape(problem).c_str());
+    if (d.options.is_target)
+        LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(), s.kubectl_why.c_str());
+    if (d.options.is_target)
+        look_at_pods(d.options);
+    return run_node(d);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// etlnode/secret.cc: the file with the cluster's secret.
+//
+// Normal   read; where no file is named and none is there, the node that starts first makes it: a temporary file, complete and synced,
+//          becomes the file by link(2), which fails where somebody else was faster. So there is never half a secret, and never two.
+// Fails    a file that others can read is refused: what is in it is no secret any more. So is what is no regular file, and what does not
+//          fit into a header on one line; each reason says what to do.
+// Limits   cluster_secret_size_min, cluster_secret_size_max.
+#include "etlnode/secret.h"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/url.h"
+
+std::string secret_default_path(bool is_root, std::string_view config_home, std::string_view home)
+{
+    if (is_root)
+        return "/etc/etlnode/cluster-secret";
+    if (config_home.starts_with('/')) // the specification says that a relative one is to be ignored
+        return std::string(config_home) + "/etlnode/cluster-secret";
+    return home.empty() ? std::string() : std::string(home) + "/.config/etlnode/cluster-secret";
+}
+
+// --- where the proxy is
+
+static bool is_address_of_this_machine(const std::string &host)
+{
+    in_addr four{};
+    in6_addr six{};
+    bool is_four = inet_pton(AF_INET, host.c_str(), &four) == 1;
+    bool is_six = !is_four && inet_pton(AF_INET6, host.c_str(), &six) == 1;
+    ifaddrs *list = nullptr;
+    if ((!is_four && !is_six) || getifaddrs(&list) != 0)
+        return false;
+    bool found = false;
+    for (ifaddrs *one = list; one != nullptr && !found; one = one->ifa_next) {
+        if (one->ifa_addr == nullptr)
+            continue;
+        if (is_four && one->ifa_addr->sa_family == AF_INET)
+            found = std::memcmp(&reinterpret_cast<sockaddr_in *>(one->ifa_addr)->sin_addr, &four, sizeof four) == 0;
+        if (is_six && one->ifa_addr->sa_family == AF_INET6)
+            found = std::memcmp(&reinterpret_cast<sockaddr_in6 *>(one->ifa_addr)->sin6_addr, &six, sizeof six) == 0;
+    }
+    freeifaddrs(list);
+    return found;
+}
+
+bool secret_proxy_is_here(std::string_view url, std::string_view machine_name)
+{
+    url_base base;
+    if (!url_parse_base(url, base))
+        return false;
+    std::string_view host = base.host;
+    if (text_equal_ignore_case(host, "localhost") || host.starts_with("127.") || host == "::1")
+        return true;
+    if (!machine_name.empty() && (text_equal_ignore_case(host, machine_name) || text_equal_ignore_case(host, machine_name.substr(0, machine_name.find('.')))))
+        return true;
+    return is_address_of_this_machine(base.host);
+}
+
+// --- reading
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+static std::string mode_text(mode_t mode) { return text_format("%04o", static_cast<unsigned>(mode & 07777)); }
+
+// Why a secret is none that nodes could show each other, a header being what they show it in; empty: it is one.
+static std::string judge_secret(std::string_view text, const std::string &shown)
+{
+    std::string renew = ": copy the file of another node of the cluster, or make a new one: head -c 24 /dev/urandom | base64 > " + shown;
+    if (text.empty())
+        return "is empty" + renew;
+    if (text.find_first_of("\r\n") != std::string_view::npos)
+        return "holds more than one line, but a secret is one line" + renew;
+    for (char c : text) {
+        auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f)
+            return text_format("holds the control byte 0x%02x, but a secret is text", byte) + renew;
+    }
+    if (text.front() == ' ' || text.back() == ' ')
+        return "begins or ends with a space, which is lost on the way: remove it";
+    if (text.size() < cluster_secret_size_min)
+        return text_format("holds fewer than %zu characters", cluster_secret_size_min) + renew;
+    return {};
+}
+
+// At most one byte more than a secret may have. False: errno says why.
+static bool read_start(int fd, std::string &out_text)
+{
+    out_text.resize(cluster_secret_size_max + 2); // a newline, and the byte that is too many
+    size_t used = 0;
+    while (used < out_text.size()) {
+        ssize_t size = read(fd, out_text.data() + used, out_text.size() - used);
+        if (size < 0 && errno == EINTR)
+            continue;
+        if (size < 0)
+            return false;
+        if (size == 0)
+            break;
+        used += static_cast<size_t>(size);
+    }
+    out_text.resize(used);
+    return true;
+}
+
+static secret_outcome refuse_unreadable(const std::string &shown, int why, std::string &out_reason)
+{
+    out_reason = "cannot read " + shown + ": " + std::strerror(why);
+    if (why == EACCES)
+        out_reason += ": start the node as the user whom the file belongs to, or give this user a copy of it (mode 600)";
+    return why == ENOENT || why == ENOTDIR ? secret_outcome::absent : secret_outcome::bad;
+}
+
+secret_outcome secret_read(const std::string &path, std::string &out_secret, std::string &out_reason)
+{
+    std::string shown = text_escape(path);
+    struct stat info{};
+    if (stat(path.c_str(), &info) != 0)
+        return refuse_unreadable(shown, errno, out_reason);
+    int fd = -1;
+    if (S_ISREG(info.st_mode)) { // only such are opened: to open a device can do something to it, and to open a pipe waits for a writer
+        fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (fd < 0 || fstat(fd, &info) != 0) {
+            int why = errno;
+            if (fd >= 0)
+                close(fd);
+            return refuse_unreadable(shown, why, out_reason);
+        }
+    }
+    if (!S_ISREG(info.st_mode)) {
+        if (fd >= 0)
+            close(fd);
+        out_reason = shown + " is " + kind_of(info.st_mode) + ": name a file that holds the secret";
+        return secret_outcome::bad;
+    }
+    std::string text;
+    bool is_read = read_start(fd, text);
+    int why = errno;
+    close(fd);
+    if (!is_read)
+        return refuse_unreadable(shown, why, out_reason);
+    if ((info.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
+        bool others_can_read = (info.st_mode & S_IROTH) != 0;
+        out_reason = shown + " has mode " + mode_text(info.st_mode) + ", so that " + (others_can_read ? "every user of this machine can read it" : "others than its owner can change or reach it") +
+                     ": chmod 600 " + shown + ", or 640 where its group is to read it";
+        return secret_outcome::bad;
+    }
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
+        text.pop_back();
+    if (text.size() > cluster_secret_size_max) {
+        out_reason = shown + text_format(" holds more than %zu bytes: a secret is one line of %zu to %zu characters", cluster_secret_size_max, cluster_secret_size_min, cluster_secret_size_max);
+        return secret_outcome::bad;
+    }
+    std::string wrong = judge_secret(text, shown);
+    if (!wrong.empty()) {
+        out_reason = shown + " " + wrong;
+        return secret_outcome::bad;
+    }
+    out_secret = text;
+    return secret_outcome::read;
+}
+
+// --- making
+
+static bool make_folders(const std::string &path, std::string &out_reason)
+{
+    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+        std::string folder = path.substr(0, slash);
+        if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+            out_reason = "cannot make " + folder + ": " + std::strerror(errno);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void sync_folder_of(const std::string &path)
+{
+    int fd = open(path.substr(0, path.rfind('/') + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
+
+static bool write_secret(int fd)
+{
+    unsigned char random[24];
+    if (getrandom(random, sizeof random, 0) != static_cast<ssize_t>(sizeof random))
+        return false;
+    std::string text;
+    for (unsigned char byte : random) {
+        static constexpr char digits[] = "0123456789abcdef";
+        text += digits[byte >> 4];
+        text += digits[byte & 15];
+    }
+    text += '\n';
+    return fchmod(fd, 0600) == 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
+}
+
+secret_outcome secret_make(const std::string &path, std::string &out_secret, bool &out_made, std::string &out_reason)
+{
+    out_made = false;
+    if (!make_folders(path, out_reason))
+        return secret_outcome::bad;
+    std::string temporary = path + ".XXXXXX";
+    int fd = mkostemp(temporary.data(), O_CLOEXEC);
+    if (fd < 0) {
+        out_reason = "cannot make " + path + ": " + std::strerror(errno);
+        return secret_outcome::bad;
+    }
+    bool is_written = write_secret(fd);
+    int why = errno;
+    close(fd);
+    if (is_written && link(temporary.c_str(), path.c_str()) == 0)
+        out_made = true;
+    else if (is_written)
+        why = errno;
+    unlink(temporary.c_str());
+    if (!out_made && (!is_written || why != EEXIST)) {
+        out_reason = "cannot make " + path + ": " + std::strerror(why);
+        return secret_outcome::bad;
+    }
+    sync_folder_of(path);
+    return secret_read(path, out_secret, out_reason);
+}

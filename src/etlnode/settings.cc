@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+// etlnode/settings.cc: checks option texts; every problem is found in one run.
+#include "etlnode/settings.h"
+
+#include <arpa/inet.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/url.h"
+#include "node/version.h"
+#include "role/shared/web_guard.h"
+
+static std::string where(const option_values &values, std::string_view name)
+{
+    auto found = values.find(name);
+    if (found == values.end())
+        return std::string(name);
+    std::string out = "--" + std::string(name) + " (" + option_origin_name(found->second.origin);
+    return out + (found->second.place.empty() ? ")" : ": " + found->second.place + ")");
+}
+
+// An address that means "all of this machine" is none that others can call.
+static bool is_wildcard(std::string_view host) { return host == "0.0.0.0" || host == "::"; }
+
+static bool is_address(const std::string &host)
+{
+    in6_addr unused{};
+    return inet_pton(AF_INET, host.c_str(), &unused) == 1 || inet_pton(AF_INET6, host.c_str(), &unused) == 1;
+}
+
+// HOST is an address of this machine; of names, only localhost has one that everybody knows.
+static bool parse_listen(std::string_view text, std::string &host, uint16_t &port)
+{
+    size_t colon = text.rfind(':');
+    uint64_t number = 0;
+    if (colon == std::string_view::npos || colon == 0 || !text_parse_u64(text.substr(colon + 1), number) || number > 65535)
+        return false;
+    std::string_view name = text.substr(0, colon);
+    if (name.size() > 2 && name.front() == '[' && name.back() == ']')
+        name = name.substr(1, name.size() - 2);
+    std::string address = text_equal_ignore_case(name, "localhost") ? "127.0.0.1" : std::string(name);
+    if (!is_address(address))
+        return false;
+    host = address;
+    port = static_cast<uint16_t>(number);
+    return true;
+}
+
+static bool is_node_id(std::string_view id)
+{
+    if (id.size() < 8 || id.size() > node_id_size_max)
+        return false;
+    for (char c : id) {
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+static bool is_executable(const std::string &path) { return access(path.c_str(), X_OK) == 0; }
+
+// kubectl where Kubernetes is, kubectl-local where it is not; inside a cluster a wrong guess would start pods on the wrong machine.
+static bool choose_kubectl(const option_values &values, const process_surroundings &around, node_options &node, std::string &out_why, std::string &out_reason)
+{
+    std::string given(option_get(values, "kubectl"));
+    bool named = !node.node_name.empty();
+    if (!given.empty()) {
+        node.kubectl = {given};
+        node.kubectl_is_local = given.find("kubectl-local") != std::string::npos;
+        out_why = "--kubectl says so";
+    } else if (named) {
+        node.kubectl = {"kubectl"};
+        out_why = "a Kubernetes node name is set";
+    } else if (around.in_kubernetes) {
+        out_reason = "this target runs inside Kubernetes, but K8S_HOST_NAME is not set: add it to the container's env with fieldRef spec.nodeName";
+        return false;
+    } else {
+        std::string beside = around.program_dir + "/kubectl-local";
+        std::string built = around.program_dir + "/../kubectl_local/kubectl-local";
+        node.kubectl = {is_executable(beside) ? beside : is_executable(built) ? built : "kubectl-local"};
+        node.kubectl_is_local = true;
+        out_why = "no K8S_HOST_NAME: pods run as local processes";
+    }
+    std::string_view sandbox = option_get(values, "sandbox");
+    if (sandbox != "auto" && sandbox != "none") {
+        out_reason = where(values, "sandbox") + ": \"" + text_escape(sandbox, 50) + "\": expected auto or none";
+        return false;
+    }
+    if (sandbox == "none" && !node.kubectl_is_local) {
+        out_reason = where(values, "sandbox") + ": none is for pods that run as local processes; here " + node.kubectl[0] + " runs them";
+        return false;
+    }
+    if (sandbox == "none")
+        node.kubectl.push_back("--sandbox=none");
+    if (node.node_name.empty())
+        node.node_name = around.host_name.empty() ? "local" : around.host_name;
+    return true;
+}
+
+static constexpr const char *listen_words = "an IP address of this machine (0.0.0.0 or [::] for all of them) or localhost";
+
+static bool read_url(const option_values &values, std::string_view name, std::string &out_url, std::string &out_reason)
+{
+    std::string text(option_get(values, name));
+    while (!text.empty() && text.back() == '/')
+        text.pop_back();
+    url_base base;
+    bool is_good = text.empty() || url_parse_base(text, base);
+    if (is_good && (base.path + "/").find("/v1/") != std::string::npos) {
+        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\": /v1 and what follows it belong to the requests: expected " + text_escape(text.substr(0, text.find("/v1")), 200);
+        return false;
+    }
+    if (is_good && !base.path.empty() && name == "advertise-url") { // other nodes and clients are told a place, without a path
+        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\": expected http://HOST:PORT, without a path";
+        return false;
+    }
+    if (!is_good) {
+        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\" is not a URL of the form http://HOST:PORT";
+        return false;
+    }
+    out_url = text;
+    return true;
+}
+
+static bool read_security(const option_values &values, pod_security &out_security, std::string &out_reason)
+{
+    std::string_view text = option_get(values, "pod-security");
+    for (size_t i = 0; i < std::size(pod_security_names); i++) {
+        if (text == pod_security_names[i]) {
+            out_security = static_cast<pod_security>(i);
+            return true;
+        }
+    }
+    out_reason = where(values, "pod-security") + ": \"" + text_escape(text, 50) + "\": expected off, baseline or restricted";
+    return false;
+}
+
+// A host name, an IPv4 address, or an IPv6 address with or without brackets.
+static bool read_node_address(const option_values &values, std::string &out_host, std::string &out_reason)
+{
+    std::string text(option_get(values, "node-address"));
+    in6_addr address6{};
+    bool is_bare6 = inet_pton(AF_INET6, text.c_str(), &address6) == 1;
+    bool has_port = text.find(':') != std::string::npos && !is_bare6 && !text.ends_with(']');
+    url_base base;
+    if (!text.empty() && (has_port || !url_parse_base("http://" + (is_bare6 ? "[" + text + "]" : text), base) || !base.path.empty() || text.ends_with('/') || (text.starts_with('[') && !text.ends_with(']')))) {
+        out_reason = where(values, "node-address") + ": \"" + text_escape(text, 200) + "\": expected a host name or an IP address, without a port";
+        return false;
+    }
+    out_host = base.host;
+    return true;
+}
+
+static std::string host_and_port(const std::string &host, uint16_t port)
+{
+    return (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+std::string settings_effective(const option_values &values, const node_options &node, std::string_view name)
+{
+    if (name == "listen")
+        return host_and_port(node.listen_host, node.listen_port);
+    if (name == "data-dir")
+        return node.data_dir;
+    if (name == "advertise-url" && node.advertise_url.empty() && node.listen_port != 0)
+        return "http://" + host_and_port(node.listen_host, node.listen_port);
+    if (node.is_target && name == "kubectl")
+        return node.kubectl.empty() ? std::string() : node.kubectl[0];
+    if (node.is_target && name == "node-name")
+        return node.node_name;
+    if (node.is_target && name == "pod-listen")
+        return host_and_port(node.pod_listen_host, node.pod_listen_port);
+    return std::string(option_get(values, name));
+}
+
+bool settings_is_loopback(std::string_view host) { return host == "localhost" || host.starts_with("127.") || host == "::1"; }
+
+static void read_listeners(const option_values &values, settings &s)
+{
+    node_options &node = s.node;
+    std::string listen(option_get(values, "listen"));
+    if (listen.empty())
+        listen = node.is_target ? "127.0.0.1:0" : "127.0.0.1:8080";
+    std::string reason;
+    bool is_good = parse_listen(listen, node.listen_host, node.listen_port);
+    if (!is_good)
+        s.problems.push_back(where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
+    if (!read_url(values, "advertise-url", node.advertise_url, reason))
+        s.problems.push_back(reason);
+    else if (is_good && node.advertise_url.empty() && is_wildcard(node.listen_host))
+        s.problems.push_back(where(values, "listen") + ": " + text_escape(node.listen_host, 100) + " is no address that others can use: say with --advertise-url http://HOST:PORT what they are to use");
+    if (is_good && !settings_is_loopback(node.listen_host))
+        s.warnings.push_back(where(values, "listen") + ": " + text_escape(listen, 100) + " is not loopback, and the API has no accounts yet: whoever reaches this address can read and change everything");
+}
+
+static void read_web(const option_values &values, settings &s)
+{
+    s.node.allowed_hosts = option_get_list(values, "allowed-host");
+    for (const std::string &text : s.node.allowed_hosts) {
+        if (!web_host_rule_is_good(text))
+            s.problems.push_back(where(values, "allowed-host") + ": \"" + text_escape(text, 200) + "\": expected a host name or an IP address without a port, *.example.org, or any");
+    }
+    s.node.allowed_origins = option_get_list(values, "allowed-origin");
+    for (const std::string &text : s.node.allowed_origins) {
+        if (!web_origin_is_good(text))
+            s.problems.push_back(where(values, "allowed-origin") + ": \"" + text_escape(text, 200) + "\": expected https://HOST or https://HOST:PORT");
+    }
+}
+
+static void read_secret(const option_values &values, const process_surroundings &around, settings &s)
+{
+    std::string named(option_get(values, "cluster-secret-file"));
+    s.secret = {.path = named, .is_named = !named.empty(), .proxy_url = s.node.is_target ? s.node.proxy_url : std::string()};
+    if (named.empty())
+        s.secret.path = secret_default_path(around.is_root, around.config_home, around.home);
+    std::string reason;
+    if (s.secret.path.empty()) {
+        s.problems.emplace_back("there is no place for the cluster secret: set HOME, or name the file with --cluster-secret-file");
+        return;
+    }
+    switch (secret_read(s.secret.path, s.node.cluster_secret, reason)) {
+    case secret_outcome::read: return;
+    case secret_outcome::absent:
+        if (s.secret.is_named)
+            s.problems.push_back(where(values, "cluster-secret-file") + ": " + reason);
+        else if (!s.secret.proxy_url.empty() && !secret_proxy_is_here(s.secret.proxy_url, around.host_name))
+            s.problems.push_back("the cluster secret " + s.secret.path + " is absent, and the proxy " + s.secret.proxy_url +
+                                 " is on another machine: copy the file of that name from there (mode 600), or name a copy with --cluster-secret-file");
+        else
+            s.secret.is_to_be_made = true;
+        return;
+    case secret_outcome::bad: s.problems.push_back((s.secret.is_named ? where(values, "cluster-secret-file") : std::string("the cluster secret")) + ": " + reason); return;
+    }
+}
+
+static void read_target(const option_values &values, const process_surroundings &around, settings &s)
+{
+    node_options &node = s.node;
+    std::string reason;
+    auto note = [&s](const std::string &problem) { s.problems.push_back(problem); };
+    if (!read_url(values, "proxy", node.proxy_url, reason))
+        note(reason);
+    if (!read_url(values, "pod-url", node.pod_url, reason))
+        note(reason);
+    std::string pod_listen(option_get(values, "pod-listen"));
+    node.pod_listen_host = node.listen_host;
+    if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port))
+        note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
+    bool is_same_host = node.pod_listen_host == node.listen_host || is_wildcard(node.pod_listen_host) || is_wildcard(node.listen_host);
+    if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && is_same_host)
+        note(where(values, "pod-listen") + ": " + text_escape(pod_listen, 100) + " is the address of --listen: pods need one of their own");
+    if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
+        note(where(values, "pod-ready-wait") + ": expected a duration such as 5s");
+    std::string_view framing = option_get(values, "require-framing");
+    node.require_framing = framing != "false"; // empty: the flag alone
+    if (!framing.empty() && framing != "true" && framing != "false")
+        note(where(values, "require-framing") + ": \"" + text_escape(framing, 50) + "\": expected true or false");
+    if (!read_security(values, node.security, reason))
+        note(reason);
+    if (!read_node_address(values, node.node_address, reason))
+        note(reason);
+    node.node_name = option_get(values, "node-name");
+    node.pod_name = option_get(values, "pod-name");
+    node.pod_uid = option_get(values, "pod-uid");
+    if (!choose_kubectl(values, around, node, s.kubectl_why, reason))
+        note(reason);
+    else if (!node.kubectl_is_local && node.pod_url.empty() && is_wildcard(node.pod_listen_host))
+        note(where(values, "pod-listen") + ": " + text_escape(node.pod_listen_host, 100) + " is no address that pods can use: say with --pod-url http://HOST:PORT what they are to use");
+}
+
+settings settings_read(const option_values &values, const process_surroundings &around)
+{
+    settings s;
+    node_options &node = s.node;
+    std::string role(option_get(values, "role"));
+    if (role != "proxy" && role != "target")
+        s.problems.push_back(role.empty() ? "--role is missing: expected proxy or target" : where(values, "role") + ": \"" + text_escape(role, 50) + "\": expected proxy or target");
+    node.is_target = role == "target";
+    node.version = NODE_VERSION;
+    node.machine_name = around.host_name;
+    read_listeners(values, s);
+    node.data_dir = option_get(values, "data-dir");
+    if (node.data_dir.empty())
+        node.data_dir = "etlnode-" + role;
+    node.id = option_get(values, "node-id");
+    if (!node.id.empty() && !is_node_id(node.id))
+        s.problems.push_back(where(values, "node-id") + ": expected 8 to 64 of [A-Za-z0-9_-]");
+    std::string level(option_get(values, "log-level"));
+    if (!log_level_from_text(level.c_str(), s.level))
+        s.problems.push_back(where(values, "log-level") + ": \"" + text_escape(level, 50) + "\": expected error, warn, info, state or debug");
+    std::string_view log_format = option_get(values, "log-format");
+    if (log_format != "text" && log_format != "json")
+        s.problems.push_back(where(values, "log-format") + ": \"" + text_escape(log_format, 50) + "\": expected text or json");
+    read_web(values, s);
+    if (node.is_target)
+        read_target(values, around, s);
+    read_secret(values, around, s);
+    return s;
+}

@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: MIT
+// http/client/call_machine.cc: one outgoing request and its answer.
+//
+// Owns     the connection to the server, one timer, the input buffer; sends and receives at the same time.
+// Knows    sm, port, codec, the pool of connections. Known by  transfer, role.
+// Machine  call, drawn in docs/machines/call.md (generated, do not edit).
+// Normal   connecting, awaiting_head, receiving (its owner pulls) or collecting (it keeps the body itself), done.
+//          Of a pod that has not proven itself: settling before the body's last piece is handed on.
+// Fails    every failure before the head ends in on_done; a reused connection that dies before its first byte is replaced once.
+// Limits   http_head_size_max, http_informational_max, call_options.answer_size_max and its timeouts, pod_behind_wait_ms.
+#include "http/client/call_machine.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/limits.h"
+#include "codec/http_write.h"
+#include "http/http_machines.h"
+#include "port/clock.h"
+#include "sm/sm_verify.h"
+
+static constexpr size_t input_size_initial = 16 * kib;
+static constexpr size_t spare_inputs_max = 64;
+
+using S = call::state;
+using E = call::event;
+
+bool call_is_pushed(const call &c) { return c.options.streams_body || (c.options.file != nullptr ? c.options.file_size > 0 : !c.options.body.empty()); }
+
+static bool is_to_pod(const call &c) { return !c.options.instance.empty(); }
+
+// Another call to the same server that has not received a byte yet.
+static bool is_somebody_waiting(const call &self)
+{
+    return std::any_of(self.to->active.begin(), self.to->active.end(), [&](const call *other) { return other != &self && other->net != nullptr && !other->received_any; });
+}
+
+// A fresh connection was answered while another one, answered before, is still open: the server can do both.
+static void note_parallel(call &c)
+{
+    server &to = *c.to;
+    if (c.reused || to.kind == server_kind::parallel)
+        return;
+    bool is_another = std::any_of(to.active.begin(), to.active.end(), [&](const call *other) { return other != &c && other->net != nullptr && other->received_any; });
+    if (is_another || !to.idle.empty())
+        pool_note_parallel(*c.client, to);
+}
+
+// --- actions
+
+static void on_connect(void *arg, error err, net_conn *conn);
+
+static void close_net(call &c)
+{
+    if (c.connecting != nullptr)
+        net_connect_cancel(*c.e, c.connecting);
+    c.connecting = nullptr;
+    if (c.net != nullptr && c.options.streams_body && !c.upload_done)
+        net_reset_on_close(*c.e, c.net); // what was sent is not whole
+    if (c.net != nullptr)
+        net_close(*c.e, c.net);
+    c.net = nullptr;
+    timer_stop(*c.e, c.clock);
+}
+
+static void delete_call(void *arg)
+{
+    call *c = static_cast<call *>(arg);
+    timer_free(*c->e, c->clock);
+    delete c;
+}
+
+static void tell_done(void *arg)
+{
+    call &c = *static_cast<call *>(arg);
+    std::vector<call *> &active = c.to->active;
+    active.erase(std::find(active.begin(), active.end(), &c));
+    c.client->active_count--;
+    if (!c.err && c.in.size() == input_size_initial && c.client->spare_inputs.size() < spare_inputs_max)
+        c.client->spare_inputs.push_back(static_cast<std::string &&>(c.in));
+    if (!c.canceled && c.options.on_done != nullptr) {
+        std::string body;
+        if (!c.err)
+            body.swap(c.collected);
+        c.options.on_done(c.options.arg, c, c.err, c.head.status, static_cast<std::string &&>(body));
+    }
+    clock_post(*c.e, delete_call, &c);
+}
+
+static void end_call(call &c)
+{
+    close_net(c);
+    clock_post(*c.e, tell_done, &c);
+}
+
+static void begin_exchange(call &c)
+{
+    timer_arm(*c.e, c.clock, c.options.progress_timeout_ms);
+}
+
+static void connect_fresh(call &c)
+{
+    close_net(c);
+    c.reused = false;
+    c.out_sent = c.body_sent = 0;
+    c.file_sent = 0;
+    c.upload_done = c.upload_failed = false;
+    error err = net_connect(*c.e, c.options.host.c_str(), c.options.port, on_connect, &c, &c.connecting, c.options.reach);
+    timer_arm(*c.e, c.clock, c.options.connect_timeout_ms);
+    c.err = err; // the caller of the step looks at it
+}
+
+// Which part of the answer did not come.
+static void time_out_head(call &c)
+{
+    c.err = make_error(error_code::timed_out, c.head_began_ms != 0 ? "timeout: the answer's head stopped half-way" : "timeout: no answer");
+    end_call(c);
+}
+
+static void time_out_body(call &c)
+{
+    c.err = make_error(error_code::timed_out, call_stall_text(c));
+    end_call(c);
+}
+
+static void time_out_connecting(call &c)
+{
+    c.err = make_error(error_code::timed_out, "timeout connecting");
+    end_call(c);
+}
+
+static void tell_head(void *arg)
+{
+    call &c = *static_cast<call *>(arg);
+    if (!c.canceled)
+        c.options.on_head(c.options.arg, c, c.head);
+}
+
+static void lend_body(call &c)
+{
+    timer_stop(*c.e, c.clock); // the one who pulls watches the time
+    clock_post(*c.e, tell_head, &c);
+}
+
+static void await_behind(call &c) { timer_arm(*c.e, c.clock, pod_behind_wait_ms); }
+
+static void run_ready(void *arg)
+{
+    call &c = *static_cast<call *>(arg);
+    net_on_ready callback = c.on_ready;
+    c.on_ready = nullptr;
+    if (c.net != nullptr && callback != nullptr)
+        callback(c.ready_arg);
+}
+
+static void end_wait(call &c)
+{
+    c.wait_is_over = true;
+    net_wait_cancel(*c.e, c.net, net_side::readable);
+    clock_post(*c.e, run_ready, &c);
+}
+
+static void end_wait_and_lend(call &c)
+{
+    end_wait(c);
+    timer_stop(*c.e, c.clock);
+}
+
+static void end_wait_and_collect(call &c)
+{
+    end_wait(c);
+    timer_arm(*c.e, c.clock, c.options.progress_timeout_ms);
+}
+
+static void lend_end(call &c) { timer_stop(*c.e, c.clock); }
+static void collect_end(call &c) { timer_arm(*c.e, c.clock, c.options.progress_timeout_ms); }
+
+// Whether the connection may carry another request: never where that request might get an answer that belongs to this one. A pod that refused
+// a body, or answered before it had all of it, may not have read it, and would take the rest for its next request.
+static bool is_reusable(const call &c)
+{
+    bool is_clean = c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed && !c.ends_behind;
+    bool is_read = !is_to_pod(c) || !call_is_pushed(c) || (c.head.status < 400 && !c.answered_early);
+    return c.options.may_reuse && is_clean && is_read;
+}
+
+// The body was read to its end.
+static void keep_or_close(call &c)
+{
+    // Once is enough: who takes the connection from the pool looks again.
+    bool more = c.in_begin < c.in_end || (!c.was_looked_behind && c.net != nullptr && call_is_more_behind(c));
+    if (more && !c.head.close_delimited)
+        pool_note_unsolicited(*c.client, *c.to);
+    if (c.net != nullptr && !more && is_reusable(c)) {
+        net_wait_cancel(*c.e, c.net, net_side::readable);
+        net_wait_cancel(*c.e, c.net, net_side::writable);
+        bool is_in_the_way = c.to->kind != server_kind::parallel && is_somebody_waiting(c);
+        net_conn *conn = c.net;
+        c.net = nullptr;
+        pool_give(*c.client, *c.to, conn, is_in_the_way, call_is_pushed(c));
+    }
+    close_net(c);
+}
+
+static void end_buffered(call &c)
+{
+    keep_or_close(c);
+    clock_post(*c.e, tell_done, &c);
+}
+
+static void end_streamed(call &c)
+{
+    keep_or_close(c);
+    c.canceled = true;
+    clock_post(*c.e, tell_done, &c);
+}
+
+static void end_silently(call &c)
+{
+    c.canceled = true;
+    end_call(c);
+}
+
+// --- guards
+
+static bool is_buffered(const call &c) { return c.options.answer_size_max > 0; }
+
+// --- the table
+
+static constexpr uint32_t CONNECT = 1;
+static constexpr uint32_t SOCKET = 2;
+static constexpr uint32_t DEADLINE = 4;
+
+static uint32_t alive(const call &c)
+{
+    return (c.connecting != nullptr ? CONNECT : 0u) | (c.net != nullptr ? SOCKET : 0u) | (timer_is_armed(*c.e, c.clock) ? DEADLINE : 0u);
+}
+
+static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {SOCKET, "socket"}, {DEADLINE, "deadline"}};
+
+static constexpr sm_state<call> states[] = {
+    {S::connecting, sm_initial | sm_busy, DEADLINE, CONNECT | SOCKET | DEADLINE},
+    {S::awaiting_head, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
+    {S::collecting, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
+    {S::receiving, sm_busy, SOCKET, SOCKET, 0, "whoever pulls the body watches the time"},
+    {S::settling, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
+    {S::done, sm_final, 0, 0},
+};
+
+static constexpr sm_row<call> rows[] = {
+    {S::connecting, E::connected, always, SM_FN(begin_exchange), S::awaiting_head},
+    {S::connecting, E::connect_failed, always, SM_FN(end_call), S::done},
+    {S::connecting, E::deadline, always, SM_FN(time_out_connecting), S::done},
+    {S::connecting, E::stop, always, SM_FN(end_silently), S::done},
+
+    {S::awaiting_head, E::head_read, SM_FN(is_buffered), {}, S::collecting},
+    {S::awaiting_head, E::head_read, always, SM_FN(lend_body), S::receiving},
+    {S::awaiting_head, E::died_unused, always, SM_FN(connect_fresh), S::connecting},
+    {S::awaiting_head, E::failed, always, SM_FN(end_call), S::done},
+    {S::awaiting_head, E::deadline, always, SM_FN(time_out_head), S::done},
+    {S::awaiting_head, E::stop, always, SM_FN(end_silently), S::done},
+
+    {S::collecting, E::body_came, always, SM_FN(await_behind), S::settling},
+    {S::collecting, E::body_ended, always, SM_FN(end_buffered), S::done},
+    {S::collecting, E::failed, always, SM_FN(end_call), S::done},
+    {S::collecting, E::deadline, always, SM_FN(time_out_body), S::done},
+    {S::collecting, E::stop, always, SM_FN(end_silently), S::done},
+
+    {S::receiving, E::body_came, always, SM_FN(await_behind), S::settling},
+    {S::receiving, E::finished, always, SM_FN(end_streamed), S::done},
+    {S::receiving, E::stop, always, SM_FN(end_silently), S::done},
+
+    {S::settling, E::settled, SM_FN(is_buffered), SM_FN(collect_end), S::collecting},
+    {S::settling, E::settled, always, SM_FN(lend_end), S::receiving},
+    {S::settling, E::failed, always, SM_FN(end_call), S::done},
+    {S::settling, E::deadline, SM_FN(is_buffered), SM_FN(end_wait_and_collect), S::collecting},
+    {S::settling, E::deadline, always, SM_FN(end_wait_and_lend), S::receiving},
+    {S::settling, E::stop, always, SM_FN(end_silently), S::done},
+};
+
+static constexpr sm_table<call> table = {"call", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
+SM_VERIFY(table);
+
+sm_view call_machine_view() { return sm_view_of(table); }
+
+void call_step(call &c, E event) { sm_step(table, c, event); }
+
+void call_fail(call &c, error err)
+{
+    c.err = err;
+    call_step(c, E::failed);
+}
+
+// --- receiving a head
+
+static void on_readable(void *arg);
+
+void call_wait_readable(call &c)
+{
+    if (!net_is_waiting(*c.e, c.net, net_side::readable))
+        net_wait(*c.e, c.net, net_side::readable, on_readable, &c);
+}
+
+// True when the real head has been taken out of the buffer.
+static bool take_head(call &c, size_t size, error &out_err)
+{
+    c.head_bytes.assign(c.in, c.in_begin, size);
+    c.in_begin += size;
+    c.head_searched = 0;
+    c.head_began_ms = c.in_begin < c.in_end ? clock_now_ms(*c.e) : 0;
+    if (is_to_pod(c))
+        http_mend_line_ends(c.head_bytes);
+    out_err = http_parse_response_head(c.head_bytes, c.options.method == "HEAD", c.head);
+    if (out_err) {
+        out_err = make_error(error_code::bad_pod_answer, out_err.what);
+        return false;
+    }
+    if (c.head.status >= 100 && c.head.status < 200) {
+        if (c.head.status == 101 || ++c.informational > http_informational_max)
+            out_err = make_error(error_code::bad_pod_answer, "unexpected informational answers");
+        return false;
+    }
+    return true;
+}
+
+static void end_of_input(call &c, error err)
+{
+    if (c.reused && !c.received_any) {
+        call_step(c, E::died_unused);
+        if (c.err)
+            call_step(c, E::connect_failed);
+        return;
+    }
+    call_fail(c, err);
+}
+
+static const char *ended_text(const call &c, bool was_reset)
+{
+    bool is_silent = c.in_begin == c.in_end;
+    if (!is_to_pod(c))
+        return c.received_any ? "the connection was closed inside the answer's head" : "the connection was closed without an answer";
+    if (!c.received_any)
+        return was_reset ? "the pod reset the connection without an answer" : "the pod closed the connection without an answer";
+    if (is_silent)
+        return was_reset ? "the pod reset the connection behind an informational answer, before the answer itself" : "the pod closed the connection behind an informational answer, before the answer itself";
+    return was_reset ? "the pod reset the connection inside its answer's head" : "the pod closed the connection inside its answer's head";
+}
+
+std::string_view call_begun_head(const call &c)
+{
+    static constexpr size_t shown = 60;
+    return c.head.status >= 200 || !c.received_any ? std::string_view() : std::string_view(c.in).substr(c.in_begin, std::min(c.in_end - c.in_begin, shown));
+}
+
+static void read_head(call &c)
+{
+    for (;;) {
+        while (c.in_begin < c.in_end) {
+            size_t size = http_find_head_end(std::string_view(c.in.data() + c.in_begin, c.in_end - c.in_begin), c.head_searched);
+            if (size == 0) {
+                c.head_searched = c.in_end - c.in_begin;
+                break;
+            }
+            error err;
+            if (take_head(c, size, err)) {
+                note_parallel(c);
+                call_set_up_body(c);
+                call_step(c, E::head_read);
+                if (c.options.answer_size_max > 0)
+                    call_collect(c);
+                return;
+            }
+            if (err) {
+                call_fail(c, err);
+                return;
+            }
+        }
+        if (c.in_end - c.in_begin >= http_head_size_max) {
+            call_fail(c, make_error(error_code::bad_pod_answer, "the answer's head is too large"));
+            return;
+        }
+        if (c.in_begin > 0) {
+            std::memmove(c.in.data(), c.in.data() + c.in_begin, c.in_end - c.in_begin);
+            c.in_end -= c.in_begin;
+            c.in_begin = 0;
+        }
+        if (c.in.empty() && !c.client->spare_inputs.empty()) {
+            c.in.swap(c.client->spare_inputs.back());
+            c.client->spare_inputs.pop_back();
+        }
+        if (c.in_end == c.in.size())
+            c.in.resize(std::min(std::max(c.in.size() * 2, input_size_initial), http_head_size_max));
+        io_result got = net_read(*c.e, c.net, c.in.data() + c.in_end, c.in.size() - c.in_end);
+        if (got.state == io_state::done) {
+            if (c.in_end == c.in_begin)
+                c.head_began_ms = clock_now_ms(*c.e);
+            c.in_end += got.count;
+            if (!c.received_any)
+                c.answered_early = !c.upload_done;
+            c.received_any = true;
+            call_note_progress(c);
+            continue;
+        }
+        if (got.state == io_state::again)
+            call_wait_readable(c);
+        else if (got.state == io_state::end)
+            end_of_input(c, make_error(error_code::end_of_stream, ended_text(c, false)));
+        else
+            end_of_input(c, is_to_pod(c) && got.err.code == error_code::reset && c.received_any ? make_error(error_code::reset, ended_text(c, true)) : got.err);
+        return;
+    }
+}
+
+static void on_readable(void *arg)
+{
+    call &c = *static_cast<call *>(arg);
+    if (sm_state_of(c) == S::awaiting_head) // the body has waits of its own
+        read_head(c);
+}
+
+// --- starting
+
+static uint64_t deadline_of(const call &c)
+{
+    switch (sm_state_of(c)) {
+    case S::awaiting_head: {
+        if (c.options.streams_body && !c.body_is_whole)
+            return clock_now_ms(*c.e) + c.options.progress_timeout_ms; // whoever pushes watches the time
+        uint64_t progress = call_last_progress_ms(c);
+        uint64_t began = c.head_began_ms != 0 ? std::min(c.head_began_ms, progress) : progress; // a head that drips does not move it
+        return began + c.options.progress_timeout_ms;
+    }
+    case S::collecting: return call_last_progress_ms(c) + c.options.progress_timeout_ms;
+    case S::connecting:
+    case S::receiving:
+    case S::settling:
+    case S::done: break;
+    }
+    return 0;
+}
+
+static void on_timer(void *arg)
+{
+    call &c = *static_cast<call *>(arg);
+    uint64_t limit = deadline_of(c);
+    uint64_t now = clock_now_ms(*c.e);
+    if (limit > now) {
+        timer_arm(*c.e, c.clock, limit - now);
+        return;
+    }
+    call_step(c, E::deadline);
+}
+
+static void begin_on(call &c, net_conn *conn)
+{
+    c.net = conn;
+    call_note_progress(c);
+    call_step(c, E::connected);
+    call_begin_sending(c);
+    if (c.net != nullptr) // the file to send may have failed
+        call_wait_readable(c);
+}
+
+static void on_connect(void *arg, error err, net_conn *conn)
+{
+    call &c = *static_cast<call *>(arg);
+    c.connecting = nullptr;
+    if (err) {
+        c.err = err;
+        timer_stop(*c.e, c.clock);
+        call_step(c, E::connect_failed);
+        return;
+    }
+    begin_on(c, conn);
+}
+
+static void start(void *arg)
+{
+    call &c = *static_cast<call *>(arg);
+    if (sm_state_of(c) != S::connecting)
+        return; // canceled in the meantime
+    net_conn *idle = c.options.may_reuse && !c.options.streams_body ? pool_take(*c.client, *c.to) : nullptr;
+    if (idle != nullptr) {
+        c.reused = true;
+        begin_on(c, idle);
+        return;
+    }
+    pool_make_way(*c.client, *c.to);
+    connect_fresh(c);
+    if (c.err)
+        call_step(c, E::connect_failed);
+}
+
+static void write_request_head(call &c)
+{
+    static constexpr size_t other_lines_size = 128;
+    c.out.reserve(c.options.method.size() + c.options.target.size() + c.to->host_header.size() + c.options.headers.size() + other_lines_size); // one allocation
+    http_write_request_line(c.out, c.options.method, c.options.target);
+    c.out += c.to->host_header;
+    uint64_t length = c.options.streams_body ? c.options.body_size : c.options.file != nullptr ? c.options.file_size : c.options.body.size();
+    if (c.options.streams_body && length == stream_size_unknown)
+        c.out += "Transfer-Encoding: chunked\r\n";
+    else if (c.options.streams_body || c.options.has_body || length > 0)
+        http_write_header_u64(c.out, "Content-Length", length);
+    if (!c.options.may_reuse)
+        http_write_header(c.out, "Connection", "close");
+    c.out += c.options.headers;
+    http_write_end(c.out);
+}
+
+call *call_start(http_client &client, call_options options)
+{
+    call *c = new call;
+    c->e = client.e;
+    c->client = &client;
+    c->options = static_cast<call_options &&>(options);
+    c->sm.id = client.next_id++;
+    c->clock = timer_make(*client.e, on_timer, c);
+    c->to = &pool_server_of(client, c->options.host, c->options.port, c->options.instance);
+    c->to->active.push_back(c);
+    client.active_count++;
+    write_request_head(*c);
+    clock_post(*client.e, start, c);
+    return c;
+}
+
+void call_cancel(call &c)
+{
+    c.canceled = true;
+    if (sm_state_of(c) != S::done)
+        call_step(c, E::stop);
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// http/server/conn_machine.h: the inside of an exchange, shared by the files of this folder only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/limits.h"
+#include "http/server/exchange.h"
+#include "port/clock.h"
+#include "sm/sm.h"
+
+enum class body_framing : uint8_t { none, length, chunked };
+
+struct exchange {
+    enum class state : uint8_t { awaiting_head, awaiting_answer, sending, streaming, draining, lingering, abandoned, closed };
+    enum class event : uint8_t {
+        head_read, head_refused, gone, answered, stream_begun, sink_full, sent, broken, stream_ended, stream_cut, starved, drained, deadline, stop
+    };
+    sm_core sm;
+    env *e = nullptr;
+    http_server *server = nullptr;
+    exchange *previous = nullptr; // list of the server's connections
+    exchange *next = nullptr;
+    net_conn *net = nullptr;
+    timer *clock = nullptr;
+    uint64_t deadline_ms = 0;     // 0: none
+    uint64_t armed_for_ms = 0;    // when the timer fires, never later than deadline_ms; an early one is moved then
+
+    // Bytes read and not used yet: [in_begin, in_end) of `in`.
+    std::string in;
+    size_t in_begin = 0;
+    size_t in_end = 0;
+    size_t head_searched = 0;
+    bool head_started = false;
+
+    // The request.
+    http_head head;
+    std::string request_id;
+    uint64_t started_ms = 0;
+    body_framing framing = body_framing::none;
+    uint64_t body_left = 0;       // framing length
+    uint64_t body_read = 0;
+    bool body_ended = true;
+    error body_error;
+    http_chunk_decoder_ptr decoder;
+    std::string raw;              // chunked: bytes read, [raw_begin, raw_end) not decoded yet
+    size_t raw_begin = 0;
+    size_t raw_end = 0;
+    size_t decoded_begin = 0;     // chunked: decoded bytes inside `raw`, before raw_begin
+    size_t decoded_end = 0;
+    uint64_t body_patience_ms = body_stall_timeout_ms; // for the body's next byte
+    uint64_t stalled_since_ms = 0; // since when the body's next byte is waited for; 0: it is not
+    bool continue_due = false;    // the client waits for 100 Continue
+    void (*on_body_ready)(void *arg) = nullptr;
+    void *body_arg = nullptr;
+    std::string collected;        // exchange_read_all
+    size_t collect_max = 0;
+    void (*on_collected)(void *arg, error err, std::string body) = nullptr;
+    void *collect_arg = nullptr;
+
+    // The handler.
+    void (*on_gone)(void *arg) = nullptr;
+    void *gone_arg = nullptr;
+    bool gone_watched = false;
+
+    // The answer.
+    std::string out;              // head, chunk framing
+    size_t out_sent = 0;
+    std::string body;
+    std::string_view body_view;
+    size_t body_sent = 0;
+    disk_file *file = nullptr;
+    uint64_t file_offset = 0;
+    uint64_t file_left = 0;
+    void (*on_progress)(void *arg) = nullptr;
+    void *progress_arg = nullptr;
+    void (*on_sent)(void *arg, error err) = nullptr;
+    void *sent_arg = nullptr;
+    bool answer_chunked = false;
+    bool answer_by_close = false; // close-delimited
+    bool keep = false;            // the connection lives on after this answer
+    bool cut = false;
+    bool is_extra = false;        // above connections_max: accepted only to be told so
+    uint64_t drained_size = 0;
+};
+
+// One listener and the connections it has accepted.
+struct http_server {
+    env *e = nullptr;
+    http_server_options options;
+    net_listener *listener = nullptr;
+    exchange *first = nullptr;
+    size_t open = 0;
+    size_t extra = 0;      // of them
+    bool draining = false;
+    bool stopped = false;
+    uint64_t next_id = 1;
+    http_server_counts counts;
+    std::string date;      // cached Date value
+    uint64_t date_second = 0;
+};
+
+// --- conn_machine.cc: the machine
+
+void exchange_step(exchange &x, exchange::event event);
+void exchange_set_deadline(exchange &x, uint64_t delay_ms);
+// For the body's next byte. What comes and is none (the size of a chunk, a trailer) does not move it: it might drip for ever.
+void exchange_set_body_deadline(exchange &x);
+// Sends what there is to send, then steps with what came of it.
+void exchange_flush(exchange &x);
+// Waits for the client to send something, or to go; no effect when it waits already.
+void exchange_watch(exchange &x);
+void exchange_post_body_ready(exchange &x);
+void exchange_post_gone(exchange &x);
+void exchange_on_timer(void *arg); // arg: the exchange
+
+// --- exchange_answer.cc
+
+// Prepares the answer to a head that could not be parsed: nothing of the head is trusted, and the connection closes.
+void exchange_prepare_refusal(exchange &x, error err);
+
+// --- http_server.cc
+
+void exchange_delete(void *arg); // arg: the exchange; posted when it is closed
+
+// For http/pump_machine.cc: the socket (null when the client has gone) and the framing bytes still to be sent before the next piece.
+inline net_conn *exchange_net(exchange &x) { return x.net; }
+void exchange_frame_piece(exchange &x, size_t size); // appends the chunk header of a piece of `size` bytes, where chunked
+void exchange_frame_piece_end(exchange &x);
+inline bool exchange_has_framing(const exchange &x) { return x.out_sent < x.out.size(); }
+// Sends what is left of head and framing, and `bytes` after it, in one write. count: of `bytes`.
+io_result exchange_send_piece(exchange &x, std::string_view bytes, bool more);
+void exchange_count_out(exchange &x, size_t size);

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+// http/server/exchange_answer.cc: answers: heads, bodies from memory, files and streams, and the error envelope.
+//
+// Owns     nothing: fills the exchange's output, then hands it to the machine.
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "http/server/conn_machine.h"
+
+using E = exchange::event;
+
+void exchange_count_out(exchange &x, size_t size)
+{
+    x.server->counts.bytes_out += size;
+    if (x.on_progress != nullptr)
+        x.on_progress(x.progress_arg);
+}
+
+void exchange_on_progress(exchange &x, void (*on_progress)(void *arg), void *arg)
+{
+    x.on_progress = on_progress;
+    x.progress_arg = arg;
+}
+
+static const std::string &date_now(exchange &x)
+{
+    http_server &server = *x.server;
+    uint64_t second = clock_wall_ns(*x.e) / 1'000'000'000;
+    if (second != server.date_second || server.date.empty()) {
+        server.date_second = second;
+        server.date = http_date(second);
+    }
+    return server.date;
+}
+
+enum class length_kind : uint8_t { known, unsaid, chunked, by_close };
+
+static void write_head(exchange &x, const answer &a, length_kind kind, uint64_t length)
+{
+    x.keep = x.keep && !a.close && !x.server->draining && kind != length_kind::by_close && !x.body_error;
+    x.server->counts.answers[a.status / 100 < 6 ? a.status / 100 : 0]++;
+    if (x.server->options.on_answer != nullptr && !x.head.method.empty())
+        x.server->options.on_answer(x.server->options.arg, x, a.status);
+    std::string &out = x.out;
+    static constexpr size_t other_lines_size = 256;
+    out.clear();
+    out.reserve(a.headers.size() + a.content_type.size() + other_lines_size); // one allocation
+    x.out_sent = 0;
+    http_write_status_line(out, a.status);
+    http_write_header(out, "Date", date_now(x));
+    if (!a.content_type.empty())
+        http_write_header(out, "Content-Type", a.content_type);
+    if (kind == length_kind::chunked)
+        out += "Transfer-Encoding: chunked\r\n";
+    else if (kind == length_kind::known && a.status != 204 && a.status != 304)
+        http_write_header_u64(out, "Content-Length", length);
+    if (!x.keep)
+        out += "Connection: close\r\n";
+    else if (x.head.version_minor == 0)
+        out += "Connection: keep-alive\r\n";
+    if (!x.request_id.empty())
+        http_write_header(out, "X-Request-Id", x.request_id);
+    out += a.headers;
+    http_write_end(out);
+}
+
+// Expect: 100-continue that was never honoured: the client may or may not send its body, so the connection cannot be used again.
+static void settle_keep(exchange &x)
+{
+    x.keep = x.head.keep_alive;
+    if (x.continue_due)
+        x.keep = false;
+}
+
+static void send_answer(exchange &x)
+{
+    bool gone = x.net == nullptr;
+    exchange_step(x, E::answered);
+    if (!gone)
+        exchange_flush(x);
+}
+
+static bool is_head_request(const exchange &x) { return x.head.method == "HEAD"; }
+
+void exchange_answer(exchange &x, answer a)
+{
+    settle_keep(x);
+    write_head(x, a, length_kind::known, a.body.size());
+    x.body_view = {};
+    x.body_sent = 0;
+    if (is_head_request(x))
+        x.body.clear();
+    else
+        x.body.swap(a.body);
+    send_answer(x);
+}
+
+void exchange_answer_head(exchange &x, answer a, uint64_t length)
+{
+    settle_keep(x);
+    write_head(x, a, length == length_unknown ? length_kind::unsaid : length_kind::known, length);
+    x.body.clear();
+    x.body_view = {};
+    x.body_sent = 0;
+    send_answer(x);
+}
+
+void exchange_answer_view(exchange &x, answer a, std::string_view bytes, void (*on_sent)(void *arg, error err), void *arg)
+{
+    settle_keep(x);
+    write_head(x, a, length_kind::known, bytes.size());
+    x.body.clear();
+    x.body_view = is_head_request(x) ? std::string_view("", 0) : bytes;
+    x.body_sent = 0;
+    x.on_sent = on_sent;
+    x.sent_arg = arg;
+    send_answer(x);
+}
+
+void exchange_answer_file(exchange &x, answer a, disk_file *file, uint64_t offset, uint64_t size, void (*on_sent)(void *arg, error err), void *arg)
+{
+    settle_keep(x);
+    write_head(x, a, length_kind::known, size);
+    x.body.clear();
+    x.body_view = {};
+    x.body_sent = 0;
+    x.on_sent = on_sent;
+    x.sent_arg = arg;
+    x.file = file;
+    x.file_offset = offset;
+    x.file_left = is_head_request(x) ? 0 : size;
+    send_answer(x);
+}
+
+// --- streamed answers
+
+void exchange_stream_begin(exchange &x, answer a, bool has_length, uint64_t length)
+{
+    settle_keep(x);
+    length_kind kind = has_length ? length_kind::known : x.head.version_minor >= 1 ? length_kind::chunked : length_kind::by_close;
+    x.answer_chunked = kind == length_kind::chunked;
+    x.answer_by_close = kind == length_kind::by_close;
+    write_head(x, a, kind, length);
+    x.body.clear();
+    x.body_view = {};
+    x.body_sent = 0;
+    exchange_step(x, E::stream_begun);
+}
+
+void exchange_stream_end(exchange &x, bool complete)
+{
+    if (x.net == nullptr) {
+        exchange_step(x, E::stream_cut);
+        return;
+    }
+    net_wait_cancel(*x.e, x.net, net_side::writable);
+    if (!complete) {
+        x.server->counts.cut++;
+        // Always a reset: many clients take a counted answer that ends early with FIN for complete.
+        x.cut = true;
+        exchange_step(x, E::stream_cut);
+        return;
+    }
+    if (x.answer_chunked)
+        x.out += "0\r\n\r\n";
+    exchange_step(x, E::stream_ended);
+    exchange_flush(x);
+}
+
+void exchange_frame_piece(exchange &x, size_t size)
+{
+    if (x.answer_chunked)
+        http_write_chunk_size(x.out, size);
+}
+
+void exchange_frame_piece_end(exchange &x)
+{
+    if (x.answer_chunked)
+        x.out += "\r\n";
+}
+
+io_result exchange_send_piece(exchange &x, std::string_view bytes, bool more)
+{
+    size_t framing = x.out.size() - x.out_sent;
+    iovec parts[2];
+    size_t count = 0;
+    if (framing > 0)
+        parts[count++] = {x.out.data() + x.out_sent, framing};
+    if (!bytes.empty())
+        parts[count++] = {const_cast<char *>(bytes.data()), bytes.size()};
+    if (count == 0)
+        return {io_state::done, 0, no_error};
+    io_result sent = net_write(*x.e, x.net, {parts, count}, more);
+    if (sent.state != io_state::done)
+        return sent;
+    exchange_count_out(x, sent.count);
+    size_t of_framing = std::min(sent.count, framing);
+    x.out_sent += of_framing;
+    if (of_framing == framing) {
+        x.out.clear();
+        x.out_sent = 0;
+    }
+    return {io_state::done, sent.count - of_framing, no_error};
+}
+
+// --- error answers
+
+void exchange_answer_error(exchange &x, error_code code, std::string_view message, int status, std::string headers)
+{
+    if (status == 0)
+        status = error_http_status(code);
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "message", message);
+    json_add_text(tree.get(), "method", x.head.method);
+    json_add_text(tree.get(), "url_path", x.head.path);
+    json_add_text(tree.get(), "remote_addr", exchange_peer(x));
+    json_add_text(tree.get(), "caller", "");
+    json_add_text(tree.get(), "node", x.server->options.node_id);
+    json_add_u64(tree.get(), "status", static_cast<uint64_t>(status));
+    json_add_text(tree.get(), "code", error_code_name(code));
+    json_add_bool(tree.get(), "retryable", error_is_retryable(code) || status == 429 || status == 503);
+    json_add_text(tree.get(), "request_id", x.request_id);
+    answer a;
+    a.status = status;
+    a.content_type = "application/json";
+    a.body = json_print(tree.get());
+    a.headers = static_cast<std::string &&>(headers);
+    http_write_header(a.headers, "X-Content-Type-Options", "nosniff");
+    if (status == 503 && a.headers.find("Retry-After") == std::string::npos)
+        http_write_header(a.headers, "Retry-After", "1");
+    if (is_head_request(x)) {
+        http_write_header(a.headers, "Hdr-Error", a.body);
+        a.body.clear();
+    }
+    exchange_answer(x, static_cast<answer &&>(a));
+}
+
+void exchange_answer_json(exchange &x, const cJSON *tree)
+{
+    answer a;
+    a.content_type = "application/json; charset=utf-8";
+    a.body = json_print(tree);
+    exchange_answer(x, static_cast<answer &&>(a));
+}
+
+void exchange_answer_text(exchange &x, std::string text, std::string_view content_type)
+{
+    answer a;
+    a.content_type = content_type;
+    a.body = static_cast<std::string &&>(text);
+    exchange_answer(x, static_cast<answer &&>(a));
+}
+
+void exchange_prepare_refusal(exchange &x, error err)
+{
+    x.head = http_head{};
+    x.body_ended = false; // unread bytes may follow: linger
+    x.keep = false;
+    x.request_id.clear();
+    answer a;
+    a.status = error_http_status(err.code);
+    a.content_type = "application/json";
+    a.close = true;
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "message", error_text(err));
+    json_add_text(tree.get(), "node", x.server->options.node_id);
+    json_add_u64(tree.get(), "status", static_cast<uint64_t>(a.status));
+    json_add_text(tree.get(), "code", error_code_name(err.code));
+    a.body = json_print(tree.get());
+    if (a.status == 503)
+        http_write_header(a.headers, "Retry-After", "1");
+    write_head(x, a, length_kind::known, a.body.size());
+    x.body.swap(a.body);
+    x.body_view = {};
+    x.body_sent = 0;
+    if (x.is_extra) // there may be very many; http_server_counts has their number
+        return;
+    LOG(info, "http", "server=%s peer=%s status=%d reason=\"%s\" msg=\"request refused\"", x.server->options.name, net_peer(*x.e, x.net).c_str(), a.status,
+        text_escape(error_text(err)).c_str());
+}

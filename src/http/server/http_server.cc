@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// http/server/http_server.cc: a listener, the list of its connections, drain and stop.
+//
+// Owns     every exchange, from accept to the post after its end.
+// Limits   connections_max: above it a connection is answered 503 and closed. connections_extra_max of them stay until the client has read it: a
+//          socket that is closed over an unread request takes its answer back.
+#include "base/limits.h"
+#include "http/server/conn_machine.h"
+
+using S = exchange::state;
+using E = exchange::event;
+
+void exchange_delete(void *arg)
+{
+    exchange *x = static_cast<exchange *>(arg);
+    http_server *server = x->server;
+    timer_free(*x->e, x->clock);
+    if (x->previous != nullptr)
+        x->previous->next = x->next;
+    else
+        server->first = x->next;
+    if (x->next != nullptr)
+        x->next->previous = x->previous;
+    server->open--;
+    server->extra -= x->is_extra ? 1 : 0;
+    delete x;
+    server->counts.connections = server->open;
+    if (server->stopped && server->open == 0)
+        delete server;
+}
+
+static void on_accept(void *arg, net_conn *conn)
+{
+    http_server &server = *static_cast<http_server *>(arg);
+    server.counts.accepted++;
+    bool is_extra = server.open - server.extra >= server.options.connections_max;
+    server.counts.refused += is_extra ? 1 : 0;
+    if (is_extra && server.extra >= connections_extra_max) {
+        static constexpr std::string_view busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        iovec part = {const_cast<char *>(busy.data()), busy.size()};
+        io_result ignored = net_write(*server.e, conn, {&part, 1});
+        (void)ignored;
+        net_close(*server.e, conn);
+        return;
+    }
+    exchange *x = new exchange;
+    x->sm.id = server.next_id++;
+    x->e = server.e;
+    x->server = &server;
+    x->net = conn;
+    x->clock = timer_make(*server.e, exchange_on_timer, x);
+    x->next = server.first;
+    if (server.first != nullptr)
+        server.first->previous = x;
+    server.first = x;
+    server.open++;
+    server.counts.connections = server.open;
+    if (!is_extra) {
+        exchange_step(*x, E::starved);
+        return;
+    }
+    x->is_extra = true;
+    server.extra++;
+    x->body_error = make_error(error_code::overloaded, "too many connections");
+    exchange_step(*x, E::head_refused);
+}
+
+error http_server_start(env &e, const http_server_options &options, const char *host, uint16_t port, http_server **out_server)
+{
+    http_server *server = new http_server;
+    server->e = &e;
+    server->options = options;
+    error err = net_listen(e, host, port, on_accept, server, &server->listener, options.reach);
+    if (err) {
+        delete server;
+        return err;
+    }
+    *out_server = server;
+    return no_error;
+}
+
+uint16_t http_server_port(http_server &server) { return net_listener_port(*server.e, server.listener); }
+const http_server_counts &http_server_count(const http_server &server) { return server.counts; }
+
+void http_server_drain(http_server &server)
+{
+    if (server.draining)
+        return;
+    server.draining = true;
+    net_listener_close(*server.e, server.listener);
+    server.listener = nullptr;
+    exchange *next = nullptr;
+    for (exchange *x = server.first; x != nullptr; x = next) {
+        next = x->next;
+        if (sm_state_of(*x) == S::awaiting_head && !x->head_started)
+            exchange_step(*x, E::stop);
+    }
+}
+
+size_t http_server_in_flight(const http_server &server)
+{
+    size_t count = 0;
+    for (const exchange *x = server.first; x != nullptr; x = x->next) {
+        S state = sm_state_of(*x);
+        count += state == S::awaiting_answer || state == S::sending || state == S::streaming || state == S::abandoned ? 1 : 0;
+    }
+    return count;
+}
+
+static void delete_server(void *arg)
+{
+    http_server *server = static_cast<http_server *>(arg);
+    if (server->open == 0)
+        delete server;
+    else
+        server->stopped = true;
+}
+
+void http_server_stop(http_server &server)
+{
+    server.draining = true;
+    if (server.listener != nullptr)
+        net_listener_close(*server.e, server.listener);
+    server.listener = nullptr;
+    exchange *next = nullptr;
+    for (exchange *x = server.first; x != nullptr; x = next) {
+        next = x->next;
+        if (sm_state_of(*x) != S::closed)
+            exchange_step(*x, E::stop);
+    }
+    clock_post(*server.e, delete_server, &server);
+}

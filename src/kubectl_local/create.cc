@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// kubectl_local/create.cc: `create`: pods from files or stdin.
+#include "kubectl_local/commands.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/yaml.h"
+#include "kubectl_local/allow.h"
+#include "kubectl_local/baseline.h"
+#include "kubectl_local/cgroup.h"
+#include "kubectl_local/pod_limits.h"
+#include "kubectl_local/os.h"
+#include "kubectl_local/pod.h"
+#include "kubectl_local/sandbox.h"
+#include "node/api.h"
+
+static bool read_stdin(std::string &out_content)
+{
+    char chunk[65536];
+    ssize_t n;
+    while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
+        out_content.append(chunk, static_cast<size_t>(n));
+        if (out_content.size() > spec_size_max) {
+            errno = EFBIG;
+            return false;
+        }
+    }
+    return n == 0;
+}
+
+static bool parse_object(const std::string &content, const std::string &source, json_ptr &out_object, std::string &out_text)
+{
+    std::string where;
+    size_t first = content.find_first_not_of(" \t\r\n");
+    if (first != std::string::npos && content[first] == '{') {
+        if (!json_parse(content, out_object, where))
+            return true;
+        // Flow-style YAML begins with a brace too.
+    }
+    yaml_ptr tree;
+    std::string yaml_where;
+    if (!yaml_parse(content, tree, yaml_where)) {
+        // Printed and read again: numbers become numbers, as the rest of the program expects them.
+        out_object = yaml_to_json(*tree);
+        if (out_object != nullptr && !json_parse(json_print(out_object.get()), out_object, where))
+            return true;
+        yaml_where = where;
+        where.clear();
+    }
+    bool is_json = !where.empty();
+    out_text = text_format("error parsing %s: error converting YAML to JSON: yaml: %s", source.c_str(), is_json ? where.c_str()
+                           : yaml_where.c_str());
+    return false;
+}
+
+static void warn_of_sandbox(const std::string &name, const sandbox_report &report)
+{
+    fprintf(stderr, "Warning: pod/%s runs unsandboxed, because namespaces cannot be made here (%s). It shares the machine's network, processes "
+                    "and files with everything else here (docs/RELIABILITY.md, \"Without namespaces\")\n", name.c_str(), report.failure.c_str());
+}
+
+static void replace_all(std::string &text, std::string_view from, std::string_view to)
+{
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+        text.replace(at, from.size(), to);
+}
+
+// Where Kubernetes' API server would refuse for the standard "baseline", so do we; only the owner of this machine can allow more.
+static bool keeps_baseline(const command &c, const pod_key &key, const cJSON *pod, const std::string &source, allow_list &out_allowed)
+{
+    std::string text;
+    std::string hint;
+    if (!allow_read(c.state, out_allowed, text))
+        fprintf(stderr, "Warning: %s\n", text.c_str());
+    text = baseline_violations(pod, out_allowed, hint);
+    if (text.empty())
+        return true;
+    fprintf(stderr, "Error from server (Forbidden): error when creating \"%s\": pods \"%s\" is forbidden: %s\n", source.c_str(), key.name.c_str(), text.c_str());
+    if (!hint.empty())
+        fprintf(stderr, "The owner of this machine can allow it: etlnode %s, or %s/allow.yaml\n", hint.c_str(), c.state.dir.c_str());
+    return false;
+}
+
+// The variable alone opens nothing.
+static void warn_of_target(const command &c, const cJSON *pod, const allow_list &allowed)
+{
+    const cJSON *spec = json_get(pod, "spec");
+    const cJSON *variable;
+    std::string url;
+    size_t index = 0;
+    size_t at = 0;
+    cJSON_ArrayForEach(variable, json_get(cJSON_GetArrayItem(json_get(spec, "containers"), 0), "env"))
+    {
+        if (json_text(variable, "name") == env_target_url) {
+            url = json_text(variable, "value");
+            at = index;
+        }
+        index++;
+    }
+    if (url.empty() || cJSON_IsTrue(json_get(spec, "hostNetwork")) || allow_has_target(allowed, url))
+        return;
+    fprintf(stderr, "Warning: spec.containers[0].env[%zu]: the pod cannot reach %s: a node hands its own address over with the pods that it makes, a spec cannot. The owner of this machine can allow it: targets in %s/allow.yaml\n", at,
+            text_escape(url.substr(0, url.find('/', std::min(url.size(), url.find("://") + 3))), 200).c_str(), c.state.dir.c_str());
+}
+
+// What the spec asks for and nobody will keep is said here, once, as an API server says its warnings.
+static void warn_of_limits(const cJSON *pod)
+{
+    cgroup group;
+    if (limits_are_said(json_get(pod, "spec"))) { // groups cost a few milliseconds
+        cgroup_open(group, {}, "kubectl-local-" + state_pod_uid(pod));
+        cgroup_set(group, {1ull << 30, 1, local_tasks_max});
+    }
+    for (const std::string &text : limits_warnings(json_get(pod, "spec"), group))
+        fprintf(stderr, "Warning: %s\n", text.c_str());
+    cgroup_remove(group);
+}
+
+// As it came: what `get -o yaml` has printed was stored once. A storage refuses it; a dry run never gets that far, and a text that is no number is none.
+static bool has_version(const cJSON *object)
+{
+    uint64_t version = 0;
+    return text_parse_u64(json_text(json_get(object, "metadata"), "resourceVersion"), version) && version != 0;
+}
+
+static int create_one(const command &c, const std::string &file)
+{
+    std::string source = file == "-" ? "STDIN" : file;
+    std::string content;
+    if (file != "-" && !os_exists(file))
+        return command_fail(text_format("the path \"%s\" does not exist", text_escape(file, 400).c_str()));
+    if (file == "-" ? !read_stdin(content) : !os_read_file(file, content, spec_size_max))
+        return command_fail(text_format("reading %s: %s", source.c_str(), strerror(errno)));
+    if (content.find_first_not_of(" \t\r\n") == std::string::npos)
+        return command_fail("no objects passed to create");
+    json_ptr pod;
+    std::string text;
+    if (!parse_object(content, source, pod, text))
+        return command_fail(text);
+    pod_key key;
+    bool is_stored_before = has_version(pod.get());
+    if (!pod_admit(pod.get(), c.ns, c.ns_given, c.node, key, text)) {
+        replace_all(text, "\"STDIN\"", "\"" + source + "\"");
+        fprintf(stderr, "%s\n", text.c_str());
+        return 1;
+    }
+    allow_list allowed;
+    if (!keeps_baseline(c, key, pod.get(), source, allowed))
+        return 1;
+    std::string dry_run = options_text(c.o, "dry-run", "none");
+    bool dry = dry_run == "client" || dry_run == "server";
+    if (!dry && is_stored_before) {
+        fprintf(stderr, "Error from server: error when creating \"%s\": resourceVersion should not be set on objects to be created\n", source.c_str());
+        return 1;
+    }
+    if (!dry) {
+        sandbox_report report = sandbox_look(c.state, c.sandbox);
+        if (report.kind == sandbox_kind::refused)
+            return command_fail(report.text);
+        std::string need = report.kind == sandbox_kind::none ? sandbox_find_need(pod.get()) : "";
+        if (!need.empty())
+            return command_fail(text_format("%s needs namespaces, which cannot be made here (%s): take it out, or run the pod on a machine that allows them", need.c_str(), report.failure.c_str()));
+        sandbox_mark_pod(pod.get(), report.kind);
+        warn_of_limits(pod.get());
+        if (report.kind == sandbox_kind::namespaces)
+            warn_of_target(c, pod.get(), allowed);
+        state_create_result result = state_create_pod(c.state, key, pod.get(), json_print(allow_to_json(allowed).get()), text);
+        if (result == state_create_result::exists) {
+            fprintf(stderr, "Error from server (AlreadyExists): error when creating \"%s\": pods \"%s\" already exists\n", source.c_str(),
+                    key.name.c_str());
+            return 1;
+        }
+        bool made = result == state_create_result::created;
+        if (made && !state_spawn_supervisor(c.state, key, text)) {
+            os_fd lock(state_lock_pod(c.state, key));
+            if (lock.fd >= 0)
+                state_remove_pod(c.state, key);
+            made = false;
+        }
+        if (made && report.kind == sandbox_kind::none)
+            warn_of_sandbox(key.name, report);
+        if (!made) {
+            fprintf(stderr, "Error from server (InternalError): error when creating \"%s\": %s\n", source.c_str(), text.c_str());
+            return 1;
+        }
+    }
+    std::string output = options_text(c.o, "output", "");
+    if (output == "json")
+        command_write(print_json(pod.get()));
+    else if (output == "yaml")
+        command_write(yaml_print(pod.get()));
+    else if (output == "name")
+        command_write("pod/" + key.name + "\n");
+    else
+        command_write(text_format("pod/%s created%s\n", key.name.c_str(), dry ? text_format(" (%s dry run)", dry_run.c_str()).c_str()
+                                  : ""));
+    return 0;
+}
+
+int command_create(const command &c)
+{
+    std::vector<std::string> files = options_all(c.o, "filename");
+    if (files.empty())
+        return command_fail("must specify one of -f and -k");
+    std::string output = options_text(c.o, "output", "");
+    if (!output.empty() && output != "json" && output != "yaml" && output != "name")
+        return command_fail(text_format("unable to match a printer suitable for the output format \"%s\", allowed formats are: json,name,yaml", text_escape(output, 80).c_str()));
+    int code = 0;
+    for (const std::string &file : files)
+        code = std::max(code, create_one(c, file));
+    return code;
+}
+

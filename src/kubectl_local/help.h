@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// kubectl_local/help.h: the help pages.
+#pragma once
+
+extern const char *const help_main;
+extern const char *const help_create;
+extern const char *const help_get;
+extern const char *const help_delete;
+extern const char *const help_logs;
+extern const char *const help_wait;
+extern const char *const help_describe;
+extern const char *const help_version;
+extern const char *const help_image;

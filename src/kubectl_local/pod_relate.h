@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// kubectl_local/pod_relate.h: what the rules on several fields of a Pod share: reading a field, and the refusals that many of them make.
+#pragma once
+
+#include <initializer_list>
+
+#include "kubectl_local/pod_names.h"
+#include "kubectl_local/pod_rules.h"
+
+inline const cJSON *field(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
+inline bool is_set(const cJSON *item) { return item != nullptr && !cJSON_IsNull(item); }
+
+inline std::string_view text_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = field(object, key);
+    return cJSON_IsString(item) ? std::string_view(item->valuestring) : std::string_view();
+}
+
+inline double number_of(const cJSON *object, const char *key, double fallback)
+{
+    const cJSON *item = field(object, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : fallback;
+}
+
+inline bool is_list_empty(const cJSON *list) { return cJSON_GetArraySize(list) == 0; }
+
+inline void judge_form(pod_judge &judge, name_form form, const std::string &path, std::string_view text)
+{
+    for (const std::string &fault : pod_name_faults(form, text))
+        judge_invalid_text(judge, path, text, fault);
+}
+
+// A path below something: relative, and never out of it.
+inline void judge_relative(pod_judge &judge, const std::string &path, std::string_view text)
+{
+    if (text.starts_with('/'))
+        judge_invalid_text(judge, path, text, "must be a relative path");
+    if (("/" + std::string(text) + "/").find("/../") != std::string::npos)
+        judge_invalid_text(judge, path, text, "must not contain '..'");
+}
+
+// Of the fields named, the first that is set is looked into, every further one is forbidden. Returns how many are set.
+inline size_t only_one_of(pod_judge &judge, const cJSON *value, const std::string &path, std::initializer_list<const char *> keys, const char *detail,
+                          pod_skip &skip)
+{
+    size_t count = 0;
+    for (const char *key : keys) {
+        if (!is_set(field(value, key)))
+            continue;
+        if (count++ > 0) {
+            judge_forbidden(judge, path + "." + key, detail);
+            skip.push_back(key);
+        }
+    }
+    return count;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// kubectl_local/selector.h: label selectors as kubectl -l takes them: a=b, a==b, a!=b, a, !a, a in (x,y), a notin (x,y), joined by commas.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/json.h"
+
+enum class requirement_kind : uint8_t { exists, absent, in, not_in };
+
+struct requirement {
+    std::string key;
+    requirement_kind kind;
+    std::vector<std::string> values;
+};
+
+using selector = std::vector<requirement>; // all must hold; none: everything matches
+
+bool selector_parse(std::string_view text, selector &out_selector, std::string &out_text);
+// `labels` may be null.
+bool selector_matches(const selector &wanted, const cJSON *labels);

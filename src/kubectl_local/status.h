@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// kubectl_local/status.h: the status of a pod as Kubernetes writes it, from what the supervisor knows.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "codec/json.h"
+
+enum class container_phase : uint8_t { waiting, running, terminated };
+
+struct container_state {
+    container_phase phase = container_phase::waiting;
+    std::string reason;
+    std::string message;
+    int exit_code = 0;
+    int signal = 0;
+    std::string container_id; // terminated: which one
+    time_t started = 0;
+    time_t finished = 0;
+};
+
+struct container_status {
+    std::string name;
+    std::string image;
+    std::string image_id;
+    std::string id; // "" before the first start
+    bool ready = false;
+    bool started = false;
+    uint32_t restarts = 0;
+    container_state state;
+    container_state last;
+    bool has_last = false;
+};
+
+struct pod_status {
+    std::string phase = "Pending";
+    std::string reason;
+    std::string message; // also shown in the Ready condition
+    std::string host_ip;
+    std::string pod_ip;
+    time_t started = 0;
+    bool scheduled = true;
+    bool initialized = false;
+    std::vector<container_status> init;
+    container_status container;
+};
+
+// Replaces pod.status. Conditions that keep their status keep their lastTransitionTime.
+void status_write(const pod_status &status, cJSON *pod);
+// What an earlier supervisor left; missing parts stay at their defaults.
+void status_read(const cJSON *pod, pod_status &out_status);
+// The part of a container's id that names its run: a server that took another's place within it adds ".2", ".3" ...
+std::string_view status_run_of(std::string_view container_id);

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// kubectl_local/supervisor_state.h: what the parts of the supervisor share: supervisor.cc (the record, its deletion, signals), supervisor_network.cc, supervisor_probes.cc and
+// supervisor_run.cc (containers). For them only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kubectl_local/allow.h"
+#include "kubectl_local/cgroup.h"
+#include "kubectl_local/container.h"
+#include "kubectl_local/keeper.h"
+#include "kubectl_local/os.h"
+#include "kubectl_local/pod.h"
+#include "kubectl_local/pod_network.h"
+#include "kubectl_local/prober.h"
+#include "kubectl_local/state.h"
+#include "kubectl_local/status.h"
+#include "kubectl_local/users.h"
+#include "kubectl_local/view.h"
+#include "kubectl_local/witness.h"
+
+// Named by what is awaited.
+enum class stage : uint8_t {
+    next_attempt,  // a timer: back-off, image, network
+    container_end, // a container runs (or is about to)
+    deletion,      // nothing will start any more
+};
+
+struct supervisor {
+    local_state state;
+    pod_key key;
+    std::string dir;
+    os_fd lock;
+    json_ptr pod;
+    pod_spec spec;
+    pod_status status;
+    std::string published;
+    std::string uid;
+    bool unsandboxed = false;
+
+    loop l;
+    loop_watch signals;
+    loop_timer attempt;
+    loop_timer kill_timer;
+    loop_timer record_check;
+    loop_timer probe_message;
+
+    stage at = stage::next_attempt;
+    bool deleting = false;    // the record goes when the container is gone
+    bool leaving = false;     // the record stays
+    bool liveness_failed = false;
+    bool swept = false;       // nothing of an earlier supervisor is left
+    size_t current = 0;       // init containers first, then the container
+    uint32_t crashes = 0;     // of the current container, in a row
+    std::string image_trouble;
+
+    allow_list allowed;
+    user_block users; // of a pod that root runs
+    pod_network network;
+    witness life;
+    container_run run;
+    cgroup group;
+    bool has_group = false;   // looked for; what could not be had is empty
+    keeper keep;
+    bool out_of_memory = false; // the container is being ended for it
+    std::string memory_text;    // why
+    std::string evicted;        // why the pod is being ended for good
+    log_writer log;
+    os_fd image_hold;
+    prober probers[3];
+};
+
+inline bool supervisor_is_main(const supervisor &s) { return s.current == s.spec.init_containers.size(); }
+inline const container_spec &supervisor_current_spec(const supervisor &s) { return supervisor_is_main(s) ? s.spec.container : s.spec.init_containers[s.current]; }
+inline container_status &supervisor_current_status(supervisor &s) { return supervisor_is_main(s) ? s.status.container : s.status.init[s.current]; }
+inline std::string supervisor_with_hint(const std::string &text, const std::string &hint) { return hint.empty() ? text : text + " (hint: " + hint + ")"; }
+
+// The record.
+void supervisor_publish(supervisor &s);
+void supervisor_set_waiting(supervisor &s, const std::string &reason, const std::string &message);
+// Where this process reaches memory of the pod's: in the mounts of the process that holds them.
+std::string supervisor_memory_root(const supervisor &s);
+// Tries again later.
+void supervisor_wait(supervisor &s, uint64_t after_ms);
+// Everything of the pod goes, the record too where it is to be deleted; the loop ends.
+void supervisor_finish(supervisor &s);
+
+// The pod's namespaces: users, mounts, network. False: it waits, and says why.
+bool supervisor_open_network(supervisor &s);
+view_place supervisor_place_of(const supervisor &s, const container_spec &container);
+
+// Probes of the container that has started.
+void supervisor_prepare_probes(supervisor &s);
+void supervisor_start_probes(supervisor &s);
+void supervisor_stop_probes(supervisor &s);
+
+// Containers.
+void supervisor_prepare_run(supervisor &s);
+void supervisor_start_current(supervisor &s);
+void supervisor_ask_to_end(supervisor &s, uint64_t grace_ms);
+// What kept the container from starting, or ended it at once, with a way out where one is known.
+void supervisor_explain_end(const supervisor &s, container_end &end);
+void supervisor_container_ended(supervisor &s, const container_end &end);
+// The pod has ended by itself: its record stays.
+void supervisor_end_pod(supervisor &s, const char *phase);

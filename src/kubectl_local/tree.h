@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// kubectl_local/tree.h: whole directories that a pod has filled: measured by descriptors. (os_remove_tree, of os.h, lives here too.)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+inline constexpr size_t tree_depth_max = 256;         // a descriptor each
+inline constexpr uint64_t tree_files_max = 1'000'000; // a look ends there
+
+struct tree_use {
+    uint64_t bytes = 0; // as the file system counts them
+    uint64_t files = 0;
+    bool is_whole = true; // false: there is more that could not be seen
+};
+
+// A missing directory is empty.
+tree_use tree_measure(const std::string &path);

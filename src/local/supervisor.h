@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: MIT
-// local/supervisor.h: the process that keeps one pod running.
-#pragma once
-
-#include "local/state.h"
-
-// Takes the pod's record lock and does not return before the pod has ended or was removed. At once when another supervisor
-// holds the lock. Returns the exit code.
-int supervisor_main(const local_state &state, const pod_key &key);

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/buckets.cc: list, create, destroy and describe buckets.
+//
+// Knows    control, store/object_name, http.        Known by  proxy.cc.
+// Normal   the document is changed and the targets hold it before the client is told.
+// Fails    400 names and actions, 404, 409 with AIStore's phrases (its clients match them), 501 providers and actions of later.
+// Limits   bucket_count_max, bucket_name_size_max.
+#include "role/proxy/proxy.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "codec/json.h"
+#include "codec/url.h"
+#include "port/clock.h"
+#include "aistore/cluster_config.h"
+#include "role/shared/control.h"
+#include "store/object_name.h"
+
+std::vector<std::string_view> proxy_bucket_names(const proxy &p)
+{
+    std::vector<std::string_view> names;
+    for (const cluster_bucket &bucket : proxy_document(p).buckets)
+        names.push_back(bucket.name);
+    return names;
+}
+
+// --- what AIStore's clients may ask for, and this node answers with 501 instead of "unknown"
+
+static constexpr std::string_view actions_of_later[] = {
+    "copy-bck", "etl-bck", "move-bck", "copy-listrange", "etl-listrange", "prefetch-listrange", "delete-listrange", "evict-listrange", "evict-remote-bck",
+    "summary-bck", "archive", "make-n-copies", "ec-encode", "rechunk", "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
+
+static void refuse_action(proxy_request &r, const std::string &action, std::string_view expected)
+{
+    for (std::string_view known : actions_of_later) {
+        if (known == action) {
+            proxy_request_fail(r, error_code::not_implemented, "action \"" + action + "\" is not implemented");
+            return;
+        }
+    }
+    proxy_request_fail(r, error_code::bad_request, "unknown action \"" + text_escape(action) + "\"; expected \"" + std::string(expected) + "\"");
+}
+
+static bool check_bucket_name(exchange &x, const route_match &match, std::string &out_name)
+{
+    if (!control_decode_arg(x, match.args[0], "bucket name", out_name))
+        return false;
+    if (const char *wrong = object_name_check_bucket(out_name)) {
+        exchange_answer_error(x, error_code::bad_name, "invalid bucket name \"" + text_escape(out_name) + "\": " + wrong);
+        return false;
+    }
+    return true;
+}
+
+// A change would be made to a document that the targets do not share.
+static bool fail_at_odds(proxy_request &r)
+{
+    std::string odds = proxy_odds_text(*r.p);
+    if (!odds.empty())
+        proxy_request_fail(r, error_code::diverged, odds);
+    return !odds.empty();
+}
+
+static void fail_missing(proxy_request &r)
+{
+    proxy_request_fail(r, error_code::bucket_not_found, control_bucket_missing_text(r.bucket, proxy_bucket_names(*r.p)));
+}
+
+// --- list buckets
+
+static void on_list_body(proxy_request &r, std::string body)
+{
+    json_ptr tree;
+    std::string action;
+    if (!proxy_request_read_action(r, body, tree, action))
+        return;
+    if (!action.empty() && action != "list") {
+        refuse_action(r, action, "list");
+        return;
+    }
+    std::string_view only = json_text(tree.get(), "name"); // AIStore's Go client asks for one bucket so
+    json_ptr list = json_array();
+    if (r.text == "ais") {
+        for (const cluster_bucket &bucket : proxy_document(*r.p).buckets) {
+            if (!only.empty() && bucket.name != only)
+                continue;
+            json_ptr one = json_object();
+            json_add_text(one.get(), "name", bucket.name);
+            json_add_text(one.get(), "provider", "ais");
+            cJSON *space = json_add_object(one.get(), "namespace");
+            json_add_text(space, "uuid", "");
+            json_add_text(space, "name", "");
+            json_append(list.get(), static_cast<json_ptr &&>(one));
+        }
+    }
+    proxy_request_answer_json(r, list.get());
+}
+
+void proxy_serve_buckets_list(proxy &p, exchange &x, const route_match &)
+{
+    std::string provider;
+    url_query_get(exchange_head(x).query, "provider", provider);
+    std::string_view known = control_provider(provider);
+    if (known.empty()) {
+        exchange_answer_error(x, error_code::bad_request, "unknown provider \"" + text_escape(provider) + "\"; known here: ais");
+        return;
+    }
+    proxy_request &r = proxy_request_make(p, x);
+    r.text = known; // of another provider there are no buckets here: an empty list
+    proxy_request_read(r, json_body_size_max, on_list_body);
+}
+
+// --- create
+
+static error apply_create(void *arg, cluster_document &next)
+{
+    proxy_request &r = *static_cast<proxy_request *>(arg);
+    if (document_find_bucket(next, r.bucket) != nullptr)
+        return make_error(error_code::already_exists);
+    if (next.buckets.size() >= bucket_count_max)
+        return make_error(error_code::no_space, "the cluster has as many buckets as it may have: remove one first");
+    document_put_bucket(next, {.name = r.bucket, .created_ns = r.created_ns});
+    r.p->bucket_versions[r.bucket] = next.version + 1;
+    return no_error;
+}
+
+static void on_created(proxy_request &r, error err)
+{
+    if (err.code == error_code::already_exists) {
+        proxy_request_fail(r, err.code, "bucket \"ais://" + r.bucket + "\" already exists");
+        return;
+    }
+    if (err) {
+        proxy_request_fail(r, err.code, error_text(err));
+        return;
+    }
+    proxy_request_answer(r, {});
+}
+
+static void on_post_body(proxy_request &r, std::string body)
+{
+    json_ptr tree;
+    std::string action;
+    if (!proxy_request_read_action(r, body, tree, action))
+        return;
+    if (action != "create-bck") {
+        refuse_action(r, action, "create-bck");
+        return;
+    }
+    if (fail_at_odds(r))
+        return;
+    const cJSON *properties = json_get(tree.get(), "value");
+    if (properties != nullptr && !cJSON_IsNull(properties) && !(cJSON_IsObject(properties) && properties->child == nullptr)) {
+        proxy_request_fail(r, error_code::not_implemented, "properties of buckets cannot be set: leave \"value\" out of the request (all buckets have the same, HEAD shows them)");
+        return;
+    }
+    r.created_ns = clock_wall_ns(*r.p->e);
+    proxy_request_change(r, apply_create, true, on_created);
+}
+
+void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (!check_bucket_name(x, match, name) || !control_check_provider(x, {}))
+        return;
+    proxy_request &r = proxy_request_make(p, x);
+    r.bucket = static_cast<std::string &&>(name);
+    proxy_request_read(r, json_body_size_max, on_post_body);
+}
+
+// --- destroy
+
+static error apply_destroy(void *arg, cluster_document &next)
+{
+    proxy_request &r = *static_cast<proxy_request *>(arg);
+    if (!document_remove_bucket(next, r.bucket))
+        return make_error(error_code::bucket_not_found);
+    document_miss(next);
+    r.p->bucket_versions.erase(r.bucket);
+    return no_error;
+}
+
+static void on_dropped(proxy_request &r, std::vector<gather_answer>)
+{
+    proxy_request_answer(r, {}); // a target that could not be asked drops the objects when it gets the document
+}
+
+static void on_destroyed(proxy_request &r, error err)
+{
+    if (err.code == error_code::bucket_not_found) {
+        fail_missing(r);
+        return;
+    }
+    if (err) {
+        proxy_request_fail(r, err.code, error_text(err));
+        return;
+    }
+    std::vector<gather_peer> peers;
+    for (const gather_peer &peer : proxy_target_peers(*r.p)) {
+        if (!proxy_target_is_silent(*r.p, peer.id))
+            peers.push_back(peer);
+    }
+    gather_request request;
+    request.method = "DELETE";
+    request.target = std::string(path_node_bucket) + "/" + url_encode(r.bucket);
+    request.deadline_ms = intra_call_timeout_ms;
+    proxy_request_gather(r, peers, request, on_dropped);
+}
+
+static void on_delete_body(proxy_request &r, std::string body)
+{
+    json_ptr tree;
+    std::string action;
+    if (!proxy_request_read_action(r, body, tree, action))
+        return;
+    if (action != "destroy-bck") {
+        refuse_action(r, action, "destroy-bck");
+        return;
+    }
+    if (fail_at_odds(r))
+        return;
+    proxy_request_change(r, apply_destroy, true, on_destroyed);
+}
+
+void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
+        return;
+    proxy_request &r = proxy_request_make(p, x);
+    r.bucket = static_cast<std::string &&>(name);
+    proxy_request_read(r, json_body_size_max, on_delete_body);
+}
+
+// --- head
+
+void proxy_serve_bucket_head(proxy &p, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
+        return;
+    const cluster_bucket *bucket = document_find_bucket(proxy_document(p), name);
+    if (bucket == nullptr) {
+        exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(name, proxy_bucket_names(p)));
+        return;
+    }
+    std::string summary;
+    if (url_query_get(exchange_head(x).query, "bsumm_remote", summary)) { // with any value: it asks for a job that counts
+        exchange_answer_error(x, error_code::not_implemented, "bsumm_remote= is not implemented: buckets are not summed up");
+        return;
+    }
+    answer a;
+    http_write_header(a.headers, header_bucket_props, json_print(cluster_config_bucket_json(*bucket).get()));
+    exchange_answer(x, static_cast<answer &&>(a));
+}
+
+// --- list objects: one page, gathered from all targets
+
+static constexpr std::string_view msgpack_type = "application/msgpack"; // exactly: AIStore's SDK compares it whole
+
+static void on_pages(proxy_request &r, std::vector<gather_answer> answers)
+{
+    std::vector<list_page> pages;
+    if (const gather_answer *failed = gather_first_failure(answers)) {
+        error_code code = error_code::unavailable;
+        std::string text = gather_failure_text(*failed, &code);
+        proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
+        return;
+    }
+    for (const gather_answer &one : answers) {
+        list_page page;
+        if (list_page_parse_msgpack(one.body, page)) {
+            proxy_request_fail(r, error_code::internal, "target " + one.id + " answered with a page that cannot be read");
+            return;
+        }
+        pages.push_back(static_cast<list_page &&>(page));
+    }
+    list_page merged = list_merge(pages, r.list.page_size);
+    list_page_trim(merged, r.list);
+    static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    merged.uuid = r.list.uuid.empty() ? rng_text(r.p->e->random, alphabet, sizeof alphabet - 1, 10) : r.list.uuid;
+    r.p->counts.list_pages++;
+    answer a;
+    a.content_type = r.wants_msgpack ? msgpack_type : "application/json; charset=utf-8";
+    a.body = r.wants_msgpack ? list_page_msgpack(merged) : list_page_json(merged);
+    proxy_request_answer(r, static_cast<answer &&>(a));
+}
+
+static void on_objects_body(proxy_request &r, std::string body)
+{
+    json_ptr tree;
+    std::string action;
+    if (!proxy_request_read_action(r, body, tree, action))
+        return;
+    proxy &p = *r.p;
+    if (document_find_bucket(proxy_document(p), r.bucket) == nullptr) {
+        fail_missing(r);
+        return;
+    }
+    if (!action.empty() && action != "list") {
+        refuse_action(r, action, "list");
+        return;
+    }
+    std::string reason;
+    if (error err = list_request_read(json_get(tree.get(), "value"), r.list, reason)) {
+        proxy_request_fail(r, err.code, reason);
+        return;
+    }
+    std::vector<gather_peer> peers;
+    for (const gather_peer &peer : proxy_placed_peers(p)) { // what GET does not find is not listed either
+        if (!r.list.target.empty() && peer.id != r.list.target)
+            continue;
+        if (proxy_target_is_silent(p, peer.id)) {
+            error_code code = error_code::unavailable;
+            std::string why = proxy_unheard_text(p, peer.id, code);
+            proxy_request_fail(r, code, "the list would not be complete: " + why);
+            return;
+        }
+        peers.push_back(peer);
+    }
+    if (peers.empty() && !r.list.target.empty()) {
+        proxy_request_fail(r, error_code::not_found, "there is no target \"" + text_escape(r.list.target) + "\"");
+        return;
+    }
+    gather_request request;
+    request.target = std::string(path_node_bucket) + "/" + url_encode(r.bucket) + "?count=" + text_format("%zu", r.list.page_size) + "&prefix=" +
+        url_encode(r.list.prefix) + "&after=" + url_encode(r.list.after);
+    if ((r.list.flags & list_request_no_recursion) != 0)
+        request.target += "&flat=dirs"; // with bit 13, too: of a local bucket AIStore returns the directories all the same
+    request.deadline_ms = list_timeout_ms;
+    request.stop_at_failure = true;
+    proxy_request_gather(r, peers, request, on_pages);
+}
+
+void proxy_serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
+        return;
+    proxy_request &r = proxy_request_make(p, x);
+    r.bucket = static_cast<std::string &&>(name);
+    r.wants_msgpack = http_head_get(exchange_head(x), "Accept").find(msgpack_type) != std::string_view::npos;
+    proxy_request_read(r, json_body_size_max, on_objects_body);
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/etl_errors.cc: reads through an ETL that failed, gathered from the targets.
+//
+// Knows    control, gather.        Known by  proxy.cc, proxy_etl.cc.
+// Normal   every target tells the last ones; the newest of all are shown, in order of time.
+// Fails    404; a target that does not answer is named, its failures are missing.
+// Limits   failures_kept_max, etl_status_timeout_ms.
+#include "role/proxy/proxy.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/json.h"
+#include "codec/url.h"
+#include "role/shared/control.h"
+
+etl_told_failures proxy_etl_failures(const std::vector<gather_answer> &answers)
+{
+    etl_told_failures out;
+    for (const gather_answer &answer : answers) {
+        json_ptr tree;
+        std::string where;
+        if (!gather_succeeded(answer) || json_parse(answer.body, tree, where)) {
+            if (answer.status != 404) // it has no such ETL, so nothing of it failed there
+                out.missing.push_back(answer.id);
+            continue;
+        }
+        const cJSON *told = json_get(tree.get(), "failures");
+        out.count += json_u64(told, "count", 0);
+        const cJSON *one = nullptr;
+        cJSON_ArrayForEach(one, json_get(told, "errors"))
+        {
+            uint64_t wall_ns = 0;
+            if (text_parse_u64(json_text(one, "time"), wall_ns))
+                out.last.push_back({wall_ns, answer.id, one});
+        }
+        out.answers.push_back(static_cast<json_ptr &&>(tree));
+    }
+    std::stable_sort(out.last.begin(), out.last.end(), [](const etl_told_failure &a, const etl_told_failure &b) { return a.wall_ns < b.wall_ns; });
+    if (out.last.size() > failures_kept_max)
+        out.last.erase(out.last.begin(), out.last.end() - failures_kept_max);
+    return out;
+}
+
+json_ptr proxy_etl_obj_errors(const etl_told_failures &failures)
+{
+    std::vector<const cJSON *> newest;
+    std::set<std::string_view> seen;
+    for (size_t i = failures.last.size(); i-- > 0;) {
+        if (seen.insert(json_text(failures.last[i].from, "object")).second)
+            newest.push_back(failures.last[i].from);
+    }
+    json_ptr list = json_array();
+    for (size_t i = newest.size(); i-- > 0;) {
+        json_ptr one = json_object();
+        json_add_text(one.get(), "obj_name", json_text(newest[i], "object"));
+        json_add_text(one.get(), "msg", json_text(newest[i], "text"));
+        json_add_u64(one.get(), "ecode", json_u64(newest[i], "status", 0));
+        json_append(list.get(), static_cast<json_ptr &&>(one));
+    }
+    return list;
+}
+
+static void on_answers(proxy_request &r, std::vector<gather_answer> answers)
+{
+    etl_told_failures failures = proxy_etl_failures(answers);
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "id", r.etl);
+    json_add_u64(tree.get(), "count", failures.count);
+    cJSON *list = json_add_array(tree.get(), "errors");
+    for (const etl_told_failure &failure : failures.last) {
+        json_ptr one = json_object();
+        json_add_text(one.get(), "time", control_time_text(failure.wall_ns, true));
+        json_add_text(one.get(), "target_id", failure.target);
+        json_add_text(one.get(), "object", json_text(failure.from, "object"));
+        json_add_u64(one.get(), "status", json_u64(failure.from, "status", 0));
+        json_add_text(one.get(), "text", json_text(failure.from, "text"));
+        json_add_text(one.get(), "request_id", json_text(failure.from, "request_id"));
+        json_add_bool(one.get(), "cut", json_bool(failure.from, "cut", false));
+        json_append(list, static_cast<json_ptr &&>(one));
+    }
+    cJSON *missing = json_add_array(tree.get(), "missing");
+    for (const cluster_node &node : proxy_document(*r.p).nodes) {
+        bool is_silent = node.is_target && proxy_target_is_silent(*r.p, node.id);
+        if (is_silent || std::find(failures.missing.begin(), failures.missing.end(), node.id) != failures.missing.end())
+            json_append_text(missing, node.id);
+    }
+    proxy_request_answer_json(r, tree.get());
+}
+
+void proxy_serve_etl_errors(proxy &p, exchange &x, const route_match &match)
+{
+    const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
+    if (etl == nullptr)
+        return;
+    proxy_request &r = proxy_request_make(p, x);
+    r.etl = etl->id;
+    gather_request request;
+    request.target = std::string(path_node_etl) + "/" + url_encode(etl->id) + "?failures=true";
+    request.deadline_ms = etl_status_timeout_ms;
+    proxy_request_gather(r, proxy_speaking_peers(p), request, on_answers);
+}

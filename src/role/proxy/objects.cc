@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/objects.cc: requests for objects: checked, then redirected to the target that holds the object.
+//
+// Knows    control, store/object_name, http.        Known by  proxy.cc.
+// Normal   301 for GET and 307 for the rest, path and query byte for byte, plus pid and utm; answered from the head alone, the body is
+//          dropped by the http layer.
+// Fails    400 names and misspelt parameters, 404 bucket, 409 while the target holds another document, 503 with Retry-After while it is silent or does not know the bucket yet:
+//          an object is never looked for, and never put, in another place.
+#include "role/proxy/proxy.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "codec/url.h"
+#include "port/clock.h"
+#include "role/shared/control.h"
+#include "aistore/object_query.h"
+#include "store/object_name.h"
+#include "transfer/choose.h"
+
+static void refuse(proxy &p, exchange &x, const char *retry_after, const std::string &text, error_code code = error_code::unavailable)
+{
+    p.counts.redirects_refused++;
+    std::string headers;
+    if (error_is_retryable(code))
+        http_write_header(headers, "Retry-After", retry_after);
+    exchange_answer_error(x, code, text, 0, headers);
+}
+
+static error apply_miss(void *, cluster_document &next)
+{
+    document_miss(next); // perhaps another request has done so meanwhile: then the document only gets a version more
+    return no_error;
+}
+
+static void on_missed(proxy_request &r, error err)
+{
+    if (err) {
+        proxy_request_fail(r, err.code, error_text(err));
+        return;
+    }
+    proxy &p = *r.p;
+    route_match match = r.match;
+    proxy_serve_object(p, proxy_request_release(r), match);
+}
+
+// Whether the target has a document with the bucket; else the request has been answered.
+static bool knows_bucket(proxy &p, exchange &x, const cluster_node &node, const std::string &bucket)
+{
+    auto made = p.bucket_versions.find(bucket);
+    uint64_t needed = made != p.bucket_versions.end() ? made->second : p.loaded_version;
+    if (p.targets.find(node.id)->second.copy.held_version >= needed)
+        return true;
+    refuse(p, x, "1", "target " + node.id + " does not know this bucket yet");
+    return false;
+}
+
+// The target of an object, which can be reached and knows the bucket; null: the request has been answered.
+static const cluster_node *find_holder(proxy &p, exchange &x, const std::string &bucket, const std::string &name)
+{
+    const cluster_document &document = proxy_document(p);
+    if (document_find_bucket(document, bucket) == nullptr) {
+        exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(bucket, proxy_bucket_names(p)));
+        return nullptr;
+    }
+    const cluster_node *node = document_place(document, bucket, name);
+    read_place place = node != nullptr ? read_place::elsewhere : read_place::nowhere;
+    read_action action = transfer_choose({read_role::proxy, transfer_method_of(exchange_head(x).method), read_how::plain, read_stage::absent, place});
+    if (node == nullptr || action == read_action::refuse_no_target) {
+        refuse(p, x, "5", "no target is registered");
+        return nullptr;
+    }
+    if (proxy_target_is_silent(p, node->id)) {
+        error_code code = error_code::unavailable;
+        std::string why = proxy_unheard_text(p, node->id, code);
+        refuse(p, x, "5", "this object belongs to target " + node->id + ": " + why, code);
+        return nullptr;
+    }
+    return knows_bucket(p, x, *node, bucket) ? node : nullptr;
+}
+
+static bool admit_destination(exchange &x, const object_query &asked)
+{
+    const char *wrong_bucket = object_name_check_bucket(asked.to_bucket);
+    const char *wrong_name = object_name_check(asked.to_name);
+    if (wrong_bucket != nullptr)
+        exchange_answer_error(x, error_code::bad_name, "object_to: invalid bucket name \"" + text_escape(asked.to_bucket, 100) + "\": " + wrong_bucket);
+    else if (wrong_name != nullptr)
+        exchange_answer_error(x, error_code::bad_name, "object_to: invalid object name \"" + text_escape(asked.to_name, 100) + "\": " + wrong_name);
+    return wrong_bucket == nullptr && wrong_name == nullptr;
+}
+
+void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
+{
+    const http_head &head = exchange_head(x);
+    std::string bucket, name;
+    if (!control_decode_arg(x, match.args[0], "bucket name", bucket) || !control_decode_arg(x, match.args[1], "object name", name))
+        return;
+    if (const char *wrong = object_name_check_bucket(bucket)) {
+        exchange_answer_error(x, error_code::bad_name, "invalid bucket name \"" + text_escape(bucket) + "\": " + wrong);
+        return;
+    }
+    if (const char *wrong = object_name_check(name)) {
+        exchange_answer_error(x, error_code::bad_name, "invalid object name \"" + text_escape(name) + "\": " + wrong);
+        return;
+    }
+    if (!control_check_provider(x, bucket))
+        return;
+    object_query asked;
+    std::string wrong_query;
+    if (error err = object_query_read(head.query, object_use_of(head.method), asked, wrong_query)) {
+        exchange_answer_error(x, err.code, wrong_query);
+        return;
+    }
+    const cluster_document &document = proxy_document(p);
+    const cluster_node *node = find_holder(p, x, bucket, name);
+    if (node == nullptr)
+        return;
+    if (asked.is_kept && !admit_destination(x, asked))
+        return;
+    if (asked.is_kept) { // the source's target writes to the destination's, and has to know its bucket too
+        const cluster_node *other = find_holder(p, x, asked.to_bucket, asked.to_name);
+        if (other == nullptr || !knows_bucket(p, x, *node, asked.to_bucket))
+            return;
+    }
+    bool is_change = head.method != "GET" && head.method != "HEAD";
+    if (is_change && document_needs_miss(document)) {
+        // A target that was taken out must know, should it come back, that it missed something: before it is true, and durably.
+        proxy_request &r = proxy_request_make(p, x);
+        r.match = match;
+        proxy_request_change(r, apply_miss, false, on_missed);
+        return;
+    }
+    bool is_read = head.method == "GET" || head.method == "HEAD" || head.method == "DELETE";
+    if (!is_read)
+        p.upload_ms = clock_now_ms(*p.e);
+    answer a;
+    a.status = head.method == "GET" ? 301 : 307;
+    std::string &headers = a.headers;
+    headers.reserve(node->url.size() + head.target.size() + p.id.size() + 96);
+    headers += "Location: ";
+    headers += node->url;
+    headers += head.path; // as it was sent: the parser lets neither white space nor control bytes through
+    headers += '?';
+    headers += head.query;
+    headers += head.query.empty() ? "pid=" : "&pid=";
+    headers += p.id;
+    headers += "&utm=";
+    headers += std::to_string(clock_wall_ns(*p.e));
+    headers += "\r\n";
+    if (a.status == 301) // AIStore's clients expect 301; what holds today may not hold tomorrow
+        http_write_header(headers, "Cache-Control", "no-store");
+    p.counts.redirects++;
+    exchange_answer(x, static_cast<answer &&>(a));
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/proxy.h: the proxy's parts, shared by the proxy_*.cc files of this folder.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/document.h"
+#include "control/document_queue.h"
+#include "control/etl_rollout_machine.h"
+#include "control/broadcast.h"
+#include "control/presence_machine.h"
+#include "control/publisher_machine.h"
+#include "http/client/call.h"
+#include "http/server/exchange.h"
+#include "port/clock.h"
+#include "role/shared/control.h"
+#include "role/shared/list_merge.h"
+#include "role/shared/node.h"
+#include "role/shared/route.h"
+#include "role/shared/web_guard.h"
+
+// What the proxy has seen of one target. Not in the document: it is true of this process only.
+struct proxy_target {
+    proxy *owner = nullptr;
+    std::string id;
+    presence here;                  // whether it can be heard
+    publisher copy;                 // which document it holds
+    call *push = nullptr;           // PUT /v1/node/document under way
+    uint64_t object_count = 0;      // as it has said last
+    bool is_count_known = false;    // it has said one
+    std::string odds;               // why its document and ours do not go together; empty: they do
+};
+
+// A target of another cluster that wants to register here.
+struct proxy_stranger {
+    std::string cluster, peer;
+    uint64_t heard_ms = 0;
+};
+
+// Somebody waits until all targets that can be heard hold a version.
+struct proxy_waiter {
+    uint64_t version = 0;
+    uint64_t deadline_ms = 0;
+    void (*on_pushed)(void *arg) = nullptr;
+    void *arg = nullptr;
+};
+
+struct proxy_counts {
+    uint64_t redirects = 0;
+    uint64_t redirects_refused = 0; // silent target, no target
+    uint64_t registrations = 0, registrations_refused = 0;
+    uint64_t pushes = 0, push_failures = 0;
+    uint64_t etl_inits = 0, etl_init_failures = 0;
+    uint64_t list_pages = 0;
+};
+
+struct proxy_request;
+struct etl_start; // proxy_etl_rollout.cc: a start of an ETL that is under way
+
+struct proxy {
+    env *e = nullptr;
+    node_options options;
+    std::string id, url;
+    http_server *server = nullptr;
+    web_guard guard;
+    control_log answers;
+    http_client *client = nullptr;
+    document_queue documents;
+    std::map<std::string, proxy_target> targets; // by id, of the document
+    std::map<std::string, proxy_stranger> strangers; // by id
+    std::vector<proxy_waiter> waiters;
+    timer *tick = nullptr;          // waiters whose time is up
+    // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket of
+    // that name, and drop the objects with it.
+    std::map<std::string, uint64_t> bucket_versions; // of the buckets made by this process
+    uint64_t loaded_version = 0;                     // for the others
+    uint64_t upload_ms = 0;         // when the last upload was redirected; 0: never
+    std::map<std::string, etl_start *> starts; // by ETL id
+    proxy_request *requests = nullptr; // list
+    proxy_counts counts;
+    bool ready = false;
+    bool draining = false;
+    uint64_t started_ms = 0;
+    uint64_t next_machine_id = 1;
+
+    // Start and end.
+    void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
+    void *ready_arg = nullptr;
+    void (*on_drained)(void *arg) = nullptr;
+    void *drained_arg = nullptr;
+    timer *drain_timer = nullptr;
+    uint64_t drain_until_ms = 0;
+    bool cut_off = false;           // drain_timeout_ms has passed
+};
+
+inline const cluster_document &proxy_document(const proxy &p) { return p.documents.current; }
+
+// --- one client's request that waits for something; ended exactly once, by proxy_request_end
+
+struct proxy_request {
+    proxy *p = nullptr;
+    exchange *x = nullptr;           // null once answered
+    gather *calls = nullptr;
+    proxy_request *previous = nullptr, *next = nullptr;
+    void (*on_body)(proxy_request &r, std::string body) = nullptr;
+    bool changing = false;           // a change of the document is under way
+    void (*on_changed)(proxy_request &r, error err) = nullptr;
+    void (*on_answers)(proxy_request &r, std::vector<gather_answer> answers) = nullptr;
+
+    // Parameters, as the handler needs them.
+    std::string bucket;
+    std::string etl;
+    std::string target;
+    std::string text;
+    list_request list;
+    bool wants_msgpack = false;
+    bool keep_aborted = false;       // stop, not delete
+    bool holds_objects = false;      // the cluster, when a target registers: some are, or may be, somewhere
+    uint64_t created_ns = 0;
+    cluster_node node;
+    document_identity peer_document; // which one it has stored
+    bool is_peer_of_cluster = false; // it has been in this cluster before
+    uint64_t peer_started_ns = 0;    // 0: a target of before, which does not say
+    uint64_t peer_objects = 0;
+    bool is_peer_count_known = false;
+    uint64_t lost_count = 0;         // of objects, that go with a target
+    bool is_lost_count_known = false;
+    route_match match;               // of a request that is served again when the document has changed
+};
+proxy_request &proxy_request_make(proxy &p, exchange &x);
+// Reads the body (json_body_size_max), then on_body; a body that cannot be read is answered here.
+void proxy_request_read(proxy_request &r, size_t size_max, void (*on_body)(proxy_request &r, std::string body));
+// Asks all `peers`; then on_answers.
+void proxy_request_gather(proxy_request &r, const std::vector<gather_peer> &peers, const gather_request &request,
+    void (*on_answers)(proxy_request &r, std::vector<gather_answer> answers));
+// Changes the document; on_changed comes when the change is durable and, with `wait_pushed`, when the targets hold it (push_wait_ms at most).
+void proxy_request_change(proxy_request &r, error (*apply)(void *request, cluster_document &next), bool wait_pushed,
+    void (*on_changed)(proxy_request &r, error err));
+// The exchange is the caller's again, the request has ended.
+exchange &proxy_request_release(proxy_request &r);
+// Each answers and ends; the reference is dead then.
+void proxy_request_fail(proxy_request &r, error_code code, std::string_view text);
+void proxy_request_answer(proxy_request &r, answer a);
+void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
+// `value` of the action envelope in `body`; false: answered and ended. An empty body is the action "".
+bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);
+
+// --- proxy_document.cc: the cluster document
+
+// Reads or makes the document, puts this proxy into it, ends what was initializing; then on_ready of proxy.cc.
+void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const std::string &detail));
+
+// --- proxy_targets.cc: the targets that hold copies of it
+
+void proxy_targets_begin(proxy &p);
+void proxy_targets_stop(proxy &p);
+// What has been seen of this target; from now on it is watched.
+proxy_target &proxy_target_of(proxy &p, const std::string &id);
+// It has registered, and holds that version.
+void proxy_note_registered(proxy_target &target, uint64_t version);
+void proxy_note_odds(proxy_target &target, const std::string &why);
+// Sends the current document to every target that does not hold it.
+void proxy_push(proxy &p);
+void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg);
+bool proxy_target_is_silent(const proxy &p, std::string_view id);
+// All targets of the document as peers of a gather, those in maintenance too.
+std::vector<gather_peer> proxy_target_peers(const proxy &p);
+// Those that hold objects for somebody: not in maintenance.
+std::vector<gather_peer> proxy_placed_peers(const proxy &p);
+// Without those in maintenance that are silent: they hold no objects and serve nobody.
+std::vector<gather_peer> proxy_needed_peers(const proxy &p);
+// The first needed target that is silent; null when every one can be heard.
+const cluster_node *proxy_silent_target(const proxy &p);
+void proxy_serve_register(proxy &p, exchange &x);
+// Why a target is in maintenance, for people.
+std::string proxy_maintenance_text(const cluster_document &document, const cluster_node &node);
+// Why this proxy must not change the document: a target holds one that does not go together with it. Empty: it may.
+std::string proxy_odds_text(const proxy &p);
+// Why a target that is silent cannot be asked: it holds another document, which counts as silent, or it was not heard; `out_code` says which.
+std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code &out_code);
+// All targets that were heard say so: this proxy's document is the wrong one.
+bool proxy_is_at_odds(const proxy &p);
+
+// --- handlers
+void proxy_serve_nodes(proxy &p, exchange &x); // ?what=nodes
+void proxy_serve_health(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_daemon(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_cluster(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_metrics(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_not_implemented(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_bucket_path_too_long(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_object_missing(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_metrics(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_node_register(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_buckets_list(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_bucket_head(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_bucket_objects(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_object(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_init_2020(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_init(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_start(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_list_2020(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_list(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_show(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_health(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_errors(proxy &p, exchange &x, const route_match &match);
+void proxy_serve_etl_delete(proxy &p, exchange &x, const route_match &match); // also 2020's stop
+void proxy_serve_etl_stop(proxy &p, exchange &x, const route_match &match);
+// proxy_etl_errors.cc: the failed reads that targets told of, newest last: at most failures_kept_max.
+struct etl_told_failure {
+    uint64_t wall_ns = 0;
+    std::string target;
+    const cJSON *from = nullptr; // of the target's answer
+};
+struct etl_told_failures {
+    std::vector<json_ptr> answers; // what `from` points into
+    std::vector<etl_told_failure> last;
+    uint64_t count = 0;
+    std::vector<std::string> missing; // targets that did not answer
+};
+etl_told_failures proxy_etl_failures(const std::vector<gather_answer> &answers);
+// As AIStore's clients read them: [{"obj_name","msg","ecode"}], each object once.
+json_ptr proxy_etl_obj_errors(const etl_told_failures &failures);
+// The request was answered with 404 when it is null.
+const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw);
+std::vector<gather_peer> proxy_speaking_peers(const proxy &p);
+// Why an ETL cannot be found by this id or name: it does not exist, or the name is several ETLs'.
+std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name);
+std::string proxy_node_etl_path(std::string_view id, std::string_view more = {});
+
+// --- proxy_etl_rollout.cc: starts under way
+
+// Starts `etl` on all targets, and answers `x` with what comes of it: with its id (2020), else with a job id.
+void proxy_rollout_begin(proxy &p, exchange &x, cluster_etl etl, std::span<const std::string> warnings, bool is_restart, bool answers_id);
+// What kubectl warned of, as header lines of an answer.
+std::string proxy_warning_headers(const std::vector<std::string> &warnings);
+// Ends every start that is under way.
+void proxy_rollouts_stop(proxy &p);
+// The same without waiting for targets any more: only the document is still set right.
+void proxy_rollouts_cut_off(proxy &p);
+
+std::vector<std::string_view> proxy_bucket_names(const proxy &p);
+std::string proxy_etl_job_id(const cluster_etl &etl);
+std::string proxy_metrics_text(proxy &p);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/request.cc: one client's request at the proxy that waits for a body, for targets, or for the document.
+//
+// Owns     the exchange until it is answered, at most one gather.
+// Knows    http, document_queue, gather.        Known by  the proxy's handlers.
+// Fails    every failure is an answer; a client that has gone is answered into the void.
+#include "role/proxy/proxy.h"
+
+#include "base/check.h"
+#include "control/peer.h"
+#include "role/shared/control.h"
+
+proxy_request &proxy_request_make(proxy &p, exchange &x)
+{
+    proxy_request *r = new proxy_request;
+    r->p = &p;
+    r->x = &x;
+    r->next = p.requests;
+    if (p.requests != nullptr)
+        p.requests->previous = r;
+    p.requests = r;
+    return *r;
+}
+
+static void end(proxy_request &r)
+{
+    CHECK(r.x == nullptr);
+    CHECK(r.calls == nullptr);
+    CHECK(!r.changing);
+    if (r.previous != nullptr)
+        r.previous->next = r.next;
+    else
+        r.p->requests = r.next;
+    if (r.next != nullptr)
+        r.next->previous = r.previous;
+    delete &r;
+}
+
+static exchange &take_exchange(proxy_request &r)
+{
+    CHECK(r.x != nullptr);
+    exchange &x = *r.x;
+    r.x = nullptr;
+    return x;
+}
+
+exchange &proxy_request_release(proxy_request &r)
+{
+    exchange &x = take_exchange(r);
+    end(r);
+    return x;
+}
+
+void proxy_request_fail(proxy_request &r, error_code code, std::string_view text)
+{
+    exchange_answer_error(take_exchange(r), code, text);
+    end(r);
+}
+
+void proxy_request_answer(proxy_request &r, answer a)
+{
+    exchange_answer(take_exchange(r), static_cast<answer &&>(a));
+    end(r);
+}
+
+void proxy_request_answer_json(proxy_request &r, const cJSON *tree)
+{
+    exchange_answer_json(take_exchange(r), tree);
+    end(r);
+}
+
+static void on_body(void *arg, error err, std::string body)
+{
+    proxy_request &r = *static_cast<proxy_request *>(arg);
+    if (err) {
+        proxy_request_fail(r, err.code, error_text(err));
+        return;
+    }
+    r.on_body(r, static_cast<std::string &&>(body));
+}
+
+void proxy_request_read(proxy_request &r, size_t size_max, void (*on_read)(proxy_request &r, std::string body))
+{
+    r.on_body = on_read;
+    exchange_read_all(*r.x, size_max, on_body, &r);
+}
+
+static void on_gathered(void *arg, std::vector<gather_answer> answers)
+{
+    proxy_request &r = *static_cast<proxy_request *>(arg);
+    r.calls = nullptr;
+    r.on_answers(r, static_cast<std::vector<gather_answer> &&>(answers));
+}
+
+void proxy_request_gather(proxy_request &r, const std::vector<gather_peer> &peers, const gather_request &request,
+    void (*on_answers)(proxy_request &r, std::vector<gather_answer> answers))
+{
+    if (r.p->cut_off) {
+        proxy_request_fail(r, error_code::stopping, error_code_text(error_code::stopping));
+        return;
+    }
+    r.on_answers = on_answers;
+    gather_request asked = request;
+    asked.headers = peer_headers(r.p->options.cluster_secret, exchange_request_id(*r.x)) + request.headers;
+    r.calls = gather_start(*r.p->e, *r.p->client, peers, asked, on_gathered, &r);
+}
+
+struct request_change {
+    proxy_request *r;
+    error (*apply)(void *request, cluster_document &next);
+    bool wait_pushed;
+};
+
+static error apply_change(void *arg, cluster_document &next)
+{
+    request_change *change = static_cast<request_change *>(arg);
+    return change->apply(change->r, next);
+}
+
+static void on_pushed(void *arg)
+{
+    proxy_request &r = *static_cast<proxy_request *>(arg);
+    r.changing = false;
+    r.on_changed(r, no_error);
+}
+
+static void on_changed(void *arg, error err)
+{
+    request_change *change = static_cast<request_change *>(arg);
+    proxy_request &r = *change->r;
+    bool wait_pushed = change->wait_pushed;
+    delete change;
+    if (!err && wait_pushed) {
+        proxy_wait_pushed(*r.p, on_pushed, &r);
+        return;
+    }
+    r.changing = false;
+    r.on_changed(r, err);
+}
+
+void proxy_request_change(proxy_request &r, error (*apply)(void *request, cluster_document &next), bool wait_pushed,
+    void (*on_change)(proxy_request &r, error err))
+{
+    CHECK(!r.changing);
+    r.changing = true;
+    r.on_changed = on_change;
+    request_change *change = new request_change{&r, apply, wait_pushed};
+    document_queue_add(r.p->documents, {.apply = apply_change, .on_done = on_changed, .arg = change});
+}
+
+bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action)
+{
+    if (body.empty()) {
+        out_tree.reset();
+        out_action.clear();
+        return true;
+    }
+    std::string where;
+    error err = json_parse(body, out_tree, where);
+    if (err || !cJSON_IsObject(out_tree.get())) {
+        proxy_request_fail(r, error_code::bad_json, "the request body must be {\"action\":...,\"name\":...,\"value\":...}: " + (err ? where : std::string("it is not an object")));
+        return false;
+    }
+    out_action = json_text(out_tree.get(), "action");
+    return true;
+}

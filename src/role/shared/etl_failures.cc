@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// role/shared/etl_failures.cc: the last reads through an ETL that failed on this target.
+//
+// Knows    codec.            Known by  target_document.cc, target_control.cc.
+// Limits   failures_kept_max an ETL, failure_text_max bytes each.
+#include "role/shared/etl_failures.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+
+void etl_failures_add(etl_failures &failures, const std::string &etl_id, etl_failure failure)
+{
+    etl_failure_list &list = failures[etl_id];
+    if (failure.text.size() > failure_text_max) {
+        size_t end = failure_text_max; // not inside a character
+        while (end > 0 && (static_cast<unsigned char>(failure.text[end]) & 0xc0) == 0x80)
+            end--;
+        failure.text = failure.text.substr(0, end) + "...";
+    }
+    list.count++;
+    list.last.push_back(static_cast<etl_failure &&>(failure));
+    if (list.last.size() > failures_kept_max)
+        list.last.pop_front();
+}
+
+json_ptr etl_failures_json(const etl_failures &failures, const std::string &etl_id)
+{
+    json_ptr tree = json_object();
+    auto found = failures.find(etl_id);
+    json_add_u64(tree.get(), "count", found != failures.end() ? found->second.count : 0);
+    cJSON *errors = json_add_array(tree.get(), "errors");
+    if (found == failures.end())
+        return tree;
+    for (const etl_failure &failure : found->second.last) {
+        json_ptr one = json_object();
+        json_add_text(one.get(), "time", text_format("%llu", static_cast<unsigned long long>(failure.wall_ns)));
+        json_add_text(one.get(), "object", failure.object);
+        json_add_u64(one.get(), "status", static_cast<uint64_t>(failure.status));
+        json_add_text(one.get(), "text", failure.text);
+        json_add_text(one.get(), "request_id", failure.request_id);
+        json_add_bool(one.get(), "cut", failure.was_cut);
+        json_append(errors, static_cast<json_ptr &&>(one));
+    }
+    return tree;
+}

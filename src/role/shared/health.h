@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// role/shared/health.h: /v1/health and /v1/daemon, the same on both roles.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "control/document.h"
+#include "http/server/exchange.h"
+
+struct health_state {
+    bool is_primary = false;  // the proxy
+    bool ready = false;
+    bool draining = false;
+    std::string not_ready_text = "starting";
+    const cJSON *details = nullptr; // what a node that is ready says to ?readiness=true; null: nothing
+    uint64_t node_uptime_ms = 0;
+    uint64_t cluster_uptime_ms = 0;
+};
+void health_serve(exchange &x, const health_state &state);
+// ?what=smap; a document of version 0 is "not ready".
+void daemon_serve(exchange &x, const cluster_document &document);

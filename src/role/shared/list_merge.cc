@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// role/shared/list_merge.cc: merges pages of object names; pure.
+//
+// Knows    codec.            Known by  proxy_list.cc, target_list.cc.
+// Limits   list_page_size_max.
+#include "role/shared/list_merge.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+
+error list_request_read(const cJSON *value, list_request &out_request, std::string &out_reason)
+{
+    list_request r;
+    r.prefix = json_text(value, "prefix");
+    if (r.prefix.ends_with("*"))
+        r.prefix.pop_back();
+    std::string_view token = json_text(value, "continuation_token");
+    r.after = token.empty() ? json_text(value, "start_after") : token;
+    r.uuid = json_text(value, "uuid");
+    r.target = json_text(value, "target");
+    uint64_t page_size = json_u64(value, "pagesize", 0);
+    r.page_size = page_size == 0 || page_size > list_page_size_max ? list_page_size_max : static_cast<size_t>(page_size);
+    std::string_view flags = json_text(value, "flags");
+    if (!flags.empty() && !text_parse_u64(flags, r.flags)) {
+        out_reason = "flags must be a decimal number in a string, not \"" + text_escape(flags) + "\"";
+        return make_error(error_code::bad_request);
+    }
+    if (flags.empty())
+        r.flags = json_u64(value, "flags", 0);
+    if ((r.flags & list_request_not_cached) != 0) {
+        out_reason = "flag not-cached does not apply to an ais:// bucket";
+        return make_error(error_code::bad_request);
+    }
+    if ((r.flags & list_request_archives) != 0) {
+        out_reason = "flag arch-dir is not implemented: archives are not opened here";
+        return make_error(error_code::not_implemented);
+    }
+    if (r.prefix.size() > object_name_size_max || r.after.size() > object_name_size_max || r.uuid.size() > request_id_size_max) {
+        out_reason = "prefix, continuation_token, start_after or uuid is too long";
+        return make_error(error_code::bad_request);
+    }
+    std::string_view props = json_text(value, "props");
+    if (!props.empty()) {
+        r.wants_size = false;
+        while (!props.empty()) {
+            size_t comma = props.find(',');
+            std::string_view prop = text_trim(props.substr(0, comma));
+            props = comma == std::string_view::npos ? std::string_view{} : props.substr(comma + 1);
+            r.wants_size = r.wants_size || prop == "size";
+            r.wants_checksum = r.wants_checksum || prop == "checksum";
+            r.wants_version = r.wants_version || prop == "version";
+            r.wants_atime = r.wants_atime || prop == "atime";
+            r.wants_location = r.wants_location || prop == "location";
+            r.wants_custom = r.wants_custom || prop == "custom";
+            r.wants_copies = r.wants_copies || prop == "copies";
+        }
+    }
+    if ((r.flags & (list_request_name_only | list_request_name_size)) != 0) {
+        r.wants_checksum = r.wants_version = r.wants_atime = r.wants_location = r.wants_custom = r.wants_copies = false;
+        r.wants_size = (r.flags & list_request_name_only) == 0;
+    }
+    out_request = static_cast<list_request &&>(r);
+    return no_error;
+}
+
+list_page list_merge(std::vector<list_page> &pages, size_t page_size)
+{
+    list_page merged;
+    std::vector<size_t> next(pages.size(), 0);
+    while (merged.entries.size() < page_size) {
+        size_t best = pages.size();
+        for (size_t i = 0; i < pages.size(); i++) {
+            if (next[i] < pages[i].entries.size() && (best == pages.size() || pages[i].entries[next[i]].name < pages[best].entries[next[best]].name))
+                best = i;
+        }
+        if (best == pages.size())
+            break;
+        list_entry &entry = pages[best].entries[next[best]++];
+        if (!merged.entries.empty() && merged.entries.back().name == entry.name)
+            continue; // a directory that several targets have
+        merged.entries.push_back(static_cast<list_entry &&>(entry));
+    }
+    if (merged.entries.size() == page_size && page_size > 0)
+        merged.token = merged.entries.back().name;
+    return merged;
+}
+
+void list_page_trim(list_page &page, const list_request &request)
+{
+    for (list_entry &entry : page.entries) {
+        if (!request.wants_size)
+            entry.size = 0;
+        if (!request.wants_checksum)
+            entry.checksum.clear();
+        if (!request.wants_version)
+            entry.version.clear();
+        if (!request.wants_atime)
+            entry.atime.clear();
+        if (!request.wants_location)
+            entry.location.clear();
+        if (!request.wants_custom)
+            entry.custom.clear();
+        entry.copies = request.wants_copies && (entry.flags & list_flag_directory) == 0 ? 1 : 0;
+        if ((entry.flags & list_flag_directory) == 0)
+            entry.flags = list_flag_cached;
+    }
+}
+
+std::string_view list_directory_of(std::string_view prefix, std::string_view name)
+{
+    if (!name.starts_with(prefix))
+        return {};
+    size_t slash = name.find('/', prefix.size());
+    return slash == std::string_view::npos ? std::string_view{} : name.substr(0, slash + 1);
+}
+
+std::string list_skip_after(std::string_view prefix, std::string_view name)
+{
+    std::string after(name);
+    if (name.ends_with("/") && name.size() > prefix.size() && name.starts_with(prefix))
+        after += '\xff'; // greater than every UTF-8 name inside the directory
+    return after;
+}

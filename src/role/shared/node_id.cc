@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// role/shared/node_id.cc: reads or makes the meta document "node": {"id","role"}.
+//
+// Knows    port/meta, codec.            Known by  proxy.cc, target.cc.
+// Fails    wrong role, wrong id, damaged document, storage errors.
+#include "role/shared/node_id.h"
+
+#include "base/rng.h"
+#include "base/text.h"
+#include "codec/json.h"
+#include "port/clock.h"
+#include "port/meta.h"
+#include "role/shared/control.h"
+
+struct node_id_load_call {
+    env *e;
+    std::string wanted;
+    bool is_target;
+    std::string id;
+    void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail);
+    void *arg;
+};
+
+static const char *role_name(bool is_target) { return is_target ? "target" : "proxy"; }
+
+static void finish(node_id_load_call *load, error err, const std::string &detail)
+{
+    load->on_loaded(load->arg, err, load->id, detail);
+    delete load;
+}
+
+static void on_swap(void *arg, error err)
+{
+    node_id_load_call *load = static_cast<node_id_load_call *>(arg);
+    finish(load, err, err ? std::string("the node's id could not be stored: ") + error_text(err) : std::string());
+}
+
+static void on_read(void *arg, error err, uint64_t version, const std::string &text)
+{
+    node_id_load_call *load = static_cast<node_id_load_call *>(arg);
+    if (err) {
+        finish(load, err, std::string("the node's id could not be read: ") + error_text(err));
+        return;
+    }
+    if (version > 0) {
+        json_ptr tree;
+        std::string where;
+        if (json_parse(text, tree, where) || !control_is_node_id(json_text(tree.get(), "id"))) {
+            finish(load, make_error(error_code::corrupt), "the document \"node\" in the data directory is damaged: " + where);
+            return;
+        }
+        load->id = json_text(tree.get(), "id");
+        std::string_view role = json_text(tree.get(), "role");
+        if (role != role_name(load->is_target)) {
+            finish(load, make_error(error_code::invalid_argument),
+                "the data directory belongs to a " + text_escape(role) + " (" + load->id + "), this is a " + role_name(load->is_target) + ": use another --data-dir");
+            return;
+        }
+        if (!load->wanted.empty() && load->wanted != load->id) {
+            finish(load, make_error(error_code::invalid_argument),
+                "the data directory belongs to node " + load->id + ", not to " + text_escape(load->wanted) + ": use another --data-dir or the same id");
+            return;
+        }
+        finish(load, no_error, {});
+        return;
+    }
+    static constexpr char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    load->id = load->wanted;
+    if (load->id.empty())
+        load->id = (load->is_target ? "t" : "p") + rng_text(load->e->random, alphabet, sizeof alphabet - 1, 8);
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "id", load->id);
+    json_add_text(tree.get(), "role", role_name(load->is_target));
+    meta_swap(*load->e, "node", 0, 1, json_print(tree.get()), on_swap, load);
+}
+
+static void refuse_posted(void *arg)
+{
+    finish(static_cast<node_id_load_call *>(arg), make_error(error_code::invalid_argument), "a node id has 8 to 64 of [A-Za-z0-9_-]");
+}
+
+void node_id_load(env &e, const node_options &options, void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail), void *arg)
+{
+    node_id_load_call *load = new node_id_load_call{&e, options.id, options.is_target, {}, on_loaded, arg};
+    if (!options.id.empty() && !control_is_node_id(options.id)) {
+        clock_post(e, refuse_posted, load);
+        return;
+    }
+    meta_read(e, "node", on_read, load);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// role/shared/role_machines.cc: every state machine of the node; a new one is one line here.
+//
+// Knows    every folder with machines.        Known by  metrics_page.cc, app.
+#include "role/shared/role_machines.h"
+
+#include "control/etl_rollout_machine.h"
+#include "control/held_call_machine.h"
+#include "control/member_machine.h"
+#include "control/presence_machine.h"
+#include "control/publisher_machine.h"
+#include "etl/etl_machine.h"
+#include "etl/launch_machine.h"
+#include "etl/node_port_machine.h"
+#include "etl/pod_machine.h"
+#include "http/http_machines.h"
+#include "kube/watch_machine.h"
+#include "store/store_machines.h"
+#include "transfer/transfer_machines.h"
+#include "transfer/upload_machine.h"
+
+std::vector<sm_view> machines_all()
+{
+    return {
+        answer_check_machine_view(), call_machine_view(), etl_machine_view(), etl_rollout_machine_view(), exchange_machine_view(), held_call_machine_view(), keeper_machine_view(),
+        launch_machine_view(), load_machine_view(), member_machine_view(), node_port_machine_view(), open_machine_view(), pod_machine_view(), presence_machine_view(),
+        publisher_machine_view(), pump_machine_view(), put_machine_view(), summer_machine_view(), transfer_machine_view(), upload_machine_view(), watch_machine_view(),
+    };
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// role/shared/role_machines.h: every state machine of the node, for /metrics and for docs/machines/.
+#pragma once
+
+#include <vector>
+
+#include "sm/sm_render.h"
+
+std::vector<sm_view> machines_all();

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// role/target/list.cc: a page of this target's objects, for the proxy to merge; with or without the objects below a directory.
+//
+// Owns     one page_request a request.
+// Knows    store, codec, list_merge.        Known by  target_control.cc.
+// Normal   one question to the index; for one level as many as it takes to skip what lies inside directories.
+// Limits   list_page_size_max.
+#include "base/limits.h"
+#include "base/text.h"
+#include "aistore/list_page.h"
+#include "codec/url.h"
+#include "role/shared/list_merge.h"
+#include "role/target/target.h"
+
+struct page_request {
+    target *t = nullptr;
+    exchange *x = nullptr;
+    std::string bucket, prefix, after;
+    size_t count = 0;
+    size_t asked = 0;        // rows of the question under way
+    bool is_flat = false;    // one level only
+    list_page page;
+};
+
+static constexpr size_t flat_batch = 512; // rows a question while directories are skipped
+
+static void finish(page_request *r, error err)
+{
+    if (err) {
+        exchange_answer_error(*r->x, err.code, error_text(err));
+    } else {
+        r->page.token = r->page.entries.size() == r->count ? r->page.entries.back().name : std::string();
+        r->t->metrics.list_count++;
+        answer a;
+        a.content_type = "application/msgpack";
+        a.body = list_page_msgpack(r->page);
+        exchange_answer(*r->x, static_cast<answer &&>(a));
+    }
+    r->t->requests--;
+    delete r;
+}
+
+static list_entry entry_of(const target &t, const index_row &row)
+{
+    list_entry entry;
+    entry.name = row.name;
+    entry.size = row.size;
+    entry.checksum = text_hex(row.checksum);
+    entry.version = text_format("%llu", static_cast<unsigned long long>(row.version));
+    entry.atime = text_format("%llu", static_cast<unsigned long long>(row.changed_ns));
+    entry.location = "t[" + t.id + "]:mp[" + t.options.data_dir + "]";
+    entry.custom = row.custom;
+    entry.copies = 1;
+    entry.flags = list_flag_cached;
+    return entry;
+}
+
+static void ask(page_request *r);
+
+// Adds one row, or the directory it lies in; false when the page is full.
+static bool add_row(page_request &r, const index_row &row)
+{
+    if (r.page.entries.size() == r.count)
+        return false;
+    std::string_view directory = r.is_flat ? list_directory_of(r.prefix, row.name) : std::string_view{};
+    if (directory.empty()) {
+        r.page.entries.push_back(entry_of(*r.t, row));
+        r.after = row.name;
+        return true;
+    }
+    if (r.after >= list_skip_after(r.prefix, directory))
+        return true; // of a directory that is in the page, or before it
+    list_entry entry;
+    entry.name = directory;
+    entry.flags = list_flag_directory;
+    r.page.entries.push_back(static_cast<list_entry &&>(entry));
+    r.after = list_skip_after(r.prefix, directory);
+    return true;
+}
+
+static void on_rows(void *arg, error err, std::vector<index_row> rows)
+{
+    page_request *r = static_cast<page_request *>(arg);
+    if (err) {
+        finish(r, err);
+        return;
+    }
+    bool has_room = true;
+    for (const index_row &row : rows)
+        has_room = has_room && add_row(*r, row);
+    if (rows.size() < r->asked || r->page.entries.size() == r->count)
+        finish(r, no_error);
+    else
+        ask(r);
+}
+
+static void ask(page_request *r)
+{
+    size_t missing = r->count - r->page.entries.size();
+    r->asked = r->is_flat && missing > flat_batch ? flat_batch : missing;
+    store_page(*r->t->objects, r->bucket, r->prefix, r->after, r->asked, on_rows, r);
+}
+
+void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket)
+{
+    std::string_view query = exchange_head(x).query;
+    if (!t.ready || t.draining) {
+        exchange_answer_error(x, error_code::not_ready, "the target is not ready");
+        return;
+    }
+    if (document_find_bucket(t.document, bucket) == nullptr) {
+        exchange_answer_error(x, error_code::bucket_not_found, "bucket \"ais://" + text_escape(bucket) + "\" does not exist on target " + t.id);
+        return;
+    }
+    if (std::string why = target_emptying_text(t, bucket); !why.empty()) {
+        exchange_answer_error(x, error_code::unavailable, why);
+        return;
+    }
+    std::string count, flat;
+    uint64_t wanted = 0;
+    if (!url_query_get(query, "count", count) || !text_parse_u64(count, wanted) || wanted == 0 || wanted > list_page_size_max) {
+        exchange_answer_error(x, error_code::bad_request, "count must be 1 to 10000");
+        return;
+    }
+    page_request *r = new page_request;
+    r->t = &t;
+    r->x = &x;
+    r->bucket = bucket;
+    r->count = static_cast<size_t>(wanted);
+    url_query_get(query, "prefix", r->prefix);
+    url_query_get(query, "after", r->after);
+    r->is_flat = url_query_get(query, "flat", flat) && !flat.empty();
+    if (r->is_flat)
+        r->after = list_skip_after(r->prefix, r->after);
+    t.requests++;
+    ask(r);
+}

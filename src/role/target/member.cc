@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// role/target/member.cc: what a target tells the proxy when it registers, and what it makes of the answer.
+//
+// Owns     one call.
+// Knows    member_machine, http, control.        Known by  target.cc.
+// Normal   at the end, when nothing can change any more, one registration more: the proxy then knows how many objects lie here.
+// Fails    a proxy of another cluster is refused by both sides; the member machine pauses and tries again.
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/error_envelope.h"
+#include "codec/json.h"
+#include "codec/url.h"
+#include "control/member_machine.h"
+#include "control/peer.h"
+#include "control/placement.h"
+#include "node/api.h"
+#include "role/shared/control.h"
+#include "role/target/target.h"
+
+static void on_taken(void *arg, error err)
+{
+    target &t = *static_cast<target *>(arg);
+    if (!err && t.membership != nullptr)
+        member_beat_now(*t.membership); // tells the proxy which version is held now
+}
+
+static void on_answer(void *arg, call &, error err, int status, std::string body)
+{
+    target &t = *static_cast<target *>(arg);
+    t.registration = nullptr;
+    member &m = *t.membership;
+    if (err) {
+        member_answered(m, member_answer::unreachable, error_text(err));
+        return;
+    }
+    if (status != 200 && status != 204) {
+        error_envelope told = error_envelope_read(status, body);
+        bool starting = status == 503;
+        if (told.code == error_code::diverged || told.code == error_code::newer_version)
+            target_note_odds(t, told.message);
+        member_answered(m, starting ? member_answer::unreachable : member_answer::refused, text_format("status %d: ", status) + told.message);
+        return;
+    }
+    std::string detail;
+    if (status == 200 && target_take_document_text(t, body, detail)) {
+        member_answered(m, member_answer::refused, detail);
+        return;
+    }
+    t.odds.clear();
+    member_answered(m, member_answer::accepted, {});
+    if (status == 200)
+        target_wait_stored(t, on_taken, &t);
+}
+
+static call *start_registration(target &t, void (*on_done)(void *arg, call &, error err, int status, std::string body))
+{
+    cluster_node self;
+    self.id = t.id;
+    self.is_target = true;
+    self.url = t.url;
+    self.digest = placement_digest(t.id);
+    json_ptr tree = node_print(self);
+    json_add_text(tree.get(), "cluster", t.document.uuid);
+    json_add_u64(tree.get(), "document_version", t.stored.version);
+    json_add_u64_text(tree.get(), "document_term", t.stored.term);
+    json_add_u64_text(tree.get(), "document_tag", t.stored.tag);
+    json_add_u64_text(tree.get(), "document_digest", t.stored.digest);
+    json_add_u64(tree.get(), "object_count", store_object_count(*t.objects));
+    json_add_u64_text(tree.get(), "started_ns", t.started_ns);
+    url_base base;
+    bool good = url_parse_base(t.options.proxy_url, base);
+    (void)good; // checked by target_start
+    call_options options;
+    options.host = base.host;
+    options.port = base.port;
+    options.method = "POST";
+    options.target = base.path + std::string(path_node_register);
+    options.headers = peer_headers(t.options.cluster_secret, {});
+    options.body = json_print(tree.get());
+    options.has_body = true;
+    options.answer_size_max = call_answer_size_max;
+    options.connect_timeout_ms = intra_call_timeout_ms / 2;
+    options.progress_timeout_ms = intra_call_timeout_ms;
+    options.on_done = on_done;
+    options.arg = &t;
+    return call_start(*t.client, static_cast<call_options &&>(options));
+}
+
+static void send_registration(void *arg, member &)
+{
+    target &t = *static_cast<target *>(arg);
+    t.registration = start_registration(t, on_answer);
+}
+
+static void cancel_call(target &t)
+{
+    if (t.registration != nullptr)
+        call_cancel(*t.registration);
+    t.registration = nullptr;
+}
+
+static void cancel_registration(void *arg, member &) { cancel_call(*static_cast<target *>(arg)); }
+
+void target_member_begin(target &t)
+{
+    t.membership = new member;
+    t.membership->sm.id = 1;
+    t.membership->e = t.e;
+    t.membership->world = {.send = send_registration, .cancel = cancel_registration, .arg = &t};
+    member_begin(*t.membership);
+}
+
+// --- the last word
+
+static void on_last_answer(void *arg, call &, error err, int status, std::string)
+{
+    target &t = *static_cast<target *>(arg);
+    t.registration = nullptr;
+    if (err || (status != 200 && status != 204))
+        LOG(info, "member", "reason=\"%s\" msg=\"the proxy did not take the last count of objects\"", err ? error_text(err) : text_format("status %d", status).c_str());
+}
+
+bool target_member_tell_last(target &t)
+{
+    if (!t.was_registered || t.registration != nullptr || t.client == nullptr || t.objects == nullptr)
+        return false;
+    t.was_registered = false;
+    t.registration = start_registration(t, on_last_answer);
+    return true;
+}
+
+void target_member_end(target &t)
+{
+    if (t.membership == nullptr) {
+        cancel_call(t);
+        return;
+    }
+    t.was_registered = t.membership->accepted_ms > 0 && t.membership->refusals == 0;
+    member_stop(*t.membership);
+    delete t.membership;
+    t.membership = nullptr;
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+// role/target/target.cc: the target's start, routes and end.
+//
+// Owns     the listeners for clients and for pods, the store, the ETL registry, the membership.
+// Knows    every layer below.            Known by  app.
+// Normal   id, store, last document, listeners, ready to register; SIGTERM: drain, end children, tell the proxy the last count, drained; pods stay.
+// Limits   drain_timeout_ms.
+#include "role/target/target.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/json.h"
+#include "codec/url.h"
+#include "port/clock.h"
+#include "port/meta.h"
+#include "role/shared/control.h"
+#include "role/shared/health.h"
+#include "role/shared/node_id.h"
+#include "transfer/transfer.h"
+
+// --- routes
+
+static json_ptr kubectl_details(const target &t, const etl_registry_health &health)
+{
+    json_ptr out = json_object();
+    cJSON *kubectl = json_add_object(out.get(), "kubectl");
+    json_add_bool(kubectl, "ok", health.kubectl_ok);
+    json_add_u64(kubectl, "calls", health.kubectl_calls);
+    cJSON *failures = json_add_object(kubectl, "failures");
+    for (size_t i = 0; i < kubectl_fault_count; i++) {
+        if (health.failures_by_kind[i] > 0)
+            json_add_u64(failures, std::string(kubectl_fault_names[i]).c_str(), health.failures_by_kind[i]);
+    }
+    json_add_text(kubectl, "last_error", health.kubectl_error);
+    if (health.has_succeeded)
+        json_add_u64(kubectl, "seconds_since_success", (clock_now_ms(*t.e) - health.succeeded_ms) / 1000);
+    else
+        cJSON_AddNullToObject(kubectl, "seconds_since_success");
+    json_add_u64(kubectl, "watch_restarts", health.watch_restarts);
+    if (!t.options.sandbox.empty()) {
+        json_add_text(kubectl, "sandbox", t.options.sandbox);
+        json_add_text(kubectl, "sandbox_message", t.options.sandbox_message);
+    }
+    return out;
+}
+
+// A kubectl that fails for a while does not make a target unready: objects, and pods that run, go on being served. One that may not see its
+// pods is set up wrongly, and who rolls it out is to know.
+void target_serve_health(target &t, exchange &x, const route_match &)
+{
+    uint64_t uptime = clock_now_ms(*t.e) - t.started_ms;
+    health_state state = {.is_primary = false, .ready = t.ready, .draining = t.draining, .not_ready_text = "the target has not joined its cluster yet", .node_uptime_ms = uptime,
+                          .cluster_uptime_ms = t.ready ? uptime : 0};
+    json_ptr details;
+    if (t.etls != nullptr) {
+        const etl_registry_health &health = etl_registry_get_health(*t.etls);
+        details = kubectl_details(t, health);
+        state.details = details.get();
+        const std::string &right = etl_registry_missing_right(health);
+        if (t.ready && !right.empty()) {
+            state.ready = false;
+            state.not_ready_text = "the target cannot see its pods: " + right;
+        }
+    }
+    if (state.ready && !t.odds.empty()) {
+        state.ready = false;
+        state.not_ready_text = t.odds;
+    }
+    health_serve(x, state);
+}
+
+void target_serve_daemon(target &t, exchange &x, const route_match &) { daemon_serve(x, t.document); }
+void target_serve_metrics(target &t, exchange &x, const route_match &) { exchange_answer_text(x, target_metrics_text(t), "text/plain; version=0.0.4; charset=utf-8"); }
+
+void target_serve_object_missing(target &, exchange &x, const route_match &)
+{
+    exchange_answer_error(x, error_code::bad_request, "the path has no object name: an object's path is /v1/objects/<bucket>/<object>");
+}
+
+void target_serve_not_implemented(target &, exchange &x, const route_match &match)
+{
+    exchange_answer_error(x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
+}
+
+static void dispatch(target &t, exchange &x, route_listener listener)
+{
+    if (!control_admit_web(t.guard, x))
+        return;
+    const http_head &head = exchange_head(x);
+    route_match match = route_find(route_role::target, listener, head.method, head.path);
+    if (match.found == nullptr) {
+        control_answer_no_route(x, match);
+        return;
+    }
+    match.found->by_target(t, x, match);
+}
+
+static void on_answer(void *arg, exchange &x, int status) { control_log_answer("target", static_cast<target *>(arg)->answers, x, status); }
+static void on_client_request(void *arg, exchange &x) { dispatch(*static_cast<target *>(arg), x, route_listener::clients); }
+static void on_pod_request(void *arg, exchange &x) { dispatch(*static_cast<target *>(arg), x, route_listener::pods); }
+
+// --- start
+
+static void report_ready(target &t, error err, const std::string &detail)
+{
+    auto on_ready = t.on_ready;
+    t.on_ready = nullptr;
+    on_ready(t.ready_arg, err, detail);
+}
+
+static error listen_on(target &t, const char *name, const std::string &host, uint16_t port, net_reach reach, void (*on_request)(void *arg, exchange &x), http_server **out_server, std::string &out_detail)
+{
+    http_server_options options;
+    options.name = name;
+    options.node_id = t.id;
+    options.reach = reach;
+    options.on_request = on_request;
+    options.on_answer = on_answer;
+    options.arg = &t;
+    error err = http_server_start(*t.e, options, host.c_str(), port, out_server);
+    if (err)
+        out_detail = text_format("cannot listen on %s port %u (%s): %s", host.c_str(), static_cast<unsigned>(port), name, error_text(err));
+    return err;
+}
+
+static const std::string &pod_listen_host(const target &t) { return t.options.pod_listen_host.empty() ? t.options.listen_host : t.options.pod_listen_host; }
+
+static void go_on(target &t)
+{
+    if (t.document.version > 0) { // objects can be served, and pods adopted, before the proxy is reachable
+        t.ready = true;
+        target_begin_etls(t);
+        target_abandon_starts(t);
+        target_sync_etls(t);
+    }
+    LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(), t.url.c_str(), t.pod_url.c_str(),
+        t.options.proxy_url.c_str(), t.document.version > 0 ? t.document.uuid.c_str() : "none", static_cast<unsigned long long>(t.document.version),
+        static_cast<unsigned long long>(store_object_count(*t.objects)));
+    if (!t.draining)
+        target_member_begin(t);
+    report_ready(t, no_error, {});
+}
+
+// --- the pod listener's port
+
+// Pods carry the pod listener's address in their environment, so a port that the kernel chose is kept: after a restart the pods that still
+// run can be adopted instead of replaced.
+static constexpr const char *listeners_document = "listeners";
+
+static void on_port_stored(void *arg, error err)
+{
+    target &t = *static_cast<target *>(arg);
+    if (err)
+        LOG(warn, "role", "error=\"%s\" msg=\"the pod listener's port could not be stored, pods will be replaced after a restart\"", error_text(err));
+    go_on(t);
+}
+
+static void listen_for_all(target &t, uint16_t kept_port, uint64_t kept_version)
+{
+    std::string why;
+    error err = listen_on(t, "public", t.options.listen_host, t.options.listen_port, net_reach::anywhere, on_client_request, &t.public_server, why);
+    if (!err && kept_port != 0 && listen_on(t, "pods", pod_listen_host(t), kept_port, net_reach::this_machine, on_pod_request, &t.pod_server, why)) {
+        LOG(warn, "role", "port=%u reason=\"%s\" msg=\"the pod listener gets another port than before, pods will be replaced\"", static_cast<unsigned>(kept_port), why.c_str());
+        kept_port = 0;
+    }
+    if (!err && kept_port == 0)
+        err = listen_on(t, "pods", pod_listen_host(t), t.options.pod_listen_port, net_reach::this_machine, on_pod_request, &t.pod_server, why);
+    if (err) {
+        report_ready(t, err, why);
+        return;
+    }
+    t.url = t.options.advertise_url.empty() ? url_format_base(t.options.listen_host, http_server_port(*t.public_server)) : t.options.advertise_url;
+    t.pod_url = t.options.pod_url.empty() ? url_format_base(pod_listen_host(t), http_server_port(*t.pod_server)) : t.options.pod_url;
+    t.guard = web_guard_make(t.options, {t.url, t.pod_url});
+    t.client = http_client_make(*t.e, {});
+    if (t.options.pod_listen_port != 0 || kept_port != 0) {
+        go_on(t);
+        return;
+    }
+    json_ptr tree = json_object();
+    json_add_u64(tree.get(), "pod_port", http_server_port(*t.pod_server));
+    meta_swap(*t.e, listeners_document, kept_version, kept_version + 1, json_print(tree.get()), on_port_stored, &t);
+}
+
+static void on_port_read(void *arg, error err, uint64_t version, const std::string &text)
+{
+    json_ptr tree;
+    std::string where;
+    uint64_t port = 0;
+    if (!err && version > 0 && !json_parse(text, tree, where))
+        port = json_u64(tree.get(), "pod_port", 0);
+    listen_for_all(*static_cast<target *>(arg), port <= UINT16_MAX ? static_cast<uint16_t>(port) : 0, version);
+}
+
+static void on_document(target &t, error err, const std::string &detail)
+{
+    if (err)
+        report_ready(t, err, detail);
+    else if (t.options.pod_listen_port != 0)
+        listen_for_all(t, 0, 0);
+    else
+        meta_read(*t.e, listeners_document, on_port_read, &t);
+}
+
+static void on_store(void *arg, error err, store *s)
+{
+    target &t = *static_cast<target *>(arg);
+    if (err) {
+        report_ready(t, err, "the store in " + t.options.data_dir + " could not be opened: " + error_text(err));
+        return;
+    }
+    t.objects = s;
+    target_document_load(t, on_document);
+}
+
+static void on_id(void *arg, error err, const std::string &id, const std::string &detail)
+{
+    target &t = *static_cast<target *>(arg);
+    if (err) {
+        report_ready(t, err, detail);
+        return;
+    }
+    t.id = id;
+    log_set_node(id.c_str());
+    store_options options;
+    options.dir = t.options.data_dir;
+    if (t.options.descriptors_max > 0) // the rest is for connections
+        options.cached_objects_max = std::min<size_t>(options.cached_objects_max, std::max<size_t>(16, t.options.descriptors_max / 3));
+    store_open(*t.e, options, on_store, &t);
+}
+
+static void trim_slashes(std::string &url)
+{
+    while (url.ends_with("/"))
+        url.pop_back();
+}
+
+error target_start(env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target)
+{
+    if (options.cluster_secret.empty()) // else whoever reaches this node could be one of its cluster
+        return make_error(error_code::invalid_argument, "a node needs a cluster secret");
+    url_base base;
+    if (!url_parse_base(options.proxy_url, base))
+        return make_error(error_code::invalid_argument, "the proxy's URL must be http://host:port");
+    if (!options.advertise_url.empty() && !url_parse_base(options.advertise_url, base))
+        return make_error(error_code::invalid_argument, "the advertised URL must be http://host:port");
+    if (!options.pod_url.empty() && !url_parse_base(options.pod_url, base))
+        return make_error(error_code::invalid_argument, "the URL for pods must be http://host:port");
+    target *t = new target;
+    t->e = &e;
+    t->options = options;
+    trim_slashes(t->options.proxy_url);
+    trim_slashes(t->options.advertise_url);
+    trim_slashes(t->options.pod_url);
+    t->on_ready = on_ready;
+    t->ready_arg = arg;
+    t->started_ms = clock_now_ms(e);
+    t->started_ns = clock_wall_ns(e);
+    *out_target = t;
+    node_id_load(e, t->options, on_id, t);
+    return no_error;
+}
+
+uint16_t target_port(target &t) { return t.public_server != nullptr ? http_server_port(*t.public_server) : 0; }
+uint16_t target_pod_port(target &t) { return t.pod_server != nullptr ? http_server_port(*t.pod_server) : 0; }
+std::string target_url(target &t) { return t.url; }
+
+// --- end
+
+enum : uint8_t { drain_clients, drain_children, drain_rest };
+static constexpr uint64_t last_word_timeout_ms = 1'000; // for the proxy to take the last count of objects
+static constexpr uint64_t rest_timeout_ms = 2'000; // after every connection was ended, handlers need only turns of the loop
+
+static void on_children_ended(void *arg)
+{
+    target &t = *static_cast<target *>(arg);
+    t.drain_phase = drain_rest;
+    t.drain_until_ms = clock_now_ms(*t.e) + rest_timeout_ms;
+    if (t.public_server != nullptr)
+        http_server_stop(*t.public_server);
+    t.public_server = nullptr;
+    if (t.pod_server != nullptr)
+        http_server_stop(*t.pod_server);
+    t.pod_server = nullptr;
+    timer_arm(*t.e, t.drain_timer, drain_poll_ms);
+}
+
+static void end_children(target &t)
+{
+    t.drain_phase = drain_children;
+    if (t.pod_server != nullptr)
+        http_server_drain(*t.pod_server);
+    if (t.etls != nullptr)
+        etl_registry_shut_down(*t.etls, on_children_ended, &t);
+    else
+        on_children_ended(&t);
+}
+
+// A poll, because what is waited for lies in several modules: requests, transfers, the document's storage.
+static void on_drain_tick(void *arg)
+{
+    target &t = *static_cast<target *>(arg);
+    bool late = clock_now_ms(*t.e) >= t.drain_until_ms;
+    size_t transfers = t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0;
+    if (t.on_ready != nullptr) { // still starting: storage will answer
+        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
+        return;
+    }
+    if (t.drain_phase == drain_clients) {
+        size_t in_flight = t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0;
+        if (in_flight == 0 || late) {
+            if (in_flight > 0)
+                LOG(warn, "role", "role=target in_flight=%zu msg=\"requests are cut: the time to drain is up\"", in_flight);
+            if (t.public_server != nullptr)
+                http_server_stop(*t.public_server);
+            t.public_server = nullptr;
+            end_children(t);
+            return;
+        }
+        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
+        return;
+    }
+    size_t lookups = t.transfers != nullptr ? transfer_host_lookups(*t.transfers) : 0;
+    bool is_at_disk = t.storing || t.removals > 0 || t.store_calls > 0 || lookups > 0; // has no time limit: the disk answers, and until then it knows this target
+    bool idle = transfers == 0 && t.requests == 0 && t.held.empty() && !is_at_disk;
+    if (is_at_disk || (!idle && !late)) {
+        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
+        return;
+    }
+    if (idle && target_member_tell_last(t)) {
+        t.drain_until_ms = clock_now_ms(*t.e) + last_word_timeout_ms;
+        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
+        return;
+    }
+    if (t.registration != nullptr && !late) {
+        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
+        return;
+    }
+    target_member_end(t);
+    if (!idle)
+        LOG(error, "role", "role=target transfers=%zu requests=%zu msg=\"something did not end\"", transfers, t.requests + t.held.size());
+    auto on_drained = t.on_drained;
+    t.on_drained = nullptr;
+    timer_free(*t.e, t.drain_timer);
+    t.drain_timer = nullptr;
+    LOG(info, "role", "role=target msg=\"drained\"");
+    on_drained(t.drained_arg);
+}
+
+void target_drain(target &t, void (*on_drained)(void *arg), void *arg)
+{
+    CHECK(t.on_drained == nullptr);
+    t.draining = true;
+    t.on_drained = on_drained;
+    t.drained_arg = arg;
+    LOG(info, "role", "role=target in_flight=%zu msg=\"draining\"", t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0);
+    target_member_end(t);
+    if (t.public_server != nullptr)
+        http_server_drain(*t.public_server);
+    target_held_stop(t);
+    t.drain_until_ms = clock_now_ms(*t.e) + drain_timeout_ms;
+    t.drain_timer = timer_make(*t.e, on_drain_tick, &t);
+    timer_arm(*t.e, t.drain_timer, 0);
+}
+
+void target_free(target *t)
+{
+    target_member_end(*t);
+    if (t->public_server != nullptr) // its start failed
+        http_server_stop(*t->public_server);
+    if (t->pod_server != nullptr)
+        http_server_stop(*t->pod_server);
+    if (t->transfers != nullptr)
+        transfer_host_free(t->transfers);
+    if (t->etls != nullptr)
+        etl_registry_free(t->etls);
+    if (t->client != nullptr)
+        http_client_free(t->client);
+    if (t->objects != nullptr)
+        store_close(t->objects);
+    delete t;
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// role/target/target.h: the target's parts, shared by the files of this folder that serve its routes.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "control/document.h"
+#include "etl/etl_registry.h"
+#include "http/client/call.h"
+#include "http/server/exchange.h"
+#include "port/clock.h"
+#include "role/shared/control.h"
+#include "role/shared/etl_failures.h"
+#include "role/shared/metrics.h"
+#include "role/shared/node.h"
+#include "role/shared/route.h"
+#include "role/shared/web_guard.h"
+#include "store/store.h"
+
+struct object_query;  // aistore/object_query.h
+struct transfer_host; // transfer/transfer.h
+struct member;        // control/member_machine.h: registration with the proxy
+struct held_request;  // target_held.cc: a call that is answered when what it asks about is decided
+
+// Somebody waits until a document is stored.
+struct target_waiter {
+    uint64_t version = 0;
+    void (*on_stored)(void *arg, error err) = nullptr;
+    void *arg = nullptr;
+};
+
+struct target {
+    env *e = nullptr;
+    node_options options;
+    std::string id, url, pod_url;
+    http_server *public_server = nullptr;
+    http_server *pod_server = nullptr;
+    web_guard guard;
+    control_log answers;
+    http_client *client = nullptr;       // calls to the proxy
+    store *objects = nullptr;
+    etl_registry *etls = nullptr;        // made when the cluster's id is known (first document)
+    transfer_host *transfers = nullptr;
+    member *membership = nullptr;
+    cluster_document document;           // last copy; version 0: none yet
+    std::string document_text;           // of it, byte for byte, until it is stored
+    std::string odds;                    // why the proxy's document and ours do not go together; empty: they do
+    bool ready = false;                  // serves objects: store open and a document held
+    bool draining = false;
+    uint64_t started_ms = 0;
+    uint64_t started_ns = 0;             // wall clock: tells this process from another with a copy of the data directory
+    object_metrics metrics;
+    etl_failures failures;               // of those ETLs that have metrics
+
+    // target_document.cc
+    std::vector<target_waiter> waiters;
+    document_identity stored;            // what the data directory holds
+    bool storing = false;
+    size_t removals = 0;                 // of buckets, under way; the document is stored after them
+    std::vector<std::string> failed_removals;
+    std::multiset<std::string> emptying; // buckets whose removal is not done, also those that are in the document anew
+    // target_objects.cc
+    size_t store_calls = 0;              // lookups, removals, uploads and kept results of objects, under way
+    // target_control.cc, target_list.cc
+    size_t requests = 0;                 // of the proxy, under way
+    // target_held.cc
+    std::vector<held_request *> held;
+    uint64_t next_held_id = 1;
+    // target_member.cc
+    call *registration = nullptr;
+    bool was_registered = false;         // when the membership ended
+    // target.cc: start and end
+    void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
+    void *ready_arg = nullptr;
+    void (*on_drained)(void *arg) = nullptr;
+    void *drained_arg = nullptr;
+    timer *drain_timer = nullptr;
+    uint64_t drain_until_ms = 0;
+    uint8_t drain_phase = 0;
+};
+
+// role/target/objects.cc: /v1/objects/..., decoded and checked here; and /v1/etl/_object/... on the pod listener.
+// role/target/node_api.cc, target_list.cc: what the proxy asks of a target, /v1/node/...
+// The routes (route_table.cc).
+void target_serve_health(target &t, exchange &x, const route_match &match);
+void target_serve_daemon(target &t, exchange &x, const route_match &match);
+void target_serve_metrics(target &t, exchange &x, const route_match &match);
+void target_serve_object(target &t, exchange &x, const route_match &match);
+void target_serve_object_missing(target &t, exchange &x, const route_match &match);
+void target_serve_not_implemented(target &t, exchange &x, const route_match &match);
+void target_serve_pod(target &t, exchange &x, const route_match &match);
+void target_serve_node_status(target &t, exchange &x, const route_match &match);
+void target_serve_node_document(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_start(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_list(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_show(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_logs(target &t, exchange &x, const route_match &match);
+void target_serve_node_etl_gone(target &t, exchange &x, const route_match &match);
+void target_serve_node_bucket_page(target &t, exchange &x, const route_match &match);
+void target_serve_node_bucket_drop(target &t, exchange &x, const route_match &match);
+std::string target_address_text(const etl_endpoint &endpoint);
+void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket);
+
+// role/target/objects.cc, for whoever stores an object; `arg` is the target. Whether the bucket is still the one that it was: it may have been
+// destroyed, or made anew, while the object was on its way.
+bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns);
+// One of target.store_calls has ended.
+void target_note_put(void *arg, error err, uint64_t bytes);
+// role/target/copies.cc: PUT of `bucket`/`name` with object_to=. The source's names and the ETL have been checked.
+void target_serve_kept(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks);
+
+// role/target/document.cc
+// Reads the last copy from the data directory; `on_loaded` comes once.
+void target_document_load(target &t, void (*on_loaded)(target &t, error err, const std::string &detail));
+// A document from the proxy. Refused: conflict (another cluster), newer_version (a newer one is held), corrupt. The one that is held
+// already is fine. When accepted it counts from now on; target_wait_stored says when it is durable.
+error target_take_document_text(target &t, std::string_view text, std::string &out_detail);
+// A new document was accepted (pushed, or answered to a registration): stored, ETLs and buckets follow it. Requires: it is newer.
+void target_take_document(target &t, cluster_document document, std::string_view text);
+// Objects of a former bucket of that name are still here, or may be: nothing may be read from it or written to it. Then why, for the client; else empty.
+std::string target_emptying_text(const target &t, const std::string &bucket);
+void target_note_odds(target &t, const std::string &why);
+void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg);
+// Makes the ETL registry and the transfers. Requires: a document is held.
+void target_begin_etls(target &t);
+// Tells the registry which ETLs there should be.
+void target_sync_etls(target &t);
+// Of the document that was read from the data directory: what it holds as initializing is not started again.
+void target_abandon_starts(target &t);
+
+// role/target/held_answers.cc
+void target_held_document_taken(target &t);
+// The target shuts down: starts that the proxy waits for fail now, so that it can end them everywhere.
+void target_held_stop(target &t);
+
+// role/target/member.cc
+void target_member_begin(target &t);
+void target_member_end(target &t);
+// Registers once more, after the membership has ended and nothing can change any more: the proxy then knows the last count of objects. False:
+// there is nothing to tell, or nobody who would take it. It has been told, or cannot be, when `t.registration` is null.
+bool target_member_tell_last(target &t);
+
+// role/target/metrics.cc
+std::string target_metrics_text(target &t);

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// uv/db/uv_database.h: the node's SQLite file, for uv_index.cc and uv_meta.cc: operations queued on the loop, run on the thread pool.
+//
+// Two connections, each used by one job at a time. Writes are committed in groups: what is queued while one commit runs goes into the
+// next transaction, in order. Reads see everything whose completion has been delivered.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <sqlite3.h>
+
+#include "base/error.h"
+#include "uv/uv_world.h"
+
+enum class uv_sql : uint8_t {
+    begin,
+    commit,
+    rollback,
+    totals_read,
+    totals_write,
+    page_count,         // of the database, as the transaction under way leaves it
+    object_get,
+    object_get_content, // the same, and the bytes of an in_index content, or the sums of a file
+    object_page,        // up to an upper bound
+    object_page_to_end,
+    object_put,
+    object_remove,
+    bucket_garbage,
+    bucket_unplaced,
+    bucket_contents,
+    bucket_remove,
+    garbage_list,
+    garbage_add,
+    garbage_remove,
+    unplaced_list,
+    unplaced_add,
+    unplaced_remove,
+    content_add,
+    content_remove,
+    sums_add,
+    sums_remove,
+    bucket_sums,
+    unsummed_list,
+    unsummed_remove,
+    meta_read,
+    meta_write,
+    count,
+};
+
+// Kept in the database, so that opening it does not read every row.
+struct uv_totals {
+    uint64_t objects = 0;
+    uint64_t content_id_max = 0;
+};
+
+struct uv_connection {
+    sqlite3 *db = nullptr;
+    sqlite3_stmt *statements[static_cast<size_t>(uv_sql::count)] = {};
+    uv_totals totals; // of the transaction under way; the writer's only
+};
+
+// Base of an operation; the derived struct has it as its member `op` and sets `owner` to itself.
+struct uv_operation {
+    void *owner = nullptr;
+    // On a pool thread. The error returned means that the database failed: a write transaction is rolled back as a whole. What the
+    // operation itself found (object_not_found, conflict) goes to `err`.
+    error (*run)(uv_operation &op, uv_connection &connection) = nullptr;
+    // On the loop, in order of queueing; ends the operation.
+    void (*done)(uv_operation &op) = nullptr;
+    bool needs_room = false; // makes the database grow: without space it fails alone, and the rest of its batch is run again
+    error err;
+};
+
+void uv_database_write(uv_world &w, uv_operation &op);
+void uv_database_read(uv_world &w, uv_operation &op);
+const uv_totals &uv_database_totals(const uv_world &w);
+
+// Statements: prepare once, bind, step, reset.
+sqlite3_stmt *uv_sql_start(uv_connection &connection, uv_sql which, error &out_err);
+void uv_sql_bind(sqlite3_stmt *statement, int index, std::string_view bytes); // Lifetime: bytes until uv_sql_end
+void uv_sql_bind(sqlite3_stmt *statement, int index, uint64_t number);
+// True: a row is there. False: finished, or out_err is set.
+bool uv_sql_step(uv_connection &connection, sqlite3_stmt *statement, error &out_err);
+void uv_sql_end(sqlite3_stmt *statement);
+uint64_t uv_sql_number(sqlite3_stmt *statement, int column);
+std::string uv_sql_bytes(sqlite3_stmt *statement, int column);
+error uv_sql_error(sqlite3 *db, int result);

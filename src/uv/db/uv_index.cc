@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: MIT
+// uv/db/uv_index.cc: port/index.h on the node's database.
+//
+// Knows    uv_database.h. The order of a batch is the order of the calls, so each change sees the ones before it.
+// Fails    object_not_found; whatever SQLite reports (uv_sql_error), for the whole batch.
+#include <algorithm>
+
+#include "base/check.h"
+#include "uv/db/uv_database.h"
+
+struct index_operation {
+    uv_operation op;
+    // Input.
+    std::string bucket;
+    std::string name; // or prefix
+    std::string after;
+    size_t count = 0;
+    index_change change;
+    std::vector<uint64_t> content_ids; // input of garbage_clear, placed and unsummed (after), output of garbage and unplaced
+    // Output.
+    std::vector<index_row> rows;
+    union {
+        index_on_rows on_rows = nullptr;
+        index_on_change on_change;
+        index_on_garbage on_garbage;
+        index_on_done on_done;
+    };
+    void *arg = nullptr;
+};
+
+static index_operation *make_operation(error (*run)(uv_operation &, uv_connection &), void (*done)(uv_operation &), void *arg)
+{
+    auto *o = new index_operation;
+    o->op.owner = o;
+    o->op.run = run;
+    o->op.done = done;
+    o->arg = arg;
+    return o;
+}
+
+static index_operation &operation_of(uv_operation &op) { return *static_cast<index_operation *>(op.owner); }
+
+static index_row read_row(sqlite3_stmt *s)
+{
+    index_row row;
+    row.bucket = uv_sql_bytes(s, 0);
+    row.name = uv_sql_bytes(s, 1);
+    row.content_id = uv_sql_number(s, 2);
+    row.size = uv_sql_number(s, 3);
+    row.version = uv_sql_number(s, 4);
+    row.checksum = uv_sql_number(s, 5);
+    row.changed_ns = uv_sql_number(s, 6);
+    row.content_type = uv_sql_bytes(s, 7);
+    row.etag = uv_sql_bytes(s, 8);
+    row.custom = uv_sql_bytes(s, 9);
+    row.parts = uv_sql_bytes(s, 10);
+    row.in_index = uv_sql_number(s, 11) != 0;
+    return row;
+}
+
+// Eight bytes each, the lowest first.
+static std::string sums_bytes(const std::vector<uint64_t> &sums)
+{
+    std::string bytes;
+    bytes.reserve(sums.size() * 8);
+    for (uint64_t sum : sums) {
+        for (unsigned shift = 0; shift < 64; shift += 8)
+            bytes.push_back(static_cast<char>(sum >> shift));
+    }
+    return bytes;
+}
+
+// Bytes behind the last whole sum make one more, so that a damaged list never passes for a good one.
+static std::vector<uint64_t> parse_sums(std::string_view bytes)
+{
+    std::vector<uint64_t> sums((bytes.size() + 7) / 8);
+    for (size_t i = 0; i < bytes.size(); i++)
+        sums[i / 8] |= uint64_t{static_cast<unsigned char>(bytes[i])} << (i % 8 * 8);
+    return sums;
+}
+
+// Reads.
+
+static error get_row(uv_connection &connection, const std::string &bucket, const std::string &name, bool with_content, index_row &out_row,
+    bool &out_found)
+{
+    error err;
+    out_found = false;
+    out_row = {};
+    sqlite3_stmt *s = uv_sql_start(connection, with_content ? uv_sql::object_get_content : uv_sql::object_get, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, bucket);
+    uv_sql_bind(s, 2, name);
+    if (uv_sql_step(connection, s, err)) {
+        out_row = read_row(s);
+        if (with_content && out_row.in_index)
+            out_row.content = uv_sql_bytes(s, 12);
+        else if (with_content)
+            out_row.sums = parse_sums(uv_sql_bytes(s, 12));
+        out_found = true;
+    }
+    uv_sql_end(s);
+    return err;
+}
+
+static error run_get(uv_operation &op, uv_connection &connection)
+{
+    index_operation &o = operation_of(op);
+    index_row row;
+    bool found = false;
+    error err = get_row(connection, o.bucket, o.name, true, row, found);
+    if (!err && !found)
+        op.err = make_error(error_code::object_not_found);
+    else if (!err && row.in_index && row.content.size() != row.size)
+        op.err = make_error(error_code::corrupt, "the content of the object is missing in the index or has the wrong size");
+    else if (!err)
+        o.rows.push_back(static_cast<index_row &&>(row));
+    return err;
+}
+
+static void rows_done(uv_operation &op)
+{
+    index_operation &o = operation_of(op);
+    o.on_rows(o.arg, op.err, static_cast<std::vector<index_row> &&>(o.rows));
+    delete &o;
+}
+
+static void get(env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg)
+{
+    index_operation *o = make_operation(run_get, rows_done, arg);
+    o->bucket = bucket;
+    o->name = name;
+    o->on_rows = on_rows;
+    uv_database_read(uv_world_of(e), o->op);
+}
+
+// The least text greater than everything that starts with `prefix`; empty when there is none.
+static std::string after_prefix(std::string prefix)
+{
+    while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff)
+        prefix.pop_back();
+    if (!prefix.empty())
+        prefix.back() = static_cast<char>(static_cast<unsigned char>(prefix.back()) + 1);
+    return prefix;
+}
+
+static error run_page(uv_operation &op, uv_connection &connection)
+{
+    index_operation &o = operation_of(op);
+    error err;
+    // One lower bound, so that the search starts there: the least name greater than `after` is `after` and a zero byte.
+    std::string from = o.after.empty() ? o.name : std::max(o.name, o.after + '\0');
+    std::string to = after_prefix(o.name);
+    sqlite3_stmt *s = uv_sql_start(connection, to.empty() ? uv_sql::object_page_to_end : uv_sql::object_page, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, o.bucket);
+    uv_sql_bind(s, 2, from);
+    if (!to.empty())
+        uv_sql_bind(s, 3, to);
+    uv_sql_bind(s, 4, uint64_t{o.count});
+    while (uv_sql_step(connection, s, err))
+        o.rows.push_back(read_row(s));
+    uv_sql_end(s);
+    if (err)
+        o.rows.clear();
+    return err;
+}
+
+static void page(env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count,
+    index_on_rows on_rows, void *arg)
+{
+    index_operation *o = make_operation(run_page, rows_done, arg);
+    o->bucket = bucket;
+    o->name = prefix;
+    o->after = after;
+    o->count = count;
+    o->on_rows = on_rows;
+    uv_database_read(uv_world_of(e), o->op);
+}
+
+static error run_unsummed(uv_operation &op, uv_connection &connection)
+{
+    index_operation &o = operation_of(op);
+    error err;
+    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::unsummed_list, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, o.content_ids.front());
+    uv_sql_bind(s, 2, uint64_t{o.count});
+    while (uv_sql_step(connection, s, err)) {
+        index_row row;
+        row.content_id = uv_sql_number(s, 0);
+        row.bucket = uv_sql_bytes(s, 1);
+        row.name = uv_sql_bytes(s, 2);
+        row.size = uv_sql_number(s, 3);
+        row.version = uv_sql_number(s, 4);
+        row.checksum = uv_sql_number(s, 5);
+        o.rows.push_back(static_cast<index_row &&>(row));
+    }
+    uv_sql_end(s);
+    if (err)
+        o.rows.clear();
+    return err;
+}
+
+static void unsummed(env &e, uint64_t after_id, size_t count, index_on_rows on_rows, void *arg)
+{
+    index_operation *o = make_operation(run_unsummed, rows_done, arg);
+    o->content_ids.push_back(after_id);
+    o->count = count;
+    o->on_rows = on_rows;
+    uv_database_read(uv_world_of(e), o->op);
+}
+
+static error list_content_ids(uv_operation &op, uv_connection &connection, uv_sql which)
+{
+    index_operation &o = operation_of(op);
+    error err;
+    sqlite3_stmt *s = uv_sql_start(connection, which, err);
+    if (s == nullptr)
+        return err;
+    while (uv_sql_step(connection, s, err))
+        o.content_ids.push_back(uv_sql_number(s, 0));
+    uv_sql_end(s);
+    if (err)
+        o.content_ids.clear();
+    return err;
+}
+
+static error run_garbage(uv_operation &op, uv_connection &connection) { return list_content_ids(op, connection, uv_sql::garbage_list); }
+static error run_unplaced(uv_operation &op, uv_connection &connection) { return list_content_ids(op, connection, uv_sql::unplaced_list); }
+
+static void content_ids_listed(uv_operation &op)
+{
+    index_operation &o = operation_of(op);
+    o.on_garbage(o.arg, op.err, o.content_ids);
+    delete &o;
+}
+
+static void garbage(env &e, index_on_garbage on_garbage, void *arg)
+{
+    index_operation *o = make_operation(run_garbage, content_ids_listed, arg);
+    o->on_garbage = on_garbage;
+    uv_database_read(uv_world_of(e), o->op);
+}
+
+static void unplaced(env &e, index_on_garbage on_unplaced, void *arg)
+{
+    index_operation *o = make_operation(run_unplaced, content_ids_listed, arg);
+    o->on_garbage = on_unplaced;
+    uv_database_read(uv_world_of(e), o->op);
+}
+
+// Writes.
+
+static error write_content_id(uv_connection &connection, uv_sql which, uint64_t content_id)
+{
+    if (content_id == 0)
+        return no_error; // an empty object has no file
+    error err;
+    sqlite3_stmt *s = uv_sql_start(connection, which, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, content_id);
+    (void)uv_sql_step(connection, s, err);
+    uv_sql_end(s);
+    return err;
+}
+
+static error discard_content(uv_connection &connection, const index_row &row)
+{
+    if (row.in_index)
+        return write_content_id(connection, uv_sql::content_remove, row.content_id);
+    error err;
+    for (uv_sql which : {uv_sql::garbage_add, uv_sql::unplaced_remove, uv_sql::sums_remove}) {
+        if (!err)
+            err = write_content_id(connection, which, row.content_id);
+    }
+    return err;
+}
+
+static error add_bytes(uv_connection &connection, uv_sql which, uint64_t content_id, std::string_view bytes)
+{
+    error err;
+    sqlite3_stmt *s = uv_sql_start(connection, which, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, content_id);
+    uv_sql_bind(s, 2, bytes);
+    (void)uv_sql_step(connection, s, err);
+    uv_sql_end(s);
+    return err;
+}
+
+static error add_content(uv_connection &connection, const index_row &row)
+{
+    if (row.in_index)
+        return add_bytes(connection, uv_sql::content_add, row.content_id, row.content);
+    error err = write_content_id(connection, uv_sql::unplaced_add, row.content_id);
+    if (!err && !row.sums.empty())
+        err = add_bytes(connection, uv_sql::sums_add, row.content_id, sums_bytes(row.sums));
+    return err;
+}
+
+static error put_row(uv_connection &connection, index_change &change)
+{
+    bool found = false;
+    error err = get_row(connection, change.row.bucket, change.row.name, false, change.before, found);
+    if (err)
+        return err;
+    index_row &row = change.row;
+    row.version = change.before.version + 1;
+    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::object_put, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, row.bucket);
+    uv_sql_bind(s, 2, row.name);
+    uv_sql_bind(s, 3, row.content_id);
+    uv_sql_bind(s, 4, row.size);
+    uv_sql_bind(s, 5, row.version);
+    uv_sql_bind(s, 6, row.checksum);
+    uv_sql_bind(s, 7, row.changed_ns);
+    uv_sql_bind(s, 8, row.content_type);
+    uv_sql_bind(s, 9, row.etag);
+    uv_sql_bind(s, 10, row.custom);
+    uv_sql_bind(s, 11, row.parts);
+    uv_sql_bind(s, 12, uint64_t{row.in_index});
+    (void)uv_sql_step(connection, s, err);
+    uv_sql_end(s);
+    // Else only the metadata changes.
+    bool is_new_content = !found || change.before.content_id != row.content_id || change.before.in_index != row.in_index;
+    if (!err && is_new_content)
+        err = discard_content(connection, change.before);
+    if (!err && is_new_content)
+        err = add_content(connection, row);
+    if (!found)
+        connection.totals.objects++;
+    connection.totals.content_id_max = std::max(connection.totals.content_id_max, row.content_id);
+    return err;
+}
+
+// A damaged total may be smaller than what there is.
+static void count_removed(uv_connection &connection, uint64_t count) { connection.totals.objects -= std::min(count, connection.totals.objects); }
+
+static error remove_row(uv_connection &connection, index_change &change, error &out_outcome)
+{
+    bool found = false;
+    error err = get_row(connection, change.row.bucket, change.row.name, false, change.before, found);
+    if (err)
+        return err;
+    if (!found) {
+        out_outcome = make_error(error_code::object_not_found);
+        return no_error;
+    }
+    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::object_remove, err);
+    if (s == nullptr)
+        return err;
+    uv_sql_bind(s, 1, change.row.bucket);
+    uv_sql_bind(s, 2, change.row.name);
+    (void)uv_sql_step(connection, s, err);
+    uv_sql_end(s);
+    count_removed(connection, 1);
+    return err ? err : discard_content(connection, change.before);
+}
+
+static error remove_bucket(uv_connection &connection, const std::string &bucket)
+{
+    error err;
+    for (uv_sql which : {uv_sql::bucket_garbage, uv_sql::bucket_unplaced, uv_sql::bucket_sums, uv_sql::bucket_contents, uv_sql::bucket_remove}) {
+        sqlite3_stmt *s = uv_sql_start(connection, which, err);
+        if (s == nullptr)
+            return err;
+        uv_sql_bind(s, 1, bucket);
+        (void)uv_sql_step(connection, s, err);
+        uv_sql_end(s);
+        if (err)
+            return err;
+    }
+    count_removed(connection, static_cast<uint64_t>(sqlite3_changes64(connection.db)));
+    return no_error;
+}
+
+static error run_change(uv_operation &op, uv_connection &connection)
+{
+    index_change &change = operation_of(op).change;
+    switch (change.what) {
+    case index_change::kind::put: return put_row(connection, change);
+    case index_change::kind::remove: return remove_row(connection, change, op.err);
+    case index_change::kind::remove_bucket: return remove_bucket(connection, change.row.bucket);
+    }
+    return no_error;
+}
+
+static void change(env &e, index_change wanted, index_on_change on_change, void *arg)
+{
+    index_operation *o = make_operation(
+        run_change,
+        [](uv_operation &op) {
+            index_operation &finished = operation_of(op);
+            finished.on_change(finished.arg, op.err, finished.change);
+            delete &finished;
+        },
+        arg);
+    o->op.needs_room = wanted.what == index_change::kind::put;
+    o->change = static_cast<index_change &&>(wanted);
+    o->on_change = on_change;
+    uv_database_write(uv_world_of(e), o->op);
+}
+
+// Whoever asked is told whether it was done.
+static void done_told(uv_operation &op)
+{
+    index_operation &finished = operation_of(op);
+    finished.on_done(finished.arg, op.err);
+    delete &finished;
+}
+
+static error run_sums_add(uv_operation &op, uv_connection &connection)
+{
+    const index_row &wanted = operation_of(op).change.row;
+    index_row row;
+    bool found = false;
+    error err = get_row(connection, wanted.bucket, wanted.name, false, row, found);
+    if (!err && found && row.content_id == wanted.content_id && !row.in_index && !wanted.sums.empty())
+        err = add_bytes(connection, uv_sql::sums_add, wanted.content_id, sums_bytes(wanted.sums));
+    return err ? err : write_content_id(connection, uv_sql::unsummed_remove, wanted.content_id);
+}
+
+static void sums_add(env &e, index_row row, index_on_done on_done, void *arg)
+{
+    index_operation *o = make_operation(run_sums_add, done_told, arg);
+    o->op.needs_room = true;
+    o->change.row = static_cast<index_row &&>(row);
+    o->on_done = on_done;
+    uv_database_write(uv_world_of(e), o->op);
+}
+
+static error remove_content_ids(uv_operation &op, uv_connection &connection, uv_sql which)
+{
+    error err;
+    for (uint64_t content_id : operation_of(op).content_ids) {
+        err = write_content_id(connection, which, content_id);
+        if (err)
+            break;
+    }
+    return err;
+}
+
+static error run_garbage_clear(uv_operation &op, uv_connection &connection) { return remove_content_ids(op, connection, uv_sql::garbage_remove); }
+static error run_placed(uv_operation &op, uv_connection &connection) { return remove_content_ids(op, connection, uv_sql::unplaced_remove); }
+
+static void start_removal(env &e, error (*run)(uv_operation &, uv_connection &), std::vector<uint64_t> &content_ids,
+    index_on_done on_done, void *arg)
+{
+    index_operation *o = make_operation(run, done_told, arg);
+    o->content_ids.swap(content_ids);
+    o->on_done = on_done;
+    uv_database_write(uv_world_of(e), o->op);
+}
+
+static void garbage_clear(env &e, std::vector<uint64_t> content_ids, index_on_done on_done, void *arg)
+{
+    start_removal(e, run_garbage_clear, content_ids, on_done, arg);
+}
+
+static void placed(env &e, std::vector<uint64_t> content_ids, index_on_done on_done, void *arg) { start_removal(e, run_placed, content_ids, on_done, arg); }
+
+static uint64_t object_count(env &e) { return uv_database_totals(uv_world_of(e)).objects; }
+static uint64_t content_id_max(env &e) { return uv_database_totals(uv_world_of(e)).content_id_max; }
+
+const index_port uv_index_port = {
+    .get = get,
+    .page = page,
+    .change = change,
+    .garbage = garbage,
+    .garbage_clear = garbage_clear,
+    .unplaced = unplaced,
+    .placed = placed,
+    .unsummed = unsummed,
+    .sums_add = sums_add,
+    .object_count = object_count,
+    .content_id_max = content_id_max,
+};

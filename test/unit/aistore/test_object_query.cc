@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "node_test.h"
+
+#include <string>
+
+#include "node/api.h"
+#include "aistore/object_query.h"
+
+static std::string verdict(const std::string &query, bool reads = true)
+{
+    object_query asked;
+    std::string text;
+    error err = object_query_read(query, reads ? object_use::read : object_use::put, asked, text);
+    if (err)
+        return std::string(err.code == error_code::not_implemented ? "501 " : "400 ") + text;
+    if (asked.transform == object_transform::none)
+        return "plain";
+    return (asked.transform == object_transform::by_id ? "id " : "name ") + asked.etl;
+}
+
+static void transforms_are_named_by_id_or_by_name(void **)
+{
+    test_eq_text(verdict(""), "plain");
+    test_eq_text(verdict("uuid=Abcdefghij&pid=p1&utm=5"), "id Abcdefghij");
+    test_eq_text(verdict("provider=ais&etl_name=thumbs&etl_args=a%20b"), "name thumbs");
+    test_eq_text(verdict("%65tl_name=th%75mbs"), "name thumbs");
+    test_eq_text(verdict("etl_name=thumbs&etl_name=thumbs"), "name thumbs");
+    test_eq_text(verdict("etl_name=thumbs&uuid=thumbs"), "name thumbs");
+}
+
+static void slips_of_the_hand_never_give_the_plain_object(void **)
+{
+    for (const char *wrong : {"etl", "etlname", "ETL_NAME", "etl-name", "etl_nam", "etl_names", "etl_nmae", "tl_name", "etl_mane", "Etl_Name", "etlName", "etl.name", "%65tl"})
+        test_eq_text(verdict(std::string(wrong) + "=thumbs"), std::string("400 unknown parameter \"") + (wrong[0] == '%' ? "etl" : wrong) + "\": did you mean etl_name?");
+    for (const char *wrong : {"uid", "UUID", "etl_id", "etlid", "Uuid", "uuids", "uudi", "uuld", "uuud"})
+        test_eq_text(verdict(std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean uuid?");
+    for (const char *wrong : {"etl_arg", "etlargs", "etl-args", "etl_rags"})
+        test_eq_text(verdict("etl_name=thumbs&" + std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean etl_args?");
+    test_has_text(verdict("etl_pipelines=a"), "did you mean etl_pipeline?");
+    for (const char *listed : {"uuid[]", "uuid[0]", "UUID[]"})
+        test_has_text(verdict(std::string(listed) + "=x"), "did you mean uuid?");
+    test_has_text(verdict("etl_name[]=x"), "did you mean etl_name?");
+    test_eq_text(verdict("tags[]=x&]=1&[=2"), "plain");
+    test_has_text(verdict("a=b;uuid=x"), "400 the parameter a holds \";uuid=\": parameters are separated by &");
+    test_has_text(verdict("provider=ais;c;etl_name=x"), "400 the parameter provider holds \";etl_name=\"");
+    test_has_text(verdict("a=b%3Betl_name=x"), "400 the parameter a holds");
+    for (const char *harmless : {"a=b;c", "a=;;;", "a=b;uuid", "a=b;xuuid=1", "a=;uuids=1"})
+        test_eq_text(verdict(harmless), "plain");
+    test_has_text(verdict("etl=thumbs", false), "did you mean etl_name?");
+}
+
+static void names_of_other_things_pass(void **)
+{
+    for (std::string_view name : query_names) {
+        bool is_ours = name.starts_with("etl_") || name == "uuid" || name.starts_with("arch");
+        if (!is_ours)
+            test_eq_text(verdict(std::string(name) + "=1"), "plain");
+    }
+    for (const char *other : {"width=10", "guid=5", "title=x", "model=a", "nlp", "=", "&&", "etl_fqn=%2Fa", "x=%zz", "owt=get", "name=x", "e=1", "l", "extra_names=1"})
+        test_eq_text(verdict(other), "plain");
+}
+
+static void empty_broken_and_contradictory_values_are_refused(void **)
+{
+    test_has_text(verdict("%20uuid=x"), "did you mean uuid?");
+    test_has_text(verdict("etl_name%00=x"), "400 the name of a parameter");
+    test_has_text(verdict("etl_name%=x"), "400 the name of a parameter");
+    test_has_text(verdict("etl_name="), "400 the parameter etl_name is empty");
+    test_has_text(verdict("etl_name"), "400 the parameter etl_name is empty");
+    test_has_text(verdict("uuid=&pid=p&utm=1"), "400 the parameter uuid is empty");
+    test_has_text(verdict("uuid=&etl_name=thumbs"), "400 the parameter uuid is empty");
+    test_has_text(verdict("etl_name=%zz"), "400 the parameter etl_name is not properly percent-encoded");
+    test_has_text(verdict("etl_name=a&etl_name=b"), "400 the parameter etl_name is given twice");
+    test_has_text(verdict("etl_name=a&uuid=b"), "400 uuid and etl_name name two ETLs");
+    test_has_text(verdict("etl_args=x"), "400 etl_args is given");
+}
+
+static void what_is_not_served_yet_says_so(void **)
+{
+    test_has_text(verdict("etl_name=a&etl_pipeline=b,c"), "501 etl_pipeline is not implemented");
+    test_eq_text(verdict("etl_name=a&etl_pipeline="), "name a");
+    for (const char *archive : {"archpath=1.txt&archregx=", "archregx=.*&archmode=regexp", "archmode=prefix"})
+        test_has_text(verdict(archive), "501 arch");
+    test_eq_text(verdict("archpath=&archregx="), "plain"); // as AIStore's command sends them for a plain read
+    test_has_text(verdict("etl_name=thumbs", false), "501 only reads go through an ETL");
+    test_has_text(verdict("uuid=thumbs", false), "501 only reads go through an ETL");
+}
+
+static std::string destination(const std::string &query, object_use use = object_use::put)
+{
+    object_query asked;
+    std::string text;
+    error err = object_query_read(query, use, asked, text);
+    if (err)
+        return std::string(err.code == error_code::not_implemented ? "501 " : "400 ") + text;
+    return (asked.is_kept ? asked.to_bucket + " " + asked.to_name : "nowhere") + (asked.etl.empty() ? "" : " by " + asked.etl);
+}
+
+static void a_put_may_name_where_its_result_is_kept(void **)
+{
+    test_eq_text(destination(""), "nowhere");
+    test_eq_text(destination("object_to=ais%2F%40%23%2Fdst%2Fa%2Fb%20c&latest-ver=false&synchronize=false&pid=p&utm=1"), "dst a/b c");
+    test_eq_text(destination("object_to=ais/@%23/dst/o&etl_name=upper&etl_args=x"), "dst o by upper");
+    test_eq_text(destination("object_to=ais/@%23/dst/o&uuid=u1"), "dst o by u1");
+    test_eq_text(destination("object_to=ais/@%23/dst/o&object_to=ais/@%23/dst/o"), "dst o");
+    test_eq_text(destination("object_to=ais/@%23/dst/o", object_use::read), "nowhere");  // means nothing there, and never did
+    test_has_text(destination("object_to=ais/@%23/dst/o&etl_name=upper", object_use::other), "501 only reads go through an ETL");
+    test_has_text(destination("object_to="), "400 the parameter object_to is empty");
+    test_has_text(destination("object_to=ais/@%23/dst/o&object_to=ais/@%23/dst/p"), "400 the parameter object_to is given twice");
+    test_has_text(destination("object_to=%zz"), "400 the parameter object_to is not properly percent-encoded");
+    for (const char *wrong : {"dst/o", "ais://dst/o", "aws/@%23/dst/o", "ais/@%23/dst", "ais/@%23ns/dst/o", "ais/%40uuid%23ns/dst/o", "AIS/@%23/dst/o"})
+        test_has_text(destination("object_to=" + std::string(wrong)), "names no object here: expected ais/@#/BUCKET/OBJECT");
+}
+
+// Each key costs some hundred steps at most, whatever the query holds.
+static void a_query_full_of_keys_is_read_to_its_end(void **)
+{
+    std::string query;
+    while (query.size() < 60'000)
+        query += "etq_nxxx&etl_nxyz&";
+    test_eq_text(verdict(query + "last=1"), "plain");
+    test_has_text(verdict(query + "etl=x"), "did you mean etl_name?");
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(transforms_are_named_by_id_or_by_name), cmocka_unit_test(slips_of_the_hand_never_give_the_plain_object),
+        cmocka_unit_test(names_of_other_things_pass), cmocka_unit_test(empty_broken_and_contradictory_values_are_refused),
+        cmocka_unit_test(what_is_not_served_yet_says_so), cmocka_unit_test(a_put_may_name_where_its_result_is_kept),
+        cmocka_unit_test(a_query_full_of_keys_is_read_to_its_end),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
