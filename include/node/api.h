@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// node/api.h: the words of the wire: paths, query names, header names, communication types, stages. docs/PROTOCOL.md explains them.
+// node/api.h: the words of the wire: paths, query names, header names, etl_mode types, stages. docs/PROTOCOL.md explains them.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
+
+namespace etlnode {
 
 // Paths of the public listener (clients, and other nodes of the cluster).
 inline constexpr std::string_view path_buckets = "/v1/buckets";
@@ -17,28 +19,29 @@ inline constexpr std::string_view path_metrics = "/metrics";
 inline constexpr std::string_view path_pod_object = "/v1/etl/_object";
 
 // Between nodes, on the public listener, with the header header_cluster_secret (docs/PROTOCOL.md, "Between nodes").
-inline constexpr std::string_view path_node_register = "/v1/node/register";  // POST target -> proxy: node JSON; answer: cluster document
-inline constexpr std::string_view path_node_document = "/v1/node/document";  // PUT proxy -> target: cluster document
-inline constexpr std::string_view path_node_etl = "/v1/node/etl";            // target: GET, GET /<id>, GET /<id>/start|gone|logs
-inline constexpr std::string_view path_node_bucket = "/v1/node/bucket";      // target: DELETE /<bucket>: drop its objects; GET /<bucket>: a page
+inline constexpr std::string_view path_node_register = "/v1/node/register"; // POST target -> proxy: node JSON; answer: cluster document
+inline constexpr std::string_view path_node_document = "/v1/node/document"; // PUT proxy -> target: cluster document
+inline constexpr std::string_view path_node_etl = "/v1/node/etl";           // target: GET, GET /<id>, GET /<id>/start|gone|logs
+inline constexpr std::string_view path_node_bucket = "/v1/node/bucket"; // target: DELETE /<bucket>: drop its objects; GET /<bucket>: a page
 
 // Query names.
 inline constexpr std::string_view query_etl_id = "uuid";       // 2020
 inline constexpr std::string_view query_etl_name = "etl_name"; // today
-inline constexpr std::string_view query_since = "since";            // logs: only lines of the last so many seconds
+inline constexpr std::string_view query_since = "since";       // logs: only lines of the last so many seconds
 inline constexpr std::string_view query_etl_args = "etl_args";
 inline constexpr std::string_view query_etl_pipeline = "etl_pipeline";
 inline constexpr std::string_view query_object_to = "object_to"; // PUT: where the result goes, as "ais/@#/BUCKET/OBJECT"
-inline constexpr std::string_view query_proxy_id = "pid";      // a request with both of these was redirected by a proxy
+inline constexpr std::string_view query_proxy_id = "pid";        // a request with both of these was redirected by a proxy
 inline constexpr std::string_view query_unix_ns = "utm";
 
 // Every query name that AIStore's clients of 2020 to today send with requests for objects, ours included: none of them is a slip of the hand
 // for another one (source: AIStore api/apc/query.go).
-inline constexpr std::string_view query_names[] = {
-    "uuid", "etl_name", "etl_args", "etl_pipeline", "etl_fqn", "etl_meta", "pid", "utm", "provider", "namespace", "bck_to", "object_to", "props", "what", "name",
-    "archpath", "archmime", "archregx", "archmode", "append_type", "append_handle", "uploadId", "partNumber", "latest-ver", "synchronize", "set-new-custom",
-    "presence", "silent", "skip_vc", "check_cached", "origurl", "owt", "dontaddremote", "dont_add_remote", "cii", "frc", "vpams", "keep_bck_md", "fltPresence",
-    "etag", "tid", "sid", "coloc", "bsumm_remote", "max_monolithic", "chunk_size", "num_workers", "size", "tgt", "url", "command", "version", "mpt", "x", "u", "v"};
+inline constexpr std::string_view query_names[] = {"uuid", "etl_name", "etl_args", "etl_pipeline", "etl_fqn", "etl_meta", "pid", "utm",
+    "provider", "namespace", "bck_to", "object_to", "props", "what", "name", "archpath", "archmime", "archregx", "archmode", "append_type",
+    "append_handle", "uploadId", "partNumber", "latest-ver", "synchronize", "set-new-custom", "presence", "silent", "skip_vc",
+    "check_cached", "origurl", "owt", "dontaddremote", "dont_add_remote", "cii", "frc", "vpams", "keep_bck_md", "fltPresence", "etag",
+    "tid", "sid", "coloc", "bsumm_remote", "max_monolithic", "chunk_size", "num_workers", "size", "tgt", "url", "command", "version", "mpt",
+    "x", "u", "v"};
 // Archives, which this node does not open yet.
 inline constexpr std::string_view query_archive_names[] = {"archpath", "archregx", "archmode"};
 
@@ -52,7 +55,8 @@ inline constexpr std::string_view header_bucket_props = "Ais-Bucket-Props";
 inline constexpr std::string_view header_head_error = "Hdr-Error"; // the error JSON of an answer to HEAD
 inline constexpr std::string_view header_request_id = "X-Request-Id";
 inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
-inline constexpr std::string_view header_pause = "Etlnode-Pause"; // of a PUT by another target: milliseconds that its body may pause, beyond a client's
+inline constexpr std::string_view header_pause =
+    "Etlnode-Pause"; // of a PUT by another target: milliseconds that its body may pause, beyond a client's
 inline constexpr std::string_view header_warning = "Etlnode-Warning"; // of the answer to a start: one line a warning
 inline constexpr std::string_view header_cluster_uptime = "Ais-Cluster-Uptime";
 inline constexpr std::string_view header_etl = "Etlnode-Etl";                       // every transformed answer: by which ETL,
@@ -67,8 +71,8 @@ inline constexpr std::string_view env_target_url = "AIS_TARGET_URL";
 inline constexpr std::string_view env_host_name = "K8S_HOST_NAME";
 
 // How target and pod talk.
-enum class communication : uint8_t { hpush, hrev, hpull };
-inline constexpr std::string_view communication_names[] = {"hpush://", "hrev://", "hpull://"};
+enum class etl_mode : uint8_t { hpush, hrev, hpull };
+inline constexpr std::string_view etl_mode_names[] = {"hpush://", "hrev://", "hpull://"};
 
 // Where hpull:// sends clients: to the pod's own address, or to a port of the Kubernetes node that the pod runs on.
 enum class client_address : uint8_t { pod_ip, node_port };
@@ -93,7 +97,8 @@ inline constexpr std::string_view annotation_local_address = "etlnode.local/addr
 inline constexpr std::string_view annotation_local_witness = "etlnode.local/witness";
 
 // Keys of an init message of today, and of its runtime (source: AIStore ext/etl/api.go). They are found whatever their case.
-inline constexpr std::string_view init_keys[] = {"name", "communication", "init_timeout", "obj_timeout", "env", "support_direct_put", "resources", "runtime", "spec"};
+inline constexpr std::string_view init_keys[] = {
+    "name", "communication", "init_timeout", "obj_timeout", "env", "support_direct_put", "resources", "runtime", "spec"};
 inline constexpr std::string_view runtime_keys[] = {"image", "command", "env"};
 
 // Labels on ETL pods.
@@ -103,3 +108,5 @@ inline constexpr std::string_view label_etl = "etlnode/etl";
 inline constexpr std::string_view label_node_port = "etlnode/node-port"; // pods with a node port, and their Services: the launch mark
 inline constexpr std::string_view annotation_generation = "etlnode/generation";
 inline constexpr std::string_view annotation_launch = "etlnode/launch"; // one `kubectl create`: tells a pod from an earlier one of its name
+
+} // namespace etlnode

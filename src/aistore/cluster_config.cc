@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 // Sections that the cluster and every bucket have. AIStore's own names and kinds of values; false where there is no such thing here.
 static constexpr std::string_view shared_sections = R"({
     "write_policy": {"data": "immediate", "md": "immediate"},
@@ -91,3 +93,5 @@ json_ptr cluster_config_bucket_json(const cluster_bucket &bucket)
     json_add_text(tree.get(), "created", text_format("%llu", static_cast<unsigned long long>(bucket.created_ns)));
     return tree;
 }
+
+} // namespace etlnode

@@ -7,6 +7,10 @@
 #include "codec/json.h"
 #include "control/document.h"
 
+namespace etlnode {
+
 // Every section that AIStore's command reads is there, for it takes them for given. What this cluster does not have is disabled.
 json_ptr cluster_config_json(const cluster_document &document, const std::string &proxy_url);
 json_ptr cluster_config_bucket_json(const cluster_bucket &bucket);
+
+} // namespace etlnode

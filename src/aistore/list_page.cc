@@ -14,6 +14,8 @@
 #include "base/text.h"
 #include "codec/json.h"
 
+namespace etlnode {
+
 // ---- writing
 
 static void pack_text(msgpack_packer &packer, std::string_view text)
@@ -127,7 +129,7 @@ enum class value_kind : uint8_t { nil, other, number, text, array, map };
 
 struct value {
     value_kind kind = value_kind::other;
-    uint64_t number = 0;   // number: the value; array: elements; map: pairs
+    uint64_t number = 0; // number: the value; array: elements; map: pairs
     std::string_view text = {};
 };
 
@@ -359,3 +361,5 @@ error list_page_parse_msgpack(std::string_view bytes, list_page &out_page)
     out_page = std::move(page);
     return no_error;
 }
+
+} // namespace etlnode

@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 
+namespace etlnode {
+
 inline constexpr uint16_t list_flag_cached = 1u << 6;
 inline constexpr uint16_t list_flag_directory = 1u << 8;
 
@@ -37,3 +39,5 @@ std::string list_page_msgpack(const list_page &page);
 std::string list_page_json(const list_page &page);
 // Reads what list_page_msgpack wrote (targets answer the proxy in it); bad_request for anything else.
 error list_page_parse_msgpack(std::string_view bytes, list_page &out_page);
+
+} // namespace etlnode

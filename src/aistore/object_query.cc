@@ -12,15 +12,20 @@
 #include "codec/url.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 // What people write for them, beyond what a slip of the hand makes of them.
 struct misnomer {
     std::string_view wrong, right;
 };
-static constexpr misnomer misnomers[] = {{"etl", query_etl_name}, {"etlname", query_etl_name}, {"uid", query_etl_id}, {"etl_id", query_etl_id},
-                                         {"etlid", query_etl_id}, {"etl_uuid", query_etl_id},  {"uuid", query_etl_id}};
+static constexpr misnomer misnomers[] = {{"etl", query_etl_name}, {"etlname", query_etl_name}, {"uid", query_etl_id},
+    {"etl_id", query_etl_id}, {"etlid", query_etl_id}, {"etl_uuid", query_etl_id}, {"uuid", query_etl_id}};
 static constexpr size_t slip_distance_max = 2;
 
-static bool contains(std::span<const std::string_view> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+static bool contains(std::span<const std::string_view> names, std::string_view name)
+{
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 // The key that was meant; empty when this one is nothing like ours.
 static std::string_view meant_key(std::string_view key)
@@ -66,7 +71,7 @@ static std::string_view hidden_key(std::string_view value)
 
 static error refuse(error_code code, std::string text, std::string &out_text)
 {
-    out_text = static_cast<std::string &&>(text);
+    out_text = std::move(text);
     return make_error(code);
 }
 
@@ -75,31 +80,40 @@ struct query_parts {
     bool has_id = false, has_name = false, has_args = false, has_to = false;
 };
 
-static error read_one(const std::string &key, const std::string &value, object_use use, bool is_broken, query_parts &parts, std::string &out_text)
+static error read_one(
+    const std::string &key, const std::string &value, object_use use, bool is_broken, query_parts &parts, std::string &out_text)
 {
     const bool reads = use == object_use::read;
     if (std::string_view meant = meant_key(key); !meant.empty())
-        return refuse(error_code::bad_request, "unknown parameter \"" + text_escape(key, 64) + "\": did you mean " + std::string(meant) + "?", out_text);
+        return refuse(error_code::bad_request,
+            "unknown parameter \"" + text_escape(key, 64) + "\": did you mean " + std::string(meant) + "?", out_text);
     if (is_broken && key.empty())
-        return refuse(error_code::bad_request, "the name of a parameter is not properly percent-encoded, or has a NUL byte (%00)", out_text);
+        return refuse(
+            error_code::bad_request, "the name of a parameter is not properly percent-encoded, or has a NUL byte (%00)", out_text);
     bool is_id = key == query_etl_id;
     bool is_name = key == query_etl_name;
     bool is_to = use == object_use::put && key == query_object_to;
     bool is_ours = is_id || is_name || is_to || key == query_etl_args || key == query_etl_pipeline || contains(query_archive_names, key);
     if (std::string_view hidden = is_ours ? std::string_view() : hidden_key(value); !hidden.empty())
-        return refuse(error_code::bad_request, "the parameter " + text_escape(key, 64) + " holds \";" + std::string(hidden) + "=\": parameters are separated by &", out_text);
+        return refuse(error_code::bad_request,
+            "the parameter " + text_escape(key, 64) + " holds \";" + std::string(hidden) + "=\": parameters are separated by &", out_text);
     if (!is_ours)
         return no_error;
     if (is_broken)
-        return refuse(error_code::bad_request, "the parameter " + key + " is not properly percent-encoded, or has a NUL byte (%00)", out_text);
+        return refuse(
+            error_code::bad_request, "the parameter " + key + " is not properly percent-encoded, or has a NUL byte (%00)", out_text);
     if ((is_id || is_name) && value.empty())
-        return refuse(error_code::bad_request, "the parameter " + key + " is empty: it names the ETL that is to transform the object; leave it out to read the object as it is", out_text);
+        return refuse(error_code::bad_request,
+            "the parameter " + key +
+                " is empty: it names the ETL that is to transform the object; leave it out to read the object as it is",
+            out_text);
     if (key == query_etl_pipeline && !value.empty())
         return refuse(error_code::not_implemented, "etl_pipeline is not implemented: an object goes through one ETL at a time", out_text);
     if (reads && contains(query_archive_names, key) && !value.empty())
         return refuse(error_code::not_implemented, key + "= is not implemented: archives are not opened here", out_text);
     if (is_to && value.empty())
-        return refuse(error_code::bad_request, "the parameter object_to is empty: it says where the object is to be kept, as ais/@#/BUCKET/OBJECT", out_text);
+        return refuse(error_code::bad_request,
+            "the parameter object_to is empty: it says where the object is to be kept, as ais/@#/BUCKET/OBJECT", out_text);
     std::string &into = is_id ? parts.id : is_to ? parts.to : parts.name;
     bool &has = is_id ? parts.has_id : is_to ? parts.has_to : parts.has_name;
     if ((is_id || is_name || is_to) && has && into != value)
@@ -124,7 +138,8 @@ static error read_destination(const std::string &to, object_query &out_query, st
     std::string_view rest = to;
     size_t slash = rest.starts_with(prefix) ? rest.find('/', prefix.size()) : std::string_view::npos;
     if (slash == std::string_view::npos)
-        return refuse(error_code::bad_request, "object_to \"" + text_escape(to, 100) + "\" names no object here: expected ais/@#/BUCKET/OBJECT, percent-encoded", out_text);
+        return refuse(error_code::bad_request,
+            "object_to \"" + text_escape(to, 100) + "\" names no object here: expected ais/@#/BUCKET/OBJECT, percent-encoded", out_text);
     out_query.is_kept = true;
     out_query.to_bucket = rest.substr(prefix.size(), slash - prefix.size());
     out_query.to_name = rest.substr(slash + 1);
@@ -150,8 +165,12 @@ error object_query_read(std::string_view query, object_use use, object_query &ou
             return err;
     }
     if (use != object_use::read && !parts.has_to && (parts.has_id || parts.has_name)) // never stored as if nothing had been asked
-        return refuse(error_code::not_implemented, "only reads go through an ETL: " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= goes with GET and HEAD", out_text);
+        return refuse(error_code::not_implemented,
+            "only reads go through an ETL: " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= goes with GET and HEAD",
+            out_text);
     out_query.transform = parts.has_name ? object_transform::by_name : parts.has_id ? object_transform::by_id : object_transform::none;
     out_query.etl = parts.has_name ? parts.name : parts.id;
     return no_error;
 }
+
+} // namespace etlnode

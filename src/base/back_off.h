@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+namespace etlnode {
+
 struct back_off {
     uint64_t min_ms = 0;
     uint64_t max_ms = 0;
@@ -15,3 +17,5 @@ inline uint64_t back_off_peek(const back_off &b) { return b.delay_ms == 0 ? b.mi
 inline uint64_t back_off_next(back_off &b) { return b.delay_ms = back_off_peek(b); }
 inline void back_off_reset(back_off &b) { b.delay_ms = 0; }
 inline bool back_off_is_bounded(const back_off &b) { return b.delay_ms <= b.max_ms; }
+
+} // namespace etlnode

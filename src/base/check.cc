@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 
+namespace etlnode {
+
 static void (*dump_hook)() = nullptr;
 
 void check_set_dump(void (*dump)()) { dump_hook = dump; }
@@ -33,3 +35,5 @@ void panic(const char *what)
     log_plain(log_level::error, "check", std::string("panic: ") + what);
     die();
 }
+
+} // namespace etlnode

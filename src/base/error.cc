@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstddef>
 
+namespace etlnode {
+
 struct error_row {
     const char *name;
     const char *text;
@@ -70,3 +72,5 @@ bool error_code_from_name(std::string_view name, error_code &out_code)
     }
     return false;
 }
+
+} // namespace etlnode

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+namespace etlnode {
+
 enum class error_code : uint16_t {
 #define NODE_ERROR(code, text, status, retryable) code,
 #include "node/errors.def"
@@ -37,3 +39,5 @@ int error_http_status(error_code code);
 bool error_is_retryable(error_code code);
 // Parses what error_code_name printed; false when unknown.
 bool error_code_from_name(std::string_view name, error_code &out_code);
+
+} // namespace etlnode

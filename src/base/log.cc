@@ -12,6 +12,8 @@
 #include "base/log_json.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 static log_level level_max = log_level::info;
 static bool as_json = false;
 static char node_name[65] = "";
@@ -86,7 +88,8 @@ void log_write(log_level level, const char *subsystem, const char *format, ...)
         used += strftime(line, room, "ts=%Y-%m-%dT%H:%M:%S", &parts);
         used += static_cast<size_t>(std::snprintf(line + used, room - used, ".%03uZ ", static_cast<unsigned>(now % 1000)));
     }
-    used += static_cast<size_t>(std::snprintf(line + used, room - used, "level=%s sub=%s", level_names[static_cast<int>(level)], subsystem));
+    used += static_cast<size_t>(
+        std::snprintf(line + used, room - used, "level=%s sub=%s", level_names[static_cast<int>(level)], subsystem));
     if (node_name[0] != '\0')
         used += static_cast<size_t>(std::snprintf(line + used, room - used, " node=%s", node_name));
     line[used++] = ' ';
@@ -107,3 +110,5 @@ void log_write(log_level level, const char *subsystem, const char *format, ...)
     ssize_t ignored = write(STDERR_FILENO, line, used);
     (void)ignored; // a closed stderr must not stop the node
 }
+
+} // namespace etlnode

@@ -10,10 +10,11 @@
 #include <cstdint>
 #include <string_view>
 
+namespace etlnode {
+
 enum class log_level : uint8_t { error, warn, info, state, debug };
 
-#define LOG(level, subsystem, ...)                                                                                                  \
-    (log_enabled(log_level::level) ? log_write(log_level::level, subsystem, __VA_ARGS__) : (void)0)
+#define LOG(level, subsystem, ...) (log_enabled(log_level::level) ? log_write(log_level::level, subsystem, __VA_ARGS__) : (void)0)
 
 bool log_enabled(log_level level);
 void log_set_level(log_level level);
@@ -31,3 +32,5 @@ void log_set_wall_clock(uint64_t (*wall_ms)());
 void log_plain(log_level level, const char *subsystem, std::string_view line);
 
 [[gnu::format(printf, 3, 4)]] void log_write(log_level level, const char *subsystem, const char *format, ...);
+
+} // namespace etlnode

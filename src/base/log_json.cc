@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 // The text of a quoted value; `at` is behind the opening quote and ends behind the closing one.
 static std::string read_quoted(std::string_view line, size_t &at)
 {
@@ -18,7 +20,9 @@ static std::string read_quoted(std::string_view line, size_t &at)
         bool is_hex = kind == 'x' && at + 3 < line.size();
         for (size_t i = at + 2; is_hex && i < at + 4; i++) {
             char c = line[i];
-            unsigned digit = c >= '0' && c <= '9' ? static_cast<unsigned>(c - '0') : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a' + 10) : 16;
+            unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
+                             : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a' + 10)
+                                                    : 16;
             is_hex = digit < 16;
             value = value * 16 + digit;
         }
@@ -103,3 +107,5 @@ std::string log_line_as_json(std::string_view line)
         add_member(out, "msg", message);
     return out + "}";
 }
+
+} // namespace etlnode

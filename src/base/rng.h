@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+namespace etlnode {
+
 // Not for secrets by itself: the daemon seeds it from the kernel; secrets use rng_secret, whose source the env chooses.
 struct rng {
     uint64_t state = 1;
@@ -30,3 +32,5 @@ inline std::string rng_text(rng &r, const char *alphabet, size_t alphabet_size, 
         c = alphabet[rng_below(r, alphabet_size)];
     return out;
 }
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+namespace etlnode {
+
 void standard_streams_fill_gaps()
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -18,3 +20,5 @@ void standard_streams_fill_gaps()
             std::abort();
     }
 }
+
+} // namespace etlnode

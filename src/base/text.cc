@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <vector>
 
+namespace etlnode {
+
 std::string text_format(const char *format, ...)
 {
     char brief[256]; // enough for most, which are then formatted once
@@ -122,7 +124,8 @@ bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms)
         if (whole > ns_max / found->ns)
             return false;
         // The fraction as Go reckons it: exact for everything a person writes.
-        total_ns += whole * found->ns + static_cast<uint64_t>(static_cast<double>(fraction) * (static_cast<double>(found->ns) / static_cast<double>(scale)));
+        total_ns += whole * found->ns +
+                    static_cast<uint64_t>(static_cast<double>(fraction) * (static_cast<double>(found->ns) / static_cast<double>(scale)));
         if (total_ns > ns_max)
             return false;
     }
@@ -341,3 +344,5 @@ bool text_equal_secret(std::string_view a, std::string_view b)
         difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
     return difference == 0;
 }
+
+} // namespace etlnode

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+namespace etlnode {
+
 // printf into a new string; bounded only by its arguments, for cold code.
 [[gnu::format(printf, 1, 2)]] std::string text_format(const char *format, ...);
 
@@ -42,8 +44,8 @@ bool text_is_true(std::string_view text);
 bool text_equal_ignore_case(std::string_view a, std::string_view b); // ASCII only
 std::string text_lower(std::string_view text);                       // ASCII only
 std::string_view text_trim(std::string_view text);                   // space and tab
-size_t text_utf8_size(std::string_view text);                        // bytes of the character that the text begins with; 0: none, or not UTF-8
-bool text_is_utf8(std::string_view text);                            // strict: no surrogates, no overlong forms
+size_t text_utf8_size(std::string_view text); // bytes of the character that the text begins with; 0: none, or not UTF-8
+bool text_is_utf8(std::string_view text);     // strict: no surrogates, no overlong forms
 
 // Control bytes, quotes and backslashes as \xNN or \"; for log values and error texts. At most `max` bytes of input are used.
 std::string text_escape(std::string_view text, size_t max = 512);
@@ -59,3 +61,5 @@ bool text_is_near(std::string_view a, std::string_view b, size_t distance_max);
 
 // Constant-time comparison for secrets.
 bool text_equal_secret(std::string_view a, std::string_view b);
+
+} // namespace etlnode

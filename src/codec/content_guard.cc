@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "codec/http_write.h"
 
+namespace etlnode {
+
 bool content_is_executable(std::string_view content_type)
 {
     if (content_type == "application/octet-stream") // most contents; asked for each answer
@@ -17,8 +19,9 @@ bool content_is_executable(std::string_view content_type)
     size_t slash = type.find('/');
     if (slash == std::string::npos || slash == 0 || slash + 1 == type.size() || content_type.find(',') != std::string_view::npos)
         return true; // no type, half of one, or several: the browser guesses
-    static constexpr std::string_view whole[] = {"text/html", "text/xml", "application/xml", "text/xsl", "application/unknown", "unknown/unknown", "*/*", "multipart/x-mixed-replace",
-                                                 "text/x-component", "application/x-shockwave-flash", "text/cache-manifest", "text/vbscript", "text/jscript", "text/livescript"};
+    static constexpr std::string_view whole[] = {"text/html", "text/xml", "application/xml", "text/xsl", "application/unknown",
+        "unknown/unknown", "*/*", "multipart/x-mixed-replace", "text/x-component", "application/x-shockwave-flash", "text/cache-manifest",
+        "text/vbscript", "text/jscript", "text/livescript"};
     for (std::string_view one : whole) {
         if (type == one)
             return true;
@@ -35,3 +38,5 @@ void content_write_guard(std::string &out, std::string_view content_type)
     http_write_header(out, "X-Content-Type-Options", "nosniff");
     http_write_header(out, "Content-Security-Policy", "sandbox");
 }
+
+} // namespace etlnode

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "codec/json.h"
 
+namespace etlnode {
+
 static error_code code_of_status(int status)
 {
     switch (status) {
@@ -38,3 +40,5 @@ error_envelope error_envelope_read(int status, std::string_view body)
         result.message = body.empty() ? text_format("status %d", status) : text_format("status %d: %s", status, text_escape(body).c_str());
     return result;
 }
+
+} // namespace etlnode

@@ -7,9 +7,13 @@
 
 #include "base/error.h"
 
+namespace etlnode {
+
 struct error_envelope {
     error_code code = error_code::internal;
     std::string message;
 };
 // A body that is no envelope becomes the message.
 error_envelope error_envelope_read(int status, std::string_view body);
+
+} // namespace etlnode

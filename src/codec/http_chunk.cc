@@ -13,20 +13,22 @@
 #include "codec/http_parse.h"
 #include "codec/http_token.h"
 
+namespace etlnode {
+
 enum class chunk_state : uint8_t {
-    size_first,    // the first digit of a size
-    size,          // more digits, white space, an extension or the line's end
-    size_blank,    // white space was seen: an extension may follow; read leniently, also the line's end
-    extension,     // anything up to the line's end
-    size_lf,       // the LF of a size line
-    data,          // `left` bytes of the body
-    data_cr,       // the line end behind the data
+    size_first, // the first digit of a size
+    size,       // more digits, white space, an extension or the line's end
+    size_blank, // white space was seen: an extension may follow; read leniently, also the line's end
+    extension,  // anything up to the line's end
+    size_lf,    // the LF of a size line
+    data,       // `left` bytes of the body
+    data_cr,    // the line end behind the data
     data_lf,
     trailer_first, // a name, or the empty line
     trailer_name,
     trailer_value,
     trailer_lf,
-    end_lf,        // the LF of the empty line
+    end_lf, // the LF of the empty line
     done,
     broken,
 };
@@ -40,7 +42,10 @@ struct http_chunk_decoder {
 };
 
 void http_chunk_decoder_deleter::operator()(http_chunk_decoder *decoder) const { delete decoder; }
-http_chunk_decoder_ptr http_chunk_decoder_make(http_reading reading) { return http_chunk_decoder_ptr(new http_chunk_decoder{.reading = reading}); }
+http_chunk_decoder_ptr http_chunk_decoder_make(http_reading reading)
+{
+    return http_chunk_decoder_ptr(new http_chunk_decoder{.reading = reading});
+}
 
 static bool is_text(char c) { return (static_cast<uint8_t>(c) >= 0x20 && c != 0x7f) || c == '\t'; }
 
@@ -178,3 +183,5 @@ http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, si
         result.err = make_error(error_code::bad_request, decoder.what);
     return result;
 }
+
+} // namespace etlnode

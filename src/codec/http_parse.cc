@@ -16,6 +16,8 @@
 #include "base/text.h"
 #include "codec/http_token.h"
 
+namespace etlnode {
+
 static error refuse(const char *what) { return make_error(error_code::bad_request, what); }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -274,10 +276,7 @@ static void read_connection(std::string_view value, header_facts &facts)
 }
 
 // RFC 9112 3.2 asks for 400 on a Host that cannot be one; empty is allowed.
-static bool is_host(std::string_view value)
-{
-    return value.find_first_of(" \t,/\\@?#\"<>") == std::string_view::npos;
-}
+static bool is_host(std::string_view value) { return value.find_first_of(" \t,/\\@?#\"<>") == std::string_view::npos; }
 
 static error read_headers(http_head &head, bool is_request, header_facts &facts)
 {
@@ -529,3 +528,5 @@ error http_parse_response_head(std::string_view bytes, bool to_head, http_head &
     }
     return no_error;
 }
+
+} // namespace etlnode

@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/limits.h"
 
+namespace etlnode {
+
 struct http_header {
     std::string_view name;
     std::string_view value; // trimmed of space and tab
@@ -21,19 +23,19 @@ struct http_header {
 
 // Lifetime: all views point into the bytes given to http_parse_*_head.
 struct http_head {
-    std::string_view method; // request
-    std::string_view target; // request: as sent, starts with '/' (absolute-form is reduced to path and query)
+    std::string_view method;    // request
+    std::string_view target;    // request: as sent, starts with '/' (absolute-form is reduced to path and query)
     std::string_view authority; // request: of an absolute-form target, else empty; does not replace Host here
-    std::string_view path;   // raw, percent-encoded
-    std::string_view query;  // raw, without '?'
-    int status = 0;          // response
-    std::string_view reason; // response
-    int version_minor = 1;   // HTTP/1.<minor>: 0 or 1
+    std::string_view path;      // raw, percent-encoded
+    std::string_view query;     // raw, without '?'
+    int status = 0;             // response
+    std::string_view reason;    // response
+    int version_minor = 1;      // HTTP/1.<minor>: 0 or 1
     std::array<http_header, http_header_count_max> headers;
     size_t header_count = 0;
     bool keep_alive = false;
     bool has_length = false;
-    uint64_t length = 0;     // of the body; meaningful with has_length
+    uint64_t length = 0; // of the body; meaningful with has_length
     bool chunked = false;
     bool close_delimited = false; // response whose body ends with the connection
     bool expect_continue = false;
@@ -81,3 +83,5 @@ struct http_chunk_result {
 // Extensions are skipped, at most http_chunk_line_size_max bytes of a size line; trailers are checked and dropped, at most
 // http_trailer_size_max bytes of them. Once done it consumes nothing more; once refused it refuses everything.
 http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, size_t size);
+
+} // namespace etlnode

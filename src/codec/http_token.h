@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+namespace etlnode {
+
 // Of a body or a chunk: more could not be counted in a signed offset.
 inline constexpr uint64_t http_length_max = INT64_MAX;
 
@@ -23,3 +25,5 @@ constexpr std::array<bool, 256> http_make_token_table()
 inline constexpr std::array<bool, 256> http_token_table = http_make_token_table();
 
 inline bool http_is_token(char c) { return http_token_table[static_cast<uint8_t>(c)]; }
+
+} // namespace etlnode

@@ -10,6 +10,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 const char *http_reason(int status)
 {
     switch (status) {
@@ -155,8 +157,8 @@ std::string http_date(uint64_t seconds_since_1970)
     uint64_t month = shifted_month < 10 ? shifted_month + 2 : shifted_month - 10; // 0 is January
     uint64_t year = era * 400 + year_of_era + (month < 2 ? 1 : 0);
     return text_format("%s, %02u %s %04u %02u:%02u:%02u GMT", day_names[days % 7], static_cast<unsigned>(day), month_names[month],
-                       static_cast<unsigned>(year), static_cast<unsigned>(of_day / 3600), static_cast<unsigned>(of_day / 60 % 60),
-                       static_cast<unsigned>(of_day % 60));
+        static_cast<unsigned>(year), static_cast<unsigned>(of_day / 3600), static_cast<unsigned>(of_day / 60 % 60),
+        static_cast<unsigned>(of_day % 60));
 }
 
 bool http_header_is_hop_by_hop(std::string_view name)
@@ -241,3 +243,5 @@ bool http_range_counts(std::string_view if_range, std::string_view etag)
 {
     return if_range.empty() || (if_range == etag && etag.size() > 2 && etag.front() == '"' && etag.back() == '"');
 }
+
+} // namespace etlnode

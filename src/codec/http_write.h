@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+namespace etlnode {
+
 // "OK" for 200; empty for a code nobody named.
 const char *http_reason(int status);
 // "200 OK", "299".
@@ -40,3 +42,5 @@ http_range http_range_parse(std::string_view value, uint64_t size);
 // Whether the range of a request with this `If-Range` (empty: none) counts: only for the very version that the client has a part of, which a
 // strong entity tag names. A date never does, two versions may share a second.
 bool http_range_counts(std::string_view if_range, std::string_view etag);
+
+} // namespace etlnode

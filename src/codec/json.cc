@@ -17,6 +17,8 @@
 #include "base/text.h"
 #include "codec/source_location.h"
 
+namespace etlnode {
+
 // ---- reading
 
 struct scan {
@@ -195,7 +197,7 @@ static bool scan_text(scan &s)
 static std::string place(std::string_view text, size_t at)
 {
     size_t line, column;
-    place_find(text, at, line, column);
+    source_location_find(text, at, line, column);
     return text_format("line %zu, column %zu: ", line, column);
 }
 
@@ -212,7 +214,7 @@ error json_parse(std::string_view text, json_ptr &out_tree, std::string &out_whe
     if (body.starts_with("\xef\xbb\xbf"))
         body.remove_prefix(3);
     if (!text_is_utf8(body))
-        return refuse(body, place_utf8_size(body), "not UTF-8", out_where);
+        return refuse(body, source_location_utf8_size(body), "not UTF-8", out_where);
     scan s{.text = body};
     if (!scan_text(s))
         return refuse(body, s.at, s.problem, out_where);
@@ -227,10 +229,7 @@ error json_parse(std::string_view text, json_ptr &out_tree, std::string &out_whe
     return no_error;
 }
 
-const cJSON *json_get(const cJSON *object, const char *key)
-{
-    return cJSON_IsObject(object) ? cJSON_GetObjectItem(object, key) : nullptr;
-}
+const cJSON *json_get(const cJSON *object, const char *key) { return cJSON_IsObject(object) ? cJSON_GetObjectItem(object, key) : nullptr; }
 
 std::string_view json_text(const cJSON *object, const char *key)
 {
@@ -353,7 +352,10 @@ static cJSON *make_text(std::string_view value) { return made(cJSON_CreateString
 
 cJSON *json_add_text(cJSON *object, const char *key, std::string_view value) { return add(object, key, make_text(value)); }
 void json_add_u64(cJSON *object, const char *key, uint64_t value) { add(object, key, cJSON_CreateRaw(std::to_string(value).c_str())); }
-void json_add_u64_text(cJSON *object, const char *key, uint64_t value) { add(object, key, cJSON_CreateString(std::to_string(value).c_str())); }
+void json_add_u64_text(cJSON *object, const char *key, uint64_t value)
+{
+    add(object, key, cJSON_CreateString(std::to_string(value).c_str()));
+}
 void json_add_i64(cJSON *object, const char *key, int64_t value) { add(object, key, cJSON_CreateRaw(std::to_string(value).c_str())); }
 void json_add_bool(cJSON *object, const char *key, bool value) { add(object, key, cJSON_CreateBool(value)); }
 cJSON *json_add_object(cJSON *object, const char *key) { return add(object, key, cJSON_CreateObject()); }
@@ -500,3 +502,5 @@ bool base64_decode(std::string_view text, std::string &out_bytes)
     out_bytes = std::move(out);
     return true;
 }
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 
 #include "base/error.h"
 
+namespace etlnode {
+
 struct json_deleter {
     void operator()(cJSON *tree) const { cJSON_Delete(tree); }
 };
@@ -52,3 +54,5 @@ void json_append_text(cJSON *array, std::string_view value);
 
 std::string base64_encode(std::string_view bytes);
 bool base64_decode(std::string_view text, std::string &out_bytes); // standard alphabet, padded; whitespace refused
+
+} // namespace etlnode

@@ -9,7 +9,9 @@
 
 #include "base/text.h"
 
-void place_find(std::string_view text, size_t offset, size_t &out_line, size_t &out_column)
+namespace etlnode {
+
+void source_location_find(std::string_view text, size_t offset, size_t &out_line, size_t &out_column)
 {
     out_line = out_column = 1;
     for (size_t i = 0; i < offset && i < text.size(); i++) {
@@ -22,7 +24,7 @@ void place_find(std::string_view text, size_t offset, size_t &out_line, size_t &
     }
 }
 
-size_t place_utf8_size(std::string_view text)
+size_t source_location_utf8_size(std::string_view text)
 {
     size_t at = 0;
     while (at < text.size()) {
@@ -35,7 +37,7 @@ size_t place_utf8_size(std::string_view text)
     return at;
 }
 
-bool place_find_tab(std::string_view text, size_t line, size_t &out_line, size_t &out_column)
+bool source_location_find_tab(std::string_view text, size_t line, size_t &out_line, size_t &out_column)
 {
     for (size_t i = 1; i < line; i++) {
         size_t end = text.find('\n');
@@ -48,3 +50,5 @@ bool place_find_tab(std::string_view text, size_t line, size_t &out_line, size_t
     out_column = tab + 1;
     return true;
 }
+
+} // namespace etlnode

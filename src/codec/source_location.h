@@ -5,9 +5,13 @@
 #include <cstddef>
 #include <string_view>
 
+namespace etlnode {
+
 // Line and column (in characters) of a byte offset, both from 1.
-void place_find(std::string_view text, size_t offset, size_t &out_line, size_t &out_column);
+void source_location_find(std::string_view text, size_t offset, size_t &out_line, size_t &out_column);
 // Bytes before the first that is not UTF-8.
-size_t place_utf8_size(std::string_view text);
+size_t source_location_utf8_size(std::string_view text);
 // The first tab among the blanks that a line (from 1) begins with. False: there is none.
-bool place_find_tab(std::string_view text, size_t line, size_t &out_line, size_t &out_column);
+bool source_location_find_tab(std::string_view text, size_t line, size_t &out_line, size_t &out_column);
+
+} // namespace etlnode

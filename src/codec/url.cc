@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 static bool decode(std::string_view text, bool plus_is_space, std::string &out_text)
 {
     std::string out;
@@ -220,5 +222,7 @@ std::string url_format_base(std::string_view host, uint16_t port)
 {
     bool brackets = host.find(':') != std::string_view::npos;
     return text_format("http://%s%.*s%s:%u", brackets ? "[" : "", static_cast<int>(host.size()), host.data(), brackets ? "]" : "",
-                       static_cast<unsigned>(port));
+        static_cast<unsigned>(port));
 }
+
+} // namespace etlnode

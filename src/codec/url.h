@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+namespace etlnode {
+
 // False on a broken %XX or a NUL byte; '+' stays '+'.
 bool url_decode(std::string_view text, std::string &out_text);
 // As above, '+' becomes a space: for query values.
@@ -34,3 +36,5 @@ struct url_base {
 bool url_parse_base(std::string_view text, url_base &out_base);
 // "http://host:port", brackets where the host has a colon.
 std::string url_format_base(std::string_view host, uint16_t port);
+
+} // namespace etlnode

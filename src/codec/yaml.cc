@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/yaml.cc: libyaml's events to a tree with places, and that tree to JSON.
+// codec/yaml.cc: turns libyaml's events into a tree that knows lines and columns, and that tree into JSON.
 //
 // Owns     trees through yaml_ptr.
 // Knows    base, json, libyaml.      Known by  etl, app (configuration), cli.
@@ -12,13 +12,14 @@
 #include <cstring>
 #include <map>
 
-#include <yaml.h>
-
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/source_location.h"
+#include "codec/yaml_builder.h"
 #include "codec/yaml_scalar.h"
+
+namespace etlnode {
 
 static_assert(json_depth_max <= yaml_depth_max, "a spec written as JSON is judged by the JSON reader");
 
@@ -38,68 +39,45 @@ static std::string key_text(const yaml_node &key)
 
 // ---- building the tree
 
-// Where an anchor points. Nodes stay where they are until the end of the parse, see builder.replaced.
-struct anchor {
-    const yaml_node *node = nullptr;
-    bool finished = false; // else an alias would make a node contain itself
-};
-
-struct frame {
-    yaml_node *node = nullptr;
-    yaml_ptr key = {}; // of a mapping: the key whose value comes next
-    anchor *named = nullptr;
-};
-
-struct builder {
-    std::string_view text;
-    std::string *where = nullptr;
-    yaml_ptr root = {};                  // of the document being read
-    yaml_ptr result = {};                // the document that holds something
-    std::vector<frame> stack = {};
-    std::map<std::string, anchor, std::less<>> anchors = {};
-    std::vector<yaml_ptr> replaced = {}; // values that a merge overwrote or read: an anchor may still point at them
-    size_t node_count = 0;
-    size_t alias_count = 0;
-    size_t text_size = 0;
-    yaml_mark_t document_start = {};
-};
-
-static error refuse_at(builder &b, size_t line, size_t column, std::string_view problem)
+error yaml_refuse_at(yaml_builder &b, size_t line, size_t column, std::string_view problem)
 {
     *b.where = text_format("line %zu, column %zu: ", line, column) + std::string(problem);
     return make_error(error_code::bad_spec);
 }
 
-static error refuse_mark(builder &b, const yaml_mark_t &mark, std::string_view problem)
+static error refuse_mark(yaml_builder &b, const yaml_mark_t &mark, std::string_view problem)
 {
-    return refuse_at(b, mark.line + 1, mark.column + 1, problem);
+    return yaml_refuse_at(b, mark.line + 1, mark.column + 1, problem);
 }
 
-static error refuse_node(builder &b, const yaml_node &node, std::string_view problem) { return refuse_at(b, node.line, node.column, problem); }
+static error refuse_node(yaml_builder &b, const yaml_node &node, std::string_view problem)
+{
+    return yaml_refuse_at(b, node.line, node.column, problem);
+}
 
 // Counts a node and its text before memory is spent on them.
-static error count_node(builder &b, size_t line, size_t column, size_t text_size)
+error yaml_count_node(yaml_builder &b, size_t line, size_t column, size_t text_size)
 {
     if (++b.node_count > yaml_node_count_max)
-        return refuse_at(b, line, column, text_format("more than %zu values, aliases included", yaml_node_count_max));
+        return yaml_refuse_at(b, line, column, text_format("more than %zu values, aliases included", yaml_node_count_max));
     b.text_size += text_size;
     if (b.text_size > yaml_text_size_max)
-        return refuse_at(b, line, column, text_format("more than %zu bytes of text, aliases included", yaml_text_size_max));
+        return yaml_refuse_at(b, line, column, text_format("more than %zu bytes of text, aliases included", yaml_text_size_max));
     return no_error;
 }
 
-static error check_depth(builder &b, size_t depth, size_t line, size_t column)
+static error check_depth(yaml_builder &b, size_t depth, size_t line, size_t column)
 {
     if (depth > yaml_depth_max)
-        return refuse_at(b, line, column, text_format("nested deeper than %zu levels", yaml_depth_max));
+        return yaml_refuse_at(b, line, column, text_format("nested deeper than %zu levels", yaml_depth_max));
     return no_error;
 }
 
 static bool is_merge_key(const yaml_node &key) { return key.kind == yaml_kind::scalar && key.type == yaml_type::null && key.text == "<<"; }
 
-static error copy_node(builder &b, const yaml_node &from, size_t depth, size_t line, size_t column, yaml_ptr &out_node)
+static error copy_node(yaml_builder &b, const yaml_node &from, size_t depth, size_t line, size_t column, yaml_ptr &out_node)
 {
-    if (error err = count_node(b, line, column, from.text.size()))
+    if (error err = yaml_count_node(b, line, column, from.text.size()))
         return err;
     if (from.kind != yaml_kind::scalar)
         if (error err = check_depth(b, depth + 1, line, column))
@@ -127,7 +105,7 @@ static error copy_node(builder &b, const yaml_node &from, size_t depth, size_t l
 }
 
 // Keys sorted by their JSON name; two of a name stand side by side.
-static error check_duplicates(builder &b, const yaml_node &mapping)
+error yaml_check_duplicates(yaml_builder &b, const yaml_node &mapping)
 {
     std::vector<std::pair<std::string, size_t>> names;
     names.reserve(mapping.keys.size());
@@ -148,7 +126,7 @@ static error check_duplicates(builder &b, const yaml_node &mapping)
 using key_index = std::map<std::string, size_t, std::less<>>;
 
 // Sets a key of `mapping`, replacing the value of an equal one.
-static void set_key(builder &b, yaml_node &mapping, key_index &index, yaml_ptr key, yaml_ptr value)
+static void set_key(yaml_builder &b, yaml_node &mapping, key_index &index, yaml_ptr key, yaml_ptr value)
 {
     auto [at, is_new] = index.try_emplace(key_text(*key), mapping.keys.size());
     if (is_new) {
@@ -160,7 +138,7 @@ static void set_key(builder &b, yaml_node &mapping, key_index &index, yaml_ptr k
     b.replaced.push_back(std::move(value));
 }
 
-static error merge_from(builder &b, yaml_node &mapping, key_index &index, const yaml_node &source)
+static error merge_from(yaml_builder &b, yaml_node &mapping, key_index &index, const yaml_node &source)
 {
     for (size_t i = 0; i < source.keys.size(); i++) {
         yaml_ptr key, value;
@@ -175,7 +153,7 @@ static error merge_from(builder &b, yaml_node &mapping, key_index &index, const 
 
 // `<<` keys, as kubectl's library merges them: in the order written, so that a key behind `<<` wins and one before it is overwritten; of a
 // list of mappings the earlier wins.
-static error apply_merges(builder &b, yaml_node &mapping)
+static error apply_merges(yaml_builder &b, yaml_node &mapping)
 {
     std::vector<yaml_ptr> keys = std::move(mapping.keys);
     std::vector<yaml_ptr> values = std::move(mapping.values);
@@ -203,9 +181,9 @@ static error apply_merges(builder &b, yaml_node &mapping)
     return no_error;
 }
 
-static error finish_mapping(builder &b, yaml_node &mapping)
+static error finish_mapping(yaml_builder &b, yaml_node &mapping)
 {
-    if (error err = check_duplicates(b, mapping))
+    if (error err = yaml_check_duplicates(b, mapping))
         return err;
     for (const yaml_ptr &key : mapping.keys)
         if (is_merge_key(*key))
@@ -213,7 +191,7 @@ static error finish_mapping(builder &b, yaml_node &mapping)
     return no_error;
 }
 
-static error check_key(builder &b, const yaml_node &key)
+static error check_key(yaml_builder &b, const yaml_node &key)
 {
     if (key.kind != yaml_kind::scalar)
         return refuse_node(b, key, "a mapping or a list as a key, text expected");
@@ -223,14 +201,14 @@ static error check_key(builder &b, const yaml_node &key)
 }
 
 // Hands a finished scalar or copy, or a container that will be filled, to its parent. `out_node`: where it lives.
-static error place_node(builder &b, yaml_ptr node, yaml_node *&out_node)
+static error place_node(yaml_builder &b, yaml_ptr node, yaml_node *&out_node)
 {
     out_node = node.get();
     if (b.stack.empty()) {
         b.root = std::move(node);
         return no_error;
     }
-    frame &top = b.stack.back();
+    yaml_frame &top = b.stack.back();
     if (top.node->kind == yaml_kind::sequence) {
         top.node->values.push_back(std::move(node));
     } else if (top.key == nullptr) {
@@ -244,14 +222,17 @@ static error place_node(builder &b, yaml_ptr node, yaml_node *&out_node)
     return no_error;
 }
 
-static std::string_view text_of(const yaml_char_t *text) { return text == nullptr ? std::string_view() : reinterpret_cast<const char *>(text); }
+static std::string_view text_of(const yaml_char_t *text)
+{
+    return text == nullptr ? std::string_view() : reinterpret_cast<const char *>(text);
+}
 
 // The slot of a node's anchor, null when it has none. A name used again means the new node from here on.
-static anchor *name_node(builder &b, const yaml_char_t *name, const yaml_node *node, bool finished)
+static yaml_anchor *name_node(yaml_builder &b, const yaml_char_t *name, const yaml_node *node, bool finished)
 {
     if (name == nullptr)
         return nullptr;
-    anchor &slot = b.anchors[std::string(text_of(name))];
+    yaml_anchor &slot = b.anchors[std::string(text_of(name))];
     slot = {.node = node, .finished = finished};
     return &slot;
 }
@@ -260,7 +241,7 @@ static anchor *name_node(builder &b, const yaml_char_t *name, const yaml_node *n
 
 static constexpr std::string_view tag_prefix = "tag:yaml.org,2002:";
 
-static error refuse_tag(builder &b, const yaml_mark_t &mark, std::string_view tag)
+static error refuse_tag(yaml_builder &b, const yaml_mark_t &mark, std::string_view tag)
 {
     std::string shown = tag.starts_with(tag_prefix) ? "!!" + std::string(tag.substr(tag_prefix.size())) : std::string(tag);
     static constexpr const char *problem = "tag %s is not supported, expected !!str, !!int, !!float, !!bool, !!null or !!binary";
@@ -279,7 +260,7 @@ static const char *type_name(yaml_type type)
     return "";
 }
 
-static error apply_tag(builder &b, const yaml_mark_t &mark, std::string_view tag, yaml_node &node)
+static error apply_tag(yaml_builder &b, const yaml_mark_t &mark, std::string_view tag, yaml_node &node)
 {
     std::string_view name = tag.starts_with(tag_prefix) ? tag.substr(tag_prefix.size()) : std::string_view();
     if (name == "str" || tag == "!") {
@@ -314,18 +295,18 @@ static error apply_tag(builder &b, const yaml_mark_t &mark, std::string_view tag
     bool widened = wanted == yaml_type::real && r.type == yaml_type::integer;
     if (r.type != wanted && !widened)
         return refuse_mark(b, mark,
-                           text_format("\"%s\" is %s, its tag says %s", text_escape(node.text, 64).c_str(), type_name(r.type), type_name(wanted)));
+            text_format("\"%s\" is %s, its tag says %s", text_escape(node.text, 64).c_str(), type_name(r.type), type_name(wanted)));
     node.type = wanted;
     return no_error;
 }
 
 // ---- events
 
-static error on_scalar(builder &b, const yaml_event_t &event)
+static error on_scalar(yaml_builder &b, const yaml_event_t &event)
 {
     const yaml_mark_t &mark = event.start_mark;
     std::string_view value(reinterpret_cast<const char *>(event.data.scalar.value), event.data.scalar.length);
-    if (error err = count_node(b, mark.line + 1, mark.column + 1, value.size()))
+    if (error err = yaml_count_node(b, mark.line + 1, mark.column + 1, value.size()))
         return err;
     if (value.find('\0') != std::string_view::npos)
         return refuse_mark(b, mark, "a NUL character");
@@ -349,7 +330,7 @@ static error on_scalar(builder &b, const yaml_event_t &event)
     return no_error;
 }
 
-static error on_alias(builder &b, const yaml_event_t &event)
+static error on_alias(yaml_builder &b, const yaml_event_t &event)
 {
     const yaml_mark_t &mark = event.start_mark;
     std::string_view name = text_of(event.data.alias.anchor);
@@ -367,9 +348,9 @@ static error on_alias(builder &b, const yaml_event_t &event)
     return place_node(b, std::move(copy), at);
 }
 
-static error on_container(builder &b, const yaml_mark_t &mark, yaml_kind kind, const yaml_char_t *tag, const yaml_char_t *name)
+static error on_container(yaml_builder &b, const yaml_mark_t &mark, yaml_kind kind, const yaml_char_t *tag, const yaml_char_t *name)
 {
-    if (error err = count_node(b, mark.line + 1, mark.column + 1, 0))
+    if (error err = yaml_count_node(b, mark.line + 1, mark.column + 1, 0))
         return err;
     if (error err = check_depth(b, b.stack.size() + 1, mark.line + 1, mark.column + 1))
         return err;
@@ -384,9 +365,9 @@ static error on_container(builder &b, const yaml_mark_t &mark, yaml_kind kind, c
     return no_error;
 }
 
-static error on_container_end(builder &b)
+static error on_container_end(yaml_builder &b)
 {
-    frame top = std::move(b.stack.back());
+    yaml_frame top = std::move(b.stack.back());
     b.stack.pop_back();
     if (top.node->kind == yaml_kind::mapping)
         if (error err = finish_mapping(b, *top.node))
@@ -399,11 +380,11 @@ static error on_container_end(builder &b)
 // An empty document ("---" at the end of a file, comments only) is no document.
 static bool is_empty_scalar(const yaml_event_t &event)
 {
-    return event.type == YAML_SCALAR_EVENT && event.data.scalar.length == 0 && event.data.scalar.plain_implicit && event.data.scalar.tag == nullptr &&
-           event.data.scalar.anchor == nullptr;
+    return event.type == YAML_SCALAR_EVENT && event.data.scalar.length == 0 && event.data.scalar.plain_implicit &&
+           event.data.scalar.tag == nullptr && event.data.scalar.anchor == nullptr;
 }
 
-static error on_event(builder &b, const yaml_event_t &event)
+static error on_event(yaml_builder &b, const yaml_event_t &event)
 {
     bool is_node = event.type == YAML_SCALAR_EVENT || event.type == YAML_ALIAS_EVENT || event.type == YAML_SEQUENCE_START_EVENT ||
                    event.type == YAML_MAPPING_START_EVENT;
@@ -435,23 +416,24 @@ static error on_event(builder &b, const yaml_event_t &event)
     return no_error;
 }
 
-static error refuse_syntax(builder &b, const yaml_parser_t &parser)
+static error refuse_syntax(yaml_builder &b, const yaml_parser_t &parser)
 {
     std::string problem = parser.problem != nullptr ? parser.problem : "not YAML";
     if (parser.error == YAML_READER_ERROR) {
         size_t line, column;
-        place_find(b.text, parser.problem_offset, line, column);
-        return refuse_at(b, line, column, problem);
+        source_location_find(b.text, parser.problem_offset, line, column);
+        return yaml_refuse_at(b, line, column, problem);
     }
     size_t line, column;
-    if (place_find_tab(b.text, parser.problem_mark.line + 1, line, column)) // the commonest cause, for which libyaml has no words
-        return refuse_at(b, line, column, "a tab; YAML is indented with spaces");
+    if (source_location_find_tab(b.text, parser.problem_mark.line + 1, line, column)) // the commonest cause, for which libyaml has no words
+        return yaml_refuse_at(b, line, column, "a tab; YAML is indented with spaces");
     if (parser.context != nullptr)
-        problem += text_format(" (%s at line %zu, column %zu)", parser.context, parser.context_mark.line + 1, parser.context_mark.column + 1);
+        problem += text_format(
+            " (%s at line %zu, column %zu)", parser.context, parser.context_mark.line + 1, parser.context_mark.column + 1);
     return refuse_mark(b, parser.problem_mark, problem);
 }
 
-static error read_events(builder &b, yaml_parser_t &parser)
+static error read_events(yaml_builder &b, yaml_parser_t &parser)
 {
     while (true) {
         yaml_event_t event;
@@ -465,9 +447,9 @@ static error read_events(builder &b, yaml_parser_t &parser)
     }
 }
 
-static error refuse_empty(builder &b) { return refuse_at(b, 1, 1, "there is nothing, expected a YAML document"); }
+static error refuse_empty(yaml_builder &b) { return yaml_refuse_at(b, 1, 1, "there is nothing, expected a YAML document"); }
 
-static error parse_yaml(builder &b)
+static error parse_yaml(yaml_builder &b)
 {
     yaml_parser_t parser;
     int made = yaml_parser_initialize(&parser);
@@ -483,136 +465,25 @@ static error parse_yaml(builder &b)
     return no_error;
 }
 
-// ---- JSON: read by the JSON reader, so that tabs and escapes mean what they mean there; places come from a walk over the same text
-
-struct json_walk {
-    builder *b = nullptr;
-    size_t at = 0;
-    size_t line = 1;
-    size_t column = 1;
-};
-
-static void step(json_walk &w)
-{
-    char c = w.b->text[w.at++];
-    if (c == '\n') {
-        w.line++;
-        w.column = 1;
-    } else if ((static_cast<uint8_t>(c) & 0xc0) != 0x80) {
-        w.column++;
-    }
-}
-
-// To the next byte that is part of a value or key. Requires: the text was accepted by json_parse.
-static void step_to_value(json_walk &w)
-{
-    while (w.at < w.b->text.size() && std::string_view(" \t\r\n,:").find(w.b->text[w.at]) != std::string_view::npos)
-        step(w);
-}
-
-static std::string_view step_over_scalar(json_walk &w)
-{
-    size_t start = w.at;
-    std::string_view text = w.b->text;
-    if (text[w.at] == '"') {
-        step(w);
-        while (text[w.at] != '"') {
-            if (text[w.at] == '\\')
-                step(w);
-            step(w);
-        }
-        step(w);
-    } else {
-        while (w.at < text.size() && std::string_view(" \t\r\n,:]}").find(text[w.at]) == std::string_view::npos)
-            step(w);
-    }
-    return text.substr(start, w.at - start);
-}
-
-static error walk_text(json_walk &w, const char *value, yaml_ptr &out_node)
-{
-    step_to_value(w);
-    if (error err = count_node(*w.b, w.line, w.column, strlen(value)))
-        return err;
-    out_node.reset(new yaml_node{.text = value, .keys = {}, .values = {}, .line = w.line, .column = w.column});
-    step_over_scalar(w);
-    return no_error;
-}
-
-static error walk_value(json_walk &w, const cJSON *item, yaml_ptr &out_node);
-
-static error walk_container(json_walk &w, const cJSON *item, yaml_node &node)
-{
-    step(w);
-    for (const cJSON *child = item->child; child != nullptr; child = child->next) {
-        yaml_ptr key, value;
-        if (node.kind == yaml_kind::mapping) {
-            if (error err = walk_text(w, child->string, key))
-                return err;
-            node.keys.push_back(std::move(key));
-        }
-        if (error err = walk_value(w, child, value))
-            return err;
-        node.values.push_back(std::move(value));
-    }
-    step_to_value(w);
-    step(w);
-    return node.kind == yaml_kind::mapping ? check_duplicates(*w.b, node) : no_error;
-}
-
-static error walk_value(json_walk &w, const cJSON *item, yaml_ptr &out_node)
-{
-    if (cJSON_IsString(item))
-        return walk_text(w, item->valuestring, out_node);
-    step_to_value(w);
-    if (error err = count_node(*w.b, w.line, w.column, 0))
-        return err;
-    yaml_ptr node(new yaml_node{.text = {}, .keys = {}, .values = {}, .line = w.line, .column = w.column});
-    if (cJSON_IsObject(item) || cJSON_IsArray(item)) {
-        node->kind = cJSON_IsObject(item) ? yaml_kind::mapping : yaml_kind::sequence;
-        if (error err = walk_container(w, item, *node))
-            return err;
-    } else {
-        node->text = step_over_scalar(w);
-        node->type = yaml_scalar_resolve(node->text).type;
-        // Nothing but a number beyond the range of a double is left: JSON readers refuse it.
-        if (node->type == yaml_type::text)
-            return refuse_node(*w.b, *node, "number out of range");
-    }
-    out_node = std::move(node);
-    return no_error;
-}
-
-static error parse_json(builder &b, bool &out_is_json)
-{
-    json_ptr tree;
-    error err = json_parse(b.text, tree, *b.where);
-    out_is_json = !err;
-    if (err)
-        return make_error(error_code::bad_spec);
-    json_walk w{.b = &b};
-    return walk_value(w, tree.get(), b.result);
-}
-
 error yaml_parse(std::string_view text, yaml_ptr &out_tree, std::string &out_where)
 {
     out_tree.reset();
     if (text.starts_with("\xef\xbb\xbf"))
         text.remove_prefix(3);
-    builder b{.text = text, .where = &out_where};
+    yaml_builder b{.text = text, .where = &out_where};
     if (text.size() > spec_size_max)
-        return refuse_at(b, 1, 1, text_format("larger than %zu bytes", spec_size_max));
+        return yaml_refuse_at(b, 1, 1, text_format("larger than %zu bytes", spec_size_max));
     if (!text_is_utf8(text)) {
         size_t line, column;
-        place_find(text, place_utf8_size(text), line, column);
-        return refuse_at(b, line, column, "not UTF-8");
+        source_location_find(text, source_location_utf8_size(text), line, column);
+        return yaml_refuse_at(b, line, column, "not UTF-8");
     }
     if (text.empty()) // libyaml takes no null pointer
         return refuse_empty(b);
     size_t first = text.find_first_not_of(" \t\r\n");
     if (first != std::string_view::npos && text[first] == '{') {
         bool is_json = false;
-        error err = parse_json(b, is_json);
+        error err = yaml_build_json(b, is_json);
         // YAML's own braces need no quotes; what opens like JSON is judged as JSON.
         size_t second = text.find_first_not_of(" \t\r\n", first + 1);
         bool looks_like_json = second == std::string_view::npos || text[second] == '"' || text[second] == '}';
@@ -672,3 +543,5 @@ json_ptr yaml_to_json(const yaml_node &node)
     CHECK(item != nullptr);
     return json_ptr(item);
 }
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "codec/json.h"
 
+namespace etlnode {
+
 enum class yaml_kind : uint8_t { scalar, sequence, mapping };
 // What a plain scalar means, resolved as kubectl resolves it (YAML 1.1: y/yes/on are booleans, 0644 is 420, ~ is null).
 enum class yaml_type : uint8_t { null, boolean, integer, real, text };
@@ -18,11 +20,11 @@ enum class yaml_type : uint8_t { null, boolean, integer, real, text };
 struct yaml_node {
     yaml_kind kind = yaml_kind::scalar;
     yaml_type type = yaml_type::text;
-    std::string text;        // scalar as written, unescaped
+    std::string text;                               // scalar as written, unescaped
     std::vector<std::unique_ptr<yaml_node>> keys;   // mapping
     std::vector<std::unique_ptr<yaml_node>> values; // mapping and sequence
-    size_t line = 0;         // from 1
-    size_t column = 0;       // from 1
+    size_t line = 0;                                // from 1
+    size_t column = 0;                              // from 1
 };
 using yaml_ptr = std::unique_ptr<yaml_node>;
 
@@ -41,3 +43,5 @@ std::string yaml_place(const yaml_node &node);
 json_ptr yaml_to_json(const yaml_node &node);
 // A JSON tree as block-style YAML, for `-o yaml`. Strings that would be read as something else are quoted.
 std::string yaml_print(const cJSON *tree);
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 #include "codec/yaml.h"
 #include "codec/yaml_scalar.h"
 
+namespace etlnode {
+
 // Size and code point of the character at the start of `text`. Requires: not empty; bytes that are not UTF-8 count as one character each.
 static size_t next_character(std::string_view text, uint32_t &out_point)
 {
@@ -190,3 +192,5 @@ std::string yaml_print(const cJSON *tree)
         print_scalar(out, tree, 0);
     return out;
 }
+
+} // namespace etlnode

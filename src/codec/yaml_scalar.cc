@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+namespace etlnode {
+
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words)
@@ -150,3 +152,5 @@ yaml_scalar yaml_scalar_resolve(std::string_view text)
         return out;
     return {};
 }
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 
 #include "codec/yaml.h"
 
+namespace etlnode {
+
 struct yaml_scalar {
     yaml_type type = yaml_type::text;
     std::string json = {};   // a number's JSON token; "true", "false", "null"; unused for text
@@ -15,3 +17,5 @@ struct yaml_scalar {
 
 // YAML 1.1 as kubectl's library reads it, which is not YAML 1.1 to the letter: test/golden/yaml shows where.
 yaml_scalar yaml_scalar_resolve(std::string_view text);
+
+} // namespace etlnode

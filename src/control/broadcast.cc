@@ -14,51 +14,53 @@
 #include "codec/url.h"
 #include "port/clock.h"
 
-struct gather_leg {
-    gather *owner = nullptr;
+namespace etlnode {
+
+struct peer_call {
+    broadcast *owner = nullptr;
     size_t index = 0;
     call *running = nullptr;
 };
 
-struct gather {
+struct broadcast {
     env *e = nullptr;
     timer *deadline = nullptr;
-    std::vector<gather_leg> legs;
-    std::vector<gather_answer> answers;
+    std::vector<peer_call> calls;
+    std::vector<broadcast_answer> answers;
     size_t pending = 0;
     bool stop_at_failure = false;
     bool dead = false; // cancelled while the completion was posted
     bool posted = false;
-    void (*on_done)(void *arg, std::vector<gather_answer> answers) = nullptr;
+    void (*on_done)(void *arg, std::vector<broadcast_answer> answers) = nullptr;
     void *arg = nullptr;
 };
 
-static void end_calls(gather &g, error_code code)
+static void end_calls(broadcast &g, error_code code)
 {
-    for (gather_leg &leg : g.legs) {
-        if (leg.running == nullptr)
+    for (peer_call &one_call : g.calls) {
+        if (one_call.running == nullptr)
             continue;
-        call_cancel(*leg.running);
-        leg.running = nullptr;
-        g.answers[leg.index].err = make_error(code);
+        call_cancel(*one_call.running);
+        one_call.running = nullptr;
+        g.answers[one_call.index].err = make_error(code);
         g.pending--;
     }
 }
 
-static void finish(gather *g)
+static void finish(broadcast *g)
 {
     CHECK(g->pending == 0);
     timer_free(*g->e, g->deadline);
     auto on_done = g->on_done;
     void *arg = g->arg;
-    std::vector<gather_answer> answers = static_cast<std::vector<gather_answer> &&>(g->answers);
+    std::vector<broadcast_answer> answers = std::move(g->answers);
     delete g;
-    on_done(arg, static_cast<std::vector<gather_answer> &&>(answers));
+    on_done(arg, std::move(answers));
 }
 
 static void finish_posted(void *arg)
 {
-    gather *g = static_cast<gather *>(arg);
+    broadcast *g = static_cast<broadcast *>(arg);
     if (g->dead) {
         delete g;
         return;
@@ -68,15 +70,15 @@ static void finish_posted(void *arg)
 
 static void on_call_done(void *arg, call &, error err, int status, std::string body)
 {
-    gather_leg &leg = *static_cast<gather_leg *>(arg);
-    gather *g = leg.owner;
-    leg.running = nullptr;
-    gather_answer &answer = g->answers[leg.index];
+    peer_call &one_call = *static_cast<peer_call *>(arg);
+    broadcast *g = one_call.owner;
+    one_call.running = nullptr;
+    broadcast_answer &answer = g->answers[one_call.index];
     answer.err = err;
     answer.status = status;
-    answer.body = static_cast<std::string &&>(body);
+    answer.body = std::move(body);
     g->pending--;
-    if (g->stop_at_failure && !gather_succeeded(answer))
+    if (g->stop_at_failure && !broadcast_succeeded(answer))
         end_calls(*g, error_code::canceled);
     if (g->pending == 0)
         finish(g);
@@ -84,29 +86,29 @@ static void on_call_done(void *arg, call &, error err, int status, std::string b
 
 static void on_deadline(void *arg)
 {
-    gather *g = static_cast<gather *>(arg);
+    broadcast *g = static_cast<broadcast *>(arg);
     end_calls(*g, error_code::timed_out);
     if (!g->posted)
         finish(g);
 }
 
-gather *gather_start(env &e, http_client &client, const std::vector<gather_peer> &peers, const gather_request &request,
-    void (*on_done)(void *arg, std::vector<gather_answer> answers), void *arg)
+broadcast *broadcast_start(env &e, http_client &client, const std::vector<broadcast_peer> &peers, const broadcast_request &request,
+    void (*on_done)(void *arg, std::vector<broadcast_answer> answers), void *arg)
 {
     CHECK(request.deadline_ms > 0);
-    gather *g = new gather;
+    broadcast *g = new broadcast;
     g->e = &e;
     g->on_done = on_done;
     g->arg = arg;
     g->stop_at_failure = request.stop_at_failure;
     g->deadline = timer_make(e, on_deadline, g);
     timer_arm(e, g->deadline, request.deadline_ms);
-    g->legs.resize(peers.size());
+    g->calls.resize(peers.size());
     g->answers.resize(peers.size());
     for (size_t i = 0; i < peers.size(); i++) {
-        gather_leg &leg = g->legs[i];
-        leg.owner = g;
-        leg.index = i;
+        peer_call &one_call = g->calls[i];
+        one_call.owner = g;
+        one_call.index = i;
         g->answers[i].id = peers[i].id;
         url_base base;
         if (!url_parse_base(peers[i].url, base)) {
@@ -125,9 +127,9 @@ gather *gather_start(env &e, http_client &client, const std::vector<gather_peer>
         options.progress_timeout_ms = request.deadline_ms;
         options.answer_size_max = call_answer_size_max;
         options.on_done = on_call_done;
-        options.arg = &leg;
+        options.arg = &one_call;
         g->pending++;
-        leg.running = call_start(client, static_cast<call_options &&>(options));
+        one_call.running = call_start(client, std::move(options));
     }
     if (g->pending == 0) {
         g->posted = true;
@@ -136,7 +138,7 @@ gather *gather_start(env &e, http_client &client, const std::vector<gather_peer>
     return g;
 }
 
-void gather_cancel(gather &g)
+void broadcast_cancel(broadcast &g)
 {
     end_calls(g, error_code::canceled);
     if (g.posted) {
@@ -149,19 +151,19 @@ void gather_cancel(gather &g)
     delete &g;
 }
 
-const gather_answer *gather_first_failure(const std::vector<gather_answer> &answers)
+const broadcast_answer *broadcast_first_failure(const std::vector<broadcast_answer> &answers)
 {
-    const gather_answer *canceled = nullptr;
-    for (const gather_answer &answer : answers) {
+    const broadcast_answer *canceled = nullptr;
+    for (const broadcast_answer &answer : answers) {
         if (answer.err.code == error_code::canceled)
             canceled = canceled != nullptr ? canceled : &answer;
-        else if (!gather_succeeded(answer))
+        else if (!broadcast_succeeded(answer))
             return &answer;
     }
     return canceled;
 }
 
-std::string gather_failure_text(const gather_answer &answer, error_code *out_code)
+std::string broadcast_failure_text(const broadcast_answer &answer, error_code *out_code)
 {
     error_code code = answer.err.code;
     std::string text = error_text(answer.err);
@@ -176,3 +178,5 @@ std::string gather_failure_text(const gather_answer &answer, error_code *out_cod
         return text;
     return "target " + answer.id + (answer.err ? " does not answer: " : ": ") + text;
 }
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "codec/url.h"
 #include "control/placement.h"
 
+namespace etlnode {
+
 // Raised when a document can no longer be read by an older node.
 static constexpr uint64_t document_format = 1;
 
@@ -19,7 +21,8 @@ static constexpr uint64_t document_format = 1;
 
 template <class T, class F> static auto lower_bound_of(std::vector<T> &rows, std::string_view key, F field)
 {
-    return std::lower_bound(rows.begin(), rows.end(), key, [field](const T &row, std::string_view k) { return std::string_view(row.*field) < k; });
+    return std::lower_bound(
+        rows.begin(), rows.end(), key, [field](const T &row, std::string_view k) { return std::string_view(row.*field) < k; });
 }
 
 template <class T, class F> static T *find(std::vector<T> &rows, std::string_view key, F field)
@@ -99,7 +102,10 @@ void document_put_bucket(cluster_document &document, cluster_bucket bucket)
 
 cluster_etl &document_put_etl(cluster_document &document, cluster_etl etl) { return put(document.etls, std::move(etl), &cluster_etl::id); }
 
-bool document_remove_bucket(cluster_document &document, std::string_view name) { return remove(document.buckets, name, &cluster_bucket::name); }
+bool document_remove_bucket(cluster_document &document, std::string_view name)
+{
+    return remove(document.buckets, name, &cluster_bucket::name);
+}
 
 bool document_remove_node(cluster_document &document, std::string_view id) { return remove(document.nodes, id, &cluster_node::id); }
 
@@ -127,7 +133,9 @@ const cluster_node *document_place(const cluster_document &document, std::string
 
 static bool id_is_good(std::string_view id)
 {
-    auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; };
+    auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    };
     return !id.empty() && id.size() <= node_id_size_max && std::all_of(id.begin(), id.end(), good);
 }
 
@@ -166,9 +174,11 @@ static bool bucket_parse(const cJSON *tree, cluster_bucket &out_bucket)
 static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
 {
     size_t stage = 0;
-    bool is_good = etl_definition_parse(tree, out_etl) && json_read_text(tree, "pod", etl_pod_size_max, out_etl.pod_json) && json_read_text(tree, "init", etl_init_size_max, out_etl.init_json) &&
-        json_read_word(tree, "stage", etl_stage_names, stage) && json_read_u64(tree, "generation", out_etl.generation) && json_read_text(tree, "last_error", spec_size_max, out_etl.last_error) &&
-        json_read_u64(tree, "started_ns", out_etl.started_ns);
+    bool is_good = etl_definition_parse(tree, out_etl) && json_read_text(tree, "pod", etl_pod_size_max, out_etl.pod_json) &&
+                   json_read_text(tree, "init", etl_init_size_max, out_etl.init_json) &&
+                   json_read_word(tree, "stage", etl_stage_names, stage) && json_read_u64(tree, "generation", out_etl.generation) &&
+                   json_read_text(tree, "last_error", spec_size_max, out_etl.last_error) &&
+                   json_read_u64(tree, "started_ns", out_etl.started_ns);
     out_etl.stage = static_cast<etl_stage>(stage);
     return is_good;
 }
@@ -189,7 +199,8 @@ static bool lineage_parse(const cJSON *tree, cluster_document &out_document)
     cJSON_ArrayForEach(item, terms)
     {
         cluster_term term;
-        if (!json_read_u64(item, "number", term.number) || !json_read_u64(item, "tag", term.tag) || !json_read_u64(item, "first_version", term.first_version) || !json_read_u64(item, "base_digest", term.base_digest))
+        if (!json_read_u64(item, "number", term.number) || !json_read_u64(item, "tag", term.tag) ||
+            !json_read_u64(item, "first_version", term.first_version) || !json_read_u64(item, "base_digest", term.base_digest))
             return false;
         out_document.terms.push_back(term);
     }
@@ -199,8 +210,8 @@ static bool lineage_parse(const cJSON *tree, cluster_document &out_document)
     cJSON_ArrayForEach(item, departures)
     {
         cluster_departure departure;
-        if (!json_read_text(item, "id", node_id_size_max, departure.id) || !id_is_good(departure.id) || !json_read_u64(item, "placement", departure.placement) ||
-            !json_read_bool(item, "missed", departure.is_missed))
+        if (!json_read_text(item, "id", node_id_size_max, departure.id) || !id_is_good(departure.id) ||
+            !json_read_u64(item, "placement", departure.placement) || !json_read_bool(item, "missed", departure.is_missed))
             return false;
         out_document.departures.push_back(std::move(departure));
     }
@@ -366,7 +377,7 @@ std::string document_print(const cluster_document &document, document_printer &p
         text += '}';
     }
     text += "]}";
-    printer = static_cast<document_printer &&>(now);
+    printer = std::move(now);
     return text;
 }
 
@@ -431,3 +442,5 @@ json_ptr document_smap(const cluster_document &document)
     json_add_u64_text(tree.get(), "version", document.version);
     return tree;
 }
+
+} // namespace etlnode

@@ -12,15 +12,17 @@
 #include "etl/etl_definition.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 inline constexpr uint32_t node_flag_non_electable = 1u << 0;
-inline constexpr uint32_t node_flag_maintenance = 1u << 2; // AIStore's clients skip it when they place an object
+inline constexpr uint32_t node_flag_maintenance = 1u << 2;  // AIStore's clients skip it when they place an object
 inline constexpr uint32_t node_flag_decommission = 1u << 3; // skipped too
 
 struct cluster_node {
     std::string id;
     bool is_target = false;
-    std::string url;        // advertised to clients: "http://host:port"
-    uint64_t digest = 0;    // placement_digest(id)
+    std::string url;     // advertised to clients: "http://host:port"
+    uint64_t digest = 0; // placement_digest(id)
     uint32_t flags = 0;
     // Not in the document's JSON: what the proxy has seen of it.
     uint64_t heard_ms = 0;
@@ -33,27 +35,27 @@ struct cluster_bucket {
 
 // One ETL as the user asked for it, and what became of it.
 struct cluster_etl : etl_definition {
-    std::string init_json;     // what GET /v1/etl/<id> shows as init_msg
+    std::string init_json; // what GET /v1/etl/<id> shows as init_msg
     etl_stage stage = etl_stage::initializing;
-    uint64_t generation = 0;   // counts starts
-    std::string last_error;    // why it is aborted
+    uint64_t generation = 0; // counts starts
+    std::string last_error;  // why it is aborted
     uint64_t started_ns = 0;
 };
 
 // One run of the proxy: its first change begins a term. Two copies of a data directory that go on from the same version go on in different
 // terms, and so can be told apart.
 struct cluster_term {
-    uint64_t number = 0;        // counts
-    uint64_t tag = 0;           // random
+    uint64_t number = 0; // counts
+    uint64_t tag = 0;    // random
     uint64_t first_version = 0;
-    uint64_t base_digest = 0;   // of the version before
+    uint64_t base_digest = 0; // of the version before
 };
 
 // A target that was taken out. When it comes back with its data it may be placed again, as long as nothing has changed that it missed.
 struct cluster_departure {
     std::string id;
-    uint64_t placement = 0;     // document_placement while it was in
-    bool is_missed = false;     // something was written, deleted or destroyed since
+    uint64_t placement = 0; // document_placement while it was in
+    bool is_missed = false; // something was written, deleted or destroyed since
 };
 
 // Which document: no two different ones have the same.
@@ -65,11 +67,11 @@ struct document_identity {
 
 struct cluster_document {
     uint64_t version = 0;
-    uint64_t digest = 0;       // of the text that was parsed; not in the JSON
+    uint64_t digest = 0;                       // of the text that was parsed; not in the JSON
     std::vector<cluster_term> terms;           // the last document_term_count_max, in order
     std::vector<cluster_departure> departures; // the last document_departure_count_max
-    std::string uuid;          // of the cluster; never changes
-    std::string created;       // "YYYY-MM-DD HH:MM:SS"
+    std::string uuid;                          // of the cluster; never changes
+    std::string created;                       // "YYYY-MM-DD HH:MM:SS"
     uint64_t next_generation = 1;
     std::vector<cluster_node> nodes;     // by id
     std::vector<cluster_bucket> buckets; // by name
@@ -115,9 +117,9 @@ std::string document_identity_text(const document_identity &identity);
 // What the document that `other` names is to `document`.
 enum class document_relation : uint8_t {
     equal,
-    ancestor,  // `document` descends from it
-    newer,     // it claims to be further on; whether it descends from `document` only it can tell
-    diverged,  // both went on from a common ancestor, by themselves
+    ancestor, // `document` descends from it
+    newer,    // it claims to be further on; whether it descends from `document` only it can tell
+    diverged, // both went on from a common ancestor, by themselves
 };
 document_relation document_relate(const document_identity &other, const cluster_document &document);
 // `document` is about to get its next version, the first one of this run of the proxy.
@@ -155,3 +157,5 @@ json_ptr document_smap(const cluster_document &document);
 // bad_json what is not a node: a bad id, a url that is not "http://host:port", a digest that is not the id's.
 json_ptr node_print(const cluster_node &node);
 error node_parse(const cJSON *tree, cluster_node &out_node);
+
+} // namespace etlnode

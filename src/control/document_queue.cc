@@ -13,6 +13,8 @@
 #include "port/clock.h"
 #include "port/meta.h"
 
+namespace etlnode {
+
 static void run_posted(void *arg);
 
 // The next change starts in a turn of its own, so that a long row of refused ones cannot grow the stack.
@@ -41,7 +43,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
         end_running(q, err ? err : make_error(error_code::corrupt, "the cluster document has vanished"));
         return;
     }
-    q.current = static_cast<cluster_document &&>(stored);
+    q.current = std::move(stored);
     q.text = text;
     if (q.on_stored != nullptr)
         q.on_stored(q.arg);
@@ -53,15 +55,17 @@ static void on_swap(void *arg, error err)
     document_queue &q = *static_cast<document_queue *>(arg);
     if (err.code == error_code::conflict && q.conflicts < document_conflicts_max) {
         q.conflicts++;
-        LOG(warn, "cluster", "version=%llu msg=\"somebody else changed the cluster document, trying again\"", static_cast<unsigned long long>(q.current.version));
+        LOG(warn, "cluster", "version=%llu msg=\"somebody else changed the cluster document, trying again\"",
+            static_cast<unsigned long long>(q.current.version));
         meta_read(*q.e, q.name, on_read, &q);
         return;
     }
     if (err) {
-        LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"", static_cast<unsigned long long>(q.next.version), error_text(err));
+        LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"",
+            static_cast<unsigned long long>(q.next.version), error_text(err));
     } else {
-        q.current = static_cast<cluster_document &&>(q.next);
-        q.text = static_cast<std::string &&>(q.next_text);
+        q.current = std::move(q.next);
+        q.text = std::move(q.next_text);
         q.has_term = true;
         if (q.on_stored != nullptr)
             q.on_stored(q.arg);
@@ -115,3 +119,5 @@ void document_queue_add(document_queue &q, const document_change &change)
 }
 
 bool document_queue_is_idle(const document_queue &q) { return !q.busy && !q.posted && q.waiting.empty(); }
+
+} // namespace etlnode

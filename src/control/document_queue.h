@@ -9,6 +9,8 @@
 #include "control/document.h"
 #include "port/env.h"
 
+namespace etlnode {
+
 struct document_change {
     // Edits `next`, a copy of the current document; an error refuses the change and nothing is stored. May run again when somebody else
     // changed the stored document meanwhile.
@@ -22,7 +24,7 @@ struct document_queue {
     env *e = nullptr;
     std::string name = "cluster"; // of the document in port/meta.h
     cluster_document current;
-    std::string text;             // of `current`, byte for byte as stored: what targets get, and what its digest is of
+    std::string text;                       // of `current`, byte for byte as stored: what targets get, and what its digest is of
     void (*on_stored)(void *arg) = nullptr; // `current` has changed; before the change's on_done
     void *arg = nullptr;
 
@@ -33,7 +35,7 @@ struct document_queue {
     document_printer printer;
     bool has_term = false; // this process has begun its term
     uint64_t tag = 0;
-    bool busy = false;   // a read or swap is under way
+    bool busy = false; // a read or swap is under way
     bool posted = false;
     unsigned conflicts = 0;
 };
@@ -42,3 +44,5 @@ struct document_queue {
 void document_queue_add(document_queue &q, const document_change &change);
 // Nothing under way: the queue may be freed.
 bool document_queue_is_idle(const document_queue &q);
+
+} // namespace etlnode

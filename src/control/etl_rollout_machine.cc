@@ -16,6 +16,8 @@
 #include "port/clock.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = etl_rollout::state;
 using E = etl_rollout::event;
 
@@ -42,7 +44,7 @@ static uint64_t until_answer(const etl_rollout &m, uint64_t ms)
 static void ask_store_initializing(etl_rollout &m)
 {
     m.storing = true;
-    timer_arm(*m.e, m.clock, intra_call_timeout_ms);
+    timer_arm(*m.e, m.deadline_timer, intra_call_timeout_ms);
     m.world.store_initializing(m.world.arg, m);
 }
 
@@ -60,21 +62,21 @@ static void await_start(etl_rollout &m)
     count_storing(m);
     m.has_pods = true;
     m.calling = true;
-    timer_arm(*m.e, m.clock, until_answer(m, m.wait_timeout_ms + etl_init_margin_ms));
+    timer_arm(*m.e, m.deadline_timer, until_answer(m, m.wait_timeout_ms + etl_init_margin_ms));
     m.world.await_start(m.world.arg, m);
 }
 
 static void ask_store_running(etl_rollout &m)
 {
     m.storing = true;
-    timer_arm(*m.e, m.clock, intra_call_timeout_ms);
+    timer_arm(*m.e, m.deadline_timer, intra_call_timeout_ms);
     m.world.store_running(m.world.arg, m);
 }
 
 static void ask_store_end(etl_rollout &m)
 {
     m.storing = true;
-    timer_arm(*m.e, m.clock, until_answer(m, intra_call_timeout_ms));
+    timer_arm(*m.e, m.deadline_timer, until_answer(m, intra_call_timeout_ms));
     m.world.store_ended(m.world.arg, m);
 }
 
@@ -151,7 +153,7 @@ static void await_removal(etl_rollout &m)
 {
     m.calling = true;
     m.remove_until_ms = clock_now_ms(*m.e) + etl_remove_timeout_ms;
-    timer_arm(*m.e, m.clock, until_answer(m, etl_remove_timeout_ms));
+    timer_arm(*m.e, m.deadline_timer, until_answer(m, etl_remove_timeout_ms));
     m.world.await_removal(m.world.arg, m);
 }
 
@@ -159,28 +161,28 @@ static void answer_and_go_on(etl_rollout &m)
 {
     answer_failure(m);
     uint64_t now = clock_now_ms(*m.e);
-    timer_arm(*m.e, m.clock, m.remove_until_ms > now ? m.remove_until_ms - now : 1);
+    timer_arm(*m.e, m.deadline_timer, m.remove_until_ms > now ? m.remove_until_ms - now : 1);
 }
 
 // Its entry would be there for ever, as initializing.
 static void answer_and_retry(etl_rollout &m)
 {
     answer_failure(m);
-    timer_arm(*m.e, m.clock, etl_store_retry_ms);
+    timer_arm(*m.e, m.deadline_timer, etl_store_retry_ms);
 }
 
 static void report_end(void *arg)
 {
     etl_rollout &m = *static_cast<etl_rollout *>(arg);
-    timer_free(*m.e, m.clock);
-    m.clock = nullptr;
+    timer_free(*m.e, m.deadline_timer);
+    m.deadline_timer = nullptr;
     m.world.on_end(m.world.arg, m);
 }
 
 static void settle(etl_rollout &m)
 {
     m.has_pods = false; // the document asks for them; or it does not, and the targets go on by themselves
-    timer_stop(*m.e, m.clock);
+    timer_stop(*m.e, m.deadline_timer);
     clock_post(*m.e, report_end, &m);
 }
 
@@ -223,11 +225,12 @@ static constexpr uint32_t CALLER = 16;
 
 static uint32_t alive(const etl_rollout &m)
 {
-    return (m.clock != nullptr && timer_is_armed(*m.e, m.clock) ? DEADLINE : 0) | (m.storing ? STORING : 0) | (m.calling ? CALLS : 0) | (m.has_pods ? PODS : 0) |
-        (m.caller_waits ? CALLER : 0);
+    return (m.deadline_timer != nullptr && timer_is_armed(*m.e, m.deadline_timer) ? DEADLINE : 0) | (m.storing ? STORING : 0) |
+           (m.calling ? CALLS : 0) | (m.has_pods ? PODS : 0) | (m.caller_waits ? CALLER : 0);
 }
 
-static constexpr sm_resource resources[] = {{DEADLINE, "deadline"}, {STORING, "document change"}, {CALLS, "held calls"}, {PODS, "pods"}, {CALLER, "caller"}};
+static constexpr sm_resource resources[] = {
+    {DEADLINE, "deadline"}, {STORING, "document change"}, {CALLS, "held calls"}, {PODS, "pods"}, {CALLER, "caller"}};
 
 static constexpr const char *storing = "a change of the document, which always completes";
 static constexpr sm_state<etl_rollout> states[] = {
@@ -295,8 +298,7 @@ static bool failure_is_known(const etl_rollout &m)
 }
 static constexpr sm_invariant<etl_rollout> invariants[] = {{"an ETL that is being ended has a reason", failure_is_known}};
 
-static constexpr sm_table<etl_rollout> table = {"etl_rollout", states, resources, rows,  ignores,
-                                                invariants, E::stop, E::deadline, alive};
+static constexpr sm_table<etl_rollout> table = {"etl_rollout", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view etl_rollout_machine_view() { return sm_view_of(table); }
@@ -307,7 +309,7 @@ static void on_deadline(void *arg) { sm_step(table, *static_cast<etl_rollout *>(
 
 void etl_rollout_begin(etl_rollout &m)
 {
-    m.clock = timer_make(*m.e, on_deadline, &m);
+    m.deadline_timer = timer_make(*m.e, on_deadline, &m);
     m.began_ms = clock_now_ms(*m.e);
     sm_step(table, m, E::begin);
 }
@@ -338,3 +340,5 @@ void etl_rollout_removed(etl_rollout &m, std::string_view late)
 
 void etl_rollout_caller_gone(etl_rollout &m) { sm_step(table, m, E::caller_gone); }
 void etl_rollout_stop(etl_rollout &m) { sm_step(table, m, E::stop); }
+
+} // namespace etlnode

@@ -10,6 +10,8 @@
 #include "sm/sm.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 struct etl_rollout;
 
 // What the machine asks of the proxy. Each store_* and await_* completes exactly once, later, through the function named beside it; cancel_await
@@ -18,12 +20,13 @@ struct etl_rollout_world {
     void (*store_initializing)(void *arg, etl_rollout &m) = nullptr; // etl_rollout_stored
     void (*await_start)(void *arg, etl_rollout &m) = nullptr;        // etl_rollout_started: the targets tell how their starts ended
     void (*store_running)(void *arg, etl_rollout &m) = nullptr;      // etl_rollout_stored
-    void (*store_ended)(void *arg, etl_rollout &m) = nullptr;        // etl_rollout_stored: out of the document, or aborted (etl_rollout.is_restart)
-    void (*await_removal)(void *arg, etl_rollout &m) = nullptr;      // etl_rollout_removed: the targets tell that the pods are gone
+    void (*store_ended)(
+        void *arg, etl_rollout &m) = nullptr; // etl_rollout_stored: out of the document, or aborted (etl_rollout.is_restart)
+    void (*await_removal)(void *arg, etl_rollout &m) = nullptr; // etl_rollout_removed: the targets tell that the pods are gone
     void (*cancel_await)(void *arg, etl_rollout &m) = nullptr;
-    void (*answer_running)(void *arg, etl_rollout &m) = nullptr;     // at most one of the two answers
-    void (*answer_failure)(void *arg, etl_rollout &m) = nullptr;     // failure, failure_text
-    void (*on_end)(void *arg, etl_rollout &m) = nullptr;             // the machine is final; posted, may free it
+    void (*answer_running)(void *arg, etl_rollout &m) = nullptr; // at most one of the two answers
+    void (*answer_failure)(void *arg, etl_rollout &m) = nullptr; // failure, failure_text
+    void (*on_end)(void *arg, etl_rollout &m) = nullptr;         // the machine is final; posted, may free it
     void *arg = nullptr;
 };
 
@@ -34,24 +37,34 @@ enum class etl_rollout_goal : uint8_t {
 };
 
 struct etl_rollout {
-    enum class state : uint8_t { idle, storing_initializing, awaiting_targets, storing_running, storing_end, awaiting_store_retry, awaiting_removal, ended };
+    enum class state : uint8_t {
+        idle,
+        storing_initializing,
+        awaiting_targets,
+        storing_running,
+        storing_end,
+        awaiting_store_retry,
+        awaiting_removal,
+        ended
+    };
     enum class event : uint8_t { begin, stored, store_failed, all_serve, target_failed, removed, caller_gone, deadline, stop };
     sm_core sm;
     env *e = nullptr;
     etl_rollout_world world;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
 
     std::string id;
     uint64_t wait_timeout_ms = 0; // for the pods to get Ready
-    uint64_t answer_at_ms = 0;    // the caller is answered by then, on the monotonic clock, also while pods of a failed start are still there; 0: when they are gone
-    bool is_restart = false;      // POST /v1/etl/<id>/start: a failure leaves it Aborted instead of forgotten
+    uint64_t answer_at_ms =
+        0; // the caller is answered by then, on the monotonic clock, also while pods of a failed start are still there; 0: when they are gone
+    bool is_restart = false; // POST /v1/etl/<id>/start: a failure leaves it Aborted instead of forgotten
 
     uint64_t began_ms = 0;
     uint64_t remove_until_ms = 0; // when the wait for the removal is given up
     etl_rollout_goal goal = etl_rollout_goal::run;
-    bool caller_waits = true;     // not answered yet, and still there
-    bool has_pods = false;        // targets may have pods that the document does not ask for, or is not to ask for
-    bool storing = false, calling = false; // what is under way
+    bool caller_waits = true;                // not answered yet, and still there
+    bool has_pods = false;                   // targets may have pods that the document does not ask for, or is not to ask for
+    bool storing = false, calling = false;   // what is under way
     error_code store_error = error_code::ok; // of the last change
     error_code failure = error_code::ok;     // the first one
     std::string failure_text;
@@ -70,3 +83,5 @@ void etl_rollout_caller_gone(etl_rollout &m);
 void etl_rollout_stop(etl_rollout &m);
 
 sm_view etl_rollout_machine_view();
+
+} // namespace etlnode

@@ -12,16 +12,18 @@
 
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = held_call::state;
 using E = held_call::event;
 
 // --- actions
 
-static void wait_for_document(held_call &m) { timer_arm(*m.e, m.clock, m.wait_timeout_ms); }
+static void wait_for_document(held_call &m) { timer_arm(*m.e, m.deadline_timer, m.wait_timeout_ms); }
 
 static void ask(held_call &m)
 {
-    timer_stop(*m.e, m.clock);
+    timer_stop(*m.e, m.deadline_timer);
     m.asking = true;
     m.world.ask(m.world.arg, m);
 }
@@ -29,14 +31,14 @@ static void ask(held_call &m)
 static void report_end(void *arg)
 {
     held_call &m = *static_cast<held_call *>(arg);
-    timer_free(*m.e, m.clock);
-    m.clock = nullptr;
+    timer_free(*m.e, m.deadline_timer);
+    m.deadline_timer = nullptr;
     m.world.on_end(m.world.arg, m);
 }
 
 static void end(held_call &m)
 {
-    timer_stop(*m.e, m.clock);
+    timer_stop(*m.e, m.deadline_timer);
     clock_post(*m.e, report_end, &m);
 }
 
@@ -113,7 +115,8 @@ static constexpr uint32_t CALLER = 4;
 
 static uint32_t alive(const held_call &m)
 {
-    return (m.clock != nullptr && timer_is_armed(*m.e, m.clock) ? DEADLINE : 0) | (m.asking ? QUESTION : 0) | (m.caller_waits ? CALLER : 0);
+    return (m.deadline_timer != nullptr && timer_is_armed(*m.e, m.deadline_timer) ? DEADLINE : 0) | (m.asking ? QUESTION : 0) |
+           (m.caller_waits ? CALLER : 0);
 }
 
 static constexpr sm_resource resources[] = {{DEADLINE, "deadline"}, {QUESTION, "question to the ETLs"}, {CALLER, "caller"}};
@@ -171,7 +174,7 @@ static void on_deadline(void *arg) { sm_step(table, *static_cast<held_call *>(ar
 
 void held_call_begin(held_call &m)
 {
-    m.clock = timer_make(*m.e, on_deadline, &m);
+    m.deadline_timer = timer_make(*m.e, on_deadline, &m);
     sm_step(table, m, E::begin);
 }
 
@@ -189,3 +192,5 @@ void held_call_decided(held_call &m, error err, std::string_view text)
 
 void held_call_caller_gone(held_call &m) { sm_step(table, m, E::caller_gone); }
 void held_call_stop(held_call &m) { sm_step(table, m, E::stop); }
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 #include "sm/sm.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 struct held_call;
 
 enum class held_question : uint8_t {
@@ -40,7 +42,7 @@ struct held_call {
     sm_core sm;
     env *e = nullptr;
     held_call_world world;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
 
     held_question question = held_question::start;
     std::string id;
@@ -48,9 +50,9 @@ struct held_call {
     uint64_t version = 0;         // of the document that asks for it
     uint64_t wait_timeout_ms = 0; // for the document; and then, of a start, for the pod
 
-    bool caller_waits = true;     // not answered yet, and still there
+    bool caller_waits = true; // not answered yet, and still there
     bool asking = false;
-    error err;                    // the answer
+    error err; // the answer
     std::string text;
 };
 
@@ -64,3 +66,5 @@ void held_call_caller_gone(held_call &m);
 void held_call_stop(held_call &m);
 
 sm_view held_call_machine_view();
+
+} // namespace etlnode

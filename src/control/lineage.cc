@@ -11,6 +11,8 @@
 #include "control/document.h"
 #include "control/placement.h"
 
+namespace etlnode {
+
 // --- identity
 
 document_identity document_identify(const cluster_document &document)
@@ -27,8 +29,8 @@ uint64_t document_digest(std::string_view text) { return placement_digest(text);
 
 std::string document_identity_text(const document_identity &identity)
 {
-    return text_format("version %llu (term %llu-%08llx)", static_cast<unsigned long long>(identity.version), static_cast<unsigned long long>(identity.term),
-                       static_cast<unsigned long long>(identity.tag >> 32));
+    return text_format("version %llu (term %llu-%08llx)", static_cast<unsigned long long>(identity.version),
+        static_cast<unsigned long long>(identity.term), static_cast<unsigned long long>(identity.tag >> 32));
 }
 
 // The line went on from `other`, in the term that began with `next`.
@@ -51,7 +53,8 @@ document_relation document_relate(const document_identity &other, const cluster_
         return document_relation::newer;
     const std::vector<cluster_term> &terms = document.terms;
     if (other.term == 0) // from before there were terms: the first one went on from there
-        return !terms.empty() && terms.front().number == 1 && leads_to(other, terms.front()) ? document_relation::ancestor : document_relation::diverged;
+        return !terms.empty() && terms.front().number == 1 && leads_to(other, terms.front()) ? document_relation::ancestor
+                                                                                             : document_relation::diverged;
     for (size_t i = 0; i + 1 < terms.size(); i++) {
         if (terms[i].number == other.term && terms[i].tag == other.tag)
             return leads_to(other, terms[i + 1]) ? document_relation::ancestor : document_relation::diverged;
@@ -61,7 +64,10 @@ document_relation document_relate(const document_identity &other, const cluster_
 
 void document_begin_term(cluster_document &document, uint64_t tag)
 {
-    cluster_term term = {.number = document.terms.empty() ? 1 : document.terms.back().number + 1, .tag = tag, .first_version = document.version + 1, .base_digest = document.digest};
+    cluster_term term = {.number = document.terms.empty() ? 1 : document.terms.back().number + 1,
+        .tag = tag,
+        .first_version = document.version + 1,
+        .base_digest = document.digest};
     if (document.terms.size() >= document_term_count_max)
         document.terms.erase(document.terms.begin());
     document.terms.push_back(term);
@@ -69,7 +75,10 @@ void document_begin_term(cluster_document &document, uint64_t tag)
 
 // --- who left
 
-static bool is_placed(const cluster_node &node) { return node.is_target && (node.flags & (node_flag_maintenance | node_flag_decommission)) == 0; }
+static bool is_placed(const cluster_node &node)
+{
+    return node.is_target && (node.flags & (node_flag_maintenance | node_flag_decommission)) == 0;
+}
 
 uint64_t document_placement(const cluster_document &document)
 {
@@ -102,7 +111,8 @@ bool document_depart(cluster_document &document, std::string_view id)
 
 bool document_needs_miss(const cluster_document &document)
 {
-    return std::any_of(document.departures.begin(), document.departures.end(), [](const cluster_departure &departure) { return !departure.is_missed; });
+    return std::any_of(
+        document.departures.begin(), document.departures.end(), [](const cluster_departure &departure) { return !departure.is_missed; });
 }
 
 bool document_miss(cluster_document &document)
@@ -133,7 +143,8 @@ bool document_may_return(const cluster_document &document, const cluster_node &n
 
 bool document_has_left(const cluster_document &document, std::string_view id)
 {
-    return std::any_of(document.departures.begin(), document.departures.end(), [id](const cluster_departure &departure) { return departure.id == id; });
+    return std::any_of(
+        document.departures.begin(), document.departures.end(), [id](const cluster_departure &departure) { return departure.id == id; });
 }
 
 void document_return(cluster_document &document, cluster_node &node)
@@ -178,11 +189,14 @@ static std::string without_large_parts(const cluster_etl &etl)
     }
     json_ptr least = json_object();
     json_add_text(least.get(), "name", etl.name);
-    json_add_text(least.get(), "communication", communication_names[static_cast<size_t>(etl.mode)]);
+    json_add_text(least.get(), "communication", etl_mode_names[static_cast<size_t>(etl.mode)]);
     return json_print(least.get());
 }
 
-bool document_is_to_shed_spec(const cluster_etl &etl) { return document_is_failed_start(etl) && etl.pod_json.size() + etl.init_json.size() > failed_start_spec_max; }
+bool document_is_to_shed_spec(const cluster_etl &etl)
+{
+    return document_is_failed_start(etl) && etl.pod_json.size() + etl.init_json.size() > failed_start_spec_max;
+}
 
 bool document_shed_spec(cluster_etl &etl)
 {
@@ -213,3 +227,5 @@ size_t document_etls_size(const cluster_document &document)
         size += document_etl_size(etl);
     return size;
 }
+
+} // namespace etlnode

@@ -14,6 +14,8 @@
 #include "port/clock.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = member::state;
 using E = member::event;
 
@@ -23,7 +25,7 @@ static void send(member &m)
 {
     m.again = false;
     m.calling = true;
-    timer_arm(*m.e, m.clock, intra_call_timeout_ms);
+    timer_arm(*m.e, m.deadline_timer, intra_call_timeout_ms);
     m.world.send(m.world.arg, m);
 }
 
@@ -35,13 +37,13 @@ static void rest(member &m)
     m.refusals = 0;
     m.failures = 0;
     m.last_text.clear();
-    timer_arm(*m.e, m.clock, m.again ? 0 : heartbeat_interval_ms);
+    timer_arm(*m.e, m.deadline_timer, m.again ? 0 : heartbeat_interval_ms);
 }
 
 static void rest_unreached(member &m)
 {
     m.failures++;
-    timer_arm(*m.e, m.clock, heartbeat_interval_ms);
+    timer_arm(*m.e, m.deadline_timer, heartbeat_interval_ms);
 }
 
 static void back_off(member &m)
@@ -50,7 +52,7 @@ static void back_off(member &m)
     uint64_t delay = heartbeat_interval_ms;
     for (uint64_t i = 1; i < m.refusals && delay < register_back_off_max_ms; i++)
         delay *= 2;
-    timer_arm(*m.e, m.clock, delay < register_back_off_max_ms ? delay : register_back_off_max_ms);
+    timer_arm(*m.e, m.deadline_timer, delay < register_back_off_max_ms ? delay : register_back_off_max_ms);
 }
 
 static void give_up_call(member &m)
@@ -64,7 +66,7 @@ static void note_again(member &m) { m.again = true; }
 
 static void send_now(member &m)
 {
-    timer_stop(*m.e, m.clock);
+    timer_stop(*m.e, m.deadline_timer);
     send(m);
 }
 
@@ -73,9 +75,9 @@ static void leave(member &m)
     if (m.calling)
         m.world.cancel(m.world.arg, m);
     m.calling = false;
-    if (m.clock != nullptr)
-        timer_free(*m.e, m.clock);
-    m.clock = nullptr;
+    if (m.deadline_timer != nullptr)
+        timer_free(*m.e, m.deadline_timer);
+    m.deadline_timer = nullptr;
 }
 
 // --- the table
@@ -83,7 +85,10 @@ static void leave(member &m)
 static constexpr uint32_t CALL = 1;
 static constexpr uint32_t TIMER = 2;
 
-static uint32_t alive(const member &m) { return (m.calling ? CALL : 0) | (m.clock != nullptr && timer_is_armed(*m.e, m.clock) ? TIMER : 0); }
+static uint32_t alive(const member &m)
+{
+    return (m.calling ? CALL : 0) | (m.deadline_timer != nullptr && timer_is_armed(*m.e, m.deadline_timer) ? TIMER : 0);
+}
 
 static constexpr sm_resource resources[] = {{CALL, "call"}, {TIMER, "timer"}};
 
@@ -121,8 +126,7 @@ static constexpr sm_ignore<member> ignores[] = {
 static bool counts_are_exclusive(const member &m) { return m.sm.state != static_cast<uint8_t>(S::backing_off) || m.refusals > 0; }
 static constexpr sm_invariant<member> invariants[] = {{"backing off has a refusal", counts_are_exclusive}};
 
-static constexpr sm_table<member> table = {"member", states, resources, rows,  ignores,
-                                           invariants, E::stop, E::deadline, alive};
+static constexpr sm_table<member> table = {"member", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view member_machine_view() { return sm_view_of(table); }
@@ -137,7 +141,7 @@ static void on_timer(void *arg)
 
 void member_begin(member &m)
 {
-    m.clock = timer_make(*m.e, on_timer, &m);
+    m.deadline_timer = timer_make(*m.e, on_timer, &m);
     sm_step(table, m, E::begin);
 }
 
@@ -166,3 +170,5 @@ void member_stop(member &m)
     if (!sm_is_final(table, m))
         sm_step(table, m, E::stop);
 }
+
+} // namespace etlnode

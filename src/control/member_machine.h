@@ -10,6 +10,8 @@
 #include "sm/sm.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 struct member;
 
 struct member_world {
@@ -32,13 +34,13 @@ struct member {
     sm_core sm;
     env *e = nullptr;
     member_world world;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
     bool calling = false;
-    bool again = false;             // asked for a registration while one was under way
-    uint64_t refusals = 0;          // in a row
-    uint64_t failures = 0;          // unreachable, in a row
-    uint64_t accepted_ms = 0;       // when the proxy last accepted us, 0: never
-    std::string last_text;          // of the last refusal or failure, so that it is logged once
+    bool again = false;       // asked for a registration while one was under way
+    uint64_t refusals = 0;    // in a row
+    uint64_t failures = 0;    // unreachable, in a row
+    uint64_t accepted_ms = 0; // when the proxy last accepted us, 0: never
+    std::string last_text;    // of the last refusal or failure, so that it is logged once
 };
 
 // `m.e` and `m.world` are set. The first registration goes out at once.
@@ -51,3 +53,5 @@ void member_beat_now(member &m);
 void member_stop(member &m);
 
 sm_view member_machine_view();
+
+} // namespace etlnode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // control/peer.cc: calls between the nodes of one cluster: the secret that they show each other.
 //
-// Knows    http, codec.        Known by  role, gather.
+// Knows    http, codec.        Known by  role, broadcast.
 // Fails    401 without the secret, 403 with a wrong one.
 #include "control/peer.h"
 
@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "codec/http_write.h"
 #include "node/api.h"
+
+namespace etlnode {
 
 bool peer_admit(std::string_view cluster_secret, exchange &x)
 {
@@ -40,3 +42,5 @@ std::string peer_headers(std::string_view cluster_secret, std::string_view reque
         http_write_header(headers, header_request_id, request_id);
     return headers;
 }
+
+} // namespace etlnode

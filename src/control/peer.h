@@ -8,9 +8,13 @@
 #include "base/error.h"
 #include "http/server/exchange.h"
 
+namespace etlnode {
+
 // True when the caller is a node of this cluster; else the request has been answered with 401 or 403.
 bool peer_admit(std::string_view cluster_secret, exchange &x);
 // Whether the request is a node's of this cluster; it may as well be a client's.
 bool peer_shows_secret(std::string_view cluster_secret, const exchange &x);
 // Header lines of a call to another node: the secret, the request id.
 std::string peer_headers(std::string_view cluster_secret, std::string_view request_id);
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 
 #include "base/limits.h"
 
+namespace etlnode {
+
 uint64_t placement_digest(std::string_view bytes) { return XXH64(bytes.data(), bytes.size(), placement_seed); }
 
 // Two steps of SplitMix64 from state x seed the generator xoshiro256**; its scrambler of the second word is the result.
@@ -66,3 +68,5 @@ size_t placement_choose(uint64_t uname_digest, std::span<const uint64_t> node_di
     }
     return chosen;
 }
+
+} // namespace etlnode

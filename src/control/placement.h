@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+namespace etlnode {
+
 inline constexpr uint64_t placement_seed = 1103515245;
 // Provider and namespace of every bucket served here.
 inline constexpr std::string_view placement_uname_prefix = "ais/@#/";
@@ -23,3 +25,5 @@ uint64_t placement_uname_digest(std::string_view bucket, std::string_view object
 inline uint64_t placement_weight(uint64_t uname_digest, uint64_t node_digest) { return placement_mix(uname_digest ^ node_digest); }
 // Index of the winner among node digests; `skip[i]` excludes node i. Returns SIZE_MAX when nobody is left.
 size_t placement_choose(uint64_t uname_digest, std::span<const uint64_t> node_digests, std::span<const bool> skip);
+
+} // namespace etlnode

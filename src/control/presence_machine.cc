@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = presence::state;
 using E = presence::event;
 
@@ -20,7 +22,7 @@ using E = presence::event;
 static void note_heard(presence &m)
 {
     m.heard_ms = clock_now_ms(*m.e);
-    timer_arm(*m.e, m.clock, target_silent_ms + 1);
+    timer_arm(*m.e, m.deadline_timer, target_silent_ms + 1);
 }
 
 static void note_arrival(presence &m)
@@ -29,19 +31,22 @@ static void note_arrival(presence &m)
     note_heard(m);
 }
 
-static void note_silence(presence &m) { LOG(warn, "cluster", "target=%s msg=\"target is silent: its objects are unavailable until it is heard again\"", m.target.c_str()); }
+static void note_silence(presence &m)
+{
+    LOG(warn, "cluster", "target=%s msg=\"target is silent: its objects are unavailable until it is heard again\"", m.target.c_str());
+}
 
 static void leave(presence &m)
 {
-    timer_free(*m.e, m.clock);
-    m.clock = nullptr;
+    timer_free(*m.e, m.deadline_timer);
+    m.deadline_timer = nullptr;
 }
 
 // --- the table
 
 static constexpr uint32_t TIMER = 1;
 
-static uint32_t alive(const presence &m) { return m.clock != nullptr && timer_is_armed(*m.e, m.clock) ? TIMER : 0; }
+static uint32_t alive(const presence &m) { return m.deadline_timer != nullptr && timer_is_armed(*m.e, m.deadline_timer) ? TIMER : 0; }
 
 static constexpr sm_resource resources[] = {{TIMER, "timer"}};
 
@@ -73,7 +78,7 @@ sm_view presence_machine_view() { return sm_view_of(table); }
 
 static void on_deadline(void *arg) { sm_step(table, *static_cast<presence *>(arg), E::deadline); }
 
-void presence_begin(presence &m) { m.clock = timer_make(*m.e, on_deadline, &m); }
+void presence_begin(presence &m) { m.deadline_timer = timer_make(*m.e, on_deadline, &m); }
 
 void presence_heard(presence &m)
 {
@@ -89,3 +94,5 @@ void presence_stop(presence &m)
 
 bool presence_is_here(const presence &m) { return sm_state_of(m) == S::present; }
 bool presence_was_heard(const presence &m) { return sm_state_of(m) != S::unheard; }
+
+} // namespace etlnode

@@ -9,13 +9,15 @@
 #include "sm/sm.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 struct presence {
     enum class state : uint8_t { unheard, present, silent, left };
     enum class event : uint8_t { heard, deadline, stop };
     sm_core sm;
     env *e = nullptr;
-    timer *clock = nullptr;
-    std::string target;   // for the log
+    timer *deadline_timer = nullptr;
+    std::string target;    // for the log
     uint64_t heard_ms = 0; // last registration, heartbeat or accepted push
 };
 
@@ -31,3 +33,5 @@ bool presence_is_here(const presence &m);
 bool presence_was_heard(const presence &m);
 
 sm_view presence_machine_view();
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "base/limits.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = publisher::state;
 using E = publisher::event;
 
@@ -19,7 +21,7 @@ using E = publisher::event;
 
 static void send(publisher &m)
 {
-    timer_stop(*m.e, m.clock);
+    timer_stop(*m.e, m.deadline_timer);
     m.calling = true;
     m.sent_version = m.world.wanted_version(m.world.arg, m);
     m.world.send(m.world.arg, m);
@@ -31,30 +33,36 @@ static void back_off(publisher &m)
     uint64_t pause = push_retry_min_ms;
     for (uint64_t i = 1; i < m.failures && pause < push_retry_max_ms; i++)
         pause *= 2;
-    timer_arm(*m.e, m.clock, pause < push_retry_max_ms ? pause : push_retry_max_ms);
+    timer_arm(*m.e, m.deadline_timer, pause < push_retry_max_ms ? pause : push_retry_max_ms);
 }
 
-static void settle(publisher &m) { timer_stop(*m.e, m.clock); }
+static void settle(publisher &m) { timer_stop(*m.e, m.deadline_timer); }
 
 static void leave(publisher &m)
 {
     if (m.calling)
         m.world.cancel(m.world.arg, m);
     m.calling = false;
-    timer_free(*m.e, m.clock);
-    m.clock = nullptr;
+    timer_free(*m.e, m.deadline_timer);
+    m.deadline_timer = nullptr;
 }
 
 // --- guards
 
-static bool is_due(const publisher &m) { return m.world.wanted_version(m.world.arg, m) > m.held_version && m.world.may_be_there(m.world.arg, m); }
+static bool is_due(const publisher &m)
+{
+    return m.world.wanted_version(m.world.arg, m) > m.held_version && m.world.may_be_there(m.world.arg, m);
+}
 
 // --- the table
 
 static constexpr uint32_t CALL = 1;
 static constexpr uint32_t TIMER = 2;
 
-static uint32_t alive(const publisher &m) { return (m.calling ? CALL : 0) | (m.clock != nullptr && timer_is_armed(*m.e, m.clock) ? TIMER : 0); }
+static uint32_t alive(const publisher &m)
+{
+    return (m.calling ? CALL : 0) | (m.deadline_timer != nullptr && timer_is_armed(*m.e, m.deadline_timer) ? TIMER : 0);
+}
 
 static constexpr sm_resource resources[] = {{CALL, "call"}, {TIMER, "timer"}};
 
@@ -97,7 +105,7 @@ sm_view publisher_machine_view() { return sm_view_of(table); }
 
 static void on_deadline(void *arg) { sm_step(table, *static_cast<publisher *>(arg), E::deadline); }
 
-void publisher_begin(publisher &m) { m.clock = timer_make(*m.e, on_deadline, &m); }
+void publisher_begin(publisher &m) { m.deadline_timer = timer_make(*m.e, on_deadline, &m); }
 
 void publisher_published(publisher &m)
 {
@@ -131,3 +139,5 @@ void publisher_stop(publisher &m)
 }
 
 bool publisher_is_sending(const publisher &m) { return sm_state_of(m) == S::sending; }
+
+} // namespace etlnode

@@ -8,6 +8,8 @@
 #include "sm/sm.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 struct publisher;
 
 struct publisher_world {
@@ -27,7 +29,7 @@ struct publisher {
     sm_core sm;
     env *e = nullptr;
     publisher_world world;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
     bool calling = false;
     uint64_t sent_version = 0; // of the call under way, or the last one
     uint64_t held_version = 0; // the newest that the target is known to hold
@@ -48,3 +50,5 @@ void publisher_stop(publisher &m);
 bool publisher_is_sending(const publisher &m);
 
 sm_view publisher_machine_view();
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 
 #include "base/check.h"
 
+namespace etlnode {
+
 static void connect_ended(void *arg, error err, net_conn *conn)
 {
     auto &probe = *static_cast<connect_probe *>(arg);
@@ -33,3 +35,5 @@ void connect_probe_cancel(connect_probe &probe)
     probe.call = nullptr;
     probe.open = false;
 }
+
+} // namespace etlnode

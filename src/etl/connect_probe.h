@@ -7,6 +7,8 @@
 
 #include "port/net.h"
 
+namespace etlnode {
+
 // Owned by a machine. After an accepted start on_end comes once; after a refused one, and after a cancel, never.
 struct connect_probe {
     env *e = nullptr;
@@ -22,3 +24,5 @@ bool connect_probe_start(connect_probe &probe, const std::string &host, uint16_t
 void connect_probe_cancel(connect_probe &probe);
 // Its end has been handled.
 inline void connect_probe_close(connect_probe &probe) { probe.open = false; }
+
+} // namespace etlnode

@@ -11,15 +11,17 @@
 #include "codec/json.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 // What a user chooses, with annotations of a Pod or with fields of an init message.
 struct etl_config {
-    communication mode = communication::hpush;
+    etl_mode mode = etl_mode::hpush;
     uint64_t wait_timeout_ms = 0;
     uint64_t obj_timeout_ms = 0;
-    bool require_framing = false;     // answers with neither Content-Length nor chunks are refused
-    bool reuse_connections = true;    // a connection to the pod may carry several requests
+    bool require_framing = false;  // answers with neither Content-Length nor chunks are refused
+    bool reuse_connections = true; // a connection to the pod may carry several requests
     client_address hpull_address = client_address::pod_ip;
-    bool runtime_spec = false;        // asked for as an ETL spec of today (image, command, env): hpush tries PUT before POST
+    bool runtime_spec = false; // asked for as an ETL spec of today (image, command, env): hpush tries PUT before POST
 };
 
 // One start of an ETL.
@@ -36,7 +38,8 @@ struct etl_duration_field {
     uint64_t max_ms;
 };
 struct etl_no_field {}; // read, and without effect so far
-using etl_choice_field = std::variant<etl_no_field, communication etl_config::*, client_address etl_config::*, bool etl_config::*, etl_duration_field>;
+using etl_choice_field =
+    std::variant<etl_no_field, etl_mode etl_config::*, client_address etl_config::*, bool etl_config::*, etl_duration_field>;
 
 // For std::visit: one function for each kind of field.
 template <class... T> struct overloaded : T... {
@@ -57,3 +60,5 @@ std::span<const etl_choice> etl_choices();
 void etl_definition_print(cJSON *tree, const etl_definition &definition);
 // False: a field is missing, of another kind or out of its bounds. pod_json is left alone.
 bool etl_definition_parse(const cJSON *tree, etl_definition &out_definition);
+
+} // namespace etlnode

@@ -15,6 +15,8 @@
 #include "etl/spec_tree.h"
 #include "kube/pod_schema.h"
 
+namespace etlnode {
+
 static constexpr uint16_t runtime_port = 8000; // what AIStore's own images listen on
 static constexpr size_t init_name_size_min = 6;
 static constexpr size_t init_name_size_max = 32;
@@ -32,13 +34,16 @@ bool etl_spec_is_init_name(std::string_view name)
 
 std::string etl_spec_init_name_words()
 {
-    return text_format("%zu to %zu lower case letters, digits and '-', beginning and ending with a letter or digit", init_name_size_min, init_name_size_max);
+    return text_format("%zu to %zu lower case letters, digits and '-', beginning and ending with a letter or digit", init_name_size_min,
+        init_name_size_max);
 }
 
-static constexpr spec_misnomer message_misnomers[] = {{"object_timeout", "obj_timeout"},   {"wait_timeout", "init_timeout"},  {"communication_type", "communication"},
-                                                      {"comm_type", "communication"},      {"comm", "communication"},         {"direct_put", "support_direct_put"}};
-static constexpr spec_misnomer runtime_misnomers[] = {{"cmd", "command"},      {"entrypoint", "command"}, {"environment", "env"}, {"args", "command, which takes the arguments too"},
-                                                      {"arguments", "command, which takes the arguments too"}, {"resources", "resources beside runtime, not in it"}};
+static constexpr spec_misnomer message_misnomers[] = {{"object_timeout", "obj_timeout"}, {"wait_timeout", "init_timeout"},
+    {"communication_type", "communication"}, {"comm_type", "communication"}, {"comm", "communication"},
+    {"direct_put", "support_direct_put"}};
+static constexpr spec_misnomer runtime_misnomers[] = {{"cmd", "command"}, {"entrypoint", "command"}, {"environment", "env"},
+    {"args", "command, which takes the arguments too"}, {"arguments", "command, which takes the arguments too"},
+    {"resources", "resources beside runtime, not in it"}};
 
 // Go's decoder would take the last of several that differ in case only, whichever that is.
 static error check_once(const yaml_node &mapping, std::string_view what, std::string &out_reason)
@@ -46,14 +51,18 @@ static error check_once(const yaml_node &mapping, std::string_view what, std::st
     for (size_t i = 0; i < mapping.keys.size(); i++) {
         for (size_t k = 0; k < i; k++) {
             if (text_equal_ignore_case(mapping.keys[k]->text, mapping.keys[i]->text))
-                return spec_refuse(*mapping.keys[i], std::string(what) + " \"" + text_escape(mapping.keys[i]->text, 64) + "\" repeats \"" + text_escape(mapping.keys[k]->text, 64) + "\" (" + yaml_place(*mapping.keys[k]) + ")", "each key once", out_reason);
+                return spec_refuse(*mapping.keys[i],
+                    std::string(what) + " \"" + text_escape(mapping.keys[i]->text, 64) + "\" repeats \"" +
+                        text_escape(mapping.keys[k]->text, 64) + "\" (" + yaml_place(*mapping.keys[k]) + ")",
+                    "each key once", out_reason);
         }
     }
     return no_error;
 }
 
 // Field names are found whatever their case.
-static error check_keys(const yaml_node &mapping, std::string_view what, std::span<const std::string_view> known, std::span<const spec_misnomer> misnomers, etl_spec &spec, std::string &out_reason)
+static error check_keys(const yaml_node &mapping, std::string_view what, std::span<const std::string_view> known,
+    std::span<const spec_misnomer> misnomers, etl_spec &spec, std::string &out_reason)
 {
     if (error err = check_once(mapping, what, out_reason))
         return err;
@@ -90,7 +99,10 @@ static bool fits_text(const yaml_node &value) { return spec_is_text(&value); }
 static bool fits_list(const yaml_node &value) { return value.kind == yaml_kind::sequence; }
 static bool fits_mapping(const yaml_node &value) { return value.kind == yaml_kind::mapping; }
 static bool fits_boolean(const yaml_node &value) { return value.kind == yaml_kind::scalar && value.type == yaml_type::boolean; }
-static bool fits_duration(const yaml_node &value) { return spec_is_text(&value) || (value.kind == yaml_kind::scalar && value.text == "0"); } // 0 is the default to AIStore
+static bool fits_duration(const yaml_node &value)
+{
+    return spec_is_text(&value) || (value.kind == yaml_kind::scalar && value.text == "0");
+} // 0 is the default to AIStore
 
 static constexpr std::string_view duration_words = "a duration such as \"30s\" or \"1m30s\"";
 static constexpr std::string_view variables_words = "a list of {\"name\", \"value\"}";
@@ -115,7 +127,8 @@ static error check_kinds(const yaml_node &mapping, std::string_view prefix, std:
     for (const field_rule &rule : rules) {
         const yaml_node *value = field(mapping, rule.name);
         if (!spec_is_absent(value) && !rule.fits(*value))
-            return spec_refuse(*value, std::string(prefix) + std::string(rule.name) + " is " + spec_words(value), rule.expected, out_reason);
+            return spec_refuse(
+                *value, std::string(prefix) + std::string(rule.name) + " is " + spec_words(value), rule.expected, out_reason);
     }
     return no_error;
 }
@@ -128,7 +141,8 @@ static error check_container_fields(const yaml_node &runtime, std::string_view p
         for (std::string_view one : runtime_keys)
             is_known = is_known || text_equal_ignore_case(key->text, one);
         if (!is_known && !pod_schema_type("Container", key->text).empty())
-            return spec_refuse(*key, std::string(prefix) + text_escape(key->text, 64) + " is a field of a container, not of a runtime", "image, command and env; a Pod in spec may have all others", out_reason);
+            return spec_refuse(*key, std::string(prefix) + text_escape(key->text, 64) + " is a field of a container, not of a runtime",
+                "image, command and env; a Pod in spec may have all others", out_reason);
     }
     return no_error;
 }
@@ -159,7 +173,8 @@ static error check_variable_keys(const yaml_node &variable, const std::string &p
     static constexpr std::string_view known[] = {"name", "value", "valueFrom"};
     for (const yaml_ptr &key : variable.keys) {
         if (std::find(std::begin(known), std::end(known), key->text) == std::end(known))
-            return spec_refuse(*key, "unknown key \"" + text_escape(key->text, 64) + "\" of " + path, "name, value or valueFrom", out_reason);
+            return spec_refuse(
+                *key, "unknown key \"" + text_escape(key->text, 64) + "\" of " + path, "name, value or valueFrom", out_reason);
     }
     return no_error;
 }
@@ -178,7 +193,8 @@ static error check_variables(const yaml_node *env, std::string_view name, std::s
         if (!spec_is_text(key) || key->text.empty() || key->text.find('=') != std::string::npos)
             return spec_refuse(key != nullptr ? *key : *variable, path + ".name is " + spec_words(key), "a text without '='", out_reason);
         if (!spec_is_absent(value) && !spec_is_text(value))
-            return spec_refuse(*value, path + ".value (" + text_escape(key->text, 80) + ") is " + spec_words(value), "a text: put it in quotes", out_reason);
+            return spec_refuse(*value, path + ".value (" + text_escape(key->text, 80) + ") is " + spec_words(value),
+                "a text: put it in quotes", out_reason);
     }
     return no_error;
 }
@@ -203,7 +219,7 @@ static cJSON *add_container(cJSON *pod, const etl_spec &spec)
     cJSON *metadata = json_add_object(pod, "metadata");
     json_add_text(metadata, "name", spec.name);
     cJSON *annotations = json_add_object(metadata, "annotations");
-    json_add_text(annotations, std::string(annotation_communication).c_str(), communication_names[static_cast<size_t>(spec.mode)]);
+    json_add_text(annotations, std::string(annotation_communication).c_str(), etl_mode_names[static_cast<size_t>(spec.mode)]);
     json_add_text(annotations, std::string(annotation_wait_timeout).c_str(), text_duration(spec.wait_timeout_ms));
     json_add_text(annotations, std::string(annotation_obj_timeout).c_str(), text_duration(spec.obj_timeout_ms));
     json_ptr container = json_object();
@@ -222,11 +238,13 @@ static error check_runtime(const yaml_node &runtime, etl_spec &spec, std::string
         return err;
     const yaml_node *image = field(runtime, "image");
     if (!spec_is_text(image) || image->text.empty())
-        return spec_refuse(image != nullptr ? *image : runtime, "runtime.image is " + spec_words(image), "the name of an image" + spec_near_miss(&runtime, "image"), out_reason);
+        return spec_refuse(image != nullptr ? *image : runtime, "runtime.image is " + spec_words(image),
+            "the name of an image" + spec_near_miss(&runtime, "image"), out_reason);
     const yaml_node *command = field(runtime, "command");
     for (size_t i = 0; command != nullptr && i < command->values.size(); i++) {
         if (!spec_is_text(command->values[i].get()))
-            return spec_refuse(*command->values[i], "runtime.command[" + std::to_string(i) + "] is " + spec_words(command->values[i].get()), "a text: put it in quotes", out_reason);
+            return spec_refuse(*command->values[i], "runtime.command[" + std::to_string(i) + "] is " + spec_words(command->values[i].get()),
+                "a text: put it in quotes", out_reason);
     }
     return check_variables(field(runtime, "env"), "runtime.env", out_reason);
 }
@@ -264,7 +282,8 @@ static error build_runtime(const yaml_node &runtime, const cJSON *message, etl_s
     return no_error;
 }
 
-static error build_from_pod(const yaml_node &encoded, const cJSON *message, const std::string &name, const yaml_node &root, etl_spec &spec, std::string &out_reason)
+static error build_from_pod(
+    const yaml_node &encoded, const cJSON *message, const std::string &name, const yaml_node &root, etl_spec &spec, std::string &out_reason)
 {
     std::string text;
     if (!spec_is_text(&encoded) || !base64_decode(encoded.text, text))
@@ -274,7 +293,7 @@ static error build_from_pod(const yaml_node &encoded, const cJSON *message, cons
     error bad = etl_spec_read_pod(text, choices_of(root), spec, reason);
     for (const std::string &warning : spec.warnings)
         spec_warn(warnings, "spec: " + warning);
-    spec.warnings = static_cast<std::vector<std::string> &&>(warnings);
+    spec.warnings = std::move(warnings);
     if (!bad) {
         if (error err = read_choices(root, spec, out_reason)) // the message's fields override the annotations
             return err;
@@ -303,7 +322,8 @@ static bool says_nothing(const yaml_node *mapping)
 {
     if (spec_is_empty(mapping))
         return true;
-    return mapping->kind == yaml_kind::mapping && std::all_of(mapping->values.begin(), mapping->values.end(), [](const yaml_ptr &value) { return spec_is_empty(value.get()); });
+    return mapping->kind == yaml_kind::mapping &&
+           std::all_of(mapping->values.begin(), mapping->values.end(), [](const yaml_ptr &value) { return spec_is_empty(value.get()); });
 }
 
 static error read_message(const spec_document &document, etl_spec &out_spec, std::string &out_reason)
@@ -319,13 +339,14 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
     const yaml_node *encoded = field(root, "spec");
     const yaml_node *name = field(root, "name");
     if (!says_nothing(runtime) && !spec_is_empty(encoded))
-        return spec_refuse(*encoded, "there are both runtime and spec", "one of them: an image with its command, or a Pod in base64", out_reason);
+        return spec_refuse(
+            *encoded, "there are both runtime and spec", "one of them: an image with its command, or a Pod in base64", out_reason);
     if (!spec_is_empty(encoded))
         runtime = nullptr;
     bool may_lack_name = spec_is_empty(runtime) && spec_is_empty(name); // then the Pod's own name is taken
     if (!may_lack_name && (!spec_is_text(name) || !etl_spec_is_init_name(name->text)))
         return spec_refuse(name != nullptr ? *name : root, "name is " + spec_words(name),
-                           etl_spec_init_name_words() + spec_near_miss(&root, "name"), out_reason);
+            etl_spec_init_name_words() + spec_near_miss(&root, "name"), out_reason);
     if (error err = check_variables(field(root, "env"), "env", out_reason))
         return err;
     if (!spec_is_empty(runtime)) {
@@ -336,10 +357,13 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
     }
     if (!spec_is_empty(encoded))
         return build_from_pod(*encoded, document.json.get(), spec_is_text(name) ? name->text : std::string(), root, out_spec, out_reason);
-    return spec_refuse(root, "there is neither runtime nor spec", "\"runtime\": {\"image\": ...} or \"spec\": a Pod in base64" + spec_near_miss(&root, "spec"), out_reason);
+    return spec_refuse(root, "there is neither runtime nor spec",
+        "\"runtime\": {\"image\": ...} or \"spec\": a Pod in base64" + spec_near_miss(&root, "spec"), out_reason);
 }
 
-static error parse_message(std::string_view text, error (*parse)(std::string_view text, spec_document &out_document, std::string &out_reason), etl_spec &out_spec, std::string &out_reason)
+static error parse_message(std::string_view text,
+    error (*parse)(std::string_view text, spec_document &out_document, std::string &out_reason), etl_spec &out_spec,
+    std::string &out_reason)
 {
     out_spec = etl_spec();
     out_spec.wait_timeout_ms = wait_timeout_default_ms;
@@ -351,5 +375,13 @@ static error parse_message(std::string_view text, error (*parse)(std::string_vie
     return read_message(document, out_spec, out_reason);
 }
 
-error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string &out_reason) { return parse_message(text, spec_document_parse_json, out_spec, out_reason); }
-error etl_spec_parse_init_file(std::string_view text, etl_spec &out_spec, std::string &out_reason) { return parse_message(text, spec_document_parse, out_spec, out_reason); }
+error etl_spec_parse_init(std::string_view text, etl_spec &out_spec, std::string &out_reason)
+{
+    return parse_message(text, spec_document_parse_json, out_spec, out_reason);
+}
+error etl_spec_parse_init_file(std::string_view text, etl_spec &out_spec, std::string &out_reason)
+{
+    return parse_message(text, spec_document_parse, out_spec, out_reason);
+}
+
+} // namespace etlnode

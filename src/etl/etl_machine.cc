@@ -19,6 +19,8 @@
 #include "etl/spec_tree.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = etl::state;
 using E = etl::event;
 
@@ -115,7 +117,7 @@ static void fail_stuck(etl &m)
 static void give_up_turn(etl &m)
 {
     m.failure = pod_text_failure(m.plan, "waiting for the pod of an earlier start to be removed",
-                                 "timeout: it is still there after wait_timeout " + text_duration(m.definition.wait_timeout_ms));
+        "timeout: it is still there after wait_timeout " + text_duration(m.definition.wait_timeout_ms));
 }
 
 static void drain(etl &m) { arm(m, std::min(etl_drain_timeout_ms, m.definition.obj_timeout_ms)); }
@@ -136,113 +138,114 @@ static uint32_t alive(const etl &m)
 static constexpr sm_resource resources[] = {{TIMER, "timer"}, {POD, "pod"}};
 
 static constexpr int is_starting = static_cast<int>(etl_phase::starting), in_service = static_cast<int>(etl_phase::serving),
-                     is_stopping = static_cast<int>(etl_phase::stopping), has_failed = static_cast<int>(etl_phase::failed), gone = static_cast<int>(etl_phase::gone);
+                     is_stopping = static_cast<int>(etl_phase::stopping), has_failed = static_cast<int>(etl_phase::failed),
+                     gone = static_cast<int>(etl_phase::gone);
 static constexpr const char *pods_clock = "the pod's own deadlines";
 
 static constexpr sm_state<etl> states[] = {
     //  state                 kind        must alive   may be alive  public phase  other clock
-    {S::received,             sm_initial, 0,           0,            is_starting},
-    {S::awaiting_predecessor, sm_busy,    TIMER,       TIMER,        is_starting},
-    {S::starting,             sm_busy,    POD,         POD,          is_starting,  pods_clock},
-    {S::clearing,             sm_busy,    POD,         POD,          is_starting,  pods_clock},
-    {S::awaiting_retry,       sm_busy,    TIMER,       TIMER,        is_starting},
-    {S::serving,              0,          POD,         POD,          in_service},
-    {S::awaiting_return,      0,          POD,         POD,          in_service},
-    {S::relaunching,          sm_busy,    POD,         POD,          in_service,   pods_clock},
-    {S::replacing,            sm_busy,    POD,         POD,          in_service,   pods_clock},
-    {S::awaiting_relaunch,    sm_busy,    TIMER,       TIMER,        in_service},
-    {S::draining,             sm_busy,    TIMER | POD, TIMER | POD,  is_stopping},
-    {S::stopping,             sm_busy,    POD,         POD,          is_stopping,  pods_clock},
-    {S::failing,              sm_busy,    POD,         POD,          is_stopping,  pods_clock},
-    {S::stuck,                sm_busy,    POD,         POD,          has_failed,   pods_clock},
-    {S::failed,               0,          0,           0,            has_failed},
-    {S::stopped,              sm_final,   0,           0,            gone},
+    {S::received, sm_initial, 0, 0, is_starting},
+    {S::awaiting_predecessor, sm_busy, TIMER, TIMER, is_starting},
+    {S::starting, sm_busy, POD, POD, is_starting, pods_clock},
+    {S::clearing, sm_busy, POD, POD, is_starting, pods_clock},
+    {S::awaiting_retry, sm_busy, TIMER, TIMER, is_starting},
+    {S::serving, 0, POD, POD, in_service},
+    {S::awaiting_return, 0, POD, POD, in_service},
+    {S::relaunching, sm_busy, POD, POD, in_service, pods_clock},
+    {S::replacing, sm_busy, POD, POD, in_service, pods_clock},
+    {S::awaiting_relaunch, sm_busy, TIMER, TIMER, in_service},
+    {S::draining, sm_busy, TIMER | POD, TIMER | POD, is_stopping},
+    {S::stopping, sm_busy, POD, POD, is_stopping, pods_clock},
+    {S::failing, sm_busy, POD, POD, is_stopping, pods_clock},
+    {S::stuck, sm_busy, POD, POD, has_failed, pods_clock},
+    {S::failed, 0, 0, 0, has_failed},
+    {S::stopped, sm_final, 0, 0, gone},
 };
 
 static constexpr sm_row<etl> rows[] = {
     //  from                  on                   guard                   action                 to
-    {S::received,             E::start,            SM_FN(has_predecessor), SM_FN(arm_turn),       S::awaiting_predecessor},
-    {S::received,             E::start,            always,                 SM_FN(begin_pod),      S::starting},
-    {S::received,             E::stop,             always,                 nothing,               S::stopped},
+    {S::received, E::start, SM_FN(has_predecessor), SM_FN(arm_turn), S::awaiting_predecessor},
+    {S::received, E::start, always, SM_FN(begin_pod), S::starting},
+    {S::received, E::stop, always, nothing, S::stopped},
 
-    {S::awaiting_predecessor, E::predecessor_gone, always,                 SM_FN(begin_pod),      S::starting},
-    {S::awaiting_predecessor, E::start,            always,                 SM_FN(arm_turn),       S::awaiting_predecessor},
-    {S::awaiting_predecessor, E::deadline,         SM_FN(is_awaited),      SM_FN(give_up_turn),   S::failed},
-    {S::awaiting_predecessor, E::deadline,         always,                 SM_FN(arm_turn),       S::awaiting_predecessor},
-    {S::awaiting_predecessor, E::stop,             always,                 SM_FN(disarm),         S::stopped},
+    {S::awaiting_predecessor, E::predecessor_gone, always, SM_FN(begin_pod), S::starting},
+    {S::awaiting_predecessor, E::start, always, SM_FN(arm_turn), S::awaiting_predecessor},
+    {S::awaiting_predecessor, E::deadline, SM_FN(is_awaited), SM_FN(give_up_turn), S::failed},
+    {S::awaiting_predecessor, E::deadline, always, SM_FN(arm_turn), S::awaiting_predecessor},
+    {S::awaiting_predecessor, E::stop, always, SM_FN(disarm), S::stopped},
 
-    {S::starting,             E::pod_ready,        always,                 SM_FN(begin_serving),  S::serving},
-    {S::starting,             E::pod_failed,       always,                 SM_FN(note_failed),    S::failing},
-    {S::starting,             E::pod_unusable,     always,                 SM_FN(plan_pause),     S::clearing},
-    {S::starting,             E::pod_name_taken,   always,                 SM_FN(plan_no_pause),  S::clearing},
-    {S::starting,             E::pod_ended,        always,                 SM_FN(note_lost),      S::awaiting_retry},
-    {S::starting,             E::start,            always,                 SM_FN(hurry_pod),      S::starting},
-    {S::starting,             E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::starting, E::pod_ready, always, SM_FN(begin_serving), S::serving},
+    {S::starting, E::pod_failed, always, SM_FN(note_failed), S::failing},
+    {S::starting, E::pod_unusable, always, SM_FN(plan_pause), S::clearing},
+    {S::starting, E::pod_name_taken, always, SM_FN(plan_no_pause), S::clearing},
+    {S::starting, E::pod_ended, always, SM_FN(note_lost), S::awaiting_retry},
+    {S::starting, E::start, always, SM_FN(hurry_pod), S::starting},
+    {S::starting, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::clearing,             E::pod_ended,        always,                 SM_FN(wait_to_launch), S::awaiting_retry},
-    {S::clearing,             E::pod_stuck,        SM_FN(is_awaited),      SM_FN(fail_stuck),     S::stuck},
-    {S::clearing,             E::pod_stuck,        always,                 SM_FN(note_stuck),     S::clearing},
-    {S::clearing,             E::start,            always,                 SM_FN(hurry_pod),      S::clearing},
-    {S::clearing,             E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::clearing, E::pod_ended, always, SM_FN(wait_to_launch), S::awaiting_retry},
+    {S::clearing, E::pod_stuck, SM_FN(is_awaited), SM_FN(fail_stuck), S::stuck},
+    {S::clearing, E::pod_stuck, always, SM_FN(note_stuck), S::clearing},
+    {S::clearing, E::start, always, SM_FN(hurry_pod), S::clearing},
+    {S::clearing, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::awaiting_retry,       E::deadline,         always,                 SM_FN(launch_pod),     S::starting},
-    {S::awaiting_retry,       E::start,            always,                 SM_FN(hurry_retry),    S::awaiting_retry},
-    {S::awaiting_retry,       E::stop,             always,                 SM_FN(disarm),         S::stopped},
+    {S::awaiting_retry, E::deadline, always, SM_FN(launch_pod), S::starting},
+    {S::awaiting_retry, E::start, always, SM_FN(hurry_retry), S::awaiting_retry},
+    {S::awaiting_retry, E::stop, always, SM_FN(disarm), S::stopped},
 
-    {S::serving,              E::pod_down,         always,                 nothing,               S::awaiting_return},
-    {S::serving,              E::pod_unusable,     always,                 SM_FN(plan_pause),     S::replacing},
-    {S::serving,              E::pod_ended,        always,                 SM_FN(note_lost),      S::awaiting_relaunch},
-    {S::serving,              E::stop,             SM_FN(has_requests),    SM_FN(drain),          S::draining},
-    {S::serving,              E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::serving, E::pod_down, always, nothing, S::awaiting_return},
+    {S::serving, E::pod_unusable, always, SM_FN(plan_pause), S::replacing},
+    {S::serving, E::pod_ended, always, SM_FN(note_lost), S::awaiting_relaunch},
+    {S::serving, E::stop, SM_FN(has_requests), SM_FN(drain), S::draining},
+    {S::serving, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::awaiting_return,      E::pod_ready,        always,                 SM_FN(begin_serving),  S::serving},
-    {S::awaiting_return,      E::pod_unusable,     always,                 SM_FN(plan_pause),     S::replacing},
-    {S::awaiting_return,      E::pod_ended,        always,                 SM_FN(note_lost),      S::awaiting_relaunch},
-    {S::awaiting_return,      E::stop,             SM_FN(has_requests),    SM_FN(drain),          S::draining},
-    {S::awaiting_return,      E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::awaiting_return, E::pod_ready, always, SM_FN(begin_serving), S::serving},
+    {S::awaiting_return, E::pod_unusable, always, SM_FN(plan_pause), S::replacing},
+    {S::awaiting_return, E::pod_ended, always, SM_FN(note_lost), S::awaiting_relaunch},
+    {S::awaiting_return, E::stop, SM_FN(has_requests), SM_FN(drain), S::draining},
+    {S::awaiting_return, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::relaunching,          E::pod_ready,        always,                 SM_FN(begin_serving),  S::serving},
-    {S::relaunching,          E::pod_unusable,     always,                 SM_FN(plan_pause),     S::replacing},
-    {S::relaunching,          E::pod_name_taken,   always,                 SM_FN(plan_no_pause),  S::replacing},
-    {S::relaunching,          E::pod_ended,        always,                 SM_FN(note_lost),      S::awaiting_relaunch},
-    {S::relaunching,          E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::relaunching, E::pod_ready, always, SM_FN(begin_serving), S::serving},
+    {S::relaunching, E::pod_unusable, always, SM_FN(plan_pause), S::replacing},
+    {S::relaunching, E::pod_name_taken, always, SM_FN(plan_no_pause), S::replacing},
+    {S::relaunching, E::pod_ended, always, SM_FN(note_lost), S::awaiting_relaunch},
+    {S::relaunching, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::replacing,            E::pod_ended,        always,                 SM_FN(wait_to_launch), S::awaiting_relaunch},
-    {S::replacing,            E::pod_stuck,        always,                 SM_FN(note_stuck),     S::replacing},
-    {S::replacing,            E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::replacing, E::pod_ended, always, SM_FN(wait_to_launch), S::awaiting_relaunch},
+    {S::replacing, E::pod_stuck, always, SM_FN(note_stuck), S::replacing},
+    {S::replacing, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::awaiting_relaunch,    E::deadline,         always,                 SM_FN(launch_pod),     S::relaunching},
-    {S::awaiting_relaunch,    E::stop,             always,                 SM_FN(disarm),         S::stopped},
+    {S::awaiting_relaunch, E::deadline, always, SM_FN(launch_pod), S::relaunching},
+    {S::awaiting_relaunch, E::stop, always, SM_FN(disarm), S::stopped},
 
-    {S::draining,             E::drained,          always,                 SM_FN(remove_pod),     S::stopping},
-    {S::draining,             E::deadline,         always,                 SM_FN(remove_pod),     S::stopping},
-    {S::draining,             E::pod_ended,        always,                 SM_FN(disarm),         S::stopped},
+    {S::draining, E::drained, always, SM_FN(remove_pod), S::stopping},
+    {S::draining, E::deadline, always, SM_FN(remove_pod), S::stopping},
+    {S::draining, E::pod_ended, always, SM_FN(disarm), S::stopped},
 
-    {S::stopping,             E::pod_ended,        always,                 nothing,               S::stopped},
-    {S::stopping,             E::pod_stuck,        always,                 SM_FN(note_stuck),     S::stopping},
-    {S::stopping,             E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::stopping, E::pod_ended, always, nothing, S::stopped},
+    {S::stopping, E::pod_stuck, always, SM_FN(note_stuck), S::stopping},
+    {S::stopping, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::failing,              E::pod_ended,        always,                 nothing,               S::failed},
-    {S::failing,              E::pod_stuck,        always,                 SM_FN(note_stuck),     S::stuck},
-    {S::failing,              E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::failing, E::pod_ended, always, nothing, S::failed},
+    {S::failing, E::pod_stuck, always, SM_FN(note_stuck), S::stuck},
+    {S::failing, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::stuck,                E::pod_ended,        always,                 nothing,               S::failed},
-    {S::stuck,                E::pod_stuck,        always,                 SM_FN(note_stuck),     S::stuck},
-    {S::stuck,                E::stop,             always,                 SM_FN(remove_pod),     S::stopping},
+    {S::stuck, E::pod_ended, always, nothing, S::failed},
+    {S::stuck, E::pod_stuck, always, SM_FN(note_stuck), S::stuck},
+    {S::stuck, E::stop, always, SM_FN(remove_pod), S::stopping},
 
-    {S::failed,               E::stop,             always,                 nothing,               S::stopped},
+    {S::failed, E::stop, always, nothing, S::stopped},
 };
 
 static constexpr sm_ignore<etl> ignores[] = {
     //  in                    event                why it is harmless
-    {S::draining,             E::pod_ready,        "new requests are refused already"},
-    {S::draining,             E::pod_down,         "the pod is about to be removed"},
-    {S::draining,             E::pod_unusable,     "the pod is about to be removed"},
-    {S::draining,             E::pod_stuck,        "it is deleted again as soon as nobody uses it"},
+    {S::draining, E::pod_ready, "new requests are refused already"},
+    {S::draining, E::pod_down, "the pod is about to be removed"},
+    {S::draining, E::pod_unusable, "the pod is about to be removed"},
+    {S::draining, E::pod_stuck, "it is deleted again as soon as nobody uses it"},
 
-    {S::failed,               E::predecessor_gone, "it gave up waiting for that"},
+    {S::failed, E::predecessor_gone, "it gave up waiting for that"},
 
-    {S::draining,             E::stop,             "it is stopping already"},
+    {S::draining, E::stop, "it is stopping already"},
 };
 
 static bool relaunch_is_bounded(const etl &m) { return back_off_is_bounded(m.relaunch) && m.pause_ms <= etl_relaunch_max_ms; }
@@ -276,7 +279,8 @@ static void note_step(etl &m, S from, E event)
         m.host->health->starts_served++;
 }
 
-static constexpr sm_table<etl> table = {"etl", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, nullptr, note_step};
+static constexpr sm_table<etl> table = {
+    "etl", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, nullptr, note_step};
 SM_VERIFY(table);
 
 sm_view etl_machine_view() { return sm_view_of(table); }
@@ -395,7 +399,8 @@ static std::string pod_name_of(const etl_registry_options &options, const etl_de
     context.etl_id = definition.id;
     context.generation_id = definition.generation_id;
     context.node_name = options.node_name;
-    return etl_pod_name(definition.name, etl_pod_suffix(context, definition.name), options.node_name.empty() ? options.target_id : options.node_name);
+    return etl_pod_name(
+        definition.name, etl_pod_suffix(context, definition.name), options.node_name.empty() ? options.target_id : options.node_name);
 }
 
 etl *etl_make(const etl_host &host, etl_ref &ref, const etl_definition &definition, uint64_t id)
@@ -409,7 +414,8 @@ etl *etl_make(const etl_host &host, etl_ref &ref, const etl_definition &definiti
     m->users_pod = spec_parse_exactly(definition.pod_json);
     m->definition.pod_json = std::string(); // the tree holds it
     apply_defaults(m->definition, m->users_pod.get(), options);
-    m->plan = {&host, &m->definition, m->users_pod.get(), pod_url_of(options, definition, definition.secret), pod_name_of(options, definition), grace_of(m->users_pod.get())};
+    m->plan = {&host, &m->definition, m->users_pod.get(), pod_url_of(options, definition, definition.secret),
+        pod_name_of(options, definition), grace_of(m->users_pod.get())};
     m->relaunch = {etl_relaunch_min_ms, etl_relaunch_max_ms};
     m->deadline_timer = timer_make(*host.e, timer_fired, m);
     return m;
@@ -445,7 +451,8 @@ std::string etl_delete_error(const etl &m) { return m.pod != nullptr ? m.pod->de
 std::string etl_start_missed_text(const etl &m)
 {
     std::string why(etl_view_of(m).last_error);
-    return pod_text_context(m.plan) + ": it was Ready before, and is not Ready within wait_timeout " + text_duration(m.definition.wait_timeout_ms) + (why.empty() ? "" : "; " + why);
+    return pod_text_context(m.plan) + ": it was Ready before, and is not Ready within wait_timeout " +
+           text_duration(m.definition.wait_timeout_ms) + (why.empty() ? "" : "; " + why);
 }
 
 bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text)
@@ -467,7 +474,7 @@ bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text)
     return true;
 }
 
-etl_phase etl_phase_of(const etl &m) { return static_cast<etl_phase>(sm_state_row(table, m).stage); }
+etl_phase etl_phase_of(const etl &m) { return static_cast<etl_phase>(sm_state_row(table, m).label); }
 
 // What is wrong: why it failed; else why its pod cannot be removed; else what keeps the pod from serving.
 static std::string_view last_error_of(const etl &m)
@@ -498,7 +505,8 @@ etl_view etl_view_of(const etl &m)
 
 std::string etl_pod_shown(const etl &m)
 {
-    return pod_plan_build(m.plan, m.pod != nullptr ? m.pod->facts.launch_id : std::string(), pod_url_of(*m.host->options, m.definition, "SECRET"));
+    return pod_plan_build(
+        m.plan, m.pod != nullptr ? m.pod->facts.launch_id : std::string(), pod_url_of(*m.host->options, m.definition, "SECRET"));
 }
 
 bool etl_claims_pod(const etl &m, const pod_status &pod)
@@ -507,3 +515,5 @@ bool etl_claims_pod(const etl &m, const pod_status &pod)
     bool is_done = etl_is_final(m) || s == S::failed || s == S::awaiting_predecessor;
     return !is_done && pod.name == m.plan.pod_name;
 }
+
+} // namespace etlnode

@@ -15,6 +15,8 @@
 #include "sm/sm.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 // What an ETL needs of its registry. Lifetime: longer than its ETLs.
 struct etl_host : pod_world {
     void (*on_step)(void *arg, etl &m) = nullptr; // after every step of it or of its pod; must not step a machine
@@ -25,9 +27,9 @@ struct etl_host : pod_world {
 struct etl_ref {
     etl_registry *registry = nullptr;
     std::string id;
-    std::vector<etl *> starts;  // in order of their making: the last one is the current one
-    size_t slots_taken = 0;     // requests in flight to the pod
-    size_t holders = 0;         // acquired and not released
+    std::vector<etl *> starts; // in order of their making: the last one is the current one
+    size_t slots_taken = 0;    // requests in flight to the pod
+    size_t holders = 0;        // acquired and not released
 };
 
 // What transfers were last told of it.
@@ -41,13 +43,36 @@ struct etl_report {
 
 struct etl {
     enum class state : uint8_t {
-        received, awaiting_predecessor,
-        starting, clearing, awaiting_retry,                                    // no pod of it has served yet
-        serving, awaiting_return, relaunching, replacing, awaiting_relaunch,   // one has, or did
-        draining, stopping, failing, stuck, failed, stopped,
+        received,
+        awaiting_predecessor,
+        starting,
+        clearing,
+        awaiting_retry, // no pod of it has served yet
+        serving,
+        awaiting_return,
+        relaunching,
+        replacing,
+        awaiting_relaunch, // one has, or did
+        draining,
+        stopping,
+        failing,
+        stuck,
+        failed,
+        stopped,
     };
     enum class event : uint8_t {
-        start, predecessor_gone, pod_ready, pod_down, pod_failed, pod_unusable, pod_name_taken, pod_stuck, pod_ended, drained, deadline, stop,
+        start,
+        predecessor_gone,
+        pod_ready,
+        pod_down,
+        pod_failed,
+        pod_unusable,
+        pod_name_taken,
+        pod_stuck,
+        pod_ended,
+        drained,
+        deadline,
+        stop,
     };
     sm_core sm;
 
@@ -59,16 +84,16 @@ struct etl {
     pod_plan plan;
     pod_record record;
 
-    pod_machine *pod = nullptr;       // the current one; kept when it has ended, until the next one is made
+    pod_machine *pod = nullptr; // the current one; kept when it has ended, until the next one is made
     timer *deadline_timer = nullptr;
-    uint64_t start_deadline_ms = 0;   // of the callers that wait for this start: a failure is final. 0: nobody waits, it tries again for ever
+    uint64_t start_deadline_ms = 0; // of the callers that wait for this start: a failure is final. 0: nobody waits, it tries again for ever
     back_off relaunch;
-    uint64_t pause_ms = 0;            // before the next pod is made
-    uint64_t serving_since_ms = 0;    // 0: not since the last pod ended
+    uint64_t pause_ms = 0;         // before the next pod is made
+    uint64_t serving_since_ms = 0; // 0: not since the last pod ended
     uint64_t delete_failures = 0;
-    std::string failure;              // why the start failed, for the user, with the pod's last words
+    std::string failure; // why the start failed, for the user, with the pod's last words
 
-    etl_report reported;              // of the registry
+    etl_report reported; // of the registry
 };
 
 // `id` shows up in traces. The machine rests in `received`.
@@ -115,3 +140,5 @@ std::string etl_pod_shown(const etl &m);
 bool etl_claims_pod(const etl &m, const pod_status &pod);
 
 sm_view etl_machine_view();
+
+} // namespace etlnode

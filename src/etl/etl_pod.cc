@@ -10,6 +10,8 @@
 #include "etl/etl_spec.h"
 #include "kube/kubectl.h"
 
+namespace etlnode {
+
 static constexpr size_t suffix_size = 5;
 
 std::string etl_name_part(std::string_view text, size_t size_max)
@@ -40,8 +42,8 @@ std::string etl_pod_suffix(const etl_pod_context &context, std::string_view name
     // No vowels, as in Kubernetes' own suffixes: no words by accident.
     static constexpr char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     std::string all;
-    for (std::string_view part : {std::string_view(context.cluster_id), std::string_view(context.target_id), std::string_view(context.etl_id),
-                                  std::string_view(context.generation_id), name, std::string_view(context.node_name)}) {
+    for (std::string_view part : {std::string_view(context.cluster_id), std::string_view(context.target_id),
+             std::string_view(context.etl_id), std::string_view(context.generation_id), name, std::string_view(context.node_name)}) {
         all += part;
         all += '\0';
     }
@@ -159,7 +161,8 @@ std::string etl_pod_build(const cJSON *users_pod, std::string_view name, const e
         pin_to_node(pod_spec, context.node_name);
     for (const char *list : {"initContainers", "containers"}) {
         cJSON *container = nullptr;
-        cJSON_ArrayForEach(container, cJSON_GetObjectItemCaseSensitive(pod_spec, list)) set_variable(container, env_target_url, context.target_url);
+        cJSON_ArrayForEach(container, cJSON_GetObjectItemCaseSensitive(pod_spec, list))
+            set_variable(container, env_target_url, context.target_url);
     }
     if (!is_set(pod_spec, "automountServiceAccountToken")) {
         cJSON_DeleteItemFromObjectCaseSensitive(pod_spec, "automountServiceAccountToken");
@@ -172,3 +175,5 @@ std::string etl_pod_build(const cJSON *users_pod, std::string_view name, const e
     pod_security_fill(pod_spec, context.security);
     return json_print(pod.get());
 }
+
+} // namespace etlnode

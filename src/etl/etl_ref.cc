@@ -8,6 +8,8 @@
 #include "base/check.h"
 #include "etl/etl_registry_internal.h"
 
+namespace etlnode {
+
 etl *etl_registry_current(const etl_registry &r, std::string_view id_or_name)
 {
     if (etl *m = etl_registry_current_of(r, id_or_name))
@@ -109,3 +111,5 @@ void etl_ref_give_slot(etl_ref &ref)
 }
 
 size_t etl_ref_slots_taken(const etl_ref &ref) { return ref.slots_taken; }
+
+} // namespace etlnode

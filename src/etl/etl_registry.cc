@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "etl/etl_registry_internal.h"
 
+namespace etlnode {
+
 static void settle(void *arg);
 
 void etl_registry_wake(etl_registry &r)
@@ -90,7 +92,8 @@ static void sweep_ended(void *arg)
     if (r.sweep.ok)
         LOG(info, "etl", "pod=%s msg=\"removed a pod that belongs to no ETL\"", r.sweeping.c_str());
     else
-        LOG(warn, "etl", "pod=%s msg=\"cannot remove a pod that belongs to no ETL\" reason=\"%s\"", r.sweeping.c_str(), text_escape(r.sweep.failure).c_str());
+        LOG(warn, "etl", "pod=%s msg=\"cannot remove a pod that belongs to no ETL\" reason=\"%s\"", r.sweeping.c_str(),
+            text_escape(r.sweep.failure).c_str());
     r.sweeping.clear();
     etl_registry_wake(r);
 }
@@ -121,7 +124,9 @@ static void log_call_ended(void *arg)
     if (call.call.ok)
         etl_registry_complete(*call.registry, call.on_done, call.arg, no_error, call.call.out);
     else
-        etl_registry_complete(*call.registry, call.on_done, call.arg, make_error(call.registry->shutting_down ? error_code::canceled : error_code::unavailable), "kubectl logs: " + call.call.failure);
+        etl_registry_complete(*call.registry, call.on_done, call.arg,
+            make_error(call.registry->shutting_down ? error_code::canceled : error_code::unavailable),
+            "kubectl logs: " + call.call.failure);
 }
 
 void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t since_s, on_text on_done, void *arg)
@@ -134,7 +139,8 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t sin
     }
     if (!etl_has_pod(*m) || r.shutting_down) {
         std::string why(etl_view_of(*m).last_error);
-        etl_registry_complete(r, on_done, arg, make_error(error_code::not_ready), "target " + r.options.target_id + ": there is no pod now" + (why.empty() ? "" : ": " + why));
+        etl_registry_complete(r, on_done, arg, make_error(error_code::not_ready),
+            "target " + r.options.target_id + ": there is no pod now" + (why.empty() ? "" : ": " + why));
         return;
     }
     if (r.log_calls.size() >= pod_log_calls_max) {
@@ -150,7 +156,8 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t sin
     call->call.on_end = log_call_ended;
     call->call.arg = call;
     r.log_calls.push_back(call);
-    if (!kube_call_start(call->call, kubectl_verb::logs, kubectl_logs(r.options.kubectl, m->plan.pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms, since_s)))
+    if (!kube_call_start(call->call, kubectl_verb::logs,
+            kubectl_logs(r.options.kubectl, m->plan.pod_name, "", false, pod_log_lines_max, kubectl_timeout_ms, since_s)))
         log_call_ended(call);
 }
 
@@ -206,9 +213,9 @@ static void settle_starts(etl_registry &r)
     }
     r.start_waiters = std::move(waiting);
     if (next != 0)
-        timer_arm(*r.e, r.start_clock, next - now);
+        timer_arm(*r.e, r.start_timer, next - now);
     else
-        timer_stop(*r.e, r.start_clock);
+        timer_stop(*r.e, r.start_timer);
 }
 
 static void settle_stops(etl_registry &r)
@@ -234,7 +241,8 @@ static void settle_reports(etl_registry &r, std::vector<etl_ref *> &changed)
 {
     for (etl *m : r.etls) {
         etl_view view = etl_view_of(*m);
-        if (!etl_is_current(*m) || (view.phase == m->reported.phase && view.ready == m->reported.ready && *view.endpoint == m->reported.endpoint))
+        if (!etl_is_current(*m) ||
+            (view.phase == m->reported.phase && view.ready == m->reported.ready && *view.endpoint == m->reported.endpoint))
             continue;
         m->reported = {view.phase, view.ready, *view.endpoint};
         changed.push_back(etl_ref_acquire(*m->ref));
@@ -286,7 +294,7 @@ static void destroy(etl_registry *r)
     }
     CHECK(r->refs.empty());
     watch_free(r->pods);
-    timer_free(*r->e, r->start_clock);
+    timer_free(*r->e, r->start_timer);
     delete r;
 }
 
@@ -346,7 +354,7 @@ etl_registry *etl_registry_make(env &e, const etl_registry_options &options)
     r->sweep.health = &r->health;
     r->sweep.on_end = sweep_ended;
     r->sweep.arg = r;
-    r->start_clock = timer_make(e, start_clock_fired, r);
+    r->start_timer = timer_make(e, start_clock_fired, r);
     make_watch(*r);
     return r;
 }
@@ -367,7 +375,8 @@ void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), 
     r.on_shut_down = on_done;
     r.shut_down_arg = arg;
     for (const stop_waiter &w : r.stop_waiters)
-        etl_registry_complete(r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down; the pod is removed when it is back");
+        etl_registry_complete(
+            r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down; the pod is removed when it is back");
     for (const start_waiter &w : r.start_waiters)
         etl_registry_complete(r, w.on_done, w.arg, make_error(error_code::stopping), "the node is shutting down");
     r.stop_waiters.clear();
@@ -392,3 +401,5 @@ void etl_registry_free(etl_registry *registry)
     else
         destroy(registry);
 }
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 #include "etl/etl_machine.h"
 #include "etl/etl_registry.h"
 
+namespace etlnode {
+
 using on_text = void (*)(void *arg, error err, const std::string &text);
 
 struct start_waiter {
@@ -44,13 +46,14 @@ struct etl_registry {
     etl_registry_health health;
     etl_host host;
     watch *pods = nullptr;
-    std::vector<etl *> etls; // in order of their making
+    std::vector<etl *> etls;                            // in order of their making
     std::map<std::string, etl_ref *, std::less<>> refs; // by id
-    std::map<std::string, std::string, std::less<>> abandoned; // generations of starts that nobody waits for any more, by id, while they are wanted
+    std::map<std::string, std::string, std::less<>>
+        abandoned; // generations of starts that nobody waits for any more, by id, while they are wanted
     uint64_t next_machine_id = 1;
     uint64_t pods_made = 0;
     std::vector<start_waiter> start_waiters;
-    timer *start_clock = nullptr; // for the waiters whose machine has no deadline: it has served before
+    timer *start_timer = nullptr; // for the waiters whose machine has no deadline: it has served before
     std::vector<stop_waiter> stop_waiters;
     std::vector<completion> completions;
     std::vector<log_call *> log_calls;
@@ -96,3 +99,5 @@ inline uint64_t etl_registry_delete_failures(const etl_registry &r, std::string_
         count += m->definition.id == id ? m->delete_failures : 0;
     return count;
 }
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 #include "kube/kubectl.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 std::string etl_service_name(std::string_view etl_name, std::string_view launch_id)
 {
     constexpr std::string_view prefix = "etl-"; // a Service begins with a letter, a pod's name need not
@@ -46,3 +48,5 @@ std::string etl_service_build(std::string_view etl_name, const etl_pod_context &
     json_append(json_add_array(spec, "ports"), std::move(port));
     return json_print(service.get());
 }
+
+} // namespace etlnode

@@ -16,6 +16,8 @@
 #include "etl/spec_place.h"
 #include "etl/spec_tree.h"
 
+namespace etlnode {
+
 static bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 // DNS-1123 subdomain, as Kubernetes wants pod names.
@@ -37,7 +39,8 @@ static error expect_kind(const yaml_node *node, yaml_kind kind, std::string_view
 {
     if (spec_is_absent(node) || node->kind == kind)
         return no_error;
-    return spec_refuse(*node, std::string(name) + " is " + spec_words(node), kind == yaml_kind::mapping ? "a mapping" : "a list", out_reason);
+    return spec_refuse(
+        *node, std::string(name) + " is " + spec_words(node), kind == yaml_kind::mapping ? "a mapping" : "a list", out_reason);
 }
 
 static error check_header(const yaml_node &root, std::string &out_reason)
@@ -46,17 +49,19 @@ static error check_header(const yaml_node &root, std::string &out_reason)
         return spec_refuse(root, "the document is " + spec_words(&root), "a Pod", out_reason);
     const yaml_node *kind = yaml_get(&root, "kind");
     if (!spec_is_text(kind) || kind->text != "Pod")
-        return spec_refuse(kind != nullptr ? *kind : root, "kind is " + spec_words(kind), "kind: Pod" + spec_near_miss(&root, "kind"), out_reason);
+        return spec_refuse(
+            kind != nullptr ? *kind : root, "kind is " + spec_words(kind), "kind: Pod" + spec_near_miss(&root, "kind"), out_reason);
     const yaml_node *version = yaml_get(&root, "apiVersion");
     if (!spec_is_text(version) || version->text != "v1")
-        return spec_refuse(version != nullptr ? *version : root, "apiVersion is " + spec_words(version), "apiVersion: v1" + spec_near_miss(&root, "apiVersion"), out_reason);
+        return spec_refuse(version != nullptr ? *version : root, "apiVersion is " + spec_words(version),
+            "apiVersion: v1" + spec_near_miss(&root, "apiVersion"), out_reason);
     return no_error;
 }
 
-static constexpr spec_misnomer annotation_misnomers[] = {
-    {"object_timeout", annotation_obj_timeout},     {"transform_timeout", annotation_obj_timeout}, {"init_timeout", annotation_wait_timeout}, {"ready_timeout", annotation_wait_timeout},
-    {"communication", annotation_communication},    {"comm_type", annotation_communication},       {"direct_put", annotation_direct_put},     {"framing", annotation_require_framing},
-    {"communication-type", annotation_communication}};
+static constexpr spec_misnomer annotation_misnomers[] = {{"object_timeout", annotation_obj_timeout},
+    {"transform_timeout", annotation_obj_timeout}, {"init_timeout", annotation_wait_timeout}, {"ready_timeout", annotation_wait_timeout},
+    {"communication", annotation_communication}, {"comm_type", annotation_communication}, {"direct_put", annotation_direct_put},
+    {"framing", annotation_require_framing}, {"communication-type", annotation_communication}};
 
 // Those with a prefix ("example.org/note") are other programs': nobody here looks at them.
 static error check_annotation_name(const yaml_node &key, etl_spec &spec, std::string &out_reason)
@@ -80,7 +85,8 @@ static const etl_choice *choice_of(std::string_view annotation)
     return nullptr;
 }
 
-static error read_annotations(const yaml_node *annotations, std::span<const etl_choice *const> given, etl_spec &spec, std::string &out_reason)
+static error read_annotations(
+    const yaml_node *annotations, std::span<const etl_choice *const> given, etl_spec &spec, std::string &out_reason)
 {
     if (error err = expect_kind(annotations, yaml_kind::mapping, "metadata.annotations", out_reason))
         return err;
@@ -94,7 +100,7 @@ static error read_annotations(const yaml_node *annotations, std::span<const etl_
             continue;
         if (!spec_is_text(&value)) // Kubernetes refuses it too, only later and with less to go by
             return spec_refuse(value, "annotation " + text_escape(key, 80) + " is " + spec_words(&value),
-                               value.kind == yaml_kind::scalar ? "a text: put it in quotes" : "a text", out_reason);
+                value.kind == yaml_kind::scalar ? "a text: put it in quotes" : "a text", out_reason);
         if (choice == nullptr)
             continue;
         if (error err = spec_read_choice(*choice, value, key, spec, out_reason))
@@ -109,11 +115,14 @@ static error check_metadata(const yaml_node &root, std::span<const etl_choice *c
 {
     const yaml_node *metadata = yaml_get(&root, "metadata");
     if (spec_is_absent(metadata) || metadata->kind != yaml_kind::mapping)
-        return spec_refuse(metadata != nullptr ? *metadata : root, "metadata is " + spec_words(metadata), "a mapping with a name" + spec_near_miss(&root, "metadata"), out_reason);
+        return spec_refuse(metadata != nullptr ? *metadata : root, "metadata is " + spec_words(metadata),
+            "a mapping with a name" + spec_near_miss(&root, "metadata"), out_reason);
     const yaml_node *name = yaml_get(metadata, "name");
     if (!spec_is_text(name) || !is_pod_name(name->text))
         return spec_refuse(name != nullptr ? *name : *metadata, "metadata.name is " + spec_words(name),
-                           text_format("a text of lower case letters, digits and '-' (DNS-1123), at most %zu characters", etl_name_size_max) + spec_near_miss(metadata, "name"), out_reason);
+            text_format("a text of lower case letters, digits and '-' (DNS-1123), at most %zu characters", etl_name_size_max) +
+                spec_near_miss(metadata, "name"),
+            out_reason);
     spec.name = name->text;
     const yaml_node *ns = yaml_get(metadata, "namespace");
     if (!spec_is_empty(ns) && (!spec_is_text(ns) || ns->text != "default"))
@@ -129,7 +138,8 @@ static error check_placement(const yaml_node &spec_node, std::string &out_reason
 {
     for (std::string_view key : {"nodeName", "nodeSelector", "affinity"}) {
         if (!spec_is_empty(yaml_get(&spec_node, key)))
-            return spec_refuse(*spec_key(&spec_node, key), "spec." + std::string(key) + " is set", "none: each target runs its pod on its own node", out_reason);
+            return spec_refuse(*spec_key(&spec_node, key), "spec." + std::string(key) + " is set",
+                "none: each target runs its pod on its own node", out_reason);
     }
     return no_error;
 }
@@ -140,7 +150,8 @@ static error check_port(const yaml_node &container, const yaml_node *ports, uint
         return err;
     constexpr std::string_view expected = "exactly one port with a containerPort, on which the server listens";
     if (spec_is_empty(ports))
-        return spec_refuse(ports != nullptr ? *ports : container, "the container has no ports", std::string(expected) + spec_place_near(&container, "Container", "ports"), out_reason);
+        return spec_refuse(ports != nullptr ? *ports : container, "the container has no ports",
+            std::string(expected) + spec_place_near(&container, "Container", "ports"), out_reason);
     if (ports->values.size() > 1)
         return spec_refuse(*ports->values[1], text_format("the container has %zu ports", ports->values.size()), expected, out_reason);
     const yaml_node &port = *ports->values[0];
@@ -151,7 +162,7 @@ static error check_port(const yaml_node &container, const yaml_node *ports, uint
     uint64_t value = 0; // as kubectl reads it: 0120 is 80
     if (!is_integer || !text_parse_u64(json_print(yaml_to_json(*number).get()), value) || value < 1 || value > 65535)
         return spec_refuse(number != nullptr ? *number : port, "containerPort is " + spec_words(number),
-                           "a whole number from 1 to 65535" + spec_place_near(&port, "ContainerPort", "containerPort"), out_reason);
+            "a whole number from 1 to 65535" + spec_place_near(&port, "ContainerPort", "containerPort"), out_reason);
     out_port = static_cast<uint16_t>(value);
     const yaml_node *protocol = yaml_get(&port, "protocol");
     if (!spec_is_empty(protocol) && (!spec_is_text(protocol) || protocol->text != "TCP"))
@@ -169,8 +180,10 @@ static error check_env(const yaml_node &container, std::string &out_reason)
         const yaml_node &variable = *env->values[i];
         const yaml_node *name = yaml_get(&variable, "name");
         if (!spec_is_text(name) || name->text.empty())
-            return spec_refuse(name != nullptr ? *name : variable, variable.kind == yaml_kind::mapping ? "the name of a variable is " + spec_words(name) : "a variable is " + spec_words(&variable),
-                               "name and value", out_reason);
+            return spec_refuse(name != nullptr ? *name : variable,
+                variable.kind == yaml_kind::mapping ? "the name of a variable is " + spec_words(name)
+                                                    : "a variable is " + spec_words(&variable),
+                "name and value", out_reason);
     }
     return no_error;
 }
@@ -193,16 +206,19 @@ static error check_pod_spec(const yaml_node &root, etl_spec &spec, bool &out_has
 {
     const yaml_node *spec_node = yaml_get(&root, "spec");
     if (spec_is_absent(spec_node) || spec_node->kind != yaml_kind::mapping)
-        return spec_refuse(spec_node != nullptr ? *spec_node : root, "spec is " + spec_words(spec_node), "a mapping with containers" + spec_near_miss(&root, "spec"), out_reason);
+        return spec_refuse(spec_node != nullptr ? *spec_node : root, "spec is " + spec_words(spec_node),
+            "a mapping with containers" + spec_near_miss(&root, "spec"), out_reason);
     if (error err = check_placement(*spec_node, out_reason))
         return err;
     const yaml_node *containers = yaml_get(spec_node, "containers");
     if (error err = expect_kind(containers, yaml_kind::sequence, "spec.containers", out_reason))
         return err;
     if (spec_is_empty(containers))
-        return spec_refuse(containers != nullptr ? *containers : *spec_node, "the pod has no containers", "exactly one" + spec_place_near(spec_node, "PodSpec", "containers"), out_reason);
+        return spec_refuse(containers != nullptr ? *containers : *spec_node, "the pod has no containers",
+            "exactly one" + spec_place_near(spec_node, "PodSpec", "containers"), out_reason);
     if (containers->values.size() > 1)
-        return spec_refuse(*containers->values[1], text_format("the pod has %zu containers", containers->values.size()), "exactly one", out_reason);
+        return spec_refuse(
+            *containers->values[1], text_format("the pod has %zu containers", containers->values.size()), "exactly one", out_reason);
     const yaml_node &container = *containers->values[0];
     if (container.kind != yaml_kind::mapping)
         return spec_refuse(container, "the container is " + spec_words(&container), "a mapping", out_reason);
@@ -233,10 +249,10 @@ static void add_probe(cJSON *pod, uint16_t port)
 
 error etl_spec_check(const etl_spec &spec, std::string &out_reason)
 {
-    if (spec.hpull_address != client_address::node_port || spec.mode == communication::hpull)
+    if (spec.hpull_address != client_address::node_port || spec.mode == etl_mode::hpull)
         return no_error;
     out_reason = spec.hpull_address_at + ": hpull_address is the text \"node_port\" and communication_type is " +
-                 std::string(communication_names[static_cast<size_t>(spec.mode)]) + ", expected hpull://: only that sends clients to the pod";
+                 std::string(etl_mode_names[static_cast<size_t>(spec.mode)]) + ", expected hpull://: only that sends clients to the pod";
     return make_error(error_code::bad_spec);
 }
 
@@ -269,3 +285,5 @@ error etl_spec_read_pod(std::string_view text, std::span<const etl_choice *const
     out_spec.pod_json = json_print(document.json.get());
     return no_error;
 }
+
+} // namespace etlnode

@@ -14,12 +14,14 @@
 #include "etl/pod_security.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 struct etl_spec : etl_config {
-    std::string name;         // metadata.name
+    std::string name;             // metadata.name
     std::string hpull_address_at; // where that is said: "line L, column C"; empty: nowhere
     uint16_t container_port = 0;
     std::vector<std::string> warnings; // for the user: what is not known here and has no effect; warnings_max at most
-    std::string pod_json;     // the Pod as kubectl would have read it, compact, unchanged but for defaults named below
+    std::string pod_json;              // the Pod as kubectl would have read it, compact, unchanged but for defaults named below
 };
 
 // POST /v1/etl/init: one Pod document, YAML or JSON. Refused with bad_spec and `out_reason` = "line L, column C: ...: what was expected".
@@ -40,13 +42,13 @@ std::string etl_spec_init_name_words();
 // What a target adds to a user's Pod before it is created.
 struct etl_pod_context {
     std::string cluster_id, target_id, etl_id, generation_id;
-    std::string node_name;    // Kubernetes node of the target
-    std::string target_url;   // value of AIS_TARGET_URL
-    std::string suffix;       // five characters that make the pod name unique
-    std::string launch_id;    // of this one create; empty: no annotation
-    std::string owner_name, owner_uid; // the target's own pod, where it runs in one; else empty
+    std::string node_name;                          // Kubernetes node of the target
+    std::string target_url;                         // value of AIS_TARGET_URL
+    std::string suffix;                             // five characters that make the pod name unique
+    std::string launch_id;                          // of this one create; empty: no annotation
+    std::string owner_name, owner_uid;              // the target's own pod, where it runs in one; else empty
     pod_security security = pod_security::baseline; // how far it is confined
-    bool has_node_port = false; // it gets a Service of its own: marked so that this one finds it
+    bool has_node_port = false;                     // it gets a Service of its own: marked so that this one finds it
 };
 // "<name>-<suffix>-<node>", at most 63 characters: what does not fit is cut, node part first, never the suffix. Lower case, [a-z0-9-].
 std::string etl_pod_name(std::string_view name, std::string_view suffix, std::string_view node);
@@ -60,3 +62,5 @@ void etl_add_owner(cJSON *metadata, std::string_view pod_name, std::string_view 
 void etl_write_labels(cJSON *labels, const etl_pod_context &context);
 // The Pod to create, as JSON, from the user's (etl_spec.pod_json as a tree, parsed by spec_parse_exactly) of that name.
 std::string etl_pod_build(const cJSON *users_pod, std::string_view name, const etl_pod_context &context);
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "etl/etl_registry_internal.h"
 
+namespace etlnode {
+
 static etl *make_machine(etl_registry &r, const etl_definition &definition)
 {
     etl_ref *ref = etl_registry_ref_of(r, definition.id);
@@ -43,11 +45,13 @@ static etl *start_of(const etl_registry &r, std::string_view id, std::string_vie
     const etl_ref *ref = etl_registry_ref_of(r, id);
     if (ref == nullptr)
         return nullptr;
-    auto it = std::find_if(ref->starts.begin(), ref->starts.end(), [&](const etl *m) { return m->definition.generation_id == generation_id; });
+    auto it = std::find_if(
+        ref->starts.begin(), ref->starts.end(), [&](const etl *m) { return m->definition.generation_id == generation_id; });
     return it != ref->starts.end() ? *it : nullptr;
 }
 
-void etl_registry_await_start(etl_registry &registry, std::string_view id, std::string_view generation_id, uint64_t wait_timeout_ms, on_text on_done, void *arg)
+void etl_registry_await_start(
+    etl_registry &registry, std::string_view id, std::string_view generation_id, uint64_t wait_timeout_ms, on_text on_done, void *arg)
 {
     etl_registry &r = registry;
     if (r.shutting_down) {
@@ -56,12 +60,14 @@ void etl_registry_await_start(etl_registry &registry, std::string_view id, std::
     }
     etl *m = start_of(r, id, generation_id);
     if (is_abandoned(r, id, generation_id)) {
-        etl_registry_complete(r, on_done, arg, make_error(error_code::canceled), "target " + r.options.target_id + ": this start was given up: whoever waited for it hung up, or the target has restarted");
+        etl_registry_complete(r, on_done, arg, make_error(error_code::canceled),
+            "target " + r.options.target_id + ": this start was given up: whoever waited for it hung up, or the target has restarted");
         return;
     }
     if (m == nullptr && r.etls.size() >= etl_count_max) {
         etl_registry_complete(r, on_done, arg, make_error(error_code::etl_init_failed),
-                 text_format("target %s: there are %zu ETLs already, the limit is %zu", r.options.target_id.c_str(), r.etls.size(), etl_count_max));
+            text_format(
+                "target %s: there are %zu ETLs already, the limit is %zu", r.options.target_id.c_str(), r.etls.size(), etl_count_max));
         return;
     }
     if (m == nullptr) {
@@ -106,7 +112,8 @@ void etl_registry_await_gone(etl_registry &registry, std::string_view id, on_tex
 
 static bool is_wanted(std::span<const etl_wanted> wanted, std::string_view id, std::string_view generation_id)
 {
-    return std::any_of(wanted.begin(), wanted.end(), [&](const etl_wanted &one) { return one.definition->id == id && one.definition->generation_id == generation_id; });
+    return std::any_of(wanted.begin(), wanted.end(),
+        [&](const etl_wanted &one) { return one.definition->id == id && one.definition->generation_id == generation_id; });
 }
 
 static void stop_unwanted(etl_registry &r, std::span<const etl_wanted> wanted)
@@ -162,3 +169,5 @@ void etl_registry_sync(etl_registry &registry, std::span<const etl_wanted> wante
     r.has_synced = true;
     etl_registry_wake(r);
 }
+
+} // namespace etlnode

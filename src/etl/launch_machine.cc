@@ -17,6 +17,8 @@
 #include "etl/pod_last_words.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = launch_machine::state;
 using E = launch_machine::event;
 
@@ -51,7 +53,8 @@ static void create_pod(launch_machine &m)
     m.pod->may_exist = true;
     m.create_attempts++;
     const std::string &target_url = plan_of(m).target_url;
-    start_call(m, kubectl_verb::create, kubectl_create(kubectl_of(m), pod_plan_build(plan_of(m), m.pod->launch_id, target_url), target_url));
+    start_call(
+        m, kubectl_verb::create, kubectl_create(kubectl_of(m), pod_plan_build(plan_of(m), m.pod->launch_id, target_url), target_url));
     if (m.call.refused && m.create_attempts == 1)
         m.pod->may_exist = false; // nothing ran
     if (pod_facts_is_awaited(*m.pod))
@@ -162,7 +165,8 @@ static void retry_create_later(launch_machine &m)
 
 static void cancel_late_create(launch_machine &m)
 {
-    std::string limit = pod_facts_is_awaited(*m.pod) ? "wait_timeout " + text_duration(plan_of(m).definition->wait_timeout_ms) : text_duration(kubectl_timeout_ms);
+    std::string limit = pod_facts_is_awaited(*m.pod) ? "wait_timeout " + text_duration(plan_of(m).definition->wait_timeout_ms)
+                                                     : text_duration(kubectl_timeout_ms);
     note_failure(m, "creating the pod", "timeout: kubectl create did not end within " + limit);
     end_call(m);
 }
@@ -177,7 +181,8 @@ static void note_hopeless(launch_machine &m)
 
 static void note_late(launch_machine &m)
 {
-    std::string what = "timeout: not Ready within wait_timeout " + text_duration(plan_of(m).definition->wait_timeout_ms) + "; " + pod_facts_describe(*m.pod);
+    std::string what = "timeout: not Ready within wait_timeout " + text_duration(plan_of(m).definition->wait_timeout_ms) + "; " +
+                       pod_facts_describe(*m.pod);
     const kube_health &health = *plan_of(m).world->health;
     if (!health.kubectl_ok)
         what += "; kubectl fails: " + health.kubectl_error;
@@ -300,10 +305,16 @@ static bool is_behind_a_port(const launch_machine &m) { return m.port != nullptr
 static bool is_gone(const launch_machine &m) { return pod_facts_is_gone(*m.pod); }
 
 static bool is_ended(const launch_machine &m) { return pod_facts_verdict(*m.pod) == pod_verdict::ended; }
-static bool is_hopeless(const launch_machine &m) { return is_awaited(m) ? is_ended(m) || pod_facts_verdict(*m.pod) == pod_verdict::hopeless : is_ended(m); }
+static bool is_hopeless(const launch_machine &m)
+{
+    return is_awaited(m) ? is_ended(m) || pod_facts_verdict(*m.pod) == pod_verdict::hopeless : is_ended(m);
+}
 static bool is_hopeless_with_logs(const launch_machine &m) { return is_awaited(m) && is_hopeless(m) && pod_last_words_exist(*m.pod); }
 static bool is_awaited_with_logs(const launch_machine &m) { return is_awaited(m) && pod_last_words_exist(*m.pod); }
-static bool is_awaited_and_unseen(const launch_machine &m) { return is_awaited(m) && !kube_missing_right(*plan_of(m).world->health).empty(); }
+static bool is_awaited_and_unseen(const launch_machine &m)
+{
+    return is_awaited(m) && !kube_missing_right(*plan_of(m).world->health).empty();
+}
 
 // While it starts: when it is Ready, its port has long been there. Not one that will not get Ready.
 static bool can_be_exposed(const launch_machine &m)
@@ -315,7 +326,10 @@ static bool can_be_exposed(const launch_machine &m)
 }
 
 static bool lacks_port(const launch_machine &m) { return m.port != nullptr && m.pod->node_port == 0 && can_be_exposed(m); }
-static bool must_leave_port(const launch_machine &m) { return node_port_waits(*m.port) && (!can_be_exposed(m) || is_awaited_and_unseen(m)); }
+static bool must_leave_port(const launch_machine &m)
+{
+    return node_port_waits(*m.port) && (!can_be_exposed(m) || is_awaited_and_unseen(m));
+}
 static bool asked_for_previous_run(const launch_machine &m) { return m.logs_of_previous_run; }
 
 static uint32_t alive(const launch_machine &m)
@@ -330,97 +344,97 @@ static constexpr sm_resource resources[] = {{CALL, "kubectl call"}, {TIMER, "tim
 
 static constexpr sm_state<launch_machine> states[] = {
     //  state                  kind        must alive          may be alive
-    {S::idle,                  sm_initial, 0,                  0},
-    {S::awaiting_list,         0,          POD,                POD},
-    {S::creating,              sm_busy,    CALL | TIMER,       CALL | TIMER | POD},
-    {S::awaiting_create_retry, sm_busy,    TIMER | POD,        TIMER | POD},
-    {S::cancelling_create,     sm_busy,    CALL | TIMER | POD, CALL | TIMER | POD},
-    {S::awaiting_ready,        sm_busy,    TIMER | POD,        TIMER | POD},
-    {S::awaiting_port,         sm_busy,    POD | PORT,         POD | PORT, 0, "the node port's own deadlines"},
-    {S::fetching_logs,         sm_busy,    CALL | TIMER | POD, CALL | TIMER | POD},
-    {S::cancelling,            sm_busy,    TIMER | POD,        CALL | TIMER | POD | PORT},
-    {S::ready,                 sm_final,   POD,                POD},
-    {S::given_up,              sm_final,   0,                  POD},
-    {S::name_taken,            sm_final,   POD,                POD},
-    {S::gone,                  sm_final,   0,                  0},
-    {S::stopped,               sm_final,   0,                  POD},
+    {S::idle, sm_initial, 0, 0},
+    {S::awaiting_list, 0, POD, POD},
+    {S::creating, sm_busy, CALL | TIMER, CALL | TIMER | POD},
+    {S::awaiting_create_retry, sm_busy, TIMER | POD, TIMER | POD},
+    {S::cancelling_create, sm_busy, CALL | TIMER | POD, CALL | TIMER | POD},
+    {S::awaiting_ready, sm_busy, TIMER | POD, TIMER | POD},
+    {S::awaiting_port, sm_busy, POD | PORT, POD | PORT, 0, "the node port's own deadlines"},
+    {S::fetching_logs, sm_busy, CALL | TIMER | POD, CALL | TIMER | POD},
+    {S::cancelling, sm_busy, TIMER | POD, CALL | TIMER | POD | PORT},
+    {S::ready, sm_final, POD, POD},
+    {S::given_up, sm_final, 0, POD},
+    {S::name_taken, sm_final, POD, POD},
+    {S::gone, sm_final, 0, 0},
+    {S::stopped, sm_final, 0, POD},
 };
 
 static constexpr sm_row<launch_machine> rows[] = {
     //  from                   on                 guard                         action                            to
-    {S::idle,                  E::launch,         always,                       SM_FN(create_first),              S::creating},
-    {S::idle,                  E::adopt,          always,                       SM_FN(look_for_pod),              S::awaiting_list},
-    {S::idle,                  E::stop,           always,                       nothing,                          S::stopped},
+    {S::idle, E::launch, always, SM_FN(create_first), S::creating},
+    {S::idle, E::adopt, always, SM_FN(look_for_pod), S::awaiting_list},
+    {S::idle, E::stop, always, nothing, S::stopped},
 
-    {S::awaiting_list,         E::pod_changed,    SM_FN(is_not_listed_yet),     nothing,                          S::awaiting_list},
-    {S::awaiting_list,         E::pod_changed,    SM_FN(can_adopt),             SM_FN(adopt_pod),                 S::awaiting_ready},
-    {S::awaiting_list,         E::pod_changed,    SM_FN(has_leftover),          SM_FN(note_name_taken),           S::name_taken},
-    {S::awaiting_list,         E::pod_changed,    always,                       SM_FN(create_afresh),             S::creating},
-    {S::awaiting_list,         E::hurry,          always,                       SM_FN(create_first),              S::creating},
-    {S::awaiting_list,         E::stop,           always,                       nothing,                          S::stopped},
+    {S::awaiting_list, E::pod_changed, SM_FN(is_not_listed_yet), nothing, S::awaiting_list},
+    {S::awaiting_list, E::pod_changed, SM_FN(can_adopt), SM_FN(adopt_pod), S::awaiting_ready},
+    {S::awaiting_list, E::pod_changed, SM_FN(has_leftover), SM_FN(note_name_taken), S::name_taken},
+    {S::awaiting_list, E::pod_changed, always, SM_FN(create_afresh), S::creating},
+    {S::awaiting_list, E::hurry, always, SM_FN(create_first), S::creating},
+    {S::awaiting_list, E::stop, always, nothing, S::stopped},
 
-    {S::creating,              E::kubectl_ok,     always,                       SM_FN(note_created),              S::awaiting_ready},
-    {S::creating,              E::kubectl_failed, SM_FN(is_created_already),    SM_FN(note_created),              S::awaiting_ready},
-    {S::creating,              E::kubectl_failed, SM_FN(is_name_taken),         SM_FN(note_name_taken),           S::name_taken},
-    {S::creating,              E::kubectl_failed, SM_FN(may_create_again),      SM_FN(retry_create_later),        S::awaiting_create_retry},
-    {S::creating,              E::kubectl_failed, always,                       SM_FN(give_up_create),            S::given_up},
-    {S::creating,              E::hurry,          always,                       SM_FN(hurry_call),                S::creating},
-    {S::creating,              E::deadline,       always,                       SM_FN(cancel_late_create),        S::cancelling_create},
-    {S::creating,              E::stop,           always,                       SM_FN(end_call),                  S::cancelling},
+    {S::creating, E::kubectl_ok, always, SM_FN(note_created), S::awaiting_ready},
+    {S::creating, E::kubectl_failed, SM_FN(is_created_already), SM_FN(note_created), S::awaiting_ready},
+    {S::creating, E::kubectl_failed, SM_FN(is_name_taken), SM_FN(note_name_taken), S::name_taken},
+    {S::creating, E::kubectl_failed, SM_FN(may_create_again), SM_FN(retry_create_later), S::awaiting_create_retry},
+    {S::creating, E::kubectl_failed, always, SM_FN(give_up_create), S::given_up},
+    {S::creating, E::hurry, always, SM_FN(hurry_call), S::creating},
+    {S::creating, E::deadline, always, SM_FN(cancel_late_create), S::cancelling_create},
+    {S::creating, E::stop, always, SM_FN(end_call), S::cancelling},
 
-    {S::awaiting_create_retry, E::deadline,       always,                       SM_FN(create_pod),                S::creating},
-    {S::awaiting_create_retry, E::pod_changed,    SM_FN(is_seen),               SM_FN(note_created),              S::awaiting_ready},
-    {S::awaiting_create_retry, E::pod_changed,    always,                       nothing,                          S::awaiting_create_retry},
-    {S::awaiting_create_retry, E::hurry,          always,                       SM_FN(hurry_retry),               S::awaiting_create_retry},
-    {S::awaiting_create_retry, E::stop,           always,                       SM_FN(disarm),                    S::stopped},
+    {S::awaiting_create_retry, E::deadline, always, SM_FN(create_pod), S::creating},
+    {S::awaiting_create_retry, E::pod_changed, SM_FN(is_seen), SM_FN(note_created), S::awaiting_ready},
+    {S::awaiting_create_retry, E::pod_changed, always, nothing, S::awaiting_create_retry},
+    {S::awaiting_create_retry, E::hurry, always, SM_FN(hurry_retry), S::awaiting_create_retry},
+    {S::awaiting_create_retry, E::stop, always, SM_FN(disarm), S::stopped},
 
-    {S::cancelling_create,     E::kubectl_ok,     always,                       SM_FN(disarm),                    S::given_up},
-    {S::cancelling_create,     E::kubectl_failed, always,                       SM_FN(disarm),                    S::given_up},
-    {S::cancelling_create,     E::deadline,       always,                       SM_FN(end_call),                  S::cancelling_create},
-    {S::cancelling_create,     E::stop,           always,                       nothing,                          S::cancelling},
+    {S::cancelling_create, E::kubectl_ok, always, SM_FN(disarm), S::given_up},
+    {S::cancelling_create, E::kubectl_failed, always, SM_FN(disarm), S::given_up},
+    {S::cancelling_create, E::deadline, always, SM_FN(end_call), S::cancelling_create},
+    {S::cancelling_create, E::stop, always, nothing, S::cancelling},
 
-    {S::awaiting_ready,        E::pod_changed,    SM_FN(is_behind_a_port),      SM_FN(probe_port),                S::awaiting_port},
-    {S::awaiting_ready,        E::pod_changed,    SM_FN(is_ready),              SM_FN(disarm),                    S::ready},
-    {S::awaiting_ready,        E::pod_changed,    SM_FN(is_gone),               SM_FN(note_gone),                 S::gone},
-    {S::awaiting_ready,        E::pod_changed,    SM_FN(is_hopeless_with_logs), SM_FN(fetch_logs_of_hopeless),    S::fetching_logs},
-    {S::awaiting_ready,        E::pod_changed,    SM_FN(is_hopeless),           SM_FN(give_up_hopeless),          S::given_up},
-    {S::awaiting_ready,        E::pod_changed,    SM_FN(is_awaited_and_unseen), SM_FN(give_up_unseen),            S::given_up},
-    {S::awaiting_ready,        E::pod_changed,    SM_FN(lacks_port),            SM_FN(expose),                    S::awaiting_port},
-    {S::awaiting_ready,        E::pod_changed,    always,                       SM_FN(note_status),               S::awaiting_ready},
-    {S::awaiting_ready,        E::hurry,          always,                       SM_FN(hurry_ready),               S::awaiting_ready},
-    {S::awaiting_ready,        E::deadline,       SM_FN(is_awaited_with_logs),  SM_FN(fetch_logs_of_late),        S::fetching_logs},
-    {S::awaiting_ready,        E::deadline,       SM_FN(is_awaited),            SM_FN(give_up_late),              S::given_up},
-    {S::awaiting_ready,        E::deadline,       always,                       SM_FN(wait_longer),               S::awaiting_ready},
-    {S::awaiting_ready,        E::stop,           always,                       SM_FN(disarm),                    S::stopped},
+    {S::awaiting_ready, E::pod_changed, SM_FN(is_behind_a_port), SM_FN(probe_port), S::awaiting_port},
+    {S::awaiting_ready, E::pod_changed, SM_FN(is_ready), SM_FN(disarm), S::ready},
+    {S::awaiting_ready, E::pod_changed, SM_FN(is_gone), SM_FN(note_gone), S::gone},
+    {S::awaiting_ready, E::pod_changed, SM_FN(is_hopeless_with_logs), SM_FN(fetch_logs_of_hopeless), S::fetching_logs},
+    {S::awaiting_ready, E::pod_changed, SM_FN(is_hopeless), SM_FN(give_up_hopeless), S::given_up},
+    {S::awaiting_ready, E::pod_changed, SM_FN(is_awaited_and_unseen), SM_FN(give_up_unseen), S::given_up},
+    {S::awaiting_ready, E::pod_changed, SM_FN(lacks_port), SM_FN(expose), S::awaiting_port},
+    {S::awaiting_ready, E::pod_changed, always, SM_FN(note_status), S::awaiting_ready},
+    {S::awaiting_ready, E::hurry, always, SM_FN(hurry_ready), S::awaiting_ready},
+    {S::awaiting_ready, E::deadline, SM_FN(is_awaited_with_logs), SM_FN(fetch_logs_of_late), S::fetching_logs},
+    {S::awaiting_ready, E::deadline, SM_FN(is_awaited), SM_FN(give_up_late), S::given_up},
+    {S::awaiting_ready, E::deadline, always, SM_FN(wait_longer), S::awaiting_ready},
+    {S::awaiting_ready, E::stop, always, SM_FN(disarm), S::stopped},
 
-    {S::awaiting_port,         E::port_moved,     always,                       SM_FN(return_to_pod),             S::awaiting_ready},
-    {S::awaiting_port,         E::port_ended,     always,                       SM_FN(give_up_port),              S::given_up},
-    {S::awaiting_port,         E::pod_changed,    SM_FN(must_leave_port),       SM_FN(leave_port),                S::awaiting_ready},
-    {S::awaiting_port,         E::pod_changed,    always,                       nothing,                          S::awaiting_port},
-    {S::awaiting_port,         E::hurry,          always,                       SM_FN(hurry_port),                S::awaiting_port},
-    {S::awaiting_port,         E::stop,           always,                       SM_FN(cancel_port),               S::cancelling},
+    {S::awaiting_port, E::port_moved, always, SM_FN(return_to_pod), S::awaiting_ready},
+    {S::awaiting_port, E::port_ended, always, SM_FN(give_up_port), S::given_up},
+    {S::awaiting_port, E::pod_changed, SM_FN(must_leave_port), SM_FN(leave_port), S::awaiting_ready},
+    {S::awaiting_port, E::pod_changed, always, nothing, S::awaiting_port},
+    {S::awaiting_port, E::hurry, always, SM_FN(hurry_port), S::awaiting_port},
+    {S::awaiting_port, E::stop, always, SM_FN(cancel_port), S::cancelling},
 
-    {S::fetching_logs,         E::kubectl_ok,     always,                       SM_FN(append_logs),               S::given_up},
-    {S::fetching_logs,         E::kubectl_failed, SM_FN(asked_for_previous_run), SM_FN(fetch_logs_of_present_run), S::fetching_logs},
-    {S::fetching_logs,         E::kubectl_failed, always,                       SM_FN(append_logs),               S::given_up},
-    {S::fetching_logs,         E::deadline,       always,                       SM_FN(end_call),                  S::fetching_logs},
-    {S::fetching_logs,         E::stop,           always,                       SM_FN(end_call),                  S::cancelling},
+    {S::fetching_logs, E::kubectl_ok, always, SM_FN(append_logs), S::given_up},
+    {S::fetching_logs, E::kubectl_failed, SM_FN(asked_for_previous_run), SM_FN(fetch_logs_of_present_run), S::fetching_logs},
+    {S::fetching_logs, E::kubectl_failed, always, SM_FN(append_logs), S::given_up},
+    {S::fetching_logs, E::deadline, always, SM_FN(end_call), S::fetching_logs},
+    {S::fetching_logs, E::stop, always, SM_FN(end_call), S::cancelling},
 
-    {S::cancelling,            E::kubectl_ok,     always,                       SM_FN(disarm),                    S::stopped},
-    {S::cancelling,            E::kubectl_failed, always,                       SM_FN(disarm),                    S::stopped},
-    {S::cancelling,            E::port_ended,     always,                       SM_FN(disarm),                    S::stopped},
-    {S::cancelling,            E::deadline,       always,                       SM_FN(end_call),                  S::cancelling},
+    {S::cancelling, E::kubectl_ok, always, SM_FN(disarm), S::stopped},
+    {S::cancelling, E::kubectl_failed, always, SM_FN(disarm), S::stopped},
+    {S::cancelling, E::port_ended, always, SM_FN(disarm), S::stopped},
+    {S::cancelling, E::deadline, always, SM_FN(end_call), S::cancelling},
 };
 
 static constexpr sm_ignore<launch_machine> ignores[] = {
     //  in                     event              why it is harmless
-    {S::creating,              E::pod_changed,    "the pod is looked at when create has ended"},
-    {S::cancelling_create,     E::pod_changed,    "the pod is about to be removed"},
-    {S::fetching_logs,         E::pod_changed,    "it has failed already"},
-    {S::cancelling,            E::pod_changed,    "it is stopping"},
+    {S::creating, E::pod_changed, "the pod is looked at when create has ended"},
+    {S::cancelling_create, E::pod_changed, "the pod is about to be removed"},
+    {S::fetching_logs, E::pod_changed, "it has failed already"},
+    {S::cancelling, E::pod_changed, "it is stopping"},
 
-    {S::cancelling_create,     E::hurry,          "what failed before somebody waited is tried again with another pod"},
-    {S::cancelling,            E::stop,           "it is stopping already"},
+    {S::cancelling_create, E::hurry, "what failed before somebody waited is tried again with another pod"},
+    {S::cancelling, E::stop, "it is stopping already"},
 };
 
 static bool call_is_counted(const launch_machine &m) { return m.call.open || !kube_call_is_running(m.call); }
@@ -441,7 +455,8 @@ static void note_event(launch_machine &m, E event)
 
 static void tell_owner(launch_machine &m, S from, E event);
 
-static constexpr sm_table<launch_machine> table = {"launch", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, tell_owner};
+static constexpr sm_table<launch_machine> table = {
+    "launch", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, tell_owner};
 SM_VERIFY(table);
 
 static void tell_owner(launch_machine &m, S from, E event)
@@ -546,3 +561,5 @@ void launch_stop(launch_machine &m) { take(m, E::stop); }
 
 bool launch_is_final(const launch_machine &m) { return sm_is_final(table, m); }
 bool launch_is_busy(const launch_machine &m) { return (sm_state_of(m) != S::idle && !launch_is_final(m)) || m.news.count > 0; }
+
+} // namespace etlnode

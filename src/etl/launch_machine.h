@@ -14,11 +14,21 @@
 #include "sm/sm_news.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 enum class launch_news : uint8_t { ended };
 
 struct launch_machine {
     enum class state : uint8_t {
-        idle, awaiting_list, creating, awaiting_create_retry, cancelling_create, awaiting_ready, awaiting_port, fetching_logs, cancelling,
+        idle,
+        awaiting_list,
+        creating,
+        awaiting_create_retry,
+        cancelling_create,
+        awaiting_ready,
+        awaiting_port,
+        fetching_logs,
+        cancelling,
         ready,      // the pod serves
         given_up,   // it will not get Ready, or nobody waits any longer: what there is of it is to be removed
         name_taken, // a pod that is not ours bears its name: to be removed, then another attempt
@@ -31,15 +41,15 @@ struct launch_machine {
     pod_facts *pod = nullptr;
     void (*on_news)(void *arg) = nullptr; // something has happened by itself; not called from inside the functions below
     void *arg = nullptr;
-    sm_news<launch_news> news;            // for the owner to take, also after each call of a function below
+    sm_news<launch_news> news; // for the owner to take, also after each call of a function below
 
     kube_call call;
     timer *deadline_timer = nullptr;
-    node_port_machine *port = nullptr;    // null: clients need none
+    node_port_machine *port = nullptr; // null: clients need none
     uint64_t create_attempts = 0;
     back_off create_retry;
-    bool logs_of_previous_run = false;    // which run of the container the log call under way is about
-    std::string failure;                  // why it gave up, for the user, with the pod's last words; empty while nobody waits: then it is only trouble
+    bool logs_of_previous_run = false; // which run of the container the log call under way is about
+    std::string failure; // why it gave up, for the user, with the pod's last words; empty while nobody waits: then it is only trouble
 };
 
 launch_machine *launch_make(pod_facts &pod, uint64_t id, void (*on_news)(void *arg), void *arg);
@@ -62,3 +72,5 @@ bool launch_is_busy(const launch_machine &m);
 bool launch_is_final(const launch_machine &m);
 
 sm_view launch_machine_view();
+
+} // namespace etlnode

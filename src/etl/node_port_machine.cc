@@ -16,6 +16,8 @@
 #include "etl/pod_last_words.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = node_port_machine::state;
 using E = node_port_machine::event;
 
@@ -46,7 +48,10 @@ static void begin_exposing(node_port_machine &m)
     create_service(m);
 }
 
-static void read_port(node_port_machine &m) { start_call(m, kubectl_verb::get_port, kubectl_get_port(kubectl_of(m), pod_facts_service_name(*m.pod))); }
+static void read_port(node_port_machine &m)
+{
+    start_call(m, kubectl_verb::get_port, kubectl_get_port(kubectl_of(m), pod_facts_service_name(*m.pod)));
+}
 
 static void note_port(node_port_machine &m)
 {
@@ -56,8 +61,14 @@ static void note_port(node_port_machine &m)
     disarm(m);
 }
 
-static const char *command_of(const node_port_machine &m) { return m.call.verb == kubectl_verb::expose ? "kubectl create service" : "kubectl get service"; }
-static std::string failure_text(const node_port_machine &m, std::string_view what) { return pod_text_failure(*m.pod->plan, "exposing the pod", what); }
+static const char *command_of(const node_port_machine &m)
+{
+    return m.call.verb == kubectl_verb::expose ? "kubectl create service" : "kubectl get service";
+}
+static std::string failure_text(const node_port_machine &m, std::string_view what)
+{
+    return pod_text_failure(*m.pod->plan, "exposing the pod", what);
+}
 
 static void give_up(node_port_machine &m)
 {
@@ -123,7 +134,10 @@ static void accept_unverified_port(node_port_machine &m)
 static bool is_awaited(const node_port_machine &m) { return pod_facts_is_awaited(*m.pod); }
 
 // An earlier attempt has made the Service, or this one has and did not print the port.
-static bool is_exposed_already(const node_port_machine &m) { return m.call.fault == kubectl_fault::already_exists || m.call.fault == kubectl_fault::output; }
+static bool is_exposed_already(const node_port_machine &m)
+{
+    return m.call.fault == kubectl_fault::already_exists || m.call.fault == kubectl_fault::output;
+}
 
 static bool is_hopeless(const node_port_machine &m)
 {
@@ -146,65 +160,65 @@ static constexpr sm_resource resources[] = {{CALL, "kubectl call"}, {TIMER, "tim
 
 static constexpr sm_state<node_port_machine> states[] = {
     //  state                  kind        must alive      may be alive
-    {S::idle,                  sm_initial, 0,              0},
-    {S::exposing,              sm_busy,    CALL | TIMER,   CALL | TIMER},
-    {S::reading_port,          sm_busy,    CALL | TIMER,   CALL | TIMER},
-    {S::awaiting_expose_retry, sm_busy,    TIMER,          TIMER},
-    {S::known,                 0,          0,              0},
-    {S::awaiting_answer,       sm_busy,    TIMER,          TIMER | PROBE},
-    {S::answering,             0,          0,              0},
-    {S::cancelling,            sm_busy,    CALL | TIMER,   CALL | TIMER},
-    {S::ended,                 sm_final,   0,              0},
+    {S::idle, sm_initial, 0, 0},
+    {S::exposing, sm_busy, CALL | TIMER, CALL | TIMER},
+    {S::reading_port, sm_busy, CALL | TIMER, CALL | TIMER},
+    {S::awaiting_expose_retry, sm_busy, TIMER, TIMER},
+    {S::known, 0, 0, 0},
+    {S::awaiting_answer, sm_busy, TIMER, TIMER | PROBE},
+    {S::answering, 0, 0, 0},
+    {S::cancelling, sm_busy, CALL | TIMER, CALL | TIMER},
+    {S::ended, sm_final, 0, 0},
 };
 
 static constexpr sm_row<node_port_machine> rows[] = {
     //  from                   on                 guard                      action                         to
-    {S::idle,                  E::expose,         always,                    SM_FN(begin_exposing),         S::exposing},
-    {S::idle,                  E::stop,           always,                    nothing,                       S::ended},
+    {S::idle, E::expose, always, SM_FN(begin_exposing), S::exposing},
+    {S::idle, E::stop, always, nothing, S::ended},
 
-    {S::exposing,              E::kubectl_ok,     always,                    SM_FN(note_port),              S::known},
-    {S::exposing,              E::kubectl_failed, SM_FN(is_exposed_already), SM_FN(read_port),              S::reading_port},
-    {S::exposing,              E::kubectl_failed, SM_FN(is_hopeless),        SM_FN(give_up),                S::ended},
-    {S::exposing,              E::kubectl_failed, always,                    SM_FN(retry_later),            S::awaiting_expose_retry},
-    {S::exposing,              E::hurry,          always,                    SM_FN(arm_remaining),          S::exposing},
-    {S::exposing,              E::deadline,       SM_FN(is_awaited),         SM_FN(cancel_late_call),       S::cancelling},
-    {S::exposing,              E::deadline,       always,                    SM_FN(end_call),               S::exposing},
-    {S::exposing,              E::stop,           always,                    SM_FN(end_call),               S::cancelling},
+    {S::exposing, E::kubectl_ok, always, SM_FN(note_port), S::known},
+    {S::exposing, E::kubectl_failed, SM_FN(is_exposed_already), SM_FN(read_port), S::reading_port},
+    {S::exposing, E::kubectl_failed, SM_FN(is_hopeless), SM_FN(give_up), S::ended},
+    {S::exposing, E::kubectl_failed, always, SM_FN(retry_later), S::awaiting_expose_retry},
+    {S::exposing, E::hurry, always, SM_FN(arm_remaining), S::exposing},
+    {S::exposing, E::deadline, SM_FN(is_awaited), SM_FN(cancel_late_call), S::cancelling},
+    {S::exposing, E::deadline, always, SM_FN(end_call), S::exposing},
+    {S::exposing, E::stop, always, SM_FN(end_call), S::cancelling},
 
-    {S::reading_port,          E::kubectl_ok,     always,                    SM_FN(note_port),              S::known},
-    {S::reading_port,          E::kubectl_failed, SM_FN(is_hopeless),        SM_FN(give_up),                S::ended},
-    {S::reading_port,          E::kubectl_failed, always,                    SM_FN(retry_later),            S::awaiting_expose_retry},
-    {S::reading_port,          E::hurry,          always,                    SM_FN(arm_remaining),          S::reading_port},
-    {S::reading_port,          E::deadline,       SM_FN(is_awaited),         SM_FN(cancel_late_call),       S::cancelling},
-    {S::reading_port,          E::deadline,       always,                    SM_FN(end_call),               S::reading_port},
-    {S::reading_port,          E::stop,           always,                    SM_FN(end_call),               S::cancelling},
+    {S::reading_port, E::kubectl_ok, always, SM_FN(note_port), S::known},
+    {S::reading_port, E::kubectl_failed, SM_FN(is_hopeless), SM_FN(give_up), S::ended},
+    {S::reading_port, E::kubectl_failed, always, SM_FN(retry_later), S::awaiting_expose_retry},
+    {S::reading_port, E::hurry, always, SM_FN(arm_remaining), S::reading_port},
+    {S::reading_port, E::deadline, SM_FN(is_awaited), SM_FN(cancel_late_call), S::cancelling},
+    {S::reading_port, E::deadline, always, SM_FN(end_call), S::reading_port},
+    {S::reading_port, E::stop, always, SM_FN(end_call), S::cancelling},
 
-    {S::awaiting_expose_retry, E::deadline,       always,                    SM_FN(create_service),         S::exposing},
-    {S::awaiting_expose_retry, E::hurry,          always,                    SM_FN(retry_now),              S::awaiting_expose_retry},
-    {S::awaiting_expose_retry, E::pause,          always,                    SM_FN(disarm),                 S::idle},
-    {S::awaiting_expose_retry, E::stop,           always,                    SM_FN(disarm),                 S::ended},
+    {S::awaiting_expose_retry, E::deadline, always, SM_FN(create_service), S::exposing},
+    {S::awaiting_expose_retry, E::hurry, always, SM_FN(retry_now), S::awaiting_expose_retry},
+    {S::awaiting_expose_retry, E::pause, always, SM_FN(disarm), S::idle},
+    {S::awaiting_expose_retry, E::stop, always, SM_FN(disarm), S::ended},
 
-    {S::known,                 E::probe,          always,                    SM_FN(begin_probing),          S::awaiting_answer},
-    {S::known,                 E::stop,           always,                    nothing,                       S::ended},
+    {S::known, E::probe, always, SM_FN(begin_probing), S::awaiting_answer},
+    {S::known, E::stop, always, nothing, S::ended},
 
-    {S::awaiting_answer,       E::probe_ok,       always,                    SM_FN(stop_probing),           S::answering},
-    {S::awaiting_answer,       E::probe_failed,   always,                    SM_FN(retry_node_port_probe),  S::awaiting_answer},
-    {S::awaiting_answer,       E::deadline,       SM_FN(may_probe_again),    SM_FN(probe_node_port),        S::awaiting_answer},
-    {S::awaiting_answer,       E::deadline,       always,                    SM_FN(accept_unverified_port), S::answering},
-    {S::awaiting_answer,       E::stop,           always,                    SM_FN(stop_probing),           S::ended},
+    {S::awaiting_answer, E::probe_ok, always, SM_FN(stop_probing), S::answering},
+    {S::awaiting_answer, E::probe_failed, always, SM_FN(retry_node_port_probe), S::awaiting_answer},
+    {S::awaiting_answer, E::deadline, SM_FN(may_probe_again), SM_FN(probe_node_port), S::awaiting_answer},
+    {S::awaiting_answer, E::deadline, always, SM_FN(accept_unverified_port), S::answering},
+    {S::awaiting_answer, E::stop, always, SM_FN(stop_probing), S::ended},
 
-    {S::answering,             E::stop,           always,                    nothing,                       S::ended},
+    {S::answering, E::stop, always, nothing, S::ended},
 
-    {S::cancelling,            E::kubectl_ok,     always,                    SM_FN(disarm),                 S::ended},
-    {S::cancelling,            E::kubectl_failed, always,                    SM_FN(disarm),                 S::ended},
-    {S::cancelling,            E::deadline,       always,                    SM_FN(end_call),               S::cancelling},
+    {S::cancelling, E::kubectl_ok, always, SM_FN(disarm), S::ended},
+    {S::cancelling, E::kubectl_failed, always, SM_FN(disarm), S::ended},
+    {S::cancelling, E::deadline, always, SM_FN(end_call), S::cancelling},
 };
 
 static constexpr sm_ignore<node_port_machine> ignores[] = {
     //  in                     event              why it is harmless
-    {S::awaiting_answer,       E::hurry,          "the port is waited for no longer than etl_port_wait_ms"},
-    {S::cancelling,            E::hurry,          "it has failed already"},
-    {S::cancelling,            E::stop,           "it is ending already"},
+    {S::awaiting_answer, E::hurry, "the port is waited for no longer than etl_port_wait_ms"},
+    {S::cancelling, E::hurry, "it has failed already"},
+    {S::cancelling, E::stop, "it is ending already"},
 };
 
 static bool call_is_counted(const node_port_machine &m) { return m.call.open || !kube_call_is_running(m.call); }
@@ -243,7 +257,8 @@ static void tell_owner(node_port_machine &m, S from, E event)
         sm_news_put(m.news, node_port_news::ended);
 }
 
-static constexpr sm_table<node_port_machine> table = {"node_port", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, tell_owner};
+static constexpr sm_table<node_port_machine> table = {
+    "node_port", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, tell_owner};
 SM_VERIFY(table);
 
 sm_view node_port_machine_view() { return sm_view_of(table); }
@@ -274,7 +289,10 @@ static void call_ended(void *arg)
     happen(m, m.call.ok ? E::kubectl_ok : E::kubectl_failed);
 }
 
-static void probe_ended(void *arg, bool answered) { happen(*static_cast<node_port_machine *>(arg), answered ? E::probe_ok : E::probe_failed); }
+static void probe_ended(void *arg, bool answered)
+{
+    happen(*static_cast<node_port_machine *>(arg), answered ? E::probe_ok : E::probe_failed);
+}
 
 // ---- interface
 
@@ -313,3 +331,5 @@ void node_port_stop(node_port_machine &m) { sm_step(table, m, E::stop); }
 bool node_port_waits(const node_port_machine &m) { return sm_state_of(m) == S::awaiting_expose_retry; }
 bool node_port_answers(const node_port_machine &m) { return sm_state_of(m) == S::answering; }
 bool node_port_is_busy(const node_port_machine &m) { return alive(m) != 0 || m.news.count > 0; }
+
+} // namespace etlnode

@@ -14,6 +14,8 @@
 #include "sm/sm_news.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 enum class node_port_news : uint8_t {
     moved,   // the port is known, or it answers
     waiting, // an attempt has failed, the next one comes after a while
@@ -21,22 +23,32 @@ enum class node_port_news : uint8_t {
 };
 
 struct node_port_machine {
-    enum class state : uint8_t { idle, exposing, reading_port, awaiting_expose_retry, known, awaiting_answer, answering, cancelling, ended };
+    enum class state : uint8_t {
+        idle,
+        exposing,
+        reading_port,
+        awaiting_expose_retry,
+        known,
+        awaiting_answer,
+        answering,
+        cancelling,
+        ended
+    };
     enum class event : uint8_t { expose, kubectl_ok, kubectl_failed, probe, probe_ok, probe_failed, hurry, pause, deadline, stop };
     sm_core sm;
 
     pod_facts *pod = nullptr;
     void (*on_news)(void *arg) = nullptr; // something has happened by itself; not called from inside the functions below
     void *arg = nullptr;
-    sm_news<node_port_news> news;         // for the owner to take, also after each call of a function below
+    sm_news<node_port_news> news; // for the owner to take, also after each call of a function below
 
     kube_call call;
     timer *deadline_timer = nullptr;
     connect_probe probe;
-    std::string service;                  // what is created, as JSON
+    std::string service; // what is created, as JSON
     back_off expose_retry;
-    uint64_t probe_until_ms = 0;          // then the port is accepted although it did not answer
-    std::string failure;                  // why it has failed; empty: it has not
+    uint64_t probe_until_ms = 0; // then the port is accepted although it did not answer
+    std::string failure;         // why it has failed; empty: it has not
 };
 
 node_port_machine *node_port_make(pod_facts &pod, void (*on_news)(void *arg), void *arg);
@@ -60,3 +72,5 @@ bool node_port_answers(const node_port_machine &m); // or has been waited for lo
 bool node_port_is_busy(const node_port_machine &m);
 
 sm_view node_port_machine_view();
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "etl/etl_spec.h"
 #include "etl/pod_last_words.h"
 
+namespace etlnode {
+
 // ---- the status
 
 const pod_status *pod_facts_named(const pod_facts &pod) { return watch_find(*pod.plan->world->pods, pod.plan->pod_name); }
@@ -42,7 +44,8 @@ bool pod_facts_is_gone(const pod_facts &pod)
 
 void pod_plan_log_step(const pod_plan &plan, const char *machine, const char *from, const char *to, const char *event)
 {
-    LOG(info, "etl", "etl=%s pod=%s machine=%s from=%s state=%s event=%s", plan.definition->id.c_str(), plan.pod_name.c_str(), machine, from, to, event);
+    LOG(info, "etl", "etl=%s pod=%s machine=%s from=%s state=%s event=%s", plan.definition->id.c_str(), plan.pod_name.c_str(), machine,
+        from, to, event);
 }
 
 // ---- where it is reached
@@ -50,7 +53,8 @@ void pod_plan_log_step(const pod_plan &plan, const char *machine, const char *fr
 bool pod_plan_wants_node_port(const pod_plan &plan)
 {
     const etl_definition &definition = *plan.definition;
-    return definition.mode == communication::hpull && definition.hpull_address == client_address::node_port && !plan.world->options->kubectl_is_local;
+    return definition.mode == etl_mode::hpull && definition.hpull_address == client_address::node_port &&
+           !plan.world->options->kubectl_is_local;
 }
 
 static bool address_of(const pod_facts &pod, const pod_status &status, std::string &out_host, uint16_t &out_port)
@@ -78,7 +82,8 @@ bool pod_facts_is_ready(const pod_facts &pod)
     std::string host;
     uint16_t port = 0;
     const pod_status *status = pod_facts_status(pod);
-    return status != nullptr && pod_facts_verdict(pod) == pod_verdict::ready && address_of(pod, *status, host, port) && client_address_of(pod, *status, host, port);
+    return status != nullptr && pod_facts_verdict(pod) == pod_verdict::ready && address_of(pod, *status, host, port) &&
+           client_address_of(pod, *status, host, port);
 }
 
 // ---- time
@@ -109,15 +114,16 @@ static void note_address(const pod_facts &pod, const pod_status &status)
     etl_endpoint &endpoint = pod.record->endpoint;
     (void)address_of(pod, status, endpoint.host, endpoint.port);
     (void)client_address_of(pod, status, endpoint.client_host, endpoint.client_port);
-    if (!pod.plan->world->options->kubectl_is_local || !pod_address_parse(status.local_witness, endpoint.witness_host, endpoint.witness_port))
+    if (!pod.plan->world->options->kubectl_is_local ||
+        !pod_address_parse(status.local_witness, endpoint.witness_host, endpoint.witness_port))
         endpoint.witness_port = 0;
 }
 
 static void log_restart(const pod_facts &pod, const pod_status &status)
 {
-    LOG(warn, "etl", "etl=%s pod=%s exit_code=%lld reason=\"%s\" restarts=%llu msg=\"the container had ended and runs again\"", pod.plan->definition->id.c_str(),
-        pod.plan->pod_name.c_str(), static_cast<long long>(status.main.last_exit_code), text_escape(status.main.last_reason).c_str(),
-        static_cast<unsigned long long>(pod.record->restarts));
+    LOG(warn, "etl", "etl=%s pod=%s exit_code=%lld reason=\"%s\" restarts=%llu msg=\"the container had ended and runs again\"",
+        pod.plan->definition->id.c_str(), pod.plan->pod_name.c_str(), static_cast<long long>(status.main.last_exit_code),
+        text_escape(status.main.last_reason).c_str(), static_cast<unsigned long long>(pod.record->restarts));
 }
 
 void pod_facts_begin_serving(pod_facts &pod)
@@ -155,8 +161,8 @@ void pod_facts_update_serving(const pod_facts &pod)
     if (status->ready != record.passes_probe) {
         record.passes_probe = status->ready;
         record.readiness_changes++;
-        LOG(info, "etl", "etl=%s pod=%s ready=%s msg=\"the pod's readiness probe has changed its mind; requests go on\"", pod.plan->definition->id.c_str(),
-            pod.plan->pod_name.c_str(), status->ready ? "true" : "false");
+        LOG(info, "etl", "etl=%s pod=%s ready=%s msg=\"the pod's readiness probe has changed its mind; requests go on\"",
+            pod.plan->definition->id.c_str(), pod.plan->pod_name.c_str(), status->ready ? "true" : "false");
     }
 }
 
@@ -166,8 +172,8 @@ static etl_pod_context context_of(const pod_plan &plan, std::string_view launch_
 {
     const etl_registry_options &options = *plan.world->options;
     const etl_definition &definition = *plan.definition;
-    etl_pod_context context = {options.cluster_id, options.target_id, definition.id, definition.generation_id, options.node_name, target_url, "",
-                               std::string(launch_id), options.owner_name, options.owner_uid, options.security, pod_plan_wants_node_port(plan)};
+    etl_pod_context context = {options.cluster_id, options.target_id, definition.id, definition.generation_id, options.node_name,
+        target_url, "", std::string(launch_id), options.owner_name, options.owner_uid, options.security, pod_plan_wants_node_port(plan)};
     context.suffix = etl_pod_suffix(context, definition.name);
     return context;
 }
@@ -181,7 +187,10 @@ std::string pod_facts_build_service(const pod_facts &pod)
 {
     const pod_plan &plan = *pod.plan;
     const pod_status &status = *pod_facts_status(pod);
-    return etl_service_build(plan.definition->name, context_of(plan, pod.launch_id, plan.target_url), {status.name, status.uid, status.container_port});
+    return etl_service_build(
+        plan.definition->name, context_of(plan, pod.launch_id, plan.target_url), {status.name, status.uid, status.container_port});
 }
 
 std::string pod_facts_service_name(const pod_facts &pod) { return etl_service_name(pod.plan->definition->name, pod.launch_id); }
+
+} // namespace etlnode

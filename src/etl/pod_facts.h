@@ -11,6 +11,8 @@
 #include "kube/pod_status.h"
 #include "kube/watch_machine.h"
 
+namespace etlnode {
+
 // What machines of pods need of the registry. Lifetime: longer than the machines.
 struct pod_world {
     env *e = nullptr;
@@ -27,30 +29,30 @@ struct pod_plan {
     const cJSON *users_pod = nullptr; // the definition's Pod, as a tree
     std::string target_url;           // AIS_TARGET_URL of the pod
     std::string pod_name;
-    uint64_t grace_s = 0;             // the pod's own grace period
+    uint64_t grace_s = 0; // the pod's own grace period
 };
 
 // What one start shows of its pods, and keeps from one to the next.
 struct pod_record {
-    etl_endpoint endpoint;            // of the container that serves, or that served last
-    uint64_t restart_count = 0;       // of that container, as Kubernetes counts
-    uint64_t restarts = 0;            // ends of containers that served
-    bool passes_probe = false;        // its Ready condition, as last told while it served
-    uint64_t readiness_changes = 0;   // of passes_probe
-    std::string trouble;              // what is wrong now, while the start goes on
+    etl_endpoint endpoint;             // of the container that serves, or that served last
+    uint64_t restart_count = 0;        // of that container, as Kubernetes counts
+    uint64_t restarts = 0;             // ends of containers that served
+    bool passes_probe = false;         // its Ready condition, as last told while it served
+    uint64_t readiness_changes = 0;    // of passes_probe
+    std::string trouble;               // what is wrong now, while the start goes on
     std::vector<std::string> warnings; // that kubectl printed when it created the pod
 };
 
 struct pod_facts {
     const pod_plan *plan = nullptr;
     pod_record *record = nullptr;
-    std::string launch_id;            // tells this pod from an earlier one of the same name
-    uint64_t deadline_ms = 0;         // of the callers that wait until it is Ready; 0: nobody waits, and failures are not final
-    uint64_t created_stamp = 0;       // watch_take_stamp when create had succeeded
-    uint16_t node_port = 0;           // where one is asked for; 0: not known yet
-    bool may_exist = false;           // set before create starts, cleared when a delete succeeded or the pod was seen to be gone
-    bool seen = false;                // the watch has told of it
-    bool name_was_taken = false;      // since the last pod that was created, a pod of somebody else has been removed from our name
+    std::string launch_id;       // tells this pod from an earlier one of the same name
+    uint64_t deadline_ms = 0;    // of the callers that wait until it is Ready; 0: nobody waits, and failures are not final
+    uint64_t created_stamp = 0;  // watch_take_stamp when create had succeeded
+    uint16_t node_port = 0;      // where one is asked for; 0: not known yet
+    bool may_exist = false;      // set before create starts, cleared when a delete succeeded or the pod was seen to be gone
+    bool seen = false;           // the watch has told of it
+    bool name_was_taken = false; // since the last pod that was created, a pod of somebody else has been removed from our name
 };
 
 inline env &env_of(const pod_facts &pod) { return *pod.plan->world->e; }
@@ -89,3 +91,5 @@ std::string pod_plan_build(const pod_plan &plan, std::string_view launch_id, con
 // The Service for it, as JSON. Requires: its status is known.
 std::string pod_facts_build_service(const pod_facts &pod);
 std::string pod_facts_service_name(const pod_facts &pod);
+
+} // namespace etlnode

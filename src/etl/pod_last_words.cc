@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 std::string pod_text_tail(std::string_view text, size_t size_max)
 {
     if (text.size() <= size_max)
@@ -58,7 +60,8 @@ proc_options pod_last_words_call(const pod_facts &pod, bool of_previous_run)
     const container_status *container = failed_container(pod);
     bool is_init = container != nullptr && container != &status->main;
     std::string_view name = is_init ? std::string_view(container->name) : std::string_view();
-    return kubectl_logs(pod.plan->world->options->kubectl, pod.plan->pod_name, name, of_previous_run, pod_log_lines_shown, pod_log_timeout_ms);
+    return kubectl_logs(
+        pod.plan->world->options->kubectl, pod.plan->pod_name, name, of_previous_run, pod_log_lines_shown, pod_log_timeout_ms);
 }
 
 static void append_lines(std::string &failure, std::string_view text)
@@ -81,3 +84,5 @@ void pod_last_words_append(std::string &failure, const kube_call &call)
     else
         failure += "\nthe pod's log could not be read: " + pod_text_call(call, "kubectl logs").substr(0, kib);
 }
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 #include "etl/pod_facts.h"
 #include "kube/kube_call.h"
 
+namespace etlnode {
+
 // The end of a text, from the beginning of a line where one is near.
 std::string pod_text_tail(std::string_view text, size_t size_max);
 // "target T, ETL E, pod P".
@@ -26,3 +28,5 @@ bool pod_last_words_are_of_previous_run(const pod_facts &pod, bool keeps_ending)
 proc_options pod_last_words_call(const pod_facts &pod, bool of_previous_run);
 // Appends what that call printed, or why it failed.
 void pod_last_words_append(std::string &failure, const kube_call &call);
+
+} // namespace etlnode

@@ -14,6 +14,8 @@
 #include "etl/pod_last_words.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = pod_machine::state;
 using E = pod_machine::event;
 
@@ -150,7 +152,10 @@ static bool is_gone(const pod_machine &m) { return pod_facts_is_gone(m.facts); }
 static bool is_ended(const pod_machine &m) { return pod_facts_verdict(m.facts) == pod_verdict::ended; }
 static bool is_up(const pod_machine &m) { return sm_state_of(*m.launch) == launch_machine::state::ready; }
 static bool has_no_pod(const pod_machine &m) { return !m.facts.may_exist; }
-static bool is_of_served_instance(const pod_machine &m, const pod_status &status) { return pod_status_instance(status) == m.facts.record->endpoint.instance; }
+static bool is_of_served_instance(const pod_machine &m, const pod_status &status)
+{
+    return pod_status_instance(status) == m.facts.record->endpoint.instance;
+}
 
 // Traffic stops for the container's end and for deletion. It goes on when only the readiness probe fails: a busy server still serves.
 static bool is_down(const pod_machine &m)
@@ -186,107 +191,107 @@ static constexpr sm_resource resources[] = {{CALL, "kubectl call"}, {TIMER, "tim
 
 static constexpr sm_state<pod_machine> states[] = {
     //  state                  kind        must alive           may be alive
-    {S::idle,                  sm_initial, 0,                   0},
-    {S::coming_up,             sm_busy,    LAUNCH,              LAUNCH | POD, 0, "the launch's own deadlines"},
-    {S::serving,               0,          POD,                 POD},
-    {S::awaiting_return,       0,          POD,                 POD},
-    {S::suspected,             sm_busy,    TIMER | POD,         TIMER | POD},
-    {S::probing,               sm_busy,    TIMER | POD | PROBE, TIMER | POD | PROBE},
-    {S::cancelling,            sm_busy,    LAUNCH,              LAUNCH | POD, 0, "the launch's own deadlines"},
-    {S::deleting,              sm_busy,    CALL | TIMER | POD,  CALL | TIMER | POD},
-    {S::awaiting_delete_retry, sm_busy,    TIMER | POD,         TIMER | POD},
-    {S::closing,               sm_busy,    TIMER,               CALL | TIMER | POD | LAUNCH},
-    {S::gone,                  sm_final,   0,                   0},
-    {S::closed,                sm_final,   0,                   POD},
+    {S::idle, sm_initial, 0, 0},
+    {S::coming_up, sm_busy, LAUNCH, LAUNCH | POD, 0, "the launch's own deadlines"},
+    {S::serving, 0, POD, POD},
+    {S::awaiting_return, 0, POD, POD},
+    {S::suspected, sm_busy, TIMER | POD, TIMER | POD},
+    {S::probing, sm_busy, TIMER | POD | PROBE, TIMER | POD | PROBE},
+    {S::cancelling, sm_busy, LAUNCH, LAUNCH | POD, 0, "the launch's own deadlines"},
+    {S::deleting, sm_busy, CALL | TIMER | POD, CALL | TIMER | POD},
+    {S::awaiting_delete_retry, sm_busy, TIMER | POD, TIMER | POD},
+    {S::closing, sm_busy, TIMER, CALL | TIMER | POD | LAUNCH},
+    {S::gone, sm_final, 0, 0},
+    {S::closed, sm_final, 0, POD},
 };
 
 static constexpr sm_row<pod_machine> rows[] = {
     //  from                   on                 guard                 action                     to
-    {S::idle,                  E::launch,         always,               SM_FN(begin_launch),       S::coming_up},
-    {S::idle,                  E::adopt,          always,               SM_FN(begin_adoption),     S::coming_up},
-    {S::idle,                  E::remove,         always,               nothing,                   S::gone},
-    {S::idle,                  E::shut_down,      always,               nothing,                   S::closed},
+    {S::idle, E::launch, always, SM_FN(begin_launch), S::coming_up},
+    {S::idle, E::adopt, always, SM_FN(begin_adoption), S::coming_up},
+    {S::idle, E::remove, always, nothing, S::gone},
+    {S::idle, E::shut_down, always, nothing, S::closed},
 
-    {S::coming_up,             E::launch_ended,   SM_FN(is_up),         SM_FN(begin_serving),      S::serving},
-    {S::coming_up,             E::launch_ended,   SM_FN(has_no_pod),    nothing,                   S::gone},
-    {S::coming_up,             E::launch_ended,   always,               SM_FN(delete_pod),         S::deleting},
-    {S::coming_up,             E::pod_changed,    always,               SM_FN(recheck_launch),     S::coming_up},
-    {S::coming_up,             E::hurry,          always,               SM_FN(hurry_launch),       S::coming_up},
-    {S::coming_up,             E::remove,         always,               SM_FN(stop_launch),        S::cancelling},
-    {S::coming_up,             E::shut_down,      always,               SM_FN(close_launch),       S::closing},
+    {S::coming_up, E::launch_ended, SM_FN(is_up), SM_FN(begin_serving), S::serving},
+    {S::coming_up, E::launch_ended, SM_FN(has_no_pod), nothing, S::gone},
+    {S::coming_up, E::launch_ended, always, SM_FN(delete_pod), S::deleting},
+    {S::coming_up, E::pod_changed, always, SM_FN(recheck_launch), S::coming_up},
+    {S::coming_up, E::hurry, always, SM_FN(hurry_launch), S::coming_up},
+    {S::coming_up, E::remove, always, SM_FN(stop_launch), S::cancelling},
+    {S::coming_up, E::shut_down, always, SM_FN(close_launch), S::closing},
 
-    {S::serving,               E::pod_changed,    SM_FN(is_gone),       SM_FN(note_gone),          S::gone},
-    {S::serving,               E::pod_changed,    SM_FN(is_ended),      SM_FN(delete_unusable),    S::deleting},
-    {S::serving,               E::pod_changed,    SM_FN(is_down),       SM_FN(note_down),          S::awaiting_return},
-    {S::serving,               E::pod_changed,    always,               SM_FN(update_served_pod),  S::serving},
-    {S::serving,               E::refused,        always,               SM_FN(begin_suspicion),    S::suspected},
-    {S::serving,               E::remove,         always,               SM_FN(delete_pod),         S::deleting},
-    {S::serving,               E::shut_down,      always,               nothing,                   S::closed},
+    {S::serving, E::pod_changed, SM_FN(is_gone), SM_FN(note_gone), S::gone},
+    {S::serving, E::pod_changed, SM_FN(is_ended), SM_FN(delete_unusable), S::deleting},
+    {S::serving, E::pod_changed, SM_FN(is_down), SM_FN(note_down), S::awaiting_return},
+    {S::serving, E::pod_changed, always, SM_FN(update_served_pod), S::serving},
+    {S::serving, E::refused, always, SM_FN(begin_suspicion), S::suspected},
+    {S::serving, E::remove, always, SM_FN(delete_pod), S::deleting},
+    {S::serving, E::shut_down, always, nothing, S::closed},
 
-    {S::awaiting_return,       E::pod_changed,    SM_FN(is_gone),       SM_FN(note_gone),          S::gone},
-    {S::awaiting_return,       E::pod_changed,    SM_FN(is_ended),      SM_FN(delete_unusable),    S::deleting},
-    {S::awaiting_return,       E::pod_changed,    SM_FN(is_ready),      SM_FN(begin_serving),      S::serving},
-    {S::awaiting_return,       E::pod_changed,    always,               SM_FN(note_status),        S::awaiting_return},
-    {S::awaiting_return,       E::remove,         always,               SM_FN(delete_pod),         S::deleting},
-    {S::awaiting_return,       E::shut_down,      always,               nothing,                   S::closed},
+    {S::awaiting_return, E::pod_changed, SM_FN(is_gone), SM_FN(note_gone), S::gone},
+    {S::awaiting_return, E::pod_changed, SM_FN(is_ended), SM_FN(delete_unusable), S::deleting},
+    {S::awaiting_return, E::pod_changed, SM_FN(is_ready), SM_FN(begin_serving), S::serving},
+    {S::awaiting_return, E::pod_changed, always, SM_FN(note_status), S::awaiting_return},
+    {S::awaiting_return, E::remove, always, SM_FN(delete_pod), S::deleting},
+    {S::awaiting_return, E::shut_down, always, nothing, S::closed},
 
-    {S::suspected,             E::pod_changed,    SM_FN(is_gone),       SM_FN(note_gone),          S::gone},
-    {S::suspected,             E::pod_changed,    SM_FN(is_ended),      SM_FN(delete_unusable),    S::deleting},
-    {S::suspected,             E::pod_changed,    SM_FN(is_ready_anew), SM_FN(begin_serving),      S::serving},
-    {S::suspected,             E::pod_changed,    always,               SM_FN(note_suspected),     S::suspected},
-    {S::suspected,             E::deadline,       SM_FN(may_answer),    SM_FN(probe_pod),          S::probing},
-    {S::suspected,             E::deadline,       always,               SM_FN(probe_later),        S::suspected},
-    {S::suspected,             E::remove,         always,               SM_FN(delete_pod),         S::deleting},
-    {S::suspected,             E::shut_down,      always,               SM_FN(close_now),          S::closed},
+    {S::suspected, E::pod_changed, SM_FN(is_gone), SM_FN(note_gone), S::gone},
+    {S::suspected, E::pod_changed, SM_FN(is_ended), SM_FN(delete_unusable), S::deleting},
+    {S::suspected, E::pod_changed, SM_FN(is_ready_anew), SM_FN(begin_serving), S::serving},
+    {S::suspected, E::pod_changed, always, SM_FN(note_suspected), S::suspected},
+    {S::suspected, E::deadline, SM_FN(may_answer), SM_FN(probe_pod), S::probing},
+    {S::suspected, E::deadline, always, SM_FN(probe_later), S::suspected},
+    {S::suspected, E::remove, always, SM_FN(delete_pod), S::deleting},
+    {S::suspected, E::shut_down, always, SM_FN(close_now), S::closed},
 
-    {S::probing,               E::probe_ok,       always,               SM_FN(end_suspicion),      S::serving},
-    {S::probing,               E::probe_failed,   always,               SM_FN(probe_later),        S::suspected},
-    {S::probing,               E::deadline,       always,               SM_FN(probe_later),        S::suspected},
-    {S::probing,               E::remove,         always,               SM_FN(delete_pod),         S::deleting},
-    {S::probing,               E::shut_down,      always,               SM_FN(close_now),          S::closed},
+    {S::probing, E::probe_ok, always, SM_FN(end_suspicion), S::serving},
+    {S::probing, E::probe_failed, always, SM_FN(probe_later), S::suspected},
+    {S::probing, E::deadline, always, SM_FN(probe_later), S::suspected},
+    {S::probing, E::remove, always, SM_FN(delete_pod), S::deleting},
+    {S::probing, E::shut_down, always, SM_FN(close_now), S::closed},
 
-    {S::cancelling,            E::launch_ended,   always,               SM_FN(delete_pod),         S::deleting},
-    {S::cancelling,            E::shut_down,      always,               SM_FN(close_launch),       S::closing},
+    {S::cancelling, E::launch_ended, always, SM_FN(delete_pod), S::deleting},
+    {S::cancelling, E::shut_down, always, SM_FN(close_launch), S::closing},
 
-    {S::deleting,              E::kubectl_ok,     always,               SM_FN(note_deleted),       S::gone},
-    {S::deleting,              E::kubectl_failed, always,               SM_FN(retry_delete_later), S::awaiting_delete_retry},
-    {S::deleting,              E::deadline,       always,               SM_FN(end_call),           S::deleting},
-    {S::deleting,              E::shut_down,      always,               SM_FN(end_call),           S::closing},
+    {S::deleting, E::kubectl_ok, always, SM_FN(note_deleted), S::gone},
+    {S::deleting, E::kubectl_failed, always, SM_FN(retry_delete_later), S::awaiting_delete_retry},
+    {S::deleting, E::deadline, always, SM_FN(end_call), S::deleting},
+    {S::deleting, E::shut_down, always, SM_FN(end_call), S::closing},
 
-    {S::awaiting_delete_retry, E::deadline,       always,               SM_FN(delete_pod),         S::deleting},
-    {S::awaiting_delete_retry, E::hurry,          always,               SM_FN(delete_pod),         S::deleting},
-    {S::awaiting_delete_retry, E::remove,         always,               SM_FN(delete_pod),         S::deleting},
-    {S::awaiting_delete_retry, E::shut_down,      always,               SM_FN(close_now),          S::closed},
+    {S::awaiting_delete_retry, E::deadline, always, SM_FN(delete_pod), S::deleting},
+    {S::awaiting_delete_retry, E::hurry, always, SM_FN(delete_pod), S::deleting},
+    {S::awaiting_delete_retry, E::remove, always, SM_FN(delete_pod), S::deleting},
+    {S::awaiting_delete_retry, E::shut_down, always, SM_FN(close_now), S::closed},
 
-    {S::closing,               E::launch_ended,   always,               SM_FN(disarm),             S::closed},
-    {S::closing,               E::kubectl_ok,     always,               SM_FN(disarm),             S::closed},
-    {S::closing,               E::kubectl_failed, always,               SM_FN(disarm),             S::closed},
-    {S::closing,               E::deadline,       always,               SM_FN(end_call),           S::closing},
+    {S::closing, E::launch_ended, always, SM_FN(disarm), S::closed},
+    {S::closing, E::kubectl_ok, always, SM_FN(disarm), S::closed},
+    {S::closing, E::kubectl_failed, always, SM_FN(disarm), S::closed},
+    {S::closing, E::deadline, always, SM_FN(end_call), S::closing},
 };
 
 static constexpr sm_ignore<pod_machine> ignores[] = {
     //  in                     event              why it is harmless
-    {S::probing,               E::pod_changed,    "the pod is looked at when the probe has ended"},
-    {S::cancelling,            E::pod_changed,    "the pod is about to be removed"},
-    {S::deleting,              E::pod_changed,    "the pod is being removed"},
-    {S::awaiting_delete_retry, E::pod_changed,    "the next delete will tell"},
-    {S::closing,               E::pod_changed,    "the node ends"},
+    {S::probing, E::pod_changed, "the pod is looked at when the probe has ended"},
+    {S::cancelling, E::pod_changed, "the pod is about to be removed"},
+    {S::deleting, E::pod_changed, "the pod is being removed"},
+    {S::awaiting_delete_retry, E::pod_changed, "the next delete will tell"},
+    {S::closing, E::pod_changed, "the node ends"},
 
-    {S::coming_up,             E::refused,        "a late report of the pod before"},
-    {S::awaiting_return,       E::refused,        "it does not serve anyway"},
-    {S::suspected,             E::refused,        "our own connect will tell"},
-    {S::probing,               E::refused,        "our own connect will tell"},
-    {S::cancelling,            E::refused,        "the pod is about to be removed"},
-    {S::deleting,              E::refused,        "the pod is being removed"},
-    {S::awaiting_delete_retry, E::refused,        "the pod is being removed"},
-    {S::closing,               E::refused,        "the node ends"},
+    {S::coming_up, E::refused, "a late report of the pod before"},
+    {S::awaiting_return, E::refused, "it does not serve anyway"},
+    {S::suspected, E::refused, "our own connect will tell"},
+    {S::probing, E::refused, "our own connect will tell"},
+    {S::cancelling, E::refused, "the pod is about to be removed"},
+    {S::deleting, E::refused, "the pod is being removed"},
+    {S::awaiting_delete_retry, E::refused, "the pod is being removed"},
+    {S::closing, E::refused, "the node ends"},
 
-    {S::deleting,              E::hurry,          "the delete under way is as fast as it can be"},
+    {S::deleting, E::hurry, "the delete under way is as fast as it can be"},
 
-    {S::cancelling,            E::remove,         "it is about to be removed"},
-    {S::deleting,              E::remove,         "it is being removed"},
-    {S::closing,               E::remove,         "the node ends; a document without its ETL has the pod swept when the node is back"},
-    {S::closing,               E::shut_down,      "it is closing already"},
+    {S::cancelling, E::remove, "it is about to be removed"},
+    {S::deleting, E::remove, "it is being removed"},
+    {S::closing, E::remove, "the node ends; a document without its ETL has the pod swept when the node is back"},
+    {S::closing, E::shut_down, "it is closing already"},
 };
 
 static bool call_is_counted(const pod_machine &m) { return m.call.open || !kube_call_is_running(m.call); }
@@ -294,9 +299,13 @@ static bool pod_has_a_name(const pod_machine &m) { return !m.facts.may_exist || 
 static bool serving_has_an_address(const pod_machine &m)
 {
     const etl_endpoint &endpoint = m.facts.record->endpoint;
-    return sm_state_of(m) != S::serving || (!endpoint.host.empty() && endpoint.port != 0 && !endpoint.client_host.empty() && endpoint.client_port != 0);
+    return sm_state_of(m) != S::serving ||
+           (!endpoint.host.empty() && endpoint.port != 0 && !endpoint.client_host.empty() && endpoint.client_port != 0);
 }
-static bool back_offs_are_bounded(const pod_machine &m) { return back_off_is_bounded(m.probe_retry) && back_off_is_bounded(m.delete_retry); }
+static bool back_offs_are_bounded(const pod_machine &m)
+{
+    return back_off_is_bounded(m.probe_retry) && back_off_is_bounded(m.delete_retry);
+}
 static bool texts_are_bounded(const pod_machine &m)
 {
     return m.delete_error.size() <= 2 * etl_error_text_max && m.facts.record->trouble.size() <= etl_error_text_max;
@@ -348,7 +357,8 @@ static void tell_owner(pod_machine &m, S from, E event)
         sm_news_put(m.news, pod_news::ended);
 }
 
-static constexpr sm_table<pod_machine> table = {"pod", states, resources, rows, ignores, invariants, E::remove, E::deadline, alive, note_event, tell_owner};
+static constexpr sm_table<pod_machine> table = {
+    "pod", states, resources, rows, ignores, invariants, E::remove, E::deadline, alive, note_event, tell_owner};
 SM_VERIFY(table);
 
 sm_view pod_machine_view() { return sm_view_of(table); }
@@ -469,3 +479,5 @@ void pod_machine_report_refused(pod_machine &m)
 
 bool pod_machine_is_busy(const pod_machine &m) { return (sm_state_of(m) != S::idle && !sm_is_final(table, m)) || m.news.count > 0; }
 const std::string &pod_machine_failure(const pod_machine &m) { return m.launch->failure; }
+
+} // namespace etlnode

@@ -15,6 +15,8 @@
 #include "sm/sm_news.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 enum class pod_news : uint8_t {
     ready,      // it serves: for the first time, or again
     down,       // it does not serve for now, and may again
@@ -27,19 +29,40 @@ enum class pod_news : uint8_t {
 
 struct pod_machine {
     enum class state : uint8_t {
-        idle, coming_up, serving, awaiting_return, suspected, probing, cancelling, deleting, awaiting_delete_retry, closing,
+        idle,
+        coming_up,
+        serving,
+        awaiting_return,
+        suspected,
+        probing,
+        cancelling,
+        deleting,
+        awaiting_delete_retry,
+        closing,
         gone,   // there is no pod
         closed, // the node ends, the pod stays
     };
     enum class event : uint8_t {
-        launch, adopt, launch_ended, kubectl_ok, kubectl_failed, pod_changed, refused, probe_ok, probe_failed, hurry, deadline, remove, shut_down,
+        launch,
+        adopt,
+        launch_ended,
+        kubectl_ok,
+        kubectl_failed,
+        pod_changed,
+        refused,
+        probe_ok,
+        probe_failed,
+        hurry,
+        deadline,
+        remove,
+        shut_down,
     };
     sm_core sm;
 
     pod_facts facts;
     void (*on_news)(void *arg) = nullptr; // something has happened by itself; not called from inside the functions below
     void *arg = nullptr;
-    sm_news<pod_news> news;               // for the owner to take, also after each call of a function below
+    sm_news<pod_news> news; // for the owner to take, also after each call of a function below
 
     launch_machine *launch = nullptr;
     kube_call call;
@@ -48,7 +71,7 @@ struct pod_machine {
     back_off probe_retry;
     back_off delete_retry;
     uint64_t serving_since_ms = 0;
-    std::string delete_error;             // of the last attempt to remove it; empty: none has failed
+    std::string delete_error; // of the last attempt to remove it; empty: none has failed
 };
 
 // Lifetime of `plan` and `record`: longer than the machine's.
@@ -80,3 +103,5 @@ bool pod_machine_is_busy(const pod_machine &m);
 const std::string &pod_machine_failure(const pod_machine &m);
 
 sm_view pod_machine_view();
+
+} // namespace etlnode

@@ -10,10 +10,15 @@
 #include "base/text.h"
 #include "codec/json.h"
 
+namespace etlnode {
+
 static constexpr uint64_t privileged_ports = 1024;
 static constexpr std::string_view port_sysctl = "net.ipv4.ip_unprivileged_port_start";
 
-static const cJSON *field(const cJSON *object, const char *key) { return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr; }
+static const cJSON *field(const cJSON *object, const char *key)
+{
+    return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr;
+}
 
 static bool is_said(const cJSON *object, const char *key)
 {
@@ -154,3 +159,5 @@ void pod_security_fill(cJSON *pod_spec, pod_security level)
     cJSON_ArrayForEach(container, field(pod_spec, "initContainers")) fill_container(container, 0, level);
     cJSON_ArrayForEach(container, field(pod_spec, "containers")) fill_container(container, port, level);
 }
+
+} // namespace etlnode

@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <string_view>
 
+struct cJSON;
+
+namespace etlnode {
+
 // A spec's own words are never changed; what it does not say is filled in.
 enum class pod_security : uint8_t {
     off,        // nothing is added
@@ -13,6 +17,7 @@ enum class pod_security : uint8_t {
 };
 inline constexpr std::string_view pod_security_names[] = {"off", "baseline", "restricted"};
 
-struct cJSON;
 // `pod_spec` is the Pod's spec.
 void pod_security_fill(cJSON *pod_spec, pod_security level);
+
+} // namespace etlnode

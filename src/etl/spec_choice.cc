@@ -10,19 +10,21 @@
 #include "base/text.h"
 #include "etl/spec_tree.h"
 
-static bool parse_mode(std::string_view text, communication &out_mode)
+namespace etlnode {
+
+static bool parse_mode(std::string_view text, etl_mode &out_mode)
 {
-    for (size_t i = 0; i < std::size(communication_names); i++) {
-        std::string_view name = communication_names[i];
+    for (size_t i = 0; i < std::size(etl_mode_names); i++) {
+        std::string_view name = etl_mode_names[i];
         if (text == name || text == name.substr(0, name.find(':'))) {
-            out_mode = static_cast<communication>(i);
+            out_mode = static_cast<etl_mode>(i);
             return true;
         }
     }
     return false;
 }
 
-static error read_mode(const yaml_node &node, std::string_view name, communication &out_mode, std::string &out_reason)
+static error read_mode(const yaml_node &node, std::string_view name, etl_mode &out_mode, std::string &out_reason)
 {
     if (spec_is_empty(&node) || (spec_is_text(&node) && parse_mode(node.text, out_mode)))
         return no_error;
@@ -30,7 +32,7 @@ static error read_mode(const yaml_node &node, std::string_view name, communicati
     if (spec_is_text(&node) && (node.text == "ws://" || node.text == "ws" || node.text == "io://" || node.text == "io"))
         what += ", which is not supported" + std::string(node.text[0] == 'w' ? " yet" : "");
     std::string expected = "hpush://, hrev:// or hpull://";
-    std::string_view nearest = text_nearest(node.text, communication_names);
+    std::string_view nearest = text_nearest(node.text, etl_mode_names);
     if (!nearest.empty())
         expected += " (did you mean " + std::string(nearest) + "?)";
     return spec_refuse(node, what, expected, out_reason);
@@ -60,7 +62,8 @@ static error read_bool(const yaml_node &node, std::string_view name, bool &out_v
     return spec_refuse(node, std::string(name) + " is " + spec_words(&node), "\"true\" or \"false\"", out_reason);
 }
 
-static error read_duration(const yaml_node &node, std::string_view name, etl_duration_field field, etl_config &config, std::string &out_reason)
+static error read_duration(
+    const yaml_node &node, std::string_view name, etl_duration_field field, etl_config &config, std::string &out_reason)
 {
     bool is_default = spec_is_empty(&node) || (node.kind == yaml_kind::scalar && (node.text == "0" || node.text == "0s"));
     return is_default ? no_error : spec_read_duration(node, name, field.max_ms, config.*field.ms, out_reason);
@@ -70,10 +73,12 @@ error spec_read_choice(const etl_choice &choice, const yaml_node &value, std::st
 {
     return std::visit(overloaded{
                           [](etl_no_field) { return no_error; },
-                          [&](communication etl_config::*field) { return read_mode(value, name, config.*field, out_reason); },
+                          [&](etl_mode etl_config::*field) { return read_mode(value, name, config.*field, out_reason); },
                           [&](client_address etl_config::*field) { return read_address(value, name, config.*field, out_reason); },
                           [&](bool etl_config::*field) { return read_bool(value, name, config.*field, out_reason); },
                           [&](etl_duration_field field) { return read_duration(value, name, field, config, out_reason); },
                       },
-                      choice.field);
+        choice.field);
 }
+
+} // namespace etlnode

@@ -14,9 +14,14 @@
 #include "etl/spec_tree.h"
 #include "kube/pod_schema.h"
 
+namespace etlnode {
+
 static constexpr size_t places_max = 20; // in one refusal
 
-static bool is_path_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; }
+static bool is_path_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+}
 
 // The path that begins at `at`, with what stands in brackets; empty when none does.
 static std::string_view path_at(std::string_view text, size_t at)
@@ -46,7 +51,7 @@ static std::string_view next_step(std::string_view &path)
 }
 
 // Where the path leads, or the last thing on the way that is there.
-static std::string place_of(const yaml_node &root, std::string_view path)
+static std::string source_location_of(const yaml_node &root, std::string_view path)
 {
     const yaml_node *at = &root;
     const yaml_node *shown = &root;
@@ -122,7 +127,8 @@ static std::string explain_decoder(std::string_view refusal, const yaml_node &ro
 // What stands before a path that is meant as one: nothing, "* ", "invalid: " and the like, or an unknown field's quote.
 static bool may_begin(std::string_view before)
 {
-    return before.empty() || before.ends_with('\n') || before.ends_with("* ") || before.ends_with(": ") || before.ends_with("unknown field \"");
+    return before.empty() || before.ends_with('\n') || before.ends_with("* ") || before.ends_with(": ") ||
+           before.ends_with("unknown field \"");
 }
 
 static std::string hint_of(std::string_view path)
@@ -153,7 +159,7 @@ std::string spec_place_explain(std::string_view refusal, std::string_view spec_t
         }
         places++;
         at += path.size() + (is_unknown ? 1 : 0);
-        out += std::string(path) + (is_unknown ? "\"" : "") + " (" + place_of(*tree, path);
+        out += std::string(path) + (is_unknown ? "\"" : "") + " (" + source_location_of(*tree, path);
         if (is_unknown && refusal.substr(at).starts_with(" (did you mean ")) { // said already
             out += "; ";
             at += 2;
@@ -174,3 +180,5 @@ std::string spec_place_near(const yaml_node *mapping, std::string_view type, std
     }
     return {};
 }
+
+} // namespace etlnode

@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 error spec_refuse(const yaml_node &at, const std::string &what, std::string_view expected, std::string &out_reason)
 {
     out_reason = yaml_place(at) + ": " + what + ", expected " + std::string(expected);
@@ -45,10 +47,7 @@ json_ptr spec_parse_exactly(const std::string &text)
     return out;
 }
 
-bool spec_is_absent(const yaml_node *node)
-{
-    return node == nullptr || (node->kind == yaml_kind::scalar && node->type == yaml_type::null);
-}
+bool spec_is_absent(const yaml_node *node) { return node == nullptr || (node->kind == yaml_kind::scalar && node->type == yaml_type::null); }
 
 bool spec_is_text(const yaml_node *node) { return node != nullptr && node->kind == yaml_kind::scalar && node->type == yaml_type::text; }
 
@@ -61,8 +60,8 @@ bool spec_is_empty(const yaml_node *node)
 
 static constexpr size_t short_key_size = 4; // of such a key every second word is two edits away
 
-error spec_check_key(const yaml_node &key, std::string_view what, std::span<const std::string_view> known, std::span<const spec_misnomer> misnomers, std::vector<std::string> &warnings,
-    std::string &out_reason)
+error spec_check_key(const yaml_node &key, std::string_view what, std::span<const std::string_view> known,
+    std::span<const spec_misnomer> misnomers, std::vector<std::string> &warnings, std::string &out_reason)
 {
     std::string lower = text_lower(std::string_view(key.text).substr(0, 64)); // longer than any of ours
     std::string_view meant;
@@ -87,7 +86,7 @@ void spec_warn(std::vector<std::string> &warnings, std::string text)
 {
     if (warnings.size() >= warnings_max)
         return;
-    warnings.push_back(warnings.size() + 1 == warnings_max ? "there are more warnings, which are left out" : static_cast<std::string &&>(text));
+    warnings.push_back(warnings.size() + 1 == warnings_max ? "there are more warnings, which are left out" : std::move(text));
 }
 
 const yaml_node *spec_key(const yaml_node *mapping, std::string_view key)
@@ -136,7 +135,9 @@ error spec_read_duration(const yaml_node &node, std::string_view name, uint64_t 
     uint64_t ms = 0;
     if (!spec_is_text(&node) || !text_parse_duration_ms(node.text, ms) || ms == 0 || ms > max_ms)
         return spec_refuse(node, std::string(name) + " is " + spec_words(&node),
-                           "a duration above 0 and up to " + text_duration(max_ms) + ", such as \"30s\" or \"1m30s\"", out_reason);
+            "a duration above 0 and up to " + text_duration(max_ms) + ", such as \"30s\" or \"1m30s\"", out_reason);
     out_ms = ms;
     return no_error;
 }
+
+} // namespace etlnode

@@ -6,9 +6,11 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "etlctl/name.h"
 #include "codec/url.h"
+#include "etlctl/name.h"
 #include "node/api.h"
+
+namespace etlnode::etlctl {
 
 failure usage_failure(std::string message, std::string hint)
 {
@@ -34,14 +36,17 @@ failure fetch_json(session &s, const http_request &request, const char *doing, c
     if (fits)
         return {};
     f = failure_make(exit_code::other, name.empty() ? doing : std::string(doing) + " " + name,
-                     bad ? "the answer is not JSON: " + where : std::string("the answer does not have the form that was expected"),
-                     "is " + s.endpoint + " the proxy of an etlnode cluster?");
+        bad ? "the answer is not JSON: " + where : std::string("the answer does not have the form that was expected"),
+        "is " + s.endpoint + " the proxy of an etlnode cluster?");
     f.code = "bad_answer";
     f.request_id = s.request_id;
     return f;
 }
 
-static std::string bucket_url(const session &s, const std::string &bucket) { return session_url(s, path_buckets) + "/" + url_encode(bucket); }
+static std::string bucket_url(const session &s, const std::string &bucket)
+{
+    return session_url(s, path_buckets) + "/" + url_encode(bucket);
+}
 
 static failure act(session &s, const char *method, const std::string &bucket, const char *action, const char *doing)
 {
@@ -119,7 +124,8 @@ exit_code command_bucket_ls(session &s)
     if (f)
         return session_fail(s, f);
     const cJSON *entry = nullptr;
-    cJSON_ArrayForEach(entry, tree.get()) {
+    cJSON_ArrayForEach(entry, tree.get())
+    {
         json_ptr item = json_object();
         json_add_text(item.get(), "name", json_text(entry, "name"));
         json_add_text(item.get(), "provider", json_text(entry, "provider"));
@@ -146,7 +152,8 @@ exit_code command_bucket_rm(session &s)
         f.doing = "cannot remove bucket " + name_bucket_uri(bucket);
         bool holds_objects = !f && cJSON_GetArraySize(page.entries) > 0;
         if (holds_objects && !s.in_is_tty)
-            return session_fail(s, usage_failure("bucket " + name_bucket_uri(bucket) + " holds objects", "to remove them too: etlctl bucket rm " + bucket + " --yes"));
+            return session_fail(s, usage_failure("bucket " + name_bucket_uri(bucket) + " holds objects",
+                                       "to remove them too: etlctl bucket rm " + bucket + " --yes"));
         if (holds_objects && !session_ask(s, "bucket " + name_bucket_uri(bucket) + " holds objects; remove all of them?"))
             return session_fail(s, failure_make(exit_code::other, {}, "nothing was removed"));
     }
@@ -170,3 +177,5 @@ std::vector<std::string> bucket_names(session &s)
         cJSON_ArrayForEach(entry, tree.get()) out.emplace_back(json_text(entry, "name"));
     return out;
 }
+
+} // namespace etlnode::etlctl

@@ -10,6 +10,8 @@
 #include "node/api.h"
 #include "node/version.h"
 
+namespace etlnode::etlctl {
+
 // Bits of a node's `flags` in the cluster map.
 static constexpr uint64_t node_flag_maintenance = 1u << 2;
 static constexpr uint64_t node_flag_decommission = 1u << 3;
@@ -34,7 +36,9 @@ static failure fetch_map(session &s, uint64_t timeout_ms, json_ptr &out_map)
 static json_ptr node_item(const cJSON *node, const char *role, std::string_view primary)
 {
     uint64_t flags = json_u64(node, "flags", 0);
-    const char *state = (flags & node_flag_decommission) != 0 ? "decommissioned" : (flags & node_flag_maintenance) != 0 ? "maintenance" : "active";
+    const char *state = (flags & node_flag_decommission) != 0  ? "decommissioned"
+                        : (flags & node_flag_maintenance) != 0 ? "maintenance"
+                                                               : "active";
     json_ptr item = json_object();
     json_add_text(item.get(), "id", json_text(node, "daemon_id"));
     json_add_text(item.get(), "role", role);
@@ -49,14 +53,18 @@ static std::vector<json_ptr> nodes_of(const cJSON *map, bool proxies, bool targe
 {
     std::string_view primary = json_text(json_get(map, "proxy_si"), "daemon_id");
     std::vector<json_ptr> out;
-    struct { const char *key; const char *role; bool wanted; } kinds[] = {{"pmap", "proxy", proxies}, {"tmap", "target", targets}};
+    struct {
+        const char *key;
+        const char *role;
+        bool wanted;
+    } kinds[] = {{"pmap", "proxy", proxies}, {"tmap", "target", targets}};
     for (const auto &kind : kinds) {
         size_t first = out.size();
         const cJSON *node = nullptr;
         if (kind.wanted)
             cJSON_ArrayForEach(node, json_get(map, kind.key)) out.push_back(node_item(node, kind.role, primary));
         std::sort(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
-                  [](const json_ptr &a, const json_ptr &b) { return json_text(a.get(), "id") < json_text(b.get(), "id"); });
+            [](const json_ptr &a, const json_ptr &b) { return json_text(a.get(), "id") < json_text(b.get(), "id"); });
     }
     return out;
 }
@@ -140,7 +148,8 @@ static std::string unlisted_text(const cJSON *node)
     if (json_get(node, "objects") == nullptr)
         return "its objects, nobody knows how many, are in no list";
     uint64_t count = json_u64(node, "objects", 0);
-    return count == 0 ? std::string("it holds no objects") : text_format("its %llu object%s in no list", static_cast<unsigned long long>(count), count == 1 ? " is" : "s are");
+    return count == 0 ? std::string("it holds no objects")
+                      : text_format("its %llu object%s in no list", static_cast<unsigned long long>(count), count == 1 ? " is" : "s are");
 }
 
 // What is not as it should be, in sentences: below the table, on standard error.
@@ -153,7 +162,8 @@ static void tell_problems(const session &s, const cJSON *nodes)
         std::string id = format_message(json_text(node, "id"));
         std::string reason = format_message(json_text(node, "reason"));
         if (state == "maintenance")
-            fprintf(stderr, "%s: target %s is in maintenance, and %s: %s\n", s.program.c_str(), id.c_str(), unlisted_text(node).c_str(), reason.c_str());
+            fprintf(stderr, "%s: target %s is in maintenance, and %s: %s\n", s.program.c_str(), id.c_str(), unlisted_text(node).c_str(),
+                reason.c_str());
         else if (state == "diverged" || state == "silent")
             fprintf(stderr, "%s: target %s is %s: %s\n", s.program.c_str(), id.c_str(), std::string(state).c_str(), reason.c_str());
     }
@@ -161,9 +171,12 @@ static void tell_problems(const session &s, const cJSON *nodes)
     if (cJSON_GetArraySize(strangers) == 0)
         return;
     std::string cluster = format_message(json_text(cJSON_GetArrayItem(strangers, 0), "cluster"));
-    fprintf(stderr, "%s: %d target%s of another cluster (%s) want%s to register here. If the proxy has lost its data directory: stop it and start it with a copy of that directory; "
-                    "the objects on the targets are untouched. If they are to join this cluster: start them with empty data directories\n",
-            s.program.c_str(), cJSON_GetArraySize(strangers), cJSON_GetArraySize(strangers) == 1 ? "" : "s", cluster.c_str(), cJSON_GetArraySize(strangers) == 1 ? "s" : "");
+    fprintf(stderr,
+        "%s: %d target%s of another cluster (%s) want%s to register here. If the proxy has lost its data directory: stop it and start it "
+        "with a copy of that directory; "
+        "the objects on the targets are untouched. If they are to join this cluster: start them with empty data directories\n",
+        s.program.c_str(), cJSON_GetArraySize(strangers), cJSON_GetArraySize(strangers) == 1 ? "" : "s", cluster.c_str(),
+        cJSON_GetArraySize(strangers) == 1 ? "s" : "");
 }
 
 // For scripts: targets of another cluster are no nodes of this one, so they stand beside them.
@@ -245,7 +258,9 @@ exit_code command_target_rm(session &s)
         return session_fail(s, f);
     bool is_known = json_get(node, "objects") != nullptr;
     uint64_t count = json_u64(node, "objects", 0);
-    bool loses = node != nullptr && json_text(node, "state") != "active"; // one that is active the server refuses; the count is that of its last heartbeat, so 0 is no promise
+    bool loses = node != nullptr &&
+                 json_text(node, "state") !=
+                     "active"; // one that is active the server refuses; the count is that of its last heartbeat, so 0 is no promise
     if (loses && !s.opt.yes && !s.in_is_tty)
         return session_fail(s, usage_failure(loss, "to take it out all the same: etlctl target rm " + id + " --yes"));
     if (loses && !s.opt.yes && !session_ask(s, loss + ". Take it out?"))
@@ -307,7 +322,8 @@ static bool add_health(session &s, cJSON *item, bool for_people)
     bool is_useless = state == "diverged" || (state == "silent" && well);
     if (is_useless) {
         status = state;
-        problem = state == "silent" ? "the proxy does not hear it: " + std::string(json_text(item, "reason")) : std::string(json_text(item, "reason"));
+        problem = state == "silent" ? "the proxy does not hear it: " + std::string(json_text(item, "reason"))
+                                    : std::string(json_text(item, "reason"));
     }
     json_add_text(item, "status", status);
     uint64_t uptime_ns = 0;
@@ -358,9 +374,11 @@ exit_code command_cluster_health(session &s)
     if (for_people && states != nullptr)
         tell_problems(s, states.get());
     if (!f && !unwell.empty())
-        f = failure_make(exit_code::unavailable, {}, "not well: " + unwell, s.format == output_format::table ? "etlctl cluster health -o wide" : "");
+        f = failure_make(
+            exit_code::unavailable, {}, "not well: " + unwell, s.format == output_format::table ? "etlctl cluster health -o wide" : "");
     else if (!f && targets == 0)
-        f = failure_make(exit_code::unavailable, {}, "the cluster has no target: objects cannot be stored", "start a target: etlnode --role target --proxy " + s.endpoint);
+        f = failure_make(exit_code::unavailable, {}, "the cluster has no target: objects cannot be stored",
+            "start a target: etlnode --role target --proxy " + s.endpoint);
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
@@ -425,9 +443,9 @@ exit_code command_version(session &s)
     json_add_text(item.get(), "protocol", "v1");
     json_add_text(item.get(), "compiler",
 #if defined(__clang__)
-                  "clang " __clang_version__
+        "clang " __clang_version__
 #else
-                  "gcc " __VERSION__
+        "gcc " __VERSION__
 #endif
     );
     failure f;
@@ -435,7 +453,8 @@ exit_code command_version(session &s)
     bool answered = false;
     if (!s.opt.client) {
         http_reply reply;
-        f = session_perform(s, session_request(s, "GET", session_url(s, path_health), health_timeout_ms), "cannot ask the server for its version", {}, reply);
+        f = session_perform(s, session_request(s, "GET", session_url(s, path_health), health_timeout_ms),
+            "cannot ask the server for its version", {}, reply);
         // A node that is starting says 503 and still tells its version.
         answered = reply.outcome == http_outcome::answered;
         server = answered ? server_version(s, reply) : std::string();
@@ -445,7 +464,8 @@ exit_code command_version(session &s)
     std::span<const column> columns = version_columns;
     item_print(stdout, s.format, "Version", s.opt.client ? columns.first(1) : columns, "client", item.get());
     if (!server.empty() && major_minor(server) != major_minor(NODE_VERSION))
-        fprintf(stderr, "%s: warning: the server is %s, this program %s\n", s.program.c_str(), format_message(server).c_str(), NODE_VERSION);
+        fprintf(
+            stderr, "%s: warning: the server is %s, this program %s\n", s.program.c_str(), format_message(server).c_str(), NODE_VERSION);
     if (answered)
         f = {};
     failure flushed = session_flush(s);
@@ -453,3 +473,5 @@ exit_code command_version(session &s)
         f = flushed;
     return f ? session_fail(s, f) : exit_code::ok;
 }
+
+} // namespace etlnode::etlctl

@@ -8,6 +8,8 @@
 
 #include "etlctl/session.h"
 
+namespace etlnode::etlctl {
+
 exit_code command_etl_init(session &s);
 exit_code command_etl_ls(session &s);
 exit_code command_etl_show(session &s);
@@ -59,5 +61,7 @@ struct object_page {
     std::string uuid;
     std::string token; // empty: the last page
 };
-failure fetch_object_page(session &s, const std::string &bucket, const std::string &prefix, const char *props, uint64_t size, const object_page &previous,
-                          uint64_t timeout_ms, object_page &out_page);
+failure fetch_object_page(session &s, const std::string &bucket, const std::string &prefix, const char *props, uint64_t size,
+    const object_page &previous, uint64_t timeout_ms, object_page &out_page);
+
+} // namespace etlnode::etlctl

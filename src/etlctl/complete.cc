@@ -4,6 +4,8 @@
 
 #include "etlctl/output.h"
 
+namespace etlnode::etlctl {
+
 static void offer(complete_answer &answer, std::string_view typed, std::string_view word)
 {
     if (word.starts_with(typed))
@@ -92,7 +94,8 @@ static void offer_flags(complete_answer &answer, const command_row *row, std::st
 
 static void offer_first_words(complete_answer &answer, std::string_view typed)
 {
-    static constexpr std::string_view words[] = {"bucket", "cluster", "completion", "create", "etl", "get", "help", "ls", "object", "put", "rm", "target", "version"};
+    static constexpr std::string_view words[] = {
+        "bucket", "cluster", "completion", "create", "etl", "get", "help", "ls", "object", "put", "rm", "target", "version"};
     for (std::string_view word : words)
         offer(answer, typed, word);
 }
@@ -218,3 +221,5 @@ std::string complete_script(std::string_view shell, std::string_view program)
     }
     return out;
 }
+
+} // namespace etlnode::etlctl

@@ -8,6 +8,8 @@
 
 #include "etlctl/grammar.h"
 
+namespace etlnode::etlctl {
+
 // Gives the names of a kind: ETL ids, bucket names, target ids; for objects those of `bucket` that begin with `prefix`.
 struct complete_source {
     std::vector<std::string> (*names)(void *arg, word_kind kind, const std::string &bucket, const std::string &prefix) = nullptr;
@@ -24,3 +26,5 @@ complete_answer complete_words(const std::vector<std::string> &words, const comp
 
 // The scripts that call `PROGRAM __complete WORDS...`; empty for an unknown shell.
 std::string complete_script(std::string_view shell, std::string_view program);
+
+} // namespace etlnode::etlctl

@@ -8,6 +8,8 @@
 #include "etlctl/commands.h"
 #include "etlctl/complete.h"
 
+namespace etlnode::etlctl {
+
 // Connecting and answering together; a person waits for it with every press of the Tab key.
 static constexpr const char *answer_within = "150ms";
 
@@ -15,7 +17,8 @@ exit_code command_completion(session &s)
 {
     std::string script = complete_script(s.opt.words[0], s.program);
     if (script.empty())
-        return session_fail(s, usage_failure(text_format("no completion for \"%s\": write bash or zsh", text_escape(s.opt.words[0]).c_str())));
+        return session_fail(
+            s, usage_failure(text_format("no completion for \"%s\": write bash or zsh", text_escape(s.opt.words[0]).c_str())));
     fputs(script.c_str(), stdout);
     failure f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;
@@ -69,3 +72,5 @@ int completion_answer(const char *program, const std::vector<std::string> &words
     session_close(s);
     return 0;
 }
+
+} // namespace etlnode::etlctl

@@ -5,5 +5,9 @@
 #include <string>
 #include <vector>
 
+namespace etlnode::etlctl {
+
 // Prints one candidate a line, ":files" when file names fit too. Silent about every failure; returns the exit status, 0.
 int completion_answer(const char *program, const std::vector<std::string> &words);
+
+} // namespace etlnode::etlctl

@@ -7,12 +7,14 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "codec/url.h"
+#include "codec/yaml.h"
 #include "etlctl/format.h"
 #include "etlctl/name.h"
 #include "etlctl/transfer.h"
-#include "codec/url.h"
-#include "codec/yaml.h"
 #include "node/api.h"
+
+namespace etlnode::etlctl {
 
 static constexpr column etl_columns[] = {
     {"ID", "id", cell_kind::text, false},
@@ -59,7 +61,8 @@ static void add_readiness(cJSON *item, const cJSON *from)
     }
     uint64_t ready = json_u64(from, "ready", 0);
     uint64_t targets = json_u64(from, "targets", 0);
-    json_add_text(item, "ready", text_format("%llu/%llu", static_cast<unsigned long long>(ready), static_cast<unsigned long long>(targets)));
+    json_add_text(
+        item, "ready", text_format("%llu/%llu", static_cast<unsigned long long>(ready), static_cast<unsigned long long>(targets)));
     if (ready < targets && json_text(from, "stage") == etl_stage_names[static_cast<size_t>(etl_stage::running)])
         cJSON_ReplaceItemInObjectCaseSensitive(item, "stage", cJSON_CreateString("Running (degraded)"));
 }
@@ -90,7 +93,8 @@ static void tell_partial(const session &s, const cJSON *entry)
         return;
     std::string ids;
     const cJSON *id = nullptr;
-    cJSON_ArrayForEach(id, json_get(entry, "counters_without")) if (cJSON_IsString(id)) ids += (ids.empty() ? "" : ", ") + format_message(id->valuestring);
+    cJSON_ArrayForEach(id, json_get(entry, "counters_without")) if (cJSON_IsString(id))
+        ids += (ids.empty() ? "" : ", ") + format_message(id->valuestring);
     fprintf(stderr, "%s: warning: the counters leave out what was not heard of: target %s\n", s.program.c_str(), ids.c_str());
 }
 
@@ -100,7 +104,8 @@ exit_code command_etl_ls(session &s)
     failure f = session_check_list(s, list);
     json_ptr tree;
     if (!f)
-        f = fetch_json(s, session_request(s, "GET", session_url(s, path_etl), control_timeout_ms), "cannot list ETLs", {}, cJSON_Array, tree);
+        f = fetch_json(
+            s, session_request(s, "GET", session_url(s, path_etl), control_timeout_ms), "cannot list ETLs", {}, cJSON_Array, tree);
     if (f)
         return session_fail(s, f);
     const cJSON *entry = nullptr;
@@ -179,7 +184,8 @@ static json_ptr target_items(const cJSON *details)
 {
     json_ptr out = json_array();
     const cJSON *t = nullptr;
-    cJSON_ArrayForEach(t, json_get(details, "targets")) {
+    cJSON_ArrayForEach(t, json_get(details, "targets"))
+    {
         json_ptr one = json_object();
         json_add_text(one.get(), "target", json_text(t, "target_id"));
         output_add_text(one.get(), "phase", json_text(t, "phase"));
@@ -200,7 +206,8 @@ static json_ptr error_items(const cJSON *details)
 {
     json_ptr out = json_array();
     const cJSON *e = nullptr;
-    cJSON_ArrayForEach(e, json_get(details, "obj_errors")) {
+    cJSON_ArrayForEach(e, json_get(details, "obj_errors"))
+    {
         json_ptr one = json_object();
         output_add_text(one.get(), "object", json_text(e, "obj_name"));
         output_add_text(one.get(), "message", json_text(e, "msg"));
@@ -273,7 +280,8 @@ exit_code command_etl_show(session &s)
     std::string url = etl_url(s, id, "") + (is_for_people ? "" : "?pods=true");
     failure f = fetch_json(s, session_request(s, "GET", url, control_timeout_ms), "cannot show ETL", id, cJSON_Object, details);
     if (!f) // the counters are in the list only
-        f = fetch_json(s, session_request(s, "GET", session_url(s, path_etl), control_timeout_ms), "cannot show ETL", id, cJSON_Array, list);
+        f = fetch_json(
+            s, session_request(s, "GET", session_url(s, path_etl), control_timeout_ms), "cannot show ETL", id, cJSON_Array, list);
     if (f)
         return fail_etl(s, f, id);
     json_ptr item = show_item(id, details.get(), find_entry(list.get(), id));
@@ -337,10 +345,12 @@ exit_code command_etl_logs(session &s)
     static constexpr column columns[] = {{"TARGET", "target", cell_kind::text, false}, {"LOGS", "logs", cell_kind::text, false}};
     list_printer list = session_list(s, "ETLLog", columns, "target");
     const cJSON *entry = nullptr;
-    cJSON_ArrayForEach(entry, tree.get()) {
+    cJSON_ArrayForEach(entry, tree.get())
+    {
         std::string bytes;
         if (!base64_decode(json_text(entry, "logs"), bytes))
-            return fail_etl(s, failure_make(exit_code::other, "cannot read the logs of ETL " + id, "the server's answer is not base64"), id);
+            return fail_etl(
+                s, failure_make(exit_code::other, "cannot read the logs of ETL " + id, "the server's answer is not base64"), id);
         std::string_view shown = last_lines(bytes, tail);
         if (plain) {
             print_log(s, json_text(entry, "target_id"), shown, several);
@@ -365,11 +375,13 @@ exit_code command_etl_health(session &s)
     failure f = session_check_list(s, list);
     json_ptr tree;
     if (!f)
-        f = fetch_json(s, session_request(s, "GET", etl_url(s, id, "health"), control_timeout_ms), "cannot read the health of ETL", id, cJSON_Array, tree);
+        f = fetch_json(s, session_request(s, "GET", etl_url(s, id, "health"), control_timeout_ms), "cannot read the health of ETL", id,
+            cJSON_Array, tree);
     if (f)
         return fail_etl(s, f, id);
     const cJSON *entry = nullptr;
-    cJSON_ArrayForEach(entry, tree.get()) {
+    cJSON_ArrayForEach(entry, tree.get())
+    {
         json_ptr item = json_object();
         json_add_text(item.get(), "target", json_text(entry, "target_id"));
         output_add_text(item.get(), "status", json_text(entry, "health_status"));
@@ -399,12 +411,14 @@ exit_code command_etl_errors(session &s)
     failure f = session_check_list(s, list);
     json_ptr tree;
     if (!f)
-        f = fetch_json(s, session_request(s, "GET", etl_url(s, id, "errors"), control_timeout_ms), "cannot list the errors of ETL", id, cJSON_Object, tree);
+        f = fetch_json(s, session_request(s, "GET", etl_url(s, id, "errors"), control_timeout_ms), "cannot list the errors of ETL", id,
+            cJSON_Object, tree);
     if (f)
         return fail_etl(s, f, id);
     bool is_for_people = s.format == output_format::table || s.format == output_format::wide;
     const cJSON *entry = nullptr;
-    cJSON_ArrayForEach(entry, json_get(tree.get(), "errors")) {
+    cJSON_ArrayForEach(entry, json_get(tree.get(), "errors"))
+    {
         json_ptr item = json_object();
         output_add_text(item.get(), "time", json_text(entry, "time"));
         output_add_text(item.get(), "object", json_text(entry, "object"));
@@ -422,7 +436,8 @@ exit_code command_etl_errors(session &s)
     if (count > shown)
         session_note(s, "%llu earlier errors were not kept", static_cast<unsigned long long>(count - shown));
     cJSON_ArrayForEach(entry, json_get(tree.get(), "missing"))
-        fprintf(stderr, "%s: warning: target %s did not answer: its errors are not among these\n", s.program.c_str(), format_message(cJSON_IsString(entry) ? entry->valuestring : "?").c_str());
+        fprintf(stderr, "%s: warning: target %s did not answer: its errors are not among these\n", s.program.c_str(),
+            format_message(cJSON_IsString(entry) ? entry->valuestring : "?").c_str());
     f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;
 }
@@ -515,8 +530,8 @@ static std::string pod_log_since(session &s, const std::string &etl, const std::
 {
     static constexpr uint64_t lines_shown_max = 20;
     static constexpr uint64_t patience_ms = 5'000;
-    std::string url = text_format("%s/%s?%s=%llu", etl_url(s, etl, "logs").c_str(), url_encode(target).c_str(), std::string(query_since).c_str(),
-                                  static_cast<unsigned long long>(elapsed_ms / 1000 + 2));
+    std::string url = text_format("%s/%s?%s=%llu", etl_url(s, etl, "logs").c_str(), url_encode(target).c_str(),
+        std::string(query_since).c_str(), static_cast<unsigned long long>(elapsed_ms / 1000 + 2));
     json_ptr tree;
     failure f = fetch_json(s, session_request(s, "GET", url, patience_ms), "", {}, cJSON_Array, tree);
     std::string bytes;
@@ -559,3 +574,5 @@ std::vector<std::string> etl_ids(session &s)
         cJSON_ArrayForEach(entry, tree.get()) out.emplace_back(json_text(entry, "id"));
     return out;
 }
+
+} // namespace etlnode::etlctl

@@ -14,10 +14,12 @@
 
 #include "base/limits.h"
 #include "base/text.h"
-#include "etlctl/format.h"
 #include "codec/yaml.h"
 #include "etl/etl_spec.h"
+#include "etlctl/format.h"
 #include "node/api.h"
+
+namespace etlnode::etlctl {
 
 static failure read_spec(const std::string &file, std::string &out_text)
 {
@@ -39,7 +41,8 @@ static failure read_spec(const std::string &file, std::string &out_text)
     if (fd != STDIN_FILENO)
         close(fd);
     if (!f && out_text.size() > spec_size_max)
-        f = failure_make(exit_code::limit, "cannot start an ETL from " + file, text_format("the spec is larger than %s", format_size(spec_size_max).c_str()));
+        f = failure_make(exit_code::limit, "cannot start an ETL from " + file,
+            text_format("the spec is larger than %s", format_size(spec_size_max).c_str()));
     return f;
 }
 
@@ -55,12 +58,16 @@ static std::string with_scheme(const std::string &communication)
     return communication.empty() || communication.find("://") != std::string::npos ? communication : communication + "://";
 }
 
-static void add_overrides(const options &opt, cJSON *message, const std::string &communication, const std::string &init_timeout, const std::string &obj_timeout)
+static void add_overrides(
+    const options &opt, cJSON *message, const std::string &communication, const std::string &init_timeout, const std::string &obj_timeout)
 {
     const std::string &c = opt.communication.empty() ? communication : opt.communication;
     const std::string &i = opt.init_timeout.empty() ? init_timeout : opt.init_timeout;
     const std::string &o = opt.obj_timeout.empty() ? obj_timeout : opt.obj_timeout;
-    struct { const char *key; std::string value; } rows[] = {{"communication", with_scheme(c)}, {"init_timeout", i}, {"obj_timeout", o}};
+    struct {
+        const char *key;
+        std::string value;
+    } rows[] = {{"communication", with_scheme(c)}, {"init_timeout", i}, {"obj_timeout", o}};
     for (const auto &row : rows) {
         if (row.value.empty())
             continue;
@@ -76,7 +83,7 @@ static json_ptr message_of_pod(const session &s, const std::string &text, const 
     json_ptr message = json_object();
     json_add_text(message.get(), "name", s.opt.name.empty() ? yaml_text(yaml_get(tree, "metadata"), "name") : s.opt.name);
     add_overrides(s.opt, message.get(), yaml_text(annotations, annotation_communication), yaml_text(annotations, annotation_wait_timeout),
-                  yaml_text(annotations, annotation_obj_timeout));
+        yaml_text(annotations, annotation_obj_timeout));
     if (text_is_true(yaml_text(annotations, annotation_direct_put)))
         json_add_bool(message.get(), "support_direct_put", true);
     json_add_text(message.get(), "spec", base64_encode(text));
@@ -117,7 +124,7 @@ static failure pick_files(const session &s, std::vector<std::string> &out_files)
         words.erase(words.begin());
     if (words.empty() == s.opt.files.empty())
         return usage_failure(words.empty() ? "etl init needs a spec: a file, or - for standard input" : "the spec is named twice",
-                             "etlctl etl init -f spec.yaml");
+            "etlctl etl init -f spec.yaml");
     out_files = words.empty() ? s.opt.files : words;
     if (out_files.size() > 1 && !s.opt.name.empty())
         return usage_failure("--name names one ETL, but there are several specs");
@@ -181,7 +188,8 @@ static exit_code start_one(session &s, const std::string &file)
         return session_fail(s, f);
     }
     bool runtime = yaml_get(tree.get(), "runtime") != nullptr;
-    bool today = runtime || !s.opt.name.empty() || !s.opt.communication.empty() || !s.opt.init_timeout.empty() || !s.opt.obj_timeout.empty();
+    bool today = runtime || !s.opt.name.empty() || !s.opt.communication.empty() || !s.opt.init_timeout.empty() ||
+                 !s.opt.obj_timeout.empty();
     // A message of today that already wraps its Pod.
     bool wrapped = !runtime && yaml_get(tree.get(), "kind") == nullptr && yaml_get(yaml_get(tree.get(), "spec"), "containers") == nullptr &&
                    !yaml_text(tree.get(), "spec").empty();
@@ -200,7 +208,8 @@ static exit_code start_one(session &s, const std::string &file)
     std::string url = put ? session_url(s, path_etl) : session_url(s, path_etl) + "/init";
     if (put && !etl_spec_is_init_name(name)) {
         std::string from = s.opt.name.empty() ? "the name" : "--name";
-        return session_fail(s, usage_failure(from + " \"" + text_escape(name, 80) + "\" cannot be an ETL's: " + etl_spec_init_name_words(), s.opt.name.empty() ? "give another with --name NAME" : ""));
+        return session_fail(s, usage_failure(from + " \"" + text_escape(name, 80) + "\" cannot be an ETL's: " + etl_spec_init_name_words(),
+                                   s.opt.name.empty() ? "give another with --name NAME" : ""));
     }
     etl_spec spec;
     std::string reason;
@@ -216,7 +225,8 @@ static exit_code start_one(session &s, const std::string &file)
     }
     if (asks_server)
         url += "?dry_run=true";
-    if (!asks_server && session_plan(s, put ? "PUT" : "POST", url, text_format("%s (%zu bytes)", put ? "an init message" : file.c_str(), body.size())))
+    if (!asks_server &&
+        session_plan(s, put ? "PUT" : "POST", url, text_format("%s (%zu bytes)", put ? "an init message" : file.c_str(), body.size())))
         return exit_code::ok;
 
     http_request request = session_request(s, put ? "PUT" : "POST", url, 0);
@@ -260,11 +270,15 @@ exit_code command_etl_init(session &s)
     failure f = pick_files(s, files);
     if (f)
         return session_fail(s, f);
-    struct { const char *option; const std::string &text; } durations[] = {{"--init-timeout", s.opt.init_timeout}, {"--object-timeout", s.opt.obj_timeout}};
+    struct {
+        const char *option;
+        const std::string &text;
+    } durations[] = {{"--init-timeout", s.opt.init_timeout}, {"--object-timeout", s.opt.obj_timeout}};
     for (const auto &[option, text] : durations) {
         uint64_t ms = 0;
         if (!text.empty() && !text_parse_duration_ms(text, ms))
-            return session_fail(s, usage_failure(text_format("%s \"%s\" is not a duration: write 30s, 5m, 1h30m", option, text_escape(text).c_str())));
+            return session_fail(
+                s, usage_failure(text_format("%s \"%s\" is not a duration: write 30s, 5m, 1h30m", option, text_escape(text).c_str())));
     }
     size_t failed = 0;
     exit_code last = exit_code::ok;
@@ -278,3 +292,5 @@ exit_code command_etl_init(session &s)
     s.worst = exit_code::partial;
     return exit_code::partial;
 }
+
+} // namespace etlnode::etlctl

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 
+namespace etlnode::etlctl {
+
 static constexpr exit_code_row rows[] = {
     {exit_code::ok, "ok", "done"},
     {exit_code::other, "failed", "any other failure: the request was refused as wrong, a file cannot be written, data is corrupt"},
@@ -63,3 +65,5 @@ exit_code exit_code_from_answer(int status, std::string_view code, bool retryabl
 }
 
 bool status_is_retryable(int status) { return status == 408 || status == 429 || (status >= 502 && status <= 504); }
+
+} // namespace etlnode::etlctl

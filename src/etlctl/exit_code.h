@@ -8,6 +8,8 @@
 #include <span>
 #include <string_view>
 
+namespace etlnode::etlctl {
+
 enum class exit_code : uint8_t {
     ok = 0,
     other = 1,
@@ -39,3 +41,5 @@ exit_code exit_code_from_status(int status, bool retryable);
 exit_code exit_code_from_answer(int status, std::string_view code, bool retryable);
 // What a status means when the answer does not say: 429, 502, 503, 504 and 408 may pass.
 bool status_is_retryable(int status);
+
+} // namespace etlnode::etlctl

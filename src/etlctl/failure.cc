@@ -4,10 +4,12 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "codec/json.h"
 #include "etlctl/format.h"
 #include "etlctl/grammar.h"
 #include "etlctl/name.h"
-#include "codec/json.h"
+
+namespace etlnode::etlctl {
 
 static constexpr size_t answer_text_max = 4096; // of an answer that is no error JSON
 
@@ -67,8 +69,8 @@ static std::string hint_not_found(const failure &f)
         return "etlctl target ls";
     if (!f.etl.empty() && (f.code == "etl_not_found" || has_text(f, "etl job") || f.object.empty()))
         return "etlctl etl ls";
-    bool bucket = f.code == "bucket_not_found" ||
-                  (!f.bucket.empty() && f.code != "object_not_found" && has_text(f, "bucket") && !has_text(f, name_object_uri(f.bucket, f.object)));
+    bool bucket = f.code == "bucket_not_found" || (!f.bucket.empty() && f.code != "object_not_found" && has_text(f, "bucket") &&
+                                                      !has_text(f, name_object_uri(f.bucket, f.object)));
     if (bucket || (f.object.empty() && !f.bucket.empty()))
         return "etlctl bucket ls";
     if (!f.object.empty())
@@ -91,7 +93,8 @@ static std::string hint_nobody(std::string_view endpoint)
     bool has_port = host.substr(host.find(']') == std::string_view::npos ? 0 : host.find(']')).find(':') != std::string_view::npos;
     if (!has_port && host.find('/') == std::string_view::npos && endpoint.starts_with("http://"))
         return "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint " + std::string(endpoint) + ":8080";
-    return is_here(endpoint) ? std::string("start a node with `make up`, or ") + name : std::string("is a proxy running there, and can this machine reach it? Else ") + name;
+    return is_here(endpoint) ? std::string("start a node with `make up`, or ") + name
+                             : std::string("is a proxy running there, and can this machine reach it? Else ") + name;
 }
 
 static std::string hint_conflict(const failure &f)
@@ -108,7 +111,8 @@ static std::string hint_conflict(const failure &f)
 static bool is_of_pod(const failure &f)
 {
     bool has_failed = f.status >= 500 || f.exit == exit_code::timeout;
-    return !f.etl.empty() && has_failed && (!f.is_coded || has_text(f, "etl error") || has_text(f, "the pod ") || f.code == "bad_pod_answer" || f.code == "pod_gone");
+    return !f.etl.empty() && has_failed &&
+           (!f.is_coded || has_text(f, "etl error") || has_text(f, "the pod ") || f.code == "bad_pod_answer" || f.code == "pod_gone");
 }
 
 static std::string raw_hint(const failure &f, std::string_view endpoint)
@@ -192,3 +196,5 @@ std::string failure_as_json(const failure &f)
     add_text_or_null(e, "podLog", f.pod_log);
     return json_print(tree.get()) + "\n";
 }
+
+} // namespace etlnode::etlctl

@@ -8,13 +8,15 @@
 
 #include "etlctl/exit_code.h"
 
+namespace etlnode::etlctl {
+
 struct failure {
     exit_code exit = exit_code::ok;
-    std::string doing;   // "cannot read object ais://b/o"; empty: the message says it all
-    std::string message; // why
-    std::string code;    // "object_not_found": the server's code, or exit_code_name
-    bool is_coded = false;  // the server gave it, and it is one of node/errors.def
-    int status = 0;      // HTTP, 0: no answer
+    std::string doing;     // "cannot read object ais://b/o"; empty: the message says it all
+    std::string message;   // why
+    std::string code;      // "object_not_found": the server's code, or exit_code_name
+    bool is_coded = false; // the server gave it, and it is one of node/errors.def
+    int status = 0;        // HTTP, 0: no answer
     bool retryable = false;
     std::string request_id;
     std::string node;
@@ -39,3 +41,5 @@ std::string failure_hint(const failure &f, std::string_view program, std::string
 
 std::string failure_as_text(const failure &f, std::string_view program);
 std::string failure_as_json(const failure &f);
+
+} // namespace etlnode::etlctl

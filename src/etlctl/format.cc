@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::etlctl {
+
 std::string format_size(uint64_t bytes)
 {
     static constexpr const char *units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -172,8 +174,8 @@ bool progress_eta_s(const progress_state &state, uint64_t &out_seconds)
 std::string format_progress(const progress_state &state)
 {
     std::string line = format_cell(state.what);
-    line += text_format("  %llu/%llu objects", static_cast<unsigned long long>(state.objects_done),
-                        static_cast<unsigned long long>(state.objects_total));
+    line += text_format(
+        "  %llu/%llu objects", static_cast<unsigned long long>(state.objects_done), static_cast<unsigned long long>(state.objects_total));
     if (state.bytes_total > 0) {
         unsigned long long percent = static_cast<unsigned long long>(
             static_cast<double>(state.bytes_done) * 100 / static_cast<double>(state.bytes_total));
@@ -190,3 +192,5 @@ std::string format_progress(const progress_state &state)
         line += "  " + format_seconds(eta) + " left";
     return line;
 }
+
+} // namespace etlnode::etlctl

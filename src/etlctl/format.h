@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+namespace etlnode::etlctl {
+
 // 0 -> "0B", 1536 -> "1.5KiB", 64 MiB -> "64.0MiB".
 std::string format_size(uint64_t bytes);
 // Seconds: 3 -> "3s", 62 -> "1m02s", 3725 -> "1h02m", two days -> "2d0h".
@@ -33,3 +35,5 @@ struct progress_state {
 std::string format_progress(const progress_state &state);
 // Seconds to go at the average rate so far; false while that cannot be told.
 bool progress_eta_s(const progress_state &state, uint64_t &out_seconds);
+
+} // namespace etlnode::etlctl

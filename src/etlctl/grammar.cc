@@ -5,8 +5,10 @@
 #include "base/check.h"
 #include "base/text.h"
 
-static constexpr uint32_t global_flags = flag_bit(flag::endpoint) | flag_bit(flag::output) | flag_bit(flag::timeout) | flag_bit(flag::request_id) |
-                                         flag_bit(flag::verbose) | flag_bit(flag::trace_http);
+namespace etlnode::etlctl {
+
+static constexpr uint32_t global_flags = flag_bit(flag::endpoint) | flag_bit(flag::output) | flag_bit(flag::timeout) |
+                                         flag_bit(flag::request_id) | flag_bit(flag::verbose) | flag_bit(flag::trace_http);
 
 struct noun_row {
     const char *noun;
@@ -30,7 +32,11 @@ struct short_row {
 };
 
 static constexpr short_row short_forms[] = {
-    {"get", "object", "get"}, {"put", "object", "put"}, {"rm", "object", "rm"}, {"create", "bucket", "create"}, {"head", "object", "head"},
+    {"get", "object", "get"},
+    {"put", "object", "put"},
+    {"rm", "object", "rm"},
+    {"create", "bucket", "create"},
+    {"head", "object", "head"},
 };
 
 bool grammar_is_global(flag f) { return (global_flags & flag_bit(f)) != 0; }
@@ -168,7 +174,8 @@ static parsed_words resolved(const command_row *row, const std::vector<std::stri
 // What removes or ends something is never suggested: who follows a hint for a slip of the finger must not lose anything.
 static bool is_destructive(command id)
 {
-    return id == command::etl_stop || id == command::etl_rm || id == command::object_rm || id == command::bucket_rm || id == command::target_rm;
+    return id == command::etl_stop || id == command::etl_rm || id == command::object_rm || id == command::bucket_rm ||
+           id == command::target_rm;
 }
 
 // Words of other tools for what has another name here.
@@ -179,13 +186,27 @@ struct synonym_row {
 };
 
 static constexpr synonym_row synonyms[] = {
-    {"etl", "run", "etlctl etl init -f spec.yaml"},     {"etl", "create", "etlctl etl init -f spec.yaml"}, {"etl", "apply", "etlctl etl init -f spec.yaml"},
-    {"etl", "deploy", "etlctl etl init -f spec.yaml"},  {"etl", "launch", "etlctl etl init -f spec.yaml"}, {"etl", "restart", "etlctl etl stop ID, then etlctl etl start ID"},
-    {"etl", "status", "etlctl etl health ID"},          {"etl", "read", "etlctl etl object ID BUCKET/OBJECT"}, {"etl", "get-object", "etlctl etl object ID BUCKET/OBJECT"},
-    {"bucket", "mb", "etlctl bucket create BUCKET"},    {"bucket", "new", "etlctl bucket create BUCKET"},  {"", "mb", "etlctl bucket create BUCKET"},
-    {"", "run", "etlctl etl init -f spec.yaml"},        {"", "apply", "etlctl etl init -f spec.yaml"},     {"", "cp", "etlctl get BUCKET/OBJECT FILE, or etlctl put FILE BUCKET/OBJECT"},
-    {"", "cat", "etlctl get BUCKET/OBJECT -"},          {"", "upload", "etlctl put FILE BUCKET/OBJECT"},   {"", "download", "etlctl get BUCKET/OBJECT FILE"},
-    {"", "status", "etlctl cluster health"},            {"", "nodes", "etlctl cluster show"},              {"", "logs", "etlctl etl logs ID"},
+    {"etl", "run", "etlctl etl init -f spec.yaml"},
+    {"etl", "create", "etlctl etl init -f spec.yaml"},
+    {"etl", "apply", "etlctl etl init -f spec.yaml"},
+    {"etl", "deploy", "etlctl etl init -f spec.yaml"},
+    {"etl", "launch", "etlctl etl init -f spec.yaml"},
+    {"etl", "restart", "etlctl etl stop ID, then etlctl etl start ID"},
+    {"etl", "status", "etlctl etl health ID"},
+    {"etl", "read", "etlctl etl object ID BUCKET/OBJECT"},
+    {"etl", "get-object", "etlctl etl object ID BUCKET/OBJECT"},
+    {"bucket", "mb", "etlctl bucket create BUCKET"},
+    {"bucket", "new", "etlctl bucket create BUCKET"},
+    {"", "mb", "etlctl bucket create BUCKET"},
+    {"", "run", "etlctl etl init -f spec.yaml"},
+    {"", "apply", "etlctl etl init -f spec.yaml"},
+    {"", "cp", "etlctl get BUCKET/OBJECT FILE, or etlctl put FILE BUCKET/OBJECT"},
+    {"", "cat", "etlctl get BUCKET/OBJECT -"},
+    {"", "upload", "etlctl put FILE BUCKET/OBJECT"},
+    {"", "download", "etlctl get BUCKET/OBJECT FILE"},
+    {"", "status", "etlctl cluster health"},
+    {"", "nodes", "etlctl cluster show"},
+    {"", "logs", "etlctl etl logs ID"},
 };
 
 static std::string synonym_hint(std::string_view noun, std::string_view word)
@@ -287,7 +308,8 @@ std::string grammar_as_program(std::string_view text, std::string_view program)
     std::string out;
     size_t i = 0;
     while (i < text.size()) {
-        bool starts = i == 0 || text[i - 1] == ' ' || text[i - 1] == '\n' || text[i - 1] == '(' || text[i - 1] == '`' || text[i - 1] == '\'';
+        bool starts = i == 0 || text[i - 1] == ' ' || text[i - 1] == '\n' || text[i - 1] == '(' || text[i - 1] == '`' ||
+                      text[i - 1] == '\'';
         size_t end = i + own.size();
         bool ends = end == text.size() || (end < text.size() && (text[end] == ' ' || text[end] == '\n' || text[end] == '`'));
         if (starts && ends && text.substr(i, own.size()) == own) {
@@ -356,8 +378,10 @@ std::string grammar_help_top(std::string_view program)
             add_row(out, grammar_usage(row), row.summary);
     out += "\nshort forms: get, put, rm for objects; ls for buckets, ls BUCKET for its objects; transform for etl\n";
     add_flags(out, "Options that every command takes", global_flags);
-    out += "\nExample:\n" + grammar_as_program("  etlctl create bucket b\n  echo hello | etlctl put - b/o\n  ID=$(etlctl etl init -f spec.yaml)\n"
-                                            "  etlctl etl object $ID b/o -\n", program);
+    out += "\nExample:\n" +
+           grammar_as_program("  etlctl create bucket b\n  echo hello | etlctl put - b/o\n  ID=$(etlctl etl init -f spec.yaml)\n"
+                              "  etlctl etl object $ID b/o -\n",
+               program);
     return out;
 }
 
@@ -366,7 +390,8 @@ std::string grammar_help_noun(std::string_view program, std::string_view noun)
     std::string out;
     for (const noun_row &row : nouns)
         if (noun == row.noun)
-            out += text_format("%s: %s\n\nUsage: %s %s VERB [ARGUMENTS] [OPTIONS]\n\n", row.noun, row.summary, std::string(program).c_str(), row.noun);
+            out += text_format(
+                "%s: %s\n\nUsage: %s %s VERB [ARGUMENTS] [OPTIONS]\n\n", row.noun, row.summary, std::string(program).c_str(), row.noun);
     std::string examples;
     for (const command_row &row : grammar_commands()) {
         if (noun != row.noun)
@@ -400,3 +425,5 @@ std::string grammar_help_command(std::string_view program, const command_row &ro
     out += "\nExample:\n" + grammar_as_program(row.example, program);
     return out;
 }
+
+} // namespace etlnode::etlctl

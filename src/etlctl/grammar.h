@@ -11,12 +11,34 @@
 #include <string_view>
 #include <vector>
 
+namespace etlnode::etlctl {
+
 enum class command : uint8_t {
-    etl_init, etl_ls, etl_show, etl_logs, etl_health, etl_errors, etl_stop, etl_start, etl_rm, etl_object,
-    object_get, object_put, object_ls, object_head, object_rm,
-    bucket_create, bucket_ls, bucket_rm,
-    target_ls, target_rm, cluster_show, cluster_health,
-    version, help, completion,
+    etl_init,
+    etl_ls,
+    etl_show,
+    etl_logs,
+    etl_health,
+    etl_errors,
+    etl_stop,
+    etl_start,
+    etl_rm,
+    etl_object,
+    object_get,
+    object_put,
+    object_ls,
+    object_head,
+    object_rm,
+    bucket_create,
+    bucket_ls,
+    bucket_rm,
+    target_ls,
+    target_rm,
+    cluster_show,
+    cluster_health,
+    version,
+    help,
+    completion,
 };
 
 // Everything a command line can set. Positional arguments are in `words`, in the order of the command's row.
@@ -53,21 +75,43 @@ struct options {
 };
 
 enum class flag : uint8_t {
-    endpoint, output, no_headers, sort_by, timeout, request_id, progress, verbose, trace_http, dry_run,
-    file, name, communication, init_timeout, obj_timeout, args, range, prefix, limit, tail,
-    yes, exist_ok, ignore_not_found, null_separated, client,
+    endpoint,
+    output,
+    no_headers,
+    sort_by,
+    timeout,
+    request_id,
+    progress,
+    verbose,
+    trace_http,
+    dry_run,
+    file,
+    name,
+    communication,
+    init_timeout,
+    obj_timeout,
+    args,
+    range,
+    prefix,
+    limit,
+    tail,
+    yes,
+    exist_ok,
+    ignore_not_found,
+    null_separated,
+    client,
 };
 
 constexpr uint32_t flag_bit(flag f) { return 1u << static_cast<unsigned>(f); }
 
 struct flag_row {
     flag id;
-    const char *names;      // "-o,--output"
-    const char *value;      // name of its value in help; null: a switch
+    const char *names; // "-o,--output"
+    const char *value; // name of its value in help; null: a switch
     const char *help;
-    const char *environment; // variables that give its value when it is not written, comma between; null: none
-    std::string options::*text; // where the value goes, or
-    bool options::*boolean;     // the switch, or
+    const char *environment;                 // variables that give its value when it is not written, comma between; null: none
+    std::string options::*text;              // where the value goes, or
+    bool options::*boolean;                  // the switch, or
     std::vector<std::string> options::*list; // the values of an option that may be given several times
 };
 
@@ -85,14 +129,14 @@ inline constexpr size_t command_words_max = 3;
 
 struct command_row {
     command id;
-    const char *noun;        // "" for commands that are one word
+    const char *noun; // "" for commands that are one word
     const char *verb;
     const char *other_verbs; // space between
     word_row words[command_words_max + 1];
-    uint32_t flags;          // flag_bit of what it takes besides the options that all take
+    uint32_t flags; // flag_bit of what it takes besides the options that all take
     const char *summary;
-    const char *details;     // "" or some lines
-    const char *example;     // lines of two spaces and a command; %s nowhere, the program's name is put for "etlctl"
+    const char *details; // "" or some lines
+    const char *example; // lines of two spaces and a command; %s nowhere, the program's name is put for "etlctl"
 };
 
 std::span<const flag_row> grammar_flags();
@@ -112,11 +156,11 @@ const command_row *grammar_find(std::string_view noun, std::string_view verb);
 std::string grammar_usage(const command_row &row);
 
 enum class meaning : uint8_t {
-    command,    // `row` and `rest`
-    help_top,   // --help alone, or nothing at all (then `is_error`)
-    help_noun,  // `noun`
-    version,    // --version alone
-    unknown,    // `problem` and perhaps `hint`
+    command,   // `row` and `rest`
+    help_top,  // --help alone, or nothing at all (then `is_error`)
+    help_noun, // `noun`
+    version,   // --version alone
+    unknown,   // `problem` and perhaps `hint`
 };
 
 struct parsed_words {
@@ -138,3 +182,5 @@ std::string grammar_help_noun(std::string_view program, std::string_view noun);
 std::string grammar_help_command(std::string_view program, const command_row &row);
 // `text` with "etlctl" at the start of words replaced by `program`.
 std::string grammar_as_program(std::string_view text, std::string_view program);
+
+} // namespace etlnode::etlctl

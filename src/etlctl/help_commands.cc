@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::etlctl {
+
 static void print_exit_codes()
 {
     puts("CODE   NAME          MEANING");
@@ -49,3 +51,5 @@ exit_code command_help(session &s)
     failure f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;
 }
+
+} // namespace etlnode::etlctl

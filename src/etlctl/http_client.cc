@@ -17,6 +17,8 @@
 #include "base/text.h"
 #include "etlctl/trace.h"
 
+namespace etlnode::etlctl {
+
 static constexpr size_t error_body_max = mib;
 static constexpr long redirects_max = 10;
 
@@ -42,7 +44,8 @@ static size_t on_header(char *bytes, size_t, size_t size, void *arg)
         x.reply->body.clear();
         size_t space = line.find(' ');
         uint64_t status = 0;
-        x.reply->status = space != std::string_view::npos && text_parse_u64(line.substr(space + 1, 3), status) ? static_cast<int>(status) : 0;
+        x.reply->status = space != std::string_view::npos && text_parse_u64(line.substr(space + 1, 3), status) ? static_cast<int>(status)
+                                                                                                               : 0;
         return size;
     }
     size_t colon = line.find(':');
@@ -277,3 +280,5 @@ std::string_view http_header(const http_reply &reply, std::string_view name)
             return value;
     return {};
 }
+
+} // namespace etlnode::etlctl

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+namespace etlnode::etlctl {
+
 struct http_client {
     void *easy = nullptr; // CURL; made by the first request, kept for the connection
     bool verbose = false;
@@ -27,7 +29,7 @@ struct http_request {
     std::string_view body;            // sent when has_body, also when empty
     bool has_body = false;
     bool follow = true;
-    uint64_t timeout_ms = 0;          // of the whole exchange; 0: none
+    uint64_t timeout_ms = 0;              // of the whole exchange; 0: none
     uint64_t connect_timeout_ms = 12'000; // more than two of the resolver's 5 s: one lost packet of DNS is no failure
 
     // A body that is streamed: read returns the bytes put into `buffer`, 0 at the end, SIZE_MAX to abort.
@@ -43,24 +45,24 @@ struct http_request {
 };
 
 enum class http_outcome : uint8_t {
-    answered,   // with a status, the body complete
-    refused,    // nobody there: refused, unreachable, host unknown
+    answered, // with a status, the body complete
+    refused,  // nobody there: refused, unreachable, host unknown
     timed_out,
     cut,        // the connection ended before the answer did
     stopped,    // by begin, write or read
     bad_answer, // not HTTP, too large, too many redirects
     bad_url,
-    failed,     // anything else
+    failed, // anything else
 };
 
 struct http_reply {
     http_outcome outcome = http_outcome::failed;
-    std::string problem; // in words, when the outcome is not `answered`
-    int status = 0;      // of the last answer; 0: none came
+    std::string problem;                                      // in words, when the outcome is not `answered`
+    int status = 0;                                           // of the last answer; 0: none came
     std::vector<std::pair<std::string, std::string>> headers; // of the last answer
     std::string body;
-    std::string url;     // where the last answer came from
-    bool begun = false;  // `begin` was called
+    std::string url;    // where the last answer came from
+    bool begun = false; // `begin` was called
 };
 
 // Always fills the reply; only `answered` with a status below 400 is a success.
@@ -69,3 +71,5 @@ void http_close(http_client &client);
 
 // The first header of that name, any case; empty when there is none.
 std::string_view http_header(const http_reply &reply, std::string_view name);
+
+} // namespace etlnode::etlctl

@@ -15,6 +15,8 @@
 #include "etlctl/parse.h"
 #include "etlctl/partial_file.h"
 
+namespace etlnode::etlctl {
+
 static exit_code run(session &s)
 {
     switch (s.row->id) {
@@ -75,7 +77,7 @@ static int finish(session &s, exit_code exit)
     return static_cast<int>(exit);
 }
 
-int main(int argc, char **argv)
+static int run_main(int argc, char **argv)
 {
     standard_streams_fill_gaps();
     const char *slash = argc > 0 && argv[0] != nullptr ? strrchr(argv[0], '/') : nullptr;
@@ -119,3 +121,7 @@ int main(int argc, char **argv)
     }
     return finish(s, exit);
 }
+
+} // namespace etlnode::etlctl
+
+int main(int argc, char **argv) { return etlnode::etlctl::run_main(argc, argv); }

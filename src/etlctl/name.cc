@@ -7,6 +7,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+namespace etlnode::etlctl {
+
 bool name_parse_ref(std::string_view text, object_ref &out_ref, std::string &out_why)
 {
     std::string_view rest = text;
@@ -120,7 +122,8 @@ bool name_parse_endpoint(std::string_view text, std::string &out_endpoint, std::
         wrong = judge_authority(rest.substr(0, rest.size() - path.size()), scheme);
     size_t version = (std::string(path) + "/").find("/v1/");
     if (wrong.empty() && version != std::string::npos)
-        wrong = ": /v1 and what follows it belong to the requests, not to the endpoint: write " + endpoint.substr(0, endpoint.size() - path.size() + version);
+        wrong = ": /v1 and what follows it belong to the requests, not to the endpoint: write " +
+                endpoint.substr(0, endpoint.size() - path.size() + version);
     if (!wrong.empty()) {
         out_why = "\"" + text_escape(text) + "\"" + wrong;
         return false;
@@ -159,3 +162,5 @@ bool name_is_request_id(std::string_view text)
             return false;
     return true;
 }
+
+} // namespace etlnode::etlctl

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+namespace etlnode::etlctl {
+
 struct object_ref {
     std::string bucket;
     std::string object; // "" when only a bucket was written
@@ -31,3 +33,5 @@ bool name_parse_range(std::string_view text, std::string &out_range, std::string
 
 // At most request_id_size_max of [A-Za-z0-9._-].
 bool name_is_request_id(std::string_view text);
+
+} // namespace etlnode::etlctl

@@ -6,12 +6,14 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "codec/url.h"
 #include "etlctl/format.h"
 #include "etlctl/name.h"
 #include "etlctl/progress.h"
 #include "etlctl/transfer.h"
-#include "codec/url.h"
 #include "node/api.h"
+
+namespace etlnode::etlctl {
 
 static exit_code fail_object(session &s, failure f, const object_ref &ref)
 {
@@ -78,8 +80,8 @@ static constexpr column object_columns[] = {
     {"ACCESSED", "accessTime", cell_kind::text, true},
 };
 
-failure fetch_object_page(session &s, const std::string &bucket, const std::string &prefix, const char *props, uint64_t size, const object_page &previous,
-                          uint64_t timeout_ms, object_page &out_page)
+failure fetch_object_page(session &s, const std::string &bucket, const std::string &prefix, const char *props, uint64_t size,
+    const object_page &previous, uint64_t timeout_ms, object_page &out_page)
 {
     json_ptr message = json_object();
     json_add_text(message.get(), "action", "list");
@@ -108,7 +110,8 @@ failure fetch_object_page(session &s, const std::string &bucket, const std::stri
     out_page.token = json_text(out_page.tree.get(), "continuation_token");
     // A server that answers the same token again would be asked for ever.
     if (!out_page.token.empty() && out_page.token == previous.token)
-        return failure_make(exit_code::other, "cannot list objects of " + name_bucket_uri(bucket), "the server answered the same page twice");
+        return failure_make(
+            exit_code::other, "cannot list objects of " + name_bucket_uri(bucket), "the server answered the same page twice");
     return {};
 }
 
@@ -148,7 +151,9 @@ exit_code command_object_ls(session &s)
     if (!f)
         f = session_check_list(s, list);
     bool name_only = s.format == output_format::name && s.opt.sort_by.empty();
-    const char *props = name_only ? "name" : s.format == output_format::table && s.opt.sort_by.empty() ? "name,size" : "name,size,version,checksum,atime";
+    const char *props = name_only                                                   ? "name"
+                        : s.format == output_format::table && s.opt.sort_by.empty() ? "name,size"
+                                                                                    : "name,size,version,checksum,atime";
     object_page page;
     while (!f) {
         object_page next;
@@ -156,7 +161,8 @@ exit_code command_object_ls(session &s)
         if (f)
             break;
         const cJSON *entry = nullptr;
-        cJSON_ArrayForEach(entry, next.entries) {
+        cJSON_ArrayForEach(entry, next.entries)
+        {
             if (left == 0)
                 break;
             list_add(list, s.format == output_format::name ? object_name_item(ref.bucket, entry) : object_item(ref.bucket, entry));
@@ -212,8 +218,8 @@ exit_code command_object_head(session &s)
     if (!name_parse_object(s.opt.words[0], ref, why))
         return session_fail(s, usage_failure(why));
     http_reply reply;
-    failure f = session_perform(s, session_request(s, "HEAD", session_object_url(s, ref.bucket, ref.object), control_timeout_ms), "cannot read object",
-                                name_object_uri(ref.bucket, ref.object), reply);
+    failure f = session_perform(s, session_request(s, "HEAD", session_object_url(s, ref.bucket, ref.object), control_timeout_ms),
+        "cannot read object", name_object_uri(ref.bucket, ref.object), reply);
     if (f)
         return fail_object(s, f, ref);
     json_ptr item = json_object();
@@ -250,7 +256,8 @@ exit_code command_object_rm(session &s)
             object_ref bucket;
             std::string ignored;
             bool is_bucket = name_parse_ref(word, bucket, ignored);
-            return session_fail(s, usage_failure(why, is_bucket ? "to remove the bucket: etlctl bucket rm " + bucket.bucket : std::string()));
+            return session_fail(
+                s, usage_failure(why, is_bucket ? "to remove the bucket: etlctl bucket rm " + bucket.bucket : std::string()));
         }
         refs.push_back(std::move(ref));
     }
@@ -264,7 +271,7 @@ exit_code command_object_rm(session &s)
             continue;
         http_reply reply;
         failure f = session_perform(s, session_request(s, "DELETE", url, control_timeout_ms), "cannot remove object",
-                                    name_object_uri(ref.bucket, ref.object), reply);
+            name_object_uri(ref.bucket, ref.object), reply);
         if (f.exit == exit_code::not_found && s.opt.ignore_not_found)
             f = {};
         if (f) {
@@ -297,3 +304,5 @@ std::vector<std::string> object_names(session &s, const std::string &bucket, con
         cJSON_ArrayForEach(entry, page.entries) out.emplace_back(json_text(entry, "name"));
     return out;
 }
+
+} // namespace etlnode::etlctl

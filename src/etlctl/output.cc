@@ -6,8 +6,10 @@
 #include <cctype>
 
 #include "base/text.h"
-#include "etlctl/format.h"
 #include "codec/yaml.h"
+#include "etlctl/format.h"
+
+namespace etlnode::etlctl {
 
 bool output_parse_format(std::string_view text, output_format &out_format)
 {
@@ -251,3 +253,5 @@ void item_print(FILE *out, output_format format, const char *kind, std::span<con
     else
         fputs(yaml_print(tree.get()).c_str(), out);
 }
+
+} // namespace etlnode::etlctl

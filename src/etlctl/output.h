@@ -13,6 +13,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode::etlctl {
+
 inline constexpr const char *output_api_version = "etlnode/v1";
 
 enum class output_format : uint8_t { table, wide, json, jsonl, yaml, name };
@@ -58,10 +60,13 @@ void list_flush(list_printer &list);
 void list_end(list_printer &list);
 
 // One thing. In a table: one "Name:  value" line a column; keys that no column shows are left out.
-void item_print(FILE *out, output_format format, const char *kind, std::span<const column> columns, const char *name_key, const cJSON *item);
+void item_print(
+    FILE *out, output_format format, const char *kind, std::span<const column> columns, const char *name_key, const cJSON *item);
 
 // The text of a cell: "-" for what is null, absent or empty.
 std::string output_cell(const cJSON *item, const column &c);
 
 // Null when the text is empty.
 void output_add_text(cJSON *item, const char *key, std::string_view text);
+
+} // namespace etlnode::etlctl

@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::etlctl {
+
 struct positionals {
     std::array<std::string, command_words_max> single;
     std::vector<std::string> repeated;
@@ -42,7 +44,10 @@ static void declare_words(CLI::App &app, const command_row &row, positionals &wo
 }
 
 // What can be typed: without the words that the usage only stands for.
-static std::string help_of(const command_row &row) { return "etlctl " + (*row.noun != '\0' ? std::string(row.noun) + " " : std::string()) + row.verb + " --help"; }
+static std::string help_of(const command_row &row)
+{
+    return "etlctl " + (*row.noun != '\0' ? std::string(row.noun) + " " : std::string()) + row.verb + " --help";
+}
 
 static failure missing_word(const command_row &row, size_t at)
 {
@@ -70,9 +75,10 @@ static failure extra_words(const command_row &row, const std::vector<std::string
             continue;
         std::string nearest = nearest_flag(row, word);
         return failure_make(exit_code::usage, {}, text_format("unknown option %s", text_escape(word).c_str()),
-                            nearest.empty() ? help_of(row) : "did you mean " + nearest + "?");
+            nearest.empty() ? help_of(row) : "did you mean " + nearest + "?");
     }
-    return failure_make(exit_code::usage, {}, text_format("\"%s\" is one argument too many", text_escape(extra.empty() ? "" : extra.back()).c_str()), usage);
+    return failure_make(exit_code::usage, {},
+        text_format("\"%s\" is one argument too many", text_escape(extra.empty() ? "" : extra.back()).c_str()), usage);
 }
 
 // What CLI11 would say in its own words: an option without its value, and one that is given twice.
@@ -87,7 +93,8 @@ static failure check_values(const command_row &row, const std::vector<std::strin
         std::string name = is_long ? rest[i].substr(0, rest[i].find('=')) : rest[i].substr(0, 2);
         bool has_value = is_long ? rest[i].find('=') != std::string::npos : rest[i].size() > 2;
         if (!has_value && i + 1 == rest.size())
-            return failure_make(exit_code::usage, {}, text_format("%s needs a value: %s %s", name.c_str(), name.c_str(), f->value), help_of(row));
+            return failure_make(
+                exit_code::usage, {}, text_format("%s needs a value: %s %s", name.c_str(), name.c_str(), f->value), help_of(row));
         if (!has_value)
             ++i;
         if (f->list == nullptr && std::find(seen.begin(), seen.end(), f->id) != seen.end())
@@ -106,9 +113,11 @@ static failure take_dry_run(const command_row &row, std::vector<std::string> &in
             continue;
         std::string mode = in_out_rest[i].substr(name.size());
         if (mode != "client" && mode != "server")
-            return failure_make(exit_code::usage, {}, text_format("--dry-run=%s: there are --dry-run=client and --dry-run=server", text_escape(mode).c_str()), help_of(row));
+            return failure_make(exit_code::usage, {},
+                text_format("--dry-run=%s: there are --dry-run=client and --dry-run=server", text_escape(mode).c_str()), help_of(row));
         if (mode == "server" && row.id != command::etl_init)
-            return failure_make(exit_code::usage, {}, "--dry-run=server is there for etl init alone; --dry-run prints what would be sent", help_of(row));
+            return failure_make(
+                exit_code::usage, {}, "--dry-run=server is there for etl init alone; --dry-run prints what would be sent", help_of(row));
         out.dry_run_mode = mode;
         in_out_rest[i] = "--dry-run";
     }
@@ -156,3 +165,5 @@ parse_result parse_options(const command_row &row, const std::vector<std::string
     }
     return parse_result::ok;
 }
+
+} // namespace etlnode::etlctl

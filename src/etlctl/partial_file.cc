@@ -14,6 +14,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::etlctl {
+
 // Read by the signal handler: only written while the signals are blocked.
 static char signal_path[PATH_MAX];
 static char signal_text[64];
@@ -155,3 +157,5 @@ void partial_file_drop(partial_file &file)
     unblock_signals(old);
     file.part.clear();
 }
+
+} // namespace etlnode::etlctl

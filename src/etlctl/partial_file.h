@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <string>
 
+namespace etlnode::etlctl {
+
 struct partial_file {
     int fd = -1;
-    std::string part = {};  // empty: written in place (a device, a pipe, standard output)
+    std::string part = {}; // empty: written in place (a device, a pipe, standard output)
     std::string final = {};
     bool is_ours = false; // fd is closed by us
 };
@@ -25,3 +27,5 @@ bool partial_file_write(partial_file &file, const char *bytes, size_t size);
 bool partial_file_commit(partial_file &file, std::string &out_why);
 // Closes and removes what was not committed. Harmless when called again.
 void partial_file_drop(partial_file &file);
+
+} // namespace etlnode::etlctl

@@ -6,6 +6,8 @@
 
 #include "base/limits.h"
 
+namespace etlnode::etlctl {
+
 static constexpr uint64_t quiet_ms = 1'000;
 static constexpr uint64_t quiet_bytes = 8 * mib;
 static constexpr uint64_t terminal_interval_ms = 100;
@@ -71,3 +73,5 @@ void progress_end(progress &p)
     p.state.elapsed_ms = session_clock_ms() - p.started_ms;
     show(p);
 }
+
+} // namespace etlnode::etlctl

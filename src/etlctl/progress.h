@@ -10,6 +10,8 @@
 #include "etlctl/format.h"
 #include "etlctl/session.h"
 
+namespace etlnode::etlctl {
+
 struct progress {
     progress_mode mode = progress_mode::none;
     bool terminal = false;
@@ -27,3 +29,5 @@ void progress_tick(progress &p);
 void progress_end(progress &p);
 // Wipes the line only, so that something else can be printed.
 void progress_hide(progress &p);
+
+} // namespace etlnode::etlctl

@@ -16,11 +16,13 @@
 
 #include "base/rng.h"
 #include "base/text.h"
+#include "codec/url.h"
 #include "etlctl/format.h"
 #include "etlctl/name.h"
 #include "etlctl/wrong_endpoint.h"
-#include "codec/url.h"
 #include "node/api.h"
+
+namespace etlnode::etlctl {
 
 static const char *environment(const char *name)
 {
@@ -53,7 +55,10 @@ static std::string random_id()
     return rng_text(r, "0123456789abcdef", 16, 16);
 }
 
-static failure usage(std::string message, std::string hint = {}) { return failure_make(exit_code::usage, {}, std::move(message), std::move(hint)); }
+static failure usage(std::string message, std::string hint = {})
+{
+    return failure_make(exit_code::usage, {}, std::move(message), std::move(hint));
+}
 
 failure session_init(session &s)
 {
@@ -76,7 +81,8 @@ failure session_init(session &s)
     else if (!s.opt.progress.empty() && s.opt.progress != "auto")
         return usage(text_format("--progress \"%s\": write auto, plain or none", text_escape(s.opt.progress).c_str()));
     if (!s.opt.request_id.empty() && !name_is_request_id(s.opt.request_id))
-        return usage(text_format("--request-id \"%s\": at most 64 letters, digits, '.', '_' or '-'", text_escape(s.opt.request_id).c_str()));
+        return usage(
+            text_format("--request-id \"%s\": at most 64 letters, digits, '.', '_' or '-'", text_escape(s.opt.request_id).c_str()));
     s.request_id = s.opt.request_id.empty() ? random_id() : s.opt.request_id;
 
     s.http.verbose = s.opt.verbose;
@@ -159,9 +165,7 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
         exit = exit_code::unavailable;
         message = text_format("the connection was cut before the end: %s", reply.problem.c_str());
         break;
-    case http_outcome::bad_url:
-        exit = exit_code::usage;
-        break;
+    case http_outcome::bad_url: exit = exit_code::usage; break;
     case http_outcome::stopped:
     case http_outcome::bad_answer:
     case http_outcome::failed: break;
@@ -178,7 +182,8 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
     return out;
 }
 
-failure session_perform(session &s, const http_request &request, const char *doing_what, const std::string &doing_name, http_reply &out_reply)
+failure session_perform(
+    session &s, const http_request &request, const char *doing_what, const std::string &doing_name, http_reply &out_reply)
 {
     http_perform(s.http, request, out_reply);
     return session_failure(s, out_reply, doing_name.empty() ? doing_what : std::string(doing_what) + " " + doing_name);
@@ -283,3 +288,5 @@ failure session_flush(session &s)
         return failure_make(exit_code::broken_pipe, {}, {});
     return failure_make(exit_code::other, "cannot write to standard output", strerror(reason));
 }
+
+} // namespace etlnode::etlctl

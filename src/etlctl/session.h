@@ -12,6 +12,8 @@
 #include "etlctl/http_client.h"
 #include "etlctl/output.h"
 
+namespace etlnode::etlctl {
+
 enum class progress_mode : uint8_t { automatic, plain, none };
 
 // What --dry-run says instead of sending.
@@ -56,7 +58,8 @@ http_request session_request(const session &s, const char *method, std::string u
 
 // Performs it. An answer of 2xx gives no failure. Otherwise the failure has `doing`, why, and what the caller knows
 // (bucket, object, etl are the caller's to fill before session_fail).
-failure session_perform(session &s, const http_request &request, const char *doing_what, const std::string &doing_name, http_reply &out_reply);
+failure session_perform(
+    session &s, const http_request &request, const char *doing_what, const std::string &doing_name, http_reply &out_reply);
 // The failure of a reply that http_perform filled; none when it is a success.
 failure session_failure(session &s, const http_reply &reply, std::string doing);
 
@@ -77,3 +80,5 @@ list_printer session_list(const session &s, const char *kind, std::span<const co
 failure session_check_list(const session &s, const list_printer &list);
 // fflush(stdout) and its failure.
 failure session_flush(session &s);
+
+} // namespace etlnode::etlctl

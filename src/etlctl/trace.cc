@@ -6,8 +6,14 @@
 #include "etlctl/format.h"
 #include "node/api.h"
 
+namespace etlnode::etlctl {
+
 static constexpr std::string_view secret_headers[] = {
-    "authorization", "proxy-authorization", "cookie", "set-cookie", header_cluster_secret,
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    header_cluster_secret,
 };
 static constexpr std::string_view secret_queries[] = {"token", "secret", "etl_secret", "signature", "sig", "x-amz-signature"};
 
@@ -51,7 +57,8 @@ static void mask_queries(std::string &line)
             if (end == std::string::npos)
                 break;
             size_t value = end + 1 + name.size();
-            if (value < line.size() && line[value] == '=' && text_equal_ignore_case(std::string_view(line).substr(end + 1, name.size()), name)) {
+            if (value < line.size() && line[value] == '=' &&
+                text_equal_ignore_case(std::string_view(line).substr(end + 1, name.size()), name)) {
                 size_t stop = line.find_first_of("& \t", value);
                 line.replace(value + 1, (stop == std::string::npos ? line.size() : stop) - value - 1, "***");
             }
@@ -74,3 +81,5 @@ std::string trace_mask_line(std::string_view text)
     mask_queries(line);
     return format_message(line);
 }
+
+} // namespace etlnode::etlctl

@@ -21,10 +21,9 @@
 #include "etlctl/progress.h"
 #include "node/api.h"
 
-static std::string hash_text(const XXH64_state_t *state)
-{
-    return text_hex(XXH64_digest(state));
-}
+namespace etlnode::etlctl {
+
+static std::string hash_text(const XXH64_state_t *state) { return text_hex(XXH64_digest(state)); }
 
 static XXH64_state_t *hash_new()
 {
@@ -121,9 +120,9 @@ static failure finish_download(download_state &state, const http_reply &reply)
     std::string expected = expected_checksum(reply);
     if (d.whole_object && reply.status == 200 && !expected.empty() && expected != hash_text(state.hash)) {
         failure f = failure_make(exit_code::other, d.doing,
-                                 text_format("checksum mismatch: the server says %s, the bytes that arrived have %s", text_escape(expected).c_str(),
-                                             hash_text(state.hash).c_str()),
-                                 "try again; if it stays, the stored object is damaged");
+            text_format("checksum mismatch: the server says %s, the bytes that arrived have %s", text_escape(expected).c_str(),
+                hash_text(state.hash).c_str()),
+            "try again; if it stays, the stored object is damaged");
         f.code = "checksum_mismatch";
         f.request_id = state.s->request_id;
         return f;
@@ -234,14 +233,15 @@ static failure find_target(session &s, const upload &u, std::string &out_url)
     http_perform(s.http, request, reply);
     failure f = session_failure(s, reply, u.doing);
     std::string_view location = http_header(reply, "Location");
-    if (reply.outcome == http_outcome::answered && (reply.status == 307 || reply.status == 308 || reply.status == 301) && !location.empty()) {
+    if (reply.outcome == http_outcome::answered && (reply.status == 307 || reply.status == 308 || reply.status == 301) &&
+        !location.empty()) {
         out_url = location.starts_with('/') ? s.endpoint.substr(0, s.endpoint.find('/', 8)) + std::string(location) : std::string(location);
         return {};
     }
     if (f)
         return f;
     f = failure_make(exit_code::other, u.doing, text_format("the proxy answered %d where a redirect was expected", reply.status),
-                     "is " + s.endpoint + " a target? name the proxy with --endpoint");
+        "is " + s.endpoint + " a target? name the proxy with --endpoint");
     f.status = reply.status;
     f.request_id = s.request_id;
     return f;
@@ -280,8 +280,9 @@ static failure send_body(session &s, const upload &u, const std::string &url, up
         f.message = state.problem;
     if (!f && !expected_checksum(reply).empty() && expected_checksum(reply) != hash_text(state.hash)) {
         f = failure_make(exit_code::other, u.doing,
-                         text_format("checksum mismatch: sent %s, the server stored %s", hash_text(state.hash).c_str(),
-                                     text_escape(expected_checksum(reply)).c_str()), "store it again");
+            text_format("checksum mismatch: sent %s, the server stored %s", hash_text(state.hash).c_str(),
+                text_escape(expected_checksum(reply)).c_str()),
+            "store it again");
         f.code = "checksum_mismatch";
         f.request_id = s.request_id;
     }
@@ -309,3 +310,5 @@ failure transfer_upload(session &s, const upload &u)
         close(state.fd);
     return f;
 }
+
+} // namespace etlnode::etlctl

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: MIT
 // etlnode/etlnode.cc: the daemon: options, one loop, one role, drain on SIGTERM.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <csignal>
 #include <malloc.h>
 #include <string>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/check.h"
+#include "base/log.h"
+#include "base/standard_streams.h"
+#include "base/text.h"
+#include "codec/json.h"
 #include "etlnode/grants.h"
 #include "etlnode/machine_check.h"
 #include "etlnode/options.h"
 #include "etlnode/pods_of_machine.h"
 #include "etlnode/secret.h"
 #include "etlnode/settings.h"
-#include "base/check.h"
-#include "base/log.h"
-#include "base/standard_streams.h"
-#include "base/text.h"
-#include "codec/json.h"
 #include "port/clock.h"
 #include "role/shared/node.h"
 #include "sm/sm.h"
 #include "uv/uv_env.h"
+
+namespace etlnode {
 
 struct running_node {
     env *e = nullptr;
@@ -57,7 +59,8 @@ static void look_at_pods(node_options &options)
     if (found.sandbox == "namespaces")
         LOG(info, "app", "sandbox=%s msg=\"%s\"", found.sandbox.c_str(), found.message.c_str());
     else
-        LOG(warn, "app", "sandbox=%s msg=\"%s\"", found.sandbox.empty() ? "unknown" : found.sandbox.c_str(), text_escape(found.message).c_str());
+        LOG(warn, "app", "sandbox=%s msg=\"%s\"", found.sandbox.empty() ? "unknown" : found.sandbox.c_str(),
+            text_escape(found.message).c_str());
 }
 
 static process_surroundings look_around()
@@ -156,7 +159,8 @@ static void show_config(const option_values &values, const node_options &node)
                 shown += (shown.empty() ? "\"" : ", \"") + text_escape(one) + "\"";
             shown = "[" + shown + "]";
         }
-        std::printf("%s: %s  # %s%s%s\n", row.name, shown.c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ", value.place.c_str());
+        std::printf("%s: %s  # %s%s%s\n", row.name, shown.c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ",
+            value.place.c_str());
     }
 }
 
@@ -176,7 +180,9 @@ static void tell_who_may_call(const node_options &options)
     if (settings_is_loopback(options.listen_host))
         LOG(info, "app", "msg=\"the API has no accounts yet: every user of this machine can read and change everything through it\"");
     else
-        LOG(warn, "app", "listen=%s msg=\"the API has no accounts yet: whoever reaches this address can read and change everything through it\"", text_escape(options.listen_host).c_str());
+        LOG(warn, "app",
+            "listen=%s msg=\"the API has no accounts yet: whoever reaches this address can read and change everything through it\"",
+            text_escape(options.listen_host).c_str());
 }
 
 static bool bring_secret(const settings &s, node_options &options)
@@ -190,7 +196,8 @@ static bool bring_secret(const settings &s, node_options &options)
         return false;
     }
     if (is_made)
-        LOG(info, "app", "file=%s msg=\"made the cluster secret; nodes on other machines need a copy of it\"", text_escape(s.secret.path).c_str());
+        LOG(info, "app", "file=%s msg=\"made the cluster secret; nodes on other machines need a copy of it\"",
+            text_escape(s.secret.path).c_str());
     return true;
 }
 
@@ -212,7 +219,8 @@ static int run_node(running_node &d)
     if (!err)
         err = uv_env_on_signal(*d.e, SIGUSR2, on_toggle_debug, &d.usual_level);
     if (!err)
-        err = d.options.is_target ? target_start(*d.e, d.options, on_ready, &d, &d.as_target) : proxy_start(*d.e, d.options, on_ready, &d, &d.as_proxy);
+        err = d.options.is_target ? target_start(*d.e, d.options, on_ready, &d, &d.as_target)
+                                  : proxy_start(*d.e, d.options, on_ready, &d, &d.as_proxy);
     if (err)
         return cannot_start(error_text(err));
     uv_env_run(*d.e);
@@ -242,7 +250,7 @@ static void tell_check(const settings &s)
         std::fprintf(stderr, "etlnode: the configuration is good\n");
 }
 
-int main(int argc, char **argv)
+static int run_main(int argc, char **argv)
 {
     standard_streams_fill_gaps();
     setenv("UV_THREADPOOL_SIZE", "8", 0); // before the first use of the pool
@@ -293,8 +301,13 @@ int main(int argc, char **argv)
     for (const std::string &problem : options_misspelt(environ))
         LOG(warn, "app", "msg=\"%s\"", text_escape(problem).c_str());
     if (d.options.is_target)
-        LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(), s.kubectl_why.c_str());
+        LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(),
+            s.kubectl_why.c_str());
     if (d.options.is_target)
         look_at_pods(d.options);
     return run_node(d);
 }
+
+} // namespace etlnode
+
+int main(int argc, char **argv) { return etlnode::run_main(argc, argv); }

@@ -10,6 +10,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 static bool is_path(std::string_view text)
 {
     if (text.ends_with(":rw") || text.ends_with(":ro"))
@@ -35,7 +37,8 @@ bool grants_hand_on(const option_values &values, std::vector<std::string> &out_p
     std::string paths;
     for (const std::string &one : option_get_list(values, "allow-host-path")) {
         if (!is_path(one)) {
-            out_problems.push_back("--allow-host-path: \"" + text_escape(one, 200) + "\": expected an absolute path without \"..\", perhaps with :rw behind it");
+            out_problems.push_back("--allow-host-path: \"" + text_escape(one, 200) +
+                                   "\": expected an absolute path without \"..\", perhaps with :rw behind it");
         }
         paths += (paths.empty() ? "" : "\n") + one;
     }
@@ -53,3 +56,5 @@ bool grants_hand_on(const option_values &values, std::vector<std::string> &out_p
         setenv("KUBECTL_LOCAL_ALLOW_HOST_NETWORK", "true", 1);
     return true;
 }
+
+} // namespace etlnode

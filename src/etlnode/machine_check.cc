@@ -15,9 +15,11 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 static bool is_program_file(const std::string &path)
 {
-    struct stat info{};
+    struct stat info {};
     return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && access(path.c_str(), X_OK) == 0; // a folder, too, has the right
 }
 
@@ -51,7 +53,7 @@ static std::string why_unwritable(std::string path)
 {
     while (path.size() > 1 && path.ends_with('/'))
         path.pop_back();
-    struct stat info{};
+    struct stat info {};
     while (stat(path.c_str(), &info) != 0) {
         if (errno != ENOENT || path == "/" || path == ".")
             return text_escape(path, 200) + ": " + std::strerror(errno);
@@ -88,7 +90,8 @@ static void check_secret(settings &s)
         return;
     std::string why = why_unwritable(parent_of(s.secret.path));
     if (!why.empty())
-        s.problems.push_back("the cluster secret " + text_escape(s.secret.path, 200) + " is absent, and cannot be made: " + why + "; --cluster-secret-file names another file");
+        s.problems.push_back("the cluster secret " + text_escape(s.secret.path, 200) + " is absent, and cannot be made: " + why +
+                             "; --cluster-secret-file names another file");
 }
 
 // --- addresses
@@ -149,7 +152,10 @@ void machine_check(settings &s)
         return;
     const std::string &kubectl = s.node.kubectl[0];
     if (!is_program(kubectl))
-        s.problems.push_back("the program that runs pods is missing: " + text_escape(kubectl, 200) + " (" + s.kubectl_why + "); --kubectl names another");
+        s.problems.push_back(
+            "the program that runs pods is missing: " + text_escape(kubectl, 200) + " (" + s.kubectl_why + "); --kubectl names another");
     if (s.node.kubectl_is_local && !is_program("bwrap"))
         s.warnings.push_back("bwrap is missing: kubectl-local puts pods into a sandbox with it (Debian's package bubblewrap)");
 }
+
+} // namespace etlnode

@@ -4,5 +4,9 @@
 
 #include "etlnode/settings.h"
 
+namespace etlnode {
+
 // Adds to the problems and warnings of `s`: programs that are missing, addresses that cannot be listened on, folders that cannot be written.
 void machine_check(settings &s);
+
+} // namespace etlnode

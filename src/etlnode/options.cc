@@ -18,30 +18,44 @@
 #include "codec/yaml.h"
 #include "node/version.h"
 
+namespace etlnode {
+
 static constexpr option_row rows[] = {
     {"role", "proxy|target", "", nullptr, "what this node is: the proxy owns the cluster map, targets hold objects and run transforms"},
-    {"listen", "HOST:PORT", "", nullptr, "address for clients and other nodes; port 0 lets the kernel choose (default 127.0.0.1:8080, targets 127.0.0.1:0)"},
+    {"listen", "HOST:PORT", "", nullptr,
+        "address for clients and other nodes; port 0 lets the kernel choose (default 127.0.0.1:8080, targets 127.0.0.1:0)"},
     {"advertise-url", "URL", "", nullptr, "what clients and other nodes are told (default: http://HOST:PORT of --listen)"},
     {"data-dir", "DIR", "", nullptr, "where this node keeps its database and objects (default: ./etlnode-ROLE)"},
     {"node-id", "ID", "", nullptr, "8 to 64 of [A-Za-z0-9_-] (default: made at the first start and kept)"},
-    {"cluster-secret-file", "FILE", "", nullptr, "shared secret of the cluster's nodes (default: /etc/etlnode/cluster-secret as root, else ~/.config/etlnode/cluster-secret; made when absent)"},
-    {"allowed-host", "NAME", "", nullptr, "a further name that clients call this node by: host, *.example.org, or any; may be given again", true},
-    {"allowed-origin", "ORIGIN", "", nullptr, "web pages of this origin (https://HOST[:PORT]) may change something through this node; may be given again", true},
+    {"cluster-secret-file", "FILE", "", nullptr,
+        "shared secret of the cluster's nodes (default: /etc/etlnode/cluster-secret as root, else ~/.config/etlnode/cluster-secret; made "
+        "when absent)"},
+    {"allowed-host", "NAME", "", nullptr, "a further name that clients call this node by: host, *.example.org, or any; may be given again",
+        true},
+    {"allowed-origin", "ORIGIN", "", nullptr,
+        "web pages of this origin (https://HOST[:PORT]) may change something through this node; may be given again", true},
     {"log-level", "LEVEL", "info", nullptr, "error, warn, info, state or debug; SIGUSR2 switches to debug and back while the node runs"},
     {"log-format", "FORMAT", "text", nullptr, "text (key=value) or json: one object a line"},
     {"proxy", "URL", "http://127.0.0.1:8080", nullptr, "targets: the proxy to register with"},
-    {"pod-listen", "HOST:PORT", "", nullptr, "targets: address that pods read objects from (default: host of --listen, port chosen by the kernel)"},
+    {"pod-listen", "HOST:PORT", "", nullptr,
+        "targets: address that pods read objects from (default: host of --listen, port chosen by the kernel)"},
     {"pod-url", "URL", "", nullptr, "targets: what pods are told (default: http://HOST:PORT of --pod-listen)"},
     {"pod-ready-wait", "DURATION", "5s", nullptr, "targets: how long a read waits for a pod that is not Ready"},
-    {"require-framing", "[true|false]", "false", nullptr, "targets: refuse answers of pods with neither Content-Length nor chunks, unless the spec says require_framing itself"},
+    {"require-framing", "[true|false]", "false", nullptr,
+        "targets: refuse answers of pods with neither Content-Length nor chunks, unless the spec says require_framing itself"},
     {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl when K8S_HOST_NAME is set, else kubectl-local)"},
     {"node-name", "NAME", "", "K8S_HOST_NAME", "targets: Kubernetes node that ETL pods are pinned to"},
     {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: its name, owner of the ETL pods"},
     {"pod-uid", "UID", "", "POD_UID", "targets in a pod: its uid"},
-    {"node-address", "HOST", "", nullptr, "targets: address of this Kubernetes node as clients reach it, for node ports (default: the hostIP of its pods)"},
-    {"pod-security", "LEVEL", "baseline", nullptr, "targets: what is added to ETL pods: off, baseline, or restricted for namespaces that enforce it"},
-    {"sandbox", "auto|none", "auto", nullptr, "targets without Kubernetes: none allows unsandboxed pods where no namespaces can be made (auto: only as root in a container)"},
-    {"allow-host-path", "DIR[:rw]", "", nullptr, "targets with kubectl-local: pods may mount this directory of the machine, read-only or with :rw to write; may be given again", true},
+    {"node-address", "HOST", "", nullptr,
+        "targets: address of this Kubernetes node as clients reach it, for node ports (default: the hostIP of its pods)"},
+    {"pod-security", "LEVEL", "baseline", nullptr,
+        "targets: what is added to ETL pods: off, baseline, or restricted for namespaces that enforce it"},
+    {"sandbox", "auto|none", "auto", nullptr,
+        "targets without Kubernetes: none allows unsandboxed pods where no namespaces can be made (auto: only as root in a container)"},
+    {"allow-host-path", "DIR[:rw]", "", nullptr,
+        "targets with kubectl-local: pods may mount this directory of the machine, read-only or with :rw to write; may be given again",
+        true},
     {"allow-host-network", "[true|false]", "false", nullptr, "targets with kubectl-local: pods may use the network of the machine"},
 };
 
@@ -141,12 +155,14 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
         const option_row *row = find_row(key.text);
         if (row == nullptr) {
             std::string_view near = text_nearest(key.text, names);
-            out_problems.push_back(path + ": " + yaml_place(key) + ": unknown key \"" + text_escape(key.text, 100) + "\"" + (near.empty() ? "" : ", did you mean \"" + std::string(near) + "\"?"));
+            out_problems.push_back(path + ": " + yaml_place(key) + ": unknown key \"" + text_escape(key.text, 100) + "\"" +
+                                   (near.empty() ? "" : ", did you mean \"" + std::string(near) + "\"?"));
             continue;
         }
         std::string joined;
         if (!read_value(*row, value, joined)) {
-            out_problems.push_back(path + ": " + yaml_place(value) + ": expected " + (row->is_list ? "one value or a list of them" : "one value") + " for \"" + key.text + "\"");
+            out_problems.push_back(path + ": " + yaml_place(value) + ": expected " +
+                                   (row->is_list ? "one value or a list of them" : "one value") + " for \"" + key.text + "\"");
             continue;
         }
         if (holds_empty(*row, value)) {
@@ -197,7 +213,8 @@ std::vector<std::string> options_misspelt(const char *const *environment)
 {
     static constexpr std::string_view prefix = "ETLNODE_";
     // Read by etlctl, by the node itself, or by its tests.
-    static constexpr std::string_view others[] = {"ETLNODE_CONFIG", "ETLNODE_STRICT", "ETLNODE_COPY", "ETLNODE_WARM_MS", "ETLNODE_ENDPOINT", "ETLNODE_OUTPUT", "ETLNODE_TIMEOUT", "ETLNODE_PROGRESS", "ETLNODE_TOKEN"};
+    static constexpr std::string_view others[] = {"ETLNODE_CONFIG", "ETLNODE_STRICT", "ETLNODE_COPY", "ETLNODE_WARM_MS", "ETLNODE_ENDPOINT",
+        "ETLNODE_OUTPUT", "ETLNODE_TIMEOUT", "ETLNODE_PROGRESS", "ETLNODE_TOKEN"};
     std::vector<std::string> twins;
     for (const option_row &row : rows)
         twins.push_back(env_twin(row.name));
@@ -208,7 +225,8 @@ std::vector<std::string> options_misspelt(const char *const *environment)
         std::string_view pair = *at;
         std::string_view name = pair.substr(0, pair.find('='));
         // Kubernetes sets NAME_PORT=tcp://... and NAME_SERVICE_HOST for each Service, one called etlnode among them.
-        bool is_service = pair.find("=tcp://") != std::string_view::npos || name.find("_SERVICE_") != std::string_view::npos || name.find("_TCP") != std::string_view::npos;
+        bool is_service = pair.find("=tcp://") != std::string_view::npos || name.find("_SERVICE_") != std::string_view::npos ||
+                          name.find("_TCP") != std::string_view::npos;
         if (is_service || std::find(names.begin(), names.end(), name) != names.end())
             continue;
         std::string upper(name);
@@ -313,7 +331,10 @@ option_outcome options_parse(int argc, char **argv, option_values &out_values, o
         std::string help = row.help;
         help += *row.fallback != '\0' ? std::string(" (default ") + row.fallback + ")" : "";
         help += " [" + env_twin(row.name) + (row.other_env != nullptr ? std::string(", ") + row.other_env : "") + "]";
-        CLI::Option *flag = app.add_option(std::string("--") + row.name, given[row.name], help)->type_name(row.value)->type_size(1)->allow_extra_args(false);
+        CLI::Option *flag = app.add_option(std::string("--") + row.name, given[row.name], help)
+                                ->type_name(row.value)
+                                ->type_size(1)
+                                ->allow_extra_args(false);
         flags[row.name] = row.is_list ? flag : flag->expected(1);
     }
     std::string config;
@@ -374,3 +395,5 @@ option_outcome options_parse(int argc, char **argv, option_values &out_values, o
         std::fprintf(stderr, "etlnode: %s\n", problem.c_str());
     return option_outcome::exit_usage; // what it would have said is not known, so nothing else can be judged
 }
+
+} // namespace etlnode

@@ -11,10 +11,12 @@
 #include <string_view>
 #include <vector>
 
+namespace etlnode {
+
 struct option_row {
     const char *name;
-    const char *value;    // placeholder in --help
-    const char *fallback; // default; "" for none
+    const char *value;     // placeholder in --help
+    const char *fallback;  // default; "" for none
     const char *other_env; // a second variable that is read, after the twin; null: none
     const char *help;
     bool is_list = false; // may be given again and again; its values are joined by newlines
@@ -49,3 +51,5 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
 std::string_view option_get(const option_values &values, std::string_view name);
 std::vector<std::string> option_get_list(const option_values &values, std::string_view name);
 const char *option_origin_name(option_origin origin);
+
+} // namespace etlnode

@@ -14,6 +14,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode {
+
 static constexpr int answer_limit_ms = 10'000;
 static constexpr size_t answer_size_max = 64u * 1024;
 
@@ -81,3 +83,5 @@ pods_of_machine pods_of_machine_ask(const std::vector<std::string> &kubectl)
         out = pods_of_machine_read(text);
     return out;
 }
+
+} // namespace etlnode

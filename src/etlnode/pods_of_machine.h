@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+namespace etlnode {
+
 struct pods_of_machine {
     std::string sandbox; // "namespaces", "none", "refused"; empty: it did not say
     std::string message; // why
@@ -14,3 +16,5 @@ struct pods_of_machine {
 pods_of_machine pods_of_machine_ask(const std::vector<std::string> &kubectl);
 // What `kubectl-local version -o json` printed.
 pods_of_machine pods_of_machine_read(const std::string &text);
+
+} // namespace etlnode

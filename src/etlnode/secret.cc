@@ -22,6 +22,8 @@
 #include "base/text.h"
 #include "codec/url.h"
 
+namespace etlnode {
+
 std::string secret_default_path(bool is_root, std::string_view config_home, std::string_view home)
 {
     if (is_root)
@@ -63,7 +65,8 @@ bool secret_proxy_is_here(std::string_view url, std::string_view machine_name)
     std::string_view host = base.host;
     if (text_equal_ignore_case(host, "localhost") || host.starts_with("127.") || host == "::1")
         return true;
-    if (!machine_name.empty() && (text_equal_ignore_case(host, machine_name) || text_equal_ignore_case(host, machine_name.substr(0, machine_name.find('.')))))
+    if (!machine_name.empty() &&
+        (text_equal_ignore_case(host, machine_name) || text_equal_ignore_case(host, machine_name.substr(0, machine_name.find('.')))))
         return true;
     return is_address_of_this_machine(base.host);
 }
@@ -127,7 +130,7 @@ static secret_outcome refuse_unreadable(const std::string &shown, int why, std::
 secret_outcome secret_read(const std::string &path, std::string &out_secret, std::string &out_reason)
 {
     std::string shown = text_escape(path);
-    struct stat info{};
+    struct stat info {};
     if (stat(path.c_str(), &info) != 0)
         return refuse_unreadable(shown, errno, out_reason);
     int fd = -1;
@@ -154,14 +157,16 @@ secret_outcome secret_read(const std::string &path, std::string &out_secret, std
         return refuse_unreadable(shown, why, out_reason);
     if ((info.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
         bool others_can_read = (info.st_mode & S_IROTH) != 0;
-        out_reason = shown + " has mode " + mode_text(info.st_mode) + ", so that " + (others_can_read ? "every user of this machine can read it" : "others than its owner can change or reach it") +
+        out_reason = shown + " has mode " + mode_text(info.st_mode) + ", so that " +
+                     (others_can_read ? "every user of this machine can read it" : "others than its owner can change or reach it") +
                      ": chmod 600 " + shown + ", or 640 where its group is to read it";
         return secret_outcome::bad;
     }
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
         text.pop_back();
     if (text.size() > cluster_secret_size_max) {
-        out_reason = shown + text_format(" holds more than %zu bytes: a secret is one line of %zu to %zu characters", cluster_secret_size_max, cluster_secret_size_min, cluster_secret_size_max);
+        out_reason = shown + text_format(" holds more than %zu bytes: a secret is one line of %zu to %zu characters",
+                                 cluster_secret_size_max, cluster_secret_size_min, cluster_secret_size_max);
         return secret_outcome::bad;
     }
     std::string wrong = judge_secret(text, shown);
@@ -237,3 +242,5 @@ secret_outcome secret_make(const std::string &path, std::string &out_secret, boo
     sync_folder_of(path);
     return secret_read(path, out_secret, out_reason);
 }
+
+} // namespace etlnode

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+namespace etlnode {
+
 struct secret_place {
     std::string path;
     bool is_named = false;      // by --cluster-secret-file: then it must be there
@@ -22,3 +24,5 @@ enum class secret_outcome : unsigned char { read, absent, bad };
 secret_outcome secret_read(const std::string &path, std::string &out_secret, std::string &out_reason);
 // Makes the file (0600, its folder 0700) and reads it. When several do it at once, all read the same secret. `out_made`: it was this call's.
 secret_outcome secret_make(const std::string &path, std::string &out_secret, bool &out_made, std::string &out_reason);
+
+} // namespace etlnode

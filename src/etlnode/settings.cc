@@ -11,6 +11,8 @@
 #include "node/version.h"
 #include "role/shared/web_guard.h"
 
+namespace etlnode {
+
 static std::string where(const option_values &values, std::string_view name)
 {
     auto found = values.find(name);
@@ -62,7 +64,8 @@ static bool is_node_id(std::string_view id)
 static bool is_executable(const std::string &path) { return access(path.c_str(), X_OK) == 0; }
 
 // kubectl where Kubernetes is, kubectl-local where it is not; inside a cluster a wrong guess would start pods on the wrong machine.
-static bool choose_kubectl(const option_values &values, const process_surroundings &around, node_options &node, std::string &out_why, std::string &out_reason)
+static bool choose_kubectl(
+    const option_values &values, const process_surroundings &around, node_options &node, std::string &out_why, std::string &out_reason)
 {
     std::string given(option_get(values, "kubectl"));
     bool named = !node.node_name.empty();
@@ -74,7 +77,8 @@ static bool choose_kubectl(const option_values &values, const process_surroundin
         node.kubectl = {"kubectl"};
         out_why = "a Kubernetes node name is set";
     } else if (around.in_kubernetes) {
-        out_reason = "this target runs inside Kubernetes, but K8S_HOST_NAME is not set: add it to the container's env with fieldRef spec.nodeName";
+        out_reason =
+            "this target runs inside Kubernetes, but K8S_HOST_NAME is not set: add it to the container's env with fieldRef spec.nodeName";
         return false;
     } else {
         std::string beside = around.program_dir + "/kubectl-local";
@@ -109,7 +113,8 @@ static bool read_url(const option_values &values, std::string_view name, std::st
     url_base base;
     bool is_good = text.empty() || url_parse_base(text, base);
     if (is_good && (base.path + "/").find("/v1/") != std::string::npos) {
-        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\": /v1 and what follows it belong to the requests: expected " + text_escape(text.substr(0, text.find("/v1")), 200);
+        out_reason = where(values, name) + ": \"" + text_escape(text, 200) +
+                     "\": /v1 and what follows it belong to the requests: expected " + text_escape(text.substr(0, text.find("/v1")), 200);
         return false;
     }
     if (is_good && !base.path.empty() && name == "advertise-url") { // other nodes and clients are told a place, without a path
@@ -145,8 +150,10 @@ static bool read_node_address(const option_values &values, std::string &out_host
     bool is_bare6 = inet_pton(AF_INET6, text.c_str(), &address6) == 1;
     bool has_port = text.find(':') != std::string::npos && !is_bare6 && !text.ends_with(']');
     url_base base;
-    if (!text.empty() && (has_port || !url_parse_base("http://" + (is_bare6 ? "[" + text + "]" : text), base) || !base.path.empty() || text.ends_with('/') || (text.starts_with('[') && !text.ends_with(']')))) {
-        out_reason = where(values, "node-address") + ": \"" + text_escape(text, 200) + "\": expected a host name or an IP address, without a port";
+    if (!text.empty() && (has_port || !url_parse_base("http://" + (is_bare6 ? "[" + text + "]" : text), base) || !base.path.empty() ||
+                             text.ends_with('/') || (text.starts_with('[') && !text.ends_with(']')))) {
+        out_reason = where(values, "node-address") + ": \"" + text_escape(text, 200) +
+                     "\": expected a host name or an IP address, without a port";
         return false;
     }
     out_host = base.host;
@@ -186,13 +193,17 @@ static void read_listeners(const option_values &values, settings &s)
     std::string reason;
     bool is_good = parse_listen(listen, node.listen_host, node.listen_port);
     if (!is_good)
-        s.problems.push_back(where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
+        s.problems.push_back(
+            where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
     if (!read_url(values, "advertise-url", node.advertise_url, reason))
         s.problems.push_back(reason);
     else if (is_good && node.advertise_url.empty() && is_wildcard(node.listen_host))
-        s.problems.push_back(where(values, "listen") + ": " + text_escape(node.listen_host, 100) + " is no address that others can use: say with --advertise-url http://HOST:PORT what they are to use");
+        s.problems.push_back(where(values, "listen") + ": " + text_escape(node.listen_host, 100) +
+                             " is no address that others can use: say with --advertise-url http://HOST:PORT what they are to use");
     if (is_good && !settings_is_loopback(node.listen_host))
-        s.warnings.push_back(where(values, "listen") + ": " + text_escape(listen, 100) + " is not loopback, and the API has no accounts yet: whoever reaches this address can read and change everything");
+        s.warnings.push_back(
+            where(values, "listen") + ": " + text_escape(listen, 100) +
+            " is not loopback, and the API has no accounts yet: whoever reaches this address can read and change everything");
 }
 
 static void read_web(const option_values &values, settings &s)
@@ -200,12 +211,14 @@ static void read_web(const option_values &values, settings &s)
     s.node.allowed_hosts = option_get_list(values, "allowed-host");
     for (const std::string &text : s.node.allowed_hosts) {
         if (!web_host_rule_is_good(text))
-            s.problems.push_back(where(values, "allowed-host") + ": \"" + text_escape(text, 200) + "\": expected a host name or an IP address without a port, *.example.org, or any");
+            s.problems.push_back(where(values, "allowed-host") + ": \"" + text_escape(text, 200) +
+                                 "\": expected a host name or an IP address without a port, *.example.org, or any");
     }
     s.node.allowed_origins = option_get_list(values, "allowed-origin");
     for (const std::string &text : s.node.allowed_origins) {
         if (!web_origin_is_good(text))
-            s.problems.push_back(where(values, "allowed-origin") + ": \"" + text_escape(text, 200) + "\": expected https://HOST or https://HOST:PORT");
+            s.problems.push_back(
+                where(values, "allowed-origin") + ": \"" + text_escape(text, 200) + "\": expected https://HOST or https://HOST:PORT");
     }
 }
 
@@ -226,12 +239,16 @@ static void read_secret(const option_values &values, const process_surroundings 
         if (s.secret.is_named)
             s.problems.push_back(where(values, "cluster-secret-file") + ": " + reason);
         else if (!s.secret.proxy_url.empty() && !secret_proxy_is_here(s.secret.proxy_url, around.host_name))
-            s.problems.push_back("the cluster secret " + s.secret.path + " is absent, and the proxy " + s.secret.proxy_url +
-                                 " is on another machine: copy the file of that name from there (mode 600), or name a copy with --cluster-secret-file");
+            s.problems.push_back(
+                "the cluster secret " + s.secret.path + " is absent, and the proxy " + s.secret.proxy_url +
+                " is on another machine: copy the file of that name from there (mode 600), or name a copy with --cluster-secret-file");
         else
             s.secret.is_to_be_made = true;
         return;
-    case secret_outcome::bad: s.problems.push_back((s.secret.is_named ? where(values, "cluster-secret-file") : std::string("the cluster secret")) + ": " + reason); return;
+    case secret_outcome::bad:
+        s.problems.push_back(
+            (s.secret.is_named ? where(values, "cluster-secret-file") : std::string("the cluster secret")) + ": " + reason);
+        return;
     }
 }
 
@@ -267,7 +284,8 @@ static void read_target(const option_values &values, const process_surroundings 
     if (!choose_kubectl(values, around, node, s.kubectl_why, reason))
         note(reason);
     else if (!node.kubectl_is_local && node.pod_url.empty() && is_wildcard(node.pod_listen_host))
-        note(where(values, "pod-listen") + ": " + text_escape(node.pod_listen_host, 100) + " is no address that pods can use: say with --pod-url http://HOST:PORT what they are to use");
+        note(where(values, "pod-listen") + ": " + text_escape(node.pod_listen_host, 100) +
+             " is no address that pods can use: say with --pod-url http://HOST:PORT what they are to use");
 }
 
 settings settings_read(const option_values &values, const process_surroundings &around)
@@ -276,7 +294,8 @@ settings settings_read(const option_values &values, const process_surroundings &
     node_options &node = s.node;
     std::string role(option_get(values, "role"));
     if (role != "proxy" && role != "target")
-        s.problems.push_back(role.empty() ? "--role is missing: expected proxy or target" : where(values, "role") + ": \"" + text_escape(role, 50) + "\": expected proxy or target");
+        s.problems.push_back(role.empty() ? "--role is missing: expected proxy or target"
+                                          : where(values, "role") + ": \"" + text_escape(role, 50) + "\": expected proxy or target");
     node.is_target = role == "target";
     node.version = NODE_VERSION;
     node.machine_name = around.host_name;
@@ -289,7 +308,8 @@ settings settings_read(const option_values &values, const process_surroundings &
         s.problems.push_back(where(values, "node-id") + ": expected 8 to 64 of [A-Za-z0-9_-]");
     std::string level(option_get(values, "log-level"));
     if (!log_level_from_text(level.c_str(), s.level))
-        s.problems.push_back(where(values, "log-level") + ": \"" + text_escape(level, 50) + "\": expected error, warn, info, state or debug");
+        s.problems.push_back(
+            where(values, "log-level") + ": \"" + text_escape(level, 50) + "\": expected error, warn, info, state or debug");
     std::string_view log_format = option_get(values, "log-format");
     if (log_format != "text" && log_format != "json")
         s.problems.push_back(where(values, "log-format") + ": \"" + text_escape(log_format, 50) + "\": expected text or json");
@@ -299,3 +319,5 @@ settings settings_read(const option_values &values, const process_surroundings &
     read_secret(values, around, s);
     return s;
 }
+
+} // namespace etlnode

@@ -5,15 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "etlnode/options.h"
 #include "etlnode/secret.h"
-#include "base/log.h"
 #include "role/shared/node.h"
 
+namespace etlnode {
+
 struct process_surroundings {
-    bool in_kubernetes = false;    // KUBERNETES_SERVICE_HOST is set
+    bool in_kubernetes = false; // KUBERNETES_SERVICE_HOST is set
     bool is_root = false;
-    std::string program_dir;       // folder of the running binary
+    std::string program_dir; // folder of the running binary
     std::string host_name;
     std::string home, config_home; // HOME, XDG_CONFIG_HOME
 };
@@ -32,3 +34,5 @@ settings settings_read(const option_values &values, const process_surroundings &
 bool settings_is_loopback(std::string_view host);
 // The value that an option has in effect where its text leaves it to the node; else the text.
 std::string settings_effective(const option_values &values, const node_options &node, std::string_view name);
+
+} // namespace etlnode

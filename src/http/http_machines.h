@@ -4,6 +4,10 @@
 
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 sm_view exchange_machine_view();
 sm_view call_machine_view();
 sm_view pump_machine_view();
+
+} // namespace etlnode

@@ -17,6 +17,8 @@
 #include "sm/sm.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 struct pump {
     enum class state : uint8_t { awaiting_source, awaiting_sink, ended };
     enum class event : uint8_t { source_empty, sink_full, finished, failed, deadline, stop };
@@ -26,7 +28,7 @@ struct pump {
     stream_from from;
     pump_options options;
     net_relay *relay = nullptr;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
     uint64_t awaited_since_ms = 0; // the source: since it was asked for its next piece
     error err;
     uint64_t moved = 0;
@@ -48,27 +50,30 @@ static void on_sink_ready(void *arg);
 
 static void stop_waiting(pump &p)
 {
-    timer_stop(*p.e, p.clock);
+    timer_stop(*p.e, p.deadline_timer);
     p.from.ops->wait_cancel(p.from.self);
     p.to.ops->wait_cancel(p.to.self);
 }
 
 // A pod that still reads its input makes progress, even while it answers nothing. What comes and is no piece of the body (the size of a chunk,
 // a trailer) moves nothing: it might drip for ever.
-static uint64_t source_limit_ms(const pump &p) { return std::max(p.awaited_since_ms, p.from.ops->last_progress_ms(p.from.self)) + p.options.source_timeout_ms; }
+static uint64_t source_limit_ms(const pump &p)
+{
+    return std::max(p.awaited_since_ms, p.from.ops->last_progress_ms(p.from.self)) + p.options.source_timeout_ms;
+}
 
 static void wait_source(pump &p)
 {
     p.from.ops->wait(p.from.self, on_source_ready, &p);
     uint64_t now = clock_now_ms(*p.e);
     uint64_t limit = source_limit_ms(p);
-    timer_arm(*p.e, p.clock, limit > now ? limit - now : 0);
+    timer_arm(*p.e, p.deadline_timer, limit > now ? limit - now : 0);
 }
 
 static void wait_sink(pump &p)
 {
     p.to.ops->wait(p.to.self, on_sink_ready, &p);
-    timer_arm(*p.e, p.clock, p.options.sink_timeout_ms);
+    timer_arm(*p.e, p.deadline_timer, p.options.sink_timeout_ms);
 }
 
 static void delete_pump(void *arg) { delete static_cast<pump *>(arg); }
@@ -87,8 +92,8 @@ static void end(pump &p)
     if (p.relay != nullptr)
         net_relay_free(*p.e, p.relay);
     p.relay = nullptr;
-    timer_free(*p.e, p.clock);
-    p.clock = nullptr;
+    timer_free(*p.e, p.deadline_timer);
+    p.deadline_timer = nullptr;
     clock_post(*p.e, tell, &p);
 }
 
@@ -107,7 +112,10 @@ static void end_sink_stalled(pump &p)
 static constexpr uint32_t RELAY = 1;
 static constexpr uint32_t DEADLINE = 2;
 
-static uint32_t alive(const pump &p) { return (p.relay != nullptr ? RELAY : 0u) | (p.clock != nullptr && timer_is_armed(*p.e, p.clock) ? DEADLINE : 0u); }
+static uint32_t alive(const pump &p)
+{
+    return (p.relay != nullptr ? RELAY : 0u) | (p.deadline_timer != nullptr && timer_is_armed(*p.e, p.deadline_timer) ? DEADLINE : 0u);
+}
 
 static constexpr sm_resource resources[] = {{RELAY, "relay"}, {DEADLINE, "deadline"}};
 
@@ -257,7 +265,7 @@ static void on_timer(void *arg)
     uint64_t limit = source_limit_ms(p);
     uint64_t now = clock_now_ms(*p.e);
     if (sm_state_of(p) == S::awaiting_source && limit > now) {
-        timer_arm(*p.e, p.clock, limit - now);
+        timer_arm(*p.e, p.deadline_timer, limit - now);
         return;
     }
     sm_step(table, p, E::deadline);
@@ -270,10 +278,10 @@ pump *pump_start(env &e, stream_to to, stream_from from, pump_options options)
     p->e = &e;
     p->to = to;
     p->from = from;
-    p->options = static_cast<pump_options &&>(options);
+    p->options = std::move(options);
     if (wants_relay(*p))
         p->relay = net_relay_make(e);
-    p->clock = timer_make(*p->e, on_timer, p);
+    p->deadline_timer = timer_make(*p->e, on_timer, p);
     p->awaited_since_ms = clock_now_ms(*p->e);
     clock_post(*p->e, start, p);
     return p;
@@ -285,3 +293,5 @@ void pump_cancel(pump &p)
     if (sm_state_of(p) != S::ended)
         sm_step(table, p, E::stop);
 }
+
+} // namespace etlnode

@@ -13,6 +13,8 @@
 #include "port/disk.h"
 #include "port/net.h"
 
+namespace etlnode {
+
 struct call;
 struct exchange;
 
@@ -21,9 +23,9 @@ inline constexpr uint64_t stream_size_unknown = UINT64_MAX;
 enum class pull_state : uint8_t { bytes, relayed, file, again, end, failed };
 struct pull_result {
     pull_state state = pull_state::again;
-    std::string_view bytes; // state bytes: lie in the source's buffer until the next pull
-    size_t count = 0;       // of bytes taken, whichever way
-    error err;              // failed
+    std::string_view bytes;    // state bytes: lie in the source's buffer until the next pull
+    size_t count = 0;          // of bytes taken, whichever way
+    error err;                 // failed
     disk_file *file = nullptr; // state file: count bytes of it from `offset`; open until the source is closed
     uint64_t offset = 0;
 };
@@ -51,9 +53,9 @@ struct stream_to_ops {
     bool (*has_framing)(const void *self);        // some of it is still to be sent; may be null
     // Takes framing, then of `bytes` what it can. count: of `bytes`. `more`: more follow at once. failed: err says why, in words for the user.
     io_result (*send)(void *self, std::string_view bytes, bool more);
-    io_result (*send_relayed)(void *self, net_relay *relay);                              // null: takes_relayed is false
+    io_result (*send_relayed)(void *self, net_relay *relay); // null: takes_relayed is false
     // failed with corrupt, io or end_of_stream: the file is to blame, not this end.
-    io_result (*send_file)(void *self, disk_file *file, uint64_t offset, size_t size);    // null: takes_file is false
+    io_result (*send_file)(void *self, disk_file *file, uint64_t offset, size_t size); // null: takes_file is false
     void (*wait)(void *self, net_on_ready on_ready, void *arg);
     void (*wait_cancel)(void *self);
     error (*stalled)(void *self); // it has taken nothing for too long: what is to be said of it
@@ -64,7 +66,10 @@ struct stream_to {
 };
 
 // Whether a failure of send_file is the file's.
-inline bool stream_is_of_file(error err) { return err.code == error_code::corrupt || err.code == error_code::io || err.code == error_code::end_of_stream; }
+inline bool stream_is_of_file(error err)
+{
+    return err.code == error_code::corrupt || err.code == error_code::io || err.code == error_code::end_of_stream;
+}
 
 // The body of a call's answer, after on_head.
 stream_from call_stream(call &c);
@@ -73,3 +78,5 @@ stream_to exchange_stream(exchange &x);
 // The body of a call's request (call_options.streams_body), from call_start on: what comes before the connection waits for it. Whoever pushes lets go of it in
 // on_done at the latest.
 stream_to call_body_stream(call &c);
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 #include "base/limits.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 void kube_health_note_failure(kube_health &health, kubectl_fault fault, const std::string &failure)
 {
     health.kubectl_ok = false;
@@ -98,3 +100,5 @@ void kube_call_terminate(kube_call &call)
     if (call.child != nullptr)
         proc_terminate(*call.e, call.child);
 }
+
+} // namespace etlnode

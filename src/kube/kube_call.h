@@ -10,20 +10,25 @@
 #include "kube/kubectl_fault.h"
 #include "port/proc.h"
 
+namespace etlnode {
+
 // How kubectl fares, and what the node lacks to see its pods.
 struct kube_health {
     bool kubectl_ok = true;
-    std::string kubectl_error;     // last failure, empty when ok
+    std::string kubectl_error; // last failure, empty when ok
     uint64_t kubectl_calls = 0, kubectl_failures = 0, watch_restarts = 0;
-    uint64_t watch_expiries = 0;   // of these: the API server had forgotten where the watch was (410), which is its good right
+    uint64_t watch_expiries = 0; // of these: the API server had forgotten where the watch was (410), which is its good right
     uint64_t calls_by_verb[kubectl_verb_count] = {};
     uint64_t failures_by_kind[kubectl_fault_count] = {};
     bool has_succeeded = false;
-    uint64_t succeeded_ms = 0;     // when a call last did what it was asked to do, on the monotonic clock
+    uint64_t succeeded_ms = 0;           // when a call last did what it was asked to do, on the monotonic clock
     std::string list_right, watch_right; // what the Role lacks for the node to see its pods, empty when nothing
 };
 // Without it the node does not see its pods: no start can succeed. Empty when nothing is missing.
-inline const std::string &kube_missing_right(const kube_health &health) { return health.list_right.empty() ? health.watch_right : health.list_right; }
+inline const std::string &kube_missing_right(const kube_health &health)
+{
+    return health.list_right.empty() ? health.watch_right : health.list_right;
+}
 
 // Owned by a machine or by the registry. After an accepted start on_end comes once; after a refused one never.
 struct kube_call {
@@ -33,12 +38,12 @@ struct kube_call {
     void *arg = nullptr;
 
     proc *child = nullptr;
-    bool open = false;         // started, and its end has not been handled: see kube_call_close
+    bool open = false; // started, and its end has not been handled: see kube_call_close
     kubectl_verb verb = kubectl_verb::list;
     // How the last call ended; kept until the next one starts.
     bool ok = false;
-    bool refused = false;      // it never ran
-    std::string out;           // stdout, where the call collects it
+    bool refused = false;              // it never ran
+    std::string out;                   // stdout, where the call collects it
     std::vector<std::string> warnings; // lines "Warning: ..." on stderr, of a call that was ok; warnings_max at most
     kubectl_fault fault = kubectl_fault::none;
     std::string missing_right; // what the Role lacks, where that is why
@@ -59,3 +64,5 @@ void kube_call_terminate(kube_call &call);
 // How kubectl fares, by the call that ended last.
 void kube_health_note(const kube_call &call);
 void kube_health_note_failure(kube_health &health, kubectl_fault fault, const std::string &failure);
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 // No --request-timeout: in a pod it makes kubectl (1.20 to 1.33 at least) forget the service account and ask localhost:8080. The deadline of
 // the child bounds the call.
 static proc_options make_call(const kubectl_program &program, uint64_t deadline_ms)
@@ -50,8 +52,8 @@ proc_options kubectl_delete(const kubectl_program &program, std::string_view pod
     return call;
 }
 
-proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous, size_t lines, uint64_t deadline_ms,
-                          uint64_t since_s)
+proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous,
+    size_t lines, uint64_t deadline_ms, uint64_t since_s)
 {
     proc_options call = make_call(program, deadline_ms);
     call.out_size_max = pod_log_size_max;
@@ -68,7 +70,8 @@ proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_n
 
 static std::string selector(std::string_view cluster_id, std::string_view target_id)
 {
-    return std::string(label_cluster) + "=" + kubectl_label_value(cluster_id) + "," + std::string(label_target) + "=" + kubectl_label_value(target_id);
+    return std::string(label_cluster) + "=" + kubectl_label_value(cluster_id) + "," + std::string(label_target) + "=" +
+           kubectl_label_value(target_id);
 }
 
 proc_options kubectl_list(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id)
@@ -186,3 +189,5 @@ error kubectl_parse_json(std::string_view text, json_ptr &out_tree, std::string 
     }
     return json_parse(clean, out_tree, out_where);
 }
+
+} // namespace etlnode

@@ -13,6 +13,8 @@
 #include "codec/json.h"
 #include "port/proc.h"
 
+namespace etlnode {
+
 using kubectl_program = std::vector<std::string>;
 
 // The calls below, for those who count them.
@@ -26,8 +28,8 @@ proc_options kubectl_create(const kubectl_program &program, std::string pod_json
 proc_options kubectl_delete(const kubectl_program &program, std::string_view pod_name, uint64_t grace_s);
 // `container` empty: the pod's only one. `previous`: of the container instance before the last restart. `since_s`: only lines of the last so many
 // seconds, 0: of any age.
-proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous, size_t lines, uint64_t deadline_ms,
-                          uint64_t since_s = 0);
+proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous,
+    size_t lines, uint64_t deadline_ms, uint64_t since_s = 0);
 // Selects by the labels of this cluster and target.
 proc_options kubectl_list(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id);
 // Resident: no deadline; its output is a stream for kube/watch_stream.h.
@@ -51,3 +53,5 @@ std::string kubectl_refusal_text(const kubectl_program &program, error err);
 // JSON as kubectl prints it. Unlike json_parse it accepts escaped NUL characters, which a container can put into its status
 // (terminationMessagePolicy FallbackToLogsOnError): they become U+FFFD.
 error kubectl_parse_json(std::string_view text, json_ptr &out_tree, std::string &out_where);
+
+} // namespace etlnode

@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 static_assert(kubectl_fault_count == static_cast<size_t>(kubectl_fault::other) + 1);
 
 static bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -123,8 +125,8 @@ std::string kubectl_missing_right(std::string_view words, bool watches)
     std::string verb;
     std::string resource;
     std::string group;
-    if (!between(words, "User \"", "\" cannot ", at, user) || !between(words, "cannot ", " resource \"", at, verb) || !between(words, "resource \"", "\" in API group \"", at, resource) ||
-        !between(words, "API group \"", "\"", at, group))
+    if (!between(words, "User \"", "\" cannot ", at, user) || !between(words, "cannot ", " resource \"", at, verb) ||
+        !between(words, "resource \"", "\" in API group \"", at, resource) || !between(words, "API group \"", "\"", at, group))
         return {};
     std::string ns;
     bool has_namespace = between(words, "in the namespace \"", "\"", at, ns);
@@ -132,3 +134,5 @@ std::string kubectl_missing_right(std::string_view words, bool watches)
     out += has_namespace ? " in namespace " + ns : " in all namespaces";
     return out + " for " + user;
 }
+
+} // namespace etlnode

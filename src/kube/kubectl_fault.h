@@ -11,6 +11,8 @@
 
 #include "port/proc.h"
 
+namespace etlnode {
+
 enum class kubectl_fault : uint8_t {
     none,
     not_started,       // there is no such program, or it cannot be run
@@ -23,10 +25,21 @@ enum class kubectl_fault : uint8_t {
     expired,           // 410: the watch or the list is too old, a new one is not
     forbidden,         // by the roles of the account, an admission plugin or a quota
     already_exists,
-    other,             // whatever else the API server or kubectl refuses
+    other, // whatever else the API server or kubectl refuses
 };
 inline constexpr std::string_view kubectl_fault_names[] = {
-    "none", "not_started", "killed", "output", "timeout", "unreachable", "too_many_requests", "server_error", "expired", "forbidden", "already_exists", "other",
+    "none",
+    "not_started",
+    "killed",
+    "output",
+    "timeout",
+    "unreachable",
+    "too_many_requests",
+    "server_error",
+    "expired",
+    "forbidden",
+    "already_exists",
+    "other",
 };
 inline constexpr size_t kubectl_fault_count = sizeof kubectl_fault_names / sizeof *kubectl_fault_names;
 
@@ -39,3 +52,5 @@ bool kubectl_fault_may_pass(kubectl_fault fault);
 // else empty: other refusals (Pod Security, quotas, webhooks) are not the role's. `watches`: the call was the watch, whose
 // refusal older kubectls tell without saying of whom and where.
 std::string kubectl_missing_right(std::string_view words, bool watches);
+
+} // namespace etlnode

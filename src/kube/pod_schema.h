@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+namespace etlnode {
+
 // The Kubernetes whose Pods these are; kubectl-local's version says the same.
 inline constexpr unsigned pod_schema_major = 1;
 inline constexpr unsigned pod_schema_minor = 33;
@@ -32,3 +34,5 @@ std::vector<std::string_view> pod_schema_types();
 
 // The type of what a path such as "spec.containers[0].env[2].valueFrom" leads to; empty when it leads nowhere.
 std::string_view pod_schema_type_at(std::string_view path);
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "kube/kubectl.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 static constexpr size_t status_text_max = kib;
 
 static std::string bounded(std::string_view text) { return std::string(text.substr(0, status_text_max)); }
@@ -28,10 +30,7 @@ static std::string_view text_of(const cJSON *object, const char *key)
     return cJSON_IsString(item) ? std::string_view(item->valuestring) : std::string_view();
 }
 
-static std::string entry_of(const cJSON *map, std::string_view key)
-{
-    return bounded(text_of(map, std::string(key).c_str()));
-}
+static std::string entry_of(const cJSON *map, std::string_view key) { return bounded(text_of(map, std::string(key).c_str())); }
 
 static int64_t number_of(const cJSON *object, const char *key)
 {
@@ -140,7 +139,8 @@ error pod_status_parse(const cJSON *pod, pod_status &out_status)
     cJSON_ArrayForEach(entry, field(status, "containerStatuses"))
     {
         // The first that bears the name; a sidecar injected by somebody else is not the main container.
-        if (out_status.main.state == container_state::none && (out_status.main.name.empty() || text_of(entry, "name") == out_status.main.name))
+        if (out_status.main.state == container_state::none &&
+            (out_status.main.name.empty() || text_of(entry, "name") == out_status.main.name))
             out_status.main = read_container(entry);
     }
     cJSON_ArrayForEach(entry, field(status, "initContainerStatuses"))
@@ -179,7 +179,8 @@ error pod_list_parse(std::string_view text, std::vector<pod_status> &out_pods, s
 uint64_t container_crash_count(const container_status &container)
 {
     // Kubernetes counts a restart when the next run begins: between two runs one more has ended than the count says.
-    bool is_between = container.state == container_state::terminated || (container.state == container_state::waiting && container.has_last) ||
+    bool is_between = container.state == container_state::terminated ||
+                      (container.state == container_state::waiting && container.has_last) ||
                       (container.state == container_state::waiting && container.reason == "RunContainerError");
     return container.restart_count + (is_between ? 1 : 0);
 }
@@ -195,7 +196,8 @@ static bool image_is_absent(const container_status &container)
         return true;
     if (container.reason != "ErrImagePull" && container.reason != "ImagePullBackOff")
         return false;
-    for (std::string_view words : {"not found", "does not exist", "manifest unknown", "no matching manifest", "no match for platform", "no image \""}) {
+    for (std::string_view words :
+        {"not found", "does not exist", "manifest unknown", "no matching manifest", "no match for platform", "no image \""}) {
         if (has_part(container.message, words)) // the last one is kubectl-local's
             return true;
     }
@@ -331,3 +333,5 @@ bool pod_address_parse(std::string_view text, std::string &out_host, uint16_t &o
     out_port = static_cast<uint16_t>(port);
     return true;
 }
+
+} // namespace etlnode

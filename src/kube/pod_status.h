@@ -10,20 +10,22 @@
 #include "base/error.h"
 #include "codec/json.h"
 
+namespace etlnode {
+
 enum class container_state : uint8_t { none, waiting, running, terminated };
 
 struct container_status {
     std::string name;
     container_state state = container_state::none;
-    std::string reason, message;  // of waiting or terminated
-    int64_t exit_code = 0;        // of terminated
+    std::string reason, message; // of waiting or terminated
+    int64_t exit_code = 0;       // of terminated
     int64_t signal = 0;
-    bool has_last = false;        // an earlier run of this container has ended ...
-    std::string last_reason;      // ... so
+    bool has_last = false;   // an earlier run of this container has ended ...
+    std::string last_reason; // ... so
     std::string last_message;
     int64_t last_exit_code = 0;
     uint64_t restart_count = 0;
-    std::string container_id;     // of the present or, between two runs, the last one
+    std::string container_id; // of the present or, between two runs, the last one
     bool ready = false;
 };
 
@@ -32,14 +34,14 @@ struct pod_status {
     std::string name, uid, resource_version;
     std::string label_cluster, label_target, label_etl;
     std::string generation, launch, local_address, local_witness; // annotations
-    std::string target_url;       // AIS_TARGET_URL of the main container
+    std::string target_url;                                       // AIS_TARGET_URL of the main container
     std::string node_name, restart_policy, phase, reason, message, pod_ip;
-    std::string host_ip;          // of the Kubernetes node that runs it
-    uint16_t container_port = 0;  // the first of the main container
-    bool terminating = false;     // metadata.deletionTimestamp is set
-    bool ready = false;           // condition Ready is True
-    std::string unscheduled;      // why no node was found for it yet
-    container_status main;        // the first container of the spec
+    std::string host_ip;                // of the Kubernetes node that runs it
+    uint16_t container_port = 0;        // the first of the main container
+    bool terminating = false;           // metadata.deletionTimestamp is set
+    bool ready = false;                 // condition Ready is True
+    std::string unscheduled;            // why no node was found for it yet
+    container_status main;              // the first container of the spec
     std::vector<container_status> init; // those that have not ended well
 };
 
@@ -70,3 +72,5 @@ std::string pod_status_instance(const pod_status &status);
 bool pod_status_is_older(const pod_status &status, const pod_status &than);
 // "10.1.2.3:80" or "[fd00::1]:80".
 bool pod_address_parse(std::string_view text, std::string &out_host, uint16_t &out_port);
+
+} // namespace etlnode

@@ -16,6 +16,8 @@
 #include "base/text.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = watch::state;
 using E = watch::event;
 
@@ -60,7 +62,8 @@ static void arm_list_retry(watch &w) { arm(w, watch_restart_max_ms); }
 static void arm_restart(watch &w)
 {
     bool was_healthy = clock_now_ms(*w.e) - w.watch_started_ms >= watch_stable_ms;
-    w.restart_delay_ms = was_healthy || w.restart_delay_ms == 0 ? watch_restart_min_ms : std::min(w.restart_delay_ms * 2, watch_restart_max_ms);
+    w.restart_delay_ms = was_healthy || w.restart_delay_ms == 0 ? watch_restart_min_ms
+                                                                : std::min(w.restart_delay_ms * 2, watch_restart_max_ms);
     w.health->watch_restarts++;
     arm(w, w.restart_delay_ms);
 }
@@ -91,50 +94,50 @@ static constexpr sm_resource resources[] = {{WATCH, "watch child"}, {LIST, "list
 
 static constexpr sm_state<watch> states[] = {
     //  state              name             kind        must alive            may be alive
-    {S::idle,          sm_initial, 0,                    0},
-    {S::listing,       sm_busy,    WATCH | LIST | TIMER, WATCH | LIST | TIMER},
-    {S::watching,      0,          WATCH | TIMER,        WATCH | TIMER},
-    {S::listing_alone, sm_busy,    LIST | TIMER,         LIST | TIMER},
-    {S::backing_off,   sm_busy,    TIMER,                TIMER},
-    {S::ending,        sm_busy,    TIMER,                WATCH | LIST | TIMER},
-    {S::ended,         sm_final,   0,                    0},
+    {S::idle, sm_initial, 0, 0},
+    {S::listing, sm_busy, WATCH | LIST | TIMER, WATCH | LIST | TIMER},
+    {S::watching, 0, WATCH | TIMER, WATCH | TIMER},
+    {S::listing_alone, sm_busy, LIST | TIMER, LIST | TIMER},
+    {S::backing_off, sm_busy, TIMER, TIMER},
+    {S::ending, sm_busy, TIMER, WATCH | LIST | TIMER},
+    {S::ended, sm_final, 0, 0},
 };
 
 static constexpr sm_row<watch> rows[] = {
     //  from               on              guard                 action                  to
-    {S::idle,          E::begin,       always,               SM_FN(start_both),      S::listing},
-    {S::idle,          E::stop,        always,               nothing,                S::ended},
+    {S::idle, E::begin, always, SM_FN(start_both), S::listing},
+    {S::idle, E::stop, always, nothing, S::ended},
 
-    {S::listing,       E::list_ok,     always,               SM_FN(arm_relist),      S::watching},
-    {S::listing,       E::list_failed, always,               SM_FN(arm_list_retry),  S::watching},
-    {S::listing,       E::watch_ended, always,               nothing,                S::listing_alone},
-    {S::listing,       E::deadline,    always,               SM_FN(end_list),        S::listing},
-    {S::listing,       E::stop,        always,               SM_FN(end_children),    S::ending},
+    {S::listing, E::list_ok, always, SM_FN(arm_relist), S::watching},
+    {S::listing, E::list_failed, always, SM_FN(arm_list_retry), S::watching},
+    {S::listing, E::watch_ended, always, nothing, S::listing_alone},
+    {S::listing, E::deadline, always, SM_FN(end_list), S::listing},
+    {S::listing, E::stop, always, SM_FN(end_children), S::ending},
 
-    {S::watching,      E::deadline,    always,               SM_FN(start_list),      S::listing},
-    {S::watching,      E::watch_ended, always,               SM_FN(arm_restart),     S::backing_off},
-    {S::watching,      E::stop,        always,               SM_FN(end_children),    S::ending},
+    {S::watching, E::deadline, always, SM_FN(start_list), S::listing},
+    {S::watching, E::watch_ended, always, SM_FN(arm_restart), S::backing_off},
+    {S::watching, E::stop, always, SM_FN(end_children), S::ending},
 
-    {S::listing_alone, E::list_ok,     always,               SM_FN(arm_restart),     S::backing_off},
-    {S::listing_alone, E::list_failed, always,               SM_FN(arm_restart),     S::backing_off},
-    {S::listing_alone, E::deadline,    always,               SM_FN(end_list),        S::listing_alone},
-    {S::listing_alone, E::stop,        always,               SM_FN(end_children),    S::ending},
+    {S::listing_alone, E::list_ok, always, SM_FN(arm_restart), S::backing_off},
+    {S::listing_alone, E::list_failed, always, SM_FN(arm_restart), S::backing_off},
+    {S::listing_alone, E::deadline, always, SM_FN(end_list), S::listing_alone},
+    {S::listing_alone, E::stop, always, SM_FN(end_children), S::ending},
 
-    {S::backing_off,   E::deadline,    always,               SM_FN(start_both),      S::listing},
-    {S::backing_off,   E::stop,        always,               SM_FN(disarm),          S::ended},
+    {S::backing_off, E::deadline, always, SM_FN(start_both), S::listing},
+    {S::backing_off, E::stop, always, SM_FN(disarm), S::ended},
 
-    {S::ending,        E::watch_ended, SM_FN(a_list_runs),   nothing,                S::ending},
-    {S::ending,        E::watch_ended, always,               SM_FN(disarm),          S::ended},
-    {S::ending,        E::list_ok,     SM_FN(a_watch_runs),  nothing,                S::ending},
-    {S::ending,        E::list_ok,     always,               SM_FN(disarm),          S::ended},
-    {S::ending,        E::list_failed, SM_FN(a_watch_runs),  nothing,                S::ending},
-    {S::ending,        E::list_failed, always,               SM_FN(disarm),          S::ended},
-    {S::ending,        E::deadline,    always,               SM_FN(end_children),    S::ending},
+    {S::ending, E::watch_ended, SM_FN(a_list_runs), nothing, S::ending},
+    {S::ending, E::watch_ended, always, SM_FN(disarm), S::ended},
+    {S::ending, E::list_ok, SM_FN(a_watch_runs), nothing, S::ending},
+    {S::ending, E::list_ok, always, SM_FN(disarm), S::ended},
+    {S::ending, E::list_failed, SM_FN(a_watch_runs), nothing, S::ending},
+    {S::ending, E::list_failed, always, SM_FN(disarm), S::ended},
+    {S::ending, E::deadline, always, SM_FN(end_children), S::ending},
 };
 
 static constexpr sm_ignore<watch> ignores[] = {
     //  in             event      why it is harmless
-    {S::ending,        E::stop,   "it is ending already"},
+    {S::ending, E::stop, "it is ending already"},
 };
 
 static bool pods_are_bounded(const watch &w) { return w.pods.size() <= watched_pods_max && w.gone_uids.size() <= gone_uids_max; }
@@ -169,7 +172,8 @@ static void report_end(watch &w, S, E)
         clock_post(*w.e, post_ended, &w);
 }
 
-static constexpr sm_table<watch> table = {"watch", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, report_end};
+static constexpr sm_table<watch> table = {
+    "watch", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, report_end};
 SM_VERIFY(table);
 
 sm_view watch_machine_view() { return sm_view_of(table); }
@@ -182,7 +186,10 @@ static void alarm_fired(void *arg) { dispatch(*static_cast<watch *>(arg), E::dea
 
 // ---- what is known of pods
 
-static bool is_gone_uid(const watch &w, const std::string &uid) { return std::find(w.gone_uids.begin(), w.gone_uids.end(), uid) != w.gone_uids.end(); }
+static bool is_gone_uid(const watch &w, const std::string &uid)
+{
+    return std::find(w.gone_uids.begin(), w.gone_uids.end(), uid) != w.gone_uids.end();
+}
 
 static void note_gone(watch &w, const std::string &uid)
 {
@@ -268,7 +275,9 @@ static void take_event(watch &w, std::string_view object, std::vector<std::strin
     case watch_event_type::modified: is_news = take_status(w, std::move(event.pod)); break;
     case watch_event_type::deleted: is_news = take_deletion(w, event.pod); break;
     case watch_event_type::bookmark: break;
-    case watch_event_type::failed: end_watch(w, event.expired ? kubectl_fault::expired : kubectl_fault::server_error, "the API server ended it: " + event.message); break;
+    case watch_event_type::failed:
+        end_watch(w, event.expired ? kubectl_fault::expired : kubectl_fault::server_error, "the API server ended it: " + event.message);
+        break;
     }
     if (is_news)
         changed.push_back(name);
@@ -344,7 +353,8 @@ static void list_child_ended(void *arg)
 
 // ---- interface
 
-watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id, kube_health &health)
+watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id,
+    kube_health &health)
 {
     auto *w = new watch;
     w->sm.id = 1;
@@ -383,3 +393,5 @@ const pod_status *watch_find(const watch &w, std::string_view pod_name)
     auto known = w.pods.find(pod_name);
     return known != w.pods.end() ? &known->second.status : nullptr;
 }
+
+} // namespace etlnode

@@ -19,17 +19,19 @@
 #include "sm/sm.h"
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 // Told outside any step. Lifetime: as long as the watch.
 struct watch_host {
     void (*on_pod)(void *arg, std::string_view pod_name) = nullptr; // its status changed, or it is gone
-    void (*on_list)(void *arg) = nullptr;                           // a list was taken in; pods may have changed or be gone. Or a right was found missing
-    void (*on_ended)(void *arg) = nullptr;                          // after watch_stop
+    void (*on_list)(void *arg) = nullptr;  // a list was taken in; pods may have changed or be gone. Or a right was found missing
+    void (*on_ended)(void *arg) = nullptr; // after watch_stop
     void *arg = nullptr;
 };
 
 struct watched_pod {
     pod_status status;
-    uint64_t touched = 0; // stamp of the last news of it
+    uint64_t touched = 0;  // stamp of the last news of it
     uint64_t swept_at = 0; // the registry's: `listed_from` when it last tried to remove it as a leftover
 };
 
@@ -48,7 +50,7 @@ struct watch {
     kube_call list;
     timer *alarm = nullptr;
     watch_stream stream;
-    std::string problem;     // why the watch is being ended
+    std::string problem; // why the watch is being ended
     kubectl_fault problem_fault = kubectl_fault::none;
     uint64_t watch_started_ms = 0;
     uint64_t restart_delay_ms = 0;
@@ -62,7 +64,8 @@ struct watch {
 };
 
 // `health` is counted in. Lifetime: until watch_free.
-watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id, kube_health &health);
+watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id,
+    kube_health &health);
 void watch_begin(watch &w);
 // Ends the children; on_ended comes once, not before the return.
 void watch_stop(watch &w);
@@ -77,3 +80,5 @@ inline bool watch_has_listed(const watch &w) { return w.listed_from > 0; }
 inline uint64_t watch_take_stamp(watch &w) { return ++w.stamp; }
 
 sm_view watch_machine_view();
+
+} // namespace etlnode

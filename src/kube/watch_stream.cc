@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "kube/kubectl.h"
 
+namespace etlnode {
+
 static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 // Steps over one byte of an object; true when the object ends with it.
@@ -105,3 +107,5 @@ error watch_event_parse(std::string_view object, watch_event &out_event, std::st
     }
     return no_error;
 }
+
+} // namespace etlnode

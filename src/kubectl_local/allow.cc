@@ -16,6 +16,8 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/target_url.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr size_t allow_paths_max = 256;
 static constexpr size_t allow_targets_max = 256;
 
@@ -44,7 +46,8 @@ const allow_path *allow_find(const allow_list &list, const std::string &path)
     for (const allow_path &one : list.paths) {
         bool holds = one.path == "/" || path == one.path || path.starts_with(one.path + "/");
         // Of writable directories the outermost: what lies inside it a pod may have replaced by a link, so the way down is checked from there.
-        bool is_better = found == nullptr || (one.writable && !found->writable) || (one.writable == found->writable && one.path.size() < found->path.size());
+        bool is_better = found == nullptr || (one.writable && !found->writable) ||
+                         (one.writable == found->writable && one.path.size() < found->path.size());
         if (holds && is_better)
             found = &one;
     }
@@ -126,7 +129,8 @@ static bool read_tree(const yaml_node &tree, const std::string &where, allow_lis
         for (const auto &entry : value.values) {
             const yaml_node *path = yaml_get(entry.get(), "path");
             const yaml_node *access = yaml_get(entry.get(), "access");
-            if (entry->kind != yaml_kind::mapping || path == nullptr || path->kind != yaml_kind::scalar || entry->keys.size() != (access != nullptr ? 2u : 1u))
+            if (entry->kind != yaml_kind::mapping || path == nullptr || path->kind != yaml_kind::scalar ||
+                entry->keys.size() != (access != nullptr ? 2u : 1u))
                 return refuse(*entry, "path: DIR, and perhaps access: rw");
             if (access != nullptr && access->text != "rw" && access->text != "ro")
                 return refuse(*access, "rw or ro");
@@ -214,3 +218,5 @@ void allow_from_json(const cJSON *tree, allow_list &out_list)
     out_list.host_network = cJSON_IsTrue(json_get(tree, "hostNetwork"));
     cJSON_ArrayForEach(entry, json_get(tree, "targets")) if (cJSON_IsString(entry)) out_list.targets.emplace_back(entry->valuestring);
 }
+
+} // namespace etlnode::kubectl_local

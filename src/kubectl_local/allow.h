@@ -19,6 +19,8 @@
 #include "codec/json.h"
 #include "kubectl_local/state.h"
 
+namespace etlnode::kubectl_local {
+
 struct allow_path {
     std::string path; // absolute, without "..", without a slash at the end
     bool writable = false;
@@ -41,3 +43,5 @@ const allow_path *allow_find(const allow_list &list, const std::string &path);
 bool allow_has_target(const allow_list &list, const std::string &url);
 // Absolute, no "..", single slashes. False: it is no such path.
 bool allow_normalize(const std::string &path, std::string &out_path);
+
+} // namespace etlnode::kubectl_local

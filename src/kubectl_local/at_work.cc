@@ -25,6 +25,8 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/process_tree.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr size_t threads_looked_at_max = 2048;
 static constexpr size_t poll_set_max = 4096;
 static constexpr size_t holders_looked_at_max = 1024;
@@ -42,7 +44,10 @@ static bool read_small(const char *path, char *buffer, size_t size, std::string_
     return n > 0;
 }
 
-static bool contains(const std::vector<std::string> &list, const std::string &one) { return !one.empty() && std::find(list.begin(), list.end(), one) != list.end(); }
+static bool contains(const std::vector<std::string> &list, const std::string &one)
+{
+    return !one.empty() && std::find(list.begin(), list.end(), one) != list.end();
+}
 
 // --- the port
 
@@ -130,7 +135,8 @@ static uint16_t own_port(const os_fd &socket)
 {
     struct sockaddr_in6 address = {};
     socklen_t size = sizeof address;
-    if (getsockname(socket.fd, reinterpret_cast<struct sockaddr *>(&address), &size) != 0 || (address.sin6_family != AF_INET && address.sin6_family != AF_INET6))
+    if (getsockname(socket.fd, reinterpret_cast<struct sockaddr *>(&address), &size) != 0 ||
+        (address.sin6_family != AF_INET && address.sin6_family != AF_INET6))
         return 0;
     return ntohs(address.sin6_port); // where that of IPv4 is, too
 }
@@ -142,7 +148,8 @@ static bool is_taken(const served_by &server, int fd)
     struct tcp_info about;
     if (socket.fd < 0 && (errno == EPERM || errno == ENOSYS)) // some sandboxes forbid it: that it is a socket has to do
         return os_read_link(text_format("/proc/%d/fd/%d", server.pid, fd)).starts_with("socket:");
-    return tcp_state(socket, about) && (about.tcpi_state == TCP_ESTABLISHED || about.tcpi_state == TCP_CLOSE_WAIT) && own_port(socket) == server.port;
+    return tcp_state(socket, about) && (about.tcpi_state == TCP_ESTABLISHED || about.tcpi_state == TCP_CLOSE_WAIT) &&
+           own_port(socket) == server.port;
 }
 
 bool at_work_read_traffic(const served_by &server, port_traffic &out)
@@ -169,8 +176,11 @@ bool at_work_has_accepted(const served_by &server, const port_traffic &before, c
 {
     if (now.pending < before.pending)
         return true;
-    auto is_new = [&](const port_traffic::one &a) { return std::none_of(before.sockets.begin(), before.sockets.end(), [&](const port_traffic::one &b) { return a.link == b.link; }); };
-    return std::any_of(now.sockets.begin(), now.sockets.end(), [&](const port_traffic::one &one) { return is_new(one) && is_taken(server, one.fd); });
+    auto is_new = [&](const port_traffic::one &a) {
+        return std::none_of(before.sockets.begin(), before.sockets.end(), [&](const port_traffic::one &b) { return a.link == b.link; });
+    };
+    return std::any_of(
+        now.sockets.begin(), now.sockets.end(), [&](const port_traffic::one &one) { return is_new(one) && is_taken(server, one.fd); });
 }
 
 std::vector<pid_t> at_work_holders(pid_t command, const std::vector<std::string> &listening)
@@ -206,7 +216,10 @@ static bool read_memory(pid_t pid, uint64_t from, void *to, size_t size)
     return process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(size);
 }
 
-static bool is_listener(const served_by &server, int fd) { return std::find(server.listeners.begin(), server.listeners.end(), fd) != server.listeners.end(); }
+static bool is_listener(const served_by &server, int fd)
+{
+    return std::find(server.listeners.begin(), server.listeners.end(), fd) != server.listeners.end();
+}
 
 // The descriptors that a poll of at most poll_set_max waits for.
 static std::vector<int> polled(pid_t pid, uint64_t set, uint64_t count)
@@ -235,7 +248,8 @@ static bool select_has_listener(const served_by &server, const waiting_call &cal
     static constexpr uint64_t word_bits = 64; // the kernel copies whole words
     if (count == 0 || call.args[1] == 0 || !read_memory(server.pid, call.args[1], &set, (count + word_bits - 1) / word_bits * 8))
         return false;
-    return std::any_of(server.listeners.begin(), server.listeners.end(), [&](int fd) { return fd >= 0 && static_cast<uint64_t>(fd) < count && FD_ISSET(fd, &set); });
+    return std::any_of(server.listeners.begin(), server.listeners.end(),
+        [&](int fd) { return fd >= 0 && static_cast<uint64_t>(fd) < count && FD_ISSET(fd, &set); });
 }
 
 // "tfd:  7 events: ..." is a line each. What was watched once counts as watched: who closes the listener is found elsewhere.
@@ -299,7 +313,8 @@ static bool awaits_connection(served_by &server, const waiting_call &call)
 
 static bool is_transfer(long number)
 {
-    static constexpr long calls[] = {SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg, SYS_sendfile};
+    static constexpr long calls[] = {
+        SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg, SYS_sendfile};
     return std::find(std::begin(calls), std::end(calls), number) != std::end(calls);
 }
 
@@ -334,7 +349,8 @@ static bool sleeps(pid_t pid) { return at_work_mark(pid).is_asleep; }
 bool at_work_awaits_connection(served_by &server)
 {
     waiting_call call;
-    if (server.waiting_thread != 0 && look_at_thread(server.pid, server.waiting_thread, call) == sight::waits && awaits_connection(server, call))
+    if (server.waiting_thread != 0 && look_at_thread(server.pid, server.waiting_thread, call) == sight::waits &&
+        awaits_connection(server, call))
         return true;
     std::vector<std::string> threads;
     os_list(text_format("/proc/%d/task", server.pid), threads);
@@ -377,7 +393,9 @@ process_mark at_work_parse_mark(std::string_view stat)
     unsigned long long started = 0;
     unsigned long long code = 0;
     unsigned long long stack = 0;
-    int count = sscanf(rest.c_str(), " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu %*u %*d %*u %llu %*u %llu", &state, &flags, &started, &code, &stack);
+    int count = sscanf(rest.c_str(),
+        " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu %*u %*d %*u %llu %*u %llu", &state, &flags,
+        &started, &code, &stack);
     static constexpr unsigned exiting = 0x4; // PF_EXITING
     mark.is_gone = count < 2 || state == 'Z' || state == 'X' || (flags & exiting) != 0;
     mark.is_asleep = count >= 1 && state == 'S';
@@ -399,3 +417,5 @@ process_mark at_work_mark(pid_t pid)
         text = {};
     return at_work_parse_mark(text);
 }
+
+} // namespace etlnode::kubectl_local

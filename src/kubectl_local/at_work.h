@@ -13,16 +13,18 @@
 
 #include <sys/types.h>
 
+namespace etlnode::kubectl_local {
+
 // One process that holds the listening socket.
 struct served_by {
-    pid_t pid = 0;                    // 0: nobody is known
+    pid_t pid = 0; // 0: nobody is known
     uint16_t port = 0;
     std::vector<std::string> sockets; // that listen, as links of /proc/PID/fd name them ("socket:[INODE]")
     std::vector<int> listeners;       // its descriptors of these
     std::string socket;               // the first one's link
     // Memory of the last look, so that the next one begins where something was found.
     pid_t waiting_thread = 0;
-    int waiting_epoll = -1;         // known to watch a listener
+    int waiting_epoll = -1; // known to watch a listener
 };
 
 // Adds the listening sockets of `port` in the text of /proc/PID/net/tcp or tcp6.
@@ -64,11 +66,13 @@ bool at_work_parse_call(std::string_view text, waiting_call &out);
 
 // What tells a process from any other with its id, and its program from the one that it was before an execve. Empty fields: not to be seen.
 struct process_mark {
-    bool is_gone = false;  // or about to be: marked as dying
+    bool is_gone = false; // or about to be: marked as dying
     bool is_asleep = false;
     uint64_t started = 0;
-    uint64_t code = 0;     // where its program lies; 0: not to be seen
+    uint64_t code = 0; // where its program lies; 0: not to be seen
     uint64_t stack = 0;
 };
 process_mark at_work_parse_mark(std::string_view stat);
 process_mark at_work_mark(pid_t pid);
+
+} // namespace etlnode::kubectl_local

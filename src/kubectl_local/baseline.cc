@@ -12,6 +12,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 struct judge {
     const cJSON *pod;
     const cJSON *spec;
@@ -77,17 +79,19 @@ static void judge_app_armor(judge &j)
         return !type.empty() && type != "RuntimeDefault" && type != "Localhost";
     };
     if (is_forbidden(j.spec))
-        wrong.push_back("pod must not set AppArmor profile type to \"" + text_at(field(context_of(j.spec), "appArmorProfile"), "type") + "\"");
+        wrong.push_back(
+            "pod must not set AppArmor profile type to \"" + text_at(field(context_of(j.spec), "appArmorProfile"), "type") + "\"");
     for (const cJSON *container : j.containers)
         if (is_forbidden(container))
             wrong.push_back(text_format("container \"%s\" must not set AppArmor profile type to \"%s\"", text_at(container, "name").c_str(),
-                                        text_at(field(context_of(container), "appArmorProfile"), "type").c_str()));
+                text_at(field(context_of(container), "appArmorProfile"), "type").c_str()));
     const cJSON *annotation;
     cJSON_ArrayForEach(annotation, field(field(j.pod, "metadata"), "annotations"))
     {
         std::string_view key = annotation->string;
         std::string_view value = cJSON_IsString(annotation) ? annotation->valuestring : "";
-        if (key.starts_with("container.apparmor.security.beta.kubernetes.io/") && !value.empty() && value != "runtime/default" && !value.starts_with("localhost/"))
+        if (key.starts_with("container.apparmor.security.beta.kubernetes.io/") && !value.empty() && value != "runtime/default" &&
+            !value.starts_with("localhost/"))
             wrong.push_back(text_escape(key, 200) + "=\"" + text_escape(value, 200) + "\"");
     }
     if (!wrong.empty())
@@ -96,8 +100,8 @@ static void judge_app_armor(judge &j)
 
 static void judge_capabilities(judge &j)
 {
-    static constexpr std::string_view allowed[] = {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP",
-                                                   "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"};
+    static constexpr std::string_view allowed[] = {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
+        "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"};
     std::set<std::string> wrong;
     std::vector<std::string> names = names_where(j, [&](const cJSON *container) {
         bool found = false;
@@ -113,7 +117,9 @@ static void judge_capabilities(judge &j)
         return found;
     });
     if (!names.empty())
-        violate(j, "non-default capabilities", counted("container", "containers", names) + " must not include " + quoted({wrong.begin(), wrong.end()}) + " in securityContext.capabilities.add");
+        violate(j, "non-default capabilities",
+            counted("container", "containers", names) + " must not include " + quoted({wrong.begin(), wrong.end()}) +
+                " in securityContext.capabilities.add");
 }
 
 static void judge_host_namespaces(judge &j)
@@ -139,7 +145,8 @@ static bool is_written(const judge &j, const std::string &volume)
 {
     for (const cJSON *container : j.containers) {
         const cJSON *mount;
-        cJSON_ArrayForEach(mount, field(container, "volumeMounts")) if (json_text(mount, "name") == volume && !cJSON_IsTrue(field(mount, "readOnly"))) return true;
+        cJSON_ArrayForEach(mount, field(container, "volumeMounts")) if (json_text(mount, "name") == volume &&
+                                                                        !cJSON_IsTrue(field(mount, "readOnly"))) return true;
     }
     return false;
 }
@@ -197,7 +204,9 @@ static void judge_host_ports(judge &j)
     std::vector<std::string> texts;
     for (uint64_t port : ports)
         texts.push_back(std::to_string(port));
-    violate(j, "hostPort", counted("container", "containers", names) + (names.size() == 1 ? " uses " : " use ") + (texts.size() == 1 ? "hostPort " : "hostPorts ") + joined(texts));
+    violate(j, "hostPort",
+        counted("container", "containers", names) + (names.size() == 1 ? " uses " : " use ") +
+            (texts.size() == 1 ? "hostPort " : "hostPorts ") + joined(texts));
 }
 
 // Of Kubernetes 1.34 and newer: whoever probes could be sent anywhere.
@@ -207,7 +216,8 @@ static void judge_probe_hosts(judge &j)
     std::vector<std::string> names = names_where(j, [&](const cJSON *container) {
         bool found = false;
         const cJSON *lifecycle = field(container, "lifecycle");
-        for (const cJSON *handler : {field(container, "livenessProbe"), field(container, "readinessProbe"), field(container, "startupProbe"), field(lifecycle, "postStart"), field(lifecycle, "preStop")})
+        for (const cJSON *handler : {field(container, "livenessProbe"), field(container, "readinessProbe"),
+                 field(container, "startupProbe"), field(lifecycle, "postStart"), field(lifecycle, "preStop")})
             for (const char *kind : {"httpGet", "tcpSocket"}) {
                 std::string host = text_at(field(handler, kind), "host");
                 if (host.empty())
@@ -219,12 +229,14 @@ static void judge_probe_hosts(judge &j)
     });
     if (!names.empty())
         violate(j, "probe or lifecycle host",
-                counted("container", "containers", names) + (names.size() == 1 ? " uses " : " use ") + counted("probe or lifecycle host", "probe or lifecycle hosts", {hosts.begin(), hosts.end()}));
+            counted("container", "containers", names) + (names.size() == 1 ? " uses " : " use ") +
+                counted("probe or lifecycle host", "probe or lifecycle hosts", {hosts.begin(), hosts.end()}));
 }
 
 static void judge_privileged(judge &j)
 {
-    std::vector<std::string> names = names_where(j, [](const cJSON *container) { return cJSON_IsTrue(field(context_of(container), "privileged")); });
+    std::vector<std::string> names = names_where(
+        j, [](const cJSON *container) { return cJSON_IsTrue(field(context_of(container), "privileged")); });
     if (!names.empty())
         violate(j, "privileged", counted("container", "containers", names) + " must not set securityContext.privileged=true");
 }
@@ -240,7 +252,9 @@ static void judge_proc_mount(judge &j)
         return true;
     });
     if (!names.empty())
-        violate(j, "procMount", counted("container", "containers", names) + " must not set securityContext.procMount to " + quoted({wrong.begin(), wrong.end()}));
+        violate(j, "procMount",
+            counted("container", "containers", names) + " must not set securityContext.procMount to " +
+                quoted({wrong.begin(), wrong.end()}));
 }
 
 // "pod and containers "a", "b""; at least one of both.
@@ -300,9 +314,10 @@ static void judge_seccomp(judge &j)
 
 static void judge_sysctls(judge &j)
 {
-    static constexpr std::string_view allowed[] = {"kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start",
-                                                   "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes",
-                                                   "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_rmem", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem"};
+    static constexpr std::string_view allowed[] = {"kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range",
+        "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_rmem",
+        "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem"};
     std::vector<std::string> wrong;
     const cJSON *one;
     cJSON_ArrayForEach(one, field(context_of(j.spec), "sysctls"))
@@ -317,7 +332,9 @@ static void judge_sysctls(judge &j)
 
 static void judge_windows(judge &j)
 {
-    auto is_forbidden = [](const cJSON *item) { return cJSON_IsTrue(field(field(context_of(item), "windowsOptions"), "hostProcess")) != 0; };
+    auto is_forbidden = [](const cJSON *item) {
+        return cJSON_IsTrue(field(field(context_of(item), "windowsOptions"), "hostProcess")) != 0;
+    };
     std::vector<std::string> names = names_where(j, is_forbidden);
     bool pod = is_forbidden(j.spec);
     if (!pod && names.empty())
@@ -333,8 +350,8 @@ std::string baseline_violations(const cJSON *pod, const allow_list &allowed, std
         const cJSON *container;
         cJSON_ArrayForEach(container, field(j.spec, list)) j.containers.push_back(container);
     }
-    for (auto *rule : {judge_app_armor, judge_capabilities, judge_host_namespaces, judge_host_paths, judge_host_ports, judge_probe_hosts, judge_privileged, judge_proc_mount, judge_selinux,
-                       judge_seccomp, judge_sysctls, judge_windows})
+    for (auto *rule : {judge_app_armor, judge_capabilities, judge_host_namespaces, judge_host_paths, judge_host_ports, judge_probe_hosts,
+             judge_privileged, judge_proc_mount, judge_selinux, judge_seccomp, judge_sysctls, judge_windows})
         rule(j);
     if (j.violations.empty())
         return "";
@@ -344,3 +361,5 @@ std::string baseline_violations(const cJSON *pod, const allow_list &allowed, std
     }
     return "violates PodSecurity \"baseline:latest\": " + joined(j.violations);
 }
+
+} // namespace etlnode::kubectl_local

@@ -14,6 +14,8 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t cpu_period_us = 100'000;
 static constexpr uint64_t cpu_quota_min_us = 1'000; // the kernel takes no less
 static constexpr int remove_tries = 100;            // a millisecond each: the last process may still be on its way out
@@ -193,3 +195,5 @@ void cgroup_remove(cgroup &group)
         }
     group = cgroup();
 }
+
+} // namespace etlnode::kubectl_local

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace etlnode::kubectl_local {
+
 enum class cgroup_kind : uint8_t { memory, cpu, pids };
 inline constexpr const char *cgroup_names[] = {"memory", "cpu", "pids"};
 inline constexpr size_t cgroup_kinds = 3;
@@ -38,3 +40,5 @@ uint64_t cgroup_oom_kills(const cgroup &group);
 void cgroup_remove(cgroup &group);
 
 inline bool cgroup_has(const cgroup &group, cgroup_kind kind) { return !group.dirs[static_cast<size_t>(kind)].empty(); }
+
+} // namespace etlnode::kubectl_local

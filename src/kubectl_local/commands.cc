@@ -13,14 +13,16 @@
 
 #include "base/limits.h"
 #include "base/text.h"
-#include "kube/pod_schema.h"
 #include "codec/yaml.h"
+#include "kube/pod_schema.h"
 #include "kubectl_local/container.h"
 #include "kubectl_local/image.h"
 #include "kubectl_local/netbox.h"
 #include "kubectl_local/os.h"
 #include "kubectl_local/pod.h"
 #include "node/version.h"
+
+namespace etlnode::kubectl_local {
 
 int command_fail(const std::string &text)
 {
@@ -47,8 +49,8 @@ static const char *known_resource(std::string_view word)
     return nullptr;
 }
 
-bool command_parse_names(const std::vector<std::string> &words, std::string &out_resource, std::vector<std::string> &out_names,
-                         std::string &out_text)
+bool command_parse_names(
+    const std::vector<std::string> &words, std::string &out_resource, std::vector<std::string> &out_names, std::string &out_text)
 {
     out_resource.clear();
     out_names.clear();
@@ -57,7 +59,8 @@ bool command_parse_names(const std::vector<std::string> &words, std::string &out
         const std::string &word = words[i];
         size_t slash = word.find('/');
         if (slashed != (slash != std::string::npos)) {
-            out_text = "there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'";
+            out_text = "there is no need to specify a resource type as a separate argument when passing arguments in resource/name form "
+                       "(e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'";
             return false;
         }
         if (i > 0 && !slashed) {
@@ -80,10 +83,7 @@ bool command_parse_names(const std::vector<std::string> &words, std::string &out
     return true;
 }
 
-bool command_is_record(const pod_key &key)
-{
-    return pod_name_is_valid(key.name) && pod_label_is_valid(key.ns);
-}
+bool command_is_record(const pod_key &key) { return pod_name_is_valid(key.name) && pod_label_is_valid(key.ns); }
 
 // A dead supervisor's record tells of a container that is dead too: the new one gets a moment to say so.
 static void read_healed(const command &c, found_pod &pod)
@@ -117,8 +117,8 @@ std::vector<found_pod> command_find_pods(const command &c, const selector &wante
     for (const pod_key &key : state_list_pods(c.state, c.all_namespaces ? "" : c.ns)) {
         found_pod one;
         one.key = key;
-        if (!command_is_record(key) || !state_read_pod(c.state, key, one.pod)
-            || !selector_matches(wanted, json_get(json_get(one.pod.get(), "metadata"), "labels")))
+        if (!command_is_record(key) || !state_read_pod(c.state, key, one.pod) ||
+            !selector_matches(wanted, json_get(json_get(one.pod.get(), "metadata"), "labels")))
             continue;
         read_healed(c, one);
         out.push_back(std::move(one));
@@ -191,8 +191,8 @@ int command_wait(const command &c)
     bool for_ever = limit.starts_with("-"); // kubectl: a week
     uint64_t timeout_ms = 0;
     if (!text_parse_duration_ms(for_ever ? "168h" : limit, timeout_ms))
-        return command_fail(text_format("invalid argument \"%s\" for \"--timeout\" flag: time: invalid duration",
-                                        text_escape(limit, 80).c_str()));
+        return command_fail(
+            text_format("invalid argument \"%s\" for \"--timeout\" flag: time: invalid duration", text_escape(limit, 80).c_str()));
     if (names.empty())
         for (const found_pod &one : command_find_pods(c, wanted))
             names.push_back(one.key.name);
@@ -262,9 +262,11 @@ int command_version(const command &c)
     else if (output == "yaml")
         command_write(yaml_print(about.get()));
     else if (output.empty())
-        command_write("Client Version: " + version + "\n" + (options_bool(c.o, "client", false) ? "" : "Server Version: " + version + "\nSandbox: " + report.text + "\n"));
+        command_write("Client Version: " + version + "\n" +
+                      (options_bool(c.o, "client", false) ? "" : "Server Version: " + version + "\nSandbox: " + report.text + "\n"));
     else
         return command_fail("--output must be 'yaml' or 'json'");
     return 0;
 }
 
+} // namespace etlnode::kubectl_local

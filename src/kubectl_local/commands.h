@@ -11,6 +11,8 @@
 #include "kubectl_local/selector.h"
 #include "kubectl_local/state.h"
 
+namespace etlnode::kubectl_local {
+
 struct command {
     local_state state;
     std::string ns;
@@ -39,8 +41,8 @@ int watch_pods(const command &c, const std::string &name, const selector &wanted
 int command_fail(const std::string &text);
 int command_fail_not_found(const char *resource, const std::string &name);
 // The pods the words after the verb name: `pods [NAME...]`, `pod/NAME ...`. `out_resource` is what stands there ("pods", "nodes").
-bool command_parse_names(const std::vector<std::string> &words, std::string &out_resource, std::vector<std::string> &out_names,
-                         std::string &out_text);
+bool command_parse_names(
+    const std::vector<std::string> &words, std::string &out_resource, std::vector<std::string> &out_names, std::string &out_text);
 // Records that match, read; those without a supervisor that should have one get it first.
 struct found_pod {
     pod_key key;
@@ -53,3 +55,5 @@ bool command_is_record(const pod_key &key);
 // --selector; false: `out_code` is the exit code, the message is written.
 bool command_parse_selector(const command &c, selector &out_selector, int &out_code);
 bool command_write(const std::string &text); // to stdout; false when nobody reads
+
+} // namespace etlnode::kubectl_local

@@ -25,6 +25,8 @@
 #include "kubectl_local/process_tree.h"
 #include "kubectl_local/users.h"
 
+namespace etlnode::kubectl_local {
+
 // The log.
 
 static constexpr size_t last_line_max = 1024;
@@ -131,7 +133,8 @@ static bool is_left(const left_look &look, const std::string &process)
     std::string text;
     if (os_read_file(process + "/environ", text) && text == look.environment)
         return true;
-    if (!os_read_file(process + "/status", text) || number_in(text, "PPid:\t") == static_cast<uint64_t>(getpid())) // what holds this supervisor's namespaces
+    if (!os_read_file(process + "/status", text) ||
+        number_in(text, "PPid:\t") == static_cast<uint64_t>(getpid())) // what holds this supervisor's namespaces
         return false;
     uint64_t user = number_in(text, "Uid:\t");
     if (look.users.count != 0 && user >= look.users.base && user < uint64_t(look.users.base) + look.users.count)
@@ -158,7 +161,8 @@ static size_t kill_left(const left_look &look)
             continue;
         os_fd process(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0))); // first: the number may become another's
         char state = process.fd >= 0 ? state_of(static_cast<pid_t>(pid)) : 'X';
-        if (state != 'Z' && state != 'X' && is_left(look, "/proc/" + name) && syscall(SYS_pidfd_send_signal, process.fd, SIGKILL, nullptr, 0) == 0)
+        if (state != 'Z' && state != 'X' && is_left(look, "/proc/" + name) &&
+            syscall(SYS_pidfd_send_signal, process.fd, SIGKILL, nullptr, 0) == 0)
             count++;
     }
     return count;
@@ -205,7 +209,8 @@ bool container_is_dying(const container_run &run)
 // bwrap's child is still bwrap, or what it starts to change the user, until it has become the command.
 static bool is_command(const container_run &run, const std::string &program)
 {
-    return !program.empty() && program != run.bwrap_path && !program.ends_with("/bwrap") && !(run.changes_user && program.ends_with("/setpriv"));
+    return !program.empty() && program != run.bwrap_path && !program.ends_with("/bwrap") &&
+           !(run.changes_user && program.ends_with("/setpriv"));
 }
 
 static void look_for_command(void *arg)
@@ -298,7 +303,8 @@ static void limit_tasks(const container_launch &launch)
     struct utsname about;
     unsigned major = 0;
     unsigned minor = 0;
-    bool counts_inside = uname(&about) == 0 && sscanf(about.release, "%u.%u", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 14));
+    bool counts_inside = uname(&about) == 0 && sscanf(about.release, "%u.%u", &major, &minor) == 2 &&
+                         (major > 5 || (major == 5 && minor >= 14));
     struct rlimit tasks = {launch.tasks_max, launch.tasks_max};
     if (launch.box.kind == netbox_kind::block || (launch.box.kind == netbox_kind::own_user && counts_inside))
         setrlimit(RLIMIT_NPROC, &tasks);
@@ -319,7 +325,8 @@ static std::string join_pod(const container_launch &launch)
         return text;
     if (has_namespaces && !netbox_enter(launch.box))
         return text_format("cannot enter the pod's network: %s", strerror(errno));
-    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr); // keys of whoever started the node stay outside; without key rings there are none
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING,
+        nullptr); // keys of whoever started the node stay outside; without key rings there are none
     if (has_namespaces)
         limit_tasks(launch); // else the tracer counts them
     struct rlimit files = {launch.files_max, launch.files_max};
@@ -343,9 +350,10 @@ static void end_with(pid_t supervisor)
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     std::string text = join_pod(launch);
     end_with(plan.supervisor); // a change of the user has revoked it
-    bool placed = dup2(null_fd, 0) == 0 && dup2(plan.output_fd, 1) == 1 && dup2(plan.output_fd, 2) == 2 && dup2(plan.status_fd, bwrap_status_fd) == bwrap_status_fd
-                  && dup2(plan.args_fd, bwrap_args_fd) == bwrap_args_fd && dup2(plan.error_fd, bwrap_error_fd) == bwrap_error_fd
-                  && (launch.filter_fd < 0 || dup2(launch.filter_fd, bwrap_filter_fd) == bwrap_filter_fd);
+    bool placed = dup2(null_fd, 0) == 0 && dup2(plan.output_fd, 1) == 1 && dup2(plan.output_fd, 2) == 2 &&
+                  dup2(plan.status_fd, bwrap_status_fd) == bwrap_status_fd && dup2(plan.args_fd, bwrap_args_fd) == bwrap_args_fd &&
+                  dup2(plan.error_fd, bwrap_error_fd) == bwrap_error_fd &&
+                  (launch.filter_fd < 0 || dup2(launch.filter_fd, bwrap_filter_fd) == bwrap_filter_fd);
     if (text.empty() && !placed)
         text = strerror(errno);
     sigset_t none;
@@ -468,7 +476,8 @@ void container_reaped(container_run &run, int wait_status, container_end &out_en
         }
     loop_timer_stop(run.look);
     out_end = container_end();
-    bool not_found = run.changes_user && run.has_exit && !run.started && (run.exit_code == 126 || run.exit_code == 127) && run.log->last_line.starts_with("setpriv:");
+    bool not_found = run.changes_user && run.has_exit && !run.started && (run.exit_code == 126 || run.exit_code == 127) &&
+                     run.log->last_line.starts_with("setpriv:");
     if (run.has_exit && !not_found)
         out_end.exit_code = run.exit_code;
     else if (run.killed || run.started || WIFSIGNALED(wait_status))
@@ -530,3 +539,5 @@ void container_kill(container_run &run)
         kill(child, SIGKILL);
     kill(run.bwrap, SIGKILL);
 }
+
+} // namespace etlnode::kubectl_local

@@ -15,6 +15,8 @@
 #include "kubectl_local/netbox.h"
 #include "kubectl_local/stage.h"
 
+namespace etlnode::kubectl_local {
+
 // The log on disk: every line has its time in front, so that `logs --timestamps` can show it. Bounded by rotation, one old file.
 struct log_writer {
     std::string path;
@@ -49,7 +51,7 @@ struct container_run {
     pid_t bwrap = 0;   // 0: nothing runs
     pid_t command = 0; // process 1 of the container, 0 until known
     bool started = false;
-    bool killed = false; // by us, with KILL
+    bool killed = false;       // by us, with KILL
     bool changes_user = false; // setpriv comes before the command
     bool has_exit = false;
     int exit_code = 0;
@@ -68,7 +70,7 @@ struct container_launch {
     const stage_plan &stage;
     const std::vector<std::string> &args; // bwrap's options
     const std::vector<std::string> &command;
-    const std::string &mark; // the pod's uid: how a later supervisor finds what an earlier one could not take along
+    const std::string &mark;                // the pod's uid: how a later supervisor finds what an earlier one could not take along
     const std::vector<std::string> &groups; // files of control groups to be written to
     uint64_t files_max;
     uint64_t tasks_max;
@@ -89,3 +91,5 @@ void container_terminate(container_run &run);
 void container_kill(container_run &run);
 // Whether the command is on its way out (its sockets may have been closed by the kernel, not by it).
 bool container_is_dying(const container_run &run);
+
+} // namespace etlnode::kubectl_local

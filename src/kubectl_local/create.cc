@@ -16,11 +16,13 @@
 #include "kubectl_local/allow.h"
 #include "kubectl_local/baseline.h"
 #include "kubectl_local/cgroup.h"
-#include "kubectl_local/pod_limits.h"
 #include "kubectl_local/os.h"
 #include "kubectl_local/pod.h"
+#include "kubectl_local/pod_limits.h"
 #include "kubectl_local/sandbox.h"
 #include "node/api.h"
+
+namespace etlnode::kubectl_local {
 
 static bool read_stdin(std::string &out_content)
 {
@@ -56,15 +58,17 @@ static bool parse_object(const std::string &content, const std::string &source, 
         where.clear();
     }
     bool is_json = !where.empty();
-    out_text = text_format("error parsing %s: error converting YAML to JSON: yaml: %s", source.c_str(), is_json ? where.c_str()
-                           : yaml_where.c_str());
+    out_text = text_format(
+        "error parsing %s: error converting YAML to JSON: yaml: %s", source.c_str(), is_json ? where.c_str() : yaml_where.c_str());
     return false;
 }
 
 static void warn_of_sandbox(const std::string &name, const sandbox_report &report)
 {
-    fprintf(stderr, "Warning: pod/%s runs unsandboxed, because namespaces cannot be made here (%s). It shares the machine's network, processes "
-                    "and files with everything else here (docs/RELIABILITY.md, \"Without namespaces\")\n", name.c_str(), report.failure.c_str());
+    fprintf(stderr,
+        "Warning: pod/%s runs unsandboxed, because namespaces cannot be made here (%s). It shares the machine's network, processes "
+        "and files with everything else here (docs/RELIABILITY.md, \"Without namespaces\")\n",
+        name.c_str(), report.failure.c_str());
 }
 
 static void replace_all(std::string &text, std::string_view from, std::string_view to)
@@ -83,7 +87,8 @@ static bool keeps_baseline(const command &c, const pod_key &key, const cJSON *po
     text = baseline_violations(pod, out_allowed, hint);
     if (text.empty())
         return true;
-    fprintf(stderr, "Error from server (Forbidden): error when creating \"%s\": pods \"%s\" is forbidden: %s\n", source.c_str(), key.name.c_str(), text.c_str());
+    fprintf(stderr, "Error from server (Forbidden): error when creating \"%s\": pods \"%s\" is forbidden: %s\n", source.c_str(),
+        key.name.c_str(), text.c_str());
     if (!hint.empty())
         fprintf(stderr, "The owner of this machine can allow it: etlnode %s, or %s/allow.yaml\n", hint.c_str(), c.state.dir.c_str());
     return false;
@@ -107,8 +112,10 @@ static void warn_of_target(const command &c, const cJSON *pod, const allow_list 
     }
     if (url.empty() || cJSON_IsTrue(json_get(spec, "hostNetwork")) || allow_has_target(allowed, url))
         return;
-    fprintf(stderr, "Warning: spec.containers[0].env[%zu]: the pod cannot reach %s: a node hands its own address over with the pods that it makes, a spec cannot. The owner of this machine can allow it: targets in %s/allow.yaml\n", at,
-            text_escape(url.substr(0, url.find('/', std::min(url.size(), url.find("://") + 3))), 200).c_str(), c.state.dir.c_str());
+    fprintf(stderr,
+        "Warning: spec.containers[0].env[%zu]: the pod cannot reach %s: a node hands its own address over with the pods that it makes, a "
+        "spec cannot. The owner of this machine can allow it: targets in %s/allow.yaml\n",
+        at, text_escape(url.substr(0, url.find('/', std::min(url.size(), url.find("://") + 3))), 200).c_str(), c.state.dir.c_str());
 }
 
 // What the spec asks for and nobody will keep is said here, once, as an API server says its warnings.
@@ -158,7 +165,8 @@ static int create_one(const command &c, const std::string &file)
     std::string dry_run = options_text(c.o, "dry-run", "none");
     bool dry = dry_run == "client" || dry_run == "server";
     if (!dry && is_stored_before) {
-        fprintf(stderr, "Error from server: error when creating \"%s\": resourceVersion should not be set on objects to be created\n", source.c_str());
+        fprintf(stderr, "Error from server: error when creating \"%s\": resourceVersion should not be set on objects to be created\n",
+            source.c_str());
         return 1;
     }
     if (!dry) {
@@ -167,7 +175,9 @@ static int create_one(const command &c, const std::string &file)
             return command_fail(report.text);
         std::string need = report.kind == sandbox_kind::none ? sandbox_find_need(pod.get()) : "";
         if (!need.empty())
-            return command_fail(text_format("%s needs namespaces, which cannot be made here (%s): take it out, or run the pod on a machine that allows them", need.c_str(), report.failure.c_str()));
+            return command_fail(text_format(
+                "%s needs namespaces, which cannot be made here (%s): take it out, or run the pod on a machine that allows them",
+                need.c_str(), report.failure.c_str()));
         sandbox_mark_pod(pod.get(), report.kind);
         warn_of_limits(pod.get());
         if (report.kind == sandbox_kind::namespaces)
@@ -175,7 +185,7 @@ static int create_one(const command &c, const std::string &file)
         state_create_result result = state_create_pod(c.state, key, pod.get(), json_print(allow_to_json(allowed).get()), text);
         if (result == state_create_result::exists) {
             fprintf(stderr, "Error from server (AlreadyExists): error when creating \"%s\": pods \"%s\" already exists\n", source.c_str(),
-                    key.name.c_str());
+                key.name.c_str());
             return 1;
         }
         bool made = result == state_create_result::created;
@@ -200,8 +210,8 @@ static int create_one(const command &c, const std::string &file)
     else if (output == "name")
         command_write("pod/" + key.name + "\n");
     else
-        command_write(text_format("pod/%s created%s\n", key.name.c_str(), dry ? text_format(" (%s dry run)", dry_run.c_str()).c_str()
-                                  : ""));
+        command_write(
+            text_format("pod/%s created%s\n", key.name.c_str(), dry ? text_format(" (%s dry run)", dry_run.c_str()).c_str() : ""));
     return 0;
 }
 
@@ -212,10 +222,13 @@ int command_create(const command &c)
         return command_fail("must specify one of -f and -k");
     std::string output = options_text(c.o, "output", "");
     if (!output.empty() && output != "json" && output != "yaml" && output != "name")
-        return command_fail(text_format("unable to match a printer suitable for the output format \"%s\", allowed formats are: json,name,yaml", text_escape(output, 80).c_str()));
+        return command_fail(
+            text_format("unable to match a printer suitable for the output format \"%s\", allowed formats are: json,name,yaml",
+                text_escape(output, 80).c_str()));
     int code = 0;
     for (const std::string &file : files)
         code = std::max(code, create_one(c, file));
     return code;
 }
 
+} // namespace etlnode::kubectl_local

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "kubectl_local/container.h"
 #include "kubectl_local/cgroup.h"
+#include "kubectl_local/container.h"
 #include "kubectl_local/netbox.h"
 #include "kubectl_local/os.h"
+
+namespace etlnode::kubectl_local {
 
 static constexpr int look_again_ms = 100; // beside inotify, for what it cannot tell (a supervisor that died)
 
@@ -48,7 +50,7 @@ static bool is_still_there(const command &c, const pod_key &key, const std::stri
 static bool ask_for_deletion(const command &c, const found_pod &pod, int64_t grace_s, std::string &out_text)
 {
     uint64_t grace = grace_s >= 0 ? static_cast<uint64_t>(grace_s)
-        : json_u64(json_get(pod.pod.get(), "spec"), "terminationGracePeriodSeconds", 30);
+                                  : json_u64(json_get(pod.pod.get(), "spec"), "terminationGracePeriodSeconds", 30);
     std::string dir = state_pod_dir(c.state, pod.key);
     std::string content = text_format("{\"gracePeriodSeconds\":%llu}", static_cast<unsigned long long>(grace));
     if (!os_replace_file(dir + "/terminate", content) && errno != ENOENT) {
@@ -70,7 +72,7 @@ static int64_t grace_of(const command &c, bool force, std::string &out_text)
     bool negative = text.starts_with("-") && text_parse_u64(text.substr(1), value);
     if (!negative && (!text_parse_u64(text, value) || value > 86'400 * 365)) {
         out_text = text_format("invalid argument \"%s\" for \"--grace-period\" flag: strconv.ParseInt: parsing \"%s\": invalid syntax",
-                               text_escape(text, 80).c_str(), text_escape(text, 80).c_str());
+            text_escape(text, 80).c_str(), text_escape(text, 80).c_str());
         return -1;
     }
     bool now = options_bool(c.o, "now", false);
@@ -108,12 +110,12 @@ int command_delete(const command &c)
     uint64_t timeout_ms = 0;
     if (text.empty() && !text_parse_duration_ms(options_text(c.o, "timeout", "0s"), timeout_ms))
         text = text_format("invalid argument \"%s\" for \"--timeout\" flag: time: invalid duration",
-                           text_escape(options_text(c.o, "timeout", ""), 80).c_str());
+            text_escape(options_text(c.o, "timeout", ""), 80).c_str());
     if (!text.empty())
         return command_fail(text);
     if (force)
-        fprintf(stderr,
-                "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.\n");
+        fprintf(stderr, "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The "
+                        "resource may continue to run on the cluster indefinitely.\n");
 
     state_ear ear;
     state_ear_open(ear, c.state);
@@ -123,8 +125,8 @@ int command_delete(const command &c)
         for (const pod_key &key : state_list_pods(c.state, c.all_namespaces ? "" : c.ns)) {
             found_pod one;
             one.key = key;
-            if (command_is_record(key) && state_read_pod(c.state, key, one.pod)
-                && selector_matches(wanted, json_get(json_get(one.pod.get(), "metadata"), "labels")))
+            if (command_is_record(key) && state_read_pod(c.state, key, one.pod) &&
+                selector_matches(wanted, json_get(json_get(one.pod.get(), "metadata"), "labels")))
                 pods.push_back(std::move(one));
         }
         if (pods.empty())
@@ -145,7 +147,7 @@ int command_delete(const command &c)
             continue;
         }
         command_write(by_name ? "pod/" + one.key.name + "\n"
-                      : text_format("pod \"%s\" %s\n", one.key.name.c_str(), force ? "force deleted" : "deleted"));
+                              : text_format("pod \"%s\" %s\n", one.key.name.c_str(), force ? "force deleted" : "deleted"));
     }
     uint64_t deadline = timeout_ms == 0 ? UINT64_MAX : os_now_ms() + timeout_ms;
     bool waiting = options_bool(c.o, "wait", true);
@@ -165,3 +167,4 @@ int command_delete(const command &c)
     return code;
 }
 
+} // namespace etlnode::kubectl_local

@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 static void describe_state(std::string &out, const char *title, const cJSON *state)
 {
     const cJSON *one = state != nullptr ? state->child : nullptr;
@@ -44,8 +46,9 @@ static std::string describe(const cJSON *pod, const std::string &dir)
     const cJSON *spec = json_get(pod, "spec");
     const cJSON *status = json_get(pod, "status");
     std::string out;
-    auto line = [&](const char *title, std::string_view value) { out += text_format("%-17s%.*s\n", title, static_cast<int>(value.size()),
-                                                                                    value.data()); };
+    auto line = [&](const char *title, std::string_view value) {
+        out += text_format("%-17s%.*s\n", title, static_cast<int>(value.size()), value.data());
+    };
     line("Name:", json_text(metadata, "name"));
     line("Namespace:", json_text(metadata, "namespace"));
     line("Node:", json_text(spec, "nodeName"));
@@ -87,7 +90,7 @@ static std::string describe(const cJSON *pod, const std::string &dir)
     const cJSON *one;
     cJSON_ArrayForEach(one, json_get(status, "conditions"))
         out += text_format("  %-20s%-8s%s\n", std::string(json_text(one, "type")).c_str(), std::string(json_text(one, "status")).c_str(),
-                           std::string(json_text(one, "message")).c_str());
+            std::string(json_text(one, "message")).c_str());
     return out;
 }
 
@@ -123,3 +126,4 @@ int command_describe(const command &c)
     return code;
 }
 
+} // namespace etlnode::kubectl_local

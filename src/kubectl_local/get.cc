@@ -13,6 +13,8 @@
 #include "kubectl_local/sandbox.h"
 #include "node/version.h"
 
+namespace etlnode::kubectl_local {
+
 static json_ptr node_object(const std::string &name)
 {
     json_ptr node = json_object();
@@ -60,8 +62,8 @@ static int print_object(const cJSON *object, const output_format &format, const 
     else if (format.kind == output_kind::name) {
         const cJSON *items = json_get(object, "items");
         const cJSON *one;
-        cJSON_ArrayForEach(one, items) out += text_format("%s/%s\n", resource,
-                                                          std::string(json_text(json_get(one, "metadata"), "name")).c_str());
+        cJSON_ArrayForEach(one, items)
+            out += text_format("%s/%s\n", resource, std::string(json_text(json_get(one, "metadata"), "name")).c_str());
         if (items == nullptr)
             out += text_format("%s/%s\n", resource, std::string(json_text(json_get(object, "metadata"), "name")).c_str());
     } else if (!print_template(object, format, out, text))
@@ -82,8 +84,10 @@ static int get_nodes(const command &c, const std::vector<std::string> &names, co
     if (format.kind != output_kind::table && format.kind != output_kind::wide)
         return print_object(node.get(), format, "node");
     table t;
-    return command_write(print_rows(t, {{"NAME", "STATUS", "ROLES", "AGE", "VERSION"},
-        {name, "Ready", "<none>", "<unknown>", "v" NODE_VERSION}})) ? 0 : 1;
+    return command_write(
+               print_rows(t, {{"NAME", "STATUS", "ROLES", "AGE", "VERSION"}, {name, "Ready", "<none>", "<unknown>", "v" NODE_VERSION}}))
+               ? 0
+               : 1;
 }
 
 static int print_pods(const command &c, std::vector<found_pod> &pods, bool by_name, const output_format &format)
@@ -100,7 +104,8 @@ static int print_pods(const command &c, std::vector<found_pod> &pods, bool by_na
         return 0;
     }
     bool wide = format.kind == output_kind::wide;
-    bool with_sandbox = std::any_of(pods.begin(), pods.end(), [](const found_pod &one) { return sandbox_pod_is_unsandboxed(one.pod.get()); });
+    bool with_sandbox = std::any_of(
+        pods.begin(), pods.end(), [](const found_pod &one) { return sandbox_pod_is_unsandboxed(one.pod.get()); });
     std::vector<std::vector<std::string>> rows;
     if (!options_bool(c.o, "no-headers", false))
         rows.push_back(print_pod_header(wide, c.all_namespaces, with_sandbox));
@@ -119,12 +124,12 @@ int command_get(const command &c)
     selector wanted;
     int code = 0;
     if (c.o.words.empty()) {
-        fprintf(stderr,
-                "You must specify the type of resource to get. kubectl-local knows pods and node.\n\nerror: Required resource not specified.\nSee 'kubectl-local get --help' for usage\n");
+        fprintf(stderr, "You must specify the type of resource to get. kubectl-local knows pods and node.\n\nerror: Required resource not "
+                        "specified.\nSee 'kubectl-local get --help' for usage\n");
         return 1;
     }
-    if (!command_parse_names(c.o.words, resource, names, text)
-        || !print_parse_format(options_text(c.o, "output", ""), options_text(c.o, "template", ""), format, text))
+    if (!command_parse_names(c.o.words, resource, names, text) ||
+        !print_parse_format(options_text(c.o, "output", ""), options_text(c.o, "template", ""), format, text))
         return command_fail(text);
     if (!command_parse_selector(c, wanted, code))
         return code;
@@ -154,3 +159,4 @@ int command_get(const command &c)
     return std::max(code, print_pods(c, pods, !names.empty(), format));
 }
 
+} // namespace etlnode::kubectl_local

@@ -16,6 +16,8 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/stage.h"
 
+namespace etlnode::kubectl_local {
+
 // Making the view.
 
 static const guest_binding &binding_of(const guest_view &view, const std::string &guest, std::string &out_rest)
@@ -75,7 +77,8 @@ static void bind(maker &m, const std::string &guest, const std::string &host, bo
 {
     std::string key = guest == "/" ? "" : guest;
     // What was bound below is hidden, as a mount hides it.
-    for (auto below = m.view.bindings.lower_bound(key + "/"); !key.empty() && below != m.view.bindings.end() && below->first.starts_with(key + "/");)
+    for (auto below = m.view.bindings.lower_bound(key + "/");
+         !key.empty() && below != m.view.bindings.end() && below->first.starts_with(key + "/");)
         below = m.view.bindings.erase(below);
     m.view.bindings[key] = {host, read_only};
     if (host == guest)
@@ -85,17 +88,20 @@ static void bind(maker &m, const std::string &guest, const std::string &host, bo
 }
 
 // What would have been mounted below stage_dir.
-static std::string place_of(const maker &m, const std::string &source)
+static std::string source_location_of(const maker &m, const std::string &source)
 {
     std::string lead = std::string(stage_dir) + "/";
     size_t slash = source.find('/', lead.size());
-    auto found = source.starts_with(lead) ? m.places.find(source.substr(lead.size(), slash == std::string::npos ? slash : slash - lead.size())) : m.places.end();
+    auto found = source.starts_with(lead)
+                     ? m.places.find(source.substr(lead.size(), slash == std::string::npos ? slash : slash - lead.size()))
+                     : m.places.end();
     return found == m.places.end() ? source : found->second + (slash == std::string::npos ? "" : source.substr(slash));
 }
 
-static bool make_binding(maker &m, const std::string &wanted, const std::string &guest, bool read_only, bool may_miss, std::string &out_text)
+static bool make_binding(
+    maker &m, const std::string &wanted, const std::string &guest, bool read_only, bool may_miss, std::string &out_text)
 {
-    std::string source = place_of(m, wanted);
+    std::string source = source_location_of(m, wanted);
     std::string host = real_path(source);
     struct stat about = {};
     if (host.empty() || stat(host.c_str(), &about) != 0) {
@@ -177,12 +183,39 @@ struct idle_option {
     size_t words;
 };
 static constexpr idle_option idle_options[] = {
-    {"--unshare-user", 0}, {"--unshare-user-try", 0}, {"--unshare-ipc", 0}, {"--unshare-pid", 0}, {"--unshare-net", 0}, {"--unshare-uts", 0},
-    {"--unshare-cgroup", 0}, {"--unshare-cgroup-try", 0}, {"--unshare-all", 0}, {"--share-net", 0}, {"--userns", 1}, {"--userns2", 1},
-    {"--disable-userns", 0}, {"--assert-userns-disabled", 0}, {"--pidns", 1}, {"--uid", 1}, {"--gid", 1}, {"--as-pid-1", 0},
-    {"--die-with-parent", 0}, {"--new-session", 0}, {"--cap-add", 1}, {"--cap-drop", 1}, {"--seccomp", 1}, {"--add-seccomp-fd", 1},
-    {"--lock-file", 1}, {"--sync-fd", 1}, {"--block-fd", 1}, {"--userns-block-fd", 1}, {"--info-fd", 1}, {"--mqueue", 1},
-    {"--exec-label", 1}, {"--file-label", 1}, {"--size", 1},
+    {"--unshare-user", 0},
+    {"--unshare-user-try", 0},
+    {"--unshare-ipc", 0},
+    {"--unshare-pid", 0},
+    {"--unshare-net", 0},
+    {"--unshare-uts", 0},
+    {"--unshare-cgroup", 0},
+    {"--unshare-cgroup-try", 0},
+    {"--unshare-all", 0},
+    {"--share-net", 0},
+    {"--userns", 1},
+    {"--userns2", 1},
+    {"--disable-userns", 0},
+    {"--assert-userns-disabled", 0},
+    {"--pidns", 1},
+    {"--uid", 1},
+    {"--gid", 1},
+    {"--as-pid-1", 0},
+    {"--die-with-parent", 0},
+    {"--new-session", 0},
+    {"--cap-add", 1},
+    {"--cap-drop", 1},
+    {"--seccomp", 1},
+    {"--add-seccomp-fd", 1},
+    {"--lock-file", 1},
+    {"--sync-fd", 1},
+    {"--block-fd", 1},
+    {"--userns-block-fd", 1},
+    {"--info-fd", 1},
+    {"--mqueue", 1},
+    {"--exec-label", 1},
+    {"--file-label", 1},
+    {"--size", 1},
 };
 
 static bool take_option(maker &m, const std::vector<std::string> &options, size_t &at, std::string &out_text)
@@ -426,7 +459,8 @@ static bool translate_process(const walk &w, const guest_caller &caller, std::st
     return true;
 }
 
-int guest_resolve(const guest_view &view, const guest_caller &caller, const std::string &base, std::string_view path, bool follow_last, guest_path &out_path)
+int guest_resolve(const guest_view &view, const guest_caller &caller, const std::string &base, std::string_view path, bool follow_last,
+    guest_path &out_path)
 {
     walk w{view, "", "", 0};
     go_to_root(w);
@@ -476,8 +510,7 @@ int guest_resolve(const guest_view &view, const guest_caller &caller, const std:
                 out_path.host = w.host + (wants_dir ? "/" : "");
                 out_path.read_only = text.empty() || guest_is_read_only(view, text);
                 return 0;
-            }
-            else if (!text.starts_with('/'))
+            } else if (!text.starts_with('/'))
                 return ENOTDIR;
             else
                 text = guest_name_of(view, text);
@@ -508,3 +541,5 @@ std::string guest_link_text(const guest_view &view, const guest_path &link)
         return text;
     return link.host.ends_with("/root") ? "/" : guest_name_of(view, text);
 }
+
+} // namespace etlnode::kubectl_local

@@ -15,22 +15,24 @@
 
 #include <sys/types.h>
 
+namespace etlnode::kubectl_local {
+
 struct guest_binding {
     std::string host;
     bool read_only = false;
 };
 
 struct guest_view {
-    std::string root;                              // the directory that stands for "/"
-    std::map<std::string, guest_binding> bindings; // by the container's path; "" is the root
+    std::string root;                                    // the directory that stands for "/"
+    std::map<std::string, guest_binding> bindings;       // by the container's path; "" is the root
     std::unordered_map<std::string, std::string> guests; // the machine's path of each binding, and whose it is in the container
     std::vector<std::pair<std::string, std::string>> env;
-    std::string dir = "/";      // where the command starts
+    std::string dir = "/"; // where the command starts
     std::string hostname;
-    std::string pod_address;    // what 0.0.0.0, :: and loopback become; empty: nothing is moved
-    std::string image;          // the directory of the image's files, which moves when a new image takes its name
+    std::string pod_address; // what 0.0.0.0, :: and loopback become; empty: nothing is moved
+    std::string image;       // the directory of the image's files, which moves when a new image takes its name
     int image_fd = -1;
-    unsigned port_shift = 0;    // added to ports below 1024, which an ordinary user may not have
+    unsigned port_shift = 0; // added to ports below 1024, which an ordinary user may not have
 };
 
 // Reads bubblewrap's options and makes the directory at `scratch`, which must be absolute; what it held before is removed. Besides
@@ -56,7 +58,8 @@ struct guest_path {
 };
 
 // `base` is the container's directory that a relative path begins at. 0, or an errno. What the path names need not exist, its directory must.
-int guest_resolve(const guest_view &view, const guest_caller &caller, const std::string &base, std::string_view path, bool follow_last, guest_path &out_path);
+int guest_resolve(const guest_view &view, const guest_caller &caller, const std::string &base, std::string_view path, bool follow_last,
+    guest_path &out_path);
 // Whether the container may only read what lies there: one of the machine's paths as /proc names it, also of a file that was removed since. What has no path
 // (a pipe, a socket, a file of memory) is the container's own; a path that no part of the view shows is somebody else's.
 bool guest_is_read_only(const guest_view &view, std::string_view host);
@@ -64,3 +67,5 @@ bool guest_is_read_only(const guest_view &view, std::string_view host);
 std::string guest_name_of(const guest_view &view, const std::string &host);
 // What a link says to the container: links of /proc name the machine's paths.
 std::string guest_link_text(const guest_view &view, const guest_path &link);
+
+} // namespace etlnode::kubectl_local

@@ -2,7 +2,10 @@
 // kubectl_local/help.cc: the help pages.
 #include "kubectl_local/help.h"
 
-const char *const help_main = R"(kubectl-local runs Kubernetes pods as sandboxed processes of this machine: no cluster, no daemon, no registry.
+namespace etlnode::kubectl_local {
+
+const char
+    *const help_main = R"(kubectl-local runs Kubernetes pods as sandboxed processes of this machine: no cluster, no daemon, no registry.
 
 It takes the commands, flags and output of kubectl, as far as it has them:
   create      Make a pod from a file or stdin
@@ -121,7 +124,8 @@ Usage:
   kubectl-local get (pods|pod|po|node) [NAME...] [options]
 )";
 
-const char *const help_delete = R"(Delete pods. The container gets TERM, and KILL when the grace period is over; then everything of the pod is removed.
+const char *const help_delete =
+    R"(Delete pods. The container gets TERM, and KILL when the grace period is over; then everything of the pod is removed.
 
 Options:
       --all                     all pods of the namespace
@@ -187,7 +191,8 @@ Usage:
 Without --client it also says whether pods are sandboxed here (sandbox.pods: namespaces, none or refused), and why not.
 )";
 
-const char *const help_image = R"(Make, list and remove images. An image is the files of DIR, which a container sees at the same paths over this machine's /usr and
+const char *const help_image =
+    R"(Make, list and remove images. An image is the files of DIR, which a container sees at the same paths over this machine's /usr and
 /etc, and the command to run. It stands in for docker build and docker push.
 
 Examples:
@@ -215,3 +220,5 @@ Usage:
   kubectl-local image ls
   kubectl-local image rm NAME...
 )";
+
+} // namespace etlnode::kubectl_local

@@ -2,6 +2,8 @@
 // kubectl_local/help.h: the help pages.
 #pragma once
 
+namespace etlnode::kubectl_local {
+
 extern const char *const help_main;
 extern const char *const help_create;
 extern const char *const help_get;
@@ -11,3 +13,5 @@ extern const char *const help_wait;
 extern const char *const help_describe;
 extern const char *const help_version;
 extern const char *const help_image;
+
+} // namespace etlnode::kubectl_local

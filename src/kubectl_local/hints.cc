@@ -8,7 +8,10 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
-static constexpr const char *python_link = "this machine has python3 only: write python3, or put a link into the image (ln -s /usr/bin/python3 DIR/usr/local/bin/python)";
+namespace etlnode::kubectl_local {
+
+static constexpr const char *python_link =
+    "this machine has python3 only: write python3, or put a link into the image (ln -s /usr/bin/python3 DIR/usr/local/bin/python)";
 static constexpr size_t ports_shown = 3;
 
 static bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -40,7 +43,8 @@ static std::string hint_of_missing(const std::string &program, const std::string
     std::string interpreter = interpreter_of(rootfs + program);
     if (interpreter.empty())
         return "the loader that it was linked with is not there";
-    return "its first line names " + text_escape(interpreter, 200) + ", which is not there" + (interpreter.ends_with("/python") ? std::string("; ") + python_link : "");
+    return "its first line names " + text_escape(interpreter, 200) + ", which is not there" +
+           (interpreter.ends_with("/python") ? std::string("; ") + python_link : "");
 }
 
 std::string hint_of_start(std::string_view text, const std::string &rootfs)
@@ -122,3 +126,5 @@ std::string hint_of_port(pid_t pid, uint16_t port, std::string_view target_url)
         own_port = 0;
     return hint_of_sockets(table + more, port, static_cast<uint16_t>(own_port));
 }
+
+} // namespace etlnode::kubectl_local

@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+namespace etlnode::kubectl_local {
+
 // Of a program that could not be started: `text` is bwrap's word on it ("bwrap: execvp /code/server.py: Permission denied"), `rootfs` the
 // image's files. Empty when nothing is known.
 std::string hint_of_start(std::string_view text, const std::string &rootfs);
@@ -18,3 +20,5 @@ std::string hint_of_exit(int exit_code, std::string_view last_line);
 std::string hint_of_port(pid_t pid, uint16_t port, std::string_view target_url);
 // The same from the text of /proc/PID/net/tcp and tcp6 together.
 std::string hint_of_sockets(std::string_view table, uint16_t port, uint16_t own_port);
+
+} // namespace etlnode::kubectl_local

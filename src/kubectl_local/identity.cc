@@ -5,11 +5,16 @@
 #include <algorithm>
 #include <string_view>
 
-// What container engines leave to root. Not among them: NET_RAW. With it a pod could write frames past the rules that keep it from calling out.
-static constexpr std::string_view default_capabilities[] = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID",
-                                                            "SYS_CHROOT"};
+namespace etlnode::kubectl_local {
 
-static const cJSON *field(const cJSON *object, const char *key) { return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr; }
+// What container engines leave to root. Not among them: NET_RAW. With it a pod could write frames past the rules that keep it from calling out.
+static constexpr std::string_view default_capabilities[] = {
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"};
+
+static const cJSON *field(const cJSON *object, const char *key)
+{
+    return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr;
+}
 
 static bool read_id(const cJSON *item, uint32_t &out_id)
 {
@@ -69,3 +74,5 @@ container_identity identity_read(const cJSON *spec, const cJSON *container)
     who.read_only_root = cJSON_IsTrue(field(own, "readOnlyRootFilesystem"));
     return who;
 }
+
+} // namespace etlnode::kubectl_local

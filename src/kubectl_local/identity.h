@@ -8,6 +8,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode::kubectl_local {
+
 struct container_identity {
     uint32_t user = 0; // inside
     uint32_t group = 0;
@@ -21,3 +23,5 @@ struct container_identity {
 // `spec` and `container` are parts of an admitted pod.
 container_identity identity_read(const cJSON *spec, const cJSON *container);
 bool identity_is_root(const container_identity &who);
+
+} // namespace etlnode::kubectl_local

@@ -15,10 +15,9 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
-static bool is_word(char c, bool upper)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (upper && c >= 'A' && c <= 'Z');
-}
+namespace etlnode::kubectl_local {
+
+static bool is_word(char c, bool upper) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (upper && c >= 'A' && c <= 'Z'); }
 
 // A path component of a repository name: words joined by '.', '_', '__' or dashes. The first one may be a host with a port.
 static bool component_is_valid(std::string_view part, bool is_host)
@@ -42,8 +41,8 @@ reference_verdict image_parse_reference(std::string_view text, image_reference &
         return reference_verdict::invalid;
     if (size_t at = text.find('@'); at != std::string_view::npos) {
         image_reference rest;
-        return image_parse_reference(text.substr(0, at), rest) == reference_verdict::good
-            && text.substr(at + 1).find(':') != std::string_view::npos
+        return image_parse_reference(text.substr(0, at), rest) == reference_verdict::good &&
+                       text.substr(at + 1).find(':') != std::string_view::npos
                    ? reference_verdict::digest
                    : reference_verdict::invalid;
     }
@@ -60,8 +59,8 @@ reference_verdict image_parse_reference(std::string_view text, image_reference &
     for (;;) {
         size_t end = left.find('/');
         std::string_view part = left.substr(0, end);
-        bool is_host = first && end != std::string_view::npos
-            && (part.find_first_of(".:") != std::string_view::npos || part == "localhost");
+        bool is_host = first && end != std::string_view::npos &&
+                       (part.find_first_of(".:") != std::string_view::npos || part == "localhost");
         if (!component_is_valid(part, is_host))
             return reference_verdict::invalid;
         first = false;
@@ -99,9 +98,9 @@ bool image_load(const local_state &state, const image_reference &reference, imag
     if (!os_is_dir(dir + "/rootfs") || !os_read_file(dir + "/config.json", text)) {
         // With the folder: whoever has made the image without it has made it elsewhere.
         bool is_elsewhere = state.images != state.dir + "/images";
-        out_text = text_format("no image \"%s\" in %s; make it with: %s%skubectl-local --state-dir=%s image %s DIR [ENTRYPOINT...]", image_text(reference).c_str(),
-                               dir.c_str(), is_elsewhere ? "KUBECTL_LOCAL_IMAGES=" : "", is_elsewhere ? (state.images + " ").c_str() : "", state.dir.c_str(),
-                               image_text(reference).c_str());
+        out_text = text_format("no image \"%s\" in %s; make it with: %s%skubectl-local --state-dir=%s image %s DIR [ENTRYPOINT...]",
+            image_text(reference).c_str(), dir.c_str(), is_elsewhere ? "KUBECTL_LOCAL_IMAGES=" : "",
+            is_elsewhere ? (state.images + " ").c_str() : "", state.dir.c_str(), image_text(reference).c_str());
         return false;
     }
     json_ptr tree;
@@ -234,3 +233,5 @@ std::vector<image_reference> image_list(const local_state &state)
     find_images(state.images, "", 0, out);
     return out;
 }
+
+} // namespace etlnode::kubectl_local

@@ -9,6 +9,8 @@
 
 #include "kubectl_local/state.h"
 
+namespace etlnode::kubectl_local {
+
 struct image_reference {
     std::string name; // "quay.io/user/md5_server"
     std::string tag;  // "v1", "latest" when none was given
@@ -46,3 +48,5 @@ int image_hold(const local_state &state, const image_reference &reference);
 // Removes replaced images that nobody holds any more.
 void image_sweep(const local_state &state);
 std::vector<image_reference> image_list(const local_state &state);
+
+} // namespace etlnode::kubectl_local

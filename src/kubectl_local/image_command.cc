@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "kubectl_local/image.h"
 
+namespace etlnode::kubectl_local {
+
 static std::string join(const std::vector<std::string> &words)
 {
     std::string out;
@@ -37,8 +39,8 @@ static bool parse_image_name(const std::string &text, image_reference &out_refer
     if (verdict == reference_verdict::digest)
         out_code = command_fail(text_format("image \"%s\": kubectl-local has no digests; name a tag", text_escape(text, 200).c_str()));
     else if (verdict == reference_verdict::invalid)
-        out_code = command_fail(text_format("invalid image name \"%s\": expected [HOST[:PORT]/]NAME[:TAG] in lower case",
-                                            text_escape(text, 200).c_str()));
+        out_code = command_fail(
+            text_format("invalid image name \"%s\": expected [HOST[:PORT]/]NAME[:TAG] in lower case", text_escape(text, 200).c_str()));
     return verdict == reference_verdict::good;
 }
 
@@ -62,7 +64,8 @@ int command_image(const command &c)
         return code;
     }
     if (words.size() < 2)
-        return command_fail("expected 'image NAME DIR [ENTRYPOINT...]', 'image ls' or 'image rm NAME'.\nSee 'kubectl-local image --help' for usage");
+        return command_fail(
+            "expected 'image NAME DIR [ENTRYPOINT...]', 'image ls' or 'image rm NAME'.\nSee 'kubectl-local image --help' for usage");
     if (!parse_image_name(words[0], reference, code))
         return code;
     image_build build;
@@ -78,3 +81,5 @@ int command_image(const command &c)
         return command_fail(text);
     return command_write(text_format("image %s created\n", image_text(reference).c_str())) ? 0 : 1;
 }
+
+} // namespace etlnode::kubectl_local

@@ -16,11 +16,13 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/tree.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t memory_look_ms = 250;
 static constexpr uint64_t disk_look_ms = 1'000;
-static constexpr uint64_t disk_look_share = 20;           // a look that took 1 ms is not repeated within 20 ms
-static constexpr uint64_t disk_low = 512u << 20;          // left on the disk of the pods' directory; a twentieth of it at most
-static constexpr uint64_t disk_low_use_min = 16u << 20;   // a pod that holds less is not what fills it
+static constexpr uint64_t disk_look_share = 20;         // a look that took 1 ms is not repeated within 20 ms
+static constexpr uint64_t disk_low = 512u << 20;        // left on the disk of the pods' directory; a twentieth of it at most
+static constexpr uint64_t disk_low_use_min = 16u << 20; // a pod that holds less is not what fills it
 static constexpr const char *own_bound = "a bound of kubectl-local's";
 
 static std::string field_of(const keeper_wish &wish)
@@ -73,11 +75,13 @@ void keeper_prepare(keeper &k, const keeper_wish &wish)
     if (wish.unsandboxed) {
         uint64_t bound = limits_writable(k.limits);
         bool is_said = bound == k.limits.ephemeral;
-        k.places.push_back({"/tmp, /run and what else may be written outside of volumes", wish.pod_dir + "/view", is_said ? k.limits.ephemeral_text : limits_text(bound),
-                            is_said ? k.field + ".resources.limits.ephemeral-storage" : own_bound, bound});
+        k.places.push_back({"/tmp, /run and what else may be written outside of volumes", wish.pod_dir + "/view",
+            is_said ? k.limits.ephemeral_text : limits_text(bound), is_said ? k.field + ".resources.limits.ephemeral-storage" : own_bound,
+            bound});
     }
     if (wish.unsandboxed)
-        k.places.push_back({"the termination message", last_words_dir(wish.pod_dir), limits_text(last_words_room), own_bound, last_words_room});
+        k.places.push_back(
+            {"the termination message", last_words_dir(wish.pod_dir), limits_text(last_words_room), own_bound, last_words_room});
     k.has_own_shm = std::none_of(wish.container.mounts.begin(), wish.container.mounts.end(), [](const pod_mount &mount) {
         std::string path;
         return allow_normalize(mount.path, path) && path == "/dev/shm";
@@ -117,11 +121,13 @@ static uint64_t removed_bytes(const keeper &k, const std::string &dir)
 static std::string used_text(uint64_t bytes, uint64_t removed, bool is_whole)
 {
     if (!is_whole)
-        return text_format("It holds %s and more than can be counted: over %llu names, directories deeper than %zu or closed, or over %zu open files", limits_text(bytes).c_str(), static_cast<unsigned long long>(tree_files_max),
-                           tree_depth_max, held_look_max);
+        return text_format(
+            "It holds %s and more than can be counted: over %llu names, directories deeper than %zu or closed, or over %zu open files",
+            limits_text(bytes).c_str(), static_cast<unsigned long long>(tree_files_max), tree_depth_max, held_look_max);
     if (removed == 0)
         return "It holds " + limits_text(bytes);
-    return text_format("It holds %s, %s of that in files that were removed and are still open", limits_text(bytes).c_str(), limits_text(removed).c_str());
+    return text_format(
+        "It holds %s, %s of that in files that were removed and are still open", limits_text(bytes).c_str(), limits_text(removed).c_str());
 }
 
 // True: said.
@@ -130,7 +136,8 @@ static bool look_at_disk(keeper &k)
     uint64_t total = 0;
     uint64_t all_removed = 0;
     bool is_whole = true;
-    bool has_limit = k.limits.ephemeral != 0 || std::any_of(k.places.begin(), k.places.end(), [](const kept_place &place) { return place.limit != 0; });
+    bool has_limit = k.limits.ephemeral != 0 ||
+                     std::any_of(k.places.begin(), k.places.end(), [](const kept_place &place) { return place.limit != 0; });
     uint64_t wanted = 0;
     uint64_t left = free_bytes(k.pod_dir, wanted);
     bool is_low = left < wanted;
@@ -146,19 +153,24 @@ static bool look_at_disk(keeper &k)
         all_removed += removed;
         is_whole = is_whole && counted;
         if (place.limit != 0 && (use.bytes + removed > place.limit || !counted)) {
-            k.on_evict(k.arg, text_format("Usage of %s exceeds the limit \"%s\". %s; the limit is %s. ", place.said.c_str(), place.limit_text.c_str(), used_text(use.bytes + removed, removed, counted).c_str(), place.source.c_str()));
+            k.on_evict(
+                k.arg, text_format("Usage of %s exceeds the limit \"%s\". %s; the limit is %s. ", place.said.c_str(),
+                           place.limit_text.c_str(), used_text(use.bytes + removed, removed, counted).c_str(), place.source.c_str()));
             return true;
         }
     }
     if (k.limits.ephemeral != 0 && (total > k.limits.ephemeral || !is_whole)) {
-        k.on_evict(k.arg, text_format("Pod ephemeral local storage usage exceeds the total limit of containers %s. %s in volumes on disk; the limit is %s.resources.limits.ephemeral-storage. ", k.limits.ephemeral_text.c_str(),
-                                      used_text(total, all_removed, is_whole).c_str(), k.field.c_str()));
+        k.on_evict(k.arg, text_format("Pod ephemeral local storage usage exceeds the total limit of containers %s. %s in volumes on disk; "
+                                      "the limit is %s.resources.limits.ephemeral-storage. ",
+                              k.limits.ephemeral_text.c_str(), used_text(total, all_removed, is_whole).c_str(), k.field.c_str()));
         return true;
     }
     if (is_low && total >= disk_low_use_min) {
-        k.on_evict(k.arg, text_format("The node was low on resource: ephemeral-storage. Threshold quantity: %llu, available: %llu. Container %s was using %llu, request is 0, has larger consumption of ephemeral-storage. "
+        k.on_evict(k.arg, text_format("The node was low on resource: ephemeral-storage. Threshold quantity: %llu, available: %llu. "
+                                      "Container %s was using %llu, request is 0, has larger consumption of ephemeral-storage. "
                                       "The disk is that of %s. ",
-                                      static_cast<unsigned long long>(wanted), static_cast<unsigned long long>(left), k.container.c_str(), static_cast<unsigned long long>(total), k.pod_dir.c_str()));
+                              static_cast<unsigned long long>(wanted), static_cast<unsigned long long>(left), k.container.c_str(),
+                              static_cast<unsigned long long>(total), k.pod_dir.c_str()));
         return true;
     }
     return false;
@@ -192,13 +204,15 @@ static void on_look(void *arg)
             dirs.push_back(text_format("/proc/%d/root/dev/shm/", k.command));
         process_use use = usage_of(k.command, dirs, k.held, k.sums_memory ? k.limits.memory : 0);
         if (k.sums_memory && use.memory > k.limits.memory) {
-            k.on_memory(k.arg, text_format("It used %s of memory, %s of that in files (/tmp, /dev/shm, volumes of memory and the like); the limit is %s.resources.limits.memory, %s", limits_text(use.memory).c_str(),
-                                           limits_text(use.files).c_str(), k.field.c_str(), k.limits.memory_text.c_str()));
+            k.on_memory(
+                k.arg, text_format("It used %s of memory, %s of that in files (/tmp, /dev/shm, volumes of memory and the like); the limit "
+                                   "is %s.resources.limits.memory, %s",
+                           limits_text(use.memory).c_str(), limits_text(use.files).c_str(), k.field.c_str(), k.limits.memory_text.c_str()));
             return;
         }
         if (k.counts_tasks && use.tasks > local_tasks_max) {
-            k.on_evict(k.arg, text_format("Container %s has %llu processes and threads; the limit is %llu, %s. ", k.container.c_str(), static_cast<unsigned long long>(use.tasks),
-                                          static_cast<unsigned long long>(local_tasks_max), own_bound));
+            k.on_evict(k.arg, text_format("Container %s has %llu processes and threads; the limit is %llu, %s. ", k.container.c_str(),
+                                  static_cast<unsigned long long>(use.tasks), static_cast<unsigned long long>(local_tasks_max), own_bound));
             return;
         }
     }
@@ -219,3 +233,5 @@ void keeper_stop(keeper &k)
     k.command = 0;
     loop_timer_stop(k.timer);
 }
+
+} // namespace etlnode::kubectl_local

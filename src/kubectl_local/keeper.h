@@ -7,13 +7,15 @@
 #include <vector>
 
 #include "kubectl_local/cgroup.h"
-#include "kubectl_local/pod_limits.h"
 #include "kubectl_local/loop.h"
 #include "kubectl_local/pod.h"
+#include "kubectl_local/pod_limits.h"
 #include "kubectl_local/usage.h"
 
+namespace etlnode::kubectl_local {
+
 struct kept_place {
-    std::string said;  // what a message calls it: EmptyDir volume "v"
+    std::string said; // what a message calls it: EmptyDir volume "v"
     std::string dir;
     std::string limit_text;
     std::string source; // what sets the limit: a field of the spec, or this program
@@ -29,10 +31,10 @@ struct keeper {
 
     std::string pod_dir;
     std::string container;
-    std::string field; // "spec.containers[0]"
-    std::vector<kept_place> places; // on disk
+    std::string field;                    // "spec.containers[0]"
+    std::vector<kept_place> places;       // on disk
     std::vector<std::string> memory_dirs; // volumes of memory, as this process reaches them
-    bool has_own_shm = true;   // no volume lies at /dev/shm
+    bool has_own_shm = true;              // no volume lies at /dev/shm
     container_limits limits;
     bool sums_memory = false; // no control group does it
     bool counts_tasks = false;
@@ -59,3 +61,5 @@ void keeper_start(keeper &k, pid_t command);
 void keeper_stop(keeper &k);
 // Why a container that the kernel has ended for want of memory was ended.
 std::string keeper_memory_text(const keeper &k);
+
+} // namespace etlnode::kubectl_local

@@ -10,6 +10,8 @@
 
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 // As the kubelet's.
 static constexpr size_t message_max = 4'096;
 static constexpr size_t quoted_max = 2'048;
@@ -42,7 +44,8 @@ static std::string quote(const std::string &log)
     bool is_cut = text.size() >= log_look;
     std::string out;
     size_t at = is_cut ? text.find('\n') + 1 : 0; // npos + 1 is 0
-    size_t lines = static_cast<size_t>(std::count(text.begin() + static_cast<ptrdiff_t>(at), text.end(), '\n')) + (text.ends_with('\n') ? 0 : 1);
+    size_t lines = static_cast<size_t>(std::count(text.begin() + static_cast<ptrdiff_t>(at), text.end(), '\n')) +
+                   (text.ends_with('\n') ? 0 : 1);
     for (; at < text.size(); lines--) {
         size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
         size_t blank = std::min(text.find(' ', at), end - 1);
@@ -58,3 +61,5 @@ std::string last_words_read(const std::string &dir, const container_spec &contai
     std::string text = end_of(dir + "/" + container.name, message_max);
     return text.empty() && container.quotes_log && exit_code != 0 ? quote(log) : text;
 }
+
+} // namespace etlnode::kubectl_local

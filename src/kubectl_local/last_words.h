@@ -10,6 +10,8 @@
 
 #include "kubectl_local/pod.h"
 
+namespace etlnode::kubectl_local {
+
 inline constexpr uint64_t last_words_room = 64u << 10; // of memory, for all containers of a pod
 inline constexpr uint64_t last_words_files_max = 64;
 
@@ -19,3 +21,5 @@ std::string last_words_dir(const std::string &pod_dir);
 void last_words_forget(const std::string &dir, const container_spec &container);
 // As much of it as Kubernetes shows: the end. `log` is that of the run.
 std::string last_words_read(const std::string &dir, const container_spec &container, int exit_code, const std::string &log);
+
+} // namespace etlnode::kubectl_local

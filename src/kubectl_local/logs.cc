@@ -14,6 +14,8 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/status.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr size_t log_read_max = 64u * 1024 * 1024; // two files of at most 10 MiB and a line each
 
 struct log_view {
@@ -96,8 +98,8 @@ static bool declared(const cJSON *pod, const std::string &container)
 static bool is_running(const cJSON *status) { return json_get(json_get(status, "state"), "running") != nullptr; }
 
 // Prints what is added until the container has ended.
-static void follow(const command &c, const pod_key &key, const std::string &container, const std::string &path, const std::string &id,
-                   log_view &view)
+static void follow(
+    const command &c, const pod_key &key, const std::string &container, const std::string &path, const std::string &id, log_view &view)
 {
     os_fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.fd < 0 || lseek(file.fd, 0, SEEK_END) < 0)
@@ -144,8 +146,8 @@ static int show_logs(const command &c, const found_pod &pod, int64_t tail)
     std::string path = state_pod_dir(c.state, pod.key) + (is_init ? "/log-" + container : "/log");
     std::string base = previous ? path + ".previous" : path;
     if (previous && (json_get(json_get(status, "lastState"), "terminated") == nullptr || !os_exists(base))) {
-        fprintf(stderr, "Error from server (BadRequest): previous terminated container \"%s\" in pod \"%s\" not found\n",
-                container.c_str(), pod.key.name.c_str());
+        fprintf(stderr, "Error from server (BadRequest): previous terminated container \"%s\" in pod \"%s\" not found\n", container.c_str(),
+            pod.key.name.c_str());
         return 1;
     }
     std::string id(json_text(status, "containerID"));
@@ -154,8 +156,7 @@ static int show_logs(const command &c, const found_pod &pod, int64_t tail)
         if (reason == "ErrImagePull" || reason == "ImagePullBackOff")
             reason = "trying and failing to pull image";
         fprintf(stderr, "Error from server (BadRequest): container \"%s\" in pod \"%s\" is waiting to start: %s\n", container.c_str(),
-                pod.key.name.c_str(),
-                reason.empty() ? "ContainerCreating" : reason.c_str());
+            pod.key.name.c_str(), reason.empty() ? "ContainerCreating" : reason.c_str());
         return 1;
     }
     std::string older;
@@ -167,7 +168,8 @@ static int show_logs(const command &c, const found_pod &pod, int64_t tail)
     uint64_t since_ms = 0;
     std::string since = options_text(c.o, "since", "0s");
     if (since != "0" && !text_parse_duration_ms(since, since_ms))
-        return command_fail(text_format("invalid argument \"%s\" for \"--since\" flag: time: invalid duration \"%s\"", text_escape(since, 80).c_str(), text_escape(since, 80).c_str()));
+        return command_fail(text_format("invalid argument \"%s\" for \"--since\" flag: time: invalid duration \"%s\"",
+            text_escape(since, 80).c_str(), text_escape(since, 80).c_str()));
     if (since_ms > 0)
         text = younger_lines(text, os_time_text(time(nullptr) - static_cast<time_t>(since_ms / 1000)));
     if (tail >= 0)
@@ -193,7 +195,8 @@ int command_logs(const command &c)
     if (!selector_parse(options_text(c.o, "selector", ""), wanted, text))
         return command_fail(text);
     if (c.o.words.empty() && !by_selector)
-        return command_fail("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'kubectl-local logs -h' for help and examples");
+        return command_fail("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the "
+                            "logs command\nSee 'kubectl-local logs -h' for help and examples");
     std::string tail_text = options_text(c.o, "tail", by_selector ? "10" : "-1");
     uint64_t lines = 0;
     int64_t tail = -1;
@@ -201,7 +204,7 @@ int command_logs(const command &c)
         tail = static_cast<int64_t>(lines);
     else if (!tail_text.starts_with("-"))
         return command_fail(text_format("invalid argument \"%s\" for \"--tail\" flag: strconv.ParseInt: parsing \"%s\": invalid syntax",
-                                        text_escape(tail_text, 80).c_str(), text_escape(tail_text, 80).c_str()));
+            text_escape(tail_text, 80).c_str(), text_escape(tail_text, 80).c_str()));
     else if (tail_text != "-1")
         return command_fail("--tail must be greater than or equal to -1");
     if (by_selector) {
@@ -227,3 +230,5 @@ int command_logs(const command &c)
         return command_fail_not_found("pods", name);
     return show_logs(c, pod, tail);
 }
+
+} // namespace etlnode::kubectl_local

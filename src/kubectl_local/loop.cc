@@ -11,6 +11,8 @@
 #include "base/check.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 bool loop_open(loop &l)
 {
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -139,3 +141,5 @@ void loop_run(loop &l)
 }
 
 void loop_stop(loop &l) { l.stopped = true; }
+
+} // namespace etlnode::kubectl_local

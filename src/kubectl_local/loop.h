@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+namespace etlnode::kubectl_local {
+
 struct loop;
 
 // Lifetime: from loop_watch_add to loop_watch_remove; afterwards the memory must live until the round is over.
@@ -52,3 +54,5 @@ void loop_timer_stop(loop_timer &timer);
 void loop_timer_forget(loop &l, loop_timer &timer); // before its memory goes
 
 void loop_free_later(loop &l, void *memory, void (*free)(void *memory));
+
+} // namespace etlnode::kubectl_local

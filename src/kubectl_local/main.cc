@@ -19,37 +19,88 @@
 #include "kubectl_local/tracer.h"
 #include "node/api.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr flag_kind text = flag_kind::text;
 static constexpr flag_kind boolean = flag_kind::boolean;
 
 // Everywhere. What names a server is accepted and has no effect.
 static constexpr flag_spec global_flags[] = {
-    {"namespace", 'n', text}, {"context", 0, text}, {"kubeconfig", 0, text}, {"request-timeout", 0, text}, {"state-dir", 0, text},
-    {"node", 0, text}, {"cluster", 0, text}, {"user", 0, text}, {"server", 's', text}, {"token", 0, text}, {"as", 0, text},
-    {"cache-dir", 0, text}, {"certificate-authority", 0, text}, {"client-certificate", 0, text}, {"client-key", 0, text},
-    {"insecure-skip-tls-verify", 0, boolean}, {"tls-server-name", 0, text}, {"warnings-as-errors", 0, boolean}, {"v", 'v', text},
-    {"help", 'h', boolean}, {"sandbox", 0, text},
+    {"namespace", 'n', text},
+    {"context", 0, text},
+    {"kubeconfig", 0, text},
+    {"request-timeout", 0, text},
+    {"state-dir", 0, text},
+    {"node", 0, text},
+    {"cluster", 0, text},
+    {"user", 0, text},
+    {"server", 's', text},
+    {"token", 0, text},
+    {"as", 0, text},
+    {"cache-dir", 0, text},
+    {"certificate-authority", 0, text},
+    {"client-certificate", 0, text},
+    {"client-key", 0, text},
+    {"insecure-skip-tls-verify", 0, boolean},
+    {"tls-server-name", 0, text},
+    {"warnings-as-errors", 0, boolean},
+    {"v", 'v', text},
+    {"help", 'h', boolean},
+    {"sandbox", 0, text},
 };
 static constexpr flag_spec create_flags[] = {
-    {"filename", 'f', text}, {"output", 'o', text}, {"dry-run", 0, text}, {"validate", 0, text}, {"save-config", 0, boolean},
-    {"field-manager", 0, text}, {"edit", 0, boolean},
+    {"filename", 'f', text},
+    {"output", 'o', text},
+    {"dry-run", 0, text},
+    {"validate", 0, text},
+    {"save-config", 0, boolean},
+    {"field-manager", 0, text},
+    {"edit", 0, boolean},
 };
 static constexpr flag_spec get_flags[] = {
-    {"output", 'o', text}, {"template", 0, text}, {"selector", 'l', text}, {"watch", 'w', boolean}, {"watch-only", 0, boolean},
-    {"output-watch-events", 0, boolean}, {"no-headers", 0, boolean}, {"ignore-not-found", 0, boolean}, {"all-namespaces", 'A', boolean},
-    {"chunk-size", 0, text}, {"show-managed-fields", 0, boolean}, {"server-print", 0, boolean},
+    {"output", 'o', text},
+    {"template", 0, text},
+    {"selector", 'l', text},
+    {"watch", 'w', boolean},
+    {"watch-only", 0, boolean},
+    {"output-watch-events", 0, boolean},
+    {"no-headers", 0, boolean},
+    {"ignore-not-found", 0, boolean},
+    {"all-namespaces", 'A', boolean},
+    {"chunk-size", 0, text},
+    {"show-managed-fields", 0, boolean},
+    {"server-print", 0, boolean},
 };
 static constexpr flag_spec delete_flags[] = {
-    {"selector", 'l', text}, {"ignore-not-found", 0, boolean}, {"grace-period", 0, text}, {"wait", 0, boolean}, {"now", 0, boolean},
-    {"force", 0, boolean}, {"timeout", 0, text}, {"all", 0, boolean}, {"all-namespaces", 'A', boolean}, {"output", 'o', text},
-        {"cascade", 0, text},
+    {"selector", 'l', text},
+    {"ignore-not-found", 0, boolean},
+    {"grace-period", 0, text},
+    {"wait", 0, boolean},
+    {"now", 0, boolean},
+    {"force", 0, boolean},
+    {"timeout", 0, text},
+    {"all", 0, boolean},
+    {"all-namespaces", 'A', boolean},
+    {"output", 'o', text},
+    {"cascade", 0, text},
 };
 static constexpr flag_spec logs_flags[] = {
-    {"tail", 0, text}, {"previous", 'p', boolean}, {"follow", 'f', boolean}, {"timestamps", 0, boolean}, {"container", 'c', text},
-    {"selector", 'l', text}, {"limit-bytes", 0, text}, {"ignore-errors", 0, boolean}, {"since", 0, text},
+    {"tail", 0, text},
+    {"previous", 'p', boolean},
+    {"follow", 'f', boolean},
+    {"timestamps", 0, boolean},
+    {"container", 'c', text},
+    {"selector", 'l', text},
+    {"limit-bytes", 0, text},
+    {"ignore-errors", 0, boolean},
+    {"since", 0, text},
 };
 static constexpr flag_spec wait_flags[] = {
-    {"for", 0, text}, {"timeout", 0, text}, {"selector", 'l', text}, {"all", 0, boolean}, {"output", 'o', text},
+    {"for", 0, text},
+    {"timeout", 0, text},
+    {"selector", 'l', text},
+    {"all", 0, boolean},
+    {"output", 'o', text},
 };
 static constexpr flag_spec describe_flags[] = {{"selector", 'l', text}, {"all-namespaces", 'A', boolean}, {"show-events", 0, boolean}};
 static constexpr flag_spec version_flags[] = {{"client", 0, boolean}, {"output", 'o', text}};
@@ -128,7 +179,7 @@ static size_t verb_index(const std::vector<std::string> &args)
     return args.size();
 }
 
-int main(int argc, char **argv)
+static int run_main(int argc, char **argv)
 {
     std::vector<std::string> args(argv + 1, argv + argc);
     signal(SIGPIPE, SIG_IGN);
@@ -179,3 +230,7 @@ int main(int argc, char **argv)
     c.node = own_node(c.o);
     return chosen->run(c);
 }
+
+} // namespace etlnode::kubectl_local
+
+int main(int argc, char **argv) { return etlnode::kubectl_local::run_main(argc, argv); }

@@ -24,7 +24,10 @@
 #include "kubectl_local/netbox_helper.h"
 #include "kubectl_local/os.h"
 
-static constexpr const char *step_texts[] = {"", "unshare(user)", "unshare(net)", "setgroups", "uid_map", "gid_map", "loopback", "unshare(mount)", "memory volume", "setuid"};
+namespace etlnode::kubectl_local {
+
+static constexpr const char *step_texts[] = {
+    "", "unshare(user)", "unshare(net)", "setgroups", "uid_map", "gid_map", "loopback", "unshare(mount)", "memory volume", "setuid"};
 static constexpr int channel_timeout_s = 5;
 static constexpr int helper_end_max_ms = 5'000;
 
@@ -66,8 +69,8 @@ static bool ask(netbox &box, const helper_message &question, std::vector<int> &o
         errno = ENOTCONN;
         return false;
     }
-    if (send(box.channel, &question, sizeof question, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof question)
-        || !receive(box, reply, out_fds))
+    if (send(box.channel, &question, sizeof question, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof question) ||
+        !receive(box, reply, out_fds))
         return false;
     errno = reply.sys;
     return reply.verb == helper_verb::ready;
@@ -240,16 +243,15 @@ static std::string address_text(uint32_t address)
 }
 
 // Lets the pod answer, nothing else: only segments that acknowledge or reset go out over the veth.
-static constexpr std::string_view guard_rules =
-    "table inet pod {\n"
-    "  chain out {\n"
-    "    type filter hook output priority 0; policy accept;\n"
-    "    oifname \"lo\" accept\n"
-    "    tcp flags & (ack | rst) != 0 accept\n"
-    "    meta l4proto tcp reject with tcp reset\n"
-    "    reject\n"
-    "  }\n"
-    "}\n";
+static constexpr std::string_view guard_rules = "table inet pod {\n"
+                                                "  chain out {\n"
+                                                "    type filter hook output priority 0; policy accept;\n"
+                                                "    oifname \"lo\" accept\n"
+                                                "    tcp flags & (ack | rst) != 0 accept\n"
+                                                "    meta l4proto tcp reject with tcp reset\n"
+                                                "    reject\n"
+                                                "  }\n"
+                                                "}\n";
 
 static bool make_veth(netbox &box, const std::string &uid, const std::string &wished_address)
 {
@@ -270,8 +272,8 @@ static bool make_veth(netbox &box, const std::string &uid, const std::string &wi
                                      "addr add %s/30 dev %s\n"
                                      "link set %s up\n"
                                      "route replace unreachable %s/30 metric %u\n",
-                                     name.c_str(), box.helper, name.c_str(), address_text(base + 1).c_str(), name.c_str(), name.c_str(),
-                                     address_text(base).c_str(), closed_metric);
+        name.c_str(), box.helper, name.c_str(), address_text(base + 1).c_str(), name.c_str(), name.c_str(), address_text(base).c_str(),
+        closed_metric);
     helper_message question;
     question.verb = helper_verb::address;
     question.address = htonl(base + 2);
@@ -294,7 +296,8 @@ void netbox_release_address(const std::string &pod_address)
         return;
     uint32_t base = ntohl(in.s_addr) & ~3u;
     if (base >= range_first && base < range_first + range_networks * 4)
-        run_program(os_find_program("ip"), {"ip", "route", "del", "unreachable", address_text(base) + "/30", "metric", std::to_string(closed_metric)}, "", -1);
+        run_program(os_find_program("ip"),
+            {"ip", "route", "del", "unreachable", address_text(base) + "/30", "metric", std::to_string(closed_metric)}, "", -1);
 }
 
 // The helper waits for its user ids.
@@ -362,8 +365,9 @@ bool netbox_open(netbox &box, const std::string &uid, const std::string &wished_
         const char *step = reply.step < std::size(step_texts) ? step_texts[reply.step] : "";
         out_text = text_format("cannot make a network namespace: %s: %s", step, strerror(reply.sys));
         if (!is_root && (reply.sys == EPERM || reply.sys == ENOSPC || reply.sys == EACCES))
-            out_text += "; unprivileged user namespaces seem to be disabled (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
-                        "kernel.apparmor_restrict_unprivileged_userns)";
+            out_text +=
+                "; unprivileged user namespaces seem to be disabled (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+                "kernel.apparmor_restrict_unprivileged_userns)";
         return false;
     }
     if (is_root && wish.veth && !wish.host_network && box.kind != netbox_kind::own_user)
@@ -393,3 +397,5 @@ void netbox_close(netbox &box)
     }
     box = netbox();
 }
+
+} // namespace etlnode::kubectl_local

@@ -20,6 +20,8 @@
 
 #include "kubectl_local/users.h"
 
+namespace etlnode::kubectl_local {
+
 // Whose users the pod has.
 enum class netbox_kind : uint8_t {
     root,     // the machine's, without their rights: where root may not make a user namespace
@@ -49,10 +51,10 @@ struct netbox {
     int net_ns = -1;  // -1: the host's
     int mnt_ns = -1;
     bool veth = false;
-    bool guarded = false;      // the pod cannot open connections over the veth
-    std::string interface;     // the host's end of the veth
-    std::string pod_address;   // of the veth
-    std::vector<int> spares;   // sockets made ahead
+    bool guarded = false;    // the pod cannot open connections over the veth
+    std::string interface;   // the host's end of the veth
+    std::string pod_address; // of the veth
+    std::vector<int> spares; // sockets made ahead
 };
 
 // `uid` seeds names and addresses; `wished_address` (may be empty) is taken again if it is free. `wish.veth` and `wish.users` are wishes.
@@ -80,3 +82,5 @@ void netbox_guard(netbox &box, pid_t container);
 // The interface a pod with this uid has, and its removal should it have been left behind.
 std::string netbox_interface_name(const std::string &uid);
 void netbox_remove_interface(const std::string &name);
+
+} // namespace etlnode::kubectl_local

@@ -24,6 +24,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+namespace etlnode::kubectl_local {
+
 bool netbox_write_text(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -178,7 +180,7 @@ static void make_mounts(int channel, const helper_plan &plan)
     for (const netbox_memory &one : plan.wish->memory) {
         char options[160];
         snprintf(options, sizeof options, "mode=0777,size=%llu,nr_inodes=%llu,uid=%u,gid=%u", static_cast<unsigned long long>(one.bytes),
-                 static_cast<unsigned long long>(one.files), plan.wish->users.base, plan.wish->users.base);
+            static_cast<unsigned long long>(one.files), plan.wish->users.base, plan.wish->users.base);
         if (mount("tmpfs", one.path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options) != 0)
             give_up(channel, 8);
     }
@@ -331,3 +333,5 @@ void netbox_helper(int channel, const helper_plan &plan)
         }
     }
 }
+
+} // namespace etlnode::kubectl_local

@@ -9,15 +9,17 @@
 
 #include "kubectl_local/netbox.h"
 
+namespace etlnode::kubectl_local {
+
 // What goes through the channel.
 enum class helper_verb : uint8_t { ready, failed, map, socket, listen, address, guard };
 
 struct helper_message {
     helper_verb verb = helper_verb::ready;
-    int32_t sys = 0;        // errno of a failure
-    uint32_t step = 0;      // which step failed, an index into step_texts
-    uint32_t address = 0;   // network byte order
-    uint16_t port = 0;      // network byte order
+    int32_t sys = 0;      // errno of a failure
+    uint32_t step = 0;    // which step failed, an index into step_texts
+    uint32_t address = 0; // network byte order
+    uint16_t port = 0;    // network byte order
     uint8_t prefix = 0;
 };
 
@@ -34,3 +36,5 @@ struct helper_plan {
 [[noreturn]] void netbox_helper(int channel, const helper_plan &plan);
 // Writes a short file of /proc; false with errno.
 bool netbox_write_text(const char *path, const char *text);
+
+} // namespace etlnode::kubectl_local

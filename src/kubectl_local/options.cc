@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 static const flag_spec *find_long(std::span<const flag_spec> specs, std::string_view name)
 {
     auto found = std::find_if(specs.begin(), specs.end(), [&](const flag_spec &spec) { return spec.name == name; });
@@ -43,7 +45,7 @@ static bool put(const flag_spec &spec, std::string value, options &out, std::str
         std::optional<bool> parsed = parse_bool(value);
         if (!parsed) {
             out_text = text_format("invalid argument \"%s\" for \"%s\" flag: strconv.ParseBool: parsing \"%s\": invalid syntax",
-                                   text_escape(value, 80).c_str(), shown(spec).c_str(), text_escape(value, 80).c_str());
+                text_escape(value, 80).c_str(), shown(spec).c_str(), text_escape(value, 80).c_str());
             return false;
         }
         value = *parsed ? "true" : "false";
@@ -67,7 +69,7 @@ static std::string nearest_flag(std::string_view name, std::span<const flag_spec
 }
 
 bool options_parse(std::span<const std::string> args, std::span<const flag_spec> globals, std::span<const flag_spec> own,
-                   size_t stop_at_words, options &out_options, std::string &out_text)
+    size_t stop_at_words, options &out_options, std::string &out_text)
 {
     out_options = options();
     for (size_t i = 0; i < args.size(); i++) {
@@ -110,8 +112,8 @@ bool options_parse(std::span<const std::string> args, std::span<const flag_spec>
             if (spec == nullptr)
                 spec = find_letter(globals, arg[at]);
             if (spec == nullptr) {
-                out_text = text_format("unknown shorthand flag: '%s' in -%s", text_escape(arg.substr(at, 1)).c_str(),
-                                       text_escape(arg.substr(1), 80).c_str());
+                out_text = text_format(
+                    "unknown shorthand flag: '%s' in -%s", text_escape(arg.substr(at, 1)).c_str(), text_escape(arg.substr(1), 80).c_str());
                 return false;
             }
             std::string value = "true";
@@ -160,3 +162,5 @@ std::vector<std::string> options_all(const options &o, std::string_view name)
             out.push_back(flag.value);
     return out;
 }
+
+} // namespace etlnode::kubectl_local

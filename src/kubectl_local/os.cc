@@ -16,6 +16,8 @@
 #include "base/check.h"
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 void os_fd::reset(int value)
 {
     if (fd >= 0)
@@ -263,3 +265,5 @@ bool os_set_nonblocking(int fd)
     int flags = fcntl(fd, F_GETFL);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
+
+} // namespace etlnode::kubectl_local

@@ -13,6 +13,8 @@
 
 #include <sys/types.h>
 
+namespace etlnode::kubectl_local {
+
 // A file descriptor that ends with its scope; plain ownership, no completion to wait for.
 struct os_fd {
     int fd = -1;
@@ -45,9 +47,9 @@ bool os_remove_tree(const std::string &path);
 bool os_copy_tree(const std::string &from, const std::string &to, std::string &out_text);
 std::string os_read_link(const std::string &path); // empty on failure
 
-uint64_t os_now_ms();                       // monotonic
-std::string os_time_text(time_t at);        // RFC 3339, UTC, seconds
-std::string os_time_text_ns();              // now, with nanoseconds
+uint64_t os_now_ms();                                      // monotonic
+std::string os_time_text(time_t at);                       // RFC 3339, UTC, seconds
+std::string os_time_text_ns();                             // now, with nanoseconds
 bool os_time_parse(std::string_view text, time_t &out_at); // what os_time_text printed
 std::string os_random_text(std::string_view alphabet, size_t size);
 std::string os_random_hex(size_t digits);
@@ -55,3 +57,5 @@ std::string os_random_hex(size_t digits);
 // The first executable `name` in PATH or in the usual places; empty when there is none.
 std::string os_find_program(const char *name);
 bool os_set_nonblocking(int fd);
+
+} // namespace etlnode::kubectl_local

@@ -15,6 +15,8 @@
 #include "kubectl_local/pod_rules.h"
 #include "kubectl_local/probe.h"
 
+namespace etlnode::kubectl_local {
+
 static const cJSON *field(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
 
 static std::string text_of(const cJSON *object, const char *key)
@@ -48,8 +50,10 @@ static std::string joined(const std::string &head, const std::vector<std::string
 // The verdicts of a cluster in its own order: types, unknown fields, accounts and priorities, rules; then what this machine cannot do.
 static bool judge_pod(const cJSON *pod, const pod_key &key, const std::string &name, std::string &out_text)
 {
-    const std::string forbidden = text_format("Error from server (Forbidden): error when creating \"STDIN\": pods \"%s\" is forbidden: ", name.c_str());
-    const std::string refused = "Error from server (BadRequest): error when creating \"STDIN\": Pod in version \"v1\" cannot be handled as a Pod: ";
+    const std::string forbidden = text_format(
+        "Error from server (Forbidden): error when creating \"STDIN\": pods \"%s\" is forbidden: ", name.c_str());
+    const std::string refused =
+        "Error from server (BadRequest): error when creating \"STDIN\": Pod in version \"v1\" cannot be handled as a Pod: ";
     pod_decoding decoding;
     pod_decode(pod, decoding);
     if (!decoding.fault.empty()) {
@@ -62,7 +66,8 @@ static bool judge_pod(const cJSON *pod, const pod_key &key, const std::string &n
         out_text = refused + "strict decoding error: ";
         for (const std::string &unknown : decoding.unknown) {
             std::string hint = pod_decode_hint(unknown);
-            out_text += text_format("%sunknown field \"%s\"", &unknown == &decoding.unknown[0] ? "" : ", ", text_escape(unknown, 400).c_str());
+            out_text += text_format(
+                "%sunknown field \"%s\"", &unknown == &decoding.unknown[0] ? "" : ", ", text_escape(unknown, 400).c_str());
             if (!hint.empty())
                 out_text += " (did you mean " + hint + "?)";
         }
@@ -171,8 +176,8 @@ static void complete(cJSON *pod, const pod_key &key, const std::string &node)
     put_text(metadata, "name", key.name);
     put_text(metadata, "namespace", key.ns);
     std::string hex = os_random_hex(32);
-    put_text(metadata, "uid", hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-4" + hex.substr(13, 3) + "-a" + hex.substr(17,
-        3) + "-" + hex.substr(20));
+    put_text(metadata, "uid",
+        hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-4" + hex.substr(13, 3) + "-a" + hex.substr(17, 3) + "-" + hex.substr(20));
     put_text(metadata, "creationTimestamp", now);
     for (const char *stale : {"resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"})
         cJSON_DeleteItemFromObjectCaseSensitive(metadata, stale);
@@ -185,7 +190,8 @@ static void complete(cJSON *pod, const pod_key &key, const std::string &node)
     default_text(spec, "dnsPolicy", "ClusterFirst");
     default_text(spec, "schedulerName", "default-scheduler");
     default_number(spec, "terminationGracePeriodSeconds", 30);
-    if (const cJSON *grace = field(spec, "terminationGracePeriodSeconds"); cJSON_IsNumber(grace) && grace->valuedouble < 0) { // as a cluster does
+    if (const cJSON *grace = field(spec, "terminationGracePeriodSeconds");
+        cJSON_IsNumber(grace) && grace->valuedouble < 0) { // as a cluster does
         cJSON_DeleteItemFromObjectCaseSensitive(spec, "terminationGracePeriodSeconds");
         json_add_u64(spec, "terminationGracePeriodSeconds", 1);
     }
@@ -203,16 +209,19 @@ bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::stri
     std::string kind = text_of(pod, "kind");
     std::string version = text_of(pod, "apiVersion");
     if (!cJSON_IsObject(pod) || kind.empty()) {
-        out_text = "error: error validating \"STDIN\": error validating data: kind not set; if you choose to ignore these errors, turn validation off with --validate=false";
+        out_text = "error: error validating \"STDIN\": error validating data: kind not set; if you choose to ignore these errors, turn "
+                   "validation off with --validate=false";
         return false;
     }
     if (version.empty()) {
-        out_text = "error: error validating \"STDIN\": error validating data: apiVersion not set; if you choose to ignore these errors, turn validation off with --validate=false";
+        out_text = "error: error validating \"STDIN\": error validating data: apiVersion not set; if you choose to ignore these errors, "
+                   "turn validation off with --validate=false";
         return false;
     }
     if (kind != "Pod" || version != "v1") {
-        out_text = text_format("error: resource mapping not found: no matches for kind \"%s\" in version \"%s\" (kubectl-local knows only v1 Pods)",
-                               text_escape(kind, 80).c_str(), text_escape(version, 80).c_str());
+        out_text = text_format(
+            "error: resource mapping not found: no matches for kind \"%s\" in version \"%s\" (kubectl-local knows only v1 Pods)",
+            text_escape(kind, 80).c_str(), text_escape(version, 80).c_str());
         return false;
     }
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(pod, "metadata");
@@ -224,8 +233,9 @@ bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::stri
     std::string wanted = text_of(metadata, "namespace");
     if (!wanted.empty() && wanted != ns) {
         if (ns_given) {
-            out_text = text_format("error: the namespace from the provided object \"%s\" does not match the namespace \"%s\". You must pass '--namespace=%s' to perform this operation.",
-                                   text_escape(wanted, 80).c_str(), ns.c_str(), text_escape(wanted, 80).c_str());
+            out_text = text_format("error: the namespace from the provided object \"%s\" does not match the namespace \"%s\". You must "
+                                   "pass '--namespace=%s' to perform this operation.",
+                text_escape(wanted, 80).c_str(), ns.c_str(), text_escape(wanted, 80).c_str());
             return false;
         }
         out_key.ns = wanted;
@@ -318,7 +328,9 @@ static void read_probe(const container_spec &container, const cJSON *probe, prob
     out.path = probe_path(text_of(action, "path"));
     const cJSON *header;
     cJSON_ArrayForEach(header, field(action, "httpHeaders")) out.headers.emplace_back(text_of(header, "name"), text_of(header, "value"));
-    auto is_broken = [](const std::string &text) { return std::any_of(text.begin(), text.end(), [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; }); };
+    auto is_broken = [](const std::string &text) {
+        return std::any_of(text.begin(), text.end(), [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
+    };
     bool broken = false;
     for (const auto &[name, value] : out.headers)
         broken = broken || name.empty() || name.find_first_of(": \t") != std::string::npos || is_broken(name) || is_broken(value);
@@ -382,7 +394,8 @@ static void read_volumes(const cJSON *list, pod_spec &out)
         volume.size_limit = text_of(empty, "sizeLimit");
         std::string medium = text_of(empty, "medium");
         if (!medium.empty() && !volume.in_memory) // an API server takes any word, no kubelet does
-            say_unsupported(out, text_format("MountVolume.SetUp failed for volume \"%s\" : unknown storage medium \"%s\"", volume.name.c_str(), text_escape(medium, 80).c_str()));
+            say_unsupported(out, text_format("MountVolume.SetUp failed for volume \"%s\" : unknown storage medium \"%s\"",
+                                     volume.name.c_str(), text_escape(medium, 80).c_str()));
         // What is neither is a Secret or ConfigMap that may be absent, and is: an empty directory, as the kubelet makes it.
         if (const cJSON *host = field(item, "hostPath"); cJSON_IsObject(host)) {
             volume.is_host = true;
@@ -424,8 +437,9 @@ void pod_read_spec(const cJSON *pod, pod_spec &out_spec)
     }
     read_container(cJSON_GetArrayItem(field(spec, "containers"), 0), out_spec.container);
     std::string policy = text_of(spec, "restartPolicy");
-    out_spec.restart = policy == "Never" ? restart_policy::never : policy == "OnFailure" ? restart_policy::on_failure
-        : restart_policy::always;
+    out_spec.restart = policy == "Never"       ? restart_policy::never
+                       : policy == "OnFailure" ? restart_policy::on_failure
+                                               : restart_policy::always;
     out_spec.host_network = cJSON_IsTrue(field(spec, "hostNetwork"));
     out_spec.grace_s = number_of(spec, "terminationGracePeriodSeconds", 30);
 }
@@ -451,3 +465,5 @@ std::string pod_expand(std::string_view text, const std::vector<std::pair<std::s
     }
     return out;
 }
+
+} // namespace etlnode::kubectl_local

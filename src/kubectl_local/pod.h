@@ -15,6 +15,8 @@
 #include "kubectl_local/pod_names.h"
 #include "kubectl_local/state.h"
 
+namespace etlnode::kubectl_local {
+
 enum class probe_kind : uint8_t { none, tcp, http, unsupported };
 
 struct probe_spec {
@@ -55,10 +57,10 @@ struct container_spec {
     bool has_command = false;
     bool has_args = false;
     std::string working_dir;
-    const cJSON *env = nullptr; // Lifetime: the pod object
-    const cJSON *resources = nullptr; // Lifetime: the pod object
-    const cJSON *object = nullptr; // the whole container; the same
-    std::vector<uint16_t> ports; // TCP container ports
+    const cJSON *env = nullptr;          // Lifetime: the pod object
+    const cJSON *resources = nullptr;    // Lifetime: the pod object
+    const cJSON *object = nullptr;       // the whole container; the same
+    std::vector<uint16_t> ports;         // TCP container ports
     std::vector<std::string> port_names; // beside ports
     std::vector<pod_mount> mounts;
     std::string message_path = "/dev/termination-log";
@@ -78,7 +80,7 @@ struct pod_spec {
     bool host_network = false;
     uint64_t grace_s = 30;
     const cJSON *object = nullptr; // Lifetime: the pod object
-    std::string unsupported; // not empty: what keeps the pod from starting
+    std::string unsupported;       // not empty: what keeps the pod from starting
 };
 
 // What `create` accepts: fills in defaults (namespace, uid, creationTimestamp, restartPolicy, nodeName, first status ...).
@@ -91,3 +93,5 @@ void pod_read_spec(const cJSON *pod, pod_spec &out_spec);
 
 // "sum" of `$(VAR)` references over `env` (later entries win); unknown references stay, "$$(" is a literal "$(".
 std::string pod_expand(std::string_view text, const std::vector<std::pair<std::string, std::string>> &env);
+
+} // namespace etlnode::kubectl_local

@@ -5,11 +5,14 @@
 #include "base/text.h"
 #include "kubectl_local/pod_relate.h"
 
+namespace etlnode::kubectl_local {
+
 struct priority_class {
     std::string_view name;
     double value;
 };
-static constexpr priority_class priority_classes[] = {{"", 0}, {"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}};
+static constexpr priority_class priority_classes[] = {
+    {"", 0}, {"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}};
 static constexpr std::string_view usual_preemption = "PreemptLowerPriority";
 
 static std::string quoted_escape(std::string_view text) { return text_escape(text, 200); }
@@ -27,8 +30,11 @@ static std::string refuse_account(const cJSON *pod, const std::string &ns)
         return "";
     std::string said = quoted_escape(name);
     if (name.find('/') != std::string_view::npos)
-        return text_format("error looking up service account %s/%s: invalid resource name \"%s\": [may not contain '/']", ns.c_str(), said.c_str(), said.c_str());
-    return text_format("error looking up service account %s/%s: serviceaccount \"%s\" not found (kubectl-local has the account default, and no tokens)", ns.c_str(), said.c_str(), said.c_str());
+        return text_format("error looking up service account %s/%s: invalid resource name \"%s\": [may not contain '/']", ns.c_str(),
+            said.c_str(), said.c_str());
+    return text_format(
+        "error looking up service account %s/%s: serviceaccount \"%s\" not found (kubectl-local has the account default, and no tokens)",
+        ns.c_str(), said.c_str(), said.c_str());
 }
 
 static std::string refuse_priority(const cJSON *spec)
@@ -43,10 +49,12 @@ static std::string refuse_priority(const cJSON *spec)
     static constexpr const char *words = "must not be provided in pod spec; priority admission controller computed";
     const cJSON *priority = field(spec, "priority");
     if (cJSON_IsNumber(priority) && priority->valuedouble != found->value)
-        return text_format("the integer value of priority (%.0f) %s %.0f from the given PriorityClass name", priority->valuedouble, words, found->value);
+        return text_format(
+            "the integer value of priority (%.0f) %s %.0f from the given PriorityClass name", priority->valuedouble, words, found->value);
     const cJSON *preemption = field(spec, "preemptionPolicy");
     if (cJSON_IsString(preemption) && preemption->valuestring != usual_preemption)
-        return text_format("the string value of PreemptionPolicy (%s) %s %s from the given PriorityClass name", quoted_escape(preemption->valuestring).c_str(), words, std::string(usual_preemption).c_str());
+        return text_format("the string value of PreemptionPolicy (%s) %s %s from the given PriorityClass name",
+            quoted_escape(preemption->valuestring).c_str(), words, std::string(usual_preemption).c_str());
     return "";
 }
 
@@ -60,5 +68,9 @@ std::string pod_overhead_refusal(const cJSON *pod)
 {
     const cJSON *spec = field(pod, "spec");
     bool has_class = !text_of(spec, "runtimeClassName").empty();
-    return is_set(field(spec, "overhead")) && !has_class ? "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead" : "";
+    return is_set(field(spec, "overhead")) && !has_class
+               ? "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+               : "";
 }
+
+} // namespace etlnode::kubectl_local

@@ -9,10 +9,12 @@
 #include "kube/pod_schema.h"
 #include "kubectl_local/quantity.h"
 
+namespace etlnode::kubectl_local {
+
 struct place {
-    std::string path;        // "spec.containers[0]", for unknown fields
-    std::string fields;      // "spec.containers", as the decoder names a value's place
-    std::string_view owner;  // the type whose field it is
+    std::string path;       // "spec.containers[0]", for unknown fields
+    std::string fields;     // "spec.containers", as the decoder names a value's place
+    std::string_view owner; // the type whose field it is
 };
 
 // What the value is called by Go's decoder.
@@ -43,12 +45,13 @@ static void refuse(pod_decoding &out, std::string fault, bool is_final = false)
     out.is_final = is_final;
 }
 
-static void refuse_type(pod_decoding &out, const place &at, const cJSON *value, std::string_view type, bool with_number = false, bool is_final = false)
+static void refuse_type(
+    pod_decoding &out, const place &at, const cJSON *value, std::string_view type, bool with_number = false, bool is_final = false)
 {
     refuse(out,
-           text_format("json: cannot unmarshal %s into Go struct field %s.%s of type %s", value_word(value, with_number).c_str(),
-                       std::string(at.owner).c_str(), at.fields.c_str(), go_type(type).c_str()),
-           is_final);
+        text_format("json: cannot unmarshal %s into Go struct field %s.%s of type %s", value_word(value, with_number).c_str(),
+            std::string(at.owner).c_str(), at.fields.c_str(), go_type(type).c_str()),
+        is_final);
 }
 
 static void decode_value(const cJSON *value, std::string_view type, const place &at, pod_decoding &out);
@@ -62,7 +65,10 @@ static std::vector<const cJSON *> sorted(const cJSON *object)
     return out;
 }
 
-static std::string joined(const std::string &before, std::string_view name) { return before + (before.empty() ? "" : ".") + std::string(name); }
+static std::string joined(const std::string &before, std::string_view name)
+{
+    return before + (before.empty() ? "" : ".") + std::string(name);
+}
 
 static void decode_struct(const cJSON *value, std::string_view type, const place &at, pod_decoding &out)
 {
@@ -120,7 +126,8 @@ static void decode_value(const cJSON *value, std::string_view type, const place 
     } else if (type == "quantity") {
         decode_quantity(value, out);
     } else if (type == "intOrString") {
-        bool is_integer = cJSON_IsNumber(value) && value->valuedouble == std::floor(value->valuedouble) && std::fabs(value->valuedouble) < 2147483648.0;
+        bool is_integer = cJSON_IsNumber(value) && value->valuedouble == std::floor(value->valuedouble) &&
+                          std::fabs(value->valuedouble) < 2147483648.0;
         if (!is_integer && !cJSON_IsString(value))
             refuse_type(out, at, value, "int32", cJSON_IsNumber(value), true);
     } else if (type == "time") {
@@ -174,3 +181,5 @@ std::string pod_decode_hint(const std::string &unknown)
     std::string_view type = pod_schema_type_at(parent);
     return std::string(pod_schema_nearest(type, unknown.substr(dot == std::string::npos ? 0 : dot + 1)));
 }
+
+} // namespace etlnode::kubectl_local

@@ -7,6 +7,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode::kubectl_local {
+
 struct pod_decoding {
     // What the API server's decoder says of the first value of a wrong type, in the order of sorted keys; empty: none.
     std::string fault;
@@ -19,3 +21,5 @@ struct pod_decoding {
 void pod_decode(const cJSON *pod, pod_decoding &out);
 // A word on what an unknown field may have been meant to be: "image" for "spec.containers[0].img"; empty where nothing is near.
 std::string pod_decode_hint(const std::string &unknown);
+
+} // namespace etlnode::kubectl_local

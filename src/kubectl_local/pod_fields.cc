@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "kubectl_local/quantity.h"
 
+namespace etlnode::kubectl_local {
+
 static std::string member(const cJSON *object, std::string_view key)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, std::string(key).c_str());
@@ -61,3 +63,5 @@ std::string pod_resource_value(const cJSON *resources, std::string_view name, st
     bool is_whole = std::fabs(count - std::round(count)) < 1e-9L; // 2 in units of 1m is 2000, not a little more
     return text_format("%.0Lf", is_whole ? std::round(count) : std::ceil(count));
 }
+
+} // namespace etlnode::kubectl_local

@@ -7,7 +7,11 @@
 
 #include "codec/json.h"
 
+namespace etlnode::kubectl_local {
+
 // "metadata.name", "metadata.labels['app']", "spec.nodeName"; empty for what the Pod does not have.
 std::string pod_field_value(const cJSON *pod, std::string_view path);
 // "limits.cpu" of a container's resources in units of `divisor`, rounded up as the kubelet does; what is not limited is what the machine has.
 std::string pod_resource_value(const cJSON *resources, std::string_view name, std::string_view divisor);
+
+} // namespace etlnode::kubectl_local

@@ -11,6 +11,8 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/quantity.h"
 
+namespace etlnode::kubectl_local {
+
 static double amount(const std::string &text)
 {
     quantity found;
@@ -105,12 +107,14 @@ std::vector<std::string> limits_warnings(const cJSON *spec, const cgroup &group)
             if (limits.cpu > 0 && !cgroup_has(group, cgroup_kind::cpu))
                 out.push_back(at + "[cpu]: cannot be kept here, where no control group may be made: the container may use more");
             if (limits.memory > 0 && !cgroup_has(group, cgroup_kind::memory))
-                out.push_back(at + "[memory]: no control group may be made here: it is looked at four times a second, and between two looks the container may use more");
+                out.push_back(at + "[memory]: no control group may be made here: it is looked at four times a second, and between two "
+                                   "looks the container may use more");
         }
     }
     std::string spaces;
     if (is_root && os_read_file("/proc/sys/user/max_user_namespaces", spaces) && text_trim(spaces) == "0")
-        out.push_back("root may make no user namespace here (sysctl user.max_user_namespaces is 0): root in the pod is root of this machine, without its capabilities");
+        out.push_back("root may make no user namespace here (sysctl user.max_user_namespaces is 0): root in the pod is root of this "
+                      "machine, without its capabilities");
     const cJSON *context = json_get(spec, "securityContext");
     for (const char *key : {"fsGroup", "supplementalGroups"})
         if (!is_root && json_get(context, key) != nullptr)
@@ -120,3 +124,5 @@ std::vector<std::string> limits_warnings(const cJSON *spec, const cgroup &group)
         out.push_back(text_format("spec.securityContext.sysctls: %s is not set here", text_escape(json_text(one, "name"), 100).c_str()));
     return out;
 }
+
+} // namespace etlnode::kubectl_local

@@ -10,16 +10,19 @@
 #include "kubectl_local/cgroup.h"
 #include "kubectl_local/pod.h"
 
-inline constexpr uint64_t local_files_max = 16'384;         // open in one process
-inline constexpr uint64_t local_tasks_max = 2'048;          // processes and threads
-inline constexpr uint64_t local_writable_max = 1ull << 30;  // memory behind /, /tmp, /run and the like, and a volume of memory; an eighth of the machine at most
+namespace etlnode::kubectl_local {
+
+inline constexpr uint64_t local_files_max = 16'384; // open in one process
+inline constexpr uint64_t local_tasks_max = 2'048;  // processes and threads
+inline constexpr uint64_t local_writable_max =
+    1ull << 30; // memory behind /, /tmp, /run and the like, and a volume of memory; an eighth of the machine at most
 inline constexpr uint64_t local_memory_files_max = 200'000; // names in it
 inline constexpr uint64_t local_shm_size = 64u << 20;       // /dev/shm, as container engines give it
 
 struct container_limits {
-    uint64_t memory = 0;    // bytes; 0: none
-    double cpu = 0;         // cores
-    uint64_t ephemeral = 0; // bytes
+    uint64_t memory = 0;                     // bytes; 0: none
+    double cpu = 0;                          // cores
+    uint64_t ephemeral = 0;                  // bytes
     std::string memory_text, ephemeral_text; // as written
 };
 
@@ -35,3 +38,5 @@ uint64_t limits_memory_volume(const pod_volume &volume, const container_limits &
 bool limits_are_said(const cJSON *spec);
 // Sentences about what the spec asks for and this machine cannot keep. `group`: what control groups there are.
 std::vector<std::string> limits_warnings(const cJSON *spec, const cgroup &group);
+
+} // namespace etlnode::kubectl_local

@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr size_t label_size_max = 63;
 static constexpr size_t subdomain_size_max = 253;
 static constexpr size_t port_name_size_max = 15;
@@ -19,8 +21,7 @@ static bool is_letter(char c) { return is_lower(c) || (c >= 'A' && c <= 'Z'); }
 static bool is_alphanumeric(char c) { return is_letter(c) || is_digit(c); }
 
 // Characters of `inner` or alphanumeric ones, alphanumeric at both ends.
-template <typename alnum>
-static bool is_word(std::string_view text, std::string_view inner, alnum is_good)
+template <typename alnum> static bool is_word(std::string_view text, std::string_view inner, alnum is_good)
 {
     if (text.empty() || !is_good(text.front()) || !is_good(text.back()))
         return false;
@@ -67,7 +68,8 @@ static void judge_label(std::string_view text, std::vector<std::string> &out)
     if (is_word(text, "-", is_plain))
         return;
     out.push_back(are_words(text, ".", "-") ? "must not contain dots"
-                  : "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc')");
+                                            : "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
+                                              "must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc')");
 }
 
 static void judge_subdomain(std::string_view text, std::vector<std::string> &out)
@@ -75,12 +77,14 @@ static void judge_subdomain(std::string_view text, std::vector<std::string> &out
     if (text.size() > subdomain_size_max)
         out.push_back(too_long(subdomain_size_max));
     if (!are_words(text, ".", "-"))
-        out.push_back("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com')");
+        out.push_back("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+                      "end with an alphanumeric character (e.g. 'example.com')");
 }
 
 static void judge_qualified(std::string_view text, std::vector<std::string> &out)
 {
-    static constexpr const char *rule = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName', or 'my.name', or '123-abc')";
+    static constexpr const char *rule = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+                                        "alphanumeric character (e.g. 'MyName', or 'my.name', or '123-abc')";
     size_t slash = text.find('/');
     if (slash != std::string_view::npos && text.find('/', slash + 1) != std::string_view::npos) {
         out.push_back(text_format("a qualified name %s with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')", rule));
@@ -120,7 +124,8 @@ static void judge_config_key(std::string_view text, std::vector<std::string> &ou
         out.push_back(too_long(subdomain_size_max));
     auto fits = [](char c) { return is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; };
     if (text.empty() || !std::all_of(text.begin(), text.end(), fits))
-        out.push_back("a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', or 'KEY_NAME', or 'key-name')");
+        out.push_back(
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', or 'KEY_NAME', or 'key-name')");
     if (text == "." || text == "..")
         out.push_back("must not be '" + std::string(text) + "'");
     else if (text.starts_with(".."))
@@ -149,25 +154,26 @@ std::vector<std::string> pod_name_faults(name_form form, std::string_view text)
         if (text.size() > label_size_max)
             out.push_back(too_long(label_size_max));
         expect(text.empty() || is_word(text, "-_.", is_alphanumeric),
-               "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue', or 'my_value', or '12345')");
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+            "alphanumeric character (e.g. 'MyValue', or 'my_value', or '12345')");
         break;
     case name_form::port_name: judge_port_name(text, out); break;
     case name_form::variable:
         expect(std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~' && c != '='; }),
-               "a valid environment variable name must consist only of printable ASCII characters other than '='");
+            "a valid environment variable name must consist only of printable ASCII characters other than '='");
         break;
     case name_form::config_key: judge_config_key(text, out); break;
     case name_form::header:
         expect(!text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return is_alphanumeric(c) || c == '-'; }),
-               "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name')");
+            "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name')");
         break;
     case name_form::search_domain:
-        expect(is_search_domain(text),
-               "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com')");
+        expect(is_search_domain(text), "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or "
+                                       "'.', and must start and end with an alphanumeric character (e.g. 'example.com')");
         break;
     case name_form::sysctl:
         expect(text.size() <= subdomain_size_max && are_words(text, "./", "-_"),
-               "must have at most 253 characters, in segments of lower case alphanumeric characters, '-' and '_' joined by '.' or '/'");
+            "must have at most 253 characters, in segments of lower case alphanumeric characters, '-' and '_' joined by '.' or '/'");
         break;
     case name_form::ip: expect(is_address(text), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"); break;
     case name_form::port_number: {
@@ -182,3 +188,5 @@ std::vector<std::string> pod_name_faults(name_form form, std::string_view text)
 bool pod_label_is_valid(std::string_view name) { return pod_name_faults(name_form::label, name).empty(); }
 
 bool pod_name_is_valid(std::string_view name) { return pod_name_faults(name_form::subdomain, name).empty(); }
+
+} // namespace etlnode::kubectl_local

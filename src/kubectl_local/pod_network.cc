@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "kubectl_local/target_url.h"
 
+namespace etlnode::kubectl_local {
+
 static void complain(const std::string &text) { fprintf(stderr, "%s %s\n", os_time_text_ns().c_str(), text.c_str()); }
 
 static std::string ip_text(const struct sockaddr_in &address)
@@ -75,7 +77,8 @@ static bool resolve(const std::string &host, struct sockaddr_in &out)
 }
 
 // The one way out of the pod: the address that `url` names exists on the pod's loopback and leads there.
-static void open_way_to_target(pod_network &n, loop &l, const pod_spec &spec, const std::string &url, bool (*is_dying)(void *arg), void *arg)
+static void open_way_to_target(
+    pod_network &n, loop &l, const pod_spec &spec, const std::string &url, bool (*is_dying)(void *arg), void *arg)
 {
     target_url parts;
     if (url.empty())
@@ -180,8 +183,8 @@ static bool open_own_address(pod_network &n, const pod_spec &spec, const std::st
     // Loopback is the machine's own: AIS_TARGET_URL is reached as it is, unless the container itself listens on that port.
     target_url parts;
     struct sockaddr_in target = {};
-    bool is_shared = target_url_split(url, parts) && resolve(parts.host, target) && (ntohl(target.sin_addr.s_addr) >> 24) == 127
-                     && std::find(spec.container.ports.begin(), spec.container.ports.end(), parts.port) != spec.container.ports.end();
+    bool is_shared = target_url_split(url, parts) && resolve(parts.host, target) && (ntohl(target.sin_addr.s_addr) >> 24) == 127 &&
+                     std::find(spec.container.ports.begin(), spec.container.ports.end(), parts.port) != spec.container.ports.end();
     if (is_shared)
         n.target_url = text_format("http://%s:%u", pod_network_way_address, parts.port) + parts.rest;
     return true;
@@ -189,8 +192,8 @@ static bool open_own_address(pod_network &n, const pod_spec &spec, const std::st
 
 unsigned pod_network_port(const pod_network &n, unsigned port) { return port < IPPORT_RESERVED ? port + n.port_shift : port; }
 
-bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &way, const std::string &uid, const std::string &old_address,
-                      netbox_wish wish, bool (*is_dying)(void *arg), void *arg, std::string &out_text)
+bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &way, const std::string &uid,
+    const std::string &old_address, netbox_wish wish, bool (*is_dying)(void *arg), void *arg, std::string &out_text)
 {
     uint16_t port = spec.container.ports.empty() ? 0 : spec.container.ports[0];
     n.host_ip = "127.0.0.1";
@@ -261,3 +264,5 @@ void pod_network_container_ended(pod_network &n)
     if (n.outward.l != nullptr)
         relay_container_ended(n.outward);
 }
+
+} // namespace etlnode::kubectl_local

@@ -11,6 +11,8 @@
 #include "kube/pod_schema.h"
 #include "kubectl_local/pod_relate.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr int init_containers_max = 16;
 static constexpr double ids_of_a_pod = 65'536; // users.h
 
@@ -21,7 +23,8 @@ struct never_row {
     const char *why;
 };
 
-static constexpr const char *needs_objects = "Secrets and ConfigMaps are objects of a cluster, and kubectl-local has none (with `optional: true` they count as absent)";
+static constexpr const char *needs_objects =
+    "Secrets and ConfigMaps are objects of a cluster, and kubectl-local has none (with `optional: true` they count as absent)";
 static constexpr const char *ids = "kubectl-local has user and group ids below 65536";
 static constexpr const char *probes = "kubectl-local probes by tcpSocket and by httpGet with plain HTTP";
 
@@ -112,7 +115,8 @@ static void look_at_container(const cJSON *container, const std::string &path, s
         say(out, path + ".terminationMessagePath", "kubectl-local mounts at paths without '..'");
 }
 
-static void look_at_reference(const cJSON *source, const std::string &path, std::initializer_list<const char *> keys, std::vector<std::string> &out)
+static void look_at_reference(
+    const cJSON *source, const std::string &path, std::initializer_list<const char *> keys, std::vector<std::string> &out)
 {
     for (const char *key : keys) {
         const cJSON *reference = field(source, key);
@@ -220,3 +224,5 @@ std::string pod_root_refusal(const cJSON *spec, const cJSON *container, const st
         return text_format("container has runAsNonRoot and image will run as root (pod: \"%s\", container: %s)", who.c_str(), name.c_str());
     return "";
 }
+
+} // namespace etlnode::kubectl_local

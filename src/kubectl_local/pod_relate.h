@@ -7,6 +7,8 @@
 #include "kubectl_local/pod_names.h"
 #include "kubectl_local/pod_rules.h"
 
+namespace etlnode::kubectl_local {
+
 inline const cJSON *field(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
 inline bool is_set(const cJSON *item) { return item != nullptr && !cJSON_IsNull(item); }
 
@@ -40,8 +42,8 @@ inline void judge_relative(pod_judge &judge, const std::string &path, std::strin
 }
 
 // Of the fields named, the first that is set is looked into, every further one is forbidden. Returns how many are set.
-inline size_t only_one_of(pod_judge &judge, const cJSON *value, const std::string &path, std::initializer_list<const char *> keys, const char *detail,
-                          pod_skip &skip)
+inline size_t only_one_of(pod_judge &judge, const cJSON *value, const std::string &path, std::initializer_list<const char *> keys,
+    const char *detail, pod_skip &skip)
 {
     size_t count = 0;
     for (const char *key : keys) {
@@ -54,3 +56,5 @@ inline size_t only_one_of(pod_judge &judge, const cJSON *value, const std::strin
     }
     return count;
 }
+
+} // namespace etlnode::kubectl_local

@@ -7,6 +7,8 @@
 #include "kube/pod_schema.h"
 #include "kubectl_local/pod_relate.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr size_t annotations_size_max = 262'144;
 static constexpr size_t nameservers_max = 3;
 static constexpr int searches_max = 32;
@@ -65,9 +67,11 @@ static void judge_spreads(pod_judge &judge, const cJSON *list, const std::string
     {
         bool is_repeated = false;
         for (const cJSON *later = entry->next; later != nullptr; later = later->next)
-            is_repeated = is_repeated || (text_of(later, "topologyKey") == text_of(entry, "topologyKey") && text_of(later, "whenUnsatisfiable") == text_of(entry, "whenUnsatisfiable"));
+            is_repeated = is_repeated || (text_of(later, "topologyKey") == text_of(entry, "topologyKey") &&
+                                             text_of(later, "whenUnsatisfiable") == text_of(entry, "whenUnsatisfiable"));
         if (is_repeated)
-            judge_duplicate(judge, text_format("%s[%zu].{topologyKey, whenUnsatisfiable}", path.c_str(), index), "{" + std::string(text_of(entry, "topologyKey")) + ", " + std::string(text_of(entry, "whenUnsatisfiable")) + "}");
+            judge_duplicate(judge, text_format("%s[%zu].{topologyKey, whenUnsatisfiable}", path.c_str(), index),
+                "{" + std::string(text_of(entry, "topologyKey")) + ", " + std::string(text_of(entry, "whenUnsatisfiable")) + "}");
         index++;
     }
 }
@@ -76,11 +80,13 @@ static void judge_searches(pod_judge &judge, const cJSON *list, const std::strin
 {
     const cJSON *entry;
     size_t size = 0;
-    cJSON_ArrayForEach(entry, list) size += (cJSON_IsString(entry) ? std::string_view(entry->valuestring).size() : 0) + (entry->next != nullptr ? 1 : 0);
+    cJSON_ArrayForEach(entry, list)
+        size += (cJSON_IsString(entry) ? std::string_view(entry->valuestring).size() : 0) + (entry->next != nullptr ? 1 : 0);
     if (cJSON_GetArraySize(list) > searches_max)
         judge_invalid(judge, path, list, text_format("must not have more than %d search paths", searches_max));
     if (size > searches_size_max)
-        judge_invalid(judge, path, list, text_format("must not have more than %zu characters (including spaces) in the search list", searches_size_max));
+        judge_invalid(judge, path, list,
+            text_format("must not have more than %zu characters (including spaces) in the search list", searches_size_max));
 }
 
 static void judge_windows_options(pod_judge &judge, const cJSON *spec, const std::string &path)
@@ -146,7 +152,8 @@ static void relate_spec(pod_judge &judge, const cJSON *spec, const std::string &
     if (system == "linux")
         judge_windows_options(judge, spec, path);
     if (cJSON_IsTrue(field(spec, "hostPID")) && cJSON_IsTrue(field(spec, "shareProcessNamespace")))
-        judge_invalid(judge, path + ".securityContext.shareProcessNamespace", field(spec, "shareProcessNamespace"), "ShareProcessNamespace and HostPID cannot both be enabled");
+        judge_invalid(judge, path + ".securityContext.shareProcessNamespace", field(spec, "shareProcessNamespace"),
+            "ShareProcessNamespace and HostPID cannot both be enabled");
     if (cJSON_IsFalse(field(spec, "hostUsers")) && cJSON_IsTrue(field(spec, "hostNetwork")))
         judge_forbidden(judge, path + ".hostNetwork", "when `pod.Spec.HostUsers` is false");
     for (const auto &[key, said] : {std::pair("hostPID", ".HostPID"), std::pair("hostIPC", ".HostIPC")}) // Kubernetes spells them so
@@ -162,7 +169,8 @@ static void relate_toleration(pod_judge &judge, const cJSON *value, const std::s
     if (!key.empty())
         judge_form(judge, name_form::qualified, path + ".key", key);
     else if (how != "Exists")
-        judge_invalid_text(judge, path + ".operator", how, "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
+        judge_invalid_text(
+            judge, path + ".operator", how, "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
     if (is_set(field(value, "tolerationSeconds")) && effect != "NoExecute")
         judge_invalid_text(judge, path + ".effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
     if (how.empty() || how == "Equal")
@@ -244,7 +252,8 @@ static void judge_label_keys(pod_judge &judge, const cJSON *owner, const std::st
 static void relate_affinity_term(pod_judge &judge, const cJSON *term, const std::string &path, pod_skip &)
 {
     const cJSON *entry;
-    cJSON_ArrayForEach(entry, field(term, "namespaces")) judge_form(judge, name_form::label, path + ".namespace", cJSON_IsString(entry) ? entry->valuestring : "");
+    cJSON_ArrayForEach(entry, field(term, "namespaces"))
+        judge_form(judge, name_form::label, path + ".namespace", cJSON_IsString(entry) ? entry->valuestring : "");
     judge_label_keys(judge, term, path, "matchLabelKeys", true);
     judge_label_keys(judge, term, path, "mismatchLabelKeys", true);
     size_t index = 0;
@@ -252,9 +261,11 @@ static void relate_affinity_term(pod_judge &judge, const cJSON *term, const std:
     {
         const cJSON *other;
         bool is_both = false;
-        cJSON_ArrayForEach(other, field(term, "mismatchLabelKeys")) is_both = is_both || (cJSON_IsString(entry) && cJSON_IsString(other) && strcmp(entry->valuestring, other->valuestring) == 0);
+        cJSON_ArrayForEach(other, field(term, "mismatchLabelKeys"))
+            is_both = is_both || (cJSON_IsString(entry) && cJSON_IsString(other) && strcmp(entry->valuestring, other->valuestring) == 0);
         if (is_both)
-            judge_invalid_text(judge, text_format("%s.matchLabelKeys[%zu]", path.c_str(), index), entry->valuestring, "exists in both matchLabelKeys and mismatchLabelKeys");
+            judge_invalid_text(judge, text_format("%s.matchLabelKeys[%zu]", path.c_str(), index), entry->valuestring,
+                "exists in both matchLabelKeys and mismatchLabelKeys");
         index++;
     }
 }
@@ -275,7 +286,8 @@ static void relate_spread(pod_judge &judge, const cJSON *spread, const std::stri
     if (cJSON_IsNumber(domains) && domains->valuedouble <= 0)
         judge_invalid(judge, path + ".minDomains", domains, "must be greater than 0");
     if (cJSON_IsNumber(domains) && otherwise != "DoNotSchedule")
-        judge_invalid(judge, path + ".minDomains", domains, text_format("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not %s", text_escape(otherwise, 80).c_str()));
+        judge_invalid(judge, path + ".minDomains", domains,
+            text_format("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not %s", text_escape(otherwise, 80).c_str()));
     judge_label_keys(judge, spread, path, "matchLabelKeys", false);
 }
 
@@ -296,10 +308,11 @@ static void relate_volume(pod_judge &judge, const cJSON *volume, const std::stri
     }
     // None at all is an emptyDir.
     only_one_of(judge, volume, path,
-                {"emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi", "glusterfs", "flocker",
-                 "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc", "flexVolume", "configMap", "azureFile",
-                 "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk", "storageos", "projected", "scaleIO", "csi", "ephemeral"},
-                "may not specify more than 1 volume type", skip);
+        {"emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi", "glusterfs", "flocker",
+            "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc", "flexVolume", "configMap", "azureFile",
+            "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk", "storageos", "projected", "scaleIO", "csi",
+            "ephemeral"},
+        "may not specify more than 1 volume type", skip);
     if (name.empty())
         judge_required(judge, path + ".name");
     else
@@ -339,7 +352,8 @@ static void relate_projected(pod_judge &judge, const cJSON *value, const std::st
         for (const char *kind : {"secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle"})
             kinds += is_set(field(source, kind)) ? 1 : 0;
         if (kinds > 1)
-            judge_forbidden(judge, text_format("%s.sources[%zu]", path.c_str(), index), "may not specify more than 1 volume type per source");
+            judge_forbidden(
+                judge, text_format("%s.sources[%zu]", path.c_str(), index), "may not specify more than 1 volume type per source");
         index++;
         std::vector<std::string_view> mine;
         for (const char *kind : {"secret", "configMap", "downwardAPI"}) {
@@ -402,7 +416,8 @@ static void relate_sysctls(pod_judge &judge, const cJSON *context, const std::st
             judge_duplicate(judge, at, name);
         if (uses_host && name.starts_with("net."))
             judge_invalid_text(judge, at, name, "may not be specified when 'hostNetwork' is true");
-        bool is_ipc = name == "kernel.sem" || name.starts_with("kernel.shm") || name.starts_with("kernel.msg") || name.starts_with("fs.mqueue.");
+        bool is_ipc = name == "kernel.sem" || name.starts_with("kernel.shm") || name.starts_with("kernel.msg") ||
+                      name.starts_with("fs.mqueue.");
         if (uses_ipc && is_ipc)
             judge_invalid_text(judge, at, name, "may not be specified when 'hostIPC' is true");
         names.push_back(name);
@@ -454,3 +469,5 @@ static constexpr pod_relation relations[] = {
 };
 
 std::span<const pod_relation> pod_relations_of_spec() { return relations; }
+
+} // namespace etlnode::kubectl_local

@@ -7,6 +7,8 @@
 #include "kubectl_local/pod_relate.h"
 #include "kubectl_local/quantity.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t grace_default_s = 30;
 
 static bool is_ordinary_init(const cJSON *container, const std::string &path)
@@ -75,7 +77,8 @@ static void relate_mounts(pod_judge &judge, const cJSON *container, const std::s
         if (is_set(field(mount, "mountPropagation")) && spread != "Bidirectional" && spread != "HostToContainer" && spread != "None")
             judge_unsupported(judge, list + ".mountPropagation", spread, "Bidirectional HostToContainer None");
         if (spread == "Bidirectional" && !is_privileged)
-            judge_forbidden(judge, list + ".mountPropagation", "Bidirectional mount propagation is available only to privileged containers");
+            judge_forbidden(
+                judge, list + ".mountPropagation", "Bidirectional mount propagation is available only to privileged containers");
         std::string_view recursive = text_of(mount, "recursiveReadOnly");
         if (is_set(field(mount, "recursiveReadOnly")) && recursive != "Disabled" && recursive != "IfPossible" && recursive != "Enabled")
             judge_unsupported(judge, list + ".recursiveReadOnly", recursive, "Disabled Enabled IfPossible");
@@ -153,7 +156,8 @@ static void relate_ports(pod_judge &judge, const cJSON *container, const std::st
         if (host == 0)
             continue;
         std::string_view protocol = text_of(port, "protocol");
-        std::string one = text_format("%s/%s/%.0f", protocol.empty() ? "TCP" : std::string(protocol).c_str(), std::string(text_of(port, "hostIP")).c_str(), host);
+        std::string one = text_format(
+            "%s/%s/%.0f", protocol.empty() ? "TCP" : std::string(protocol).c_str(), std::string(text_of(port, "hostIP")).c_str(), host);
         if (std::find(host_ports.begin(), host_ports.end(), one) != host_ports.end())
             judge_duplicate(judge, at + ".hostPort", one);
         host_ports.push_back(one);
@@ -237,7 +241,7 @@ static void relate_env_from(pod_judge &judge, const cJSON *value, const std::str
     size_t count = (is_set(field(value, "configMapRef")) ? 1 : 0) + (is_set(field(value, "secretRef")) ? 1 : 0);
     if (count != 1) // the path is that of the list
         judge_invalid_text(judge, path.substr(0, path.rfind('[')), "",
-                           count == 0 ? "must specify one of: `configMapRef` or `secretRef`" : "may not have more than one field specified at a time");
+            count == 0 ? "must specify one of: `configMapRef` or `secretRef`" : "may not have more than one field specified at a time");
 }
 
 static void relate_key_selector(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
@@ -247,9 +251,10 @@ static void relate_key_selector(pod_judge &judge, const cJSON *value, const std:
 
 static void relate_field_selector(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
 {
-    static constexpr std::string_view known[] = {"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
-                                                 "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"};
-    static constexpr std::string_view convertible[] = {"metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase", "spec.host"};
+    static constexpr std::string_view known[] = {"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName",
+        "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"};
+    static constexpr std::string_view convertible[] = {
+        "metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase", "spec.host"};
     bool in_volume = path.starts_with("spec.volumes");
     std::string_view what = text_of(value, "fieldPath");
     auto is_in = [&](auto &list) { return std::find(std::begin(list), std::end(list), what) != std::end(list); };
@@ -258,30 +263,35 @@ static void relate_field_selector(pod_judge &judge, const cJSON *value, const st
     if (what.empty()) {
         judge_required(judge, path + ".fieldPath");
     } else if (!version.empty() && version != "v1") {
-        judge_invalid_text(judge, path + ".fieldPath", what, "error converting fieldPath: unsupported pod version: " + text_escape(version, 80));
+        judge_invalid_text(
+            judge, path + ".fieldPath", what, "error converting fieldPath: unsupported pod version: " + text_escape(version, 80));
     } else if (open != std::string_view::npos && what.ends_with("']")) {
         std::string_view map = what.substr(0, open);
         std::string key(what.substr(open + 2, what.size() - open - 4));
         if (map != "metadata.labels" && map != "metadata.annotations")
-            judge_invalid_text(judge, path + ".fieldPath", what, "error converting fieldPath: field label does not support subscript: " + std::string(what));
+            judge_invalid_text(judge, path + ".fieldPath", what,
+                "error converting fieldPath: field label does not support subscript: " + std::string(what));
         else
             judge_form(judge, name_form::qualified, path, map == "metadata.labels" ? key : text_lower(key));
     } else if (!is_in(known) && !is_in(convertible)) {
         judge_invalid_text(judge, path + ".fieldPath", what, "error converting fieldPath: field label not supported: " + std::string(what));
     } else if (in_volume ? !what.starts_with("metadata.") : (is_in(convertible) && what != "spec.host")) {
         judge_unsupported(judge, path + ".fieldPath", what,
-                          in_volume ? "metadata.annotations metadata.labels metadata.name metadata.namespace metadata.uid"
-                                    : "metadata.name metadata.namespace metadata.uid spec.nodeName spec.serviceAccountName status.hostIP status.hostIPs status.podIP status.podIPs");
+            in_volume ? "metadata.annotations metadata.labels metadata.name metadata.namespace metadata.uid"
+                      : "metadata.name metadata.namespace metadata.uid spec.nodeName spec.serviceAccountName status.hostIP status.hostIPs "
+                        "status.podIP status.podIPs");
     }
 }
 
 static void relate_resource_selector(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
 {
-    static constexpr std::string_view known = "limits.cpu limits.ephemeral-storage limits.memory requests.cpu requests.ephemeral-storage requests.memory";
+    static constexpr std::string_view known =
+        "limits.cpu limits.ephemeral-storage limits.memory requests.cpu requests.ephemeral-storage requests.memory";
     std::string_view what = text_of(value, "resource");
     const cJSON *given = field(value, "divisor");
     std::string divisor = cJSON_IsString(given) ? given->valuestring : is_set(given) ? json_print(given) : "";
-    bool is_known = (" " + std::string(known) + " ").find(" " + std::string(what) + " ") != std::string::npos || what.find(".hugepages-") != std::string_view::npos;
+    bool is_known = (" " + std::string(known) + " ").find(" " + std::string(what) + " ") != std::string::npos ||
+                    what.find(".hugepages-") != std::string_view::npos;
     if (path.starts_with("spec.volumes") && text_of(value, "containerName").empty())
         judge_required(judge, path + ".containerName");
     else if (what.empty())
@@ -293,8 +303,9 @@ static void relate_resource_selector(pod_judge &judge, const cJSON *value, const
     bool fits = is_cpu ? divisor == "0" || divisor == "1" || divisor == "1m" : units.find(" " + divisor + " ") != std::string_view::npos;
     if (!divisor.empty() && is_known && !fits)
         judge_invalid_text(judge, path + ".divisor", what,
-                           is_cpu ? "only divisor's values 1m and 1 are supported with the cpu resource"
-                                  : "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory resource");
+            is_cpu
+                ? "only divisor's values 1m and 1 are supported with the cpu resource"
+                : "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory resource");
 }
 
 // Probes and hooks.
@@ -324,7 +335,7 @@ static void relate_hook(pod_judge &judge, const cJSON *hook, const std::string &
     double seconds = number_of(nap, "seconds", 0);
     if (is_set(nap) && (seconds < 0 || seconds > grace))
         judge_invalid(judge, path + ".sleep", field(nap, "seconds"),
-                      text_format("must be non-negative and less than terminationGracePeriodSeconds (%.0f)", grace));
+            text_format("must be non-negative and less than terminationGracePeriodSeconds (%.0f)", grace));
 }
 
 static void relate_port(pod_judge &judge, const cJSON *action, const std::string &path, pod_skip &)
@@ -337,12 +348,16 @@ static void relate_port(pod_judge &judge, const cJSON *action, const std::string
     else if (!is_set(port) || port->valuedouble < 1 || port->valuedouble > 65535)
         judge_invalid(judge, at, is_set(port) ? port : nullptr, "must be between 1 and 65535, inclusive");
     const cJSON *header;
-    cJSON_ArrayForEach(header, field(action, "httpHeaders")) judge_form(judge, name_form::header, path + ".httpHeaders", text_of(header, "name"));
+    cJSON_ArrayForEach(header, field(action, "httpHeaders"))
+        judge_form(judge, name_form::header, path + ".httpHeaders", text_of(header, "name"));
 }
 
 // Resources.
 
-static bool is_standard(std::string_view name) { return name == "cpu" || name == "memory" || name == "ephemeral-storage" || name.starts_with("hugepages-"); }
+static bool is_standard(std::string_view name)
+{
+    return name == "cpu" || name == "memory" || name == "ephemeral-storage" || name.starts_with("hugepages-");
+}
 
 static void judge_resource_name(pod_judge &judge, std::string_view name, const std::string &path)
 {
@@ -354,7 +369,8 @@ static void judge_resource_name(pod_judge &judge, std::string_view name, const s
             judge_invalid_text(judge, path, name, "must be a standard resource type or fully qualified");
         if (!is_standard(name))
             judge_invalid_text(judge, path, name, "must be a standard resource for containers");
-    } else if (name.find("kubernetes.io/") == std::string_view::npos && (name.starts_with("requests.") || !pod_name_faults(name_form::qualified, "requests." + std::string(name)).empty())) {
+    } else if (name.find("kubernetes.io/") == std::string_view::npos &&
+               (name.starts_with("requests.") || !pod_name_faults(name_form::qualified, "requests." + std::string(name)).empty())) {
         judge_invalid_text(judge, path, name, "doesn't follow extended resource name standard");
     }
 }
@@ -400,15 +416,18 @@ static void relate_resources(pod_judge &judge, const cJSON *resources, const std
         judge_amount(judge, one->string, one, at);
         quantity amount;
         quantity limit;
-        bool may_differ = std::string_view(one->string).find('/') == std::string_view::npos && !std::string_view(one->string).starts_with("hugepages-");
+        bool may_differ = std::string_view(one->string).find('/') == std::string_view::npos &&
+                          !std::string_view(one->string).starts_with("hugepages-");
         const cJSON *bound = field(limits, one->string);
         if (!may_differ && bound == nullptr)
             judge_required(judge, path + ".limits", "Limit must be set for non overcommitable resources");
-        if (!read_amount(one, amount) || !read_amount(bound, limit) || (may_differ ? amount.value <= limit.value : amount.value == limit.value))
+        if (!read_amount(one, amount) || !read_amount(bound, limit) ||
+            (may_differ ? amount.value <= limit.value : amount.value == limit.value))
             continue;
         std::string text = cJSON_IsString(bound) ? std::string(bound->valuestring) : json_print(bound);
         judge_invalid(judge, path + ".requests", one,
-                      text_format("must be %s %s limit of %s", may_differ ? "less than or equal to" : "equal to", one->string, text_escape(text, 80).c_str()));
+            text_format("must be %s %s limit of %s", may_differ ? "less than or equal to" : "equal to", one->string,
+                text_escape(text, 80).c_str()));
     }
 }
 
@@ -440,3 +459,5 @@ static constexpr pod_relation relations[] = {
 };
 
 std::span<const pod_relation> pod_relations_of_containers() { return relations; }
+
+} // namespace etlnode::kubectl_local

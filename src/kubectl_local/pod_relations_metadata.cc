@@ -5,7 +5,12 @@
 #include "base/text.h"
 #include "kubectl_local/pod_relate.h"
 
-static bool is_standard_finalizer(std::string_view name) { return name == "kubernetes" || name == "orphan" || name == "foregroundDeletion"; }
+namespace etlnode::kubectl_local {
+
+static bool is_standard_finalizer(std::string_view name)
+{
+    return name == "kubernetes" || name == "orphan" || name == "foregroundDeletion";
+}
 
 static void judge_finalizers(pod_judge &judge, const cJSON *list, const std::string &path)
 {
@@ -46,7 +51,9 @@ static void judge_owners(pod_judge &judge, const cJSON *list, const std::string 
             continue;
         std::string who = std::string(text_of(entry, "kind")) + "/" + std::string(text_of(entry, "name"));
         if (!controller.empty())
-            judge_invalid(judge, path, list, text_format("Only one reference can have Controller set to true. Found \"true\" in references for %s and %s", text_escape(controller, 200).c_str(), text_escape(who, 200).c_str()));
+            judge_invalid(judge, path, list,
+                text_format("Only one reference can have Controller set to true. Found \"true\" in references for %s and %s",
+                    text_escape(controller, 200).c_str(), text_escape(who, 200).c_str()));
         controller = who;
     }
 }
@@ -118,3 +125,5 @@ static constexpr pod_relation relations[] = {
 };
 
 std::span<const pod_relation> pod_relations_of_metadata() { return relations; }
+
+} // namespace etlnode::kubectl_local

@@ -14,11 +14,13 @@
 #include "kubectl_local/pod_names.h"
 #include "kubectl_local/quantity.h"
 
+namespace etlnode::kubectl_local {
+
 enum class rule_kind : uint8_t {
-    required,     // not absent, empty text or empty list
-    form,         // of a text that is not empty
-    form_always,  // of a text, also of an absent one
-    one_of,       // words, where there is a text
+    required,    // not absent, empty text or empty list
+    form,        // of a text that is not empty
+    form_always, // of a text, also of an absent one
+    one_of,      // words, where there is a text
     one_of_always,
     one_of_set,   // also where the text is empty: Kubernetes has a pointer there
     range,        // low to high, both included; absent is 0 where the rule says so
@@ -191,7 +193,10 @@ static std::string value_text(const cJSON *value)
     return value == nullptr ? "0" : text_escape(json_print(value), 200);
 }
 
-void judge_required(pod_judge &judge, const std::string &path, std::string_view detail) { refuse(judge, path, "Required value", "", detail); }
+void judge_required(pod_judge &judge, const std::string &path, std::string_view detail)
+{
+    refuse(judge, path, "Required value", "", detail);
+}
 
 void judge_invalid(pod_judge &judge, const std::string &path, const cJSON *value, std::string_view detail)
 {
@@ -205,9 +210,15 @@ void judge_invalid_text(pod_judge &judge, const std::string &path, std::string_v
 
 void judge_forbidden(pod_judge &judge, const std::string &path, std::string_view detail) { refuse(judge, path, "Forbidden", "", detail); }
 
-void judge_duplicate(pod_judge &judge, const std::string &path, std::string_view value) { refuse(judge, path, "Duplicate value", quoted(value), ""); }
+void judge_duplicate(pod_judge &judge, const std::string &path, std::string_view value)
+{
+    refuse(judge, path, "Duplicate value", quoted(value), "");
+}
 
-void judge_not_found(pod_judge &judge, const std::string &path, std::string_view value) { refuse(judge, path, "Not found", quoted(value), ""); }
+void judge_not_found(pod_judge &judge, const std::string &path, std::string_view value)
+{
+    refuse(judge, path, "Not found", quoted(value), "");
+}
 
 // Whether one of the words, separated by spaces, is `word`.
 static bool has_word(std::string_view words, std::string_view word)
@@ -274,7 +285,8 @@ static void judge_range(pod_judge &judge, const rule &r, const std::string &path
         return;
     if (number >= static_cast<double>(r.low) && number <= static_cast<double>(r.high))
         return;
-    std::string detail = text_format("must be between %lld and %lld, inclusive", static_cast<long long>(r.low), static_cast<long long>(r.high));
+    std::string detail = text_format(
+        "must be between %lld and %lld, inclusive", static_cast<long long>(r.low), static_cast<long long>(r.high));
     if (r.high == 0777)
         detail = "must be a number between 0 and 0777 (octal), both inclusive";
     else if (r.field == "weight")
@@ -320,7 +332,8 @@ static void judge_value(pod_judge &judge, const rule &r, const std::string &path
     case rule_kind::amount: {
         quantity amount;
         std::string fault;
-        if (cJSON_IsString(value) ? quantity_parse(value->valuestring, amount, fault) && amount.value < 0 : cJSON_IsNumber(value) && value->valuedouble < 0)
+        if (cJSON_IsString(value) ? quantity_parse(value->valuestring, amount, fault) && amount.value < 0
+                                  : cJSON_IsNumber(value) && value->valuedouble < 0)
             judge_forbidden(judge, path, r.words);
         break;
     }
@@ -386,3 +399,5 @@ void pod_judge_all(pod_judge &judge)
     judge.host_ports.clear();
     judge_type(judge, "Pod", judge.pod, "");
 }
+
+} // namespace etlnode::kubectl_local

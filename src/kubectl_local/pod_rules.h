@@ -9,6 +9,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode::kubectl_local {
+
 // What is collected while a Pod is judged. Each text is "PATH: KIND[: value][: detail]", as Kubernetes prints it.
 struct pod_judge {
     const cJSON *pod = nullptr;
@@ -38,3 +40,5 @@ std::span<const pod_relation> pod_relations_of_containers();
 
 // Requires: pod_decode found nothing. Every refusal of the Pod.
 void pod_judge_all(pod_judge &judge);
+
+} // namespace etlnode::kubectl_local

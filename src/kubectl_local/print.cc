@@ -10,6 +10,8 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/sandbox.h"
 
+namespace etlnode::kubectl_local {
+
 bool print_parse_format(std::string_view text, std::string_view template_text, output_format &out_format, std::string &out_text)
 {
     struct known {
@@ -18,8 +20,8 @@ bool print_parse_format(std::string_view text, std::string_view template_text, o
     };
     static constexpr known list[] = {{"", output_kind::table}, {"wide", output_kind::wide}, {"json", output_kind::json},
         {"yaml", output_kind::yaml}, {"name", output_kind::name}};
-    static constexpr known with_value[] = {{"go-template", output_kind::go_template}, {"template", output_kind::go_template},
-        {"jsonpath", output_kind::jsonpath}};
+    static constexpr known with_value[] = {
+        {"go-template", output_kind::go_template}, {"template", output_kind::go_template}, {"jsonpath", output_kind::jsonpath}};
     for (const known &one : list)
         if (text == one.name) {
             bool has_template = text.empty() && !template_text.empty();
@@ -40,8 +42,9 @@ bool print_parse_format(std::string_view text, std::string_view template_text, o
         out_text = text_format("template format specified but no template given");
         return false;
     }
-    out_text = text_format("unable to match a printer suitable for the output format \"%s\", allowed formats are: go-template,json,jsonpath,name,template,wide,yaml",
-                           text_escape(text, 80).c_str());
+    out_text = text_format("unable to match a printer suitable for the output format \"%s\", allowed formats are: "
+                           "go-template,json,jsonpath,name,template,wide,yaml",
+        text_escape(text, 80).c_str());
     return false;
 }
 
@@ -201,8 +204,8 @@ pod_row print_pod_row(const cJSON *pod, time_t now)
             else if (!terminated.empty())
                 row.status = terminated;
             else if (json_get(state, "terminated") != nullptr)
-                row.status = text_format("ExitCode:%llu", static_cast<unsigned long long>(json_u64(json_get(state, "terminated"),
-                    "exitCode", 0)));
+                row.status = text_format(
+                    "ExitCode:%llu", static_cast<unsigned long long>(json_u64(json_get(state, "terminated"), "exitCode", 0)));
             else if (json_bool(one, "ready", false) && json_get(state, "running") != nullptr)
                 ready++;
         }
@@ -316,10 +319,14 @@ bool print_template(const cJSON *object, const output_format &format, std::strin
                 out_result += "<no value>";
         }
         if (!valid) {
-            out_text = text_format("error parsing template \"%s\": kubectl-local knows paths only, as in {{.metadata.name}} or {.status.podIP}", text_escape(format.expression, 200).c_str());
+            out_text = text_format(
+                "error parsing template \"%s\": kubectl-local knows paths only, as in {{.metadata.name}} or {.status.podIP}",
+                text_escape(format.expression, 200).c_str());
             return false;
         }
         rest.remove_prefix(end + close.size());
     }
     return true;
 }
+
+} // namespace etlnode::kubectl_local

@@ -9,6 +9,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode::kubectl_local {
+
 enum class output_kind : uint8_t { table, wide, json, yaml, name, go_template, jsonpath };
 
 struct output_format {
@@ -40,3 +42,5 @@ std::vector<std::string> print_pod_cells(const cJSON *pod, bool wide, bool with_
 
 // {{.a.b}} in a Go template, {.a.b[0].c} in a jsonpath: paths only. False: something else stands in the expression.
 bool print_template(const cJSON *object, const output_format &format, std::string &out_result, std::string &out_text);
+
+} // namespace etlnode::kubectl_local

@@ -14,12 +14,11 @@
 #include "base/check.h"
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr size_t answer_size_max = 10 * 1024; // as the kubelet: of a longer answer the rest is not read
 
-static bool is_sent_as_it_is(char c)
-{
-    return c > ' ' && c < 0x7f && std::string_view("\"<>\\^`{|}").find(c) == std::string_view::npos;
-}
+static bool is_sent_as_it_is(char c) { return c > ' ' && c < 0x7f && std::string_view("\"<>\\^`{|}").find(c) == std::string_view::npos; }
 
 static std::string escaped(std::string_view text, std::string_view more)
 {
@@ -94,8 +93,8 @@ static bool is_whole(std::string_view answer)
 static void judge_answer(probe_try &probe)
 {
     uint64_t status = 0;
-    bool is_http = probe.answer.starts_with("HTTP/1.") && probe.answer.size() >= 12
-        && text_parse_u64(std::string_view(probe.answer).substr(9, 3), status);
+    bool is_http = probe.answer.starts_with("HTTP/1.") && probe.answer.size() >= 12 &&
+                   text_parse_u64(std::string_view(probe.answer).substr(9, 3), status);
     if (!is_http)
         finish(probe, false, text_format("Get \"%s\": malformed HTTP response", probe.target.c_str()));
     else if (status >= 200 && status < 400)
@@ -172,9 +171,8 @@ void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const
             has_agent = has_agent || text_equal_ignore_case(name, "User-Agent");
             rest += name + ": " + value + "\r\n";
         }
-        probe.request = "GET " + spec.path + " HTTP/1.1\r\nHost: " + host_header + "\r\n" + (has_agent ? ""
-            : "User-Agent: kube-probe/local\r\n") +
-                        "Accept: */*\r\nConnection: close\r\n" + rest + "\r\n";
+        probe.request = "GET " + spec.path + " HTTP/1.1\r\nHost: " + host_header + "\r\n" +
+                        (has_agent ? "" : "User-Agent: kube-probe/local\r\n") + "Accept: */*\r\nConnection: close\r\n" + rest + "\r\n";
     }
     probe.fd = inside != nullptr ? netbox_socket(*inside) : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (probe.fd < 0) {
@@ -197,3 +195,5 @@ void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const
     loop_watch_add(*probe.l, probe.watch, probe.fd, EPOLLOUT);
     loop_timer_arm(*probe.l, probe.deadline, spec.timeout_ms);
 }
+
+} // namespace etlnode::kubectl_local

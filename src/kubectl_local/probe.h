@@ -11,6 +11,8 @@
 #include "kubectl_local/netbox.h"
 #include "kubectl_local/pod.h"
 
+namespace etlnode::kubectl_local {
+
 struct probe_try {
     loop *l = nullptr;
     void (*on_result)(void *arg, bool good, const std::string &why) = nullptr;
@@ -35,3 +37,5 @@ void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const
 bool probe_is_running(const probe_try &probe);
 // No result will come.
 void probe_stop(probe_try &probe);
+
+} // namespace etlnode::kubectl_local

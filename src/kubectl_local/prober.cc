@@ -6,6 +6,8 @@
 
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t quick_interval_min_ms = 10;
 static constexpr uint64_t quick_interval_max_ms = 100;
 
@@ -91,3 +93,5 @@ void prober_stop(prober &p)
     loop_timer_stop(p.next);
     probe_stop(p.once);
 }
+
+} // namespace etlnode::kubectl_local

@@ -9,6 +9,8 @@
 
 #include "kubectl_local/probe.h"
 
+namespace etlnode::kubectl_local {
+
 enum class probe_role : uint8_t { startup, readiness, liveness };
 
 struct prober {
@@ -24,13 +26,15 @@ struct prober {
     probe_try once;
     loop_timer next;
     bool running = false;
-    bool good = false;      // the verdict
+    bool good = false; // the verdict
     uint64_t begun_ms = 0;
     uint32_t successes = 0;
     uint32_t failures = 0;
-    std::string why;        // of the latest failure
+    std::string why; // of the latest failure
 };
 
 // Requires: l, on_change, arg, role, spec, inside, address are set.
 void prober_start(prober &p);
 void prober_stop(prober &p);
+
+} // namespace etlnode::kubectl_local

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 size_t process_add_children(pid_t pid, size_t count_max, std::vector<pid_t> &out)
 {
     std::string dir = text_format("/proc/%d/task", pid);
@@ -39,3 +41,5 @@ std::vector<pid_t> process_tree(pid_t root, size_t count_max, uint64_t *out_thre
         *out_threads = threads;
     return all;
 }
+
+} // namespace etlnode::kubectl_local

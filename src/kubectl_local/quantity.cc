@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 struct suffix {
     std::string_view text;
     long double times;
@@ -13,8 +15,21 @@ struct suffix {
 };
 
 static constexpr suffix suffixes[] = {
-    {"", 1, 1}, {"n", 1, 1e9L}, {"u", 1, 1e6L}, {"m", 1, 1e3L}, {"k", 1e3L, 1}, {"M", 1e6L, 1}, {"G", 1e9L, 1}, {"T", 1e12L, 1}, {"P", 1e15L, 1}, {"E", 1e18L, 1},
-    {"Ki", 1024.0L, 1}, {"Mi", 1048576.0L, 1}, {"Gi", 1073741824.0L, 1}, {"Ti", 1099511627776.0L, 1}, {"Pi", 1125899906842624.0L, 1},
+    {"", 1, 1},
+    {"n", 1, 1e9L},
+    {"u", 1, 1e6L},
+    {"m", 1, 1e3L},
+    {"k", 1e3L, 1},
+    {"M", 1e6L, 1},
+    {"G", 1e9L, 1},
+    {"T", 1e12L, 1},
+    {"P", 1e15L, 1},
+    {"E", 1e18L, 1},
+    {"Ki", 1024.0L, 1},
+    {"Mi", 1048576.0L, 1},
+    {"Gi", 1073741824.0L, 1},
+    {"Ti", 1099511627776.0L, 1},
+    {"Pi", 1125899906842624.0L, 1},
     {"Ei", 1152921504606846976.0L, 1},
 };
 
@@ -83,3 +98,5 @@ bool quantity_parse(std::string_view text, quantity &out_quantity, std::string &
     out_quantity.value = (negative ? -number : number) * times / place;
     return true;
 }
+
+} // namespace etlnode::kubectl_local

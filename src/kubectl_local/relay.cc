@@ -13,17 +13,19 @@
 
 #include "base/check.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t relay_rest_ms = 100;
 
 struct relay_end {
     relay_pair *pair = nullptr;
     loop_watch watch;
     int fd = -1;
-    bool ended = false;       // we have read its end of stream
-    bool shut = false;        // we have passed the other side's end of stream to it
-    bool deaf = false;        // it takes nothing any more; what it sent before may still be readable
-    std::string waiting;      // read from the other side, not yet taken by this one
-    size_t taken = 0;         // of `waiting`
+    bool ended = false;  // we have read its end of stream
+    bool shut = false;   // we have passed the other side's end of stream to it
+    bool deaf = false;   // it takes nothing any more; what it sent before may still be readable
+    std::string waiting; // read from the other side, not yet taken by this one
+    size_t taken = 0;    // of `waiting`
 };
 
 struct relay_pair {
@@ -271,3 +273,5 @@ void relay_close(relay &r)
     for (relay_pair *pair : pairs)
         end_pair(pair, true);
 }
+
+} // namespace etlnode::kubectl_local

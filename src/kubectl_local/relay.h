@@ -14,6 +14,8 @@
 #include "kubectl_local/loop.h"
 #include "kubectl_local/netbox.h"
 
+namespace etlnode::kubectl_local {
+
 inline constexpr size_t relay_chunk_size = 256 * 1024;
 inline constexpr size_t relay_pairs_max = 4096; // above it the listener rests
 
@@ -40,3 +42,5 @@ void relay_stop_listening(relay &r);
 void relay_container_ended(relay &r);
 // Resets everything.
 void relay_close(relay &r);
+
+} // namespace etlnode::kubectl_local

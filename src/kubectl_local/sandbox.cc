@@ -21,14 +21,16 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/stage.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t trial_limit_ms = 5'000;
 static constexpr size_t trial_text_max = 4'096;
 
 // Trials.
 
 struct trial {
-    bool done = false;  // ended well
-    std::string text;   // what it printed; the last line says why it failed
+    bool done = false; // ended well
+    std::string text;  // what it printed; the last line says why it failed
 };
 
 static std::string without_newline(std::string text)
@@ -125,7 +127,9 @@ static std::string try_namespaces(const std::string &bwrap)
     }
     trial t;
     if (!bwrap.empty())
-        t = run_trial({bwrap, "--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--cap-drop", "ALL", "--", bwrap, "--version"}, &box);
+        t = run_trial({bwrap, "--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--ro-bind", "/", "/", "--proc", "/proc",
+                          "--dev", "/dev", "--cap-drop", "ALL", "--", bwrap, "--version"},
+            &box);
     netbox_close(box);
     return t.done || bwrap.empty() ? "" : t.text;
 }
@@ -155,8 +159,8 @@ static bool lacks_admin()
     size_t at;
     uint64_t set = 0;
     static constexpr unsigned cap_sys_admin = 21;
-    return os_read_file("/proc/self/status", text) && (at = text.find("CapBnd:\t")) != std::string::npos
-           && text_parse_hex_u64(text.substr(at + 8, 16), set) && (set >> cap_sys_admin & 1) == 0;
+    return os_read_file("/proc/self/status", text) && (at = text.find("CapBnd:\t")) != std::string::npos &&
+           text_parse_hex_u64(text.substr(at + 8, 16), set) && (set >> cap_sys_admin & 1) == 0;
 }
 
 // "id parent major:minor root mountpoint ...": the fifth word.
@@ -216,8 +220,8 @@ static std::string file_mark(const std::string &path)
     struct stat about;
     if (path.empty() || stat(path.c_str(), &about) != 0)
         return path + ":none";
-    return text_format("%s:%llu:%llu:%lld:%lld", path.c_str(), static_cast<unsigned long long>(about.st_dev), static_cast<unsigned long long>(about.st_ino), static_cast<long long>(about.st_size),
-                       static_cast<long long>(about.st_mtim.tv_sec));
+    return text_format("%s:%llu:%llu:%lld:%lld", path.c_str(), static_cast<unsigned long long>(about.st_dev),
+        static_cast<unsigned long long>(about.st_ino), static_cast<long long>(about.st_size), static_cast<long long>(about.st_mtim.tv_sec));
 }
 
 // Everything that the findings depend on.
@@ -236,7 +240,8 @@ static std::string circumstances(const std::string &bwrap)
     for (const char *ns : {"user", "mnt", "net", "pid"})
         out += " " + os_read_link(std::string("/proc/self/ns/") + ns);
     std::string value;
-    for (const char *path : {"/proc/sys/kernel/unprivileged_userns_clone", "/proc/sys/user/max_user_namespaces", "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"})
+    for (const char *path : {"/proc/sys/kernel/unprivileged_userns_clone", "/proc/sys/user/max_user_namespaces",
+             "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"})
         if (os_read_file(path, value))
             out += " " + without_newline(value);
     std::replace(out.begin(), out.end(), '\t', ' ');
@@ -288,14 +293,17 @@ sandbox_report sandbox_look(const local_state &state, sandbox_wish wish)
     std::string lead = text_format("namespaces cannot be made here (%s)", f.namespaces.c_str());
     out.kind = sandbox_kind::refused;
     if (!f.tracing.empty())
-        out.text = lead + ", and processes cannot be traced either (" + f.tracing + "): pods cannot run here; use a machine or a container that allows one of them";
+        out.text = lead + ", and processes cannot be traced either (" + f.tracing +
+                   "): pods cannot run here; use a machine or a container that allows one of them";
     else if (wish == sandbox_wish::none || !out.place.empty()) {
         out.kind = sandbox_kind::none;
         out.text = lead + ": pods run unsandboxed, as processes of this machine's " + (geteuid() == 0 ? "root" : "user");
     } else {
-        out.text = lead + ": pods would run unsandboxed, which happens by itself only for root in a container. --sandbox=none (kubectl-local, etlnode) allows it";
+        out.text = lead + ": pods would run unsandboxed, which happens by itself only for root in a container. --sandbox=none "
+                          "(kubectl-local, etlnode) allows it";
         if (geteuid() != 0)
-            out.text += "; so that they can be sandboxed, enable unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)";
+            out.text += "; so that they can be sandboxed, enable unprivileged user namespaces (sysctl user.max_user_namespaces, "
+                        "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)";
     }
     return out;
 }
@@ -307,7 +315,8 @@ bool sandbox_parse_wish(const std::string &flag, sandbox_wish &out_wish, std::st
     out_wish = value == "none" ? sandbox_wish::none : sandbox_wish::automatic;
     if (value.empty() || value == "auto" || value == "none")
         return true;
-    out_text = text_format("%s must be auto or none, not \"%s\"", !flag.empty() ? "--sandbox" : "KUBECTL_LOCAL_SANDBOX", text_escape(value, 80).c_str());
+    out_text = text_format(
+        "%s must be auto or none, not \"%s\"", !flag.empty() ? "--sandbox" : "KUBECTL_LOCAL_SANDBOX", text_escape(value, 80).c_str());
     return false;
 }
 
@@ -349,3 +358,5 @@ void sandbox_mark_pod(cJSON *pod, sandbox_kind kind)
     if (kind == sandbox_kind::none)
         json_add_text(annotations, key.c_str(), sandbox_kind_names[static_cast<size_t>(kind)]);
 }
+
+} // namespace etlnode::kubectl_local

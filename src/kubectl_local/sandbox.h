@@ -7,6 +7,8 @@
 #include "codec/json.h"
 #include "kubectl_local/state.h"
 
+namespace etlnode::kubectl_local {
+
 enum class sandbox_kind : uint8_t {
     namespaces, // pods are sandboxed
     none,       // pods run unsandboxed (tracer.h)
@@ -37,3 +39,5 @@ std::string sandbox_find_need(const cJSON *pod);
 inline constexpr std::string_view annotation_sandbox = "etlnode.local/sandbox";
 bool sandbox_pod_is_unsandboxed(const cJSON *pod);
 void sandbox_mark_pod(cJSON *pod, sandbox_kind kind);
+
+} // namespace etlnode::kubectl_local

@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 struct scanner {
     std::string_view text;
     size_t at = 0;
@@ -38,8 +40,8 @@ static std::string take_word(scanner &s)
     size_t from = s.at;
     while (s.at < s.text.size()) {
         char c = s.text[s.at];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'
-            || c == '/';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
+                     c == '/';
         if (!plain)
             break;
         s.at++;
@@ -124,3 +126,5 @@ bool selector_matches(const selector &wanted, const cJSON *labels)
     }
     return true;
 }
+
+} // namespace etlnode::kubectl_local

@@ -8,6 +8,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode::kubectl_local {
+
 enum class requirement_kind : uint8_t { exists, absent, in, not_in };
 
 struct requirement {
@@ -21,3 +23,5 @@ using selector = std::vector<requirement>; // all must hold; none: everything ma
 bool selector_parse(std::string_view text, selector &out_selector, std::string &out_text);
 // `labels` may be null.
 bool selector_matches(const selector &wanted, const cJSON *labels);
+
+} // namespace etlnode::kubectl_local

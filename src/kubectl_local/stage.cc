@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 static int open_beneath(int root, const std::string &path)
 {
     struct open_how how = {};
@@ -98,11 +100,14 @@ static int open_source(const stage_bind &bind, uid_t owner, std::string &out_tex
     }
     if (problem == 0 && has_type(at.fd, bind.wanted))
         return at.release();
-    std::string why = problem == EXDEV || problem == ELOOP ? "a link leads out of it" : problem != 0 ? strerror(problem) : "it is not a " + bind.wanted;
+    std::string why = problem == EXDEV || problem == ELOOP ? "a link leads out of it"
+                      : problem != 0                       ? strerror(problem)
+                                                           : "it is not a " + bind.wanted;
     if (bind.volume.empty())
         out_text = text_format("%s: %s", path.c_str(), why.c_str());
     else if (!bind.wanted.empty() && (problem == 0 || problem == ENOENT))
-        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath type check failed: %s is not a %s", bind.volume.c_str(), path.c_str(), bind.wanted.c_str());
+        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath type check failed: %s is not a %s",
+            bind.volume.c_str(), path.c_str(), bind.wanted.c_str());
     else
         out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : %s: %s", bind.volume.c_str(), path.c_str(), why.c_str());
     return -1;
@@ -146,16 +151,18 @@ static bool make_writable(const stage_plan &plan, std::string &out_text)
 {
     std::string base = std::string(stage_dir) + "/w";
     std::string shm = std::string(stage_dir) + "/shm";
-    std::string options = text_format("mode=0755,size=%llu,nr_inodes=%llu,uid=%u,gid=%u", static_cast<unsigned long long>(plan.writable_bytes),
-                                      static_cast<unsigned long long>(plan.writable_files), plan.owner, plan.owner);
-    std::string shm_options = text_format("mode=1777,size=%llu,nr_inodes=%llu,uid=%u,gid=%u", static_cast<unsigned long long>(plan.shm_bytes),
-                                          static_cast<unsigned long long>(plan.writable_files), plan.owner, plan.owner);
-    bool done = mkdir(base.c_str(), 0755) == 0 && mkdir(shm.c_str(), 0755) == 0 && mount("tmpfs", base.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0
-                && mount("tmpfs", shm.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, shm_options.c_str()) == 0;
+    std::string options = text_format("mode=0755,size=%llu,nr_inodes=%llu,uid=%u,gid=%u",
+        static_cast<unsigned long long>(plan.writable_bytes), static_cast<unsigned long long>(plan.writable_files), plan.owner, plan.owner);
+    std::string shm_options = text_format("mode=1777,size=%llu,nr_inodes=%llu,uid=%u,gid=%u",
+        static_cast<unsigned long long>(plan.shm_bytes), static_cast<unsigned long long>(plan.writable_files), plan.owner, plan.owner);
+    bool done = mkdir(base.c_str(), 0755) == 0 && mkdir(shm.c_str(), 0755) == 0 &&
+                mount("tmpfs", base.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0 &&
+                mount("tmpfs", shm.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, shm_options.c_str()) == 0;
     for (const char *name : stage_writable) {
         std::string path = base + "/" + name;
         bool shared = std::string_view(name).ends_with("tmp");
-        done = done && mkdir(path.c_str(), 0755) == 0 && chown(path.c_str(), plan.owner, plan.owner) == 0 && chmod(path.c_str(), shared ? 01777 : 0755) == 0;
+        done = done && mkdir(path.c_str(), 0755) == 0 && chown(path.c_str(), plan.owner, plan.owner) == 0 &&
+               chmod(path.c_str(), shared ? 01777 : 0755) == 0;
     }
     if (!done)
         out_text = text_format("memory for the container: %s", strerror(errno));
@@ -186,3 +193,5 @@ bool stage_build(const stage_plan &plan, int user_ns, std::string &out_text)
     }
     return done;
 }
+
+} // namespace etlnode::kubectl_local

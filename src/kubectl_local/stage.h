@@ -12,6 +12,8 @@
 
 #include <sys/types.h>
 
+namespace etlnode::kubectl_local {
+
 // Where everything appears; bubblewrap itself needs the directory, so every machine has it.
 inline constexpr const char *stage_dir = "/tmp";
 
@@ -28,8 +30,8 @@ struct stage_bind {
     std::string name; // below stage_dir
     std::string root; // opened as it is: ours, or a path that the machine's owner named
     std::vector<stage_step> steps;
-    std::string wanted; // what Kubernetes calls the type: Directory, File, ...; empty: any
-    std::string volume; // for messages; empty: not a volume
+    std::string wanted;   // what Kubernetes calls the type: Directory, File, ...; empty: any
+    std::string volume;   // for messages; empty: not a volume
     bool map_ids = false; // files of root appear as the pod's root, where the file system can do it
 };
 
@@ -49,3 +51,5 @@ bool stage_resolve(const stage_plan &plan, std::vector<std::pair<std::string, st
 
 // In the child, in its own mount namespace. `user_ns` for map_ids; -1: not possible. False: `out_text` says what and why.
 bool stage_build(const stage_plan &plan, int user_ns, std::string &out_text);
+
+} // namespace etlnode::kubectl_local

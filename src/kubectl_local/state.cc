@@ -20,6 +20,8 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 bool state_open(local_state &state, const std::string &dir, std::string &out_text)
 {
     std::string path = dir;
@@ -119,7 +121,8 @@ static void set_version(cJSON *pod, uint64_t version)
     json_add_u64_text(metadata, "resourceVersion", version);
 }
 
-state_create_result state_create_pod(const local_state &state, const pod_key &key, cJSON *pod, const std::string &allowed, std::string &out_text)
+state_create_result state_create_pod(
+    const local_state &state, const pod_key &key, cJSON *pod, const std::string &allowed, std::string &out_text)
 {
     std::string final_dir = state_pod_dir(state, key);
     std::string fresh = state.dir + "/tmp/new-" + os_random_hex(12);
@@ -132,8 +135,8 @@ state_create_result state_create_pod(const local_state &state, const pod_key &ke
             return result;
         }
         set_version(pod, lock.next);
-        bool made = os_make_dirs(state.dir + "/pods/" + key.ns) && mkdir(fresh.c_str(), 0700) == 0 &&
-                    os_write_file(fresh + "/lock", "") && os_write_file(fresh + "/allowed.json", allowed) && os_write_file(fresh + "/pod.json", json_print(pod));
+        bool made = os_make_dirs(state.dir + "/pods/" + key.ns) && mkdir(fresh.c_str(), 0700) == 0 && os_write_file(fresh + "/lock", "") &&
+                    os_write_file(fresh + "/allowed.json", allowed) && os_write_file(fresh + "/pod.json", json_print(pod));
         if (made && rename(fresh.c_str(), final_dir.c_str()) == 0)
             result = state_create_result::created;
         else if (made && (errno == ENOTEMPTY || errno == EEXIST))
@@ -209,8 +212,7 @@ int state_lock_pod(const local_state &state, const pod_key &key)
 static std::vector<std::string> supervisor_environment()
 {
     static constexpr const char *kept[] = {"PATH", "HOME", "XDG_STATE_HOME", "K8S_HOST_NAME", "KUBECTL_LOCAL_IMAGES",
-        "KUBECTL_LOCAL_NETWORK",
-                                           "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
+        "KUBECTL_LOCAL_NETWORK", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
     std::vector<std::string> out;
     for (const char *name : kept)
         if (const char *value = getenv(name))
@@ -309,3 +311,5 @@ bool state_ear_wait(state_ear &ear, int timeout_ms, int output_fd, const std::ve
     }
     return !(n > 0 && (set[1].revents & POLLERR) != 0);
 }
+
+} // namespace etlnode::kubectl_local

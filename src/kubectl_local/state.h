@@ -22,6 +22,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode::kubectl_local {
+
 struct local_state {
     std::string dir;    // absolute
     std::string images; // STATE/images, or what KUBECTL_LOCAL_IMAGES names
@@ -43,7 +45,8 @@ std::string state_pod_uid(const cJSON *pod);
 
 enum class state_create_result : uint8_t { created, exists, failed };
 // Sets metadata.resourceVersion. `allowed` is kept beside the record (allow.h). `out_text` on `failed`.
-state_create_result state_create_pod(const local_state &state, const pod_key &key, cJSON *pod, const std::string &allowed, std::string &out_text);
+state_create_result state_create_pod(
+    const local_state &state, const pod_key &key, cJSON *pod, const std::string &allowed, std::string &out_text);
 // Replaces the record with a new resourceVersion and tells the watchers. Requires: the caller is the record's writer.
 bool state_write_pod(const local_state &state, const pod_key &key, cJSON *pod);
 // Takes the record away at once and its files after that. Requires: the caller holds the record lock.
@@ -67,3 +70,5 @@ void state_ear_open(state_ear &ear, const local_state &state); // without inotif
 void state_ear_close(state_ear &ear);
 // Up to `timeout_ms`, less when something may have changed. False when `output_fd` (or -1) has lost its reader.
 bool state_ear_wait(state_ear &ear, int timeout_ms, int output_fd, const std::vector<int> &pidfds);
+
+} // namespace etlnode::kubectl_local

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 static json_ptr state_tree(const container_state &state)
 {
     json_ptr tree = json_object();
@@ -58,9 +60,8 @@ static void add_condition(cJSON *list, const cJSON *old_list, const condition &w
     std::string since = os_time_text(time(nullptr));
     const char *value = wanted.good ? "True" : "False";
     const cJSON *old;
-    cJSON_ArrayForEach(old, old_list) if (json_text(old, "type") == wanted.type && json_text(old, "status") == value
-                                          && !json_text(old, "lastTransitionTime").empty())
-        since = json_text(old, "lastTransitionTime");
+    cJSON_ArrayForEach(old, old_list) if (json_text(old, "type") == wanted.type && json_text(old, "status") == value &&
+                                          !json_text(old, "lastTransitionTime").empty()) since = json_text(old, "lastTransitionTime");
     json_ptr tree = json_object();
     json_add_text(tree.get(), "type", wanted.type);
     json_add_text(tree.get(), "status", value);
@@ -86,15 +87,16 @@ void status_write(const pod_status &status, cJSON *pod)
     std::string message = ready || ended ? "" : text_format("containers with unready status: [%s]", status.container.name.c_str());
     if (!ready && !status.message.empty())
         message += (message.empty() ? "" : ": ") + status.message;
-    std::string not_init = status.initialized || status.init.empty() ? ""
-        : "containers with incomplete status: [" + status.init.back().name + "]";
+    std::string not_init = status.initialized || status.init.empty()
+                               ? ""
+                               : "containers with incomplete status: [" + status.init.back().name + "]";
     for (const container_status &one : status.init)
         if (one.state.phase != container_phase::terminated || one.state.exit_code != 0) {
             not_init = status.initialized ? "" : "containers with incomplete status: [" + one.name + "]";
             break;
         }
-    add_condition(conditions, old_conditions, {"Initialized", status.initialized, status.initialized ? (ended ? "PodCompleted" : "")
-        : "ContainersNotInitialized", not_init});
+    add_condition(conditions, old_conditions,
+        {"Initialized", status.initialized, status.initialized ? (ended ? "PodCompleted" : "") : "ContainersNotInitialized", not_init});
     add_condition(conditions, old_conditions, {"Ready", ready, reason, message});
     add_condition(conditions, old_conditions, {"ContainersReady", ready, reason, message});
     add_condition(conditions, old_conditions, {"PodScheduled", status.scheduled, "", ""});
@@ -173,9 +175,8 @@ void status_read(const cJSON *pod, pod_status &out_status)
     out_status.pod_ip = json_text(tree, "podIP");
     out_status.started = read_time(tree, "startTime");
     const cJSON *one;
-    cJSON_ArrayForEach(one, json_get(tree, "conditions")) if (json_text(one,
-                                                                        "type") == "Initialized") out_status.initialized = json_text(one,
-                                                                            "status") == "True";
+    cJSON_ArrayForEach(one, json_get(tree, "conditions")) if (json_text(one, "type") == "Initialized")
+        out_status.initialized = json_text(one, "status") == "True";
     cJSON_ArrayForEach(one, json_get(tree, "initContainerStatuses"))
     {
         out_status.init.emplace_back();
@@ -185,3 +186,5 @@ void status_read(const cJSON *pod, pod_status &out_status)
 }
 
 std::string_view status_run_of(std::string_view container_id) { return container_id.substr(0, container_id.find('.')); }
+
+} // namespace etlnode::kubectl_local

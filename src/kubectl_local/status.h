@@ -9,6 +9,8 @@
 
 #include "codec/json.h"
 
+namespace etlnode::kubectl_local {
+
 enum class container_phase : uint8_t { waiting, running, terminated };
 
 struct container_state {
@@ -54,3 +56,5 @@ void status_write(const pod_status &status, cJSON *pod);
 void status_read(const cJSON *pod, pod_status &out_status);
 // The part of a container's id that names its run: a server that took another's place within it adds ".2", ".3" ...
 std::string_view status_run_of(std::string_view container_id);
+
+} // namespace etlnode::kubectl_local

@@ -29,6 +29,8 @@
 #include "kubectl_local/sandbox.h"
 #include "kubectl_local/supervisor_state.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t record_check_ms = 5'000; // whether somebody removed the record under us
 static constexpr uint64_t leave_grace_ms = 5'000;  // the supervisor itself was asked to end
 
@@ -258,8 +260,8 @@ static void start(supervisor &s)
         take_termination(s);
         return;
     }
-    if (was_running && (s.spec.restart == restart_policy::never
-                        || (s.spec.restart == restart_policy::on_failure && s.status.container.state.exit_code == 0))) {
+    if (was_running && (s.spec.restart == restart_policy::never ||
+                           (s.spec.restart == restart_policy::on_failure && s.status.container.state.exit_code == 0))) {
         supervisor_end_pod(s, s.status.container.state.exit_code == 0 ? "Succeeded" : "Failed");
         return;
     }
@@ -318,3 +320,5 @@ int supervisor_main(const local_state &state, const pod_key &key)
     loop_close(s.l);
     return code;
 }
+
+} // namespace etlnode::kubectl_local

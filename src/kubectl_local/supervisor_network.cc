@@ -12,6 +12,8 @@
 #include "kubectl_local/pod_limits.h"
 #include "node/api.h"
 
+namespace etlnode::kubectl_local {
+
 static void annotate(supervisor &s, std::string_view name, const std::string &value)
 {
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(s.pod.get(), "metadata");
@@ -47,7 +49,8 @@ static void on_server_replaced(void *arg)
     supervisor &s = *static_cast<supervisor *>(arg);
     std::string &id = s.status.container.id;
     id = std::string(status_run_of(id)) + "." + std::to_string(s.life.replaced + 1);
-    fprintf(stderr, "%s another process or program serves the port: the container is called %s from now on\n", os_time_text_ns().c_str(), id.c_str());
+    fprintf(stderr, "%s another process or program serves the port: the container is called %s from now on\n", os_time_text_ns().c_str(),
+        id.c_str());
     supervisor_publish(s);
 }
 
@@ -74,10 +77,12 @@ static std::string granted_target(const supervisor &s)
 {
     std::string url;
     const cJSON *variable;
-    cJSON_ArrayForEach(variable, s.spec.container.env) if (json_text(variable, "name") == env_target_url) url = json_text(variable, "value");
+    cJSON_ArrayForEach(variable, s.spec.container.env) if (json_text(variable, "name") == env_target_url)
+        url = json_text(variable, "value");
     if (url.empty() || allow_has_target(s.allowed, url))
         return url;
-    fprintf(stderr, "%s AIS_TARGET_URL names no target that was handed over with the pod: there is no way to it\n", os_time_text_ns().c_str());
+    fprintf(
+        stderr, "%s AIS_TARGET_URL names no target that was handed over with the pod: there is no way to it\n", os_time_text_ns().c_str());
     return "";
 }
 
@@ -99,7 +104,8 @@ bool supervisor_open_network(supervisor &s)
     }
     for (const pod_volume &volume : s.spec.volumes)
         if (volume.in_memory)
-            wish.memory.push_back({view_volume_dir(place, volume.name), limits_memory_volume(volume, limits_read(s.spec.container.object)), local_memory_files_max});
+            wish.memory.push_back({view_volume_dir(place, volume.name), limits_memory_volume(volume, limits_read(s.spec.container.object)),
+                local_memory_files_max});
     wish.memory.push_back({last_words_dir(s.dir), last_words_room, last_words_files_max});
     const cJSON *one;
     cJSON_ArrayForEach(one, json_get(json_get(s.spec.object, "securityContext"), "sysctls"))
@@ -133,3 +139,5 @@ view_place supervisor_place_of(const supervisor &s, const container_spec &contai
     place.target_url = s.network.target_url;
     return place;
 }
+
+} // namespace etlnode::kubectl_local

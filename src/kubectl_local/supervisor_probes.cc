@@ -11,6 +11,8 @@
 #include "kubectl_local/hints.h"
 #include "node/api.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t probe_message_ms = 1'000; // how often the reason for not being ready is refreshed
 
 void supervisor_stop_probes(supervisor &s)
@@ -65,14 +67,16 @@ static std::string_view target_url_of(const supervisor &s)
     if (!s.network.target_url.empty())
         return s.network.target_url;
     const cJSON *variable;
-    cJSON_ArrayForEach(variable, s.spec.container.env) if (json_text(variable, "name") == env_target_url) return json_text(variable, "value");
+    cJSON_ArrayForEach(variable, s.spec.container.env) if (json_text(variable, "name") == env_target_url) return json_text(
+        variable, "value");
     return {};
 }
 
 // Where nobody listens on the port, what else is listened on may be what was meant.
 static std::string readiness_text(const supervisor &s, const std::string &why)
 {
-    bool is_refused = why.find(strerror(ECONNREFUSED)) != std::string::npos && s.run.bwrap != 0 && !s.spec.host_network && !s.unsandboxed; // else others' ports are seen too
+    bool is_refused = why.find(strerror(ECONNREFUSED)) != std::string::npos && s.run.bwrap != 0 && !s.spec.host_network &&
+                      !s.unsandboxed; // else others' ports are seen too
     std::string hint = is_refused ? hint_of_port(s.run.bwrap, s.spec.container.readiness.port, target_url_of(s)) : "";
     return supervisor_with_hint("Readiness probe failed: " + why, hint);
 }
@@ -93,8 +97,7 @@ static void on_probe_change(void *arg, prober &which)
             witness_remember(s.life);
         s.status.message = which.good ? "" : readiness_text(s, which.why);
         break;
-    case probe_role::liveness:
-        break;
+    case probe_role::liveness: break;
     }
     supervisor_publish(s);
     if (which.good || which.role == probe_role::readiness)
@@ -138,3 +141,5 @@ void supervisor_prepare_probes(supervisor &s)
     s.probe_message.on_timer = on_probe_message;
     s.probe_message.arg = &s;
 }
+
+} // namespace etlnode::kubectl_local

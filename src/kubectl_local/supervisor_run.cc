@@ -16,6 +16,8 @@
 #include "kubectl_local/pod_limits.h"
 #include "kubectl_local/syscall_filter.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t backoff_first_ms = 1'000;
 static constexpr uint64_t backoff_max_ms = 30'000;
 static constexpr uint64_t healthy_run_ms = 60'000; // a run this long clears the back-off
@@ -71,7 +73,8 @@ static void change_user(const view_place &place, std::vector<std::string> &comma
     std::string groups;
     for (uint32_t group : who.groups)
         groups += (groups.empty() ? "" : ",") + std::to_string(group);
-    std::vector<std::string> words = {os_find_program("setpriv"), "--reuid", std::to_string(who.user), "--regid", std::to_string(who.group)};
+    std::vector<std::string> words = {
+        os_find_program("setpriv"), "--reuid", std::to_string(who.user), "--regid", std::to_string(who.group)};
     if (groups.empty())
         words.push_back("--clear-groups");
     else
@@ -119,8 +122,8 @@ static bool find_image(supervisor &s, image_reference &out_reference, image_conf
     reference_verdict verdict = image_parse_reference(name, out_reference);
     if (verdict == reference_verdict::invalid) {
         supervisor_set_waiting(s, "InvalidImageName",
-                    text_format("Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid reference format",
-                                                       name.c_str(), name.c_str()));
+            text_format("Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid reference format",
+                name.c_str(), name.c_str()));
         supervisor_publish(s);
         s.at = stage::deletion;
         return false;
@@ -140,7 +143,8 @@ static bool find_image(supervisor &s, image_reference &out_reference, image_conf
     if (first)
         supervisor_set_waiting(s, "ErrImagePull", text);
     else
-        supervisor_set_waiting(s, "ImagePullBackOff", text_format("Back-off pulling image \"%s\": ErrImagePull: %s", name.c_str(), text.c_str()));
+        supervisor_set_waiting(
+            s, "ImagePullBackOff", text_format("Back-off pulling image \"%s\": ErrImagePull: %s", name.c_str(), text.c_str()));
     supervisor_publish(s);
     supervisor_wait(s, image_retry_ms);
     return false;
@@ -204,8 +208,8 @@ void supervisor_start_current(supervisor &s)
     stage_plan stage;
     std::string text;
     if (command.empty()) {
-        retry_later(s, "CreateContainerError", text_format("no command specified: neither the pod nor image %s names one",
-                                                           image_text(image).c_str()));
+        retry_later(s, "CreateContainerError",
+            text_format("no command specified: neither the pod nor image %s names one", image_text(image).c_str()));
         return;
     }
     // Without namespaces this program takes bubblewrap's place.
@@ -219,7 +223,8 @@ void supervisor_start_current(supervisor &s)
     }
     os_fd filter;
     if (view_build(s.spec, container, config, place, env, args, stage, text)) {
-        bool chroot = std::find(place.who.capabilities.begin(), place.who.capabilities.end(), "CAP_SYS_CHROOT") != place.who.capabilities.end();
+        bool chroot = std::find(place.who.capabilities.begin(), place.who.capabilities.end(), "CAP_SYS_CHROOT") !=
+                      place.who.capabilities.end();
         filter.reset(syscall_filter_make({chroot}, text));
     }
     if (filter.fd < 0) {
@@ -259,7 +264,8 @@ void supervisor_start_current(supervisor &s)
     if (!s.unsandboxed)
         change_user(place, command);
     std::vector<std::string> groups = prepare_limits(s, container);
-    if (!container_spawn(s.run, {bwrap, s.network.box, stage, args, command, s.uid, groups, local_files_max, local_tasks_max, filter.fd, stand_in}, text)) {
+    if (!container_spawn(s.run,
+            {bwrap, s.network.box, stage, args, command, s.uid, groups, local_files_max, local_tasks_max, filter.fd, stand_in}, text)) {
         status.id = old_id; // nothing has run
         status.restarts -= again ? 1 : 0;
         retry_later(s, "RunContainerError", text);
@@ -309,9 +315,8 @@ static void start_again(supervisor &s, const container_end &end)
         supervisor_set_waiting(s, "RunContainerError", end.text);
     else if (delay > 0)
         supervisor_set_waiting(s, "CrashLoopBackOff",
-                    text_format("back-off %s restarting failed container=%s pod=%s_%s(%s)%s%s", text_duration(delay).c_str(),
-                                status.name.c_str(),
-                                s.key.name.c_str(), s.key.ns.c_str(), s.uid.c_str(), end.never_started ? ": " : "", end.text.c_str()));
+            text_format("back-off %s restarting failed container=%s pod=%s_%s(%s)%s%s", text_duration(delay).c_str(), status.name.c_str(),
+                s.key.name.c_str(), s.key.ns.c_str(), s.uid.c_str(), end.never_started ? ": " : "", end.text.c_str()));
     else
         s.status.message = status.state.message; // `terminated` is shown until the new one runs
     supervisor_publish(s);
@@ -335,7 +340,8 @@ void supervisor_container_ended(supervisor &s, const container_end &end)
     status.state.reason = end.never_started ? "StartError" : oom ? "OOMKilled" : end.exit_code == 0 ? "Completed" : "Error";
     if (oom && s.memory_text.empty())
         s.memory_text = keeper_memory_text(s.keep);
-    std::string words = last_words_read(supervisor_memory_root(s) + last_words_dir(s.dir), supervisor_current_spec(s), end.exit_code, s.log.path);
+    std::string words = last_words_read(
+        supervisor_memory_root(s) + last_words_dir(s.dir), supervisor_current_spec(s), end.exit_code, s.log.path);
     status.state.message = !words.empty() ? words : s.liveness_failed ? s.status.message : oom ? s.memory_text : end.text;
     status.state.started = started;
     status.state.finished = now;
@@ -360,7 +366,9 @@ void supervisor_container_ended(supervisor &s, const container_end &end)
         next_init(s);
         return;
     }
-    bool again = supervisor_is_main(s) ? s.spec.restart == restart_policy::always || (failed && s.spec.restart == restart_policy::on_failure) : s.spec.restart != restart_policy::never;
+    bool again = supervisor_is_main(s)
+                     ? s.spec.restart == restart_policy::always || (failed && s.spec.restart == restart_policy::on_failure)
+                     : s.spec.restart != restart_policy::never;
     if (again)
         start_again(s, end);
     else
@@ -371,7 +379,8 @@ void supervisor_explain_end(const supervisor &s, container_end &end)
 {
     image_reference image;
     bool known = image_parse_reference(supervisor_current_spec(s).image, image) == reference_verdict::good;
-    std::string hint = end.never_started ? hint_of_start(end.text, known ? image_dir(s.state, image) + "/rootfs" : "") : hint_of_exit(end.exit_code, s.log.last_line);
+    std::string hint = end.never_started ? hint_of_start(end.text, known ? image_dir(s.state, image) + "/rootfs" : "")
+                                         : hint_of_exit(end.exit_code, s.log.last_line);
     if (!hint.empty())
         end.text = end.text.empty() ? "hint: " + hint : supervisor_with_hint(end.text, hint);
 }
@@ -393,3 +402,5 @@ void supervisor_prepare_run(supervisor &s)
         one.timer->arg = &s;
     }
 }
+
+} // namespace etlnode::kubectl_local

@@ -20,6 +20,8 @@
 #include "kubectl_local/view.h"
 #include "kubectl_local/witness.h"
 
+namespace etlnode::kubectl_local {
+
 // Named by what is awaited.
 enum class stage : uint8_t {
     next_attempt,  // a timer: back-off, image, network
@@ -47,12 +49,12 @@ struct supervisor {
     loop_timer probe_message;
 
     stage at = stage::next_attempt;
-    bool deleting = false;    // the record goes when the container is gone
-    bool leaving = false;     // the record stays
+    bool deleting = false; // the record goes when the container is gone
+    bool leaving = false;  // the record stays
     bool liveness_failed = false;
-    bool swept = false;       // nothing of an earlier supervisor is left
-    size_t current = 0;       // init containers first, then the container
-    uint32_t crashes = 0;     // of the current container, in a row
+    bool swept = false;   // nothing of an earlier supervisor is left
+    size_t current = 0;   // init containers first, then the container
+    uint32_t crashes = 0; // of the current container, in a row
     std::string image_trouble;
 
     allow_list allowed;
@@ -61,7 +63,7 @@ struct supervisor {
     witness life;
     container_run run;
     cgroup group;
-    bool has_group = false;   // looked for; what could not be had is empty
+    bool has_group = false; // looked for; what could not be had is empty
     keeper keep;
     bool out_of_memory = false; // the container is being ended for it
     std::string memory_text;    // why
@@ -72,9 +74,18 @@ struct supervisor {
 };
 
 inline bool supervisor_is_main(const supervisor &s) { return s.current == s.spec.init_containers.size(); }
-inline const container_spec &supervisor_current_spec(const supervisor &s) { return supervisor_is_main(s) ? s.spec.container : s.spec.init_containers[s.current]; }
-inline container_status &supervisor_current_status(supervisor &s) { return supervisor_is_main(s) ? s.status.container : s.status.init[s.current]; }
-inline std::string supervisor_with_hint(const std::string &text, const std::string &hint) { return hint.empty() ? text : text + " (hint: " + hint + ")"; }
+inline const container_spec &supervisor_current_spec(const supervisor &s)
+{
+    return supervisor_is_main(s) ? s.spec.container : s.spec.init_containers[s.current];
+}
+inline container_status &supervisor_current_status(supervisor &s)
+{
+    return supervisor_is_main(s) ? s.status.container : s.status.init[s.current];
+}
+inline std::string supervisor_with_hint(const std::string &text, const std::string &hint)
+{
+    return hint.empty() ? text : text + " (hint: " + hint + ")";
+}
 
 // The record.
 void supervisor_publish(supervisor &s);
@@ -104,3 +115,5 @@ void supervisor_explain_end(const supervisor &s, container_end &end);
 void supervisor_container_ended(supervisor &s, const container_end &end);
 // The pod has ended by itself: its record stays.
 void supervisor_end_pod(supervisor &s, const char *phase);
+
+} // namespace etlnode::kubectl_local

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <string>
 
+namespace etlnode::kubectl_local {
+
 struct syscall_filter_options {
     bool chroot = false; // the container keeps CAP_SYS_CHROOT
 };
@@ -17,3 +19,5 @@ int syscall_filter_make(const syscall_filter_options &options, std::string &out_
 
 // The calls that are allowed whatever their arguments, for tests.
 const char *const *syscall_filter_names(size_t &out_count);
+
+} // namespace etlnode::kubectl_local

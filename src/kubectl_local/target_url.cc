@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 bool target_url_split(const std::string &url, target_url &out)
 {
     static constexpr std::string_view scheme = "http://";
@@ -24,3 +26,5 @@ bool target_url_split(const std::string &url, target_url &out)
     out.port = static_cast<uint16_t>(port);
     return !out.host.empty();
 }
+
+} // namespace etlnode::kubectl_local

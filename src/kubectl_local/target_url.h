@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+namespace etlnode::kubectl_local {
+
 struct target_url {
     std::string host;
     uint16_t port = 80;
@@ -13,3 +15,5 @@ struct target_url {
 
 // False: it is not http://HOST[:PORT][/...] with a host that may be a name or an IPv4 address.
 bool target_url_split(const std::string &url, target_url &out);
+
+} // namespace etlnode::kubectl_local

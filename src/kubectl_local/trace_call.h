@@ -6,6 +6,8 @@
 
 #include "kubectl_local/trace_calls.h"
 
+namespace etlnode::kubectl_local {
+
 struct trace_hand {
     trace_state &state;
     tracee &thread;
@@ -43,3 +45,5 @@ void trace_take_io_priority(trace_hand &h);
 void trace_take_fcntl(trace_hand &h);
 void trace_take_owner_by_pointer(trace_hand &h); // ioctl
 bool trace_is_own_terminal(const trace_state &state, uint64_t number);
+
+} // namespace etlnode::kubectl_local

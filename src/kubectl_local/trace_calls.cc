@@ -25,6 +25,8 @@
 #include "kubectl_local/trace_call.h"
 #include "kubectl_local/trace_memory.h"
 
+namespace etlnode::kubectl_local {
+
 // What the handlers share.
 
 void trace_fail(trace_hand &h, int error)
@@ -162,15 +164,21 @@ static void drop_set_id(trace_hand &h, unsigned mode_arg, const std::string &hos
 static int mode_arg_of(long number)
 {
     switch (number) {
-    case SYS_fchmodat: case trace_fchmodat2: case SYS_mknodat: return 2;
+    case SYS_fchmodat:
+    case trace_fchmodat2:
+    case SYS_mknodat: return 2;
 #ifdef SYS_open
-    case SYS_chmod: case SYS_mknod: return 1;
+    case SYS_chmod:
+    case SYS_mknod: return 1;
 #endif
     default: return -1;
     }
 }
 
-static int dirfd_of(const trace_hand &h, int arg) { return arg < 0 ? AT_FDCWD : static_cast<int>(trace_get_arg(h.regs, static_cast<unsigned>(arg))); }
+static int dirfd_of(const trace_hand &h, int arg)
+{
+    return arg < 0 ? AT_FDCWD : static_cast<int>(trace_get_arg(h.regs, static_cast<unsigned>(arg)));
+}
 
 // A thread that nobody may look at is refused what depends on a look.
 static int judge_descriptor(const trace_hand &h, int fd)
@@ -217,12 +225,15 @@ static void put_path(trace_hand &h, int arg, const guest_path &path)
 static bool takes_name(long number)
 {
     static constexpr long numbers[] = {
-        SYS_unlinkat, SYS_renameat2,
+        SYS_unlinkat,
+        SYS_renameat2,
 #ifdef SYS_renameat
         SYS_renameat,
 #endif
 #ifdef SYS_open
-        SYS_unlink, SYS_rmdir, SYS_rename,
+        SYS_unlink,
+        SYS_rmdir,
+        SYS_rename,
 #endif
     };
     return std::find(std::begin(numbers), std::end(numbers), number) != std::end(numbers);
@@ -256,8 +267,8 @@ static bool rewrite_path(trace_hand &h, const path_call &call)
             trace_take_descriptor(h, dirfd_of(h, call.dirfd_arg));
         return trace_get_number(h.thread.tid, h.regs) != -1;
     }
-    bool follows = call.rule == follow::always || (call.rule == follow::unless_flag && (flags & AT_SYMLINK_NOFOLLOW) == 0)
-                   || (call.rule == follow::if_flag && (flags & AT_SYMLINK_FOLLOW) != 0);
+    bool follows = call.rule == follow::always || (call.rule == follow::unless_flag && (flags & AT_SYMLINK_NOFOLLOW) == 0) ||
+                   (call.rule == follow::if_flag && (flags & AT_SYMLINK_FOLLOW) != 0);
     guest_path path;
     int error = trace_resolve(h, dirfd_of(h, call.dirfd_arg), text, follows, path);
     if (error == 0 && call.writes)
@@ -296,7 +307,8 @@ static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags
     }
     uint64_t terminal = 0;
     static constexpr std::string_view terminals = "/dev/pts/";
-    if (error == 0 && path.host.starts_with(terminals) && text_parse_u64(path.host.substr(terminals.size()), terminal) && !trace_is_own_terminal(h.state, terminal))
+    if (error == 0 && path.host.starts_with(terminals) && text_parse_u64(path.host.substr(terminals.size()), terminal) &&
+        !trace_is_own_terminal(h.state, terminal))
         error = ENOENT; // of somebody else on this machine
     if (error != 0) {
         trace_fail(h, error);
@@ -316,7 +328,8 @@ static void take_access(trace_hand &h, int dirfd_arg, int path_arg, int mode_arg
     int error = trace_resolve(h, dirfd_of(h, dirfd_arg), text, (flags & AT_SYMLINK_NOFOLLOW) == 0, path);
     bool writes = (trace_get_arg(h.regs, static_cast<unsigned>(mode_arg)) & W_OK) != 0;
     struct stat about;
-    if (error == 0 && writes && path.read_only && stat(path.host.c_str(), &about) == 0 && (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)))
+    if (error == 0 && writes && path.read_only && stat(path.host.c_str(), &about) == 0 &&
+        (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)))
         error = EROFS;
     if (error != 0)
         trace_fail(h, error);
@@ -378,7 +391,8 @@ static void take_uname(trace_hand &h)
 
 static void take_clone(trace_hand &h, uint64_t flags, bool is_clone3)
 {
-    static constexpr uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+    static constexpr uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+                                           CLONE_NEWNET;
     if (h.state.tracees.size() >= trace_threads_max) {
         trace_fail(h, EAGAIN);
         return;
@@ -436,16 +450,27 @@ static void take(trace_hand &h, long number)
     case SYS_clone: take_clone(h, trace_get_arg(h.regs, 0), false); return;
     case SYS_clone3: take_clone3(h); return;
     case SYS_kill: trace_take_kill(h); return;
-    case SYS_tkill: case SYS_rt_sigqueueinfo: case SYS_pidfd_open: case SYS_prlimit64: case SYS_sched_setaffinity: case SYS_sched_setscheduler: case SYS_sched_setparam:
-    case SYS_sched_setattr: case SYS_get_robust_list: trace_take_process(h, 0); return;
-    case SYS_tgkill: case SYS_rt_tgsigqueueinfo: trace_take_process(h, 1); return;
-    case SYS_pidfd_send_signal: case trace_process_mrelease: trace_take_pidfd(h); return;
+    case SYS_tkill:
+    case SYS_rt_sigqueueinfo:
+    case SYS_pidfd_open:
+    case SYS_prlimit64:
+    case SYS_sched_setaffinity:
+    case SYS_sched_setscheduler:
+    case SYS_sched_setparam:
+    case SYS_sched_setattr:
+    case SYS_get_robust_list: trace_take_process(h, 0); return;
+    case SYS_tgkill:
+    case SYS_rt_tgsigqueueinfo: trace_take_process(h, 1); return;
+    case SYS_pidfd_send_signal:
+    case trace_process_mrelease: trace_take_pidfd(h); return;
     case SYS_setpriority: trace_take_priority(h); return;
     case SYS_ioprio_set: trace_take_io_priority(h); return;
     case SYS_fcntl: trace_take_fcntl(h); return;
     case SYS_ioctl: take_ioctl(h); return;
     case SYS_fchmod: take_fchmod(h); return;
-    case SYS_fchown: case SYS_fsetxattr: case SYS_fremovexattr: trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); return;
+    case SYS_fchown:
+    case SYS_fsetxattr:
+    case SYS_fremovexattr: trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); return;
 #ifdef SYS_open
     case SYS_open: take_open(h, -1, 0, trace_get_arg(h.regs, 1), 2); return;
     case SYS_creat: take_open(h, -1, 0, O_CREAT | O_WRONLY | O_TRUNC, 1); return;
@@ -473,3 +498,5 @@ trace_verdict trace_call(trace_state &state, tracee &thread, trace_regs &regs)
     regs = before;
     return trace_verdict::needs_scratch;
 }
+
+} // namespace etlnode::kubectl_local

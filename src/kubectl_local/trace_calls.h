@@ -14,6 +14,8 @@
 #include "kubectl_local/guest_view.h"
 #include "kubectl_local/trace_regs.h"
 
+namespace etlnode::kubectl_local {
+
 inline constexpr size_t trace_scratch_size = 256u * 1024; // memory of ours in a traced thread, for rewritten arguments
 inline constexpr size_t trace_threads_max = 4096;         // processes and threads of one container
 
@@ -33,11 +35,11 @@ struct tracee {
     pid_t tid = 0;
     pid_t tgid = 0;
     int space = 0;
-    uint64_t scratch = 0;        // 0: none yet
-    uint64_t scratch_used = 0;   // of this call
-    uint64_t clone_flags = 0;    // of the clone that is being made
+    uint64_t scratch = 0;          // 0: none yet
+    uint64_t scratch_used = 0;     // of this call
+    uint64_t clone_flags = 0;      // of the clone that is being made
     bool awaiting_scratch = false; // a call of ours runs in it
-    trace_regs saved;            // awaiting_scratch: its own registers
+    trace_regs saved;              // awaiting_scratch: its own registers
 };
 
 struct trace_state {
@@ -46,12 +48,12 @@ struct trace_state {
     std::map<pid_t, size_t> processes; // threads of each
     std::map<int, trace_space> spaces;
     int last_space = 0;
-    std::set<uint16_t> ports;          // that the container has bound
-    bool has_unknown_ports = false;    // it has let the kernel choose one
-    std::set<std::string> v6_only;     // sockets, as /proc names them
+    std::set<uint16_t> ports;                        // that the container has bound
+    bool has_unknown_ports = false;                  // it has let the kernel choose one
+    std::set<std::string> v6_only;                   // sockets, as /proc names them
     std::map<std::string, std::string> socket_paths; // what the container calls those that it has bound to a path
-    bool has_ipv6 = false;             // ::1 exists
-    int socket_dirs[64] = {};          // directories that sockets' short names go through
+    bool has_ipv6 = false;                           // ::1 exists
+    int socket_dirs[64] = {};                        // directories that sockets' short names go through
     unsigned next_socket_dir = 0;
 };
 
@@ -68,3 +70,5 @@ trace_verdict trace_call(trace_state &state, tracee &thread, trace_regs &regs);
 
 bool trace_is_inside(const trace_state &state, pid_t pid);
 std::string trace_cwd(const trace_state &state, pid_t tid); // the container's name of it
+
+} // namespace etlnode::kubectl_local

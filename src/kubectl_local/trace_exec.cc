@@ -18,6 +18,8 @@
 #include "kubectl_local/trace_call.h"
 #include "kubectl_local/trace_memory.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr size_t line_size_max = 255; // of "#!", as in the kernel
 static constexpr size_t scripts_max = 5;     // interpreters that are scripts themselves
 static constexpr size_t argument_count_max = trace_scratch_size / sizeof(uint64_t) / 2;
@@ -39,23 +41,23 @@ static bool parse_script(std::string_view head, std::string &out_program, std::s
 static std::string loader_of(int fd)
 {
     Elf64_Ehdr head;
-    if (pread(fd, &head, sizeof head, 0) != static_cast<ssize_t>(sizeof head) || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0
-        || head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_phnum > program_headers_max || head.e_phentsize != sizeof(Elf64_Phdr))
+    if (pread(fd, &head, sizeof head, 0) != static_cast<ssize_t>(sizeof head) || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+        head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_phnum > program_headers_max || head.e_phentsize != sizeof(Elf64_Phdr))
         return "";
     for (size_t i = 0; i < head.e_phnum; i++) {
         Elf64_Phdr part;
         if (pread(fd, &part, sizeof part, static_cast<off_t>(head.e_phoff + i * sizeof part)) != static_cast<ssize_t>(sizeof part))
             return "";
         char name[PATH_MAX] = "";
-        if (part.p_type == PT_INTERP && part.p_filesz > 1 && part.p_filesz < sizeof name
-            && pread(fd, name, part.p_filesz, static_cast<off_t>(part.p_offset)) == static_cast<ssize_t>(part.p_filesz))
+        if (part.p_type == PT_INTERP && part.p_filesz > 1 && part.p_filesz < sizeof name &&
+            pread(fd, name, part.p_filesz, static_cast<off_t>(part.p_offset)) == static_cast<ssize_t>(part.p_filesz))
             return name;
     }
     return "";
 }
 
 struct start_plan {
-    guest_path program;              // what the kernel runs
+    guest_path program;               // what the kernel runs
     std::vector<std::string> leading; // instead of argv[0]; empty: argv stays
 };
 
@@ -168,3 +170,5 @@ void trace_take_exec(trace_hand &h, int dirfd, unsigned path_arg)
     trace_set_arg(h.regs, path_arg, path_at);
     trace_set_arg(h.regs, path_arg + 1, argv_at);
 }
+
+} // namespace etlnode::kubectl_local

@@ -20,29 +20,92 @@
 
 #include "kubectl_local/trace_calls.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr long traced[] = {
     // Paths.
-    SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_getcwd, SYS_chdir, SYS_mkdirat, SYS_unlinkat,
-    SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_fchmodat, SYS_fchownat, SYS_utimensat, SYS_truncate, SYS_statfs, SYS_execve, SYS_execveat,
-    SYS_mknodat, SYS_inotify_add_watch, SYS_setxattr, SYS_lsetxattr, SYS_getxattr, SYS_lgetxattr, SYS_listxattr, SYS_llistxattr,
-    SYS_removexattr, SYS_lremovexattr,
+    SYS_openat,
+    SYS_newfstatat,
+    SYS_statx,
+    SYS_faccessat,
+    SYS_faccessat2,
+    SYS_readlinkat,
+    SYS_getcwd,
+    SYS_chdir,
+    SYS_mkdirat,
+    SYS_unlinkat,
+    SYS_renameat2,
+    SYS_linkat,
+    SYS_symlinkat,
+    SYS_fchmodat,
+    SYS_fchownat,
+    SYS_utimensat,
+    SYS_truncate,
+    SYS_statfs,
+    SYS_execve,
+    SYS_execveat,
+    SYS_mknodat,
+    SYS_inotify_add_watch,
+    SYS_setxattr,
+    SYS_lsetxattr,
+    SYS_getxattr,
+    SYS_lgetxattr,
+    SYS_listxattr,
+    SYS_llistxattr,
+    SYS_removexattr,
+    SYS_lremovexattr,
 #ifdef SYS_renameat
     SYS_renameat,
 #endif
 #ifdef SYS_open
-    SYS_open, SYS_creat, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_rename, SYS_link, SYS_symlink,
-    SYS_chmod, SYS_chown, SYS_lchown, SYS_utime, SYS_utimes, SYS_futimesat, SYS_mknod,
+    SYS_open,
+    SYS_creat,
+    SYS_stat,
+    SYS_lstat,
+    SYS_access,
+    SYS_readlink,
+    SYS_mkdir,
+    SYS_rmdir,
+    SYS_unlink,
+    SYS_rename,
+    SYS_link,
+    SYS_symlink,
+    SYS_chmod,
+    SYS_chown,
+    SYS_lchown,
+    SYS_utime,
+    SYS_utimes,
+    SYS_futimesat,
+    SYS_mknod,
 #endif
     trace_fchmodat2,
     // Files by their descriptor. What is in them needs no look: what is read-only was not opened for writing.
-    SYS_fchmod, SYS_fchown, SYS_fsetxattr, SYS_fremovexattr,
+    SYS_fchmod,
+    SYS_fchown,
+    SYS_fsetxattr,
+    SYS_fremovexattr,
     // Names and addresses.
-    SYS_uname, SYS_bind, SYS_connect, SYS_getsockname,
+    SYS_uname,
+    SYS_bind,
+    SYS_connect,
+    SYS_getsockname,
     // Processes.
-    SYS_clone, SYS_clone3, SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_open, SYS_pidfd_send_signal, trace_process_mrelease,
-    SYS_setpriority, SYS_ioprio_set, SYS_get_robust_list,
+    SYS_clone,
+    SYS_clone3,
+    SYS_kill,
+    SYS_tkill,
+    SYS_tgkill,
+    SYS_rt_sigqueueinfo,
+    SYS_rt_tgsigqueueinfo,
+    SYS_pidfd_open,
+    SYS_pidfd_send_signal,
+    trace_process_mrelease,
+    SYS_setpriority,
+    SYS_ioprio_set,
+    SYS_get_robust_list,
 #ifdef SYS_fork
-    SYS_fork, SYS_vfork,
+    SYS_fork,
+    SYS_vfork,
 #endif
 };
 
@@ -52,17 +115,55 @@ struct refusal {
 };
 static constexpr refusal refused[] = {
     // Ways around the filter; whoever uses them has another way when they do not exist.
-    {SYS_openat2, ENOSYS}, {SYS_io_uring_setup, ENOSYS}, {SYS_io_uring_enter, ENOSYS}, {SYS_io_uring_register, ENOSYS},
+    {SYS_openat2, ENOSYS},
+    {SYS_io_uring_setup, ENOSYS},
+    {SYS_io_uring_enter, ENOSYS},
+    {SYS_io_uring_register, ENOSYS},
     // What a container may not do.
-    {SYS_ptrace, EPERM}, {SYS_process_vm_readv, EPERM}, {SYS_process_vm_writev, EPERM}, {SYS_pidfd_getfd, EPERM}, {SYS_kcmp, EPERM},
-    {SYS_mount, EPERM}, {SYS_umount2, EPERM}, {SYS_pivot_root, EPERM}, {SYS_chroot, EPERM}, {SYS_move_mount, EPERM}, {SYS_fsopen, EPERM},
-    {SYS_open_tree, EPERM}, {SYS_fspick, EPERM}, {SYS_mount_setattr, EPERM}, {SYS_unshare, EPERM}, {SYS_setns, EPERM},
-    {SYS_name_to_handle_at, EPERM}, {SYS_open_by_handle_at, EPERM}, {SYS_bpf, EPERM}, {SYS_perf_event_open, EPERM}, {SYS_userfaultfd, EPERM},
-    {SYS_keyctl, EPERM}, {SYS_add_key, EPERM}, {SYS_request_key, EPERM}, {SYS_reboot, EPERM}, {SYS_kexec_load, EPERM},
-    {SYS_init_module, EPERM}, {SYS_finit_module, EPERM}, {SYS_delete_module, EPERM}, {SYS_swapon, EPERM}, {SYS_swapoff, EPERM},
-    {SYS_move_pages, EPERM}, {SYS_migrate_pages, EPERM}, {trace_process_madvise, EPERM},
-    {SYS_acct, EPERM}, {SYS_quotactl, EPERM}, {SYS_sethostname, EPERM}, {SYS_setdomainname, EPERM}, {SYS_settimeofday, EPERM},
-    {SYS_clock_settime, EPERM}, {SYS_adjtimex, EPERM}, {SYS_clock_adjtime, EPERM}, {SYS_syslog, EPERM}, {SYS_fanotify_init, EPERM},
+    {SYS_ptrace, EPERM},
+    {SYS_process_vm_readv, EPERM},
+    {SYS_process_vm_writev, EPERM},
+    {SYS_pidfd_getfd, EPERM},
+    {SYS_kcmp, EPERM},
+    {SYS_mount, EPERM},
+    {SYS_umount2, EPERM},
+    {SYS_pivot_root, EPERM},
+    {SYS_chroot, EPERM},
+    {SYS_move_mount, EPERM},
+    {SYS_fsopen, EPERM},
+    {SYS_open_tree, EPERM},
+    {SYS_fspick, EPERM},
+    {SYS_mount_setattr, EPERM},
+    {SYS_unshare, EPERM},
+    {SYS_setns, EPERM},
+    {SYS_name_to_handle_at, EPERM},
+    {SYS_open_by_handle_at, EPERM},
+    {SYS_bpf, EPERM},
+    {SYS_perf_event_open, EPERM},
+    {SYS_userfaultfd, EPERM},
+    {SYS_keyctl, EPERM},
+    {SYS_add_key, EPERM},
+    {SYS_request_key, EPERM},
+    {SYS_reboot, EPERM},
+    {SYS_kexec_load, EPERM},
+    {SYS_init_module, EPERM},
+    {SYS_finit_module, EPERM},
+    {SYS_delete_module, EPERM},
+    {SYS_swapon, EPERM},
+    {SYS_swapoff, EPERM},
+    {SYS_move_pages, EPERM},
+    {SYS_migrate_pages, EPERM},
+    {trace_process_madvise, EPERM},
+    {SYS_acct, EPERM},
+    {SYS_quotactl, EPERM},
+    {SYS_sethostname, EPERM},
+    {SYS_setdomainname, EPERM},
+    {SYS_settimeofday, EPERM},
+    {SYS_clock_settime, EPERM},
+    {SYS_adjtimex, EPERM},
+    {SYS_clock_adjtime, EPERM},
+    {SYS_syslog, EPERM},
+    {SYS_fanotify_init, EPERM},
 };
 
 // Calls of which only some are looked at or refused: the others are made too often.
@@ -78,18 +179,20 @@ static constexpr uint32_t look = SECCOMP_RET_TRACE;
 static constexpr uint32_t not_permitted = SECCOMP_RET_ERRNO | EPERM;
 static constexpr argument_row arguments[] = {
     // Who gets a descriptor's signals; leases, which keep others from a file.
-    {SYS_fcntl, 1, when::equal, F_SETOWN, look}, {SYS_fcntl, 1, when::equal, F_SETOWN_EX, look}, {SYS_fcntl, 1, when::equal, F_SETLEASE, look},
-    {SYS_ioctl, 1, when::equal, FIOSETOWN, look}, {SYS_ioctl, 1, when::equal, SIOCSPGRP, look},
+    {SYS_fcntl, 1, when::equal, F_SETOWN, look}, {SYS_fcntl, 1, when::equal, F_SETOWN_EX, look},
+    {SYS_fcntl, 1, when::equal, F_SETLEASE, look}, {SYS_ioctl, 1, when::equal, FIOSETOWN, look},
+    {SYS_ioctl, 1, when::equal, SIOCSPGRP, look},
     // Attributes of a file.
-    {SYS_ioctl, 1, when::equal, FS_IOC_SETFLAGS, look}, {SYS_ioctl, 1, when::equal, FS_IOC32_SETFLAGS, look}, {SYS_ioctl, 1, when::equal, FS_IOC_SETVERSION, look},
-    {SYS_ioctl, 1, when::equal, FS_IOC_FSSETXATTR, look}, {SYS_ioctl, 1, when::equal, FS_IOC_ENABLE_VERITY, look}, {SYS_ioctl, 1, when::equal, FS_IOC_SET_ENCRYPTION_POLICY, look},
+    {SYS_ioctl, 1, when::equal, FS_IOC_SETFLAGS, look}, {SYS_ioctl, 1, when::equal, FS_IOC32_SETFLAGS, look},
+    {SYS_ioctl, 1, when::equal, FS_IOC_SETVERSION, look}, {SYS_ioctl, 1, when::equal, FS_IOC_FSSETXATTR, look},
+    {SYS_ioctl, 1, when::equal, FS_IOC_ENABLE_VERITY, look}, {SYS_ioctl, 1, when::equal, FS_IOC_SET_ENCRYPTION_POLICY, look},
     // Words put into a terminal as if somebody had typed them.
     {SYS_ioctl, 1, when::equal, TIOCSTI, not_permitted}, {SYS_ioctl, 1, when::equal, TIOCLINUX, not_permitted},
     {SYS_prctl, 0, when::equal, PR_SCHED_CORE, SECCOMP_RET_ERRNO | EINVAL}, // names a process
     // 0 is the caller.
-    {SYS_prlimit64, 0, when::not_zero, 0, look}, {SYS_sched_setaffinity, 0, when::not_zero, 0, look}, {SYS_sched_setscheduler, 0, when::not_zero, 0, look},
-    {SYS_sched_setparam, 0, when::not_zero, 0, look}, {SYS_sched_setattr, 0, when::not_zero, 0, look},
-    {SYS_sendto, 4, when::not_zero, 0, look}, // an address
+    {SYS_prlimit64, 0, when::not_zero, 0, look}, {SYS_sched_setaffinity, 0, when::not_zero, 0, look},
+    {SYS_sched_setscheduler, 0, when::not_zero, 0, look}, {SYS_sched_setparam, 0, when::not_zero, 0, look},
+    {SYS_sched_setattr, 0, when::not_zero, 0, look}, {SYS_sendto, 4, when::not_zero, 0, look}, // an address
 };
 
 static struct sock_filter statement(unsigned code, uint32_t k) { return {static_cast<uint16_t>(code), 0, 0, k}; }
@@ -161,3 +264,5 @@ std::vector<struct sock_filter> trace_filter()
     out.push_back(statement(give, SECCOMP_RET_TRACE));
     return out;
 }
+
+} // namespace etlnode::kubectl_local

@@ -8,6 +8,8 @@
 
 #include <sys/uio.h>
 
+namespace etlnode::kubectl_local {
+
 static constexpr size_t page_size_min = 4096;
 
 bool trace_read(pid_t tid, uint64_t from, void *to, size_t size)
@@ -41,3 +43,5 @@ int trace_read_text(pid_t tid, uint64_t from, size_t size_max, std::string &out_
     }
     return ENAMETOOLONG;
 }
+
+} // namespace etlnode::kubectl_local

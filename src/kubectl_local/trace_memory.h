@@ -8,8 +8,12 @@
 
 #include <sys/types.h>
 
+namespace etlnode::kubectl_local {
+
 // All of it or nothing.
 bool trace_read(pid_t tid, uint64_t from, void *to, size_t size);
 bool trace_write(pid_t tid, uint64_t to, const void *from, size_t size);
 // A text with its end; 0, EFAULT, or ENAMETOOLONG beyond `size_max`.
 int trace_read_text(pid_t tid, uint64_t from, size_t size_max, std::string &out_text);
+
+} // namespace etlnode::kubectl_local

@@ -23,7 +23,9 @@
 #include "kubectl_local/trace_call.h"
 #include "kubectl_local/trace_memory.h"
 
-static constexpr size_t in6_size_min = 24; // without the scope, as old programs give it
+namespace etlnode::kubectl_local {
+
+static constexpr size_t in6_size_min = 24;  // without the scope, as old programs give it
 static constexpr size_t sockets_max = 1024; // that are remembered
 
 union any_address {
@@ -44,7 +46,8 @@ static bool read_address(const trace_hand &h, unsigned arg, any_address &out, si
 {
     memset(&out, 0, sizeof out);
     out_size = trace_get_arg(h.regs, arg + 1) & 0xffffffffu;
-    return out_size >= sizeof(sa_family_t) && out_size <= sizeof out && trace_read(h.thread.tid, trace_get_arg(h.regs, arg), &out, out_size);
+    return out_size >= sizeof(sa_family_t) && out_size <= sizeof out &&
+           trace_read(h.thread.tid, trace_get_arg(h.regs, arg), &out, out_size);
 }
 
 static void put_address(trace_hand &h, unsigned arg, const any_address &address, size_t size)
@@ -154,7 +157,8 @@ void trace_take_socket_name(trace_hand &h)
     address.sun_family = AF_UNIX;
     found->second.copy(address.sun_path, sizeof address.sun_path - 1);
     socklen_t size = static_cast<socklen_t>(offsetof(struct sockaddr_un, sun_path) + strlen(address.sun_path) + 1);
-    if (trace_write(h.thread.tid, trace_get_arg(h.regs, 1), &address, std::min(room, size)) && trace_write(h.thread.tid, size_at, &size, sizeof size))
+    if (trace_write(h.thread.tid, trace_get_arg(h.regs, 1), &address, std::min(room, size)) &&
+        trace_write(h.thread.tid, size_at, &size, sizeof size))
         trace_answer(h, 0);
     else
         trace_fail(h, EFAULT);
@@ -167,7 +171,8 @@ static bool has_path(const any_address &address, size_t size)
 
 static bool is_inet(const any_address &address, size_t size)
 {
-    return (address.plain.sa_family == AF_INET && size >= sizeof address.in) || (address.plain.sa_family == AF_INET6 && size >= in6_size_min);
+    return (address.plain.sa_family == AF_INET && size >= sizeof address.in) ||
+           (address.plain.sa_family == AF_INET6 && size >= in6_size_min);
 }
 
 void trace_take_bind(trace_hand &h)
@@ -208,8 +213,8 @@ static bool is_listening(const std::string &address, unsigned port)
     inet_pton(AF_INET, address.c_str(), &four);
     std::string wanted = text_format(" %08X:%04X 00000000:0000 0A ", four.s_addr, port);
     std::string wanted6 = text_format("0000000000000000FFFF0000%08X:%04X ", four.s_addr, port);
-    return (os_read_file("/proc/net/tcp", table) && table.find(wanted) != std::string::npos)
-           || (os_read_file("/proc/net/tcp6", table) && table.find(wanted6) != std::string::npos);
+    return (os_read_file("/proc/net/tcp", table) && table.find(wanted) != std::string::npos) ||
+           (os_read_file("/proc/net/tcp6", table) && table.find(wanted6) != std::string::npos);
 }
 
 static void take_destination(trace_hand &h, unsigned arg)
@@ -237,7 +242,8 @@ static void take_destination(trace_hand &h, unsigned arg)
         return;
     }
     bool to_pod = is_four && four_of(address) == pod.s_addr;
-    bool to_itself = to_pod || (is_own(address) && (h.state.ports.contains(port) || (h.state.has_unknown_ports && is_listening(own, port))));
+    bool to_itself = to_pod ||
+                     (is_own(address) && (h.state.ports.contains(port) || (h.state.has_unknown_ports && is_listening(own, port))));
     if (!to_itself)
         return;
     set_four(address, own.c_str());
@@ -262,3 +268,5 @@ void trace_take_v6_only(trace_hand &h)
     else
         h.state.v6_only.erase(name);
 }
+
+} // namespace etlnode::kubectl_local

@@ -17,6 +17,8 @@
 #include "kubectl_local/trace_call.h"
 #include "kubectl_local/trace_memory.h"
 
+namespace etlnode::kubectl_local {
+
 static pid_t pid_of(const trace_hand &h, unsigned arg) { return static_cast<pid_t>(trace_get_arg(h.regs, arg)); }
 
 static bool is_own_process(const trace_hand &h, pid_t pid) { return pid == 0 || trace_is_inside(h.state, pid); }
@@ -149,10 +151,13 @@ bool trace_is_own_terminal(const trace_state &state, uint64_t number)
             std::string text;
             unsigned long long found = 0;
             size_t at;
-            if (link.ends_with("ptmx") && os_read_file(text_format("/proc/%d/fdinfo/", pid) + name, text) && (at = text.find("tty-index:")) != std::string::npos
-                && sscanf(text.c_str() + at + 10, "%llu", &found) == 1 && found == number)
+            if (link.ends_with("ptmx") && os_read_file(text_format("/proc/%d/fdinfo/", pid) + name, text) &&
+                (at = text.find("tty-index:")) != std::string::npos && sscanf(text.c_str() + at + 10, "%llu", &found) == 1 &&
+                found == number)
                 return true;
         }
     }
     return false;
 }
+
+} // namespace etlnode::kubectl_local

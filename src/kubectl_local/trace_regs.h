@@ -11,6 +11,8 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 
+namespace etlnode::kubectl_local {
+
 struct trace_regs {
     struct user_regs_struct raw = {};
 };
@@ -90,3 +92,5 @@ inline bool trace_write_regs(pid_t tid, trace_regs &r)
     struct iovec part = {&r.raw, sizeof r.raw};
     return ptrace(PTRACE_SETREGSET, tid, reinterpret_cast<void *>(static_cast<uintptr_t>(NT_PRSTATUS)), &part) == 0;
 }
+
+} // namespace etlnode::kubectl_local

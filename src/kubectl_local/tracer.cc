@@ -35,9 +35,11 @@
 #include "kubectl_local/trace_calls.h"
 #include "kubectl_local/trace_memory.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t end_wait_ms = 5'000; // for processes that were killed
-static constexpr int seize_options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC
-                                     | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
+static constexpr int seize_options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                                     PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
 
 struct tracer {
     trace_state state;
@@ -204,8 +206,16 @@ static void take_stop(tracer &t, pid_t tid, int status)
     }
     switch (event) {
     case PTRACE_EVENT_SECCOMP: take_call(t, thread); return;
-    case PTRACE_EVENT_FORK: case PTRACE_EVENT_VFORK: case PTRACE_EVENT_CLONE: take_new_thread(t, thread); go_on(tid, 0); return;
-    case PTRACE_EVENT_EXEC: take_program(t, tid); go_on(tid, 0); return;
+    case PTRACE_EVENT_FORK:
+    case PTRACE_EVENT_VFORK:
+    case PTRACE_EVENT_CLONE:
+        take_new_thread(t, thread);
+        go_on(tid, 0);
+        return;
+    case PTRACE_EVENT_EXEC:
+        take_program(t, tid);
+        go_on(tid, 0);
+        return;
     case PTRACE_EVENT_STOP:
         if (stops_group(signal_number))
             ptrace(PTRACE_LISTEN, tid, nullptr, nullptr);
@@ -321,7 +331,8 @@ static std::string find_in_path(const guest_view &view, const std::string &name)
         size_t end = std::min(path.find(':', at), path.size());
         std::string full = (end == at ? view.dir : path.substr(at, end - at)) + "/" + name;
         guest_path found;
-        if (guest_resolve(view, nobody, view.dir, full, true, found) == 0 && access(found.host.c_str(), X_OK) == 0 && !os_is_dir(found.host))
+        if (guest_resolve(view, nobody, view.dir, full, true, found) == 0 && access(found.host.c_str(), X_OK) == 0 &&
+            !os_is_dir(found.host))
             return full;
         at = end + 1;
     }
@@ -335,7 +346,8 @@ static std::string find_in_path(const guest_view &view, const std::string &name)
     _exit(1);
 }
 
-[[noreturn]] static void become_command(const guest_view &view, const std::vector<std::string> &command, const std::string &program, std::vector<struct sock_filter> &sandbox_filter, int go_fd)
+[[noreturn]] static void become_command(const guest_view &view, const std::vector<std::string> &command, const std::string &program,
+    std::vector<struct sock_filter> &sandbox_filter, int go_fd)
 {
     // The parent has been attached when the pipe ends; from the filter on every call about paths needs it.
     char byte;
@@ -486,3 +498,5 @@ int tracer_main(const std::vector<std::string> &words)
         report(w.status_fd, "exit-code", code);
     return code;
 }
+
+} // namespace etlnode::kubectl_local

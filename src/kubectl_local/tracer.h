@@ -10,5 +10,9 @@
 #include <string>
 #include <vector>
 
+namespace etlnode::kubectl_local {
+
 // `words`: [--json-status-fd FD] [--seccomp FD] (--args FD | --args-file FILE) --scratch DIR -- COMMAND... Returns the exit code; 1 with a reason on stderr when nothing was started.
 int tracer_main(const std::vector<std::string> &words);
+
+} // namespace etlnode::kubectl_local

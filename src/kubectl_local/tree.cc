@@ -18,6 +18,8 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 // A directory as a descriptor that can be read and written through, whatever its mode was. -1: it is none, or not ours.
 static int open_to_clear(int parent, const char *name)
 {
@@ -75,7 +77,9 @@ static bool raise_children(int top, const std::string &name, const std::string &
             continue;
         }
         os_fd opened(open_to_clear(dir.fd, child.c_str())); // a directory that moves is written to: its ".." changes
-        moved = renameat(dir.fd, child.c_str(), top, text_format("%s-%llu", fresh.c_str(), static_cast<unsigned long long>(count++)).c_str()) == 0 || moved;
+        moved = renameat(dir.fd, child.c_str(), top,
+                    text_format("%s-%llu", fresh.c_str(), static_cast<unsigned long long>(count++)).c_str()) == 0 ||
+                moved;
     }
     return moved;
 }
@@ -142,7 +146,8 @@ tree_use tree_measure(const std::string &path)
         if (!S_ISDIR(about.st_mode))
             continue;
         // What is too deep or closed is not seen: whoever keeps a limit takes that for more than the limit.
-        int below = levels.size() < tree_depth_max ? openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        int below = levels.size() < tree_depth_max ? openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                                                   : -1;
         if (below < 0)
             use.is_whole = false;
         else
@@ -153,3 +158,5 @@ tree_use tree_measure(const std::string &path)
             closedir(level.dir);
     return use;
 }
+
+} // namespace etlnode::kubectl_local

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+namespace etlnode::kubectl_local {
+
 inline constexpr size_t tree_depth_max = 256;         // a descriptor each
 inline constexpr uint64_t tree_files_max = 1'000'000; // a look ends there
 
@@ -17,3 +19,5 @@ struct tree_use {
 
 // A missing directory is empty.
 tree_use tree_measure(const std::string &path);
+
+} // namespace etlnode::kubectl_local

@@ -15,11 +15,16 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/process_tree.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr uint64_t inode_size = 1024; // about what a name in memory costs the kernel
 static constexpr size_t walk_max = 20'000;
 static constexpr std::string_view removed_mark = " (deleted)";
 
-static bool has_own_mounts(pid_t command) { return os_read_link(text_format("/proc/%d/ns/mnt", command)) != os_read_link("/proc/self/ns/mnt"); }
+static bool has_own_mounts(pid_t command)
+{
+    return os_read_link(text_format("/proc/%d/ns/mnt", command)) != os_read_link("/proc/self/ns/mnt");
+}
 
 // Files that are held.
 
@@ -66,7 +71,8 @@ static uint64_t mount_of(const std::string &fdinfo)
     std::string text;
     unsigned long long id = 0;
     size_t at;
-    bool known = os_read_file(fdinfo, text) && (at = text.find("mnt_id:")) != std::string::npos && sscanf(text.c_str() + at + 7, "%llu", &id) == 1;
+    bool known = os_read_file(fdinfo, text) && (at = text.find("mnt_id:")) != std::string::npos &&
+                 sscanf(text.c_str() + at + 7, "%llu", &id) == 1;
     return known ? id : 0;
 }
 
@@ -80,7 +86,8 @@ struct held_look {
 
 static void take_removed(held_look &look, const std::string &link, const struct stat &about, const std::string &fdinfo)
 {
-    if (!link.starts_with('/') || !link.ends_with(removed_mark) || !S_ISREG(about.st_mode) || about.st_nlink != 0 || !look.seen.insert({about.st_dev, about.st_ino}).second)
+    if (!link.starts_with('/') || !link.ends_with(removed_mark) || !S_ISREG(about.st_mode) || about.st_nlink != 0 ||
+        !look.seen.insert({about.st_dev, about.st_ino}).second)
         return;
     uint64_t bytes = static_cast<uint64_t>(about.st_blocks) * 512;
     if (link.starts_with("/memfd:")) {
@@ -170,7 +177,8 @@ static void add_place(file_memory &files, const std::string &path)
 {
     struct statfs about;
     struct stat place;
-    if (statfs(path.c_str(), &about) != 0 || about.f_type != TMPFS_MAGIC || stat(path.c_str(), &place) != 0 || !files.devices.insert(place.st_dev).second)
+    if (statfs(path.c_str(), &about) != 0 || about.f_type != TMPFS_MAGIC || stat(path.c_str(), &place) != 0 ||
+        !files.devices.insert(place.st_dev).second)
         return;
     files.bytes += (about.f_blocks - about.f_bfree) * static_cast<uint64_t>(about.f_bsize) + (about.f_files - about.f_ffree) * inode_size;
 }
@@ -229,3 +237,5 @@ process_use usage_of(pid_t command, const std::vector<std::string> &memory_dirs,
         use.memory += share_of(pid, files, held, resident_of(pid));
     return use;
 }
+
+} // namespace etlnode::kubectl_local

@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 // Above what user directories, container engines and system managers give away; below 2^31, which some programs take for negative.
 static constexpr uint64_t users_first = 0x78000000;
 static constexpr uint64_t users_end = 0x7fff0000;
@@ -94,8 +96,8 @@ bool users_find(const std::string &pod_dir, user_block &out_block)
     if (!os_read_file(pod_dir + "/users", text))
         return false;
     size_t space = text.find(' ');
-    if (space == std::string::npos || !text_parse_u64(std::string_view(text).substr(0, space), base) || !text_parse_u64(std::string_view(text).substr(space + 1), count) || base == 0 || count == 0
-        || base + count > users_end)
+    if (space == std::string::npos || !text_parse_u64(std::string_view(text).substr(0, space), base) ||
+        !text_parse_u64(std::string_view(text).substr(space + 1), count) || base == 0 || count == 0 || base + count > users_end)
         return false;
     out_block = {static_cast<uint32_t>(base), static_cast<uint32_t>(count)};
     return true;
@@ -138,10 +140,13 @@ bool users_choose(const std::string &pod_dir, user_block &out_block, std::string
     }
     text = text_format("%u %u", out_block.base, out_block.count);
     kept += text_format("%u ", out_block.base) + pod_dir + "\n";
-    bool written = os_write_file(pod_dir + "/users", text, 0600) && ftruncate(list.fd, 0) == 0 && pwrite(list.fd, kept.data(), kept.size(), 0) == static_cast<ssize_t>(kept.size());
+    bool written = os_write_file(pod_dir + "/users", text, 0600) && ftruncate(list.fd, 0) == 0 &&
+                   pwrite(list.fd, kept.data(), kept.size(), 0) == static_cast<ssize_t>(kept.size());
     if (!written) {
         out_text = text_format("%s: %s", users_list, strerror(errno));
         out_block = user_block();
     }
     return written;
 }
+
+} // namespace etlnode::kubectl_local

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <string>
 
+namespace etlnode::kubectl_local {
+
 struct user_block {
-    uint32_t base = 0; // what 0 is outside
+    uint32_t base = 0;  // what 0 is outside
     uint32_t count = 0; // 0: none, the pod's ids are the machine's
 };
 
@@ -19,3 +21,5 @@ bool users_choose(const std::string &pod_dir, user_block &out_block, std::string
 bool users_find(const std::string &pod_dir, user_block &out_block);
 // A block within [first, end) of the ids that `map` (as /proc/self/uid_map has it) names and no line of `taken` ("BASE DIR") holds; for tests.
 bool users_pick(const std::string &map, const std::string &reserved, uint32_t seed, user_block &out_block);
+
+} // namespace etlnode::kubectl_local

@@ -19,6 +19,8 @@
 #include "kubectl_local/pod_fields.h"
 #include "node/api.h"
 
+namespace etlnode::kubectl_local {
+
 static constexpr const char *default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 static constexpr size_t merge_entries_max = 2'500; // binds that one image may cost; bwrap takes 9,000 arguments
 static constexpr size_t etc_entries_max = 20'000;
@@ -59,7 +61,7 @@ env_list view_environment(const container_spec &container, const image_config &i
             set_env(env, name->valuestring, field_value(json_text(by_field, "fieldPath"), place));
         else if (cJSON_IsObject(by_resource))
             set_env(env, name->valuestring,
-                    pod_resource_value(container.resources, json_text(by_resource, "resource"), json_text(by_resource, "divisor")));
+                pod_resource_value(container.resources, json_text(by_resource, "resource"), json_text(by_resource, "divisor")));
         else if (cJSON_IsObject(from))
             continue; // of a Secret or ConfigMap that may be absent, and is: the variable is not there
         else if (name->valuestring == env_target_url && !place.target_url.empty())
@@ -292,12 +294,13 @@ static void cover_proc(view_builder &b, netbox_kind kind)
     for (const char *path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"})
         if (os_exists(path))
             add(b, {"--ro-bind", path, path});
-    for (const char *path : {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug",
-                             "/proc/interrupts"})
+    for (const char *path : {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats", "/proc/timer_list",
+             "/proc/sched_debug", "/proc/interrupts"})
         if (os_exists(path))
             add(b, {"--ro-bind", "/dev/null", path});
     // Root's alone; in a pod with user ids of its own nobody is root.
-    for (const char *path : {"/proc/vmallocinfo", "/proc/slabinfo", "/proc/pagetypeinfo", "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup"})
+    for (const char *path :
+        {"/proc/vmallocinfo", "/proc/slabinfo", "/proc/pagetypeinfo", "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup"})
         if (kind == netbox_kind::root && os_exists(path))
             add(b, {"--ro-bind", "/dev/null", path});
     for (const char *path : {"/proc/acpi", "/proc/asound", "/proc/scsi"})
@@ -360,7 +363,7 @@ static bool add_root(view_builder &b, const view_place &place, const std::string
             std::erase(names, name);
         } else if (from_image && kind_of(host) == file_kind::link && kind_of(place.rootfs + host) == file_kind::directory) {
             out_text = text_format("the image has a directory %s, which is a link into /usr on this host; put the files into usr%s",
-                                   host.c_str(), host.c_str());
+                host.c_str(), host.c_str());
             return false;
         }
     }
@@ -386,14 +389,18 @@ static bool bind_host_path(stage_bind &bind, const pod_volume &volume, const all
     std::string path;
     const allow_path *entry = allow_normalize(volume.host_path, path) ? allow_find(allowed, path) : nullptr;
     if (entry == nullptr) {
-        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath %s is not allowed on this machine", volume.name.c_str(), text_escape(volume.host_path, 200).c_str());
+        out_text = text_format("MountVolume.SetUp failed for volume \"%s\" : hostPath %s is not allowed on this machine",
+            volume.name.c_str(), text_escape(volume.host_path, 200).c_str());
         return false;
     }
     bind.root = entry->path;
     bind.wanted = volume.host_type;
     bind.map_ids = true;
     // Nothing is made where the owner lets pods read only.
-    stage_make make = !entry->writable ? stage_make::nothing : volume.host_type == "DirectoryOrCreate" ? stage_make::directory : volume.host_type == "FileOrCreate" ? stage_make::file : stage_make::nothing;
+    stage_make make = !entry->writable                          ? stage_make::nothing
+                      : volume.host_type == "DirectoryOrCreate" ? stage_make::directory
+                      : volume.host_type == "FileOrCreate"      ? stage_make::file
+                                                                : stage_make::nothing;
     if (path != entry->path)
         bind.steps.push_back({path.substr(entry->path == "/" ? 1 : entry->path.size() + 1), make, false});
     return true;
@@ -406,8 +413,8 @@ static bool make_volume(const std::string &path, const view_place &place, std::s
         return true;
     uid_t group = place.who.has_fs_group ? place.owner + place.who.fs_group : place.owner;
     mode_t mode = place.who.has_fs_group ? 02777 : 0777;
-    bool made = os_make_dirs(path.substr(0, path.rfind('/'))) && mkdir(path.c_str(), 0777) == 0 && (place.owner == 0 || chown(path.c_str(), place.owner, group) == 0)
-                && chmod(path.c_str(), mode) == 0;
+    bool made = os_make_dirs(path.substr(0, path.rfind('/'))) && mkdir(path.c_str(), 0777) == 0 &&
+                (place.owner == 0 || chown(path.c_str(), place.owner, group) == 0) && chmod(path.c_str(), mode) == 0;
     if (!made)
         out_text = text_format("%s: %s", path.c_str(), strerror(errno));
     return made;
@@ -430,13 +437,13 @@ static void add_parents(view_builder &b, std::string_view path)
         add(b, {"--dir", std::string(path.substr(0, slash))});
 }
 
-static bool add_mounts(view_builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, const env_list &env, stage_plan &stage,
-                       std::string &out_text)
+static bool add_mounts(view_builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, const env_list &env,
+    stage_plan &stage, std::string &out_text)
 {
     size_t index = 0;
     for (const pod_mount &mount : container.mounts) {
-        auto volume = std::find_if(spec.volumes.begin(), spec.volumes.end(),
-                                   [&](const pod_volume &one) { return one.name == mount.volume; });
+        auto volume = std::find_if(
+            spec.volumes.begin(), spec.volumes.end(), [&](const pod_volume &one) { return one.name == mount.volume; });
         if (volume == spec.volumes.end())
             continue; // pod_read_spec has said so already
         stage_bind bind;
@@ -446,8 +453,10 @@ static bool add_mounts(view_builder &b, const pod_spec &spec, const container_sp
         if (volume->is_host && !bind_host_path(bind, *volume, place.allowed, out_text))
             return false;
         std::string sub_path = mount.sub_path_expr.empty() ? mount.sub_path : pod_expand(mount.sub_path_expr, env);
-        if (!mount.sub_path_expr.empty() && (sub_path.find("..") != std::string::npos || sub_path.starts_with("/") || sub_path.find("$(") != std::string::npos)) {
-            out_text = text_format("subPath \"%s\" of volume \"%s\" is no relative path without \"..\"", text_escape(sub_path, 200).c_str(), volume->name.c_str());
+        if (!mount.sub_path_expr.empty() &&
+            (sub_path.find("..") != std::string::npos || sub_path.starts_with("/") || sub_path.find("$(") != std::string::npos)) {
+            out_text = text_format("subPath \"%s\" of volume \"%s\" is no relative path without \"..\"", text_escape(sub_path, 200).c_str(),
+                volume->name.c_str());
             return false;
         }
         // Laid by whatever ran in this pod before: beneath the volume, or not at all.
@@ -481,7 +490,7 @@ static void add_identity(view_builder &b, const view_place &place)
 }
 
 bool view_build(const pod_spec &spec, const container_spec &container, const image_config &image, const view_place &place,
-                const env_list &env, std::vector<std::string> &out_args, stage_plan &out_stage, std::string &out_text)
+    const env_list &env, std::vector<std::string> &out_args, stage_plan &out_stage, std::string &out_text)
 {
     out_args.clear();
     out_stage = stage_plan();
@@ -492,7 +501,7 @@ bool view_build(const pod_spec &spec, const container_spec &container, const ima
     out_stage.binds.push_back({"image", place.rootfs, {}, "", "", true});
     view_builder b{out_args, place.rootfs};
     add(b, {"--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session",
-            "--hostname", place.hostname.substr(0, 63)});
+               "--hostname", place.hostname.substr(0, 63)});
     add_identity(b, place);
     add(b, {"--bind", staged("w/root"), "/"});
     if (!add_root(b, place, container.message_path, out_text) || !add_mounts(b, spec, container, place, env, out_stage, out_text))
@@ -517,3 +526,5 @@ bool view_build(const pod_spec &spec, const container_spec &container, const ima
         }
     return true;
 }
+
+} // namespace etlnode::kubectl_local

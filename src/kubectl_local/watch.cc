@@ -15,7 +15,9 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/pod.h"
 
-static constexpr int look_again_ms = 1000; // beside inotify and pidfds, for records lost behind our back
+namespace etlnode::kubectl_local {
+
+static constexpr int look_again_ms = 1000;           // beside inotify and pidfds, for records lost behind our back
 static constexpr uint64_t first_supervisor_ms = 300; // how long the maker of a pod may take to start its supervisor
 
 struct told_pod {
@@ -39,10 +41,10 @@ struct watcher {
     bool initial = true; // the list before the changes
     table t = {};
     bool header_done = false;
-    bool with_sandbox = false; // as the first pod has it
+    bool with_sandbox = false;                 // as the first pod has it
     std::map<std::string, told_pod> pods = {}; // by namespace/name
-    bool broken = false; // nobody reads
-    bool look_soon = false; // a pod has no supervisor yet
+    bool broken = false;                       // nobody reads
+    bool look_soon = false;                    // a pod has no supervisor yet
 };
 
 static void tell(watcher &w, const char *type, const cJSON *pod)
@@ -209,3 +211,5 @@ int watch_pods(const command &c, const std::string &name, const selector &wanted
     state_ear_close(ear);
     return 0;
 }
+
+} // namespace etlnode::kubectl_local

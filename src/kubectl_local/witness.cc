@@ -13,6 +13,8 @@
 #include "base/check.h"
 #include "base/text.h"
 
+namespace etlnode::kubectl_local {
+
 // --- who serves
 
 enum class finding : uint8_t { dead, server, other, unclear };
@@ -59,7 +61,8 @@ static bool note_server(witness &w)
     }
     bool is_first = w.mark_pid == 0;
     bool is_comparable = mark.code != 0 && w.mark.code != 0;
-    bool is_same = w.mark_pid == w.server.pid && w.mark.started == mark.started && (!is_comparable || (w.mark.code == mark.code && w.mark.stack == mark.stack));
+    bool is_same = w.mark_pid == w.server.pid && w.mark.started == mark.started &&
+                   (!is_comparable || (w.mark.code == mark.code && w.mark.stack == mark.stack));
     if (!is_same || mark.code != 0)
         w.mark = mark;
     w.mark_pid = w.server.pid;
@@ -165,7 +168,8 @@ static void answer(witness &w, int fd, finding found)
 {
     if (found != finding::dead) {
         std::string line = w.container_id(w.arg) + (found == finding::server ? " server\n" : " other\n");
-        [[maybe_unused]] ssize_t sent = send(fd, line.data(), line.size(), MSG_NOSIGNAL); // a few bytes into an empty buffer; who has gone needs none
+        [[maybe_unused]] ssize_t sent = send(
+            fd, line.data(), line.size(), MSG_NOSIGNAL); // a few bytes into an empty buffer; who has gone needs none
     }
     close(fd);
 }
@@ -202,7 +206,7 @@ static void on_look(void *arg)
         std::vector<witness::question> rest;
         for (witness::question &q : w.asked)
             if (q.due_ms > now || !settle(w, q, seen))
-                rest.push_back(static_cast<witness::question &&>(q));
+                rest.push_back(std::move(q));
         w.asked.swap(rest);
     }
     arm(w);
@@ -226,7 +230,7 @@ static void on_question(void *arg, uint32_t)
     sighting seen = look_at(w);
     if (settle(w, q, seen))
         return;
-    w.asked.push_back(static_cast<witness::question &&>(q));
+    w.asked.push_back(std::move(q));
     arm(w);
 }
 
@@ -263,3 +267,5 @@ void witness_close(witness &w)
         close(one.fd);
     w.asked.clear();
 }
+
+} // namespace etlnode::kubectl_local

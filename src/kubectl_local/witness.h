@@ -18,6 +18,8 @@
 #include "kubectl_local/loop.h"
 #include "kubectl_local/os.h"
 
+namespace etlnode::kubectl_local {
+
 inline constexpr uint64_t witness_look_again_ms = 20; // a process that dies has closed all it had open by then
 inline constexpr size_t witness_asked_max = 256;      // above it the listener rests
 // Who is busy with something else for so long after its answer, and lives, has not ended with it: a large heap is tidied up in some hundred
@@ -40,12 +42,12 @@ struct witness {
     struct question {
         int fd = -1;
         pid_t command = 0;
-        uint32_t replaced = 0;  // as many as when it was asked
+        uint32_t replaced = 0; // as many as when it was asked
         uint32_t looks = 0;
         uint64_t asked_ms = 0;
         uint64_t due_ms = 0;
         bool has_traffic = false;
-        port_traffic traffic;   // at the first look that had to read it
+        port_traffic traffic; // at the first look that had to read it
     };
     std::vector<question> asked;
     // Who served at the last look.
@@ -63,3 +65,5 @@ void witness_close(witness &w);
 // A new run of the container begins, or the server is ready: whoever serves now is the one that later answers are compared with.
 void witness_forget(witness &w);
 void witness_remember(witness &w);
+
+} // namespace etlnode::kubectl_local

@@ -14,12 +14,14 @@
 #include "http/stream.h"
 #include "store/store.h"
 
+namespace etlnode {
+
 struct sink_head {
     uint64_t size = stream_size_unknown;
     std::string content_type = {}; // empty: unknown
-    bool has_checksum = false; // then other bytes are never stored
-    uint64_t checksum = 0;     // XXH64
-    uint64_t pause_ms = 0;     // how long the source may give nothing, in the middle of it; 0: not worth a word
+    bool has_checksum = false;     // then other bytes are never stored
+    uint64_t checksum = 0;         // XXH64
+    uint64_t pause_ms = 0;         // how long the source may give nothing, in the middle of it; 0: not worth a word
 };
 
 // What came of it, in words for the user.
@@ -62,8 +64,8 @@ inline const sink_outcome &sink_failure(const sink &s) { return s.ops->failure(s
 // --- into the store of this target
 
 struct sink_put_options {
-    std::string bucket, name;      // checked by the caller
-    std::string node_id;           // in messages
+    std::string bucket, name; // checked by the caller
+    std::string node_id;      // in messages
     uint64_t bucket_created_ns = 0;
     // Asked before the commit; false: the bucket is gone, and nothing is stored.
     bool (*is_bucket_there)(void *arg, std::string_view bucket, uint64_t created_ns) = nullptr;
@@ -89,10 +91,12 @@ struct sink_peer_options {
     http_client *client = nullptr; // Lifetime: the sink's
     std::string host;
     uint16_t port = 0;
-    std::string target;            // raw path and query of the PUT
-    std::string headers;           // whole lines
-    std::string bucket, name;      // in messages, as these:
-    std::string node_id;           // of this target
+    std::string target;       // raw path and query of the PUT
+    std::string headers;      // whole lines
+    std::string bucket, name; // in messages, as these:
+    std::string node_id;      // of this target
     std::string peer_id;
 };
 sink sink_peer(env &e, sink_peer_options options);
+
+} // namespace etlnode

@@ -5,6 +5,8 @@
 #include "object/sink.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 struct discard_sink {
     env *e = nullptr;
     bool posted = false;
@@ -92,3 +94,5 @@ sink sink_discard(env &e)
     s->e = &e;
     return {&ops, s};
 }
+
+} // namespace etlnode

@@ -15,13 +15,15 @@
 #include "object/sink.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 struct peer_sink {
     env *e = nullptr;
     sink_peer_options options;
     call *request = nullptr;
-    stream_to body;          // of the request, while there is one
-    bool posted = false;     // on_posted will come
-    bool done = false;       // committed, as far as the owner knows, or abandoned
+    stream_to body;      // of the request, while there is one
+    bool posted = false; // on_posted will come
+    bool done = false;   // committed, as far as the owner knows, or abandoned
     sink_outcome outcome;
     net_on_ready on_ready = nullptr;
     void *ready_arg = nullptr;
@@ -39,7 +41,8 @@ static void free_when_idle(peer_sink &s)
 
 static void set_failure(peer_sink &s, error_code code, std::string_view why)
 {
-    std::string text = "t[" + s.options.node_id + "]: cannot store ais://" + s.options.bucket + "/" + s.options.name + " on target " + s.options.peer_id + ": ";
+    std::string text = "t[" + s.options.node_id + "]: cannot store ais://" + s.options.bucket + "/" + s.options.name + " on target " +
+                       s.options.peer_id + ": ";
     s.outcome = {make_error(code), text.append(why)};
 }
 
@@ -127,7 +130,7 @@ static void begin(void *self, const sink_head &head)
     options.answer_size_max = answer_size_max;
     options.on_done = on_done;
     options.arg = &s;
-    s.request = call_start(*s.options.client, static_cast<call_options &&>(options));
+    s.request = call_start(*s.options.client, std::move(options));
     s.body = call_body_stream(*s.request);
 }
 
@@ -218,7 +221,8 @@ static error stalled(void *self)
     return s.outcome.err;
 }
 
-static constexpr stream_to_ops stream_ops = {true, true, begin_piece, end_piece, has_framing, send, send_relayed, send_file, wait, wait_cancel, stalled};
+static constexpr stream_to_ops stream_ops = {
+    true, true, begin_piece, end_piece, has_framing, send, send_relayed, send_file, wait, wait_cancel, stalled};
 
 static stream_to stream(void *self) { return {&stream_ops, self}; }
 
@@ -255,6 +259,8 @@ sink sink_peer(env &e, sink_peer_options options)
 {
     auto *s = new peer_sink;
     s->e = &e;
-    s->options = static_cast<sink_peer_options &&>(options);
+    s->options = std::move(options);
     return {&ops, s};
 }
+
+} // namespace etlnode

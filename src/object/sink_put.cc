@@ -14,13 +14,15 @@
 #include "object/sink.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 struct put_sink {
     env *e = nullptr;
     store *objects = nullptr;
     sink_put_options options;
     sink_head head;
     put *target = nullptr;
-    size_t filled = 0;       // bytes in the put's buffer
+    size_t filled = 0; // bytes in the put's buffer
     uint64_t bytes = 0;
     bool writing = false;
     bool posted = false;     // on_posted will come
@@ -194,7 +196,8 @@ static void commit(void *self, sink_on_committed on_done, void *arg)
     s.target = nullptr;
     if (is_bucket_gone(s)) {
         put_abort(*target);
-        s.outcome = {make_error(error_code::bucket_not_found), "bucket \"ais://" + s.options.bucket + "\" does not exist: it was destroyed meanwhile"};
+        s.outcome = {make_error(error_code::bucket_not_found),
+            "bucket \"ais://" + s.options.bucket + "\" does not exist: it was destroyed meanwhile"};
         s.is_refused = true;
         post(s);
         return;
@@ -228,6 +231,8 @@ sink sink_put(env &e, store &objects, sink_put_options options)
     auto *s = new put_sink;
     s->e = &e;
     s->objects = &objects;
-    s->options = static_cast<sink_put_options &&>(options);
+    s->options = std::move(options);
     return {&ops, s};
 }
+
+} // namespace etlnode

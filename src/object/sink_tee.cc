@@ -10,10 +10,12 @@
 #include "base/limits.h"
 #include "object/sink.h"
 
+namespace etlnode {
+
 struct tee_side {
     sink to;
     stream_to stream;
-    size_t ahead = 0;       // bytes that it has taken and the pump does not know of
+    size_t ahead = 0; // bytes that it has taken and the pump does not know of
     bool is_blocked = false;
 };
 
@@ -51,7 +53,10 @@ static void end_piece(void *self)
     }
 }
 
-static bool side_has_framing(const tee_side &side) { return side.stream.ops->has_framing != nullptr && side.stream.ops->has_framing(side.stream.self); }
+static bool side_has_framing(const tee_side &side)
+{
+    return side.stream.ops->has_framing != nullptr && side.stream.ops->has_framing(side.stream.self);
+}
 
 static bool has_framing(const void *self)
 {
@@ -117,7 +122,8 @@ static error stalled(void *self)
     return err;
 }
 
-static constexpr stream_to_ops stream_ops = {false, false, begin_piece, end_piece, has_framing, send, nullptr, nullptr, wait, wait_cancel, stalled};
+static constexpr stream_to_ops stream_ops = {
+    false, false, begin_piece, end_piece, has_framing, send, nullptr, nullptr, wait, wait_cancel, stalled};
 
 static stream_to stream(void *self) { return {&stream_ops, self}; }
 
@@ -163,3 +169,5 @@ sink sink_tee(sink first, sink second)
     s->sides[1].to = second;
     return {&ops, s};
 }
+
+} // namespace etlnode

@@ -13,13 +13,15 @@
 #include "port/env.h"
 #include "store/store.h"
 
+namespace etlnode {
+
 struct source_facts {
     uint64_t size = stream_size_unknown;
     std::string content_type = {}; // empty: unknown
-    std::string etag = {};    // empty: none
-    uint64_t version = 0;     // 0: unknown
+    std::string etag = {};         // empty: none
+    uint64_t version = 0;          // 0: unknown
     bool has_checksum = false;
-    uint64_t checksum = 0;    // XXH64 of all bytes
+    uint64_t checksum = 0; // XXH64 of all bytes
 };
 
 struct source {
@@ -43,3 +45,5 @@ inline void source_close(source &s)
         s.close(s.from.self);
     s = source{};
 }
+
+} // namespace etlnode

@@ -6,6 +6,8 @@
 #include "object/source.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 struct memory_source {
     env *e = nullptr;
     std::string content;
@@ -69,7 +71,9 @@ source source_memory(env &e, std::string content, source_facts facts)
 {
     auto *s = new memory_source;
     s->e = &e;
-    s->content = static_cast<std::string &&>(content);
+    s->content = std::move(content);
     facts.size = s->content.size();
-    return {static_cast<source_facts &&>(facts), {&ops, s}, close};
+    return {std::move(facts), {&ops, s}, close};
 }
+
+} // namespace etlnode

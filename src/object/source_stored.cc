@@ -12,16 +12,18 @@
 #include "object/source.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 struct stored_source {
     env *e = nullptr;
     store *objects = nullptr;
     const store_object *object = nullptr;
     size_t *at_disk = nullptr;
-    uint64_t given = 0;            // bytes handed on
+    uint64_t given = 0; // bytes handed on
     std::unique_ptr<char[]> buffer;
-    size_t filled = 0;             // of it: read and not handed on
+    size_t filled = 0; // of it: read and not handed on
     bool reading = false;
-    bool posted = false;           // run_waiter will come
+    bool posted = false; // run_waiter will come
     bool closed = false;
     error err;
     net_on_ready on_ready = nullptr;
@@ -152,3 +154,5 @@ source source_stored(env &e, store &objects, const store_object *object, size_t 
     const index_row &row = object->row;
     return {{row.size, row.content_type, row.etag, row.version, true, row.checksum}, {&ops, s}, close};
 }
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 
 #include "port/env.h"
 
+namespace etlnode {
+
 struct timer; // opaque, resident: made once, armed and stopped many times
 
 using clock_callback = void (*)(void *arg);
@@ -42,3 +44,5 @@ inline void timer_free(env &e, timer *t) { e.clock->timer_free(t); }
 
 // `size` characters of [A-Za-z0-9] from the kernel's generator (from the seed in the simulator).
 inline std::string clock_secret(env &e, size_t size) { return e.clock->secret(e, size); }
+
+} // namespace etlnode

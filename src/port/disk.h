@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "port/env.h"
 
+namespace etlnode {
+
 struct disk_file; // opaque; ends with disk_close
 
 enum class disk_open_mode : uint8_t { read, create_new, create_or_open };
@@ -41,20 +43,35 @@ struct disk_port {
 // Every call below completes exactly once, after it returned; there is no cancel: `arg` must outlive the completion.
 
 // `size` is the file's size at open; the file is null when err is set. create_new fails with already_exists.
-inline void disk_open(env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg) { e.disk->open(e, path, mode, on_open, arg); }
+inline void disk_open(env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg)
+{
+    e.disk->open(e, path, mode, on_open, arg);
+}
 // No completion; the pointer is dead at once. Requires: no operation on it under way.
 inline void disk_close(env &e, disk_file *file) { e.disk->close(file); }
 // count < size only at the end of the file. Lifetime: buffer until the completion.
-inline void disk_read(env &e, disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg) { e.disk->read(file, buffer, size, offset, on_read, arg); }
+inline void disk_read(env &e, disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg)
+{
+    e.disk->read(file, buffer, size, offset, on_read, arg);
+}
 // All of it or an error (no_space, io). Lifetime: bytes until the completion.
-inline void disk_write(env &e, disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg) { e.disk->write(file, bytes, size, offset, on_done, arg); }
+inline void disk_write(env &e, disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg)
+{
+    e.disk->write(file, bytes, size, offset, on_done, arg);
+}
 // Content and size are on the device when it completes.
 inline void disk_sync(env &e, disk_file *file, disk_on_done on_done, void *arg) { e.disk->sync(file, on_done, arg); }
 // Names created, renamed and removed in the directory are on the device when it completes.
 inline void disk_sync_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->sync_dir(e, path, on_done, arg); }
-inline void disk_rename(env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg) { e.disk->rename(e, from, to, on_done, arg); }
+inline void disk_rename(env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg)
+{
+    e.disk->rename(e, from, to, on_done, arg);
+}
 // All of them in one go. One that does not exist is fine; an error is the first of those that could not be removed, the others are gone.
-inline void disk_unlink(env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg) { e.disk->unlink(e, std::move(paths), on_done, arg); }
+inline void disk_unlink(env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg)
+{
+    e.disk->unlink(e, std::move(paths), on_done, arg);
+}
 // An existing directory is fine; parents are not made.
 inline void disk_make_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->make_dir(e, path, on_done, arg); }
 // Names in bytewise order, without "." and "..".
@@ -72,4 +89,9 @@ inline void disk_guard(env &e, disk_file *file, uint64_t size, std::span<const u
 // Whether the block at `offset` can be sent without a look at it. True for a file without a guard.
 inline bool disk_is_checked(env &e, disk_file *file, uint64_t offset) { return e.disk->is_checked(file, offset); }
 // Looks at the block at `offset`. Completes once: ok, corrupt, or an error of reading.
-inline void disk_check(env &e, disk_file *file, uint64_t offset, disk_on_done on_done, void *arg) { e.disk->check(file, offset, on_done, arg); }
+inline void disk_check(env &e, disk_file *file, uint64_t offset, disk_on_done on_done, void *arg)
+{
+    e.disk->check(file, offset, on_done, arg);
+}
+
+} // namespace etlnode

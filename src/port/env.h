@@ -12,6 +12,8 @@
 
 #include "base/rng.h"
 
+namespace etlnode {
+
 struct clock_port;
 struct proc_port;
 struct net_port;
@@ -26,7 +28,9 @@ struct env {
     const disk_port *disk = nullptr;
     const index_port *index = nullptr;
     const meta_port *meta = nullptr;
-    rng random; // ids, jitter
+    rng random;                   // ids, jitter
     uint64_t next_machine_id = 1; // of machines whose module has no counter of its own: seen in traces
-    void *impl = nullptr; // the implementation's own
+    void *impl = nullptr;         // the implementation's own
 };
+
+} // namespace etlnode

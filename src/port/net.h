@@ -15,10 +15,12 @@
 #include "base/error.h"
 #include "port/env.h"
 
-struct net_listener; // opaque, resident
-struct net_conn;     // opaque, resident: ends with net_close
+namespace etlnode {
+
+struct net_listener;     // opaque, resident
+struct net_conn;         // opaque, resident: ends with net_close
 struct net_connect_call; // opaque, one-shot
-struct net_relay;    // opaque: bytes on their way from one connection to another
+struct net_relay;        // opaque: bytes on their way from one connection to another
 struct disk_file;
 
 enum class io_state : uint8_t {
@@ -45,12 +47,14 @@ using net_on_connect = void (*)(void *arg, error err, net_conn *conn); // conn i
 using net_on_ready = void (*)(void *arg);
 
 struct net_port {
-    error (*listen)(env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener);
+    error (*listen)(
+        env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener);
     uint16_t (*listener_port)(const net_listener *listener);
     void (*listener_pause)(net_listener *listener, bool paused);
     void (*listener_close)(net_listener *listener);
 
-    error (*connect)(env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call);
+    error (*connect)(
+        env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call);
     void (*connect_cancel)(net_connect_call *call);
 
     io_result (*read)(net_conn *conn, void *buffer, size_t size);
@@ -75,7 +79,8 @@ struct net_port {
 // `host` is a numeric address ("127.0.0.1", "::1", "0.0.0.0") ; port 0 lets the kernel choose. The listener accepts until paused or
 // closed; running out of descriptors pauses it for a moment by itself and is logged. `reach`: of those who connect; a loopback address has
 // this machine's only.
-inline error net_listen(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener, net_reach reach = net_reach::anywhere)
+inline error net_listen(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener,
+    net_reach reach = net_reach::anywhere)
 {
     return e.net->listen(e, host, port, reach, on_accept, arg, out_listener);
 }
@@ -85,7 +90,8 @@ inline void net_listener_close(env &e, net_listener *listener) { e.net->listener
 
 // `host` may be a name; it is resolved off the loop thread. Completes once with a connection or an error; net_connect_cancel makes
 // that never. There is no time limit here: the caller has a timer.
-inline error net_connect(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call, net_reach reach = net_reach::anywhere)
+inline error net_connect(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call,
+    net_reach reach = net_reach::anywhere)
 {
     return e.net->connect(e, host, port, reach, on_connect, arg, out_call);
 }
@@ -93,10 +99,16 @@ inline void net_connect_cancel(env &e, net_connect_call *call) { e.net->connect_
 
 inline io_result net_read(env &e, net_conn *conn, void *buffer, size_t size) { return e.net->read(conn, buffer, size); }
 // Gathers up to 16 parts. `more`: more bytes follow at once (may delay a short segment).
-inline io_result net_write(env &e, net_conn *conn, std::span<const iovec> parts, bool more = false) { return e.net->write(conn, parts, more); }
+inline io_result net_write(env &e, net_conn *conn, std::span<const iovec> parts, bool more = false)
+{
+    return e.net->write(conn, parts, more);
+}
 // Sends file content without passing it through the node's memory where the kernel can; else copies. `failed` with
 // error_code::end_of_stream when the file ends before offset + size.
-inline io_result net_send_file(env &e, net_conn *conn, disk_file *file, uint64_t offset, size_t size) { return e.net->send_file(conn, file, offset, size); }
+inline io_result net_send_file(env &e, net_conn *conn, disk_file *file, uint64_t offset, size_t size)
+{
+    return e.net->send_file(conn, file, offset, size);
+}
 // Calls on_ready once when the side is ready or the connection has failed (the next operation tells). One wait a side at a time.
 inline void net_wait(env &e, net_conn *conn, net_side side, net_on_ready on_ready, void *arg) { e.net->wait(conn, side, on_ready, arg); }
 // No effect when nothing waits.
@@ -121,3 +133,5 @@ inline io_result net_relay_fill(env &e, net_relay *relay, net_conn *from, size_t
 inline io_result net_relay_drain(env &e, net_relay *relay, net_conn *to, bool more) { return e.net->relay_drain(relay, to, more); }
 inline size_t net_relay_pending(env &e, const net_relay *relay) { return e.net->relay_pending(relay); }
 inline void net_relay_free(env &e, net_relay *relay) { e.net->relay_free(relay); }
+
+} // namespace etlnode

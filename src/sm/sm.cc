@@ -5,13 +5,16 @@
 #include "base/log.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 static bool strict_mode = false;
 
 void sm_set_strict(bool strict) { strict_mode = strict; }
 
 void sm_broken(const char *machine, uint64_t id, const char *state, const char *what, const char *detail)
 {
-    log_plain(log_level::error, "sm", text_format("state machine %s/%llu in state %s: %s: %s", machine, static_cast<unsigned long long>(id), state, what, detail));
+    log_plain(log_level::error, "sm",
+        text_format("state machine %s/%llu in state %s: %s: %s", machine, static_cast<unsigned long long>(id), state, what, detail));
     sm_trace_dump_of(machine, id);
     panic("a state machine broke its table's promise");
 }
@@ -24,3 +27,5 @@ void sm_unexpected(const char *machine, uint64_t id, const char *state, const ch
         static_cast<unsigned long long>(id), state, event);
     sm_trace_dump_of(machine, id);
 }
+
+} // namespace etlnode

@@ -13,12 +13,14 @@
 #include "sm/sm_names.h"
 #include "sm/sm_trace.h"
 
+namespace etlnode {
+
 // Kinds of states, or-ed.
 inline constexpr uint8_t sm_initial = 1;
 inline constexpr uint8_t sm_busy = 2;  // waits for somebody else's promise: its timer is armed, and it has a row for the deadline event
 inline constexpr uint8_t sm_final = 4; // nothing left to do, nothing alive
 
-inline constexpr size_t sm_rows_max = 64; // of one table: a machine that needs more is two
+inline constexpr size_t sm_rows_max = 64;      // of one table: a machine that needs more is two
 inline constexpr size_t sm_follow_ups_max = 2; // of one machine, at a time
 inline constexpr size_t sm_chain_max = 16;     // events that follow one from outside
 
@@ -56,14 +58,17 @@ inline constexpr sm_no_guard always;
 inline constexpr sm_no_action nothing;
 
 // An action or guard together with the name under which diagrams show it.
-#define SM_FN(function) {function, #function}
+#define SM_FN(function)     \
+    {                       \
+        function, #function \
+    }
 
 template <class M> struct sm_state {
     typename M::state state;
     uint8_t kind;
-    uint32_t must; // resources that are alive whenever the machine rests here
-    uint32_t may;  // resources that may be alive
-    int stage = 0; // public stage, meaning defined by the machine's module
+    uint32_t must;                     // resources that are alive whenever the machine rests here
+    uint32_t may;                      // resources that may be alive
+    int label = 0;                     // public label, meaning defined by the machine's module
     const char *other_clock = nullptr; // busy without a timer of its own: what ends the wait all the same
 };
 
@@ -110,8 +115,8 @@ template <class M> struct sm_table {
     std::span<const sm_row<M>> rows;
     std::span<const sm_ignore<M>> ignores;
     std::span<const sm_invariant<M>> invariants;
-    typename M::event stop;     // every non-final state answers it
-    typename M::event deadline; // every busy state has a row for it
+    typename M::event stop;       // every non-final state answers it
+    typename M::event deadline;   // every busy state has a row for it
     uint32_t (*alive)(const M &); // what is alive now, by bit
     // Before the row is looked for: notes the facts that come with the event (a call has ended).
     void (*before)(M &m, typename M::event on) = nullptr;
@@ -182,7 +187,8 @@ template <class M> void sm_take(const sm_table<M> &table, M &m, typename M::even
         m.sm.state = static_cast<uint8_t>(row.to);
         counters.steps++;
         counters.row_taken[i]++;
-        sm_trace_record({0, table.name, m.sm.id, sm_name(from.state), sm_name(event), sm_name(row.to), static_cast<int>(i), m.sm.owner, m.sm.owner_id});
+        sm_trace_record(
+            {0, table.name, m.sm.id, sm_name(from.state), sm_name(event), sm_name(row.to), static_cast<int>(i), m.sm.owner, m.sm.owner_id});
         if (row.action.run != nullptr)
             row.action.run(m);
         m.sm.stepping = false;
@@ -221,3 +227,5 @@ template <class M> void sm_step(const sm_table<M> &table, M &m, typename M::even
         sm_take(table, m, event);
     }
 }
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+namespace etlnode {
+
 // The spelling of `value`: "etl::state::serving", or "(etl::state)23" where no enumerator has it. gcc ends it with ';' or ']', clang with ']'.
 template <auto value> constexpr std::string_view sm_spelling()
 {
@@ -15,7 +17,10 @@ template <auto value> constexpr std::string_view sm_spelling()
     return text.substr(0, text.find_first_of(";]"));
 }
 
-template <class E, size_t index> constexpr bool sm_is_enumerator() { return sm_spelling<static_cast<E>(index)>().find('(') == std::string_view::npos; }
+template <class E, size_t index> constexpr bool sm_is_enumerator()
+{
+    return sm_spelling<static_cast<E>(index)>().find('(') == std::string_view::npos;
+}
 
 // How many enumerators E has; they are dense, from 0.
 template <class E, size_t from = 0> constexpr size_t sm_count_of()
@@ -46,3 +51,5 @@ template <class E, size_t... index> constexpr std::array<const char *, sizeof...
 // By value.
 template <class E> inline constexpr auto sm_names = sm_names_of<E>(std::make_index_sequence<sm_count<E>>());
 template <class E> constexpr const char *sm_name(E value) { return sm_names<E>[static_cast<size_t>(value)]; }
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 
 #include "base/check.h"
 
+namespace etlnode {
+
 inline constexpr size_t sm_news_max = 4; // of one machine that have not been taken
 
 template <class N> struct sm_news {
@@ -36,3 +38,5 @@ template <class N> bool sm_news_take(sm_news<N> &news, N &out_item)
     news.count--;
     return true;
 }
+
+} // namespace etlnode

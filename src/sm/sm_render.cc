@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 static std::string resource_list(const sm_view &view, uint32_t mask)
 {
     std::string out;
@@ -49,15 +51,19 @@ std::string sm_render_page(const sm_view &view)
     }
     out += "```\n\n## States\n\n| state | kind | always alive | may be alive |\n|---|---|---|---|\n";
     for (const auto &s : view.states) {
-        std::string kind = (s.kind & sm_final) != 0 ? "final" : (s.kind & sm_busy) == 0 ? "waits" : s.other_clock == nullptr ? "busy, has a deadline" : "busy; ends by: " + std::string(s.other_clock);
+        std::string kind = (s.kind & sm_final) != 0   ? "final"
+                           : (s.kind & sm_busy) == 0  ? "waits"
+                           : s.other_clock == nullptr ? "busy, has a deadline"
+                                                      : "busy; ends by: " + std::string(s.other_clock);
         out += text_format("| %s | %s%s | %s | %s |\n", s.name, (s.kind & sm_initial) != 0 ? "initial, " : "", kind.c_str(),
-                           resource_list(view, s.must).c_str(), resource_list(view, s.may & ~s.must).c_str());
+            resource_list(view, s.must).c_str(), resource_list(view, s.may & ~s.must).c_str());
     }
-    out += "\n## Rows\n\nRows of one state and event are tried in order.\n\n| row | in | on | if | do | then |\n|---|---|---|---|---|---|\n";
+    out +=
+        "\n## Rows\n\nRows of one state and event are tried in order.\n\n| row | in | on | if | do | then |\n|---|---|---|---|---|---|\n";
     for (size_t i = 0; i < view.rows.size(); i++) {
         const auto &row = view.rows[i];
         out += text_format("| %zu | %s | %s | %s | %s | %s |\n", i, view.states[row.from].name, view.events[row.on], row.guard, row.action,
-                           view.states[row.to].name);
+            view.states[row.to].name);
     }
     if (!view.ignores.empty()) {
         out += "\n## Late events, ignored\n\n| in | event | why it is harmless |\n|---|---|---|\n";
@@ -86,3 +92,5 @@ std::string sm_render_page(const sm_view &view)
     }
     return out;
 }
+
+} // namespace etlnode

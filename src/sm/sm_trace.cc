@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 static sm_trace_entry ring[sm_trace_size];
 static uint64_t written = 0;
 static uint64_t (*clock_now)(void *) = nullptr;
@@ -47,7 +49,8 @@ void sm_trace_record(sm_trace_entry entry)
 std::string sm_trace_text(const sm_trace_entry &entry)
 {
     std::string owner = entry.owner != nullptr ? text_format(" (%s/%" PRIu64 ")", entry.owner, entry.owner_id) : std::string();
-    return text_format("%" PRIu64 "ms %s/%" PRIu64 "%s %s --%s--> %s", entry.at_ms, entry.machine, entry.id, owner.c_str(), entry.from, entry.event, entry.to);
+    return text_format("%" PRIu64 "ms %s/%" PRIu64 "%s %s --%s--> %s", entry.at_ms, entry.machine, entry.id, owner.c_str(), entry.from,
+        entry.event, entry.to);
 }
 
 void sm_trace_each(void (*visit)(void *arg, const sm_trace_entry &entry), void *arg)
@@ -94,3 +97,5 @@ void sm_trace_dump_of(const char *machine, uint64_t id)
     log_plain(log_level::info, "sm", text_format("last transitions of %s/%" PRIu64 ":", machine, id));
     dump_last(64, machine, id);
 }
+
+} // namespace etlnode

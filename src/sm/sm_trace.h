@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string>
 
+namespace etlnode {
+
 inline constexpr size_t sm_trace_size = 4096;
 
 // All names are static text.
@@ -36,3 +38,5 @@ void sm_trace_clear();
 // To stderr: the last 256 entries of the node; the last 64 of one machine and of those that work for it.
 void sm_trace_dump();
 void sm_trace_dump_of(const char *machine, uint64_t id);
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 
 #include "sm/sm.h"
 
+namespace etlnode {
+
 namespace sm_rule {
 
 template <class M> constexpr size_t index(typename M::state s) { return static_cast<size_t>(s); }
@@ -181,17 +183,19 @@ template <class M> constexpr bool sizes_fit(const sm_table<M> &t)
 
 } // namespace sm_rule
 
-#define SM_VERIFY(table)                                                                                                            \
-    static_assert(sm_rule::sizes_fit(table), "too many states, resources or rows");                                                 \
-    static_assert(sm_rule::states_are_in_order(table), "states are listed in the order of their enumerators, and all of them");     \
-    static_assert(sm_rule::values_are_enumerators(table), "a row or an ignore names a state or an event that there is not");        \
-    static_assert(sm_rule::resources_are_in_order(table), "resources are listed in the order of their bits, and all of them");      \
-    static_assert(sm_rule::one_initial_state(table), "exactly one initial state");                                                  \
-    static_assert(sm_rule::finals_have_no_rows(table), "a final state has no rows");                                                \
-    static_assert(sm_rule::all_connected(table, true), "every state is reachable");                                                 \
-    static_assert(sm_rule::all_connected(table, false), "every state can reach a final one");                                       \
-    static_assert(sm_rule::groups_end_unguarded(table), "the last row of a group, and only it, is unguarded");                      \
-    static_assert(sm_rule::ignores_do_not_overlap(table), "an ignore overlaps a row");                                              \
-    static_assert(sm_rule::busy_states_have_deadlines(table), "every busy state has a deadline row and an armed timer");            \
-    static_assert(sm_rule::stop_is_answered(table), "every non-final state answers stop");                                          \
+#define SM_VERIFY(table)                                                                                                        \
+    static_assert(sm_rule::sizes_fit(table), "too many states, resources or rows");                                             \
+    static_assert(sm_rule::states_are_in_order(table), "states are listed in the order of their enumerators, and all of them"); \
+    static_assert(sm_rule::values_are_enumerators(table), "a row or an ignore names a state or an event that there is not");    \
+    static_assert(sm_rule::resources_are_in_order(table), "resources are listed in the order of their bits, and all of them");  \
+    static_assert(sm_rule::one_initial_state(table), "exactly one initial state");                                              \
+    static_assert(sm_rule::finals_have_no_rows(table), "a final state has no rows");                                            \
+    static_assert(sm_rule::all_connected(table, true), "every state is reachable");                                             \
+    static_assert(sm_rule::all_connected(table, false), "every state can reach a final one");                                   \
+    static_assert(sm_rule::groups_end_unguarded(table), "the last row of a group, and only it, is unguarded");                  \
+    static_assert(sm_rule::ignores_do_not_overlap(table), "an ignore overlaps a row");                                          \
+    static_assert(sm_rule::busy_states_have_deadlines(table), "every busy state has a deadline row and an armed timer");        \
+    static_assert(sm_rule::stop_is_answered(table), "every non-final state answers stop");                                      \
     static_assert(sm_rule::every_event_is_handled(table), "every event is handled somewhere")
+
+} // namespace etlnode

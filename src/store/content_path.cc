@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 static std::string hex(uint64_t value, size_t digits)
 {
     std::string out(digits, '0');
@@ -23,4 +25,9 @@ std::string content_temp_dir(const std::string &dir) { return dir + "/tmp"; }
 std::string content_objects_dir(const std::string &dir) { return dir + "/objects"; }
 std::string content_group_dir(const std::string &dir, unsigned group) { return content_objects_dir(dir) + "/" + hex(group, 2); }
 std::string content_temp_path(const std::string &dir, uint64_t id) { return content_temp_dir(dir) + "/" + content_name(id); }
-std::string content_place_path(const std::string &dir, uint64_t id) { return content_group_dir(dir, content_group(id)) + "/" + content_name(id); }
+std::string content_final_path(const std::string &dir, uint64_t id)
+{
+    return content_group_dir(dir, content_group(id)) + "/" + content_name(id);
+}
+
+} // namespace etlnode

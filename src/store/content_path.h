@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+namespace etlnode {
+
 inline constexpr unsigned content_group_count = 256;
 
 // 256 ids in a row share a directory, so that one batch of moves touches one or two directories; the groups fill evenly all the same.
@@ -20,4 +22,6 @@ std::string content_temp_dir(const std::string &dir);
 std::string content_objects_dir(const std::string &dir);
 std::string content_group_dir(const std::string &dir, unsigned group);
 std::string content_temp_path(const std::string &dir, uint64_t id);
-std::string content_place_path(const std::string &dir, uint64_t id);
+std::string content_final_path(const std::string &dir, uint64_t id);
+
+} // namespace etlnode

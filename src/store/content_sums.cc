@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "base/limits.h"
 
+namespace etlnode {
+
 static void begin_block(content_sums &sums)
 {
     if (sums.state == nullptr)
@@ -47,3 +49,5 @@ void content_sums_end(content_sums &sums)
 }
 
 uint64_t content_sums_count(uint64_t size) { return size / content_block_size + (size % content_block_size != 0 ? 1 : 0); }
+
+} // namespace etlnode

@@ -8,9 +8,11 @@
 
 #include <xxhash.h>
 
+namespace etlnode {
+
 struct content_sums {
-    std::vector<uint64_t> done;  // of whole blocks; after content_sums_end, of the last one, too
-    size_t filled = 0;           // bytes of the block that is not done
+    std::vector<uint64_t> done; // of whole blocks; after content_sums_end, of the last one, too
+    size_t filled = 0;          // bytes of the block that is not done
     XXH3_state_t *state = nullptr;
 
     content_sums() = default;
@@ -23,3 +25,5 @@ void content_sums_add(content_sums &sums, const char *bytes, size_t size);
 void content_sums_end(content_sums &sums);
 // How many sums a content of `size` bytes has.
 uint64_t content_sums_count(uint64_t size);
+
+} // namespace etlnode

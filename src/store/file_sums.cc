@@ -7,11 +7,13 @@
 #include "base/check.h"
 #include "base/limits.h"
 
+namespace etlnode {
+
 file_sums::~file_sums()
 {
     XXH64_freeState(hash);
-    if (clock != nullptr)
-        timer_free(*e, clock);
+    if (deadline_timer != nullptr)
+        timer_free(*e, deadline_timer);
 }
 
 static void finish(file_sums &f, error err)
@@ -56,13 +58,14 @@ static void on_read(void *arg, error err, size_t count)
         finish(f, no_error);
     } else if (f.pause_ms > 0) {
         f.pausing = true;
-        timer_arm(*f.e, f.clock, f.pause_ms);
+        timer_arm(*f.e, f.deadline_timer, f.pause_ms);
     } else {
         read_next(f);
     }
 }
 
-void file_sums_start(file_sums &f, env &e, disk_file *file, uint64_t size, uint64_t pause_ms, void (*on_done)(void *arg, error err, uint64_t checksum), void *arg)
+void file_sums_start(file_sums &f, env &e, disk_file *file, uint64_t size, uint64_t pause_ms,
+    void (*on_done)(void *arg, error err, uint64_t checksum), void *arg)
 {
     CHECK(size > 0);
     f.e = &e;
@@ -71,7 +74,7 @@ void file_sums_start(file_sums &f, env &e, disk_file *file, uint64_t size, uint6
     f.pause_ms = pause_ms;
     f.on_done = on_done;
     f.arg = arg;
-    f.clock = timer_make(e, on_timer, &f);
+    f.deadline_timer = timer_make(e, on_timer, &f);
     f.hash = XXH64_createState();
     CHECK(f.hash != nullptr);
     XXH64_reset(f.hash, 0);
@@ -84,6 +87,8 @@ void file_sums_stop(file_sums &f)
     f.stopped = true;
     if (!f.pausing)
         return;
-    timer_stop(*f.e, f.clock);
+    timer_stop(*f.e, f.deadline_timer);
     clock_post(*f.e, on_timer, &f);
 }
+
+} // namespace etlnode

@@ -11,18 +11,20 @@
 #include "port/disk.h"
 #include "store/content_sums.h"
 
+namespace etlnode {
+
 struct file_sums {
     env *e = nullptr;
-    disk_file *file = nullptr;    // the owner's
+    disk_file *file = nullptr; // the owner's
     uint64_t size = 0;
-    uint64_t done = 0;            // bytes
-    uint64_t pause_ms = 0;        // after each piece
+    uint64_t done = 0;     // bytes
+    uint64_t pause_ms = 0; // after each piece
     bool stopped = false;
     bool pausing = false;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
     XXH64_state_t *hash = nullptr;
     std::unique_ptr<char[]> piece;
-    content_sums sums;            // complete when on_done was called without an error
+    content_sums sums; // complete when on_done was called without an error
     void (*on_done)(void *arg, error err, uint64_t checksum) = nullptr;
     void *arg = nullptr;
 
@@ -30,6 +32,9 @@ struct file_sums {
 };
 
 // Completes once. Errors: io; corrupt, when the file is shorter than `size`; stopping. Requires: `f` and the file outlive it.
-void file_sums_start(file_sums &f, env &e, disk_file *file, uint64_t size, uint64_t pause_ms, void (*on_done)(void *arg, error err, uint64_t checksum), void *arg);
+void file_sums_start(file_sums &f, env &e, disk_file *file, uint64_t size, uint64_t pause_ms,
+    void (*on_done)(void *arg, error err, uint64_t checksum), void *arg);
 // It completes soon.
 void file_sums_stop(file_sums &f);
+
+} // namespace etlnode

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+namespace etlnode {
+
 static void start(group_sync &g);
 
 static void synced(void *arg, error err)
@@ -31,3 +33,5 @@ void group_sync_request(group_sync &g, disk_on_done on_done, void *arg)
     if (!g.running)
         start(g);
 }
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 
 #include "port/disk.h"
 
+namespace etlnode {
+
 struct group_sync_wait {
     disk_on_done on_done = nullptr;
     void *arg = nullptr;
@@ -24,3 +26,5 @@ struct group_sync {
 
 // Completes once, after it returned: every name made in the directory before this call is durable then. No cancel. Requires: `g` outlives it.
 void group_sync_request(group_sync &g, disk_on_done on_done, void *arg);
+
+} // namespace etlnode

@@ -3,10 +3,10 @@
 //
 // Owns     one operation of the disk or the index at a time, one timer, the queues.
 // Knows    sm, port, content_path.   Known by  store, its puts and lookups.
-// Machine  keeper, drawn in docs/machines/keeper.md (generated, do not edit).
+// Machine  housekeeping, drawn in docs/machines/housekeeping.md (generated, do not edit).
 // Normal   take an orphan, a move or some garbage, the latter two in turn, do it; when a batch is full or old: sync its directories, tell the index.
-// Fails    whatever fails is queued again and tried after keeper_retry_ms; nothing is lost, a lookup finds contents in tmp/ too.
-// Limits   keeper_batch_count, keeper_remove_count, keeper_batch_delay_ms, keeper_retry_ms.
+// Fails    whatever fails is queued again and tried after housekeeping_retry_ms; nothing is lost, a lookup finds contents in tmp/ too.
+// Limits   housekeeping_batch_count, housekeeping_remove_count, housekeeping_batch_delay_ms, housekeeping_retry_ms.
 //
 // No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete (port/disk.h), and nobody waits here.
 #include "store/housekeeping_machine.h"
@@ -20,8 +20,10 @@
 #include "sm/sm_verify.h"
 #include "store/store_machines.h"
 
-using S = keeper::state;
-using E = keeper::event;
+namespace etlnode {
+
+using S = housekeeping::state;
+using E = housekeeping::event;
 
 static constexpr uint32_t DISK = 1;
 static constexpr uint32_t INDEX = 2;
@@ -29,8 +31,8 @@ static constexpr uint32_t TIMER = 4;
 
 static constexpr size_t dirty_temp = content_group_count;
 
-static void deliver(keeper &k, E event);
-static const char *state_name(const keeper &k);
+static void deliver(housekeeping &k, E event);
+static const char *state_name(const housekeeping &k);
 
 // --- completions
 
@@ -41,7 +43,7 @@ static E event_of(error err)
     return err.code == error_code::no_such_file ? E::missing : E::failed;
 }
 
-static void log_failure(const keeper &k, E event, error err)
+static void log_failure(const housekeeping &k, E event, error err)
 {
     if (event == E::failed && sm_state_of(k) != S::ending)
         LOG(warn, "store", "housekeeping=%s error=%s errno=%d msg=\"%s; tried again later\"", state_name(k), error_code_name(err.code),
@@ -50,7 +52,7 @@ static void log_failure(const keeper &k, E event, error err)
 
 static void on_disk_done(void *arg, error err)
 {
-    keeper &k = *static_cast<keeper *>(arg);
+    housekeeping &k = *static_cast<housekeeping *>(arg);
     k.on_disk = false;
     log_failure(k, event_of(err), err);
     deliver(k, event_of(err));
@@ -58,13 +60,13 @@ static void on_disk_done(void *arg, error err)
 
 static void on_index_done(void *arg, error err)
 {
-    keeper &k = *static_cast<keeper *>(arg);
+    housekeeping &k = *static_cast<housekeeping *>(arg);
     k.on_index = false;
     log_failure(k, err ? E::failed : E::done, err);
     deliver(k, err ? E::failed : E::done);
 }
 
-static void on_timer(void *arg) { deliver(*static_cast<keeper *>(arg), E::deadline); }
+static void on_timer(void *arg) { deliver(*static_cast<housekeeping *>(arg), E::deadline); }
 
 // --- helpers of actions and guards
 
@@ -75,9 +77,9 @@ static uint64_t take(std::deque<uint64_t> &queue)
     return id;
 }
 
-static size_t batch_count(const keeper &k) { return k.moved.size() + k.removed.size(); }
+static size_t batch_count(const housekeeping &k) { return k.moved.size() + k.removed.size(); }
 
-static void begin_batch(keeper &k)
+static void begin_batch(housekeeping &k)
 {
     if (batch_count(k) == 0)
         k.batch_since_ms = clock_now_ms(*k.e);
@@ -85,38 +87,38 @@ static void begin_batch(keeper &k)
 
 // --- actions
 
-static void unlink_orphan(keeper &k)
+static void unlink_orphan(housekeeping &k)
 {
-    timer_stop(*k.e, k.clock);
+    timer_stop(*k.e, k.deadline_timer);
     k.current = take(k.orphans);
     k.on_disk = true;
     disk_unlink(*k.e, {content_temp_path(k.dir, k.current)}, on_disk_done, &k);
 }
 
-static void rename_current(keeper &k)
+static void rename_current(housekeeping &k)
 {
     k.on_disk = true;
-    disk_rename(*k.e, content_temp_path(k.dir, k.current), content_place_path(k.dir, k.current), on_disk_done, &k);
+    disk_rename(*k.e, content_temp_path(k.dir, k.current), content_final_path(k.dir, k.current), on_disk_done, &k);
 }
 
-static void rename_next(keeper &k)
+static void rename_next(housekeeping &k)
 {
-    timer_stop(*k.e, k.clock);
+    timer_stop(*k.e, k.deadline_timer);
     k.current = take(k.moves);
     k.moved_last = true;
     rename_current(k);
 }
 
-static void make_group_dir(keeper &k)
+static void make_group_dir(housekeeping &k)
 {
     k.ready.reset(content_group(k.current));
     k.on_disk = true;
     disk_make_dir(*k.e, content_group_dir(k.dir, content_group(k.current)), on_disk_done, &k);
 }
 
-static void make_next_group_dir(keeper &k)
+static void make_next_group_dir(housekeeping &k)
 {
-    timer_stop(*k.e, k.clock);
+    timer_stop(*k.e, k.deadline_timer);
     k.current = take(k.moves);
     k.moved_last = true;
     make_group_dir(k);
@@ -124,22 +126,22 @@ static void make_next_group_dir(keeper &k)
 
 // Before anything moves into the directory, which an earlier run may have made and not synced: some put's sync of tmp/ may make a move
 // durable at any time.
-static void sync_objects_dir(keeper &k)
+static void sync_objects_dir(housekeeping &k)
 {
     k.on_disk = true;
     disk_sync_dir(*k.e, content_objects_dir(k.dir), on_disk_done, &k);
 }
 
-static void rename_into_ready(keeper &k)
+static void rename_into_ready(housekeeping &k)
 {
     k.ready.set(content_group(k.current));
     rename_current(k);
 }
 
 // Also when the file was not in tmp/: then an earlier run moved it and could not say so.
-static void note_moved(keeper &k)
+static void note_moved(housekeeping &k)
 {
-    if (k.unplaced.erase(k.current) == 0)
+    if (k.pending_moves.erase(k.current) == 0)
         return; // became garbage while it moved
     begin_batch(k);
     k.moved.push_back(k.current);
@@ -148,23 +150,23 @@ static void note_moved(keeper &k)
 }
 
 // At their place or still in tmp/: no move of one of them is under way.
-static void unlink_garbage(keeper &k)
+static void unlink_garbage(housekeeping &k)
 {
-    timer_stop(*k.e, k.clock);
+    timer_stop(*k.e, k.deadline_timer);
     k.moved_last = false;
     std::vector<std::string> paths;
-    size_t room = keeper_batch_count - batch_count(k);
-    while (!k.garbage.empty() && k.removing.size() < std::min(keeper_remove_count, room)) {
+    size_t room = housekeeping_batch_count - batch_count(k);
+    while (!k.garbage.empty() && k.removing.size() < std::min(housekeeping_remove_count, room)) {
         uint64_t id = take(k.garbage);
         k.removing.push_back(id);
-        paths.push_back(content_place_path(k.dir, id));
+        paths.push_back(content_final_path(k.dir, id));
         paths.push_back(content_temp_path(k.dir, id));
     }
     k.on_disk = true;
     disk_unlink(*k.e, std::move(paths), on_disk_done, &k);
 }
 
-static void note_removed(keeper &k)
+static void note_removed(housekeeping &k)
 {
     begin_batch(k);
     for (uint64_t id : k.removing) {
@@ -175,9 +177,9 @@ static void note_removed(keeper &k)
     k.removing.clear();
 }
 
-static void sync_next(keeper &k)
+static void sync_next(housekeeping &k)
 {
-    timer_stop(*k.e, k.clock);
+    timer_stop(*k.e, k.deadline_timer);
     size_t which = 0;
     while (which < dirty_temp && !k.dirty.test(which))
         which++;
@@ -188,97 +190,98 @@ static void sync_next(keeper &k)
     disk_sync_dir(*k.e, path, on_disk_done, &k);
 }
 
-static void mark_placed(keeper &k)
+static void mark_placed(housekeeping &k)
 {
     k.on_index = true;
     index_placed(*k.e, k.moved, on_index_done, &k);
 }
 
-static void clear_garbage(keeper &k)
+static void clear_garbage(housekeeping &k)
 {
     k.on_index = true;
     index_garbage_clear(*k.e, k.removed, on_index_done, &k);
 }
 
-static void forget_moved(keeper &k) { k.moved.clear(); }
+static void forget_moved(housekeeping &k) { k.moved.clear(); }
 
-static void forget_moved_and_clear_garbage(keeper &k)
+static void forget_moved_and_clear_garbage(housekeeping &k)
 {
     forget_moved(k);
     clear_garbage(k);
 }
 
-static void forget_removed(keeper &k)
+static void forget_removed(housekeeping &k)
 {
     for (uint64_t id : k.removed)
         k.garbage_known.erase(id);
     k.removed.clear();
 }
 
-static void rest(keeper &k)
+static void rest(housekeeping &k)
 {
     uint64_t age = clock_now_ms(*k.e) - k.batch_since_ms;
-    if (batch_count(k) > 0 && !timer_is_armed(*k.e, k.clock))
-        timer_arm(*k.e, k.clock, age < keeper_batch_delay_ms ? keeper_batch_delay_ms - age : 0);
+    if (batch_count(k) > 0 && !timer_is_armed(*k.e, k.deadline_timer))
+        timer_arm(*k.e, k.deadline_timer, age < housekeeping_batch_delay_ms ? housekeeping_batch_delay_ms - age : 0);
 }
 
-static void arm_retry(keeper &k) { timer_arm(*k.e, k.clock, keeper_retry_ms); }
+static void arm_retry(housekeeping &k) { timer_arm(*k.e, k.deadline_timer, housekeeping_retry_ms); }
 
-static void requeue_orphan(keeper &k)
+static void requeue_orphan(housekeeping &k)
 {
     k.orphans.push_back(k.current);
     arm_retry(k);
 }
 
-static void requeue_move(keeper &k)
+static void requeue_move(housekeeping &k)
 {
     k.moves.push_back(k.current);
     arm_retry(k);
 }
 
-static void requeue_garbage(keeper &k)
+static void requeue_garbage(housekeeping &k)
 {
     k.garbage.insert(k.garbage.end(), k.removing.begin(), k.removing.end());
     k.removing.clear();
     arm_retry(k);
 }
 
-static void keep_dirty(keeper &k)
+static void keep_dirty(housekeeping &k)
 {
     k.dirty.set(static_cast<size_t>(k.current));
     arm_retry(k);
 }
 
-static void stop_timer(keeper &k) { timer_stop(*k.e, k.clock); }
+static void stop_timer(housekeeping &k) { timer_stop(*k.e, k.deadline_timer); }
 
 // --- guards
 
-static bool batch_is_due(const keeper &k)
+static bool batch_is_due(const housekeeping &k)
 {
     size_t count = batch_count(k);
-    return count >= keeper_batch_count || (count > 0 && clock_now_ms(*k.e) - k.batch_since_ms >= keeper_batch_delay_ms);
+    return count >= housekeeping_batch_count || (count > 0 && clock_now_ms(*k.e) - k.batch_since_ms >= housekeeping_batch_delay_ms);
 }
-static bool has_orphan(const keeper &k) { return !k.orphans.empty(); }
-static bool has_move(const keeper &k) { return !k.moves.empty(); }
-static bool has_ready_move(const keeper &k) { return has_move(k) && k.ready.test(content_group(k.moves.front())); }
-static bool has_garbage(const keeper &k) { return !k.garbage.empty(); }
+static bool has_orphan(const housekeeping &k) { return !k.orphans.empty(); }
+static bool has_move(const housekeeping &k) { return !k.moves.empty(); }
+static bool has_ready_move(const housekeeping &k) { return has_move(k) && k.ready.test(content_group(k.moves.front())); }
+static bool has_garbage(const housekeeping &k) { return !k.garbage.empty(); }
 // Neither waits for the end of the other: a stream of uploads moves without end, and what it overwrites would fill the disk.
-static bool garbage_is_next(const keeper &k) { return has_garbage(k) && k.moved_last; }
-static bool has_dirty(const keeper &k) { return k.dirty.any(); }
-static bool has_moved(const keeper &k) { return !k.moved.empty(); }
-static bool has_removed(const keeper &k) { return !k.removed.empty(); }
+static bool garbage_is_next(const housekeeping &k) { return has_garbage(k) && k.moved_last; }
+static bool has_dirty(const housekeeping &k) { return k.dirty.any(); }
+static bool has_moved(const housekeeping &k) { return !k.moved.empty(); }
+static bool has_removed(const housekeeping &k) { return !k.removed.empty(); }
 
 // --- the table
 
-static uint32_t alive(const keeper &k)
+static uint32_t alive(const housekeeping &k)
 {
-    return (k.on_disk ? DISK : 0) | (k.on_index ? INDEX : 0) | (k.clock != nullptr && timer_is_armed(*k.e, k.clock) ? TIMER : 0);
+    return (k.on_disk ? DISK : 0) | (k.on_index ? INDEX : 0) |
+           (k.deadline_timer != nullptr && timer_is_armed(*k.e, k.deadline_timer) ? TIMER : 0);
 }
-static bool one_operation(const keeper &k) { return !(k.on_disk && k.on_index); }
-static bool batch_is_bounded(const keeper &k) { return batch_count(k) <= keeper_batch_count; }
+static bool one_operation(const housekeeping &k) { return !(k.on_disk && k.on_index); }
+static bool batch_is_bounded(const housekeeping &k) { return batch_count(k) <= housekeeping_batch_count; }
 
 static constexpr sm_resource resources[] = {{DISK, "disk operation"}, {INDEX, "index operation"}, {TIMER, "timer"}};
-static constexpr sm_state<keeper> states[] = {
+static constexpr sm_state<housekeeping> states[] = {
     {S::idle, sm_initial, 0, TIMER},
     {S::unlinking_orphan, 0, DISK, DISK},
     {S::moving, 0, DISK, DISK},
@@ -293,7 +296,7 @@ static constexpr sm_state<keeper> states[] = {
     {S::ending, 0, 0, DISK | INDEX},
     {S::ended, sm_final, 0, 0},
 };
-static constexpr sm_row<keeper> rows[] = {
+static constexpr sm_row<housekeeping> rows[] = {
     // The batch first, else a stream of puts would never let it be finished.
     {S::idle, E::work, SM_FN(batch_is_due), SM_FN(sync_next), S::syncing},
     {S::idle, E::work, SM_FN(has_orphan), SM_FN(unlink_orphan), S::unlinking_orphan},
@@ -354,7 +357,7 @@ static constexpr sm_row<keeper> rows[] = {
     {S::ending, E::failed, always, nothing, S::ended},
 };
 static constexpr const char *looked_at_later = "the queues are looked at when this operation is done";
-static constexpr sm_ignore<keeper> ignores[] = {
+static constexpr sm_ignore<housekeeping> ignores[] = {
     {S::unlinking_orphan, E::work, looked_at_later},
     {S::moving, E::work, looked_at_later},
     {S::making_dir, E::work, looked_at_later},
@@ -368,26 +371,25 @@ static constexpr sm_ignore<keeper> ignores[] = {
     {S::ending, E::work, "the next start finds it again"},
     {S::ending, E::stop, "it is ending already"},
 };
-static constexpr sm_invariant<keeper> invariants[] = {{"one_operation", one_operation}, {"batch_is_bounded", batch_is_bounded}};
-static constexpr sm_table<keeper> table = {"keeper", states, resources, rows,  ignores,
-                                            invariants, E::stop, E::deadline, alive};
+static constexpr sm_invariant<housekeeping> invariants[] = {{"one_operation", one_operation}, {"batch_is_bounded", batch_is_bounded}};
+static constexpr sm_table<housekeeping> table = {"housekeeping", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
-static const char *state_name(const keeper &k) { return sm_name(sm_state_of(k)); }
+static const char *state_name(const housekeeping &k) { return sm_name(sm_state_of(k)); }
 
-sm_view keeper_machine_view() { return sm_view_of(table); }
+sm_view housekeeping_machine_view() { return sm_view_of(table); }
 
 // --- driving it
 
-static bool is_settled(const keeper &k)
+static bool is_settled(const housekeeping &k)
 {
     return sm_state_of(k) == S::awaiting_retry || (sm_state_of(k) == S::idle && k.orphans.empty() && k.moves.empty());
 }
 
 // Looks at the queues when nothing is under way.
-static void go_on(keeper &k)
+static void go_on(housekeeping &k)
 {
-    while (!k.moves.empty() && !k.unplaced.contains(k.moves.front()))
+    while (!k.moves.empty() && !k.pending_moves.contains(k.moves.front()))
         k.moves.pop_front(); // became garbage before it was moved
     bool has_work = has_orphan(k) || has_move(k) || has_garbage(k) || batch_count(k) > 0;
     if (sm_state_of(k) == S::idle && has_work)
@@ -399,57 +401,59 @@ static void go_on(keeper &k)
 }
 
 // The owner may be freed by on_ended: nothing of `k` is touched after it.
-static void deliver(keeper &k, E event)
+static void deliver(housekeeping &k, E event)
 {
     sm_step(table, k, event);
     if (!sm_is_final(table, k)) {
         go_on(k);
         return;
     }
-    timer_free(*k.e, k.clock);
-    k.clock = nullptr;
+    timer_free(*k.e, k.deadline_timer);
+    k.deadline_timer = nullptr;
     k.on_ended(k.ended_arg);
 }
 
-void keeper_start(keeper &k, env &e, std::string dir)
+void housekeeping_start(housekeeping &k, env &e, std::string dir)
 {
     k.e = &e;
     k.dir = std::move(dir);
-    k.clock = timer_make(e, on_timer, &k);
+    k.deadline_timer = timer_make(e, on_timer, &k);
 }
 
-void keeper_add_move(keeper &k, uint64_t id)
+void housekeeping_add_move(housekeeping &k, uint64_t id)
 {
-    k.unplaced.insert(id);
+    k.pending_moves.insert(id);
     k.moves.push_back(id);
     go_on(k);
 }
 
-void keeper_add_garbage(keeper &k, uint64_t id)
+void housekeeping_add_garbage(housekeeping &k, uint64_t id)
 {
     if (!k.garbage_known.insert(id).second)
         return;
-    k.unplaced.erase(id);
+    k.pending_moves.erase(id);
     k.garbage.push_back(id);
     go_on(k);
 }
 
-void keeper_add_orphan(keeper &k, uint64_t id)
+void housekeeping_add_orphan(housekeeping &k, uint64_t id)
 {
     k.orphans.push_back(id);
     go_on(k);
 }
 
-void keeper_when_settled(keeper &k, void (*on_settled)(void *arg), void *arg)
+void housekeeping_when_settled(housekeeping &k, void (*on_settled)(void *arg), void *arg)
 {
     k.on_settled = on_settled;
     k.settled_arg = arg;
     go_on(k);
 }
 
-void keeper_stop(keeper &k, void (*on_ended)(void *arg), void *arg)
+void housekeeping_stop(housekeeping &k, void (*on_ended)(void *arg), void *arg)
 {
     k.on_ended = on_ended;
     k.ended_arg = arg;
     deliver(k, E::stop);
 }
+
+} // namespace etlnode

@@ -16,52 +16,67 @@
 #include "sm/sm.h"
 #include "store/content_path.h"
 
-struct keeper {
+namespace etlnode {
+
+struct housekeeping {
     enum class state : uint8_t {
-        idle, unlinking_orphan, moving, making_dir, syncing_objects, moving_again, removing, syncing, marking, clearing,
-        awaiting_retry, ending, ended
+        idle,
+        unlinking_orphan,
+        moving,
+        making_dir,
+        syncing_objects,
+        moving_again,
+        removing,
+        syncing,
+        marking,
+        clearing,
+        awaiting_retry,
+        ending,
+        ended
     };
     enum class event : uint8_t { work, done, missing, failed, deadline, stop };
     sm_core sm;
     env *e = nullptr;
     std::string dir;
-    timer *clock = nullptr;      // until the batch is due, or the next try
-    bool on_disk = false;        // an operation of the disk is under way
+    timer *deadline_timer = nullptr; // until the batch is due, or the next try
+    bool on_disk = false;            // an operation of the disk is under way
     bool on_index = false;
 
-    std::deque<uint64_t> orphans;         // in tmp/, of no row: found at start-up, or of a put that failed
-    std::deque<uint64_t> moves;           // may hold ids that were discarded since: `unplaced` decides
-    std::unordered_set<uint64_t> unplaced; // in tmp/ and of a row, as far as is known
+    std::deque<uint64_t> orphans;               // in tmp/, of no row: found at start-up, or of a put that failed
+    std::deque<uint64_t> moves;                 // may hold ids that were discarded since: `pending_moves` decides
+    std::unordered_set<uint64_t> pending_moves; // in tmp/ and of a row, as far as is known
     std::deque<uint64_t> garbage;
     std::unordered_set<uint64_t> garbage_known; // in `garbage` or `removed`, or being removed
-    uint64_t current = 0;                 // the content, or the directory's number, of the operation under way
-    std::vector<uint64_t> removing;       // the contents of the operation under way
-    bool moved_last = false;              // then garbage is next, and the other way round
+    uint64_t current = 0;                       // the content, or the directory's number, of the operation under way
+    std::vector<uint64_t> removing;             // the contents of the operation under way
+    bool moved_last = false;                    // then garbage is next, and the other way round
 
     // The batch: done, but not durably. Then directories are synced and the index is told.
     std::vector<uint64_t> moved;
     std::vector<uint64_t> removed;
-    std::bitset<content_group_count> ready; // groups whose directory this run knows to be durable
+    std::bitset<content_group_count> ready;     // groups whose directory this run knows to be durable
     std::bitset<content_group_count + 1> dirty; // groups, then tmp/
     uint64_t batch_since_ms = 0;
 
-    void (*on_settled)(void *arg) = nullptr; // called once, see keeper_when_settled
+    void (*on_settled)(void *arg) = nullptr; // called once, see housekeeping_when_settled
     void *settled_arg = nullptr;
     void (*on_ended)(void *arg) = nullptr;
     void *ended_arg = nullptr;
 };
 
-void keeper_start(keeper &k, env &e, std::string dir);
+void housekeeping_start(housekeeping &k, env &e, std::string dir);
 // The content's row is committed; its file is in tmp/.
-void keeper_add_move(keeper &k, uint64_t id);
+void housekeeping_add_move(housekeeping &k, uint64_t id);
 // No row names the content any more; the index remembers it as garbage until its file is gone.
-void keeper_add_garbage(keeper &k, uint64_t id);
+void housekeeping_add_garbage(housekeeping &k, uint64_t id);
 // A file in tmp/ that no row names and no put writes.
-void keeper_add_orphan(keeper &k, uint64_t id);
+void housekeeping_add_orphan(housekeeping &k, uint64_t id);
 // Where a lookup should try first.
-inline bool keeper_is_unplaced(const keeper &k, uint64_t id) { return k.unplaced.contains(id); }
-inline size_t keeper_garbage_count(const keeper &k) { return k.garbage_known.size(); }
-// Calls once, later, when no orphan and no move is left or an error made the keeper wait.
-void keeper_when_settled(keeper &k, void (*on_settled)(void *arg), void *arg);
+inline bool housekeeping_has_pending_move(const housekeeping &k, uint64_t id) { return k.pending_moves.contains(id); }
+inline size_t housekeeping_garbage_count(const housekeeping &k) { return k.garbage_known.size(); }
+// Calls once, later, when no orphan and no move is left or an error made the housekeeping wait.
+void housekeeping_when_settled(housekeeping &k, void (*on_settled)(void *arg), void *arg);
 // Calls once, perhaps at once: no operation is under way, nothing more will be done. What was not finished is found again at the next start.
-void keeper_stop(keeper &k, void (*on_ended)(void *arg), void *arg);
+void housekeeping_stop(housekeeping &k, void (*on_ended)(void *arg), void *arg);
+
+} // namespace etlnode

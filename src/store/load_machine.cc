@@ -2,7 +2,7 @@
 // store/load_machine.cc: looks an object up: its row, with a content that lies in the index, or a descriptor.
 //
 // Owns     one operation of the index or the disk at a time; a descriptor, until the entry made of it has it; sums being made.
-// Knows    sm, port, the cache, where the keeper thinks a content lies.   Known by  store.
+// Knows    sm, port, the cache, where the housekeeping thinks a content lies.   Known by  store.
 // Machine  load, drawn in docs/machines/load.md (generated, do not edit).
 // Normal   read the row; its content came with it, or: open the file where it most likely is, and make its sums where they are not known yet.
 //          Hand an entry to everybody who waits.
@@ -20,6 +20,8 @@
 #include "sm/sm_verify.h"
 #include "store/content_sums.h"
 #include "store/store_machines.h"
+
+namespace etlnode {
 
 using S = load::state;
 using E = load::event;
@@ -86,7 +88,7 @@ static void start_open(load &l, const std::string &path)
     disk_open(*l.owner->e, path, disk_open_mode::read, on_open, &l);
 }
 
-static void open_placed(load &l) { start_open(l, content_place_path(l.owner->options.dir, l.row.content_id)); }
+static void open_placed(load &l) { start_open(l, content_final_path(l.owner->options.dir, l.row.content_id)); }
 static void open_temp(load &l) { start_open(l, content_temp_path(l.owner->options.dir, l.row.content_id)); }
 
 static void evict(load &l)
@@ -174,7 +176,7 @@ static void fail_stopping(load &l)
 // The row still names the content that was in neither place.
 static bool is_missing(const load &l) { return l.row.content_id != 0 && l.row.content_id == l.missing_id; }
 static bool is_empty(const load &l) { return l.row.size == 0; }
-static bool is_unplaced(const load &l) { return keeper_is_unplaced(l.owner->housekeeper, l.row.content_id); }
+static bool has_pending_move(const load &l) { return housekeeping_has_pending_move(l.owner->housekeeper, l.row.content_id); }
 // Contents of earlier versions have none until the background has made them. A large one is sent as it is until then.
 static bool lacks_sums(const load &l) { return l.row.sums.empty() && l.row.size <= load_sum_size_max; }
 static bool checksum_differs(const load &l) { return l.checksum != l.row.checksum; }
@@ -196,14 +198,11 @@ static uint32_t alive(const load &l)
 static bool restarts_are_bounded(const load &l) { return l.restarts <= load_restarts_max; }
 static bool somebody_waits(const load &l) { return !l.waits.empty(); }
 
-static constexpr sm_resource resources[] = {{INDEX, "index operation"}, {OPEN, "open under way"}, {FILE_, "file"}, {SUMS, "sums being made"}};
+static constexpr sm_resource resources[] = {
+    {INDEX, "index operation"}, {OPEN, "open under way"}, {FILE_, "file"}, {SUMS, "sums being made"}};
 static constexpr sm_state<load> states[] = {
-    {S::awaiting_row, sm_initial, INDEX, INDEX},
-    {S::opening_placed, 0, OPEN, OPEN},
-    {S::opening_temp, 0, OPEN, OPEN},
-    {S::opening_moved, 0, OPEN, OPEN},
-    {S::summing, 0, FILE_ | SUMS, FILE_ | SUMS},
-    {S::stopping, 0, 0, INDEX | OPEN | FILE_ | SUMS},
+    {S::awaiting_row, sm_initial, INDEX, INDEX}, {S::opening_placed, 0, OPEN, OPEN}, {S::opening_temp, 0, OPEN, OPEN},
+    {S::opening_moved, 0, OPEN, OPEN}, {S::summing, 0, FILE_ | SUMS, FILE_ | SUMS}, {S::stopping, 0, 0, INDEX | OPEN | FILE_ | SUMS},
     {S::done, sm_final, 0, FILE_}, // the entry takes the file
 };
 static constexpr sm_row<load> rows[] = {
@@ -211,7 +210,7 @@ static constexpr sm_row<load> rows[] = {
     {S::awaiting_row, E::row_read, SM_FN(is_empty), SM_FN(take_nothing), S::done},
     {S::awaiting_row, E::row_read, SM_FN(content_differs), SM_FN(fail_content), S::done},
     {S::awaiting_row, E::row_read, SM_FN(is_in_index), SM_FN(take_content), S::done},
-    {S::awaiting_row, E::row_read, SM_FN(is_unplaced), SM_FN(open_temp), S::opening_temp},
+    {S::awaiting_row, E::row_read, SM_FN(has_pending_move), SM_FN(open_temp), S::opening_temp},
     {S::awaiting_row, E::row_read, always, SM_FN(open_placed), S::opening_placed},
     {S::awaiting_row, E::failed, always, nothing, S::done},
     {S::awaiting_row, E::stop, always, nothing, S::stopping},
@@ -305,7 +304,7 @@ static void finish(load &l)
         entry = cache_make_entry(std::move(l.row), l.file, std::move(l.content), l.has_content);
         store_guard(s, *entry);
         for (size_t i = 0; i < waits.size(); i++)
-            cache_lend(s.cache, *entry);
+            cache_acquire(s.cache, *entry);
         if (!l.is_outdated)
             cache_insert(s.cache, *entry);
     }
@@ -314,7 +313,7 @@ static void finish(load &l)
     delete &l;
     for (const load_wait &wait : waits)
         wait.on_object(wait.arg, failure, entry != nullptr ? &entry->object : nullptr);
-    store_unhold(s);
+    store_unref(s);
 }
 
 static void deliver(load &l, E event)
@@ -342,7 +341,7 @@ void load_request(store &s, std::string bucket, std::string name, store_on_objec
     if (s.loads != nullptr)
         s.loads->previous = l;
     s.loads = l;
-    store_hold(s);
+    store_ref(s);
     read_row(*l);
 }
 
@@ -367,3 +366,5 @@ void load_outdate_bucket(store &s, std::string_view bucket)
             outdate(*l);
     }
 }
+
+} // namespace etlnode

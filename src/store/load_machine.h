@@ -10,6 +10,8 @@
 #include "sm/sm.h"
 #include "store/store_internal.h"
 
+namespace etlnode {
+
 struct load_wait {
     store_on_object on_object = nullptr;
     void *arg = nullptr;
@@ -20,7 +22,7 @@ struct load {
     enum class event : uint8_t { row_read, opened, missing, no_descriptors, summed, failed, stop };
     sm_core sm;
     store *owner = nullptr;
-    load *previous = nullptr;     // list of the store's loads
+    load *previous = nullptr; // list of the store's loads
     load *next = nullptr;
     std::string bucket, name;
     std::vector<load_wait> waits; // everybody who asked for this object meanwhile
@@ -33,9 +35,11 @@ struct load {
     std::string content;
     bool has_content = false;
     std::unique_ptr<file_sums> sums; // being made, of a content that has none yet
-    uint64_t checksum = 0;        // of what was read for them
-    uint64_t missing_id = 0;      // the content that was in neither place
+    uint64_t checksum = 0;           // of what was read for them
+    uint64_t missing_id = 0;         // the content that was in neither place
     unsigned restarts = 0;
-    bool has_evicted = false;     // descriptors were given back once
+    bool has_evicted = false; // descriptors were given back once
     error failure;
 };
+
+} // namespace etlnode

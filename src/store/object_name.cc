@@ -7,6 +7,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 static bool bucket_byte_is_good(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
@@ -60,3 +62,5 @@ const char *object_name_check(std::string_view name)
         return "the object name is not valid UTF-8";
     return nullptr;
 }
+
+} // namespace etlnode

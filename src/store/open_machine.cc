@@ -2,14 +2,14 @@
 // store/open_machine.cc: opens a store: makes its directories and sorts what the last run left in tmp/.
 //
 // Owns     the store, until it is handed over or the start has failed.
-// Knows    sm, port, keeper.         Known by  callers of store_open.
+// Knows    sm, port, housekeeping.         Known by  callers of store_open.
 // Machine  open, drawn in docs/machines/open.md (generated, do not edit).
-// Normal   directories, list of tmp/, contents not yet placed, garbage; the keeper moves the former, unlinks what no row names and, after the
+// Normal   directories, list of tmp/, contents not yet placed, garbage; the housekeeping moves the former, unlinks what no row names and, after the
 //          store is ready, the garbage. Reads neither rows nor objects/, however many there are; but a new index with an objects/ that is not
 //          empty has lost its predecessor: then objects/ is set aside.
-// Fails    any error of the disk or the index until the keeper has the work; after that the keeper tries again by itself.
+// Fails    any error of the disk or the index until the housekeeping has the work; after that the housekeeping tries again by itself.
 //
-// No state is sm_busy: operations of the disk and the index always complete, and the keeper settles or waits for its next try.
+// No state is sm_busy: operations of the disk and the index always complete, and the housekeeping settles or waits for its next try.
 #include "store/open_machine.h"
 
 #include <algorithm>
@@ -19,6 +19,8 @@
 #include "port/clock.h"
 #include "sm/sm_verify.h"
 #include "store/store_machines.h"
+
+namespace etlnode {
 
 using S = store_opening::state;
 using E = store_opening::event;
@@ -67,7 +69,9 @@ static void on_root_listed(void *arg, error err, const std::vector<std::string> 
 {
     for (const std::string &name : names) {
         if (name.starts_with(aside_prefix))
-            LOG(warn, "store", "folder=\"%s/%s\" msg=\"content files of another node.db lie here: nothing reads them, nothing removes them; delete them, or put their node.db back\"",
+            LOG(warn, "store",
+                "folder=\"%s/%s\" msg=\"content files of another node.db lie here: nothing reads them, nothing removes them; delete them, "
+                "or put their node.db back\"",
                 text_escape(opening_of(arg).owner->options.dir).c_str(), text_escape(name).c_str());
     }
     on_disk_done(arg, err);
@@ -81,8 +85,14 @@ static void on_index_ids(store_opening &o, error err, std::vector<uint64_t> &tar
     deliver(o, err ? E::failed : E::done);
 }
 
-static void on_unplaced(void *arg, error err, const std::vector<uint64_t> &ids) { on_index_ids(opening_of(arg), err, opening_of(arg).unplaced, ids); }
-static void on_garbage(void *arg, error err, const std::vector<uint64_t> &ids) { on_index_ids(opening_of(arg), err, opening_of(arg).garbage, ids); }
+static void on_pending_moves(void *arg, error err, const std::vector<uint64_t> &ids)
+{
+    on_index_ids(opening_of(arg), err, opening_of(arg).pending_moves, ids);
+}
+static void on_garbage(void *arg, error err, const std::vector<uint64_t> &ids)
+{
+    on_index_ids(opening_of(arg), err, opening_of(arg).garbage, ids);
+}
 
 static void on_settled(void *arg)
 {
@@ -112,7 +122,9 @@ static void set_aside(store_opening &o)
 {
     const std::string &dir = o.owner->options.dir;
     std::string aside = dir + "/" + std::string(aside_prefix) + std::to_string(clock_wall_ns(*o.owner->e) / 1'000'000);
-    LOG(error, "store", "folder=\"%s\" msg=\"node.db is new, but objects/ holds content files: they are another database's, and are set aside\"", text_escape(aside).c_str());
+    LOG(error, "store",
+        "folder=\"%s\" msg=\"node.db is new, but objects/ holds content files: they are another database's, and are set aside\"",
+        text_escape(aside).c_str());
     o.on_disk = true;
     disk_rename(*o.owner->e, content_objects_dir(dir), aside, on_disk_done, &o);
 }
@@ -135,10 +147,10 @@ static void list_temp(store_opening &o)
     disk_list(*o.owner->e, content_temp_dir(o.owner->options.dir), on_listed, &o);
 }
 
-static void read_unplaced(store_opening &o)
+static void read_pending_moves(store_opening &o)
 {
     o.on_index = true;
-    index_unplaced(*o.owner->e, on_unplaced, &o);
+    index_pending_moves(*o.owner->e, on_pending_moves, &o);
 }
 
 static void read_garbage(store_opening &o)
@@ -151,37 +163,37 @@ static void read_garbage(store_opening &o)
 static void choose_next_id(store_opening &o)
 {
     uint64_t highest = index_content_id_max(*o.owner->e);
-    for (const std::vector<uint64_t> *ids : {&o.in_temp, &o.unplaced, &o.garbage}) {
+    for (const std::vector<uint64_t> *ids : {&o.in_temp, &o.pending_moves, &o.garbage}) {
         for (uint64_t id : *ids)
             highest = id < content_id_limit ? std::max(highest, id) : highest;
     }
     o.owner->next_content_id = highest + 1;
 }
 
-static void start_keeper(store_opening &o)
+static void start_housekeeping(store_opening &o)
 {
     store &s = *o.owner;
     choose_next_id(o);
-    std::sort(o.unplaced.begin(), o.unplaced.end());
-    store_hold(s);
-    keeper_start(s.housekeeper, *s.e, s.options.dir);
+    std::sort(o.pending_moves.begin(), o.pending_moves.end());
+    store_ref(s);
+    housekeeping_start(s.housekeeper, *s.e, s.options.dir);
     size_t orphans = 0;
     for (uint64_t id : o.in_temp) {
-        if (std::binary_search(o.unplaced.begin(), o.unplaced.end(), id))
+        if (std::binary_search(o.pending_moves.begin(), o.pending_moves.end(), id))
             continue;
         orphans++;
-        keeper_add_orphan(s.housekeeper, id);
+        housekeeping_add_orphan(s.housekeeper, id);
     }
-    for (uint64_t id : o.unplaced)
-        keeper_add_move(s.housekeeper, id);
+    for (uint64_t id : o.pending_moves)
+        housekeeping_add_move(s.housekeeper, id);
     for (uint64_t id : o.garbage)
-        keeper_add_garbage(s.housekeeper, id);
-    store_hold(s);
+        housekeeping_add_garbage(s.housekeeper, id);
+    store_ref(s);
     summer_start(s.sums, *s.e, s.options.dir, store_note_sums, &s);
     o.settling = true;
-    keeper_when_settled(s.housekeeper, on_settled, &o);
-    LOG(info, "store", "objects=%llu abandoned=%zu unplaced=%zu garbage=%zu msg=\"store opened\"",
-        static_cast<unsigned long long>(index_object_count(*s.e)), orphans, o.unplaced.size(), o.garbage.size());
+    housekeeping_when_settled(s.housekeeper, on_settled, &o);
+    LOG(info, "store", "objects=%llu abandoned=%zu pending_moves=%zu garbage=%zu msg=\"store opened\"",
+        static_cast<unsigned long long>(index_object_count(*s.e)), orphans, o.pending_moves.size(), o.garbage.size());
 }
 
 // --- guards
@@ -193,7 +205,7 @@ static bool has_strangers(const store_opening &o) { return o.has_strangers; }
 
 static uint32_t alive(const store_opening &o) { return (o.on_disk ? DISK : 0) | (o.on_index ? INDEX : 0) | (o.settling ? KEEPER : 0); }
 
-static constexpr sm_resource resources[] = {{DISK, "disk operation"}, {INDEX, "index operation"}, {KEEPER, "keeper's answer"}};
+static constexpr sm_resource resources[] = {{DISK, "disk operation"}, {INDEX, "index operation"}, {KEEPER, "housekeeping's answer"}};
 static constexpr sm_state<store_opening> states[] = {
     {S::making_temp, sm_initial, DISK, DISK},
     {S::making_objects, 0, DISK, DISK},
@@ -202,7 +214,7 @@ static constexpr sm_state<store_opening> states[] = {
     {S::syncing_root, 0, DISK, DISK},
     {S::listing_temp, 0, DISK, DISK},
     {S::listing_root, 0, DISK, DISK},
-    {S::reading_unplaced, 0, INDEX, INDEX},
+    {S::reading_pending_moves, 0, INDEX, INDEX},
     {S::reading_garbage, 0, INDEX, INDEX},
     {S::settling, 0, KEEPER, KEEPER},
     {S::ready, sm_final, 0, 0},
@@ -223,15 +235,15 @@ static constexpr sm_row<store_opening> rows[] = {
     {S::syncing_root, E::failed, always, nothing, S::failed},
     {S::listing_temp, E::done, always, SM_FN(list_root), S::listing_root},
     {S::listing_temp, E::failed, always, nothing, S::failed},
-    {S::listing_root, E::done, always, SM_FN(read_unplaced), S::reading_unplaced},
+    {S::listing_root, E::done, always, SM_FN(read_pending_moves), S::reading_pending_moves},
     {S::listing_root, E::failed, always, nothing, S::failed},
-    {S::reading_unplaced, E::done, always, SM_FN(read_garbage), S::reading_garbage},
-    {S::reading_unplaced, E::failed, always, nothing, S::failed},
-    {S::reading_garbage, E::done, always, SM_FN(start_keeper), S::settling},
+    {S::reading_pending_moves, E::done, always, SM_FN(read_garbage), S::reading_garbage},
+    {S::reading_pending_moves, E::failed, always, nothing, S::failed},
+    {S::reading_garbage, E::done, always, SM_FN(start_housekeeping), S::settling},
     {S::reading_garbage, E::failed, always, nothing, S::failed},
     {S::settling, E::done, always, nothing, S::ready},
 };
-static constexpr sm_ignore<store_opening> ignores[] = {{S::settling, E::failed, "the keeper has the work and tries again by itself"}};
+static constexpr sm_ignore<store_opening> ignores[] = {{S::settling, E::failed, "the housekeeping has the work and tries again by itself"}};
 // Nobody can stop a start: what ends one early is a failure. No busy state, so no deadline either.
 static constexpr sm_table<store_opening> table = {"open", states, resources, rows, ignores, {}, E::failed, E::failed, alive};
 SM_VERIFY(table);
@@ -251,7 +263,7 @@ static void deliver(store_opening &o, E event)
     void *arg = o.arg;
     delete &o;
     if (failure) {
-        delete s; // the keeper was not started: nobody else holds it
+        delete s; // the housekeeping was not started: nobody else holds it
         s = nullptr;
     }
     on_ready(arg, failure, s);
@@ -272,3 +284,5 @@ void store_open(env &e, const store_options &options, void (*on_ready)(void *arg
     o->arg = arg;
     make_temp(*o);
 }
+
+} // namespace etlnode

@@ -8,19 +8,34 @@
 #include "sm/sm.h"
 #include "store/store_internal.h"
 
+namespace etlnode {
+
 struct store_opening {
     enum class state : uint8_t {
-        making_temp, making_objects, listing_objects, setting_aside, syncing_root, listing_temp, listing_root, reading_unplaced, reading_garbage, settling, ready, failed
+        making_temp,
+        making_objects,
+        listing_objects,
+        setting_aside,
+        syncing_root,
+        listing_temp,
+        listing_root,
+        reading_pending_moves,
+        reading_garbage,
+        settling,
+        ready,
+        failed
     };
     enum class event : uint8_t { done, failed };
     sm_core sm;
     store *owner = nullptr;
     bool on_disk = false, on_index = false, settling = false;
-    bool has_strangers = false;     // objects/ is not empty, though the index is new
-    std::vector<uint64_t> in_temp;  // ids of the files there, in order
-    std::vector<uint64_t> unplaced; // ids of rows whose file may be there still
+    bool has_strangers = false;          // objects/ is not empty, though the index is new
+    std::vector<uint64_t> in_temp;       // ids of the files there, in order
+    std::vector<uint64_t> pending_moves; // ids of rows whose file may be there still
     std::vector<uint64_t> garbage;
     error failure;
     void (*on_ready)(void *arg, error err, store *s) = nullptr;
     void *arg = nullptr;
 };
+
+} // namespace etlnode

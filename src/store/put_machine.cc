@@ -5,7 +5,7 @@
 // Knows    sm, port, group_sync.     Known by  store; its callers see store.h only.
 // Machine  put, drawn in docs/machines/put.md (generated, do not edit).
 // Normal   small: commit, answer. Else: open at the first write, write, sync file and directory at once, commit, answer. The move to the
-//          content's place is the keeper's and follows the answer.
+//          content's place is the housekeeping's and follows the answer.
 // Fails    no descriptor, no space, an error of the disk, the wrong checksum, a refused commit: the file in tmp/ goes, the caller is told.
 // Limits   put_buffer_size, index_content_size_max.
 //
@@ -19,6 +19,8 @@
 #include "base/log.h"
 #include "sm/sm_verify.h"
 #include "store/store_machines.h"
+
+namespace etlnode {
 
 using S = put::state;
 using E = put::event;
@@ -100,7 +102,7 @@ static void on_unlinked(void *arg, error err)
     put &p = put_of(arg);
     p.unlinking = false;
     if (err)
-        keeper_add_orphan(p.owner->housekeeper, p.content_id); // tries again
+        housekeeping_add_orphan(p.owner->housekeeper, p.content_id); // tries again
     p.has_temp = false;
     deliver(p, E::unlinked);
 }
@@ -217,7 +219,7 @@ static void commit_with_content(put &p)
 
 static void hand_over(put &p)
 {
-    p.has_temp = false; // the keeper's now, if there is one
+    p.has_temp = false; // the housekeeping's now, if there is one
     tell_finished(p);
 }
 
@@ -226,7 +228,7 @@ static void hand_over(put &p)
 static void leave_temp(put &p)
 {
     if (p.has_temp)
-        store_doubt_content(*p.owner, p.content_id);
+        store_retain_unconfirmed(*p.owner, p.content_id);
     p.has_temp = false;
     tell_finished(p);
 }
@@ -250,7 +252,9 @@ static uint32_t alive(const put &p)
 static bool write_fits_buffer(const put &p) { return p.write_size <= put_buffer_size; }
 static bool finished_is_told_once(const put &p) { return p.answer != put_answer::finished || p.on_done != nullptr; }
 
-static constexpr sm_resource resources[] = {{OPEN, "open under way"}, {FILE_, "file"}, {TEMP, "temporary name"}, {WRITE, "write under way"}, {FILE_SYNC, "file sync under way"}, {DIR_SYNC, "directory sync under way"}, {COMMIT, "commit under way"}, {UNLINK, "unlink under way"}, {POST, "posted refusal"}};
+static constexpr sm_resource resources[] = {{OPEN, "open under way"}, {FILE_, "file"}, {TEMP, "temporary name"}, {WRITE, "write under way"},
+    {FILE_SYNC, "file sync under way"}, {DIR_SYNC, "directory sync under way"}, {COMMIT, "commit under way"}, {UNLINK, "unlink under way"},
+    {POST, "posted refusal"}};
 static constexpr sm_state<put> states[] = {
     {S::awaiting_first, sm_initial, 0, 0},
     {S::opening_to_write, 0, OPEN, OPEN},
@@ -332,12 +336,21 @@ static constexpr sm_row<put> rows[] = {
 };
 static constexpr const char *ends_by_itself = "after put_commit the put ends by itself; after put_abort it has been told";
 static constexpr sm_ignore<put> ignores[] = {
-    {S::opening_to_commit, E::stop, ends_by_itself}, {S::opening_aborted, E::stop, ends_by_itself},   {S::writing_aborted, E::stop, ends_by_itself},
-    {S::writing_last, E::stop, ends_by_itself},      {S::syncing, E::stop, ends_by_itself},           {S::syncing_file, E::stop, ends_by_itself},
-    {S::syncing_dir, E::stop, ends_by_itself},       {S::sync_failed, E::stop, ends_by_itself},       {S::committing, E::stop, ends_by_itself},
-    {S::unlinking_failed, E::stop, ends_by_itself},  {S::unlinking_aborted, E::stop, ends_by_itself}, {S::refusing_commit, E::stop, ends_by_itself},
+    {S::opening_to_commit, E::stop, ends_by_itself},
+    {S::opening_aborted, E::stop, ends_by_itself},
+    {S::writing_aborted, E::stop, ends_by_itself},
+    {S::writing_last, E::stop, ends_by_itself},
+    {S::syncing, E::stop, ends_by_itself},
+    {S::syncing_file, E::stop, ends_by_itself},
+    {S::syncing_dir, E::stop, ends_by_itself},
+    {S::sync_failed, E::stop, ends_by_itself},
+    {S::committing, E::stop, ends_by_itself},
+    {S::unlinking_failed, E::stop, ends_by_itself},
+    {S::unlinking_aborted, E::stop, ends_by_itself},
+    {S::refusing_commit, E::stop, ends_by_itself},
 };
-static constexpr sm_invariant<put> invariants[] = {{"write_fits_buffer", write_fits_buffer}, {"finished_is_told_once", finished_is_told_once}};
+static constexpr sm_invariant<put> invariants[] = {
+    {"write_fits_buffer", write_fits_buffer}, {"finished_is_told_once", finished_is_told_once}};
 // No busy state, so no deadline: the table's deadline is its stop.
 static constexpr sm_table<put> table = {"put", states, resources, rows, ignores, invariants, E::stop, E::stop, alive};
 SM_VERIFY(table);
@@ -370,13 +383,13 @@ static void finish(put &p)
         s.counts.put_bytes += row.size;
         store_forget(s, row.bucket, row.name);
         if (row.content_id != 0 && !row.in_index)
-            keeper_add_move(s.housekeeper, row.content_id);
+            housekeeping_add_move(s.housekeeper, row.content_id);
         store_discard_content(s, p.before);
         store_commit_succeeded(s);
     }
     free_put(p);
     on_done(done_arg, failure, row);
-    store_unhold(s);
+    store_unref(s);
 }
 
 static void deliver(put &p, E event)
@@ -387,7 +400,7 @@ static void deliver(put &p, E event)
         if (sm_is_final(table, p)) {
             store &s = *p.owner;
             free_put(p);
-            store_unhold(s);
+            store_unref(s);
         }
         return;
     case put_answer::written:
@@ -415,7 +428,7 @@ put *put_start(store &s, std::string bucket, std::string name, std::string conte
         p->buffer = std::move(s.spare_buffers.back());
         s.spare_buffers.pop_back();
     }
-    store_hold(s);
+    store_ref(s);
     return p;
 }
 
@@ -443,7 +456,8 @@ void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), vo
     deliver(p, E::write_asked);
 }
 
-void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg)
+void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum,
+    void (*on_done)(void *arg, error err, const index_row &row), void *arg)
 {
     CHECK(size <= put_buffer_size);
     CHECK(p.on_written == nullptr);
@@ -470,3 +484,5 @@ void put_abort(put &p)
     p.on_written = nullptr;
     deliver(p, E::stop);
 }
+
+} // namespace etlnode

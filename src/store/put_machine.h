@@ -12,40 +12,74 @@
 #include "store/content_sums.h"
 #include "store/store_internal.h"
 
+namespace etlnode {
+
 // What the caller is told after a step.
 enum class put_answer : uint8_t { none, written, finished };
 
 struct put {
     enum class state : uint8_t {
-        awaiting_first, opening_to_write, opening_to_commit, opening_aborted, awaiting_more, writing, writing_aborted, writing_last, syncing,
-        syncing_file, syncing_dir, sync_failed, committing, unlinking_failed, unlinking_aborted, unlinking_unwritten, failed, refusing_commit, done
+        awaiting_first,
+        opening_to_write,
+        opening_to_commit,
+        opening_aborted,
+        awaiting_more,
+        writing,
+        writing_aborted,
+        writing_last,
+        syncing,
+        syncing_file,
+        syncing_dir,
+        sync_failed,
+        committing,
+        unlinking_failed,
+        unlinking_aborted,
+        unlinking_unwritten,
+        failed,
+        refusing_commit,
+        done
     };
     enum class event : uint8_t {
-        opened, no_descriptors, open_failed, write_asked, written, write_failed, commit_asked, file_synced, dir_synced, sync_failed, committed,
-        commit_failed, unlinked, refused, stop
+        opened,
+        no_descriptors,
+        open_failed,
+        write_asked,
+        written,
+        write_failed,
+        commit_asked,
+        file_synced,
+        dir_synced,
+        sync_failed,
+        committed,
+        commit_failed,
+        unlinked,
+        refused,
+        stop
     };
     sm_core sm; // its id is the content's
     store *owner = nullptr;
-    uint64_t content_id = 0;     // also the name of the file in tmp/
-    index_row row;               // what will be committed; then what was
-    index_row before;            // the row it replaced
+    uint64_t content_id = 0; // also the name of the file in tmp/
+    index_row row;           // what will be committed; then what was
+    index_row before;        // the row it replaced
     disk_file *file = nullptr;
-    bool has_temp = false;       // the file may exist in tmp/
+    bool has_temp = false; // the file may exist in tmp/
     bool opening = false, writing = false, file_syncing = false, dir_syncing = false, committing = false, unlinking = false, posted = false;
-    bool has_evicted = false;    // descriptors were given back once
+    bool has_evicted = false; // descriptors were given back once
     std::unique_ptr<char[]> buffer;
-    size_t write_size = 0;       // of the write under way or, with commit_was_asked, what is left in the buffer
+    size_t write_size = 0;         // of the write under way or, with commit_was_asked, what is left in the buffer
     XXH64_state_t *hash = nullptr; // from the first write on
-    content_sums sums;           // of a content that goes into a file
+    content_sums sums;             // of a content that goes into a file
 
     void (*on_written)(void *arg, error err) = nullptr;
     void *written_arg = nullptr;
     bool commit_was_asked = false;
     bool has_expected = false;
     uint64_t expected_checksum = 0;
-    uint64_t checksum = 0;       // of all, known when the commit is asked for
+    uint64_t checksum = 0; // of all, known when the commit is asked for
     void (*on_done)(void *arg, error err, const index_row &row) = nullptr;
     void *done_arg = nullptr;
     put_answer answer = put_answer::none;
-    error failure;               // the first one
+    error failure; // the first one
 };
+
+} // namespace etlnode

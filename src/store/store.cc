@@ -2,7 +2,7 @@
 // store/store.cc: lookups through the cache, removals, pages, and the end of a store.
 //
 // Owns     the cache; requests that wait for one answer of the index.
-// Knows    its machines: open, put, load, keeper.   Known by  transfer, role.
+// Knows    its machines: open, put, load, housekeeping.   Known by  transfer, role.
 // Limits   cached_objects_max, cached_inline_max (store_options).
 #include "store/store.h"
 
@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "store/store_internal.h"
+
+namespace etlnode {
 
 // --- the cache and what is under way
 
@@ -30,21 +32,21 @@ void store_forget_bucket(store &s, std::string_view bucket)
 void store_discard_content(store &s, const index_row &before)
 {
     if (before.content_id != 0 && !before.in_index)
-        keeper_add_garbage(s.housekeeper, before.content_id);
+        housekeeping_add_garbage(s.housekeeper, before.content_id);
 }
 
-void store_doubt_content(store &s, uint64_t content_id) { s.doubtful.push_back(content_id); }
+void store_retain_unconfirmed(store &s, uint64_t content_id) { s.unconfirmed.push_back(content_id); }
 
 void store_commit_succeeded(store &s)
 {
-    for (uint64_t id : s.doubtful)
-        keeper_add_orphan(s.housekeeper, id);
-    s.doubtful.clear();
+    for (uint64_t id : s.unconfirmed)
+        housekeeping_add_orphan(s.housekeeper, id);
+    s.unconfirmed.clear();
 }
 
 const store_counts &store_count(const store &s)
 {
-    s.counts.garbage_pending = keeper_garbage_count(s.housekeeper);
+    s.counts.garbage_pending = housekeeping_garbage_count(s.housekeeper);
     return s.counts;
 }
 
@@ -58,7 +60,7 @@ const store_object *store_peek(store &s, std::string_view bucket, std::string_vi
     if (entry == nullptr)
         return nullptr;
     s.counts.hits++;
-    return cache_lend(s.cache, *entry);
+    return cache_acquire(s.cache, *entry);
 }
 
 // An answer that is known already, but must not be given before store_get has returned.
@@ -74,7 +76,7 @@ static void give_cached_answer(void *arg)
     cached_answer answer = *static_cast<cached_answer *>(arg);
     delete static_cast<cached_answer *>(arg);
     answer.on_object(answer.arg, no_error, answer.object);
-    store_unhold(*answer.owner);
+    store_unref(*answer.owner);
 }
 
 void store_get(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg)
@@ -82,7 +84,7 @@ void store_get(store &s, std::string bucket, std::string name, store_on_object o
     CHECK(!s.closing);
     const store_object *object = store_peek(s, bucket, name);
     if (object != nullptr) {
-        store_hold(s);
+        store_ref(s);
         clock_post(*s.e, give_cached_answer, new cached_answer{&s, object, on_object, arg});
         return;
     }
@@ -90,7 +92,7 @@ void store_get(store &s, std::string bucket, std::string name, store_on_object o
     load_request(s, std::move(bucket), std::move(name), on_object, arg);
 }
 
-void store_release(store &s, const store_object *object) { cache_give_back(s.cache, object); }
+void store_release(store &s, const store_object *object) { cache_release(s.cache, object); }
 
 // --- damage
 
@@ -173,7 +175,7 @@ static store_request *make_request(store &s, void *arg)
     auto *request = new store_request;
     request->owner = &s;
     request->arg = arg;
-    store_hold(s);
+    store_ref(s);
     return request;
 }
 
@@ -184,7 +186,7 @@ static void finish(store_request *request, error err)
     void *arg = request->arg;
     delete request;
     on_done(arg, err);
-    store_unhold(s);
+    store_unref(s);
 }
 
 static void on_removed(void *arg, error err, index_change &change)
@@ -219,7 +221,7 @@ static void on_bucket_garbage(void *arg, error err, const std::vector<uint64_t> 
     auto *request = static_cast<store_request *>(arg);
     if (!err && !request->owner->closing) {
         for (uint64_t id : content_ids)
-            keeper_add_garbage(request->owner->housekeeper, id);
+            housekeeping_add_garbage(request->owner->housekeeper, id);
     }
     finish(request, no_error); // the removal itself is durable; without the list the next start removes the files
 }
@@ -254,7 +256,7 @@ static void on_page(void *arg, error err, std::vector<index_row> rows)
     void *rows_arg = request->arg;
     delete request;
     on_rows(rows_arg, err, std::move(rows));
-    store_unhold(s);
+    store_unref(s);
 }
 
 void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg)
@@ -274,14 +276,14 @@ static void free_if_over(store &s)
     delete &s;
 }
 
-void store_unhold(store &s)
+void store_unref(store &s)
 {
     CHECK(s.holds > 0);
     s.holds--;
     free_if_over(s);
 }
 
-static void on_part_ended(void *arg) { store_unhold(*static_cast<store *>(arg)); }
+static void on_part_ended(void *arg) { store_unref(*static_cast<store *>(arg)); }
 
 void store_close(store *s)
 {
@@ -291,5 +293,7 @@ void store_close(store *s)
     cache_drop_all(s->cache);
     load_stop_all(*s);
     summer_stop(s->sums, on_part_ended, s);
-    keeper_stop(s->housekeeper, on_part_ended, s); // may free the store
+    housekeeping_stop(s->housekeeper, on_part_ended, s); // may free the store
 }
+
+} // namespace etlnode

@@ -17,22 +17,24 @@
 #include "port/env.h"
 #include "port/index.h"
 
+namespace etlnode {
+
 struct store;
 
 struct store_options {
-    std::string dir;             // exists and is writable
+    std::string dir;                    // exists and is writable
     size_t cached_objects_max = 10'000; // entries with an open descriptor, least recently used go first; keep it well below RLIMIT_NOFILE
     size_t cached_inline_max = cached_inline_max_default; // entries with their content in memory, likewise
-    size_t cached_bytes_max = ::cached_bytes_max; // of their contents together; and of what is known of the blocks of open files
-    size_t index_content_size_max = ::index_content_size_max; // contents up to this size are put into the index; 0: none; at most that
+    size_t cached_bytes_max = etlnode::cached_bytes_max;         // of their contents together; and of what is known of the blocks of open files
+    size_t index_content_size_max = etlnode::index_content_size_max; // contents up to this size are put into the index; 0: none; at most that
 };
 
 struct store_counts {
-    uint64_t hits = 0, misses = 0;       // of the cache
+    uint64_t hits = 0, misses = 0; // of the cache
     uint64_t puts = 0, put_bytes = 0, put_failures = 0;
     uint64_t removed = 0;
-    uint64_t damaged = 0;                // blocks and small contents that were found damaged, each time
-    uint64_t garbage_pending = 0;        // content files waiting to be unlinked
+    uint64_t damaged = 0;         // blocks and small contents that were found damaged, each time
+    uint64_t garbage_pending = 0; // content files waiting to be unlinked
 };
 
 // Calls on_ready once: directories made, tmp/ swept (files whose id the index does not know are unlinked, the others moved to their place),
@@ -47,22 +49,24 @@ const store_counts &store_count(const store &s);
 struct store_entry; // the store's own side of it
 struct store_object {
     index_row row;
-    disk_file *file = nullptr;   // open for reading; null when the content is in `content` or empty
-    std::string content;         // one that lies in the index, whole
-    bool has_content = false;    // `content` is all of it; true for an empty object
-    bool is_damaged = false;     // a damaged block was met since it was looked up: whatever was made of it must not be taken for good
+    disk_file *file = nullptr; // open for reading; null when the content is in `content` or empty
+    std::string content;       // one that lies in the index, whole
+    bool has_content = false;  // `content` is all of it; true for an empty object
+    bool is_damaged = false;   // a damaged block was met since it was looked up: whatever was made of it must not be taken for good
     store_entry *entry = nullptr;
 };
 // From the cache, without waiting: null when it is not there (then use store_get). The caller releases it.
 const store_object *store_peek(store &s, std::string_view bucket, std::string_view name);
 // Completes once. Errors: object_not_found, io, corrupt (content missing or of the wrong size; a small one that does not match its checksum), too_many_files.
-void store_get(store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
+void store_get(
+    store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
 void store_release(store &s, const store_object *object);
 // Whether sending the content can begin at `offset`. If not, see store_check. What follows is checked while it is sent: net_send_file fails with
 // `corrupt` at a damaged block.
 bool store_is_checked(store &s, const store_object *object, uint64_t offset);
 // Completes once: with the object, when the block at `offset` is sound; else with corrupt or io, and the object is released.
-void store_check(store &s, const store_object *object, uint64_t offset, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
+void store_check(
+    store &s, const store_object *object, uint64_t offset, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
 
 // --- writing one object: start, any number of buffers, commit; or abort at any time
 
@@ -78,7 +82,8 @@ void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), vo
 // index, with no file at all. Durable when it completes with ok: content synced, index committed; `row` is the new row, without its content. `expected_checksum` is
 // compared when has_expected: checksum_mismatch stores nothing. Errors also: no_space, io, too_many_files. The put is freed after the
 // completion, whatever it was.
-void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum, void (*on_done)(void *arg, error err, const index_row &row), void *arg);
+void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum,
+    void (*on_done)(void *arg, error err, const index_row &row), void *arg);
 // Nothing becomes visible, the temporary file goes, if there is one. Not after put_commit. The pointer is dead at once; a put_write under way never completes.
 void put_abort(put &p);
 
@@ -89,3 +94,5 @@ void store_remove_bucket(store &s, std::string bucket, void (*on_done)(void *arg
 // Rows in order of name, see index_page.
 void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg);
 uint64_t store_object_count(store &s);
+
+} // namespace etlnode

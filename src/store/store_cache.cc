@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 
+namespace etlnode {
+
 static constexpr size_t block_known_size = 16; // its sum, and until when it is known to be sound
 
 size_t cache_hash::operator()(const cache_key &key) const
@@ -45,14 +47,14 @@ static void free_if_unused(store_cache &cache, store_entry &entry)
     delete &entry;
 }
 
-const store_object *cache_lend(store_cache &cache, store_entry &entry)
+const store_object *cache_acquire(store_cache &cache, store_entry &entry)
 {
     entry.references++;
     cache.lent_count++;
     return &entry.object;
 }
 
-void cache_give_back(store_cache &cache, const store_object *object)
+void cache_release(store_cache &cache, const store_object *object)
 {
     store_entry &entry = *object->entry;
     CHECK(entry.references > 0);
@@ -177,3 +179,5 @@ size_t cache_evict_files(store_cache &cache, size_t count)
     }
     return closed;
 }
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 
 #include "store/store.h"
 
+namespace etlnode {
+
 struct store_entry {
     store_object object;
     uint64_t references = 0;
@@ -46,7 +48,7 @@ struct cache_list {
     store_entry *oldest = nullptr;
     size_t count = 0;
     size_t count_max = 0;
-    size_t bytes = 0;     // of the entries'
+    size_t bytes = 0; // of the entries'
     size_t bytes_max = 0;
 };
 
@@ -62,8 +64,8 @@ void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, siz
 // A new entry with no reference; the file is its now.
 store_entry *cache_make_entry(index_row row, disk_file *file, std::string content, bool has_content);
 // Lends it to a reader.
-const store_object *cache_lend(store_cache &cache, store_entry &entry);
-void cache_give_back(store_cache &cache, const store_object *object);
+const store_object *cache_acquire(store_cache &cache, store_entry &entry);
+void cache_release(store_cache &cache, const store_object *object);
 // Most recently used now; null when it is not there. No allocation.
 store_entry *cache_find(store_cache &cache, std::string_view bucket, std::string_view name);
 // Replaces an entry of the same name; what is over the bound goes.
@@ -73,3 +75,5 @@ void cache_drop_bucket(store_cache &cache, std::string_view bucket);
 void cache_drop_all(store_cache &cache);
 // Closes up to `count` descriptors that no reader uses, oldest first; how many it were.
 size_t cache_evict_files(store_cache &cache, size_t count);
+
+} // namespace etlnode

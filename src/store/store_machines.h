@@ -4,8 +4,12 @@
 
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 sm_view put_machine_view();
 sm_view load_machine_view();
-sm_view keeper_machine_view();
+sm_view housekeeping_machine_view();
 sm_view summer_machine_view();
 sm_view open_machine_view();
+
+} // namespace etlnode

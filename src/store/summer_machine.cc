@@ -23,6 +23,8 @@
 #include "store/content_path.h"
 #include "store/store_machines.h"
 
+namespace etlnode {
+
 using S = summer::state;
 using E = summer::event;
 
@@ -41,9 +43,10 @@ static summer &summer_of(void *arg) { return *static_cast<summer *>(arg); }
 static void log_failure(const summer &s, error err)
 {
     if (err.code != error_code::stopping)
-        LOG(warn, "store", "object=\"ais://%s/%s\" content=%016llx error=%s errno=%d msg=\"no sums could be made of the content: %s; tried again later\"",
-            text_escape(s.current.bucket).c_str(), text_escape(s.current.name).c_str(), static_cast<unsigned long long>(s.current.content_id),
-            error_code_name(err.code), err.sys, error_text(err));
+        LOG(warn, "store",
+            "object=\"ais://%s/%s\" content=%016llx error=%s errno=%d msg=\"no sums could be made of the content: %s; tried again later\"",
+            text_escape(s.current.bucket).c_str(), text_escape(s.current.name).c_str(),
+            static_cast<unsigned long long>(s.current.content_id), error_code_name(err.code), err.sys, error_text(err));
 }
 
 static void on_listed(void *arg, error err, std::vector<index_row> rows)
@@ -112,7 +115,7 @@ static void open_path(summer &s, const std::string &path)
     disk_open(*s.e, path, disk_open_mode::read, on_opened, &s);
 }
 
-static void open_placed(summer &s) { open_path(s, content_place_path(s.dir, s.current.content_id)); }
+static void open_placed(summer &s) { open_path(s, content_final_path(s.dir, s.current.content_id)); }
 static void open_temp(summer &s) { open_path(s, content_temp_path(s.dir, s.current.content_id)); }
 
 static void open_next(summer &s)
@@ -178,10 +181,11 @@ static void skip(summer &s)
 static void end_pass(summer &s)
 {
     if (s.made > 0)
-        LOG(info, "store", "contents=%llu failed=%zu msg=\"contents stored by an earlier version have sums now\"", static_cast<unsigned long long>(s.made), s.failures);
+        LOG(info, "store", "contents=%llu failed=%zu msg=\"contents stored by an earlier version have sums now\"",
+            static_cast<unsigned long long>(s.made), s.failures);
     s.made = 0;
     if (s.failures > 0)
-        timer_arm(*s.e, s.clock, summer_retry_ms);
+        timer_arm(*s.e, s.deadline_timer, summer_retry_ms);
 }
 
 static void begin_pass(summer &s)
@@ -191,7 +195,7 @@ static void begin_pass(summer &s)
     s.failures = 0;
 }
 
-static void stop_timer(summer &s) { timer_stop(*s.e, s.clock); }
+static void stop_timer(summer &s) { timer_stop(*s.e, s.deadline_timer); }
 static void stop_reading(summer &s) { file_sums_stop(*s.reading); }
 
 // --- guards
@@ -206,10 +210,11 @@ static bool size_differs(const summer &s) { return s.file_size != s.current.size
 static uint32_t alive(const summer &s)
 {
     return (s.on_index ? INDEX : 0) | (s.opening ? OPEN : 0) | (s.file != nullptr ? FILE_ : 0) | (s.reading != nullptr ? READ : 0) |
-           (s.clock != nullptr && timer_is_armed(*s.e, s.clock) ? TIMER : 0);
+           (s.deadline_timer != nullptr && timer_is_armed(*s.e, s.deadline_timer) ? TIMER : 0);
 }
 
-static constexpr sm_resource resources[] = {{INDEX, "index operation"}, {OPEN, "open under way"}, {FILE_, "file"}, {READ, "read"}, {TIMER, "timer"}};
+static constexpr sm_resource resources[] = {
+    {INDEX, "index operation"}, {OPEN, "open under way"}, {FILE_, "file"}, {READ, "read"}, {TIMER, "timer"}};
 static constexpr sm_state<summer> states[] = {
     {S::idle, sm_initial, 0, TIMER},
     {S::listing, 0, INDEX, INDEX},
@@ -283,8 +288,8 @@ static void deliver(summer &s, E event)
     bool had_listed = sm_state_of(s) == S::listing;
     sm_step(table, s, event);
     if (sm_is_final(table, s)) {
-        timer_free(*s.e, s.clock);
-        s.clock = nullptr;
+        timer_free(*s.e, s.deadline_timer);
+        s.deadline_timer = nullptr;
         s.on_ended(s.ended_arg);
         return;
     }
@@ -299,7 +304,7 @@ void summer_start(summer &s, env &e, std::string dir, void (*on_made)(void *arg,
     s.dir = std::move(dir);
     s.on_made = on_made;
     s.made_arg = arg;
-    s.clock = timer_make(e, on_timer, &s);
+    s.deadline_timer = timer_make(e, on_timer, &s);
     go_on(s);
 }
 
@@ -309,3 +314,5 @@ void summer_stop(summer &s, void (*on_ended)(void *arg), void *arg)
     s.ended_arg = arg;
     deliver(s, E::stop);
 }
+
+} // namespace etlnode

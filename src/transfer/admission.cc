@@ -9,27 +9,32 @@
 
 #include "port/clock.h"
 
+namespace etlnode {
+
 // --- the pod: what the registry says of it, and this target's queue before it
 
-static read_stage stage_of(const pod_memory *pod, etl_view &view)
+static read_availability availability_of(const pod_memory *pod, etl_view &view)
 {
     if (pod == nullptr || !etl_ref_view(*pod->ref, view))
-        return read_stage::absent;
+        return read_availability::absent;
     switch (view.phase) {
-    case etl_phase::starting: return read_stage::starting;
-    case etl_phase::serving: return view.ready ? read_stage::ready : read_stage::not_ready;
+    case etl_phase::starting: return read_availability::starting;
+    case etl_phase::serving: return view.ready ? read_availability::ready : read_availability::not_ready;
     case etl_phase::stopping:
     case etl_phase::failed:
-    case etl_phase::gone: return read_stage::ended;
+    case etl_phase::gone: return read_availability::ended;
     }
-    return read_stage::absent;
+    return read_availability::absent;
 }
 
 read_action admission_decide(const transfer &t, etl_view &view)
 {
-    read_stage stage = stage_of(t.pod, view);
-    read_how how = stage == read_stage::absent ? read_how::hpush : transfer_mode_of(view.definition->mode).choice; // an unknown one has no mode; any gives the same row
-    return transfer_choose({read_role::target, t.is_kept ? read_method::get : transfer_method_of(exchange_head(*t.x).method), how, stage, read_place::here});
+    read_availability availability = availability_of(t.pod, view);
+    read_mode mode = availability == read_availability::absent
+                         ? read_mode::hpush
+                         : transfer_mode_of(view.definition->mode).choice; // an unknown one has no mode; any gives the same row
+    return transfer_choose({read_role::target, t.is_kept ? read_method::get : transfer_method_of(exchange_head(*t.x).method), mode,
+        availability, read_locality::here});
 }
 
 pod_memory *admission_find(transfer_host &host, std::string_view etl_id_or_name)
@@ -70,7 +75,10 @@ static void wake_queue(void *arg)
     end_wake(wake);
 }
 
-void admission_post_wake(transfer_host &host, etl_ref &ref) { clock_post(*host.e, wake_queue, new wake_request{&host, etl_ref_acquire(ref)}); }
+void admission_post_wake(transfer_host &host, etl_ref &ref)
+{
+    clock_post(*host.e, wake_queue, new wake_request{&host, etl_ref_acquire(ref)});
+}
 
 // A slot is free: for the oldest that waits. There is no need to look at all of them.
 static void wake_first(void *arg)
@@ -88,7 +96,10 @@ static void wake_first(void *arg)
     end_wake(wake);
 }
 
-static void post_wake_first(transfer_host &host, etl_ref &ref) { clock_post(*host.e, wake_first, new wake_request{&host, etl_ref_acquire(ref)}); }
+static void post_wake_first(transfer_host &host, etl_ref &ref)
+{
+    clock_post(*host.e, wake_first, new wake_request{&host, etl_ref_acquire(ref)});
+}
 
 void admission_leave_queue(transfer &t)
 {
@@ -144,3 +155,5 @@ bool admission_forget_if_gone(transfer_host &host, pod_memory &memory)
     etl_ref_release(*ref);
     return true;
 }
+
+} // namespace etlnode

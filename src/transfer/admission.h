@@ -7,6 +7,8 @@
 #include "transfer/choose.h"
 #include "transfer/transfer_machine.h"
 
+namespace etlnode {
+
 // What the decision table says of the request now; `out_view` is filled where the ETL is known.
 read_action admission_decide(const transfer &t, etl_view &out_view);
 // What is remembered of an ETL's pod; null where the ETL is not known.
@@ -22,3 +24,5 @@ void admission_release_slot(transfer &t); // without one: no effect; the oldest 
 void admission_post_wake(transfer_host &host, etl_ref &ref);
 // Forgets an ETL that is gone and that nobody waits for. True: `memory` is not there any more.
 bool admission_forget_if_gone(transfer_host &host, pod_memory &memory);
+
+} // namespace etlnode

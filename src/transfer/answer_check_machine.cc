@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // transfer/answer_check_machine.cc: whether an answer that ended by closing is complete.
 //
-// Owns     the sentinel, one connection to the witness or to the pod, one timer.
+// Owns     the liveness, one connection to the witness or to the pod, one timer.
 // Knows    sm, port.                  Known by  transfer_machine.cc.
 // Machine  answer_check, drawn in docs/machines/answer_check.md (generated, do not edit).
 // Normal   watching, asking, reading, done; without a witness watching, settling, probing, done.
 // Fails    a witness or a pod that is gone, says nothing in time or names another container: the answer is not complete.
-// Limits   answer_settle_ms, sentinel_memory_ms, pod_connect_timeout_ms, witness_line_size_max.
+// Limits   answer_settle_ms, liveness_memory_ms, pod_connect_timeout_ms, witness_line_size_max.
 #include "transfer/answer_check.h"
 
 #include "base/limits.h"
@@ -15,26 +15,28 @@
 #include "sm/sm_verify.h"
 #include "transfer/transfer_machines.h"
 
+namespace etlnode {
+
 struct answer_check {
     enum class state : uint8_t { watching, asking, reading, settling, probing, done };
     enum class event : uint8_t { judge, connected, read_server, read_other, refused, deadline, stop };
     sm_core sm;
     env *e = nullptr;
     answer_check_options options;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
     net_connect_call *connecting = nullptr;
     net_conn *conn = nullptr; // to the witness
     std::string line;
     bool complete = false;
     bool canceled = false;
 
-    net_connect_call *sentinel_connecting = nullptr;
-    net_conn *sentinel = nullptr;
-    timer *sentinel_clock = nullptr; // from a sentinel's break to the next one
+    net_connect_call *liveness_connecting = nullptr;
+    net_conn *liveness = nullptr;
+    timer *liveness_timer = nullptr; // from a liveness's break to the next one
     bool was_watched = false;
     bool was_broken = false;
-    uint64_t broken_ms = 0;       // of the first sentinel
-    bool died = false;            // after a sentinel broke nobody listened: the process of this answer is gone, whoever listens now
+    uint64_t broken_ms = 0; // of the first liveness
+    bool died = false;      // after a liveness broke nobody listened: the process of this answer is gone, whoever listens now
 };
 
 using S = answer_check::state;
@@ -42,9 +44,9 @@ using E = answer_check::event;
 
 static void step(answer_check &check, E event);
 
-// --- the sentinel
+// --- the liveness
 
-static void on_sentinel(void *arg, error err, net_conn *conn);
+static void on_liveness(void *arg, error err, net_conn *conn);
 
 // Anything else that fails (no descriptors, say) is no word about the pod.
 static void note_failure(answer_check &check, error err)
@@ -53,39 +55,40 @@ static void note_failure(answer_check &check, error err)
         check.died = true;
 }
 
-static void open_sentinel(answer_check &check)
+static void open_liveness(answer_check &check)
 {
-    note_failure(check, net_connect(*check.e, check.options.host.c_str(), check.options.port, on_sentinel, &check, &check.sentinel_connecting, net_reach::this_machine));
+    note_failure(check, net_connect(*check.e, check.options.host.c_str(), check.options.port, on_liveness, &check,
+                            &check.liveness_connecting, net_reach::this_machine));
 }
 
-static void on_sentinel_clock(void *arg) { open_sentinel(*static_cast<answer_check *>(arg)); }
+static void on_liveness_clock(void *arg) { open_liveness(*static_cast<answer_check *>(arg)); }
 
 // A server without patience for silent clients breaks it, too. What tells the two apart: a process that died has nobody listening for a while.
-static void on_sentinel_readable(void *arg)
+static void on_liveness_readable(void *arg)
 {
     answer_check &check = *static_cast<answer_check *>(arg);
-    net_close(*check.e, check.sentinel);
-    check.sentinel = nullptr;
+    net_close(*check.e, check.liveness);
+    check.liveness = nullptr;
     if (!check.was_broken)
         check.broken_ms = clock_now_ms(*check.e);
     check.was_broken = true;
-    timer_arm(*check.e, check.sentinel_clock, answer_settle_ms);
+    timer_arm(*check.e, check.liveness_timer, answer_settle_ms);
 }
 
-static void on_sentinel(void *arg, error err, net_conn *conn)
+static void on_liveness(void *arg, error err, net_conn *conn)
 {
     answer_check &check = *static_cast<answer_check *>(arg);
-    check.sentinel_connecting = nullptr;
-    check.sentinel = conn;
+    check.liveness_connecting = nullptr;
+    check.liveness = conn;
     if (conn != nullptr)
-        net_wait(*check.e, conn, net_side::readable, on_sentinel_readable, &check);
+        net_wait(*check.e, conn, net_side::readable, on_liveness_readable, &check);
     else
         note_failure(check, err);
 }
 
-static void close_line(env &e, timer *clock, net_connect_call *&connecting, net_conn *&conn)
+static void close_line(env &e, timer *deadline_timer, net_connect_call *&connecting, net_conn *&conn)
 {
-    timer_stop(e, clock);
+    timer_stop(e, deadline_timer);
     if (connecting != nullptr)
         net_connect_cancel(e, connecting);
     connecting = nullptr;
@@ -94,15 +97,15 @@ static void close_line(env &e, timer *clock, net_connect_call *&connecting, net_
     conn = nullptr;
 }
 
-static void close_sentinel(answer_check &check) { close_line(*check.e, check.sentinel_clock, check.sentinel_connecting, check.sentinel); }
+static void close_liveness(answer_check &check) { close_line(*check.e, check.liveness_timer, check.liveness_connecting, check.liveness); }
 
 // Broken just now: the process died with its answer, even if another listens already.
 static bool is_alarmed(const answer_check &check)
 {
     bool end = false;
-    if (check.sentinel != nullptr && (net_has_unread(*check.e, check.sentinel, &end) || end))
+    if (check.liveness != nullptr && (net_has_unread(*check.e, check.liveness, &end) || end))
         return true;
-    return check.died || (check.was_broken && clock_now_ms(*check.e) - check.broken_ms < sentinel_memory_ms);
+    return check.died || (check.was_broken && clock_now_ms(*check.e) - check.broken_ms < liveness_memory_ms);
 }
 
 // --- actions
@@ -110,8 +113,8 @@ static bool is_alarmed(const answer_check &check)
 static void delete_check(void *arg)
 {
     answer_check *check = static_cast<answer_check *>(arg);
-    timer_free(*check->e, check->clock);
-    timer_free(*check->e, check->sentinel_clock);
+    timer_free(*check->e, check->deadline_timer);
+    timer_free(*check->e, check->liveness_timer);
     delete check;
 }
 
@@ -123,11 +126,11 @@ static void tell(void *arg)
     clock_post(*check.e, delete_check, &check);
 }
 
-static void close_connection(answer_check &check) { close_line(*check.e, check.clock, check.connecting, check.conn); }
+static void close_connection(answer_check &check) { close_line(*check.e, check.deadline_timer, check.connecting, check.conn); }
 
 static void end(answer_check &check)
 {
-    close_sentinel(check);
+    close_liveness(check);
     close_connection(check);
     clock_post(*check.e, tell, &check);
 }
@@ -143,7 +146,7 @@ static void on_connected(void *arg, error err, net_conn *conn);
 static void connect_to(answer_check &check, const std::string &host, uint16_t port)
 {
     error err = net_connect(*check.e, host.c_str(), port, on_connected, &check, &check.connecting, net_reach::this_machine);
-    timer_arm(*check.e, check.clock, err ? 0 : pod_connect_timeout_ms); // refused here and now: as good as a timeout
+    timer_arm(*check.e, check.deadline_timer, err ? 0 : pod_connect_timeout_ms); // refused here and now: as good as a timeout
 }
 
 static void ask(answer_check &check) { connect_to(check, check.options.witness_host, check.options.witness_port); }
@@ -152,7 +155,7 @@ static void on_witness_readable(void *arg);
 
 static void read_witness(answer_check &check) { net_wait(*check.e, check.conn, net_side::readable, on_witness_readable, &check); }
 
-static void settle(answer_check &check) { timer_arm(*check.e, check.clock, answer_settle_ms); }
+static void settle(answer_check &check) { timer_arm(*check.e, check.deadline_timer, answer_settle_ms); }
 
 static void probe(answer_check &check)
 {
@@ -174,11 +177,13 @@ static constexpr uint32_t SENTINEL = 8;
 
 static uint32_t alive(const answer_check &check)
 {
-    return (check.connecting != nullptr ? CONNECT : 0u) | (check.conn != nullptr ? CONN : 0u) | (timer_is_armed(*check.e, check.clock) ? DEADLINE : 0u) |
-           (check.sentinel != nullptr || check.sentinel_connecting != nullptr || timer_is_armed(*check.e, check.sentinel_clock) ? SENTINEL : 0u);
+    return (check.connecting != nullptr ? CONNECT : 0u) | (check.conn != nullptr ? CONN : 0u) |
+           (timer_is_armed(*check.e, check.deadline_timer) ? DEADLINE : 0u) |
+           (check.liveness != nullptr || check.liveness_connecting != nullptr || timer_is_armed(*check.e, check.liveness_timer) ? SENTINEL
+                                                                                                                                : 0u);
 }
 
-static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {CONN, "connection"}, {DEADLINE, "deadline"}, {SENTINEL, "sentinel"}};
+static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {CONN, "connection"}, {DEADLINE, "deadline"}, {SENTINEL, "liveness"}};
 
 static constexpr sm_state<answer_check> states[] = {
     {S::watching, sm_initial, 0, SENTINEL},
@@ -265,9 +270,9 @@ answer_check *answer_check_begin(env &e, answer_check_options options)
     answer_check *check = new answer_check;
     check->sm.id = e.next_machine_id++;
     check->e = &e;
-    check->options = static_cast<answer_check_options &&>(options);
-    check->clock = timer_make(e, on_timer, check);
-    check->sentinel_clock = timer_make(e, on_sentinel_clock, check);
+    check->options = std::move(options);
+    check->deadline_timer = timer_make(e, on_timer, check);
+    check->liveness_timer = timer_make(e, on_liveness_clock, check);
     return check;
 }
 
@@ -276,7 +281,7 @@ void answer_check_watch(answer_check &check)
     if (check.was_watched)
         return;
     check.was_watched = true;
-    open_sentinel(check);
+    open_liveness(check);
 }
 
 void answer_check_judge(answer_check &check) { step(check, E::judge); }
@@ -287,3 +292,5 @@ void answer_check_cancel(answer_check &check)
     if (sm_state_of(check) != S::done)
         step(check, E::stop);
 }
+
+} // namespace etlnode

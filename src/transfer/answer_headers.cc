@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "codec/http_write.h"
 
+namespace etlnode {
+
 static bool is_one_of(std::string_view name, std::span<const std::string_view> names)
 {
     return std::any_of(names.begin(), names.end(), [&](std::string_view one) { return text_equal_ignore_case(one, name); });
@@ -37,17 +39,19 @@ bool header_is_named_by_connection(const http_head &head, std::string_view name)
 bool header_passes_to_pod(const http_head &request, std::string_view name)
 {
     static constexpr std::string_view kept_back[] = {"Host", "Content-Length", "Authorization", "Cookie", "Expect", "X-Request-Id"};
-    return !is_one_of(name, kept_back) && !begins_with(name, "Etlnode-") && !http_header_is_hop_by_hop(name) && !header_is_named_by_connection(request, name);
+    return !is_one_of(name, kept_back) && !begins_with(name, "Etlnode-") && !http_header_is_hop_by_hop(name) &&
+           !header_is_named_by_connection(request, name);
 }
 
 // X-...: a transformer's own. Not those that mean something to the node, to browsers' security, or to proxies in front of the node.
 static bool is_custom(std::string_view name)
 {
-    static constexpr std::string_view meant_for_others[] = {"X-Request-Id",       "X-Content-Type-Options", "X-Frame-Options", "X-XSS-Protection", "X-UA-Compatible",
-                                                            "X-Sendfile",         "X-Sendfile-Type",        "X-Reproxy-URL",   "X-Real-IP",        "X-HTTP-Method-Override",
-                                                            "X-Powered-By",       "X-DNS-Prefetch-Control", "X-Permitted-Cross-Domain-Policies"};
-    return begins_with(name, "X-") && !is_one_of(name, meant_for_others) && !begins_with(name, "X-Accel-") && !begins_with(name, "X-Forwarded-") &&
-           !begins_with(name, "X-Lighttpd-") && !begins_with(name, "X-Content-Security-") && !begins_with(name, "X-WebKit-");
+    static constexpr std::string_view meant_for_others[] = {"X-Request-Id", "X-Content-Type-Options", "X-Frame-Options", "X-XSS-Protection",
+        "X-UA-Compatible", "X-Sendfile", "X-Sendfile-Type", "X-Reproxy-URL", "X-Real-IP", "X-HTTP-Method-Override", "X-Powered-By",
+        "X-DNS-Prefetch-Control", "X-Permitted-Cross-Domain-Policies"};
+    return begins_with(name, "X-") && !is_one_of(name, meant_for_others) && !begins_with(name, "X-Accel-") &&
+           !begins_with(name, "X-Forwarded-") && !begins_with(name, "X-Lighttpd-") && !begins_with(name, "X-Content-Security-") &&
+           !begins_with(name, "X-WebKit-");
 }
 
 bool header_passes_to_client(bool of_clients_request, const http_head &answer, std::string_view name)
@@ -63,7 +67,9 @@ bool header_passes_to_client(bool of_clients_request, const http_head &answer, s
     if (!of_clients_request)
         return false;
     // Which version they are, and who may keep them for how long.
-    static constexpr std::string_view of_version[] = {"ETag",   "Last-Modified", "Cache-Control",  "Expires", "Vary", "Accept-Ranges", "Content-MD5",
-                                                      "Digest", "Repr-Digest",   "Content-Digest", "Warning"};
+    static constexpr std::string_view of_version[] = {"ETag", "Last-Modified", "Cache-Control", "Expires", "Vary", "Accept-Ranges",
+        "Content-MD5", "Digest", "Repr-Digest", "Content-Digest", "Warning"};
     return is_one_of(name, of_version) || is_custom(name);
 }
+
+} // namespace etlnode

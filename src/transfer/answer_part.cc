@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "codec/http_write.h"
 
+namespace etlnode {
+
 namespace {
 struct content_range {
     uint64_t first = 0;
@@ -16,7 +18,7 @@ struct content_range {
     bool has_total = false; // else "*"
     uint64_t total = 0;
 };
-}
+} // namespace
 
 // "bytes 1-3/10", "bytes 1-3/*".
 static bool read_content_range(std::string_view text, content_range &out)
@@ -29,7 +31,8 @@ static bool read_content_range(std::string_view text, content_range &out)
     size_t slash = text.find('/');
     if (dash == std::string_view::npos || slash == std::string_view::npos || slash < dash)
         return false;
-    if (!text_parse_u64(text.substr(0, dash), out.first) || !text_parse_u64(text.substr(dash + 1, slash - dash - 1), out.last) || out.last < out.first)
+    if (!text_parse_u64(text.substr(0, dash), out.first) || !text_parse_u64(text.substr(dash + 1, slash - dash - 1), out.last) ||
+        out.last < out.first)
         return false;
     out.has_total = text.substr(slash + 1) != "*";
     return !out.has_total || (text_parse_u64(text.substr(slash + 1), out.total) && out.last < out.total);
@@ -72,10 +75,13 @@ bool answer_part_fits(std::string_view asked, const http_head &answer, uint64_t 
     if (asks_several && text_lower(http_head_get(answer, "Content-Type")).starts_with("multipart/byteranges"))
         return true;
     content_range given;
-    if (count_of(answer, "Content-Range") != 1 || !read_content_range(http_head_get(answer, "Content-Range"), given) || !begins_as_asked(asked, given))
+    if (count_of(answer, "Content-Range") != 1 || !read_content_range(http_head_get(answer, "Content-Range"), given) ||
+        !begins_as_asked(asked, given))
         return false;
     if (given.last - given.first == UINT64_MAX)
         return false;
     out_size = given.last - given.first + 1;
     return !answer.has_length || answer.chunked || answer.length == out_size;
 }
+
+} // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/choose.h: the decision table of a read: role x method x communication x stage x locality -> action. Pure, no time in it.
+// transfer/choose.h: the decision table of a read: role x method x mode x availability x locality -> action. Pure, no time in it.
 #pragma once
 
 #include <cstddef>
@@ -7,11 +7,13 @@
 #include <span>
 #include <string_view>
 
+namespace etlnode {
+
 enum class read_role : uint8_t { proxy, target };
 enum class read_method : uint8_t { get, head, other };
-enum class read_how : uint8_t { plain, hpush, hrev, hpull };          // plain: no ETL was asked for
-enum class read_stage : uint8_t { absent, starting, ready, not_ready, ended }; // of the ETL on this target; absent: unknown id
-enum class read_place : uint8_t { here, elsewhere, nowhere };         // of the object, by the cluster's placement
+enum class read_mode : uint8_t { plain, hpush, hrev, hpull };                         // plain: no ETL was asked for
+enum class read_availability : uint8_t { absent, starting, ready, not_ready, ended }; // of the ETL on this target; absent: unknown id
+enum class read_locality : uint8_t { here, elsewhere, nowhere };                      // of the object, by the cluster's placement
 
 enum class read_action : uint8_t {
     redirect_to_target, // proxy: Location is the target that holds the object
@@ -32,9 +34,9 @@ read_method transfer_method_of(std::string_view method);
 struct read_question {
     read_role role;
     read_method method;
-    read_how how;
-    read_stage stage;
-    read_place place;
+    read_mode mode;
+    read_availability availability;
+    read_locality locality;
 };
 
 // Exactly one row matches every question (a test goes through the whole product).
@@ -43,8 +45,10 @@ read_action transfer_choose(const read_question &question);
 // The rows, for the test and for documents: a bit set for each input; `label` and `why` are static text.
 struct read_row {
     const char *label;
-    uint8_t roles, methods, hows, stages, places;
+    uint8_t roles, methods, modes, availabilities, localities;
     read_action action;
     const char *why;
 };
 std::span<const read_row> transfer_choose_rows();
+
+} // namespace etlnode

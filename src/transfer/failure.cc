@@ -11,6 +11,8 @@
 #include "port/clock.h"
 #include "transfer/pull.h"
 
+namespace etlnode {
+
 static transfer_outcome outcome_of(error_code code)
 {
     switch (code) {
@@ -33,7 +35,7 @@ static transfer_outcome outcome_of(error_code code)
 void failure_set(transfer &t, error_code code, std::string text, int status)
 {
     t.err = make_error(code);
-    t.err_text = static_cast<std::string &&>(text);
+    t.err_text = std::move(text);
     t.err_status = status;
     t.outcome = outcome_of(code);
 }
@@ -47,7 +49,7 @@ void failure_set_of_object(transfer &t, error err)
         text += ": data is corrupt" + (err.what != nullptr ? std::string(": ") + err.what : std::string());
     else
         text += std::string(" ") + error_text(err);
-    failure_set(t, err.code, static_cast<std::string &&>(text));
+    failure_set(t, err.code, std::move(text));
 }
 
 static std::string timeout_text(const transfer &t, std::string_view what)
@@ -73,7 +75,9 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
     const std::string with = begun.empty() ? std::string() : ", which began with \"" + text_escape(begun) + "\"";
     switch (err.code) {
     case error_code::refused:
-    case error_code::unreachable: failure_set(t, error_code::not_ready, "ETL error: the pod of etl job " + t.etl_id + " refuses connections"); break;
+    case error_code::unreachable:
+        failure_set(t, error_code::not_ready, "ETL error: the pod of etl job " + t.etl_id + " refuses connections");
+        break;
     case error_code::timed_out:
         if (said.find("connecting") != std::string_view::npos)
             failure_set(t, error_code::timed_out, "ETL error: timeout connecting to the pod");
@@ -83,21 +87,28 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
             failure_set(t, error_code::timed_out, late_text(t, err));
         break;
     case error_code::end_of_stream:
-        failure_set(t, error_code::pod_gone, t.answer_status == 0 && said.find("without an answer") != std::string_view::npos ? "ETL error: the pod closed the connection" + to : "ETL error: " + std::string(said) + with);
+        failure_set(t, error_code::pod_gone,
+            t.answer_status == 0 && said.find("without an answer") != std::string_view::npos
+                ? "ETL error: the pod closed the connection" + to
+                : "ETL error: " + std::string(said) + with);
         break;
     case error_code::reset:
         if (said.starts_with("the pod ")) // it had begun
             failure_set(t, error_code::pod_gone, "ETL error: " + std::string(said) + with);
         else
-            failure_set(t, error_code::pod_gone, t.answer_status == 0 ? "ETL error: the pod reset the connection" + to : "ETL error: the pod reset the connection in the middle of its answer");
+            failure_set(t, error_code::pod_gone,
+                t.answer_status == 0 ? "ETL error: the pod reset the connection" + to
+                                     : "ETL error: the pod reset the connection in the middle of its answer");
         break;
     case error_code::corrupt:
     case error_code::io: failure_set_of_object(t, err); break; // the object, which is sent to the pod
-    case error_code::canceled: // by the client, which has gone or takes nothing
+    case error_code::canceled:                                 // by the client, which has gone or takes nothing
         failure_set(t, error_code::canceled, std::string(error_text(err)));
         t.client_gone = true;
         break;
-    case error_code::bad_pod_answer: failure_set(t, error_code::bad_pod_answer, std::string("ETL error: ") + std::string(error_text(err))); break;
+    case error_code::bad_pod_answer:
+        failure_set(t, error_code::bad_pod_answer, std::string("ETL error: ") + std::string(error_text(err)));
+        break;
     default: failure_set(t, error_code::pod_gone, std::string("ETL error: ") + std::string(error_text(err))); break;
     }
 }
@@ -126,14 +137,15 @@ void failure_set_redirect(transfer &t, std::string_view location)
         text += " to " + text_escape(location, 200);
     text += "; it has to answer that path itself";
     if (t.name.find("//") != std::string::npos)
-        text += ". Routers that clean paths redirect names with \"//\": turn that off in the server (Go: do not use ServeMux for objects), or name the object without";
-    failure_set(t, error_code::bad_pod_answer, static_cast<std::string &&>(text));
+        text += ". Routers that clean paths redirect names with \"//\": turn that off in the server (Go: do not use ServeMux for objects), "
+                "or name the object without";
+    failure_set(t, error_code::bad_pod_answer, std::move(text));
 }
 
 void failure_set_status(transfer &t)
 {
     failure_set(t, error_code::bad_pod_answer,
-                "ETL error: the pod answered " + request_text(t) + " with unexpected status " + http_status_text(t.answer_status));
+        "ETL error: the pod answered " + request_text(t) + " with unexpected status " + http_status_text(t.answer_status));
 }
 
 // The code says what the status says to a client, whether it is worth another try among it.
@@ -150,7 +162,7 @@ static error_code code_of_status(int status)
 void failure_set_pod_error(transfer &t, int status, const std::string &text, std::string retry_after)
 {
     failure_set(t, code_of_status(status), "ETL error: " + text, status);
-    t.retry_after = static_cast<std::string &&>(retry_after);
+    t.retry_after = std::move(retry_after);
     t.outcome = transfer_outcome::pod_error;
 }
 
@@ -185,3 +197,5 @@ std::string failure_headers(const transfer &t)
         http_write_header(headers, "Retry-After", t.retry_after);
     return headers;
 }
+
+} // namespace etlnode

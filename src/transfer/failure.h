@@ -6,6 +6,8 @@
 
 #include "transfer/transfer_machine.h"
 
+namespace etlnode {
+
 // Sets what a refusal will say; the machine decides whether it is said or the connection is cut. status 0: by code, and by how the client
 // named the ETL (failure_status).
 void failure_set(transfer &t, error_code code, std::string text, int status = 0);
@@ -15,9 +17,9 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun = {});
 void failure_set_of_object(transfer &t, error err); // it cannot be found, or read
 // What the sink of a kept result says. Other bytes than the object's are its damage.
 void failure_set_of_sink(transfer &t, const sink_outcome &outcome);
-void failure_set_stalled(transfer &t);    // nothing came for obj_timeout
+void failure_set_stalled(transfer &t); // nothing came for obj_timeout
 void failure_set_redirect(transfer &t, std::string_view location);
-void failure_set_status(transfer &t);     // one that no answer to a read may have
+void failure_set_status(transfer &t); // one that no answer to a read may have
 // The pod's own error status; `text` is what pod_error_text made of its answer.
 void failure_set_pod_error(transfer &t, int status, const std::string &text, std::string retry_after);
 
@@ -26,3 +28,5 @@ void failure_set_pod_error(transfer &t, int status, const std::string &text, std
 int failure_status(transfer &t);
 // Beside the error envelope: Retry-After of the pod, Allow.
 std::string failure_headers(const transfer &t);
+
+} // namespace etlnode

@@ -13,17 +13,19 @@
 #include "transfer/pod_error.h"
 #include "transfer/pull.h"
 
+namespace etlnode {
+
 void finish_delete(void *arg)
 {
     transfer *t = static_cast<transfer *>(arg);
-    timer_free(*t->e, t->clock);
+    timer_free(*t->e, t->deadline_timer);
     delete t;
 }
 
 static void let_go(transfer &t)
 {
     admission_leave_queue(t);
-    timer_stop(*t.e, t.clock);
+    timer_stop(*t.e, t.deadline_timer);
     if (t.stream != nullptr)
         pump_cancel(*t.stream);
     t.stream = nullptr;
@@ -47,8 +49,9 @@ static void log_outcome(const transfer &t)
 {
     if (t.outcome == transfer_outcome::ok)
         return;
-    std::string line = text_format("request=%s etl=%s object=\"ais://%s/%s\" outcome=%s reason=\"%s\"", std::string(exchange_request_id(*t.x)).c_str(), t.etl_id.c_str(),
-                                   t.bucket.c_str(), text_escape(t.name).c_str(), transfer_outcome_names[static_cast<size_t>(t.outcome)], text_escape(t.err_text).c_str());
+    std::string line = text_format("request=%s etl=%s object=\"ais://%s/%s\" outcome=%s reason=\"%s\"",
+        std::string(exchange_request_id(*t.x)).c_str(), t.etl_id.c_str(), t.bucket.c_str(), text_escape(t.name).c_str(),
+        transfer_outcome_names[static_cast<size_t>(t.outcome)], text_escape(t.err_text).c_str());
     if (t.outcome == transfer_outcome::redirected)
         LOG(debug, "transfer", "%s", line.c_str());
     else
@@ -105,7 +108,7 @@ void finish_refuse(transfer &t)
     int status = t.err_status;
     std::string text = t.err_text;
     finish(t);
-    exchange_answer_error(*x, code, text, status, static_cast<std::string &&>(headers));
+    exchange_answer_error(*x, code, text, status, std::move(headers));
 }
 
 void finish_refuse_not_ready(transfer &t)
@@ -178,7 +181,7 @@ answer finish_good_answer(transfer &t)
 {
     answer a;
     a.status = t.answer_status;
-    a.headers = static_cast<std::string &&>(t.answer_headers);
+    a.headers = std::move(t.answer_headers);
     write_etl_headers(a.headers, t);
     note_method(t);
     return a;
@@ -194,7 +197,7 @@ void finish_redirect(transfer &t)
     exchange_on_gone(*t.x, nullptr, nullptr, false);
     exchange *x = t.x;
     finish(t);
-    exchange_answer(*x, static_cast<answer &&>(a));
+    exchange_answer(*x, std::move(a));
 }
 
 void finish_head_only(transfer &t)
@@ -206,7 +209,7 @@ void finish_head_only(transfer &t)
     t.request = nullptr;
     exchange *x = t.x;
     finish(t);
-    exchange_answer_head(*x, static_cast<answer &&>(a), length);
+    exchange_answer_head(*x, std::move(a), length);
 }
 
 // The client asked whether it has the newest version, and the pod says that it has.
@@ -214,7 +217,7 @@ void finish_unmodified(transfer &t) { finish_head_only(t); }
 
 void finish_complete(transfer &t)
 {
-    timer_stop(*t.e, t.clock);
+    timer_stop(*t.e, t.deadline_timer);
     exchange_on_gone(*t.x, nullptr, nullptr, false);
     if (t.request != nullptr)
         call_finish(*t.request);
@@ -231,7 +234,7 @@ void finish_kept(transfer &t)
     write_etl_headers(a.headers, t);
     exchange *x = t.x;
     finish(t);
-    exchange_answer(*x, static_cast<answer &&>(a));
+    exchange_answer(*x, std::move(a));
 }
 
 void finish_buffered(transfer &t)
@@ -245,7 +248,7 @@ void finish_buffered(transfer &t)
     t.out_bytes = a.body.size();
     exchange *x = t.x;
     finish(t);
-    exchange_answer(*x, static_cast<answer &&>(a));
+    exchange_answer(*x, std::move(a));
 }
 
 // Whether a status may come from a server that does not know the method, rather than from the handler of it.
@@ -261,7 +264,8 @@ void finish_first_error(transfer &t)
 // Both methods failed: the first answer is told, unless it only said that it does not know the method, or the second got further.
 void finish_pod_error(transfer &t)
 {
-    bool first_tells_more = t.method_tried && finish_may_be_of_method(t.answer_status) && (!finish_knows_not_method(t.first_status) || finish_knows_not_method(t.answer_status));
+    bool first_tells_more = t.method_tried && finish_may_be_of_method(t.answer_status) &&
+                            (!finish_knows_not_method(t.first_status) || finish_knows_not_method(t.answer_status));
     if (first_tells_more) {
         finish_first_error(t);
         return;
@@ -269,3 +273,5 @@ void finish_pod_error(transfer &t)
     failure_set_pod_error(t, t.answer_status, pod_error_text(t.answer_status, t.answer_type, t.answer_coding, t.buffered), t.retry_after);
     finish_refuse(t);
 }
+
+} // namespace etlnode

@@ -9,7 +9,12 @@
 
 #include "base/text.h"
 
-static bool begins_with(std::string_view text, std::string_view start) { return text.size() >= start.size() && text_equal_ignore_case(text.substr(0, start.size()), start); }
+namespace etlnode {
+
+static bool begins_with(std::string_view text, std::string_view start)
+{
+    return text.size() >= start.size() && text_equal_ignore_case(text.substr(0, start.size()), start);
+}
 
 static size_t find_ignore_case(std::string_view text, std::string_view what, size_t from)
 {
@@ -56,8 +61,9 @@ static void append_utf8(std::string &out, uint32_t c)
 static void append_character(std::string &out, uint32_t c)
 {
     // Pages mean Windows' characters by numbers that Unicode gives to controls.
-    static constexpr uint16_t windows_1252[] = {0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f,
-                                                0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178};
+    static constexpr uint16_t windows_1252[] = {0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039,
+        0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d,
+        0x17e, 0x178};
     static constexpr uint32_t replacement = 0xfffd;
     static constexpr uint32_t no_break_space = 0xa0;
     if (c >= 0x80 && c < 0xa0)
@@ -80,7 +86,9 @@ static size_t append_numeric(std::string &out, std::string_view text)
     static constexpr uint32_t above_all = 0x110000;
     for (; at < text.size(); at++) {
         char c = text[at];
-        uint32_t digit = is_digit(c) ? static_cast<uint32_t>(c - '0') : is_hex && is_letter(c) && (c | 0x20) <= 'f' ? static_cast<uint32_t>((c | 0x20) - 'a' + 10) : 99;
+        uint32_t digit = is_digit(c)                                   ? static_cast<uint32_t>(c - '0')
+                         : is_hex && is_letter(c) && (c | 0x20) <= 'f' ? static_cast<uint32_t>((c | 0x20) - 'a' + 10)
+                                                                       : 99;
         if (digit == 99)
             break;
         value = std::min(value * (is_hex ? 16 : 10) + digit, above_all);
@@ -97,18 +105,22 @@ struct reference {
     bool is_old = false; // browsers take it without its semicolon, too
 };
 // Those that messages have.
-static constexpr reference references[] = {
-    {"amp", '&', true}, {"AMP", '&', true}, {"lt", '<', true}, {"LT", '<', true}, {"gt", '>', true}, {"GT", '>', true}, {"quot", '"', true}, {"QUOT", '"', true}, {"apos", '\''}, {"nbsp", 0xa0, true},
-    {"copy", 0xa9, true}, {"reg", 0xae, true}, {"trade", 0x2122}, {"sect", 0xa7, true}, {"para", 0xb6, true}, {"deg", 0xb0, true}, {"plusmn", 0xb1, true}, {"micro", 0xb5, true}, {"middot", 0xb7, true},
-    {"times", 0xd7, true}, {"divide", 0xf7, true}, {"laquo", 0xab, true}, {"raquo", 0xbb, true}, {"lsquo", 0x2018}, {"rsquo", 0x2019}, {"sbquo", 0x201a}, {"ldquo", 0x201c}, {"rdquo", 0x201d},
-    {"bdquo", 0x201e}, {"lsaquo", 0x2039}, {"rsaquo", 0x203a}, {"ndash", 0x2013}, {"mdash", 0x2014}, {"hellip", 0x2026}, {"bull", 0x2022}, {"euro", 0x20ac}, {"pound", 0xa3, true}, {"yen", 0xa5, true},
-    {"cent", 0xa2, true}, {"le", 0x2264}, {"ge", 0x2265}, {"ne", 0x2260}, {"larr", 0x2190}, {"rarr", 0x2192}, {"uarr", 0x2191}, {"darr", 0x2193}, {"infin", 0x221e}, {"szlig", 0xdf, true},
-    {"auml", 0xe4, true}, {"ouml", 0xf6, true}, {"uuml", 0xfc, true}, {"Auml", 0xc4, true}, {"Ouml", 0xd6, true}, {"Uuml", 0xdc, true}, {"aacute", 0xe1, true}, {"eacute", 0xe9, true}, {"iacute", 0xed, true},
-    {"oacute", 0xf3, true}, {"uacute", 0xfa, true}, {"agrave", 0xe0, true}, {"egrave", 0xe8, true}, {"ograve", 0xf2, true}, {"acirc", 0xe2, true}, {"ecirc", 0xea, true}, {"ocirc", 0xf4, true},
-    {"atilde", 0xe3, true}, {"otilde", 0xf5, true}, {"ntilde", 0xf1, true}, {"ccedil", 0xe7, true}, {"aring", 0xe5, true}, {"aelig", 0xe6, true}, {"oslash", 0xf8, true}, {"Eacute", 0xc9, true},
-    {"lbrace", '{'}, {"rbrace", '}'}, {"lsqb", '['}, {"rsqb", ']'}, {"lpar", '('}, {"rpar", ')'}, {"colon", ':'}, {"semi", ';'}, {"comma", ','}, {"period", '.'}, {"sol", '/'}, {"bsol", '\\'},
-    {"num", '#'}, {"percnt", '%'}, {"equals", '='}, {"plus", '+'}, {"ast", '*'}, {"excl", '!'}, {"quest", '?'}, {"commat", '@'}, {"dollar", '$'}, {"lowbar", '_'}, {"grave", '`'}, {"Tab", '\t'}, {"NewLine", '\n'},
-    {"ensp", 0xa0}, {"emsp", 0xa0}, {"thinsp", 0xa0}};
+static constexpr reference references[] = {{"amp", '&', true}, {"AMP", '&', true}, {"lt", '<', true}, {"LT", '<', true}, {"gt", '>', true},
+    {"GT", '>', true}, {"quot", '"', true}, {"QUOT", '"', true}, {"apos", '\''}, {"nbsp", 0xa0, true}, {"copy", 0xa9, true},
+    {"reg", 0xae, true}, {"trade", 0x2122}, {"sect", 0xa7, true}, {"para", 0xb6, true}, {"deg", 0xb0, true}, {"plusmn", 0xb1, true},
+    {"micro", 0xb5, true}, {"middot", 0xb7, true}, {"times", 0xd7, true}, {"divide", 0xf7, true}, {"laquo", 0xab, true},
+    {"raquo", 0xbb, true}, {"lsquo", 0x2018}, {"rsquo", 0x2019}, {"sbquo", 0x201a}, {"ldquo", 0x201c}, {"rdquo", 0x201d}, {"bdquo", 0x201e},
+    {"lsaquo", 0x2039}, {"rsaquo", 0x203a}, {"ndash", 0x2013}, {"mdash", 0x2014}, {"hellip", 0x2026}, {"bull", 0x2022}, {"euro", 0x20ac},
+    {"pound", 0xa3, true}, {"yen", 0xa5, true}, {"cent", 0xa2, true}, {"le", 0x2264}, {"ge", 0x2265}, {"ne", 0x2260}, {"larr", 0x2190},
+    {"rarr", 0x2192}, {"uarr", 0x2191}, {"darr", 0x2193}, {"infin", 0x221e}, {"szlig", 0xdf, true}, {"auml", 0xe4, true},
+    {"ouml", 0xf6, true}, {"uuml", 0xfc, true}, {"Auml", 0xc4, true}, {"Ouml", 0xd6, true}, {"Uuml", 0xdc, true}, {"aacute", 0xe1, true},
+    {"eacute", 0xe9, true}, {"iacute", 0xed, true}, {"oacute", 0xf3, true}, {"uacute", 0xfa, true}, {"agrave", 0xe0, true},
+    {"egrave", 0xe8, true}, {"ograve", 0xf2, true}, {"acirc", 0xe2, true}, {"ecirc", 0xea, true}, {"ocirc", 0xf4, true},
+    {"atilde", 0xe3, true}, {"otilde", 0xf5, true}, {"ntilde", 0xf1, true}, {"ccedil", 0xe7, true}, {"aring", 0xe5, true},
+    {"aelig", 0xe6, true}, {"oslash", 0xf8, true}, {"Eacute", 0xc9, true}, {"lbrace", '{'}, {"rbrace", '}'}, {"lsqb", '['}, {"rsqb", ']'},
+    {"lpar", '('}, {"rpar", ')'}, {"colon", ':'}, {"semi", ';'}, {"comma", ','}, {"period", '.'}, {"sol", '/'}, {"bsol", '\\'},
+    {"num", '#'}, {"percnt", '%'}, {"equals", '='}, {"plus", '+'}, {"ast", '*'}, {"excl", '!'}, {"quest", '?'}, {"commat", '@'},
+    {"dollar", '$'}, {"lowbar", '_'}, {"grave", '`'}, {"Tab", '\t'}, {"NewLine", '\n'}, {"ensp", 0xa0}, {"emsp", 0xa0}, {"thinsp", 0xa0}};
 
 // Takes a character reference at the start of `text`; 0: it is none.
 static size_t append_reference(std::string &out, std::string_view text)
@@ -133,13 +145,16 @@ static size_t append_reference(std::string &out, std::string_view text)
 // --- tags
 
 // Every element that a browser knows, sorted.
-static constexpr std::string_view elements[] = {
-    "a", "abbr", "acronym", "address", "applet", "area", "article", "aside", "audio", "b", "base", "basefont", "bdi", "bdo", "big", "blink", "blockquote", "body", "br", "button", "canvas", "caption", "center", "circle",
-    "cite", "code", "col", "colgroup", "data", "datalist", "dd", "defs", "del", "details", "dfn", "dialog", "dir", "div", "dl", "dt", "em", "embed", "fieldset", "figcaption", "figure", "font", "footer", "form", "frame",
-    "frameset", "g", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hgroup", "hr", "html", "i", "iframe", "img", "input", "ins", "kbd", "label", "legend", "li", "line", "link", "main", "map", "mark", "marquee",
-    "menu", "meta", "meter", "nav", "nobr", "noframes", "noscript", "object", "ol", "optgroup", "option", "output", "p", "param", "path", "picture", "plaintext", "polygon", "pre", "progress", "q", "rect", "rp", "rt",
-    "ruby", "s", "samp", "script", "search", "section", "select", "slot", "small", "source", "span", "strike", "strong", "style", "sub", "summary", "sup", "svg", "symbol", "table", "tbody", "td", "template", "textarea",
-    "tfoot", "th", "thead", "time", "title", "tr", "track", "tt", "u", "ul", "use", "var", "video", "wbr", "xmp"};
+static constexpr std::string_view elements[] = {"a", "abbr", "acronym", "address", "applet", "area", "article", "aside", "audio", "b",
+    "base", "basefont", "bdi", "bdo", "big", "blink", "blockquote", "body", "br", "button", "canvas", "caption", "center", "circle", "cite",
+    "code", "col", "colgroup", "data", "datalist", "dd", "defs", "del", "details", "dfn", "dialog", "dir", "div", "dl", "dt", "em", "embed",
+    "fieldset", "figcaption", "figure", "font", "footer", "form", "frame", "frameset", "g", "h1", "h2", "h3", "h4", "h5", "h6", "head",
+    "header", "hgroup", "hr", "html", "i", "iframe", "img", "input", "ins", "kbd", "label", "legend", "li", "line", "link", "main", "map",
+    "mark", "marquee", "menu", "meta", "meter", "nav", "nobr", "noframes", "noscript", "object", "ol", "optgroup", "option", "output", "p",
+    "param", "path", "picture", "plaintext", "polygon", "pre", "progress", "q", "rect", "rp", "rt", "ruby", "s", "samp", "script", "search",
+    "section", "select", "slot", "small", "source", "span", "strike", "strong", "style", "sub", "summary", "sup", "svg", "symbol", "table",
+    "tbody", "td", "template", "textarea", "tfoot", "th", "thead", "time", "title", "tr", "track", "tt", "u", "ul", "use", "var", "video",
+    "wbr", "xmp"};
 static_assert(std::is_sorted(std::begin(elements), std::end(elements)));
 
 static std::string_view tag_name(std::string_view tag)
@@ -161,7 +176,8 @@ static bool is_tag(std::string_view text)
     char after = text.size() > (text.starts_with("</") ? 2 : 1) + name.size() ? text[(text.starts_with("</") ? 2 : 1) + name.size()] : '>';
     if (after != '>' && after != '/' && !is_space(after))
         return false;
-    bool is_of_page = name.find('-') != std::string_view::npos || name.find(':') != std::string_view::npos; // elements that the page defines itself
+    bool is_of_page = name.find('-') != std::string_view::npos ||
+                      name.find(':') != std::string_view::npos; // elements that the page defines itself
     return is_of_page || std::binary_search(std::begin(elements), std::end(elements), text_lower(name));
 }
 
@@ -207,8 +223,10 @@ static size_t skip_tag(std::string_view html, size_t at)
 
 static bool is_inline(std::string_view name)
 {
-    static constexpr std::string_view inline_elements[] = {"a", "abbr", "b", "big", "cite", "code", "dfn", "em", "font", "i", "kbd", "mark", "nobr", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr"};
-    return std::any_of(std::begin(inline_elements), std::end(inline_elements), [&](std::string_view one) { return text_equal_ignore_case(name, one); });
+    static constexpr std::string_view inline_elements[] = {"a", "abbr", "b", "big", "cite", "code", "dfn", "em", "font", "i", "kbd", "mark",
+        "nobr", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr"};
+    return std::any_of(
+        std::begin(inline_elements), std::end(inline_elements), [&](std::string_view one) { return text_equal_ignore_case(name, one); });
 }
 
 static std::string text_of(std::string_view html)
@@ -247,7 +265,8 @@ std::string html_text(std::string_view html)
 bool html_is_page(std::string_view content_type, std::string_view body)
 {
     std::string_view start = body.substr(std::min(body.find_first_not_of(" \t\r\n"), body.size()));
-    return find_ignore_case(content_type.substr(0, content_type.find(';')), "html", 0) != std::string_view::npos || begins_with(start, "<!doctype html") || begins_with(start, "<html");
+    return find_ignore_case(content_type.substr(0, content_type.find(';')), "html", 0) != std::string_view::npos ||
+           begins_with(start, "<!doctype html") || begins_with(start, "<html");
 }
 
 std::string_view html_charset(std::string_view html)
@@ -263,3 +282,5 @@ std::string_view html_charset(std::string_view html)
         value.remove_prefix(1);
     return value.substr(0, value.find_first_of("\"' >/;"));
 }
+
+} // namespace etlnode

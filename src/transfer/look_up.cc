@@ -7,6 +7,8 @@
 #include "transfer/finish.h"
 #include "transfer/transfer_machine.h"
 
+namespace etlnode {
+
 using S = transfer::state;
 using E = transfer::event;
 
@@ -79,3 +81,5 @@ void transfer_look_up(transfer &t)
     t.host->lookups++;
     store_get(*t.host->objects, t.bucket, t.name, on_object, &t);
 }
+
+} // namespace etlnode

@@ -16,6 +16,8 @@
 #include "codec/http_write.h"
 #include "transfer/html_text.h"
 
+namespace etlnode {
+
 static constexpr size_t coding_layers_max = 4;
 
 // --- compression
@@ -73,7 +75,9 @@ static bool unpack(std::string_view codings, std::string_view packed, std::strin
 // Text has no NUL and few other control bytes; what a text in another encoding has is none of ours.
 static bool is_binary(std::string_view text)
 {
-    auto is_control = [](char c) { return static_cast<unsigned char>(c) < 32 && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 27; };
+    auto is_control = [](char c) {
+        return static_cast<unsigned char>(c) < 32 && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 27;
+    };
     auto count = static_cast<size_t>(std::count_if(text.begin(), text.end(), is_control));
     return text.find('\0') != std::string_view::npos || count * 16 > text.size();
 }
@@ -112,7 +116,9 @@ static std::string_view charset_of(std::string_view content_type)
 static bool to_utf8(std::string_view charset, std::string_view text, std::string &out)
 {
     static constexpr size_t name_size_max = 40;
-    auto is_of_name = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' || c == ':'; };
+    auto is_of_name = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' || c == ':';
+    };
     if (charset.empty() || charset.size() > name_size_max || !std::all_of(charset.begin(), charset.end(), is_of_name))
         return false;
     iconv_t converter = iconv_open("UTF-8", std::string(charset).c_str());
@@ -154,7 +160,8 @@ static void decode(std::string &text, std::string_view content_type)
     std::string_view charset = has_mark ? std::string_view("UTF-16") : charset_of(content_type);
     if (charset.empty() && html_is_page(content_type, text))
         charset = html_charset(text);
-    bool is_ours = charset.empty() || text_equal_ignore_case(charset, "utf-8") || text_equal_ignore_case(charset, "utf8") || text_equal_ignore_case(charset, "us-ascii");
+    bool is_ours = charset.empty() || text_equal_ignore_case(charset, "utf-8") || text_equal_ignore_case(charset, "utf8") ||
+                   text_equal_ignore_case(charset, "us-ascii");
     bool is_cut = text.size() >= pod_error_text_max;
     std::string converted;
     if (!is_ours && to_utf8(std::string(charset), text, converted))
@@ -175,8 +182,10 @@ std::string pod_error_text(int status, std::string_view content_type, std::strin
     std::string text(body);
     // What is plain text is no compressed one, whatever its head says.
     if (!coding.empty() && !body.empty() && !is_clean_text(body) && !unpack(coding, body, text)) {
-        bool is_known = text_equal_ignore_case(coding, "gzip") || text_equal_ignore_case(coding, "x-gzip") || text_equal_ignore_case(coding, "deflate");
-        return status_words(status) + (is_known ? "; its text says that it is encoded as " + text_escape(coding, 40) + ", and is not" : "; its text is encoded as " + text_escape(coding, 40));
+        bool is_known = text_equal_ignore_case(coding, "gzip") || text_equal_ignore_case(coding, "x-gzip") ||
+                        text_equal_ignore_case(coding, "deflate");
+        return status_words(status) + (is_known ? "; its text says that it is encoded as " + text_escape(coding, 40) + ", and is not"
+                                                : "; its text is encoded as " + text_escape(coding, 40));
     }
     decode(text, content_type);
     if (html_is_page(content_type, text))
@@ -185,6 +194,9 @@ std::string pod_error_text(int status, std::string_view content_type, std::strin
     if (text.find_first_not_of(" \t\r\n\f") == std::string::npos)
         return status_words(status) + " without a text";
     if (is_binary(text))
-        return status_words(status) + " with " + std::to_string(body.size()) + " bytes that are no text" + (content_type.empty() ? "" : " (" + text_escape(content_type, 60) + ")");
+        return status_words(status) + " with " + std::to_string(body.size()) + " bytes that are no text" +
+               (content_type.empty() ? "" : " (" + text_escape(content_type, 60) + ")");
     return text;
 }
+
+} // namespace etlnode

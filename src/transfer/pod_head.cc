@@ -13,6 +13,8 @@
 #include "transfer/answer_part.h"
 #include "transfer/failure.h"
 
+namespace etlnode {
+
 static bool wants_range(const transfer &t)
 {
     std::string_view range = transfer_asked(t, "Range");
@@ -48,7 +50,8 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
 bool pod_head_may_be_unmodified(const transfer &t)
 {
     const http_head &asked = exchange_head(*t.x);
-    return !t.is_kept && transfer_mode_of(t.config.mode).passes_headers && (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
+    return !t.is_kept && transfer_mode_of(t.config.mode).passes_headers &&
+           (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
 }
 
 static bool is_good_status(const transfer &t, int status)
@@ -78,7 +81,8 @@ static void note_unframed(transfer &t)
         return;
     memory.unframed_told = true;
     LOG(warn, "transfer",
-        "etl=%s msg=\"its answers have neither Content-Length nor chunks: whether one is whole is judged by whether its process lived on; require_framing refuses them\"",
+        "etl=%s msg=\"its answers have neither Content-Length nor chunks: whether one is whole is judged by whether its process lived on; "
+        "require_framing refuses them\"",
         t.etl_id.c_str());
 }
 
@@ -114,13 +118,17 @@ bool pod_head_accepts(transfer &t, const http_head &head)
     }
     t.part_size = 0;
     if (head.status == 206 && !answer_part_fits(transfer_asked(t, "Range"), head, t.part_size)) {
-        failure_set(t, error_code::bad_pod_answer, "ETL error: the pod answered 206 with another part than the one asked for: its Content-Range is \"" +
-                    text_escape(http_head_get(head, "Content-Range"), 100) + "\"");
+        failure_set(t, error_code::bad_pod_answer,
+            "ETL error: the pod answered 206 with another part than the one asked for: its Content-Range is \"" +
+                text_escape(http_head_get(head, "Content-Range"), 100) + "\"");
         return false;
     }
     if (head.close_delimited && t.config.require_framing) {
-        failure_set(t, error_code::bad_pod_answer, "ETL error: the pod's answer has neither Content-Length nor chunks, and require_framing is set");
+        failure_set(
+            t, error_code::bad_pod_answer, "ETL error: the pod's answer has neither Content-Length nor chunks, and require_framing is set");
         return false;
     }
     return true;
 }
+
+} // namespace etlnode

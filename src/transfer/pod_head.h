@@ -4,6 +4,8 @@
 
 #include "transfer/transfer_machine.h"
 
+namespace etlnode {
+
 // Keeps what later steps need; an answer that ends by closing is counted, and told once for each start of an ETL.
 void pod_head_note(transfer &t, const http_head &head);
 // Whether the head is that of an answer to hand on; else the failure is set. Requires: noted, no 4xx or 5xx.
@@ -12,3 +14,5 @@ bool pod_head_accepts(transfer &t, const http_head &head);
 bool pod_head_may_be_unmodified(const transfer &t);
 // Headers and length for the client.
 void pod_head_keep_headers(transfer &t, const http_head &head);
+
+} // namespace etlnode

@@ -10,6 +10,8 @@
 #include "base/limits.h"
 #include "transfer/transfer_machine.h"
 
+namespace etlnode {
+
 std::string pull_key(std::string_view etl_id, std::string_view bucket, std::string_view name)
 {
     std::string key(etl_id);
@@ -48,5 +50,8 @@ void pull_note(transfer_host &host, const std::string &key) { note(host, key, 0)
 void pull_note_end(transfer_host &host, const std::string &key, uint64_t size, uint64_t elapsed_ms)
 {
     uint64_t buffered = std::min<uint64_t>(size, socket_buffers_size_max);
-    note(host, key, size > 0 ? static_cast<uint64_t>(static_cast<double>(elapsed_ms) * static_cast<double>(buffered) / static_cast<double>(size)) : 0);
+    note(host, key,
+        size > 0 ? static_cast<uint64_t>(static_cast<double>(elapsed_ms) * static_cast<double>(buffered) / static_cast<double>(size)) : 0);
 }
+
+} // namespace etlnode

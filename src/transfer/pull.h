@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+namespace etlnode {
+
 // Of all transfers that wait for a pod that reads this object.
 struct pull_progress {
     uint64_t progress_ms = 0; // clock_now_ms of the last piece, and later by what is in the kernel's buffers; 0: nothing was read
@@ -27,3 +29,5 @@ void pull_forget(transfer &t); // not awaited: no effect
 void pull_note(transfer_host &host, const std::string &key);
 // The last of `size` bytes, over `elapsed_ms`, has been taken by the kernel. What lies in its buffers the pod has still to read: as fast as before.
 void pull_note_end(transfer_host &host, const std::string &key, uint64_t size, uint64_t elapsed_ms);
+
+} // namespace etlnode

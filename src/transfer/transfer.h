@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/transfer.h: transformed reads: what a target does with GET <object> through an ETL, by the ETL's communication type.
+// transfer/transfer.h: transformed reads: what a target does with GET <object> through an ETL, by the ETL's transfer mode.
 #pragma once
 
 #include <cstdint>
@@ -13,31 +13,34 @@
 #include "object/sink.h"
 #include "store/store.h"
 
+namespace etlnode {
+
 struct transfer_host; // limits and connections shared by the transfers of one target
 
 // redirected: the pod answers the client itself (hpull), so what came of it is not known here. client_error: what the client asked for is
 // not there, or not possible. timeout: obj_timeout. unavailable: the pod is not Ready, or too busy. pod_error: its own 4xx or 5xx, no valid
 // answer, or it died. failed: the node's own trouble. cut: after the first byte.
 enum class transfer_outcome : uint8_t { ok, redirected, client_error, timeout, unavailable, pod_error, failed, cut };
-inline constexpr const char *transfer_outcome_names[] = {"ok", "redirected", "client_error", "timeout", "unavailable", "pod_error", "failed", "cut"};
+inline constexpr const char *transfer_outcome_names[] = {
+    "ok", "redirected", "client_error", "timeout", "unavailable", "pod_error", "failed", "cut"};
 inline constexpr size_t transfer_outcome_count = sizeof transfer_outcome_names / sizeof transfer_outcome_names[0];
 
 // Handed to on_end once for every transfer. Lifetime of the views: the call.
 struct transfer_report {
-    std::string_view etl_id;              // empty: none, the object was kept as it is
+    std::string_view etl_id; // empty: none, the object was kept as it is
     transfer_outcome outcome = transfer_outcome::ok;
     uint64_t in_bytes = 0, out_bytes = 0, duration_ms = 0;
-    std::string_view bucket, name;        // of the object
+    std::string_view bucket, name; // of the object
     std::string_view request_id;
-    std::string_view text;                // why it failed, in words for the user
-    int status = 0;                       // that the failure has, or would have had where the client had been answered in part
-    bool client_gone = false;             // it is no failure of the ETL
-    bool unframed = false;                // the pod answered with neither Content-Length nor chunks
+    std::string_view text;    // why it failed, in words for the user
+    int status = 0;           // that the failure has, or would have had where the client had been answered in part
+    bool client_gone = false; // it is no failure of the ETL
+    bool unframed = false;    // the pod answered with neither Content-Length nor chunks
 };
 
 struct transfer_host_options {
-    std::string node_id;                  // in messages
-    uint64_t pod_ready_wait_ms = 5'000;   // a request waits this long for a pod that is not Ready
+    std::string node_id;                // in messages
+    uint64_t pod_ready_wait_ms = 5'000; // a request waits this long for a pod that is not Ready
     void (*on_end)(void *arg, const transfer_report &report) = nullptr;
     void *arg = nullptr;
 };
@@ -49,11 +52,13 @@ void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::s
 // As transfer_begin, but the result is kept: `to` takes it, and `x` is answered with 200 when it is durable there; else with why not, and then
 // nothing of it is there. Without an ETL (empty) the object is kept as it is. The pod gets a request of the node's own: of the client's only
 // the query passes. `to` is the transfer's, whatever happens.
-void transfer_begin_kept(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name, sink to);
+void transfer_begin_kept(
+    transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name, sink to);
 // A pod reads the object (hrev): `x` is its request, which is about to be answered. Returns what on_progress of the answer wants as its
 // argument, to be given back with transfer_pod_read_end when the answer has been sent.
 struct transfer_pod_read;
-transfer_pod_read *transfer_pod_read_begin(transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size);
+transfer_pod_read *transfer_pod_read_begin(
+    transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size);
 void transfer_pod_read_end(transfer_pod_read *read);
 // An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it look again.
 void transfer_host_etl_changed(transfer_host &host, etl_ref &ref);
@@ -66,3 +71,5 @@ size_t transfer_host_lookups(const transfer_host &host);
 uint64_t transfer_host_unsolicited(const transfer_host &host);
 // Requires: nothing in flight, and no lookup.
 void transfer_host_free(transfer_host *host);
+
+} // namespace etlnode

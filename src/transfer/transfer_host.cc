@@ -9,6 +9,8 @@
 #include "transfer/admission.h"
 #include "transfer/pull.h"
 
+namespace etlnode {
+
 transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options)
 {
     transfer_host *host = new transfer_host;
@@ -36,7 +38,8 @@ static bool admit(transfer_host &host, exchange &x, const pod_memory *pod, const
     return true;
 }
 
-static void begin(transfer_host &host, exchange &x, std::string &&bucket, std::string &&name, std::string_view etl_id_or_name, bool by_name, sink to)
+static void begin(
+    transfer_host &host, exchange &x, std::string &&bucket, std::string &&name, std::string_view etl_id_or_name, bool by_name, sink to)
 {
     pod_memory *pod = etl_id_or_name.empty() ? nullptr : admission_find(host, etl_id_or_name);
     std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : etl_id_or_name);
@@ -49,9 +52,9 @@ static void begin(transfer_host &host, exchange &x, std::string &&bucket, std::s
     t->e = host.e;
     t->host = &host;
     t->x = &x;
-    t->bucket = static_cast<std::string &&>(bucket);
-    t->name = static_cast<std::string &&>(name);
-    t->etl_id = static_cast<std::string &&>(id);
+    t->bucket = std::move(bucket);
+    t->name = std::move(name);
+    t->etl_id = std::move(id);
     t->by_name = by_name;
     t->is_kept = sink_is_open(to);
     t->to = to;
@@ -65,12 +68,13 @@ static void begin(transfer_host &host, exchange &x, std::string &&bucket, std::s
 
 void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name)
 {
-    begin(host, x, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), etl_id_or_name, by_name, sink{});
+    begin(host, x, std::move(bucket), std::move(name), etl_id_or_name, by_name, sink{});
 }
 
-void transfer_begin_kept(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name, sink to)
+void transfer_begin_kept(
+    transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name, sink to)
 {
-    begin(host, x, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), etl_id_or_name, by_name, to);
+    begin(host, x, std::move(bucket), std::move(name), etl_id_or_name, by_name, to);
 }
 
 struct transfer_pod_read {
@@ -86,7 +90,8 @@ static void on_pod_read_progress(void *arg)
     pull_note(*read.host, read.key);
 }
 
-transfer_pod_read *transfer_pod_read_begin(transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size)
+transfer_pod_read *transfer_pod_read_begin(
+    transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size)
 {
     auto *read = new transfer_pod_read{&host, pull_key(etl_id, bucket, name), size, clock_now_ms(*host.e)};
     pull_note(host, read->key);
@@ -123,3 +128,5 @@ void transfer_host_free(transfer_host *host)
     http_client_free(host->client);
     delete host;
 }
+
+} // namespace etlnode

@@ -20,10 +20,12 @@
 #include "transfer/admission.h"
 #include "transfer/failure.h"
 #include "transfer/finish.h"
-#include "transfer/transfer_machines.h"
 #include "transfer/pod_error.h"
 #include "transfer/pod_head.h"
 #include "transfer/pull.h"
+#include "transfer/transfer_machines.h"
+
+namespace etlnode {
 
 using S = transfer::state;
 using E = transfer::event;
@@ -38,7 +40,7 @@ static void enqueue(transfer &t)
     if (t.wait_until_ms == 0)
         t.wait_until_ms = clock_now_ms(*t.e) + t.host->options.pod_ready_wait_ms;
     uint64_t now = clock_now_ms(*t.e);
-    timer_arm(*t.e, t.clock, t.wait_until_ms > now ? t.wait_until_ms - now : 0);
+    timer_arm(*t.e, t.deadline_timer, t.wait_until_ms > now ? t.wait_until_ms - now : 0);
 }
 
 static void requeue(transfer &t)
@@ -72,13 +74,13 @@ static void start_call(transfer &t)
     options.on_head = on_head;
     options.on_done = on_call_done;
     options.arg = &t;
-    t.request = call_start(*t.host->client, static_cast<call_options &&>(options));
+    t.request = call_start(*t.host->client, std::move(options));
 }
 
 static void send_request(transfer &t)
 {
     admission_leave_queue(t);
-    timer_stop(*t.e, t.clock);
+    timer_stop(*t.e, t.deadline_timer);
     admission_take_slot(t);
     if (transfer_mode_of(t.config.mode).pod_reads)
         pull_await(t);
@@ -88,7 +90,7 @@ static void send_request(transfer &t)
 
 static void send_by_other_method(transfer &t)
 {
-    timer_stop(*t.e, t.clock);
+    timer_stop(*t.e, t.deadline_timer);
     if (t.request != nullptr)
         call_cancel(*t.request);
     t.request = nullptr;
@@ -110,12 +112,12 @@ static void end_damaged(transfer &t)
 static void on_error_readable(void *arg);
 static void on_buffer_readable(void *arg);
 
-static void await_error_text(transfer &t) { timer_arm(*t.e, t.clock, t.config.obj_timeout_ms); }
+static void await_error_text(transfer &t) { timer_arm(*t.e, t.deadline_timer, t.config.obj_timeout_ms); }
 
 static void on_verdict(void *arg, bool complete);
 
 // The client's answer begins with the first byte of the body (or its end), so that what fails before it is told with a status and a reason.
-static void await_body(transfer &t) { timer_arm(*t.e, t.clock, t.config.obj_timeout_ms); }
+static void await_body(transfer &t) { timer_arm(*t.e, t.deadline_timer, t.config.obj_timeout_ms); }
 
 static void await_end(transfer &t)
 {
@@ -127,15 +129,15 @@ static void await_end(transfer &t)
     options.instance = t.endpoint.instance;
     options.on_verdict = on_verdict;
     options.arg = &t;
-    t.check = answer_check_begin(*t.e, static_cast<answer_check_options &&>(options));
-    timer_arm(*t.e, t.clock, t.config.obj_timeout_ms);
+    t.check = answer_check_begin(*t.e, std::move(options));
+    timer_arm(*t.e, t.deadline_timer, t.config.obj_timeout_ms);
 }
 
 static void on_pumped(void *arg, error err, uint64_t bytes);
 
 static void begin_stream(transfer &t)
 {
-    timer_stop(*t.e, t.clock);
+    timer_stop(*t.e, t.deadline_timer);
     t.begun = !t.is_kept;
     if (t.is_kept)
         finish_begin_sink(t, {.size = t.has_length ? t.length : stream_size_unknown, .pause_ms = t.config.obj_timeout_ms});
@@ -149,7 +151,7 @@ static void begin_stream(transfer &t)
     options.prefix.swap(t.buffered);
     options.on_done = on_pumped;
     options.arg = &t;
-    t.stream = pump_start(*t.e, t.is_kept ? sink_stream(t.to) : exchange_stream(*t.x), call_stream(*t.request), static_cast<pump_options &&>(options));
+    t.stream = pump_start(*t.e, t.is_kept ? sink_stream(t.to) : exchange_stream(*t.x), call_stream(*t.request), std::move(options));
 }
 
 // What is here goes to the sink. No type goes with it: objects have none yet.
@@ -162,7 +164,7 @@ static void keep(transfer &t)
     options.sink_timeout_ms = t.to.ops->patience_ms;
     options.on_done = on_pumped;
     options.arg = &t;
-    t.stream = pump_start(*t.e, sink_stream(t.to), t.held.from, static_cast<pump_options &&>(options));
+    t.stream = pump_start(*t.e, sink_stream(t.to), t.held.from, std::move(options));
 }
 
 static void keep_object(transfer &t)
@@ -174,11 +176,11 @@ static void keep_object(transfer &t)
 
 static void keep_buffered(transfer &t)
 {
-    timer_stop(*t.e, t.clock);
+    timer_stop(*t.e, t.deadline_timer);
     if (t.request != nullptr)
         call_finish(*t.request);
     t.request = nullptr;
-    t.held = source_memory(*t.e, static_cast<std::string &&>(t.buffered), {});
+    t.held = source_memory(*t.e, std::move(t.buffered), {});
     keep(t);
 }
 
@@ -200,7 +202,7 @@ static void check_end(transfer &t)
     if (t.request != nullptr)
         call_finish(*t.request);
     t.request = nullptr;
-    timer_stop(*t.e, t.clock);
+    timer_stop(*t.e, t.deadline_timer);
     failure_set(t, error_code::pod_gone, "ETL error: the pod went away while it answered");
     answer_check_judge(*t.check);
 }
@@ -241,10 +243,12 @@ static uint32_t alive(const transfer &t)
 {
     return (t.object != nullptr ? OBJECT : 0u) | (t.in_queue ? QUEUE : 0u) | (t.has_slot ? SLOT : 0u) | (t.request != nullptr ? CALL : 0u) |
            (t.stream != nullptr ? PUMP : 0u) | (t.check != nullptr ? CHECK : 0u) |
-           (timer_is_armed(*t.e, t.clock) ? DEADLINE : 0u) | (source_is_open(t.held) ? SOURCE : 0u) | (sink_is_open(t.to) ? SINK : 0u);
+           (timer_is_armed(*t.e, t.deadline_timer) ? DEADLINE : 0u) | (source_is_open(t.held) ? SOURCE : 0u) |
+           (sink_is_open(t.to) ? SINK : 0u);
 }
 
-static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}, {SLOT, "slot"}, {CALL, "call"}, {PUMP, "pump"}, {CHECK, "check"}, {DEADLINE, "deadline"}, {SOURCE, "source"}, {SINK, "sink"}};
+static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}, {SLOT, "slot"}, {CALL, "call"}, {PUMP, "pump"},
+    {CHECK, "check"}, {DEADLINE, "deadline"}, {SOURCE, "source"}, {SINK, "sink"}};
 
 static constexpr sm_state<transfer> states[] = {
     {S::awaiting_object, sm_initial, 0, OBJECT | SINK},
@@ -255,7 +259,7 @@ static constexpr sm_state<transfer> states[] = {
     {S::streaming, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL | CHECK | PUMP | SINK},
     {S::verifying, 0, OBJECT | SLOT | CHECK, OBJECT | SLOT | CHECK | SINK}, // the check has deadlines of its own
     {S::keeping, 0, SOURCE | SINK, OBJECT | SLOT | PUMP | SOURCE | SINK},   // the pump has
-    {S::committing, 0, SINK, OBJECT | SLOT | SINK},                         // the store completes every call; a call to another target has a deadline
+    {S::committing, 0, SINK, OBJECT | SLOT | SINK}, // the store completes every call; a call to another target has a deadline
     {S::done, sm_final, 0, 0},
 };
 
@@ -353,9 +357,9 @@ void transfer_try_pod(transfer &t)
         pod_memory &memory = admission_memory_of(t, view);
         if ((t.is_kept || action != read_action::redirect_to_pod) && etl_ref_slots_taken(*memory.ref) >= pod_connections_max) {
             if (t.err.code == error_code::overloaded)
-                return; // it waits for a slot already
+                return;                                          // it waits for a slot already
             uint64_t patience = view.definition->obj_timeout_ms; // the pod works; it is only busy
-            timer_arm(*t.e, t.clock, patience);
+            timer_arm(*t.e, t.deadline_timer, patience);
             t.wait_until_ms = clock_now_ms(*t.e) + patience;
             failure_set(t, error_code::overloaded, "ETL error: the pod of etl job " + t.etl_id + " has too many requests");
             return;
@@ -375,10 +379,12 @@ void transfer_try_pod(transfer &t)
         std::string text = "etl job " + t.etl_id + " does not exist: it is not running on " + t.host->options.node_id;
         if (!view.last_error.empty())
             text += ": " + std::string(view.last_error);
-        failure_set(t, error_code::etl_not_found, static_cast<std::string &&>(text));
+        failure_set(t, error_code::etl_not_found, std::move(text));
         break;
     }
-    case read_action::refuse_method: failure_set(t, error_code::method_not_allowed, "an ETL of this communication type transforms GET only"); break;
+    case read_action::refuse_method:
+        failure_set(t, error_code::method_not_allowed, "an ETL of this transfer mode transforms GET only");
+        break;
     case read_action::redirect_to_target:
     case read_action::refuse_no_target:
     case read_action::send_object: panic("transfer: an action that is not for a target's ETL");
@@ -459,8 +465,9 @@ static bool is_other_than_its_part(transfer &t, uint64_t size)
 {
     if (t.part_size == 0 || size == t.part_size)
         return false;
-    failure_set(t, error_code::bad_pod_answer, text_format("ETL error: the pod answered 206 with %llu bytes, and its Content-Range is one of %llu", static_cast<unsigned long long>(size),
-                                                           static_cast<unsigned long long>(t.part_size)));
+    failure_set(t, error_code::bad_pod_answer,
+        text_format("ETL error: the pod answered 206 with %llu bytes, and its Content-Range is one of %llu",
+            static_cast<unsigned long long>(size), static_cast<unsigned long long>(t.part_size)));
     return true;
 }
 
@@ -540,11 +547,16 @@ static void on_timer(void *arg)
     uint64_t now = clock_now_ms(*t.e);
     uint64_t limit = sm_state_of(t) == S::buffering ? call_last_progress_ms(*t.request) + t.config.obj_timeout_ms : 0;
     if (limit > now)
-        timer_arm(*t.e, t.clock, limit - now);
+        timer_arm(*t.e, t.deadline_timer, limit - now);
     else
         step(t, E::deadline);
 }
 
-void transfer_make_clock(transfer &t) { t.clock = timer_make(*t.e, on_timer, &t); }
+void transfer_make_clock(transfer &t) { t.deadline_timer = timer_make(*t.e, on_timer, &t); }
 
-std::string_view transfer_asked(const transfer &t, std::string_view name) { return t.is_kept ? std::string_view() : http_head_get(exchange_head(*t.x), name); }
+std::string_view transfer_asked(const transfer &t, std::string_view name)
+{
+    return t.is_kept ? std::string_view() : http_head_get(exchange_head(*t.x), name);
+}
+
+} // namespace etlnode

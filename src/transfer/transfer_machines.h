@@ -4,5 +4,9 @@
 
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 sm_view answer_check_machine_view();
 sm_view transfer_machine_view();
+
+} // namespace etlnode

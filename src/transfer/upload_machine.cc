@@ -16,6 +16,8 @@
 #include "port/clock.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 struct upload {
     enum class state : uint8_t { awaiting_body, writing, committing, done };
     enum class event : uint8_t { starved, buffered, body_ended, body_failed, written, write_failed, committed, commit_failed, stop };
@@ -25,7 +27,7 @@ struct upload {
     exchange *x = nullptr;
     upload_options options;
     put *target = nullptr;
-    size_t filled = 0;        // bytes in the put's buffer
+    size_t filled = 0; // bytes in the put's buffer
     uint64_t bytes = 0;
     error err;
     index_row row;
@@ -69,7 +71,7 @@ static void answer_stored(upload &u)
     http_write_header_u64(a.headers, header_version, u.row.version);
     exchange *x = u.x;
     end(u);
-    exchange_answer(*x, static_cast<answer &&>(a));
+    exchange_answer(*x, std::move(a));
 }
 
 static void answer_failure(upload &u)
@@ -189,7 +191,9 @@ void upload_begin(store &s, exchange &x, upload_options options)
     u->e = &exchange_env(x);
     u->objects = &s;
     u->x = &x;
-    u->options = static_cast<upload_options &&>(options);
+    u->options = std::move(options);
     u->target = put_start(s, u->options.bucket, u->options.name, u->options.content_type);
     clock_post(*u->e, on_body_ready, u);
 }
+
+} // namespace etlnode

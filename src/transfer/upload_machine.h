@@ -9,12 +9,14 @@
 #include "sm/sm_render.h"
 #include "store/store.h"
 
+namespace etlnode {
+
 struct upload_options {
-    std::string bucket, name;        // checked by the caller
-    std::string node_id;             // in messages
+    std::string bucket, name; // checked by the caller
+    std::string node_id;      // in messages
     std::string content_type;
     bool has_expected_checksum = false;
-    uint64_t expected_checksum = 0;  // XXH64
+    uint64_t expected_checksum = 0; // XXH64
     uint64_t bucket_created_ns = 0;
     // Asked before the commit; false: the bucket is gone, and the answer is 404.
     bool (*is_bucket_there)(void *arg, std::string_view bucket, uint64_t created_ns) = nullptr;
@@ -27,3 +29,5 @@ struct upload_options {
 void upload_begin(store &s, exchange &x, upload_options options);
 
 sm_view upload_machine_view();
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 
 #include "base/check.h"
 
+namespace etlnode {
+
 static constexpr size_t spare_timers_max = 256;
 
 struct timer {
@@ -144,3 +146,5 @@ const clock_port uv_clock_port = {
     .timer_free = free_timer,
     .secret = secret,
 };
+
+} // namespace etlnode

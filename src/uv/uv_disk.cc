@@ -18,6 +18,8 @@
 
 #include "base/check.h"
 
+namespace etlnode {
+
 enum class disk_call : uint8_t { open, close, read, write, sync, sync_dir, rename, unlink, make_dir, list };
 
 struct disk_job {
@@ -92,7 +94,8 @@ static void run_read(disk_job &j)
 static void run_write(disk_job &j)
 {
     while (j.count < j.size) {
-        ssize_t count = pwrite(j.fd, static_cast<const char *>(j.bytes) + j.count, j.size - j.count, static_cast<off_t>(j.offset + j.count));
+        ssize_t count = pwrite(
+            j.fd, static_cast<const char *>(j.bytes) + j.count, j.size - j.count, static_cast<off_t>(j.offset + j.count));
         if (count > 0)
             j.count += static_cast<size_t>(count);
         else if (count == 0 || errno != EINTR) {
@@ -346,3 +349,5 @@ const disk_port uv_disk_port = {
     .is_checked = uv_guard_is_checked,
     .check = uv_guard_check,
 };
+
+} // namespace etlnode

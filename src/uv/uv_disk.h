@@ -15,6 +15,8 @@
 
 #include "uv/uv_world.h"
 
+namespace etlnode {
+
 struct uv_guard;
 struct net_conn;
 
@@ -22,9 +24,9 @@ struct disk_file {
     uv_world *world = nullptr;
     uv_link link;
     int fd = -1;
-    size_t jobs = 0;         // on this descriptor
-    bool closed = false;     // by its owner; the descriptor goes when jobs is 0
-    uint64_t warm_from = 0;  // [warm_from, warm_to) was in memory at warm_ms
+    size_t jobs = 0;        // on this descriptor
+    bool closed = false;    // by its owner; the descriptor goes when jobs is 0
+    uint64_t warm_from = 0; // [warm_from, warm_to) was in memory at warm_ms
     uint64_t warm_to = 0;
     uint64_t warm_ms = 0;
     std::unique_ptr<uv_guard> guard; // null: the content is sent as it is
@@ -48,3 +50,5 @@ void uv_fetch_detach(uv_fetch *fetch, const net_conn *conn);
 void uv_guard_set(disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg);
 bool uv_guard_is_checked(disk_file *file, uint64_t offset);
 void uv_guard_check(disk_file *file, uint64_t offset, disk_on_done on_done, void *arg);
+
+} // namespace etlnode

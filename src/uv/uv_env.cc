@@ -24,6 +24,8 @@
 #include "base/text.h"
 #include "uv/uv_world.h"
 
+namespace etlnode {
+
 static constexpr uint64_t free_deadline_ms = 10'000;
 
 struct uv_signal_slot {
@@ -132,7 +134,8 @@ static void close_loop_handles(uv_world &w)
 {
     for (uv_signal_slot *slot : w.signals) {
         slot->on_signal = nullptr;
-        uv_close(reinterpret_cast<uv_handle_t *>(&slot->handle), [](uv_handle_t *handle) { delete static_cast<uv_signal_slot *>(handle->data); });
+        uv_close(reinterpret_cast<uv_handle_t *>(&slot->handle),
+            [](uv_handle_t *handle) { delete static_cast<uv_signal_slot *>(handle->data); });
     }
     w.signals.clear();
 }
@@ -157,7 +160,7 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
         return error_from_errno(-result, "event loop");
     }
     std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of that write, not the end of the node
+    std::signal(SIGXFSZ, SIG_IGN);                  // a file that may not grow is an error of that write, not the end of the node
     (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); // what we have inherited is not for our children; ours are made CLOEXEC
     w->loop.data = w;
     const char *copy = std::getenv("ETLNODE_COPY");
@@ -334,3 +337,5 @@ uint64_t uv_env_wall_ms()
     clock_gettime(CLOCK_REALTIME, &now);
     return static_cast<uint64_t>(now.tv_sec) * 1000u + static_cast<uint64_t>(now.tv_nsec) / 1'000'000u;
 }
+
+} // namespace etlnode

@@ -10,12 +10,15 @@
 #include "base/error.h"
 #include "port/env.h"
 
+namespace etlnode {
+
 struct uv_env_options {
-    std::string data_dir;    // made (0700, with parents) when missing; empty: no index and no meta
-    bool with_index = true;  // false: data_dir is not touched, env.index and env.meta stay null
-    uint64_t seed = 0;       // of env.random; 0: from the kernel
-    bool copying = false;    // send_file and relay copy through memory (also: ETLNODE_COPY=1 in the environment)
-    uint64_t bytes_warm_ms = 10'000; // content found in the page cache, and sound, is taken to stay so for this long (also: ETLNODE_WARM_MS)
+    std::string data_dir;   // made (0700, with parents) when missing; empty: no index and no meta
+    bool with_index = true; // false: data_dir is not touched, env.index and env.meta stay null
+    uint64_t seed = 0;      // of env.random; 0: from the kernel
+    bool copying = false;   // send_file and relay copy through memory (also: ETLNODE_COPY=1 in the environment)
+    uint64_t bytes_warm_ms =
+        10'000; // content found in the page cache, and sound, is taken to stay so for this long (also: ETLNODE_WARM_MS)
 };
 
 // Ensures: on success every port but index and meta is usable; these too when a data_dir was given. SIGPIPE and SIGXFSZ are ignored from now
@@ -49,10 +52,12 @@ struct uv_env_census {
     size_t procs = 0;
     size_t files = 0;
     size_t relays = 0;
-    size_t pipes = 0;    // open for relays, idle ones included
-    size_t jobs = 0;     // on the thread pool or waiting for it
+    size_t pipes = 0; // open for relays, idle ones included
+    size_t jobs = 0;  // on the thread pool or waiting for it
 };
 uv_env_census uv_env_counts(const env &e);
 
 // Milliseconds since 1970: for log_set_wall_clock.
 uint64_t uv_env_wall_ms();
+
+} // namespace etlnode

@@ -20,8 +20,10 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "uv/uv_disk.h"
 #include "uv/net/uv_net.h"
+#include "uv/uv_disk.h"
+
+namespace etlnode {
 
 static constexpr size_t warm_step = 64 * kib;
 static constexpr uint64_t racy_ms = 20;
@@ -37,22 +39,22 @@ struct uv_guard {
     uint64_t size = 0;
     std::vector<uint64_t> sums;
     std::vector<uint64_t> sound_until_ms;
-    timespec changed = {};      // the change time that `sound_until_ms` holds for
-    uint64_t looked_ms = 0;     // when the file's change time was last asked
-    uint64_t resident_ms = 0;   // when [resident_from, resident_to) was last found in memory
+    timespec changed = {};    // the change time that `sound_until_ms` holds for
+    uint64_t looked_ms = 0;   // when the file's change time was last asked
+    uint64_t resident_ms = 0; // when [resident_from, resident_to) was last found in memory
     uint64_t resident_from = 0;
     uint64_t resident_to = 0;
-    bool asks_residency = false; // false: the kernel cannot be asked, or the file system does not cache what is read
+    bool asks_residency = false;     // false: the kernel cannot be asked, or the file system does not cache what is read
     std::vector<uv_fetch *> fetches; // under way
     disk_on_damage on_damage = nullptr;
     void *damage_arg = nullptr;
 };
 
 struct fetch_wait {
-    net_conn *conn = nullptr;      // or
+    net_conn *conn = nullptr; // or
     disk_on_done on_done = nullptr;
     void *arg = nullptr;
-    uint64_t offset = 0;           // of what on_done asked for
+    uint64_t offset = 0; // of what on_done asked for
 };
 
 struct uv_fetch {
@@ -66,7 +68,7 @@ struct uv_fetch {
     std::vector<uint64_t> outcomes; // of its blocks: never_checked (sound), found_damaged, found_unreadable
     timespec changed = {};
     bool is_racy = false;
-    bool is_cached = false;         // what was read is in the page cache, as far as the kernel says
+    bool is_cached = false; // what was read is in the page cache, as far as the kernel says
 };
 
 disk_file::disk_file() = default;
@@ -404,3 +406,5 @@ void uv_guard_check(disk_file *file, uint64_t offset, disk_on_done on_done, void
         f = start_fetch(*file, offset, 1);
     f->waits.push_back({.on_done = on_done, .arg = arg, .offset = offset});
 }
+
+} // namespace etlnode

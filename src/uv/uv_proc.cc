@@ -14,13 +14,15 @@
 #include "base/check.h"
 #include "uv/uv_world.h"
 
+namespace etlnode {
+
 static constexpr uint64_t drain_ms = 1'000; // for output that is still in the pipes after the exit
 
 enum class proc_stage : uint8_t { running, terminating, killing, draining };
 
 struct proc {
     uv_process_t process;
-    uv_timer_t timer;  // deadline, then grace, then drain
+    uv_timer_t timer; // deadline, then grace, then drain
     uv_pipe_t in;
     uv_pipe_t out;
     uv_pipe_t err;
@@ -305,7 +307,7 @@ static error spawn(env &e, proc_options options, proc **out_proc)
 
     auto *p = new proc;
     p->world = &w;
-    p->options = static_cast<proc_options &&>(options);
+    p->options = std::move(options);
     p->has_in = in.own_fd >= 0;
     p->has_out = wants_out;
     p->has_err = wants_err;
@@ -398,3 +400,5 @@ const proc_port uv_proc_port = {
     .terminate = terminate,
     .pid = pid_of,
 };
+
+} // namespace etlnode

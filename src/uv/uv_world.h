@@ -13,7 +13,6 @@
 #include <uv.h>
 
 #include "base/error.h"
-#include "uv/uv_env.h"
 #include "port/clock.h"
 #include "port/disk.h"
 #include "port/env.h"
@@ -21,6 +20,9 @@
 #include "port/meta.h"
 #include "port/net.h"
 #include "port/proc.h"
+#include "uv/uv_env.h"
+
+namespace etlnode {
 
 // Intrusive circular list; the head is a link without owner. Removal needs no head.
 struct uv_link {
@@ -84,7 +86,7 @@ struct uv_world {
     bool stopping = false; // uv_env_stop was called
     bool freeing = false;
     bool copying = false;
-    uint64_t turn = 1;     // counts rounds of network readiness; budgets refer to it
+    uint64_t turn = 1; // counts rounds of network readiness; budgets refer to it
 
     std::vector<uv_post> posts;
     size_t post_next = 0;
@@ -103,7 +105,7 @@ struct uv_world {
     uv_link files;
     std::vector<uv_signal_slot *> signals;
 
-    int epoll_fd = -1; // all sockets, and libuv's own descriptor
+    int epoll_fd = -1;                // all sockets, and libuv's own descriptor
     std::vector<uv_relay_pipe> pipes; // idle and empty
     bool pipes_refused = false;       // logged once
     uint64_t bytes_warm_ms = 0;
@@ -168,3 +170,5 @@ extern const net_port uv_net_port;
 extern const disk_port uv_disk_port;
 extern const index_port uv_index_port;
 extern const meta_port uv_meta_port;
+
+} // namespace etlnode

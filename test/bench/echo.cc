@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -26,13 +27,12 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <ctime>
 #include <unistd.h>
 
 static constexpr size_t buffer_size = 256 * 1024;
-static constexpr size_t head_read_size = 4 * 1024; // what comes behind a head is then read to where it is sent from
+static constexpr size_t head_read_size = 4 * 1024;        // what comes behind a head is then read to where it is sent from
 static constexpr size_t kept_size_max = 64 * 1024 * 1024; // room made at once for a body that is kept
-static constexpr size_t generated_size = 1024 * 1024; // of the file that generated bodies are made of
+static constexpr size_t generated_size = 1024 * 1024;     // of the file that generated bodies are made of
 
 struct settings {
     uint64_t delay_ms = 0;
@@ -49,20 +49,20 @@ enum class phase { head, echo, drain, waiting, generate, pull_head, pull_body, h
 
 struct client {
     int fd = -1;
-    int upstream = -1;      // GET: the target, kept for the next one
+    int upstream = -1; // GET: the target, kept for the next one
     phase at = phase::head;
     bool closed = false;
     bool of_get = false;
-    bool dry = false;          // the last read took all there was: epoll tells when there is more
+    bool dry = false; // the last read took all there was: epoll tells when there is more
     bool upstream_dry = false;
-    bool ends = false;         // its end has been told: it must be read, too
+    bool ends = false; // its end has been told: it must be read, too
     bool upstream_ends = false;
-    std::string in;         // read, not used
-    std::string out;        // to be written before anything else
+    std::string in;  // read, not used
+    std::string out; // to be written before anything else
     size_t out_sent = 0;
-    uint64_t left = 0;      // of the body that is read, generated or pulled
+    uint64_t left = 0; // of the body that is read, generated or pulled
     uint64_t due_ms = 0;
-    std::string pulled;     // head of the target's answer
+    std::string pulled; // head of the target's answer
 };
 
 struct world {
@@ -121,7 +121,8 @@ static std::string header(const std::string &head, const char *name)
 
 static void answer_head(client &c, int status, uint64_t size)
 {
-    c.out += "HTTP/1.1 " + std::to_string(status) + (status == 200 ? " OK" : " Error") + "\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n";
+    c.out += "HTTP/1.1 " + std::to_string(status) + (status == 200 ? " OK" : " Error") + "\r\nContent-Length: " + std::to_string(size) +
+             "\r\n\r\n";
 }
 
 static bool connect_target(world &w, client &c)
@@ -293,7 +294,7 @@ static moved pull_head(world &w, client &c)
         ssize_t count = send(c.upstream, c.pulled.data(), c.pulled.size(), MSG_NOSIGNAL);
         if (count < 0)
             return errno == EAGAIN || errno == ENOTCONN ? moved::none : moved::gone;
-        c.pulled.clear(); // small enough to go at once
+        c.pulled.clear();                  // small enough to go at once
         c.upstream_dry = !c.upstream_ends; // the answer takes a moment
         return moved::some;
     }
@@ -392,9 +393,9 @@ static void progress(world &w, client &c)
     while (!c.closed) {
         // The head goes with the first bytes of the body; a delayed answer goes when it is due.
         bool may_write = c.out_sent < c.out.size() && c.at != phase::drain && c.at != phase::waiting;
-        bool gather = (c.at == phase::echo || c.at == phase::pull_body) && c.left > 0 && c.out.size() < 1024;
+        bool broadcast = (c.at == phase::echo || c.at == phase::pull_body) && c.left > 0 && c.out.size() < 1024;
         moved result = moved::none;
-        if (may_write && !gather) {
+        if (may_write && !broadcast) {
             result = write_out(c);
         } else {
             result = step(w, c);

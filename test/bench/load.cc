@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <map>
 #include <netinet/in.h>
@@ -25,7 +26,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <ctime>
 #include <unistd.h>
 #include <vector>
 
@@ -41,10 +41,10 @@ struct settings {
     client_kind kind = client_kind::normal;
     size_t connections = 1;
     double duration_s = 1;
-    double rate = 0;             // requests a second over all connections; 0: closed loop
+    double rate = 0;              // requests a second over all connections; 0: closed loop
     double connect_rate = 20'000; // connections opened a second
-    uint64_t body_size = 0;      // of PUT and POST
-    uint64_t seed = 0;           // of the first path's contents; the next path has seed + 1
+    uint64_t body_size = 0;       // of PUT and POST
+    uint64_t seed = 0;            // of the first path's contents; the next path has seed + 1
     bool check = false;
     bool honour_retry_after = false;
     double timeout_s = 60;       // for one answer
@@ -111,8 +111,8 @@ static std::string format(const char *pattern, ...)
 static std::string histogram_json(const histogram &h)
 {
     auto ms = [&](double share) { return static_cast<double>(histogram_at(h, share)) / 1000; };
-    return format("{\"count\":%llu,\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f}", static_cast<unsigned long long>(h.count), ms(0.5), ms(0.9),
-                  ms(0.99), ms(0.999), static_cast<double>(h.max_us) / 1000);
+    return format("{\"count\":%llu,\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f}",
+        static_cast<unsigned long long>(h.count), ms(0.5), ms(0.9), ms(0.99), ms(0.999), static_cast<double>(h.max_us) / 1000);
 }
 
 static std::string counts_json(const std::map<std::string, uint64_t> &counts)
@@ -139,30 +139,30 @@ struct client {
     int fd = -1;
     phase at = phase::closed;
     size_t path = 0;
-    uint64_t due_ns = 0;      // when the request should have been sent
-    uint64_t sent_ns = 0;     // when it was
+    uint64_t due_ns = 0;  // when the request should have been sent
+    uint64_t sent_ns = 0; // when it was
     uint64_t deadline_ns = 0;
     uint64_t opened_ns = 0;
-    uint64_t resume_ns = 0;   // Retry-After
+    uint64_t resume_ns = 0; // Retry-After
     uint64_t slow_next_ns = 0;
     bool waits_for_write = false;
-    bool served = false;      // has had an answer: a close without a word is the server's right
-    std::string head;         // to send
+    bool served = false; // has had an answer: a close without a word is the server's right
+    std::string head;    // to send
     size_t head_sent = 0;
-    uint64_t body_left = 0;   // to send
+    uint64_t body_left = 0; // to send
     uint64_t body_at = 0;
-    std::string in;           // head of the answer
+    std::string in; // head of the answer
     int status = 0;
     framing how = framing::length;
-    uint64_t left = 0;        // of the body, or of the chunk
-    uint64_t got = 0;         // body bytes
+    uint64_t left = 0; // of the body, or of the chunk
+    uint64_t got = 0;  // body bytes
     uint64_t check_at = 0;
     bool check_failed = false;
     bool keep = true;
     uint64_t retry_after_s = 0;
     bool has_retry_after = false;
     std::string chunk_line;
-    int chunk_state = 0;      // 0 size line, 1 data, 2 CRLF after data, 3 trailer
+    int chunk_state = 0; // 0 size line, 1 data, 2 CRLF after data, 3 trailer
 };
 
 struct window {
@@ -176,9 +176,9 @@ struct world {
     sockaddr_in address{};
     int epoll = -1;
     std::vector<client> clients;
-    std::deque<size_t> idle;           // connections that may send
+    std::deque<size_t> idle;                       // connections that may send
     std::set<std::pair<uint64_t, size_t>> resting; // by Retry-After: until when, who
-    std::deque<uint64_t> due;          // open loop: requests that wait for a connection
+    std::deque<uint64_t> due;                      // open loop: requests that wait for a connection
     uint64_t start_ns = 0;
     uint64_t end_ns = 0;
     uint64_t next_due_ns = 0;
@@ -329,7 +329,8 @@ static void send_more(world &w, client &c)
             data = c.head.data() + c.head_sent;
             size = c.head.size() - c.head_sent;
         } else if (c.body_left > 0) {
-            size = static_cast<size_t>(std::min<uint64_t>(c.body_left, w.s.kind == client_kind::slow_body ? w.s.slow_bytes : w.body_buffer.size()));
+            size = static_cast<size_t>(
+                std::min<uint64_t>(c.body_left, w.s.kind == client_kind::slow_body ? w.s.slow_bytes : w.body_buffer.size()));
             write_pattern(w.body_buffer.data(), size, c.body_at, w.s.seed + c.path);
             data = w.body_buffer.data();
         } else {
@@ -374,7 +375,8 @@ static std::string_view header(std::string_view head, std::string_view name)
     size_t at = 0;
     while ((at = head.find("\r\n", at)) != std::string_view::npos) {
         at += 2;
-        if (head.size() - at > name.size() && strncasecmp(head.data() + at, name.data(), name.size()) == 0 && head[at + name.size()] == ':') {
+        if (head.size() - at > name.size() && strncasecmp(head.data() + at, name.data(), name.size()) == 0 &&
+            head[at + name.size()] == ':') {
             size_t begin = head.find_first_not_of(' ', at + name.size() + 1);
             return head.substr(begin, head.find("\r\n", begin) - begin);
         }
@@ -555,7 +557,10 @@ static void ended(world &w, client &c, bool reset)
         close_client(c);
         return;
     }
-    const char *why = c.at == phase::connecting ? "connect" : c.at == phase::reading_body ? "cut" : reset ? "reset_before_answer" : "closed_before_answer";
+    const char *why = c.at == phase::connecting     ? "connect"
+                      : c.at == phase::reading_body ? "cut"
+                      : reset                       ? "reset_before_answer"
+                                                    : "closed_before_answer";
     fail(w, c, why);
 }
 
@@ -563,10 +568,12 @@ static void read_some(world &w, client &c, size_t max)
 {
     while (c.fd >= 0 && max > 0) {
         // Large bodies that nobody checks are dropped in the kernel: the client must not be the bottleneck.
-        bool drop = c.at == phase::reading_body && c.how == framing::length && c.left > 64 * w.buffer.size() && !w.s.check && w.s.kind == client_kind::normal;
+        bool drop = c.at == phase::reading_body && c.how == framing::length && c.left > 64 * w.buffer.size() && !w.s.check &&
+                    w.s.kind == client_kind::normal;
         size_t size = drop ? std::min<size_t>(c.left, 1 << 24) : w.buffer.size();
         // The kernel writes nothing then; asked directly, because the address sanitizer's recv believes that it does.
-        ssize_t count = drop ? syscall(SYS_recvfrom, c.fd, w.buffer.data(), std::min(max, size), MSG_TRUNC, nullptr, nullptr) : recv(c.fd, w.buffer.data(), std::min(max, size), 0);
+        ssize_t count = drop ? syscall(SYS_recvfrom, c.fd, w.buffer.data(), std::min(max, size), MSG_TRUNC, nullptr, nullptr)
+                             : recv(c.fd, w.buffer.data(), std::min(max, size), 0);
         if (count < 0 && errno == EAGAIN)
             return;
         if (count <= 0) {
@@ -718,26 +725,30 @@ static void print(world &w)
     for (const client &c : w.clients)
         in_flight += c.at >= phase::sending ? 1 : 0;
     auto number = [](uint64_t n) { return static_cast<unsigned long long>(n); };
-    std::string out = format("{\"seconds\":%.3f,\"begun\":%llu,\"answered\":%llu,\"ok\":%llu,\"bytes\":%llu,\"mismatches\":%llu,\"in_flight\":%llu,"
-                             "\"unsent\":%llu,\"open\":%llu,\"opened\":%llu,"
-                             "\"no_retry_after\":%llu,\"ok_per_s\":%.1f,",
-                             seconds, number(w.begun), number(w.answered), number(w.ok.count), number(w.bytes), number(w.mismatches), number(in_flight), number(w.due.size()),
-                             number(open_count(w)), number(w.opened), number(w.no_retry_after), static_cast<double>(w.ok.count) / seconds);
+    std::string out = format(
+        "{\"seconds\":%.3f,\"begun\":%llu,\"answered\":%llu,\"ok\":%llu,\"bytes\":%llu,\"mismatches\":%llu,\"in_flight\":%llu,"
+        "\"unsent\":%llu,\"open\":%llu,\"opened\":%llu,"
+        "\"no_retry_after\":%llu,\"ok_per_s\":%.1f,",
+        seconds, number(w.begun), number(w.answered), number(w.ok.count), number(w.bytes), number(w.mismatches), number(in_flight),
+        number(w.due.size()), number(open_count(w)), number(w.opened), number(w.no_retry_after), static_cast<double>(w.ok.count) / seconds);
     out += "\"statuses\":" + counts_json(w.statuses) + ",\"errors\":" + counts_json(w.errors) + ",\"latency\":" + histogram_json(w.ok) +
            ",\"service\":" + histogram_json(w.service) + ",\"refused\":" + histogram_json(w.refused);
-    out += format(",\"ended\":{\"count\":%llu,\"first_s\":%.3f,\"p50_s\":%.3f,\"last_s\":%.3f}", number(w.ended_ms.count), static_cast<double>(histogram_at(w.ended_ms, 0)) / 1000,
-                  static_cast<double>(histogram_at(w.ended_ms, 0.5)) / 1000, static_cast<double>(w.ended_ms.max_us) / 1000);
+    out += format(",\"ended\":{\"count\":%llu,\"first_s\":%.3f,\"p50_s\":%.3f,\"last_s\":%.3f}", number(w.ended_ms.count),
+        static_cast<double>(histogram_at(w.ended_ms, 0)) / 1000, static_cast<double>(histogram_at(w.ended_ms, 0.5)) / 1000,
+        static_cast<double>(w.ended_ms.max_us) / 1000);
     out += ",\"windows\":[";
     for (size_t i = 0; i < w.windows.size(); i++)
-        out += format("%s[%llu,%llu,%.3f]", i > 0 ? "," : "", number(w.windows[i].ok), number(w.windows[i].bad), static_cast<double>(w.windows[i].max_us) / 1000);
+        out += format("%s[%llu,%llu,%.3f]", i > 0 ? "," : "", number(w.windows[i].ok), number(w.windows[i].bad),
+            static_cast<double>(w.windows[i].max_us) / 1000);
     printf("%s]}\n", out.c_str());
 }
 
 static void usage()
 {
-    fprintf(stderr, "usage: load --url HOST:PORT --path P [--path P ...] [--method GET|PUT|POST] [--kind normal|idle|slow-head|slow-body|slow-reader]\n"
-                    "            [--connections N] [--connect-rate N] [--duration S] [--rate R] [--requests N] [--body-size N] [--seed N] [--check]\n"
-                    "            [--timeout S] [--slow-bytes N] [--receive-buffer N] [--retry-after]\n");
+    fprintf(stderr,
+        "usage: load --url HOST:PORT --path P [--path P ...] [--method GET|PUT|POST] [--kind normal|idle|slow-head|slow-body|slow-reader]\n"
+        "            [--connections N] [--connect-rate N] [--duration S] [--rate R] [--requests N] [--body-size N] [--seed N] [--check]\n"
+        "            [--timeout S] [--slow-bytes N] [--receive-buffer N] [--retry-after]\n");
     exit(2);
 }
 

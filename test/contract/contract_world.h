@@ -18,6 +18,8 @@
 #include "port/env.h"
 #include "uv/uv_env.h"
 
+namespace etlnode {
+
 struct contract_world {
     env *e = nullptr;
     std::string dir; // scratch, removed at the end
@@ -25,7 +27,7 @@ struct contract_world {
 
 inline contract_world *world = nullptr; // of the running case
 
-inline bool world_copying = false;    // cases of the network run with kernel-side copies and without
+inline bool world_copying = false; // cases of the network run with kernel-side copies and without
 
 inline uv_env_options world_options(bool with_index)
 {
@@ -74,7 +76,9 @@ inline void world_dir_make()
 
 inline void world_dir_remove()
 {
-    (void)nftw(world->dir.c_str(), [](const char *path, const struct stat *, int, struct FTW *) { return ::remove(path); }, 16, FTW_DEPTH | FTW_PHYS);
+    (void)nftw(
+        world->dir.c_str(), [](const char *path, const struct stat *, int, struct FTW *) { return ::remove(path); }, 16,
+        FTW_DEPTH | FTW_PHYS);
     delete world;
     world = nullptr;
 }
@@ -122,5 +126,7 @@ inline void world_pass(uint64_t ms)
 
 // What is due now, without waiting.
 inline void world_poll() { uv_env_poll(*world->e, 0); }
+
+} // namespace etlnode
 
 #endif

@@ -26,6 +26,8 @@
 #include "base/check.h"
 #include "base/rng.h"
 
+namespace etlnode {
+
 inline constexpr size_t power_sector = 512;
 
 struct power_pending {
@@ -37,9 +39,9 @@ struct power_pending {
 struct power_file {
     std::string durable;
     std::vector<power_pending> pending;
-    bool exists = false;        // in the page cache
+    bool exists = false; // in the page cache
     bool name_is_durable = false;
-    bool has_old = false;       // an earlier file of this name, whose removal is not durable yet
+    bool has_old = false; // an earlier file of this name, whose removal is not durable yet
     std::string old_content;
 };
 
@@ -52,14 +54,14 @@ struct power_disk {
     sqlite3_vfs *real = nullptr;
     std::map<std::string, power_file> files;
     rng random;
-    uint64_t operations = 0;     // writes, truncations, syncs and removals so far
+    uint64_t operations = 0;       // writes, truncations, syncs and removals so far
     uint64_t dies_at = UINT64_MAX; // the operation that is the first not to happen
-    bool is_dead = false;        // everything fails from now on, until power_on
+    bool is_dead = false;          // everything fails from now on, until power_on
     power_fault fault = power_fault::none;
     uint64_t fault_at = UINT64_MAX; // the first operation of the fault's kind from this one on
     uint64_t fault_count = 0;       // this many fail
     uint64_t faults_done = 0;
-    int checkpoint_pages = 0;    // after a connection's first PRAGMA: its log is written back at this length; 0: SQLite's own
+    int checkpoint_pages = 0; // after a connection's first PRAGMA: its log is written back at this length; 0: SQLite's own
     uint64_t syncs = 0, truncations = 0, database_writes = 0; // what the run was made of
 };
 
@@ -154,7 +156,8 @@ inline int power_write(sqlite3_file *file, const void *bytes, int size, sqlite3_
         int result = h.real->pMethods->xWrite(h.real, bytes, count, offset);
         if (result != SQLITE_OK)
             return result;
-        h.file->pending.push_back({false, static_cast<uint64_t>(offset), std::string(static_cast<const char *>(bytes), static_cast<size_t>(count))});
+        h.file->pending.push_back(
+            {false, static_cast<uint64_t>(offset), std::string(static_cast<const char *>(bytes), static_cast<size_t>(count))});
     }
     return refused;
 }
@@ -346,7 +349,10 @@ inline int power_remove(sqlite3_vfs *, const char *name, int sync_dir)
 }
 
 inline int power_access(sqlite3_vfs *, const char *name, int flags, int *out) { return power.real->xAccess(power.real, name, flags, out); }
-inline int power_full_path(sqlite3_vfs *, const char *name, int size, char *out) { return power.real->xFullPathname(power.real, name, size, out); }
+inline int power_full_path(sqlite3_vfs *, const char *name, int size, char *out)
+{
+    return power.real->xFullPathname(power.real, name, size, out);
+}
 inline int power_randomness(sqlite3_vfs *, int size, char *out) { return power.real->xRandomness(power.real, size, out); }
 inline int power_sleep(sqlite3_vfs *, int us) { return power.real->xSleep(power.real, us); }
 inline int power_time(sqlite3_vfs *, double *out) { return power.real->xCurrentTime(power.real, out); }
@@ -454,3 +460,5 @@ inline void power_fail()
 
 // Requires: power_stop, then everything closed. Leaves what the page cache holds: pending writes stay pending.
 inline void power_kill() { power_go_on(); }
+
+} // namespace etlnode

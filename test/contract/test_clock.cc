@@ -5,6 +5,8 @@
 #include <csignal>
 #include <vector>
 
+using namespace etlnode;
+
 static std::vector<int> order;
 
 struct step {
@@ -51,7 +53,8 @@ static void post_runs_between_two_completions(void **)
             clock_post(*world->e, run_step, &steps[2]);
         },
         nullptr);
-    second = timer_make(*world->e, [](void *) { order.push_back(3); }, nullptr);
+    second = timer_make(
+        *world->e, [](void *) { order.push_back(3); }, nullptr);
     timer_arm(*world->e, first, 5);
     timer_arm(*world->e, second, 5);
     test_true(world_until([] { return order.size() == 3; }));
@@ -188,7 +191,8 @@ static void signals_come_as_completions(void **)
         [](env &e, int signum, void *) {
             test_eq(signum, SIGUSR1);
             signals++;
-            clock_post(e, [](void *) { signals++; }, nullptr);
+            clock_post(
+                e, [](void *) { signals++; }, nullptr);
             uv_env_stop(e);
         },
         nullptr));

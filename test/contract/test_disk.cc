@@ -3,12 +3,14 @@
 #include "contract_world.h"
 
 #include <csignal>
-#include <sys/resource.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <vector>
 
 #include "port/disk.h"
+
+using namespace etlnode;
 
 struct disk_seen {
     int calls = 0;

@@ -15,6 +15,8 @@
 
 #include "port/index.h"
 
+using namespace etlnode;
+
 struct index_seen {
     int calls = 0;
     error err;
@@ -49,7 +51,7 @@ static void on_rows(void *, error err, std::vector<index_row> rows)
 {
     seen->calls++;
     seen->err = err;
-    seen->rows = static_cast<std::vector<index_row> &&>(rows);
+    seen->rows = std::move(rows);
 }
 
 static void on_change(void *, error err, index_change &change)
@@ -112,13 +114,13 @@ static index_change remove_of(const std::string &bucket, const std::string &name
     return change;
 }
 
-static void start(index_change change) { index_commit(*world->e, static_cast<index_change &&>(change), on_change, nullptr); }
+static void start(index_change change) { index_commit(*world->e, std::move(change), on_change, nullptr); }
 
 static error commit(index_change change)
 {
     seen->changes.clear();
     seen->errs.clear();
-    start(static_cast<index_change &&>(change));
+    start(std::move(change));
     return awaited();
 }
 
@@ -202,13 +204,13 @@ static void overwrite_counts_versions_and_makes_garbage(void **)
     test_eq(index_object_count(*world->e), 2u);
     test_eq(index_content_id_max(*world->e), 3u);
     expect_content_ids(index_garbage, {1});
-    expect_content_ids(index_unplaced, {2, 3});
+    expect_content_ids(index_pending_moves, {2, 3});
     test_ok(commit(remove_of("b", "n")));
     test_eq(seen->changes[0].before.content_id, 2u);
     test_eq_enum(get("b", "n").code, error_code::object_not_found);
     test_eq(index_object_count(*world->e), 1u);
     expect_content_ids(index_garbage, {1, 2});
-    expect_content_ids(index_unplaced, {3});
+    expect_content_ids(index_pending_moves, {3});
     // A new one starts anew.
     test_ok(commit(put_of("b", "n", 4)));
     test_eq(seen->changes[0].row.version, 1u);
@@ -220,17 +222,17 @@ static void garbage_and_placed_are_cleared(void **)
         test_ok(commit(put_of("b", "n", id)));
     test_ok(commit(put_of("b", "m", 4)));
     expect_content_ids(index_garbage, {1, 2});
-    expect_content_ids(index_unplaced, {3, 4});
+    expect_content_ids(index_pending_moves, {3, 4});
     index_garbage_clear(*world->e, {1, 77}, on_done, nullptr);
     test_ok(awaited());
     expect_content_ids(index_garbage, {2});
     index_placed(*world->e, {4, 77}, on_done, nullptr);
     test_ok(awaited());
-    expect_content_ids(index_unplaced, {3});
+    expect_content_ids(index_pending_moves, {3});
     // Only the metadata changes: the content stays where it is.
     test_ok(commit(put_of("b", "m", 4)));
     test_eq(seen->changes[0].row.version, 2u);
-    expect_content_ids(index_unplaced, {3});
+    expect_content_ids(index_pending_moves, {3});
     expect_content_ids(index_garbage, {2});
 }
 
@@ -247,7 +249,7 @@ static void bucket_is_removed_at_once(void **)
     index_garbage(*world->e, on_content_ids, nullptr);
     test_ok(awaited());
     test_eq(seen->content_ids.size(), 25u);
-    index_unplaced(*world->e, on_content_ids, nullptr);
+    index_pending_moves(*world->e, on_content_ids, nullptr);
     test_ok(awaited());
     test_eq(seen->content_ids.size(), 25u);
 }
@@ -275,7 +277,7 @@ static void contents_come_back(void **)
         expect_content("n" + std::to_string(i), contents[i]);
     test_eq(index_content_id_max(*world->e), std::size(contents));
     // Nothing for housekeeping, and nothing in listings.
-    expect_content_ids(index_unplaced, {});
+    expect_content_ids(index_pending_moves, {});
     index_page(*world->e, "b", "", "", 100, on_rows, nullptr);
     test_ok(awaited());
     test_eq(seen->rows.size(), std::size(contents));
@@ -302,12 +304,12 @@ static void replaced_contents_make_no_garbage(void **)
     test_true(!seen->rows[0].in_index);
     test_true(seen->rows[0].content.empty());
     expect_content_ids(index_garbage, {});
-    expect_content_ids(index_unplaced, {3});
+    expect_content_ids(index_pending_moves, {3});
     test_ok(commit(put_content("b", "n", 4, "fourth")));
     test_true(!seen->changes[0].before.in_index);
     expect_content("n", "fourth");
     expect_content_ids(index_garbage, {3});
-    expect_content_ids(index_unplaced, {});
+    expect_content_ids(index_pending_moves, {});
     // Only the metadata changes: the content stays.
     index_change change = put_content("b", "n", 4, "");
     change.row.size = 6;
@@ -333,7 +335,7 @@ static void contents_go_with_their_bucket(void **)
     test_ok(awaited(30));
     test_ok(commit(remove_of("odd", "")));
     expect_content_ids(index_garbage, {3, 9, 15, 21, 27});
-    expect_content_ids(index_unplaced, {6, 12, 18, 24, 30});
+    expect_content_ids(index_pending_moves, {6, 12, 18, 24, 30});
     expect_content("n2", "content n2");
     test_eq_enum(get("odd", "n1").code, error_code::object_not_found);
 }
@@ -540,7 +542,8 @@ static void the_file_holds_what_rows_name(void **)
     (void)awaited(42);
     reopen();
     test_true(ask_sql(database(), "SELECT count(*) FROM contents") > 5);
-    test_eq(ask_sql(database(), "SELECT count(*) FROM contents WHERE content_id NOT IN (SELECT content_id FROM objects WHERE in_index)"), 0);
+    test_eq(
+        ask_sql(database(), "SELECT count(*) FROM contents WHERE content_id NOT IN (SELECT content_id FROM objects WHERE in_index)"), 0);
     test_eq(ask_sql(database(), "SELECT count(*) FROM objects WHERE in_index AND content_id NOT IN (SELECT content_id FROM contents)"), 0);
     test_eq(ask_sql(database(), "SELECT count(*) FROM garbage WHERE content_id % 5 <> 0"), 0);
 }
@@ -615,7 +618,7 @@ static void expect_version_1_content()
     test_eq(index_object_count(*world->e), 3u);
     test_eq(index_content_id_max(*world->e), 9u);
     expect_content_ids(index_garbage, {4});
-    expect_content_ids(index_unplaced, {6});
+    expect_content_ids(index_pending_moves, {6});
     test_ok(get("b", "o"));
     const index_row &row = seen->rows[0];
     test_eq(row.content_id, 5u);
@@ -651,13 +654,12 @@ static void version_1_is_upgraded(void **)
 }
 
 // As version 2 wrote it, from what version 1 had.
-static constexpr const char *version_2 =
-    "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
-    "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-    "INSERT INTO objects VALUES(x'62', x'72', 8, 3, 1, 80, 126, x'', x'', x'', x'', 1);"
-    "INSERT INTO contents VALUES(8, x'616263');"
-    "UPDATE totals SET objects = 4;"
-    "PRAGMA user_version = 2;";
+static constexpr const char *version_2 = "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
+                                         "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+                                         "INSERT INTO objects VALUES(x'62', x'72', 8, 3, 1, 80, 126, x'', x'', x'', x'', 1);"
+                                         "INSERT INTO contents VALUES(8, x'616263');"
+                                         "UPDATE totals SET objects = 4;"
+                                         "PRAGMA user_version = 2;";
 
 static void expect_unsummed(const std::vector<uint64_t> &ids)
 {
@@ -873,7 +875,7 @@ static void failed_commit_changes_nothing(void **)
     // And goes on when there is room again.
     test_ok(commit(put_of("b", "lost0", 200)));
     test_ok(get("b", "lost0"));
-    expect_content_ids(index_unplaced, {1, 200});
+    expect_content_ids(index_pending_moves, {1, 200});
 }
 
 static error open_again(const std::string &dir, std::string &out_detail)
@@ -962,7 +964,8 @@ static void damaged_rows_do_not_stop_the_node(void **)
     test_eq(stat(path.c_str(), &info), 0);
     int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
     std::string garbage(20 * 4096, '\x5a');
-    test_eq(pwrite(fd, garbage.data(), garbage.size(), info.st_size - static_cast<off_t>(garbage.size())), static_cast<ssize_t>(garbage.size()));
+    test_eq(pwrite(fd, garbage.data(), garbage.size(), info.st_size - static_cast<off_t>(garbage.size())),
+        static_cast<ssize_t>(garbage.size()));
     close(fd);
     world_begin(true);
     index_page(*world->e, "b", "", "", 1000, on_rows, nullptr);

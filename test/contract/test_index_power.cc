@@ -15,6 +15,8 @@
 #include "port/meta.h"
 #include "power_vfs.h"
 
+using namespace etlnode;
+
 static constexpr int names = 12;
 static constexpr int checkpoint_pages = 12; // small, so that a short workload sees many checkpoints and restarts of the log
 
@@ -28,7 +30,7 @@ struct model_row {
 };
 struct model {
     std::map<std::pair<std::string, std::string>, model_row> rows;
-    std::set<uint64_t> garbage, unplaced;
+    std::set<uint64_t> garbage, pending_moves;
     uint64_t content_id_max = 0;
     std::map<std::string, std::pair<uint64_t, std::string>> documents;
     friend bool operator==(const model &, const model &) = default;
@@ -55,7 +57,7 @@ static void discard_content(model &m, const model_row &row)
     if (row.content_id == 0 || row.index_size > 0)
         return;
     m.garbage.insert(row.content_id);
-    m.unplaced.erase(row.content_id);
+    m.pending_moves.erase(row.content_id);
 }
 
 static void apply(model &m, const model_change &c)
@@ -67,7 +69,7 @@ static void apply(model &m, const model_change &c)
         discard_content(m, row);
         row = {c.content_id, row.version + 1, c.custom_size, c.index_size};
         if (c.content_id != 0 && c.index_size == 0)
-            m.unplaced.insert(c.content_id);
+            m.pending_moves.insert(c.content_id);
         m.content_id_max = std::max(m.content_id_max, c.content_id);
         return;
     }
@@ -91,7 +93,7 @@ static void apply(model &m, const model_change &c)
         return;
     case change_kind::placed:
         for (uint64_t id : c.ids)
-            m.unplaced.erase(id);
+            m.pending_moves.erase(id);
         return;
     case change_kind::swap: {
         auto &document = m.documents[c.name];
@@ -148,10 +150,10 @@ static void begin_run(uint64_t seed)
     power_begin(seed * 2 + 1);
 }
 
-#define check(cond)                                                                                                                        \
-    do {                                                                                                                                   \
-        if (!(cond))                                                                                                                       \
-            test_fail("seed %llu: %s", static_cast<unsigned long long>(current->seed), #cond);                                             \
+#define check(cond)                                                                            \
+    do {                                                                                       \
+        if (!(cond))                                                                           \
+            test_fail("seed %llu: %s", static_cast<unsigned long long>(current->seed), #cond); \
     } while (0)
 
 // --- reading everything back
@@ -169,7 +171,7 @@ static void on_read_rows(void *, error err, std::vector<index_row> rows)
 {
     check(!err);
     for (index_row &row : rows)
-        read_rows_seen.push_back(static_cast<index_row &&>(row));
+        read_rows_seen.push_back(std::move(row));
     current->open_answers++;
 }
 
@@ -216,9 +218,9 @@ static model read_all()
     index_garbage(e, on_read_ids, nullptr);
     wait_answers(1);
     m.garbage = read_ids_seen;
-    index_unplaced(e, on_read_ids, nullptr);
+    index_pending_moves(e, on_read_ids, nullptr);
     wait_answers(1);
-    m.unplaced = read_ids_seen;
+    m.pending_moves = read_ids_seen;
     m.content_id_max = index_content_id_max(e);
     check(index_object_count(e) == m.rows.size());
     for (const char *name : {"cluster", "node"}) {
@@ -253,16 +255,19 @@ static void audit()
     }
     if (!fine) {
         const model &a = current->acknowledged;
-        print_error("seed %llu: found rows=%zu garbage=%zu unplaced=%zu max=%llu, acknowledged rows=%zu garbage=%zu unplaced=%zu max=%llu, %zu asked after\n",
-            static_cast<unsigned long long>(current->seed), found.rows.size(), found.garbage.size(), found.unplaced.size(),
-            static_cast<unsigned long long>(found.content_id_max), a.rows.size(), a.garbage.size(), a.unplaced.size(),
+        print_error("seed %llu: found rows=%zu garbage=%zu pending_moves=%zu max=%llu, acknowledged rows=%zu garbage=%zu pending_moves=%zu max=%llu, "
+                    "%zu asked after\n",
+            static_cast<unsigned long long>(current->seed), found.rows.size(), found.garbage.size(), found.pending_moves.size(),
+            static_cast<unsigned long long>(found.content_id_max), a.rows.size(), a.garbage.size(), a.pending_moves.size(),
             static_cast<unsigned long long>(a.content_id_max), tail.size());
         for (const model *m : {const_cast<const model *>(&found), &a}) {
             for (const auto &[name, document] : m->documents)
-                print_error("  %s: document %s version %llu\n", m == &a ? "acknowledged" : "found", name.c_str(), static_cast<unsigned long long>(document.first));
+                print_error("  %s: document %s version %llu\n", m == &a ? "acknowledged" : "found", name.c_str(),
+                    static_cast<unsigned long long>(document.first));
         }
         for (const model_change &c : tail)
-            print_error("  asked after: kind %d %s/%s content %llu\n", static_cast<int>(c.kind), c.bucket.c_str(), c.name.c_str(), static_cast<unsigned long long>(c.content_id));
+            print_error("  asked after: kind %d %s/%s content %llu\n", static_cast<int>(c.kind), c.bucket.c_str(), c.name.c_str(),
+                static_cast<unsigned long long>(c.content_id));
     }
     check(fine);
     current->acknowledged = found;
@@ -270,10 +275,7 @@ static void audit()
 }
 
 // In the running process a failed commit is not there at all.
-static void audit_running()
-{
-    check(read_all() == trimmed(current->acknowledged));
-}
+static void audit_running() { check(read_all() == trimmed(current->acknowledged)); }
 
 // --- changes
 
@@ -312,7 +314,7 @@ static model_change any_change(const model &m, uint64_t kinds)
         c.text = std::string(rng_below(random, 2) == 0 ? 100 : 12'000, static_cast<char>('A' + c.expected % 26));
     } else if (kind < 15) {
         c.kind = kind == 13 ? change_kind::clear_garbage : change_kind::placed;
-        for (uint64_t id : kind == 13 ? m.garbage : m.unplaced) {
+        for (uint64_t id : kind == 13 ? m.garbage : m.pending_moves) {
             if (rng_below(random, 3) != 0)
                 c.ids.push_back(id);
         }
@@ -424,7 +426,12 @@ static void check_integrity()
     std::string path = world->dir + "/data/node.db";
     check(sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK);
     int result = sqlite3_exec(
-        db, "PRAGMA integrity_check", [](void *arg, int, char **values, char **) { static_cast<std::string *>(arg)->append(values[0]); return 0; }, &text, nullptr);
+        db, "PRAGMA integrity_check",
+        [](void *arg, int, char **values, char **) {
+            static_cast<std::string *>(arg)->append(values[0]);
+            return 0;
+        },
+        &text, nullptr);
     check(result == SQLITE_OK);
     if (text != "ok")
         print_error("%s\n", text.c_str());
@@ -560,9 +567,9 @@ static void lives_of_one_disk(void **)
         refused += current->refused;
         checkpointed += power.database_writes > 20 ? 1 : 0;
     }
-    print_message("# %llu seeds: %llu changes acknowledged, %llu refused, %llu power cuts, %llu refused starts\n", static_cast<unsigned long long>(rounds),
-        static_cast<unsigned long long>(acks), static_cast<unsigned long long>(refused), static_cast<unsigned long long>(cuts),
-        static_cast<unsigned long long>(failed_opens));
+    print_message("# %llu seeds: %llu changes acknowledged, %llu refused, %llu power cuts, %llu refused starts\n",
+        static_cast<unsigned long long>(rounds), static_cast<unsigned long long>(acks), static_cast<unsigned long long>(refused),
+        static_cast<unsigned long long>(cuts), static_cast<unsigned long long>(failed_opens));
     if (rounds >= 100) {
         check(acks > 20 * rounds);
         check(refused > rounds);
@@ -650,15 +657,17 @@ static void removals_go_on_without_room(void **)
     }
     wait_answers(filled.size());
     set_fault(power_fault::no_space, 0, 2); // once for the first change, which is alone, once for the others together
-    std::vector<model_change> group = {change_of(change_kind::put, "alone"), change_of(change_kind::put, "kept"), change_of(change_kind::remove, "removed"),
-                                       change_of(change_kind::remove, "none"), change_of(change_kind::put, "new")};
+    std::vector<model_change> group = {change_of(change_kind::put, "alone"), change_of(change_kind::put, "kept"),
+        change_of(change_kind::remove, "removed"), change_of(change_kind::remove, "none"), change_of(change_kind::put, "new")};
     for (model_change &c : group)
         start_change(c);
     wait_answers(group.size());
     check(power.faults_done == 2);
     for (const model_change &c : group) {
         check(c.fate == (c.kind == change_kind::put ? change_fate::failed : change_fate::acknowledged));
-        check(c.code == (c.kind == change_kind::put ? error_code::no_space : c.name == "none" ? error_code::object_not_found : error_code::ok));
+        check(c.code == (c.kind == change_kind::put ? error_code::no_space
+                            : c.name == "none"      ? error_code::object_not_found
+                                                    : error_code::ok));
     }
     apply(current->acknowledged, group[2]);
     audit_running();

@@ -7,6 +7,8 @@
 #include "port/index.h"
 #include "port/meta.h"
 
+using namespace etlnode;
+
 struct meta_seen {
     int calls = 0;
     error err;
@@ -55,7 +57,7 @@ static error awaited(int calls = 1)
 
 static error swap(const char *name, uint64_t expected, uint64_t version, std::string text)
 {
-    meta_swap(*world->e, name, expected, version, static_cast<std::string &&>(text), on_swap, nullptr);
+    meta_swap(*world->e, name, expected, version, std::move(text), on_swap, nullptr);
     return awaited();
 }
 

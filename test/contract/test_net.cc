@@ -22,6 +22,8 @@
 #include "port/disk.h"
 #include "port/net.h"
 
+using namespace etlnode;
+
 // A connected pair: `client` was made by net_connect, `server` by the listener.
 struct net_fixture {
     net_listener *listener = nullptr;
@@ -460,8 +462,10 @@ static void reset_wakes_both_waits(void **)
     world_pass(50);
     test_true(net_is_waiting(*world->e, net->server, net_side::writable));
     net_wait_cancel(*world->e, net->server, net_side::writable);
-    net_wait(*world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
-    net_wait(*world->e, net->server, net_side::writable, [](void *) { woken[1]++; }, nullptr);
+    net_wait(
+        *world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
+    net_wait(
+        *world->e, net->server, net_side::writable, [](void *) { woken[1]++; }, nullptr);
     net_reset_on_close(*world->e, net->client);
     close_client();
     test_true(world_until([] { return woken[0] == 1 && woken[1] == 1; }));
@@ -470,10 +474,12 @@ static void reset_wakes_both_waits(void **)
     char byte = 0;
     test_eq_enum(net_read(*world->e, net->server, &byte, 1).state, io_state::failed);
     // A wait on a dead connection completes too, later, and can be cancelled.
-    net_wait(*world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
+    net_wait(
+        *world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
     test_eq(woken[0], 1);
     test_true(world_until([] { return woken[0] == 2; }));
-    net_wait(*world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
+    net_wait(
+        *world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
     net_wait_cancel(*world->e, net->server, net_side::readable);
     world_pass(10);
     test_eq(woken[0], 2);
@@ -569,13 +575,16 @@ static void a_completion_can_close_other_connections(void **)
     net->server = nullptr;
     net->accepted.clear();
     for (net_conn *conn : pair) {
-        net_wait(*world->e, conn, net_side::readable, [](void *) {
-            woken++;
-            for (net_conn *&each : pair) {
-                net_close(*world->e, each);
-                each = nullptr;
-            }
-        }, nullptr);
+        net_wait(
+            *world->e, conn, net_side::readable,
+            [](void *) {
+                woken++;
+                for (net_conn *&each : pair) {
+                    net_close(*world->e, each);
+                    each = nullptr;
+                }
+            },
+            nullptr);
     }
     iovec part{const_cast<char *>("x"), 1};
     test_eq_enum(net_write(*world->e, net->client, {&part, 1}).state, io_state::done);
@@ -636,7 +645,8 @@ static void one_fast_connection_does_not_hold_the_others(void **)
     r.conn = net->server;
     static int fires;
     fires = 0;
-    timer *t = timer_make(*world->e, [](void *) { fires++; }, nullptr);
+    timer *t = timer_make(
+        *world->e, [](void *) { fires++; }, nullptr);
     timer_arm(*world->e, t, 20);
     send_on(&s);
     receive_on(&r);
@@ -811,7 +821,8 @@ static error check_at(disk_file *file, uint64_t offset)
     };
     static outcome seen;
     seen = {};
-    disk_check(*world->e, file, offset, [](void *, error err) { seen.calls++, seen.err = err; }, nullptr);
+    disk_check(
+        *world->e, file, offset, [](void *, error err) { seen.calls++, seen.err = err; }, nullptr);
     test_eq(seen.calls, 0);
     test_true(world_until([] { return seen.calls > 0; }));
     test_eq(seen.calls, 1);
@@ -1305,7 +1316,8 @@ static std::vector<std::string> controls_here()
         socklen_t size = sizeof peer;
         char control[16] = "";
         socklen_t control_size = sizeof control - 1;
-        if (getpeername(fd, reinterpret_cast<sockaddr *>(&peer), &size) == 0 && getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &control_size) == 0)
+        if (getpeername(fd, reinterpret_cast<sockaddr *>(&peer), &size) == 0 &&
+            getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &control_size) == 0)
             out.emplace_back(control);
     }
     return out;
@@ -1391,8 +1403,11 @@ static void connections_of_one_machine_are_not_paced(void **)
 #endif
 
 // Each moving case twice.
-#define BOTH(function)                                                                                                              \
-    cmocka_unit_test_setup_teardown(function, setup, teardown), CMUnitTest { #function " copying", function, setup_copying, teardown, nullptr }
+#define BOTH(function)                                                     \
+    cmocka_unit_test_setup_teardown(function, setup, teardown), CMUnitTest \
+    {                                                                      \
+#function " copying", function, setup_copying, teardown, nullptr   \
+    }
 #define ONCE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(int argc, char **argv)

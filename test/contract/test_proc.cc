@@ -9,6 +9,8 @@
 
 #include "port/proc.h"
 
+using namespace etlnode;
+
 struct proc_seen {
     int exits = 0;
     proc_result result;
@@ -66,13 +68,13 @@ static proc_options shell(const char *script)
 
 static void start(proc_options options)
 {
-    test_ok(proc_spawn(*world->e, static_cast<proc_options &&>(options), &seen->p));
+    test_ok(proc_spawn(*world->e, std::move(options), &seen->p));
     test_eq(seen->exits, 0);
 }
 
 static void run(proc_options options)
 {
-    start(static_cast<proc_options &&>(options));
+    start(std::move(options));
     test_true(world_until([] { return seen->exits > 0; }));
     world_pass(1);
     test_eq(seen->exits, 1);
@@ -101,7 +103,7 @@ static void input_reaches_stdin(void **)
 {
     proc_options options = shell("cat");
     options.input = std::string(500'000, 'i');
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_eq(seen->out.size(), 500'000u);
     test_eq(seen->result.exit_code, 0);
 }
@@ -116,13 +118,13 @@ static void child_need_not_read_its_input(void **)
 {
     proc_options options = shell("exit 3");
     options.input = std::string(8 << 20, 'i');
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_eq(seen->result.exit_code, 3);
     // Nor while it lives.
     seen->exits = 0;
     options = shell("sleep 0.1; exit 4");
     options.input = std::string(8 << 20, 'i');
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_eq(seen->result.exit_code, 4);
 }
 
@@ -132,7 +134,7 @@ static void environment_is_inherited_and_overlaid(void **)
     setenv("CONTRACT_CHANGED", "old", 1);
     proc_options options = shell("echo $CONTRACT_KEPT $CONTRACT_CHANGED $CONTRACT_NEW");
     options.extra_env = {"CONTRACT_CHANGED=changed", "CONTRACT_NEW=a=b"};
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_eq_text(seen->out, "kept changed a=b\n");
 }
 
@@ -141,13 +143,13 @@ static void refused_spawns_never_call_back(void **)
     proc_options options = shell("");
     options.argv = {"no-such-program-at-all"};
     options.input = "x";
-    error err = proc_spawn(*world->e, static_cast<proc_options &&>(options), &seen->p);
+    error err = proc_spawn(*world->e, std::move(options), &seen->p);
     test_eq_enum(err.code, error_code::no_such_file);
     test_eq_text(error_text(err), "program not found");
     test_true(seen->p == nullptr);
     options = shell("");
     options.argv = {"/etc/passwd"};
-    err = proc_spawn(*world->e, static_cast<proc_options &&>(options), &seen->p);
+    err = proc_spawn(*world->e, std::move(options), &seen->p);
     test_eq_enum(err.code, error_code::permission);
     world_pass(20);
     test_eq(seen->exits, 0);
@@ -159,7 +161,7 @@ static void deadline_ends_the_child(void **)
     proc_options options = shell("echo started; sleep 100");
     options.deadline_ms = 100;
     options.kill_grace_ms = 5'000;
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_true(seen->result.deadline_passed);
     test_eq(seen->result.signal, SIGTERM);
     test_eq_text(seen->out, "started\n");
@@ -169,7 +171,7 @@ static void child_that_ignores_term_is_killed(void **)
 {
     proc_options options = shell("trap '' TERM; echo ready; while :; do sleep 1; done");
     options.kill_grace_ms = 100;
-    start(static_cast<proc_options &&>(options));
+    start(std::move(options));
     world_pass(150); // let the trap be set
     proc_terminate(*world->e, seen->p);
     proc_terminate(*world->e, seen->p); // repeatedly is fine
@@ -183,30 +185,32 @@ static void signals_reach_the_whole_group(void **)
 {
     proc_options options = shell("sleep 300 & echo $!; wait");
     options.deadline_ms = 200;
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_true(seen->result.deadline_passed);
     int pid = std::atoi(seen->out.c_str());
     test_true(pid > 0);
     static int watched;
     watched = pid;
     // Gone, or a zombie that nobody has waited for yet.
-    test_true(world_until([] {
-        std::string path = "/proc/" + std::to_string(watched) + "/stat";
-        FILE *file = std::fopen(path.c_str(), "r");
-        if (file == nullptr)
-            return true;
-        char state = '?';
-        bool is_read = std::fscanf(file, "%*d %*s %c", &state) == 1;
-        std::fclose(file);
-        return !is_read || state == 'Z';
-    }, 3000));
+    test_true(world_until(
+        [] {
+            std::string path = "/proc/" + std::to_string(watched) + "/stat";
+            FILE *file = std::fopen(path.c_str(), "r");
+            if (file == nullptr)
+                return true;
+            char state = '?';
+            bool is_read = std::fscanf(file, "%*d %*s %c", &state) == 1;
+            std::fclose(file);
+            return !is_read || state == 'Z';
+        },
+        3000));
 }
 
 static void output_over_the_limit_ends_the_child(void **)
 {
     proc_options options = shell("yes");
     options.out_size_max = 1000;
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_true(seen->result.truncated);
     test_eq(seen->out.size(), 1000u);
 }
@@ -224,7 +228,7 @@ static void unwanted_output_is_dropped(void **)
     proc_options options = shell("yes | head -c 3000000; echo wrong >&2");
     options.out_size_max = 0;
     options.err_size_max = 0;
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_false(seen->result.truncated);
     test_eq(seen->result.exit_code, 0);
     test_true(seen->out.empty() && seen->err_text.empty());
@@ -235,7 +239,7 @@ static void output_is_streamed(void **)
     proc_options options = shell("echo one; sleep 0.05; echo two");
     options.on_output = on_output;
     options.out_size_max = 0;
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_eq_text(seen->streamed, "one\ntwo\n");
     test_true(seen->outputs >= 2);
     test_true(seen->out.empty());
@@ -247,7 +251,7 @@ static void terminate_from_output(void **)
     options.on_output = on_output;
     options.deadline_ms = 0;
     seen->terminate_on_output = true;
-    run(static_cast<proc_options &&>(options));
+    run(std::move(options));
     test_eq(seen->result.signal, SIGTERM);
     test_eq_text(seen->streamed, "one\n");
 }
@@ -280,7 +284,7 @@ static void many_children_at_once(void **)
     for (proc_seen &one : many) {
         proc_options options = shell("echo x");
         options.arg = &one;
-        test_ok(proc_spawn(*world->e, static_cast<proc_options &&>(options), &one.p));
+        test_ok(proc_spawn(*world->e, std::move(options), &one.p));
         test_true(proc_pid(*world->e, one.p) > 0);
     }
     test_true(world_until([] {
@@ -302,7 +306,7 @@ static void out_of_descriptors_is_refused(void **)
     low.rlim_cur = 3; // everything that is open already is above
     proc_options options = shell("echo x");
     test_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
-    error err = proc_spawn(*world->e, static_cast<proc_options &&>(options), &seen->p);
+    error err = proc_spawn(*world->e, std::move(options), &seen->p);
     test_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
     test_eq_enum(err.code, error_code::too_many_files);
     run(shell("echo x"));
@@ -313,7 +317,7 @@ static void the_end_kills_what_is_left(void **)
     proc_options options = shell("trap '' TERM; while :; do sleep 1; done");
     options.deadline_ms = 0;
     options.input = std::string(1 << 20, 'i');
-    start(static_cast<proc_options &&>(options));
+    start(std::move(options));
     world_pass(20);
     int pid = proc_pid(*world->e, seen->p);
     world_end(false);

@@ -17,6 +17,8 @@
 
 #include "base/rng.h"
 
+namespace etlnode {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 [[noreturn]] inline void fuzz_failed(const char *what, const char *file, int line)
@@ -83,3 +85,5 @@ inline size_t fuzz_piece(rng &r, size_t left)
     }
     return size < left ? size : left;
 }
+
+} // namespace etlnode

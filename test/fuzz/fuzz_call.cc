@@ -5,6 +5,8 @@
 #include "http/client/call.h"
 #include "sm/sm.h"
 
+using namespace etlnode;
+
 static constexpr std::string_view second_answer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond";
 
 struct result {

@@ -6,6 +6,8 @@
 #include "codec/http_write.h"
 #include "fuzz.h"
 
+using namespace etlnode;
+
 struct decoded_body {
     std::string body;
     size_t consumed = 0;

@@ -8,6 +8,8 @@
 #include "control/placement.h"
 #include "fuzz.h"
 
+using namespace etlnode;
+
 template <class T, class F> static void check_order(const std::vector<T> &rows, F field)
 {
     for (size_t i = 1; i < rows.size(); i++)
@@ -37,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(document.nodes.empty() && document.buckets.empty() && document.etls.empty());
         return 0;
     }
-    FUZZ_CHECK(document.nodes.size() <= target_count_max + 1 && document.buckets.size() <= bucket_count_max && document.etls.size() <= etl_count_max);
+    FUZZ_CHECK(document.nodes.size() <= target_count_max + 1 && document.buckets.size() <= bucket_count_max &&
+               document.etls.size() <= etl_count_max);
     check_order(document.nodes, &cluster_node::id);
     check_order(document.buckets, &cluster_bucket::name);
     check_order(document.etls, &cluster_etl::id);
@@ -54,7 +57,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_ptr map;
     std::string where;
     FUZZ_CHECK(!json_parse(json_print(document_smap(document).get()), map, where));
-    size_t targets = static_cast<size_t>(std::count_if(document.nodes.begin(), document.nodes.end(), [](const cluster_node &n) { return n.is_target; }));
+    size_t targets = static_cast<size_t>(
+        std::count_if(document.nodes.begin(), document.nodes.end(), [](const cluster_node &n) { return n.is_target; }));
     FUZZ_CHECK(static_cast<size_t>(cJSON_GetArraySize(json_get(map.get(), "tmap"))) == targets);
     // ETLs have secrets, which are for nodes only: the map for clients is the same without them.
     again.etls.clear();

@@ -5,6 +5,8 @@
 #include "http/server/exchange.h"
 #include "sm/sm.h"
 
+using namespace etlnode;
+
 struct seen_request {
     std::string method, target, body;
     bool is_complete = false; // the body was read to its end
@@ -129,8 +131,8 @@ static served read_plainly(std::string_view rest)
 static void check_same_requests(const served &one, const served &two)
 {
     if (one.requests.size() != two.requests.size() || one.refused != two.refused)
-        std::fprintf(stderr, "%zu requests%s instead of %zu%s; answers:\n%s\n", one.requests.size(), one.refused ? " and a refusal" : "", two.requests.size(),
-                     two.refused ? " and a refusal" : "", one.out.c_str());
+        std::fprintf(stderr, "%zu requests%s instead of %zu%s; answers:\n%s\n", one.requests.size(), one.refused ? " and a refusal" : "",
+            two.requests.size(), two.refused ? " and a refusal" : "", one.out.c_str());
     FUZZ_CHECK(one.requests.size() == two.requests.size() && one.refused == two.refused);
     for (size_t i = 0; i < one.requests.size(); i++) {
         const seen_request &a = one.requests[i], &b = two.requests[i];

@@ -26,6 +26,8 @@
 #include "store/store.h"
 #include "uv/uv_env.h"
 
+using namespace etlnode;
+
 namespace fs = std::filesystem;
 static constexpr uint64_t patience_ms = 20'000;
 
@@ -116,7 +118,8 @@ static void run_script(const std::string &path, const std::string &script)
     sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 1 << 20);
     FUZZ_CHECK(sqlite3_exec(db, "PRAGMA synchronous = OFF", nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_set_authorizer(db, authorize, nullptr);
-    sqlite3_progress_handler(db, 20'000, [](void *) { return 1; }, nullptr);
+    sqlite3_progress_handler(
+        db, 20'000, [](void *) { return 1; }, nullptr);
     // Statement by statement: what is wrong in one does not spoil the others.
     for (const char *rest = script.c_str(); *rest != '\0';) {
         sqlite3_stmt *statement = nullptr;
@@ -141,13 +144,15 @@ struct key {
 static std::string column_bytes(sqlite3_stmt *statement, int column)
 {
     const void *bytes = sqlite3_column_blob(statement, column);
-    return bytes == nullptr ? std::string() : std::string(static_cast<const char *>(bytes), static_cast<size_t>(sqlite3_column_bytes(statement, column)));
+    return bytes == nullptr ? std::string()
+                            : std::string(static_cast<const char *>(bytes), static_cast<size_t>(sqlite3_column_bytes(statement, column)));
 }
 
 static bool holds(sqlite3 *db, const char *count_sql)
 {
     sqlite3_stmt *statement = nullptr;
-    bool is_one = sqlite3_prepare_v2(db, count_sql, -1, &statement, nullptr) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) == 1;
+    bool is_one = sqlite3_prepare_v2(db, count_sql, -1, &statement, nullptr) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW &&
+                  sqlite3_column_int(statement, 0) == 1;
     sqlite3_finalize(statement);
     return is_one;
 }
@@ -173,10 +178,12 @@ static std::vector<key> keys_in(const std::string &path, facts &out_facts)
         }
     }
     sqlite3_finalize(statement);
-    out_facts.totals_are_numbers = holds(db, "SELECT count(*) FROM totals WHERE typeof(objects) = 'integer' AND objects >= 0 AND typeof(content_id_max) = 'integer'"
-                                             " AND content_id_max BETWEEN 0 AND 4611686018427387904");
-    out_facts.ids_fit = holds(db, "SELECT count(*) FROM totals WHERE content_id_max >= 2 AND content_id_max >= (SELECT ifnull(max(content_id), 0) FROM objects)"
-                               " AND content_id_max >= (SELECT ifnull(max(content_id), 0) FROM contents)");
+    out_facts.totals_are_numbers = holds(db,
+        "SELECT count(*) FROM totals WHERE typeof(objects) = 'integer' AND objects >= 0 AND typeof(content_id_max) = 'integer'"
+        " AND content_id_max BETWEEN 0 AND 4611686018427387904");
+    out_facts.ids_fit = holds(db,
+        "SELECT count(*) FROM totals WHERE content_id_max >= 2 AND content_id_max >= (SELECT ifnull(max(content_id), 0) FROM objects)"
+        " AND content_id_max >= (SELECT ifnull(max(content_id), 0) FROM contents)");
     sqlite3_close(db);
     return keys;
 }
@@ -292,7 +299,8 @@ static void check_pages(env &e, const std::vector<key> &keys, bool is_sound)
         FUZZ_CHECK(page.rows.size() <= 5);
         for (size_t j = 0; j < page.rows.size() && is_sound; j++) {
             const index_row &row = page.rows[j];
-            FUZZ_CHECK(row.bucket == k.bucket && row.name.starts_with(prefix) && (after.empty() || row.name > after) && row.content.empty());
+            FUZZ_CHECK(
+                row.bucket == k.bucket && row.name.starts_with(prefix) && (after.empty() || row.name > after) && row.content.empty());
             FUZZ_CHECK(j == 0 || page.rows[j - 1].name < row.name);
         }
     }
@@ -346,7 +354,8 @@ static void check_get(env &e, store &s, const key &k, const std::string *wanted)
     FUZZ_CHECK(object.row.bucket == k.bucket && object.row.name == k.name);
     FUZZ_CHECK(object.has_content != (object.file != nullptr));
     if (object.has_content)
-        FUZZ_CHECK(object.content.size() == object.row.size && (object.row.size == 0 || XXH64(object.content.data(), object.content.size(), 0) == object.row.checksum));
+        FUZZ_CHECK(object.content.size() == object.row.size &&
+                   (object.row.size == 0 || XXH64(object.content.data(), object.content.size(), 0) == object.row.checksum));
     store_release(s, got.object);
 }
 
@@ -406,7 +415,7 @@ static void check_lists(env &e)
 {
     answered garbage, unplaced;
     index_garbage(e, on_ids, &garbage);
-    index_unplaced(e, on_ids, &unplaced);
+    index_pending_moves(e, on_ids, &unplaced);
     await(e, garbage);
     await(e, unplaced);
 }
@@ -441,7 +450,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint64_t id : {uint64_t{1}, uint64_t{2}}) {
         std::error_code ignored;
         fs::create_directories(content_group_dir(folder, content_group(id)), ignored);
-        write_file(content_place_path(folder, id), id == 1 ? "hello" : std::string(5'000, 'b'));
+        write_file(content_final_path(folder, id), id == 1 ? "hello" : std::string(5'000, 'b'));
     }
     rng r = fuzz_rng(text);
     bool is_sound = !overturn(r, path);

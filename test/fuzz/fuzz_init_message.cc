@@ -3,6 +3,8 @@
 // the corpus stays legible.
 #include "spec_oracle.h"
 
+using namespace etlnode;
+
 static void check_message(std::string_view message)
 {
     fuzz_exact text(message);
@@ -27,7 +29,8 @@ static void check_wrapped(std::string_view pod)
     if (good) {
         FUZZ_SAME(wrapped.pod_json, fuzz_without_minus_zero(plain.pod_json));
         FUZZ_SAME(wrapped.name, plain.name);
-        FUZZ_CHECK(wrapped.mode == plain.mode && wrapped.wait_timeout_ms == plain.wait_timeout_ms && wrapped.container_port == plain.container_port);
+        FUZZ_CHECK(wrapped.mode == plain.mode && wrapped.wait_timeout_ms == plain.wait_timeout_ms &&
+                   wrapped.container_port == plain.container_port);
     }
     json_add_text(message.get(), "name", "other-name");
     json_ptr variable = json_object();

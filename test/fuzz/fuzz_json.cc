@@ -12,6 +12,8 @@
 #include "role/shared/control.h"
 #include "role/shared/list_merge.h"
 
+using namespace etlnode;
+
 static size_t depth_of(std::string_view text)
 {
     size_t depth = 0, most = 0;
@@ -52,7 +54,9 @@ static void check_action(const cJSON *tree)
     }
     FUZZ_CHECK(request.page_size >= 1 && request.page_size <= list_page_size_max);
     // It is passed on to the targets in a URL.
-    FUZZ_CHECK(url_encode(request.prefix).size() + url_encode(request.after).size() + url_encode(std::string(bucket_name_size_max, 'b')).size() + 200 < http_url_size_max);
+    FUZZ_CHECK(url_encode(request.prefix).size() + url_encode(request.after).size() +
+                   url_encode(std::string(bucket_name_size_max, 'b')).size() + 200 <
+               http_url_size_max);
     FUZZ_CHECK(list_directory_of(request.prefix, request.after).size() <= request.after.size());
 }
 

@@ -2,12 +2,14 @@
 // test/fuzz/fuzz_list_page: pages of object names in MessagePack, as targets answer them: read, written, read again, merged.
 #include <algorithm>
 
+#include "aistore/list_page.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/json.h"
-#include "aistore/list_page.h"
 #include "fuzz.h"
 #include "role/shared/list_merge.h"
+
+using namespace etlnode;
 
 static void check_merge(const list_page &page)
 {

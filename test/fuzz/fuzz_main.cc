@@ -16,6 +16,8 @@
 #include "base/log.h"
 #include "fuzz.h"
 
+using namespace etlnode;
+
 // Present in programs built with sanitizers.
 extern "C" void __sanitizer_set_death_callback(void (*callback)()) __attribute__((weak));
 

@@ -3,6 +3,8 @@
 #include "codec/http_write.h"
 #include "head_oracle.h"
 
+using namespace etlnode;
+
 static http_head head;
 
 static void check_accepted(std::string_view bytes, bool to_head)

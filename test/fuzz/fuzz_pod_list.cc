@@ -2,6 +2,8 @@
 // test/fuzz/fuzz_pod_list: the output of `kubectl get pods -o json`.
 #include "pod_oracle.h"
 
+using namespace etlnode;
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_exact text(fuzz_text(data, size));

@@ -5,6 +5,8 @@
 #include "codec/url.h"
 #include "fuzz.h"
 
+using namespace etlnode;
+
 struct parameter {
     std::string_view whole, key, value;
 };
@@ -19,7 +21,8 @@ static std::vector<parameter> split(std::string_view query)
         std::string_view whole = query.substr(begin, end - begin);
         size_t equals = whole.find('=');
         if (!whole.empty())
-            out.push_back({whole, whole.substr(0, equals), equals == std::string_view::npos ? std::string_view() : whole.substr(equals + 1)});
+            out.push_back(
+                {whole, whole.substr(0, equals), equals == std::string_view::npos ? std::string_view() : whole.substr(equals + 1)});
         begin = end + 1;
     }
     return out;

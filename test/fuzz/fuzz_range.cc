@@ -7,6 +7,8 @@
 #include "codec/http_write.h"
 #include "fuzz.h"
 
+using namespace etlnode;
+
 __extension__ typedef unsigned __int128 wide;
 
 // Decimal digits; what is larger than 64 bits is as large as can be.

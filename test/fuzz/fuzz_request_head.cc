@@ -4,6 +4,8 @@
 #include "head_oracle.h"
 #include "role/shared/route.h"
 
+using namespace etlnode;
+
 static http_head head, again;
 
 // The end is where it is, however the bytes arrive.
@@ -71,7 +73,9 @@ static void check_route(route_role role, route_listener listener)
     if (match.found == nullptr)
         return;
     FUZZ_CHECK(match.allow.empty());
-    FUZZ_CHECK(head.method == match.found->method && (role == route_role::proxy ? match.found->by_proxy != nullptr : match.found->by_target != nullptr) && match.found->listener == listener);
+    FUZZ_CHECK(head.method == match.found->method &&
+               (role == route_role::proxy ? match.found->by_proxy != nullptr : match.found->by_target != nullptr) &&
+               match.found->listener == listener);
     FUZZ_CHECK(match.arg_count <= route_args_max);
     for (size_t i = 0; i < match.arg_count; i++)
         FUZZ_CHECK(!match.args[i].empty() && oracle_is_inside(match.args[i], head.path));

@@ -2,6 +2,8 @@
 // test/fuzz/fuzz_spec: Pod specs in YAML and JSON. What is accepted is a Pod as JSON, and that JSON is accepted with the same meaning.
 #include "spec_oracle.h"
 
+using namespace etlnode;
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_exact text(fuzz_text(data, size));
@@ -21,6 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_SAME(again.pod_json, fuzz_without_minus_zero(spec.pod_json));
     FUZZ_SAME(again.name, spec.name);
     FUZZ_CHECK(again.mode == spec.mode && again.wait_timeout_ms == spec.wait_timeout_ms && again.obj_timeout_ms == spec.obj_timeout_ms);
-    FUZZ_CHECK(again.require_framing == spec.require_framing && again.hpull_address == spec.hpull_address && again.container_port == spec.container_port);
+    FUZZ_CHECK(again.require_framing == spec.require_framing && again.hpull_address == spec.hpull_address &&
+               again.container_port == spec.container_port);
     return 0;
 }

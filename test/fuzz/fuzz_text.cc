@@ -4,6 +4,8 @@
 #include "fuzz.h"
 #include "kube/kubectl.h"
 
+using namespace etlnode;
+
 // Table 3-7 of the Unicode standard.
 static bool is_utf8(std::string_view text)
 {
@@ -17,7 +19,8 @@ static bool is_utf8(std::string_view text)
             i += 2;
         else if (c >= 0xe0 && c <= 0xef && follows(1) && follows(2) && (c != 0xe0 || at(1) >= 0xa0) && (c != 0xed || at(1) <= 0x9f))
             i += 3;
-        else if (c >= 0xf0 && c <= 0xf4 && follows(1) && follows(2) && follows(3) && (c != 0xf0 || at(1) >= 0x90) && (c != 0xf4 || at(1) <= 0x8f))
+        else if (c >= 0xf0 && c <= 0xf4 && follows(1) && follows(2) && follows(3) && (c != 0xf0 || at(1) >= 0x90) &&
+                 (c != 0xf4 || at(1) <= 0x8f))
             i += 4;
         else
             return false;
@@ -65,7 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(shown.size() <= 4 * 512);
     for (char c : shown)
         FUZZ_CHECK(static_cast<uint8_t>(c) >= 0x20 && c != 0x7f);
-    FUZZ_CHECK(!text_is_utf8(text) || (text_is_utf8(shown) && text_is_utf8(text_escape(text, size / 2)) && text_is_utf8(text_escape(text, 5))));
+    FUZZ_CHECK(
+        !text_is_utf8(text) || (text_is_utf8(shown) && text_is_utf8(text_escape(text, size / 2)) && text_is_utf8(text_escape(text, 5))));
     std::string label = kubectl_label_value(text);
     FUZZ_CHECK(label.size() <= 63);
     FUZZ_SAME(kubectl_label_value(label), label);

@@ -7,6 +7,8 @@
 #include "kube/pod_status.h"
 #include "store/object_name.h"
 
+using namespace etlnode;
+
 static int hex_value(char c)
 {
     std::string_view digits = "0123456789abcdef";
@@ -58,7 +60,8 @@ static void check_encodings(const std::string &text)
     for (std::string (*encode)(std::string_view) : {url_encode, url_encode_path, url_encode_uname}) {
         std::string encoded = encode(text);
         for (char c : encoded)
-            FUZZ_CHECK(static_cast<uint8_t>(c) > 0x20 && static_cast<uint8_t>(c) < 0x7f && std::string_view("?#&+\"").find(c) == std::string_view::npos);
+            FUZZ_CHECK(static_cast<uint8_t>(c) > 0x20 && static_cast<uint8_t>(c) < 0x7f &&
+                       std::string_view("?#&+\"").find(c) == std::string_view::npos);
         FUZZ_CHECK(url_decode(encoded, back) == !has_nul);
         if (!has_nul) {
             FUZZ_SAME(back, text);
@@ -74,7 +77,8 @@ static void check_base(std::string_view text)
     if (url_parse_base(text, base)) {
         FUZZ_CHECK(!base.host.empty() && base.port != 0 && !base.path.ends_with('/'));
         FUZZ_CHECK(base.path.empty() || base.path[0] == '/');
-        FUZZ_CHECK((base.host + base.path).find_first_of(" \r\n?#") == std::string::npos && base.host.find_first_of("@/") == std::string::npos);
+        FUZZ_CHECK(
+            (base.host + base.path).find_first_of(" \r\n?#") == std::string::npos && base.host.find_first_of("@/") == std::string::npos);
         url_base again;
         FUZZ_CHECK(url_parse_base(url_format_base(base.host, base.port) + base.path, again));
         FUZZ_SAME(again.host, base.host);

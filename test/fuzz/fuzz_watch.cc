@@ -7,6 +7,8 @@
 #include "kube/watch_stream.h"
 #include "pod_oracle.h"
 
+using namespace etlnode;
+
 struct cut_stream {
     std::vector<std::string> objects;
     error err;

@@ -16,6 +16,8 @@
 #include "port/net.h"
 #include "virtual_clock.h"
 
+namespace etlnode {
+
 struct fuzz_world;
 
 struct fuzz_wait {
@@ -141,20 +143,22 @@ inline bool fuzz_has_unread(net_conn *c, bool *out_end)
 }
 
 inline const net_port fuzz_net_port = {
-    .listen = [](env &e, const char *, uint16_t, net_reach, net_on_accept on_accept, void *arg, net_listener **out_listener) {
-        *out_listener = fuzz_world_of(e).listener = new net_listener{on_accept, arg};
-        return no_error;
-    },
+    .listen =
+        [](env &e, const char *, uint16_t, net_reach, net_on_accept on_accept, void *arg, net_listener **out_listener) {
+            *out_listener = fuzz_world_of(e).listener = new net_listener{on_accept, arg};
+            return no_error;
+        },
     .listener_port = [](const net_listener *) { return uint16_t{1}; },
     .listener_pause = [](net_listener *, bool) {},
     .listener_close = [](net_listener *listener) { delete listener; },
-    .connect = [](env &e, const char *, uint16_t, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call) {
-        fuzz_world &w = fuzz_world_of(e);
-        w.connects.push_back(std::make_unique<net_connect_call>(net_connect_call{&w, on_connect, arg}));
-        *out_call = w.connects.back().get();
-        w.clock.posts.emplace_back(fuzz_connected, w.connects.back().get());
-        return no_error;
-    },
+    .connect =
+        [](env &e, const char *, uint16_t, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call) {
+            fuzz_world &w = fuzz_world_of(e);
+            w.connects.push_back(std::make_unique<net_connect_call>(net_connect_call{&w, on_connect, arg}));
+            *out_call = w.connects.back().get();
+            w.clock.posts.emplace_back(fuzz_connected, w.connects.back().get());
+            return no_error;
+        },
     .connect_cancel = [](net_connect_call *call) { call->canceled = true; },
     .read = fuzz_read,
     .write = fuzz_write,
@@ -164,11 +168,12 @@ inline const net_port fuzz_net_port = {
     .is_waiting = [](const net_conn *c, net_side side) { return fuzz_wait_of(*c, side).on_ready != nullptr; },
     .half_close = [](net_conn *c) { c->half_closed = true; },
     .reset_on_close = [](net_conn *c) { c->reset = true; },
-    .close = [](net_conn *c) {
-        FUZZ_CHECK(!c->closed);
-        c->closed = true;
-        c->waits[0] = c->waits[1] = {};
-    },
+    .close =
+        [](net_conn *c) {
+            FUZZ_CHECK(!c->closed);
+            c->closed = true;
+            c->waits[0] = c->waits[1] = {};
+        },
     .peer = [](const net_conn *) { return std::string("127.0.0.1:4711"); },
     .has_unread = fuzz_has_unread,
     .relay_make = [](env &) -> net_relay * { return nullptr; },
@@ -239,3 +244,5 @@ inline void fuzz_world_run(fuzz_world &w)
     while (fuzz_step(w) || fuzz_next_timer(w))
         ;
 }
+
+} // namespace etlnode

@@ -6,6 +6,8 @@
 #include "codec/yaml_scalar.h"
 #include "fuzz.h"
 
+using namespace etlnode;
+
 static void check_printed(const cJSON *tree)
 {
     std::string wanted = json_print(tree);

@@ -10,6 +10,8 @@
 #include "codec/http_token.h"
 #include "fuzz.h"
 
+namespace etlnode {
+
 struct oracle_counts {
     size_t host = 0, length = 0, coding = 0, headers = 0;
     uint64_t length_value = 0;
@@ -72,3 +74,5 @@ inline oracle_counts oracle_check_lines(std::string_view bytes, const http_head 
     FUZZ_CHECK(counts.length_value <= http_length_max);
     return counts;
 }
+
+} // namespace etlnode

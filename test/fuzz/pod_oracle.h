@@ -9,11 +9,14 @@
 #include "fuzz.h"
 #include "kube/pod_status.h"
 
+namespace etlnode {
+
 inline void oracle_check_status(const pod_status &status)
 {
     FUZZ_CHECK(!status.name.empty());
-    for (const std::string *text : {&status.name, &status.uid, &status.label_etl, &status.generation, &status.target_url, &status.phase, &status.reason, &status.message,
-                                    &status.pod_ip, &status.unscheduled, &status.main.reason, &status.main.message, &status.main.last_message, &status.main.container_id})
+    for (const std::string *text : {&status.name, &status.uid, &status.label_etl, &status.generation, &status.target_url, &status.phase,
+             &status.reason, &status.message, &status.pod_ip, &status.unscheduled, &status.main.reason, &status.main.message,
+             &status.main.last_message, &status.main.container_id})
         FUZZ_CHECK(text->size() <= kib && text->find('\0') == std::string::npos);
     std::string why;
     pod_verdict verdict = pod_status_judge(status, why);
@@ -29,3 +32,5 @@ inline void oracle_check_status(const pod_status &status)
     uint16_t port = 0;
     FUZZ_CHECK(!pod_address_parse(status.local_address, host, port) || (!host.empty() && port != 0));
 }
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 #include "kube/pod_status.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 inline void oracle_check_reason(error err, const std::string &reason)
 {
     FUZZ_CHECK(err.code == error_code::bad_spec && error_http_status(err.code) == 400);
@@ -19,7 +21,10 @@ inline void oracle_check_reason(error err, const std::string &reason)
 }
 
 // Exact, as Kubernetes reads them: "Env" is not env.
-inline const cJSON *oracle_field(const cJSON *object, const char *key) { return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr; }
+inline const cJSON *oracle_field(const cJSON *object, const char *key)
+{
+    return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr;
+}
 
 inline std::string_view oracle_text(const cJSON *object, const char *key)
 {
@@ -55,7 +60,8 @@ inline void oracle_check_pod(const etl_spec &spec, pod_security security)
     FUZZ_CHECK(!json_parse(text, pod, where));
     pod_status status;
     FUZZ_CHECK(!pod_status_parse(pod.get(), status));
-    FUZZ_CHECK(status.name.size() <= pod_name_size_max && status.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos);
+    FUZZ_CHECK(status.name.size() <= pod_name_size_max &&
+               status.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos);
     FUZZ_SAME(status.name, etl_pod_name(spec.name, context.suffix, context.node_name));
     FUZZ_SAME(status.label_cluster, context.cluster_id);
     FUZZ_SAME(status.label_target, context.target_id);
@@ -78,8 +84,8 @@ inline void oracle_check_spec(const etl_spec &spec)
     FUZZ_CHECK(spec.wait_timeout_ms > 0 && spec.wait_timeout_ms <= wait_timeout_max_ms);
     FUZZ_CHECK(spec.obj_timeout_ms > 0 && spec.obj_timeout_ms <= obj_timeout_max_ms);
     FUZZ_CHECK(spec.container_port != 0);
-    FUZZ_CHECK(spec.mode == communication::hpush || spec.mode == communication::hrev || spec.mode == communication::hpull);
-    FUZZ_CHECK(spec.hpull_address == client_address::pod_ip || spec.mode == communication::hpull);
+    FUZZ_CHECK(spec.mode == etl_mode::hpush || spec.mode == etl_mode::hrev || spec.mode == etl_mode::hpull);
+    FUZZ_CHECK(spec.hpull_address == client_address::pod_ip || spec.mode == etl_mode::hpull);
     json_ptr pod;
     std::string where;
     FUZZ_CHECK(!json_parse(spec.pod_json, pod, where));
@@ -87,3 +93,5 @@ inline void oracle_check_spec(const etl_spec &spec)
     for (pod_security security : {pod_security::off, pod_security::baseline, pod_security::restricted})
         oracle_check_pod(spec, security);
 }
+
+} // namespace etlnode

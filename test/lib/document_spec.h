@@ -2,6 +2,8 @@
 // test/lib/document_spec.h: the spec of the seed document's example.
 #pragma once
 
+namespace etlnode {
+
 inline constexpr const char *document_spec = R"(apiVersion: v1
 kind: Pod
 metadata:
@@ -17,3 +19,5 @@ spec:
         - containerPort: 80
       command: ['/code/server.py', '--listen', '0.0.0.0', '--port', '80']
 )";
+
+} // namespace etlnode

@@ -17,6 +17,8 @@
 #include "port/proc.h"
 #include "virtual_clock.h"
 
+namespace etlnode {
+
 struct fake_world;
 
 struct proc {
@@ -45,7 +47,7 @@ struct fake_world {
     int next_pid = 100;
     std::vector<proc *> children;
     std::vector<net_connect_call *> connects;
-    std::vector<std::string> spawned;  // command lines, oldest first; the test may clear it
+    std::vector<std::string> spawned; // command lines, oldest first; the test may clear it
     size_t open_conns = 0;
     error refuse_spawn;                // set: every spawn is refused so
     bool children_ignore_term = false; // else a child that is asked to end does so at once, by the signal
@@ -187,7 +189,8 @@ inline const proc_port fake_proc = {
     .pid = [](const proc *p) { return p->pid; },
 };
 
-inline error fake_connect(env &e, const char *host, uint16_t port, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+inline error fake_connect(
+    env &e, const char *host, uint16_t port, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
 {
     fake_world &w = fake_of(e);
     auto *call = new net_connect_call{&w, on_connect, arg, std::string(host) + ":" + std::to_string(port)};
@@ -241,3 +244,5 @@ inline void fake_free(fake_world *w)
     CHECK(w->open_conns == 0);
     delete w;
 }
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 
 #include "node_test.h"
 
+namespace etlnode {
+
 inline bool golden_is_updating() { return std::getenv("UPDATE") != nullptr; }
 
 // Empty when the file is not there.
@@ -32,3 +34,5 @@ inline void golden_write(const std::string &path, std::string_view text)
     std::fwrite(text.data(), 1, text.size(), file);
     std::fclose(file);
 }
+
+} // namespace etlnode

@@ -10,6 +10,8 @@
 #include "base/check.h"
 #include "base/limits.h"
 
+namespace etlnode {
+
 memory_world &memory_of(env &e) { return *static_cast<memory_world *>(e.impl); }
 
 // --- names
@@ -174,7 +176,7 @@ static void memory_discard_content(memory_image &image, const index_row &row)
     if (row.content_id == 0 || row.in_index)
         return;
     image.garbage.insert(row.content_id);
-    image.unplaced.erase(row.content_id);
+    image.pending_moves.erase(row.content_id);
 }
 
 bool memory_check(disk_file &file, const std::string &data, uint64_t offset)
@@ -224,7 +226,7 @@ static error memory_change_index(memory_image &image, index_change &change)
         row.version = change.row.version;
         image.rows[key] = row;
         if (is_new_content && row.content_id != 0 && !row.in_index)
-            image.unplaced.insert(row.content_id);
+            image.pending_moves.insert(row.content_id);
         image.content_id_max = std::max(image.content_id_max, row.content_id);
         break;
     }
@@ -288,9 +290,7 @@ static error memory_execute(memory_world &w, memory_task &t)
         std::memcpy(data.data() + t.offset, t.bytes, t.size);
         return no_error;
     }
-    case memory_op::sync:
-        image.nodes[t.file->node].synced = image.nodes[t.file->node].data;
-        return no_error;
+    case memory_op::sync: image.nodes[t.file->node].synced = image.nodes[t.file->node].data; return no_error;
     case memory_op::sync_dir: {
         uint64_t dir = memory_find(image, t.path);
         if (dir == 0)
@@ -321,14 +321,14 @@ static error memory_execute(memory_world &w, memory_task &t)
     case memory_op::index_page: memory_page_index(image, t); return no_error;
     case memory_op::index_change: return memory_change_index(image, t.change);
     case memory_op::index_garbage: t.ids.assign(image.garbage.begin(), image.garbage.end()); return no_error;
-    case memory_op::index_unplaced: t.ids.assign(image.unplaced.begin(), image.unplaced.end()); return no_error;
+    case memory_op::index_pending_moves: t.ids.assign(image.pending_moves.begin(), image.pending_moves.end()); return no_error;
     case memory_op::index_garbage_clear:
         for (uint64_t id : t.ids)
             image.garbage.erase(id);
         return no_error;
     case memory_op::index_placed:
         for (uint64_t id : t.ids)
-            image.unplaced.erase(id);
+            image.pending_moves.erase(id);
         return no_error;
     case memory_op::index_unsummed:
         for (const auto &[id, key] : image.unsummed) {
@@ -348,7 +348,8 @@ static error memory_execute(memory_world &w, memory_task &t)
         return no_error;
     case memory_op::index_sums_add: {
         auto found = image.rows.find({t.change.row.bucket, t.change.row.name});
-        if (found != image.rows.end() && found->second.content_id == t.change.row.content_id && !found->second.in_index && !t.change.row.sums.empty())
+        if (found != image.rows.end() && found->second.content_id == t.change.row.content_id && !found->second.in_index &&
+            !t.change.row.sums.empty())
             found->second.sums = t.change.row.sums;
         image.unsummed.erase(t.change.row.content_id);
         return no_error;
@@ -478,122 +479,138 @@ static memory_task &memory_add_path(env &e, memory_op op, const std::string &pat
 static virtual_clock &memory_clock_of(env &e) { return memory_of(e).clock; }
 
 const disk_port memory_disk = {
-    .open = [](env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg) {
-        memory_task &t = memory_add_path(e, memory_op::open, path, arg);
-        t.mode = mode;
-        t.on_open = on_open;
-    },
-    .close = [](disk_file *file) {
-        CHECK(file->operations == 0);
-        file->world->open_files--;
-        delete file;
-    },
-    .read = [](disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg) {
-        memory_task &t = memory_add_file(file, memory_op::read, arg);
-        t.buffer = buffer;
-        t.size = size;
-        t.offset = offset;
-        t.on_read = on_read;
-    },
-    .write = [](disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg) {
-        memory_task &t = memory_add_file(file, memory_op::write, arg);
-        t.bytes = bytes;
-        t.size = size;
-        t.offset = offset;
-        t.on_done = on_done;
-    },
+    .open =
+        [](env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg) {
+            memory_task &t = memory_add_path(e, memory_op::open, path, arg);
+            t.mode = mode;
+            t.on_open = on_open;
+        },
+    .close =
+        [](disk_file *file) {
+            CHECK(file->operations == 0);
+            file->world->open_files--;
+            delete file;
+        },
+    .read =
+        [](disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg) {
+            memory_task &t = memory_add_file(file, memory_op::read, arg);
+            t.buffer = buffer;
+            t.size = size;
+            t.offset = offset;
+            t.on_read = on_read;
+        },
+    .write =
+        [](disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg) {
+            memory_task &t = memory_add_file(file, memory_op::write, arg);
+            t.bytes = bytes;
+            t.size = size;
+            t.offset = offset;
+            t.on_done = on_done;
+        },
     .sync = [](disk_file *file, disk_on_done on_done, void *arg) { memory_add_file(file, memory_op::sync, arg).on_done = on_done; },
-    .sync_dir = [](env &e, const std::string &path, disk_on_done on_done, void *arg) {
-        memory_add_path(e, memory_op::sync_dir, path, arg).on_done = on_done;
-    },
-    .rename = [](env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg) {
-        memory_task &t = memory_add_path(e, memory_op::rename, from, arg);
-        t.path_to = to;
-        t.on_done = on_done;
-    },
-    .unlink = [](env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg) {
-        memory_task &t = memory_add(memory_of(e), memory_op::unlink, arg);
-        t.paths = std::move(paths);
-        t.on_done = on_done;
-    },
-    .make_dir = [](env &e, const std::string &path, disk_on_done on_done, void *arg) {
-        memory_add_path(e, memory_op::make_dir, path, arg).on_done = on_done;
-    },
-    .list = [](env &e, const std::string &path, disk_on_list on_list, void *arg) {
-        memory_add_path(e, memory_op::list, path, arg).on_list = on_list;
-    },
-    .guard = [](disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg) {
-        CHECK(!file->is_guarded);
-        file->is_guarded = true;
-        file->size = size;
-        file->sums.assign(sums.begin(), sums.end());
-        file->on_damage = on_damage;
-        file->damage_arg = arg;
-    },
+    .sync_dir = [](env &e, const std::string &path, disk_on_done on_done,
+                    void *arg) { memory_add_path(e, memory_op::sync_dir, path, arg).on_done = on_done; },
+    .rename =
+        [](env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg) {
+            memory_task &t = memory_add_path(e, memory_op::rename, from, arg);
+            t.path_to = to;
+            t.on_done = on_done;
+        },
+    .unlink =
+        [](env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg) {
+            memory_task &t = memory_add(memory_of(e), memory_op::unlink, arg);
+            t.paths = std::move(paths);
+            t.on_done = on_done;
+        },
+    .make_dir = [](env &e, const std::string &path, disk_on_done on_done,
+                    void *arg) { memory_add_path(e, memory_op::make_dir, path, arg).on_done = on_done; },
+    .list = [](env &e, const std::string &path, disk_on_list on_list,
+                void *arg) { memory_add_path(e, memory_op::list, path, arg).on_list = on_list; },
+    .guard =
+        [](disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg) {
+            CHECK(!file->is_guarded);
+            file->is_guarded = true;
+            file->size = size;
+            file->sums.assign(sums.begin(), sums.end());
+            file->on_damage = on_damage;
+            file->damage_arg = arg;
+        },
     .is_checked = [](disk_file *file, uint64_t offset) { return !file->is_guarded || file->checked.contains(offset / content_block_size); },
-    .check = [](disk_file *file, uint64_t offset, disk_on_done on_done, void *arg) {
-        memory_task &t = memory_add_file(file, memory_op::check, arg);
-        t.offset = offset;
-        t.on_done = on_done;
-    },
+    .check =
+        [](disk_file *file, uint64_t offset, disk_on_done on_done, void *arg) {
+            memory_task &t = memory_add_file(file, memory_op::check, arg);
+            t.offset = offset;
+            t.on_done = on_done;
+        },
 };
 
 const index_port memory_index = {
-    .get = [](env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg) {
-        memory_task &t = memory_add_path(e, memory_op::index_get, bucket, arg);
-        t.path_to = name;
-        t.on_rows = on_rows;
-    },
-    .page = [](env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows, void *arg) {
-        memory_task &t = memory_add_path(e, memory_op::index_page, bucket, arg);
-        t.path_to = prefix;
-        t.after = after;
-        t.size = count;
-        t.on_rows = on_rows;
-    },
-    .change = [](env &e, index_change change, index_on_change on_change, void *arg) {
-        memory_task &t = memory_add_path(e, memory_op::index_change, change.row.bucket, arg);
-        t.path_to = change.row.name;
-        t.change = std::move(change);
-        t.on_change = on_change;
-    },
-    .garbage = [](env &e, index_on_garbage on_garbage, void *arg) { memory_add(memory_of(e), memory_op::index_garbage, arg).on_ids = on_garbage; },
-    .garbage_clear = [](env &e, std::vector<uint64_t> ids, index_on_done on_done, void *arg) {
-        memory_task &t = memory_add(memory_of(e), memory_op::index_garbage_clear, arg);
-        t.ids = std::move(ids);
-        t.on_done = on_done;
-    },
-    .unplaced = [](env &e, index_on_garbage on_ids, void *arg) { memory_add(memory_of(e), memory_op::index_unplaced, arg).on_ids = on_ids; },
-    .placed = [](env &e, std::vector<uint64_t> ids, index_on_done on_done, void *arg) {
-        memory_task &t = memory_add(memory_of(e), memory_op::index_placed, arg);
-        t.ids = std::move(ids);
-        t.on_done = on_done;
-    },
-    .unsummed = [](env &e, uint64_t after_id, size_t count, index_on_rows on_rows, void *arg) {
-        memory_task &t = memory_add(memory_of(e), memory_op::index_unsummed, arg);
-        t.offset = after_id;
-        t.size = count;
-        t.on_rows = on_rows;
-    },
-    .sums_add = [](env &e, index_row row, index_on_done on_done, void *arg) {
-        memory_task &t = memory_add(memory_of(e), memory_op::index_sums_add, arg);
-        t.change.row = std::move(row);
-        t.on_done = on_done;
-    },
+    .get =
+        [](env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg) {
+            memory_task &t = memory_add_path(e, memory_op::index_get, bucket, arg);
+            t.path_to = name;
+            t.on_rows = on_rows;
+        },
+    .page =
+        [](env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows,
+            void *arg) {
+            memory_task &t = memory_add_path(e, memory_op::index_page, bucket, arg);
+            t.path_to = prefix;
+            t.after = after;
+            t.size = count;
+            t.on_rows = on_rows;
+        },
+    .change =
+        [](env &e, index_change change, index_on_change on_change, void *arg) {
+            memory_task &t = memory_add_path(e, memory_op::index_change, change.row.bucket, arg);
+            t.path_to = change.row.name;
+            t.change = std::move(change);
+            t.on_change = on_change;
+        },
+    .garbage = [](env &e, index_on_garbage on_garbage,
+                   void *arg) { memory_add(memory_of(e), memory_op::index_garbage, arg).on_ids = on_garbage; },
+    .garbage_clear =
+        [](env &e, std::vector<uint64_t> ids, index_on_done on_done, void *arg) {
+            memory_task &t = memory_add(memory_of(e), memory_op::index_garbage_clear, arg);
+            t.ids = std::move(ids);
+            t.on_done = on_done;
+        },
+    .pending_moves = [](env &e, index_on_garbage on_ids,
+                    void *arg) { memory_add(memory_of(e), memory_op::index_pending_moves, arg).on_ids = on_ids; },
+    .placed =
+        [](env &e, std::vector<uint64_t> ids, index_on_done on_done, void *arg) {
+            memory_task &t = memory_add(memory_of(e), memory_op::index_placed, arg);
+            t.ids = std::move(ids);
+            t.on_done = on_done;
+        },
+    .unsummed =
+        [](env &e, uint64_t after_id, size_t count, index_on_rows on_rows, void *arg) {
+            memory_task &t = memory_add(memory_of(e), memory_op::index_unsummed, arg);
+            t.offset = after_id;
+            t.size = count;
+            t.on_rows = on_rows;
+        },
+    .sums_add =
+        [](env &e, index_row row, index_on_done on_done, void *arg) {
+            memory_task &t = memory_add(memory_of(e), memory_op::index_sums_add, arg);
+            t.change.row = std::move(row);
+            t.on_done = on_done;
+        },
     .object_count = [](env &e) { return static_cast<uint64_t>(memory_of(e).now.rows.size()); },
     .content_id_max = [](env &e) { return memory_of(e).now.content_id_max; },
 };
 
 const meta_port memory_meta = {
-    .read = [](env &e, const std::string &name, meta_on_read on_read, void *arg) {
-        memory_add_path(e, memory_op::meta_read, name, arg).on_document = on_read;
-    },
-    .swap = [](env &e, const std::string &name, uint64_t expected_version, uint64_t new_version, std::string text, meta_on_swap on_swap, void *arg) {
-        memory_task &t = memory_add_path(e, memory_op::meta_swap, name, arg);
-        t.expected_version = expected_version;
-        t.document = {new_version, std::move(text)};
-        t.on_done = on_swap;
-    },
+    .read = [](env &e, const std::string &name, meta_on_read on_read,
+                void *arg) { memory_add_path(e, memory_op::meta_read, name, arg).on_document = on_read; },
+    .swap =
+        [](env &e, const std::string &name, uint64_t expected_version, uint64_t new_version, std::string text, meta_on_swap on_swap,
+            void *arg) {
+            memory_task &t = memory_add_path(e, memory_op::meta_swap, name, arg);
+            t.expected_version = expected_version;
+            t.document = {new_version, std::move(text)};
+            t.on_done = on_swap;
+        },
 };
 
 // --- worlds and images
@@ -668,3 +685,5 @@ void memory_free(memory_world *w)
     CHECK(w->todo.empty() && w->done.empty() && w->clock.posts.empty());
     delete w;
 }
+
+} // namespace etlnode

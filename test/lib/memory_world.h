@@ -22,15 +22,53 @@
 #include "port/meta.h"
 #include "virtual_clock.h"
 
+namespace etlnode {
+
 enum class memory_op : uint8_t {
-    open, read, write, sync, sync_dir, rename, unlink, make_dir, list,
-    index_get, index_page, index_change, index_garbage, index_garbage_clear, index_unplaced, index_placed, index_unsummed, index_sums_add, meta_read, meta_swap,
+    open,
+    read,
+    write,
+    sync,
+    sync_dir,
+    rename,
+    unlink,
+    make_dir,
+    list,
+    index_get,
+    index_page,
+    index_change,
+    index_garbage,
+    index_garbage_clear,
+    index_pending_moves,
+    index_placed,
+    index_unsummed,
+    index_sums_add,
+    meta_read,
+    meta_swap,
     check,
 };
 inline constexpr const char *memory_op_names[] = {
-    "open", "read", "write", "sync", "sync_dir", "rename", "unlink", "make_dir", "list",
-    "index_get", "index_page", "index_change", "index_garbage", "index_garbage_clear", "index_unplaced", "index_placed",
-    "index_unsummed", "index_sums_add", "meta_read", "meta_swap", "check",
+    "open",
+    "read",
+    "write",
+    "sync",
+    "sync_dir",
+    "rename",
+    "unlink",
+    "make_dir",
+    "list",
+    "index_get",
+    "index_page",
+    "index_change",
+    "index_garbage",
+    "index_garbage_clear",
+    "index_pending_moves",
+    "index_placed",
+    "index_unsummed",
+    "index_sums_add",
+    "meta_read",
+    "meta_swap",
+    "check",
 };
 
 // The operation fails `count` times after `skip` successes, where its path contains `path_part`.
@@ -67,7 +105,7 @@ struct memory_image {
     uint64_t next_node = 2;
     std::vector<memory_name_change> unsynced; // in order of doing; their directories' synced_names do not know them
     std::map<std::pair<std::string, std::string>, index_row> rows;
-    std::set<uint64_t> garbage, unplaced;
+    std::set<uint64_t> garbage, pending_moves;
     std::map<uint64_t, std::pair<std::string, std::string>> unsummed; // bucket and name of the object that had the content
     uint64_t content_id_max = 0;
     std::map<std::string, memory_document> documents;
@@ -80,7 +118,7 @@ struct disk_file {
     uint64_t node = 0;
     unsigned operations = 0; // under way
     bool is_guarded = false;
-    uint64_t size = 0;       // what `sums` are of
+    uint64_t size = 0; // what `sums` are of
     std::vector<uint64_t> sums;
     std::set<uint64_t> checked; // blocks
     disk_on_damage on_damage = nullptr;
@@ -98,7 +136,7 @@ struct memory_task {
     index_on_change on_change = nullptr;
     index_on_garbage on_ids = nullptr;
     meta_on_read on_document = nullptr;
-    std::string path, path_to; // index: bucket, name or prefix
+    std::string path, path_to;      // index: bucket, name or prefix
     std::vector<std::string> paths; // to remove
     std::string after;
     disk_open_mode mode = disk_open_mode::read;
@@ -126,10 +164,10 @@ struct memory_world {
     std::deque<std::unique_ptr<memory_task>> done; // executed, not completed
     virtual_clock clock;
     std::vector<memory_fault> faults;
-    std::map<memory_op, uint64_t> executed;        // how often
-    rng order;                                     // used when shuffle is set
+    std::map<memory_op, uint64_t> executed; // how often
+    rng order;                              // used when shuffle is set
     bool shuffle = false;
-    std::set<memory_op> deferred;                  // without shuffle: these are executed when nothing else is left to do
+    std::set<memory_op> deferred; // without shuffle: these are executed when nothing else is left to do
     size_t open_files = 0;
     uint64_t steps = 0;
 };
@@ -170,3 +208,5 @@ memory_image memory_take(memory_world &w, memory_crash kind);
 uint64_t memory_find(const memory_image &image, const std::string &path);
 // Paths of the files (not directories) under `path`, in order.
 std::vector<std::string> memory_files(const memory_image &image, const std::string &path);
+
+} // namespace etlnode

@@ -5,12 +5,12 @@
 // destroyed by teardown, or accept a leak in a test that has failed anyway.
 #pragma once
 
+#include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <csetjmp>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -23,6 +23,8 @@
 extern "C" {
 #include <cmocka.h>
 }
+
+namespace etlnode {
 #undef fail
 #undef skip
 
@@ -64,7 +66,8 @@ inline void test_eq_text_at(std::string_view a, std::string_view b, const char *
 inline void test_has_text_at(std::string_view text, std::string_view part, const char *file, int line)
 {
     if (text.find(part) == std::string_view::npos) {
-        print_error("\"%.*s\"\n  does not contain\n\"%.*s\"\n", static_cast<int>(text.size()), text.data(), static_cast<int>(part.size()), part.data());
+        print_error("\"%.*s\"\n  does not contain\n\"%.*s\"\n", static_cast<int>(text.size()), text.data(), static_cast<int>(part.size()),
+            part.data());
         _fail(file, line);
     }
 }
@@ -77,3 +80,5 @@ template <class E> void test_ok_at(E err, const char *file, int line)
         _fail(file, line);
     }
 }
+
+} // namespace etlnode

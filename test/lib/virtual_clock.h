@@ -15,6 +15,8 @@
 #include "base/rng.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 struct virtual_clock;
 
 struct timer {
@@ -34,7 +36,7 @@ struct virtual_clock {
     uint64_t now_ms = 0;
     int64_t wall_skew_ms = 0; // of the wall clock, which may jump; the monotonic one never does
     uint64_t next_order = 1;
-    size_t timers = 0;        // made and not freed
+    size_t timers = 0; // made and not freed
     std::set<timer *, timer_sooner> armed;
     std::deque<std::pair<clock_callback, void *>> posts;
 };
@@ -99,3 +101,5 @@ template <virtual_clock &(*clock_of)(env &)> inline const clock_port virtual_clo
         },
     .secret = [](env &e, size_t size) { return rng_text(e.random, "abcdefghijklmnopqrstuvwxyz", 26, size); },
 };
+
+} // namespace etlnode

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "sm/sm_trace.h"
 
+namespace etlnode {
+
 const char *const sim_fault_names[sim_fault_count] = {
 #define FAULT(area, name, chance) #area "." #name,
 #include "faults.def"
@@ -150,7 +152,8 @@ static void draw_disk_fault(sim_host *host)
             host->faults.push_back({op, make_error(code, "injected")});
     };
     if (!host->is_started) {
-        for (memory_op op : {memory_op::make_dir, memory_op::list, memory_op::sync_dir, memory_op::index_garbage, memory_op::index_unplaced, memory_op::meta_read, memory_op::meta_swap})
+        for (memory_op op : {memory_op::make_dir, memory_op::list, memory_op::sync_dir, memory_op::index_garbage,
+                 memory_op::index_pending_moves, memory_op::meta_read, memory_op::meta_swap})
             fail(sim_fault::disk_start_error, op, error_code::io);
         return;
     }
@@ -274,7 +277,10 @@ bool sim_hit(sim_world &w, sim_fault fault)
 
 // --- what happened
 
-static void print(const sim_world &w, const char *text) { std::fprintf(stderr, "%10.3f ms  %s\n", static_cast<double>(w.now_us) / 1000, text); }
+static void print(const sim_world &w, const char *text)
+{
+    std::fprintf(stderr, "%10.3f ms  %s\n", static_cast<double>(w.now_us) / 1000, text);
+}
 
 void sim_note(sim_world &w, const char *format, ...)
 {
@@ -299,3 +305,5 @@ void sim_fail(sim_world &w, const char *format, ...)
     if (w.is_verbose)
         print(w, (std::string("BROKEN PROMISE: ") + text).c_str());
 }
+
+} // namespace etlnode

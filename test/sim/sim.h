@@ -19,6 +19,8 @@
 #include "port/proc.h"
 #include "role/shared/node.h"
 
+namespace etlnode {
+
 enum class sim_fault : uint8_t {
 #define FAULT(area, name, chance) area##_##name,
 #include "faults.def"
@@ -53,8 +55,8 @@ struct sim_host : memory_world {
     sim_host_kind kind = sim_host_kind::client;
     std::string name, address;
     uint64_t paused_until_us = 0;
-    bool is_orphan = false;     // crashed: it may do what it wants, nobody sees it
-    bool wants_free = false;    // an orphan whose daemon is gone
+    bool is_orphan = false;  // crashed: it may do what it wants, nobody sees it
+    bool wants_free = false; // an orphan whose daemon is gone
     uint16_t next_port = 40'000;
     sim_event *disk_event = nullptr;
     uint64_t slow_disk_until_us = 0;
@@ -67,8 +69,8 @@ struct sim_host : memory_world {
 
     proxy *as_proxy = nullptr;
     target *as_target = nullptr;
-    bool is_started = false;    // on_ready came
-    bool has_failed = false;    // it came with an error
+    bool is_started = false; // on_ready came
+    bool has_failed = false; // it came with an error
 };
 
 struct sim_link; // sim_net.cc: one connection
@@ -80,10 +82,10 @@ struct sim_world {
     uint64_t next_order = 1;
     uint64_t next_id = 1;
     uint64_t steps = 0;
-    uint64_t steps_now = 0;         // since time has moved
+    uint64_t steps_now = 0; // since time has moved
     uint64_t trace_hash = 0;
     std::set<sim_event *, sim_event_sooner> events;
-    std::vector<sim_host *> hosts;  // all that exist, orphans too
+    std::vector<sim_host *> hosts; // all that exist, orphans too
     std::vector<sim_link *> links;
     sim_kube *kube = nullptr;
 
@@ -91,7 +93,7 @@ struct sim_world {
     bool faults_on = false;
     uint64_t hits[sim_fault_count] = {};
     bool is_verbose = false;
-    std::vector<std::string> failures;  // what the audit found
+    std::vector<std::string> failures; // what the audit found
 };
 
 inline sim_host &sim_host_of(env &e) { return static_cast<sim_host &>(memory_of(e)); }
@@ -149,3 +151,5 @@ size_t sim_net_open_conns(const sim_host &host);
 
 extern const proc_port sim_proc_port;
 void sim_proc_cut_off(sim_host *host);
+
+} // namespace etlnode

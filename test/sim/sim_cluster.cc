@@ -6,6 +6,8 @@
 #include "role/proxy/proxy.h"
 #include "role/target/target.h"
 
+namespace etlnode {
+
 sim_cluster *sim_cluster_make(sim_world &w, size_t targets)
 {
     auto *c = new sim_cluster;
@@ -49,10 +51,12 @@ void sim_node_start(sim_node &node)
         sim_cancel(w, node.restart);
     node.restart = nullptr;
     sim_note(w, "%s starts", node.name.c_str());
-    sim_host *host = sim_host_make(w, node.is_target ? sim_host_kind::target : sim_host_kind::proxy, node.name, node.options.listen_host, node.image);
+    sim_host *host = sim_host_make(
+        w, node.is_target ? sim_host_kind::target : sim_host_kind::proxy, node.name, node.options.listen_host, node.image);
     node.host = host;
     sim_net_power_back(w, node.name);
-    error err = node.is_target ? target_start(host->e, node.options, on_ready, host, &host->as_target) : proxy_start(host->e, node.options, on_ready, host, &host->as_proxy);
+    error err = node.is_target ? target_start(host->e, node.options, on_ready, host, &host->as_target)
+                               : proxy_start(host->e, node.options, on_ready, host, &host->as_proxy);
     CHECK(!err);
     sim_settle(host);
 }
@@ -140,8 +144,8 @@ static void leave(sim_node &node)
 
 static bool is_empty(const sim_host &host)
 {
-    return host.open_files == 0 && host.clock.timers == 0 && host.todo.empty() && host.done.empty() && host.clock.posts.empty() && host.conns.empty() && host.connects.empty() &&
-           host.listeners.empty() && host.children.empty() && host.relays == 0;
+    return host.open_files == 0 && host.clock.timers == 0 && host.todo.empty() && host.done.empty() && host.clock.posts.empty() &&
+           host.conns.empty() && host.connects.empty() && host.listeners.empty() && host.children.empty() && host.relays == 0;
 }
 
 static void bury(sim_world &w)
@@ -228,8 +232,10 @@ bool sim_cluster_end(sim_cluster &c)
     } while (has_orphans && sim_step(w, until));
     for (sim_host *host : w.hosts) {
         if (host->is_orphan)
-            sim_fail(w, "%s has left something: files=%zu timers=%zu tasks=%zu conns=%zu connects=%zu listeners=%zu children=%zu relays=%zu", host->name.c_str(), host->open_files,
-                     host->clock.timers, host->todo.size() + host->done.size(), host->conns.size(), host->connects.size(), host->listeners.size(), host->children.size(), host->relays);
+            sim_fail(w,
+                "%s has left something: files=%zu timers=%zu tasks=%zu conns=%zu connects=%zu listeners=%zu children=%zu relays=%zu",
+                host->name.c_str(), host->open_files, host->clock.timers, host->todo.size() + host->done.size(), host->conns.size(),
+                host->connects.size(), host->listeners.size(), host->children.size(), host->relays);
     }
     return !has_orphans;
 }
@@ -249,3 +255,5 @@ std::string sim_node_id(const sim_node &node)
         return node.host->as_target->id;
     return node.host->as_proxy != nullptr ? node.host->as_proxy->id : "";
 }
+
+} // namespace etlnode

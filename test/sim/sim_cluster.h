@@ -5,18 +5,20 @@
 #include "sim.h"
 #include "sim_kube.h"
 
+namespace etlnode {
+
 // Where a node runs: the machine, with the process that runs there now.
 struct sim_node {
     sim_world *world = nullptr;
     bool is_target = false;
     std::string name;
     node_options options;
-    sim_host *host = nullptr;      // null: down
-    memory_image image;            // of its disk, while it is down
+    sim_host *host = nullptr; // null: down
+    memory_image image;       // of its disk, while it is down
     sim_event *restart = nullptr;
-    bool is_leaving = false;       // it got SIGTERM
+    bool is_leaving = false; // it got SIGTERM
     uint64_t leave_by_us = 0;
-    uint64_t down_us = 0;          // after it has gone
+    uint64_t down_us = 0; // after it has gone
 };
 
 struct sim_cluster {
@@ -38,3 +40,5 @@ void sim_cluster_tend(sim_cluster &c);
 // Every node runs and has started.
 bool sim_cluster_is_up(const sim_cluster &c);
 std::string sim_node_id(const sim_node &node);
+
+} // namespace etlnode

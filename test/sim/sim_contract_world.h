@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "sim.h"
 
+namespace etlnode {
+
 struct contract_world {
     env *e = nullptr;
     std::string dir = "/data";
@@ -77,3 +79,5 @@ inline void world_pass(uint64_t ms)
 {
     (void)world_until([] { return false; }, ms);
 }
+
+} // namespace etlnode

@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 std::string sim_header(const sim_message &m, std::string_view name)
 {
     for (const auto &[key, value] : m.headers) {
@@ -250,7 +252,10 @@ static bool take_answers(sim_call *c, std::string_view bytes)
     return true;
 }
 
-static bool has_all(const sim_call &c) { return !c.got.empty() && c.got.size() == c.answers && c.got.back().at == sim_message::state::complete; }
+static bool has_all(const sim_call &c)
+{
+    return !c.got.empty() && c.got.size() == c.answers && c.got.back().at == sim_message::state::complete;
+}
 
 static void read_on(void *arg)
 {
@@ -339,3 +344,5 @@ bool sim_url_split(std::string_view url, std::string &out_address, uint16_t &out
     out_rest = slash == std::string_view::npos ? "" : url.substr(slash);
     return true;
 }
+
+} // namespace etlnode

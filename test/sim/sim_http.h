@@ -10,16 +10,18 @@
 
 #include "sim.h"
 
+namespace etlnode {
+
 // One message as it comes in.
 struct sim_message {
     enum class state : uint8_t { head, length, chunk_size, chunk_data, chunk_end, trailer, until_close, complete, broken } at = state::head;
     bool is_answer = false;
-    bool is_bodyless = false;     // answer to HEAD
-    std::string pending;          // bytes of a line or of the head that is not whole yet
-    std::string first, second, third; // "GET /path HTTP/1.1" or "HTTP/1.1 200 OK"
+    bool is_bodyless = false;                                 // answer to HEAD
+    std::string pending;                                      // bytes of a line or of the head that is not whole yet
+    std::string first, second, third;                         // "GET /path HTTP/1.1" or "HTTP/1.1 200 OK"
     std::vector<std::pair<std::string, std::string>> headers; // names in lower case
     std::string body;
-    uint64_t left = 0;            // of the body, or of a chunk
+    uint64_t left = 0; // of the body, or of a chunk
     int status() const { return is_answer ? std::atoi(second.c_str()) : 0; }
 };
 
@@ -43,15 +45,15 @@ struct sim_call {
     uint64_t pause_us = 0;             // between the pieces
     size_t stop_sending_at = SIZE_MAX; // bytes of the request; then it hangs up, or with half_close only finishes sending
     bool half_close = false;
-    size_t hang_up_at = SIZE_MAX;      // bytes of the answer
-    uint64_t stall_us = 0;             // reads nothing for so long after the first bytes
-    uint64_t linger_us = 0;            // after the last answer: does anything else come?
+    size_t hang_up_at = SIZE_MAX;                      // bytes of the answer
+    uint64_t stall_us = 0;                             // reads nothing for so long after the first bytes
+    uint64_t linger_us = 0;                            // after the last answer: does anything else come?
     void (*on_done)(void *arg, sim_call &c) = nullptr; // the call is gone after it
     void *arg = nullptr;
 
     // What came of it.
     std::vector<sim_message> got;
-    std::string surplus;               // bytes after the last answer
+    std::string surplus; // bytes after the last answer
     enum class ending : uint8_t { none, answered, finished, reset, refused, gave_up, timed_out } how = ending::none;
 
     // Inside.
@@ -67,3 +69,5 @@ sim_call *sim_call_start(const sim_call &options);
 void sim_call_cancel(sim_call *c);
 // http://address:port/rest; false when it is not one.
 bool sim_url_split(std::string_view url, std::string &out_address, uint16_t &out_port, std::string &out_rest);
+
+} // namespace etlnode

@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "node/api.h"
 
+namespace etlnode {
+
 // A child process: kubectl.
 struct proc {
     sim_host *host = nullptr;
@@ -19,16 +21,16 @@ struct proc {
     std::string verb, pod, cluster, target; // `pod`: or the Service
     bool is_watch = false, is_for_service = false;
     bool is_asked_to_end = false, is_late = false, is_waiting_for_delete = false;
-    sim_event *work = nullptr;     // its effect on the cluster
+    sim_event *work = nullptr; // its effect on the cluster
     sim_event *end = nullptr;
     sim_event *deadline = nullptr;
     sim_event *kill = nullptr;
     sim_event *output = nullptr;
-    std::string stream;            // of a watch: not delivered yet
+    std::string stream; // of a watch: not delivered yet
     std::string out, err;
     int exit_code = 0;
     int signal = 0;
-    bool fails_after = false;      // creates the pod and says that it could not
+    bool fails_after = false; // creates the pod and says that it could not
 };
 
 static sim_kube &kube_of(const proc &p) { return *p.host->sim->kube; }
@@ -37,13 +39,16 @@ static sim_world &world_of(const sim_pod &pod) { return *pod.kube->world; }
 std::string sim_manners_image(const sim_manners &m)
 {
     static const char *const framings[] = {"length", "chunked", "close"};
-    return text_format("sim/%s-%d%d%d%d%u:v1", framings[static_cast<size_t>(m.frames)], m.only_post, m.only_put, m.is_hostile, m.ends_with_fin, m.unread_every);
+    return text_format("sim/%s-%d%d%d%d%u:v1", framings[static_cast<size_t>(m.frames)], m.only_post, m.only_put, m.is_hostile,
+        m.ends_with_fin, m.unread_every);
 }
 
 static sim_manners read_manners(std::string_view image)
 {
     sim_manners m;
-    m.frames = image.starts_with("sim/chunked") ? sim_manners::framing::chunked : image.starts_with("sim/close") ? sim_manners::framing::by_close : sim_manners::framing::length;
+    m.frames = image.starts_with("sim/chunked") ? sim_manners::framing::chunked
+               : image.starts_with("sim/close") ? sim_manners::framing::by_close
+                                                : sim_manners::framing::length;
     size_t dash = image.find('-');
     if (dash != std::string_view::npos && dash + 5 < image.size()) {
         m.only_post = image[dash + 1] == '1';
@@ -344,7 +349,8 @@ static std::string label_of(const cJSON *labels, std::string_view key)
 
 static void refuse_taken(proc *p, const char *resource, const std::string &name)
 {
-    p->err = std::string("Error from server (AlreadyExists): error when creating \"STDIN\": ") + resource + " \"" + name + "\" already exists\n";
+    p->err = std::string("Error from server (AlreadyExists): error when creating \"STDIN\": ") + resource + " \"" + name +
+             "\" already exists\n";
     exit_soon(p, 1, 1'000);
 }
 
@@ -376,10 +382,13 @@ static void create_service(proc *p, const cJSON *tree)
     service.port_mark = label_of(json_get(spec, "selector"), label_node_port);
     service.target_port = static_cast<uint16_t>(json_u64(cJSON_GetArrayItem(json_get(spec, "ports"), 0), "targetPort", 0));
     service.port = kube.next_port++;
-    CHECK(json_text(spec, "type") == "NodePort" && !service.port_mark.empty() && !name.empty() && name.size() <= 63 && kube.next_port < 32'768);
+    CHECK(json_text(spec, "type") == "NodePort" && !service.port_mark.empty() && !name.empty() && name.size() <= 63 &&
+          kube.next_port < 32'768);
     p->out = std::to_string(service.port);
-    bool has_owner = std::any_of(kube.pods.begin(), kube.pods.end(), [&](const auto &entry) { return entry.second->uid == service.owner_uid; });
-    sim_note(*kube.world, "service %s is created, port %d%s", name.c_str(), service.port, has_owner ? "" : ", and removed: its pod has gone");
+    bool has_owner = std::any_of(
+        kube.pods.begin(), kube.pods.end(), [&](const auto &entry) { return entry.second->uid == service.owner_uid; });
+    sim_note(
+        *kube.world, "service %s is created, port %d%s", name.c_str(), service.port, has_owner ? "" : ", and removed: its pod has gone");
     if (has_owner)
         kube.services[name] = std::move(service);
     end_create(p);
@@ -401,7 +410,8 @@ std::string sim_machine_address(const std::string &target_id)
     uint64_t sum = 0;
     for (char c : target_id)
         sum = sum * 31 + static_cast<uint8_t>(c);
-    return text_format("%s%llu.%llu", sim_machine_network, static_cast<unsigned long long>(sum / 250 % 250), static_cast<unsigned long long>(sum % 250 + 1));
+    return text_format("%s%llu.%llu", sim_machine_network, static_cast<unsigned long long>(sum / 250 % 250),
+        static_cast<unsigned long long>(sum % 250 + 1));
 }
 
 void sim_kube_route(sim_kube &kube, std::string &address, uint16_t &port)
@@ -448,7 +458,8 @@ static void create_pod(proc *p, json_ptr tree)
         if (json_text(variable, "name") == env_target_url)
             pod->target_url = json_text(variable, "value");
     }
-    pod->ip = text_format("10.1.%llu.%llu", static_cast<unsigned long long>(w.next_id / 250), static_cast<unsigned long long>(w.next_id % 250 + 1));
+    pod->ip = text_format(
+        "10.1.%llu.%llu", static_cast<unsigned long long>(w.next_id / 250), static_cast<unsigned long long>(w.next_id % 250 + 1));
     w.next_id++;
     pod->base = std::move(tree);
     sim_note(w, "pod %s is created for %s", name.c_str(), pod->target.c_str());
@@ -548,8 +559,11 @@ static void on_work(void *arg)
         return; // until its deadline
     if (!p->is_watch && sim_hit(w, sim_fault::kubectl_api_error)) {
         bool is_throttled = sim_chance(w, 500);
-        p->err = is_throttled ? "Error from server (TooManyRequests): the server has received too many requests and has asked us to try again later\n"
-                              : "Error from server (InternalError): an error on the server (\"etcdserver: request timed out\") has prevented the request from succeeding\n";
+        p->err =
+            is_throttled
+                ? "Error from server (TooManyRequests): the server has received too many requests and has asked us to try again later\n"
+                : "Error from server (InternalError): an error on the server (\"etcdserver: request timed out\") has prevented the request "
+                  "from succeeding\n";
         exit_soon(p, 1, 5'000);
         return;
     }
@@ -786,3 +800,5 @@ void sim_kube_free(sim_kube *kube)
     CHECK(kube->services.empty());
     delete kube;
 }
+
+} // namespace etlnode

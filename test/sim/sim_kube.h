@@ -10,13 +10,15 @@
 #include "codec/json.h"
 #include "sim.h"
 
+namespace etlnode {
+
 // What a container of the workload does; written into the image's name, "sim/<framing>-<manners>".
 struct sim_manners {
     enum class framing : uint8_t { length, chunked, by_close } frames = framing::length;
     bool only_post = false, only_put = false; // answers 405 (501 for post) to the other
     bool is_hostile = false;                  // misbehaves as faults are drawn; healed at the end
-    unsigned unread_every = 0;                // it leaves the body of every so-manyth pushed object unread, and takes it for a request later; 0: of none
-    bool ends_with_fin = false;               // a container that dies closes its connections instead of resetting them
+    unsigned unread_every = 0;  // it leaves the body of every so-manyth pushed object unread, and takes it for a request later; 0: of none
+    bool ends_with_fin = false; // a container that dies closes its connections instead of resetting them
 };
 std::string sim_manners_image(const sim_manners &manners);
 
@@ -25,12 +27,12 @@ struct sim_server; // sim_pod.cc: a running container
 struct sim_pod {
     sim_kube *kube = nullptr;
     std::string name, uid, cluster, target, etl, image;
-    json_ptr base;               // as created
+    json_ptr base; // as created
     std::string ip;
     uint16_t port = 0;
-    std::string target_url;      // AIS_TARGET_URL
+    std::string target_url; // AIS_TARGET_URL
     sim_manners manners;
-    uint64_t version = 0;        // resourceVersion
+    uint64_t version = 0; // resourceVersion
     enum class phase : uint8_t { pending, pulling, starting, running, backing_off, stopping, evicted } at = phase::pending;
     bool ready = false;
     bool terminating = false;
@@ -38,20 +40,20 @@ struct sim_pod {
     int last_exit = 0;
     const char *last_reason = "Error";
     uint64_t restarts = 0;
-    uint64_t containers = 0;     // started
-    bool is_stuck = false;       // pending for ever, image missing, never ready, delete hangs: until healed
+    uint64_t containers = 0; // started
+    bool is_stuck = false;   // pending for ever, image missing, never ready, delete hangs: until healed
     sim_fault stuck_by = sim_fault::count;
-    sim_event *next = nullptr;   // the kubelet's next step
+    sim_event *next = nullptr; // the kubelet's next step
     sim_event *flap = nullptr;
     sim_server *server = nullptr;
     std::vector<std::string> history; // earlier events, for a watch that replays one
-    std::string port_mark;       // label etlnode/node-port
+    std::string port_mark;            // label etlnode/node-port
 };
 
 // Of type NodePort, for one pod: gone when its owner is.
 struct sim_service {
     std::string owner_uid, port_mark;
-    uint16_t port = 0;           // of the machine, from 30000 on
+    uint16_t port = 0; // of the machine, from 30000 on
     uint16_t target_port = 0;
 };
 
@@ -90,3 +92,5 @@ void sim_kube_clear(sim_kube &kube);
 sim_server *sim_server_start(sim_pod &pod);
 // The process is gone: its listener and its connections too.
 void sim_server_end(sim_server *server, bool with_fin);
+
+} // namespace etlnode

@@ -8,23 +8,43 @@
 #include "base/text.h"
 #include "codec/json.h"
 
+namespace etlnode {
+
 static constexpr const char *proxy_address = "10.0.0.1";
 static constexpr uint16_t node_port = 8080;
 
 // One request of a client, with the redirect that it may bring.
 struct client_op {
     sim_load *load = nullptr;
-    enum class kind : uint8_t { put, remove, read, head, range, transform, list, init, stop, halt, start, etls, create_bucket, destroy_bucket, page, several, copy } what = kind::read;
+    enum class kind : uint8_t {
+        put,
+        remove,
+        read,
+        head,
+        range,
+        transform,
+        list,
+        init,
+        stop,
+        halt,
+        start,
+        etls,
+        create_bucket,
+        destroy_bucket,
+        page,
+        several,
+        copy
+    } what = kind::read;
     sim_object *object = nullptr;
-    size_t write = 0;            // index in object->writes; 0: none
+    size_t write = 0;                                      // index in object->writes; 0: none
     std::vector<std::pair<sim_object *, size_t>> removals; // of a bucket that is destroyed
     sim_etl *etl = nullptr;
     std::string method, path, query, headers, body;
     uint64_t start_us = 0;
     unsigned hops = 0;
-    bool misbehaves = false;     // how it ends says nothing about the node
-    bool lies = false;           // it may not be acknowledged
-    bool has_body = false;       // and yet its body is whole
+    bool misbehaves = false; // how it ends says nothing about the node
+    bool lies = false;       // it may not be acknowledged
+    bool has_body = false;   // and yet its body is whole
     uint64_t range_from = 0, range_to = 0;
 };
 
@@ -81,7 +101,8 @@ static void judge_body(client_op *op, const sim_message &m, bool is_whole)
         // An endless or long body may run past the object; what precedes may not be somebody else's.
         bool by_mistake = is_transformed && op->etl->manners.is_hostile;
         if (!by_mistake && !sim_is_part(o, m.body, 0, is_transformed))
-            sim_fail(w, "S2: %s %s: %zu bytes of a cut answer are no part of any write", op->method.c_str(), uname(o).c_str(), m.body.size());
+            sim_fail(
+                w, "S2: %s %s: %zu bytes of a cut answer are no part of any write", op->method.c_str(), uname(o).c_str(), m.body.size());
         return;
     }
     // Without the target on the path nobody can tell that a container died in an answer that only its end delimits (promise S1).
@@ -90,7 +111,8 @@ static void judge_body(client_op *op, const sim_message &m, bool is_whole)
         return;
     sim_write *seen = sim_saw_content(o, m.body, is_transformed, op->start_us, w.now_us, why);
     if (seen == nullptr)
-        sim_fail(w, "%s: GET %s%s, status 200, complete: %s", is_transformed ? "S1, S2 or S3" : "S3", uname(o).c_str(), op->query.c_str(), why.c_str());
+        sim_fail(w, "%s: GET %s%s, status 200, complete: %s", is_transformed ? "S1, S2 or S3" : "S3", uname(o).c_str(), op->query.c_str(),
+            why.c_str());
     if (is_transformed)
         op->load->transformed++;
 }
@@ -101,13 +123,16 @@ static void judge_read(client_op *op, const sim_message &m)
     sim_object &o = *op->object;
     int status = m.status();
     // An answer without framing is refused where the spec says so.
-    bool is_unframed = op->etl != nullptr && op->etl->requires_framing && op->etl->manners.frames == sim_manners::framing::by_close && status == 502;
-    want(op, status == 200 || is_unframed || (status == 404 && !sim_must_exist(o, op->start_us, w.now_us)), text_format("status %d %s", status, m.body.substr(0, 300).c_str()));
+    bool is_unframed = op->etl != nullptr && op->etl->requires_framing && op->etl->manners.frames == sim_manners::framing::by_close &&
+                       status == 502;
+    want(op, status == 200 || is_unframed || (status == 404 && !sim_must_exist(o, op->start_us, w.now_us)),
+        text_format("status %d %s", status, m.body.substr(0, 300).c_str()));
     if (status == 200)
         judge_body(op, m, true);
     else if (status == 404 && op->what == client_op::kind::read && !sim_saw_absent(o, op->start_us, w.now_us))
         sim_fail(w, "S4: GET %s: 404, but it was acknowledged: %s", uname(o).c_str(), m.body.substr(0, 200).c_str());
-    else if (status == 404 && op->what == client_op::kind::transform && m.body.find("ais://") != std::string::npos && !sim_saw_absent(o, op->start_us, w.now_us))
+    else if (status == 404 && op->what == client_op::kind::transform && m.body.find("ais://") != std::string::npos &&
+             !sim_saw_absent(o, op->start_us, w.now_us))
         sim_fail(w, "S4: GET %s%s: 404, but it was acknowledged: %s", uname(o).c_str(), op->query.c_str(), m.body.substr(0, 200).c_str());
     else if (status < 400 && !is_from_pod(*op))
         sim_fail(w, "GET %s%s: unexpected status %d", uname(o).c_str(), op->query.c_str(), status);
@@ -118,10 +143,11 @@ static void judge_range(client_op *op, const sim_message &m)
     sim_world &w = *op->load->world;
     int status = m.status();
     if (status == 206 && !sim_is_part(*op->object, m.body, static_cast<size_t>(op->range_from), false))
-        sim_fail(w, "S2: range %llu-%llu of %s: foreign bytes", static_cast<unsigned long long>(op->range_from), static_cast<unsigned long long>(op->range_to), uname(*op->object).c_str());
+        sim_fail(w, "S2: range %llu-%llu of %s: foreign bytes", static_cast<unsigned long long>(op->range_from),
+            static_cast<unsigned long long>(op->range_to), uname(*op->object).c_str());
     if (status == 206 && m.body.size() > op->range_to - op->range_from + 1)
-        sim_fail(w, "range %llu-%llu of %s: %zu bytes", static_cast<unsigned long long>(op->range_from), static_cast<unsigned long long>(op->range_to), uname(*op->object).c_str(),
-                 m.body.size());
+        sim_fail(w, "range %llu-%llu of %s: %zu bytes", static_cast<unsigned long long>(op->range_from),
+            static_cast<unsigned long long>(op->range_to), uname(*op->object).c_str(), m.body.size());
 }
 
 static void judge_head(client_op *op, const sim_message &m)
@@ -136,7 +162,8 @@ static void judge_head(client_op *op, const sim_message &m)
     bool fits = std::any_of(o.writes.begin(), o.writes.end(), [&](const sim_write &write) {
         if (write.copied_from != nullptr) { // as large as any write of the other one
             const std::vector<sim_write> &others = write.copied_from->writes;
-            return std::any_of(others.begin(), others.end(), [&](const sim_write &one) { return !one.is_absent && std::to_string(one.size) == length; });
+            return std::any_of(
+                others.begin(), others.end(), [&](const sim_write &one) { return !one.is_absent && std::to_string(one.size) == length; });
         }
         return !write.is_absent && std::to_string(write.size) == length && sim_is_possible(o, write, op->start_us, w.now_us);
     });
@@ -168,7 +195,8 @@ static void judge_list(client_op *op, const sim_message &m)
         if (op->path != "/v1/buckets/" + o->bucket)
             continue;
         if (names.contains(o->name) ? !sim_may_exist(*o, op->start_us, w.now_us) : sim_must_exist(*o, op->start_us, w.now_us))
-            sim_fail(w, "the list of %s %s %s, which is not so", o->bucket.c_str(), names.contains(o->name) ? "has" : "lacks", o->name.c_str());
+            sim_fail(
+                w, "the list of %s %s %s, which is not so", o->bucket.c_str(), names.contains(o->name) ? "has" : "lacks", o->name.c_str());
         names.erase(o->name);
     }
     for (const std::string &name : names)
@@ -186,8 +214,7 @@ static void judge_etls(client_op *op, const sim_message &m)
         return;
     std::set<std::string> names;
     const cJSON *entry = nullptr;
-    cJSON_ArrayForEach(entry, tree.get())
-        names.insert(std::string(json_text(entry, "name")));
+    cJSON_ArrayForEach(entry, tree.get()) names.insert(std::string(json_text(entry, "name")));
     for (sim_etl *etl : l.etls) {
         bool is_there = names.contains(etl->name);
         if (!is_there && !etl->id.empty() && !etl->stop_begun && etl->since_us < op->start_us)
@@ -214,15 +241,18 @@ static void judge_copy(client_op *op, const sim_message &m)
     sim_world &w = *op->load->world;
     sim_object &from = *op->object->writes[op->write].copied_from;
     int status = m.status();
-    bool is_unframed = op->etl != nullptr && op->etl->requires_framing && op->etl->manners.frames == sim_manners::framing::by_close && status == 502;
-    want(op, status == 200 || is_unframed || (status == 404 && !sim_must_exist(from, op->start_us, w.now_us)), text_format("status %d %s", status, m.body.substr(0, 300).c_str()));
+    bool is_unframed = op->etl != nullptr && op->etl->requires_framing && op->etl->manners.frames == sim_manners::framing::by_close &&
+                       status == 502;
+    want(op, status == 200 || is_unframed || (status == 404 && !sim_must_exist(from, op->start_us, w.now_us)),
+        text_format("status %d %s", status, m.body.substr(0, 300).c_str()));
     if (status == 200 && !m.body.empty())
         sim_fail(w, "PUT %s%s: %zu bytes of answer", op->path.c_str(), op->query.c_str(), m.body.size());
     if (status == 200)
         accept_write(op);
     else if (status < 400)
         sim_fail(w, "PUT %s%s: unexpected status %d", op->path.c_str(), op->query.c_str(), status);
-    else if (status == 404 && m.body.find("ais://" + uname(from) + " does not exist") != std::string::npos && !sim_saw_absent(from, op->start_us, w.now_us))
+    else if (status == 404 && m.body.find("ais://" + uname(from) + " does not exist") != std::string::npos &&
+             !sim_saw_absent(from, op->start_us, w.now_us))
         sim_fail(w, "S4: a copy of %s: 404, but it was acknowledged: %s", uname(from).c_str(), m.body.substr(0, 200).c_str());
     if (status == 200 && op->etl != nullptr)
         op->load->transformed++;
@@ -285,9 +315,7 @@ static void judge(client_op *op, const sim_message &m)
             accept_write(op);
         l.volatile_exists = false;
         break;
-    case client_op::kind::page:
-        want(op, status == 200, told);
-        break;
+    case client_op::kind::page: want(op, status == 200, told); break;
     case client_op::kind::several: break;
     case client_op::kind::copy: judge_copy(op, m); break;
     }
@@ -304,10 +332,12 @@ static void on_answer(void *arg, sim_call &call)
     // A head that comes too slowly is answered before it is known to be a HEAD.
     bool is_early_answer = call.is_head && op->misbehaves && !call.got.empty() && call.got.back().status() == 408;
     if (!call.surplus.empty() && !is_from_pod(*op) && !is_early_answer)
-        sim_fail(w, "S2: %s %s%s: %zu bytes after the answer: %s", op->method.c_str(), op->path.c_str(), op->query.c_str(), call.surplus.size(), call.surplus.substr(0, 80).c_str());
+        sim_fail(w, "S2: %s %s%s: %zu bytes after the answer: %s", op->method.c_str(), op->path.c_str(), op->query.c_str(),
+            call.surplus.size(), call.surplus.substr(0, 80).c_str());
     if (!is_whole) {
         want(op, op->misbehaves, ending_name(call.how));
-        if (op->object != nullptr && !call.got.empty() && call.got.back().status() == 200 && (op->what == client_op::kind::read || op->what == client_op::kind::transform))
+        if (op->object != nullptr && !call.got.empty() && call.got.back().status() == 200 &&
+            (op->what == client_op::kind::read || op->what == client_op::kind::transform))
             judge_body(op, call.got.back(), false);
         op_free(op);
         return;
@@ -381,7 +411,9 @@ static void op_send(client_op *op, const std::string &address, uint16_t port, co
         }
         call.request += "0\r\n\r\n";
     } else if (has_body) {
-        call.request += text_format("Content-Length: %zu\r\n\r\n", body.size() + (op->lies && !op->has_body ? 1 + sim_below(w, 5'000) : 0)) + body;
+        call.request += text_format(
+                            "Content-Length: %zu\r\n\r\n", body.size() + (op->lies && !op->has_body ? 1 + sim_below(w, 5'000) : 0)) +
+                        body;
     } else {
         call.request += "\r\n";
     }
@@ -398,10 +430,7 @@ static void op_send(client_op *op, const std::string &address, uint16_t port, co
     sim_call_start(call);
 }
 
-static void op_begin(client_op *op, bool is_redirected)
-{
-    op_send(op, proxy_address, node_port, op->path + op->query, !is_redirected);
-}
+static void op_begin(client_op *op, bool is_redirected) { op_send(op, proxy_address, node_port, op->path + op->query, !is_redirected); }
 
 // --- operations
 
@@ -415,8 +444,10 @@ static size_t draw_size(sim_world &w)
     case 2: return static_cast<size_t>(sim_between(w, 4'000, 4'200));
     case 3: return static_cast<size_t>(sim_between(w, 1'000, 20'000));
     case 4: return static_cast<size_t>(sim_between(w, 20'000, 70'000));
-    case 5: return static_cast<size_t>(sim_between(w, index_content_size_max - 2, index_content_size_max + 3)); // in the index, and in files
-    case 6: return static_cast<size_t>(sim_between(w, 1, 2) * put_buffer_size + sim_below(w, 2)); // nothing is left for the commit, or one byte
+    case 5:
+        return static_cast<size_t>(sim_between(w, index_content_size_max - 2, index_content_size_max + 3)); // in the index, and in files
+    case 6:
+        return static_cast<size_t>(sim_between(w, 1, 2) * put_buffer_size + sim_below(w, 2)); // nothing is left for the commit, or one byte
     default: return static_cast<size_t>(sim_between(w, 64 * 1024, 300 * 1024));
     }
 }
@@ -464,7 +495,8 @@ static void read_object(sim_load &l, sim_object &o, client_op::kind what)
     if (what == client_op::kind::range) {
         op->range_from = sim_below(*l.world, 5'000);
         op->range_to = op->range_from + sim_below(*l.world, 100'000);
-        op->headers = text_format("Range: bytes=%llu-%llu\r\n", static_cast<unsigned long long>(op->range_from), static_cast<unsigned long long>(op->range_to));
+        op->headers = text_format(
+            "Range: bytes=%llu-%llu\r\n", static_cast<unsigned long long>(op->range_from), static_cast<unsigned long long>(op->range_to));
     }
     op_begin(op, true);
 }
@@ -511,7 +543,10 @@ static void list_bucket(sim_load &l, const std::string &bucket)
     op_begin(op, false);
 }
 
-static void list_etls(sim_load &l) { op_begin(op_make(l, client_op::kind::etls, "GET", sim_chance(*l.world, 500) ? "/v1/etl/list" : "/v1/etl"), false); }
+static void list_etls(sim_load &l)
+{
+    op_begin(op_make(l, client_op::kind::etls, "GET", sim_chance(*l.world, 500) ? "/v1/etl/list" : "/v1/etl"), false);
+}
 
 void sim_load_create_bucket(sim_load &l, const std::string &bucket)
 {
@@ -550,19 +585,24 @@ void sim_load_init(sim_load &l)
     etl->manners.only_put = !etl->manners.only_post && sim_chance(w, 300);
     etl->manners.is_hostile = sim_chance(w, 600);
     etl->manners.ends_with_fin = sim_chance(w, 500);
-    etl->manners.unread_every = l.etls.size() % 3 == 0 ? 1 + static_cast<unsigned>(l.etls.size() / 3 * 5 % 8) : 0; // not drawn: the courses of the seeds stay
+    etl->manners.unread_every = l.etls.size() % 3 == 0 ? 1 + static_cast<unsigned>(l.etls.size() / 3 * 5 % 8)
+                                                       : 0; // not drawn: the courses of the seeds stay
     etl->is_of_today = sim_chance(w, 400);
     etl->requires_framing = sim_chance(w, 200);
     etl->has_node_port = etl->mode == "hpull://" && sim_chance(w, 600);
     client_op *op = op_make(l, client_op::kind::init, etl->is_of_today ? "PUT" : "POST", etl->is_of_today ? "/v1/etl" : "/v1/etl/init");
     op->etl = etl;
-    op->body = text_format("apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  annotations:\n    communication_type: %s\n    wait_timeout: %llus\n    obj_timeout: %llus\n%s%sspec:\n  containers:\n    - name: server\n      image: %s\n      ports:\n        - containerPort: 80\n",
-                           etl->name.c_str(), etl->mode.c_str(), static_cast<unsigned long long>(sim_between(w, 3, 20)), static_cast<unsigned long long>(sim_between(w, 2, 20)),
-                           etl->requires_framing ? "    require_framing: \"true\"\n" : "",
-                           etl->has_node_port ? "    hpull_address: node_port\n" : "", sim_manners_image(etl->manners).c_str());
+    op->body = text_format(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  annotations:\n    communication_type: %s\n    wait_timeout: %llus\n    "
+        "obj_timeout: %llus\n%s%sspec:\n  containers:\n    - name: server\n      image: %s\n      ports:\n        - containerPort: 80\n",
+        etl->name.c_str(), etl->mode.c_str(), static_cast<unsigned long long>(sim_between(w, 3, 20)),
+        static_cast<unsigned long long>(sim_between(w, 2, 20)), etl->requires_framing ? "    require_framing: \"true\"\n" : "",
+        etl->has_node_port ? "    hpull_address: node_port\n" : "", sim_manners_image(etl->manners).c_str());
     if (etl->is_of_today)
-        op->body = text_format("{\"name\":\"%s\",\"communication\":\"%s\",\"init_timeout\":\"%llus\",\"obj_timeout\":\"%llus\",\"spec\":\"%s\"}", etl->name.c_str(), etl->mode.c_str(),
-                               static_cast<unsigned long long>(sim_between(w, 3, 20)), static_cast<unsigned long long>(sim_between(w, 2, 20)), base64_encode(op->body).c_str());
+        op->body = text_format(
+            "{\"name\":\"%s\",\"communication\":\"%s\",\"init_timeout\":\"%llus\",\"obj_timeout\":\"%llus\",\"spec\":\"%s\"}",
+            etl->name.c_str(), etl->mode.c_str(), static_cast<unsigned long long>(sim_between(w, 3, 20)),
+            static_cast<unsigned long long>(sim_between(w, 2, 20)), base64_encode(op->body).c_str());
     op_begin(op, false);
 }
 
@@ -578,7 +618,8 @@ void sim_load_stop(sim_load &l, sim_etl &etl)
 static void halt_or_start(sim_load &l, sim_etl &etl)
 {
     bool starts = sim_chance(*l.world, 500);
-    client_op *op = op_make(l, starts ? client_op::kind::start : client_op::kind::halt, "POST", "/v1/etl/" + etl.id + (starts ? "/start" : "/stop"));
+    client_op *op = op_make(
+        l, starts ? client_op::kind::start : client_op::kind::halt, "POST", "/v1/etl/" + etl.id + (starts ? "/start" : "/stop"));
     op->etl = &etl;
     etl.is_doubtful = true;
     op_begin(op, false);
@@ -588,8 +629,12 @@ static void halt_or_start(sim_load &l, sim_etl &etl)
 static void send_bad_head(sim_load &l)
 {
     static const char *const heads[] = {
-        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "PUT /v1/objects/b/o HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "\x16\x03\x01 hello\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+        "PUT /v1/objects/b/o HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+        "\x16\x03\x01 hello\r\n\r\n",
     };
     client_op *op = op_make(l, client_op::kind::several, "BAD", "head");
     op->misbehaves = true;
@@ -618,7 +663,8 @@ static void pipeline(sim_load &l)
     call.arg = op;
     call.linger_us = 100'000;
     for (size_t i = 0; i < call.answers; i++)
-        call.request += text_format("GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", sim_chance(w, 500) ? "/v1/health" : "/v1/daemon?what=smap");
+        call.request += text_format(
+            "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", sim_chance(w, 500) ? "/v1/health" : "/v1/daemon?what=smap");
     sim_call_start(call);
 }
 
@@ -639,10 +685,10 @@ struct load_profile {
     uint64_t put, remove, read, head, range, transform, list, etls, init, stop, bucket, page, pipeline;
 };
 static constexpr load_profile profiles[] = {
-    {24, 3, 13, 3, 4, 30, 4, 2, 6, 2, 2, 2, 2},  // of everything
-    {50, 10, 20, 3, 5, 0, 8, 0, 0, 0, 6, 1, 1},  // a store
-    {10, 1, 4, 1, 1, 80, 1, 1, 2, 1, 0, 1, 1},   // a transform
-    {6, 1, 4, 0, 0, 20, 1, 8, 24, 14, 4, 4, 0},  // ETLs come and go
+    {24, 3, 13, 3, 4, 30, 4, 2, 6, 2, 2, 2, 2}, // of everything
+    {50, 10, 20, 3, 5, 0, 8, 0, 0, 0, 6, 1, 1}, // a store
+    {10, 1, 4, 1, 1, 80, 1, 1, 2, 1, 0, 1, 1},  // a transform
+    {6, 1, 4, 0, 0, 20, 1, 8, 24, 14, 4, 4, 0}, // ETLs come and go
 };
 
 void sim_load_act(sim_load &l)
@@ -651,8 +697,8 @@ void sim_load_act(sim_load &l)
     const load_profile &profile = profiles[l.profile % std::size(profiles)];
     sim_object &o = *l.objects[static_cast<size_t>(sim_below(w, l.objects.size()))];
     sim_etl *etl = draw_etl(l);
-    uint64_t total = profile.put + profile.remove + profile.read + profile.head + profile.range + profile.transform + profile.list + profile.etls + profile.init + profile.stop +
-                     profile.bucket + profile.page + profile.pipeline;
+    uint64_t total = profile.put + profile.remove + profile.read + profile.head + profile.range + profile.transform + profile.list +
+                     profile.etls + profile.init + profile.stop + profile.bucket + profile.page + profile.pipeline;
     uint64_t at = sim_below(w, total);
     auto is = [&](uint64_t parts) {
         bool hit = at < parts;
@@ -748,3 +794,5 @@ void sim_load_free(sim_load *l)
         delete etl;
     delete l;
 }
+
+} // namespace etlnode

@@ -10,19 +10,21 @@
 #include "sim_http.h"
 #include "sim_record.h"
 
+namespace etlnode {
+
 struct sim_etl {
-    std::string name;            // of the spec, unique
-    std::string mode;            // "hpush://"
+    std::string name; // of the spec, unique
+    std::string mode; // "hpush://"
     sim_manners manners;
-    std::string id;              // when the init was acknowledged
-    uint64_t since_us = 0;       // when that was
-    bool is_of_today = false;    // PUT /v1/etl: its id is its name; it can be stopped and started again
-    bool is_doubtful = false;    // such a stop or start was begun and not acknowledged, or it is stopped
+    std::string id;           // when the init was acknowledged
+    uint64_t since_us = 0;    // when that was
+    bool is_of_today = false; // PUT /v1/etl: its id is its name; it can be stopped and started again
+    bool is_doubtful = false; // such a stop or start was begun and not acknowledged, or it is stopped
     bool requires_framing = false;
     bool has_node_port = false;
-    bool is_failed = false;      // the init was answered with an error: nothing of it may be left
+    bool is_failed = false; // the init was answered with an error: nothing of it may be left
     bool stop_begun = false;
-    bool is_stopped = false;     // the stop was acknowledged
+    bool is_stopped = false; // the stop was acknowledged
 };
 
 struct sim_load {
@@ -34,13 +36,14 @@ struct sim_load {
     size_t in_flight = 0;
     uint64_t begun = 0, answered = 0, transformed = 0;
     uint64_t next_write = 1;
-    bool volatile_exists = false;    // the bucket "v", as far as we know
-    size_t profile = 0;              // of operations
-    bool is_calm = false;            // after healing: everything must succeed
-    bool copies = false;             // in one seed of four objects are copied too, from the first ones to three more; the other seeds' courses stay as they were
+    bool volatile_exists = false; // the bucket "v", as far as we know
+    size_t profile = 0;           // of operations
+    bool is_calm = false;         // after healing: everything must succeed
+    bool copies =
+        false; // in one seed of four objects are copied too, from the first ones to three more; the other seeds' courses stay as they were
     rng copy_random;
-    uint64_t refused_when_calm = 0;  // answers of this round that were not the wanted ones
-    std::string refusal;             // one of them
+    uint64_t refused_when_calm = 0; // answers of this round that were not the wanted ones
+    std::string refusal;            // one of them
 };
 
 sim_load *sim_load_make(sim_world &w, sim_cluster &c);
@@ -53,3 +56,5 @@ void sim_load_verify(sim_load &l);
 void sim_load_init(sim_load &l);
 void sim_load_put(sim_load &l, sim_object &o);
 void sim_load_stop(sim_load &l, sim_etl &etl);
+
+} // namespace etlnode

@@ -20,31 +20,34 @@
 #include "sim_run.h"
 #include "sm/sm.h"
 
+namespace etlnode {
+
 static constexpr uint64_t coverage_seeds_min = 1'000; // with fewer, what was not met tells nothing
 
 struct sim_options {
     uint64_t first = 1, last = 1;
     std::vector<uint64_t> pinned; // run too: each has found something once
-    uint64_t twice = 0;       // so many seeds run twice, to compare their traces
+    uint64_t twice = 0;           // so many seeds run twice, to compare their traces
     unsigned jobs = 2;
     bool is_single = false;
     bool is_verbose = false;
-    std::string explained;    // file of rows that may stay untaken
+    std::string explained; // file of rows that may stay untaken
 };
 
 // What a worker tells at its end: one line each.
 struct sim_totals {
     uint64_t seeds = 0, steps = 0, virtual_ms = 0, requests = 0, answers = 0, transformed = 0, compared = 0;
     uint64_t hits[sim_fault_count] = {};
-    std::map<std::string, uint64_t> rows;     // "machine: state --event[guard]--> state": times taken
-    std::vector<std::string> failures;        // "seed N: ..."
+    std::map<std::string, uint64_t> rows; // "machine: state --event[guard]--> state": times taken
+    std::vector<std::string> failures;    // "seed N: ..."
 };
 
 static std::string row_name(const sm_view &view, size_t row)
 {
     const sm_view::edge &edge = view.rows[row];
     std::string guard = std::strcmp(edge.guard, "always") == 0 ? "" : std::string("[") + edge.guard + "]";
-    return std::string(view.name) + ": " + view.states[edge.from].name + " --" + view.events[edge.on] + guard + "--> " + view.states[edge.to].name;
+    return std::string(view.name) + ": " + view.states[edge.from].name + " --" + view.events[edge.on] + guard + "--> " +
+           view.states[edge.to].name;
 }
 
 // The counters are the process's, and /metrics shows them: a run begins with none, or it would depend on those before it.
@@ -102,7 +105,8 @@ static void say(int fd, const std::string &line)
             take_rows(totals);
             totals.compared++;
             if (again.trace_hash != result.trace_hash)
-                totals.failures.push_back(text_format("seed %" PRIu64 ": two runs, two traces: %016" PRIx64 " and %016" PRIx64, seed, result.trace_hash, again.trace_hash));
+                totals.failures.push_back(text_format(
+                    "seed %" PRIu64 ": two runs, two traces: %016" PRIx64 " and %016" PRIx64, seed, result.trace_hash, again.trace_hash));
         }
         for (const std::string &failure : totals.failures)
             say(fd, "fail " + failure);
@@ -113,8 +117,8 @@ static void say(int fd, const std::string &line)
         if (!totals.failures.empty())
             break; // a failed run leaves things behind, the next one would not be alone
     }
-    say(fd, text_format("sums %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, totals.seeds, totals.steps, totals.virtual_ms, totals.requests, totals.answers,
-                        totals.transformed, totals.compared));
+    say(fd, text_format("sums %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, totals.seeds, totals.steps,
+                totals.virtual_ms, totals.requests, totals.answers, totals.transformed, totals.compared));
     for (size_t i = 0; i < sim_fault_count; i++)
         say(fd, text_format("hits %zu %" PRIu64, i, totals.hits[i]));
     for (const auto &[name, times] : totals.rows)
@@ -209,7 +213,8 @@ static sim_totals run_all(const sim_options &options)
             int status = 0;
             waitpid(one.pid, &status, 0);
             if (status != 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 1 && !totals.failures.empty()))
-                totals.failures.push_back("seed " + one.seed + ": the process ended with status " + std::to_string(status) + " (a broken promise of a machine, a sanitizer's report: see stderr)");
+                totals.failures.push_back("seed " + one.seed + ": the process ended with status " + std::to_string(status) +
+                                          " (a broken promise of a machine, a sanitizer's report: see stderr)");
         }
     }
     return totals;
@@ -232,8 +237,10 @@ static std::map<std::string, std::string> read_explained(const std::string &path
 
 static int report(const sim_options &options, const sim_totals &totals)
 {
-    std::printf("# %" PRIu64 " seeds, %" PRIu64 " steps, %.1f hours of virtual time, %" PRIu64 " requests, %" PRIu64 " answered, %" PRIu64 " whole transformed answers compared\n", totals.seeds,
-                totals.steps, static_cast<double>(totals.virtual_ms) / 3'600'000, totals.requests, totals.answers, totals.transformed);
+    std::printf("# %" PRIu64 " seeds, %" PRIu64 " steps, %.1f hours of virtual time, %" PRIu64 " requests, %" PRIu64 " answered, %" PRIu64
+                " whole transformed answers compared\n",
+        totals.seeds, totals.steps, static_cast<double>(totals.virtual_ms) / 3'600'000, totals.requests, totals.answers,
+        totals.transformed);
     bool tells_coverage = !options.explained.empty() && options.last - options.first + 1 >= coverage_seeds_min;
     std::printf("1..%d\n", tells_coverage ? 4 : 2);
     bool ok = totals.failures.empty();
@@ -276,7 +283,8 @@ static int report(const sim_options &options, const sim_totals &totals)
         std::printf("# explains a row that no table has: %s\n", name.c_str());
     }
     bool rows_ok = untaken == 0 && unknown == 0;
-    std::printf("%s 4 every row of every table was taken or is explained: %zu of %zu taken\n", rows_ok ? "ok" : "not ok", taken, totals.rows.size());
+    std::printf("%s 4 every row of every table was taken or is explained: %zu of %zu taken\n", rows_ok ? "ok" : "not ok", taken,
+        totals.rows.size());
     return ok && all_hit && rows_ok ? 0 : 1;
 }
 
@@ -331,8 +339,9 @@ static bool parse(int argc, char **argv, sim_options &out)
 static int run_single(const sim_options &options)
 {
     sim_result result = sim_run(options.first, options.is_verbose);
-    std::printf("seed %" PRIu64 ": trace %016" PRIx64 ", %" PRIu64 " steps, %" PRIu64 " ms of virtual time, %" PRIu64 " requests, %" PRIu64 " answered, %" PRIu64 " whole transformed answers\n",
-                result.seed, result.trace_hash, result.steps, result.virtual_ms, result.requests, result.answers, result.transformed);
+    std::printf("seed %" PRIu64 ": trace %016" PRIx64 ", %" PRIu64 " steps, %" PRIu64 " ms of virtual time, %" PRIu64 " requests, %" PRIu64
+                " answered, %" PRIu64 " whole transformed answers\n",
+        result.seed, result.trace_hash, result.steps, result.virtual_ms, result.requests, result.answers, result.transformed);
     for (const std::string &failure : result.failures)
         std::printf("broken: %s\n", failure.c_str());
     if (result.failures.empty())
@@ -343,11 +352,12 @@ static int run_single(const sim_options &options)
     _exit(1); // what a failed run leaves behind is no leak
 }
 
-int main(int argc, char **argv)
+static int run_main(int argc, char **argv)
 {
     sim_options options;
     if (!parse(argc, argv, options)) {
-        std::fprintf(stderr, "usage: etlnode-sim --seeds FIRST..LAST [--pinned FILE] [--jobs N] [--twice N] [--explained FILE] | --seed N [--verbose]\n");
+        std::fprintf(stderr,
+            "usage: etlnode-sim --seeds FIRST..LAST [--pinned FILE] [--jobs N] [--twice N] [--explained FILE] | --seed N [--verbose]\n");
         return 2;
     }
     sm_set_strict(true);
@@ -355,3 +365,7 @@ int main(int argc, char **argv)
     log_set_level(options.is_verbose ? log_level::info : log_level::error);
     return options.is_single ? run_single(options) : report(options, run_all(options));
 }
+
+} // namespace etlnode
+
+int main(int argc, char **argv) { return etlnode::run_main(argc, argv); }

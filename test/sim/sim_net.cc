@@ -11,16 +11,18 @@
 #include "sim.h"
 #include "sim_kube.h"
 
+namespace etlnode {
+
 static constexpr size_t window_max = 128 * 1024;
 static constexpr uint64_t never = UINT64_MAX;
 
-struct sim_way { // one direction
-    std::string flying;          // sent, not arrived
-    size_t window = window_max;  // bytes flying and unread at most
-    uint64_t arrival_us = 0;     // of the last segment: later ones do not overtake it
+struct sim_way {                // one direction
+    std::string flying;         // sent, not arrived
+    size_t window = window_max; // bytes flying and unread at most
+    uint64_t arrival_us = 0;    // of the last segment: later ones do not overtake it
     uint64_t held_until_us = 0;
-    uint64_t reset_at = never;   // bytes
-    uint64_t carried = 0;        // bytes that have arrived
+    uint64_t reset_at = never; // bytes
+    uint64_t carried = 0;      // bytes that have arrived
     bool is_dripping = false;
     bool fin_sent = false;
 };
@@ -28,22 +30,22 @@ struct sim_way { // one direction
 struct sim_link {
     sim_world *world = nullptr;
     uint64_t id = 0;
-    std::string from, to;        // host names, from: who connected
-    net_conn *ends[2] = {};      // null: closed. 0 is who connected
-    sim_way ways[2];             // ways[i] starts at ends[i]
-    bool is_reset = false;       // both ends know, or will
-    bool is_silent = false;      // one end has no power
-    size_t references = 0;       // ends and events
+    std::string from, to;   // host names, from: who connected
+    net_conn *ends[2] = {}; // null: closed. 0 is who connected
+    sim_way ways[2];        // ways[i] starts at ends[i]
+    bool is_reset = false;  // both ends know, or will
+    bool is_silent = false; // one end has no power
+    size_t references = 0;  // ends and events
 };
 
 struct net_conn {
     sim_host *host = nullptr;
     sim_link *link = nullptr;
     int end = 0;
-    std::string in;              // arrived
-    size_t in_at = 0;            // read up to here
+    std::string in;   // arrived
+    size_t in_at = 0; // read up to here
     bool fin_in = false, rst_in = false, peer_finished = false;
-    bool resets = false;         // net_reset_on_close
+    bool resets = false; // net_reset_on_close
     std::string peer_name;
     struct {
         net_on_ready on_ready = nullptr;
@@ -70,7 +72,7 @@ struct net_connect_call {
     net_on_connect on_connect = nullptr;
     void *arg = nullptr;
     sim_event *event = nullptr;
-    net_conn *conn = nullptr;    // connected, not told yet
+    net_conn *conn = nullptr; // connected, not told yet
     error err;
 };
 
@@ -178,7 +180,8 @@ static void arrive_data(sim_link *link, int from, size_t size)
     if (way.carried + size >= way.reset_at) {
         size = static_cast<size_t>(way.reset_at - way.carried);
         to->in.append(way.flying, 0, size);
-        sim_note(*link->world, "link %llu is reset at byte %llu", static_cast<unsigned long long>(link->id), static_cast<unsigned long long>(way.reset_at));
+        sim_note(*link->world, "link %llu is reset at byte %llu", static_cast<unsigned long long>(link->id),
+            static_cast<unsigned long long>(way.reset_at));
         reset_link(link);
         return;
     }
@@ -300,7 +303,8 @@ static void draw_link_faults(sim_link *link)
 {
     sim_world &w = *link->world;
     for (sim_way &way : link->ways) {
-        way.window = sim_chance(w, 200) ? static_cast<size_t>(sim_between(w, 256, 8 * 1024)) : static_cast<size_t>(sim_between(w, 16 * 1024, window_max));
+        way.window = sim_chance(w, 200) ? static_cast<size_t>(sim_between(w, 256, 8 * 1024))
+                                        : static_cast<size_t>(sim_between(w, 16 * 1024, window_max));
         if (sim_hit(w, sim_fault::link_reset_at_byte))
             way.reset_at = sim_chance(w, 500) ? sim_between(w, 1, 600) : sim_between(w, 1, 100'000);
         if (sim_hit(w, sim_fault::link_black_hole))
@@ -352,7 +356,8 @@ static void on_connect_event(void *arg)
     on_connect(call_arg, err, conn);
 }
 
-static error net_connect_start(env &e, const char *host_name, uint16_t port, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+static error net_connect_start(
+    env &e, const char *host_name, uint16_t port, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
 {
     sim_host &host = sim_host_of(e);
     sim_world &w = *host.sim;
@@ -392,7 +397,8 @@ static void net_connect_stop(net_connect_call *call)
 
 // --- listening
 
-static error net_listen_start(env &e, const char *address, uint16_t port, net_reach, net_on_accept on_accept, void *arg, net_listener **out_listener)
+static error net_listen_start(
+    env &e, const char *address, uint16_t port, net_reach, net_on_accept on_accept, void *arg, net_listener **out_listener)
 {
     sim_host &host = sim_host_of(e);
     *out_listener = nullptr;
@@ -445,7 +451,10 @@ static void net_listener_end(net_listener *l)
 
 static io_result conn_failed(net_conn &) { return {io_state::failed, 0, make_error(error_code::reset)}; }
 
-static size_t some_of(sim_world &w, size_t size) { return size > 1 && sim_chance(w, 150) ? static_cast<size_t>(sim_between(w, 1, size)) : size; }
+static size_t some_of(sim_world &w, size_t size)
+{
+    return size > 1 && sim_chance(w, 150) ? static_cast<size_t>(sim_between(w, 1, size)) : size;
+}
 
 // The peer's writer may go on.
 static void window_opened(net_conn &c)
@@ -510,7 +519,8 @@ static io_result net_send_file_some(net_conn *c, disk_file *file, uint64_t offse
     const std::string &data = host.now.nodes[file->node].data;
     if (offset >= data.size())
         return {io_state::failed, 0, make_error(error_code::end_of_stream, "the file is shorter than expected")};
-    size = static_cast<size_t>(std::min<uint64_t>(std::min<uint64_t>(size, content_block_size - offset % content_block_size), data.size() - offset));
+    size = static_cast<size_t>(
+        std::min<uint64_t>(std::min<uint64_t>(size, content_block_size - offset % content_block_size), data.size() - offset));
     // The disk gives another bit back than it was given. Only the check stands between it and the client.
     if (sim_chance(*host.sim, 20) && sim_hit(*host.sim, sim_fault::disk_bit_flip)) {
         std::string damaged = data;
@@ -724,3 +734,5 @@ void sim_net_break(sim_world &w)
             reset_link(link);
     }
 }
+
+} // namespace etlnode

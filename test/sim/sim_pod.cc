@@ -10,12 +10,14 @@
 #include "sim_http.h"
 #include "sim_kube.h"
 
+namespace etlnode {
+
 struct pod_conn {
     sim_server *server = nullptr;
     net_conn *net = nullptr;
     sim_message request;
-    std::string pending;          // bytes after the request
-    sim_call *source = nullptr;   // a GET's object
+    std::string pending;        // bytes after the request
+    sim_call *source = nullptr; // a GET's object
     std::string out;
     size_t out_at = 0;
     enum class after : uint8_t { keep, unread, finish, reset, crash, oom, hang, endless } then = after::keep;
@@ -29,9 +31,9 @@ struct sim_server {
     sim_host *host = nullptr;
     net_listener *listener = nullptr;
     std::vector<pod_conn *> conns;
-    std::string previous;         // the last whole answer
-    unsigned pushed = 0;          // objects
-    sim_event *back = nullptr;    // listens again
+    std::string previous;      // the last whole answer
+    unsigned pushed = 0;       // objects
+    sim_event *back = nullptr; // listens again
     sim_event *death = nullptr;
     bool is_dying = false;
 };
@@ -134,7 +136,9 @@ static void write_on(void *arg)
             net_wait(e, c->net, net_side::readable, on_readable, c);
         break;
     }
-    case pod_conn::after::unread: c->rest = sim_after(world_of(*c), c->server->host, 50 + c->server->pushed * 337'123ull % 900'000, on_unread, c); break;
+    case pod_conn::after::unread:
+        c->rest = sim_after(world_of(*c), c->server->host, 50 + c->server->pushed * 337'123ull % 900'000, on_unread, c);
+        break;
     case pod_conn::after::reset:
         net_reset_on_close(e, c->net);
         conn_free(c);
@@ -177,7 +181,8 @@ static void stop_listening(sim_server *server)
         return;
     net_listener_close(server->host->e, server->listener);
     server->listener = nullptr;
-    server->back = sim_after(*server->host->sim, server->host, sim_between(*server->host->sim, 100'000, 8'000'000), on_listen_again, server);
+    server->back = sim_after(
+        *server->host->sim, server->host, sim_between(*server->host->sim, 100'000, 8'000'000), on_listen_again, server);
 }
 
 // True: this answer has been spoilt.
@@ -199,15 +204,18 @@ static bool misbehave(pod_conn *c, const std::string &whole, const std::string &
     else if (sim_hit(w, sim_fault::pod_killed_for_memory))
         send(c, part_of(), after::oom);
     else if (whole.size() > 1 && !by_close && sim_hit(w, sim_fault::pod_short_body))
-        send(c, whole.substr(0, static_cast<size_t>(sim_between(w, 1, whole.size() - 1))), sim_chance(w, 500) ? after::finish : after::reset);
+        send(c, whole.substr(0, static_cast<size_t>(sim_between(w, 1, whole.size() - 1))),
+            sim_chance(w, 500) ? after::finish : after::reset);
     else if (by_close && sim_hit(w, sim_fault::pod_short_body))
         send(c, part_of(), after::reset);
     else if (!by_close && sim_hit(w, sim_fault::pod_long_body))
         send(c, whole + "surplus", after::keep);
     else if (sim_hit(w, sim_fault::pod_wrong_length))
-        send(c, sim_chance(w, 500) ? head_of(200, "OK", false) + "Content-Length: twelve\r\n\r\n" + body
-                                   : head_of(200, "OK", false) + text_format("Content-Length: %zu\r\nContent-Length: %zu\r\n\r\n", body.size(), body.size() + 1) + body,
-             after::finish);
+        send(c,
+            sim_chance(w, 500) ? head_of(200, "OK", false) + "Content-Length: twelve\r\n\r\n" + body
+                               : head_of(200, "OK", false) +
+                                     text_format("Content-Length: %zu\r\nContent-Length: %zu\r\n\r\n", body.size(), body.size() + 1) + body,
+            after::finish);
     else if (sim_hit(w, sim_fault::pod_garbage))
         send(c, std::string("\x01\x02 this is not HTTP\r\n\r\n", 23) + body, after::finish);
     else if (sim_hit(w, sim_fault::pod_informational_flood)) {
@@ -228,7 +236,8 @@ static bool misbehave(pod_conn *c, const std::string &whole, const std::string &
     } else if (!by_close && !server->previous.empty() && sim_hit(w, sim_fault::pod_previous_answer))
         send(c, whole + server->previous, after::keep);
     else if (sim_hit(w, sim_fault::pod_error_status))
-        send(c, frame(server->pod->manners, sim_chance(w, 500) ? 500 : 422, "the transform does not like it"), by_close ? after::finish : after::keep);
+        send(c, frame(server->pod->manners, sim_chance(w, 500) ? 500 : 422, "the transform does not like it"),
+            by_close ? after::finish : after::keep);
     else if (sim_hit(w, sim_fault::pod_refuse)) {
         stop_listening(server);
         return false;
@@ -247,7 +256,8 @@ static void answer(pod_conn *c, const std::string &object)
     if (misbehave(c, whole, body))
         return;
     c->server->previous = whole;
-    bool is_unread = manners.unread_every > 0 && c->request.first != "GET" && !object.empty() && ++c->server->pushed % manners.unread_every == 0;
+    bool is_unread = manners.unread_every > 0 && c->request.first != "GET" && !object.empty() &&
+                     ++c->server->pushed % manners.unread_every == 0;
     if (manners.frames == sim_manners::framing::by_close)
         send(c, std::move(whole), pod_conn::after::finish);
     else
@@ -376,3 +386,5 @@ void sim_server_end(sim_server *server, bool with_fin)
     sim_host_free(server->host);
     delete server;
 }
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 std::string sim_content(const sim_write &write)
 {
     std::string out(write.size, '\0');
@@ -35,7 +37,8 @@ static bool gives(const sim_write &write, std::string_view plain, uint64_t end_u
     std::string source = write.is_transformed ? sim_transformed(std::string(plain)) : std::string(plain); // it is its own inverse
     const sim_object &from = *write.copied_from;
     return std::any_of(from.writes.begin(), from.writes.end(), [&](const sim_write &one) {
-        return !one.is_absent && one.size == source.size() && sim_is_possible(from, one, write.start_us, std::min(write.end_us, end_us)) && sim_content(one) == source;
+        return !one.is_absent && one.size == source.size() && sim_is_possible(from, one, write.start_us, std::min(write.end_us, end_us)) &&
+               sim_content(one) == source;
     });
 }
 
@@ -43,10 +46,12 @@ bool sim_is_possible(const sim_object &o, const sim_write &write, uint64_t start
 {
     if (write.start_us > end_us)
         return false;
-    return std::none_of(o.writes.begin(), o.writes.end(), [&](const sim_write &later) { return later.start_us > write.end_us && later.end_us < start_us; });
+    return std::none_of(
+        o.writes.begin(), o.writes.end(), [&](const sim_write &later) { return later.start_us > write.end_us && later.end_us < start_us; });
 }
 
-sim_write *sim_saw_content(sim_object &o, std::string_view body, bool is_transformed, uint64_t start_us, uint64_t end_us, std::string &out_why)
+sim_write *sim_saw_content(
+    sim_object &o, std::string_view body, bool is_transformed, uint64_t start_us, uint64_t end_us, std::string &out_why)
 {
     std::string plain = is_transformed ? sim_transformed(std::string(body)) : std::string(body);
     const sim_write *stale = nullptr;
@@ -54,14 +59,16 @@ sim_write *sim_saw_content(sim_object &o, std::string_view body, bool is_transfo
         if (!gives(write, plain, end_us))
             continue;
         if (sim_is_possible(o, write, start_us, end_us)) {
-            if (!plain.empty() && write.copied_from == nullptr) // copies of one write look the same; empty contents do not tell which write they are of
+            if (!plain.empty() &&
+                write.copied_from == nullptr) // copies of one write look the same; empty contents do not tell which write they are of
                 write.end_us = std::min(write.end_us, end_us);
             return &write;
         }
         stale = &write;
     }
-    out_why = stale != nullptr ? text_format("stale: write %llu, overwritten before the read began", static_cast<unsigned long long>(stale->id))
-                               : text_format("foreign: %zu bytes that nobody wrote", body.size());
+    out_why = stale != nullptr
+                  ? text_format("stale: write %llu, overwritten before the read began", static_cast<unsigned long long>(stale->id))
+                  : text_format("foreign: %zu bytes that nobody wrote", body.size());
     return nullptr;
 }
 
@@ -81,10 +88,14 @@ bool sim_is_part(const sim_object &o, std::string_view part, size_t offset, bool
 
 bool sim_must_exist(const sim_object &o, uint64_t start_us, uint64_t end_us)
 {
-    return std::none_of(o.writes.begin(), o.writes.end(), [&](const sim_write &write) { return write.is_absent && sim_is_possible(o, write, start_us, end_us); });
+    return std::none_of(o.writes.begin(), o.writes.end(),
+        [&](const sim_write &write) { return write.is_absent && sim_is_possible(o, write, start_us, end_us); });
 }
 
 bool sim_may_exist(const sim_object &o, uint64_t start_us, uint64_t end_us)
 {
-    return std::any_of(o.writes.begin(), o.writes.end(), [&](const sim_write &write) { return !write.is_absent && sim_is_possible(o, write, start_us, end_us); });
+    return std::any_of(o.writes.begin(), o.writes.end(),
+        [&](const sim_write &write) { return !write.is_absent && sim_is_possible(o, write, start_us, end_us); });
 }
+
+} // namespace etlnode

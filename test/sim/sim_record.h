@@ -12,11 +12,13 @@
 
 #include "sim.h"
 
+namespace etlnode {
+
 struct sim_write {
-    uint64_t id = 0;             // names the content
+    uint64_t id = 0; // names the content
     uint64_t start_us = 0;
     uint64_t end_us = UINT64_MAX;
-    bool is_absent = false;      // a removal
+    bool is_absent = false; // a removal
     size_t size = 0;
     // A copy: its content is that of a write of another object, whichever was current at some moment of the copying; through an ETL or as it is.
     struct sim_object *copied_from = nullptr;
@@ -33,10 +35,13 @@ std::string sim_transformed(std::string content);
 
 bool sim_is_possible(const sim_object &o, const sim_write &write, uint64_t start_us, uint64_t end_us);
 // A whole object was read. Null: fits no write that may be seen (`out_why` says more). The write has taken effect by `end_us`, which is kept.
-sim_write *sim_saw_content(sim_object &o, std::string_view body, bool is_transformed, uint64_t start_us, uint64_t end_us, std::string &out_why);
+sim_write *sim_saw_content(
+    sim_object &o, std::string_view body, bool is_transformed, uint64_t start_us, uint64_t end_us, std::string &out_why);
 // "There is no such object" was read: may that be?
 bool sim_saw_absent(sim_object &o, uint64_t start_us, uint64_t end_us);
 // Some bytes of an object were read: does any write, possible or not, begin with them at `offset`?
 bool sim_is_part(const sim_object &o, std::string_view part, size_t offset, bool is_transformed);
 bool sim_must_exist(const sim_object &o, uint64_t start_us, uint64_t end_us);
 bool sim_may_exist(const sim_object &o, uint64_t start_us, uint64_t end_us);
+
+} // namespace etlnode

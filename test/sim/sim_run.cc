@@ -15,11 +15,14 @@
 #include "store/store_internal.h"
 #include "transfer/transfer.h"
 
+namespace etlnode {
+
 static constexpr uint64_t second = 1'000'000;
-static constexpr uint64_t start_us = 60 * second;     // for the first start, without faults
-static constexpr uint64_t liveness_us = 240 * second; // from healing to a round in which everything succeeds: longer than every back-off and deadline
-static constexpr uint64_t request_us = 400 * second;  // a client's patience, three times: proxy, target, pod
-static constexpr uint64_t quiet_us = 100 * second;    // longer than idle_timeout_ms
+static constexpr uint64_t start_us = 60 * second; // for the first start, without faults
+static constexpr uint64_t liveness_us =
+    240 * second; // from healing to a round in which everything succeeds: longer than every back-off and deadline
+static constexpr uint64_t request_us = 400 * second; // a client's patience, three times: proxy, target, pod
+static constexpr uint64_t quiet_us = 100 * second;   // longer than idle_timeout_ms
 
 struct sim_scene {
     sim_world *w = nullptr;
@@ -50,7 +53,10 @@ struct node_fault {
     sim_fault what = sim_fault::count;
 };
 
-static sim_node &draw_target(sim_scene &s) { return *s.cluster->nodes[static_cast<size_t>(sim_between(*s.w, 1, s.cluster->nodes.size() - 1))]; }
+static sim_node &draw_target(sim_scene &s)
+{
+    return *s.cluster->nodes[static_cast<size_t>(sim_between(*s.w, 1, s.cluster->nodes.size() - 1))];
+}
 
 static void pause(sim_node &node)
 {
@@ -94,7 +100,8 @@ static void plan_node_faults(sim_scene &s)
     sim_world &w = *s.w;
     for (size_t i = 0; i < sim_fault_count; i++) {
         auto fault = static_cast<sim_fault>(i);
-        bool is_of_nodes = (fault >= sim_fault::proxy_crash && fault <= sim_fault::target_drained) || fault == sim_fault::kubectl_pod_deleted || fault == sim_fault::kubectl_pod_evicted;
+        bool is_of_nodes = (fault >= sim_fault::proxy_crash && fault <= sim_fault::target_drained) ||
+                           fault == sim_fault::kubectl_pod_deleted || fault == sim_fault::kubectl_pod_evicted;
         if (!is_of_nodes || !w.enabled[i])
             continue;
         for (uint64_t n = sim_between(w, 1, 3); n > 0; n--)
@@ -116,25 +123,29 @@ static void audit_disk(sim_scene &s, sim_node &node, std::set<std::pair<std::str
             continue;
         if (row.in_index) {
             if (row.content.size() != row.size)
-                sim_fail(w, "S4: %s: the content of %s/%s has another size than its row", node.name.c_str(), key.first.c_str(), key.second.c_str());
+                sim_fail(w, "S4: %s: the content of %s/%s has another size than its row", node.name.c_str(), key.first.c_str(),
+                    key.second.c_str());
             continue;
         }
-        std::string path = content_place_path("/data", row.content_id);
+        std::string path = content_final_path("/data", row.content_id);
         wanted.insert(path);
         uint64_t file = memory_find(image, path);
         if (file == 0)
-            sim_fail(w, "S4: %s: the content of %s/%s is not at %s", node.name.c_str(), key.first.c_str(), key.second.c_str(), path.c_str());
+            sim_fail(
+                w, "S4: %s: the content of %s/%s is not at %s", node.name.c_str(), key.first.c_str(), key.second.c_str(), path.c_str());
         else if (image.nodes.at(file).data.size() != row.size)
-            sim_fail(w, "S4: %s: the content of %s/%s has another size than its row", node.name.c_str(), key.first.c_str(), key.second.c_str());
+            sim_fail(
+                w, "S4: %s: the content of %s/%s has another size than its row", node.name.c_str(), key.first.c_str(), key.second.c_str());
     }
-    for (uint64_t id : node.host->as_target->objects->doubtful)
+    for (uint64_t id : node.host->as_target->objects->unconfirmed)
         wanted.insert(content_temp_path("/data", id));
     for (const std::string &path : memory_files(image, "/data")) {
         if (!wanted.contains(path))
             sim_fail(w, "S7: %s: nobody owns %s", node.name.c_str(), path.c_str());
     }
-    if (!image.garbage.empty() || !image.unplaced.empty())
-        sim_fail(w, "S7: %s: %zu contents are garbage and %zu are not in their place, long after the last change", node.name.c_str(), image.garbage.size(), image.unplaced.size());
+    if (!image.garbage.empty() || !image.pending_moves.empty())
+        sim_fail(w, "S7: %s: %zu contents are garbage and %zu are not in their place, long after the last change", node.name.c_str(),
+            image.garbage.size(), image.pending_moves.size());
 }
 
 static void audit_pods(sim_scene &s)
@@ -149,7 +160,9 @@ static void audit_pods(sim_scene &s)
             sim_fail(w, "S7: %s is a second pod of its ETL and target", name.c_str());
     }
     for (const cluster_etl &etl : document.etls) {
-        bool is_halted = etl.stage == etl_stage::aborted && std::any_of(s.load->etls.begin(), s.load->etls.end(), [&](const sim_etl *one) { return one->name == etl.name && (one->is_doubtful || one->id.empty()); });
+        bool is_halted = etl.stage == etl_stage::aborted && std::any_of(s.load->etls.begin(), s.load->etls.end(), [&](const sim_etl *one) {
+            return one->name == etl.name && (one->is_doubtful || one->id.empty());
+        });
         if (is_halted) {
             for (const auto &[key, count] : found) {
                 if (key.first == etl.id)
@@ -158,7 +171,8 @@ static void audit_pods(sim_scene &s)
             continue;
         }
         if (etl.stage != etl_stage::running)
-            sim_fail(w, "ETL %s is %s long after the last change", etl.name.c_str(), std::string(etl_stage_names[static_cast<size_t>(etl.stage)]).c_str());
+            sim_fail(w, "ETL %s is %s long after the last change", etl.name.c_str(),
+                std::string(etl_stage_names[static_cast<size_t>(etl.stage)]).c_str());
         for (size_t i = 1; i < s.cluster->nodes.size(); i++) {
             if (!found.contains({etl.id, sim_node_id(*s.cluster->nodes[i])}))
                 sim_fail(w, "S4: ETL %s has no pod for %s", etl.name.c_str(), s.cluster->nodes[i]->name.c_str());
@@ -175,13 +189,14 @@ static void audit_slots(sim_scene &s)
             size_t transfers = t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0;
             size_t requests = http_server_in_flight(*t.public_server) + http_server_in_flight(*t.pod_server);
             if (transfers + requests + t.requests + t.removals > 0 || t.storing || !t.held.empty())
-                sim_fail(w, "stuck: %s has transfers=%zu requests=%zu calls=%zu removals=%zu storing=%d held=%zu", node->name.c_str(), transfers, requests, t.requests, t.removals, t.storing,
-                         t.held.size());
+                sim_fail(w, "stuck: %s has transfers=%zu requests=%zu calls=%zu removals=%zu storing=%d held=%zu", node->name.c_str(),
+                    transfers, requests, t.requests, t.removals, t.storing, t.held.size());
             std::vector<etl_view> views;
             if (t.etls != nullptr)
                 etl_registry_list(*t.etls, views);
             if (t.transfers != nullptr && transfer_host_remembered(*t.transfers) > views.size())
-                sim_fail(w, "%s remembers %zu ETLs for its transfers and has %zu", node->name.c_str(), transfer_host_remembered(*t.transfers), views.size());
+                sim_fail(w, "%s remembers %zu ETLs for its transfers and has %zu", node->name.c_str(),
+                    transfer_host_remembered(*t.transfers), views.size());
         } else {
             proxy &p = *node->host->as_proxy;
             if (p.requests != nullptr || !p.starts.empty() || !p.waiters.empty() || http_server_in_flight(*p.server) > 0)
@@ -376,3 +391,5 @@ sim_result sim_run(uint64_t seed, bool is_verbose)
     }
     return result;
 }
+
+} // namespace etlnode

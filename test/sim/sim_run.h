@@ -8,6 +8,8 @@
 
 #include "sim.h"
 
+namespace etlnode {
+
 struct sim_result {
     uint64_t seed = 0;
     uint64_t trace_hash = 0;
@@ -19,3 +21,5 @@ struct sim_result {
 };
 
 sim_result sim_run(uint64_t seed, bool is_verbose);
+
+} // namespace etlnode

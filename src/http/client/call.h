@@ -16,12 +16,14 @@
 #include "port/env.h"
 #include "port/net.h"
 
+namespace etlnode {
+
 struct call;        // one exchange with a server; freed by itself after on_done
 struct http_client; // idle connections by address
 
 struct http_client_options {
-    size_t idle_max = 256;        // connections kept, all addresses together
-    uint64_t idle_ms = 1'000;     // kept this long
+    size_t idle_max = 256;    // connections kept, all addresses together
+    uint64_t idle_ms = 1'000; // kept this long
 };
 http_client *http_client_make(env &e, const http_client_options &options);
 // Requires: no call under way.
@@ -33,24 +35,27 @@ struct call_options {
     std::string host;
     uint16_t port = 0;
     net_reach reach = net_reach::anywhere;
-    std::string instance;        // of a pod: names the running container. Its connections are reused, and its answers believed, once it has
-                                 // proven itself (docs/decisions/0020-answers-never-shift.md). Empty: another node, which is trusted
+    std::string instance; // of a pod: names the running container. Its connections are reused, and its answers believed, once it has
+                          // proven itself (docs/decisions/0020-answers-never-shift.md). Empty: another node, which is trusted
     std::string method = "GET";
-    std::string target = "/";    // raw path and query
-    std::string headers;         // whole lines; Host, Content-Length and Connection are added
-    std::string body;            // sent from memory, or, when `file` is set:
-    disk_file *file = nullptr;   // file_size bytes from its start. Lifetime: until on_done. One that fails (corrupt, io) fails the call, whatever is answered
+    std::string target = "/"; // raw path and query
+    std::string headers;      // whole lines; Host, Content-Length and Connection are added
+    std::string body;         // sent from memory, or, when `file` is set:
+    disk_file *file =
+        nullptr; // file_size bytes from its start. Lifetime: until on_done. One that fails (corrupt, io) fails the call, whatever is answered
     uint64_t file_size = 0;
-    bool has_body = false;       // send Content-Length even when the body is empty
+    bool has_body = false; // send Content-Length even when the body is empty
     // The body is pushed to call_body_stream, and ended with call_body_end. A call that ends, or is canceled, before that cuts its connection: the
     // server can never take what it got for whole. Until then whoever pushes watches the time. Such a call gets a connection of its own, for
     // a body cannot be pushed twice.
     bool streams_body = false;
-    uint64_t body_size = stream_size_unknown; // Content-Length: then the last byte makes it whole; unknown: in chunks, and call_body_end does
+    uint64_t body_size =
+        stream_size_unknown; // Content-Length: then the last byte makes it whole; unknown: in chunks, and call_body_end does
     uint64_t connect_timeout_ms = 5'000;
     uint64_t progress_timeout_ms = 10'000; // no byte sent or received for this long; and from a head's first byte to its last
-    const uint64_t *progress_elsewhere = nullptr; // clock_now_ms at which the server was seen at work for this call, beside its connection; null: nowhere. Lifetime: the call's
-    bool may_reuse = true;       // take an idle connection if there is one, and keep this one afterwards
+    const uint64_t *progress_elsewhere =
+        nullptr; // clock_now_ms at which the server was seen at work for this call, beside its connection; null: nowhere. Lifetime: the call's
+    bool may_reuse = true; // take an idle connection if there is one, and keep this one afterwards
     // Buffered: on_done gets the body, at most this many bytes (else body_too_large). Streamed (0): on_head is called, then the owner
     // pulls the body with call_pull (http/pump.h does) until on_done.
     size_t answer_size_max = 0;
@@ -88,3 +93,5 @@ void call_finish(call &c);
 uint64_t call_last_progress_ms(const call &c);
 // What is to be said of an answer whose body comes no further.
 const char *call_stall_text(const call &c);
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "http/client/call_machine.h"
 
+namespace etlnode {
+
 using S = call::state;
 using E = call::event;
 
@@ -166,7 +168,10 @@ static pull_result refill(call &c)
         return pull_failed(got.err);
     c.in_begin = 0;
     c.in_end = got.state == io_state::done ? got.count : 0;
-    return {got.state == io_state::done ? pull_state::bytes : got.state == io_state::end ? pull_state::end : pull_state::again, {}, 0, no_error};
+    return {got.state == io_state::done  ? pull_state::bytes
+            : got.state == io_state::end ? pull_state::end
+                                         : pull_state::again,
+        {}, 0, no_error};
 }
 
 static pull_result pull_chunked(call &c)
@@ -203,7 +208,8 @@ static pull_result pull_relayed(call &c, net_relay *relay)
         if (counted)
             c.body_left -= got.count;
         if (counted && c.body_left == 0) {
-            c.wait_is_over = !c.is_settled && pool_must_wait_behind(*c.to, call_is_pushed(c)); // another call's answer has just cost the pod its good name
+            c.wait_is_over = !c.is_settled &&
+                             pool_must_wait_behind(*c.to, call_is_pushed(c)); // another call's answer has just cost the pod its good name
             pull_result settled = hold_last(c, 0, 0);
             if (settled.state == pull_state::failed)
                 return settled;
@@ -289,7 +295,8 @@ void call_pull_wait_cancel(call &c)
 bool call_take_whole(call &c, std::string &out_body)
 {
     size_t buffered = c.in_end - c.in_begin;
-    if (c.net == nullptr || c.source_err || c.decoder != nullptr || c.head.close_delimited || c.body_came || buffered != c.body_left || must_wait_behind(c) || call_is_more_behind(c))
+    if (c.net == nullptr || c.source_err || c.decoder != nullptr || c.head.close_delimited || c.body_came || buffered != c.body_left ||
+        must_wait_behind(c) || call_is_more_behind(c))
         return false;
     out_body.assign(c.in, c.in_begin, buffered);
     c.in_begin = c.in_end;
@@ -307,7 +314,8 @@ uint64_t call_last_progress_ms(const call &c)
 
 const char *call_stall_text(const call &c)
 {
-    return c.head.close_delimited ? "timeout: the answer stopped; it has neither Content-Length nor chunks, and its connection stays open" : "timeout: the answer stopped";
+    return c.head.close_delimited ? "timeout: the answer stopped; it has neither Content-Length nor chunks, and its connection stays open"
+                                  : "timeout: the answer stopped";
 }
 
 void call_finish(call &c) { call_step(c, E::finished); }
@@ -337,3 +345,5 @@ void call_collect(call &c)
         }
     }
 }
+
+} // namespace etlnode

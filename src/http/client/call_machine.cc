@@ -19,20 +19,26 @@
 #include "port/clock.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 static constexpr size_t input_size_initial = 16 * kib;
 static constexpr size_t spare_inputs_max = 64;
 
 using S = call::state;
 using E = call::event;
 
-bool call_is_pushed(const call &c) { return c.options.streams_body || (c.options.file != nullptr ? c.options.file_size > 0 : !c.options.body.empty()); }
+bool call_is_pushed(const call &c)
+{
+    return c.options.streams_body || (c.options.file != nullptr ? c.options.file_size > 0 : !c.options.body.empty());
+}
 
 static bool is_to_pod(const call &c) { return !c.options.instance.empty(); }
 
 // Another call to the same server that has not received a byte yet.
 static bool is_somebody_waiting(const call &self)
 {
-    return std::any_of(self.to->active.begin(), self.to->active.end(), [&](const call *other) { return other != &self && other->net != nullptr && !other->received_any; });
+    return std::any_of(self.to->active.begin(), self.to->active.end(),
+        [&](const call *other) { return other != &self && other->net != nullptr && !other->received_any; });
 }
 
 // A fresh connection was answered while another one, answered before, is still open: the server can do both.
@@ -41,7 +47,8 @@ static void note_parallel(call &c)
     server &to = *c.to;
     if (c.reused || to.kind == server_kind::parallel)
         return;
-    bool is_another = std::any_of(to.active.begin(), to.active.end(), [&](const call *other) { return other != &c && other->net != nullptr && other->received_any; });
+    bool is_another = std::any_of(
+        to.active.begin(), to.active.end(), [&](const call *other) { return other != &c && other->net != nullptr && other->received_any; });
     if (is_another || !to.idle.empty())
         pool_note_parallel(*c.client, to);
 }
@@ -60,13 +67,13 @@ static void close_net(call &c)
     if (c.net != nullptr)
         net_close(*c.e, c.net);
     c.net = nullptr;
-    timer_stop(*c.e, c.clock);
+    timer_stop(*c.e, c.deadline_timer);
 }
 
 static void delete_call(void *arg)
 {
     call *c = static_cast<call *>(arg);
-    timer_free(*c->e, c->clock);
+    timer_free(*c->e, c->deadline_timer);
     delete c;
 }
 
@@ -77,12 +84,12 @@ static void tell_done(void *arg)
     active.erase(std::find(active.begin(), active.end(), &c));
     c.client->active_count--;
     if (!c.err && c.in.size() == input_size_initial && c.client->spare_inputs.size() < spare_inputs_max)
-        c.client->spare_inputs.push_back(static_cast<std::string &&>(c.in));
+        c.client->spare_inputs.push_back(std::move(c.in));
     if (!c.canceled && c.options.on_done != nullptr) {
         std::string body;
         if (!c.err)
             body.swap(c.collected);
-        c.options.on_done(c.options.arg, c, c.err, c.head.status, static_cast<std::string &&>(body));
+        c.options.on_done(c.options.arg, c, c.err, c.head.status, std::move(body));
     }
     clock_post(*c.e, delete_call, &c);
 }
@@ -93,10 +100,7 @@ static void end_call(call &c)
     clock_post(*c.e, tell_done, &c);
 }
 
-static void begin_exchange(call &c)
-{
-    timer_arm(*c.e, c.clock, c.options.progress_timeout_ms);
-}
+static void begin_exchange(call &c) { timer_arm(*c.e, c.deadline_timer, c.options.progress_timeout_ms); }
 
 static void connect_fresh(call &c)
 {
@@ -106,7 +110,7 @@ static void connect_fresh(call &c)
     c.file_sent = 0;
     c.upload_done = c.upload_failed = false;
     error err = net_connect(*c.e, c.options.host.c_str(), c.options.port, on_connect, &c, &c.connecting, c.options.reach);
-    timer_arm(*c.e, c.clock, c.options.connect_timeout_ms);
+    timer_arm(*c.e, c.deadline_timer, c.options.connect_timeout_ms);
     c.err = err; // the caller of the step looks at it
 }
 
@@ -136,13 +140,13 @@ static void tell_head(void *arg)
         c.options.on_head(c.options.arg, c, c.head);
 }
 
-static void lend_body(call &c)
+static void offer_body(call &c)
 {
-    timer_stop(*c.e, c.clock); // the one who pulls watches the time
+    timer_stop(*c.e, c.deadline_timer); // the one who pulls watches the time
     clock_post(*c.e, tell_head, &c);
 }
 
-static void await_behind(call &c) { timer_arm(*c.e, c.clock, pod_behind_wait_ms); }
+static void await_behind(call &c) { timer_arm(*c.e, c.deadline_timer, pod_behind_wait_ms); }
 
 static void run_ready(void *arg)
 {
@@ -160,20 +164,20 @@ static void end_wait(call &c)
     clock_post(*c.e, run_ready, &c);
 }
 
-static void end_wait_and_lend(call &c)
+static void end_wait_and_offer(call &c)
 {
     end_wait(c);
-    timer_stop(*c.e, c.clock);
+    timer_stop(*c.e, c.deadline_timer);
 }
 
 static void end_wait_and_collect(call &c)
 {
     end_wait(c);
-    timer_arm(*c.e, c.clock, c.options.progress_timeout_ms);
+    timer_arm(*c.e, c.deadline_timer, c.options.progress_timeout_ms);
 }
 
-static void lend_end(call &c) { timer_stop(*c.e, c.clock); }
-static void collect_end(call &c) { timer_arm(*c.e, c.clock, c.options.progress_timeout_ms); }
+static void offer_end(call &c) { timer_stop(*c.e, c.deadline_timer); }
+static void collect_end(call &c) { timer_arm(*c.e, c.deadline_timer, c.options.progress_timeout_ms); }
 
 // Whether the connection may carry another request: never where that request might get an answer that belongs to this one. A pod that refused
 // a body, or answered before it had all of it, may not have read it, and would take the rest for its next request.
@@ -233,7 +237,8 @@ static constexpr uint32_t DEADLINE = 4;
 
 static uint32_t alive(const call &c)
 {
-    return (c.connecting != nullptr ? CONNECT : 0u) | (c.net != nullptr ? SOCKET : 0u) | (timer_is_armed(*c.e, c.clock) ? DEADLINE : 0u);
+    return (c.connecting != nullptr ? CONNECT : 0u) | (c.net != nullptr ? SOCKET : 0u) |
+           (timer_is_armed(*c.e, c.deadline_timer) ? DEADLINE : 0u);
 }
 
 static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {SOCKET, "socket"}, {DEADLINE, "deadline"}};
@@ -254,7 +259,7 @@ static constexpr sm_row<call> rows[] = {
     {S::connecting, E::stop, always, SM_FN(end_silently), S::done},
 
     {S::awaiting_head, E::head_read, SM_FN(is_buffered), {}, S::collecting},
-    {S::awaiting_head, E::head_read, always, SM_FN(lend_body), S::receiving},
+    {S::awaiting_head, E::head_read, always, SM_FN(offer_body), S::receiving},
     {S::awaiting_head, E::died_unused, always, SM_FN(connect_fresh), S::connecting},
     {S::awaiting_head, E::failed, always, SM_FN(end_call), S::done},
     {S::awaiting_head, E::deadline, always, SM_FN(time_out_head), S::done},
@@ -271,10 +276,10 @@ static constexpr sm_row<call> rows[] = {
     {S::receiving, E::stop, always, SM_FN(end_silently), S::done},
 
     {S::settling, E::settled, SM_FN(is_buffered), SM_FN(collect_end), S::collecting},
-    {S::settling, E::settled, always, SM_FN(lend_end), S::receiving},
+    {S::settling, E::settled, always, SM_FN(offer_end), S::receiving},
     {S::settling, E::failed, always, SM_FN(end_call), S::done},
     {S::settling, E::deadline, SM_FN(is_buffered), SM_FN(end_wait_and_collect), S::collecting},
-    {S::settling, E::deadline, always, SM_FN(end_wait_and_lend), S::receiving},
+    {S::settling, E::deadline, always, SM_FN(end_wait_and_offer), S::receiving},
     {S::settling, E::stop, always, SM_FN(end_silently), S::done},
 };
 
@@ -342,14 +347,16 @@ static const char *ended_text(const call &c, bool was_reset)
     if (!c.received_any)
         return was_reset ? "the pod reset the connection without an answer" : "the pod closed the connection without an answer";
     if (is_silent)
-        return was_reset ? "the pod reset the connection behind an informational answer, before the answer itself" : "the pod closed the connection behind an informational answer, before the answer itself";
+        return was_reset ? "the pod reset the connection behind an informational answer, before the answer itself"
+                         : "the pod closed the connection behind an informational answer, before the answer itself";
     return was_reset ? "the pod reset the connection inside its answer's head" : "the pod closed the connection inside its answer's head";
 }
 
 std::string_view call_begun_head(const call &c)
 {
     static constexpr size_t shown = 60;
-    return c.head.status >= 200 || !c.received_any ? std::string_view() : std::string_view(c.in).substr(c.in_begin, std::min(c.in_end - c.in_begin, shown));
+    return c.head.status >= 200 || !c.received_any ? std::string_view()
+                                                   : std::string_view(c.in).substr(c.in_begin, std::min(c.in_end - c.in_begin, shown));
 }
 
 static void read_head(call &c)
@@ -406,7 +413,9 @@ static void read_head(call &c)
         else if (got.state == io_state::end)
             end_of_input(c, make_error(error_code::end_of_stream, ended_text(c, false)));
         else
-            end_of_input(c, is_to_pod(c) && got.err.code == error_code::reset && c.received_any ? make_error(error_code::reset, ended_text(c, true)) : got.err);
+            end_of_input(c, is_to_pod(c) && got.err.code == error_code::reset && c.received_any
+                                ? make_error(error_code::reset, ended_text(c, true))
+                                : got.err);
         return;
     }
 }
@@ -445,7 +454,7 @@ static void on_timer(void *arg)
     uint64_t limit = deadline_of(c);
     uint64_t now = clock_now_ms(*c.e);
     if (limit > now) {
-        timer_arm(*c.e, c.clock, limit - now);
+        timer_arm(*c.e, c.deadline_timer, limit - now);
         return;
     }
     call_step(c, E::deadline);
@@ -467,7 +476,7 @@ static void on_connect(void *arg, error err, net_conn *conn)
     c.connecting = nullptr;
     if (err) {
         c.err = err;
-        timer_stop(*c.e, c.clock);
+        timer_stop(*c.e, c.deadline_timer);
         call_step(c, E::connect_failed);
         return;
     }
@@ -494,10 +503,13 @@ static void start(void *arg)
 static void write_request_head(call &c)
 {
     static constexpr size_t other_lines_size = 128;
-    c.out.reserve(c.options.method.size() + c.options.target.size() + c.to->host_header.size() + c.options.headers.size() + other_lines_size); // one allocation
+    c.out.reserve(c.options.method.size() + c.options.target.size() + c.to->host_header.size() + c.options.headers.size() +
+                  other_lines_size); // one allocation
     http_write_request_line(c.out, c.options.method, c.options.target);
     c.out += c.to->host_header;
-    uint64_t length = c.options.streams_body ? c.options.body_size : c.options.file != nullptr ? c.options.file_size : c.options.body.size();
+    uint64_t length = c.options.streams_body      ? c.options.body_size
+                      : c.options.file != nullptr ? c.options.file_size
+                                                  : c.options.body.size();
     if (c.options.streams_body && length == stream_size_unknown)
         c.out += "Transfer-Encoding: chunked\r\n";
     else if (c.options.streams_body || c.options.has_body || length > 0)
@@ -513,9 +525,9 @@ call *call_start(http_client &client, call_options options)
     call *c = new call;
     c->e = client.e;
     c->client = &client;
-    c->options = static_cast<call_options &&>(options);
+    c->options = std::move(options);
     c->sm.id = client.next_id++;
-    c->clock = timer_make(*client.e, on_timer, c);
+    c->deadline_timer = timer_make(*client.e, on_timer, c);
     c->to = &pool_server_of(client, c->options.host, c->options.port, c->options.instance);
     c->to->active.push_back(c);
     client.active_count++;
@@ -530,3 +542,5 @@ void call_cancel(call &c)
     if (sm_state_of(c) != S::done)
         call_step(c, E::stop);
 }
+
+} // namespace etlnode

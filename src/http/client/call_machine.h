@@ -8,9 +8,23 @@
 #include "http/client/call_pool.h"
 #include "sm/sm.h"
 
+namespace etlnode {
+
 struct call {
     enum class state : uint8_t { connecting, awaiting_head, collecting, receiving, settling, done };
-    enum class event : uint8_t { connected, connect_failed, head_read, died_unused, failed, body_came, settled, body_ended, finished, deadline, stop };
+    enum class event : uint8_t {
+        connected,
+        connect_failed,
+        head_read,
+        died_unused,
+        failed,
+        body_came,
+        settled,
+        body_ended,
+        finished,
+        deadline,
+        stop
+    };
     sm_core sm;
     env *e = nullptr;
     http_client *client = nullptr;
@@ -18,7 +32,7 @@ struct call {
     call_options options;
     net_connect_call *connecting = nullptr;
     net_conn *net = nullptr;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
     bool reused = false;
     bool canceled = false;
     error err;
@@ -29,13 +43,13 @@ struct call {
     size_t out_sent = 0;
     size_t body_sent = 0;
     uint64_t file_sent = 0;
-    bool body_is_whole = false;  // streamed: all of it has been pushed
+    bool body_is_whole = false; // streamed: all of it has been pushed
     uint64_t body_pushed = 0;
     net_on_ready on_room = nullptr; // whoever waits to push
     void *room_arg = nullptr;
     bool upload_done = false;
     bool upload_failed = false;
-    error source_err;            // of the file to send: whatever the server makes of the part it got must not be taken for good
+    error source_err; // of the file to send: whatever the server makes of the part it got must not be taken for good
 
     // Receiving.
     std::string in;
@@ -56,14 +70,14 @@ struct call {
 
     // The end of the body: its last byte has come, then what stands behind it is judged, then it is handed on.
     bool body_came = false;
-    bool is_settled = false;        // judged, and good; or there is nothing to judge
-    bool wait_is_over = false;      // what had not come behind the body until now is not waited for
+    bool is_settled = false;   // judged, and good; or there is nothing to judge
+    bool wait_is_over = false; // what had not come behind the body until now is not waited for
     bool was_withheld = false;
     bool was_looked_behind = false;
-    bool ends_behind = false;       // what was found there is the connection's end
-    size_t held_begin = 0;          // the last piece, in `in`, until it is handed on
+    bool ends_behind = false; // what was found there is the connection's end
+    size_t held_begin = 0;    // the last piece, in `in`, until it is handed on
     size_t held_size = 0;
-    bool body_ended = false;        // all of it has been handed on
+    bool body_ended = false; // all of it has been handed on
 };
 
 // --- call_machine.cc
@@ -87,3 +101,5 @@ void call_set_up_body(call &c);
 // Reads a buffered body as far as it has come.
 void call_collect(call &c);
 bool call_is_more_behind(call &c);
+
+} // namespace etlnode

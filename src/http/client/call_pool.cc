@@ -16,6 +16,8 @@
 #include "codec/http_write.h"
 #include "codec/url.h"
 
+namespace etlnode {
+
 static constexpr size_t servers_max = 256; // remembered; one with a connection is not forgotten
 static constexpr uint64_t probation_ms = 20;
 
@@ -86,10 +88,11 @@ server &pool_server_of(http_client &client, std::string_view host, uint16_t port
 void pool_note_unsolicited(http_client &client, server &from)
 {
     client.unsolicited++;
-    if (!from.is_untidy)
-        LOG(warn, "http", "server=%s:%u msg=\"it sent bytes that nobody asked for: they are dropped, and its connections are not reused any more\"",
+    if (!from.sends_unsolicited)
+        LOG(warn, "http",
+            "server=%s:%u msg=\"it sent bytes that nobody asked for: they are dropped, and its connections are not reused any more\"",
             from.host.c_str(), static_cast<unsigned>(from.port));
-    from.is_untidy = true;
+    from.sends_unsolicited = true;
     for (server_proof *proof : {&from.plain, &from.pushed})
         proof->ends = proof->watched = 0;
 }
@@ -98,7 +101,10 @@ static const server_proof &proof_of(const server &s, bool is_pushed) { return is
 
 void pool_note_quiet_end(server &from, bool is_pushed) { (is_pushed ? from.pushed : from.plain).ends++; }
 
-bool pool_must_wait_behind(const server &from, bool is_pushed) { return !from.instance.empty() && proof_of(from, is_pushed).ends < pod_proof_count; }
+bool pool_must_wait_behind(const server &from, bool is_pushed)
+{
+    return !from.instance.empty() && proof_of(from, is_pushed).ends < pod_proof_count;
+}
 
 static bool is_proven(const server &s, bool is_pushed)
 {
@@ -130,7 +136,7 @@ static void arm_idle_timer(http_client &client)
     if (next == UINT64_MAX)
         return;
     uint64_t now = clock_now_ms(*client.e);
-    timer_arm(*client.e, client.clock, next > now ? next - now : 0);
+    timer_arm(*client.e, client.deadline_timer, next > now ? next - now : 0);
 }
 
 static void expire(idle_connection &idle)
@@ -140,14 +146,14 @@ static void expire(idle_connection &idle)
     bool end = false;
     if (net_has_unread(*client.e, idle.conn, &end))
         pool_note_unsolicited(client, to);
-    else if (idle.on_probation && to.kind == server_kind::unknown)
-        to.kind = server_kind::serial;
-    if (idle.watch == nullptr || idle.on_probation) {
+    else if (idle.is_tentative && to.kind == server_kind::unknown)
+        to.kind = server_kind::single_request;
+    if (idle.watch == nullptr || idle.is_tentative) {
         drop_unwatched(idle);
         return;
     }
     idle.watch->watching--;
-    if (!to.is_untidy && !end)
+    if (!to.sends_unsolicited && !end)
         idle.watch->watched++;
     drop_idle(idle);
 }
@@ -170,7 +176,7 @@ http_client *http_client_make(env &e, const http_client_options &options)
     http_client *client = new http_client;
     client->e = &e;
     client->options = options;
-    client->clock = timer_make(e, on_idle_timer, client);
+    client->deadline_timer = timer_make(e, on_idle_timer, client);
     return client;
 }
 
@@ -182,7 +188,7 @@ void http_client_free(http_client *client)
             drop_idle(*s->idle.back());
         delete s;
     }
-    timer_free(*client->e, client->clock);
+    timer_free(*client->e, client->deadline_timer);
     delete client;
 }
 
@@ -193,7 +199,7 @@ net_conn *pool_take(http_client &client, server &from)
 {
     for (size_t i = from.idle.size(); i-- > 0;) {
         idle_connection &idle = *from.idle[i];
-        if (idle.on_probation || idle.watch != nullptr)
+        if (idle.is_tentative || idle.watch != nullptr)
             continue;
         net_conn *conn = idle.conn;
         net_wait_cancel(*client.e, conn, net_side::readable);
@@ -202,7 +208,7 @@ net_conn *pool_take(http_client &client, server &from)
         bool unread = net_has_unread(*client.e, conn, &end);
         if (unread)
             pool_note_unsolicited(client, from);
-        if (unread || end || from.is_untidy) {
+        if (unread || end || from.sends_unsolicited) {
             net_close(*client.e, conn);
             continue;
         }
@@ -221,10 +227,10 @@ void pool_make_way(http_client &client, server &to)
         idle_connection &idle = *to.idle[i];
         if (idle.watch == nullptr)
             continue;
-        if (to.kind == server_kind::serial) {
+        if (to.kind == server_kind::single_request) {
             drop_unwatched(idle);
-        } else if (!idle.on_probation) {
-            idle.on_probation = true;
+        } else if (!idle.is_tentative) {
+            idle.is_tentative = true;
             idle.until_ms = std::min(idle.until_ms, until);
             is_sooner = true;
         }
@@ -237,8 +243,8 @@ void pool_note_parallel(http_client &client, server &to)
 {
     to.kind = server_kind::parallel;
     for (idle_connection *idle : to.idle) {
-        if (idle->on_probation) {
-            idle->on_probation = false;
+        if (idle->is_tentative) {
+            idle->is_tentative = false;
             idle->until_ms = clock_now_ms(*client.e) + client.options.idle_ms;
         }
     }
@@ -259,7 +265,8 @@ void pool_give(http_client &client, server &from, net_conn *conn, bool in_the_wa
 {
     server_proof *watch = is_proven(from, is_pushed) ? nullptr : is_pushed ? &from.pushed : &from.plain;
     bool is_for_nothing = watch != nullptr && watch->watched + watch->watching >= pod_watch_count; // enough are being watched
-    if (client.options.idle_max == 0 || from.is_untidy || (in_the_way && from.kind == server_kind::serial) || is_for_nothing) {
+    if (client.options.idle_max == 0 || from.sends_unsolicited || (in_the_way && from.kind == server_kind::single_request) ||
+        is_for_nothing) {
         if (watch != nullptr && !is_for_nothing)
             watch->watched = 0;
         net_close(*client.e, conn);
@@ -274,6 +281,8 @@ void pool_give(http_client &client, server &from, net_conn *conn, bool in_the_wa
     from.idle.push_back(idle);
     client.idle_count++;
     net_wait(*client.e, conn, net_side::readable, on_idle_readable, idle);
-    if (in_the_way || !timer_is_armed(*client.e, client.clock))
+    if (in_the_way || !timer_is_armed(*client.e, client.deadline_timer))
         arm_idle_timer(client);
 }
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "http/client/call.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 struct server;
 struct server_proof;
 
@@ -20,13 +22,13 @@ struct idle_connection {
     uint64_t until_ms = 0;
     http_client *client = nullptr;
     server *to = nullptr;
-    bool on_probation = false; // not reusable: it may be what keeps a one-at-a-time server from its next connection
+    bool is_tentative = false;     // not reusable: it may be what keeps a one-at-a-time server from its next connection
     server_proof *watch = nullptr; // not reusable: it shows whether its server stays silent after an answer
 };
 
 // Whether a server answers on several connections at a time. A single-threaded one with keep-alive serves nobody else while it waits for the
 // next request on a connection that we hold, so a connection must not be kept while other calls wait for their first byte.
-enum class server_kind : uint8_t { unknown, parallel, serial };
+enum class server_kind : uint8_t { unknown, parallel, single_request };
 
 // What a pod has shown so far, see docs/decisions/0020-answers-never-shift.md.
 struct server_proof {
@@ -42,9 +44,10 @@ struct server {
     std::string instance;    // of a pod; empty: a node, which is trusted from the start
     std::string host_header; // a whole line
     server_kind kind = server_kind::unknown;
-    bool is_untidy = false;  // it has sent bytes that nobody asked for: the next ones might pass for an answer, so every call gets a connection of its own
-    server_proof plain;      // by requests without a body
-    server_proof pushed;     // by those with one: a server that reads no bodies is faultless as long as there are none
+    bool sends_unsolicited =
+        false; // it has sent bytes that nobody asked for: the next ones might pass for an answer, so every call gets a connection of its own
+    server_proof plain;  // by requests without a body
+    server_proof pushed; // by those with one: a server that reads no bodies is faultless as long as there are none
     uint64_t used_ms = 0;
     std::vector<idle_connection *> idle; // oldest first
     std::vector<call *> active;
@@ -53,12 +56,12 @@ struct server {
 struct http_client {
     env *e = nullptr;
     http_client_options options;
-    std::vector<server *> servers;       // oldest first
+    std::vector<server *> servers; // oldest first
     size_t idle_count = 0;
     size_t active_count = 0;
     std::vector<std::string> spare_inputs; // buffers of ended calls, as large as a first read
     uint64_t unsolicited = 0;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
     uint64_t next_id = 1;
 };
 
@@ -78,3 +81,5 @@ void pool_note_unsolicited(http_client &client, server &from);
 void pool_note_quiet_end(server &from, bool is_pushed);
 // Whether the end of an answer is to be withheld for a moment, to see what comes behind it.
 bool pool_must_wait_behind(const server &from, bool is_pushed);
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 #include "codec/http_write.h"
 #include "http/client/call_machine.h"
 
+namespace etlnode {
+
 using S = call::state;
 
 // --- from memory, or from a file
@@ -202,7 +204,8 @@ static void body_wait_cancel(void *self)
 
 static error body_stalled(void *) { return make_error(error_code::timed_out, "the other node takes nothing"); }
 
-static constexpr stream_to_ops body_ops = {true, true, body_begin_piece, body_end_piece, body_has_framing, body_send, body_send_relayed, body_send_file, body_wait, body_wait_cancel, body_stalled};
+static constexpr stream_to_ops body_ops = {true, true, body_begin_piece, body_end_piece, body_has_framing, body_send, body_send_relayed,
+    body_send_file, body_wait, body_wait_cancel, body_stalled};
 
 stream_to call_body_stream(call &c)
 {
@@ -221,3 +224,5 @@ void call_body_end(call &c)
     if (c.net != nullptr)
         call_send(c);
 }
+
+} // namespace etlnode

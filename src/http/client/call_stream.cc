@@ -6,6 +6,8 @@
 #include "http/client/call.h"
 #include "http/stream.h"
 
+namespace etlnode {
+
 static call &call_of(void *self) { return *static_cast<call *>(self); }
 
 static pull_result from_pull(void *self, net_relay *relay, bool) { return call_pull(call_of(self), relay); }
@@ -17,3 +19,5 @@ static const char *from_stall_text(const void *self) { return call_stall_text(*s
 static constexpr stream_from_ops call_ops = {true, from_pull, from_wait, from_wait_cancel, from_last_progress_ms, from_stall_text};
 
 stream_from call_stream(call &c) { return {&call_ops, &c}; }
+
+} // namespace etlnode

@@ -20,6 +20,8 @@
 #include "http/http_machines.h"
 #include "sm/sm_verify.h"
 
+namespace etlnode {
+
 using S = exchange::state;
 using E = exchange::event;
 
@@ -32,7 +34,7 @@ void exchange_set_deadline(exchange &x, uint64_t delay_ms)
     x.deadline_ms = clock_now_ms(*x.e) + delay_ms;
     if (x.armed_for_ms != 0 && x.armed_for_ms <= x.deadline_ms)
         return;
-    timer_arm(*x.e, x.clock, delay_ms);
+    timer_arm(*x.e, x.deadline_timer, delay_ms);
     x.armed_for_ms = x.deadline_ms;
 }
 
@@ -58,7 +60,7 @@ static void close_socket(exchange &x)
         x.net = nullptr;
     }
     clear_deadline(x);
-    timer_stop(*x.e, x.clock);
+    timer_stop(*x.e, x.deadline_timer);
     x.armed_for_ms = 0;
 }
 
@@ -283,7 +285,8 @@ static uint32_t alive(const exchange &x)
     return mask;
 }
 
-static constexpr sm_resource resources[] = {{SOCKET, "socket"}, {DEADLINE, "deadline"}, {READ_WAIT, "read wait"}, {WRITE_WAIT, "write wait"}};
+static constexpr sm_resource resources[] = {
+    {SOCKET, "socket"}, {DEADLINE, "deadline"}, {READ_WAIT, "read wait"}, {WRITE_WAIT, "write wait"}};
 
 static constexpr sm_state<exchange> states[] = {
     {S::awaiting_head, sm_initial | sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
@@ -348,11 +351,13 @@ static constexpr sm_ignore<exchange> ignores[] = {
     {S::abandoned, E::stop, "only the handler can end it now"},
 };
 
-static bool is_input_in_bounds(const exchange &x) { return x.in_begin <= x.in_end && x.in_end <= x.in.size() && x.in.size() <= http_head_size_max + 1; }
+static bool is_input_in_bounds(const exchange &x)
+{
+    return x.in_begin <= x.in_end && x.in_end <= x.in.size() && x.in.size() <= http_head_size_max + 1;
+}
 static constexpr sm_invariant<exchange> invariants[] = {{"input is in bounds", is_input_in_bounds}};
 
-static constexpr sm_table<exchange> table = {"exchange", states, resources, rows,  ignores,
-                                             invariants, E::stop, E::deadline, alive};
+static constexpr sm_table<exchange> table = {"exchange", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
 sm_view exchange_machine_view() { return sm_view_of(table); }
@@ -637,3 +642,5 @@ void exchange_watch(exchange &x)
 
 void exchange_post_body_ready(exchange &x) { clock_post(*x.e, run_body_ready, &x); }
 void exchange_post_gone(exchange &x) { clock_post(*x.e, run_on_gone, &x); }
+
+} // namespace etlnode

@@ -10,12 +10,27 @@
 #include "port/clock.h"
 #include "sm/sm.h"
 
+namespace etlnode {
+
 enum class body_framing : uint8_t { none, length, chunked };
 
 struct exchange {
     enum class state : uint8_t { awaiting_head, awaiting_answer, sending, streaming, draining, lingering, abandoned, closed };
     enum class event : uint8_t {
-        head_read, head_refused, gone, answered, stream_begun, sink_full, sent, broken, stream_ended, stream_cut, starved, drained, deadline, stop
+        head_read,
+        head_refused,
+        gone,
+        answered,
+        stream_begun,
+        sink_full,
+        sent,
+        broken,
+        stream_ended,
+        stream_cut,
+        starved,
+        drained,
+        deadline,
+        stop
     };
     sm_core sm;
     env *e = nullptr;
@@ -23,9 +38,9 @@ struct exchange {
     exchange *previous = nullptr; // list of the server's connections
     exchange *next = nullptr;
     net_conn *net = nullptr;
-    timer *clock = nullptr;
-    uint64_t deadline_ms = 0;     // 0: none
-    uint64_t armed_for_ms = 0;    // when the timer fires, never later than deadline_ms; an early one is moved then
+    timer *deadline_timer = nullptr;
+    uint64_t deadline_ms = 0;  // 0: none
+    uint64_t armed_for_ms = 0; // when the timer fires, never later than deadline_ms; an early one is moved then
 
     // Bytes read and not used yet: [in_begin, in_end) of `in`.
     std::string in;
@@ -39,22 +54,22 @@ struct exchange {
     std::string request_id;
     uint64_t started_ms = 0;
     body_framing framing = body_framing::none;
-    uint64_t body_left = 0;       // framing length
+    uint64_t body_left = 0; // framing length
     uint64_t body_read = 0;
     bool body_ended = true;
     error body_error;
     http_chunk_decoder_ptr decoder;
-    std::string raw;              // chunked: bytes read, [raw_begin, raw_end) not decoded yet
+    std::string raw; // chunked: bytes read, [raw_begin, raw_end) not decoded yet
     size_t raw_begin = 0;
     size_t raw_end = 0;
-    size_t decoded_begin = 0;     // chunked: decoded bytes inside `raw`, before raw_begin
+    size_t decoded_begin = 0; // chunked: decoded bytes inside `raw`, before raw_begin
     size_t decoded_end = 0;
     uint64_t body_patience_ms = body_stall_timeout_ms; // for the body's next byte
-    uint64_t stalled_since_ms = 0; // since when the body's next byte is waited for; 0: it is not
-    bool continue_due = false;    // the client waits for 100 Continue
+    uint64_t stalled_since_ms = 0;                     // since when the body's next byte is waited for; 0: it is not
+    bool continue_due = false;                         // the client waits for 100 Continue
     void (*on_body_ready)(void *arg) = nullptr;
     void *body_arg = nullptr;
-    std::string collected;        // exchange_read_all
+    std::string collected; // exchange_read_all
     size_t collect_max = 0;
     void (*on_collected)(void *arg, error err, std::string body) = nullptr;
     void *collect_arg = nullptr;
@@ -65,7 +80,7 @@ struct exchange {
     bool gone_watched = false;
 
     // The answer.
-    std::string out;              // head, chunk framing
+    std::string out; // head, chunk framing
     size_t out_sent = 0;
     std::string body;
     std::string_view body_view;
@@ -81,7 +96,7 @@ struct exchange {
     bool answer_by_close = false; // close-delimited
     bool keep = false;            // the connection lives on after this answer
     bool cut = false;
-    bool is_extra = false;        // above connections_max: accepted only to be told so
+    bool is_extra = false; // above connections_max: accepted only to be told so
     uint64_t drained_size = 0;
 };
 
@@ -92,12 +107,12 @@ struct http_server {
     net_listener *listener = nullptr;
     exchange *first = nullptr;
     size_t open = 0;
-    size_t extra = 0;      // of them
+    size_t extra = 0; // of them
     bool draining = false;
     bool stopped = false;
     uint64_t next_id = 1;
     http_server_counts counts;
-    std::string date;      // cached Date value
+    std::string date; // cached Date value
     uint64_t date_second = 0;
 };
 
@@ -132,3 +147,5 @@ inline bool exchange_has_framing(const exchange &x) { return x.out_sent < x.out.
 // Sends what is left of head and framing, and `bytes` after it, in one write. count: of `bytes`.
 io_result exchange_send_piece(exchange &x, std::string_view bytes, bool more);
 void exchange_count_out(exchange &x, size_t size);
+
+} // namespace etlnode

@@ -17,25 +17,27 @@
 #include "port/env.h"
 #include "port/net.h"
 
+namespace etlnode {
+
 struct exchange; // one connection; reused for the requests on it
 struct http_server;
 
 struct http_server_counts {
     uint64_t connections = 0; // open now
     uint64_t accepted = 0;
-    uint64_t refused = 0;     // over connections_max
+    uint64_t refused = 0; // over connections_max
     uint64_t requests = 0;
     uint64_t bad_requests = 0; // heads that could not be parsed
-    uint64_t bytes_in = 0;    // request bodies
-    uint64_t bytes_out = 0;   // answers
-    uint64_t answers[6] = {}; // by status class: [2] counts 2xx
-    uint64_t cut = 0;         // answers that were cut on purpose
+    uint64_t bytes_in = 0;     // request bodies
+    uint64_t bytes_out = 0;    // answers
+    uint64_t answers[6] = {};  // by status class: [2] counts 2xx
+    uint64_t cut = 0;          // answers that were cut on purpose
 };
 
 struct http_server_options {
     const char *name = "public"; // in logs and metrics
     std::string node_id;         // in error answers
-    size_t connections_max = ::connections_max;
+    size_t connections_max = etlnode::connections_max;
     net_reach reach = net_reach::anywhere; // of clients
     // Called with the head read and the body not yet. Lifetime of views into the head: until the answer.
     void (*on_request)(void *arg, exchange &x) = nullptr;
@@ -83,12 +85,13 @@ struct answer {
     std::string headers;           // whole lines, made with http_write_header; Content-Length, Connection and Date are added
     std::string_view content_type; // static text; empty: none
     std::string body;
-    bool close = false;            // close the connection afterwards
+    bool close = false; // close the connection afterwards
 };
 
 void exchange_answer(exchange &x, answer a);
 // The body is [offset, offset+size) of `file`. on_sent is called once when the file is no longer needed, however it ended.
-void exchange_answer_file(exchange &x, answer a, disk_file *file, uint64_t offset, uint64_t size, void (*on_sent)(void *arg, error err), void *arg);
+void exchange_answer_file(
+    exchange &x, answer a, disk_file *file, uint64_t offset, uint64_t size, void (*on_sent)(void *arg, error err), void *arg);
 // on_progress(arg) is called whenever bytes of this answer have been taken by the client's connection, until on_sent.
 void exchange_on_progress(exchange &x, void (*on_progress)(void *arg), void *arg);
 // The body is `bytes`, which stay where they are until on_sent.
@@ -108,3 +111,5 @@ void exchange_answer_text(exchange &x, std::string text, std::string_view conten
 void exchange_stream_begin(exchange &x, answer a, bool has_length, uint64_t length);
 // Ends it: complete, or cut (RST where the framing alone would not show it). Requires: with a length, all bytes were written if complete.
 void exchange_stream_end(exchange &x, bool complete);
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 #include "codec/http_write.h"
 #include "http/server/conn_machine.h"
 
+namespace etlnode {
+
 using E = exchange::event;
 
 void exchange_count_out(exchange &x, size_t size)
@@ -119,7 +121,8 @@ void exchange_answer_view(exchange &x, answer a, std::string_view bytes, void (*
     send_answer(x);
 }
 
-void exchange_answer_file(exchange &x, answer a, disk_file *file, uint64_t offset, uint64_t size, void (*on_sent)(void *arg, error err), void *arg)
+void exchange_answer_file(
+    exchange &x, answer a, disk_file *file, uint64_t offset, uint64_t size, void (*on_sent)(void *arg, error err), void *arg)
 {
     settle_keep(x);
     write_head(x, a, length_kind::known, size);
@@ -226,7 +229,7 @@ void exchange_answer_error(exchange &x, error_code code, std::string_view messag
     a.status = status;
     a.content_type = "application/json";
     a.body = json_print(tree.get());
-    a.headers = static_cast<std::string &&>(headers);
+    a.headers = std::move(headers);
     http_write_header(a.headers, "X-Content-Type-Options", "nosniff");
     if (status == 503 && a.headers.find("Retry-After") == std::string::npos)
         http_write_header(a.headers, "Retry-After", "1");
@@ -234,7 +237,7 @@ void exchange_answer_error(exchange &x, error_code code, std::string_view messag
         http_write_header(a.headers, "Hdr-Error", a.body);
         a.body.clear();
     }
-    exchange_answer(x, static_cast<answer &&>(a));
+    exchange_answer(x, std::move(a));
 }
 
 void exchange_answer_json(exchange &x, const cJSON *tree)
@@ -242,15 +245,15 @@ void exchange_answer_json(exchange &x, const cJSON *tree)
     answer a;
     a.content_type = "application/json; charset=utf-8";
     a.body = json_print(tree);
-    exchange_answer(x, static_cast<answer &&>(a));
+    exchange_answer(x, std::move(a));
 }
 
 void exchange_answer_text(exchange &x, std::string text, std::string_view content_type)
 {
     answer a;
     a.content_type = content_type;
-    a.body = static_cast<std::string &&>(text);
-    exchange_answer(x, static_cast<answer &&>(a));
+    a.body = std::move(text);
+    exchange_answer(x, std::move(a));
 }
 
 void exchange_prepare_refusal(exchange &x, error err)
@@ -277,6 +280,8 @@ void exchange_prepare_refusal(exchange &x, error err)
     x.body_sent = 0;
     if (x.is_extra) // there may be very many; http_server_counts has their number
         return;
-    LOG(info, "http", "server=%s peer=%s status=%d reason=\"%s\" msg=\"request refused\"", x.server->options.name, net_peer(*x.e, x.net).c_str(), a.status,
-        text_escape(error_text(err)).c_str());
+    LOG(info, "http", "server=%s peer=%s status=%d reason=\"%s\" msg=\"request refused\"", x.server->options.name,
+        net_peer(*x.e, x.net).c_str(), a.status, text_escape(error_text(err)).c_str());
 }
+
+} // namespace etlnode

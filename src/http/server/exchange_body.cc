@@ -9,6 +9,8 @@
 #include "base/limits.h"
 #include "http/server/conn_machine.h"
 
+namespace etlnode {
+
 env &exchange_env(exchange &x) { return *x.e; }
 const http_head &exchange_head(const exchange &x) { return x.head; }
 std::string_view exchange_request_id(const exchange &x) { return x.request_id; }
@@ -153,7 +155,7 @@ static void finish_collecting(exchange &x, error err)
     body.swap(x.collected);
     if (err)
         body.clear();
-    callback(x.collect_arg, err, static_cast<std::string &&>(body));
+    callback(x.collect_arg, err, std::move(body));
 }
 
 static void collect(void *arg)
@@ -187,3 +189,5 @@ void exchange_read_all(exchange &x, size_t max, void (*on_body)(void *arg, error
     x.collected.clear();
     clock_post(*x.e, collect, &x);
 }
+
+} // namespace etlnode

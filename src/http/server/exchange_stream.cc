@@ -6,6 +6,8 @@
 #include "http/server/conn_machine.h"
 #include "http/stream.h"
 
+namespace etlnode {
+
 static exchange &exchange_of(void *self) { return *static_cast<exchange *>(self); }
 
 static io_result gone() { return {io_state::failed, 0, make_error(error_code::canceled, "the client has gone")}; }
@@ -58,6 +60,9 @@ static void to_wait_cancel(void *self)
 
 static error to_stalled(void *) { return make_error(error_code::canceled, "the client takes nothing"); }
 
-static constexpr stream_to_ops exchange_ops = {true, true, to_begin_piece, to_end_piece, to_has_framing, to_send, to_send_relayed, to_send_file, to_wait, to_wait_cancel, to_stalled};
+static constexpr stream_to_ops exchange_ops = {
+    true, true, to_begin_piece, to_end_piece, to_has_framing, to_send, to_send_relayed, to_send_file, to_wait, to_wait_cancel, to_stalled};
 
 stream_to exchange_stream(exchange &x) { return {&exchange_ops, &x}; }
+
+} // namespace etlnode

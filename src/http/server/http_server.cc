@@ -7,6 +7,8 @@
 #include "base/limits.h"
 #include "http/server/conn_machine.h"
 
+namespace etlnode {
+
 using S = exchange::state;
 using E = exchange::event;
 
@@ -14,7 +16,7 @@ void exchange_delete(void *arg)
 {
     exchange *x = static_cast<exchange *>(arg);
     http_server *server = x->server;
-    timer_free(*x->e, x->clock);
+    timer_free(*x->e, x->deadline_timer);
     if (x->previous != nullptr)
         x->previous->next = x->next;
     else
@@ -36,7 +38,8 @@ static void on_accept(void *arg, net_conn *conn)
     bool is_extra = server.open - server.extra >= server.options.connections_max;
     server.counts.refused += is_extra ? 1 : 0;
     if (is_extra && server.extra >= connections_extra_max) {
-        static constexpr std::string_view busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        static constexpr std::string_view busy =
+            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         iovec part = {const_cast<char *>(busy.data()), busy.size()};
         io_result ignored = net_write(*server.e, conn, {&part, 1});
         (void)ignored;
@@ -48,7 +51,7 @@ static void on_accept(void *arg, net_conn *conn)
     x->e = server.e;
     x->server = &server;
     x->net = conn;
-    x->clock = timer_make(*server.e, exchange_on_timer, x);
+    x->deadline_timer = timer_make(*server.e, exchange_on_timer, x);
     x->next = server.first;
     if (server.first != nullptr)
         server.first->previous = x;
@@ -130,3 +133,5 @@ void http_server_stop(http_server &server)
     }
     clock_post(*server.e, delete_server, &server);
 }
+
+} // namespace etlnode

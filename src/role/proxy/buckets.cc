@@ -7,15 +7,17 @@
 // Limits   bucket_count_max, bucket_name_size_max.
 #include "role/proxy/proxy.h"
 
+#include "aistore/cluster_config.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/http_write.h"
 #include "codec/json.h"
 #include "codec/url.h"
 #include "port/clock.h"
-#include "aistore/cluster_config.h"
 #include "role/shared/control.h"
 #include "store/object_name.h"
+
+namespace etlnode {
 
 std::vector<std::string_view> proxy_bucket_names(const proxy &p)
 {
@@ -27,9 +29,9 @@ std::vector<std::string_view> proxy_bucket_names(const proxy &p)
 
 // --- what AIStore's clients may ask for, and this node answers with 501 instead of "unknown"
 
-static constexpr std::string_view actions_of_later[] = {
-    "copy-bck", "etl-bck", "move-bck", "copy-listrange", "etl-listrange", "prefetch-listrange", "delete-listrange", "evict-listrange", "evict-remote-bck",
-    "summary-bck", "archive", "make-n-copies", "ec-encode", "rechunk", "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
+static constexpr std::string_view actions_of_later[] = {"copy-bck", "etl-bck", "move-bck", "copy-listrange", "etl-listrange",
+    "prefetch-listrange", "delete-listrange", "evict-listrange", "evict-remote-bck", "summary-bck", "archive", "make-n-copies", "ec-encode",
+    "rechunk", "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
 
 static void refuse_action(proxy_request &r, const std::string &action, std::string_view expected)
 {
@@ -39,7 +41,8 @@ static void refuse_action(proxy_request &r, const std::string &action, std::stri
             return;
         }
     }
-    proxy_request_fail(r, error_code::bad_request, "unknown action \"" + text_escape(action) + "\"; expected \"" + std::string(expected) + "\"");
+    proxy_request_fail(
+        r, error_code::bad_request, "unknown action \"" + text_escape(action) + "\"; expected \"" + std::string(expected) + "\"");
 }
 
 static bool check_bucket_name(exchange &x, const route_match &match, std::string &out_name)
@@ -91,7 +94,7 @@ static void on_list_body(proxy_request &r, std::string body)
             cJSON *space = json_add_object(one.get(), "namespace");
             json_add_text(space, "uuid", "");
             json_add_text(space, "name", "");
-            json_append(list.get(), static_cast<json_ptr &&>(one));
+            json_append(list.get(), std::move(one));
         }
     }
     proxy_request_answer_json(r, list.get());
@@ -152,7 +155,8 @@ static void on_post_body(proxy_request &r, std::string body)
         return;
     const cJSON *properties = json_get(tree.get(), "value");
     if (properties != nullptr && !cJSON_IsNull(properties) && !(cJSON_IsObject(properties) && properties->child == nullptr)) {
-        proxy_request_fail(r, error_code::not_implemented, "properties of buckets cannot be set: leave \"value\" out of the request (all buckets have the same, HEAD shows them)");
+        proxy_request_fail(r, error_code::not_implemented,
+            "properties of buckets cannot be set: leave \"value\" out of the request (all buckets have the same, HEAD shows them)");
         return;
     }
     r.created_ns = clock_wall_ns(*r.p->e);
@@ -165,7 +169,7 @@ void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match)
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, {}))
         return;
     proxy_request &r = proxy_request_make(p, x);
-    r.bucket = static_cast<std::string &&>(name);
+    r.bucket = std::move(name);
     proxy_request_read(r, json_body_size_max, on_post_body);
 }
 
@@ -181,7 +185,7 @@ static error apply_destroy(void *arg, cluster_document &next)
     return no_error;
 }
 
-static void on_dropped(proxy_request &r, std::vector<gather_answer>)
+static void on_dropped(proxy_request &r, std::vector<broadcast_answer>)
 {
     proxy_request_answer(r, {}); // a target that could not be asked drops the objects when it gets the document
 }
@@ -196,16 +200,16 @@ static void on_destroyed(proxy_request &r, error err)
         proxy_request_fail(r, err.code, error_text(err));
         return;
     }
-    std::vector<gather_peer> peers;
-    for (const gather_peer &peer : proxy_target_peers(*r.p)) {
+    std::vector<broadcast_peer> peers;
+    for (const broadcast_peer &peer : proxy_target_peers(*r.p)) {
         if (!proxy_target_is_silent(*r.p, peer.id))
             peers.push_back(peer);
     }
-    gather_request request;
+    broadcast_request request;
     request.method = "DELETE";
     request.target = std::string(path_node_bucket) + "/" + url_encode(r.bucket);
     request.deadline_ms = intra_call_timeout_ms;
-    proxy_request_gather(r, peers, request, on_dropped);
+    proxy_request_broadcast(r, peers, request, on_dropped);
 }
 
 static void on_delete_body(proxy_request &r, std::string body)
@@ -229,7 +233,7 @@ void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
         return;
     proxy_request &r = proxy_request_make(p, x);
-    r.bucket = static_cast<std::string &&>(name);
+    r.bucket = std::move(name);
     proxy_request_read(r, json_body_size_max, on_delete_body);
 }
 
@@ -252,29 +256,29 @@ void proxy_serve_bucket_head(proxy &p, exchange &x, const route_match &match)
     }
     answer a;
     http_write_header(a.headers, header_bucket_props, json_print(cluster_config_bucket_json(*bucket).get()));
-    exchange_answer(x, static_cast<answer &&>(a));
+    exchange_answer(x, std::move(a));
 }
 
 // --- list objects: one page, gathered from all targets
 
 static constexpr std::string_view msgpack_type = "application/msgpack"; // exactly: AIStore's SDK compares it whole
 
-static void on_pages(proxy_request &r, std::vector<gather_answer> answers)
+static void on_pages(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     std::vector<list_page> pages;
-    if (const gather_answer *failed = gather_first_failure(answers)) {
+    if (const broadcast_answer *failed = broadcast_first_failure(answers)) {
         error_code code = error_code::unavailable;
-        std::string text = gather_failure_text(*failed, &code);
+        std::string text = broadcast_failure_text(*failed, &code);
         proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
         return;
     }
-    for (const gather_answer &one : answers) {
+    for (const broadcast_answer &one : answers) {
         list_page page;
         if (list_page_parse_msgpack(one.body, page)) {
             proxy_request_fail(r, error_code::internal, "target " + one.id + " answered with a page that cannot be read");
             return;
         }
-        pages.push_back(static_cast<list_page &&>(page));
+        pages.push_back(std::move(page));
     }
     list_page merged = list_merge(pages, r.list.page_size);
     list_page_trim(merged, r.list);
@@ -284,7 +288,7 @@ static void on_pages(proxy_request &r, std::vector<gather_answer> answers)
     answer a;
     a.content_type = r.wants_msgpack ? msgpack_type : "application/json; charset=utf-8";
     a.body = r.wants_msgpack ? list_page_msgpack(merged) : list_page_json(merged);
-    proxy_request_answer(r, static_cast<answer &&>(a));
+    proxy_request_answer(r, std::move(a));
 }
 
 static void on_objects_body(proxy_request &r, std::string body)
@@ -307,8 +311,8 @@ static void on_objects_body(proxy_request &r, std::string body)
         proxy_request_fail(r, err.code, reason);
         return;
     }
-    std::vector<gather_peer> peers;
-    for (const gather_peer &peer : proxy_placed_peers(p)) { // what GET does not find is not listed either
+    std::vector<broadcast_peer> peers;
+    for (const broadcast_peer &peer : proxy_placed_peers(p)) { // what GET does not find is not listed either
         if (!r.list.target.empty() && peer.id != r.list.target)
             continue;
         if (proxy_target_is_silent(p, peer.id)) {
@@ -323,14 +327,14 @@ static void on_objects_body(proxy_request &r, std::string body)
         proxy_request_fail(r, error_code::not_found, "there is no target \"" + text_escape(r.list.target) + "\"");
         return;
     }
-    gather_request request;
-    request.target = std::string(path_node_bucket) + "/" + url_encode(r.bucket) + "?count=" + text_format("%zu", r.list.page_size) + "&prefix=" +
-        url_encode(r.list.prefix) + "&after=" + url_encode(r.list.after);
+    broadcast_request request;
+    request.target = std::string(path_node_bucket) + "/" + url_encode(r.bucket) + "?count=" + text_format("%zu", r.list.page_size) +
+                     "&prefix=" + url_encode(r.list.prefix) + "&after=" + url_encode(r.list.after);
     if ((r.list.flags & list_request_no_recursion) != 0)
         request.target += "&flat=dirs"; // with bit 13, too: of a local bucket AIStore returns the directories all the same
     request.deadline_ms = list_timeout_ms;
     request.stop_at_failure = true;
-    proxy_request_gather(r, peers, request, on_pages);
+    proxy_request_broadcast(r, peers, request, on_pages);
 }
 
 void proxy_serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
@@ -339,7 +343,9 @@ void proxy_serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
         return;
     proxy_request &r = proxy_request_make(p, x);
-    r.bucket = static_cast<std::string &&>(name);
+    r.bucket = std::move(name);
     r.wants_msgpack = http_head_get(exchange_head(x), "Accept").find(msgpack_type) != std::string_view::npos;
     proxy_request_read(r, json_body_size_max, on_objects_body);
 }
+
+} // namespace etlnode

@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
 #include "role/proxy/proxy.h"
+#include "role/shared/control.h"
+
+namespace etlnode {
 
 static error apply_removal(void *arg, cluster_document &next)
 {
@@ -37,7 +39,10 @@ static void on_removed(proxy_request &r, error err)
         return;
     }
     std::string lost = r.is_lost_count_known ? std::to_string(r.lost_count) : std::string("unknown");
-    LOG(warn, "cluster", "target=%s objects=%s msg=\"removed from the cluster: what only it held is gone, unless it comes back with its data before anything changes\"", r.target.c_str(), lost.c_str());
+    LOG(warn, "cluster",
+        "target=%s objects=%s msg=\"removed from the cluster: what only it held is gone, unless it comes back with its data before "
+        "anything changes\"",
+        r.target.c_str(), lost.c_str());
     proxy_request_answer(r, {});
 }
 
@@ -55,7 +60,8 @@ static void on_body(proxy_request &r, std::string body)
     if (!proxy_request_read_action(r, body, tree, action))
         return;
     if (action != "decommission-node") {
-        proxy_request_fail(r, error_code::not_implemented, "action \"" + text_escape(action) + "\" is not implemented; there is: decommission-node");
+        proxy_request_fail(
+            r, error_code::not_implemented, "action \"" + text_escape(action) + "\" is not implemented; there is: decommission-node");
         return;
     }
     r.target = json_text(json_get(tree.get(), "value"), "sid");
@@ -66,7 +72,9 @@ static void on_body(proxy_request &r, std::string body)
     }
     // Its objects would vanish from under their readers, and it would register again a moment later.
     if (!proxy_target_is_silent(*r.p, r.target)) {
-        proxy_request_fail(r, error_code::conflict, "target " + r.target + " was heard a moment ago: stop it first; it can be taken out when it has been silent for " + text_duration(target_silent_ms));
+        proxy_request_fail(r, error_code::conflict,
+            "target " + r.target + " was heard a moment ago: stop it first; it can be taken out when it has been silent for " +
+                text_duration(target_silent_ms));
         return;
     }
     // What the caller was shown is what is lost, or nothing is.
@@ -77,11 +85,13 @@ static void on_body(proxy_request &r, std::string body)
     const cJSON *shown = json_get(value, "objects");
     uint64_t expected = json_u64(value, "objects", UINT64_MAX);
     if (shown != nullptr && expected == UINT64_MAX) {
-        proxy_request_fail(r, error_code::bad_request, "value.objects: expected a whole number: how many objects the caller takes for lost");
+        proxy_request_fail(
+            r, error_code::bad_request, "value.objects: expected a whole number: how many objects the caller takes for lost");
         return;
     }
     if (shown != nullptr && !(r.is_lost_count_known && expected == r.lost_count)) {
-        std::string holds = r.is_lost_count_known ? std::to_string(r.lost_count) + (r.lost_count == 1 ? " object" : " objects") : std::string("an unknown number of objects");
+        std::string holds = r.is_lost_count_known ? std::to_string(r.lost_count) + (r.lost_count == 1 ? " object" : " objects")
+                                                  : std::string("an unknown number of objects");
         proxy_request_fail(r, error_code::conflict, "target " + r.target + " holds " + holds + ", not " + std::to_string(expected));
         return;
     }
@@ -153,9 +163,14 @@ void proxy_serve_nodes(proxy &p, exchange &x)
         json_add_text(row.get(), "id", id);
         json_add_text(row.get(), "cluster", stranger.cluster);
         json_add_text(row.get(), "peer", stranger.peer);
-        json_append(strangers, static_cast<json_ptr &&>(row));
+        json_append(strangers, std::move(row));
     }
     exchange_answer_json(x, tree.get());
 }
 
-void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &) { proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_body); }
+void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &)
+{
+    proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_body);
+}
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "port/meta.h"
 #include "role/shared/control.h"
 
+namespace etlnode {
+
 // --- loading
 
 struct proxy_load {
@@ -64,7 +66,7 @@ static error apply_start(void *arg, cluster_document &next)
     self.id = p.id;
     self.url = p.url;
     self.digest = placement_digest(p.id);
-    document_put_node(next, static_cast<cluster_node &&>(self));
+    document_put_node(next, std::move(self));
     return no_error;
 }
 
@@ -98,7 +100,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
         for (const cluster_etl &etl : document.etls)
             is_needed = is_needed || etl.stage == etl_stage::initializing || document_is_to_shed_spec(etl);
     }
-    p.documents.current = static_cast<cluster_document &&>(document);
+    p.documents.current = std::move(document);
     p.documents.text = text;
     if (!is_needed) {
         p.loaded_version = version;
@@ -119,3 +121,5 @@ void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const 
     proxy_targets_begin(p);
     meta_read(*p.e, p.documents.name, on_read, new proxy_load{&p, on_loaded});
 }
+
+} // namespace etlnode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/etl.cc: ETLs that exist: list, show, logs, health, stop, remove, in both generations of the API.
 //
-// Knows    control, http, gather.        Known by  proxy.cc.
+// Knows    control, http, broadcast.        Known by  proxy.cc.
 // Normal   answered from the document, with what the targets add within a bounded time.
 // Fails    404 with what exists; a target that does not answer in time shows zeros, or says so in its row.
 // Limits   etl_status_timeout_ms, etl_logs_timeout_ms, etl_remove_timeout_ms.
@@ -13,6 +13,8 @@
 #include "codec/url.h"
 #include "role/shared/control.h"
 #include "transfer/modes/modes.h"
+
+namespace etlnode {
 
 std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name)
 {
@@ -42,19 +44,22 @@ const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw)
 }
 
 static std::string_view stage_name(const cluster_etl &etl) { return etl_stage_names[static_cast<size_t>(etl.stage)]; }
-static std::string_view communication_name(const cluster_etl &etl) { return communication_names[static_cast<size_t>(etl.mode)]; }
+static std::string_view etl_mode_name(const cluster_etl &etl) { return etl_mode_names[static_cast<size_t>(etl.mode)]; }
 
-std::vector<gather_peer> proxy_speaking_peers(const proxy &p)
+std::vector<broadcast_peer> proxy_speaking_peers(const proxy &p)
 {
-    std::vector<gather_peer> peers;
-    for (const gather_peer &peer : proxy_target_peers(p)) {
+    std::vector<broadcast_peer> peers;
+    for (const broadcast_peer &peer : proxy_target_peers(p)) {
         if (!proxy_target_is_silent(p, peer.id))
             peers.push_back(peer);
     }
     return peers;
 }
 
-std::string proxy_node_etl_path(std::string_view id, std::string_view more) { return std::string(path_node_etl) + "/" + url_encode(id) + std::string(more); }
+std::string proxy_node_etl_path(std::string_view id, std::string_view more)
+{
+    return std::string(path_node_etl) + "/" + url_encode(id) + std::string(more);
+}
 
 // --- lists
 
@@ -65,9 +70,9 @@ void proxy_serve_etl_list_2020(proxy &p, exchange &x, const route_match &)
         json_ptr one = json_object();
         json_add_text(one.get(), "id", etl.id);
         json_add_text(one.get(), "name", etl.name);
-        json_add_text(one.get(), "communication", communication_name(etl));
+        json_add_text(one.get(), "communication", etl_mode_name(etl));
         json_add_text(one.get(), "stage", stage_name(etl));
-        json_append(list.get(), static_cast<json_ptr &&>(one));
+        json_append(list.get(), std::move(one));
     }
     exchange_answer_json(x, list.get());
 }
@@ -95,21 +100,21 @@ static void add_sums(std::map<std::string, etl_sums> &sums, const cJSON *list)
 static std::vector<std::string> unheard_targets(const proxy &p)
 {
     std::vector<std::string> ids;
-    for (const gather_peer &peer : proxy_placed_peers(p)) {
+    for (const broadcast_peer &peer : proxy_placed_peers(p)) {
         if (proxy_target_is_silent(p, peer.id))
             ids.push_back(peer.id);
     }
     return ids;
 }
 
-static void on_list_answers(proxy_request &r, std::vector<gather_answer> answers)
+static void on_list_answers(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     std::map<std::string, etl_sums> sums;
     std::vector<std::string> without = unheard_targets(*r.p);
-    for (const gather_answer &answer : answers) {
+    for (const broadcast_answer &answer : answers) {
         json_ptr tree;
         std::string where;
-        if (gather_succeeded(answer) && !json_parse(answer.body, tree, where))
+        if (broadcast_succeeded(answer) && !json_parse(answer.body, tree, where))
             add_sums(sums, tree.get());
         else
             without.push_back(answer.id);
@@ -125,7 +130,7 @@ static void on_list_answers(proxy_request &r, std::vector<gather_answer> answers
         json_add_u64(one.get(), "in_bytes", sum.in_bytes);
         json_add_u64(one.get(), "out_bytes", sum.out_bytes);
         json_add_text(one.get(), "name", etl.name);
-        json_add_text(one.get(), "communication", communication_name(etl));
+        json_add_text(one.get(), "communication", etl_mode_name(etl));
         json_add_u64(one.get(), "errors", sum.errors);
         json_add_u64(one.get(), "restarts", sum.restarts);
         json_add_u64(one.get(), "ready", sum.ready);
@@ -136,7 +141,7 @@ static void on_list_answers(proxy_request &r, std::vector<gather_answer> answers
             for (const std::string &id : without)
                 json_append_text(ids, id);
         }
-        json_append(list.get(), static_cast<json_ptr &&>(one));
+        json_append(list.get(), std::move(one));
     }
     proxy_request_answer_json(r, list.get());
 }
@@ -148,20 +153,20 @@ void proxy_serve_etl_list(proxy &p, exchange &x, const route_match &)
         exchange_answer_json(x, list.get());
         return;
     }
-    gather_request request;
+    broadcast_request request;
     request.target = path_node_etl;
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_gather(proxy_request_make(p, x), proxy_speaking_peers(p), request, on_list_answers);
+    proxy_request_broadcast(proxy_request_make(p, x), proxy_speaking_peers(p), request, on_list_answers);
 }
 
 // --- one ETL
 
 // The answer of one target about one ETL; a null tree and the reason when there is none.
-static json_ptr read_status(const gather_answer &answer, std::string &out_reason)
+static json_ptr read_status(const broadcast_answer &answer, std::string &out_reason)
 {
     json_ptr tree;
-    if (!gather_succeeded(answer)) {
-        out_reason = gather_failure_text(answer, nullptr);
+    if (!broadcast_succeeded(answer)) {
+        out_reason = broadcast_failure_text(answer, nullptr);
         return tree;
     }
     std::string where;
@@ -172,18 +177,18 @@ static json_ptr read_status(const gather_answer &answer, std::string &out_reason
     return tree;
 }
 
-static const gather_answer *answer_of(const std::vector<gather_answer> &answers, std::string_view target)
+static const broadcast_answer *answer_of(const std::vector<broadcast_answer> &answers, std::string_view target)
 {
-    for (const gather_answer &answer : answers) {
+    for (const broadcast_answer &answer : answers) {
         if (answer.id == target)
             return &answer;
     }
     return nullptr;
 }
 
-static json_ptr target_row(const proxy &p, const cluster_node &node, const std::vector<gather_answer> &answers)
+static json_ptr target_row(const proxy &p, const cluster_node &node, const std::vector<broadcast_answer> &answers)
 {
-    const gather_answer *answer = answer_of(answers, node.id);
+    const broadcast_answer *answer = answer_of(answers, node.id);
     error_code code = error_code::unavailable;
     std::string reason = answer == nullptr ? proxy_unheard_text(p, node.id, code) : std::string();
     json_ptr status;
@@ -217,7 +222,7 @@ static json_ptr target_row(const proxy &p, const cluster_node &node, const std::
     return row;
 }
 
-static void on_show_answers(proxy_request &r, std::vector<gather_answer> answers)
+static void on_show_answers(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     const proxy &p = *r.p;
     const cluster_etl *etl = document_find_etl(proxy_document(p), r.etl);
@@ -230,7 +235,7 @@ static void on_show_answers(proxy_request &r, std::vector<gather_answer> answers
     std::string where;
     if (json_parse(etl->init_json, init, where))
         init = json_object();
-    json_add_tree(tree.get(), "init_msg", static_cast<json_ptr &&>(init));
+    json_add_tree(tree.get(), "init_msg", std::move(init));
     etl_told_failures failures = proxy_etl_failures(answers);
     // Jobs have lists of their own, and there are none yet: only that of reads, which is also what no job asks for.
     bool wants_reads = r.text.empty() || r.text == proxy_etl_job_id(*etl);
@@ -239,7 +244,7 @@ static void on_show_answers(proxy_request &r, std::vector<gather_answer> answers
     json_add_text(tree.get(), "id", etl->id);
     json_add_text(tree.get(), "name", etl->name);
     json_add_text(tree.get(), "stage", stage_name(*etl));
-    json_add_text(tree.get(), "communication", communication_name(*etl));
+    json_add_text(tree.get(), "communication", etl_mode_name(*etl));
     if (transfer_mode_of(etl->mode).location != nullptr)
         json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(etl->hpull_address)]);
     json_add_text(tree.get(), "xaction_id", proxy_etl_job_id(*etl));
@@ -268,13 +273,13 @@ static const char *health_word(const cJSON *status)
     return phase == "failed" ? "Failed" : "NotFound";
 }
 
-static void on_health_answers(proxy_request &r, std::vector<gather_answer> answers)
+static void on_health_answers(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     json_ptr list = json_array();
     for (const cluster_node &node : proxy_document(*r.p).nodes) {
         if (!node.is_target)
             continue;
-        const gather_answer *answer = answer_of(answers, node.id);
+        const broadcast_answer *answer = answer_of(answers, node.id);
         std::string reason;
         json_ptr status;
         if (answer != nullptr)
@@ -283,26 +288,27 @@ static void on_health_answers(proxy_request &r, std::vector<gather_answer> answe
         json_ptr one = json_object();
         json_add_text(one.get(), "target_id", node.id);
         json_add_text(one.get(), "health_status", status != nullptr ? health_word(status.get()) : has_none ? "NotFound" : "Unknown");
-        json_append(list.get(), static_cast<json_ptr &&>(one));
+        json_append(list.get(), std::move(one));
     }
     proxy_request_answer_json(r, list.get());
 }
 
-static void ask_status(proxy &p, exchange &x, const route_match &match, void (*on_answers)(proxy_request &r, std::vector<gather_answer> answers))
+static void ask_status(
+    proxy &p, exchange &x, const route_match &match, void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers))
 {
     const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
         return;
     proxy_request &r = proxy_request_make(p, x);
     r.etl = etl->id;
-    gather_request request;
+    broadcast_request request;
     request.target = proxy_node_etl_path(etl->id, "?failures=true");
     std::string asks;
     url_query_get(exchange_head(x).query, "uuid", r.text);
     if (url_query_get(exchange_head(x).query, "pods", asks) && text_is_true(asks))
         request.target += "&pod=true";
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_gather(r, proxy_speaking_peers(p), request, on_answers);
+    proxy_request_broadcast(r, proxy_speaking_peers(p), request, on_answers);
 }
 
 void proxy_serve_etl_show(proxy &p, exchange &x, const route_match &match) { ask_status(p, x, match, on_show_answers); }
@@ -319,24 +325,24 @@ static std::string kept_logs(const cluster_etl *etl, std::string_view target, bo
     return names_target || is_only_one ? etl->last_error + "\n" : std::string();
 }
 
-static void on_logs_answers(proxy_request &r, std::vector<gather_answer> answers)
+static void on_logs_answers(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     const cluster_etl *etl = document_find_etl(proxy_document(*r.p), r.etl);
     json_ptr list = json_array();
     bool any = false;
-    for (const gather_answer &answer : answers) {
-        std::string kept = gather_succeeded(answer) ? std::string() : kept_logs(etl, answer.id, answers.size() == 1);
+    for (const broadcast_answer &answer : answers) {
+        std::string kept = broadcast_succeeded(answer) ? std::string() : kept_logs(etl, answer.id, answers.size() == 1);
         json_ptr one = json_object();
         json_add_text(one.get(), "target_id", answer.id);
-        json_add_text(one.get(), "logs", base64_encode(gather_succeeded(answer) ? answer.body : kept));
-        if (!gather_succeeded(answer) && kept.empty())
-            json_add_text(one.get(), "error", gather_failure_text(answer, nullptr));
-        any = any || gather_succeeded(answer) || !kept.empty();
-        json_append(list.get(), static_cast<json_ptr &&>(one));
+        json_add_text(one.get(), "logs", base64_encode(broadcast_succeeded(answer) ? answer.body : kept));
+        if (!broadcast_succeeded(answer) && kept.empty())
+            json_add_text(one.get(), "error", broadcast_failure_text(answer, nullptr));
+        any = any || broadcast_succeeded(answer) || !kept.empty();
+        json_append(list.get(), std::move(one));
     }
     if (!any && !answers.empty()) {
         error_code code = error_code::ok;
-        std::string text = gather_failure_text(answers.front(), &code);
+        std::string text = broadcast_failure_text(answers.front(), &code);
         proxy_request_fail(r, code, text);
         return;
     }
@@ -348,17 +354,18 @@ void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match)
     const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
         return;
-    std::vector<gather_peer> peers = proxy_target_peers(p);
+    std::vector<broadcast_peer> peers = proxy_target_peers(p);
     if (match.arg_count > 1) {
         std::string target;
         if (!control_decode_arg(x, match.args[1], "target id", target))
             return;
         std::vector<std::string_view> names;
-        for (const gather_peer &peer : peers)
+        for (const broadcast_peer &peer : peers)
             names.push_back(peer.id);
         const cluster_node *node = document_find_node(proxy_document(p), target);
         if (node == nullptr || !node->is_target) {
-            exchange_answer_error(x, error_code::not_found, "target \"" + text_escape(target) + "\" does not exist" + control_hint(target, names), 400); // AIStore's status
+            exchange_answer_error(x, error_code::not_found,
+                "target \"" + text_escape(target) + "\" does not exist" + control_hint(target, names), 400); // AIStore's status
             return;
         }
         peers = {{node->id, node->url}};
@@ -371,10 +378,10 @@ void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match)
     }
     proxy_request &r = proxy_request_make(p, x);
     r.etl = etl->id;
-    gather_request request;
+    broadcast_request request;
     request.target = proxy_node_etl_path(etl->id, since_s > 0 ? "/logs?" + std::string(query_since) + "=" + since : "/logs");
     request.deadline_ms = etl_logs_timeout_ms;
-    proxy_request_gather(r, peers, request, on_logs_answers);
+    proxy_request_broadcast(r, peers, request, on_logs_answers);
 }
 
 // --- stop and remove: the document says it, and the targets tell when the pods are gone
@@ -394,12 +401,12 @@ static error apply_end(void *arg, cluster_document &next)
     return no_error;
 }
 
-static void on_ended_answers(proxy_request &r, std::vector<gather_answer> answers)
+static void on_ended_answers(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     std::string late = r.text;
-    for (const gather_answer &answer : answers) {
-        if (!gather_succeeded(answer))
-            late += gather_failure_text(answer, nullptr) + "\n";
+    for (const broadcast_answer &answer : answers) {
+        if (!broadcast_succeeded(answer))
+            late += broadcast_failure_text(answer, nullptr) + "\n";
     }
     answer a;
     if (!late.empty()) {
@@ -407,7 +414,7 @@ static void on_ended_answers(proxy_request &r, std::vector<gather_answer> answer
         a.content_type = "text/plain; charset=utf-8";
         a.body = "stopped; pods are still being removed:\n" + late;
     }
-    proxy_request_answer(r, static_cast<answer &&>(a));
+    proxy_request_answer(r, std::move(a));
 }
 
 static void on_ended(proxy_request &r, error err)
@@ -420,7 +427,7 @@ static void on_ended(proxy_request &r, error err)
         proxy_request_fail(r, err.code, error_text(err));
         return;
     }
-    gather_request request;
+    broadcast_request request;
     request.target = proxy_node_etl_path(r.etl, "/gone?version=" + std::to_string(proxy_document(*r.p).version));
     request.deadline_ms = etl_remove_timeout_ms;
     for (const cluster_node &node : proxy_document(*r.p).nodes) {
@@ -428,7 +435,7 @@ static void on_ended(proxy_request &r, error err)
         if (node.is_target && proxy_target_is_silent(*r.p, node.id))
             r.text += proxy_unheard_text(*r.p, node.id, code) + "\n";
     }
-    proxy_request_gather(r, proxy_speaking_peers(*r.p), request, on_ended_answers);
+    proxy_request_broadcast(r, proxy_speaking_peers(*r.p), request, on_ended_answers);
 }
 
 static void end_etl(proxy &p, exchange &x, const route_match &match, bool keep_aborted)
@@ -444,3 +451,5 @@ static void end_etl(proxy &p, exchange &x, const route_match &match, bool keep_a
 
 void proxy_serve_etl_delete(proxy &p, exchange &x, const route_match &match) { end_etl(p, x, match, false); }
 void proxy_serve_etl_stop(proxy &p, exchange &x, const route_match &match) { end_etl(p, x, match, true); }
+
+} // namespace etlnode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/etl_errors.cc: reads through an ETL that failed, gathered from the targets.
 //
-// Knows    control, gather.        Known by  proxy.cc, proxy_etl.cc.
+// Knows    control, broadcast.        Known by  proxy.cc, proxy_etl.cc.
 // Normal   every target tells the last ones; the newest of all are shown, in order of time.
 // Fails    404; a target that does not answer is named, its failures are missing.
 // Limits   failures_kept_max, etl_status_timeout_ms.
@@ -16,13 +16,15 @@
 #include "codec/url.h"
 #include "role/shared/control.h"
 
-etl_told_failures proxy_etl_failures(const std::vector<gather_answer> &answers)
+namespace etlnode {
+
+etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers)
 {
     etl_told_failures out;
-    for (const gather_answer &answer : answers) {
+    for (const broadcast_answer &answer : answers) {
         json_ptr tree;
         std::string where;
-        if (!gather_succeeded(answer) || json_parse(answer.body, tree, where)) {
+        if (!broadcast_succeeded(answer) || json_parse(answer.body, tree, where)) {
             if (answer.status != 404) // it has no such ETL, so nothing of it failed there
                 out.missing.push_back(answer.id);
             continue;
@@ -36,9 +38,10 @@ etl_told_failures proxy_etl_failures(const std::vector<gather_answer> &answers)
             if (text_parse_u64(json_text(one, "time"), wall_ns))
                 out.last.push_back({wall_ns, answer.id, one});
         }
-        out.answers.push_back(static_cast<json_ptr &&>(tree));
+        out.answers.push_back(std::move(tree));
     }
-    std::stable_sort(out.last.begin(), out.last.end(), [](const etl_told_failure &a, const etl_told_failure &b) { return a.wall_ns < b.wall_ns; });
+    std::stable_sort(
+        out.last.begin(), out.last.end(), [](const etl_told_failure &a, const etl_told_failure &b) { return a.wall_ns < b.wall_ns; });
     if (out.last.size() > failures_kept_max)
         out.last.erase(out.last.begin(), out.last.end() - failures_kept_max);
     return out;
@@ -58,12 +61,12 @@ json_ptr proxy_etl_obj_errors(const etl_told_failures &failures)
         json_add_text(one.get(), "obj_name", json_text(newest[i], "object"));
         json_add_text(one.get(), "msg", json_text(newest[i], "text"));
         json_add_u64(one.get(), "ecode", json_u64(newest[i], "status", 0));
-        json_append(list.get(), static_cast<json_ptr &&>(one));
+        json_append(list.get(), std::move(one));
     }
     return list;
 }
 
-static void on_answers(proxy_request &r, std::vector<gather_answer> answers)
+static void on_answers(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     etl_told_failures failures = proxy_etl_failures(answers);
     json_ptr tree = json_object();
@@ -79,7 +82,7 @@ static void on_answers(proxy_request &r, std::vector<gather_answer> answers)
         json_add_text(one.get(), "text", json_text(failure.from, "text"));
         json_add_text(one.get(), "request_id", json_text(failure.from, "request_id"));
         json_add_bool(one.get(), "cut", json_bool(failure.from, "cut", false));
-        json_append(list, static_cast<json_ptr &&>(one));
+        json_append(list, std::move(one));
     }
     cJSON *missing = json_add_array(tree.get(), "missing");
     for (const cluster_node &node : proxy_document(*r.p).nodes) {
@@ -97,8 +100,10 @@ void proxy_serve_etl_errors(proxy &p, exchange &x, const route_match &match)
         return;
     proxy_request &r = proxy_request_make(p, x);
     r.etl = etl->id;
-    gather_request request;
+    broadcast_request request;
     request.target = std::string(path_node_etl) + "/" + url_encode(etl->id) + "?failures=true";
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_gather(r, proxy_speaking_peers(p), request, on_answers);
+    proxy_request_broadcast(r, proxy_speaking_peers(p), request, on_answers);
 }
+
+} // namespace etlnode

@@ -2,7 +2,7 @@
 // role/proxy/etl_rollout.cc: the rollout of one start: its changes of the document, the calls that targets hold, the answer to its caller.
 //
 // Owns     one etl_start a rollout: the machine, the caller's exchange, the calls.
-// Knows    etl_rollout_machine, document_queue, gather, etl/spec_place.        Known by  proxy_etl_start.cc, proxy.cc.
+// Knows    etl_rollout_machine, document_queue, broadcast, etl/spec_place.        Known by  proxy_etl_start.cc, proxy.cc.
 // Normal   the document says what should be; each target is asked once what came of it, and answers when that is decided.
 // Fails    400 a target's failure in its own words; 409; 503.
 // Limits   etl_count_max, document_etls_size_max.
@@ -23,15 +23,17 @@
 #include "port/clock.h"
 #include "role/shared/control.h"
 
+namespace etlnode {
+
 struct etl_start {
     proxy *p = nullptr;
     etl_rollout machine;
-    exchange *x = nullptr;       // null once answered
-    gather *calls = nullptr;
-    cluster_etl etl;             // as it is, or will be, in the document
-    bool answers_id = false;     // 2020: the caller gets the id, else a job id
-    uint64_t margin_ms = 0;      // of init_timeout, kept for the answer; 2020: none, its clients wait for as long as it takes
-    std::string refusal;         // why a change of the document was refused, in words for the user
+    exchange *x = nullptr; // null once answered
+    broadcast *calls = nullptr;
+    cluster_etl etl;         // as it is, or will be, in the document
+    bool answers_id = false; // 2020: the caller gets the id, else a job id
+    uint64_t margin_ms = 0;  // of init_timeout, kept for the answer; 2020: none, its clients wait for as long as it takes
+    std::string refusal;     // why a change of the document was refused, in words for the user
     std::string request_id;
     std::vector<std::string> warnings; // for the caller
 };
@@ -40,7 +42,7 @@ struct etl_start {
 
 static error refuse(etl_start &s, error_code code, std::string text)
 {
-    s.refusal = static_cast<std::string &&>(text);
+    s.refusal = std::move(text);
     return make_error(code);
 }
 
@@ -49,7 +51,8 @@ static void set_generation(etl_start &s, cluster_document &next)
     s.etl.stage = etl_stage::initializing;
     s.etl.last_error.clear();
     s.etl.generation = next.next_generation++;
-    s.etl.generation_id = text_format("%016llx-%llu", static_cast<unsigned long long>(placement_digest(s.etl.pod_json)), static_cast<unsigned long long>(s.etl.generation));
+    s.etl.generation_id = text_format("%016llx-%llu", static_cast<unsigned long long>(placement_digest(s.etl.pod_json)),
+        static_cast<unsigned long long>(s.etl.generation));
     s.etl.secret = clock_secret(*s.p->e, 24);
 }
 
@@ -80,10 +83,12 @@ static error apply_initializing(void *arg, cluster_document &next)
             return refuse(s, error_code::etl_not_found, "etl job " + text_escape(s.etl.id) + " does not exist");
         if (known->stage != etl_stage::aborted)
             return refuse(s, error_code::conflict, // which AIStore answers with 400: world_answer_failure
-                "invalid action \"can't start ETL[" + text_escape(s.etl.id) + "] during " + std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage\"");
+                "invalid action \"can't start ETL[" + text_escape(s.etl.id) + "] during " +
+                    std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage\"");
         if (known->pod_json.empty())
-            return refuse(s, error_code::conflict, "etl job " + text_escape(s.etl.id) + " never served, and its spec, which is larger than " + std::to_string(failed_start_spec_max / kib) +
-                " KiB, was not kept: start it with the spec again");
+            return refuse(s, error_code::conflict,
+                "etl job " + text_escape(s.etl.id) + " never served, and its spec, which is larger than " +
+                    std::to_string(failed_start_spec_max / kib) + " KiB, was not kept: start it with the spec again");
         s.etl = *known;
     } else {
         if (known != nullptr && !document_is_failed_start(*known))
@@ -91,11 +96,14 @@ static error apply_initializing(void *arg, cluster_document &next)
         if (known == nullptr && next.etls.size() >= etl_count_max)
             drop_oldest_failed_start(next);
         if (known == nullptr && next.etls.size() >= etl_count_max)
-            return refuse(s, error_code::no_space, text_format("the cluster has %zu ETLs and may have no more: remove one first", next.etls.size()));
+            return refuse(
+                s, error_code::no_space, text_format("the cluster has %zu ETLs and may have no more: remove one first", next.etls.size()));
         size_t all = document_etls_size(next) - (known != nullptr ? document_etl_size(*known) : 0) + document_etl_size(s.etl);
         if (all > document_etls_size_max)
-            return refuse(s, error_code::no_space, text_format("the specs of all ETLs would take %zu MiB in the cluster document, %zu MiB is the most: remove an ETL, or make the spec smaller",
-                all / mib + 1, document_etls_size_max / mib));
+            return refuse(s, error_code::no_space,
+                text_format("the specs of all ETLs would take %zu MiB in the cluster document, %zu MiB is the most: remove an ETL, or make "
+                            "the spec smaller",
+                    all / mib + 1, document_etls_size_max / mib));
     }
     set_generation(s, next);
     document_put_etl(next, s.etl);
@@ -141,7 +149,7 @@ static error apply_ended(void *arg, cluster_document &next)
 static void on_stored(void *arg, error err)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
-    std::string text = static_cast<std::string &&>(s.refusal);
+    std::string text = std::move(s.refusal);
     s.refusal.clear();
     etl_rollout_stored(s.machine, err, text);
 }
@@ -173,14 +181,14 @@ static void add_warning(std::vector<std::string> &warnings, std::string_view tex
             c = ' ';
     }
     if (std::find(warnings.begin(), warnings.end(), bounded) == warnings.end() && warnings.size() < warnings_max)
-        warnings.push_back(static_cast<std::string &&>(bounded));
+        warnings.push_back(std::move(bounded));
 }
 
-static void take_warnings(etl_start &s, const gather_answer &answer)
+static void take_warnings(etl_start &s, const broadcast_answer &answer)
 {
     json_ptr tree;
     std::string where;
-    if (!gather_succeeded(answer) || json_parse(answer.body, tree, where))
+    if (!broadcast_succeeded(answer) || json_parse(answer.body, tree, where))
         return;
     const cJSON *one = nullptr;
     cJSON_ArrayForEach(one, json_get(tree.get(), "warnings"))
@@ -198,42 +206,44 @@ std::string proxy_warning_headers(const std::vector<std::string> &warnings)
     return headers;
 }
 
-static void on_start_answers(void *arg, std::vector<gather_answer> answers)
+static void on_start_answers(void *arg, std::vector<broadcast_answer> answers)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
     s.calls = nullptr;
-    for (const gather_answer &answer : answers)
+    for (const broadcast_answer &answer : answers)
         take_warnings(s, answer);
-    for (const gather_answer &answer : answers) {
-        if (gather_succeeded(answer) || answer.err.code == error_code::canceled) // canceled by us, because another one failed
+    for (const broadcast_answer &answer : answers) {
+        if (broadcast_succeeded(answer) || answer.err.code == error_code::canceled) // canceled by us, because another one failed
             continue;
         error_code code = error_code::ok;
-        std::string text = gather_failure_text(answer, &code);
+        std::string text = broadcast_failure_text(answer, &code);
         // What will fail again must not look retryable: AIStore's clients would repeat the init for a minute.
         if (code == error_code::timed_out || code == error_code::canceled || code == error_code::not_found)
             code = error_code::etl_init_failed;
         else if (answer.err)
             code = error_code::unavailable;
         if (s.margin_ms > 0 && text.find("not Ready within wait_timeout") != std::string::npos)
-            text += "\n(init_timeout is " + text_duration(s.etl.wait_timeout_ms) + ": the last " + text_duration(s.margin_ms) + " of it are kept for this answer)";
+            text += "\n(init_timeout is " + text_duration(s.etl.wait_timeout_ms) + ": the last " + text_duration(s.margin_ms) +
+                    " of it are kept for this answer)";
         etl_rollout_started(s.machine, code, explained(s, text));
         return;
     }
     etl_rollout_started(s.machine, error_code::ok, {});
 }
 
-static void on_gone_answers(void *arg, std::vector<gather_answer> answers)
+static void on_gone_answers(void *arg, std::vector<broadcast_answer> answers)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
     s.calls = nullptr;
     std::string late;
-    for (const gather_answer &answer : answers) {
-        if (gather_succeeded(answer))
+    for (const broadcast_answer &answer : answers) {
+        if (broadcast_succeeded(answer))
             continue;
-        std::string text = gather_failure_text(answer, nullptr);
+        std::string text = broadcast_failure_text(answer, nullptr);
         if (s.machine.failure_text.size() + late.size() < etl_error_text_max)
             late += "\nIts pod is not removed yet; the target goes on trying: " + text;
-        LOG(warn, "etl", "etl=%s reason=\"%s\" msg=\"not removed yet; the target goes on by itself\"", text_escape(s.etl.id).c_str(), text_escape(text).c_str());
+        LOG(warn, "etl", "etl=%s reason=\"%s\" msg=\"not removed yet; the target goes on by itself\"", text_escape(s.etl.id).c_str(),
+            text_escape(text).c_str());
     }
     etl_rollout_removed(s.machine, late);
 }
@@ -242,21 +252,22 @@ static void world_store_initializing(void *arg, etl_rollout &) { change(*static_
 static void world_store_running(void *arg, etl_rollout &) { change(*static_cast<etl_start *>(arg), apply_running); }
 static void world_store_ended(void *arg, etl_rollout &) { change(*static_cast<etl_start *>(arg), apply_ended); }
 
-static void hold_calls(etl_start &s, const std::vector<gather_peer> &peers, const std::string &question, uint64_t deadline_ms, bool stop_at_failure,
-                       void (*on_done)(void *arg, std::vector<gather_answer> answers))
+static void hold_calls(etl_start &s, const std::vector<broadcast_peer> &peers, const std::string &question, uint64_t deadline_ms,
+    bool stop_at_failure, void (*on_done)(void *arg, std::vector<broadcast_answer> answers))
 {
-    gather_request request;
+    broadcast_request request;
     request.target = proxy_node_etl_path(s.etl.id, question + "version=" + std::to_string(proxy_document(*s.p).version));
     request.headers = peer_headers(s.p->options.cluster_secret, s.request_id);
     request.deadline_ms = deadline_ms;
     request.stop_at_failure = stop_at_failure;
-    s.calls = gather_start(*s.p->e, *s.p->client, peers, request, on_done, &s);
+    s.calls = broadcast_start(*s.p->e, *s.p->client, peers, request, on_done, &s);
 }
 
 static void world_await_start(void *arg, etl_rollout &m)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
-    std::string question = "/start?generation=" + url_encode(s.etl.generation_id) + "&wait_timeout_ms=" + std::to_string(m.wait_timeout_ms) + "&";
+    std::string question = "/start?generation=" + url_encode(s.etl.generation_id) +
+                           "&wait_timeout_ms=" + std::to_string(m.wait_timeout_ms) + "&";
     // Before the machine's own, so that the error names a target.
     uint64_t deadline_ms = m.wait_timeout_ms + (s.margin_ms > 0 ? s.margin_ms / 2 : etl_init_margin_ms - 1'000);
     hold_calls(s, proxy_needed_peers(*s.p), question, deadline_ms, true, on_start_answers);
@@ -265,7 +276,7 @@ static void world_await_start(void *arg, etl_rollout &m)
 static void world_await_removal(void *arg, etl_rollout &)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
-    std::vector<gather_peer> peers; // none when the time to drain is up
+    std::vector<broadcast_peer> peers; // none when the time to drain is up
     if (!s.p->cut_off)
         peers = proxy_target_peers(*s.p);
     hold_calls(s, peers, "/gone?", etl_remove_timeout_ms - 1'000, false, on_gone_answers);
@@ -275,7 +286,7 @@ static void world_cancel_await(void *arg, etl_rollout &)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
     if (s.calls != nullptr)
-        gather_cancel(*s.calls);
+        broadcast_cancel(*s.calls);
     s.calls = nullptr;
 }
 
@@ -304,7 +315,7 @@ static void world_answer_running(void *arg, etl_rollout &)
     a.content_type = "text/plain; charset=utf-8";
     a.headers = proxy_warning_headers(s.warnings);
     a.body = s.answers_id ? s.etl.id : proxy_etl_job_id(s.etl);
-    exchange_answer(take_exchange(s), static_cast<answer &&>(a));
+    exchange_answer(take_exchange(s), std::move(a));
 }
 
 static void world_answer_failure(void *arg, etl_rollout &m)
@@ -322,11 +333,11 @@ static void world_on_end(void *arg, etl_rollout &m)
     CHECK(s->calls == nullptr);
     if (m.failure != error_code::ok) {
         p.counts.etl_init_failures++;
-        LOG(warn, "etl", "etl=%s name=%s request=%s reason=\"%s\" msg=\"start failed\"", text_escape(s->etl.id).c_str(), text_escape(s->etl.name).c_str(), s->request_id.c_str(),
-            text_escape(m.failure_text).c_str());
+        LOG(warn, "etl", "etl=%s name=%s request=%s reason=\"%s\" msg=\"start failed\"", text_escape(s->etl.id).c_str(),
+            text_escape(s->etl.name).c_str(), s->request_id.c_str(), text_escape(m.failure_text).c_str());
     } else {
-        LOG(info, "etl", "etl=%s name=%s generation=%s request=%s msg=\"running on all targets\"", text_escape(s->etl.id).c_str(), text_escape(s->etl.name).c_str(),
-            s->etl.generation_id.c_str(), s->request_id.c_str());
+        LOG(info, "etl", "etl=%s name=%s generation=%s request=%s msg=\"running on all targets\"", text_escape(s->etl.id).c_str(),
+            text_escape(s->etl.name).c_str(), s->etl.generation_id.c_str(), s->request_id.c_str());
     }
     p.starts.erase(s->etl.id);
     delete s;
@@ -334,14 +345,17 @@ static void world_on_end(void *arg, etl_rollout &m)
 
 // AIStore's SDK reads for init_timeout and takes silence for a fault of the network, which it answers by asking again. So the pods get what
 // remains of it: time for log lines and the way back is kept.
-static uint64_t answer_margin(uint64_t init_timeout_ms) { return init_timeout_ms / 4 < etl_answer_margin_max_ms ? init_timeout_ms / 4 : etl_answer_margin_max_ms; }
+static uint64_t answer_margin(uint64_t init_timeout_ms)
+{
+    return init_timeout_ms / 4 < etl_answer_margin_max_ms ? init_timeout_ms / 4 : etl_answer_margin_max_ms;
+}
 
 void proxy_rollout_begin(proxy &p, exchange &x, cluster_etl etl, std::span<const std::string> warnings, bool is_restart, bool answers_id)
 {
     etl_start *s = new etl_start;
     s->p = &p;
     s->x = &x;
-    s->etl = static_cast<cluster_etl &&>(etl);
+    s->etl = std::move(etl);
     s->answers_id = answers_id;
     s->warnings.assign(warnings.begin(), warnings.end());
     s->request_id = exchange_request_id(x);
@@ -353,9 +367,16 @@ void proxy_rollout_begin(proxy &p, exchange &x, cluster_etl etl, std::span<const
     m.wait_timeout_ms = s->etl.wait_timeout_ms - s->margin_ms;
     m.answer_at_ms = answers_id ? 0 : exchange_started_ms(x) + s->etl.wait_timeout_ms - s->margin_ms / 3;
     m.is_restart = is_restart;
-    m.world = {.store_initializing = world_store_initializing, .await_start = world_await_start, .store_running = world_store_running, .store_ended = world_store_ended,
-        .await_removal = world_await_removal, .cancel_await = world_cancel_await, .answer_running = world_answer_running, .answer_failure = world_answer_failure,
-        .on_end = world_on_end, .arg = s};
+    m.world = {.store_initializing = world_store_initializing,
+        .await_start = world_await_start,
+        .store_running = world_store_running,
+        .store_ended = world_store_ended,
+        .await_removal = world_await_removal,
+        .cancel_await = world_cancel_await,
+        .answer_running = world_answer_running,
+        .answer_failure = world_answer_failure,
+        .on_end = world_on_end,
+        .arg = s};
     p.starts[s->etl.id] = s;
     p.counts.etl_inits++;
     exchange_on_gone(x, on_caller_gone, s, true);
@@ -373,8 +394,10 @@ void proxy_rollouts_cut_off(proxy &p)
     for (auto &[id, start] : p.starts) {
         if (start->calls == nullptr)
             continue;
-        gather_cancel(*start->calls);
+        broadcast_cancel(*start->calls);
         start->calls = nullptr;
         etl_rollout_removed(start->machine, {}); // starts were stopped before: only removals are waited for
     }
 }
+
+} // namespace etlnode

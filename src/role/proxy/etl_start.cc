@@ -17,6 +17,8 @@
 #include "port/clock.h"
 #include "role/shared/control.h"
 
+namespace etlnode {
+
 static constexpr char id_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 static constexpr std::string_view reserved_names[] = {"init", "build", "list", "logs", "stop", "_object"};
 
@@ -56,15 +58,17 @@ static void answer_dry_run(proxy &p, exchange &x, const etl_spec &spec, const cl
 {
     const cluster_document &document = proxy_document(p);
     const cluster_etl *known = document_find_etl(document, etl.id);
-    if (!etl.id.empty() && ((known != nullptr && known->id == etl.id && !document_is_failed_start(*known)) || p.starts.find(etl.id) != p.starts.end())) {
-        exchange_answer_error(x, error_code::already_exists, "etl job " + text_escape(etl.id) + " already exists", 0, proxy_warning_headers(spec.warnings));
+    if (!etl.id.empty() &&
+        ((known != nullptr && known->id == etl.id && !document_is_failed_start(*known)) || p.starts.find(etl.id) != p.starts.end())) {
+        exchange_answer_error(
+            x, error_code::already_exists, "etl job " + text_escape(etl.id) + " already exists", 0, proxy_warning_headers(spec.warnings));
         return;
     }
     answer a;
     a.content_type = "application/json";
     a.headers = proxy_warning_headers(spec.warnings);
     a.body = spec.pod_json;
-    exchange_answer(x, static_cast<answer &&>(a));
+    exchange_answer(x, std::move(a));
 }
 
 // A start that was meant as a trial must not start: near misses of the key, values that are neither true nor false, and both of them are refused.
@@ -119,7 +123,8 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *
         return;
     }
     if (etl.pod_json.size() > etl_pod_size_max || etl.init_json.size() > etl_init_size_max) {
-        exchange_answer_error(x, error_code::bad_spec, text_format("invalid ETL spec: with its aliases expanded it is larger than %zu MiB", etl_pod_size_max / mib));
+        exchange_answer_error(x, error_code::bad_spec,
+            text_format("invalid ETL spec: with its aliases expanded it is larger than %zu MiB", etl_pod_size_max / mib));
         return;
     }
     if (spec != nullptr && is_dry) {
@@ -129,12 +134,14 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *
     if (p.starts.find(etl.id) != p.starts.end()) {
         std::string name = text_escape(etl.id);
         if (is_restart)
-            exchange_answer_error(x, error_code::conflict, "invalid action \"can't start ETL[" + name + "] during Initializing stage\"", 400); // as of one that runs
+            exchange_answer_error(x, error_code::conflict, "invalid action \"can't start ETL[" + name + "] during Initializing stage\"",
+                400); // as of one that runs
         else
             exchange_answer_error(x, error_code::already_exists, "etl job " + name + " already exists: it is being started");
         return;
     }
-    proxy_rollout_begin(p, x, static_cast<cluster_etl &&>(etl), spec != nullptr ? std::span<const std::string>(spec->warnings) : std::span<const std::string>(), is_restart, answers_id);
+    proxy_rollout_begin(p, x, std::move(etl),
+        spec != nullptr ? std::span<const std::string>(spec->warnings) : std::span<const std::string>(), is_restart, answers_id);
 }
 
 // --- handlers
@@ -161,13 +168,13 @@ static void on_init_2020_body(proxy_request &r, std::string body)
     etl.id = make_id(p);
     json_ptr init = json_object();
     json_add_text(init.get(), "name", spec.name);
-    json_add_text(init.get(), "communication", communication_names[static_cast<size_t>(spec.mode)]);
+    json_add_text(init.get(), "communication", etl_mode_names[static_cast<size_t>(spec.mode)]);
     json_add_text(init.get(), "init_timeout", text_duration(spec.wait_timeout_ms));
     json_add_text(init.get(), "obj_timeout", text_duration(spec.obj_timeout_ms));
     json_add_bool(init.get(), "support_direct_put", false);
     json_add_text(init.get(), "spec", base64_encode(body));
     etl.init_json = json_print(init.get());
-    begin_start(p, proxy_request_release(r), static_cast<cluster_etl &&>(etl), &spec, false, true);
+    begin_start(p, proxy_request_release(r), std::move(etl), &spec, false, true);
 }
 
 void proxy_serve_etl_init_2020(proxy &p, exchange &x, const route_match &)
@@ -198,7 +205,7 @@ static void on_init_body(proxy_request &r, std::string body)
     cluster_etl etl = etl_of_spec(spec);
     etl.id = spec.name;
     etl.init_json = json_print(init.get());
-    begin_start(p, proxy_request_release(r), static_cast<cluster_etl &&>(etl), &spec, false, false);
+    begin_start(p, proxy_request_release(r), std::move(etl), &spec, false, false);
 }
 
 void proxy_serve_etl_init(proxy &p, exchange &x, const route_match &)
@@ -223,6 +230,8 @@ void proxy_serve_etl_start(proxy &p, exchange &x, const route_match &match)
     if (!control_decode_arg(x, match.args[0], "ETL id", id))
         return;
     proxy_request &r = proxy_request_make(p, x);
-    r.etl = static_cast<std::string &&>(id);
+    r.etl = std::move(id);
     proxy_request_read(r, json_body_size_max, on_start_body);
 }
+
+} // namespace etlnode

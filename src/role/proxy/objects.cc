@@ -8,15 +8,17 @@
 //          an object is never looked for, and never put, in another place.
 #include "role/proxy/proxy.h"
 
+#include "aistore/object_query.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/http_write.h"
 #include "codec/url.h"
 #include "port/clock.h"
 #include "role/shared/control.h"
-#include "aistore/object_query.h"
 #include "store/object_name.h"
 #include "transfer/choose.h"
+
+namespace etlnode {
 
 static void refuse(proxy &p, exchange &x, const char *retry_after, const std::string &text, error_code code = error_code::unavailable)
 {
@@ -64,8 +66,9 @@ static const cluster_node *find_holder(proxy &p, exchange &x, const std::string 
         return nullptr;
     }
     const cluster_node *node = document_place(document, bucket, name);
-    read_place place = node != nullptr ? read_place::elsewhere : read_place::nowhere;
-    read_action action = transfer_choose({read_role::proxy, transfer_method_of(exchange_head(x).method), read_how::plain, read_stage::absent, place});
+    read_locality place = node != nullptr ? read_locality::elsewhere : read_locality::nowhere;
+    read_action action = transfer_choose(
+        {read_role::proxy, transfer_method_of(exchange_head(x).method), read_mode::plain, read_availability::absent, place});
     if (node == nullptr || action == read_action::refuse_no_target) {
         refuse(p, x, "5", "no target is registered");
         return nullptr;
@@ -84,9 +87,11 @@ static bool admit_destination(exchange &x, const object_query &asked)
     const char *wrong_bucket = object_name_check_bucket(asked.to_bucket);
     const char *wrong_name = object_name_check(asked.to_name);
     if (wrong_bucket != nullptr)
-        exchange_answer_error(x, error_code::bad_name, "object_to: invalid bucket name \"" + text_escape(asked.to_bucket, 100) + "\": " + wrong_bucket);
+        exchange_answer_error(
+            x, error_code::bad_name, "object_to: invalid bucket name \"" + text_escape(asked.to_bucket, 100) + "\": " + wrong_bucket);
     else if (wrong_name != nullptr)
-        exchange_answer_error(x, error_code::bad_name, "object_to: invalid object name \"" + text_escape(asked.to_name, 100) + "\": " + wrong_name);
+        exchange_answer_error(
+            x, error_code::bad_name, "object_to: invalid object name \"" + text_escape(asked.to_name, 100) + "\": " + wrong_name);
     return wrong_bucket == nullptr && wrong_name == nullptr;
 }
 
@@ -151,5 +156,7 @@ void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
     if (a.status == 301) // AIStore's clients expect 301; what holds today may not hold tomorrow
         http_write_header(headers, "Cache-Control", "no-store");
     p.counts.redirects++;
-    exchange_answer(x, static_cast<answer &&>(a));
+    exchange_answer(x, std::move(a));
 }
+
+} // namespace etlnode

@@ -7,23 +7,26 @@
 // Limits   drain_timeout_ms.
 #include "role/proxy/proxy.h"
 
+#include "aistore/cluster_config.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/url.h"
 #include "port/clock.h"
-#include "aistore/cluster_config.h"
 #include "role/shared/control.h"
 #include "role/shared/health.h"
 #include "role/shared/node_id.h"
+
+namespace etlnode {
 
 // --- routes
 
 void proxy_serve_health(proxy &p, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*p.e) - p.started_ms;
-    health_state state = {.is_primary = true, .ready = p.ready, .draining = p.draining, .node_uptime_ms = uptime, .cluster_uptime_ms = p.ready ? uptime : 0};
+    health_state state = {
+        .is_primary = true, .ready = p.ready, .draining = p.draining, .node_uptime_ms = uptime, .cluster_uptime_ms = p.ready ? uptime : 0};
     json_ptr details;
     std::string odds = proxy_odds_text(p);
     if (!odds.empty()) {
@@ -69,14 +72,19 @@ void proxy_serve_cluster(proxy &p, exchange &x, const route_match &)
         proxy_serve_nodes(p, x);
         return;
     }
-    exchange_answer_error(x, error_code::not_implemented, "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, nodes, backends, remote");
+    exchange_answer_error(x, error_code::not_implemented,
+        "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, nodes, backends, remote");
 }
 
-void proxy_serve_metrics(proxy &p, exchange &x, const route_match &) { exchange_answer_text(x, proxy_metrics_text(p), "text/plain; version=0.0.4; charset=utf-8"); }
+void proxy_serve_metrics(proxy &p, exchange &x, const route_match &)
+{
+    exchange_answer_text(x, proxy_metrics_text(p), "text/plain; version=0.0.4; charset=utf-8");
+}
 
 void proxy_serve_not_implemented(proxy &, exchange &x, const route_match &match)
 {
-    exchange_answer_error(x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
+    exchange_answer_error(
+        x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
 }
 
 void proxy_serve_bucket_path_too_long(proxy &, exchange &x, const route_match &)
@@ -93,7 +101,8 @@ void proxy_serve_node_register(proxy &p, exchange &x, const route_match &) { pro
 
 void proxy_serve_etl_metrics(proxy &, exchange &x, const route_match &)
 {
-    exchange_answer_error(x, error_code::not_found, "there are no metrics of pods here: GET /metrics of the targets has those of transforms");
+    exchange_answer_error(
+        x, error_code::not_found, "there are no metrics of pods here: GET /metrics of the targets has those of transforms");
 }
 
 static void on_answer(void *arg, exchange &x, int status) { control_log_answer("proxy", static_cast<proxy *>(arg)->answers, x, status); }
@@ -131,8 +140,8 @@ static void on_targets_asked(void *arg)
 {
     proxy &p = *static_cast<proxy *>(arg);
     p.ready = true;
-    LOG(info, "role", "role=proxy id=%s url=%s cluster=%s version=%llu msg=\"ready\"", p.id.c_str(), p.url.c_str(), proxy_document(p).uuid.c_str(),
-        static_cast<unsigned long long>(proxy_document(p).version));
+    LOG(info, "role", "role=proxy id=%s url=%s cluster=%s version=%llu msg=\"ready\"", p.id.c_str(), p.url.c_str(),
+        proxy_document(p).uuid.c_str(), static_cast<unsigned long long>(proxy_document(p).version));
     report_ready(p, no_error, {});
 }
 
@@ -162,7 +171,9 @@ static void on_id(void *arg, error err, const std::string &id, const std::string
     options.arg = &p;
     err = http_server_start(*p.e, options, p.options.listen_host.c_str(), p.options.listen_port, &p.server);
     if (err) {
-        report_ready(p, err, text_format("cannot listen on %s port %u: %s", p.options.listen_host.c_str(), static_cast<unsigned>(p.options.listen_port), error_text(err)));
+        report_ready(p, err,
+            text_format("cannot listen on %s port %u: %s", p.options.listen_host.c_str(), static_cast<unsigned>(p.options.listen_port),
+                error_text(err)));
         return;
     }
     p.url = p.options.advertise_url.empty() ? url_format_base(p.options.listen_host, http_server_port(*p.server)) : p.options.advertise_url;
@@ -171,7 +182,8 @@ static void on_id(void *arg, error err, const std::string &id, const std::string
     proxy_document_load(p, on_loaded);
 }
 
-error proxy_start(env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy)
+error proxy_start(
+    env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy)
 {
     if (options.cluster_secret.empty()) // else whoever reaches this node could be one of its cluster
         return make_error(error_code::invalid_argument, "a node needs a cluster secret");
@@ -207,7 +219,7 @@ static void cut_off(proxy &p)
     for (proxy_request *r = p.requests, *next = nullptr; r != nullptr; r = next) {
         next = r->next;
         if (r->calls != nullptr) {
-            gather_cancel(*r->calls);
+            broadcast_cancel(*r->calls);
             r->calls = nullptr;
             proxy_request_fail(*r, error_code::stopping, error_code_text(error_code::stopping));
         }
@@ -271,3 +283,5 @@ void proxy_free(proxy *p)
         http_client_free(p->client);
     delete p;
 }
+
+} // namespace etlnode

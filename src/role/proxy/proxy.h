@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "control/broadcast.h"
 #include "control/document.h"
 #include "control/document_queue.h"
 #include "control/etl_rollout_machine.h"
-#include "control/broadcast.h"
 #include "control/presence_machine.h"
 #include "control/publisher_machine.h"
 #include "http/client/call.h"
@@ -24,16 +24,18 @@
 #include "role/shared/route.h"
 #include "role/shared/web_guard.h"
 
+namespace etlnode {
+
 // What the proxy has seen of one target. Not in the document: it is true of this process only.
 struct proxy_target {
     proxy *owner = nullptr;
     std::string id;
-    presence here;                  // whether it can be heard
-    publisher copy;                 // which document it holds
-    call *push = nullptr;           // PUT /v1/node/document under way
-    uint64_t object_count = 0;      // as it has said last
-    bool is_count_known = false;    // it has said one
-    std::string odds;               // why its document and ours do not go together; empty: they do
+    presence here;               // whether it can be heard
+    publisher copy;              // which document it holds
+    call *push = nullptr;        // PUT /v1/node/document under way
+    uint64_t object_count = 0;   // as it has said last
+    bool is_count_known = false; // it has said one
+    std::string odds;            // why its document and ours do not go together; empty: they do
 };
 
 // A target of another cluster that wants to register here.
@@ -71,17 +73,17 @@ struct proxy {
     control_log answers;
     http_client *client = nullptr;
     document_queue documents;
-    std::map<std::string, proxy_target> targets; // by id, of the document
+    std::map<std::string, proxy_target> targets;     // by id, of the document
     std::map<std::string, proxy_stranger> strangers; // by id
     std::vector<proxy_waiter> waiters;
-    timer *tick = nullptr;          // waiters whose time is up
+    timer *tick = nullptr; // waiters whose time is up
     // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket of
     // that name, and drop the objects with it.
     std::map<std::string, uint64_t> bucket_versions; // of the buckets made by this process
     uint64_t loaded_version = 0;                     // for the others
-    uint64_t upload_ms = 0;         // when the last upload was redirected; 0: never
-    std::map<std::string, etl_start *> starts; // by ETL id
-    proxy_request *requests = nullptr; // list
+    uint64_t upload_ms = 0;                          // when the last upload was redirected; 0: never
+    std::map<std::string, etl_start *> starts;       // by ETL id
+    proxy_request *requests = nullptr;               // list
     proxy_counts counts;
     bool ready = false;
     bool draining = false;
@@ -95,7 +97,7 @@ struct proxy {
     void *drained_arg = nullptr;
     timer *drain_timer = nullptr;
     uint64_t drain_until_ms = 0;
-    bool cut_off = false;           // drain_timeout_ms has passed
+    bool cut_off = false; // drain_timeout_ms has passed
 };
 
 inline const cluster_document &proxy_document(const proxy &p) { return p.documents.current; }
@@ -104,13 +106,13 @@ inline const cluster_document &proxy_document(const proxy &p) { return p.documen
 
 struct proxy_request {
     proxy *p = nullptr;
-    exchange *x = nullptr;           // null once answered
-    gather *calls = nullptr;
+    exchange *x = nullptr; // null once answered
+    broadcast *calls = nullptr;
     proxy_request *previous = nullptr, *next = nullptr;
     void (*on_body)(proxy_request &r, std::string body) = nullptr;
-    bool changing = false;           // a change of the document is under way
+    bool changing = false; // a change of the document is under way
     void (*on_changed)(proxy_request &r, error err) = nullptr;
-    void (*on_answers)(proxy_request &r, std::vector<gather_answer> answers) = nullptr;
+    void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers) = nullptr;
 
     // Parameters, as the handler needs them.
     std::string bucket;
@@ -119,8 +121,8 @@ struct proxy_request {
     std::string text;
     list_request list;
     bool wants_msgpack = false;
-    bool keep_aborted = false;       // stop, not delete
-    bool holds_objects = false;      // the cluster, when a target registers: some are, or may be, somewhere
+    bool keep_aborted = false;  // stop, not delete
+    bool holds_objects = false; // the cluster, when a target registers: some are, or may be, somewhere
     uint64_t created_ns = 0;
     cluster_node node;
     document_identity peer_document; // which one it has stored
@@ -128,16 +130,16 @@ struct proxy_request {
     uint64_t peer_started_ns = 0;    // 0: a target of before, which does not say
     uint64_t peer_objects = 0;
     bool is_peer_count_known = false;
-    uint64_t lost_count = 0;         // of objects, that go with a target
+    uint64_t lost_count = 0; // of objects, that go with a target
     bool is_lost_count_known = false;
-    route_match match;               // of a request that is served again when the document has changed
+    route_match match; // of a request that is served again when the document has changed
 };
 proxy_request &proxy_request_make(proxy &p, exchange &x);
 // Reads the body (json_body_size_max), then on_body; a body that cannot be read is answered here.
 void proxy_request_read(proxy_request &r, size_t size_max, void (*on_body)(proxy_request &r, std::string body));
 // Asks all `peers`; then on_answers.
-void proxy_request_gather(proxy_request &r, const std::vector<gather_peer> &peers, const gather_request &request,
-    void (*on_answers)(proxy_request &r, std::vector<gather_answer> answers));
+void proxy_request_broadcast(proxy_request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &request,
+    void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers));
 // Changes the document; on_changed comes when the change is durable and, with `wait_pushed`, when the targets hold it (push_wait_ms at most).
 void proxy_request_change(proxy_request &r, error (*apply)(void *request, cluster_document &next), bool wait_pushed,
     void (*on_changed)(proxy_request &r, error err));
@@ -168,12 +170,12 @@ void proxy_note_odds(proxy_target &target, const std::string &why);
 void proxy_push(proxy &p);
 void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg);
 bool proxy_target_is_silent(const proxy &p, std::string_view id);
-// All targets of the document as peers of a gather, those in maintenance too.
-std::vector<gather_peer> proxy_target_peers(const proxy &p);
+// All targets of the document as peers of a broadcast, those in maintenance too.
+std::vector<broadcast_peer> proxy_target_peers(const proxy &p);
 // Those that hold objects for somebody: not in maintenance.
-std::vector<gather_peer> proxy_placed_peers(const proxy &p);
+std::vector<broadcast_peer> proxy_placed_peers(const proxy &p);
 // Without those in maintenance that are silent: they hold no objects and serve nobody.
-std::vector<gather_peer> proxy_needed_peers(const proxy &p);
+std::vector<broadcast_peer> proxy_needed_peers(const proxy &p);
 // The first needed target that is silent; null when every one can be heard.
 const cluster_node *proxy_silent_target(const proxy &p);
 void proxy_serve_register(proxy &p, exchange &x);
@@ -227,12 +229,12 @@ struct etl_told_failures {
     uint64_t count = 0;
     std::vector<std::string> missing; // targets that did not answer
 };
-etl_told_failures proxy_etl_failures(const std::vector<gather_answer> &answers);
+etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers);
 // As AIStore's clients read them: [{"obj_name","msg","ecode"}], each object once.
 json_ptr proxy_etl_obj_errors(const etl_told_failures &failures);
 // The request was answered with 404 when it is null.
 const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw);
-std::vector<gather_peer> proxy_speaking_peers(const proxy &p);
+std::vector<broadcast_peer> proxy_speaking_peers(const proxy &p);
 // Why an ETL cannot be found by this id or name: it does not exist, or the name is several ETLs'.
 std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name);
 std::string proxy_node_etl_path(std::string_view id, std::string_view more = {});
@@ -251,3 +253,5 @@ void proxy_rollouts_cut_off(proxy &p);
 std::vector<std::string_view> proxy_bucket_names(const proxy &p);
 std::string proxy_etl_job_id(const cluster_etl &etl);
 std::string proxy_metrics_text(proxy &p);
+
+} // namespace etlnode

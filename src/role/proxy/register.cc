@@ -17,6 +17,8 @@
 #include "port/clock.h"
 #include "role/shared/control.h"
 
+namespace etlnode {
+
 static void note_registered(proxy_request &r)
 {
     proxy_target &target = proxy_target_of(*r.p, r.node.id);
@@ -37,7 +39,7 @@ static void answer_member(proxy_request &r)
         a.content_type = "application/json";
         a.body = p.documents.text;
     }
-    proxy_request_answer(r, static_cast<answer &&>(a));
+    proxy_request_answer(r, std::move(a));
 }
 
 static bool may_hold_objects(const proxy_request &r) { return !r.is_peer_count_known || r.peer_objects > 0; }
@@ -77,19 +79,20 @@ static void on_member_stored(proxy_request &r, error err)
     }
     const cluster_node *node = document_find_node(proxy_document(*r.p), r.node.id);
     if (node != nullptr && (node->flags & node_flag_maintenance) != 0)
-        LOG(warn, "cluster", "target=%s reason=\"%s\" msg=\"the target joins in maintenance: it gets no objects, and what it holds is in no list\"", r.node.id.c_str(),
-            text_escape(proxy_maintenance_text(proxy_document(*r.p), *node)).c_str());
+        LOG(warn, "cluster",
+            "target=%s reason=\"%s\" msg=\"the target joins in maintenance: it gets no objects, and what it holds is in no list\"",
+            r.node.id.c_str(), text_escape(proxy_maintenance_text(proxy_document(*r.p), *node)).c_str());
     answer_member(r);
 }
 
 // What the other targets hold decides whether a new one may take part in placement at once.
-static void on_counts(proxy_request &r, std::vector<gather_answer> answers)
+static void on_counts(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     bool is_empty = true;
-    for (const gather_answer &one : answers) {
+    for (const broadcast_answer &one : answers) {
         json_ptr tree;
         std::string where;
-        if (!gather_succeeded(one) || json_parse(one.body, tree, where) || json_u64(tree.get(), "object_count", 1) > 0)
+        if (!broadcast_succeeded(one) || json_parse(one.body, tree, where) || json_u64(tree.get(), "object_count", 1) > 0)
             is_empty = false;
     }
     r.holds_objects = !is_empty;
@@ -110,16 +113,20 @@ static void refuse_stranger(proxy_request &r, std::string_view uuid)
     if (p.strangers.size() < stranger_count_max || p.strangers.find(r.node.id) != p.strangers.end())
         p.strangers[r.node.id] = {.cluster = std::string(uuid), .peer = exchange_peer(*r.x), .heard_ms = clock_now_ms(*p.e)};
     refuse_member(r, error_code::conflict,
-        "target " + r.node.id + " belongs to cluster " + text_escape(uuid) + ", this is cluster " + own + ". If the proxy of " + text_escape(uuid) +
-            " has lost its data directory: stop this proxy and start it with a copy of that directory, the target's objects are untouched. If the target is to join this cluster: start it with an empty data directory");
+        "target " + r.node.id + " belongs to cluster " + text_escape(uuid) + ", this is cluster " + own + ". If the proxy of " +
+            text_escape(uuid) +
+            " has lost its data directory: stop this proxy and start it with a copy of that directory, the target's objects are untouched. "
+            "If the target is to join this cluster: start it with an empty data directory");
 }
 
 static void refuse_lineage(proxy_request &r, document_relation relation)
 {
     bool is_newer = relation == document_relation::newer;
-    std::string text = "target " + r.node.id + " holds " + document_identity_text(r.peer_document) + " of the cluster document, the proxy " + document_identity_text(document_identify(proxy_document(*r.p)));
+    std::string text = "target " + r.node.id + " holds " + document_identity_text(r.peer_document) +
+                       " of the cluster document, the proxy " + document_identity_text(document_identify(proxy_document(*r.p)));
     text += is_newer ? ": the proxy's data directory is older. Start the proxy with the newer directory"
-                     : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the directory that the targets know, or the target with an empty one";
+                     : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the directory "
+                       "that the targets know, or the target with an empty one";
     if (document_find_node(proxy_document(*r.p), r.node.id) != nullptr)
         proxy_note_odds(proxy_target_of(*r.p, r.node.id), text);
     refuse_member(r, is_newer ? error_code::newer_version : error_code::diverged, text);
@@ -141,27 +148,31 @@ static void admit_member(proxy_request &r)
     proxy &p = *r.p;
     const cluster_document &document = proxy_document(p);
     const cluster_node *known = document_find_node(document, r.node.id);
-    LOG(info, "cluster", "target=%s url=%s msg=\"%s\"", r.node.id.c_str(), text_escape(r.node.url).c_str(), known == nullptr ? "a new target" : known->url == r.node.url ? "a target is placed again" : "a target has a new URL");
-    std::vector<gather_peer> peers = proxy_target_peers(p);
+    LOG(info, "cluster", "target=%s url=%s msg=\"%s\"", r.node.id.c_str(), text_escape(r.node.url).c_str(),
+        known == nullptr           ? "a new target"
+        : known->url == r.node.url ? "a target is placed again"
+                                   : "a target has a new URL");
+    std::vector<broadcast_peer> peers = proxy_target_peers(p);
     bool uploads = p.upload_ms > 0 && clock_now_ms(*p.e) - p.upload_ms < upload_settle_ms;
     if (known != nullptr || document.buckets.empty() || uploads || peers.empty()) {
         r.holds_objects = uploads || may_hold_objects(r);
         proxy_request_change(r, apply_member, false, on_member_stored);
         return;
     }
-    gather_request request;
+    broadcast_request request;
     request.target = "/v1/node/status";
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_gather(r, peers, request, on_counts);
+    proxy_request_broadcast(r, peers, request, on_counts);
 }
 
 // Two processes of one id, one of which runs with a copy of the other's data directory, would take turns, and objects go to either.
-static void on_former(proxy_request &r, std::vector<gather_answer> answers)
+static void on_former(proxy_request &r, std::vector<broadcast_answer> answers)
 {
     const cluster_node *known = document_find_node(proxy_document(*r.p), r.node.id);
     json_ptr tree;
     std::string where;
-    bool is_other = known != nullptr && gather_succeeded(answers[0]) && !json_parse(answers[0].body, tree, where) && json_text(tree.get(), "id") == r.node.id;
+    bool is_other = known != nullptr && broadcast_succeeded(answers[0]) && !json_parse(answers[0].body, tree, where) &&
+                    json_text(tree.get(), "id") == r.node.id;
     uint64_t started_ns = is_other ? json_u64(tree.get(), "started_ns", 0) : 0;
     if (started_ns == 0 || started_ns == r.peer_started_ns) { // gone, or the same one by a second name
         admit_member(r);
@@ -182,7 +193,9 @@ static void on_registration(proxy_request &r, std::string body)
         err = node_parse(tree.get(), r.node);
     url_base base;
     if (err || !r.node.is_target || !control_is_node_id(r.node.id) || !url_parse_base(r.node.url, base)) {
-        refuse_member(r, error_code::bad_json, "a registration is {\"id\",\"type\",\"url\",\"document_version\",\"object_count\"}: " + (where.empty() && err ? error_text(err) : where));
+        refuse_member(r, error_code::bad_json,
+            "a registration is {\"id\",\"type\",\"url\",\"document_version\",\"object_count\"}: " +
+                (where.empty() && err ? error_text(err) : where));
         return;
     }
     if (std::string wrong = wrong_number(tree.get()); !wrong.empty()) {
@@ -191,8 +204,10 @@ static void on_registration(proxy_request &r, std::string body)
     }
     r.node.digest = placement_digest(r.node.id);
     r.node.flags = 0;
-    r.peer_document = {.term = json_u64(tree.get(), "document_term", 0), .tag = json_u64(tree.get(), "document_tag", 0),
-                       .version = json_u64(tree.get(), "document_version", 0), .digest = json_u64(tree.get(), "document_digest", 0)};
+    r.peer_document = {.term = json_u64(tree.get(), "document_term", 0),
+        .tag = json_u64(tree.get(), "document_tag", 0),
+        .version = json_u64(tree.get(), "document_version", 0),
+        .digest = json_u64(tree.get(), "document_digest", 0)};
     r.peer_objects = json_u64(tree.get(), "object_count", 0);
     r.is_peer_count_known = json_get(tree.get(), "object_count") != nullptr;
     r.peer_started_ns = json_u64(tree.get(), "started_ns", 0);
@@ -203,7 +218,8 @@ static void on_registration(proxy_request &r, std::string body)
         return;
     }
     r.is_peer_of_cluster = !uuid.empty();
-    if (json_get(tree.get(), "document_digest") == nullptr && r.peer_document.version <= document.version) // a target of before: only its version is known
+    if (json_get(tree.get(), "document_digest") == nullptr &&
+        r.peer_document.version <= document.version) // a target of before: only its version is known
         r.peer_document = r.peer_document.version == document.version ? document_identify(document) : document_identity{};
     document_relation relation = document_relate(r.peer_document, document);
     if (relation == document_relation::newer || relation == document_relation::diverged) {
@@ -223,10 +239,10 @@ static void on_registration(proxy_request &r, std::string body)
         admit_member(r);
         return;
     }
-    gather_request request;
+    broadcast_request request;
     request.target = "/v1/node/status";
     request.deadline_ms = intra_call_timeout_ms / 2; // the target waits for that long
-    proxy_request_gather(r, {{known->id, known->url}}, request, on_former);
+    proxy_request_broadcast(r, {{known->id, known->url}}, request, on_former);
 }
 
 void proxy_serve_register(proxy &p, exchange &x)
@@ -235,3 +251,5 @@ void proxy_serve_register(proxy &p, exchange &x)
         return;
     proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_registration);
 }
+
+} // namespace etlnode

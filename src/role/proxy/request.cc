@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/request.cc: one client's request at the proxy that waits for a body, for targets, or for the document.
 //
-// Owns     the exchange until it is answered, at most one gather.
-// Knows    http, document_queue, gather.        Known by  the proxy's handlers.
+// Owns     the exchange until it is answered, at most one broadcast.
+// Knows    http, document_queue, broadcast.        Known by  the proxy's handlers.
 // Fails    every failure is an answer; a client that has gone is answered into the void.
 #include "role/proxy/proxy.h"
 
 #include "base/check.h"
 #include "control/peer.h"
 #include "role/shared/control.h"
+
+namespace etlnode {
 
 proxy_request &proxy_request_make(proxy &p, exchange &x)
 {
@@ -59,7 +61,7 @@ void proxy_request_fail(proxy_request &r, error_code code, std::string_view text
 
 void proxy_request_answer(proxy_request &r, answer a)
 {
-    exchange_answer(take_exchange(r), static_cast<answer &&>(a));
+    exchange_answer(take_exchange(r), std::move(a));
     end(r);
 }
 
@@ -76,7 +78,7 @@ static void on_body(void *arg, error err, std::string body)
         proxy_request_fail(r, err.code, error_text(err));
         return;
     }
-    r.on_body(r, static_cast<std::string &&>(body));
+    r.on_body(r, std::move(body));
 }
 
 void proxy_request_read(proxy_request &r, size_t size_max, void (*on_read)(proxy_request &r, std::string body))
@@ -85,24 +87,24 @@ void proxy_request_read(proxy_request &r, size_t size_max, void (*on_read)(proxy
     exchange_read_all(*r.x, size_max, on_body, &r);
 }
 
-static void on_gathered(void *arg, std::vector<gather_answer> answers)
+static void on_gathered(void *arg, std::vector<broadcast_answer> answers)
 {
     proxy_request &r = *static_cast<proxy_request *>(arg);
     r.calls = nullptr;
-    r.on_answers(r, static_cast<std::vector<gather_answer> &&>(answers));
+    r.on_answers(r, std::move(answers));
 }
 
-void proxy_request_gather(proxy_request &r, const std::vector<gather_peer> &peers, const gather_request &request,
-    void (*on_answers)(proxy_request &r, std::vector<gather_answer> answers))
+void proxy_request_broadcast(proxy_request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &request,
+    void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers))
 {
     if (r.p->cut_off) {
         proxy_request_fail(r, error_code::stopping, error_code_text(error_code::stopping));
         return;
     }
     r.on_answers = on_answers;
-    gather_request asked = request;
+    broadcast_request asked = request;
     asked.headers = peer_headers(r.p->options.cluster_secret, exchange_request_id(*r.x)) + request.headers;
-    r.calls = gather_start(*r.p->e, *r.p->client, peers, asked, on_gathered, &r);
+    r.calls = broadcast_start(*r.p->e, *r.p->client, peers, asked, on_gathered, &r);
 }
 
 struct request_change {
@@ -158,9 +160,12 @@ bool proxy_request_read_action(proxy_request &r, const std::string &body, json_p
     std::string where;
     error err = json_parse(body, out_tree, where);
     if (err || !cJSON_IsObject(out_tree.get())) {
-        proxy_request_fail(r, error_code::bad_json, "the request body must be {\"action\":...,\"name\":...,\"value\":...}: " + (err ? where : std::string("it is not an object")));
+        proxy_request_fail(r, error_code::bad_json,
+            "the request body must be {\"action\":...,\"name\":...,\"value\":...}: " + (err ? where : std::string("it is not an object")));
         return false;
     }
     out_action = json_text(out_tree.get(), "action");
     return true;
 }
+
+} // namespace etlnode

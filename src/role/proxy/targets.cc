@@ -16,6 +16,8 @@
 #include "control/peer.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 bool proxy_target_is_silent(const proxy &p, std::string_view id)
 {
     auto it = p.targets.find(std::string(id));
@@ -60,7 +62,7 @@ static void world_send(void *arg, publisher &)
     options.on_done = on_push_done;
     options.arg = &target;
     p.counts.pushes++;
-    target.push = call_start(*p.client, static_cast<call_options &&>(options));
+    target.push = call_start(*p.client, std::move(options));
 }
 
 static void world_cancel(void *arg, publisher &)
@@ -83,7 +85,11 @@ proxy_target &proxy_target_of(proxy &p, const std::string &id)
     target.here.target = id;
     target.copy.sm.id = target.here.sm.id;
     target.copy.e = p.e;
-    target.copy.world = {.wanted_version = world_wanted_version, .may_be_there = world_may_be_there, .send = world_send, .cancel = world_cancel, .arg = &target};
+    target.copy.world = {.wanted_version = world_wanted_version,
+        .may_be_there = world_may_be_there,
+        .send = world_send,
+        .cancel = world_cancel,
+        .arg = &target};
     presence_begin(target.here);
     publisher_begin(target.copy);
     return target;
@@ -151,7 +157,8 @@ void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg)
 void proxy_note_odds(proxy_target &target, const std::string &why)
 {
     if (target.odds.empty())
-        LOG(error, "cluster", "target=%s reason=\"%s\" msg=\"the documents of this proxy and of the target do not go together\"", target.id.c_str(), text_escape(why).c_str());
+        LOG(error, "cluster", "target=%s reason=\"%s\" msg=\"the documents of this proxy and of the target do not go together\"",
+            target.id.c_str(), text_escape(why).c_str());
     target.odds = why;
 }
 
@@ -198,8 +205,8 @@ static void note_push_failure(proxy_target &target, error err, int status, const
     if (told.code == error_code::diverged || (told.code == error_code::newer_version && is_current))
         proxy_note_odds(target, told.message);
     if (target.copy.failures == 0)
-        LOG(warn, "cluster", "target=%s version=%llu reason=\"%s\" msg=\"the cluster document could not be pushed, trying again\"", target.id.c_str(),
-            static_cast<unsigned long long>(target.copy.sent_version), text_escape(told.message).c_str());
+        LOG(warn, "cluster", "target=%s version=%llu reason=\"%s\" msg=\"the cluster document could not be pushed, trying again\"",
+            target.id.c_str(), static_cast<unsigned long long>(target.copy.sent_version), text_escape(told.message).c_str());
 }
 
 static void on_push_done(void *arg, call &, error err, int status, std::string body)
@@ -253,11 +260,11 @@ void proxy_targets_stop(proxy &p)
     p.tick = nullptr;
 }
 
-// --- targets as peers of a gather
+// --- targets as peers of a broadcast
 
-std::vector<gather_peer> proxy_target_peers(const proxy &p)
+std::vector<broadcast_peer> proxy_target_peers(const proxy &p)
 {
-    std::vector<gather_peer> peers;
+    std::vector<broadcast_peer> peers;
     for (const cluster_node &node : proxy_document(p).nodes) {
         if (node.is_target)
             peers.push_back({node.id, node.url});
@@ -265,9 +272,9 @@ std::vector<gather_peer> proxy_target_peers(const proxy &p)
     return peers;
 }
 
-std::vector<gather_peer> proxy_placed_peers(const proxy &p)
+std::vector<broadcast_peer> proxy_placed_peers(const proxy &p)
 {
-    std::vector<gather_peer> peers;
+    std::vector<broadcast_peer> peers;
     for (const cluster_node &node : proxy_document(p).nodes) {
         if (node.is_target && (node.flags & (node_flag_maintenance | node_flag_decommission)) == 0)
             peers.push_back({node.id, node.url});
@@ -275,11 +282,14 @@ std::vector<gather_peer> proxy_placed_peers(const proxy &p)
     return peers;
 }
 
-static bool is_dispensable(const proxy &p, const cluster_node &node) { return (node.flags & node_flag_maintenance) != 0 && proxy_target_is_silent(p, node.id); }
-
-std::vector<gather_peer> proxy_needed_peers(const proxy &p)
+static bool is_dispensable(const proxy &p, const cluster_node &node)
 {
-    std::vector<gather_peer> peers;
+    return (node.flags & node_flag_maintenance) != 0 && proxy_target_is_silent(p, node.id);
+}
+
+std::vector<broadcast_peer> proxy_needed_peers(const proxy &p)
+{
+    std::vector<broadcast_peer> peers;
     for (const cluster_node &node : proxy_document(p).nodes) {
         if (node.is_target && !is_dispensable(p, node))
             peers.push_back({node.id, node.url});
@@ -295,3 +305,5 @@ const cluster_node *proxy_silent_target(const proxy &p)
     }
     return nullptr;
 }
+
+} // namespace etlnode

@@ -16,6 +16,8 @@
 #include "node/api.h"
 #include "port/clock.h"
 
+namespace etlnode {
+
 static constexpr size_t hint_names_max = 5;
 
 // What the log shows of a path: the secret of a pod stays out of it.
@@ -58,8 +60,8 @@ void control_log_answer(const char *role, control_log &log, exchange &x, int sta
         return;
     std::string_view id = exchange_request_id(x);
     uint64_t took = clock_now_ms(exchange_env(x)) - exchange_started_ms(x);
-    log_write(level, "http", "role=%s request=%.*s peer=%s method=%s target=%s status=%d ms=%llu", role,
-        static_cast<int>(id.size()), id.data(), exchange_peer(x).c_str(), text_escape(head.method).c_str(), path_for_log(head.target).c_str(), status,
+    log_write(level, "http", "role=%s request=%.*s peer=%s method=%s target=%s status=%d ms=%llu", role, static_cast<int>(id.size()),
+        id.data(), exchange_peer(x).c_str(), text_escape(head.method).c_str(), path_for_log(head.target).c_str(), status,
         static_cast<unsigned long long>(took));
 }
 
@@ -70,7 +72,8 @@ void control_answer_no_route(exchange &x, const route_match &match)
         std::string headers;
         http_write_header(headers, "Allow", match.allow);
         exchange_answer_error(x, error_code::method_not_allowed,
-            "method " + text_escape(head.method) + " is not allowed for " + text_escape(head.path) + "; allowed: " + match.allow, 0, headers);
+            "method " + text_escape(head.method) + " is not allowed for " + text_escape(head.path) + "; allowed: " + match.allow, 0,
+            headers);
         return;
     }
     exchange_answer_error(x, error_code::not_found, "there is no " + text_escape(head.path) + " here");
@@ -95,7 +98,8 @@ bool control_admit_web(const web_guard &guard, exchange &x)
     case web_verdict::pass: return true;
     case web_verdict::strange_host: {
         std::string_view sent = http_head_get(head, "Host");
-        exchange_answer_error(x, error_code::misdirected, strange_host_text(!head.authority.empty() && web_guard_knows(guard, sent) ? head.authority : sent));
+        exchange_answer_error(
+            x, error_code::misdirected, strange_host_text(!head.authority.empty() && web_guard_knows(guard, sent) ? head.authority : sent));
         return false;
     }
     case web_verdict::strange_origin: {
@@ -104,7 +108,8 @@ bool control_admit_web(const web_guard &guard, exchange &x)
         bool can_be_allowed = web_origin_is_good(sent);
         exchange_answer_error(x, error_code::forbidden,
             sent.data() == nullptr ? "a web page of another origin may not change anything here"
-                                   : "a web page of origin \"" + name + "\" may not change anything here" + (can_be_allowed ? "; if it is yours, start the node with --allowed-origin " + name : ""));
+                                   : "a web page of origin \"" + name + "\" may not change anything here" +
+                                         (can_be_allowed ? "; if it is yours, start the node with --allowed-origin " + name : ""));
         return false;
     }
     }
@@ -115,7 +120,8 @@ bool control_decode_arg(exchange &x, std::string_view raw, const char *what, std
 {
     if (url_decode(raw, out_text) && !out_text.empty())
         return true;
-    const char *fault = raw.find("%00") != std::string_view::npos ? " in the path has a NUL byte (%00), which no name may have: " : " in the path is not properly percent-encoded: ";
+    const char *fault = raw.find("%00") != std::string_view::npos ? " in the path has a NUL byte (%00), which no name may have: "
+                                                                  : " in the path is not properly percent-encoded: ";
     exchange_answer_error(x, error_code::bad_request, std::string("the ") + what + fault + text_escape(raw));
     return false;
 }
@@ -125,8 +131,8 @@ std::string_view control_provider(std::string_view name)
     struct alias {
         std::string_view name, provider;
     };
-    static constexpr alias aliases[] = {{"", "ais"}, {"ais", "ais"}, {"aws", "aws"}, {"s3", "aws"}, {"gcp", "gcp"}, {"gs", "gcp"}, {"azure", "azure"}, {"az", "azure"},
-                                        {"oci", "oci"}, {"oc", "oci"}, {"ht", "ht"}, {"http", "ht"}};
+    static constexpr alias aliases[] = {{"", "ais"}, {"ais", "ais"}, {"aws", "aws"}, {"s3", "aws"}, {"gcp", "gcp"}, {"gs", "gcp"},
+        {"azure", "azure"}, {"az", "azure"}, {"oci", "oci"}, {"oc", "oci"}, {"ht", "ht"}, {"http", "ht"}};
     for (const alias &row : aliases) {
         if (row.name == name)
             return row.provider;
@@ -140,11 +146,12 @@ static std::string missing_backend_text(std::string_view provider, std::string_v
     struct backend {
         std::string_view provider, scheme, name;
     };
-    static constexpr backend backends[] = {{"aws", "s3", "AWS"}, {"gcp", "gs", "GCP"}, {"azure", "az", "Azure"}, {"oci", "oc", "OCI"}, {"ht", "ht", "HTTP"}};
+    static constexpr backend backends[] = {
+        {"aws", "s3", "AWS"}, {"gcp", "gs", "GCP"}, {"azure", "az", "Azure"}, {"oci", "oc", "OCI"}, {"ht", "ht", "HTTP"}};
     for (const backend &row : backends) {
         if (row.provider == provider)
             return "failed to lookup bucket " + std::string(row.scheme) + "://" + text_escape(bucket) + ", err: " + std::string(row.name) +
-                " backend is missing in the cluster configuration";
+                   " backend is missing in the cluster configuration";
     }
     return "provider " + std::string(provider) + " is not supported";
 }
@@ -180,13 +187,15 @@ bool control_check_provider(exchange &x, std::string_view bucket)
             return false;
         }
         if (provider != "ais") {
-            exchange_answer_error(x, error_code::not_implemented, "provider \"" + std::string(provider) + "\" is not supported: this cluster has only ais:// buckets");
+            exchange_answer_error(x, error_code::not_implemented,
+                "provider \"" + std::string(provider) + "\" is not supported: this cluster has only ais:// buckets");
             return false;
         }
     }
     value.clear();
     if (url_query_get(query, "namespace", value) && !value.empty() && value != "@#" && value != "@" && value != "#") {
-        exchange_answer_error(x, error_code::not_implemented, "namespace \"" + text_escape(value) + "\" is not supported: this cluster has only the global namespace");
+        exchange_answer_error(x, error_code::not_implemented,
+            "namespace \"" + text_escape(value) + "\" is not supported: this cluster has only the global namespace");
         return false;
     }
     return true;
@@ -246,3 +255,5 @@ std::string control_time_text(uint64_t wall_ns, bool rfc3339)
     size_t size = strftime(text, sizeof text, rfc3339 ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d %H:%M:%S", &parts);
     return std::string(text, size);
 }
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "role/shared/route.h"
 #include "role/shared/web_guard.h"
 
+namespace etlnode {
+
 // One line an answer: request id, peer, method, path, status, milliseconds. Requests for objects, and what comes all the time (health, metrics,
 // heartbeats), are logged at level debug unless they fail with 5xx. An overload brings answers 503 by the thousand: of these refusals_logged_max
 // a second have their line, and the first one after it says how many had none.
@@ -46,3 +48,5 @@ std::string control_uptime_headers(uint64_t node_ms, uint64_t cluster_ms);
 bool control_is_node_id(std::string_view id);
 // "2026-01-02 03:04:05" of nanoseconds since 1970; with `rfc3339` "2026-01-02T03:04:05Z".
 std::string control_time_text(uint64_t wall_ns, bool rfc3339);
+
+} // namespace etlnode

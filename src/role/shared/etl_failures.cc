@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 void etl_failures_add(etl_failures &failures, const std::string &etl_id, etl_failure failure)
 {
     etl_failure_list &list = failures[etl_id];
@@ -18,7 +20,7 @@ void etl_failures_add(etl_failures &failures, const std::string &etl_id, etl_fai
         failure.text = failure.text.substr(0, end) + "...";
     }
     list.count++;
-    list.last.push_back(static_cast<etl_failure &&>(failure));
+    list.last.push_back(std::move(failure));
     if (list.last.size() > failures_kept_max)
         list.last.pop_front();
 }
@@ -39,7 +41,9 @@ json_ptr etl_failures_json(const etl_failures &failures, const std::string &etl_
         json_add_text(one.get(), "text", failure.text);
         json_add_text(one.get(), "request_id", failure.request_id);
         json_add_bool(one.get(), "cut", failure.was_cut);
-        json_append(errors, static_cast<json_ptr &&>(one));
+        json_append(errors, std::move(one));
     }
     return tree;
 }
+
+} // namespace etlnode

@@ -8,6 +8,8 @@
 #include "codec/url.h"
 #include "role/shared/control.h"
 
+namespace etlnode {
+
 void health_serve(exchange &x, const health_state &state)
 {
     std::string_view query = exchange_head(x).query;
@@ -34,7 +36,7 @@ void health_serve(exchange &x, const health_state &state)
         a.content_type = "application/json";
         a.body = json_print(state.details);
     }
-    exchange_answer(x, static_cast<answer &&>(a));
+    exchange_answer(x, std::move(a));
 }
 
 void daemon_serve(exchange &x, const cluster_document &document)
@@ -56,3 +58,5 @@ void daemon_serve(exchange &x, const cluster_document &document)
     json_ptr smap = document_smap(document);
     exchange_answer_json(x, smap.get());
 }
+
+} // namespace etlnode

@@ -8,8 +8,10 @@
 #include "control/document.h"
 #include "http/server/exchange.h"
 
+namespace etlnode {
+
 struct health_state {
-    bool is_primary = false;  // the proxy
+    bool is_primary = false; // the proxy
     bool ready = false;
     bool draining = false;
     std::string not_ready_text = "starting";
@@ -20,3 +22,5 @@ struct health_state {
 void health_serve(exchange &x, const health_state &state);
 // ?what=smap; a document of version 0 is "not ready".
 void daemon_serve(exchange &x, const cluster_document &document);
+
+} // namespace etlnode

@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+namespace etlnode {
+
 error list_request_read(const cJSON *value, list_request &out_request, std::string &out_reason)
 {
     list_request r;
@@ -59,7 +61,7 @@ error list_request_read(const cJSON *value, list_request &out_request, std::stri
         r.wants_checksum = r.wants_version = r.wants_atime = r.wants_location = r.wants_custom = r.wants_copies = false;
         r.wants_size = (r.flags & list_request_name_only) == 0;
     }
-    out_request = static_cast<list_request &&>(r);
+    out_request = std::move(r);
     return no_error;
 }
 
@@ -70,7 +72,8 @@ list_page list_merge(std::vector<list_page> &pages, size_t page_size)
     while (merged.entries.size() < page_size) {
         size_t best = pages.size();
         for (size_t i = 0; i < pages.size(); i++) {
-            if (next[i] < pages[i].entries.size() && (best == pages.size() || pages[i].entries[next[i]].name < pages[best].entries[next[best]].name))
+            if (next[i] < pages[i].entries.size() &&
+                (best == pages.size() || pages[i].entries[next[i]].name < pages[best].entries[next[best]].name))
                 best = i;
         }
         if (best == pages.size())
@@ -78,7 +81,7 @@ list_page list_merge(std::vector<list_page> &pages, size_t page_size)
         list_entry &entry = pages[best].entries[next[best]++];
         if (!merged.entries.empty() && merged.entries.back().name == entry.name)
             continue; // a directory that several targets have
-        merged.entries.push_back(static_cast<list_entry &&>(entry));
+        merged.entries.push_back(std::move(entry));
     }
     if (merged.entries.size() == page_size && page_size > 0)
         merged.token = merged.entries.back().name;
@@ -121,3 +124,5 @@ std::string list_skip_after(std::string_view prefix, std::string_view name)
         after += '\xff'; // greater than every UTF-8 name inside the directory
     return after;
 }
+
+} // namespace etlnode

@@ -7,9 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "aistore/list_page.h"
 #include "base/error.h"
 #include "codec/json.h"
-#include "aistore/list_page.h"
+
+namespace etlnode {
 
 // Bits of a request's `flags` (source: AIStore api/apc/lsmsg.go).
 inline constexpr uint64_t list_request_archives = 1u << 3; // the members of archives, too
@@ -20,13 +22,14 @@ inline constexpr uint64_t list_request_no_recursion = 1u << 11;
 
 struct list_request {
     std::string prefix;
-    std::string after;        // continuation token, or start_after on the first page
+    std::string after; // continuation token, or start_after on the first page
     std::string uuid;
-    std::string target;       // only this target's objects
-    size_t page_size = 0;     // 1 .. list_page_size_max
+    std::string target;   // only this target's objects
+    size_t page_size = 0; // 1 .. list_page_size_max
     uint64_t flags = 0;
     bool wants_size = true;
-    bool wants_checksum = false, wants_version = false, wants_atime = false, wants_location = false, wants_custom = false, wants_copies = false;
+    bool wants_checksum = false, wants_version = false, wants_atime = false, wants_location = false, wants_custom = false,
+         wants_copies = false;
 };
 // From the `value` of an action envelope (null: all defaults). Refused with bad_request or not_implemented, and words for the user.
 error list_request_read(const cJSON *value, list_request &out_request, std::string &out_reason);
@@ -43,3 +46,5 @@ void list_page_trim(list_page &page, const list_request &request);
 std::string_view list_directory_of(std::string_view prefix, std::string_view name);
 // Where to go on after `name`: past all of it when it is a directory.
 std::string list_skip_after(std::string_view prefix, std::string_view name);
+
+} // namespace etlnode

@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+namespace etlnode {
+
 void latency_add(latency_histogram &h, uint64_t ms)
 {
     size_t i = 0;
@@ -80,3 +82,5 @@ void metrics_add_histogram(metrics_text &text, const char *name, const char *hel
     add_sample(text, base + "_sum", labels, number(static_cast<double>(h.sum_ms) / 1000.0));
     add_sample(text, base + "_count", labels, number(static_cast<double>(h.total)));
 }
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 
+namespace etlnode {
+
 // Upper bounds of the latency histogram, in milliseconds; the last bucket is +Inf.
 inline constexpr std::array<uint64_t, 12> metric_latency_bounds_ms = {1, 2, 5, 10, 25, 50, 100, 250, 500, 1'000, 5'000, 30'000};
 
@@ -43,3 +45,5 @@ void metrics_add(metrics_text &text, const char *name, const char *type, const c
 void metrics_add_histogram(metrics_text &text, const char *name, const char *help, const std::string &labels, const latency_histogram &h);
 // key="value" with the value escaped; joins with a comma when `labels` is not empty.
 void metrics_label(std::string &labels, const char *key, std::string_view value);
+
+} // namespace etlnode

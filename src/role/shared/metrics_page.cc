@@ -8,9 +8,12 @@
 #include "node/version.h"
 #include "role/shared/role_machines.h"
 
+namespace etlnode {
+
 static double as_double(uint64_t value) { return static_cast<double>(value); }
 
-void metrics_add_node(metrics_text &text, const node_options &options, std::string_view id, const char *role, bool ready, uint64_t uptime_ms)
+void metrics_add_node(
+    metrics_text &text, const node_options &options, std::string_view id, const char *role, bool ready, uint64_t uptime_ms)
 {
     std::string labels;
     metrics_label(labels, "version", options.version.empty() ? NODE_VERSION : std::string_view(options.version));
@@ -37,11 +40,13 @@ void metrics_add_servers(metrics_text &text, const metrics_server *servers, size
     static constexpr family families[] = {
         {"etlnode_http_connections", "gauge", "Connections open now.", &http_server_counts::connections},
         {"etlnode_http_connections_accepted_total", "counter", "Connections accepted.", &http_server_counts::accepted},
-        {"etlnode_http_connections_refused_total", "counter", "Connections refused, because as many as may be were open.", &http_server_counts::refused},
+        {"etlnode_http_connections_refused_total", "counter", "Connections refused, because as many as may be were open.",
+            &http_server_counts::refused},
         {"etlnode_http_bad_requests_total", "counter", "Request heads that could not be parsed.", &http_server_counts::bad_requests},
         {"etlnode_http_received_bytes_total", "counter", "Bytes of request bodies.", &http_server_counts::bytes_in},
         {"etlnode_http_sent_bytes_total", "counter", "Bytes of answers.", &http_server_counts::bytes_out},
-        {"etlnode_http_answers_cut_total", "counter", "Answers that were cut, because they could not be completed.", &http_server_counts::cut},
+        {"etlnode_http_answers_cut_total", "counter", "Answers that were cut, because they could not be completed.",
+            &http_server_counts::cut},
     };
     for (size_t i = 0; i < count; i++) {
         if (servers[i].server == nullptr)
@@ -49,13 +54,15 @@ void metrics_add_servers(metrics_text &text, const metrics_server *servers, size
         for (size_t status = 1; status < 6; status++) {
             std::string labels = server_label(servers[i].name);
             metrics_label(labels, "class", text_format("%zuxx", status));
-            metrics_add(text, "etlnode_http_requests_total", "counter", "Requests answered, by class of status.", labels, as_double(http_server_count(*servers[i].server).answers[status]));
+            metrics_add(text, "etlnode_http_requests_total", "counter", "Requests answered, by class of status.", labels,
+                as_double(http_server_count(*servers[i].server).answers[status]));
         }
     }
     for (const family &f : families) {
         for (size_t i = 0; i < count; i++) {
             if (servers[i].server != nullptr)
-                metrics_add(text, f.name, f.type, f.help, server_label(servers[i].name), as_double(http_server_count(*servers[i].server).*f.field));
+                metrics_add(
+                    text, f.name, f.type, f.help, server_label(servers[i].name), as_double(http_server_count(*servers[i].server).*f.field));
         }
     }
 }
@@ -80,3 +87,5 @@ void metrics_add_machines(metrics_text &text)
         }
     }
 }
+
+} // namespace etlnode

@@ -10,31 +10,33 @@
 #include "etl/pod_security.h"
 #include "port/env.h"
 
+namespace etlnode {
+
 struct node_options {
     bool is_target = false;
-    std::string id;              // empty: kept in the data directory (meta document "node"), made at the first start
+    std::string id; // empty: kept in the data directory (meta document "node"), made at the first start
     std::string listen_host = "127.0.0.1";
-    uint16_t listen_port = 0;    // 0: the kernel chooses
-    std::string advertise_url;   // what clients and other nodes are told; empty: http://<listen_host>:<port>
+    uint16_t listen_port = 0;  // 0: the kernel chooses
+    std::string advertise_url; // what clients and other nodes are told; empty: http://<listen_host>:<port>
     std::string data_dir;
-    std::string cluster_secret;  // shared by the nodes of a cluster; never empty
+    std::string cluster_secret; // shared by the nodes of a cluster; never empty
     std::string version;
-    std::string machine_name;    // its host name: one that Host may say
+    std::string machine_name;                                // its host name: one that Host may say
     std::vector<std::string> allowed_hosts, allowed_origins; // role/shared/web_guard.h
 
     // Targets only.
     std::string proxy_url;       // where to register
     std::string pod_listen_host; // listener for pods; empty: listen_host
     uint16_t pod_listen_port = 0;
-    std::string pod_url;         // what pods are told; empty: http://<pod_listen_host>:<port>
+    std::string pod_url;              // what pods are told; empty: http://<pod_listen_host>:<port>
     std::vector<std::string> kubectl; // program and leading arguments
     bool kubectl_is_local = false;
     std::string sandbox;         // what kubectl-local says of this machine: "namespaces", "none", "refused"; empty: unknown, or Kubernetes
     std::string sandbox_message; // why
     std::string node_name;       // K8S_HOST_NAME
-    std::string pod_name, pod_uid; // the target's own pod (owner of ETL pods); empty outside Kubernetes
+    std::string pod_name, pod_uid;                  // the target's own pod (owner of ETL pods); empty outside Kubernetes
     pod_security security = pod_security::baseline; // what is added to ETL pods
-    std::string node_address;    // of this Kubernetes node as clients reach it; empty: what Kubernetes says of it
+    std::string node_address;                       // of this Kubernetes node as clients reach it; empty: what Kubernetes says of it
     uint64_t pod_ready_wait_ms = 5'000;
     bool require_framing = false; // of ETLs whose spec does not say
     uint64_t descriptors_max = 0; // what the process may have open (RLIMIT_NOFILE); 0: unknown
@@ -44,8 +46,10 @@ struct node_options {
 // what failed in words for a person. Then port and url are known.
 struct proxy;
 struct target;
-error proxy_start(env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy);
-error target_start(env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target);
+error proxy_start(
+    env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy);
+error target_start(
+    env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target);
 uint16_t proxy_port(proxy &p);
 uint16_t target_port(target &t);
 uint16_t target_pod_port(target &t);
@@ -58,3 +62,5 @@ void target_drain(target &t, void (*on_drained)(void *arg), void *arg);
 // After on_drained.
 void proxy_free(proxy *p);
 void target_free(target *t);
+
+} // namespace etlnode

@@ -12,6 +12,8 @@
 #include "port/meta.h"
 #include "role/shared/control.h"
 
+namespace etlnode {
+
 struct node_id_load_call {
     env *e;
     std::string wanted;
@@ -53,12 +55,14 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
         std::string_view role = json_text(tree.get(), "role");
         if (role != role_name(load->is_target)) {
             finish(load, make_error(error_code::invalid_argument),
-                "the data directory belongs to a " + text_escape(role) + " (" + load->id + "), this is a " + role_name(load->is_target) + ": use another --data-dir");
+                "the data directory belongs to a " + text_escape(role) + " (" + load->id + "), this is a " + role_name(load->is_target) +
+                    ": use another --data-dir");
             return;
         }
         if (!load->wanted.empty() && load->wanted != load->id) {
             finish(load, make_error(error_code::invalid_argument),
-                "the data directory belongs to node " + load->id + ", not to " + text_escape(load->wanted) + ": use another --data-dir or the same id");
+                "the data directory belongs to node " + load->id + ", not to " + text_escape(load->wanted) +
+                    ": use another --data-dir or the same id");
             return;
         }
         finish(load, no_error, {});
@@ -79,7 +83,8 @@ static void refuse_posted(void *arg)
     finish(static_cast<node_id_load_call *>(arg), make_error(error_code::invalid_argument), "a node id has 8 to 64 of [A-Za-z0-9_-]");
 }
 
-void node_id_load(env &e, const node_options &options, void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail), void *arg)
+void node_id_load(env &e, const node_options &options,
+    void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail), void *arg)
 {
     node_id_load_call *load = new node_id_load_call{&e, options.id, options.is_target, {}, on_loaded, arg};
     if (!options.id.empty() && !control_is_node_id(options.id)) {
@@ -88,3 +93,5 @@ void node_id_load(env &e, const node_options &options, void (*on_loaded)(void *a
     }
     meta_read(e, "node", on_read, load);
 }
+
+} // namespace etlnode

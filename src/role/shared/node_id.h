@@ -8,5 +8,10 @@
 #include "port/env.h"
 #include "role/shared/node.h"
 
+namespace etlnode {
+
 // Completes once, later. Refused: a data directory of the other role, or of another id than options.id; `detail` says so for a person.
-void node_id_load(env &e, const node_options &options, void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail), void *arg);
+void node_id_load(env &e, const node_options &options,
+    void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail), void *arg);
+
+} // namespace etlnode

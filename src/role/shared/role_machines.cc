@@ -19,11 +19,33 @@
 #include "transfer/transfer_machines.h"
 #include "transfer/upload_machine.h"
 
+namespace etlnode {
+
 std::vector<sm_view> machines_all()
 {
     return {
-        answer_check_machine_view(), call_machine_view(), etl_machine_view(), etl_rollout_machine_view(), exchange_machine_view(), held_call_machine_view(), keeper_machine_view(),
-        launch_machine_view(), load_machine_view(), member_machine_view(), node_port_machine_view(), open_machine_view(), pod_machine_view(), presence_machine_view(),
-        publisher_machine_view(), pump_machine_view(), put_machine_view(), summer_machine_view(), transfer_machine_view(), upload_machine_view(), watch_machine_view(),
+        answer_check_machine_view(),
+        call_machine_view(),
+        etl_machine_view(),
+        etl_rollout_machine_view(),
+        exchange_machine_view(),
+        held_call_machine_view(),
+        housekeeping_machine_view(),
+        launch_machine_view(),
+        load_machine_view(),
+        member_machine_view(),
+        node_port_machine_view(),
+        open_machine_view(),
+        pod_machine_view(),
+        presence_machine_view(),
+        publisher_machine_view(),
+        pump_machine_view(),
+        put_machine_view(),
+        summer_machine_view(),
+        transfer_machine_view(),
+        upload_machine_view(),
+        watch_machine_view(),
     };
 }
+
+} // namespace etlnode

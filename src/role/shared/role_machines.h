@@ -6,4 +6,8 @@
 
 #include "sm/sm_render.h"
 
+namespace etlnode {
+
 std::vector<sm_view> machines_all();
+
+} // namespace etlnode

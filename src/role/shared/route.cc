@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+namespace etlnode {
+
 static std::string_view take_segment(std::string_view &path)
 {
     size_t slash = path.find('/');
@@ -82,3 +84,5 @@ std::string route_table_text()
     }
     return out;
 }
+
+} // namespace etlnode

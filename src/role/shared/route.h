@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+namespace etlnode {
+
 struct exchange;
 struct proxy;
 struct target;
@@ -30,10 +32,10 @@ inline constexpr size_t route_args_max = 4;
 
 // Lifetime: views point into the path.
 struct route_match {
-    const route *found = nullptr;                       // null: see `allow`
+    const route *found = nullptr;                        // null: see `allow`
     std::array<std::string_view, route_args_max> args{}; // what stood for the pattern's names, raw (percent-encoded), in order
     size_t arg_count = 0;
-    std::string allow;                                  // not found, but the path exists: the methods it has ("GET, PUT")
+    std::string allow; // not found, but the path exists: the methods it has ("GET, PUT")
 };
 
 // One trailing slash is ignored, except inside "{name...}".
@@ -41,3 +43,5 @@ route_match route_find(route_role role, route_listener listener, std::string_vie
 
 // The table in Markdown, for docs/ROUTES.md.
 std::string route_table_text();
+
+} // namespace etlnode

@@ -16,6 +16,8 @@
 #include "codec/url.h"
 #include "role/shared/node.h"
 
+namespace etlnode {
+
 // --- authorities
 
 struct authority {
@@ -120,7 +122,8 @@ static bool is_allowed_origin(const web_guard &guard, const origin &from)
 {
     for (const std::string &known : guard.origins) {
         origin allowed;
-        if (read_origin(known, allowed) && allowed.usual == from.usual && allowed.port == from.port && text_equal_ignore_case(allowed.at.host, from.at.host))
+        if (read_origin(known, allowed) && allowed.usual == from.usual && allowed.port == from.port &&
+            text_equal_ignore_case(allowed.at.host, from.at.host))
             return true;
     }
     return false;
@@ -154,7 +157,8 @@ static web_facts read_facts(const http_head &head)
             }
             break;
         default:
-            if (header.name.size() < 10 || (header.name[0] | 0x20) != 's' || !text_equal_ignore_case(header.name.substr(0, 10), "sec-fetch-"))
+            if (header.name.size() < 10 || (header.name[0] | 0x20) != 's' ||
+                !text_equal_ignore_case(header.name.substr(0, 10), "sec-fetch-"))
                 break;
             facts.is_browser = true;
             if (text_equal_ignore_case(header.name.substr(10), "site")) {
@@ -249,3 +253,5 @@ bool web_origin_is_good(std::string_view text)
     origin o;
     return read_origin(text, o) && (!o.at.is_ip6 || is_ip_literal(o.at)) && o.authority_text.find('*') == std::string_view::npos;
 }
+
+} // namespace etlnode

@@ -9,6 +9,8 @@
 
 #include "codec/http_parse.h"
 
+namespace etlnode {
+
 struct node_options;
 
 // What this node is called, and whose pages may change something through it. Made once at the start: nothing is allocated per request.
@@ -16,7 +18,7 @@ struct web_guard {
     std::vector<std::string> hosts;    // without port and brackets; besides these: every IP literal, and localhost
     std::vector<std::string> suffixes; // ".example.org"
     bool any_host = false;
-    std::vector<std::string> origins;  // "https://data.example.org:8443", as browsers write them
+    std::vector<std::string> origins; // "https://data.example.org:8443", as browsers write them
 };
 
 enum class web_verdict : uint8_t {
@@ -35,3 +37,5 @@ bool web_guard_knows(const web_guard &guard, std::string_view authority);
 bool web_host_rule_is_good(std::string_view text);
 // A value of --allowed-origin: "https://host[:port]".
 bool web_origin_is_good(std::string_view text);
+
+} // namespace etlnode

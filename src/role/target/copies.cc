@@ -5,16 +5,18 @@
 // Knows    object, transfer, control, store, http.   Known by  target_objects.cc.
 // Normal   200 with no body when the result is durable.
 // Fails    400 names, a body; 404 buckets, source, ETL; 503 a target that cannot be reached. What stood at the destination stays as it was.
+#include "aistore/object_query.h"
 #include "base/text.h"
 #include "codec/url.h"
 #include "control/peer.h"
 #include "node/api.h"
 #include "port/clock.h"
 #include "role/shared/control.h"
-#include "aistore/object_query.h"
 #include "role/target/target.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
+
+namespace etlnode {
 
 static sink sink_here(target &t, const object_query &asks, uint64_t bucket_created_ns)
 {
@@ -27,7 +29,7 @@ static sink sink_here(target &t, const object_query &asks, uint64_t bucket_creat
     options.on_end = target_note_put;
     options.arg = &t;
     t.store_calls++;
-    return sink_put(*t.e, *t.objects, static_cast<sink_put_options &&>(options));
+    return sink_put(*t.e, *t.objects, std::move(options));
 }
 
 static sink sink_there(target &t, const exchange &x, const object_query &asks, const cluster_node &node, const url_base &base)
@@ -36,14 +38,15 @@ static sink sink_there(target &t, const exchange &x, const object_query &asks, c
     options.client = t.client;
     options.host = base.host;
     options.port = base.port;
-    options.target = base.path + std::string(path_objects) + "/" + asks.to_bucket + "/" + url_encode_path(asks.to_name) + "?" + std::string(query_proxy_id) + "=" + t.id + "&" +
-                     std::string(query_unix_ns) + "=" + std::to_string(clock_wall_ns(*t.e));
+    options.target = base.path + std::string(path_objects) + "/" + asks.to_bucket + "/" + url_encode_path(asks.to_name) + "?" +
+                     std::string(query_proxy_id) + "=" + t.id + "&" + std::string(query_unix_ns) + "=" +
+                     std::to_string(clock_wall_ns(*t.e));
     options.headers = peer_headers(t.options.cluster_secret, exchange_request_id(x));
     options.bucket = asks.to_bucket;
     options.name = asks.to_name;
     options.node_id = t.id;
     options.peer_id = node.id;
-    return sink_peer(*t.e, static_cast<sink_peer_options &&>(options));
+    return sink_peer(*t.e, std::move(options));
 }
 
 // The destination's bucket; null: the request has been answered.
@@ -51,11 +54,13 @@ static const cluster_bucket *admit(target &t, exchange &x, const object_query &a
 {
     const http_head &head = exchange_head(x);
     if (const char *wrong = object_name_check_bucket(asks.to_bucket)) {
-        exchange_answer_error(x, error_code::bad_name, "object_to: invalid bucket name \"" + text_escape(asks.to_bucket, 100) + "\": " + wrong);
+        exchange_answer_error(
+            x, error_code::bad_name, "object_to: invalid bucket name \"" + text_escape(asks.to_bucket, 100) + "\": " + wrong);
         return nullptr;
     }
     if (const char *wrong = object_name_check(asks.to_name)) {
-        exchange_answer_error(x, error_code::bad_name, "object_to: invalid object name \"" + text_escape(asks.to_name, 100) + "\": " + wrong);
+        exchange_answer_error(
+            x, error_code::bad_name, "object_to: invalid object name \"" + text_escape(asks.to_name, 100) + "\": " + wrong);
         return nullptr;
     }
     if (head.chunked || head.length > 0) {
@@ -89,9 +94,12 @@ void target_serve_kept(target &t, exchange &x, std::string bucket, std::string n
     const cluster_node *node = document_place(t.document, asks.to_bucket, asks.to_name);
     url_base base;
     if (node == nullptr || (node->id != t.id && !url_parse_base(node->url, base))) {
-        exchange_answer_error(x, error_code::unavailable, "no target is registered that could hold ais://" + asks.to_bucket + "/" + asks.to_name);
+        exchange_answer_error(
+            x, error_code::unavailable, "no target is registered that could hold ais://" + asks.to_bucket + "/" + asks.to_name);
         return;
     }
     sink to = node->id == t.id ? sink_here(t, asks, destination->created_ns) : sink_there(t, x, asks, *node, base);
-    transfer_begin_kept(*t.transfers, x, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), asks.etl, asks.transform == object_transform::by_name, to);
+    transfer_begin_kept(*t.transfers, x, std::move(bucket), std::move(name), asks.etl, asks.transform == object_transform::by_name, to);
 }
+
+} // namespace etlnode

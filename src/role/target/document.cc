@@ -15,6 +15,8 @@
 #include "port/meta.h"
 #include "transfer/transfer.h"
 
+namespace etlnode {
+
 static constexpr const char *document_name = "cluster";
 
 // --- ETLs
@@ -35,7 +37,7 @@ static void note_failure(target &t, const transfer_report &report)
     failure.text = report.text;
     failure.request_id = report.request_id;
     failure.was_cut = report.outcome == transfer_outcome::cut;
-    etl_failures_add(t.failures, std::string(report.etl_id), static_cast<etl_failure &&>(failure));
+    etl_failures_add(t.failures, std::string(report.etl_id), std::move(failure));
 }
 
 static void on_transfer_end(void *arg, const transfer_report &report)
@@ -180,7 +182,8 @@ static void on_swap(void *arg, error err)
     }
     t.storing = false;
     if (err)
-        LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"", static_cast<unsigned long long>(swap.identity.version), error_text(err));
+        LOG(error, "cluster", "version=%llu error=\"%s\" msg=\"the cluster document could not be stored\"",
+            static_cast<unsigned long long>(swap.identity.version), error_text(err));
     else
         note_stored(t, swap.identity);
     release_waiters(t, err);
@@ -194,7 +197,8 @@ static void store_document(target &t)
     if (t.storing || t.removals > 0 || !t.failed_removals.empty() || t.stored.version == t.document.version)
         return;
     t.storing = true;
-    meta_swap(*t.e, document_name, t.stored.version, t.document.version, t.document_text, on_swap, new document_swap{&t, document_identify(t.document)});
+    meta_swap(*t.e, document_name, t.stored.version, t.document.version, t.document_text, on_swap,
+        new document_swap{&t, document_identify(t.document)});
 }
 
 struct bucket_removal {
@@ -204,11 +208,12 @@ struct bucket_removal {
 
 static void on_removed(void *arg, error err)
 {
-    bucket_removal removal = static_cast<bucket_removal &&>(*static_cast<bucket_removal *>(arg));
+    bucket_removal removal = std::move(*static_cast<bucket_removal *>(arg));
     delete static_cast<bucket_removal *>(arg);
     target &t = *removal.t;
     if (err) {
-        LOG(error, "store", "bucket=%s error=\"%s\" msg=\"the objects of a removed bucket could not be removed\"", text_escape(removal.bucket).c_str(), error_text(err));
+        LOG(error, "store", "bucket=%s error=\"%s\" msg=\"the objects of a removed bucket could not be removed\"",
+            text_escape(removal.bucket).c_str(), error_text(err));
         t.failed_removals.push_back(removal.bucket);
     } else {
         t.emptying.erase(t.emptying.find(removal.bucket));
@@ -237,7 +242,9 @@ static void begin_removal(target &t, const std::string &bucket)
 
 std::string target_emptying_text(const target &t, const std::string &bucket)
 {
-    return t.emptying.contains(bucket) ? "bucket \"ais://" + text_escape(bucket) + "\" on target " + t.id + ": the objects of the former bucket of that name are still being removed" : std::string();
+    return t.emptying.contains(bucket) ? "bucket \"ais://" + text_escape(bucket) + "\" on target " + t.id +
+                                             ": the objects of the former bucket of that name are still being removed"
+                                       : std::string();
 }
 
 void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg)
@@ -269,7 +276,8 @@ static void remove_old_buckets(target &t, const cluster_document &next)
 void target_note_odds(target &t, const std::string &why)
 {
     if (!why.empty() && t.odds.empty())
-        LOG(error, "cluster", "reason=\"%s\" msg=\"the documents of the proxy and of this target do not go together\"", text_escape(why).c_str());
+        LOG(error, "cluster", "reason=\"%s\" msg=\"the documents of the proxy and of this target do not go together\"",
+            text_escape(why).c_str());
     t.odds = why;
 }
 
@@ -277,7 +285,7 @@ void target_take_document(target &t, cluster_document document, std::string_view
 {
     CHECK(document.version > t.document.version);
     remove_old_buckets(t, document);
-    t.document = static_cast<cluster_document &&>(document);
+    t.document = std::move(document);
     t.document_text = text;
     t.odds.clear();
     target_begin_etls(t);
@@ -298,20 +306,23 @@ error target_take_document_text(target &t, std::string_view text, std::string &o
         return err;
     }
     if (t.document.version > 0 && document.uuid != t.document.uuid) {
-        out_detail = "this target belongs to cluster " + t.document.uuid + ", the document is of cluster " + document.uuid + "; a target with an empty data directory can join";
+        out_detail = "this target belongs to cluster " + t.document.uuid + ", the document is of cluster " + document.uuid +
+                     "; a target with an empty data directory can join";
         return make_error(error_code::conflict);
     }
     switch (document_relate(document_identify(t.document), document)) {
     case document_relation::equal: t.odds.clear(); return no_error;
-    case document_relation::ancestor: target_take_document(t, static_cast<cluster_document &&>(document), text); return no_error;
+    case document_relation::ancestor: target_take_document(t, std::move(document), text); return no_error;
     case document_relation::newer:
     case document_relation::diverged: break;
     }
     document_identity theirs = document_identify(document);
     bool is_older = document_relate(theirs, t.document) == document_relation::ancestor;
-    out_detail = "target " + t.id + " holds " + document_identity_text(document_identify(t.document)) + " of the cluster document, the proxy " + document_identity_text(theirs) +
-        (is_older ? ": the proxy's data directory is older. Start the proxy with the newer directory"
-                  : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the directory that the targets know, or the target with an empty one");
+    out_detail = "target " + t.id + " holds " + document_identity_text(document_identify(t.document)) +
+                 " of the cluster document, the proxy " + document_identity_text(theirs) +
+                 (is_older ? ": the proxy's data directory is older. Start the proxy with the newer directory"
+                           : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the "
+                             "directory that the targets know, or the target with an empty one");
     if (!is_older) // an older one may only have been overtaken; a proxy that has nothing newer refuses our registration
         target_note_odds(t, out_detail);
     return make_error(is_older ? error_code::newer_version : error_code::diverged);
@@ -347,3 +358,5 @@ void target_document_load(target &t, void (*on_loaded)(target &t, error err, con
 {
     meta_read(*t.e, document_name, on_read, new target_load{&t, on_loaded});
 }
+
+} // namespace etlnode

@@ -20,6 +20,8 @@
 #include "control/peer.h"
 #include "role/shared/control.h"
 
+namespace etlnode {
+
 struct held_request {
     target *t = nullptr;
     exchange *x = nullptr; // null once answered
@@ -45,11 +47,15 @@ static held_sight world_look(void *arg, const held_call &m)
     if (m.question == held_question::gone)
         return held_sight::holds;
     const cluster_etl *etl = document_find_etl(document, m.id);
-    bool is_initializing = etl != nullptr && etl->id == m.id && etl->generation_id == m.generation_id && etl->stage == etl_stage::initializing;
+    bool is_initializing = etl != nullptr && etl->id == m.id && etl->generation_id == m.generation_id &&
+                           etl->stage == etl_stage::initializing;
     return is_initializing ? held_sight::holds : held_sight::replaced;
 }
 
-static void on_decided(void *arg, error err, const std::string &detail) { held_call_decided(static_cast<held_request *>(arg)->machine, err, detail); }
+static void on_decided(void *arg, error err, const std::string &detail)
+{
+    held_call_decided(static_cast<held_request *>(arg)->machine, err, detail);
+}
 
 static void world_ask(void *arg, held_call &m)
 {
@@ -94,7 +100,7 @@ static void world_answer(void *arg, held_call &m)
     }
     answer a;
     a.status = 204;
-    exchange_answer(take_exchange(r), static_cast<answer &&>(a));
+    exchange_answer(take_exchange(r), std::move(a));
 }
 
 static void world_on_end(void *arg, held_call &)
@@ -128,7 +134,8 @@ void target_held_stop(target &t)
 
 // --- handlers
 
-static void hold(target &t, exchange &x, held_question question, std::string id, std::string generation_id, uint64_t version, uint64_t wait_timeout_ms)
+static void hold(
+    target &t, exchange &x, held_question question, std::string id, std::string generation_id, uint64_t version, uint64_t wait_timeout_ms)
 {
     held_request *r = new held_request;
     r->t = &t;
@@ -137,8 +144,8 @@ static void hold(target &t, exchange &x, held_question question, std::string id,
     m.sm.id = t.next_held_id++;
     m.e = t.e;
     m.question = question;
-    m.id = static_cast<std::string &&>(id);
-    m.generation_id = static_cast<std::string &&>(generation_id);
+    m.id = std::move(id);
+    m.generation_id = std::move(generation_id);
     m.version = version;
     m.wait_timeout_ms = wait_timeout_ms;
     m.world = {.look = world_look, .ask = world_ask, .abandon = world_abandon, .answer = world_answer, .on_end = world_on_end, .arg = r};
@@ -168,12 +175,13 @@ void target_serve_node_etl_start(target &t, exchange &x, const route_match &matc
     uint64_t version = 0, wait_timeout_ms = 0;
     if (!admit(t, x, match, id))
         return;
-    bool is_whole = url_query_get(exchange_head(x).query, "generation", generation_id) && query_u64(x, "version", version) && query_u64(x, "wait_timeout_ms", wait_timeout_ms);
+    bool is_whole = url_query_get(exchange_head(x).query, "generation", generation_id) && query_u64(x, "version", version) &&
+                    query_u64(x, "wait_timeout_ms", wait_timeout_ms);
     if (!is_whole || wait_timeout_ms > wait_timeout_max_ms) {
         exchange_answer_error(x, error_code::bad_request, "which start? write ?generation=ID&version=NUMBER&wait_timeout_ms=NUMBER");
         return;
     }
-    hold(t, x, held_question::start, static_cast<std::string &&>(id), static_cast<std::string &&>(generation_id), version, wait_timeout_ms);
+    hold(t, x, held_question::start, std::move(id), std::move(generation_id), version, wait_timeout_ms);
 }
 
 void target_serve_node_etl_gone(target &t, exchange &x, const route_match &match)
@@ -186,5 +194,7 @@ void target_serve_node_etl_gone(target &t, exchange &x, const route_match &match
         exchange_answer_error(x, error_code::bad_request, "as of which document? write ?version=NUMBER");
         return;
     }
-    hold(t, x, held_question::gone, static_cast<std::string &&>(id), {}, version, etl_remove_timeout_ms);
+    hold(t, x, held_question::gone, std::move(id), {}, version, etl_remove_timeout_ms);
 }
+
+} // namespace etlnode

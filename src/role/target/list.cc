@@ -5,20 +5,22 @@
 // Knows    store, codec, list_merge.        Known by  target_control.cc.
 // Normal   one question to the index; for one level as many as it takes to skip what lies inside directories.
 // Limits   list_page_size_max.
+#include "aistore/list_page.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "aistore/list_page.h"
 #include "codec/url.h"
 #include "role/shared/list_merge.h"
 #include "role/target/target.h"
+
+namespace etlnode {
 
 struct page_request {
     target *t = nullptr;
     exchange *x = nullptr;
     std::string bucket, prefix, after;
     size_t count = 0;
-    size_t asked = 0;        // rows of the question under way
-    bool is_flat = false;    // one level only
+    size_t asked = 0;     // rows of the question under way
+    bool is_flat = false; // one level only
     list_page page;
 };
 
@@ -34,7 +36,7 @@ static void finish(page_request *r, error err)
         answer a;
         a.content_type = "application/msgpack";
         a.body = list_page_msgpack(r->page);
-        exchange_answer(*r->x, static_cast<answer &&>(a));
+        exchange_answer(*r->x, std::move(a));
     }
     r->t->requests--;
     delete r;
@@ -73,7 +75,7 @@ static bool add_row(page_request &r, const index_row &row)
     list_entry entry;
     entry.name = directory;
     entry.flags = list_flag_directory;
-    r.page.entries.push_back(static_cast<list_entry &&>(entry));
+    r.page.entries.push_back(std::move(entry));
     r.after = list_skip_after(r.prefix, directory);
     return true;
 }
@@ -109,7 +111,8 @@ void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket)
         return;
     }
     if (document_find_bucket(t.document, bucket) == nullptr) {
-        exchange_answer_error(x, error_code::bucket_not_found, "bucket \"ais://" + text_escape(bucket) + "\" does not exist on target " + t.id);
+        exchange_answer_error(
+            x, error_code::bucket_not_found, "bucket \"ais://" + text_escape(bucket) + "\" does not exist on target " + t.id);
         return;
     }
     if (std::string why = target_emptying_text(t, bucket); !why.empty()) {
@@ -135,3 +138,5 @@ void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket)
     t.requests++;
     ask(r);
 }
+
+} // namespace etlnode

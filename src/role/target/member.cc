@@ -18,6 +18,8 @@
 #include "role/shared/control.h"
 #include "role/target/target.h"
 
+namespace etlnode {
+
 static void on_taken(void *arg, error err)
 {
     target &t = *static_cast<target *>(arg);
@@ -39,7 +41,8 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         bool starting = status == 503;
         if (told.code == error_code::diverged || told.code == error_code::newer_version)
             target_note_odds(t, told.message);
-        member_answered(m, starting ? member_answer::unreachable : member_answer::refused, text_format("status %d: ", status) + told.message);
+        member_answered(
+            m, starting ? member_answer::unreachable : member_answer::refused, text_format("status %d: ", status) + told.message);
         return;
     }
     std::string detail;
@@ -84,7 +87,7 @@ static call *start_registration(target &t, void (*on_done)(void *arg, call &, er
     options.progress_timeout_ms = intra_call_timeout_ms;
     options.on_done = on_done;
     options.arg = &t;
-    return call_start(*t.client, static_cast<call_options &&>(options));
+    return call_start(*t.client, std::move(options));
 }
 
 static void send_registration(void *arg, member &)
@@ -118,7 +121,8 @@ static void on_last_answer(void *arg, call &, error err, int status, std::string
     target &t = *static_cast<target *>(arg);
     t.registration = nullptr;
     if (err || (status != 200 && status != 204))
-        LOG(info, "member", "reason=\"%s\" msg=\"the proxy did not take the last count of objects\"", err ? error_text(err) : text_format("status %d", status).c_str());
+        LOG(info, "member", "reason=\"%s\" msg=\"the proxy did not take the last count of objects\"",
+            err ? error_text(err) : text_format("status %d", status).c_str());
 }
 
 bool target_member_tell_last(target &t)
@@ -141,3 +145,5 @@ void target_member_end(target &t)
     delete t.membership;
     t.membership = nullptr;
 }
+
+} // namespace etlnode

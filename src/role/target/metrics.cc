@@ -7,6 +7,8 @@
 #include "role/target/target.h"
 #include "transfer/transfer.h"
 
+namespace etlnode {
+
 static double as_double(uint64_t value) { return static_cast<double>(value); }
 
 static std::string one_label(const char *key, std::string_view value)
@@ -43,14 +45,16 @@ static void add_store(target &t, metrics_text &text)
         return;
     const store_counts &c = store_count(*t.objects);
     metrics_add(text, "etlnode_store_objects", "gauge", "Objects that this target holds.", {}, as_double(store_object_count(*t.objects)));
-    metrics_add(text, "etlnode_store_cache_total", "counter", "Lookups of the cache of hot entries.", one_label("result", "hit"), as_double(c.hits));
-    metrics_add(text, "etlnode_store_cache_total", "counter", "Lookups of the cache of hot entries.", one_label("result", "miss"), as_double(c.misses));
+    metrics_add(text, "etlnode_store_cache_total", "counter", "Lookups of the cache of hot entries.", one_label("result", "hit"),
+        as_double(c.hits));
+    metrics_add(text, "etlnode_store_cache_total", "counter", "Lookups of the cache of hot entries.", one_label("result", "miss"),
+        as_double(c.misses));
     metrics_add(text, "etlnode_store_puts_total", "counter", "Objects stored.", {}, as_double(c.puts));
     metrics_add(text, "etlnode_store_put_bytes_total", "counter", "Bytes of objects stored.", {}, as_double(c.put_bytes));
     metrics_add(text, "etlnode_store_put_failures_total", "counter", "Objects that could not be stored.", {}, as_double(c.put_failures));
     metrics_add(text, "etlnode_store_removed_total", "counter", "Objects removed.", {}, as_double(c.removed));
-    metrics_add(text, "etlnode_store_damaged_total", "counter", "Blocks of contents, and small contents, that were found damaged, each time.", {},
-                as_double(c.damaged));
+    metrics_add(text, "etlnode_store_damaged_total", "counter",
+        "Blocks of contents, and small contents, that were found damaged, each time.", {}, as_double(c.damaged));
     metrics_add(text, "etlnode_store_garbage_files", "gauge", "Content files that wait to be removed.", {}, as_double(c.garbage_pending));
 }
 
@@ -73,16 +77,19 @@ static void add_pods(const target &t, metrics_text &text)
         metrics_label(labels, "name", view.definition->name);
         metrics_label(labels, "stage", etl_stage_names[static_cast<size_t>(etl != nullptr ? etl->stage : etl_stage::initializing)]);
         metrics_label(labels, "phase", phases[static_cast<size_t>(view.phase)]);
-        metrics_label(labels, "communication", communication_names[static_cast<size_t>(view.definition->mode)]);
+        metrics_label(labels, "communication", etl_mode_names[static_cast<size_t>(view.definition->mode)]);
         metrics_add(text, "etlnode_etl", "gauge", "Always 1; one sample an ETL.", labels, 1);
     }
     for (const etl_view &view : views)
-        metrics_add(text, "etlnode_etl_pod_ready", "gauge", "1 when the ETL's pod takes requests, else 0.", one_label("etl", view.definition->id), view.ready ? 1 : 0);
+        metrics_add(text, "etlnode_etl_pod_ready", "gauge", "1 when the ETL's pod takes requests, else 0.",
+            one_label("etl", view.definition->id), view.ready ? 1 : 0);
     for (const etl_view &view : views)
-        metrics_add(text, "etlnode_etl_restarts_total", "counter", "Restarts of the ETL's container while it served.", one_label("etl", view.definition->id), as_double(view.restarts));
+        metrics_add(text, "etlnode_etl_restarts_total", "counter", "Restarts of the ETL's container while it served.",
+            one_label("etl", view.definition->id), as_double(view.restarts));
     for (const etl_view &view : views)
-        metrics_add(text, "etlnode_etl_readiness_changes_total", "counter", "Times that the ETL's pod became Ready or not Ready while its container served.",
-                    one_label("etl", view.definition->id), as_double(view.readiness_changes));
+        metrics_add(text, "etlnode_etl_readiness_changes_total", "counter",
+            "Times that the ETL's pod became Ready or not Ready while its container served.", one_label("etl", view.definition->id),
+            as_double(view.readiness_changes));
     const etl_registry_health &health = etl_registry_get_health(*t.etls);
     const char *starts = "etlnode_etl_starts_total";
     const char *starts_help = "Starts of ETLs on this target, by how they ended.";
@@ -97,9 +104,9 @@ static void add_transfers(const target &t, metrics_text &text)
             const char *outcome;
             uint64_t count;
         };
-        const row outcomes[] = {
-            {"ok", m.requests_ok}, {"redirected", m.requests_redirected}, {"client_error", m.requests_client_error}, {"timeout", m.requests_timeout}, {"unavailable", m.requests_unavailable},
-            {"pod_error", m.requests_pod_error}, {"failed", m.requests_failed}, {"cut", m.requests_cut}};
+        const row outcomes[] = {{"ok", m.requests_ok}, {"redirected", m.requests_redirected}, {"client_error", m.requests_client_error},
+            {"timeout", m.requests_timeout}, {"unavailable", m.requests_unavailable}, {"pod_error", m.requests_pod_error},
+            {"failed", m.requests_failed}, {"cut", m.requests_cut}};
         for (const row &one : outcomes) {
             std::string labels = one_label("etl", id);
             metrics_label(labels, "outcome", one.outcome);
@@ -107,17 +114,21 @@ static void add_transfers(const target &t, metrics_text &text)
         }
     }
     for (const auto &[id, m] : t.metrics.etls)
-        metrics_add(text, "etlnode_etl_unframed_total", "counter", "Answers of the ETL's pod with neither Content-Length nor chunks: they end by closing.", one_label("etl", id),
-                    as_double(m.unframed));
+        metrics_add(text, "etlnode_etl_unframed_total", "counter",
+            "Answers of the ETL's pod with neither Content-Length nor chunks: they end by closing.", one_label("etl", id),
+            as_double(m.unframed));
     for (const auto &[id, m] : t.metrics.etls)
-        metrics_add(text, "etlnode_etl_input_bytes_total", "counter", "Bytes sent to the ETL's pod.", one_label("etl", id), as_double(m.in_bytes));
+        metrics_add(
+            text, "etlnode_etl_input_bytes_total", "counter", "Bytes sent to the ETL's pod.", one_label("etl", id), as_double(m.in_bytes));
     for (const auto &[id, m] : t.metrics.etls)
-        metrics_add(text, "etlnode_etl_output_bytes_total", "counter", "Bytes that the ETL's pod returned.", one_label("etl", id), as_double(m.out_bytes));
+        metrics_add(text, "etlnode_etl_output_bytes_total", "counter", "Bytes that the ETL's pod returned.", one_label("etl", id),
+            as_double(m.out_bytes));
     for (const auto &[id, m] : t.metrics.etls)
         metrics_add_histogram(text, "etlnode_etl_duration_seconds", "Duration of transformed reads.", one_label("etl", id), m.latency);
     metrics_add(text, "etlnode_pod_unsolicited_total", "counter", "Times that a pod sent bytes which no request had asked for.", {},
-                as_double(t.transfers != nullptr ? transfer_host_unsolicited(*t.transfers) : 0));
-    metrics_add(text, "etlnode_transfers_in_flight", "gauge", "Transformed reads under way.", {}, as_double(t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0));
+        as_double(t.transfers != nullptr ? transfer_host_unsolicited(*t.transfers) : 0));
+    metrics_add(text, "etlnode_transfers_in_flight", "gauge", "Transformed reads under way.", {},
+        as_double(t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0));
 }
 
 static void add_kubectl(const target &t, metrics_text &text)
@@ -125,19 +136,24 @@ static void add_kubectl(const target &t, metrics_text &text)
     if (t.etls == nullptr)
         return;
     const etl_registry_health &health = etl_registry_get_health(*t.etls);
-    metrics_add(text, "etlnode_kubectl_up", "gauge", "1 when kubectl did what it was last asked to do, else 0.", {}, health.kubectl_ok ? 1 : 0);
+    metrics_add(
+        text, "etlnode_kubectl_up", "gauge", "1 when kubectl did what it was last asked to do, else 0.", {}, health.kubectl_ok ? 1 : 0);
     for (size_t i = 0; i < kubectl_verb_count; i++)
-        metrics_add(text, "etlnode_kubectl_calls_total", "counter", "Runs of kubectl, by what it was asked to do.", one_label("verb", kubectl_verb_names[i]), as_double(health.calls_by_verb[i]));
+        metrics_add(text, "etlnode_kubectl_calls_total", "counter", "Runs of kubectl, by what it was asked to do.",
+            one_label("verb", kubectl_verb_names[i]), as_double(health.calls_by_verb[i]));
     for (size_t i = 1; i < kubectl_fault_count; i++)
-        metrics_add(text, "etlnode_kubectl_failures_total", "counter", "Runs of kubectl that failed, by the kind of failure.", one_label("kind", kubectl_fault_names[i]),
-                    as_double(health.failures_by_kind[i]));
+        metrics_add(text, "etlnode_kubectl_failures_total", "counter", "Runs of kubectl that failed, by the kind of failure.",
+            one_label("kind", kubectl_fault_names[i]), as_double(health.failures_by_kind[i]));
     if (health.has_succeeded)
         metrics_add(text, "etlnode_kubectl_success_age_seconds", "gauge", "Time since kubectl last did what it was asked to do.", {},
-                    as_double((clock_now_ms(*t.e) - health.succeeded_ms) / 1000));
-    metrics_add(text, "etlnode_kubectl_watch_restarts_total", "counter", "Times the watch of pods ended and was started again.", {}, as_double(health.watch_restarts));
-    metrics_add(text, "etlnode_kubectl_watch_expiries_total", "counter", "Of these: the API server had forgotten where the watch was (410).", {}, as_double(health.watch_expiries));
-    metrics_add(text, "etlnode_kubectl_right_missing", "gauge", "1 when the Role lacks a right without which the target cannot see its pods, else 0.", {},
-                etl_registry_missing_right(health).empty() ? 0 : 1);
+            as_double((clock_now_ms(*t.e) - health.succeeded_ms) / 1000));
+    metrics_add(text, "etlnode_kubectl_watch_restarts_total", "counter", "Times the watch of pods ended and was started again.", {},
+        as_double(health.watch_restarts));
+    metrics_add(text, "etlnode_kubectl_watch_expiries_total", "counter",
+        "Of these: the API server had forgotten where the watch was (410).", {}, as_double(health.watch_expiries));
+    metrics_add(text, "etlnode_kubectl_right_missing", "gauge",
+        "1 when the Role lacks a right without which the target cannot see its pods, else 0.", {},
+        etl_registry_missing_right(health).empty() ? 0 : 1);
 }
 
 std::string target_metrics_text(target &t)
@@ -155,3 +171,5 @@ std::string target_metrics_text(target &t)
     metrics_add_machines(text);
     return text.out;
 }
+
+} // namespace etlnode

@@ -18,6 +18,8 @@
 #include "role/shared/control.h"
 #include "transfer/modes/modes.h"
 
+namespace etlnode {
+
 struct node_request {
     target *t = nullptr;
     exchange *x = nullptr; // null once answered
@@ -55,7 +57,7 @@ static void answer_done(node_request *r)
 {
     answer a;
     a.status = 204;
-    exchange_answer(take_exchange(*r), static_cast<answer &&>(a));
+    exchange_answer(take_exchange(*r), std::move(a));
     end_request(r);
 }
 
@@ -92,7 +94,8 @@ static void on_document_body(void *arg, error err, std::string body)
     }
     std::string detail;
     if (error refused = target_take_document_text(*r->t, body, detail)) {
-        LOG(error, "cluster", "peer=%s reason=\"%s\" msg=\"a cluster document was refused\"", exchange_peer(*r->x).c_str(), text_escape(detail).c_str());
+        LOG(error, "cluster", "peer=%s reason=\"%s\" msg=\"a cluster document was refused\"", exchange_peer(*r->x).c_str(),
+            text_escape(detail).c_str());
         fail_request(r, refused.code, detail);
         return;
     }
@@ -133,7 +136,10 @@ static json_ptr status_json(const target &t, const etl_view &view)
     json_add_text(tree.get(), "pod_name", view.pod_name);
     json_add_text(tree.get(), "address", target_address_text(*view.endpoint));
     json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(definition.hpull_address)]);
-    json_add_text(tree.get(), "client_url", transfer_mode_of(definition.mode).location != nullptr && !view.endpoint->client_host.empty() ? url_format_base(view.endpoint->client_host, view.endpoint->client_port) : std::string());
+    json_add_text(tree.get(), "client_url",
+        transfer_mode_of(definition.mode).location != nullptr && !view.endpoint->client_host.empty()
+            ? url_format_base(view.endpoint->client_host, view.endpoint->client_port)
+            : std::string());
     json_add_text(tree.get(), "generation_id", definition.generation_id);
     json_add_u64(tree.get(), "restarts", view.restarts);
     json_add_text(tree.get(), "last_error", view.last_error);
@@ -271,3 +277,5 @@ void target_serve_node_bucket_drop(target &t, exchange &x, const route_match &ma
     if (admit(t, x, match, name))
         serve_bucket_drop(t, x, name);
 }
+
+} // namespace etlnode

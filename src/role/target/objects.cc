@@ -6,6 +6,7 @@
 #include <array>
 #include <memory>
 
+#include "aistore/object_query.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/content_guard.h"
@@ -14,11 +15,12 @@
 #include "control/peer.h"
 #include "port/clock.h"
 #include "role/shared/control.h"
-#include "aistore/object_query.h"
 #include "role/target/target.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
 #include "transfer/upload_machine.h"
+
+namespace etlnode {
 
 struct object_request {
     target *t;
@@ -78,12 +80,13 @@ static void answer_bytes(const object_request &r, const store_object *object, an
 {
     exchange &x = *r.x;
     transfer_host *transfers = r.t->transfers;
-    transfer_pod_read *read = r.for_pod && transfers != nullptr ? transfer_pod_read_begin(*transfers, x, r.etl, r.bucket, r.name, size) : nullptr;
+    transfer_pod_read *read = r.for_pod && transfers != nullptr ? transfer_pod_read_begin(*transfers, x, r.etl, r.bucket, r.name, size)
+                                                                : nullptr;
     auto *holder = new held_object{r.t->objects, object, read};
     if (object->file != nullptr)
-        exchange_answer_file(x, static_cast<answer &&>(a), object->file, offset, size, release_object, holder);
+        exchange_answer_file(x, std::move(a), object->file, offset, size, release_object, holder);
     else
-        exchange_answer_view(x, static_cast<answer &&>(a), std::string_view(object->content).substr(offset, size), release_object, holder);
+        exchange_answer_view(x, std::move(a), std::string_view(object->content).substr(offset, size), release_object, holder);
 }
 
 static http_range range_of(const object_request &r, const index_row &row)
@@ -110,7 +113,7 @@ static void answer_object(const object_request &r, const store_object *object)
         std::string text = node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + std::to_string(row.size) + " bytes";
         store_release(*t.objects, object); // the row may go with it
         t.metrics.get_errors++;
-        exchange_answer_error(x, error_code::bad_range, text, 0, static_cast<std::string &&>(headers));
+        exchange_answer_error(x, error_code::bad_range, text, 0, std::move(headers));
         return;
     }
     uint64_t first = 0;
@@ -119,15 +122,16 @@ static void answer_object(const object_request &r, const store_object *object)
         first = range.first;
         size = range.count;
         a.status = 206;
-        http_write_header(a.headers, "Content-Range", text_format("bytes %llu-%llu/%llu", static_cast<unsigned long long>(first),
-                                                                  static_cast<unsigned long long>(first + size - 1), static_cast<unsigned long long>(row.size)));
+        http_write_header(a.headers, "Content-Range",
+            text_format("bytes %llu-%llu/%llu", static_cast<unsigned long long>(first), static_cast<unsigned long long>(first + size - 1),
+                static_cast<unsigned long long>(row.size)));
     }
     write_object_headers(a.headers, row, range.kind != http_range_kind::part);
     if (r.for_pod)
         http_write_header_u64(a.headers, "version", row.version); // a transformer of 2020 keys its cache with it
     t.metrics.get_count++;
     t.metrics.get_bytes += size;
-    answer_bytes(r, object, static_cast<answer &&>(a), first, size);
+    answer_bytes(r, object, std::move(a), first, size);
 }
 
 static void answer_missing(const object_request &r, error err)
@@ -163,8 +167,8 @@ static void add_property(std::string &out, std::string_view name, const target &
     }
 }
 
-static constexpr std::array<std::string_view, 12> property_names = {"name",   "size",     "version", "checksum",      "atime", "copies",
-                                                                    "ec",     "custom",   "location", "chunked", "last-modified", "etag"};
+static constexpr std::array<std::string_view, 12> property_names = {
+    "name", "size", "version", "checksum", "atime", "copies", "ec", "custom", "location", "chunked", "last-modified", "etag"};
 
 // The properties asked for with ?props=, or all; false when one is unknown.
 static bool write_properties(std::string &out, const object_request &r, const index_row &row, std::string &out_unknown)
@@ -209,7 +213,7 @@ static void answer_head_of(const object_request &r, const store_object *object)
     if (r.for_pod)
         http_write_header_u64(a.headers, "version", version);
     r.t->metrics.head_count++;
-    exchange_answer_head(*r.x, static_cast<answer &&>(a), size);
+    exchange_answer_head(*r.x, std::move(a), size);
 }
 
 static void on_checked(void *arg, error err, const store_object *object)
@@ -263,7 +267,7 @@ static void serve_read(object_request &&r)
     r.t->store_calls++;
     std::string bucket = r.bucket;
     std::string name = r.name;
-    store_get(*objects, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), on_object, new object_request(static_cast<object_request &&>(r)));
+    store_get(*objects, std::move(bucket), std::move(name), on_object, new object_request(std::move(r)));
 }
 
 // --- PUT and DELETE
@@ -301,7 +305,8 @@ static void serve_put(object_request &&r)
     std::string_view value = http_head_get(head, header_checksum_value);
     if (!type.empty() && type != "none" && !value.empty()) {
         if (type != checksum_type_xxhash2) {
-            exchange_answer_error(*r.x, error_code::bad_request, "checksum type \"" + text_escape(type) + "\" is not supported: expected xxhash2");
+            exchange_answer_error(
+                *r.x, error_code::bad_request, "checksum type \"" + text_escape(type) + "\" is not supported: expected xxhash2");
             return;
         }
         options.has_expected_checksum = text_parse_hex_u64(value, options.expected_checksum) && value.size() <= 16;
@@ -321,7 +326,7 @@ static void serve_put(object_request &&r)
     if (peer_shows_secret(r.t->options.cluster_secret, *r.x) && text_parse_u64(http_head_get(head, header_pause), pause_ms))
         exchange_set_body_patience(*r.x, body_stall_timeout_ms + std::min(pause_ms, obj_timeout_max_ms));
     r.t->store_calls++;
-    upload_begin(*r.t->objects, *r.x, static_cast<upload_options &&>(options));
+    upload_begin(*r.t->objects, *r.x, std::move(options));
 }
 
 static void on_removed(void *arg, error err)
@@ -343,7 +348,7 @@ static void serve_delete(object_request &&r)
     r.t->store_calls++;
     std::string bucket = r.bucket;
     std::string name = r.name;
-    store_remove(*objects, static_cast<std::string &&>(bucket), static_cast<std::string &&>(name), on_removed, new object_request(static_cast<object_request &&>(r)));
+    store_remove(*objects, std::move(bucket), std::move(name), on_removed, new object_request(std::move(r)));
 }
 
 // --- paths
@@ -388,7 +393,8 @@ static bool is_redirected(const http_head &head)
 {
     std::string proxy_id;
     std::string unix_ns;
-    return url_query_get(head.query, query_proxy_id, proxy_id) && url_query_get(head.query, query_unix_ns, unix_ns) && !proxy_id.empty() && !unix_ns.empty();
+    return url_query_get(head.query, query_proxy_id, proxy_id) && url_query_get(head.query, query_unix_ns, unix_ns) && !proxy_id.empty() &&
+           !unix_ns.empty();
 }
 
 // Whether the ETL may be there; else the request has been answered.
@@ -409,7 +415,8 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
         return false;
     }
     if (asked != nullptr && asked->stage == etl_stage::aborted && !runs_here) {
-        exchange_answer_error(x, error_code::etl_not_found, "etl job " + etl + " does not exist now: it is stopped, and can be started again");
+        exchange_answer_error(
+            x, error_code::etl_not_found, "etl job " + etl + " does not exist now: it is stopped, and can be started again");
         return false;
     }
     return true;
@@ -426,13 +433,14 @@ void target_serve_object(target &t, exchange &x, const route_match &)
     std::string_view raw_bucket, raw_name;
     std::string_view rest = head.path.size() > path_objects.size() + 1 ? head.path.substr(path_objects.size() + 1) : std::string_view();
     if (!split_names(rest, raw_bucket, raw_name) || !url_decode(raw_bucket, r.bucket) || !url_decode(raw_name, r.name)) {
-        exchange_answer_error(x, error_code::bad_request, "expected /v1/objects/BUCKET/OBJECT, percent-encoded once, and no NUL byte in it");
+        exchange_answer_error(
+            x, error_code::bad_request, "expected /v1/objects/BUCKET/OBJECT, percent-encoded once, and no NUL byte in it");
         return;
     }
     bool reads = head.method == "GET" || head.method == "HEAD";
     if (!reads && !is_redirected(head)) {
-        exchange_answer_error(x, error_code::not_redirected, node_prefix(t) + std::string(head.method) +
-                                                                " is expected to be redirected here by the proxy: send it to the proxy");
+        exchange_answer_error(x, error_code::not_redirected,
+            node_prefix(t) + std::string(head.method) + " is expected to be redirected here by the proxy: send it to the proxy");
         return;
     }
     if (!check_names(r))
@@ -446,19 +454,20 @@ void target_serve_object(target &t, exchange &x, const route_match &)
     if (asks.transform != object_transform::none && !admit_etl(t, x, asks.etl))
         return;
     if (asks.is_kept) {
-        target_serve_kept(t, x, static_cast<std::string &&>(r.bucket), static_cast<std::string &&>(r.name), asks);
+        target_serve_kept(t, x, std::move(r.bucket), std::move(r.name), asks);
     } else if (asks.transform != object_transform::none) {
         transfer_begin(*t.transfers, x, r.bucket, r.name, asks.etl, asks.transform == object_transform::by_name);
     } else if (reads) {
-        serve_read(static_cast<object_request &&>(r));
+        serve_read(std::move(r));
     } else if (head.method == "PUT") {
-        serve_put(static_cast<object_request &&>(r));
+        serve_put(std::move(r));
     } else if (head.method == "DELETE") {
-        serve_delete(static_cast<object_request &&>(r));
+        serve_delete(std::move(r));
     } else {
         std::string headers;
         http_write_header(headers, "Allow", "GET, HEAD, PUT, DELETE");
-        exchange_answer_error(x, error_code::method_not_allowed, std::string(head.method) + " is not known for objects", 0, static_cast<std::string &&>(headers));
+        exchange_answer_error(
+            x, error_code::method_not_allowed, std::string(head.method) + " is not known for objects", 0, std::move(headers));
     }
 }
 
@@ -507,8 +516,10 @@ void target_serve_pod(target &t, exchange &x, const route_match &)
     if (head.method != "GET" && head.method != "HEAD") {
         std::string headers;
         http_write_header(headers, "Allow", "GET, HEAD");
-        exchange_answer_error(x, error_code::method_not_allowed, "pods may read objects", 0, static_cast<std::string &&>(headers));
+        exchange_answer_error(x, error_code::method_not_allowed, "pods may read objects", 0, std::move(headers));
         return;
     }
-    serve_read(static_cast<object_request &&>(r));
+    serve_read(std::move(r));
 }
+
+} // namespace etlnode

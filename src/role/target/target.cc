@@ -22,6 +22,8 @@
 #include "role/shared/node_id.h"
 #include "transfer/transfer.h"
 
+namespace etlnode {
+
 // --- routes
 
 static json_ptr kubectl_details(const target &t, const etl_registry_health &health)
@@ -53,8 +55,12 @@ static json_ptr kubectl_details(const target &t, const etl_registry_health &heal
 void target_serve_health(target &t, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*t.e) - t.started_ms;
-    health_state state = {.is_primary = false, .ready = t.ready, .draining = t.draining, .not_ready_text = "the target has not joined its cluster yet", .node_uptime_ms = uptime,
-                          .cluster_uptime_ms = t.ready ? uptime : 0};
+    health_state state = {.is_primary = false,
+        .ready = t.ready,
+        .draining = t.draining,
+        .not_ready_text = "the target has not joined its cluster yet",
+        .node_uptime_ms = uptime,
+        .cluster_uptime_ms = t.ready ? uptime : 0};
     json_ptr details;
     if (t.etls != nullptr) {
         const etl_registry_health &health = etl_registry_get_health(*t.etls);
@@ -74,7 +80,10 @@ void target_serve_health(target &t, exchange &x, const route_match &)
 }
 
 void target_serve_daemon(target &t, exchange &x, const route_match &) { daemon_serve(x, t.document); }
-void target_serve_metrics(target &t, exchange &x, const route_match &) { exchange_answer_text(x, target_metrics_text(t), "text/plain; version=0.0.4; charset=utf-8"); }
+void target_serve_metrics(target &t, exchange &x, const route_match &)
+{
+    exchange_answer_text(x, target_metrics_text(t), "text/plain; version=0.0.4; charset=utf-8");
+}
 
 void target_serve_object_missing(target &, exchange &x, const route_match &)
 {
@@ -83,7 +92,8 @@ void target_serve_object_missing(target &, exchange &x, const route_match &)
 
 void target_serve_not_implemented(target &, exchange &x, const route_match &match)
 {
-    exchange_answer_error(x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
+    exchange_answer_error(
+        x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
 }
 
 static void dispatch(target &t, exchange &x, route_listener listener)
@@ -112,7 +122,8 @@ static void report_ready(target &t, error err, const std::string &detail)
     on_ready(t.ready_arg, err, detail);
 }
 
-static error listen_on(target &t, const char *name, const std::string &host, uint16_t port, net_reach reach, void (*on_request)(void *arg, exchange &x), http_server **out_server, std::string &out_detail)
+static error listen_on(target &t, const char *name, const std::string &host, uint16_t port, net_reach reach,
+    void (*on_request)(void *arg, exchange &x), http_server **out_server, std::string &out_detail)
 {
     http_server_options options;
     options.name = name;
@@ -127,7 +138,10 @@ static error listen_on(target &t, const char *name, const std::string &host, uin
     return err;
 }
 
-static const std::string &pod_listen_host(const target &t) { return t.options.pod_listen_host.empty() ? t.options.listen_host : t.options.pod_listen_host; }
+static const std::string &pod_listen_host(const target &t)
+{
+    return t.options.pod_listen_host.empty() ? t.options.listen_host : t.options.pod_listen_host;
+}
 
 static void go_on(target &t)
 {
@@ -137,9 +151,9 @@ static void go_on(target &t)
         target_abandon_starts(t);
         target_sync_etls(t);
     }
-    LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(), t.url.c_str(), t.pod_url.c_str(),
-        t.options.proxy_url.c_str(), t.document.version > 0 ? t.document.uuid.c_str() : "none", static_cast<unsigned long long>(t.document.version),
-        static_cast<unsigned long long>(store_object_count(*t.objects)));
+    LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(),
+        t.url.c_str(), t.pod_url.c_str(), t.options.proxy_url.c_str(), t.document.version > 0 ? t.document.uuid.c_str() : "none",
+        static_cast<unsigned long long>(t.document.version), static_cast<unsigned long long>(store_object_count(*t.objects)));
     if (!t.draining)
         target_member_begin(t);
     report_ready(t, no_error, {});
@@ -155,25 +169,31 @@ static void on_port_stored(void *arg, error err)
 {
     target &t = *static_cast<target *>(arg);
     if (err)
-        LOG(warn, "role", "error=\"%s\" msg=\"the pod listener's port could not be stored, pods will be replaced after a restart\"", error_text(err));
+        LOG(warn, "role", "error=\"%s\" msg=\"the pod listener's port could not be stored, pods will be replaced after a restart\"",
+            error_text(err));
     go_on(t);
 }
 
 static void listen_for_all(target &t, uint16_t kept_port, uint64_t kept_version)
 {
     std::string why;
-    error err = listen_on(t, "public", t.options.listen_host, t.options.listen_port, net_reach::anywhere, on_client_request, &t.public_server, why);
-    if (!err && kept_port != 0 && listen_on(t, "pods", pod_listen_host(t), kept_port, net_reach::this_machine, on_pod_request, &t.pod_server, why)) {
-        LOG(warn, "role", "port=%u reason=\"%s\" msg=\"the pod listener gets another port than before, pods will be replaced\"", static_cast<unsigned>(kept_port), why.c_str());
+    error err = listen_on(
+        t, "public", t.options.listen_host, t.options.listen_port, net_reach::anywhere, on_client_request, &t.public_server, why);
+    if (!err && kept_port != 0 &&
+        listen_on(t, "pods", pod_listen_host(t), kept_port, net_reach::this_machine, on_pod_request, &t.pod_server, why)) {
+        LOG(warn, "role", "port=%u reason=\"%s\" msg=\"the pod listener gets another port than before, pods will be replaced\"",
+            static_cast<unsigned>(kept_port), why.c_str());
         kept_port = 0;
     }
     if (!err && kept_port == 0)
-        err = listen_on(t, "pods", pod_listen_host(t), t.options.pod_listen_port, net_reach::this_machine, on_pod_request, &t.pod_server, why);
+        err = listen_on(
+            t, "pods", pod_listen_host(t), t.options.pod_listen_port, net_reach::this_machine, on_pod_request, &t.pod_server, why);
     if (err) {
         report_ready(t, err, why);
         return;
     }
-    t.url = t.options.advertise_url.empty() ? url_format_base(t.options.listen_host, http_server_port(*t.public_server)) : t.options.advertise_url;
+    t.url = t.options.advertise_url.empty() ? url_format_base(t.options.listen_host, http_server_port(*t.public_server))
+                                            : t.options.advertise_url;
     t.pod_url = t.options.pod_url.empty() ? url_format_base(pod_listen_host(t), http_server_port(*t.pod_server)) : t.options.pod_url;
     t.guard = web_guard_make(t.options, {t.url, t.pod_url});
     t.client = http_client_make(*t.e, {});
@@ -239,7 +259,8 @@ static void trim_slashes(std::string &url)
         url.pop_back();
 }
 
-error target_start(env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target)
+error target_start(
+    env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target)
 {
     if (options.cluster_secret.empty()) // else whoever reaches this node could be one of its cluster
         return make_error(error_code::invalid_argument, "a node needs a cluster secret");
@@ -273,7 +294,7 @@ std::string target_url(target &t) { return t.url; }
 
 enum : uint8_t { drain_clients, drain_children, drain_rest };
 static constexpr uint64_t last_word_timeout_ms = 1'000; // for the proxy to take the last count of objects
-static constexpr uint64_t rest_timeout_ms = 2'000; // after every connection was ended, handlers need only turns of the loop
+static constexpr uint64_t rest_timeout_ms = 2'000;      // after every connection was ended, handlers need only turns of the loop
 
 static void on_children_ended(void *arg)
 {
@@ -325,7 +346,8 @@ static void on_drain_tick(void *arg)
         return;
     }
     size_t lookups = t.transfers != nullptr ? transfer_host_lookups(*t.transfers) : 0;
-    bool is_at_disk = t.storing || t.removals > 0 || t.store_calls > 0 || lookups > 0; // has no time limit: the disk answers, and until then it knows this target
+    bool is_at_disk = t.storing || t.removals > 0 || t.store_calls > 0 ||
+                      lookups > 0; // has no time limit: the disk answers, and until then it knows this target
     bool idle = transfers == 0 && t.requests == 0 && t.held.empty() && !is_at_disk;
     if (is_at_disk || (!idle && !late)) {
         timer_arm(*t.e, t.drain_timer, drain_poll_ms);
@@ -357,7 +379,8 @@ void target_drain(target &t, void (*on_drained)(void *arg), void *arg)
     t.draining = true;
     t.on_drained = on_drained;
     t.drained_arg = arg;
-    LOG(info, "role", "role=target in_flight=%zu msg=\"draining\"", t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0);
+    LOG(info, "role", "role=target in_flight=%zu msg=\"draining\"",
+        t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0);
     target_member_end(t);
     if (t.public_server != nullptr)
         http_server_drain(*t.public_server);
@@ -384,3 +407,5 @@ void target_free(target *t)
         store_close(t->objects);
     delete t;
 }
+
+} // namespace etlnode

@@ -20,6 +20,8 @@
 #include "role/shared/web_guard.h"
 #include "store/store.h"
 
+namespace etlnode {
+
 struct object_query;  // aistore/object_query.h
 struct transfer_host; // transfer/transfer.h
 struct member;        // control/member_machine.h: registration with the proxy
@@ -40,38 +42,38 @@ struct target {
     http_server *pod_server = nullptr;
     web_guard guard;
     control_log answers;
-    http_client *client = nullptr;       // calls to the proxy
+    http_client *client = nullptr; // calls to the proxy
     store *objects = nullptr;
-    etl_registry *etls = nullptr;        // made when the cluster's id is known (first document)
+    etl_registry *etls = nullptr; // made when the cluster's id is known (first document)
     transfer_host *transfers = nullptr;
     member *membership = nullptr;
-    cluster_document document;           // last copy; version 0: none yet
-    std::string document_text;           // of it, byte for byte, until it is stored
-    std::string odds;                    // why the proxy's document and ours do not go together; empty: they do
-    bool ready = false;                  // serves objects: store open and a document held
+    cluster_document document; // last copy; version 0: none yet
+    std::string document_text; // of it, byte for byte, until it is stored
+    std::string odds;          // why the proxy's document and ours do not go together; empty: they do
+    bool ready = false;        // serves objects: store open and a document held
     bool draining = false;
     uint64_t started_ms = 0;
-    uint64_t started_ns = 0;             // wall clock: tells this process from another with a copy of the data directory
+    uint64_t started_ns = 0; // wall clock: tells this process from another with a copy of the data directory
     object_metrics metrics;
-    etl_failures failures;               // of those ETLs that have metrics
+    etl_failures failures; // of those ETLs that have metrics
 
     // target_document.cc
     std::vector<target_waiter> waiters;
-    document_identity stored;            // what the data directory holds
+    document_identity stored; // what the data directory holds
     bool storing = false;
-    size_t removals = 0;                 // of buckets, under way; the document is stored after them
+    size_t removals = 0; // of buckets, under way; the document is stored after them
     std::vector<std::string> failed_removals;
     std::multiset<std::string> emptying; // buckets whose removal is not done, also those that are in the document anew
     // target_objects.cc
-    size_t store_calls = 0;              // lookups, removals, uploads and kept results of objects, under way
+    size_t store_calls = 0; // lookups, removals, uploads and kept results of objects, under way
     // target_control.cc, target_list.cc
-    size_t requests = 0;                 // of the proxy, under way
+    size_t requests = 0; // of the proxy, under way
     // target_held.cc
     std::vector<held_request *> held;
     uint64_t next_held_id = 1;
     // target_member.cc
     call *registration = nullptr;
-    bool was_registered = false;         // when the membership ended
+    bool was_registered = false; // when the membership ended
     // target.cc: start and end
     void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
     void *ready_arg = nullptr;
@@ -145,3 +147,5 @@ bool target_member_tell_last(target &t);
 
 // role/target/metrics.cc
 std::string target_metrics_text(target &t);
+
+} // namespace etlnode

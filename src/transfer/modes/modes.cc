@@ -8,13 +8,15 @@
 #include "codec/url.h"
 #include "transfer/transfer_machine.h"
 
+namespace etlnode {
+
 static constexpr const transfer_mode *modes[] = {&push_mode, &reverse_mode, &redirect_mode};
 
-const transfer_mode &transfer_mode_of(communication how)
+const transfer_mode &transfer_mode_of(etl_mode mode)
 {
-    for (const transfer_mode *mode : modes) {
-        if (mode->how == how)
-            return *mode;
+    for (const transfer_mode *one : modes) {
+        if (one->mode == mode)
+            return *one;
     }
     panic("transfer_mode_of: a mode without a row");
 }
@@ -22,8 +24,8 @@ const transfer_mode &transfer_mode_of(communication how)
 // What the cluster reads from a query; everything else is the transformer's.
 static const std::vector<std::string_view> &own_queries()
 {
-    static const std::vector<std::string_view> names = {query_etl_id,  query_etl_name, query_etl_pipeline, query_proxy_id, query_unix_ns,
-                                                        "provider",    "namespace",    "etl_fqn",          "latest-ver",   "vpams"};
+    static const std::vector<std::string_view> names = {query_etl_id, query_etl_name, query_etl_pipeline, query_proxy_id, query_unix_ns,
+        "provider", "namespace", "etl_fqn", "latest-ver", "vpams"};
     return names;
 }
 
@@ -39,7 +41,8 @@ static const std::vector<std::string_view> &own_queries_of_kept()
 
 std::string mode_pod_path(const transfer &t, bool as_uname)
 {
-    std::string path = as_uname ? "/" + url_encode_uname("ais/@#/" + t.bucket + "/" + t.name) : "/" + t.bucket + "/" + url_encode_path(t.name);
+    std::string path = as_uname ? "/" + url_encode_uname("ais/@#/" + t.bucket + "/" + t.name)
+                                : "/" + t.bucket + "/" + url_encode_path(t.name);
     std::string query = url_query_without(exchange_head(*t.x).query, t.is_kept ? own_queries_of_kept() : own_queries());
     return query.empty() ? path : path + "?" + query;
 }
@@ -49,3 +52,5 @@ void mode_ask_pod(transfer &t, call_options &out_request)
     out_request.method = "GET";
     out_request.target = mode_pod_path(t, t.config.runtime_spec);
 }
+
+} // namespace etlnode

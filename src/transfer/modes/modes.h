@@ -10,11 +10,13 @@
 #include "node/api.h"
 #include "transfer/choose.h"
 
+namespace etlnode {
+
 struct transfer;
 
 struct transfer_mode {
-    communication how;
-    read_how choice; // its column in the decision table
+    etl_mode mode;
+    read_mode choice; // its column in the decision table
     // The request to the pod (method, target, headers, body).
     void (*request)(transfer &t, call_options &out_request);
     // Where a client who reads is sent instead. Null: the target makes the request for him. For what is kept it always does.
@@ -27,7 +29,7 @@ struct transfer_mode {
     bool passes_headers;
 };
 
-const transfer_mode &transfer_mode_of(communication how);
+const transfer_mode &transfer_mode_of(etl_mode mode);
 
 // Of the files beside this one, for modes.cc.
 extern const transfer_mode push_mode;     // hpush
@@ -38,3 +40,5 @@ extern const transfer_mode redirect_mode; // hpull
 void mode_ask_pod(transfer &t, call_options &out_request);
 // "/<bucket>/<object>" (specs of 2020), or the one-segment uname that today's transformers expect of pulls; with the query that remains.
 std::string mode_pod_path(const transfer &t, bool as_uname);
+
+} // namespace etlnode

@@ -4,6 +4,8 @@
 #include "transfer/modes/modes.h"
 #include "transfer/transfer_machine.h"
 
+namespace etlnode {
+
 static void request(transfer &t, call_options &out_request)
 {
     out_request.method = t.by_put ? "PUT" : "POST";
@@ -21,5 +23,12 @@ static void request(transfer &t, call_options &out_request)
     }
 }
 
-constexpr transfer_mode push_mode = {
-    .how = communication::hpush, .choice = read_how::hpush, .request = request, .location = nullptr, .sends_object = true, .pod_reads = false, .passes_headers = false};
+constexpr transfer_mode push_mode = {.mode = etl_mode::hpush,
+    .choice = read_mode::hpush,
+    .request = request,
+    .location = nullptr,
+    .sends_object = true,
+    .pod_reads = false,
+    .passes_headers = false};
+
+} // namespace etlnode

@@ -5,7 +5,19 @@
 #include "transfer/modes/modes.h"
 #include "transfer/transfer_machine.h"
 
-static std::string location(transfer &t) { return url_format_base(t.endpoint.client_host, t.endpoint.client_port) + mode_pod_path(t, t.config.runtime_spec); }
+namespace etlnode {
 
-constexpr transfer_mode redirect_mode = {
-    .how = communication::hpull, .choice = read_how::hpull, .request = mode_ask_pod, .location = location, .sends_object = false, .pod_reads = true, .passes_headers = true};
+static std::string location(transfer &t)
+{
+    return url_format_base(t.endpoint.client_host, t.endpoint.client_port) + mode_pod_path(t, t.config.runtime_spec);
+}
+
+constexpr transfer_mode redirect_mode = {.mode = etl_mode::hpull,
+    .choice = read_mode::hpull,
+    .request = mode_ask_pod,
+    .location = location,
+    .sends_object = false,
+    .pod_reads = true,
+    .passes_headers = true};
+
+} // namespace etlnode

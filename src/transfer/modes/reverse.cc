@@ -5,6 +5,8 @@
 #include "transfer/modes/modes.h"
 #include "transfer/transfer_machine.h"
 
+namespace etlnode {
+
 static void request(transfer &t, call_options &out_request)
 {
     mode_ask_pod(t, out_request);
@@ -18,5 +20,12 @@ static void request(transfer &t, call_options &out_request)
     }
 }
 
-constexpr transfer_mode reverse_mode = {
-    .how = communication::hrev, .choice = read_how::hrev, .request = request, .location = nullptr, .sends_object = false, .pod_reads = true, .passes_headers = true};
+constexpr transfer_mode reverse_mode = {.mode = etl_mode::hrev,
+    .choice = read_mode::hrev,
+    .request = request,
+    .location = nullptr,
+    .sends_object = false,
+    .pod_reads = true,
+    .passes_headers = true};
+
+} // namespace etlnode

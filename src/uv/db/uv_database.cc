@@ -22,83 +22,16 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "uv/db/uv_schema.h"
+
+namespace etlnode {
 
 static constexpr size_t batch_max = 512;
 static constexpr int busy_timeout_ms = 5'000;
-static constexpr int schema_version = 3;
 static constexpr off_t log_reserve_size = 4'500'000; // bytes: the log is copied back at 1,000 pages
-static constexpr size_t log_piece_size = 64 * 1024; // bytes; SQLite writes less than 128 KiB at a time
+static constexpr size_t log_piece_size = 64 * 1024;  // bytes; SQLite writes less than 128 KiB at a time
 static constexpr off_t room_kept_size = 64 * 1024;   // bytes taken ahead of what puts need: removals write a little, too
 static constexpr off_t room_step_size = 256 * 1024;  // bytes taken at a time
-
-static constexpr const char *schema =
-    "CREATE TABLE objects(bucket BLOB NOT NULL, name BLOB NOT NULL, content_id INTEGER NOT NULL, size INTEGER NOT NULL,"
-    " version INTEGER NOT NULL, checksum INTEGER NOT NULL, changed_ns INTEGER NOT NULL, content_type BLOB NOT NULL, etag BLOB NOT NULL,"
-    " custom BLOB NOT NULL, parts BLOB NOT NULL, in_index INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
-    "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-    "CREATE TABLE garbage(content_id INTEGER PRIMARY KEY);"
-    "CREATE TABLE unplaced(content_id INTEGER PRIMARY KEY);"
-    "CREATE TABLE meta(name BLOB PRIMARY KEY, version INTEGER NOT NULL, text BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE totals(id INTEGER PRIMARY KEY CHECK(id = 1), objects INTEGER NOT NULL, content_id_max INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES(1, 0, 0);"
-    "CREATE TABLE sums(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-    "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
-    "PRAGMA user_version = 3;";
-
-// Version 1 held no contents.
-static constexpr const char *upgrade_1 =
-    "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
-    "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-    "PRAGMA user_version = 2;";
-
-// Version 2 had no sums of files. They are made later, one file after the other (store/summer_machine.cc).
-static constexpr const char *upgrade_2 =
-    "CREATE TABLE sums(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-    "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
-    "INSERT OR IGNORE INTO unsummed SELECT content_id, bucket, name FROM objects WHERE content_id <> 0 AND NOT in_index;"
-    "PRAGMA user_version = 3;";
-
-#define OBJECT_COLUMNS "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
-
-static constexpr const char *sql_text[] = {
-    "BEGIN IMMEDIATE",
-    "COMMIT",
-    "ROLLBACK",
-    "SELECT objects, content_id_max FROM totals WHERE id = 1",
-    "UPDATE totals SET objects = ?1, content_id_max = ?2 WHERE id = 1",
-    "PRAGMA page_count",
-    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2",
-    // One statement: between two of them a commit could take the content away.
-    "SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id)"
-    " ELSE (SELECT bytes FROM sums WHERE sums.content_id = objects.content_id) END"
-    " FROM objects WHERE bucket = ?1 AND name = ?2",
-    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4",
-    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 ORDER BY name LIMIT ?4",
-    "REPLACE INTO objects(" OBJECT_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    "DELETE FROM objects WHERE bucket = ?1 AND name = ?2",
-    "INSERT OR IGNORE INTO garbage SELECT content_id FROM objects WHERE bucket = ?1 AND content_id <> 0 AND NOT in_index",
-    "DELETE FROM unplaced WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1)",
-    "DELETE FROM contents WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1 AND in_index)",
-    "DELETE FROM objects WHERE bucket = ?1",
-    "SELECT content_id FROM garbage WHERE content_id BETWEEN 1 AND 4611686018427387904 ORDER BY content_id",
-    "INSERT OR IGNORE INTO garbage VALUES(?1)",
-    "DELETE FROM garbage WHERE content_id = ?1",
-    "SELECT content_id FROM unplaced WHERE content_id BETWEEN 1 AND 4611686018427387904 ORDER BY content_id",
-    "INSERT OR IGNORE INTO unplaced VALUES(?1)",
-    "DELETE FROM unplaced WHERE content_id = ?1",
-    "INSERT INTO contents VALUES(?1, ?2)",
-    "DELETE FROM contents WHERE content_id = ?1",
-    "REPLACE INTO sums VALUES(?1, ?2)",
-    "DELETE FROM sums WHERE content_id = ?1",
-    "DELETE FROM sums WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1 AND NOT in_index)",
-    ("SELECT u.content_id, u.bucket, u.name, o.size, o.version, o.checksum FROM unsummed u LEFT JOIN objects o ON o.bucket = u.bucket AND"
-     " o.name = u.name AND o.content_id = u.content_id AND NOT o.in_index WHERE u.content_id > ?1 ORDER BY u.content_id LIMIT ?2"),
-    "DELETE FROM unsummed WHERE content_id = ?1",
-    "SELECT version, text FROM meta WHERE name = ?1",
-    "REPLACE INTO meta(name, version, text) VALUES(?1, ?2, ?3)",
-};
-static_assert(sizeof sql_text / sizeof sql_text[0] == static_cast<size_t>(uv_sql::count));
-static_assert(content_id_limit == 4'611'686'018'427'387'904, "as in the texts above");
 
 // One direction: queued operations and the batch that runs.
 struct uv_lane {
@@ -110,96 +43,19 @@ struct uv_lane {
     bool running = false;
     bool in_doubt = false; // the last commit failed and may be in the log all the same
     error batch_err;
-    error refusal;         // of what needs room, when the others were committed without it
+    error refusal; // of what needs room, when the others were committed without it
     uv_job job;
 };
 
 struct uv_database {
     uv_world *world = nullptr;
     int lock_fd = -1;
-    int file_fd = -1;      // of node.db; closing it would end SQLite's locks, so it is closed last
+    int file_fd = -1; // of node.db; closing it would end SQLite's locks, so it is closed last
     int64_t page_size = 0;
     uv_lane writer;
     uv_lane reader;
     uv_totals totals;
 };
-
-// Statements.
-
-error uv_sql_error(sqlite3 *db, int result)
-{
-    int sys = db != nullptr ? sqlite3_system_errno(db) : 0;
-    const char *what = sqlite3_errstr(result); // static text
-    switch (result & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE: return no_error;
-    // no_space promises that nothing of the commit will be found later: a write did not go through. After a sync that failed, for whatever
-    // reason, the commit may be in the log.
-    case SQLITE_FULL: return make_error(error_code::no_space, what, sys);
-    case SQLITE_IOERR:
-        return make_error(result == SQLITE_IOERR_WRITE && error_from_errno(sys, nullptr).code == error_code::no_space ? error_code::no_space : error_code::io,
-            what, sys);
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return make_error(error_code::corrupt, what, sys);
-    case SQLITE_PERM:
-    case SQLITE_READONLY:
-    case SQLITE_AUTH: return make_error(error_code::permission, what, sys);
-    case SQLITE_CANTOPEN: return make_error(sys != 0 ? error_from_errno(sys, nullptr).code : error_code::io, what, sys);
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED: return make_error(error_code::in_use, what, sys);
-    default: return make_error(error_code::internal, what, sys);
-    }
-}
-
-sqlite3_stmt *uv_sql_start(uv_connection &connection, uv_sql which, error &out_err)
-{
-    size_t i = static_cast<size_t>(which);
-    if (connection.statements[i] == nullptr) {
-        int result = sqlite3_prepare_v3(connection.db, sql_text[i], -1, SQLITE_PREPARE_PERSISTENT, &connection.statements[i], nullptr);
-        if (result != SQLITE_OK) {
-            out_err = uv_sql_error(connection.db, sqlite3_extended_errcode(connection.db));
-            return nullptr;
-        }
-    }
-    return connection.statements[i];
-}
-
-void uv_sql_bind(sqlite3_stmt *statement, int index, std::string_view bytes)
-{
-    // An empty view may have a null pointer, which would bind NULL. The result shows at the step: it can only be out of memory or size.
-    (void)sqlite3_bind_blob64(statement, index, bytes.empty() ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
-}
-
-void uv_sql_bind(sqlite3_stmt *statement, int index, uint64_t number)
-{
-    (void)sqlite3_bind_int64(statement, index, static_cast<sqlite3_int64>(number)); // all 64 bits are kept, as a signed number
-}
-
-bool uv_sql_step(uv_connection &connection, sqlite3_stmt *statement, error &out_err)
-{
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_ROW)
-        return true;
-    if (result != SQLITE_DONE)
-        out_err = uv_sql_error(connection.db, sqlite3_extended_errcode(connection.db));
-    return false;
-}
-
-void uv_sql_end(sqlite3_stmt *statement)
-{
-    (void)sqlite3_reset(statement); // repeats the error of the step
-    (void)sqlite3_clear_bindings(statement);
-}
-
-uint64_t uv_sql_number(sqlite3_stmt *statement, int column) { return static_cast<uint64_t>(sqlite3_column_int64(statement, column)); }
-
-std::string uv_sql_bytes(sqlite3_stmt *statement, int column)
-{
-    const void *bytes = sqlite3_column_blob(statement, column);
-    size_t size = static_cast<size_t>(sqlite3_column_bytes(statement, column));
-    return bytes != nullptr ? std::string(static_cast<const char *>(bytes), size) : std::string();
-}
 
 static error run_plain(uv_connection &connection, uv_sql which)
 {
@@ -379,8 +235,8 @@ static void finish_batch(uv_job *job)
     if (lane.is_writer && !err)
         lane.database->totals = lane.connection.totals;
     if (told)
-        LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(told.code), told.sys,
-            error_text(told));
+        LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(told.code),
+            told.sys, error_text(told));
     start_batch(lane); // the thread pool goes on while the completions are told
     for (uv_operation *op : finished) {
         if (err)
@@ -400,16 +256,13 @@ void uv_database_write(uv_world &w, uv_operation &op) { queue_operation(w.databa
 void uv_database_read(uv_world &w, uv_operation &op) { queue_operation(w.database->reader, op); }
 const uv_totals &uv_database_totals(const uv_world &w) { return w.database->totals; }
 
-bool uv_database_is_busy(const uv_world &w)
-{
-    return w.database != nullptr && (w.database->writer.running || w.database->reader.running);
-}
+bool uv_database_is_busy(const uv_world &w) { return w.database != nullptr && (w.database->writer.running || w.database->reader.running); }
 
 // Opening.
 
 static error refuse(error err, std::string &out_detail, std::string detail)
 {
-    out_detail = static_cast<std::string &&>(detail);
+    out_detail = std::move(detail);
     return err;
 }
 
@@ -474,79 +327,25 @@ static error take_lock(uv_database &d, const std::string &data_dir, std::string 
     return no_error;
 }
 
-static error run_script(sqlite3 *db, const char *script)
-{
-    return uv_sql_error(db, sqlite3_exec(db, script, nullptr, nullptr, nullptr) == SQLITE_OK ? SQLITE_OK : sqlite3_extended_errcode(db));
-}
-
-// First column of the first row, as a number or text.
-static error query_one(sqlite3 *db, const char *sql, int64_t &out_number, std::string *out_text)
-{
-    sqlite3_stmt *statement = nullptr;
-    int result = sqlite3_prepare_v2(db, sql, -1, &statement, nullptr);
-    if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
-        out_number = sqlite3_column_int64(statement, 0);
-        if (out_text != nullptr)
-            *out_text = uv_sql_bytes(statement, 0);
-        sqlite3_finalize(statement);
-        return no_error;
-    }
-    error err = uv_sql_error(db, sqlite3_extended_errcode(db));
-    sqlite3_finalize(statement);
-    return err ? err : make_error(error_code::corrupt, "the database does not answer");
-}
-
 // Without mutexes of its own: one job at a time uses a connection.
 static error open_connection(uv_connection &connection, const std::string &path)
 {
     int result = sqlite3_open_v2(path.c_str(), &connection.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     if (result != SQLITE_OK)
-        return connection.db != nullptr ? uv_sql_error(connection.db, sqlite3_extended_errcode(connection.db)) : uv_sql_error(nullptr, result);
+        return connection.db != nullptr ? uv_sql_error(connection.db, sqlite3_extended_errcode(connection.db))
+                                        : uv_sql_error(nullptr, result);
     (void)sqlite3_busy_timeout(connection.db, busy_timeout_ms);
     std::string mode;
     int64_t unused = 0;
-    error err = query_one(connection.db, "PRAGMA journal_mode = WAL", unused, &mode);
+    error err = uv_sql_query_one(connection.db, "PRAGMA journal_mode = WAL", unused, &mode);
     if (!err && mode != "wal")
         err = make_error(error_code::io, "the file system cannot hold a write-ahead log");
     if (!err)
-        err = run_script(connection.db,
+        err = uv_sql_run_script(connection.db,
             "PRAGMA synchronous = FULL; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216;"
             // Some builds of SQLite overwrite what is deleted with zeros. An unlinked file is not overwritten either.
             "PRAGMA secure_delete = OFF;");
     return err;
-}
-
-static error run_script_as_one(sqlite3 *db, const char *script)
-{
-    error err = run_script(db, (std::string("BEGIN IMMEDIATE;") + script + "COMMIT;").c_str());
-    if (err && sqlite3_get_autocommit(db) == 0)
-        (void)run_script(db, "ROLLBACK");
-    return err;
-}
-
-// Makes the tables of a new database; an older one is left as it is.
-static error check_schema(uv_connection &connection, const std::string &path, int64_t &out_version, std::string &out_detail)
-{
-    int64_t version = 0;
-    int64_t tables = 0;
-    error err = query_one(connection.db, "PRAGMA user_version", version, nullptr);
-    if (!err)
-        err = query_one(connection.db, "SELECT count(*) FROM sqlite_schema", tables, nullptr);
-    if (err)
-        return err;
-    if (version > schema_version)
-        return refuse(make_error(error_code::newer_version, "the database was written by a newer version"), out_detail,
-            path + " has format version " + std::to_string(version) + ", this program knows version " + std::to_string(schema_version) +
-                "; use the newer program");
-    out_version = version;
-    if (version == 0 && tables == 0) {
-        out_version = schema_version;
-        return run_script_as_one(connection.db, schema);
-    }
-    if (version < 1)
-        return refuse(make_error(error_code::corrupt, "not a database of this program"), out_detail,
-            path + " is not a database of this program (format version " + std::to_string(version) + ")");
-    return no_error;
 }
 
 // A process that was killed leaves its log, and SQLite reads it back from the page cache. An fsync of it may have failed before: the kernel
@@ -596,19 +395,17 @@ static error open_database(uv_database &d, const std::string &data_dir, std::str
     d.file_fd = open(path.c_str(), O_RDWR | O_CLOEXEC); // without it no room is taken ahead
     int64_t version = 0;
     if (!err)
-        err = check_schema(d.writer.connection, path, version, out_detail);
+        err = uv_schema_make(d.writer.connection.db, path, version, out_detail);
     if (!err)
         err = rewrite_log(d.writer.connection.db);
-    if (!err && version == 1)
-        err = run_script_as_one(d.writer.connection.db, upgrade_1);
-    if (!err && version >= 1 && version <= 2)
-        err = run_script_as_one(d.writer.connection.db, upgrade_2);
     if (!err)
-        err = query_one(d.writer.connection.db, "PRAGMA page_size", d.page_size, nullptr);
+        err = uv_schema_upgrade(d.writer.connection.db, version);
+    if (!err)
+        err = uv_sql_query_one(d.writer.connection.db, "PRAGMA page_size", d.page_size, nullptr);
     if (!err)
         err = open_connection(d.reader.connection, path);
     if (!err)
-        err = run_script(d.reader.connection.db, "PRAGMA query_only = 1");
+        err = uv_sql_run_script(d.reader.connection.db, "PRAGMA query_only = 1");
     if (!err)
         err = read_totals(d.writer.connection, d.totals);
     if (err && out_detail.empty()) {
@@ -662,3 +459,5 @@ void uv_database_close(uv_world &w)
         close(d->lock_fd);
     delete d;
 }
+
+} // namespace etlnode

@@ -15,13 +15,15 @@
 #include "base/error.h"
 #include "uv/uv_world.h"
 
+namespace etlnode {
+
 enum class uv_sql : uint8_t {
     begin,
     commit,
     rollback,
     totals_read,
     totals_write,
-    page_count,         // of the database, as the transaction under way leaves it
+    page_count, // of the database, as the transaction under way leaves it
     object_get,
     object_get_content, // the same, and the bytes of an in_index content, or the sums of a file
     object_page,        // up to an upper bound
@@ -29,15 +31,15 @@ enum class uv_sql : uint8_t {
     object_put,
     object_remove,
     bucket_garbage,
-    bucket_unplaced,
+    bucket_pending_moves,
     bucket_contents,
     bucket_remove,
     garbage_list,
     garbage_add,
     garbage_remove,
-    unplaced_list,
-    unplaced_add,
-    unplaced_remove,
+    pending_moves_list,
+    pending_moves_add,
+    pending_moves_remove,
     content_add,
     content_remove,
     sums_add,
@@ -88,3 +90,9 @@ void uv_sql_end(sqlite3_stmt *statement);
 uint64_t uv_sql_number(sqlite3_stmt *statement, int column);
 std::string uv_sql_bytes(sqlite3_stmt *statement, int column);
 error uv_sql_error(sqlite3 *db, int result);
+// Statements that give no rows, one after the other.
+error uv_sql_run_script(sqlite3 *db, const char *script);
+// The first column of the first row, as a number and, where `out_text` is not null, as text.
+error uv_sql_query_one(sqlite3 *db, const char *sql, int64_t &out_number, std::string *out_text);
+
+} // namespace etlnode

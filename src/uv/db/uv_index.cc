@@ -8,6 +8,8 @@
 #include "base/check.h"
 #include "uv/db/uv_database.h"
 
+namespace etlnode {
+
 struct index_operation {
     uv_operation op;
     // Input.
@@ -16,7 +18,7 @@ struct index_operation {
     std::string after;
     size_t count = 0;
     index_change change;
-    std::vector<uint64_t> content_ids; // input of garbage_clear, placed and unsummed (after), output of garbage and unplaced
+    std::vector<uint64_t> content_ids; // input of garbage_clear, placed and unsummed (after), output of garbage and pending_moves
     // Output.
     std::vector<index_row> rows;
     union {
@@ -81,8 +83,8 @@ static std::vector<uint64_t> parse_sums(std::string_view bytes)
 
 // Reads.
 
-static error get_row(uv_connection &connection, const std::string &bucket, const std::string &name, bool with_content, index_row &out_row,
-    bool &out_found)
+static error get_row(
+    uv_connection &connection, const std::string &bucket, const std::string &name, bool with_content, index_row &out_row, bool &out_found)
 {
     error err;
     out_found = false;
@@ -115,14 +117,14 @@ static error run_get(uv_operation &op, uv_connection &connection)
     else if (!err && row.in_index && row.content.size() != row.size)
         op.err = make_error(error_code::corrupt, "the content of the object is missing in the index or has the wrong size");
     else if (!err)
-        o.rows.push_back(static_cast<index_row &&>(row));
+        o.rows.push_back(std::move(row));
     return err;
 }
 
 static void rows_done(uv_operation &op)
 {
     index_operation &o = operation_of(op);
-    o.on_rows(o.arg, op.err, static_cast<std::vector<index_row> &&>(o.rows));
+    o.on_rows(o.arg, op.err, std::move(o.rows));
     delete &o;
 }
 
@@ -168,8 +170,8 @@ static error run_page(uv_operation &op, uv_connection &connection)
     return err;
 }
 
-static void page(env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count,
-    index_on_rows on_rows, void *arg)
+static void page(
+    env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows, void *arg)
 {
     index_operation *o = make_operation(run_page, rows_done, arg);
     o->bucket = bucket;
@@ -197,7 +199,7 @@ static error run_unsummed(uv_operation &op, uv_connection &connection)
         row.size = uv_sql_number(s, 3);
         row.version = uv_sql_number(s, 4);
         row.checksum = uv_sql_number(s, 5);
-        o.rows.push_back(static_cast<index_row &&>(row));
+        o.rows.push_back(std::move(row));
     }
     uv_sql_end(s);
     if (err)
@@ -230,7 +232,10 @@ static error list_content_ids(uv_operation &op, uv_connection &connection, uv_sq
 }
 
 static error run_garbage(uv_operation &op, uv_connection &connection) { return list_content_ids(op, connection, uv_sql::garbage_list); }
-static error run_unplaced(uv_operation &op, uv_connection &connection) { return list_content_ids(op, connection, uv_sql::unplaced_list); }
+static error run_pending_moves(uv_operation &op, uv_connection &connection)
+{
+    return list_content_ids(op, connection, uv_sql::pending_moves_list);
+}
 
 static void content_ids_listed(uv_operation &op)
 {
@@ -246,10 +251,10 @@ static void garbage(env &e, index_on_garbage on_garbage, void *arg)
     uv_database_read(uv_world_of(e), o->op);
 }
 
-static void unplaced(env &e, index_on_garbage on_unplaced, void *arg)
+static void pending_moves(env &e, index_on_garbage on_pending_moves, void *arg)
 {
-    index_operation *o = make_operation(run_unplaced, content_ids_listed, arg);
-    o->on_garbage = on_unplaced;
+    index_operation *o = make_operation(run_pending_moves, content_ids_listed, arg);
+    o->on_garbage = on_pending_moves;
     uv_database_read(uv_world_of(e), o->op);
 }
 
@@ -274,7 +279,7 @@ static error discard_content(uv_connection &connection, const index_row &row)
     if (row.in_index)
         return write_content_id(connection, uv_sql::content_remove, row.content_id);
     error err;
-    for (uv_sql which : {uv_sql::garbage_add, uv_sql::unplaced_remove, uv_sql::sums_remove}) {
+    for (uv_sql which : {uv_sql::garbage_add, uv_sql::pending_moves_remove, uv_sql::sums_remove}) {
         if (!err)
             err = write_content_id(connection, which, row.content_id);
     }
@@ -298,7 +303,7 @@ static error add_content(uv_connection &connection, const index_row &row)
 {
     if (row.in_index)
         return add_bytes(connection, uv_sql::content_add, row.content_id, row.content);
-    error err = write_content_id(connection, uv_sql::unplaced_add, row.content_id);
+    error err = write_content_id(connection, uv_sql::pending_moves_add, row.content_id);
     if (!err && !row.sums.empty())
         err = add_bytes(connection, uv_sql::sums_add, row.content_id, sums_bytes(row.sums));
     return err;
@@ -342,7 +347,10 @@ static error put_row(uv_connection &connection, index_change &change)
 }
 
 // A damaged total may be smaller than what there is.
-static void count_removed(uv_connection &connection, uint64_t count) { connection.totals.objects -= std::min(count, connection.totals.objects); }
+static void count_removed(uv_connection &connection, uint64_t count)
+{
+    connection.totals.objects -= std::min(count, connection.totals.objects);
+}
 
 static error remove_row(uv_connection &connection, index_change &change, error &out_outcome)
 {
@@ -368,7 +376,8 @@ static error remove_row(uv_connection &connection, index_change &change, error &
 static error remove_bucket(uv_connection &connection, const std::string &bucket)
 {
     error err;
-    for (uv_sql which : {uv_sql::bucket_garbage, uv_sql::bucket_unplaced, uv_sql::bucket_sums, uv_sql::bucket_contents, uv_sql::bucket_remove}) {
+    for (uv_sql which :
+        {uv_sql::bucket_garbage, uv_sql::bucket_pending_moves, uv_sql::bucket_sums, uv_sql::bucket_contents, uv_sql::bucket_remove}) {
         sqlite3_stmt *s = uv_sql_start(connection, which, err);
         if (s == nullptr)
             return err;
@@ -404,7 +413,7 @@ static void change(env &e, index_change wanted, index_on_change on_change, void 
         },
         arg);
     o->op.needs_room = wanted.what == index_change::kind::put;
-    o->change = static_cast<index_change &&>(wanted);
+    o->change = std::move(wanted);
     o->on_change = on_change;
     uv_database_write(uv_world_of(e), o->op);
 }
@@ -432,7 +441,7 @@ static void sums_add(env &e, index_row row, index_on_done on_done, void *arg)
 {
     index_operation *o = make_operation(run_sums_add, done_told, arg);
     o->op.needs_room = true;
-    o->change.row = static_cast<index_row &&>(row);
+    o->change.row = std::move(row);
     o->on_done = on_done;
     uv_database_write(uv_world_of(e), o->op);
 }
@@ -448,11 +457,17 @@ static error remove_content_ids(uv_operation &op, uv_connection &connection, uv_
     return err;
 }
 
-static error run_garbage_clear(uv_operation &op, uv_connection &connection) { return remove_content_ids(op, connection, uv_sql::garbage_remove); }
-static error run_placed(uv_operation &op, uv_connection &connection) { return remove_content_ids(op, connection, uv_sql::unplaced_remove); }
+static error run_garbage_clear(uv_operation &op, uv_connection &connection)
+{
+    return remove_content_ids(op, connection, uv_sql::garbage_remove);
+}
+static error run_placed(uv_operation &op, uv_connection &connection)
+{
+    return remove_content_ids(op, connection, uv_sql::pending_moves_remove);
+}
 
-static void start_removal(env &e, error (*run)(uv_operation &, uv_connection &), std::vector<uint64_t> &content_ids,
-    index_on_done on_done, void *arg)
+static void start_removal(
+    env &e, error (*run)(uv_operation &, uv_connection &), std::vector<uint64_t> &content_ids, index_on_done on_done, void *arg)
 {
     index_operation *o = make_operation(run, done_told, arg);
     o->content_ids.swap(content_ids);
@@ -465,7 +480,10 @@ static void garbage_clear(env &e, std::vector<uint64_t> content_ids, index_on_do
     start_removal(e, run_garbage_clear, content_ids, on_done, arg);
 }
 
-static void placed(env &e, std::vector<uint64_t> content_ids, index_on_done on_done, void *arg) { start_removal(e, run_placed, content_ids, on_done, arg); }
+static void placed(env &e, std::vector<uint64_t> content_ids, index_on_done on_done, void *arg)
+{
+    start_removal(e, run_placed, content_ids, on_done, arg);
+}
 
 static uint64_t object_count(env &e) { return uv_database_totals(uv_world_of(e)).objects; }
 static uint64_t content_id_max(env &e) { return uv_database_totals(uv_world_of(e)).content_id_max; }
@@ -476,10 +494,12 @@ const index_port uv_index_port = {
     .change = change,
     .garbage = garbage,
     .garbage_clear = garbage_clear,
-    .unplaced = unplaced,
+    .pending_moves = pending_moves,
     .placed = placed,
     .unsummed = unsummed,
     .sums_add = sums_add,
     .object_count = object_count,
     .content_id_max = content_id_max,
 };
+
+} // namespace etlnode

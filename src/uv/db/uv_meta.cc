@@ -6,6 +6,8 @@
 #include "base/check.h"
 #include "uv/db/uv_database.h"
 
+namespace etlnode {
+
 struct meta_operation {
     uv_operation op;
     std::string name;
@@ -90,8 +92,8 @@ static void swap_done(uv_operation &op)
     delete &o;
 }
 
-static void meta_swap_start(env &e, const std::string &name, uint64_t expected_version, uint64_t new_version, std::string text,
-    meta_on_swap on_swap, void *arg)
+static void meta_swap_start(
+    env &e, const std::string &name, uint64_t expected_version, uint64_t new_version, std::string text, meta_on_swap on_swap, void *arg)
 {
     CHECK(new_version > expected_version);
     auto *o = new meta_operation;
@@ -101,7 +103,7 @@ static void meta_swap_start(env &e, const std::string &name, uint64_t expected_v
     o->name = name;
     o->expected_version = expected_version;
     o->version = new_version;
-    o->text = static_cast<std::string &&>(text);
+    o->text = std::move(text);
     o->on_swap = on_swap;
     o->arg = arg;
     uv_database_write(uv_world_of(e), o->op);
@@ -111,3 +113,5 @@ const meta_port uv_meta_port = {
     .read = meta_read_start,
     .swap = meta_swap_start,
 };
+
+} // namespace etlnode

@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+namespace etlnode {
+
 struct net_connect_call {
     uv_world *world = nullptr;
     net_reach reach = net_reach::anywhere;
@@ -227,7 +229,8 @@ static void name_resolved(uv_getaddrinfo_t *request, int status, addrinfo *addre
     uv_turn_end(w);
 }
 
-error uv_connect_start(env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
+error uv_connect_start(
+    env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call)
 {
     uv_world &w = uv_world_of(e);
     *out_call = nullptr;
@@ -281,3 +284,5 @@ void uv_connect_stop(net_connect_call *call)
     }
     end_call(call);
 }
+
+} // namespace etlnode

@@ -15,9 +15,11 @@
 #include "base/check.h"
 #include "base/log.h"
 
+namespace etlnode {
+
 static constexpr int accept_batch = 64;
 static constexpr int listen_backlog = 4096;
-static constexpr uint64_t pause_ms = 100;      // of accepting, when descriptors have run out
+static constexpr uint64_t pause_ms = 100;        // of accepting, when descriptors have run out
 static constexpr uint64_t pause_log_ms = 10'000; // at most one line about it in this time
 
 struct net_listener {
@@ -56,7 +58,8 @@ static void descriptors_gone(net_listener &l, int errno_value)
     timer_arm(e, l.retry, pause_ms);
     uint64_t now = clock_now_ms(e);
     if (l.logged_ms == 0 || now >= l.logged_ms + pause_log_ms) {
-        LOG(warn, "net", "port=%u errno=%d msg=\"cannot accept, trying again in %u ms\"", l.port, errno_value, static_cast<unsigned>(pause_ms));
+        LOG(warn, "net", "port=%u errno=%d msg=\"cannot accept, trying again in %u ms\"", l.port, errno_value,
+            static_cast<unsigned>(pause_ms));
         l.logged_ms = now > 0 ? now : 1;
     }
 }
@@ -94,7 +97,8 @@ void uv_listener_accept(uv_watch &watch)
     }
 }
 
-error uv_listener_start(env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener)
+error uv_listener_start(
+    env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener)
 {
     uv_world &w = uv_world_of(e);
     *out_listener = nullptr;
@@ -160,3 +164,5 @@ void uv_listener_close(net_listener *l)
 }
 
 void uv_listener_delete(uv_watch &watch) { delete reinterpret_cast<net_listener *>(&watch); }
+
+} // namespace etlnode

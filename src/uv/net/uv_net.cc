@@ -24,6 +24,8 @@
 #include "base/limits.h"
 #include "uv/uv_disk.h"
 
+namespace etlnode {
+
 static constexpr int event_batch = 256;
 static constexpr size_t parts_max = 16;
 
@@ -496,3 +498,5 @@ const net_port uv_net_port = {
     .relay_pending = uv_relay_pending,
     .relay_free = uv_relay_free,
 };
+
+} // namespace etlnode

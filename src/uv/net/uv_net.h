@@ -13,6 +13,8 @@
 
 #include "uv/uv_world.h"
 
+namespace etlnode {
+
 enum class uv_watch_kind : uint8_t { conn, listener };
 
 // First member of everything epoll events point to.
@@ -21,7 +23,7 @@ struct uv_watch {
     bool closed = false; // the object is on the dead list
     int fd = -1;
     uv_world *world = nullptr;
-    uv_link link;        // conns or listeners, then dead
+    uv_link link; // conns or listeners, then dead
 };
 
 union uv_address {
@@ -40,13 +42,13 @@ struct net_conn {
         bool ready = false;
         bool stays_ready = false; // the side has ended or failed: no event will ever come again
     } sides[2];
-    bool peer_finished = false;   // its end has been read
-    int failure = 0;              // first errno the socket reported
-    uint64_t turn = 0;            // of `moved`
-    size_t moved = 0;             // bytes in this turn, against net_turn_bytes_max
+    bool peer_finished = false; // its end has been read
+    int failure = 0;            // first errno the socket reported
+    uint64_t turn = 0;          // of `moved`
+    size_t moved = 0;           // bytes in this turn, against net_turn_bytes_max
     uv_link ready_link;
-    net_connect_call *call = nullptr;     // while connecting
-    uv_fetch *prefetch = nullptr;  // the file content to send is being read from the disk or checked; writable is held back
+    net_connect_call *call = nullptr; // while connecting
+    uv_fetch *prefetch = nullptr;     // the file content to send is being read from the disk or checked; writable is held back
     uv_address peer;
 };
 
@@ -78,7 +80,8 @@ bool uv_address_parse(const char *host, uint16_t port, uv_address &out_address, 
 // IPv4 addresses, mapped or not; false: it is none.
 bool uv_address_as_v4(const uv_address &address, in_addr &out_v4);
 void uv_address_set_reach(int fd, const uv_address &address, net_reach reach);
-error uv_connect_start(env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call);
+error uv_connect_start(
+    env &e, const char *host, uint16_t port, net_reach reach, net_on_connect on_connect, void *arg, net_connect_call **out_call);
 void uv_connect_stop(net_connect_call *call);
 // An event of a connection that has a `call`.
 void uv_connect_event(net_conn *c, uint32_t events);
@@ -86,7 +89,8 @@ void uv_connect_event(net_conn *c, uint32_t events);
 void uv_connect_tell(net_connect_call *call);
 
 // uv_listen.cc
-error uv_listener_start(env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener);
+error uv_listener_start(
+    env &e, const char *host, uint16_t port, net_reach reach, net_on_accept on_accept, void *arg, net_listener **out_listener);
 uint16_t uv_listener_port(const net_listener *l);
 void uv_listener_pause(net_listener *l, bool paused);
 void uv_listener_close(net_listener *l);
@@ -102,3 +106,5 @@ io_result uv_relay_fill(net_relay *relay, net_conn *from, size_t max);
 io_result uv_relay_drain(net_relay *relay, net_conn *to, bool more);
 size_t uv_relay_pending(const net_relay *relay);
 void uv_relay_free(net_relay *relay);
+
+} // namespace etlnode

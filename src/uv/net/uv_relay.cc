@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "uv/net/uv_net.h"
 
+namespace etlnode {
+
 struct net_relay {
     uv_world *world = nullptr;
     uv_link link;
@@ -202,3 +204,5 @@ void uv_relay_end_all(uv_world &w)
     while (!uv_link_is_empty(w.relays))
         uv_relay_free(static_cast<net_relay *>(w.relays.next->owner));
 }
+
+} // namespace etlnode

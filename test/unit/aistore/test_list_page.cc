@@ -4,9 +4,11 @@
 
 #include "node_test.h"
 
+#include "aistore/list_page.h"
 #include "base/limits.h"
 #include "codec/json.h"
-#include "aistore/list_page.h"
+
+using namespace etlnode;
 
 using namespace std::string_view_literals;
 
@@ -66,7 +68,8 @@ static void empty_values_are_left_out(void **)
                                          "b\xa1s\xcd\x01\x2c\xa1"
                                          "f\x40\xa5"
                                          "Flags\x05"sv);
-    test_eq_text(list_page_json(page), "{\"uuid\":\"u\",\"continuation_token\":\"b\",\"entries\":[{\"name\":\"a\"},{\"name\":\"b\",\"size\":\"300\",\"flags\":64}],\"flags\":5}");
+    test_eq_text(list_page_json(page), "{\"uuid\":\"u\",\"continuation_token\":\"b\",\"entries\":[{\"name\":\"a\"},{\"name\":\"b\","
+                                       "\"size\":\"300\",\"flags\":64}],\"flags\":5}");
 }
 
 static void all_fields_survive(void **)
@@ -98,9 +101,10 @@ static void all_fields_survive(void **)
     page.entries.resize(1);
     page.token.clear();
     test_eq_text(list_page_json(page),
-                 "{\"uuid\":\"uuid-1234\",\"continuation_token\":\"\",\"entries\":[{\"name\":\"a/\xe4\xbd\xa0\",\"checksum\":\"0123456789abcdef\","
-                 "\"atime\":\"1700000000000000000\",\"version\":\"3\",\"location\":\"t[t1]:mp[/x]\",\"custom-md\":\"k=v\",\"size\":\"18446744073709551615\","
-                 "\"copies\":1,\"flags\":320}],\"flags\":4294967295}");
+        "{\"uuid\":\"uuid-1234\",\"continuation_token\":\"\",\"entries\":[{\"name\":\"a/\xe4\xbd\xa0\",\"checksum\":\"0123456789abcdef\","
+        "\"atime\":\"1700000000000000000\",\"version\":\"3\",\"location\":\"t[t1]:mp[/"
+        "x]\",\"custom-md\":\"k=v\",\"size\":\"18446744073709551615\","
+        "\"copies\":1,\"flags\":320}],\"flags\":4294967295}");
 }
 
 static void a_large_page_is_read_by_others(void **)
@@ -131,7 +135,7 @@ static void other_encodings_are_understood(void **)
                                     "Entries\xdc\x00\x01\xde\x00\x03\xd9\x01n\xda\x00\x01"
                                     "a\xa1s\xcf\x00\x00\x00\x00\x00\x00\x00\x05\xa1v\xc0\xa4UUID\xdb\x00\x00\x00\x01u\xb1"
                                     "ContinuationToken\xc0"sv,
-                                    again));
+        again));
     test_eq(again.flags, 7u);
     test_eq_text(again.uuid, "u");
     test_eq(again.entries.size(), 1u);
@@ -139,36 +143,46 @@ static void other_encodings_are_understood(void **)
     test_eq(again.entries[0].size, 5u);
     test_ok(list_page_parse_msgpack("\x81\xa7"
                                     "Entries\xc0"sv,
-                                    again));
+        again));
     test_true(again.entries.empty());
 }
 
 static void malformed_pages_are_refused(void **)
 {
     static constexpr std::string_view cases[] = {
-        "",
-        "\xc0",
-        "\x90",
-        "{\"uuid\":\"\"}",
-        "\x80\x00"sv,                                       // more behind it
-        "\xdf\xff\xff\xff\xff",                             // four billion keys
-        "\x81\x01\x02"sv,                                   // a key that is a number
-        "\x81\xa4UUID\x01",                                 // a number for text
-        "\x81\xa4UUID\xdb\xff\xff\xff\xff",                 // text longer than the bytes
-        "\x81\xa4UUID\xa1\xff",                             // not UTF-8
-        "\x81\xa5" "Flags\xcf\x00\x00\x00\x01\x00\x00\x00\x00"sv, // too wide
-        "\x81\xa5" "Flags\xff",                             // negative
-        "\x81\xa5" "Flags\xd0\x80",                         // negative
-        "\x81\xa5" "Flags\xa1" "5",                         // text for a number
-        "\x81\xa7" "Entries\xdd\xff\xff\xff\xff",           // four billion entries
-        "\x81\xa7" "Entries\x91\x80",                       // an entry without a name
-        "\x81\xa7" "Entries\x91\x81\xa1n\xa0",              // an empty name
-        "\x81\xa7" "Entries\x91\xa1n",                      // an entry that is text
-        "\x81\xa7" "Entries\x91\x82\xa1n\xa1" "a\xa1" "f\xce\x00\x01\x00\x00"sv, // flags of 17 bits
-        "\x81\xa7" "Entries\x80",                           // a map for the list
-        "\x81\xa1x\xc1",                                    // a byte that is never used
+        "", "\xc0", "\x90", "{\"uuid\":\"\"}",
+        "\x80\x00"sv,                       // more behind it
+        "\xdf\xff\xff\xff\xff",             // four billion keys
+        "\x81\x01\x02"sv,                   // a key that is a number
+        "\x81\xa4UUID\x01",                 // a number for text
+        "\x81\xa4UUID\xdb\xff\xff\xff\xff", // text longer than the bytes
+        "\x81\xa4UUID\xa1\xff",             // not UTF-8
+        "\x81\xa5"
+        "Flags\xcf\x00\x00\x00\x01\x00\x00\x00\x00"sv, // too wide
+        "\x81\xa5"
+        "Flags\xff", // negative
+        "\x81\xa5"
+        "Flags\xd0\x80", // negative
+        "\x81\xa5"
+        "Flags\xa1"
+        "5", // text for a number
+        "\x81\xa7"
+        "Entries\xdd\xff\xff\xff\xff", // four billion entries
+        "\x81\xa7"
+        "Entries\x91\x80", // an entry without a name
+        "\x81\xa7"
+        "Entries\x91\x81\xa1n\xa0", // an empty name
+        "\x81\xa7"
+        "Entries\x91\xa1n", // an entry that is text
+        "\x81\xa7"
+        "Entries\x91\x82\xa1n\xa1"
+        "a\xa1"
+        "f\xce\x00\x01\x00\x00"sv, // flags of 17 bits
+        "\x81\xa7"
+        "Entries\x80",                                                               // a map for the list
+        "\x81\xa1x\xc1",                                                             // a byte that is never used
         "\x81\xa1x\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\xc0", // nested too deeply
-        "\x81\xa1x\xdd\xff\xff\xff\xff\xc0\xc0",            // an unknown list that is too short
+        "\x81\xa1x\xdd\xff\xff\xff\xff\xc0\xc0",                                     // an unknown list that is too short
     };
     for (std::string_view text : cases) {
         if (list_page_parse_msgpack(text, again).code != error_code::bad_request)

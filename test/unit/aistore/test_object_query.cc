@@ -3,8 +3,10 @@
 
 #include <string>
 
-#include "node/api.h"
 #include "aistore/object_query.h"
+#include "node/api.h"
+
+using namespace etlnode;
 
 static std::string verdict(const std::string &query, bool reads = true)
 {
@@ -30,12 +32,15 @@ static void transforms_are_named_by_id_or_by_name(void **)
 
 static void slips_of_the_hand_never_give_the_plain_object(void **)
 {
-    for (const char *wrong : {"etl", "etlname", "ETL_NAME", "etl-name", "etl_nam", "etl_names", "etl_nmae", "tl_name", "etl_mane", "Etl_Name", "etlName", "etl.name", "%65tl"})
-        test_eq_text(verdict(std::string(wrong) + "=thumbs"), std::string("400 unknown parameter \"") + (wrong[0] == '%' ? "etl" : wrong) + "\": did you mean etl_name?");
+    for (const char *wrong : {"etl", "etlname", "ETL_NAME", "etl-name", "etl_nam", "etl_names", "etl_nmae", "tl_name", "etl_mane",
+             "Etl_Name", "etlName", "etl.name", "%65tl"})
+        test_eq_text(verdict(std::string(wrong) + "=thumbs"),
+            std::string("400 unknown parameter \"") + (wrong[0] == '%' ? "etl" : wrong) + "\": did you mean etl_name?");
     for (const char *wrong : {"uid", "UUID", "etl_id", "etlid", "Uuid", "uuids", "uudi", "uuld", "uuud"})
         test_eq_text(verdict(std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean uuid?");
     for (const char *wrong : {"etl_arg", "etlargs", "etl-args", "etl_rags"})
-        test_eq_text(verdict("etl_name=thumbs&" + std::string(wrong) + "=x"), std::string("400 unknown parameter \"") + wrong + "\": did you mean etl_args?");
+        test_eq_text(verdict("etl_name=thumbs&" + std::string(wrong) + "=x"),
+            std::string("400 unknown parameter \"") + wrong + "\": did you mean etl_args?");
     test_has_text(verdict("etl_pipelines=a"), "did you mean etl_pipeline?");
     for (const char *listed : {"uuid[]", "uuid[0]", "UUID[]"})
         test_has_text(verdict(std::string(listed) + "=x"), "did you mean uuid?");
@@ -56,7 +61,8 @@ static void names_of_other_things_pass(void **)
         if (!is_ours)
             test_eq_text(verdict(std::string(name) + "=1"), "plain");
     }
-    for (const char *other : {"width=10", "guid=5", "title=x", "model=a", "nlp", "=", "&&", "etl_fqn=%2Fa", "x=%zz", "owt=get", "name=x", "e=1", "l", "extra_names=1"})
+    for (const char *other : {"width=10", "guid=5", "title=x", "model=a", "nlp", "=", "&&", "etl_fqn=%2Fa", "x=%zz", "owt=get", "name=x",
+             "e=1", "l", "extra_names=1"})
         test_eq_text(verdict(other), "plain");
 }
 
@@ -103,12 +109,13 @@ static void a_put_may_name_where_its_result_is_kept(void **)
     test_eq_text(destination("object_to=ais/@%23/dst/o&etl_name=upper&etl_args=x"), "dst o by upper");
     test_eq_text(destination("object_to=ais/@%23/dst/o&uuid=u1"), "dst o by u1");
     test_eq_text(destination("object_to=ais/@%23/dst/o&object_to=ais/@%23/dst/o"), "dst o");
-    test_eq_text(destination("object_to=ais/@%23/dst/o", object_use::read), "nowhere");  // means nothing there, and never did
+    test_eq_text(destination("object_to=ais/@%23/dst/o", object_use::read), "nowhere"); // means nothing there, and never did
     test_has_text(destination("object_to=ais/@%23/dst/o&etl_name=upper", object_use::other), "501 only reads go through an ETL");
     test_has_text(destination("object_to="), "400 the parameter object_to is empty");
     test_has_text(destination("object_to=ais/@%23/dst/o&object_to=ais/@%23/dst/p"), "400 the parameter object_to is given twice");
     test_has_text(destination("object_to=%zz"), "400 the parameter object_to is not properly percent-encoded");
-    for (const char *wrong : {"dst/o", "ais://dst/o", "aws/@%23/dst/o", "ais/@%23/dst", "ais/@%23ns/dst/o", "ais/%40uuid%23ns/dst/o", "AIS/@%23/dst/o"})
+    for (const char *wrong :
+        {"dst/o", "ais://dst/o", "aws/@%23/dst/o", "ais/@%23/dst", "ais/@%23ns/dst/o", "ais/%40uuid%23ns/dst/o", "AIS/@%23/dst/o"})
         test_has_text(destination("object_to=" + std::string(wrong)), "names no object here: expected ais/@#/BUCKET/OBJECT");
 }
 
@@ -125,9 +132,12 @@ static void a_query_full_of_keys_is_read_to_its_end(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(transforms_are_named_by_id_or_by_name), cmocka_unit_test(slips_of_the_hand_never_give_the_plain_object),
-        cmocka_unit_test(names_of_other_things_pass), cmocka_unit_test(empty_broken_and_contradictory_values_are_refused),
-        cmocka_unit_test(what_is_not_served_yet_says_so), cmocka_unit_test(a_put_may_name_where_its_result_is_kept),
+        cmocka_unit_test(transforms_are_named_by_id_or_by_name),
+        cmocka_unit_test(slips_of_the_hand_never_give_the_plain_object),
+        cmocka_unit_test(names_of_other_things_pass),
+        cmocka_unit_test(empty_broken_and_contradictory_values_are_refused),
+        cmocka_unit_test(what_is_not_served_yet_says_so),
+        cmocka_unit_test(a_put_may_name_where_its_result_is_kept),
         cmocka_unit_test(a_query_full_of_keys_is_read_to_its_end),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -4,6 +4,8 @@
 
 #include "base/back_off.h"
 
+using namespace etlnode;
+
 static void pauses_double_up_to_a_bound(void **)
 {
     back_off b = {500, 3'000};

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "node_test.h"
 
+using namespace etlnode;
+
 static std::string logged(const char *value)
 {
     int ends[2];
@@ -26,7 +28,10 @@ static std::string logged(const char *value)
     return out;
 }
 
-static void expect(const char *value, const char *wanted) { test_eq_text(logged(value), "level=error sub=test value=\"" + std::string(wanted) + "\"\n"); }
+static void expect(const char *value, const char *wanted)
+{
+    test_eq_text(logged(value), "level=error sub=test value=\"" + std::string(wanted) + "\"\n");
+}
 
 static void bytes_of_others_are_escaped(void **)
 {

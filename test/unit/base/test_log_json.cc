@@ -3,10 +3,13 @@
 
 #include "node_test.h"
 
+using namespace etlnode;
+
 static void pairs_become_members(void **)
 {
     test_eq_text(log_line_as_json("ts=2026-01-02T03:04:05.678Z level=info sub=etl node=t1 etl=abc msg=\"pod is ready\""),
-                 "{\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"info\",\"sub\":\"etl\",\"node\":\"t1\",\"etl\":\"abc\",\"msg\":\"pod is ready\"}");
+        "{\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"info\",\"sub\":\"etl\",\"node\":\"t1\",\"etl\":\"abc\",\"msg\":\"pod is "
+        "ready\"}");
     test_eq_text(log_line_as_json("status=200 empty= url=\"/a?b=c\""), "{\"status\":\"200\",\"empty\":\"\",\"url\":\"/a?b=c\"}");
     test_eq_text(log_line_as_json(""), "{}");
 }
@@ -21,7 +24,7 @@ static void escapes_are_undone_and_made(void **)
 static void words_without_a_key_are_the_message(void **)
 {
     test_eq_text(log_line_as_json("level=state 1250ms etl/7 launching --kubectl_ok--> awaiting_ready"),
-                 "{\"level\":\"state\",\"msg\":\"1250ms etl/7 launching --kubectl_ok--> awaiting_ready\"}");
+        "{\"level\":\"state\",\"msg\":\"1250ms etl/7 launching --kubectl_ok--> awaiting_ready\"}");
     test_eq_text(log_line_as_json("a=\"cut in the mid"), "{\"a\":\"cut in the mid\"}");
     test_eq_text(log_line_as_json("a=\"cut\\"), "{\"a\":\"cut\\\\\"}");
     test_eq_text(log_line_as_json("\"quoted words\" b=1"), "{\"b\":\"1\",\"msg\":\"\\\"quoted words\\\"\"}");
@@ -29,6 +32,7 @@ static void words_without_a_key_are_the_message(void **)
 
 int main()
 {
-    const CMUnitTest tests[] = {cmocka_unit_test(pairs_become_members), cmocka_unit_test(escapes_are_undone_and_made), cmocka_unit_test(words_without_a_key_are_the_message)};
+    const CMUnitTest tests[] = {cmocka_unit_test(pairs_become_members), cmocka_unit_test(escapes_are_undone_and_made),
+        cmocka_unit_test(words_without_a_key_are_the_message)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

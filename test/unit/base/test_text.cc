@@ -8,14 +8,36 @@
 #include "base/error.h"
 #include "base/text.h"
 
+using namespace etlnode;
+
 static void durations_are_gos(void **)
 {
-    struct row { const char *text; bool ok; uint64_t ms; };
+    struct row {
+        const char *text;
+        bool ok;
+        uint64_t ms;
+    };
     static constexpr row rows[] = {
-        {"1m", true, 60'000},   {"45s", true, 45'000}, {"1h15m30.5s", true, 4'530'500}, {"300ms", true, 300}, {"0", true, 0},
-        {"1ns", true, 1},       {"1.5h", true, 5'400'000}, {"+5s", true, 5'000}, {"", false, 0}, {"5", false, 0}, {"-1s", false, 0},
-        {"1 s", false, 0},      {"s", false, 0},       {".s", false, 0},  {"1x", false, 0}, {"9999999999h", false, 0},
-        {"0.009s", true, 9},    {"2562047h", true, 9'223'369'200'000}, {"2562048h", false, 0},  {"0.0000000001s", true, 0},
+        {"1m", true, 60'000},
+        {"45s", true, 45'000},
+        {"1h15m30.5s", true, 4'530'500},
+        {"300ms", true, 300},
+        {"0", true, 0},
+        {"1ns", true, 1},
+        {"1.5h", true, 5'400'000},
+        {"+5s", true, 5'000},
+        {"", false, 0},
+        {"5", false, 0},
+        {"-1s", false, 0},
+        {"1 s", false, 0},
+        {"s", false, 0},
+        {".s", false, 0},
+        {"1x", false, 0},
+        {"9999999999h", false, 0},
+        {"0.009s", true, 9},
+        {"2562047h", true, 9'223'369'200'000},
+        {"2562048h", false, 0},
+        {"0.0000000001s", true, 0},
     };
     for (const row &r : rows) {
         uint64_t ms = 0;
@@ -116,8 +138,14 @@ static void error_table_reads_back(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(durations_are_gos),  cmocka_unit_test(numbers_do_not_overflow), cmocka_unit_test(utf8_is_strict),
-        cmocka_unit_test(nearest_finds_slips_only), cmocka_unit_test(nearest_works_within_bounds), cmocka_unit_test(nearness_is_counted_in_edits), cmocka_unit_test(escape_keeps_lines_whole), cmocka_unit_test(error_table_reads_back),
+        cmocka_unit_test(durations_are_gos),
+        cmocka_unit_test(numbers_do_not_overflow),
+        cmocka_unit_test(utf8_is_strict),
+        cmocka_unit_test(nearest_finds_slips_only),
+        cmocka_unit_test(nearest_works_within_bounds),
+        cmocka_unit_test(nearness_is_counted_in_edits),
+        cmocka_unit_test(escape_keeps_lines_whole),
+        cmocka_unit_test(error_table_reads_back),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -6,6 +6,8 @@
 
 #include "codec/http_parse.h"
 
+using namespace etlnode;
+
 using namespace std::string_view_literals;
 
 static http_head head; // 4 KiB, one for all tests; every parse clears it
@@ -62,8 +64,10 @@ struct refusal {
 #define GET "GET / HTTP/1.1\r\n"
 static const refusal refused_requests[] = {
     // lengths and codings
-    {"two equal lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n", error_code::bad_request, "Content-Length"},
-    {"conflicting lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", error_code::bad_request, "Content-Length"},
+    {"two equal lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n", error_code::bad_request,
+        "Content-Length"},
+    {"conflicting lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", error_code::bad_request,
+        "Content-Length"},
     {"list of lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5, 5\r\n\r\n", error_code::bad_request, "Content-Length"},
     {"empty length", "POST / HTTP/1.1\r\n" HOST "Content-Length:\r\n\r\n", error_code::bad_request, "Content-Length"},
     {"negative length", "POST / HTTP/1.1\r\n" HOST "Content-Length: -5\r\n\r\n", error_code::bad_request, "Content-Length"},
@@ -72,11 +76,16 @@ static const refusal refused_requests[] = {
     {"length with inner space", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5 5\r\n\r\n", error_code::bad_request, "Content-Length"},
     {"length 2^63", "POST / HTTP/1.1\r\n" HOST "Content-Length: 9223372036854775808\r\n\r\n", error_code::bad_request, "Content-Length"},
     {"length 2^64", "POST / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551616\r\n\r\n", error_code::bad_request, "Content-Length"},
-    {"length 2^64 + 5", "POST / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551621\r\n\r\n", error_code::bad_request, "Content-Length"},
-    {"length, then coding", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", error_code::bad_request, "Content-Length"},
-    {"coding, then length", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", error_code::bad_request, "Content-Length"},
-    {"coding, then length 0", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n", error_code::bad_request, "Content-Length"},
-    {"unknown coding and length", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n\r\n", error_code::bad_request, "Content-Length"},
+    {"length 2^64 + 5", "POST / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551621\r\n\r\n", error_code::bad_request,
+        "Content-Length"},
+    {"length, then coding", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", error_code::bad_request,
+        "Content-Length"},
+    {"coding, then length", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", error_code::bad_request,
+        "Content-Length"},
+    {"coding, then length 0", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n", error_code::bad_request,
+        "Content-Length"},
+    {"unknown coding and length", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n\r\n",
+        error_code::bad_request, "Content-Length"},
     {"coding in 1.0", "POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", error_code::bad_request, "HTTP/1.0"},
     {"chunked, identity", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, identity\r\n\r\n", error_code::bad_request, ""},
     {"chunked, chunked", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, chunked\r\n\r\n", error_code::bad_request, ""},
@@ -89,8 +98,10 @@ static const refusal refused_requests[] = {
     {"empty coding", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n\r\n", error_code::bad_request, "Transfer-Encoding"},
     {"coding of commas", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: , ,\r\n\r\n", error_code::bad_request, "Transfer-Encoding"},
     {"chunked and a vertical tab", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \vchunked\r\n\r\n", error_code::bad_request, "control"},
-    {"two codings", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", error_code::bad_request, "Transfer-Encoding"},
-    {"two codings, one unknown", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n", error_code::bad_request, "Transfer-Encoding"},
+    {"two codings", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", error_code::bad_request,
+        "Transfer-Encoding"},
+    {"two codings, one unknown", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
+        error_code::bad_request, "Transfer-Encoding"},
     // host
     {"no host", GET "A: b\r\n\r\n", error_code::bad_request, "Host"},
     {"no headers", GET "\r\n", error_code::bad_request, "Host"},
@@ -173,8 +184,9 @@ static void bad_requests_are_refused(void **)
 
 static void a_request_is_read(void **)
 {
-    std::string bytes = "GET /v1/objects/b/a%20b?x=1&y HTTP/1.1\r\nHost: h:80\r\nEmpty:\r\nBlank:   \r\nSpaced: \t a b\t \r\nRange: bytes=0-\r\n"
-                        "Content-Length: 0\r\nX-Bytes: \xe4\xbd\xa0\xff\r\nx: 1\r\nX: 2\r\n\r\n";
+    std::string bytes =
+        "GET /v1/objects/b/a%20b?x=1&y HTTP/1.1\r\nHost: h:80\r\nEmpty:\r\nBlank:   \r\nSpaced: \t a b\t \r\nRange: bytes=0-\r\n"
+        "Content-Length: 0\r\nX-Bytes: \xe4\xbd\xa0\xff\r\nx: 1\r\nX: 2\r\n\r\n";
     test_ok(parse(bytes));
     test_eq_text(head.method, "GET");
     test_eq_text(head.target, "/v1/objects/b/a%20b?x=1&y");
@@ -199,7 +211,8 @@ static void a_request_is_read(void **)
     // Views are of the caller's bytes.
     test_true(head.target.data() == bytes.data() + 4);
     for (size_t i = 0; i < head.header_count; i++)
-        test_true(head.headers[i].name.data() > bytes.data() && head.headers[i].value.data() + head.headers[i].value.size() < bytes.data() + bytes.size());
+        test_true(head.headers[i].name.data() > bytes.data() &&
+                  head.headers[i].value.data() + head.headers[i].value.size() < bytes.data() + bytes.size());
 }
 
 static void a_head_may_be_followed_by_more(void **)
@@ -276,17 +289,11 @@ static void targets_are_reduced_to_a_path(void **)
     static const struct {
         const char *sent, *target, *path, *query;
     } cases[] = {
-        {"/", "/", "/", ""},
-        {"//a//b", "//a//b", "//a//b", ""},
-        {"/?", "/?", "/", ""},
-        {"/a?b?c", "/a?b?c", "/a", "b?c"},
-        {"http://h/a?b=http://x/", "/a?b=http://x/", "/a", "b=http://x/"},
-        {"HTTP://h:80/", "/", "/", ""},
-        {"https://h/a", "/a", "/a", ""},
+        {"/", "/", "/", ""}, {"//a//b", "//a//b", "//a//b", ""}, {"/?", "/?", "/", ""}, {"/a?b?c", "/a?b?c", "/a", "b?c"},
+        {"http://h/a?b=http://x/", "/a?b=http://x/", "/a", "b=http://x/"}, {"HTTP://h:80/", "/", "/", ""}, {"https://h/a", "/a", "/a", ""},
         {"http://h", "/", "/", ""},
         {"/\xe4\xbd\xa0\xe5\xa5\xbd?\xff", "/\xe4\xbd\xa0\xe5\xa5\xbd?\xff", "/\xe4\xbd\xa0\xe5\xa5\xbd", "\xff"},
-        {"/a\"<>[]\\^`{|}'b", "/a\"<>[]\\^`{|}'b", "/a\"<>[]\\^`{|}'b", ""},
-        {"/%", "/%", "/%", ""}, // decoding judges that
+        {"/a\"<>[]\\^`{|}'b", "/a\"<>[]\\^`{|}'b", "/a\"<>[]\\^`{|}'b", ""}, {"/%", "/%", "/%", ""}, // decoding judges that
     };
     for (const auto &c : cases) {
         std::string bytes = request(std::string("GET ") + c.sent + " HTTP/1.1", HOST);
@@ -323,7 +330,8 @@ static void limits_are_kept(void **)
     test_eq_enum(parse(request("GET / HTTP/1.1", headers + "a: b\r\n")).code, error_code::head_too_large);
     test_ok(parse(request("GET /" + std::string(http_url_size_max - 1, 'a') + " HTTP/1.1", HOST)));
     test_eq_enum(parse(request("GET /" + std::string(http_url_size_max, 'a') + " HTTP/1.1", HOST)).code, error_code::url_too_long);
-    test_eq_enum(parse(request("GET / HTTP/1.1", HOST "a: " + std::string(http_head_size_max, 'a') + "\r\n")).code, error_code::head_too_large);
+    test_eq_enum(
+        parse(request("GET / HTTP/1.1", HOST "a: " + std::string(http_head_size_max, 'a') + "\r\n")).code, error_code::head_too_large);
     test_eq_enum(parse(request(std::string(1000, 'A') + " / HTTP/1.1", HOST)).code, error_code::bad_request);
 }
 
@@ -375,7 +383,8 @@ static const refusal refused_responses[] = {
     {"folded", "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", error_code::bad_request, "folded"},
     {"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", error_code::bad_request, "Content-Length"},
     {"length list", "HTTP/1.1 200 OK\r\nContent-Length: 1,1\r\n\r\n", error_code::bad_request, "Content-Length"},
-    {"length and coding", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", error_code::bad_request, "Content-Length"},
+    {"length and coding", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", error_code::bad_request,
+        "Content-Length"},
     {"coding in 1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", error_code::bad_request, "HTTP/1.0"},
     {"gzip, chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", error_code::not_implemented, "coding"},
     {"identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", error_code::not_implemented, "coding"},
@@ -408,7 +417,8 @@ static void responses_are_read(void **)
         {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, 200, "OK", true, true, 5, false, false},
         {"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\n", false, 200, "", true, true, 5, false, false},
         {"HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\n", false, 200, "", true, true, 5, false, false},
-        {"HTTP/1.1 500 it  went wrong: \xe4\xbd\xa0 (\"x\")\r\nContent-Length: 0\r\n\r\n", false, 500, "it  went wrong: \xe4\xbd\xa0 (\"x\")", true, true, 0, false, false},
+        {"HTTP/1.1 500 it  went wrong: \xe4\xbd\xa0 (\"x\")\r\nContent-Length: 0\r\n\r\n", false, 500,
+            "it  went wrong: \xe4\xbd\xa0 (\"x\")", true, true, 0, false, false},
         {"HTTP/1.1 299 odd\r\nTransfer-Encoding: chunked\r\n\r\n", false, 299, "odd", true, false, 0, true, false},
         {"HTTP/1.1 200 OK\r\n\r\n", false, 200, "OK", false, false, 0, false, true},
         {"HTTP/1.0 200 OK\r\n\r\n", false, 200, "OK", false, false, 0, false, true},
@@ -432,7 +442,7 @@ static void responses_are_read(void **)
         if (head.keep_alive != c.keep_alive || head.has_length != c.has_length || head.length != c.length || head.chunked != c.chunked ||
             head.close_delimited != c.close_delimited)
             test_fail("%s: keep_alive %d has_length %d length %llu chunked %d close %d", c.bytes, head.keep_alive, head.has_length,
-                      static_cast<unsigned long long>(head.length), head.chunked, head.close_delimited);
+                static_cast<unsigned long long>(head.length), head.chunked, head.close_delimited);
     }
     // The length an answer to HEAD tells of can still be read.
     test_ok(http_parse_response_head("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", true, head));
@@ -452,7 +462,7 @@ static std::string decode(std::string_view bytes, size_t first, size_t step, boo
     while (out_used < bytes.size() && !out_done && !out_failed) {
         // An exact copy, so that the address sanitizer sees a step beyond it.
         std::vector<char> copy(bytes.begin() + static_cast<ptrdiff_t>(out_used),
-                               bytes.begin() + static_cast<ptrdiff_t>(out_used + std::min(piece, bytes.size() - out_used)));
+            bytes.begin() + static_cast<ptrdiff_t>(out_used + std::min(piece, bytes.size() - out_used)));
         http_chunk_result result = http_chunk_decode(*decoder, copy.data(), copy.size());
         out_failed = static_cast<bool>(result.err);
         out_done = result.done;
@@ -522,13 +532,41 @@ static void empty_bodies_and_repeated_calls(void **)
 static void bad_chunks_are_refused(void **)
 {
     static constexpr std::string_view cases[] = {
-        "g\r\nx\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n", "+1\r\nx\r\n0\r\n\r\n", "0x1\r\nx\r\n0\r\n\r\n", " 1\r\nx\r\n0\r\n\r\n", "\r\n0\r\n\r\n", ";a\r\n0\r\n\r\n",
-        "5\r\nhello0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\n\n", "5\rhello\r\n0\r\n\r\n",
-        "5\r\nhello\r0\r\n\r\n", "5\r\nhello\r\n0\r\n\n", "5\r\nhello\r\n0\r\n\rx", "5\r\nhello\r\n0\r\nA: b\n\r\n", "5\r\nhello\r\n0\r\nA: b\rc\r\n\r\n",
-        "5;a\nb\r\nhello\r\n0\r\n\r\n", "5;a\rb\r\nhello\r\n0\r\n\r\n", "5;\x01\r\nhello\r\n0\r\n\r\n", "5;a\0\r\nhello\r\n0\r\n\r\n"sv,
-        "10000000000000000\r\nx\r\n", "ffffffffffffffff\r\nx\r\n", "8000000000000000\r\nx\r\n", "fffffffffffffffff\r\nx\r\n",
-        "5\r\nhello\r\n0\r\nno colon\r\n\r\n", "5\r\nhello\r\n0\r\nA : b\r\n\r\n", "5\r\nhello\r\n0\r\n A: b\r\n\r\n", "5\r\nhello\r\n0\r\nA: b\r\n c\r\n\r\n",
-        "5\r\nhello\r\n0\r\n: b\r\n\r\n", "5\r\nhello\r\n0\r\nA: \x7f\r\n\r\n", "5 5\r\nhello\r\n0\r\n\r\n", "5\thello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n",
+        "g\r\nx\r\n0\r\n\r\n",
+        "-1\r\nx\r\n0\r\n\r\n",
+        "+1\r\nx\r\n0\r\n\r\n",
+        "0x1\r\nx\r\n0\r\n\r\n",
+        " 1\r\nx\r\n0\r\n\r\n",
+        "\r\n0\r\n\r\n",
+        ";a\r\n0\r\n\r\n",
+        "5\r\nhello0\r\n\r\n",
+        "5\r\nhelloX\r\n0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0\n\n",
+        "5\rhello\r\n0\r\n\r\n",
+        "5\r\nhello\r0\r\n\r\n",
+        "5\r\nhello\r\n0\r\n\n",
+        "5\r\nhello\r\n0\r\n\rx",
+        "5\r\nhello\r\n0\r\nA: b\n\r\n",
+        "5\r\nhello\r\n0\r\nA: b\rc\r\n\r\n",
+        "5;a\nb\r\nhello\r\n0\r\n\r\n",
+        "5;a\rb\r\nhello\r\n0\r\n\r\n",
+        "5;\x01\r\nhello\r\n0\r\n\r\n",
+        "5;a\0\r\nhello\r\n0\r\n\r\n"sv,
+        "10000000000000000\r\nx\r\n",
+        "ffffffffffffffff\r\nx\r\n",
+        "8000000000000000\r\nx\r\n",
+        "fffffffffffffffff\r\nx\r\n",
+        "5\r\nhello\r\n0\r\nno colon\r\n\r\n",
+        "5\r\nhello\r\n0\r\nA : b\r\n\r\n",
+        "5\r\nhello\r\n0\r\n A: b\r\n\r\n",
+        "5\r\nhello\r\n0\r\nA: b\r\n c\r\n\r\n",
+        "5\r\nhello\r\n0\r\n: b\r\n\r\n",
+        "5\r\nhello\r\n0\r\nA: \x7f\r\n\r\n",
+        "5 5\r\nhello\r\n0\r\n\r\n",
+        "5\thello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
     };
     for (std::string_view bytes : cases) {
         for (size_t step : {size_t{1}, size_t{3}, bytes.size()}) {
@@ -595,8 +633,20 @@ static void a_large_chunk_passes_without_copies_going_wrong(void **)
 // What can be no head is not waited for: it is handed to the parser at once, which refuses it.
 static void no_start_line_begins_so(void **)
 {
-    struct { std::string_view bytes; size_t size; } rows[] = {
-        {"\x16\x03\x01\x02", 1}, {"\r\n\x16\x03", 3}, {std::string_view("\0\0", 2), 1}, {"\xff", 1}, {"\x7f", 1}, {"G", 0}, {"\r", 0}, {"\r\nG", 0}, {"", 0}, {"\r\n\r", 0},
+    struct {
+        std::string_view bytes;
+        size_t size;
+    } rows[] = {
+        {"\x16\x03\x01\x02", 1},
+        {"\r\n\x16\x03", 3},
+        {std::string_view("\0\0", 2), 1},
+        {"\xff", 1},
+        {"\x7f", 1},
+        {"G", 0},
+        {"\r", 0},
+        {"\r\nG", 0},
+        {"", 0},
+        {"\r\n\r", 0},
     };
     for (const auto &row : rows) {
         test_eq(http_find_head_end(row.bytes, 0), row.size);
@@ -609,7 +659,8 @@ static void no_start_line_begins_so(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(no_start_line_begins_so), cmocka_unit_test(end_is_found_in_any_split),
+        cmocka_unit_test(no_start_line_begins_so),
+        cmocka_unit_test(end_is_found_in_any_split),
         cmocka_unit_test(end_is_found_after_empty_lines),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(a_request_is_read),

@@ -5,6 +5,8 @@
 #include "codec/http_parse.h"
 #include "codec/http_write.h"
 
+using namespace etlnode;
+
 using namespace std::string_view_literals;
 
 static http_head head;
@@ -77,7 +79,8 @@ static void dates(void **)
 
 static void hop_by_hop_headers(void **)
 {
-    for (const char *name : {"Connection", "keep-alive", "TE", "Trailer", "transfer-encoding", "Upgrade", "Proxy-Connection", "proxy-authorization"})
+    for (const char *name :
+        {"Connection", "keep-alive", "TE", "Trailer", "transfer-encoding", "Upgrade", "Proxy-Connection", "proxy-authorization"})
         test_true(http_header_is_hop_by_hop(name));
     for (const char *name : {"Content-Length", "Content-Type", "Authorization", "TE2", "Proxy-", "", "Host"})
         test_false(http_header_is_hop_by_hop(name));
@@ -142,7 +145,7 @@ static void ranges(void **)
         http_range range = http_range_parse(c.value, c.size);
         if (range.kind != c.kind || range.first != c.first || range.count != c.count)
             test_fail("%s of %llu: kind %d, %llu +%llu", c.value, static_cast<unsigned long long>(c.size), static_cast<int>(range.kind),
-                      static_cast<unsigned long long>(range.first), static_cast<unsigned long long>(range.count));
+                static_cast<unsigned long long>(range.first), static_cast<unsigned long long>(range.count));
     }
 }
 
@@ -161,9 +164,14 @@ static void if_range_names_a_version(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(a_head_is_written_and_read_back), cmocka_unit_test(a_value_cannot_start_a_header),
-        cmocka_unit_test(reasons), cmocka_unit_test(chunk_sizes), cmocka_unit_test(dates),
-        cmocka_unit_test(hop_by_hop_headers), cmocka_unit_test(ranges), cmocka_unit_test(if_range_names_a_version),
+        cmocka_unit_test(a_head_is_written_and_read_back),
+        cmocka_unit_test(a_value_cannot_start_a_header),
+        cmocka_unit_test(reasons),
+        cmocka_unit_test(chunk_sizes),
+        cmocka_unit_test(dates),
+        cmocka_unit_test(hop_by_hop_headers),
+        cmocka_unit_test(ranges),
+        cmocka_unit_test(if_range_names_a_version),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

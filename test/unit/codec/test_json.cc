@@ -4,6 +4,8 @@
 
 #include "codec/json.h"
 
+using namespace etlnode;
+
 using namespace std::string_view_literals;
 
 // Parses in a fixed slot, so that a failed assertion leaks nothing.
@@ -53,7 +55,8 @@ static void bad_text_is_refused_with_its_place(void **)
         {"[\n\"\\ud800\"]", "line 2, column 2: escape that is no character"},
         {"[\"\\ude00\\ud83d\"]", "line 1, column 3: escape that is no character"},
         {"[\"a\\u0000b\"]", "line 1, column 4: a NUL character (\\u0000) inside a string is not accepted"},
-        {"[1234567890123456789012345678901234567890123456789012345678901]", "line 1, column 2: a number of more than 60 characters is not accepted"},
+        {"[1234567890123456789012345678901234567890123456789012345678901]",
+            "line 1, column 2: a number of more than 60 characters is not accepted"},
         {"[1\0]"sv, "line 1, column 3: NUL byte"},
         {"[1]\0"sv, "line 1, column 4: NUL byte"},
         {"[\"a\0b\"]"sv, "control byte inside a string"},
@@ -118,9 +121,10 @@ static void prefixes_are_refused(void **)
 
 static void fields(void **)
 {
-    test_ok(json_parse("{\"Name\":\"x\",\"n\":42,\"s\":\"18446744073709551615\",\"big\":9007199254740992,\"over\":9007199254740994,\"neg\":-1,\"half\":1.5,"
+    test_ok(json_parse("{\"Name\":\"x\",\"n\":42,\"s\":\"18446744073709551615\",\"big\":9007199254740992,\"over\":9007199254740994,\"neg\":"
+                       "-1,\"half\":1.5,"
                        "\"t\":true,\"f\":false,\"z\":null,\"list\":[1],\"hex\":\"0x1\",\"e\":\"\"}",
-                       tree, where));
+        tree, where));
     const cJSON *t = tree.get();
     test_eq_text(json_text(t, "name"), "x");
     test_eq_text(json_text(t, "NAME"), "x");
@@ -165,15 +169,17 @@ static void building(void **)
     json_append(a, nullptr);
     json_add_tree(t, "n", nullptr);
     json_add_tree(t, "e", json_object());
-    test_eq_text(json_print(t), "{\"text\":\"a\\\"b\\\\\\n\\u0001\xe4\xbd\xa0\",\"damaged\":\"a\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd"
-                                "b\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\",\"u\":18446744073709551615,\"zero\":0,\"us\":\"18446744073709551615\","
-                                "\"i\":-9223372036854775808,\"b\":true,\"o\":{\"x\":false},\"a\":[\"one\",[],null],\"n\":null,\"e\":{}}");
+    test_eq_text(json_print(t),
+        "{\"text\":\"a\\\"b\\\\\\n\\u0001\xe4\xbd\xa0\",\"damaged\":\"a\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd"
+        "b\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\",\"u\":18446744073709551615,\"zero\":0,\"us\":\"18446744073709551615\","
+        "\"i\":-9223372036854775808,\"b\":true,\"o\":{\"x\":false},\"a\":[\"one\",[],null],\"n\":null,\"e\":{}}");
     test_eq(json_u64(t, "u", 0), UINT64_MAX);
 }
 
 static void pretty_printing(void **)
 {
-    static constexpr const char *pretty = "{\n  \"a\": [\n    1,\n    \"x\\\"\\n\"\n  ],\n  \"b\": {},\n  \"c\": [],\n  \"d\\\"\": {\n    \"e\": null\n  }\n}\n";
+    static constexpr const char
+        *pretty = "{\n  \"a\": [\n    1,\n    \"x\\\"\\n\"\n  ],\n  \"b\": {},\n  \"c\": [],\n  \"d\\\"\": {\n    \"e\": null\n  }\n}\n";
     test_ok(json_parse(pretty, tree, where));
     test_eq_text(json_print_pretty(tree.get()), pretty);
     json_ptr big = json_object();
@@ -186,7 +192,8 @@ static void base64(void **)
 {
     static const struct {
         std::string_view bytes, text;
-    } cases[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\0\xff\xfe"sv, "AP/+"}, {"\xfb", "+w=="}};
+    } cases[] = {
+        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\0\xff\xfe"sv, "AP/+"}, {"\xfb", "+w=="}};
     std::string out;
     for (const auto &c : cases) {
         test_eq_text(base64_encode(c.bytes), c.text);
@@ -202,10 +209,14 @@ static void base64(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(parsing, release), cmocka_unit_test_teardown(bad_text_is_refused_with_its_place, release),
-        cmocka_unit_test_teardown(depth_is_bounded, release), cmocka_unit_test_teardown(prefixes_are_refused, release),
-        cmocka_unit_test_teardown(fields, release), cmocka_unit_test_teardown(building, release),
-        cmocka_unit_test_teardown(pretty_printing, release), cmocka_unit_test_teardown(base64, release),
+        cmocka_unit_test_teardown(parsing, release),
+        cmocka_unit_test_teardown(bad_text_is_refused_with_its_place, release),
+        cmocka_unit_test_teardown(depth_is_bounded, release),
+        cmocka_unit_test_teardown(prefixes_are_refused, release),
+        cmocka_unit_test_teardown(fields, release),
+        cmocka_unit_test_teardown(building, release),
+        cmocka_unit_test_teardown(pretty_printing, release),
+        cmocka_unit_test_teardown(base64, release),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -4,6 +4,8 @@
 
 #include "codec/url.h"
 
+using namespace etlnode;
+
 using namespace std::string_view_literals;
 
 static void decoding(void **)
@@ -94,10 +96,14 @@ struct base_case {
 static void bases_are_parsed(void **)
 {
     static const base_case cases[] = {
-        {"http://a:8080", "a", 8080, ""},       {"http://a", "a", 80, ""},
-        {"http://a/", "a", 80, ""},             {"HTTP://a:1/p/q/", "a", 1, "/p/q"},
-        {"http://10.0.0.1:65535", "10.0.0.1", 65535, ""}, {"http://[::1]:80", "::1", 80, ""},
-        {"http://[fe80::1%eth0]:9/x", "fe80::1%eth0", 9, "/x"}, {"http://[::1]", "::1", 80, ""},
+        {"http://a:8080", "a", 8080, ""},
+        {"http://a", "a", 80, ""},
+        {"http://a/", "a", 80, ""},
+        {"HTTP://a:1/p/q/", "a", 1, "/p/q"},
+        {"http://10.0.0.1:65535", "10.0.0.1", 65535, ""},
+        {"http://[::1]:80", "::1", 80, ""},
+        {"http://[fe80::1%eth0]:9/x", "fe80::1%eth0", 9, "/x"},
+        {"http://[::1]", "::1", 80, ""},
         {"http://a-b.c_d.svc.cluster.local:51081", "a-b.c_d.svc.cluster.local", 51081, ""},
     };
     for (const base_case &c : cases) {
@@ -108,9 +114,10 @@ static void bases_are_parsed(void **)
         test_eq(base.port, c.port);
         test_eq_text(base.path, c.path);
     }
-    for (const char *bad : {"", "a:80", "http://", "https://a", "http:/a", "http:///a", "http://:80", "http://a:", "http://a:0", "http://a:65536", "http://a:8x",
-                            "http://a:-1", "http://u@a", "http://u:p@a:80", "http://a b", "http://a?x", "http://a/b?x", "http://a/b#x", "http://[::1", "http://[]:80",
-                            "http://[::1]x", "http://[abc]:80", "http://[::g]", "http://a:80:80", "http://::1", "ftp://a", "http://a/b c", "http://a\r\nb"}) {
+    for (const char *bad : {"", "a:80", "http://", "https://a", "http:/a", "http:///a", "http://:80", "http://a:", "http://a:0",
+             "http://a:65536", "http://a:8x", "http://a:-1", "http://u@a", "http://u:p@a:80", "http://a b", "http://a?x", "http://a/b?x",
+             "http://a/b#x", "http://[::1", "http://[]:80", "http://[::1]x", "http://[abc]:80", "http://[::g]", "http://a:80:80",
+             "http://::1", "ftp://a", "http://a/b c", "http://a\r\nb"}) {
         url_base base;
         if (url_parse_base(bad, base))
             test_fail("accepted: %s", bad);
@@ -129,8 +136,13 @@ static void bases_are_formatted(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(decoding), cmocka_unit_test(encoding), cmocka_unit_test(every_byte_survives), cmocka_unit_test(queries),
-        cmocka_unit_test(queries_without_parameters), cmocka_unit_test(bases_are_parsed), cmocka_unit_test(bases_are_formatted),
+        cmocka_unit_test(decoding),
+        cmocka_unit_test(encoding),
+        cmocka_unit_test(every_byte_survives),
+        cmocka_unit_test(queries),
+        cmocka_unit_test(queries_without_parameters),
+        cmocka_unit_test(bases_are_parsed),
+        cmocka_unit_test(bases_are_formatted),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

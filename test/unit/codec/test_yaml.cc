@@ -10,6 +10,8 @@
 #include "codec/yaml.h"
 #include "golden.h"
 
+using namespace etlnode;
+
 using namespace std::string_view_literals;
 
 // What needs destruction lives here, so that a failed assertion leaks nothing.
@@ -41,7 +43,8 @@ static void refused(std::string_view yaml, const char *expected)
 {
     error err = yaml_parse(yaml, tree, where);
     if (err.code != error_code::bad_spec || where.find(expected) == std::string::npos)
-        test_fail("%.*s\n  gave \"%s\"\n  expected \"%s\"", static_cast<int>(std::min<size_t>(yaml.size(), 200)), yaml.data(), where.c_str(), expected);
+        test_fail("%.*s\n  gave \"%s\"\n  expected \"%s\"", static_cast<int>(std::min<size_t>(yaml.size(), 200)), yaml.data(),
+            where.c_str(), expected);
     test_true(tree == nullptr);
 }
 
@@ -64,7 +67,8 @@ static void values_are_those_of_kubectl(void **)
         for (const cJSON *item = golden->child; item != nullptr; item = item->next) {
             const cJSON *ours = cJSON_GetObjectItemCaseSensitive(json.get(), item->string);
             if (!cJSON_Compare(item, ours, true))
-                test_fail("%s.yaml, %s:\n%s\n  is not\n%s", name, item->string, ours != nullptr ? json_print(ours).c_str() : "-", json_print(item).c_str());
+                test_fail("%s.yaml, %s:\n%s\n  is not\n%s", name, item->string, ours != nullptr ? json_print(ours).c_str() : "-",
+                    json_print(item).c_str());
         }
         test_true(cJSON_Compare(golden.get(), json.get(), true));
         // What we print must mean the same again.
@@ -81,8 +85,9 @@ static void values_are_those_of_kubectl(void **)
 static void numbers_are_exact(void **)
 {
     test_eq_text(as_json("[18446744073709551615, 9223372036854775808, -9223372036854775808, 9007199254740993, 0xffffffffffffffff]"),
-                 "[18446744073709551615,9223372036854775808,-9223372036854775808,9007199254740993,18446744073709551615]");
-    test_eq_text(as_json("[+9223372036854775808, -9223372036854775809, 18446744073709551616]"), "[9223372036854775808,-9223372036854775808,18446744073709551616]");
+        "[18446744073709551615,9223372036854775808,-9223372036854775808,9007199254740993,18446744073709551615]");
+    test_eq_text(as_json("[+9223372036854775808, -9223372036854775809, 18446744073709551616]"),
+        "[9223372036854775808,-9223372036854775808,18446744073709551616]");
     test_eq_text(as_json("[0.1, 1e21, 1e-7, 123456789.125, 5., 1e20, -0.0]"), "[0.1,1e+21,1e-7,123456789.125,5,100000000000000000000,-0]");
     test_eq_text(as_json("{\"a\": 9007199254740993, \"b\": 1e2, \"c\": 1.0}"), "{\"a\":9007199254740993,\"b\":100,\"c\":1}");
 }
@@ -126,7 +131,7 @@ static void one_document_is_read(void **)
     test_eq_text(as_json("---\n---\na: 1"), "{\"a\":1}");
     test_eq_text(as_json("\xef\xbb\xbf"
                          "a: 1"),
-                 "{\"a\":1}");
+        "{\"a\":1}");
     test_eq_text(as_json("a: 1\r\nb: 2\r\n"), "{\"a\":1,\"b\":2}");
     test_eq_text(as_json("x"), "\"x\"");
     refused("", "line 1, column 1: there is nothing");
@@ -152,7 +157,7 @@ static void bad_text_is_refused_with_its_place(void **)
     refused("spec:\n  containers:\n  - name: c\n \timage: i\n", "line 4, column 2: a tab; YAML is indented with spaces");
     refused("spec:\n  containers: []\n\tvolumes: []\n", "line 3, column 1: a tab; YAML is indented with spaces");
     refused("a: |\n  x\n  \ty\n\tb: c\n", "line 4, column 1: a tab; YAML is indented with spaces");
-    refused("a: |\n  x\n  \ty\nb: [\n", "line 5, column 1: ");  // tabs inside a text are none of it
+    refused("a: |\n  x\n  \ty\nb: [\n", "line 5, column 1: "); // tabs inside a text are none of it
     refused("a: 'b\n", "found unexpected end of stream");
     refused("a: b: c\n", "line 1, column 5: mapping values are not allowed in this context");
     refused("a:\n  - b\n c\n", "line 3");
@@ -226,7 +231,7 @@ static void merge_keys(void **)
     test_eq_text(as_json("b: &b {x: 1, z: 2}\nv: {a: 0, <<: *b, z: 3}\n"), "{\"b\":{\"x\":1,\"z\":2},\"v\":{\"a\":0,\"x\":1,\"z\":3}}");
     // Anchors inside what a merge reads or replaces stay valid.
     test_eq_text(as_json("v: {x: &k [5], <<: &m {x: 1}, c: *k, d: *m}\ne: *m\nf: *k\n"),
-                 "{\"v\":{\"x\":1,\"c\":[5],\"d\":{\"x\":1}},\"e\":{\"x\":1},\"f\":[5]}");
+        "{\"v\":{\"x\":1,\"c\":[5],\"d\":{\"x\":1}},\"e\":{\"x\":1},\"f\":[5]}");
     test_eq_text(as_json("'null': 1\n<<: {a: 2}\n"), "{\"null\":1,\"a\":2}");
 }
 
@@ -342,7 +347,8 @@ static void damaged_text_does_no_harm(void **)
 
 static void json_is_accepted(void **)
 {
-    test_ok(yaml_parse("\n\t{\n\t\t\"kind\":\"Pod\",\n\t\t\"list\": [1, true, null, \"y\", {\"a\\u00e4\\/\": \"\\ud83d\\ude00\"}]\n\t}\n", tree, where));
+    test_ok(yaml_parse(
+        "\n\t{\n\t\t\"kind\":\"Pod\",\n\t\t\"list\": [1, true, null, \"y\", {\"a\\u00e4\\/\": \"\\ud83d\\ude00\"}]\n\t}\n", tree, where));
     test_eq_text(json_print(yaml_to_json(*tree).get()), "{\"kind\":\"Pod\",\"list\":[1,true,null,\"y\",{\"aä/\":\"😀\"}]}");
     const yaml_node *kind = yaml_get(tree.get(), "kind");
     test_eq_text(yaml_place(*kind), "line 3, column 10");
@@ -371,9 +377,10 @@ static void json_is_accepted(void **)
 
 static void printing(void **)
 {
-    test_ok(json_parse("{\"name\":\"t\",\"list\":[1,{\"a\":\"b\",\"c\":[[1,2],[]]},\"x\"],\"empty\":{},\"none\":[],\"null\":null,\"yes\":true,\"num\":-1.5,\"str\":\"y\",\"log\":\"one\\n  "
+    test_ok(json_parse("{\"name\":\"t\",\"list\":[1,{\"a\":\"b\",\"c\":[[1,2],[]]},\"x\"],\"empty\":{},\"none\":[],\"null\":null,\"yes\":"
+                       "true,\"num\":-1.5,\"str\":\"y\",\"log\":\"one\\n  "
                        "two\\n\",\"m\":{\"k\":{\"o\":1}}}",
-                       json, where));
+        json, where));
     test_eq_text(yaml_print(json.get()), "name: t\n"
                                          "list:\n"
                                          "- 1\n"
@@ -404,22 +411,114 @@ static void printing(void **)
 static void plain_text_is_not_quoted(void **)
 {
     json = json_array();
-    for (const char *plain : {"abc", "a b", "a:b", "hpush://", "10.0.0.1", "a#b", "x-y", "--flag", "ab,c", "Hello, world!", "/path/x", "äöü", "nO", "it's", "a\"b", "v1.2.3"})
+    for (const char *plain : {"abc", "a b", "a:b", "hpush://", "10.0.0.1", "a#b", "x-y", "--flag", "ab,c", "Hello, world!", "/path/x",
+             "äöü", "nO", "it's", "a\"b", "v1.2.3"})
         json_append_text(json.get(), plain);
     text = yaml_print(json.get());
     test_true(text.find("\"a") == std::string::npos);
-    test_eq_text(text, "- abc\n- a b\n- a:b\n- hpush://\n- 10.0.0.1\n- a#b\n- x-y\n- --flag\n- ab,c\n- Hello, world!\n- /path/x\n- äöü\n- nO\n- it's\n- a\"b\n- v1.2.3\n");
+    test_eq_text(text, "- abc\n- a b\n- a:b\n- hpush://\n- 10.0.0.1\n- a#b\n- x-y\n- --flag\n- ab,c\n- Hello, world!\n- /path/x\n- äöü\n- "
+                       "nO\n- it's\n- a\"b\n- v1.2.3\n");
 }
 
 // Every odd text survives as a value, as a key and in a list.
 static void printed_text_reads_back(void **)
 {
     static constexpr const char *odd[] = {
-        "", " ", "y", "n", "yes", "Off", "true", "null", "~", "NULL", "1", "0644", "0x1F", "1_000", "1e3", ".5", ".inf", "-.INF", ".nan", "1:30", "2001-12-14", "0o17", "=", "<<",
-        "- a", "-", "--", "---", "--- a", "...", "?", "? a", ":", ": a", "a: b", "a:", "a :b", "a #b", "#a", "[a]", "a]", "{a}", "&a", "*a", "!a", "|", ">", "'a'", "\"a\"", "%a", "@a",
-        "`a`", ",a", " a", "a ", "\ta", "a\t", "a\tb", "a\nb", "a\n", "\na", "\n", "\n\n", "a\n\n", "a\n\n\nb\n", "  a\nb", "a\n  b", "a \nb", "a\n ", "a\r\nb", "a\rb", "\x01", "a\x1b[0m",
-        "\x7f", "\xc2\x85", "\xc2\xa0", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbfz", "\xf0\x9f\x98\x80", "a\\b", "a\\nb", "C:\\x", "a\n---\nb", "a\n# b\n", "a: b\nc: d\n", "- x\n- y",
-        "\xef\xbf\xbe", "\xed\x9f\xbf", "\xee\x80\x80", "a\n\tb", "null ", "<<:", "key: |", "a\n\n b\n",
+        "",
+        " ",
+        "y",
+        "n",
+        "yes",
+        "Off",
+        "true",
+        "null",
+        "~",
+        "NULL",
+        "1",
+        "0644",
+        "0x1F",
+        "1_000",
+        "1e3",
+        ".5",
+        ".inf",
+        "-.INF",
+        ".nan",
+        "1:30",
+        "2001-12-14",
+        "0o17",
+        "=",
+        "<<",
+        "- a",
+        "-",
+        "--",
+        "---",
+        "--- a",
+        "...",
+        "?",
+        "? a",
+        ":",
+        ": a",
+        "a: b",
+        "a:",
+        "a :b",
+        "a #b",
+        "#a",
+        "[a]",
+        "a]",
+        "{a}",
+        "&a",
+        "*a",
+        "!a",
+        "|",
+        ">",
+        "'a'",
+        "\"a\"",
+        "%a",
+        "@a",
+        "`a`",
+        ",a",
+        " a",
+        "a ",
+        "\ta",
+        "a\t",
+        "a\tb",
+        "a\nb",
+        "a\n",
+        "\na",
+        "\n",
+        "\n\n",
+        "a\n\n",
+        "a\n\n\nb\n",
+        "  a\nb",
+        "a\n  b",
+        "a \nb",
+        "a\n ",
+        "a\r\nb",
+        "a\rb",
+        "\x01",
+        "a\x1b[0m",
+        "\x7f",
+        "\xc2\x85",
+        "\xc2\xa0",
+        "\xe2\x80\xa8",
+        "\xe2\x80\xa9",
+        "\xef\xbb\xbfz",
+        "\xf0\x9f\x98\x80",
+        "a\\b",
+        "a\\nb",
+        "C:\\x",
+        "a\n---\nb",
+        "a\n# b\n",
+        "a: b\nc: d\n",
+        "- x\n- y",
+        "\xef\xbf\xbe",
+        "\xed\x9f\xbf",
+        "\xee\x80\x80",
+        "a\n\tb",
+        "null ",
+        "<<:",
+        "key: |",
+        "a\n\n b\n",
     };
     json = json_object();
     cJSON *list = json_add_array(json.get(), "list");

@@ -18,6 +18,8 @@
 #include "sm/sm_render.h"
 #include "sm/sm_trace.h"
 
+namespace etlnode {
+
 // --- documents in memory: a swap is executed when it completes, which is when the test (or fake_run, while not held) says so
 
 struct fake_meta_call {
@@ -77,15 +79,18 @@ inline void fake_meta_release(fake_world &w)
 }
 
 inline const meta_port fake_meta = {
-    .read = [](env &e, const std::string &name, meta_on_read on_read, void *arg) {
-        fake_meta_now.calls.push_back({.name = name, .is_read = true, .text = {}, .on_read = on_read, .arg = arg});
-        clock_post(e, fake_meta_posted, nullptr);
-    },
-    .swap = [](env &e, const std::string &name, uint64_t expected, uint64_t version, std::string text, meta_on_swap on_swap, void *arg) {
-        CHECK(version > expected);
-        fake_meta_now.calls.push_back({.name = name, .expected = expected, .version = version, .text = std::move(text), .on_swap = on_swap, .arg = arg});
-        clock_post(e, fake_meta_posted, nullptr);
-    },
+    .read =
+        [](env &e, const std::string &name, meta_on_read on_read, void *arg) {
+            fake_meta_now.calls.push_back({.name = name, .is_read = true, .text = {}, .on_read = on_read, .arg = arg});
+            clock_post(e, fake_meta_posted, nullptr);
+        },
+    .swap =
+        [](env &e, const std::string &name, uint64_t expected, uint64_t version, std::string text, meta_on_swap on_swap, void *arg) {
+            CHECK(version > expected);
+            fake_meta_now.calls.push_back(
+                {.name = name, .expected = expected, .version = version, .text = std::move(text), .on_swap = on_swap, .arg = arg});
+            clock_post(e, fake_meta_posted, nullptr);
+        },
 };
 
 inline fake_world *control_world_make()
@@ -148,11 +153,13 @@ inline std::string golden_trace_end(const char *machine)
         std::string_view machine;
         std::string out;
     } s{machine, {}};
-    sm_trace_each([](void *arg, const sm_trace_entry &entry) {
-        sink &to = *static_cast<sink *>(arg);
-        if (to.machine == entry.machine)
-            to.out += sm_trace_text(entry) + "\n";
-    }, &s);
+    sm_trace_each(
+        [](void *arg, const sm_trace_entry &entry) {
+            sink &to = *static_cast<sink *>(arg);
+            if (to.machine == entry.machine)
+                to.out += sm_trace_text(entry) + "\n";
+        },
+        &s);
     sm_trace_set_clock(nullptr, nullptr);
     return s.out;
 }
@@ -162,6 +169,9 @@ inline void golden_check_rows(const sm_view &view)
 {
     for (size_t i = 0; i < view.rows.size(); i++) {
         if (view.counters->row_taken[i] == 0)
-            test_fail("row %zu of %s was never taken: %s --%s-->", i, view.name, view.states[view.rows[i].from].name, view.events[view.rows[i].on]);
+            test_fail("row %zu of %s was never taken: %s --%s-->", i, view.name, view.states[view.rows[i].from].name,
+                view.events[view.rows[i].on]);
     }
 }
+
+} // namespace etlnode

@@ -7,6 +7,8 @@
 #include "control/document.h"
 #include "control/placement.h"
 
+using namespace etlnode;
+
 static cluster_node node_of(const char *id, bool is_target, const char *url, uint32_t flags = 0)
 {
     return {.id = id, .is_target = is_target, .url = url, .digest = placement_digest(id), .flags = flags, .heard_ms = 77};
@@ -30,7 +32,7 @@ static int make_sample(void **)
     cluster_etl etl;
     etl.id = "aBcDeFgHiJ";
     etl.name = "transformer-md5";
-    etl.mode = communication::hrev;
+    etl.mode = etl_mode::hrev;
     etl.pod_json = "{\"kind\":\"Pod\",\"text\":\"\\\" \\n é\"}";
     etl.init_json = "{}";
     etl.wait_timeout_ms = 60000;
@@ -77,7 +79,7 @@ static void a_document_survives_printing(void **)
     test_eq(back.etls.size(), 2u);
     const cluster_etl &etl = back.etls[1];
     test_eq_text(etl.id, "aBcDeFgHiJ");
-    test_eq_enum(etl.mode, communication::hrev);
+    test_eq_enum(etl.mode, etl_mode::hrev);
     test_eq_text(etl.pod_json, sample->etls[1].pod_json);
     test_true(etl.require_framing);
     test_false(etl.reuse_connections);

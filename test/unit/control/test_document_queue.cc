@@ -3,6 +3,8 @@
 
 #include "control/document_queue.h"
 
+using namespace etlnode;
+
 struct fixture {
     fake_world *w = nullptr;
     document_queue q;
@@ -145,9 +147,12 @@ static void a_change_added_inside_a_completion_comes_later(void **state)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(changes_are_durable_and_in_order, setup, teardown), cmocka_unit_test_setup_teardown(nobody_is_told_before_it_is_stored, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_refused_change_stores_nothing, setup, teardown), cmocka_unit_test_setup_teardown(storage_errors_reach_their_change_only, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_change_by_somebody_else_is_kept, setup, teardown), cmocka_unit_test_setup_teardown(a_change_added_inside_a_completion_comes_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(changes_are_durable_and_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_is_told_before_it_is_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refused_change_stores_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(storage_errors_reach_their_change_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_change_by_somebody_else_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_change_added_inside_a_completion_comes_later, setup, teardown),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

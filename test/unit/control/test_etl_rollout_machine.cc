@@ -4,6 +4,8 @@
 
 #include "control/etl_rollout_machine.h"
 
+using namespace etlnode;
+
 struct scenario {
     fake_world *w = nullptr;
     etl_rollout m;
@@ -17,14 +19,23 @@ static etl_rollout_world world_of(scenario &c)
 {
     return {
         .store_initializing = [](void *arg, etl_rollout &) { say(arg, "asked: store as initializing"); },
-        .await_start = [](void *arg, etl_rollout &m) { say(arg, "asked: how the targets' starts end, " + std::to_string(m.wait_timeout_ms) + " ms for the pods"); },
+        .await_start =
+            [](void *arg, etl_rollout &m) {
+                say(arg, "asked: how the targets' starts end, " + std::to_string(m.wait_timeout_ms) + " ms for the pods");
+            },
         .store_running = [](void *arg, etl_rollout &) { say(arg, "asked: store as running"); },
-        .store_ended = [](void *arg, etl_rollout &m) { say(arg, m.is_restart ? "asked: store as aborted" : "asked: take out of the document"); },
+        .store_ended = [](void *arg,
+                           etl_rollout &m) { say(arg, m.is_restart ? "asked: store as aborted" : "asked: take out of the document"); },
         .await_removal = [](void *arg, etl_rollout &) { say(arg, "asked: when the pods are gone"); },
         .cancel_await = [](void *arg, etl_rollout &) { say(arg, "asked: cancel the calls"); },
         .answer_running = [](void *arg, etl_rollout &) { say(arg, "answered: running"); },
-        .answer_failure = [](void *arg, etl_rollout &m) { say(arg, std::string("answered: ") + error_code_name(m.failure) + ": " + m.failure_text); },
-        .on_end = [](void *arg, etl_rollout &) { say(arg, "ended"); static_cast<scenario *>(arg)->ended = true; },
+        .answer_failure = [](void *arg,
+                              etl_rollout &m) { say(arg, std::string("answered: ") + error_code_name(m.failure) + ": " + m.failure_text); },
+        .on_end =
+            [](void *arg, etl_rollout &) {
+                say(arg, "ended");
+                static_cast<scenario *>(arg)->ended = true;
+            },
         .arg = &c,
     };
 }
@@ -89,8 +100,10 @@ static void every_row_is_taken(void **)
 {
     sm_view view = etl_rollout_machine_view();
     for (size_t i = 0; i < view.rows.size(); i++) {
-        bool is_unused = std::string_view(view.states[view.rows[i].from].name) == "idle" && std::string_view(view.events[view.rows[i].on]) == "stop";
-        if (view.counters->row_taken[i] == 0 && !is_unused) // etl_rollout_begin steps at once; the row is there because every state answers stop
+        bool is_unused = std::string_view(view.states[view.rows[i].from].name) == "idle" &&
+                         std::string_view(view.events[view.rows[i].on]) == "stop";
+        if (view.counters->row_taken[i] == 0 &&
+            !is_unused) // etl_rollout_begin steps at once; the row is there because every state answers stop
             test_fail("row %zu was never taken: %s --%s-->", i, view.states[view.rows[i].from].name, view.events[view.rows[i].on]);
     }
 }

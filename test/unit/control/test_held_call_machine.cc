@@ -4,6 +4,8 @@
 
 #include "control/held_call_machine.h"
 
+using namespace etlnode;
+
 struct scenario {
     fake_world *w = nullptr;
     held_call m;
@@ -18,10 +20,20 @@ static held_call_world world_of(scenario &c)
 {
     return {
         .look = [](void *arg, const held_call &) { return static_cast<scenario *>(arg)->sight; },
-        .ask = [](void *arg, held_call &m) { say(arg, m.question == held_question::start ? "asked: how the start ends" : "asked: when the pods are gone"); },
+        .ask =
+            [](void *arg, held_call &m) {
+                say(arg, m.question == held_question::start ? "asked: how the start ends" : "asked: when the pods are gone");
+            },
         .abandon = [](void *arg, held_call &) { say(arg, "asked: abandon the start"); },
-        .answer = [](void *arg, held_call &m) { say(arg, std::string("answered: ") + error_code_name(m.err.code) + (m.text.empty() ? "" : ": " + m.text)); },
-        .on_end = [](void *arg, held_call &) { say(arg, "ended"); static_cast<scenario *>(arg)->ended = true; },
+        .answer =
+            [](void *arg, held_call &m) {
+                say(arg, std::string("answered: ") + error_code_name(m.err.code) + (m.text.empty() ? "" : ": " + m.text));
+            },
+        .on_end =
+            [](void *arg, held_call &) {
+                say(arg, "ended");
+                static_cast<scenario *>(arg)->ended = true;
+            },
         .arg = &c,
     };
 }
@@ -85,8 +97,10 @@ static void every_row_is_taken(void **)
 {
     sm_view view = held_call_machine_view();
     for (size_t i = 0; i < view.rows.size(); i++) {
-        bool is_unused = std::string_view(view.states[view.rows[i].from].name) == "idle" && std::string_view(view.events[view.rows[i].on]) == "stop";
-        if (view.counters->row_taken[i] == 0 && !is_unused) // held_call_begin steps at once; the row is there because every state answers stop
+        bool is_unused = std::string_view(view.states[view.rows[i].from].name) == "idle" &&
+                         std::string_view(view.events[view.rows[i].on]) == "stop";
+        if (view.counters->row_taken[i] == 0 &&
+            !is_unused) // held_call_begin steps at once; the row is there because every state answers stop
             test_fail("row %zu was never taken: %s --%s-->", i, view.states[view.rows[i].from].name, view.events[view.rows[i].on]);
     }
 }

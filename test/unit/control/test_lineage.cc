@@ -7,6 +7,8 @@
 #include "control/document.h"
 #include "control/placement.h"
 
+using namespace etlnode;
+
 // As the proxy does it: a change, the next version, the text; `tag` 0 goes on with the term.
 static cluster_document change(cluster_document next, const std::string &bucket, uint64_t tag)
 {
@@ -27,7 +29,10 @@ static cluster_document first()
     return change(document, "a", 11);
 }
 
-static document_relation relate(const cluster_document &other, const cluster_document &document) { return document_relate(document_identify(other), document); }
+static document_relation relate(const cluster_document &other, const cluster_document &document)
+{
+    return document_relate(document_identify(other), document);
+}
 
 static void a_line_is_a_line(void **)
 {
@@ -190,10 +195,12 @@ static void whatever_is_let_in_fits(void **)
     test_true(document.etls.size() > 16 && document.etls.size() < etl_count_max);
     for (size_t i = 0; i < target_count_max; i++) {
         std::string id = std::string(node_id_size_max - 4, 't') + std::to_string(1000 + i).substr(0, 4);
-        document_put_node(document, {.id = id, .is_target = true, .url = "http://" + std::string(200, 'h') + ":65535", .digest = placement_digest(id), .flags = 4});
+        document_put_node(document,
+            {.id = id, .is_target = true, .url = "http://" + std::string(200, 'h') + ":65535", .digest = placement_digest(id), .flags = 4});
     }
     for (size_t i = 0; i < bucket_count_max; i++)
-        document_put_bucket(document, {.name = std::string(bucket_name_size_max - 5, 'b') + std::to_string(10'000 + i), .created_ns = UINT64_MAX});
+        document_put_bucket(
+            document, {.name = std::string(bucket_name_size_max - 5, 'b') + std::to_string(10'000 + i), .created_ns = UINT64_MAX});
     for (size_t i = 0; i < document_term_count_max; i++)
         document_begin_term(document, UINT64_MAX - i);
     for (size_t i = 0; i < document_departure_count_max; i++)
@@ -222,8 +229,13 @@ static void an_etl_is_never_counted_too_small(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(a_line_is_a_line), cmocka_unit_test(a_restored_copy_diverges), cmocka_unit_test(documents_of_before_count_as_term_0), cmocka_unit_test(old_terms_are_forgotten),
-        cmocka_unit_test(a_target_may_return_when_it_missed_nothing), cmocka_unit_test(departures_are_bounded), cmocka_unit_test(whatever_is_let_in_fits),
+        cmocka_unit_test(a_line_is_a_line),
+        cmocka_unit_test(a_restored_copy_diverges),
+        cmocka_unit_test(documents_of_before_count_as_term_0),
+        cmocka_unit_test(old_terms_are_forgotten),
+        cmocka_unit_test(a_target_may_return_when_it_missed_nothing),
+        cmocka_unit_test(departures_are_bounded),
+        cmocka_unit_test(whatever_is_let_in_fits),
         cmocka_unit_test(an_etl_is_never_counted_too_small),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

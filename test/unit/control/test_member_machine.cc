@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "control/member_machine.h"
 
+using namespace etlnode;
+
 struct scenario {
     fake_world *w = nullptr;
     member m;
@@ -39,10 +41,11 @@ static std::string run_scenario(const std::vector<std::string> &calls)
     c.w = control_world_make();
     c.m.sm.id = 1;
     c.m.e = &c.w->e;
-    c.m.world = {.send = [](void *arg, member &m) {
-                     scenario &s = *static_cast<scenario *>(arg);
-                     s.said += "sent at " + std::to_string(clock_now_ms(*m.e) - 1'000) + "ms\n";
-                 },
+    c.m.world = {.send =
+                     [](void *arg, member &m) {
+                         scenario &s = *static_cast<scenario *>(arg);
+                         s.said += "sent at " + std::to_string(clock_now_ms(*m.e) - 1'000) + "ms\n";
+                     },
         .cancel = [](void *arg, member &) { static_cast<scenario *>(arg)->said += "cancelled\n"; },
         .arg = &c};
     golden_trace_begin(*c.w);

@@ -6,6 +6,8 @@
 
 #include "control/placement.h"
 
+using namespace etlnode;
+
 static void mix_agrees_with_aistore(void **)
 {
     test_eq(placement_mix(0), 1905207664160064169ull);
@@ -45,7 +47,8 @@ static std::array<uint64_t, 4> digests()
 
 static void weights_agree_with_aistore(void **)
 {
-    constexpr std::array<uint64_t, 4> expected = {17329135755146312045ull, 15743352094416991630ull, 12330897263715480520ull, 12868103014287908202ull};
+    constexpr std::array<uint64_t, 4> expected = {
+        17329135755146312045ull, 15743352094416991630ull, 12330897263715480520ull, 12868103014287908202ull};
     uint64_t uname = placement_uname_digest("transform", "shard.in");
     std::array<uint64_t, 4> nodes = digests();
     for (size_t i = 0; i < nodes.size(); i++)
@@ -75,9 +78,12 @@ static void skipped_nodes_lose(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(mix_agrees_with_aistore),    cmocka_unit_test(digest_agrees_with_aistore),
-        cmocka_unit_test(uname_digest_is_the_digest_of_the_uname), cmocka_unit_test(weights_agree_with_aistore),
-        cmocka_unit_test(winners_agree_with_aistore), cmocka_unit_test(skipped_nodes_lose),
+        cmocka_unit_test(mix_agrees_with_aistore),
+        cmocka_unit_test(digest_agrees_with_aistore),
+        cmocka_unit_test(uname_digest_is_the_digest_of_the_uname),
+        cmocka_unit_test(weights_agree_with_aistore),
+        cmocka_unit_test(winners_agree_with_aistore),
+        cmocka_unit_test(skipped_nodes_lose),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

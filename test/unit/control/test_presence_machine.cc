@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "control/presence_machine.h"
 
+using namespace etlnode;
+
 static std::string run_scenario(const std::vector<std::string> &calls)
 {
     fake_world *w = control_world_make();

@@ -4,6 +4,8 @@
 
 #include "control/publisher_machine.h"
 
+using namespace etlnode;
+
 struct scenario {
     fake_world *w = nullptr;
     publisher m;
@@ -17,10 +19,11 @@ static publisher_world world_of(scenario &c)
     return {
         .wanted_version = [](void *arg, const publisher &) { return static_cast<scenario *>(arg)->version; },
         .may_be_there = [](void *arg, const publisher &) { return static_cast<scenario *>(arg)->is_here; },
-        .send = [](void *arg, publisher &m) {
-            scenario &s = *static_cast<scenario *>(arg);
-            s.said += "sends version " + std::to_string(s.version) + " at " + std::to_string(clock_now_ms(*m.e) - 1'000) + "ms\n";
-        },
+        .send =
+            [](void *arg, publisher &m) {
+                scenario &s = *static_cast<scenario *>(arg);
+                s.said += "sends version " + std::to_string(s.version) + " at " + std::to_string(clock_now_ms(*m.e) - 1'000) + "ms\n";
+            },
         .cancel = [](void *arg, publisher &) { static_cast<scenario *>(arg)->said += "cancels the call\n"; },
         .arg = &c,
     };

@@ -14,12 +14,14 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "document_spec.h"
 #include "etl/etl_machine.h"
 #include "etl/etl_registry.h"
 #include "etl/etl_spec.h"
 #include "etl/spec_tree.h"
 #include "golden.h"
-#include "document_spec.h"
+
+namespace etlnode {
 
 struct model_pod {
     json_ptr json;
@@ -35,9 +37,9 @@ struct etl_world {
     std::map<std::string, model_pod> pods;
     uint64_t next_uid = 1;
     uint64_t version = 100;
-    std::string story;      // transitions, children and answers, as they came
+    std::string story; // transitions, children and answers, as they came
     size_t transitions_told = 0;
-    std::string machines;   // whose transitions are told: "etl", "watch" or "etl watch"
+    std::string machines; // whose transitions are told: "etl", "watch" or "etl watch"
     std::vector<std::string> changes;
     std::vector<etl_ref *> uses; // requests to the pod, under way
     bool is_shutting_down = false;
@@ -74,7 +76,7 @@ inline etl_definition etl_definition_of(const std::string &generation, bool has_
     d.generation_id = generation;
     d.secret = "secret-" + generation;
     if (has_node_port) {
-        d.mode = communication::hpull;
+        d.mode = etl_mode::hpull;
         d.hpull_address = client_address::node_port;
     }
     return d;
@@ -109,9 +111,18 @@ inline void etl_note_answer(etl_world &w, const char *kind, error err, const std
     w.story += "    " + w.answer_kind + (text.empty() ? "" : ", " + text) + "\n";
 }
 
-inline void etl_on_started(void *arg, error err, const std::string &text) { etl_note_answer(*static_cast<etl_world *>(arg), "started", err, text); }
-inline void etl_on_stopped(void *arg, error err, const std::string &text) { etl_note_answer(*static_cast<etl_world *>(arg), "stopped", err, text); }
-inline void etl_on_logs(void *arg, error err, const std::string &text) { etl_note_answer(*static_cast<etl_world *>(arg), "logs", err, text); }
+inline void etl_on_started(void *arg, error err, const std::string &text)
+{
+    etl_note_answer(*static_cast<etl_world *>(arg), "started", err, text);
+}
+inline void etl_on_stopped(void *arg, error err, const std::string &text)
+{
+    etl_note_answer(*static_cast<etl_world *>(arg), "stopped", err, text);
+}
+inline void etl_on_logs(void *arg, error err, const std::string &text)
+{
+    etl_note_answer(*static_cast<etl_world *>(arg), "logs", err, text);
+}
 
 inline etl_world *etl_world_make(const char *machines)
 {
@@ -134,7 +145,8 @@ inline etl_world *etl_world_make(const char *machines)
 inline void etl_shut_down(etl_world &w)
 {
     w.is_shutting_down = true;
-    etl_registry_shut_down(*w.registry, [](void *arg) { static_cast<etl_world *>(arg)->was_shut_down = true; }, &w);
+    etl_registry_shut_down(
+        *w.registry, [](void *arg) { static_cast<etl_world *>(arg)->was_shut_down = true; }, &w);
     fake_advance(*w.world, 0);
 }
 
@@ -165,23 +177,26 @@ inline const char *status_of(const std::string &word)
 {
     static const std::map<std::string, const char *> all = {
         {"pending", R"({"phase":"Pending"})"},
-        {"creating", R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ContainerCreating"}}}]})"},
+        {"creating",
+            R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ContainerCreating"}}}]})"},
         {"image_missing",
-         R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ErrImagePull","message":"quay.io/user/md5_server:v1: not found"}}}]})"},
+            R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ErrImagePull","message":"quay.io/user/md5_server:v1: not found"}}}]})"},
         {"image_slow",
-         R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ErrImagePull","message":"dial tcp: i/o timeout"}}}]})"},
-        {"crashed", R"({"phase":"Running","containerStatuses":[{"name":"server","restartCount":0,"state":{"terminated":{"exitCode":1,"reason":"Error"}}}]})"},
+            R"({"phase":"Pending","containerStatuses":[{"name":"server","restartCount":0,"state":{"waiting":{"reason":"ErrImagePull","message":"dial tcp: i/o timeout"}}}]})"},
+        {"crashed",
+            R"({"phase":"Running","containerStatuses":[{"name":"server","restartCount":0,"state":{"terminated":{"exitCode":1,"reason":"Error"}}}]})"},
         {"crashed_thrice",
-         R"({"phase":"Running","containerStatuses":[{"name":"server","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"reason":"Error"}}}]})"},
-        {"running", R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"running":{}}}]})"},
+            R"({"phase":"Running","containerStatuses":[{"name":"server","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"reason":"Error"}}}]})"},
+        {"running",
+            R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"running":{}}}]})"},
         {"ready",
-         R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","ready":true,"state":{"running":{}}}]})"},
+            R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","ready":true,"state":{"running":{}}}]})"},
         {"died",
-         R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"terminated":{"exitCode":137,"reason":"Error"}}}]})"},
+            R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":0,"containerID":"c://1","state":{"terminated":{"exitCode":137,"reason":"Error"}}}]})"},
         {"restarted",
-         R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","state":{"running":{}}}]})"},
+            R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"False"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","state":{"running":{}}}]})"},
         {"ready_again",
-         R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","ready":true,"state":{"running":{}}}]})"},
+            R"({"phase":"Running","podIP":"10.1.2.3","hostIP":"192.168.1.5","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"server","restartCount":1,"containerID":"c://2","ready":true,"state":{"running":{}}}]})"},
         {"evicted", R"({"phase":"Failed","reason":"Evicted","message":"the node was low on memory"})"},
     };
     auto it = all.find(word);
@@ -264,8 +279,8 @@ inline void do_pod(etl_world &w, const std::string &what)
 
 inline void do_child(etl_world &w, const std::string &verb, const std::string &how, const std::string &rest)
 {
-    static const std::map<std::string, std::string> commands = {
-        {"list", "=t1 -o json"}, {"watch", "--watch"}, {"logs", " logs "}, {"create", " create -f -"}, {"delete", " delete "}, {"expose", " create -f - -o "}, {"get_port", " get service "}};
+    static const std::map<std::string, std::string> commands = {{"list", "=t1 -o json"}, {"watch", "--watch"}, {"logs", " logs "},
+        {"create", " create -f -"}, {"delete", " delete "}, {"expose", " create -f - -o "}, {"get_port", " get service "}};
     proc *child = commands.contains(verb) ? fake_child(*w.world, commands.at(verb)) : nullptr;
     if (child == nullptr) {
         w.story += "    !! no child for " + verb + "\n"; // check_page refuses such a page
@@ -307,7 +322,8 @@ inline void etl_start(etl_world &w, const std::string &generation)
     w.times_asked_again = w.definition.generation_id == generation ? w.times_asked_again + 1 : 0;
     w.definition = etl_definition_of(generation, w.has_node_ports);
     etl_sync(w, {w.definition}, true);
-    etl_registry_await_start(*w.registry, w.definition.id, generation, w.definition.wait_timeout_ms - 1'000 * w.times_asked_again, etl_on_started, &w);
+    etl_registry_await_start(
+        *w.registry, w.definition.id, generation, w.definition.wait_timeout_ms - 1'000 * w.times_asked_again, etl_on_started, &w);
 }
 
 // A request to the pod begins, or the last one of those that began ends.
@@ -338,7 +354,8 @@ inline void etl_do(etl_world &w, const std::string &call)
     } else if (words[0] == "abandon") {
         etl_registry_abandon(*w.registry, "JGHEoo89gg", second);
     } else if (words[0] == "sync") {
-        etl_sync(w, second.empty() ? std::vector<etl_definition>() : std::vector<etl_definition>{etl_definition_of(second, w.has_node_ports)});
+        etl_sync(
+            w, second.empty() ? std::vector<etl_definition>() : std::vector<etl_definition>{etl_definition_of(second, w.has_node_ports)});
     } else if (words[0] == "stop") {
         etl_sync(w, {});
         etl_registry_await_gone(*w.registry, "JGHEoo89gg", etl_on_stopped, &w);
@@ -373,7 +390,9 @@ inline void etl_do(etl_world &w, const std::string &call)
             fake_connected(*w.world, second == "ok" ? no_error : make_error(error_code::refused));
     } else if (words[0] == "leftover") { // a pod of an earlier life: of that generation and target URL
         etl_definition d = etl_definition_of(second, w.has_node_ports);
-        etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1", "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", "", {}, w.has_node_ports};
+        etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1",
+            "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", "", {},
+            w.has_node_ports};
         c.suffix = etl_pod_suffix(c, d.name);
         model_create(w, etl_pod_build(spec_parse_exactly(d.pod_json).get(), d.name, c));
     } else if (words[0] == "pod") {
@@ -437,8 +456,11 @@ inline void check_rows_taken(const sm_view &view)
     for (size_t i = 0; i < view.rows.size(); i++) {
         if (view.counters->row_taken[i] > 0)
             continue;
-        print_error("%s, row %zu: %s on %s (%s) was never taken\n", view.name, i, view.states[view.rows[i].from].name, view.events[view.rows[i].on], view.rows[i].guard);
+        print_error("%s, row %zu: %s on %s (%s) was never taken\n", view.name, i, view.states[view.rows[i].from].name,
+            view.events[view.rows[i].on], view.rows[i].guard);
         all = false;
     }
     test_true(all);
 }
+
+} // namespace etlnode

@@ -7,17 +7,19 @@
 #include "base/limits.h"
 #include "etl/etl_definition.h"
 
+using namespace etlnode;
+
 // Another value than the one it has.
 static void change(const etl_choice &choice, etl_config &config)
 {
     std::visit(overloaded{
                    [](etl_no_field) {},
-                   [&](communication etl_config::*field) { config.*field = communication::hpull; },
+                   [&](etl_mode etl_config::*field) { config.*field = etl_mode::hpull; },
                    [&](client_address etl_config::*field) { config.*field = client_address::node_port; },
                    [&](bool etl_config::*field) { config.*field = !(config.*field); },
                    [&](etl_duration_field field) { config.*field.ms = field.max_ms; },
                },
-               choice.field);
+        choice.field);
 }
 
 static bool is_same(const etl_choice &choice, const etl_config &a, const etl_config &b)
@@ -27,7 +29,7 @@ static bool is_same(const etl_choice &choice, const etl_config &a, const etl_con
                           [&](etl_duration_field field) { return a.*field.ms == b.*field.ms; },
                           [&](auto field) { return a.*field == b.*field; },
                       },
-                      choice.field);
+        choice.field);
 }
 
 static etl_definition sample()
@@ -101,7 +103,7 @@ static void other_kinds_are_refused(void **)
             etl_definition_print(tree.get(), sample());
             cJSON_DeleteItemFromObjectCaseSensitive(tree.get(), choice.key);
             test_ok(json_parse(value, other, where));
-            json_add_tree(tree.get(), choice.key, static_cast<json_ptr &&>(other));
+            json_add_tree(tree.get(), choice.key, std::move(other));
             if (etl_definition_parse(tree.get(), back))
                 test_fail("%s: %s is taken", choice.key, value);
         }
@@ -121,7 +123,8 @@ static void names_are_told_apart(void **)
 
 int main()
 {
-    const CMUnitTest tests[] = {cmocka_unit_test(every_choice_survives), cmocka_unit_test(the_start_survives), cmocka_unit_test(only_what_every_format_has_is_needed),
-                                cmocka_unit_test(other_kinds_are_refused), cmocka_unit_test(names_are_told_apart)};
+    const CMUnitTest tests[] = {cmocka_unit_test(every_choice_survives), cmocka_unit_test(the_start_survives),
+        cmocka_unit_test(only_what_every_format_has_is_needed), cmocka_unit_test(other_kinds_are_refused),
+        cmocka_unit_test(names_are_told_apart)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

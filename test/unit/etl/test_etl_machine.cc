@@ -2,6 +2,8 @@
 // test/unit/etl/test_etl_machine.cc: the golden traces of one ETL and of its pods, test/golden/traces/etl.md. UPDATE=1 rewrites the page.
 #include "etl_world.h"
 
+using namespace etlnode;
+
 static void traces_are_as_recorded(void **) { check_page("test/golden/traces/etl.md", "etl pod launch node_port"); }
 
 // The registry always has a word for a new machine; the table does not rely on it.
@@ -32,7 +34,8 @@ static void ends_that_no_story_has(void **)
     pod_plan plan = {&world, &definition, nullptr, "", "pod1", 0};
     pod_record record;
     for (auto end : {pod_machine_remove, pod_machine_shut_down}) {
-        pod_machine *m = pod_machine_make(plan, record, [](void *) {}, nullptr);
+        pod_machine *m = pod_machine_make(
+            plan, record, [](void *) {}, nullptr);
         launch_stop(*m->launch);
         node_port_stop(*m->launch->port);
         m->launch->news = {};
@@ -46,7 +49,8 @@ static void ends_that_no_story_has(void **)
     facts.record = &record;
     pods->pods["pod1"].status.name = "pod1";
     for (bool is_probed : {false, true}) {
-        node_port_machine *m = node_port_make(facts, [](void *) {}, nullptr);
+        node_port_machine *m = node_port_make(
+            facts, [](void *) {}, nullptr);
         node_port_expose(*m);
         fake_exit(fake_child(*w->world, "jsonpath"), 0, "31234");
         if (is_probed) {
@@ -72,7 +76,7 @@ int main()
 {
     sm_set_strict(true);
     log_set_level(log_level::error);
-    const CMUnitTest tests[] = {
-        cmocka_unit_test(traces_are_as_recorded), cmocka_unit_test(a_new_one_can_end), cmocka_unit_test(ends_that_no_story_has), cmocka_unit_test(every_row_is_taken)};
+    const CMUnitTest tests[] = {cmocka_unit_test(traces_are_as_recorded), cmocka_unit_test(a_new_one_can_end),
+        cmocka_unit_test(ends_that_no_story_has), cmocka_unit_test(every_row_is_taken)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

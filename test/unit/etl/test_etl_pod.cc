@@ -6,14 +6,16 @@
 
 #include "base/limits.h"
 #include "codec/yaml.h"
+#include "document_spec.h"
 #include "etl/etl_service.h"
 #include "etl/etl_spec.h"
 #include "etl/spec_tree.h"
 #include "golden.h"
-#include "document_spec.h"
+
+using namespace etlnode;
 
 struct pod_case {
-    const char *name;  // of the golden file
+    const char *name; // of the golden file
     const char *spec;
     bool on_kubernetes; // with a node name and an owner
     pod_security security = pod_security::baseline;
@@ -39,18 +41,20 @@ spec:
 )";
 
 static constexpr pod_case cases[] = {
-    {"document", document_spec,
-     true},
+    {"document", document_spec, true},
     {"document_restricted", document_spec, true, pod_security::restricted},
     {"document_off", document_spec, true, pod_security::off},
     {"confined_baseline", confined_spec, false},
     {"confined_restricted", confined_spec, false, pod_security::restricted},
     {"host_restricted",
-     R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"hostNetwork":true,"securityContext":{"runAsNonRoot":false},"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})",
-     false, pod_security::restricted},
-    {"windows", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"os":{"name":"windows"},"containers":[{"name":"s","image":"i","ports":[{"containerPort":8000}]}]}})",
-     false, pod_security::restricted},
-    {"local", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})", false},
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"hostNetwork":true,"securityContext":{"runAsNonRoot":false},"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})",
+        false, pod_security::restricted},
+    {"windows",
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"os":{"name":"windows"},"containers":[{"name":"s","image":"i","ports":[{"containerPort":8000}]}]}})",
+        false, pod_security::restricted},
+    {"local",
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})",
+        false},
     // Whatever the user has said about the same things: ours wins where it must, theirs where they may.
     {"everything_set", R"(apiVersion: v1
 kind: Pod
@@ -80,7 +84,7 @@ spec:
     securityContext: {runAsUser: 9007199254740993}
   volumes: [{name: v, emptyDir: {}}]
 )",
-     true},
+        true},
 };
 
 struct fixture {
@@ -108,7 +112,8 @@ static void pods_are_as_recorded(void **state)
     auto &f = *static_cast<fixture *>(*state);
     for (const pod_case &c : cases) {
         test_ok(etl_spec_parse_pod(c.spec, f.spec, f.reason));
-        f.context = {"Xk3_cluster", "t[1]", "JGHEoo89gg", "0123456789abcdef-7", "", "http://10.0.0.1:9090/v1/etl/_object/JGHEoo89gg/s3cret", "", "launch0001", "", "", {}};
+        f.context = {"Xk3_cluster", "t[1]", "JGHEoo89gg", "0123456789abcdef-7", "", "http://10.0.0.1:9090/v1/etl/_object/JGHEoo89gg/s3cret",
+            "", "launch0001", "", "", {}};
         if (c.on_kubernetes) {
             f.context.node_name = "node1.example.com";
             f.context.owner_name = "ais-target-9knsb";
@@ -130,7 +135,8 @@ static void pods_are_as_recorded(void **state)
 static void a_service_is_as_recorded(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    f.context = {"Xk3_cluster", "t[1]", "JGHEoo89gg", "0123456789abcdef-7", "node1", "http://10.0.0.1:9090", "fgjk3", "launch0001", "", "", {}, true};
+    f.context = {"Xk3_cluster", "t[1]", "JGHEoo89gg", "0123456789abcdef-7", "node1", "http://10.0.0.1:9090", "fgjk3", "launch0001", "", "",
+        {}, true};
     test_ok(yaml_parse(etl_service_build("transformer-md5", f.context, {"transformer-md5-fgjk3-node1", "6f3c0b1e", 80}), f.tree, f.reason));
     f.text = json_print_pretty(yaml_to_json(*f.tree).get());
     if (golden_is_updating())
@@ -157,8 +163,9 @@ static void service_names_fit(void **)
 static void only_pods_with_a_node_port_bear_its_label(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    test_ok(etl_spec_parse_pod("apiVersion: v1\nkind: Pod\nmetadata:\n  name: abc\n  labels: {etlnode/node-port: x}\nspec:\n  containers:\n  - name: s\n    image: i\n    ports: [{containerPort: 80}]\n",
-                               f.spec, f.reason));
+    test_ok(etl_spec_parse_pod("apiVersion: v1\nkind: Pod\nmetadata:\n  name: abc\n  labels: {etlnode/node-port: x}\nspec:\n  "
+                               "containers:\n  - name: s\n    image: i\n    ports: [{containerPort: 80}]\n",
+        f.spec, f.reason));
     f.context = {"c1", "t1", "JGHEoo89gg", "g", "node1", "http://10.0.0.1:9090", "fgjk3", "launch0001", "", "", {}, true};
     f.text = build(f);
     test_has_text(f.text, "\"etlnode/node-port\":\"launch0001\"");
@@ -174,7 +181,8 @@ static void names_fit(void **)
     test_eq_text(etl_pod_name("a", "fgjk3", ""), "a-fgjk3");
     test_eq_text(etl_pod_name("a", "fgjk3", "---"), "a-fgjk3");
     // The node's part is cut first, the suffix never.
-    test_eq_text(etl_pod_name(std::string(40, 'a'), "fgjk3", std::string(40, 'n')), std::string(40, 'a') + "-fgjk3-" + std::string(16, 'n'));
+    test_eq_text(
+        etl_pod_name(std::string(40, 'a'), "fgjk3", std::string(40, 'n')), std::string(40, 'a') + "-fgjk3-" + std::string(16, 'n'));
     test_eq_text(etl_pod_name(std::string(63, 'a'), "fgjk3", "node1"), std::string(57, 'a') + "-fgjk3");
     test_eq_text(etl_pod_name(std::string(56, 'a') + "-b", "fgjk3", "node1"), std::string(56, 'a') + "-fgjk3");
     for (size_t name = 1; name <= 63; name++) {

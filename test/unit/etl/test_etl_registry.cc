@@ -2,6 +2,8 @@
 // test/unit/etl/test_etl_registry.cc: what callers of the registry see. What a single ETL goes through is in test_etl_machine.cc.
 #include "etl_world.h"
 
+using namespace etlnode;
+
 static int setup(void **state)
 {
     *state = etl_world_make("");
@@ -65,10 +67,11 @@ static void a_failure_is_told_and_stays(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
     etl_do_all(w, "begin, list ok, start, create ok, pod crashed_thrice");
-    test_eq_text(w.answer_kind, ""); // not before the log lines are there
+    test_eq_text(w.answer_kind, "");                                // not before the log lines are there
     etl_do_all(w, "logs ok Traceback\nImportError: \x1b[31mtorch"); // but before the pod is gone: callers do not wait for ever
     test_eq_text(w.answer_kind, "started: etl_init_failed");
-    for (const char *part : {"target t1", "pod transformer-md5-", "waiting for Ready", "exit code 1", "CrashLoopBackOff", "last log lines of the pod:\nTraceback\nImportError: ?[31mtorch"})
+    for (const char *part : {"target t1", "pod transformer-md5-", "waiting for Ready", "exit code 1", "CrashLoopBackOff",
+             "last log lines of the pod:\nTraceback\nImportError: ?[31mtorch"})
         test_has_text(w.answer, part);
     etl_do_all(w, "delete ok");
     test_true(w.pods.empty());
@@ -114,7 +117,8 @@ static void a_start_that_joins_does_not_wait_for_ever(void **state)
     test_eq_text(w.answer_kind, "");
     etl_do_all(w, "wait 11s");
     test_eq_text(w.answer_kind, "started: etl_init_failed");
-    for (const char *part : {"target t1", "pod transformer-md5-", "was Ready before, and is not Ready within wait_timeout", "exit code 137"})
+    for (const char *part :
+        {"target t1", "pod transformer-md5-", "was Ready before, and is not Ready within wait_timeout", "exit code 137"})
         test_has_text(w.answer, part);
     etl_view view;
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
@@ -203,7 +207,8 @@ static void clients_are_sent_to_the_node_port(void **state)
     etl_view view;
     etl_do_all(w, "begin, list ok, node_ports, start, create ok, pod creating");
     std::string service = fake_child(*w.world, "jsonpath")->options.input;
-    for (const char *part : {"\"kind\":\"Service\"", "\"name\":\"etl-transformer-md5-", "\"uid\":\"u1\"", "\"type\":\"NodePort\"", "\"targetPort\":80"})
+    for (const char *part :
+        {"\"kind\":\"Service\"", "\"name\":\"etl-transformer-md5-", "\"uid\":\"u1\"", "\"type\":\"NodePort\"", "\"targetPort\":80"})
         test_has_text(service, part);
     service.clear();
     service.shrink_to_fit();
@@ -221,7 +226,8 @@ static void clients_are_sent_to_the_node_port(void **state)
     test_eq_text(w.world->connects.front()->address, "10.1.2.3:80"); // its own probe too
     etl_do_all(w, "probe ok");
     // A Service that is there already is no failure of kubectl's.
-    etl_do_all(w, "pod deleted, wait 500ms, create ok, pod ready, expose fails Error from server (AlreadyExists): services \"x\" already exists, get_port ok 31235, probe ok");
+    etl_do_all(w, "pod deleted, wait 500ms, create ok, pod ready, expose fails Error from server (AlreadyExists): services \"x\" already "
+                  "exists, get_port ok 31235, probe ok");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq(view.endpoint->client_port, 31235);
     test_eq(etl_registry_get_health(*w.registry).kubectl_failures, 0);
@@ -453,7 +459,8 @@ static void the_pod_is_shown_without_its_secret(void **state)
     test_has_text(shown, "http://10.0.0.1:9090/v1/etl/_object/JGHEoo89gg/SECRET");
     test_true(shown.find("secret-g1") == std::string::npos);
     std::string made = json_print(w.pods.begin()->second.json.get());
-    for (const char *part : {"\"etlnode/launch\":\"", "\"name\":\"transformer-md5-nlj4j-node1\"", "\"seccompProfile\":{\"type\":\"RuntimeDefault\"}"}) {
+    for (const char *part :
+        {"\"etlnode/launch\":\"", "\"name\":\"transformer-md5-nlj4j-node1\"", "\"seccompProfile\":{\"type\":\"RuntimeDefault\"}"}) {
         test_has_text(shown, part);
         test_has_text(made, part);
     }

@@ -6,8 +6,10 @@
 #include <ctime>
 
 #include "base/limits.h"
-#include "etl/etl_spec.h"
 #include "document_spec.h"
+#include "etl/etl_spec.h"
+
+using namespace etlnode;
 
 struct fixture {
     etl_spec spec;
@@ -32,16 +34,16 @@ static void the_documents_spec_is_read(void **state)
     auto &f = *static_cast<fixture *>(*state);
     test_ok(etl_spec_parse_pod(document_spec, f.spec, f.reason));
     test_eq_text(f.spec.name, "transformer-md5");
-    test_eq_enum(f.spec.mode, communication::hpush);
+    test_eq_enum(f.spec.mode, etl_mode::hpush);
     test_eq(f.spec.wait_timeout_ms, 60'000);
     test_eq(f.spec.obj_timeout_ms, obj_timeout_default_ms);
     test_eq(f.spec.container_port, 80);
     test_false(f.spec.require_framing);
     test_false(f.spec.runtime_spec);
     test_eq_text(f.spec.pod_json,
-                 R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"transformer-md5","annotations":{"communication_type":"hpush://","wait_timeout":"1m"}},)"
-                 R"("spec":{"containers":[{"name":"server","image":"quay.io/user/md5_server:v1","ports":[{"containerPort":80}],)"
-                 R"("command":["/code/server.py","--listen","0.0.0.0","--port","80"],"readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":1}}]}})");
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"transformer-md5","annotations":{"communication_type":"hpush://","wait_timeout":"1m"}},)"
+        R"("spec":{"containers":[{"name":"server","image":"quay.io/user/md5_server:v1","ports":[{"containerPort":80}],)"
+        R"("command":["/code/server.py","--listen","0.0.0.0","--port","80"],"readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":1}}]}})");
     // The same as JSON gives the same.
     f.text = f.spec.pod_json;
     test_ok(etl_spec_parse_pod(f.text, f.spec, f.reason));
@@ -53,17 +55,18 @@ static constexpr std::string_view tail = "spec:\n  containers:\n  - name: s\n   
 
 struct good_case {
     const char *annotations; // JSON
-    communication mode;
+    etl_mode mode;
     uint64_t wait_ms, object_ms;
     bool framing;
 };
 static constexpr good_case good_cases[] = {
-    {"{}", communication::hpush, 45'000, 45'000, false},
-    {R"({"communication_type":""})", communication::hpush, 45'000, 45'000, false},
-    {R"({"communication_type":"hrev"})", communication::hrev, 45'000, 45'000, false},
-    {R"({"communication_type":"hpull://","wait_timeout":"1h30m","obj_timeout":"500ms"})", communication::hpull, 5'400'000, 500, false},
-    {R"({"communication_type":"hrev://","require_framing":"true"})", communication::hrev, 45'000, 45'000, true},
-    {R"({"require_framing":"No","support_direct_put":"true","other":"x","nothing":null,"wait_timeout":null})", communication::hpush, 45'000, 45'000, false},
+    {"{}", etl_mode::hpush, 45'000, 45'000, false},
+    {R"({"communication_type":""})", etl_mode::hpush, 45'000, 45'000, false},
+    {R"({"communication_type":"hrev"})", etl_mode::hrev, 45'000, 45'000, false},
+    {R"({"communication_type":"hpull://","wait_timeout":"1h30m","obj_timeout":"500ms"})", etl_mode::hpull, 5'400'000, 500, false},
+    {R"({"communication_type":"hrev://","require_framing":"true"})", etl_mode::hrev, 45'000, 45'000, true},
+    {R"({"require_framing":"No","support_direct_put":"true","other":"x","nothing":null,"wait_timeout":null})", etl_mode::hpush, 45'000,
+        45'000, false},
 };
 
 static void annotations_are_read(void **state)
@@ -84,7 +87,7 @@ static void annotations_are_read(void **state)
 struct address_case {
     const char *annotations; // JSON
     client_address address;
-    const char *reason;      // null: accepted
+    const char *reason; // null: accepted
 };
 static constexpr address_case address_cases[] = {
     {R"({"communication_type":"hpull://"})", client_address::pod_ip, nullptr},
@@ -95,11 +98,14 @@ static constexpr address_case address_cases[] = {
     {R"({"communication_type":"hpull://","hpull_address":"node_port"})", client_address::node_port, nullptr},
     {R"({"hpull_address":"NodePort","communication_type":"hpull"})", client_address::node_port, nullptr},
     {R"({"hpull_address":"NODE_PORT","communication_type":"hpull"})", client_address::node_port, nullptr},
-    {R"({"hpull_address":""})", client_address::pod_ip, "line 5, column 33: hpull_address is the text \"\", expected \"pod_ip\" or \"node_port\""},
+    {R"({"hpull_address":""})", client_address::pod_ip,
+        "line 5, column 33: hpull_address is the text \"\", expected \"pod_ip\" or \"node_port\""},
     {R"({"hpull_address":"node port"})", client_address::pod_ip, "line 5, column 33: hpull_address is the text \"node port\""},
     {R"({"hpull_address":"node_port"})", client_address::pod_ip,
-     "line 5, column 33: hpull_address is the text \"node_port\" and communication_type is hpush://, expected hpull://: only that sends clients to the pod"},
-    {R"({"hpull_address":"NodePort","communication_type":"hrev://"})", client_address::pod_ip, "and communication_type is hrev://, expected hpull://"},
+        "line 5, column 33: hpull_address is the text \"node_port\" and communication_type is hpush://, expected hpull://: only that sends "
+        "clients to the pod"},
+    {R"({"hpull_address":"NodePort","communication_type":"hrev://"})", client_address::pod_ip,
+        "and communication_type is hrev://, expected hpull://"},
 };
 
 static void the_address_of_hpull_is_read(void **state)
@@ -130,7 +136,8 @@ static void the_address_of_hpull_goes_with_the_message(void **state)
         if (is_good)
             test_eq_enum(f.spec.hpull_address, client_address::node_port);
         else
-            test_has_text(f.reason, "spec: line 5, column 32: hpull_address is the text \"node_port\" and communication_type is hpush://, expected hpull://");
+            test_has_text(f.reason,
+                "spec: line 5, column 32: hpull_address is the text \"node_port\" and communication_type is hpush://, expected hpull://");
     }
 }
 
@@ -180,7 +187,8 @@ static constexpr bad_case bad_cases[] = {
     {"!apiVersion: v1\nkind: Deployment\n", "line 2, column 7: kind is the text \"Deployment\", expected kind: Pod"},
     {"!kind: Pod\n", "line 1, column 1: apiVersion is missing, expected apiVersion: v1"},
     {"!kind: Pod\napiVersion: apps/v1", "line 2, column 13: apiVersion is the text \"apps/v1\", expected apiVersion: v1"},
-    {"!{\"kind\": \"Pod\",\n \"apiVersion\": \"v1\",\n \"metadata\": 5}", "line 3, column 14: metadata is the number 5, expected a mapping with a name"},
+    {"!{\"kind\": \"Pod\",\n \"apiVersion\": \"v1\",\n \"metadata\": 5}",
+        "line 3, column 14: metadata is the number 5, expected a mapping with a name"},
     {"!{\"kind\": \"Pod\",\n \"kind\": \"Pod\"}", "line 2, column 2: "},
     {"!{\"kind\": \"Pod\",\n", "line "},
     {"metadata: {name: a}\nmetadata: {name: b}\n", "line 4, column 1: "},
@@ -200,56 +208,88 @@ static constexpr bad_case bad_cases[] = {
     {"metadata: {name: a, labels: [x]}\n", "line 3, column 29: metadata.labels is a list, expected a mapping"},
     {"metadata: {name: a, ownerReferences: {}}\n", "metadata.ownerReferences is a mapping, expected a list"},
     {"metadata: {name: a, annotations: [x]}\n", "line 3, column 34: metadata.annotations is a list, expected a mapping"},
-    {"metadata:\n  name: a\n  annotations:\n    communication_type: hpusch://\n", "line 6, column 25: communication_type is the text \"hpusch://\", expected hpush://, hrev:// or hpull:// (did you mean hpush://?)"},
-    {"metadata:\n  name: a\n  annotations:\n    communication_type: ws://\n", "line 6, column 25: communication_type is the text \"ws://\", which is not supported yet, expected hpush://, hrev:// or hpull://"},
-    {"metadata:\n  name: a\n  annotations:\n    communication_type: 7\n", "line 6, column 25: annotation communication_type is the number 7, expected a text: put it in quotes"},
-    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 30\n", "line 6, column 19: annotation wait_timeout is the number 30, expected a text: put it in quotes"},
-    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: '30'\n", "line 6, column 19: wait_timeout is the text \"30\", expected a duration above 0 and up to 24h0m0s, such as \"30s\" or \"1m30s\""},
-    {"metadata:\n  name: a\n  annotations:\n    comunication_type: hrev://\n", "line 6, column 5: unknown annotation \"comunication_type\", expected communication_type"},
-    {"metadata:\n  name: a\n  annotations:\n    object_timeout: 1s\n", "line 6, column 5: unknown annotation \"object_timeout\", expected obj_timeout"},
-    {"metadata:\n  name: a\n  annotations:\n    Wait_Timeout: 1s\n", "line 6, column 5: unknown annotation \"Wait_Timeout\", expected wait_timeout"},
-    {"metadata:\n  name: a\n  annotations:\n    init_timeout:\n", "line 6, column 5: unknown annotation \"init_timeout\", expected wait_timeout"},
-    {"metadata:\n  name: a\n  annotations:\n    require-framing: 'true'\n", "unknown annotation \"require-framing\", expected require_framing"},
+    {"metadata:\n  name: a\n  annotations:\n    communication_type: hpusch://\n",
+        "line 6, column 25: communication_type is the text \"hpusch://\", expected hpush://, hrev:// or hpull:// (did you mean hpush://?)"},
+    {"metadata:\n  name: a\n  annotations:\n    communication_type: ws://\n",
+        "line 6, column 25: communication_type is the text \"ws://\", which is not supported yet, expected hpush://, hrev:// or hpull://"},
+    {"metadata:\n  name: a\n  annotations:\n    communication_type: 7\n",
+        "line 6, column 25: annotation communication_type is the number 7, expected a text: put it in quotes"},
+    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 30\n",
+        "line 6, column 19: annotation wait_timeout is the number 30, expected a text: put it in quotes"},
+    {"metadata:\n  name: a\n  annotations:\n    wait_timeout: '30'\n",
+        "line 6, column 19: wait_timeout is the text \"30\", expected a duration above 0 and up to 24h0m0s, such as \"30s\" or \"1m30s\""},
+    {"metadata:\n  name: a\n  annotations:\n    comunication_type: hrev://\n",
+        "line 6, column 5: unknown annotation \"comunication_type\", expected communication_type"},
+    {"metadata:\n  name: a\n  annotations:\n    object_timeout: 1s\n",
+        "line 6, column 5: unknown annotation \"object_timeout\", expected obj_timeout"},
+    {"metadata:\n  name: a\n  annotations:\n    Wait_Timeout: 1s\n",
+        "line 6, column 5: unknown annotation \"Wait_Timeout\", expected wait_timeout"},
+    {"metadata:\n  name: a\n  annotations:\n    init_timeout:\n",
+        "line 6, column 5: unknown annotation \"init_timeout\", expected wait_timeout"},
+    {"metadata:\n  name: a\n  annotations:\n    require-framing: 'true'\n",
+        "unknown annotation \"require-framing\", expected require_framing"},
     {"metadata:\n  name: a\n  annotations:\n    hpull_adress: node_port\n", "unknown annotation \"hpull_adress\", expected hpull_address"},
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: -5s\n", "line 6, column 19: wait_timeout is the text \"-5s\""},
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: 25h\n", "line 6, column 19: wait_timeout is the text \"25h\""},
     {"metadata:\n  name: a\n  annotations:\n    wait_timeout: soon\n", "line 6, column 19: wait_timeout is the text \"soon\""},
     {"metadata:\n  name: a\n  annotations:\n    obj_timeout: 1 m\n", "line 6, column 18: obj_timeout is the text \"1 m\""},
-    {"metadata:\n  name: a\n  annotations:\n    require_framing: true\n", "line 6, column 22: annotation require_framing is the boolean true, expected a text: put it in quotes"},
-    {"metadata:\n  name: a\n  annotations:\n    reuse_connections: never\n", "line 6, column 24: reuse_connections is the text \"never\", expected \"true\" or \"false\""},
-    {"metadata:\n  name: a\n  annotations:\n    require_framing: maybe\n", "line 6, column 22: require_framing is the text \"maybe\", expected \"true\" or \"false\""},
-    {"metadata:\n  name: a\n  annotations:\n    hpull_address: host\n", "line 6, column 20: hpull_address is the text \"host\", expected \"pod_ip\" or \"node_port\""},
-    {"metadata:\n  name: a\n  annotations:\n    hpull_address: 30000\n", "line 6, column 20: annotation hpull_address is the number 30000, expected a text"},
+    {"metadata:\n  name: a\n  annotations:\n    require_framing: true\n",
+        "line 6, column 22: annotation require_framing is the boolean true, expected a text: put it in quotes"},
+    {"metadata:\n  name: a\n  annotations:\n    reuse_connections: never\n",
+        "line 6, column 24: reuse_connections is the text \"never\", expected \"true\" or \"false\""},
+    {"metadata:\n  name: a\n  annotations:\n    require_framing: maybe\n",
+        "line 6, column 22: require_framing is the text \"maybe\", expected \"true\" or \"false\""},
+    {"metadata:\n  name: a\n  annotations:\n    hpull_address: host\n",
+        "line 6, column 20: hpull_address is the text \"host\", expected \"pod_ip\" or \"node_port\""},
+    {"metadata:\n  name: a\n  annotations:\n    hpull_address: 30000\n",
+        "line 6, column 20: annotation hpull_address is the number 30000, expected a text"},
     {"metadata:\n  name: a\n  annotations:\n    other: {}\n", "line 6, column 12: annotation other is a mapping, expected a text"},
     {"metadata: {name: a}\n", "line 1, column 1: spec is missing, expected a mapping with containers"},
     {"metadata: {name: a}\nspec: x\n", "line 4, column 7: spec is the text \"x\", expected a mapping with containers"},
     {"metadata: {name: a}\nspec:\n  nodeName: n\n", "line 5, column 3: spec.nodeName is set, expected none"},
     {"metadata: {name: a}\nspec:\n  nodeSelector: {a: b}\n", "line 5, column 3: spec.nodeSelector is set, expected none"},
-    {"metadata: {name: a}\nspec:\n  affinity: {nodeAffinity: {}}\n", "line 5, column 3: spec.affinity is set, expected none: each target runs its pod on its own node"},
+    {"metadata: {name: a}\nspec:\n  affinity: {nodeAffinity: {}}\n",
+        "line 5, column 3: spec.affinity is set, expected none: each target runs its pod on its own node"},
     {"metadata: {name: a}\nspec:\n  restartPolicy: Always\n", "line 5, column 3: the pod has no containers, expected exactly one"},
     {"metadata: {name: a}\nspec:\n  containers: []\n", "line 5, column 15: the pod has no containers, expected exactly one"},
     {"metadata: {name: a}\nspec:\n  containers: {}\n", "line 5, column 15: spec.containers is a mapping, expected a list"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - name: a\n  - name: b\n", "line 7, column 5: the pod has 2 containers, expected exactly one"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - name: a\n  - name: b\n",
+        "line 7, column 5: the pod has 2 containers, expected exactly one"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - x\n", "line 6, column 5: the container is the text \"x\", expected a mapping"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - name: a\n", "line 6, column 5: the container has no ports, expected exactly one port"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports: []\n", "line 6, column 12: the container has no ports"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports: 80\n", "line 6, column 12: ports is the number 80, expected a list"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 80\n    - containerPort: 81\n", "line 8, column 7: the container has 2 ports, expected exactly one port"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - 80\n", "line 7, column 7: the port is the number 80, expected a mapping such as containerPort: 80"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - name: default\n", "line 7, column 7: containerPort is missing, expected a whole number from 1 to 65535"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: '80'\n", "line 7, column 22: containerPort is the text \"80\", expected a whole number from 1 to 65535"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 80\n    - containerPort: 81\n",
+        "line 8, column 7: the container has 2 ports, expected exactly one port"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - 80\n",
+        "line 7, column 7: the port is the number 80, expected a mapping such as containerPort: 80"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - name: default\n",
+        "line 7, column 7: containerPort is missing, expected a whole number from 1 to 65535"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: '80'\n",
+        "line 7, column 22: containerPort is the text \"80\", expected a whole number from 1 to 65535"},
     {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 0\n", "line 7, column 22: containerPort is the number 0"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 65536\n", "line 7, column 22: containerPort is the number 65536"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 80.5\n", "line 7, column 22: containerPort is the number 80.5"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: -80\n", "line 7, column 22: containerPort is the number -80"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - {containerPort: 80, protocol: UDP}\n", "line 7, column 37: protocol is the text \"UDP\", expected TCP"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: {A: b}\n", "line 7, column 10: env is a mapping, expected a list"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: [A]\n", "line 7, column 11: a variable is the text \"A\", expected name and value"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: [{name: 5}]\n", "line 7, column 18: the name of a variable is the number 5"},
-    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    readinessProbe: yes\n", "line 7, column 21: readinessProbe is the boolean yes, expected a mapping"},
-    {"metadata: {name: a}\nspec:\n  terminationGracePeriodSeconds: long\n  containers:\n  - ports: [{containerPort: 80}]\n", "line 5, column 34: terminationGracePeriodSeconds is the text \"long\", expected a whole number"},
-    {"metadata: {name: a}\nspec:\n  initContainers: x\n  containers:\n  - ports: [{containerPort: 80}]\n", "line 5, column 19: spec.initContainers is the text \"x\", expected a list"},
-    {"metadata: {name: a}\nspec:\n  initContainers: [x]\n  containers:\n  - ports: [{containerPort: 80}]\n", "line 5, column 20: an init container is the text \"x\", expected a mapping"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 65536\n",
+        "line 7, column 22: containerPort is the number 65536"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: 80.5\n",
+        "line 7, column 22: containerPort is the number 80.5"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - containerPort: -80\n",
+        "line 7, column 22: containerPort is the number -80"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports:\n    - {containerPort: 80, protocol: UDP}\n",
+        "line 7, column 37: protocol is the text \"UDP\", expected TCP"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: {A: b}\n",
+        "line 7, column 10: env is a mapping, expected a list"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: [A]\n",
+        "line 7, column 11: a variable is the text \"A\", expected name and value"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    env: [{name: 5}]\n",
+        "line 7, column 18: the name of a variable is the number 5"},
+    {"metadata: {name: a}\nspec:\n  containers:\n  - ports: [{containerPort: 80}]\n    readinessProbe: yes\n",
+        "line 7, column 21: readinessProbe is the boolean yes, expected a mapping"},
+    {"metadata: {name: a}\nspec:\n  terminationGracePeriodSeconds: long\n  containers:\n  - ports: [{containerPort: 80}]\n",
+        "line 5, column 34: terminationGracePeriodSeconds is the text \"long\", expected a whole number"},
+    {"metadata: {name: a}\nspec:\n  initContainers: x\n  containers:\n  - ports: [{containerPort: 80}]\n",
+        "line 5, column 19: spec.initContainers is the text \"x\", expected a list"},
+    {"metadata: {name: a}\nspec:\n  initContainers: [x]\n  containers:\n  - ports: [{containerPort: 80}]\n",
+        "line 5, column 20: an init container is the text \"x\", expected a mapping"},
 };
 
 static void every_rejection_says_where(void **state)
@@ -276,7 +316,10 @@ static std::string warnings_text(const etl_spec &spec)
 static void unknown_annotations_are_warned_of_and_prefixed_ones_are_not_ours(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    f.text = std::string(start) + "metadata:\n  name: a\n  annotations:\n    team: vision\n    example.org/comunication_type: hrev://\n    prometheus.io/scrape: 'true'\n    wait_timeout: ''\n    obj_timeout: '0'\n" + std::string(tail);
+    f.text = std::string(start) +
+             "metadata:\n  name: a\n  annotations:\n    team: vision\n    example.org/comunication_type: hrev://\n    "
+             "prometheus.io/scrape: 'true'\n    wait_timeout: ''\n    obj_timeout: '0'\n" +
+             std::string(tail);
     if (error err = etl_spec_parse_pod(f.text, f.spec, f.reason))
         test_fail("%s", f.reason.c_str());
     test_eq_text(warnings_text(f.spec), "line 6, column 5: annotation \"team\" is not known here and has no effect\n");
@@ -299,19 +342,22 @@ static void warnings_are_bounded(void **state)
 
 struct message_case {
     const char *text;
-    const char *reason;   // null: accepted
+    const char *reason; // null: accepted
     const char *warnings;
 };
 static constexpr message_case message_cases[] = {
-    {R"({"name":"abcdef","communicaton":"hpull://","runtime":{"image":"i"}})", "line 1, column 18: unknown key \"communicaton\", expected communication", ""},
+    {R"({"name":"abcdef","communicaton":"hpull://","runtime":{"image":"i"}})",
+        "line 1, column 18: unknown key \"communicaton\", expected communication", ""},
     {R"({"name":"abcdef","object_timeout":"3s","runtime":{"image":"i"}})", "unknown key \"object_timeout\", expected obj_timeout", ""},
     {R"({"name":"abcdef","wait_timeout":"3s","runtime":{"image":"i"}})", "unknown key \"wait_timeout\", expected init_timeout", ""},
     {R"({"name":"abcdef","runtme":{"image":"i"}})", "unknown key \"runtme\", expected runtime", ""},
     {R"({"name":"abcdef","runtime":{"imgae":"i"}})", "unknown key of runtime \"imgae\", expected image", ""},
     {R"({"name":"abcdef","runtime":{"image":"i","cmd":["x"]}})", "unknown key of runtime \"cmd\", expected command", ""},
-    {R"({"name":"abcdef","runtime":{"image":"i","evn":[]}})", nullptr, "line 1, column 41: key of runtime \"evn\" is not known here and has no effect\n"},
+    {R"({"name":"abcdef","runtime":{"image":"i","evn":[]}})", nullptr,
+        "line 1, column 41: key of runtime \"evn\" is not known here and has no effect\n"},
     {R"({"NAME":"abcdef","Communication":"hrev://","Runtime":{"Image":"i","ENV":[]}})", nullptr, ""},
-    {R"({"name":"abcdef","argument":"url","runtime":{"image":"i"},"resources":{}})", nullptr, "line 1, column 18: key \"argument\" is not known here and has no effect\n"},
+    {R"({"name":"abcdef","argument":"url","runtime":{"image":"i"},"resources":{}})", nullptr,
+        "line 1, column 18: key \"argument\" is not known here and has no effect\n"},
 };
 
 static void keys_of_messages_are_known_near_or_warned_of(void **state)
@@ -332,11 +378,14 @@ static void keys_of_messages_are_known_near_or_warned_of(void **state)
 static void a_message_decides_and_the_annotation_is_not_looked_at(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    std::string pod = std::string(start) + "metadata:\n  name: abc\n  annotations:\n    communication_type: ${COMMUNICATION_TYPE:-\"\\\"hpush://\\\"\"}\n    wait_timeout: ${WAIT}\n    support_direct_put: ${DIRECT_PUT}\n" + std::string(tail);
+    std::string pod = std::string(start) +
+                      "metadata:\n  name: abc\n  annotations:\n    communication_type: ${COMMUNICATION_TYPE:-\"\\\"hpush://\\\"\"}\n    "
+                      "wait_timeout: ${WAIT}\n    support_direct_put: ${DIRECT_PUT}\n" +
+                      std::string(tail);
     f.text = R"({"name":"abcdef","communication":"hrev://","init_timeout":"7s","spec":")" + base64_encode(pod) + "\"}";
     if (error err = etl_spec_parse_init(f.text, f.spec, f.reason))
         test_fail("%s", f.reason.c_str());
-    test_eq_enum(f.spec.mode, communication::hrev);
+    test_eq_enum(f.spec.mode, etl_mode::hrev);
     test_eq(f.spec.wait_timeout_ms, 7'000u);
     f.text = R"({"name":"abcdef","spec":")" + base64_encode(pod) + "\"}";
     test_true(static_cast<bool>(etl_spec_parse_init(f.text, f.spec, f.reason)));
@@ -365,7 +414,8 @@ static void hostile_specs_are_refused_quickly(void **state)
         } else if (kind == 2) { // each level doubles
             f.text += "l0: &l0 [x]\n";
             for (int i = 1; i < 40; i++)
-                f.text += "l" + std::to_string(i) + ": &l" + std::to_string(i) + " [*l" + std::to_string(i - 1) + ", *l" + std::to_string(i - 1) + "]\n";
+                f.text += "l" + std::to_string(i) + ": &l" + std::to_string(i) + " [*l" + std::to_string(i - 1) + ", *l" +
+                          std::to_string(i - 1) + "]\n";
         } else if (kind == 3) { // deep
             f.text += "d: " + std::string(50'000, '[') + std::string(50'000, ']') + "\n";
         } else { // deep JSON
@@ -405,43 +455,49 @@ static void random_damage_never_breaks_it(void **state)
 static void a_runtime_becomes_a_pod(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    f.text = R"({"name":"hello-world","communication":"hpull","init_timeout":"5m","obj_timeout":"45s","support_direct_put":true,"argument":"fqn",
+    f.text =
+        R"({"name":"hello-world","communication":"hpull","init_timeout":"5m","obj_timeout":"45s","support_direct_put":true,"argument":"fqn",
  "env":[{"name":"A","value":"1"}],"resources":{"limits":{"cpu":"2"}},
  "runtime":{"image":"aistorage/transformer_hello_world:latest","command":["uvicorn","fastapi_server:app"],"env":[{"name":"B","value":"2"},{"name":"C","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}]}})";
     error err = etl_spec_parse_init(f.text, f.spec, f.reason);
     if (err)
         test_fail("%s", f.reason.c_str());
     test_eq_text(f.spec.name, "hello-world");
-    test_eq_enum(f.spec.mode, communication::hpull);
+    test_eq_enum(f.spec.mode, etl_mode::hpull);
     test_eq(f.spec.wait_timeout_ms, 300'000);
     test_eq(f.spec.container_port, 8000);
     test_true(f.spec.runtime_spec);
     test_eq_text(f.spec.pod_json,
-                 R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"hello-world","annotations":{"communication_type":"hpull://","wait_timeout":"5m0s","obj_timeout":"45s"}},)"
-                 R"("spec":{"containers":[{"name":"server","image":"aistorage/transformer_hello_world:latest","command":["uvicorn","fastapi_server:app"],)"
-                 R"("env":[{"name":"A","value":"1"},{"name":"B","value":"2"},{"name":"C","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}],)"
-                 R"("ports":[{"name":"default","containerPort":8000}],"readinessProbe":{"httpGet":{"path":"/health","port":8000},"periodSeconds":1,"timeoutSeconds":5},)"
-                 R"("resources":{"limits":{"cpu":"2"}}}]}})");
+        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"hello-world","annotations":{"communication_type":"hpull://","wait_timeout":"5m0s","obj_timeout":"45s"}},)"
+        R"("spec":{"containers":[{"name":"server","image":"aistorage/transformer_hello_world:latest","command":["uvicorn","fastapi_server:app"],)"
+        R"("env":[{"name":"A","value":"1"},{"name":"B","value":"2"},{"name":"C","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}],)"
+        R"("ports":[{"name":"default","containerPort":8000}],"readinessProbe":{"httpGet":{"path":"/health","port":8000},"periodSeconds":1,"timeoutSeconds":5},)"
+        R"("resources":{"limits":{"cpu":"2"}}}]}})");
     // What it made is a Pod spec like any other.
     f.text = f.spec.pod_json;
     test_ok(etl_spec_parse_pod(f.text, f.spec, f.reason));
     test_eq_text(f.spec.pod_json, f.text);
-    test_ok(etl_spec_parse_init(R"({"name":"abcdef","init_timeout":"","obj_timeout":"0","communication":"","resources":{},"runtime":{"image":"x","command":null,"env":null}})", f.spec, f.reason));
+    test_ok(etl_spec_parse_init(
+        R"({"name":"abcdef","init_timeout":"","obj_timeout":"0","communication":"","resources":{},"runtime":{"image":"x","command":null,"env":null}})",
+        f.spec, f.reason));
     test_eq(f.spec.wait_timeout_ms, wait_timeout_default_ms);
-    test_eq_enum(f.spec.mode, communication::hpush);
+    test_eq_enum(f.spec.mode, etl_mode::hpush);
     // Null is nothing, for every field; and so is a number 0 where AIStore has a duration.
-    test_ok(etl_spec_parse_init(R"({"name":"abcdef","init_timeout":null,"obj_timeout":0,"communication":null,"resources":null,"env":null,"support_direct_put":null,"spec":null,"runtime":{"image":"x","command":null,"env":null}})", f.spec, f.reason));
+    test_ok(etl_spec_parse_init(
+        R"({"name":"abcdef","init_timeout":null,"obj_timeout":0,"communication":null,"resources":null,"env":null,"support_direct_put":null,"spec":null,"runtime":{"image":"x","command":null,"env":null}})",
+        f.spec, f.reason));
 }
 
 static void a_pod_in_base64_is_overridden(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    f.text = R"({"name":"my-md5","communication":"hrev://","init_timeout":"2m","env":[{"name":"A","value":"1"}],"spec":")" + base64_encode(document_spec) + "\"}";
+    f.text = R"({"name":"my-md5","communication":"hrev://","init_timeout":"2m","env":[{"name":"A","value":"1"}],"spec":")" +
+             base64_encode(document_spec) + "\"}";
     error err = etl_spec_parse_init(f.text, f.spec, f.reason);
     if (err)
         test_fail("%s", f.reason.c_str());
     test_eq_text(f.spec.name, "my-md5");
-    test_eq_enum(f.spec.mode, communication::hrev);
+    test_eq_enum(f.spec.mode, etl_mode::hrev);
     test_eq(f.spec.wait_timeout_ms, 120'000);
     test_false(f.spec.runtime_spec);
     test_has_text(f.spec.pod_json, R"("metadata":{"name":"my-md5")");
@@ -462,35 +518,44 @@ static constexpr bad_case bad_messages[] = {
     {"[]", "line 1, column 1: the message is a list"},
     {"{}", "line 1, column 1: there is neither runtime nor spec"},
     {R"({"runtime":{"image":"x"}})", "line 1, column 1: name is missing, expected 6 to 32 lower case letters"},
-    {R"({"nmae":"abcdef","runtime":{"image":"x"}})", "beginning and ending with a letter or digit (did you mean name? line 1, column 2 says nmae)"},
+    {R"({"nmae":"abcdef","runtime":{"image":"x"}})",
+        "beginning and ending with a letter or digit (did you mean name? line 1, column 2 says nmae)"},
     {R"({"name":"abcdef","spce":"eA=="})", "a Pod in base64 (did you mean spec? line 1, column 18 says spce)"},
     {R"({"name":"short","runtime":{"image":"x"}})", "line 1, column 9: name is the text \"short\""},
     {R"({"name":"With-Capitals","runtime":{"image":"x"}})", "line 1, column 9: name is"},
     {R"({"name":"ends-with-","runtime":{"image":"x"}})", "line 1, column 9: name is"},
     {R"({"name":"abcdefabcdefabcdefabcdefabcdefabc","runtime":{"image":"x"}})", "line 1, column 9: name is"},
-    {"{\"name\":\"abcdef\",\n\"communication\":\"ws://\",\"runtime\":{\"image\":\"x\"}}", "line 2, column 17: communication is the text \"ws://\", which is not supported yet"},
+    {"{\"name\":\"abcdef\",\n\"communication\":\"ws://\",\"runtime\":{\"image\":\"x\"}}",
+        "line 2, column 17: communication is the text \"ws://\", which is not supported yet"},
     {R"({"name":"abcdef","init_timeout":"5","runtime":{"image":"x"}})", "init_timeout is the text \"5\", expected a duration"},
     {R"({"name":"abcdef","obj_timeout":5,"runtime":{"image":"x"}})", "obj_timeout is the number 5, expected a duration"},
     {R"({"name":"abcdef","runtime":{"command":["x"]}})", "runtime.image is missing, expected the name of an image"},
     {R"({"name":"abcdef","runtime":"x"})", "runtime is the text \"x\""},
     {R"({"name":"abcdef","runtime":{"image":"x","command":"y"}})", "runtime.command is the text \"y\", expected a list of texts"},
-    {R"({"name":"abcdef","runtime":{"image":"x","command":["a",1]}})", "line 1, column 56: runtime.command[1] is the number 1, expected a text: put it in quotes"},
-    {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","value":1}]}})", "runtime.env[0].value (A) is the number 1, expected a text: put it in quotes"},
+    {R"({"name":"abcdef","runtime":{"image":"x","command":["a",1]}})",
+        "line 1, column 56: runtime.command[1] is the number 1, expected a text: put it in quotes"},
+    {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","value":1}]}})",
+        "runtime.env[0].value (A) is the number 1, expected a text: put it in quotes"},
     {R"({"name":"abcdef","env":[{"value":"1"}],"runtime":{"image":"x"}})", "env[0].name is missing, expected a text without '='"},
     {R"({"name":"abcdef","env":["A=1"],"runtime":{"image":"x"}})", "env[0] is the text \"A=1\", expected {\"name\", \"value\"}"},
-    {R"({"name":"abcdef","env":[{"NAME":"A"}],"runtime":{"image":"x"}})", "unknown key \"NAME\" of env[0], expected name, value or valueFrom"},
+    {R"({"name":"abcdef","env":[{"NAME":"A"}],"runtime":{"image":"x"}})",
+        "unknown key \"NAME\" of env[0], expected name, value or valueFrom"},
     {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","valeu":"1"}]}})", "unknown key \"valeu\" of runtime.env[0]"},
     // both, and twice
-    {R"({"name":"abcdef","runtime":{"image":"x"},"spec":"a2luZDogUG9k"})", "line 1, column 49: there are both runtime and spec, expected one of them"},
+    {R"({"name":"abcdef","runtime":{"image":"x"},"spec":"a2luZDogUG9k"})",
+        "line 1, column 49: there are both runtime and spec, expected one of them"},
     {R"({"name":"abcdef","spec":"a2luZDogUG9k","runtime":{"command":["x"]}})", "there are both runtime and spec"},
-    {R"({"name":"abcdef","NAME":"ghijkl","runtime":{"image":"x"}})", "line 1, column 18: key \"NAME\" repeats \"name\" (line 1, column 2), expected each key once"},
+    {R"({"name":"abcdef","NAME":"ghijkl","runtime":{"image":"x"}})",
+        "line 1, column 18: key \"NAME\" repeats \"name\" (line 1, column 2), expected each key once"},
     {R"({"name":"abcdef","name":"ghijkl","runtime":{"image":"x"}})", "line 1, column "},
     {R"({"name":"abcdef","runtime":{"image":"x","Image":"y"}})", "key of runtime \"Image\" repeats \"image\""},
     {R"({"name":"abcdef","Spec":"","spec":"","runtime":{"image":"x"}})", "key \"spec\" repeats \"Spec\""},
     // fields of a container
-    {R"({"name":"abcdef","runtime":{"image":"x","args":["y"]}})", "unknown key of runtime \"args\", expected command, which takes the arguments too"},
+    {R"({"name":"abcdef","runtime":{"image":"x","args":["y"]}})",
+        "unknown key of runtime \"args\", expected command, which takes the arguments too"},
     {R"({"name":"abcdef","runtime":{"image":"x","resources":{}}})", "expected resources beside runtime, not in it"},
-    {R"({"name":"abcdef","runtime":{"image":"x","ports":[]}})", "runtime.ports is a field of a container, not of a runtime, expected image, command and env"},
+    {R"({"name":"abcdef","runtime":{"image":"x","ports":[]}})",
+        "runtime.ports is a field of a container, not of a runtime, expected image, command and env"},
     {R"({"name":"abcdef","runtime":{"image":"x","workingDir":"/"}})", "runtime.workingDir is a field of a container"},
     // the wrong kind, also where the value is empty
     {R"({"name":"abcdef","init_timeout":[],"runtime":{"image":"x"}})", "line 1, column 33: init_timeout is a list, expected a duration"},
@@ -498,7 +563,8 @@ static constexpr bad_case bad_messages[] = {
     {R"({"name":"abcdef","obj_timeout":true,"runtime":{"image":"x"}})", "obj_timeout is the boolean true, expected a duration"},
     {R"({"name":"abcdef","communication":[],"runtime":{"image":"x"}})", "communication is a list, expected hpush://, hrev:// or hpull://"},
     {R"({"name":"abcdef","communication":7,"runtime":{"image":"x"}})", "communication is the number 7"},
-    {R"({"name":"abcdef","support_direct_put":"yes","runtime":{"image":"x"}})", "support_direct_put is the text \"yes\", expected true or false"},
+    {R"({"name":"abcdef","support_direct_put":"yes","runtime":{"image":"x"}})",
+        "support_direct_put is the text \"yes\", expected true or false"},
     {R"({"name":"abcdef","support_direct_put":[],"runtime":{"image":"x"}})", "support_direct_put is a list"},
     {R"({"name":"abcdef","env":"","runtime":{"image":"x"}})", "env is the text \"\", expected a list of"},
     {R"({"name":"abcdef","resources":[],"runtime":{"image":"x"}})", "resources is a list, expected {\"requests\", \"limits\"}"},

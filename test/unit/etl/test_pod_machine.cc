@@ -2,6 +2,8 @@
 // test/unit/etl/test_pod_machine.cc: the machines of one pod by themselves. What they do for an ETL is in test/golden/traces/etl.md.
 #include "etl_world.h"
 
+using namespace etlnode;
+
 struct pod_fixture {
     fake_world *world = nullptr;
     etl_registry_options options;

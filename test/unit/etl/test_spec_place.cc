@@ -4,6 +4,8 @@
 
 #include "etl/spec_place.h"
 
+using namespace etlnode;
+
 static const char *spec = "apiVersion: v1\n"
                           "kind: Pod\n"
                           "metadata: {name: x}\n"
@@ -23,20 +25,26 @@ static void places_stand_behind_paths(void **)
         const char *words;
         const char *expected;
     } cases[] = {
-        {"strict decoding error: unknown field \"spec.containers[0].img\"", "strict decoding error: unknown field \"spec.containers[0].img\" (line 7, column 7; did you mean image?)"},
+        {"strict decoding error: unknown field \"spec.containers[0].img\"",
+            "strict decoding error: unknown field \"spec.containers[0].img\" (line 7, column 7; did you mean image?)"},
         {"unknown field \"spec.containers[0].img\" (did you mean image?), unknown field \"spec.nodename\"",
-         "unknown field \"spec.containers[0].img\" (line 7, column 7; did you mean image?), unknown field \"spec.nodename\" (line 4, column 1; did you mean nodeName?)"},
+            "unknown field \"spec.containers[0].img\" (line 7, column 7; did you mean image?), unknown field \"spec.nodename\" (line 4, "
+            "column 1; did you mean nodeName?)"},
         {"The Pod \"x\" is invalid: spec.containers[0].resources.requests: Invalid value: \"2\": must be less",
-         "The Pod \"x\" is invalid: spec.containers[0].resources.requests (line 12, column 37): Invalid value: \"2\": must be less"},
+            "The Pod \"x\" is invalid: spec.containers[0].resources.requests (line 12, column 37): Invalid value: \"2\": must be less"},
         {"The Pod \"x\" is invalid: \n* spec.containers[0].env[1].name: Invalid value\n* spec.containers[0].image: Required value",
-         "The Pod \"x\" is invalid: \n* spec.containers[0].env[1].name (line 10, column 11): Invalid value\n* spec.containers[0].image (line 6, column 7): Required value"},
+            "The Pod \"x\" is invalid: \n* spec.containers[0].env[1].name (line 10, column 11): Invalid value\n* spec.containers[0].image "
+            "(line 6, column 7): Required value"},
         // What the node added is not in the spec: what surrounds it.
-        {"is invalid: spec.containers[0].env[7].name: Invalid value", "is invalid: spec.containers[0].env[7].name (line 8, column 7): Invalid value"},
-        {"is invalid: spec.containers[0].resources.limits[cpu]: Invalid value", "is invalid: spec.containers[0].resources.limits[cpu] (line 12, column 28): Invalid value"},
+        {"is invalid: spec.containers[0].env[7].name: Invalid value",
+            "is invalid: spec.containers[0].env[7].name (line 8, column 7): Invalid value"},
+        {"is invalid: spec.containers[0].resources.limits[cpu]: Invalid value",
+            "is invalid: spec.containers[0].resources.limits[cpu] (line 12, column 28): Invalid value"},
         {"json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string",
-         "json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string (line 11, column 18)"},
+            "json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string (line 11, column 18)"},
         // What is quoted is a value, not a path.
-        {"is invalid: metadata.name: Invalid value: \"spec.x\": no", "is invalid: metadata.name (line 3, column 12): Invalid value: \"spec.x\": no"},
+        {"is invalid: metadata.name: Invalid value: \"spec.x\": no",
+            "is invalid: metadata.name (line 3, column 12): Invalid value: \"spec.x\": no"},
         {"the image is not there", "the image is not there"},
         {"spec.", "spec."},
         {"spec.containers[0", "spec.containers[0"},

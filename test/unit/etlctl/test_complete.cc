@@ -3,6 +3,9 @@
 
 #include "etlctl/complete.h"
 
+using namespace etlnode;
+using namespace etlnode::etlctl;
+
 static std::vector<std::string> names(void *, word_kind kind, const std::string &bucket, const std::string &prefix)
 {
     switch (kind) {

@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "etlctl/exit_code.h"
 
+using namespace etlnode;
+using namespace etlnode::etlctl;
+
 struct row {
     const char *name;
     int status;
@@ -45,17 +48,54 @@ struct told {
     exit_code code;
 };
 static constexpr told all[] = {
-    {"ok", exit_code::ok}, {"invalid_argument", exit_code::other}, {"bad_request", exit_code::other}, {"bad_name", exit_code::other}, {"bad_spec", exit_code::other},
-    {"bad_json", exit_code::other}, {"not_redirected", exit_code::other}, {"checksum_mismatch", exit_code::other}, {"unauthorized", exit_code::auth}, {"forbidden", exit_code::auth},
-    {"not_found", exit_code::not_found}, {"bucket_not_found", exit_code::not_found}, {"object_not_found", exit_code::not_found}, {"etl_not_found", exit_code::not_found},
-    {"method_not_allowed", exit_code::other}, {"request_timeout", exit_code::timeout}, {"already_exists", exit_code::conflict}, {"conflict", exit_code::conflict},
-    {"diverged", exit_code::conflict}, {"length_required", exit_code::other}, {"body_too_large", exit_code::limit}, {"url_too_long", exit_code::limit}, {"bad_range", exit_code::other},
-    {"misdirected", exit_code::other}, {"head_too_large", exit_code::limit}, {"etl_init_failed", exit_code::other}, {"internal", exit_code::other}, {"io", exit_code::other},
-    {"not_implemented", exit_code::other}, {"bad_pod_answer", exit_code::other}, {"pod_gone", exit_code::unavailable}, {"unavailable", exit_code::unavailable},
-    {"overloaded", exit_code::unavailable}, {"not_ready", exit_code::unavailable}, {"stopping", exit_code::unavailable}, {"timed_out", exit_code::timeout}, {"no_space", exit_code::limit},
-    {"canceled", exit_code::unavailable}, {"refused", exit_code::unavailable}, {"reset", exit_code::unavailable}, {"unreachable", exit_code::unavailable},
-    {"end_of_stream", exit_code::unavailable}, {"too_many_files", exit_code::unavailable}, {"no_such_file", exit_code::not_found}, {"permission", exit_code::auth},
-    {"in_use", exit_code::conflict}, {"newer_version", exit_code::conflict}, {"corrupt", exit_code::other},
+    {"ok", exit_code::ok},
+    {"invalid_argument", exit_code::other},
+    {"bad_request", exit_code::other},
+    {"bad_name", exit_code::other},
+    {"bad_spec", exit_code::other},
+    {"bad_json", exit_code::other},
+    {"not_redirected", exit_code::other},
+    {"checksum_mismatch", exit_code::other},
+    {"unauthorized", exit_code::auth},
+    {"forbidden", exit_code::auth},
+    {"not_found", exit_code::not_found},
+    {"bucket_not_found", exit_code::not_found},
+    {"object_not_found", exit_code::not_found},
+    {"etl_not_found", exit_code::not_found},
+    {"method_not_allowed", exit_code::other},
+    {"request_timeout", exit_code::timeout},
+    {"already_exists", exit_code::conflict},
+    {"conflict", exit_code::conflict},
+    {"diverged", exit_code::conflict},
+    {"length_required", exit_code::other},
+    {"body_too_large", exit_code::limit},
+    {"url_too_long", exit_code::limit},
+    {"bad_range", exit_code::other},
+    {"misdirected", exit_code::other},
+    {"head_too_large", exit_code::limit},
+    {"etl_init_failed", exit_code::other},
+    {"internal", exit_code::other},
+    {"io", exit_code::other},
+    {"not_implemented", exit_code::other},
+    {"bad_pod_answer", exit_code::other},
+    {"pod_gone", exit_code::unavailable},
+    {"unavailable", exit_code::unavailable},
+    {"overloaded", exit_code::unavailable},
+    {"not_ready", exit_code::unavailable},
+    {"stopping", exit_code::unavailable},
+    {"timed_out", exit_code::timeout},
+    {"no_space", exit_code::limit},
+    {"canceled", exit_code::unavailable},
+    {"refused", exit_code::unavailable},
+    {"reset", exit_code::unavailable},
+    {"unreachable", exit_code::unavailable},
+    {"end_of_stream", exit_code::unavailable},
+    {"too_many_files", exit_code::unavailable},
+    {"no_such_file", exit_code::not_found},
+    {"permission", exit_code::auth},
+    {"in_use", exit_code::conflict},
+    {"newer_version", exit_code::conflict},
+    {"corrupt", exit_code::other},
 };
 static_assert(std::size(all) == std::size(errors), "each error has its exit code here");
 
@@ -107,7 +147,10 @@ static void numbers_and_names_are_unique(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(every_error_of_the_table_has_an_exit_code), cmocka_unit_test(each_error_has_the_exit_code_of_the_manual), cmocka_unit_test(the_important_ones), cmocka_unit_test(numbers_and_names_are_unique),
+        cmocka_unit_test(every_error_of_the_table_has_an_exit_code),
+        cmocka_unit_test(each_error_has_the_exit_code_of_the_manual),
+        cmocka_unit_test(the_important_ones),
+        cmocka_unit_test(numbers_and_names_are_unique),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -3,6 +3,9 @@
 
 #include "etlctl/failure.h"
 
+using namespace etlnode;
+using namespace etlnode::etlctl;
+
 static failure read(int status, std::string_view body)
 {
     failure f;
@@ -14,18 +17,20 @@ static failure read(int status, std::string_view body)
 
 static void answers_of_the_node(void **)
 {
-    failure f = read(404, R"({"message":"t[t1]: ais://b/o does not exist","node":"t1","status":404,"code":"object_not_found","retryable":false,"request_id":"X"})");
+    failure f = read(404,
+        R"({"message":"t[t1]: ais://b/o does not exist","node":"t1","status":404,"code":"object_not_found","retryable":false,"request_id":"X"})");
     test_eq_enum(f.exit, exit_code::not_found);
     test_eq_text(f.code, "object_not_found");
     f.bucket = "b";
     f.object = "o";
     f.hint = failure_hint(f, "ais", "http://h");
     test_eq_text(failure_as_text(f, "ais"),
-                 "ais: cannot read object ais://b/o: t[t1]: ais://b/o does not exist (node t1, request id X)\nhint: ais object ls b\n");
-    test_eq_text(failure_as_json(f),
-                 "{\"apiVersion\":\"etlnode/v1\",\"error\":{\"code\":\"object_not_found\",\"message\":\"cannot read object ais://b/o: t[t1]: ais://b/o does not "
-                 "exist\",\"status\":404,\"retryable\":false,\"exitCode\":3,\"requestId\":\"X\",\"node\":\"t1\",\"bucket\":\"b\",\"object\":\"o\",\"etl\":null,"
-                 "\"hint\":\"ais object ls b\",\"podLog\":null}}\n");
+        "ais: cannot read object ais://b/o: t[t1]: ais://b/o does not exist (node t1, request id X)\nhint: ais object ls b\n");
+    test_eq_text(failure_as_json(f), "{\"apiVersion\":\"etlnode/v1\",\"error\":{\"code\":\"object_not_found\",\"message\":\"cannot read "
+                                     "object ais://b/o: t[t1]: ais://b/o does not "
+                                     "exist\",\"status\":404,\"retryable\":false,\"exitCode\":3,\"requestId\":\"X\",\"node\":\"t1\","
+                                     "\"bucket\":\"b\",\"object\":\"o\",\"etl\":null,"
+                                     "\"hint\":\"ais object ls b\",\"podLog\":null}}\n");
 }
 
 static void answers_of_others(void **)
@@ -49,7 +54,15 @@ static void answers_of_others(void **)
 
 static void hints_name_the_next_step(void **)
 {
-    struct row { int status; const char *code; const char *message; const char *bucket; const char *object; const char *etl; const char *hint; };
+    struct row {
+        int status;
+        const char *code;
+        const char *message;
+        const char *bucket;
+        const char *object;
+        const char *etl;
+        const char *hint;
+    };
     static constexpr row rows[] = {
         {404, "object_not_found", "m", "b", "o", "", "etlctl object ls b"},
         {404, "bucket_not_found", "m", "b", "o", "", "etlctl bucket ls"},
@@ -69,13 +82,15 @@ static void hints_name_the_next_step(void **)
         {409, "diverged", "m", "", "", "E", "etlctl cluster show"},
         {409, "already_exists", "m", "", "", "E", "etlctl etl show E"},
         {400, "conflict", "invalid action", "", "", "E", "etlctl etl show E"},
-        {404, "etl_not_found", "etl job E does not exist now: it is stopped, and can be started again", "b", "o", "E", "etlctl etl start E"},
+        {404, "etl_not_found", "etl job E does not exist now: it is stopped, and can be started again", "b", "o", "E",
+            "etlctl etl start E"},
         {404, "etl_not_found", "etl job E does not exist: it is not running on t1: ErrImagePull", "b", "o", "E", "etlctl etl show E"},
         {400, "not_found", "target \"t9\" does not exist", "", "", "E", "etlctl target ls"},
         {403, "forbidden", "m", "b", "", "", ""},
         {403, "permission", "m", "b", "o", "", ""},
         {403, "", "m", "b", "", "", "set ETLNODE_TOKEN to a token that may do this"},
-        {503, "unavailable", "target t2 is silent: an ETL starts on all targets or on none", "", "", "E", "try again; etlctl cluster health shows which node is not well"},
+        {503, "unavailable", "target t2 is silent: an ETL starts on all targets or on none", "", "", "E",
+            "try again; etlctl cluster health shows which node is not well"},
         {503, "not_ready", "ETL error: the pod of etl job E refuses connections", "b", "o", "E", "etlctl etl logs E"},
         {502, "pod_gone", "m", "b", "o", "E", "etlctl etl logs E"},
         {400, "timed_out", "ETL error: timeout: the pod sent no answer", "b", "o", "E", "etlctl etl logs E"},
@@ -100,10 +115,14 @@ static void hints_name_the_next_step(void **)
     failure refused = failure_make(exit_code::unavailable, "cannot list buckets", "no answer");
     test_has_text(failure_hint(refused, "etlctl", "http://127.0.0.1:1"), "`make up`");
     test_true(refused.retryable);
-    struct { const char *endpoint, *hint; } places[] = {
+    struct {
+        const char *endpoint, *hint;
+    } places[] = {
         {"http://127.0.0.1:8080", "start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
-        {"http://storage1:8080", "is a proxy running there, and can this machine reach it? Else name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
-        {"http://localhost", "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint http://localhost:8080"},
+        {"http://storage1:8080",
+            "is a proxy running there, and can this machine reach it? Else name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
+        {"http://localhost",
+            "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint http://localhost:8080"},
         {"http://[::1]", "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint http://[::1]:8080"},
         {"http://[::1]:8080", "start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
     };
@@ -114,7 +133,9 @@ static void hints_name_the_next_step(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(answers_of_the_node), cmocka_unit_test(answers_of_others), cmocka_unit_test(hints_name_the_next_step),
+        cmocka_unit_test(answers_of_the_node),
+        cmocka_unit_test(answers_of_others),
+        cmocka_unit_test(hints_name_the_next_step),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -3,6 +3,9 @@
 
 #include "etlctl/format.h"
 
+using namespace etlnode;
+using namespace etlnode::etlctl;
+
 static void sizes(void **)
 {
     test_eq_text(format_size(0), "0B");
@@ -43,7 +46,7 @@ static void cells_cannot_drive_the_terminal(void **)
     test_eq_text(format_cell("a\nb"), "\"a\\x0ab\"");
     test_eq_text(format_cell("\x1b[31m"), "\"\\x1b[31m\"");
     test_eq_text(format_cell("\xff"), "\"\\xff\"");
-    test_eq_text(format_cell("\xc2\x9b"), "\"\\u009b\""); // the one-byte form of ESC [
+    test_eq_text(format_cell("\xc2\x9b"), "\"\\u009b\"");               // the one-byte form of ESC [
     test_eq_text(format_cell("a\u202egpj.exe"), "\"a\\u202egpj.exe\""); // would be shown as aexe.jpg
     test_eq_text(format_cell("\u061c\u2066x"), "\"\\u061c\\u2066x\"");
     test_eq_text(format_cell("\u2010\u2122\u0634\u00e9"), "\u2010\u2122\u0634\u00e9");
@@ -52,7 +55,7 @@ static void cells_cannot_drive_the_terminal(void **)
     test_eq_text(format_cell("\"q\""), "\"\\\"q\\\"\"");
     test_eq_text(format_message("a\tb\nc\x1b\n\n"), "a\tb\nc\\x1b");
     test_eq(format_width("a\xe4\xbd\xa0"), 3u); // a wide character
-    test_eq(format_width("e\xcc\x81"), 1u);      // e and a combining accent
+    test_eq(format_width("e\xcc\x81"), 1u);     // e and a combining accent
     test_eq(format_width("\xc3\xa9\xf0\x9f\x98\x80"), 3u);
     test_eq(format_width("\xf0\x9f"), 1u); // cut: no read behind the end
 }
@@ -96,8 +99,12 @@ static void eta(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(sizes), cmocka_unit_test(durations), cmocka_unit_test(times_are_rfc_3339), cmocka_unit_test(cells_cannot_drive_the_terminal),
-        cmocka_unit_test(progress_lines), cmocka_unit_test(eta),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(times_are_rfc_3339),
+        cmocka_unit_test(cells_cannot_drive_the_terminal),
+        cmocka_unit_test(progress_lines),
+        cmocka_unit_test(eta),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

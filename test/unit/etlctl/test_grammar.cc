@@ -5,6 +5,9 @@
 
 #include "etlctl/grammar.h"
 
+using namespace etlnode;
+using namespace etlnode::etlctl;
+
 static std::vector<std::string> split(std::string_view line)
 {
     std::vector<std::string> out;
@@ -26,7 +29,11 @@ static std::string join(const std::vector<std::string> &words)
 
 static void both_orders_mean_the_same(void **)
 {
-    struct row { const char *line; const char *command; const char *rest; };
+    struct row {
+        const char *line;
+        const char *command;
+        const char *rest;
+    };
     static constexpr row rows[] = {
         // the document
         {"transform init spec.yaml", "etl init", "spec.yaml"},
@@ -143,7 +150,9 @@ static void the_programs_name(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(both_orders_mean_the_same), cmocka_unit_test(what_is_no_command), cmocka_unit_test(tables_are_consistent),
+        cmocka_unit_test(both_orders_mean_the_same),
+        cmocka_unit_test(what_is_no_command),
+        cmocka_unit_test(tables_are_consistent),
         cmocka_unit_test(the_programs_name),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -3,13 +3,30 @@
 
 #include "etlctl/name.h"
 
+using namespace etlnode;
+using namespace etlnode::etlctl;
+
 static void references(void **)
 {
-    struct row { const char *text; bool ok; const char *bucket; const char *object; };
+    struct row {
+        const char *text;
+        bool ok;
+        const char *bucket;
+        const char *object;
+    };
     static constexpr row rows[] = {
-        {"b", true, "b", ""},          {"b/", true, "b", ""},         {"b/o", true, "b", "o"},      {"ais://b", true, "b", ""},
-        {"ais://b/o/p", true, "b", "o/p"}, {"b//o", true, "b", "/o"},  {"b/ais://x", true, "b", "ais://x"}, {"b/[x]", true, "b", "[x]"},
-        {"", false, "", ""},           {"/o", false, "", ""},         {"ais://", false, "", ""},    {"s3://b/o", false, "", ""},
+        {"b", true, "b", ""},
+        {"b/", true, "b", ""},
+        {"b/o", true, "b", "o"},
+        {"ais://b", true, "b", ""},
+        {"ais://b/o/p", true, "b", "o/p"},
+        {"b//o", true, "b", "/o"},
+        {"b/ais://x", true, "b", "ais://x"},
+        {"b/[x]", true, "b", "[x]"},
+        {"", false, "", ""},
+        {"/o", false, "", ""},
+        {"ais://", false, "", ""},
+        {"s3://b/o", false, "", ""},
     };
     for (const row &r : rows) {
         object_ref ref;
@@ -49,13 +66,16 @@ static void endpoints(void **)
     test_true(name_parse_endpoint("http://[::1]:80", out, why));
     test_true(name_parse_endpoint("HTTP://host:65535/", out, why));
     test_eq_text(out, "http://host:65535");
-    for (const char *bad : {"", "http://", "http:///", "http:///x", "ftp://x", "http://x y", "http://x?y", "http://x\r\ny", "http://x\\y", "http://x#y"}) {
+    for (const char *bad :
+        {"", "http://", "http:///", "http:///x", "ftp://x", "http://x y", "http://x?y", "http://x\r\ny", "http://x\\y", "http://x#y"}) {
         if (name_parse_endpoint(bad, out, why))
             test_fail("\"%s\" was taken", bad);
         test_has_text(why, "is not an endpoint: write http://HOST:PORT");
     }
     // Each says what is wrong, and what to write.
-    struct { const char *bad, *said; } rows[] = {
+    struct {
+        const char *bad, *said;
+    } rows[] = {
         {"http://user:pw@x", "without a user or password"},
         {"http://host:8080/v1", "write http://host:8080"},
         {"host:8080/v1/", "write http://host:8080"},
@@ -108,7 +128,10 @@ static void request_ids(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(references), cmocka_unit_test(ids_and_names_differ), cmocka_unit_test(endpoints), cmocka_unit_test(ranges),
+        cmocka_unit_test(references),
+        cmocka_unit_test(ids_and_names_differ),
+        cmocka_unit_test(endpoints),
+        cmocka_unit_test(ranges),
         cmocka_unit_test(request_ids),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -5,6 +5,9 @@
 
 #include "etlctl/output.h"
 
+using namespace etlnode;
+using namespace etlnode::etlctl;
+
 static constexpr column columns[] = {
     {"NAME", "name", cell_kind::text, false},
     {"SIZE", "size", cell_kind::bytes, false},
@@ -63,12 +66,12 @@ static void lists_in_each_format(void **)
     test_eq_text(printed(print_two<output_format::table>), "NAME       SIZE\nb          2.0KiB\n\"a\\x0ax\"   1B\n");
     test_eq_text(printed(print_two<output_format::wide>), "NAME       SIZE     SUM\nb          2.0KiB   aa\n\"a\\x0ax\"   1B       -\n");
     test_eq_text(printed(print_two<output_format::json>),
-                 "{\n  \"apiVersion\": \"etlnode/v1\",\n  \"kind\": \"ThingList\",\n  \"items\": [\n"
-                 "    {\"name\":\"b\",\"size\":2048,\"checksum\":{\"value\":\"aa\"}},\n"
-                 "    {\"name\":\"a\\nx\",\"size\":1,\"checksum\":{\"value\":null}}\n  ]\n}\n");
+        "{\n  \"apiVersion\": \"etlnode/v1\",\n  \"kind\": \"ThingList\",\n  \"items\": [\n"
+        "    {\"name\":\"b\",\"size\":2048,\"checksum\":{\"value\":\"aa\"}},\n"
+        "    {\"name\":\"a\\nx\",\"size\":1,\"checksum\":{\"value\":null}}\n  ]\n}\n");
     test_eq_text(printed(print_two<output_format::jsonl>),
-                 "{\"apiVersion\":\"etlnode/v1\",\"kind\":\"Thing\",\"name\":\"b\",\"size\":2048,\"checksum\":{\"value\":\"aa\"}}\n"
-                 "{\"apiVersion\":\"etlnode/v1\",\"kind\":\"Thing\",\"name\":\"a\\nx\",\"size\":1,\"checksum\":{\"value\":null}}\n");
+        "{\"apiVersion\":\"etlnode/v1\",\"kind\":\"Thing\",\"name\":\"b\",\"size\":2048,\"checksum\":{\"value\":\"aa\"}}\n"
+        "{\"apiVersion\":\"etlnode/v1\",\"kind\":\"Thing\",\"name\":\"a\\nx\",\"size\":1,\"checksum\":{\"value\":null}}\n");
     test_eq_text(printed(print_two<output_format::name>), "b\n\"a\\x0ax\"\n");
     test_has_text(printed(print_two<output_format::yaml>), "kind: ThingList\n");
 }
@@ -76,7 +79,8 @@ static void lists_in_each_format(void **)
 static void empty_lists_are_lists(void **)
 {
     test_eq_text(printed(print_none<output_format::table>), "NAME   SIZE\n");
-    test_eq_text(printed(print_none<output_format::json>), "{\n  \"apiVersion\": \"etlnode/v1\",\n  \"kind\": \"ThingList\",\n  \"items\": []\n}\n");
+    test_eq_text(
+        printed(print_none<output_format::json>), "{\n  \"apiVersion\": \"etlnode/v1\",\n  \"kind\": \"ThingList\",\n  \"items\": []\n}\n");
     test_eq_text(printed(print_none<output_format::jsonl>), "");
     test_eq_text(printed(print_none<output_format::name>), "");
     test_has_text(printed(print_none<output_format::yaml>), "items: []");
@@ -141,7 +145,7 @@ static void single_things(void **)
     test_eq_text(printed(print_one<output_format::table>), "Name:   b\nSize:   1.5KiB (1536 bytes)\nSum:    aa\n");
     test_eq_text(printed(print_one<output_format::name>), "b\n");
     test_eq_text(printed(print_one<output_format::jsonl>),
-                 "{\"apiVersion\":\"etlnode/v1\",\"kind\":\"Thing\",\"name\":\"b\",\"size\":1536,\"checksum\":{\"value\":\"aa\"}}\n");
+        "{\"apiVersion\":\"etlnode/v1\",\"kind\":\"Thing\",\"name\":\"b\",\"size\":1536,\"checksum\":{\"value\":\"aa\"}}\n");
 }
 
 static void print_large_number(FILE *out)
@@ -164,8 +168,12 @@ static void formats_have_names(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(lists_in_each_format), cmocka_unit_test(empty_lists_are_lists), cmocka_unit_test(pages_and_order),
-        cmocka_unit_test(single_things), cmocka_unit_test(numbers_keep_their_digits), cmocka_unit_test(formats_have_names),
+        cmocka_unit_test(lists_in_each_format),
+        cmocka_unit_test(empty_lists_are_lists),
+        cmocka_unit_test(pages_and_order),
+        cmocka_unit_test(single_things),
+        cmocka_unit_test(numbers_keep_their_digits),
+        cmocka_unit_test(formats_have_names),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

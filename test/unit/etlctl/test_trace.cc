@@ -3,9 +3,15 @@
 
 #include "etlctl/trace.h"
 
+using namespace etlnode;
+using namespace etlnode::etlctl;
+
 static void secrets_are_masked(void **)
 {
-    struct row { const char *line; const char *shown; };
+    struct row {
+        const char *line;
+        const char *shown;
+    };
     static constexpr row rows[] = {
         {"Host: x\r\n", "Host: x"},
         {"Authorization: Bearer abc\r\n", "Authorization: ***"},

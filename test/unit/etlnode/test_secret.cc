@@ -13,6 +13,8 @@
 
 #include "etlnode/secret.h"
 
+using namespace etlnode;
+
 static std::string folder;
 
 static int make_folder(void **)
@@ -39,11 +41,13 @@ static void places(void **)
 
 static void proxies_of_this_machine_are_known(void **)
 {
-    for (const char *url : {"http://127.0.0.1:8080", "http://127.1.2.3:1", "http://localhost:8080", "http://[::1]:8080", "http://lap:8080", "http://LAP.example.net:8080"}) {
+    for (const char *url : {"http://127.0.0.1:8080", "http://127.1.2.3:1", "http://localhost:8080", "http://[::1]:8080", "http://lap:8080",
+             "http://LAP.example.net:8080"}) {
         if (!secret_proxy_is_here(url, "lap.example.net"))
             test_fail("%s is here", url);
     }
-    for (const char *url : {"http://192.0.2.1:8080", "http://storage1:8080", "http://example.net:8080", "http://[2001:db8::1]:8080", "https://localhost", ""}) {
+    for (const char *url : {"http://192.0.2.1:8080", "http://storage1:8080", "http://example.net:8080", "http://[2001:db8::1]:8080",
+             "https://localhost", ""}) {
         if (secret_proxy_is_here(url, "lap.example.net"))
             test_fail("%s is not here", url);
     }
@@ -58,7 +62,7 @@ static void it_is_made_once(void **)
     test_eq_enum(secret_make(path, secret, is_made, reason), secret_outcome::read);
     test_true(is_made);
     test_true(secret.size() >= 32);
-    struct stat info{};
+    struct stat info {};
     test_eq(stat(path.c_str(), &info), 0);
     test_eq(info.st_mode & 07777u, 0600u);
     test_eq(stat((folder + "/a/b").c_str(), &info), 0);
@@ -111,7 +115,10 @@ static void bad_files_are_refused(void **)
 {
     std::string path = folder + "/bad";
     std::string secret, reason;
-    struct row { std::string text; const char *wrong, *remedy; };
+    struct row {
+        std::string text;
+        const char *wrong, *remedy;
+    };
     std::string line(good);
     const row rows[] = {
         {"", "is empty", "head -c 24 /dev/urandom | base64 > "},
@@ -147,10 +154,17 @@ static void good_files_are_read(void **)
 {
     std::string path = folder + "/good";
     std::string line(good);
-    struct row { std::string text, secret; };
+    struct row {
+        std::string text, secret;
+    };
     const row rows[] = {
-        {line, line}, {line + "\n", line}, {line + "\r\n", line}, {line + "\n\n", line}, {"correct horse battery staple\n", "correct horse battery staple"},
-        {"sch\xc3\xb6ne Geheimnisse\n", "sch\xc3\xb6ne Geheimnisse"}, {std::string(4096, 'x') + "\n", std::string(4096, 'x')},
+        {line, line},
+        {line + "\n", line},
+        {line + "\r\n", line},
+        {line + "\n\n", line},
+        {"correct horse battery staple\n", "correct horse battery staple"},
+        {"sch\xc3\xb6ne Geheimnisse\n", "sch\xc3\xb6ne Geheimnisse"},
+        {std::string(4096, 'x') + "\n", std::string(4096, 'x')},
     };
     for (const row &r : rows) {
         put(path, r.text, 0600);
@@ -186,7 +200,10 @@ static void what_is_no_file_is_refused(void **)
     std::string secret, reason;
     std::string pipe = folder + "/pipe";
     test_eq(mkfifo(pipe.c_str(), 0600), 0);
-    struct row { std::string path; const char *wrong; };
+    struct row {
+        std::string path;
+        const char *wrong;
+    };
     const row rows[] = {{pipe, "is a pipe"}, {folder, "is a directory"}, {"/dev/null", "is a device"}, {"/dev/zero", "is a device"}};
     for (const row &r : rows) {
         test_eq_enum(secret_read(r.path, secret, reason), secret_outcome::bad);
@@ -201,9 +218,14 @@ static void what_is_no_file_is_refused(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(places), cmocka_unit_test(proxies_of_this_machine_are_known), cmocka_unit_test(it_is_made_once),
-        cmocka_unit_test(many_at_once_agree), cmocka_unit_test(bad_files_are_refused), cmocka_unit_test(good_files_are_read),
-        cmocka_unit_test(only_the_owner_may_change_it_and_its_group_read_it), cmocka_unit_test(what_is_no_file_is_refused),
+        cmocka_unit_test(places),
+        cmocka_unit_test(proxies_of_this_machine_are_known),
+        cmocka_unit_test(it_is_made_once),
+        cmocka_unit_test(many_at_once_agree),
+        cmocka_unit_test(bad_files_are_refused),
+        cmocka_unit_test(good_files_are_read),
+        cmocka_unit_test(only_the_owner_may_change_it_and_its_group_read_it),
+        cmocka_unit_test(what_is_no_file_is_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -4,6 +4,8 @@
 #include "etlnode/grants.h"
 #include "etlnode/settings.h"
 
+using namespace etlnode;
+
 struct outcome {
     bool good = false;
     node_options node;
@@ -111,7 +113,9 @@ static void unsandboxed_pods_are_for_kubectl_local(void **)
 
 static void wrong_values_say_where_they_came_from(void **)
 {
-    struct row { const char *role, *name, *value, *word; };
+    struct row {
+        const char *role, *name, *value, *word;
+    };
     static constexpr row rows[] = {
         {"captain", "log-level", "info", "proxy or target"},
         {"proxy", "listen", "nowhere", "HOST:PORT"},
@@ -136,7 +140,9 @@ static void wrong_values_say_where_they_came_from(void **)
         {"proxy", "allowed-host", "ok\n*", "\"*\""},
         {"proxy", "allowed-origin", "a.example.org", "https://HOST"},
         {"proxy", "allowed-origin", "null", "https://HOST"},
-        {"target", "proxy", "http://192.0.2.1:8080", "the cluster secret /nowhere/home/.config/etlnode/cluster-secret is absent, and the proxy http://192.0.2.1:8080 is on another machine: copy"},
+        {"target", "proxy", "http://192.0.2.1:8080",
+            "the cluster secret /nowhere/home/.config/etlnode/cluster-secret is absent, and the proxy http://192.0.2.1:8080 is on another "
+            "machine: copy"},
         {"target", "require-framing", "yes", "expected true or false"},
         {"target", "pod-listen", "127.0.0.1:0x", "HOST:PORT"},
         {"proxy", "listen", "storage1:8080", "an IP address of this machine"},
@@ -251,9 +257,11 @@ static void files_tell_all_their_problems(void **)
 {
     option_values values = defaults("proxy");
     std::string reason;
-    test_false(apply_file("listn: x\nlisten: [a]\nlog-level: debug\nallowed-host: ['']\nallowed-origin: ''\nrolle: proxy\n", "f.yaml", values, reason));
-    for (const char *part : {"line 1, column 1: unknown key \"listn\", did you mean \"listen\"?", "line 2, column 9: expected one value for \"listen\"", "an empty value for \"allowed-host\": expected NAME",
-                             "an empty value for \"allowed-origin\": expected ORIGIN", "line 6, column 1: unknown key \"rolle\", did you mean \"role\"?"})
+    test_false(apply_file(
+        "listn: x\nlisten: [a]\nlog-level: debug\nallowed-host: ['']\nallowed-origin: ''\nrolle: proxy\n", "f.yaml", values, reason));
+    for (const char *part : {"line 1, column 1: unknown key \"listn\", did you mean \"listen\"?",
+             "line 2, column 9: expected one value for \"listen\"", "an empty value for \"allowed-host\": expected NAME",
+             "an empty value for \"allowed-origin\": expected ORIGIN", "line 6, column 1: unknown key \"rolle\", did you mean \"role\"?"})
         test_has_text(reason, part);
     test_eq_text(option_get(values, "log-level"), "debug");
     test_true(apply_file("node-id: \"\"\nallowed-host: []\n", "f.yaml", values, reason)); // as --show-config prints them
@@ -274,13 +282,16 @@ static option_request parse(std::vector<const char *> words, option_values &out_
 static void the_command_line_tells_all_its_problems(void **)
 {
     option_values values;
-    option_request request = parse({"--rle", "proxy", "word", "--listen=", "--data-dir", " ", "--allowed-host", "", "--log-level", "warn", "--log-level", "info", "--zzz=1"}, values);
+    option_request request = parse({"--rle", "proxy", "word", "--listen=", "--data-dir", " ", "--allowed-host", "", "--log-level", "warn",
+                                       "--log-level", "info", "--zzz=1"},
+        values);
     test_true(request.is_misused);
     std::string all;
     for (const std::string &problem : request.problems)
         all += problem + "\n";
-    for (const char *part : {"unknown option --rle, did you mean --role?\n", "\"word\" belongs to no option\n", "--listen has an empty value: expected HOST:PORT", "--data-dir has an empty value: expected DIR",
-                             "--allowed-host has an empty value: expected NAME", "--log-level is given twice\n", "unknown option --zzz\n"})
+    for (const char *part : {"unknown option --rle, did you mean --role?\n", "\"word\" belongs to no option\n",
+             "--listen has an empty value: expected HOST:PORT", "--data-dir has an empty value: expected DIR",
+             "--allowed-host has an empty value: expected NAME", "--log-level is given twice\n", "unknown option --zzz\n"})
         test_has_text(all, part);
     test_eq(request.problems.size(), 7u); // the value of an unknown option is no problem of its own
     test_false(parse({"--role", "proxy"}, values).is_misused);
@@ -298,8 +309,9 @@ static void the_command_line_tells_all_its_problems(void **)
 
 static void misspelt_variables_are_found(void **)
 {
-    const char *environment[] = {"ETLNODE_LISTN=x", "ETLNODE_DATADIR=x", "etlnode_role=proxy", "ETLNOD_PROXY=x", "ETLNODE-ROLE=x", "ETLNODE_ROLE=proxy", "ETLNODE_CONFIG=x", "ETLNODE_PORT=tcp://10.0.0.1:80",
-                                 "ETLNODE_SERVICE_HOST=10.0.0.1", "PATH=/bin", "NODE_ROLE=x", "ETLNODE=x", "ETLNODE_SOMETHING_QUITE_DIFFERENT=x", nullptr};
+    const char *environment[] = {"ETLNODE_LISTN=x", "ETLNODE_DATADIR=x", "etlnode_role=proxy", "ETLNOD_PROXY=x", "ETLNODE-ROLE=x",
+        "ETLNODE_ROLE=proxy", "ETLNODE_CONFIG=x", "ETLNODE_PORT=tcp://10.0.0.1:80", "ETLNODE_SERVICE_HOST=10.0.0.1", "PATH=/bin",
+        "NODE_ROLE=x", "ETLNODE=x", "ETLNODE_SOMETHING_QUITE_DIFFERENT=x", nullptr};
     std::vector<std::string> found = options_misspelt(environment);
     test_eq(found.size(), 5u);
     test_eq_text(found[0], "ETLNODE_LISTN is not read: did you mean ETLNODE_LISTEN?");

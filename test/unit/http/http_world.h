@@ -13,6 +13,8 @@
 #include "golden.h"
 #include "node_test.h"
 
+namespace etlnode {
+
 struct raw_client {
     env *e = nullptr;
     net_conn *conn = nullptr;
@@ -29,7 +31,7 @@ struct http_world {
     http_client *client = nullptr;
     uint16_t port = 0;
     void (*handler)(http_world &w, exchange &x) = nullptr;
-    std::string note;   // for handlers
+    std::string note; // for handlers
     int count = 0;
     exchange *held = nullptr;
     void *any = nullptr;
@@ -151,7 +153,8 @@ inline void world_check_trace(const char *machine, const std::string &title)
         return;
     }
     if (page.empty())
-        page = std::string("# Traces of the ") + machine + " machine\n\nWhat real connections on loopback make of it; `UPDATE=1` with the tests of `http` rewrites the blocks.\n";
+        page = std::string("# Traces of the ") + machine +
+               " machine\n\nWhat real connections on loopback make of it; `UPDATE=1` with the tests of `http` rewrites the blocks.\n";
     if (at == std::string::npos)
         page += "\n" + wanted;
     else
@@ -192,3 +195,5 @@ inline int world_tear_down(void **state)
     delete w;
     return err ? -1 : 0;
 }
+
+} // namespace etlnode

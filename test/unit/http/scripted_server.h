@@ -4,6 +4,8 @@
 
 #include "http_world.h"
 
+namespace etlnode {
+
 // Answers every connection's requests with `script`, then does what `then` says.
 enum class after : uint8_t { keep, close, reset };
 struct scripted_server {
@@ -12,11 +14,11 @@ struct scripted_server {
     uint16_t port = 0;
     std::string script;
     after then = after::close;
-    std::string late;            // sent so much later, on the same connection
+    std::string late; // sent so much later, on the same connection
     uint64_t late_ms = 0;
-    std::string drip;            // then sent byte by byte, again and again, one every drip_ms
+    std::string drip; // then sent byte by byte, again and again, one every drip_ms
     uint64_t drip_ms = 0;
-    size_t body_size = 0;        // read before the answer
+    size_t body_size = 0; // read before the answer
     int connections = 0;
     int requests = 0;
     struct scripted_conn *conns[64] = {};
@@ -26,7 +28,7 @@ struct scripted_conn {
     net_conn *conn = nullptr;
     int slot = 0;
     std::string got;
-    timer *clock = nullptr;
+    timer *deadline_timer = nullptr;
     size_t dripped = 0;
 };
 
@@ -40,7 +42,7 @@ inline void script_write(scripted_conn &c, std::string_view bytes)
 inline void script_end(scripted_conn *c)
 {
     net_close(*c->s->w->e, c->conn);
-    timer_free(*c->s->w->e, c->clock);
+    timer_free(*c->s->w->e, c->deadline_timer);
     c->s->conns[c->slot] = nullptr;
     delete c;
 }
@@ -53,7 +55,7 @@ inline void script_timer(void *arg)
         return;
     }
     script_write(c, std::string_view(c.s->drip).substr(c.dripped++ % c.s->drip.size(), 1));
-    timer_arm(*c.s->w->e, c.clock, c.s->drip_ms);
+    timer_arm(*c.s->w->e, c.deadline_timer, c.s->drip_ms);
 }
 
 inline void script_readable(void *arg)
@@ -79,7 +81,7 @@ inline void script_readable(void *arg)
         s.requests++;
         script_write(*c, s.script);
         if (s.late_ms + s.drip_ms > 0)
-            timer_arm(*s.w->e, c->clock, s.late_ms + s.drip_ms);
+            timer_arm(*s.w->e, c->deadline_timer, s.late_ms + s.drip_ms);
         if (s.then == after::keep)
             continue;
         if (s.then == after::reset)
@@ -95,7 +97,7 @@ inline void script_accept(void *arg, net_conn *conn)
     int slot = s.connections++ % 64;
     test_true(s.conns[slot] == nullptr);
     scripted_conn *c = new scripted_conn{&s, conn, slot, {}, nullptr, 0};
-    c->clock = timer_make(*s.w->e, script_timer, c);
+    c->deadline_timer = timer_make(*s.w->e, script_timer, c);
     s.conns[slot] = c;
     net_wait(*s.w->e, conn, net_side::readable, script_readable, c);
 }
@@ -125,28 +127,32 @@ struct outcome {
 inline void keep_outcome(void *arg, call &, error err, int status, std::string body)
 {
     outcome &o = *static_cast<outcome *>(arg);
-    o = {true, err, status, static_cast<std::string &&>(body)};
+    o = {true, err, status, std::move(body)};
 }
 
 // `instance` empty: the server is another node; else a pod. `body`: pushed.
-inline void begin_call(http_world &w, scripted_server &s, outcome &o, uint64_t timeout_ms = 5'000, std::string instance = {}, std::string body = {})
+inline void begin_call(
+    http_world &w, scripted_server &s, outcome &o, uint64_t timeout_ms = 5'000, std::string instance = {}, std::string body = {})
 {
     o = outcome{};
     call_options options;
     options.host = "127.0.0.1";
     options.port = s.port;
-    options.instance = static_cast<std::string &&>(instance);
+    options.instance = std::move(instance);
     options.method = body.empty() ? "GET" : "POST";
-    options.body = static_cast<std::string &&>(body);
+    options.body = std::move(body);
     options.answer_size_max = 1 << 20;
     options.progress_timeout_ms = timeout_ms;
     options.on_done = keep_outcome;
     options.arg = &o;
-    call_start(*w.client, static_cast<call_options &&>(options));
+    call_start(*w.client, std::move(options));
 }
 
-inline void run_call(http_world &w, scripted_server &s, outcome &o, uint64_t timeout_ms = 5'000, std::string instance = {}, std::string body = {})
+inline void run_call(
+    http_world &w, scripted_server &s, outcome &o, uint64_t timeout_ms = 5'000, std::string instance = {}, std::string body = {})
 {
-    begin_call(w, s, o, timeout_ms, static_cast<std::string &&>(instance), static_cast<std::string &&>(body));
+    begin_call(w, s, o, timeout_ms, std::move(instance), std::move(body));
     test_true(world_until(w, [&] { return o.done; }));
 }
+
+} // namespace etlnode

@@ -5,15 +5,24 @@
 #include "http/pump.h"
 #include "sm/sm.h"
 
+using namespace etlnode;
+
 static void answers_of_every_framing(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
-    struct row { const char *script; after then; error_code code; int status; const char *body; };
+    struct row {
+        const char *script;
+        after then;
+        error_code code;
+        int status;
+        const char *body;
+    };
     static const row rows[] = {
         {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", after::keep, error_code::ok, 200, "abc"},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", after::keep, error_code::ok, 200, "abc"},
         {"HTTP/1.0 200 OK\r\n\r\nabc", after::close, error_code::ok, 200, "abc"},
-        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", after::keep, error_code::ok, 404, ""},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", after::keep,
+            error_code::ok, 404, ""},
         {"HTTP/1.1 204 No Content\r\n\r\n", after::keep, error_code::ok, 204, ""},
         {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", after::close, error_code::end_of_stream, 200, ""},
         {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc", after::close, error_code::bad_pod_answer, 200, ""},
@@ -33,7 +42,8 @@ static void answers_of_every_framing(void **state)
         outcome o;
         run_call(w, s, o, r.code == error_code::timed_out ? 100 : 5'000);
         if (o.err.code != r.code || (!o.err && (o.status != r.status || o.body != r.body)))
-            test_fail("%s: code %d (%s) status %d body %s", r.script, static_cast<int>(o.err.code), error_text(o.err), o.status, o.body.c_str());
+            test_fail(
+                "%s: code %d (%s) status %d body %s", r.script, static_cast<int>(o.err.code), error_text(o.err), o.status, o.body.c_str());
         script_stop(s);
     }
 }
@@ -78,7 +88,7 @@ static void connections_are_reused_and_replaced_once_when_dead(void **state)
     options.answer_size_max = 1 << 20;
     options.on_done = keep_outcome;
     options.arg = &first;
-    call_start(*w.client, static_cast<call_options &&>(options));
+    call_start(*w.client, std::move(options));
     test_true(world_until(w, [&] { return first.done || s.connections == 2; }));
     s.script = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     test_true(world_until(w, [&] { return first.done; }));
@@ -191,7 +201,7 @@ static void a_one_at_a_time_server_is_not_blocked_by_kept_connections(void **sta
         options.answer_size_max = 1 << 20;
         options.on_done = keep_outcome;
         options.arg = &o;
-        call_start(*w.client, static_cast<call_options &&>(options));
+        call_start(*w.client, std::move(options));
     }
     uint64_t began = clock_now_ms(*w.e);
     test_true(world_until(w, [&] {
@@ -259,7 +269,7 @@ static void pipe_head(void *, call &c, const http_head &head)
     options.prefix = head.has_length ? "" : "prefix-";
     options.on_done = piped;
     piping.c = &c;
-    piping.p = pump_start(*piping.w->e, exchange_stream(*piping.x), call_stream(c), static_cast<pump_options &&>(options));
+    piping.p = pump_start(*piping.w->e, exchange_stream(*piping.x), call_stream(c), std::move(options));
 }
 
 static void pipe_failed(void *, call &, error err, int, std::string)
@@ -278,14 +288,14 @@ static void pipe_through(http_world &w, exchange &x)
     options.port = piping.port;
     options.on_head = pipe_head;
     options.on_done = pipe_failed;
-    call_start(*w.client, static_cast<call_options &&>(options));
+    call_start(*w.client, std::move(options));
 }
 
 static void pipe(http_world &w, std::string script, after then, raw_client &c)
 {
     piping = pumping{};
     scripted_server *s = new scripted_server;
-    s->script = static_cast<std::string &&>(script);
+    s->script = std::move(script);
     s->then = then;
     script_start(w, *s);
     piping.port = s->port;

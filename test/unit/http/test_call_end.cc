@@ -3,13 +3,24 @@
 #include "base/limits.h"
 #include "scripted_server.h"
 
+using namespace etlnode;
+
 static constexpr const char *ok_head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
 
 // What comes behind decides, whether it comes in the same write or a moment later.
 static void what_stands_behind_an_answer(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
-    struct row { const char *what; std::string script; const char *behind; bool is_pushed; error_code code; int status; const char *body; bool is_told; };
+    struct row {
+        const char *what;
+        std::string script;
+        const char *behind;
+        bool is_pushed;
+        error_code code;
+        int status;
+        const char *body;
+        bool is_told;
+    };
     std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     std::string counted = std::string(ok_head) + "abc";
     static const char *page = "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 4.01//EN\">\n<html>";
@@ -46,9 +57,11 @@ static void what_stands_behind_an_answer(void **state)
             uint64_t told = http_client_unsolicited(*w.client);
             run_call(w, s, o, 5'000, std::string("pod ") + r.what, r.is_pushed ? "object" : "");
             if (o.err.code != r.code || (!o.err && (o.status != r.status || o.body != r.body)))
-                test_fail("%s (%s): code %d (%s) status %d body %s", r.what, is_late ? "later" : "at once", static_cast<int>(o.err.code), error_text(o.err), o.status, o.body.c_str());
+                test_fail("%s (%s): code %d (%s) status %d body %s", r.what, is_late ? "later" : "at once", static_cast<int>(o.err.code),
+                    error_text(o.err), o.status, o.body.c_str());
             if ((http_client_unsolicited(*w.client) > told) != r.is_told)
-                test_fail("%s (%s): counted %d times", r.what, is_late ? "later" : "at once", static_cast<int>(http_client_unsolicited(*w.client) - told));
+                test_fail("%s (%s): counted %d times", r.what, is_late ? "later" : "at once",
+                    static_cast<int>(http_client_unsolicited(*w.client) - told));
             script_stop(s);
         }
     }
@@ -115,7 +128,7 @@ static void a_pod_is_trusted_when_it_has_proven_itself(void **state)
     test_eq(connections_of_three_calls(w, s, "pod/0", ""), 1);
     test_eq(connections_of_three_calls(w, s, "pod/1", ""), 3); // the next container is another one
     s.body_size = 6;
-    wait_ms(w, 1'500); // what was kept has expired
+    wait_ms(w, 1'500);                                               // what was kept has expired
     test_eq(connections_of_three_calls(w, s, "pod/0", "object"), 3); // whether it reads bodies has not been seen
     prove(w, s, "pod/0", "object");
     test_eq(connections_of_three_calls(w, s, "pod/0", "object"), 1);
@@ -203,7 +216,11 @@ static void late_answers_are_seen_while_a_pod_is_watched(void **state)
 static void what_drips_is_ended(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
-    struct row { const char *script; const char *drip; const char *text; };
+    struct row {
+        const char *script;
+        const char *drip;
+        const char *text;
+    };
     static const row rows[] = {
         {"HTTP/1.1 200 OK\r\nX-Long: ", "x", "half-way"},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0", "the answer stopped"},
@@ -239,10 +256,15 @@ static void what_drips_is_ended(void **state)
 static void small_servers_write_heads_as_they_like(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
-    struct row { const char *script; const char *instance; error_code code; };
+    struct row {
+        const char *script;
+        const char *instance;
+        error_code code;
+    };
     static const row rows[] = {
         {"HTTP/1.0 200 OK\nContent-Type: text/plain\nContent-Length: 3\n\nabc", "pod", error_code::ok},
-        {"HTTP/1.0 200 OK\nContent-Type: text/plain\nContent-Length: 3\n\nabc", "", error_code::bad_pod_answer}, // nodes are no small servers
+        {"HTTP/1.0 200 OK\nContent-Type: text/plain\nContent-Length: 3\n\nabc", "",
+            error_code::bad_pod_answer},                                                              // nodes are no small servers
         {"HTTP/1.0 200 OK\r\nX: a\nContent-Length: 3\r\n\r\nabc", "pod", error_code::bad_pod_answer}, // that line may be somebody's value
         {"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n3\r\nabc\r\n0\r\n\r\n", "pod", error_code::ok},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3  \r\nabc\r\n0\t \r\n\r\n", "pod", error_code::ok},

@@ -5,6 +5,8 @@
 #include "http/server/conn_machine.h"
 #include "sm/sm.h"
 
+using namespace etlnode;
+
 static void say_hello(http_world &, exchange &x) { exchange_answer_text(x, "hello"); }
 
 static void echo_body_done(void *arg, error err, std::string body)
@@ -13,7 +15,7 @@ static void echo_body_done(void *arg, error err, std::string body)
     if (err)
         exchange_answer_error(x, err.code, "body");
     else
-        exchange_answer_text(x, static_cast<std::string &&>(body));
+        exchange_answer_text(x, std::move(body));
 }
 static void echo_body(http_world &, exchange &x) { exchange_read_all(x, 1 << 20, echo_body_done, &x); }
 
@@ -23,7 +25,8 @@ static void keep_alive_and_pipelining(void **state)
     w.handler = say_hello;
     raw_client c;
     raw_open(w, c);
-    raw_send(c, "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    raw_send(c,
+        "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     test_true(world_until(w, [&] { return c.ended || c.failed; }));
     test_true(c.ended);
     test_eq(w.count, 3);
@@ -59,9 +62,10 @@ static void bodies_of_both_framings_at_every_split(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     w.handler = echo_body;
-    static constexpr std::string_view request = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"
-                                                "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfg\r\n3;e=1\r\nhij\r\n0\r\n\r\n"
-                                                "GET /y HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    static constexpr std::string_view request =
+        "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"
+        "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfg\r\n3;e=1\r\nhij\r\n0\r\n\r\n"
+        "GET /y HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     for (size_t split = 1; split < request.size(); split += 3) {
         raw_client c;
         raw_open(w, c);
@@ -82,7 +86,10 @@ static void bad_heads_are_refused_and_closed(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     w.handler = say_hello;
-    struct row { std::string text; const char *status; };
+    struct row {
+        std::string text;
+        const char *status;
+    };
     const row rows[] = {
         {"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", " 400 "},
         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", " 400 "},
@@ -238,7 +245,8 @@ static void request_ids_are_kept_or_made(void **state)
     w.handler = say_hello;
     raw_client c;
     raw_open(w, c);
-    raw_send(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: my-id.1\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: bad id\r\nConnection: close\r\n\r\n");
+    raw_send(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: my-id.1\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: bad "
+                "id\r\nConnection: close\r\n\r\n");
     test_true(world_until(w, [&] { return c.ended; }));
     test_has_text(c.got, "X-Request-Id: my-id.1\r\n");
     test_true(c.got.find("bad id") == std::string::npos);

@@ -9,6 +9,8 @@
 
 #include "http/pump.h"
 
+using namespace etlnode;
+
 // A source of this test: gives `content` in pieces, stops after `gives` bytes, as a file or from memory.
 struct text_source {
     env *e = nullptr;
@@ -82,7 +84,7 @@ static void on_received(void *arg, error err, std::string body)
 {
     push.received = true;
     push.receive_err = err;
-    push.body = static_cast<std::string &&>(body);
+    push.body = std::move(body);
     exchange &x = *static_cast<exchange *>(arg);
     if (err)
         exchange_answer_error(x, err.code, error_text(err));
@@ -92,7 +94,8 @@ static void on_received(void *arg, error err, std::string body)
 
 static void take_request(http_world &, exchange &x)
 {
-    push.framing = std::string(http_head_get(exchange_head(x), "Content-Length")) + "|" + std::string(http_head_get(exchange_head(x), "Transfer-Encoding"));
+    push.framing = std::string(http_head_get(exchange_head(x), "Content-Length")) + "|" +
+                   std::string(http_head_get(exchange_head(x), "Transfer-Encoding"));
     exchange_read_all(x, 64 * mib, on_received, &x);
 }
 
@@ -112,7 +115,7 @@ static void on_answered(void *, call &, error err, int status, std::string body)
     if (push.p != nullptr)
         pump_cancel(*push.p); // its end is about to be gone
     push.p = nullptr;
-    push.o = {true, err, status, static_cast<std::string &&>(body)};
+    push.o = {true, err, status, std::move(body)};
 }
 
 static void begin_push(http_world &w, stream_from from, uint64_t size, uint16_t port, uint64_t patience_ms = 10'000)
@@ -128,12 +131,12 @@ static void begin_push(http_world &w, stream_from from, uint64_t size, uint16_t 
     options.answer_size_max = 1 << 20;
     options.progress_timeout_ms = 10'000;
     options.on_done = on_answered;
-    push.c = call_start(*w.client, static_cast<call_options &&>(options));
+    push.c = call_start(*w.client, std::move(options));
     pump_options pumping;
     pumping.source_timeout_ms = patience_ms;
     pumping.sink_timeout_ms = patience_ms;
     pumping.on_done = on_pumped;
-    push.p = pump_start(*w.e, call_body_stream(*push.c), from, static_cast<pump_options &&>(pumping));
+    push.p = pump_start(*w.e, call_body_stream(*push.c), from, std::move(pumping));
 }
 
 static void end_push(http_world &w)
@@ -269,10 +272,7 @@ struct opened {
     disk_file *file = nullptr;
 };
 
-static void on_opened(void *arg, error err, disk_file *file, uint64_t)
-{
-    *static_cast<opened *>(arg) = {true, err, file};
-}
+static void on_opened(void *arg, error err, disk_file *file, uint64_t) { *static_cast<opened *>(arg) = {true, err, file}; }
 
 static void goes_out_of_a_file(void **state)
 {
@@ -322,7 +322,11 @@ static void goes_from_socket_to_socket(void **state)
     http_world &w = *static_cast<http_world *>(*state);
     w.handler = take_request;
     std::string content = content_of_size(1'500'000);
-    struct row { const char *head; after then; bool is_cut; };
+    struct row {
+        const char *head;
+        after then;
+        bool is_cut;
+    };
     static const row rows[] = {
         {"HTTP/1.1 200 OK\r\nContent-Length: 1500000\r\n\r\n", after::close, false},
         {"HTTP/1.1 200 OK\r\nContent-Length: 1500001\r\n\r\n", after::close, true},
@@ -339,7 +343,7 @@ static void goes_from_socket_to_socket(void **state)
         options.port = s.port;
         options.on_head = on_giver_head;
         options.on_done = on_giver_done;
-        call_start(*w.client, static_cast<call_options &&>(options));
+        call_start(*w.client, std::move(options));
         test_true(world_until(w, [&] { return giver != nullptr; }));
         begin_push(w, call_stream(*giver), stream_size_unknown, w.port);
         test_true(world_until(w, [&] { return push.pumped; }));

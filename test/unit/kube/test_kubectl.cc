@@ -5,6 +5,8 @@
 #include "base/limits.h"
 #include "kube/kubectl.h"
 
+using namespace etlnode;
+
 static std::string joined(const proc_options &call)
 {
     std::string out;
@@ -62,9 +64,10 @@ static void failures_are_told_in_kubectls_words(void **)
     result.signal = 15;
     result.err_text = "";
     test_has_text(kubectl_failure_text(result, 30'000), "timeout: kubectl did not end within 30s");
-    test_eq_text(kubectl_refusal_text({"/none/kubectl"}, make_error(error_code::no_such_file, "x")), "kubectl: program not found: /none/kubectl");
+    test_eq_text(
+        kubectl_refusal_text({"/none/kubectl"}, make_error(error_code::no_such_file, "x")), "kubectl: program not found: /none/kubectl");
     test_eq_text(kubectl_refusal_text({"kubectl"}, make_error(error_code::permission, "program is not executable")),
-                 "kubectl: program is not executable: kubectl");
+        "kubectl: program is not executable: kubectl");
 }
 
 static void ports_are_read(void **)
@@ -93,8 +96,11 @@ static void escaped_nul_is_survived(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(calls_are_spelled_out), cmocka_unit_test(label_values_are_legal),
-        cmocka_unit_test(failures_are_told_in_kubectls_words), cmocka_unit_test(ports_are_read), cmocka_unit_test(escaped_nul_is_survived),
+        cmocka_unit_test(calls_are_spelled_out),
+        cmocka_unit_test(label_values_are_legal),
+        cmocka_unit_test(failures_are_told_in_kubectls_words),
+        cmocka_unit_test(ports_are_read),
+        cmocka_unit_test(escaped_nul_is_survived),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

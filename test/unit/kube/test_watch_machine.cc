@@ -3,6 +3,8 @@
 // what it makes of news that is late, old or missing.
 #include "../etl/etl_world.h"
 
+using namespace etlnode;
+
 struct fixture {
     fake_world *world = nullptr;
     watch *w = nullptr;
@@ -41,8 +43,9 @@ static int teardown(void **state)
 
 static std::string pod(const char *name, const char *uid, const char *version, const char *phase = "Running", const char *cluster = "c1")
 {
-    return text_format(R"({"metadata":{"name":"%s","uid":"%s","resourceVersion":"%s","labels":{"etlnode/cluster":"%s","etlnode/target":"t1"}},"status":{"phase":"%s"}})", name, uid,
-                       version, cluster, phase);
+    return text_format(
+        R"({"metadata":{"name":"%s","uid":"%s","resourceVersion":"%s","labels":{"etlnode/cluster":"%s","etlnode/target":"t1"}},"status":{"phase":"%s"}})",
+        name, uid, version, cluster, phase);
 }
 
 static void tell(fixture &f, const char *type, const std::string &object)
@@ -51,7 +54,10 @@ static void tell(fixture &f, const char *type, const std::string &object)
 }
 
 static void list(fixture &f, const std::string &items) { fake_exit(fake_child(*f.world, "=t1 -o json"), 0, "{\"items\":[" + items + "]}"); }
-static std::string phase_of(fixture &f, const char *name) { return watch_find(*f.w, name) != nullptr ? watch_find(*f.w, name)->phase : "none"; }
+static std::string phase_of(fixture &f, const char *name)
+{
+    return watch_find(*f.w, name) != nullptr ? watch_find(*f.w, name)->phase : "none";
+}
 
 static void news_is_kept(void **state)
 {
@@ -146,7 +152,8 @@ static void an_expired_watch_is_no_failure(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
     list(f, "");
-    for (const char *status : {R"({"kind":"Status","message":"too old resource version","reason":"Expired","code":410})", R"({"message":"gone","reason":"Gone"})"}) {
+    for (const char *status : {R"({"kind":"Status","message":"too old resource version","reason":"Expired","code":410})",
+             R"({"message":"gone","reason":"Gone"})"}) {
         tell(f, "ERROR", status);
         fake_advance(*f.world, watch_restart_max_ms);
         list(f, "");
@@ -162,7 +169,9 @@ static void an_expired_watch_is_no_failure(void **state)
     test_eq(failures(f, kubectl_fault::server_error), 1);
 }
 
-#define CANNOT(verb) "Error from server (Forbidden): pods is forbidden: User \"sa\" cannot " verb " resource \"pods\" in API group \"\" in the namespace \"ns\""
+#define CANNOT(verb)                                                             \
+    "Error from server (Forbidden): pods is forbidden: User \"sa\" cannot " verb \
+    " resource \"pods\" in API group \"\" in the namespace \"ns\""
 
 static void a_missing_right_is_told_until_it_is_there(void **state)
 {
@@ -194,7 +203,8 @@ static void calls_are_counted_by_kind(void **state)
     list(f, "");
     test_true(f.health.has_succeeded);
     test_eq(f.health.succeeded_ms, 2'000); // its clock begins at one second
-    fake_exit(fake_child(*f.world, "--watch"), 1, "", "The connection to the server h was refused - did you specify the right host or port?");
+    fake_exit(
+        fake_child(*f.world, "--watch"), 1, "", "The connection to the server h was refused - did you specify the right host or port?");
     test_eq(failures(f, kubectl_fault::unreachable), 1);
     fake_advance(*f.world, watch_restart_min_ms);
     fake_exit(fake_child(*f.world, "=t1 -o json"), 0, "no list");

@@ -5,6 +5,8 @@
 #include "base/limits.h"
 #include "kube/watch_stream.h"
 
+using namespace etlnode;
+
 // As kubectl prints it: indented, one object after the other.
 static constexpr std::string_view output = R"({
     "type": "ADDED",

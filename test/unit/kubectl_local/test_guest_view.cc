@@ -11,6 +11,9 @@
 #include "kubectl_local/guest_view.h"
 #include "kubectl_local/os.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 struct fixture {
     std::string dir;
     guest_view view;
@@ -45,9 +48,10 @@ static void make_view(fixture &f)
     test_eq(symlink("/data", (image + "/code/to-volume").c_str()), 0);
     std::string text;
     test_true(guest_view_make(f.view, f.dir + "/view",
-                              {"--unshare-pid", "--cap-drop", "ALL", "--ro-bind", image + "/code", "/code", "--tmpfs", "/tmp", "--bind", f.dir + "/volume", "/data", "--ro-bind", f.dir + "/volume", "/code/sub", "--symlink", "tmp/x", "/link", "--proc",
-                               "/proc", "--clearenv", "--setenv", "A", "b", "--chdir", "/code", "--hostname", "pod"},
-                              text));
+        {"--unshare-pid", "--cap-drop", "ALL", "--ro-bind", image + "/code", "/code", "--tmpfs", "/tmp", "--bind", f.dir + "/volume",
+            "/data", "--ro-bind", f.dir + "/volume", "/code/sub", "--symlink", "tmp/x", "/link", "--proc", "/proc", "--clearenv",
+            "--setenv", "A", "b", "--chdir", "/code", "--hostname", "pod"},
+        text));
     test_eq_text(text, "");
 }
 
@@ -115,7 +119,8 @@ static void what_is_bound_later_hides(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     std::string text;
     test_true(os_make_dirs(f.dir + "/a/b") && os_make_dirs(f.dir + "/c") && os_write_file(f.dir + "/a/b/file", ""));
-    test_true(guest_view_make(f.view, f.dir + "/view", {"--bind", f.dir + "/a", "/a", "--bind", f.dir + "/c", "/a/b", "--ro-bind", f.dir + "/a", "/a"}, text));
+    test_true(guest_view_make(
+        f.view, f.dir + "/view", {"--bind", f.dir + "/a", "/a", "--bind", f.dir + "/c", "/a/b", "--ro-bind", f.dir + "/a", "/a"}, text));
     test_eq_text(host_of(f, "/a/b/file"), "/a/b/file ro");
 }
 
@@ -124,7 +129,8 @@ static void an_image_that_moves_is_followed(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     std::string text;
     test_true(os_make_dirs(f.dir + "/image/code") && os_write_file(f.dir + "/image/code/file", ""));
-    test_true(guest_view_make(f.view, f.dir + "/view", {"--place", "image", f.dir + "/image", "--ro-bind", "/tmp/image/code", "/code", "--bind", "/tmp/w/tmp", "/tmp"}, text));
+    test_true(guest_view_make(f.view, f.dir + "/view",
+        {"--place", "image", f.dir + "/image", "--ro-bind", "/tmp/image/code", "/code", "--bind", "/tmp/w/tmp", "/tmp"}, text));
     test_eq_text(host_of(f, "/tmp/x"), "/view/w/tmp/x");
     test_eq(rename((f.dir + "/image").c_str(), (f.dir + "/old").c_str()), 0);
     guest_view_follow_image(f.view);
@@ -154,21 +160,39 @@ static void descriptors_are_no_way_around(void **state)
         std::string host;
         bool is_read_only;
     } cases[] = {
-        {f.dir + "/image/code/file", true}, {f.dir + "/image/code", true}, {f.dir + "/image/code/file (deleted)", true},
+        {f.dir + "/image/code/file", true},
+        {f.dir + "/image/code", true},
+        {f.dir + "/image/code/file (deleted)", true},
         // Bound twice, once to be written.
-        {f.dir + "/volume/x", false}, {f.dir + "/volume", false}, {f.dir + "/volume/x (deleted)", false},
-        {f.dir + "/view/mem/0/x", false}, {f.dir + "/view/root/x", false}, {"/proc/1/comm", false},
-        {"/proc/sys/kernel/hostname", true}, {"/proc/sys/vm/drop_caches", true}, {"/proc/meminfo", true}, {"/proc/self", false},
+        {f.dir + "/volume/x", false},
+        {f.dir + "/volume", false},
+        {f.dir + "/volume/x (deleted)", false},
+        {f.dir + "/view/mem/0/x", false},
+        {f.dir + "/view/root/x", false},
+        {"/proc/1/comm", false},
+        {"/proc/sys/kernel/hostname", true},
+        {"/proc/sys/vm/drop_caches", true},
+        {"/proc/meminfo", true},
+        {"/proc/self", false},
         // Of somebody else.
-        {f.dir + "/secret/file", true}, {f.dir + "/volumes", true}, {"/", true}, {"/etc/passwd", true}, {"/memfd:x", true},
-        {"pipe:[1]", false}, {"socket:[1]", false}, {"anon_inode:[eventfd]", false}, {"/memfd:x (deleted)", false}, {"/dev/zero (deleted)", false},
+        {f.dir + "/secret/file", true},
+        {f.dir + "/volumes", true},
+        {"/", true},
+        {"/etc/passwd", true},
+        {"/memfd:x", true},
+        {"pipe:[1]", false},
+        {"socket:[1]", false},
+        {"anon_inode:[eventfd]", false},
+        {"/memfd:x (deleted)", false},
+        {"/dev/zero (deleted)", false},
     };
     for (const auto &one : cases)
         test_eq_text(one.host + (guest_is_read_only(f.view, one.host) ? " ro" : " rw"), one.host + (one.is_read_only ? " ro" : " rw"));
     std::string out = f.dir + "/volume/of-the-pod";
     test_true(os_write_file(out, "x"));
     guest_caller caller = {getpid(), getpid(), nullptr, nullptr};
-    for (const auto &[path, is_read_only] : {std::pair(f.dir + "/image/code/file", true), std::pair(out, false), std::pair(f.dir + "/secret/file", true)}) {
+    for (const auto &[path, is_read_only] :
+        {std::pair(f.dir + "/image/code/file", true), std::pair(out, false), std::pair(f.dir + "/secret/file", true)}) {
         os_fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
         test_true(fd.fd >= 0);
         for (const char *lead : {"/proc/self/fd/", "/proc/thread-self/fd/", "/code/../proc/self/fd/../fd/"}) {

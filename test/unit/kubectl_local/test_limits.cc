@@ -10,6 +10,9 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/pod_limits.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 struct fixture {
     cgroup_place place;
     std::string dir;
@@ -96,7 +99,8 @@ static void version_1_is_found_by_hierarchy(void **state)
         file(f, std::string("cpu,cpuacct/a/pod/") + name, "");
     cgroup group;
     cgroup_open(group, f.place, "pod");
-    test_true(!group.is_v2 && cgroup_has(group, cgroup_kind::memory) && cgroup_has(group, cgroup_kind::cpu) && !cgroup_has(group, cgroup_kind::pids));
+    test_true(!group.is_v2 && cgroup_has(group, cgroup_kind::memory) && cgroup_has(group, cgroup_kind::cpu) &&
+              !cgroup_has(group, cgroup_kind::pids));
     cgroup_set(group, {1u << 20, 1.5, 10});
     test_eq_text(content(f, "memory/a/b/pod/memory.limit_in_bytes"), "1048576");
     test_eq_text(content(f, "cpu,cpuacct/a/pod/cpu.cfs_quota_us"), "150000");
@@ -123,7 +127,8 @@ static void nothing_is_had_where_nothing_may_be_made(void **state)
 static void what_is_not_kept_is_told(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
-    json_ptr spec(cJSON_Parse(R"({"containers":[{"name":"c","resources":{"limits":{"cpu":"500m","memory":"64Mi","ephemeral-storage":"1Gi"}}}],
+    json_ptr spec(
+        cJSON_Parse(R"({"containers":[{"name":"c","resources":{"limits":{"cpu":"500m","memory":"64Mi","ephemeral-storage":"1Gi"}}}],
         "securityContext":{"sysctls":[{"name":"kernel.shm_rmid_forced","value":"1"},{"name":"net.ipv4.tcp_rmem","value":"1"}]}})"));
     container_limits limits = limits_read(cJSON_GetArrayItem(json_get(spec.get(), "containers"), 0));
     test_eq(limits.memory, uint64_t{64} << 20);

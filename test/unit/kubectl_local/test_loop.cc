@@ -7,6 +7,9 @@
 
 #include "kubectl_local/loop.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 struct counted {
     loop *l = nullptr;
     int calls = 0;

@@ -5,6 +5,9 @@
 #include "kubectl_local/options.h"
 #include "kubectl_local/selector.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 static constexpr flag_spec globals[] = {{"namespace", 'n', flag_kind::text}, {"help", 'h', flag_kind::boolean}};
 static constexpr flag_spec own[] = {{"output", 'o', flag_kind::text}, {"watch", 'w', flag_kind::boolean}, {"all", 'A', flag_kind::boolean}};
 

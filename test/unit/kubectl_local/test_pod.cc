@@ -10,6 +10,9 @@
 #include "kubectl_local/status.h"
 #include "kubectl_local/view.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 struct fixture {
     json_ptr pod;
     pod_key key;
@@ -83,20 +86,27 @@ static void admission_refuses(void **state)
         {POD("{\"name\":\"X\"}", CONTAINER("")), "The Pod \"X\" is invalid: metadata.name: Invalid value"},
         {POD("{\"name\":\"x\"}", "{}"), "The Pod \"x\" is invalid: spec.containers: Required value"},
         {POD("{\"name\":\"x\"}", "{\"containers\":[{}]}"), "* spec.containers[0].image: Required value"},
-        {POD("{\"name\":\"x\"}", CONTAINER("},{\"name\":\"d\",\"image\":\"i\"")), "spec.containers[1]: 2 containers: kubectl-local runs one container a pod"},
+        {POD("{\"name\":\"x\"}", CONTAINER("},{\"name\":\"d\",\"image\":\"i\"")),
+            "spec.containers[1]: 2 containers: kubectl-local runs one container a pod"},
         {POD("{\"name\":\"x\"}", CONTAINER(",\"ports\":[{\"containerPort\":70000}]")),
-         "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive"},
-        {POD("{\"name\":\"x\"}", CONTAINER(",\"command\":\"sh\"")), "json: cannot unmarshal string into Go struct field Container.spec.containers.command of type []string"},
-        {POD("{\"name\":\"x\"}", CONTAINER(",\"env\":[{\"name\":\"A\",\"value\":1}]")), "json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string"},
-        {POD("{\"name\":\"x\",\"labels\":{\"a\":1}}", CONTAINER("")), "error: unable to decode \"STDIN\": json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string"},
+            "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive"},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"command\":\"sh\"")),
+            "json: cannot unmarshal string into Go struct field Container.spec.containers.command of type []string"},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"env\":[{\"name\":\"A\",\"value\":1}]")),
+            "json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string"},
+        {POD("{\"name\":\"x\",\"labels\":{\"a\":1}}", CONTAINER("")), "error: unable to decode \"STDIN\": json: cannot unmarshal number "
+                                                                      "into Go struct field ObjectMeta.metadata.labels of type string"},
         {POD("{\"name\":\"x\"}", "{\"restartPolicy\":\"Maybe\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"),
-         "spec.restartPolicy: Unsupported value: \"Maybe\""},
+            "spec.restartPolicy: Unsupported value: \"Maybe\""},
         {POD("{\"name\":\"x\"}", CONTAINER(",\"comand\":[\"a\"],\"imagePullpolicy\":\"Never\"")),
-         "strict decoding error: unknown field \"spec.containers[0].comand\" (did you mean command?), unknown field \"spec.containers[0].imagePullpolicy\" (did you mean imagePullPolicy?)"},
+            "strict decoding error: unknown field \"spec.containers[0].comand\" (did you mean command?), unknown field "
+            "\"spec.containers[0].imagePullpolicy\" (did you mean imagePullPolicy?)"},
         {POD("{\"name\":\"x\"}", CONTAINER(",\"zzz\":1")), "unknown field \"spec.containers[0].zzz\""},
-        {POD("{\"name\":\"x\"}", CONTAINER(",\"volumeMounts\":[{\"name\":\"nope\",\"mountPath\":\"/a\"}]")), "spec.containers[0].volumeMounts[0].name: Not found: \"nope\""},
-        {POD("{\"name\":\"x\"}", "{\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"m\"}}],\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"),
-         "The Pod \"x\" cannot run here, on a real cluster it can: spec.volumes[0].configMap: "},
+        {POD("{\"name\":\"x\"}", CONTAINER(",\"volumeMounts\":[{\"name\":\"nope\",\"mountPath\":\"/a\"}]")),
+            "spec.containers[0].volumeMounts[0].name: Not found: \"nope\""},
+        {POD("{\"name\":\"x\"}",
+             "{\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"m\"}}],\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"),
+            "The Pod \"x\" cannot run here, on a real cluster it can: spec.volumes[0].configMap: "},
     };
     for (const auto &one : cases) {
         test_false(admit(f, one.json));
@@ -112,14 +122,16 @@ static void admission_refuses(void **state)
 static void search_domains_are_judged(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
-    for (const char *good : {SEARCHES("[\".\"]"), SEARCHES("[\"_sip._tcp.abc_d.example.com\"]"), SEARCHES("[\"svc.cluster.local.\",\"a\"]")})
+    for (const char *good :
+        {SEARCHES("[\".\"]"), SEARCHES("[\"_sip._tcp.abc_d.example.com\"]"), SEARCHES("[\"svc.cluster.local.\",\"a\"]")})
         test_true(admit(f, good));
     for (const char *bad : {SEARCHES("[\"\"]"), SEARCHES("[\"..\"]"), SEARCHES("[\"__a\"]"), SEARCHES("[\"a_\"]"), SEARCHES("[\"A\"]")}) {
         test_false(admit(f, bad));
         test_has_text(f.text, "spec.dnsConfig.searches[0]: Invalid value");
     }
     auto many = [](size_t count, size_t size) {
-        std::string list = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}],\"dnsConfig\":{\"searches\":[";
+        std::string list = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\"},\"spec\":{\"containers\":[{\"name\":"
+                           "\"c\",\"image\":\"i\"}],\"dnsConfig\":{\"searches\":[";
         for (size_t i = 0; i < count; i++)
             list += (i > 0 ? ",\"" : "\"") + std::string(size, 'a') + "\"";
         return list + "]}}}";
@@ -135,22 +147,25 @@ static void a_linux_pod_has_no_windows_options(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     test_true(admit(f, POD("{\"name\":\"x\"}", SPEC("\"securityContext\":{\"windowsOptions\":{\"runAsUserName\":\"u\"}}"))));
-    test_false(admit(f, POD("{\"name\":\"x\"}", SPEC("\"os\":{\"name\":\"linux\"},\"securityContext\":{\"windowsOptions\":{\"runAsUserName\":\"u\"}}"))));
+    test_false(admit(f,
+        POD("{\"name\":\"x\"}", SPEC("\"os\":{\"name\":\"linux\"},\"securityContext\":{\"windowsOptions\":{\"runAsUserName\":\"u\"}}"))));
     test_has_text(f.text, "spec.securityContext.windowsOptions: Forbidden: windows options cannot be set for a linux pod");
-    test_false(admit(f, POD("{\"name\":\"x\"}", "{\"os\":{\"name\":\"linux\"},\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"securityContext\":{\"windowsOptions\":{}}}]}")));
+    test_false(admit(f, POD("{\"name\":\"x\"}", "{\"os\":{\"name\":\"linux\"},\"containers\":[{\"name\":\"c\",\"image\":\"i\","
+                                                "\"securityContext\":{\"windowsOptions\":{}}}]}")));
     test_has_text(f.text, "spec.containers[0].securityContext.windowsOptions: Forbidden");
 }
 
 static void spec_is_read(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
-    test_true(admit(f, POD("{\"name\":\"x\"}",
-                           "{\"terminationGracePeriodSeconds\":5,\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}},"
-                           "{\"name\":\"h\",\"hostPath\":{\"path\":\"/srv\"}}],\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"args\":[\"a\"],"
-                           "\"ports\":[{\"containerPort\":80,\"name\":\"web\"},{\"containerPort\":53,\"protocol\":\"UDP\"}],"
-                           "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}],"
-                           "\"readinessProbe\":{\"httpGet\":{\"path\":\"health\",\"port\":\"web\"},\"periodSeconds\":3,\"initialDelaySeconds\":2},"
-                           "\"livenessProbe\":{\"tcpSocket\":{\"port\":80}}}]}")));
+    test_true(admit(
+        f, POD("{\"name\":\"x\"}",
+               "{\"terminationGracePeriodSeconds\":5,\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}},"
+               "{\"name\":\"h\",\"hostPath\":{\"path\":\"/srv\"}}],\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"args\":[\"a\"],"
+               "\"ports\":[{\"containerPort\":80,\"name\":\"web\"},{\"containerPort\":53,\"protocol\":\"UDP\"}],"
+               "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}],"
+               "\"readinessProbe\":{\"httpGet\":{\"path\":\"health\",\"port\":\"web\"},\"periodSeconds\":3,\"initialDelaySeconds\":2},"
+               "\"livenessProbe\":{\"tcpSocket\":{\"port\":80}}}]}")));
     pod_read_spec(f.pod.get(), f.spec);
     test_eq_text(f.spec.unsupported, "");
     test_eq(f.spec.grace_s, uint64_t{5});
@@ -172,8 +187,21 @@ static void probes_ask_for_what_a_kubelet_asks_for(void **state)
         const char *path;
         const char *sent;
     } cases[] = {
-        {"", "/"}, {"health", "/health"}, {"/a/b", "/a/b"}, {"/a b", "/a%20b"}, {"/a%20b", "/a%20b"}, {"/a?x=1&y=2", "/a?x=1&y=2"}, {"/a#part", "/a"}, {"/a?b c", "/a?b%20c"}, {"?a", "/?a"},
-        {"/x HTTP/1.1\r\nHost: evil\r\n\r\nGET /y", "/x%20HTTP/1.1%0D%0AHost:%20evil%0D%0A%0D%0AGET%20/y"}, {"/a\nb?c%20#d", "/a%0Ab%3Fc%2520%23d"}, {"/a%zz?b", "/a%25zz%3Fb"}, {"/a%2", "/a%252"}, {"/\xc3\xa4", "/%C3%A4"}, {"/\"<>", "/%22%3C%3E"},
+        {"", "/"},
+        {"health", "/health"},
+        {"/a/b", "/a/b"},
+        {"/a b", "/a%20b"},
+        {"/a%20b", "/a%20b"},
+        {"/a?x=1&y=2", "/a?x=1&y=2"},
+        {"/a#part", "/a"},
+        {"/a?b c", "/a?b%20c"},
+        {"?a", "/?a"},
+        {"/x HTTP/1.1\r\nHost: evil\r\n\r\nGET /y", "/x%20HTTP/1.1%0D%0AHost:%20evil%0D%0A%0D%0AGET%20/y"},
+        {"/a\nb?c%20#d", "/a%0Ab%3Fc%2520%23d"},
+        {"/a%zz?b", "/a%25zz%3Fb"},
+        {"/a%2", "/a%252"},
+        {"/\xc3\xa4", "/%C3%A4"},
+        {"/\"<>", "/%22%3C%3E"},
     };
     for (const auto &one : cases)
         test_eq_text(probe_path(one.path), one.sent);
@@ -186,9 +214,10 @@ static void probes_ask_for_what_a_kubelet_asks_for(void **state)
     };
     test_eq_text(read("{\"httpGet\":{\"path\":\"/a\\r\\nb\",\"port\":80}}").path, "/a%0D%0Ab");
     test_eq_enum(read("{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"b\\tc\"}]}}").kind, probe_kind::http);
-    for (const char *bad : {"{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"b\\r\\nc: d\"}]}}", "{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"\\u0001\"}]}}",
-                            // `create` refuses these two (baseline); records may be older.
-                            "{\"httpGet\":{\"host\":\"127.0.0.1\",\"port\":80}}", "{\"tcpSocket\":{\"host\":\"10.0.0.1\",\"port\":80}}"})
+    for (const char *bad : {"{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"b\\r\\nc: d\"}]}}",
+             "{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"\\u0001\"}]}}",
+             // `create` refuses these two (baseline); records may be older.
+             "{\"httpGet\":{\"host\":\"127.0.0.1\",\"port\":80}}", "{\"tcpSocket\":{\"host\":\"10.0.0.1\",\"port\":80}}"})
         test_eq_enum(read(bad).kind, probe_kind::unsupported);
 }
 
@@ -207,7 +236,8 @@ static void root_is_refused_in_the_kubelets_words(void **state)
         {"{\"runAsUser\":1000}", "{\"runAsUser\":0,\"runAsNonRoot\":true}", "container's runAsUser breaks non-root policy"},
     };
     for (const auto &one : cases) {
-        std::string spec = text_format("{\"securityContext\":%s,\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"securityContext\":%s}]}", one.pod, one.container);
+        std::string spec = text_format(
+            "{\"securityContext\":%s,\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"securityContext\":%s}]}", one.pod, one.container);
         test_true(admit(f, ("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\"},\"spec\":" + spec + "}").c_str()));
         pod_read_spec(f.pod.get(), f.spec);
         if (one.words[0] == 0)
@@ -222,7 +252,8 @@ static void quantities(void **)
     struct {
         const char *text;
         double value;
-    } good[] = {{"0", 0}, {"1", 1}, {"500m", 0.5}, {"1.5Gi", 1610612736.0}, {"2e3", 2000}, {"1E", 1e18}, {"1E3", 1000}, {"-1Ki", -1024}, {".5", 0.5}, {"1.", 1}, {"12e-1", 1.2}, {"+", 0}, {".", 0}, {"+1", 1}, {"7n", 7e-9}};
+    } good[] = {{"0", 0}, {"1", 1}, {"500m", 0.5}, {"1.5Gi", 1610612736.0}, {"2e3", 2000}, {"1E", 1e18}, {"1E3", 1000}, {"-1Ki", -1024},
+        {".5", 0.5}, {"1.", 1}, {"12e-1", 1.2}, {"+", 0}, {".", 0}, {"+1", 1}, {"7n", 7e-9}};
     quantity q;
     std::string fault;
     for (const auto &one : good) {
@@ -265,9 +296,10 @@ static void references_are_expanded(void **state)
 static void environment_and_command(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
-    test_true(admit(f, POD("{\"name\":\"x\"}", CONTAINER(",\"args\":[\"--port\",\"$(PORT)\"],\"env\":[{\"name\":\"PORT\",\"value\":\"81\"},"
-                                                       "{\"name\":\"AIS_TARGET_URL\",\"value\":\"http://old\"},"
-                                                       "{\"name\":\"IP\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":\"status.podIP\"}}}]"))));
+    test_true(
+        admit(f, POD("{\"name\":\"x\"}", CONTAINER(",\"args\":[\"--port\",\"$(PORT)\"],\"env\":[{\"name\":\"PORT\",\"value\":\"81\"},"
+                                                   "{\"name\":\"AIS_TARGET_URL\",\"value\":\"http://old\"},"
+                                                   "{\"name\":\"IP\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":\"status.podIP\"}}}]"))));
     pod_read_spec(f.pod.get(), f.spec);
     image_config image;
     image.entrypoint = {"/server", "$(PORT)"};
@@ -352,17 +384,21 @@ static void rows_read_as_kubectls(void **state)
         const char *cells;
     } cases[] = {
         {"{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[{}]},\"status\":{\"phase\":\"Pending\"}}", "a 0/1 Pending 0 <unknown>"},
-        {"{\"metadata\":{\"name\":\"a\",\"creationTimestamp\":\"2023-11-14T22:13:20Z\"},\"spec\":{\"containers\":[{}]},\"status\":{\"phase\":\"Running\","
-         "\"containerStatuses\":[{\"ready\":true,\"restartCount\":2,\"state\":{\"running\":{}},\"lastState\":{\"terminated\":{\"finishedAt\":\"2023-11-14T22:13:50Z\"}}}]}}",
-         "a 1/1 Running 2 (10s ago) 40s"},
-        {"{\"metadata\":{\"name\":\"a\",\"deletionTimestamp\":\"2023-11-14T22:13:20Z\"},\"spec\":{\"containers\":[{}]},\"status\":{\"phase\":\"Running\"}}",
-         "a 0/1 Terminating 0 <unknown>"},
-        {"{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[{}],\"initContainers\":[{},{}]},\"status\":{\"phase\":\"Pending\",\"initContainerStatuses\":"
+        {"{\"metadata\":{\"name\":\"a\",\"creationTimestamp\":\"2023-11-14T22:13:20Z\"},\"spec\":{\"containers\":[{}]},\"status\":{"
+         "\"phase\":\"Running\","
+         "\"containerStatuses\":[{\"ready\":true,\"restartCount\":2,\"state\":{\"running\":{}},\"lastState\":{\"terminated\":{"
+         "\"finishedAt\":\"2023-11-14T22:13:50Z\"}}}]}}",
+            "a 1/1 Running 2 (10s ago) 40s"},
+        {"{\"metadata\":{\"name\":\"a\",\"deletionTimestamp\":\"2023-11-14T22:13:20Z\"},\"spec\":{\"containers\":[{}]},\"status\":{"
+         "\"phase\":\"Running\"}}",
+            "a 0/1 Terminating 0 <unknown>"},
+        {"{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[{}],\"initContainers\":[{},{}]},\"status\":{\"phase\":\"Pending\","
+         "\"initContainerStatuses\":"
          "[{\"state\":{\"terminated\":{\"exitCode\":0}}},{\"state\":{\"running\":{}}}]}}",
-         "a 0/1 Init:1/2 0 <unknown>"},
+            "a 0/1 Init:1/2 0 <unknown>"},
         {"{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[{}]},\"status\":{\"phase\":\"Pending\",\"containerStatuses\":"
          "[{\"state\":{\"waiting\":{\"reason\":\"ErrImagePull\"}}}]}}",
-         "a 0/1 ErrImagePull 0 <unknown>"},
+            "a 0/1 ErrImagePull 0 <unknown>"},
     };
     for (const auto &one : cases) {
         f.pod.reset(cJSON_Parse(one.pod));
@@ -373,7 +409,7 @@ static void rows_read_as_kubectls(void **state)
     }
     table t;
     test_eq_text(print_rows(t, {print_pod_header(false, false), {"p", "1/1", "Running", "0", "5s"}}),
-                 "NAME   READY   STATUS    RESTARTS   AGE\np      1/1     Running   0          5s\n");
+        "NAME   READY   STATUS    RESTARTS   AGE\np      1/1     Running   0          5s\n");
 }
 
 static void ages(void **)
@@ -382,7 +418,7 @@ static void ages(void **)
         uint64_t seconds;
         const char *text;
     } cases[] = {{0, "0s"}, {119, "119s"}, {120, "2m"}, {135, "2m15s"}, {600, "10m"}, {10'800, "3h"}, {11'000, "3h3m"}, {90'000, "25h"},
-                 {180'000, "2d2h"}, {700'000, "8d"}, {86'400ull * 800, "2y70d"}, {86'400ull * 4000, "10y"}};
+        {180'000, "2d2h"}, {700'000, "8d"}, {86'400ull * 800, "2y70d"}, {86'400ull * 4000, "10y"}};
     for (const auto &one : cases)
         test_eq_text(print_age(one.seconds), one.text);
 }
@@ -392,7 +428,7 @@ static void json_and_templates(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     f.pod.reset(cJSON_Parse("{\"b\":[1,{}],\"a\":{\"name\":\"x\"},\"c\":[]}"));
     test_eq_text(print_json(f.pod.get()),
-                 "{\n    \"a\": {\n        \"name\": \"x\"\n    },\n    \"b\": [\n        1,\n        {}\n    ],\n    \"c\": []\n}\n");
+        "{\n    \"a\": {\n        \"name\": \"x\"\n    },\n    \"b\": [\n        1,\n        {}\n    ],\n    \"c\": []\n}\n");
     output_format format;
     std::string out;
     test_true(print_parse_format("go-template={{.a.name}}!{{.b}}", "", format, f.text));

@@ -14,6 +14,9 @@
 #include "kubectl_local/prober.h"
 #include "kubectl_local/relay.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 static constexpr uint64_t case_timeout_ms = 10'000;
 
 struct fixture {
@@ -22,7 +25,7 @@ struct fixture {
     loop_timer turn;
     relay r;
     bool dying = false;
-    int server = -1;  // listener the relay connects to
+    int server = -1; // listener the relay connects to
     int client = -1;
     int served = -1;
     bool timed_out = false;

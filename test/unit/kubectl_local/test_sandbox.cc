@@ -20,6 +20,9 @@
 #include "kubectl_local/syscall_filter.h"
 #include "kubectl_local/users.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 // The file of Debian's golang-github-containers-common, where it is installed.
 static constexpr const char *engine_profile = "/usr/share/containers/seccomp.json";
 
@@ -30,7 +33,8 @@ static std::set<std::string> engine_allows(const cJSON *profile)
     const cJSON *rule;
     cJSON_ArrayForEach(rule, json_get(profile, "syscalls"))
     {
-        if (json_text(rule, "action") != "SCMP_ACT_ALLOW" || cJSON_GetArraySize(json_get(json_get(rule, "includes"), "caps")) > 0 || cJSON_GetArraySize(json_get(rule, "args")) > 0)
+        if (json_text(rule, "action") != "SCMP_ACT_ALLOW" || cJSON_GetArraySize(json_get(json_get(rule, "includes"), "caps")) > 0 ||
+            cJSON_GetArraySize(json_get(rule, "args")) > 0)
             continue;
         const cJSON *name;
         cJSON_ArrayForEach(name, json_get(rule, "names")) names.insert(name->valuestring);
@@ -89,7 +93,14 @@ static void calls_are_refused_and_allowed(void **)
         {"getpid", [] { return static_cast<long>(getpid()); }, 0},
         {"a new user namespace", [] { return static_cast<long>(unshare(CLONE_NEWUSER)); }, EPERM},
         {"a child in one", [] { return syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, nullptr); }, ENOSYS},
-        {"a child", [] { pid_t pid = fork(); if (pid == 0) _exit(0); return static_cast<long>(waitpid(pid, nullptr, 0)); }, 0},
+        {"a child",
+            [] {
+                pid_t pid = fork();
+                if (pid == 0)
+                    _exit(0);
+                return static_cast<long>(waitpid(pid, nullptr, 0));
+            },
+            0},
         {"clone3", [] { return syscall(SYS_clone3, nullptr, 0); }, ENOSYS},
         {"add_key", [] { return syscall(SYS_add_key, "user", "a", "b", 1, -3); }, EPERM},
         {"keyctl", [] { return syscall(SYS_keyctl, 0, -3, 0); }, EPERM},
@@ -144,7 +155,10 @@ static container_identity read(const char *pod, const char *container)
     return identity_read(spec.get(), one.get());
 }
 
-static bool has(const container_identity &who, const char *name) { return std::find(who.capabilities.begin(), who.capabilities.end(), name) != who.capabilities.end(); }
+static bool has(const container_identity &who, const char *name)
+{
+    return std::find(who.capabilities.begin(), who.capabilities.end(), name) != who.capabilities.end();
+}
 
 static void a_container_is_who_the_spec_says(void **)
 {

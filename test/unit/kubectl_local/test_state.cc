@@ -16,6 +16,9 @@
 #include "kubectl_local/state.h"
 #include "kubectl_local/view.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 struct fixture {
     std::string dir;
     local_state state;
@@ -127,15 +130,14 @@ static void references_are_parsed(void **state)
         const char *name;
         const char *tag;
     } good[] = {{"quay.io/user/md5_server:v1", "quay.io/user/md5_server", "v1"}, {"md5", "md5", "latest"},
-                {"localhost:5000/a/b:1.0", "localhost:5000/a/b", "1.0"}, {"a/b", "a/b", "latest"},
-                    {"Host.Example/a", "Host.Example/a", "latest"}};
+        {"localhost:5000/a/b:1.0", "localhost:5000/a/b", "1.0"}, {"a/b", "a/b", "latest"}, {"Host.Example/a", "Host.Example/a", "latest"}};
     for (const auto &one : good) {
         test_eq_enum(image_parse_reference(one.text, f.reference), reference_verdict::good);
         test_eq_text(f.reference.name, one.name);
         test_eq_text(f.reference.tag, one.tag);
     }
-    for (const char *bad : {"", "A", "a:", "a/", "/a", "a//b", "../a", "a/../b", "a b", "a:b/c:", "a:.x", "-a", "a/rootfs", "a:rootfs",
-        "a@", "localhost:x/a"})
+    for (const char *bad :
+        {"", "A", "a:", "a/", "/a", "a//b", "../a", "a/../b", "a b", "a:b/c:", "a:.x", "-a", "a/rootfs", "a:rootfs", "a@", "localhost:x/a"})
         test_eq_enum(image_parse_reference(bad, f.reference), reference_verdict::invalid);
     test_eq_enum(image_parse_reference("a/b@sha256:00", f.reference), reference_verdict::digest);
 }
@@ -200,8 +202,8 @@ static void a_view_lays_the_image_over_the_host(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     std::string rootfs = f.dir + "/rootfs";
-    test_true(os_make_dirs(rootfs + "/code") && os_make_dirs(rootfs + "/usr/local/bin") && os_make_dirs(rootfs + "/tmp")
-              && os_make_dirs(rootfs + "/etc"));
+    test_true(os_make_dirs(rootfs + "/code") && os_make_dirs(rootfs + "/usr/local/bin") && os_make_dirs(rootfs + "/tmp") &&
+              os_make_dirs(rootfs + "/etc"));
     test_true(os_write_file(rootfs + "/tmp/data", "x") && os_write_file(rootfs + "/etc/brought-by-image", "x"));
     view_place place;
     place.rootfs = rootfs;

@@ -9,6 +9,9 @@
 #include "kubectl_local/os.h"
 #include "kubectl_local/tree.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 struct fixture {
     std::string dir;
 };

@@ -18,6 +18,9 @@
 #include "base/text.h"
 #include "kubectl_local/witness.h"
 
+using namespace etlnode;
+using namespace etlnode::kubectl_local;
+
 static constexpr uint64_t forever_ms = 3'600'000; // what is said before was seen
 
 struct fixture {
@@ -31,7 +34,20 @@ struct fixture {
 };
 
 // What a server does after its answer.
-enum class work : uint8_t { accepts, polls, selects, waits_in_epoll, waits_without_listener, reads, sleeps, computes, sleeps_and_exits, computes_and_exits, raises, execs };
+enum class work : uint8_t {
+    accepts,
+    polls,
+    selects,
+    waits_in_epoll,
+    waits_without_listener,
+    reads,
+    sleeps,
+    computes,
+    sleeps_and_exits,
+    computes_and_exits,
+    raises,
+    execs
+};
 
 enum class shape : uint8_t { command, child, both };
 
@@ -104,9 +120,7 @@ static constexpr int64_t tidying_ms = 300;
         keep_accepting(fd);
     case work::sleeps_and_exits: usleep(tidying_ms * 1'000); break;
     case work::computes_and_exits: compute(tidying_ms);
-    case work::raises:
-        usleep(tidying_ms * 1'000);
-        abort();
+    case work::raises: usleep(tidying_ms * 1'000); abort();
     case work::execs:
         while (!asked_to_go_on)
             poll(&one, 1, -1);
@@ -165,7 +179,10 @@ static pid_t living_command(void *arg)
     return f.command = 0;
 }
 
-static std::string container_id(void *arg) { return "local://abc" + (static_cast<fixture *>(arg)->replaced > 0 ? std::string(".2") : std::string()); }
+static std::string container_id(void *arg)
+{
+    return "local://abc" + (static_cast<fixture *>(arg)->replaced > 0 ? std::string(".2") : std::string());
+}
 static void on_replaced(void *arg) { static_cast<fixture *>(arg)->replaced++; }
 static void on_turn(void *arg) { loop_stop(static_cast<fixture *>(arg)->l); }
 

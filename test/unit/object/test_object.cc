@@ -9,6 +9,8 @@
 #include "object/sink.h"
 #include "object/source.h"
 
+using namespace etlnode;
+
 // One copy, and what came of it.
 struct copying {
     fixture *f = nullptr;
@@ -69,7 +71,7 @@ static sink open_sink(copying &c, const std::string &name)
     options.is_bucket_there = has_bucket;
     options.on_end = on_end;
     options.arg = &c;
-    return sink_put(c.f->world->e, *c.f->s, static_cast<sink_put_options &&>(options));
+    return sink_put(c.f->world->e, *c.f->s, std::move(options));
 }
 
 static source open_stored(copying &c, const std::string &name)
@@ -89,7 +91,7 @@ static void begin(copying &c, bool is_checked = true)
     pump_options options;
     options.on_done = on_pumped;
     options.arg = &c;
-    c.p = pump_start(c.f->world->e, sink_stream(c.to), c.from.from, static_cast<pump_options &&>(options));
+    c.p = pump_start(c.f->world->e, sink_stream(c.to), c.from.from, std::move(options));
 }
 
 static void let_go(copying &c)
@@ -112,7 +114,8 @@ static std::string content_of_size(size_t size)
 
 static size_t files_in_tmp(fixture &f) { return memory_files(f.world->now, "/data/tmp").size(); }
 
-static constexpr size_t sizes[] = {0, 1, 4'096, index_content_size_max, index_content_size_max + 1, put_buffer_size - 1, put_buffer_size, put_buffer_size + 1, 3 * put_buffer_size, 1'000'003};
+static constexpr size_t sizes[] = {0, 1, 4'096, index_content_size_max, index_content_size_max + 1, put_buffer_size - 1, put_buffer_size,
+    put_buffer_size + 1, 3 * put_buffer_size, 1'000'003};
 
 static void a_stored_object_is_copied(void **state)
 {

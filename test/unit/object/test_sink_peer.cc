@@ -9,6 +9,8 @@
 #include "object/sink.h"
 #include "object/source.h"
 
+using namespace etlnode;
+
 struct sending {
     source from;
     sink to;
@@ -31,7 +33,7 @@ static void on_received(void *arg, error err, std::string body)
     exchange &x = *static_cast<exchange *>(arg);
     s.received = true;
     s.receive_err = err;
-    s.body = static_cast<std::string &&>(body);
+    s.body = std::move(body);
     error_code code = error_code::internal;
     if (!s.code.empty() && error_code_from_name(s.code, code))
         exchange_answer_error(x, code, "said the other one");
@@ -43,7 +45,8 @@ static void take_object(http_world &, exchange &x)
 {
     const http_head &head = exchange_head(x);
     s.head = std::string(head.method) + " " + std::string(head.target);
-    for (const char *name : {"Content-Length", "Transfer-Encoding", "Content-Type", "Ais-Checksum-Type", "Ais-Checksum-Value", "Etlnode-Cluster-Secret", "Etlnode-Pause"})
+    for (const char *name : {"Content-Length", "Transfer-Encoding", "Content-Type", "Ais-Checksum-Type", "Ais-Checksum-Value",
+             "Etlnode-Cluster-Secret", "Etlnode-Pause"})
         s.head += "|" + std::string(http_head_get(head, name));
     exchange_read_all(x, 64 * mib, on_received, &x);
 }
@@ -77,7 +80,7 @@ static void begin(http_world &w, std::string content, uint16_t port, sink_head h
     std::string code = s.code;
     s = sending{};
     s.code = code;
-    s.from = source_memory(*w.e, static_cast<std::string &&>(content), {});
+    s.from = source_memory(*w.e, std::move(content), {});
     sink_peer_options options;
     options.client = w.client;
     options.host = "127.0.0.1";
@@ -88,11 +91,11 @@ static void begin(http_world &w, std::string content, uint16_t port, sink_head h
     options.name = "o";
     options.node_id = "t1";
     options.peer_id = "t2";
-    s.to = sink_peer(*w.e, static_cast<sink_peer_options &&>(options));
+    s.to = sink_peer(*w.e, std::move(options));
     sink_begin(s.to, head);
     pump_options pumping;
     pumping.on_done = on_pumped;
-    s.p = pump_start(*w.e, sink_stream(s.to), s.from.from, static_cast<pump_options &&>(pumping));
+    s.p = pump_start(*w.e, sink_stream(s.to), s.from.from, std::move(pumping));
 }
 
 static void let_go(http_world &w)
@@ -150,7 +153,7 @@ static void what_is_abandoned_breaks_off(void **state)
     }
     sink_peer_options options;
     options.client = w.client;
-    sink never_begun = sink_peer(*w.e, static_cast<sink_peer_options &&>(options));
+    sink never_begun = sink_peer(*w.e, std::move(options));
     sink_abandon(never_begun);
     test_false(sink_is_open(never_begun));
 }
@@ -158,7 +161,11 @@ static void what_is_abandoned_breaks_off(void **state)
 static void its_refusal_is_told_in_its_words(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
-    struct row { const char *code; error_code told; const char *text; };
+    struct row {
+        const char *code;
+        error_code told;
+        const char *text;
+    };
     static const row rows[] = {
         {"no_space", error_code::no_space, "said the other one"},
         {"checksum_mismatch", error_code::checksum_mismatch, "said the other one"},

@@ -7,6 +7,8 @@
 #include "codec/error_envelope.h"
 #include "role/shared/control.h"
 
+using namespace etlnode;
+
 static void hints_say_what_there_is(void **)
 {
     test_eq_text(control_hint("x", {}), " (there are none)");
@@ -66,8 +68,12 @@ static void times_are_utc(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(hints_say_what_there_is), cmocka_unit_test(texts_are_those_that_clients_match), cmocka_unit_test(providers_have_aliases),
-        cmocka_unit_test(errors_of_other_nodes_keep_their_code), cmocka_unit_test(node_ids_are_checked), cmocka_unit_test(times_are_utc),
+        cmocka_unit_test(hints_say_what_there_is),
+        cmocka_unit_test(texts_are_those_that_clients_match),
+        cmocka_unit_test(providers_have_aliases),
+        cmocka_unit_test(errors_of_other_nodes_keep_their_code),
+        cmocka_unit_test(node_ids_are_checked),
+        cmocka_unit_test(times_are_utc),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -6,9 +6,15 @@
 #include "base/limits.h"
 #include "role/shared/etl_failures.h"
 
+using namespace etlnode;
+
 static etl_failure failure_of(int number)
 {
-    return {.wall_ns = static_cast<uint64_t>(number), .object = "ais://b/o" + std::to_string(number), .status = 500, .text = "boom", .request_id = "r" + std::to_string(number)};
+    return {.wall_ns = static_cast<uint64_t>(number),
+        .object = "ais://b/o" + std::to_string(number),
+        .status = 500,
+        .text = "boom",
+        .request_id = "r" + std::to_string(number)};
 }
 
 static void all_are_counted_and_the_last_are_kept(void **)

@@ -6,6 +6,8 @@
 
 #include "role/shared/list_merge.h"
 
+using namespace etlnode;
+
 struct fixture {
     std::vector<list_page> pages;
     list_page merged;
@@ -13,8 +15,16 @@ struct fixture {
     std::string text, reason;
     json_ptr tree;
 };
-static int setup(void **state) { *state = new fixture; return 0; }
-static int teardown(void **state) { delete static_cast<fixture *>(*state); return 0; }
+static int setup(void **state)
+{
+    *state = new fixture;
+    return 0;
+}
+static int teardown(void **state)
+{
+    delete static_cast<fixture *>(*state);
+    return 0;
+}
 
 static list_page page_of(std::initializer_list<const char *> names)
 {
@@ -97,7 +107,8 @@ static void read(fixture &f, const char *json)
 static void requests_say_what_they_want(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
-    read(f, R"({"prefix":"p/*","pagesize":7,"uuid":"u","props":"name, checksum,version","continuation_token":"","flags":"2048","start_after":"p/k"})");
+    read(f,
+        R"({"prefix":"p/*","pagesize":7,"uuid":"u","props":"name, checksum,version","continuation_token":"","flags":"2048","start_after":"p/k"})");
     test_eq_text(f.request.prefix, "p/");
     test_eq_text(f.request.after, "p/k");
     test_eq(f.request.page_size, 7u);
@@ -139,9 +150,12 @@ static void one_level_collapses_what_is_below(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(pages_are_merged_in_byte_order, setup, teardown), cmocka_unit_test_setup_teardown(a_full_page_has_a_token, setup, teardown),
-        cmocka_unit_test_setup_teardown(directories_of_several_targets_become_one, setup, teardown), cmocka_unit_test_setup_teardown(requests_have_defaults, setup, teardown),
-        cmocka_unit_test_setup_teardown(requests_say_what_they_want, setup, teardown), cmocka_unit_test_setup_teardown(bad_requests_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(pages_are_merged_in_byte_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_page_has_a_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(directories_of_several_targets_become_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(requests_have_defaults, setup, teardown),
+        cmocka_unit_test_setup_teardown(requests_say_what_they_want, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_requests_are_refused, setup, teardown),
         cmocka_unit_test(one_level_collapses_what_is_below),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

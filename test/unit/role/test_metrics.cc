@@ -3,6 +3,8 @@
 
 #include "role/shared/metrics.h"
 
+using namespace etlnode;
+
 static void families_have_one_head(void **)
 {
     metrics_text text;
@@ -12,7 +14,8 @@ static void families_have_one_head(void **)
     metrics_label(labels, "y", "2");
     metrics_add(text, "b", "gauge", "Others.", labels, 0.25);
     metrics_add(text, "b", "gauge", "Others.", {}, 1e6);
-    test_eq_text(text.out, "# HELP a_total Things.\n# TYPE a_total counter\na_total 3\n# HELP b Others.\n# TYPE b gauge\nb{x=\"1\",y=\"2\"} 0.25\nb 1000000\n");
+    test_eq_text(text.out, "# HELP a_total Things.\n# TYPE a_total counter\na_total 3\n# HELP b Others.\n# TYPE b "
+                           "gauge\nb{x=\"1\",y=\"2\"} 0.25\nb 1000000\n");
 }
 
 static void label_values_are_escaped(void **)
@@ -50,7 +53,9 @@ static void histograms_are_cumulative(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(families_have_one_head), cmocka_unit_test(label_values_are_escaped), cmocka_unit_test(large_counts_keep_their_digits),
+        cmocka_unit_test(families_have_one_head),
+        cmocka_unit_test(label_values_are_escaped),
+        cmocka_unit_test(large_counts_keep_their_digits),
         cmocka_unit_test(histograms_are_cumulative),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -9,11 +9,25 @@
 #include "role/shared/route.h"
 #include "role/target/target.h"
 
-static route_match proxy_find(const char *method, const char *path) { return route_find(route_role::proxy, route_listener::clients, method, path); }
-static route_match target_find(const char *method, const char *path) { return route_find(route_role::target, route_listener::clients, method, path); }
+using namespace etlnode;
 
-static bool is_served_by(const route &row, void (*handler)(proxy &p, exchange &x, const route_match &match)) { return row.by_proxy == handler; }
-static bool is_served_by(const route &row, void (*handler)(target &t, exchange &x, const route_match &match)) { return row.by_target == handler; }
+static route_match proxy_find(const char *method, const char *path)
+{
+    return route_find(route_role::proxy, route_listener::clients, method, path);
+}
+static route_match target_find(const char *method, const char *path)
+{
+    return route_find(route_role::target, route_listener::clients, method, path);
+}
+
+static bool is_served_by(const route &row, void (*handler)(proxy &p, exchange &x, const route_match &match))
+{
+    return row.by_proxy == handler;
+}
+static bool is_served_by(const route &row, void (*handler)(target &t, exchange &x, const route_match &match))
+{
+    return row.by_target == handler;
+}
 
 template <typename handler> static void check(const route_match &match, handler *expected, std::initializer_list<std::string_view> args)
 {
@@ -74,7 +88,8 @@ static void wrong_methods_are_told_the_right_ones(void **)
 
 static void unknown_paths_are_not_found(void **)
 {
-    for (const char *path : {"/", "/v1", "/v2/health", "/v1/healthy", "/v1/etl/name/other", "/v1/etl//logs", "/v1//etl", "", "v1/health", "/v1/node/status"}) {
+    for (const char *path :
+        {"/", "/v1", "/v2/health", "/v1/healthy", "/v1/etl/name/other", "/v1/etl//logs", "/v1//etl", "", "v1/health", "/v1/node/status"}) {
         route_match match = proxy_find("GET", path);
         if (match.found != nullptr || !match.allow.empty())
             test_fail("%s was found", path);
@@ -110,8 +125,12 @@ static void rows_are_sound(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(paths_find_their_handlers), cmocka_unit_test(both_generations_share_the_paths), cmocka_unit_test(wrong_methods_are_told_the_right_ones),
-        cmocka_unit_test(unknown_paths_are_not_found), cmocka_unit_test(listeners_are_apart), cmocka_unit_test(rows_are_sound),
+        cmocka_unit_test(paths_find_their_handlers),
+        cmocka_unit_test(both_generations_share_the_paths),
+        cmocka_unit_test(wrong_methods_are_told_the_right_ones),
+        cmocka_unit_test(unknown_paths_are_not_found),
+        cmocka_unit_test(listeners_are_apart),
+        cmocka_unit_test(rows_are_sound),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

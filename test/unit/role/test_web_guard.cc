@@ -6,12 +6,14 @@
 #include "role/shared/node.h"
 #include "role/shared/web_guard.h"
 
+using namespace etlnode;
+
 static web_guard guard_of(std::vector<std::string> hosts = {}, std::vector<std::string> origins = {})
 {
     node_options options;
     options.machine_name = "Lap.example.net";
-    options.allowed_hosts = static_cast<std::vector<std::string> &&>(hosts);
-    options.allowed_origins = static_cast<std::vector<std::string> &&>(origins);
+    options.allowed_hosts = std::move(hosts);
+    options.allowed_origins = std::move(origins);
     return web_guard_make(options, {"http://data.example.com:8080", "http://[fd00::7]:8082"});
 }
 
@@ -22,20 +24,24 @@ static web_verdict judge(const web_guard &guard, const std::string &head_text)
     return web_guard_judge(guard, head);
 }
 
-static web_verdict judge_host(const web_guard &guard, const std::string &host) { return judge(guard, "GET /v1/health HTTP/1.1\r\nHost: " + host + "\r\n\r\n"); }
+static web_verdict judge_host(const web_guard &guard, const std::string &host)
+{
+    return judge(guard, "GET /v1/health HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+}
 
 static void hosts_are_the_names_of_this_node(void **)
 {
     web_guard plain = guard_of();
-    for (const char *host : {"127.0.0.1", "127.0.0.1:8080", "10.1.2.3:1", "255.255.255.255", "0.0.0.0:8080", "[::1]", "[::1]:8080", "[fd00::1%eth0]:80", "[::ffff:127.0.0.1]",
-                             "localhost", "LocalHost:9", "localhost.", "localhost.:80", "localhost:", "lap.example.net", "LAP.EXAMPLE.NET:8080", "lap", "lap:8080",
-                             "data.example.com", "data.example.com:1", "data.example.com."}) {
+    for (const char *host : {"127.0.0.1", "127.0.0.1:8080", "10.1.2.3:1", "255.255.255.255", "0.0.0.0:8080", "[::1]", "[::1]:8080",
+             "[fd00::1%eth0]:80", "[::ffff:127.0.0.1]", "localhost", "LocalHost:9", "localhost.", "localhost.:80", "localhost:",
+             "lap.example.net", "LAP.EXAMPLE.NET:8080", "lap", "lap:8080", "data.example.com", "data.example.com:1", "data.example.com."}) {
         if (judge_host(plain, host) != web_verdict::pass)
             test_fail("%s was refused", host);
     }
-    for (const char *host : {"evil.example", "evil.example:8080", "localhost.evil.example", "evil.localhost", "127.0.0.1.evil.example", "127.0.0.1.nip.io", "2130706433", "0x7f.1", "127.1",
-                             "0177.0.0.1", "[::1].evil.example", "[evil]", "[::1", "[]", "::1", "::1:8080", "127.0.0.1:80:80", "127.0.0.1:port", "127.0.0.1:70000", "", ":8080", ".", "example.com",
-                             "xdata.example.com", "data.example.com.evil", "lapx", "example.net", "[127.0.0.1]", "127.0.0.1%eth0", "any", "*"}) {
+    for (const char *host : {"evil.example", "evil.example:8080", "localhost.evil.example", "evil.localhost", "127.0.0.1.evil.example",
+             "127.0.0.1.nip.io", "2130706433", "0x7f.1", "127.1", "0177.0.0.1", "[::1].evil.example", "[evil]", "[::1", "[]", "::1",
+             "::1:8080", "127.0.0.1:80:80", "127.0.0.1:port", "127.0.0.1:70000", "", ":8080", ".", "example.com", "xdata.example.com",
+             "data.example.com.evil", "lapx", "example.net", "[127.0.0.1]", "127.0.0.1%eth0", "any", "*"}) {
         if (judge_host(plain, host) != web_verdict::strange_host)
             test_fail("\"%s\" was let pass", host);
     }
@@ -48,7 +54,8 @@ static void hosts_can_be_allowed(void **)
         if (judge_host(guard, host) != web_verdict::pass)
             test_fail("%s was refused", host);
     }
-    for (const char *host : {"svc.cluster.local", ".svc.cluster.local", "asvc.cluster.local", "etlnode-proxy.evil.example", "x.gate.example.org"}) {
+    for (const char *host :
+        {"svc.cluster.local", ".svc.cluster.local", "asvc.cluster.local", "etlnode-proxy.evil.example", "x.gate.example.org"}) {
         if (judge_host(guard, host) != web_verdict::strange_host)
             test_fail("%s was let pass", host);
     }
@@ -67,7 +74,8 @@ static void old_and_odd_forms(void **)
     test_eq_enum(judge(guard, "GET http://localhost/v1/health HTTP/1.1\r\nHost: evil.example\r\n\r\n"), web_verdict::strange_host);
 }
 
-static web_verdict judge_change(const web_guard &guard, const std::string &host, const std::string &lines, const std::string &method = "POST")
+static web_verdict judge_change(
+    const web_guard &guard, const std::string &host, const std::string &lines, const std::string &method = "POST")
 {
     return judge(guard, method + " /v1/etl/init HTTP/1.1\r\nHost: " + host + "\r\n" + lines + "\r\n");
 }
@@ -75,7 +83,10 @@ static web_verdict judge_change(const web_guard &guard, const std::string &host,
 static void changes_come_from_own_pages_only(void **)
 {
     web_guard guard = guard_of({}, {"https://console.example.org", "http://dev.example.org:3000"});
-    struct row { const char *host, *lines; web_verdict verdict; };
+    struct row {
+        const char *host, *lines;
+        web_verdict verdict;
+    };
     static constexpr web_verdict pass = web_verdict::pass;
     static constexpr web_verdict bad = web_verdict::strange_origin;
     static constexpr row rows[] = {
@@ -146,7 +157,8 @@ static void rules_are_checked(void **)
         if (!web_origin_is_good(good))
             test_fail("%s was refused", good);
     }
-    for (const char *bad : {"", "null", "*", "a.example.org", "https://", "https://*.example.org", "https://a/", "https://a:x", "ftp://a"}) {
+    for (const char *bad :
+        {"", "null", "*", "a.example.org", "https://", "https://*.example.org", "https://a/", "https://a:x", "ftp://a"}) {
         if (web_origin_is_good(bad))
             test_fail("%s was accepted", bad);
     }
@@ -155,8 +167,11 @@ static void rules_are_checked(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(hosts_are_the_names_of_this_node), cmocka_unit_test(hosts_can_be_allowed), cmocka_unit_test(old_and_odd_forms),
-        cmocka_unit_test(changes_come_from_own_pages_only), cmocka_unit_test(rules_are_checked),
+        cmocka_unit_test(hosts_are_the_names_of_this_node),
+        cmocka_unit_test(hosts_can_be_allowed),
+        cmocka_unit_test(old_and_odd_forms),
+        cmocka_unit_test(changes_come_from_own_pages_only),
+        cmocka_unit_test(rules_are_checked),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -8,6 +8,8 @@
 #include "sm/sm_render.h"
 #include "sm/sm_verify.h"
 
+using namespace etlnode;
+
 // A door: closed -> opening -> open -> closed, broken at the end.
 struct door {
     enum class state : uint8_t { closed, opening, open, broken };
@@ -24,8 +26,16 @@ using E = door::event;
 
 static constexpr uint32_t MOTOR = 1;
 static constexpr uint32_t TIMER = 2;
-static void start(door &d) { d.motor = d.timer = true; d.pushes++; }
-static void halt(door &d) { d.motor = d.leak_motor; d.timer = false; }
+static void start(door &d)
+{
+    d.motor = d.timer = true;
+    d.pushes++;
+}
+static void halt(door &d)
+{
+    d.motor = d.leak_motor;
+    d.timer = false;
+}
 static bool is_locked(const door &d) { return d.locked; }
 static uint32_t alive(const door &d) { return (d.motor ? MOTOR : 0u) | (d.timer ? TIMER : 0u); }
 static bool pushes_bounded(const door &d) { return d.pushes < 10; }
@@ -153,7 +163,8 @@ static void count_twice(chain &c)
 static bool is_double(const chain &c) { return c.left == 0; }
 static void note(chain &c, chain::event) { c.noted++; }
 static void tell(chain &c, chain::state from, chain::event on) { c.told += std::string(sm_name(from)) + "-" + sm_name(on) + " "; }
-static constexpr sm_state<chain> chain_states[] = {{chain::state::ready, sm_initial, 0, 0}, {chain::state::counting, 0, 0, 0}, {chain::state::done, sm_final, 0, 0}};
+static constexpr sm_state<chain> chain_states[] = {
+    {chain::state::ready, sm_initial, 0, 0}, {chain::state::counting, 0, 0, 0}, {chain::state::done, sm_final, 0, 0}};
 static constexpr sm_row<chain> chain_rows[] = {
     {chain::state::ready, chain::event::begin, SM_FN(is_double), SM_FN(count_twice), chain::state::counting},
     {chain::state::ready, chain::event::begin, always, SM_FN(count), chain::state::counting},
@@ -163,7 +174,8 @@ static constexpr sm_row<chain> chain_rows[] = {
     {chain::state::counting, chain::event::last, always, nothing, chain::state::done},
     {chain::state::counting, chain::event::stop, always, nothing, chain::state::done},
 };
-static constexpr sm_table<chain> chain_table = {"chain", chain_states, {}, chain_rows, {}, {}, chain::event::stop, chain::event::stop, nullptr, note, tell};
+static constexpr sm_table<chain> chain_table = {
+    "chain", chain_states, {}, chain_rows, {}, {}, chain::event::stop, chain::event::stop, nullptr, note, tell};
 SM_VERIFY(chain_table);
 
 static void follow_up_events_are_taken_in_order(void **)
@@ -229,9 +241,13 @@ static void trace_has_a_stable_form(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(steps_follow_the_table), cmocka_unit_test(unexpected_event_stops_one_machine),
-        cmocka_unit_test(follow_up_events_are_taken_in_order), cmocka_unit_test(traces_show_whom_a_machine_works_for),
-        cmocka_unit_test(news_are_taken_in_order), cmocka_unit_test(page_shows_every_row), cmocka_unit_test(trace_has_a_stable_form),
+        cmocka_unit_test(steps_follow_the_table),
+        cmocka_unit_test(unexpected_event_stops_one_machine),
+        cmocka_unit_test(follow_up_events_are_taken_in_order),
+        cmocka_unit_test(traces_show_whom_a_machine_works_for),
+        cmocka_unit_test(news_are_taken_in_order),
+        cmocka_unit_test(page_shows_every_row),
+        cmocka_unit_test(trace_has_a_stable_form),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

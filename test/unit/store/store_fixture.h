@@ -13,6 +13,8 @@
 #include "sm/sm_render.h"
 #include "store/store.h"
 
+namespace etlnode {
+
 struct fixture {
     memory_world *world = nullptr;
     store *s = nullptr;
@@ -106,7 +108,8 @@ inline error put_bytes(fixture &f, put &p, std::string_view bytes)
 }
 
 // Through put_write: into a file, however small.
-inline error put_object(fixture &f, const std::string &name, std::string_view bytes, index_row *out_row = nullptr, const std::string &bucket = "b")
+inline error put_object(
+    fixture &f, const std::string &name, std::string_view bytes, index_row *out_row = nullptr, const std::string &bucket = "b")
 {
     put *p = put_start(*f.s, bucket, name, "text/plain");
     error err = put_bytes(f, *p, bytes);
@@ -125,7 +128,8 @@ inline error put_object(fixture &f, const std::string &name, std::string_view by
 }
 
 // In one piece, the last one, as an upload does it: into the index when it is small.
-inline error put_at_once(fixture &f, const std::string &name, std::string_view bytes, index_row *out_row = nullptr, const std::string &bucket = "b")
+inline error put_at_once(
+    fixture &f, const std::string &name, std::string_view bytes, index_row *out_row = nullptr, const std::string &bucket = "b")
 {
     put *p = put_start(*f.s, bucket, name, "text/plain");
     std::memcpy(put_buffer(*p).data(), bytes.data(), bytes.size());
@@ -211,8 +215,10 @@ inline void every_row_was_taken(const sm_view &view)
         if (view.counters->row_taken[i] > 0)
             continue;
         untaken++;
-        print_error("%s row %zu: %s on %s [%s] was never taken\n", view.name, i, view.states[view.rows[i].from].name, view.events[view.rows[i].on],
-                    view.rows[i].guard);
+        print_error("%s row %zu: %s on %s [%s] was never taken\n", view.name, i, view.states[view.rows[i].from].name,
+            view.events[view.rows[i].on], view.rows[i].guard);
     }
     test_eq(untaken, 0u);
 }
+
+} // namespace etlnode

@@ -6,6 +6,8 @@
 #include "store/housekeeping_machine.h"
 #include "store/store_machines.h"
 
+using namespace etlnode;
+
 static constexpr uint64_t a_while = 60'000;
 
 // A disk on which a crash left an abandoned file, an unplaced content and a piece of garbage.
@@ -17,7 +19,7 @@ static memory_image left_by_a_crash()
     CHECK(!put_object(f, "placed", "placed"));
     memory_advance(*f.world, a_while);
     f.world->faults = {{.op = memory_op::rename, .err = make_error(error_code::io), .path_part = "", .skip = 0, .count = 100},
-                       {.op = memory_op::unlink, .err = make_error(error_code::io), .path_part = "", .skip = 0, .count = 100}};
+        {.op = memory_op::unlink, .err = make_error(error_code::io), .path_part = "", .skip = 0, .count = 100}};
     CHECK(!put_object(f, "a", "one"));
     CHECK(!put_object(f, "a", "two"));
     CHECK(!put_object(f, "b", "content"));
@@ -35,11 +37,11 @@ static void disk_is_clean(const memory_image &image)
     size_t contents = 0;
     for (const auto &[key, row] : image.rows) {
         contents++;
-        test_true(memory_find(image, content_place_path("/data", row.content_id)) != 0);
+        test_true(memory_find(image, content_final_path("/data", row.content_id)) != 0);
     }
     test_eq(memory_files(image, "/data").size(), contents);
     test_eq(image.garbage.size(), 0u);
-    test_eq(image.unplaced.size(), 0u);
+    test_eq(image.pending_moves.size(), 0u);
 }
 
 // The failing directory may be the put's.
@@ -59,9 +61,9 @@ struct failing {
 
 static void ended_at_any_step_on_a_failing_disk(void **)
 {
-    const failing all[] = {{memory_op::unlink, "/tmp/"},      {memory_op::unlink, "/objects/"},      {memory_op::rename, ""},
-                           {memory_op::make_dir, "objects/"}, {memory_op::sync_dir, "/objects"},     {memory_op::sync_dir, "/objects/"},
-                           {memory_op::sync_dir, "/tmp"},     {memory_op::index_garbage_clear, ""},  {memory_op::index_placed, ""}};
+    const failing all[] = {{memory_op::unlink, "/tmp/"}, {memory_op::unlink, "/objects/"}, {memory_op::rename, ""},
+        {memory_op::make_dir, "objects/"}, {memory_op::sync_dir, "/objects"}, {memory_op::sync_dir, "/objects/"},
+        {memory_op::sync_dir, "/tmp"}, {memory_op::index_garbage_clear, ""}, {memory_op::index_placed, ""}};
     memory_image image = left_by_a_crash();
     for (const failing &f : all) {
         for (error_code code : {error_code::io, error_code::no_such_file}) {
@@ -76,7 +78,7 @@ static void ended_at_any_step_on_a_failing_disk(void **)
                 store_open(first.world->e, first.options, on_store_open, &first);
                 for (uint64_t i = 0; i < steps; i++) {
                     if (!memory_step(*first.world))
-                        memory_advance(*first.world, steps % 2 == 0 ? keeper_retry_ms : keeper_batch_delay_ms);
+                        memory_advance(*first.world, steps % 2 == 0 ? housekeeping_retry_ms : housekeeping_batch_delay_ms);
                     // What is left of the steps may be less than the store needs to open.
                     if (i + 1 == steps && first.s == nullptr)
                         memory_run(*first.world);
@@ -99,33 +101,34 @@ static void ended_at_any_step_on_a_failing_disk(void **)
     }
 }
 
-// The keeper alone, stopped after each of its steps; each operation done, failed and missing.
+// The housekeeping alone, stopped after each of its steps; each operation done, failed and missing.
 static void stopped_at_any_step(void **)
 {
-    const failing all[] = {{memory_op::list, ""}, /* none */ {memory_op::unlink, ""},          {memory_op::rename, ""},      {memory_op::make_dir, ""},
-                           {memory_op::sync_dir, ""},        {memory_op::index_garbage_clear, ""}, {memory_op::index_placed, ""}};
+    const failing all[] = {{memory_op::list, ""}, /* none */ {memory_op::unlink, ""}, {memory_op::rename, ""}, {memory_op::make_dir, ""},
+        {memory_op::sync_dir, ""}, {memory_op::index_garbage_clear, ""}, {memory_op::index_placed, ""}};
     memory_image image = left_by_a_crash();
     for (const failing &f : all) {
         for (error_code code : {error_code::io, error_code::no_such_file}) {
             for (int steps = 0; steps < 60; steps++) {
                 memory_world *w = memory_make(image);
-                keeper k;
-                keeper_start(k, w->e, "/data");
-                for (uint64_t id : image.unplaced)
-                    keeper_add_move(k, id);
+                housekeeping k;
+                housekeeping_start(k, w->e, "/data");
+                for (uint64_t id : image.pending_moves)
+                    housekeeping_add_move(k, id);
                 for (uint64_t id : {1000u, 1001u}) // moved by an earlier run that could not say so
-                    keeper_add_move(k, id);
+                    housekeeping_add_move(k, id);
                 for (uint64_t id : image.garbage)
-                    keeper_add_garbage(k, id);
-                keeper_add_garbage(k, 1000);
-                keeper_add_orphan(k, image.content_id_max + 1);
+                    housekeeping_add_garbage(k, id);
+                housekeeping_add_garbage(k, 1000);
+                housekeeping_add_orphan(k, image.content_id_max + 1);
                 w->faults = {{.op = f.op, .err = make_error(code), .path_part = "", .skip = static_cast<size_t>(steps % 2), .count = 1000}};
                 for (int i = 0; i < steps; i++) {
                     if (!memory_step(*w))
                         virtual_fire_next(w->clock, UINT64_MAX);
                 }
                 int ended = 0;
-                keeper_stop(k, [](void *arg) { ++*static_cast<int *>(arg); }, &ended);
+                housekeeping_stop(
+                    k, [](void *arg) { ++*static_cast<int *>(arg); }, &ended);
                 memory_run(*w);
                 test_eq(ended, 1);
                 memory_free(w);
@@ -174,21 +177,22 @@ static void garbage_goes_while_moves_keep_coming(void **)
     test_ok(open_store(f));
     memory_world *w = memory_make(memory_take(*f.world, memory_crash::killed));
     close_world(f);
-    keeper k;
-    keeper_start(k, w->e, "/data");
+    housekeeping k;
+    housekeeping_start(k, w->e, "/data");
     uint64_t id = 1;
-    for (; id <= 3 * keeper_remove_count; id++)
-        keeper_add_garbage(k, id);
-    keeper_add_move(k, id++);
+    for (; id <= 3 * housekeeping_remove_count; id++)
+        housekeeping_add_garbage(k, id);
+    housekeeping_add_move(k, id++);
     for (int steps = 0; !k.garbage.empty(); steps++) {
         test_true(steps < 200);
         if (k.moves.empty())
-            keeper_add_move(k, id++);
+            housekeeping_add_move(k, id++);
         memory_step(*w);
     }
     test_true(w->executed[memory_op::rename] >= 2);
     int ended = 0;
-    keeper_stop(k, [](void *arg) { ++*static_cast<int *>(arg); }, &ended);
+    housekeeping_stop(
+        k, [](void *arg) { ++*static_cast<int *>(arg); }, &ended);
     memory_run(*w);
     test_eq(ended, 1);
     memory_free(w);
@@ -197,7 +201,7 @@ static void garbage_goes_while_moves_keep_coming(void **)
 static void opening_fails_at_every_step(void **)
 {
     const failing all[] = {{memory_op::make_dir, "/tmp"}, {memory_op::make_dir, "/objects"}, {memory_op::sync_dir, "/data"},
-                           {memory_op::list, ""},         {memory_op::list, "/tmp"}, {memory_op::index_unplaced, ""},   {memory_op::index_garbage, ""}};
+        {memory_op::list, ""}, {memory_op::list, "/tmp"}, {memory_op::index_pending_moves, ""}, {memory_op::index_garbage, ""}};
     for (const failing &step : all) {
         fixture f;
         start_world(f, memory_empty());
@@ -228,7 +232,8 @@ static void contents_of_a_lost_index_are_set_aside(void **)
         if (failed == 2)
             f.world->faults = {{.op = memory_op::rename, .err = make_error(error_code::io)}};
         if (failed == 3)
-            f.world->faults = {{.op = memory_op::list, .err = make_error(error_code::io), .path_part = "", .skip = 3}}; // of the directory itself
+            f.world->faults = {
+                {.op = memory_op::list, .err = make_error(error_code::io), .path_part = "", .skip = 3}}; // of the directory itself
         error err = open_store(f);
         test_eq_enum(err.code, failed == 0 ? error_code::ok : error_code::io);
         if (failed == 0) {
@@ -254,7 +259,7 @@ static void contents_of_a_lost_index_are_set_aside(void **)
 
 static void every_row_is_taken(void **)
 {
-    every_row_was_taken(keeper_machine_view());
+    every_row_was_taken(housekeeping_machine_view());
     every_row_was_taken(open_machine_view());
 }
 
@@ -263,10 +268,12 @@ int main()
     sm_set_strict(true);
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {
-        cmocka_unit_test(ended_at_any_step_on_a_failing_disk), cmocka_unit_test(garbage_that_never_left_temp),
+        cmocka_unit_test(ended_at_any_step_on_a_failing_disk),
+        cmocka_unit_test(garbage_that_never_left_temp),
         cmocka_unit_test(stopped_at_any_step),
         cmocka_unit_test(garbage_goes_while_moves_keep_coming),
-        cmocka_unit_test(an_orphan_that_is_gone_is_fine),      cmocka_unit_test(opening_fails_at_every_step),
+        cmocka_unit_test(an_orphan_that_is_gone_is_fine),
+        cmocka_unit_test(opening_fails_at_every_step),
         cmocka_unit_test(contents_of_a_lost_index_are_set_aside),
         cmocka_unit_test(every_row_is_taken),
     };

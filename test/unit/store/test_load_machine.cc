@@ -5,14 +5,16 @@
 #include "store/content_path.h"
 #include "store/store_machines.h"
 
+using namespace etlnode;
+
 static const std::string big(20'000, 'x');
 
-// Where the content is, and what the keeper knows of it, when the lookup starts.
+// Where the content is, and what the housekeeping knows of it, when the lookup starts.
 enum class place : uint8_t {
-    placed,       // moved, the keeper knows
-    in_temp,      // not moved, the keeper knows
-    committed,    // not moved, the commit is durable but the keeper has not heard of it
-    moved_unseen, // the keeper thinks it is in tmp/, but it is in its place
+    placed,       // moved, the housekeeping knows
+    in_temp,      // not moved, the housekeeping knows
+    committed,    // not moved, the commit is durable but the housekeeping has not heard of it
+    moved_unseen, // the housekeeping thinks it is in tmp/, but it is in its place
     nowhere,
 };
 static constexpr place places[] = {place::placed, place::in_temp, place::committed, place::moved_unseen, place::nowhere};
@@ -44,7 +46,7 @@ static void make_place(given_place &g, place where, const std::string &bytes)
     if (where == place::moved_unseen) {
         memory_task move;
         move.path = content_temp_path("/data", g.id);
-        move.path_to = content_place_path("/data", g.id);
+        move.path_to = content_final_path("/data", g.id);
         CHECK(!memory_rename(w, move));
     }
     if (where == place::nowhere)
@@ -99,7 +101,7 @@ static void a_wrong_size_is_seen_wherever_the_file_is(void **)
         memory_world &w = *g.f.world;
         std::string path = content_temp_path("/data", g.id);
         if (memory_find(w.now, path) == 0)
-            path = content_place_path("/data", g.id);
+            path = content_final_path("/data", g.id);
         uint64_t node = memory_find(w.now, path);
         w.now.nodes[node].data += "more";
         std::string out;
@@ -200,7 +202,7 @@ static std::string &file_of(given_place &g)
 {
     memory_image &image = g.f.world->now;
     uint64_t node = memory_find(image, content_temp_path("/data", g.id));
-    return image.nodes[node != 0 ? node : memory_find(image, content_place_path("/data", g.id))].data;
+    return image.nodes[node != 0 ? node : memory_find(image, content_final_path("/data", g.id))].data;
 }
 
 static void a_list_of_sums_of_the_wrong_size_is_damage(void **)
@@ -345,13 +347,19 @@ int main()
     sm_set_strict(true);
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {
-        cmocka_unit_test(a_file_is_found_wherever_it_is),       cmocka_unit_test(every_open_can_fail),
-        cmocka_unit_test(a_wrong_size_is_seen_wherever_the_file_is), cmocka_unit_test(a_lookup_ends_with_its_store),
-        cmocka_unit_test(an_empty_object_needs_no_file), cmocka_unit_test(a_content_in_the_index_needs_no_file),
+        cmocka_unit_test(a_file_is_found_wherever_it_is),
+        cmocka_unit_test(every_open_can_fail),
+        cmocka_unit_test(a_wrong_size_is_seen_wherever_the_file_is),
+        cmocka_unit_test(a_lookup_ends_with_its_store),
+        cmocka_unit_test(an_empty_object_needs_no_file),
+        cmocka_unit_test(a_content_in_the_index_needs_no_file),
         cmocka_unit_test(a_row_that_changes_for_ever_is_an_error),
-        cmocka_unit_test(a_list_of_sums_of_the_wrong_size_is_damage), cmocka_unit_test(a_content_without_sums_is_read_whole),
-        cmocka_unit_test(a_content_without_sums_may_fail_to_be_read), cmocka_unit_test(damage_is_met_block_by_block),
-        cmocka_unit_test(small_damage_is_counted),                    cmocka_unit_test(every_row_is_taken),
+        cmocka_unit_test(a_list_of_sums_of_the_wrong_size_is_damage),
+        cmocka_unit_test(a_content_without_sums_is_read_whole),
+        cmocka_unit_test(a_content_without_sums_may_fail_to_be_read),
+        cmocka_unit_test(damage_is_met_block_by_block),
+        cmocka_unit_test(small_damage_is_counted),
+        cmocka_unit_test(every_row_is_taken),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -14,8 +14,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "store/store_machines.h"
 #include "golden.h"
+#include "store/store_machines.h"
+
+using namespace etlnode;
 
 static const char *const golden_path = "test/golden/traces/put.md";
 

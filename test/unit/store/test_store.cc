@@ -4,6 +4,8 @@
 
 #include "store/content_path.h"
 
+using namespace etlnode;
+
 static fixture &of(void **state) { return *static_cast<fixture *>(*state); }
 
 static const std::string big(600'000, 'x'); // three buffers, not inline
@@ -65,7 +67,7 @@ static void a_small_content_lies_in_the_index(void **state)
     }
     test_eq(f.world->executed[memory_op::open], 0u);
     test_eq(f.world->executed[memory_op::index_change], 2u);
-    test_eq(f.world->now.garbage.size() + f.world->now.unplaced.size(), 0u);
+    test_eq(f.world->now.garbage.size() + f.world->now.pending_moves.size(), 0u);
     index_row row;
     test_ok(put_at_once(f, "o", over_the_line, &row));
     test_true(!row.in_index);
@@ -110,7 +112,7 @@ static void contents_of_all_kinds_follow_each_other(void **state)
             memory_advance(*f.world, a_while);
             bool has_file = second.size() > index_content_size_max;
             test_eq(memory_files(f.world->now, "/data").size(), has_file ? 1u : 0u);
-            test_eq(f.world->now.garbage.size() + f.world->now.unplaced.size(), 0u);
+            test_eq(f.world->now.garbage.size() + f.world->now.pending_moves.size(), 0u);
             test_eq(store_count(*f.s).garbage_pending, 0u);
         }
         test_ok(remove_object(f, "o"));
@@ -125,24 +127,24 @@ static void contents_move_to_their_place(void **state)
     fixture &f = of(state);
     index_row row;
     test_ok(put_object(f, "o", "hello", &row));
-    test_true(memory_find(f.world->now, content_place_path("/data", row.content_id)) != 0);
+    test_true(memory_find(f.world->now, content_final_path("/data", row.content_id)) != 0);
     test_eq(memory_files(f.world->now, "/data/tmp").size(), 0u);
-    test_eq(f.world->now.unplaced.size(), 1u); // said in a batch
-    memory_advance(*f.world, keeper_batch_delay_ms);
-    test_eq(f.world->now.unplaced.size(), 0u);
+    test_eq(f.world->now.pending_moves.size(), 1u); // said in a batch
+    memory_advance(*f.world, housekeeping_batch_delay_ms);
+    test_eq(f.world->now.pending_moves.size(), 0u);
     // Durable before it was said.
-    test_true(memory_find(memory_take(*f.world, memory_crash::power_cut), content_place_path("/data", row.content_id)) != 0);
+    test_true(memory_find(memory_take(*f.world, memory_crash::power_cut), content_final_path("/data", row.content_id)) != 0);
 }
 
 static void many_moves_are_one_batch(void **state)
 {
     fixture &f = of(state);
-    for (size_t i = 0; i < keeper_batch_count - 1; i++)
+    for (size_t i = 0; i < housekeeping_batch_count - 1; i++)
         test_ok(put_object(f, std::to_string(i), "x"));
     test_eq(f.world->executed[memory_op::index_placed], 0u);
     test_ok(put_object(f, "last", "x"));
     test_eq(f.world->executed[memory_op::index_placed], 1u);
-    test_eq(f.world->now.unplaced.size(), 0u);
+    test_eq(f.world->now.pending_moves.size(), 0u);
     uint64_t syncs = f.world->executed[memory_op::sync_dir];
     memory_advance(*f.world, a_while);
     test_eq(f.world->executed[memory_op::sync_dir], syncs); // nothing left to do
@@ -315,14 +317,18 @@ static void an_abort_inside_the_answer_is_fine(void **state)
 {
     fixture &f = of(state);
     put *p = put_start(*f.s, "b", "o", "");
-    put_write(*p, 5, [](void *arg, error) { put_abort(*static_cast<put *>(arg)); }, p);
+    put_write(
+        *p, 5, [](void *arg, error) { put_abort(*static_cast<put *>(arg)); }, p);
     memory_run(*f.world);
     f.world->faults.push_back({.op = memory_op::write, .err = make_error(error_code::no_space)});
     p = put_start(*f.s, "b", "o", "");
-    put_write(*p, 5, [](void *arg, error err) {
-        test_eq_enum(err.code, error_code::no_space);
-        put_abort(*static_cast<put *>(arg));
-    }, p);
+    put_write(
+        *p, 5,
+        [](void *arg, error err) {
+            test_eq_enum(err.code, error_code::no_space);
+            put_abort(*static_cast<put *>(arg));
+        },
+        p);
     memory_run(*f.world);
     test_eq(memory_files(f.world->now, "/data").size(), 0u);
 }
@@ -339,8 +345,8 @@ static void a_failed_put_changes_nothing(void **state)
     fixture &f = of(state);
     test_ok(put_object(f, "o", "old"));
     memory_advance(*f.world, a_while);
-    const failing_step steps[] = {{memory_op::open, "/tmp/", 0},  {memory_op::write, "", 0},        {memory_op::write, "", 1},
-                                  {memory_op::sync, "", 0},       {memory_op::sync_dir, "/tmp", 0}, {memory_op::index_change, "b", 0}};
+    const failing_step steps[] = {{memory_op::open, "/tmp/", 0}, {memory_op::write, "", 0}, {memory_op::write, "", 1},
+        {memory_op::sync, "", 0}, {memory_op::sync_dir, "/tmp", 0}, {memory_op::index_change, "b", 0}};
     for (const failing_step &step : steps) {
         for (error_code code : {error_code::no_space, error_code::io}) {
             f.world->faults = {{.op = step.op, .err = make_error(code), .path_part = step.path_part, .skip = step.skip}};
@@ -379,7 +385,7 @@ static void a_failed_commit_into_the_index_leaves_nothing(void **state)
             test_true(bytes == old);
             memory_advance(*f.world, a_while);
             test_eq(memory_files(f.world->now, "/data").size(), files);
-            test_eq(f.world->now.garbage.size() + f.world->now.unplaced.size(), 0u);
+            test_eq(f.world->now.garbage.size() + f.world->now.pending_moves.size(), 0u);
         }
     }
 }
@@ -587,7 +593,7 @@ static void nothing_resurrects_and_nothing_leaks(void **)
         test_eq(memory_files(f.world->now, "/data/objects").size(), contents);
         test_eq(memory_files(f.world->now, "/data/tmp").size(), 0u);
         test_eq(f.world->now.garbage.size(), 0u);
-        test_eq(f.world->now.unplaced.size(), 0u);
+        test_eq(f.world->now.pending_moves.size(), 0u);
         for (answer &a : answers) {
             test_eq(a.count, 1);
             test_true(!a.err || a.err.code == error_code::object_not_found);
@@ -612,7 +618,7 @@ static void a_missing_or_damaged_content_is_corrupt(void **state)
     std::string bytes;
     index_row large;
     test_ok(put_object(f, "large", big, &large));
-    uint64_t large_node = memory_find(f.world->now, content_place_path("/data", large.content_id));
+    uint64_t large_node = memory_find(f.world->now, content_final_path("/data", large.content_id));
     f.world->now.nodes[large_node].data += "x";
     test_eq_enum(get_object(f, "large", bytes).code, error_code::corrupt);
     f.world->now.nodes[2].names.erase("objects");
@@ -775,7 +781,8 @@ static void open_files_are_bounded_by_their_blocks(void **)
 
 static void a_store_that_cannot_be_opened_says_why(void **)
 {
-    for (memory_op op : {memory_op::make_dir, memory_op::sync_dir, memory_op::list, memory_op::index_unplaced, memory_op::index_garbage}) {
+    for (memory_op op :
+        {memory_op::make_dir, memory_op::sync_dir, memory_op::list, memory_op::index_pending_moves, memory_op::index_garbage}) {
         fixture f;
         start_world(f, memory_empty());
         f.world->faults = {{.op = op, .err = make_error(error_code::io)}};

@@ -9,6 +9,8 @@
 
 #include "store/content_path.h"
 
+using namespace etlnode;
+
 static constexpr uint64_t a_while = 60'000;
 static constexpr size_t slot_count = 6;
 
@@ -24,7 +26,7 @@ struct slot {
     bool busy = false;
     put *p = nullptr;
     bool aborts = false;
-    bool at_once = false;    // all in the last buffer: small contents go into the index
+    bool at_once = false; // all in the last buffer: small contents go into the index
 };
 
 static bool disk_may_fail;
@@ -82,7 +84,8 @@ static void begin_remove(slot &s)
 {
     s.busy = true;
     s.wanted = std::nullopt;
-    store_remove(*s.f->s, "b", s.name, [](void *arg, error err) { change_done(*static_cast<slot *>(arg), err); }, &s);
+    store_remove(
+        *s.f->s, "b", s.name, [](void *arg, error err) { change_done(*static_cast<slot *>(arg), err); }, &s);
 }
 
 static void begin_something(slot &s, rng &random, int number)
@@ -108,12 +111,16 @@ static void begin_something(slot &s, rng &random, int number)
 // A write that fails has written something else (the memory world sees to that), a sync that fails has synced nothing.
 static void let_disk_fail(memory_world &w, rng &random)
 {
-    constexpr memory_op ops[] = {memory_op::open, memory_op::write, memory_op::sync, memory_op::sync_dir, memory_op::rename, memory_op::unlink,
-                                 memory_op::make_dir, memory_op::index_change, memory_op::index_placed, memory_op::index_garbage_clear};
+    constexpr memory_op ops[] = {memory_op::open, memory_op::write, memory_op::sync, memory_op::sync_dir, memory_op::rename,
+        memory_op::unlink, memory_op::make_dir, memory_op::index_change, memory_op::index_placed, memory_op::index_garbage_clear};
     w.faults.clear();
     for (uint64_t count = rng_below(random, 5); count > 0; count--) {
         error err = make_error(rng_below(random, 2) == 0 ? error_code::io : error_code::no_space);
-        w.faults.push_back({.op = ops[rng_below(random, std::size(ops))], .err = err, .path_part = "", .skip = rng_below(random, 30), .count = 1 + rng_below(random, 4)});
+        w.faults.push_back({.op = ops[rng_below(random, std::size(ops))],
+            .err = err,
+            .path_part = "",
+            .skip = rng_below(random, 30),
+            .count = 1 + rng_below(random, 4)});
     }
 }
 
@@ -121,7 +128,8 @@ static void let_disk_fail(memory_world &w, rng &random)
 static void make_disk_slow(memory_world &w, rng &random)
 {
     w.shuffle = false;
-    for (memory_op op : {memory_op::write, memory_op::sync, memory_op::sync_dir, memory_op::rename, memory_op::unlink, memory_op::index_change, memory_op::index_placed}) {
+    for (memory_op op : {memory_op::write, memory_op::sync, memory_op::sync_dir, memory_op::rename, memory_op::unlink,
+             memory_op::index_change, memory_op::index_placed}) {
         if (rng_below(random, 3) == 0)
             w.deferred.insert(op);
     }
@@ -146,11 +154,11 @@ static void disk_holds_what_the_index_names(const memory_image &image)
         if (row.content_id == 0 || row.in_index)
             continue;
         contents++;
-        test_true(memory_find(image, content_place_path("/data", row.content_id)) != 0);
+        test_true(memory_find(image, content_final_path("/data", row.content_id)) != 0);
     }
     test_eq(memory_files(image, "/data").size(), contents);
     test_eq(image.garbage.size(), 0u);
-    test_eq(image.unplaced.size(), 0u);
+    test_eq(image.pending_moves.size(), 0u);
 }
 
 // What the image holds is what was acknowledged, or what was under way; and after a while nothing else is on the disk. The slots take over
@@ -362,7 +370,8 @@ static void an_object_is_readable_before_its_move(void **)
 
 static void housekeeping_survives_errors(void **)
 {
-    const memory_op ops[] = {memory_op::rename, memory_op::make_dir, memory_op::unlink, memory_op::sync_dir, memory_op::index_placed, memory_op::index_garbage_clear};
+    const memory_op ops[] = {memory_op::rename, memory_op::make_dir, memory_op::unlink, memory_op::sync_dir, memory_op::index_placed,
+        memory_op::index_garbage_clear};
     for (memory_op op : ops) {
         for (size_t skip = 0; skip < 4; skip++) {
             fixture f;

@@ -21,6 +21,8 @@
 #include "store/store.h"
 #include "uv/uv_env.h"
 
+using namespace etlnode;
+
 static const char *program;
 static constexpr uint64_t patience_ms = 60'000;
 
@@ -53,13 +55,17 @@ static error start(real &r)
     store_options store_opts;
     store_opts.dir = r.dir;
     r.opened = false;
-    store_open(*r.e, store_opts, [](void *arg, error open_error, store *s) {
-        auto &self = *static_cast<real *>(arg);
-        self.opened = true;
-        self.open_error = open_error;
-        self.s = s;
-    }, &r);
-    run_until(r, [](void *arg) { return static_cast<real *>(arg)->opened; }, &r);
+    store_open(
+        *r.e, store_opts,
+        [](void *arg, error open_error, store *s) {
+            auto &self = *static_cast<real *>(arg);
+            self.opened = true;
+            self.open_error = open_error;
+            self.s = s;
+        },
+        &r);
+    run_until(
+        r, [](void *arg) { return static_cast<real *>(arg)->opened; }, &r);
     return r.open_error;
 }
 
@@ -75,7 +81,8 @@ static void stop(real &r)
 
 static void remove_tree(const std::string &dir)
 {
-    (void)nftw(dir.c_str(), [](const char *path, const struct stat *, int, struct FTW *) { return ::remove(path); }, 16, FTW_DEPTH | FTW_PHYS);
+    (void)nftw(
+        dir.c_str(), [](const char *path, const struct stat *, int, struct FTW *) { return ::remove(path); }, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static real *r;
@@ -156,13 +163,16 @@ static void job_start(real &owner, job &j)
 
 static void jobs_finish(real &owner, std::vector<job> &jobs)
 {
-    run_until(owner, [](void *arg) {
-        for (const job &j : *static_cast<std::vector<job> *>(arg)) {
-            if (!j.done)
-                return false;
-        }
-        return true;
-    }, &jobs);
+    run_until(
+        owner,
+        [](void *arg) {
+            for (const job &j : *static_cast<std::vector<job> *>(arg)) {
+                if (!j.done)
+                    return false;
+            }
+            return true;
+        },
+        &jobs);
 }
 
 static error look_up(real &owner, const std::string &name, std::string &out_bytes)
@@ -173,13 +183,17 @@ static error look_up(real &owner, const std::string &name, std::string &out_byte
         const store_object *object = nullptr;
         size_t count = 0;
     } s;
-    store_get(*owner.s, "b", name, [](void *arg, error err, const store_object *object) {
-        auto &self = *static_cast<state *>(arg);
-        self.done = true;
-        self.err = err;
-        self.object = object;
-    }, &s);
-    run_until(owner, [](void *arg) { return static_cast<state *>(arg)->done; }, &s);
+    store_get(
+        *owner.s, "b", name,
+        [](void *arg, error err, const store_object *object) {
+            auto &self = *static_cast<state *>(arg);
+            self.done = true;
+            self.err = err;
+            self.object = object;
+        },
+        &s);
+    run_until(
+        owner, [](void *arg) { return static_cast<state *>(arg)->done; }, &s);
     if (s.err)
         return s.err;
     if (s.object->has_content) {
@@ -187,13 +201,17 @@ static error look_up(real &owner, const std::string &name, std::string &out_byte
     } else {
         out_bytes.assign(static_cast<size_t>(s.object->row.size) + 1, '\0');
         s.done = false;
-        disk_read(*owner.e, s.object->file, out_bytes.data(), out_bytes.size(), 0, [](void *arg, error err, size_t count) {
-            auto &self = *static_cast<state *>(arg);
-            self.done = true;
-            self.err = err;
-            self.count = count;
-        }, &s);
-        run_until(owner, [](void *arg) { return static_cast<state *>(arg)->done; }, &s);
+        disk_read(
+            *owner.e, s.object->file, out_bytes.data(), out_bytes.size(), 0,
+            [](void *arg, error err, size_t count) {
+                auto &self = *static_cast<state *>(arg);
+                self.done = true;
+                self.err = err;
+                self.count = count;
+            },
+            &s);
+        run_until(
+            owner, [](void *arg) { return static_cast<state *>(arg)->done; }, &s);
         out_bytes.resize(s.count);
     }
     store_release(*owner.s, s.object);
@@ -204,10 +222,13 @@ static size_t count_files(const std::string &dir)
 {
     static size_t count;
     count = 0;
-    (void)nftw(dir.c_str(), [](const char *, const struct stat *, int type, struct FTW *) {
-        count += type == FTW_F ? 1 : 0;
-        return 0;
-    }, 16, FTW_PHYS);
+    (void)nftw(
+        dir.c_str(),
+        [](const char *, const struct stat *, int type, struct FTW *) {
+            count += type == FTW_F ? 1 : 0;
+            return 0;
+        },
+        16, FTW_PHYS);
     return count;
 }
 
@@ -215,16 +236,20 @@ static size_t left_in_temp(real &owner) { return count_files(owner.dir + "/tmp")
 
 static void wait_until_settled(real &owner)
 {
-    run_until(owner, [](void *arg) {
-        auto &self = *static_cast<real *>(arg);
-        return left_in_temp(self) == 0 && store_count(*self.s).garbage_pending == 0;
-    }, &owner);
+    run_until(
+        owner,
+        [](void *arg) {
+            auto &self = *static_cast<real *>(arg);
+            return left_in_temp(self) == 0 && store_count(*self.s).garbage_pending == 0;
+        },
+        &owner);
 }
 
 static void what_was_put_is_read_before_and_after_a_restart(void **)
 {
     std::vector<job> jobs(40);
-    const size_t sizes[] = {0, 1, 4'096, index_content_size_max, index_content_size_max + 1, put_buffer_size, put_buffer_size + 1, 3 * put_buffer_size};
+    const size_t sizes[] = {
+        0, 1, 4'096, index_content_size_max, index_content_size_max + 1, put_buffer_size, put_buffer_size + 1, 3 * put_buffer_size};
     for (size_t i = 0; i < jobs.size(); i++) {
         jobs[i].name = "dir/object " + std::to_string(i) + " \xe4\xbd\xa0";
         jobs[i].size = sizes[i % std::size(sizes)];
@@ -265,11 +290,15 @@ static void overwritten_and_removed_contents_go(void **)
     wait_until_settled(*r);
     test_eq(count_files(r->dir + "/objects"), 5u);
     bool done = false;
-    store_remove_bucket(*r->s, "b", [](void *arg, error err) {
-        CHECK(!err);
-        *static_cast<bool *>(arg) = true;
-    }, &done);
-    run_until(*r, [](void *arg) { return *static_cast<bool *>(arg); }, &done);
+    store_remove_bucket(
+        *r->s, "b",
+        [](void *arg, error err) {
+            CHECK(!err);
+            *static_cast<bool *>(arg) = true;
+        },
+        &done);
+    run_until(
+        *r, [](void *arg) { return *static_cast<bool *>(arg); }, &done);
     wait_until_settled(*r);
     test_eq(count_files(r->dir + "/objects"), 0u);
 }

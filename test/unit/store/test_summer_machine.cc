@@ -7,6 +7,8 @@
 #include "store/store_machines.h"
 #include "store/summer_machine.h"
 
+using namespace etlnode;
+
 static const std::string large(2 * content_block_size + 7, 'z');
 
 // The disk of an earlier version: objects a, b, c without sums. `changed` may do more to it.
@@ -33,7 +35,7 @@ static memory_image earlier(void (*changed)(memory_image &image) = nullptr, bool
 static std::string &file_of(memory_image &image, const std::string &name)
 {
     uint64_t id = image.rows.at({"b", name}).content_id;
-    uint64_t node = memory_find(image, content_place_path("/data", id));
+    uint64_t node = memory_find(image, content_final_path("/data", id));
     return image.nodes[node != 0 ? node : memory_find(image, content_temp_path("/data", id))].data;
 }
 
@@ -76,7 +78,7 @@ static void run(const memory_image &image, std::initializer_list<const char *> b
 static void contents_get_their_sums(void **)
 {
     run(earlier());
-    run(earlier(nullptr, true)); // not moved yet: the keeper does so meanwhile
+    run(earlier(nullptr, true)); // not moved yet: the housekeeping does so meanwhile
 }
 
 static void everything_can_fail_once(void **)
@@ -84,7 +86,8 @@ static void everything_can_fail_once(void **)
     for (memory_op op : {memory_op::index_unsummed, memory_op::open, memory_op::read, memory_op::index_sums_add, memory_op::rename}) {
         for (size_t skip = 0; skip < 8; skip++) {
             for (bool in_temp : {false, true})
-                run(earlier(nullptr, in_temp), {}, {{.op = op, .err = make_error(error_code::io), .path_part = "", .skip = skip, .count = 2}});
+                run(earlier(nullptr, in_temp), {},
+                    {{.op = op, .err = make_error(error_code::io), .path_part = "", .skip = skip, .count = 2}});
         }
     }
 }
@@ -97,12 +100,12 @@ static void every_place_can_fail(void **)
             fixture f;
             start_world(f, earlier(nullptr, true));
             f.world->faults = {{.op = memory_op::rename, .err = make_error(error_code::io), .path_part = "", .skip = 0, .count = 100},
-                               {.op = memory_op::open, .err = make_error(code), .path_part = "", .skip = skip, .count = 1},
-                               {.op = memory_op::open, .err = make_error(error_code::io), .path_part = "", .skip = skip + 1, .count = 1}};
+                {.op = memory_op::open, .err = make_error(code), .path_part = "", .skip = skip, .count = 1},
+                {.op = memory_op::open, .err = make_error(error_code::io), .path_part = "", .skip = skip + 1, .count = 1}};
             test_ok(open_store(f));
             pass(f);
             f.world->faults.clear();
-            memory_advance(*f.world, keeper_retry_ms);
+            memory_advance(*f.world, housekeeping_retry_ms);
             memory_advance(*f.world, summer_retry_ms);
             pass(f);
             test_eq(f.world->now.unsummed.size(), 0u);
@@ -119,12 +122,20 @@ static void a_content_that_moves_meanwhile_is_found(void **)
         memory_world &w = *f.world;
         uint64_t id = w.now.rows.at({"b", "a"}).content_id;
         w.faults = {{.op = memory_op::rename, .err = make_error(error_code::io), .path_part = "", .skip = 0, .count = 100},
-                    // Neither place has it when it is looked there.
-                    {.op = memory_op::open, .err = make_error(error_code::no_such_file), .path_part = content_place_path("/data", id), .skip = 0, .count = 1},
-                    {.op = memory_op::open, .err = make_error(error_code::no_such_file), .path_part = content_temp_path("/data", id), .skip = 0, .count = 1}};
+            // Neither place has it when it is looked there.
+            {.op = memory_op::open,
+                .err = make_error(error_code::no_such_file),
+                .path_part = content_final_path("/data", id),
+                .skip = 0,
+                .count = 1},
+            {.op = memory_op::open,
+                .err = make_error(error_code::no_such_file),
+                .path_part = content_temp_path("/data", id),
+                .skip = 0,
+                .count = 1}};
         memory_task move;
         move.path = content_temp_path("/data", id);
-        move.path_to = content_place_path("/data", id);
+        move.path_to = content_final_path("/data", id);
         CHECK(!memory_rename(w, move));
         file_of(w.now, "a").append(grown, '!');
         test_ok(open_store(f));
@@ -206,7 +217,8 @@ static void objects_may_go_meanwhile(void **)
     run(earlier([](memory_image &image) {
         uint64_t id = image.rows.at({"b", "a"}).content_id;
         image.nodes[memory_find(image, content_group_dir("/data", content_group(id)))].names.erase(content_name(id));
-    }), {"a"});
+    }),
+        {"a"});
     // Overwritten while its old content is read.
     for (int steps = 0; steps < 40; steps++) {
         fixture f;
@@ -252,10 +264,15 @@ static void it_ends_when_it_is_stopped(void **)
                     start_world(f, image);
                     memory_world &w = *f.world;
                     if (missing > 0)
-                        w.faults.push_back({.op = memory_op::open, .err = make_error(error_code::no_such_file), .path_part = "", .skip = in_temp ? size_t{1} : 0, .count = missing});
+                        w.faults.push_back({.op = memory_op::open,
+                            .err = make_error(error_code::no_such_file),
+                            .path_part = "",
+                            .skip = in_temp ? size_t{1} : 0,
+                            .count = missing});
                     summer s;
                     bool ended = false;
-                    summer_start(s, w.e, "/data", [](void *, const index_row &, bool) {}, nullptr);
+                    summer_start(
+                        s, w.e, "/data", [](void *, const index_row &, bool) {}, nullptr);
                     for (int i = 0; i < steps; i++) {
                         if (!memory_step(w))
                             memory_advance(w, 1);
@@ -263,7 +280,8 @@ static void it_ends_when_it_is_stopped(void **)
                     if (fails)
                         for (memory_op op : {memory_op::open, memory_op::read, memory_op::index_unsummed, memory_op::index_sums_add})
                             w.faults.push_back({.op = op, .err = make_error(error_code::io)});
-                    summer_stop(s, [](void *arg) { *static_cast<bool *>(arg) = true; }, &ended);
+                    summer_stop(
+                        s, [](void *arg) { *static_cast<bool *>(arg) = true; }, &ended);
                     memory_run(w);
                     test_true(ended);
                     memory_free(f.world);
@@ -302,11 +320,16 @@ int main()
     sm_set_strict(true);
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {
-        cmocka_unit_test(contents_get_their_sums),           cmocka_unit_test(everything_can_fail_once),
-        cmocka_unit_test(every_place_can_fail),              cmocka_unit_test(a_content_that_moves_meanwhile_is_found),
-        cmocka_unit_test(a_damaged_content_is_not_served),   cmocka_unit_test(a_content_that_shrinks_is_damaged),
-        cmocka_unit_test(objects_may_go_meanwhile),          cmocka_unit_test(what_was_looked_up_before_is_forgotten),
-        cmocka_unit_test(it_ends_when_it_is_stopped),            cmocka_unit_test(sums_do_not_depend_on_the_pieces),
+        cmocka_unit_test(contents_get_their_sums),
+        cmocka_unit_test(everything_can_fail_once),
+        cmocka_unit_test(every_place_can_fail),
+        cmocka_unit_test(a_content_that_moves_meanwhile_is_found),
+        cmocka_unit_test(a_damaged_content_is_not_served),
+        cmocka_unit_test(a_content_that_shrinks_is_damaged),
+        cmocka_unit_test(objects_may_go_meanwhile),
+        cmocka_unit_test(what_was_looked_up_before_is_forgotten),
+        cmocka_unit_test(it_ends_when_it_is_stopped),
+        cmocka_unit_test(sums_do_not_depend_on_the_pieces),
         cmocka_unit_test(every_row_is_taken),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

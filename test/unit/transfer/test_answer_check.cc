@@ -5,12 +5,14 @@
 #include "base/limits.h"
 #include "transfer/answer_check.h"
 
+using namespace etlnode;
+
 struct check_server {
     http_world *w = nullptr;
     net_listener *listener = nullptr;
     uint16_t port = 0;
-    std::string says;         // to every connection
-    bool closes = false;      // after what it says
+    std::string says;    // to every connection
+    bool closes = false; // after what it says
     std::vector<net_conn *> conns;
 };
 
@@ -146,7 +148,7 @@ static void one_that_died_long_before_its_end_was_read(void **state)
     for (uint64_t waited = 0; waited < 5 * answer_settle_ms; waited += 5)
         uv_env_poll(*c.w->e, 5);
     serve(*c.w, c.pod, port);
-    for (uint64_t waited = 0; waited < sentinel_memory_ms + 500; waited += 50)
+    for (uint64_t waited = 0; waited < liveness_memory_ms + 500; waited += 50)
         uv_env_poll(*c.w->e, 50);
     test_false(verdict(c));
 }
@@ -159,7 +161,7 @@ static void one_that_has_no_patience_with_silent_clients(void **state)
     net_close(*c.w->e, c.pod.conns[0]);
     c.pod.conns.clear();
     test_true(world_until(*c.w, [&] { return c.pod.conns.size() == 1; })); // the next one stands
-    uint64_t until_ms = clock_now_ms(*c.w->e) + sentinel_memory_ms + 100;
+    uint64_t until_ms = clock_now_ms(*c.w->e) + liveness_memory_ms + 100;
     test_true(world_until(*c.w, [&] { return clock_now_ms(*c.w->e) > until_ms; }));
     test_true(verdict(c));
 }

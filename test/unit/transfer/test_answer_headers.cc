@@ -3,6 +3,8 @@
 
 #include "transfer/answer_headers.h"
 
+using namespace etlnode;
+
 static http_head head_of(std::string_view connection, int status = 200)
 {
     http_head head;
@@ -12,7 +14,10 @@ static http_head head_of(std::string_view connection, int status = 200)
     return head;
 }
 
-static bool passes(std::string_view name, bool of_clients_request = true, int status = 200) { return header_passes_to_client(of_clients_request, head_of("close", status), name); }
+static bool passes(std::string_view name, bool of_clients_request = true, int status = 200)
+{
+    return header_passes_to_client(of_clients_request, head_of("close", status), name);
+}
 
 static void what_the_bytes_are_passes_in_every_mode(void **)
 {
@@ -26,7 +31,8 @@ static void what_the_bytes_are_passes_in_every_mode(void **)
 
 static void hrev_passes_what_speaks_of_the_version(void **)
 {
-    for (const char *name : {"ETag", "Last-Modified", "cache-control", "Vary", "Expires", "Accept-Ranges", "X-Label", "x-amz-meta-colour", "Content-MD5", "Repr-Digest"}) {
+    for (const char *name : {"ETag", "Last-Modified", "cache-control", "Vary", "Expires", "Accept-Ranges", "X-Label", "x-amz-meta-colour",
+             "Content-MD5", "Repr-Digest"}) {
         test_true(passes(name));
         test_false(passes(name, false));
     }
@@ -34,12 +40,14 @@ static void hrev_passes_what_speaks_of_the_version(void **)
 
 static void what_means_something_to_others_stays_behind(void **)
 {
-    for (const char *name :
-         {"Ais-Checksum-Value", "Ais-Checksum-Type", "ais-atime", "Ais-Bucket-Props", "Ais-Version", "Hdr-Error", "Etlnode-Cluster-Secret", "Etlnode-Etl", "etlnode-anything", "WWW-Authenticate",
-          "Authorization", "Authentication-Info", "Set-Cookie", "set-cookie2", "Location", "Content-Location", "Refresh", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc",
-          "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Timing-Allow-Origin", "Content-Security-Policy", "Cross-Origin-Opener-Policy", "Link", "Server", "Date", "Via",
-          "Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Trailer", "Upgrade", "Proxy-Authenticate", "NEL", "Report-To", "SourceMap", "Service-Worker-Allowed", "Retry-After",
-          "X-Request-Id", "X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File", "X-Forwarded-For", "X-Content-Type-Options", "X-Frame-Options", ""}) {
+    for (const char *name : {"Ais-Checksum-Value", "Ais-Checksum-Type", "ais-atime", "Ais-Bucket-Props", "Ais-Version", "Hdr-Error",
+             "Etlnode-Cluster-Secret", "Etlnode-Etl", "etlnode-anything", "WWW-Authenticate", "Authorization", "Authentication-Info",
+             "Set-Cookie", "set-cookie2", "Location", "Content-Location", "Refresh", "Clear-Site-Data", "Strict-Transport-Security",
+             "Alt-Svc", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Timing-Allow-Origin", "Content-Security-Policy",
+             "Cross-Origin-Opener-Policy", "Link", "Server", "Date", "Via", "Connection", "Keep-Alive", "Transfer-Encoding",
+             "Content-Length", "Trailer", "Upgrade", "Proxy-Authenticate", "NEL", "Report-To", "SourceMap", "Service-Worker-Allowed",
+             "Retry-After", "X-Request-Id", "X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File", "X-Forwarded-For",
+             "X-Content-Type-Options", "X-Frame-Options", ""}) {
         test_false(passes(name));
         test_false(passes(name, false));
     }
@@ -62,7 +70,8 @@ static void what_connection_names_is_of_the_connection(void **)
 static void the_clients_secrets_stay_behind(void **)
 {
     http_head head = head_of("keep-alive");
-    for (const char *name : {"Host", "Authorization", "cookie", "Expect", "Content-Length", "X-Request-Id", "Etlnode-Cluster-Secret", "Proxy-Authorization", "TE", "Upgrade"})
+    for (const char *name : {"Host", "Authorization", "cookie", "Expect", "Content-Length", "X-Request-Id", "Etlnode-Cluster-Secret",
+             "Proxy-Authorization", "TE", "Upgrade"})
         test_false(header_passes_to_pod(head, name));
     for (const char *name : {"Accept", "If-None-Match", "Range", "Accept-Encoding", "X-Anything"})
         test_true(header_passes_to_pod(head, name));

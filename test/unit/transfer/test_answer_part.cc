@@ -3,6 +3,8 @@
 
 #include "transfer/answer_part.h"
 
+using namespace etlnode;
+
 static http_head part_of(std::string_view content_range)
 {
     http_head head;
@@ -29,7 +31,8 @@ static void a_part_begins_where_it_was_asked_for(void **)
     test_eq(size_of("bytes=1-3", "bytes 1-2/10"), 2); // less than was asked for, and says so
     test_eq(size_of("bytes=1-3,5-6", "bytes 1-3/10"), 3);
     test_eq(size_of("bytes=0-0,5-6", "bytes 5-6/10"), -1);
-    for (const char *given : {"", "bytes 0-2/10", "bytes */10", "items 1-3/10", "bytes 1-3", "bytes 3-1/10", "bytes 1-3/2", "bytes 1-3/3", "bytes 1-3/x", "bytes 1-3/", "bytes 1-18446744073709551616/*"})
+    for (const char *given : {"", "bytes 0-2/10", "bytes */10", "items 1-3/10", "bytes 1-3", "bytes 3-1/10", "bytes 1-3/2", "bytes 1-3/3",
+             "bytes 1-3/x", "bytes 1-3/", "bytes 1-18446744073709551616/*"})
         test_eq(size_of("bytes=1-3", given), -1);
 }
 

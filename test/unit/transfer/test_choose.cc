@@ -3,6 +3,8 @@
 
 #include "transfer/choose.h"
 
+using namespace etlnode;
+
 static bool has(uint8_t set, unsigned value) { return (set & (1u << value)) != 0; }
 
 // Every question of the whole input product is answered by exactly one row.
@@ -10,14 +12,16 @@ static void exactly_one_row_matches(void **)
 {
     for (unsigned role = 0; role < 2; role++) {
         for (unsigned method = 0; method < 3; method++) {
-            for (unsigned how = 0; how < 4; how++) {
-                for (unsigned stage = 0; stage < 5; stage++) {
-                    for (unsigned place = 0; place < 3; place++) {
+            for (unsigned mode = 0; mode < 4; mode++) {
+                for (unsigned availability = 0; availability < 5; availability++) {
+                    for (unsigned locality = 0; locality < 3; locality++) {
                         int matches = 0;
                         for (const read_row &row : transfer_choose_rows())
-                            matches += has(row.roles, role) && has(row.methods, method) && has(row.hows, how) && has(row.stages, stage) && has(row.places, place);
+                            matches += has(row.roles, role) && has(row.methods, method) && has(row.modes, mode) &&
+                                       has(row.availabilities, availability) && has(row.localities, locality);
                         if (matches != 1)
-                            test_fail("role %u method %u how %u stage %u place %u: %d rows", role, method, how, stage, place, matches);
+                            test_fail("role %u method %u mode %u availability %u locality %u: %d rows", role, method, mode, availability,
+                                locality, matches);
                     }
                 }
             }
@@ -35,13 +39,13 @@ static void every_row_says_why(void **)
 
 static void the_documents_modes(void **)
 {
-    read_question q{read_role::target, read_method::get, read_how::hpush, read_stage::ready, read_place::here};
+    read_question q{read_role::target, read_method::get, read_mode::hpush, read_availability::ready, read_locality::here};
     test_eq_enum(transfer_choose(q), read_action::push);
-    q.how = read_how::hrev;
+    q.mode = read_mode::hrev;
     test_eq_enum(transfer_choose(q), read_action::reverse);
-    q.how = read_how::hpull;
+    q.mode = read_mode::hpull;
     test_eq_enum(transfer_choose(q), read_action::redirect_to_pod);
-    q.stage = read_stage::not_ready;
+    q.availability = read_availability::not_ready;
     test_eq_enum(transfer_choose(q), read_action::wait_for_pod);
     q.role = read_role::proxy;
     test_eq_enum(transfer_choose(q), read_action::redirect_to_target);

@@ -7,6 +7,8 @@
 #include "transfer/html_text.h"
 #include "transfer/pod_error.h"
 
+using namespace etlnode;
+
 static std::string packed(std::string_view text, int window_bits)
 {
     z_stream stream = {};
@@ -49,8 +51,10 @@ static void compressed_text_is_unpacked(void **)
 
 static void what_cannot_be_unpacked_is_named(void **)
 {
-    test_eq_text(pod_error_text(422, "", "br", "\x0b\x02\x80text\x03"), "the pod answered 422 Unprocessable Content; its text is encoded as br");
-    test_eq_text(pod_error_text(500, "image/png", "", std::string("\x89PNG\r\n\x1a\n\0\0", 10)), "the pod answered 500 Internal Server Error with 10 bytes that are no text (image/png)");
+    test_eq_text(
+        pod_error_text(422, "", "br", "\x0b\x02\x80text\x03"), "the pod answered 422 Unprocessable Content; its text is encoded as br");
+    test_eq_text(pod_error_text(500, "image/png", "", std::string("\x89PNG\r\n\x1a\n\0\0", 10)),
+        "the pod answered 500 Internal Server Error with 10 bytes that are no text (image/png)");
 }
 
 // At most so much of the packed text is looked at, and at most so much comes out: a bomb is a short text.
@@ -65,12 +69,15 @@ static void what_is_cut_short_gives_what_there_is(void **)
 static void html_becomes_text(void **)
 {
     test_eq_text(pod_error_text(501, "text/html;charset=utf-8", "",
-                                "<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <meta charset=\"utf-8\">\n        <style type=\"text/css\">:root { color-scheme: light dark; }</style>\n"
-                                "        <title>Error response</title>\n    </head>\n    <body>\n        <h1>Error response</h1>\n        <p>Error code: 501</p>\n"
-                                "        <p>Message: Unsupported method (&#x27;PUT&#x27;).</p>\n    </body>\n</html>\n"),
-                 "Error response Error code: 501 Message: Unsupported method ('PUT').");
+                     "<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <meta charset=\"utf-8\">\n        <style "
+                     "type=\"text/css\">:root { color-scheme: light dark; }</style>\n"
+                     "        <title>Error response</title>\n    </head>\n    <body>\n        <h1>Error response</h1>\n        <p>Error "
+                     "code: 501</p>\n"
+                     "        <p>Message: Unsupported method (&#x27;PUT&#x27;).</p>\n    </body>\n</html>\n"),
+        "Error response Error code: 501 Message: Unsupported method ('PUT').");
     test_eq_text(pod_error_text(500, "", "", "\n<!doctype html><title>500 Internal Server Error</title>"), "500 Internal Server Error");
-    test_eq_text(html_text("<script>alert('<p>')</script>a&amp;b &lt;c&gt;<!-- no > --><br>d&unknown;&nbsp;e<SCRIPT>x"), "a&b <c> d&unknown; e");
+    test_eq_text(
+        html_text("<script>alert('<p>')</script>a&amp;b &lt;c&gt;<!-- no > --><br>d&unknown;&nbsp;e<SCRIPT>x"), "a&b <c> d&unknown; e");
     test_eq_text(html_text("cut off <p cla"), "cut off");
     test_eq_text(html_text("<!-"), "");
     test_eq_text(html_text("<!--"), "");
@@ -156,7 +163,11 @@ static void text_becomes_utf8(void **)
         {"text/plain", "caf\xe9", "caf\u00e9"},
         {"", "\xef\xbb\xbftext", "text"},
         {"text/plain; charset=utf-16le", {"o\0o\0p\0s\0", 8}, "oops"},
-        {"text/plain", {"\xff\xfe" "o\0o\0p\0s\0", 10}, "oops"},
+        {"text/plain",
+            {"\xff\xfe"
+             "o\0o\0p\0s\0",
+                10},
+            "oops"},
         {"text/plain; charset=utf-16", {"\xfe\xff\0o\0o", 6}, "oo"},
         {"text/plain; charset=no-such-thing", "plain", "plain"},
         {"text/plain; charset=../../x", "plain", "plain"},
@@ -188,9 +199,12 @@ static void a_coding_is_believed_where_it_fits(void **)
     test_eq_text(pod_error_text(500, "", "deflate, gzip", packed(packed(text, 15), gzip)), text);
     test_eq_text(pod_error_text(500, "", "gzip, ,", packed(text, gzip)), text);
     test_eq_text(pod_error_text(500, "text/plain; charset=iso-8859-1", "gzip", packed("caf\xe9", gzip)), "caf\u00e9");
-    test_eq_text(pod_error_text(500, "", "gzip, br", packed(text, gzip)), "the pod answered 500 Internal Server Error; its text is encoded as gzip, br");
-    test_eq_text(pod_error_text(500, "", "gzip", std::string_view("\x01\x02\x03\x04\0", 5)), "the pod answered 500 Internal Server Error; its text says that it is encoded as gzip, and is not");
-    test_eq_text(pod_error_text(500, "", "gzip, gzip, gzip, gzip, gzip", packed(text, gzip)), "the pod answered 500 Internal Server Error; its text is encoded as gzip, gzip, gzip, gzip, gzip");
+    test_eq_text(pod_error_text(500, "", "gzip, br", packed(text, gzip)),
+        "the pod answered 500 Internal Server Error; its text is encoded as gzip, br");
+    test_eq_text(pod_error_text(500, "", "gzip", std::string_view("\x01\x02\x03\x04\0", 5)),
+        "the pod answered 500 Internal Server Error; its text says that it is encoded as gzip, and is not");
+    test_eq_text(pod_error_text(500, "", "gzip, gzip, gzip, gzip, gzip", packed(text, gzip)),
+        "the pod answered 500 Internal Server Error; its text is encoded as gzip, gzip, gzip, gzip, gzip");
 }
 
 static void a_status_without_a_name_is_a_number(void **)

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// uv/db/uv_sql.cc: the SQL of the node's database: texts, prepared statements, and what SQLite's errors mean here.
+//
+// Owns     nothing; a connection keeps its statements.
+// Knows    SQLite.      Known by  uv_database.cc, uv_schema.cc, uv_index.cc, uv_meta.cc.
+#include "uv/db/uv_database.h"
+
+#include "base/limits.h"
+
+namespace etlnode {
+
+#define OBJECT_COLUMNS "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
+
+static constexpr const char *sql_text[] = {
+    "BEGIN IMMEDIATE",
+    "COMMIT",
+    "ROLLBACK",
+    "SELECT objects, content_id_max FROM totals WHERE id = 1",
+    "UPDATE totals SET objects = ?1, content_id_max = ?2 WHERE id = 1",
+    "PRAGMA page_count",
+    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2",
+    // One statement: between two of them a commit could take the content away.
+    "SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id)"
+    " ELSE (SELECT bytes FROM sums WHERE sums.content_id = objects.content_id) END"
+    " FROM objects WHERE bucket = ?1 AND name = ?2",
+    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4",
+    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 ORDER BY name LIMIT ?4",
+    "REPLACE INTO objects(" OBJECT_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    "DELETE FROM objects WHERE bucket = ?1 AND name = ?2",
+    "INSERT OR IGNORE INTO garbage SELECT content_id FROM objects WHERE bucket = ?1 AND content_id <> 0 AND NOT in_index",
+    "DELETE FROM unplaced WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1)",
+    "DELETE FROM contents WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1 AND in_index)",
+    "DELETE FROM objects WHERE bucket = ?1",
+    "SELECT content_id FROM garbage WHERE content_id BETWEEN 1 AND 4611686018427387904 ORDER BY content_id",
+    "INSERT OR IGNORE INTO garbage VALUES(?1)",
+    "DELETE FROM garbage WHERE content_id = ?1",
+    "SELECT content_id FROM unplaced WHERE content_id BETWEEN 1 AND 4611686018427387904 ORDER BY content_id",
+    "INSERT OR IGNORE INTO unplaced VALUES(?1)",
+    "DELETE FROM unplaced WHERE content_id = ?1",
+    "INSERT INTO contents VALUES(?1, ?2)",
+    "DELETE FROM contents WHERE content_id = ?1",
+    "REPLACE INTO sums VALUES(?1, ?2)",
+    "DELETE FROM sums WHERE content_id = ?1",
+    "DELETE FROM sums WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1 AND NOT in_index)",
+    ("SELECT u.content_id, u.bucket, u.name, o.size, o.version, o.checksum FROM unsummed u LEFT JOIN objects o ON o.bucket = u.bucket AND"
+     " o.name = u.name AND o.content_id = u.content_id AND NOT o.in_index WHERE u.content_id > ?1 ORDER BY u.content_id LIMIT ?2"),
+    "DELETE FROM unsummed WHERE content_id = ?1",
+    "SELECT version, text FROM meta WHERE name = ?1",
+    "REPLACE INTO meta(name, version, text) VALUES(?1, ?2, ?3)",
+};
+static_assert(sizeof sql_text / sizeof sql_text[0] == static_cast<size_t>(uv_sql::count));
+static_assert(content_id_limit == 4'611'686'018'427'387'904, "as in the texts above");
+
+error uv_sql_error(sqlite3 *db, int result)
+{
+    int sys = db != nullptr ? sqlite3_system_errno(db) : 0;
+    const char *what = sqlite3_errstr(result); // static text
+    switch (result & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE: return no_error;
+    // no_space promises that nothing of the commit will be found later: a write did not go through. After a sync that failed, for whatever
+    // reason, the commit may be in the log.
+    case SQLITE_FULL: return make_error(error_code::no_space, what, sys);
+    case SQLITE_IOERR:
+        return make_error(result == SQLITE_IOERR_WRITE && error_from_errno(sys, nullptr).code == error_code::no_space ? error_code::no_space
+                                                                                                                      : error_code::io,
+            what, sys);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return make_error(error_code::corrupt, what, sys);
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_AUTH: return make_error(error_code::permission, what, sys);
+    case SQLITE_CANTOPEN: return make_error(sys != 0 ? error_from_errno(sys, nullptr).code : error_code::io, what, sys);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return make_error(error_code::in_use, what, sys);
+    default: return make_error(error_code::internal, what, sys);
+    }
+}
+
+sqlite3_stmt *uv_sql_start(uv_connection &connection, uv_sql which, error &out_err)
+{
+    size_t i = static_cast<size_t>(which);
+    if (connection.statements[i] == nullptr) {
+        int result = sqlite3_prepare_v3(connection.db, sql_text[i], -1, SQLITE_PREPARE_PERSISTENT, &connection.statements[i], nullptr);
+        if (result != SQLITE_OK) {
+            out_err = uv_sql_error(connection.db, sqlite3_extended_errcode(connection.db));
+            return nullptr;
+        }
+    }
+    return connection.statements[i];
+}
+
+void uv_sql_bind(sqlite3_stmt *statement, int index, std::string_view bytes)
+{
+    // An empty view may have a null pointer, which would bind NULL. The result shows at the step: it can only be out of memory or size.
+    (void)sqlite3_bind_blob64(statement, index, bytes.empty() ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
+}
+
+void uv_sql_bind(sqlite3_stmt *statement, int index, uint64_t number)
+{
+    (void)sqlite3_bind_int64(statement, index, static_cast<sqlite3_int64>(number)); // all 64 bits are kept, as a signed number
+}
+
+bool uv_sql_step(uv_connection &connection, sqlite3_stmt *statement, error &out_err)
+{
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        return true;
+    if (result != SQLITE_DONE)
+        out_err = uv_sql_error(connection.db, sqlite3_extended_errcode(connection.db));
+    return false;
+}
+
+void uv_sql_end(sqlite3_stmt *statement)
+{
+    (void)sqlite3_reset(statement); // repeats the error of the step
+    (void)sqlite3_clear_bindings(statement);
+}
+
+uint64_t uv_sql_number(sqlite3_stmt *statement, int column) { return static_cast<uint64_t>(sqlite3_column_int64(statement, column)); }
+
+std::string uv_sql_bytes(sqlite3_stmt *statement, int column)
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+    size_t size = static_cast<size_t>(sqlite3_column_bytes(statement, column));
+    return bytes != nullptr ? std::string(static_cast<const char *>(bytes), size) : std::string();
+}
+
+error uv_sql_run_script(sqlite3 *db, const char *script)
+{
+    return uv_sql_error(db, sqlite3_exec(db, script, nullptr, nullptr, nullptr) == SQLITE_OK ? SQLITE_OK : sqlite3_extended_errcode(db));
+}
+
+error uv_sql_query_one(sqlite3 *db, const char *sql, int64_t &out_number, std::string *out_text)
+{
+    sqlite3_stmt *statement = nullptr;
+    int result = sqlite3_prepare_v2(db, sql, -1, &statement, nullptr);
+    if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+        out_number = sqlite3_column_int64(statement, 0);
+        if (out_text != nullptr)
+            *out_text = uv_sql_bytes(statement, 0);
+        sqlite3_finalize(statement);
+        return no_error;
+    }
+    error err = uv_sql_error(db, sqlite3_extended_errcode(db));
+    sqlite3_finalize(statement);
+    return err ? err : make_error(error_code::corrupt, "the database does not answer");
+}
+
+} // namespace etlnode
