@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What can rot unseen: layer arrows, banned calls, headers, stale generated pages, texts that do not belong in the repository. TAP."""
+"""What can rot unseen: layer arrows, banned calls, headers, stale pages, texts that do not belong in the repository. TAP."""
 import filecmp
+import glob
 import os
 import re
 import subprocess
@@ -109,10 +110,15 @@ def check_tests_are_alive():
                 yield f"{path}:{number}: commented-out test code"
 
 
-def check_words():
+def all_files():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
-    names = listed.stdout.split() if listed.returncode == 0 else list(files("src", "include", "test", "docs", "manifests", endings=("",)))
-    for path in names:
+    if listed.returncode == 0:
+        return listed.stdout.split()
+    return [name for name in os.listdir(ROOT) if name.endswith(".md")] + list(files("src", "include", "test", "docs", "manifests", endings=("",)))
+
+
+def check_words():
+    for path in all_files():
         if not os.path.isfile(os.path.join(ROOT, path)) or path == "test/tidy/tidy.py":
             continue
         try:
@@ -146,6 +152,67 @@ def check_failpoints():
         yield f"docs/RELIABILITY.md lists {name}, which does not exist"
 
 
+def pages():
+    """Every page that people write, without its blocks of code. Generated pages are checked by check_generated_pages."""
+    for path in all_files():
+        is_page = path.endswith((".md", ".1")) and not path.startswith(("test/", "docs/machines/")) and path != "docs/ROUTES.md"
+        if is_page and os.path.isfile(os.path.join(ROOT, path)):
+            yield path, re.sub(r"^ *```.*?^ *```", "", read(path), flags=re.S | re.M)
+
+
+def names_a_file(token, page):
+    """Whether there is such a file or folder: from the top, from src/, from the page's folder; a module without its ending; a test by meson's name."""
+    folder, name = os.path.split(re.sub(r"_(simulated|copying)$", "", token.rstrip("/")))
+    whole = os.path.join(folder, name)
+    tests = [f"{folder}/test_{name}.py", f"{folder}/test_{name}.cc", f"unit/{folder}/test_{name}.cc", f"{folder}/fuzz_{name}.cc"]
+    places = [whole, f"src/{whole}", f"src/{whole}.cc", f"src/{whole}.h", os.path.join(os.path.dirname(page), whole)] + [f"test/{test}" for test in tests]
+    return any(glob.glob(os.path.join(ROOT, re.sub(r"<\w+>|NNNN", "*", place))) for place in places)
+
+
+def check_pages_name_files():
+    tops = {"src", "test", "docs", "include"} | {name for folder in ("src", "test") for name in os.listdir(os.path.join(ROOT, folder)) if "." not in name}
+    tops -= {"etlnode"}  # the prefix of our labels and annotations
+    tops |= {"app", "cli", "local", "cluster"}  # folders of earlier layouts: a page that names one is stale
+    for page, text in pages():
+        for token in re.findall(r"`([\w./*<>-]+)`", text):
+            if "/" in token and (token.split("/")[0] in tops or token.endswith((".cc", ".h", ".py", ".def"))) and not names_a_file(token, page):
+                yield f"{page} names {token}, which does not exist"
+
+
+def check_pages_link_to_pages():
+    for page, text in pages():
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, anchor = link.partition("#")
+            if re.match(r"\w+:", link):
+                continue
+            to = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+            if not os.path.exists(os.path.join(ROOT, to)):
+                yield f"{page} links to {link}, which does not exist"
+                continue
+            headings = re.findall(r"^#+ (.*)$", read(to), flags=re.M) if anchor else []
+            if anchor and anchor not in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}:
+                yield f"{page} links to {link}: no such heading"
+
+
+# Of the kernel, of libraries, of other programs; and the rules for names.
+FOREIGN = {"io_uring", "uv_poll_t", "tcp_write_xmit", "hrtimer_start", "sk_pacing_status", "arg_type", "module_verb_object", "snake_case"}
+
+
+def check_pages_name_functions():
+    """A back-quoted name with an underscore is a function, a type, a state or a field of this repository."""
+    known = set(FOREIGN)
+    for path in all_files():
+        if path.startswith(("src/", "include/", "test/", "manifests/")) and not path.startswith("test/fuzz/corpus/") and os.path.isfile(os.path.join(ROOT, path)):
+            try:
+                known |= set(re.findall(r"\w+", read(path)))
+            except UnicodeDecodeError:
+                continue
+    for page, text in pages():
+        for token in re.findall(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?:\(\))?`", text):
+            if token not in known:
+                yield f"{page} names {token}, which does not exist"
+
+
 CHECKS = [
     ("layer arrows go down", check_layers),
     ("libuv stays behind the ports", check_uv_is_hidden),
@@ -155,6 +222,9 @@ CHECKS = [
     ("words that do not belong here", check_words),
     ("generated pages are fresh", check_generated_pages),
     ("failpoints are listed", check_failpoints),
+    ("pages name files that exist", check_pages_name_files),
+    ("pages link to pages that exist", check_pages_link_to_pages),
+    ("pages name functions that exist", check_pages_name_functions),
 ]
 
 print(f"1..{len(CHECKS)}")
