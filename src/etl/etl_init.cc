@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "etl/etl_mode_list.h"
 #include "etl/etl_spec.h"
 #include "etl/spec_choice.h"
 #include "etl/spec_tree.h"
@@ -107,7 +108,7 @@ static bool fits_duration(const yaml_node &value)
 static constexpr std::string_view duration_words = "a duration such as \"30s\" or \"1m30s\"";
 static constexpr std::string_view variables_words = "a list of {\"name\", \"value\"}";
 static constexpr field_rule message_rules[] = {
-    {"communication", fits_text, "hpush://, hrev:// or hpull://"},
+    {"communication", fits_text, etl_mode_list},
     {"init_timeout", fits_duration, duration_words},
     {"obj_timeout", fits_duration, duration_words},
     {"support_direct_put", fits_boolean, "true or false"},

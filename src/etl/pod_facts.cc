@@ -53,7 +53,7 @@ void pod_plan_log_step(const pod_plan &plan, const char *machine, const char *fr
 bool pod_plan_wants_node_port(const pod_plan &plan)
 {
     const etl_definition &definition = *plan.definition;
-    return definition.mode == etl_mode::hpull && definition.hpull_address == client_address::node_port &&
+    return etl_mode_redirects[static_cast<size_t>(definition.mode)] && definition.hpull_address == client_address::node_port &&
            !plan.world->options->kubectl_is_local;
 }
 

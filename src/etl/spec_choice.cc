@@ -8,15 +8,18 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "etl/etl_mode_list.h"
 #include "etl/spec_tree.h"
 
 namespace etlnode {
 
+// Also without "://".
+static bool is_mode(std::string_view text, std::string_view name) { return text == name || text == name.substr(0, name.find(':')); }
+
 static bool parse_mode(std::string_view text, etl_mode &out_mode)
 {
     for (size_t i = 0; i < std::size(etl_mode_names); i++) {
-        std::string_view name = etl_mode_names[i];
-        if (text == name || text == name.substr(0, name.find(':'))) {
+        if (is_mode(text, etl_mode_names[i])) {
             out_mode = static_cast<etl_mode>(i);
             return true;
         }
@@ -29,9 +32,11 @@ static error read_mode(const yaml_node &node, std::string_view name, etl_mode &o
     if (spec_is_empty(&node) || (spec_is_text(&node) && parse_mode(node.text, out_mode)))
         return no_error;
     std::string what = std::string(name) + " is " + spec_words(&node);
-    if (spec_is_text(&node) && (node.text == "ws://" || node.text == "ws" || node.text == "io://" || node.text == "io"))
-        what += ", which is not supported" + std::string(node.text[0] == 'w' ? " yet" : "");
-    std::string expected = "hpush://, hrev:// or hpull://";
+    for (const etl_foreign_mode &foreign : etl_foreign_modes) {
+        if (spec_is_text(&node) && is_mode(node.text, foreign.name))
+            what.append(", ").append(foreign.what);
+    }
+    std::string expected(etl_mode_list);
     std::string_view nearest = text_nearest(node.text, etl_mode_names);
     if (!nearest.empty())
         expected += " (did you mean " + std::string(nearest) + "?)";

@@ -3,6 +3,7 @@
 #include "etlctl/complete.h"
 
 #include "etlctl/output.h"
+#include "node/api.h"
 
 namespace etlnode::etlctl {
 
@@ -76,8 +77,8 @@ static void offer_value(complete_answer &answer, flag f, std::string_view typed)
         for (const char *mode : {"auto", "plain", "none"})
             offer(answer, typed, mode);
     if (f == flag::communication)
-        for (const char *type : {"hpush", "hrev", "hpull"})
-            offer(answer, typed, type);
+        for (std::string_view mode : etl_mode_names)
+            offer(answer, typed, mode.substr(0, mode.find(':')));
     answer.files = f == flag::file;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // etlctl/grammar_table.cc: the two tables: options and commands. Everything else about them is in grammar.cc.
+#include "etl/etl_mode_list.h"
 #include "etlctl/grammar.h"
 
 #define TEXT_FLAG(id, names, value, help, environment)                            \
@@ -17,6 +18,8 @@
 
 namespace etlnode::etlctl {
 
+static constexpr auto communication_help = etl_mode_list_make<false>("; overrides the spec");
+
 static constexpr flag_row flags[] = {
     TEXT_FLAG(endpoint, "--endpoint", "URL", "the proxy (default http://127.0.0.1:8080)", "ETLNODE_ENDPOINT,AIS_ENDPOINT"),
     TEXT_FLAG(output, "-o,--output", "FORMAT", "table, wide, json, jsonl, yaml or name", "ETLNODE_OUTPUT"),
@@ -30,7 +33,7 @@ static constexpr flag_row flags[] = {
     SWITCH_FLAG(dry_run, "--dry-run", "print what would be sent, send nothing"),
     LIST_FLAG(file, "-f,--from-file,--file", "FILE", "the spec; - reads standard input; several times for several ETLs", files),
     TEXT_FLAG(name, "--name", "NAME", "the ETL's name", nullptr),
-    TEXT_FLAG(communication, "--comm-type", "TYPE", "hpush, hrev or hpull; overrides the spec", nullptr),
+    TEXT_FLAG(communication, "--comm-type", "TYPE", communication_help.data(), nullptr),
     TEXT_FLAG(init_timeout, "--init-timeout", "DURATION", "how long pods may take to be Ready; overrides the spec", nullptr),
     TEXT_FLAG(obj_timeout, "--object-timeout", "DURATION", "how long one object may take; overrides the spec", nullptr),
     TEXT_FLAG(args, "--args", "TEXT", "an argument for the transform (etl_args)", nullptr),

@@ -32,8 +32,9 @@ struct source {
 
 // An object of this target. Takes over the hold of `object` (store_peek, store_get). `at_disk` counts the reads that the disk still owes an
 // answer, which may come after source_close: the store must not be closed before. A block that is damaged is found by whoever compares the
-// checksum, or by the socket that it is sent to.
-source source_stored(env &e, store &objects, const store_object *object, size_t &at_disk);
+// checksum, or by the socket that it is sent to; with `checked` also here, before any byte of it is given: for ends that do neither.
+enum class source_blocks : uint8_t { as_read, checked };
+source source_stored(env &e, store &objects, const store_object *object, size_t &at_disk, source_blocks blocks = source_blocks::as_read);
 // Bytes that are here already.
 source source_memory(env &e, std::string content, source_facts facts);
 

@@ -3,8 +3,8 @@
 //
 // Owns     the hold of the object, a buffer where the other end takes no file, one read at a time.
 // Knows    store, port/disk.          Known by  transfer.
-// Fails    io; corrupt where the file has become shorter.
-// Limits   put_buffer_size.
+// Fails    io; corrupt where the file has become shorter, or a block that was to be checked is damaged.
+// Limits   put_buffer_size, content_block_size.
 #include <algorithm>
 #include <memory>
 
@@ -21,8 +21,9 @@ struct stored_source {
     size_t *at_disk = nullptr;
     uint64_t given = 0; // bytes handed on
     std::unique_ptr<char[]> buffer;
-    size_t filled = 0; // of it: read and not handed on
-    bool reading = false;
+    size_t filled = 0;    // of it: read and not handed on
+    bool reading = false; // or a block is being checked
+    source_blocks blocks = source_blocks::as_read;
     bool posted = false; // run_waiter will come
     bool closed = false;
     error err;
@@ -80,15 +81,40 @@ static void on_read(void *arg, error err, size_t count)
     tell(s);
 }
 
+static void start_read(stored_source &s)
+{
+    if (s.buffer == nullptr)
+        s.buffer = std::make_unique_for_overwrite<char[]>(put_buffer_size);
+    s.reading = true;
+    (*s.at_disk)++;
+    size_t size = static_cast<size_t>(std::min<uint64_t>(put_buffer_size, s.object->row.size - s.given));
+    disk_read(*s.e, s.object->file, s.buffer.get(), size, s.given, on_read, &s);
+}
+
+static void on_checked(void *arg, error err)
+{
+    stored_source &s = source_of(arg);
+    if (err || s.closed) {
+        on_read(arg, err, 0);
+        return;
+    }
+    (*s.at_disk)--;
+    start_read(s);
+}
+
+// One read is of one block.
+static_assert(put_buffer_size == content_block_size);
+
 static pull_result read_on(stored_source &s)
 {
-    if (!s.reading) {
-        if (s.buffer == nullptr)
-            s.buffer = std::make_unique_for_overwrite<char[]>(put_buffer_size);
+    if (s.reading)
+        return {pull_state::again, {}, 0, no_error};
+    if (s.blocks == source_blocks::checked && !disk_is_checked(*s.e, s.object->file, s.given)) {
         s.reading = true;
         (*s.at_disk)++;
-        size_t size = static_cast<size_t>(std::min<uint64_t>(put_buffer_size, s.object->row.size - s.given));
-        disk_read(*s.e, s.object->file, s.buffer.get(), size, s.given, on_read, &s);
+        disk_check(*s.e, s.object->file, s.given, on_checked, &s);
+    } else {
+        start_read(s);
     }
     return {pull_state::again, {}, 0, no_error};
 }
@@ -144,13 +170,14 @@ static void close(void *self)
     free_when_idle(s);
 }
 
-source source_stored(env &e, store &objects, const store_object *object, size_t &at_disk)
+source source_stored(env &e, store &objects, const store_object *object, size_t &at_disk, source_blocks blocks)
 {
     auto *s = new stored_source;
     s->e = &e;
     s->objects = &objects;
     s->object = object;
     s->at_disk = &at_disk;
+    s->blocks = blocks;
     const index_row &row = object->row;
     return {{row.size, row.content_type, row.etag, row.version, true, row.checksum}, {&ops, s}, close};
 }

@@ -93,6 +93,7 @@ void store_get(store &s, std::string bucket, std::string name, store_on_object o
 }
 
 void store_release(store &s, const store_object *object) { cache_release(s.cache, object); }
+const store_object *store_share(store &s, const store_object &object) { return cache_acquire(s.cache, *object.entry); }
 
 // --- damage
 

@@ -61,6 +61,8 @@ const store_object *store_peek(store &s, std::string_view bucket, std::string_vi
 void store_get(
     store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
 void store_release(store &s, const store_object *object);
+// Holds it once more, for another reader, who releases it, too.
+const store_object *store_share(store &s, const store_object &object);
 // Whether sending the content can begin at `offset`. If not, see store_check. What follows is checked while it is sent: net_send_file fails with
 // `corrupt` at a damaged block.
 bool store_is_checked(store &s, const store_object *object, uint64_t offset);

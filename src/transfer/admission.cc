@@ -31,8 +31,8 @@ read_action admission_decide(const transfer &t, etl_view &view)
 {
     read_availability availability = availability_of(t.pod, view);
     read_mode mode = availability == read_availability::absent
-                         ? read_mode::hpush
-                         : transfer_mode_of(view.definition->mode).choice; // an unknown one has no mode; any gives the same row
+                         ? transfer_mode_of(etl_mode{}).choice // an unknown ETL has no mode; any gives the same row
+                         : transfer_mode_of(view.definition->mode).choice;
     return transfer_choose({read_role::target, t.is_kept ? read_method::get : transfer_method_of(exchange_head(*t.x).method), mode,
         availability, read_locality::here});
 }

@@ -29,9 +29,7 @@ static void let_go(transfer &t)
     if (t.stream != nullptr)
         pump_cancel(*t.stream);
     t.stream = nullptr;
-    if (t.request != nullptr)
-        call_cancel(*t.request);
-    t.request = nullptr;
+    stage_cancel(t.at_pod);
     pull_forget(t);
     if (t.check != nullptr)
         answer_check_cancel(*t.check);
@@ -164,7 +162,7 @@ void finish_stopped(transfer &t)
 
 static void note_method(transfer &t)
 {
-    if (t.pod == nullptr || !transfer_mode_of(t.config.mode).sends_object)
+    if (t.pod == nullptr || !transfer_mode_of(t.config.mode).tries_methods)
         return;
     t.pod->method_known = true;
     t.pod->by_put = t.by_put;
@@ -205,8 +203,7 @@ void finish_head_only(transfer &t)
     exchange_on_gone(*t.x, nullptr, nullptr, false);
     answer a = finish_good_answer(t);
     uint64_t length = t.has_length ? t.length : length_unknown;
-    call_finish(*t.request);
-    t.request = nullptr;
+    stage_finish(t.at_pod);
     exchange *x = t.x;
     finish(t);
     exchange_answer_head(*x, std::move(a), length);
@@ -219,9 +216,7 @@ void finish_complete(transfer &t)
 {
     timer_stop(*t.e, t.deadline_timer);
     exchange_on_gone(*t.x, nullptr, nullptr, false);
-    if (t.request != nullptr)
-        call_finish(*t.request);
-    t.request = nullptr;
+    stage_finish(t.at_pod);
     exchange *x = t.x;
     finish(t);
     exchange_stream_end(*x, true);
@@ -240,9 +235,7 @@ void finish_kept(transfer &t)
 void finish_buffered(transfer &t)
 {
     exchange_on_gone(*t.x, nullptr, nullptr, false);
-    if (t.request != nullptr)
-        call_finish(*t.request);
-    t.request = nullptr;
+    stage_finish(t.at_pod);
     answer a = finish_good_answer(t);
     a.body.swap(t.buffered);
     t.out_bytes = a.body.size();

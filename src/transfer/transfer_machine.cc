@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // transfer/transfer_machine.cc: one object through one pod, whatever its mode, to the client who asks or to a sink; to a sink also as it is.
 //
-// Owns     the exchange until it is answered, the object it reads, one call to the pod, one pump, one timer, one slot at the pod; the sink of a
+// Owns     the exchange until it is answered, the object it reads, one stage at the pod, one pump, one timer, one slot at the pod; the sink of a
 //          result that is kept.
 // Knows    sm, port, http, store, object, etl (read-only). Known by  role.
 // Machine  transfer, drawn in docs/machines/transfer.md (generated, do not edit).
@@ -45,36 +45,19 @@ static void enqueue(transfer &t)
 
 static void requeue(transfer &t)
 {
-    t.request = nullptr;
     admission_release_slot(t);
     etl_ref_report_refused(*t.pod->ref);
     enqueue(t);
 }
 
-static void on_head(void *arg, call &c, const http_head &head);
-static void on_call_done(void *arg, call &c, error err, int status, std::string body);
+static void on_head(void *arg, const http_head &head);
+static void on_stage_failed(void *arg, const stage_failure &failure);
 
-static void start_call(transfer &t)
+static void begin_stage(transfer &t)
 {
-    static constexpr size_t usual_headers_size = 256;
-    call_options options;
-    options.headers.reserve(usual_headers_size); // one allocation
-    transfer_mode_of(t.config.mode).request(t, options);
-    options.host = t.endpoint.host;
-    options.port = t.endpoint.port;
-    options.instance = t.etl_id + "/" + t.endpoint.instance;
-    options.progress_elsewhere = t.pulled != nullptr ? &t.pulled->second.progress_ms : nullptr;
-    options.may_reuse = t.config.reuse_connections;
-    options.reach = net_reach::this_machine; // a pod runs beside its target
-    http_write_header(options.headers, "X-Request-Id", exchange_request_id(*t.x));
-    t.request_line.assign(options.method).append(" ").append(options.target);
     t.answer_status = 0;
-    options.connect_timeout_ms = pod_connect_timeout_ms;
-    options.progress_timeout_ms = t.config.obj_timeout_ms;
-    options.on_head = on_head;
-    options.on_done = on_call_done;
-    options.arg = &t;
-    t.request = call_start(*t.host->client, std::move(options));
+    t.listener = {on_head, on_stage_failed, &t};
+    t.at_pod = transfer_mode_of(t.config.mode).begin(t);
 }
 
 static void send_request(transfer &t)
@@ -85,21 +68,19 @@ static void send_request(transfer &t)
     if (transfer_mode_of(t.config.mode).pod_reads)
         pull_await(t);
     t.err = no_error;
-    start_call(t);
+    begin_stage(t);
 }
 
 static void send_by_other_method(transfer &t)
 {
     timer_stop(*t.e, t.deadline_timer);
-    if (t.request != nullptr)
-        call_cancel(*t.request);
-    t.request = nullptr;
+    stage_cancel(t.at_pod);
     t.method_tried = true;
     t.first_status = t.answer_status;
     t.first_text = pod_error_text(t.answer_status, t.answer_type, t.answer_coding, t.buffered);
     t.buffered.clear();
     t.by_put = !t.by_put;
-    start_call(t);
+    begin_stage(t);
 }
 
 // The pod was given a part of the object, or may have been: what it made of that must not pass for the whole.
@@ -151,7 +132,7 @@ static void begin_stream(transfer &t)
     options.prefix.swap(t.buffered);
     options.on_done = on_pumped;
     options.arg = &t;
-    t.stream = pump_start(*t.e, t.is_kept ? sink_stream(t.to) : exchange_stream(*t.x), call_stream(*t.request), std::move(options));
+    t.stream = pump_start(*t.e, t.is_kept ? sink_stream(t.to) : exchange_stream(*t.x), stage_answer(t.at_pod), std::move(options));
 }
 
 // What is here goes to the sink. No type goes with it: objects have none yet.
@@ -177,9 +158,7 @@ static void keep_object(transfer &t)
 static void keep_buffered(transfer &t)
 {
     timer_stop(*t.e, t.deadline_timer);
-    if (t.request != nullptr)
-        call_finish(*t.request);
-    t.request = nullptr;
+    stage_finish(t.at_pod);
     t.held = source_memory(*t.e, std::move(t.buffered), {});
     keep(t);
 }
@@ -190,18 +169,14 @@ static void on_committed(void *arg, const sink_outcome &outcome);
 static void commit(transfer &t)
 {
     source_close(t.held);
-    if (t.request != nullptr)
-        call_finish(*t.request);
-    t.request = nullptr;
+    stage_finish(t.at_pod);
     sink_commit(t.to, on_committed, &t);
 }
 
 // A close-delimited answer is complete only if the pod's process lived on.
 static void check_end(transfer &t)
 {
-    if (t.request != nullptr)
-        call_finish(*t.request);
-    t.request = nullptr;
+    stage_finish(t.at_pod);
     timer_stop(*t.e, t.deadline_timer);
     failure_set(t, error_code::pod_gone, "ETL error: the pod went away while it answered");
     answer_check_judge(*t.check);
@@ -220,7 +195,7 @@ static bool is_damaged(const transfer &t) { return t.object->is_damaged; }
 
 static bool may_try_other_method(const transfer &t)
 {
-    if (!transfer_mode_of(t.config.mode).sends_object || t.method_tried || !finish_may_be_of_method(t.answer_status))
+    if (!transfer_mode_of(t.config.mode).tries_methods || t.method_tried || !finish_may_be_of_method(t.answer_status))
         return false;
     return !t.pod->method_known;
 }
@@ -232,7 +207,7 @@ static bool first_was_of_handler(const transfer &t) { return t.method_tried && !
 static constexpr uint32_t OBJECT = 1;
 static constexpr uint32_t QUEUE = 2;
 static constexpr uint32_t SLOT = 4;
-static constexpr uint32_t CALL = 8;
+static constexpr uint32_t STAGE = 8;
 static constexpr uint32_t PUMP = 16;
 static constexpr uint32_t CHECK = 32; // of a close-delimited answer
 static constexpr uint32_t DEADLINE = 64;
@@ -241,22 +216,22 @@ static constexpr uint32_t SINK = 256;
 
 static uint32_t alive(const transfer &t)
 {
-    return (t.object != nullptr ? OBJECT : 0u) | (t.in_queue ? QUEUE : 0u) | (t.has_slot ? SLOT : 0u) | (t.request != nullptr ? CALL : 0u) |
-           (t.stream != nullptr ? PUMP : 0u) | (t.check != nullptr ? CHECK : 0u) |
+    return (t.object != nullptr ? OBJECT : 0u) | (t.in_queue ? QUEUE : 0u) | (t.has_slot ? SLOT : 0u) |
+           (stage_is_open(t.at_pod) ? STAGE : 0u) | (t.stream != nullptr ? PUMP : 0u) | (t.check != nullptr ? CHECK : 0u) |
            (timer_is_armed(*t.e, t.deadline_timer) ? DEADLINE : 0u) | (source_is_open(t.held) ? SOURCE : 0u) |
            (sink_is_open(t.to) ? SINK : 0u);
 }
 
-static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}, {SLOT, "slot"}, {CALL, "call"}, {PUMP, "pump"},
+static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}, {SLOT, "slot"}, {STAGE, "stage"}, {PUMP, "pump"},
     {CHECK, "check"}, {DEADLINE, "deadline"}, {SOURCE, "source"}, {SINK, "sink"}};
 
 static constexpr sm_state<transfer> states[] = {
     {S::awaiting_object, sm_initial, 0, OBJECT | SINK},
     {S::awaiting_pod, sm_busy, OBJECT | QUEUE | DEADLINE, OBJECT | QUEUE | DEADLINE | SINK},
-    {S::awaiting_answer, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL | SINK},
-    {S::collecting_error, sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | DEADLINE | SINK},
-    {S::buffering, sm_busy, OBJECT | SLOT | CALL | DEADLINE, OBJECT | SLOT | CALL | CHECK | DEADLINE | SINK},
-    {S::streaming, 0, OBJECT | SLOT | CALL, OBJECT | SLOT | CALL | CHECK | PUMP | SINK},
+    {S::awaiting_answer, 0, OBJECT | SLOT | STAGE, OBJECT | SLOT | STAGE | SINK},
+    {S::collecting_error, sm_busy, OBJECT | SLOT | STAGE | DEADLINE, OBJECT | SLOT | STAGE | DEADLINE | SINK},
+    {S::buffering, sm_busy, OBJECT | SLOT | STAGE | DEADLINE, OBJECT | SLOT | STAGE | CHECK | DEADLINE | SINK},
+    {S::streaming, 0, OBJECT | SLOT | STAGE, OBJECT | SLOT | STAGE | CHECK | PUMP | SINK},
     {S::verifying, 0, OBJECT | SLOT | CHECK, OBJECT | SLOT | CHECK | SINK}, // the check has deadlines of its own
     {S::keeping, 0, SOURCE | SINK, OBJECT | SLOT | PUMP | SOURCE | SINK},   // the pump has
     {S::committing, 0, SINK, OBJECT | SLOT | SINK}, // the store completes every call; a call to another target has a deadline
@@ -392,13 +367,13 @@ void transfer_try_pod(transfer &t)
     step(t, E::pod_lost);
 }
 
-static void on_head(void *arg, call &c, const http_head &head)
+static void on_head(void *arg, const http_head &head)
 {
     transfer &t = *static_cast<transfer *>(arg);
     pod_head_note(t, head);
     if (head.status >= 400 && head.status <= 599) {
         step(t, E::answer_error);
-        if (t.request != nullptr)
+        if (stage_is_open(t.at_pod))
             on_error_readable(&t);
         return;
     }
@@ -417,21 +392,24 @@ static void on_head(void *arg, call &c, const http_head &head)
         return;
     }
     // Most answers of small objects have come with their head: then there is nothing to stream.
-    if (!head.close_delimited && call_take_whole(c, t.buffered)) {
+    if (!head.close_delimited && stage_take_whole(t.at_pod, t.buffered)) {
         step(t, E::answer_whole);
         return;
     }
     step(t, head.close_delimited ? E::answer_open_ended : E::answer_good);
-    if (t.request != nullptr) // the object was found damaged meanwhile: the read has ended
+    if (stage_is_open(t.at_pod)) // the object was found damaged meanwhile: the read has ended
         on_buffer_readable(&t);
 }
 
-static void on_call_done(void *arg, call &c, error err, int, std::string)
+static void on_stage_failed(void *arg, const stage_failure &failure)
 {
     transfer &t = *static_cast<transfer *>(arg);
-    t.request = nullptr;
+    t.at_pod = stage{}; // it is gone
     t.answer_status = 0;
-    failure_set_of_call(t, err, call_begun_head(c));
+    if (failure.text.empty())
+        failure_set_of_call(t, failure.err, failure.begun);
+    else
+        failure_set(t, failure.err.code, failure.text);
     bool refused = t.err.code == error_code::not_ready;
     step(t, refused ? E::pod_refused : E::call_failed);
 }
@@ -440,13 +418,13 @@ static void on_error_readable(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
     while (t.buffered.size() < pod_error_text_max) {
-        pull_result got = call_pull(*t.request, nullptr);
+        pull_result got = stage_pull(t.at_pod);
         if (got.state == pull_state::bytes) {
             t.buffered.append(got.bytes.substr(0, pod_error_text_max - t.buffered.size()));
             continue;
         }
         if (got.state == pull_state::again) {
-            call_pull_wait(*t.request, on_error_readable, &t);
+            stage_pull_wait(t.at_pod, on_error_readable, &t);
             return;
         }
         break;
@@ -475,7 +453,7 @@ static void on_buffer_readable(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
     for (;;) {
-        pull_result got = call_pull(*t.request, nullptr);
+        pull_result got = stage_pull(t.at_pod);
         if (got.state == pull_state::bytes)
             t.buffered.append(got.bytes);
         if (got.state == pull_state::end) {
@@ -494,7 +472,7 @@ static void on_buffer_readable(void *arg)
             return;
         }
         if (got.state == pull_state::again) { // the timer goes on: sizes of chunks that drip are no progress
-            call_pull_wait(*t.request, on_buffer_readable, &t);
+            stage_pull_wait(t.at_pod, on_buffer_readable, &t);
             return;
         }
     }
@@ -545,7 +523,7 @@ static void on_timer(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
     uint64_t now = clock_now_ms(*t.e);
-    uint64_t limit = sm_state_of(t) == S::buffering ? call_last_progress_ms(*t.request) + t.config.obj_timeout_ms : 0;
+    uint64_t limit = sm_state_of(t) == S::buffering ? stage_last_progress_ms(t.at_pod) + t.config.obj_timeout_ms : 0;
     if (limit > now)
         timer_arm(*t.e, t.deadline_timer, limit - now);
     else

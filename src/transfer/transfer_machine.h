@@ -17,6 +17,7 @@
 #include "transfer/answer_check.h"
 #include "transfer/modes/modes.h"
 #include "transfer/pull.h"
+#include "transfer/stage.h"
 #include "transfer/transfer.h"
 
 namespace etlnode {
@@ -87,7 +88,8 @@ struct transfer {
     etl_endpoint endpoint;
     std::string generation_id;
 
-    call *request = nullptr;
+    stage at_pod;
+    stage_listener listener;   // of at_pod
     bool by_put = false;       // where the object is sent: this attempt's method
     bool method_tried = false; // the other one has failed before
     int first_status = 0;      // of the first method's failure

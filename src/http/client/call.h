@@ -56,6 +56,9 @@ struct call_options {
     const uint64_t *progress_elsewhere =
         nullptr; // clock_now_ms at which the server was seen at work for this call, beside its connection; null: nowhere. Lifetime: the call's
     bool may_reuse = true; // take an idle connection if there is one, and keep this one afterwards
+    // Another protocol that the server is asked to speak from its answer on ("websocket"). Then 101 is an answer, too: on_head gets it, and
+    // call_take_connection hands the connection over. Such a call has a connection of its own. Empty: 101 is a failure.
+    std::string upgrade;
     // Buffered: on_done gets the body, at most this many bytes (else body_too_large). Streamed (0): on_head is called, then the owner
     // pulls the body with call_pull (http/pump.h does) until on_done.
     size_t answer_size_max = 0;
@@ -87,6 +90,9 @@ std::string_view call_begun_head(const call &c);
 // Takes a body whose length was announced and which has come with the head, all of it; false, and nothing taken, where it is not so, or where
 // its end is withheld.
 bool call_take_whole(call &c, std::string &out_body);
+// After on_head with 101: the connection, which is the caller's from now on, and in `out_behind` what has come on it behind the head. The call is
+// gone; no on_done follows.
+net_conn *call_take_connection(call &c, std::string &out_behind);
 // The streamed body was read to its end (pull_state::end): the connection goes back to the pool where it can. No on_done follows.
 void call_finish(call &c);
 // Milliseconds (clock_now_ms) of the last byte sent, or received of the body (the sizes of chunks and trailers are no progress), or of what was seen elsewhere.

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "codec/http_write.h"
 #include "http/http_machines.h"
@@ -183,7 +184,8 @@ static void collect_end(call &c) { timer_arm(*c.e, c.deadline_timer, c.options.p
 // a body, or answered before it had all of it, may not have read it, and would take the rest for its next request.
 static bool is_reusable(const call &c)
 {
-    bool is_clean = c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed && !c.ends_behind;
+    bool is_clean = c.options.upgrade.empty() && c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed &&
+                    !c.ends_behind;
     bool is_read = !is_to_pod(c) || !call_is_pushed(c) || (c.head.status < 400 && !c.answered_early);
     return c.options.may_reuse && is_clean && is_read;
 }
@@ -320,6 +322,8 @@ static bool take_head(call &c, size_t size, error &out_err)
         out_err = make_error(error_code::bad_pod_answer, out_err.what);
         return false;
     }
+    if (c.head.status == 101 && !c.options.upgrade.empty())
+        return true;
     if (c.head.status >= 100 && c.head.status < 200) {
         if (c.head.status == 101 || ++c.informational > http_informational_max)
             out_err = make_error(error_code::bad_pod_answer, "unexpected informational answers");
@@ -488,7 +492,7 @@ static void start(void *arg)
     call &c = *static_cast<call *>(arg);
     if (sm_state_of(c) != S::connecting)
         return; // canceled in the meantime
-    net_conn *idle = c.options.may_reuse && !c.options.streams_body ? pool_take(*c.client, *c.to) : nullptr;
+    net_conn *idle = c.options.may_reuse && !c.options.streams_body && c.options.upgrade.empty() ? pool_take(*c.client, *c.to) : nullptr;
     if (idle != nullptr) {
         c.reused = true;
         begin_on(c, idle);
@@ -514,8 +518,12 @@ static void write_request_head(call &c)
         c.out += "Transfer-Encoding: chunked\r\n";
     else if (c.options.streams_body || c.options.has_body || length > 0)
         http_write_header_u64(c.out, "Content-Length", length);
-    if (!c.options.may_reuse)
+    if (!c.options.upgrade.empty()) {
+        http_write_header(c.out, "Connection", "Upgrade");
+        http_write_header(c.out, "Upgrade", c.options.upgrade);
+    } else if (!c.options.may_reuse) {
         http_write_header(c.out, "Connection", "close");
+    }
     c.out += c.options.headers;
     http_write_end(c.out);
 }
@@ -534,6 +542,19 @@ call *call_start(http_client &client, call_options options)
     write_request_head(*c);
     clock_post(*client.e, start, c);
     return c;
+}
+
+net_conn *call_take_connection(call &c, std::string &out_behind)
+{
+    CHECK(c.head.status == 101 && c.net != nullptr && sm_state_of(c) == S::receiving);
+    out_behind.assign(c.in, c.in_begin, c.in_end - c.in_begin);
+    c.in_begin = c.in_end; // none of it is an answer that nobody asked for
+    net_wait_cancel(*c.e, c.net, net_side::readable);
+    net_wait_cancel(*c.e, c.net, net_side::writable);
+    net_conn *conn = c.net;
+    c.net = nullptr;
+    call_step(c, E::finished);
+    return conn;
 }
 
 void call_cancel(call &c)

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// role/shared/role_machines.cc: every state machine of the node; a new one is one line here.
+// role/shared/role_machines.cc: every state machine of the node; a new one is one line here. Transfer modes bring their own.
 //
 // Knows    every folder with machines.        Known by  metrics_page.cc, app.
 #include "role/shared/role_machines.h"
+
+#include <algorithm>
+#include <cstring>
 
 #include "control/etl_rollout_machine.h"
 #include "control/held_call_machine.h"
@@ -16,6 +19,7 @@
 #include "http/http_machines.h"
 #include "kube/watch_machine.h"
 #include "store/store_machines.h"
+#include "transfer/modes/modes.h"
 #include "transfer/transfer_machines.h"
 #include "transfer/upload_machine.h"
 
@@ -23,7 +27,7 @@ namespace etlnode {
 
 std::vector<sm_view> machines_all()
 {
-    return {
+    std::vector<sm_view> all = {
         answer_check_machine_view(),
         call_machine_view(),
         etl_machine_view(),
@@ -46,6 +50,10 @@ std::vector<sm_view> machines_all()
         upload_machine_view(),
         watch_machine_view(),
     };
+    for (const sm_view &of_mode : transfer_mode_machines())
+        all.push_back(of_mode);
+    std::sort(all.begin(), all.end(), [](const sm_view &a, const sm_view &b) { return std::strcmp(a.name, b.name) < 0; });
+    return all;
 }
 
 } // namespace etlnode

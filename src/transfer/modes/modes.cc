@@ -21,6 +21,16 @@ const transfer_mode &transfer_mode_of(etl_mode mode)
     panic("transfer_mode_of: a mode without a row");
 }
 
+std::vector<sm_view> transfer_mode_machines()
+{
+    std::vector<sm_view> out;
+    for (const transfer_mode *one : modes) {
+        if (one->machine != nullptr)
+            out.push_back(one->machine());
+    }
+    return out;
+}
+
 // What the cluster reads from a query; everything else is the transformer's.
 static const std::vector<std::string_view> &own_queries()
 {

@@ -5,10 +5,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "http/client/call.h"
 #include "node/api.h"
+#include "sm/sm_render.h"
 #include "transfer/choose.h"
+#include "transfer/stage.h"
 
 namespace etlnode {
 
@@ -17,19 +20,24 @@ struct transfer;
 struct transfer_mode {
     etl_mode mode;
     read_mode choice; // its column in the decision table
-    // The request to the pod (method, target, headers, body).
-    void (*request)(transfer &t, call_options &out_request);
-    // Where a client who reads is sent instead. Null: the target makes the request for him. For what is kept it always does.
+    // Begins the exchange with the pod, and tells t.listener what comes of it. Sets t.request_line, which error texts show.
+    stage (*begin)(transfer &t);
+    // Where a client who reads is sent instead. Null: the target asks the pod. For what is kept it always does. etl_mode_redirects says it, too.
     std::string (*location)(transfer &t);
-    // The object is the body of the request: POST, or PUT; the other one is tried where the pod does not know the first.
+    // The target sends the object to the pod.
     bool sends_object;
+    // As the body of a POST, or of a PUT (t.by_put): the other one is tried where the pod does not know the first.
+    bool tries_methods;
     // The pod asks this target for the object while the request waits: that is progress.
     bool pod_reads;
-    // The client's own headers go to the pod, his conditions too: what it answers is an answer to them.
+    // The client's own headers go to the pod, its conditions too: what the pod answers is an answer to them.
     bool passes_headers;
+    // Of a mode that has a state machine of its own, for documents and metrics; else null.
+    sm_view (*machine)();
 };
 
 const transfer_mode &transfer_mode_of(etl_mode mode);
+std::vector<sm_view> transfer_mode_machines();
 
 // Of the files beside this one, for modes.cc.
 extern const transfer_mode push_mode;     // hpush
@@ -38,6 +46,10 @@ extern const transfer_mode redirect_mode; // hpull
 
 // For their requests. The target asks the pod, which asks for the object.
 void mode_ask_pod(transfer &t, call_options &out_request);
+// http_stage.cc: the stage is this request, completed with what all of them have, and its answer.
+stage mode_begin_call(transfer &t, call_options request);
+// Only that: the pod's address, the limits of time, X-Request-Id. Notes method and target as t.request_line.
+void mode_address_pod(transfer &t, call_options &out_request);
 // "/<bucket>/<object>" (specs of 2020), or the one-segment uname that today's transformers expect of pulls; with the query that remains.
 std::string mode_pod_path(const transfer &t, bool as_uname);
 

@@ -6,29 +6,35 @@
 
 namespace etlnode {
 
-static void request(transfer &t, call_options &out_request)
+static stage begin(transfer &t)
 {
-    out_request.method = t.by_put ? "PUT" : "POST";
-    out_request.target = mode_pod_path(t, false);
-    http_write_header(out_request.headers, "Content-Type", "application/octet-stream");
+    static constexpr size_t usual_headers_size = 256;
+    call_options request;
+    request.headers.reserve(usual_headers_size); // one allocation
+    request.method = t.by_put ? "PUT" : "POST";
+    request.target = mode_pod_path(t, false);
+    http_write_header(request.headers, "Content-Type", "application/octet-stream");
     std::string_view range = transfer_asked(t, "Range");
     if (!range.empty() && !http_head_has(exchange_head(*t.x), "If-Range")) // a transformed object has no version that a client could name
-        http_write_header(out_request.headers, "Range", range);
-    out_request.has_body = true;
+        http_write_header(request.headers, "Range", range);
+    request.has_body = true;
     if (t.object->file != nullptr) {
-        out_request.file = t.object->file;
-        out_request.file_size = t.object->row.size;
+        request.file = t.object->file;
+        request.file_size = t.object->row.size;
     } else {
-        out_request.body = t.object->content;
+        request.body = t.object->content;
     }
+    return mode_begin_call(t, std::move(request));
 }
 
 constexpr transfer_mode push_mode = {.mode = etl_mode::hpush,
     .choice = read_mode::hpush,
-    .request = request,
+    .begin = begin,
     .location = nullptr,
     .sends_object = true,
+    .tries_methods = true,
     .pod_reads = false,
-    .passes_headers = false};
+    .passes_headers = false,
+    .machine = nullptr};
 
 } // namespace etlnode

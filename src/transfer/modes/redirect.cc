@@ -12,12 +12,21 @@ static std::string location(transfer &t)
     return url_format_base(t.endpoint.client_host, t.endpoint.client_port) + mode_pod_path(t, t.config.runtime_spec);
 }
 
+static stage begin(transfer &t)
+{
+    call_options request;
+    mode_ask_pod(t, request);
+    return mode_begin_call(t, std::move(request));
+}
+
 constexpr transfer_mode redirect_mode = {.mode = etl_mode::hpull,
     .choice = read_mode::hpull,
-    .request = mode_ask_pod,
+    .begin = begin,
     .location = location,
     .sends_object = false,
+    .tries_methods = false,
     .pod_reads = true,
-    .passes_headers = true};
+    .passes_headers = true,
+    .machine = nullptr};
 
 } // namespace etlnode

@@ -7,12 +7,9 @@
 
 namespace etlnode {
 
-static void request(transfer &t, call_options &out_request)
+// The client's own request, but for what belongs to its connection to this target.
+static void pass_on(const http_head &head, call_options &out_request)
 {
-    mode_ask_pod(t, out_request);
-    if (t.is_kept)
-        return;
-    const http_head &head = exchange_head(*t.x);
     out_request.method = std::string(head.method);
     for (size_t i = 0; i < head.header_count; i++) {
         if (header_passes_to_pod(head, head.headers[i].name))
@@ -20,12 +17,25 @@ static void request(transfer &t, call_options &out_request)
     }
 }
 
+static stage begin(transfer &t)
+{
+    static constexpr size_t usual_headers_size = 256;
+    call_options request;
+    request.headers.reserve(usual_headers_size); // one allocation
+    mode_ask_pod(t, request);
+    if (!t.is_kept)
+        pass_on(exchange_head(*t.x), request);
+    return mode_begin_call(t, std::move(request));
+}
+
 constexpr transfer_mode reverse_mode = {.mode = etl_mode::hrev,
     .choice = read_mode::hrev,
-    .request = request,
+    .begin = begin,
     .location = nullptr,
     .sends_object = false,
+    .tries_methods = false,
     .pod_reads = true,
-    .passes_headers = true};
+    .passes_headers = true,
+    .machine = nullptr};
 
 } // namespace etlnode

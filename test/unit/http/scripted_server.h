@@ -21,6 +21,7 @@ struct scripted_server {
     size_t body_size = 0; // read before the answer
     int connections = 0;
     int requests = 0;
+    std::string head; // of the last request
     struct scripted_conn *conns[64] = {};
 };
 struct scripted_conn {
@@ -77,6 +78,7 @@ inline void script_readable(void *arg)
         size_t end = c->got.find("\r\n\r\n");
         if (end == std::string::npos || c->got.size() < end + 4 + s.body_size)
             continue;
+        s.head = c->got.substr(0, end + 4);
         c->got.clear();
         s.requests++;
         script_write(*c, s.script);

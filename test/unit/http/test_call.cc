@@ -67,6 +67,102 @@ static void informational_floods_and_giant_heads_are_refused(void **state)
     script_stop(big);
 }
 
+// --- another protocol
+
+struct upgrading {
+    http_world *w = nullptr;
+    int status = 0;
+    bool failed = false;
+    net_conn *conn = nullptr;
+    std::string behind;
+    error err;
+};
+
+static void on_upgraded(void *arg, call &c, const http_head &head)
+{
+    upgrading &u = *static_cast<upgrading *>(arg);
+    u.status = head.status;
+    if (head.status == 101)
+        u.conn = call_take_connection(c, u.behind);
+    else
+        call_cancel(c);
+}
+
+static void on_not_upgraded(void *arg, call &, error err, int, std::string)
+{
+    upgrading &u = *static_cast<upgrading *>(arg);
+    u.failed = true;
+    u.err = err;
+}
+
+static void ask_to_upgrade(http_world &w, scripted_server &s, upgrading &u)
+{
+    u.w = &w;
+    call_options options;
+    options.host = "127.0.0.1";
+    options.port = s.port;
+    options.instance = "a pod";
+    options.upgrade = "other";
+    options.on_head = on_upgraded;
+    options.on_done = on_not_upgraded;
+    options.arg = &u;
+    call_start(*w.client, std::move(options));
+    test_true(world_until(w, [&] { return u.status != 0 || u.failed; }));
+}
+
+static void an_upgrade_hands_the_connection_over(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    for (std::string behind : {"", "the other protocol"}) {
+        scripted_server s;
+        s.script = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n" + behind;
+        s.then = after::keep;
+        script_start(w, s);
+        upgrading u;
+        ask_to_upgrade(w, s, u);
+        test_eq(u.status, 101);
+        test_true(u.conn != nullptr);
+        test_eq_text(u.behind, behind);
+        test_has_text(s.head, "Connection: Upgrade\r\nUpgrade: other\r\n");
+        test_eq(http_client_unsolicited(*w.client), 0u);
+        // It is the caller's: both directions work.
+        iovec part = {const_cast<char *>("GET / HTTP/1.1\r\n\r\n"), 18};
+        test_eq_enum(net_write(*w.e, u.conn, {&part, 1}).state, io_state::done);
+        test_true(world_until(w, [&] { return s.requests == 2; }));
+        net_close(*w.e, u.conn);
+        script_stop(s);
+    }
+}
+
+static void an_upgrade_may_be_refused_and_is_never_taken_unasked(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    scripted_server s;
+    s.script = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    s.then = after::keep;
+    script_start(w, s);
+    upgrading u;
+    ask_to_upgrade(w, s, u);
+    test_eq(u.status, 404);
+    test_true(u.conn == nullptr);
+    script_stop(s);
+    scripted_server silent;
+    silent.then = after::close;
+    script_start(w, silent);
+    upgrading lost;
+    ask_to_upgrade(w, silent, lost);
+    test_true(lost.failed);
+    test_eq_enum(lost.err.code, error_code::end_of_stream);
+    script_stop(silent);
+    scripted_server unasked;
+    unasked.script = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n";
+    script_start(w, unasked);
+    outcome o;
+    run_call(w, unasked, o);
+    test_eq_enum(o.err.code, error_code::bad_pod_answer);
+    script_stop(unasked);
+}
+
 static void connections_are_reused_and_replaced_once_when_dead(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -351,6 +447,8 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_of_every_framing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(informational_floods_and_giant_heads_are_refused, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(an_upgrade_hands_the_connection_over, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(an_upgrade_may_be_refused_and_is_never_taken_unasked, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(connections_are_reused_and_replaced_once_when_dead, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_server_that_answers_twice_gets_a_connection_a_request, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_one_at_a_time_server_is_not_blocked_by_kept_connections, world_set_up, world_tear_down),

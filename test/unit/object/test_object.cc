@@ -74,14 +74,19 @@ static sink open_sink(copying &c, const std::string &name)
     return sink_put(c.f->world->e, *c.f->s, std::move(options));
 }
 
-static source open_stored(copying &c, const std::string &name)
+static const store_object *hold(fixture &f, const std::string &name)
 {
     answer a;
-    store_get(*c.f->s, "b", name, on_object_answer, &a);
-    memory_run(*c.f->world);
+    store_get(*f.s, "b", name, on_object_answer, &a);
+    memory_run(*f.world);
     test_eq(a.count, 1);
     test_ok(a.err);
-    return source_stored(c.f->world->e, *c.f->s, a.object, c.at_disk);
+    return a.object;
+}
+
+static source open_stored(copying &c, const std::string &name)
+{
+    return source_stored(c.f->world->e, *c.f->s, hold(*c.f, name), c.at_disk);
 }
 
 static void begin(copying &c, bool is_checked = true)
@@ -342,6 +347,56 @@ static void a_disk_that_cannot_be_read_is_the_sources_failure(void **state)
     test_eq(files_in_tmp(f), 0u);
 }
 
+// As it is read, the checksum finds the damage in the end; checked, no byte of a damaged block is given.
+static void a_damaged_block_is_found_where_it_is_asked_for(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    const std::string content = content_of_size(3 * put_buffer_size + 5);
+    for (bool is_damaged : {false, true}) {
+        test_ok(put_object(f, "from", content));
+        const store_object *first = hold(f, "from");
+        for (auto &[id, node] : f.world->now.nodes) {
+            if (is_damaged && node.data.size() == content.size())
+                node.data[2 * put_buffer_size + 1] ^= 1;
+        }
+        for (source_blocks blocks : {source_blocks::as_read, source_blocks::checked}) {
+            bool is_found = is_damaged && blocks == source_blocks::checked;
+            copying c;
+            c.f = &f;
+            c.from = source_stored(f.world->e, *f.s, store_share(*f.s, *first), c.at_disk, blocks);
+            c.to = sink_discard(f.world->e);
+            begin(c);
+            memory_run(*f.world);
+            test_true(c.pumped);
+            test_eq_enum(c.pump_err.code, is_found ? error_code::corrupt : error_code::ok);
+            test_eq(c.bytes, is_found ? 2 * put_buffer_size : content.size());
+            test_true(first->is_damaged == is_found);
+            let_go(c);
+            test_eq(c.at_disk, 0u);
+        }
+        store_release(*f.s, first);
+        test_ok(remove_object(f, "from"));
+    }
+}
+
+// The check goes on, and whoever has closed the source meanwhile hears nothing of it.
+static void a_source_is_closed_while_it_checks(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    test_ok(put_object(f, "from", content_of_size(3 * put_buffer_size)));
+    for (size_t steps = 0; steps < 6; steps++) {
+        copying c;
+        c.f = &f;
+        c.from = source_stored(f.world->e, *f.s, hold(f, "from"), c.at_disk, source_blocks::checked);
+        c.to = sink_discard(f.world->e);
+        begin(c);
+        for (size_t i = 0; i < steps; i++)
+            memory_step(*f.world);
+        let_go(c);
+        test_eq(c.at_disk, 0u);
+    }
+}
+
 static void nothing_is_kept_of_what_is_discarded(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -453,6 +508,8 @@ int main()
         cmocka_unit_test_setup_teardown(a_bucket_that_is_gone_gets_nothing, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(a_full_disk_is_the_sinks_failure, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(a_disk_that_cannot_be_read_is_the_sources_failure, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(a_damaged_block_is_found_where_it_is_asked_for, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(a_source_is_closed_while_it_checks, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(nothing_is_kept_of_what_is_discarded, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(both_get_all_of_it, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(neither_gets_anything_when_one_fails, setup_store, teardown_store),

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// transfer/modes/http_stage.cc: a call as a stage: what hpush, hrev and hpull have in common.
+//
+// Owns     nothing: the stage is the call.
+// Knows    http, transfer_machine.h.        Known by  push, reverse, redirect.
+#include "base/limits.h"
+#include "codec/http_write.h"
+#include "transfer/modes/modes.h"
+#include "transfer/transfer_machine.h"
+
+namespace etlnode {
+
+static call &call_of(void *self) { return *static_cast<call *>(self); }
+
+static stream_from body_of(void *self) { return call_stream(call_of(self)); }
+static bool take_whole(void *self, std::string &out_body) { return call_take_whole(call_of(self), out_body); }
+static uint64_t last_progress_ms(const void *self) { return call_last_progress_ms(*static_cast<const call *>(self)); }
+static void finish(void *self) { call_finish(call_of(self)); }
+static void cancel(void *self) { call_cancel(call_of(self)); }
+
+static constexpr stage_ops ops = {body_of, take_whole, last_progress_ms, finish, cancel};
+
+static void on_head(void *arg, call &, const http_head &head)
+{
+    const stage_listener &listener = static_cast<transfer *>(arg)->listener;
+    listener.on_head(listener.arg, head);
+}
+
+static void on_done(void *arg, call &c, error err, int, std::string)
+{
+    const stage_listener &listener = static_cast<transfer *>(arg)->listener;
+    listener.on_failed(listener.arg, {err, call_begun_head(c)});
+}
+
+void mode_address_pod(transfer &t, call_options &out_request)
+{
+    out_request.host = t.endpoint.host;
+    out_request.port = t.endpoint.port;
+    out_request.instance = t.etl_id + "/" + t.endpoint.instance;
+    out_request.reach = net_reach::this_machine; // a pod runs beside its target
+    out_request.connect_timeout_ms = pod_connect_timeout_ms;
+    out_request.progress_timeout_ms = t.config.obj_timeout_ms;
+    http_write_header(out_request.headers, "X-Request-Id", exchange_request_id(*t.x));
+    t.request_line.assign(out_request.method).append(" ").append(out_request.target);
+}
+
+stage mode_begin_call(transfer &t, call_options request)
+{
+    mode_address_pod(t, request);
+    request.progress_elsewhere = t.pulled != nullptr ? &t.pulled->second.progress_ms : nullptr;
+    request.may_reuse = t.config.reuse_connections;
+    request.on_head = on_head;
+    request.on_done = on_done;
+    request.arg = &t;
+    return {&ops, call_start(*t.host->client, std::move(request))};
+}
+
+} // namespace etlnode
