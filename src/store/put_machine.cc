@@ -10,7 +10,7 @@
 // Limits   put_buffer_size, index_content_size_max.
 //
 // An empty object has content id 0. No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete; in
-// awaiting_first, awaiting_more and failed only the caller is waited for, and his own deadlines (a client's stall) end in put_abort.
+// awaiting_first, awaiting_more and failed only the caller is waited for, and its own deadlines (a client's stall) end in put_abort.
 #include "store/put_machine.h"
 
 #include <utility>
@@ -35,9 +35,12 @@ static constexpr uint32_t COMMIT = 64;
 static constexpr uint32_t UNLINK = 128;
 static constexpr uint32_t POST = 256;
 
-static void deliver(put &p, E event);
+static void take(put &p, E event);
 
 static put &put_of(void *arg) { return *static_cast<put *>(arg); }
+
+static void begin(put &p, uint32_t operation) { p.under_way |= operation; }
+static void end(put &p, uint32_t operation) { p.under_way &= ~operation; }
 
 static void keep_failure(put &p, error err)
 {
@@ -50,75 +53,76 @@ static void keep_failure(put &p, error err)
 static void on_opened(void *arg, error err, disk_file *file, uint64_t)
 {
     put &p = put_of(arg);
-    p.opening = false;
+    end(p, OPEN);
     p.file = file;
     if (err.code == error_code::too_many_files && !p.has_evicted) {
-        deliver(p, E::no_descriptors);
+        take(p, E::no_descriptors);
         return;
     }
-    p.has_temp = !err;
+    if (!err)
+        begin(p, TEMP);
     keep_failure(p, err);
-    deliver(p, err ? E::open_failed : E::opened);
+    take(p, err ? E::open_failed : E::opened);
 }
 
 static void on_file_written(void *arg, error err)
 {
     put &p = put_of(arg);
-    p.writing = false;
+    end(p, WRITE);
     keep_failure(p, err);
-    deliver(p, err ? E::write_failed : E::written);
+    take(p, err ? E::write_failed : E::written);
 }
 
 static void on_file_synced(void *arg, error err)
 {
     put &p = put_of(arg);
-    p.file_syncing = false;
+    end(p, FILE_SYNC);
     keep_failure(p, err);
-    deliver(p, err ? E::sync_failed : E::file_synced);
+    take(p, err ? E::sync_failed : E::file_synced);
 }
 
 static void on_dir_synced(void *arg, error err)
 {
     put &p = put_of(arg);
-    p.dir_syncing = false;
+    end(p, DIR_SYNC);
     keep_failure(p, err);
-    deliver(p, err ? E::sync_failed : E::dir_synced);
+    take(p, err ? E::sync_failed : E::dir_synced);
 }
 
 static void on_committed(void *arg, error err, index_change &change)
 {
     put &p = put_of(arg);
-    p.committing = false;
+    end(p, COMMIT);
     keep_failure(p, err);
     p.row = std::move(change.row);
     p.row.content.clear(); // its bytes are the index's now
     p.row.sums.clear();
     p.before = std::move(change.before);
-    deliver(p, err ? E::commit_failed : E::committed);
+    take(p, err ? E::commit_failed : E::committed);
 }
 
 static void on_unlinked(void *arg, error err)
 {
     put &p = put_of(arg);
-    p.unlinking = false;
+    end(p, UNLINK);
     if (err)
         housekeeping_add_orphan(p.owner->housekeeper, p.content_id); // tries again
-    p.has_temp = false;
-    deliver(p, E::unlinked);
+    end(p, TEMP);
+    take(p, E::unlinked);
 }
 
 static void on_refused(void *arg)
 {
     put &p = put_of(arg);
-    p.posted = false;
-    deliver(p, E::refused);
+    end(p, POST);
+    take(p, E::refused);
 }
 
 // --- actions
 
 static void open_file(put &p)
 {
-    p.opening = true;
+    begin(p, OPEN);
     disk_open(*p.owner->e, content_temp_path(p.owner->options.dir, p.content_id), disk_open_mode::create_new, on_opened, &p);
 }
 
@@ -131,31 +135,21 @@ static void evict_and_open(put &p)
 
 static void start_write(put &p)
 {
-    p.writing = true;
+    begin(p, WRITE);
     disk_write(*p.owner->e, p.file, p.buffer.get(), p.write_size, p.row.size, on_file_written, &p);
 }
 
-static void tell_written(put &p)
-{
-    p.row.size += p.write_size;
-    p.write_size = 0;
-    p.answer = put_answer::written;
-}
-
-static void note_last_written(put &p)
+static void count_written(put &p)
 {
     p.row.size += p.write_size;
     p.write_size = 0;
 }
-
-static void tell_refused(put &p) { p.answer = put_answer::written; }
-static void tell_finished(put &p) { p.answer = put_answer::finished; }
 
 // There is no file, so nothing else has to happen before the answer.
 static void post_mismatch(put &p)
 {
     keep_failure(p, make_error(error_code::checksum_mismatch));
-    p.posted = true;
+    begin(p, POST);
     clock_post(*p.owner->e, on_refused, &p);
 }
 
@@ -169,14 +163,8 @@ static void close_file(put &p)
 static void unlink_temp(put &p)
 {
     close_file(p);
-    p.unlinking = true;
+    begin(p, UNLINK);
     disk_unlink(*p.owner->e, {content_temp_path(p.owner->options.dir, p.content_id)}, on_unlinked, &p);
-}
-
-static void unlink_unwritten(put &p)
-{
-    tell_refused(p);
-    unlink_temp(p);
 }
 
 static void unlink_mismatch(put &p)
@@ -188,10 +176,10 @@ static void unlink_mismatch(put &p)
 // The name was made when the file was opened, so both syncs can go on at once.
 static void sync_both(put &p)
 {
-    note_last_written(p);
-    p.file_syncing = true;
+    count_written(p);
+    begin(p, FILE_SYNC);
     disk_sync(*p.owner->e, p.file, on_file_synced, &p);
-    p.dir_syncing = true;
+    begin(p, DIR_SYNC);
     group_sync_request(p.owner->temp_sync, on_dir_synced, &p);
 }
 
@@ -205,7 +193,7 @@ static void commit_row(put &p)
     p.row.sums = std::move(p.sums.done);
     p.row.changed_ns = clock_wall_ns(*p.owner->e);
     change.row = std::move(p.row); // comes back with the completion
-    p.committing = true;
+    begin(p, COMMIT);
     index_commit(*p.owner->e, std::move(change), on_committed, &p);
 }
 
@@ -213,24 +201,20 @@ static void commit_with_content(put &p)
 {
     p.row.in_index = p.write_size > 0;
     p.row.content.assign(p.buffer.get(), p.write_size);
-    note_last_written(p);
+    count_written(p);
     commit_row(p);
 }
 
-static void hand_over(put &p)
-{
-    p.has_temp = false; // the housekeeping's now, if there is one
-    tell_finished(p);
-}
+// The housekeeping's now, if there is one.
+static void hand_over(put &p) { end(p, TEMP); }
 
 // A commit that failed with an error of the disk may all the same be found after a crash: then its content must be there. A later commit
 // that succeeds, or the next start, proves that it cannot. A content in the index is in the same commit, so there is nothing to keep.
 static void leave_temp(put &p)
 {
-    if (p.has_temp)
+    if ((p.under_way & TEMP) != 0)
         store_retain_unconfirmed(*p.owner, p.content_id);
-    p.has_temp = false;
-    tell_finished(p);
+    end(p, TEMP);
 }
 
 // --- guards
@@ -239,18 +223,13 @@ static bool checksum_differs(const put &p) { return p.has_expected && p.checksum
 static bool fits_index(const put &p) { return p.write_size <= p.owner->options.index_content_size_max; }
 static bool has_last(const put &p) { return p.write_size > 0; }
 // Without space nothing of the commit was written, so nothing of it can be found later.
-static bool may_unlink(const put &p) { return p.has_temp && p.failure.code == error_code::no_space; }
+static bool may_unlink(const put &p) { return (p.under_way & TEMP) != 0 && p.failure.code == error_code::no_space; }
 
 // --- the table
 
-static uint32_t alive(const put &p)
-{
-    return (p.opening ? OPEN : 0) | (p.file != nullptr ? FILE_ : 0) | (p.has_temp ? TEMP : 0) | (p.writing ? WRITE : 0) |
-           (p.file_syncing ? FILE_SYNC : 0) | (p.dir_syncing ? DIR_SYNC : 0) | (p.committing ? COMMIT : 0) | (p.unlinking ? UNLINK : 0) |
-           (p.posted ? POST : 0);
-}
+static uint32_t alive(const put &p) { return p.under_way | (p.file != nullptr ? FILE_ : 0); }
 static bool write_fits_buffer(const put &p) { return p.write_size <= put_buffer_size; }
-static bool finished_is_told_once(const put &p) { return p.answer != put_answer::finished || p.on_done != nullptr; }
+static bool commit_has_a_caller(const put &p) { return !p.commit_was_asked || p.on_done != nullptr; }
 
 static constexpr sm_resource resources[] = {{OPEN, "open under way"}, {FILE_, "file"}, {TEMP, "temporary name"}, {WRITE, "write under way"},
     {FILE_SYNC, "file sync under way"}, {DIR_SYNC, "directory sync under way"}, {COMMIT, "commit under way"}, {UNLINK, "unlink under way"},
@@ -285,12 +264,12 @@ static constexpr sm_row<put> rows[] = {
 
     {S::opening_to_write, E::opened, always, SM_FN(start_write), S::writing},
     {S::opening_to_write, E::no_descriptors, always, SM_FN(evict_and_open), S::opening_to_write},
-    {S::opening_to_write, E::open_failed, always, SM_FN(tell_refused), S::failed},
+    {S::opening_to_write, E::open_failed, always, nothing, S::failed},
     {S::opening_to_write, E::stop, always, nothing, S::opening_aborted},
 
     {S::opening_to_commit, E::opened, always, SM_FN(start_write), S::writing_last},
     {S::opening_to_commit, E::no_descriptors, always, SM_FN(evict_and_open), S::opening_to_commit},
-    {S::opening_to_commit, E::open_failed, always, SM_FN(tell_finished), S::done},
+    {S::opening_to_commit, E::open_failed, always, nothing, S::done},
 
     {S::opening_aborted, E::opened, always, SM_FN(unlink_temp), S::unlinking_aborted},
     {S::opening_aborted, E::no_descriptors, always, nothing, S::done},
@@ -302,9 +281,9 @@ static constexpr sm_row<put> rows[] = {
     {S::awaiting_more, E::commit_asked, always, SM_FN(sync_both), S::syncing},
     {S::awaiting_more, E::stop, always, SM_FN(unlink_temp), S::unlinking_aborted},
 
-    {S::writing, E::written, always, SM_FN(tell_written), S::awaiting_more},
-    // The space is given back at once; the caller aborts when he comes to it.
-    {S::writing, E::write_failed, always, SM_FN(unlink_unwritten), S::unlinking_unwritten},
+    {S::writing, E::written, always, SM_FN(count_written), S::awaiting_more},
+    // The space is given back at once; the caller aborts when it comes to that.
+    {S::writing, E::write_failed, always, SM_FN(unlink_temp), S::unlinking_unwritten},
     {S::writing, E::stop, always, nothing, S::writing_aborted},
     {S::writing_aborted, E::written, always, SM_FN(unlink_temp), S::unlinking_aborted},
     {S::writing_aborted, E::write_failed, always, SM_FN(unlink_temp), S::unlinking_aborted},
@@ -326,13 +305,13 @@ static constexpr sm_row<put> rows[] = {
     {S::committing, E::commit_failed, SM_FN(may_unlink), SM_FN(unlink_temp), S::unlinking_failed},
     {S::committing, E::commit_failed, always, SM_FN(leave_temp), S::done},
 
-    {S::unlinking_failed, E::unlinked, always, SM_FN(tell_finished), S::done},
+    {S::unlinking_failed, E::unlinked, always, nothing, S::done},
     {S::unlinking_aborted, E::unlinked, always, nothing, S::done},
     {S::unlinking_unwritten, E::unlinked, always, nothing, S::failed},
     {S::unlinking_unwritten, E::stop, always, nothing, S::unlinking_aborted},
 
     {S::failed, E::stop, always, nothing, S::done},
-    {S::refusing_commit, E::refused, always, SM_FN(tell_finished), S::done},
+    {S::refusing_commit, E::refused, always, nothing, S::done},
 };
 static constexpr const char *ends_by_itself = "after put_commit the put ends by itself; after put_abort it has been told";
 static constexpr sm_ignore<put> ignores[] = {
@@ -349,10 +328,23 @@ static constexpr sm_ignore<put> ignores[] = {
     {S::unlinking_aborted, E::stop, ends_by_itself},
     {S::refusing_commit, E::stop, ends_by_itself},
 };
-static constexpr sm_invariant<put> invariants[] = {
-    {"write_fits_buffer", write_fits_buffer}, {"finished_is_told_once", finished_is_told_once}};
+static constexpr sm_invariant<put> invariants[] = {{"write_fits_buffer", write_fits_buffer}, {"commit_has_a_caller", commit_has_a_caller}};
+static bool is_write_over(S from, E event)
+{
+    return (from == S::opening_to_write && event == E::open_failed) ||
+           (from == S::writing && (event == E::written || event == E::write_failed));
+}
+
+static void note_news(put &p, S from, E event)
+{
+    if (sm_state_of(p) == S::done)
+        sm_news_put(p.news, p.commit_was_asked ? put_news::finished : put_news::aborted);
+    else if (is_write_over(from, event))
+        sm_news_put(p.news, put_news::written);
+}
+
 // No busy state, so no deadline: the table's deadline is its stop.
-static constexpr sm_table<put> table = {"put", states, resources, rows, ignores, invariants, E::stop, E::stop, alive};
+static constexpr sm_table<put> table = {"put", states, resources, rows, ignores, invariants, E::stop, E::stop, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view put_machine_view() { return sm_view_of(table); }
@@ -392,21 +384,24 @@ static void finish(put &p)
     store_unref(s);
 }
 
-static void deliver(put &p, E event)
+static void free_aborted(put &p)
+{
+    store &s = *p.owner;
+    free_put(p);
+    store_unref(s);
+}
+
+// At most one piece of news comes of an event; the put may be gone when it has been handed on.
+static void take(put &p, E event)
 {
     sm_step(table, p, event);
-    switch (std::exchange(p.answer, put_answer::none)) {
-    case put_answer::none:
-        if (sm_is_final(table, p)) {
-            store &s = *p.owner;
-            free_put(p);
-            store_unref(s);
-        }
+    put_news news;
+    if (!sm_news_take(p.news, news))
         return;
-    case put_answer::written:
-        std::exchange(p.on_written, nullptr)(p.written_arg, p.failure); // may abort the put
-        return;
-    case put_answer::finished: finish(p); return;
+    switch (news) {
+    case put_news::written: std::exchange(p.on_written, nullptr)(p.written_arg, p.failure); return; // may abort the put
+    case put_news::finished: finish(p); return;
+    case put_news::aborted: free_aborted(p); return;
     }
 }
 
@@ -453,7 +448,7 @@ void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), vo
     p.write_size = size;
     p.on_written = on_written;
     p.written_arg = arg;
-    deliver(p, E::write_asked);
+    take(p, E::write_asked);
 }
 
 void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum,
@@ -475,14 +470,14 @@ void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checks
     p.expected_checksum = expected_checksum;
     p.on_done = on_done;
     p.done_arg = arg;
-    deliver(p, E::commit_asked);
+    take(p, E::commit_asked);
 }
 
 void put_abort(put &p)
 {
     CHECK(!p.commit_was_asked);
     p.on_written = nullptr;
-    deliver(p, E::stop);
+    take(p, E::stop);
 }
 
 } // namespace etlnode

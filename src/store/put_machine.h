@@ -9,13 +9,18 @@
 #include <xxhash.h>
 
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 #include "store/content_sums.h"
 #include "store/store_internal.h"
 
 namespace etlnode {
 
-// What the caller is told after a step.
-enum class put_answer : uint8_t { none, written, finished };
+// What the caller of the put is to hear.
+enum class put_news : uint8_t {
+    written,  // or could not be written: put.failure
+    finished, // the commit has ended; the put goes with this answer
+    aborted,  // the put goes, and nobody waits for it
+};
 
 struct put {
     enum class state : uint8_t {
@@ -62,8 +67,8 @@ struct put {
     index_row row;           // what will be committed; then what was
     index_row before;        // the row it replaced
     disk_file *file = nullptr;
-    bool has_temp = false; // the file may exist in tmp/
-    bool opening = false, writing = false, file_syncing = false, dir_syncing = false, committing = false, unlinking = false, posted = false;
+    uint32_t under_way =
+        0; // operations that will complete, as bits of the table's resources; and the temporary name, while the file may exist
     bool has_evicted = false; // descriptors were given back once
     std::unique_ptr<char[]> buffer;
     size_t write_size = 0;         // of the write under way or, with commit_was_asked, what is left in the buffer
@@ -78,7 +83,7 @@ struct put {
     uint64_t checksum = 0; // of all, known when the commit is asked for
     void (*on_done)(void *arg, error err, const index_row &row) = nullptr;
     void *done_arg = nullptr;
-    put_answer answer = put_answer::none;
+    sm_news<put_news> news;
     error failure; // the first one
 };
 
