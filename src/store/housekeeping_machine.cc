@@ -31,7 +31,7 @@ static constexpr uint32_t TIMER = 4;
 
 static constexpr size_t dirty_temp = content_group_count;
 
-static void deliver(housekeeping &k, E event);
+static void take(housekeeping &k, E event);
 static const char *state_name(const housekeeping &k);
 
 // --- completions
@@ -55,7 +55,7 @@ static void on_disk_done(void *arg, error err)
     housekeeping &k = *static_cast<housekeeping *>(arg);
     k.on_disk = false;
     log_failure(k, event_of(err), err);
-    deliver(k, event_of(err));
+    take(k, event_of(err));
 }
 
 static void on_index_done(void *arg, error err)
@@ -63,14 +63,14 @@ static void on_index_done(void *arg, error err)
     housekeeping &k = *static_cast<housekeeping *>(arg);
     k.on_index = false;
     log_failure(k, err ? E::failed : E::done, err);
-    deliver(k, err ? E::failed : E::done);
+    take(k, err ? E::failed : E::done);
 }
 
-static void on_timer(void *arg) { deliver(*static_cast<housekeeping *>(arg), E::deadline); }
+static void on_timer(void *arg) { take(*static_cast<housekeeping *>(arg), E::deadline); }
 
 // --- helpers of actions and guards
 
-static uint64_t take(std::deque<uint64_t> &queue)
+static uint64_t take_first(std::deque<uint64_t> &queue)
 {
     uint64_t id = queue.front();
     queue.pop_front();
@@ -78,6 +78,12 @@ static uint64_t take(std::deque<uint64_t> &queue)
 }
 
 static size_t batch_count(const housekeeping &k) { return k.moved.size() + k.removed.size(); }
+
+static void forget_garbage_moves(housekeeping &k)
+{
+    while (!k.moves.empty() && !k.pending_moves.contains(k.moves.front()))
+        k.moves.pop_front(); // became garbage before it was moved
+}
 
 static void begin_batch(housekeeping &k)
 {
@@ -87,10 +93,18 @@ static void begin_batch(housekeeping &k)
 
 // --- actions
 
+// Nothing is under way any more: the queues are looked at in the next step.
+static void look_for_work(housekeeping &k)
+{
+    forget_garbage_moves(k);
+    if (!k.orphans.empty() || !k.moves.empty() || !k.garbage.empty() || batch_count(k) > 0)
+        sm_emit(k, E::work);
+}
+
 static void unlink_orphan(housekeeping &k)
 {
     timer_stop(*k.e, k.deadline_timer);
-    k.current = take(k.orphans);
+    k.current = take_first(k.orphans);
     k.on_disk = true;
     disk_unlink(*k.e, {content_temp_path(k.dir, k.current)}, on_disk_done, &k);
 }
@@ -104,7 +118,7 @@ static void rename_current(housekeeping &k)
 static void rename_next(housekeeping &k)
 {
     timer_stop(*k.e, k.deadline_timer);
-    k.current = take(k.moves);
+    k.current = take_first(k.moves);
     k.moved_last = true;
     rename_current(k);
 }
@@ -119,7 +133,7 @@ static void make_group_dir(housekeeping &k)
 static void make_next_group_dir(housekeeping &k)
 {
     timer_stop(*k.e, k.deadline_timer);
-    k.current = take(k.moves);
+    k.current = take_first(k.moves);
     k.moved_last = true;
     make_group_dir(k);
 }
@@ -141,12 +155,13 @@ static void rename_into_ready(housekeeping &k)
 // Also when the file was not in tmp/: then an earlier run moved it and could not say so.
 static void note_moved(housekeeping &k)
 {
-    if (k.pending_moves.erase(k.current) == 0)
-        return; // became garbage while it moved
-    begin_batch(k);
-    k.moved.push_back(k.current);
-    k.dirty.set(content_group(k.current));
-    k.dirty.set(dirty_temp);
+    if (k.pending_moves.erase(k.current) > 0) { // else it became garbage while it moved
+        begin_batch(k);
+        k.moved.push_back(k.current);
+        k.dirty.set(content_group(k.current));
+        k.dirty.set(dirty_temp);
+    }
+    look_for_work(k);
 }
 
 // At their place or still in tmp/: no move of one of them is under way.
@@ -157,7 +172,7 @@ static void unlink_garbage(housekeeping &k)
     std::vector<std::string> paths;
     size_t room = housekeeping_batch_count - batch_count(k);
     while (!k.garbage.empty() && k.removing.size() < std::min(housekeeping_remove_count, room)) {
-        uint64_t id = take(k.garbage);
+        uint64_t id = take_first(k.garbage);
         k.removing.push_back(id);
         paths.push_back(content_final_path(k.dir, id));
         paths.push_back(content_temp_path(k.dir, id));
@@ -175,6 +190,7 @@ static void note_removed(housekeeping &k)
     }
     k.dirty.set(dirty_temp);
     k.removing.clear();
+    look_for_work(k);
 }
 
 static void sync_next(housekeeping &k)
@@ -202,11 +218,15 @@ static void clear_garbage(housekeeping &k)
     index_garbage_clear(*k.e, k.removed, on_index_done, &k);
 }
 
-static void forget_moved(housekeeping &k) { k.moved.clear(); }
+static void forget_moved(housekeeping &k)
+{
+    k.moved.clear();
+    look_for_work(k);
+}
 
 static void forget_moved_and_clear_garbage(housekeeping &k)
 {
-    forget_moved(k);
+    k.moved.clear();
     clear_garbage(k);
 }
 
@@ -215,9 +235,10 @@ static void forget_removed(housekeeping &k)
     for (uint64_t id : k.removed)
         k.garbage_known.erase(id);
     k.removed.clear();
+    look_for_work(k);
 }
 
-static void rest(housekeeping &k)
+static void wait_for_work(housekeeping &k)
 {
     uint64_t age = clock_now_ms(*k.e) - k.batch_since_ms;
     if (batch_count(k) > 0 && !timer_is_armed(*k.e, k.deadline_timer))
@@ -304,11 +325,11 @@ static constexpr sm_row<housekeeping> rows[] = {
     {S::idle, E::work, SM_FN(has_ready_move), SM_FN(rename_next), S::moving},
     {S::idle, E::work, SM_FN(has_move), SM_FN(make_next_group_dir), S::making_dir},
     {S::idle, E::work, SM_FN(has_garbage), SM_FN(unlink_garbage), S::removing},
-    {S::idle, E::work, always, SM_FN(rest), S::idle},
-    {S::idle, E::deadline, always, nothing, S::idle},
+    {S::idle, E::work, always, SM_FN(wait_for_work), S::idle},
+    {S::idle, E::deadline, always, SM_FN(look_for_work), S::idle},
     {S::idle, E::stop, always, SM_FN(stop_timer), S::ended},
 
-    {S::unlinking_orphan, E::done, always, nothing, S::idle},
+    {S::unlinking_orphan, E::done, always, SM_FN(look_for_work), S::idle},
     {S::unlinking_orphan, E::failed, always, SM_FN(requeue_orphan), S::awaiting_retry},
     {S::unlinking_orphan, E::stop, always, nothing, S::ending},
 
@@ -350,13 +371,14 @@ static constexpr sm_row<housekeeping> rows[] = {
     {S::clearing, E::failed, always, SM_FN(arm_retry), S::awaiting_retry},
     {S::clearing, E::stop, always, nothing, S::ending},
 
-    {S::awaiting_retry, E::deadline, always, nothing, S::idle},
+    {S::awaiting_retry, E::deadline, always, SM_FN(look_for_work), S::idle},
     {S::awaiting_retry, E::stop, always, SM_FN(stop_timer), S::ended},
     {S::ending, E::done, always, nothing, S::ended},
     {S::ending, E::missing, always, nothing, S::ended},
     {S::ending, E::failed, always, nothing, S::ended},
 };
 static constexpr const char *looked_at_later = "the queues are looked at when this operation is done";
+static constexpr const char *found_again = "the next start finds it again";
 static constexpr sm_ignore<housekeeping> ignores[] = {
     {S::unlinking_orphan, E::work, looked_at_later},
     {S::moving, E::work, looked_at_later},
@@ -368,11 +390,35 @@ static constexpr sm_ignore<housekeeping> ignores[] = {
     {S::marking, E::work, looked_at_later},
     {S::clearing, E::work, looked_at_later},
     {S::awaiting_retry, E::work, "the timer looks at the queues"},
-    {S::ending, E::work, "the next start finds it again"},
+    {S::ending, E::work, found_again},
+    {S::ended, E::work, found_again},
     {S::ending, E::stop, "it is ending already"},
 };
 static constexpr sm_invariant<housekeeping> invariants[] = {{"one_operation", one_operation}, {"batch_is_bounded", batch_is_bounded}};
-static constexpr sm_table<housekeeping> table = {"housekeeping", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive};
+static bool is_settled(const housekeeping &k)
+{
+    return sm_state_of(k) == S::awaiting_retry || (sm_state_of(k) == S::idle && k.orphans.empty() && k.moves.empty());
+}
+
+static void post_settled(housekeeping &k)
+{
+    if (k.on_settled == nullptr || !is_settled(k))
+        return;
+    clock_post(*k.e, k.on_settled, k.settled_arg);
+    k.on_settled = nullptr;
+}
+
+// Work that was found at the end of a step comes before anybody hears that there is none.
+static void note_news(housekeeping &k, S, E)
+{
+    if (k.sm.follow_up_count == 0)
+        post_settled(k);
+    if (sm_state_of(k) == S::ended)
+        sm_news_put(k.news, housekeeping_news::ended);
+}
+
+static constexpr sm_table<housekeeping> table = {
+    "housekeeping", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 static const char *state_name(const housekeeping &k) { return sm_name(sm_state_of(k)); }
@@ -381,36 +427,23 @@ sm_view housekeeping_machine_view() { return sm_view_of(table); }
 
 // --- driving it
 
-static bool is_settled(const housekeeping &k)
-{
-    return sm_state_of(k) == S::awaiting_retry || (sm_state_of(k) == S::idle && k.orphans.empty() && k.moves.empty());
-}
-
-// Looks at the queues when nothing is under way.
-static void go_on(housekeeping &k)
-{
-    while (!k.moves.empty() && !k.pending_moves.contains(k.moves.front()))
-        k.moves.pop_front(); // became garbage before it was moved
-    bool has_work = has_orphan(k) || has_move(k) || has_garbage(k) || batch_count(k) > 0;
-    if (sm_state_of(k) == S::idle && has_work)
-        sm_step(table, k, E::work);
-    if (k.on_settled != nullptr && is_settled(k)) {
-        clock_post(*k.e, k.on_settled, k.settled_arg);
-        k.on_settled = nullptr;
-    }
-}
-
 // The owner may be freed by on_ended: nothing of `k` is touched after it.
-static void deliver(housekeeping &k, E event)
+static void take(housekeeping &k, E event)
 {
     sm_step(table, k, event);
-    if (!sm_is_final(table, k)) {
-        go_on(k);
+    housekeeping_news news;
+    if (!sm_news_take(k.news, news))
         return;
-    }
     timer_free(*k.e, k.deadline_timer);
     k.deadline_timer = nullptr;
     k.on_ended(k.ended_arg);
+}
+
+// Something was queued.
+static void note_work(housekeeping &k)
+{
+    forget_garbage_moves(k);
+    take(k, E::work);
 }
 
 void housekeeping_start(housekeeping &k, env &e, std::string dir)
@@ -424,7 +457,7 @@ void housekeeping_add_move(housekeeping &k, uint64_t id)
 {
     k.pending_moves.insert(id);
     k.moves.push_back(id);
-    go_on(k);
+    note_work(k);
 }
 
 void housekeeping_add_garbage(housekeeping &k, uint64_t id)
@@ -433,27 +466,27 @@ void housekeeping_add_garbage(housekeeping &k, uint64_t id)
         return;
     k.pending_moves.erase(id);
     k.garbage.push_back(id);
-    go_on(k);
+    note_work(k);
 }
 
 void housekeeping_add_orphan(housekeeping &k, uint64_t id)
 {
     k.orphans.push_back(id);
-    go_on(k);
+    note_work(k);
 }
 
 void housekeeping_when_settled(housekeeping &k, void (*on_settled)(void *arg), void *arg)
 {
     k.on_settled = on_settled;
     k.settled_arg = arg;
-    go_on(k);
+    post_settled(k);
 }
 
 void housekeeping_stop(housekeeping &k, void (*on_ended)(void *arg), void *arg)
 {
     k.on_ended = on_ended;
     k.ended_arg = arg;
-    deliver(k, E::stop);
+    take(k, E::stop);
 }
 
 } // namespace etlnode

@@ -14,9 +14,13 @@
 #include "port/clock.h"
 #include "port/disk.h"
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 #include "store/content_path.h"
 
 namespace etlnode {
+
+// What the store is to hear.
+enum class housekeeping_news : uint8_t { ended };
 
 struct housekeeping {
     enum class state : uint8_t {
@@ -60,6 +64,7 @@ struct housekeeping {
 
     void (*on_settled)(void *arg) = nullptr; // called once, see housekeeping_when_settled
     void *settled_arg = nullptr;
+    sm_news<housekeeping_news> news;
     void (*on_ended)(void *arg) = nullptr;
     void *ended_arg = nullptr;
 };
