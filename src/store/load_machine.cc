@@ -31,7 +31,7 @@ static constexpr uint32_t OPEN = 2;
 static constexpr uint32_t FILE_ = 4;
 static constexpr uint32_t SUMS = 8;
 
-static void deliver(load &l, E event);
+static void take(load &l, E event);
 
 // --- completions
 
@@ -44,7 +44,7 @@ static void on_row(void *arg, error err, std::vector<index_row> rows)
         l.failure = make_error(error_code::internal, "the index answered without a row");
     if (!l.failure)
         l.row = std::move(rows[0]);
-    deliver(l, l.failure ? E::failed : E::row_read);
+    take(l, l.failure ? E::failed : E::row_read);
 }
 
 static void on_open(void *arg, error err, disk_file *file, uint64_t size)
@@ -61,7 +61,7 @@ static void on_open(void *arg, error err, disk_file *file, uint64_t size)
         event = E::no_descriptors;
     else if (err)
         event = E::failed;
-    deliver(l, event);
+    take(l, event);
 }
 
 static void on_summed(void *arg, error err, uint64_t checksum)
@@ -71,7 +71,7 @@ static void on_summed(void *arg, error err, uint64_t checksum)
     l.sums.reset();
     l.checksum = checksum;
     l.failure = err;
-    deliver(l, err ? E::failed : E::summed);
+    take(l, err ? E::failed : E::summed);
 }
 
 // --- actions
@@ -257,8 +257,14 @@ static constexpr sm_row<load> rows[] = {
 };
 static constexpr sm_ignore<load> ignores[] = {{S::stopping, E::stop, "it is stopping already"}};
 static constexpr sm_invariant<load> invariants[] = {{"restarts_are_bounded", restarts_are_bounded}, {"somebody_waits", somebody_waits}};
+static void note_news(load &l, S, E)
+{
+    if (sm_state_of(l) == S::done)
+        sm_news_put(l.news, load_news::ended);
+}
+
 // No busy state, so no deadline: the table's deadline is its stop.
-static constexpr sm_table<load> table = {"load", states, resources, rows, ignores, invariants, E::stop, E::stop, alive};
+static constexpr sm_table<load> table = {"load", states, resources, rows, ignores, invariants, E::stop, E::stop, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view load_machine_view() { return sm_view_of(table); }
@@ -316,10 +322,11 @@ static void finish(load &l)
     store_unref(s);
 }
 
-static void deliver(load &l, E event)
+static void take(load &l, E event)
 {
     sm_step(table, l, event);
-    if (sm_is_final(table, l))
+    load_news news;
+    if (sm_news_take(l.news, news))
         finish(l);
 }
 
@@ -349,7 +356,7 @@ void load_stop_all(store &s)
 {
     // Stopping a load only changes its state: it ends with the operation that is under way.
     for (load *l = s.loads; l != nullptr; l = l->next)
-        deliver(*l, E::stop);
+        take(*l, E::stop);
 }
 
 void load_outdate(store &s, std::string_view bucket, std::string_view name)

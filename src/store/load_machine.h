@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 #include "store/store_internal.h"
 
 namespace etlnode {
@@ -17,10 +18,14 @@ struct load_wait {
     void *arg = nullptr;
 };
 
+// What those who asked are to hear.
+enum class load_news : uint8_t { ended };
+
 struct load {
     enum class state : uint8_t { awaiting_row, opening_placed, opening_temp, opening_moved, summing, stopping, done };
     enum class event : uint8_t { row_read, opened, missing, no_descriptors, summed, failed, stop };
     sm_core sm;
+    sm_news<load_news> news;
     store *owner = nullptr;
     load *previous = nullptr; // list of the store's loads
     load *next = nullptr;

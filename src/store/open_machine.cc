@@ -31,7 +31,7 @@ static constexpr uint32_t KEEPER = 4;
 
 static constexpr std::string_view aside_prefix = "objects.lost-";
 
-static void deliver(store_opening &o, E event);
+static void take(store_opening &o, E event);
 
 static store_opening &opening_of(void *arg) { return *static_cast<store_opening *>(arg); }
 
@@ -42,7 +42,7 @@ static void on_disk_done(void *arg, error err)
     store_opening &o = opening_of(arg);
     o.on_disk = false;
     o.failure = err;
-    deliver(o, err ? E::failed : E::done);
+    take(o, err ? E::failed : E::done);
 }
 
 static void on_listed(void *arg, error err, const std::vector<std::string> &names)
@@ -82,7 +82,7 @@ static void on_index_ids(store_opening &o, error err, std::vector<uint64_t> &tar
     o.on_index = false;
     o.failure = err;
     target = ids;
-    deliver(o, err ? E::failed : E::done);
+    take(o, err ? E::failed : E::done);
 }
 
 static void on_pending_moves(void *arg, error err, const std::vector<uint64_t> &ids)
@@ -97,7 +97,7 @@ static void on_garbage(void *arg, error err, const std::vector<uint64_t> &ids)
 static void on_settled(void *arg)
 {
     opening_of(arg).settling = false;
-    deliver(opening_of(arg), E::done);
+    take(opening_of(arg), E::done);
 }
 
 // --- actions
@@ -244,18 +244,26 @@ static constexpr sm_row<store_opening> rows[] = {
     {S::settling, E::done, always, nothing, S::ready},
 };
 static constexpr sm_ignore<store_opening> ignores[] = {{S::settling, E::failed, "the housekeeping has the work and tries again by itself"}};
+static void note_news(store_opening &o, S, E)
+{
+    if (sm_state_of(o) == S::ready || sm_state_of(o) == S::failed)
+        sm_news_put(o.news, open_news::ended);
+}
+
 // Nobody can stop a start: what ends one early is a failure. No busy state, so no deadline either.
-static constexpr sm_table<store_opening> table = {"open", states, resources, rows, ignores, {}, E::failed, E::failed, alive};
+static constexpr sm_table<store_opening> table = {
+    "open", states, resources, rows, ignores, {}, E::failed, E::failed, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view open_machine_view() { return sm_view_of(table); }
 
 // --- driving it
 
-static void deliver(store_opening &o, E event)
+static void take(store_opening &o, E event)
 {
     sm_step(table, o, event);
-    if (!sm_is_final(table, o))
+    open_news news;
+    if (!sm_news_take(o.news, news))
         return;
     store *s = o.owner;
     error failure = o.failure;

@@ -6,9 +6,13 @@
 #include <vector>
 
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 #include "store/store_internal.h"
 
 namespace etlnode {
+
+// What the caller is to hear.
+enum class open_news : uint8_t { ended };
 
 struct store_opening {
     enum class state : uint8_t {
@@ -27,6 +31,7 @@ struct store_opening {
     };
     enum class event : uint8_t { done, failed };
     sm_core sm;
+    sm_news<open_news> news;
     store *owner = nullptr;
     bool on_disk = false, on_index = false, settling = false;
     bool has_strangers = false;          // objects/ is not empty, though the index is new

@@ -34,7 +34,7 @@ static constexpr uint32_t FILE_ = 4;
 static constexpr uint32_t READ = 8;
 static constexpr uint32_t TIMER = 16;
 
-static void deliver(summer &s, E event);
+static void take(summer &s, E event);
 
 static summer &summer_of(void *arg) { return *static_cast<summer *>(arg); }
 
@@ -56,7 +56,7 @@ static void on_listed(void *arg, error err, std::vector<index_row> rows)
     s.rows.assign(std::make_move_iterator(rows.rbegin()), std::make_move_iterator(rows.rend()));
     s.is_pass_over = err || s.rows.empty();
     s.failures += err ? 1 : 0;
-    deliver(s, err ? E::failed : E::done);
+    take(s, err ? E::failed : E::done);
 }
 
 static void on_opened(void *arg, error err, disk_file *file, uint64_t size)
@@ -67,7 +67,7 @@ static void on_opened(void *arg, error err, disk_file *file, uint64_t size)
     s.file_size = size;
     if (err && err.code != error_code::no_such_file)
         log_failure(s, err);
-    deliver(s, !err ? E::done : err.code == error_code::no_such_file ? E::missing : E::failed);
+    take(s, !err ? E::done : err.code == error_code::no_such_file ? E::missing : E::failed);
 }
 
 static void on_read(void *arg, error err, uint64_t checksum)
@@ -79,7 +79,7 @@ static void on_read(void *arg, error err, uint64_t checksum)
     s.is_damaged = err.code == error_code::corrupt || (!err && checksum != s.current.checksum);
     s.current.sums = std::move(s.reading->sums.done);
     s.reading.reset();
-    deliver(s, err && !s.is_damaged ? E::failed : E::done);
+    take(s, err && !s.is_damaged ? E::failed : E::done);
 }
 
 static void on_added(void *arg, error err)
@@ -88,12 +88,15 @@ static void on_added(void *arg, error err)
     s.on_index = false;
     if (err)
         log_failure(s, err);
-    deliver(s, err ? E::failed : E::done);
+    take(s, err ? E::failed : E::done);
 }
 
-static void on_timer(void *arg) { deliver(summer_of(arg), E::deadline); }
+static void on_timer(void *arg) { take(summer_of(arg), E::deadline); }
 
 // --- actions
+
+// Nothing is under way any more.
+static void look_for_work(summer &s) { sm_emit(s, E::work); }
 
 static void list(summer &s)
 {
@@ -165,17 +168,17 @@ static void forget_next(summer &s)
     add_nothing(s);
 }
 
-static void tell_made(summer &s)
+static void count_made(summer &s)
 {
     s.made++;
-    if (!s.current.sums.empty())
-        s.on_made(s.made_arg, s.current, s.is_damaged);
+    look_for_work(s);
 }
 
 static void skip(summer &s)
 {
     close_file(s);
     s.failures++;
+    look_for_work(s);
 }
 
 static void end_pass(summer &s)
@@ -193,6 +196,7 @@ static void begin_pass(summer &s)
     s.is_pass_over = false;
     s.after_id = 0;
     s.failures = 0;
+    look_for_work(s);
 }
 
 static void stop_timer(summer &s) { timer_stop(*s.e, s.deadline_timer); }
@@ -234,8 +238,8 @@ static constexpr sm_row<summer> rows[] = {
     {S::idle, E::deadline, always, SM_FN(begin_pass), S::idle},
     {S::idle, E::stop, always, SM_FN(stop_timer), S::ended},
 
-    {S::listing, E::done, always, nothing, S::idle},
-    {S::listing, E::failed, always, nothing, S::idle},
+    {S::listing, E::done, always, SM_FN(look_for_work), S::idle},
+    {S::listing, E::failed, always, SM_FN(look_for_work), S::idle},
     {S::listing, E::stop, always, nothing, S::ending},
 
     {S::opening_placed, E::done, SM_FN(size_differs), SM_FN(add_damaged), S::adding},
@@ -259,7 +263,7 @@ static constexpr sm_row<summer> rows[] = {
     {S::reading, E::failed, always, SM_FN(skip), S::idle},
     {S::reading, E::stop, always, SM_FN(stop_reading), S::ending},
 
-    {S::adding, E::done, always, SM_FN(tell_made), S::idle},
+    {S::adding, E::done, always, SM_FN(count_made), S::idle},
     {S::adding, E::failed, always, SM_FN(skip), S::idle},
     {S::adding, E::stop, always, nothing, S::ending},
 
@@ -268,34 +272,38 @@ static constexpr sm_row<summer> rows[] = {
     {S::ending, E::failed, always, SM_FN(close_file), S::ended},
 };
 static constexpr sm_ignore<summer> ignores[] = {{S::ending, E::stop, "it is ending already"}};
-static constexpr sm_table<summer> table = {"summer", states, resources, rows, ignores, {}, E::stop, E::deadline, alive};
+
+// What lay without sums, or had gone, is not worth a word.
+static void note_news(summer &s, S from, E event)
+{
+    if (from == S::adding && event == E::done && sm_state_of(s) == S::idle && !s.current.sums.empty())
+        sm_news_put(s.news, {false, s.current, s.is_damaged});
+    if (sm_state_of(s) == S::ended)
+        sm_news_put(s.news, {true, {}, false});
+}
+
+static constexpr sm_table<summer> table = {"summer", states, resources, rows, ignores, {}, E::stop, E::deadline, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view summer_machine_view() { return sm_view_of(table); }
 
 // --- driving it
 
-static void go_on(summer &s)
-{
-    bool was_over = s.is_pass_over && s.rows.empty();
-    if (sm_state_of(s) == S::idle && !was_over)
-        sm_step(table, s, E::work);
-}
-
 // The owner may be freed by on_ended: nothing of `s` is touched after it.
-static void deliver(summer &s, E event)
+static void take(summer &s, E event)
 {
-    bool had_listed = sm_state_of(s) == S::listing;
     sm_step(table, s, event);
-    if (sm_is_final(table, s)) {
+    summer_news news;
+    while (sm_news_take(s.news, news)) {
+        if (!news.has_ended) {
+            s.on_made(s.made_arg, news.row, news.is_damaged);
+            continue;
+        }
         timer_free(*s.e, s.deadline_timer);
         s.deadline_timer = nullptr;
         s.on_ended(s.ended_arg);
         return;
     }
-    if (had_listed && sm_state_of(s) == S::idle && s.is_pass_over)
-        sm_step(table, s, E::work); // ends the pass
-    go_on(s);
 }
 
 void summer_start(summer &s, env &e, std::string dir, void (*on_made)(void *arg, const index_row &row, bool is_damaged), void *arg)
@@ -305,14 +313,14 @@ void summer_start(summer &s, env &e, std::string dir, void (*on_made)(void *arg,
     s.on_made = on_made;
     s.made_arg = arg;
     s.deadline_timer = timer_make(e, on_timer, &s);
-    go_on(s);
+    take(s, E::work);
 }
 
 void summer_stop(summer &s, void (*on_ended)(void *arg), void *arg)
 {
     s.on_ended = on_ended;
     s.ended_arg = arg;
-    deliver(s, E::stop);
+    take(s, E::stop);
 }
 
 } // namespace etlnode

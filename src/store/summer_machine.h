@@ -9,9 +9,17 @@
 
 #include "port/index.h"
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 #include "store/file_sums.h"
 
 namespace etlnode {
+
+// What the store is to hear.
+struct summer_news {
+    bool has_ended = false; // else sums were made:
+    index_row row; // the object is guarded from now on, or it is damaged: what is known of it from before must not be used any more
+    bool is_damaged = false;
+};
 
 struct summer {
     enum class state : uint8_t { idle, listing, opening_placed, opening_temp, opening_moved, reading, adding, ending, ended };
@@ -33,7 +41,7 @@ struct summer {
     size_t failures = 0; // of this pass: these get another one
     uint64_t made = 0;
 
-    // The object is guarded from now on, or it is damaged: what is known of it from before must not be used any more.
+    sm_news<summer_news> news;
     void (*on_made)(void *arg, const index_row &row, bool is_damaged) = nullptr;
     void *made_arg = nullptr;
     void (*on_ended)(void *arg) = nullptr;
