@@ -8,15 +8,10 @@
 // Fails    a client that vanishes while the handler works leaves `abandoned`: the socket is closed, the handler answers into the void.
 // Limits   http_head_size_max, http_url_size_max, idle_timeout_ms, head_timeout_ms, body_stall_timeout_ms, drain_size_max.
 //
-// Input and output are done outside the machine's steps (read_head, flush, drain); what came of them is the event.
+// Input and output are done outside the machine's steps (conn_read.cc, conn_write.cc); what came of them is the event. What a step asks for in
+// turn is noted as news, and done when the step has ended.
 #include "http/server/conn_machine.h"
 
-#include <algorithm>
-#include <cstring>
-
-#include "base/log.h"
-#include "base/text.h"
-#include "codec/http_write.h"
 #include "http/http_machines.h"
 #include "sm/sm_verify.h"
 
@@ -24,8 +19,6 @@ namespace etlnode {
 
 using S = exchange::state;
 using E = exchange::event;
-
-static constexpr size_t input_size_initial = 4 * kib;
 
 // --- deadlines: one timer a connection, moved lazily, because most requests are over long before it fires
 
@@ -64,23 +57,11 @@ static void close_socket(exchange &x)
     x.armed_for_ms = 0;
 }
 
-static void run_on_sent(void *arg)
-{
-    exchange &x = *static_cast<exchange *>(arg);
-    auto callback = x.on_sent;
-    x.on_sent = nullptr;
-    x.on_progress = nullptr;
-    if (callback != nullptr)
-        callback(x.sent_arg, x.net == nullptr ? make_error(error_code::canceled) : no_error);
-}
-
 static void release_body(exchange &x)
 {
     x.file = nullptr;
     x.file_left = 0;
     x.body_view = {};
-    if (x.on_sent != nullptr)
-        run_on_sent(&x);
 }
 
 static void dispose(exchange &x)
@@ -184,7 +165,7 @@ static void wait_more_to_drain(exchange &x)
 static void wait_head(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    if (!x.head_started) // with the first byte the head's own begins: one that trickles does not move it
+    if (!exchange_has_input(x)) // with the first byte the head's own begins: one that trickles does not move it
         exchange_set_deadline(x, idle_timeout_ms);
 }
 
@@ -206,9 +187,8 @@ static void prepare_next(exchange &x)
     x.decoder.reset();
     x.decoded_begin = x.decoded_end = 0;
     x.head_searched = 0;
-    x.head_started = x.in_begin < x.in_end;
-    exchange_set_deadline(x, x.head_started ? head_timeout_ms : idle_timeout_ms);
-    if (x.in.size() > input_size_initial && x.in_begin == x.in_end) {
+    exchange_set_deadline(x, exchange_has_input(x) ? head_timeout_ms : idle_timeout_ms);
+    if (x.in.size() > http_input_size_initial && x.in_begin == x.in_end) {
         std::string().swap(x.in); // a long head was the exception; an idle connection stays small
         x.in_begin = x.in_end = 0;
     }
@@ -236,31 +216,24 @@ static void fail_body(exchange &x)
         clock_post(*x.e, run_body_ready, &x);
 }
 
-static void flush_posted(void *arg)
-{
-    exchange &x = *static_cast<exchange *>(arg);
-    if (sm_state_of(x) == S::sending && !net_is_waiting(*x.e, x.net, net_side::writable))
-        exchange_flush(x);
-}
-
 static void begin_error_answer(exchange &x)
 {
     exchange_prepare_refusal(x, x.body_error);
     exchange_set_deadline(x, body_stall_timeout_ms);
-    clock_post(*x.e, flush_posted, &x);
 }
 
 static void begin_timeout_answer(exchange &x)
 {
+    net_wait_cancel(*x.e, x.net, net_side::readable);
     exchange_prepare_refusal(x, make_error(error_code::request_timeout));
     exchange_set_deadline(x, body_stall_timeout_ms);
 }
 
 // --- guards
 
-static bool has_head_begun(const exchange &x) { return x.head_started; }
-static bool is_body_unread(const exchange &x) { return !x.body_ended && x.keep; }
-static bool must_linger(const exchange &x) { return !x.body_ended; }
+static bool has_head_begun(const exchange &x) { return exchange_has_input(x); }
+static bool must_linger(const exchange &x) { return x.framing != body_framing::none; }
+static bool is_body_unread(const exchange &x) { return must_linger(x) && x.keep; }
 static bool is_kept(const exchange &x) { return x.keep; }
 
 // --- the table
@@ -357,225 +330,54 @@ static bool is_input_in_bounds(const exchange &x)
 }
 static constexpr sm_invariant<exchange> invariants[] = {{"input is in bounds", is_input_in_bounds}};
 
-static constexpr sm_table<exchange> table = {"exchange", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive};
+// The next request may be in the buffer already, so the connection looks before it waits.
+static void note_news(exchange &x, S, E event)
+{
+    S now = sm_state_of(x);
+    if (now != S::sending && x.on_sent != nullptr)
+        sm_news_put(x.news, exchange_news::body_sent);
+    bool is_answer = event == E::answered || event == E::stream_ended || event == E::head_refused || event == E::deadline;
+    if (now == S::sending && is_answer)
+        sm_news_put(x.news, exchange_news::flush);
+    if ((now == S::draining || now == S::lingering) && event == E::sent)
+        sm_news_put(x.news, exchange_news::drain);
+    if (now == S::awaiting_head && (event == E::sent || event == E::drained))
+        sm_news_put(x.news, exchange_news::read_head);
+}
+
+static constexpr sm_table<exchange> table = {
+    "exchange", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view exchange_machine_view() { return sm_view_of(table); }
 
-void exchange_step(exchange &x, E event) { sm_step(table, x, event); }
+// --- what follows a step
 
-// --- reading a head
-
-static void refuse(exchange &x, error err)
+static void run_on_sent(exchange &x)
 {
-    x.body_error = err;
-    x.server->counts.bad_requests++;
-    exchange_step(x, E::head_refused);
+    auto callback = x.on_sent;
+    x.on_sent = nullptr;
+    x.on_progress = nullptr;
+    callback(x.sent_arg, x.net == nullptr ? make_error(error_code::canceled) : no_error);
 }
 
-static void set_up_body(exchange &x)
+static void act_on(exchange &x, exchange_news news)
 {
-    x.body_error = no_error;
-    x.stalled_since_ms = 0;
-    x.body_patience_ms = body_stall_timeout_ms;
-    x.body_read = 0;
-    x.drained_size = 0;
-    x.body_left = x.head.length;
-    x.continue_due = x.head.expect_continue && x.head.version_minor >= 1;
-    if (x.head.chunked)
-        x.framing = body_framing::chunked;
-    else
-        x.framing = x.head.has_length && x.head.length > 0 ? body_framing::length : body_framing::none;
-    x.body_ended = x.framing == body_framing::none;
-    if (x.framing == body_framing::chunked) {
-        x.decoder = http_chunk_decoder_make();
-        x.raw.resize(std::max(stream_buffer_size, x.in_end - x.in_begin));
-        std::memcpy(x.raw.data(), x.in.data() + x.in_begin, x.in_end - x.in_begin);
-        x.raw_begin = 0;
-        x.raw_end = x.in_end - x.in_begin;
-        x.in_end = x.in_begin;
+    switch (news) {
+    case exchange_news::body_sent: run_on_sent(x); break;
+    case exchange_news::flush: exchange_flush(x); break;
+    case exchange_news::drain: exchange_drain(x); break;
+    case exchange_news::read_head: exchange_read_head(x); break;
     }
 }
 
-static bool is_request_id(std::string_view text)
+// A connection that has ended is deleted in a later turn.
+void exchange_step(exchange &x, E event)
 {
-    if (text.empty() || text.size() > request_id_size_max)
-        return false;
-    return std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-    });
-}
-
-static void set_request_id(exchange &x)
-{
-    std::string_view given = http_head_get(x.head, "X-Request-Id");
-    if (is_request_id(given)) {
-        x.request_id = given;
-        return;
-    }
-    static constexpr char digits[] = "0123456789abcdef";
-    uint64_t bits = rng_next(x.e->random);
-    x.request_id.resize(16);
-    for (size_t i = 0; i < 16; i++)
-        x.request_id[i] = digits[bits >> (4 * i) & 15];
-}
-
-// The parsed head's views point into `in`, so the unread rest stays where it is until the answer.
-static void parse_head(exchange &x, size_t size)
-{
-    std::string_view bytes(x.in.data() + x.in_begin, size);
-    error err = http_parse_request_head(bytes, x.head);
-    x.in_begin += size;
-    if (err) {
-        refuse(x, err);
-        return;
-    }
-    if (x.head.target.size() > http_url_size_max) {
-        refuse(x, make_error(error_code::url_too_long));
-        return;
-    }
-    x.started_ms = clock_now_ms(*x.e);
-    set_request_id(x);
-    set_up_body(x);
-    exchange_step(x, E::head_read);
-}
-
-// Room for at least one byte more after in_end; moves the unread bytes to the front first. False when the head would be too large.
-static bool make_room(exchange &x)
-{
-    if (x.in_begin > 0) {
-        std::memmove(x.in.data(), x.in.data() + x.in_begin, x.in_end - x.in_begin);
-        x.in_end -= x.in_begin;
-        x.in_begin = 0;
-    }
-    if (x.in_end < x.in.size())
-        return true;
-    if (x.in.size() >= http_head_size_max)
-        return false;
-    x.in.resize(std::min(std::max(x.in.size() * 2, input_size_initial), http_head_size_max));
-    return true;
-}
-
-static void read_head(exchange &x)
-{
-    for (;;) {
-        std::string_view unread(x.in.data() + x.in_begin, x.in_end - x.in_begin);
-        if (!unread.empty()) {
-            size_t size = http_find_head_end(unread, x.head_searched);
-            if (size > 0) {
-                parse_head(x, size);
-                return;
-            }
-            x.head_searched = unread.size();
-        }
-        if (!make_room(x)) {
-            // A request line alone longer than a URL may be gets the more telling answer.
-            bool in_line = std::string_view(x.in.data(), x.in_end).find('\n') == std::string_view::npos;
-            refuse(x, make_error(in_line ? error_code::url_too_long : error_code::head_too_large));
-            return;
-        }
-        io_result got = net_read(*x.e, x.net, x.in.data() + x.in_end, x.in.size() - x.in_end);
-        if (got.state == io_state::done) {
-            x.in_end += got.count;
-            if (!x.head_started) {
-                x.head_started = true;
-                exchange_set_deadline(x, head_timeout_ms);
-            }
-            continue;
-        }
-        exchange_step(x, got.state == io_state::again ? E::starved : E::gone);
-        return;
-    }
-}
-
-// --- sending
-
-static io_result write_memory(exchange &x)
-{
-    std::string_view body = x.body_view.data() != nullptr ? x.body_view : std::string_view(x.body);
-    iovec parts[2];
-    size_t count = 0;
-    if (x.out_sent < x.out.size())
-        parts[count++] = {x.out.data() + x.out_sent, x.out.size() - x.out_sent};
-    if (x.body_sent < body.size())
-        parts[count++] = {const_cast<char *>(body.data()) + x.body_sent, body.size() - x.body_sent};
-    if (count == 0)
-        return {io_state::end, 0, no_error};
-    io_result sent = net_write(*x.e, x.net, {parts, count}, x.file_left > 0);
-    if (sent.state == io_state::done) {
-        size_t of_head = std::min(sent.count, x.out.size() - x.out_sent);
-        x.out_sent += of_head;
-        x.body_sent += sent.count - of_head;
-    }
-    return sent;
-}
-
-static void read_head(exchange &x);
-static void drain(exchange &x);
-
-// After the last byte: the next request may be in the buffer already, so look before waiting.
-static void go_on(exchange &x)
-{
-    if (sm_state_of(x) == S::draining || sm_state_of(x) == S::lingering)
-        drain(x);
-    if (sm_state_of(x) == S::awaiting_head)
-        read_head(x);
-}
-
-void exchange_flush(exchange &x)
-{
-    for (;;) {
-        io_result sent = write_memory(x);
-        if (sent.state == io_state::end && x.file_left > 0) {
-            sent = net_send_file(*x.e, x.net, x.file, x.file_offset, x.file_left);
-            if (sent.state == io_state::done) {
-                x.file_offset += sent.count;
-                x.file_left -= sent.count;
-            }
-        } else if (sent.state == io_state::end) {
-            exchange_step(x, E::sent);
-            go_on(x);
-            return;
-        }
-        if (sent.state == io_state::done) {
-            exchange_count_out(x, sent.count);
-            continue;
-        }
-        exchange_step(x, sent.state == io_state::again ? E::sink_full : E::broken);
-        return;
-    }
-}
-
-// --- draining a body that nobody wants
-
-static void drain(exchange &x)
-{
-    char scratch[16 * kib];
-    for (int round = 0; round < 64; round++) { // then let others have the loop
-        io_result got;
-        if (sm_state_of(x) == S::lingering) {
-            x.in_begin = x.in_end; // nothing of this connection will be parsed again
-            got = net_read(*x.e, x.net, scratch, sizeof scratch);
-        } else {
-            got = exchange_body_read(x, scratch, sizeof scratch);
-        }
-        if (got.state == io_state::done) {
-            x.drained_size += got.count;
-            if (x.drained_size > drain_size_max) {
-                exchange_step(x, E::gone);
-                return;
-            }
-            continue;
-        }
-        if (got.state == io_state::again)
-            exchange_step(x, E::starved);
-        else if (got.state == io_state::end && sm_state_of(x) == S::draining)
-            exchange_step(x, E::drained);
-        else
-            exchange_step(x, E::gone);
-        return;
-    }
-    exchange_step(x, E::starved);
+    sm_step(table, x, event);
+    exchange_news news;
+    while (sm_news_take(x.news, news))
+        act_on(x, news);
 }
 
 // --- readiness
@@ -584,13 +386,9 @@ static void on_readable(void *arg)
 {
     exchange &x = *static_cast<exchange *>(arg);
     switch (sm_state_of(x)) {
-    case S::awaiting_head: read_head(x); break;
+    case S::awaiting_head: exchange_read_head(x); break;
     case S::draining:
-    case S::lingering:
-        drain(x);
-        if (sm_state_of(x) == S::awaiting_head)
-            read_head(x);
-        break;
+    case S::lingering: exchange_drain(x); break;
     case S::awaiting_answer:
     case S::streaming:
         if (x.on_body_ready != nullptr) {
@@ -625,13 +423,8 @@ void exchange_on_timer(void *arg)
         exchange_set_deadline(x, x.deadline_ms - now);
         return;
     }
-    S before = sm_state_of(x);
     clear_deadline(x);
-    if (before != S::closed && x.net != nullptr && before == S::awaiting_head)
-        net_wait_cancel(*x.e, x.net, net_side::readable);
     exchange_step(x, E::deadline);
-    if (before == S::awaiting_head && sm_state_of(x) == S::sending)
-        exchange_flush(x);
 }
 
 void exchange_watch(exchange &x)

@@ -9,10 +9,22 @@
 #include "http/server/exchange.h"
 #include "port/clock.h"
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 
 namespace etlnode {
 
-enum class body_framing : uint8_t { none, length, chunked };
+enum class body_framing : uint8_t {
+    none, // nothing is to be read, or all of it has been
+    length,
+    chunked,
+    unknown // of a request that was refused: whatever follows it
+};
+enum class answer_framing : uint8_t { length, unsaid, chunked, by_close };
+
+// What is to be done with the socket after a step, or told to the handler.
+enum class exchange_news : uint8_t { body_sent, flush, drain, read_head };
+
+inline constexpr size_t http_input_size_initial = 4 * kib;
 
 struct exchange {
     enum class state : uint8_t { awaiting_head, awaiting_answer, sending, streaming, draining, lingering, abandoned, closed };
@@ -47,7 +59,6 @@ struct exchange {
     size_t in_begin = 0;
     size_t in_end = 0;
     size_t head_searched = 0;
-    bool head_started = false;
 
     // The request.
     http_head head;
@@ -56,7 +67,6 @@ struct exchange {
     body_framing framing = body_framing::none;
     uint64_t body_left = 0; // framing length
     uint64_t body_read = 0;
-    bool body_ended = true;
     error body_error;
     http_chunk_decoder_ptr decoder;
     std::string raw; // chunked: bytes read, [raw_begin, raw_end) not decoded yet
@@ -92,12 +102,12 @@ struct exchange {
     void *progress_arg = nullptr;
     void (*on_sent)(void *arg, error err) = nullptr;
     void *sent_arg = nullptr;
-    bool answer_chunked = false;
-    bool answer_by_close = false; // close-delimited
-    bool keep = false;            // the connection lives on after this answer
-    bool cut = false;
+    answer_framing answer_frame = answer_framing::length;
+    bool keep = false;     // the connection lives on after this answer
+    bool cut = false;      // it ends with a reset
     bool is_extra = false; // above connections_max: accepted only to be told so
     uint64_t drained_size = 0;
+    sm_news<exchange_news> news;
 };
 
 // One listener and the connections it has accepted.
@@ -116,19 +126,32 @@ struct http_server {
     uint64_t date_second = 0;
 };
 
+// A head that is being read has begun.
+inline bool exchange_has_input(const exchange &x) { return x.in_begin < x.in_end; }
+
 // --- conn_machine.cc: the machine
 
+// Takes the event, and does what follows from it: writes, reads on, tells the handler.
 void exchange_step(exchange &x, exchange::event event);
 void exchange_set_deadline(exchange &x, uint64_t delay_ms);
 // For the body's next byte. What comes and is none (the size of a chunk, a trailer) does not move it: it might drip for ever.
 void exchange_set_body_deadline(exchange &x);
-// Sends what there is to send, then steps with what came of it.
-void exchange_flush(exchange &x);
 // Waits for the client to send something, or to go; no effect when it waits already.
 void exchange_watch(exchange &x);
 void exchange_post_body_ready(exchange &x);
 void exchange_post_gone(exchange &x);
 void exchange_on_timer(void *arg); // arg: the exchange
+
+// --- conn_read.cc: what comes in between two answers; each steps the machine with what came of it
+
+void exchange_read_head(exchange &x);
+// A body that nobody wants.
+void exchange_drain(exchange &x);
+
+// --- conn_write.cc
+
+// Sends what there is to send, then steps with what came of it.
+void exchange_flush(exchange &x);
 
 // --- exchange_answer.cc
 

@@ -37,11 +37,9 @@ static const std::string &date_now(exchange &x)
     return server.date;
 }
 
-enum class length_kind : uint8_t { known, unsaid, chunked, by_close };
-
-static void write_head(exchange &x, const answer &a, length_kind kind, uint64_t length)
+static void write_head(exchange &x, const answer &a, answer_framing kind, uint64_t length)
 {
-    x.keep = x.keep && !a.close && !x.server->draining && kind != length_kind::by_close && !x.body_error;
+    x.keep = x.keep && !a.close && !x.server->draining && kind != answer_framing::by_close && !x.body_error;
     x.server->counts.answers[a.status / 100 < 6 ? a.status / 100 : 0]++;
     if (x.server->options.on_answer != nullptr && !x.head.method.empty())
         x.server->options.on_answer(x.server->options.arg, x, a.status);
@@ -54,9 +52,9 @@ static void write_head(exchange &x, const answer &a, length_kind kind, uint64_t 
     http_write_header(out, "Date", date_now(x));
     if (!a.content_type.empty())
         http_write_header(out, "Content-Type", a.content_type);
-    if (kind == length_kind::chunked)
+    if (kind == answer_framing::chunked)
         out += "Transfer-Encoding: chunked\r\n";
-    else if (kind == length_kind::known && a.status != 204 && a.status != 304)
+    else if (kind == answer_framing::length && a.status != 204 && a.status != 304)
         http_write_header_u64(out, "Content-Length", length);
     if (!x.keep)
         out += "Connection: close\r\n";
@@ -69,63 +67,55 @@ static void write_head(exchange &x, const answer &a, length_kind kind, uint64_t 
 }
 
 // Expect: 100-continue that was never honoured: the client may or may not send its body, so the connection cannot be used again.
-static void settle_keep(exchange &x)
+static void decide_keep(exchange &x)
 {
     x.keep = x.head.keep_alive;
     if (x.continue_due)
         x.keep = false;
 }
 
-static void send_answer(exchange &x)
-{
-    bool gone = x.net == nullptr;
-    exchange_step(x, E::answered);
-    if (!gone)
-        exchange_flush(x);
-}
-
 static bool is_head_request(const exchange &x) { return x.head.method == "HEAD"; }
 
 void exchange_answer(exchange &x, answer a)
 {
-    settle_keep(x);
-    write_head(x, a, length_kind::known, a.body.size());
+    decide_keep(x);
+    write_head(x, a, answer_framing::length, a.body.size());
     x.body_view = {};
     x.body_sent = 0;
     if (is_head_request(x))
         x.body.clear();
     else
         x.body.swap(a.body);
-    send_answer(x);
+    exchange_step(x, E::answered);
 }
 
 void exchange_answer_head(exchange &x, answer a, uint64_t length)
 {
-    settle_keep(x);
-    write_head(x, a, length == length_unknown ? length_kind::unsaid : length_kind::known, length);
+    decide_keep(x);
+    write_head(x, a, length == length_unknown ? answer_framing::unsaid : answer_framing::length, length);
     x.body.clear();
     x.body_view = {};
     x.body_sent = 0;
-    send_answer(x);
+    exchange_step(x, E::answered);
 }
 
 void exchange_answer_view(exchange &x, answer a, std::string_view bytes, void (*on_sent)(void *arg, error err), void *arg)
 {
-    settle_keep(x);
-    write_head(x, a, length_kind::known, bytes.size());
+    decide_keep(x);
+    write_head(x, a, answer_framing::length, bytes.size());
     x.body.clear();
     x.body_view = is_head_request(x) ? std::string_view("", 0) : bytes;
     x.body_sent = 0;
     x.on_sent = on_sent;
     x.sent_arg = arg;
-    send_answer(x);
+    exchange_step(x, E::answered);
 }
 
 void exchange_answer_file(
     exchange &x, answer a, disk_file *file, uint64_t offset, uint64_t size, void (*on_sent)(void *arg, error err), void *arg)
 {
-    settle_keep(x);
-    write_head(x, a, length_kind::known, size);
+    decide_keep(x);
+    write_head(x, a, answer_framing::length, size);
     x.body.clear();
     x.body_view = {};
     x.body_sent = 0;
@@ -134,17 +124,18 @@ void exchange_answer_file(
     x.file = file;
     x.file_offset = offset;
     x.file_left = is_head_request(x) ? 0 : size;
-    send_answer(x);
+    exchange_step(x, E::answered);
 }
 
 // --- streamed answers
 
 void exchange_stream_begin(exchange &x, answer a, bool has_length, uint64_t length)
 {
-    settle_keep(x);
-    length_kind kind = has_length ? length_kind::known : x.head.version_minor >= 1 ? length_kind::chunked : length_kind::by_close;
-    x.answer_chunked = kind == length_kind::chunked;
-    x.answer_by_close = kind == length_kind::by_close;
+    decide_keep(x);
+    answer_framing kind = has_length                  ? answer_framing::length
+                          : x.head.version_minor >= 1 ? answer_framing::chunked
+                                                      : answer_framing::by_close;
+    x.answer_frame = kind;
     write_head(x, a, kind, length);
     x.body.clear();
     x.body_view = {};
@@ -166,21 +157,20 @@ void exchange_stream_end(exchange &x, bool complete)
         exchange_step(x, E::stream_cut);
         return;
     }
-    if (x.answer_chunked)
+    if (x.answer_frame == answer_framing::chunked)
         x.out += "0\r\n\r\n";
     exchange_step(x, E::stream_ended);
-    exchange_flush(x);
 }
 
 void exchange_frame_piece(exchange &x, size_t size)
 {
-    if (x.answer_chunked)
+    if (x.answer_frame == answer_framing::chunked)
         http_write_chunk_size(x.out, size);
 }
 
 void exchange_frame_piece_end(exchange &x)
 {
-    if (x.answer_chunked)
+    if (x.answer_frame == answer_framing::chunked)
         x.out += "\r\n";
 }
 
@@ -259,7 +249,7 @@ void exchange_answer_text(exchange &x, std::string text, std::string_view conten
 void exchange_prepare_refusal(exchange &x, error err)
 {
     x.head = http_head{};
-    x.body_ended = false; // unread bytes may follow: linger
+    x.framing = body_framing::unknown; // unread bytes may follow: linger
     x.keep = false;
     x.request_id.clear();
     answer a;
@@ -274,7 +264,7 @@ void exchange_prepare_refusal(exchange &x, error err)
     a.body = json_print(tree.get());
     if (a.status == 503)
         http_write_header(a.headers, "Retry-After", "1");
-    write_head(x, a, length_kind::known, a.body.size());
+    write_head(x, a, answer_framing::length, a.body.size());
     x.body.swap(a.body);
     x.body_view = {};
     x.body_sent = 0;

@@ -78,20 +78,25 @@ static io_result read_length_body(exchange &x, char *buffer, size_t size)
     if (got.state != io_state::done)
         return got;
     x.body_left -= got.count;
-    x.body_ended = x.body_left == 0;
+    if (x.body_left == 0)
+        x.framing = body_framing::none;
     return took(x, got.count);
+}
+
+static io_result take_decoded(exchange &x, char *buffer, size_t size)
+{
+    size_t count = std::min(size, x.decoded_end - x.decoded_begin);
+    std::memcpy(buffer, x.raw.data() + x.decoded_begin, count);
+    x.decoded_begin += count;
+    return took(x, count);
 }
 
 static io_result read_chunked_body(exchange &x, char *buffer, size_t size)
 {
     for (;;) {
-        if (x.decoded_begin < x.decoded_end) {
-            size_t count = std::min(size, x.decoded_end - x.decoded_begin);
-            std::memcpy(buffer, x.raw.data() + x.decoded_begin, count);
-            x.decoded_begin += count;
-            return took(x, count);
-        }
-        if (x.body_ended)
+        if (x.decoded_begin < x.decoded_end)
+            return take_decoded(x, buffer, size);
+        if (x.framing == body_framing::none)
             return {io_state::end, 0, no_error};
         if (x.raw_begin == x.raw_end) {
             io_result got = net_read(*x.e, x.net, x.raw.data(), x.raw.size());
@@ -110,7 +115,8 @@ static io_result read_chunked_body(exchange &x, char *buffer, size_t size)
         x.decoded_begin = x.raw_begin;
         x.decoded_end = x.raw_begin + decoded.decoded;
         x.raw_begin += decoded.consumed;
-        x.body_ended = decoded.done;
+        if (decoded.done)
+            x.framing = body_framing::none;
     }
 }
 
@@ -119,7 +125,7 @@ io_result exchange_body_read(exchange &x, void *buffer, size_t size)
     if (x.body_error)
         return {io_state::failed, 0, x.body_error};
     bool decoded_left = x.decoded_begin < x.decoded_end;
-    if (x.body_ended && !decoded_left)
+    if (x.framing == body_framing::none && !decoded_left)
         return {io_state::end, 0, no_error};
     if (x.net == nullptr)
         return body_failed(x, make_error(error_code::reset, "the client has gone"));
@@ -128,7 +134,7 @@ io_result exchange_body_read(exchange &x, void *buffer, size_t size)
         if (x.body_error)
             return {io_state::failed, 0, x.body_error};
     }
-    if (x.framing == body_framing::chunked)
+    if (x.framing == body_framing::chunked || decoded_left)
         return read_chunked_body(x, static_cast<char *>(buffer), size);
     return read_length_body(x, static_cast<char *>(buffer), size);
 }

@@ -95,7 +95,7 @@ void http_server_drain(http_server &server)
     exchange *next = nullptr;
     for (exchange *x = server.first; x != nullptr; x = next) {
         next = x->next;
-        if (sm_state_of(*x) == S::awaiting_head && !x->head_started)
+        if (sm_state_of(*x) == S::awaiting_head && !exchange_has_input(*x))
             exchange_step(*x, E::stop);
     }
 }
