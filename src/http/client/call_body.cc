@@ -23,12 +23,14 @@ void call_set_up_body(call &c)
 {
     c.body_left = c.head.length;
     bool cannot_have_one = c.options.method == "HEAD" || c.head.status == 204 || c.head.status == 304;
-    c.body_came = cannot_have_one || (c.head.has_length && c.head.length == 0);
-    if (c.body_came)
+    bool is_empty = cannot_have_one || (c.head.has_length && c.head.length == 0);
+    c.body = is_empty ? call_body::came : call_body::coming;
+    if (is_empty)
         c.head.close_delimited = false;
     // An error stays one, whatever follows it.
-    c.is_settled = cannot_have_one || c.head.close_delimited || c.head.status >= 400;
-    if (!c.body_came && c.head.chunked)
+    bool is_good = cannot_have_one || c.head.close_delimited || c.head.status >= 400;
+    c.end = is_good ? call_end::good : call_end::unjudged;
+    if (!is_empty && c.head.chunked)
         c.decoder = http_chunk_decoder_make(c.options.instance.empty() ? http_reading::strict : http_reading::lenient);
 }
 
@@ -44,28 +46,34 @@ static pull_result pull_failed(error err) { return {pull_state::failed, {}, 0, e
 
 bool call_is_more_behind(call &c)
 {
-    c.was_looked_behind = true;
-    return net_has_unread(*c.e, c.net, &c.ends_behind);
+    bool closed = false;
+    bool more = net_has_unread(*c.e, c.net, &closed);
+    if (c.behind != call_behind::closed)
+        c.behind = closed ? call_behind::closed : call_behind::seen;
+    return more;
 }
 
-static bool must_wait_behind(const call &c) { return !c.is_settled && !c.wait_is_over && pool_must_wait_behind(*c.to, call_is_pushed(c)); }
+static bool must_wait_behind(const call &c)
+{
+    return (c.end == call_end::unjudged || c.end == call_end::withheld) && pool_must_wait_behind(*c.to, call_is_pushed(c));
+}
 
 // Reads what has come behind the body, as much as is judged. One system call for a pod that has proven itself.
 static void look_behind(call &c, bool is_waiting)
 {
-    while (c.in_end - c.in_begin < judged_size && !c.ends_behind) {
+    while (c.in_end - c.in_begin < judged_size && c.behind != call_behind::closed) {
         if (!is_waiting && !call_is_more_behind(c))
             return;
         if (c.in.size() - c.in_end < judged_size)
             c.in.resize(c.in_end + judged_size);
-        c.was_looked_behind = true;
+        c.behind = call_behind::seen;
         io_result got = net_read(*c.e, c.net, c.in.data() + c.in_end, c.in.size() - c.in_end);
         if (got.state == io_state::done)
             c.in_end += got.count;
         else if (got.state == io_state::again)
             return;
         else
-            c.ends_behind = true;
+            c.behind = call_behind::closed;
     }
 }
 
@@ -105,50 +113,50 @@ static const char *wrong_end_text(const call &c)
 }
 
 // state end: the last piece may be handed on. again: it is too early to say. failed: the count was wrong.
-static pull_result settle(call &c)
+static pull_result judge_end(call &c)
 {
-    if (c.is_settled)
+    if (c.end == call_end::good)
         return {pull_state::end, {}, 0, no_error};
-    bool is_waiting = must_wait_behind(c) || sm_state_of(c) == S::settling;
+    bool is_waiting = must_wait_behind(c) || sm_state_of(c) == S::withholding_end;
     look_behind(c, is_waiting);
     behind found = judge(c);
     if (found == behind::wrong) {
         pool_note_unsolicited(*c.client, *c.to);
         return pull_failed(make_error(error_code::bad_pod_answer, wrong_end_text(c)));
     }
-    bool is_decided = found == behind::harmless || c.ends_behind;
+    bool is_decided = found == behind::harmless || c.behind == call_behind::closed;
     if (is_waiting && !is_decided) {
-        c.was_withheld = true;
-        if (sm_state_of(c) != S::settling)
+        c.end = call_end::withheld;
+        if (sm_state_of(c) != S::withholding_end)
             call_step(c, E::body_came);
         return {pull_state::again, {}, 0, no_error};
     }
-    if (found == behind::no_bytes && c.was_withheld && !c.ends_behind)
+    if (found == behind::no_bytes && c.end == call_end::quiet && c.behind != call_behind::closed)
         pool_note_quiet_end(*c.to, call_is_pushed(c));
-    c.is_settled = true;
-    if (sm_state_of(c) == S::settling)
-        call_step(c, E::settled);
+    c.end = call_end::good;
+    if (sm_state_of(c) == S::withholding_end)
+        call_step(c, E::end_judged);
     return {pull_state::end, {}, 0, no_error};
 }
 
-// The last counted byte has come: what is held goes on once the end is settled.
+// The last counted byte has come: what is held goes on once the end is judged.
 static pull_result pull_end(call &c)
 {
-    pull_result settled = settle(c);
-    if (settled.state != pull_state::end)
-        return settled;
+    pull_result judged = judge_end(c);
+    if (judged.state != pull_state::end)
+        return judged;
     if (c.held_size > 0) {
         size_t size = c.held_size;
         c.held_size = 0;
         return pulled(c, c.held_begin, size);
     }
-    c.body_ended = true;
-    return settled;
+    c.body = call_body::ended;
+    return judged;
 }
 
 static pull_result hold_last(call &c, size_t begin, size_t size)
 {
-    c.body_came = true;
+    c.body = call_body::came;
     c.held_begin = begin;
     c.held_size = size;
     return pull_end(c);
@@ -208,12 +216,12 @@ static pull_result pull_relayed(call &c, net_relay *relay)
         if (counted)
             c.body_left -= got.count;
         if (counted && c.body_left == 0) {
-            c.wait_is_over = !c.is_settled &&
-                             pool_must_wait_behind(*c.to, call_is_pushed(c)); // another call's answer has just cost the pod its good name
-            pull_result settled = hold_last(c, 0, 0);
-            if (settled.state == pull_state::failed)
-                return settled;
-            c.body_ended = false; // what the relay holds is handed on first
+            if (must_wait_behind(c)) // another call's answer has just cost the pod its good name
+                c.end = call_end::rushed;
+            pull_result judged = hold_last(c, 0, 0);
+            if (judged.state == pull_state::failed)
+                return judged;
+            c.body = call_body::came; // what the relay holds is handed on first
         }
         return {pull_state::relayed, {}, got.count, no_error};
     case io_state::again: return {pull_state::again, {}, 0, no_error};
@@ -222,7 +230,7 @@ static pull_result pull_relayed(call &c, net_relay *relay)
     }
     if (counted)
         return pull_failed(make_error(error_code::end_of_stream, "the answer is shorter than its Content-Length"));
-    c.body_ended = true;
+    c.body = call_body::ended;
     return {pull_state::end, {}, 0, no_error};
 }
 
@@ -236,7 +244,7 @@ static pull_result pull_plain(call &c, net_relay *relay)
     if (filled.state == pull_state::end && counted)
         return pull_failed(make_error(error_code::end_of_stream, "the answer is shorter than its Content-Length"));
     if (filled.state == pull_state::end)
-        c.body_ended = true;
+        c.body = call_body::ended;
     if (filled.state != pull_state::bytes)
         return filled;
     size_t begin = c.in_begin;
@@ -255,9 +263,9 @@ pull_result call_pull(call &c, net_relay *relay)
         return pull_failed(make_error(error_code::canceled));
     if (c.source_err)
         return pull_failed(c.source_err);
-    if (c.body_ended)
+    if (c.body == call_body::ended)
         return {pull_state::end, {}, 0, no_error};
-    if (c.body_came)
+    if (c.body == call_body::came)
         return pull_end(c);
     return c.decoder != nullptr ? pull_chunked(c) : pull_plain(c, relay);
 }
@@ -276,7 +284,7 @@ static void on_behind(void *arg)
 // While the end is withheld the machine's timer wakes the one who waits, too.
 void call_pull_wait(call &c, net_on_ready on_ready, void *arg)
 {
-    if (sm_state_of(c) != S::settling) {
+    if (sm_state_of(c) != S::withholding_end) {
         net_wait(*c.e, c.net, net_side::readable, on_ready, arg);
         return;
     }
@@ -295,13 +303,14 @@ void call_pull_wait_cancel(call &c)
 bool call_take_whole(call &c, std::string &out_body)
 {
     size_t buffered = c.in_end - c.in_begin;
-    if (c.net == nullptr || c.source_err || c.decoder != nullptr || c.head.close_delimited || c.body_came || buffered != c.body_left ||
-        must_wait_behind(c) || call_is_more_behind(c))
+    if (c.net == nullptr || c.source_err || c.decoder != nullptr || c.head.close_delimited || c.body != call_body::coming ||
+        buffered != c.body_left || must_wait_behind(c) || call_is_more_behind(c))
         return false;
     out_body.assign(c.in, c.in_begin, buffered);
     c.in_begin = c.in_end;
     c.body_left = 0;
-    c.body_came = c.is_settled = c.body_ended = true;
+    c.body = call_body::ended;
+    c.end = call_end::good;
     call_note_progress(c);
     return true;
 }

@@ -4,8 +4,8 @@
 // Owns     the connection to the server, one timer, the input buffer; sends and receives at the same time.
 // Knows    sm, port, codec, the pool of connections. Known by  transfer, role.
 // Machine  call, drawn in docs/machines/call.md (generated, do not edit).
-// Normal   connecting, awaiting_head, receiving (its owner pulls) or collecting (it keeps the body itself), done.
-//          Of a pod that has not proven itself: settling before the body's last piece is handed on.
+// Normal   idle, connecting, awaiting_head, receiving (its owner pulls) or collecting (it keeps the body itself), done.
+//          Of a pod that has not proven itself: withholding_end before the body's last piece is handed on.
 // Fails    every failure before the head ends in on_done; a reused connection that dies before its first byte is replaced once.
 // Limits   http_head_size_max, http_informational_max, call_options.answer_size_max and its timeouts, pod_behind_wait_ms.
 #include "http/client/call_machine.h"
@@ -63,7 +63,7 @@ static void close_net(call &c)
     if (c.connecting != nullptr)
         net_connect_cancel(*c.e, c.connecting);
     c.connecting = nullptr;
-    if (c.net != nullptr && c.options.streams_body && !c.upload_done)
+    if (c.net != nullptr && c.options.streams_body && c.upload != call_upload::sent)
         net_reset_on_close(*c.e, c.net); // what was sent is not whole
     if (c.net != nullptr)
         net_close(*c.e, c.net);
@@ -103,16 +103,28 @@ static void end_call(call &c)
 
 static void begin_exchange(call &c) { timer_arm(*c.e, c.deadline_timer, c.options.progress_timeout_ms); }
 
-static void connect_fresh(call &c)
+static void connect(call &c)
+{
+    c.err = net_connect(*c.e, c.options.host.c_str(), c.options.port, on_connect, &c, &c.connecting, c.options.reach);
+    timer_arm(*c.e, c.deadline_timer, c.options.connect_timeout_ms);
+    if (c.err) // refused here and now
+        sm_emit(c, E::connect_failed);
+}
+
+static void make_way_and_connect(call &c)
+{
+    pool_make_way(*c.client, *c.to);
+    connect(c);
+}
+
+static void connect_anew(call &c)
 {
     close_net(c);
     c.reused = false;
     c.out_sent = c.body_sent = 0;
     c.file_sent = 0;
-    c.upload_done = c.upload_failed = false;
-    error err = net_connect(*c.e, c.options.host.c_str(), c.options.port, on_connect, &c, &c.connecting, c.options.reach);
-    timer_arm(*c.e, c.deadline_timer, c.options.connect_timeout_ms);
-    c.err = err; // the caller of the step looks at it
+    c.upload = call_upload::sending;
+    connect(c);
 }
 
 // Which part of the answer did not come.
@@ -147,7 +159,7 @@ static void offer_body(call &c)
     clock_post(*c.e, tell_head, &c);
 }
 
-static void await_behind(call &c) { timer_arm(*c.e, c.deadline_timer, pod_behind_wait_ms); }
+static void withhold_end(call &c) { timer_arm(*c.e, c.deadline_timer, pod_behind_wait_ms); }
 
 static void run_ready(void *arg)
 {
@@ -160,7 +172,7 @@ static void run_ready(void *arg)
 
 static void end_wait(call &c)
 {
-    c.wait_is_over = true;
+    c.end = call_end::quiet;
     net_wait_cancel(*c.e, c.net, net_side::readable);
     clock_post(*c.e, run_ready, &c);
 }
@@ -184,8 +196,8 @@ static void collect_end(call &c) { timer_arm(*c.e, c.deadline_timer, c.options.p
 // a body, or answered before it had all of it, may not have read it, and would take the rest for its next request.
 static bool is_reusable(const call &c)
 {
-    bool is_clean = c.options.upgrade.empty() && c.head.keep_alive && !c.head.close_delimited && c.upload_done && !c.upload_failed &&
-                    !c.ends_behind;
+    bool is_clean = c.options.upgrade.empty() && c.head.keep_alive && !c.head.close_delimited && c.upload == call_upload::sent &&
+                    c.behind != call_behind::closed;
     bool is_read = !is_to_pod(c) || !call_is_pushed(c) || (c.head.status < 400 && !c.answered_early);
     return c.options.may_reuse && is_clean && is_read;
 }
@@ -194,7 +206,7 @@ static bool is_reusable(const call &c)
 static void keep_or_close(call &c)
 {
     // Once is enough: who takes the connection from the pool looks again.
-    bool more = c.in_begin < c.in_end || (!c.was_looked_behind && c.net != nullptr && call_is_more_behind(c));
+    bool more = c.in_begin < c.in_end || (c.behind == call_behind::unseen && c.net != nullptr && call_is_more_behind(c));
     if (more && !c.head.close_delimited)
         pool_note_unsolicited(*c.client, *c.to);
     if (c.net != nullptr && !more && is_reusable(c)) {
@@ -230,6 +242,7 @@ static void end_silently(call &c)
 // --- guards
 
 static bool is_buffered(const call &c) { return c.options.answer_size_max > 0; }
+static bool is_reused(const call &c) { return c.reused; }
 
 // --- the table
 
@@ -246,15 +259,20 @@ static uint32_t alive(const call &c)
 static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {SOCKET, "socket"}, {DEADLINE, "deadline"}};
 
 static constexpr sm_state<call> states[] = {
-    {S::connecting, sm_initial | sm_busy, DEADLINE, CONNECT | SOCKET | DEADLINE},
+    {S::idle, sm_initial, 0, SOCKET},
+    {S::connecting, sm_busy, DEADLINE, CONNECT | DEADLINE},
     {S::awaiting_head, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
     {S::collecting, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
     {S::receiving, sm_busy, SOCKET, SOCKET, 0, "whoever pulls the body watches the time"},
-    {S::settling, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
+    {S::withholding_end, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE},
     {S::done, sm_final, 0, 0},
 };
 
 static constexpr sm_row<call> rows[] = {
+    {S::idle, E::begin, SM_FN(is_reused), SM_FN(begin_exchange), S::awaiting_head},
+    {S::idle, E::begin, always, SM_FN(make_way_and_connect), S::connecting},
+    {S::idle, E::stop, always, SM_FN(end_silently), S::done},
+
     {S::connecting, E::connected, always, SM_FN(begin_exchange), S::awaiting_head},
     {S::connecting, E::connect_failed, always, SM_FN(end_call), S::done},
     {S::connecting, E::deadline, always, SM_FN(time_out_connecting), S::done},
@@ -262,35 +280,62 @@ static constexpr sm_row<call> rows[] = {
 
     {S::awaiting_head, E::head_read, SM_FN(is_buffered), {}, S::collecting},
     {S::awaiting_head, E::head_read, always, SM_FN(offer_body), S::receiving},
-    {S::awaiting_head, E::died_unused, always, SM_FN(connect_fresh), S::connecting},
+    {S::awaiting_head, E::died_unused, always, SM_FN(connect_anew), S::connecting},
     {S::awaiting_head, E::failed, always, SM_FN(end_call), S::done},
     {S::awaiting_head, E::deadline, always, SM_FN(time_out_head), S::done},
     {S::awaiting_head, E::stop, always, SM_FN(end_silently), S::done},
 
-    {S::collecting, E::body_came, always, SM_FN(await_behind), S::settling},
+    {S::collecting, E::body_came, always, SM_FN(withhold_end), S::withholding_end},
     {S::collecting, E::body_ended, always, SM_FN(end_buffered), S::done},
     {S::collecting, E::failed, always, SM_FN(end_call), S::done},
     {S::collecting, E::deadline, always, SM_FN(time_out_body), S::done},
     {S::collecting, E::stop, always, SM_FN(end_silently), S::done},
 
-    {S::receiving, E::body_came, always, SM_FN(await_behind), S::settling},
+    {S::receiving, E::body_came, always, SM_FN(withhold_end), S::withholding_end},
     {S::receiving, E::finished, always, SM_FN(end_streamed), S::done},
     {S::receiving, E::stop, always, SM_FN(end_silently), S::done},
 
-    {S::settling, E::settled, SM_FN(is_buffered), SM_FN(collect_end), S::collecting},
-    {S::settling, E::settled, always, SM_FN(offer_end), S::receiving},
-    {S::settling, E::failed, always, SM_FN(end_call), S::done},
-    {S::settling, E::deadline, SM_FN(is_buffered), SM_FN(end_wait_and_collect), S::collecting},
-    {S::settling, E::deadline, always, SM_FN(end_wait_and_offer), S::receiving},
-    {S::settling, E::stop, always, SM_FN(end_silently), S::done},
+    {S::withholding_end, E::end_judged, SM_FN(is_buffered), SM_FN(collect_end), S::collecting},
+    {S::withholding_end, E::end_judged, always, SM_FN(offer_end), S::receiving},
+    {S::withholding_end, E::failed, always, SM_FN(end_call), S::done},
+    {S::withholding_end, E::deadline, SM_FN(is_buffered), SM_FN(end_wait_and_collect), S::collecting},
+    {S::withholding_end, E::deadline, always, SM_FN(end_wait_and_offer), S::receiving},
+    {S::withholding_end, E::stop, always, SM_FN(end_silently), S::done},
 };
 
-static constexpr sm_table<call> table = {"call", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
+static void note_news(call &c, S from, E event)
+{
+    S now = sm_state_of(c);
+    if (now == S::awaiting_head && from != S::awaiting_head)
+        sm_news_put(c.news, call_news::send);
+    if (now == S::collecting && event == E::head_read)
+        sm_news_put(c.news, call_news::collect);
+}
+
+static constexpr sm_table<call> table = {"call", states, resources, rows, {}, {}, E::stop, E::deadline, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view call_machine_view() { return sm_view_of(table); }
 
-void call_step(call &c, E event) { sm_step(table, c, event); }
+static void send_and_wait(call &c)
+{
+    call_begin_sending(c);
+    if (c.net != nullptr) // the file to send may have failed
+        call_wait_readable(c);
+}
+
+// A call that has ended is deleted in a later turn.
+void call_step(call &c, E event)
+{
+    sm_step(table, c, event);
+    call_news news;
+    while (sm_news_take(c.news, news)) {
+        switch (news) {
+        case call_news::send: send_and_wait(c); break;
+        case call_news::collect: call_collect(c); break;
+        }
+    }
+}
 
 void call_fail(call &c, error err)
 {
@@ -336,8 +381,6 @@ static void end_of_input(call &c, error err)
 {
     if (c.reused && !c.received_any) {
         call_step(c, E::died_unused);
-        if (c.err)
-            call_step(c, E::connect_failed);
         return;
     }
     call_fail(c, err);
@@ -377,8 +420,6 @@ static void read_head(call &c)
                 note_parallel(c);
                 call_set_up_body(c);
                 call_step(c, E::head_read);
-                if (c.options.answer_size_max > 0)
-                    call_collect(c);
                 return;
             }
             if (err) {
@@ -407,7 +448,7 @@ static void read_head(call &c)
                 c.head_began_ms = clock_now_ms(*c.e);
             c.in_end += got.count;
             if (!c.received_any)
-                c.answered_early = !c.upload_done;
+                c.answered_early = c.upload != call_upload::sent;
             c.received_any = true;
             call_note_progress(c);
             continue;
@@ -444,9 +485,10 @@ static uint64_t deadline_of(const call &c)
         return began + c.options.progress_timeout_ms;
     }
     case S::collecting: return call_last_progress_ms(c) + c.options.progress_timeout_ms;
+    case S::idle:
     case S::connecting:
     case S::receiving:
-    case S::settling:
+    case S::withholding_end:
     case S::done: break;
     }
     return 0;
@@ -464,14 +506,10 @@ static void on_timer(void *arg)
     call_step(c, E::deadline);
 }
 
-static void begin_on(call &c, net_conn *conn)
+static void take_connection(call &c, net_conn *conn)
 {
     c.net = conn;
     call_note_progress(c);
-    call_step(c, E::connected);
-    call_begin_sending(c);
-    if (c.net != nullptr) // the file to send may have failed
-        call_wait_readable(c);
 }
 
 static void on_connect(void *arg, error err, net_conn *conn)
@@ -484,24 +522,21 @@ static void on_connect(void *arg, error err, net_conn *conn)
         call_step(c, E::connect_failed);
         return;
     }
-    begin_on(c, conn);
+    take_connection(c, conn);
+    call_step(c, E::connected);
 }
 
 static void start(void *arg)
 {
     call &c = *static_cast<call *>(arg);
-    if (sm_state_of(c) != S::connecting)
+    if (sm_state_of(c) != S::idle)
         return; // canceled in the meantime
-    net_conn *idle = c.options.may_reuse && !c.options.streams_body && c.options.upgrade.empty() ? pool_take(*c.client, *c.to) : nullptr;
-    if (idle != nullptr) {
-        c.reused = true;
-        begin_on(c, idle);
-        return;
-    }
-    pool_make_way(*c.client, *c.to);
-    connect_fresh(c);
-    if (c.err)
-        call_step(c, E::connect_failed);
+    net_conn *kept =
+        c.options.may_reuse && !c.options.streams_body && c.options.upgrade.empty() ? pool_take(*c.client, *c.to) : nullptr;
+    c.reused = kept != nullptr;
+    if (c.reused)
+        take_connection(c, kept);
+    call_step(c, E::begin);
 }
 
 static void write_request_head(call &c)

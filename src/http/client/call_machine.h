@@ -7,19 +7,44 @@
 
 #include "http/client/call_pool.h"
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 
 namespace etlnode {
 
+enum class call_upload : uint8_t { sending, sent, failed };
+
+// The body of the answer.
+enum class call_body : uint8_t {
+    coming,
+    came,  // its last byte is here
+    ended, // all of it has been handed on
+};
+
+// What follows the body says whether its count was right. It is judged before the last piece is handed on.
+enum class call_end : uint8_t {
+    unjudged,
+    withheld, // the last piece is withheld until something follows, or the wait for that ends
+    quiet,    // nothing came during that wait
+    rushed,   // it is judged by what is here: there was no wait
+    good,     // judged, or there is nothing to judge
+};
+
+enum class call_behind : uint8_t { unseen, seen, closed }; // whether anybody has looked behind the body, and found the connection's end
+
+// What is to be done with the connection after a step.
+enum class call_news : uint8_t { send, collect };
+
 struct call {
-    enum class state : uint8_t { connecting, awaiting_head, collecting, receiving, settling, done };
+    enum class state : uint8_t { idle, connecting, awaiting_head, collecting, receiving, withholding_end, done };
     enum class event : uint8_t {
+        begin,
         connected,
         connect_failed,
         head_read,
         died_unused,
         failed,
         body_came,
-        settled,
+        end_judged,
         body_ended,
         finished,
         deadline,
@@ -33,8 +58,9 @@ struct call {
     net_connect_call *connecting = nullptr;
     net_conn *net = nullptr;
     timer *deadline_timer = nullptr;
-    bool reused = false;
+    bool reused = false; // the connection comes from the pool
     bool canceled = false;
+    sm_news<call_news> news;
     error err;
     uint64_t last_progress_ms = 0;
 
@@ -47,8 +73,7 @@ struct call {
     uint64_t body_pushed = 0;
     net_on_ready on_room = nullptr; // whoever waits to push
     void *room_arg = nullptr;
-    bool upload_done = false;
-    bool upload_failed = false;
+    call_upload upload = call_upload::sending;
     error source_err; // of the file to send: whatever the server makes of the part it got must not be taken for good
 
     // Receiving.
@@ -68,20 +93,17 @@ struct call {
     net_on_ready on_ready = nullptr; // whoever waits to pull
     void *ready_arg = nullptr;
 
-    // The end of the body: its last byte has come, then what stands behind it is judged, then it is handed on.
-    bool body_came = false;
-    bool is_settled = false;   // judged, and good; or there is nothing to judge
-    bool wait_is_over = false; // what had not come behind the body until now is not waited for
-    bool was_withheld = false;
-    bool was_looked_behind = false;
-    bool ends_behind = false; // what was found there is the connection's end
-    size_t held_begin = 0;    // the last piece, in `in`, until it is handed on
+    // The end of the body.
+    call_body body = call_body::coming;
+    call_end end = call_end::unjudged;
+    call_behind behind = call_behind::unseen;
+    size_t held_begin = 0; // the last piece, in `in`, until it is handed on
     size_t held_size = 0;
-    bool body_ended = false; // all of it has been handed on
 };
 
 // --- call_machine.cc
 
+// Takes the event, and sends or reads what follows from it.
 void call_step(call &c, call::event event);
 // Ends a call that has failed while its body was read.
 void call_fail(call &c, error err);
@@ -100,6 +122,7 @@ void call_begin_sending(call &c);
 void call_set_up_body(call &c);
 // Reads a buffered body as far as it has come.
 void call_collect(call &c);
+// Whether more stands behind the body, of which nobody has read any.
 bool call_is_more_behind(call &c);
 
 } // namespace etlnode

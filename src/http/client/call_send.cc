@@ -45,7 +45,7 @@ static io_result send_some(call &c)
 static void fail_source(call &c, error err)
 {
     c.source_err = err.code == error_code::end_of_stream ? make_error(error_code::corrupt, "the content is shorter than it was") : err;
-    c.upload_failed = true;
+    c.upload = call_upload::failed;
     if (sm_state_of(c) == S::awaiting_head || c.options.answer_size_max > 0)
         call_fail(c, c.source_err);
     else
@@ -56,18 +56,18 @@ static void on_writable(void *arg);
 
 void call_send(call &c)
 {
-    while (!c.upload_done && !c.upload_failed) {
+    while (c.upload == call_upload::sending) {
         io_result sent = send_some(c);
         switch (sent.state) {
         case io_state::done: call_note_progress(c); break;
-        case io_state::end: c.upload_done = true; break;
+        case io_state::end: c.upload = call_upload::sent; break;
         case io_state::again: net_wait(*c.e, c.net, net_side::writable, on_writable, &c); return;
         case io_state::failed:
             if (c.file_sent < c.options.file_size && stream_is_of_file(sent.err)) {
                 fail_source(c, sent.err);
                 return;
             }
-            c.upload_failed = true;
+            c.upload = call_upload::failed;
             break; // an answer may have come all the same: the reading side decides
         }
     }
@@ -128,9 +128,9 @@ static bool body_has_framing(const void *self)
 // Whether bytes can be sent now; `done` says yes.
 static io_result ask_room(const call &c)
 {
-    if (sm_state_of(c) == S::connecting)
+    if (sm_state_of(c) == S::idle || sm_state_of(c) == S::connecting)
         return {io_state::again, 0, no_error};
-    if (c.net == nullptr || c.upload_failed)
+    if (c.net == nullptr || c.upload == call_upload::failed)
         return {io_state::failed, 0, make_error(error_code::reset, "the connection was closed before the request was sent to its end")};
     return {io_state::done, 0, no_error};
 }
@@ -140,7 +140,7 @@ static io_result note_sent(call &c, io_result sent)
     if (sent.state == io_state::done)
         call_note_progress(c);
     if (sent.state == io_state::failed)
-        c.upload_failed = true;
+        c.upload = call_upload::failed;
     return sent;
 }
 
