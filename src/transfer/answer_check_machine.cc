@@ -146,7 +146,9 @@ static void on_connected(void *arg, error err, net_conn *conn);
 static void connect_to(answer_check &check, const std::string &host, uint16_t port)
 {
     error err = net_connect(*check.e, host.c_str(), port, on_connected, &check, &check.connecting, net_reach::this_machine);
-    timer_arm(*check.e, check.deadline_timer, err ? 0 : pod_connect_timeout_ms); // refused here and now: as good as a timeout
+    timer_arm(*check.e, check.deadline_timer, pod_connect_timeout_ms);
+    if (err) // refused here and now
+        sm_emit(check, E::refused);
 }
 
 static void ask(answer_check &check) { connect_to(check, check.options.witness_host, check.options.witness_port); }

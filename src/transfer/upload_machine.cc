@@ -14,14 +14,18 @@
 #include "node/api.h"
 #include "object/sink.h"
 #include "port/clock.h"
+#include "sm/sm_news.h"
 #include "sm/sm_verify.h"
 
 namespace etlnode {
+
+enum class upload_news : uint8_t { read_on };
 
 struct upload {
     enum class state : uint8_t { awaiting_body, writing, committing, done };
     enum class event : uint8_t { starved, buffered, body_ended, body_failed, written, write_failed, committed, commit_failed, stop };
     sm_core sm;
+    sm_news<upload_news> news;
     env *e = nullptr;
     store *objects = nullptr;
     exchange *x = nullptr;
@@ -131,12 +135,27 @@ static constexpr sm_ignore<upload> ignores[] = {
     {S::committing, E::stop, "a commit under way is not called back"},
 };
 
-static constexpr sm_table<upload> table = {"upload", states, resources, rows, ignores, {}, E::stop, E::stop, alive};
+static void note_news(upload &u, S, E event)
+{
+    if (event == E::written)
+        sm_news_put(u.news, upload_news::read_on);
+}
+
+static constexpr sm_table<upload> table = {"upload", states, resources, rows, ignores, {}, E::stop, E::stop, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view upload_machine_view() { return sm_view_of(table); }
 
-static void step(upload &u, E event) { sm_step(table, u, event); }
+static void read_body(upload &u);
+
+// An upload that has ended is deleted in a later turn.
+static void step(upload &u, E event)
+{
+    sm_step(table, u, event);
+    upload_news news;
+    if (sm_news_take(u.news, news))
+        read_body(u);
+}
 
 // Fills the put's buffer as far as the client has sent; small gaps are not worth a write of their own.
 static void read_body(upload &u)
@@ -171,8 +190,6 @@ static void on_written(void *arg, error err)
     u.filled = 0;
     u.err = err;
     step(u, err ? E::write_failed : E::written);
-    if (sm_state_of(u) == S::awaiting_body)
-        read_body(u);
 }
 
 static void on_committed(void *arg, error err, const index_row &row)
