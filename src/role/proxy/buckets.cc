@@ -100,7 +100,7 @@ static void on_list_body(proxy_request &r, std::string body)
     proxy_request_answer_json(r, list.get());
 }
 
-void proxy_serve_buckets_list(proxy &p, exchange &x, const route_match &)
+static void serve_buckets_list(proxy &p, exchange &x, const route_match &)
 {
     std::string provider;
     url_query_get(exchange_head(x).query, "provider", provider);
@@ -163,7 +163,7 @@ static void on_post_body(proxy_request &r, std::string body)
     proxy_request_change(r, apply_create, true, on_created);
 }
 
-void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match)
+static void serve_bucket_post(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, {}))
@@ -227,7 +227,7 @@ static void on_delete_body(proxy_request &r, std::string body)
     proxy_request_change(r, apply_destroy, true, on_destroyed);
 }
 
-void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
+static void serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
@@ -239,7 +239,7 @@ void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
 
 // --- head
 
-void proxy_serve_bucket_head(proxy &p, exchange &x, const route_match &match)
+static void serve_bucket_head(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
@@ -337,7 +337,7 @@ static void on_objects_body(proxy_request &r, std::string body)
     proxy_request_broadcast(r, peers, request, on_pages);
 }
 
-void proxy_serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
+static void serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
@@ -347,5 +347,25 @@ void proxy_serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
     r.wants_msgpack = http_head_get(exchange_head(x), "Accept").find(msgpack_type) != std::string_view::npos;
     proxy_request_read(r, json_body_size_max, on_objects_body);
 }
+
+static void serve_path_too_long(proxy &, exchange &x, const route_match &)
+{
+    exchange_answer_error(x, error_code::bad_request, "too many path items: a bucket's path is /v1/buckets/<bucket>");
+}
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/buckets", serve_buckets_list, "list buckets"),
+    ROUTE("GET", "/v1/buckets/{bucket}", serve_bucket_objects, "list objects, one page; body: action `list`"),
+    ROUTE("POST", "/v1/buckets/{bucket}", serve_bucket_post, "create a bucket; body: action `create-bck`"),
+    ROUTE("DELETE", "/v1/buckets/{bucket}", serve_bucket_delete, "remove a bucket and its objects; body: action `destroy-bck`"),
+    ROUTE("HEAD", "/v1/buckets/{bucket}", serve_bucket_head, "properties in `Ais-Bucket-Props`"),
+    ROUTE("GET", "/v1/buckets/{bucket}/{more...}", serve_path_too_long, "400"),
+    ROUTE("POST", "/v1/buckets/{bucket}/{more...}", serve_path_too_long, "400"),
+    ROUTE("DELETE", "/v1/buckets/{bucket}/{more...}", serve_path_too_long, "400"),
+    ROUTE("HEAD", "/v1/buckets/{bucket}/{more...}", serve_path_too_long, "400"),
+};
+constinit const std::span<const route> proxy_bucket_routes = rows;
 
 } // namespace etlnode

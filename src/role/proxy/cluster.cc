@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/cluster.cc: how the nodes are, and changes of the membership that a person asks for: a target that will not come back is taken out.
 //
-// Knows    control, http.          Known by  proxy.cc (routes).
+// Knows    control, http.          Known by  routes.cc.
+#include "aistore/cluster_config.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/json.h"
+#include "codec/url.h"
 #include "port/clock.h"
 #include "role/proxy/proxy.h"
 #include "role/shared/control.h"
+#include "role/shared/health.h"
 
 namespace etlnode {
 
@@ -145,7 +148,7 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
     return row;
 }
 
-void proxy_serve_nodes(proxy &p, exchange &x)
+static void serve_nodes(proxy &p, exchange &x)
 {
     const cluster_document &document = proxy_document(p);
     json_ptr tree = json_object();
@@ -168,9 +171,53 @@ void proxy_serve_nodes(proxy &p, exchange &x)
     exchange_answer_json(x, tree.get());
 }
 
-void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &)
+// --- handlers
+
+static void serve_cluster(proxy &p, exchange &x, const route_match &)
+{
+    std::string what;
+    bool given = url_query_get(exchange_head(x).query, "what", what);
+    if (given && what == "cluster_config") {
+        json_ptr tree = cluster_config_json(proxy_document(p), p.url);
+        exchange_answer_json(x, tree.get());
+        return;
+    }
+    if (given && what == "remote") { // clusters attached to this one
+        json_ptr tree = json_object();
+        json_add_tree(tree.get(), "a", json_ptr(cJSON_CreateNull()));
+        json_add_u64(tree.get(), "ver", 0);
+        exchange_answer_json(x, tree.get());
+        return;
+    }
+    if (given && what == "backends") {
+        json_ptr tree = json_array();
+        exchange_answer_json(x, tree.get());
+        return;
+    }
+    if (given && what == "smap") {
+        daemon_serve(x, proxy_document(p));
+        return;
+    }
+    if (given && what == "nodes") {
+        serve_nodes(p, x);
+        return;
+    }
+    exchange_answer_error(x, error_code::not_implemented,
+        "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, nodes, backends, remote");
+}
+
+static void serve_cluster_change(proxy &p, exchange &x, const route_match &)
 {
     proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_body);
 }
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/cluster", serve_cluster, "`?what=cluster_config`, `?what=smap`, `?what=nodes`, `?what=backends`, `?what=remote`"),
+    ROUTE("PUT", "/v1/cluster", serve_cluster_change,
+        "take a target out that will not come back; body: action `decommission-node`, value `{\"sid\"}`"),
+};
+constinit const std::span<const route> proxy_cluster_routes = rows;
 
 } // namespace etlnode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/etl.cc: ETLs that exist: list, show, logs, health, stop, remove, in both generations of the API.
 //
-// Knows    control, http, broadcast.        Known by  proxy.cc.
+// Knows    control, http, broadcast.        Known by  routes.cc.
 // Normal   answered from the document, with what the targets add within a bounded time.
 // Fails    404 with what exists; a target that does not answer in time shows zeros, or says so in its row.
 // Limits   etl_status_timeout_ms, etl_logs_timeout_ms, etl_remove_timeout_ms.
@@ -63,7 +63,7 @@ std::string proxy_node_etl_path(std::string_view id, std::string_view more)
 
 // --- lists
 
-void proxy_serve_etl_list_2020(proxy &p, exchange &x, const route_match &)
+static void serve_etl_list_2020(proxy &p, exchange &x, const route_match &)
 {
     json_ptr list = json_array();
     for (const cluster_etl &etl : proxy_document(p).etls) {
@@ -146,7 +146,7 @@ static void on_list_answers(proxy_request &r, std::vector<broadcast_answer> answ
     proxy_request_answer_json(r, list.get());
 }
 
-void proxy_serve_etl_list(proxy &p, exchange &x, const route_match &)
+static void serve_etl_list(proxy &p, exchange &x, const route_match &)
 {
     if (proxy_document(p).etls.empty()) {
         json_ptr list = json_array();
@@ -311,8 +311,8 @@ static void ask_status(
     proxy_request_broadcast(r, proxy_speaking_peers(p), request, on_answers);
 }
 
-void proxy_serve_etl_show(proxy &p, exchange &x, const route_match &match) { ask_status(p, x, match, on_show_answers); }
-void proxy_serve_etl_health(proxy &p, exchange &x, const route_match &match) { ask_status(p, x, match, on_health_answers); }
+static void serve_etl_show(proxy &p, exchange &x, const route_match &match) { ask_status(p, x, match, on_show_answers); }
+static void serve_etl_health(proxy &p, exchange &x, const route_match &match) { ask_status(p, x, match, on_health_answers); }
 
 // --- logs
 
@@ -349,7 +349,7 @@ static void on_logs_answers(proxy_request &r, std::vector<broadcast_answer> answ
     proxy_request_answer_json(r, list.get()); // in order of target id, as the document is
 }
 
-void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match)
+static void serve_etl_logs(proxy &p, exchange &x, const route_match &match)
 {
     const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
@@ -449,7 +449,31 @@ static void end_etl(proxy &p, exchange &x, const route_match &match, bool keep_a
     proxy_request_change(r, apply_end, false, on_ended);
 }
 
-void proxy_serve_etl_delete(proxy &p, exchange &x, const route_match &match) { end_etl(p, x, match, false); }
-void proxy_serve_etl_stop(proxy &p, exchange &x, const route_match &match) { end_etl(p, x, match, true); }
+static void serve_etl_delete(proxy &p, exchange &x, const route_match &match) { end_etl(p, x, match, false); }
+static void serve_etl_stop(proxy &p, exchange &x, const route_match &match) { end_etl(p, x, match, true); }
+
+static void serve_etl_metrics(proxy &, exchange &x, const route_match &)
+{
+    exchange_answer_error(
+        x, error_code::not_found, "there are no metrics of pods here: GET /metrics of the targets has those of transforms");
+}
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/etl/list", serve_etl_list_2020, "`[{\"id\",\"name\",...}]`"),
+    ROUTE("GET", "/v1/etl/logs/{id}", serve_etl_logs, "the last log lines of its pods"),
+    ROUTE("GET", "/v1/etl/logs/{id}/{target}", serve_etl_logs, "of one target's pod"),
+    ROUTE("DELETE", "/v1/etl/stop/{id}", serve_etl_delete, "remove its pods and forget it"),
+    ROUTE("GET", "/v1/etl", serve_etl_list, "all ETLs with stage and counters"),
+    ROUTE("GET", "/v1/etl/{id}", serve_etl_show, "one ETL: spec, stage, its pods"),
+    ROUTE("DELETE", "/v1/etl/{id}", serve_etl_delete, "remove its pods and forget it"),
+    ROUTE("POST", "/v1/etl/{id}/stop", serve_etl_stop, "remove its pods, keep it as `Aborted`"),
+    ROUTE("GET", "/v1/etl/{id}/logs", serve_etl_logs, "the last log lines of its pods"),
+    ROUTE("GET", "/v1/etl/{id}/logs/{target}", serve_etl_logs, "of one target's pod"),
+    ROUTE("GET", "/v1/etl/{id}/health", serve_etl_health, "the phase of its pods"),
+    ROUTE("GET", "/v1/etl/{id}/metrics", serve_etl_metrics, "404: see `/metrics` of the targets"),
+};
+constinit const std::span<const route> proxy_etl_routes = rows;
 
 } // namespace etlnode

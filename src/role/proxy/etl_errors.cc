@@ -93,7 +93,7 @@ static void on_answers(proxy_request &r, std::vector<broadcast_answer> answers)
     proxy_request_answer_json(r, tree.get());
 }
 
-void proxy_serve_etl_errors(proxy &p, exchange &x, const route_match &match)
+static void serve_etl_errors(proxy &p, exchange &x, const route_match &match)
 {
     const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
@@ -105,5 +105,12 @@ void proxy_serve_etl_errors(proxy &p, exchange &x, const route_match &match)
     request.deadline_ms = etl_status_timeout_ms;
     proxy_request_broadcast(r, proxy_speaking_peers(p), request, on_answers);
 }
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/etl/{id}/errors", serve_etl_errors, "the last reads through it that failed, of all targets"),
+};
+constinit const std::span<const route> proxy_etl_error_routes = rows;
 
 } // namespace etlnode

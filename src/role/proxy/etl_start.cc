@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/etl_start.cc: starting ETLs: POST /v1/etl/init (2020), PUT /v1/etl (today), POST /v1/etl/<id>/start.
 //
-// Knows    etl/etl_spec, proxy_etl_rollout.        Known by  route_table.cc.
+// Knows    etl/etl_spec, proxy_etl_rollout.        Known by  routes.cc.
 // Normal   read the spec, look at what would refuse the start, hand it to a rollout.
 // Fails    400 spec (with line and column); 409; 503 without targets or with a silent one.
 // Limits   spec_size_max, json_body_size_max.
@@ -177,7 +177,7 @@ static void on_init_2020_body(proxy_request &r, std::string body)
     begin_start(p, proxy_request_release(r), std::move(etl), &spec, false, true);
 }
 
-void proxy_serve_etl_init_2020(proxy &p, exchange &x, const route_match &)
+static void serve_etl_init_2020(proxy &p, exchange &x, const route_match &)
 {
     proxy_request_read(proxy_request_make(p, x), spec_size_max, on_init_2020_body);
 }
@@ -208,7 +208,7 @@ static void on_init_body(proxy_request &r, std::string body)
     begin_start(p, proxy_request_release(r), std::move(etl), &spec, false, false);
 }
 
-void proxy_serve_etl_init(proxy &p, exchange &x, const route_match &)
+static void serve_etl_init(proxy &p, exchange &x, const route_match &)
 {
     proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_init_body);
 }
@@ -224,7 +224,7 @@ static void on_start_body(proxy_request &r, std::string)
     begin_start(p, proxy_request_release(r), *known, nullptr, true, false);
 }
 
-void proxy_serve_etl_start(proxy &p, exchange &x, const route_match &match)
+static void serve_etl_start(proxy &p, exchange &x, const route_match &match)
 {
     std::string id;
     if (!control_decode_arg(x, match.args[0], "ETL id", id))
@@ -233,5 +233,14 @@ void proxy_serve_etl_start(proxy &p, exchange &x, const route_match &match)
     r.etl = std::move(id);
     proxy_request_read(r, json_body_size_max, on_start_body);
 }
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("POST", "/v1/etl/init", serve_etl_init_2020, "start an ETL from a Pod spec (YAML or JSON body); 200 with its id as text"),
+    ROUTE("PUT", "/v1/etl", serve_etl_init, "start an ETL from an ETL spec or a Pod spec in JSON; 200 with a job id as text"),
+    ROUTE("POST", "/v1/etl/{id}/start", serve_etl_start, "start an ETL that was stopped; 200 with a job id as text"),
+};
+constinit const std::span<const route> proxy_etl_start_routes = rows;
 
 } // namespace etlnode

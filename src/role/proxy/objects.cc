@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/objects.cc: requests for objects: checked, then redirected to the target that holds the object.
 //
-// Knows    control, store/object_name, http.        Known by  proxy.cc.
+// Knows    control, store/object_name, http.        Known by  routes.cc.
 // Normal   301 for GET and 307 for the rest, path and query byte for byte, plus pid and utm; answered from the head alone, the body is
 //          dropped by the http layer.
 // Fails    400 names and misspelt parameters, 404 bucket, 409 while the target holds another document, 503 with Retry-After while it is silent or does not know the bucket yet:
@@ -35,6 +35,8 @@ static error apply_miss(void *, cluster_document &next)
     return no_error;
 }
 
+static void redirect_object(proxy &p, exchange &x, const route_match &match);
+
 static void on_missed(proxy_request &r, error err)
 {
     if (err) {
@@ -43,7 +45,7 @@ static void on_missed(proxy_request &r, error err)
     }
     proxy &p = *r.p;
     route_match match = r.match;
-    proxy_serve_object(p, proxy_request_release(r), match);
+    redirect_object(p, proxy_request_release(r), match);
 }
 
 // Whether the target has a document with the bucket; else the request has been answered.
@@ -95,7 +97,7 @@ static bool admit_destination(exchange &x, const object_query &asked)
     return wrong_bucket == nullptr && wrong_name == nullptr;
 }
 
-void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
+static void redirect_object(proxy &p, exchange &x, const route_match &match)
 {
     const http_head &head = exchange_head(x);
     std::string bucket, name;
@@ -158,5 +160,23 @@ void proxy_serve_object(proxy &p, exchange &x, const route_match &match)
     p.counts.redirects++;
     exchange_answer(x, std::move(a));
 }
+
+static void serve_object_missing(proxy &, exchange &x, const route_match &) { route_answer_object_missing(x); }
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/objects/{bucket}/{object...}", redirect_object, "301 to the object's target"),
+    ROUTE("HEAD", "/v1/objects/{bucket}/{object...}", redirect_object, "307 to it"),
+    ROUTE("PUT", "/v1/objects/{bucket}/{object...}", redirect_object, "307 to it"),
+    ROUTE("DELETE", "/v1/objects/{bucket}/{object...}", redirect_object, "307 to it"),
+    ROUTE("PATCH", "/v1/objects/{bucket}/{object...}", redirect_object, "307 to it"),
+    ROUTE("POST", "/v1/objects/{bucket}/{object...}", redirect_object, "307 to it"),
+    ROUTE("GET", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
+    ROUTE("HEAD", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
+    ROUTE("PUT", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
+    ROUTE("DELETE", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
+};
+constinit const std::span<const route> proxy_object_routes = rows;
 
 } // namespace etlnode

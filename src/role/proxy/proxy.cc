@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/proxy.cc: the proxy's start, routes and end.
+// role/proxy/proxy.cc: the proxy's start, its requests' way to their handlers, and its end.
 //
 // Owns     the public listener, the client for calls to targets, the document, everything under way.
 // Knows    every layer below.            Known by  app.
@@ -7,7 +7,6 @@
 // Limits   drain_timeout_ms.
 #include "role/proxy/proxy.h"
 
-#include "aistore/cluster_config.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -15,95 +14,11 @@
 #include "codec/url.h"
 #include "port/clock.h"
 #include "role/shared/control.h"
-#include "role/shared/health.h"
 #include "role/shared/node_id.h"
 
 namespace etlnode {
 
-// --- routes
-
-void proxy_serve_health(proxy &p, exchange &x, const route_match &)
-{
-    uint64_t uptime = clock_now_ms(*p.e) - p.started_ms;
-    health_state state = {
-        .is_primary = true, .ready = p.ready, .draining = p.draining, .node_uptime_ms = uptime, .cluster_uptime_ms = p.ready ? uptime : 0};
-    json_ptr details;
-    std::string odds = proxy_odds_text(p);
-    if (!odds.empty()) {
-        details = json_object();
-        json_add_text(details.get(), "problem", odds);
-        state.details = details.get();
-        if (p.ready && proxy_is_at_odds(p)) {
-            state.ready = false;
-            state.not_ready_text = odds;
-        }
-    }
-    health_serve(x, state);
-}
-
-void proxy_serve_daemon(proxy &p, exchange &x, const route_match &) { daemon_serve(x, proxy_document(p)); }
-
-void proxy_serve_cluster(proxy &p, exchange &x, const route_match &)
-{
-    std::string what;
-    bool given = url_query_get(exchange_head(x).query, "what", what);
-    if (given && what == "cluster_config") {
-        json_ptr tree = cluster_config_json(proxy_document(p), p.url);
-        exchange_answer_json(x, tree.get());
-        return;
-    }
-    if (given && what == "remote") { // clusters attached to this one
-        json_ptr tree = json_object();
-        json_add_tree(tree.get(), "a", json_ptr(cJSON_CreateNull()));
-        json_add_u64(tree.get(), "ver", 0);
-        exchange_answer_json(x, tree.get());
-        return;
-    }
-    if (given && what == "backends") {
-        json_ptr tree = json_array();
-        exchange_answer_json(x, tree.get());
-        return;
-    }
-    if (given && what == "smap") {
-        daemon_serve(x, proxy_document(p));
-        return;
-    }
-    if (given && what == "nodes") {
-        proxy_serve_nodes(p, x);
-        return;
-    }
-    exchange_answer_error(x, error_code::not_implemented,
-        "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, nodes, backends, remote");
-}
-
-void proxy_serve_metrics(proxy &p, exchange &x, const route_match &)
-{
-    exchange_answer_text(x, proxy_metrics_text(p), "text/plain; version=0.0.4; charset=utf-8");
-}
-
-void proxy_serve_not_implemented(proxy &, exchange &x, const route_match &match)
-{
-    exchange_answer_error(
-        x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
-}
-
-void proxy_serve_bucket_path_too_long(proxy &, exchange &x, const route_match &)
-{
-    exchange_answer_error(x, error_code::bad_request, "too many path items: a bucket's path is /v1/buckets/<bucket>");
-}
-
-void proxy_serve_object_missing(proxy &, exchange &x, const route_match &)
-{
-    exchange_answer_error(x, error_code::bad_request, "the path has no object name: an object's path is /v1/objects/<bucket>/<object>");
-}
-
-void proxy_serve_node_register(proxy &p, exchange &x, const route_match &) { proxy_serve_register(p, x); }
-
-void proxy_serve_etl_metrics(proxy &, exchange &x, const route_match &)
-{
-    exchange_answer_error(
-        x, error_code::not_found, "there are no metrics of pods here: GET /metrics of the targets has those of transforms");
-}
+// --- requests
 
 static void on_answer(void *arg, exchange &x, int status) { control_log_answer("proxy", static_cast<proxy *>(arg)->answers, x, status); }
 
@@ -113,18 +28,16 @@ static void on_request(void *arg, exchange &x)
     if (!control_admit_web(p.guard, x))
         return;
     const http_head &head = exchange_head(x);
-    route_match match = route_find(route_role::proxy, route_listener::clients, head.method, head.path);
+    route_match match = route_find(p.routes, head.method, head.path);
     if (match.found == nullptr) {
         control_answer_no_route(x, match);
         return;
     }
-    bool is_probe = match.found->by_proxy == proxy_serve_health || match.found->by_proxy == proxy_serve_metrics;
-    bool is_member = match.found->by_proxy == proxy_serve_node_register && proxy_document(p).version > 0;
-    if (!p.ready && !is_probe && !is_member) {
+    if (!p.ready && !match.found->is_early) {
         exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
         return;
     }
-    match.found->by_proxy(p, x, match);
+    match.found->serve(&p, x, match);
 }
 
 // --- start
@@ -193,6 +106,7 @@ error proxy_start(
     proxy *p = new proxy;
     p->e = &e;
     p->options = options;
+    p->routes = proxy_routes();
     while (p->options.advertise_url.ends_with("/"))
         p->options.advertise_url.pop_back();
     p->on_ready = on_ready;

@@ -68,6 +68,7 @@ struct proxy {
     env *e = nullptr;
     node_options options;
     std::string id, url;
+    route_table routes;
     http_server *server = nullptr;
     web_guard guard;
     control_log answers;
@@ -152,6 +153,8 @@ void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
 // `value` of the action envelope in `body`; false: answered and ended. An empty body is the action "".
 bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);
 
+route_table proxy_routes();
+
 // --- proxy_document.cc: the cluster document
 
 // Reads or makes the document, puts this proxy into it, ends what was initializing; then on_ready of proxy.cc.
@@ -178,7 +181,6 @@ std::vector<broadcast_peer> proxy_placed_peers(const proxy &p);
 std::vector<broadcast_peer> proxy_needed_peers(const proxy &p);
 // The first needed target that is silent; null when every one can be heard.
 const cluster_node *proxy_silent_target(const proxy &p);
-void proxy_serve_register(proxy &p, exchange &x);
 // Why a target is in maintenance, for people.
 std::string proxy_maintenance_text(const cluster_document &document, const cluster_node &node);
 // Why this proxy must not change the document: a target holds one that does not go together with it. Empty: it may.
@@ -188,35 +190,6 @@ std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code
 // All targets that were heard say so: this proxy's document is the wrong one.
 bool proxy_is_at_odds(const proxy &p);
 
-// --- handlers
-void proxy_serve_nodes(proxy &p, exchange &x); // ?what=nodes
-void proxy_serve_health(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_daemon(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_cluster(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_metrics(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_not_implemented(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_bucket_path_too_long(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_object_missing(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_metrics(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_node_register(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_cluster_change(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_buckets_list(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_bucket_post(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_bucket_delete(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_bucket_head(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_bucket_objects(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_object(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_init_2020(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_init(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_start(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_list_2020(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_list(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_show(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_logs(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_health(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_errors(proxy &p, exchange &x, const route_match &match);
-void proxy_serve_etl_delete(proxy &p, exchange &x, const route_match &match); // also 2020's stop
-void proxy_serve_etl_stop(proxy &p, exchange &x, const route_match &match);
 // proxy_etl_errors.cc: the failed reads that targets told of, newest last: at most failures_kept_max.
 struct etl_told_failure {
     uint64_t wall_ns = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/register.cc: POST /v1/node/register: targets join, return, and say that they live.
 //
-// Knows    control, http.        Known by  route_table.cc.
+// Knows    control, http.        Known by  routes.cc.
 // Normal   a known target is heard, and gets the document with the answer if it holds an older one; a new one is put into the document.
 // Fails    409 another cluster, a document that does not go together with ours, two targets of one id.
 // Limits   target_count_max, stranger_count_max.
@@ -245,11 +245,22 @@ static void on_registration(proxy_request &r, std::string body)
     proxy_request_broadcast(r, {{known->id, known->url}}, request, on_former);
 }
 
-void proxy_serve_register(proxy &p, exchange &x)
+static void serve_register(proxy &p, exchange &x, const route_match &)
 {
+    if (!p.ready && proxy_document(p).version == 0) {
+        exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
+        return;
+    }
     if (!peer_admit(p.options.cluster_secret, x))
         return;
     proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_registration);
 }
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE_EARLY("POST", "/v1/node/register", serve_register, "a target registers, and says that it lives"),
+};
+constinit const std::span<const route> proxy_register_routes = rows;
 
 } // namespace etlnode

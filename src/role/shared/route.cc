@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// role/shared/route.cc: matches a request against the table and prints the table.
+// role/shared/route.cc: matches a request against a role's table of routes, and prints the table.
 //
-// Knows    route_table.cc.            Known by  proxy.cc, target.cc.
+// Knows    http.            Known by  the roles, which list their rows.
 // Limits   route_args_max.
 #include "role/shared/route.h"
 
-#include <cstring>
+#include <algorithm>
+
+#include "base/check.h"
+#include "http/server/exchange.h"
 
 namespace etlnode {
 
@@ -17,11 +20,53 @@ static std::string_view take_segment(std::string_view &path)
     return segment;
 }
 
+// --- the table
+
+// A literal comes before a name, a name before the rest of a path.
+static int generality_of(std::string_view segment) { return !segment.starts_with("{") ? 0 : !segment.ends_with("...}") ? 1 : 2; }
+
+// Below 0: `a` comes before `b`. 0: both match the same paths.
+static int compare(std::string_view a, std::string_view b)
+{
+    while (!a.empty() && !b.empty()) {
+        std::string_view of_a = take_segment(a), of_b = take_segment(b);
+        int generality = generality_of(of_a);
+        if (generality != generality_of(of_b))
+            return generality - generality_of(of_b);
+        if (int order = generality == 0 ? of_a.compare(of_b) : 0)
+            return order;
+    }
+    return static_cast<int>(b.empty()) - static_cast<int>(a.empty());
+}
+
+static void add_row(route_table &table, const route &row)
+{
+    std::string_view pattern = row.pattern.substr(1);
+    auto path = std::lower_bound(table.paths.begin(), table.paths.end(), pattern,
+        [](const route_path &known, std::string_view added) { return compare(known.pattern, added) < 0; });
+    if (path == table.paths.end() || compare(path->pattern, pattern) != 0)
+        path = table.paths.insert(path, {.pattern = pattern, .literal = pattern.substr(0, pattern.find('{')), .rows = {}});
+    CHECK(path->pattern == pattern);
+    for (const route *known : path->rows)
+        CHECK(known->method != row.method);
+    path->rows.push_back(&row);
+}
+
+route_table route_table_make(std::initializer_list<std::span<const route>> lists)
+{
+    route_table table;
+    for (std::span<const route> list : lists) {
+        for (const route &row : list)
+            add_row(table, row);
+    }
+    return table;
+}
+
+// --- a request
+
 // Both texts without their leading '/'.
 static bool matches(std::string_view pattern, std::string_view path, route_match &match)
 {
-    if (!path.starts_with(pattern.substr(0, pattern.find('{')))) // most rows end here
-        return false;
     match.arg_count = 0;
     while (!pattern.empty()) {
         std::string_view wanted = take_segment(pattern);
@@ -43,44 +88,48 @@ static bool matches(std::string_view pattern, std::string_view path, route_match
     return path.empty();
 }
 
-route_match route_find(route_role role, route_listener listener, std::string_view method, std::string_view path)
+route_match route_find(const route_table &table, std::string_view method, std::string_view path)
 {
     route_match match;
     if (!path.starts_with("/"))
         return match;
     path.remove_prefix(1);
-    const char *pattern = nullptr;
-    for (const route &row : route_table()) {
-        bool is_served = role == route_role::proxy ? row.by_proxy != nullptr : row.by_target != nullptr;
-        if (!is_served || row.listener != listener)
+    for (const route_path &known : table.paths) {
+        if (!path.starts_with(known.literal) || !matches(known.pattern, path, match)) // most end at the literal
             continue;
-        if (pattern != nullptr) { // the path is known: only rows of the same pattern count
-            if (std::strcmp(pattern, row.pattern) != 0)
-                continue;
-        } else if (!matches(row.pattern + 1, path, match)) {
-            continue;
+        for (const route *row : known.rows) {
+            if (method == row->method) {
+                match.found = row;
+                return match;
+            }
         }
-        pattern = row.pattern;
-        if (method == row.method) {
-            match.found = &row;
-            match.allow.clear();
-            return match;
-        }
-        if (!match.allow.empty())
-            match.allow += ", ";
-        match.allow += row.method;
+        for (const route *row : known.rows)
+            match.allow.append(match.allow.empty() ? "" : ", ").append(row->method);
+        return match;
     }
     return match;
 }
 
-std::string route_table_text()
+void route_answer_not_implemented(exchange &x, const route &row)
 {
-    std::string out = "| method | path | role | |\n|---|---|---|---|\n";
-    for (const route &row : route_table()) {
-        const char *role = row.by_target == nullptr ? "proxy" : row.by_proxy == nullptr ? "target" : "both";
-        if (row.listener == route_listener::pods)
-            role = "target, pod listener";
-        out += std::string("| ") + row.method + " | `" + row.pattern + "` | " + role + " | " + row.summary + " |\n";
+    exchange_answer_error(x, error_code::not_implemented, std::string(row.method) + " " + std::string(row.pattern) + " is not implemented");
+}
+
+void route_answer_object_missing(exchange &x)
+{
+    exchange_answer_error(x, error_code::bad_request, "the path has no object name: an object's path is /v1/objects/<bucket>/<object>");
+}
+
+// --- docs/ROUTES.md
+
+std::string route_table_text(const route_table &table)
+{
+    std::string out = "| method | path | | function | file |\n|---|---|---|---|---|\n";
+    for (const route_path &path : table.paths) {
+        for (const route *row : path.rows) {
+            out.append("| ").append(row->method).append(" | `").append(row->pattern).append("` | ").append(row->summary);
+            out.append(" | `").append(row->handler).append("` | ").append(row->file).append(" |\n");
+        }
     }
     return out;
 }

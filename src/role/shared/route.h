@@ -1,32 +1,28 @@
 // SPDX-License-Identifier: MIT
-// role/shared/route.h: every method and path that a node serves, declared once (route_table.cc): dispatch, 405 with Allow, and docs/ROUTES.md.
+// role/shared/route.h: a method and a path that a role serves, and its handler: dispatch, 405 with Allow, and docs/ROUTES.md.
+//
+// Each file of handlers has the rows of its own:
+//
+//   static void serve_bucket_head(proxy &p, exchange &x, const route_match &match) { ... }
+//   static constexpr route rows[] = {
+//       ROUTE("HEAD", "/v1/buckets/{bucket}", serve_bucket_head, "properties in `Ais-Bucket-Props`"),
+//   };
+//   constinit const std::span<const route> proxy_bucket_routes = rows;
+//
+// The role's routes.cc lists these spans. The order of rows decides nothing but the order of methods in Allow.
 #pragma once
 
 #include <array>
-#include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace etlnode {
 
 struct exchange;
-struct proxy;
-struct target;
-struct route_match;
-
-enum class route_role : uint8_t { proxy, target };
-enum class route_listener : uint8_t { clients, pods };
-
-struct route {
-    const char *method;
-    const char *pattern; // "{name}" is one segment, "{name...}" the rest of the path, slashes included
-    route_listener listener;
-    void (*by_proxy)(proxy &p, exchange &x, const route_match &match);   // null: not a route of the proxy
-    void (*by_target)(target &t, exchange &x, const route_match &match); // null: not a route of targets
-    const char *summary;
-};
-std::span<const route> route_table();
+struct route;
 
 inline constexpr size_t route_args_max = 4;
 
@@ -38,10 +34,72 @@ struct route_match {
     std::string allow; // not found, but the path exists: the methods it has ("GET, PUT")
 };
 
+struct route {
+    std::string_view method;
+    std::string_view pattern; // "{name}" is one segment, "{name...}" the rest of the path, slashes included
+    std::string_view summary;
+    void (*serve)(void *node, exchange &x, const route_match &match); // `node` is what the handler takes: proxy or target
+    std::string_view handler, file;                                   // its name, and the file below src/ with its row
+    bool is_early = false; // the proxy serves it before it is ready; the handlers of a target look themselves
+};
+
+// Calls `handler`, a void (node &, exchange &, const route_match &), with the node's own type.
+template <typename node> node &route_node(void (*)(node &, exchange &, const route_match &), void *n) { return *static_cast<node *>(n); }
+template <auto handler> void route_serve(void *n, exchange &x, const route_match &match) { handler(route_node(handler, n), x, match); }
+
+constexpr bool route_pattern_is_good(std::string_view pattern)
+{
+    size_t args = 0;
+    bool is_rest = false;
+    while (pattern.starts_with("/") && !is_rest) {
+        pattern.remove_prefix(1);
+        std::string_view segment = pattern.substr(0, pattern.find('/'));
+        pattern.remove_prefix(segment.size());
+        bool is_arg = segment.starts_with("{") && segment.ends_with("}") && segment.size() > 2;
+        if (segment.empty() || is_arg == (segment.find_first_of("{}") == std::string_view::npos))
+            return false;
+        args += is_arg ? 1 : 0;
+        is_rest = segment.ends_with("...}");
+    }
+    return pattern.empty() && args <= route_args_max;
+}
+
+constexpr std::string_view route_file(std::string_view path)
+{
+    size_t at = path.rfind("src/");
+    return at == std::string_view::npos ? path : path.substr(at + 4);
+}
+
+#define ROUTE_WITH(method, pattern, function, summary, early)                                                      \
+    [] {                                                                                                           \
+        static_assert(route_pattern_is_good(pattern), "segments between slashes; {name...} only as the last one"); \
+        return route{method, pattern, summary, route_serve<function>, #function, route_file(__FILE__), early};     \
+    }()
+#define ROUTE(method, pattern, function, summary) ROUTE_WITH(method, pattern, function, summary, false)
+#define ROUTE_EARLY(method, pattern, function, summary) ROUTE_WITH(method, pattern, function, summary, true)
+
+// The rows of one pattern.
+struct route_path {
+    std::string_view pattern; // without the leading '/'
+    std::string_view literal; // what it begins with, up to its first name
+    std::vector<const route *> rows;
+};
+
+// A pattern comes before the more general ones that match the same path.
+struct route_table {
+    std::vector<route_path> paths;
+};
+// Aborts when a method of a path is there twice, or when two patterns differ in their names only.
+route_table route_table_make(std::initializer_list<std::span<const route>> lists);
+
 // One trailing slash is ignored, except inside "{name...}".
-route_match route_find(route_role role, route_listener listener, std::string_view method, std::string_view path);
+route_match route_find(const route_table &table, std::string_view method, std::string_view path);
+
+// What both roles answer to.
+void route_answer_not_implemented(exchange &x, const route &row);
+void route_answer_object_missing(exchange &x);
 
 // The table in Markdown, for docs/ROUTES.md.
-std::string route_table_text();
+std::string route_table_text(const route_table &table);
 
 } // namespace etlnode

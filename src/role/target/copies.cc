@@ -82,7 +82,7 @@ static const cluster_bucket *admit(target &t, exchange &x, const object_query &a
     return bucket;
 }
 
-void target_serve_kept(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks)
+void target_begin_copy(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks)
 {
     if (t.transfers == nullptr) {
         exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");

@@ -2,7 +2,7 @@
 // role/target/held_answers.cc: the calls that a target holds until a start is decided, or pods are gone: GET /v1/node/etl/<id>/start and .../gone.
 //
 // Owns     one held_request a call.
-// Knows    held_call_machine, etl, control, http.        Known by  target.cc, target_document.cc.
+// Knows    held_call_machine, etl, control, http.        Known by  routes.cc, target.cc, document.cc.
 // Normal   the document asks for the start or for its end; the call only asks what came of it.
 // Fails    400 etl_init_failed with the step and kubectl's words; a proxy that hangs up during a start: its pod is removed.
 // Limits   wait_timeout_max_ms, etl_remove_timeout_ms.
@@ -162,14 +162,14 @@ static bool query_u64(exchange &x, std::string_view key, uint64_t &out_value)
 
 static bool admit(target &t, exchange &x, const route_match &match, std::string &out_id)
 {
-    if (!peer_admit(t.options.cluster_secret, x) || !control_decode_arg(x, match.args[0], "name", out_id))
+    if (!target_admit_peer(t, x, match, out_id))
         return false;
     if (t.draining)
         exchange_answer_error(x, error_code::stopping, "the target is shutting down");
     return !t.draining;
 }
 
-void target_serve_node_etl_start(target &t, exchange &x, const route_match &match)
+static void serve_node_etl_start(target &t, exchange &x, const route_match &match)
 {
     std::string id, generation_id;
     uint64_t version = 0, wait_timeout_ms = 0;
@@ -184,7 +184,7 @@ void target_serve_node_etl_start(target &t, exchange &x, const route_match &matc
     hold(t, x, held_question::start, std::move(id), std::move(generation_id), version, wait_timeout_ms);
 }
 
-void target_serve_node_etl_gone(target &t, exchange &x, const route_match &match)
+static void serve_node_etl_gone(target &t, exchange &x, const route_match &match)
 {
     std::string id;
     uint64_t version = 0;
@@ -196,5 +196,13 @@ void target_serve_node_etl_gone(target &t, exchange &x, const route_match &match
     }
     hold(t, x, held_question::gone, std::move(id), {}, version, etl_remove_timeout_ms);
 }
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/node/etl/{id}/start", serve_node_etl_start, "held until its start is decided: its pod is ready, or why it is not"),
+    ROUTE("GET", "/v1/node/etl/{id}/gone", serve_node_etl_gone, "held until the pods of what was stopped are gone"),
+};
+constinit const std::span<const route> target_held_routes = rows;
 
 } // namespace etlnode

@@ -2,7 +2,7 @@
 // role/target/list.cc: a page of this target's objects, for the proxy to merge; with or without the objects below a directory.
 //
 // Owns     one page_request a request.
-// Knows    store, codec, list_merge.        Known by  target_control.cc.
+// Knows    store, codec, list_merge.        Known by  routes.cc.
 // Normal   one question to the index; for one level as many as it takes to skip what lies inside directories.
 // Limits   list_page_size_max.
 #include "aistore/list_page.h"
@@ -103,8 +103,11 @@ static void ask(page_request *r)
     store_page(*r->t->objects, r->bucket, r->prefix, r->after, r->asked, on_rows, r);
 }
 
-void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket)
+static void serve_bucket_page(target &t, exchange &x, const route_match &match)
 {
+    std::string bucket;
+    if (!target_admit_peer(t, x, match, bucket))
+        return;
     std::string_view query = exchange_head(x).query;
     if (!t.ready || t.draining) {
         exchange_answer_error(x, error_code::not_ready, "the target is not ready");
@@ -138,5 +141,12 @@ void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket)
     t.requests++;
     ask(r);
 }
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/node/bucket/{bucket}", serve_bucket_page, "a page of its objects"),
+};
+constinit const std::span<const route> target_list_routes = rows;
 
 } // namespace etlnode

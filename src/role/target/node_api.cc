@@ -2,7 +2,7 @@
 // role/target/node_api.cc: what the proxy asks of a target: the document, states of ETLs, buckets (/v1/node/...).
 //
 // Owns     one node_request a request under way.
-// Knows    etl, store, http, control.        Known by  target.cc.
+// Knows    etl, store, http, control.        Known by  routes.cc.
 // Normal   answered at once, or when the thing asked for is true: the document is stored, a bucket is empty.
 // Fails    401/403 strangers; an older document, or another cluster's, is refused.
 // Limits   json_body_size_max, call_answer_size_max for documents.
@@ -61,6 +61,11 @@ static void answer_done(node_request *r)
     end_request(r);
 }
 
+bool target_admit_peer(target &t, exchange &x, const route_match &match, std::string &out_name)
+{
+    return peer_admit(t.options.cluster_secret, x) && (match.arg_count == 0 || control_decode_arg(x, match.args[0], "name", out_name));
+}
+
 static bool has_etls(target &t, exchange &x)
 {
     if (t.draining) {
@@ -102,6 +107,13 @@ static void on_document_body(void *arg, error err, std::string body)
     target_wait_stored(*r->t, on_document_stored, r);
 }
 
+static void serve_document(target &t, exchange &x, const route_match &match)
+{
+    std::string none;
+    if (target_admit_peer(t, x, match, none))
+        exchange_read_all(x, document_size_max, on_document_body, make_request(t, x));
+}
+
 // --- ETLs
 
 std::string target_address_text(const etl_endpoint &endpoint)
@@ -118,6 +130,18 @@ static void on_logs(void *arg, error err, const std::string &text)
     }
     exchange_answer_text(take_exchange(*r), text);
     end_request(r);
+}
+
+static void serve_etl_logs(target &t, exchange &x, const route_match &match)
+{
+    std::string id;
+    if (!target_admit_peer(t, x, match, id) || !has_etls(t, x))
+        return;
+    std::string since;
+    uint64_t since_s = 0;
+    if (url_query_get(exchange_head(x).query, query_since, since))
+        text_parse_u64(since, since_s); // checked by the proxy
+    etl_registry_logs(*t.etls, id, since_s, on_logs, make_request(t, x));
 }
 
 // --- states
@@ -155,8 +179,11 @@ static json_ptr status_json(const target &t, const etl_view &view)
     return tree;
 }
 
-static void serve_etl_list(target &t, exchange &x)
+static void serve_etl_list(target &t, exchange &x, const route_match &match)
 {
+    std::string none;
+    if (!target_admit_peer(t, x, match, none))
+        return;
     json_ptr list = json_array();
     std::vector<etl_view> views;
     if (t.etls != nullptr)
@@ -166,8 +193,11 @@ static void serve_etl_list(target &t, exchange &x)
     exchange_answer_json(x, list.get());
 }
 
-static void serve_etl_show(target &t, exchange &x, const std::string &id)
+static void serve_etl_show(target &t, exchange &x, const route_match &match)
 {
+    std::string id;
+    if (!target_admit_peer(t, x, match, id) || !has_etls(t, x))
+        return;
     etl_view view;
     if (!etl_registry_find(*t.etls, id, view)) {
         exchange_answer_error(x, error_code::etl_not_found, "etl job " + text_escape(id) + " does not exist on this target");
@@ -182,8 +212,11 @@ static void serve_etl_show(target &t, exchange &x, const std::string &id)
     exchange_answer_json(x, tree.get());
 }
 
-static void serve_status(target &t, exchange &x)
+static void serve_status(target &t, exchange &x, const route_match &match)
 {
+    std::string none;
+    if (!target_admit_peer(t, x, match, none))
+        return;
     json_ptr tree = json_object();
     json_add_text(tree.get(), "id", t.id);
     json_add_text(tree.get(), "cluster", t.document.uuid);
@@ -206,8 +239,11 @@ static void on_bucket_dropped(void *arg, error err)
     answer_done(r);
 }
 
-static void serve_bucket_drop(target &t, exchange &x, const std::string &bucket)
+static void serve_bucket_drop(target &t, exchange &x, const route_match &match)
 {
+    std::string bucket;
+    if (!target_admit_peer(t, x, match, bucket))
+        return;
     if (document_find_bucket(t.document, bucket) != nullptr) {
         // It may have been made anew since: only a document without it, or with another one of that name, removes objects.
         exchange_answer_error(x, error_code::conflict, "the bucket is in the cluster document of this target");
@@ -218,64 +254,14 @@ static void serve_bucket_drop(target &t, exchange &x, const std::string &bucket)
 
 // --- routes
 
-// Whether the request is a node's of this cluster, and which ETL or bucket it names; else it has been answered.
-static bool admit(target &t, exchange &x, const route_match &match, std::string &out_name)
-{
-    return peer_admit(t.options.cluster_secret, x) && (match.arg_count == 0 || control_decode_arg(x, match.args[0], "name", out_name));
-}
-
-void target_serve_node_status(target &t, exchange &x, const route_match &match)
-{
-    std::string none;
-    if (admit(t, x, match, none))
-        serve_status(t, x);
-}
-
-void target_serve_node_document(target &t, exchange &x, const route_match &match)
-{
-    std::string none;
-    if (admit(t, x, match, none))
-        exchange_read_all(x, document_size_max, on_document_body, make_request(t, x));
-}
-
-void target_serve_node_etl_list(target &t, exchange &x, const route_match &match)
-{
-    std::string none;
-    if (admit(t, x, match, none))
-        serve_etl_list(t, x);
-}
-
-void target_serve_node_etl_show(target &t, exchange &x, const route_match &match)
-{
-    std::string name;
-    if (admit(t, x, match, name) && has_etls(t, x))
-        serve_etl_show(t, x, name);
-}
-
-void target_serve_node_etl_logs(target &t, exchange &x, const route_match &match)
-{
-    std::string name;
-    if (!admit(t, x, match, name) || !has_etls(t, x))
-        return;
-    std::string since;
-    uint64_t since_s = 0;
-    if (url_query_get(exchange_head(x).query, query_since, since))
-        text_parse_u64(since, since_s); // checked by the proxy
-    etl_registry_logs(*t.etls, name, since_s, on_logs, make_request(t, x));
-}
-
-void target_serve_node_bucket_page(target &t, exchange &x, const route_match &match)
-{
-    std::string name;
-    if (admit(t, x, match, name))
-        target_serve_bucket_page(t, x, name);
-}
-
-void target_serve_node_bucket_drop(target &t, exchange &x, const route_match &match)
-{
-    std::string name;
-    if (admit(t, x, match, name))
-        serve_bucket_drop(t, x, name);
-}
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/node/status", serve_status, "how many objects it holds, which document it has"),
+    ROUTE("PUT", "/v1/node/document", serve_document, "the cluster document"),
+    ROUTE("GET", "/v1/node/etl", serve_etl_list, "its ETLs with counters"),
+    ROUTE("GET", "/v1/node/etl/{id}", serve_etl_show, "one of them"),
+    ROUTE("GET", "/v1/node/etl/{id}/logs", serve_etl_logs, "last log lines as text"),
+    ROUTE("DELETE", "/v1/node/bucket/{bucket}", serve_bucket_drop, "remove its objects"),
+};
+constinit const std::span<const route> target_node_routes = rows;
 
 } // namespace etlnode

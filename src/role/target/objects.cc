@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/target/objects.cc: objects of a target: /v1/objects for clients, /v1/etl/_object for pods.
 //
-// Knows    store, transfer, control, http.   Known by  target.cc (routes).
+// Knows    store, transfer, control, http.   Known by  routes.cc.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -422,7 +422,7 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
     return true;
 }
 
-void target_serve_object(target &t, exchange &x, const route_match &)
+static void serve_object(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
     if (!t.ready) {
@@ -454,7 +454,7 @@ void target_serve_object(target &t, exchange &x, const route_match &)
     if (asks.transform != object_transform::none && !admit_etl(t, x, asks.etl))
         return;
     if (asks.is_kept) {
-        target_serve_kept(t, x, std::move(r.bucket), std::move(r.name), asks);
+        target_begin_copy(t, x, std::move(r.bucket), std::move(r.name), asks);
     } else if (asks.transform != object_transform::none) {
         transfer_begin(*t.transfers, x, r.bucket, r.name, asks.etl, asks.transform == object_transform::by_name);
     } else if (reads) {
@@ -473,7 +473,7 @@ void target_serve_object(target &t, exchange &x, const route_match &)
 
 // GET|HEAD /v1/etl/_object/<etl>/<secret>/<object>, the object as uname ("ais/@#/b/o") or "b/o", slashes escaped or not. Whatever query
 // comes along is ignored: old servers pass on the client's, and it must never start a transform in a transform.
-void target_serve_pod(target &t, exchange &x, const route_match &)
+static void serve_pod(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
     if (!t.ready || t.etls == nullptr) {
@@ -521,5 +521,32 @@ void target_serve_pod(target &t, exchange &x, const route_match &)
     }
     serve_read(std::move(r));
 }
+
+static void serve_object_missing(target &, exchange &x, const route_match &) { route_answer_object_missing(x); }
+static void serve_not_implemented(target &, exchange &x, const route_match &match) { route_answer_not_implemented(x, *match.found); }
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/objects/{bucket}/{object...}", serve_object, "its content, or transformed with `?uuid=` or `?etl_name=`"),
+    ROUTE("HEAD", "/v1/objects/{bucket}/{object...}", serve_object, "its properties"),
+    ROUTE("PUT", "/v1/objects/{bucket}/{object...}", serve_object,
+        "store the object; with `?object_to=` keep a copy of it, or with `etl_name` too its transform, under another name"),
+    ROUTE("DELETE", "/v1/objects/{bucket}/{object...}", serve_object, "remove the object"),
+    ROUTE("PATCH", "/v1/objects/{bucket}/{object...}", serve_object, "405"),
+    ROUTE("POST", "/v1/objects/{bucket}/{object...}", serve_object, "405"),
+    ROUTE("GET", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
+    ROUTE("HEAD", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
+    ROUTE("PUT", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
+    ROUTE("DELETE", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
+    ROUTE("POST", "/v1/objects/{bucket}", serve_not_implemented, "501: promote and the like"),
+};
+constinit const std::span<const route> target_object_routes = rows;
+
+static constexpr route pod_rows[] = {
+    ROUTE("GET", "/v1/etl/_object/{etl}/{secret}/{object...}", serve_pod, "an object, for the pod of that ETL"),
+    ROUTE("HEAD", "/v1/etl/_object/{etl}/{secret}/{object...}", serve_pod, "its properties"),
+};
+constinit const std::span<const route> target_pod_object_routes = pod_rows;
 
 } // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/target/target.cc: the target's start, routes and end.
+// role/target/target.cc: the target's start, its requests' way to their handlers, and its end.
 //
 // Owns     the listeners for clients and for pods, the store, the ETL registry, the membership.
 // Knows    every layer below.            Known by  app.
@@ -18,100 +18,39 @@
 #include "port/clock.h"
 #include "port/meta.h"
 #include "role/shared/control.h"
-#include "role/shared/health.h"
 #include "role/shared/node_id.h"
 #include "transfer/transfer.h"
 
 namespace etlnode {
 
-// --- routes
+// --- requests
 
-static json_ptr kubectl_details(const target &t, const etl_registry_health &health)
-{
-    json_ptr out = json_object();
-    cJSON *kubectl = json_add_object(out.get(), "kubectl");
-    json_add_bool(kubectl, "ok", health.kubectl_ok);
-    json_add_u64(kubectl, "calls", health.kubectl_calls);
-    cJSON *failures = json_add_object(kubectl, "failures");
-    for (size_t i = 0; i < kubectl_fault_count; i++) {
-        if (health.failures_by_kind[i] > 0)
-            json_add_u64(failures, std::string(kubectl_fault_names[i]).c_str(), health.failures_by_kind[i]);
-    }
-    json_add_text(kubectl, "last_error", health.kubectl_error);
-    if (health.has_succeeded)
-        json_add_u64(kubectl, "seconds_since_success", (clock_now_ms(*t.e) - health.succeeded_ms) / 1000);
-    else
-        cJSON_AddNullToObject(kubectl, "seconds_since_success");
-    json_add_u64(kubectl, "watch_restarts", health.watch_restarts);
-    if (!t.options.sandbox.empty()) {
-        json_add_text(kubectl, "sandbox", t.options.sandbox);
-        json_add_text(kubectl, "sandbox_message", t.options.sandbox_message);
-    }
-    return out;
-}
-
-// A kubectl that fails for a while does not make a target unready: objects, and pods that run, go on being served. One that may not see its
-// pods is set up wrongly, and who rolls it out is to know.
-void target_serve_health(target &t, exchange &x, const route_match &)
-{
-    uint64_t uptime = clock_now_ms(*t.e) - t.started_ms;
-    health_state state = {.is_primary = false,
-        .ready = t.ready,
-        .draining = t.draining,
-        .not_ready_text = "the target has not joined its cluster yet",
-        .node_uptime_ms = uptime,
-        .cluster_uptime_ms = t.ready ? uptime : 0};
-    json_ptr details;
-    if (t.etls != nullptr) {
-        const etl_registry_health &health = etl_registry_get_health(*t.etls);
-        details = kubectl_details(t, health);
-        state.details = details.get();
-        const std::string &right = etl_registry_missing_right(health);
-        if (t.ready && !right.empty()) {
-            state.ready = false;
-            state.not_ready_text = "the target cannot see its pods: " + right;
-        }
-    }
-    if (state.ready && !t.odds.empty()) {
-        state.ready = false;
-        state.not_ready_text = t.odds;
-    }
-    health_serve(x, state);
-}
-
-void target_serve_daemon(target &t, exchange &x, const route_match &) { daemon_serve(x, t.document); }
-void target_serve_metrics(target &t, exchange &x, const route_match &)
-{
-    exchange_answer_text(x, target_metrics_text(t), "text/plain; version=0.0.4; charset=utf-8");
-}
-
-void target_serve_object_missing(target &, exchange &x, const route_match &)
-{
-    exchange_answer_error(x, error_code::bad_request, "the path has no object name: an object's path is /v1/objects/<bucket>/<object>");
-}
-
-void target_serve_not_implemented(target &, exchange &x, const route_match &match)
-{
-    exchange_answer_error(
-        x, error_code::not_implemented, std::string(match.found->method) + " " + match.found->pattern + " is not implemented");
-}
-
-static void dispatch(target &t, exchange &x, route_listener listener)
+static void dispatch(target &t, exchange &x, const route_table &routes)
 {
     if (!control_admit_web(t.guard, x))
         return;
     const http_head &head = exchange_head(x);
-    route_match match = route_find(route_role::target, listener, head.method, head.path);
+    route_match match = route_find(routes, head.method, head.path);
     if (match.found == nullptr) {
         control_answer_no_route(x, match);
         return;
     }
-    match.found->by_target(t, x, match);
+    match.found->serve(&t, x, match);
 }
 
 static void on_answer(void *arg, exchange &x, int status) { control_log_answer("target", static_cast<target *>(arg)->answers, x, status); }
-static void on_client_request(void *arg, exchange &x) { dispatch(*static_cast<target *>(arg), x, route_listener::clients); }
-static void on_pod_request(void *arg, exchange &x) { dispatch(*static_cast<target *>(arg), x, route_listener::pods); }
+
+static void on_client_request(void *arg, exchange &x)
+{
+    target &t = *static_cast<target *>(arg);
+    dispatch(t, x, t.routes);
+}
+
+static void on_pod_request(void *arg, exchange &x)
+{
+    target &t = *static_cast<target *>(arg);
+    dispatch(t, x, t.pod_routes);
+}
 
 // --- start
 
@@ -274,6 +213,8 @@ error target_start(
     target *t = new target;
     t->e = &e;
     t->options = options;
+    t->routes = target_routes();
+    t->pod_routes = target_pod_routes();
     trim_slashes(t->options.proxy_url);
     trim_slashes(t->options.advertise_url);
     trim_slashes(t->options.pod_url);

@@ -38,6 +38,7 @@ struct target {
     env *e = nullptr;
     node_options options;
     std::string id, url, pod_url;
+    route_table routes, pod_routes;
     http_server *public_server = nullptr;
     http_server *pod_server = nullptr;
     web_guard guard;
@@ -84,27 +85,14 @@ struct target {
     uint8_t drain_phase = 0;
 };
 
-// role/target/objects.cc: /v1/objects/..., decoded and checked here; and /v1/etl/_object/... on the pod listener.
-// role/target/node_api.cc, target_list.cc: what the proxy asks of a target, /v1/node/...
-// The routes (route_table.cc).
-void target_serve_health(target &t, exchange &x, const route_match &match);
-void target_serve_daemon(target &t, exchange &x, const route_match &match);
-void target_serve_metrics(target &t, exchange &x, const route_match &match);
-void target_serve_object(target &t, exchange &x, const route_match &match);
-void target_serve_object_missing(target &t, exchange &x, const route_match &match);
-void target_serve_not_implemented(target &t, exchange &x, const route_match &match);
-void target_serve_pod(target &t, exchange &x, const route_match &match);
-void target_serve_node_status(target &t, exchange &x, const route_match &match);
-void target_serve_node_document(target &t, exchange &x, const route_match &match);
-void target_serve_node_etl_start(target &t, exchange &x, const route_match &match);
-void target_serve_node_etl_list(target &t, exchange &x, const route_match &match);
-void target_serve_node_etl_show(target &t, exchange &x, const route_match &match);
-void target_serve_node_etl_logs(target &t, exchange &x, const route_match &match);
-void target_serve_node_etl_gone(target &t, exchange &x, const route_match &match);
-void target_serve_node_bucket_page(target &t, exchange &x, const route_match &match);
-void target_serve_node_bucket_drop(target &t, exchange &x, const route_match &match);
+// role/target/routes.cc
+route_table target_routes();
+route_table target_pod_routes();
+
+// role/target/node_api.cc
+// Whether the request is a node's of this cluster, and which ETL or bucket its path names, if any; else it has been answered.
+bool target_admit_peer(target &t, exchange &x, const route_match &match, std::string &out_name);
 std::string target_address_text(const etl_endpoint &endpoint);
-void target_serve_bucket_page(target &t, exchange &x, const std::string &bucket);
 
 // role/target/objects.cc, for whoever stores an object; `arg` is the target. Whether the bucket is still the one that it was: it may have been
 // destroyed, or made anew, while the object was on its way.
@@ -112,7 +100,7 @@ bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns);
 // One of target.store_calls has ended.
 void target_note_put(void *arg, error err, uint64_t bytes);
 // role/target/copies.cc: PUT of `bucket`/`name` with object_to=. The source's names and the ETL have been checked.
-void target_serve_kept(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks);
+void target_begin_copy(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks);
 
 // role/target/document.cc
 // Reads the last copy from the data directory; `on_loaded` comes once.

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/health.cc: the proxy's /v1/health, /v1/daemon and /metrics.
+//
+// Knows    health, the document.            Known by  routes.cc.
+#include "role/shared/health.h"
+#include "codec/json.h"
+#include "port/clock.h"
+#include "role/proxy/proxy.h"
+
+namespace etlnode {
+
+static void serve_health(proxy &p, exchange &x, const route_match &)
+{
+    uint64_t uptime = clock_now_ms(*p.e) - p.started_ms;
+    health_state state = {
+        .is_primary = true, .ready = p.ready, .draining = p.draining, .node_uptime_ms = uptime, .cluster_uptime_ms = p.ready ? uptime : 0};
+    json_ptr details;
+    std::string odds = proxy_odds_text(p);
+    if (!odds.empty()) {
+        details = json_object();
+        json_add_text(details.get(), "problem", odds);
+        state.details = details.get();
+        if (p.ready && proxy_is_at_odds(p)) {
+            state.ready = false;
+            state.not_ready_text = odds;
+        }
+    }
+    health_serve(x, state);
+}
+
+static void serve_daemon(proxy &p, exchange &x, const route_match &) { daemon_serve(x, proxy_document(p)); }
+
+static void serve_metrics(proxy &p, exchange &x, const route_match &)
+{
+    exchange_answer_text(x, proxy_metrics_text(p), "text/plain; version=0.0.4; charset=utf-8");
+}
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE_EARLY("GET", "/v1/health", serve_health, "200; `?readiness=true` and `?prr=true`: 503 until ready and while draining"),
+    ROUTE_EARLY("HEAD", "/v1/health", serve_health, "as GET, without a body"),
+    ROUTE("GET", "/v1/daemon", serve_daemon, "`?what=smap`: the cluster map"),
+    ROUTE_EARLY("GET", "/metrics", serve_metrics, "Prometheus text"),
+};
+constinit const std::span<const route> proxy_health_routes = rows;
+
+} // namespace etlnode

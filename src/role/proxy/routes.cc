@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/routes.cc: the files whose routes the proxy serves. Each has its rows beside their handlers.
+//
+// Known by  proxy.cc.
+#include "role/proxy/proxy.h"
+
+namespace etlnode {
+
+extern const std::span<const route> proxy_health_routes, proxy_cluster_routes, proxy_register_routes, proxy_bucket_routes,
+    proxy_object_routes, proxy_etl_start_routes, proxy_etl_routes, proxy_etl_error_routes, proxy_not_implemented_routes;
+
+route_table proxy_routes()
+{
+    return route_table_make({proxy_health_routes, proxy_cluster_routes, proxy_register_routes, proxy_bucket_routes, proxy_object_routes,
+        proxy_etl_start_routes, proxy_etl_routes, proxy_etl_error_routes, proxy_not_implemented_routes});
+}
+
+} // namespace etlnode

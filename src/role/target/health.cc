@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// role/target/health.cc: the target's /v1/health, /v1/daemon and /metrics.
+//
+// Knows    health, etl.            Known by  routes.cc.
+#include "role/shared/health.h"
+#include "codec/json.h"
+#include "port/clock.h"
+#include "role/target/target.h"
+
+namespace etlnode {
+
+static json_ptr kubectl_details(const target &t, const etl_registry_health &health)
+{
+    json_ptr out = json_object();
+    cJSON *kubectl = json_add_object(out.get(), "kubectl");
+    json_add_bool(kubectl, "ok", health.kubectl_ok);
+    json_add_u64(kubectl, "calls", health.kubectl_calls);
+    cJSON *failures = json_add_object(kubectl, "failures");
+    for (size_t i = 0; i < kubectl_fault_count; i++) {
+        if (health.failures_by_kind[i] > 0)
+            json_add_u64(failures, std::string(kubectl_fault_names[i]).c_str(), health.failures_by_kind[i]);
+    }
+    json_add_text(kubectl, "last_error", health.kubectl_error);
+    if (health.has_succeeded)
+        json_add_u64(kubectl, "seconds_since_success", (clock_now_ms(*t.e) - health.succeeded_ms) / 1000);
+    else
+        cJSON_AddNullToObject(kubectl, "seconds_since_success");
+    json_add_u64(kubectl, "watch_restarts", health.watch_restarts);
+    if (!t.options.sandbox.empty()) {
+        json_add_text(kubectl, "sandbox", t.options.sandbox);
+        json_add_text(kubectl, "sandbox_message", t.options.sandbox_message);
+    }
+    return out;
+}
+
+// A kubectl that fails for a while does not make a target unready: objects, and pods that run, go on being served. One that may not see its
+// pods is set up wrongly, and who rolls it out is to know.
+static void serve_health(target &t, exchange &x, const route_match &)
+{
+    uint64_t uptime = clock_now_ms(*t.e) - t.started_ms;
+    health_state state = {.is_primary = false,
+        .ready = t.ready,
+        .draining = t.draining,
+        .not_ready_text = "the target has not joined its cluster yet",
+        .node_uptime_ms = uptime,
+        .cluster_uptime_ms = t.ready ? uptime : 0};
+    json_ptr details;
+    if (t.etls != nullptr) {
+        const etl_registry_health &health = etl_registry_get_health(*t.etls);
+        details = kubectl_details(t, health);
+        state.details = details.get();
+        const std::string &right = etl_registry_missing_right(health);
+        if (t.ready && !right.empty()) {
+            state.ready = false;
+            state.not_ready_text = "the target cannot see its pods: " + right;
+        }
+    }
+    if (state.ready && !t.odds.empty()) {
+        state.ready = false;
+        state.not_ready_text = t.odds;
+    }
+    health_serve(x, state);
+}
+
+static void serve_daemon(target &t, exchange &x, const route_match &) { daemon_serve(x, t.document); }
+static void serve_metrics(target &t, exchange &x, const route_match &)
+{
+    exchange_answer_text(x, target_metrics_text(t), "text/plain; version=0.0.4; charset=utf-8");
+}
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("GET", "/v1/health", serve_health, "200; `?readiness=true`: 503 until ready and while draining"),
+    ROUTE("HEAD", "/v1/health", serve_health, "as GET, without a body"),
+    ROUTE("GET", "/v1/daemon", serve_daemon, "`?what=smap`: the cluster map"),
+    ROUTE("GET", "/metrics", serve_metrics, "Prometheus text"),
+};
+constinit const std::span<const route> target_health_routes = rows;
+
+} // namespace etlnode
