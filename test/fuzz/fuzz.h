@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz.h: what the fuzz targets share: the entry point, a check that is on in every build, and choices drawn from the input.
+// test/fuzz/fuzz.h: what the fuzz targets share: their form, a check that is on in every build, and choices drawn from the input.
 //
-// A target is one file with LLVMFuzzerTestOneInput. clang links it with libFuzzer (make fuzz), everything else with fuzz_main.cc, which
-// plays the committed corpus. Input files hold nothing but the text under test: where a target needs choices (how to cut the input into
-// pieces), they are drawn from a hash of the text, so that a file reproduces what it once found.
+// A target is one file with FUZZ_TARGET(name) { ... } and a row in targets.def. All of them are one program, etlnode-fuzz, which is told the
+// target. clang links it with libFuzzer (make fuzz), everything else with fuzz_main.cc, which plays the committed corpus. Input files hold
+// nothing but the text under test: where a target needs choices (how to cut the input into pieces), they are drawn from a hash of the text,
+// so that a file reproduces what it once found.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,16 @@
 
 namespace etlnode {
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+// Tries `text`, which has not a byte behind it; aborts when a promise is broken.
+#define FUZZ_TARGET(name) void fuzz_target_##name(std::string_view text)
+
+struct fuzz_target {
+    std::string_view name;
+    size_t mutations; // of each file of the corpus, in `make test`
+    void (*run)(std::string_view text);
+};
+// Null, and a line about it on standard error, when there is none of that name.
+const fuzz_target *fuzz_find_target(std::string_view name);
 
 [[noreturn]] inline void fuzz_failed(const char *what, const char *file, int line)
 {
@@ -37,8 +47,6 @@ inline void fuzz_check_same(std::string_view a, std::string_view b, const char *
     fuzz_failed("the two texts are the same", file, line);
 }
 #define FUZZ_SAME(a, b) fuzz_check_same((a), (b), __FILE__, __LINE__)
-
-inline std::string_view fuzz_text(const uint8_t *data, size_t size) { return {reinterpret_cast<const char *>(data), size}; }
 
 // FNV-1a.
 inline rng fuzz_rng(std::string_view text)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_call: all that a pod sends on one connection, answer by answer: complete exactly when a plain reading of the bytes finds it
+// test/fuzz/fuzz_call.cc: all that a pod sends on one connection, answer by answer: complete exactly when a plain reading of the bytes finds it
 // complete, however these are cut; and what is left over is never taken for the answer to the next call.
 #include "fuzz_world.h"
 #include "http/client/call.h"
 #include "sm/sm.h"
 
 using namespace etlnode;
+
+namespace {
 
 static constexpr std::string_view second_answer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond";
 
@@ -91,7 +93,7 @@ static call_options options_of(bool to_head)
 // Whatever is still under way arrives; on a connection that is kept the second call gets its answer where it asks.
 static void ask_again(fuzz_world &w, http_client &client, result &second)
 {
-    net_conn &first = *w.conns[0];
+    fuzz_conn &first = *w.conns[0];
     size_t sent = first.out.size();
     call_options options = options_of(false);
     options.arg = &second;
@@ -206,9 +208,10 @@ static void check_first(const result &r, const plan &p, bool is_streamed, bool e
     FUZZ_CHECK(!p.is_complete || p.has_excess || (p.by_close && !ends));
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+} // namespace
+
+FUZZ_TARGET(call)
 {
-    std::string_view text = fuzz_text(data, size);
     sm_set_strict(true);
     for (int variant = 0; variant < 16; variant++) {
         bool in_one = (variant & 1) != 0, is_streamed = (variant & 2) != 0, to_head = (variant & 4) != 0, ends = (variant & 8) != 0;
@@ -217,5 +220,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(out.second.is_done && !out.second.err && out.second.status == 200);
         FUZZ_SAME(out.second.body, "second");
     }
-    return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_chunked_body: chunked bodies: in one piece, in any pieces, and as a decoder reads them that has the whole text before it.
+// test/fuzz/fuzz_chunked_body.cc: chunked bodies: in one piece, in any pieces, and as a decoder reads them that has the whole text before it.
 #include "base/limits.h"
 #include "codec/http_parse.h"
 #include "codec/http_token.h"
@@ -7,6 +7,8 @@
 #include "fuzz.h"
 
 using namespace etlnode;
+
+namespace {
 
 struct decoded_body {
     std::string body;
@@ -137,9 +139,10 @@ static void check_round_trip(std::string_view body)
     FUZZ_SAME(out.body, body);
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+} // namespace
+
+FUZZ_TARGET(chunked_body)
 {
-    std::string_view text = fuzz_text(data, size);
     decoded_body one = decode_in_pieces(text, true);
     decoded_body many = decode_in_pieces(text, false);
     FUZZ_SAME(one.body, many.body);
@@ -153,5 +156,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(consumed == one.consumed);
     }
     check_round_trip(text);
-    return 0;
 }

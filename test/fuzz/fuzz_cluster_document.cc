@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_cluster_document: cluster documents, as a proxy sends them and as a node finds them in its database.
+// test/fuzz/fuzz_cluster_document.cc: cluster documents, as a proxy sends them and as a node finds them in its database.
 #include <algorithm>
 
 #include "base/limits.h"
@@ -30,14 +30,13 @@ static void check_places(const cluster_document &document)
     }
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(cluster_document)
 {
-    fuzz_exact text(fuzz_text(data, size));
     cluster_document document, again;
-    if (error err = document_parse(text.view(), document)) {
+    if (error err = document_parse(text, document)) {
         FUZZ_CHECK(err.code == error_code::corrupt || err.code == error_code::newer_version);
         FUZZ_CHECK(document.nodes.empty() && document.buckets.empty() && document.etls.empty());
-        return 0;
+        return;
     }
     FUZZ_CHECK(document.nodes.size() <= target_count_max + 1 && document.buckets.size() <= bucket_count_max &&
                document.etls.size() <= etl_count_max);
@@ -63,5 +62,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     // ETLs have secrets, which are for nodes only: the map for clients is the same without them.
     again.etls.clear();
     FUZZ_SAME(json_print(document_smap(again).get()), json_print(document_smap(document).get()));
-    return 0;
 }

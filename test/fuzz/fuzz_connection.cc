@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_connection: all that a client sends on one connection. The handlers see exactly the requests that a plain reading of the bytes
+// test/fuzz/fuzz_connection.cc: all that a client sends on one connection. The handlers see exactly the requests that a plain reading of the bytes
 // finds, however these are cut; behind a refused head nothing is a request any more.
 #include "fuzz_world.h"
 #include "http/server/exchange.h"
 #include "sm/sm.h"
 
 using namespace etlnode;
+
+namespace {
 
 struct seen_request {
     std::string method, target, body;
@@ -65,14 +67,14 @@ static served serve(std::string_view text, bool in_one)
     options.arg = &record;
     http_server *server = nullptr;
     FUZZ_CHECK(!http_server_start(w.e, options, "127.0.0.1", 0, &server));
-    net_conn *conn = fuzz_conn_make(w, std::string(text));
-    w.listener->on_accept(w.listener->arg, conn);
+    fuzz_conn &conn = fuzz_conn_make(w, std::string(text));
+    w.listener->on_accept(w.listener->arg, fuzz_port_conn(conn));
     fuzz_world_run(w);
-    FUZZ_CHECK(conn->closed && http_server_count(*server).connections == 0);
+    FUZZ_CHECK(conn.closed && http_server_count(*server).connections == 0);
     FUZZ_CHECK(http_server_count(*server).requests == record.requests.size());
     FUZZ_CHECK(http_server_count(*server).bad_requests <= 1);
     record.refused = http_server_count(*server).bad_requests == 1;
-    record.out = conn->out;
+    record.out = conn.out;
     http_server_stop(*server);
     fuzz_world_run(w);
     FUZZ_CHECK(w.clock.timers == 0);
@@ -175,9 +177,10 @@ static void check_answers(const served &record)
     FUZZ_CHECK(answers == record.requests.size() + (record.refused ? 1 : 0));
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+} // namespace
+
+FUZZ_TARGET(connection)
 {
-    std::string_view text = fuzz_text(data, size);
     sm_set_strict(true);
     served plan = read_plainly(text);
     served one = serve(text, true);
@@ -186,5 +189,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_same_requests(many, plan);
     FUZZ_SAME(one.out, many.out);
     check_answers(one);
-    return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_database: the node's SQLite file with rows that others wrote into it, and now and then with bytes overturned: every operation
+// test/fuzz/fuzz_database.cc: the node's SQLite file with rows that others wrote into it, and now and then with bytes overturned: every operation
 // completes once, with what the rows say or an error; and what is put afterwards is there.
 //
 // The input is SQL that inserts, updates and deletes; it runs before the node opens the file.
@@ -27,6 +27,8 @@
 #include "uv/uv_env.h"
 
 using namespace etlnode;
+
+namespace {
 
 namespace fs = std::filesystem;
 static constexpr uint64_t patience_ms = 20'000;
@@ -432,9 +434,10 @@ static bool overturn(rng &r, const std::string &path)
     return true;
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+} // namespace
+
+FUZZ_TARGET(database)
 {
-    std::string_view text = fuzz_text(data, size);
     sm_set_strict(true);
     const std::string &fresh = fresh_database();
     std::string path = folder + "/node.db";
@@ -460,7 +463,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (e == nullptr) {
         FUZZ_CHECK(!detail.empty() && text_is_utf8(detail));
         FUZZ_CHECK(!is_sound || (err.code == error_code::corrupt && !told.totals_are_numbers));
-        return 0;
+        return;
     }
     FUZZ_CHECK(!is_sound || told.totals_are_numbers);
     check_lists(*e);
@@ -469,5 +472,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_documents(*e, is_sound);
     check_store(*e, keys, is_sound, told.ids_fit);
     FUZZ_CHECK(!uv_env_free(e));
-    return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_init_message: init messages of today's clients. An input that is no JSON object is taken for a Pod and sent in base64, so that
+// test/fuzz/fuzz_init_message.cc: init messages of today's clients. An input that is no JSON object is taken for a Pod and sent in base64, so that
 // the corpus stays legible.
 #include "spec_oracle.h"
 
@@ -40,12 +40,10 @@ static void check_wrapped(std::string_view pod)
     check_message(json_print(message.get()));
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(init_message)
 {
-    std::string_view text = fuzz_text(data, size);
     check_message(text);
     size_t first = text.find_first_not_of(" \t\r\n");
     if (first != std::string_view::npos && text[first] != '{')
         check_wrapped(text);
-    return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_json: JSON bodies: what is accepted prints and reads back the same, and every reader of fields takes what it finds.
+// test/fuzz/fuzz_json.cc: JSON bodies: what is accepted prints and reads back the same, and every reader of fields takes what it finds.
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/error_envelope.h"
@@ -70,22 +70,21 @@ static void check_node(const cJSON *tree)
     FUZZ_SAME(json_print(node_print(again).get()), json_print(printed.get()));
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(json)
 {
-    fuzz_exact text(fuzz_text(data, size));
     json_ptr tree, kubectl_tree;
     std::string where, kubectl_where;
-    error err = json_parse(text.view(), tree, where);
-    error kubectl_err = kubectl_parse_json(text.view(), kubectl_tree, kubectl_where);
+    error err = json_parse(text, tree, where);
+    error kubectl_err = kubectl_parse_json(text, kubectl_tree, kubectl_where);
     FUZZ_CHECK(err || !kubectl_err); // kubectl's reader accepts more, never less
     for (int status : {400, 404, 500, 503})
-        FUZZ_CHECK(!error_envelope_read(status, text.view()).message.empty());
+        FUZZ_CHECK(!error_envelope_read(status, text).message.empty());
     if (err) {
         FUZZ_CHECK(err.code == error_code::bad_json && tree == nullptr && where.starts_with("line "));
-        return 0;
+        return;
     }
-    FUZZ_CHECK(text_is_utf8(text.view()));
-    check_tree(text.view(), tree.get());
+    FUZZ_CHECK(text_is_utf8(text));
+    check_tree(text, tree.get());
     check_action(tree.get());
     check_node(tree.get());
     for (const char *key : {"name", "version", "VALUE", ""}) {
@@ -93,5 +92,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(one == two || (one == 1 && two == 2));
         FUZZ_CHECK(json_bool(tree.get(), key, true) || !json_bool(tree.get(), key, false));
     }
-    return 0;
 }

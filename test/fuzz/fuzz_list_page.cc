@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_list_page: pages of object names in MessagePack, as targets answer them: read, written, read again, merged.
+// test/fuzz/fuzz_list_page.cc: pages of object names in MessagePack, as targets answer them: read, written, read again, merged.
 #include <algorithm>
 
 #include "aistore/list_page.h"
@@ -29,13 +29,12 @@ static void check_merge(const list_page &page)
         FUZZ_CHECK(entry.size == 0 && entry.checksum.empty() && entry.custom.empty());
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(list_page)
 {
-    fuzz_exact bytes(fuzz_text(data, size));
     list_page page, again;
-    if (error err = list_page_parse_msgpack(bytes.view(), page)) {
+    if (error err = list_page_parse_msgpack(text, page)) {
         FUZZ_CHECK(err.code == error_code::bad_request && page.entries.empty());
-        return 0;
+        return;
     }
     FUZZ_CHECK(page.entries.size() <= list_answer_entry_count_max);
     for (const list_entry &entry : page.entries)
@@ -48,5 +47,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(!json_parse(list_page_json(page), tree, where));
     FUZZ_CHECK(static_cast<size_t>(cJSON_GetArraySize(json_get(tree.get(), "entries"))) == page.entries.size());
     check_merge(page);
-    return 0;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_main: plays a corpus as a plain test: every file, cut short at many places, and mutations that are the same in every run. TAP.
+// test/fuzz/fuzz_main.cc: plays a target's corpus as a plain test: every file, cut short at many places, and mutations that are the same in
+// every run. TAP.
 //
-//   fuzz-NAME FOLDER MUTATIONS [DICTIONARY]       all of it; MUTATIONS a file
-//   fuzz-NAME FILE                                one file, e.g. one that libFuzzer wrote
-//   fuzz-NAME FOLDER MUTATIONS DICTIONARY NAME K  writes mutation K of one file to stdout
+//   etlnode-fuzz TARGET FOLDER [DICTIONARY]        all of it
+//   etlnode-fuzz TARGET FILE                       one file, e.g. one that libFuzzer wrote
+//   etlnode-fuzz TARGET FOLDER DICTIONARY NAME K   writes mutation K of one file to standard output
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -126,11 +127,35 @@ static std::string mutation_of(const sample &s, size_t number, const std::vector
     return text;
 }
 
-static void run(const std::string &what, std::string_view text)
+static void run(const fuzz_target &target, const std::string &what, std::string_view text)
 {
     std::snprintf(under_test, sizeof under_test, "# died in %s\n", what.c_str());
     fuzz_exact copy(text);
-    (void)LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(copy.bytes.get()), copy.size);
+    target.run(copy.view());
+}
+
+static void write_mutation(const std::vector<sample> &samples, const std::vector<std::string> &words, std::string_view name, size_t number)
+{
+    for (const sample &s : samples) {
+        std::string text = s.name == name ? mutation_of(s, number, samples, words) : "";
+        std::fwrite(text.data(), 1, text.size(), stdout);
+    }
+}
+
+static void play(const fuzz_target &target, const std::vector<sample> &samples, const std::vector<std::string> &words)
+{
+    std::printf("1..%zu\n", samples.size());
+    for (size_t i = 0; i < samples.size(); i++) {
+        const sample &s = samples[i];
+        run(target, s.name, s.text);
+        size_t step = s.text.size() / (2 * target.mutations + 1) + 1;
+        for (size_t cut = 0; cut < s.text.size(); cut += step)
+            run(target, s.name + ", cut at " + std::to_string(cut), std::string_view(s.text).substr(0, cut));
+        for (size_t k = 0; k < target.mutations; k++)
+            run(target, s.name + ", mutation " + std::to_string(k), mutation_of(s, k, samples, words));
+        std::printf("ok %zu %s\n", i + 1, s.name.c_str());
+        std::fflush(stdout);
+    }
 }
 
 int main(int argc, char **argv)
@@ -138,36 +163,27 @@ int main(int argc, char **argv)
     log_set_level(log_level::error);
     if (__sanitizer_set_death_callback != nullptr)
         __sanitizer_set_death_callback(say_what_died);
-    std::string path = argc > 1 ? argv[1] : "";
-    if (argc == 2) {
-        run(path, read_file(path));
+    if (argc < 3) {
+        std::fprintf(stderr, "usage: etlnode-fuzz TARGET FOLDER [DICTIONARY [NAME MUTATION]] | etlnode-fuzz TARGET FILE\n");
+        return 2;
+    }
+    const fuzz_target *target = fuzz_find_target(argv[1]);
+    if (target == nullptr)
+        return 2;
+    std::string path = argv[2];
+    if (std::filesystem::is_regular_file(path)) {
+        run(*target, path, read_file(path));
         return 0;
     }
     std::vector<sample> samples = read_corpus(path);
-    size_t mutations = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 0;
-    std::vector<std::string> words = argc > 3 ? read_dictionary(argv[3]) : std::vector<std::string>();
-    if (argc == 6) {
-        for (const sample &s : samples) {
-            std::string text = s.name == argv[4] ? mutation_of(s, std::strtoul(argv[5], nullptr, 10), samples, words) : "";
-            std::fwrite(text.data(), 1, text.size(), stdout);
-        }
-        return 0;
-    }
     if (samples.empty()) {
         std::printf("Bail out! no corpus in %s\n", path.c_str());
         return 1;
     }
-    std::printf("1..%zu\n", samples.size());
-    for (size_t i = 0; i < samples.size(); i++) {
-        const sample &s = samples[i];
-        run(s.name, s.text);
-        size_t step = s.text.size() / (2 * mutations + 1) + 1;
-        for (size_t cut = 0; mutations > 0 && cut < s.text.size(); cut += step)
-            run(s.name + ", cut at " + std::to_string(cut), std::string_view(s.text).substr(0, cut));
-        for (size_t k = 0; k < mutations; k++)
-            run(s.name + ", mutation " + std::to_string(k), mutation_of(s, k, samples, words));
-        std::printf("ok %zu %s\n", i + 1, s.name.c_str());
-        std::fflush(stdout);
-    }
+    std::vector<std::string> words = argc > 3 ? read_dictionary(argv[3]) : std::vector<std::string>();
+    if (argc == 6)
+        write_mutation(samples, words, argv[4], std::strtoul(argv[5], nullptr, 10));
+    else
+        play(*target, samples, words);
     return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_pod_head: heads of a pod's answers, and by which rule the end of their body is found.
+// test/fuzz/fuzz_pod_head.cc: heads of a pod's answers, and by which rule the end of their body is found.
 #include "codec/http_write.h"
 #include "head_oracle.h"
 
@@ -26,9 +26,8 @@ static void check_accepted(std::string_view bytes, bool to_head)
     FUZZ_CHECK(!head.close_delimited || !head.keep_alive);
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(pod_head)
 {
-    std::string_view text = fuzz_text(data, size);
     size_t end = http_find_head_end(text, 0);
     for (bool to_head : {false, true}) {
         error whole = http_parse_response_head(text, to_head, head);
@@ -42,5 +41,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!err)
             check_accepted(bytes.view(), to_head);
     }
-    return 0;
 }

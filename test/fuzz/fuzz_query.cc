@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_query: raw queries: the first of a name counts, what is not named stays byte for byte.
+// test/fuzz/fuzz_query.cc: raw queries: the first of a name counts, what is not named stays byte for byte.
 #include <vector>
 
 #include "codec/url.h"
 #include "fuzz.h"
 
 using namespace etlnode;
+
+namespace {
 
 struct parameter {
     std::string_view whole, key, value;
@@ -68,12 +70,14 @@ static void check_without(std::string_view query, const std::vector<parameter> &
         FUZZ_CHECK(!url_query_get(rest, key, value));
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+} // namespace
+
+FUZZ_TARGET(query)
 {
-    std::string_view query = fuzz_text(data, size);
+    std::string_view query = text;
     std::vector<parameter> all = split(query);
     if (all.size() > 64)
-        return 0; // quadratic here, not there
+        return; // quadratic here, not there
     std::vector<std::string_view> keys = {"uuid", "etl_name", "pid", "utm", "provider", "namespace", "props", ""};
     std::vector<std::string> own;
     own.reserve(all.size());
@@ -87,5 +91,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_without(query, all, {"uuid", "etl_name"});
     check_without(query, all, {keys.back()});
     check_without(query, all, {});
-    return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_range: `Range` against objects of every kind of size: a part lies inside the object, and is the part that was asked for; and the
+// test/fuzz/fuzz_range.cc: `Range` against objects of every kind of size: a part lies inside the object, and is the part that was asked for; and the
 // same text as `If-Range`, the one conditional header that the node reads: no range counts but for the very entity tag.
 #include <vector>
 
@@ -74,9 +74,8 @@ static void check_condition(std::string_view condition)
     FUZZ_CHECK(http_range_counts("", condition));
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(range)
 {
-    std::string_view text = fuzz_text(data, size);
     check_condition(text);
     rng r = fuzz_rng(text);
     std::vector<uint64_t> sizes = {0, 1, 2, 10, 1000, UINT64_MAX >> 1, UINT64_MAX, rng_next(r), rng_below(r, 4096)};
@@ -99,5 +98,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(range.count >= 1 && range.first < object_size && range.count <= object_size - range.first);
         FUZZ_CHECK(range.first == wanted.first && range.count == wanted.count);
     }
-    return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_request_head: heads of requests: where they end, what is accepted, which route they take.
+// test/fuzz/fuzz_request_head.cc: heads of requests: where they end, what is accepted, which route they take.
 #include "codec/http_write.h"
 #include "head_oracle.h"
 #include "role/proxy/proxy.h"
@@ -80,14 +80,13 @@ static void check_route(const route_table &table)
         FUZZ_CHECK(!match.args[i].empty() && oracle_is_inside(match.args[i], head.path));
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(request_head)
 {
-    std::string_view text = fuzz_text(data, size);
     size_t end = find_end(text);
     error whole = http_parse_request_head(text, head);
     if (end == 0) {
         FUZZ_CHECK(whole); // what is not complete is never accepted
-        return 0;
+        return;
     }
     // What follows the head plays no part in it.
     fuzz_exact bytes(text.substr(0, end));
@@ -96,7 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (err) {
         int status = error_http_status(err.code);
         FUZZ_CHECK(status == 400 || status == 414 || status == 431 || status == 501);
-        return 0;
+        return;
     }
     FUZZ_CHECK(end <= http_head_size_max + 4);
     std::string_view start = bytes.view();
@@ -113,5 +112,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const route_table tables[] = {proxy_routes(), target_routes(), target_pod_routes()};
     for (const route_table &table : tables)
         check_route(table);
-    return 0;
 }

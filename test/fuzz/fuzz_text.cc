@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_text: small texts with a meaning: numbers, durations, UTF-8, and what is shown of foreign bytes.
+// test/fuzz/fuzz_text.cc: small texts with a meaning: numbers, durations, UTF-8, and what is shown of foreign bytes.
 #include "base/text.h"
 #include "fuzz.h"
 #include "kube/kubectl.h"
@@ -44,10 +44,8 @@ static bool read_seconds(std::string_view text, uint64_t &ns)
     return text_parse_u64(digits, ns);
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(text)
 {
-    fuzz_exact exact(fuzz_text(data, size));
-    std::string_view text = exact.view();
     FUZZ_CHECK(text_is_utf8(text) == is_utf8(text));
     uint64_t number = 0, again = 0;
     if (text_parse_u64(text, number)) {
@@ -68,8 +66,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(shown.size() <= 4 * 512);
     for (char c : shown)
         FUZZ_CHECK(static_cast<uint8_t>(c) >= 0x20 && c != 0x7f);
-    FUZZ_CHECK(
-        !text_is_utf8(text) || (text_is_utf8(shown) && text_is_utf8(text_escape(text, size / 2)) && text_is_utf8(text_escape(text, 5))));
+    FUZZ_CHECK(!text_is_utf8(text) ||
+               (text_is_utf8(shown) && text_is_utf8(text_escape(text, text.size() / 2)) && text_is_utf8(text_escape(text, 5))));
     std::string label = kubectl_label_value(text);
     FUZZ_CHECK(label.size() <= 63);
     FUZZ_SAME(kubectl_label_value(label), label);
@@ -78,5 +76,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     std::string_view words[] = {"hpush://", "hrev://", "hpull://"};
     std::string_view nearest = text_nearest(text, words);
     FUZZ_CHECK(nearest.empty() || nearest == words[0] || nearest == words[1] || nearest == words[2]);
-    return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_url: percent-encoding both ways, base URLs, addresses of pods, and the names that come out of paths.
+// test/fuzz/fuzz_url.cc: percent-encoding both ways, base URLs, addresses of pods, and the names that come out of paths.
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/url.h"
@@ -91,9 +91,8 @@ static void check_base(std::string_view text)
         FUZZ_CHECK(!host.empty() && port != 0);
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(url)
 {
-    std::string_view text = fuzz_text(data, size);
     for (bool is_query : {false, true}) {
         std::string wanted, decoded;
         bool good = decode_plainly(text, is_query, wanted);
@@ -108,5 +107,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_encodings(std::string(text));
     check_names(std::string(text));
     check_base(text);
-    return 0;
 }

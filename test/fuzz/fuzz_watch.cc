@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_watch: the output of kubectl's watch, cut anywhere, its events, and what is made of the pods in them.
+// test/fuzz/fuzz_watch.cc: the output of kubectl's watch, cut anywhere, its events, and what is made of the pods in them.
 #include <vector>
 
 #include "base/limits.h"
@@ -8,6 +8,8 @@
 #include "pod_oracle.h"
 
 using namespace etlnode;
+
+namespace {
 
 struct cut_stream {
     std::vector<std::string> objects;
@@ -35,9 +37,10 @@ static cut_stream cut(std::string_view text, bool in_one)
     return out;
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+} // namespace
+
+FUZZ_TARGET(watch)
 {
-    std::string_view text = fuzz_text(data, size);
     cut_stream one = cut(text, true);
     cut_stream many = cut(text, false);
     FUZZ_CHECK(one.err.code == many.err.code && one.objects.size() == many.objects.size());
@@ -58,5 +61,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             oracle_check_status(event.pod);
         FUZZ_CHECK(event.message.size() <= 4096);
     }
-    return 0;
 }

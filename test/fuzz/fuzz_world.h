@@ -25,7 +25,8 @@ struct fuzz_wait {
     void *arg = nullptr;
 };
 
-struct net_conn {
+// The port's own types are opaque. One program holds this network and libuv's, so theirs have names of their own.
+struct fuzz_conn {
     fuzz_world *world = nullptr;
     std::string coming; // not arrived yet
     std::string in;     // arrived, not read
@@ -38,12 +39,12 @@ struct net_conn {
     fuzz_wait waits[2];
 };
 
-struct net_listener {
+struct fuzz_listener {
     net_on_accept on_accept = nullptr;
     void *arg = nullptr;
 };
 
-struct net_connect_call {
+struct fuzz_connect_call {
     fuzz_world *world = nullptr;
     net_on_connect on_connect = nullptr;
     void *arg = nullptr;
@@ -55,16 +56,19 @@ struct fuzz_world {
     rng choices;
     bool in_one = true; // everything arrives at once and is written at once
     virtual_clock clock;
-    std::vector<std::unique_ptr<net_conn>> conns;
-    std::vector<std::unique_ptr<net_connect_call>> connects;
-    net_listener *listener = nullptr;
+    std::vector<std::unique_ptr<fuzz_conn>> conns;
+    std::vector<std::unique_ptr<fuzz_connect_call>> connects;
+    fuzz_listener *listener = nullptr;
     std::string (*answer_of)(fuzz_world &w, size_t conn_number) = nullptr; // what a connection that is opened from here will send
     uint64_t steps = 0;
 };
 
 inline fuzz_world &fuzz_world_of(env &e) { return *static_cast<fuzz_world *>(e.impl); }
-inline fuzz_wait &fuzz_wait_of(net_conn &c, net_side side) { return c.waits[side == net_side::readable ? 0 : 1]; }
-inline const fuzz_wait &fuzz_wait_of(const net_conn &c, net_side side) { return c.waits[side == net_side::readable ? 0 : 1]; }
+inline fuzz_conn &fuzz_conn_of(net_conn *c) { return *reinterpret_cast<fuzz_conn *>(c); }
+inline const fuzz_conn &fuzz_conn_of(const net_conn *c) { return *reinterpret_cast<const fuzz_conn *>(c); }
+inline net_conn *fuzz_port_conn(fuzz_conn &c) { return reinterpret_cast<net_conn *>(&c); }
+inline fuzz_wait &fuzz_wait_of(fuzz_conn &c, net_side side) { return c.waits[side == net_side::readable ? 0 : 1]; }
+inline const fuzz_wait &fuzz_wait_of(const fuzz_conn &c, net_side side) { return c.waits[side == net_side::readable ? 0 : 1]; }
 
 // --- the clock
 
@@ -82,97 +86,103 @@ inline const clock_port fuzz_clock_port = fuzz_clock_make();
 
 // --- the network
 
-inline net_conn *fuzz_conn_make(fuzz_world &w, std::string coming)
+inline fuzz_conn &fuzz_conn_make(fuzz_world &w, std::string coming)
 {
-    w.conns.push_back(std::make_unique<net_conn>());
-    net_conn *c = w.conns.back().get();
-    c->world = &w;
-    c->coming = std::move(coming);
+    w.conns.push_back(std::make_unique<fuzz_conn>());
+    fuzz_conn &c = *w.conns.back();
+    c.world = &w;
+    c.coming = std::move(coming);
     return c;
 }
 
 inline void fuzz_connected(void *arg)
 {
-    net_connect_call *call = static_cast<net_connect_call *>(arg);
+    fuzz_connect_call *call = static_cast<fuzz_connect_call *>(arg);
     fuzz_world &w = *call->world;
     if (!call->canceled)
-        call->on_connect(call->arg, no_error, fuzz_conn_make(w, w.answer_of(w, w.conns.size())));
+        call->on_connect(call->arg, no_error, fuzz_port_conn(fuzz_conn_make(w, w.answer_of(w, w.conns.size()))));
 }
 
-inline io_result fuzz_read(net_conn *c, void *buffer, size_t size)
+inline io_result fuzz_read(net_conn *conn, void *buffer, size_t size)
 {
-    FUZZ_CHECK(!c->closed && size > 0);
-    if (c->in.empty())
-        return {c->ended ? io_state::end : io_state::again, 0, no_error};
-    size_t count = std::min(size, c->in.size());
-    if (!c->world->in_one)
-        count = fuzz_piece(c->world->choices, count);
-    std::memcpy(buffer, c->in.data(), count);
-    c->in.erase(0, count);
+    fuzz_conn &c = fuzz_conn_of(conn);
+    FUZZ_CHECK(!c.closed && size > 0);
+    if (c.in.empty())
+        return {c.ended ? io_state::end : io_state::again, 0, no_error};
+    size_t count = std::min(size, c.in.size());
+    if (!c.world->in_one)
+        count = fuzz_piece(c.world->choices, count);
+    std::memcpy(buffer, c.in.data(), count);
+    c.in.erase(0, count);
     return {io_state::done, count, no_error};
 }
 
-inline io_result fuzz_write(net_conn *c, std::span<const iovec> parts, bool)
+inline io_result fuzz_write(net_conn *conn, std::span<const iovec> parts, bool)
 {
-    FUZZ_CHECK(!c->closed && !c->half_closed);
+    fuzz_conn &c = fuzz_conn_of(conn);
+    FUZZ_CHECK(!c.closed && !c.half_closed);
     std::string bytes;
     for (const iovec &part : parts)
         bytes.append(static_cast<const char *>(part.iov_base), part.iov_len);
     FUZZ_CHECK(!bytes.empty());
     // A message of a few bytes into an empty buffer is taken whole, as kernels do.
-    if (!c->world->in_one && bytes.size() > 64) {
-        if (rng_below(c->world->choices, 4) == 0)
+    if (!c.world->in_one && bytes.size() > 64) {
+        if (rng_below(c.world->choices, 4) == 0)
             return {io_state::again, 0, no_error};
-        bytes.resize(fuzz_piece(c->world->choices, bytes.size()));
+        bytes.resize(fuzz_piece(c.world->choices, bytes.size()));
     }
-    c->out += bytes;
+    c.out += bytes;
     return {io_state::done, bytes.size(), no_error};
 }
 
-inline void fuzz_wait_for(net_conn *c, net_side side, net_on_ready on_ready, void *arg)
+inline void fuzz_wait_for(net_conn *conn, net_side side, net_on_ready on_ready, void *arg)
 {
-    FUZZ_CHECK(!c->closed && fuzz_wait_of(*c, side).on_ready == nullptr);
-    fuzz_wait_of(*c, side) = {on_ready, arg};
+    fuzz_conn &c = fuzz_conn_of(conn);
+    FUZZ_CHECK(!c.closed && fuzz_wait_of(c, side).on_ready == nullptr);
+    fuzz_wait_of(c, side) = {on_ready, arg};
 }
 
-inline bool fuzz_has_unread(net_conn *c, bool *out_end)
+inline bool fuzz_has_unread(net_conn *conn, bool *out_end)
 {
-    FUZZ_CHECK(!c->closed);
-    *out_end = c->in.empty() && c->ended;
-    return !c->in.empty();
+    fuzz_conn &c = fuzz_conn_of(conn);
+    FUZZ_CHECK(!c.closed);
+    *out_end = c.in.empty() && c.ended;
+    return !c.in.empty();
 }
 
 inline const net_port fuzz_net_port = {
     .listen =
         [](env &e, const char *, uint16_t, net_reach, net_on_accept on_accept, void *arg, net_listener **out_listener) {
-            *out_listener = fuzz_world_of(e).listener = new net_listener{on_accept, arg};
+            fuzz_world_of(e).listener = new fuzz_listener{on_accept, arg};
+            *out_listener = reinterpret_cast<net_listener *>(fuzz_world_of(e).listener);
             return no_error;
         },
     .listener_port = [](const net_listener *) { return uint16_t{1}; },
     .listener_pause = [](net_listener *, bool) {},
-    .listener_close = [](net_listener *listener) { delete listener; },
+    .listener_close = [](net_listener *listener) { delete reinterpret_cast<fuzz_listener *>(listener); },
     .connect =
         [](env &e, const char *, uint16_t, net_reach, net_on_connect on_connect, void *arg, net_connect_call **out_call) {
             fuzz_world &w = fuzz_world_of(e);
-            w.connects.push_back(std::make_unique<net_connect_call>(net_connect_call{&w, on_connect, arg}));
-            *out_call = w.connects.back().get();
+            w.connects.push_back(std::make_unique<fuzz_connect_call>(fuzz_connect_call{&w, on_connect, arg}));
+            *out_call = reinterpret_cast<net_connect_call *>(w.connects.back().get());
             w.clock.posts.emplace_back(fuzz_connected, w.connects.back().get());
             return no_error;
         },
-    .connect_cancel = [](net_connect_call *call) { call->canceled = true; },
+    .connect_cancel = [](net_connect_call *call) { reinterpret_cast<fuzz_connect_call *>(call)->canceled = true; },
     .read = fuzz_read,
     .write = fuzz_write,
     .send_file = [](net_conn *, disk_file *, uint64_t, size_t) -> io_result { fuzz_failed("no file is sent here", __FILE__, __LINE__); },
     .wait = fuzz_wait_for,
-    .wait_cancel = [](net_conn *c, net_side side) { fuzz_wait_of(*c, side) = {}; },
-    .is_waiting = [](const net_conn *c, net_side side) { return fuzz_wait_of(*c, side).on_ready != nullptr; },
-    .half_close = [](net_conn *c) { c->half_closed = true; },
-    .reset_on_close = [](net_conn *c) { c->reset = true; },
+    .wait_cancel = [](net_conn *c, net_side side) { fuzz_wait_of(fuzz_conn_of(c), side) = {}; },
+    .is_waiting = [](const net_conn *c, net_side side) { return fuzz_wait_of(fuzz_conn_of(c), side).on_ready != nullptr; },
+    .half_close = [](net_conn *c) { fuzz_conn_of(c).half_closed = true; },
+    .reset_on_close = [](net_conn *c) { fuzz_conn_of(c).reset = true; },
     .close =
-        [](net_conn *c) {
-            FUZZ_CHECK(!c->closed);
-            c->closed = true;
-            c->waits[0] = c->waits[1] = {};
+        [](net_conn *conn) {
+            fuzz_conn &c = fuzz_conn_of(conn);
+            FUZZ_CHECK(!c.closed);
+            c.closed = true;
+            c.waits[0] = c.waits[1] = {};
         },
     .peer = [](const net_conn *) { return std::string("127.0.0.1:4711"); },
     .has_unread = fuzz_has_unread,
@@ -196,7 +206,7 @@ inline void fuzz_world_begin(fuzz_world &w, std::string_view text, bool in_one)
     w.e.impl = &w;
 }
 
-inline bool fuzz_fire(net_conn &c, net_side side, bool is_ready)
+inline bool fuzz_fire(fuzz_conn &c, net_side side, bool is_ready)
 {
     fuzz_wait wait = fuzz_wait_of(c, side);
     if (c.closed || wait.on_ready == nullptr || !is_ready)
@@ -213,12 +223,12 @@ inline bool fuzz_step(fuzz_world &w)
     if (virtual_run_post(w.clock))
         return true;
     for (size_t i = 0; i < w.conns.size(); i++) {
-        net_conn &c = *w.conns[i];
+        fuzz_conn &c = *w.conns[i];
         if (fuzz_fire(c, net_side::writable, true) || fuzz_fire(c, net_side::readable, !c.in.empty() || c.ended))
             return true;
     }
     for (size_t i = 0; i < w.conns.size(); i++) {
-        net_conn &c = *w.conns[i];
+        fuzz_conn &c = *w.conns[i];
         if (c.closed)
             continue;
         if (!c.coming.empty()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_yaml: YAML read to JSON, printed as YAML, and read again: the same JSON.
+// test/fuzz/fuzz_yaml.cc: YAML read to JSON, printed as YAML, and read again: the same JSON.
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
@@ -35,22 +35,21 @@ static void check_text(std::string_view text)
     check_printed(tree.get());
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(yaml)
 {
-    fuzz_exact text(fuzz_text(data, size));
-    yaml_scalar scalar = yaml_scalar_resolve(text.view());
+    yaml_scalar scalar = yaml_scalar_resolve(text);
     if (scalar.type != yaml_type::text) {
         json_ptr token;
         std::string where;
         FUZZ_CHECK(!json_parse(scalar.json, token, where));
     }
-    if (size <= 4096)
-        check_text(text.view());
+    if (text.size() <= 4096)
+        check_text(text);
     yaml_ptr tree;
     std::string where;
-    if (error err = yaml_parse(text.view(), tree, where)) {
+    if (error err = yaml_parse(text, tree, where)) {
         FUZZ_CHECK(err.code == error_code::bad_spec && tree == nullptr && where.starts_with("line "));
-        return 0;
+        return;
     }
     FUZZ_CHECK(tree->line >= 1 && tree->column >= 1);
     json_ptr json = yaml_to_json(*tree);
@@ -58,5 +57,4 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(!json_parse(json_print(json.get()), parsed, where));
     if (cJSON_IsObject(json.get()) || cJSON_IsArray(json.get()))
         check_printed(json.get());
-    return 0;
 }

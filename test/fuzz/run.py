@@ -22,14 +22,14 @@ def build(folder):
         env = dict(os.environ, CC="clang", CXX="clang++")
         command = ["meson", "setup", folder, ROOT, "-Db_sanitize=address,undefined", "-Doptimization=1", f"-Dc_args={instrument}", f"-Dcpp_args={instrument}"]
         subprocess.run(command, check=True, env=env, stdout=subprocess.DEVNULL)
-    made = subprocess.run(["ninja", "-C", folder, "--quiet", "fuzz-programs"], stdout=subprocess.PIPE, text=True, check=False)
+    made = subprocess.run(["ninja", "-C", folder, "--quiet", "test/fuzz/etlnode-fuzz"], stdout=subprocess.PIPE, text=True, check=False)
     if made.returncode != 0:
         sys.exit(made.stdout)
 
 
 def targets():
-    with open(os.path.join(HERE, "meson.build"), encoding="utf-8") as file:
-        return re.findall(r"^  \['(\w+)', \d+\],$", file.read(), flags=re.M)
+    with open(os.path.join(HERE, "targets.def"), encoding="utf-8") as file:
+        return re.findall(r"^TARGET\((\w+), \d+\)$", file.read(), flags=re.M)
 
 
 def longest_seed(folder):
@@ -38,14 +38,13 @@ def longest_seed(folder):
 
 def fuzz(folder, name, seconds):
     """Executions, features covered, inputs kept, the reproducer or None."""
-    program = os.path.join(folder, "test/fuzz/fuzz-" + name.replace("_", "-"))
     seeds = os.path.join(HERE, "corpus", name)
     found = os.path.join(folder, "found", name)
     finds = os.path.join(folder, "finds")
     os.makedirs(found, exist_ok=True)
     os.makedirs(finds, exist_ok=True)
     log_name = os.path.join(folder, f"fuzz-{name}.log")
-    command = [program, found, seeds, f"-dict={HERE}/dict/{name}.dict", f"-max_total_time={seconds}", f"-artifact_prefix={finds}/{name}-",
+    command = [os.path.join(folder, "test/fuzz/etlnode-fuzz"), f"--target={name}", found, seeds, f"-dict={HERE}/dict/{name}.dict", f"-max_total_time={seconds}", f"-artifact_prefix={finds}/{name}-",
                f"-max_len={max(4096, 2 * longest_seed(seeds))}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-use_value_profile=1"]
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:handle_abort=2:detect_stack_use_after_return=0", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

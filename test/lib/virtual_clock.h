@@ -19,7 +19,8 @@ namespace etlnode {
 
 struct virtual_clock;
 
-struct timer {
+// The port's timer is opaque. A program may hold this clock and libuv's, so this one has a name of its own.
+struct virtual_timer {
     virtual_clock *clock = nullptr;
     clock_callback on_fire = nullptr;
     void *arg = nullptr;
@@ -28,8 +29,11 @@ struct timer {
     uint64_t order = 0;
 };
 
-struct timer_sooner {
-    bool operator()(const timer *a, const timer *b) const { return std::tie(a->due_ms, a->order) < std::tie(b->due_ms, b->order); }
+struct virtual_timer_sooner {
+    bool operator()(const virtual_timer *a, const virtual_timer *b) const
+    {
+        return std::tie(a->due_ms, a->order) < std::tie(b->due_ms, b->order);
+    }
 };
 
 struct virtual_clock {
@@ -37,13 +41,15 @@ struct virtual_clock {
     int64_t wall_skew_ms = 0; // of the wall clock, which may jump; the monotonic one never does
     uint64_t next_order = 1;
     size_t timers = 0; // made and not freed
-    std::set<timer *, timer_sooner> armed;
+    std::set<virtual_timer *, virtual_timer_sooner> armed;
     std::deque<std::pair<clock_callback, void *>> posts;
 };
 
 inline constexpr uint64_t virtual_wall_ms = 1'700'000'000'000; // at time 0
 
-inline void timer_disarm(timer *t)
+inline virtual_timer *virtual_timer_of(timer *t) { return reinterpret_cast<virtual_timer *>(t); }
+
+inline void virtual_timer_disarm(virtual_timer *t)
 {
     if (t->armed)
         t->clock->armed.erase(t);
@@ -55,8 +61,8 @@ inline bool virtual_fire_next(virtual_clock &c, uint64_t end_ms)
 {
     if (c.armed.empty() || (*c.armed.begin())->due_ms > end_ms)
         return false;
-    timer *t = *c.armed.begin();
-    timer_disarm(t);
+    virtual_timer *t = *c.armed.begin();
+    virtual_timer_disarm(t);
     c.now_ms = std::max(c.now_ms, t->due_ms);
     t->on_fire(t->arg);
     return true;
@@ -81,21 +87,23 @@ template <virtual_clock &(*clock_of)(env &)> inline const clock_port virtual_clo
     .timer_make =
         [](env &e, clock_callback on_fire, void *arg) {
             clock_of(e).timers++;
-            return new timer{&clock_of(e), on_fire, arg};
+            return reinterpret_cast<timer *>(new virtual_timer{&clock_of(e), on_fire, arg});
         },
     .timer_arm =
-        [](timer *t, uint64_t delay_ms) {
-            timer_disarm(t);
+        [](timer *armed, uint64_t delay_ms) {
+            virtual_timer *t = virtual_timer_of(armed);
+            virtual_timer_disarm(t);
             t->armed = true;
             t->due_ms = t->clock->now_ms + delay_ms;
             t->order = t->clock->next_order++;
             t->clock->armed.insert(t);
         },
-    .timer_stop = [](timer *t) { timer_disarm(t); },
-    .timer_is_armed = [](const timer *t) { return t->armed; },
+    .timer_stop = [](timer *t) { virtual_timer_disarm(virtual_timer_of(t)); },
+    .timer_is_armed = [](const timer *t) { return reinterpret_cast<const virtual_timer *>(t)->armed; },
     .timer_free =
-        [](timer *t) {
-            timer_disarm(t);
+        [](timer *freed) {
+            virtual_timer *t = virtual_timer_of(freed);
+            virtual_timer_disarm(t);
             t->clock->timers--;
             delete t;
         },
