@@ -49,38 +49,20 @@ http_chunk_decoder_ptr http_chunk_decoder_make(http_reading reading)
 
 static bool is_text(char c) { return (static_cast<uint8_t>(c) >= 0x20 && c != 0x7f) || c == '\t'; }
 
-// Takes one byte that is not data. Null when it fits, else what is wrong with it.
-static const char *take_framing(http_chunk_decoder &d, char c)
+static constexpr const char *bad_line_end = "bad line end in a chunked body";
+static constexpr const char *control = "control byte in a chunked body";
+
+// A byte of a size line. This and the next ones: null when it fits, else what is wrong with it.
+static const char *take_size(http_chunk_decoder &d, char c)
 {
     using S = chunk_state;
     static constexpr const char *bad_size = "bad chunk size";
-    static constexpr const char *bad_line_end = "bad line end in a chunked body";
-    static constexpr const char *control = "control byte in a chunked body";
-    static constexpr const char *bad_trailer = "bad trailer";
-    switch (d.state) {
-    case S::size_first:
-    case S::size: {
-        int digit = text_hex_digit(c);
-        if (digit >= 0) {
-            if (d.left > (http_length_max >> 4))
-                return "chunk is too large";
-            d.left = d.left << 4 | static_cast<uint64_t>(digit);
-            d.state = S::size;
-            return nullptr;
-        }
-        if (d.state == S::size_first)
-            return bad_size;
+    if (d.state == S::extension) {
         if (c == '\r')
             d.state = S::size_lf;
-        else if (c == ';')
-            d.state = S::extension;
-        else if (c == ' ' || c == '\t')
-            d.state = S::size_blank;
-        else
-            return bad_size;
-        return nullptr;
+        return c == '\r' || is_text(c) ? nullptr : control;
     }
-    case S::size_blank:
+    if (d.state == S::size_blank) {
         if (c == ';')
             d.state = S::extension;
         else if (c == '\r' && d.reading == http_reading::lenient)
@@ -88,58 +70,78 @@ static const char *take_framing(http_chunk_decoder &d, char c)
         else if (c != ' ' && c != '\t')
             return bad_size;
         return nullptr;
-    case S::extension:
+    }
+    int digit = text_hex_digit(c);
+    if (digit >= 0) {
+        if (d.left > (http_length_max >> 4))
+            return "chunk is too large";
+        d.left = d.left << 4 | static_cast<uint64_t>(digit);
+        d.state = S::size;
+        return nullptr;
+    }
+    if (d.state == S::size_first)
+        return bad_size;
+    if (c == '\r')
+        d.state = S::size_lf;
+    else if (c == ';')
+        d.state = S::extension;
+    else if (c == ' ' || c == '\t')
+        d.state = S::size_blank;
+    else
+        return bad_size;
+    return nullptr;
+}
+
+static const char *take_trailer(http_chunk_decoder &d, char c)
+{
+    using S = chunk_state;
+    static constexpr const char *bad_trailer = "bad trailer";
+    if (d.state == S::trailer_value) {
         if (c == '\r')
-            d.state = S::size_lf;
-        else if (!is_text(c))
-            return control;
+            d.state = S::trailer_lf;
+        return c == '\r' || is_text(c) ? nullptr : control;
+    }
+    if (d.state == S::trailer_first && c == '\r') {
+        d.state = S::end_lf;
         return nullptr;
-    case S::size_lf:
-        if (c != '\n')
-            return bad_line_end;
-        d.state = d.left == 0 ? S::trailer_first : S::data;
-        d.framing_size = 0;
+    }
+    if (d.state == S::trailer_name && c == ':') {
+        d.state = S::trailer_value;
         return nullptr;
+    }
+    d.state = S::trailer_name;
+    return http_is_token(c) ? nullptr : bad_trailer;
+}
+
+static const char *take_lf(http_chunk_decoder &d, char c, chunk_state then)
+{
+    if (c != '\n')
+        return bad_line_end;
+    d.state = then;
+    return nullptr;
+}
+
+// Takes one byte that is not data.
+static const char *take_framing(http_chunk_decoder &d, char c)
+{
+    using S = chunk_state;
+    switch (d.state) {
+    case S::size_first:
+    case S::size:
+    case S::size_blank:
+    case S::extension: return take_size(d, c);
+    case S::size_lf: d.framing_size = 0; return take_lf(d, c, d.left == 0 ? S::trailer_first : S::data);
     case S::data_cr:
         if (c != '\r')
             return "chunk is longer than its size";
         d.state = S::data_lf;
         return nullptr;
-    case S::data_lf:
-        if (c != '\n')
-            return bad_line_end;
-        d.state = S::size_first;
-        d.framing_size = 0;
-        return nullptr;
+    case S::data_lf: d.framing_size = 0; return take_lf(d, c, S::size_first);
     case S::trailer_first:
-        if (c == '\r') {
-            d.state = S::end_lf;
-            return nullptr;
-        }
-        d.state = S::trailer_name;
-        return http_is_token(c) ? nullptr : bad_trailer;
     case S::trailer_name:
-        if (c == ':')
-            d.state = S::trailer_value;
-        else if (!http_is_token(c))
-            return bad_trailer;
-        return nullptr;
-    case S::trailer_value:
-        if (c == '\r')
-            d.state = S::trailer_lf;
-        else if (!is_text(c))
-            return control;
-        return nullptr;
-    case S::trailer_lf:
-        if (c != '\n')
-            return bad_line_end;
-        d.state = S::trailer_first;
-        return nullptr;
-    case S::end_lf:
-        if (c != '\n')
-            return bad_line_end;
-        d.state = S::done;
-        return nullptr;
+    case S::trailer_value: return take_trailer(d, c);
+    case S::trailer_lf: return take_lf(d, c, S::trailer_first);
+    case S::end_lf: return take_lf(d, c, S::done);
     case S::data:
     case S::done:
     case S::broken: break;

@@ -171,96 +171,116 @@ static std::vector<std::string> warnings_of(const http_reply &reply)
     return warnings;
 }
 
-static exit_code start_one(session &s, const std::string &file)
-{
-    std::string text;
-    failure f = read_spec(file, text);
-    if (f)
-        return session_fail(s, f);
-    std::string doing = "cannot start an ETL from " + (file == "-" ? std::string("standard input") : file);
+// A spec on its way to the server.
+struct start_order {
+    std::string text, doing; // of the file; what is being done with it, for people
+    std::string name;        // of the ETL; empty: the server makes an id
+    json_ptr message;        // an init message, made of the file or given in it
+    bool is_message = false; // PUT, not POST of the file as it is
+    std::string body;        // what is sent
+};
 
+static failure fail_of_error(const std::string &doing, const std::string &text, error err)
+{
+    failure f = failure_make(exit_code::other, doing, text);
+    f.code = error_code_name(err.code);
+    return f;
+}
+
+static failure read_order(session &s, const std::string &file, start_order &out)
+{
+    if (failure f = read_spec(file, out.text))
+        return f;
+    out.doing = "cannot start an ETL from " + (file == "-" ? std::string("standard input") : file);
     yaml_ptr tree;
     std::string where;
-    error bad = yaml_parse(text, tree, where);
-    if (bad) {
-        f = failure_make(exit_code::other, doing, where.empty() ? error_text(bad) : where);
-        f.code = error_code_name(bad.code);
-        return session_fail(s, f);
-    }
+    if (error bad = yaml_parse(out.text, tree, where))
+        return fail_of_error(out.doing, where.empty() ? error_text(bad) : where, bad);
     bool runtime = yaml_get(tree.get(), "runtime") != nullptr;
     bool today = runtime || !s.opt.name.empty() || !s.opt.communication.empty() || !s.opt.init_timeout.empty() ||
                  !s.opt.obj_timeout.empty();
     // A message of today that already wraps its Pod.
     bool wrapped = !runtime && yaml_get(tree.get(), "kind") == nullptr && yaml_get(yaml_get(tree.get(), "spec"), "containers") == nullptr &&
                    !yaml_text(tree.get(), "spec").empty();
+    out.is_message = today || wrapped;
+    if (!out.is_message) {
+        out.body = out.text;
+        return {};
+    }
+    out.message = runtime || wrapped ? message_of_runtime(s, *tree) : message_of_pod(s, out.text, tree.get());
+    out.name = json_text(out.message.get(), "name");
+    if (out.name.empty())
+        return usage_failure("this spec needs a name: give --name NAME, or `name:` in the file");
+    out.body = json_print(out.message.get());
+    if (etl_spec_is_init_name(out.name))
+        return {};
+    std::string from = s.opt.name.empty() ? "the name" : "--name";
+    return usage_failure(from + " \"" + text_escape(out.name, 80) + "\" cannot be an ETL's: " + etl_spec_init_name_words(),
+        s.opt.name.empty() ? "give another with --name NAME" : "");
+}
 
-    std::string body = text;
-    std::string name;
-    json_ptr message;
-    if (today || wrapped) {
-        message = runtime || wrapped ? message_of_runtime(s, *tree) : message_of_pod(s, text, tree.get());
-        name = json_text(message.get(), "name");
-        if (name.empty())
-            return session_fail(s, usage_failure("this spec needs a name: give --name NAME, or `name:` in the file"));
-        body = json_print(message.get());
-    }
-    bool put = today || wrapped;
-    std::string url = put ? session_url(s, path_etl) : session_url(s, path_etl) + "/init";
-    if (put && !etl_spec_is_init_name(name)) {
-        std::string from = s.opt.name.empty() ? "the name" : "--name";
-        return session_fail(s, usage_failure(from + " \"" + text_escape(name, 80) + "\" cannot be an ETL's: " + etl_spec_init_name_words(),
-                                   s.opt.name.empty() ? "give another with --name NAME" : ""));
-    }
+static exit_code print_dry_run(session &s, const http_reply &reply)
+{
+    session_note(s, "the server would start it: nothing was started");
+    fputs(reply.body.c_str(), stdout);
+    fputc('\n', stdout);
+    failure f = session_flush(s);
+    return f ? session_fail(s, f) : exit_code::ok;
+}
+
+static exit_code fail_start(session &s, failure f, const std::string &name)
+{
+    if (f.exit == exit_code::timeout && f.status == 0 && f.hint.empty())
+        f.hint = "the node removes what it has started; --timeout gives it longer";
+    else if (f.status >= 500 && f.hint.empty())
+        f.hint = "etlctl cluster health"; // nothing was started: there are no logs to look at
+    return fail_etl(s, f, name);
+}
+
+static exit_code start_one(session &s, const std::string &file)
+{
+    start_order order;
+    if (failure f = read_order(s, file, order))
+        return session_fail(s, f);
+    const char *method = order.is_message ? "PUT" : "POST";
+    std::string url = order.is_message ? session_url(s, path_etl) : session_url(s, path_etl) + "/init";
     etl_spec spec;
     std::string reason;
-    error wrong = check_spec(text, put, message, spec, reason);
+    error wrong = check_spec(order.text, order.is_message, order.message, spec, reason);
     bool asks_server = s.opt.dry_run && s.opt.dry_run_mode == "server";
     if (s.opt.dry_run && !asks_server) {
-        if (wrong) {
-            f = failure_make(exit_code::other, doing, "invalid ETL spec: " + reason);
-            f.code = error_code_name(wrong.code);
-            return session_fail(s, f);
-        }
+        if (wrong)
+            return session_fail(s, fail_of_error(order.doing, "invalid ETL spec: " + reason, wrong));
         print_warnings(s, spec.warnings);
     }
     if (asks_server)
         url += "?dry_run=true";
     if (!asks_server &&
-        session_plan(s, put ? "PUT" : "POST", url, text_format("%s (%zu bytes)", put ? "an init message" : file.c_str(), body.size())))
+        session_plan(s, method, url, text_format("%s (%zu bytes)", order.is_message ? "an init message" : file.c_str(), order.body.size())))
         return exit_code::ok;
 
-    http_request request = session_request(s, put ? "PUT" : "POST", url, 0);
-    request.body = body;
+    http_request request = session_request(s, method, url, 0);
+    request.body = order.body;
     request.has_body = true;
-    if (put)
+    if (order.is_message)
         request.headers.push_back("Content-Type: application/json");
     http_reply reply;
-    f = session_perform(s, request, doing.c_str(), {}, reply);
+    failure f = session_perform(s, request, order.doing.c_str(), {}, reply);
     print_warnings(s, warnings_of(reply));
     // The server read a message that was made here: the place in the file is what helps.
-    if (f && f.status == 400 && wrong && put && f.message.starts_with("invalid ETL spec: "))
+    if (f && f.status == 400 && wrong && order.is_message && f.message.starts_with("invalid ETL spec: "))
         f.message = "invalid ETL spec: " + reason;
-    if (!f && asks_server) {
-        session_note(s, "the server would start it: nothing was started");
-        fputs(reply.body.c_str(), stdout);
-        fputc('\n', stdout);
-        f = session_flush(s);
-        return f ? session_fail(s, f) : exit_code::ok;
-    }
-    if (f) {
-        if (f.exit == exit_code::timeout && f.status == 0 && f.hint.empty())
-            f.hint = "the node removes what it has started; --timeout gives it longer";
-        else if (f.status >= 500 && f.hint.empty())
-            f.hint = "etlctl cluster health"; // nothing was started: there are no logs to look at
-        return fail_etl(s, f, name);
-    }
+    if (f)
+        return fail_start(s, f, order.name);
+    if (asks_server)
+        return print_dry_run(s, reply);
     std::string answer(text_trim(reply.body));
     while (!answer.empty() && (answer.back() == '\n' || answer.back() == '\r'))
         answer.pop_back();
     if (answer.empty())
-        return session_fail(s, failure_make(exit_code::other, doing, "the server answered without an id"));
-    session_note(s, "ETL %s is running", put ? name.c_str() : answer.c_str());
-    return put ? print_init(s, name, answer) : print_init(s, answer, {});
+        return session_fail(s, failure_make(exit_code::other, order.doing, "the server answered without an id"));
+    session_note(s, "ETL %s is running", order.is_message ? order.name.c_str() : answer.c_str());
+    return order.is_message ? print_init(s, order.name, answer) : print_init(s, answer, {});
 }
 
 // Each in its turn, as kubectl does; one that does not start does not keep the others from it.

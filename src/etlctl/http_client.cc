@@ -191,20 +191,9 @@ static bool prepare(http_client &client)
     return client.easy != nullptr;
 }
 
-void http_perform(http_client &client, const http_request &request, http_reply &out_reply)
+static curl_slist *headers_of(const http_client &client, const http_request &request)
 {
-    out_reply = http_reply{};
-    if (!prepare(client)) {
-        out_reply.problem = "libcurl cannot start";
-        return;
-    }
-    CURL *easy = static_cast<CURL *>(client.easy);
-    curl_easy_reset(easy);
-    exchange x = {.request = &request, .reply = &out_reply, .client = &client};
-    char problem[CURL_ERROR_SIZE] = {};
-
-    curl_slist *headers = nullptr;
-    headers = add_header(headers, "Expect:");
+    curl_slist *headers = add_header(nullptr, "Expect:");
     bool typed = false;
     for (const std::string &line : request.headers)
         typed = typed || text_equal_ignore_case(std::string_view(line).substr(0, 13), "content-type:");
@@ -214,10 +203,15 @@ void http_perform(http_client &client, const http_request &request, http_reply &
         headers = add_header(headers, "Authorization: Bearer " + client.token);
     for (const std::string &line : request.headers)
         headers = add_header(headers, line);
+    return headers;
+}
 
+static void set_options(CURL *easy, exchange &x)
+{
+    const http_client &client = *x.client;
+    const http_request &request = *x.request;
     curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "etlctl");
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); // object names may hold dots and double slashes
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
@@ -232,7 +226,6 @@ void http_perform(http_client &client, const http_request &request, http_reply &
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
     curl_easy_setopt(easy, CURLOPT_NOPROXY, client.no_proxy.c_str());
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, problem);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &x);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
@@ -247,6 +240,23 @@ void http_perform(http_client &client, const http_request &request, http_reply &
         curl_easy_setopt(easy, CURLOPT_DEBUGDATA, &x);
     }
     set_method(easy, request);
+}
+
+void http_perform(http_client &client, const http_request &request, http_reply &out_reply)
+{
+    out_reply = http_reply{};
+    if (!prepare(client)) {
+        out_reply.problem = "libcurl cannot start";
+        return;
+    }
+    CURL *easy = static_cast<CURL *>(client.easy);
+    curl_easy_reset(easy);
+    exchange x = {.request = &request, .reply = &out_reply, .client = &client};
+    char problem[CURL_ERROR_SIZE] = {};
+    curl_slist *headers = headers_of(client, request);
+    set_options(easy, x);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, problem);
 
     CURLcode code = curl_easy_perform(easy);
     out_reply.outcome = x.stopped ? http_outcome::stopped : outcome_of(code);

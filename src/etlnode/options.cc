@@ -322,35 +322,45 @@ static std::string joined(const std::vector<std::string> &values)
     return out;
 }
 
-option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request)
-{
-    CLI::App app{"etlnode: a storage cluster node that transforms objects where they lie", "etlnode"};
+// What CLI11 fills in.
+struct command_line {
     std::map<std::string, std::vector<std::string>> given;
-    std::map<std::string, CLI::Option *> flags;
+    std::map<std::string, CLI::Option *> flags; // of `rows`
+    std::string config;
+    bool version = false;
+};
+
+static void describe_options(CLI::App &app, command_line &line, option_request &request)
+{
     for (const option_row &row : rows) {
         std::string help = row.help;
         help += *row.fallback != '\0' ? std::string(" (default ") + row.fallback + ")" : "";
         help += " [" + env_twin(row.name) + (row.other_env != nullptr ? std::string(", ") + row.other_env : "") + "]";
-        CLI::Option *flag = app.add_option(std::string("--") + row.name, given[row.name], help)
+        CLI::Option *flag = app.add_option(std::string("--") + row.name, line.given[row.name], help)
                                 ->type_name(row.value)
                                 ->type_size(1)
                                 ->allow_extra_args(false);
-        flags[row.name] = row.is_list ? flag : flag->expected(1);
+        line.flags[row.name] = row.is_list ? flag : flag->expected(1);
     }
-    std::string config;
-    bool version = false;
-    app.add_option("--config", config, "YAML file with option names as keys [ETLNODE_CONFIG]")->type_name("FILE");
-    app.add_flag("--check-config", out_request.check_config, "check all options and exit: 0 good, 2 bad");
-    app.add_flag("--show-config", out_request.show_config, "print every option with its value and where it comes from, and exit");
-    app.add_flag("--version", version, "print the version and exit");
+    app.add_option("--config", line.config, "YAML file with option names as keys [ETLNODE_CONFIG]")->type_name("FILE");
+    app.add_flag("--check-config", request.check_config, "check all options and exit: 0 good, 2 bad");
+    app.add_flag("--show-config", request.show_config, "print every option with its value and where it comes from, and exit");
+    app.add_flag("--version", line.version, "print the version and exit");
     app.allow_extras(); // named by `misuse`
     for (CLI::Option *option : app.get_options())
         if (option->get_expected_max() == 1)
             option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     for (const option_row &row : rows)
         if (is_value_optional(row))
-            flags[row.name]->expected(0, 1); // without a value: true
+            line.flags[row.name]->expected(0, 1); // without a value: true
     app.footer("Example: etlnode --role proxy --listen 127.0.0.1:8080 --data-dir /var/lib/etlnode/proxy\nManual: man etlnode");
+}
+
+option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request)
+{
+    CLI::App app{"etlnode: a storage cluster node that transforms objects where they lie", "etlnode"};
+    command_line line;
+    describe_options(app, line, out_request);
     std::vector<std::string> empty_values;
     std::vector<char *> words = without_empty(argc, argv, empty_values);
     try {
@@ -368,28 +378,28 @@ option_outcome options_parse(int argc, char **argv, option_values &out_values, o
     out_request.problems = misuse(app);
     out_request.is_misused = !out_request.problems.empty();
     out_request.problems.insert(out_request.problems.end(), empty_values.begin(), empty_values.end());
-    if (version && !out_request.is_misused) {
+    if (line.version && !out_request.is_misused) {
         std::printf("etlnode %s\n", NODE_VERSION);
         return option_outcome::exit_ok;
     }
     for (const option_row &row : rows) {
         out_values[row.name] = {row.fallback, option_origin::fallback, {}};
-        if (flags[row.name]->count() == 0)
+        if (line.flags[row.name]->count() == 0)
             continue;
-        out_values[row.name] = {joined(given[row.name]), option_origin::flag, {}};
-        note_empty_values(row, given[row.name], out_request.problems);
+        out_values[row.name] = {joined(line.given[row.name]), option_origin::flag, {}};
+        note_empty_values(row, line.given[row.name], out_request.problems);
     }
     apply_environment(out_values);
     const char *config_env = std::getenv("ETLNODE_CONFIG");
-    if (config.empty() && config_env != nullptr)
-        config = config_env;
-    if (config.empty())
+    if (line.config.empty() && config_env != nullptr)
+        line.config = config_env;
+    if (line.config.empty())
         return option_outcome::run;
     std::string text;
-    bool is_read = read_file(config, text);
+    bool is_read = read_file(line.config, text);
     if (!is_read)
-        out_request.problems.push_back("cannot read the config file " + text_escape(config, 200) + ": " + std::strerror(errno));
-    if (is_read && options_apply_file(text, config, out_values, out_request.problems))
+        out_request.problems.push_back("cannot read the config file " + text_escape(line.config, 200) + ": " + std::strerror(errno));
+    if (is_read && options_apply_file(text, line.config, out_values, out_request.problems))
         return option_outcome::run;
     for (const std::string &problem : out_request.problems)
         std::fprintf(stderr, "etlnode: %s\n", problem.c_str());

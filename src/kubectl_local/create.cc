@@ -138,6 +138,56 @@ static bool has_version(const cJSON *object)
     return text_parse_u64(json_text(json_get(object, "metadata"), "resourceVersion"), version) && version != 0;
 }
 
+static int fail_from_server(const std::string &reason, const std::string &source, const std::string &text)
+{
+    fprintf(stderr, "Error from server%s: error when creating \"%s\": %s\n", reason.c_str(), source.c_str(), text.c_str());
+    return 1;
+}
+
+// Writes the record and starts its supervisor.
+static int make_pod(const command &c, const pod_key &key, cJSON *pod, const std::string &source, const allow_list &allowed)
+{
+    sandbox_report report = sandbox_look(c.state, c.sandbox);
+    if (report.kind == sandbox_kind::refused)
+        return command_fail(report.text);
+    std::string need = report.kind == sandbox_kind::none ? sandbox_find_need(pod) : "";
+    if (!need.empty())
+        return command_fail(
+            text_format("%s needs namespaces, which cannot be made here (%s): take it out, or run the pod on a machine that allows them",
+                need.c_str(), report.failure.c_str()));
+    sandbox_mark_pod(pod, report.kind);
+    warn_of_limits(pod);
+    if (report.kind == sandbox_kind::namespaces)
+        warn_of_target(c, pod, allowed);
+    std::string text;
+    state_create_result result = state_create_pod(c.state, key, pod, json_print(allow_to_json(allowed).get()), text);
+    if (result == state_create_result::exists)
+        return fail_from_server(" (AlreadyExists)", source, text_format("pods \"%s\" already exists", key.name.c_str()));
+    bool made = result == state_create_result::created;
+    if (made && !state_spawn_supervisor(c.state, key, text)) {
+        os_fd lock(state_lock_pod(c.state, key));
+        if (lock.fd >= 0)
+            state_remove_pod(c.state, key);
+        made = false;
+    }
+    if (made && report.kind == sandbox_kind::none)
+        warn_of_sandbox(key.name, report);
+    return made ? 0 : fail_from_server(" (InternalError)", source, text);
+}
+
+static void print_created(const command &c, const pod_key &key, const cJSON *pod, const std::string &dry_run)
+{
+    std::string output = options_text(c.o, "output", "");
+    if (output == "json")
+        command_write(print_json(pod));
+    else if (output == "yaml")
+        command_write(yaml_print(pod));
+    else if (output == "name")
+        command_write("pod/" + key.name + "\n");
+    else
+        command_write("pod/" + key.name + " created" + (dry_run.empty() ? "" : " (" + dry_run + " dry run)") + "\n");
+}
+
 static int create_one(const command &c, const std::string &file)
 {
     std::string source = file == "-" ? "STDIN" : file;
@@ -164,54 +214,11 @@ static int create_one(const command &c, const std::string &file)
         return 1;
     std::string dry_run = options_text(c.o, "dry-run", "none");
     bool dry = dry_run == "client" || dry_run == "server";
-    if (!dry && is_stored_before) {
-        fprintf(stderr, "Error from server: error when creating \"%s\": resourceVersion should not be set on objects to be created\n",
-            source.c_str());
-        return 1;
-    }
-    if (!dry) {
-        sandbox_report report = sandbox_look(c.state, c.sandbox);
-        if (report.kind == sandbox_kind::refused)
-            return command_fail(report.text);
-        std::string need = report.kind == sandbox_kind::none ? sandbox_find_need(pod.get()) : "";
-        if (!need.empty())
-            return command_fail(text_format(
-                "%s needs namespaces, which cannot be made here (%s): take it out, or run the pod on a machine that allows them",
-                need.c_str(), report.failure.c_str()));
-        sandbox_mark_pod(pod.get(), report.kind);
-        warn_of_limits(pod.get());
-        if (report.kind == sandbox_kind::namespaces)
-            warn_of_target(c, pod.get(), allowed);
-        state_create_result result = state_create_pod(c.state, key, pod.get(), json_print(allow_to_json(allowed).get()), text);
-        if (result == state_create_result::exists) {
-            fprintf(stderr, "Error from server (AlreadyExists): error when creating \"%s\": pods \"%s\" already exists\n", source.c_str(),
-                key.name.c_str());
-            return 1;
-        }
-        bool made = result == state_create_result::created;
-        if (made && !state_spawn_supervisor(c.state, key, text)) {
-            os_fd lock(state_lock_pod(c.state, key));
-            if (lock.fd >= 0)
-                state_remove_pod(c.state, key);
-            made = false;
-        }
-        if (made && report.kind == sandbox_kind::none)
-            warn_of_sandbox(key.name, report);
-        if (!made) {
-            fprintf(stderr, "Error from server (InternalError): error when creating \"%s\": %s\n", source.c_str(), text.c_str());
-            return 1;
-        }
-    }
-    std::string output = options_text(c.o, "output", "");
-    if (output == "json")
-        command_write(print_json(pod.get()));
-    else if (output == "yaml")
-        command_write(yaml_print(pod.get()));
-    else if (output == "name")
-        command_write("pod/" + key.name + "\n");
-    else
-        command_write(
-            text_format("pod/%s created%s\n", key.name.c_str(), dry ? text_format(" (%s dry run)", dry_run.c_str()).c_str() : ""));
+    if (!dry && is_stored_before)
+        return fail_from_server("", source, "resourceVersion should not be set on objects to be created");
+    if (int code = dry ? 0 : make_pod(c, key, pod.get(), source, allowed))
+        return code;
+    print_created(c, key, pod.get(), dry ? dry_run : std::string());
     return 0;
 }
 

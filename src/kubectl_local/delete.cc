@@ -85,54 +85,58 @@ static int64_t grace_of(const command &c, bool force, std::string &out_text)
     return value == 0 && !force ? 1 : static_cast<int64_t>(value); // as kubectl: 0 needs --force
 }
 
-int command_delete(const command &c)
+// What the command line asks for.
+struct deletion {
+    std::vector<std::string> names; // empty: those of `wanted`
+    selector wanted;
+    bool force = false;
+    int64_t grace = -1;
+    uint64_t timeout_ms = 0; // 0: none
+};
+
+// 0, or the exit code: then the problem is on standard error.
+static int read_deletion(const command &c, deletion &out)
 {
     std::string resource;
     std::string text;
-    std::vector<std::string> names;
-    selector wanted;
     int code = 0;
     bool all = options_bool(c.o, "all", false);
     if (c.o.words.empty())
         return command_fail("You must provide one or more resources by argument or filename.");
-    if (!command_parse_names(c.o.words, resource, names, text))
+    if (!command_parse_names(c.o.words, resource, out.names, text))
         return command_fail(text);
     if (resource != "pods")
         return command_fail("kubectl-local can delete pods only");
-    if (!command_parse_selector(c, wanted, code))
+    if (!command_parse_selector(c, out.wanted, code))
         return code;
-    if (!names.empty() && (options_given(c.o, "selector") || all))
+    if (!out.names.empty() && (options_given(c.o, "selector") || all))
         return command_fail("name cannot be provided when a selector is specified");
-    if (names.empty() && !all && !options_given(c.o, "selector"))
+    if (out.names.empty() && !all && !options_given(c.o, "selector"))
         return command_fail("resource(s) were provided, but no name was specified");
-    bool force = options_bool(c.o, "force", false);
-    int64_t grace = grace_of(c, force, text);
-    uint64_t timeout_ms = 0;
-    if (text.empty() && !text_parse_duration_ms(options_text(c.o, "timeout", "0s"), timeout_ms))
+    out.force = options_bool(c.o, "force", false);
+    out.grace = grace_of(c, out.force, text);
+    if (text.empty() && !text_parse_duration_ms(options_text(c.o, "timeout", "0s"), out.timeout_ms))
         text = text_format("invalid argument \"%s\" for \"--timeout\" flag: time: invalid duration",
             text_escape(options_text(c.o, "timeout", ""), 80).c_str());
-    if (!text.empty())
-        return command_fail(text);
-    if (force)
-        fprintf(stderr, "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The "
-                        "resource may continue to run on the cluster indefinitely.\n");
+    return text.empty() ? 0 : command_fail(text);
+}
 
-    state_ear ear;
-    state_ear_open(ear, c.state);
+static std::vector<found_pod> find_pods(const command &c, const deletion &asked, int &code)
+{
     std::vector<found_pod> pods;
-    if (names.empty()) {
+    if (asked.names.empty()) {
         // Not healed first: what has to go need not be started again.
         for (const pod_key &key : state_list_pods(c.state, c.all_namespaces ? "" : c.ns)) {
             found_pod one;
             one.key = key;
             if (command_is_record(key) && state_read_pod(c.state, key, one.pod) &&
-                selector_matches(wanted, json_get(json_get(one.pod.get(), "metadata"), "labels")))
+                selector_matches(asked.wanted, json_get(json_get(one.pod.get(), "metadata"), "labels")))
                 pods.push_back(std::move(one));
         }
         if (pods.empty())
             command_write("No resources found\n");
     }
-    for (const std::string &name : names) {
+    for (const std::string &name : asked.names) {
         found_pod one;
         one.key = {c.ns, name};
         if (command_is_record(one.key) && state_read_pod(c.state, one.key, one.pod))
@@ -140,20 +144,15 @@ int command_delete(const command &c)
         else if (!options_bool(c.o, "ignore-not-found", false))
             code = command_fail_not_found("pods", name);
     }
-    bool by_name = options_text(c.o, "output", "") == "name";
-    for (const found_pod &one : pods) {
-        if (!ask_for_deletion(c, one, grace, text)) {
-            code = command_fail(text);
-            continue;
-        }
-        command_write(by_name ? "pod/" + one.key.name + "\n"
-                              : text_format("pod \"%s\" %s\n", one.key.name.c_str(), force ? "force deleted" : "deleted"));
-    }
+    return pods;
+}
+
+static void wait_gone(const command &c, const std::vector<found_pod> &pods, uint64_t timeout_ms, state_ear &ear, int &code)
+{
     uint64_t deadline = timeout_ms == 0 ? UINT64_MAX : os_now_ms() + timeout_ms;
-    bool waiting = options_bool(c.o, "wait", true);
     for (const found_pod &one : pods) {
         std::string uid = state_pod_uid(one.pod.get());
-        while (waiting && is_still_there(c, one.key, uid)) {
+        while (is_still_there(c, one.key, uid)) {
             if (os_now_ms() >= deadline) {
                 code = command_fail(text_format("timed out waiting for the condition on pods/%s", one.key.name.c_str()));
                 break;
@@ -163,6 +162,32 @@ int command_delete(const command &c)
                 break;
         }
     }
+}
+
+int command_delete(const command &c)
+{
+    deletion asked;
+    if (int code = read_deletion(c, asked))
+        return code;
+    if (asked.force)
+        fprintf(stderr, "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The "
+                        "resource may continue to run on the cluster indefinitely.\n");
+    int code = 0;
+    state_ear ear;
+    state_ear_open(ear, c.state);
+    std::vector<found_pod> pods = find_pods(c, asked, code);
+    bool by_name = options_text(c.o, "output", "") == "name";
+    for (const found_pod &one : pods) {
+        std::string text;
+        if (!ask_for_deletion(c, one, asked.grace, text)) {
+            code = command_fail(text);
+            continue;
+        }
+        command_write(by_name ? "pod/" + one.key.name + "\n"
+                              : text_format("pod \"%s\" %s\n", one.key.name.c_str(), asked.force ? "force deleted" : "deleted"));
+    }
+    if (options_bool(c.o, "wait", true))
+        wait_gone(c, pods, asked.timeout_ms, ear, code);
     state_ear_close(ear);
     return code;
 }

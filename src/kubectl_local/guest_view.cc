@@ -218,6 +218,30 @@ static constexpr idle_option idle_options[] = {
     {"--size", 1},
 };
 
+static void make_dir(maker &m, const std::string &guest)
+{
+    make_parents(m, guest);
+    std::string place = host_of(m.view, guest);
+    if (is_ours(m, place))
+        os_make_dirs(place);
+}
+
+static void make_read_only(maker &m, const std::string &guest)
+{
+    auto found = m.view.bindings.find(guest == "/" ? "" : guest);
+    if (found != m.view.bindings.end())
+        found->second.read_only = true;
+}
+
+static void note_place(maker &m, const std::string &name, const std::string &path)
+{
+    m.places[name] = path;
+    if (name != "image")
+        return;
+    m.view.image = real_path(path);
+    m.view.image_fd = open(m.view.image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 static bool take_option(maker &m, const std::vector<std::string> &options, size_t &at, std::string &out_text)
 {
     const std::string &name = options[at];
@@ -248,16 +272,11 @@ static bool take_option(maker &m, const std::vector<std::string> &options, size_
         return true;
     } else if (name == "--tmpfs")
         done = make_memory(m, first, out_text);
-    else if (name == "--dir") {
-        make_parents(m, first);
-        std::string place = host_of(m.view, first);
-        if (is_ours(m, place))
-            os_make_dirs(place);
-    } else if (name == "--remount-ro") {
-        auto found = m.view.bindings.find(first == "/" ? "" : first);
-        if (found != m.view.bindings.end())
-            found->second.read_only = true;
-    } else if (name == "--proc")
+    else if (name == "--dir")
+        make_dir(m, first);
+    else if (name == "--remount-ro")
+        make_read_only(m, first);
+    else if (name == "--proc")
         done = make_processes(m, first, out_text);
     else if (name == "--dev")
         done = make_devices(m, first, out_text);
@@ -268,12 +287,8 @@ static bool take_option(maker &m, const std::vector<std::string> &options, size_
     else if (name == "--pod-address")
         m.view.pod_address = first;
     else if (name == "--place") {
-        m.places[first] = second;
+        note_place(m, first, second);
         takes_two = true;
-        if (first == "image") {
-            m.view.image = real_path(second);
-            m.view.image_fd = open(m.view.image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-        }
     } else if (name == "--perms" || name == "--port-shift") {
         unsigned value = static_cast<unsigned>(strtoul(first.c_str(), nullptr, name == "--perms" ? 8 : 10));
         if (name == "--port-shift")
@@ -459,6 +474,21 @@ static bool translate_process(const walk &w, const guest_caller &caller, std::st
     return true;
 }
 
+// What a link of /proc leads to: 0 with its text, or an errno. `out_is_end`: the kernel follows it itself, the way ends here.
+static int read_magic(const walk &w, bool is_last, std::string &text, bool &out_is_end)
+{
+    out_is_end = false;
+    if (w.host.ends_with("/root"))
+        text = "/";
+    else if (is_last && !w.host.ends_with("/cwd"))
+        out_is_end = true;
+    else if (!text.starts_with('/'))
+        return ENOTDIR;
+    else
+        text = guest_name_of(w.view, text);
+    return 0;
+}
+
 int guest_resolve(const guest_view &view, const guest_caller &caller, const std::string &base, std::string_view path, bool follow_last,
     guest_path &out_path)
 {
@@ -501,19 +531,15 @@ int guest_resolve(const guest_view &view, const guest_caller &caller, const std:
         if (++w.links > links_max)
             return ELOOP;
         std::string text = os_read_link(w.host);
-        if (is_magic(w.host)) {
-            if (w.host.ends_with("/root"))
-                text = "/";
-            else if (is_last && !w.host.ends_with("/cwd")) {
-                // The kernel follows it: a pipe or a removed file has no path. What may be done there is a matter of what it leads to.
-                out_path.guest = w.guest;
-                out_path.host = w.host + (wants_dir ? "/" : "");
-                out_path.read_only = text.empty() || guest_is_read_only(view, text);
-                return 0;
-            } else if (!text.starts_with('/'))
-                return ENOTDIR;
-            else
-                text = guest_name_of(view, text);
+        bool is_end = false;
+        if (int failure = is_magic(w.host) ? read_magic(w, is_last, text, is_end) : 0)
+            return failure;
+        if (is_end) {
+            // The kernel follows it: a pipe or a removed file has no path. What may be done there is a matter of what it leads to.
+            out_path.guest = w.guest;
+            out_path.host = w.host + (wants_dir ? "/" : "");
+            out_path.read_only = text.empty() || guest_is_read_only(view, text);
+            return 0;
         }
         if (text.starts_with('/'))
             go_to_root(w);

@@ -180,24 +180,54 @@ static bool add_places(const supervisor &s, const stage_plan &stage, std::vector
     return true;
 }
 
-void supervisor_start_current(supervisor &s)
+// Whether the pod can have containers now, and has its network.
+static bool is_startable(supervisor &s)
 {
-    const container_spec &container = supervisor_current_spec(s);
-    container_status &status = supervisor_current_status(s);
     if (!s.spec.unsupported.empty()) {
         supervisor_set_waiting(s, "CreateContainerConfigError", s.spec.unsupported);
         supervisor_publish(s);
         s.at = stage::deletion;
-        return;
+        return false;
     }
     if (!s.network.open && !supervisor_open_network(s)) {
         supervisor_publish(s);
         supervisor_wait(s, network_retry_ms);
-        return;
+        return false;
     }
+    return true;
+}
+
+// The files of a run: the mark for whoever has to find its processes, and the log.
+static void open_files(supervisor &s, const container_spec &container)
+{
+    // What an earlier supervisor could not take along: it would hold the network namespace and the image.
+    if (!s.swept && os_exists(s.dir + "/marked"))
+        container_kill_left(s.uid, s.dir);
+    s.swept = true;
+    os_write_file(s.dir + "/marked", "");
+    // An init container has a log of its own.
+    std::string log_path = supervisor_is_main(s) ? s.dir + "/log" : s.dir + "/log-" + container.name;
+    if (s.log.path != log_path) {
+        log_close(s.log);
+        log_open(s.log, log_path);
+    }
+}
+
+// -1, and why not.
+static int make_filter(const view_place &place, std::string &out_text)
+{
+    const std::vector<std::string> &capabilities = place.who.capabilities;
+    bool chroot = std::find(capabilities.begin(), capabilities.end(), "CAP_SYS_CHROOT") != capabilities.end();
+    return syscall_filter_make({chroot}, out_text);
+}
+
+void supervisor_start_current(supervisor &s)
+{
+    const container_spec &container = supervisor_current_spec(s);
+    container_status &status = supervisor_current_status(s);
     image_reference image;
     image_config config;
-    if (!find_image(s, image, config))
+    if (!is_startable(s) || !find_image(s, image, config))
         return;
     status.image_id = config.id;
     view_place place = supervisor_place_of(s, container);
@@ -222,11 +252,8 @@ void supervisor_start_current(supervisor &s)
         return;
     }
     os_fd filter;
-    if (view_build(s.spec, container, config, place, env, args, stage, text)) {
-        bool chroot = std::find(place.who.capabilities.begin(), place.who.capabilities.end(), "CAP_SYS_CHROOT") !=
-                      place.who.capabilities.end();
-        filter.reset(syscall_filter_make({chroot}, text));
-    }
+    if (view_build(s.spec, container, config, place, env, args, stage, text))
+        filter.reset(make_filter(place, text));
     if (filter.fd < 0) {
         retry_later(s, "CreateContainerError", text);
         return;
@@ -236,17 +263,7 @@ void supervisor_start_current(supervisor &s)
         retry_later(s, "RunContainerError", text);
         return;
     }
-    // What an earlier supervisor could not take along: it would hold the network namespace and the image.
-    if (!s.swept && os_exists(s.dir + "/marked"))
-        container_kill_left(s.uid, s.dir);
-    s.swept = true;
-    os_write_file(s.dir + "/marked", "");
-    // An init container has a log of its own.
-    std::string log_path = supervisor_is_main(s) ? s.dir + "/log" : s.dir + "/log-" + container.name;
-    if (s.log.path != log_path) {
-        log_close(s.log);
-        log_open(s.log, log_path);
-    }
+    open_files(s, container);
     bool again = !status.id.empty();
     if (again) {
         status.restarts++;

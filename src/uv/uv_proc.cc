@@ -284,6 +284,72 @@ static error spawn_error(int failure, const std::vector<char *> &environment, st
     }
 }
 
+// The child's ends, and this process's own.
+struct stdio_pipes {
+    stdio_pipe in, out, err;
+};
+
+static void close_all(stdio_pipes &pipes)
+{
+    close_stdio(pipes.in);
+    close_stdio(pipes.out);
+    close_stdio(pipes.err);
+}
+
+static int make_pipes(stdio_pipes &pipes, bool wants_in, bool wants_out, bool wants_err)
+{
+    int failure = wants_in ? make_stdio_pipe(pipes.in, 0) : 0;
+    if (failure == 0 && wants_out)
+        failure = make_stdio_pipe(pipes.out, 1);
+    if (failure == 0 && wants_err)
+        failure = make_stdio_pipe(pipes.err, 1);
+    return failure;
+}
+
+static int spawn_child(proc &p, const stdio_pipes &pipes, std::vector<char *> &environment)
+{
+    std::vector<char *> argv;
+    for (const std::string &argument : p.options.argv)
+        argv.push_back(const_cast<char *>(argument.c_str()));
+    argv.push_back(nullptr);
+    uv_stdio_container_t stdio[3];
+    int child_fds[3] = {pipes.in.child_fd, pipes.out.child_fd, pipes.err.child_fd};
+    for (int i = 0; i < 3; i++) {
+        stdio[i].flags = child_fds[i] >= 0 ? UV_INHERIT_FD : UV_IGNORE; // ignored ones become /dev/null
+        stdio[i].data.fd = child_fds[i];
+    }
+    uv_process_options_t options{};
+    options.exit_cb = child_exited;
+    options.file = argv[0];
+    options.args = argv.data();
+    options.env = environment.data();
+    options.flags = UV_PROCESS_DETACHED; // a session, so a process group, of its own
+    options.stdio_count = 3;
+    options.stdio = stdio;
+    return uv_spawn(&p.world->loop, &p.process, &options);
+}
+
+static void begin_output(proc &p, stdio_pipes &pipes)
+{
+    if (p.has_out) {
+        adopt_pipe(p, p.out, pipes.out);
+        CHECK(uv_read_start(reinterpret_cast<uv_stream_t *>(&p.out), give_buffer, out_read) == 0);
+    }
+    if (p.has_err) {
+        adopt_pipe(p, p.err, pipes.err);
+        CHECK(uv_read_start(reinterpret_cast<uv_stream_t *>(&p.err), give_buffer, err_read) == 0);
+    }
+}
+
+static void begin_input(proc &p, stdio_pipes &pipes)
+{
+    adopt_pipe(p, p.in, pipes.in);
+    p.write.data = &p;
+    uv_buf_t bytes = uv_buf_init(p.options.input.data(), static_cast<unsigned>(p.options.input.size()));
+    if (uv_write(&p.write, reinterpret_cast<uv_stream_t *>(&p.in), &bytes, 1, input_written) != 0)
+        close_once(handle_of(p.in));
+}
+
 static error spawn(env &e, proc_options options, proc **out_proc)
 {
     uv_world &w = uv_world_of(e);
@@ -292,54 +358,27 @@ static error spawn(env &e, proc_options options, proc **out_proc)
     CHECK(options.on_exit != nullptr);
     bool wants_out = options.on_output != nullptr || options.out_size_max > 0;
     bool wants_err = options.err_size_max > 0;
-    stdio_pipe in, out, err;
-    int failure = options.input.empty() ? 0 : make_stdio_pipe(in, 0);
-    if (failure == 0 && wants_out)
-        failure = make_stdio_pipe(out, 1);
-    if (failure == 0 && wants_err)
-        failure = make_stdio_pipe(err, 1);
-    if (failure != 0) {
-        close_stdio(in);
-        close_stdio(out);
-        close_stdio(err);
+    stdio_pipes pipes;
+    if (int failure = make_pipes(pipes, !options.input.empty(), wants_out, wants_err)) {
+        close_all(pipes);
         return error_from_errno(failure, "pipe");
     }
 
     auto *p = new proc;
     p->world = &w;
     p->options = std::move(options);
-    p->has_in = in.own_fd >= 0;
+    p->has_in = pipes.in.own_fd >= 0;
     p->has_out = wants_out;
     p->has_err = wants_err;
     uv_link_add(w.procs, p->link, p);
     w.counts.procs++;
 
-    std::vector<char *> argv;
-    for (const std::string &argument : p->options.argv)
-        argv.push_back(const_cast<char *>(argument.c_str()));
-    argv.push_back(nullptr);
     std::vector<char *> environment = merged_environment(p->options.extra_env);
-    uv_stdio_container_t stdio[3];
-    int child_fds[3] = {in.child_fd, out.child_fd, err.child_fd};
-    for (int i = 0; i < 3; i++) {
-        stdio[i].flags = child_fds[i] >= 0 ? UV_INHERIT_FD : UV_IGNORE; // ignored ones become /dev/null
-        stdio[i].data.fd = child_fds[i];
-    }
-    uv_process_options_t spawn_options{};
-    spawn_options.exit_cb = child_exited;
-    spawn_options.file = argv[0];
-    spawn_options.args = argv.data();
-    spawn_options.env = environment.data();
-    spawn_options.flags = UV_PROCESS_DETACHED; // a session, so a process group, of its own
-    spawn_options.stdio_count = 3;
-    spawn_options.stdio = stdio;
-    int result = uv_spawn(&w.loop, &p->process, &spawn_options);
+    int result = spawn_child(*p, pipes, environment);
     p->process.data = p;
     p->open_count++;
     if (result != 0) {
-        close_stdio(in);
-        close_stdio(out);
-        close_stdio(err);
+        close_all(pipes);
         p->refused = true;
         close_once(handle_of(p->process));
         return spawn_error(-result, environment, p->options.argv[0]);
@@ -350,24 +389,10 @@ static error spawn(env &e, proc_options options, proc **out_proc)
     p->open_count++;
     if (p->options.deadline_ms > 0)
         CHECK(uv_timer_start(&p->timer, timer_fired, p->options.deadline_ms, 0) == 0);
-    if (p->has_out) {
-        adopt_pipe(*p, p->out, out);
-        CHECK(uv_read_start(reinterpret_cast<uv_stream_t *>(&p->out), give_buffer, out_read) == 0);
-    }
-    if (p->has_err) {
-        adopt_pipe(*p, p->err, err);
-        CHECK(uv_read_start(reinterpret_cast<uv_stream_t *>(&p->err), give_buffer, err_read) == 0);
-    }
-    if (p->has_in) {
-        adopt_pipe(*p, p->in, in);
-        p->write.data = p;
-        uv_buf_t bytes = uv_buf_init(p->options.input.data(), static_cast<unsigned>(p->options.input.size()));
-        if (uv_write(&p->write, reinterpret_cast<uv_stream_t *>(&p->in), &bytes, 1, input_written) != 0)
-            close_once(handle_of(p->in));
-    }
-    close_stdio(in); // the child's ends
-    close_stdio(out);
-    close_stdio(err);
+    begin_output(*p, pipes);
+    if (p->has_in)
+        begin_input(*p, pipes);
+    close_all(pipes); // the child's ends
     *out_proc = p;
     return no_error;
 }
