@@ -13,9 +13,11 @@ namespace etlnode {
 // Sections that the cluster and every bucket have. AIStore's own names and kinds of values; false where there is no such thing here.
 static constexpr std::string_view shared_sections = R"({
     "write_policy": {"data": "immediate", "md": "immediate"},
-    "checksum": {"type": "xxhash2", "validate_cold_get": false, "validate_warm_get": false, "validate_obj_move": false, "enable_read_range": false},
+    "checksum": {"type": "xxhash2", "validate_cold_get": false, "validate_warm_get": false, "validate_obj_move": false,
+                 "enable_read_range": false},
     "mirror": {"copies": 1, "burst_buffer": 0, "enabled": false},
-    "ec": {"compression": "never", "bundle_multiplier": 2, "burst_buffer": 0, "objsize_limit": 0, "data_slices": 1, "parity_slices": 1, "enabled": false, "disk_only": false},
+    "ec": {"compression": "never", "bundle_multiplier": 2, "burst_buffer": 0, "objsize_limit": 0, "data_slices": 1, "parity_slices": 1,
+           "enabled": false, "disk_only": false},
     "chunks": {"objsize_limit": "0B", "max_monolithic_size": "1TiB", "chunk_size": "0B", "checkpoint_every": 0, "flags": "0"},
     "lru": {"dont_evict_time": "0s", "capacity_upd_time": "10m", "batch_size": 0, "enabled": false},
     "rate_limit": {"backend": {"interval": "1m", "max_tokens": 0, "enabled": false, "num_retries": 0},

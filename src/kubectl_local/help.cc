@@ -29,14 +29,15 @@ How a pod runs
 What is refused
   What the API server of Kubernetes 1.33 refuses with strict field validation, in its words and with its field paths: unknown fields,
   wrong types, names, mounts of undeclared volumes, probes without a handler and so on. And what only a cluster can run (Secrets,
-  ConfigMaps, service accounts besides `default`, exec and grpc probes, sidecars ...): "cannot run here, on a real cluster it can". And what the Pod Security standard
-  "baseline" forbids, unless the owner of this machine allows it (see `create --help`).
+  ConfigMaps, service accounts besides `default`, exec and grpc probes, sidecars ...): "cannot run here, on a real cluster it can". And what
+  the Pod Security standard "baseline" forbids, unless the owner of this machine allows it (see `create --help`).
 
 What a container sees
   The files of its image, over the /usr and /etc of this machine, read-only; /tmp, /run and /root are empty and writable. Volumes:
   emptyDir, and hostPath where the owner of this machine allows it; no link leads out of them. The command is process 1.
   Root inside is nobody outside: a pod that root runs has user ids of its own, and what container engines leave to root; a pod of
-  anybody else has one id, of that user. A system call filter keeps key rings, mounts and namespaces away. Its own process, IPC and host names, and its own network:
+  anybody else has one id, of that user. A system call filter keeps key rings, mounts and namespaces away. Its own process, IPC and
+  host names, and its own network:
   as root       a veth pair; the pod's address is reachable from this machine. With nft the pod cannot open connections over it.
   otherwise     loopback only; the supervisor passes connections in to the first containerPort, on the address in the annotation
                 etlnode.local/address. A container that dies resets its connections.

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What can rot unseen: layer arrows, banned calls, headers, stale pages, texts that do not belong in the repository. TAP."""
+"""What can rot unseen: layer arrows, banned calls, layout, sizes, headers, stale pages, texts that do not belong in the repository. TAP."""
+import concurrent.futures
 import filecmp
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -213,7 +215,91 @@ def check_pages_name_functions():
                 yield f"{page} names {token}, which does not exist"
 
 
+FORMAT_VERSION = 14  # another one lays the same code out differently
+
+
+def check_format():
+    program = shutil.which(f"clang-format-{FORMAT_VERSION}") or shutil.which("clang-format")
+    if program is None:
+        yield f"clang-format {FORMAT_VERSION} is missing: sh src/demo/packages.sh test"
+        return
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    if f" version {FORMAT_VERSION}." not in said:
+        yield f"the layout of the code is that of clang-format {FORMAT_VERSION} (Debian 12's); {program} says: {said.strip()}"
+        return
+    paths = list(files("src", "include", "test"))
+    batches = [paths[i::32] for i in range(32)]
+
+    def run(batch):
+        return subprocess.run([program, "--dry-run", "-Werror", *batch], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in pool.map(run, batches):
+            places = re.findall(r"^([^:\s]+):(\d+):\d+: error:", done.stderr, flags=re.M)
+            for path, line in {path: line for path, line in reversed(places)}.items():
+                yield f"{path}:{line}: run clang-format -i {path}"
+            if done.returncode != 0 and not places:
+                yield done.stderr.strip()
+
+
+FILE_LINES_MAX = 600
+FUNCTION_LINES_MAX = 70
+COLUMNS_MAX = 140
+
+
+def functions(lines):
+    """Line and size of each function, its signature included. clang-format puts a function's braces into the first column, and no other ones."""
+    begin = None
+    for number, line in enumerate(lines):
+        if line == "{":
+            begin = number
+            while begin > 0 and lines[begin - 1] and not lines[begin - 1].startswith(("//", "#", "}")) and lines[begin - 1][-1] not in ";{":
+                begin -= 1
+        elif line == "}" and begin is not None:
+            yield begin + 1, number - begin + 1
+            begin = None
+
+
+def check_sizes():
+    for path in files("src", "include"):
+        lines = read(path).splitlines()
+        if len(lines) > FILE_LINES_MAX:
+            yield f"{path}: {len(lines)} lines; more than {FILE_LINES_MAX} are more than one subject"
+        for number, size in functions(lines):
+            if size > FUNCTION_LINES_MAX:
+                yield f"{path}:{number}: a function of {size} lines; split it at {FUNCTION_LINES_MAX}"
+        for number, line in enumerate(lines, 1):
+            code = line.split("//")[0].rstrip()
+            if len(code) > COLUMNS_MAX:
+                yield f"{path}:{number}: {len(code)} columns"
+
+
+def check_namespaces():
+    for path in files("src"):
+        program = path.split("/")[1]
+        name = "etlnode::" + program if program in ("etlctl", "kubectl_local") else "etlnode"
+        if not re.search(rf"^namespace {name} {{$", read(path), flags=re.M):
+            yield f"{path}: nothing in it is in namespace {name}"
+
+
+MODE_RULE = re.compile(r"[=!]= etl_mode::|case etl_mode::|[=!]= \"(?:hpush|hrev|hpull|ws|io)(?:://)?\"")
+
+
+def check_modes():
+    """A mode is a row of src/transfer/modes: what differs from mode to mode is asked of the row."""
+    for path in files("src"):
+        if path.startswith("src/transfer/modes/"):
+            continue
+        for number, line in enumerate(read(path).splitlines(), 1):
+            if MODE_RULE.search(line):
+                yield f"{path}:{number}: compares a mode; only src/transfer/modes does"
+
+
 CHECKS = [
+    ("layout", check_format),
+    ("sizes", check_sizes),
+    ("namespaces", check_namespaces),
+    ("modes are told apart in one folder", check_modes),
     ("layer arrows go down", check_layers),
     ("libuv stays behind the ports", check_uv_is_hidden),
     ("banned calls", check_banned),
