@@ -5,7 +5,7 @@
 // Normal   the document is changed and the targets hold it before the client is told.
 // Fails    400 names and actions, 404, 409 with AIStore's phrases (its clients match them), 501 providers and actions of later.
 // Limits   bucket_count_max, bucket_name_size_max.
-#include "role/proxy/proxy.h"
+#include "role/proxy/request.h"
 
 #include "aistore/cluster_config.h"
 #include "base/limits.h"
@@ -14,10 +14,25 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "port/clock.h"
+#include "role/shared/list_merge.h"
 #include "role/shared/control.h"
 #include "store/object_name.h"
 
 namespace etlnode {
+
+struct bucket_request : proxy_request {
+    std::string bucket;
+    uint64_t created_ns = 0; // of one that is made
+};
+
+struct bucket_names_request : proxy_request {
+    std::string_view provider;
+};
+
+struct bucket_page_request : bucket_request {
+    list_request list;
+    bool wants_msgpack = false;
+};
 
 std::vector<std::string_view> proxy_bucket_names(const proxy &p)
 {
@@ -65,14 +80,14 @@ static bool fail_at_odds(proxy_request &r)
     return !odds.empty();
 }
 
-static void fail_missing(proxy_request &r)
+static void fail_missing(bucket_request &r)
 {
     proxy_request_fail(r, error_code::bucket_not_found, control_bucket_missing_text(r.bucket, proxy_bucket_names(*r.p)));
 }
 
 // --- list buckets
 
-static void on_list_body(proxy_request &r, std::string body)
+static void on_list_body(bucket_names_request &r, std::string body)
 {
     json_ptr tree;
     std::string action;
@@ -84,7 +99,7 @@ static void on_list_body(proxy_request &r, std::string body)
     }
     std::string_view only = json_text(tree.get(), "name"); // AIStore's Go client asks for one bucket so
     json_ptr list = json_array();
-    if (r.text == "ais") {
+    if (r.provider == "ais") { // of another one there are no buckets here
         for (const cluster_bucket &bucket : proxy_document(*r.p).buckets) {
             if (!only.empty() && bucket.name != only)
                 continue;
@@ -109,16 +124,15 @@ static void serve_buckets_list(proxy &p, exchange &x, const route_match &)
         exchange_answer_error(x, error_code::bad_request, "unknown provider \"" + text_escape(provider) + "\"; known here: ais");
         return;
     }
-    proxy_request &r = proxy_request_make(p, x);
-    r.text = known; // of another provider there are no buckets here: an empty list
-    proxy_request_read(r, json_body_size_max, on_list_body);
+    bucket_names_request &r = proxy_request_make<bucket_names_request>(p, x);
+    r.provider = known;
+    proxy_request_read<on_list_body>(r, json_body_size_max);
 }
 
 // --- create
 
-static error apply_create(void *arg, cluster_document &next)
+static error apply_create(bucket_request &r, cluster_document &next)
 {
-    proxy_request &r = *static_cast<proxy_request *>(arg);
     if (document_find_bucket(next, r.bucket) != nullptr)
         return make_error(error_code::already_exists);
     if (next.buckets.size() >= bucket_count_max)
@@ -128,7 +142,7 @@ static error apply_create(void *arg, cluster_document &next)
     return no_error;
 }
 
-static void on_created(proxy_request &r, error err)
+static void on_created(bucket_request &r, error err)
 {
     if (err.code == error_code::already_exists) {
         proxy_request_fail(r, err.code, "bucket \"ais://" + r.bucket + "\" already exists");
@@ -141,7 +155,7 @@ static void on_created(proxy_request &r, error err)
     proxy_request_answer(r, {});
 }
 
-static void on_post_body(proxy_request &r, std::string body)
+static void on_post_body(bucket_request &r, std::string body)
 {
     json_ptr tree;
     std::string action;
@@ -160,7 +174,7 @@ static void on_post_body(proxy_request &r, std::string body)
         return;
     }
     r.created_ns = clock_wall_ns(*r.p->e);
-    proxy_request_change(r, apply_create, true, on_created);
+    proxy_request_change<apply_create, on_created>(r, true);
 }
 
 static void serve_bucket_post(proxy &p, exchange &x, const route_match &match)
@@ -168,16 +182,15 @@ static void serve_bucket_post(proxy &p, exchange &x, const route_match &match)
     std::string name;
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, {}))
         return;
-    proxy_request &r = proxy_request_make(p, x);
+    bucket_request &r = proxy_request_make<bucket_request>(p, x);
     r.bucket = std::move(name);
-    proxy_request_read(r, json_body_size_max, on_post_body);
+    proxy_request_read<on_post_body>(r, json_body_size_max);
 }
 
 // --- destroy
 
-static error apply_destroy(void *arg, cluster_document &next)
+static error apply_destroy(bucket_request &r, cluster_document &next)
 {
-    proxy_request &r = *static_cast<proxy_request *>(arg);
     if (!document_remove_bucket(next, r.bucket))
         return make_error(error_code::bucket_not_found);
     document_miss(next);
@@ -185,12 +198,12 @@ static error apply_destroy(void *arg, cluster_document &next)
     return no_error;
 }
 
-static void on_dropped(proxy_request &r, std::vector<broadcast_answer>)
+static void on_dropped(bucket_request &r, std::vector<broadcast_answer>)
 {
     proxy_request_answer(r, {}); // a target that could not be asked drops the objects when it gets the document
 }
 
-static void on_destroyed(proxy_request &r, error err)
+static void on_destroyed(bucket_request &r, error err)
 {
     if (err.code == error_code::bucket_not_found) {
         fail_missing(r);
@@ -209,10 +222,10 @@ static void on_destroyed(proxy_request &r, error err)
     request.method = "DELETE";
     request.target = std::string(path_node_bucket) + "/" + url_encode(r.bucket);
     request.deadline_ms = intra_call_timeout_ms;
-    proxy_request_broadcast(r, peers, request, on_dropped);
+    proxy_request_broadcast<on_dropped>(r, peers, request);
 }
 
-static void on_delete_body(proxy_request &r, std::string body)
+static void on_delete_body(bucket_request &r, std::string body)
 {
     json_ptr tree;
     std::string action;
@@ -224,7 +237,7 @@ static void on_delete_body(proxy_request &r, std::string body)
     }
     if (fail_at_odds(r))
         return;
-    proxy_request_change(r, apply_destroy, true, on_destroyed);
+    proxy_request_change<apply_destroy, on_destroyed>(r, true);
 }
 
 static void serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
@@ -232,9 +245,9 @@ static void serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
     std::string name;
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
         return;
-    proxy_request &r = proxy_request_make(p, x);
+    bucket_request &r = proxy_request_make<bucket_request>(p, x);
     r.bucket = std::move(name);
-    proxy_request_read(r, json_body_size_max, on_delete_body);
+    proxy_request_read<on_delete_body>(r, json_body_size_max);
 }
 
 // --- head
@@ -263,7 +276,7 @@ static void serve_bucket_head(proxy &p, exchange &x, const route_match &match)
 
 static constexpr std::string_view msgpack_type = "application/msgpack"; // exactly: AIStore's SDK compares it whole
 
-static void on_pages(proxy_request &r, std::vector<broadcast_answer> answers)
+static void on_pages(bucket_page_request &r, std::vector<broadcast_answer> answers)
 {
     std::vector<list_page> pages;
     if (const broadcast_answer *failed = broadcast_first_failure(answers)) {
@@ -291,7 +304,7 @@ static void on_pages(proxy_request &r, std::vector<broadcast_answer> answers)
     proxy_request_answer(r, std::move(a));
 }
 
-static void on_objects_body(proxy_request &r, std::string body)
+static void on_objects_body(bucket_page_request &r, std::string body)
 {
     json_ptr tree;
     std::string action;
@@ -334,7 +347,7 @@ static void on_objects_body(proxy_request &r, std::string body)
         request.target += "&flat=dirs"; // with bit 13, too: of a local bucket AIStore returns the directories all the same
     request.deadline_ms = list_timeout_ms;
     request.stop_at_failure = true;
-    proxy_request_broadcast(r, peers, request, on_pages);
+    proxy_request_broadcast<on_pages>(r, peers, request);
 }
 
 static void serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
@@ -342,10 +355,10 @@ static void serve_bucket_objects(proxy &p, exchange &x, const route_match &match
     std::string name;
     if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
         return;
-    proxy_request &r = proxy_request_make(p, x);
+    bucket_page_request &r = proxy_request_make<bucket_page_request>(p, x);
     r.bucket = std::move(name);
     r.wants_msgpack = http_head_get(exchange_head(x), "Accept").find(msgpack_type) != std::string_view::npos;
-    proxy_request_read(r, json_body_size_max, on_objects_body);
+    proxy_request_read<on_objects_body>(r, json_body_size_max);
 }
 
 static void serve_path_too_long(proxy &, exchange &x, const route_match &)

@@ -9,19 +9,24 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "port/clock.h"
-#include "role/proxy/proxy.h"
+#include "role/proxy/request.h"
 #include "role/shared/control.h"
 #include "role/shared/health.h"
 
 namespace etlnode {
 
-static error apply_removal(void *arg, cluster_document &next)
+struct removal_request : proxy_request {
+    std::string target;
+    uint64_t lost_count = 0; // of objects, that go with it
+    bool is_lost_count_known = false;
+};
+
+static error apply_removal(removal_request &r, cluster_document &next)
 {
-    proxy_request &r = *static_cast<proxy_request *>(arg);
     return document_depart(next, r.target) ? no_error : make_error(error_code::not_found);
 }
 
-static void fail_unknown(proxy_request &r)
+static void fail_unknown(removal_request &r)
 {
     std::vector<std::string_view> names;
     for (const cluster_node &node : proxy_document(*r.p).nodes) {
@@ -31,7 +36,7 @@ static void fail_unknown(proxy_request &r)
     proxy_request_fail(r, error_code::not_found, "there is no target \"" + text_escape(r.target) + "\"" + control_hint(r.target, names));
 }
 
-static void on_removed(proxy_request &r, error err)
+static void on_removed(removal_request &r, error err)
 {
     if (err.code == error_code::not_found) {
         fail_unknown(r);
@@ -56,7 +61,7 @@ static const proxy_target *seen_target(const proxy &p, const std::string &id)
     return found != p.targets.end() && presence_was_heard(found->second.here) ? &found->second : nullptr;
 }
 
-static void on_body(proxy_request &r, std::string body)
+static void on_body(removal_request &r, std::string body)
 {
     json_ptr tree;
     std::string action;
@@ -98,7 +103,7 @@ static void on_body(proxy_request &r, std::string body)
         proxy_request_fail(r, error_code::conflict, "target " + r.target + " holds " + holds + ", not " + std::to_string(expected));
         return;
     }
-    proxy_request_change(r, apply_removal, true, on_removed);
+    proxy_request_change<apply_removal, on_removed>(r, true);
 }
 
 // --- ?what=nodes: how the nodes are, for people and their programs
@@ -208,7 +213,7 @@ static void serve_cluster(proxy &p, exchange &x, const route_match &)
 
 static void serve_cluster_change(proxy &p, exchange &x, const route_match &)
 {
-    proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_body);
+    proxy_request_read<on_body>(proxy_request_make<removal_request>(p, x), json_body_size_max);
 }
 
 // --- routes

@@ -5,7 +5,7 @@
 // Normal   answered from the document, with what the targets add within a bounded time.
 // Fails    404 with what exists; a target that does not answer in time shows zeros, or says so in its row.
 // Limits   etl_status_timeout_ms, etl_logs_timeout_ms, etl_remove_timeout_ms.
-#include "role/proxy/proxy.h"
+#include "role/proxy/request.h"
 
 #include "base/limits.h"
 #include "base/text.h"
@@ -15,6 +15,17 @@
 #include "transfer/modes/modes.h"
 
 namespace etlnode {
+
+struct etl_request : proxy_request {
+    std::string etl;
+    std::string job; // whose failures are asked for; empty: all
+};
+
+struct etl_end_request : proxy_request {
+    std::string etl;
+    bool keep_aborted = false; // stop, not delete
+    std::string late;          // lines about targets that cannot say that its pods are gone
+};
 
 std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name)
 {
@@ -156,7 +167,7 @@ static void serve_etl_list(proxy &p, exchange &x, const route_match &)
     broadcast_request request;
     request.target = path_node_etl;
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_broadcast(proxy_request_make(p, x), proxy_speaking_peers(p), request, on_list_answers);
+    proxy_request_broadcast<on_list_answers>(proxy_request_make(p, x), proxy_speaking_peers(p), request);
 }
 
 // --- one ETL
@@ -222,7 +233,7 @@ static json_ptr target_row(const proxy &p, const cluster_node &node, const std::
     return row;
 }
 
-static void on_show_answers(proxy_request &r, std::vector<broadcast_answer> answers)
+static void on_show_answers(etl_request &r, std::vector<broadcast_answer> answers)
 {
     const proxy &p = *r.p;
     const cluster_etl *etl = document_find_etl(proxy_document(p), r.etl);
@@ -238,7 +249,7 @@ static void on_show_answers(proxy_request &r, std::vector<broadcast_answer> answ
     json_add_tree(tree.get(), "init_msg", std::move(init));
     etl_told_failures failures = proxy_etl_failures(answers);
     // Jobs have lists of their own, and there are none yet: only that of reads, which is also what no job asks for.
-    bool wants_reads = r.text.empty() || r.text == proxy_etl_job_id(*etl);
+    bool wants_reads = r.job.empty() || r.job == proxy_etl_job_id(*etl);
     json_add_tree(tree.get(), "obj_errors", wants_reads ? proxy_etl_obj_errors(failures) : json_array());
     json_add_u64(tree.get(), "errors", failures.count);
     json_add_text(tree.get(), "id", etl->id);
@@ -273,7 +284,7 @@ static const char *health_word(const cJSON *status)
     return phase == "failed" ? "Failed" : "NotFound";
 }
 
-static void on_health_answers(proxy_request &r, std::vector<broadcast_answer> answers)
+static void on_health_answers(etl_request &r, std::vector<broadcast_answer> answers)
 {
     json_ptr list = json_array();
     for (const cluster_node &node : proxy_document(*r.p).nodes) {
@@ -293,26 +304,25 @@ static void on_health_answers(proxy_request &r, std::vector<broadcast_answer> an
     proxy_request_answer_json(r, list.get());
 }
 
-static void ask_status(
-    proxy &p, exchange &x, const route_match &match, void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers))
+template <auto on_answers> static void ask_status(proxy &p, exchange &x, const route_match &match)
 {
     const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
         return;
-    proxy_request &r = proxy_request_make(p, x);
+    etl_request &r = proxy_request_make<etl_request>(p, x);
     r.etl = etl->id;
     broadcast_request request;
     request.target = proxy_node_etl_path(etl->id, "?failures=true");
     std::string asks;
-    url_query_get(exchange_head(x).query, "uuid", r.text);
+    url_query_get(exchange_head(x).query, "uuid", r.job);
     if (url_query_get(exchange_head(x).query, "pods", asks) && text_is_true(asks))
         request.target += "&pod=true";
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_broadcast(r, proxy_speaking_peers(p), request, on_answers);
+    proxy_request_broadcast<on_answers>(r, proxy_speaking_peers(p), request);
 }
 
-static void serve_etl_show(proxy &p, exchange &x, const route_match &match) { ask_status(p, x, match, on_show_answers); }
-static void serve_etl_health(proxy &p, exchange &x, const route_match &match) { ask_status(p, x, match, on_health_answers); }
+static void serve_etl_show(proxy &p, exchange &x, const route_match &match) { ask_status<on_show_answers>(p, x, match); }
+static void serve_etl_health(proxy &p, exchange &x, const route_match &match) { ask_status<on_health_answers>(p, x, match); }
 
 // --- logs
 
@@ -325,7 +335,7 @@ static std::string kept_logs(const cluster_etl *etl, std::string_view target, bo
     return names_target || is_only_one ? etl->last_error + "\n" : std::string();
 }
 
-static void on_logs_answers(proxy_request &r, std::vector<broadcast_answer> answers)
+static void on_logs_answers(etl_request &r, std::vector<broadcast_answer> answers)
 {
     const cluster_etl *etl = document_find_etl(proxy_document(*r.p), r.etl);
     json_ptr list = json_array();
@@ -376,19 +386,18 @@ static void serve_etl_logs(proxy &p, exchange &x, const route_match &match)
         exchange_answer_error(x, error_code::bad_request, "since=" + text_escape(since, 50) + ": write a number of seconds, 1 or more");
         return;
     }
-    proxy_request &r = proxy_request_make(p, x);
+    etl_request &r = proxy_request_make<etl_request>(p, x);
     r.etl = etl->id;
     broadcast_request request;
     request.target = proxy_node_etl_path(etl->id, since_s > 0 ? "/logs?" + std::string(query_since) + "=" + since : "/logs");
     request.deadline_ms = etl_logs_timeout_ms;
-    proxy_request_broadcast(r, peers, request, on_logs_answers);
+    proxy_request_broadcast<on_logs_answers>(r, peers, request);
 }
 
 // --- stop and remove: the document says it, and the targets tell when the pods are gone
 
-static error apply_end(void *arg, cluster_document &next)
+static error apply_end(etl_end_request &r, cluster_document &next)
 {
-    proxy_request &r = *static_cast<proxy_request *>(arg);
     cluster_etl *etl = document_find_etl(next, r.etl);
     if (etl == nullptr || etl->id != r.etl)
         return make_error(error_code::etl_not_found);
@@ -401,9 +410,9 @@ static error apply_end(void *arg, cluster_document &next)
     return no_error;
 }
 
-static void on_ended_answers(proxy_request &r, std::vector<broadcast_answer> answers)
+static void on_ended_answers(etl_end_request &r, std::vector<broadcast_answer> answers)
 {
-    std::string late = r.text;
+    std::string late = r.late;
     for (const broadcast_answer &answer : answers) {
         if (!broadcast_succeeded(answer))
             late += broadcast_failure_text(answer, nullptr) + "\n";
@@ -417,7 +426,7 @@ static void on_ended_answers(proxy_request &r, std::vector<broadcast_answer> ans
     proxy_request_answer(r, std::move(a));
 }
 
-static void on_ended(proxy_request &r, error err)
+static void on_ended(etl_end_request &r, error err)
 {
     if (err.code == error_code::etl_not_found) {
         proxy_request_fail(r, err.code, proxy_etl_missing_text(*r.p, r.etl));
@@ -433,9 +442,9 @@ static void on_ended(proxy_request &r, error err)
     for (const cluster_node &node : proxy_document(*r.p).nodes) {
         error_code code = error_code::unavailable;
         if (node.is_target && proxy_target_is_silent(*r.p, node.id))
-            r.text += proxy_unheard_text(*r.p, node.id, code) + "\n";
+            r.late += proxy_unheard_text(*r.p, node.id, code) + "\n";
     }
-    proxy_request_broadcast(r, proxy_speaking_peers(*r.p), request, on_ended_answers);
+    proxy_request_broadcast<on_ended_answers>(r, proxy_speaking_peers(*r.p), request);
 }
 
 static void end_etl(proxy &p, exchange &x, const route_match &match, bool keep_aborted)
@@ -443,10 +452,10 @@ static void end_etl(proxy &p, exchange &x, const route_match &match, bool keep_a
     const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
         return;
-    proxy_request &r = proxy_request_make(p, x);
+    etl_end_request &r = proxy_request_make<etl_end_request>(p, x);
     r.etl = etl->id;
     r.keep_aborted = keep_aborted;
-    proxy_request_change(r, apply_end, false, on_ended);
+    proxy_request_change<apply_end, on_ended>(r, false);
 }
 
 static void serve_etl_delete(proxy &p, exchange &x, const route_match &match) { end_etl(p, x, match, false); }

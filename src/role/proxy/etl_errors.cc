@@ -5,7 +5,7 @@
 // Normal   every target tells the last ones; the newest of all are shown, in order of time.
 // Fails    404; a target that does not answer is named, its failures are missing.
 // Limits   failures_kept_max, etl_status_timeout_ms.
-#include "role/proxy/proxy.h"
+#include "role/proxy/request.h"
 
 #include <algorithm>
 #include <set>
@@ -17,6 +17,10 @@
 #include "role/shared/control.h"
 
 namespace etlnode {
+
+struct etl_errors_request : proxy_request {
+    std::string etl;
+};
 
 etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers)
 {
@@ -66,7 +70,7 @@ json_ptr proxy_etl_obj_errors(const etl_told_failures &failures)
     return list;
 }
 
-static void on_answers(proxy_request &r, std::vector<broadcast_answer> answers)
+static void on_answers(etl_errors_request &r, std::vector<broadcast_answer> answers)
 {
     etl_told_failures failures = proxy_etl_failures(answers);
     json_ptr tree = json_object();
@@ -98,12 +102,12 @@ static void serve_etl_errors(proxy &p, exchange &x, const route_match &match)
     const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
         return;
-    proxy_request &r = proxy_request_make(p, x);
+    etl_errors_request &r = proxy_request_make<etl_errors_request>(p, x);
     r.etl = etl->id;
     broadcast_request request;
     request.target = std::string(path_node_etl) + "/" + url_encode(etl->id) + "?failures=true";
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_broadcast(r, proxy_speaking_peers(p), request, on_answers);
+    proxy_request_broadcast<on_answers>(r, proxy_speaking_peers(p), request);
 }
 
 // --- routes

@@ -5,7 +5,7 @@
 // Normal   read the spec, look at what would refuse the start, hand it to a rollout.
 // Fails    400 spec (with line and column); 409; 503 without targets or with a silent one.
 // Limits   spec_size_max, json_body_size_max.
-#include "role/proxy/proxy.h"
+#include "role/proxy/request.h"
 
 #include "base/limits.h"
 #include "base/text.h"
@@ -18,6 +18,10 @@
 #include "role/shared/control.h"
 
 namespace etlnode {
+
+struct etl_restart_request : proxy_request {
+    std::string etl;
+};
 
 static constexpr char id_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 static constexpr std::string_view reserved_names[] = {"init", "build", "list", "logs", "stop", "_object"};
@@ -179,7 +183,7 @@ static void on_init_2020_body(proxy_request &r, std::string body)
 
 static void serve_etl_init_2020(proxy &p, exchange &x, const route_match &)
 {
-    proxy_request_read(proxy_request_make(p, x), spec_size_max, on_init_2020_body);
+    proxy_request_read<on_init_2020_body>(proxy_request_make(p, x), spec_size_max);
 }
 
 static void on_init_body(proxy_request &r, std::string body)
@@ -210,10 +214,10 @@ static void on_init_body(proxy_request &r, std::string body)
 
 static void serve_etl_init(proxy &p, exchange &x, const route_match &)
 {
-    proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_init_body);
+    proxy_request_read<on_init_body>(proxy_request_make(p, x), json_body_size_max);
 }
 
-static void on_start_body(proxy_request &r, std::string)
+static void on_start_body(etl_restart_request &r, std::string)
 {
     proxy &p = *r.p;
     const cluster_etl *known = document_find_etl(proxy_document(p), r.etl);
@@ -229,9 +233,9 @@ static void serve_etl_start(proxy &p, exchange &x, const route_match &match)
     std::string id;
     if (!control_decode_arg(x, match.args[0], "ETL id", id))
         return;
-    proxy_request &r = proxy_request_make(p, x);
+    etl_restart_request &r = proxy_request_make<etl_restart_request>(p, x);
     r.etl = std::move(id);
-    proxy_request_read(r, json_body_size_max, on_start_body);
+    proxy_request_read<on_start_body>(r, json_body_size_max);
 }
 
 // --- routes

@@ -6,7 +6,7 @@
 //          dropped by the http layer.
 // Fails    400 names and misspelt parameters, 404 bucket, 409 while the target holds another document, 503 with Retry-After while it is silent or does not know the bucket yet:
 //          an object is never looked for, and never put, in another place.
-#include "role/proxy/proxy.h"
+#include "role/proxy/request.h"
 
 #include "aistore/object_query.h"
 #include "base/limits.h"
@@ -20,6 +20,11 @@
 
 namespace etlnode {
 
+// Served again when the document says that a target may have missed something.
+struct missed_request : proxy_request {
+    route_match match;
+};
+
 static void refuse(proxy &p, exchange &x, const char *retry_after, const std::string &text, error_code code = error_code::unavailable)
 {
     p.counts.redirects_refused++;
@@ -29,7 +34,7 @@ static void refuse(proxy &p, exchange &x, const char *retry_after, const std::st
     exchange_answer_error(x, code, text, 0, headers);
 }
 
-static error apply_miss(void *, cluster_document &next)
+static error apply_miss(missed_request &, cluster_document &next)
 {
     document_miss(next); // perhaps another request has done so meanwhile: then the document only gets a version more
     return no_error;
@@ -37,7 +42,7 @@ static error apply_miss(void *, cluster_document &next)
 
 static void redirect_object(proxy &p, exchange &x, const route_match &match);
 
-static void on_missed(proxy_request &r, error err)
+static void on_missed(missed_request &r, error err)
 {
     if (err) {
         proxy_request_fail(r, err.code, error_text(err));
@@ -133,9 +138,9 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
     bool is_change = head.method != "GET" && head.method != "HEAD";
     if (is_change && document_needs_miss(document)) {
         // A target that was taken out must know, should it come back, that it missed something: before it is true, and durably.
-        proxy_request &r = proxy_request_make(p, x);
+        missed_request &r = proxy_request_make<missed_request>(p, x);
         r.match = match;
-        proxy_request_change(r, apply_miss, false, on_missed);
+        proxy_request_change<apply_miss, on_missed>(r, false);
         return;
     }
     bool is_read = head.method == "GET" || head.method == "HEAD" || head.method == "DELETE";

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "codec/url.h"
 #include "port/clock.h"
+#include "role/proxy/request.h"
 #include "role/shared/control.h"
 #include "role/shared/node_id.h"
 

@@ -103,56 +103,6 @@ struct proxy {
 
 inline const cluster_document &proxy_document(const proxy &p) { return p.documents.current; }
 
-// --- one client's request that waits for something; ended exactly once, by proxy_request_end
-
-struct proxy_request {
-    proxy *p = nullptr;
-    exchange *x = nullptr; // null once answered
-    broadcast *calls = nullptr;
-    proxy_request *previous = nullptr, *next = nullptr;
-    void (*on_body)(proxy_request &r, std::string body) = nullptr;
-    bool changing = false; // a change of the document is under way
-    void (*on_changed)(proxy_request &r, error err) = nullptr;
-    void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers) = nullptr;
-
-    // Parameters, as the handler needs them.
-    std::string bucket;
-    std::string etl;
-    std::string target;
-    std::string text;
-    list_request list;
-    bool wants_msgpack = false;
-    bool keep_aborted = false;  // stop, not delete
-    bool holds_objects = false; // the cluster, when a target registers: some are, or may be, somewhere
-    uint64_t created_ns = 0;
-    cluster_node node;
-    document_identity peer_document; // which one it has stored
-    bool is_peer_of_cluster = false; // it has been in this cluster before
-    uint64_t peer_started_ns = 0;    // 0: a target of before, which does not say
-    uint64_t peer_objects = 0;
-    bool is_peer_count_known = false;
-    uint64_t lost_count = 0; // of objects, that go with a target
-    bool is_lost_count_known = false;
-    route_match match; // of a request that is served again when the document has changed
-};
-proxy_request &proxy_request_make(proxy &p, exchange &x);
-// Reads the body (json_body_size_max), then on_body; a body that cannot be read is answered here.
-void proxy_request_read(proxy_request &r, size_t size_max, void (*on_body)(proxy_request &r, std::string body));
-// Asks all `peers`; then on_answers.
-void proxy_request_broadcast(proxy_request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &request,
-    void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers));
-// Changes the document; on_changed comes when the change is durable and, with `wait_pushed`, when the targets hold it (push_wait_ms at most).
-void proxy_request_change(proxy_request &r, error (*apply)(void *request, cluster_document &next), bool wait_pushed,
-    void (*on_changed)(proxy_request &r, error err));
-// The exchange is the caller's again, the request has ended.
-exchange &proxy_request_release(proxy_request &r);
-// Each answers and ends; the reference is dead then.
-void proxy_request_fail(proxy_request &r, error_code code, std::string_view text);
-void proxy_request_answer(proxy_request &r, answer a);
-void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
-// `value` of the action envelope in `body`; false: answered and ended. An empty body is the action "".
-bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);
-
 route_table proxy_routes();
 
 // --- proxy_document.cc: the cluster document

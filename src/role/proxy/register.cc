@@ -5,7 +5,7 @@
 // Normal   a known target is heard, and gets the document with the answer if it holds an older one; a new one is put into the document.
 // Fails    409 another cluster, a document that does not go together with ours, two targets of one id.
 // Limits   target_count_max, stranger_count_max.
-#include "role/proxy/proxy.h"
+#include "role/proxy/request.h"
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -19,7 +19,17 @@
 
 namespace etlnode {
 
-static void note_registered(proxy_request &r)
+struct registration_request : proxy_request {
+    cluster_node node;
+    document_identity peer_document; // which one it has stored
+    bool is_peer_of_cluster = false; // it has been in this cluster before
+    uint64_t peer_started_ns = 0;    // 0: a target of before, which does not say
+    uint64_t peer_objects = 0;
+    bool is_peer_count_known = false;
+    bool holds_objects = false; // the cluster: some are, or may be, somewhere
+};
+
+static void note_registered(registration_request &r)
 {
     proxy_target &target = proxy_target_of(*r.p, r.node.id);
     target.object_count = r.peer_objects;
@@ -27,7 +37,7 @@ static void note_registered(proxy_request &r)
     proxy_note_registered(target, r.peer_document.version);
 }
 
-static void answer_member(proxy_request &r)
+static void answer_member(registration_request &r)
 {
     proxy &p = *r.p;
     note_registered(r);
@@ -42,11 +52,10 @@ static void answer_member(proxy_request &r)
     proxy_request_answer(r, std::move(a));
 }
 
-static bool may_hold_objects(const proxy_request &r) { return !r.is_peer_count_known || r.peer_objects > 0; }
+static bool may_hold_objects(const registration_request &r) { return !r.is_peer_count_known || r.peer_objects > 0; }
 
-static error apply_member(void *arg, cluster_document &next)
+static error apply_member(registration_request &r, cluster_document &next)
 {
-    proxy_request &r = *static_cast<proxy_request *>(arg);
     if (cluster_node *known = document_find_node(next, r.node.id)) {
         known->url = r.node.url;
         if (document_may_return(next, *known))
@@ -70,7 +79,7 @@ static error apply_member(void *arg, cluster_document &next)
     return no_error;
 }
 
-static void on_member_stored(proxy_request &r, error err)
+static void on_member_stored(registration_request &r, error err)
 {
     if (err) {
         r.p->counts.registrations_refused++;
@@ -86,7 +95,7 @@ static void on_member_stored(proxy_request &r, error err)
 }
 
 // What the other targets hold decides whether a new one may take part in placement at once.
-static void on_counts(proxy_request &r, std::vector<broadcast_answer> answers)
+static void on_counts(registration_request &r, std::vector<broadcast_answer> answers)
 {
     bool is_empty = true;
     for (const broadcast_answer &one : answers) {
@@ -96,17 +105,17 @@ static void on_counts(proxy_request &r, std::vector<broadcast_answer> answers)
             is_empty = false;
     }
     r.holds_objects = !is_empty;
-    proxy_request_change(r, apply_member, false, on_member_stored);
+    proxy_request_change<apply_member, on_member_stored>(r, false);
 }
 
-static void refuse_member(proxy_request &r, error_code code, const std::string &text)
+static void refuse_member(registration_request &r, error_code code, const std::string &text)
 {
     r.p->counts.registrations_refused++;
     LOG(warn, "cluster", "peer=%s reason=\"%s\" msg=\"registration refused\"", exchange_peer(*r.x).c_str(), text_escape(text).c_str());
     proxy_request_fail(r, code, text);
 }
 
-static void refuse_stranger(proxy_request &r, std::string_view uuid)
+static void refuse_stranger(registration_request &r, std::string_view uuid)
 {
     proxy &p = *r.p;
     const std::string &own = proxy_document(p).uuid;
@@ -119,7 +128,7 @@ static void refuse_stranger(proxy_request &r, std::string_view uuid)
             "If the target is to join this cluster: start it with an empty data directory");
 }
 
-static void refuse_lineage(proxy_request &r, document_relation relation)
+static void refuse_lineage(registration_request &r, document_relation relation)
 {
     bool is_newer = relation == document_relation::newer;
     std::string text = "target " + r.node.id + " holds " + document_identity_text(r.peer_document) +
@@ -143,7 +152,7 @@ static std::string wrong_number(const cJSON *tree)
     return {};
 }
 
-static void admit_member(proxy_request &r)
+static void admit_member(registration_request &r)
 {
     proxy &p = *r.p;
     const cluster_document &document = proxy_document(p);
@@ -156,17 +165,17 @@ static void admit_member(proxy_request &r)
     bool uploads = p.upload_ms > 0 && clock_now_ms(*p.e) - p.upload_ms < upload_settle_ms;
     if (known != nullptr || document.buckets.empty() || uploads || peers.empty()) {
         r.holds_objects = uploads || may_hold_objects(r);
-        proxy_request_change(r, apply_member, false, on_member_stored);
+        proxy_request_change<apply_member, on_member_stored>(r, false);
         return;
     }
     broadcast_request request;
     request.target = "/v1/node/status";
     request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_broadcast(r, peers, request, on_counts);
+    proxy_request_broadcast<on_counts>(r, peers, request);
 }
 
 // Two processes of one id, one of which runs with a copy of the other's data directory, would take turns, and objects go to either.
-static void on_former(proxy_request &r, std::vector<broadcast_answer> answers)
+static void on_former(registration_request &r, std::vector<broadcast_answer> answers)
 {
     const cluster_node *known = document_find_node(proxy_document(*r.p), r.node.id);
     json_ptr tree;
@@ -183,7 +192,7 @@ static void on_former(proxy_request &r, std::vector<broadcast_answer> answers)
             " has a copy of its data directory. End one of the two, and start it with an empty directory if both are to be in the cluster");
 }
 
-static void on_registration(proxy_request &r, std::string body)
+static void on_registration(registration_request &r, std::string body)
 {
     proxy &p = *r.p;
     json_ptr tree;
@@ -242,7 +251,7 @@ static void on_registration(proxy_request &r, std::string body)
     broadcast_request request;
     request.target = "/v1/node/status";
     request.deadline_ms = intra_call_timeout_ms / 2; // the target waits for that long
-    proxy_request_broadcast(r, {{known->id, known->url}}, request, on_former);
+    proxy_request_broadcast<on_former>(r, {{known->id, known->url}}, request);
 }
 
 static void serve_register(proxy &p, exchange &x, const route_match &)
@@ -253,7 +262,7 @@ static void serve_register(proxy &p, exchange &x, const route_match &)
     }
     if (!peer_admit(p.options.cluster_secret, x))
         return;
-    proxy_request_read(proxy_request_make(p, x), json_body_size_max, on_registration);
+    proxy_request_read<on_registration>(proxy_request_make<registration_request>(p, x), json_body_size_max);
 }
 
 // --- routes

@@ -4,7 +4,7 @@
 // Owns     the exchange until it is answered, at most one broadcast.
 // Knows    http, document_queue, broadcast.        Known by  the proxy's handlers.
 // Fails    every failure is an answer; a client that has gone is answered into the void.
-#include "role/proxy/proxy.h"
+#include "role/proxy/request.h"
 
 #include "base/check.h"
 #include "control/peer.h"
@@ -12,16 +12,14 @@
 
 namespace etlnode {
 
-proxy_request &proxy_request_make(proxy &p, exchange &x)
+void proxy_request_begin(proxy_request &r, proxy &p, exchange &x)
 {
-    proxy_request *r = new proxy_request;
-    r->p = &p;
-    r->x = &x;
-    r->next = p.requests;
+    r.p = &p;
+    r.x = &x;
+    r.next = p.requests;
     if (p.requests != nullptr)
-        p.requests->previous = r;
-    p.requests = r;
-    return *r;
+        p.requests->previous = &r;
+    p.requests = &r;
 }
 
 static void end(proxy_request &r)
@@ -35,7 +33,7 @@ static void end(proxy_request &r)
         r.p->requests = r.next;
     if (r.next != nullptr)
         r.next->previous = r.previous;
-    delete &r;
+    r.destroy(&r);
 }
 
 static exchange &take_exchange(proxy_request &r)
@@ -81,11 +79,7 @@ static void on_body(void *arg, error err, std::string body)
     r.on_body(r, std::move(body));
 }
 
-void proxy_request_read(proxy_request &r, size_t size_max, void (*on_read)(proxy_request &r, std::string body))
-{
-    r.on_body = on_read;
-    exchange_read_all(*r.x, size_max, on_body, &r);
-}
+void proxy_request_begin_read(proxy_request &r, size_t size_max) { exchange_read_all(*r.x, size_max, on_body, &r); }
 
 static void on_gathered(void *arg, std::vector<broadcast_answer> answers)
 {
@@ -94,29 +88,21 @@ static void on_gathered(void *arg, std::vector<broadcast_answer> answers)
     r.on_answers(r, std::move(answers));
 }
 
-void proxy_request_broadcast(proxy_request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &request,
-    void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers))
+void proxy_request_begin_broadcast(proxy_request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &asked)
 {
     if (r.p->cut_off) {
         proxy_request_fail(r, error_code::stopping, error_code_text(error_code::stopping));
         return;
     }
-    r.on_answers = on_answers;
-    broadcast_request asked = request;
-    asked.headers = peer_headers(r.p->options.cluster_secret, exchange_request_id(*r.x)) + request.headers;
-    r.calls = broadcast_start(*r.p->e, *r.p->client, peers, asked, on_gathered, &r);
+    broadcast_request signed_request = asked;
+    signed_request.headers = peer_headers(r.p->options.cluster_secret, exchange_request_id(*r.x)) + asked.headers;
+    r.calls = broadcast_start(*r.p->e, *r.p->client, peers, signed_request, on_gathered, &r);
 }
-
-struct request_change {
-    proxy_request *r;
-    error (*apply)(void *request, cluster_document &next);
-    bool wait_pushed;
-};
 
 static error apply_change(void *arg, cluster_document &next)
 {
-    request_change *change = static_cast<request_change *>(arg);
-    return change->apply(change->r, next);
+    proxy_request &r = *static_cast<proxy_request *>(arg);
+    return r.apply(r, next);
 }
 
 static void on_pushed(void *arg)
@@ -128,26 +114,25 @@ static void on_pushed(void *arg)
 
 static void on_changed(void *arg, error err)
 {
-    request_change *change = static_cast<request_change *>(arg);
-    proxy_request &r = *change->r;
-    bool wait_pushed = change->wait_pushed;
-    delete change;
-    if (!err && wait_pushed) {
-        proxy_wait_pushed(*r.p, on_pushed, &r);
-        return;
-    }
+    proxy_request &r = *static_cast<proxy_request *>(arg);
     r.changing = false;
     r.on_changed(r, err);
 }
 
-void proxy_request_change(proxy_request &r, error (*apply)(void *request, cluster_document &next), bool wait_pushed,
-    void (*on_change)(proxy_request &r, error err))
+static void on_changed_here(void *arg, error err)
+{
+    proxy_request &r = *static_cast<proxy_request *>(arg);
+    if (err)
+        on_changed(arg, err);
+    else
+        proxy_wait_pushed(*r.p, on_pushed, arg);
+}
+
+void proxy_request_begin_change(proxy_request &r, bool wait_pushed)
 {
     CHECK(!r.changing);
     r.changing = true;
-    r.on_changed = on_change;
-    request_change *change = new request_change{&r, apply, wait_pushed};
-    document_queue_add(r.p->documents, {.apply = apply_change, .on_done = on_changed, .arg = change});
+    document_queue_add(r.p->documents, {.apply = apply_change, .on_done = wait_pushed ? on_changed_here : on_changed, .arg = &r});
 }
 
 bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action)

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/request.h: one client's request at the proxy that waits for something: a body, targets, the document.
+//
+// It ends exactly once, by proxy_request_release, _fail or _answer; the reference is dead then. A handler with parameters of its own keeps
+// them in a struct that is a proxy_request and more, and its callbacks get that struct:
+//
+//   struct bucket_request : proxy_request { std::string bucket; };
+//   static void on_body(bucket_request &r, std::string body) { ... }
+//   bucket_request &r = proxy_request_make<bucket_request>(p, x);
+//   proxy_request_read<on_body>(r, json_body_size_max);
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/broadcast.h"
+#include "http/server/exchange.h"
+#include "role/proxy/proxy.h"
+
+namespace etlnode {
+
+struct proxy_request {
+    proxy *p = nullptr;
+    exchange *x = nullptr; // null once answered
+    broadcast *calls = nullptr;
+    proxy_request *previous = nullptr, *next = nullptr;
+    bool changing = false; // a change of the document is under way
+    void (*destroy)(proxy_request *r) = nullptr;
+    void (*on_body)(proxy_request &r, std::string body) = nullptr;
+    error (*apply)(proxy_request &r, cluster_document &next) = nullptr;
+    void (*on_changed)(proxy_request &r, error err) = nullptr;
+    void (*on_answers)(proxy_request &r, std::vector<broadcast_answer> answers) = nullptr;
+};
+
+void proxy_request_begin(proxy_request &r, proxy &p, exchange &x);
+void proxy_request_begin_read(proxy_request &r, size_t size_max);
+void proxy_request_begin_broadcast(proxy_request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &asked);
+void proxy_request_begin_change(proxy_request &r, bool wait_pushed);
+
+template <typename request = proxy_request> request &proxy_request_make(proxy &p, exchange &x)
+{
+    request *r = new request;
+    r->destroy = [](proxy_request *base) { delete static_cast<request *>(base); };
+    proxy_request_begin(*r, p, x);
+    return *r;
+}
+
+// Reads the body (size_max bytes at most), then on_body(request &, std::string body); a body that cannot be read is answered here.
+template <auto on_body, typename request> void proxy_request_read(request &r, size_t size_max)
+{
+    r.on_body = [](proxy_request &base, std::string body) { on_body(static_cast<request &>(base), std::move(body)); };
+    proxy_request_begin_read(r, size_max);
+}
+
+// Asks all `peers`; then on_answers(request &, std::vector<broadcast_answer> answers).
+template <auto on_answers, typename request>
+void proxy_request_broadcast(request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &asked)
+{
+    r.on_answers = [](proxy_request &base, std::vector<broadcast_answer> answers) {
+        on_answers(static_cast<request &>(base), std::move(answers));
+    };
+    proxy_request_begin_broadcast(r, peers, asked);
+}
+
+// Changes the document by error apply(request &, cluster_document &next). on_changed(request &, error) comes when the change is durable and,
+// with `wait_pushed`, when the targets hold it (push_wait_ms at most).
+template <auto apply, auto on_changed, typename request> void proxy_request_change(request &r, bool wait_pushed)
+{
+    r.apply = [](proxy_request &base, cluster_document &next) { return apply(static_cast<request &>(base), next); };
+    r.on_changed = [](proxy_request &base, error err) { on_changed(static_cast<request &>(base), err); };
+    proxy_request_begin_change(r, wait_pushed);
+}
+
+// The exchange is the caller's again.
+exchange &proxy_request_release(proxy_request &r);
+void proxy_request_fail(proxy_request &r, error_code code, std::string_view text);
+void proxy_request_answer(proxy_request &r, answer a);
+void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
+// `value` of the action envelope in `body`; false: answered and ended. An empty body is the action "".
+bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);
+
+} // namespace etlnode
