@@ -9,7 +9,6 @@
 #include "control/document.h"
 #include "fuzz.h"
 #include "kube/kubectl.h"
-#include "role/shared/control.h"
 #include "role/shared/list_merge.h"
 
 using namespace etlnode;

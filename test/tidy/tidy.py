@@ -282,6 +282,18 @@ def check_namespaces():
             yield f"{path}: nothing in it is in namespace {name}"
 
 
+def check_types():
+    """Two types of one name in one program: the linker keeps one of the two destructors, and says nothing."""
+    seen = {}
+    for path in files("src", "include"):
+        text = read(path)
+        name = re.search(r"^namespace ([\w:]+) {$", text, flags=re.M)
+        for kind in re.findall(r"^(?:struct|union|enum|enum class) (\w+)(?: : ?[^{;]*)? {", text, flags=re.M):
+            other = seen.setdefault((name and name[1], kind), path)
+            if other != path:
+                yield f"{path}: {kind} is a type of {other}, too"
+
+
 MODE_RULE = re.compile(r"[=!]= etl_mode::|case etl_mode::|[=!]= \"(?:hpush|hrev|hpull|ws|io)(?:://)?\"")
 
 
@@ -299,6 +311,7 @@ CHECKS = [
     ("layout", check_format),
     ("sizes", check_sizes),
     ("namespaces", check_namespaces),
+    ("types have names of their own", check_types),
     ("modes are told apart in one folder", check_modes),
     ("layer arrows go down", check_layers),
     ("libuv stays behind the ports", check_uv_is_hidden),

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/buckets.cc: list, create, destroy and describe buckets.
 //
-// Knows    control, store/object_name, http.        Known by  proxy.cc.
+// Knows    control, store/object_name, http.        Known by  routes.cc.
 // Normal   the document is changed and the targets hold it before the client is told.
 // Fails    400 names and actions, 404, 409 with AIStore's phrases (its clients match them), 501 providers and actions of later.
 // Limits   bucket_count_max, bucket_name_size_max.
 #include "role/proxy/request.h"
 
 #include "aistore/cluster_config.h"
+#include "aistore/provider.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/http_write.h"
 #include "codec/json.h"
 #include "codec/url.h"
 #include "port/clock.h"
+#include "role/shared/hints.h"
 #include "role/shared/list_merge.h"
-#include "role/shared/control.h"
 #include "store/object_name.h"
 
 namespace etlnode {
@@ -62,13 +63,22 @@ static void refuse_action(proxy_request &r, const std::string &action, std::stri
 
 static bool check_bucket_name(exchange &x, const route_match &match, std::string &out_name)
 {
-    if (!control_decode_arg(x, match.args[0], "bucket name", out_name))
+    if (!route_decode_arg(x, match.args[0], "bucket name", out_name))
         return false;
     if (const char *wrong = object_name_check_bucket(out_name)) {
         exchange_answer_error(x, error_code::bad_name, "invalid bucket name \"" + text_escape(out_name) + "\": " + wrong);
         return false;
     }
     return true;
+}
+
+static bool check_provider(exchange &x, std::string_view bucket)
+{
+    std::string text;
+    error err = provider_check(exchange_head(x).query, bucket, text);
+    if (err)
+        exchange_answer_error(x, err.code, text);
+    return !err;
 }
 
 // A change would be made to a document that the targets do not share.
@@ -82,7 +92,7 @@ static bool fail_at_odds(proxy_request &r)
 
 static void fail_missing(bucket_request &r)
 {
-    proxy_request_fail(r, error_code::bucket_not_found, control_bucket_missing_text(r.bucket, proxy_bucket_names(*r.p)));
+    proxy_request_fail(r, error_code::bucket_not_found, hint_bucket_missing(r.bucket, proxy_bucket_names(*r.p)));
 }
 
 // --- list buckets
@@ -119,7 +129,7 @@ static void serve_buckets_list(proxy &p, exchange &x, const route_match &)
 {
     std::string provider;
     url_query_get(exchange_head(x).query, "provider", provider);
-    std::string_view known = control_provider(provider);
+    std::string_view known = provider_of(provider);
     if (known.empty()) {
         exchange_answer_error(x, error_code::bad_request, "unknown provider \"" + text_escape(provider) + "\"; known here: ais");
         return;
@@ -180,7 +190,7 @@ static void on_post_body(bucket_request &r, std::string body)
 static void serve_bucket_post(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
-    if (!check_bucket_name(x, match, name) || !control_check_provider(x, {}))
+    if (!check_bucket_name(x, match, name) || !check_provider(x, {}))
         return;
     bucket_request &r = proxy_request_make<bucket_request>(p, x);
     r.bucket = std::move(name);
@@ -243,7 +253,7 @@ static void on_delete_body(bucket_request &r, std::string body)
 static void serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
-    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
+    if (!check_bucket_name(x, match, name) || !check_provider(x, name))
         return;
     bucket_request &r = proxy_request_make<bucket_request>(p, x);
     r.bucket = std::move(name);
@@ -255,11 +265,11 @@ static void serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
 static void serve_bucket_head(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
-    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
+    if (!check_bucket_name(x, match, name) || !check_provider(x, name))
         return;
     const cluster_bucket *bucket = document_find_bucket(proxy_document(p), name);
     if (bucket == nullptr) {
-        exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(name, proxy_bucket_names(p)));
+        exchange_answer_error(x, error_code::bucket_not_found, hint_bucket_missing(name, proxy_bucket_names(p)));
         return;
     }
     std::string summary;
@@ -353,7 +363,7 @@ static void on_objects_body(bucket_page_request &r, std::string body)
 static void serve_bucket_objects(proxy &p, exchange &x, const route_match &match)
 {
     std::string name;
-    if (!check_bucket_name(x, match, name) || !control_check_provider(x, name))
+    if (!check_bucket_name(x, match, name) || !check_provider(x, name))
         return;
     bucket_page_request &r = proxy_request_make<bucket_page_request>(p, x);
     r.bucket = std::move(name);

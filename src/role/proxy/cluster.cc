@@ -10,8 +10,8 @@
 #include "codec/url.h"
 #include "port/clock.h"
 #include "role/proxy/request.h"
-#include "role/shared/control.h"
 #include "role/shared/health.h"
+#include "role/shared/hints.h"
 
 namespace etlnode {
 
@@ -33,7 +33,7 @@ static void fail_unknown(removal_request &r)
         if (node.is_target)
             names.push_back(node.id);
     }
-    proxy_request_fail(r, error_code::not_found, "there is no target \"" + text_escape(r.target) + "\"" + control_hint(r.target, names));
+    proxy_request_fail(r, error_code::not_found, "there is no target \"" + text_escape(r.target) + "\"" + hint_text(r.target, names));
 }
 
 static void on_removed(removal_request &r, error err)

@@ -6,11 +6,11 @@
 // Fails    a document that cannot be read, or not be stored: the proxy does not start.
 #include "role/proxy/proxy.h"
 
+#include "aistore/times.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "control/placement.h"
 #include "port/meta.h"
-#include "role/shared/control.h"
 
 namespace etlnode {
 
@@ -92,7 +92,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
     if (version == 0) {
         static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         document.uuid = rng_text(p.e->random, alphabet, sizeof alphabet - 1, 12);
-        document.created = control_time_text(clock_wall_ns(*p.e), false);
+        document.created = times_utc_text(clock_wall_ns(*p.e), false);
         LOG(info, "cluster", "cluster=%s msg=\"a new cluster\"", document.uuid.c_str());
     } else {
         const cluster_node *self = document_find_node(document, p.id);

@@ -7,11 +7,12 @@
 // Limits   etl_status_timeout_ms, etl_logs_timeout_ms, etl_remove_timeout_ms.
 #include "role/proxy/request.h"
 
+#include "aistore/times.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/url.h"
-#include "role/shared/control.h"
+#include "role/shared/hints.h"
 #include "transfer/modes/modes.h"
 
 namespace etlnode {
@@ -39,14 +40,14 @@ std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name)
     }
     if (named > 1)
         return text_format("etl job %s does not exist: %zu ETLs have that name, use the id of one", text_escape(id_or_name).c_str(), named);
-    return control_etl_missing_text(id_or_name, names);
+    return hint_etl_missing(id_or_name, names);
 }
 
 // The ETL of the path, or null: then the request has been answered with 404.
 const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw)
 {
     std::string id;
-    if (!control_decode_arg(x, raw, "ETL id", id))
+    if (!route_decode_arg(x, raw, "ETL id", id))
         return nullptr;
     const cluster_etl *etl = document_find_etl(proxy_document(p), id);
     if (etl == nullptr)
@@ -260,7 +261,7 @@ static void on_show_answers(etl_request &r, std::vector<broadcast_answer> answer
         json_add_text(tree.get(), "hpull_address", client_address_names[static_cast<size_t>(etl->hpull_address)]);
     json_add_text(tree.get(), "xaction_id", proxy_etl_job_id(*etl));
     json_add_text(tree.get(), "generation", etl->generation_id);
-    json_add_text(tree.get(), "started", etl->started_ns > 0 ? control_time_text(etl->started_ns, true) : std::string());
+    json_add_text(tree.get(), "started", etl->started_ns > 0 ? times_utc_text(etl->started_ns, true) : std::string());
     json_add_text(tree.get(), "last_error", etl->last_error);
     if (etl->pod_json.empty())
         json_add_bool(tree.get(), "spec_kept", false);
@@ -367,7 +368,7 @@ static void serve_etl_logs(proxy &p, exchange &x, const route_match &match)
     std::vector<broadcast_peer> peers = proxy_target_peers(p);
     if (match.arg_count > 1) {
         std::string target;
-        if (!control_decode_arg(x, match.args[1], "target id", target))
+        if (!route_decode_arg(x, match.args[1], "target id", target))
             return;
         std::vector<std::string_view> names;
         for (const broadcast_peer &peer : peers)
@@ -375,7 +376,7 @@ static void serve_etl_logs(proxy &p, exchange &x, const route_match &match)
         const cluster_node *node = document_find_node(proxy_document(p), target);
         if (node == nullptr || !node->is_target) {
             exchange_answer_error(x, error_code::not_found,
-                "target \"" + text_escape(target) + "\" does not exist" + control_hint(target, names), 400); // AIStore's status
+                "target \"" + text_escape(target) + "\" does not exist" + hint_text(target, names), 400); // AIStore's status
             return;
         }
         peers = {{node->id, node->url}};

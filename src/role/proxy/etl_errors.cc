@@ -10,11 +10,11 @@
 #include <algorithm>
 #include <set>
 
+#include "aistore/times.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/url.h"
-#include "role/shared/control.h"
 
 namespace etlnode {
 
@@ -79,7 +79,7 @@ static void on_answers(etl_errors_request &r, std::vector<broadcast_answer> answ
     cJSON *list = json_add_array(tree.get(), "errors");
     for (const etl_told_failure &failure : failures.last) {
         json_ptr one = json_object();
-        json_add_text(one.get(), "time", control_time_text(failure.wall_ns, true));
+        json_add_text(one.get(), "time", times_utc_text(failure.wall_ns, true));
         json_add_text(one.get(), "target_id", failure.target);
         json_add_text(one.get(), "object", json_text(failure.from, "object"));
         json_add_u64(one.get(), "status", json_u64(failure.from, "status", 0));

@@ -21,7 +21,6 @@
 #include "control/placement.h"
 #include "etl/spec_place.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
 
 namespace etlnode {
 

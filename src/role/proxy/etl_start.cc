@@ -15,7 +15,6 @@
 #include "control/placement.h"
 #include "etl/etl_spec.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
 
 namespace etlnode {
 
@@ -231,7 +230,7 @@ static void on_start_body(etl_restart_request &r, std::string)
 static void serve_etl_start(proxy &p, exchange &x, const route_match &match)
 {
     std::string id;
-    if (!control_decode_arg(x, match.args[0], "ETL id", id))
+    if (!route_decode_arg(x, match.args[0], "ETL id", id))
         return;
     etl_restart_request &r = proxy_request_make<etl_restart_request>(p, x);
     r.etl = std::move(id);

@@ -9,12 +9,13 @@
 #include "role/proxy/request.h"
 
 #include "aistore/object_query.h"
+#include "aistore/provider.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/http_write.h"
 #include "codec/url.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
+#include "role/shared/hints.h"
 #include "store/object_name.h"
 #include "transfer/choose.h"
 
@@ -69,7 +70,7 @@ static const cluster_node *find_holder(proxy &p, exchange &x, const std::string 
 {
     const cluster_document &document = proxy_document(p);
     if (document_find_bucket(document, bucket) == nullptr) {
-        exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(bucket, proxy_bucket_names(p)));
+        exchange_answer_error(x, error_code::bucket_not_found, hint_bucket_missing(bucket, proxy_bucket_names(p)));
         return nullptr;
     }
     const cluster_node *node = document_place(document, bucket, name);
@@ -106,7 +107,7 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
 {
     const http_head &head = exchange_head(x);
     std::string bucket, name;
-    if (!control_decode_arg(x, match.args[0], "bucket name", bucket) || !control_decode_arg(x, match.args[1], "object name", name))
+    if (!route_decode_arg(x, match.args[0], "bucket name", bucket) || !route_decode_arg(x, match.args[1], "object name", name))
         return;
     if (const char *wrong = object_name_check_bucket(bucket)) {
         exchange_answer_error(x, error_code::bad_name, "invalid bucket name \"" + text_escape(bucket) + "\": " + wrong);
@@ -116,11 +117,12 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
         exchange_answer_error(x, error_code::bad_name, "invalid object name \"" + text_escape(name) + "\": " + wrong);
         return;
     }
-    if (!control_check_provider(x, bucket))
-        return;
     object_query asked;
     std::string wrong_query;
-    if (error err = object_query_read(head.query, object_use_of(head.method), asked, wrong_query)) {
+    error err = provider_check(head.query, bucket, wrong_query);
+    if (!err)
+        err = object_query_read(head.query, object_use_of(head.method), asked, wrong_query);
+    if (err) {
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }

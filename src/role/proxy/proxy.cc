@@ -14,24 +14,23 @@
 #include "codec/url.h"
 #include "port/clock.h"
 #include "role/proxy/request.h"
-#include "role/shared/control.h"
 #include "role/shared/node_id.h"
 
 namespace etlnode {
 
 // --- requests
 
-static void on_answer(void *arg, exchange &x, int status) { control_log_answer("proxy", static_cast<proxy *>(arg)->answers, x, status); }
+static void on_answer(void *arg, exchange &x, int status) { access_log_answer(static_cast<proxy *>(arg)->answers, "proxy", x, status); }
 
 static void on_request(void *arg, exchange &x)
 {
     proxy &p = *static_cast<proxy *>(arg);
-    if (!control_admit_web(p.guard, x))
+    if (!web_guard_admit(p.guard, x))
         return;
     const http_head &head = exchange_head(x);
     route_match match = route_find(p.routes, head.method, head.path);
     if (match.found == nullptr) {
-        control_answer_no_route(x, match);
+        route_answer_missing(x, match);
         return;
     }
     if (!p.ready && !match.found->is_early) {

@@ -18,7 +18,7 @@
 #include "http/client/call.h"
 #include "http/server/exchange.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
+#include "role/shared/access_log.h"
 #include "role/shared/list_merge.h"
 #include "role/shared/node.h"
 #include "role/shared/route.h"
@@ -71,7 +71,7 @@ struct proxy {
     route_table routes;
     http_server *server = nullptr;
     web_guard guard;
-    control_log answers;
+    access_log answers;
     http_client *client = nullptr;
     document_queue documents;
     std::map<std::string, proxy_target> targets;     // by id, of the document

@@ -15,7 +15,7 @@
 #include "control/peer.h"
 #include "control/placement.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
+#include "role/shared/node_id.h"
 
 namespace etlnode {
 
@@ -201,7 +201,7 @@ static void on_registration(registration_request &r, std::string body)
     if (!err)
         err = node_parse(tree.get(), r.node);
     url_base base;
-    if (err || !r.node.is_target || !control_is_node_id(r.node.id) || !url_parse_base(r.node.url, base)) {
+    if (err || !r.node.is_target || !node_id_is_good(r.node.id) || !url_parse_base(r.node.url, base)) {
         refuse_member(r, error_code::bad_json,
             "a registration is {\"id\",\"type\",\"url\",\"document_version\",\"object_count\"}: " +
                 (where.empty() && err ? error_text(err) : where));

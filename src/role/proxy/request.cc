@@ -8,7 +8,6 @@
 
 #include "base/check.h"
 #include "control/peer.h"
-#include "role/shared/control.h"
 
 namespace etlnode {
 

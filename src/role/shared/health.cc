@@ -4,9 +4,9 @@
 // Knows    control, http.            Known by  proxy.cc, target.cc.
 #include "role/shared/health.h"
 
+#include "aistore/times.h"
 #include "base/text.h"
 #include "codec/url.h"
-#include "role/shared/control.h"
 
 namespace etlnode {
 
@@ -17,7 +17,7 @@ void health_serve(exchange &x, const health_state &state)
     bool asks_ready = url_query_get(query, "readiness", value) && text_is_true(value);
     value.clear();
     bool asks_primary = url_query_get(query, "prr", value) && text_is_true(value);
-    std::string headers = control_uptime_headers(state.node_uptime_ms, state.cluster_uptime_ms);
+    std::string headers = times_uptime_headers(state.node_uptime_ms, state.cluster_uptime_ms);
     if (asks_primary && !state.is_primary) {
         exchange_answer_error(x, error_code::unavailable, "this node is a target, not the primary proxy", 0, headers);
         return;

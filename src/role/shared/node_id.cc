@@ -5,14 +5,26 @@
 // Fails    wrong role, wrong id, damaged document, storage errors.
 #include "role/shared/node_id.h"
 
+#include "base/limits.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "codec/json.h"
 #include "port/clock.h"
 #include "port/meta.h"
-#include "role/shared/control.h"
 
 namespace etlnode {
+
+bool node_id_is_good(std::string_view id)
+{
+    if (id.size() < 8 || id.size() > node_id_size_max)
+        return false;
+    for (char c : id) {
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        if (!good)
+            return false;
+    }
+    return true;
+}
 
 struct node_id_load_call {
     env *e;
@@ -47,7 +59,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
     if (version > 0) {
         json_ptr tree;
         std::string where;
-        if (json_parse(text, tree, where) || !control_is_node_id(json_text(tree.get(), "id"))) {
+        if (json_parse(text, tree, where) || !node_id_is_good(json_text(tree.get(), "id"))) {
             finish(load, make_error(error_code::corrupt), "the document \"node\" in the data directory is damaged: " + where);
             return;
         }
@@ -87,7 +99,7 @@ void node_id_load(env &e, const node_options &options,
     void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail), void *arg)
 {
     node_id_load_call *load = new node_id_load_call{&e, options.id, options.is_target, {}, on_loaded, arg};
-    if (!options.id.empty() && !control_is_node_id(options.id)) {
+    if (!options.id.empty() && !node_id_is_good(options.id)) {
         clock_post(e, refuse_posted, load);
         return;
     }

@@ -3,12 +3,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "port/env.h"
 #include "role/shared/node.h"
 
 namespace etlnode {
+
+// [A-Za-z0-9_-], 8 to node_id_size_max bytes.
+bool node_id_is_good(std::string_view id);
 
 // Completes once, later. Refused: a data directory of the other role, or of another id than options.id; `detail` says so for a person.
 void node_id_load(env &e, const node_options &options,

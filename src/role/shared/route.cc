@@ -8,6 +8,9 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/text.h"
+#include "codec/http_write.h"
+#include "codec/url.h"
 #include "http/server/exchange.h"
 
 namespace etlnode {
@@ -110,6 +113,20 @@ route_match route_find(const route_table &table, std::string_view method, std::s
     return match;
 }
 
+void route_answer_missing(exchange &x, const route_match &match)
+{
+    const http_head &head = exchange_head(x);
+    if (!match.allow.empty()) {
+        std::string headers;
+        http_write_header(headers, "Allow", match.allow);
+        exchange_answer_error(x, error_code::method_not_allowed,
+            "method " + text_escape(head.method) + " is not allowed for " + text_escape(head.path) + "; allowed: " + match.allow, 0,
+            headers);
+        return;
+    }
+    exchange_answer_error(x, error_code::not_found, "there is no " + text_escape(head.path) + " here");
+}
+
 void route_answer_not_implemented(exchange &x, const route &row)
 {
     exchange_answer_error(x, error_code::not_implemented, std::string(row.method) + " " + std::string(row.pattern) + " is not implemented");
@@ -118,6 +135,16 @@ void route_answer_not_implemented(exchange &x, const route &row)
 void route_answer_object_missing(exchange &x)
 {
     exchange_answer_error(x, error_code::bad_request, "the path has no object name: an object's path is /v1/objects/<bucket>/<object>");
+}
+
+bool route_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text)
+{
+    if (url_decode(raw, out_text) && !out_text.empty())
+        return true;
+    const char *fault = raw.find("%00") != std::string_view::npos ? " in the path has a NUL byte (%00), which no name may have: "
+                                                                  : " in the path is not properly percent-encoded: ";
+    exchange_answer_error(x, error_code::bad_request, std::string("the ") + what + fault + text_escape(raw));
+    return false;
 }
 
 // --- docs/ROUTES.md

@@ -95,9 +95,12 @@ route_table route_table_make(std::initializer_list<std::span<const route>> lists
 // One trailing slash is ignored, except inside "{name...}".
 route_match route_find(const route_table &table, std::string_view method, std::string_view path);
 
-// What both roles answer to.
+// What both roles answer. A path or method that the table does not hold: 405 with Allow, or 404.
+void route_answer_missing(exchange &x, const route_match &match);
 void route_answer_not_implemented(exchange &x, const route &row);
 void route_answer_object_missing(exchange &x);
+// Decodes one segment of a match; false when it is malformed or empty, then the request has been answered with 400.
+bool route_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text);
 
 // The table in Markdown, for docs/ROUTES.md.
 std::string route_table_text(const route_table &table);

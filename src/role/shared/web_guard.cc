@@ -5,7 +5,7 @@
 // takes the node for his own server), and requests that browsers send across origins without asking first. Host gives away the first;
 // Origin and Sec-Fetch-*, which scripts can neither set nor leave out, the second.
 //
-// Knows    codec.            Known by  control.cc (the answers), proxy.cc, target.cc, app (the checks of texts).
+// Knows    codec, http.            Known by  proxy.cc, target.cc, etlnode (the checks of texts).
 // Limits   none of its own: a head is bounded by http_head_size_max.
 #include "role/shared/web_guard.h"
 
@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "codec/url.h"
+#include "http/server/exchange.h"
 #include "role/shared/node.h"
 
 namespace etlnode {
@@ -252,6 +253,45 @@ bool web_origin_is_good(std::string_view text)
 {
     origin o;
     return read_origin(text, o) && (!o.at.is_ip6 || is_ip_literal(o.at)) && o.authority_text.find('*') == std::string_view::npos;
+}
+
+// --- answers
+
+// What could be allowed is named as --allowed-host takes it.
+static std::string strange_host_text(std::string_view host)
+{
+    if (text_trim(host).empty())
+        return "the Host of the request is empty: call this node by its IP address or by one of its names";
+    std::string shown = text_escape(host, 200);
+    std::string_view name = host.substr(0, host.rfind(':')); // an IPv6 address is never strange
+    if (!web_host_rule_is_good(name) || name.starts_with("*"))
+        return "\"" + shown + "\" is no host name: call this node by its IP address or by one of its names";
+    return "this node does not know itself as \"" + shown + "\": use its IP address, or start it with --allowed-host " + std::string(name);
+}
+
+bool web_guard_admit(const web_guard &guard, exchange &x)
+{
+    const http_head &head = exchange_head(x);
+    switch (web_guard_judge(guard, head)) {
+    case web_verdict::pass: return true;
+    case web_verdict::strange_host: {
+        std::string_view sent = http_head_get(head, "Host");
+        exchange_answer_error(
+            x, error_code::misdirected, strange_host_text(!head.authority.empty() && web_guard_knows(guard, sent) ? head.authority : sent));
+        return false;
+    }
+    case web_verdict::strange_origin: {
+        std::string_view sent = http_head_get(head, "Origin");
+        std::string name = text_escape(sent, 200);
+        bool can_be_allowed = web_origin_is_good(sent);
+        exchange_answer_error(x, error_code::forbidden,
+            sent.data() == nullptr ? "a web page of another origin may not change anything here"
+                                   : "a web page of origin \"" + name + "\" may not change anything here" +
+                                         (can_be_allowed ? "; if it is yours, start the node with --allowed-origin " + name : ""));
+        return false;
+    }
+    }
+    return false;
 }
 
 } // namespace etlnode

@@ -11,6 +11,7 @@
 
 namespace etlnode {
 
+struct exchange;
 struct node_options;
 
 // What this node is called, and whose pages may change something through it. Made once at the start: nothing is allocated per request.
@@ -32,6 +33,9 @@ web_guard web_guard_make(const node_options &options, const std::vector<std::str
 web_verdict web_guard_judge(const web_guard &guard, const http_head &head);
 // Whether "host[:port]" is a name that the guard knows, or an IP literal.
 bool web_guard_knows(const web_guard &guard, std::string_view authority);
+
+// True when the request may go on; else it has been answered with 421 or 403, whose text names the option that would let it pass.
+bool web_guard_admit(const web_guard &guard, exchange &x);
 
 // A value of --allowed-host: "any", "*.example.org", a host name or an IP address, without a port.
 bool web_host_rule_is_good(std::string_view text);

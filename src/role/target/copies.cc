@@ -11,7 +11,7 @@
 #include "control/peer.h"
 #include "node/api.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
+#include "role/shared/hints.h"
 #include "role/target/target.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
@@ -72,7 +72,7 @@ static const cluster_bucket *admit(target &t, exchange &x, const object_query &a
         std::vector<std::string_view> names;
         for (const cluster_bucket &one : t.document.buckets)
             names.push_back(one.name);
-        exchange_answer_error(x, error_code::bucket_not_found, control_bucket_missing_text(asks.to_bucket, names));
+        exchange_answer_error(x, error_code::bucket_not_found, hint_bucket_missing(asks.to_bucket, names));
         return nullptr;
     }
     if (std::string why = target_emptying_text(t, asks.to_bucket); !why.empty()) {

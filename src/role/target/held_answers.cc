@@ -18,7 +18,6 @@
 #include "codec/url.h"
 #include "control/held_call_machine.h"
 #include "control/peer.h"
-#include "role/shared/control.h"
 
 namespace etlnode {
 

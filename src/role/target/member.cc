@@ -15,7 +15,6 @@
 #include "control/peer.h"
 #include "control/placement.h"
 #include "node/api.h"
-#include "role/shared/control.h"
 #include "role/target/target.h"
 
 namespace etlnode {

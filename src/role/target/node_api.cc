@@ -15,7 +15,6 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "control/peer.h"
-#include "role/shared/control.h"
 #include "transfer/modes/modes.h"
 
 namespace etlnode {
@@ -63,7 +62,7 @@ static void answer_done(node_request *r)
 
 bool target_admit_peer(target &t, exchange &x, const route_match &match, std::string &out_name)
 {
-    return peer_admit(t.options.cluster_secret, x) && (match.arg_count == 0 || control_decode_arg(x, match.args[0], "name", out_name));
+    return peer_admit(t.options.cluster_secret, x) && (match.arg_count == 0 || route_decode_arg(x, match.args[0], "name", out_name));
 }
 
 static bool has_etls(target &t, exchange &x)

@@ -14,7 +14,7 @@
 #include "codec/url.h"
 #include "control/peer.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
+#include "role/shared/hints.h"
 #include "role/target/target.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
@@ -379,7 +379,7 @@ static bool check_names(object_request &r)
         std::vector<std::string_view> names;
         for (const cluster_bucket &bucket : r.t->document.buckets)
             names.push_back(bucket.name);
-        exchange_answer_error(*r.x, error_code::bucket_not_found, control_bucket_missing_text(r.bucket, names));
+        exchange_answer_error(*r.x, error_code::bucket_not_found, hint_bucket_missing(r.bucket, names));
         return false;
     }
     if (std::string why = target_emptying_text(*r.t, r.bucket); !why.empty()) {
@@ -411,7 +411,7 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
         std::vector<std::string_view> names;
         for (const cluster_etl &known : t.document.etls)
             names.push_back(known.id);
-        exchange_answer_error(x, error_code::etl_not_found, control_etl_missing_text(etl, names));
+        exchange_answer_error(x, error_code::etl_not_found, hint_etl_missing(etl, names));
         return false;
     }
     if (asked != nullptr && asked->stage == etl_stage::aborted && !runs_here) {

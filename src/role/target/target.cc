@@ -17,7 +17,6 @@
 #include "codec/url.h"
 #include "port/clock.h"
 #include "port/meta.h"
-#include "role/shared/control.h"
 #include "role/shared/node_id.h"
 #include "transfer/transfer.h"
 
@@ -27,18 +26,18 @@ namespace etlnode {
 
 static void dispatch(target &t, exchange &x, const route_table &routes)
 {
-    if (!control_admit_web(t.guard, x))
+    if (!web_guard_admit(t.guard, x))
         return;
     const http_head &head = exchange_head(x);
     route_match match = route_find(routes, head.method, head.path);
     if (match.found == nullptr) {
-        control_answer_no_route(x, match);
+        route_answer_missing(x, match);
         return;
     }
     match.found->serve(&t, x, match);
 }
 
-static void on_answer(void *arg, exchange &x, int status) { control_log_answer("target", static_cast<target *>(arg)->answers, x, status); }
+static void on_answer(void *arg, exchange &x, int status) { access_log_answer(static_cast<target *>(arg)->answers, "target", x, status); }
 
 static void on_client_request(void *arg, exchange &x)
 {

@@ -12,7 +12,7 @@
 #include "http/client/call.h"
 #include "http/server/exchange.h"
 #include "port/clock.h"
-#include "role/shared/control.h"
+#include "role/shared/access_log.h"
 #include "role/shared/etl_failures.h"
 #include "role/shared/metrics.h"
 #include "role/shared/node.h"
@@ -42,7 +42,7 @@ struct target {
     http_server *public_server = nullptr;
     http_server *pod_server = nullptr;
     web_guard guard;
-    control_log answers;
+    access_log answers;
     http_client *client = nullptr; // calls to the proxy
     store *objects = nullptr;
     etl_registry *etls = nullptr; // made when the cluster's id is known (first document)

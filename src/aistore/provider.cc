@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// aistore/provider.cc: reads AIStore's names of providers, and says in its words what is not here.
+//
+// Knows    codec.            Known by  the proxy's handlers.
+#include "aistore/provider.h"
+
+#include "base/text.h"
+#include "codec/url.h"
+
+namespace etlnode {
+
+std::string_view provider_of(std::string_view name)
+{
+    struct alias {
+        std::string_view name, provider;
+    };
+    static constexpr alias aliases[] = {{"", "ais"}, {"ais", "ais"}, {"aws", "aws"}, {"s3", "aws"}, {"gcp", "gcp"}, {"gs", "gcp"},
+        {"azure", "azure"}, {"az", "azure"}, {"oci", "oci"}, {"oc", "oci"}, {"ht", "ht"}, {"http", "ht"}};
+    for (const alias &row : aliases) {
+        if (row.name == name)
+            return row.provider;
+    }
+    return {};
+}
+
+// AIStore's own words: its clients look for the bucket's URL in them.
+static std::string missing_backend_text(std::string_view provider, std::string_view bucket)
+{
+    struct backend {
+        std::string_view provider, scheme, name;
+    };
+    static constexpr backend backends[] = {
+        {"aws", "s3", "AWS"}, {"gcp", "gs", "GCP"}, {"azure", "az", "Azure"}, {"oci", "oc", "OCI"}, {"ht", "ht", "HTTP"}};
+    for (const backend &row : backends) {
+        if (row.provider == provider)
+            return "failed to lookup bucket " + std::string(row.scheme) + "://" + text_escape(bucket) + ", err: " + std::string(row.name) +
+                   " backend is missing in the cluster configuration";
+    }
+    return "provider " + std::string(provider) + " is not supported";
+}
+
+// Whether the query gives `name` once more, with another value than `first`.
+static bool is_given_otherwise(std::string_view query, std::string_view name, std::string_view first)
+{
+    std::string key, value;
+    bool is_broken = false;
+    while (url_query_next(query, key, value, is_broken)) {
+        if (key == name && (is_broken || value != first))
+            return true;
+    }
+    return false;
+}
+
+error provider_check(std::string_view query, std::string_view bucket, std::string &out_text)
+{
+    std::string value;
+    if (url_query_get(query, "provider", value)) {
+        if (is_given_otherwise(query, "provider", value)) {
+            out_text = "the parameter provider is given twice, with different values";
+            return make_error(error_code::bad_request);
+        }
+        std::string_view provider = provider_of(value);
+        if (provider.empty()) {
+            out_text = "unknown provider \"" + text_escape(value) + "\"; known here: ais";
+            return make_error(error_code::bad_request);
+        }
+        if (provider != "ais" && !bucket.empty()) {
+            out_text = missing_backend_text(provider, bucket);
+            return make_error(error_code::bucket_not_found);
+        }
+        if (provider != "ais") {
+            out_text = "provider \"" + std::string(provider) + "\" is not supported: this cluster has only ais:// buckets";
+            return make_error(error_code::not_implemented);
+        }
+    }
+    value.clear();
+    if (url_query_get(query, "namespace", value) && !value.empty() && value != "@#" && value != "@" && value != "#") {
+        out_text = "namespace \"" + text_escape(value) + "\" is not supported: this cluster has only the global namespace";
+        return make_error(error_code::not_implemented);
+    }
+    return no_error;
+}
+
+} // namespace etlnode

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// aistore/times.h: times as AIStore's clients read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace etlnode {
+
+// "2026-01-02 03:04:05" of nanoseconds since 1970; with `rfc3339` "2026-01-02T03:04:05Z".
+std::string times_utc_text(uint64_t wall_ns, bool rfc3339);
+// The header lines of uptime, in nanoseconds.
+std::string times_uptime_headers(uint64_t node_ms, uint64_t cluster_ms);
+
+} // namespace etlnode
