@@ -15,6 +15,7 @@
 
 #include "golden.h"
 #include "port/meta.h"
+#include "rows_taken.h"
 #include "sm/sm_render.h"
 #include "sm/sm_trace.h"
 
@@ -162,16 +163,6 @@ inline std::string golden_trace_end(const char *machine)
         &s);
     sm_trace_set_clock(nullptr, nullptr);
     return s.out;
-}
-
-// Every row of the table was taken by this program's scenarios.
-inline void golden_check_rows(const sm_view &view)
-{
-    for (size_t i = 0; i < view.rows.size(); i++) {
-        if (view.counters->row_taken[i] == 0)
-            test_fail("row %zu of %s was never taken: %s --%s-->", i, view.name, view.states[view.rows[i].from].name,
-                view.events[view.rows[i].on]);
-    }
 }
 
 } // namespace etlnode

@@ -20,6 +20,7 @@
 #include "etl/etl_spec.h"
 #include "etl/spec_tree.h"
 #include "golden.h"
+#include "rows_taken.h"
 
 namespace etlnode {
 
@@ -448,19 +449,6 @@ inline void check_page(const char *path, const char *machines)
     }
     test_true(now.find("!!") == std::string::npos);
     test_eq_text(now, recorded);
-}
-
-inline void check_rows_taken(const sm_view &view)
-{
-    bool all = true;
-    for (size_t i = 0; i < view.rows.size(); i++) {
-        if (view.counters->row_taken[i] > 0)
-            continue;
-        print_error("%s, row %zu: %s on %s (%s) was never taken\n", view.name, i, view.states[view.rows[i].from].name,
-            view.events[view.rows[i].on], view.rows[i].guard);
-        all = false;
-    }
-    test_true(all);
 }
 
 } // namespace etlnode

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "memory_world.h"
 #include "node_test.h"
-#include "sm/sm_render.h"
+#include "rows_taken.h"
 #include "store/store.h"
 
 namespace etlnode {
@@ -205,20 +205,6 @@ inline int teardown_store(void **state)
     close_world(*f);
     delete f;
     return 0;
-}
-
-// A row that no case takes is a case that was forgotten, or a row too many.
-inline void every_row_was_taken(const sm_view &view)
-{
-    size_t untaken = 0;
-    for (size_t i = 0; i < view.rows.size(); i++) {
-        if (view.counters->row_taken[i] > 0)
-            continue;
-        untaken++;
-        print_error("%s row %zu: %s on %s [%s] was never taken\n", view.name, i, view.states[view.rows[i].from].name,
-            view.events[view.rows[i].on], view.rows[i].guard);
-    }
-    test_eq(untaken, 0u);
 }
 
 } // namespace etlnode

@@ -259,8 +259,8 @@ static void contents_of_a_lost_index_are_set_aside(void **)
 
 static void every_row_is_taken(void **)
 {
-    every_row_was_taken(housekeeping_machine_view());
-    every_row_was_taken(open_machine_view());
+    check_rows_taken(housekeeping_machine_view());
+    check_rows_taken(open_machine_view());
 }
 
 int main()

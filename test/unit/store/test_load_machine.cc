@@ -340,7 +340,7 @@ static void small_damage_is_counted(void **)
     close_world(g.f);
 }
 
-static void every_row_is_taken(void **) { every_row_was_taken(load_machine_view()); }
+static void every_row_is_taken(void **) { check_rows_taken(load_machine_view()); }
 
 int main()
 {
