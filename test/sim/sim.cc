@@ -141,6 +141,8 @@ static void on_disk(void *arg)
 static void draw_disk_fault(sim_host *host)
 {
     sim_world &w = *host->sim;
+    if (host->has_planned_faults)
+        return;
     host->faults.clear();
     if (host->kind == sim_host_kind::pod || host->todo.empty() || host->is_orphan)
         return;
@@ -269,6 +271,10 @@ void sim_count_hit(sim_world &w, sim_fault fault)
 bool sim_hit(sim_world &w, sim_fault fault)
 {
     size_t at = static_cast<size_t>(fault);
+    if (w.certain[at]) {
+        sim_count_hit(w, fault);
+        return true;
+    }
     if (!w.faults_on || !w.enabled[at] || !sim_chance(w, fault_chances[at]))
         return false;
     sim_count_hit(w, fault);

@@ -61,6 +61,7 @@ struct sim_host : memory_world {
     sim_event *disk_event = nullptr;
     uint64_t slow_disk_until_us = 0;
     uint64_t no_descriptors_until_us = 0;
+    bool has_planned_faults = false; // its `faults` are a test's, none are drawn
     std::vector<net_listener *> listeners;
     std::vector<net_connect_call *> connects;
     std::vector<net_conn *> conns;
@@ -90,6 +91,7 @@ struct sim_world {
     sim_kube *kube = nullptr;
 
     bool enabled[sim_fault_count] = {}; // drawn for the run
+    bool certain[sim_fault_count] = {}; // happens on every occasion: for tests of one thing
     bool faults_on = false;
     uint64_t hits[sim_fault_count] = {};
     bool is_verbose = false;

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: MIT
+// test/unit/role/role_world.h: one proxy or one target, as proxy_start and target_start make it, on the simulator's ports without faults: network, clock,
+// disk, index and kubectl are all in memory. The other nodes of its cluster are scripted.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "control/document.h"
+#include "control/placement.h"
+#include "role/proxy/proxy.h"
+#include "role/target/target.h"
+#include "sm/sm.h"
+
+#include "../../sim/scripted_node.h"
+#include "../../sim/sim_kube.h"
+
+namespace etlnode {
+
+inline constexpr const char *role_secret = "the secret of the cluster";
+inline constexpr const char *role_secret_header = "Etlnode-Cluster-Secret: the secret of the cluster\r\n";
+inline constexpr const char *role_wrong_secret_header = "Etlnode-Cluster-Secret: the secret of another one\r\n";
+inline constexpr const char *role_proxy_id = "proxy-01";
+inline constexpr const char *role_target_id = "target-01";
+inline constexpr uint16_t role_port = 8080;
+inline constexpr uint16_t role_pod_port = 8081;
+
+struct role_world {
+    sim_world *sim = nullptr;
+    sim_host *client = nullptr;
+    sim_host *node = nullptr; // of the role under test
+    node_options options;
+    std::string address; // of that node
+    memory_image image;  // what its disk holds when it starts
+    proxy *p = nullptr;
+    target *t = nullptr;
+    bool is_started = false, is_drained = false;
+    error start_err;
+    std::string start_detail;
+    std::map<std::string, scripted_node *> peers; // by id
+    std::map<std::string, std::string> held;      // by target: the document that it holds, as text
+    std::map<std::string, size_t> seen;           // of its requests: that many were looked at
+    cluster_document document;                    // of target tests: what the scripted proxy has
+    std::vector<scripted_call *> calls;           // made by role_begin
+    scripted_call *last = nullptr;                // of role_ask
+};
+
+// --- requests
+
+// `port` 0: the node's own one.
+inline scripted_call &role_begin(
+    role_world &w, std::string_view line, std::string_view body = {}, std::string_view headers = {}, uint16_t port = 0)
+{
+    w.calls.push_back(new scripted_call);
+    scripted_begin(*w.calls.back(), *w.client, w.address, port != 0 ? port : role_port, line, body, headers);
+    return *w.calls.back();
+}
+
+inline const scripted_call &role_await(role_world &w, scripted_call &call)
+{
+    if (!scripted_until(*w.sim, [&] { return call.running == nullptr; }))
+        test_fail("a request has no answer");
+    return call;
+}
+
+// Lifetime of the answer: the test.
+inline const scripted_call &role_ask(
+    role_world &w, std::string_view line, std::string_view body = {}, std::string_view headers = {}, uint16_t port = 0)
+{
+    return role_await(w, role_begin(w, line, body, headers, port));
+}
+
+// What an answer says: the message of an error, else its body. An answer to HEAD has its error in a header.
+inline std::string role_text(const scripted_call &call)
+{
+    std::string body = sim_header(call.answer, "hdr-error");
+    body = body.empty() ? call.answer.body : body;
+    json_ptr tree;
+    std::string where;
+    if (json_parse(body, tree, where) || json_text(tree.get(), "message").empty())
+        return body;
+    return std::string(json_text(tree.get(), "message"));
+}
+
+inline void role_check(const scripted_call &call, std::string_view what, int status, std::string_view says)
+{
+    if (call.how != sim_call::ending::answered || call.status() != status || role_text(call).find(says) == std::string::npos)
+        test_fail("%.*s\n  answered %d: %s\n  expected %d: %.*s", static_cast<int>(what.size()), what.data(), call.status(),
+            role_text(call).c_str(), status, static_cast<int>(says.size()), says.data());
+}
+
+// One request and what is answered: `says` is a part of the message, or of the body. A null body is none.
+struct role_case {
+    const char *line;
+    const char *body;
+    int status;
+    const char *says;
+    const char *headers = "";
+};
+
+inline void role_check_cases(role_world &w, std::span<const role_case> cases, uint16_t port = 0)
+{
+    for (const role_case &one : cases) {
+        std::string_view body = one.body != nullptr ? std::string_view(one.body) : std::string_view();
+        role_check(role_ask(w, one.line, body, one.headers, port), one.line, one.status, one.says);
+    }
+}
+
+inline void role_expect(role_world &w, std::string_view line, std::string_view body, int status, std::string_view says = "")
+{
+    role_check(role_ask(w, line, body), line, status, says);
+}
+
+// As a node of the cluster asks.
+inline const scripted_call &role_ask_as_node(role_world &w, std::string_view line, std::string_view body = {})
+{
+    return role_ask(w, line, body, role_secret_header);
+}
+
+// --- the node under test
+
+inline void role_on_ready(void *arg, error err, const std::string &detail)
+{
+    auto &w = *static_cast<role_world *>(arg);
+    w.is_started = true;
+    w.start_err = err;
+    w.start_detail = detail;
+}
+
+inline void role_begin_start(role_world &w)
+{
+    w.is_started = w.is_drained = false;
+    w.node = sim_host_make(
+        *w.sim, w.options.is_target ? sim_host_kind::target : sim_host_kind::proxy, "node", w.options.listen_host, w.image);
+    w.address = w.options.listen_host;
+    error err = w.options.is_target ? target_start(w.node->e, w.options, role_on_ready, &w, &w.t)
+                                    : proxy_start(w.node->e, w.options, role_on_ready, &w, &w.p);
+    test_ok(err);
+    sim_settle(w.node);
+}
+
+inline void role_start(role_world &w)
+{
+    role_begin_start(w);
+    test_true(scripted_until(*w.sim, [&] { return w.is_started; }));
+}
+
+// The next operations of that kind on the node's disk, index or documents fail.
+inline void role_fail_disk(role_world &w, memory_op op, error_code code, const std::string &path_part = {}, size_t count = 1)
+{
+    w.node->has_planned_faults = true;
+    w.node->faults.push_back({.op = op, .err = make_error(code), .path_part = path_part, .count = count});
+}
+
+inline void role_on_drained(void *arg) { static_cast<role_world *>(arg)->is_drained = true; }
+
+inline void role_begin_drain(role_world &w)
+{
+    if (w.p != nullptr)
+        proxy_drain(*w.p, role_on_drained, &w);
+    else
+        target_drain(*w.t, role_on_drained, &w);
+    sim_settle(w.node);
+}
+
+// After a drain, or a start that failed. What it leaves on its disk is what the next one starts with; anything else that it leaves ends the test.
+inline void role_free_node(role_world &w)
+{
+    if (w.p != nullptr)
+        proxy_free(w.p);
+    if (w.t != nullptr)
+        target_free(w.t);
+    w.p = nullptr;
+    w.t = nullptr;
+    auto is_at_rest = [&] {
+        return w.node->todo.empty() && w.node->done.empty() && w.node->clock.posts.empty() && w.node->open_files == 0 &&
+               w.node->children.empty() && w.node->clock.timers == 0;
+    };
+    test_true(scripted_until(*w.sim, is_at_rest));
+    w.image = memory_take(*w.node, memory_crash::killed);
+    sim_host_free(w.node);
+    w.node = nullptr;
+}
+
+inline void role_stop(role_world &w)
+{
+    if (w.node == nullptr)
+        return;
+    if (!w.start_err) {
+        if (!w.is_drained) {
+            bool is_draining = w.p != nullptr ? w.p->draining : w.t->draining;
+            if (!is_draining)
+                role_begin_drain(w);
+            test_true(scripted_until(*w.sim, [&] { return w.is_drained; }));
+        }
+    }
+    role_free_node(w);
+}
+
+inline role_world *role_world_make(bool is_target)
+{
+    auto *w = new role_world;
+    w->sim = sim_make(11);
+    w->sim->kube = sim_kube_make(*w->sim);
+    w->client = sim_host_make(*w->sim, sim_host_kind::client, "client", "10.0.1.1", memory_empty());
+    w->image = memory_empty();
+    node_options &o = w->options;
+    o.is_target = is_target;
+    o.id = is_target ? role_target_id : role_proxy_id;
+    o.listen_host = is_target ? "10.0.0.2" : "10.0.0.1";
+    o.listen_port = role_port;
+    o.data_dir = "/data";
+    o.cluster_secret = role_secret;
+    o.version = "unit";
+    o.proxy_url = "http://10.0.0.1:8080";
+    o.pod_listen_port = role_pod_port;
+    o.kubectl = {"kubectl"};
+    o.node_name = "node1";
+    return w;
+}
+
+inline void role_world_free(role_world *w)
+{
+    for (scripted_call *call : w->calls)
+        scripted_hang_up(*call);
+    role_stop(*w);
+    for (auto &[id, peer] : w->peers)
+        scripted_node_free(peer);
+    sim_kube_clear(*w->sim->kube);
+    (void)scripted_until(
+        *w->sim, [&] { return w->sim->links.empty(); }, 200'000);
+    sim_host_free(w->client);
+    sim_kube_free(w->sim->kube);
+    scripted_world_free(w->sim);
+    for (scripted_call *call : w->calls)
+        delete call;
+    delete w;
+}
+
+inline int role_tear_down(void **state)
+{
+    role_world_free(static_cast<role_world *>(*state));
+    return 0;
+}
+
+inline role_world &role_of(void **state) { return *static_cast<role_world *>(*state); }
+
+// --- a proxy, and targets that are scripted
+
+inline int role_set_up_proxy(void **state)
+{
+    role_world *w = role_world_make(false);
+    *state = w;
+    role_start(*w);
+    return 0;
+}
+
+// What a target says when it registers, and then every two seconds. `more`: fields in front of the others, with a comma.
+inline std::string role_registration(role_world &w, const scripted_node &node, const std::string &more = {})
+{
+    cluster_node self;
+    self.id = node.id;
+    self.is_target = true;
+    self.url = "http://" + node.address + ":8080";
+    self.digest = placement_digest(node.id);
+    json_ptr tree = node_print(self);
+    cluster_document held;
+    if (!w.held[node.id].empty())
+        test_ok(document_parse(w.held[node.id], held));
+    document_identity identity = document_identify(held);
+    json_add_text(tree.get(), "cluster", held.uuid);
+    json_add_u64(tree.get(), "document_version", identity.version);
+    json_add_u64_text(tree.get(), "document_term", identity.term);
+    json_add_u64_text(tree.get(), "document_tag", identity.tag);
+    json_add_u64_text(tree.get(), "document_digest", identity.digest);
+    json_add_u64_text(tree.get(), "started_ns", 7);
+    return "{" + more + json_print(tree.get()).substr(1);
+}
+
+// What the target was pushed since this was called last, it holds.
+inline void role_take_push(role_world &w, const scripted_node &node)
+{
+    for (size_t &seen = w.seen[node.id]; seen < node.asked.size(); seen++) {
+        if (node.asked[seen].second == "/v1/node/document")
+            w.held[node.id] = node.asked[seen].body;
+    }
+}
+
+// It registers as it is; what it is answered it holds from then on.
+inline const scripted_call &role_register(role_world &w, scripted_node &node, const std::string &more = "\"object_count\":0,")
+{
+    role_take_push(w, node);
+    const scripted_call &call = role_ask_as_node(w, "POST /v1/node/register", role_registration(w, node, more));
+    if (call.status() == 200)
+        w.held[node.id] = call.answer.body;
+    return call;
+}
+
+inline scripted_node &role_make_peer(role_world &w, const std::string &id, const std::string &address)
+{
+    scripted_node *node = scripted_node_make(*w.sim, id, address);
+    w.peers[id] = node;
+    return *node;
+}
+
+// A target that has joined, and takes every document.
+inline scripted_node &role_add_target(role_world &w, const std::string &id)
+{
+    scripted_node &node = role_make_peer(w, id, text_format("10.0.0.%zu", w.peers.size() + 11));
+    node.rows.push_back({.match = "PUT /v1/node/document", .status = 204});
+    node.rows.push_back({.match = "DELETE /v1/node/bucket/", .status = 204});
+    node.rows.push_back({.match = "GET /v1/node/status", .body = R"({"object_count":0})"});
+    role_check(role_register(w, node), "POST /v1/node/register", 200, "");
+    test_true(scripted_until(*w.sim, [&] { return w.p->targets[id].copy.held_version == proxy_document(*w.p).version; }));
+    return node;
+}
+
+// In front of the rows that it has.
+inline void role_script(scripted_node &node, scripted_row row) { node.rows.insert(node.rows.begin(), std::move(row)); }
+
+inline int role_set_up_cluster(void **state)
+{
+    role_set_up_proxy(state);
+    role_add_target(role_of(state), role_target_id);
+    return 0;
+}
+
+inline void role_make_bucket(role_world &w, const std::string &name)
+{
+    role_expect(w, "POST /v1/buckets/" + name, R"({"action":"create-bck"})", 200);
+}
+
+// Time passes until its heartbeats are missed.
+inline void role_wait_silent(role_world &w, scripted_node &node)
+{
+    scripted_silence(node);
+    test_true(scripted_until(*w.sim, [&] { return proxy_target_is_silent(*w.p, node.id); }));
+}
+
+// --- a target, and a proxy that is scripted
+
+inline std::string role_document_text(role_world &w)
+{
+    std::string text = document_print(w.document);
+    w.document.digest = document_digest(text);
+    return text;
+}
+
+// The next version of what the scripted proxy has.
+inline std::string role_next_document(role_world &w)
+{
+    w.document.version++;
+    return role_document_text(w);
+}
+
+inline const scripted_call &role_push(role_world &w) { return role_ask_as_node(w, "PUT /v1/node/document", role_next_document(w)); }
+
+inline cluster_document role_first_document(const role_world &w)
+{
+    cluster_document document;
+    document.uuid = "CLUSTERuuid1";
+    document.created = "2026-01-02 03:04:05";
+    document_begin_term(document, 0x1111'2222'3333'4444);
+    for (bool is_target : {false, true}) {
+        cluster_node node;
+        node.id = is_target ? role_target_id : role_proxy_id;
+        node.is_target = is_target;
+        node.url = is_target ? "http://" + w.options.listen_host + ":8080" : w.options.proxy_url;
+        node.digest = placement_digest(node.id);
+        document_put_node(document, node);
+    }
+    return document;
+}
+
+// It listens, and the proxy has not let it in yet.
+inline int role_set_up_target(void **state)
+{
+    role_world *w = role_world_make(true);
+    *state = w;
+    w->document = role_first_document(*w);
+    scripted_node &node = role_make_peer(*w, role_proxy_id, "10.0.0.1");
+    node.rows.push_back({.match = "POST /v1/node/register", .status = 503, .body = R"({"message":"the proxy is starting"})"});
+    role_start(*w);
+    return 0;
+}
+
+// It has joined, and there is a bucket "b".
+inline int role_set_up_member(void **state)
+{
+    role_set_up_target(state);
+    role_world &w = role_of(state);
+    scripted_node &node = *w.peers[role_proxy_id];
+    document_put_bucket(w.document, {.name = "b", .created_ns = 5});
+    role_script(node, {.match = "POST /v1/node/register", .status = 204});
+    role_check(role_push(w), "PUT /v1/node/document", 204, "");
+    return 0;
+}
+
+inline int role_main(std::span<const CMUnitTest> tests)
+{
+    sm_set_strict(true);
+    log_set_level(log_level::error);
+    return _cmocka_run_group_tests("role", tests.data(), tests.size(), nullptr, nullptr);
+}
+
+} // namespace etlnode

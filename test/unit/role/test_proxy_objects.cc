@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// Requests for objects at the proxy: redirected with path and query byte for byte, or refused from the head alone.
+#include "role_world.h"
+
+#include "base/limits.h"
+
+using namespace etlnode;
+
+static std::string location_of(role_world &w, std::string_view line, int status)
+{
+    const scripted_call &call = role_ask(w, line);
+    role_check(call, line, status, "");
+    test_eq_text(call.answer.body, "");
+    return sim_header(call.answer, "location");
+}
+
+static void every_method_is_redirected_to_the_objects_target(void **state)
+{
+    role_world &w = role_of(state);
+    role_make_bucket(w, "b");
+    struct redirect {
+        const char *method;
+        int status;
+    };
+    const redirect rows[] = {{"GET", 301}, {"HEAD", 307}, {"PUT", 307}, {"DELETE", 307}, {"POST", 307}, {"PATCH", 307}};
+    for (const redirect &row : rows) {
+        std::string line = std::string(row.method) + " /v1/objects/b/dir/%41%20o?a=%2f&pid=x";
+        std::string place = location_of(w, line, row.status);
+        std::string wanted = "http://10.0.0.11:8080/v1/objects/b/dir/%41%20o?a=%2f&pid=x&pid=proxy-01&utm=";
+        test_true(place.starts_with(wanted));
+        test_eq(place.find_first_not_of("0123456789", wanted.size()), std::string::npos);
+    }
+    test_true(location_of(w, "GET /v1/objects/b/o", 301).starts_with("http://10.0.0.11:8080/v1/objects/b/o?pid=proxy-01&utm="));
+    test_eq_text(sim_header(role_ask(w, "GET /v1/objects/b/o").answer, "cache-control"), "no-store");
+    test_eq_text(sim_header(role_ask(w, "HEAD /v1/objects/b/o").answer, "cache-control"), "");
+}
+
+// A transform does not have to be known here: the target says what there is.
+static void transforms_are_redirected_too(void **state)
+{
+    role_world &w = role_of(state);
+    role_make_bucket(w, "b");
+    test_has_text(location_of(w, "GET /v1/objects/b/o?etl_name=nobody", 301), "?etl_name=nobody&pid=");
+    test_has_text(location_of(w, "PUT /v1/objects/b/o?object_to=ais%2F%40%23%2Fb%2Fp&etl_name=e", 307), "&etl_name=e&pid=");
+}
+
+static void bad_input_is_refused(void **state)
+{
+    role_world &w = role_of(state);
+    role_make_bucket(w, "b");
+    const role_case cases[] = {
+        {"GET /v1/objects/b", nullptr, 400, "the path has no object name"},
+        {"PUT /v1/objects/b", "", 400, "the path has no object name"},
+        {"POST /v1/objects/b", "", 501, "POST /v1/objects/{bucket} is not implemented"},
+        {"GET /v1/objects/b%2/o", nullptr, 400, "the bucket name in the path is not properly percent-encoded"},
+        {"GET /v1/objects/b/o%zz", nullptr, 400, "the object name in the path is not properly percent-encoded"},
+        {"GET /v1/objects/b/o%00", nullptr, 400, "the object name in the path has a NUL byte"},
+        {"GET /v1/objects/b!/o", nullptr, 400, "invalid bucket name \"b!\""},
+        {"GET /v1/objects/b/%2fo", nullptr, 400, "invalid object name \"/o\": the object name starts with a slash"},
+        {"GET /v1/objects/b/a/%2e%2e/o", nullptr, 400, "has a component . or .."},
+        {"GET /v1/objects/b/%ff", nullptr, 400, "is not valid UTF-8"},
+        {"GET /v1/objects/b/o?provider=aws", nullptr, 404, "failed to lookup bucket s3://b"},
+        {"GET /v1/objects/b/o?provider=x", nullptr, 400, "unknown provider"},
+        {"GET /v1/objects/b/o?namespace=n", nullptr, 501, "namespace"},
+        {"GET /v1/objects/other/o", nullptr, 404, "bucket \"ais://other\" does not exist (there is: b)"},
+        {"GET /v1/objects/b/o?uid=x", nullptr, 400, "unknown parameter \"uid\": did you mean uuid?"},
+        {"GET /v1/objects/b/o?uuid=", nullptr, 400, "the parameter uuid is empty"},
+        {"GET /v1/objects/b/o?uuid=a&etl_name=b", nullptr, 400, "uuid and etl_name name two ETLs"},
+        {"GET /v1/objects/b/o?etl_args=x", nullptr, 400, "which ETL is meant?"},
+        {"GET /v1/objects/b/o?etl_pipeline=a,b", nullptr, 501, "etl_pipeline is not implemented"},
+        {"GET /v1/objects/b/o?archpath=x", nullptr, 501, "archpath= is not implemented"},
+        {"PUT /v1/objects/b/o?etl_name=e", "x", 501, "only reads go through an ETL"},
+        {"PUT /v1/objects/b/o?object_to=", "", 400, "the parameter object_to is empty"},
+        {"PUT /v1/objects/b/o?object_to=b%2Fp", "", 400, "names no object here: expected ais/@#/BUCKET/OBJECT"},
+        {"PUT /v1/objects/b/o?object_to=ais%2F%40%23%2Fb..%2Fp", "", 400, "object_to: invalid bucket name"},
+        {"PUT /v1/objects/b/o?object_to=ais%2F%40%23%2Fb%2Fp%2F", "", 400, "object_to: invalid object name"},
+        {"PUT /v1/objects/b/o?object_to=ais%2F%40%23%2Fc%2Fp", "", 404, "bucket \"ais://c\" does not exist"},
+    };
+    role_check_cases(w, cases);
+}
+
+static void an_object_whose_target_cannot_be_reached_is_nowhere_else(void **state)
+{
+    role_world &w = role_of(state);
+    role_make_bucket(w, "b");
+    scripted_node &target = *w.peers[role_target_id];
+    role_wait_silent(w, target);
+    const scripted_call &silent = role_ask(w, "GET /v1/objects/b/o");
+    role_check(silent, "GET", 503, "this object belongs to target target-01: target target-01 is silent");
+    test_eq_text(sim_header(silent.answer, "retry-after"), "5");
+    role_check(role_ask(w, "PUT /v1/objects/b/o", "x"), "PUT", 503, "target target-01 is silent");
+
+    // It is back, with a document that does not go together with the proxy's.
+    scripted_listen(target);
+    role_check(role_register(w, target), "register", 204, "");
+    test_has_text(location_of(w, "GET /v1/objects/b/o", 301), "10.0.0.11");
+    role_script(target, {.match = "PUT /v1/node/document", .status = 409, .body = R"({"code":"diverged","message":"two copies"})"});
+    role_expect(w, "POST /v1/buckets/c", R"({"action":"create-bck"})", 200);
+    test_true(scripted_until(*w.sim, [&] { return proxy_target_is_silent(*w.p, role_target_id); }));
+    const scripted_call &diverged = role_ask(w, "GET /v1/objects/b/o");
+    role_check(diverged, "GET", 409, "this object belongs to target target-01: two copies");
+    test_eq_text(sim_header(diverged.answer, "retry-after"), ""); // it would not help
+}
+
+// A target that was taken out must be able to know that it missed something, before it is true.
+static void the_first_change_after_a_departure_is_noted(void **state)
+{
+    role_world &w = role_of(state);
+    role_make_bucket(w, "b");
+    scripted_node &other = role_add_target(w, "target-02");
+    role_wait_silent(w, other);
+    role_check(role_register(w, *w.peers[role_target_id]), "register", 204, "");
+    role_expect(w, "PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"target-02"}})", 200);
+    test_has_text(proxy_document(*w.p).departures[0].id, "target-02");
+    uint64_t version = proxy_document(*w.p).version;
+    (void)location_of(w, "GET /v1/objects/b/o", 301);
+    test_false(proxy_document(*w.p).departures[0].is_missed);
+    (void)location_of(w, "DELETE /v1/objects/b/o", 307);
+    test_true(proxy_document(*w.p).departures[0].is_missed);
+    test_eq(proxy_document(*w.p).version, version + 1);
+    (void)location_of(w, "PUT /v1/objects/b/o", 307);
+    test_eq(proxy_document(*w.p).version, version + 1); // once
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_method_is_redirected_to_the_objects_target, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(transforms_are_redirected_too, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(bad_input_is_refused, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(an_object_whose_target_cannot_be_reached_is_nowhere_else, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(the_first_change_after_a_departure_is_noted, role_set_up_cluster, role_tear_down),
+    };
+    return role_main(tests);
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// Objects of a target: stored, read whole and in parts, described, removed, copied; and what is refused.
+#include "role_world.h"
+
+#include <xxhash.h>
+
+#include "base/limits.h"
+
+using namespace etlnode;
+
+static constexpr const char *redirected = "pid=proxy-01&utm=1";
+
+static std::string line_of(const char *method, const char *rest, bool is_redirected = true)
+{
+    std::string line = std::string(method) + " /v1/objects/" + rest;
+    if (is_redirected)
+        line += std::string(line.find('?') == std::string::npos ? "?" : "&") + redirected;
+    return line;
+}
+
+static const scripted_call &put_object(role_world &w, const char *rest, std::string_view content, std::string_view headers = {})
+{
+    return role_ask(w, line_of("PUT", rest), content, headers);
+}
+
+static std::string checksum_of(std::string_view content) { return text_hex(XXH64(content.data(), content.size(), 0)); }
+
+static std::string long_content()
+{
+    std::string content(content_block_size + 1'000, '\0'); // in a file, of two blocks
+    for (size_t i = 0; i < content.size(); i++)
+        content[i] = static_cast<char>(i * 131 + i / 257);
+    return content;
+}
+
+static void bad_input_is_refused(void **state)
+{
+    role_world &w = role_of(state);
+    role_check(put_object(w, "b/o", "x"), "PUT", 200, "");
+    const role_case cases[] = {
+        {"GET /v1/objects/b", nullptr, 400, "the path has no object name"},
+        {"POST /v1/objects/b", "", 501, "POST /v1/objects/{bucket} is not implemented"},
+        {"GET /v1/objects/b%2/o", nullptr, 400, "expected /v1/objects/BUCKET/OBJECT, percent-encoded once, and no NUL byte in it"},
+        {"GET /v1/objects/b/o%00", nullptr, 400, "and no NUL byte in it"},
+        {"GET /v1/objects/b!/o", nullptr, 400, "bucket name \"b!\": the bucket name may contain only letters"},
+        {"GET /v1/objects/b/%2fo", nullptr, 400, "object name \"/o\": the object name starts with a slash"},
+        {"GET /v1/objects/other/o", nullptr, 404, "bucket \"ais://other\" does not exist (there is: b)"},
+        {"GET /v1/objects/b/none", nullptr, 404, "t[target-01]: ais://b/none does not exist"},
+        {"HEAD /v1/objects/b/none", nullptr, 404, "t[target-01]: ais://b/none does not exist"},
+        {"HEAD /v1/objects/b/o?props=name,colour", nullptr, 400, "invalid property \"colour\" in props="},
+        {"GET /v1/objects/b/o?uid=e", nullptr, 400, "did you mean uuid?"},
+        {"GET /v1/objects/b/o?etl_name=nobody", nullptr, 404, "etl job nobody does not exist (there are none)"},
+        {"PUT /v1/objects/b/o", "x", 400, "t[target-01]: PUT is expected to be redirected here by the proxy: send it to the proxy"},
+        {"DELETE /v1/objects/b/o?pid=proxy-01", nullptr, 400, "DELETE is expected to be redirected"},
+        {"PUT /v1/objects/b/o?pid=&utm=1", "x", 400, "PUT is expected to be redirected"},
+        {"DELETE /v1/objects/b/none?pid=p&utm=1", nullptr, 404, "ais://b/none does not exist"},
+        {"PATCH /v1/objects/b/o?pid=p&utm=1", "", 405, "PATCH is not known for objects"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&append_type=append", "x", 501, "PUT with append_type= is not implemented"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&uploadId=1", "x", 501, "PUT with uploadId= is not implemented"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&archpath=a", "x", 501, "PUT with archpath= is not implemented"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1", "x", 400, "checksum type \"md5\" is not supported: expected xxhash2",
+            "Ais-Checksum-Type: md5\r\nAis-Checksum-Value: 00\r\n"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1", "x", 400, "checksum value \"xyz\" is not 16 hex digits",
+            "Ais-Checksum-Type: xxhash2\r\nAis-Checksum-Value: xyz\r\n"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1", "y", 400, "checksum", "Ais-Checksum-Type: xxhash2\r\nAis-Checksum-Value: 0123456789abcdef\r\n"},
+        {"GET /nowhere", nullptr, 404, "there is no /nowhere here"},
+        {"GET /v1/buckets", nullptr, 404, "there is no /v1/buckets here"}, // the proxy has it
+    };
+    role_check_cases(w, cases);
+    test_eq_text(role_ask(w, "GET /v1/objects/b/o").answer.body, "x"); // as it was
+}
+
+static void an_object_is_what_was_put(void **state)
+{
+    role_world &w = role_of(state);
+    for (const std::string &content : {std::string(), std::string("abc"), long_content()}) {
+        std::string sum = "Ais-Checksum-Type: xxhash2\r\nAis-Checksum-Value: " + checksum_of(content) + "\r\n";
+        const scripted_call &stored = put_object(w, "b/dir/%c3%a4%20o", content, sum);
+        role_check(stored, "PUT", 200, "");
+        test_eq_text(sim_header(stored.answer, "ais-checksum-value"), checksum_of(content));
+        const scripted_call &got = role_ask(w, "GET /v1/objects/b/dir/%c3%a4%20o");
+        test_eq(got.status(), 200);
+        test_true(got.answer.body == content);
+        test_eq_text(sim_header(got.answer, "content-type"), "application/octet-stream");
+        test_eq_text(sim_header(got.answer, "accept-ranges"), "bytes");
+        for (const char *name : {"ais-checksum-type", "ais-checksum-value", "ais-atime", "ais-version"})
+            test_eq_text(sim_header(got.answer, name), sim_header(stored.answer, name));
+        const scripted_call &head = role_ask(w, "HEAD /v1/objects/b/dir/%c3%a4%20o");
+        test_eq_text(sim_header(head.answer, "content-length"), std::to_string(content.size()));
+        test_eq_text(sim_header(head.answer, "ais-checksum-value"), checksum_of(content));
+    }
+    test_eq_text(sim_header(role_ask(w, "HEAD /v1/objects/b/dir/%c3%a4%20o").answer, "ais-version"), "3");
+    role_expect(w, line_of("DELETE", "b/dir/%c3%a4%20o"), {}, 200);
+    role_expect(w, "GET /v1/objects/b/dir/%c3%a4%20o", {}, 404, "does not exist");
+    role_expect(w, line_of("DELETE", "b/dir/%c3%a4%20o"), {}, 404, "does not exist");
+}
+
+static void parts_are_read(void **state)
+{
+    role_world &w = role_of(state);
+    std::string content = long_content();
+    role_check(put_object(w, "b/o", content), "PUT", 200, "");
+    struct part {
+        const char *range;
+        size_t first, count;
+    };
+    const part parts[] = {{"bytes=0-0", 0, 1}, {"bytes=10-19", 10, 10}, {"bytes=-3", content.size() - 3, 3},
+        {"bytes=262140-", 262'140, content.size() - 262'140}, {"bytes=0-99999999", 0, content.size()}};
+    for (const part &one : parts) {
+        const scripted_call &call = role_ask(w, "GET /v1/objects/b/o", {}, "Range: " + std::string(one.range) + "\r\n");
+        test_eq(call.status(), 206);
+        test_true(call.answer.body == content.substr(one.first, one.count));
+        test_eq_text(sim_header(call.answer, "content-range"),
+            text_format("bytes %zu-%zu/%zu", one.first, one.first + one.count - 1, content.size()));
+        test_eq_text(sim_header(call.answer, "ais-checksum-value"), ""); // it is of the whole
+    }
+    const scripted_call &behind = role_ask(w, "GET /v1/objects/b/o", {}, "Range: bytes=99999999-\r\n");
+    role_check(behind, "behind", 416, "t[target-01]: range not satisfiable: ais://b/o has " + std::to_string(content.size()) + " bytes");
+    test_eq_text(sim_header(behind.answer, "content-range"), "bytes */" + std::to_string(content.size()));
+    for (const char *headers : {"Range: bytes=1-2,5-6\r\n", "Range: lines=1-2\r\n", "Range: bytes=1-2\r\nIf-Range: \"other\"\r\n"})
+        test_eq(role_ask(w, "GET /v1/objects/b/o", {}, headers).status(), 200);
+}
+
+static void properties_are_those_asked_for(void **state)
+{
+    role_world &w = role_of(state);
+    role_check(put_object(w, "b/o", "abc"), "PUT", 200, "");
+    const scripted_call &all = role_ask(w, "HEAD /v1/objects/b/o");
+    struct property {
+        const char *name, *value;
+    };
+    const property properties[] = {{"ais-name", "o"}, {"ais-bucket-name", "b"}, {"ais-bucket-provider", "ais"}, {"ais-version", "1"},
+        {"ais-mirror-copies", "1"}, {"ais-mirror-paths", "[/data]"}, {"ais-location", "t[target-01]:mp[/data]"}, {"ais-present", "true"}};
+    for (const property &one : properties)
+        test_eq_text(sim_header(all.answer, one.name), one.value);
+    test_false(sim_header(all.answer, "last-modified").empty());
+    const scripted_call &few = role_ask(w, "HEAD /v1/objects/b/o?props=version,%20location,ec");
+    test_eq_text(sim_header(few.answer, "ais-version"), "1");
+    test_eq_text(sim_header(few.answer, "ais-location"), "t[target-01]:mp[/data]");
+    test_eq_text(sim_header(few.answer, "ais-name"), "");
+}
+
+// A block that is damaged is an answer of its own, before the first byte.
+static void a_damaged_object_is_told(void **state)
+{
+    role_world &w = role_of(state);
+    role_check(put_object(w, "b/o", long_content()), "PUT", 200, "");
+    role_check(put_object(w, "b/p", std::string(content_block_size, 'p')), "PUT", 200, "");
+    role_stop(w); // it checks a content when it opens it first
+    role_start(w);
+    role_fail_disk(w, memory_op::check, error_code::corrupt);
+    role_expect(w, "GET /v1/objects/b/o", {}, 500, "t[target-01]: ais://b/o: data is corrupt");
+    test_eq(role_ask(w, "GET /v1/objects/b/p").status(), 200);
+}
+
+static void a_disk_that_fails_is_told(void **state)
+{
+    role_world &w = role_of(state);
+    role_check(put_object(w, "b/o", long_content()), "PUT", 200, "");
+    struct failing {
+        memory_op op;
+        error_code code;
+        std::string line;
+        const char *body;
+        int status;
+    };
+    const failing rows[] = {
+        {memory_op::index_change, error_code::no_space, line_of("PUT", "b/p"), "x", 507},
+        {memory_op::index_change, error_code::io, line_of("DELETE", "b/o"), nullptr, 500},
+        {memory_op::index_get, error_code::io, "GET /v1/objects/b/q", nullptr, 500},
+    };
+    for (const failing &one : rows) {
+        role_fail_disk(w, one.op, one.code);
+        role_check(role_ask(w, one.line, one.body != nullptr ? std::string_view(one.body) : std::string_view()), one.line, one.status, "");
+        w.node->faults.clear();
+    }
+    test_eq(role_ask(w, "GET /v1/objects/b/o").status(), 200);
+    test_eq(w.t->metrics.put_errors + w.t->metrics.delete_errors + w.t->metrics.get_errors, 3);
+}
+
+static void a_copy_is_kept_under_another_name(void **state)
+{
+    role_world &w = role_of(state);
+    role_check(put_object(w, "b/o", "abc"), "PUT", 200, "");
+    role_expect(w, line_of("PUT", "b/o?object_to=ais%2F%40%23%2Fb%2Fp"), "", 200);
+    test_eq_text(role_ask(w, "GET /v1/objects/b/p").answer.body, "abc");
+    const role_case cases[] = {
+        {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fother%2Fp", "", 404,
+            "bucket \"ais://other\" does not exist (there is: b)"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb!%2Fp", "", 400, "object_to: invalid bucket name"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2F%2Fp", "", 400, "object_to: invalid object name"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2Fq", "x", 400, "takes no body"},
+        {"PUT /v1/objects/b/none?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2Fq", "", 404, "ais://b/none does not exist"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2Fq&etl_name=nobody", "", 404, "etl job nobody does not exist"},
+        {"GET /v1/objects/b/q", nullptr, 404, "does not exist"},
+    };
+    role_check_cases(w, cases);
+}
+
+// Objects of a former bucket of that name must not show up in the new one.
+static void a_bucket_that_is_being_emptied_is_closed(void **state)
+{
+    role_world &w = role_of(state);
+    role_check(put_object(w, "b/o", "abc"), "PUT", 200, "");
+    document_put_bucket(w.document, {.name = "b", .created_ns = 6});
+    role_fail_disk(w, memory_op::index_page, error_code::io, {}, SIZE_MAX);
+    role_fail_disk(w, memory_op::index_change, error_code::io, {}, SIZE_MAX);
+    role_check(role_push(w), "PUT document", 500, "the objects of a removed bucket could not be removed");
+    const role_case closed[] = {
+        {"GET /v1/objects/b/o", nullptr, 503, "the objects of the former bucket of that name are still being removed"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1", "x", 503, "are still being removed"},
+    };
+    role_check_cases(w, closed);
+    w.node->faults.clear();
+    role_check(role_ask_as_node(w, "PUT /v1/node/document", role_document_text(w)), "again", 204, ""); // as the proxy does
+    role_expect(w, "GET /v1/objects/b/o", {}, 404, "ais://b/o does not exist");
+    role_check(put_object(w, "b/o", "new"), "PUT", 200, "");
+}
+
+static void a_target_that_has_not_joined_serves_nothing(void **state)
+{
+    role_world &w = role_of(state);
+    const role_case cases[] = {
+        {"GET /v1/objects/b/o", nullptr, 503, "the target has not joined its cluster yet"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1", "x", 503, "the target has not joined its cluster yet"},
+        {"GET /v1/daemon?what=smap", nullptr, 503, "this node has not got a cluster document yet"},
+    };
+    role_check_cases(w, cases);
+    role_check(role_ask(w, "GET /v1/etl/_object/e/s/b/o", {}, {}, role_pod_port), "pods", 503, "has not joined its cluster yet");
+}
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(bad_input_is_refused, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(an_object_is_what_was_put, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(parts_are_read, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(properties_are_those_asked_for, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_object_is_told, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_disk_that_fails_is_told, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_copy_is_kept_under_another_name, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_bucket_that_is_being_emptied_is_closed, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_target_that_has_not_joined_serves_nothing, role_set_up_target, role_tear_down),
+    };
+    return role_main(tests);
+}
