@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// base/back_off.h: growing pauses between tries: the first takes min_ms, each further one twice as long, none more than max_ms.
+// base/back_off.h: growing pauses between tries. The first pause is min_ms; each further one is twice as long, up to max_ms.
 #pragma once
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 // base/check.h: programmer errors stop the process, in release builds too.
 #pragma once
 
-// CHECK guards our own promises; input from outside is never CHECKed, it is refused with an error.
+// CHECK guards our own promises. Input from outside is never CHECKed; it is refused with an error.
 #define CHECK(cond) ((cond) ? (void)0 : check_failed(#cond, __FILE__, __LINE__))
 
 namespace etlnode {

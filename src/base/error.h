@@ -13,7 +13,7 @@ enum class error_code : uint16_t {
 #undef NODE_ERROR
 };
 
-// Lifetime: `what` points to static text or is null (then the table's text is meant). Trivially copyable.
+// Lifetime: `what` points to static text, or is null (the table's text applies). Trivially copyable.
 struct [[nodiscard]] error {
     error_code code = error_code::ok;
     int32_t sys = 0; // errno, 0 when no system call was involved

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// base/log.cc: formats one line and writes it with one call, so that lines of several processes do not mix.
+// base/log.cc: formats one line and writes it with a single call, so that lines of several processes do not interleave.
 #include "base/log.h"
 
 #include <algorithm>
@@ -40,7 +40,7 @@ bool log_level_from_text(const char *text, log_level &out_level)
 
 void log_set_node(const char *name) { std::snprintf(node_name, sizeof node_name, "%s", name); }
 
-// Bytes of others may come along in any value: what is not text, and what would end the line or move a terminal, is written as \xNN.
+// A message may contain foreign bytes of any value. Whatever is not text, ends the line or controls a terminal becomes \xNN.
 static size_t escape_message(char *out, size_t room, std::string_view message)
 {
     size_t used = 0;
@@ -56,7 +56,7 @@ static size_t escape_message(char *out, size_t room, std::string_view message)
         else if (byte == '\n')
             std::memcpy(out + used, "\\n", 2);
         else
-            (void)std::snprintf(out + used, room - used + 1, "\\x%02x", byte); // the newline's place takes the NUL
+            (void)std::snprintf(out + used, room - used + 1, "\\x%02x", byte); // the newline's slot holds the NUL
         used += wanted;
         i += is_plain ? length : 1;
     }
@@ -65,7 +65,7 @@ static size_t escape_message(char *out, size_t room, std::string_view message)
 
 void log_plain(log_level level, const char *subsystem, std::string_view line)
 {
-    static constexpr size_t line_size_max = 3'000; // as much as an object has room for
+    static constexpr size_t line_size_max = 3'000; // the size of a log object's buffer
     if (as_json) {
         log_write(level, subsystem, "msg=\"%s\"", text_escape(line, line_size_max).c_str());
         return;
@@ -79,7 +79,7 @@ void log_write(log_level level, const char *subsystem, const char *format, ...)
 {
     char line[4096];
     size_t used = 0;
-    size_t room = sizeof line - 1; // the newline
+    size_t room = sizeof line - 1; // without the newline
     if (wall_clock_ms != nullptr) {
         uint64_t now = wall_clock_ms();
         time_t seconds = static_cast<time_t>(now / 1000);

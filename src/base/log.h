@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// base/log.h: structured log lines: one line an event, key=value, written to stderr.
+// base/log.h: structured logging. One event is one line of key=value pairs on stderr.
 //
 //   LOG(info, "etl", "etl=%s pod=%s msg=\"pod is ready\"", id, pod)
 // prints
@@ -19,16 +19,16 @@ enum class log_level : uint8_t { error, warn, info, state, debug };
 bool log_enabled(log_level level);
 void log_set_level(log_level level);
 log_level log_get_level();
-// Lines as JSON objects instead of key=value pairs (base/log_json.h).
+// Prints lines as JSON objects instead of key=value pairs (base/log_json.h).
 void log_set_json(bool json);
 // "error", "warn", "info", "state" or "debug"; false for anything else.
 bool log_level_from_text(const char *text, log_level &out_level);
 // Shown in every line as node=<name>; at most 64 bytes are kept.
 void log_set_node(const char *name);
-// Where the wall clock comes from (milliseconds since 1970); the simulator sets its own. Null: no ts field.
+// Source of the wall clock, in milliseconds since 1970. The simulator installs its own; null omits the ts field.
 void log_set_wall_clock(uint64_t (*wall_ms)());
 
-// A line for people, written as it is; with log_set_json an object like all others, with the line as its msg.
+// Writes a line for people unchanged. With log_set_json it becomes an object like all others, with the line as its msg.
 void log_plain(log_level level, const char *subsystem, std::string_view line);
 
 [[gnu::format(printf, 3, 4)]] void log_write(log_level level, const char *subsystem, const char *format, ...);

@@ -6,7 +6,7 @@
 
 namespace etlnode {
 
-// The text of a quoted value; `at` is behind the opening quote and ends behind the closing one.
+// Reads the text of a quoted value. `at` points behind the opening quote, and afterwards behind the closing one.
 static std::string read_quoted(std::string_view line, size_t &at)
 {
     std::string out;

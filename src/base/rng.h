@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// base/rng.h: the only randomness in the program: seeded, so that the simulator can repeat a run.
+// base/rng.h: the only source of randomness in the program. It is seeded, so that the simulator can repeat a run.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace etlnode {
 
-// Not for secrets by itself: the daemon seeds it from the kernel; secrets use rng_secret, whose source the env chooses.
+// Not for secrets: the daemon seeds it from the kernel, but secrets use rng_secret, whose source the env chooses.
 struct rng {
     uint64_t state = 1;
 };

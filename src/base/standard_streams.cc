@@ -14,7 +14,7 @@ void standard_streams_fill_gaps()
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
             continue;
-        // The lowest free number is this one: those before it are open by now.
+        // open() returns the lowest free number, which is this one: the lower ones are open by now.
         int made = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
         if (made != fd)
             std::abort();

@@ -12,7 +12,7 @@ namespace etlnode {
 
 std::string text_format(const char *format, ...)
 {
-    char brief[256]; // enough for most, which are then formatted once
+    char brief[256]; // enough for most texts, which are then formatted only once
     va_list args;
     va_start(args, format);
     va_list again;
@@ -45,7 +45,7 @@ static bool parse_base(std::string_view text, uint64_t base, uint64_t &out_value
         return false;
     uint64_t value = 0;
     for (char c : text) {
-        auto digit = static_cast<uint64_t>(text_hex_digit(c)); // what is none is larger than any base
+        auto digit = static_cast<uint64_t>(text_hex_digit(c)); // a character that is not a digit exceeds every base
         if (digit >= base || value > (UINT64_MAX - digit) / base)
             return false;
         value = value * base + digit;
@@ -62,7 +62,7 @@ struct duration_unit {
     uint64_t ns;
 };
 
-// Longest names first where one is a prefix of another.
+// Where one name is a prefix of another, the longer one comes first.
 static constexpr std::array duration_units = {
     duration_unit{"ns", 1},
     duration_unit{"us", 1'000},
@@ -84,7 +84,7 @@ bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms)
     }
     if (text.empty())
         return false;
-    static constexpr uint64_t ns_max = INT64_MAX; // Go's
+    static constexpr uint64_t ns_max = INT64_MAX; // the largest duration of Go
     uint64_t total_ns = 0;
     while (!text.empty()) {
         uint64_t whole = 0;
@@ -102,7 +102,7 @@ bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms)
                     return false;
                 if (!point)
                     whole = whole * 10 + digit;
-                else if (scale < 1'000'000'000'000'000'000) { // what follows is less than a nanosecond of an hour
+                else if (scale < 1'000'000'000'000'000'000) { // further digits are below a nanosecond even of an hour
                     fraction = fraction * 10 + digit;
                     scale *= 10;
                 }
@@ -123,7 +123,7 @@ bool text_parse_duration_ms(std::string_view text, uint64_t &out_ms)
         text.remove_prefix(found->name.size());
         if (whole > ns_max / found->ns)
             return false;
-        // The fraction as Go reckons it: exact for everything a person writes.
+        // Computes the fraction as Go does: exact for everything a person writes.
         total_ns += whole * found->ns +
                     static_cast<uint64_t>(static_cast<double>(fraction) * (static_cast<double>(found->ns) / static_cast<double>(scale)));
         if (total_ns > ns_max)
@@ -240,7 +240,7 @@ bool text_is_utf8(std::string_view text)
 std::string text_escape(std::string_view text, size_t max)
 {
     bool cut = text.size() > max;
-    // Not inside a character: at most three bytes of one stand before the place of the cut.
+    // Do not cut inside a character: at most three bytes of one precede the cut.
     for (size_t back = 0; cut && back < 3 && max > 0 && (static_cast<unsigned char>(text[max]) & 0xc0) == 0x80; back++)
         max--;
     std::string out;
@@ -260,7 +260,7 @@ std::string text_escape(std::string_view text, size_t max)
     return cut ? out + "..." : out;
 }
 
-// Like text_is_near, but says the distance; `far` when it is that much or more. `work` counts the cells.
+// Like text_is_near, but returns the distance, or `far` if it is at least that large. `work` counts the compared cells.
 static size_t edit_distance(std::string_view a, std::string_view b, size_t far, size_t &work)
 {
     std::vector<size_t> row(b.size() + 1);
@@ -288,13 +288,13 @@ std::string_view text_nearest(std::string_view word, std::span<const std::string
     std::string_view best;
     size_t work = 0;
     size_t best_distance = word.size() / 3 + 2;
-    if (word.size() <= text_nearest_size_max) { // nobody mistypes that much
+    if (word.size() <= text_nearest_size_max) { // nobody mistypes a longer word
         for (std::string_view candidate : candidates) {
             size_t difference = candidate.size() > word.size() ? candidate.size() - word.size() : word.size() - candidate.size();
             if (difference >= best_distance)
                 continue;
             if (work + word.size() * candidate.size() > text_nearest_work_max)
-                break; // a guess from the first ones is as good: whoever asks wrongly must not keep the node busy
+                break; // stop here: wrong names must not keep the node busy, and a guess from the first candidates is good enough
             size_t distance = edit_distance(word, candidate, best_distance, work);
             if (distance < best_distance) {
                 best_distance = distance;
@@ -318,7 +318,7 @@ bool text_is_near(std::string_view a, std::string_view b, size_t distance_max)
     for (size_t j = 0; j <= b.size() && j <= distance_max; j++)
         row[j] = j;
     for (size_t i = 1; i <= a.size(); i++) {
-        size_t first = i > distance_max ? i - distance_max : 1; // further away from the diagonal nothing is near
+        size_t first = i > distance_max ? i - distance_max : 1; // further from the diagonal, the distance exceeds the bound
         size_t last = std::min(b.size(), i + distance_max);
         size_t diagonal = row[first - 1];
         row[first - 1] = first == 1 ? std::min(i, far) : far;

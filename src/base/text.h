@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// base/text.h: text helpers: numbers, durations, names that are nearly right.
+// base/text.h: text helpers: numbers, durations, escapes, similar names.
 #pragma once
 
 #include <cstddef>
@@ -10,13 +10,13 @@
 
 namespace etlnode {
 
-// printf into a new string; bounded only by its arguments, for cold code.
+// printf into a new string. The size is bounded only by the arguments: for cold code.
 [[gnu::format(printf, 1, 2)]] std::string text_format(const char *format, ...);
 
 // 16 hex digits.
 std::string text_hex(uint64_t value);
 
-// -1: it is none.
+// -1 if `c` is not a hex digit.
 inline int text_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -44,19 +44,19 @@ bool text_is_true(std::string_view text);
 bool text_equal_ignore_case(std::string_view a, std::string_view b); // ASCII only
 std::string text_lower(std::string_view text);                       // ASCII only
 std::string_view text_trim(std::string_view text);                   // space and tab
-size_t text_utf8_size(std::string_view text); // bytes of the character that the text begins with; 0: none, or not UTF-8
-bool text_is_utf8(std::string_view text);     // strict: no surrogates, no overlong forms
+size_t text_utf8_size(std::string_view text);                        // bytes of the first character; 0 if the text is empty or not UTF-8
+bool text_is_utf8(std::string_view text);                            // strict: no surrogates, no overlong forms
 
-// Control bytes, quotes and backslashes as \xNN or \"; for log values and error texts. At most `max` bytes of input are used.
+// Writes control bytes, quotes and backslashes as \xNN or \", for log values and error texts. Uses at most `max` bytes of the input.
 std::string text_escape(std::string_view text, size_t max = 512);
 
-// The candidate nearest to `word` by edit distance, empty when none is near enough to be a slip of the hand. At most text_nearest_work_max
-// cells are compared, however many candidates there are; `out_work` says how many were.
+// The candidate with the smallest edit distance to `word`, or empty when none is near enough to be a typing error.
+// At most text_nearest_work_max cells are compared, however many candidates there are; `out_work` returns how many were.
 inline constexpr size_t text_nearest_size_max = 128;
 inline constexpr size_t text_nearest_work_max = 256 * 1024;
 std::string_view text_nearest(std::string_view word, std::span<const std::string_view> candidates, size_t *out_work = nullptr);
-// True when at most `distance_max` edits (a byte put in, left out or changed) lead from one to the other. The work is bounded by the
-// shorter length times `distance_max`.
+// True when at most `distance_max` edits (insert, delete or replace a byte) turn one into the other.
+// The work is bounded by the shorter length times `distance_max`.
 bool text_is_near(std::string_view a, std::string_view b, size_t distance_max);
 
 // Constant-time comparison for secrets.

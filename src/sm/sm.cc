@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sm/sm.cc: what happens when a machine breaks a promise.
+// sm/sm.cc: reports machines that break their table's rules.
 #include "sm/sm.h"
 
 #include "base/log.h"

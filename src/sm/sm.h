@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// sm/sm.h: explicit state machines: a machine is one table, and sm_step is the only writer of its state.
+// sm/sm.h: explicit state machines. A machine is one table, and only sm_step changes its state.
 //
-// A machine type M declares `enum class state`, `enum class event` (both dense, from 0; their names are taken from there) and a field `sm_core sm`.
-// Its table lists states, rows and ignores (docs/HACKING.md shows one line by line). sm_verify.h checks a table at compile time.
+// A machine type M declares `enum class state`, `enum class event` (both dense, from 0; their names are taken from the enumerators) and a
+// field `sm_core sm`. Its table lists states, rows and ignores; docs/HACKING.md explains a table line by line. sm_verify.h checks every
+// table at compile time.
 #pragma once
 
 #include <cstddef>
@@ -15,24 +16,24 @@
 
 namespace etlnode {
 
-// Kinds of states, or-ed.
+// Kinds of states, combined with |.
 inline constexpr uint8_t sm_initial = 1;
-inline constexpr uint8_t sm_busy = 2;  // waits for somebody else's promise: its timer is armed, and it has a row for the deadline event
+inline constexpr uint8_t sm_busy = 2;  // waits for something outside: its timer is armed, and it has a row for the deadline event
 inline constexpr uint8_t sm_final = 4; // nothing left to do, nothing alive
 
-inline constexpr size_t sm_rows_max = 64;      // of one table: a machine that needs more is two
-inline constexpr size_t sm_follow_ups_max = 2; // of one machine, at a time
-inline constexpr size_t sm_chain_max = 16;     // events that follow one from outside
+inline constexpr size_t sm_rows_max = 64;      // rows of one table: a machine that needs more should be split
+inline constexpr size_t sm_follow_ups_max = 2; // pending at a time in one machine
+inline constexpr size_t sm_chain_max = 16;     // events that follow one external event
 
 // What every machine instance carries. `id` is for people: it appears in traces and logs.
 struct sm_core {
     uint64_t id = 0;
     uint8_t state = 0;
     bool stepping = false;
-    bool faulted = false; // an event arrived that the table does not know; the machine was stopped for it
+    bool faulted = false; // the machine was stopped because an event arrived that its table does not know
     uint8_t follow_up_count = 0;
-    uint8_t follow_ups[sm_follow_ups_max] = {}; // events that actions have emitted, oldest first
-    // The machine that this one works for, shown in traces; null: none.
+    uint8_t follow_ups[sm_follow_ups_max] = {}; // events emitted by actions, oldest first
+    // The machine that this one works for, shown in traces; null if there is none.
     const char *owner = nullptr;
     uint64_t owner_id = 0;
 };
@@ -66,13 +67,13 @@ inline constexpr sm_no_action nothing;
 template <class M> struct sm_state {
     typename M::state state;
     uint8_t kind;
-    uint32_t must;                     // resources that are alive whenever the machine rests here
+    uint32_t must;                     // resources that must be alive whenever the machine rests here
     uint32_t may;                      // resources that may be alive
-    int label = 0;                     // public label, meaning defined by the machine's module
-    const char *other_clock = nullptr; // busy without a timer of its own: what ends the wait all the same
+    int label = 0;                     // public label; the machine's module defines its meaning
+    const char *other_clock = nullptr; // for a busy state without its own timer: what ends the wait instead
 };
 
-// Rows of one (from, on) are tried in order; the last one is unguarded.
+// Rows of the same (from, on) are tried in order; only the last one is unguarded.
 template <class M> struct sm_row {
     typename M::state from;
     typename M::event on;
@@ -92,7 +93,7 @@ template <class M> struct sm_invariant {
     bool (*holds)(const M &);
 };
 
-// Counts of one machine type, shown by /metrics; row_taken is read by the simulator's coverage report.
+// Counters of one machine type, shown by /metrics. The simulator's coverage report reads row_taken.
 struct sm_counters {
     uint64_t steps = 0;
     uint64_t ignored = 0;
@@ -100,7 +101,7 @@ struct sm_counters {
     uint64_t row_taken[sm_rows_max] = {};
 };
 
-// What a machine holds while it is alive: a bit of the masks, and its name.
+// A resource that a machine can hold: its bit in the masks, and its name.
 struct sm_resource {
     uint32_t bit;
     const char *name;
@@ -117,14 +118,15 @@ template <class M> struct sm_table {
     std::span<const sm_invariant<M>> invariants;
     typename M::event stop;       // every non-final state answers it
     typename M::event deadline;   // every busy state has a row for it
-    uint32_t (*alive)(const M &); // what is alive now, by bit
-    // Before the row is looked for: notes the facts that come with the event (a call has ended).
+    uint32_t (*alive)(const M &); // the resources that are alive now, as bits
+    // Called before the row is chosen: notes the facts that come with the event (such as the end of a call).
     void (*before)(M &m, typename M::event on) = nullptr;
-    // After each event that was taken: logs, or notes what came of it for the machine's owner (sm_news.h), or posts it. Neither may step the machine, nor free it.
+    // Called after each accepted event: logs, or notes or posts the result for the machine's owner (sm_news.h). It may neither step nor
+    // free the machine.
     void (*after)(M &m, typename M::state from, typename M::event on) = nullptr;
 };
 
-// In tests and in the simulator an unexpected event aborts; in a release it stops that one machine and is counted.
+// Strict (tests and simulator): an unexpected event aborts. Otherwise (release): it stops that one machine and is counted.
 void sm_set_strict(bool strict);
 
 // Reports a broken promise of the machine itself (resources, invariants, re-entry): aborts in every build.
@@ -137,7 +139,7 @@ template <class M> const sm_state<M> &sm_state_row(const sm_table<M> &table, con
 
 template <class M> bool sm_is_final(const sm_table<M> &table, const M &m) { return (sm_state_row(table, m).kind & sm_final) != 0; }
 
-// Only in an action: the event is taken when this step has ended.
+// Only in an action: the event is taken after this step has ended.
 template <class M> void sm_emit(M &m, typename M::event event)
 {
     CHECK(m.sm.stepping);
@@ -145,7 +147,7 @@ template <class M> void sm_emit(M &m, typename M::event event)
     m.sm.follow_ups[m.sm.follow_up_count++] = static_cast<uint8_t>(event);
 }
 
-// Traces show whom the machine works for.
+// Traces then show which machine this one works for.
 template <class M, class O> void sm_set_owner(M &m, const sm_table<O> &table, const O &owner)
 {
     m.sm.owner = table.name;
@@ -205,15 +207,15 @@ template <class M> void sm_take(const sm_table<M> &table, M &m, typename M::even
     }
     counters.faults++;
     sm_unexpected(table.name, m.sm.id, sm_name(from.state), sm_name(event));
-    if (!m.sm.faulted && event != table.stop) { // stop is answered everywhere: sm_verify saw to it
+    if (!m.sm.faulted && event != table.stop) { // sm_verify guarantees that every state answers stop
         m.sm.faulted = true;
         sm_take(table, m, table.stop);
     }
 }
 
 // Takes the event, and then the follow-up events that actions emit (sm_emit).
-// An action may call down, into ports and into lower modules (which step machines of their own); what comes back up is posted
-// (clock_post), or noted as news for the owner (sm_news.h), so no machine is ever stepped inside its own step.
+// An action may call down, into ports and into lower modules, which step their own machines. Whatever comes back up is either posted
+// (clock_post) or noted as news for the owner (sm_news.h). A machine is therefore never stepped inside its own step.
 template <class M> void sm_step(const sm_table<M> &table, M &m, typename M::event event)
 {
     sm_take(table, m, event);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sm/sm_names.h: the names of an enumeration's values, as the compiler knows them: the enumeration is their only list.
+// sm/sm_names.h: the names of an enumeration's values, taken from the compiler. The enumeration itself is their only list.
 #pragma once
 
 #include <array>
@@ -9,7 +9,8 @@
 
 namespace etlnode {
 
-// The spelling of `value`: "etl::state::serving", or "(etl::state)23" where no enumerator has it. gcc ends it with ';' or ']', clang with ']'.
+// How the compiler spells `value`: "etl::state::serving", or "(etl::state)23" if no enumerator has it. gcc ends it with ';' or ']', clang
+// with ']'.
 template <auto value> constexpr std::string_view sm_spelling()
 {
     std::string_view text = __PRETTY_FUNCTION__;
@@ -48,7 +49,7 @@ template <class E, size_t... index> constexpr std::array<const char *, sizeof...
 {
     return {sm_enumerator<static_cast<E>(index)>::text.data()...};
 }
-// By value.
+// Indexed by value.
 template <class E> inline constexpr auto sm_names = sm_names_of<E>(std::make_index_sequence<sm_count<E>>());
 template <class E> constexpr const char *sm_name(E value) { return sm_names<E>[static_cast<size_t>(value)]; }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sm/sm_render.h: a machine's page for docs/machines/: diagram (Mermaid) and the full state x event matrix, from the table itself.
+// sm/sm_render.h: renders a machine's table as its page for docs/machines/: a Mermaid diagram and the full state x event matrix.
 #pragma once
 
 #include <string>

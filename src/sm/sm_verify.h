@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sm/sm_verify.h: compile-time rules over a machine's table. Each returns true when the rule holds; SM_VERIFY asserts all of them.
+// sm/sm_verify.h: compile-time rules for a machine's table. Each function returns true if its rule holds; SM_VERIFY asserts all of them.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ namespace sm_rule {
 
 template <class M> constexpr size_t index(typename M::state s) { return static_cast<size_t>(s); }
 
-// State i of the list is enumerator i, so a state number can index the list; and none is left out.
+// Entry i of the list is enumerator i, so that a state number can index the list; none is missing.
 template <class M> constexpr bool states_are_in_order(const sm_table<M> &t)
 {
     if (t.states.size() != sm_count<typename M::state>)
@@ -25,7 +25,7 @@ template <class M> constexpr bool states_are_in_order(const sm_table<M> &t)
     return true;
 }
 
-// A row, an ignore or the table itself names no value beyond the enumerators.
+// No row, ignore or field of the table names a value beyond the enumerators.
 template <class M> constexpr bool values_are_enumerators(const sm_table<M> &t)
 {
     constexpr size_t states = sm_count<typename M::state>, events = sm_count<typename M::event>;
@@ -132,7 +132,7 @@ template <class M> constexpr bool ignores_do_not_overlap(const sm_table<M> &t)
     return true;
 }
 
-// The resource that is the machine's timer: by its name.
+// The resource that is the machine's timer, found by its name.
 template <class M> constexpr uint32_t timer_mask(const sm_table<M> &t)
 {
     for (const sm_resource &resource : t.resources) {
@@ -142,7 +142,7 @@ template <class M> constexpr uint32_t timer_mask(const sm_table<M> &t)
     return 0;
 }
 
-// A busy state has a row for the deadline, and the timer that brings it is armed whenever the machine rests there; or it names the clock that
+// A busy state has a row for the deadline, and its timer is armed whenever the machine rests there. Otherwise it names the clock that
 // ends its wait.
 template <class M> constexpr bool busy_states_have_deadlines(const sm_table<M> &t)
 {
@@ -186,7 +186,7 @@ template <class M> constexpr bool sizes_fit(const sm_table<M> &t)
 #define SM_VERIFY(table)                                                                                                        \
     static_assert(sm_rule::sizes_fit(table), "too many states, resources or rows");                                             \
     static_assert(sm_rule::states_are_in_order(table), "states are listed in the order of their enumerators, and all of them"); \
-    static_assert(sm_rule::values_are_enumerators(table), "a row or an ignore names a state or an event that there is not");    \
+    static_assert(sm_rule::values_are_enumerators(table), "a row or an ignore names an unknown state or event");                \
     static_assert(sm_rule::resources_are_in_order(table), "resources are listed in the order of their bits, and all of them");  \
     static_assert(sm_rule::one_initial_state(table), "exactly one initial state");                                              \
     static_assert(sm_rule::finals_have_no_rows(table), "a final state has no rows");                                            \
