@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// port/disk.h: files, off the loop thread.
+// port/disk.h: files, accessed off the loop thread.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace etlnode {
 
-struct disk_file; // opaque; ends with disk_close
+struct disk_file; // opaque; freed by disk_close
 
 enum class disk_open_mode : uint8_t { read, create_new, create_or_open };
 
@@ -40,55 +40,57 @@ struct disk_port {
     void (*check)(disk_file *file, uint64_t offset, disk_on_done on_done, void *arg);
 };
 
-// Every call below completes exactly once, after it returned; there is no cancel: `arg` must outlive the completion.
+// Every call below completes exactly once, after it returned. It cannot be cancelled, so `arg` must outlive the completion.
 
-// `size` is the file's size at open; the file is null when err is set. create_new fails with already_exists.
+// `size` is the file's size when it was opened. The file is null if err is set. create_new fails with already_exists.
 inline void disk_open(env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg)
 {
     e.disk->open(e, path, mode, on_open, arg);
 }
-// No completion; the pointer is dead at once. Requires: no operation on it under way.
+// No completion; the pointer is invalid at once. Requires: no operation on the file is in progress.
 inline void disk_close(env &e, disk_file *file) { e.disk->close(file); }
-// count < size only at the end of the file. Lifetime: buffer until the completion.
+// count < size only at the end of the file. Lifetime: `buffer` must live until the completion.
 inline void disk_read(env &e, disk_file *file, void *buffer, size_t size, uint64_t offset, disk_on_read on_read, void *arg)
 {
     e.disk->read(file, buffer, size, offset, on_read, arg);
 }
-// All of it or an error (no_space, io). Lifetime: bytes until the completion.
+// Writes everything or reports an error (no_space, io). Lifetime: `bytes` must live until the completion.
 inline void disk_write(env &e, disk_file *file, const void *bytes, size_t size, uint64_t offset, disk_on_done on_done, void *arg)
 {
     e.disk->write(file, bytes, size, offset, on_done, arg);
 }
-// Content and size are on the device when it completes.
+// On completion, content and size are on the device.
 inline void disk_sync(env &e, disk_file *file, disk_on_done on_done, void *arg) { e.disk->sync(file, on_done, arg); }
-// Names created, renamed and removed in the directory are on the device when it completes.
+// On completion, all creations, renames and removals in the directory are on the device.
 inline void disk_sync_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->sync_dir(e, path, on_done, arg); }
 inline void disk_rename(env &e, const std::string &from, const std::string &to, disk_on_done on_done, void *arg)
 {
     e.disk->rename(e, from, to, on_done, arg);
 }
-// All of them in one go. One that does not exist is fine; an error is the first of those that could not be removed, the others are gone.
+// Removes all of them. A file that does not exist is fine. The error is that of the first file that could not be removed; the others are
+// gone.
 inline void disk_unlink(env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg)
 {
     e.disk->unlink(e, std::move(paths), on_done, arg);
 }
-// An existing directory is fine; parents are not made.
+// An existing directory is fine. Parents are not created.
 inline void disk_make_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->make_dir(e, path, on_done, arg); }
 // Names in bytewise order, without "." and "..".
 inline void disk_list(env &e, const std::string &path, disk_on_list on_list, void *arg) { e.disk->list(e, path, on_list, arg); }
 
-// --- contents that must not be sent when they are damaged
+// --- contents that must not be sent if they are damaged
 
-// `sums`: XXH3 (64 bits, seed 0) of each block of content_block_size bytes, the last one shorter; together they are of `size` bytes. From now on
-// net_send_file sends no byte of a block that was not found to match its sum a short while ago, and fails with `corrupt` at one that does not
-// match. on_damage is called for each block that is found damaged, in a completion, until disk_close. Once a file, before anything is sent of it.
+// `sums`: XXH3 (64 bits, seed 0) of each block of content_block_size bytes; the last block is shorter; `size` is their total.
+// From now on net_send_file sends only bytes of blocks that were recently verified, and fails with `corrupt` at a block that does not
+// match.
+// on_damage is called in a completion, for each damaged block, until disk_close. Call this once for a file, before any of it is sent.
 inline void disk_guard(env &e, disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg)
 {
     e.disk->guard(file, size, sums, on_damage, arg);
 }
-// Whether the block at `offset` can be sent without a look at it. True for a file without a guard.
+// Whether the block at `offset` can be sent without reading it first. True for a file without a guard.
 inline bool disk_is_checked(env &e, disk_file *file, uint64_t offset) { return e.disk->is_checked(file, offset); }
-// Looks at the block at `offset`. Completes once: ok, corrupt, or an error of reading.
+// Verifies the block at `offset`. Completes once: ok, corrupt, or a read error.
 inline void disk_check(env &e, disk_file *file, uint64_t offset, disk_on_done on_done, void *arg)
 {
     e.disk->check(file, offset, on_done, arg);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// port/env.h: the bundle handed to every init: the whole outside world, replaceable by a simulator.
+// port/env.h: the bundle that every init receives: the whole outside world, replaceable by a simulator.
 //
 // Rules of every port:
-//   - Calls that complete later never call back before they return; an accepted call completes exactly once; a refused call (it
-//     returned an error) never; a stopped, cancelled or closed one never.
+//   - A call that completes later never calls back before it returns. An accepted call completes exactly once. A refused call (it returned
+//     an error) never completes, nor does a stopped, cancelled or closed one.
 //   - Completions run on the loop thread, one after the other, never inside another completion.
-//   - Handles (timer, net_conn, ...) are opaque pointers, valid until the call that ends them (free, close, or the one completion).
+//   - Handles (timer, net_conn, ...) are opaque pointers, valid until the call that ends them (free, close, or the single completion).
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ struct env {
     const index_port *index = nullptr;
     const meta_port *meta = nullptr;
     rng random;                   // ids, jitter
-    uint64_t next_machine_id = 1; // of machines whose module has no counter of its own: seen in traces
-    void *impl = nullptr;         // the implementation's own
+    uint64_t next_machine_id = 1; // for machines whose module has no counter of its own; appears in traces
+    void *impl = nullptr;         // private to the implementation
 };
 
 } // namespace etlnode

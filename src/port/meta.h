@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// port/meta.h: small versioned documents, durable, changed by compare-and-swap. SQLite now; etcd for several proxies later.
+// port/meta.h: small, durable, versioned documents that are changed by compare-and-swap. SQLite today; etcd could serve several proxies.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,9 @@ struct meta_port {
         void *arg);
 };
 
-// Every call completes exactly once; no cancel.
+// Every call completes exactly once and cannot be cancelled.
 inline void meta_read(env &e, const std::string &name, meta_on_read on_read, void *arg) { e.meta->read(e, name, on_read, arg); }
-// Durable when it completes. error_code::conflict when the stored version is not `expected_version`. Requires: new_version >
-// expected_version.
+// Durable on completion. error_code::conflict if the stored version is not `expected_version`. Requires: new_version > expected_version.
 inline void meta_swap(
     env &e, const std::string &name, uint64_t expected_version, uint64_t new_version, std::string text, meta_on_swap on_swap, void *arg)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// port/net.h: TCP by readiness: operations on a connection are immediate and never block; what cannot go on now is waited for.
+// port/net.h: TCP by readiness. Operations on a connection are immediate and never block; the caller waits for what is not ready.
 //
-// A machine reads or writes until it is told `again`, then waits for that side. Kernel-side copies (send_file, relay) have the same
-// form, so back-pressure needs no buffers: who cannot write does not read.
+// A machine reads or writes until it gets `again`, and then waits for that side. Copies inside the kernel (send_file, relay) work the same
+// way. Back-pressure therefore needs no buffers: a connection that cannot write is not read.
 #pragma once
 
 #include <cstddef>
@@ -17,17 +17,17 @@
 
 namespace etlnode {
 
-struct net_listener;     // opaque, resident
-struct net_conn;         // opaque, resident: ends with net_close
+struct net_listener;     // opaque; lives until net_listener_close
+struct net_conn;         // opaque; lives until net_close
 struct net_connect_call; // opaque, one-shot
-struct net_relay;        // opaque: bytes on their way from one connection to another
+struct net_relay;        // opaque: bytes in transit from one connection to another
 struct disk_file;
 
 enum class io_state : uint8_t {
     done,   // count > 0 bytes moved (count may be less than asked)
-    again,  // nothing moved; wait for the side that is not ready
+    again,  // nothing moved; wait until the side is ready
     end,    // read side: the peer has finished sending
-    failed, // err says why; the connection is good for nothing but net_close (and reading what had arrived)
+    failed, // err says why; only net_close, or reading what had already arrived, makes sense now
 };
 
 struct io_result {
@@ -38,12 +38,13 @@ struct io_result {
 
 enum class net_side : uint8_t { readable, writable };
 
-// Where the other ends are. On this machine there is no network to be careful with: a congestion control that paces what is sent by timers
-// (BBR, where it is the system's default) would cost more than the bytes do, and is put aside.
+// Whether peers are on this machine. If so, and if BBR is the system's default, use Reno: BBR's pacing timers cost
+// more
+// CPU than the copy itself.
 enum class net_reach : uint8_t { anywhere, this_machine };
 
 using net_on_accept = void (*)(void *arg, net_conn *conn);
-using net_on_connect = void (*)(void *arg, error err, net_conn *conn); // conn is null when err is set
+using net_on_connect = void (*)(void *arg, error err, net_conn *conn); // conn is null if err is set
 using net_on_ready = void (*)(void *arg);
 
 struct net_port {
@@ -76,9 +77,9 @@ struct net_port {
     void (*relay_free)(net_relay *relay);
 };
 
-// `host` is a numeric address ("127.0.0.1", "::1", "0.0.0.0") ; port 0 lets the kernel choose. The listener accepts until paused or
-// closed; running out of descriptors pauses it for a moment by itself and is logged. `reach`: of those who connect; a loopback address has
-// this machine's only.
+// `host` is a numeric address ("127.0.0.1", "::1", "0.0.0.0"); port 0 lets the kernel choose. The listener accepts until it is paused or
+// closed. If the process runs out of descriptors, it pauses itself for a moment and logs that. `reach` describes the clients; a loopback
+// address has clients on this machine only.
 inline error net_listen(env &e, const char *host, uint16_t port, net_on_accept on_accept, void *arg, net_listener **out_listener,
     net_reach reach = net_reach::anywhere)
 {
@@ -88,8 +89,8 @@ inline uint16_t net_listener_port(env &e, const net_listener *listener) { return
 inline void net_listener_pause(env &e, net_listener *listener, bool paused) { e.net->listener_pause(listener, paused); }
 inline void net_listener_close(env &e, net_listener *listener) { e.net->listener_close(listener); }
 
-// `host` may be a name; it is resolved off the loop thread. Completes once with a connection or an error; net_connect_cancel makes
-// that never. There is no time limit here: the caller has a timer.
+// `host` may be a name, which is resolved off the loop thread. Completes once with a connection or an error, or never after
+// net_connect_cancel. There is no time limit here: the caller has a timer.
 inline error net_connect(env &e, const char *host, uint16_t port, net_on_connect on_connect, void *arg, net_connect_call **out_call,
     net_reach reach = net_reach::anywhere)
 {
@@ -98,34 +99,35 @@ inline error net_connect(env &e, const char *host, uint16_t port, net_on_connect
 inline void net_connect_cancel(env &e, net_connect_call *call) { e.net->connect_cancel(call); }
 
 inline io_result net_read(env &e, net_conn *conn, void *buffer, size_t size) { return e.net->read(conn, buffer, size); }
-// Gathers up to 16 parts. `more`: more bytes follow at once (may delay a short segment).
+// Gathers up to 16 parts. `more`: further bytes follow at once (may delay a short segment).
 inline io_result net_write(env &e, net_conn *conn, std::span<const iovec> parts, bool more = false)
 {
     return e.net->write(conn, parts, more);
 }
-// Sends file content without passing it through the node's memory where the kernel can; else copies. `failed` with
-// error_code::end_of_stream when the file ends before offset + size.
+// Sends a file's content without copying it through the node's memory where the kernel can do that. `failed` with
+// error_code::end_of_stream if the file ends before offset + size.
 inline io_result net_send_file(env &e, net_conn *conn, disk_file *file, uint64_t offset, size_t size)
 {
     return e.net->send_file(conn, file, offset, size);
 }
-// Calls on_ready once when the side is ready or the connection has failed (the next operation tells). One wait a side at a time.
+// Calls on_ready once, when the side is ready or the connection has failed (the next operation says which). One wait per side at a time.
 inline void net_wait(env &e, net_conn *conn, net_side side, net_on_ready on_ready, void *arg) { e.net->wait(conn, side, on_ready, arg); }
-// No effect when nothing waits.
+// No effect if nothing waits.
 inline void net_wait_cancel(env &e, net_conn *conn, net_side side) { e.net->wait_cancel(conn, side); }
 inline bool net_is_waiting(env &e, const net_conn *conn, net_side side) { return e.net->is_waiting(conn, side); }
-// Sends FIN after what was written; reading goes on.
+// Sends FIN after everything written so far; reading continues.
 inline void net_half_close(env &e, net_conn *conn) { e.net->half_close(conn); }
-// A later net_close sends RST, so that the peer cannot take what it got for complete.
+// A later net_close sends RST, so that the peer cannot mistake what it received for the complete message.
 inline void net_reset_on_close(env &e, net_conn *conn) { e.net->reset_on_close(conn); }
-// Ends the connection; pending waits never complete; the pointer is dead at once.
+// Ends the connection. Pending waits never complete, and the pointer is invalid at once.
 inline void net_close(env &e, net_conn *conn) { e.net->close(conn); }
 // "127.0.0.1:4711" or "[::1]:4711".
 inline std::string net_peer(env &e, const net_conn *conn) { return e.net->peer(conn); }
-// Looks without taking: true when bytes wait to be read; *out_end when the peer has finished or the connection failed.
+// Peeks: true if bytes can be read. *out_end: the peer has finished, or the connection failed.
 inline bool net_has_unread(env &e, net_conn *conn, bool *out_end) { return e.net->has_unread(conn, out_end); }
 
-// A relay holds at most relay_pipe_size bytes (splice through a pipe where the kernel can, a buffer of stream_buffer_size else).
+// A relay holds at most relay_pipe_size bytes: it splices through a pipe where the kernel can, and otherwise uses a buffer of
+// stream_buffer_size.
 inline net_relay *net_relay_make(env &e) { return e.net->relay_make(e); }
 // Moves up to `max` bytes from the connection into the relay. `again` with relay_pending == 0: wait for `from` readable;
 // `again` with bytes pending: drain first.
