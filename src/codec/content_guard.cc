@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/content_guard.cc: contents that a browser would execute in the name of the node that hands them out.
+// codec/content_guard.cc: recognises contents that a browser would execute with the node's own origin.
 #include "codec/content_guard.h"
 
 #include <algorithm>
@@ -11,14 +11,14 @@ namespace etlnode {
 
 bool content_is_executable(std::string_view content_type)
 {
-    if (content_type == "application/octet-stream") // most contents; asked for each answer
+    if (content_type == "application/octet-stream") // the type of most contents; checked for every answer
         return false;
     std::string type(text_trim(content_type.substr(0, std::min(content_type.find_first_of(";,"), content_type.size()))));
     for (char &c : type)
         c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     size_t slash = type.find('/');
     if (slash == std::string::npos || slash == 0 || slash + 1 == type.size() || content_type.find(',') != std::string_view::npos)
-        return true; // no type, half of one, or several: the browser guesses
+        return true; // no type, half a type, or several: the browser guesses
     static constexpr std::string_view whole[] = {"text/html", "text/xml", "application/xml", "text/xsl", "application/unknown",
         "unknown/unknown", "*/*", "multipart/x-mixed-replace", "text/x-component", "application/x-shockwave-flash", "text/cache-manifest",
         "text/vbscript", "text/jscript", "text/livescript"};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/error_envelope.cc: an error answer of another node, back to a code and a message.
+// codec/error_envelope.cc: reads another node's error answer.
 #include "codec/error_envelope.h"
 
 #include "base/text.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/error_envelope.h: an error answer of another node, back to a code and a message (docs/PROTOCOL.md has the envelope).
+// codec/error_envelope.h: turns another node's error answer into a code and a message (docs/PROTOCOL.md describes the envelope).
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ struct error_envelope {
     error_code code = error_code::internal;
     std::string message;
 };
-// A body that is no envelope becomes the message.
+// A body that is not an envelope becomes the message.
 error_envelope error_envelope_read(int status, std::string_view body);
 
 } // namespace etlnode

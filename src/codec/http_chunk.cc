@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// codec/http_chunk.cc: the framing of a chunked body, decoded in place (declared in http_parse.h).
+// codec/http_chunk.cc: decodes a chunked body in place (declared in http_parse.h).
 //
-// Owns     where in the framing it stands; the bytes belong to the caller.
+// Owns     its position in the framing; the bytes belong to the caller.
 // Knows    base.                     Known by  http.
-// Order    data is moved in whole runs, framing is taken byte by byte. Not left to llhttp 8.1: it refuses a legal second extension that has
-//          a value, and accepts folded trailers and some bare line ends, so that each byte would have to be looked at twice.
+// Order    it moves data in whole runs and takes framing byte by byte. llhttp 8.1 is not used for this: it refuses a legal second extension
+//          that has a value, and it accepts folded trailers and some bare line ends. Each byte would have to be checked twice.
 // Limits   http_chunk_line_size_max, http_trailer_size_max, http_length_max.
 #include <cstring>
 
@@ -17,12 +17,12 @@ namespace etlnode {
 
 enum class chunk_state : uint8_t {
     size_first, // the first digit of a size
-    size,       // more digits, white space, an extension or the line's end
-    size_blank, // white space was seen: an extension may follow; read leniently, also the line's end
+    size,       // more digits, white space, an extension, or the line's end
+    size_blank, // after white space: an extension may follow; lenient reading also accepts the line's end
     extension,  // anything up to the line's end
     size_lf,    // the LF of a size line
-    data,       // `left` bytes of the body
-    data_cr,    // the line end behind the data
+    data,       // `left` bytes of the body follow
+    data_cr,    // the line end after the data
     data_lf,
     trailer_first, // a name, or the empty line
     trailer_name,
@@ -36,8 +36,8 @@ enum class chunk_state : uint8_t {
 struct http_chunk_decoder {
     http_reading reading = http_reading::strict;
     chunk_state state = chunk_state::size_first;
-    uint64_t left = 0;       // of the chunk's data; while its size is read, the size so far
-    size_t framing_size = 0; // of this size line, or of all trailers
+    uint64_t left = 0;       // bytes left of the chunk's data; while its size is read, the size so far
+    size_t framing_size = 0; // bytes of this size line, or of all trailers
     const char *what = nullptr;
 };
 
@@ -52,7 +52,7 @@ static bool is_text(char c) { return (static_cast<uint8_t>(c) >= 0x20 && c != 0x
 static constexpr const char *bad_line_end = "bad line end in a chunked body";
 static constexpr const char *control = "control byte in a chunked body";
 
-// A byte of a size line. This and the next ones: null when it fits, else what is wrong with it.
+// Takes one byte of a size line. These functions return null if the byte fits, else a description of the error.
 static const char *take_size(http_chunk_decoder &d, char c)
 {
     using S = chunk_state;
@@ -158,7 +158,7 @@ http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, si
     while (at < size && decoder.state != S::done && decoder.state != S::broken) {
         if (decoder.state == S::data) {
             size_t count = size - at < decoder.left ? size - at : static_cast<size_t>(decoder.left);
-            // Only bytes before `at` are overwritten, and those are used up.
+            // Only bytes before `at` are overwritten, and those have been consumed.
             if (result.decoded != at)
                 memmove(bytes + result.decoded, bytes + at, count);
             result.decoded += count;
@@ -169,7 +169,7 @@ http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, si
             continue;
         }
         bool in_trailers = decoder.state >= S::trailer_first;
-        // Counted before it is taken: the last byte of a line starts the count anew.
+        // Count the byte before taking it: the last byte of a line resets the count.
         if (++decoder.framing_size > (in_trailers ? http_trailer_size_max : http_chunk_line_size_max))
             decoder.what = in_trailers ? "trailers are too large" : "chunk size line is too long";
         else

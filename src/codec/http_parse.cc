@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// codec/http_parse.cc: one HTTP/1.x head, read through llhttp.
+// codec/http_parse.cc: parses one HTTP/1.x head with llhttp.
 //
 // Owns     nothing; the bytes belong to the caller.
 // Knows    base, llhttp.             Known by  http.
-// Order    the start line and the line structure are checked here, because llhttp is laxer about them in some places (bare CR, repeated
-//          lengths, codings it does not know) and stricter in one (raw UTF-8 in a target); header lines are split by llhttp, fed a canned start
-//          line; then one pass over the headers settles host, length, codings and connection.
+// Order    this file checks the start line and the line structure itself. llhttp is laxer in some places (bare CR, repeated lengths,
+//          unknown
+//          codings) and stricter in one (raw UTF-8 in a target). llhttp then splits the header lines behind a canned start line. A last
+//          pass over the headers determines host, length, codings and connection.
 // Limits   http_head_size_max, http_url_size_max, http_header_count_max.
 #include "codec/http_parse.h"
 
@@ -38,7 +39,7 @@ bool http_head_has(const http_head &head, std::string_view name)
     return false;
 }
 
-// How many bytes of leading empty lines to skip: a client may end the body of its last request with a line end that nobody counted.
+// Counts the bytes of leading empty lines to skip: some clients send a line end after a body without counting it in its length.
 static size_t leading_lines_size(std::string_view bytes)
 {
     size_t skip = 0;
@@ -54,11 +55,12 @@ size_t http_find_head_end(std::string_view bytes, size_t from)
         return start + 1;
     if (bytes.substr(start, 2) == "\r\n")
         return start + 2;
-    // A start line begins with a letter: whoever speaks TLS here, say, need not wait until the time for a head is up.
+    // A start line begins with a letter. A client that speaks TLS, for example, then gets its error at once, not after the time-out of a
+    // head.
     auto first = static_cast<uint8_t>(start < bytes.size() ? bytes[start] : 'x');
     if ((first < 0x20 && first != '\r') || first >= 0x7f)
         return start + 1;
-    // The end may straddle what was searched before: its last line end, and a CR.
+    // The end may straddle the part that was searched before: its last line end, and a CR.
     size_t at = from > start + 2 ? from - 2 : start;
     while (at < bytes.size()) {
         const void *found = memchr(bytes.data() + at, '\n', bytes.size() - at);
@@ -74,8 +76,9 @@ size_t http_find_head_end(std::string_view bytes, size_t from)
     return 0;
 }
 
-// Every line must end with CRLF, no other control byte but tab may occur, no line may begin with white space. `out_size`: bytes up to and
-// including the first empty line. Requires: `bytes` begins with the start line.
+// Every line must end with CRLF, the only other control byte allowed is tab, and no line may begin with white space. `out_size` is the
+// number
+// of bytes up to and including the first empty line. Requires: `bytes` begins with the start line.
 static error check_lines(std::string_view bytes, size_t &out_size)
 {
     size_t line_start = 0;
@@ -122,7 +125,7 @@ struct split_state {
 static int on_header_field(llhttp_t *parser, const char *at, size_t size)
 {
     split_state &split = *static_cast<split_state *>(parser->data);
-    // A second span continues the first: the bytes are contiguous.
+    // A second span continues the first, because the bytes are contiguous.
     const char *start = split.name.data() == nullptr ? at : split.name.data();
     split.name = std::string_view(start, static_cast<size_t>(at + size - start));
     return 0;
@@ -168,7 +171,7 @@ static llhttp_settings_t make_head_settings()
     return settings;
 }
 
-// llhttp's reasons are prose for programmers; these are for whoever sent the head.
+// llhttp's own texts address programmers; these address the sender of the head.
 static const char *llhttp_error_text(llhttp_errno_t code)
 {
     switch (code) {
@@ -183,7 +186,7 @@ static const char *llhttp_error_text(llhttp_errno_t code)
     }
 }
 
-// Splits header lines. `canned`: a start line of ours. `lines`: from the first header to the empty line's end.
+// Splits header lines. `canned`: a start line of our own. `lines`: from the first header to the end of the empty line.
 static error split_headers(llhttp_type_t type, std::string_view canned, std::string_view lines, http_head &out_head)
 {
     static const llhttp_settings_t settings = make_head_settings();
@@ -198,14 +201,14 @@ static error split_headers(llhttp_type_t type, std::string_view canned, std::str
         return make_error(error_code::head_too_large, "too many headers");
     if (code != HPE_PAUSED || !split.complete)
         return refuse(llhttp_error_text(code));
-    // Both of us must have seen the same end, else one of us was fooled.
+    // llhttp and this parser must find the same end; otherwise one of them was deceived.
     const char *end = llhttp_get_error_pos(&parser);
     if (end == nullptr || end + 1 < lines.data() + lines.size())
         return refuse("empty line inside the head");
     return no_error;
 }
 
-// ---- what the headers say
+// ---- meaning of the headers
 
 struct header_facts {
     size_t host_count = 0;
@@ -229,7 +232,7 @@ static error read_length(std::string_view value, uint64_t &out_length)
     return no_error;
 }
 
-// Takes the next element off a comma-separated list; false at its end. Empty elements are skipped.
+// Takes the next element from a comma-separated list; false at the end. Empty elements are skipped.
 static bool next_element(std::string_view &list, std::string_view &out_element)
 {
     while (!list.empty()) {
@@ -248,7 +251,8 @@ static error read_coding(std::string_view value, bool &out_chunked)
         out_chunked = true;
         return no_error;
     }
-    // Which refusal: a chunked that is not last makes the length unknowable, the rest is only more than we can do.
+    // Choose the error: if chunked is not the last coding, the length cannot be known (400). Other codings are merely not implemented
+    // (501).
     std::string_view rest = value, element;
     bool any = false, chunked_before = false;
     while (next_element(rest, element)) {
@@ -275,7 +279,7 @@ static void read_connection(std::string_view value, header_facts &facts)
     }
 }
 
-// RFC 9112 3.2 asks for 400 on a Host that cannot be one; empty is allowed.
+// RFC 9112 3.2 requires 400 for an invalid Host; an empty one is allowed.
 static bool is_host(std::string_view value) { return value.find_first_of(" \t,/\\@?#\"<>") == std::string_view::npos; }
 
 static error read_headers(http_head &head, bool is_request, header_facts &facts)
@@ -348,7 +352,7 @@ static bool read_version(std::string_view text, int &out_minor)
 
 static void clear_head(http_head &head)
 {
-    // The header array is left as it is: header_count says what of it counts, and clearing 4 KiB a request is not free.
+    // The header array is not cleared: header_count says how many entries count, and clearing 4 KiB for every request has a cost.
     head.method = head.target = head.authority = head.path = head.query = head.reason = {};
     head.status = 0;
     head.version_minor = 1;
@@ -359,7 +363,7 @@ static void clear_head(http_head &head)
 
 // ---- requests
 
-// Cuts the scheme and the authority off an absolute-form target.
+// Removes the scheme and the authority from an absolute-form target.
 static error reduce_target(std::string_view target, std::string_view &out_target, std::string_view &out_authority)
 {
     size_t scheme_size = 0;
@@ -379,7 +383,7 @@ static error reduce_target(std::string_view target, std::string_view &out_target
         out_target = "/";
         return no_error;
     }
-    // Without a path there is no contiguous "/?query" to point to, and nobody sends that.
+    // Without a path there is no contiguous "/?query" to point to, and no client sends that.
     if (target[end] == '?')
         return refuse("the target has a query but no path");
     out_target = target.substr(end);
@@ -391,7 +395,7 @@ static error read_target(std::string_view sent, http_head &head)
     if (sent.size() > http_url_size_max)
         return make_error(error_code::url_too_long);
     for (char c : sent) {
-        // White space and control bytes; bytes of 0x80 and more are let through, clients send UTF-8 as it is.
+        // White space and control bytes. Bytes from 0x80 are accepted, because clients send raw UTF-8.
         if (static_cast<uint8_t>(c) <= 0x20 || c == 0x7f)
             return refuse("white space in the target");
         if (c == '#')
@@ -407,7 +411,7 @@ static error read_target(std::string_view sent, http_head &head)
     return no_error;
 }
 
-// Method, target and version. `canned`: room for "<method> / HTTP/1.x\r\n", the start line that llhttp sees.
+// Reads method, target and version. `canned` has room for "<method> / HTTP/1.x\r\n", the start line that llhttp sees.
 static error read_request_line(std::string_view line, http_head &head, char (&canned)[64], size_t &out_canned_size)
 {
     size_t first = line.find(' ');
@@ -464,7 +468,7 @@ error http_parse_request_head(std::string_view bytes, http_head &out_head)
 
 // ---- responses
 
-// "HTTP/1.1 200", then nothing, or a space and any text. Requires: no control bytes but tab.
+// "HTTP/1.1 200", then nothing, or a space and any text. Requires: no control bytes except tab.
 static error read_status_line(std::string_view line, http_head &head)
 {
     if (line.empty())

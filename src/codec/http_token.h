@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/http_token.h: what heads and chunked bodies have in common.
+// codec/http_token.h: character classes and limits that heads and chunked bodies share.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@
 
 namespace etlnode {
 
-// Of a body or a chunk: more could not be counted in a signed offset.
+// Limit of a body or a chunk: a larger size does not fit a signed offset.
 inline constexpr uint64_t http_length_max = INT64_MAX;
 
 // Characters of a token (RFC 9110 5.6.2): header names.

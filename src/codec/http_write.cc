@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // codec/http_write.cc: status lines, request lines, headers, chunk sizes, dates and ranges.
 //
-// Owns     nothing; appends to strings of the caller, which keep their capacity from one message to the next.
+// Owns     nothing; it appends to strings of the caller, which keep their capacity from one message to the next.
 // Knows    base.                     Known by  http, store, transfer, role.
 #include "codec/http_write.h"
 
@@ -142,11 +142,11 @@ std::string http_date(uint64_t seconds_since_1970)
 {
     static constexpr const char *day_names[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"}; // 1 January 1970 was a Thursday
     static constexpr const char *month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    static constexpr uint64_t latest = 253'402'300'799; // the end of 9999, four digits of year
+    static constexpr uint64_t latest = 253'402'300'799; // the end of the year 9999, the last with four digits
     uint64_t seconds = seconds_since_1970 > latest ? latest : seconds_since_1970;
     uint64_t days = seconds / 86'400;
     uint64_t of_day = seconds % 86'400;
-    // The calendar repeats every 400 years; years counted from 1 March, so that the leap day comes last.
+    // The calendar repeats every 400 years. Years start on 1 March here, so that the leap day comes last.
     uint64_t shifted = days + 719'468; // since 1 March of year 0
     uint64_t era = shifted / 146'097;
     uint64_t of_era = shifted % 146'097;
@@ -174,7 +174,7 @@ bool http_header_is_hop_by_hop(std::string_view name)
 
 struct range_bound {
     bool given = false;
-    uint64_t value = 0; // saturated: a number too large for 64 bits lies behind the end of every object
+    uint64_t value = 0; // saturated: a number beyond 64 bits is past the end of every object
 };
 
 static bool read_bound(std::string_view text, range_bound &out_bound)
@@ -226,7 +226,7 @@ http_range http_range_parse(std::string_view value, uint64_t size)
         return {};
     static constexpr http_range unsatisfiable{.kind = http_range_kind::unsatisfiable};
     if (count > 1)
-        return {}; // whoever asks for several gets the whole, as RFC 9110 14.2 allows; 416 would say that there is nothing there
+        return {}; // several ranges: the whole object, as RFC 9110 14.2 allows; 416 would say that nothing is there
     if (!first.given) {
         uint64_t suffix = last.value < size ? last.value : size;
         if (suffix == 0)

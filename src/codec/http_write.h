@@ -8,7 +8,7 @@
 
 namespace etlnode {
 
-// "OK" for 200; empty for a code nobody named.
+// "OK" for 200; empty for an unknown code.
 const char *http_reason(int status);
 // "200 OK", "299".
 std::string http_status_text(int status);
@@ -30,17 +30,17 @@ std::string http_date(uint64_t seconds_since_1970);
 // Hop-by-hop by RFC 9110 7.6.1 (connection, keep-alive, te, trailer, transfer-encoding, upgrade, proxy-*).
 bool http_header_is_hop_by_hop(std::string_view name);
 
-// A `Range` value against a size. none: absent, or not of the form bytes=...; part: `count` bytes, at least one, from `first`.
+// The result of matching a `Range` value with a size. none: absent, or not of the form bytes=...; part: `count` >= 1 bytes from `first`.
 enum class http_range_kind : uint8_t { none, part, unsatisfiable };
 struct http_range {
     http_range_kind kind = http_range_kind::none;
     uint64_t first = 0;
     uint64_t count = 0;
 };
-// first >= size, a suffix of 0: unsatisfiable (416). Several ranges, an unknown unit or bad syntax: none (served whole).
+// Unsatisfiable (416): first >= size, or a suffix of 0. None (served whole): several ranges, an unknown unit, or bad syntax.
 http_range http_range_parse(std::string_view value, uint64_t size);
-// Whether the range of a request with this `If-Range` (empty: none) counts: only for the very version that the client has a part of, which a
-// strong entity tag names. A date never does, two versions may share a second.
+// Whether the range of a request with this `If-Range` (empty: none) applies. It applies only to exactly the version that the client holds a
+// part of, which only a strong entity tag identifies. A date never does, because two versions may share a second.
 bool http_range_counts(std::string_view if_range, std::string_view etag);
 
 } // namespace etlnode

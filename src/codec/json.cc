@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// codec/json.cc: cJSON, made strict on the way in and exact on the way out.
+// codec/json.cc: cJSON with strict parsing and exact printing.
 //
 // Owns     trees through json_ptr.
 // Knows    base, cJSON.              Known by  everything that speaks JSON.
-// Order    a scan of our own first: it refuses what cJSON lets pass (depth, numbers such as 01, control bytes, escaped NULs that would cut a
-//          string short, bytes that are not UTF-8) and says where and what was expected; cJSON then builds the tree.
+// Order    its own scan comes first. It refuses what cJSON accepts (excessive depth, numbers such as 01, control bytes, escaped NULs that
+//          would cut a string short, invalid UTF-8) and says where the error is and what was expected. cJSON then builds the tree.
 // Limits   json_depth_max.
 #include "codec/json.h"
 
@@ -37,7 +37,7 @@ static bool fail(scan &s, size_t at, const char *problem)
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static char peek(const scan &s, size_t at) { return at < s.text.size() ? s.text[at] : '\0'; }
 
-// Requires: s.at is behind the opening quote. Ensures: behind the closing one.
+// Requires: s.at points behind the opening quote. Ensures: it points behind the closing one.
 static bool scan_string(scan &s, size_t opened_at)
 {
     while (s.at < s.text.size()) {
@@ -96,7 +96,7 @@ static bool scan_number(scan &s)
         while (is_digit(peek(s, s.at)))
             s.at++;
     }
-    // cJSON copies a number into 64 bytes and drops the rest.
+    // cJSON copies only the first 64 bytes of a number.
     if (s.at - start > 60)
         return fail(s, start, "a number of more than 60 characters is not accepted");
     char next = peek(s, s.at);
@@ -125,7 +125,7 @@ static bool scan_scalar(scan &s)
     return scan_word(s, c == 't' ? "true" : c == 'f' ? "false" : "null");
 }
 
-// What may stand next.
+// What the grammar allows next.
 enum class awaiting : uint8_t { value, value_or_end, key, key_or_end, colon, comma_or_end, nothing };
 
 static const char *expected(awaiting next, bool in_object)
@@ -220,7 +220,7 @@ error json_parse(std::string_view text, json_ptr &out_tree, std::string &out_whe
         return refuse(body, s.at, s.problem, out_where);
     const char *end = nullptr;
     json_ptr tree(cJSON_ParseWithLengthOpts(body.data(), body.size(), &end, 0));
-    // The scan found nothing wrong, so this is one of the few things it leaves to cJSON: escapes that are no characters.
+    // The scan accepted the text, so the error is one of the few that it leaves to cJSON: an escape that is not a character.
     if (tree == nullptr) {
         size_t stop = end == nullptr || end < body.data() ? 0 : static_cast<size_t>(end - body.data());
         return refuse(body, stop < body.size() ? stop : body.size(), "escape that is no character", out_where);
@@ -263,7 +263,7 @@ bool json_read_u64(const cJSON *object, const char *key, uint64_t &out_value)
     const cJSON *item = json_get(object, key);
     if (item == nullptr || (!cJSON_IsString(item) && !cJSON_IsNumber(item)))
         return false;
-    // Two fallbacks tell an unfit value from one that happens to equal the fallback.
+    // Two different fallbacks distinguish an invalid value from one that happens to equal the fallback.
     uint64_t value = json_u64(object, key, 0);
     if (value == 0 && json_u64(object, key, 1) != 0)
         return false;
@@ -302,7 +302,7 @@ bool json_read_word(const cJSON *object, const char *key, std::span<const std::s
 
 // ---- writing
 
-// Out of memory ends the process: a policy, not a state to handle.
+// Running out of memory ends the process. This is a policy, so callers need not handle it.
 static cJSON *made(cJSON *item)
 {
     CHECK(item != nullptr);
@@ -319,7 +319,8 @@ static cJSON *add(cJSON *object, const char *key, cJSON *item)
 json_ptr json_object() { return json_ptr(made(cJSON_CreateObject())); }
 json_ptr json_array() { return json_ptr(made(cJSON_CreateArray())); }
 
-// Size of the valid UTF-8 character at the start of `text`, 0 when there is none. NUL counts as invalid: a C string cannot hold it.
+// Size of the valid UTF-8 character at the start of `text`, or 0 if there is none. NUL counts as invalid, because a C string cannot hold
+// it.
 static size_t character_size(std::string_view text)
 {
     uint8_t first = static_cast<uint8_t>(text[0]);
@@ -410,7 +411,7 @@ static void print_quoted(std::string &out, const char *text)
     out += '"';
 }
 
-// Recursion is as deep as the tree, which json_depth_max bounds for everything that came from outside.
+// The recursion is as deep as the tree, and json_depth_max bounds the depth of everything that came from outside.
 static void print_pretty(std::string &out, const cJSON *item, size_t indent)
 {
     bool is_object = cJSON_IsObject(item);
@@ -493,7 +494,7 @@ bool base64_decode(std::string_view text, std::string &out_bytes)
                 return false;
             group = group << 6 | static_cast<uint32_t>(value);
         }
-        // Bits that the padding cuts off must be zero, else two texts would mean the same bytes.
+        // The bits that the padding cuts off must be zero; otherwise two texts would encode the same bytes.
         if ((padding == 1 && (group & 0xff) != 0) || (padding == 2 && (group & 0xffff) != 0))
             return false;
         for (size_t j = 0; j < 3 - padding; j++)

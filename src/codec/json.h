@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/json.h: cJSON at the edge: parse with a position on errors, read fields safely, print 64-bit numbers exactly.
+// codec/json.h: JSON through cJSON: parsing with an error position, checked access to fields, exact 64-bit numbers.
 #pragma once
 
 #include <cstdint>
@@ -19,20 +19,20 @@ struct json_deleter {
 };
 using json_ptr = std::unique_ptr<cJSON, json_deleter>;
 
-// `out_where` gets "line 3, column 14: ..." on failure. Trailing garbage is refused, NUL bytes too; depth at most 64.
+// On failure `out_where` is "line 3, column 14: ...". Refuses trailing garbage, NUL bytes, and a depth above 64.
 error json_parse(std::string_view text, json_ptr &out_tree, std::string &out_where);
 // Compact, without a newline.
 std::string json_print(const cJSON *tree);
 std::string json_print_pretty(const cJSON *tree); // two spaces an indent, newline at the end
 
-// Fields of an object; keys match whatever their case, as Go's decoder does. A null object has no fields.
+// A field of an object. Keys match whatever their case, as in Go's decoder. A null object has no fields.
 const cJSON *json_get(const cJSON *object, const char *key);
-// Empty view when absent or not a string. Lifetime: the tree.
+// An empty view if the field is absent or not a string. Lifetime: the tree.
 std::string_view json_text(const cJSON *object, const char *key);
-// Number or decimal string, exact up to 2^64-1 for strings, 2^53 for numbers; `fallback` when absent or unfit.
+// A number (exact up to 2^53) or a decimal string (exact up to 2^64-1); `fallback` if absent or invalid.
 uint64_t json_u64(const cJSON *object, const char *key, uint64_t fallback);
 bool json_bool(const cJSON *object, const char *key, bool fallback);
-// The strict ones: false, and nothing is written, when the field is absent, of another kind or does not fit.
+// Strict variants: they return false and write nothing if the field is absent, of another kind, or out of range.
 bool json_read_u64(const cJSON *object, const char *key, uint64_t &out_value); // number or decimal string
 bool json_read_text(const cJSON *object, const char *key, size_t size_max, std::string &out_text);
 bool json_read_bool(const cJSON *object, const char *key, bool &out_value);
@@ -40,7 +40,7 @@ bool json_read_word(const cJSON *object, const char *key, std::span<const std::s
 
 json_ptr json_object();
 json_ptr json_array();
-// These add to `object` and return what they added (owned by the object).
+// These add to `object` and return the new item, which the object owns.
 cJSON *json_add_text(cJSON *object, const char *key, std::string_view value); // invalid UTF-8 bytes become U+FFFD
 void json_add_u64(cJSON *object, const char *key, uint64_t value);            // a number token with all its digits
 void json_add_u64_text(cJSON *object, const char *key, uint64_t value);       // "123"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/source_location.cc: byte offsets to lines and columns.
+// codec/source_location.cc: converts byte offsets to lines and columns.
 //
 // Owns     nothing.
 // Knows    base.                     Known by  json, yaml.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/source_location.h: where in a text something is wrong, as an editor counts it. For the readers of this folder.
+// codec/source_location.h: the position of an error in a text, as an editor shows it. For the readers of this folder.
 #pragma once
 
 #include <cstddef>

@@ -43,7 +43,7 @@ static bool is_unreserved(char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
-// `also`: one more character that stays as it is.
+// `also`: one more character that is not encoded.
 static std::string encode(std::string_view text, char also)
 {
     static constexpr char digits[] = "0123456789ABCDEF";
@@ -74,7 +74,7 @@ struct query_item {
     std::string_view value;
 };
 
-// Takes the next parameter off `query`; false at its end.
+// Takes the next parameter from `query`; false at the end.
 static bool next_item(std::string_view &query, query_item &out_item)
 {
     while (!query.empty()) {
@@ -152,7 +152,7 @@ static bool is_host_name(std::string_view host)
     return true;
 }
 
-// Hexadecimal digits, colons and dots, with a zone behind '%' for link-local addresses; the resolver judges the rest.
+// Accepts hexadecimal digits, colons and dots, with a zone after '%' for link-local addresses. The resolver judges the rest.
 static bool is_address6(std::string_view host)
 {
     size_t zone = host.find('%');
@@ -179,7 +179,7 @@ bool url_parse_base(std::string_view text, url_base &out_base)
 {
     static constexpr std::string_view scheme = "http://";
     if (text.size() <= scheme.size() || !text_equal_ignore_case(text.substr(0, scheme.size()), scheme))
-        return false; // https ends here too: its "s" stands where the colon is expected
+        return false; // https fails here too: it has an "s" where the colon is expected
     text.remove_prefix(scheme.size());
     size_t slash = text.find('/');
     std::string_view authority = text.substr(0, slash);

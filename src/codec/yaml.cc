@@ -2,9 +2,9 @@
 // codec/yaml.cc: turns libyaml's events into a tree that knows lines and columns, and that tree into JSON.
 //
 // Owns     trees through yaml_ptr.
-// Knows    base, json, libyaml.      Known by  etl, app (configuration), cli.
-// Order    events are counted as they come, so that depth, nodes and aliases are refused before memory is spent on them; aliases become
-//          copies; a mapping is finished (duplicate keys, merge keys) when its end is seen.
+// Knows    base, json, libyaml.      Known by  etl, etlnode (configuration), etlctl.
+// Order    it counts events as they arrive, so that excessive depth, nodes and aliases are refused before they use memory. Aliases become
+//          copies. A mapping is completed (duplicate keys, merge keys) at its end.
 // Limits   spec_size_max, yaml_depth_max, yaml_node_count_max, yaml_alias_count_max, yaml_text_size_max.
 #include "codec/yaml.h"
 
@@ -27,11 +27,11 @@ static_assert(json_depth_max <= yaml_depth_max, "a spec written as JSON is judge
 static std::string scalar_token(const yaml_node &node)
 {
     yaml_scalar r = yaml_scalar_resolve(node.text);
-    // `!!float 5` and JSON's 1e2: the type decides, the token may be that of an integer.
+    // `!!float 5` and JSON's 1e2: the type decides, even if the token looks like an integer.
     return r.type == yaml_type::text ? "null" : r.json;
 }
 
-// What a key is called in JSON.
+// The JSON name of a key.
 static std::string key_text(const yaml_node &key)
 {
     return key.kind == yaml_kind::scalar && key.type != yaml_type::text ? scalar_token(key) : key.text;
@@ -377,7 +377,7 @@ static error on_container_end(yaml_builder &b)
     return no_error;
 }
 
-// An empty document ("---" at the end of a file, comments only) is no document.
+// A document without content ("---" at the end of a file, or only comments) does not count.
 static bool is_empty_scalar(const yaml_event_t &event)
 {
     return event.type == YAML_SCALAR_EVENT && event.data.scalar.length == 0 && event.data.scalar.plain_implicit &&
@@ -478,7 +478,7 @@ error yaml_parse(std::string_view text, yaml_ptr &out_tree, std::string &out_whe
         source_location_find(text, source_location_utf8_size(text), line, column);
         return yaml_refuse_at(b, line, column, "not UTF-8");
     }
-    if (text.empty()) // libyaml takes no null pointer
+    if (text.empty()) // libyaml does not accept a null pointer
         return refuse_empty(b);
     size_t first = text.find_first_not_of(" \t\r\n");
     if (first != std::string_view::npos && text[first] == '{') {

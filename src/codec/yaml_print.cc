@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// codec/yaml_print.cc: JSON trees as block-style YAML.
+// codec/yaml_print.cc: prints JSON trees as block-style YAML.
 //
 // Owns     nothing.
-// Knows    base, json, yaml_scalar.  Known by  cli.
-// Order    text stays plain where every reader takes it for text, stands in a literal block where it has several lines, and in double quotes
-//          otherwise.
+// Knows    base, json, yaml_scalar.  Known by  etlctl.
+// Order    a text is plain where every reader takes it for text, a literal block if it has several lines, and double-quoted otherwise.
 #include <cstdint>
 
 #include "base/text.h"
@@ -13,7 +12,7 @@
 
 namespace etlnode {
 
-// Size and code point of the character at the start of `text`. Requires: not empty; bytes that are not UTF-8 count as one character each.
+// Size and code point of the character at the start of `text`. Requires: not empty. A byte that is not UTF-8 counts as one character.
 static size_t next_character(std::string_view text, uint32_t &out_point)
 {
     uint8_t first = static_cast<uint8_t>(text[0]);
@@ -28,7 +27,7 @@ static size_t next_character(std::string_view text, uint32_t &out_point)
     return size;
 }
 
-// What YAML cannot hold outside double quotes, or takes for a line end.
+// Characters that YAML cannot hold outside double quotes, or that it takes for a line end.
 static bool needs_escape(uint32_t point)
 {
     bool is_control = point < 0x20 || (point >= 0x7f && point < 0xa0);
@@ -68,7 +67,7 @@ static bool has_escapes(std::string_view text, bool line_ends_allowed)
     return false;
 }
 
-// Readers of other YAML versions take these for numbers in base 60, dates or octal.
+// Readers of other YAML versions take these for base-60 numbers, dates or octal numbers.
 static bool may_be_taken_for_a_number(std::string_view text)
 {
     if (!(text[0] >= '0' && text[0] <= '9') && text[0] != '-' && text[0] != '+' && text[0] != '.')
@@ -92,7 +91,7 @@ static bool is_plain(std::string_view text)
     return text.find(": ") == std::string_view::npos && text.find(" #") == std::string_view::npos;
 }
 
-// Text of several lines that a literal block can hold as it is.
+// Whether a literal block can hold this text of several lines unchanged.
 static bool is_block(std::string_view text)
 {
     size_t first = text.find('\n');
@@ -126,7 +125,7 @@ static void print_text(std::string &out, std::string_view text)
 
 static bool is_filled(const cJSON *item) { return (cJSON_IsObject(item) || cJSON_IsArray(item)) && item->child != nullptr; }
 
-// Ends its last line. `indent`: of the parent, a literal block stands two further in.
+// Also ends its last line. `indent` is the parent's; a literal block is indented by two more.
 static void print_scalar(std::string &out, const cJSON *item, size_t indent)
 {
     if (cJSON_IsString(item) && is_block(item->valuestring)) {
@@ -142,7 +141,7 @@ static void print_scalar(std::string &out, const cJSON *item, size_t indent)
 
 static void print_items(std::string &out, const cJSON *container, size_t indent, bool first_is_placed);
 
-// Behind "key:" or "-".
+// Prints a value after "key:" or "-".
 static void print_value(std::string &out, const cJSON *item, size_t indent, bool in_list)
 {
     if (!is_filled(item)) {
@@ -157,10 +156,10 @@ static void print_value(std::string &out, const cJSON *item, size_t indent, bool
     }
 }
 
-// `first_is_placed`: the first line's indent has been written, as "- ".
+// `first_is_placed`: the first line is already indented, by "- ".
 static void print_items(std::string &out, const cJSON *container, size_t indent, bool first_is_placed)
 {
-    // A reader looks for the colon of a simple key 1,024 characters far.
+    // A reader looks for the colon of a simple key within 1,024 characters.
     static constexpr size_t simple_key_size_max = 1000;
     bool in_list = cJSON_IsArray(container);
     for (const cJSON *child = container->child; child != nullptr; child = child->next) {

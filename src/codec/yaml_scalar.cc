@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/yaml_scalar.cc: plain scalars to null, booleans, 64-bit integers, reals or text.
+// codec/yaml_scalar.cc: resolves plain scalars to null, booleans, 64-bit integers, reals or text.
 //
 // Owns     nothing.
 // Knows    yaml.h for its types.     Known by  yaml, yaml_print.
@@ -53,7 +53,7 @@ static bool looks_like_real(std::string_view text)
     return !exponent.empty() && skip_digits(exponent).empty();
 }
 
-// Shortest form that reads back to the same number, in the notation Go's encoder chooses.
+// The shortest form that reads back as the same number, in the notation of Go's encoder.
 static std::string real_token(double value)
 {
     char buffer[64];
@@ -92,7 +92,7 @@ static bool make_integer(uint64_t value, bool negative, bool has_sign, yaml_scal
     return true;
 }
 
-// Decimal, 0x, 0b, 0o or a leading 0 for octal; 64 bits. Requires: no underscores.
+// Reads decimal, 0x, 0b, 0o, or octal with a leading 0; 64 bits. Requires: no underscores.
 static bool read_integer(std::string_view text, yaml_scalar &out)
 {
     bool has_sign = text.starts_with('-') || text.starts_with('+');
@@ -109,7 +109,7 @@ static bool read_integer(std::string_view text, yaml_scalar &out)
     return read_base(digits, base, value) && make_integer(value, negative, has_sign, out);
 }
 
-// kubectl's library reads a sign behind 0b, too.
+// kubectl's library also accepts a sign after 0b.
 static bool read_odd_binary(std::string_view text, yaml_scalar &out)
 {
     if (!text.starts_with("0b-") && !text.starts_with("0b+"))
@@ -118,7 +118,7 @@ static bool read_odd_binary(std::string_view text, yaml_scalar &out)
     return read_base(text.substr(3), 2, value) && make_integer(value, text[2] == '-', true, out);
 }
 
-// Behind a leading dot an underscore must stand between two digits.
+// After a leading dot, an underscore must separate two digits.
 static bool underscores_separate_digits(std::string_view text)
 {
     for (size_t i = 0; i < text.size(); i++)
