@@ -34,8 +34,8 @@ inline constexpr size_t transfers_reserved =
 // Streams. A transfer holds one buffer or one pipe for each direction.
 inline constexpr size_t stream_buffer_size = 64 * kib;
 inline constexpr size_t relay_pipe_size = 256 * kib;
-inline constexpr size_t relay_pipes_max = 64;                    // beyond this, or if the kernel refuses a pipe, bytes are copied
-inline constexpr size_t net_turn_bytes_max = 1 * mib + 64 * kib; // one connection moves at most this much before the others are served
+inline constexpr size_t relay_pipes_max = 64;                         // beyond this, or if the kernel refuses a pipe, bytes are copied
+inline constexpr size_t net_iteration_bytes_max = 1 * mib + 64 * kib; // one connection moves at most this much before the others are served
 inline constexpr size_t put_buffer_size = 256 * kib;
 inline constexpr uint64_t disk_patience_ms = 300'000; // a disk that makes no progress for this long in the middle of an object
 inline constexpr uint64_t peer_patience_ms = 60'000;  // a peer target that neither reads the object nor confirms that it is durable

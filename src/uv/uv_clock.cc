@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// uv/uv_clock.cc: timers on uv_timer_t, posts, secrets from the kernel.
+// uv/uv_clock.cc: timers on uv_timer_t, posts, and secrets from the kernel.
 //
-// Owns     timers: resident slots; silent from timer_free on, then kept for the next timer_make, or freed in their close callback.
-// Limits   spare_timers_max kept; a timer costs one heap entry of the loop while armed.
+// Owns     timers: reusable slots. timer_free silences a timer; it is then kept for the next timer_make or freed in its close callback.
+// Limits   at most spare_timers_max are kept; an armed timer costs one heap entry of the loop.
 #include "uv/uv_world.h"
 
 #include <cerrno>
@@ -36,7 +36,7 @@ static void post(env &e, clock_callback run, void *arg)
 {
     uv_world &w = uv_world_of(e);
     CHECK(run != nullptr);
-    w.posts.push_back({run, arg}); // outside of a turn, the next round sees it before it waits
+    w.posts.push_back({run, arg}); // outside of a dispatch, the next round runs it before it waits
 }
 
 static timer *new_timer(uv_world &w)
@@ -69,9 +69,9 @@ static void timer_fired(uv_timer_t *handle)
 {
     auto *t = static_cast<timer *>(handle->data);
     uv_world &w = *t->world;
-    uv_turn_begin(w);
+    uv_dispatch_begin(w);
     t->on_fire(t->arg); // may free the timer
-    uv_turn_end(w);
+    uv_dispatch_end(w);
 }
 
 static void arm_timer(timer *t, uint64_t delay_ms)
@@ -90,12 +90,12 @@ static void close_timer(timer *t)
 
 static void free_timer(timer *t)
 {
-    CHECK(t->on_fire != nullptr); // freed twice otherwise
+    CHECK(t->on_fire != nullptr); // otherwise it was freed twice
     t->on_fire = nullptr;
     uv_link_remove(t->link);
     uv_world &w = *t->world;
     w.counts.timers--;
-    // Every request has a few: closing a handle takes a round of the loop.
+    // Keep it: every request needs a few, and closing a handle takes a round of the loop.
     if (w.spare_timers.size() < spare_timers_max && !w.freeing) {
         uv_timer_stop(&t->handle);
         w.spare_timers.push_back(t);
@@ -108,7 +108,7 @@ static std::string secret(env &, size_t size)
 {
     static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     static constexpr unsigned letters = sizeof alphabet - 1;
-    static constexpr unsigned fair = 256 / letters * letters; // bytes above would favour the first letters
+    static constexpr unsigned fair = 256 / letters * letters; // bytes from here on would favour the first letters
     std::string out;
     out.reserve(size);
     while (out.size() < size) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// uv/uv_disk.cc: files on the thread pool.
+// uv/uv_disk.cc: file operations on the thread pool.
 //
-// Owns     descriptors of open files; every call is one job.
+// Owns     the descriptors of open files; every call is one job.
 // Known by uv_net.cc, uv_guard.cc (uv_disk.h).
-// Fails    with the errno of the call; a file that must not be a link, a directory or a device is refused at open.
-// Limits   fsyncs in flight: see uv_job_start_sync.
+// Fails    with the errno of the call. Opening refuses links, directories and devices where a file is expected.
+// Limits   concurrent fsyncs: see uv_job_start_sync.
 #include "uv/uv_disk.h"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ struct disk_job {
     const void *bytes = nullptr;
     size_t size = 0;
     uint64_t offset = 0;
-    std::vector<std::string> names; // of a directory (a result), or the paths to remove
+    std::vector<std::string> names; // of a directory (result), or the paths to remove
     // Results.
     error err;
     size_t count = 0;
@@ -54,7 +54,7 @@ static void run_open(disk_job &j)
 {
     int flags = O_CLOEXEC | O_NOFOLLOW;
     switch (j.mode) {
-    case disk_open_mode::read: flags |= O_RDONLY | O_NONBLOCK; break; // a FIFO must not hold the thread
+    case disk_open_mode::read: flags |= O_RDONLY | O_NONBLOCK; break; // opening a FIFO must not block the thread
     case disk_open_mode::create_new: flags |= O_RDWR | O_CREAT | O_EXCL; break;
     case disk_open_mode::create_or_open: flags |= O_RDWR | O_CREAT | O_NONBLOCK; break;
     }
@@ -143,11 +143,11 @@ static void run_call(uv_job *job)
     auto &j = *static_cast<disk_job *>(job->owner);
     switch (j.call) {
     case disk_call::open: run_open(j); break;
-    case disk_call::close: close(j.fd); break; // of an unlinked file it frees the blocks, which takes time
+    case disk_call::close: close(j.fd); break; // closing an unlinked file frees its blocks, which takes time
     case disk_call::read: run_read(j); break;
     case disk_call::write: run_write(j); break;
     case disk_call::sync:
-        if (fdatasync(j.fd) != 0) // the size is covered: it is needed to read the content back
+        if (fdatasync(j.fd) != 0) // sufficient: it also syncs the size, which is needed to read the content back
             j.err = error_from_errno(errno, "fsync");
         break;
     case disk_call::sync_dir: run_sync_dir(j); break;

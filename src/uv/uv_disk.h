@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// uv/uv_disk.h: a file from the inside, for uv_disk.cc, uv_guard.cc and what the network needs of files.
+// uv/uv_disk.h: a file's internals, for uv_disk.cc, uv_guard.cc and the network.
 //
-// sendfile from content that is not in the page cache would hold the loop until the disk has answered, and what is in the page cache may be
-// damaged. So a connection asks first; content that is cold, or not checked, is read on the thread pool, and the connection's writable side
-// counts as not ready meanwhile.
+// sendfile of content outside the page cache would block the loop until the disk has answered, and content in the page cache may be
+// damaged. So a connection asks first. Content that is not in memory, or not verified, is read on the thread pool; meanwhile the
+// connection's writable side counts as not ready.
 #pragma once
 
 #include <cstddef>
@@ -24,26 +24,26 @@ struct disk_file {
     uv_world *world = nullptr;
     uv_link link;
     int fd = -1;
-    size_t jobs = 0;        // on this descriptor
-    bool closed = false;    // by its owner; the descriptor goes when jobs is 0
+    size_t jobs = 0;        // jobs that use this descriptor
+    bool closed = false;    // by the caller; the descriptor is closed when jobs is 0
     uint64_t warm_from = 0; // [warm_from, warm_to) was in memory at warm_ms
     uint64_t warm_to = 0;
     uint64_t warm_ms = 0;
-    std::unique_ptr<uv_guard> guard; // null: the content is sent as it is
+    std::unique_ptr<uv_guard> guard; // null: the content is sent unchecked
 
     disk_file();
     ~disk_file();
 };
 
-// Frees the file when its owner has closed it and no job uses it.
+// Frees the file if the caller has closed it and no job uses it.
 void uv_file_release(disk_file *file);
 
-// Content that is read on the thread pool, and checked where the file has a guard. Several may wait for the same.
+// Content being read on the thread pool, and verified if the file has a guard. Several callers may wait for the same fetch.
 struct uv_fetch;
 
-// How much of [offset, offset + size) may be sent now. 0: all of it waits for uv_file_fetch, or out_err says why nothing will ever be sent.
+// How many bytes of [offset, offset + size) may be sent now. 0: uv_file_fetch must come first, or out_err says why it is pointless.
 size_t uv_file_ready(disk_file &file, uint64_t offset, size_t size, error &out_err);
-// Calls uv_fetch_finished(conn) later, unless detached. The file may be closed meanwhile. What then is ready may be less than was asked for.
+// Calls uv_fetch_finished(conn) later, unless detached. The file may be closed meanwhile. Fewer bytes than requested may then be ready.
 uv_fetch *uv_file_fetch(disk_file &file, uint64_t offset, size_t size, net_conn *conn);
 void uv_fetch_detach(uv_fetch *fetch, const net_conn *conn);
 

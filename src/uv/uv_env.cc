@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// uv/uv_env.cc: builds and ends the env: loop, turns and posts, jobs for the thread pool, signals.
+// uv/uv_env.cc: creates and frees the env: the loop, dispatches and posts, jobs for the thread pool, signals.
 //
-// Normal   make, run until stopped, free: loop closes with nothing left.
-// Fails    make: the database cannot be had; free: a handle that does not end in 10 s is printed.
-// Limits   jobs that may block in fsync: pool size minus 3 (one thread more is the database's).
+// Normal   make, run until stopped, free; nothing is left when the loop closes.
+// Fails    make: the database cannot be opened. free: handles that do not end within 10 s are printed.
+// Limits   jobs that may block in fsync: the pool's size minus 3 (the database occupies one more thread).
 #include "uv/uv_env.h"
 
 #include <algorithm>
@@ -35,11 +35,11 @@ struct uv_signal_slot {
     void *arg = nullptr;
 };
 
-// Turns.
+// Dispatches.
 
-void uv_turn_drain(uv_world &w)
+void uv_dispatch_drain(uv_world &w)
 {
-    // By index: posts may be added while they run.
+    // Iterate by index: posts may be added while they run.
     while (w.post_next < w.posts.size()) {
         uv_post next = w.posts[w.post_next++];
         next.run(next.arg);
@@ -48,28 +48,28 @@ void uv_turn_drain(uv_world &w)
     w.post_next = 0;
 }
 
-void uv_turn_begin(uv_world &w)
+void uv_dispatch_begin(uv_world &w)
 {
-    CHECK(!w.in_turn); // libuv does not nest callbacks; running the loop inside a completion would
-    w.in_turn = true;
+    CHECK(!w.in_dispatch); // libuv does not nest callbacks; running the loop inside a completion would
+    w.in_dispatch = true;
 }
 
-void uv_turn_end(uv_world &w)
+void uv_dispatch_end(uv_world &w)
 {
-    uv_turn_drain(w);
-    w.in_turn = false;
+    uv_dispatch_drain(w);
+    w.in_dispatch = false;
     uv_net_free_dead(w);
 }
 
-// Something waits for the next turn without any event to come.
-static bool wants_turn(const uv_world &w) { return !w.posts.empty() || uv_net_wants_turn(w); }
+// Work waits for the next iteration although no event will come for it.
+static bool wants_iteration(const uv_world &w) { return !w.posts.empty() || uv_net_wants_iteration(w); }
 
-static void run_turn(uv_world &w)
+static void run_iteration(uv_world &w)
 {
-    uv_turn_begin(w);
-    uv_turn_drain(w);
-    uv_net_run_turn(w);
-    uv_turn_end(w);
+    uv_dispatch_begin(w);
+    uv_dispatch_drain(w);
+    uv_net_run_iteration(w);
+    uv_dispatch_end(w);
 }
 
 // Jobs.
@@ -101,9 +101,9 @@ static void finish_job(uv_work_t *request, int)
             CHECK(uv_queue_work(&w.loop, &next->request, run_job, finish_job) == 0);
         }
     }
-    uv_turn_begin(w);
+    uv_dispatch_begin(w);
     job->done(job);
-    uv_turn_end(w);
+    uv_dispatch_end(w);
 }
 
 void uv_job_start(uv_world &w, uv_job &job)
@@ -160,8 +160,8 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
         return error_from_errno(-result, "event loop");
     }
     std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGXFSZ, SIG_IGN);                  // a file that may not grow is an error of that write, not the end of the node
-    (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); // what we have inherited is not for our children; ours are made CLOEXEC
+    std::signal(SIGXFSZ, SIG_IGN);                  // a file that may not grow fails that write instead of ending the node
+    (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); // children must not inherit what we inherited; our own descriptors are CLOEXEC already
     w->loop.data = w;
     const char *copy = std::getenv("ETLNODE_COPY");
     w->copying = options.copying || (copy != nullptr && std::strcmp(copy, "1") == 0);
@@ -194,7 +194,7 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
         }
     }
     if (err) {
-        error ignored = uv_env_free(e); // nothing but empty handles is left
+        error ignored = uv_env_free(e); // only empty handles are left
         (void)ignored;
         return err;
     }
@@ -202,10 +202,10 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
     return no_error;
 }
 
-// How long libuv may be left alone, in ms: 0 when it has something to do, or a handle that its own descriptor does not know of yet; -1: for ever.
+// How long libuv may be left alone, in ms. 0: it has work, or a handle that its descriptor does not cover yet. -1: for ever.
 static int loop_timeout(const uv_world &w) { return uv_loop_alive(&w.loop) != 0 ? uv_backend_timeout(&w.loop) : -1; }
 
-// False when libuv has nothing to do.
+// False if libuv has nothing to do.
 static bool run_loop(uv_world &w)
 {
     if (!w.loop_ready && loop_timeout(w) != 0)
@@ -215,16 +215,17 @@ static bool run_loop(uv_world &w)
     return true;
 }
 
-// One round: libuv; what was put off to the next turn; sockets. The wait is for sockets and for libuv's descriptor alike. Waits at most wait_ms
-// and only when nothing was done before; wait_ms -1: until something happens.
+// One round: libuv, then work deferred to this iteration, then sockets. It waits for sockets and for libuv's descriptor together, for at
+// most
+// wait_ms, and only if nothing was done before. wait_ms -1: until something happens.
 static void run_round(uv_world &w, int wait_ms)
 {
     bool is_idle = !run_loop(w);
-    if (wants_turn(w)) {
-        run_turn(w);
+    if (wants_iteration(w)) {
+        run_iteration(w);
         is_idle = false;
     }
-    int timeout = w.stopping || wants_turn(w) ? 0 : loop_timeout(w);
+    int timeout = w.stopping || wants_iteration(w) ? 0 : loop_timeout(w);
     if (wait_ms >= 0 && !is_idle)
         timeout = 0;
     else if (wait_ms >= 0 && (timeout < 0 || timeout > wait_ms))
@@ -235,7 +236,7 @@ static void run_round(uv_world &w, int wait_ms)
 void uv_env_run(env &e)
 {
     uv_world &w = uv_world_of(e);
-    CHECK(!w.in_turn);
+    CHECK(!w.in_dispatch);
     uv_update_time(&w.loop);
     while (!w.stopping)
         run_round(w, -1);
@@ -247,15 +248,15 @@ void uv_env_stop(env &e) { uv_world_of(e).stopping = true; }
 void uv_env_poll(env &e, uint64_t wait_ms)
 {
     uv_world &w = uv_world_of(e);
-    CHECK(!w.in_turn);
+    CHECK(!w.in_dispatch);
     uv_update_time(&w.loop);
     run_round(w, static_cast<int>(std::min<uint64_t>(wait_ms, INT_MAX)));
-    (void)run_loop(w); // what the wait has brought for libuv
+    (void)run_loop(w); // what the wait found for libuv
 }
 
 // Free.
 
-// What completes by itself and may call upwards.
+// Whether anything is left that completes by itself and may call upwards.
 static bool has_work(const uv_world &w) { return w.counts.jobs > 0 || !w.posts.empty() || uv_database_is_busy(w); }
 
 static void end_all(uv_world &w)
@@ -270,12 +271,13 @@ static void end_all(uv_world &w)
 error uv_env_free(env *e)
 {
     uv_world &w = uv_world_of(*e);
-    CHECK(!w.in_turn);
+    CHECK(!w.in_dispatch);
     w.freeing = true;
     w.stopping = false;
     uv_update_time(&w.loop);
     uint64_t until_ms = uv_now(&w.loop) + free_deadline_ms;
-    // First what is owed to the owners of machines, while their timers and connections are still valid; then, silently, the rest.
+    // First complete what is owed to the owners of machines, while their timers and connections are still valid; then end the rest
+    // silently.
     while (has_work(w) && uv_now(&w.loop) < until_ms)
         uv_env_poll(*e, 100);
     end_all(w);
@@ -285,7 +287,7 @@ error uv_env_free(env *e)
     close_loop_handles(w);
     int result = UV_EBUSY;
     while ((result = uv_loop_close(&w.loop)) == UV_EBUSY && uv_now(&w.loop) < until_ms) {
-        // Only closing handles are left: they end without waiting; anything else is found by the deadline.
+        // Only closing handles are left, which end without waiting. Anything else runs into the deadline.
         uv_run(&w.loop, UV_RUN_NOWAIT);
         uv_update_time(&w.loop);
         if (uv_loop_alive(&w.loop) != 0)
@@ -321,9 +323,9 @@ error uv_env_on_signal(env &e, int signum, uv_env_signal_callback on_signal, voi
         &slot->handle,
         [](uv_signal_t *handle, int number) {
             auto *fired = static_cast<uv_signal_slot *>(handle->data);
-            uv_turn_begin(*fired->world);
+            uv_dispatch_begin(*fired->world);
             fired->on_signal(*fired->world->e, number, fired->arg);
-            uv_turn_end(*fired->world);
+            uv_dispatch_end(*fired->world);
         },
         signum);
     return result == 0 ? no_error : error_from_errno(-result, "cannot watch the signal");

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// uv/uv_guard.cc: content is in memory, and sound, before it is sent.
+// uv/uv_guard.cc: makes sure that content is in memory and undamaged before it is sent.
 //
-// Owns     what is known of a file's blocks; fetches, one job of the thread pool each.
+// Owns     the state of a file's blocks, and fetches (each is one job of the thread pool).
 // Known by uv_net.cc, uv_disk.cc.
-// Normal   a block that was found sound stays so for bytes_warm_ms, if the file's change time and the page cache have not told otherwise. The
-//          former is asked at most once a millisecond of the loop's clock and file, the latter every resident_step_ms for resident_step_size at a
-//          time, so that a file in demand costs hardly a system call more.
-// Fails    a block that does not match is damaged for as long as the file is open: the store opens it anew for the next reader.
-// Limits   racy_ms: a change time counts ticks of the kernel's clock, so a second change may leave the first one's.
+// Normal   a block that was found sound counts as sound for bytes_warm_ms, unless the file's change time or the page cache says otherwise.
+//          The change time of a file is read at most once per millisecond of the loop's clock. The page cache is asked every
+//          resident_step_ms, for resident_step_size at a time. A file in demand therefore costs hardly any extra system calls.
+// Fails    a block that does not match stays damaged as long as the file is open; the store re-opens it for the next reader.
+// Limits   racy_ms: change times count ticks of the kernel's clock, so a second change may leave the time of the first.
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static constexpr uint64_t racy_ms = 20;
 static constexpr uint64_t resident_step_ms = 100;
 static constexpr uint64_t resident_step_size = 16 * mib;
 
-// Of a block: sound until this time of the loop's clock, or one of these.
+// State of a block: sound until this time of the loop's clock, or one of the constants below.
 static constexpr uint64_t never_checked = 0;
 static constexpr uint64_t found_damaged = UINT64_MAX;
 static constexpr uint64_t found_unreadable = UINT64_MAX - 1;
@@ -40,12 +40,12 @@ struct uv_guard {
     std::vector<uint64_t> sums;
     std::vector<uint64_t> sound_until_ms;
     timespec changed = {};    // the change time that `sound_until_ms` holds for
-    uint64_t looked_ms = 0;   // when the file's change time was last asked
+    uint64_t looked_ms = 0;   // when the change time was last read
     uint64_t resident_ms = 0; // when [resident_from, resident_to) was last found in memory
     uint64_t resident_from = 0;
     uint64_t resident_to = 0;
-    bool asks_residency = false;     // false: the kernel cannot be asked, or the file system does not cache what is read
-    std::vector<uv_fetch *> fetches; // under way
+    bool asks_residency = false;     // false: the kernel cannot answer, or the file system does not cache what is read
+    std::vector<uv_fetch *> fetches; // in progress
     disk_on_damage on_damage = nullptr;
     void *damage_arg = nullptr;
 };
@@ -54,7 +54,7 @@ struct fetch_wait {
     net_conn *conn = nullptr; // or
     disk_on_done on_done = nullptr;
     void *arg = nullptr;
-    uint64_t offset = 0; // of what on_done asked for
+    uint64_t offset = 0; // the block that on_done asked for
 };
 
 struct uv_fetch {
@@ -64,11 +64,11 @@ struct uv_fetch {
     uint64_t offset = 0;
     size_t size = 0;
     std::vector<fetch_wait> waits;
-    // Results, with a guard.
-    std::vector<uint64_t> outcomes; // of its blocks: never_checked (sound), found_damaged, found_unreadable
+    // Results if the file has a guard.
+    std::vector<uint64_t> outcomes; // for each block: never_checked (sound), found_damaged or found_unreadable
     timespec changed = {};
     bool is_racy = false;
-    bool is_cached = false; // what was read is in the page cache, as far as the kernel says
+    bool is_cached = false; // according to the kernel, what was read is in the page cache
 };
 
 disk_file::disk_file() = default;
@@ -97,13 +97,13 @@ static uint64_t check_block(const uv_fetch &f, uint64_t offset, size_t size, uin
         if (count < 0)
             return found_unreadable;
         if (count == 0)
-            return found_damaged; // shorter than it was
+            return found_damaged; // shorter than before
         done += static_cast<size_t>(count);
     }
     return XXH3_64bits(buffer.data(), size) == sum ? never_checked : found_damaged;
 }
 
-// Modern kernels make the times of two changes differ when somebody has looked in between; older ones count ticks.
+// Modern kernels give two changes different times if the time was read in between. Older kernels count ticks.
 static bool is_change_recent(const timespec &changed)
 {
     timespec now{};
@@ -112,7 +112,7 @@ static bool is_change_recent(const timespec &changed)
     return passed_ms > -static_cast<int64_t>(racy_ms) && passed_ms < static_cast<int64_t>(racy_ms);
 }
 
-// Linux 6.5. Not in every libc's headers.
+// Linux 6.5; some libc headers lack it.
 struct cachestat_range {
     uint64_t offset;
     uint64_t size;
@@ -134,7 +134,7 @@ static void run_check(uv_fetch &f, const uv_guard &guard)
 {
     struct stat info {};
     bool is_known = fstat(f.fd, &info) == 0;
-    f.changed = info.st_ctim; // before the look: what changes during it shows later
+    f.changed = info.st_ctim; // Read it before the content: a change during the check then shows later.
     f.is_racy = !is_known || is_change_recent(f.changed);
     uint64_t first = f.offset / content_block_size;
     for (size_t i = 0; i < f.outcomes.size(); i++) {
@@ -154,7 +154,7 @@ static void run_warm_up(const uv_fetch &f)
         if (count < 0 && errno == EINTR)
             continue;
         if (count <= 0)
-            return; // an error shows again when the content is sent
+            return; // the error appears again when the content is sent
         done += static_cast<size_t>(count);
     }
 }
@@ -163,21 +163,21 @@ static void run_fetch(uv_job *job)
 {
     auto &f = *static_cast<uv_fetch *>(job->owner);
     (void)posix_fadvise(f.fd, static_cast<off_t>(f.offset + f.size), static_cast<off_t>(f.size), POSIX_FADV_WILLNEED);
-    // Of the guard only what never changes is read here.
+    // Of the guard, this thread reads only what never changes.
     if (f.file->guard != nullptr)
         run_check(f, *f.file->guard);
     else
         run_warm_up(f);
 }
 
-// --- on the loop: what is known
+// --- on the loop: the state of blocks
 
 static void mark_warm(disk_file &file, uint64_t from, uint64_t to)
 {
     uint64_t now = uv_now(&file.world->loop);
     bool is_fresh = now - file.warm_ms < file.world->bytes_warm_ms;
     if (is_fresh && from <= file.warm_to && to >= file.warm_from) {
-        file.warm_from = std::min(file.warm_from, from); // keeps the older time: it is the one that is certain
+        file.warm_from = std::min(file.warm_from, from); // keep the older time, which is the certain one
         file.warm_to = std::max(file.warm_to, to);
         return;
     }
@@ -191,15 +191,15 @@ static bool is_warm(disk_file &file, uint64_t offset, size_t size)
     uint64_t to = offset + size;
     if (offset >= file.warm_from && to <= file.warm_to && uv_now(&file.world->loop) - file.warm_ms < file.world->bytes_warm_ms)
         return true;
-    // One byte of each step: the kernel reads ahead in larger pieces than this.
+    // Probe one byte per step: the kernel reads ahead in larger pieces.
     for (uint64_t at = offset; at < to; at = at + warm_step < to || at == to - 1 ? at + warm_step : to - 1) {
         char byte = 0;
         iovec part{&byte, 1};
         ssize_t count = preadv2(file.fd, &part, 1, static_cast<off_t>(at), RWF_NOWAIT);
         if (count == 0)
-            break; // past the end of the file: sending will tell
+            break; // past the end of the file: sending reports that
         if (count < 0)
-            return false; // EAGAIN: cold; EOPNOTSUPP: this file system does not say
+            return false; // EAGAIN: not in memory; EOPNOTSUPP: this file system cannot say
     }
     mark_warm(file, offset, to);
     return true;
@@ -221,7 +221,7 @@ static void look_at_change_time(disk_file &file, uv_guard &guard, uint64_t now)
     guard.looked_ms = now;
 }
 
-// Pages that went may come back from the disk with other bits. Where the kernel cannot be asked, blocks are checked again after a while only.
+// A page that was evicted may come back from the disk with other bits. If the kernel cannot say, blocks are only re-checked after a while.
 static bool is_resident(disk_file &file, uv_guard &guard, uint64_t from, uint64_t to, uint64_t now)
 {
     bool is_fresh = now - guard.resident_ms < resident_step_ms;
@@ -243,7 +243,7 @@ static error damage_of(uint64_t until)
     return until == found_unreadable ? make_error(error_code::io, "read of the content") : no_error;
 }
 
-// The bytes from `offset` on that are known to be sound.
+// How many bytes from `offset` on are known to be sound.
 static size_t sound_size(disk_file &file, uv_guard &guard, uint64_t offset, size_t size, error &out_err)
 {
     if (offset >= guard.size) {
@@ -298,7 +298,7 @@ static uv_fetch *start_fetch(disk_file &file, uint64_t offset, size_t size)
     return f;
 }
 
-// One under way that looks at the block at `offset`, too.
+// Finds a fetch in progress that covers the block at `offset`.
 static uv_fetch *find_fetch(const disk_file &file, uint64_t offset)
 {
     if (file.guard == nullptr)
@@ -332,7 +332,7 @@ static void note_outcomes(disk_file &file, uv_fetch &f)
         if (is_news && !file.closed && guard.on_damage != nullptr)
             guard.on_damage(guard.damage_arg, (first + i) * content_block_size);
     }
-    guard.looked_ms = 0; // who was told joined a look that had begun before he asked: he looks again
+    guard.looked_ms = 0; // a caller may have joined after the check began, so it must check again
     guard.asks_residency = f.is_cached;
 }
 
@@ -345,7 +345,7 @@ static void finish_fetch(uv_job *job)
     else
         mark_warm(*file, f->offset, f->offset + f->size);
     uint64_t first = f->offset / content_block_size;
-    // A connection that is told may end others: it takes them out of `waits`.
+    // A completion may close other connections, which then leave `waits`.
     for (size_t i = 0; i < f->waits.size(); i++) {
         fetch_wait wait = f->waits[i];
         f->waits[i] = {};

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// uv/uv_proc.cc: child processes in a process group of their own, with bounded output and a bounded life.
+// uv/uv_proc.cc: child processes, each in its own process group, with bounded output and a bounded life.
 //
-// Owns     per child: the process handle, up to three pipes, one timer; all one-shot slots inside `proc`.
-// Normal   spawn, feed stdin, read both outputs to their ends, exit, close everything, tell.
-// Fails    deadline or limit: TERM to the group, KILL after the grace. A pipe that a grandchild holds open is given up after drain_ms.
+// Owns     for each child: the process handle, up to three pipes, one timer; all of them one-shot members of `proc`.
+// Normal   spawn, feed stdin, read both outputs to their ends, exit, close everything, report.
+// Fails    at a deadline or limit, TERM goes to the group, and KILL after the grace time. A pipe that a grandchild holds open is closed
+//          after drain_ms.
 // Limits   out_size_max, err_size_max (the tail), deadline_ms, kill_grace_ms, drain_ms.
 #include <cerrno>
 #include <csignal>
@@ -22,7 +23,7 @@ enum class proc_stage : uint8_t { running, terminating, killing, draining };
 
 struct proc {
     uv_process_t process;
-    uv_timer_t timer; // deadline, then grace, then drain
+    uv_timer_t timer; // runs for the deadline, then the grace time, then drain_ms
     uv_pipe_t in;
     uv_pipe_t out;
     uv_pipe_t err;
@@ -32,8 +33,8 @@ struct proc {
     proc_options options;
     proc_stage stage = proc_stage::running;
     int pid = 0;
-    size_t open_count = 0; // handles whose close callback has not come
-    bool refused = false;  // spawn failed: nobody is told
+    size_t open_count = 0; // handles whose close callback is still due
+    bool refused = false;  // spawn failed: no callback follows
     bool has_in = false;
     bool has_out = false;
     bool has_err = false;
@@ -64,9 +65,9 @@ static void handle_closed(uv_handle_t *handle)
         trim_tail(p->err_text, p->options.err_size_max);
         p->result.out = p->out_text;
         p->result.err_text = p->err_text;
-        uv_turn_begin(w);
+        uv_dispatch_begin(w);
         p->options.on_exit(p->options.arg, p->result);
-        uv_turn_end(w);
+        uv_dispatch_end(w);
     }
     delete p;
 }
@@ -79,7 +80,7 @@ static void close_once(uv_handle_t *handle)
 
 static bool is_open(bool made, uv_pipe_t &pipe) { return made && !uv_is_closing(handle_of(pipe)); }
 
-// The timer is the last to go: it bounds everything before.
+// The timer closes last, because it bounds everything before.
 static void close_when_finished(proc &p)
 {
     if (p.stage == proc_stage::draining && !is_open(p.has_out, p.out) && !is_open(p.has_err, p.err))
@@ -137,7 +138,7 @@ static void child_exited(uv_process_t *process, int64_t exit_status, int term_si
     p.result.signal = term_signal;
     p.stage = proc_stage::draining;
     if (was_ended)
-        signal_group(p, SIGKILL); // what the child has left behind goes too
+        signal_group(p, SIGKILL); // also ends what the child left behind
     close_once(handle_of(p.process));
     if (p.has_in)
         close_once(handle_of(p.in)); // a child need not read its input
@@ -148,7 +149,7 @@ static void child_exited(uv_process_t *process, int64_t exit_status, int term_si
 
 static void give_buffer(uv_handle_t *handle, size_t, uv_buf_t *out_buffer)
 {
-    std::vector<char> &scratch = static_cast<proc *>(handle->data)->world->scratch; // consumed before anybody else reads
+    std::vector<char> &scratch = static_cast<proc *>(handle->data)->world->scratch; // consumed before its next user reads
     *out_buffer = uv_buf_init(scratch.data(), static_cast<unsigned>(scratch.size()));
 }
 
@@ -164,9 +165,9 @@ static void out_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
         return;
     std::string_view bytes(buffer->base, static_cast<size_t>(count));
     if (p.options.on_output != nullptr) {
-        uv_turn_begin(*p.world);
+        uv_dispatch_begin(*p.world);
         p.options.on_output(p.options.arg, bytes);
-        uv_turn_end(*p.world);
+        uv_dispatch_end(*p.world);
         return;
     }
     size_t room = p.options.out_size_max - p.out_text.size();
@@ -193,12 +194,12 @@ static void err_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 static void input_written(uv_write_t *write, int)
 {
     auto &p = *static_cast<proc *>(write->data);
-    close_once(handle_of(p.in)); // whether it was read or not is the child's business
+    close_once(handle_of(p.in)); // it does not matter whether the child read it
 }
 
 static std::string_view name_of(std::string_view assignment) { return assignment.substr(0, assignment.find('=')); }
 
-// The inherited environment with `extra` laid over it. Lifetime: of `extra`.
+// The inherited environment, overlaid by `extra`. Lifetime: that of `extra`.
 static std::vector<char *> merged_environment(const std::vector<std::string> &extra)
 {
     std::vector<char *> merged;
@@ -215,7 +216,8 @@ static std::vector<char *> merged_environment(const std::vector<std::string> &ex
     return merged;
 }
 
-// One of the child's stdio descriptors: a real pipe (not a socket pair: scripts open /dev/stderr). `child_end`: which end the child gets.
+// One of the child's stdio descriptors. It is a real pipe, not a socket pair, because scripts open /dev/stderr. `child_end`: the end for
+// the child.
 struct stdio_pipe {
     int child_fd = -1;
     int own_fd = -1;
@@ -249,7 +251,7 @@ static void adopt_pipe(proc &p, uv_pipe_t &handle, stdio_pipe &pipe)
     pipe.own_fd = -1;
 }
 
-// A directory in PATH that may not be searched makes execvp say EACCES where the program simply does not exist.
+// If PATH contains a directory without search permission, execvp returns EACCES even for a program that does not exist.
 static bool is_found_in_path(const std::vector<char *> &environment, std::string_view program)
 {
     if (program.find('/') != std::string_view::npos)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// uv/uv_world.h: what the files of this folder share: the loop, the queue of posts, lists of what is alive, jobs for the thread pool.
+// uv/uv_world.h: what the files of this folder share: the loop, the queue of posts, the lists of live objects, jobs for the thread pool.
 //
-// A *turn* is one callback from libuv into this folder. Everything that calls upwards runs inside a turn; when a completion has
-// returned, the posts it made run before the next completion does.
+// A *dispatch* is one callback from libuv (or one batch of socket events) into this folder. Everything that calls upwards runs inside a
+// dispatch. After a completion has returned, the posts that it made run before the next completion. An *iteration* is one round of the
+// loop's socket events.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,7 @@
 
 namespace etlnode {
 
-// Intrusive circular list; the head is a link without owner. Removal needs no head.
+// Intrusive circular list. The head is a link without an owner; removal does not need the head.
 struct uv_link {
     uv_link *prev = this;
     uv_link *next = this;
@@ -52,7 +53,7 @@ inline void uv_link_remove(uv_link &link)
     link.prev = link.next = &link;
 }
 
-// Moves all of `from` into the empty `to`.
+// Moves all elements of `from` into the empty list `to`.
 inline void uv_link_take(uv_link &from, uv_link &to)
 {
     if (uv_link_is_empty(from))
@@ -82,25 +83,25 @@ struct uv_world {
     env *e = nullptr;
     uv_loop_t loop;
     uv_env_census counts;
-    bool in_turn = false;
+    bool in_dispatch = false;
     bool stopping = false; // uv_env_stop was called
     bool freeing = false;
     bool copying = false;
-    uint64_t turn = 1; // counts rounds of network readiness; budgets refer to it
+    uint64_t iteration = 1; // counts rounds of socket events; budgets refer to it
 
     std::vector<uv_post> posts;
     size_t post_next = 0;
     bool loop_ready = false; // libuv's descriptor has events
 
     uv_link timers;
-    std::vector<timer *> spare_timers; // stopped and silent, for the next timer_make
+    std::vector<timer *> spare_timers; // stopped, for the next timer_make
     uv_link procs;
     uv_link listeners;
     uv_link conns;
     uv_link calls;
-    uv_link call_done; // calls whose end is known and not told yet
-    uv_link ready;     // connections with a wait that can complete in the next turn
-    uv_link dead;      // closed in this turn; freed at its end, because harvested events may point to them
+    uv_link call_done; // calls that have ended but have not completed
+    uv_link ready;     // connections with a wait that can complete in the next iteration
+    uv_link dead;      // closed in this dispatch; freed at its end, because fetched events may point to them
     uv_link relays;
     uv_link files;
     std::vector<uv_signal_slot *> signals;
@@ -110,24 +111,24 @@ struct uv_world {
     bool pipes_refused = false;       // logged once
     uint64_t bytes_warm_ms = 0;
 
-    uv_link sync_queue; // jobs waiting for one of the threads that may block in fsync
+    uv_link sync_queue; // jobs that wait for a thread that may block in fsync
     size_t syncs = 0;
     size_t syncs_max = 1;
 
     uv_database *database = nullptr;
-    std::vector<char> scratch; // of reads that are consumed at once
+    std::vector<char> scratch; // for reads whose bytes are consumed at once
 };
 
 inline uv_world &uv_world_of(env &e) { return *static_cast<uv_world *>(e.impl); }
 
-// Every libuv callback that may call upwards is framed by these two.
-void uv_turn_begin(uv_world &w);
-void uv_turn_end(uv_world &w);
-// Between two completions of one turn.
-void uv_turn_drain(uv_world &w);
+// These two frame every libuv callback that may call upwards.
+void uv_dispatch_begin(uv_world &w);
+void uv_dispatch_end(uv_world &w);
+// Call this between two completions of one dispatch.
+void uv_dispatch_drain(uv_world &w);
 
-// One piece of work for the thread pool. `run` is called on a pool thread and touches nothing but the job; `done` on the loop, inside a
-// turn, once; it owns the job from then on.
+// Work for the thread pool. `run` is called on a pool thread and touches nothing but the job. `done` is called once, on the loop, inside a
+// dispatch; it owns the job from then on.
 struct uv_job {
     uv_work_t request;
     uv_world *world = nullptr;
@@ -138,12 +139,12 @@ struct uv_job {
     bool is_sync = false;
 };
 void uv_job_start(uv_world &w, uv_job &job);
-// Like uv_job_start for work that ends in an fsync: only so many run at once, so that other work always finds a thread.
+// Like uv_job_start, for work that ends in an fsync. Only a limited number runs at a time, so that other work always finds a thread.
 void uv_job_start_sync(uv_world &w, uv_job &job);
-// Threads of the pool, as libuv will read it from the environment.
+// Number of threads that libuv will create, according to the environment.
 size_t uv_pool_size();
 
-// Ends of uv_env_free, one per file: end everything of that kind.
+// The steps of uv_env_free, one for each file: each ends all objects of its kind.
 void uv_net_end_all(uv_world &w);
 void uv_relay_end_all(uv_world &w);
 void uv_proc_end_all(uv_world &w);
@@ -151,11 +152,11 @@ void uv_clock_end_all(uv_world &w);
 void uv_disk_end_all(uv_world &w);
 
 error uv_net_begin(uv_world &w);
-// Waits for sockets and for libuv, at most timeout_ms (-1: for ever), then serves the sockets. True: libuv has events.
+// Waits for sockets and for libuv, at most timeout_ms (-1: for ever), then serves the sockets. Returns true if libuv has events.
 bool uv_net_wait(uv_world &w, int timeout_ms);
-// What was put off to the next turn, although no event will come for it.
-bool uv_net_wants_turn(const uv_world &w);
-void uv_net_run_turn(uv_world &w);
+// Whether work was deferred to the next iteration although no event will come for it.
+bool uv_net_wants_iteration(const uv_world &w);
+void uv_net_run_iteration(uv_world &w);
 void uv_net_free_dead(uv_world &w);
 
 int uv_disk_file_descriptor(const disk_file *file);

@@ -3,10 +3,10 @@
 //
 // Owns     <data_dir>/lock (flock, held while the env lives), <data_dir>/node.db, two connections.
 // Normal   write: collect, begin, run all, update totals, take room, commit, deliver. read: collect, run all, deliver.
-// Fails    any SQL error of a write rolls its whole batch back; every operation of it completes with that error. Only for want of room those
-//          that need none get a transaction of their own. What a failed commit has left in the log is overwritten by the next one, so that
-//          nothing acknowledged is followed by something older when the log is read back.
-// Limits   batch_max operations a transaction, busy_timeout_ms for locks of foreign programs.
+// Fails    any SQL error of a write rolls its whole batch back, and every operation of the batch completes with that error. Lack of room is
+//          an exception: operations that need no room then get a transaction of their own. The next commit overwrites what a failed commit
+//          left in the log. Nothing acknowledged is therefore followed by something older when the log is read back.
+// Limits   batch_max operations per transaction; busy_timeout_ms for locks of other programs.
 #include "uv/db/uv_database.h"
 
 #include <algorithm>
@@ -30,8 +30,8 @@ static constexpr size_t batch_max = 512;
 static constexpr int busy_timeout_ms = 5'000;
 static constexpr off_t log_reserve_size = 4'500'000; // bytes: the log is copied back at 1,000 pages
 static constexpr size_t log_piece_size = 64 * 1024;  // bytes; SQLite writes less than 128 KiB at a time
-static constexpr off_t room_kept_size = 64 * 1024;   // bytes taken ahead of what puts need: removals write a little, too
-static constexpr off_t room_step_size = 256 * 1024;  // bytes taken at a time
+static constexpr off_t room_kept_size = 64 * 1024;   // bytes reserved beyond the needs of puts, because removals also write a little
+static constexpr off_t room_step_size = 256 * 1024;  // bytes reserved at a time
 
 // One direction: queued operations and the batch that runs.
 struct uv_lane {
@@ -41,16 +41,16 @@ struct uv_lane {
     std::vector<uv_operation *> batch;
     bool is_writer = false;
     bool running = false;
-    bool in_doubt = false; // the last commit failed and may be in the log all the same
+    bool may_be_in_log = false; // the last commit failed but may still be in the log
     error batch_err;
-    error refusal; // of what needs room, when the others were committed without it
+    error refusal; // the error of operations that need room, after the others were committed without them
     uv_job job;
 };
 
 struct uv_database {
     uv_world *world = nullptr;
     int lock_fd = -1;
-    int file_fd = -1; // of node.db; closing it would end SQLite's locks, so it is closed last
+    int file_fd = -1; // of node.db; closing it would release SQLite's locks, so it is closed last
     int64_t page_size = 0;
     uv_lane writer;
     uv_lane reader;
@@ -78,7 +78,7 @@ static error read_totals(uv_connection &connection, uv_totals &out_totals)
         out_totals.objects = uv_sql_number(statement, 0);
         out_totals.content_id_max = uv_sql_number(statement, 1);
         bool are_numbers = sqlite3_column_type(statement, 0) == SQLITE_INTEGER && sqlite3_column_type(statement, 1) == SQLITE_INTEGER;
-        // From a wrong highest id, ids would be handed out that name the contents of other objects.
+        // With a wrong highest id, new ids could name the contents of other objects.
         if (!are_numbers || out_totals.objects > INT64_MAX || out_totals.content_id_max > content_id_limit)
             err = make_error(error_code::corrupt, "the totals in the database are damaged");
     } else if (!err) {
@@ -103,7 +103,7 @@ static error write_totals(uv_connection &connection)
 
 // Batches.
 
-// Changes a page and nothing else: a transaction that changes none would leave the log as it is.
+// Changes a page and nothing else. A transaction that changes no page would leave the log as it is.
 static error overwrite_failed_commit(uv_connection &connection)
 {
     error err;
@@ -120,8 +120,8 @@ static error overwrite_failed_commit(uv_connection &connection)
     return no_error;
 }
 
-// What is committed lies in the log until it is copied back. Without room in the file then, the log could not be begun anew, and when it is full
-// nothing can be removed any more. So the room is taken before the commit. Where a file system cannot do it, the node works all the same.
+// Grow the database file before committing. If the disk filled up later, the WAL could not be checkpointed, and even removals would fail.
+// Best effort: some file systems cannot do this.
 static error take_room(const uv_database &d, uv_connection &connection)
 {
     error err;
@@ -148,7 +148,7 @@ static error run_transaction(uv_lane &lane, bool with_growth)
     error err = run_plain(connection, uv_sql::begin);
     if (err)
         return err;
-    if (lane.in_doubt)
+    if (lane.may_be_in_log)
         err = overwrite_failed_commit(connection);
     bool grows = false;
     for (size_t i = 0; i < lane.batch.size() && !err; i++) {
@@ -167,8 +167,8 @@ static error run_transaction(uv_lane &lane, bool with_growth)
     if (!err)
         err = run_plain(connection, uv_sql::commit);
     if (err && sqlite3_get_autocommit(connection.db) == 0)
-        (void)run_plain(connection, uv_sql::rollback); // the first error is the one to tell
-    lane.in_doubt = static_cast<bool>(err);
+        (void)run_plain(connection, uv_sql::rollback); // report the first error
+    lane.may_be_in_log = static_cast<bool>(err);
     return err;
 }
 
@@ -192,7 +192,7 @@ static error run_writes(uv_lane &lane)
 
 static error run_reads(uv_lane &lane)
 {
-    // Each for itself: one that fails does not spoil the others.
+    // Run each one alone, so that one that fails does not affect the others.
     for (uv_operation *op : lane.batch) {
         error err = op->run(*op, lane.connection);
         if (err)
@@ -237,12 +237,12 @@ static void finish_batch(uv_job *job)
     if (told)
         LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(told.code),
             told.sys, error_text(told));
-    start_batch(lane); // the thread pool goes on while the completions are told
+    start_batch(lane); // the thread pool works while the completions are delivered
     for (uv_operation *op : finished) {
         if (err)
             op->err = err;
         op->done(*op);
-        uv_turn_drain(w);
+        uv_dispatch_drain(w);
     }
 }
 
@@ -270,7 +270,7 @@ static void sync_directory(const std::string &path)
 {
     int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return; // a parent that may be passed but not read; what is ours is synced below
+        return; // a parent that may be traversed but not read; our own directories are synced below
     (void)fsync(fd);
     close(fd);
 }
@@ -321,7 +321,7 @@ static error take_lock(uv_database &d, const std::string &data_dir, std::string 
         return refuse(error_from_errno(failure, "flock"), out_detail, "cannot lock " + path + ": " + std::strerror(failure));
     }
     std::string text = std::to_string(getpid()) + "\n";
-    // Only for the message above; a full disk must not keep the node from starting to delete things.
+    // The text only serves the message above: a full disk must not keep the node from starting, because it must be able to delete.
     if (ftruncate(d.lock_fd, 0) != 0 || pwrite(d.lock_fd, text.data(), text.size(), 0) < 0)
         LOG(warn, "index", "path=%s errno=%d msg=\"cannot write the process id\"", text_escape(path).c_str(), errno);
     return no_error;
@@ -343,7 +343,7 @@ static error open_connection(uv_connection &connection, const std::string &path)
     if (!err)
         err = uv_sql_run_script(connection.db,
             "PRAGMA synchronous = FULL; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216;"
-            // Some builds of SQLite overwrite what is deleted with zeros. An unlinked file is not overwritten either.
+            // Some builds of SQLite overwrite deleted data with zeros. Files that are unlinked are not overwritten either.
             "PRAGMA secure_delete = OFF;");
     return err;
 }
@@ -355,7 +355,7 @@ static error rewrite_log(sqlite3 *db)
 {
     sqlite3_file *log = nullptr;
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == nullptr || log->pMethods == nullptr)
-        return no_error; // nothing has been read yet, so there is nothing to be read
+        return no_error; // nothing has been read yet, so nothing can be wrong
     sqlite3_int64 size = 0;
     int result = log->pMethods->xFileSize(log, &size);
     std::string bytes(std::min<size_t>(log_piece_size, static_cast<size_t>(size)), '\0');
@@ -372,11 +372,11 @@ static error rewrite_log(sqlite3 *db)
     return uv_sql_error(nullptr, result);
 }
 
-// Room for the log is taken ahead, so that objects can be removed when the disk is full: a removal, too, is written there first. Without the room now,
-// and where a file system cannot do it, the node works all the same.
+// Reserve room for the log, because a removal is also written there first: without it, a full disk would prevent removals.
+// Best effort: some file systems cannot do this.
 static void reserve_log(const std::string &path)
 {
-    int fd = open((path + "-wal").c_str(), O_RDWR | O_CLOEXEC); // SQLite's locks are not on this file
+    int fd = open((path + "-wal").c_str(), O_RDWR | O_CLOEXEC); // SQLite holds no locks on this file
     if (fd < 0)
         return;
     (void)fallocate(fd, 0, 0, log_reserve_size);
@@ -392,7 +392,7 @@ static error open_database(uv_database &d, const std::string &data_dir, std::str
         return err;
     std::string path = data_dir + "/node.db";
     err = open_connection(d.writer.connection, path);
-    d.file_fd = open(path.c_str(), O_RDWR | O_CLOEXEC); // without it no room is taken ahead
+    d.file_fd = open(path.c_str(), O_RDWR | O_CLOEXEC); // without it, no room is reserved
     int64_t version = 0;
     if (!err)
         err = uv_schema_make(d.writer.connection.db, path, version, out_detail);
@@ -426,7 +426,7 @@ static void close_connection(uv_connection &connection)
         sqlite3_finalize(statement);
     if (connection.db != nullptr) {
         int result = sqlite3_close(connection.db);
-        CHECK(result == SQLITE_OK); // busy: a statement of ours is not finalized
+        CHECK(result == SQLITE_OK); // busy would mean that a statement is not finalized
     }
     connection = {};
 }
@@ -449,10 +449,10 @@ void uv_database_close(uv_world &w)
 {
     uv_database *d = w.database;
     if (d == nullptr || d->writer.running || d->reader.running)
-        return; // running: the caller's deadline has passed, and the loop will not close either
+        return; // still running: the caller's deadline has passed, and the loop will not close either
     w.database = nullptr;
     close_connection(d->reader.connection);
-    close_connection(d->writer.connection); // the last one writes the log back into the file
+    close_connection(d->writer.connection); // the last connection to close writes the log back into the file
     if (d->file_fd >= 0)
         close(d->file_fd);
     if (d->lock_fd >= 0)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// uv/db/uv_database.h: the node's SQLite file, for uv_index.cc and uv_meta.cc: operations queued on the loop, run on the thread pool.
+// uv/db/uv_database.h: the node's SQLite file, for uv_index.cc and uv_meta.cc. Operations are queued on the loop and run on the thread
+// pool.
 //
-// Two connections, each used by one job at a time. Writes are committed in groups: what is queued while one commit runs goes into the
-// next transaction, in order. Reads see everything whose completion has been delivered.
+// There are two connections; one job at a time uses each. Writes are committed in groups: operations queued during a commit go into the
+// next transaction, in order. A read sees every write whose completion has been delivered.
 #pragma once
 
 #include <cstddef>
@@ -23,9 +24,9 @@ enum class uv_sql : uint8_t {
     rollback,
     totals_read,
     totals_write,
-    page_count, // of the database, as the transaction under way leaves it
+    page_count, // of the database, as the current transaction leaves it
     object_get,
-    object_get_content, // the same, and the bytes of an in_index content, or the sums of a file
+    object_get_content, // also reads the bytes of an in_index content, or the sums of a file
     object_page,        // up to an upper bound
     object_page_to_end,
     object_put,
@@ -52,7 +53,7 @@ enum class uv_sql : uint8_t {
     count,
 };
 
-// Kept in the database, so that opening it does not read every row.
+// Kept in the database, so that opening it does not require reading every row.
 struct uv_totals {
     uint64_t objects = 0;
     uint64_t content_id_max = 0;
@@ -61,18 +62,18 @@ struct uv_totals {
 struct uv_connection {
     sqlite3 *db = nullptr;
     sqlite3_stmt *statements[static_cast<size_t>(uv_sql::count)] = {};
-    uv_totals totals; // of the transaction under way; the writer's only
+    uv_totals totals; // of the current transaction; used by the writer only
 };
 
-// Base of an operation; the derived struct has it as its member `op` and sets `owner` to itself.
+// Base of an operation. The derived struct contains it as `op` and sets `owner` to itself.
 struct uv_operation {
     void *owner = nullptr;
-    // On a pool thread. The error returned means that the database failed: a write transaction is rolled back as a whole. What the
-    // operation itself found (object_not_found, conflict) goes to `err`.
+    // Called on a pool thread. A returned error means that the database failed, and a write transaction is rolled back as a whole. The
+    // operation's own result (object_not_found, conflict) goes to `err`.
     error (*run)(uv_operation &op, uv_connection &connection) = nullptr;
-    // On the loop, in order of queueing; ends the operation.
+    // Called on the loop, in the order of queueing; ends the operation.
     void (*done)(uv_operation &op) = nullptr;
-    bool needs_room = false; // makes the database grow: without space it fails alone, and the rest of its batch is run again
+    bool needs_room = false; // the operation makes the database grow: without space it fails alone, and the rest of its batch runs again
     error err;
 };
 
@@ -82,9 +83,9 @@ const uv_totals &uv_database_totals(const uv_world &w);
 
 // Statements: prepare once, bind, step, reset.
 sqlite3_stmt *uv_sql_start(uv_connection &connection, uv_sql which, error &out_err);
-void uv_sql_bind(sqlite3_stmt *statement, int index, std::string_view bytes); // Lifetime: bytes until uv_sql_end
+void uv_sql_bind(sqlite3_stmt *statement, int index, std::string_view bytes); // Lifetime: `bytes` until uv_sql_end
 void uv_sql_bind(sqlite3_stmt *statement, int index, uint64_t number);
-// True: a row is there. False: finished, or out_err is set.
+// True: a row is available. False: finished, or out_err is set.
 bool uv_sql_step(uv_connection &connection, sqlite3_stmt *statement, error &out_err);
 void uv_sql_end(sqlite3_stmt *statement);
 uint64_t uv_sql_number(sqlite3_stmt *statement, int column);

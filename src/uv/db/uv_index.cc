@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// uv/db/uv_index.cc: port/index.h on the node's database.
+// uv/db/uv_index.cc: implements port/index.h on the node's database.
 //
-// Knows    uv_database.h. The order of a batch is the order of the calls, so each change sees the ones before it.
-// Fails    object_not_found; whatever SQLite reports (uv_sql_error), for the whole batch.
+// Knows    uv_database.h. A batch runs in the order of the calls, so that each change sees the ones before it.
+// Fails    object_not_found; any error of SQLite (uv_sql_error) fails the whole batch.
 #include <algorithm>
 
 #include "base/check.h"
@@ -60,7 +60,7 @@ static index_row read_row(sqlite3_stmt *s)
     return row;
 }
 
-// Eight bytes each, the lowest first.
+// Eight bytes each, in little-endian order.
 static std::string sums_bytes(const std::vector<uint64_t> &sums)
 {
     std::string bytes;
@@ -72,7 +72,7 @@ static std::string sums_bytes(const std::vector<uint64_t> &sums)
     return bytes;
 }
 
-// Bytes behind the last whole sum make one more, so that a damaged list never passes for a good one.
+// Bytes after the last whole sum count as one more sum, so that a truncated list never looks valid.
 static std::vector<uint64_t> parse_sums(std::string_view bytes)
 {
     std::vector<uint64_t> sums((bytes.size() + 7) / 8);
@@ -137,7 +137,7 @@ static void get(env &e, const std::string &bucket, const std::string &name, inde
     uv_database_read(uv_world_of(e), o->op);
 }
 
-// The least text greater than everything that starts with `prefix`; empty when there is none.
+// The smallest text greater than everything that starts with `prefix`; empty if there is none.
 static std::string after_prefix(std::string prefix)
 {
     while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff)
@@ -151,7 +151,7 @@ static error run_page(uv_operation &op, uv_connection &connection)
 {
     index_operation &o = operation_of(op);
     error err;
-    // One lower bound, so that the search starts there: the least name greater than `after` is `after` and a zero byte.
+    // Use a single lower bound, so that the search starts there. The smallest name greater than `after` is `after` and a zero byte.
     std::string from = o.after.empty() ? o.name : std::max(o.name, o.after + '\0');
     std::string to = after_prefix(o.name);
     sqlite3_stmt *s = uv_sql_start(connection, to.empty() ? uv_sql::object_page_to_end : uv_sql::object_page, err);
@@ -334,7 +334,7 @@ static error put_row(uv_connection &connection, index_change &change)
     uv_sql_bind(s, 12, uint64_t{row.in_index});
     (void)uv_sql_step(connection, s, err);
     uv_sql_end(s);
-    // Else only the metadata changes.
+    // Otherwise only the metadata changes.
     bool is_new_content = !found || change.before.content_id != row.content_id || change.before.in_index != row.in_index;
     if (!err && is_new_content)
         err = discard_content(connection, change.before);
@@ -346,7 +346,7 @@ static error put_row(uv_connection &connection, index_change &change)
     return err;
 }
 
-// A damaged total may be smaller than what there is.
+// A damaged total may be smaller than the actual number.
 static void count_removed(uv_connection &connection, uint64_t count)
 {
     connection.totals.objects -= std::min(count, connection.totals.objects);
@@ -418,8 +418,8 @@ static void change(env &e, index_change wanted, index_on_change on_change, void 
     uv_database_write(uv_world_of(e), o->op);
 }
 
-// Whoever asked is told whether it was done.
-static void done_told(uv_operation &op)
+// Completes with the operation's own error.
+static void done_with_error(uv_operation &op)
 {
     index_operation &finished = operation_of(op);
     finished.on_done(finished.arg, op.err);
@@ -439,7 +439,7 @@ static error run_sums_add(uv_operation &op, uv_connection &connection)
 
 static void sums_add(env &e, index_row row, index_on_done on_done, void *arg)
 {
-    index_operation *o = make_operation(run_sums_add, done_told, arg);
+    index_operation *o = make_operation(run_sums_add, done_with_error, arg);
     o->op.needs_room = true;
     o->change.row = std::move(row);
     o->on_done = on_done;
@@ -469,7 +469,7 @@ static error run_placed(uv_operation &op, uv_connection &connection)
 static void start_removal(
     env &e, error (*run)(uv_operation &, uv_connection &), std::vector<uint64_t> &content_ids, index_on_done on_done, void *arg)
 {
-    index_operation *o = make_operation(run, done_told, arg);
+    index_operation *o = make_operation(run, done_with_error, arg);
     o->content_ids.swap(content_ids);
     o->on_done = on_done;
     uv_database_write(uv_world_of(e), o->op);

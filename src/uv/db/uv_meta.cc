@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// uv/db/uv_meta.cc: port/meta.h on the node's database; swaps share its group commits with the index.
+// uv/db/uv_meta.cc: implements port/meta.h on the node's database. Swaps share the index's group commits.
 //
 // Knows    uv_database.h.
-// Fails    conflict; whatever SQLite reports, for the whole batch.
+// Fails    conflict; any error of SQLite fails the whole batch.
 #include "base/check.h"
 #include "uv/db/uv_database.h"
 
@@ -12,7 +12,7 @@ struct meta_operation {
     uv_operation op;
     std::string name;
     uint64_t expected_version = 0;
-    uint64_t version = 0; // read, or to be written
+    uint64_t version = 0; // the version that was read or will be written
     std::string text;
     meta_on_read on_read = nullptr;
     meta_on_swap on_swap = nullptr;

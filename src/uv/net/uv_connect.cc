@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// uv/net/uv_connect.cc: connections that we ask for: names, addresses one after the other, and the end of the handshake.
+// uv/net/uv_connect.cc: outgoing connections: name resolution, one address after the other, and the end of the handshake.
 //
-// Owns     a net_connect_call, and the look-up of a name.
+// Owns     a net_connect_call, and the resolution of its name.
 // Knows    uv_net.h.             Known by  uv_net.cc, uv_listen.cc (addresses).
-// Normal   resolve unless it is an address, connect, the first event says that it is connected; the caller is told in a turn of its own.
-// Fails    the next address is tried; the last one's error is told. A connection that met its own end is refused.
+// Normal   resolve a name, connect; the first event says that the connection stands, and the caller gets it in a later iteration.
+// Fails    the next address is tried; the caller gets the last one's error. A socket that connected to itself counts as refused.
 #include "uv/net/uv_net.h"
 
 #include <algorithm>
@@ -25,8 +25,8 @@ struct net_connect_call {
     void *arg = nullptr;
     uv_link link;
     struct uv_resolve *resolve = nullptr; // while the name is being resolved
-    addrinfo *addresses = nullptr;        // of a resolved name
-    addrinfo *next = nullptr;             // tried when the current one fails
+    addrinfo *addresses = nullptr;        // of the resolved name
+    addrinfo *next = nullptr;             // tried if the current one fails
     net_conn *conn = nullptr;             // connecting or connected
     error err;
 };
@@ -34,7 +34,7 @@ struct net_connect_call {
 struct uv_resolve {
     uv_getaddrinfo_t request;
     uv_world *world = nullptr;
-    net_connect_call *call = nullptr; // null: cancelled
+    net_connect_call *call = nullptr; // null if the call was cancelled
 };
 
 // Addresses.
@@ -59,8 +59,8 @@ static bool is_loopback(const uv_address &address)
     return IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr) != 0;
 }
 
-// Before the handshake: a connection that has begun to be paced stays so. Accepted ones have it of their listener. Reno is in every kernel and
-// allowed to every user.
+// Call this before the handshake, because a connection that has begun pacing keeps it. Accepted connections inherit it from their listener.
+// Every kernel has Reno, and every user may choose it.
 void uv_address_set_reach(int fd, const uv_address &address, net_reach reach)
 {
     char control[16] = ""; // TCP_CA_NAME_MAX
@@ -108,7 +108,7 @@ static void settle_call(net_connect_call *call, error err)
     uv_link_add(call->world->call_done, call->link, call);
 }
 
-void uv_connect_tell(net_connect_call *call)
+void uv_connect_complete(net_connect_call *call)
 {
     net_on_connect on_connect = call->on_connect;
     void *arg = call->arg;
@@ -122,7 +122,7 @@ void uv_connect_tell(net_connect_call *call)
 
 static error connect_error(int errno_value) { return error_from_errno(errno_value, nullptr); }
 
-// Returns 0 when the call goes on or has been settled with success.
+// Returns 0 if the call continues or has succeeded.
 static int try_address(net_connect_call *call, const sockaddr *address, socklen_t size)
 {
     uv_world &w = *call->world;
@@ -151,7 +151,7 @@ static int try_address(net_connect_call *call, const sockaddr *address, socklen_
     }
     c->call = call;
     call->conn = c;
-    // Even when connected at once: the first event says so.
+    // Return here even if it connected at once: the first event reports that.
     return 0;
 }
 
@@ -167,7 +167,7 @@ static void try_next_address(net_connect_call *call, int failure)
     settle_call(call, connect_error(failure));
 }
 
-// A connect to a free port of the ephemeral range can meet itself.
+// A connect to a free port of the ephemeral range can connect to itself.
 static bool is_own_end(const net_conn &c)
 {
     uv_address own{};
@@ -203,7 +203,7 @@ void uv_connect_event(net_conn *c, uint32_t events)
     c->sides[uv_readable].stays_ready = (events & EPOLLRDHUP) != 0;
     c->sides[uv_writable].ready = true;
     call->err = no_error;
-    uv_connect_tell(call);
+    uv_connect_complete(call);
 }
 
 static void name_resolved(uv_getaddrinfo_t *request, int status, addrinfo *addresses)
@@ -213,7 +213,7 @@ static void name_resolved(uv_getaddrinfo_t *request, int status, addrinfo *addre
     net_connect_call *call = resolve->call;
     delete resolve;
     w.counts.jobs--;
-    uv_turn_begin(w);
+    uv_dispatch_begin(w);
     if (call == nullptr) {
         if (addresses != nullptr)
             uv_freeaddrinfo(addresses);
@@ -226,7 +226,7 @@ static void name_resolved(uv_getaddrinfo_t *request, int status, addrinfo *addre
         else
             try_next_address(call, EADDRNOTAVAIL);
     }
-    uv_turn_end(w);
+    uv_dispatch_end(w);
 }
 
 error uv_connect_start(
@@ -276,7 +276,7 @@ void uv_connect_stop(net_connect_call *call)
 {
     if (call->resolve != nullptr) {
         call->resolve->call = nullptr;
-        (void)uv_cancel(reinterpret_cast<uv_req_t *>(&call->resolve->request)); // may be running already: then its answer is dropped
+        (void)uv_cancel(reinterpret_cast<uv_req_t *>(&call->resolve->request)); // it may be running already; its result is then dropped
     }
     if (call->conn != nullptr) {
         call->conn->call = nullptr;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// uv/net/uv_listen.cc: listeners: bind, accept, and a pause when descriptors have run out.
+// uv/net/uv_listen.cc: listeners: bind, accept, and a pause when the process has no descriptors left.
 //
-// Owns     a net_listener, its timer.
+// Owns     a net_listener and its timer.
 // Knows    uv_net.h.             Known by  uv_net.cc.
-// Limits   accept_batch a listener and turn, pause_ms when descriptors run out.
+// Limits   accept_batch for each listener and iteration; pause_ms without descriptors.
 #include "uv/net/uv_net.h"
 
 #include <cerrno>
@@ -19,16 +19,16 @@ namespace etlnode {
 
 static constexpr int accept_batch = 64;
 static constexpr int listen_backlog = 4096;
-static constexpr uint64_t pause_ms = 100;        // of accepting, when descriptors have run out
-static constexpr uint64_t pause_log_ms = 10'000; // at most one line about it in this time
+static constexpr uint64_t pause_ms = 100;        // how long accepting pauses without descriptors
+static constexpr uint64_t pause_log_ms = 10'000; // the minimum between two log lines about it
 
 struct net_listener {
     uv_watch watch;
     net_on_accept on_accept = nullptr;
     void *arg = nullptr;
     uint16_t port = 0;
-    bool paused = false;    // by the owner
-    bool exhausted = false; // no descriptors: waits for `retry`
+    bool paused = false;    // by the caller
+    bool exhausted = false; // no descriptors left: waits for `retry`
     timer *retry = nullptr;
     uint64_t logged_ms = 0;
 };
@@ -79,21 +79,21 @@ void uv_listener_accept(uv_watch &watch)
             case ENFILE:
             case ENOBUFS:
             case ENOMEM: descriptors_gone(l, errno); return;
-            default: continue; // the connection's own trouble; the next one may be fine
+            default: continue; // a problem of this connection only; the next one may be fine
             }
         }
-        // TCP_NODELAY and the congestion control are inherited from the listener.
+        // An accepted socket inherits TCP_NODELAY and the congestion control from the listener.
         net_conn *c = uv_conn_make(w, fd, peer);
         if (!uv_conn_watch(*c)) {
             uv_conn_close(c);
             descriptors_gone(l, errno);
             return;
         }
-        // Most clients have sent something by now; if not, the first read finds out.
+        // Most clients have sent something by now; otherwise the first read finds out.
         c->sides[uv_readable].ready = true;
         c->sides[uv_writable].ready = true;
         l.on_accept(l.arg, c);
-        uv_turn_drain(w);
+        uv_dispatch_drain(w);
     }
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// uv/net/uv_net.cc: connections: readiness, reads, writes, sendfile; the events of all sockets.
+// uv/net/uv_net.cc: connections (readiness, reads, writes, sendfile), and the events of all sockets.
 //
-// Owns     one epoll descriptor (see uv_net.h), every socket of the node.
+// Owns     an epoll descriptor (see uv_net.h), and every socket of the node.
 // Known by uv_connect.cc, uv_listen.cc, uv_relay.cc.
 // Normal   accept or connect, wait, read and write until `again`, close.
-// Fails    a reset keeps what had arrived readable, then every read says `failed`, even where the kernel, having told the error to
-//          another call, would say "end".
-// Limits   net_turn_bytes_max a connection and turn.
+// Fails    after a reset, what had arrived can still be read; then every read returns `failed`. This holds even where the kernel would
+//          return "end", because it has reported the error to another call.
+// Limits   net_iteration_bytes_max for each connection and iteration.
 #include "uv/net/uv_net.h"
 
 #include <algorithm>
@@ -46,7 +46,7 @@ static void queue_ready(net_conn &c)
     uv_link_add(c.watch.world->ready, c.ready_link, &c);
 }
 
-// The flag may be older than the last read, which happened to take exactly what was there. Who waits wants to know for certain.
+// The flag may be out of date if the last read took exactly all bytes. A waiting caller needs a reliable answer, so ask the kernel.
 static void confirm_readable(net_conn &c)
 {
     auto &side = c.sides[readable];
@@ -69,17 +69,17 @@ static void complete_waits(net_conn &c)
         net_on_ready on_ready = c.sides[side].on_ready;
         c.sides[side].on_ready = nullptr;
         on_ready(c.sides[side].arg);
-        uv_turn_drain(*c.watch.world);
+        uv_dispatch_drain(*c.watch.world);
     }
 }
 
 size_t uv_conn_allowance(net_conn &c, size_t size)
 {
-    if (c.turn != c.watch.world->turn) {
-        c.turn = c.watch.world->turn;
+    if (c.iteration != c.watch.world->iteration) {
+        c.iteration = c.watch.world->iteration;
         c.moved = 0;
     }
-    return c.moved < net_turn_bytes_max ? std::min(size, net_turn_bytes_max - c.moved) : 0;
+    return c.moved < net_iteration_bytes_max ? std::min(size, net_iteration_bytes_max - c.moved) : 0;
 }
 
 io_result uv_conn_moved(net_conn &c, size_t count)
@@ -90,19 +90,20 @@ io_result uv_conn_moved(net_conn &c, size_t count)
 
 io_result uv_conn_sent(net_conn &c, size_t count, size_t want)
 {
-    // A file or a pipe may have given less, too, so the kernel is asked. It calls a side writable only when a good part of its buffer is free:
-    // without that, every segment the peer has read would be refilled at once, 64 KiB a call.
+    // A short sendfile/splice does not prove that the socket is full, so ask poll(). It reports writable only if a large part of the buffer
+    // is
+    // free, which avoids refilling it 64 KiB at a time, once for every segment that the peer has read.
     auto &side = c.sides[writable];
     if (count < want && !side.stays_ready) {
         pollfd asked{c.watch.fd, POLLOUT, 0};
-        side.ready = poll(&asked, 1, 0) != 0; // when not, an event will come: asking has ordered it
+        side.ready = poll(&asked, 1, 0) != 0; // if not ready, an event will come: poll() has armed it
     }
     return uv_conn_moved(c, count);
 }
 
 io_result uv_conn_exhausted(net_conn &c, net_side side)
 {
-    // EAGAIN from a side that was thought to have ended: it has not.
+    // EAGAIN on a side marked as ended: it has not ended.
     auto &s = c.sides[static_cast<size_t>(side)];
     s.ready = s.stays_ready = false;
     return {io_state::again, 0, no_error};
@@ -110,7 +111,7 @@ io_result uv_conn_exhausted(net_conn &c, net_side side)
 
 io_result uv_conn_failed(net_conn &c, int errno_value, const char *what)
 {
-    // EPIPE is what writing says after somebody else was told the reason.
+    // EPIPE is what a write reports once another call has received the real reason.
     if (c.failure == 0 || c.failure == EPIPE)
         c.failure = errno_value;
     else if (errno_value == EPIPE)
@@ -120,7 +121,7 @@ io_result uv_conn_failed(net_conn &c, int errno_value, const char *what)
 
 io_result uv_conn_ended(net_conn &c)
 {
-    // EPIPE: the reset came after the peer's FIN, so the end is a real one.
+    // EPIPE: the reset came after the peer's FIN, so this is a real end.
     if (c.failure != 0 && c.failure != EPIPE && !c.peer_finished)
         return {io_state::failed, 0, error_from_errno(c.failure, "read")};
     c.peer_finished = true;
@@ -137,7 +138,7 @@ bool uv_watch_add(uv_world &w, uv_watch &watch, uint32_t events)
 
 void uv_watch_close(uv_watch &watch)
 {
-    // Explicitly: a child between fork and exec keeps the socket registered.
+    // Remove it explicitly: a child between fork and exec keeps the socket registered.
     epoll_event unused{};
     (void)epoll_ctl(watch.world->epoll_fd, EPOLL_CTL_DEL, watch.fd, &unused);
     close(watch.fd);
@@ -145,7 +146,7 @@ void uv_watch_close(uv_watch &watch)
     watch.closed = true;
     uv_link_remove(watch.link);
     uv_link_add(watch.world->dead, watch.link, &watch);
-    if (!watch.world->in_turn)
+    if (!watch.world->in_dispatch)
         uv_net_free_dead(*watch.world);
 }
 
@@ -202,7 +203,7 @@ static io_result conn_read(net_conn *c, void *buffer, size_t size)
         count = recv(c->watch.fd, buffer, want, 0);
     } while (count < 0 && errno == EINTR);
     if (count > 0) {
-        // A short read has emptied the socket: what comes later brings a new event. Not so after the peer's FIN.
+        // A short read has emptied the socket: later bytes cause a new event. After the peer's FIN that is not so.
         if (static_cast<size_t>(count) < want && !c->sides[readable].stays_ready)
             c->sides[readable].ready = false;
         return uv_conn_moved(*c, static_cast<size_t>(count));
@@ -231,12 +232,12 @@ static io_result conn_write(net_conn *c, std::span<const iovec> parts, bool more
     message.msg_iovlen = parts.size();
     ssize_t count = 0;
     do {
-        // The kernel has less to copy and to check for one part.
+        // With a single part, send() copies and checks less than sendmsg().
         count = parts.size() == 1 ? send(c->watch.fd, parts[0].iov_base, parts[0].iov_len, flags) : sendmsg(c->watch.fd, &message, flags);
     } while (count < 0 && errno == EINTR);
     if (count >= 0) {
         if (static_cast<size_t>(count) < want && !c->sides[writable].stays_ready)
-            c->sides[writable].ready = false; // full: the kernel tells when a good part is free again
+            c->sides[writable].ready = false; // full: an event comes when a large part is free again
         return uv_conn_moved(*c, static_cast<size_t>(count));
     }
     if (errno == EAGAIN)
@@ -272,7 +273,7 @@ static io_result conn_send_file(net_conn *c, disk_file *file, uint64_t offset, s
     if (damage)
         return {io_state::failed, 0, damage};
     if (ready == 0) {
-        c->prefetch = uv_file_fetch(*file, offset, std::min(size, net_turn_bytes_max), c);
+        c->prefetch = uv_file_fetch(*file, offset, std::min(size, net_iteration_bytes_max), c);
         return {io_state::again, 0, no_error};
     }
     want = ready;
@@ -291,7 +292,7 @@ static io_result conn_send_file(net_conn *c, disk_file *file, uint64_t offset, s
     switch (errno) {
     case EAGAIN: return uv_conn_exhausted(*c, net_side::writable);
     case EINVAL:
-    case ENOSYS: return send_copy(c, fd, offset, want); // a file system without it
+    case ENOSYS: return send_copy(c, fd, offset, want); // this file system does not support it
     case EIO:
     case ENOMEM: return {io_state::failed, 0, make_error(error_code::io, "read of the file to send", errno)};
     default: return uv_conn_failed(*c, errno, "sendfile");
@@ -328,7 +329,7 @@ static bool conn_is_waiting(const net_conn *c, net_side side) { return c->sides[
 static void conn_half_close(net_conn *c)
 {
     CHECK(!c->watch.closed);
-    (void)shutdown(c->watch.fd, SHUT_WR); // fails only when the peer is gone, which reading will tell
+    (void)shutdown(c->watch.fd, SHUT_WR); // fails only if the peer is gone, which the next read reports
 }
 
 static void conn_reset_on_close(net_conn *c)
@@ -387,7 +388,7 @@ static void conn_event(net_conn *c, uint32_t events)
         if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 && failure != 0)
             c->failure = failure;
     }
-    // After these no further event is certain, so the side counts as ready from now on: the next operation tells.
+    // After these flags no further event is certain. The side counts as ready from now on, and the next operation finds out what happened.
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
         c->sides[readable].ready = c->sides[readable].stays_ready = true;
     if ((events & (EPOLLHUP | EPOLLERR)) != 0)
@@ -407,8 +408,8 @@ bool uv_net_wait(uv_world &w, int timeout_ms)
     if (count <= 0)
         return false;
     bool loop_ready = false;
-    uv_turn_begin(w);
-    w.turn++;
+    uv_dispatch_begin(w);
+    w.iteration++;
     for (int i = 0; i < count; i++) {
         auto *watch = static_cast<uv_watch *>(events[i].data.ptr);
         if (watch == nullptr) {
@@ -416,23 +417,23 @@ bool uv_net_wait(uv_world &w, int timeout_ms)
             continue;
         }
         if (watch->closed)
-            continue; // by a completion of this very turn
+            continue; // closed by a completion of this dispatch
         switch (watch->kind) {
         case uv_watch_kind::conn: conn_event(reinterpret_cast<net_conn *>(watch), events[i].events); break;
         case uv_watch_kind::listener: uv_listener_accept(*watch); break;
         }
-        uv_turn_drain(w);
+        uv_dispatch_drain(w);
     }
-    uv_turn_end(w);
+    uv_dispatch_end(w);
     return loop_ready;
 }
 
-bool uv_net_wants_turn(const uv_world &w) { return !uv_link_is_empty(w.ready) || !uv_link_is_empty(w.call_done); }
+bool uv_net_wants_iteration(const uv_world &w) { return !uv_link_is_empty(w.ready) || !uv_link_is_empty(w.call_done); }
 
-void uv_net_run_turn(uv_world &w)
+void uv_net_run_iteration(uv_world &w)
 {
-    w.turn++;
-    // Only what was queued before this turn: a connection that is always ready must let the others go on.
+    w.iteration++;
+    // Serve only what was queued before this iteration: a connection that is always ready must not starve the others.
     uv_link batch;
     uv_link_take(w.ready, batch);
     while (!uv_link_is_empty(batch)) {
@@ -444,8 +445,8 @@ void uv_net_run_turn(uv_world &w)
     uv_link calls;
     uv_link_take(w.call_done, calls);
     while (!uv_link_is_empty(calls)) {
-        uv_connect_tell(static_cast<net_connect_call *>(calls.next->owner));
-        uv_turn_drain(w);
+        uv_connect_complete(static_cast<net_connect_call *>(calls.next->owner));
+        uv_dispatch_drain(w);
     }
 }
 
@@ -456,7 +457,7 @@ error uv_net_begin(uv_world &w)
         return error_from_errno(errno, "epoll_create1");
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.ptr = nullptr; // no uv_watch: libuv itself
+    event.data.ptr = nullptr; // null instead of a uv_watch: libuv itself
     if (epoll_ctl(w.epoll_fd, EPOLL_CTL_ADD, uv_backend_fd(&w.loop), &event) != 0)
         return error_from_errno(errno, "epoll_ctl of the event loop");
     return no_error;

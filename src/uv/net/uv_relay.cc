@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// uv/net/uv_relay.cc: bytes from one socket to another: spliced through a pipe, or copied through a buffer.
+// uv/net/uv_relay.cc: moves bytes from one socket to another, by splice through a pipe or by copies through a buffer.
 //
-// Owns     pipes: a pool of empty ones in the world, at most relay_pipes_max open.
-// Normal   fill from one side, drain to the other; an emptied pipe goes back to the pool.
-// Fails    no pipe to be had, a small one, or a socket that cannot splice: the relay copies; the caller sees no difference.
+// Owns     pipes: a pool of empty ones in the world; at most relay_pipes_max are open.
+// Normal   fill from one side, drain to the other; an empty pipe returns to the pool.
+// Fails    without a pipe, with a small pipe, or if a socket cannot splice, the relay copies. The caller sees no difference.
 // Limits   relay_pipes_max, relay_pipe_size, stream_buffer_size.
 #include <algorithm>
 #include <cerrno>
@@ -22,10 +22,10 @@ namespace etlnode {
 struct net_relay {
     uv_world *world = nullptr;
     uv_link link;
-    uv_relay_pipe pipe;     // read_fd -1: the copying kind
+    uv_relay_pipe pipe;     // read_fd is -1 if the relay copies
     size_t pending = 0;     // bytes in the pipe or in the buffer
-    char *buffer = nullptr; // made at the first copy
-    size_t start = 0;       // of the pending bytes in the buffer
+    char *buffer = nullptr; // allocated by the first copy
+    size_t start = 0;       // where the pending bytes start in the buffer
 };
 
 static void close_pipe(uv_world &w, uv_relay_pipe &pipe)
@@ -51,7 +51,7 @@ static bool take_pipe(uv_world &w, uv_relay_pipe &out_pipe)
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
         return false;
     w.counts.pipes++;
-    // EPERM above the user's share of pipe memory: whatever size the pipe has then is looked at.
+    // EPERM if the user's share of pipe memory is used up. The actual size is checked below.
     (void)fcntl(fds[1], F_SETPIPE_SZ, static_cast<int>(relay_pipe_size));
     int size = fcntl(fds[1], F_GETPIPE_SZ);
     out_pipe = {fds[0], fds[1], size > 0 ? static_cast<size_t>(size) : 0};
@@ -82,7 +82,7 @@ net_relay *uv_relay_make(env &e)
     auto *r = new net_relay;
     r->world = &w;
     if (!w.copying)
-        (void)take_pipe(w, r->pipe); // else the relay copies
+        (void)take_pipe(w, r->pipe); // without a pipe the relay copies
     uv_link_add(w.relays, r->link, r);
     w.counts.relays++;
     return r;
@@ -100,7 +100,7 @@ static io_result fill_buffer(net_relay &r, net_conn *from, size_t max)
         r.start = 0;
     size_t used = r.start + r.pending;
     if (used == stream_buffer_size)
-        return {io_state::again, 0, no_error}; // pending > 0: drain first
+        return {io_state::again, 0, no_error}; // pending > 0: the caller must drain first
     io_result result = uv_net_port.read(from, r.buffer + used, std::min(max, stream_buffer_size - used));
     if (result.state == io_state::done)
         r.pending += result.count;
@@ -138,7 +138,7 @@ static io_result fill_pipe(net_relay &r, net_conn *from, size_t max)
         return uv_conn_ended(*from);
     switch (errno) {
     case EAGAIN:
-        // A pipe can be full of small pieces before its bytes are used up: then this says nothing about the socket.
+        // Small pieces can fill a pipe before it holds many bytes. EAGAIN then says nothing about the socket.
         return r.pending > 0 ? io_result{io_state::again, 0, no_error} : uv_conn_exhausted(*from, net_side::readable);
     case EINVAL:
     case ENOSYS:
