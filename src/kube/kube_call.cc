@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // kube/kube_call.cc: one kubectl child at a time.
 //
-// Owns     the child.                Knows  port, kube.      Known by  watch_machine; of etl: the registry and the machines of pods.
-// Limits   those of the proc_options it is given.
+// Owns     the child.                Knows  port, kube.      Known by  watch_machine; in etl: the registry and the pods' machines.
+// Limits   those of its proc_options.
 #include "kube/kube_call.h"
 
 #include "base/check.h"
@@ -31,7 +31,7 @@ void kube_health_note(const kube_call &call)
     call.health->succeeded_ms = clock_now_ms(*call.e);
 }
 
-// As kubectl prints what the API server warns of, and kubectl-local what cannot be kept here.
+// Keeps the warnings that kubectl relays from the API server, and kubectl-local's about features that it lacks.
 static void keep_warnings(kube_call &call, std::string_view text)
 {
     constexpr std::string_view prefix = "Warning: ";

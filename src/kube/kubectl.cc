@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kube/kubectl.cc: argument vectors, deadlines and output bounds of the kubectl calls this node makes.
+// kube/kubectl.cc: argument vectors, deadlines and output bounds of this node's kubectl calls.
 //
 // Knows    port (proc_options), codec, base.      Known by  etl.
 // Limits   kubectl_timeout_ms, child_output_size_max, child_error_size_max.
@@ -13,8 +13,8 @@
 
 namespace etlnode {
 
-// No --request-timeout: in a pod it makes kubectl (1.20 to 1.33 at least) forget the service account and ask localhost:8080. The deadline of
-// the child bounds the call.
+// --request-timeout is not used: in a pod it makes kubectl (at least 1.20 to 1.33) ignore the service account and ask localhost:8080. The
+// child's deadline bounds the call.
 static proc_options make_call(const kubectl_program &program, uint64_t deadline_ms)
 {
     proc_options call;
@@ -37,7 +37,7 @@ proc_options kubectl_create(const kubectl_program &program, std::string pod_json
     proc_options call = make_call(program, kubectl_timeout_ms);
     add(call, {"create", "-f", "-"});
     size_t authority = target_url.find("://");
-    if (authority != std::string_view::npos) // without the path, which holds a secret
+    if (authority != std::string_view::npos) // without the path, which contains a secret
         call.extra_env.push_back("KUBECTL_LOCAL_ALLOW_TARGET=" + std::string(target_url.substr(0, target_url.find('/', authority + 3))));
     call.input = std::move(pod_json);
     return call;
@@ -183,7 +183,7 @@ error kubectl_parse_json(std::string_view text, json_ptr &out_tree, std::string 
             clean += "\\ufffd";
             i += 6;
         } else {
-            clean += text.substr(i, 2); // an escape is two characters at least: "\\" must not hide the next one
+            clean += text.substr(i, 2); // an escape has at least two characters: "\\" must not hide the next one
             i += 2;
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kube/kubectl.h: argument vectors, deadlines and output bounds of the kubectl calls this node makes. Pure: spawning is the caller's.
+// kube/kubectl.h: argument vectors, deadlines and output bounds of this node's kubectl calls. Pure: the caller spawns the child.
 //
-// `program` is the program with its leading arguments ("kubectl", or "kubectl", "--namespace", "ais"). Every flag is known to kubectl from
-// 1.20 on and to kubectl-local. Lifetime: results own their texts. on_exit (and on_output of the watch) are left for the caller to set.
+// `program` is the program with its leading arguments ("kubectl", or "kubectl", "--namespace", "ais"). kubectl-local and every kubectl from
+// 1.20 on know all flags used here. Lifetime: results own their texts. The caller sets on_exit (and on_output of the watch).
 #pragma once
 
 #include <cstdint>
@@ -17,41 +17,42 @@ namespace etlnode {
 
 using kubectl_program = std::vector<std::string>;
 
-// The calls below, for those who count them.
+// The calls below, for counters.
 enum class kubectl_verb : uint8_t { create, remove, logs, list, watch, expose, get_port };
 inline constexpr std::string_view kubectl_verb_names[] = {"create", "delete", "logs", "list", "watch", "expose", "get_port"};
 inline constexpr size_t kubectl_verb_count = sizeof kubectl_verb_names / sizeof *kubectl_verb_names;
 
-// `target_url`: what the pod's AIS_TARGET_URL says. kubectl-local opens a way to its host and port only to pods whose maker names them; kubectl does not look.
+// `target_url`: the value of the pod's AIS_TARGET_URL. kubectl-local lets a pod reach this host and port only if the creator names them;
+// kubectl ignores it.
 proc_options kubectl_create(const kubectl_program &program, std::string pod_json, std::string_view target_url);
-// Completes when the pod is gone. `grace_s` 0: the pod's own grace period.
+// Completes when the pod is gone. `grace_s` 0: uses the pod's own grace period.
 proc_options kubectl_delete(const kubectl_program &program, std::string_view pod_name, uint64_t grace_s);
-// `container` empty: the pod's only one. `previous`: of the container instance before the last restart. `since_s`: only lines of the last so many
-// seconds, 0: of any age.
+// `container` empty: the pod's only container. `previous`: the instance before the last restart. `since_s`: only lines of the last so many
+// seconds; 0: all lines.
 proc_options kubectl_logs(const kubectl_program &program, std::string_view pod_name, std::string_view container, bool previous,
     size_t lines, uint64_t deadline_ms, uint64_t since_s = 0);
 // Selects by the labels of this cluster and target.
 proc_options kubectl_list(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id);
-// Resident: no deadline; its output is a stream for kube/watch_stream.h.
+// Resident, without a deadline. Its output is a stream for kube/watch_stream.h.
 proc_options kubectl_watch(const kubectl_program &program, std::string_view cluster_id, std::string_view target_id);
-// Makes a Service of one port and prints the port that the API server chose, for kubectl_parse_port.
+// Creates a Service with one port and prints the port that the API server chose, for kubectl_parse_port.
 proc_options kubectl_expose(const kubectl_program &program, std::string service_json);
-// Prints that port of a Service that is there.
+// Prints that port of an existing Service.
 proc_options kubectl_get_port(const kubectl_program &program, std::string_view service_name);
-// What the two above printed. False when it is not a port.
+// Parses the output of the two calls above. False if it is not a port.
 bool kubectl_parse_port(std::string_view text, uint16_t &out_port);
 
-// A legal label value (at most 63 of [A-Za-z0-9._-], alphanumeric at both ends): `text` itself where it is one, else a readable form
-// with a hash of the whole, so that different texts stay different.
+// A legal label value (at most 63 of [A-Za-z0-9._-], alphanumeric at both ends): `text` itself if it is one, otherwise a readable form with
+// a hash of the whole text, so that different texts stay different.
 std::string kubectl_label_value(std::string_view text);
 
-// kubectl's words about a call that failed: its stderr (trimmed) where there is any, and how it ended. "exit code 1: Error from server ...".
+// Describes a failed call: its trimmed stderr, if any, and how it ended. "exit code 1: Error from server ...".
 std::string kubectl_failure_text(const proc_result &result, uint64_t deadline_ms);
-// A call that could not be started: "kubectl: program not found: /usr/local/bin/kubectl".
+// Describes a call that could not be started: "kubectl: program not found: /usr/local/bin/kubectl".
 std::string kubectl_refusal_text(const kubectl_program &program, error err);
 
-// JSON as kubectl prints it. Unlike json_parse it accepts escaped NUL characters, which a container can put into its status
-// (terminationMessagePolicy FallbackToLogsOnError): they become U+FFFD.
+// Parses JSON as kubectl prints it. Unlike json_parse it accepts escaped NUL characters, which a container can put into its status
+// (terminationMessagePolicy FallbackToLogsOnError). They become U+FFFD.
 error kubectl_parse_json(std::string_view text, json_ptr &out_tree, std::string &out_where);
 
 } // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kube/kubectl_fault.cc: reads what kubectl says on its stderr.
+// kube/kubectl_fault.cc: interprets kubectl's stderr.
 //
 // Knows    port (proc_result), base.      Known by  etl.
 #include "kube/kubectl_fault.h"
@@ -19,14 +19,14 @@ struct wording {
     kubectl_fault fault;
 };
 
-// The first that occurs. Reasons in brackets are the API server's own and come first.
+// The first match counts. Reasons in brackets are the API server's own and come first.
 static constexpr wording wordings[] = {
     {"(AlreadyExists)", kubectl_fault::already_exists},
     {"(Forbidden)", kubectl_fault::forbidden},
-    {"(Invalid)", kubectl_fault::other}, // quotes the spec, whatever words are in it
+    {"(Invalid)", kubectl_fault::other}, // quotes the spec, which may contain any words
     {"(BadRequest)", kubectl_fault::other},
     {"(NotFound)", kubectl_fault::other},
-    {"(Conflict)", kubectl_fault::too_many_requests}, // of several creates, over the namespace's quota
+    {"(Conflict)", kubectl_fault::too_many_requests}, // several creates at once exceeded the namespace's quota
     {"(TooManyRequests)", kubectl_fault::too_many_requests},
     {"Too many requests", kubectl_fault::too_many_requests},
     {"status code 429", kubectl_fault::too_many_requests},
@@ -42,7 +42,7 @@ static constexpr wording wordings[] = {
     {"currently unable to handle the request", kubectl_fault::server_error},
     {"status code 5", kubectl_fault::server_error},
     {"an error on the server (", kubectl_fault::server_error},
-    {"x509: ", kubectl_fault::other}, // a certificate does not get better by asking again
+    {"x509: ", kubectl_fault::other}, // asking again does not repair a certificate
     {"Client.Timeout exceeded", kubectl_fault::timeout},
     {"context deadline exceeded", kubectl_fault::timeout},
     {"timeout awaiting response", kubectl_fault::timeout},
@@ -99,7 +99,7 @@ bool kubectl_fault_may_pass(kubectl_fault fault)
     return false;
 }
 
-// The text between `before` and the next `after`, from `at` on, which moves behind it. False where they are not there.
+// Extracts the text between `before` and the next `after`, starting at `at`, which moves behind it. False if they are missing.
 static bool between(std::string_view text, std::string_view before, std::string_view after, size_t &at, std::string &out)
 {
     size_t begin = text.find(before, at);

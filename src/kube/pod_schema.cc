@@ -2,8 +2,9 @@
 // kube/pod_schema.cc: the table of a Pod's fields.
 //
 // Owns     nothing: one constant table.
-// Knows    base.                     Known by  etl (explains refusals), local (judges specs).
-// The table holds what the types of k8s.io/api v0.33 (core/v1, meta/v1) accept; `make test-kubernetes` compares it with the schema that the
+// Knows    base.                     Known by  etl (explains refusals), kubectl_local (judges specs).
+// The table contains what the types of k8s.io/api v0.33 (core/v1, meta/v1) accept. `make test-kubernetes` compares it with the schema that
+// the
 // API server publishes.
 #include "kube/pod_schema.h"
 
@@ -222,7 +223,7 @@ static std::string_view fields_of(std::string_view type)
     return {};
 }
 
-// Takes the next field off the text of a row.
+// Takes the next field from the text of a row.
 static bool next_field(std::string_view &rest, pod_field &out_field)
 {
     if (rest.empty())
@@ -269,7 +270,7 @@ std::string_view pod_schema_nearest(std::string_view type, std::string_view name
         names.push_back(field.name);
         lower.push_back(text_lower(field.name));
     }
-    // nodename for nodeName is no matter of distance; container for containers and img for image are.
+    // These names are not within edit distance: nodename for nodeName, container for containers, img for image.
     std::string wanted = text_lower(name);
     for (size_t i = 0; i < names.size(); i++) {
         if (lower[i] == wanted)

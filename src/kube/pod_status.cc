@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kube/pod_status.cc: reads a Pod's JSON and judges it.
+// kube/pod_status.cc: reads and judges a Pod's JSON.
 //
 // Knows    codec.                    Known by  etl.
-// Limits   status_text_max: reasons and messages come from containers and registries and end up in error texts.
+// Limits   status_text_max: reasons and messages come from containers and registries, and end up in error texts.
 #include "kube/pod_status.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ static constexpr size_t status_text_max = kib;
 
 static std::string bounded(std::string_view text) { return std::string(text.substr(0, status_text_max)); }
 
-// Exact, as Kubernetes reads them: a user's "Status" is an unknown field, which kubectl-local keeps, and must not stand for the status.
+// Names match exactly, as in Kubernetes: a user's "Status" is an unknown field, which kubectl-local keeps, and is not the status.
 static const cJSON *field(const cJSON *object, const char *key)
 {
     return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr;
@@ -138,7 +138,7 @@ error pod_status_parse(const cJSON *pod, pod_status &out_status)
     const cJSON *entry = nullptr;
     cJSON_ArrayForEach(entry, field(status, "containerStatuses"))
     {
-        // The first that bears the name; a sidecar injected by somebody else is not the main container.
+        // The first container with that name counts. An injected sidecar is not the main container.
         if (out_status.main.state == container_state::none &&
             (out_status.main.name.empty() || text_of(entry, "name") == out_status.main.name))
             out_status.main = read_container(entry);
@@ -178,7 +178,7 @@ error pod_list_parse(std::string_view text, std::vector<pod_status> &out_pods, s
 
 uint64_t container_crash_count(const container_status &container)
 {
-    // Kubernetes counts a restart when the next run begins: between two runs one more has ended than the count says.
+    // Kubernetes counts a restart when the next run begins. Between two runs, one more has ended than the count says.
     bool is_between = container.state == container_state::terminated ||
                       (container.state == container_state::waiting && container.has_last) ||
                       (container.state == container_state::waiting && container.reason == "RunContainerError");
@@ -187,7 +187,7 @@ uint64_t container_crash_count(const container_status &container)
 
 static bool has_part(std::string_view text, std::string_view part) { return text_lower(text).find(part) != std::string::npos; }
 
-// The registry has answered, and the answer was no. Anything else (no route, no name, 5xx, too many requests) may pass.
+// The registry has answered that there is no such image. Anything else (no route, no such name, 5xx, too many requests) may pass.
 static bool image_is_absent(const container_status &container)
 {
     if (container.state != container_state::waiting)
@@ -198,20 +198,20 @@ static bool image_is_absent(const container_status &container)
         return false;
     for (std::string_view words :
         {"not found", "does not exist", "manifest unknown", "no matching manifest", "no match for platform", "no image \""}) {
-        if (has_part(container.message, words)) // the last one is kubectl-local's
+        if (has_part(container.message, words)) // the last pattern is kubectl-local's
             return true;
     }
     return false;
 }
 
-// The image's user is root or has no number, and the pod must not run as root: the kubelet tries again for ever.
+// The pod must not run as root, but the image's user is root or not numeric. The kubelet retries for ever.
 static bool user_is_refused(const container_status &container)
 {
     return container.state == container_state::waiting && container.reason == "CreateContainerConfigError" &&
            (has_part(container.message, "runasnonroot") || has_part(container.message, "non-root"));
 }
 
-// Other people's words: quotes as they are, no control bytes, bounded.
+// Text from outside: quotes as they are, no control bytes, bounded.
 static std::string plain(std::string_view text)
 {
     std::string out;
@@ -257,7 +257,7 @@ std::string pod_status_describe(const pod_status &status)
         out += ", being deleted";
     if (!status.reason.empty())
         out += ", " + plain(status.reason);
-    if (!status.message.empty() && status.message != status.main.message) // kubectl-local says it in both places
+    if (!status.message.empty() && status.message != status.main.message) // kubectl-local reports it in both places
         out += ", " + plain(status.message);
     if (!status.unscheduled.empty())
         out += "; not scheduled: " + plain(status.unscheduled);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// kube/watch_machine.cc: the resident watch and its paired lists.
+// kube/watch_machine.cc: the resident watch, and the lists that accompany it.
 //
-// Owns     the watch child, at most one list child, one timer, the memory of pods.
+// Owns     the watch child, at most one list child, one timer, the known pods.
 // Knows    sm, port, kube.           Known by  etl_registry; pod_facts (reads pods).
 // Machine  watch, drawn in docs/machines/watch.md (generated, do not edit).
-// Normal   watch and list together; a second list when the watch has surely opened; then a list every watch_relist_ms.
-// Fails    the watch ends (always, sooner or later): back-off, both again. Garbage or too large an event: the watch is ended.
+// Normal   It starts watch and list together, lists a second time when the watch has surely opened, and then every watch_relist_ms.
+// Fails    Every watch ends sooner or later: after a back-off, both start again. Garbage or too large an event ends the watch.
 // Limits   watch_event_size_max, watched_pods_max, watch_restart_max_ms.
 #include "kube/watch_machine.h"
 
@@ -184,7 +184,7 @@ static void dispatch(watch &w, E event) { sm_step(table, w, event); }
 
 static void alarm_fired(void *arg) { dispatch(*static_cast<watch *>(arg), E::deadline); }
 
-// ---- what is known of pods
+// ---- the known pods
 
 static bool is_gone_uid(const watch &w, const std::string &uid)
 {
@@ -205,7 +205,7 @@ static bool is_ours(const watch &w, const pod_status &pod)
     return pod.label_cluster == kubectl_label_value(w.cluster_id) && pod.label_target == kubectl_label_value(w.target_id);
 }
 
-// False when it is no news: older than what is known, or of a pod that is known to be gone.
+// False if the status is not news: older than the known one, or of a pod that is known to be gone.
 static bool take_status(watch &w, pod_status &&pod)
 {
     if (!is_ours(w, pod) || is_gone_uid(w, pod.uid))
@@ -241,7 +241,7 @@ static void take_list(watch &w, std::vector<pod_status> &listed)
     }
     std::sort(names.begin(), names.end());
     for (auto it = w.pods.begin(); it != w.pods.end();) {
-        // News that came while the list was being made may be newer than the list: the next one will tell.
+        // News that arrived during the list may be newer than the list. The next list decides.
         bool is_lost = it->second.touched <= w.list_started && !std::binary_search(names.begin(), names.end(), it->first);
         if (is_lost)
             note_gone(w, it->second.status.uid);
@@ -310,7 +310,7 @@ static void watch_child_ended(void *arg)
     kubectl_fault fault = !w.problem.empty() ? w.problem_fault : w.watching.fault;
     w.health->watch_right = is_wanted ? w.watching.missing_right : std::string();
     if (is_wanted && fault == kubectl_fault::expired)
-        w.health->watch_expiries++; // as every watch does, sooner or later
+        w.health->watch_expiries++; // normal: it happens to every watch sooner or later
     else if (is_wanted && !w.problem.empty())
         kube_health_note_failure(*w.health, fault, "watch: " + w.problem);
     else if (is_wanted && !w.watching.ok && !lived)
@@ -342,7 +342,7 @@ static void list_child_ended(void *arg)
         kube_health_note(w.list);
         w.health->list_right = w.list.missing_right;
         if (ok && w.watching.open && clock_now_ms(*w.e) - w.watch_started_ms >= watch_settle_ms)
-            w.health->watch_right.clear(); // one that is refused does not live that long
+            w.health->watch_right.clear(); // a watch that is refused does not live that long
         if (ok)
             take_list(w, listed);
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// kube/watch_machine.h: the pods of this cluster and target as Kubernetes last told: one resident watch, paired with lists.
+// kube/watch_machine.h: the pods of this cluster and target as last reported by Kubernetes: one resident watch, accompanied by lists.
 //
-// A watch ends silently and a new one replays what exists with no mark where the replay ends: what was deleted meanwhile is never told.
-// So every start of a watch and every watch_relist_ms comes with a list, and a pod missing there is lost.
+// A watch ends silently. A new one replays the existing pods without marking the replay's end, and never reports what was deleted
+// meanwhile.
+// So a list accompanies every start of a watch, and follows every watch_relist_ms; a pod that is missing there is gone.
 #pragma once
 
 #include <cstdint>
@@ -21,18 +22,18 @@
 
 namespace etlnode {
 
-// Told outside any step. Lifetime: as long as the watch.
+// Called outside of any step. Lifetime: as long as the watch.
 struct watch_host {
     void (*on_pod)(void *arg, std::string_view pod_name) = nullptr; // its status changed, or it is gone
-    void (*on_list)(void *arg) = nullptr;  // a list was taken in; pods may have changed or be gone. Or a right was found missing
+    void (*on_list)(void *arg) = nullptr;  // a list was processed (pods may have changed or be gone), or a missing right was found
     void (*on_ended)(void *arg) = nullptr; // after watch_stop
     void *arg = nullptr;
 };
 
 struct watched_pod {
     pod_status status;
-    uint64_t touched = 0;  // stamp of the last news of it
-    uint64_t swept_at = 0; // the registry's: `listed_from` when it last tried to remove it as a leftover
+    uint64_t touched = 0;  // stamp of its last news
+    uint64_t swept_at = 0; // set by the registry: `listed_from` when it last tried to remove this pod as a leftover
 };
 
 struct watch {
@@ -57,26 +58,26 @@ struct watch {
     bool settle_pending = false; // the next list comes soon: see watch_settle_ms
 
     std::map<std::string, watched_pod, std::less<>> pods;
-    std::vector<std::string> gone_uids; // a ring: replays of these are old news
+    std::vector<std::string> gone_uids; // a ring: replays of these pods are old news
     uint64_t stamp = 0;                 // counts news, lists and creations, to order them
     uint64_t list_started = 0;          // stamp when the running list was started
     uint64_t listed_from = 0;           // stamp when the last complete list was started; 0: none yet
 };
 
-// `health` is counted in. Lifetime: until watch_free.
+// Counts into `health`. Lifetime: until watch_free.
 watch *watch_make(env &e, const watch_host &host, const kubectl_program &program, std::string_view cluster_id, std::string_view target_id,
     kube_health &health);
 void watch_begin(watch &w);
-// Ends the children; on_ended comes once, not before the return.
+// Ends the children. on_ended follows once, after the return.
 void watch_stop(watch &w);
-// Requires: never begun, or on_ended has come.
+// Requires: never begun, or on_ended was called.
 void watch_free(watch *w);
 
-// Null when no such pod is known.
+// Null if no such pod is known.
 const pod_status *watch_find(const watch &w, std::string_view pod_name);
-// True once a list has been taken in.
+// True once a list has been processed.
 inline bool watch_has_listed(const watch &w) { return w.listed_from > 0; }
-// For comparing with `listed_from`: a pod created before the stamp is taken and missing in a list started after it is gone.
+// Compare with `listed_from`: a pod created before the stamp, and missing in a list started after it, is gone.
 inline uint64_t watch_take_stamp(watch &w) { return ++w.stamp; }
 
 sm_view watch_machine_view();

@@ -13,7 +13,7 @@ namespace etlnode {
 
 static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
-// Steps over one byte of an object; true when the object ends with it.
+// Advances by one byte of an object; true if the byte ends the object.
 static bool step_over(watch_stream &stream, char c)
 {
     if (stream.in_string) {
@@ -38,7 +38,7 @@ error watch_stream_feed(watch_stream &stream, std::string_view bytes, std::vecto
 {
     if (stream.failed)
         return make_error(error_code::bad_json, "the watch's output was damaged before");
-    size_t begin = 0; // of the part of the object that lies in `bytes`
+    size_t begin = 0; // where the part of the object in `bytes` begins
     for (size_t i = 0; i < bytes.size(); i++) {
         if (stream.depth == 0) {
             if (is_space(bytes[i]))
