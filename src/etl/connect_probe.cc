@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/connect_probe.cc: one connect that only asks whether anybody answers.
+// etl/connect_probe.cc: one connect that only finds out whether a server answers.
 //
 // Owns     the connect.              Knows  port.            Known by  pod_machine, node_port_machine.
 // Limits   none of its own: the machine's timer cancels it.

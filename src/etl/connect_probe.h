@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/connect_probe.h: one connect at a time that only asks whether anybody answers; the connection is closed at once.
+// etl/connect_probe.h: one connect at a time that only finds out whether a server answers. The connection is closed at once.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace etlnode {
 
-// Owned by a machine. After an accepted start on_end comes once; after a refused one, and after a cancel, never.
+// Owned by a machine. An accepted start is followed by exactly one on_end; a refused or cancelled one by none.
 struct connect_probe {
     env *e = nullptr;
     void (*on_end)(void *arg, bool answered) = nullptr;
@@ -19,10 +19,10 @@ struct connect_probe {
     bool open = false; // started, and its end has not been handled: see connect_probe_close
 };
 
-// False: the connect failed at once.
+// False if the connect failed at once.
 bool connect_probe_start(connect_probe &probe, const std::string &host, uint16_t port);
 void connect_probe_cancel(connect_probe &probe);
-// Its end has been handled.
+// Marks its end as handled.
 inline void connect_probe_close(connect_probe &probe) { probe.open = false; }
 
 } // namespace etlnode

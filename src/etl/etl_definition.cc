@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_definition.cc: the choices of the user, and a definition as JSON.
+// etl/etl_definition.cc: the user's choices, and a definition as JSON.
 //
-// Knows    codec.         Known by  etl_spec, etl_init, control/document, role.
+// Knows    codec.         Known by  etl_spec, etl_message, control/document, role.
 // Limits   etl_name_size_max, wait_timeout_max_ms, obj_timeout_max_ms.
 #include "etl/etl_definition.h"
 

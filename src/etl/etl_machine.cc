@@ -5,9 +5,9 @@
 // Knows    sm, port, pod_machine, pod_facts.       Known by  etl_registry.
 // Machine  etl, drawn in docs/machines/etl.md (generated, do not edit).
 // Normal   Wait until the pod of an earlier start is gone, launch a pod, serve, wait for requests in flight, remove the pod.
-// Fails    If somebody waits for the start, a pod that will not get Ready is the end of it: `failed`, with its reason. Else, and once it has
-//          served, another pod is made after a pause.
-// Limits   the deadline of those who wait, etl_drain_timeout_ms, the back-off etl_relaunch_*.
+// Fails    If a caller waits for the start, a pod that will not become Ready ends it: `failed`, with a reason. Otherwise, and once it has
+//          served, another pod is created after a pause.
+// Limits   the callers' deadline, etl_drain_timeout_ms, the back-off etl_relaunch_*.
 #include "etl/etl_machine.h"
 
 #include <algorithm>
@@ -39,8 +39,8 @@ static uint64_t remaining_ms(const etl &m)
     return m.start_deadline_ms > now ? m.start_deadline_ms - now : 0;
 }
 
-// The earlier pod is waited for no longer than those wait who asked for the start; else it is looked at again.
-static void arm_turn(etl &m) { arm(m, etl_is_awaited(m) ? remaining_ms(m) : m.definition.wait_timeout_ms); }
+// Waits for the earlier pod no longer than the callers of this start wait. If there are none, checks again after wait_timeout.
+static void wait_for_predecessor(etl &m) { arm(m, etl_is_awaited(m) ? remaining_ms(m) : m.definition.wait_timeout_ms); }
 
 static void make_pod(etl &m);
 
@@ -51,7 +51,7 @@ static void launch_pod(etl &m)
     pod_machine_launch(*m.pod, m.start_deadline_ms);
 }
 
-// A start that nobody waits for may be that of a node which has come back: its pod may be running.
+// A start without callers may follow a restart of this node: its pod may be running.
 static void begin_pod(etl &m)
 {
     if (etl_is_awaited(m)) {
@@ -79,7 +79,7 @@ static void begin_serving(etl &m)
     m.failure.clear();
 }
 
-// The back-off starts over after a pod that has served for a while.
+// The back-off starts over after a pod that served for a while.
 static void plan_pause(etl &m)
 {
     if (m.serving_since_ms != 0 && now_of(m) - m.serving_since_ms >= etl_steady_ms)
@@ -88,7 +88,7 @@ static void plan_pause(etl &m)
     m.serving_since_ms = 0;
 }
 
-// What was in the way of our pod is being removed: no reason to wait afterwards.
+// The obstacle to our pod is being removed, so there is no reason to pause afterwards.
 static void plan_no_pause(etl &m)
 {
     m.pause_ms = 0;
@@ -107,14 +107,14 @@ static void note_lost(etl &m)
 static void note_failed(etl &m) { m.failure = pod_machine_failure(*m.pod); }
 static void note_stuck(etl &m) { m.delete_failures++; }
 
-// Somebody waits for this start, and the pod that is in its way cannot be removed.
+// A caller waits for this start, and the pod that blocks it cannot be removed.
 static void fail_stuck(etl &m)
 {
     note_stuck(m);
     m.failure = m.pod->delete_error.substr(0, etl_error_text_max / 2);
 }
 
-static void give_up_turn(etl &m)
+static void fail_predecessor_wait(etl &m)
 {
     m.failure = pod_text_failure(m.plan, "waiting for the pod of an earlier start to be removed",
         "timeout: it is still there after wait_timeout " + text_duration(m.definition.wait_timeout_ms));
@@ -164,14 +164,14 @@ static constexpr sm_state<etl> states[] = {
 
 static constexpr sm_row<etl> rows[] = {
     //  from                  on                   guard                   action                 to
-    {S::received, E::start, SM_FN(has_predecessor), SM_FN(arm_turn), S::awaiting_predecessor},
+    {S::received, E::start, SM_FN(has_predecessor), SM_FN(wait_for_predecessor), S::awaiting_predecessor},
     {S::received, E::start, always, SM_FN(begin_pod), S::starting},
     {S::received, E::stop, always, nothing, S::stopped},
 
     {S::awaiting_predecessor, E::predecessor_gone, always, SM_FN(begin_pod), S::starting},
-    {S::awaiting_predecessor, E::start, always, SM_FN(arm_turn), S::awaiting_predecessor},
-    {S::awaiting_predecessor, E::deadline, SM_FN(is_awaited), SM_FN(give_up_turn), S::failed},
-    {S::awaiting_predecessor, E::deadline, always, SM_FN(arm_turn), S::awaiting_predecessor},
+    {S::awaiting_predecessor, E::start, always, SM_FN(wait_for_predecessor), S::awaiting_predecessor},
+    {S::awaiting_predecessor, E::deadline, SM_FN(is_awaited), SM_FN(fail_predecessor_wait), S::failed},
+    {S::awaiting_predecessor, E::deadline, always, SM_FN(wait_for_predecessor), S::awaiting_predecessor},
     {S::awaiting_predecessor, E::stop, always, SM_FN(disarm), S::stopped},
 
     {S::starting, E::pod_ready, always, SM_FN(begin_serving), S::serving},
@@ -241,7 +241,7 @@ static constexpr sm_ignore<etl> ignores[] = {
     {S::draining, E::pod_ready, "new requests are refused already"},
     {S::draining, E::pod_down, "the pod is about to be removed"},
     {S::draining, E::pod_unusable, "the pod is about to be removed"},
-    {S::draining, E::pod_stuck, "it is deleted again as soon as nobody uses it"},
+    {S::draining, E::pod_stuck, "it is deleted again as soon as no request uses it"},
 
     {S::failed, E::predecessor_gone, "it gave up waiting for that"},
 
@@ -264,7 +264,7 @@ static constexpr sm_invariant<etl> invariants[] = {
     {"nobody_waits_for_what_has_served", nobody_waits_for_what_has_served},
 };
 
-// The reason is whole when the removal of the pod begins: whoever waits for it need not wait for that.
+// The reason is complete when the pod's removal begins, so callers need not wait for the removal.
 static bool is_failure(S s) { return s == S::failing || s == S::stuck || s == S::failed; }
 
 static void note_step(etl &m, S from, E event)
@@ -319,7 +319,7 @@ void etl_send(etl &m, E event)
 
 static void timer_fired(void *arg) { etl_send(*static_cast<etl *>(arg), E::deadline); }
 
-// The one before has ended, some time ago: no call of it is under way.
+// The previous pod has ended some time ago; none of its calls is in progress.
 static void make_pod(etl &m)
 {
     bool name_was_taken = m.pod != nullptr && m.pod->facts.name_was_taken;
@@ -355,7 +355,7 @@ void etl_recheck_pod(etl &m)
 {
     if (m.pod != nullptr)
         pod_machine_recheck(*m.pod);
-    m.host->on_step(m.host->arg, m); // also without a pod of its own: what comes late is the registry's to remove
+    m.host->on_step(m.host->arg, m); // called even without a pod of its own: the registry removes what arrives late
 }
 
 void etl_report_refused(etl &m)
@@ -374,7 +374,7 @@ static uint64_t grace_of(const cJSON *pod)
     return static_cast<uint64_t>(std::clamp(grace->valuedouble, 1.0, 3600.0));
 }
 
-// What the spec leaves to this node.
+// Defaults for what the spec leaves to this node.
 static void apply_defaults(etl_definition &definition, const cJSON *pod, const etl_registry_options &options)
 {
     if (definition.wait_timeout_ms == 0)
@@ -476,7 +476,7 @@ bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text)
 
 etl_phase etl_phase_of(const etl &m) { return static_cast<etl_phase>(sm_state_row(table, m).label); }
 
-// What is wrong: why it failed; else why its pod cannot be removed; else what keeps the pod from serving.
+// The current problem: why the start failed, else why its pod cannot be removed, else what keeps the pod from serving.
 static std::string_view last_error_of(const etl &m)
 {
     if (is_failure(sm_state_of(m)))

@@ -17,9 +17,9 @@
 
 namespace etlnode {
 
-// What an ETL needs of its registry. Lifetime: longer than its ETLs.
+// What an ETL needs from its registry. Lifetime: must outlive its ETLs.
 struct etl_host : pod_world {
-    void (*on_step)(void *arg, etl &m) = nullptr; // after every step of it or of its pod; must not step a machine
+    void (*on_step)(void *arg, etl &m) = nullptr; // called after every step of the ETL or of its pod; must not step a machine
     void *arg = nullptr;
 };
 
@@ -27,12 +27,12 @@ struct etl_host : pod_world {
 struct etl_ref {
     etl_registry *registry = nullptr;
     std::string id;
-    std::vector<etl *> starts; // in order of their making: the last one is the current one
+    std::vector<etl *> starts; // in the order of creation; the last one is current
     size_t slots_taken = 0;    // requests in flight to the pod
-    size_t holders = 0;        // acquired and not released
+    size_t holders = 0;        // handles acquired and not released
 };
 
-// What transfers were last told of it.
+// What transfers last received about it.
 struct etl_report {
     etl_phase phase = etl_phase::gone;
     bool ready = false;
@@ -52,7 +52,7 @@ struct etl {
         awaiting_return,
         relaunching,
         replacing,
-        awaiting_relaunch, // one has, or did
+        awaiting_relaunch, // a pod of it serves, or has served
         draining,
         stopping,
         failing,
@@ -79,64 +79,65 @@ struct etl {
     const etl_host *host = nullptr;
     etl_ref *ref = nullptr;
     etl_definition definition;        // without pod_json
-    json_ptr users_pod;               // what was pod_json
-    const etl *predecessor = nullptr; // an earlier start of the same id whose pod is still there
+    json_ptr users_pod;               // pod_json as a tree
+    const etl *predecessor = nullptr; // an earlier start of the same id whose pod still exists
     pod_plan plan;
     pod_record record;
 
-    pod_machine *pod = nullptr; // the current one; kept when it has ended, until the next one is made
+    pod_machine *pod = nullptr; // the current one; kept after its end until the next one is created
     timer *deadline_timer = nullptr;
-    uint64_t start_deadline_ms = 0; // of the callers that wait for this start: a failure is final. 0: nobody waits, it tries again for ever
+    uint64_t start_deadline_ms =
+        0; // of the callers that wait for this start, whose failure is then final. 0: no caller waits, and it retries for ever
     back_off relaunch;
-    uint64_t pause_ms = 0;         // before the next pod is made
-    uint64_t serving_since_ms = 0; // 0: not since the last pod ended
+    uint64_t pause_ms = 0;         // before the next pod is created
+    uint64_t serving_since_ms = 0; // 0: no pod has served since the last one ended
     uint64_t delete_failures = 0;
-    std::string failure; // why the start failed, for the user, with the pod's last words
+    std::string failure; // why the start failed, for the user, with the pod's last log lines
 
-    etl_report reported; // of the registry
+    etl_report reported; // the registry's
 };
 
-// `id` shows up in traces. The machine rests in `received`.
+// `id` appears in traces. The machine rests in `received`.
 etl *etl_make(const etl_host &host, etl_ref &ref, const etl_definition &definition, uint64_t id);
 // Requires: a final state, or received.
 void etl_free(etl *m);
 
-// Starts it, or joins callers that wait until `deadline_ms` to a start that is under way. 0: nobody waits; only to begin with.
+// Starts it, or lets callers that wait until `deadline_ms` join a start in progress. 0: no caller waits; only for the first call.
 void etl_start(etl &m, uint64_t deadline_ms);
-// Nobody waits any more: what fails from now on is tried again.
+// No caller waits any more: failures from now on are retried.
 void etl_keep_trying(etl &m);
-// Removes its pod and ends; requests in flight are waited for, within bounds.
+// Removes its pod and ends, after waiting (within bounds) for requests in flight.
 void etl_stop(etl &m);
-// The node ends: children and timers go, the pod stays.
+// The node ends: stops children and timers; the pod stays.
 void etl_shut_down(etl &m);
-// The watch has told something of its pod, or of all pods.
+// The watch has reported something about its pod, or about all pods.
 void etl_recheck_pod(etl &m);
-// A transfer found its pod refusing connections.
+// A transfer found that its pod refuses connections.
 void etl_report_refused(etl &m);
-// For drained and predecessor_gone. Not to be called from on_step, like all functions above.
+// For the events drained and predecessor_gone. Like all functions above, it must not be called from on_step.
 void etl_send(etl &m, etl::event event);
 
 bool etl_is_final(const etl &m);
-bool etl_is_stopping(const etl &m); // on its way out, asked for
-// A start may join it: it serves or is on its way there.
+bool etl_is_stopping(const etl &m); // it was stopped and is ending
+// A caller may join it: it serves, or will serve.
 bool etl_can_be_joined(const etl &m);
-// Somebody waits for this start.
+// A caller waits for this start.
 bool etl_is_awaited(const etl &m);
-// A pod of it has been Ready, and another one will be.
+// A pod of it has been Ready, and another one will follow.
 bool etl_has_served(const etl &m);
 // A pod of it exists, or may exist.
 bool etl_has_pod(const etl &m);
-// Why its pod could not be removed; empty: it could, or nobody has tried.
+// Why its pod could not be removed; empty if it could, or if nothing was tried.
 std::string etl_delete_error(const etl &m);
-// The start it was asked for: has it been decided? Then ok or not, and the text for the user. Ok means that the pod is Ready now.
+// Whether the start is decided. If so, returns ok (the pod is Ready now) or an error, and the text for the user.
 bool etl_start_is_decided(const etl &m, error &out_err, std::string &out_text);
-// What is told to a start that joined an ETL whose pod did not come back in time.
+// The text for a caller that joined an ETL whose pod did not come back in time.
 std::string etl_start_missed_text(const etl &m);
 etl_phase etl_phase_of(const etl &m);
 etl_view etl_view_of(const etl &m);
 // The Pod as it is created, as JSON, without the secret.
 std::string etl_pod_shown(const etl &m);
-// This pod is that machine's business: it runs it, or is about to remove it.
+// This machine is responsible for the pod: it runs it, or is about to remove it.
 bool etl_claims_pod(const etl &m, const pod_status &pod);
 
 sm_view etl_machine_view();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_pod.cc: a user's Pod becomes the pod of one target: named, labelled, pinned to the node, told where to find objects, confined.
+// etl/etl_pod.cc: turns a user's Pod into the pod of one target: named, labelled, pinned to the node, given the URL of its objects,
+// confined.
 //
 // Knows    codec, kube (label values).    Known by  etl_machine.
 // Limits   pod_name_size_max.
@@ -39,7 +40,7 @@ std::string etl_pod_name(std::string_view name, std::string_view suffix, std::st
 
 std::string etl_pod_suffix(const etl_pod_context &context, std::string_view name)
 {
-    // No vowels, as in Kubernetes' own suffixes: no words by accident.
+    // Without vowels, as in Kubernetes' own suffixes, so that no words appear by accident.
     static constexpr char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     std::string all;
     for (std::string_view part : {std::string_view(context.cluster_id), std::string_view(context.target_id),
@@ -56,7 +57,7 @@ std::string etl_pod_suffix(const etl_pod_context &context, std::string_view name
     return out;
 }
 
-// The member of that name, made where it is missing or null.
+// The member with that name; created if it is missing or null.
 static cJSON *member(cJSON *object, const char *key, bool is_array)
 {
     cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -79,8 +80,8 @@ static bool is_set(const cJSON *object, const char *key)
     return item != nullptr && !cJSON_IsNull(item);
 }
 
-// Ours is the last word: entries of the user with that name go away. It stands first, for Kubernetes expands $(NAME) in a value only where NAME
-// stands earlier in the list.
+// Our value wins: the user's entries with that name are removed. It comes first, because Kubernetes expands $(NAME) in a value only if NAME
+// appears earlier in the list.
 static void set_variable(cJSON *container, std::string_view name, std::string_view value)
 {
     cJSON *env = member(container, "env", true);
@@ -108,7 +109,8 @@ static void pin_to_node(cJSON *spec, std::string_view node_name)
     json_append(member(required, "nodeSelectorTerms", true), std::move(term));
 }
 
-// Neither controller nor blockOwnerDeletion: the first could clash with a user's reference, the second takes a right on pods/finalizers.
+// Sets neither controller nor blockOwnerDeletion: the first could clash with a user's reference, the second needs a right on
+// pods/finalizers.
 void etl_add_owner(cJSON *metadata, std::string_view pod_name, std::string_view pod_uid)
 {
     json_ptr owner = json_object();
@@ -131,7 +133,7 @@ void etl_write_labels(cJSON *labels, const etl_pod_context &context)
     set_text(labels, label_etl, kubectl_label_value(context.etl_id));
     if (context.has_node_port)
         set_text(labels, label_node_port, kubectl_label_value(context.launch_id));
-    else // network policies let clients from anywhere reach what bears it
+    else // network policies let clients from anywhere reach a pod with this label
         cJSON_DeleteItemFromObjectCaseSensitive(labels, std::string(label_node_port).c_str());
 }
 
@@ -139,7 +141,7 @@ static void write_metadata(cJSON *metadata, std::string_view name, const etl_pod
 {
     set_text(metadata, "name", etl_pod_name(name, context.suffix, context.node_name.empty() ? context.target_id : context.node_name));
     cJSON_DeleteItemFromObjectCaseSensitive(metadata, "generateName");
-    // "default" was accepted as a way to say nothing: the pod lives where this node's kubectl looks for it.
+    // "default" is accepted because it says nothing: the pod lives where this node's kubectl looks for it.
     cJSON_DeleteItemFromObjectCaseSensitive(metadata, "namespace");
     etl_write_labels(member(metadata, "labels", false), context);
     cJSON *annotations = member(metadata, "annotations", false);
@@ -154,7 +156,7 @@ std::string etl_pod_build(const cJSON *users_pod, std::string_view name, const e
 {
     json_ptr pod(cJSON_Duplicate(users_pod, true));
     if (!cJSON_IsObject(pod.get()))
-        return "{}"; // only a damaged document holds such a spec: kubectl refuses it in words
+        return "{}"; // only a damaged document contains such a spec: kubectl refuses the result with a message
     write_metadata(member(pod.get(), "metadata", false), name, context);
     cJSON *pod_spec = member(pod.get(), "spec", false);
     if (!context.node_name.empty())

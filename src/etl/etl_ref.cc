@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_ref.cc: ETLs found by id or name, handles to them, and the slots of requests in flight.
+// etl/etl_ref.cc: finds ETLs by id or name, keeps handles to them, and counts the slots of requests in flight.
 //
 // Knows    etl_machine, the registry's fields.       Known by  transfer, role.
-// Normal   a handle is one for each id, whichever start of it is the current one; it goes with its last start and its last holder.
+// Normal   each id has one handle, whichever start of it is current. The handle is freed with its last start and its last holder.
 #include <algorithm>
 
 #include "base/check.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // etl/etl_registry.cc: the ETLs of one target.
 //
-// Owns     the watch, one machine a start, the children that fetch logs and sweep leftovers, what callers wait for.
+// Owns     the watch, one machine for each start, the children that fetch logs and remove leftovers, the waiting callers.
 // Knows    etl_machine, watch_machine; etl_ref.cc and etl_wanted.cc share its fields.       Known by  role, transfer (reads).
-// Normal   whatever happens to a machine posts one `settle`, which compares what is with what was told: completes callers, reports
-//          changes, frees what has ended. Nothing is told from inside a call or a step.
-// Fails    per ETL, see etl_machine.cc.
+// Normal   Any change schedules one `settle()`, which completes callers, reports changed ETLs and frees finished ones. Nothing is reported
+//          from inside a call or a step.
+// Fails    for each ETL, see etl_machine.cc.
 // Limits   etl_count_max, pod_log_calls_max, one sweep at a time.
 #include <algorithm>
 
@@ -34,7 +34,7 @@ void etl_registry_complete(etl_registry &r, on_text on_done, void *arg, error er
     etl_registry_wake(r);
 }
 
-// ---- what machines and the watch tell
+// ---- reports of the machines and the watch
 
 static void machine_stepped(void *arg, etl &) { etl_registry_wake(*static_cast<etl_registry *>(arg)); }
 
@@ -50,7 +50,7 @@ static void pod_changed(void *arg, std::string_view pod_name)
         etl_recheck_pod(m);
     }
     if (!is_expected)
-        etl_registry_wake(r); // sweeps: a pod that comes when its start has been given up
+        etl_registry_wake(r); // removes leftovers: a pod may appear after its start was given up
 }
 
 static void list_taken(void *arg)
@@ -60,7 +60,7 @@ static void list_taken(void *arg)
         if (!etl_is_final(*r.etls[i]))
             etl_recheck_pod(*r.etls[i]);
     }
-    etl_registry_wake(r); // sweeps
+    etl_registry_wake(r); // removes leftovers
 }
 
 static void watch_is_over(void *arg)
@@ -98,7 +98,7 @@ static void sweep_ended(void *arg)
     etl_registry_wake(r);
 }
 
-// One at a time. A pod that could not be removed is tried again after the next list; one that was removed leaves the watch's memory.
+// Removes one pod at a time. A pod that could not be removed is retried after the next list. A removed one leaves the watch's memory.
 static void sweep_next(etl_registry &r)
 {
     if (!r.has_synced || r.shutting_down || kube_call_is_running(r.sweep) || !watch_has_listed(*r.pods))
@@ -163,9 +163,9 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t sin
 
 const etl_registry_health &etl_registry_get_health(const etl_registry &registry) { return registry.health; }
 
-// ---- settle: what is, against what was told
+// ---- settle: compares the state with what was reported
 
-// Whoever waited for its pod to be gone may begin.
+// A start that waited for this pod to be gone may begin.
 static void free_machine(etl_registry &r, etl *m)
 {
     etl_ref &ref = *m->ref;
@@ -280,7 +280,7 @@ static bool is_shut_down(const etl_registry &r)
     return r.shutting_down && r.watch_ended && r.etls.empty() && r.log_calls.empty() && !kube_call_is_running(r.sweep);
 }
 
-// Requires: nothing under way: never begun, or shut down.
+// Requires: nothing is in progress: never begun, or shut down.
 static void destroy(etl_registry *r)
 {
     CHECK(r->log_calls.empty());
@@ -300,7 +300,7 @@ static void destroy(etl_registry *r)
 
 static void revive_watch(etl_registry &r)
 {
-    // Only a fault of the watch machine (counted in its table) ends it unasked: the node goes on with a new one.
+    // The watch machine ends by itself only after a fault of its own (counted in its table). The node continues with a new one.
     watch_free(r.pods);
     make_watch(r);
     watch_begin(*r.pods);
@@ -322,7 +322,7 @@ static void settle(void *arg)
     free_ended(r, changed);
     settle_stops(r);
     sweep_next(r);
-    // What the callbacks below cause is settled in a turn of its own.
+    // What the callbacks below cause is settled separately, after the current completion.
     std::vector<completion> completions = std::move(r.completions);
     r.completions.clear();
     for (etl_ref *ref : changed) {

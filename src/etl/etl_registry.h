@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_registry.h: the ETLs of one target: starts, stops and watches their pods; tells transfers where a pod listens.
+// etl/etl_registry.h: the ETLs of one target. It starts, stops and watches their pods, and says where a pod listens.
 #pragma once
 
 #include <cstdint>
@@ -22,20 +22,21 @@ namespace etlnode {
 
 struct etl_registry;
 struct etl; // one start of an ETL on this target, driven by the machine in etl_machine.cc
-// One ETL on this target, whichever start of it is the current one: what a read is resolved to, once. It may outlive the ETL, not the registry.
+// One ETL on this target, whichever start of it is current. A read resolves its ETL to this once. It may outlive the ETL, but not the
+// registry.
 struct etl_ref;
 
 struct etl_registry_options {
     std::vector<std::string> kubectl; // program and leading arguments
-    bool kubectl_is_local = false;    // prefers the pod annotation that kubectl-local sets to status.podIP
+    bool kubectl_is_local = false;    // uses kubectl-local's pod annotation instead of status.podIP
     std::string node_name;            // K8S_HOST_NAME
     std::string cluster_id, target_id;
     std::string pod_url; // base URL under which pods reach this target's pod listener
     std::string owner_name, owner_uid;
     pod_security security = pod_security::baseline;
     std::string node_address;     // of the Kubernetes node as clients reach it; empty: the pod's hostIP
-    bool require_framing = false; // of ETLs whose spec does not say
-    // Called when an ETL's address, readiness or instance has changed, and when it ended by itself; posted, never inside a call below.
+    bool require_framing = false; // the default for ETLs whose spec does not say
+    // Posted, never called inside a call below, when an ETL's address, readiness or instance has changed, or when it ended by itself.
     // Lifetime of `ref`: the call, unless it is acquired.
     void (*on_change)(void *arg, etl_ref &ref) = nullptr;
     void *arg = nullptr;
@@ -43,91 +44,95 @@ struct etl_registry_options {
 
 enum class etl_phase : uint8_t { starting, serving, stopping, failed, gone };
 
-// Where the container that serves now is reached.
+// The addresses of the container that serves now.
 struct etl_endpoint {
     std::string host; // of the pod
     uint16_t port = 0;
-    std::string client_host; // where clients reach it themselves (hpull): the pod, or its port of the Kubernetes node
+    std::string client_host; // where clients reach it directly (hpull): the pod, or its port on the Kubernetes node
     uint16_t client_port = 0;
-    std::string instance;     // names the running container: changes with every restart
-    std::string witness_host; // where kubectl-local says whether that container lives; port 0 where there is none
+    std::string instance;     // identifies the running container: changes with every restart
+    std::string witness_host; // where kubectl-local says whether that container lives; port 0 if there is no witness
     uint16_t witness_port = 0;
 
     bool operator==(const etl_endpoint &) const = default;
 };
 
-// What transfers and status pages see. Lifetime: until the loop's next turn.
+// The view of transfers and status pages. Lifetime: until the loop's next iteration.
 struct etl_view {
     const etl_definition *definition = nullptr; // of the current start, without pod_json
     const etl_endpoint *endpoint = nullptr;
     etl_phase phase = etl_phase::starting;
-    bool ready = false; // phase serving and the pod takes requests now
+    bool ready = false; // the phase is serving, and the pod accepts requests now
     std::string_view pod_name;
-    std::string_view last_error;           // what the user is told when it failed
-    uint64_t restarts = 0;                 // of the container, seen while serving
-    std::span<const std::string> warnings; // that kubectl printed when it made the pod
-    uint64_t readiness_changes = 0;        // the pod's Ready condition went or came while the same container served
+    std::string_view last_error;           // the text for the user if it failed
+    uint64_t restarts = 0;                 // of the container, observed while serving
+    std::span<const std::string> warnings; // printed by kubectl when it created the pod
+    uint64_t readiness_changes = 0;        // changes of the pod's Ready condition while the same container served
 };
 
 etl_registry *etl_registry_make(env &e, const etl_registry_options &options);
 // Starts the watch and the periodic list. Call once the cluster id is known.
 void etl_registry_begin(etl_registry &registry);
 
-// An ETL that this target should have.
+// An ETL that this target must have.
 struct etl_wanted {
     const etl_definition *definition = nullptr;
-    // It is being started, and somebody waits for what comes of it: a failure is final, and kept. Else it is started by itself, which adopts a
-    // pod that runs already, and tried again for ever.
+    // It is being started, and a caller waits for the result: a failure is final and is kept. Otherwise it starts by itself, which adopts a
+    // running pod and retries for ever.
     bool is_initializing = false;
 };
-// Reconciles what is with what should be: starts what is missing, stops what is not wanted any more, removes leftovers of this cluster and target
-// (none before the first call).
+// Makes the ETLs match `wanted`: starts missing ones, stops unwanted ones, and removes leftover pods of this cluster and target (none
+// before
+// the first call).
 void etl_registry_sync(etl_registry &registry, std::span<const etl_wanted> wanted);
-// Completes once, when the start of that generation is decided: ok when its pod is Ready; etl_init_failed with `detail`: step, kubectl's own words,
-// exit code, the pod's last log lines; canceled when it was stopped or abandoned. The pod of one that failed is being removed then, which goes on by itself.
-// The pod is given `wait_timeout_ms` from now, whatever the definition says. One that has served, and does not now, is decided when it is Ready again, or
-// fails after that time, and runs on.
+// Completes once, when the start of that generation is decided. ok: its pod is Ready. etl_init_failed: `detail` gives the step, kubectl's
+// own
+// words, the exit code and the pod's last log lines. canceled: it was stopped or abandoned. The pod of a failed start is then being
+// removed.
+// The pod has `wait_timeout_ms` from now, whatever the definition says. A start that has served but does not serve now is decided when it
+// is
+// Ready again; if that takes longer, the call fails, and the ETL runs on.
 void etl_registry_await_start(etl_registry &registry, std::string_view id, std::string_view generation_id, uint64_t wait_timeout_ms,
     void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
-// Nobody waits for that start any more: its pod is removed, and it is not begun again while it is wanted as initializing.
+// No caller waits for that start any more: its pod is removed, and it is not started again while it is wanted as initializing.
 void etl_registry_abandon(etl_registry &registry, std::string_view id, std::string_view generation_id);
-// Completes once, when the pods of what was stopped are gone (ok also when there were none), or with the reason why one could not be removed. The
-// registry keeps trying to remove it then.
+// Completes once: ok when all pods of what was stopped are gone (also if there were none), or with the reason why one could not be removed.
+// In that case the registry keeps trying.
 void etl_registry_await_gone(
     etl_registry &registry, std::string_view id, void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
-// Completes once with the last lines of the pod's log.
+// Completes once, with the last lines of the pod's log.
 void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t since_s,
     void (*on_done)(void *arg, error err, const std::string &text), void *arg);
 
-// By id, else by name where that is unambiguous; false when there is none.
+// Finds an ETL by id, or by name if that is unambiguous; false if there is none.
 bool etl_registry_find(const etl_registry &registry, std::string_view id_or_name, etl_view &out_view);
-// The Pod as this target makes it, as JSON, for people: the secret in AIS_TARGET_URL is blotted out. Empty when there is none of that name.
+// The Pod as this target creates it, as JSON, for people: the secret in AIS_TARGET_URL is masked. Empty if there is no such ETL.
 std::string etl_registry_show_pod(const etl_registry &registry, std::string_view id_or_name);
 void etl_registry_list(const etl_registry &registry, std::vector<etl_view> &out_views);
 
-// By id, else by name where that is unambiguous; null when there is none. Each one is given back with etl_ref_release.
+// Finds an ETL by id, or by name if that is unambiguous; null if there is none. Release each handle with etl_ref_release.
 etl_ref *etl_registry_acquire(etl_registry &registry, std::string_view id_or_name);
 etl_ref *etl_ref_acquire(etl_ref &ref);
 void etl_ref_release(etl_ref &ref);
 std::string_view etl_ref_id(const etl_ref &ref);
-// False: the ETL is gone.
+// False: the ETL no longer exists.
 bool etl_ref_view(const etl_ref &ref, etl_view &out_view);
-// A transfer found the pod refusing connections: not ready until the watch or a probe says otherwise.
+// A transfer reports that the pod refuses connections: it is not ready until the watch or a probe says otherwise.
 void etl_ref_report_refused(etl_ref &ref);
-// Requests of this node in flight to the pod; a stop waits until there are none (bounded) before it deletes.
+// Counts this node's requests in flight to the pod. A stop waits (within bounds) until there are none, and then deletes the pod.
 void etl_ref_take_slot(etl_ref &ref);
 void etl_ref_give_slot(etl_ref &ref);
 size_t etl_ref_slots_taken(const etl_ref &ref);
 
-// For /v1/health and /metrics: how kubectl fares, and how starts of ETLs ended (the first time each served, or failed).
+// For /v1/health and /metrics: how kubectl calls fare, and how starts of ETLs ended (each counts when it first served, or failed).
 struct etl_registry_health : kube_health {
     uint64_t starts_served = 0, starts_failed = 0;
 };
 const etl_registry_health &etl_registry_get_health(const etl_registry &registry);
-// Without it the node does not see its pods: no start can succeed. Empty when nothing is missing.
+// The missing right without which the node does not see its pods, so that no start can succeed. Empty if nothing is missing.
 inline const std::string &etl_registry_missing_right(const etl_registry_health &health) { return kube_missing_right(health); }
 
-// Ends every child process and timer; pods stay (they are adopted after a restart). Completes once.
+// Ends every child process and timer. Pods stay and are adopted after a restart. Completes once.
 void etl_registry_shut_down(etl_registry &registry, void (*on_done)(void *arg), void *arg);
 void etl_registry_free(etl_registry *registry);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_registry_internal.h: the registry's own fields, for the files that make it up. Nobody else includes this.
+// etl/etl_registry_internal.h: the registry's own fields, for its files only.
 #pragma once
 
 #include <map>
@@ -13,14 +13,14 @@ using on_text = void (*)(void *arg, error err, const std::string &text);
 
 struct start_waiter {
     uint64_t machine_id;
-    uint64_t deadline_ms; // where the machine has none any more: it has served
+    uint64_t deadline_ms; // used if the machine has none any more because it has served
     on_text on_done;
     void *arg;
 };
 
 struct stop_waiter {
     std::string id;
-    uint64_t failures_before; // of deleting, when it was asked
+    uint64_t failures_before; // delete failures at the time of the call
     on_text on_done;
     void *arg;
 };
@@ -46,14 +46,14 @@ struct etl_registry {
     etl_registry_health health;
     etl_host host;
     watch *pods = nullptr;
-    std::vector<etl *> etls;                            // in order of their making
+    std::vector<etl *> etls;                            // in the order of creation
     std::map<std::string, etl_ref *, std::less<>> refs; // by id
     std::map<std::string, std::string, std::less<>>
-        abandoned; // generations of starts that nobody waits for any more, by id, while they are wanted
+        abandoned; // by id: generations of starts that no caller waits for any more, while they are wanted
     uint64_t next_machine_id = 1;
     uint64_t pods_made = 0;
     std::vector<start_waiter> start_waiters;
-    timer *start_timer = nullptr; // for the waiters whose machine has no deadline: it has served before
+    timer *start_timer = nullptr; // for waiters whose machine has no deadline because it has served before
     std::vector<stop_waiter> stop_waiters;
     std::vector<completion> completions;
     std::vector<log_call *> log_calls;
@@ -69,11 +69,11 @@ struct etl_registry {
     void *shut_down_arg = nullptr;
 };
 
-// Has what is compared with what was told, and with what callers wait for, after the current completion.
+// Schedules `settle`, which compares state and reports and completes callers, after the current completion.
 void etl_registry_wake(etl_registry &r);
-// The caller is told then.
+// Completes the call during that `settle`.
 void etl_registry_complete(etl_registry &r, on_text on_done, void *arg, error err, std::string text);
-// By id, else by name where that is unambiguous; null when there is none.
+// Finds an ETL by id, or by name if that is unambiguous; null if there is none.
 etl *etl_registry_current(const etl_registry &r, std::string_view id_or_name);
 void etl_ref_free_if_unused(etl_ref &ref);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_service.cc: the Service that gives one pod a port of its Kubernetes node.
+// etl/etl_service.cc: the Service that exposes one pod on a port of its Kubernetes node.
 //
 // Knows    codec, etl_spec (labels), kube (label values).    Known by  etl_machine.
 // Limits   service_name_size_max.
@@ -13,7 +13,7 @@ namespace etlnode {
 
 std::string etl_service_name(std::string_view etl_name, std::string_view launch_id)
 {
-    constexpr std::string_view prefix = "etl-"; // a Service begins with a letter, a pod's name need not
+    constexpr std::string_view prefix = "etl-"; // a Service's name must begin with a letter, a pod's need not
     std::string mark = etl_name_part(launch_id, 20);
     std::string name = etl_name_part(etl_name, service_name_size_max - prefix.size() - 1 - mark.size());
     return std::string(prefix) + (name.empty() ? "" : name + "-") + mark;
@@ -31,15 +31,16 @@ std::string etl_service_build(std::string_view etl_name, const etl_pod_context &
 
     cJSON *spec = json_add_object(service.get(), "spec");
     json_add_text(spec, "type", "NodePort");
-    // On the pod's own machine only, and with the client's own address for network policies.
+    // Only on the pod's own node, and with the client's own address for network policies.
     json_add_text(spec, "externalTrafficPolicy", "Local");
-    // A failed readiness probe does not stop requests anywhere else either; and the port is there when the pod gets Ready.
+    // A failed readiness probe does not stop requests on other paths either. The port also exists before the pod becomes Ready.
     json_add_bool(spec, "publishNotReadyAddresses", true);
     cJSON *selector = json_add_object(spec, "selector");
     json_add_text(selector, std::string(label_cluster).c_str(), kubectl_label_value(context.cluster_id));
     json_add_text(selector, std::string(label_target).c_str(), kubectl_label_value(context.target_id));
     json_add_text(selector, std::string(label_etl).c_str(), kubectl_label_value(context.etl_id));
-    json_add_text(selector, std::string(label_node_port).c_str(), kubectl_label_value(context.launch_id)); // not a pod before or after it
+    json_add_text(
+        selector, std::string(label_node_port).c_str(), kubectl_label_value(context.launch_id)); // matches no earlier or later pod
     json_ptr port = json_object();
     json_add_text(port.get(), "name", "etl");
     json_add_text(port.get(), "protocol", "TCP");

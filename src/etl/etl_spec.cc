@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_spec.cc: a user's Pod spec, checked as far as this node depends on it. Everything else is Kubernetes' to judge.
+// etl/etl_spec.cc: checks a user's Pod spec as far as this node depends on it. Kubernetes judges everything else.
 //
 // Owns     nothing: text in, struct or reason out.
-// Knows    codec, spec_tree.         Known by  role/proxy, etl_init.
-// Normal   one Pod, one container, one port; a readiness probe is added where there is none, because Ready must mean listening.
+// Knows    codec, spec_tree.         Known by  role/proxy, etl_message.
+// Normal   one Pod, one container, one port. It adds a readiness probe if there is none, because Ready must mean listening.
 // Fails    bad_spec with "line L, column C: what, expected what".
 // Limits   spec_size_max, etl_name_size_max, wait_timeout_max_ms, obj_timeout_max_ms.
 #include "etl/etl_spec.h"
@@ -20,7 +20,7 @@ namespace etlnode {
 
 static bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
-// DNS-1123 subdomain, as Kubernetes wants pod names.
+// A DNS-1123 subdomain, as Kubernetes requires for pod names.
 static bool is_pod_name(std::string_view name)
 {
     if (name.empty() || name.size() > etl_name_size_max || !is_lower_alphanumeric(name.front()) || !is_lower_alphanumeric(name.back()))
@@ -29,7 +29,8 @@ static bool is_pod_name(std::string_view name)
         bool is_dot = name[i] == '.';
         if (!is_dot && name[i] != '-' && !is_lower_alphanumeric(name[i]))
             return false;
-        if (is_dot && (!is_lower_alphanumeric(name[i - 1]) || !is_lower_alphanumeric(name[i + 1]))) // never first or last, see above
+        if (is_dot &&
+            (!is_lower_alphanumeric(name[i - 1]) || !is_lower_alphanumeric(name[i + 1]))) // a dot is never first or last, see above
             return false;
     }
     return true;
@@ -63,7 +64,7 @@ static constexpr spec_misnomer annotation_misnomers[] = {{"object_timeout", anno
     {"communication", annotation_communication}, {"comm_type", annotation_communication}, {"direct_put", annotation_direct_put},
     {"framing", annotation_require_framing}, {"communication-type", annotation_communication}};
 
-// Those with a prefix ("example.org/note") are other programs': nobody here looks at them.
+// Annotations with a prefix ("example.org/note") belong to other programs and are not checked.
 static error check_annotation_name(const yaml_node &key, etl_spec &spec, std::string &out_reason)
 {
     if (key.text.find('/') != std::string::npos)
@@ -98,7 +99,7 @@ static error read_annotations(
         const etl_choice *choice = choice_of(key);
         if (spec_is_absent(&value) || (choice != nullptr && std::find(given.begin(), given.end(), choice) != given.end()))
             continue;
-        if (!spec_is_text(&value)) // Kubernetes refuses it too, only later and with less to go by
+        if (!spec_is_text(&value)) // Kubernetes also refuses this, but later and with a less helpful text
             return spec_refuse(value, "annotation " + text_escape(key, 80) + " is " + spec_words(&value),
                 value.kind == yaml_kind::scalar ? "a text: put it in quotes" : "a text", out_reason);
         if (choice == nullptr)
@@ -170,7 +171,7 @@ static error check_port(const yaml_node &container, const yaml_node *ports, uint
     return no_error;
 }
 
-// env is what we append to: it must have the shape that Kubernetes expects.
+// The target appends to env, so env must have the shape that Kubernetes expects.
 static error check_env(const yaml_node &container, std::string &out_reason)
 {
     const yaml_node *env = yaml_get(&container, "env");
@@ -229,14 +230,14 @@ static error check_pod_spec(const yaml_node &root, etl_spec &spec, bool &out_has
     const yaml_node *probe = yaml_get(&container, "readinessProbe");
     if (error err = expect_kind(probe, yaml_kind::mapping, "readinessProbe", out_reason))
         return err;
-    out_has_probe = !spec_is_absent(probe); // {} is one, and Kubernetes refuses it
+    out_has_probe = !spec_is_absent(probe); // {} counts as a probe, which Kubernetes refuses
     const yaml_node *grace = yaml_get(spec_node, "terminationGracePeriodSeconds");
     if (!spec_is_absent(grace) && (grace->kind != yaml_kind::scalar || grace->type != yaml_type::integer))
         return spec_refuse(*grace, "terminationGracePeriodSeconds is " + spec_words(grace), "a whole number", out_reason);
     return check_init_containers(*spec_node, out_reason);
 }
 
-// Ready must mean listening, also where the user gave no probe.
+// Ready must mean listening, even if the user gave no probe.
 static void add_probe(cJSON *pod, uint16_t port)
 {
     cJSON *spec = cJSON_GetObjectItemCaseSensitive(pod, "spec");

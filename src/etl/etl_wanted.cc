@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_wanted.cc: what a target should have, against what it has: starts what is missing, stops what is not wanted any more; and who waits for that.
+// etl/etl_wanted.cc: makes a target's ETLs match what it should have, and completes the callers that wait for that.
 //
 // Knows    etl_machine, the registry's fields.       Known by  role.
-// Normal   the cluster document is compared with the machines; what comes of a start or a stop is told by the registry's `settle`.
-// Fails    a start that nobody waits for any more is stopped, and not begun again while the document holds it as initializing.
+// Normal   it compares the cluster document with the machines. The registry's `settle` reports the results of starts and stops.
+// Fails    a start that no caller waits for any more is stopped, and is not started again while the document lists it as initializing.
 // Limits   etl_count_max.
 #include <algorithm>
 
@@ -37,7 +37,7 @@ static bool is_abandoned(const etl_registry &r, std::string_view id, std::string
     return it != r.abandoned.end() && it->second == generation_id;
 }
 
-// Its pod is to be Ready within that time, or the start fails for good.
+// Its pod must be Ready within that time; otherwise the start fails for good.
 static void set_deadline(etl &m, uint64_t wait_timeout_ms) { etl_start(m, clock_now_ms(*m.host->e) + wait_timeout_ms); }
 
 static etl *start_of(const etl_registry &r, std::string_view id, std::string_view generation_id)
@@ -77,7 +77,7 @@ void etl_registry_await_start(
     uint64_t deadline_ms = clock_now_ms(*r.e) + wait_timeout_ms;
     r.start_waiters.push_back({m->sm.id, deadline_ms, on_done, arg});
     if (!etl_has_served(*m) && etl_can_be_joined(*m) && m->start_deadline_ms != deadline_ms) {
-        m->definition.wait_timeout_ms = wait_timeout_ms; // which the error text names
+        m->definition.wait_timeout_ms = wait_timeout_ms; // the error text names this value
         set_deadline(*m, wait_timeout_ms);
     }
     etl_registry_wake(r);
@@ -102,7 +102,7 @@ void etl_registry_await_gone(etl_registry &registry, std::string_view id, on_tex
         return;
     }
     r.stop_waiters.push_back({std::string(id), etl_registry_delete_failures(r, id), on_done, arg});
-    for (size_t i = 0; i < r.etls.size(); i++) { // somebody waits: the next try is made now
+    for (size_t i = 0; i < r.etls.size(); i++) { // a caller waits: retry now
         etl &m = *r.etls[i];
         if (m.definition.id == id && etl_is_stopping(m))
             stop_machine(m);
@@ -132,7 +132,7 @@ static bool has_failed(const etl &m)
     return etl_start_is_decided(m, err, text) && err;
 }
 
-// What serves elsewhere is to serve here, too, whatever became of the first try.
+// What serves on other targets must serve here, too, whatever became of the first attempt.
 static void keep_trying(etl &m)
 {
     etl_keep_trying(m);

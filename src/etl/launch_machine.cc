@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// etl/launch_machine.cc: one pod on its way up, until it is Ready.
+// etl/launch_machine.cc: brings one pod up, until it is Ready.
 //
 // Owns     one kubectl child at a time, one timer, the node port's machine.
 // Knows    sm, port, kube, pod_facts, pod_last_words, node_port_machine.       Known by  pod_machine.
 // Machine  launch, drawn in docs/machines/launch.md (generated, do not edit).
-// Normal   create, wait until the watch tells that the pod is Ready. Where clients need a node port, also a Service, made as soon as the pod is
-//          seen; it goes with the pod.
-// Fails    If `kubectl create` fails in a way that may pass, retry with the same launch_id while there is time: the pod may exist although kubectl
-//          failed. If somebody waits, give up a pod that is hopeless or late, with its last log lines. If nobody waits, give up only one that
-//          has ended, or that could not be created.
-// Limits   the deadline of those who wait, or wait_timeout a step; kubectl_timeout_ms; the back-off etl_create_retry_*.
+// Normal   Create the pod, and wait until the watch reports that it is Ready. If clients need a node port, also create a Service as soon as
+//          the watch shows the pod. The Service is removed with the pod.
+// Fails    If `kubectl create` fails transiently, retry with the same launch_id while there is time: the pod may exist although kubectl
+//          failed. If a caller waits, give up a pod that is hopeless or late, and keep its last log lines. Otherwise give up only a pod
+//          that has ended or that could not be created.
+// Limits   the callers' deadline, or wait_timeout for each step; kubectl_timeout_ms; the back-off etl_create_retry_*.
 #include "etl/launch_machine.h"
 
 #include "base/limits.h"
@@ -68,15 +68,15 @@ static void create_first(launch_machine &m)
     create_pod(m);
 }
 
-// The list shows no pod of our name.
-static void create_afresh(launch_machine &m)
+// The list shows no pod with our name.
+static void create_missing(launch_machine &m)
 {
     m.pod->may_exist = false;
     create_first(m);
 }
 
-// A pod of an earlier life of this node may be running.
-static void look_for_pod(launch_machine &m)
+// A pod that ran before this node restarted may still exist.
+static void find_running_pod(launch_machine &m)
 {
     m.pod->may_exist = true;
     recheck_pod(m);
@@ -102,7 +102,7 @@ static void note_created(launch_machine &m)
 
 static void note_name_taken(launch_machine &m)
 {
-    m.pod->may_exist = true; // under that name
+    m.pod->may_exist = true; // the other pod, under our name
     m.pod->name_was_taken = true;
     disarm(m);
 }
@@ -136,7 +136,7 @@ static void wait_longer(launch_machine &m)
 
 // ---- giving up
 
-// For those who wait it is the end; else it is what is wrong for now.
+// If a caller waits, this is final. Otherwise it is only the current trouble.
 static void note_failure(launch_machine &m, std::string_view step, std::string_view what)
 {
     std::string &text = pod_facts_is_awaited(*m.pod) ? m.failure : m.pod->record->trouble;
@@ -156,7 +156,7 @@ static void give_up_create(launch_machine &m)
     disarm(m);
 }
 
-// With the same launch_id: the pod may exist although kubectl failed, and is ours then.
+// Use the same launch_id: the pod may exist although kubectl failed, and it is then ours.
 static void retry_create_later(launch_machine &m)
 {
     m.pod->record->trouble = pod_text_failure(plan_of(m), "creating the pod", create_failure(m));
@@ -256,7 +256,7 @@ static void return_to_pod(launch_machine &m)
     recheck_pod(m);
 }
 
-// The pod is not what a port is for, for now: look at it again.
+// For now the pod is not one that needs a port: check it again.
 static void leave_port(launch_machine &m)
 {
     node_port_pause(*m.port);
@@ -287,7 +287,7 @@ static bool can_adopt(const launch_machine &m)
 
 static bool is_seen(const launch_machine &m) { return pod_facts_status(*m.pod) != nullptr; }
 
-// An earlier attempt of this launch has made it, whatever kubectl said then. What the watch knows under that name must not be another one.
+// An earlier attempt of this launch has created it, whatever kubectl reported. The watch must not know another pod under that name.
 static bool is_created_already(const launch_machine &m)
 {
     return m.create_attempts > 1 && m.call.fault == kubectl_fault::already_exists && (!has_leftover(m) || is_seen(m));
@@ -316,7 +316,7 @@ static bool is_awaited_and_unseen(const launch_machine &m)
     return is_awaited(m) && !kube_missing_right(*plan_of(m).world->health).empty();
 }
 
-// While it starts: when it is Ready, its port has long been there. Not one that will not get Ready.
+// Expose the pod while it starts, so that the port exists when it is Ready. Do not expose a pod that will not become Ready.
 static bool can_be_exposed(const launch_machine &m)
 {
     const pod_status *status = pod_facts_status(*m.pod);
@@ -363,13 +363,13 @@ static constexpr sm_state<launch_machine> states[] = {
 static constexpr sm_row<launch_machine> rows[] = {
     //  from                   on                 guard                         action                            to
     {S::idle, E::launch, always, SM_FN(create_first), S::creating},
-    {S::idle, E::adopt, always, SM_FN(look_for_pod), S::awaiting_list},
+    {S::idle, E::adopt, always, SM_FN(find_running_pod), S::awaiting_list},
     {S::idle, E::stop, always, nothing, S::stopped},
 
     {S::awaiting_list, E::pod_changed, SM_FN(is_not_listed_yet), nothing, S::awaiting_list},
     {S::awaiting_list, E::pod_changed, SM_FN(can_adopt), SM_FN(adopt_pod), S::awaiting_ready},
     {S::awaiting_list, E::pod_changed, SM_FN(has_leftover), SM_FN(note_name_taken), S::name_taken},
-    {S::awaiting_list, E::pod_changed, always, SM_FN(create_afresh), S::creating},
+    {S::awaiting_list, E::pod_changed, always, SM_FN(create_missing), S::creating},
     {S::awaiting_list, E::hurry, always, SM_FN(create_first), S::creating},
     {S::awaiting_list, E::stop, always, nothing, S::stopped},
 
@@ -428,12 +428,12 @@ static constexpr sm_row<launch_machine> rows[] = {
 
 static constexpr sm_ignore<launch_machine> ignores[] = {
     //  in                     event              why it is harmless
-    {S::creating, E::pod_changed, "the pod is looked at when create has ended"},
+    {S::creating, E::pod_changed, "the pod is checked when create has ended"},
     {S::cancelling_create, E::pod_changed, "the pod is about to be removed"},
     {S::fetching_logs, E::pod_changed, "it has failed already"},
     {S::cancelling, E::pod_changed, "it is stopping"},
 
-    {S::cancelling_create, E::hurry, "what failed before somebody waited is tried again with another pod"},
+    {S::cancelling_create, E::hurry, "a failure from before the caller came is retried with another pod"},
     {S::cancelling, E::stop, "it is stopping already"},
 };
 
@@ -453,13 +453,13 @@ static void note_event(launch_machine &m, E event)
         kube_call_close(m.call);
 }
 
-static void tell_owner(launch_machine &m, S from, E event);
+static void report_to_owner(launch_machine &m, S from, E event);
 
 static constexpr sm_table<launch_machine> table = {
-    "launch", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, tell_owner};
+    "launch", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, report_to_owner};
 SM_VERIFY(table);
 
-static void tell_owner(launch_machine &m, S from, E event)
+static void report_to_owner(launch_machine &m, S from, E event)
 {
     if (sm_state_of(m) == from)
         return;
@@ -476,7 +476,7 @@ static E event_of(node_port_news news)
 {
     switch (news) {
     case node_port_news::moved: return E::port_moved;
-    case node_port_news::waiting: return E::pod_changed; // the pod has not been looked at while kubectl ran
+    case node_port_news::waiting: return E::pod_changed; // the pod was not checked while kubectl ran
     case node_port_news::ended: return E::port_ended;
     }
     return E::port_ended;
@@ -506,7 +506,7 @@ static void timer_fired(void *arg) { happen(*static_cast<launch_machine *>(arg),
 static void call_ended(void *arg)
 {
     auto &m = *static_cast<launch_machine *>(arg);
-    // How a log call ends, and a call that we ended ourselves, say nothing about kubectl.
+    // The end of a log call, or of a call that we ended ourselves, says nothing about kubectl.
     if (sm_state_of(m) == S::creating)
         kube_health_note(m.call);
     happen(m, m.call.ok ? E::kubectl_ok : E::kubectl_failed);

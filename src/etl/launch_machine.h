@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// etl/launch_machine.h: one pod on its way up: created, or found from an earlier life of this node, until it is Ready. Used by pod_machine.
+// etl/launch_machine.h: brings one pod up: creates it, or finds one that ran before this node restarted, until it is Ready. Used by
+// pod_machine.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,8 @@ struct launch_machine {
         fetching_logs,
         cancelling,
         ready,      // the pod serves
-        given_up,   // it will not get Ready, or nobody waits any longer: what there is of it is to be removed
-        name_taken, // a pod that is not ours bears its name: to be removed, then another attempt
+        given_up,   // it will not become Ready, or no caller waits any longer: remove what exists of it
+        name_taken, // another pod has its name: remove that one, then try again
         gone,       // the pod was deleted from outside
         stopped,
     };
@@ -39,17 +40,18 @@ struct launch_machine {
     sm_core sm;
 
     pod_facts *pod = nullptr;
-    void (*on_news)(void *arg) = nullptr; // something has happened by itself; not called from inside the functions below
+    void (*on_news)(void *arg) = nullptr; // called when something happened by itself, never from inside the functions below
     void *arg = nullptr;
-    sm_news<launch_news> news; // for the owner to take, also after each call of a function below
+    sm_news<launch_news> news; // the owner takes these, also after each call of a function below
 
     kube_call call;
     timer *deadline_timer = nullptr;
-    node_port_machine *port = nullptr; // null: clients need none
+    node_port_machine *port = nullptr; // null if clients need no node port
     uint64_t create_attempts = 0;
     back_off create_retry;
-    bool logs_of_previous_run = false; // which run of the container the log call under way is about
-    std::string failure; // why it gave up, for the user, with the pod's last words; empty while nobody waits: then it is only trouble
+    bool logs_of_previous_run = false; // which run of the container the current log call reads
+    std::string
+        failure; // why it gave up, for the user, with the pod's last log lines; empty while no caller waits (see the record's trouble)
 };
 
 launch_machine *launch_make(pod_facts &pod, uint64_t id, void (*on_news)(void *arg), void *arg);
@@ -58,16 +60,16 @@ void launch_free(launch_machine *m);
 
 // Creates the pod.
 void launch_begin(launch_machine &m);
-// Takes the running pod of an earlier life of this node, when the first list has come and shows one; else creates it.
+// Adopts the pod that ran before this node restarted, if the first list shows one. Otherwise creates a pod.
 void launch_adopt(launch_machine &m);
-// The watch has told something.
+// The watch has reported something.
 void launch_recheck_pod(launch_machine &m);
-// Somebody waits for the pod from now on: the facts have a deadline.
+// From now on a caller waits for the pod, so the facts have a deadline.
 void launch_hurry(launch_machine &m);
-// Ends; news tell when nothing of it is left. The pod stays.
+// Ends the machine; its news say when nothing of it is left. The pod stays.
 void launch_stop(launch_machine &m);
 
-// Begun, and its end has not been told.
+// Begun, and its end has not been reported.
 bool launch_is_busy(const launch_machine &m);
 bool launch_is_final(const launch_machine &m);
 

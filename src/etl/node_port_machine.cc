@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// etl/node_port_machine.cc: the port of its Kubernetes node through which clients reach one pod.
+// etl/node_port_machine.cc: the port on its Kubernetes node through which clients reach one pod.
 //
 // Owns     one kubectl child at a time, one timer, one connect.
 // Knows    sm, port, kube, pod_facts.        Known by  launch_machine.
 // Machine  node_port, drawn in docs/machines/node_port.md (generated, do not edit).
-// Normal   Create a Service that belongs to the pod, take the port that kubectl prints; when the pod is Ready, connect until the port answers.
-// Fails    The Service exists already (an earlier attempt made it): read its port. A failure that may pass: try again while there is time.
-//          Another one: end, if somebody waits for the pod; else try again. A port that never answers is accepted: clients may reach it.
+// Normal   Create a Service that the pod owns, and take the port that kubectl prints. When the pod is Ready, connect until the port
+//          answers.
+// Fails    If the Service exists already (an earlier attempt made it), read its port. After a transient failure, retry while there is time.
+//          After another failure, end if a caller waits for the pod, else retry. Accept a port that never answers: clients may reach it.
 // Limits   kubectl_timeout_ms, the back-off etl_expose_retry_*, etl_port_wait_ms.
 #include "etl/node_port_machine.h"
 
@@ -39,7 +40,7 @@ static void start_call(node_port_machine &m, kubectl_verb verb, proc_options opt
     arm(m, pod_facts_is_awaited(*m.pod) ? pod_facts_remaining_ms(*m.pod) : patience_ms);
 }
 
-// The Service is named after this launch. A second attempt, in this life of the node or the next, finds what the first one made.
+// The Service is named after this launch. A second attempt, even after a restart of this node, finds what the first one created.
 static void create_service(node_port_machine &m) { start_call(m, kubectl_verb::expose, kubectl_expose(kubectl_of(m), m.service)); }
 
 static void begin_exposing(node_port_machine &m)
@@ -133,7 +134,7 @@ static void accept_unverified_port(node_port_machine &m)
 
 static bool is_awaited(const node_port_machine &m) { return pod_facts_is_awaited(*m.pod); }
 
-// An earlier attempt has made the Service, or this one has and did not print the port.
+// An earlier attempt has created the Service, or this one has and did not print the port.
 static bool is_exposed_already(const node_port_machine &m)
 {
     return m.call.fault == kubectl_fault::already_exists || m.call.fault == kubectl_fault::output;
@@ -216,7 +217,7 @@ static constexpr sm_row<node_port_machine> rows[] = {
 
 static constexpr sm_ignore<node_port_machine> ignores[] = {
     //  in                     event              why it is harmless
-    {S::awaiting_answer, E::hurry, "the port is waited for no longer than etl_port_wait_ms"},
+    {S::awaiting_answer, E::hurry, "the wait for the port ends after etl_port_wait_ms anyway"},
     {S::cancelling, E::hurry, "it has failed already"},
     {S::cancelling, E::stop, "it is ending already"},
 };
@@ -243,7 +244,7 @@ static void note_event(node_port_machine &m, E event)
         connect_probe_close(m.probe);
 }
 
-static void tell_owner(node_port_machine &m, S from, E event)
+static void report_to_owner(node_port_machine &m, S from, E event)
 {
     S now = sm_state_of(m);
     if (now == from)
@@ -258,7 +259,7 @@ static void tell_owner(node_port_machine &m, S from, E event)
 }
 
 static constexpr sm_table<node_port_machine> table = {
-    "node_port", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, tell_owner};
+    "node_port", states, resources, rows, ignores, invariants, E::stop, E::deadline, alive, note_event, report_to_owner};
 SM_VERIFY(table);
 
 sm_view node_port_machine_view() { return sm_view_of(table); }
@@ -283,7 +284,7 @@ static void call_ended(void *arg)
         m.call.fault = kubectl_fault::output;
         m.call.failure = "it printed no port: \"" + text_escape(m.call.out, 200) + "\"";
     }
-    // A call that we ended ourselves, and a Service that exists already, say nothing about kubectl.
+    // A call that we ended ourselves, or a Service that exists already, says nothing about kubectl.
     if (is_wanted && m.call.fault != kubectl_fault::already_exists)
         kube_health_note(m.call);
     happen(m, m.call.ok ? E::kubectl_ok : E::kubectl_failed);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/node_port_machine.h: the port of its Kubernetes node through which clients reach one pod. Used by launch_machine.
+// etl/node_port_machine.h: the port on its Kubernetes node through which clients reach one pod. Used by launch_machine.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace etlnode {
 
 enum class node_port_news : uint8_t {
     moved,   // the port is known, or it answers
-    waiting, // an attempt has failed, the next one comes after a while
-    ended,   // it has failed, or was stopped
+    waiting, // an attempt has failed; the next one follows after a pause
+    ended,   // it has failed or was stopped
 };
 
 struct node_port_machine {
@@ -38,37 +38,37 @@ struct node_port_machine {
     sm_core sm;
 
     pod_facts *pod = nullptr;
-    void (*on_news)(void *arg) = nullptr; // something has happened by itself; not called from inside the functions below
+    void (*on_news)(void *arg) = nullptr; // called when something happened by itself, never from inside the functions below
     void *arg = nullptr;
-    sm_news<node_port_news> news; // for the owner to take, also after each call of a function below
+    sm_news<node_port_news> news; // the owner takes these, also after each call of a function below
 
     kube_call call;
     timer *deadline_timer = nullptr;
     connect_probe probe;
-    std::string service; // what is created, as JSON
+    std::string service; // the Service to create, as JSON
     back_off expose_retry;
-    uint64_t probe_until_ms = 0; // then the port is accepted although it did not answer
-    std::string failure;         // why it has failed; empty: it has not
+    uint64_t probe_until_ms = 0; // at this time the port is accepted although it did not answer
+    std::string failure;         // why it failed; empty if it has not
 };
 
 node_port_machine *node_port_make(pod_facts &pod, void (*on_news)(void *arg), void *arg);
-// Requires: nothing of it is alive.
+// Requires: it holds nothing alive.
 void node_port_free(node_port_machine *m);
 
-// Creates the Service and learns the port, again and again while there is time. Requires: idle; the pod's uid and container port are known.
+// Creates the Service and learns the port; retries while there is time. Requires: idle; the pod's uid and container port are known.
 void node_port_expose(node_port_machine &m);
-// Connects to the port until it answers or has not for etl_port_wait_ms. Requires: known.
+// Connects to the port until it answers, for at most etl_port_wait_ms. Requires: known.
 void node_port_probe(node_port_machine &m);
-// Somebody waits for the pod from now on: the facts have a deadline. Requires: exposing or probing.
+// From now on a caller waits for the pod, so the facts have a deadline. Requires: exposing or probing.
 void node_port_hurry(node_port_machine &m);
-// Leaves the next attempt for later. Requires: node_port_waits.
+// Postpones the next attempt. Requires: node_port_waits.
 void node_port_pause(node_port_machine &m);
-// Ends; news tell when nothing of it is left. The Service stays: it goes with the pod.
+// Ends the machine; its news say when nothing of it is left. The Service stays and is removed with the pod.
 void node_port_stop(node_port_machine &m);
 
-bool node_port_waits(const node_port_machine &m);   // for the next attempt
-bool node_port_answers(const node_port_machine &m); // or has been waited for long enough
-// Something of it is alive, or news wait.
+bool node_port_waits(const node_port_machine &m);   // waits for the next attempt
+bool node_port_answers(const node_port_machine &m); // or did not answer for long enough to be accepted
+// It holds something alive, or news are waiting.
 bool node_port_is_busy(const node_port_machine &m);
 
 sm_view node_port_machine_view();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// etl/pod_facts.cc: what a target knows of one pod of an ETL.
+// etl/pod_facts.cc: what a target knows about one pod of an ETL.
 //
-// Knows    kube, watch_machine (reads what it was told of pods), etl_spec, etl_service.
+// Knows    kube, watch_machine (reads the known pods), etl_spec, etl_service.
 // Known by pod_machine, launch_machine, node_port_machine, pod_last_words, etl_machine.
 #include "etl/pod_facts.h"
 
@@ -48,7 +48,7 @@ void pod_plan_log_step(const pod_plan &plan, const char *machine, const char *fr
         from, to, event);
 }
 
-// ---- where it is reached
+// ---- its addresses
 
 bool pod_plan_wants_node_port(const pod_plan &plan)
 {
@@ -66,7 +66,7 @@ static bool address_of(const pod_facts &pod, const pod_status &status, std::stri
     return !out_host.empty() && out_port != 0;
 }
 
-// Where hpull sends clients. False: that is not known yet.
+// The address to which hpull redirects clients. False: it is not known yet.
 static bool client_address_of(const pod_facts &pod, const pod_status &status, std::string &out_host, uint16_t &out_port)
 {
     if (!pod_plan_wants_node_port(*pod.plan))
@@ -166,7 +166,7 @@ void pod_facts_update_serving(const pod_facts &pod)
     }
 }
 
-// ---- what is created
+// ---- what to create
 
 static etl_pod_context context_of(const pod_plan &plan, std::string_view launch_id, const std::string &target_url)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// etl/pod_last_words.cc: what people are told of a pod that failed.
+// etl/pod_last_words.cc: the text that describes a failed pod to people.
 //
-// Knows    kube, kube_call, pod_facts.       Known by  the machines of pods, etl_machine.
+// Knows    kube, kube_call, pod_facts.       Known by  the pods' machines, etl_machine.
 // Limits   etl_error_text_max, pod_log_lines_shown, pod_log_timeout_ms.
 #include "etl/pod_last_words.h"
 
@@ -37,7 +37,7 @@ std::string pod_text_call(const kube_call &call, std::string_view command)
     return call.refused ? call.failure : std::string(command) + ": " + call.failure;
 }
 
-// The container that failed, as last told.
+// The container that failed, according to the last status.
 static const container_status *failed_container(const pod_facts &pod)
 {
     const pod_status *status = pod_facts_status(pod);
@@ -70,7 +70,7 @@ static void append_lines(std::string &failure, std::string_view text)
         text.remove_suffix(1);
     std::string lines = pod_text_tail(text, etl_error_text_max - failure.size() - 64);
     for (char &c : lines) {
-        if (static_cast<uint8_t>(c) < 0x20 && c != '\n' && c != '\t') // an error text plays no tricks on a terminal
+        if (static_cast<uint8_t>(c) < 0x20 && c != '\n' && c != '\t') // an error text must not control a terminal
             c = '?';
     }
     if (!lines.empty())

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // etl/pod_machine.cc: one pod of an ETL, until it is gone.
 //
-// Owns     its launch (a machine of its own); one kubectl child at a time, one timer, one connect; the knowledge whether the pod may exist.
+// Owns     its launch (a machine of its own), one kubectl child at a time, one timer, one connect, and whether the pod may exist.
 // Knows    sm, port, kube, pod_facts, launch_machine.        Known by  etl_machine.
 // Machine  pod, drawn in docs/machines/pod.md (generated, do not edit).
-// Normal   It comes up, serves, and is deleted when its owner asks for that.
-// Fails    A pod that will not serve any more removes itself, and its owner is told why. One whose container has ended is Kubernetes' to
-//          restart. One that refuses connections is suspected: connect to it until it answers. A delete that fails is repeated for ever.
+// Normal   The pod comes up, serves, and is deleted when its owner asks for that.
+// Fails    A pod that will not serve any more is removed, and the owner gets the reason. Kubernetes restarts a container that has ended.
+//          A pod that refuses connections is suspected: connect to it until it answers. A failed delete is repeated for ever.
 // Limits   kubectl_timeout_ms, the back-offs etl_probe_* and etl_delete_retry_*, etl_probe_timeout_ms.
 #include "etl/pod_machine.h"
 
@@ -53,7 +53,7 @@ static void note_gone(pod_machine &m)
     disarm(m);
 }
 
-// ---- suspicion: it has refused a connection
+// ---- suspicion: the pod has refused a connection
 
 static void note_suspected(pod_machine &m)
 {
@@ -83,7 +83,7 @@ static void probe_later(pod_machine &m)
 {
     connect_probe_cancel(m.probe);
     arm(m, back_off_next(m.probe_retry));
-    recheck_pod(m); // it has not been looked at while the probe ran
+    recheck_pod(m); // it was not checked while the probe ran
 }
 
 static void end_suspicion(pod_machine &m)
@@ -157,7 +157,7 @@ static bool is_of_served_instance(const pod_machine &m, const pod_status &status
     return pod_status_instance(status) == m.facts.record->endpoint.instance;
 }
 
-// Traffic stops for the container's end and for deletion. It goes on when only the readiness probe fails: a busy server still serves.
+// Traffic stops if the container has ended or is being deleted. It continues if only the readiness probe fails: a busy server still serves.
 static bool is_down(const pod_machine &m)
 {
     const pod_status *status = pod_facts_status(m.facts);
@@ -166,7 +166,7 @@ static bool is_down(const pod_machine &m)
     return !is_of_served_instance(m, *status) && !is_ready(m);
 }
 
-// The one that refused the connection is not believed until it has answered.
+// An instance that refused a connection is not trusted until it has answered.
 static bool is_ready_anew(const pod_machine &m)
 {
     const pod_status *status = pod_facts_status(m.facts);
@@ -271,26 +271,26 @@ static constexpr sm_row<pod_machine> rows[] = {
 
 static constexpr sm_ignore<pod_machine> ignores[] = {
     //  in                     event              why it is harmless
-    {S::probing, E::pod_changed, "the pod is looked at when the probe has ended"},
+    {S::probing, E::pod_changed, "the pod is checked when the probe has ended"},
     {S::cancelling, E::pod_changed, "the pod is about to be removed"},
     {S::deleting, E::pod_changed, "the pod is being removed"},
-    {S::awaiting_delete_retry, E::pod_changed, "the next delete will tell"},
+    {S::awaiting_delete_retry, E::pod_changed, "the next delete finds out"},
     {S::closing, E::pod_changed, "the node ends"},
 
-    {S::coming_up, E::refused, "a late report of the pod before"},
+    {S::coming_up, E::refused, "a late report about the previous pod"},
     {S::awaiting_return, E::refused, "it does not serve anyway"},
-    {S::suspected, E::refused, "our own connect will tell"},
-    {S::probing, E::refused, "our own connect will tell"},
+    {S::suspected, E::refused, "our own connect finds out"},
+    {S::probing, E::refused, "our own connect finds out"},
     {S::cancelling, E::refused, "the pod is about to be removed"},
     {S::deleting, E::refused, "the pod is being removed"},
     {S::awaiting_delete_retry, E::refused, "the pod is being removed"},
     {S::closing, E::refused, "the node ends"},
 
-    {S::deleting, E::hurry, "the delete under way is as fast as it can be"},
+    {S::deleting, E::hurry, "the delete in progress cannot be sped up"},
 
     {S::cancelling, E::remove, "it is about to be removed"},
     {S::deleting, E::remove, "it is being removed"},
-    {S::closing, E::remove, "the node ends; a document without its ETL has the pod swept when the node is back"},
+    {S::closing, E::remove, "the node ends; if the document no longer has the ETL, the restarted node removes the pod"},
     {S::closing, E::shut_down, "it is closing already"},
 };
 
@@ -327,7 +327,7 @@ static void note_event(pod_machine &m, E event)
         connect_probe_close(m.probe);
 }
 
-static void tell_how_launch_ended(pod_machine &m)
+static void report_launch_end(pod_machine &m)
 {
     using L = launch_machine::state;
     L outcome = sm_state_of(*m.launch);
@@ -337,14 +337,14 @@ static void tell_how_launch_ended(pod_machine &m)
         sm_news_put(m.news, m.launch->failure.empty() ? pod_news::unusable : pod_news::failed);
 }
 
-static void tell_owner(pod_machine &m, S from, E event)
+static void report_to_owner(pod_machine &m, S from, E event)
 {
     S now = sm_state_of(m);
     if (now == from)
         return;
     pod_plan_log_step(*m.facts.plan, "pod", sm_name(from), sm_name(now), sm_name(event));
     if (from == S::coming_up && event == E::launch_ended)
-        tell_how_launch_ended(m);
+        report_launch_end(m);
     if (now == S::serving)
         sm_news_put(m.news, pod_news::ready);
     if (from == S::serving && (now == S::awaiting_return || now == S::suspected))
@@ -358,7 +358,7 @@ static void tell_owner(pod_machine &m, S from, E event)
 }
 
 static constexpr sm_table<pod_machine> table = {
-    "pod", states, resources, rows, ignores, invariants, E::remove, E::deadline, alive, note_event, tell_owner};
+    "pod", states, resources, rows, ignores, invariants, E::remove, E::deadline, alive, note_event, report_to_owner};
 SM_VERIFY(table);
 
 sm_view pod_machine_view() { return sm_view_of(table); }

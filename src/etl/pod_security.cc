@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/pod_security.cc: fills in what a user's Pod does not say of the Pod Security standards, and changes nothing that it says.
+// etl/pod_security.cc: adds to a user's Pod what the Pod Security standards require and the Pod leaves open. It changes nothing else.
 //
 // Knows    codec.                    Known by  etl_pod.
 #include "etl/pod_security.h"
@@ -26,7 +26,7 @@ static bool is_said(const cJSON *object, const char *key)
     return item != nullptr && !cJSON_IsNull(item);
 }
 
-// The mapping of that name, made where there is none; null where the user wrote something else: that is Kubernetes' to refuse.
+// The mapping with that name; created if it is missing; null if the user wrote something else, which Kubernetes will refuse.
 static cJSON *mapping(cJSON *object, const char *key)
 {
     if (is_said(object, key)) {
@@ -67,7 +67,7 @@ static uint64_t port_of(const cJSON *container)
     return port != nullptr && text_parse_u64(json_print(port), number) ? number : 0;
 }
 
-// For "restricted" only: the standard "baseline" leaves root what container engines leave it, and images count on that.
+// Only for "restricted": the standard "baseline" leaves root the container engines' default capabilities, which images rely on.
 static void fill_capabilities(cJSON *context, uint64_t port)
 {
     cJSON *capabilities = mapping(context, "capabilities");
@@ -91,11 +91,11 @@ static void fill_container(cJSON *container, uint64_t port, pod_security level)
 {
     const cJSON *said = field(container, "securityContext");
     if (cJSON_IsTrue(field(said, "privileged")))
-        return; // it has asked for everything
+        return; // the container asked for everything
     cJSON *context = mapping(container, "securityContext");
     if (context == nullptr)
         return;
-    // Kubernetes refuses the two together.
+    // Kubernetes refuses this combination.
     if (!has_capability(field(context, "capabilities"), "SYS_ADMIN"))
         add_bool(context, "allowPrivilegeEscalation", false);
     if (level == pod_security::restricted)
@@ -114,7 +114,7 @@ static bool has_sysctl(const cJSON *context)
     return false;
 }
 
-// A user that is not root keeps no capability: the pod's own network may let everybody listen on low ports.
+// A non-root user keeps no capability, so let every user listen on low ports: the setting affects only the pod's own network.
 static void open_low_ports(cJSON *context)
 {
     if (has_sysctl(context) || (is_said(context, "sysctls") && !cJSON_IsArray(field(context, "sysctls"))))
@@ -147,7 +147,7 @@ void pod_security_fill(cJSON *pod_spec, pod_security level)
 {
     const cJSON *system = field(field(pod_spec, "os"), "name");
     if (level == pod_security::off || (cJSON_IsString(system) && std::string_view(system->valuestring) == "windows"))
-        return; // Windows knows none of it, and Kubernetes refuses it there
+        return; // Windows supports none of this, and Kubernetes refuses it there
     uint64_t port = port_of(cJSON_GetArrayItem(field(pod_spec, "containers"), 0));
     if (cJSON *context = mapping(pod_spec, "securityContext")) {
         if (cJSON *profile = is_said(context, "seccompProfile") ? nullptr : mapping(context, "seccompProfile"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/pod_security.h: how much of the Pod Security standard "restricted" a target adds to the pods it makes (--pod-security).
+// etl/pod_security.h: how much of the Pod Security standard "restricted" a target adds to its pods (--pod-security).
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@ struct cJSON;
 
 namespace etlnode {
 
-// A spec's own words are never changed; what it does not say is filled in.
+// What a spec says is never changed; only what it leaves open is filled in.
 enum class pod_security : uint8_t {
     off,        // nothing is added
-    baseline,   // no gain of privileges, no capabilities, the runtime's seccomp profile: an image that runs as root still starts
-    restricted, // all that a namespace which enforces "restricted" asks for: also a user that is not root
+    baseline,   // no privilege escalation, no capabilities, the runtime's seccomp profile: an image that runs as root still starts
+    restricted, // everything that a namespace which enforces "restricted" requires, including a non-root user
 };
 inline constexpr std::string_view pod_security_names[] = {"off", "baseline", "restricted"};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// etl/spec_choice.cc: one choice of the user, read from the tree of a spec.
+// etl/spec_choice.cc: reads one of the user's choices from the tree of a spec.
 //
-// Knows    codec, spec_tree.         Known by  etl_spec, etl_init.
+// Knows    codec, spec_tree.         Known by  etl_spec, etl_message.
 // Fails    bad_spec with "line L, column C: what, expected what".
 #include "etl/spec_choice.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/spec_choice.h: one choice of the user (etl_definition.h), read from the tree of a spec.
+// etl/spec_choice.h: reads one of the user's choices (etl_definition.h) from the tree of a spec.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace etlnode {
 
-// `value` stands for `choice` in an annotation or in a field of a message; `name` is its name there, for the refusal. What means "the default" to
-// AIStore changes nothing: 0 and "" as a duration, "" as a communication type.
+// Reads `value`, an annotation or a field of a message, as `choice`. `name` is its name there, for error texts. Values that mean "the
+// default" to AIStore change nothing: 0 and "" as a duration, "" as a communication type.
 error spec_read_choice(
     const etl_choice &choice, const yaml_node &value, std::string_view name, etl_config &config, std::string &out_reason);
 

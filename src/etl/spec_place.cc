@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// etl/spec_place.cc: field paths in kubectl's words to lines and columns of the user's spec.
+// etl/spec_place.cc: finds the lines and columns of the user's spec for the field paths in a refusal.
 //
 // Owns     nothing: text in, text out.
 // Knows    codec, kube/pod_schema.   Known by  etl_spec, role/proxy.
-// The words may be an API server's or kubectl-local's; both write paths as "spec.containers[0].env[2].name", and the decoder's without the
-// numbers ("Go struct field EnvVar.spec.containers.env.value").
+// The refusal may be an API server's or kubectl-local's. Both write paths as "spec.containers[0].env[2].name". The decoder writes them
+// without
+// indices ("Go struct field EnvVar.spec.containers.env.value").
 #include "etl/spec_place.h"
 
 #include <algorithm>
@@ -23,7 +24,7 @@ static bool is_path_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
 }
 
-// The path that begins at `at`, with what stands in brackets; empty when none does.
+// The path that begins at `at`, including its brackets; empty if there is none.
 static std::string_view path_at(std::string_view text, size_t at)
 {
     std::string_view rest = text.substr(at);
@@ -39,7 +40,7 @@ static std::string_view path_at(std::string_view text, size_t at)
     return rest.substr(0, end);
 }
 
-// Takes the next step, ".name" or "[key]", off a path.
+// Takes the next step, ".name" or "[key]", from a path.
 static std::string_view next_step(std::string_view &path)
 {
     bool is_bracket = path.starts_with('[');
@@ -50,7 +51,7 @@ static std::string_view next_step(std::string_view &path)
     return step;
 }
 
-// Where the path leads, or the last thing on the way that is there.
+// The location of the path, or of the deepest part of it that exists.
 static std::string source_location_of(const yaml_node &root, std::string_view path)
 {
     const yaml_node *at = &root;
@@ -85,7 +86,7 @@ static bool is_called(const yaml_node &node, std::string_view word)
     return false;
 }
 
-// The first value of that kind below any element of the lists on the way: the decoder tells neither which nor where.
+// The first value of that kind below any element of the lists on the path, because the decoder says neither which element nor where.
 static const yaml_node *first_called(const yaml_node &at, std::string_view path, std::string_view word)
 {
     if (path.empty() && is_called(at, word))
@@ -124,7 +125,7 @@ static std::string explain_decoder(std::string_view refusal, const yaml_node &ro
     return std::string(refusal) + (found != nullptr ? " (" + yaml_place(*found) + ")" : "");
 }
 
-// What stands before a path that is meant as one: nothing, "* ", "invalid: " and the like, or an unknown field's quote.
+// What may precede a path: nothing, "* ", "invalid: " and similar, or the quote of an unknown field.
 static bool may_begin(std::string_view before)
 {
     return before.empty() || before.ends_with('\n') || before.ends_with("* ") || before.ends_with(": ") ||
@@ -160,7 +161,7 @@ std::string spec_place_explain(std::string_view refusal, std::string_view spec_t
         places++;
         at += path.size() + (is_unknown ? 1 : 0);
         out += std::string(path) + (is_unknown ? "\"" : "") + " (" + source_location_of(*tree, path);
-        if (is_unknown && refusal.substr(at).starts_with(" (did you mean ")) { // said already
+        if (is_unknown && refusal.substr(at).starts_with(" (did you mean ")) { // the refusal already contains a suggestion
             out += "; ";
             at += 2;
             continue;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// etl/spec_tree.cc: reading values of a spec, and refusing them with their place.
+// etl/spec_tree.cc: reads values of a spec, and refuses them with their location.
 //
-// Knows    codec.                    Known by  etl_spec, etl_init, etl_pod.
+// Knows    codec.                    Known by  etl_spec, etl_message, etl_pod.
 // Limits   those of yaml_parse.
 #include "etl/spec_tree.h"
 
@@ -42,7 +42,7 @@ json_ptr spec_parse_exactly(const std::string &text)
     std::string where;
     if (!yaml_parse(text, tree, where))
         return yaml_to_json(*tree);
-    if (error err = json_parse(text, out, where)) // over the limits of a spec, as a spec with aliases may be when it is spelled out
+    if (error err = json_parse(text, out, where)) // beyond the limits of JSON, as a spec whose aliases were expanded may be
         return json_ptr();
     return out;
 }
@@ -58,12 +58,12 @@ bool spec_is_empty(const yaml_node *node)
     return node->kind == yaml_kind::scalar ? node->type == yaml_type::text && node->text.empty() : node->values.empty();
 }
 
-static constexpr size_t short_key_size = 4; // of such a key every second word is two edits away
+static constexpr size_t short_key_size = 4; // every second word is two edits away from so short a key
 
 error spec_check_key(const yaml_node &key, std::string_view what, std::span<const std::string_view> known,
     std::span<const spec_misnomer> misnomers, std::vector<std::string> &warnings, std::string &out_reason)
 {
-    std::string lower = text_lower(std::string_view(key.text).substr(0, 64)); // longer than any of ours
+    std::string lower = text_lower(std::string_view(key.text).substr(0, 64)); // longer than any known key
     std::string_view meant;
     for (const spec_misnomer &row : misnomers) {
         if (lower == row.wrong)

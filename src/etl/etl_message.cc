@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_init.cc: the init message of today's clients (PUT /v1/etl): an image with a command, or a Pod in base64.
+// etl/etl_message.cc: the init message of today's clients (PUT /v1/etl): an image with a command, or a Pod in base64.
 //
 // Knows    codec, spec_tree, etl_spec.       Known by  role/proxy.
-// Normal   a runtime becomes a Pod with one container, port 8000, readiness GET /health; a Pod spec is read as the document's are, and the
-//          message's own fields override the Pod's.
-// Fails    bad_spec with "line L, column C: ..." (of the message, or of the Pod: then the reason begins with "spec: ").
-// Limits   json_body_size_max is the caller's; spec_size_max.
+// Normal   a runtime becomes a Pod with one container, port 8000, readiness GET /health. A Pod spec is read like one of /v1/etl/init, and
+//          the message's own fields override the Pod's.
+// Fails    bad_spec with "line L, column C: ..." of the message, or of the Pod: then the reason begins with "spec: ".
+// Limits   spec_size_max; the caller applies json_body_size_max.
 #include <algorithm>
 
 #include "base/limits.h"
@@ -18,7 +18,7 @@
 
 namespace etlnode {
 
-static constexpr uint16_t runtime_port = 8000; // what AIStore's own images listen on
+static constexpr uint16_t runtime_port = 8000; // AIStore's own images listen on it
 static constexpr size_t init_name_size_min = 6;
 static constexpr size_t init_name_size_max = 32;
 
@@ -46,7 +46,7 @@ static constexpr spec_misnomer runtime_misnomers[] = {{"cmd", "command"}, {"entr
     {"args", "command, which takes the arguments too"}, {"arguments", "command, which takes the arguments too"},
     {"resources", "resources beside runtime, not in it"}};
 
-// Go's decoder would take the last of several that differ in case only, whichever that is.
+// Keys that differ only in case are refused: Go's decoder would take the last one, whichever that is.
 static error check_once(const yaml_node &mapping, std::string_view what, std::string &out_reason)
 {
     for (size_t i = 0; i < mapping.keys.size(); i++) {
@@ -61,7 +61,7 @@ static error check_once(const yaml_node &mapping, std::string_view what, std::st
     return no_error;
 }
 
-// Field names are found whatever their case.
+// Field names match whatever their case.
 static error check_keys(const yaml_node &mapping, std::string_view what, std::span<const std::string_view> known,
     std::span<const spec_misnomer> misnomers, etl_spec &spec, std::string &out_reason)
 {
@@ -79,7 +79,7 @@ static error check_keys(const yaml_node &mapping, std::string_view what, std::sp
     return no_error;
 }
 
-// Today's clients write field names exactly, Go's decoder takes them in any case: so do we, as codec/json.h does.
+// Today's clients write field names exactly, and Go's decoder accepts any case. So does this one, like codec/json.h.
 static const yaml_node *field(const yaml_node &mapping, std::string_view name)
 {
     for (size_t i = 0; mapping.kind == yaml_kind::mapping && i < mapping.keys.size(); i++) {
@@ -89,7 +89,7 @@ static const yaml_node *field(const yaml_node &mapping, std::string_view name)
     return nullptr;
 }
 
-// What a field may hold, besides null.
+// What a field may hold, other than null.
 struct field_rule {
     std::string_view name;
     bool (*fits)(const yaml_node &value);
@@ -103,7 +103,7 @@ static bool fits_boolean(const yaml_node &value) { return value.kind == yaml_kin
 static bool fits_duration(const yaml_node &value)
 {
     return spec_is_text(&value) || (value.kind == yaml_kind::scalar && value.text == "0");
-} // 0 is the default to AIStore
+} // 0 means the default, as in AIStore
 
 static constexpr std::string_view duration_words = "a duration such as \"30s\" or \"1m30s\"";
 static constexpr std::string_view variables_words = "a list of {\"name\", \"value\"}";
@@ -134,7 +134,7 @@ static error check_kinds(const yaml_node &mapping, std::string_view prefix, std:
     return no_error;
 }
 
-// Of a container, but not of a runtime: to go on without it would run something else than was meant.
+// Fields of a container that a runtime lacks are refused: ignoring them would run something else than the user meant.
 static error check_container_fields(const yaml_node &runtime, std::string_view prefix, std::string &out_reason)
 {
     for (const yaml_ptr &key : runtime.keys) {
@@ -148,7 +148,7 @@ static error check_container_fields(const yaml_node &runtime, std::string_view p
     return no_error;
 }
 
-// The choices that the message makes itself.
+// The choices that the message itself makes.
 static std::vector<const etl_choice *> choices_of(const yaml_node &root)
 {
     std::vector<const etl_choice *> given;
@@ -168,7 +168,7 @@ static error read_choices(const yaml_node &root, etl_spec &spec, std::string &ou
     return no_error;
 }
 
-// They go into the Pod as they are, so that Kubernetes' own names are the right ones.
+// Variables go into the Pod unchanged, so their keys must be those of Kubernetes.
 static error check_variable_keys(const yaml_node &variable, const std::string &path, std::string &out_reason)
 {
     static constexpr std::string_view known[] = {"name", "value", "valueFrom"};
@@ -318,7 +318,7 @@ static error build_from_pod(
     return no_error;
 }
 
-// AIStore's Go clients send a runtime whose fields are all empty where they send a Pod.
+// AIStore's Go clients send a runtime with only empty fields when they send a Pod.
 static bool says_nothing(const yaml_node *mapping)
 {
     if (spec_is_empty(mapping))
@@ -344,7 +344,7 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
             *encoded, "there are both runtime and spec", "one of them: an image with its command, or a Pod in base64", out_reason);
     if (!spec_is_empty(encoded))
         runtime = nullptr;
-    bool may_lack_name = spec_is_empty(runtime) && spec_is_empty(name); // then the Pod's own name is taken
+    bool may_lack_name = spec_is_empty(runtime) && spec_is_empty(name); // then the Pod's own name counts
     if (!may_lack_name && (!spec_is_text(name) || !etl_spec_is_init_name(name->text)))
         return spec_refuse(name != nullptr ? *name : root, "name is " + spec_words(name),
             etl_spec_init_name_words() + spec_near_miss(&root, "name"), out_reason);
