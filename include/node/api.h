@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// node/api.h: the words of the wire: paths, query names, header names, etl_mode types, stages. docs/PROTOCOL.md explains them.
+// node/api.h: the vocabulary of the wire: paths, query names, header names, ETL modes, stages. docs/PROTOCOL.md explains it.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ inline constexpr std::string_view path_health = "/v1/health";
 inline constexpr std::string_view path_daemon = "/v1/daemon";
 inline constexpr std::string_view path_cluster = "/v1/cluster";
 inline constexpr std::string_view path_metrics = "/metrics";
-// What pods call, served by a listener of its own that serves nothing else: /v1/etl/_object/<etl>/<secret>/<object>.
+// For pods, on a listener of their own that serves nothing else: /v1/etl/_object/<etl>/<secret>/<object>.
 inline constexpr std::string_view path_pod_object = "/v1/etl/_object";
 
-// Between nodes, on the public listener, with the header header_cluster_secret (docs/PROTOCOL.md, "Between nodes").
+// Between nodes: on the public listener, with the header header_cluster_secret (docs/PROTOCOL.md, "Between nodes").
 inline constexpr std::string_view path_node_register = "/v1/node/register"; // POST target -> proxy: node JSON; answer: cluster document
 inline constexpr std::string_view path_node_document = "/v1/node/document"; // PUT proxy -> target: cluster document
 inline constexpr std::string_view path_node_etl = "/v1/node/etl";           // target: GET, GET /<id>, GET /<id>/start|gone|logs
@@ -30,19 +30,20 @@ inline constexpr std::string_view query_etl_name = "etl_name"; // today
 inline constexpr std::string_view query_since = "since";       // logs: only lines of the last so many seconds
 inline constexpr std::string_view query_etl_args = "etl_args";
 inline constexpr std::string_view query_etl_pipeline = "etl_pipeline";
-inline constexpr std::string_view query_object_to = "object_to"; // PUT: where the result goes, as "ais/@#/BUCKET/OBJECT"
+inline constexpr std::string_view query_object_to = "object_to"; // PUT: the destination of the result, as "ais/@#/BUCKET/OBJECT"
 inline constexpr std::string_view query_proxy_id = "pid";        // a request with both of these was redirected by a proxy
 inline constexpr std::string_view query_unix_ns = "utm";
 
-// Every query name that AIStore's clients of 2020 to today send with requests for objects, ours included: none of them is a slip of the hand
-// for another one (source: AIStore api/apc/query.go).
+// Every query name that AIStore's clients from 2020 to today send with object requests, and our own. None of them counts as a misspelling
+// of
+// another one (source: AIStore api/apc/query.go).
 inline constexpr std::string_view query_names[] = {"uuid", "etl_name", "etl_args", "etl_pipeline", "etl_fqn", "etl_meta", "pid", "utm",
     "provider", "namespace", "bck_to", "object_to", "props", "what", "name", "archpath", "archmime", "archregx", "archmode", "append_type",
     "append_handle", "uploadId", "partNumber", "latest-ver", "synchronize", "set-new-custom", "presence", "silent", "skip_vc",
     "check_cached", "origurl", "owt", "dontaddremote", "dont_add_remote", "cii", "frc", "vpams", "keep_bck_md", "fltPresence", "etag",
     "tid", "sid", "coloc", "bsumm_remote", "max_monolithic", "chunk_size", "num_workers", "size", "tgt", "url", "command", "version", "mpt",
     "x", "u", "v"};
-// Archives, which this node does not open yet.
+// Access inside archives, which this node does not support yet.
 inline constexpr std::string_view query_archive_names[] = {"archpath", "archregx", "archmode"};
 
 // Headers.
@@ -56,21 +57,21 @@ inline constexpr std::string_view header_head_error = "Hdr-Error"; // the error 
 inline constexpr std::string_view header_request_id = "X-Request-Id";
 inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
 inline constexpr std::string_view header_pause =
-    "Etlnode-Pause"; // of a PUT by another target: milliseconds that its body may pause, beyond a client's
-inline constexpr std::string_view header_warning = "Etlnode-Warning"; // of the answer to a start: one line a warning
+    "Etlnode-Pause"; // of a PUT by another target: how many milliseconds its body may pause beyond a client's
+inline constexpr std::string_view header_warning = "Etlnode-Warning"; // in the answer to a start: one line for each warning
 inline constexpr std::string_view header_cluster_uptime = "Ais-Cluster-Uptime";
-inline constexpr std::string_view header_etl = "Etlnode-Etl";                       // every transformed answer: by which ETL,
-inline constexpr std::string_view header_etl_generation = "Etlnode-Etl-Generation"; // and which start of it
+inline constexpr std::string_view header_etl = "Etlnode-Etl";                       // in every transformed answer: the ETL that made it,
+inline constexpr std::string_view header_etl_generation = "Etlnode-Etl-Generation"; // and the start of that ETL
 inline constexpr std::string_view header_node_uptime = "Ais-Node-Uptime";
 
 inline constexpr std::string_view checksum_type_xxhash2 = "xxhash2"; // XXH64, seed 0, 16 hex digits
 
-// What the pod finds in its environment: base of the objects it may read.
+// Set in a pod's environment: the base URL of the objects that it may read.
 inline constexpr std::string_view env_target_url = "AIS_TARGET_URL";
 // The node's Kubernetes node name; ETL pods are pinned to it.
 inline constexpr std::string_view env_host_name = "K8S_HOST_NAME";
 
-// How target and pod talk. Each mode has its place in the lists here; everything else about it stands in src/transfer/modes.
+// How a target and a pod exchange an object. Each mode has its place in the lists here; everything else about it stands in src/transfer/modes.
 enum class etl_mode : uint8_t { hpush, hrev, hpull };
 inline constexpr std::string_view etl_mode_names[] = {"hpush://", "hrev://", "hpull://"};
 inline constexpr bool etl_mode_redirects[] = {false, false, true}; // clients who read are sent to the pod themselves
@@ -81,7 +82,7 @@ struct etl_foreign_mode {
 inline constexpr etl_foreign_mode etl_foreign_modes[] = {
     {"ws://", "which is not supported yet"}, {"io://", "which is not supported"}};
 
-// Where hpull:// sends clients: to the pod's own address, or to a port of the Kubernetes node that the pod runs on.
+// Where hpull:// redirects clients: to the pod's own address, or to a port of its Kubernetes node.
 enum class client_address : uint8_t { pod_ip, node_port };
 inline constexpr std::string_view client_address_names[] = {"pod_ip", "node_port"};
 
@@ -96,14 +97,16 @@ inline constexpr std::string_view annotation_obj_timeout = "obj_timeout";
 inline constexpr std::string_view annotation_require_framing = "require_framing";
 inline constexpr std::string_view annotation_reuse_connections = "reuse_connections";
 inline constexpr std::string_view annotation_hpull_address = "hpull_address";
-inline constexpr std::string_view annotation_direct_put = "support_direct_put"; // read, no effect yet
-// Set by kubectl-local on the pods it runs: "host:port" where the node reaches the container, and the base URL under which the
-// container reaches the node is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
+inline constexpr std::string_view annotation_direct_put = "support_direct_put"; // accepted, but without effect
+// Set by kubectl-local on its pods: "host:port" where the node reaches the container. The base URL under which the container reaches the
+// node
+// is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
 inline constexpr std::string_view annotation_local_address = "etlnode.local/address";
-// Likewise: "host:port" where kubectl-local says whether the process that serves the pod's port lives (docs/PROTOCOL.md, "kubectl-local").
+// Likewise: "host:port" of the witness, which says whether the process that serves the pod's port lives (docs/PROTOCOL.md,
+// "kubectl-local").
 inline constexpr std::string_view annotation_local_witness = "etlnode.local/witness";
 
-// Keys of an init message of today, and of its runtime (source: AIStore ext/etl/api.go). They are found whatever their case.
+// Keys of today's init message and of its runtime (source: AIStore ext/etl/api.go). They match whatever their case.
 inline constexpr std::string_view init_keys[] = {
     "name", "communication", "init_timeout", "obj_timeout", "env", "support_direct_put", "resources", "runtime", "spec"};
 inline constexpr std::string_view runtime_keys[] = {"image", "command", "env"};
@@ -112,8 +115,9 @@ inline constexpr std::string_view runtime_keys[] = {"image", "command", "env"};
 inline constexpr std::string_view label_cluster = "etlnode/cluster";
 inline constexpr std::string_view label_target = "etlnode/target";
 inline constexpr std::string_view label_etl = "etlnode/etl";
-inline constexpr std::string_view label_node_port = "etlnode/node-port"; // pods with a node port, and their Services: the launch mark
+inline constexpr std::string_view label_node_port = "etlnode/node-port"; // on pods with a node port, and on their Services: the launch_id
 inline constexpr std::string_view annotation_generation = "etlnode/generation";
-inline constexpr std::string_view annotation_launch = "etlnode/launch"; // one `kubectl create`: tells a pod from an earlier one of its name
+inline constexpr std::string_view annotation_launch =
+    "etlnode/launch"; // one `kubectl create`: distinguishes a pod from an earlier one with its name
 
 } // namespace etlnode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// control/broadcast.cc: one request to many nodes at once.
+// control/broadcast.cc: sends one request to many nodes at once.
 //
-// Owns     one call a peer, one timer.
+// Owns     one call for each peer, one timer.
 // Knows    http.              Known by  the proxy's handlers.
 // Fails    never as a whole: each peer's answer carries its own error.
 // Limits   call_answer_size_max, the request's deadline.
@@ -29,7 +29,7 @@ struct broadcast {
     std::vector<broadcast_answer> answers;
     size_t pending = 0;
     bool stop_at_failure = false;
-    bool dead = false; // cancelled while the completion was posted
+    bool dead = false; // cancelled after the completion was posted
     bool posted = false;
     void (*on_done)(void *arg, std::vector<broadcast_answer> answers) = nullptr;
     void *arg = nullptr;
@@ -174,7 +174,7 @@ std::string broadcast_failure_text(const broadcast_answer &answer, error_code *o
     }
     if (out_code != nullptr)
         *out_code = code;
-    if (text.starts_with("target " + answer.id)) // it names itself
+    if (text.starts_with("target " + answer.id)) // the text already names the target
         return text;
     return "target " + answer.id + (answer.err ? " does not answer: " : ": ") + text;
 }

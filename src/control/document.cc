@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// control/document.cc: the cluster document as JSON, lookups in it, and the map that AIStore's clients read.
+// control/document.cc: the cluster document as JSON, lookups in it, and the cluster map for AIStore's clients.
 //
 // Knows    codec, etl_definition, placement.          Known by  role.
-// Limits   target_count_max, bucket_count_max, etl_count_max, spec_size_max; a document over them is refused.
+// Limits   target_count_max, bucket_count_max, etl_count_max, spec_size_max; a document beyond them is refused.
 #include "control/document.h"
 
 #include <algorithm>
@@ -14,10 +14,10 @@
 
 namespace etlnode {
 
-// Raised when a document can no longer be read by an older node.
+// Increase this when older nodes can no longer read the document.
 static constexpr uint64_t document_format = 1;
 
-// --- lookups; `field` is the member by which the rows are in order
+// --- lookups; `field` is the member that sorts the rows
 
 template <class T, class F> static auto lower_bound_of(std::vector<T> &rows, std::string_view key, F field)
 {
@@ -66,13 +66,13 @@ cluster_etl *document_find_etl(cluster_document &document, std::string_view id_o
         if (etl.name != id_or_name)
             continue;
         if (found != nullptr)
-            return nullptr; // two of that name: only the id can tell them apart
+            return nullptr; // two ETLs have this name: only the id distinguishes them
         found = &etl;
     }
     return found;
 }
 
-// The lookups change nothing: the constness is the caller's.
+// The lookups change nothing; whether the document is const is the caller's choice.
 static cluster_document &writable(const cluster_document &document) { return const_cast<cluster_document &>(document); }
 
 const cluster_node *document_find_node(const cluster_document &document, std::string_view id)
@@ -111,7 +111,7 @@ bool document_remove_node(cluster_document &document, std::string_view id) { ret
 
 bool document_remove_etl(cluster_document &document, std::string_view id) { return remove(document.etls, id, &cluster_etl::id); }
 
-// placement_choose without lists of digests: this runs for every request.
+// placement_choose without lists of digests, because this runs for every request.
 const cluster_node *document_place(const cluster_document &document, std::string_view bucket, std::string_view object)
 {
     uint64_t digest = placement_uname_digest(bucket, object);
@@ -189,7 +189,7 @@ static const cJSON *read_array(const cJSON *object, const char *key, size_t coun
     return cJSON_IsArray(array) && static_cast<size_t>(cJSON_GetArraySize(array)) <= count_max ? array : nullptr;
 }
 
-// Documents from before there were terms have neither.
+// Documents from before terms existed have neither.
 static bool lineage_parse(const cJSON *tree, cluster_document &out_document)
 {
     const cJSON *item = nullptr;
@@ -291,7 +291,7 @@ static json_ptr bucket_print(const cluster_bucket &bucket)
     return tree;
 }
 
-// What `before` knows is taken from there.
+// Reuses the texts that `before` contains.
 static document_printer::texts print_texts(const cluster_etl &etl, document_printer &before)
 {
     document_printer::texts made = {.pod_digest = document_digest(etl.pod_json), .init_digest = document_digest(etl.init_json), .text = {}};
@@ -389,7 +389,7 @@ std::string document_print(const cluster_document &document)
 
 // --- AIStore's cluster map
 
-// One address serves all three networks: clients, control and data between nodes.
+// One address serves all three networks (clients, control, and data between nodes).
 static void add_net(cJSON *node, const char *key, const std::string &url, const url_base &base)
 {
     cJSON *net = json_add_object(node, key);
@@ -402,7 +402,7 @@ static json_ptr smap_node(const cluster_node &node)
 {
     url_base base;
     if (!url_parse_base(node.url, base)) {
-        base.host.clear(); // a node that is not listening yet has no url: shown as it is
+        base.host.clear(); // a node that is not listening yet has no url, which is shown as it is
         base.port = 0;
     }
     json_ptr tree = json_object();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// control/document.h: the cluster document: nodes, buckets and ETLs under one version. The proxy owns it, targets keep the last copy.
+// control/document.h: the cluster document: nodes, buckets and ETLs under one version. The proxy owns it; targets keep the latest copy.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct cluster_node {
     std::string url;     // advertised to clients: "http://host:port"
     uint64_t digest = 0; // placement_digest(id)
     uint32_t flags = 0;
-    // Not in the document's JSON: what the proxy has seen of it.
+    // Not in the document's JSON: when the proxy last heard from it.
     uint64_t heard_ms = 0;
 };
 
@@ -33,41 +33,42 @@ struct cluster_bucket {
     uint64_t created_ns = 0;
 };
 
-// One ETL as the user asked for it, and what became of it.
+// One ETL as the user defined it, and its result.
 struct cluster_etl : etl_definition {
     std::string init_json; // what GET /v1/etl/<id> shows as init_msg
     etl_stage stage = etl_stage::initializing;
     uint64_t generation = 0; // counts starts
-    std::string last_error;  // why it is aborted
+    std::string last_error;  // why it was aborted
     uint64_t started_ns = 0;
 };
 
-// One run of the proxy: its first change begins a term. Two copies of a data directory that go on from the same version go on in different
-// terms, and so can be told apart.
+// One run of the proxy; its first change begins the term. If two copies of a data directory continue from the same version, they continue
+// in
+// different terms, which distinguishes them.
 struct cluster_term {
-    uint64_t number = 0; // counts
+    uint64_t number = 0; // increases by one
     uint64_t tag = 0;    // random
     uint64_t first_version = 0;
-    uint64_t base_digest = 0; // of the version before
+    uint64_t base_digest = 0; // of the previous version
 };
 
-// A target that was taken out. When it comes back with its data it may be placed again, as long as nothing has changed that it missed.
+// A target that was removed. If it returns with its data, it may be placed again, provided that it missed no change.
 struct cluster_departure {
     std::string id;
-    uint64_t placement = 0; // document_placement while it was in
-    bool is_missed = false; // something was written, deleted or destroyed since
+    uint64_t placement = 0; // document_placement before the removal
+    bool is_missed = false; // something was written, deleted or destroyed since the removal
 };
 
-// Which document: no two different ones have the same.
+// Identifies a document: no two different documents have the same identity.
 struct document_identity {
-    uint64_t term = 0, tag = 0; // of the last term; 0: from before there were terms
+    uint64_t term = 0, tag = 0; // of the last term; 0: from before terms existed
     uint64_t version = 0;       // 0: none
     uint64_t digest = 0;        // XXH64 of the text as stored
 };
 
 struct cluster_document {
     uint64_t version = 0;
-    uint64_t digest = 0;                       // of the text that was parsed; not in the JSON
+    uint64_t digest = 0;                       // of the parsed text; not in the JSON
     std::vector<cluster_term> terms;           // the last document_term_count_max, in order
     std::vector<cluster_departure> departures; // the last document_departure_count_max
     std::string uuid;                          // of the cluster; never changes
@@ -78,8 +79,8 @@ struct cluster_document {
     std::vector<cluster_etl> etls;       // by id
 };
 
-// The two large texts of each ETL as they stood in the document that was printed last. To print them again with every change of the document
-// would take its time on the loop; their digests take a fiftieth of that.
+// The two large texts of each ETL, as printed in the last document. Printing them again for every change of the document would block the
+// loop; comparing digests takes a fiftieth of that time.
 struct document_printer {
     struct texts {
         uint64_t pod_digest = 0;
@@ -89,20 +90,20 @@ struct document_printer {
     std::vector<texts> known;
 };
 
-// The whole document, secrets included: for storage and for targets only.
+// The whole document including secrets: only for storage and for targets.
 std::string document_print(const cluster_document &document);
 std::string document_print(const cluster_document &document, document_printer &printer);
-// Refuses a damaged document with error_code::corrupt, one of a newer format with newer_version.
+// Errors: corrupt for a damaged document, newer_version for one in a newer format.
 error document_parse(std::string_view text, cluster_document &out_document);
 
 cluster_node *document_find_node(cluster_document &document, std::string_view id);
 cluster_bucket *document_find_bucket(cluster_document &document, std::string_view name);
-// By id, else by the metadata.name where exactly one ETL has it.
+// Finds an ETL by id, or by metadata.name if exactly one ETL has it.
 cluster_etl *document_find_etl(cluster_document &document, std::string_view id_or_name);
 const cluster_node *document_find_node(const cluster_document &document, std::string_view id);
 const cluster_bucket *document_find_bucket(const cluster_document &document, std::string_view name);
 const cluster_etl *document_find_etl(const cluster_document &document, std::string_view id_or_name);
-// These keep the vectors in order.
+// These keep the vectors sorted.
 cluster_node &document_put_node(cluster_document &document, cluster_node node);
 void document_put_bucket(cluster_document &document, cluster_bucket bucket);
 cluster_etl &document_put_etl(cluster_document &document, cluster_etl etl);
@@ -114,47 +115,49 @@ document_identity document_identify(const cluster_document &document);
 uint64_t document_digest(std::string_view text);
 // "version 12 (term 3-9f86d081)", for people.
 std::string document_identity_text(const document_identity &identity);
-// What the document that `other` names is to `document`.
+// How the document that `other` identifies relates to `document`.
 enum class document_relation : uint8_t {
     equal,
     ancestor, // `document` descends from it
-    newer,    // it claims to be further on; whether it descends from `document` only it can tell
-    diverged, // both went on from a common ancestor, by themselves
+    newer,    // it claims to be newer; only the newer document itself can tell whether it descends from `document`
+    diverged, // both continued from a common ancestor independently
 };
 document_relation document_relate(const document_identity &other, const cluster_document &document);
-// `document` is about to get its next version, the first one of this run of the proxy.
+// Call before the first change in this run of the proxy gives `document` its next version.
 void document_begin_term(cluster_document &document, uint64_t tag);
 
-// Differs when other targets are placed.
+// Changes if other targets are placed.
 uint64_t document_placement(const cluster_document &document);
-// A target is taken out; false when there is none. One that was placed leaves a departure behind.
+// Removes a target; false if there is none. A target that was placed leaves a departure behind.
 bool document_depart(cluster_document &document, std::string_view id);
-// Something changed that targets which are out have missed. False when that changes nothing.
+// Notes a change that removed targets have missed. False if that makes no difference.
 bool document_miss(cluster_document &document);
 bool document_needs_miss(const cluster_document &document);
-// Whether the target, which is in the document or will be, may be placed again: it left a departure, missed nothing, and with it all is placed as then.
+// Whether the target, which is or will be in the document, may be placed again. It must have left a departure and missed nothing, and its
+// return must restore the placement of that time.
 bool document_may_return(const cluster_document &document, const cluster_node &node);
 bool document_has_left(const cluster_document &document, std::string_view id);
-// It is placed again, and its departure forgotten.
+// Places the target again, and forgets its departure.
 void document_return(cluster_document &document, cluster_node &node);
-// A start that failed and never served: what is kept of it is to be looked at. Its spec is kept only where it is small (failed_start_spec_max):
-// nobody runs it, and every copy of the document would carry it.
+// A start that failed and never served is kept for inspection only. Its spec is kept only if it is small (failed_start_spec_max), because
+// it
+// never runs and every copy of the document carries it.
 bool document_is_failed_start(const cluster_etl &etl);
 bool document_is_to_shed_spec(const cluster_etl &etl);
-// The spec goes, and of the message what is not large stays. False: it is small enough, or no failed start.
+// Removes the spec, and what is large in the message. False: it is small enough, or it is no failed start.
 bool document_shed_spec(cluster_etl &etl);
-// Bytes that an ETL takes in the printed document, at most; and all of them.
+// The most bytes that one ETL, or all of them, take in the printed document.
 size_t document_etl_size(const cluster_etl &etl);
 size_t document_etls_size(const cluster_document &document);
 
-// The target of an object; null when there is none (all in maintenance).
+// The target that holds an object; null if there is none (all are in maintenance).
 const cluster_node *document_place(const cluster_document &document, std::string_view bucket, std::string_view object);
 
 // AIStore's Smap (docs/PROTOCOL.md): pmap, tmap, proxy_si, uuid, creation_time, version as text, id_digest with all 64 bits.
 json_ptr document_smap(const cluster_document &document);
 
-// One node as JSON, as a target sends it when it registers: id, url, digest and flags, all numbers as decimal text. node_parse refuses with
-// bad_json what is not a node: a bad id, a url that is not "http://host:port", a digest that is not the id's.
+// One node as JSON, as a target sends it when it registers: id, url, digest and flags, with all numbers as decimal text. node_parse refuses
+// with bad_json a bad id, a url that is not "http://host:port", and a digest that is not that of the id.
 json_ptr node_print(const cluster_node &node);
 error node_parse(const cJSON *tree, cluster_node &out_node);
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// control/document_queue.cc: changes of the cluster document, serialized.
+// control/document_queue.cc: serializes changes of the cluster document.
 //
-// Owns     the copy being written, the order of changes.
+// Owns     the copy that is being written, and the order of changes.
 // Knows    document, port/meta.       Known by  role/proxy/document.cc.
 // Normal   copy, apply, version + 1, swap, current, on_done.
-// Fails    storage errors go to the change that met them; the next one starts from the last stored document. A conflict (somebody else
-//          swapped) reads the stored document and applies the change to it, document_conflicts_max times.
+// Fails    a storage error goes to its own change, and the next change starts from the last stored document. After a conflict (another
+//          writer
+//          swapped), it reads the stored document and applies the change again, at most document_conflicts_max times.
 #include "control/document_queue.h"
 
 #include "base/limits.h"
@@ -17,7 +18,7 @@ namespace etlnode {
 
 static void run_posted(void *arg);
 
-// The next change starts in a turn of its own, so that a long row of refused ones cannot grow the stack.
+// Starts the next change in a later iteration, so that a long series of refused changes does not grow the stack.
 static void end_running(document_queue &q, error err)
 {
     document_change done = q.running;
@@ -73,7 +74,7 @@ static void on_swap(void *arg, error err)
     end_running(q, err);
 }
 
-// Requires: `running` is the change to make and nothing is under way.
+// Requires: `running` is the change to make, and nothing is in progress.
 static void attempt(document_queue &q)
 {
     q.next = q.current;
@@ -89,7 +90,7 @@ static void attempt(document_queue &q)
     }
     q.next.version = q.current.version + 1;
     q.next_text = document_print(q.next, q.printer);
-    if (q.next_text.size() > document_size_max && q.next_text.size() > q.text.size()) { // what shrinks it always may
+    if (q.next_text.size() > document_size_max && q.next_text.size() > q.text.size()) { // a change that shrinks it is always allowed
         end_running(q, make_error(error_code::no_space, "the cluster document would be larger than a node may take"));
         return;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// control/document_queue.h: changes of the cluster document, one after the other, each durable before anybody is told.
+// control/document_queue.h: changes of the cluster document, one at a time. Each one is durable before its caller is called back.
 #pragma once
 
 #include <deque>
@@ -12,10 +12,10 @@
 namespace etlnode {
 
 struct document_change {
-    // Edits `next`, a copy of the current document; an error refuses the change and nothing is stored. May run again when somebody else
+    // Edits `next`, a copy of the current document. An error refuses the change, and nothing is stored. It may run again if another writer
     // changed the stored document meanwhile.
     error (*apply)(void *arg, cluster_document &next) = nullptr;
-    // Once, when the change is durable and current, or refused, or could not be stored.
+    // Called once: the change is durable and current, or it was refused, or it could not be stored.
     void (*on_done)(void *arg, error err) = nullptr;
     void *arg = nullptr;
 };
@@ -24,8 +24,8 @@ struct document_queue {
     env *e = nullptr;
     std::string name = "cluster"; // of the document in port/meta.h
     cluster_document current;
-    std::string text;                       // of `current`, byte for byte as stored: what targets get, and what its digest is of
-    void (*on_stored)(void *arg) = nullptr; // `current` has changed; before the change's on_done
+    std::string text;                       // of `current`, byte for byte as stored: targets receive it, and its digest is computed from it
+    void (*on_stored)(void *arg) = nullptr; // called when `current` has changed, before the change's on_done
     void *arg = nullptr;
 
     std::deque<document_change> waiting;
@@ -35,14 +35,14 @@ struct document_queue {
     document_printer printer;
     bool has_term = false; // this process has begun its term
     uint64_t tag = 0;
-    bool busy = false; // a read or swap is under way
+    bool busy = false; // a read or swap is in progress
     bool posted = false;
     unsigned conflicts = 0;
 };
 
-// Never calls back before it returns; changes happen in the order they were added.
+// Never calls back before it returns. Changes happen in the order in which they were added.
 void document_queue_add(document_queue &q, const document_change &change);
-// Nothing under way: the queue may be freed.
+// True if nothing is in progress: the queue may be freed.
 bool document_queue_is_idle(const document_queue &q);
 
 } // namespace etlnode

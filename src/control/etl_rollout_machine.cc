@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// control/etl_rollout_machine.cc: one start of an ETL on all targets, from a validated spec to "every target serves" or to nothing left behind.
+// control/etl_rollout_machine.cc: starts one ETL on all targets: from a validated spec to "every target serves", or to nothing left behind.
 //
-// Owns     one timer; the knowledge what is under way and whether targets may have pods of this start.
+// Owns     one timer; which operation is in progress; whether targets may have pods of this start.
 // Knows    sm, port.            Known by  proxy_etl_rollout.cc.
 // Machine  etl_rollout, drawn in docs/machines/etl_rollout.md (generated, do not edit).
-// Normal   store as initializing, which the targets act upon; wait until all serve; store as running; answer.
-// Fails    a target's failure, wait_timeout, a caller that hangs up, shutdown: it is ended in the document, which the targets act upon, too; when
-//          their pods are gone, the caller is answered with the first failure. A crash in between leaves "initializing" in the document, which
+// Normal   store it as initializing, which makes the targets act; wait until all of them serve; store it as running; answer.
+// Fails    After a target's failure, wait_timeout, a caller that hangs up, or a shutdown, the document ends the start, and the targets act
+//          on
+//          that. When their pods are gone, the caller gets the first failure. A crash in between leaves "initializing" in the document,
+//          which
 //          the next start of the proxy ends (proxy_document.cc).
-//          One that promised an answer by a certain time (answer_at_ms) gives it before all pods are gone, and goes on.
+//          A rollout that must answer by a certain time (answer_at_ms) does so before all pods are gone, and continues.
 // Limits   wait_timeout + etl_init_margin_ms, etl_remove_timeout_ms, intra_call_timeout_ms for storing.
 #include "control/etl_rollout_machine.h"
 
@@ -31,7 +33,7 @@ static void fail_with(etl_rollout &m, error_code code, std::string_view text)
     m.failure_text = text;
 }
 
-// Callers give up at a time of their own, and would take a late answer for a fault of the network.
+// Callers have a time-out of their own and would mistake a late answer for a network failure.
 static uint64_t until_answer(const etl_rollout &m, uint64_t ms)
 {
     if (m.answer_at_ms == 0 || !m.caller_waits)
@@ -48,7 +50,7 @@ static void ask_store_initializing(etl_rollout &m)
     m.world.store_initializing(m.world.arg, m);
 }
 
-// What storing took is part of the time that the user gave; what is too little to matter is not told in odd numbers.
+// Storing takes part of the time that the user allowed. Ignore a negligible part, so that texts do not show odd numbers.
 static void count_storing(etl_rollout &m)
 {
     static constexpr uint64_t too_little_ms = 1'000;
@@ -80,7 +82,7 @@ static void ask_store_end(etl_rollout &m)
     m.world.store_ended(m.world.arg, m);
 }
 
-// Stored as initializing, it may have been started already.
+// It may be running already, although it is stored as initializing.
 static void ask_store_end_of_started(etl_rollout &m)
 {
     m.has_pods = true;
@@ -157,14 +159,14 @@ static void await_removal(etl_rollout &m)
     m.world.await_removal(m.world.arg, m);
 }
 
-static void answer_and_go_on(etl_rollout &m)
+static void answer_and_continue(etl_rollout &m)
 {
     answer_failure(m);
     uint64_t now = clock_now_ms(*m.e);
     timer_arm(*m.e, m.deadline_timer, m.remove_until_ms > now ? m.remove_until_ms - now : 1);
 }
 
-// Its entry would be there for ever, as initializing.
+// Otherwise its entry would stay in the document as initializing for ever.
 static void answer_and_retry(etl_rollout &m)
 {
     answer_failure(m);
@@ -179,33 +181,33 @@ static void report_end(void *arg)
     m.world.on_end(m.world.arg, m);
 }
 
-static void settle(etl_rollout &m)
+static void finish(etl_rollout &m)
 {
-    m.has_pods = false; // the document asks for them; or it does not, and the targets go on by themselves
+    m.has_pods = false; // the document requests them; or it does not, and the targets remove them by themselves
     timer_stop(*m.e, m.deadline_timer);
     clock_post(*m.e, report_end, &m);
 }
 
-static void settle_running(etl_rollout &m)
+static void finish_running(etl_rollout &m)
 {
     if (m.caller_waits) {
         m.caller_waits = false;
         m.world.answer_running(m.world.arg, m);
     }
-    settle(m);
+    finish(m);
 }
 
-// It is ended in the document; or, where that failed at shutdown, it will be by the next start of the proxy.
-static void settle_failed(etl_rollout &m)
+// The document has ended it. If storing that failed at shutdown, the next start of the proxy will end it.
+static void finish_failed(etl_rollout &m)
 {
     answer_failure(m);
-    settle(m);
+    finish(m);
 }
 
 static void give_up_removal(etl_rollout &m)
 {
     cancel_await(m);
-    settle_failed(m);
+    finish_failed(m);
 }
 
 // --- guards
@@ -235,7 +237,7 @@ static constexpr sm_resource resources[] = {
 static constexpr const char *storing = "a change of the document, which always completes";
 static constexpr sm_state<etl_rollout> states[] = {
     {S::idle, sm_initial, CALLER, CALLER},
-    // The deadline has fired once where it is not alive.
+    // The deadline has fired in the states where it is not alive.
     {S::storing_initializing, sm_busy, STORING, STORING | DEADLINE | CALLER, 0, storing},
     {S::awaiting_targets, sm_busy, CALLS | PODS | DEADLINE | CALLER, CALLS | PODS | DEADLINE | CALLER},
     {S::storing_running, sm_busy, STORING | PODS, STORING | PODS | DEADLINE | CALLER, 0, storing},
@@ -247,11 +249,11 @@ static constexpr sm_state<etl_rollout> states[] = {
 
 static constexpr sm_row<etl_rollout> rows[] = {
     {S::idle, E::begin, always, SM_FN(ask_store_initializing), S::storing_initializing},
-    {S::idle, E::stop, always, SM_FN(settle_failed), S::ended},
+    {S::idle, E::stop, always, SM_FN(finish_failed), S::ended},
 
     {S::storing_initializing, E::stored, SM_FN(is_to_end), SM_FN(ask_store_end_of_started), S::storing_end},
     {S::storing_initializing, E::stored, always, SM_FN(await_start), S::awaiting_targets},
-    {S::storing_initializing, E::store_failed, always, SM_FN(settle_failed), S::ended},
+    {S::storing_initializing, E::store_failed, always, SM_FN(finish_failed), S::ended},
     {S::storing_initializing, E::caller_gone, always, SM_FN(note_gone), S::storing_initializing},
     {S::storing_initializing, E::deadline, always, SM_FN(note_deadline), S::storing_initializing},
     {S::storing_initializing, E::stop, always, SM_FN(note_stop), S::storing_initializing},
@@ -263,32 +265,32 @@ static constexpr sm_row<etl_rollout> rows[] = {
     {S::awaiting_targets, E::stop, always, SM_FN(stop), S::storing_end},
 
     {S::storing_running, E::stored, SM_FN(is_to_end), SM_FN(ask_store_end), S::storing_end},
-    {S::storing_running, E::stored, always, SM_FN(settle_running), S::ended},
+    {S::storing_running, E::stored, always, SM_FN(finish_running), S::ended},
     {S::storing_running, E::store_failed, always, SM_FN(ask_store_end), S::storing_end},
     {S::storing_running, E::caller_gone, always, SM_FN(note_gone), S::storing_running},
     {S::storing_running, E::deadline, always, SM_FN(note_deadline), S::storing_running},
 
     {S::storing_end, E::stored, always, SM_FN(await_removal), S::awaiting_removal},
     {S::storing_end, E::store_failed, SM_FN(is_gone), SM_FN(await_removal), S::awaiting_removal},
-    {S::storing_end, E::store_failed, SM_FN(is_stopping), SM_FN(settle_failed), S::ended},
+    {S::storing_end, E::store_failed, SM_FN(is_stopping), SM_FN(finish_failed), S::ended},
     {S::storing_end, E::store_failed, always, SM_FN(answer_and_retry), S::awaiting_store_retry},
     {S::storing_end, E::stop, always, SM_FN(note_stop), S::storing_end},
     {S::storing_end, E::caller_gone, always, SM_FN(note_gone), S::storing_end},
     {S::storing_end, E::deadline, always, SM_FN(answer_failure), S::storing_end},
 
     {S::awaiting_store_retry, E::deadline, always, SM_FN(ask_store_end), S::storing_end},
-    {S::awaiting_store_retry, E::stop, always, SM_FN(settle_failed), S::ended},
+    {S::awaiting_store_retry, E::stop, always, SM_FN(finish_failed), S::ended},
 
-    {S::awaiting_removal, E::removed, always, SM_FN(settle_failed), S::ended},
+    {S::awaiting_removal, E::removed, always, SM_FN(finish_failed), S::ended},
     {S::awaiting_removal, E::caller_gone, always, SM_FN(note_gone), S::awaiting_removal},
-    {S::awaiting_removal, E::deadline, SM_FN(owes_answer), SM_FN(answer_and_go_on), S::awaiting_removal},
+    {S::awaiting_removal, E::deadline, SM_FN(owes_answer), SM_FN(answer_and_continue), S::awaiting_removal},
     {S::awaiting_removal, E::deadline, always, SM_FN(give_up_removal), S::ended},
 };
 
 static constexpr sm_ignore<etl_rollout> ignores[] = {
-    {S::idle, E::caller_gone, "the first change has not begun: it will be noticed while storing"},
+    {S::idle, E::caller_gone, "the first change has not begun; storing notices that the caller is gone"},
     {S::storing_running, E::stop, "every target serves; storing completes and the caller gets its answer"},
-    {S::awaiting_removal, E::stop, "the document is right already; the wait is bounded, and cut off when the time to drain is up"},
+    {S::awaiting_removal, E::stop, "the document is correct already; the wait is bounded and ends with the drain time"},
 };
 
 static bool failure_is_known(const etl_rollout &m)
@@ -303,7 +305,7 @@ SM_VERIFY(table);
 
 sm_view etl_rollout_machine_view() { return sm_view_of(table); }
 
-// --- entry points: they note the facts, then step
+// --- entry points: note the facts, then step
 
 static void on_deadline(void *arg) { sm_step(table, *static_cast<etl_rollout *>(arg), E::deadline); }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// control/held_call_machine.cc: one call that is held until what it asks about is decided.
+// control/held_call_machine.cc: holds one call until its question is decided.
 //
-// Owns     one timer, the facts that a caller waits and that the ETLs are being asked.
+// Owns     one timer; whether a caller waits and whether the ETLs are being asked.
 // Knows    sm, port.            Known by  target_held.cc.
 // Machine  held_call, drawn in docs/machines/held_call.md (generated, do not edit).
-// Normal   wait for the document that the call names, ask the ETLs, answer what they say.
-// Fails    a document that does not hold the start any more, one that does not come in time, shutdown: answered so. A caller that hangs up while a
-//          start is under way: the start is abandoned, because nobody would learn what came of it.
-// Limits   the call's own wait_timeout for the document. A start and a removal end by clocks of their own.
+// Normal   it waits for the document that the call names, asks the ETLs, and answers with their result.
+// Fails    it answers with an error if the document no longer contains the start, if the document is late, and at shutdown. If the caller
+//          hangs
+//          up during a start, the start is abandoned, because no caller would learn its result.
+// Limits   the call's own wait_timeout for the document. A start and a removal have their own deadlines.
 #include "control/held_call_machine.h"
 
 #include "sm/sm_verify.h"
@@ -147,17 +148,18 @@ static constexpr sm_row<held_call> rows[] = {
     {S::awaiting_decision, E::caller_gone, SM_FN(is_for_start), SM_FN(note_gone_and_abandon), S::unattended},
     {S::awaiting_decision, E::caller_gone, always, SM_FN(note_gone), S::unattended},
     {S::awaiting_decision, E::stop, SM_FN(is_for_start), SM_FN(abandon_and_answer_stopping), S::unattended},
-    {S::awaiting_decision, E::stop, always, nothing, S::awaiting_decision}, // they may go in time; if not, the ETLs' own end tells
+    {S::awaiting_decision, E::stop, always, nothing,
+        S::awaiting_decision}, // pods may be gone in time; if not, the ETLs' own end reports that
 
     {S::unattended, E::decided, always, SM_FN(end), S::ended},
 };
 
 static constexpr sm_ignore<held_call> ignores[] = {
-    {S::awaiting_decision, E::document_taken, "the ETLs follow the document, and tell"},
-    {S::unattended, E::document_taken, "nobody waits any more"},
-    {S::unattended, E::stop, "nobody waits any more"},
-    {S::ended, E::document_taken, "it has been answered in this turn"},
-    {S::ended, E::stop, "it has been answered in this turn"},
+    {S::awaiting_decision, E::document_taken, "the ETLs follow the document and report"},
+    {S::unattended, E::document_taken, "no caller waits any more"},
+    {S::unattended, E::stop, "no caller waits any more"},
+    {S::ended, E::document_taken, "the call was answered in this iteration"},
+    {S::ended, E::stop, "the call was answered in this iteration"},
 };
 
 static bool wait_has_a_limit(const held_call &m) { return m.wait_timeout_ms > 0; }
@@ -168,7 +170,7 @@ SM_VERIFY(table);
 
 sm_view held_call_machine_view() { return sm_view_of(table); }
 
-// --- entry points: they note the facts, then step
+// --- entry points: note the facts, then step
 
 static void on_deadline(void *arg) { sm_step(table, *static_cast<held_call *>(arg), E::deadline); }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// control/held_call_machine.h: a call of the proxy that a target answers when what it asks about is decided: a start, or the end of its pods.
+// control/held_call_machine.h: a call of the proxy that a target answers once its question is decided: how a start ended, or that its pods
+// are gone.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +21,17 @@ enum class held_question : uint8_t {
     gone,  // are the pods of what was stopped gone?
 };
 
-// What the target's copy of the cluster document says of the call.
+// How the target's copy of the cluster document relates to the call.
 enum class held_sight : uint8_t {
-    older,    // it is from before the change that the call asks about
-    holds,    // the question stands
-    replaced, // it does not hold that start any more
+    older,    // it precedes the change that the call asks about
+    holds,    // the question applies to it
+    replaced, // it no longer contains that start
 };
 
 struct held_call_world {
     held_sight (*look)(void *arg, const held_call &m) = nullptr;
     void (*ask)(void *arg, held_call &m) = nullptr;     // completes once, later, with held_call_decided
-    void (*abandon)(void *arg, held_call &m) = nullptr; // nobody waits for the start any more; held_call_decided still comes
+    void (*abandon)(void *arg, held_call &m) = nullptr; // no caller waits for the start any more; held_call_decided still follows
     void (*answer)(void *arg, held_call &m) = nullptr;  // with err and text; at most once
     void (*on_end)(void *arg, held_call &m) = nullptr;  // the machine is final; posted, may free it
     void *arg = nullptr;
@@ -47,18 +48,18 @@ struct held_call {
     held_question question = held_question::start;
     std::string id;
     std::string generation_id;    // of a start
-    uint64_t version = 0;         // of the document that asks for it
-    uint64_t wait_timeout_ms = 0; // for the document; and then, of a start, for the pod
+    uint64_t version = 0;         // of the document that requests it
+    uint64_t wait_timeout_ms = 0; // for the document; and again, for a start, for the pod
 
-    bool caller_waits = true; // not answered yet, and still there
+    bool caller_waits = true; // not answered yet, and still connected
     bool asking = false;
     error err; // the answer
     std::string text;
 };
 
-// Takes a machine whose fields up to wait_timeout_ms are set; the caller keeps the memory until on_end.
+// Takes a machine whose fields up to wait_timeout_ms are set. The caller keeps the memory until on_end.
 void held_call_begin(held_call &m);
-// The target has another document now.
+// The target has taken another document.
 void held_call_document_taken(held_call &m);
 void held_call_decided(held_call &m, error err, std::string_view text);
 void held_call_caller_gone(held_call &m);

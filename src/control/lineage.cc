@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// control/lineage.cc: which document descends from which, who left and may come back, and what fits.
+// control/lineage.cc: which document descends from which, which targets left and may return, and what fits into a document.
 //
 // Knows    document.h, placement.        Known by  role.
-// Normal   every run of the proxy begins a term; within a term versions are linear, because one process writes them, each swapped for the one before.
-// Limits   document_term_count_max: an ancestor from before the oldest term listed is taken for diverged.
+// Normal   every run of the proxy begins a term. Within a term versions are linear, because one process writes them, each replacing the
+//          last.
+// Limits   document_term_count_max: an ancestor older than the oldest listed term counts as diverged.
 #include <algorithm>
 
 #include "base/limits.h"
@@ -33,7 +34,7 @@ std::string document_identity_text(const document_identity &identity)
         static_cast<unsigned long long>(identity.term), static_cast<unsigned long long>(identity.tag >> 32));
 }
 
-// The line went on from `other`, in the term that began with `next`.
+// Whether the term `next` continued directly from `other`, or from a later version of it.
 static bool leads_to(const document_identity &other, const cluster_term &next)
 {
     return next.first_version > other.version && (next.first_version != other.version + 1 || next.base_digest == other.digest);
@@ -52,7 +53,7 @@ document_relation document_relate(const document_identity &other, const cluster_
     if (other.term > own.term && other.version > own.version)
         return document_relation::newer;
     const std::vector<cluster_term> &terms = document.terms;
-    if (other.term == 0) // from before there were terms: the first one went on from there
+    if (other.term == 0) // from before terms existed: the first term continued from there
         return !terms.empty() && terms.front().number == 1 && leads_to(other, terms.front()) ? document_relation::ancestor
                                                                                              : document_relation::diverged;
     for (size_t i = 0; i + 1 < terms.size(); i++) {
@@ -73,7 +74,7 @@ void document_begin_term(cluster_document &document, uint64_t tag)
     document.terms.push_back(term);
 }
 
-// --- who left
+// --- targets that left
 
 static bool is_placed(const cluster_node &node)
 {
@@ -157,7 +158,7 @@ void document_return(cluster_document &document, cluster_node &node)
 
 bool document_is_failed_start(const cluster_etl &etl) { return etl.stage == etl_stage::aborted && etl.started_ns == 0; }
 
-// What is long goes: a spec in base64, a program in an argument, many variables.
+// Removes what is long: a spec in base64, a program in an argument, a long list of variables.
 static void prune(cJSON *tree)
 {
     static constexpr size_t text_kept_max = 256;
@@ -212,7 +213,7 @@ bool document_shed_spec(cluster_etl &etl)
 
 size_t document_etl_size(const cluster_etl &etl)
 {
-    size_t size = document_small_size_max + 6 * etl_error_text_max; // why it may end one day has its room from the start
+    size_t size = document_small_size_max + 6 * etl_error_text_max; // reserve room from the start for the reason why it may end
     for (const std::string *text : {&etl.pod_json, &etl.init_json}) {
         for (char c : *text)
             size += c == '"' || c == '\\' ? 2 : static_cast<unsigned char>(c) < 0x20 ? 6 : 1;

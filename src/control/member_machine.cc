@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// control/member_machine.cc: a target registers with the proxy, then repeats it every heartbeat_interval_ms.
+// control/member_machine.cc: registers a target with the proxy, and repeats that every heartbeat_interval_ms.
 //
-// Owns     one timer, the fact that a call is under way.
+// Owns     one timer, and whether a call is in progress.
 // Knows    sm, port.            Known by  target.cc.
 // Machine  member, drawn in docs/machines/member.md (generated, do not edit).
 // Normal   register, rest, register ...
-// Fails    an unreachable proxy is tried again at every beat; a refusal doubles the pause, up to register_back_off_max_ms.
+// Fails    an unreachable proxy is tried again at every heartbeat. A refusal doubles the pause, up to register_back_off_max_ms.
 #include "control/member_machine.h"
 
 #include "base/limits.h"
@@ -29,7 +29,7 @@ static void send(member &m)
     m.world.send(m.world.arg, m);
 }
 
-static void rest(member &m)
+static void note_accepted(member &m)
 {
     if (m.accepted_ms == 0 || m.failures > 0 || m.refusals > 0)
         LOG(info, "member", "msg=\"registered with the proxy\"");
@@ -40,7 +40,7 @@ static void rest(member &m)
     timer_arm(*m.e, m.deadline_timer, m.again ? 0 : heartbeat_interval_ms);
 }
 
-static void rest_unreached(member &m)
+static void note_unreachable(member &m)
 {
     m.failures++;
     timer_arm(*m.e, m.deadline_timer, heartbeat_interval_ms);
@@ -59,7 +59,7 @@ static void give_up_call(member &m)
 {
     m.calling = false;
     m.world.cancel(m.world.arg, m);
-    rest_unreached(m);
+    note_unreachable(m);
 }
 
 static void note_again(member &m) { m.again = true; }
@@ -104,9 +104,9 @@ static constexpr sm_row<member> rows[] = {
     {S::idle, E::begin, always, SM_FN(send), S::awaiting_answer},
     {S::idle, E::stop, always, SM_FN(leave), S::left},
 
-    {S::awaiting_answer, E::accepted, always, SM_FN(rest), S::resting},
+    {S::awaiting_answer, E::accepted, always, SM_FN(note_accepted), S::resting},
     {S::awaiting_answer, E::refused, always, SM_FN(back_off), S::backing_off},
-    {S::awaiting_answer, E::unreachable, always, SM_FN(rest_unreached), S::resting},
+    {S::awaiting_answer, E::unreachable, always, SM_FN(note_unreachable), S::resting},
     {S::awaiting_answer, E::beat_asked, always, SM_FN(note_again), S::awaiting_answer},
     {S::awaiting_answer, E::deadline, always, SM_FN(give_up_call), S::resting},
     {S::awaiting_answer, E::stop, always, SM_FN(leave), S::left},
@@ -120,7 +120,7 @@ static constexpr sm_row<member> rows[] = {
 };
 
 static constexpr sm_ignore<member> ignores[] = {
-    {S::backing_off, E::beat_asked, "the proxy has refused us; the next try says everything"},
+    {S::backing_off, E::beat_asked, "the proxy has refused us; the next registration carries everything"},
 };
 
 static bool counts_are_exclusive(const member &m) { return m.sm.state != static_cast<uint8_t>(S::backing_off) || m.refusals > 0; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// control/member_machine.h: a target's membership: it registers with the proxy and goes on saying that it lives.
+// control/member_machine.h: a target's membership: it registers with the proxy and repeats that as a heartbeat.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,10 @@ struct member_world {
     void *arg = nullptr;
 };
 
-// What came of one registration.
+// The result of one registration.
 enum class member_answer : uint8_t {
-    accepted,    // the proxy knows us; a newer document, if there was one, has been taken
-    refused,     // it answered, but will not have us (another cluster, a wrong secret, a conflict)
+    accepted,    // the proxy knows us; if it sent a newer document, that was taken
+    refused,     // it answered but refused us (another cluster, a wrong secret, a conflict)
     unreachable, // it did not answer
 };
 
@@ -36,20 +36,20 @@ struct member {
     member_world world;
     timer *deadline_timer = nullptr;
     bool calling = false;
-    bool again = false;       // asked for a registration while one was under way
+    bool again = false;       // a registration was requested while one was in progress
     uint64_t refusals = 0;    // in a row
     uint64_t failures = 0;    // unreachable, in a row
     uint64_t accepted_ms = 0; // when the proxy last accepted us, 0: never
     std::string last_text;    // of the last refusal or failure, so that it is logged once
 };
 
-// `m.e` and `m.world` are set. The first registration goes out at once.
+// Requires: `m.e` and `m.world` are set. Sends the first registration at once.
 void member_begin(member &m);
 // `text` says why, for the log.
 void member_answered(member &m, member_answer answer, std::string_view text);
-// Something that the proxy should know has changed: register now instead of at the next beat.
+// The proxy should learn of a change: register now instead of at the next heartbeat.
 void member_beat_now(member &m);
-// Ends it: no call, no timer. May be called in any state.
+// Ends it: no call and no timer remain. May be called in any state.
 void member_stop(member &m);
 
 sm_view member_machine_view();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// control/peer.cc: calls between the nodes of one cluster: the secret that they show each other.
+// control/peer.cc: calls between the nodes of one cluster, and the secret that authenticates them.
 //
 // Knows    http, codec.        Known by  role, broadcast.
 // Fails    401 without the secret, 403 with a wrong one.

@@ -10,11 +10,11 @@
 
 namespace etlnode {
 
-// True when the caller is a node of this cluster; else the request has been answered with 401 or 403.
+// True if the caller is a node of this cluster. Otherwise the request has been answered with 401 or 403.
 bool peer_admit(std::string_view cluster_secret, exchange &x);
-// Whether the request is a node's of this cluster; it may as well be a client's.
+// Whether the request carries this cluster's secret. A request without it may come from a client.
 bool peer_shows_secret(std::string_view cluster_secret, const exchange &x);
-// Header lines of a call to another node: the secret, the request id.
+// Header lines for a call to another node: the secret and the request id.
 std::string peer_headers(std::string_view cluster_secret, std::string_view request_id);
 
 } // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// control/placement.cc: highest random weight over digests. Pure; agrees bit by bit with AIStore's clients, which place objects too.
+// control/placement.cc: highest random weight over digests. Pure. It agrees bit by bit with AIStore's clients, which also place objects.
 #include "control/placement.h"
 
 #include <algorithm>
@@ -45,7 +45,7 @@ uint64_t placement_uname_digest(std::string_view bucket, std::string_view object
     char bytes[placement_uname_prefix.size() + bucket_name_size_max + 1 + object_name_size_max];
     size_t size = placement_uname_prefix.size() + bucket.size() + 1 + object.size();
     if (size > sizeof bytes)
-        return placement_digest(placement_uname(bucket, object)); // such a name is refused elsewhere; its digest is defined all the same
+        return placement_digest(placement_uname(bucket, object)); // such a name is refused elsewhere, but its digest is still defined
     char *end = std::copy(placement_uname_prefix.begin(), placement_uname_prefix.end(), bytes);
     end = std::copy(bucket.begin(), bucket.end(), end);
     *end++ = '/';

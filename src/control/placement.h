@@ -10,7 +10,7 @@
 namespace etlnode {
 
 inline constexpr uint64_t placement_seed = 1103515245;
-// Provider and namespace of every bucket served here.
+// Prefix of every uname here: provider and namespace.
 inline constexpr std::string_view placement_uname_prefix = "ais/@#/";
 
 // XXH64 with placement_seed.
@@ -23,7 +23,7 @@ std::string placement_uname(std::string_view bucket, std::string_view object);
 uint64_t placement_uname_digest(std::string_view bucket, std::string_view object);
 // The node with the largest weight holds the object.
 inline uint64_t placement_weight(uint64_t uname_digest, uint64_t node_digest) { return placement_mix(uname_digest ^ node_digest); }
-// Index of the winner among node digests; `skip[i]` excludes node i. Returns SIZE_MAX when nobody is left.
+// Index of the node with the largest weight; `skip[i]` excludes node i. Returns SIZE_MAX if no node is left.
 size_t placement_choose(uint64_t uname_digest, std::span<const uint64_t> node_digests, std::span<const bool> skip);
 
 } // namespace etlnode

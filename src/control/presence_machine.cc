@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// control/presence_machine.cc: one target, as the proxy hears it.
+// control/presence_machine.cc: whether the proxy hears from one target.
 //
 // Owns     one timer.
 // Knows    sm, port.            Known by  role/proxy/targets.cc.
 // Machine  presence, drawn in docs/machines/presence.md (generated, do not edit).
-// Normal   unheard since this proxy started, then present as long as registrations and heartbeats come.
-// Fails    no word for target_silent_ms: silent, until the next one.
+// Normal   unheard since this proxy started; then present as long as registrations and heartbeats arrive.
+// Fails    nothing for target_silent_ms: silent, until the next sign of life.
 #include "control/presence_machine.h"
 
 #include "base/limits.h"

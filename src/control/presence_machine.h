@@ -21,15 +21,15 @@ struct presence {
     uint64_t heard_ms = 0; // last registration, heartbeat or accepted push
 };
 
-// `m.e` and `m.target` are set.
+// Requires: `m.e` and `m.target` are set.
 void presence_begin(presence &m);
 void presence_heard(presence &m);
-// Ends it: no timer. May be called in any state.
+// Ends it: no timer remains. May be called in any state.
 void presence_stop(presence &m);
 
-// It was heard within target_silent_ms.
+// The proxy heard from it within target_silent_ms.
 bool presence_is_here(const presence &m);
-// It was heard since this process started.
+// The proxy has heard from it since this process started.
 bool presence_was_heard(const presence &m);
 
 sm_view presence_machine_view();

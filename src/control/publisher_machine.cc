@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// control/publisher_machine.cc: one target's copy of the cluster document is kept up to date.
+// control/publisher_machine.cc: keeps one target's copy of the cluster document up to date.
 //
-// Owns     one timer, the fact that a call is under way.
+// Owns     one timer, and whether a call is in progress.
 // Knows    sm, port.            Known by  role/proxy/targets.cc.
 // Machine  publisher, drawn in docs/machines/publisher.md (generated, do not edit).
-// Normal   settled; a newer document: send it; what came meanwhile is sent after that.
-// Fails    a call that fails is repeated with growing pauses. A target that is silent is left alone: it gets the document when it registers.
+// Normal   it rests until there is a newer document, and sends it. A document that appeared meanwhile follows.
+// Fails    a failed call is repeated with growing pauses. A silent target gets nothing; it receives the document when it registers.
 // Limits   push_retry_min_ms, push_retry_max_ms.
 #include "control/publisher_machine.h"
 
@@ -101,7 +101,7 @@ SM_VERIFY(table);
 
 sm_view publisher_machine_view() { return sm_view_of(table); }
 
-// --- entry points: they note the facts, then step
+// --- entry points: note the facts, then step
 
 static void on_deadline(void *arg) { sm_step(table, *static_cast<publisher *>(arg), E::deadline); }
 
@@ -125,7 +125,7 @@ void publisher_sent(publisher &m, bool ok)
 
 void publisher_heard(publisher &m, uint64_t version)
 {
-    // What it says counts, also when that is less than before: its data directory may have been replaced.
+    // The target's own report counts, even if it is lower than before: its data directory may have been replaced.
     m.held_version = version;
     m.failures = 0;
     if (!sm_is_final(table, m))
