@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/contract/contract_world.h: the world under the contract cases. The cases know env, world_until and the data directory, nothing
-// else; another implementation of the ports brings its own version of the functions below.
+// test/contract/contract_world.h: the world of the contract cases. The cases know only env, world_until and the data directory, so another
+// implementation of the ports needs only its own version of the functions below.
 #pragma once
 
 #ifdef CONTRACT_SIMULATED
@@ -25,9 +25,9 @@ struct contract_world {
     std::string dir; // scratch, removed at the end
 };
 
-inline contract_world *world = nullptr; // of the running case
+inline contract_world *world = nullptr; // of the current case
 
-inline bool world_copying = false; // cases of the network run with kernel-side copies and without
+inline bool world_copying = false; // network cases run with kernel-side copies, and again without them
 
 inline uv_env_options world_options(bool with_index)
 {
@@ -47,7 +47,7 @@ inline void world_begin(bool with_index)
     test_ok(err);
 }
 
-// Ends the env; whatever a case has left open counts as its failure.
+// Ends the env. Anything that a case left open counts as its failure.
 inline void world_end(bool is_clean = true)
 {
     if (world->e == nullptr)
@@ -104,7 +104,7 @@ inline int world_teardown(void **)
     return 0;
 }
 
-// Runs the world until `is_true()`; false after `timeout_ms` of its time.
+// Runs the world until `is_true()`; false if that takes longer than `timeout_ms` of its time.
 template <class Condition> bool world_until(Condition is_true, uint64_t timeout_ms = 20'000)
 {
     uv_env_poll(*world->e, 0);
@@ -124,7 +124,7 @@ inline void world_pass(uint64_t ms)
     (void)world_until([] { return false; }, ms);
 }
 
-// What is due now, without waiting.
+// Runs what is due now, without waiting.
 inline void world_poll() { uv_env_poll(*world->e, 0); }
 
 } // namespace etlnode

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
 // test/contract/power_vfs.h: SQLite's files on a disk that loses power, fails and lies: a VFS over the real one.
 //
-// The real files are the page cache: what a running process reads. Beside them the VFS keeps what would be on the platter: writes become
-// pending, xSync makes the pending ones of its file durable. power_fail leaves of every file its durable content and a subset of the pending
-// writes drawn from the seed, whole or torn at sectors; removed files may come back, made ones may be gone. power_kill leaves the page cache,
-// as kill -9 does. A failed sync is the kernel's: what was pending counts as clean from then on, written or not, and no later sync writes it.
+// The real files act as the page cache, which a running process reads. Beside them the VFS keeps what would be on the platter: writes
+// become
+// pending, and xSync makes its file's pending writes durable. power_fail leaves, for every file, its durable content and a subset of the
+// pending writes drawn from the seed, whole or torn at sectors. Removed files may come back, and created ones may be gone. power_kill
+// leaves the
+// page cache, like kill -9. A failed sync behaves like the kernel's: pending writes count as clean from then on, whether written or not,
+// and no
+// later sync writes them.
 //
-// One process, one disk: the database's file, its log and its rollback journal are followed, whatever their folder; other files go straight through.
+// There is one process and one disk. The VFS follows the database's file, its log and its rollback journal in any folder; other files pass
+// straight through.
 #pragma once
 
 #include <algorithm>
@@ -45,7 +50,7 @@ struct power_file {
     std::string old_content;
 };
 
-// sync_no_space: the room for what was written turns out to be missing only now (delayed allocation, quotas, NFS).
+// sync_no_space: lack of space shows only at the sync (delayed allocation, quotas, NFS).
 enum class power_fault : uint8_t { none, eio, no_space, short_write, sync_fails, sync_no_space };
 inline constexpr size_t power_fault_count = 5; // without none
 
@@ -55,24 +60,24 @@ struct power_disk {
     std::map<std::string, power_file> files;
     rng random;
     uint64_t operations = 0;       // writes, truncations, syncs and removals so far
-    uint64_t dies_at = UINT64_MAX; // the operation that is the first not to happen
-    bool is_dead = false;          // everything fails from now on, until power_on
+    uint64_t dies_at = UINT64_MAX; // this operation is the first that does not happen
+    bool is_dead = false;          // everything fails until power_on
     power_fault fault = power_fault::none;
-    uint64_t fault_at = UINT64_MAX; // the first operation of the fault's kind from this one on
-    uint64_t fault_count = 0;       // this many fail
+    uint64_t fault_at = UINT64_MAX; // the fault hits the first operation of its kind from this one on
+    uint64_t fault_count = 0;       // how many operations fail
     uint64_t faults_done = 0;
-    int checkpoint_pages = 0; // after a connection's first PRAGMA: its log is written back at this length; 0: SQLite's own
-    uint64_t syncs = 0, truncations = 0, database_writes = 0; // what the run was made of
+    int checkpoint_pages = 0; // set after a connection's first PRAGMA: the log length that causes a checkpoint; 0: SQLite's default
+    uint64_t syncs = 0, truncations = 0, database_writes = 0; // statistics of the run
 };
 
-inline power_disk power; // of the process: SQLite has one default VFS
+inline power_disk power; // one per process, because SQLite has one default VFS
 
 struct power_handle {
     sqlite3_file base;
     power_file *file; // null: not followed
     bool is_database;
     sqlite3_file *real;
-    sqlite3 *db; // that uses the file
+    sqlite3 *db; // the connection that uses the file
 };
 
 inline power_handle &power_of(sqlite3_file *file) { return *reinterpret_cast<power_handle *>(file); }
@@ -84,7 +89,7 @@ inline void power_apply(std::string &content, const power_pending &change, uint6
         return;
     }
     if (content.size() < change.offset + from + size)
-        content.resize(change.offset + from + size); // what was never written in between is zeros
+        content.resize(change.offset + from + size); // bytes that were never written in between are zeros
     content.replace(change.offset + from, size, change.bytes, from, size);
 }
 
@@ -109,7 +114,7 @@ inline void power_apply_some(std::string &content, const std::vector<power_pendi
     }
 }
 
-// Counts an operation; an error code of SQLite when it must not happen.
+// Counts an operation. Returns an SQLite error code if it must not happen.
 inline int power_step(bool is_sync, int io_error)
 {
     power.operations++;
@@ -196,7 +201,7 @@ inline int power_sync(sqlite3_file *file, int)
     for (const power_pending &change : h.file->pending)
         power_apply(h.file->durable, change, 0, change.bytes.size());
     h.file->pending.clear();
-    // SQLite's VFS for unix syncs the directory with the first sync of a new file.
+    // SQLite's unix VFS syncs the directory together with the first sync of a new file.
     h.file->name_is_durable = true;
     h.file->has_old = false;
     return SQLITE_OK;
@@ -316,7 +321,7 @@ inline int power_open(sqlite3_vfs *, const char *name, sqlite3_file *file, int f
         h.is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
         h.file = &power.files[name];
         if (is_new) {
-            bool was_durable = h.file->name_is_durable; // its removal is not
+            bool was_durable = h.file->name_is_durable; // its removal is not durable yet
             h.file->has_old = h.file->has_old || was_durable;
             if (was_durable)
                 h.file->old_content = h.file->durable;
@@ -358,7 +363,7 @@ inline int power_sleep(sqlite3_vfs *, int us) { return power.real->xSleep(power.
 inline int power_time(sqlite3_vfs *, double *out) { return power.real->xCurrentTime(power.real, out); }
 inline int power_last_error(sqlite3_vfs *, int, char *) { return power.fault == power_fault::sync_no_space ? ENOSPC : EIO; }
 
-// Every database opened from now on lies on the failing disk.
+// Every database opened from now on is on the failing disk.
 inline void power_install()
 {
     static sqlite3_vfs vfs{};
@@ -393,7 +398,7 @@ inline void power_begin(uint64_t seed)
     power.fault_count = power.faults_done = 0;
 }
 
-// What fsync of the directory does, which SQLite's VFS does not see: the names that exist now are durable.
+// Does what fsync of the directory does, which SQLite's VFS does not see: makes the present names durable.
 inline void power_sync_names()
 {
     std::lock_guard<std::mutex> guard(power.mutex);
@@ -403,7 +408,8 @@ inline void power_sync_names()
     }
 }
 
-// From the next operation on nothing happens any more: first half of power_fail and power_kill, after which the database is closed.
+// From the next operation on, nothing happens any more. This is the first half of power_fail and power_kill; the database is closed after
+// it.
 inline void power_stop()
 {
     std::lock_guard<std::mutex> guard(power.mutex);
@@ -429,13 +435,13 @@ inline void power_write_file(const std::string &path, const std::string &content
     close(fd);
 }
 
-// Requires: power_stop, then everything closed. Leaves the files as a machine finds them when the power is back.
+// Requires: power_stop, then everything closed. Leaves the files as a machine finds them after a power cut.
 inline void power_fail()
 {
     for (auto &[path, f] : power.files) {
         bool has_name = f.name_is_durable;
         if (!f.exists)
-            has_name = has_name && rng_below(power.random, 2) == 0; // removed, and the removal may not have got there
+            has_name = has_name && rng_below(power.random, 2) == 0; // removed, but the removal may not have reached the disk
         else if (!has_name)
             has_name = rng_below(power.random, 2) == 0;
         if (f.exists && !f.name_is_durable && f.has_old && rng_below(power.random, 2) == 0) {
@@ -458,7 +464,7 @@ inline void power_fail()
     power_go_on();
 }
 
-// Requires: power_stop, then everything closed. Leaves what the page cache holds: pending writes stay pending.
+// Requires: power_stop, then everything closed. Leaves the page cache: pending writes stay pending.
 inline void power_kill() { power_go_on(); }
 
 } // namespace etlnode

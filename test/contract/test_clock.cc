@@ -11,7 +11,7 @@ static std::vector<int> order;
 
 struct step {
     int id;
-    int more; // posts as many further steps when it runs
+    int more; // how many further steps it posts when it runs
 };
 static step steps[8];
 
@@ -42,7 +42,7 @@ static void posts_run_later_and_in_order(void **)
 
 static void post_runs_between_two_completions(void **)
 {
-    // Two timers of the same time: what the first posts runs before the second fires.
+    // Two timers are due at the same time: what the first one posts runs before the second one fires.
     order.clear();
     static timer *second;
     timer *first = timer_make(
@@ -171,7 +171,7 @@ static void secrets_are_alphanumeric_and_differ(void **)
 
 static void many_posts_do_not_starve_the_loop(void **)
 {
-    // Something that posts itself for ever would; a long but finite chain only delays.
+    // A callback that posts itself for ever would block the loop; a long but finite chain only delays it.
     static int left;
     left = 100'000;
     static void (*again)(void *) = [](void *) {

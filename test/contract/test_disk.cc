@@ -63,7 +63,7 @@ static void on_list(void *arg, error err, const std::vector<std::string> &names)
 
 static error awaited()
 {
-    test_eq(seen->calls, 0); // never before the call returned
+    test_eq(seen->calls, 0); // never before the call has returned
     test_true(world_until([] { return seen->calls > 0; }));
     test_eq(seen->calls, 1);
     seen->calls = 0;
@@ -119,7 +119,7 @@ static void open_modes(void **)
     test_eq_enum(open_file("a", disk_open_mode::create_new).code, error_code::already_exists);
     test_ok(open_file("a", disk_open_mode::create_or_open));
     disk_close(*world->e, seen->file);
-    // Neither links nor directories nor pipes are followed or waited for.
+    // Links, directories and pipes are neither followed nor waited for.
     test_eq(symlink(path_of("a").c_str(), path_of("link").c_str()), 0);
     test_true(static_cast<bool>(open_file("link", disk_open_mode::read)));
     test_eq(mkfifo(path_of("fifo").c_str(), 0600), 0);
@@ -135,14 +135,14 @@ static void names_are_changed(void **)
     disk_close(*world->e, seen->file);
     disk_make_dir(*world->e, path_of("dir"), on_done, seen);
     test_ok(awaited());
-    disk_make_dir(*world->e, path_of("dir"), on_done, seen); // there already
+    disk_make_dir(*world->e, path_of("dir"), on_done, seen); // it exists already
     test_ok(awaited());
     disk_make_dir(*world->e, path_of("no/dir"), on_done, seen);
     test_eq_enum(awaited().code, error_code::no_such_file);
     disk_list(*world->e, world->dir, on_list, seen);
     test_ok(awaited());
     test_eq(seen->names.size(), 3u);
-    test_eq_text(seen->names[0], "Z"); // bytewise
+    test_eq_text(seen->names[0], "Z"); // in bytewise order
     test_eq_text(seen->names[1], "b");
     test_eq_text(seen->names[2], "dir");
     disk_rename(*world->e, path_of("b"), path_of("dir/c"), on_done, seen);
@@ -152,11 +152,11 @@ static void names_are_changed(void **)
     test_ok(open_file("dir/d", disk_open_mode::create_new));
     disk_close(*world->e, seen->file);
     disk_unlink(*world->e, {path_of("dir/none"), path_of("dir/c"), path_of("no/dir"), path_of("dir/d")}, on_done, seen);
-    test_ok(awaited()); // what is not there is fine
+    test_ok(awaited()); // missing files are fine
     test_ok(open_file("dir/e", disk_open_mode::create_new));
     disk_close(*world->e, seen->file);
     disk_unlink(*world->e, {path_of("dir"), path_of("dir/e")}, on_done, seen);
-    test_true(static_cast<bool>(awaited())); // a directory is no file; the file is gone all the same
+    test_true(static_cast<bool>(awaited())); // a directory is not a file; the file is removed all the same
     disk_list(*world->e, path_of("dir"), on_list, seen);
     test_ok(awaited());
     test_eq(seen->names.size(), 0u);
@@ -168,7 +168,7 @@ static void names_are_changed(void **)
 
 static void a_write_that_finds_no_room_is_an_error(void **)
 {
-    // The limit on file sizes stands for a full device: it holds on every file system.
+    // The limit on file sizes stands in for a full device, because it works on every file system.
     test_ok(open_file("big", disk_open_mode::create_new));
     disk_file *file = seen->file;
     signal(SIGXFSZ, SIG_IGN);
@@ -187,7 +187,7 @@ static void a_write_that_finds_no_room_is_an_error(void **)
 
 static void syncs_leave_threads_for_reads(void **)
 {
-    // Many syncs at once all complete, and a read in between does too.
+    // Many syncs at once all complete, and so does a read between them.
     test_ok(open_file("s", disk_open_mode::create_new));
     disk_file *file = seen->file;
     disk_write(*world->e, file, "0123456789", 10, 0, on_done, seen);

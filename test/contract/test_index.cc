@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// test/contract/test_index.cc: what port/index.h promises, and what opening a data directory refuses. Compiled with CONTRACT_SIMULATED the cases
-// that are not about a file run on the index of the memory world, under the simulator and the tests of the store.
+// test/contract/test_index.cc: what port/index.h promises, and what opening a data directory refuses. Compiled with CONTRACT_SIMULATED, the
+// cases that are not about a file run on the index of the memory world, which the simulator and the store's tests use.
 //
-// Run with "--commit DIR" it is the child of the kill -9 case: commits for ever and prints what has been acknowledged.
+// With "--commit DIR" it is the child of the kill -9 case: it commits for ever and prints what has been acknowledged.
 #include "contract_world.h"
 
 #include <csignal>
@@ -77,7 +77,7 @@ static void on_done(void *, error err)
 
 static error awaited(int calls = 1)
 {
-    test_eq(seen->calls, 0); // never before the call returned
+    test_eq(seen->calls, 0); // never before the call has returned
     test_true(world_until([calls] { return seen->calls >= calls; }, 60'000));
     world_pass(1);
     test_eq(seen->calls, calls);
@@ -211,7 +211,7 @@ static void overwrite_counts_versions_and_makes_garbage(void **)
     test_eq(index_object_count(*world->e), 1u);
     expect_content_ids(index_garbage, {1, 2});
     expect_content_ids(index_pending_moves, {3});
-    // A new one starts anew.
+    // A new object starts at version 1.
     test_ok(commit(put_of("b", "n", 4)));
     test_eq(seen->changes[0].row.version, 1u);
 }
@@ -229,7 +229,7 @@ static void garbage_and_placed_are_cleared(void **)
     index_placed(*world->e, {4, 77}, on_done, nullptr);
     test_ok(awaited());
     expect_content_ids(index_pending_moves, {3});
-    // Only the metadata changes: the content stays where it is.
+    // Only the metadata changes; the content stays where it is.
     test_ok(commit(put_of("b", "m", 4)));
     test_eq(seen->changes[0].row.version, 2u);
     expect_content_ids(index_pending_moves, {3});
@@ -297,7 +297,7 @@ static void replaced_contents_make_no_garbage(void **)
     test_true(seen->changes[0].before.in_index);
     test_true(seen->changes[0].before.content.empty());
     expect_content("n", "second");
-    // A file after it, and a content after the file.
+    // A file replaces it, and then a content replaces the file.
     test_ok(commit(put_of("b", "n", 3)));
     test_true(seen->changes[0].before.in_index);
     test_ok(get("b", "n"));
@@ -310,7 +310,7 @@ static void replaced_contents_make_no_garbage(void **)
     expect_content("n", "fourth");
     expect_content_ids(index_garbage, {3});
     expect_content_ids(index_pending_moves, {});
-    // Only the metadata changes: the content stays.
+    // Only the metadata changes; the content stays.
     index_change change = put_content("b", "n", 4, "");
     change.row.size = 6;
     change.row.custom = "{}";
@@ -357,8 +357,8 @@ static void pages_are_ordered_bytewise(void **)
     expect_names("a", "", 100, {"a", "a/b", "a/c", "ab"});
     expect_names("a/", "", 100, {"a/b", "a/c"});
     expect_names("a", "a/b", 100, {"a/c", "ab"});
-    expect_names("a/", "B", 100, {"a/b", "a/c"}); // `after` before the prefix
-    expect_names("a/", "b", 100, {});             // behind it
+    expect_names("a/", "B", 100, {"a/b", "a/c"}); // `after` is before the prefix
+    expect_names("a/", "b", 100, {});             // `after` is behind it
     expect_names("\xff", "", 100, {"\xff", "\xff\xff"});
     expect_names("\xff", "\xff", 100, {"\xff\xff"});
     expect_names("none", "", 100, {});
@@ -457,7 +457,7 @@ static void sums_come_back(void **)
     index_page(*world->e, "b", "", "", 10, on_rows, nullptr);
     test_ok(awaited());
     test_true(seen->rows[0].sums.empty());
-    // The rest of the row changes, the content stays, and its sums with it.
+    // The rest of the row changes; the content stays, and its sums with it.
     index_change rest = put_of("b", "o", 7);
     rest.row.custom = "{}";
     test_ok(commit(rest));
@@ -493,19 +493,19 @@ static void sums_are_added_to_the_content_they_are_of(void **)
     test_ok(list_unsummed());
     test_eq(seen->rows.size(), 0u);
     test_ok(commit(put_of("b", "o", 7)));
-    test_ok(add_sums("o", 6, {1})); // it had this content before
+    test_ok(add_sums("o", 6, {1})); // its previous content
     test_ok(get("b", "o"));
     test_true(seen->rows[0].sums.empty());
     test_ok(add_sums("o", 7, {2, 3}));
     test_ok(get("b", "o"));
     test_true((seen->rows[0].sums == std::vector<uint64_t>{2, 3}));
-    test_ok(add_sums("o", 7, {})); // none were made: nothing is kept, nothing is lost
+    test_ok(add_sums("o", 7, {})); // no sums were computed: nothing is stored, and nothing is lost
     test_ok(get("b", "o"));
     test_true((seen->rows[0].sums == std::vector<uint64_t>{2, 3}));
     test_ok(add_sums("none", 8, {4}));
 }
 
-#ifndef CONTRACT_SIMULATED // what follows is about the file
+#ifndef CONTRACT_SIMULATED // the rest is about the file
 
 static std::string database() { return world->dir + "/data/node.db"; }
 
@@ -561,7 +561,7 @@ static void sums_go_with_their_content(void **)
     test_eq(ask_sql(database(), "SELECT count(*) FROM objects WHERE content_id NOT IN (SELECT content_id FROM sums)"), 0);
 }
 
-// A damaged list has another number of sums, or other sums: either way the content does not pass for good.
+// A damaged list has a different number of sums, or different sums. Either way the content does not pass as good.
 static void damaged_sums_are_told_as_they_are(void **)
 {
     test_ok(commit(put_summed("b", "o", 7, {1, 2})));
@@ -653,7 +653,7 @@ static void version_1_is_upgraded(void **)
     test_eq(ask_sql(database(), "SELECT count(*) FROM contents"), 0);
 }
 
-// As version 2 wrote it, from what version 1 had.
+// As version 2 wrote it, after an upgrade from version 1.
 static constexpr const char *version_2 = "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
                                          "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
                                          "INSERT INTO objects VALUES(x'62', x'72', 8, 3, 1, 80, 126, x'', x'', x'', x'', 1);"
@@ -678,7 +678,7 @@ static void files_of_version_2_get_their_sums(void **)
     world_begin(true);
     test_eq(ask_sql(database(), "PRAGMA user_version"), 3);
     expect_content("r", "abc");
-    expect_unsummed({5, 6}); // neither the empty one nor what lies in the index
+    expect_unsummed({5, 6}); // neither the empty object nor the content in the index
     test_eq_text(seen->rows[0].bucket, "b");
     test_eq_text(seen->rows[0].name, "o");
     test_eq(seen->rows[0].size, 50u);
@@ -695,7 +695,7 @@ static void files_of_version_2_get_their_sums(void **)
     expect_unsummed({6});
     test_ok(get("b", "o"));
     test_true(seen->rows[0].sums == std::vector<uint64_t>{55});
-    // Overwritten meanwhile: told as gone, and off the list when that was heard.
+    // Overwritten meanwhile: reported as gone, and removed from the list afterwards.
     test_ok(commit(put_summed("b", "p", 20, {66})));
     expect_unsummed({6});
     test_eq(seen->rows[0].version, 0u);
@@ -706,7 +706,7 @@ static void files_of_version_2_get_their_sums(void **)
     test_true(seen->rows[0].sums == std::vector<uint64_t>{66});
 }
 
-// The whole upgrade or nothing of it: here its second statement is refused.
+// An upgrade happens as a whole or not at all. Here its second statement is refused.
 static void an_upgrade_that_fails_changes_nothing(void **)
 {
     world_end();
@@ -755,14 +755,14 @@ static void everything_survives_reopening(void **)
     test_eq(seen->rows[0].version, 2u);
     test_eq(seen->rows[0].content_id, 13u);
     expect_content_ids(index_garbage, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
-    // The highest id stays known when its row has gone and its garbage too.
+    // The highest id stays known after its row and its garbage are gone.
     test_ok(commit(put_of("b", "last", 1000)));
     test_ok(commit(remove_of("b", "last")));
     index_garbage_clear(*world->e, {1000}, on_done, nullptr);
     test_ok(awaited());
     reopen();
     test_eq(index_content_id_max(*world->e), 1000u);
-    // Of a content, too.
+    // The same holds for a content in the index.
     test_ok(commit(put_content("b", "kept", 1001, "kept content")));
     test_ok(commit(put_content("b", "last", 1002, "x")));
     test_ok(commit(remove_of("b", "last")));
@@ -823,7 +823,7 @@ static void acknowledged_changes_survive_kill_9(void **)
             acknowledged = id;
         kill(child, SIGKILL);
         while (read(fds[0], &id, sizeof id) == static_cast<ssize_t>(sizeof id))
-            acknowledged = id; // told before it died
+            acknowledged = id; // reported before the process died
         close(fds[0]);
         int status = 0;
         test_eq(waitpid(child, &status, 0), child);
@@ -853,7 +853,7 @@ static void failed_commit_changes_nothing(void **)
     rlimit normal{};
     test_eq(getrlimit(RLIMIT_FSIZE, &normal), 0);
     rlimit low = normal;
-    low.rlim_cur = 16 * 1024; // the log is longer already: no write goes through
+    low.rlim_cur = 16 * 1024; // the log is already longer, so every write fails
     test_eq(setrlimit(RLIMIT_FSIZE, &low), 0);
     seen->errs.clear();
     for (uint64_t i = 0; i < 20; i++) {
@@ -872,7 +872,7 @@ static void failed_commit_changes_nothing(void **)
     test_eq(index_content_id_max(*world->e), 1u);
     test_eq_enum(get("b", "lost0").code, error_code::object_not_found);
     test_ok(get("b", "kept"));
-    // And goes on when there is room again.
+    // It works again when there is room.
     test_ok(commit(put_of("b", "lost0", 200)));
     test_ok(get("b", "lost0"));
     expect_content_ids(index_pending_moves, {1, 200});
@@ -933,7 +933,7 @@ static void damage_is_an_error(void **)
     test_ok(awaited(500));
     world_end();
     std::string path = world->dir + "/data/node.db";
-    // Everything but the first page: found when it is read.
+    // Everything but the first page is garbage, which a read detects.
     struct stat info {};
     test_eq(stat(path.c_str(), &info), 0);
     int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
@@ -958,7 +958,7 @@ static void damaged_rows_do_not_stop_the_node(void **)
     }
     test_ok(awaited(500));
     world_end();
-    // The last pages are leaves of the objects table; totals and schema are in the first ones.
+    // The last pages are leaves of the objects table. Totals and schema are in the first ones.
     std::string path = world->dir + "/data/node.db";
     struct stat info {};
     test_eq(stat(path.c_str(), &info), 0);
@@ -973,7 +973,7 @@ static void damaged_rows_do_not_stop_the_node(void **)
     test_eq(seen->rows.size(), 0u);
     (void)commit(remove_of("b", "")); // an error, not a crash
     test_eq_enum(seen->err.code, error_code::corrupt);
-    (void)commit(put_of("other", "n", 1000)); // whatever comes, it is told
+    (void)commit(put_of("other", "n", 1000)); // whatever happens, the caller gets an answer
 }
 
 static void unusable_directories_are_refused(void **)
@@ -993,7 +993,7 @@ static void unusable_directories_are_refused(void **)
     test_eq(mkdir(closed.c_str(), 0500), 0);
     test_eq(chmod(world->dir.c_str(), 0755), 0);
     bool as_root = geteuid() == 0;
-    if (as_root) // who may write everywhere: look with the eyes of nobody
+    if (as_root) // root may write everywhere, so check with nobody's rights
         test_eq(seteuid(65534), 0);
     error refused = open_again(closed, detail);
     if (as_root)

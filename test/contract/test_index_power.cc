@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// test/contract/test_index_power.cc: the index and the documents of a node whose disk loses power, fails or lies (power_vfs.h).
+// test/contract/test_index_power.cc: the index and documents of a node whose disk loses power, fails or lies (power_vfs.h).
 //
-// A model follows what has been acknowledged. After every end (power cut at a chosen operation, kill -9, clean) the database is opened by the
-// real code and must hold exactly the acknowledged changes, and at most one run of the changes that were asked for after the last of them: a
-// commit is there as a whole or not at all. SEED=n runs one seed, ROUNDS=n that many.
+// A model follows what has been acknowledged. After every end (a power cut at a chosen operation, kill -9, or a clean end) the real code
+// opens
+// the database. The database must hold exactly the acknowledged changes, plus at most one group of the changes requested after the last of
+// them: a commit is present as a whole or not at all. SEED=n runs one seed, ROUNDS=n that many.
 #include "contract_world.h"
 
 #include <map>
@@ -20,12 +21,12 @@ using namespace etlnode;
 static constexpr int names = 12;
 static constexpr int checkpoint_pages = 12; // small, so that a short workload sees many checkpoints and restarts of the log
 
-// What the database holds.
+// The contents of the database.
 struct model_row {
     uint64_t content_id = 0;
     uint64_t version = 0;
     size_t custom_size = 0;
-    size_t index_size = 0; // of a content in the index; 0: a file or none
+    size_t index_size = 0; // of a content in the index; 0: a file, or no content
     friend bool operator==(const model_row &, const model_row &) = default;
 };
 struct model {
@@ -46,7 +47,7 @@ struct model_change {
     size_t custom_size = 0;
     size_t index_size = 0;
     std::vector<uint64_t> ids;
-    uint64_t expected = 0; // swap: from this version to the next
+    uint64_t expected = 0; // swap: replaces this version by the next one
     std::string text;
     change_fate fate = change_fate::asked;
     error_code code = error_code::ok;
@@ -109,15 +110,15 @@ struct run {
     uint64_t seed = 0;
     rng random;
     model acknowledged;                // the state up to the last acknowledged change
-    std::vector<model_change> tail;    // asked after it, in order
-    std::vector<model_change *> group; // under way
+    std::vector<model_change> tail;    // requested after it, in order
+    std::vector<model_change *> group; // in progress
     uint64_t next_content_id = 1;
     size_t open_answers = 0;
     size_t refused = 0, acks = 0;
 };
 static run *current;
 
-// The disk under test is made of memory (power_vfs.h); the real files are its page cache and need no real disk.
+// The disk under test is simulated in memory (power_vfs.h). The real files serve as its page cache and need no real disk.
 static int setup(void **)
 {
     world_dir_make();
@@ -146,7 +147,7 @@ static void begin_run(uint64_t seed)
     current->seed = seed;
     current->random = rng{seed};
     static int number;
-    world->dir = world->dir.substr(0, world->dir.find("/disk")) + "/disk" + std::to_string(++number); // new, whatever the seed
+    world->dir = world->dir.substr(0, world->dir.find("/disk")) + "/disk" + std::to_string(++number); // a new directory, whatever the seed
     power_begin(seed * 2 + 1);
 }
 
@@ -233,14 +234,14 @@ static model read_all()
     return m;
 }
 
-// Documents that a swap looked at and did not change are in the model with version 0.
+// Documents that a swap read but did not change have version 0 in the model.
 static model trimmed(model m)
 {
     std::erase_if(m.documents, [](const auto &document) { return document.second.first == 0; });
     return m;
 }
 
-// What was found is what was acknowledged, and at most one run of the changes asked for since. It is the new truth.
+// Checks that the database holds what was acknowledged, plus at most one group of later changes. What it holds becomes the new model.
 static void audit()
 {
     model found = read_all();
@@ -274,14 +275,14 @@ static void audit()
     current->tail.clear();
 }
 
-// In the running process a failed commit is not there at all.
+// In the running process nothing of a failed commit is visible.
 static void audit_running() { check(read_all() == trimmed(current->acknowledged)); }
 
 // --- changes
 
 static void change_done(model_change &c, error err)
 {
-    bool is_answer = err.code == error_code::object_not_found || err.code == error_code::conflict; // of a commit that went well
+    bool is_answer = err.code == error_code::object_not_found || err.code == error_code::conflict; // the result of a successful commit
     c.fate = err && !is_answer ? change_fate::failed : change_fate::acknowledged;
     c.code = err.code;
     current->open_answers++;
@@ -354,7 +355,7 @@ static void start_change(model_change &c)
     }
 }
 
-// Some changes at once, then their answers. Groups make the order of everything that reaches the disk the same in every run of a seed.
+// Submits some changes at once, then waits for their answers. Groups make the order of disk operations the same in every run of a seed.
 static void do_group()
 {
     model guess = current->acknowledged;
@@ -380,7 +381,7 @@ static void do_group()
         current->acks++;
         if (c.code == error_code::ok)
             apply(current->acknowledged, c);
-        current->tail.clear(); // what failed before an acknowledged change is not found any more
+        current->tail.clear(); // changes that failed before an acknowledged one are not visible any more
     }
 }
 
@@ -436,7 +437,7 @@ static void check_integrity()
     if (text != "ok")
         print_error("%s\n", text.c_str());
     check(text == "ok");
-    // No bytes that no row names.
+    // There must be no bytes that no row names.
     sqlite3_stmt *statement = nullptr;
     const char *strays = "SELECT count(*) FROM contents WHERE content_id NOT IN (SELECT content_id FROM objects WHERE in_index)";
     check(sqlite3_prepare_v2(db, strays, -1, &statement, nullptr) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW);
@@ -445,7 +446,7 @@ static void check_integrity()
     check(sqlite3_close(db) == SQLITE_OK);
 }
 
-// From now on the power is there: everything acknowledged is, and changes are taken.
+// The power is back from now on: everything acknowledged is there, and changes are accepted.
 static void recover()
 {
     open_env_well();
@@ -460,7 +461,8 @@ static void recover()
     end_life(ending::clean);
 }
 
-// The power goes at operation `dies_at` of a life that is the same for every one of them, its opening included; false: the life ended before.
+// The power fails at operation `dies_at`, counted from the opening, of a life that is otherwise always the same. False: the life ended
+// before.
 static bool one_cut(uint64_t seed, uint64_t dies_at, int groups)
 {
     begin_run(seed);
@@ -503,7 +505,7 @@ static void power_cut_at_every_operation(void **)
         cuts++;
     print_message("# cut at each of %llu operations\n", static_cast<unsigned long long>(cuts));
     check(cuts > 150);
-    // That life had checkpoints in it, and its end wrote the log back.
+    // That life included checkpoints, and its end wrote the log back.
     check(!one_cut(7, UINT64_MAX, 14));
 }
 
@@ -518,7 +520,7 @@ static void set_fault(power_fault kind, uint64_t after, uint64_t count)
     power.faults_done = 0;
 }
 
-// Lives of one seed: opened, worked, with faults in between, ended in any way; audited after each.
+// Lives of one seed: each opens the database, works, meets faults and ends in some way. After each, the database is audited.
 static void lives_of_one_disk(void **)
 {
     uint64_t acks = 0, refused = 0, rounds = getenv("SEED") != nullptr ? 1 : rounds_wanted(250);
@@ -531,7 +533,7 @@ static void lives_of_one_disk(void **)
             if (how == ending::power_cut)
                 power.dies_at = power.operations + 1 + rng_below(random, rng_below(random, 4) == 0 ? 12 : 250);
             else if (rng_below(random, 6) == 0)
-                set_fault(any_fault(), rng_below(random, 10), 1 + rng_below(random, 2)); // while it is opened
+                set_fault(any_fault(), rng_below(random, 10), 1 + rng_below(random, 2)); // during the opening
             error refusal = open_env();
             if (refusal) {
                 check(power.is_dead || power.faults_done > 0);
@@ -554,7 +556,7 @@ static void lives_of_one_disk(void **)
                 }
             }
             if (!power.is_dead && rng_below(random, 2) == 0) {
-                // Whatever failed before: the next change goes through, without a restart.
+                // Whatever failed before, the next change succeeds without a restart.
                 size_t before = current->refused;
                 do_group();
                 check(power.is_dead || current->refused == before);
@@ -578,8 +580,8 @@ static void lives_of_one_disk(void **)
     }
 }
 
-// A sync of the log fails: the kernel takes its pages for clean and does not write them again. kill -9, and the next process reads the refused
-// commit from the page cache. What it builds on that must survive a power cut.
+// If a sync of the log fails, the kernel treats its pages as clean and does not write them again. After kill -9 the next process reads the
+// refused commit from the page cache. What it builds on that must survive a power cut.
 static void nothing_is_built_on_a_failed_sync(void **)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -617,12 +619,13 @@ static void every_kind_of_failure_is_told(void **)
             start_change(c);
             wait_answers(1);
             check(c.fate == change_fate::failed);
-            // no_space means that nothing of the commit can be found later (then a put removes its content): not so after a failed sync.
+            // no_space promises that nothing of the commit appears later, so that a put removes its content. After a failed sync that is
+            // not so.
             check(c.code == (kind == power_fault::no_space ? error_code::no_space : error_code::io));
             current->tail.push_back(c);
         }
         check(current->acks == acks);
-        audit_running(); // reads go on
+        audit_running(); // reads continue
         power.fault = power_fault::none;
         do_group(); // and so do changes, without a restart
         check(current->tail.empty());
@@ -645,7 +648,7 @@ static model_change change_of(change_kind kind, const char *name)
     return c;
 }
 
-// Committed together with puts for which there is no room, removals go through.
+// Removals committed together with puts that find no room succeed.
 static void removals_go_on_without_room(void **)
 {
     begin_run(200);
@@ -656,7 +659,7 @@ static void removals_go_on_without_room(void **)
         apply(current->acknowledged, c);
     }
     wait_answers(filled.size());
-    set_fault(power_fault::no_space, 0, 2); // once for the first change, which is alone, once for the others together
+    set_fault(power_fault::no_space, 0, 2); // once for the first change, which is alone, and once for the others together
     std::vector<model_change> group = {change_of(change_kind::put, "alone"), change_of(change_kind::put, "kept"),
         change_of(change_kind::remove, "removed"), change_of(change_kind::remove, "none"), change_of(change_kind::put, "new")};
     for (model_change &c : group)

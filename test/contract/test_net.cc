@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/contract/test_net.cc: what port/net.h promises, over loopback. Cases that move bytes run twice: with sendfile and splice, and
-// with copies through memory. Compiled with CONTRACT_SIMULATED they run on the simulator's network (test/sim), which has no kernel underneath.
+// test/contract/test_net.cc: what port/net.h promises, over loopback. Cases that move bytes run twice: with sendfile and splice, and with
+// copies through memory. Compiled with CONTRACT_SIMULATED they run on the simulator's network (test/sim), which uses no kernel.
 #include "contract_world.h"
 
 #include <algorithm>
@@ -24,7 +24,7 @@
 
 using namespace etlnode;
 
-// A connected pair: `client` was made by net_connect, `server` by the listener.
+// A connected pair: net_connect made `client`, the listener made `server`.
 struct net_fixture {
     net_listener *listener = nullptr;
     net_conn *client = nullptr;
@@ -65,7 +65,7 @@ static void make_pair()
     listen_here();
     net->connects = 0;
     test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
-    test_eq(net->connects, 0); // never before it returned
+    test_eq(net->connects, 0); // never before it has returned
     test_true(world_until([] { return net->accepted.size() == 1 && net->connected.size() == 1; }));
     net->server = net->accepted[0];
     net->client = net->connected[0];
@@ -115,10 +115,10 @@ static int teardown(void **state)
     return world_teardown(state);
 }
 
-// Content that shows a shift by any amount.
+// Content that reveals a shift by any amount.
 static char byte_at(uint64_t offset) { return static_cast<char>((offset * 2654435761u) >> 13 ^ offset >> 21); }
 
-// Sends `size` bytes of that content as fast as the other side takes them.
+// Sends `size` bytes of that content as fast as the other side reads them.
 struct sender {
     net_conn *conn = nullptr;
     uint64_t size = 0;
@@ -137,7 +137,7 @@ static void send_on(void *arg)
         size_t count = std::min<uint64_t>(s->block.size(), s->size - s->sent);
         for (size_t i = 0; i < count; i++)
             s->block[i] = byte_at(s->sent + i);
-        // In two parts, so that gathering is seen too.
+        // In two parts, to cover gathering.
         iovec parts[2] = {{s->block.data(), count / 3}, {s->block.data() + count / 3, count - count / 3}};
         io_result result = net_write(*world->e, s->conn, parts, s->sent + count < s->size);
         if (result.state == io_state::again) {
@@ -159,7 +159,7 @@ static void send_on(void *arg)
 struct receiver {
     net_conn *conn = nullptr;
     uint64_t received = 0;
-    uint64_t wrong = 0; // bytes that are not the content
+    uint64_t wrong = 0; // bytes that differ from the content
     bool done = false;
     bool ended = false;
     error err;
@@ -265,7 +265,7 @@ static void cancelled_connect_stays_silent(void **)
         test_ok(net_connect(*world->e, host, port(), on_connect, nullptr, &net->call));
         net_connect_cancel(*world->e, net->call);
     }
-    // A connect that has failed but not been told yet.
+    // A connect that has failed, but whose failure was not delivered yet.
     uint16_t here = port();
     net_listener_close(*world->e, net->listener);
     net->listener = nullptr;
@@ -290,7 +290,7 @@ static void paused_listener_accepts_later(void **)
     listen_here();
     net_listener_pause(*world->e, net->listener, true);
     test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
-    test_true(world_until([] { return net->connects == 1; })); // the kernel's backlog answers
+    test_true(world_until([] { return net->connects == 1; })); // the kernel's backlog accepts it
     world_pass(20);
     test_eq(net->accepted.size(), 0u);
     net_listener_pause(*world->e, net->listener, false);
@@ -346,7 +346,7 @@ static void bytes_arrive_in_order(void **)
     }
 }
 
-// Runs the world until `count` has not moved for a while.
+// Runs the world until `count` has not changed for a while.
 static void world_settle(const uint64_t &count)
 {
     uint64_t before = 0;
@@ -365,7 +365,7 @@ static void writer_is_held_back_by_a_slow_reader(void **)
     s.size = 64 << 20;
     send_on(&s);
     world_settle(s.sent);
-    test_false(s.done); // nobody reads
+    test_false(s.done); // the other side does not read
     uint64_t taken = s.sent;
     test_true(taken > 0 && taken < (48u << 20));
     world_pass(50);
@@ -390,7 +390,7 @@ static void half_close_leaves_the_other_direction(void **)
     receive_on(&r);
     test_true(world_until([&] { return s.done && r.done; }));
     expect_content(r, 2 << 20);
-    // The end stays the end.
+    // The end is permanent.
     char byte = 0;
     test_eq_enum(net_read(*world->e, net->client, &byte, 1).state, io_state::end);
 }
@@ -439,7 +439,7 @@ static void reset_is_never_an_end(void **)
     test_false(r.ended);
     test_eq_enum(r.err.code, error_code::reset);
     test_eq(r.wrong, 0u);
-    // However often one asks.
+    // The error is permanent, however often it is read.
     char byte = 0;
     for (int i = 0; i < 3; i++)
         test_eq_enum(net_read(*world->e, net->server, &byte, 1).state, io_state::failed);
@@ -454,7 +454,7 @@ static void reset_wakes_both_waits(void **)
     make_pair();
     static int woken[2];
     woken[0] = woken[1] = 0;
-    // Fill the writable side first, so that both really wait.
+    // Fill the writable side first, so that both sides really wait.
     sender s;
     s.conn = net->server;
     s.size = 64 << 20;
@@ -473,7 +473,7 @@ static void reset_wakes_both_waits(void **)
     test_eq_enum(net_write(*world->e, net->server, {&part, 1}).state, io_state::failed);
     char byte = 0;
     test_eq_enum(net_read(*world->e, net->server, &byte, 1).state, io_state::failed);
-    // A wait on a dead connection completes too, later, and can be cancelled.
+    // A wait on a dead connection also completes later, and can be cancelled.
     net_wait(
         *world->e, net->server, net_side::readable, [](void *) { woken[0]++; }, nullptr);
     test_eq(woken[0], 1);
@@ -503,7 +503,7 @@ static void reset_told_to_the_writer_is_not_an_end_for_the_reader(void **)
 
 static void early_answer_can_be_read_after_a_reset(void **)
 {
-    // The peer answers, then closes with our bytes unread: the kernel sends RST behind the answer.
+    // The peer answers and then closes with our bytes unread, so the kernel sends RST after the answer.
     make_pair();
     send_some(net->client, 100'000);
     send_some(net->server, 500); // the early answer
@@ -539,7 +539,7 @@ static void wait_completes_later_even_when_ready(void **)
     test_false(net_is_waiting(*world->e, net->server, net_side::readable));
     world_pass(5);
     test_eq(woken, 1);
-    // What was not read is still there for the next wait.
+    // Unread bytes are still there for the next wait.
     net_wait(*world->e, net->server, net_side::readable, wake, nullptr);
     test_true(world_until([] { return woken == 2; }));
 }
@@ -564,7 +564,7 @@ static void cancelled_and_closed_waits_stay_silent(void **)
 
 static void a_completion_can_close_other_connections(void **)
 {
-    // Both have an event in the same turn; the first to be told closes the other.
+    // Both have an event in the same iteration; the first one called closes the other.
     make_pair();
     test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
     test_true(world_until([] { return net->accepted.size() == 1 && net->connected.size() == 1; }));
@@ -636,7 +636,7 @@ static void unread_bytes_and_ends_are_seen(void **)
 
 static void one_fast_connection_does_not_hold_the_others(void **)
 {
-    // Reads without end from a peer that always has more: the timer must fire all the same.
+    // Reads for ever from a peer that always has more. The timer must still fire.
     make_pair();
     sender s;
     receiver r;
@@ -763,7 +763,7 @@ static void short_file_is_an_error(void **)
 #ifndef CONTRACT_SIMULATED
 static void cold_files_are_sent(void **)
 {
-    // Content that is on the disk only: it is brought into memory first, off the loop.
+    // Content that is only on the disk is first read into memory, off the loop.
     make_pair();
     file_sender s;
     s.file = make_file(6 << 20);
@@ -805,7 +805,7 @@ struct damage_seen {
 };
 static void on_damage(void *arg, uint64_t offset) { static_cast<damage_seen *>(arg)->offsets.push_back(offset); }
 
-// In place of the byte at `offset` another one, through a descriptor of its own, as it would come about by somebody else's hand.
+// Replaces the byte at `offset` through another descriptor, as a foreign process would.
 static void change_byte(disk_file *file, uint64_t offset, char to)
 {
     disk_calls = 0;
@@ -837,7 +837,7 @@ static disk_file *open_again()
     return opened;
 }
 
-// Sends [from, to) of the file; how much arrived, all of it right.
+// Sends [from, to) of the file. Returns how much arrived, after checking that all of it is correct.
 static uint64_t send_guarded(disk_file *file, uint64_t from, uint64_t to, error &out_err)
 {
     make_pair();
@@ -878,7 +878,7 @@ static void damaged_blocks_are_not_sent(void **)
         test_eq(send_guarded(file, 0, size, err), size);
         test_ok(err);
         test_true(damage.offsets.empty());
-        // After it was sent, under the open file.
+        // Changed under the open file, after it was sent.
         change_byte(writer, at, static_cast<char>(byte_at(at) ^ 1));
         world_pass(2);
         if (block > 0) {
@@ -889,7 +889,7 @@ static void damaged_blocks_are_not_sent(void **)
         test_eq_enum(err.code, error_code::corrupt);
         test_eq(damage.offsets.size(), 1u);
         test_eq(damage.offsets[0], block);
-        // Ranges: what touches it, what does not.
+        // Ranges that touch it, and ranges that do not.
         test_eq(send_guarded(file, at, at + 1, err), 0u);
         test_eq_enum(err.code, error_code::corrupt);
         uint64_t behind = std::min<uint64_t>(size, block + content_block_size);
@@ -900,7 +900,7 @@ static void damaged_blocks_are_not_sent(void **)
         test_eq_enum(check_at(file, at).code, error_code::corrupt);
         test_false(disk_is_checked(*world->e, file, at));
         disk_close(*world->e, file);
-        // Before anybody has looked.
+        // Before any block was checked.
         file = open_again();
         disk_guard(*world->e, file, size, sums, on_damage, &damage);
         test_false(disk_is_checked(*world->e, file, 0));
@@ -916,7 +916,7 @@ static void a_look_says_what_it_found(void **)
 {
     static constexpr uint64_t size = 3 * content_block_size + 5;
     disk_file *writer = make_file(size);
-    test_true(disk_is_checked(*world->e, writer, 0)); // without a guard there is nothing to look for
+    test_true(disk_is_checked(*world->e, writer, 0)); // without a guard there is nothing to check
     test_ok(check_at(writer, 0));
     disk_file *file = open_again();
     damage_seen damage;
@@ -951,7 +951,7 @@ static void shorter_files_are_damaged(void **)
     disk_close(*world->e, file);
 }
 
-// Pages that were found sound have gone from memory: they are looked at again when they come back.
+// Pages that were found sound are evicted. When they come back, they are checked again.
 static void cold_blocks_are_looked_at_again(void **)
 {
     static constexpr uint64_t size = 4 * content_block_size;
@@ -981,7 +981,7 @@ static void closing_while_blocks_are_looked_at(void **)
     change_byte(writer, 5, 'x');
     disk_close(*world->e, writer);
     damage_seen damage;
-    // The connection goes; the file goes; both, with the look under way.
+    // Close the connection, the file, or both while the check runs.
     for (int what = 0; what < 3; what++) {
         make_pair();
         disk_file *file = open_again();
@@ -1023,7 +1023,7 @@ static void closing_while_a_file_is_sent(void **)
 #endif
     s.conn = net->client;
     s.end = 8 << 20;
-    send_file_on(&s); // waits for the disk now, where there is one
+    send_file_on(&s); // waits for the disk now, if there is one
     disk_close(*world->e, s.file);
     close_client();
     world_pass(20);
@@ -1084,7 +1084,7 @@ static void pump_on(void *arg)
     }
 }
 
-// The relay's own ends: `server` (source) and `connected` (sink); `accepted` reads what comes out.
+// The relay's own ends are `server` (source) and `connected` (sink); `accepted` reads the result.
 static void make_relay_pair()
 {
     make_pair();
@@ -1131,7 +1131,7 @@ static void relayed_bytes_arrive(void **)
 
 static void relayed_one_byte_at_a_time(void **)
 {
-    // Pieces of one byte fill a pipe long before its bytes are used up.
+    // One-byte pieces fill a pipe long before it holds many bytes.
     make_relay_pair();
     pump p;
     p.relay = net_relay_make(*world->e);
@@ -1200,8 +1200,8 @@ static void relay_tells_reset_from_end(void **)
     pump_on(&p);
     test_true(world_until([&] { return p.done; }));
     test_eq_enum(p.err.code, error_code::reset);
-    net_relay_free(*world->e, p.relay); // perhaps with bytes in it
-    // The next relay does not find them.
+    net_relay_free(*world->e, p.relay); // possibly with bytes in it
+    // The next relay must not see them.
     p.relay = net_relay_make(*world->e);
     test_eq(net_relay_pending(*world->e, p.relay), 0u);
     net_relay_free(*world->e, p.relay);
@@ -1246,7 +1246,7 @@ static void unread_bytes_cost_no_time(void **)
     send_some(net->client, 1000);
     world_pass(20);
     uint64_t before = cpu_us();
-    world_pass(300); // bytes to read, a writable socket, nobody waits
+    world_pass(300); // bytes to read, a writable socket, and no wait
     test_true(cpu_us() - before < 100'000);
     close_client(); // and a FIN
     before = cpu_us();
@@ -1254,13 +1254,13 @@ static void unread_bytes_cost_no_time(void **)
     test_true(cpu_us() - before < 100'000);
 }
 
-#ifndef CONTRACT_SIMULATED // what follows is about the kernel
+#ifndef CONTRACT_SIMULATED // the rest is about the kernel
 static void running_out_of_descriptors_pauses_accepting(void **)
 {
     listen_here();
     rlimit normal{};
     test_eq(getrlimit(RLIMIT_NOFILE, &normal), 0);
-    // The client's half is made first; then the server has no descriptor for its own.
+    // The client's socket is created first; then the server has no descriptor left for its own.
     test_ok(net_connect(*world->e, "127.0.0.1", port(), on_connect, nullptr, &net->call));
     rlimit low = normal;
     low.rlim_cur = 3;
@@ -1274,7 +1274,7 @@ static void running_out_of_descriptors_pauses_accepting(void **)
     test_eq(setrlimit(RLIMIT_NOFILE, &normal), 0);
     test_eq(accepted, 0u);
     test_true(used < 250'000); // it did not spin
-    test_ok(err);              // told by the completion
+    test_ok(err);              // reported by the completion
     test_true(world_until([] { return net->connects == 2; }));
     test_eq(net->connect_failures, 1);
     test_true(world_until([] { return net->accepted.size() == 1; }, 3000));
@@ -1289,7 +1289,7 @@ static void pipes_are_bounded(void **)
     test_true(world_copying ? pipes == 0 : pipes > 0 && pipes <= relay_pipes_max);
     for (net_relay *relay : relays)
         net_relay_free(*world->e, relay);
-    test_eq(uv_env_counts(*world->e).pipes, pipes); // kept for later
+    test_eq(uv_env_counts(*world->e).pipes, pipes); // kept for later use
 }
 
 static void the_end_closes_what_is_left(void **)
@@ -1301,13 +1301,13 @@ static void the_end_closes_what_is_left(void **)
     test_ok(net_connect(*world->e, "localhost", port(), on_connect, nullptr, &net->call));
     (void)net_relay_make(*world->e);
     (void)make_file(100);
-    timer_arm(*world->e, timer_make(*world->e, wake, nullptr), 60'000); // a due one may still fire while jobs under way are awaited
+    timer_arm(*world->e, timer_make(*world->e, wake, nullptr), 60'000); // a timer that is due may still fire while jobs are awaited
     world_end(false);
     test_eq(woken, 0);
     *net = {};
 }
 
-// The congestion controls of all connected sockets of this process.
+// The congestion controls of all connected sockets in this process.
 static std::vector<std::string> controls_here()
 {
     std::vector<std::string> out;
@@ -1323,7 +1323,7 @@ static std::vector<std::string> controls_here()
     return out;
 }
 
-static constexpr const char *own_address = "10.99.0.1"; // of the network below, and no loopback address
+static constexpr const char *own_address = "10.99.0.1"; // of the network below; not a loopback address
 static bool has_own_address = false;
 
 static std::string usual_control()
@@ -1354,7 +1354,7 @@ static void expect_controls(const char *host, net_reach reach, const std::string
 static void paced_only_where_there_is_a_network(void **)
 {
     std::string usual = usual_control();
-    std::string near = usual.starts_with("bbr") ? "reno" : usual; // what does not pace is left alone
+    std::string near = usual.starts_with("bbr") ? "reno" : usual; // an algorithm without pacing is left alone
     expect_controls("127.0.0.1", net_reach::anywhere, near);
     expect_controls("127.0.0.1", net_reach::this_machine, near);
     if (!has_own_address)
@@ -1363,7 +1363,8 @@ static void paced_only_where_there_is_a_network(void **)
     expect_controls(own_address, net_reach::this_machine, near);
 }
 
-// A network namespace of its own, where BBR is the default if this kernel has it. Where no namespace can be made it is the machine's network.
+// Enters a new network namespace, with BBR as the default if this kernel has it. If no namespace can be made, stays in the machine's
+// network.
 static void enter_paced_network()
 {
     if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
@@ -1392,7 +1393,7 @@ static void connections_of_one_machine_are_not_paced(void **)
     pid_t child = fork();
     if (child == 0) {
         int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        dup2(null_fd, STDOUT_FILENO); // TAP of its own; what failed is on stderr
+        dup2(null_fd, STDOUT_FILENO); // it prints its own TAP; its failures are on stderr
         execl("/proc/self/exe", "test-net", "--in-paced-network", nullptr);
         _exit(127);
     }
@@ -1402,7 +1403,7 @@ static void connections_of_one_machine_are_not_paced(void **)
 }
 #endif
 
-// Each moving case twice.
+// Runs each case that moves bytes twice.
 #define BOTH(function)                                                     \
     cmocka_unit_test_setup_teardown(function, setup, teardown), CMUnitTest \
     {                                                                      \

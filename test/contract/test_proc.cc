@@ -120,7 +120,7 @@ static void child_need_not_read_its_input(void **)
     options.input = std::string(8 << 20, 'i');
     run(std::move(options));
     test_eq(seen->result.exit_code, 3);
-    // Nor while it lives.
+    // Neither while it lives.
     seen->exits = 0;
     options = shell("sleep 0.1; exit 4");
     options.input = std::string(8 << 20, 'i');
@@ -172,9 +172,9 @@ static void child_that_ignores_term_is_killed(void **)
     proc_options options = shell("trap '' TERM; echo ready; while :; do sleep 1; done");
     options.kill_grace_ms = 100;
     start(std::move(options));
-    world_pass(150); // let the trap be set
+    world_pass(150); // wait until the trap is set
     proc_terminate(*world->e, seen->p);
-    proc_terminate(*world->e, seen->p); // repeatedly is fine
+    proc_terminate(*world->e, seen->p); // calling it repeatedly is fine
     test_true(world_until([] { return seen->exits > 0; }));
     test_eq(seen->result.signal, SIGKILL);
     test_false(seen->result.deadline_passed);
@@ -191,7 +191,7 @@ static void signals_reach_the_whole_group(void **)
     test_true(pid > 0);
     static int watched;
     watched = pid;
-    // Gone, or a zombie that nobody has waited for yet.
+    // Gone, or a zombie that has not been reaped yet.
     test_true(world_until(
         [] {
             std::string path = "/proc/" + std::to_string(watched) + "/stat";
@@ -268,12 +268,12 @@ static void grandchild_with_the_pipe_does_not_hold_the_exit(void **)
 static void child_inherits_nothing_else(void **)
 {
     run(shell("ls /proc/self/fd | wc -l"));
-    test_eq_text(seen->out, "4\n"); // three and the directory itself
+    test_eq_text(seen->out, "4\n"); // three, and the directory itself
 }
 
 static void child_has_default_signals(void **)
 {
-    // SIGPIPE is ignored by the node, not by its children.
+    // The node ignores SIGPIPE; its children do not.
     run(shell("kill -PIPE $$; echo survived"));
     test_eq(seen->result.signal, SIGPIPE);
 }
@@ -303,7 +303,7 @@ static void out_of_descriptors_is_refused(void **)
     rlimit before{};
     test_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     rlimit low = before;
-    low.rlim_cur = 3; // everything that is open already is above
+    low.rlim_cur = 3; // all open descriptors are above this limit
     proc_options options = shell("echo x");
     test_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
     error err = proc_spawn(*world->e, std::move(options), &seen->p);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/lib/fake_world.h: clock, child processes and connects under the test's hand: time moves when it is told to, children do what
-// the test says, nothing else happens.
+// test/lib/fake_world.h: clock, child processes and connects that a test controls. Time moves when the test says so, children do what the
+// test
+// says, and nothing else happens.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +28,7 @@ struct proc {
     int pid = 0;
     uint64_t due_ms = 0;     // of its deadline, 0: none
     bool terminated = false; // it was asked to end
-    bool exiting = false;    // its end is posted
+    bool exiting = false;    // its exit is posted
 };
 
 struct net_connect_call {
@@ -47,15 +48,15 @@ struct fake_world {
     int next_pid = 100;
     std::vector<proc *> children;
     std::vector<net_connect_call *> connects;
-    std::vector<std::string> spawned; // command lines, oldest first; the test may clear it
+    std::vector<std::string> spawned; // command lines, oldest first; a test may clear it
     size_t open_conns = 0;
-    error refuse_spawn;                // set: every spawn is refused so
-    bool children_ignore_term = false; // else a child that is asked to end does so at once, by the signal
+    error refuse_spawn;                // if set, every spawn is refused with this error
+    bool children_ignore_term = false; // otherwise a child that is asked to end dies of the signal at once
 };
 
 inline fake_world &fake_of(env &e) { return *static_cast<fake_world *>(e.impl); }
 
-// Runs what was posted, and what that posts.
+// Runs everything posted, including posts made meanwhile.
 inline void fake_run(fake_world &w)
 {
     for (size_t i = 0; virtual_run_post(w.clock); i++)
@@ -72,7 +73,7 @@ inline std::string fake_command(const proc &p)
     return out;
 }
 
-// The oldest living child whose command line contains `part`; null when there is none.
+// The oldest living child whose command line contains `part`; null if there is none.
 inline proc *fake_child(fake_world &w, std::string_view part)
 {
     for (proc *p : w.children) {
@@ -211,7 +212,7 @@ inline void fake_close(net_conn *conn)
     delete conn;
 }
 
-// Only what opens and ends a connection.
+// Only functions that open or end a connection.
 inline net_port fake_net_make()
 {
     net_port net = {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/lib/golden.h: golden files: what a test expects, kept under test/golden; UPDATE=1 in the environment rewrites them.
+// test/lib/golden.h: golden files: the expected results under test/golden. UPDATE=1 in the environment rewrites them.
 #pragma once
 
 #include <cstdio>
@@ -13,7 +13,7 @@ namespace etlnode {
 
 inline bool golden_is_updating() { return std::getenv("UPDATE") != nullptr; }
 
-// Empty when the file is not there.
+// Empty if the file does not exist.
 inline std::string golden_read(const std::string &path)
 {
     std::string out;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/lib/memory_world.cc: clock, disk and index in memory, deterministic: nothing happens but in memory_step.
+// test/lib/memory_world.cc: a deterministic clock, disk and index in memory. Everything happens in memory_step.
 #include "memory_world.h"
 
 #include <algorithm>
@@ -67,7 +67,7 @@ static uint64_t memory_make_node(memory_world &w, bool is_dir, uint64_t parent, 
     return id;
 }
 
-// The changes of names in `dir` become durable, and earlier ones they build on.
+// Makes the changes of names in `dir` durable, together with earlier changes that they build on.
 static void memory_sync_names(memory_world &w, uint64_t dir)
 {
     std::set<std::pair<uint64_t, std::string>> keys;
@@ -142,7 +142,7 @@ error memory_rename(memory_world &w, const memory_task &t)
     return no_error;
 }
 
-// A fault is one path's, as an error of the disk is.
+// A fault belongs to one path, like a disk error.
 static error memory_unlink(memory_world &w, memory_task &t)
 {
     error first;
@@ -265,7 +265,7 @@ static error memory_execute(memory_world &w, memory_task &t)
         return memory_unlink(w, t);
     error fault = memory_fault_of(w, t);
     if (fault) {
-        // A failed write may have written something; a failed sync may have synced or not: here, not.
+        // A failed write may have written a part. A failed sync may have synced or not; here it has not.
         if (t.op == memory_op::write) {
             std::string &data = image.nodes[t.file->node].data;
             size_t written = t.size / 2;
@@ -354,7 +354,7 @@ static error memory_execute(memory_world &w, memory_task &t)
         image.unsummed.erase(t.change.row.content_id);
         return no_error;
     }
-    case memory_op::check: return no_error; // the look itself is memory_complete's: it may tell of damage
+    case memory_op::check: return no_error; // memory_complete does the check itself, because it may report damage
     case memory_op::meta_read: t.document = image.documents[t.path]; return no_error;
     case memory_op::meta_swap: {
         memory_document &stored = image.documents[t.path];
@@ -398,7 +398,7 @@ static bool memory_is_index_write(const memory_task &t)
            t.op == memory_op::index_sums_add || t.op == memory_op::meta_swap;
 }
 
-// With shuffle any task may be next, but of the index's writes only the first, and of one file's writes too.
+// With shuffle, any task may be next, except that the index's writes, and the writes of one file, keep their order.
 static size_t memory_pick(memory_world &w, const std::deque<std::unique_ptr<memory_task>> &tasks)
 {
     size_t at = w.shuffle ? static_cast<size_t>(rng_below(w.order, tasks.size())) : 0;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// test/lib/memory_world.h: clock, disk and index in memory, deterministic: nothing happens but in memory_step.
+// test/lib/memory_world.h: a deterministic clock, disk and index in memory. Everything happens in memory_step.
 //
-// Every operation has two steps, executed and completed, so that a test can stop between "it is durable" and "it was said so". Files and
-// directories remember what was synced: memory_take gives the image that a crash at this moment leaves, and a second world can start from it
-// (the first one goes on to its end, so that nothing leaks). Order: as given, or drawn from the seed; index changes keep their order, as the
-// real index does. Names made or moved become durable when one of their directories is synced, as a whole (a rename is atomic).
+// Every operation has two steps, execution and completion, so that a test can stop between "it is durable" and "the caller knows". Files
+// and
+// directories remember what was synced. memory_take returns the image that a crash at this moment leaves, and a second world can start from
+// it, while the first one runs to its end so that nothing leaks. Operations run in the order given or, with shuffle, in an order drawn from
+// the seed; changes of the index keep their order, as in the real index. A new or moved name becomes durable when one of its directories is
+// synced; a rename is atomic.
 #pragma once
 
 #include <cstdint>
@@ -71,7 +73,7 @@ inline constexpr const char *memory_op_names[] = {
     "check",
 };
 
-// The operation fails `count` times after `skip` successes, where its path contains `path_part`.
+// The operation fails `count` times after `skip` successes, for paths that contain `path_part`.
 struct memory_fault {
     memory_op op = memory_op::open;
     error err;
@@ -86,7 +88,7 @@ struct memory_node {
     std::map<std::string, uint64_t> names, synced_names; // of a directory
 };
 
-// from_dir 0: made; to_dir 0: removed; both: renamed.
+// from_dir 0: created; to_dir 0: removed; both set: renamed.
 struct memory_name_change {
     uint64_t node = 0;
     uint64_t from_dir = 0, to_dir = 0;
@@ -99,11 +101,11 @@ struct memory_document {
     std::string text;
 };
 
-// What a disk and its index hold; also what is left of them after a crash.
+// The contents of a disk and its index, alive or after a crash.
 struct memory_image {
     std::map<uint64_t, memory_node> nodes; // 1 is the root
     uint64_t next_node = 2;
-    std::vector<memory_name_change> unsynced; // in order of doing; their directories' synced_names do not know them
+    std::vector<memory_name_change> unsynced; // in order; their directories' synced_names do not contain them yet
     std::map<std::pair<std::string, std::string>, index_row> rows;
     std::set<uint64_t> garbage, pending_moves;
     std::map<uint64_t, std::pair<std::string, std::string>> unsummed; // bucket and name of the object that had the content
@@ -116,9 +118,9 @@ struct memory_world;
 struct disk_file {
     memory_world *world = nullptr;
     uint64_t node = 0;
-    unsigned operations = 0; // under way
+    unsigned operations = 0; // in progress
     bool is_guarded = false;
-    uint64_t size = 0; // what `sums` are of
+    uint64_t size = 0; // the size that `sums` cover
     std::vector<uint64_t> sums;
     std::set<uint64_t> checked; // blocks
     disk_on_damage on_damage = nullptr;
@@ -159,23 +161,23 @@ struct memory_task {
 
 struct memory_world {
     env e;
-    memory_image now;                              // names and data; what is synced of them beside
-    std::deque<std::unique_ptr<memory_task>> todo; // not executed
+    memory_image now;                              // names and data, with their synced versions
+    std::deque<std::unique_ptr<memory_task>> todo; // not executed yet
     std::deque<std::unique_ptr<memory_task>> done; // executed, not completed
     virtual_clock clock;
     std::vector<memory_fault> faults;
-    std::map<memory_op, uint64_t> executed; // how often
-    rng order;                              // used when shuffle is set
+    std::map<memory_op, uint64_t> executed; // counts
+    rng order;                              // used if shuffle is set
     bool shuffle = false;
-    std::set<memory_op> deferred; // without shuffle: these are executed when nothing else is left to do
+    std::set<memory_op> deferred; // without shuffle: executed only when nothing else is left
     size_t open_files = 0;
     uint64_t steps = 0;
 };
 
 enum class memory_crash : uint8_t {
-    killed,    // the process ends, the machine does not: nothing is lost yet
+    killed,    // the process ends but the machine does not: nothing is lost yet
     power_cut, // everything unsynced is lost
-    torn,      // some of what was not synced is lost: drawn from `w.order`
+    torn,      // some unsynced data is lost: drawn from `w.order`
 };
 
 extern const disk_port memory_disk;
@@ -184,27 +186,27 @@ extern const meta_port memory_meta;
 
 memory_world &memory_of(env &e);
 
-// What a process sees that starts from this image. After memory_crash::killed a power cut may still come.
+// Makes the world of a process that starts from this image. After memory_crash::killed a power cut may still follow.
 memory_world *memory_make(const memory_image &image, uint64_t seed = 1);
-// Requires: nothing is left: no file open, no timer, no operation under way.
+// Requires: nothing is left: no open file, no timer, no operation in progress.
 void memory_free(memory_world *w);
 
-// One step: a post, an execution or a completion. False when there is nothing to do but to wait for timers.
+// One step: a post, an execution or a completion. False if only timers are left.
 bool memory_step(memory_world &w);
 void memory_run(memory_world &w);
-// Runs everything, then the timers due within `ms`, in order, and what they start.
+// Runs everything, then the timers due within `ms` in order, and whatever they start.
 void memory_advance(memory_world &w, uint64_t ms);
 
-// Whether the block at `offset` of `data`, which is what the file holds or a damaged copy of it, matches its sum. Tells on_damage when it does not.
+// Whether the block at `offset` of `data` (the file's content, or a damaged copy of it) matches its sum. Calls on_damage if it does not.
 bool memory_check(disk_file &file, const std::string &data, uint64_t offset);
 
-// Renames t.path to t.path_to at once, for a test that does so behind the store's back.
+// Renames t.path to t.path_to at once, for a test that acts behind the store's back.
 error memory_rename(memory_world &w, const memory_task &t);
 
 // One empty directory, "/data".
 memory_image memory_empty();
 memory_image memory_take(memory_world &w, memory_crash kind);
-// The node at `path`, 0 when there is none.
+// The node at `path`, or 0 if there is none.
 uint64_t memory_find(const memory_image &image, const std::string &path);
 // Paths of the files (not directories) under `path`, in order.
 std::vector<std::string> memory_files(const memory_image &image, const std::string &path);

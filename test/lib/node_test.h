@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// test/lib/node_test.h: the one place that includes cmocka; small typed wrappers around its casting macros.
+// test/lib/node_test.h: the only file that includes cmocka; small typed wrappers around its casting macros.
 //
-// A failed assertion is a longjmp: destructors of locals do not run. Keep what needs destruction in a fixture made by setup and
-// destroyed by teardown, or accept a leak in a test that has failed anyway.
+// A failed assertion is a longjmp, so destructors of locals do not run. Keep what needs destruction in a fixture that setup creates and
+// teardown destroys, or accept a leak in a test that has failed anyway.
 #pragma once
 
 #include <csetjmp>
@@ -72,7 +72,7 @@ inline void test_has_text_at(std::string_view text, std::string_view part, const
     }
 }
 
-// Any error-like value with `code` and a test for failure; templated so that tests of base need not link error.cc.
+// Accepts any type with `code` and a test for failure. It is a template so that tests of base need not link error.cc.
 template <class E> void test_ok_at(E err, const char *file, int line)
 {
     if (err) {

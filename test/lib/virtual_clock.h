@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/lib/virtual_clock.h: the clock port of every world made for tests: time stands still until somebody moves it.
+// test/lib/virtual_clock.h: the clock port of every test world: time stands still until the test moves it.
 #pragma once
 
 #include <algorithm>
@@ -38,9 +38,9 @@ struct virtual_timer_sooner {
 
 struct virtual_clock {
     uint64_t now_ms = 0;
-    int64_t wall_skew_ms = 0; // of the wall clock, which may jump; the monotonic one never does
+    int64_t wall_skew_ms = 0; // of the wall clock, which may jump; the monotonic clock never does
     uint64_t next_order = 1;
-    size_t timers = 0; // made and not freed
+    size_t timers = 0; // created and not freed
     std::set<virtual_timer *, virtual_timer_sooner> armed;
     std::deque<std::pair<clock_callback, void *>> posts;
 };
@@ -56,7 +56,7 @@ inline void virtual_timer_disarm(virtual_timer *t)
     t->armed = false;
 }
 
-// Fires the timer that is due first, if it is due by `end_ms`; time moves to when it was due.
+// If a timer is due by `end_ms`, moves time to the earliest one and fires it.
 inline bool virtual_fire_next(virtual_clock &c, uint64_t end_ms)
 {
     if (c.armed.empty() || (*c.armed.begin())->due_ms > end_ms)

@@ -22,7 +22,7 @@ static constexpr uint16_t fault_chances[sim_fault_count] = {
 #undef FAULT
 };
 
-static sim_world *current = nullptr; // logs ask for the time without an argument
+static sim_world *current = nullptr; // the log's clock has no argument
 
 static uint64_t wall_ms_now() { return virtual_wall_ms + (current != nullptr ? current->now_us / 1000 : 0); }
 static uint64_t trace_now(void *arg) { return static_cast<sim_world *>(arg)->now_us / 1000; }
@@ -137,7 +137,7 @@ static void on_disk(void *arg)
     (void)memory_step(*host);
 }
 
-// One fault of the disk at a time, placed in front of the next operation that it fits.
+// Injects one disk fault at a time, before the next operation that it fits.
 static void draw_disk_fault(sim_host *host)
 {
     sim_world &w = *host->sim;
@@ -203,7 +203,7 @@ static void enter(sim_host *host)
     log_set_node(host->name.c_str());
 }
 
-// Somebody who comes back at once, for ever, would be a busy loop in the daemon.
+// A callback that re-arms itself at once, for ever, would be a busy loop in the daemon.
 static void move_time(sim_world &w, uint64_t to_us)
 {
     w.steps++;
@@ -235,7 +235,7 @@ bool sim_step(sim_world &w, uint64_t until_us)
         }
         if (event != nullptr && event->at_us <= timer_us) {
             w.events.erase(event);
-            if (event->host != nullptr && event->host->paused_until_us > event->at_us) { // keeps its place among those that wait
+            if (event->host != nullptr && event->host->paused_until_us > event->at_us) { // keeps its place among the postponed events
                 event->at_us = event->host->paused_until_us;
                 w.events.insert(event);
                 continue;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim.h: the world of the simulator: hosts, one virtual time for all of them, a queue of events, faults drawn from the seed.
+// test/sim/sim.h: the simulator's world: hosts, one virtual time for all of them, a queue of events, and faults drawn from the seed.
 //
-// A host has the ports of port/*.h: clock, disk, index and documents from test/lib/memory_world.h, network from sim_net.cc, child processes
-// from sim_kube.cc. On hosts run the daemon's own objects (proxy_start, target_start); clients and pods are hosts too, with scripts of their
-// own. Nothing happens outside sim_step: the same seed gives the same run, which trace_hash proves.
+// A host has the ports of port/*.h: clock, disk, index and documents from test/lib/memory_world.h, the network from sim_net.cc, and child
+// processes from sim_kube.cc. The daemon's own objects (proxy_start, target_start) run on hosts. Clients and pods are also hosts, with
+// scripts
+// of their own. Nothing happens outside sim_step: the same seed gives the same run, which trace_hash proves.
 #pragma once
 
 #include <cstdarg>
@@ -34,11 +35,11 @@ struct sim_world;
 struct sim_kube;
 struct sim_host;
 
-// A thing that happens on a host at a time. The host's pause postpones it.
+// Something that happens on a host at a certain time. Pausing the host postpones it.
 struct sim_event {
     uint64_t at_us = 0;
     uint64_t order = 0;
-    sim_host *host = nullptr; // null: the world's own
+    sim_host *host = nullptr; // null: it belongs to the world
     clock_callback run = nullptr;
     void *arg = nullptr;
 };
@@ -48,14 +49,14 @@ struct sim_event_sooner {
 
 enum class sim_host_kind : uint8_t { proxy, target, client, pod };
 
-// One process on one machine. A crash leaves the old host behind as an orphan, cut off from everything, whose daemon is drained and freed
-// so that nothing leaks; a restart is a new host that begins with the crashed one's image.
+// One process on one machine. A crash leaves the old host behind as an orphan, cut off from everything. Its daemon is drained and freed so
+// that nothing leaks. A restart is a new host that begins with the image of the crashed one.
 struct sim_host : memory_world {
     sim_world *sim = nullptr;
     sim_host_kind kind = sim_host_kind::client;
     std::string name, address;
     uint64_t paused_until_us = 0;
-    bool is_orphan = false;  // crashed: it may do what it wants, nobody sees it
+    bool is_orphan = false;  // crashed: nothing that it does is visible
     bool wants_free = false; // an orphan whose daemon is gone
     uint16_t next_port = 40'000;
     sim_event *disk_event = nullptr;
@@ -70,8 +71,8 @@ struct sim_host : memory_world {
 
     proxy *as_proxy = nullptr;
     target *as_target = nullptr;
-    bool is_started = false; // on_ready came
-    bool has_failed = false; // it came with an error
+    bool is_started = false; // on_ready was called
+    bool has_failed = false; // with an error
 };
 
 struct sim_link; // sim_net.cc: one connection
@@ -83,19 +84,19 @@ struct sim_world {
     uint64_t next_order = 1;
     uint64_t next_id = 1;
     uint64_t steps = 0;
-    uint64_t steps_now = 0; // since time has moved
+    uint64_t steps_now = 0; // since time last moved
     uint64_t trace_hash = 0;
     std::set<sim_event *, sim_event_sooner> events;
-    std::vector<sim_host *> hosts; // all that exist, orphans too
+    std::vector<sim_host *> hosts; // all of them, including orphans
     std::vector<sim_link *> links;
     sim_kube *kube = nullptr;
 
-    bool enabled[sim_fault_count] = {}; // drawn for the run
-    bool certain[sim_fault_count] = {}; // happens on every occasion: for tests of one thing
+    bool enabled[sim_fault_count] = {}; // drawn for this run
+    bool certain[sim_fault_count] = {}; // happens at every opportunity: for tests of a single fault
     bool faults_on = false;
     uint64_t hits[sim_fault_count] = {};
     bool is_verbose = false;
-    std::vector<std::string> failures; // what the audit found
+    std::vector<std::string> failures; // found by the audit
 };
 
 inline sim_host &sim_host_of(env &e) { return static_cast<sim_host &>(memory_of(e)); }
@@ -107,16 +108,17 @@ void sim_free(sim_world *w);
 sim_host *sim_host_make(sim_world &w, sim_host_kind kind, const std::string &name, const std::string &address, const memory_image &image);
 // Requires: nothing of it is left open.
 void sim_host_free(sim_host *host);
-// The process has gone: its connections break (with `silently` nobody is told: the machine has no power), listeners and children end.
+// The process is gone: its connections break, listeners and children end. With `silently` the peers are not notified, as after a power
+// loss.
 void sim_host_cut_off(sim_host *host, bool silently);
 
 // --- events
 
 sim_event *sim_after(sim_world &w, sim_host *host, uint64_t delay_us, clock_callback run, void *arg);
 void sim_cancel(sim_world &w, sim_event *event);
-// The next thing happens. False when nothing is left to happen at or before `until_us`; time is `until_us` then.
+// Runs the next event. If there is none at or before `until_us`, sets the time to `until_us` and returns false.
 bool sim_step(sim_world &w, uint64_t until_us);
-// After something was done to a host from outside an event: what it posted, and its disk.
+// Call after changing a host from outside an event: runs what it posted, and its disk.
 void sim_settle(sim_host *host);
 
 // --- chance
@@ -124,27 +126,27 @@ void sim_settle(sim_host *host);
 inline uint64_t sim_below(sim_world &w, uint64_t bound) { return rng_below(w.random, bound); }
 inline uint64_t sim_between(sim_world &w, uint64_t low, uint64_t high) { return low + rng_below(w.random, high - low + 1); }
 inline bool sim_chance(sim_world &w, uint64_t thousandths) { return rng_below(w.random, 1000) < thousandths; }
-// Does the fault happen on this occasion? Counts it.
+// Whether the fault happens on this occasion. Counts it.
 bool sim_hit(sim_world &w, sim_fault fault);
-// The same where the occasion itself was drawn.
+// Counts a fault whose occasion was drawn by the caller.
 void sim_count_hit(sim_world &w, sim_fault fault);
 
 // --- what happened
 
-// Goes into the trace hash; is printed in a verbose run.
+// Adds to the trace hash; printed in a verbose run.
 [[gnu::format(printf, 2, 3)]] void sim_note(sim_world &w, const char *format, ...);
 void sim_hash(sim_world &w, uint64_t value);
-// A broken promise.
+// Reports a broken promise.
 [[gnu::format(printf, 2, 3)]] void sim_fail(sim_world &w, const char *format, ...);
 
 // --- sim_net.cc
 
 extern const net_port sim_net_port;
-// Faults of links end: those that had one are reset.
+// Ends all faults of links: links that have one are reset.
 void sim_net_break(sim_world &w);
-// A machine that had lost its power knows nothing of its old connections, and says so.
+// A machine that is back after a power loss does not know its old connections, and answers them with RST.
 void sim_net_power_back(sim_world &w, const std::string &name);
-// Bytes from `from` to `to` are held back until then.
+// Holds back bytes from `from` to `to` until that time.
 void sim_net_hold(sim_world &w, const std::string &from, const std::string &to, uint64_t until_us);
 void sim_net_cut_off(sim_host *host, bool silently);
 size_t sim_net_open_conns(const sim_host &host);

@@ -70,7 +70,7 @@ static void on_restart(void *arg)
 
 static void on_drained(void *arg) { static_cast<sim_host *>(arg)->wants_free = true; }
 
-// What was started is ended as the daemon ends it; the host is buried when that is done.
+// Ends what was started, as the daemon ends it. The host is freed when that is done.
 static void wind_up(sim_host *host)
 {
     if (host->is_started && host->has_failed) {
@@ -84,7 +84,7 @@ static void wind_up(sim_host *host)
     sim_settle(host);
 }
 
-// What the torn disk has lost, by the names of the faults that it stands for.
+// Counts what the torn disk has lost, under the names of the faults that this represents.
 static void count_losses(sim_world &w, const memory_image &before, const memory_image &after)
 {
     if (!before.unsynced.empty())
@@ -131,7 +131,7 @@ void sim_node_drain(sim_node &node, uint64_t down_us)
     wind_up(node.host);
 }
 
-// Like a process that has ended: its host is an orphan from now on, its disk waits for the next one.
+// As if the process had ended: its host is an orphan from now on, and its disk waits for the next host.
 static void leave(sim_node &node)
 {
     sim_host *host = node.host;
@@ -162,7 +162,7 @@ static void bury(sim_world &w)
         host->as_target = nullptr;
         sim_settle(host);
         if (!is_empty(*host))
-            continue; // the disk's last words are awaited
+            continue; // wait for the disk's last operations
         sim_host_free(host);
         i--;
     }
@@ -172,7 +172,7 @@ void sim_cluster_tend(sim_cluster &c)
 {
     sim_world &w = *c.world;
     for (sim_node *node : c.nodes) {
-        // A node whose start failed is started again by whoever runs it.
+        // A node whose start failed is started again by its supervisor.
         if (node->host != nullptr && node->host->has_failed && !node->is_leaving)
             sim_node_crash(*node, memory_crash::killed, 1'000'000);
         if (!node->is_leaving)
@@ -218,7 +218,7 @@ bool sim_cluster_end(sim_cluster &c)
             return false;
         }
         node.image = memory_take(*node.host, memory_crash::killed);
-        node.host->is_orphan = true; // nothing is cut off: whatever it has left open is found
+        node.host->is_orphan = true; // nothing is cut off, so that anything it left open is found
         node.host = nullptr;
         node.is_leaving = false;
     }

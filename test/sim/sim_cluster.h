@@ -7,18 +7,18 @@
 
 namespace etlnode {
 
-// Where a node runs: the machine, with the process that runs there now.
+// Where a node runs: the machine, and the process that runs there now.
 struct sim_node {
     sim_world *world = nullptr;
     bool is_target = false;
     std::string name;
     node_options options;
     sim_host *host = nullptr; // null: down
-    memory_image image;       // of its disk, while it is down
+    memory_image image;       // of its disk, while the node is down
     sim_event *restart = nullptr;
-    bool is_leaving = false; // it got SIGTERM
+    bool is_leaving = false; // it received SIGTERM
     uint64_t leave_by_us = 0;
-    uint64_t down_us = 0; // after it has gone
+    uint64_t down_us = 0; // after its end
 };
 
 struct sim_cluster {
@@ -28,16 +28,16 @@ struct sim_cluster {
 
 sim_cluster *sim_cluster_make(sim_world &w, size_t targets);
 void sim_node_start(sim_node &node);
-// The process ends now, as `kind` says; it starts again after `down_us`.
+// The process ends now, as `kind` says, and starts again after `down_us`.
 void sim_node_crash(sim_node &node, memory_crash kind, uint64_t down_us);
-// SIGTERM, and a start when it has ended; `down_us` after that.
+// Sends SIGTERM, and starts the node again `down_us` after it has ended.
 void sim_node_drain(sim_node &node, uint64_t down_us);
-// Ends every node in order, and what crashed ones have left; false when something did not end in time (told as a broken promise).
+// Ends every node in order, and what crashed nodes left. False if something did not end in time (reported as a broken promise).
 bool sim_cluster_end(sim_cluster &c);
 void sim_cluster_free(sim_cluster *c);
-// After every step: nodes that have drained restart, orphans whose daemons have ended are freed.
+// Call after every step: restarts drained nodes, and frees orphans whose daemons have ended.
 void sim_cluster_tend(sim_cluster &c);
-// Every node runs and has started.
+// Every node is running and has started.
 bool sim_cluster_is_up(const sim_cluster &c);
 std::string sim_node_id(const sim_node &node);
 

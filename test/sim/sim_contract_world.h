@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_contract_world.h: the simulator's world under the contract cases (test/contract/contract_world.h): what they ask of libuv they ask
-// of the simulated network too, or the simulator would prove things about a network that does not exist.
+// test/sim/sim_contract_world.h: the simulator's world for the contract cases (test/contract/contract_world.h). What the cases ask of
+// libuv, they
+// also ask of the simulated network. Otherwise the simulator could prove things about a network that does not exist.
 #pragma once
 
 #include "node_test.h"
@@ -17,12 +18,12 @@ struct contract_world {
     sim_host *host = nullptr;
 };
 
-inline contract_world *world = nullptr; // of the running case
+inline contract_world *world = nullptr; // of the current case
 inline bool world_copying = false;      // makes no difference here
 
 inline void world_settle() { sim_settle(world->host); }
 
-// Ends the env; whatever a case has left open counts as its failure (sim_host_free looks).
+// Ends the env. Anything that a case left open counts as its failure (checked by sim_host_free).
 inline void world_end()
 {
     (void)sim_step(*world->sim, world->sim->now_us);
@@ -43,7 +44,7 @@ inline int world_setup(void **)
     return 0;
 }
 
-// The index is that of the memory world under each host.
+// The index is that of the memory world, which each host has.
 inline int world_setup_index(void **state) { return world_setup(state); }
 
 inline int world_teardown(void **)
@@ -54,7 +55,7 @@ inline int world_teardown(void **)
     return 0;
 }
 
-// What is due now, without waiting.
+// Runs what is due now, without waiting.
 inline void world_poll()
 {
     world_settle();
@@ -62,7 +63,7 @@ inline void world_poll()
     }
 }
 
-// Runs the world until `is_true()`; false after `timeout_ms` of its time.
+// Runs the world until `is_true()`; false if that takes longer than `timeout_ms` of its time.
 template <class Condition> bool world_until(Condition is_true, uint64_t timeout_ms = 20'000)
 {
     world_settle();

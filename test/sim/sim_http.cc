@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_http.cc: reading messages, making calls.
+// test/sim/sim_http.cc: parses messages and makes calls.
 #include "sim_http.h"
 
 #include <algorithm>
@@ -215,7 +215,7 @@ static void write_on(void *arg)
             return;
         }
         if (result.state != io_state::done)
-            return; // the reading side tells the end
+            return; // the reading side notices the end
         c->sent += result.count;
         if (c->pause_us > 0 && c->sent < end && c->next == nullptr) {
             c->next = sim_after(*c->host->sim, c->host, c->pause_us, on_rested, c);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_http.h: HTTP/1.1 as somebody else would write it, for the clients and pods of the simulator: it shares no line with the
-// node's own parser, so that a mistake there cannot hide here.
+// test/sim/sim_http.h: an independent implementation of HTTP/1.1 for the simulator's clients and pods. It shares no line with the node's
+// own
+// parser, so that a mistake there cannot hide here.
 #pragma once
 
 #include <string>
@@ -12,12 +13,12 @@
 
 namespace etlnode {
 
-// One message as it comes in.
+// One incoming message.
 struct sim_message {
     enum class state : uint8_t { head, length, chunk_size, chunk_data, chunk_end, trailer, until_close, complete, broken } at = state::head;
     bool is_answer = false;
     bool is_bodyless = false;                                 // answer to HEAD
-    std::string pending;                                      // bytes of a line or of the head that is not whole yet
+    std::string pending;                                      // bytes of a line or head that is not complete yet
     std::string first, second, third;                         // "GET /path HTTP/1.1" or "HTTP/1.1 200 OK"
     std::vector<std::pair<std::string, std::string>> headers; // names in lower case
     std::string body;
@@ -26,12 +27,12 @@ struct sim_message {
 };
 
 std::string sim_header(const sim_message &m, std::string_view name);
-// Takes what belongs to this message; returns how much that was.
+// Takes the bytes that belong to this message, and returns how many those were.
 size_t sim_message_feed(sim_message &m, std::string_view bytes);
-// The sender has finished (or the connection broke): complete only where the framing says so.
+// The sender has finished, or the connection broke. The message is complete only if its framing says so.
 void sim_message_end(sim_message &m, bool is_reset);
 
-// One connection made by a client or by a pod: sends `request`, reads `answers` answers.
+// One connection of a client or pod: sends `request`, reads `answers` answers.
 struct sim_call {
     sim_host *host = nullptr;
     std::string address;
@@ -41,22 +42,22 @@ struct sim_call {
     size_t answers = 1;
     uint64_t timeout_us = 120'000'000;
     // How it misbehaves.
-    size_t piece = SIZE_MAX;           // written at a time
+    size_t piece = SIZE_MAX;           // bytes written at a time
     uint64_t pause_us = 0;             // between the pieces
-    size_t stop_sending_at = SIZE_MAX; // bytes of the request; then it hangs up, or with half_close only finishes sending
+    size_t stop_sending_at = SIZE_MAX; // bytes of the request; then it hangs up, or with half_close it only stops sending
     bool half_close = false;
     size_t hang_up_at = SIZE_MAX;                      // bytes of the answer
-    uint64_t stall_us = 0;                             // reads nothing for so long after the first bytes
-    uint64_t linger_us = 0;                            // after the last answer: does anything else come?
-    void (*on_done)(void *arg, sim_call &c) = nullptr; // the call is gone after it
+    uint64_t stall_us = 0;                             // how long it reads nothing after the first bytes
+    uint64_t linger_us = 0;                            // how long it waits for more after the last answer
+    void (*on_done)(void *arg, sim_call &c) = nullptr; // the call is gone after this
     void *arg = nullptr;
 
-    // What came of it.
+    // Results.
     std::vector<sim_message> got;
     std::string surplus; // bytes after the last answer
     enum class ending : uint8_t { none, answered, finished, reset, refused, gave_up, timed_out } how = ending::none;
 
-    // Inside.
+    // Internal.
     net_connect_call *connecting = nullptr;
     net_conn *net = nullptr;
     size_t sent = 0, received = 0;
@@ -65,9 +66,9 @@ struct sim_call {
 };
 
 sim_call *sim_call_start(const sim_call &options);
-// No on_done.
+// on_done is not called.
 void sim_call_cancel(sim_call *c);
-// http://address:port/rest; false when it is not one.
+// Splits http://address:port/rest; false for any other URL.
 bool sim_url_split(std::string_view url, std::string &out_address, uint16_t &out_port, std::string &out_rest);
 
 } // namespace etlnode

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // test/sim/sim_kube.cc: kubectl as the node sees it, and the cluster behind it.
 //
-// Normal   create (of pods, and of Services for their node ports), delete, get, get --watch and logs, each a child that takes its time; pods are scheduled, pulled, started, probed.
-// Fails    by faults of the area `kubectl`, and those of pods that concern their start.
+// Normal   create (pods, and Services for their node ports), delete, get, get --watch and logs. Each is a child that takes time. Pods are
+//          scheduled, pulled, started and probed.
+// Fails    by faults of the area `kubectl`, and by those faults of pods that concern their start.
 #include "sim_kube.h"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ struct proc {
     sim_host *host = nullptr;
     proc_options options;
     int pid = 0;
-    std::string verb, pod, cluster, target; // `pod`: or the Service
+    std::string verb, pod, cluster, target; // `pod` may also name a Service
     bool is_watch = false, is_for_service = false;
     bool is_asked_to_end = false, is_late = false, is_waiting_for_delete = false;
     sim_event *work = nullptr; // its effect on the cluster
@@ -30,7 +31,7 @@ struct proc {
     std::string out, err;
     int exit_code = 0;
     int signal = 0;
-    bool fails_after = false; // creates the pod and says that it could not
+    bool fails_after = false; // creates the pod but reports that it could not
 };
 
 static sim_kube &kube_of(const proc &p) { return *p.host->sim->kube; }
@@ -175,7 +176,8 @@ static void emit(sim_pod &pod, const char *type)
     for (proc *p : watches) {
         if (!selects(*p, pod) || p->is_asked_to_end || p->end != nullptr)
             continue;
-        if (sim_chance(w, 60) && sim_hit(w, sim_fault::kubectl_watch_gap)) { // the API server goes: this one and what follows is not told
+        if (sim_chance(w, 60) &&
+            sim_hit(w, sim_fault::kubectl_watch_gap)) { // the API server dies: neither this event nor later ones are reported
             watch_ends(p);
             continue;
         }
@@ -354,7 +356,7 @@ static void refuse_taken(proc *p, const char *resource, const std::string &name)
     exit_soon(p, 1, 1'000);
 }
 
-// What was asked for has been done; kubectl may not have heard of it.
+// The request has been carried out, but kubectl may not know that.
 static void end_create(proc *p)
 {
     sim_world &w = *kube_of(*p).world;
@@ -719,7 +721,7 @@ void sim_proc_cut_off(sim_host *host)
     sim_world &w = *host->sim;
     std::vector<proc *> children = host->children;
     for (proc *p : children) {
-        // A child outlives a parent that was killed: what it was told to do may still happen.
+        // A child outlives a killed parent: what it was asked to do may still happen.
         if (p->work != nullptr && (p->verb == "create" || p->verb == "delete") && sim_chance(w, 500)) {
             sim_cancel(w, p->work);
             p->work = nullptr;
@@ -731,7 +733,7 @@ void sim_proc_cut_off(sim_host *host)
     }
 }
 
-// --- what others do to pods
+// --- what foreign clients do to pods
 
 static sim_pod *draw_pod(sim_kube &kube)
 {

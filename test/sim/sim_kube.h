@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_kube.h: kubectl, the API server and the kubelets of the simulated cluster, and the containers they run.
+// test/sim/sim_kube.h: kubectl, the API server and the kubelets of the simulated cluster, and the containers that they run.
 #pragma once
 
 #include <map>
@@ -12,13 +12,13 @@
 
 namespace etlnode {
 
-// What a container of the workload does; written into the image's name, "sim/<framing>-<manners>".
+// How a container of the workload behaves, encoded in the image's name "sim/<framing>-<manners>".
 struct sim_manners {
     enum class framing : uint8_t { length, chunked, by_close } frames = framing::length;
-    bool only_post = false, only_put = false; // answers 405 (501 for post) to the other
+    bool only_post = false, only_put = false; // answers 405 (501 for post) to the other method
     bool is_hostile = false;                  // misbehaves as faults are drawn; healed at the end
-    unsigned unread_every = 0;  // it leaves the body of every so-manyth pushed object unread, and takes it for a request later; 0: of none
-    bool ends_with_fin = false; // a container that dies closes its connections instead of resetting them
+    unsigned unread_every = 0;  // of so many pushed objects it leaves one body unread, and later takes it for a request; 0: never
+    bool ends_with_fin = false; // a dying container closes its connections instead of resetting them
 };
 std::string sim_manners_image(const sim_manners &manners);
 
@@ -40,8 +40,8 @@ struct sim_pod {
     int last_exit = 0;
     const char *last_reason = "Error";
     uint64_t restarts = 0;
-    uint64_t containers = 0; // started
-    bool is_stuck = false;   // pending for ever, image missing, never ready, delete hangs: until healed
+    uint64_t containers = 0; // how often a container was started
+    bool is_stuck = false;   // stays pending, lacks its image, never becomes ready, or hangs in delete, until healed
     sim_fault stuck_by = sim_fault::count;
     sim_event *next = nullptr; // the kubelet's next step
     sim_event *flap = nullptr;
@@ -50,7 +50,7 @@ struct sim_pod {
     std::string port_mark;            // label etlnode/node-port
 };
 
-// Of type NodePort, for one pod: gone when its owner is.
+// A NodePort Service of one pod. It is removed together with its owner.
 struct sim_service {
     std::string owner_uid, port_mark;
     uint16_t port = 0; // of the machine, from 30000 on
@@ -66,31 +66,31 @@ struct sim_kube {
     uint16_t next_port = 30'000;
 };
 
-inline constexpr const char *sim_machine_network = "10.3."; // of the Kubernetes nodes' own addresses; node ports are there
-// The Kubernetes node that this target's pods run on.
+inline constexpr const char *sim_machine_network = "10.3."; // the network of the Kubernetes nodes' own addresses, where node ports are
+// The Kubernetes node that runs this target's pods.
 std::string sim_machine_address(const std::string &target_id);
-// What listens on a node's port, as the pod behind it; as it was where nothing does.
+// If something listens on a node port, replaces the address by that of the pod behind it. Otherwise leaves it unchanged.
 void sim_kube_route(sim_kube &kube, std::string &address, uint16_t &port);
 
 sim_kube *sim_kube_make(sim_world &w);
-// Requires: no pod.
+// Requires: no pod is left.
 void sim_kube_free(sim_kube *kube);
-// All that hangs goes on: images are there, pods are scheduled, deletes end, containers become Ready.
+// Everything that hangs continues: images exist, pods are scheduled, deletes end, containers become Ready.
 void sim_kube_heal(sim_kube &kube);
-// The machine of this target has lost its power: its containers ended and start again.
+// This target's machine has lost its power: its containers ended and start again.
 void sim_kube_power_lost(sim_kube &kube, const std::string &target_id);
-// The container ends by itself, `exit_code` as the kubelet sees it.
+// The container ends by itself; the kubelet sees `exit_code`.
 void sim_pod_crash(sim_pod &pod, int exit_code, const char *reason);
-// Somebody else deletes a pod; the kubelet ends one for good.
+// A foreign client deletes a pod, or the kubelet ends one for good.
 void sim_kube_delete_any(sim_kube &kube);
 void sim_kube_evict_any(sim_kube &kube);
-// Everything of the pods that stands in the way of a leak check.
+// Removes whatever of the pods would disturb a leak check.
 void sim_kube_clear(sim_kube &kube);
 
 // --- sim_pod.cc
 
 sim_server *sim_server_start(sim_pod &pod);
-// The process is gone: its listener and its connections too.
+// The process is gone, with its listener and its connections.
 void sim_server_end(sim_server *server, bool with_fin);
 
 } // namespace etlnode

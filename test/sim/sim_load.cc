@@ -13,7 +13,7 @@ namespace etlnode {
 static constexpr const char *proxy_address = "10.0.0.1";
 static constexpr uint16_t node_port = 8080;
 
-// One request of a client, with the redirect that it may bring.
+// One request of a client, including a possible redirect.
 struct client_op {
     sim_load *load = nullptr;
     enum class kind : uint8_t {
@@ -37,14 +37,14 @@ struct client_op {
     } what = kind::read;
     sim_object *object = nullptr;
     size_t write = 0;                                      // index in object->writes; 0: none
-    std::vector<std::pair<sim_object *, size_t>> removals; // of a bucket that is destroyed
+    std::vector<std::pair<sim_object *, size_t>> removals; // of a bucket that is being destroyed
     sim_etl *etl = nullptr;
     std::string method, path, query, headers, body;
     uint64_t start_us = 0;
     unsigned hops = 0;
-    bool misbehaves = false; // how it ends says nothing about the node
-    bool lies = false;       // it may not be acknowledged
-    bool has_body = false;   // and yet its body is whole
+    bool misbehaves = false; // how it ends proves nothing about the node
+    bool lies = false;       // it must not be acknowledged
+    bool has_body = false;   // but its body is complete
     uint64_t range_from = 0, range_to = 0;
 };
 
@@ -84,7 +84,7 @@ static void want(client_op *op, bool holds, const std::string &what)
     l.refusal = op->method + " " + op->path + op->query + ": " + what;
 }
 
-// Its answer came from the pod itself, which may send what it wants.
+// The answer came directly from the pod, which may send anything.
 static bool is_from_pod(const client_op &op) { return op.etl != nullptr && op.etl->mode == "hpull://" && op.hops > 1; }
 
 // --- judging
@@ -98,14 +98,14 @@ static void judge_body(client_op *op, const sim_message &m, bool is_whole)
     bool is_transformed = op->what == client_op::kind::transform;
     std::string why;
     if (!is_whole) {
-        // An endless or long body may run past the object; what precedes may not be somebody else's.
+        // An endless or long body may run past the object, but what precedes must be the object's own.
         bool by_mistake = is_transformed && op->etl->manners.is_hostile;
         if (!by_mistake && !sim_is_part(o, m.body, 0, is_transformed))
             sim_fail(
                 w, "S2: %s %s: %zu bytes of a cut answer are no part of any write", op->method.c_str(), uname(o).c_str(), m.body.size());
         return;
     }
-    // Without the target on the path nobody can tell that a container died in an answer that only its end delimits (promise S1).
+    // Without the target on the path, nothing can detect that a container died during an answer that only its end delimits (promise S1).
     bool is_blind = is_transformed && op->etl->mode == "hpull://" && op->etl->manners.frames == sim_manners::framing::by_close;
     if ((is_blind && sim_is_part(o, m.body, 0, true)) || (is_from_pod(*op) && op->etl->manners.is_hostile))
         return;
@@ -122,7 +122,7 @@ static void judge_read(client_op *op, const sim_message &m)
     sim_world &w = *op->load->world;
     sim_object &o = *op->object;
     int status = m.status();
-    // An answer without framing is refused where the spec says so.
+    // An answer without framing is refused if the spec requires that.
     bool is_unframed = op->etl != nullptr && op->etl->requires_framing && op->etl->manners.frames == sim_manners::framing::by_close &&
                        status == 502;
     want(op, status == 200 || is_unframed || (status == 404 && !sim_must_exist(o, op->start_us, w.now_us)),
@@ -160,7 +160,7 @@ static void judge_head(client_op *op, const sim_message &m)
         return;
     std::string length = sim_header(m, "content-length");
     bool fits = std::any_of(o.writes.begin(), o.writes.end(), [&](const sim_write &write) {
-        if (write.copied_from != nullptr) { // as large as any write of the other one
+        if (write.copied_from != nullptr) { // as large as any write of the source
             const std::vector<sim_write> &others = write.copied_from->writes;
             return std::any_of(
                 others.begin(), others.end(), [&](const sim_write &one) { return !one.is_absent && std::to_string(one.size) == length; });
@@ -221,7 +221,7 @@ static void judge_etls(client_op *op, const sim_message &m)
             sim_fail(w, "S4: ETL %s was acknowledged as %s and is not in the list", etl->name.c_str(), etl->id.c_str());
         if (is_there && etl->is_stopped)
             want(op, false, "ETL " + etl->name + " was stopped and is in the list");
-        // One that the user named stays, as aborted, when the proxy ends before it has forgotten it.
+        // An ETL that the user named stays, as aborted, if the proxy ends before it has removed it.
         if (is_there && etl->is_failed && !etl->is_of_today)
             want(op, false, "S7: the init of ETL " + etl->name + " failed and it is in the list");
     }
@@ -235,7 +235,7 @@ static void accept_write(client_op *op)
         object->writes[index].end_us = op->load->world->now_us;
 }
 
-// What was acknowledged is there from now on (a read will compare it); a source that is missing may be.
+// An acknowledged copy exists from now on, and a read will compare it. A missing source is a legal answer.
 static void judge_copy(client_op *op, const sim_message &m)
 {
     sim_world &w = *op->load->world;
@@ -329,7 +329,7 @@ static void on_answer(void *arg, sim_call &call)
     sim_load &l = *op->load;
     sim_world &w = *l.world;
     bool is_whole = !call.got.empty() && call.got.back().at == sim_message::state::complete && call.got.size() == call.answers;
-    // A head that comes too slowly is answered before it is known to be a HEAD.
+    // A head that arrives too slowly is answered before it is known to be a HEAD.
     bool is_early_answer = call.is_head && op->misbehaves && !call.got.empty() && call.got.back().status() == 408;
     if (!call.surplus.empty() && !is_from_pod(*op) && !is_early_answer)
         sim_fail(w, "S2: %s %s%s: %zu bytes after the answer: %s", op->method.c_str(), op->path.c_str(), op->query.c_str(),
@@ -359,7 +359,7 @@ static void on_answer(void *arg, sim_call &call)
     op_free(op);
 }
 
-// The ways of the client to make trouble, for the request that carries the payload.
+// Chooses how the client misbehaves, for the request that carries the payload.
 static void draw_manners(client_op *op, sim_call &call)
 {
     sim_world &w = *op->load->world;
@@ -399,7 +399,7 @@ static void op_send(client_op *op, const std::string &address, uint16_t port, co
     call.is_head = op->method == "HEAD";
     call.on_done = on_answer;
     call.arg = op;
-    const std::string body = is_last ? op->body : ""; // the proxy redirects without it
+    const std::string body = is_last ? op->body : ""; // the proxy redirects without a body
     call.request = op->method + " " + target + " HTTP/1.1\r\nHost: " + address + "\r\n" + op->headers;
     bool has_body = op->method == "PUT" || op->method == "POST" || !body.empty();
     if (has_body && op->what != client_op::kind::copy && sim_chance(w, 200) && !op->lies && is_last) {
@@ -417,7 +417,7 @@ static void op_send(client_op *op, const std::string &address, uint16_t port, co
     } else {
         call.request += "\r\n";
     }
-    if (op->lies && is_last && !op->has_body) { // and then it goes
+    if (op->lies && is_last && !op->has_body) { // then it hangs up
         call.stop_sending_at = call.request.size();
         call.half_close = sim_chance(w, 500);
     }
@@ -444,10 +444,10 @@ static size_t draw_size(sim_world &w)
     case 2: return static_cast<size_t>(sim_between(w, 4'000, 4'200));
     case 3: return static_cast<size_t>(sim_between(w, 1'000, 20'000));
     case 4: return static_cast<size_t>(sim_between(w, 20'000, 70'000));
-    case 5:
-        return static_cast<size_t>(sim_between(w, index_content_size_max - 2, index_content_size_max + 3)); // in the index, and in files
+    case 5: return static_cast<size_t>(sim_between(w, index_content_size_max - 2, index_content_size_max + 3)); // in the index, or in files
     case 6:
-        return static_cast<size_t>(sim_between(w, 1, 2) * put_buffer_size + sim_below(w, 2)); // nothing is left for the commit, or one byte
+        return static_cast<size_t>(
+            sim_between(w, 1, 2) * put_buffer_size + sim_below(w, 2)); // nothing, or one byte, is left for the commit
     default: return static_cast<size_t>(sim_between(w, 64 * 1024, 300 * 1024));
     }
 }
@@ -463,7 +463,7 @@ void sim_load_put(sim_load &l, sim_object &o)
     op->body = sim_content(write);
     if (!l.is_calm && sim_hit(*l.world, sim_fault::client_wrong_checksum)) {
         op->headers = "Ais-Checksum-Type: xxhash2\r\nAis-Checksum-Value: 00000000deadbeef\r\n";
-        op->lies = true; // as much as one whose body never comes: it may not be acknowledged
+        op->lies = true; // as with a body that never arrives: it must not be acknowledged
         op->has_body = true;
     } else if (!l.is_calm && sim_hit(*l.world, sim_fault::client_content_length_lie)) {
         op->lies = true;
@@ -514,7 +514,7 @@ static void read_transformed(sim_load &l, sim_object &o, sim_etl &etl)
     op_begin(op, true);
 }
 
-static constexpr size_t sources = 12; // the first objects; those behind them are copies of these, too
+static constexpr size_t sources = 12; // the first objects; the others are copies, also of these
 
 static void copy_object(sim_load &l, sim_etl *etl)
 {
@@ -586,7 +586,7 @@ void sim_load_init(sim_load &l)
     etl->manners.is_hostile = sim_chance(w, 600);
     etl->manners.ends_with_fin = sim_chance(w, 500);
     etl->manners.unread_every = l.etls.size() % 3 == 0 ? 1 + static_cast<unsigned>(l.etls.size() / 3 * 5 % 8)
-                                                       : 0; // not drawn: the courses of the seeds stay
+                                                       : 0; // not drawn, so that existing seeds keep their course
     etl->is_of_today = sim_chance(w, 400);
     etl->requires_framing = sim_chance(w, 200);
     etl->has_node_port = etl->mode == "hpull://" && sim_chance(w, 600);
@@ -614,7 +614,7 @@ void sim_load_stop(sim_load &l, sim_etl &etl)
     op_begin(op, false);
 }
 
-// Of today: its pods go and come back, the ETL stays.
+// For today's ETLs: the pods go and come back, the ETL stays.
 static void halt_or_start(sim_load &l, sim_etl &etl)
 {
     bool starts = sim_chance(*l.world, 500);
@@ -625,7 +625,7 @@ static void halt_or_start(sim_load &l, sim_etl &etl)
     op_begin(op, false);
 }
 
-// A head that no server may accept.
+// Sends a head that no server may accept.
 static void send_bad_head(sim_load &l)
 {
     static const char *const heads[] = {
@@ -648,7 +648,7 @@ static void send_bad_head(sim_load &l)
     sim_call_start(call);
 }
 
-// Several requests at once on one connection, straight to a target.
+// Sends several requests at once on one connection, directly to a target.
 static void pipeline(sim_load &l)
 {
     sim_world &w = *l.world;
@@ -680,15 +680,15 @@ static sim_etl *draw_etl(sim_load &l)
     return living.empty() ? nullptr : living[static_cast<size_t>(sim_below(*l.world, living.size()))];
 }
 
-// How often each operation comes, in parts; a run has one of these profiles.
+// Relative frequencies of the operations. A run has one of these profiles.
 struct load_profile {
     uint64_t put, remove, read, head, range, transform, list, etls, init, stop, bucket, page, pipeline;
 };
 static constexpr load_profile profiles[] = {
-    {24, 3, 13, 3, 4, 30, 4, 2, 6, 2, 2, 2, 2}, // of everything
-    {50, 10, 20, 3, 5, 0, 8, 0, 0, 0, 6, 1, 1}, // a store
-    {10, 1, 4, 1, 1, 80, 1, 1, 2, 1, 0, 1, 1},  // a transform
-    {6, 1, 4, 0, 0, 20, 1, 8, 24, 14, 4, 4, 0}, // ETLs come and go
+    {24, 3, 13, 3, 4, 30, 4, 2, 6, 2, 2, 2, 2}, // a mixture
+    {50, 10, 20, 3, 5, 0, 8, 0, 0, 0, 6, 1, 1}, // mostly storage
+    {10, 1, 4, 1, 1, 80, 1, 1, 2, 1, 0, 1, 1},  // mostly transforms
+    {6, 1, 4, 0, 0, 20, 1, 8, 24, 14, 4, 4, 0}, // ETLs start and stop
 };
 
 void sim_load_act(sim_load &l)

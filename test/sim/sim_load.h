@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_load.h: what clients do: specs, puts, overwrites, removals, plain and transformed reads, lists, stops; every answer is held
+// test/sim/sim_load.h: what clients do: specs, puts, overwrites, removals, plain and transformed reads, lists, stops. Every answer is
+// checked
 // against the record at once.
 #pragma once
 
@@ -16,10 +17,10 @@ struct sim_etl {
     std::string name; // of the spec, unique
     std::string mode; // "hpush://"
     sim_manners manners;
-    std::string id;           // when the init was acknowledged
-    uint64_t since_us = 0;    // when that was
-    bool is_of_today = false; // PUT /v1/etl: its id is its name; it can be stopped and started again
-    bool is_doubtful = false; // such a stop or start was begun and not acknowledged, or it is stopped
+    std::string id;           // set when the init was acknowledged
+    uint64_t since_us = 0;    // the time of that
+    bool is_of_today = false; // started by PUT /v1/etl: its id is its name, and it can be stopped and started again
+    bool is_doubtful = false; // such a stop or start was begun but not acknowledged, or the ETL is stopped
     bool requires_framing = false;
     bool has_node_port = false;
     bool is_failed = false; // the init was answered with an error: nothing of it may be left
@@ -36,22 +37,21 @@ struct sim_load {
     size_t in_flight = 0;
     uint64_t begun = 0, answered = 0, transformed = 0;
     uint64_t next_write = 1;
-    bool volatile_exists = false; // the bucket "v", as far as we know
-    size_t profile = 0;           // of operations
+    bool volatile_exists = false; // the bucket "v" exists, as far as we know
+    size_t profile = 0;           // selects the mix of operations
     bool is_calm = false;         // after healing: everything must succeed
-    bool copies =
-        false; // in one seed of four objects are copied too, from the first ones to three more; the other seeds' courses stay as they were
+    bool copies = false;          // one seed in four also copies objects, from the first ones to three more; other seeds keep their course
     rng copy_random;
-    uint64_t refused_when_calm = 0; // answers of this round that were not the wanted ones
+    uint64_t refused_when_calm = 0; // answers of this round that were not the expected ones
     std::string refusal;            // one of them
 };
 
 sim_load *sim_load_make(sim_world &w, sim_cluster &c);
 void sim_load_free(sim_load *l);
-// Any operation, drawn.
+// Performs an operation drawn from the seed.
 void sim_load_act(sim_load &l);
 void sim_load_create_bucket(sim_load &l, const std::string &bucket);
-// One round after healing: every object, every ETL with two of them, both lists. in_flight tells when it is over.
+// Starts one round after healing: every object, every ETL with two of them, both lists. It is over when in_flight says so.
 void sim_load_verify(sim_load &l);
 void sim_load_init(sim_load &l);
 void sim_load_put(sim_load &l, sim_object &o);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_main.cc: runs seeds, in several processes, and reports: what failed, which faults were hit, which table rows were never taken.
+// test/sim/sim_main.cc: runs seeds in several processes and reports failures, the faults that occurred, and table rows that were never
+// taken.
 //
 //   etlnode-sim --seeds FIRST..LAST [--pinned FILE] [--jobs N] [--twice N] [--explained FILE]    TAP on stdout
 //   etlnode-sim --seed N [--verbose]                                           one run, with its trace when it fails
@@ -22,19 +23,19 @@
 
 namespace etlnode {
 
-static constexpr uint64_t coverage_seeds_min = 1'000; // with fewer, what was not met tells nothing
+static constexpr uint64_t coverage_seeds_min = 1'000; // with fewer seeds, a row that was not taken proves nothing
 
 struct sim_options {
     uint64_t first = 1, last = 1;
-    std::vector<uint64_t> pinned; // run too: each has found something once
-    uint64_t twice = 0;           // so many seeds run twice, to compare their traces
+    std::vector<uint64_t> pinned; // run as well, because each has found a defect once
+    uint64_t twice = 0;           // how many seeds run twice, to compare their traces
     unsigned jobs = 2;
     bool is_single = false;
     bool is_verbose = false;
     std::string explained; // file of rows that may stay untaken
 };
 
-// What a worker tells at its end: one line each.
+// What a worker reports when it ends, one line for each item.
 struct sim_totals {
     uint64_t seeds = 0, steps = 0, virtual_ms = 0, requests = 0, answers = 0, transformed = 0, compared = 0;
     uint64_t hits[sim_fault_count] = {};
@@ -50,7 +51,7 @@ static std::string row_name(const sm_view &view, size_t row)
            view.states[edge.to].name;
 }
 
-// The counters are the process's, and /metrics shows them: a run begins with none, or it would depend on those before it.
+// The counters belong to the process, and /metrics shows them. Each run starts with zero; otherwise it would depend on earlier runs.
 static void take_rows(sim_totals &totals)
 {
     for (const sm_view &view : machines_all()) {
@@ -115,7 +116,7 @@ static void say(int fd, const std::string &line)
             sm_trace_dump();
         }
         if (!totals.failures.empty())
-            break; // a failed run leaves things behind, the next one would not be alone
+            break; // a failed run leaves objects behind, so no other run may follow in this process
     }
     say(fd, text_format("sums %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, totals.seeds, totals.steps,
                 totals.virtual_ms, totals.requests, totals.answers, totals.transformed, totals.compared));
@@ -123,7 +124,7 @@ static void say(int fd, const std::string &line)
         say(fd, text_format("hits %zu %" PRIu64, i, totals.hits[i]));
     for (const auto &[name, times] : totals.rows)
         say(fd, text_format("row %" PRIu64 " ", times) + name);
-    // A failed run cannot be freed in order: no leak report then, the failure is the news.
+    // A failed run cannot be freed in order, so suppress the leak report: the failure itself is what matters.
     if (!totals.failures.empty())
         _exit(1);
     std::exit(0);
@@ -192,7 +193,7 @@ static sim_totals run_all(const sim_options &options)
     while (open > 0) {
         std::vector<pollfd> polls;
         for (const worker &one : workers)
-            polls.push_back({one.fd, POLLIN, 0}); // closed ones have -1 and are skipped
+            polls.push_back({one.fd, POLLIN, 0}); // closed ones are -1 and are skipped
         if (poll(polls.data(), polls.size(), -1) < 0)
             std::exit(3);
         for (size_t i = 0; i < workers.size(); i++) {
@@ -349,7 +350,7 @@ static int run_single(const sim_options &options)
     if (!options.is_verbose)
         sm_trace_dump();
     std::fflush(stdout);
-    _exit(1); // what a failed run leaves behind is no leak
+    _exit(1); // what a failed run leaves behind is not a leak
 }
 
 static int run_main(int argc, char **argv)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_net.cc: TCP between hosts, as port/net.h describes it: bytes in order, after a while, or never.
+// test/sim/sim_net.cc: TCP between hosts, as port/net.h describes it: bytes arrive in order after a while, or never.
 //
-// Normal   write takes what the peer's window leaves; it arrives later; close sends FIN after it, or RST where something was unread.
-// Fails    by faults of the area `link`; a reset keeps what had arrived readable; data for an end that is closed brings RST.
-// Limits   window_max a direction, drawn for each connection.
+// Normal   a write takes what the peer's window has room for, which arrives later. close sends FIN after it, or RST if bytes were unread.
+// Fails    by faults of the area `link`. After a reset, what had arrived stays readable. Data for a closed end causes RST.
+// Limits   window_max for each direction, drawn for each connection.
 #include <algorithm>
 #include <cstring>
 
@@ -17,9 +17,9 @@ static constexpr size_t window_max = 128 * 1024;
 static constexpr uint64_t never = UINT64_MAX;
 
 struct sim_way {                // one direction
-    std::string flying;         // sent, not arrived
-    size_t window = window_max; // bytes flying and unread at most
-    uint64_t arrival_us = 0;    // of the last segment: later ones do not overtake it
+    std::string flying;         // sent but not arrived
+    size_t window = window_max; // the most bytes in flight or unread
+    uint64_t arrival_us = 0;    // of the last segment; later ones do not overtake it
     uint64_t held_until_us = 0;
     uint64_t reset_at = never; // bytes
     uint64_t carried = 0;      // bytes that have arrived
@@ -30,20 +30,20 @@ struct sim_way {                // one direction
 struct sim_link {
     sim_world *world = nullptr;
     uint64_t id = 0;
-    std::string from, to;   // host names, from: who connected
-    net_conn *ends[2] = {}; // null: closed. 0 is who connected
+    std::string from, to;   // host names; `from` connected
+    net_conn *ends[2] = {}; // null: closed. ends[0] connected
     sim_way ways[2];        // ways[i] starts at ends[i]
-    bool is_reset = false;  // both ends know, or will
-    bool is_silent = false; // one end has no power
-    size_t references = 0;  // ends and events
+    bool is_reset = false;  // both ends know, or will know
+    bool is_silent = false; // one end has lost its power
+    size_t references = 0;  // by ends and events
 };
 
 struct net_conn {
     sim_host *host = nullptr;
     sim_link *link = nullptr;
     int end = 0;
-    std::string in;   // arrived
-    size_t in_at = 0; // read up to here
+    std::string in;   // received bytes
+    size_t in_at = 0; // already read up to here
     bool fin_in = false, rst_in = false, peer_finished = false;
     bool resets = false; // net_reset_on_close
     std::string peer_name;
@@ -72,7 +72,7 @@ struct net_connect_call {
     net_on_connect on_connect = nullptr;
     void *arg = nullptr;
     sim_event *event = nullptr;
-    net_conn *conn = nullptr; // connected, not told yet
+    net_conn *conn = nullptr; // connected, not delivered yet
     error err;
 };
 
@@ -156,7 +156,7 @@ static void reset_end(net_conn *c)
     wake(*c, 0);
 }
 
-// Both ends learn of it, each in its time.
+// Both ends learn of the reset, each in its own time.
 static void reset_link(sim_link *link)
 {
     link->is_reset = true;
@@ -171,7 +171,7 @@ static void arrive_data(sim_link *link, int from, size_t size)
     sim_way &way = link->ways[from];
     net_conn *to = link->ends[1 - from];
     size = std::min(size, way.flying.size());
-    if (to == nullptr) { // nobody listens any more: the sender is told
+    if (to == nullptr) { // nothing listens any more: the sender gets an error
         way.flying.clear();
         if (!link->is_silent)
             reset_link(link);
@@ -201,7 +201,7 @@ static void on_segment(void *arg)
     sim_link *link = s->link;
     sim_world &w = *link->world;
     sim_way &way = link->ways[s->from];
-    if (way.held_until_us > w.now_us && !link->is_reset && !link->is_silent) { // in order: everything waits
+    if (way.held_until_us > w.now_us && !link->is_reset && !link->is_silent) { // in order: everything behind it waits
         way.arrival_us = std::max(way.arrival_us, way.held_until_us);
         (void)sim_after(w, nullptr, way.held_until_us - w.now_us, on_segment, s);
         return;
@@ -232,7 +232,7 @@ static void send_segment(sim_link *link, int from, segment::kind what, size_t si
         return;
     uint64_t at = w.now_us + latency(w);
     if (sim_chance(w, 15)) {
-        if (sim_hit(w, sim_fault::link_drop)) // sent again after a while
+        if (sim_hit(w, sim_fault::link_drop)) // retransmitted after a while
             at += sim_between(w, 200'000, 2'000'000);
         else if (sim_hit(w, sim_fault::link_delay))
             at += sim_between(w, 1'000, 300'000);
@@ -288,7 +288,7 @@ static void on_accept_event(void *arg)
     sim_world &w = *l->host->sim;
     if (l->paused || l->backlog.empty())
         return;
-    if (l->host->no_descriptors_until_us > w.now_us) { // as the real one: tried again
+    if (l->host->no_descriptors_until_us > w.now_us) { // like the real one, it tries again
         l->event = sim_after(w, l->host, 100'000, on_accept_event, l);
         return;
     }
@@ -326,7 +326,7 @@ static void on_connect_event(void *arg)
         if (w.kube != nullptr)
             sim_kube_route(*w.kube, address, port);
         net_listener *l = find_listener(w, address, port);
-        if (l == nullptr && !host->is_orphan && !has_host(w, address)) { // no machine: nobody answers, the caller has a timer
+        if (l == nullptr && !host->is_orphan && !has_host(w, address)) { // no machine answers; the caller has a timer
             call->event = sim_after(w, host, 130'000'000, on_connect_event, call);
             return;
         }
@@ -456,7 +456,7 @@ static size_t some_of(sim_world &w, size_t size)
     return size > 1 && sim_chance(w, 150) ? static_cast<size_t>(sim_between(w, 1, size)) : size;
 }
 
-// The peer's writer may go on.
+// The peer's writer may continue.
 static void window_opened(net_conn &c)
 {
     if (net_conn *peer = peer_of(c))
@@ -521,7 +521,7 @@ static io_result net_send_file_some(net_conn *c, disk_file *file, uint64_t offse
         return {io_state::failed, 0, make_error(error_code::end_of_stream, "the file is shorter than expected")};
     size = static_cast<size_t>(
         std::min<uint64_t>(std::min<uint64_t>(size, content_block_size - offset % content_block_size), data.size() - offset));
-    // The disk gives another bit back than it was given. Only the check stands between it and the client.
+    // The disk returns a bit that differs from what was written. Only the check protects the client from it.
     if (sim_chance(*host.sim, 20) && sim_hit(*host.sim, sim_fault::disk_bit_flip)) {
         std::string damaged = data;
         damaged[static_cast<size_t>(offset) + sim_between(*host.sim, 0, size - 1)] ^= static_cast<char>(1 << sim_between(*host.sim, 0, 7));
@@ -652,7 +652,7 @@ const net_port sim_net_port = {
     .relay_free = net_relay_end,
 };
 
-// --- the world's hand
+// --- control by the world
 
 size_t sim_net_open_conns(const sim_host &host) { return host.conns.size(); }
 
@@ -670,7 +670,7 @@ void sim_net_cut_off(sim_host *host, bool silently)
     for (net_conn *c : host->conns) {
         sim_link *link = c->link;
         if (!silently && !c->rst_in) {
-            // The kernel closes for the process: data that was sent still arrives, then FIN, or RST where something lay unread.
+            // The kernel closes for the process: data in flight still arrives, then FIN, or RST if bytes were unread.
             bool rude = unread(*c) > 0 || link->ways[1 - c->end].flying.size() > 0;
             if (rude)
                 send_segment(link, c->end, segment::kind::rst, 0);
@@ -678,7 +678,7 @@ void sim_net_cut_off(sim_host *host, bool silently)
                 send_segment(link, c->end, segment::kind::fin, 0);
             way_out(*c).fin_sent = true;
         }
-        link->is_silent = link->is_silent || silently; // what flies is lost
+        link->is_silent = link->is_silent || silently; // bytes in flight are lost
         // What is left of the process talks to a dead link of its own.
         auto *grave = new sim_link;
         grave->world = &w;

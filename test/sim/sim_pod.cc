@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_pod.cc: a container: an HTTP server that turns every byte b of an object into b xor 0x5a, well or badly.
+// test/sim/sim_pod.cc: a container: an HTTP server that turns every byte b of an object into b xor 0x5a, correctly or not.
 //
-// Normal   POST and PUT: the object is the body (hpush); GET: the object is fetched from AIS_TARGET_URL (hrev, hpull).
-// Fails    as faults of the area `pod` are drawn, for containers whose manners are hostile. One whose manners say so does not read every object:
-//          what it left unread is a request to it, which it answers up to a second later, before any that has come meanwhile.
+// Normal   POST and PUT: the object is the body (hpush). GET: it fetches the object from AIS_TARGET_URL (hrev, hpull).
+// Fails    as faults of the area `pod` are drawn, for containers with hostile manners. A container may be set not to read every object: it
+//          then takes the unread rest for a request, and answers that up to a second later, before any request that arrived meanwhile.
 #include <algorithm>
 
 #include "base/text.h"
@@ -17,7 +17,7 @@ struct pod_conn {
     net_conn *net = nullptr;
     sim_message request;
     std::string pending;        // bytes after the request
-    sim_call *source = nullptr; // a GET's object
+    sim_call *source = nullptr; // of a GET's object
     std::string out;
     size_t out_at = 0;
     enum class after : uint8_t { keep, unread, finish, reset, crash, oom, hang, endless } then = after::keep;
@@ -31,9 +31,9 @@ struct sim_server {
     sim_host *host = nullptr;
     net_listener *listener = nullptr;
     std::vector<pod_conn *> conns;
-    std::string previous;      // the last whole answer
-    unsigned pushed = 0;       // objects
-    sim_event *back = nullptr; // listens again
+    std::string previous;      // the last complete answer
+    unsigned pushed = 0;       // number of objects
+    sim_event *back = nullptr; // when it listens again
     sim_event *death = nullptr;
     bool is_dying = false;
 };
@@ -92,7 +92,7 @@ static void on_oom(void *arg)
     sim_pod_crash(*server->pod, 137, "OOMKilled");
 }
 
-// The container ends as a whole, from an event of its own: nothing of it is on the stack then.
+// The whole container ends, in an event of its own, so that none of its functions is on the stack.
 static void die_soon(sim_server *server, clock_callback how)
 {
     if (server->is_dying)
@@ -160,7 +160,7 @@ static void send(pod_conn *c, std::string bytes, pod_conn::after then)
     write_on(c);
 }
 
-// The object was a request to it.
+// The object was taken for a request.
 static void on_unread(void *arg)
 {
     auto *c = static_cast<pod_conn *>(arg);
@@ -185,7 +185,7 @@ static void stop_listening(sim_server *server)
         *server->host->sim, server->host, sim_between(*server->host->sim, 100'000, 8'000'000), on_listen_again, server);
 }
 
-// True: this answer has been spoilt.
+// True if this answer has been spoilt.
 static bool misbehave(pod_conn *c, const std::string &whole, const std::string &body)
 {
     sim_server *server = c->server;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_record.cc: contents that name their write, and the rule of what a read may see.
+// test/sim/sim_record.cc: contents that identify their write, and the rule for what a read may return.
 #include "sim_record.h"
 
 #include <algorithm>
@@ -27,14 +27,15 @@ std::string sim_transformed(std::string content)
     return content;
 }
 
-// Whether a read of `o` by `end_us` may give `plain`, where this write is the one that is seen.
+// Whether a read of `o` by `end_us` may return `plain` if it sees this write.
 static bool gives(const sim_write &write, std::string_view plain, uint64_t end_us)
 {
     if (write.is_absent)
         return false;
     if (write.copied_from == nullptr)
         return write.size == plain.size() && sim_content(write) == plain;
-    std::string source = write.is_transformed ? sim_transformed(std::string(plain)) : std::string(plain); // it is its own inverse
+    std::string source = write.is_transformed ? sim_transformed(std::string(plain))
+                                              : std::string(plain); // the transform is its own inverse
     const sim_object &from = *write.copied_from;
     return std::any_of(from.writes.begin(), from.writes.end(), [&](const sim_write &one) {
         return !one.is_absent && one.size == source.size() && sim_is_possible(from, one, write.start_us, std::min(write.end_us, end_us)) &&
@@ -60,7 +61,7 @@ sim_write *sim_saw_content(
             continue;
         if (sim_is_possible(o, write, start_us, end_us)) {
             if (!plain.empty() &&
-                write.copied_from == nullptr) // copies of one write look the same; empty contents do not tell which write they are of
+                write.copied_from == nullptr) // copies of one write look alike, and an empty content does not identify its write
                 write.end_us = std::min(write.end_us, end_us);
             return &write;
         }

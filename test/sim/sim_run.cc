@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // test/sim/sim_run.cc: the phases of a run and the audit at its end.
 //
-// Normal   start; faults and load (safety: answers are judged as they come); healing; liveness within liveness_us; quiet; audit; end.
+// Normal   start; faults and load (safety: every answer is checked); healing; liveness within liveness_us; quiet; audit; end.
 #include "sim_run.h"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ static constexpr uint64_t second = 1'000'000;
 static constexpr uint64_t start_us = 60 * second; // for the first start, without faults
 static constexpr uint64_t liveness_us =
     240 * second; // from healing to a round in which everything succeeds: longer than every back-off and deadline
-static constexpr uint64_t request_us = 400 * second; // a client's patience, three times: proxy, target, pod
+static constexpr uint64_t request_us = 400 * second; // three times a client's patience, for proxy, target and pod
 static constexpr uint64_t quiet_us = 100 * second;   // longer than idle_timeout_ms
 
 struct sim_scene {
@@ -37,7 +37,7 @@ static void pass(sim_scene &s, uint64_t until_us)
         sim_cluster_tend(*s.cluster);
 }
 
-// Until nothing is in flight; false when that takes too long.
+// Waits until nothing is in flight; false if that takes too long.
 static bool settle_load(sim_scene &s, uint64_t limit_us)
 {
     uint64_t until = s.w->now_us + limit_us;
@@ -46,7 +46,7 @@ static bool settle_load(sim_scene &s, uint64_t limit_us)
     return s.load->in_flight == 0;
 }
 
-// --- faults of nodes, at times drawn before
+// --- faults of nodes, at times drawn in advance
 
 struct node_fault {
     sim_scene *scene = nullptr;
@@ -202,7 +202,7 @@ static void audit_slots(sim_scene &s)
             if (p.requests != nullptr || !p.starts.empty() || !p.waiters.empty() || http_server_in_flight(*p.server) > 0)
                 sim_fail(w, "stuck: the proxy has requests in flight: starts=%zu waiters=%zu", p.starts.size(), p.waiters.size());
         }
-        // The target's calls to the proxy and the proxy's to its targets keep an idle connection for a moment.
+        // The calls between proxy and targets keep an idle connection for a moment.
         if (sim_net_open_conns(*node->host) > 2 * s.cluster->nodes.size())
             sim_fail(w, "%s holds %zu connections long after the last request", node->name.c_str(), sim_net_open_conns(*node->host));
         if (node->host->children.size() > (node->is_target ? 2u : 0u)) // the watch and, every 60 s, a list
@@ -252,7 +252,7 @@ static void trouble(sim_scene &s)
     for (size_t i = 0; i < sim_fault_count; i++)
         w.enabled[i] = sim_chance(w, 350);
     s.load->profile = static_cast<size_t>(sim_below(w, 4));
-    if (s.load->profile == 2 || sim_chance(w, 500)) { // with ETLs from the beginning, so that there is something to be hostile
+    if (s.load->profile == 2 || sim_chance(w, 500)) { // with ETLs from the beginning, so that something can be hostile
         for (uint64_t n = sim_between(w, 1, 3); n > 0; n--)
             sim_load_init(*s.load);
         for (size_t i = 0; i < 6; i++)
@@ -311,7 +311,7 @@ static void stop_all(sim_scene &s)
 {
     sim_world &w = *s.w;
     s.load->refused_when_calm = 0;
-    // Also those of which no client knows: it hung up while they were started, or a stop was not answered.
+    // Include ETLs that no client knows of: the client hung up during the start, or a stop was not answered.
     for (const cluster_etl &running : proxy_document(*s.cluster->nodes[0]->host->as_proxy).etls) {
         for (sim_etl *etl : s.load->etls) {
             if (etl->name != running.name)
@@ -328,9 +328,9 @@ static void end(sim_scene &s)
 {
     sim_world &w = *s.w;
     if (!sim_cluster_end(*s.cluster))
-        return; // what is left is told; nothing can be freed in order
+        return; // failures are reported; nothing can be freed in order
     sim_kube_clear(*w.kube);
-    uint64_t until = w.now_us + 200 * second; // segments that still fly
+    uint64_t until = w.now_us + 200 * second; // for segments still in flight
     while (!w.links.empty() && sim_step(w, until))
         continue;
     sim_load_free(s.load);
