@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// test/bench/echo.cc: a transformer that costs next to nothing, and a few that misbehave on purpose.
+// test/bench/echo.cc: a transformer that costs next to nothing, with options to misbehave on purpose.
 //
-// POST and PUT are answered with their own body (HTTP/1.1, keep-alive, Content-Length); GET fetches the object from AIS_TARGET_URL and passes it
-// on. One thread, one epoll descriptor, edge-triggered. Options change what every request gets:
+// POST and PUT are answered with their own body (HTTP/1.1, keep-alive, Content-Length). GET fetches the object from AIS_TARGET_URL and
+// passes it
+// on. It has one thread and one edge-triggered epoll descriptor. These options apply to every request:
 //   --delay MS        the answer begins MS later
-//   --whole           the answer begins when the whole body is there (nginx passes no more of a body on once it has been answered)
+//   --whole           the answer begins when the whole body has arrived (nginx stops forwarding a body once it has been answered)
 //   --hang            the request is read and never answered
 //   --generate BYTES  a body of that many bytes, whatever was sent; without a length (chunks) with --chunked
 //   --exit-after MS   the process ends MS after its start
@@ -30,9 +31,9 @@
 #include <unistd.h>
 
 static constexpr size_t buffer_size = 256 * 1024;
-static constexpr size_t head_read_size = 4 * 1024;        // what comes behind a head is then read to where it is sent from
-static constexpr size_t kept_size_max = 64 * 1024 * 1024; // room made at once for a body that is kept
-static constexpr size_t generated_size = 1024 * 1024;     // of the file that generated bodies are made of
+static constexpr size_t head_read_size = 4 * 1024;        // bytes after a head are then read directly into the buffer they are sent from
+static constexpr size_t kept_size_max = 64 * 1024 * 1024; // the most room reserved at once for a kept body
+static constexpr size_t generated_size = 1024 * 1024;     // of the file that generated bodies consist of
 
 struct settings {
     uint64_t delay_ms = 0;
@@ -44,25 +45,25 @@ struct settings {
     uint64_t exit_after_ms = 0;
 };
 
-// What a connection does next.
+// A connection's next step.
 enum class phase { head, echo, drain, waiting, generate, pull_head, pull_body, hung };
 
 struct client {
     int fd = -1;
-    int upstream = -1; // GET: the target, kept for the next one
+    int upstream = -1; // GET: the connection to the target, kept for the next request
     phase at = phase::head;
     bool closed = false;
     bool of_get = false;
-    bool dry = false; // the last read took all there was: epoll tells when there is more
+    bool dry = false; // the last read took everything: epoll reports when there is more
     bool upstream_dry = false;
-    bool ends = false; // its end has been told: it must be read, too
+    bool ends = false; // its end was reported, but must still be read
     bool upstream_ends = false;
-    std::string in;  // read, not used
+    std::string in;  // read but not used yet
     std::string out; // to be written before anything else
     size_t out_sent = 0;
-    uint64_t left = 0; // of the body that is read, generated or pulled
+    uint64_t left = 0; // of the body that is being read, generated or fetched
     uint64_t due_ms = 0;
-    std::string pulled; // head of the target's answer
+    std::string pulled; // the head of the target's answer
 };
 
 struct world {
@@ -83,7 +84,7 @@ static uint64_t now_ms()
     return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
-static constexpr uintptr_t upstream_mark = 1; // of the pointer that epoll gives back
+static constexpr uintptr_t upstream_mark = 1; // a bit in the pointer that epoll returns
 
 static void watch(world &w, int fd, const client *owner, uintptr_t mark = 0)
 {
@@ -177,7 +178,7 @@ static void begin_request(world &w, client &c, const std::string &head)
         return;
     }
     if (w.s.delay_ms > 0 || w.s.whole) {
-        c.at = phase::drain; // keeps its body: meant for small ones, or few
+        c.at = phase::drain; // keeps its body: meant for small or few ones
         answer_head(c, 200, c.left);
         c.out.reserve(c.out.size() + std::min<uint64_t>(c.left, kept_size_max));
         return;
@@ -192,7 +193,7 @@ static void begin_request(world &w, client &c, const std::string &head)
 
 enum class moved { some, none, gone };
 
-// Reads up to `max` bytes of the client, or of the target.
+// Reads up to `max` bytes from the client or from the target.
 static moved read_some(client &c, bool from_upstream, char *buffer, size_t max, size_t &out_count)
 {
     bool &dry = from_upstream ? c.upstream_dry : c.dry;
@@ -229,7 +230,7 @@ static moved write_out(client &c)
     return moved::some;
 }
 
-// Sends what waits in `out` (a head) and then the bytes, from where they are; what the socket does not take is kept in `out`.
+// Sends what waits in `out` (a head), then the bytes directly. What the socket does not take stays in `out`.
 static moved send_with_out(client &c, const char *bytes, size_t size)
 {
     size_t waiting = c.out.size() - c.out_sent;
@@ -251,7 +252,7 @@ static moved send_with_out(client &c, const char *bytes, size_t size)
     return moved::some;
 }
 
-// Reads a part of the body and sends it at once.
+// Reads a part of the body and forwards it at once.
 static moved pass_on(world &w, client &c, bool from_upstream)
 {
     size_t count = 0;
@@ -294,7 +295,7 @@ static moved pull_head(world &w, client &c)
         ssize_t count = send(c.upstream, c.pulled.data(), c.pulled.size(), MSG_NOSIGNAL);
         if (count < 0)
             return errno == EAGAIN || errno == ENOTCONN ? moved::none : moved::gone;
-        c.pulled.clear();                  // small enough to go at once
+        c.pulled.clear();                  // small enough to be sent at once
         c.upstream_dry = !c.upstream_ends; // the answer takes a moment
         return moved::some;
     }
@@ -389,9 +390,9 @@ static moved step(world &w, client &c)
 
 static void progress(world &w, client &c)
 {
-    // A bounded turn is not needed: the slowest of the two sockets ends it soon enough.
+    // No bound on the iteration is needed: the slower of the two sockets ends it soon enough.
     while (!c.closed) {
-        // The head goes with the first bytes of the body; a delayed answer goes when it is due.
+        // The head is sent with the first bytes of the body. A delayed answer is sent when it is due.
         bool may_write = c.out_sent < c.out.size() && c.at != phase::drain && c.at != phase::waiting;
         bool broadcast = (c.at == phase::echo || c.at == phase::pull_body) && c.left > 0 && c.out.size() < 1024;
         moved result = moved::none;
@@ -409,7 +410,7 @@ static void progress(world &w, client &c)
     }
 }
 
-// An end that comes together with bytes is told once: then reading goes on until it shows.
+// An end that comes together with bytes is reported only once, so reading continues until it shows.
 static void note_readable(client &c, bool of_upstream, uint32_t events)
 {
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// test/bench/load.cc: a load generator that tells errors apart: many connections, one thread, results as one JSON object on stdout.
+// test/bench/load.cc: a load generator that distinguishes errors: many connections, one thread, results as one JSON object on stdout.
 //
-// Closed loop: every connection sends its next request when the last one is answered. Open loop (--rate): requests are due at fixed times
-// whether or not a connection is free, and latency counts from when a request was due, so that a server which stalls cannot hide it.
-// Other kinds of clients (--kind): idle ones, and ones that send a head, send a body or read an answer slowly; of these it tells when and
-// how the server ended them. Contents can be checked (--check): the 64-bit word at index i of an object is (seed << 40) + i, little endian.
+// Closed loop: every connection sends its next request when the previous one is answered. Open loop (--rate): requests are due at fixed
+// times,
+// whether or not a connection is free, and latency counts from the due time, so that a server that stalls cannot hide it.
+// Other kinds of clients (--kind) are idle, or slowly send a head, send a body, or read an answer. For these it reports when and how the
+// server
+// ended them. --check verifies contents: the 64-bit word at index i of an object is (seed << 40) + i, little endian.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -37,20 +39,20 @@ struct settings {
     std::string host = "127.0.0.1";
     uint16_t port = 0;
     std::string method = "GET";
-    std::vector<std::string> paths; // used in turn
+    std::vector<std::string> paths; // used in rotation
     client_kind kind = client_kind::normal;
     size_t connections = 1;
     double duration_s = 1;
     double rate = 0;              // requests a second over all connections; 0: closed loop
     double connect_rate = 20'000; // connections opened a second
     uint64_t body_size = 0;       // of PUT and POST
-    uint64_t seed = 0;            // of the first path's contents; the next path has seed + 1
+    uint64_t seed = 0;            // of the first path's contents; each next path has one more
     bool check = false;
     bool honour_retry_after = false;
     double timeout_s = 60;       // for one answer
-    uint64_t slow_bytes = 1;     // a second: sent by slow_head and slow_body, read by slow_reader (0: nothing)
+    uint64_t slow_bytes = 1;     // bytes per second: sent by slow_head and slow_body, read by slow_reader (0: nothing)
     uint64_t receive_buffer = 0; // SO_RCVBUF
-    uint64_t requests_max = 0;   // 0: until the duration is over
+    uint64_t requests_max = 0;   // 0: until the time is over
 };
 
 // --- numbers
@@ -75,7 +77,7 @@ static uint64_t bucket_value(size_t bucket)
     if (bucket < 64)
         return bucket;
     size_t shift = bucket / 64 - 1;
-    return (64 + bucket % 64 + 1) << shift; // the upper end: never flattering
+    return (64 + bucket % 64 + 1) << shift; // the upper bound, so that results are never too good
 }
 
 static void histogram_add(histogram &h, uint64_t us)
@@ -146,16 +148,16 @@ struct client {
     uint64_t resume_ns = 0; // Retry-After
     uint64_t slow_next_ns = 0;
     bool waits_for_write = false;
-    bool served = false; // has had an answer: a close without a word is the server's right
+    bool served = false; // has received an answer: after that, the server may close the connection silently
     std::string head;    // to send
     size_t head_sent = 0;
     uint64_t body_left = 0; // to send
     uint64_t body_at = 0;
-    std::string in; // head of the answer
+    std::string in; // the answer's head
     int status = 0;
     framing how = framing::length;
-    uint64_t left = 0; // of the body, or of the chunk
-    uint64_t got = 0;  // body bytes
+    uint64_t left = 0; // bytes of the body, or of the chunk
+    uint64_t got = 0;  // body bytes received
     uint64_t check_at = 0;
     bool check_failed = false;
     bool keep = true;
@@ -177,8 +179,8 @@ struct world {
     int epoll = -1;
     std::vector<client> clients;
     std::deque<size_t> idle;                       // connections that may send
-    std::set<std::pair<uint64_t, size_t>> resting; // by Retry-After: until when, who
-    std::deque<uint64_t> due;                      // open loop: requests that wait for a connection
+    std::set<std::pair<uint64_t, size_t>> resting; // by Retry-After: until when, and which connection
+    std::deque<uint64_t> due;                      // open loop: due requests that wait for a connection
     uint64_t start_ns = 0;
     uint64_t end_ns = 0;
     uint64_t next_due_ns = 0;
@@ -193,7 +195,7 @@ struct world {
     histogram ok;       // 2xx, from when the request was due
     histogram service;  // 2xx, from when it was sent
     histogram refused;  // 503, from when it was sent
-    histogram ended_ms; // slow and idle kinds: life of a connection that the server ended, in ms
+    histogram ended_ms; // slow and idle kinds: lifetime of a connection that the server ended, in ms
     std::map<std::string, uint64_t> statuses, errors;
     std::vector<window> windows; // of 100 ms
     std::vector<char> buffer = std::vector<char>(1 << 20);
@@ -215,7 +217,7 @@ static void watch(world &w, client &c, bool write)
     epoll_event event{};
     event.events = EPOLLIN | EPOLLRDHUP | (write ? static_cast<uint32_t>(EPOLLOUT) : 0u);
     if (w.s.kind == client_kind::slow_reader && c.at >= phase::reading_head)
-        event.events = EPOLLRDHUP; // reads by the clock
+        event.events = EPOLLRDHUP; // it reads by the clock
     event.data.u64 = index_of(w, c);
     epoll_ctl(w.epoll, EPOLL_CTL_MOD, c.fd, &event);
     c.waits_for_write = write;
@@ -228,7 +230,7 @@ static void close_client(client &c)
     c.at = phase::closed;
 }
 
-// A request that got no answer, or a connection that was never made.
+// A request without an answer, or a connection that could not be made.
 static void fail(world &w, client &c, const char *why)
 {
     uint64_t now = now_ns();
@@ -335,7 +337,7 @@ static void send_more(world &w, client &c)
             data = w.body_buffer.data();
         } else {
             c.at = phase::reading_head;
-            c.slow_next_ns = now_ns() + second_ns * (index_of(w, c) % 100) / 100; // not all readers in step
+            c.slow_next_ns = now_ns() + second_ns * (index_of(w, c) % 100) / 100; // so that readers do not act in step
             if (c.waits_for_write || w.s.kind == client_kind::slow_reader)
                 watch(w, c, false);
             return;
@@ -356,7 +358,7 @@ static void send_more(world &w, client &c)
             return;
         }
         if (count < 0) {
-            // The answer to an upload may be there already; a reset while sending is an error only if it is not.
+            // The answer to an upload may already be there. A reset while sending is an error only if it is not.
             if (c.in.empty())
                 c.at = phase::reading_head;
             return;
@@ -407,7 +409,7 @@ static void complete(world &w, client &c)
         }
     }
     c.served = true;
-    // Half to one and a half times what was asked for: clients do not know each other.
+    // Between half and one and a half times the requested value, so that clients are independent.
     w.random = w.random * 6364136223846793005u + 1442695040888963407u;
     uint64_t share = 512 + (w.random >> 54);
     c.resume_ns = w.s.honour_retry_after && c.retry_after_s > 0 ? now + c.retry_after_s * second_ns / 1024 * share : 0;
@@ -488,12 +490,12 @@ static bool eat(world &w, client &c, const char *data, size_t size, bool &bad)
     return false;
 }
 
-// What has arrived; `count` bytes of the answer.
+// Handles `count` received bytes of the answer.
 static void receive(world &w, client &c, const char *data, size_t size)
 {
     bool bad = false;
     if (c.at == phase::idle || c.at == phase::connecting) {
-        // An answer that nobody asked for: a refusal at the door.
+        // An unsolicited answer: the server refuses the connection.
         c.sent_ns = c.due_ns = c.opened_ns;
         c.at = phase::reading_head;
         c.in.clear();
@@ -546,7 +548,7 @@ static void ended(world &w, client &c, bool reset)
         return;
     }
     if (c.at == phase::idle) {
-        // The server's right between requests. A closed-loop client opens another one.
+        // The server may do this between requests. A closed-loop client opens another connection.
         if (w.s.kind != client_kind::normal) {
             histogram_add(w.ended_ms, (now_ns() - c.opened_ns) / 1'000'000);
             w.errors[reset ? "idle_reset" : "idle_closed"]++;
@@ -567,11 +569,11 @@ static void ended(world &w, client &c, bool reset)
 static void read_some(world &w, client &c, size_t max)
 {
     while (c.fd >= 0 && max > 0) {
-        // Large bodies that nobody checks are dropped in the kernel: the client must not be the bottleneck.
+        // Large bodies that are not checked are discarded in the kernel, so that the client is not the bottleneck.
         bool drop = c.at == phase::reading_body && c.how == framing::length && c.left > 64 * w.buffer.size() && !w.s.check &&
                     w.s.kind == client_kind::normal;
         size_t size = drop ? std::min<size_t>(c.left, 1 << 24) : w.buffer.size();
-        // The kernel writes nothing then; asked directly, because the address sanitizer's recv believes that it does.
+        // The kernel writes nothing in this case. Use syscall(), because the address sanitizer's recv assumes that it does.
         ssize_t count = drop ? syscall(SYS_recvfrom, c.fd, w.buffer.data(), std::min(max, size), MSG_TRUNC, nullptr, nullptr)
                              : recv(c.fd, w.buffer.data(), std::min(max, size), 0);
         if (count < 0 && errno == EAGAIN)
@@ -609,7 +611,7 @@ static void on_event(world &w, client &c, uint32_t events)
     if (c.fd >= 0 && c.at == phase::sending && (events & EPOLLOUT) != 0)
         send_more(w, c);
     if (c.fd >= 0 && w.s.kind == client_kind::slow_reader && c.at >= phase::reading_head) {
-        // A reset arrives as an error; what is unread stays unread.
+        // A reset arrives as an error, and unread bytes stay unread.
         if ((events & (EPOLLERR | EPOLLHUP)) != 0)
             ended(w, c, true);
         return;
@@ -618,11 +620,11 @@ static void on_event(world &w, client &c, uint32_t events)
         read_some(w, c, SIZE_MAX);
 }
 
-// --- what the clock does
+// --- timed events
 
 static void open_more(world &w, uint64_t now)
 {
-    // At the wanted pace, so that the listener's queue is not the thing measured.
+    // Connect at the requested pace, so that the listener's queue is not what is measured.
     uint64_t allowed = static_cast<uint64_t>(static_cast<double>(now - w.start_ns) / 1e9 * w.s.connect_rate) + 1;
     if (w.s.kind != client_kind::normal && w.opened >= w.s.connections)
         return;

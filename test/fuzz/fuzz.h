@@ -38,7 +38,7 @@ const fuzz_target *fuzz_find_target(std::string_view name);
 }
 #define FUZZ_CHECK(cond) ((cond) ? (void)0 : fuzz_failed(#cond, __FILE__, __LINE__))
 
-// Both texts are shown where they differ.
+// Shows both texts if they differ.
 inline void fuzz_check_same(std::string_view a, std::string_view b, const char *file, int line)
 {
     if (a == b)
@@ -57,7 +57,7 @@ inline rng fuzz_rng(std::string_view text)
     return rng{hash};
 }
 
-// A copy of exactly this size on the heap: one byte read behind it is a sanitizer's finding.
+// A copy of exactly this size on the heap, so that a sanitizer detects a read of even one byte beyond it.
 struct fuzz_exact {
     std::unique_ptr<char[]> bytes;
     size_t size = 0;
@@ -70,7 +70,7 @@ struct fuzz_exact {
     std::string_view view() const { return {bytes.get(), size}; }
 };
 
-// -0 and 0 are the same number; which of the two is written is nobody's promise.
+// -0 and 0 are the same number, and nothing promises which of the two is printed.
 inline std::string fuzz_without_minus_zero(std::string text)
 {
     for (size_t at = text.find("-0"); at != std::string::npos; at = text.find("-0", at + 1)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_call.cc: all that a pod sends on one connection, answer by answer: complete exactly when a plain reading of the bytes finds it
-// complete, however these are cut; and what is left over is never taken for the answer to the next call.
+// test/fuzz/fuzz_call.cc: everything that a pod sends on one connection, answer by answer. An answer is complete exactly if a plain parser
+// finds it
+// complete, however the bytes are cut. Surplus bytes never count as the answer to the next call.
 #include "fuzz_world.h"
 #include "http/client/call.h"
 #include "sm/sm.h"
@@ -30,7 +31,7 @@ static void on_done(void *arg, call &, error err, int status, std::string body)
     r = {true, err, status, std::move(body)};
 }
 
-// A streamed body, pulled to its end.
+// A streamed body, read to its end.
 struct streaming {
     result *r = nullptr;
     call *c = nullptr;
@@ -90,7 +91,7 @@ static call_options options_of(bool to_head)
     return options;
 }
 
-// Whatever is still under way arrives; on a connection that is kept the second call gets its answer where it asks.
+// Everything in progress arrives. On a connection that is kept, the second call gets its own answer.
 static void ask_again(fuzz_world &w, http_client &client, result &second)
 {
     fuzz_conn &first = *w.conns[0];
@@ -129,7 +130,7 @@ static asked ask(std::string_view text, bool in_one, bool is_streamed, bool to_h
     while (w.conns.empty() && fuzz_step(w))
         ;
     w.conns[0]->ends = ends;
-    // Until the head of a streamed answer the call has a deadline of its own, after it its owner.
+    // Until the head of a streamed answer the call has its own deadline; after the head its owner has one.
     while (!out.first.is_done && (fuzz_step(w) || (s.c == nullptr && fuzz_next_timer(w))))
         ;
     if (!out.first.is_done) { // a streamed body that stalls: its owner has the deadline
@@ -150,11 +151,11 @@ static asked ask(std::string_view text, bool in_one, bool is_streamed, bool to_h
     return out;
 }
 
-// --- a plain reading of the same bytes
+// --- a plain parser of the same bytes
 
 struct plan {
     bool is_complete = false;
-    bool has_excess = false; // bytes behind the end
+    bool has_excess = false; // bytes after the end
     bool by_close = false;
     int status = 0;
     std::string body;
@@ -197,14 +198,14 @@ static void check_first(const result &r, const plan &p, bool is_streamed, bool e
 {
     FUZZ_CHECK(r.is_done);
     if (!r.err) {
-        // Never complete when it is not.
+        // It is never reported as complete when it is not.
         FUZZ_CHECK(p.is_complete && (ends || !p.by_close));
         FUZZ_CHECK(r.status == p.status);
         FUZZ_SAME(r.body, p.body);
         return;
     }
     FUZZ_CHECK(!is_streamed || p.body.starts_with(r.body));
-    // Complete, and refused all the same: only for the bytes behind it, or because its end has not come.
+    // Complete, but refused: only because of bytes after it, or because its end has not come.
     FUZZ_CHECK(!p.is_complete || p.has_excess || (p.by_close && !ends));
 }
 

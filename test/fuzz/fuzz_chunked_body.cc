@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_chunked_body.cc: chunked bodies: in one piece, in any pieces, and as a decoder reads them that has the whole text before it.
+// test/fuzz/fuzz_chunked_body.cc: chunked bodies, decoded in one piece, in any pieces, and by a decoder that has the whole text at once.
 #include "base/limits.h"
 #include "codec/http_parse.h"
 #include "codec/http_token.h"
@@ -36,7 +36,7 @@ static decoded_body decode_in_pieces(std::string_view text, bool in_one)
             break;
         FUZZ_CHECK(result.consumed == piece.size);
     }
-    // Once done it takes nothing more, once refused it refuses everything.
+    // After `done` it takes nothing more; after an error it refuses everything.
     char more[] = "0\r\n\r\n";
     if (out.done || out.failed) {
         http_chunk_result after = http_chunk_decode(*decoder, more, sizeof more - 1);
@@ -45,7 +45,7 @@ static decoded_body decode_in_pieces(std::string_view text, bool in_one)
     return out;
 }
 
-// One line with its CRLF off the front. False when it is not complete; `bad` when it can never become a line.
+// Takes one line with its CRLF from the front. False if it is incomplete; `bad` if it can never become a line.
 static bool take_line(std::string_view &rest, std::string_view &line, bool &bad)
 {
     for (size_t i = 0; i < rest.size(); i++) {
@@ -95,7 +95,7 @@ static bool is_trailer(std::string_view line)
     return true;
 }
 
-// What a complete and correct body holds; false for everything else, incomplete ones included.
+// Decodes a complete and correct body; false for everything else, including incomplete ones.
 static bool decode_plainly(std::string_view text, std::string &body, size_t &consumed)
 {
     std::string_view rest = text;
@@ -121,7 +121,7 @@ static bool decode_plainly(std::string_view text, std::string &body, size_t &con
     return trailers - rest.size() <= http_trailer_size_max;
 }
 
-// The input as a body, cut into chunks, comes back.
+// The input, cut into chunks as a body, must come back.
 static void check_round_trip(std::string_view body)
 {
     rng r = fuzz_rng(body);

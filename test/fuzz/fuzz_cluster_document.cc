@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_cluster_document.cc: cluster documents, as a proxy sends them and as a node finds them in its database.
+// test/fuzz/fuzz_cluster_document.cc: cluster documents, as a proxy sends them and as a node reads them from its database.
 #include <algorithm>
 
 #include "base/limits.h"
@@ -59,7 +59,7 @@ FUZZ_TARGET(cluster_document)
     size_t targets = static_cast<size_t>(
         std::count_if(document.nodes.begin(), document.nodes.end(), [](const cluster_node &n) { return n.is_target; }));
     FUZZ_CHECK(static_cast<size_t>(cJSON_GetArraySize(json_get(map.get(), "tmap"))) == targets);
-    // ETLs have secrets, which are for nodes only: the map for clients is the same without them.
+    // ETLs have secrets that only nodes may see: the map for clients must not depend on them.
     again.etls.clear();
     FUZZ_SAME(json_print(document_smap(again).get()), json_print(document_smap(document).get()));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_connection.cc: all that a client sends on one connection. The handlers see exactly the requests that a plain reading of the bytes
-// finds, however these are cut; behind a refused head nothing is a request any more.
+// test/fuzz/fuzz_connection.cc: everything that a client sends on one connection. The handlers must see exactly the requests that a plain
+// parser
+// finds in the bytes, however these are cut. After a refused head nothing counts as a request.
 #include "fuzz_world.h"
 #include "http/server/exchange.h"
 #include "sm/sm.h"
@@ -12,7 +13,7 @@ namespace {
 struct seen_request {
     std::string method, target, body;
     bool is_complete = false; // the body was read to its end
-    bool is_early = false;    // answered without a look at the body
+    bool is_early = false;    // answered without reading the body
 };
 
 struct served {
@@ -21,7 +22,7 @@ struct served {
     bool refused = false;
 };
 
-// Answered at once: /e...; everything else is read first, and echoed.
+// /e... is answered at once. Everything else is read first and echoed.
 static bool is_early(std::string_view target) { return target.starts_with("/e"); }
 
 struct handling {
@@ -81,9 +82,9 @@ static served serve(std::string_view text, bool in_one)
     return record;
 }
 
-// --- a plain reading of the same bytes
+// --- a plain parser of the same bytes
 
-// Takes the body off the front of `rest`; false when it is not complete or damaged.
+// Takes the body from the front of `rest`; false if it is incomplete or damaged.
 static bool take_body(const http_head &head, std::string_view &rest, std::string &body)
 {
     if (head.chunked) {
@@ -122,7 +123,7 @@ static served read_plainly(std::string_view rest)
         if (!seen.is_complete)
             seen.body.clear();
         plan.requests.push_back(seen);
-        // A client that waits for 100 Continue and gets an answer instead may send its body or not: the connection ends.
+        // A client that waits for 100 Continue and gets an answer instead may send its body or not, so the connection ends.
         bool has_body = head.chunked || (head.has_length && head.length > 0);
         bool is_in_doubt = head.expect_continue && (seen.is_early || !has_body);
         if (!is_complete || !head.keep_alive || is_in_doubt)
@@ -145,7 +146,7 @@ static void check_same_requests(const served &one, const served &two)
     }
 }
 
-// One answer a request, in order, each well formed; after a refusal nothing.
+// One well-formed answer for each request, in order, and nothing after a refusal.
 static void check_answers(const served &record)
 {
     static http_head head;

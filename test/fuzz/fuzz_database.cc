@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_database.cc: the node's SQLite file with rows that others wrote into it, and now and then with bytes overturned: every operation
-// completes once, with what the rows say or an error; and what is put afterwards is there.
+// test/fuzz/fuzz_database.cc: the node's SQLite file with foreign rows in it, and sometimes with damaged bytes. Every operation completes
+// once, with
+// what the rows say or with an error, and whatever is put afterwards can be read.
 //
-// The input is SQL that inserts, updates and deletes; it runs before the node opens the file.
+// The input is SQL that inserts, updates and deletes. It runs before the node opens the file.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -33,7 +34,7 @@ namespace {
 namespace fs = std::filesystem;
 static constexpr uint64_t patience_ms = 20'000;
 
-// --- the folder, on a file system in memory where there is one
+// --- the folder, on a file system in memory if there is one
 
 static std::string folder;
 
@@ -66,14 +67,14 @@ static env *open_env(std::string &detail, error &err)
     return err ? nullptr : e;
 }
 
-// A fresh database, as the node makes it.
+// A new database, as the node creates it.
 static const std::string &fresh_database()
 {
     static std::string bytes;
     if (!bytes.empty())
         return bytes;
     log_set_level(log_level::error);
-    const char *given = std::getenv("TMPDIR"); // run.py gives one and removes it
+    const char *given = std::getenv("TMPDIR"); // set by run.py, which also removes it
     for (std::string place : {std::string(given != nullptr ? given : "/dev/shm"), std::string("/tmp")}) {
         place += "/etlnode-fuzz-XXXXXX";
         if (mkdtemp(place.data()) != nullptr) {
@@ -87,7 +88,7 @@ static const std::string &fresh_database()
     error err;
     env *e = open_env(detail, err);
     FUZZ_CHECK(e != nullptr && !uv_env_free(e));
-    // The contents 1 and 2 have been handed out.
+    // The content ids 1 and 2 have been assigned.
     sqlite3 *db = nullptr;
     FUZZ_CHECK(sqlite3_open((folder + "/node.db").c_str(), &db) == SQLITE_OK);
     FUZZ_CHECK(sqlite3_exec(db, "UPDATE totals SET content_id_max = 2", nullptr, nullptr, nullptr) == SQLITE_OK);
@@ -97,9 +98,9 @@ static const std::string &fresh_database()
     return bytes;
 }
 
-// --- what the input does to it
+// --- the input's changes
 
-// Rows only: whoever may change the schema may as well write another program's database.
+// Only rows: an input that could change the schema could create an entirely different database.
 static int authorize(void *, int action, const char *, const char *, const char *, const char *)
 {
     switch (action) {
@@ -122,7 +123,7 @@ static void run_script(const std::string &path, const std::string &script)
     sqlite3_set_authorizer(db, authorize, nullptr);
     sqlite3_progress_handler(
         db, 20'000, [](void *) { return 1; }, nullptr);
-    // Statement by statement: what is wrong in one does not spoil the others.
+    // Run it statement by statement, so that an error in one does not affect the others.
     for (const char *rest = script.c_str(); *rest != '\0';) {
         sqlite3_stmt *statement = nullptr;
         const char *next = rest;
@@ -140,7 +141,7 @@ static void run_script(const std::string &path, const std::string &script)
 
 struct key {
     std::string bucket, name;
-    bool lacks_content = false; // its content should lie in the index, and does not
+    bool lacks_content = false; // its content should be in the index, but is not
 };
 
 static std::string column_bytes(sqlite3_stmt *statement, int column)
@@ -160,11 +161,11 @@ static bool holds(sqlite3 *db, const char *count_sql)
 }
 
 struct facts {
-    bool totals_are_numbers = false; // that can be; else the node must not open the file
-    bool ids_fit = false;            // the highest content id is what it says it is; when it is too low, new contents get the ids of others
+    bool totals_are_numbers = false; // otherwise the node must refuse to open the file
+    bool ids_fit = false;            // the highest content id is correct; if it is too low, new contents get ids that belong to others
 };
 
-// The objects that are there by the types the node writes.
+// The objects that exist, judged by the column types that the node writes.
 static std::vector<key> keys_in(const std::string &path, facts &out_facts)
 {
     std::vector<key> keys;
@@ -190,14 +191,14 @@ static std::vector<key> keys_in(const std::string &path, facts &out_facts)
     return keys;
 }
 
-// --- asking the node
+// --- queries to the node
 
 struct answered {
-    size_t count = 0; // completions; one is right
+    size_t count = 0; // completions; must become one
     error err;
     std::vector<index_row> rows;
     std::vector<uint64_t> ids;
-    uint64_t version = 0; // or the count of bytes read
+    uint64_t version = 0; // or the number of bytes read
     std::string text;
     store *s = nullptr;
     const store_object *object = nullptr;
@@ -379,7 +380,7 @@ static void check_put(env &e, store &s, const key &k, bool into_index, bool is_s
     }
     put_commit(*p, into_index ? content.size() : 0, true, XXH64(content.data(), content.size(), 0), on_put, &committed);
     await(e, committed);
-    // A content that lies under an id which was never handed out is not overwritten.
+    // A content under an id that was never assigned is not overwritten.
     FUZZ_CHECK(!is_sound || (into_index && !ids_fit) || !committed.err);
     if (!committed.err)
         check_get(e, s, k, is_sound && ids_fit ? &content : nullptr);
@@ -422,7 +423,7 @@ static void check_lists(env &e)
     await(e, unplaced);
 }
 
-// Some bytes of the file become others.
+// Changes some bytes of the file.
 static bool overturn(rng &r, const std::string &path)
 {
     if (rng_below(r, 4) != 0)
@@ -449,7 +450,7 @@ FUZZ_TARGET(database)
     run_script(path, std::string(text));
     facts told;
     std::vector<key> keys = keys_in(path, told);
-    // Two contents that are there, for rows that name them.
+    // Two existing contents, for rows that name them.
     for (uint64_t id : {uint64_t{1}, uint64_t{2}}) {
         std::error_code ignored;
         fs::create_directories(content_group_dir(folder, content_group(id)), ignored);

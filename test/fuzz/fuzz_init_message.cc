@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_init_message.cc: init messages of today's clients. An input that is no JSON object is taken for a Pod and sent in base64, so that
-// the corpus stays legible.
+// test/fuzz/fuzz_init_message.cc: init messages of today's clients. An input that is not a JSON object is taken as a Pod and sent in base64,
+// so
+// that the corpus stays readable.
 #include "spec_oracle.h"
 
 using namespace etlnode;
@@ -17,7 +18,7 @@ static void check_message(std::string_view message)
     oracle_check_spec(spec);
 }
 
-// The message without a name and without variables means the Pod as it is.
+// A message without a name and variables means the Pod itself.
 static void check_wrapped(std::string_view pod)
 {
     json_ptr message = json_object();

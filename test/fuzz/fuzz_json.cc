@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_json.cc: JSON bodies: what is accepted prints and reads back the same, and every reader of fields takes what it finds.
+// test/fuzz/fuzz_json.cc: JSON bodies. Accepted JSON survives printing and parsing, and every reader of fields copes with it.
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/error_envelope.h"
@@ -41,7 +41,7 @@ static void check_tree(std::string_view text, const cJSON *tree)
     FUZZ_SAME(json_print(pretty.get()), printed);
 }
 
-// The action envelope, and what a listing asks for.
+// The action envelope, and the parameters of a listing.
 static void check_action(const cJSON *tree)
 {
     FUZZ_CHECK(text_is_utf8(json_text(tree, "action")));
@@ -52,7 +52,7 @@ static void check_action(const cJSON *tree)
         return;
     }
     FUZZ_CHECK(request.page_size >= 1 && request.page_size <= list_page_size_max);
-    // It is passed on to the targets in a URL.
+    // It is forwarded to the targets in a URL.
     FUZZ_CHECK(url_encode(request.prefix).size() + url_encode(request.after).size() +
                    url_encode(std::string(bucket_name_size_max, 'b')).size() + 200 <
                http_url_size_max);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_list_page.cc: pages of object names in MessagePack, as targets answer them: read, written, read again, merged.
+// test/fuzz/fuzz_list_page.cc: pages of object names in MessagePack, as targets send them: parsed, printed, parsed again, merged.
 #include <algorithm>
 
 #include "aistore/list_page.h"

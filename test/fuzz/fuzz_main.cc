@@ -26,7 +26,7 @@ struct sample {
     std::string name, text;
 };
 
-static char under_test[512]; // what to say when a sanitizer or a CHECK ends the process
+static char under_test[512]; // printed when a sanitizer or a CHECK ends the process
 
 static void say_what_died()
 {
@@ -53,7 +53,7 @@ static std::vector<sample> read_corpus(const std::string &folder)
     return samples;
 }
 
-// The texts between double quotes, one a line, with \xNN, \\ and \": libFuzzer's form.
+// Reads the texts in double quotes, one on each line, with \xNN, \\ and \": libFuzzer's format.
 static std::vector<std::string> read_dictionary(const std::string &path)
 {
     std::vector<std::string> words;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_pod_head.cc: heads of a pod's answers, and by which rule the end of their body is found.
+// test/fuzz/fuzz_pod_head.cc: heads of a pod's answers, and the rule that finds the end of their bodies.
 #include "codec/http_write.h"
 #include "head_oracle.h"
 
@@ -15,7 +15,7 @@ static void check_accepted(std::string_view bytes, bool to_head)
     FUZZ_CHECK(oracle_is_inside(head.reason, line));
     oracle_counts counts = oracle_check_lines(bytes, head);
     bool is_empty = to_head || head.status < 200 || head.status == 204 || head.status == 304;
-    // Exactly one way to know the end.
+    // There is exactly one rule for the end.
     FUZZ_CHECK((head.has_length ? 1 : 0) + (head.chunked ? 1 : 0) + (head.close_delimited ? 1 : 0) == 1);
     if (is_empty) {
         FUZZ_CHECK(head.has_length && head.length == 0);

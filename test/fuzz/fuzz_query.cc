@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_query.cc: raw queries: the first of a name counts, what is not named stays byte for byte.
+// test/fuzz/fuzz_query.cc: raw queries: the first parameter of a name counts, and parameters that are not named stay byte for byte.
 #include <vector>
 
 #include "codec/url.h"
@@ -77,7 +77,7 @@ FUZZ_TARGET(query)
     std::string_view query = text;
     std::vector<parameter> all = split(query);
     if (all.size() > 64)
-        return; // quadratic here, not there
+        return; // this check is quadratic; the code is not
     std::vector<std::string_view> keys = {"uuid", "etl_name", "pid", "utm", "provider", "namespace", "props", ""};
     std::vector<std::string> own;
     own.reserve(all.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_range.cc: `Range` against objects of every kind of size: a part lies inside the object, and is the part that was asked for; and the
-// same text as `If-Range`, the one conditional header that the node reads: no range counts but for the very entity tag.
+// test/fuzz/fuzz_range.cc: `Range` against objects of all sizes: a part lies inside the object and is the requested one. The same text serves
+// as
+// `If-Range`, the only conditional header that the node reads: only exactly the right entity tag lets a range count.
 #include <vector>
 
 #include "base/text.h"
@@ -11,7 +12,7 @@ using namespace etlnode;
 
 __extension__ typedef unsigned __int128 wide;
 
-// Decimal digits; what is larger than 64 bits is as large as can be.
+// Reads decimal digits. A number beyond 64 bits becomes the largest value.
 static bool read_number(std::string_view text, wide &value)
 {
     static constexpr wide most = static_cast<wide>(UINT64_MAX) + 1;
@@ -79,7 +80,7 @@ FUZZ_TARGET(range)
     check_condition(text);
     rng r = fuzz_rng(text);
     std::vector<uint64_t> sizes = {0, 1, 2, 10, 1000, UINT64_MAX >> 1, UINT64_MAX, rng_next(r), rng_below(r, 4096)};
-    // Sizes beside the numbers in the text: the edges.
+    // Use sizes next to the numbers in the text, to reach the edges.
     for (size_t i = 0; i < text.size(); i++) {
         uint64_t number = 0;
         size_t digits = 0;

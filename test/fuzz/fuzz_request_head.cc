@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_request_head.cc: heads of requests: where they end, what is accepted, which route they take.
+// test/fuzz/fuzz_request_head.cc: heads of requests: where they end, whether they are accepted, and which route they take.
 #include "codec/http_write.h"
 #include "head_oracle.h"
 #include "role/proxy/proxy.h"
@@ -9,7 +9,7 @@ using namespace etlnode;
 
 static http_head head, again;
 
-// The end is where it is, however the bytes arrive.
+// The end is at the same position, however the bytes arrive.
 static size_t find_end(std::string_view text)
 {
     size_t whole = http_find_head_end(text, 0);
@@ -49,7 +49,7 @@ static void check_request_line(std::string_view line)
     FUZZ_SAME(head.query, mark == std::string_view::npos ? std::string_view() : head.target.substr(mark + 1));
 }
 
-// Written again from what was read, it reads the same.
+// A head written from the parsed fields parses to the same fields.
 static void check_round_trip()
 {
     std::string text;
@@ -85,10 +85,10 @@ FUZZ_TARGET(request_head)
     size_t end = find_end(text);
     error whole = http_parse_request_head(text, head);
     if (end == 0) {
-        FUZZ_CHECK(whole); // what is not complete is never accepted
+        FUZZ_CHECK(whole); // an incomplete head is never accepted
         return;
     }
-    // What follows the head plays no part in it.
+    // What follows the head has no influence on it.
     fuzz_exact bytes(text.substr(0, end));
     error err = http_parse_request_head(bytes.view(), head);
     FUZZ_CHECK(err.code == whole.code);

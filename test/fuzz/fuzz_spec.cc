@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_spec.cc: Pod specs in YAML and JSON. What is accepted is a Pod as JSON, and that JSON is accepted with the same meaning.
+// test/fuzz/fuzz_spec.cc: Pod specs in YAML and JSON. An accepted spec becomes a Pod as JSON, and that JSON is accepted with the same meaning.
 #include "spec_oracle.h"
 
 using namespace etlnode;
@@ -17,7 +17,7 @@ FUZZ_TARGET(spec)
     etl_spec again;
     error err = etl_spec_parse_pod(spec.pod_json, again, reason);
     if (err && reason.find("more than") != std::string::npos)
-        return; // aliases spelled out may exceed what a spec may be
+        return; // expanded aliases may exceed the limits of a spec
     FUZZ_CHECK(!err);
     FUZZ_SAME(again.pod_json, fuzz_without_minus_zero(spec.pod_json));
     FUZZ_SAME(again.name, spec.name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_text.cc: small texts with a meaning: numbers, durations, UTF-8, and what is shown of foreign bytes.
+// test/fuzz/fuzz_text.cc: small texts with a meaning: numbers, durations, UTF-8, and the display of foreign bytes.
 #include "base/text.h"
 #include "fuzz.h"
 #include "kube/kubectl.h"
@@ -28,7 +28,7 @@ static bool is_utf8(std::string_view text)
     return true;
 }
 
-// "12.345s" in whole nanoseconds; false for other forms.
+// Parses "12.345s" to whole nanoseconds; false for other forms.
 static bool read_seconds(std::string_view text, uint64_t &ns)
 {
     if (text.empty() || text.back() != 's' || text.size() > 12)
@@ -59,7 +59,7 @@ FUZZ_TARGET(text)
         FUZZ_CHECK(text_parse_duration_ms(text, number) && number == (ns + 999'999) / 1'000'000);
     if (text_parse_duration_ms(text, number)) {
         std::string printed = text_duration(number);
-        // Rounded up to a millisecond the longest one of all is longer than Go can say.
+        // Rounded up to a millisecond, the longest duration of all exceeds Go's range.
         FUZZ_CHECK(number > INT64_MAX / 1'000'000 || (text_parse_duration_ms(printed, again) && again == number));
     }
     std::string shown = text_escape(text, 512);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_url.cc: percent-encoding both ways, base URLs, addresses of pods, and the names that come out of paths.
+// test/fuzz/fuzz_url.cc: percent-encoding in both directions, base URLs, addresses of pods, and names extracted from paths.
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/url.h"
@@ -41,7 +41,7 @@ static void check_names(const std::string &name)
         FUZZ_CHECK(!name.empty() && name.size() <= object_name_size_max && text_is_utf8(name) && name.find('\0') == std::string::npos);
         std::string in_slashes = "/" + name + "/";
         FUZZ_CHECK(in_slashes.find("/../") == std::string::npos && in_slashes.find("/./") == std::string::npos);
-        // Escaped in full it fits a URL, and comes back.
+        // Fully encoded it fits a URL, and it comes back.
         std::string back;
         FUZZ_CHECK(url_encode(name).size() < http_url_size_max);
         FUZZ_CHECK(url_decode(url_encode_path(name), back));

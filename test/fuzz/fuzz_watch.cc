@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_watch.cc: the output of kubectl's watch, cut anywhere, its events, and what is made of the pods in them.
+// test/fuzz/fuzz_watch.cc: the output of kubectl's watch, cut anywhere, its events, and the judgement of its pods.
 #include <vector>
 
 #include "base/limits.h"
@@ -47,7 +47,7 @@ FUZZ_TARGET(watch)
     size_t at = 0;
     for (size_t i = 0; i < one.objects.size(); i++) {
         FUZZ_SAME(one.objects[i], many.objects[i]);
-        // Each is a part of the text, in order, and nothing but white space lies between.
+        // Each object is a part of the text, in order, with only white space in between.
         size_t found = text.find(one.objects[i], at);
         FUZZ_CHECK(found != std::string_view::npos && text.substr(at, found - at).find_first_not_of(" \t\r\n") == std::string_view::npos);
         at = found + one.objects[i].size();

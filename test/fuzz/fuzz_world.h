@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_world.h: clock and network in memory for one connection at a time: bytes arrive in pieces, writes take as much as they like.
+// test/fuzz/fuzz_world.h: clock and network in memory, for one connection at a time. Bytes arrive in pieces, and writes are partial.
 //
-// Order of a run: posts, then sides that are ready, then the next piece, then the peer's FIN, then the next timer. A connection that is used
-// after its close is a failure.
+// Order of events: posts, then sides that are ready, then the next piece, then the peer's FIN, then the next timer. Using a connection
+// after
+// its close is a failure.
 #pragma once
 
 #include <algorithm>
@@ -54,7 +55,7 @@ struct fuzz_connect_call {
 struct fuzz_world {
     env e;
     rng choices;
-    bool in_one = true; // everything arrives at once and is written at once
+    bool in_one = true; // everything arrives, and is written, in one piece
     virtual_clock clock;
     std::vector<std::unique_ptr<fuzz_conn>> conns;
     std::vector<std::unique_ptr<fuzz_connect_call>> connects;
@@ -74,7 +75,7 @@ inline const fuzz_wait &fuzz_wait_of(const fuzz_conn &c, net_side side) { return
 
 inline virtual_clock &fuzz_clock_of(env &e) { return fuzz_world_of(e).clock; }
 
-// Two runs over the same bytes may take different times: what shows the wall clock, and secrets, must not tell them apart.
+// Two runs over the same bytes may take different times, so outputs that show the wall clock or secrets must not differ.
 inline clock_port fuzz_clock_make()
 {
     clock_port clock = virtual_clock_port<fuzz_clock_of>;
@@ -125,7 +126,7 @@ inline io_result fuzz_write(net_conn *conn, std::span<const iovec> parts, bool)
     for (const iovec &part : parts)
         bytes.append(static_cast<const char *>(part.iov_base), part.iov_len);
     FUZZ_CHECK(!bytes.empty());
-    // A message of a few bytes into an empty buffer is taken whole, as kernels do.
+    // A message of a few bytes fits into an empty buffer as a whole, as in kernels.
     if (!c.world->in_one && bytes.size() > 64) {
         if (rng_below(c.world->choices, 4) == 0)
             return {io_state::again, 0, no_error};
@@ -193,7 +194,7 @@ inline const net_port fuzz_net_port = {
     .relay_free = [](net_relay *) {},
 };
 
-// --- running it
+// --- running the world
 
 inline void fuzz_world_begin(fuzz_world &w, std::string_view text, bool in_one)
 {
@@ -216,7 +217,7 @@ inline bool fuzz_fire(fuzz_conn &c, net_side side, bool is_ready)
     return true;
 }
 
-// One thing happens; false when nothing is left to happen but timers.
+// Runs one event; false if only timers are left.
 inline bool fuzz_step(fuzz_world &w)
 {
     FUZZ_CHECK(++w.steps < 1'000'000);
@@ -235,7 +236,7 @@ inline bool fuzz_step(fuzz_world &w)
             size_t size = w.in_one ? c.coming.size() : fuzz_piece(w.choices, c.coming.size());
             c.in += c.coming.substr(0, size);
             c.coming.erase(0, size);
-            c.ended = w.in_one && c.ends; // at once with the last byte, as a FIN may
+            c.ended = w.in_one && c.ends; // together with the last byte, as a FIN may arrive
             return true;
         }
         if (c.ends && !c.ended) {
@@ -248,7 +249,7 @@ inline bool fuzz_step(fuzz_world &w)
 
 inline bool fuzz_next_timer(fuzz_world &w) { return virtual_fire_next(w.clock, UINT64_MAX); }
 
-// Until nothing is left to happen, timers included.
+// Runs until nothing is left, including timers.
 inline void fuzz_world_run(fuzz_world &w)
 {
     while (fuzz_step(w) || fuzz_next_timer(w))

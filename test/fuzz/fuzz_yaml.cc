@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_yaml.cc: YAML read to JSON, printed as YAML, and read again: the same JSON.
+// test/fuzz/fuzz_yaml.cc: YAML converted to JSON, printed as YAML, and parsed again: the JSON must be the same.
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
@@ -16,14 +16,14 @@ static void check_printed(const cJSON *tree)
     std::string where;
     error err = yaml_parse(printed, again, where);
     if (err && where.find("more than") != std::string::npos)
-        return; // aliases spelled out may exceed what a document may be
+        return; // expanded aliases may exceed the limits of a document
     if (err)
         std::fprintf(stderr, "%s\n%s\n", where.c_str(), printed.c_str());
     FUZZ_CHECK(!err);
     FUZZ_SAME(fuzz_without_minus_zero(json_print(yaml_to_json(*again).get())), fuzz_without_minus_zero(wanted));
 }
 
-// The input as one text in a document, whatever is in it.
+// The input as one text inside a document, whatever it contains.
 static void check_text(std::string_view text)
 {
     json_ptr tree = json_object();

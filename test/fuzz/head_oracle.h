@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/head_oracle.h: an HTTP head read a second time, naively and strictly, to be compared with what codec/http_parse.h accepted.
+// test/fuzz/head_oracle.h: parses an HTTP head again, simply and strictly, to check what codec/http_parse.h accepted.
 //
-// What is checked is what request smuggling lives from: that nobody else can see another message in an accepted head.
+// It checks what request smuggling depends on: no other parser can see a different message in an accepted head.
 #pragma once
 
 #include "base/limits.h"
@@ -23,8 +23,9 @@ inline bool oracle_is_inside(std::string_view part, std::string_view whole)
     return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
-// `bytes` is a head that was accepted, from its start line to its empty line. Every line ends with CRLF, none is folded, every header has a
-// token as its name with the colon right behind it, and all of them were handed on in order, trimmed.
+// `bytes` is an accepted head, from its start line to its empty line. Every line ends with CRLF, none is folded, and every header has a
+// token
+// as its name, directly followed by the colon. All headers were passed on in order, trimmed.
 inline oracle_counts oracle_check_lines(std::string_view bytes, const http_head &head)
 {
     oracle_counts counts;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/pod_oracle.h: what holds for every pod status that was read, and for the words made of it.
+// test/fuzz/pod_oracle.h: what holds for every pod status that was read, and for the texts made from it.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/spec_oracle.h: what holds for every ETL spec that was accepted, whichever way it came.
+// test/fuzz/spec_oracle.h: what holds for every accepted ETL spec, whichever way it arrived.
 #pragma once
 
 #include "base/limits.h"
@@ -20,7 +20,7 @@ inline void oracle_check_reason(error err, const std::string &reason)
     FUZZ_CHECK(text_is_utf8(reason) && reason.find('\n') == std::string::npos && reason.find('\0') == std::string::npos);
 }
 
-// Exact, as Kubernetes reads them: "Env" is not env.
+// Names match exactly, as in Kubernetes: "Env" is not env.
 inline const cJSON *oracle_field(const cJSON *object, const char *key)
 {
     return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : nullptr;
@@ -42,7 +42,8 @@ inline size_t oracle_count_variable(const cJSON *container, std::string_view wan
     return count;
 }
 
-// The pod that a target makes of it: named, labelled, told where the objects are, once and first: others may use it in their values.
+// Checks the pod that a target makes of it: its name, its labels, and the URL of its objects. That variable appears once and first, because
+// other values may refer to it.
 inline void oracle_check_pod(const etl_spec &spec, pod_security security)
 {
     etl_pod_context context;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/base/test_back_off.cc: pauses that grow.
+// test/unit/base/test_back_off.cc: growing pauses.
 #include "node_test.h"
 
 #include "base/back_off.h"
@@ -10,7 +10,7 @@ static void pauses_double_up_to_a_bound(void **)
 {
     back_off b = {500, 3'000};
     test_eq(back_off_peek(b), 500);
-    test_eq(b.delay_ms, 0); // only looked at
+    test_eq(b.delay_ms, 0); // reading it changes nothing
     for (uint64_t expected : {500u, 1'000u, 2'000u, 3'000u, 3'000u}) {
         test_eq(back_off_peek(b), expected);
         test_eq(back_off_next(b), expected);

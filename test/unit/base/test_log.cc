@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whatever bytes come along in a message, a line of the log is one line of text.
+// A log line is one line of text, whatever bytes its message contains.
 #include "base/log.h"
 
 #include <string>

@@ -18,7 +18,7 @@ static void escapes_are_undone_and_made(void **)
 {
     test_eq_text(log_line_as_json("name=\"a\\\"b\\\\c\\nd\\x1b[31m\""), "{\"name\":\"a\\\"b\\\\c\\u000ad\\u001b[31m\"}");
     test_eq_text(log_line_as_json("name=\"\xc3\xbc \xff\xfe\""), "{\"name\":\"\xc3\xbc \xef\xbf\xbd\xef\xbf\xbd\"}");
-    test_eq_text(log_line_as_json("name=\"\xe2\x82\""), "{\"name\":\"\xef\xbf\xbd\xef\xbf\xbd\"}"); // a character that was cut
+    test_eq_text(log_line_as_json("name=\"\xe2\x82\""), "{\"name\":\"\xef\xbf\xbd\xef\xbf\xbd\"}"); // a truncated character
 }
 
 static void words_without_a_key_are_the_message(void **)

@@ -72,7 +72,7 @@ static void utf8_is_strict(void **)
     test_false(text_is_utf8("\xe0\x80\xaf"));     // overlong
     test_false(text_is_utf8("\xed\xa0\x80"));     // surrogate
     test_false(text_is_utf8("\xf4\x90\x80\x80")); // above U+10FFFF
-    test_false(text_is_utf8("\xe4\xbd"));         // cut
+    test_false(text_is_utf8("\xe4\xbd"));         // truncated
     test_false(text_is_utf8("\xff"));
 }
 
@@ -84,7 +84,7 @@ static void nearest_finds_slips_only(void **)
     test_eq_text(text_nearest("zzzzzz", names), "");
 }
 
-// However many names there are and however alike: a wrong word costs the same.
+// A wrong word costs the same, however many names there are and however similar they are.
 static void nearest_works_within_bounds(void **)
 {
     for (size_t length : {size_t(1), size_t(16), size_t(64), size_t(127), size_t(128), size_t(4096)}) {
@@ -102,7 +102,7 @@ static void nearest_works_within_bounds(void **)
     size_t work = 0;
     static constexpr std::array<std::string_view, 2> names = {"listen", "a-name-that-is-much-longer"};
     text_nearest("listn", names, &work);
-    test_eq(work, 30u); // the other one cannot be near
+    test_eq(work, 30u); // the other candidate is too far to be compared
 }
 
 static void nearness_is_counted_in_edits(void **)

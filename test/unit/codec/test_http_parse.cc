@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/test_http_parse: heads that must be refused, heads that must be read, and chunked bodies cut at every place.
+// codec/test_http_parse: heads that must be refused, heads that must be accepted, and chunked bodies cut at every position.
 #include <vector>
 
 #include "node_test.h"
@@ -10,7 +10,7 @@ using namespace etlnode;
 
 using namespace std::string_view_literals;
 
-static http_head head; // 4 KiB, one for all tests; every parse clears it
+static http_head head; // 4 KiB, shared by all tests; every parse clears it
 
 static std::string request(std::string_view line, std::string_view headers)
 {
@@ -176,7 +176,7 @@ static void bad_requests_are_refused(void **)
         error err = parse(r.bytes);
         if (err.code != r.code || strstr(error_text(err), r.what) == nullptr)
             test_fail("%s: code %d, \"%s\"", r.name, static_cast<int>(err.code), error_text(err));
-        // Whatever is refused must also have an end, or a connection would wait for it.
+        // Every refused head must also have an end; otherwise a connection would wait for it.
         if (r.bytes.find("\n\r\n") != std::string_view::npos && http_find_head_end(r.bytes, 0) == 0)
             test_fail("%s: no end found", r.name);
     }
@@ -208,7 +208,7 @@ static void a_request_is_read(void **)
     test_eq(head.length, 0u);
     test_false(head.chunked);
     test_true(head.keep_alive);
-    // Views are of the caller's bytes.
+    // Views point into the caller's bytes.
     test_true(head.target.data() == bytes.data() + 4);
     for (size_t i = 0; i < head.header_count; i++)
         test_true(head.headers[i].name.data() > bytes.data() &&
@@ -279,7 +279,7 @@ static void expect_and_upgrade(void **)
     test_true(head.keep_alive);
     test_ok(parse(request("GET / HTTP/1.1", HOST "Upgrade: h2c\r\n")));
     test_false(head.upgrade);
-    // An upgrade must not change how the body is framed.
+    // An upgrade must not change the framing of the body.
     test_ok(parse(request("POST / HTTP/1.1", HOST "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n")));
     test_eq(head.length, 3u);
 }
@@ -293,7 +293,7 @@ static void targets_are_reduced_to_a_path(void **)
         {"http://h/a?b=http://x/", "/a?b=http://x/", "/a", "b=http://x/"}, {"HTTP://h:80/", "/", "/", ""}, {"https://h/a", "/a", "/a", ""},
         {"http://h", "/", "/", ""},
         {"/\xe4\xbd\xa0\xe5\xa5\xbd?\xff", "/\xe4\xbd\xa0\xe5\xa5\xbd?\xff", "/\xe4\xbd\xa0\xe5\xa5\xbd", "\xff"},
-        {"/a\"<>[]\\^`{|}'b", "/a\"<>[]\\^`{|}'b", "/a\"<>[]\\^`{|}'b", ""}, {"/%", "/%", "/%", ""}, // decoding judges that
+        {"/a\"<>[]\\^`{|}'b", "/a\"<>[]\\^`{|}'b", "/a\"<>[]\\^`{|}'b", ""}, {"/%", "/%", "/%", ""}, // the decoder judges that
     };
     for (const auto &c : cases) {
         std::string bytes = request(std::string("GET ") + c.sent + " HTTP/1.1", HOST);
@@ -335,7 +335,7 @@ static void limits_are_kept(void **)
     test_eq_enum(parse(request(std::string(1000, 'A') + " / HTTP/1.1", HOST)).code, error_code::bad_request);
 }
 
-// Any byte flipped anywhere: never a crash, and what is accepted has its views inside the bytes.
+// Flips any byte anywhere. The parser must never crash, and the views of an accepted head must lie inside the bytes.
 static void damaged_heads_do_no_harm(void **)
 {
     static constexpr std::string_view good = "POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: a, b\r\nA:\r\n\r\n";
@@ -444,7 +444,7 @@ static void responses_are_read(void **)
             test_fail("%s: keep_alive %d has_length %d length %llu chunked %d close %d", c.bytes, head.keep_alive, head.has_length,
                 static_cast<unsigned long long>(head.length), head.chunked, head.close_delimited);
     }
-    // The length an answer to HEAD tells of can still be read.
+    // The length that an answer to HEAD announces can still be read.
     test_ok(http_parse_response_head("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", true, head));
     test_eq_text(http_head_get(head, "content-length"), "99");
 }
@@ -460,7 +460,7 @@ static std::string decode(std::string_view bytes, size_t first, size_t step, boo
     out_used = 0;
     size_t piece = first;
     while (out_used < bytes.size() && !out_done && !out_failed) {
-        // An exact copy, so that the address sanitizer sees a step beyond it.
+        // Make an exact copy, so that the address sanitizer detects any access beyond it.
         std::vector<char> copy(bytes.begin() + static_cast<ptrdiff_t>(out_used),
             bytes.begin() + static_cast<ptrdiff_t>(out_used + std::min(piece, bytes.size() - out_used)));
         http_chunk_result result = http_chunk_decode(*decoder, copy.data(), copy.size());
@@ -630,7 +630,7 @@ static void a_large_chunk_passes_without_copies_going_wrong(void **)
     test_true(done);
 }
 
-// What can be no head is not waited for: it is handed to the parser at once, which refuses it.
+// Bytes that cannot be a head are not waited for: the parser gets them at once and refuses them.
 static void no_start_line_begins_so(void **)
 {
     struct {

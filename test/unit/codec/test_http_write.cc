@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/test_http_write: what is written, dates against known days, ranges.
+// codec/test_http_write: heads as written, dates compared with known days, ranges.
 #include "node_test.h"
 
 #include "codec/http_parse.h"
@@ -50,7 +50,7 @@ static void reasons(void **)
     test_eq_text(http_status_text(451), "451 Unavailable For Legal Reasons");
     std::string line;
     http_write_status_line(line, 299);
-    test_eq_text(line, "HTTP/1.1 299 \r\n"); // the space belongs there
+    test_eq_text(line, "HTTP/1.1 299 \r\n"); // the space is required
     // Every status of the error table has a name.
     for (int code = 0; code <= static_cast<int>(error_code::corrupt); code++)
         test_true(std::string_view(http_reason(error_http_status(static_cast<error_code>(code)))) != "");

@@ -8,7 +8,7 @@ using namespace etlnode;
 
 using namespace std::string_view_literals;
 
-// Parses in a fixed slot, so that a failed assertion leaks nothing.
+// Parses into a static variable, so that a failed assertion leaks nothing.
 static json_ptr tree;
 static std::string where;
 
@@ -101,11 +101,11 @@ static void depth_is_bounded(void **)
     for (int i = 0; i < 100'000; i++)
         objects += "{\"a\":";
     test_eq_enum(json_parse(objects, tree, where).code, error_code::bad_json);
-    // Brackets in strings are text.
+    // Brackets inside strings do not count.
     test_ok(json_parse("[\"" + std::string(1000, '[') + "\\\"" + std::string(1000, '{') + "\"]", tree, where));
 }
 
-// Every prefix of a document is refused, none reads beyond its end.
+// Every prefix of a document is refused, and no parse reads beyond its end.
 static void prefixes_are_refused(void **)
 {
     static constexpr std::string_view text = "{\"a\":[1.5e3,true,false,null,\"x\\u00e4\\\"\"],\"b\":{}}";

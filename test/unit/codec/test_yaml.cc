@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/test_yaml: the same values as kubectl (golden files), places of errors, limits, printing and reading back.
+// codec/test_yaml: the same values as kubectl (golden files), locations of errors, limits, and printing.
 #include <cstdlib>
 #include <ctime>
 
@@ -14,7 +14,7 @@ using namespace etlnode;
 
 using namespace std::string_view_literals;
 
-// What needs destruction lives here, so that a failed assertion leaks nothing.
+// Objects that need destruction live here, so that a failed assertion leaks nothing.
 static yaml_ptr tree;
 static std::string where;
 static std::string text;
@@ -61,7 +61,7 @@ static void values_are_those_of_kubectl(void **)
         error err = yaml_parse(text, tree, where);
         if (err)
             test_fail("%s.yaml: %s", name, where.c_str());
-        // Numbers are raw tokens in ours; printed and read again both trees are of one kind.
+        // Our tree holds numbers as raw tokens. After printing and parsing, both trees are of the same kind.
         text = json_print(yaml_to_json(*tree).get());
         test_ok(json_parse(text, json, where));
         for (const cJSON *item = golden->child; item != nullptr; item = item->next) {
@@ -71,7 +71,7 @@ static void values_are_those_of_kubectl(void **)
                     json_print(item).c_str());
         }
         test_true(cJSON_Compare(golden.get(), json.get(), true));
-        // What we print must mean the same again.
+        // The printed text must mean the same when it is read again.
         text = yaml_print(golden.get());
         err = yaml_parse(text, tree, where);
         if (err)
@@ -150,14 +150,14 @@ static void bad_text_is_refused_with_its_place(void **)
     refused("a: 1\nb\nc: 2\n", "line 3, column 1: could not find expected ':'");
     refused("a: 1\nb\nc: 2\n", "(while scanning a simple key at line 2, column 1)");
     refused("a: [1, 2\nb: 3\n", "did not find expected ',' or ']'");
-    // Wherever in the indentation the tab stands, and whatever libyaml makes of it.
+    // A tab is found anywhere in the indentation, whatever libyaml makes of it.
     refused("a:\n\t- b\n", "line 2, column 1: a tab; YAML is indented with spaces");
     refused("metadata:\n  name: x\n\tlabels: {a: b}\n", "line 3, column 1: a tab; YAML is indented with spaces");
     refused("spec:\n  containers:\n  \t- name: c\n", "line 3, column 3: a tab; YAML is indented with spaces");
     refused("spec:\n  containers:\n  - name: c\n \timage: i\n", "line 4, column 2: a tab; YAML is indented with spaces");
     refused("spec:\n  containers: []\n\tvolumes: []\n", "line 3, column 1: a tab; YAML is indented with spaces");
     refused("a: |\n  x\n  \ty\n\tb: c\n", "line 4, column 1: a tab; YAML is indented with spaces");
-    refused("a: |\n  x\n  \ty\nb: [\n", "line 5, column 1: "); // tabs inside a text are none of it
+    refused("a: |\n  x\n  \ty\nb: [\n", "line 5, column 1: "); // tabs inside a text do not count
     refused("a: 'b\n", "found unexpected end of stream");
     refused("a: b: c\n", "line 1, column 5: mapping values are not allowed in this context");
     refused("a:\n  - b\n c\n", "line 3");
@@ -229,7 +229,7 @@ static void merge_keys(void **)
     refused("a:\n  <<: 5\n", "line 2, column 7: a merge key needs a mapping");
     refused("a:\n  <<: [{x: 1}, 5]\n", "line 2, column 7: a merge key needs a mapping");
     test_eq_text(as_json("b: &b {x: 1, z: 2}\nv: {a: 0, <<: *b, z: 3}\n"), "{\"b\":{\"x\":1,\"z\":2},\"v\":{\"a\":0,\"x\":1,\"z\":3}}");
-    // Anchors inside what a merge reads or replaces stay valid.
+    // Anchors inside values that a merge reads or replaces stay valid.
     test_eq_text(as_json("v: {x: &k [5], <<: &m {x: 1}, c: *k, d: *m}\ne: *m\nf: *k\n"),
         "{\"v\":{\"x\":1,\"c\":[5],\"d\":{\"x\":1}},\"e\":{\"x\":1},\"f\":[5]}");
     test_eq_text(as_json("'null': 1\n<<: {a: 2}\n"), "{\"null\":1,\"a\":2}");
@@ -237,7 +237,7 @@ static void merge_keys(void **)
 
 // ---- limits
 
-// TEST_SLOWER: how many times slower than usual this run is, as under valgrind.
+// TEST_SLOWER: how many times slower than usual this run is, for example under valgrind.
 static uint64_t cpu_ms()
 {
     const char *slower = std::getenv("TEST_SLOWER");
@@ -283,7 +283,7 @@ static void limits_are_kept_and_quick(void **)
     for (size_t i = 0; i < 24'000; i++)
         anchors += text_format("&a%zu x,", i);
     test_ok(yaml_parse(anchors + "]", tree, where));
-    // Two seconds is far above what it takes, and far below what quadratic work would take.
+    // Two seconds is far above the normal time, and far below that of a quadratic algorithm.
 #if !defined(__SANITIZE_ADDRESS__)
     test_true(cpu_ms() - start < 2'000);
 #else
@@ -310,7 +310,7 @@ static void aliases_are_bounded(void **)
     for (int i = 0; i < 500; i++)
         wide += "*a, ";
     refused(wide + "]", "bytes of text, aliases included");
-    // Depth adds up over aliases.
+    // Depth accumulates through aliases.
     std::string deep = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n";
     for (int i = 1; i < 8; i++)
         deep += text_format("a%d: &a%d [[[[[[[[[[*a%d]]]]]]]]]]\n", i, i, i - 1);
@@ -322,7 +322,7 @@ static void aliases_are_bounded(void **)
     test_true(cpu_ms() - start < 5'000);
 }
 
-// Cut and damaged text: never a crash, and every refusal has a place.
+// Truncated and damaged texts: the parser must never crash, and every refusal has a location.
 static void damaged_text_does_no_harm(void **)
 {
     static constexpr std::string_view good = "a: &x {b: [1, 'c'], <<: {d: \"e\\u00e4\"}}\nf: |\n  g\n*x : !!str h\n\"i\": *x\n";
@@ -360,7 +360,7 @@ static void json_is_accepted(void **)
     test_eq_enum(list->values[2]->type, yaml_type::null);
     test_eq_enum(list->values[3]->type, yaml_type::text);
     test_eq_text(yaml_place(*list->values[4]), "line 4, column 32");
-    // Places behind strings that hold escaped quotes, brackets and commas.
+    // Locations after strings that contain escaped quotes, brackets and commas.
     test_ok(yaml_parse("{\"a\\\"]},:\": [\"x\\\\\", [], {}, 5]}", tree, where));
     test_eq_text(yaml_place(*tree->values[0]->values[3]), "line 1, column 29");
     test_eq_text(tree->values[0]->values[3]->text, "5");
@@ -420,7 +420,7 @@ static void plain_text_is_not_quoted(void **)
                        "nO\n- it's\n- a\"b\n- v1.2.3\n");
 }
 
-// Every odd text survives as a value, as a key and in a list.
+// Every unusual text survives as a value, as a key and in a list.
 static void printed_text_reads_back(void **)
 {
     static constexpr const char *odd[] = {

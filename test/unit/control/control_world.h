@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/control/control_world.h: the fake world with small durable documents, and golden traces read from Markdown.
+// test/unit/control/control_world.h: the fake world with small durable documents, and golden traces in Markdown.
 #pragma once
 
 #include <cstdlib>
@@ -21,7 +21,7 @@
 
 namespace etlnode {
 
-// --- documents in memory: a swap is executed when it completes, which is when the test (or fake_run, while not held) says so
+// --- documents in memory: a swap is executed when it completes, when the test says so (or fake_run, unless held)
 
 struct fake_meta_call {
     std::string name;
@@ -38,7 +38,7 @@ struct fake_meta_state {
     std::map<std::string, std::pair<uint64_t, std::string>> documents;
     std::deque<fake_meta_call> calls;
     bool held = false;
-    error fail_next; // the next swap fails with it
+    error fail_next; // the error of the next swap
     uint64_t swaps = 0;
 };
 inline fake_meta_state fake_meta_now;
@@ -103,7 +103,7 @@ inline fake_world *control_world_make()
     return w;
 }
 
-// --- golden traces: everything in the file but the blocks is kept; a line "given: a, b 1" says what is done, the block what follows
+// --- golden traces: everything in the file except the blocks is kept; a line "given: a, b 1" lists calls, the block shows their effects
 
 inline std::vector<std::string> golden_split(std::string_view text, std::string_view separator)
 {

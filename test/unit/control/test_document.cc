@@ -19,7 +19,7 @@ static cluster_document *sample = nullptr;
 static int make_sample(void **)
 {
     sample = new cluster_document;
-    sample->version = 9007199254740993ull; // not a double
+    sample->version = 9007199254740993ull; // not representable as a double
     sample->uuid = "cluster-1";
     sample->created = "2026-01-02 03:04:05";
     sample->next_generation = 5;
@@ -73,7 +73,7 @@ static void a_document_survives_printing(void **)
     test_eq_text(back.nodes[2].id, "t1aaaaaa"); // in order
     test_eq(back.nodes[2].digest, placement_digest("t1aaaaaa"));
     test_true(back.nodes[2].is_target);
-    test_eq(back.nodes[2].heard_ms, 0u); // what the proxy has seen is not part of it
+    test_eq(back.nodes[2].heard_ms, 0u); // the proxy's observations are not part of it
     test_eq(back.nodes[0].flags, node_flag_maintenance);
     test_eq(back.buckets[1].created_ns, 1800000000123456789ull);
     test_eq(back.etls.size(), 2u);
@@ -102,7 +102,7 @@ static std::string replaced(std::string text, std::string_view from, std::string
     return at == std::string::npos ? "not found" : text.replace(at, from.size(), to);
 }
 
-// The printed form of the large texts is kept; it must never outlive them.
+// The printed form of the large texts is cached, but must never outlive them.
 static void what_changed_is_printed_anew(void **)
 {
     cluster_document document = *sample;
@@ -111,7 +111,7 @@ static void what_changed_is_printed_anew(void **)
     test_eq_text(document_print(document, printer), before);
     test_eq_text(document_print(document, printer), before);
     test_eq(printer.known.size(), size_t{2});
-    printer.known[1].text += ",\"mark\":1"; // nothing is made twice
+    printer.known[1].text += ",\"mark\":1"; // unchanged texts are not printed again
     test_has_text(document_print(document, printer), "\"mark\":1");
     cluster_document copy = document;
     copy.etls[0].pod_json.back() = ']'; // of the same size
@@ -154,9 +154,9 @@ static void a_failed_start_keeps_no_large_spec(void **)
     cluster_etl etl = failed_start(large, "{\"name\":\"a\",\"init_timeout\":\"45s\",\"spec\":\"" + large + "\"}");
     test_true(document_shed_spec(etl));
     test_eq_text(etl.pod_json, "");
-    test_eq_text(etl.init_json, "{\"name\":\"a\",\"init_timeout\":\"45s\",\"spec\":\"\"}"); // what it was is seen
+    test_eq_text(etl.init_json, "{\"name\":\"a\",\"init_timeout\":\"45s\",\"spec\":\"\"}"); // its other fields stay visible
     test_eq_text(etl.last_error, sample->etls[0].last_error);
-    test_eq_text(etl.generation_id, sample->etls[0].generation_id); // with the digest of the spec
+    test_eq_text(etl.generation_id, sample->etls[0].generation_id); // which contains the spec's digest
     test_false(document_shed_spec(etl));
 
     std::string many;
@@ -166,7 +166,7 @@ static void a_failed_start_keeps_no_large_spec(void **)
     test_true(document_shed_spec(etl));
     test_true(etl.init_json.size() < failed_start_spec_max);
     test_has_text(etl.init_json, "\"image\":\"i\"");
-    // Neither deep ones nor many members nor what is no JSON are kept.
+    // Nested values, long lists and texts that are not JSON are not kept.
     std::string members;
     for (int i = 0; i < 2'000; i++)
         members += (i > 0 ? ",\"m" : "\"m") + std::to_string(i) + "\":1";
@@ -175,7 +175,7 @@ static void a_failed_start_keeps_no_large_spec(void **)
         test_true(document_shed_spec(etl));
         test_eq_text(etl.init_json, "{\"name\":\"other\",\"communication\":\"hrev://\"}");
     }
-    // One that served, or runs, is started again with what it has.
+    // An ETL that served or runs is restarted with everything it has.
     etl = failed_start(large, large);
     etl.started_ns = 1;
     test_false(document_shed_spec(etl));
@@ -287,7 +287,7 @@ static void an_object_is_placed_on_targets_only(void **)
     for (cluster_node &node : d.nodes)
         node.flags = node_flag_maintenance;
     test_true(document_place(d, "transform", "shard.in") == nullptr);
-    // The same answer as the list form, for many names.
+    // The same result as with lists of digests, for many names.
     std::array<uint64_t, 4> digests{};
     size_t count = 0;
     for (cluster_node &node : d.nodes) {

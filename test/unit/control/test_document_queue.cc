@@ -8,7 +8,7 @@ using namespace etlnode;
 struct fixture {
     fake_world *w = nullptr;
     document_queue q;
-    std::string done;    // what completed, in order
+    std::string done;    // completed changes, in order
     uint64_t stored = 0; // calls of on_stored
 };
 
@@ -131,7 +131,7 @@ static void a_change_by_somebody_else_is_kept(void **state)
     test_eq(f.q.current.version, 6u);
     test_true(document_find_bucket(f.q.current, "theirs") != nullptr);
     test_true(document_find_bucket(f.q.current, "ours") != nullptr);
-    test_eq(f.stored, 2u); // theirs, then ours
+    test_eq(f.stored, 2u); // the foreign change, then ours
 }
 
 static void a_change_added_inside_a_completion_comes_later(void **state)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The etl_rollout machine's golden traces: test/golden/traces/etl_rollout.md says what happens to a start and what follows. UPDATE=1 rewrites it.
+// The etl_rollout machine's golden traces: test/golden/traces/etl_rollout.md gives the events of a start and their effects. UPDATE=1
+// rewrites it.
 #include "control_world.h"
 
 #include "control/etl_rollout_machine.h"
@@ -9,7 +10,7 @@ using namespace etlnode;
 struct scenario {
     fake_world *w = nullptr;
     etl_rollout m;
-    std::string said; // what the machine asked of its world, and what the caller was told
+    std::string said; // the machine's requests to its world, and the caller's answer
     bool ended = false;
 };
 
@@ -67,7 +68,7 @@ static void do_call(scenario &c, const std::string &call)
         etl_rollout_stop(c.m);
     else if (call == "is a restart")
         c.m.is_restart = true;
-    else if (call == "is to be answered in 60 s") // pods get 50 s
+    else if (call == "is to be answered in 60 s") // which leaves the pods 50 s
         c.m.wait_timeout_ms = 50'000, c.m.answer_at_ms = clock_now_ms(c.w->e) + 58'000;
     else if (words[0] == "wait")
         fake_advance(*c.w, static_cast<uint64_t>(std::atoi(words[1].c_str())) * 1'000);
@@ -89,7 +90,7 @@ static std::string run_scenario(const std::vector<std::string> &calls)
     for (const std::string &call : calls)
         do_call(c, call);
     std::string out = golden_trace_end("etl_rollout") + c.said;
-    test_true(c.ended); // a scenario goes on to the end
+    test_true(c.ended); // a scenario must reach the end
     fake_free(c.w);
     return out;
 }

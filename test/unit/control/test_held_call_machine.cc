@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The held_call machine's golden traces: test/golden/traces/held_call.md says what happens to a call and what follows. UPDATE=1 rewrites it.
+// The held_call machine's golden traces: test/golden/traces/held_call.md gives the events of a call and their effects. UPDATE=1 rewrites
+// it.
 #include "control_world.h"
 
 #include "control/held_call_machine.h"
@@ -10,7 +11,7 @@ struct scenario {
     fake_world *w = nullptr;
     held_call m;
     held_sight sight = held_sight::holds;
-    std::string said; // what the machine asked of its world, and what was answered
+    std::string said; // the machine's requests to its world, and the answers
     bool ended = false;
 };
 
@@ -86,7 +87,7 @@ static std::string run_scenario(const std::vector<std::string> &calls)
     for (const std::string &call : calls)
         do_call(c, call);
     std::string out = golden_trace_end("held_call") + c.said;
-    test_true(c.ended); // a scenario goes on to the end
+    test_true(c.ended); // a scenario must reach the end
     fake_free(c.w);
     return out;
 }

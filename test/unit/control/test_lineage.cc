@@ -9,7 +9,7 @@
 
 using namespace etlnode;
 
-// As the proxy does it: a change, the next version, the text; `tag` 0 goes on with the term.
+// As the proxy does it: a change, the next version, the text. `tag` 0 continues the term.
 static cluster_document change(cluster_document next, const std::string &bucket, uint64_t tag)
 {
     if (tag != 0)
@@ -52,7 +52,7 @@ static void a_line_is_a_line(void **)
     test_eq_enum(document_relate({}, v3), document_relation::ancestor);
 }
 
-// The directory was copied at version 2, the copy was put back later: both lines have a version 3.
+// The directory was copied at version 2, and the copy was restored later, so both lines have a version 3.
 static void a_restored_copy_diverges(void **)
 {
     cluster_document v2 = change(first(), "b", 0);
@@ -65,12 +65,12 @@ static void a_restored_copy_diverges(void **)
     test_eq_enum(relate(v2, theirs), document_relation::ancestor);
     cluster_document later = change(change(theirs, "e", 0), "f", 44);
     test_eq_enum(relate(ours, later), document_relation::diverged);
-    test_eq_enum(relate(later, ours), document_relation::newer); // so it claims; the other side knows better
-    // The same version and term, and other bytes: somebody edited it.
+    test_eq_enum(relate(later, ours), document_relation::newer); // this is only its claim; the other side knows better
+    // The same version and term, but other bytes: the document was edited.
     cluster_document edited = ours;
     edited.digest++;
     test_eq_enum(relate(edited, ours), document_relation::diverged);
-    // The version that a term went on from has another digest.
+    // The version that a term continued from has another digest.
     cluster_document base = v2;
     base.digest++;
     test_eq_enum(relate(base, ours), document_relation::diverged);
@@ -86,7 +86,7 @@ static void documents_of_before_count_as_term_0(void **)
     test_eq_enum(relate(old, old), document_relation::equal);
     test_eq_enum(relate(old, next), document_relation::ancestor);
     test_eq_enum(relate(next, old), document_relation::newer);
-    cluster_document other = change(change(old, "x", 0), "y", 0); // went on without terms
+    cluster_document other = change(change(old, "x", 0), "y", 0); // continued without terms
     test_eq_enum(relate(other, next), document_relation::diverged);
 }
 
@@ -100,7 +100,7 @@ static void old_terms_are_forgotten(void **)
     test_eq_enum(relate(v1, now), document_relation::diverged);
 }
 
-// --- who left
+// --- targets that left
 
 static void put_target(cluster_document &document, const std::string &id, uint32_t flags = 0)
 {
@@ -145,7 +145,7 @@ static void a_target_may_return_when_it_missed_nothing(void **)
     test_ok(document_parse(document_print(missed), back));
     test_true(document_has_left(back, "target02"));
     test_false(may_return(back, "target02"));
-    // One that was in maintenance had no place to come back to.
+    // A target in maintenance had no placement to return to.
     test_true(document_depart(document, "target04"));
     test_false(document_has_left(document, "target04"));
 }
@@ -178,7 +178,7 @@ static cluster_etl etl_of(size_t number, size_t pod_size, char filling)
     return etl;
 }
 
-// Everything that may be in it at once, each at its largest: still a document that a target takes.
+// Everything that a document may contain at once, each part at its largest: targets still accept it.
 static void whatever_is_let_in_fits(void **)
 {
     cluster_document document = first();
@@ -189,7 +189,7 @@ static void whatever_is_let_in_fits(void **)
         if (etls + document_etl_size(etl) > document_etls_size_max)
             continue;
         etls += document_etl_size(etl);
-        etl.last_error = std::string(etl_error_text_max, '\x01'); // what came later has its room
+        etl.last_error = std::string(etl_error_text_max, '\x01'); // room for later errors is reserved
         document_put_etl(document, etl);
     }
     test_true(document.etls.size() > 16 && document.etls.size() < etl_count_max);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Placement against the values that AIStore's own clients compute (docs/PROTOCOL.md "Placement").
+// Placement compared with the values that AIStore's own clients compute (docs/PROTOCOL.md "Placement").
 #include "node_test.h"
 
 #include <array>

@@ -30,7 +30,7 @@ static std::string run_scenario(const std::vector<std::string> &calls)
         said += call + ": " + (presence_is_here(m) ? "here" : "not here") + (presence_was_heard(m) ? "" : ", never heard") + "\n";
     }
     std::string out = golden_trace_end("presence") + said;
-    presence_stop(m); // nothing, after the end
+    presence_stop(m); // no effect after the end
     presence_heard(m);
     fake_free(w);
     return out;

@@ -62,7 +62,7 @@ static std::string run_scenario(const std::vector<std::string> &calls)
     for (const std::string &call : calls)
         do_call(c, call);
     std::string out = golden_trace_end("publisher") + c.said;
-    publisher_published(c.m); // nothing, after the end
+    publisher_published(c.m); // no effect after the end
     publisher_heard(c.m, 9);
     publisher_stop(c.m);
     fake_free(c.w);

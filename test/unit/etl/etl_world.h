@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// test/unit/etl/etl_world.h: a registry in a fake world with a model of the cluster, driven by short texts ("create ok", "pod ready").
+// test/unit/etl/etl_world.h: a registry in a fake world with a model of the cluster, controlled by short texts ("create ok", "pod ready").
 //
-// The model holds the pods that truly exist. What a call does to it happens when the test ends the call; whether the registry hears of it is
-// the test's choice too.
+// The model holds the pods that really exist. A call takes effect on it when the test ends the call. The test also decides whether the
+// registry hears of the change.
 #pragma once
 
 #include "fake_world.h"
@@ -27,7 +27,7 @@ namespace etlnode {
 struct model_pod {
     json_ptr json;
     uint64_t restarts = 0;
-    bool told = false; // the watch has been told ADDED
+    bool told = false; // the watch has reported it as ADDED
 };
 
 struct etl_world {
@@ -38,16 +38,16 @@ struct etl_world {
     std::map<std::string, model_pod> pods;
     uint64_t next_uid = 1;
     uint64_t version = 100;
-    std::string story; // transitions, children and answers, as they came
+    std::string story; // transitions, children and answers, in order
     size_t transitions_told = 0;
-    std::string machines; // whose transitions are told: "etl", "watch" or "etl watch"
+    std::string machines; // the machines whose transitions are recorded: "etl", "watch" or "etl watch"
     std::vector<std::string> changes;
-    std::vector<etl_ref *> uses; // requests to the pod, under way
+    std::vector<etl_ref *> uses; // requests to the pod, in progress
     bool is_shutting_down = false;
     bool was_shut_down = false;
     std::string answer, answer_kind; // the last completion
-    uint64_t times_asked_again = 0;  // how the start of `definition` ends
-    bool has_node_ports = false;     // what is started from now on asks for one
+    uint64_t times_asked_again = 0;  // how often the result of `definition`'s start was asked for again
+    bool has_node_ports = false;     // ETLs started from now on request a node port
 };
 
 inline std::vector<std::string> etl_split(const std::string &text, const std::string &by)
@@ -153,7 +153,7 @@ inline void etl_shut_down(etl_world &w)
 
 inline void etl_use(etl_world &w, bool begins);
 
-// Ends everything; CHECKs that nothing is left.
+// Ends everything, and CHECKs that nothing is left.
 inline void etl_world_free(etl_world *w)
 {
     w->world->children_ignore_term = false;
@@ -266,7 +266,7 @@ inline void do_pod(etl_world &w, const std::string &what)
     model_pod &pod = w.pods.rbegin()->second;
     if (what == "deleted")
         return model_delete(w, name, true);
-    if (what == "lost") // nobody tells
+    if (what == "lost") // the watch does not report it
         return model_delete(w, name, false);
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(pod.json.get(), "metadata");
     if (what == "terminating")
@@ -300,7 +300,7 @@ inline void do_child(etl_world &w, const std::string &verb, const std::string &h
         fake_exit(child, 0, verb == "list" ? model_list(w) : rest);
     else if (how == "prints")
         fake_output(child, rest);
-    else if (how == "hangs") // it ends after having done its work
+    else if (how == "hangs") // it ends only after its work is done
         model_create(w, child->options.input);
     else if (how == "creates_and_fails") {
         model_create(w, child->options.input);
@@ -317,7 +317,7 @@ inline void etl_sync(etl_world &w, const std::vector<etl_definition> &definition
     etl_registry_sync(*w.registry, wanted);
 }
 
-// A document asks for the start, and a call asks how it ends; each one that asks once more gives it another time.
+// The document requests the start, and a call asks for its result. Each further call gives it another time-out.
 inline void etl_start(etl_world &w, const std::string &generation)
 {
     w.times_asked_again = w.definition.generation_id == generation ? w.times_asked_again + 1 : 0;
@@ -327,7 +327,7 @@ inline void etl_start(etl_world &w, const std::string &generation)
         *w.registry, w.definition.id, generation, w.definition.wait_timeout_ms - 1'000 * w.times_asked_again, etl_on_started, &w);
 }
 
-// A request to the pod begins, or the last one of those that began ends.
+// A request to the pod begins, or the latest one ends.
 inline void etl_use(etl_world &w, bool begins)
 {
     if (begins) {
@@ -350,7 +350,7 @@ inline void etl_do(etl_world &w, const std::string &call)
         etl_registry_begin(*w.registry);
     } else if (words[0] == "start") {
         etl_start(w, second.empty() ? "g1" : second);
-    } else if (words[0] == "initialize") { // nobody asks how it ends
+    } else if (words[0] == "initialize") { // no caller asks for the result
         etl_sync(w, {etl_definition_of(second, w.has_node_ports)}, true);
     } else if (words[0] == "abandon") {
         etl_registry_abandon(*w.registry, "JGHEoo89gg", second);
@@ -389,7 +389,7 @@ inline void etl_do(etl_world &w, const std::string &call)
             w.story += "    !! no connect\n";
         else
             fake_connected(*w.world, second == "ok" ? no_error : make_error(error_code::refused));
-    } else if (words[0] == "leftover") { // a pod of an earlier life: of that generation and target URL
+    } else if (words[0] == "leftover") { // a pod from before a restart, with that generation and target URL
         etl_definition d = etl_definition_of(second, w.has_node_ports);
         etl_pod_context c = {"c1", "t1", d.id, d.generation_id, "node1",
             "http://10.0.0.1:9090/v1/etl/_object/" + d.id + "/" + (rest.empty() ? d.secret : rest), "", "launch0", "", "", {},
@@ -411,7 +411,7 @@ inline void etl_do_all(etl_world &w, const std::string &calls)
         etl_do(w, call);
 }
 
-// ---- golden pages: "given: calls" and after each a block with what happened
+// ---- golden pages: "given: calls", each followed by a block with the result
 
 inline std::string play_page(const std::string &text, const char *machines)
 {

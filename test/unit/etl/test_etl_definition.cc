@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/etl/test_etl_definition.cc: every choice of the user survives its JSON, whichever choices there are.
+// test/unit/etl/test_etl_definition.cc: every choice of the user survives conversion to JSON and back, whichever choices exist.
 #include "node_test.h"
 
 #include <set>
@@ -9,7 +9,7 @@
 
 using namespace etlnode;
 
-// Another value than the one it has.
+// Sets a value that differs from the present one.
 static void change(const etl_choice &choice, etl_config &config)
 {
     std::visit(overloaded{
@@ -68,7 +68,7 @@ static void the_start_survives(void **)
     test_eq_text(back.secret, d.secret);
 }
 
-// Older nodes wrote definitions without the choices that there were not yet.
+// Older nodes wrote definitions without choices that did not exist yet.
 static void only_what_every_format_has_is_needed(void **)
 {
     for (const etl_choice &choice : etl_choices()) {

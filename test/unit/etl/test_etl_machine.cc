@@ -6,7 +6,7 @@ using namespace etlnode;
 
 static void traces_are_as_recorded(void **) { check_page("test/golden/traces/etl.md", "etl pod launch node_port"); }
 
-// The registry always has a word for a new machine; the table does not rely on it.
+// The registry always starts a new machine at once, but the table does not rely on that.
 static void a_new_one_can_end(void **)
 {
     etl_world *w = etl_world_make("etl");
@@ -21,7 +21,7 @@ static void a_new_one_can_end(void **)
     etl_world_free(w);
 }
 
-// Rows that a story cannot reach: an owner that ends what it has not begun. Behaviour there: test_pod_machine.cc.
+// Rows that no story can reach: an owner that ends what it has not begun. test_pod_machine.cc tests that behaviour.
 static void ends_that_no_story_has(void **)
 {
     etl_world *w = etl_world_make("");

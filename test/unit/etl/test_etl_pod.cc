@@ -21,7 +21,7 @@ struct pod_case {
     pod_security security = pod_security::baseline;
 };
 
-// Says itself what a confined pod needs, in its own way, and asks for more elsewhere.
+// A spec that confines itself in its own way, and requests more elsewhere.
 static constexpr const char *confined_spec = R"(apiVersion: v1
 kind: Pod
 metadata: {name: confined}
@@ -55,7 +55,7 @@ static constexpr pod_case cases[] = {
     {"local",
         R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"containers":[{"name":"s","image":"i","ports":[{"containerPort":80}]}]}})",
         false},
-    // Whatever the user has said about the same things: ours wins where it must, theirs where they may.
+    // The user's spec sets the same fields: the target's values win where they must, the user's where they may.
     {"everything_set", R"(apiVersion: v1
 kind: Pod
 metadata:
@@ -148,7 +148,7 @@ static void a_service_is_as_recorded(void **state)
 static void service_names_fit(void **)
 {
     test_eq_text(etl_service_name("transformer-md5", "launch0001"), "etl-transformer-md5-launch0001");
-    test_eq_text(etl_service_name("7.B", "launch0001"), "etl-7-b-launch0001"); // begins with a letter, as DNS-1035 wants it
+    test_eq_text(etl_service_name("7.B", "launch0001"), "etl-7-b-launch0001"); // begins with a letter, as DNS-1035 requires
     test_eq_text(etl_service_name("", "launch0001"), "etl-launch0001");
     test_eq_text(etl_service_name("a", "-Somebody's own/mark, too long-"), "etl-a-somebody-s-own-mark");
     for (size_t size = 1; size <= 63; size++) {
@@ -159,7 +159,7 @@ static void service_names_fit(void **)
     test_eq_text(etl_service_name(std::string(47, 'a') + ".b", "launch0001"), "etl-" + std::string(47, 'a') + "-launch0001");
 }
 
-// The Service finds its pod by a label, and network policies open what bears it: nobody else's pod does.
+// The Service selects its pod by a label, and network policies open pods with that label. No other pod may have it.
 static void only_pods_with_a_node_port_bear_its_label(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
@@ -180,7 +180,7 @@ static void names_fit(void **)
     test_eq_text(etl_pod_name("a.b", "fgjk3", "Node_1.example.com"), "a-b-fgjk3-node-1-example-com");
     test_eq_text(etl_pod_name("a", "fgjk3", ""), "a-fgjk3");
     test_eq_text(etl_pod_name("a", "fgjk3", "---"), "a-fgjk3");
-    // The node's part is cut first, the suffix never.
+    // The node's part is cut first, and the suffix never.
     test_eq_text(
         etl_pod_name(std::string(40, 'a'), "fgjk3", std::string(40, 'n')), std::string(40, 'a') + "-fgjk3-" + std::string(16, 'n'));
     test_eq_text(etl_pod_name(std::string(63, 'a'), "fgjk3", "node1"), std::string(57, 'a') + "-fgjk3");
@@ -213,7 +213,7 @@ static void suffixes_tell_everything_apart(void **)
     b = a;
     b.launch_id = "x";
     b.target_url = "http://x";
-    test_eq_text(etl_pod_suffix(b, "name"), base); // the same start has the same name
+    test_eq_text(etl_pod_suffix(b, "name"), base); // the same start gets the same name
 }
 
 int main()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/etl/test_etl_registry.cc: what callers of the registry see. What a single ETL goes through is in test_etl_machine.cc.
+// test/unit/etl/test_etl_registry.cc: what callers of the registry see. test_etl_machine.cc covers the life of a single ETL.
 #include "etl_world.h"
 
 using namespace etlnode;
@@ -28,7 +28,7 @@ static void a_view_follows_the_pod(void **state)
     test_has_text(view.pod_name, "transformer-md5-");
     test_has_text(view.pod_name, "-node1");
     etl_do_all(w, "create ok, pod ready");
-    test_true(etl_registry_find(*w.registry, "transformer-md5", view)); // by name too
+    test_true(etl_registry_find(*w.registry, "transformer-md5", view)); // also by name
     test_eq_enum(view.phase, etl_phase::serving);
     test_true(view.ready);
     test_eq_text(view.endpoint->host, "10.1.2.3");
@@ -53,7 +53,7 @@ static void a_view_follows_the_pod(void **state)
     test_eq_text(view.last_error, "");
     etl_do_all(w, "pod deleted");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
-    test_eq_enum(view.phase, etl_phase::serving); // it stays in service while another pod is made
+    test_eq_enum(view.phase, etl_phase::serving); // it stays in service while another pod is created
     test_false(view.ready);
     etl_do_all(w, "wait 500ms, create ok, pod ready, stop");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
@@ -67,8 +67,8 @@ static void a_failure_is_told_and_stays(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
     etl_do_all(w, "begin, list ok, start, create ok, pod crashed_thrice");
-    test_eq_text(w.answer_kind, "");                                // not before the log lines are there
-    etl_do_all(w, "logs ok Traceback\nImportError: \x1b[31mtorch"); // but before the pod is gone: callers do not wait for ever
+    test_eq_text(w.answer_kind, "");                                // no answer before the log lines are there
+    etl_do_all(w, "logs ok Traceback\nImportError: \x1b[31mtorch"); // but an answer before the pod is gone: callers must not wait for ever
     test_eq_text(w.answer_kind, "started: etl_init_failed");
     for (const char *part : {"target t1", "pod transformer-md5-", "waiting for Ready", "exit code 1", "CrashLoopBackOff",
              "last log lines of the pod:\nTraceback\nImportError: ?[31mtorch"})
@@ -79,7 +79,7 @@ static void a_failure_is_told_and_stays(void **state)
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq_enum(view.phase, etl_phase::failed);
     test_has_text(view.last_error, "CrashLoopBackOff");
-    // A document that still holds it does not start it again, and who asks is told the same; the next start does.
+    // A document that still lists it does not start it again, and a further caller gets the same answer. The next start does start it.
     w.answer_kind.clear();
     etl_do_all(w, "start g1");
     test_eq_text(w.answer_kind, "started: etl_init_failed");
@@ -122,9 +122,9 @@ static void a_start_that_joins_does_not_wait_for_ever(void **state)
         test_has_text(w.answer, part);
     etl_view view;
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
-    test_eq_enum(view.phase, etl_phase::serving); // it was not this start that began it
+    test_eq_enum(view.phase, etl_phase::serving); // this start did not begin it
     w.answer_kind.clear();
-    etl_do_all(w, "pod ready_again"); // the second one still waits
+    etl_do_all(w, "pod ready_again"); // the second caller still waits
     test_eq_text(w.answer_kind, "started: ok");
     w.answer_kind.clear();
     etl_do_all(w, "wait 120s");
@@ -197,7 +197,7 @@ static void the_local_address_is_preferred_where_kubectl_is_local(void **)
     test_true(etl_registry_find(*w->registry, "JGHEoo89gg", view));
     test_eq_text(view.endpoint->host, "127.4.5.6");
     test_eq(view.endpoint->port, 40123);
-    test_has_text(view.pod_name, "-t1"); // no Kubernetes node: the target's name tells pods apart
+    test_has_text(view.pod_name, "-t1"); // without a Kubernetes node, the target's name distinguishes the pods
     etl_world_free(w);
 }
 
@@ -213,26 +213,26 @@ static void clients_are_sent_to_the_node_port(void **state)
     service.clear();
     service.shrink_to_fit();
     etl_do_all(w, "expose ok 31234, pod ready");
-    test_eq_text(w.world->connects.front()->address, "192.168.1.5:31234"); // it is there when the start is told to have succeeded
+    test_eq_text(w.world->connects.front()->address, "192.168.1.5:31234"); // the port answers before the start is reported as successful
     etl_do_all(w, "probe ok");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
-    test_eq_text(view.endpoint->host, "10.1.2.3"); // the target's own way
+    test_eq_text(view.endpoint->host, "10.1.2.3"); // the target's own route
     test_eq(view.endpoint->port, 80);
     test_eq_text(view.endpoint->client_host, "192.168.1.5");
     test_eq(view.endpoint->client_port, 31234);
     test_eq_enum(view.definition->hpull_address, client_address::node_port);
     test_eq(etl_registry_get_health(*w.registry).calls_by_verb[static_cast<size_t>(kubectl_verb::expose)], 1);
     etl_do_all(w, "refused, wait 100ms");
-    test_eq_text(w.world->connects.front()->address, "10.1.2.3:80"); // its own probe too
+    test_eq_text(w.world->connects.front()->address, "10.1.2.3:80"); // and so does its own probe
     etl_do_all(w, "probe ok");
-    // A Service that is there already is no failure of kubectl's.
+    // A Service that exists already is not a failure of kubectl.
     etl_do_all(w, "pod deleted, wait 500ms, create ok, pod ready, expose fails Error from server (AlreadyExists): services \"x\" already "
                   "exists, get_port ok 31235, probe ok");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq(view.endpoint->client_port, 31235);
     test_eq(etl_registry_get_health(*w.registry).kubectl_failures, 0);
     test_eq(etl_registry_get_health(*w.registry).calls_by_verb[static_cast<size_t>(kubectl_verb::get_port)], 1);
-    // Somebody sees it: this start is not decided while its port is missing.
+    // A caller waits: the start is not decided while its port is missing.
     etl_do_all(w, "stop, delete ok, start g2, create ok, pod ready");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_false(view.ready);
@@ -292,7 +292,7 @@ static void a_name_must_be_unambiguous(void **state)
     test_eq(views.size(), 2);
     test_eq_text(views[0].definition->id, "Another1ne");
     views = {};
-    // Two ETLs of one name have pods of two names.
+    // Two ETLs with the same name have pods with different names.
     test_eq(w.world->children.size(), 3); // watch, two creates
     test_true(w.world->children[1]->options.input != w.world->children[2]->options.input);
     other = etl_definition();
@@ -302,12 +302,12 @@ static void a_start_begins_with_the_document(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
     etl_do_all(w, "begin, list ok, initialize g1");
-    test_true(fake_child(*w.world, " create ") != nullptr); // nobody has asked yet
+    test_true(fake_child(*w.world, " create ") != nullptr); // no caller has asked yet
     etl_do_all(w, "create ok, pod ready");
     test_eq_text(w.answer_kind, "");
-    etl_do_all(w, "start g1"); // somebody asks, and it has been decided
+    etl_do_all(w, "start g1"); // a caller asks, and the start is decided already
     test_eq_text(w.answer_kind, "started: ok");
-    etl_do_all(w, "sync g1"); // it serves everywhere: nothing changes here
+    etl_do_all(w, "sync g1"); // it serves everywhere; nothing changes here
     etl_view view;
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_true(view.ready);
@@ -337,7 +337,7 @@ static void a_start_that_nobody_asks_about_ends_by_its_own_timeout(void **state)
     test_true(fake_child(*w.world, " create ") == nullptr);
 }
 
-// What a target has not managed while it was started is tried again, once it serves elsewhere.
+// If a start failed on this target, it is retried once the ETL serves elsewhere.
 static void a_failed_start_goes_on_where_the_etl_runs(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
@@ -348,7 +348,7 @@ static void a_failed_start_goes_on_where_the_etl_runs(void **state)
     etl_do_all(w, "create ok, pod ready");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_true(view.ready);
-    // While the pod of the failed one is still being removed:
+    // The same while the failed start's pod is still being removed.
     etl_do_all(w, "start g2, delete ok, create ok, pod image_missing, sync g2, delete ok, create ok, pod ready");
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     test_eq_text(view.definition->generation_id, "g2");
@@ -373,17 +373,17 @@ static void an_abandoned_start_is_not_begun_again(void **state)
     etl_view view;
     etl_do_all(w, "begin, list ok, start g1, create ok, abandon g1");
     test_eq_text(w.answer_kind, "started: canceled");
-    etl_do_all(w, "initialize g1, delete ok, initialize g1"); // documents that say nothing new of it
+    etl_do_all(w, "initialize g1, delete ok, initialize g1"); // documents without news about it
     test_true(w.pods.empty());
     test_true(fake_child(*w.world, " create ") == nullptr);
     test_false(etl_registry_find(*w.registry, "JGHEoo89gg", view));
     w.answer_kind.clear();
-    etl_do_all(w, "start g1"); // a call that comes late
+    etl_do_all(w, "start g1"); // a late call
     test_eq_text(w.answer_kind, "started: canceled");
     test_has_text(w.answer, "this start was given up");
     etl_do_all(w, "start g2, create ok, pod ready"); // the next start is another one
     test_eq_text(w.answer_kind, "started: ok");
-    // One that was begun before this node restarted.
+    // A start that began before this node restarted.
     etl_do_all(w, "stop, delete ok, abandon g3, initialize g3");
     test_true(fake_child(*w.world, " create ") == nullptr);
     etl_do_all(w, "sync g3, create ok, pod ready"); // it serves elsewhere
@@ -404,7 +404,7 @@ static void only_our_leftovers_are_removed(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
     etl_do_all(w, "leftover g0, leftover g9");
-    // Listed, as a broken selector might, but of another target.
+    // Listed, as by a broken selector, but it belongs to another target.
     std::string foreign = model_list(w);
     size_t at = 0;
     while ((at = foreign.find("\"etlnode/target\":\"t1\"", at)) != std::string::npos)
@@ -413,11 +413,11 @@ static void only_our_leftovers_are_removed(void **state)
     fake_exit(fake_child(*w.world, "=t1 -o json"), 0, foreign);
     etl_do_all(w, "sync");
     test_true(fake_child(*w.world, "delete") == nullptr);
-    // Ours, but nobody has said yet which ETLs there should be.
+    // It is ours, but the wanted ETLs are not known yet.
     etl_world *fresh = etl_world_make("");
     etl_do_all(*fresh, "leftover g0, leftover g9, begin, list ok");
     test_true(fake_child(*fresh->world, "delete") == nullptr);
-    etl_do_all(*fresh, "sync g9"); // adopts one, removes the other
+    etl_do_all(*fresh, "sync g9"); // adopts one and removes the other
     test_true(fake_child(*fresh->world, "delete") != nullptr);
     etl_do_all(*fresh, "delete ok");
     test_eq(fresh->pods.size(), 1);
@@ -428,7 +428,7 @@ static void only_our_leftovers_are_removed(void **state)
 static void what_was_created_after_a_failed_start_is_swept(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
-    // create is killed, delete finds nothing, and only then the API server carries the create out.
+    // create is killed, delete finds nothing, and only then the API server carries out the create.
     etl_do_all(w, "begin, list ok, wait 2s, list ok, sync, start, create fails killed, delete ok");
     test_eq_text(w.answer_kind, "started: etl_init_failed");
     etl_do_all(w, "leftover g1, pod ready, wait 1m, list ok");
@@ -490,7 +490,7 @@ static void after_shutting_down_nothing_starts(void **state)
     auto &w = *static_cast<etl_world *>(*state);
     etl_do_all(w, "begin, list ok, start, create ok, pod ready, stop, shut_down");
     test_true(w.was_shut_down);
-    test_eq_text(w.answer_kind, "stopped: stopping"); // it could not be finished, and that is said
+    test_eq_text(w.answer_kind, "stopped: stopping"); // it could not be finished, and the answer says so
     test_eq(w.pods.size(), 1);
     etl_do_all(w, "start");
     test_eq_text(w.answer_kind, "started: stopping");
@@ -500,7 +500,7 @@ static void after_shutting_down_nothing_starts(void **state)
     test_eq(w.world->children.size(), 0);
 }
 
-// A release build goes on: only the machine that heard something impossible ends.
+// A release build continues: only the machine that received an impossible event ends.
 static void a_fault_costs_one_machine(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/etl/test_etl_spec.cc: what a spec may say, and where each rejection points.
+// test/unit/etl/test_etl_spec.cc: what a spec may contain, and the location of each refusal.
 #include "node_test.h"
 
 #include <cstdlib>
@@ -44,7 +44,7 @@ static void the_documents_spec_is_read(void **state)
         R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"transformer-md5","annotations":{"communication_type":"hpush://","wait_timeout":"1m"}},)"
         R"("spec":{"containers":[{"name":"server","image":"quay.io/user/md5_server:v1","ports":[{"containerPort":80}],)"
         R"("command":["/code/server.py","--listen","0.0.0.0","--port","80"],"readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":1}}]}})");
-    // The same as JSON gives the same.
+    // The same spec as JSON gives the same result.
     f.text = f.spec.pod_json;
     test_ok(etl_spec_parse_pod(f.text, f.spec, f.reason));
     test_eq_text(f.spec.pod_json, f.text);
@@ -123,7 +123,7 @@ static void the_address_of_hpull_is_read(void **state)
     }
 }
 
-// A message of today says the communication beside the Pod: what counts is what it is in the end.
+// Today's message sets the communication type beside the Pod; the final value counts.
 static void the_address_of_hpull_goes_with_the_message(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
@@ -171,7 +171,7 @@ spec:
 }
 
 struct bad_case {
-    const char *text; // begins in line 3, after `start`, unless it begins with '!': then it is the whole document
+    const char *text; // begins in line 3, after `start`; if it begins with '!', it is the whole document
     const char *reason;
 };
 static constexpr bad_case bad_cases[] = {
@@ -323,7 +323,7 @@ static void unknown_annotations_are_warned_of_and_prefixed_ones_are_not_ours(voi
     if (error err = etl_spec_parse_pod(f.text, f.spec, f.reason))
         test_fail("%s", f.reason.c_str());
     test_eq_text(warnings_text(f.spec), "line 6, column 5: annotation \"team\" is not known here and has no effect\n");
-    test_eq(f.spec.wait_timeout_ms, wait_timeout_default_ms); // "" and 0 are the default, as AIStore's servers read them
+    test_eq(f.spec.wait_timeout_ms, wait_timeout_default_ms); // "" and 0 mean the default, as in AIStore's servers
     test_eq(f.spec.obj_timeout_ms, obj_timeout_default_ms);
 }
 
@@ -374,7 +374,7 @@ static void keys_of_messages_are_known_near_or_warned_of(void **state)
     }
 }
 
-// AIStore's own templates hold placeholders, which its server does not look at where the message says the same.
+// AIStore's own templates contain placeholders, which its server ignores if the message sets the same choice.
 static void a_message_decides_and_the_annotation_is_not_looked_at(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
@@ -392,7 +392,7 @@ static void a_message_decides_and_the_annotation_is_not_looked_at(void **state)
     test_has_text(f.reason, "spec: line 6, column 25: communication_type is the text \"${COMMUNICATION_TYPE");
 }
 
-// TEST_SLOWER: how many times slower than usual this run is, as under valgrind.
+// TEST_SLOWER: how many times slower than usual this run is, for example under valgrind.
 static uint64_t cpu_ms()
 {
     const char *slower = std::getenv("TEST_SLOWER");
@@ -427,7 +427,7 @@ static void hostile_specs_are_refused_quickly(void **state)
         uint64_t took = cpu_ms() - begun;
         test_eq_enum(err.code, error_code::bad_spec);
         test_has_text(f.reason, "line ");
-        if (took > 1'000) // 100 ms is the promise; this is a sanitizer build on a shared machine
+        if (took > 1'000) // the goal is 100 ms; this may be a sanitizer build on a busy machine
             test_fail("kind %d took %llu ms", kind, static_cast<unsigned long long>(took));
     }
 }
@@ -473,7 +473,7 @@ static void a_runtime_becomes_a_pod(void **state)
         R"("env":[{"name":"A","value":"1"},{"name":"B","value":"2"},{"name":"C","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}],)"
         R"("ports":[{"name":"default","containerPort":8000}],"readinessProbe":{"httpGet":{"path":"/health","port":8000},"periodSeconds":1,"timeoutSeconds":5},)"
         R"("resources":{"limits":{"cpu":"2"}}}]}})");
-    // What it made is a Pod spec like any other.
+    // The result is a Pod spec like any other.
     f.text = f.spec.pod_json;
     test_ok(etl_spec_parse_pod(f.text, f.spec, f.reason));
     test_eq_text(f.spec.pod_json, f.text);
@@ -482,7 +482,7 @@ static void a_runtime_becomes_a_pod(void **state)
         f.spec, f.reason));
     test_eq(f.spec.wait_timeout_ms, wait_timeout_default_ms);
     test_eq_enum(f.spec.mode, etl_mode::hpush);
-    // Null is nothing, for every field; and so is a number 0 where AIStore has a duration.
+    // Null means nothing for every field, and so does 0 for AIStore's durations.
     test_ok(etl_spec_parse_init(
         R"({"name":"abcdef","init_timeout":null,"obj_timeout":0,"communication":null,"resources":null,"env":null,"support_direct_put":null,"spec":null,"runtime":{"image":"x","command":null,"env":null}})",
         f.spec, f.reason));
@@ -505,7 +505,7 @@ static void a_pod_in_base64_is_overridden(void **state)
     f.text = R"({"spec":")" + base64_encode(document_spec) + "\"}";
     test_ok(etl_spec_parse_init(f.text, f.spec, f.reason));
     test_eq_text(f.spec.name, "transformer-md5");
-    test_eq(f.spec.wait_timeout_ms, 60'000); // the annotation's
+    test_eq(f.spec.wait_timeout_ms, 60'000); // from the annotation
     // Go's clients send the other half empty.
     f.text = R"({"runtime":{"image":"","command":null,"env":[]},"resources":{},"spec":")" + base64_encode(document_spec) + "\"}";
     test_ok(etl_spec_parse_init(f.text, f.spec, f.reason));
@@ -557,7 +557,7 @@ static constexpr bad_case bad_messages[] = {
     {R"({"name":"abcdef","runtime":{"image":"x","ports":[]}})",
         "runtime.ports is a field of a container, not of a runtime, expected image, command and env"},
     {R"({"name":"abcdef","runtime":{"image":"x","workingDir":"/"}})", "runtime.workingDir is a field of a container"},
-    // the wrong kind, also where the value is empty
+    // the wrong kind, even if the value is empty
     {R"({"name":"abcdef","init_timeout":[],"runtime":{"image":"x"}})", "line 1, column 33: init_timeout is a list, expected a duration"},
     {R"({"name":"abcdef","obj_timeout":{},"runtime":{"image":"x"}})", "obj_timeout is a mapping, expected a duration"},
     {R"({"name":"abcdef","obj_timeout":true,"runtime":{"image":"x"}})", "obj_timeout is the boolean true, expected a duration"},

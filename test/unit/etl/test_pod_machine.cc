@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/etl/test_pod_machine.cc: the machines of one pod by themselves. What they do for an ETL is in test/golden/traces/etl.md.
+// test/unit/etl/test_pod_machine.cc: the machines of one pod on their own. test/golden/traces/etl.md shows their work for an ETL.
 #include "etl_world.h"
 
 using namespace etlnode;
@@ -72,7 +72,7 @@ static void a_pod_that_was_never_begun_ends_at_once(void **state)
         pod_machine_free(m);
     }
     test_eq(f.pods_made, 2);
-    test_eq(f.told, 0); // who calls takes the news himself
+    test_eq(f.told, 0); // the caller itself takes the news
     test_eq(f.world->spawned.size(), 0);
 }
 
@@ -96,7 +96,7 @@ static node_port_news take_news(node_port_machine &m)
     return news;
 }
 
-// Asked for, and found: what happens by itself is told by on_news, what a call does is there when it returns.
+// What happens by itself is reported by on_news; the result of a call is there when the call returns.
 static void a_node_port_is_known_then_probed(void **state)
 {
     auto &f = *static_cast<pod_fixture *>(*state);
@@ -137,7 +137,7 @@ static void a_node_port_ends_wherever_it_rests(void **state)
     node_port_free(m);
 }
 
-// Its Service is the same at every attempt, whatever became of the pod's status in between.
+// Every attempt creates the same Service, even if the pod's status was lost in between.
 static void a_service_is_made_again_although_the_status_is_forgotten(void **state)
 {
     auto &f = *static_cast<pod_fixture *>(*state);
@@ -159,7 +159,7 @@ static void a_service_is_made_again_although_the_status_is_forgotten(void **stat
     first = std::string();
 }
 
-// The text of a suspicion is that of now: it does not grow with every probe.
+// The text of a suspicion describes the present problem and does not grow with every probe.
 static void a_suspicion_is_told_once(void **)
 {
     etl_world *w = etl_world_make("");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of etl/spec_place: kubectl's words with the places in the user's spec.
+// Test of etl/spec_place: kubectl's words with locations in the user's spec.
 #include "node_test.h"
 
 #include "etl/spec_place.h"
@@ -35,14 +35,14 @@ static void places_stand_behind_paths(void **)
         {"The Pod \"x\" is invalid: \n* spec.containers[0].env[1].name: Invalid value\n* spec.containers[0].image: Required value",
             "The Pod \"x\" is invalid: \n* spec.containers[0].env[1].name (line 10, column 11): Invalid value\n* spec.containers[0].image "
             "(line 6, column 7): Required value"},
-        // What the node added is not in the spec: what surrounds it.
+        // What the node added is not in the spec, so the location is that of the surrounding part.
         {"is invalid: spec.containers[0].env[7].name: Invalid value",
             "is invalid: spec.containers[0].env[7].name (line 8, column 7): Invalid value"},
         {"is invalid: spec.containers[0].resources.limits[cpu]: Invalid value",
             "is invalid: spec.containers[0].resources.limits[cpu] (line 12, column 28): Invalid value"},
         {"json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string",
             "json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string (line 11, column 18)"},
-        // What is quoted is a value, not a path.
+        // A quoted text is a value, not a path.
         {"is invalid: metadata.name: Invalid value: \"spec.x\": no",
             "is invalid: metadata.name (line 3, column 12): Invalid value: \"spec.x\": no"},
         {"the image is not there", "the image is not there"},

@@ -75,7 +75,7 @@ static void ports_are_read(void **)
     uint16_t port = 0;
     test_true(kubectl_parse_port("31234", port));
     test_eq(port, 31234);
-    test_true(kubectl_parse_port("30000\n", port)); // as a shell around kubectl may print it
+    test_true(kubectl_parse_port("30000\n", port)); // as a shell wrapper around kubectl may print it
     test_eq(port, 30000);
     for (const char *text : {"", "0", "65536", "31234 31235", "service/etl-a-1 created", "-1", "0x10"})
         test_false(kubectl_parse_port(text, port));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/kube/test_kubectl_fault.cc: kubectl's own words, as 1.20 and 1.33 printed them, and what the node makes of them.
+// test/unit/kube/test_kubectl_fault.cc: how the node classifies kubectl's own words, as printed by 1.20 and 1.33.
 #include "node_test.h"
 
 #include "kube/kubectl_fault.h"
@@ -132,7 +132,7 @@ static void missing_rights_are_named(void **)
                                        "\" cannot get resource \"services\" in API group \"\" in the namespace \"etlnode\"\n",
                      false),
         "the Role needs verbs [get] on services in namespace etlnode for " SA);
-    // What the authorizer adds, another group, a user of the whole cluster.
+    // An addition by the authorizer, another API group, a user of the whole cluster.
     test_eq_text(kubectl_missing_right("Error from server (Forbidden): pods is forbidden: User \"" SA
                                        "\" cannot list resource \"pods\" in API group \"\" in the namespace \"etlnode\": RBAC: "
                                        "role.rbac.authorization.k8s.io \"r\" not found\n",
@@ -142,7 +142,7 @@ static void missing_rights_are_named(void **)
                                        "\"deployments\" in API group \"apps\" at the cluster scope\n",
                      false),
         "the Role needs verbs [list] on deployments.apps in all namespaces for bob");
-    // kubectl 1.20 drops the words of a watch that is refused.
+    // kubectl 1.20 omits the reason of a refused watch.
     test_eq_text(kubectl_missing_right("Error from server (Forbidden): unknown (get pods)\n", true),
         "the Role needs verbs [watch] on pods in the namespace and for the service account of this node");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/kube/test_pod_status.cc: what is made of statuses as Kubernetes writes them.
+// test/unit/kube/test_pod_status.cc: how statuses are judged, as Kubernetes writes them.
 #include "node_test.h"
 
 #include "kube/kubectl.h"
@@ -12,7 +12,7 @@ struct status_case {
     const char *restart_policy;
     const char *status;
     pod_verdict verdict;
-    const char *why; // a part of it
+    const char *why; // a part of the text
 };
 
 #define CONTAINER(rest) "\"containerStatuses\":[{\"name\":\"server\"," rest "}]"

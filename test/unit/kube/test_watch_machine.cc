@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/unit/kube/test_watch_machine.cc: the golden traces of the watch, test/golden/traces/watch.md (UPDATE=1 rewrites the page), and
-// what it makes of news that is late, old or missing.
+// test/unit/kube/test_watch_machine.cc: the golden traces of the watch, test/golden/traces/watch.md (UPDATE=1 rewrites the page), and its
+// reaction to late, outdated and missing news.
 #include "../etl/etl_world.h"
 
 using namespace etlnode;
@@ -68,14 +68,14 @@ static void news_is_kept(void **state)
     tell(f, "MODIFIED", pod("a", "u1", "11"));
     test_eq_text(phase_of(f, "a"), "Running");
     test_eq(f.told.size(), 2);
-    tell(f, "MODIFIED", pod("a", "u1", "10", "Pending")); // old news
+    tell(f, "MODIFIED", pod("a", "u1", "10", "Pending")); // outdated
     test_eq_text(phase_of(f, "a"), "Running");
     test_eq(f.told.size(), 2);
     tell(f, "DELETED", pod("a", "u1", "12"));
     test_eq_text(phase_of(f, "a"), "none");
     tell(f, "MODIFIED", pod("a", "u1", "11")); // replayed
     test_eq_text(phase_of(f, "a"), "none");
-    tell(f, "ADDED", pod("a", "u2", "13", "Pending")); // another one of that name
+    tell(f, "ADDED", pod("a", "u2", "13", "Pending")); // another pod with that name
     test_eq_text(phase_of(f, "a"), "Pending");
     tell(f, "DELETED", pod("a", "u1", "12"));
     test_eq_text(phase_of(f, "a"), "Pending");
@@ -102,7 +102,7 @@ static void a_list_finds_what_the_watch_missed(void **state)
     list(f, pod("b", "u2", "11"));
     test_eq_text(phase_of(f, "a"), "none");
     test_eq_text(phase_of(f, "b"), "Running");
-    tell(f, "ADDED", pod("a", "u1", "10")); // a replay that began before the deletion
+    tell(f, "ADDED", pod("a", "u1", "10")); // from a replay that began before the deletion
     test_eq_text(phase_of(f, "a"), "none");
 }
 
@@ -111,7 +111,7 @@ static void a_list_older_than_the_news_does_not_win(void **state)
     auto &f = *static_cast<fixture *>(*state);
     list(f, "");
     fake_advance(*f.world, watch_settle_ms);
-    // The second list is under way when these come: it may have been made before.
+    // The second list is in progress when these arrive, so it may be older than they are.
     tell(f, "ADDED", pod("new", "u1", "20"));
     tell(f, "ADDED", pod("changed", "u2", "22"));
     tell(f, "ADDED", pod("gone", "u3", "23"));
@@ -147,7 +147,7 @@ static void health_is_told(void **state)
 
 static uint64_t failures(const fixture &f, kubectl_fault fault) { return f.health.failures_by_kind[static_cast<size_t>(fault)]; }
 
-// 410 is how a watch ends whose place the API server has forgotten: nothing is wrong.
+// 410 is the normal end of a watch whose version the API server no longer has.
 static void an_expired_watch_is_no_failure(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
@@ -176,10 +176,10 @@ static void an_expired_watch_is_no_failure(void **state)
 static void a_missing_right_is_told_until_it_is_there(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    fake_exit(fake_child(*f.world, "=t1 -o json"), 1, "{\"items\":[]}", CANNOT("list")); // kubectl prints an empty list all the same
+    fake_exit(fake_child(*f.world, "=t1 -o json"), 1, "{\"items\":[]}", CANNOT("list")); // kubectl prints an empty list nevertheless
     test_eq_text(kube_missing_right(f.health), "the Role needs verbs [list] on pods in namespace ns for sa");
     test_false(watch_has_listed(*f.w));
-    test_eq(f.lists, 1); // those who wait for pods look again
+    test_eq(f.lists, 1); // callers that wait for pods check again
     test_eq(failures(f, kubectl_fault::forbidden), 1);
     fake_advance(*f.world, watch_restart_max_ms);
     list(f, "");
@@ -189,7 +189,7 @@ static void a_missing_right_is_told_until_it_is_there(void **state)
     test_eq(f.lists, 3);
     fake_advance(*f.world, watch_restart_min_ms);
     list(f, "");
-    test_has_text(kube_missing_right(f.health), "[watch]"); // the new watch has not lived long enough to tell
+    test_has_text(kube_missing_right(f.health), "[watch]"); // the new watch has not lived long enough to prove its right
     fake_advance(*f.world, watch_settle_ms);
     list(f, "");
     test_eq_text(kube_missing_right(f.health), "");
@@ -202,7 +202,7 @@ static void calls_are_counted_by_kind(void **state)
     fake_advance(*f.world, 1'000);
     list(f, "");
     test_true(f.health.has_succeeded);
-    test_eq(f.health.succeeded_ms, 2'000); // its clock begins at one second
+    test_eq(f.health.succeeded_ms, 2'000); // its clock starts at one second
     fake_exit(
         fake_child(*f.world, "--watch"), 1, "", "The connection to the server h was refused - did you specify the right host or port?");
     test_eq(failures(f, kubectl_fault::unreachable), 1);
@@ -214,7 +214,7 @@ static void calls_are_counted_by_kind(void **state)
     test_eq(f.health.calls_by_verb[static_cast<size_t>(kubectl_verb::list)], 2);
 }
 
-// Nothing compares the API server's times with ours: a time says only that it is there.
+// The API server's times are never compared with ours; only the presence of a time counts.
 static void the_api_servers_clock_does_not_matter(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);

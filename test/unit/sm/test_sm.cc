@@ -10,7 +10,7 @@
 
 using namespace etlnode;
 
-// A door: closed -> opening -> open -> closed, broken at the end.
+// A door: closed -> opening -> open -> closed; finally broken.
 struct door {
     enum class state : uint8_t { closed, opening, open, broken };
     enum class event : uint8_t { push, opened, deadline, stop };
@@ -88,7 +88,7 @@ static void unexpected_event_stops_one_machine(void **)
     test_eq(sm_counters_of<door>.faults, faults + 1);
 }
 
-// The rules themselves, on tables that break them.
+// The rules, applied to tables that break them.
 static constexpr sm_row<door> unguarded_first[] = {
     {S::closed, E::push, always, nothing, S::open},
     {S::closed, E::push, SM_FN(is_locked), nothing, S::opening},
@@ -101,7 +101,7 @@ static_assert(!sm_rule::stop_is_answered(bad));
 static_assert(!sm_rule::every_event_is_handled(bad));
 static_assert(!sm_rule::all_connected(bad, false));
 
-// A row alone is no deadline: the timer must be armed, or another clock named.
+// A row alone is not a deadline: the timer must be armed, or another clock named.
 static constexpr sm_state<door> untimed[] = {
     {S::closed, sm_initial, 0, 0},
     {S::opening, sm_busy, MOTOR, MOTOR | TIMER},
@@ -119,7 +119,7 @@ static constexpr sm_state<door> elsewhere_timed[] = {
 static constexpr sm_table<door> with_other_clock = {"good", elsewhere_timed, resources, rows, ignores, {}, E::stop, E::deadline, alive};
 static_assert(sm_rule::busy_states_have_deadlines(with_other_clock));
 
-// A list that leaves a state out, rows to a state and on an event that there is not, resources out of order or left out.
+// A list without one of the states, rows with unknown states and events, resources out of order or missing.
 static constexpr std::span<const sm_state<door>> three_states = std::span(states).first(3);
 static constexpr sm_table<door> state_missing = {"bad", three_states, resources, rows, ignores, {}, E::stop, E::deadline, alive};
 static_assert(!sm_rule::states_are_in_order(state_missing));
@@ -137,11 +137,11 @@ static constexpr sm_table<door> resource_missing = {"bad", states, one_resource,
 static_assert(!sm_rule::resources_are_in_order(resource_missing));
 static_assert(sm_rule::states_are_in_order(table) && sm_rule::values_are_enumerators(table) && sm_rule::resources_are_in_order(table));
 
-// Names are those of the enumerators.
+// Names are the enumerators' own.
 static_assert(sm_count<S> == 4 && sm_count<E> == 4);
 static_assert(std::string_view(sm_name(S::opening)) == "opening" && std::string_view(sm_name(E::stop)) == "stop");
 
-// A chain of follow-up events: ready -> counting -> counting -> done; and one without an end.
+// A chain of follow-up events: ready -> counting -> counting -> done; and one that never ends.
 struct chain {
     enum class state : uint8_t { ready, counting, done };
     enum class event : uint8_t { begin, next, last, stop };
