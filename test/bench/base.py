@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows of `make bench BASE=COMMIT`: this tree beside a commit of its history, in the same run: what a change costs.
+"""Rows of `make bench BASE=COMMIT`: compares this tree with an earlier commit in the same run, to show what a change costs.
 
 Both are built as releases. Three clusters run: the base, this tree, and the base once more. They are measured in turn, at least nine rounds; a ratio is made of two
 measurements of one round, which are neighbours in time, and the median of the ratios counts. The base beside itself says how far such a median can be trusted here: where its
@@ -33,7 +33,7 @@ def run(*command, **options):
 
 
 def build_of(commit):
-    """A release build of that commit, in build/base/; it is kept for the next time."""
+    """A release build of that commit in build/base/, kept for the next run."""
     name = run("git", "-C", ROOT, "rev-parse", "--verify", commit + "^{commit}").strip()
     tree = os.path.join(ROOT, "build/base", name[:12])
     build = os.path.join(tree, "build/release")
@@ -56,7 +56,7 @@ def programs_in(build):
 
 @contextlib.contextmanager
 def programs_of(build):
-    """Clusters that are made meanwhile take their programs from that build."""
+    """Clusters created inside this context take their programs from that build."""
     ours = harness.ETLNODE, harness.ETLCTL, harness.KUBECTL_LOCAL
     harness.ETLNODE, harness.ETLCTL, harness.KUBECTL_LOCAL = (os.path.join(build, programs_in(build)[name]) for name in ("etlnode", "etlctl", "kubectl-local"))
     try:
@@ -79,13 +79,13 @@ def three_clusters():
 # --- the verdict
 
 def spread_of(ratios):
-    """How far from 1 the base beside itself is: its median, or half of the range of its middle half, whichever is more."""
+    """How much base differs from base: its median, or half of the range of its middle half, whichever is larger."""
     low, _, high = statistics.quantiles(ratios, n=4)
     return max(abs(statistics.median(ratios) - 1), (high - low) / 2)
 
 
 def judge(table, what, base, again, now, unit):
-    """Three lists of costs, round by round."""
+    """Three lists of costs, one value for each round."""
     ratios = [new / max(old, 1e-9) for new, old in zip(now, base)]
     control = [other / max(old, 1e-9) for other, old in zip(again, base)]
     spread = spread_of(control)
@@ -149,7 +149,7 @@ def base_init(table, three):
 
 
 def base_resident(table, three):
-    """After a start, nodes that hold one bucket."""
+    """Memory of nodes that hold one bucket, after a start."""
     costs = [[], [], []]
     for number in range(rounds()):
         for index in (0, 1, 2) if number % 2 == 0 else (2, 1, 0):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures the node: speed beside nginx, growth, and what promises rest on. `bench.py` runs all rows, `--row NAME` (repeatable) some, `--list` names them.
+"""Measures the node: speed beside nginx, growth, and the basis of its promises. `bench.py` runs all rows, `--row NAME` (repeatable) some, `--list` names them.
 
 speed.py       CPU per request, latency and memory of every kind of request, driven by wrk in turn with nginx (peers.py, drive.py)
 growth.py      the same with many objects and many ETLs (fill.py)
@@ -40,7 +40,7 @@ def cpu_model():
 
 
 def congestion_control():
-    """It decides what a large answer costs: BBR paces by timers."""
+    """It matters for large answers: BBR uses pacing timers."""
     try:
         with open("/proc/sys/net/ipv4/tcp_congestion_control", encoding="ascii") as file:
             return file.read().strip()
@@ -61,7 +61,7 @@ def machine_of():
 
 
 def caption(machine):
-    """What a table needs beside it to be read."""
+    """What a reader needs to know beside a table."""
     tools = ", ".join(filter(None, (machine["nginx"], machine["wrk"])))
     return (f"{machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}, TCP {machine['congestion_control']}, {tools}; speeds: {Settings.rounds} rounds of {Settings.window:g} s; "
             f"load average before: {machine['load_average']:.1f}.\n\n")
@@ -77,11 +77,11 @@ def write_results(folder, table, began, machine):
 
 
 def run_row(name, folder, parts=()):
-    """Goals missed, and lines that could not be measured here. A row that cannot be measured counts as one, and leaves the others their turn."""
+    """Goals missed, and lines that could not be measured here. A row that cannot be measured counts as one, and the others still run."""
     table, began, machine = Table(name), time.time(), machine_of()
     try:
         ROWS[name](table, *parts)
-    except Exception as error:  # noqa: whatever it was, the rows after it are measured
+    except Exception as error:  # whatever it was, the remaining rows are measured
         traceback.print_exc()
         table.add("not measured", "failed", ok=False, note=str(error).partition("\n")[0][:300])
     write_results(folder, table, began, machine)
@@ -89,7 +89,7 @@ def run_row(name, folder, parts=()):
 
 
 def end_on_signal(number, _frame):
-    signal.signal(number, signal.SIG_IGN)  # once is enough: the clean-up is not to be interrupted
+    signal.signal(number, signal.SIG_IGN)  # only once: the clean-up must not be interrupted
     raise SystemExit(128 + number)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What all rows share: one proxy, one target and their pods, the load generator, process figures, and the table that is printed and kept."""
+"""Shared by all rows: one proxy, one target and their pods, the load generator, process figures, and the table that is printed and stored."""
 import array
 import json
 import os
@@ -24,7 +24,7 @@ HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, BODY_STALL_TIMEOUT_S = 10, 75, 30
 
 
 class Settings:
-    """What the command line sets: lengths of one measurement, of promises and of speeds; measurements of each speed."""
+    """Settings from the command line: the length of one measurement, of promises and of speeds, and the number of measurements of each speed."""
     seconds = 4.0
     window = 2.0
     rounds = 5
@@ -42,32 +42,32 @@ def proc_status(pid, name):
 
 
 def cpu_seconds(pid):
-    """CPU time of all threads, in steps of a clock tick (10 ms): for windows of seconds."""
+    """CPU time of all threads, in clock ticks (10 ms): for windows of seconds."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         fields = file.read().rsplit(") ", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds_fine(pid):
-    """The same in nanoseconds, from the scheduler, for what is over within a few ticks. Threads that have ended are not in it; nodes keep theirs."""
+    """The same in nanoseconds, from the scheduler, for work that takes only a few ticks. Threads that have ended do not count; nodes keep theirs."""
     total = 0
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
                 total += int(file.read().split()[0])
     except OSError:
-        return cpu_seconds(pid)  # a kernel that does not tell
+        return cpu_seconds(pid)  # this kernel does not say
     return total / 1e9
 
 
 def free_port():
-    """A port that nothing listens on now. Who is told it must bind it soon."""
+    """A port that nothing listens on now. The caller must bind it soon."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
 
 def end_process(process, limit=10):
-    """Ends a process that was started here, gently, then not."""
+    """Ends a process that was started here: first gently, then by force."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -111,18 +111,18 @@ class Load:
 
 
 def bad(result):
-    """Requests that did not end well: other statuses, errors, wrong bytes, and ones that were never answered but long overdue."""
+    """Requests that failed: other statuses, errors, wrong bytes, and requests that were long overdue but never answered."""
     return sum(n for status, n in result["statuses"].items() if not status.startswith("2")) + sum(result["errors"].values()) + result["mismatches"]
 
 
 # --- the node
 
 class Bench(Cluster):
-    """One proxy, one target; pods from the echo image, objects whose contents the load generator can check."""
+    """One proxy and one target, with pods from the echo image and objects whose contents the load generator can check."""
 
     def __init__(self, **rest):
         super().__init__(targets=1, log_level="warn", **rest)
-        self.peers = []  # ended before the nodes: their files lie in self.dir
+        self.peers = []  # ended before the nodes, because their files are in self.dir
 
     def start(self):
         self.allow("hostNetwork: true\n")
@@ -160,12 +160,12 @@ class Bench(Cluster):
         return self.init(pod_spec(name, IMAGE, mode=mode, command=["/echo", *options], wait=wait, annotations=notes))
 
     def etl_on_host(self, name, *options, mode="hpush://"):
-        """An ETL whose pod is reached over loopback, as the upstream of a peer is; also returns its port."""
+        """An ETL whose pod is reached over loopback, like the upstream of a peer. Also returns its port."""
         port = free_port()
         return self.init(pod_spec(name, IMAGE, mode=mode, port=port, command=["/echo", "--port", str(port), *options], extra="  hostNetwork: true\n")), port
 
     def pod_process(self, etl):
-        """The echo server of an ETL: its environment has the address that was made for it."""
+        """The echo server of an ETL: its environment contains the address made for it."""
         wanted = f"/v1/etl/_object/{etl}/".encode()
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -180,7 +180,7 @@ class Bench(Cluster):
         raise AssertionError(f"no echo server of {etl}")
 
     def objects_of(self, size, count=16, bucket="bench"):
-        """Paths of `count` objects of that size; the i-th has seed i."""
+        """Paths of `count` objects of that size. Object i has seed i."""
         if size not in self.objects:
             paths = []
             for seed in range(count):
@@ -228,7 +228,7 @@ class Bench(Cluster):
 # --- results
 
 def shown(value):
-    """Three digits, and whole numbers above a hundred."""
+    """Three digits; integers above a hundred."""
     return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
 
 
@@ -237,7 +237,7 @@ def verdict_of(ok):
 
 
 class Table:
-    """Numbers of one row: printed as they come, kept for JSON and Markdown. Two kinds of lines: a value, and a server that was measured under load."""
+    """The numbers of one row, printed as they arrive and kept for JSON and Markdown. A line is either a value or a server that was measured under load."""
 
     # key, title, width in text
     MEASURED = (("what", "what", -30), ("server", "server", -26), ("per_s", "requests/s", 10), ("cpu_us", "CPU µs/request", 14), ("ns_per_byte", "ns/byte", 7),
@@ -251,7 +251,7 @@ class Table:
         self.headed = False
 
     def add(self, what, value, unit="", goal=None, ok=None, note=""):
-        """ok: None where the number is only told."""
+        """ok: None if the number is only informative."""
         self.lines.append({"row": self.row, "what": what, "value": value, "unit": unit, "goal": goal, "ok": ok, "note": note})
         print(f"{self.row:<11} {what:<64} {shown(value):>12} {unit:<8} {('goal ' + goal) if goal else '':<18} {verdict_of(ok):<7} {note}".rstrip(), flush=True)
         self.headed = False
@@ -263,7 +263,7 @@ class Table:
         self.add(what, value, unit, f">= {limit:g}", value >= limit, note)
 
     def measured(self, what, server, figures, goal=None, ok=None, note=""):
-        """figures: those of MEASURED, ratio_min and ratio_max, and whatever else is to be kept; what is None is not shown."""
+        """figures: those of MEASURED, ratio_min and ratio_max, and anything else to store; None is not shown."""
         line = {"row": self.row, "what": what, "server": server, **figures, "goal": goal, "ok": ok, "note": note}
         self.lines.append(line)
         if not self.headed:
@@ -306,5 +306,5 @@ class Table:
         return sum(1 for line in self.lines if line["ok"] is False)
 
     def unmeasured(self):
-        """Lines with a goal of which nothing can be said: the machine was too noisy."""
+        """Lines whose goal could not be judged, because the machine was too noisy."""
         return sum(1 for line in self.lines if line["goal"] and line["ok"] is None)

@@ -23,7 +23,7 @@ import urllib.parse
 
 from common import HERE, KIB, MIB, Answer, Settings, cpu_seconds, cpu_seconds_fine, proc_status, request
 
-# Of bodies this large several would be under way at the end of a window, paid for and not counted.
+# With bodies this large, several would be in progress at the end of a window: paid for but not counted.
 WHOLE_SIZE = 16 * MIB
 
 
@@ -41,7 +41,7 @@ def wrk_version():
 
 
 def wrk(url, seconds, connections=32, script="report.lua", environment=None, whole=False):
-    """One run; its result as report.lua writes it. A status over 399 or an error of a socket ends the row."""
+    """One run. Returns its result as report.lua writes it. A status above 399 or a socket error ends the row."""
     assert shutil.which("wrk"), "wrk is missing: src/demo/packages.sh bench installs it"
     env = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
     env.update(environment or {})
@@ -54,7 +54,7 @@ def wrk(url, seconds, connections=32, script="report.lua", environment=None, who
     try:
         if not whole and limit != seconds:
             time.sleep(seconds)
-            process.send_signal(signal.SIGINT)  # wrk knows whole seconds only, and reports when it is interrupted
+            process.send_signal(signal.SIGINT)  # wrk counts only whole seconds, and reports when it is interrupted
         out, _ = process.communicate(timeout=limit + 60)
     finally:
         if process.poll() is None:
@@ -69,7 +69,7 @@ def wrk(url, seconds, connections=32, script="report.lua", environment=None, who
 
 
 def exchange(method, url, body_size):
-    """One request whose body is sent while the answer is read: an echo of more than the sockets hold would wait for ever otherwise."""
+    """One request whose body is sent while the answer is read. Otherwise an echo larger than the socket buffers would block for ever."""
     if not body_size:
         return request(method, url, follow=False)
     parts = urllib.parse.urlsplit(url)
@@ -92,33 +92,33 @@ def send_quietly(connection, body):
     try:
         connection.send(body)
     except OSError:
-        pass  # a server that answers early and closes: the answer is judged
+        pass  # the server answered early and closed: the answer decides
 
 
 @dataclasses.dataclass
 class Subject:
-    """A server under one kind of request. `pid` is whose CPU counts; `also` are others that have a part in it: their CPU per request is told."""
+    """A server under one kind of request. The CPU of `pid` counts; `also` are other processes involved, whose CPU per request is reported."""
     name: str
     pid: int
     url: str
-    size: int = 0                   # bytes of content a request
+    size: int = 0                   # bytes of content per request
     status: int = 200
     method: str = "GET"
     connections: int = 0            # 0: by size
     body_size: int = 0
     script: str = "report.lua"
     environment: dict = dataclasses.field(default_factory=dict)
-    check: typing.Callable = None   # instead of the usual look at status and length
-    peer: "Subject" = None          # the ratio is to its CPU
-    ratio_max: float = None         # goals; None: none
+    check: typing.Callable = None   # replaces the usual check of status and length
+    peer: "Subject" = None          # the ratio compares with its CPU
+    ratio_max: float = None         # goals; None: no goal
     ns_per_byte_max: float = None
     also: dict = dataclasses.field(default_factory=dict)   # name: pid
-    own_lines: bool = False         # `also` get lines of their own
+    own_lines: bool = False         # `also` get their own lines
     note: str = ""
     samples: list = dataclasses.field(default_factory=list)
 
     def verify(self):
-        """One request by another client, before wrk counts answers that it does not look at."""
+        """Sends one request with another client first, because wrk counts answers without looking at them."""
         if self.check:
             self.check(self)
             return
@@ -136,7 +136,7 @@ class Subject:
         began = os.times()
         result = wrk(self.url, seconds, self.connections or connections_for(self.size), self.script, environment, whole=self.size >= WHOLE_SIZE)
         ended = os.times()
-        # Of answers wrk looks at statuses over 399 only.
+        # wrk only notices statuses above 399.
         wanted = self.size if self.method in ("GET", "POST") else 0
         each = result["bytes"] / result["requests"]
         assert each >= wanted, f"{self.name}: {self.url}: {each:.0f} bytes an answer instead of {wanted}"
@@ -157,7 +157,7 @@ class Subject:
 
 
 def series(table, what, subjects, rounds=None, warm_up=None):
-    """Measures the subjects in turn, every other round backwards, so that peers are neighbours in time; adds their lines."""
+    """Measures the subjects in turn, and every other round backwards, so that peers are neighbours in time. Adds their lines."""
     for subject in subjects:
         subject.samples = []
         subject.verify()
@@ -175,7 +175,7 @@ def median_of(samples, key, name=None):
 
 
 def ratios_of(subject, with_driver=False):
-    """CPU per request of the subject by that of its peer, round by round."""
+    """The subject's CPU per request divided by that of its peer, for each round."""
     def cost(one, sample):
         return sample["cpu_us"][one.name] + (sample["driver_us"] if with_driver else 0)
     return [cost(subject, own) / max(cost(subject.peer, other), 1e-9) for own, other in zip(subject.samples, subject.peer.samples)]
@@ -214,7 +214,7 @@ def add_lines(table, what, subject):
 
 
 def cpu_around(pids, action):
-    """What processes used while action() ran, in seconds, finely: {name: seconds}, and what it returned."""
+    """Fine-grained CPU seconds of processes while action() ran: {name: seconds}, and the result of action()."""
     before = {name: cpu_seconds_fine(pid) for name, pid in pids.items()}
     value = action()
     return {name: cpu_seconds_fine(pid) - before[name] for name, pid in pids.items()}, value

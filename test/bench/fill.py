@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many objects in no time: rows written into the database of a target that is stopped (schema: src/uv/db/uv_database.cc, docs/DISK.md).
+"""Creates many objects quickly, as rows in the database of a stopped target (schema: src/uv/db/uv_database.cc, docs/DISK.md).
 
 A million durable uploads would take an hour. Rows without content are good for listing and for being many; those that are read get their bytes, in the database, as small objects do.
 All have the same content, because the target checks it when it reads it, and Python has no XXH64: one real upload tells it.
@@ -16,7 +16,7 @@ COLUMNS = "bucket, name, content_id, size, version, checksum, changed_ns, conten
 
 
 def checksum_of(bench, content):
-    """As the target computes it, in the form of the database: a signed number."""
+    """As the target computes it, and as the database stores it: a signed number."""
     answer = bench.put("bench", "sample", content)
     assert answer.status == 200, answer
     value = int(request("GET", bench.target.url + "/v1/objects/bench/sample").headers["Ais-Checksum-Value"], 16)
@@ -29,7 +29,7 @@ def stop(bench):
 
 
 def start(bench):
-    """Starts the target again; seconds from the start to its line on stdout, and to readiness."""
+    """Starts the target again. Returns the seconds until its line on stdout, and until it is ready."""
     began = time.monotonic()
     bench.target.start()
     listens = time.monotonic() - began
@@ -40,7 +40,7 @@ def start(bench):
 
 
 def fill(bench, bucket, names, content, has_content=lambda name: False):
-    """Adds objects to a bucket, those that are not there yet; `names` in order of their bytes is fastest. The target is left stopped."""
+    """Adds missing objects to a bucket; fastest if `names` are sorted by their bytes. The target stays stopped."""
     checksum = checksum_of(bench, content)
     stop(bench)
     folder = os.path.join(bench.dir, bench.target.name)
@@ -48,7 +48,7 @@ def fill(bench, bucket, names, content, has_content=lambda name: False):
     try:
         version = database.execute("PRAGMA user_version").fetchone()[0]
         assert version == SCHEMA_VERSION, f"the database has schema {version}; test/bench/fill.py writes {SCHEMA_VERSION}"
-        # What is lost when this ends early is only a folder of the bench. The node sets its own modes again.
+        # If this ends early, only a folder of the bench is lost. The node sets its own modes again.
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
         database.execute("BEGIN")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows about growth: what reads, lists, memory and the start cost with many objects, and transformed reads with many ETLs."""
+"""Rows about growth: the cost of reads, lists, memory and start-up with many objects, and of transformed reads with many ETLs."""
 import http.client
 import json
 import os
@@ -12,7 +12,7 @@ from fill import fill, start, stop
 from speed import Speed, listing, of_nginx, of_target
 
 COUNTS = (1_000, 100_000, 1_000_000)
-READ_COUNT = 1_000  # objects with content: as many for every count, and as far apart as can be
+READ_COUNT = 1_000  # objects with content: the same number for every count, as far apart as possible
 PAGE_SIZE, PAGE_SIZE_MAX = 1_000, 10_000
 STARTS = 5
 BUCKET = "grown"
@@ -20,24 +20,24 @@ ETLS = (1, 8, 64)
 
 
 def names_of(count):
-    """Names in order, every one a name of the larger counts too."""
+    """Names in order. The names of a smaller count are also those of a larger one."""
     step = COUNTS[-1] // count
     return (f"folder/object-{i * step:07d}" for i in range(count))
 
 
 def first_reads(b, paths):
-    """Reads each path once, from a target that has just started; CPU a request in us. Not with wrk, which reads for a time, not a list."""
+    """Reads each path once from a target that has just started. Returns CPU per request in us. wrk cannot do this: it reads for a time, not a list."""
     used, result = cpu_around({"target": b.target.pid}, lambda: Load(b.address, paths, connections=8, requests=len(paths), duration=60).result())
     assert result["statuses"] == {"200": len(paths)} and not result["errors"], result
     return used["target"] / len(paths) * 1e6
 
 
 def list_all(b, count):
-    """Every page of the bucket as the largest pages, one after another over one connection. The token is the last name, which is known here."""
+    """Lists the bucket in pages of the largest size, one after another over one connection. The token is the last name, which is known here."""
     names = list(names_of(count))
     connection = http.client.HTTPConnection(b.proxy.url.split("//")[1], timeout=60)
     try:
-        for at in range(0, count + 1, PAGE_SIZE_MAX):  # a page that is full is followed by another one
+        for at in range(0, count + 1, PAGE_SIZE_MAX):  # a full page is followed by another one
             value = {"pagesize": PAGE_SIZE_MAX, "continuation_token": names[at - 1] if at > 0 else ""}
             connection.request("GET", "/v1/buckets/" + BUCKET, json.dumps({"action": "list", "value": value}), {"Accept": "application/msgpack"})
             reply = connection.getresponse()

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- test/bench/paths.lua: requests for the paths in the file BENCH_PATHS (one a line) in turn.
+-- test/bench/paths.lua: requests the paths in the file BENCH_PATHS (one on each line) in rotation.
 dofile(debug.getinfo(1, "S").source:match("@(.*/)") .. "report.lua")
 
 local requests = {}

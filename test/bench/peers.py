@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""nginx as the peer: each with one worker, its own folder, a port that was free, and ended by process id.
+"""nginx as the peer: one worker each, its own folder, a free port, ended by process id.
 
 What it is compared for gets the best that nginx has: no access log, sendfile, cached descriptors, kept connections to clients and upstreams.
 """
@@ -41,7 +41,7 @@ http {{
 
 
 def program():
-    """The path of nginx; Debian keeps it where an ordinary user does not look."""
+    """The path of nginx. Debian installs it outside an ordinary user's PATH."""
     found = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     assert found, "nginx is missing: src/demo/packages.sh bench installs it"
     return found
@@ -53,7 +53,7 @@ def version():
 
 
 class Nginx:
-    """One nginx whose every request goes through `location`; with `upstream` (HOST:PORT) it is a proxy in front of that."""
+    """One nginx whose every request goes through `location`. With `upstream` (HOST:PORT) it is a proxy in front of that."""
 
     def __init__(self, folder, name, location, upstream=None, nopush=False):
         self.folder = os.path.join(folder, "nginx-" + name)
@@ -75,7 +75,7 @@ class Nginx:
             except BaseException:
                 self.end()
                 raise
-            # Somebody else may have taken the port meanwhile.
+            # Another process may have taken the port meanwhile.
             if attempt == 3:
                 raise AssertionError(f"nginx {self.name} does not start:\n{self.log()}")
 
@@ -96,7 +96,7 @@ class Nginx:
             return False
 
     def worker(self):
-        """The worker's process id: it does the work, the master only watches."""
+        """The worker's process id: the worker does the work, the master only supervises."""
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
             children = file.read().split()
         return int(children[0]) if len(children) == 1 else None
@@ -122,13 +122,13 @@ class Nginx:
 
 
 def static(folder, sizes, name="static", nopush=False):
-    """Serves files of those sizes under the same paths as objects of a target have."""
+    """Serves files with those sizes under the same paths as a target's objects."""
     root = os.path.join(folder, "www-" + name)
     for path, size in sizes.items():
         full = os.path.join(root, path.lstrip("/"))
         os.makedirs(os.path.dirname(full), exist_ok=True)
         with open(full, "wb") as file:
-            # Really written: a hole would be read from one zero page.
+            # Write real bytes: a hole would be read from a single zero page.
             for at in range(0, size, 1 << 20):
                 file.write(bytes([at >> 20 & 255]) * min(1 << 20, size - at))
     return Nginx(folder, name, f"root {root};", nopush=nopush)
@@ -139,6 +139,6 @@ def redirect(folder, base):
 
 
 def proxy(folder, upstream, name="proxy"):
-    """In front of another server. Bodies of requests are passed on as they come, as the node does; answers never go to a file."""
+    """A proxy in front of another server. It forwards request bodies as they arrive, like the node; answers never go to a file."""
     location = "proxy_pass http://pod; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_max_temp_file_size 0; proxy_request_buffering off;"
     return Nginx(folder, name, location, upstream)

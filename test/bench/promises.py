@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows about promises: isolation, overload, idle and slow clients, memory of streams, more connections than there may be."""
+"""Rows about promises: isolation, overload, idle and slow clients, memory of streams, too many connections."""
 import os
 import statistics
 import time
@@ -22,8 +22,8 @@ def row_isolation(table):
         hung = b.etl("hung", "--hang", obj_timeout="120s")
         flood = b.etl("flood", "--generate", str(1 << 50))
         neighbours = {
-            # 500 requests a second: while it lives it serves them; the others wait for Ready, are refused, or meet a pod that dies. Not more, because
-            # what two pods take from each other when both are busy is the operating system's to divide.
+            # 500 requests a second: while the pod lives, it serves them. The others wait for Ready, are refused, or meet a dying pod. The rate is not higher,
+            # because the operating system decides how two busy pods share the CPU.
             "crash-looping": lambda seconds: b.load(paths, crashing, connections=256, rate=500, duration=seconds),
             "hung, 320 waiting": lambda seconds: b.load(paths, hung, connections=POD_CONNECTIONS_MAX + POD_QUEUE_MAX, duration=seconds, timeout=300),
             "flooding 64 slow readers": lambda seconds: b.load(paths, flood, kind="slow-reader", connections=64, duration=seconds, slow_bytes=64 * KIB,
@@ -56,7 +56,7 @@ def row_isolation(table):
 # --- overload
 
 def recovery_ms(result, rate):
-    """Until the answers of a 100 ms window are again as many as wanted, and none was bad."""
+    """Waits until a 100 ms window has enough answers again, and no bad ones."""
     for i, (ok, wrong, _) in enumerate(result["windows"]):
         if ok >= 0.9 * rate / 10 and wrong == 0:
             return (i + 1) * 100
@@ -64,7 +64,7 @@ def recovery_ms(result, rate):
 
 
 def overload(table, b, what, paths, etl, connections=1024, closed=(32, 64), refusals=True, **options):
-    """Three times the peak in an open loop, then at once half of it. The peak is measured before and after, because machines are shared."""
+    """Three times the peak in an open loop, then at once half of it. The peak is measured before and after, because the machine is shared."""
     before = b.peak(paths, etl, connections=closed)
     used = cpu_seconds(b.target.pid)
     result = b.measure(paths, etl, connections=connections, rate=3 * before, duration=2 * Settings.seconds, check=True, **options)
@@ -93,7 +93,7 @@ def row_overload(table):
         slow = b.etl("slow", "--delay", "20")
         overload(table, b, "hpush, pod of 20 ms", paths, slow, closed=(POD_CONNECTIONS_MAX,))
 
-        # Three times transfers_max readers over four ETLs, who come again when Retry-After says.
+        # Three times transfers_max readers over four ETLs, which return when Retry-After says.
         slows = [slow] + [b.etl(f"slow{i}", "--delay", "100") for i in range(2, 6)]
         runs = [b.load(paths, etl, connections=POD_CONNECTIONS_MAX, duration=Settings.seconds, check=True) for etl in slows[1:]]
         peak = sum(run.result()["ok_per_s"] for run in runs)
@@ -109,8 +109,8 @@ def row_overload(table):
         table.at_most(f"{3 * TRANSFERS_MAX} readers: 503 without Retry-After", sum(result["no_retry_after"] for result in results), 0)
         b.settled()
 
-        # A pod that costs nothing: the CPU is the bottleneck, which client, target and pod share. Clients that do as Retry-After says; then ones
-        # that come again at once, so that refusals, some 10 us each against some 30 us of a read, take what there is.
+        # A pod that costs nothing: the bottleneck is the CPU that client, target and pod share. First the clients obey Retry-After. Then they return at
+        # once, so that refusals, some 10 us each against some 30 us for a read, take what there is.
         fast = b.etl("fast")
         overload(table, b, "hpush, CPU-bound, clients rest", paths, fast, retry_after=True)
         overload(table, b, "hpush, CPU-bound, clients hammer", paths, fast)
@@ -120,7 +120,7 @@ def row_overload(table):
 # --- idle connections
 
 def row_idle(table):
-    """10,000 keep-alive connections that have had an answer each and say nothing more."""
+    """10,000 keep-alive connections that have received one answer each and stay silent."""
     count = 10_000
     with Bench() as b:
         paths = b.objects_of(4 * KIB)
@@ -148,7 +148,7 @@ def row_idle(table):
 # --- slow clients
 
 def row_slow(table):
-    """300 clients of each slow kind at a time, healthy reads beside them."""
+    """300 clients of each slow kind at a time, with healthy reads beside them."""
     count = 300
     with Bench() as b:
         paths = b.objects_of(4 * KIB)
@@ -169,7 +169,7 @@ def row_slow(table):
             return b.load(kind_paths, one, kind="slow-reader", slow_bytes=rate_bytes, connections=clients, duration=seconds, receive_buffer=64 * KIB)
 
         stall = BODY_STALL_TIMEOUT_S
-        # name, what starts it, when the server ends it, how
+        # name, how it starts, when the server ends it, how
         kinds = [
             ("head of 1 byte/s", lambda: b.load(paths, kind="slow-head", connections=count, duration=HEAD_TIMEOUT_S + 10), HEAD_TIMEOUT_S, "408"),
             ("body that stops", lambda: put(stall + 10, slow_bytes=0), stall, "408"),
@@ -205,7 +205,7 @@ def row_slow(table):
 # --- memory of large and many streams
 
 def row_memory(table):
-    """Endless bodies through each mode: what the target's memory was at most."""
+    """Endless bodies through each mode: the target's highest memory use."""
     size = 64 * GIB
     with Bench() as b:
         tiny = b.objects_of(4 * KIB)[:1]
@@ -226,7 +226,7 @@ def row_memory(table):
             table.at_least(f"{name}: bytes", result["bytes"], total, note=f"in {result['seconds']:.1f} s, {result['bytes'] / GIB / result['seconds']:.2f} GiB/s, "
                            f"target's CPU {used / max(result['bytes'], 1) * 1e9:.2f} ns/byte" + (f" {result['errors']}" if done == "none" else ""))
             table.at_most(f"{name}: peak resident memory", b.high_water() / MIB, 64.25, "MiB")
-        # hpull: the target sends the source to the pod, the pod answers the client itself.
+        # hpull: the target redirects the source to the pod, and the pod answers the client itself.
         pull = b.etl("pullpull", mode="hpull://")
         hop = request("GET", b.target.url + large[0] + "?uuid=" + pull, follow=False)
         assert hop.status == 307, hop
@@ -249,10 +249,10 @@ def row_memory(table):
         table.at_most(f"{streams} streams to slow readers: peak resident memory", b.high_water() / MIB, 64 + streams / 4, "MiB")
 
 
-# --- more connections than there may be
+# --- more connections than allowed
 
 def row_connections(table):
-    """More connections than connections_max: the excess is answered 503, the others live on, and room is used again."""
+    """More connections than connections_max: the excess gets 503, the others live on, and free slots are used again."""
     wanted = CONNECTIONS_MAX + 500
     with Bench() as b:
         paths = b.objects_of(4 * KIB)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- test/bench/put.lua: uploads, a new name and one that is overwritten in turn; with large bodies only the latter, of which there are BENCH_NAMES.
+-- test/bench/put.lua: uploads that alternate between a new and an overwritten name. Large bodies only overwrite, with BENCH_NAMES names.
 --
 --   BENCH_PREFIX, BENCH_QUERY    of the path; BENCH_RUN makes the new names of every run different
 dofile(debug.getinfo(1, "S").source:match("@(.*/)") .. "report.lua")

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- test/bench/report.lua: what every run of wrk needs: its request from the environment, its result as one line of JSON.
+-- test/bench/report.lua: used by every run of wrk: takes its request from the environment, and prints its result as one line of JSON.
 --
 --   BENCH_METHOD, BENCH_BODY_SIZE (bytes), BENCH_BODY (text), BENCH_ACCEPT    the request, the same each time
 --   BENCH_WINDOW (seconds), BENCH_CONNECTIONS                                 with them no request starts after the window, and the run ends when those under
@@ -33,7 +33,7 @@ if window then
 
     function setup(thread) table.insert(threads, thread) end
 
-    -- wrk asks before every request how long to wait with it. Globals, so that done() can ask for them.
+    -- Before every request, wrk asks how long to delay it. These are globals so that done() can read them.
     function delay()
         last = now()
         began = began or last

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows about speed: what a request costs the node, beside nginx doing the like in the same run.
+"""Rows about speed: what a request costs the node, compared with nginx doing the same kind of work in the same run.
 
 Most goals are ratios of CPU time, because it is steadier than time where a machine is shared.
 """
@@ -26,7 +26,7 @@ INIT_ROUNDS = 5
 
 
 class Speed(Bench):
-    """A node beside peers that have files of the same sizes under the same paths."""
+    """A node beside peers that have files with the same sizes and paths."""
 
     def path(self, size):
         """An object of that size."""
@@ -36,7 +36,7 @@ class Speed(Bench):
         return self.peer(peers.static(self.dir, {self.path(size): size for size in sizes}, name, nopush))
 
     def nginx_proxy(self, sizes):
-        """In front of another nginx that has the files: the least that a read through a second server can cost."""
+        """A proxy in front of another nginx that has the files: the least that a read through a second server can cost."""
         return self.peer(peers.proxy(self.dir, self.nginx_static(sizes, "upstream").address))
 
 
@@ -51,7 +51,7 @@ def of_target(b, path, size, name="target", **rest):
 # --- plain reads
 
 def row_get(table):
-    """GET of an object in the cache, beside nginx with the file; told, too: nginx that holds a head back until the file follows, as Debian sets it up."""
+    """GET of a cached object, beside nginx with the file. Also reported: nginx that holds back a head until the file follows, which is Debian's default."""
     with Speed() as b:
         nginx = b.nginx_static(SIZES)
         corked = b.nginx_static(SIZES, "corked", nopush=True)
@@ -65,7 +65,7 @@ def row_get(table):
 
 
 def row_check(table):
-    """A first read, whose blocks are compared with their sums, beside reads of the same again; objects in turn, one connection. The second target forgets at once."""
+    """First reads, whose blocks are compared with their sums, beside repeated reads; alternating objects, one connection. The second target forgets at once."""
     with Speed() as hot, Speed(extra_env={"ETLNODE_WARM_MS": "1"}) as cold:
         for size, count in ((64 * KIB, 256), (MIB, 16), (8 * MIB, 4)):
             subjects = []
@@ -80,7 +80,7 @@ def row_check(table):
 
 
 def row_head(table):
-    """HEAD, beside nginx. Of an empty object: wrk waits for the body that Content-Length announces."""
+    """HEAD, beside nginx. The object is empty, because wrk waits for the body that Content-Length announces."""
     with Speed() as b:
         nginx = b.nginx_static([0])
         peer = of_nginx(nginx, b.path(0), 0, "nginx static", method="HEAD")
@@ -88,7 +88,7 @@ def row_head(table):
 
 
 def row_redirect(table):
-    """GET of an object at the proxy, which redirects to the target, beside nginx that returns 307."""
+    """GET of an object at the proxy, which redirects to the target, beside nginx returning 307."""
     with Speed() as b:
         nginx = b.peer(peers.redirect(b.dir, b.target.url))
         path = b.path(KIB)
@@ -99,7 +99,7 @@ def row_redirect(table):
 # --- uploads
 
 def uploads(b, size, names=256, **rest):
-    """Durable uploads straight to the target, as the redirect of the proxy would send them."""
+    """Durable uploads directly to the target, as after the proxy's redirect."""
     hop = request("PUT", b.url(f"/v1/objects/bench/put{size}-"), b"", follow=False)
     assert hop.status == 307, hop
     path, query = re.fullmatch(r"http://[^/]+(/[^?]+)(\?.*)", hop.headers["Location"]).groups()
@@ -118,7 +118,7 @@ PLAIN_THREADS = 4  # as many as libuv's pool has
 
 
 def plain_files(folder, size, names):
-    """CPU in ns per byte of this process when it does no more than an upload must: write a new file, sync it, name it over an old one."""
+    """CPU in ns per byte of this process when it does only what an upload must: write a new file, sync it, and rename it over an old one."""
     piece = bytes(min(size, 256 * KIB))
     end = time.monotonic() + Settings.window
     counts = [0] * PLAIN_THREADS
@@ -147,13 +147,13 @@ def plain_files(folder, size, names):
 
 
 def add_plain_files(table, b, size, names):
-    """What part of an upload is the machine's: its page cache and its file system."""
+    """The machine's part of an upload: its page cache and its file system."""
     samples = [plain_files(b.dir, size, names) for _ in range(Settings.rounds)]
     table.add(f"PUT {size_text(size)}: a byte of the same files, written plainly", statistics.median(samples), "ns", note=f"{min(samples):.2f}..{max(samples):.2f}; write, fdatasync, rename")
 
 
 def row_put(table):
-    """Durable uploads, new names and overwritten ones in turn (from 1 MiB on overwritten ones), CPU of all threads; and the least that such files cost."""
+    """Durable uploads, alternating new and overwritten names (only overwritten ones from 1 MiB on), CPU of all threads; and the least that such files cost."""
     with Speed() as b:
         nginx = b.nginx_static([KIB])
         peer = of_nginx(nginx, b.path(KIB), KIB, "nginx static, GET 1 KiB")
@@ -170,7 +170,7 @@ LISTED = 10_000
 
 
 def listing(b, bucket, name, accept, count, page_size=0, **rest):
-    """The first page of a bucket at the proxy; the target's part has a line of its own."""
+    """The first page of a bucket at the proxy. The target's part has its own line."""
     body = json.dumps({"action": "list", "value": {"pagesize": page_size}})
 
     def check(subject):
@@ -200,7 +200,7 @@ def row_hpush(table):
         proxy = b.nginx_proxy(SIZES)
         near, _ = b.etl_on_host("near")
         far = b.etl("far")
-        # nginx passes no more of a body on once the upstream has begun to answer: its echo server answers when it has all.
+        # nginx stops forwarding a body once the upstream has begun to answer, so its echo server answers when it has everything.
         _, whole_port = b.etl_on_host("whole", "--whole")
         post = b.peer(peers.proxy(b.dir, f"127.0.0.1:{whole_port}", "post"))
         near_pod, far_pod = {"pod": b.pod_process(near)}, {"pod": b.pod_process(far)}
@@ -217,7 +217,7 @@ def row_hpush(table):
 
 
 def row_hrev(table):
-    """The pod reads the object from the target, whose CPU has both parts in it; beside nginx in front of nginx."""
+    """The pod reads the object from the target, whose CPU covers both parts; beside nginx in front of nginx."""
     with Speed() as b:
         proxy = b.nginx_proxy(SIZES)
         etl, _ = b.etl_on_host("rev", mode="hrev://")
@@ -229,7 +229,7 @@ def row_hrev(table):
 
 
 def row_hpull(table):
-    """The client asks the pod, the pod the target: what that costs the target. And what sending the client there costs."""
+    """The client asks the pod, and the pod asks the target: the target's cost of that, and of redirecting the client there."""
     with Speed() as b:
         etl, _ = b.etl_on_host("pull", mode="hpull://")
         pod = {"pod": b.pod_process(etl)}
@@ -240,7 +240,7 @@ def row_hpull(table):
         series(table, "hpull, redirect", [Subject("target", b.target.pid, f"{b.target.url}{b.path(KIB)}?uuid={etl}", status=307)])
 
 
-# --- how it changes with the number of connections
+# --- dependence on the number of connections
 
 def row_clients(table):
     """GET and hpush of 1 KiB with 1, 32 and 256 connections, beside nginx."""
@@ -257,7 +257,7 @@ def row_clients(table):
 
 
 def row_latency(table):
-    """What hpush adds to a read and to the pod's own time, 1 KiB, one connection."""
+    """What hpush costs beyond a read and the pod's own time, 1 KiB, one connection."""
     with Speed() as b:
         path = b.path(KIB)
         near, port = b.etl_on_host("near")
@@ -281,7 +281,7 @@ def all_of(values):
 
 
 def row_init(table):
-    """From the request for an ETL to its answer, with the document's pod."""
+    """From the request for an ETL to its answer, with the example's pod."""
     server, spec = test_document.own_files()
     with Speed() as b:
         b.image("etlnode.example/md5_server:v1", {"code/server.py": server}, ["/code/server.py", "--listen", "0.0.0.0", "--port", "80"])
@@ -292,7 +292,7 @@ def row_init(table):
             taken.append((time.monotonic() - began) * 1000)
             b.stop_etl(etl)
         table.at_most("init of the document's pod (Python), median", statistics.median(taken), INIT_MAX_MS, "ms", note=all_of(taken))
-        # What of it is the pod's: an echo server in C needs no time to start.
+        # The pod's part: an echo server in C needs no time to start.
         taken = []
         for i in range(max(INIT_ROUNDS, Settings.rounds)):
             began = time.monotonic()

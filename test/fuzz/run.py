@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the libFuzzer targets one after the other, each for some seconds, and prints what they did. `make fuzz T=60 [TARGET=name]`.
+"""Runs the libFuzzer targets one after the other, each for some seconds, and prints a summary. `make fuzz T=60 [TARGET=name]`.
 
 Builds with clang in build/fuzz. New inputs are kept in build/fuzz/found/NAME and used by the next run; an input that breaks a promise is
 written to build/fuzz/finds and makes the exit status 1."""
