@@ -182,7 +182,7 @@ inline constexpr unsigned refusals_logged_max = 20; // log lines a second about 
 
 static_assert(register_back_off_max_ms > heartbeat_interval_ms);
 static_assert(etl_init_margin_ms > kubectl_timeout_ms + pod_delete_grace_default_s * 1'000 + child_kill_grace_ms + pod_log_timeout_ms,
-    "a failed start tells its reason although kubectl delete hangs");
+    "a failed start reports its reason even if kubectl delete hangs");
 
 // Store.
 inline constexpr size_t put_buffers_kept_max = 16;         // unused buffers of put_buffer_size kept for later puts

@@ -223,7 +223,7 @@ error json_parse(std::string_view text, json_ptr &out_tree, std::string &out_whe
     // The scan accepted the text, so the error is one of the few that it leaves to cJSON: an escape that is not a character.
     if (tree == nullptr) {
         size_t stop = end == nullptr || end < body.data() ? 0 : static_cast<size_t>(end - body.data());
-        return refuse(body, stop < body.size() ? stop : body.size(), "escape that is no character", out_where);
+        return refuse(body, stop < body.size() ? stop : body.size(), "escape that is not a character", out_where);
     }
     out_tree = std::move(tree);
     return no_error;

@@ -249,21 +249,21 @@ error document_parse(std::string_view text, cluster_document &out_document)
     {
         cluster_node node;
         if (node_parse(item, node) || document_find_node(document, node.id) != nullptr)
-            return make_error(error_code::corrupt, "cluster document: a node is damaged or there twice");
+            return make_error(error_code::corrupt, "cluster document: a node is damaged or duplicated");
         document_put_node(document, std::move(node));
     }
     cJSON_ArrayForEach(item, buckets)
     {
         cluster_bucket bucket;
         if (!bucket_parse(item, bucket) || document_find_bucket(document, bucket.name) != nullptr)
-            return make_error(error_code::corrupt, "cluster document: a bucket is damaged or there twice");
+            return make_error(error_code::corrupt, "cluster document: a bucket is damaged or duplicated");
         document_put_bucket(document, std::move(bucket));
     }
     cJSON_ArrayForEach(item, etls)
     {
         cluster_etl etl;
         if (!etl_parse(item, etl) || find(document.etls, etl.id, &cluster_etl::id) != nullptr)
-            return make_error(error_code::corrupt, "cluster document: an ETL is damaged or there twice");
+            return make_error(error_code::corrupt, "cluster document: an ETL is damaged or duplicated");
         document_put_etl(document, std::move(etl));
     }
     out_document = std::move(document);

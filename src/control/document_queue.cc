@@ -56,7 +56,7 @@ static void on_swap(void *arg, error err)
     document_queue &q = *static_cast<document_queue *>(arg);
     if (err.code == error_code::conflict && q.conflicts < document_conflicts_max) {
         q.conflicts++;
-        LOG(warn, "cluster", "version=%llu msg=\"somebody else changed the cluster document, trying again\"",
+        LOG(warn, "cluster", "version=%llu msg=\"another process changed the cluster document, trying again\"",
             static_cast<unsigned long long>(q.current.version));
         meta_read(*q.e, q.name, on_read, &q);
         return;
@@ -91,7 +91,7 @@ static void attempt(document_queue &q)
     q.next.version = q.current.version + 1;
     q.next_text = document_print(q.next, q.printer);
     if (q.next_text.size() > document_size_max && q.next_text.size() > q.text.size()) { // a change that shrinks it is always allowed
-        end_running(q, make_error(error_code::no_space, "the cluster document would be larger than a node may take"));
+        end_running(q, make_error(error_code::no_space, "the cluster document would be larger than a node accepts"));
         return;
     }
     q.next.digest = document_digest(q.next_text);

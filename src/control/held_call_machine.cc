@@ -70,7 +70,7 @@ static void answer_replaced(held_call &m)
 
 static void answer_late(held_call &m)
 {
-    refuse(m, error_code::timed_out, "the cluster document that says so did not reach this target in time");
+    refuse(m, error_code::timed_out, "the cluster document with this change did not reach the target in time");
     end(m);
 }
 

@@ -20,7 +20,7 @@ bool peer_admit(std::string_view cluster_secret, exchange &x)
         return false;
     }
     if (!text_equal_secret(given, cluster_secret)) {
-        LOG(warn, "control", "peer=%s msg=\"a call between nodes came with a wrong cluster secret\"", exchange_peer(x).c_str());
+        LOG(warn, "control", "peer=%s msg=\"a call between nodes had a wrong cluster secret\"", exchange_peer(x).c_str());
         exchange_answer_error(x, error_code::forbidden, "the cluster secret is wrong");
         return false;
     }

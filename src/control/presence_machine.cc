@@ -27,13 +27,13 @@ static void note_heard(presence &m)
 
 static void note_arrival(presence &m)
 {
-    LOG(info, "cluster", "target=%s msg=\"target is here\"", m.target.c_str());
+    LOG(info, "cluster", "target=%s msg=\"target is present\"", m.target.c_str());
     note_heard(m);
 }
 
 static void note_silence(presence &m)
 {
-    LOG(warn, "cluster", "target=%s msg=\"target is silent: its objects are unavailable until it is heard again\"", m.target.c_str());
+    LOG(warn, "cluster", "target=%s msg=\"target is silent: its objects are unavailable until it reports again\"", m.target.c_str());
 }
 
 static void leave(presence &m)

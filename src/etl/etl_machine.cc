@@ -99,7 +99,7 @@ static void wait_to_launch(etl &m) { arm(m, etl_is_awaited(m) ? std::min(m.pause
 
 static void note_lost(etl &m)
 {
-    m.record.trouble = "the pod was deleted from outside; another one is being made";
+    m.record.trouble = "the pod was deleted from outside; creating another one";
     plan_pause(m);
     wait_to_launch(m);
 }
@@ -451,7 +451,7 @@ std::string etl_delete_error(const etl &m) { return m.pod != nullptr ? m.pod->de
 std::string etl_start_missed_text(const etl &m)
 {
     std::string why(etl_view_of(m).last_error);
-    return pod_text_context(m.plan) + ": it was Ready before, and is not Ready within wait_timeout " +
+    return pod_text_context(m.plan) + ": it was Ready before, but did not become Ready again within wait_timeout " +
            text_duration(m.definition.wait_timeout_ms) + (why.empty() ? "" : "; " + why);
 }
 

@@ -341,7 +341,7 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
     const yaml_node *name = field(root, "name");
     if (!says_nothing(runtime) && !spec_is_empty(encoded))
         return spec_refuse(
-            *encoded, "there are both runtime and spec", "one of them: an image with its command, or a Pod in base64", out_reason);
+            *encoded, "both runtime and spec are given", "one of them: an image with its command, or a Pod in base64", out_reason);
     if (!spec_is_empty(encoded))
         runtime = nullptr;
     bool may_lack_name = spec_is_empty(runtime) && spec_is_empty(name); // then the Pod's own name counts
@@ -358,7 +358,7 @@ static error read_message(const spec_document &document, etl_spec &out_spec, std
     }
     if (!spec_is_empty(encoded))
         return build_from_pod(*encoded, document.json.get(), spec_is_text(name) ? name->text : std::string(), root, out_spec, out_reason);
-    return spec_refuse(root, "there is neither runtime nor spec",
+    return spec_refuse(root, "neither runtime nor spec is given",
         "\"runtime\": {\"image\": ...} or \"spec\": a Pod in base64" + spec_near_miss(&root, "spec"), out_reason);
 }
 

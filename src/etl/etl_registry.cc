@@ -144,7 +144,7 @@ void etl_registry_logs(etl_registry &registry, std::string_view id, uint64_t sin
         return;
     }
     if (r.log_calls.size() >= pod_log_calls_max) {
-        etl_registry_complete(r, on_done, arg, make_error(error_code::overloaded), "too many log requests under way");
+        etl_registry_complete(r, on_done, arg, make_error(error_code::overloaded), "too many log requests in progress");
         return;
     }
     auto *call = new log_call;

@@ -61,7 +61,7 @@ void etl_registry_await_start(
     etl *m = start_of(r, id, generation_id);
     if (is_abandoned(r, id, generation_id)) {
         etl_registry_complete(r, on_done, arg, make_error(error_code::canceled),
-            "target " + r.options.target_id + ": this start was given up: whoever waited for it hung up, or the target has restarted");
+            "target " + r.options.target_id + ": this start was abandoned: its caller hung up, or the target restarted");
         return;
     }
     if (m == nullptr && r.etls.size() >= etl_count_max) {

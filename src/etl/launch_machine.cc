@@ -147,7 +147,7 @@ static std::string create_failure(const launch_machine &m)
 {
     if (m.call.refused || m.create_attempts == 1)
         return pod_text_call(m.call, "kubectl create");
-    return text_format("kubectl create: tried %llu times, at last: ", static_cast<unsigned long long>(m.create_attempts)) + m.call.failure;
+    return text_format("kubectl create: %llu attempts, last: ", static_cast<unsigned long long>(m.create_attempts)) + m.call.failure;
 }
 
 static void give_up_create(launch_machine &m)

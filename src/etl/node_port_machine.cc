@@ -125,7 +125,7 @@ static void stop_probing(node_port_machine &m)
 
 static void accept_unverified_port(node_port_machine &m)
 {
-    LOG(warn, "etl", "etl=%s pod=%s port=%u msg=\"the node port does not answer this target; clients are sent there all the same\"",
+    LOG(warn, "etl", "etl=%s pod=%s port=%u msg=\"the node port does not answer this target; clients are redirected to it anyway\"",
         m.pod->plan->definition->id.c_str(), m.pod->plan->pod_name.c_str(), static_cast<unsigned>(m.pod->node_port));
     stop_probing(m);
 }

@@ -121,7 +121,7 @@ static void note_address(const pod_facts &pod, const pod_status &status)
 
 static void log_restart(const pod_facts &pod, const pod_status &status)
 {
-    LOG(warn, "etl", "etl=%s pod=%s exit_code=%lld reason=\"%s\" restarts=%llu msg=\"the container had ended and runs again\"",
+    LOG(warn, "etl", "etl=%s pod=%s exit_code=%lld reason=\"%s\" restarts=%llu msg=\"the container ended and was restarted\"",
         pod.plan->definition->id.c_str(), pod.plan->pod_name.c_str(), static_cast<long long>(status.main.last_exit_code),
         text_escape(status.main.last_reason).c_str(), static_cast<unsigned long long>(pod.record->restarts));
 }
@@ -161,7 +161,7 @@ void pod_facts_update_serving(const pod_facts &pod)
     if (status->ready != record.passes_probe) {
         record.passes_probe = status->ready;
         record.readiness_changes++;
-        LOG(info, "etl", "etl=%s pod=%s ready=%s msg=\"the pod's readiness probe has changed its mind; requests go on\"",
+        LOG(info, "etl", "etl=%s pod=%s ready=%s msg=\"the pod's readiness changed; it keeps receiving requests\"",
             pod.plan->definition->id.c_str(), pod.plan->pod_name.c_str(), status->ready ? "true" : "false");
     }
 }

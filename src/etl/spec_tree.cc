@@ -86,7 +86,7 @@ void spec_warn(std::vector<std::string> &warnings, std::string text)
 {
     if (warnings.size() >= warnings_max)
         return;
-    warnings.push_back(warnings.size() + 1 == warnings_max ? "there are more warnings, which are left out" : std::move(text));
+    warnings.push_back(warnings.size() + 1 == warnings_max ? "further warnings are omitted" : std::move(text));
 }
 
 const yaml_node *spec_key(const yaml_node *mapping, std::string_view key)

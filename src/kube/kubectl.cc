@@ -152,7 +152,7 @@ std::string kubectl_failure_text(const proc_result &result, uint64_t deadline_ms
     else if (result.truncated)
         out = "kubectl printed too much";
     else if (result.signal != 0)
-        out = text_format("kubectl was ended by signal %d", result.signal);
+        out = text_format("kubectl was killed by signal %d", result.signal);
     else
         out = text_format("exit code %d", result.exit_code);
     std::string_view words = trimmed(result.err_text);

@@ -230,7 +230,7 @@ static std::string describe_container(const container_status &container, const c
     case container_state::waiting: out += "is waiting"; break;
     case container_state::running: out += container.ready ? "is running" : "is running, not ready"; break;
     case container_state::terminated:
-        out += container.signal != 0 ? text_format("was ended by signal %lld", static_cast<long long>(container.signal))
+        out += container.signal != 0 ? text_format("was killed by signal %lld", static_cast<long long>(container.signal))
                                      : text_format("ended with exit code %lld", static_cast<long long>(container.exit_code));
         break;
     }

@@ -256,7 +256,7 @@ static void end_watch(watch &w, kubectl_fault fault, const std::string &problem)
 {
     w.problem = problem;
     w.problem_fault = fault;
-    LOG(warn, "etl", "msg=\"the watch of pods is started again\" reason=\"%s\"", text_escape(problem).c_str());
+    LOG(warn, "etl", "msg=\"restarting the watch of pods\" reason=\"%s\"", text_escape(problem).c_str());
     kube_call_terminate(w.watching);
 }
 

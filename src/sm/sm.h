@@ -221,7 +221,7 @@ template <class M> void sm_step(const sm_table<M> &table, M &m, typename M::even
     sm_take(table, m, event);
     for (size_t count = 0; m.sm.follow_up_count > 0; count++) {
         if (count == sm_chain_max)
-            sm_broken(table.name, m.sm.id, sm_name(sm_state_of(m)), "follow-up events without an end", sm_name(event));
+            sm_broken(table.name, m.sm.id, sm_name(sm_state_of(m)), "endless follow-up events", sm_name(event));
         event = static_cast<typename M::event>(m.sm.follow_ups[0]);
         for (size_t i = 1; i < m.sm.follow_up_count; i++)
             m.sm.follow_ups[i - 1] = m.sm.follow_ups[i];

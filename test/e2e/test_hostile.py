@@ -362,7 +362,7 @@ def cell(row, mode):
             (row.how or play_requests)(row, mode, etl)
             await_log(log, row, mode, etl)
             if row.also == "etlnode_etl_restarts_total":
-                log.await_line(f"etl={etl} ", "the container had ended and runs again", "exit_code=137" if row.name == "slow" else "exit_code=3")
+                log.await_line(f"etl={etl} ", "the container ended and was restarted", "exit_code=137" if row.name == "slow" else "exit_code=3")
             if not (row.also == "etlnode_pod_unsolicited_total" and mode == "hpull"):  # the target is not on that path
                 until(lambda: row.also is None or metric(row.also) > asked, f"{row.also} has moved")
             until(lambda: metric("etlnode_etl_requests_total", etl=etl, outcome=outcome_of(row, mode)) > outcomes, "the outcome was counted")

@@ -71,7 +71,7 @@ static error run_swap(uv_operation &op, uv_connection &connection)
     if (err)
         return err;
     if (stored != o.expected_version) {
-        op.err = make_error(error_code::conflict, "the document has changed meanwhile");
+        op.err = make_error(error_code::conflict, "the document was changed meanwhile");
         return no_error;
     }
     sqlite3_stmt *s = uv_sql_start(connection, uv_sql::meta_write, err);

@@ -58,7 +58,7 @@ static bool take_pipe(uv_world &w, uv_relay_pipe &out_pipe)
     if (out_pipe.capacity >= stream_buffer_size)
         return true;
     if (!w.pipes_refused)
-        LOG(info, "net", "size=%d pipes=%zu msg=\"the kernel gives only small pipes now, copying instead\"", size, w.counts.pipes);
+        LOG(info, "net", "size=%d pipes=%zu msg=\"the kernel grants only small pipes now; copying instead\"", size, w.counts.pipes);
     w.pipes_refused = true;
     close_pipe(w, out_pipe);
     return false;

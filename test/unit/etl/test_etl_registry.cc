@@ -118,7 +118,7 @@ static void a_start_that_joins_does_not_wait_for_ever(void **state)
     etl_do_all(w, "wait 11s");
     test_eq_text(w.answer_kind, "started: etl_init_failed");
     for (const char *part :
-        {"target t1", "pod transformer-md5-", "was Ready before, and is not Ready within wait_timeout", "exit code 137"})
+        {"target t1", "pod transformer-md5-", "was Ready before, but did not become Ready again within wait_timeout", "exit code 137"})
         test_has_text(w.answer, part);
     etl_view view;
     test_true(etl_registry_find(*w.registry, "JGHEoo89gg", view));

@@ -516,7 +516,7 @@ static void a_pod_in_base64_is_overridden(void **state)
 static constexpr bad_case bad_messages[] = {
     {"kind: Pod", "line 1, column 1: "},
     {"[]", "line 1, column 1: the message is a list"},
-    {"{}", "line 1, column 1: there is neither runtime nor spec"},
+    {"{}", "line 1, column 1: neither runtime nor spec is given"},
     {R"({"runtime":{"image":"x"}})", "line 1, column 1: name is missing, expected 6 to 32 lower case letters"},
     {R"({"nmae":"abcdef","runtime":{"image":"x"}})",
         "beginning and ending with a letter or digit (did you mean name? line 1, column 2 says nmae)"},
@@ -543,8 +543,8 @@ static constexpr bad_case bad_messages[] = {
     {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","valeu":"1"}]}})", "unknown key \"valeu\" of runtime.env[0]"},
     // both, and twice
     {R"({"name":"abcdef","runtime":{"image":"x"},"spec":"a2luZDogUG9k"})",
-        "line 1, column 49: there are both runtime and spec, expected one of them"},
-    {R"({"name":"abcdef","spec":"a2luZDogUG9k","runtime":{"command":["x"]}})", "there are both runtime and spec"},
+        "line 1, column 49: both runtime and spec are given, expected one of them"},
+    {R"({"name":"abcdef","spec":"a2luZDogUG9k","runtime":{"command":["x"]}})", "both runtime and spec are given"},
     {R"({"name":"abcdef","NAME":"ghijkl","runtime":{"image":"x"}})",
         "line 1, column 18: key \"NAME\" repeats \"name\" (line 1, column 2), expected each key once"},
     {R"({"name":"abcdef","name":"ghijkl","runtime":{"image":"x"}})", "line 1, column "},
