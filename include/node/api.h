@@ -35,8 +35,7 @@ inline constexpr std::string_view query_proxy_id = "pid";        // a request wi
 inline constexpr std::string_view query_unix_ns = "utm";
 
 // Every query name that AIStore's clients from 2020 to today send with object requests, and our own. None of them counts as a misspelling
-// of
-// another one (source: AIStore api/apc/query.go).
+// of another one (source: AIStore api/apc/query.go).
 inline constexpr std::string_view query_names[] = {"uuid", "etl_name", "etl_args", "etl_pipeline", "etl_fqn", "etl_meta", "pid", "utm",
     "provider", "namespace", "bck_to", "object_to", "props", "what", "name", "archpath", "archmime", "archregx", "archmode", "append_type",
     "append_handle", "uploadId", "partNumber", "latest-ver", "synchronize", "set-new-custom", "presence", "silent", "skip_vc",
@@ -99,8 +98,7 @@ inline constexpr std::string_view annotation_reuse_connections = "reuse_connecti
 inline constexpr std::string_view annotation_hpull_address = "hpull_address";
 inline constexpr std::string_view annotation_direct_put = "support_direct_put"; // accepted, but without effect
 // Set by kubectl-local on its pods: "host:port" where the node reaches the container. The base URL under which the container reaches the
-// node
-// is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
+// node is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
 inline constexpr std::string_view annotation_local_address = "etlnode.local/address";
 // Likewise: "host:port" of the witness, which says whether the process that serves the pod's port lives (docs/PROTOCOL.md,
 // "kubectl-local").

@@ -4,9 +4,8 @@
 // Owns     nothing; the bytes belong to the caller.
 // Knows    base, llhttp.             Known by  http.
 // Order    this file checks the start line and the line structure itself. llhttp is laxer in some places (bare CR, repeated lengths,
-//          unknown
-//          codings) and stricter in one (raw UTF-8 in a target). llhttp then splits the header lines behind a canned start line. A last
-//          pass over the headers determines host, length, codings and connection.
+//          unknown codings) and stricter in one (raw UTF-8 in a target). llhttp then splits the header lines behind a canned start line. A
+//          last pass over the headers determines host, length, codings and connection.
 // Limits   http_head_size_max, http_url_size_max, http_header_count_max.
 #include "codec/http_parse.h"
 
@@ -77,8 +76,7 @@ size_t http_find_head_end(std::string_view bytes, size_t from)
 }
 
 // Every line must end with CRLF, the only other control byte allowed is tab, and no line may begin with white space. `out_size` is the
-// number
-// of bytes up to and including the first empty line. Requires: `bytes` begins with the start line.
+// number of bytes up to and including the first empty line. Requires: `bytes` begins with the start line.
 static error check_lines(std::string_view bytes, size_t &out_size)
 {
     size_t line_start = 0;

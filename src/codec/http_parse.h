@@ -62,8 +62,7 @@ error http_parse_request_head(std::string_view bytes, http_head &out_head);
 // length 0; http_head_get still shows the header as sent.
 error http_parse_response_head(std::string_view bytes, bool to_head, http_head &out_head);
 // If all lines of an answer's head end with a bare LF, as small servers write them, gives them CRLF. A head that mixes both is left alone
-// and
-// refused when it is parsed, because the odd line end may be part of a value.
+// and refused when it is parsed, because the odd line end may be part of a value.
 void http_mend_line_ends(std::string &head);
 
 // Decodes a chunked body in place.

@@ -9,9 +9,9 @@ namespace etlnode {
 
 // Line and column (in characters) of a byte offset, both from 1.
 void source_location_find(std::string_view text, size_t offset, size_t &out_line, size_t &out_column);
-// Bytes before the first that is not UTF-8.
+// Number of bytes before the first one that is not UTF-8.
 size_t source_location_utf8_size(std::string_view text);
-// The first tab among the blanks that a line (from 1) begins with. False: there is none.
+// Finds the first tab in the leading blanks of `line` (from 1); false if there is none.
 bool source_location_find_tab(std::string_view text, size_t line, size_t &out_line, size_t &out_column);
 
 } // namespace etlnode

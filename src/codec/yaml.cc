@@ -55,7 +55,7 @@ static error refuse_node(yaml_builder &b, const yaml_node &node, std::string_vie
     return yaml_refuse_at(b, node.line, node.column, problem);
 }
 
-// Counts a node and its text before memory is spent on them.
+// Counts a node and its text before any memory is used for them.
 error yaml_count_node(yaml_builder &b, size_t line, size_t column, size_t text_size)
 {
     if (++b.node_count > yaml_node_count_max)
@@ -104,7 +104,7 @@ static error copy_node(yaml_builder &b, const yaml_node &from, size_t depth, siz
     return no_error;
 }
 
-// Keys sorted by their JSON name; two of a name stand side by side.
+// Sorts keys by their JSON name, so that duplicates become neighbours.
 error yaml_check_duplicates(yaml_builder &b, const yaml_node &mapping)
 {
     std::vector<std::pair<std::string, size_t>> names;
@@ -125,7 +125,7 @@ error yaml_check_duplicates(yaml_builder &b, const yaml_node &mapping)
 
 using key_index = std::map<std::string, size_t, std::less<>>;
 
-// Sets a key of `mapping`, replacing the value of an equal one.
+// Sets a key of `mapping`, and replaces the value of an equal key.
 static void set_key(yaml_builder &b, yaml_node &mapping, key_index &index, yaml_ptr key, yaml_ptr value)
 {
     auto [at, is_new] = index.try_emplace(key_text(*key), mapping.keys.size());
@@ -151,8 +151,8 @@ static error merge_from(yaml_builder &b, yaml_node &mapping, key_index &index, c
     return no_error;
 }
 
-// `<<` keys, as kubectl's library merges them: in the order written, so that a key behind `<<` wins and one before it is overwritten; of a
-// list of mappings the earlier wins.
+// Applies `<<` keys as kubectl's library does, in the order written: a key after `<<` wins, and a key before it is overwritten. In a list
+// of mappings the earlier one wins.
 static error apply_merges(yaml_builder &b, yaml_node &mapping)
 {
     std::vector<yaml_ptr> keys = std::move(mapping.keys);
@@ -200,7 +200,7 @@ static error check_key(yaml_builder &b, const yaml_node &key)
     return no_error;
 }
 
-// Hands a finished scalar or copy, or a container that will be filled, to its parent. `out_node`: where it lives.
+// Hands a finished scalar or copy, or a container still to be filled, to its parent. `out_node`: its final location.
 static error place_node(yaml_builder &b, yaml_ptr node, yaml_node *&out_node)
 {
     out_node = node.get();
@@ -227,7 +227,7 @@ static std::string_view text_of(const yaml_char_t *text)
     return text == nullptr ? std::string_view() : reinterpret_cast<const char *>(text);
 }
 
-// The slot of a node's anchor, null when it has none. A name used again means the new node from here on.
+// The slot of a node's anchor, or null if it has none. A name that is used again refers to the new node from here on.
 static yaml_anchor *name_node(yaml_builder &b, const yaml_char_t *name, const yaml_node *node, bool finished)
 {
     if (name == nullptr)
@@ -484,7 +484,7 @@ error yaml_parse(std::string_view text, yaml_ptr &out_tree, std::string &out_whe
     if (first != std::string_view::npos && text[first] == '{') {
         bool is_json = false;
         error err = yaml_build_json(b, is_json);
-        // YAML's own braces need no quotes; what opens like JSON is judged as JSON.
+        // YAML's own braces need no quotes. A text that opens like JSON is judged as JSON.
         size_t second = text.find_first_not_of(" \t\r\n", first + 1);
         bool looks_like_json = second == std::string_view::npos || text[second] == '"' || text[second] == '}';
         if (err && (is_json || looks_like_json))

@@ -33,10 +33,8 @@ using yaml_ptr = std::unique_ptr<yaml_node>;
 // Refused with bad_spec and `out_where` = "line L, column C: <what is wrong, what was expected>": syntax errors (in libyaml's own words,
 // e.g.
 // "could not find expected ':'"), no document, several documents, duplicate keys, invalid UTF-8, null or a container as a key, .inf and
-// .nan,
-// tags other than the core ones. The limits in base/limits.h are spec_size_max, yaml_depth_max, yaml_node_count_max, yaml_alias_count_max
-// and
-// yaml_text_size_max.
+// .nan, tags other than the core ones. The limits in base/limits.h are spec_size_max, yaml_depth_max, yaml_node_count_max,
+// yaml_alias_count_max and yaml_text_size_max.
 error yaml_parse(std::string_view text, yaml_ptr &out_tree, std::string &out_where);
 
 // The value of a mapping's key, found by the key's JSON name (`on: x` is found as "true"); null if absent or if the node is not a mapping.

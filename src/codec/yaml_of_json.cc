@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// codec/yaml_of_json.cc: a text that is JSON becomes the same tree that YAML becomes, with the line and column of each value.
+// codec/yaml_of_json.cc: builds the tree of a YAML text from a JSON text, with the line and column of each value.
 //
 // Knows    base, json.      Known by  yaml.cc.
-// Normal   the JSON reader judges the text, so that tabs and escapes mean what they mean in JSON; a walk over the same text finds the lines
-//          and columns.
+// Normal   the JSON reader parses the text, so that tabs and escapes have their JSON meaning. A walk over the same text finds the locations.
 // Limits   yaml_node_count_max, yaml_text_size_max, json_depth_max.
 #include "codec/yaml_builder.h"
 
@@ -32,7 +31,7 @@ static void step(json_walk &w)
     }
 }
 
-// To the next byte that is part of a value or key. Requires: the text was accepted by json_parse.
+// Advances to the next byte of a value or key. Requires: json_parse accepted the text.
 static void step_to_value(json_walk &w)
 {
     while (w.at < w.b->text.size() && std::string_view(" \t\r\n,:").find(w.b->text[w.at]) != std::string_view::npos)
@@ -104,7 +103,7 @@ static error walk_value(json_walk &w, const cJSON *item, yaml_ptr &out_node)
     } else {
         node->text = step_over_scalar(w);
         node->type = yaml_scalar_resolve(node->text).type;
-        // Nothing but a number beyond the range of a double is left: JSON readers refuse it.
+        // Only a number beyond the range of a double is left; JSON readers refuse it.
         if (node->type == yaml_type::text)
             return yaml_refuse_at(*w.b, node->line, node->column, "number out of range");
     }

@@ -43,8 +43,7 @@ struct cluster_etl : etl_definition {
 };
 
 // One run of the proxy; its first change begins the term. If two copies of a data directory continue from the same version, they continue
-// in
-// different terms, which distinguishes them.
+// in different terms, which distinguishes them.
 struct cluster_term {
     uint64_t number = 0; // increases by one
     uint64_t tag = 0;    // random
@@ -140,8 +139,7 @@ bool document_has_left(const cluster_document &document, std::string_view id);
 // Places the target again, and forgets its departure.
 void document_return(cluster_document &document, cluster_node &node);
 // A start that failed and never served is kept for inspection only. Its spec is kept only if it is small (failed_start_spec_max), because
-// it
-// never runs and every copy of the document carries it.
+// it never runs and every copy of the document carries it.
 bool document_is_failed_start(const cluster_etl &etl);
 bool document_is_to_shed_spec(const cluster_etl &etl);
 // Removes the spec, and what is large in the message. False: it is small enough, or it is no failed start.

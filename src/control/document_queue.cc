@@ -5,8 +5,7 @@
 // Knows    document, port/meta.       Known by  role/proxy/document.cc.
 // Normal   copy, apply, version + 1, swap, current, on_done.
 // Fails    a storage error goes to its own change, and the next change starts from the last stored document. After a conflict (another
-//          writer
-//          swapped), it reads the stored document and applies the change again, at most document_conflicts_max times.
+//          writer swapped), it reads the stored document and applies the change again, at most document_conflicts_max times.
 #include "control/document_queue.h"
 
 #include "base/limits.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// control/etl_rollout_machine.h: starts one ETL on all targets: stores it as initializing, waits for the targets' reports, then stores the
-// result.
+// control/etl_rollout_machine.h: starts one ETL on all targets: stores it, waits for the targets' reports, stores the result.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +15,7 @@ namespace etlnode {
 struct etl_rollout;
 
 // What the machine asks of the proxy. Each store_* and await_* completes exactly once, later, through the function named beside it, or
-// never
-// after cancel_await.
+// never after cancel_await.
 struct etl_rollout_world {
     void (*store_initializing)(void *arg, etl_rollout &m) = nullptr; // etl_rollout_stored
     void (*await_start)(void *arg, etl_rollout &m) = nullptr;        // etl_rollout_started: the targets report how their starts ended

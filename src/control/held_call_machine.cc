@@ -6,8 +6,7 @@
 // Machine  held_call, drawn in docs/machines/held_call.md (generated, do not edit).
 // Normal   it waits for the document that the call names, asks the ETLs, and answers with their result.
 // Fails    it answers with an error if the document no longer contains the start, if the document is late, and at shutdown. If the caller
-//          hangs
-//          up during a start, the start is abandoned, because no caller would learn its result.
+//          hangs up during a start, the start is abandoned, because no caller would learn its result.
 // Limits   the call's own wait_timeout for the document. A start and a removal have their own deadlines.
 #include "control/held_call_machine.h"
 

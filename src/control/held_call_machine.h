@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// control/held_call_machine.h: a call of the proxy that a target answers once its question is decided: how a start ended, or that its pods
-// are gone.
+// control/held_call_machine.h: a call that a target answers later: how a start ended, or that its pods are gone.
 #pragma once
 
 #include <cstdint>

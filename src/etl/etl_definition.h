@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_definition.h: the fields of an ETL, and their only codec. A new choice of the user is a field of etl_config and a row of
-// etl_choices.
+// etl/etl_definition.h: the fields of an ETL, and their only codec. A new choice needs a field of etl_config and a row of etl_choices.
 #pragma once
 
 #include <cstdint>

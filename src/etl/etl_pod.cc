@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_pod.cc: turns a user's Pod into the pod of one target: named, labelled, pinned to the node, given the URL of its objects,
-// confined.
+// etl/etl_pod.cc: turns a user's Pod into the pod of one target: named, labelled, pinned to the node, given its URL, confined.
 //
 // Knows    codec, kube (label values).    Known by  etl_machine.
 // Limits   pod_name_size_max.

@@ -82,16 +82,12 @@ struct etl_wanted {
     bool is_initializing = false;
 };
 // Makes the ETLs match `wanted`: starts missing ones, stops unwanted ones, and removes leftover pods of this cluster and target (none
-// before
-// the first call).
+// before the first call).
 void etl_registry_sync(etl_registry &registry, std::span<const etl_wanted> wanted);
 // Completes once, when the start of that generation is decided. ok: its pod is Ready. etl_init_failed: `detail` gives the step, kubectl's
-// own
-// words, the exit code and the pod's last log lines. canceled: it was stopped or abandoned. The pod of a failed start is then being
-// removed.
-// The pod has `wait_timeout_ms` from now, whatever the definition says. A start that has served but does not serve now is decided when it
-// is
-// Ready again; if that takes longer, the call fails, and the ETL runs on.
+// own words, the exit code and the pod's last log lines. canceled: it was stopped or abandoned. The pod of a failed start is then being
+// removed. The pod has `wait_timeout_ms` from now, whatever the definition says. A start that has served but does not serve now is decided
+// when it is Ready again; if that takes longer, the call fails, and the ETL runs on.
 void etl_registry_await_start(etl_registry &registry, std::string_view id, std::string_view generation_id, uint64_t wait_timeout_ms,
     void (*on_done)(void *arg, error err, const std::string &detail), void *arg);
 // No caller waits for that start any more: its pod is removed, and it is not started again while it is wanted as initializing.

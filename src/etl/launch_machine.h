@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etl/launch_machine.h: brings one pod up: creates it, or finds one that ran before this node restarted, until it is Ready. Used by
-// pod_machine.
+// etl/launch_machine.h: brings one pod up: creates or finds it, and waits until it is Ready. Used by pod_machine.
 #pragma once
 
 #include <cstdint>

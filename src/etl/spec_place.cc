@@ -4,8 +4,7 @@
 // Owns     nothing: text in, text out.
 // Knows    codec, kube/pod_schema.   Known by  etl_spec, role/proxy.
 // The refusal may be an API server's or kubectl-local's. Both write paths as "spec.containers[0].env[2].name". The decoder writes them
-// without
-// indices ("Go struct field EnvVar.spec.containers.env.value").
+// without indices ("Go struct field EnvVar.spec.containers.env.value").
 #include "etl/spec_place.h"
 
 #include <algorithm>

@@ -4,8 +4,7 @@
 // Owns     nothing: one constant table.
 // Knows    base.                     Known by  etl (explains refusals), kubectl_local (judges specs).
 // The table contains what the types of k8s.io/api v0.33 (core/v1, meta/v1) accept. `make test-kubernetes` compares it with the schema that
-// the
-// API server publishes.
+// the API server publishes.
 #include "kube/pod_schema.h"
 
 #include "base/text.h"

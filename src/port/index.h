@@ -98,8 +98,7 @@ inline void index_placed(env &e, std::vector<uint64_t> content_ids, index_on_don
     e.index->placed(e, static_cast<std::vector<uint64_t> &&>(content_ids), on_done, arg);
 }
 // At most `count` files that an earlier version of this program stored without sums, ordered by content id, starting above after_id. Each
-// is
-// a row with bucket, name, content_id, size and checksum. Version 0: the object is gone or has another content, and index_sums_add only
+// is a row with bucket, name, content_id, size and checksum. Version 0: the object is gone or has another content, and index_sums_add only
 // takes it off the list.
 inline void index_unsummed(env &e, uint64_t after_id, size_t count, index_on_rows on_rows, void *arg)
 {

@@ -216,8 +216,7 @@ static bool run_loop(uv_world &w)
 }
 
 // One round: libuv, then work deferred to this iteration, then sockets. It waits for sockets and for libuv's descriptor together, for at
-// most
-// wait_ms, and only if nothing was done before. wait_ms -1: until something happens.
+// most wait_ms, and only if nothing was done before. wait_ms -1: until something happens.
 static void run_round(uv_world &w, int wait_ms)
 {
     bool is_idle = !run_loop(w);

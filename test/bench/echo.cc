@@ -2,8 +2,7 @@
 // test/bench/echo.cc: a transformer that costs next to nothing, with options to misbehave on purpose.
 //
 // POST and PUT are answered with their own body (HTTP/1.1, keep-alive, Content-Length). GET fetches the object from AIS_TARGET_URL and
-// passes it
-// on. It has one thread and one edge-triggered epoll descriptor. These options apply to every request:
+// passes it on. It has one thread and one edge-triggered epoll descriptor. These options apply to every request:
 //   --delay MS        the answer begins MS later
 //   --whole           the answer begins when the whole body has arrived (nginx stops forwarding a body once it has been answered)
 //   --hang            the request is read and never answered

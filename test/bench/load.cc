@@ -2,10 +2,8 @@
 // test/bench/load.cc: a load generator that distinguishes errors: many connections, one thread, results as one JSON object on stdout.
 //
 // Closed loop: every connection sends its next request when the previous one is answered. Open loop (--rate): requests are due at fixed
-// times,
-// whether or not a connection is free, and latency counts from the due time, so that a server that stalls cannot hide it.
-// Other kinds of clients (--kind) are idle, or slowly send a head, send a body, or read an answer. For these it reports when and how the
-// server
+// times, whether or not a connection is free, and latency counts from the due time, so that a server that stalls cannot hide it. Other
+// kinds of clients (--kind) are idle, or slowly send a head, send a body, or read an answer. For these it reports when and how the server
 // ended them. --check verifies contents: the 64-bit word at index i of an object is (seed << 40) + i, little endian.
 #include <algorithm>
 #include <arpa/inet.h>

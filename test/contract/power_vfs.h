@@ -2,13 +2,10 @@
 // test/contract/power_vfs.h: SQLite's files on a disk that loses power, fails and lies: a VFS over the real one.
 //
 // The real files act as the page cache, which a running process reads. Beside them the VFS keeps what would be on the platter: writes
-// become
-// pending, and xSync makes its file's pending writes durable. power_fail leaves, for every file, its durable content and a subset of the
-// pending writes drawn from the seed, whole or torn at sectors. Removed files may come back, and created ones may be gone. power_kill
-// leaves the
-// page cache, like kill -9. A failed sync behaves like the kernel's: pending writes count as clean from then on, whether written or not,
-// and no
-// later sync writes them.
+// become pending, and xSync makes its file's pending writes durable. power_fail leaves, for every file, its durable content and a subset of
+// the pending writes drawn from the seed, whole or torn at sectors. Removed files may come back, and created ones may be gone. power_kill
+// leaves the page cache, like kill -9. A failed sync behaves like the kernel's: pending writes count as clean from then on, whether written
+// or not, and no later sync writes them.
 //
 // There is one process and one disk. The VFS follows the database's file, its log and its rollback journal in any folder; other files pass
 // straight through.

@@ -2,9 +2,8 @@
 // test/contract/test_index_power.cc: the index and documents of a node whose disk loses power, fails or lies (power_vfs.h).
 //
 // A model follows what has been acknowledged. After every end (a power cut at a chosen operation, kill -9, or a clean end) the real code
-// opens
-// the database. The database must hold exactly the acknowledged changes, plus at most one group of the changes requested after the last of
-// them: a commit is present as a whole or not at all. SEED=n runs one seed, ROUNDS=n that many.
+// opens the database. The database must hold exactly the acknowledged changes, plus at most one group of the changes requested after the
+// last of them: a commit is present as a whole or not at all. SEED=n runs one seed, ROUNDS=n that many.
 #include "contract_world.h"
 
 #include <map>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test/fuzz/fuzz_call.cc: everything that a pod sends on one connection, answer by answer. An answer is complete exactly if a plain parser
-// finds it
-// complete, however the bytes are cut. Surplus bytes never count as the answer to the next call.
+// finds it complete, however the bytes are cut. Surplus bytes never count as the answer to the next call.
 #include "fuzz_world.h"
 #include "http/client/call.h"
 #include "sm/sm.h"

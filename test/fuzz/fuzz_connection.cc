@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test/fuzz/fuzz_connection.cc: everything that a client sends on one connection. The handlers must see exactly the requests that a plain
-// parser
-// finds in the bytes, however these are cut. After a refused head nothing counts as a request.
+// parser finds in the bytes, however these are cut. After a refused head nothing counts as a request.
 #include "fuzz_world.h"
 #include "http/server/exchange.h"
 #include "sm/sm.h"

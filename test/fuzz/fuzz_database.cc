@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test/fuzz/fuzz_database.cc: the node's SQLite file with foreign rows in it, and sometimes with damaged bytes. Every operation completes
-// once, with
-// what the rows say or with an error, and whatever is put afterwards can be read.
+// once, with what the rows say or with an error, and whatever is put afterwards can be read.
 //
 // The input is SQL that inserts, updates and deletes. It runs before the node opens the file.
 #include <algorithm>

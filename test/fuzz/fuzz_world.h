@@ -2,8 +2,7 @@
 // test/fuzz/fuzz_world.h: clock and network in memory, for one connection at a time. Bytes arrive in pieces, and writes are partial.
 //
 // Order of events: posts, then sides that are ready, then the next piece, then the peer's FIN, then the next timer. Using a connection
-// after
-// its close is a failure.
+// after its close is a failure.
 #pragma once
 
 #include <algorithm>

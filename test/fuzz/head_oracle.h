@@ -24,8 +24,7 @@ inline bool oracle_is_inside(std::string_view part, std::string_view whole)
 }
 
 // `bytes` is an accepted head, from its start line to its empty line. Every line ends with CRLF, none is folded, and every header has a
-// token
-// as its name, directly followed by the colon. All headers were passed on in order, trimmed.
+// token as its name, directly followed by the colon. All headers were passed on in order, trimmed.
 inline oracle_counts oracle_check_lines(std::string_view bytes, const http_head &head)
 {
     oracle_counts counts;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test/lib/fake_world.h: clock, child processes and connects that a test controls. Time moves when the test says so, children do what the
-// test
-// says, and nothing else happens.
+// test says, and nothing else happens.
 #pragma once
 
 #include <algorithm>

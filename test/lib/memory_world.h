@@ -2,11 +2,10 @@
 // test/lib/memory_world.h: a deterministic clock, disk and index in memory. Everything happens in memory_step.
 //
 // Every operation has two steps, execution and completion, so that a test can stop between "it is durable" and "the caller knows". Files
-// and
-// directories remember what was synced. memory_take returns the image that a crash at this moment leaves, and a second world can start from
-// it, while the first one runs to its end so that nothing leaks. Operations run in the order given or, with shuffle, in an order drawn from
-// the seed; changes of the index keep their order, as in the real index. A new or moved name becomes durable when one of its directories is
-// synced; a rename is atomic.
+// and directories remember what was synced. memory_take returns the image that a crash at this moment leaves, and a second world can start
+// from it, while the first one runs to its end so that nothing leaks. Operations run in the order given or, with shuffle, in an order drawn
+// from the seed; changes of the index keep their order, as in the real index. A new or moved name becomes durable when one of its
+// directories is synced; a rename is atomic.
 #pragma once
 
 #include <cstdint>

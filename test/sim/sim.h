@@ -3,8 +3,7 @@
 //
 // A host has the ports of port/*.h: clock, disk, index and documents from test/lib/memory_world.h, the network from sim_net.cc, and child
 // processes from sim_kube.cc. The daemon's own objects (proxy_start, target_start) run on hosts. Clients and pods are also hosts, with
-// scripts
-// of their own. Nothing happens outside sim_step: the same seed gives the same run, which trace_hash proves.
+// scripts of their own. Nothing happens outside sim_step: the same seed gives the same run, which trace_hash proves.
 #pragma once
 
 #include <cstdarg>

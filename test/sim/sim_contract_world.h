@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test/sim/sim_contract_world.h: the simulator's world for the contract cases (test/contract/contract_world.h). What the cases ask of
-// libuv, they
-// also ask of the simulated network. Otherwise the simulator could prove things about a network that does not exist.
+// libuv, they also ask of the simulated network. Otherwise the simulator could prove things about a network that does not exist.
 #pragma once
 
 #include "node_test.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test/sim/sim_http.h: an independent implementation of HTTP/1.1 for the simulator's clients and pods. It shares no line with the node's
-// own
-// parser, so that a mistake there cannot hide here.
+// own parser, so that a mistake there cannot hide here.
 #pragma once
 
 #include <string>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test/sim/sim_load.h: what clients do: specs, puts, overwrites, removals, plain and transformed reads, lists, stops. Every answer is
-// checked
-// against the record at once.
+// checked against the record at once.
 #pragma once
 
 #include <string>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_main.cc: runs seeds in several processes and reports failures, the faults that occurred, and table rows that were never
-// taken.
+// test/sim/sim_main.cc: runs seeds in several processes and reports failures, faults that occurred, and rows that were never taken.
 //
 //   etlnode-sim --seeds FIRST..LAST [--pinned FILE] [--jobs N] [--twice N] [--explained FILE]    TAP on stdout
 //   etlnode-sim --seed N [--verbose]                                           one run, with its trace when it fails

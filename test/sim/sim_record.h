@@ -2,8 +2,8 @@
 // test/sim/sim_record.h: what the clients know, and therefore what a read may return.
 //
 // An object is a register. An acknowledged write took effect between its start and its end. Any other write may take effect at any time
-// after
-// its start, or never. A read may return a write unless a later one, which began after that write had ended, ended before the read began.
+// after its start, or never. A read may return a write unless a later one, which began after that write had ended, ended before the read
+// began.
 #pragma once
 
 #include <cstdint>

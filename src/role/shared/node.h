@@ -38,7 +38,7 @@ struct node_options {
     pod_security security = pod_security::baseline; // what is added to ETL pods
     std::string node_address;                       // of this Kubernetes node as clients reach it; empty: what Kubernetes says of it
     uint64_t pod_ready_wait_ms = 5'000;
-    bool require_framing = false; // of ETLs whose spec does not say
+    bool require_framing = false; // the default for ETLs whose spec does not say
     uint64_t descriptors_max = 0; // what the process may have open (RLIMIT_NOFILE); 0: unknown
 };
 

@@ -33,7 +33,7 @@ static constexpr size_t log_piece_size = 64 * 1024;  // bytes; SQLite writes les
 static constexpr off_t room_kept_size = 64 * 1024;   // bytes reserved beyond the needs of puts, because removals also write a little
 static constexpr off_t room_step_size = 256 * 1024;  // bytes reserved at a time
 
-// One direction: queued operations and the batch that runs.
+// One direction (reads or writes): the queued operations, and the batch that is running.
 struct uv_lane {
     uv_database *database = nullptr;
     uv_connection connection;
@@ -327,7 +327,7 @@ static error take_lock(uv_database &d, const std::string &data_dir, std::string 
     return no_error;
 }
 
-// Without mutexes of its own: one job at a time uses a connection.
+// SQLite's own mutexes are off, because only one job at a time uses a connection.
 static error open_connection(uv_connection &connection, const std::string &path)
 {
     int result = sqlite3_open_v2(path.c_str(), &connection.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
@@ -348,9 +348,9 @@ static error open_connection(uv_connection &connection, const std::string &path)
     return err;
 }
 
-// A process that was killed leaves its log, and SQLite reads it back from the page cache. An fsync of it may have failed before: the kernel
-// takes such pages for clean, whatever reached the disk, and no later fsync writes them. So all of it is written again before a commit builds
-// on it. (Within one process there is no need: the next commit overwrites what a failed one wrote.)
+// A killed process leaves its log, and SQLite reads that log from the page cache. An earlier fsync of it may have failed: the kernel then
+// treats the pages as clean, whatever reached the disk, and no later fsync writes them. So rewrite the whole log before a commit builds on
+// it. Within one process that is not needed, because the next commit overwrites what a failed one wrote.
 static error rewrite_log(sqlite3 *db)
 {
     sqlite3_file *log = nullptr;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// uv/db/uv_database.h: the node's SQLite file, for uv_index.cc and uv_meta.cc. Operations are queued on the loop and run on the thread
-// pool.
+// uv/db/uv_database.h: the node's SQLite file, for uv_index.cc and uv_meta.cc. Operations are queued on the loop and run on a pool thread.
 //
 // There are two connections; one job at a time uses each. Writes are committed in groups: operations queued during a commit go into the
 // next transaction, in order. A read sees every write whose completion has been delivered.
@@ -91,9 +90,9 @@ void uv_sql_end(sqlite3_stmt *statement);
 uint64_t uv_sql_number(sqlite3_stmt *statement, int column);
 std::string uv_sql_bytes(sqlite3_stmt *statement, int column);
 error uv_sql_error(sqlite3 *db, int result);
-// Statements that give no rows, one after the other.
+// Runs statements without results, one after the other.
 error uv_sql_run_script(sqlite3 *db, const char *script);
-// The first column of the first row, as a number and, where `out_text` is not null, as text.
+// Returns the first column of the first row as a number and, if `out_text` is not null, as text.
 error uv_sql_query_one(sqlite3 *db, const char *sql, int64_t &out_number, std::string *out_text);
 
 } // namespace etlnode

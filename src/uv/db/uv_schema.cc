@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// uv/db/uv_schema.cc: the tables of the node's database, and how those of former versions become today's.
+// uv/db/uv_schema.cc: the tables of the node's database, and their upgrade from former versions.
 //
 // Knows    uv_database.h (runs SQL).      Known by  uv_database.cc.
 // Fails    a database of a newer program, or of another program, is refused and left as it is.
@@ -25,12 +25,12 @@ static constexpr const char *schema =
     "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
     "PRAGMA user_version = 3;";
 
-// Version 1 held no contents.
+// Version 1 stored no contents.
 static constexpr const char *upgrade_1 = "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
                                          "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
                                          "PRAGMA user_version = 2;";
 
-// Version 2 had no sums of files. They are made later, one file after the other (store/summer_machine.cc).
+// Version 2 stored no sums of files. store/summer_machine.cc adds them later, one file at a time.
 static constexpr const char
     *upgrade_2 = "CREATE TABLE sums(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
                  "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// uv/db/uv_sql.cc: the SQL of the node's database: texts, prepared statements, and what SQLite's errors mean here.
+// uv/db/uv_sql.cc: the SQL of the node's database: statements, their preparation, and the mapping of SQLite's errors.
 //
 // Owns     nothing; a connection keeps its statements.
 // Knows    SQLite.      Known by  uv_database.cc, uv_schema.cc, uv_index.cc, uv_meta.cc.
@@ -19,7 +19,7 @@ static constexpr const char *sql_text[] = {
     "UPDATE totals SET objects = ?1, content_id_max = ?2 WHERE id = 1",
     "PRAGMA page_count",
     "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2",
-    // One statement: between two of them a commit could take the content away.
+    // Use one statement: between two of them, a commit could remove the content.
     "SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id)"
     " ELSE (SELECT bytes FROM sums WHERE sums.content_id = objects.content_id) END"
     " FROM objects WHERE bucket = ?1 AND name = ?2",
@@ -59,8 +59,8 @@ error uv_sql_error(sqlite3 *db, int result)
     case SQLITE_OK:
     case SQLITE_ROW:
     case SQLITE_DONE: return no_error;
-    // no_space promises that nothing of the commit will be found later: a write did not go through. After a sync that failed, for whatever
-    // reason, the commit may be in the log.
+    // no_space promises that nothing of the commit appears later, because a write failed. After a failed sync, for whatever reason, the
+    // commit may be in the log.
     case SQLITE_FULL: return make_error(error_code::no_space, what, sys);
     case SQLITE_IOERR:
         return make_error(result == SQLITE_IOERR_WRITE && error_from_errno(sys, nullptr).code == error_code::no_space ? error_code::no_space
@@ -93,13 +93,13 @@ sqlite3_stmt *uv_sql_start(uv_connection &connection, uv_sql which, error &out_e
 
 void uv_sql_bind(sqlite3_stmt *statement, int index, std::string_view bytes)
 {
-    // An empty view may have a null pointer, which would bind NULL. The result shows at the step: it can only be out of memory or size.
+    // An empty view may have a null pointer, which would bind NULL. An error (out of memory, or the size) appears at the step.
     (void)sqlite3_bind_blob64(statement, index, bytes.empty() ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
 }
 
 void uv_sql_bind(sqlite3_stmt *statement, int index, uint64_t number)
 {
-    (void)sqlite3_bind_int64(statement, index, static_cast<sqlite3_int64>(number)); // all 64 bits are kept, as a signed number
+    (void)sqlite3_bind_int64(statement, index, static_cast<sqlite3_int64>(number)); // stored as a signed number that keeps all 64 bits
 }
 
 bool uv_sql_step(uv_connection &connection, sqlite3_stmt *statement, error &out_err)
@@ -114,7 +114,7 @@ bool uv_sql_step(uv_connection &connection, sqlite3_stmt *statement, error &out_
 
 void uv_sql_end(sqlite3_stmt *statement)
 {
-    (void)sqlite3_reset(statement); // repeats the error of the step
+    (void)sqlite3_reset(statement); // repeats the step's error
     (void)sqlite3_clear_bindings(statement);
 }
 

@@ -91,8 +91,7 @@ io_result uv_conn_moved(net_conn &c, size_t count)
 io_result uv_conn_sent(net_conn &c, size_t count, size_t want)
 {
     // A short sendfile/splice does not prove that the socket is full, so ask poll(). It reports writable only if a large part of the buffer
-    // is
-    // free, which avoids refilling it 64 KiB at a time, once for every segment that the peer has read.
+    // is free, which avoids refilling it 64 KiB at a time, once for every segment that the peer has read.
     auto &side = c.sides[writable];
     if (count < want && !side.stays_ready) {
         pollfd asked{c.watch.fd, POLLOUT, 0};

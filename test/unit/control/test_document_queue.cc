@@ -71,7 +71,7 @@ static void changes_are_durable_and_in_order(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     add(f, "a");
     add(f, "b");
-    test_eq_text(f.done, ""); // never before the call returned
+    test_eq_text(f.done, ""); // never before the call has returned
     fake_run(*f.w);
     test_eq_text(f.done, "a b ");
     test_eq(f.q.current.version, 2u);

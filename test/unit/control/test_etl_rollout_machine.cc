@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The etl_rollout machine's golden traces: test/golden/traces/etl_rollout.md gives the events of a start and their effects. UPDATE=1
-// rewrites it.
+// The etl_rollout machine's golden traces: test/golden/traces/etl_rollout.md shows events and effects. UPDATE=1 rewrites it.
 #include "control_world.h"
 
 #include "control/etl_rollout_machine.h"

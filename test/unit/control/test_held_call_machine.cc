@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The held_call machine's golden traces: test/golden/traces/held_call.md gives the events of a call and their effects. UPDATE=1 rewrites
-// it.
+// The held_call machine's golden traces: test/golden/traces/held_call.md shows events and effects. UPDATE=1 rewrites it.
 #include "control_world.h"
 
 #include "control/held_call_machine.h"
