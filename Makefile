@@ -1,19 +1,20 @@
-# Thin front door: every target is one line for meson, ninja or a script.
+# A thin front end: every target calls meson, ninja or a script.
 #   make            build (build/release)
-#   make demo       the document's example on this machine, from "create bucket" to "stop"
-#   make test       everything that is tested, with sanitizers (build/test)
-#   make test-long  the long variants: 200 rounds of kill -9, 5,000 disks that lose power, and what LONG=1 makes longer (build/test)
-#   make test-clients  clients that others wrote, from PyPI: AIStore's own SDK (build/test)
-#   make test-kubernetes  on a real Kubernetes: the cluster in KUBECONFIG, or one that is started on this machine (build/release)
+#   make demo       the example document on this machine, from "create bucket" to "stop"
+#   make test       all tests, with sanitizers (build/test)
+#   make test-long  the long variants: 200 rounds of kill -9, 5,000 disks that lose power, and tests that LONG=1 extends (build/test)
+#   make test-clients  third-party clients from PyPI: AIStore's own SDK (build/test)
+#   make test-kubernetes  on a real Kubernetes: the cluster of KUBECONFIG, or a local one that it starts (build/release)
 #   make sim        the simulator: seeds 1 to 1,000, or SEED=n with its trace (build/test)
-#   make fuzz       the fuzz targets, T seconds each (T=60), all or TARGET=name (build/fuzz)
-#   make bench      speed beside nginx, growth, what promises rest on (build/release, results in build/bench); ROW="name ..." for some rows; BASE=COMMIT: beside that commit, in turn
-#   make clang      everything compiles with clang, too, without a warning (build/clang)
-#   make tsan       what has threads, under the thread sanitizer (build/tsan)
+#   make fuzz       all fuzz targets, or TARGET=name, for T seconds each (T=60; build/fuzz)
+#   make bench      speed compared with nginx, growth, and the measurements behind the promises (build/release, results in build/bench);
+#                   ROW="name ..." selects rows; BASE=COMMIT compares with that commit, in alternating rounds
+#   make clang      compile everything with clang, without warnings (build/clang)
+#   make tsan       the code with threads under the thread sanitizer (build/tsan)
 #   make valgrind   unit tests under valgrind (build/valgrind)
-#   make up / down  a little cluster that stays: one proxy, two targets
-#   make docs       generated pages: state machines, routes
-#   make install    into PREFIX (default /usr/local), DESTDIR honoured
+#   make up / down  start and stop a small cluster: one proxy, two targets
+#   make docs       generate pages: state machines, routes
+#   make install    install into PREFIX (default /usr/local); DESTDIR is supported
 PREFIX ?= /usr/local
 RELEASE = build/release
 TESTED = build/test
@@ -50,7 +51,7 @@ test-long:
 	@ROUNDS=5000 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 30 contract/index_power store/store_crash
 	@LONG=1 ROUNDS=200 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 12 --suite e2e
 
-# One version, so that what is tested does not change by itself. The environment is made anew when the version changes.
+# The version is fixed, so that the test does not change by itself. A new version gets a new environment.
 SDK = aistore==2.0.0
 test-clients:
 	@sh src/demo/packages.sh clients
@@ -88,7 +89,8 @@ clang:
 	@test -f build/clang/build.ninja || CC=clang CXX=clang++ meson setup build/clang --buildtype=debug -Doptimization=0 >/dev/null
 	@ninja -C build/clang --quiet
 
-# kubectl-local comes from the release: it has no threads, and the sanitizer's own would forbid it to enter a namespace. Without randomised addresses: the sanitizer of older compilers does not know the layout of newer kernels.
+# kubectl-local comes from the release build: it has no threads, and the sanitizer's own thread would prevent it from entering a namespace.
+# Address randomisation is off because the sanitizer of older compilers does not know the memory layout of newer kernels.
 tsan:
 	@sh src/demo/packages.sh test
 	@test -f build/tsan/build.ninja || meson setup build/tsan -Db_sanitize=thread -Doptimization=1 >/dev/null

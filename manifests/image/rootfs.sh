@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# manifests/image/rootfs.sh: the root file system of the node's image, made without a container engine: what the Containerfile makes.
-#   rootfs.sh DIR [BUILD]     DIR must not exist; BUILD (default build/release) has the programs. Needs root and debootstrap.
-# KUBECTL=/path/to/kubectl    goes to /usr/local/bin beside Debian's own, and so before it.
+# manifests/image/rootfs.sh: builds the root file system of the node's image without a container engine, like the Containerfile.
+#   rootfs.sh DIR [BUILD]     DIR must not exist; BUILD (default build/release) contains the programs. Needs root and debootstrap.
+# KUBECTL=/path/to/kubectl    is copied to /usr/local/bin, which precedes Debian's kubectl in PATH.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=${1:?usage: rootfs.sh DIR [BUILD]}
@@ -11,7 +11,7 @@ build=${2:-build/release}
 [ "$(id -u)" = 0 ] || { echo "rootfs.sh: debootstrap needs root" >&2; exit 2; }
 command -v debootstrap >/dev/null || { echo "rootfs.sh: needs debootstrap" >&2; exit 2; }
 
-# Debian's part changes with the list of packages only, so it is kept.
+# The Debian part depends only on the list of packages, so it is cached.
 base=build/image-base-$(sha256sum manifests/image/packages.txt | cut -c1-12)
 if [ ! -e "$base/.complete" ]; then
     rm -rf "$base"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# src/demo/cluster.sh: a proxy and targets on this machine, for demo.sh, up.sh and tests. Source it; needs BUILD and STATE.
-#   cluster_start TARGETS [PORT]   sets ENDPOINT; logs, data and pids under $STATE
-#   cluster_stop                   ends what it started, by process id, and waits for it
+# src/demo/cluster.sh: runs a proxy and targets on this machine, for demo.sh, up.sh and tests. Source it; it needs BUILD and STATE.
+#   cluster_start TARGETS [PORT]   sets ENDPOINT; logs, data and pid files are in $STATE
+#   cluster_stop                   stops what it started, by process id, and waits for it
 BUILD=$(cd "$BUILD" && pwd)
 ETLNODE=$BUILD/src/etlnode/etlnode
 export PATH="$STATE/bin:$PATH"
@@ -14,7 +14,7 @@ cluster_tools() {
     ln -sfn "$BUILD/src/kubectl_local/kubectl-local" "$STATE/bin/kubectl-local"
 }
 
-# wait_line FILE PID: the first line that a node prints on stdout says where it listens.
+# wait_line FILE PID: waits for the first line on a node's stdout, which contains its address.
 wait_line() {
     local i
     for i in $(seq 200); do
@@ -22,27 +22,27 @@ wait_line() {
         kill -0 "$2" 2>/dev/null || { cat "${1%.out}.log" >&2; return 1; }
         sleep 0.05
     done
-    echo "$1: nothing was announced within 10 s" >&2
+    echo "$1: the node did not announce its address within 10 s" >&2
     return 1
 }
 
 json_field() { sed -n "s/.*\"$2\":\"\\{0,1\\}\\([^\",}]*\\).*/\\1/p" "$1" | head -n 1; }
 
-# A process that has ended but has not been waited for yet does not count.
+# A zombie does not count as running.
 is_running() { [ -r "/proc/$1/stat" ] && ! grep -q ') Z ' "/proc/$1/stat" 2>/dev/null; }
 
-# Whether the process in the pid file runs and is that node: numbers of processes are used again.
+# Whether the process in the pid file is running and is that node. Process ids are reused, so this checks the command line.
 node_is_up() {   # node_is_up NAME
     local pid
     pid=$(cat "$STATE/$1.pid" 2>/dev/null) && is_running "$pid" && tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qxF "$STATE/$1"
 }
 
-# A log is kept and continued; when it has grown it becomes NAME.log.1, the one before goes.
+# Logs are appended to. A log above 10 MiB becomes NAME.log.1 and replaces the previous one.
 rotate_log() {   # rotate_log FILE
     [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -lt 10485760 ] || mv -f "$1" "$1.1"
 }
 
-# Starts a node unless it is up; STARTED collects the names.
+# Starts a node unless it is running. STARTED collects the names of started nodes.
 node_start() {   # node_start NAME ARGUMENTS...
     local name=$1; shift
     node_is_up "$name" && return 0
@@ -54,7 +54,7 @@ node_start() {   # node_start NAME ARGUMENTS...
     wait_line "$STATE/log/$name.out" "$(cat "$STATE/$name.pid")"
 }
 
-# Starts what is missing: all of it, or the nodes that have ended.
+# Starts the nodes that are not running.
 cluster_start() {
     local targets=$1 port=${2:-0} i
     cluster_tools

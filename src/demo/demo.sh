@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# src/demo/demo.sh: the document's example on this machine, typed as the document types it; leaves nothing behind.
+# src/demo/demo.sh: plays the example document on this machine, with the document's commands. Leaves nothing behind.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build/release}
@@ -13,7 +13,7 @@ finish() {
     local code=$?
     cluster_stop || true
     if [ $code -ne 0 ]; then
-        echo "demo: failed; last log lines:" >&2
+        echo "demo: failed; the last log lines:" >&2
         tail -n 15 "$STATE"/log/*.log >&2 || true
     fi
     rm -rf "$STATE"
@@ -29,14 +29,14 @@ say "one proxy and two targets; pods run as local processes, no Kubernetes neede
 cluster_start 2
 echo "proxy at $ENDPOINT"
 
-say "an image with the transformer (stands in for docker build and docker push)"
+say "create an image with the transformer (replaces docker build and docker push)"
 mkdir -p "$STATE/image/code" "$STATE/image/usr/local/bin"
 cp manifests/etl/md5/server.py "$STATE/image/code/server.py"
 chmod 755 "$STATE/image/code/server.py"
 show "kubectl-local image etlnode.example/md5_server:v1 DIR"
 kubectl-local image etlnode.example/md5_server:v1 "$STATE/image" /code/server.py
 
-say "start the ETL: every target starts a pod beside itself"
+say "start the ETL: every target starts a pod next to itself"
 cp manifests/etl/md5/spec.yaml "$STATE/spec.yaml"
 cd "$STATE"
 show "kubectl-local get pods"
@@ -47,7 +47,7 @@ echo "$id"
 show "kubectl-local get pods"
 kubectl-local get pods
 
-say "put an object, read it transformed"
+say "store an object, and read it transformed"
 show "ais create bucket transform"
 ais create bucket transform
 show 'echo "some text :)" | ais put - transform/shard.in'
@@ -56,7 +56,7 @@ show "ais etl object $id transform/shard.in -"
 md5=$(ais etl object "$id" transform/shard.in -)
 echo "$md5"
 
-say "stop the ETL: its pods go"
+say "stop the ETL: its pods are removed"
 show "ais etl stop $id"
 ais etl stop "$id"
 show "kubectl-local get pods"

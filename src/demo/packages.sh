@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# src/demo/packages.sh: installs what the project's commands need and this machine lacks, by package name (Debian 12).
+# src/demo/packages.sh: installs the packages that the project's commands need and that are missing here (Debian 12).
 #   packages.sh build|test|clients|check|bench
 set -eu
 
@@ -31,7 +31,7 @@ if [ "$(id -u)" != 0 ]; then
     if command -v sudo >/dev/null 2>&1; then
         as_root="sudo"
     else
-        echo "these packages are missing and need root to install:$missing" >&2
+        echo "these packages are missing, and installing them needs root:$missing" >&2
         exit 1
     fi
 fi

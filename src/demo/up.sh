@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# src/demo/up.sh: a little cluster that stays: one proxy on port 8080 (PORT), two targets, data under STATE.
+# src/demo/up.sh: starts a small cluster that keeps running: a proxy on port 8080 (PORT) and two targets, with data in STATE.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build/release}
@@ -14,7 +14,7 @@ was_up=no
 [ $was_up = yes ] || trap 'cluster_stop' ERR
 cluster_start "${TARGETS:-2}" "${PORT:-8080}"
 if [ $was_up = yes ]; then
-    [ -z "${STARTED:-}" ] && echo "already up: $ENDPOINT" || echo "already up: $ENDPOINT; started again: $STARTED"
+    [ -z "${STARTED:-}" ] && echo "already up: $ENDPOINT" || echo "already up: $ENDPOINT; restarted: $STARTED"
     exit 0
 fi
 mkdir -p "$STATE/image/code"
@@ -32,5 +32,5 @@ Try:
   kubectl-local get pods
   etlctl etl stop \$id
 
-End it with: make down
+Stop it with: make down
 TEXT

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/bucket_commands.cc: bucket create, ls, rm; and what all commands share.
+// etlctl/bucket_commands.cc: bucket create, ls and rm; helpers that all commands share.
 #include "etlctl/commands.h"
 
 #include <cstdio>
@@ -36,7 +36,7 @@ failure fetch_json(session &s, const http_request &request, const char *doing, c
     if (fits)
         return {};
     f = failure_make(exit_code::other, name.empty() ? doing : std::string(doing) + " " + name,
-        bad ? "the answer is not JSON: " + where : std::string("the answer does not have the form that was expected"),
+        bad ? "the answer is not JSON: " + where : std::string("the answer does not have the expected form"),
         "is " + s.endpoint + " the proxy of an etlnode cluster?");
     f.code = "bad_answer";
     f.request_id = s.request_id;
@@ -48,7 +48,7 @@ static std::string bucket_url(const session &s, const std::string &bucket)
     return session_url(s, path_buckets) + "/" + url_encode(bucket);
 }
 
-static failure act(session &s, const char *method, const std::string &bucket, const char *action, const char *doing)
+static failure send_bucket_action(session &s, const char *method, const std::string &bucket, const char *action, const char *doing)
 {
     std::string body = text_format("{\"action\":\"%s\",\"name\":\"\",\"value\":null}", action);
     http_request request = session_request(s, method, bucket_url(s, bucket), control_timeout_ms);
@@ -73,7 +73,7 @@ exit_code command_bucket_create(session &s)
     for (const std::string &bucket : buckets) {
         if (session_plan(s, "POST", bucket_url(s, bucket), "action create-bck"))
             continue;
-        failure f = act(s, "POST", bucket, "create-bck", "cannot create bucket");
+        failure f = send_bucket_action(s, "POST", bucket, "create-bck", "cannot create bucket");
         if (f.exit == exit_code::conflict && s.opt.exist_ok)
             f.exit = exit_code::ok;
         if (f) {
@@ -105,7 +105,7 @@ static failure fetch_buckets(session &s, uint64_t timeout_ms, json_ptr &out_tree
     return fetch_json(s, request, "cannot list buckets", {}, cJSON_Array, out_tree);
 }
 
-// "@uuid#name" as it is written, empty for the global one.
+// The namespace in its "@uuid#name" form; empty for the global namespace.
 static std::string namespace_text(const cJSON *bucket)
 {
     const cJSON *ns = json_get(bucket, "namespace");
@@ -158,7 +158,7 @@ exit_code command_bucket_rm(session &s)
             return session_fail(s, failure_make(exit_code::other, {}, "nothing was removed"));
     }
     if (!f)
-        f = act(s, "DELETE", bucket, "destroy-bck", "cannot remove bucket");
+        f = send_bucket_action(s, "DELETE", bucket, "destroy-bck", "cannot remove bucket");
     if (f.exit == exit_code::not_found && s.opt.ignore_not_found)
         return exit_code::ok;
     if (f)

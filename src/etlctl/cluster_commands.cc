@@ -69,7 +69,8 @@ static std::vector<json_ptr> nodes_of(const cJSON *map, bool proxies, bool targe
     return out;
 }
 
-// Whether a target's pods are sandboxed: "namespaces", "none" or "refused"; nothing for a proxy, on Kubernetes, and where it does not answer.
+// Adds how the target's pods are sandboxed: "namespaces", "none" or "refused". Adds null for a proxy, on Kubernetes, and when the node does
+// not answer.
 static void add_sandbox(session &s, cJSON *item)
 {
     http_reply reply;
@@ -84,7 +85,8 @@ static void add_sandbox(session &s, cJSON *item)
     output_add_text(item, "sandbox", json_text(json_get(health.get(), "kubectl"), "sandbox"));
 }
 
-// How the nodes are, as the proxy has seen them; a server that does not tell (a target, one of before, AIStore's) leaves `out_nodes` empty.
+// Fetches the state of the nodes as the proxy sees it. `out_nodes` stays empty when the server does not offer it: a target, an older
+// version, AIStore.
 static failure fetch_nodes(session &s, json_ptr &out_nodes)
 {
     http_request request = session_request(s, "GET", session_url(s, path_cluster) + "?what=nodes", control_timeout_ms);
@@ -146,14 +148,14 @@ static std::string count_of_objects(const cJSON *node)
 static std::string unlisted_text(const cJSON *node)
 {
     if (json_get(node, "objects") == nullptr)
-        return "its objects, nobody knows how many, are in no list";
+        return "an unknown number of its objects is in no list";
     uint64_t count = json_u64(node, "objects", 0);
     return count == 0 ? std::string("it holds no objects")
                       : text_format("its %llu object%s in no list", static_cast<unsigned long long>(count), count == 1 ? " is" : "s are");
 }
 
-// What is not as it should be, in sentences: below the table, on standard error.
-static void tell_problems(const session &s, const cJSON *nodes)
+// Prints problems as sentences below the table, on standard error.
+static void print_problems(const session &s, const cJSON *nodes)
 {
     const cJSON *node = nullptr;
     cJSON_ArrayForEach(node, json_get(nodes, "nodes"))
@@ -179,8 +181,8 @@ static void tell_problems(const session &s, const cJSON *nodes)
         cJSON_GetArraySize(strangers) == 1 ? "s" : "");
 }
 
-// For scripts: targets of another cluster are no nodes of this one, so they stand beside them.
-static json_ptr strangers_beside(const cJSON *nodes)
+// For scripts. Targets of another cluster are not nodes of this one, so they are listed beside the nodes.
+static json_ptr foreign_targets(const cJSON *nodes)
 {
     json_ptr out = json_object();
     cJSON *list = json_add_array(out.get(), "strangers");
@@ -212,15 +214,16 @@ static exit_code list_nodes(session &s, bool proxies)
     std::vector<json_ptr> items = map != nullptr ? nodes_of(map.get(), proxies, true) : nodes_of_states(nodes.get(), proxies, for_people);
     for (json_ptr &item : items) {
         if (s.format == output_format::wide)
-            add_sandbox(s, item.get()); // a request to every target: only for those who want to know all
+            // This sends a request to every target, so only the wide output asks.
+            add_sandbox(s, item.get());
         list_add(list, std::move(item));
     }
     if (nodes != nullptr)
-        list.beside = strangers_beside(nodes.get());
+        list.beside = foreign_targets(nodes.get());
     list_end(list);
     f = session_flush(s);
     if (for_people && nodes != nullptr)
-        tell_problems(s, nodes.get());
+        print_problems(s, nodes.get());
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
@@ -235,12 +238,12 @@ static const cJSON *find_target(const cJSON *nodes, std::string_view id)
     return nullptr;
 }
 
-// "target t1 holds 3 objects that no other has, as it said when it was last heard, 14s ago"
+// "target t1 holds 3 objects that no other target has, according to its last heartbeat 14s ago"
 static std::string loss_text(const std::string &id, const cJSON *node)
 {
-    std::string text = "target " + format_message(id) + " holds " + count_of_objects(node) + " that no other has";
+    std::string text = "target " + format_message(id) + " holds " + count_of_objects(node) + " that no other target has";
     if (json_get(node, "silent_seconds") != nullptr && json_get(node, "objects") != nullptr)
-        text += ", as it said when it was last heard, " + format_seconds(json_u64(node, "silent_seconds", 0)) + " ago";
+        text += ", according to its last heartbeat " + format_seconds(json_u64(node, "silent_seconds", 0)) + " ago";
     return text;
 }
 
@@ -260,10 +263,12 @@ exit_code command_target_rm(session &s)
     uint64_t count = json_u64(node, "objects", 0);
     bool loses = node != nullptr &&
                  json_text(node, "state") !=
-                     "active"; // one that is active the server refuses; the count is that of its last heartbeat, so 0 is no promise
+                     // The server refuses to remove an active target. The count comes from the last heartbeat, so a count of 0 is not a
+                     // guarantee.
+                     "active";
     if (loses && !s.opt.yes && !s.in_is_tty)
-        return session_fail(s, usage_failure(loss, "to take it out all the same: etlctl target rm " + id + " --yes"));
-    if (loses && !s.opt.yes && !session_ask(s, loss + ". Take it out?"))
+        return session_fail(s, usage_failure(loss, "to remove it anyway: etlctl target rm " + id + " --yes"));
+    if (loses && !s.opt.yes && !session_ask(s, loss + "; remove it anyway?"))
         return session_fail(s, failure_make(exit_code::other, {}, "nothing was changed"));
     json_ptr body = json_object();
     json_add_text(body.get(), "action", "decommission-node");
@@ -305,7 +310,7 @@ static uint64_t now_us()
     return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
 }
 
-// True when the node is well. Table columns are texts, scripts get seconds.
+// True when the node is well. Table columns are texts; scripts get seconds.
 static bool add_health(session &s, cJSON *item, bool for_people)
 {
     std::string url(json_text(item, "url"));
@@ -317,12 +322,12 @@ static bool add_health(session &s, cJSON *item, bool for_people)
     bool well = !f;
     std::string status = well ? "ok" : f.status == 0 ? "unreachable" : "unwell";
     std::string problem = f.message;
-    // A target that is well by itself may be none that the proxy can use.
+    // The target itself is well, but the proxy may still not be able to use it.
     std::string state(json_text(item, "state"));
     bool is_useless = state == "diverged" || (state == "silent" && well);
     if (is_useless) {
         status = state;
-        problem = state == "silent" ? "the proxy does not hear it: " + std::string(json_text(item, "reason"))
+        problem = state == "silent" ? "the proxy gets no heartbeat from it: " + std::string(json_text(item, "reason"))
                                     : std::string(json_text(item, "reason"));
     }
     json_add_text(item, "status", status);
@@ -368,16 +373,16 @@ exit_code command_cluster_health(session &s)
         list_add(list, std::move(node));
     }
     if (states != nullptr)
-        list.beside = strangers_beside(states.get());
+        list.beside = foreign_targets(states.get());
     list_end(list);
     f = session_flush(s);
     if (for_people && states != nullptr)
-        tell_problems(s, states.get());
+        print_problems(s, states.get());
     if (!f && !unwell.empty())
         f = failure_make(
             exit_code::unavailable, {}, "not well: " + unwell, s.format == output_format::table ? "etlctl cluster health -o wide" : "");
     else if (!f && targets == 0)
-        f = failure_make(exit_code::unavailable, {}, "the cluster has no target: objects cannot be stored",
+        f = failure_make(exit_code::unavailable, {}, "the cluster has no target, so objects cannot be stored",
             "start a target: etlnode --role target --proxy " + s.endpoint);
     return f ? session_fail(s, f) : exit_code::ok;
 }
@@ -418,7 +423,7 @@ static std::string metrics_version(std::string_view metrics)
     return std::string(metrics.substr(start, metrics.find('"', start) - start));
 }
 
-// "etlnode/0.1.0" in the Server header, or what the metrics say; empty when the server does not tell.
+// "etlnode/0.1.0" from the Server header, otherwise from the metrics; empty when the server reports neither.
 static std::string server_version(session &s, const http_reply &reply)
 {
     static constexpr std::string_view ours = "etlnode/";
@@ -455,7 +460,7 @@ exit_code command_version(session &s)
         http_reply reply;
         f = session_perform(s, session_request(s, "GET", session_url(s, path_health), health_timeout_ms),
             "cannot ask the server for its version", {}, reply);
-        // A node that is starting says 503 and still tells its version.
+        // A node that is still starting answers 503, but its headers carry the version.
         answered = reply.outcome == http_outcome::answered;
         server = answered ? server_version(s, reply) : std::string();
         output_add_text(item.get(), "server", server);
@@ -464,8 +469,8 @@ exit_code command_version(session &s)
     std::span<const column> columns = version_columns;
     item_print(stdout, s.format, "Version", s.opt.client ? columns.first(1) : columns, "client", item.get());
     if (!server.empty() && major_minor(server) != major_minor(NODE_VERSION))
-        fprintf(
-            stderr, "%s: warning: the server is %s, this program %s\n", s.program.c_str(), format_message(server).c_str(), NODE_VERSION);
+        fprintf(stderr, "%s: warning: the server has version %s, this program %s\n", s.program.c_str(), format_message(server).c_str(),
+            NODE_VERSION);
     if (answered)
         f = {};
     failure flushed = session_flush(s);

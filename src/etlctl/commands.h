@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/commands.h: one function a command. Each prints its data on stdout and its failures on stderr and returns the exit code.
+// etlctl/commands.h: one function per command. Each prints data on stdout and failures on stderr, and returns the exit code.
 #pragma once
 
 #include <string>
@@ -40,26 +40,26 @@ exit_code command_version(session &s);
 exit_code command_help(session &s);
 exit_code command_completion(session &s);
 
-// Names for completion; each is silent and gives what it has when time is up.
+// Names for completion. They print no errors; when time is up they return what they have.
 std::vector<std::string> etl_ids(session &s);
 std::vector<std::string> bucket_names(session &s);
 std::vector<std::string> object_names(session &s, const std::string &bucket, const std::string &prefix);
 std::vector<std::string> target_ids(session &s);
 
-// GET url with a JSON answer. `shape` is cJSON_Array or cJSON_Object; another one is a failure.
+// Sends a GET request that returns JSON. `shape` is cJSON_Array or cJSON_Object; any other type of answer is a failure.
 failure fetch_json(session &s, const http_request &request, const char *doing, const std::string &name, int shape, json_ptr &out_tree);
-// "limit" and "tail": a decimal number of at least 1; `out` stays when the text is empty.
+// For --limit and --tail: a decimal number of at least 1. Leaves `out` unchanged when the text is empty.
 failure parse_count(const char *option, const std::string &text, uint64_t &out);
 failure usage_failure(std::string message, std::string hint = {});
-// session_fail with the ETL that it was about.
+// Calls session_fail with the ETL that failed.
 exit_code fail_etl(session &s, failure f, const std::string &id);
 
-// A page of a bucket's objects, as the wire has them.
+// One page of a bucket's objects, as received.
 struct object_page {
     json_ptr tree;
     const cJSON *entries = nullptr;
     std::string uuid;
-    std::string token; // empty: the last page
+    std::string token; // empty on the last page
 };
 failure fetch_object_page(session &s, const std::string &bucket, const std::string &prefix, const char *props, uint64_t size,
     const object_page &previous, uint64_t timeout_ms, object_page &out_page);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/complete.cc: candidates at the cursor, and the scripts for bash and zsh, which only pass words on.
+// etlctl/complete.cc: completion candidates at the cursor, and the bash and zsh scripts, which only pass words on.
 #include "etlctl/complete.h"
 
 #include "etlctl/output.h"
@@ -21,7 +21,7 @@ static void offer_names(complete_answer &answer, const complete_source &source, 
         offer(answer, typed, name);
 }
 
-// BUCKET/ first, then BUCKET/OBJECT; ais:// stays in front when it was typed.
+// Offers BUCKET/ first, then BUCKET/OBJECT. If the user typed ais://, the candidates keep it.
 static void offer_objects(complete_answer &answer, const complete_source &source, std::string_view typed, bool bucket_is_enough)
 {
     if (source.names == nullptr)
@@ -118,7 +118,7 @@ complete_answer complete_words(const std::vector<std::string> &words, const comp
     }
     parsed_words parsed = grammar_resolve(before);
     if (parsed.what == meaning::command && parsed.row->words[0].name == nullptr) {
-        // `ls` alone lists buckets, `ls B` objects: what counts is what it becomes with the word being typed.
+        // `ls` alone lists buckets, but `ls B` lists objects. Resolve the command as it will be once the current word is typed.
         std::vector<std::string> longer = before;
         longer.emplace_back("word");
         parsed_words with_word = grammar_resolve(longer);
@@ -156,7 +156,7 @@ complete_answer complete_words(const std::vector<std::string> &words, const comp
     return answer;
 }
 
-// The words are taken from the line itself: bash splits its own list at ':' and '=', which stand in ais://bucket.
+// The script splits the command line itself, because bash splits its word list at ':' and '=', which occur in ais://bucket.
 static constexpr std::string_view bash_script = R"(# bash completion of @PROGRAM@; load it with: source <(@PROGRAM@ completion bash)
 _@NAME@_complete() {
     local line="${COMP_LINE:0:COMP_POINT}" cur word cut

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/complete.h: what may stand where the cursor is. Pure: names of the cluster come through a callback.
+// etlctl/complete.h: what may stand at the cursor. Pure: names in the cluster come through a callback.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace etlnode::etlctl {
 
-// Gives the names of a kind: ETL ids, bucket names, target ids; for objects those of `bucket` that begin with `prefix`.
+// Returns the names of one kind: ETL ids, bucket names or target ids. For objects: those of `bucket` that begin with `prefix`.
 struct complete_source {
     std::vector<std::string> (*names)(void *arg, word_kind kind, const std::string &bucket, const std::string &prefix) = nullptr;
     void *arg = nullptr;
@@ -18,10 +18,10 @@ struct complete_source {
 
 struct complete_answer {
     std::vector<std::string> words;
-    bool files = false; // file names too
+    bool files = false; // also offer file names
 };
 
-// `words`: those before the cursor, without the program; the last one is what has been typed of the next, perhaps "".
+// `words` are the words before the cursor, without the program. The last one is the word being typed, possibly "".
 complete_answer complete_words(const std::vector<std::string> &words, const complete_source &source);
 
 // The scripts that call `PROGRAM __complete WORDS...`; empty for an unknown shell.

@@ -10,7 +10,7 @@
 
 namespace etlnode::etlctl {
 
-// Connecting and answering together; a person waits for it with every press of the Tab key.
+// Limit for connecting and answering together: the user waits for it at every press of the Tab key.
 static constexpr const char *answer_within = "150ms";
 
 exit_code command_completion(session &s)
@@ -62,7 +62,7 @@ int completion_answer(const char *program, const std::vector<std::string> &words
     s.opt.timeout = answer_within;
     failure f = session_init(s);
     if (f)
-        return 0; // silent, whatever it is
+        return 0; // completion never prints an error
     complete_answer answer = complete_words(words, {.names = names, .arg = &s});
     for (const std::string &word : answer.words)
         if (is_one_line(word))

@@ -7,7 +7,7 @@
 
 namespace etlnode::etlctl {
 
-// Prints one candidate a line, ":files" when file names fit too. Silent about every failure; returns the exit status, 0.
+// Prints one candidate per line, and ":files" if file names fit too. Prints nothing on failure. Returns the exit status, 0.
 int completion_answer(const char *program, const std::vector<std::string> &words);
 
 } // namespace etlnode::etlctl

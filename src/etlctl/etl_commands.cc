@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// etlctl/etl_commands.cc: etl ls, show, logs, health, stop, start, rm, object.
+// etlctl/etl_commands.cc: etl ls, show, logs, health, errors, stop, start, rm and object.
 //
-// Two generations of requests: ids that a node gave out go to the paths of 2020, names that people chose to today's.
+// Two generations of requests are in use. Ids that a node generated go to the paths of AIStore 2020; names that users chose go to today's
+// paths.
 #include "etlctl/commands.h"
 
 #include <cstring>
@@ -52,7 +53,7 @@ static void add_number_or_null(cJSON *item, const char *key, const cJSON *from, 
         json_add_u64(item, key, json_u64(from, from_key, 0));
 }
 
-// "1/2": pods that serve, of the targets that should have one. A running ETL that has not all of them says so.
+// Adds "1/2": the number of pods that serve, of the targets that should have one. A running ETL with missing pods is shown as degraded.
 static void add_readiness(cJSON *item, const cJSON *from)
 {
     if (json_get(from, "targets") == nullptr || json_text(from, "stage") == etl_stage_names[static_cast<size_t>(etl_stage::aborted)]) {
@@ -86,8 +87,8 @@ static json_ptr etl_item(const cJSON *from)
     return item;
 }
 
-// Sums without what a silent target has counted are told to be so.
-static void tell_partial(const session &s, const cJSON *entry)
+// Warns when the counters leave out targets that did not answer.
+static void warn_if_partial(const session &s, const cJSON *entry)
 {
     if (!json_bool(entry, "partial", false))
         return;
@@ -95,7 +96,7 @@ static void tell_partial(const session &s, const cJSON *entry)
     const cJSON *id = nullptr;
     cJSON_ArrayForEach(id, json_get(entry, "counters_without")) if (cJSON_IsString(id))
         ids += (ids.empty() ? "" : ", ") + format_message(id->valuestring);
-    fprintf(stderr, "%s: warning: the counters leave out what was not heard of: target %s\n", s.program.c_str(), ids.c_str());
+    fprintf(stderr, "%s: warning: the counters do not include targets that did not answer: %s\n", s.program.c_str(), ids.c_str());
 }
 
 exit_code command_etl_ls(session &s)
@@ -112,7 +113,7 @@ exit_code command_etl_ls(session &s)
     cJSON_ArrayForEach(entry, tree.get()) list_add(list, etl_item(entry));
     list_end(list);
     f = session_flush(s);
-    tell_partial(s, cJSON_GetArrayItem(tree.get(), 0));
+    warn_if_partial(s, cJSON_GetArrayItem(tree.get(), 0));
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
@@ -144,7 +145,7 @@ static constexpr column target_columns[] = {
     {"LAST ERROR", "lastError", cell_kind::text, false},
 };
 
-// The entry of the list that has this id or name; null when none has.
+// The list entry with this id or name; null if there is none.
 static const cJSON *find_entry(const cJSON *list, std::string_view id)
 {
     const cJSON *entry = nullptr;
@@ -152,14 +153,14 @@ static const cJSON *find_entry(const cJSON *list, std::string_view id)
     return nullptr;
 }
 
-// The first of the two that says it: the answer about the ETL, its init message or its entry of the list.
+// Adds the first text that is not empty: from the ETL's details, from its init message, or from its list entry.
 static void add_first_text(cJSON *out, const char *key, const cJSON *a, const char *a_key, const cJSON *b, const char *b_key)
 {
     std::string_view value = json_text(a, a_key);
     output_add_text(out, key, value.empty() ? json_text(b, b_key) : value);
 }
 
-// A Go duration as a number of seconds; null when there is none.
+// Adds a Go duration as a number of seconds; null if there is none.
 static void add_seconds(cJSON *out, const char *key, std::string_view duration)
 {
     uint64_t ms = 0;
@@ -169,7 +170,7 @@ static void add_seconds(cJSON *out, const char *key, std::string_view duration)
         cJSON_AddNullToObject(out, key);
 }
 
-// A Pod as its own tree, with every digit; null where there is none.
+// Adds a Pod as a tree that keeps every digit; null if there is none.
 static void add_pod(cJSON *out, const char *key, std::string_view text)
 {
     yaml_ptr tree;
@@ -217,7 +218,7 @@ static json_ptr error_items(const cJSON *details)
     return out;
 }
 
-// AIStore's own answer is init_msg and obj_errors; the rest of it is this node's.
+// In AIStore's answer only init_msg and obj_errors exist; the other fields are etlnode's.
 static json_ptr show_item(const std::string &id, const cJSON *details, const cJSON *entry)
 {
     const cJSON *init = json_get(details, "init_msg");
@@ -279,7 +280,8 @@ exit_code command_etl_show(session &s)
     bool is_for_people = s.format == output_format::table || s.format == output_format::wide;
     std::string url = etl_url(s, id, "") + (is_for_people ? "" : "?pods=true");
     failure f = fetch_json(s, session_request(s, "GET", url, control_timeout_ms), "cannot show ETL", id, cJSON_Object, details);
-    if (!f) // the counters are in the list only
+    // Only the list has the counters.
+    if (!f)
         f = fetch_json(
             s, session_request(s, "GET", session_url(s, path_etl), control_timeout_ms), "cannot show ETL", id, cJSON_Array, list);
     if (f)
@@ -289,7 +291,7 @@ exit_code command_etl_show(session &s)
     if (is_for_people)
         print_targets_and_errors(s, item.get());
     f = session_flush(s);
-    tell_partial(s, find_entry(list.get(), id));
+    warn_if_partial(s, find_entry(list.get(), id));
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
@@ -316,7 +318,7 @@ static void print_log(const session &s, std::string_view target, std::string_vie
         size_t end = text.find('\n');
         std::string_view line = text.substr(0, end);
         text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-        // What containers print may hold escape sequences; a pipe gets it as it is.
+        // Container output may hold escape sequences: escape them on a terminal, but pass them unchanged to a pipe.
         std::string shown = s.out_is_tty ? format_message(line) : std::string(line);
         if (with_target)
             printf("%s: ", std::string(target).c_str());
@@ -427,7 +429,8 @@ exit_code command_etl_errors(session &s)
         output_add_text(item.get(), "target", json_text(entry, "target_id"));
         json_add_bool(item.get(), "cut", json_bool(entry, "cut", false));
         std::string_view text = json_text(entry, "text");
-        output_add_text(item.get(), "message", is_for_people ? text.substr(0, text.find('\n')) : text); // one line a row
+        // Print one line per row.
+        output_add_text(item.get(), "message", is_for_people ? text.substr(0, text.find('\n')) : text);
         list_add(list, std::move(item));
     }
     list_end(list);
@@ -444,8 +447,9 @@ exit_code command_etl_errors(session &s)
 
 // ---- stop, start, rm
 
-// A change without an answer worth printing. True when it was made.
-static bool change(session &s, const char *method, const std::string &url, const char *doing, const std::string &id, exit_code &out_exit)
+// Sends a change whose answer is not printed. True on success.
+static bool send_change(
+    session &s, const char *method, const std::string &url, const char *doing, const std::string &id, exit_code &out_exit)
 {
     out_exit = exit_code::ok;
     if (session_plan(s, method, url))
@@ -454,7 +458,7 @@ static bool change(session &s, const char *method, const std::string &url, const
     request.has_body = strcmp(method, "POST") == 0;
     http_reply reply;
     failure f = session_perform(s, request, doing, id, reply);
-    // 202: gone as far as the cluster is concerned, but not every target could be told; the text names them.
+    // 202: the cluster has removed the ETL, but could not notify every target. The answer names those targets.
     if (!f && reply.status == 202 && !reply.body.empty())
         f = failure_make(exit_code::partial, std::string(doing) + " " + id + " everywhere", reply.body, "etlctl cluster health");
     if (!f)
@@ -471,8 +475,9 @@ exit_code command_etl_stop(session &s)
 {
     const std::string &id = s.opt.words[0];
     exit_code exit = exit_code::ok;
-    bool done = name_is_etl_id(id) ? change(s, "DELETE", session_url(s, path_etl) + "/stop/" + url_encode(id), "cannot stop ETL", id, exit)
-                                   : change(s, "POST", etl_url(s, id, "stop"), "cannot stop ETL", id, exit);
+    bool done = name_is_etl_id(id)
+                    ? send_change(s, "DELETE", session_url(s, path_etl) + "/stop/" + url_encode(id), "cannot stop ETL", id, exit)
+                    : send_change(s, "POST", etl_url(s, id, "stop"), "cannot stop ETL", id, exit);
     if (!done)
         return exit;
     puts("ETL containers stopped successfully.");
@@ -487,7 +492,7 @@ exit_code command_etl_start(session &s)
     std::string url = etl_url(s, id, "start");
     if (session_plan(s, "POST", url))
         return exit;
-    http_request request = session_request(s, "POST", url, 0); // as long as pods take to be Ready
+    http_request request = session_request(s, "POST", url, 0); // no timeout: the start takes as long as the pods take to become Ready
     request.has_body = true;
     http_reply reply;
     failure f = session_perform(s, request, "cannot start ETL", id, reply);
@@ -501,7 +506,7 @@ exit_code command_etl_rm(session &s)
 {
     const std::string &id = s.opt.words[0];
     exit_code exit = exit_code::ok;
-    if (change(s, "DELETE", etl_url(s, id, ""), "cannot remove ETL", id, exit))
+    if (send_change(s, "DELETE", etl_url(s, id, ""), "cannot remove ETL", id, exit))
         session_note(s, "ETL %s removed", id.c_str());
     return exit;
 }
@@ -525,7 +530,7 @@ static std::string etl_query(const std::string &etl, const std::string &args)
     return query;
 }
 
-// What the pod of the target that failed wrote since the read began: the author of the transform finds the traceback there. Silent when it cannot be had.
+// What the pod on the failed target has logged since the read began, usually a traceback of the transform. Empty when it cannot be fetched.
 static std::string pod_log_since(session &s, const std::string &etl, const std::string &target, uint64_t elapsed_ms)
 {
     static constexpr uint64_t lines_shown_max = 20;

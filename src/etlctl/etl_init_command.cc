@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// etlctl/etl_init_command.cc: etl init: a spec file becomes the request that starts an ETL.
+// etlctl/etl_init_command.cc: etl init: sends the request that starts an ETL from a spec file.
 //
 // Knows    session, yaml.     Limits  spec_size_max.
-// Normal   a Pod spec alone goes as it is to POST /v1/etl/init (2020); with a name or overrides, and for runtime specs, PUT /v1/etl.
-// Fails    broken YAML is told with line and column before anything is sent.
+// Normal   A Pod spec alone is sent unchanged to POST /v1/etl/init, the request of AIStore 2020.
+//          A runtime spec, and a Pod spec with a name or overrides, is sent as PUT /v1/etl.
+// Fails    A YAML error is reported with line and column before anything is sent.
 #include "etlctl/commands.h"
 
 #include <cerrno>
@@ -52,7 +53,7 @@ static std::string yaml_text(const yaml_node *mapping, std::string_view key)
     return value != nullptr && value->kind == yaml_kind::scalar && value->type != yaml_type::null ? value->text : std::string();
 }
 
-// "hpush" is what people write, "hpush://" what the wire has.
+// Users write "hpush"; the protocol uses "hpush://".
 static std::string with_scheme(const std::string &communication)
 {
     return communication.empty() || communication.find("://") != std::string::npos ? communication : communication + "://";
@@ -76,7 +77,7 @@ static void add_overrides(
     }
 }
 
-// The init message of today for a Pod spec: the spec itself goes as base64, what its annotations say is repeated.
+// Makes the init message for a Pod spec: the spec as base64, with the values of its annotations repeated beside it.
 static json_ptr message_of_pod(const session &s, const std::string &text, const yaml_node *tree)
 {
     const yaml_node *annotations = yaml_get(yaml_get(tree, "metadata"), "annotations");
@@ -90,7 +91,7 @@ static json_ptr message_of_pod(const session &s, const std::string &text, const 
     return message;
 }
 
-// A runtime spec is the init message but for what the command line adds.
+// A runtime spec is already an init message; this adds what the command line sets.
 static json_ptr message_of_runtime(const session &s, const yaml_node &tree)
 {
     json_ptr message = yaml_to_json(tree);
@@ -119,19 +120,20 @@ static exit_code print_init(session &s, const std::string &id, const std::string
 static failure pick_files(const session &s, std::vector<std::string> &out_files)
 {
     std::vector<std::string> words = s.opt.words;
-    // `etl init spec -f FILE` is how it was written in 2021.
+    // The AIStore of 2021 wrote `etl init spec -f FILE`.
     if (!words.empty() && words[0] == "spec" && !s.opt.files.empty())
         words.erase(words.begin());
     if (words.empty() == s.opt.files.empty())
-        return usage_failure(words.empty() ? "etl init needs a spec: a file, or - for standard input" : "the spec is named twice",
+        return usage_failure(words.empty() ? "etl init needs a spec: a file, or - for standard input" : "the spec is given twice",
             "etlctl etl init -f spec.yaml");
     out_files = words.empty() ? s.opt.files : words;
     if (out_files.size() > 1 && !s.opt.name.empty())
-        return usage_failure("--name names one ETL, but there are several specs");
+        return usage_failure("--name works with one spec only, but several are given");
     return {};
 }
 
-// What the spec says, as a node reads it. For a message that was made of the file, the file itself is read: its lines are what the user knows.
+// Checks the spec as a node does. If the message was made from the file, this reads the file itself, so that errors name lines the user
+// knows.
 static error check_spec(const std::string &text, bool is_message, const json_ptr &message, etl_spec &out_spec, std::string &out_reason)
 {
     if (!is_message)
@@ -139,7 +141,7 @@ static error check_spec(const std::string &text, bool is_message, const json_ptr
     error bad;
     if (json_get(message.get(), "runtime") != nullptr) {
         bad = etl_spec_parse_init_file(text, out_spec, out_reason);
-        // What only the command line says is not in the file.
+        // The name may come from the command line alone: then check the complete message as well.
         if (!bad || json_get(message.get(), "name") == nullptr)
             return bad;
         etl_spec whole;
@@ -149,7 +151,7 @@ static error check_spec(const std::string &text, bool is_message, const json_ptr
         return bad;
     }
     bad = etl_spec_parse_init(json_print(message.get()), out_spec, out_reason);
-    constexpr std::string_view inner = "spec: "; // of the Pod in the message, which is the file as it is
+    constexpr std::string_view inner = "spec: "; // the node's prefix for errors in the message's Pod, which is the unchanged file
     if (bad && out_reason.starts_with(inner))
         out_reason = out_reason.substr(inner.size());
     return bad;
@@ -171,119 +173,129 @@ static std::vector<std::string> warnings_of(const http_reply &reply)
     return warnings;
 }
 
-// A spec on its way to the server.
-struct start_order {
-    std::string text, doing; // of the file; what is being done with it, for people
-    std::string name;        // of the ETL; empty: the server makes an id
-    json_ptr message;        // an init message, made of the file or given in it
-    bool is_message = false; // PUT, not POST of the file as it is
-    std::string body;        // what is sent
+// One spec on its way to the server.
+struct start_request {
+    std::string file;
+    std::string doing; // "cannot start an ETL from spec.yaml"
+    std::string text;  // of the file
+    yaml_ptr tree;     // the same, parsed
+    json_ptr message;  // an init message for PUT /v1/etl; null: the text is a Pod for POST /v1/etl/init
+    std::string name;  // of the message
+    etl_spec spec;
+    error spec_error; // what a node will report about the spec
+    std::string spec_reason;
 };
 
-static failure fail_of_error(const std::string &doing, const std::string &text, error err)
+static failure load_spec(start_request &r)
 {
-    failure f = failure_make(exit_code::other, doing, text);
-    f.code = error_code_name(err.code);
+    failure f = read_spec(r.file, r.text);
+    if (f)
+        return f;
+    std::string where;
+    error bad = yaml_parse(r.text, r.tree, where);
+    if (bad) {
+        f = failure_make(exit_code::other, r.doing, where.empty() ? error_text(bad) : where);
+        f.code = error_code_name(bad.code);
+    }
     return f;
 }
 
-static failure read_order(session &s, const std::string &file, start_order &out)
+// Makes the init message, unless the spec can be sent unchanged.
+static failure make_message(const session &s, start_request &r)
 {
-    if (failure f = read_spec(file, out.text))
-        return f;
-    out.doing = "cannot start an ETL from " + (file == "-" ? std::string("standard input") : file);
-    yaml_ptr tree;
-    std::string where;
-    if (error bad = yaml_parse(out.text, tree, where))
-        return fail_of_error(out.doing, where.empty() ? error_text(bad) : where, bad);
-    bool runtime = yaml_get(tree.get(), "runtime") != nullptr;
-    bool today = runtime || !s.opt.name.empty() || !s.opt.communication.empty() || !s.opt.init_timeout.empty() ||
-                 !s.opt.obj_timeout.empty();
-    // A message of today that already wraps its Pod.
-    bool wrapped = !runtime && yaml_get(tree.get(), "kind") == nullptr && yaml_get(yaml_get(tree.get(), "spec"), "containers") == nullptr &&
-                   !yaml_text(tree.get(), "spec").empty();
-    out.is_message = today || wrapped;
-    if (!out.is_message) {
-        out.body = out.text;
+    const yaml_node *tree = r.tree.get();
+    bool is_runtime = yaml_get(tree, "runtime") != nullptr;
+    // An init message that already contains its Pod.
+    bool is_wrapped = !is_runtime && yaml_get(tree, "kind") == nullptr && yaml_get(yaml_get(tree, "spec"), "containers") == nullptr &&
+                      !yaml_text(tree, "spec").empty();
+    bool has_overrides = !s.opt.name.empty() || !s.opt.communication.empty() || !s.opt.init_timeout.empty() || !s.opt.obj_timeout.empty();
+    if (!is_runtime && !is_wrapped && !has_overrides)
         return {};
-    }
-    out.message = runtime || wrapped ? message_of_runtime(s, *tree) : message_of_pod(s, out.text, tree.get());
-    out.name = json_text(out.message.get(), "name");
-    if (out.name.empty())
-        return usage_failure("this spec needs a name: give --name NAME, or `name:` in the file");
-    out.body = json_print(out.message.get());
-    if (etl_spec_is_init_name(out.name))
+    r.message = is_runtime || is_wrapped ? message_of_runtime(s, *tree) : message_of_pod(s, r.text, tree);
+    r.name = json_text(r.message.get(), "name");
+    if (r.name.empty())
+        return usage_failure("this spec needs a name: use --name NAME, or add `name:` to the file");
+    if (etl_spec_is_init_name(r.name))
         return {};
     std::string from = s.opt.name.empty() ? "the name" : "--name";
-    return usage_failure(from + " \"" + text_escape(out.name, 80) + "\" cannot be an ETL's: " + etl_spec_init_name_words(),
-        s.opt.name.empty() ? "give another with --name NAME" : "");
+    return usage_failure(from + " \"" + text_escape(r.name, 80) + "\" is not valid for an ETL: " + etl_spec_init_name_words(),
+        s.opt.name.empty() ? "choose another name with --name NAME" : "");
 }
 
-static exit_code print_dry_run(session &s, const http_reply &reply)
+// Prints the id or name of the ETL that was started.
+static exit_code print_started(session &s, const start_request &r, const http_reply &reply)
 {
-    session_note(s, "the server would start it: nothing was started");
+    std::string answer(text_trim(reply.body));
+    while (!answer.empty() && (answer.back() == '\n' || answer.back() == '\r'))
+        answer.pop_back();
+    if (answer.empty())
+        return session_fail(s, failure_make(exit_code::other, r.doing, "the server answered without an id"));
+    bool has_name = r.message != nullptr;
+    session_note(s, "ETL %s is running", has_name ? r.name.c_str() : answer.c_str());
+    return has_name ? print_init(s, r.name, answer) : print_init(s, answer, {});
+}
+
+static exit_code print_accepted(session &s, const http_reply &reply)
+{
+    session_note(s, "the server accepts the spec; nothing was started");
     fputs(reply.body.c_str(), stdout);
     fputc('\n', stdout);
     failure f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
-static exit_code fail_start(session &s, failure f, const std::string &name)
+static exit_code send_request(session &s, const start_request &r, bool asks_server)
 {
+    bool put = r.message != nullptr;
+    std::string url = session_url(s, path_etl) + (put ? "" : "/init") + (asks_server ? "?dry_run=true" : "");
+    std::string body = put ? json_print(r.message.get()) : r.text;
+    if (!asks_server &&
+        session_plan(s, put ? "PUT" : "POST", url, text_format("%s (%zu bytes)", put ? "an init message" : r.file.c_str(), body.size())))
+        return exit_code::ok;
+    http_request request = session_request(s, put ? "PUT" : "POST", url, 0);
+    request.body = body;
+    request.has_body = true;
+    if (put)
+        request.headers.push_back("Content-Type: application/json");
+    http_reply reply;
+    failure f = session_perform(s, request, r.doing.c_str(), {}, reply);
+    print_warnings(s, warnings_of(reply));
+    if (!f)
+        return asks_server ? print_accepted(s, reply) : print_started(s, r, reply);
+    // The server's error refers to the message made here; the position in the file is more useful.
+    if (f.status == 400 && r.spec_error && put && f.message.starts_with("invalid ETL spec: "))
+        f.message = "invalid ETL spec: " + r.spec_reason;
     if (f.exit == exit_code::timeout && f.status == 0 && f.hint.empty())
-        f.hint = "the node removes what it has started; --timeout gives it longer";
+        f.hint = "the node cleans up what it started; allow more time with --timeout";
     else if (f.status >= 500 && f.hint.empty())
-        f.hint = "etlctl cluster health"; // nothing was started: there are no logs to look at
-    return fail_etl(s, f, name);
+        f.hint = "etlctl cluster health"; // no pod was started, so there are no logs
+    return fail_etl(s, f, r.name);
 }
 
 static exit_code start_one(session &s, const std::string &file)
 {
-    start_order order;
-    if (failure f = read_order(s, file, order))
+    start_request r;
+    r.file = file;
+    r.doing = "cannot start an ETL from " + (file == "-" ? std::string("standard input") : file);
+    failure f = load_spec(r);
+    if (!f)
+        f = make_message(s, r);
+    if (f)
         return session_fail(s, f);
-    const char *method = order.is_message ? "PUT" : "POST";
-    std::string url = order.is_message ? session_url(s, path_etl) : session_url(s, path_etl) + "/init";
-    etl_spec spec;
-    std::string reason;
-    error wrong = check_spec(order.text, order.is_message, order.message, spec, reason);
+    r.spec_error = check_spec(r.text, r.message != nullptr, r.message, r.spec, r.spec_reason);
     bool asks_server = s.opt.dry_run && s.opt.dry_run_mode == "server";
     if (s.opt.dry_run && !asks_server) {
-        if (wrong)
-            return session_fail(s, fail_of_error(order.doing, "invalid ETL spec: " + reason, wrong));
-        print_warnings(s, spec.warnings);
+        if (r.spec_error) {
+            f = failure_make(exit_code::other, r.doing, "invalid ETL spec: " + r.spec_reason);
+            f.code = error_code_name(r.spec_error.code);
+            return session_fail(s, f);
+        }
+        print_warnings(s, r.spec.warnings);
     }
-    if (asks_server)
-        url += "?dry_run=true";
-    if (!asks_server &&
-        session_plan(s, method, url, text_format("%s (%zu bytes)", order.is_message ? "an init message" : file.c_str(), order.body.size())))
-        return exit_code::ok;
-
-    http_request request = session_request(s, method, url, 0);
-    request.body = order.body;
-    request.has_body = true;
-    if (order.is_message)
-        request.headers.push_back("Content-Type: application/json");
-    http_reply reply;
-    failure f = session_perform(s, request, order.doing.c_str(), {}, reply);
-    print_warnings(s, warnings_of(reply));
-    // The server read a message that was made here: the place in the file is what helps.
-    if (f && f.status == 400 && wrong && order.is_message && f.message.starts_with("invalid ETL spec: "))
-        f.message = "invalid ETL spec: " + reason;
-    if (f)
-        return fail_start(s, f, order.name);
-    if (asks_server)
-        return print_dry_run(s, reply);
-    std::string answer(text_trim(reply.body));
-    while (!answer.empty() && (answer.back() == '\n' || answer.back() == '\r'))
-        answer.pop_back();
-    if (answer.empty())
-        return session_fail(s, failure_make(exit_code::other, order.doing, "the server answered without an id"));
-    session_note(s, "ETL %s is running", order.is_message ? order.name.c_str() : answer.c_str());
-    return order.is_message ? print_init(s, order.name, answer) : print_init(s, answer, {});
+    return send_request(s, r, asks_server);
 }
 
-// Each in its turn, as kubectl does; one that does not start does not keep the others from it.
+// Starts the specs one after the other, as kubectl does. A failed start does not prevent the others.
 exit_code command_etl_init(session &s)
 {
     std::vector<std::string> files;

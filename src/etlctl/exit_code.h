@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// etlctl/exit_code.h: what the program's exit status says, and which HTTP status leads to it.
+// etlctl/exit_code.h: the meaning of each exit status, and the HTTP status it follows from.
 //
-// One table: `help exit-codes`, the man page and the tests read or mirror it. Pure.
+// There is one table: `help exit-codes`, the man page and the tests read or mirror it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -28,18 +28,18 @@ enum class exit_code : uint8_t {
 
 struct exit_code_row {
     exit_code code;
-    const char *name;    // `code` of an error that has no better one
+    const char *name;    // the `code` of an error that has no more specific one
     const char *meaning; // one line
 };
 
 std::span<const exit_code_row> exit_code_table();
 const char *exit_code_name(exit_code code);
 
-// The exit status for an HTTP answer. `retryable` is what the server said, or its status's usual meaning.
+// The exit status for an HTTP answer. `retryable` is what the server reported, or the usual meaning of its status.
 exit_code exit_code_from_status(int status, bool retryable);
-// The same where the answer has a `code` too: a code of node/errors.def decides, because some failures have a status of AIStore's.
+// As above, for an answer that has a `code`. A code of node/errors.def decides, because some failures use a status that AIStore chose.
 exit_code exit_code_from_answer(int status, std::string_view code, bool retryable);
-// What a status means when the answer does not say: 429, 502, 503, 504 and 408 may pass.
+// Whether a status is retryable when the answer does not say: 429, 502, 503, 504 and 408 are.
 bool status_is_retryable(int status);
 
 } // namespace etlnode::etlctl

@@ -11,7 +11,7 @@
 
 namespace etlnode::etlctl {
 
-static constexpr size_t answer_text_max = 4096; // of an answer that is no error JSON
+static constexpr size_t answer_text_max = 4096; // of an answer that is not error JSON
 
 failure failure_make(exit_code exit, std::string doing, std::string message, std::string hint)
 {
@@ -51,21 +51,21 @@ void failure_read_answer(failure &f, int status, std::string_view body)
     }
     f.exit = exit_code_from_answer(status, f.code, f.retryable);
     if (f.exit == exit_code::ok)
-        f.exit = exit_code::other; // called for an answer that was no failure by its status
+        f.exit = exit_code::other; // the caller treats the answer as a failure although its status is not one
     if (f.code.empty())
         f.code = exit_code_name(f.exit);
 }
 
 static bool has_text(const failure &f, std::string_view part) { return text_lower(f.message).find(part) != std::string::npos; }
 
-// AIStore's own servers send no code; their wording tells which of bucket, object and ETL is missing.
+// AIStore's own servers send no code. Their wording shows whether the bucket, the object or the ETL is missing.
 static std::string hint_not_found(const failure &f)
 {
     if (!f.etl.empty() && has_text(f, "it is stopped"))
         return "etlctl etl start " + f.etl;
     if (!f.etl.empty() && has_text(f, "it is not running on"))
         return "etlctl etl show " + f.etl;
-    if (has_text(f, "target \"")) // of the ETL's targets, one that there is not
+    if (has_text(f, "target \"")) // the ETL has no such target
         return "etlctl target ls";
     if (!f.etl.empty() && (f.code == "etl_not_found" || has_text(f, "etl job") || f.object.empty()))
         return "etlctl etl ls";
@@ -85,16 +85,17 @@ static bool is_here(std::string_view endpoint)
     return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
 }
 
-static std::string hint_nobody(std::string_view endpoint)
+static std::string hint_unreachable(std::string_view endpoint)
 {
     static const char *name = "name a proxy with --endpoint URL or ETLNODE_ENDPOINT";
     size_t scheme = endpoint.find("://");
     std::string_view host = scheme == std::string_view::npos ? endpoint : endpoint.substr(scheme + 3);
     bool has_port = host.substr(host.find(']') == std::string_view::npos ? 0 : host.find(']')).find(':') != std::string_view::npos;
     if (!has_port && host.find('/') == std::string_view::npos && endpoint.starts_with("http://"))
-        return "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint " + std::string(endpoint) + ":8080";
+        return "without a port the URL means port 80, but a proxy listens on 8080 by default: --endpoint " + std::string(endpoint) +
+               ":8080";
     return is_here(endpoint) ? std::string("start a node with `make up`, or ") + name
-                             : std::string("is a proxy running there, and can this machine reach it? Else ") + name;
+                             : std::string("check that a proxy is running there and that this machine can reach it, or ") + name;
 }
 
 static std::string hint_conflict(const failure &f)
@@ -107,8 +108,8 @@ static std::string hint_conflict(const failure &f)
     return is_there && f.object.empty() && !f.bucket.empty() ? "etlctl object ls " + f.bucket : std::string();
 }
 
-// What a pod did, and not the cluster.
-static bool is_of_pod(const failure &f)
+// Whether the pod caused the failure, rather than the cluster.
+static bool is_pod_failure(const failure &f)
 {
     bool has_failed = f.status >= 500 || f.exit == exit_code::timeout;
     return !f.etl.empty() && has_failed &&
@@ -121,11 +122,12 @@ static std::string raw_hint(const failure &f, std::string_view endpoint)
         return f.hint;
     if (f.exit == exit_code::not_found)
         return hint_not_found(f);
-    if (f.exit == exit_code::auth) // a node of ours has no accounts: it has said itself what it wants
-        return f.is_coded ? std::string() : "set ETLNODE_TOKEN to a token that may do this";
+    // An etlnode has no accounts; its own message says what it needs.
+    if (f.exit == exit_code::auth)
+        return f.is_coded ? std::string() : "set ETLNODE_TOKEN to a token that is allowed to do this";
     if (f.status == 0 && f.exit == exit_code::unavailable && !endpoint.empty())
-        return hint_nobody(endpoint);
-    if (is_of_pod(f))
+        return hint_unreachable(endpoint);
+    if (is_pod_failure(f))
         return "etlctl etl logs " + f.etl;
     if (f.exit == exit_code::conflict)
         return hint_conflict(f);

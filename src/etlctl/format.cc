@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/format.cc: numbers, times and names as people read them.
+// etlctl/format.cc: numbers, times and names in readable form.
 #include "etlctl/format.h"
 
 #include <ctime>
@@ -67,9 +67,10 @@ static bool is_control(char c)
     return byte < 0x20 || byte == 0x7f;
 }
 
-// The size in bytes of the character at `at` if a terminal obeys it rather than shows it, else 0; `text` is UTF-8. These are the C1 controls (U+0080 to
-// U+009F), line and paragraph separators, and the marks, embeddings, overrides and isolates of the writing direction: with them a text can pose as another one.
-static size_t obeyed_size(std::string_view text, size_t at, uint32_t &out_character)
+// The size in bytes of the character at `at` if a terminal would act on it instead of showing it; otherwise 0. `text` is UTF-8. Such
+// characters are the C1 controls (U+0080 to U+009F), line and paragraph separators, and the marks, embeddings, overrides and isolates of
+// the writing direction. They could make a text look like another one.
+static size_t active_size(std::string_view text, size_t at, uint32_t &out_character)
 {
     auto byte = [text, at](size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
     if (byte(0) == 0xc2 || byte(0) == 0xd8) {
@@ -83,11 +84,11 @@ static size_t obeyed_size(std::string_view text, size_t at, uint32_t &out_charac
     return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? 3 : 0;
 }
 
-// Appends the character at `at` as \uNNNN and steps onto its last byte if a terminal obeys it.
-static bool add_obeyed(std::string &out, std::string_view text, size_t &at)
+// If a terminal would act on the character at `at`, appends it as \uNNNN and moves `at` to its last byte.
+static bool add_escaped_if_active(std::string &out, std::string_view text, size_t &at)
 {
     uint32_t c = 0;
-    size_t size = obeyed_size(text, at, c);
+    size_t size = active_size(text, at, c);
     if (size == 0)
         return false;
     out += text_format("\\u%04x", c);
@@ -98,9 +99,9 @@ static bool add_obeyed(std::string &out, std::string_view text, size_t &at)
 std::string format_cell(std::string_view text)
 {
     bool plain = !text.empty() && text.front() != ' ' && text.back() != ' ' && text.front() != '"' && text_is_utf8(text);
-    uint32_t obeyed = 0;
+    uint32_t active = 0;
     for (size_t i = 0; plain && i < text.size(); ++i)
-        plain = !is_control(text[i]) && obeyed_size(text, i, obeyed) == 0;
+        plain = !is_control(text[i]) && active_size(text, i, active) == 0;
     if (plain)
         return std::string(text);
     bool valid = text_is_utf8(text);
@@ -111,7 +112,7 @@ std::string format_cell(std::string_view text)
             out += std::string("\\") + text[i];
         else if (is_control(text[i]) || (byte >= 0x80 && !valid))
             out += text_format("\\x%02x", byte);
-        else if (!valid || !add_obeyed(out, text, i))
+        else if (!valid || !add_escaped_if_active(out, text, i))
             out += text[i];
     }
     return out + "\"";
@@ -125,7 +126,7 @@ std::string format_message(std::string_view text)
         unsigned char byte = static_cast<unsigned char>(text[i]);
         if ((is_control(text[i]) && text[i] != '\n' && text[i] != '\t') || (byte >= 0x80 && !valid))
             out += text_format("\\x%02x", byte);
-        else if (!valid || !add_obeyed(out, text, i))
+        else if (!valid || !add_escaped_if_active(out, text, i))
             out += text[i];
     }
     while (!out.empty() && (out.back() == '\n' || out.back() == ' '))
@@ -133,7 +134,7 @@ std::string format_message(std::string_view text)
     return out;
 }
 
-// Two columns each on a terminal: Hangul, CJK, full-width forms, emoji.
+// Characters that take two columns on a terminal: Hangul, CJK, full-width forms, emoji.
 static bool is_wide(uint32_t c)
 {
     return (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xf900 && c <= 0xfaff) ||
@@ -141,7 +142,7 @@ static bool is_wide(uint32_t c)
            (c >= 0x20000 && c <= 0x3fffd);
 }
 
-// Drawn over the character before.
+// Characters that a terminal draws over the preceding one.
 static bool is_combining(uint32_t c) { return (c >= 0x300 && c <= 0x36f) || (c >= 0x200b && c <= 0x200f) || (c >= 0xfe00 && c <= 0xfe0f); }
 
 size_t format_width(std::string_view text)

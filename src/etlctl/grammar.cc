@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/grammar.cc: what the words of a command line mean, and the help that the tables give.
+// etlctl/grammar.cc: resolves the words of a command line, and prints help from the tables.
 #include "etlctl/grammar.h"
 
 #include "base/check.h"
@@ -17,14 +17,14 @@ struct noun_row {
 };
 
 static constexpr noun_row nouns[] = {
-    {"etl", "etls", "transforms that run beside the objects"},
+    {"etl", "etls", "transforms that run next to the objects"},
     {"object", "objects obj", "objects in buckets"},
     {"bucket", "buckets bck", "buckets"},
     {"target", "targets", "the nodes that hold objects"},
     {"cluster", "clusters", "all nodes"},
 };
 
-// One word that stands for noun and verb.
+// One word that stands for a noun and a verb.
 struct short_row {
     const char *word;
     const char *noun;
@@ -117,7 +117,7 @@ std::string grammar_usage(const command_row &row)
     return out;
 }
 
-// Where the words are that are no options: their indices.
+// The indices of the words that are neither options nor values of options.
 static std::vector<size_t> find_words(const std::vector<std::string> &arguments)
 {
     std::vector<size_t> at;
@@ -171,14 +171,14 @@ static parsed_words resolved(const command_row *row, const std::vector<std::stri
     return out;
 }
 
-// What removes or ends something is never suggested: who follows a hint for a slip of the finger must not lose anything.
+// Commands that remove or stop something are never suggested: following a hint after a typo must not lose anything.
 static bool is_destructive(command id)
 {
     return id == command::etl_stop || id == command::etl_rm || id == command::object_rm || id == command::bucket_rm ||
            id == command::target_rm;
 }
 
-// Words of other tools for what has another name here.
+// Words of other tools for things that have another name here.
 struct synonym_row {
     const char *noun; // "": as the first word
     const char *word;
@@ -224,7 +224,7 @@ static parsed_words unknown_verb(std::string_view noun, std::string_view verb)
         if (noun == row.noun && !is_destructive(row.id))
             candidates.push_back(row.verb);
     parsed_words out;
-    out.problem = text_format("\"%s\" is no command of %s", text_escape(verb).c_str(), std::string(noun).c_str());
+    out.problem = text_format("\"%s\" is not a command of %s", text_escape(verb).c_str(), std::string(noun).c_str());
     out.hint = synonym_hint(noun, verb);
     if (!out.hint.empty())
         return out;
@@ -245,7 +245,7 @@ static parsed_words unknown_word(std::string_view word)
         if (*row.noun == '\0')
             candidates.push_back(row.verb);
     parsed_words out;
-    out.problem = text_format("\"%s\" is no command", text_escape(word).c_str());
+    out.problem = text_format("\"%s\" is not a command", text_escape(word).c_str());
     out.hint = synonym_hint("", word);
     if (!out.hint.empty())
         return out;
@@ -276,7 +276,8 @@ parsed_words grammar_resolve(const std::vector<std::string> &arguments)
     if (row != nullptr)
         return resolved(row, arguments, at[0], none);
 
-    // `transform init` is the document's; only in front, because a bucket may be called so (`ls transform`).
+    // The example of 2020 types `transform init`. `transform` is a synonym only as the first word, because a bucket may have that name (`ls
+    // transform`).
     std::string_view noun = first == "transform" ? std::string_view("etl") : grammar_noun(first);
     if (!noun.empty()) {
         if (at.size() < 2) {
@@ -365,19 +366,19 @@ std::string grammar_help_top(std::string_view program)
 {
     std::string name(program);
     std::string out = name + ": objects, and transforms that run where the objects are\n\nUsage: " + name +
-                      " NOUN VERB [ARGUMENTS] [OPTIONS]   (VERB NOUN is understood too)\n";
+                      " NOUN VERB [ARGUMENTS] [OPTIONS]   (VERB NOUN also works)\n";
     for (const noun_row &noun : nouns) {
         out += text_format("\n%s: %s\n", noun.noun, noun.summary);
         for (const command_row &row : grammar_commands())
             if (std::string_view(row.noun) == noun.noun)
                 add_row(out, grammar_usage(row), row.summary);
     }
-    out += "\nothers:\n";
+    out += "\nother commands:\n";
     for (const command_row &row : grammar_commands())
         if (*row.noun == '\0')
             add_row(out, grammar_usage(row), row.summary);
     out += "\nshort forms: get, put, rm for objects; ls for buckets, ls BUCKET for its objects; transform for etl\n";
-    add_flags(out, "Options that every command takes", global_flags);
+    add_flags(out, "Options of every command", global_flags);
     out += "\nExample:\n" +
            grammar_as_program("  etlctl create bucket b\n  echo hello | etlctl put - b/o\n  ID=$(etlctl etl init -f spec.yaml)\n"
                               "  etlctl etl object $ID b/o -\n",
@@ -410,7 +411,7 @@ std::string grammar_help_command(std::string_view program, const command_row &ro
     if (*row.details != '\0')
         out += text_format("\n%s", row.details);
     if (*row.other_verbs != '\0') {
-        out += "\nAlso written: ";
+        out += "\nAliases: ";
         std::string verbs(row.other_verbs);
         for (size_t start = 0; start < verbs.size();) {
             size_t end = verbs.find(' ', start);
@@ -421,7 +422,7 @@ std::string grammar_help_command(std::string_view program, const command_row &ro
         out += "\n";
     }
     add_flags(out, "Options", row.flags);
-    add_flags(out, "Options that every command takes", global_flags);
+    add_flags(out, "Options of every command", global_flags);
     out += "\nExample:\n" + grammar_as_program(row.example, program);
     return out;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // etlctl/grammar.h: the commands and their options, declared once; what the words of a command line mean.
 //
-// Parsing, help, completion and the tests read these tables. `<noun> <verb>` and `<verb> <noun>` resolve to the same row, and so do
-// the short forms (`get`, `put`, `ls`, `rm`) and the words of 2020 (`transform init`). Pure.
+// Parsing, help, completion and the tests read these tables. `<noun> <verb>` and `<verb> <noun>` resolve to the same row. So do the short
+// forms (`get`, `put`, `ls`, `rm`) and the words of 2020 (`transform init`). Pure.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ enum class command : uint8_t {
     completion,
 };
 
-// Everything a command line can set. Positional arguments are in `words`, in the order of the command's row.
+// Everything that a command line can set. `words` holds the positional arguments in the order of the command's row.
 struct options {
     std::vector<std::string> words;
 
@@ -55,7 +55,7 @@ struct options {
     bool verbose = false;
     bool trace_http = false;
     bool dry_run = false;
-    std::string dry_run_mode; // client, or server where the command has that; empty: client
+    std::string dry_run_mode; // client or, for commands that support it, server; empty means client
 
     std::vector<std::string> files;
     std::string name;
@@ -107,80 +107,80 @@ constexpr uint32_t flag_bit(flag f) { return 1u << static_cast<unsigned>(f); }
 struct flag_row {
     flag id;
     const char *names; // "-o,--output"
-    const char *value; // name of its value in help; null: a switch
+    const char *value; // name of its value in the help; null for a switch
     const char *help;
-    const char *environment;                 // variables that give its value when it is not written, comma between; null: none
-    std::string options::*text;              // where the value goes, or
-    bool options::*boolean;                  // the switch, or
-    std::vector<std::string> options::*list; // the values of an option that may be given several times
+    const char *environment;    // variables that set the value when the option is absent, separated by commas; null if there are none
+    std::string options::*text; // where the value goes, or
+    bool options::*boolean;     // where the switch goes, or
+    std::vector<std::string> options::*list; // where the values go if the option may be repeated
 };
 
-// What a positional argument is: for help, for completion.
+// The kind of a positional argument, for help and completion.
 enum class word_kind : uint8_t { none, etl, bucket, object, object_or_bucket, file, target, shell, topic };
 
 struct word_row {
-    const char *name; // null: no more
+    const char *name; // null: no further words
     word_kind kind;
     bool required;
-    bool repeats; // only the last one
+    bool repeats; // only on the last word
 };
 
 inline constexpr size_t command_words_max = 3;
 
 struct command_row {
     command id;
-    const char *noun; // "" for commands that are one word
+    const char *noun; // "" for commands of one word
     const char *verb;
-    const char *other_verbs; // space between
+    const char *other_verbs; // separated by spaces
     word_row words[command_words_max + 1];
-    uint32_t flags; // flag_bit of what it takes besides the options that all take
+    uint32_t flags; // flag_bit of each option, apart from those that every command takes
     const char *summary;
     const char *details; // "" or some lines
-    const char *example; // lines of two spaces and a command; %s nowhere, the program's name is put for "etlctl"
+    const char *example; // lines of two spaces and a command; the program's name replaces "etlctl"
 };
 
 std::span<const flag_row> grammar_flags();
 std::span<const command_row> grammar_commands();
 const flag_row &grammar_flag(flag f);
 const command_row &grammar_command(command id);
-// Whether the command takes the option: its own, or one that all take.
+// Whether the command takes the option, either its own or one that every command takes.
 bool grammar_takes(const command_row &row, flag f);
 bool grammar_is_global(flag f);
-// The flag that `word` ("-o", "--output", "--output=json") names, null when none does.
+// The flag that `word` ("-o", "--output", "--output=json") names; null if there is none.
 const flag_row *grammar_find_flag(std::string_view word);
-// "etl", also for "etls"; empty when the word is no noun.
+// "etl" for both "etl" and "etls"; empty if the word is not a noun.
 std::string_view grammar_noun(std::string_view word);
-// The row of a noun ("" for one-word commands) and verb, other verbs included; null when there is none.
+// The row of a noun ("" for one-word commands) and a verb or its synonym; null if there is none.
 const command_row *grammar_find(std::string_view noun, std::string_view verb);
 // "etl object ID BUCKET/OBJECT [OUT]"
 std::string grammar_usage(const command_row &row);
 
 enum class meaning : uint8_t {
-    command,   // `row` and `rest`
-    help_top,  // --help alone, or nothing at all (then `is_error`)
-    help_noun, // `noun`
+    command,   // sets `row` and `rest`
+    help_top,  // --help alone, or no words at all (then `is_error`)
+    help_noun, // sets `noun`
     version,   // --version alone
-    unknown,   // `problem` and perhaps `hint`
+    unknown,   // sets `problem` and perhaps `hint`
 };
 
 struct parsed_words {
     meaning what = meaning::unknown;
     const command_row *row = nullptr;
     std::string noun;
-    std::vector<std::string> rest; // options and positional arguments, the words of the command taken out
+    std::vector<std::string> rest; // options and positional arguments, without the words of the command
     bool is_error = false;         // help is shown because a word is missing
     std::string problem;
     std::string hint;
 };
 
-// `arguments` without the program's name.
+// `arguments` does not include the program's name.
 parsed_words grammar_resolve(const std::vector<std::string> &arguments);
 
-// The text after --help of everything, of one noun, of one command. `program` is how it was called.
+// The help texts: of the program, of one noun, of one command. `program` is the name under which the program was called.
 std::string grammar_help_top(std::string_view program);
 std::string grammar_help_noun(std::string_view program, std::string_view noun);
 std::string grammar_help_command(std::string_view program, const command_row &row);
-// `text` with "etlctl" at the start of words replaced by `program`.
+// `text` with each word "etlctl" replaced by `program`.
 std::string grammar_as_program(std::string_view text, std::string_view program);
 
 } // namespace etlnode::etlctl

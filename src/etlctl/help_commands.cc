@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/help_commands.cc: help of commands, and the two topics: exit-codes and environment.
+// etlctl/help_commands.cc: the help of commands, and the topics exit-codes and environment.
 #include "etlctl/commands.h"
 
 #include <cstdio>
@@ -17,7 +17,7 @@ static void print_exit_codes()
 
 static void print_environment()
 {
-    puts("An option that is written wins, then the variable, then the default.\n");
+    puts("An option on the command line takes precedence over its variable; the variable over the default.\n");
     for (const flag_row &row : grammar_flags()) {
         if (row.environment == nullptr)
             continue;
@@ -27,7 +27,7 @@ static void print_environment()
         printf("%-34s %s\n", names.c_str(), row.names);
     }
     printf("%-34s %s\n", "ETLNODE_TOKEN, AIS_AUTHN_TOKEN", "sent as Authorization: Bearer");
-    printf("%-34s %s\n", "http_proxy, no_proxy", "as in curl; this machine itself is always reached directly");
+    printf("%-34s %s\n", "http_proxy, no_proxy", "as in curl; addresses of this machine are always reached directly");
 }
 
 exit_code command_help(session &s)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // etlctl/http_client.cc: libcurl's easy interface behind plain structs.
 //
-// Owns     one CURL handle, kept between requests so that the connection is.
+// Owns     one CURL handle, kept between requests so that the connection stays open.
 // Knows    base, trace.              Known by  session, the commands.
-// Fails    see http_outcome. A body that ends early is `cut`, whatever its framing; libcurl reports an RST, a short Content-Length and a
-//          chunked body without its end.
+// Fails    see http_outcome. A body that ends early is `cut`, whatever its framing: libcurl reports an RST, a body shorter than
+//          Content-Length, and a chunked body without its end.
 #include "etlctl/http_client.h"
 
 #include <cstdio>
@@ -39,7 +39,7 @@ static size_t on_header(char *bytes, size_t, size_t size, void *arg)
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r'))
         line.remove_suffix(1);
     if (line.starts_with("HTTP/")) {
-        // The head of the next answer: 100 Continue and redirects are not what was asked for.
+        // A new status line begins. Drop the headers of the previous answer, which was a 100 Continue or a redirect.
         x.reply->headers.clear();
         x.reply->body.clear();
         size_t space = line.find(' ');
@@ -75,7 +75,7 @@ static size_t on_write(char *bytes, size_t, size_t size, void *arg)
             x.too_large = true;
             return 0;
         }
-        size_t room = max - x.reply->body.size(); // of an error text the beginning is enough
+        size_t room = max - x.reply->body.size(); // of an error text, the beginning is enough
         x.reply->body.append(bytes, room);
         return size;
     }
@@ -171,7 +171,7 @@ static void set_method(CURL *easy, const http_request &request)
     } else {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method); // kept by redirects
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method); // redirects keep the method
 }
 
 static curl_slist *add_header(curl_slist *list, const std::string &line)
@@ -181,23 +181,14 @@ static curl_slist *add_header(curl_slist *list, const std::string &line)
     return longer;
 }
 
-static bool prepare(http_client &client)
-{
-    if (client.easy != nullptr)
-        return true;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return false;
-    client.easy = curl_easy_init();
-    return client.easy != nullptr;
-}
-
-static curl_slist *headers_of(const http_client &client, const http_request &request)
+// The caller frees the list with curl_slist_free_all.
+static curl_slist *make_headers(const http_client &client, const http_request &request)
 {
     curl_slist *headers = add_header(nullptr, "Expect:");
-    bool typed = false;
+    bool has_type = false;
     for (const std::string &line : request.headers)
-        typed = typed || text_equal_ignore_case(std::string_view(line).substr(0, 13), "content-type:");
-    if (!typed && (request.has_body || request.read != nullptr))
+        has_type = has_type || text_equal_ignore_case(std::string_view(line).substr(0, 13), "content-type:");
+    if (!has_type && (request.has_body || request.read != nullptr))
         headers = add_header(headers, "Content-Type: application/octet-stream");
     if (!client.token.empty())
         headers = add_header(headers, "Authorization: Bearer " + client.token);
@@ -206,14 +197,12 @@ static curl_slist *headers_of(const http_client &client, const http_request &req
     return headers;
 }
 
-static void set_options(CURL *easy, exchange &x)
+static void set_connection(CURL *easy, const http_client &client, const http_request &request)
 {
-    const http_client &client = *x.client;
-    const http_request &request = *x.request;
     curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "etlctl");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); // object names may hold dots and double slashes
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); // object names may contain dots and double slashes
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
@@ -226,37 +215,53 @@ static void set_options(CURL *easy, exchange &x)
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
     curl_easy_setopt(easy, CURLOPT_NOPROXY, client.no_proxy.c_str());
+}
+
+static void set_callbacks(CURL *easy, exchange &x)
+{
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &x);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &x);
     curl_easy_setopt(easy, CURLOPT_READDATA, &x);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, request.tick == nullptr ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, x.request->tick == nullptr ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &x);
-    if (client.verbose || client.trace) {
+    if (x.client->verbose || x.client->trace) {
         curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
         curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug);
         curl_easy_setopt(easy, CURLOPT_DEBUGDATA, &x);
     }
-    set_method(easy, request);
+}
+
+static bool prepare(http_client &client)
+{
+    if (client.easy != nullptr)
+        return true;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return false;
+    client.easy = curl_easy_init();
+    return client.easy != nullptr;
 }
 
 void http_perform(http_client &client, const http_request &request, http_reply &out_reply)
 {
     out_reply = http_reply{};
     if (!prepare(client)) {
-        out_reply.problem = "libcurl cannot start";
+        out_reply.problem = "cannot initialise libcurl";
         return;
     }
     CURL *easy = static_cast<CURL *>(client.easy);
     curl_easy_reset(easy);
     exchange x = {.request = &request, .reply = &out_reply, .client = &client};
     char problem[CURL_ERROR_SIZE] = {};
-    curl_slist *headers = headers_of(client, request);
-    set_options(easy, x);
+
+    curl_slist *headers = make_headers(client, request);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, problem);
+    set_connection(easy, client, request);
+    set_callbacks(easy, x);
+    set_method(easy, request);
 
     CURLcode code = curl_easy_perform(easy);
     out_reply.outcome = x.stopped ? http_outcome::stopped : outcome_of(code);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// etlctl/main.cc: etlctl: words to a command, the command run, its exit code returned.
+// etlctl/main.cc: resolves the words to a command, runs it and returns its exit code.
 //
-// Knows    everything in cli.     Normal  grammar_resolve, parse_options, session_init, the command.
-// Fails    usage is exit 2 before anything is sent; SIGINT 130 and SIGTERM 143 (partial_file.cc).
+// Knows    everything in etlctl.     Normal  grammar_resolve, parse_options, session_init, the command.
+// Fails    A usage error exits with 2 before anything is sent. SIGINT exits with 130, SIGTERM with 143 (partial_file.cc).
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -49,7 +49,7 @@ static exit_code run(session &s)
     return exit_code::other;
 }
 
-// A wrong command line is told in JSON too when it asks for JSON.
+// The format must be known before parsing, because a wrong command line is reported as JSON if it asks for JSON.
 static output_format format_of(const std::vector<std::string> &arguments)
 {
     output_format format = output_format::table;
@@ -84,7 +84,7 @@ static int run_main(int argc, char **argv)
     session s;
     s.program = slash != nullptr ? slash + 1 : argc > 0 && argv[0] != nullptr && *argv[0] != '\0' ? argv[0] : "etlctl";
     std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-    signal(SIGPIPE, SIG_IGN); // a write tells
+    signal(SIGPIPE, SIG_IGN); // write() reports a closed pipe
     if (!arguments.empty() && arguments[0] == "__complete")
         return completion_answer(s.program.c_str(), {arguments.begin() + 1, arguments.end()});
     partial_file_watch_signals(s.program.c_str());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/name.cc: how people write buckets, objects, endpoints and ranges.
+// etlctl/name.cc: parses buckets, objects, endpoints and ranges as users write them.
 #include "etlctl/name.h"
 
 #include <algorithm>
@@ -24,7 +24,7 @@ bool name_parse_ref(std::string_view text, object_ref &out_ref, std::string &out
     out_ref.bucket = std::string(rest.substr(0, slash));
     out_ref.object = slash == std::string_view::npos ? std::string() : std::string(rest.substr(slash + 1));
     if (out_ref.bucket.empty()) {
-        out_why = text_format("\"%s\" names no bucket: write BUCKET or BUCKET/OBJECT", text_escape(text).c_str());
+        out_why = text_format("\"%s\" does not name a bucket: write BUCKET or BUCKET/OBJECT", text_escape(text).c_str());
         return false;
     }
     return true;
@@ -35,7 +35,7 @@ bool name_parse_object(std::string_view text, object_ref &out_ref, std::string &
     if (!name_parse_ref(text, out_ref, out_why))
         return false;
     if (out_ref.object.empty()) {
-        out_why = text_format("\"%s\" names no object: write BUCKET/OBJECT", text_escape(text).c_str());
+        out_why = text_format("\"%s\" does not name an object: write BUCKET/OBJECT", text_escape(text).c_str());
         return false;
     }
     return true;
@@ -78,8 +78,8 @@ bool name_is_etl_id(std::string_view text)
     return capital;
 }
 
-// What is wrong with "HOST:PORT", in words that follow the endpoint; empty: nothing.
-static std::string judge_authority(std::string_view authority, std::string_view scheme)
+// What is wrong with "HOST:PORT", worded to follow the endpoint; empty if nothing is.
+static std::string check_authority(std::string_view authority, std::string_view scheme)
 {
     size_t bracket = authority.find(']');
     bool is_ip6 = authority.starts_with('[');
@@ -87,7 +87,7 @@ static std::string judge_authority(std::string_view authority, std::string_view 
         return " is not an endpoint: write http://[ADDRESS]:PORT for an IPv6 address";
     std::string_view behind = is_ip6 ? authority.substr(bracket + 1) : authority;
     if (std::count(behind.begin(), behind.end(), ':') > 1)
-        return " is not an endpoint: write " + std::string(scheme) + "HOST:PORT; an IPv6 address stands in brackets, http://[::1]:8080";
+        return " is not an endpoint: write " + std::string(scheme) + "HOST:PORT; put an IPv6 address in brackets: http://[::1]:8080";
     size_t colon = behind.find(':');
     if (colon == std::string_view::npos)
         return {};
@@ -95,8 +95,8 @@ static std::string judge_authority(std::string_view authority, std::string_view 
     bool is_port = text_parse_u64(behind.substr(colon + 1), port) && port >= 1 && port <= 65535;
     std::string host(authority.substr(0, authority.size() - behind.size() + colon));
     if (host.empty())
-        return " names no host: write http://HOST:PORT";
-    return is_port ? std::string() : ": a port is a number from 1 to 65535: write " + std::string(scheme) + host + ":PORT";
+        return " does not name a host: write http://HOST:PORT";
+    return is_port ? std::string() : " has an invalid port (1 to 65535): write " + std::string(scheme) + host + ":PORT";
 }
 
 bool name_parse_endpoint(std::string_view text, std::string &out_endpoint, std::string &out_why)
@@ -119,11 +119,10 @@ bool name_parse_endpoint(std::string_view text, std::string &out_endpoint, std::
     else if (rest.empty() || path.size() == rest.size() || !is_plain || rest.find_first_of("?#\\") != std::string_view::npos)
         wrong = " is not an endpoint: write http://HOST:PORT";
     else
-        wrong = judge_authority(rest.substr(0, rest.size() - path.size()), scheme);
+        wrong = check_authority(rest.substr(0, rest.size() - path.size()), scheme);
     size_t version = (std::string(path) + "/").find("/v1/");
     if (wrong.empty() && version != std::string::npos)
-        wrong = ": /v1 and what follows it belong to the requests, not to the endpoint: write " +
-                endpoint.substr(0, endpoint.size() - path.size() + version);
+        wrong = " must not include the request path /v1...: write " + endpoint.substr(0, endpoint.size() - path.size() + version);
     if (!wrong.empty()) {
         out_why = "\"" + text_escape(text) + "\"" + wrong;
         return false;

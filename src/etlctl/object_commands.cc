@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/object_commands.cc: object get, put, ls, head, rm.
+// etlctl/object_commands.cc: object get, put, ls, head and rm.
 #include "etlctl/commands.h"
 
 #include <algorithm>
@@ -35,7 +35,7 @@ exit_code command_object_get(session &s)
     if (s.opt.words.size() > 1)
         d.out = s.opt.words[1];
     else if (s.program == "ais")
-        d.out = "."; // AIStore's command writes the file; whoever calls us by its name expects that
+        d.out = "."; // AIStore's `ais` command writes a file; a caller that uses its name expects that
     d.whole_object = d.range.empty();
     failure f = transfer_download(s, d);
     return f ? fail_object(s, f, ref) : exit_code::ok;
@@ -108,7 +108,7 @@ failure fetch_object_page(session &s, const std::string &bucket, const std::stri
     out_page.entries = json_get(out_page.tree.get(), "entries");
     out_page.uuid = json_text(out_page.tree.get(), "uuid");
     out_page.token = json_text(out_page.tree.get(), "continuation_token");
-    // A server that answers the same token again would be asked for ever.
+    // A server that repeats a token would keep this loop running forever.
     if (!out_page.token.empty() && out_page.token == previous.token)
         return failure_make(
             exit_code::other, "cannot list objects of " + name_bucket_uri(bucket), "the server answered the same page twice");
@@ -128,7 +128,7 @@ static json_ptr object_item(const std::string &bucket, const cJSON *entry)
     return item;
 }
 
-// With -o name the whole reference, which every command takes back.
+// With -o name, print BUCKET/OBJECT, which every command accepts.
 static json_ptr object_name_item(const std::string &bucket, const cJSON *entry)
 {
     json_ptr item = json_object();
@@ -143,7 +143,7 @@ exit_code command_object_ls(session &s)
     if (!name_parse_ref(s.opt.words[0], ref, why))
         return session_fail(s, usage_failure(why));
     if (!ref.object.empty() && !s.opt.prefix.empty())
-        return session_fail(s, usage_failure("the prefix is given twice"));
+        return session_fail(s, usage_failure("the prefix is given twice: in the argument and with --prefix"));
     std::string prefix = ref.object + s.opt.prefix;
     uint64_t left = UINT64_MAX;
     list_printer list = session_list(s, "Object", object_columns, "name");
@@ -278,7 +278,7 @@ exit_code command_object_rm(session &s)
             progress_hide(shown);
             exit_code exit = fail_object(s, f, ref);
             first = failed++ == 0 ? exit : first;
-            // Nobody is there: the others would fail in the same way, each after its own wait.
+            // The server is unreachable. The remaining requests would fail in the same way, each after its own timeout.
             if (f.status == 0 && failed == 1 && &ref == refs.data())
                 return exit;
         } else {

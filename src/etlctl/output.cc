@@ -164,7 +164,7 @@ static void print_pending(list_printer &list, bool last)
         for (const json_ptr &item : list.pending)
             fputs(as_json_line(list, item.get()).c_str(), list.out);
         break;
-    case output_format::yaml: break; // see list_end
+    case output_format::yaml: break; // printed by list_end
     case output_format::name:
         for (const json_ptr &item : list.pending)
             print_name(list.out, item.get(), list.name_key, list.null_separated);
@@ -232,7 +232,7 @@ void item_print(FILE *out, output_format format, const char *kind, std::span<con
             label[0] = static_cast<char>(toupper(static_cast<unsigned char>(label[0])));
             std::string cell = output_cell(item, c);
             const cJSON *value = find(item, c.key);
-            // A size is shown twice: for the eye and exactly.
+            // Show a size in two forms: readable and exact.
             if (c.kind == cell_kind::bytes && value != nullptr && !cell.ends_with("iB") && cell != "-")
                 cell = value_text(value) + " bytes";
             else if (c.kind == cell_kind::bytes && cell != "-")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// etlctl/output.h: lists and single things as table, wide, json, jsonl, yaml or name. Everything is made of one JSON item a thing.
+// etlctl/output.h: prints lists and single items as table, wide, json, jsonl, yaml or name. Every item is one JSON object.
 //
-// The keys of the items are the program's contract with scripts: they are never renamed; sizes are bytes, times RFC 3339, a value
-// that is not known is null, a list is always an array. Lists stream: a table takes its column widths from the first flush.
+// The keys of the items are the program's contract with scripts, so they are never renamed. Sizes are bytes, times are RFC 3339, an unknown
+// value is null, and a list is always an array. Lists stream: a table takes its column widths from the first flush.
 #pragma once
 
 #include <cstdio>
@@ -26,9 +26,9 @@ enum class cell_kind : uint8_t { text, bytes, count, seconds };
 
 struct column {
     const char *header;
-    const char *key; // of the item; "checksum.value" goes one deeper
+    const char *key; // key in the item; "checksum.value" goes one level deeper
     cell_kind kind;
-    bool wide; // shown with -o wide (and for single things always)
+    bool wide; // shown only with -o wide (single items show it always)
 };
 
 struct list_printer {
@@ -40,10 +40,10 @@ struct list_printer {
     const char *name_key = "name";
     bool no_headers = false;
     bool null_separated = false;
-    std::string sort_by; // header or key, any case; the whole list is kept until the end
-    json_ptr beside;     // an object, or null: its members stand beside the items in json and yaml
+    std::string sort_by; // header or key, in any case; sorting keeps the whole list in memory until the end
+    json_ptr beside;     // an object or null: its members stand beside the items in json and yaml
 
-    // The printer's own.
+    // Private to the printer.
     std::vector<json_ptr> pending;
     std::vector<size_t> widths;
     bool header_done = false;
@@ -51,22 +51,22 @@ struct list_printer {
     size_t count = 0;
 };
 
-// False when sort_by is no column; `out_why` names those there are.
+// False when sort_by is not a column; `out_why` then names the columns.
 bool list_check(const list_printer &list, std::string &out_why);
 void list_add(list_printer &list, json_ptr item);
-// Prints what can be printed already; call it between pages.
+// Prints what can already be printed. Call it between pages.
 void list_flush(list_printer &list);
-// The rest, and the end of JSON. A table without rows prints its header only.
+// Prints the rest, and the end of the JSON. A table without rows has only its header.
 void list_end(list_printer &list);
 
-// One thing. In a table: one "Name:  value" line a column; keys that no column shows are left out.
+// Prints a single item. A table has one "Name:  value" line per column, and leaves out keys without a column.
 void item_print(
     FILE *out, output_format format, const char *kind, std::span<const column> columns, const char *name_key, const cJSON *item);
 
-// The text of a cell: "-" for what is null, absent or empty.
+// The text of a cell: "-" for null, absent or empty values.
 std::string output_cell(const cJSON *item, const column &c);
 
-// Null when the text is empty.
+// Adds the text, or null if it is empty.
 void output_add_text(cJSON *item, const char *key, std::string_view text);
 
 } // namespace etlnode::etlctl

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/parse.cc: the command's row becomes a CLI11 parser; its exceptions end here.
+// etlctl/parse.cc: builds a CLI11 parser from the command's row, and catches its exceptions.
 //
 // Knows    grammar, CLI11.     Known by  main.
 #include "etlctl/parse.h"
@@ -36,14 +36,14 @@ static void declare_words(CLI::App &app, const command_row &row, positionals &wo
 {
     for (size_t i = 0; row.words[i].name != nullptr; ++i) {
         const word_row &word = row.words[i];
-        // Two words of a command may have the same name in its usage; CLI11 wants them to differ, and nobody sees these.
+        // CLI11 requires unique names, but two words of a command may have the same name in its usage. Users never see these names.
         std::string name = text_format("word%zu", i);
         CLI::Option *option = word.repeats ? app.add_option(name, words.repeated) : app.add_option(name, words.single[i]);
         option->required(false);
     }
 }
 
-// What can be typed: without the words that the usage only stands for.
+// A help command that the user can type, because the usage line contains placeholders.
 static std::string help_of(const command_row &row)
 {
     return "etlctl " + (*row.noun != '\0' ? std::string(row.noun) + " " : std::string()) + row.verb + " --help";
@@ -77,11 +77,11 @@ static failure extra_words(const command_row &row, const std::vector<std::string
         return failure_make(exit_code::usage, {}, text_format("unknown option %s", text_escape(word).c_str()),
             nearest.empty() ? help_of(row) : "did you mean " + nearest + "?");
     }
-    return failure_make(exit_code::usage, {},
-        text_format("\"%s\" is one argument too many", text_escape(extra.empty() ? "" : extra.back()).c_str()), usage);
+    return failure_make(
+        exit_code::usage, {}, text_format("unexpected argument \"%s\"", text_escape(extra.empty() ? "" : extra.back()).c_str()), usage);
 }
 
-// What CLI11 would say in its own words: an option without its value, and one that is given twice.
+// Reports an option without a value, and an option that is given twice, in better words than CLI11's.
 static failure check_values(const command_row &row, const std::vector<std::string> &rest)
 {
     std::vector<flag> seen;
@@ -104,8 +104,8 @@ static failure check_values(const command_row &row, const std::vector<std::strin
     return {};
 }
 
-// "--dry-run" is a switch whose value may follow a '=': who it is that looks. Takes the value off.
-static failure take_dry_run(const command_row &row, std::vector<std::string> &in_out_rest, options &out)
+// "--dry-run" is a switch with an optional value: "=client" or "=server" says who checks. Removes the value from the arguments.
+static failure extract_dry_run(const command_row &row, std::vector<std::string> &in_out_rest, options &out)
 {
     constexpr std::string_view name = "--dry-run=";
     for (size_t i = 0; i < in_out_rest.size() && in_out_rest[i] != "--"; ++i) {
@@ -114,10 +114,10 @@ static failure take_dry_run(const command_row &row, std::vector<std::string> &in
         std::string mode = in_out_rest[i].substr(name.size());
         if (mode != "client" && mode != "server")
             return failure_make(exit_code::usage, {},
-                text_format("--dry-run=%s: there are --dry-run=client and --dry-run=server", text_escape(mode).c_str()), help_of(row));
+                text_format("--dry-run=%s: write --dry-run=client or --dry-run=server", text_escape(mode).c_str()), help_of(row));
         if (mode == "server" && row.id != command::etl_init)
             return failure_make(
-                exit_code::usage, {}, "--dry-run=server is there for etl init alone; --dry-run prints what would be sent", help_of(row));
+                exit_code::usage, {}, "only etl init supports --dry-run=server; --dry-run prints what would be sent", help_of(row));
         out.dry_run_mode = mode;
         in_out_rest[i] = "--dry-run";
     }
@@ -128,18 +128,18 @@ parse_result parse_options(const command_row &row, const std::vector<std::string
 {
     CLI::App app;
     app.set_help_flag("-h,--help");
-    app.allow_extras(); // named by us, with the option that was meant
+    app.allow_extras(); // extra_words reports them, with a suggestion
     positionals words;
     declare_flags(app, row, out_options);
     declare_words(app, row, words);
     std::vector<std::string> words_given = rest;
     out_failure = check_values(row, rest);
     if (!out_failure)
-        out_failure = take_dry_run(row, words_given, out_options);
+        out_failure = extract_dry_run(row, words_given, out_options);
     if (out_failure)
         return parse_result::usage;
     try {
-        std::vector<std::string> reversed(words_given.rbegin(), words_given.rend()); // CLI11 pops from the back
+        std::vector<std::string> reversed(words_given.rbegin(), words_given.rend()); // CLI11 takes arguments from the back
         app.parse(reversed);
     } catch (const CLI::CallForHelp &) {
         return parse_result::help;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/partial_file.cc: part file, rename, and what signals do meanwhile.
+// etlctl/partial_file.cc: writes the part file, renames it, and removes it on a signal.
 #include "etlctl/partial_file.h"
 
 #include <cerrno>
@@ -16,7 +16,7 @@
 
 namespace etlnode::etlctl {
 
-// Read by the signal handler: only written while the signals are blocked.
+// The signal handler reads this, so it is written only while the signals are blocked.
 static char signal_path[PATH_MAX];
 static char signal_text[64];
 static size_t signal_text_size;
@@ -43,7 +43,7 @@ void partial_file_watch_signals(const char *program)
     for (int number : {SIGINT, SIGTERM}) {
         struct sigaction old = {};
         sigaction(number, nullptr, &old);
-        if (old.sa_handler != SIG_IGN) // nohup and background jobs of scripts stay as they are
+        if (old.sa_handler != SIG_IGN) // keep signals ignored under nohup and in background jobs of scripts
             sigaction(number, &action, nullptr);
     }
 }
@@ -82,7 +82,7 @@ static bool open_part(partial_file &file, std::string &out_why)
     mode_t mask = umask(0);
     umask(mask);
     if (fchmod(file.fd, 0666 & ~mask) != 0) {
-        // Mode 0600 stays, as mkostemp made it: stricter than asked for, not wrong.
+        // Keep mode 0600 of mkostemp: it is stricter than the umask asks for, but not wrong.
     }
     return true;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// etlctl/partial_file.h: a file that appears under its name only when it is whole.
+// etlctl/partial_file.h: a file that appears under its name only when it is complete.
 //
-// Bytes go to NAME.part-XXXXXX beside it; commit renames. SIGINT and SIGTERM remove the part and end the program (130, 143).
-// One at a time.
+// Bytes go to NAME.part-XXXXXX beside it; commit renames that file. SIGINT and SIGTERM remove it and end the program with 130 or 143. Only
+// one such file exists at a time.
 #pragma once
 
 #include <cstddef>
@@ -12,20 +12,20 @@ namespace etlnode::etlctl {
 
 struct partial_file {
     int fd = -1;
-    std::string part = {}; // empty: written in place (a device, a pipe, standard output)
+    std::string part = {}; // empty if written in place (a device, a pipe, standard output)
     std::string final = {};
-    bool is_ours = false; // fd is closed by us
+    bool is_ours = false; // this struct closes fd
 };
 
-// Installed once, by main: both signals end the program at once.
+// main calls this once. After it, both signals end the program immediately.
 void partial_file_watch_signals(const char *program);
 
-// False with `out_why`. `path` "-" is standard output; what exists and is no regular file is written in place.
+// False with `out_why`. `path` "-" is standard output. A path that exists and is not a regular file is written in place.
 bool partial_file_open(partial_file &file, const std::string &path, std::string &out_why);
 // False with errno set.
 bool partial_file_write(partial_file &file, const char *bytes, size_t size);
 bool partial_file_commit(partial_file &file, std::string &out_why);
-// Closes and removes what was not committed. Harmless when called again.
+// Closes and removes what was not committed. May be called again.
 void partial_file_drop(partial_file &file);
 
 } // namespace etlnode::etlctl

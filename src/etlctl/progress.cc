@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/progress.cc: when and where progress is shown; how it reads is in format.cc.
+// etlctl/progress.cc: decides when and where progress is shown. format.cc makes its text.
 #include "etlctl/progress.h"
 
 #include <cstdio>

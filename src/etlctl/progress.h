@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// etlctl/progress.h: a moving line on a terminal, or a line a second, on stderr.
+// etlctl/progress.h: progress on stderr, as a line that is redrawn on a terminal or as one line per second.
 //
-// On a terminal it appears once a transfer has run for a second or moved 8 MiB, and is wiped at the end.
+// On a terminal it appears once a transfer has taken a second or moved 8 MiB. The end erases it.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,9 @@ struct progress {
 void progress_start(progress &p, const session &s, std::string what, uint64_t objects_total, uint64_t bytes_total);
 void progress_add(progress &p, uint64_t bytes);
 void progress_tick(progress &p);
-// Wipes the line; with --progress plain prints the last one.
+// Erases the line; with --progress plain, prints a last one.
 void progress_end(progress &p);
-// Wipes the line only, so that something else can be printed.
+// Only erases the line, so that something else can be printed.
 void progress_hide(progress &p);
 
 } // namespace etlnode::etlctl

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// etlctl/session.cc: settings, requests with their failures, plans.
+// etlctl/session.cc: settings, requests with their failures, and plans of dry runs.
 //
 // Owns     the HTTP client.     Known by  main and the commands.
-// Order of settings: option, environment, default.
+// Precedence of settings: option, environment, default.
 #include "etlctl/session.h"
 
 #include <cerrno>
@@ -30,8 +30,8 @@ static const char *environment(const char *name)
     return value != nullptr && *value != '\0' ? value : nullptr;
 }
 
-// Options that were not written take their value from the variables that their row names.
-static void take_environment(options &opt)
+// Options that are absent take their value from the variables in their row.
+static void apply_environment(options &opt)
 {
     for (const flag_row &row : grammar_flags()) {
         if (row.environment == nullptr || row.text == nullptr || !(opt.*row.text).empty())
@@ -65,7 +65,7 @@ failure session_init(session &s)
     s.out_is_tty = isatty(STDOUT_FILENO) == 1;
     s.err_is_tty = isatty(STDERR_FILENO) == 1;
     s.in_is_tty = isatty(STDIN_FILENO) == 1;
-    take_environment(s.opt);
+    apply_environment(s.opt);
 
     std::string why;
     if (!s.opt.output.empty() && !output_parse_format(s.opt.output, s.format))
@@ -73,7 +73,8 @@ failure session_init(session &s)
     if (!name_parse_endpoint(s.opt.endpoint.empty() ? "http://127.0.0.1:8080" : s.opt.endpoint, s.endpoint, why))
         return usage(why);
     if (!s.opt.timeout.empty() && (!text_parse_duration_ms(s.opt.timeout, s.timeout_ms) || s.timeout_ms == 0))
-        return usage(text_format("--timeout \"%s\" is not a duration above 0: write 30s, 5m, 1h30m", text_escape(s.opt.timeout).c_str()));
+        return usage(
+            text_format("--timeout \"%s\" is not a positive duration: write 30s, 5m or 1h30m", text_escape(s.opt.timeout).c_str()));
     if (s.opt.progress == "plain")
         s.progress = progress_mode::plain;
     else if (s.opt.progress == "none")
@@ -91,11 +92,11 @@ failure session_init(session &s)
     if (token != nullptr) {
         s.http.token = text_trim(token);
         if (s.http.token.find_first_of("\r\n") != std::string::npos)
-            return usage("the token in the environment holds a line end");
+            return usage("the token in the environment contains a line break");
     }
     const char *no_proxy = environment("no_proxy") != nullptr ? environment("no_proxy") : environment("NO_PROXY");
     s.http.no_proxy = no_proxy != nullptr ? no_proxy : "";
-    // A proxy of the company's network is never the way to this machine.
+    // Addresses of this machine are never reached through a network's HTTP proxy.
     if (s.http.no_proxy != "*")
         s.http.no_proxy += std::string(s.http.no_proxy.empty() ? "" : ",") + "localhost,127.0.0.0/8,::1";
     return {};
@@ -134,7 +135,7 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
     failure f;
     f.doing = std::move(doing);
     f.request_id = s.request_id;
-    // An upload that the server refuses early may end in a reset after the answer: the answer is what matters.
+    // If the server refuses an upload early, a reset may follow its answer. The answer is what matters.
     bool answered = reply.outcome == http_outcome::answered || (reply.outcome == http_outcome::cut && reply.status >= 400);
     if (answered) {
         if (reply.status >= 200 && reply.status < 300)
@@ -163,7 +164,7 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
         break;
     case http_outcome::cut:
         exit = exit_code::unavailable;
-        message = text_format("the connection was cut before the end: %s", reply.problem.c_str());
+        message = text_format("the connection was cut before the answer was complete: %s", reply.problem.c_str());
         break;
     case http_outcome::bad_url: exit = exit_code::usage; break;
     case http_outcome::stopped:
@@ -175,9 +176,9 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
     if (reply.outcome == http_outcome::cut)
         out.code = "cut";
     if (reply.outcome == http_outcome::refused && redirected)
-        out.hint = "the node that the proxy named is not reachable from here: is its --advertise-url right? etlctl cluster show";
+        out.hint = "the proxy redirected to a node that is not reachable from here; check its --advertise-url: etlctl cluster show";
     else if (reply.outcome == http_outcome::cut)
-        out.hint = "try again; nothing of it was kept";
+        out.hint = "try again; the partial data was discarded";
     wrong_endpoint_explain(s, reply, out);
     return out;
 }
@@ -191,7 +192,7 @@ failure session_perform(
 
 exit_code session_fail(session &s, failure f)
 {
-    if (f.exit == exit_code::broken_pipe) { // nobody reads; silence is the custom
+    if (f.exit == exit_code::broken_pipe) { // nobody reads the output: exit silently, as is customary
         s.worst = f.exit;
         return f.exit;
     }
@@ -274,7 +275,7 @@ failure session_check_list(const session &s, const list_printer &list)
     if (!list_check(list, why))
         return usage(why);
     if (s.opt.null_separated && s.format != output_format::name)
-        return usage("-0 goes with -o name");
+        return usage("-0 requires -o name");
     return {};
 }
 

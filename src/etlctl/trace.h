@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/trace.h: what -v and --trace-http print of a request, with secrets masked. Pure.
+// etlctl/trace.h: masks secrets in what -v and --trace-http print. Pure.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace etlnode::etlctl {
 
-// One header line or request line: values of Authorization, Cookie and the cluster secret become ***, and so do the secret in a
-// pod's object URL, passwords in URLs, and query values named like secrets (token, secret, signature).
+// Masks a header line or request line. The values of Authorization, Cookie and the cluster secret become ***. So do the secret in a pod's
+// object URL, passwords in URLs, and query values with names like token, secret or signature.
 std::string trace_mask_line(std::string_view line);
 
 } // namespace etlnode::etlctl

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // etlctl/transfer.cc: downloads and uploads with checksum, progress and part files.
 //
-// Normal   get: stream to a part file, compare XXH64, rename. put: PUT without body to the proxy, PUT with body to the target.
-// Fails    cut, checksum mismatch, disk full: the part file is removed, the failure says which.
+// Normal   get: stream to a part file, compare XXH64, rename. put: PUT without a body to the proxy, then PUT with the body to the target.
+// Fails    A cut connection, a checksum mismatch or a full disk removes the part file; the failure says which.
 #include "etlctl/transfer.h"
 
 #include <algorithm>
@@ -33,7 +33,7 @@ static XXH64_state_t *hash_new()
     return state;
 }
 
-// Empty when the answer has none that we can compute.
+// Empty if the answer has no checksum that this program can compute.
 static std::string expected_checksum(const http_reply &reply)
 {
     if (!text_equal_ignore_case(http_header(reply, header_checksum_type), checksum_type_xxhash2))
@@ -70,7 +70,7 @@ static bool on_begin(void *arg, const http_reply &reply)
     download_state &state = *static_cast<download_state *>(arg);
     const download &d = *state.d;
     if (!d.range.empty() && reply.status != 206 && !d.range.starts_with("0-")) {
-        state.problem = "the server ignored the range and would have sent everything";
+        state.problem = "the server ignored the range and sent the whole object";
         return false;
     }
     uint64_t size = 0;
@@ -94,10 +94,10 @@ static bool on_write(void *arg, const char *bytes, size_t size)
     download_state &state = *static_cast<download_state *>(arg);
     if (size == 0)
         return true;
-    // Control bytes would change the terminal's state; who writes "-" insists.
+    // Control bytes would change the terminal's state. An explicit "-" overrides this check.
     if (!state.any_written && state.d->out.empty() && state.s->out_is_tty && is_binary({bytes, size})) {
         state.refused_binary = true;
-        state.problem = "binary output can mess up your terminal";
+        state.problem = "binary output can disturb your terminal";
         return false;
     }
     state.any_written = true;
@@ -120,9 +120,9 @@ static failure finish_download(download_state &state, const http_reply &reply)
     std::string expected = expected_checksum(reply);
     if (d.whole_object && reply.status == 200 && !expected.empty() && expected != hash_text(state.hash)) {
         failure f = failure_make(exit_code::other, d.doing,
-            text_format("checksum mismatch: the server says %s, the bytes that arrived have %s", text_escape(expected).c_str(),
+            text_format("checksum mismatch: the server announced %s, the received data has %s", text_escape(expected).c_str(),
                 hash_text(state.hash).c_str()),
-            "try again; if it stays, the stored object is damaged");
+            "try again; if the error persists, the stored object is damaged");
         f.code = "checksum_mismatch";
         f.request_id = state.s->request_id;
         return f;
@@ -131,7 +131,7 @@ static failure finish_download(download_state &state, const http_reply &reply)
     if (!partial_file_commit(state.file, why))
         return failure_make(exit_code::other, d.doing, why);
     if (state.path == "-" && state.s->out_is_tty && state.last_byte != '\n') {
-        // Only for the eye: the prompt would stand behind the last byte.
+        // Start the prompt on a new line.
         partial_file newline = {.fd = STDOUT_FILENO};
         if (!partial_file_write(newline, "\n", 1))
             return failure_make(exit_code::other, d.doing, strerror(errno));
@@ -170,7 +170,7 @@ failure transfer_download(session &s, const download &d)
         exit_code exit = state.problem_errno == EPIPE ? exit_code::broken_pipe : exit_code::other;
         f = failure_make(exit, d.doing, state.problem);
         if (state.refused_binary)
-            f = failure_make(exit_code::usage, {}, state.problem, "give a file, or - to insist");
+            f = failure_make(exit_code::usage, {}, state.problem, "name an output file, or - to print it anyway");
     }
     if (!f) {
         state.shown.state.objects_done = 1;
@@ -190,7 +190,7 @@ struct upload_state {
     const upload *u = nullptr;
     progress shown = {};
     XXH64_state_t *hash = nullptr;
-    int64_t left = -1; // -1: until the end
+    int64_t left = -1; // -1: until the end of the input
     std::string problem = {};
 };
 
@@ -211,7 +211,7 @@ static size_t on_read(void *arg, char *buffer, size_t size)
         return SIZE_MAX;
     }
     if (got == 0 && state.left > 0) {
-        state.problem = text_format("%s became shorter while it was read", name);
+        state.problem = text_format("%s was truncated during the upload", name);
         return SIZE_MAX;
     }
     if (state.left > 0)
@@ -223,7 +223,7 @@ static size_t on_read(void *arg, char *buffer, size_t size)
 
 static void on_upload_tick(void *arg) { progress_tick(static_cast<upload_state *>(arg)->shown); }
 
-// Where the proxy wants the body.
+// Asks the proxy which target takes the body.
 static failure find_target(session &s, const upload &u, std::string &out_url)
 {
     http_request request = session_request(s, "PUT", u.url, control_timeout_ms);
@@ -254,9 +254,9 @@ static failure open_source(const upload &u, upload_state &state)
     if (state.fd < 0 || fstat(state.fd, &status) != 0)
         return failure_make(exit_code::other, u.doing, text_format("%s: %s", u.file.c_str(), strerror(errno)));
     if (S_ISDIR(status.st_mode))
-        return failure_make(exit_code::other, u.doing, text_format("%s is a directory", u.file.c_str()), "put its files one by one");
+        return failure_make(exit_code::other, u.doing, text_format("%s is a directory", u.file.c_str()), "upload its files one by one");
     if (S_ISREG(status.st_mode)) {
-        off_t at = lseek(state.fd, 0, SEEK_CUR); // standard input may have been read in part
+        off_t at = lseek(state.fd, 0, SEEK_CUR); // standard input may already be partly consumed
         state.left = status.st_size - std::clamp<off_t>(at, 0, status.st_size);
     }
     return {};

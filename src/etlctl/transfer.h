@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/transfer.h: object bytes: from a URL to a file or standard output, from a file or standard input to an object.
+// etlctl/transfer.h: moves object data from a URL to a file or standard output, and from a file or standard input to an object.
 #pragma once
 
 #include <string>
@@ -12,13 +12,12 @@ struct download {
     std::string url;
     std::string doing; // "cannot read object ais://b/o"
     std::string what;  // for progress: the object's name
-    std::string
-        out; // file, directory (then `what`'s last part is the name), "-" for standard output; "": the same, but no binary on a terminal
-    std::string range;         // "" or the value behind "bytes="
-    bool whole_object = false; // the checksum header, when there is one, must match
+    std::string out;   // file, or directory for a file named after `what`; "-": standard output; "": the same, but no binary on a terminal
+    std::string range; // "" or the value after "bytes="
+    bool whole_object = false; // verify the checksum header if there is one
 };
 
-// No failure: every byte arrived and is in its place. On failure no file is left under the name asked for.
+// Success means that every byte arrived and is in its place. After a failure no file has the requested name.
 failure transfer_download(session &s, const download &d);
 
 struct upload {
@@ -28,8 +27,8 @@ struct upload {
     std::string file; // "-": standard input
 };
 
-// Asks the proxy where the object belongs (307), then sends the body once, to that place: standard input cannot be sent twice.
-// The checksum that the server answers with, when it does, is compared with what was sent.
+// Asks the proxy for the object's target (307), then sends the body once to that target, because standard input cannot be sent twice. If
+// the server answers with a checksum, it is compared with the checksum of what was sent.
 failure transfer_upload(session &s, const upload &u);
 
 } // namespace etlnode::etlctl

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/wrong_endpoint.cc: tells what is there instead of a proxy.
+// etlctl/wrong_endpoint.cc: explains what the endpoint is if it is not a proxy.
 //
 // Knows    http_client, json.     Known by  session.
 #include "etlctl/wrong_endpoint.h"
@@ -21,7 +21,7 @@ static void explain(failure &f, std::string message, std::string hint)
     f.retryable = false;
 }
 
-static constexpr const char *name_another = "name the proxy with --endpoint URL or ETLNODE_ENDPOINT";
+static constexpr const char *hint_name_proxy = "name the proxy with --endpoint URL or ETLNODE_ENDPOINT";
 
 static bool is_tls_on_plain_text(const session &s, const http_reply &reply)
 {
@@ -30,7 +30,7 @@ static bool is_tls_on_plain_text(const session &s, const http_reply &reply)
                reply.problem.find("packet length too long") != std::string::npos);
 }
 
-// A TLS server answers plain text with an alert, or, if it knows HTTP, with a text of its own.
+// A TLS server answers plain text with an alert, or with an error text if it understands HTTP.
 static bool is_plain_text_on_tls(const session &s, const http_reply &reply)
 {
     if (!s.endpoint.starts_with("http://"))
@@ -41,7 +41,7 @@ static bool is_plain_text_on_tls(const session &s, const http_reply &reply)
     return reply.problem.find("HTTP/0.9") != std::string::npos && reply.body.empty();
 }
 
-// Errors of nodes, AIStore's as well, are JSON objects with a message. What has no body says nothing.
+// A node of etlnode or AIStore answers errors with a JSON object that has a message. An answer without a body proves nothing.
 static bool is_another_server(const http_reply &reply)
 {
     if (reply.outcome != http_outcome::answered || reply.status < 400 || !http_header(reply, header_request_id).empty() ||
@@ -54,8 +54,8 @@ static bool is_another_server(const http_reply &reply)
 
 enum class node_kind : uint8_t { unknown, target, pods_only };
 
-// What answers at `s.endpoint`, where a request has shown that it is no proxy: a target, whose proxy's public URL is told; or the address from
-// which the pods of a target read objects, which knows nothing else.
+// What answers at `s.endpoint` if it is not a proxy. It can be a target; `out_proxy` is then its proxy's public URL. Or it is the address
+// where a target's pods read objects; that listener knows no other request.
 static node_kind kind_of_node(session &s, std::string &out_proxy)
 {
     http_reply reply;
@@ -79,7 +79,7 @@ static node_kind kind_of_node(session &s, std::string &out_proxy)
     return node_kind::unknown;
 }
 
-// What a target, or its listener for pods, says of a request that is for a proxy, or of an object that another target holds.
+// Errors that a target or its listener for pods gives to a request meant for a proxy, or for an object on another target.
 static bool may_be_no_proxy(const failure &f)
 {
     return f.code == "not_found" || f.code == "method_not_allowed" || f.code == "not_redirected" || f.code == "object_not_found" ||
@@ -94,7 +94,7 @@ void wrong_endpoint_explain(session &s, const http_reply &reply, failure &f)
         return;
     }
     if (is_plain_text_on_tls(s, reply)) {
-        explain(f, s.endpoint + " does not speak plain HTTP; perhaps TLS",
+        explain(f, s.endpoint + " does not speak plain HTTP; it may speak TLS",
             "--endpoint https://" + s.endpoint.substr(std::string_view("http://").size()));
         return;
     }
@@ -102,14 +102,14 @@ void wrong_endpoint_explain(session &s, const http_reply &reply, failure &f)
         std::string type(http_header(reply, "Content-Type"));
         type = format_message(type.substr(0, type.find(';')));
         explain(f,
-            text_format("%s is no etlnode (status %d%s%s)", s.endpoint.c_str(), reply.status, type.empty() ? "" : ", ", type.c_str()),
-            name_another);
+            text_format("%s is not an etlnode (status %d%s%s)", s.endpoint.c_str(), reply.status, type.empty() ? "" : ", ", type.c_str()),
+            hint_name_proxy);
         return;
     }
     if (reply.outcome != http_outcome::answered || !may_be_no_proxy(f) || !reply.url.starts_with(s.endpoint))
         return;
     size_t path = s.endpoint.find('/', s.endpoint.find("://") + 3);
-    if (f.code == "not_found" && path != std::string::npos) { // a gateway would have taken the path away
+    if (f.code == "not_found" && path != std::string::npos) { // a gateway would have removed the path
         explain(
             f, s.endpoint.substr(0, path) + " has nothing below " + s.endpoint.substr(path), "--endpoint " + s.endpoint.substr(0, path));
         return;
@@ -118,7 +118,7 @@ void wrong_endpoint_explain(session &s, const http_reply &reply, failure &f)
     switch (kind_of_node(s, proxy)) {
     case node_kind::target: explain(f, s.endpoint + " is a target; its proxy is " + proxy, "--endpoint " + proxy); return;
     case node_kind::pods_only:
-        explain(f, s.endpoint + " is where the pods of a target read objects; it serves nobody else", name_another);
+        explain(f, s.endpoint + " is the address where a target's pods read objects; it serves no other clients", hint_name_proxy);
         return;
     case node_kind::unknown: return;
     }

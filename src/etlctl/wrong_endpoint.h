@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// etlctl/wrong_endpoint.h: an answer that no proxy gives: the endpoint is a target, another web server, or speaks no TLS.
+// etlctl/wrong_endpoint.h: recognises an endpoint that is not a proxy: a target, another web server, or one that does not speak TLS.
 #pragma once
 
 #include "etlctl/session.h"
 
 namespace etlnode::etlctl {
 
-// Replaces message, hint and exit code of `f`, the failure of `reply`, when the endpoint is not a proxy; may ask the endpoint what it is.
-// No effect when the failure is a proxy's own.
+// If the endpoint is not a proxy, replaces message, hint and exit code of `f`, the failure of `reply`. May ask the endpoint what it is. Has
+// no effect on failures that a proxy reported.
 void wrong_endpoint_explain(session &s, const http_reply &reply, failure &f);
 
 } // namespace etlnode::etlctl

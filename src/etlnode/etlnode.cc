@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/etlnode.cc: the daemon: options, one loop, one role, drain on SIGTERM.
+// etlnode/etlnode.cc: the daemon: reads options, runs one role on one loop, drains on SIGTERM.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -17,7 +17,7 @@
 #include "etlnode/grants.h"
 #include "etlnode/machine_check.h"
 #include "etlnode/options.h"
-#include "etlnode/pods_of_machine.h"
+#include "etlnode/sandbox_query.h"
 #include "etlnode/secret.h"
 #include "etlnode/settings.h"
 #include "port/clock.h"
@@ -48,12 +48,12 @@ static std::string program_dir()
     return text.substr(0, text.rfind('/'));
 }
 
-// Said at start, loudly where pods are not sandboxed; clients hear it through /v1/health.
-static void look_at_pods(node_options &options)
+// Logs at start how pods are sandboxed, as a warning if they are not. Clients read the same through /v1/health.
+static void check_sandbox(node_options &options)
 {
     if (!options.kubectl_is_local)
         return;
-    pods_of_machine found = pods_of_machine_ask(options.kubectl);
+    sandbox_report found = sandbox_query_run(options.kubectl);
     options.sandbox = found.sandbox;
     options.sandbox_message = found.message;
     if (found.sandbox == "namespaces")
@@ -63,23 +63,23 @@ static void look_at_pods(node_options &options)
             text_escape(found.message).c_str());
 }
 
-static process_surroundings look_around()
+static process_context read_process_context()
 {
-    process_surroundings around;
-    around.in_kubernetes = std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
-    around.is_root = geteuid() == 0;
-    around.program_dir = program_dir();
+    process_context context;
+    context.in_kubernetes = std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
+    context.is_root = geteuid() == 0;
+    context.program_dir = program_dir();
     const char *home = std::getenv("HOME");
-    around.home = home != nullptr ? home : "";
+    context.home = home != nullptr ? home : "";
     const char *config_home = std::getenv("XDG_CONFIG_HOME");
-    around.config_home = config_home != nullptr ? config_home : "";
+    context.config_home = config_home != nullptr ? config_home : "";
     char name[256] = "";
     if (gethostname(name, sizeof name - 1) == 0)
-        around.host_name = text_lower(name);
-    return around;
+        context.host_name = text_lower(name);
+    return context;
 }
 
-// One line of JSON on stdout, so that whoever started this node with port 0 knows where it is.
+// Prints one line of JSON on stdout, from which a script that starts a node with port 0 learns its address.
 static void announce(running_node &d)
 {
     json_ptr line = json_object();
@@ -122,9 +122,9 @@ static void on_signal(env &e, int signum, void *arg)
 {
     running_node &d = *static_cast<running_node *>(arg);
     if (!d.started || d.draining) {
-        LOG(warn, "app", "signal=%d msg=\"stopping at once\"", signum);
+        LOG(warn, "app", "signal=%d msg=\"stopping immediately\"", signum);
         if (d.draining)
-            _exit(130); // asked twice: no more patience
+            _exit(130); // a second signal during draining ends the program immediately
         uv_env_stop(e);
         return;
     }
@@ -140,12 +140,12 @@ static void on_dump(env &, int, void *) { sm_trace_dump(); }
 
 static uint64_t trace_clock(void *arg) { return clock_now_ms(*static_cast<env *>(arg)); }
 
-// For a look at a node that runs: debug, and back to what it had.
+// Lets an operator inspect a running node: switches to debug level and back.
 static void on_toggle_debug(env &, int, void *arg)
 {
     log_level usual = *static_cast<log_level *>(arg);
     log_set_level(log_get_level() == log_level::debug ? usual : log_level::debug);
-    LOG(warn, "app", "msg=\"SIGUSR2: the log level is %s now\"", log_get_level() == log_level::debug ? "debug" : "the configured one");
+    LOG(warn, "app", "msg=\"SIGUSR2: the log level is now %s\"", log_get_level() == log_level::debug ? "debug" : "the configured one");
 }
 
 static void show_config(const option_values &values, const node_options &node)
@@ -159,12 +159,12 @@ static void show_config(const option_values &values, const node_options &node)
                 shown += (shown.empty() ? "\"" : ", \"") + text_escape(one) + "\"";
             shown = "[" + shown + "]";
         }
-        std::printf("%s: %s  # %s%s%s\n", row.name, shown.c_str(), option_origin_name(value.origin), value.place.empty() ? "" : " ",
-            value.place.c_str());
+        std::printf("%s: %s  # %s%s%s\n", row.name, shown.c_str(), option_origin_name(value.origin), value.location.empty() ? "" : " ",
+            value.location.c_str());
     }
 }
 
-// The soft limit goes up to the hard one; returns what it is then.
+// Raises the soft limit to the hard limit, and returns the limit in effect.
 static uint64_t raise_descriptor_limit()
 {
     rlimit limit{};
@@ -174,29 +174,28 @@ static uint64_t raise_descriptor_limit()
     return setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? limit.rlim_max : limit.rlim_cur;
 }
 
-// The first line of the log: nobody should have to find this out by himself.
-static void tell_who_may_call(const node_options &options)
+// The first line of the log states who can reach the API, because operators must not discover this by accident.
+static void log_api_exposure(const node_options &options)
 {
     if (settings_is_loopback(options.listen_host))
-        LOG(info, "app", "msg=\"the API has no accounts yet: every user of this machine can read and change everything through it\"");
+        LOG(info, "app", "msg=\"the API has no accounts yet: every user of this machine can read and change everything\"");
     else
-        LOG(warn, "app",
-            "listen=%s msg=\"the API has no accounts yet: whoever reaches this address can read and change everything through it\"",
+        LOG(warn, "app", "listen=%s msg=\"the API has no accounts yet: anyone who can reach this address can read and change everything\"",
             text_escape(options.listen_host).c_str());
 }
 
-static bool bring_secret(const settings &s, node_options &options)
+static bool ensure_secret(const settings &s, node_options &options)
 {
-    if (!s.secret.is_to_be_made)
+    if (!s.secret.must_be_created)
         return true;
     std::string reason;
-    bool is_made = false;
-    if (secret_make(s.secret.path, options.cluster_secret, is_made, reason) != secret_outcome::read) {
-        (void)cannot_start("the cluster secret: " + reason + "; --cluster-secret-file names another file");
+    bool is_created = false;
+    if (secret_create(s.secret.path, options.cluster_secret, is_created, reason) != secret_outcome::read) {
+        (void)cannot_start("the cluster secret: " + reason + "; --cluster-secret-file selects another file");
         return false;
     }
-    if (is_made)
-        LOG(info, "app", "file=%s msg=\"made the cluster secret; nodes on other machines need a copy of it\"",
+    if (is_created)
+        LOG(info, "app", "file=%s msg=\"created the cluster secret; nodes on other machines need a copy of this file\"",
             text_escape(s.secret.path).c_str());
     return true;
 }
@@ -225,7 +224,7 @@ static int run_node(running_node &d)
         return cannot_start(error_text(err));
     uv_env_run(*d.e);
     if (!d.draining)
-        _exit(d.exit_code); // start-up failed or was interrupted: nothing was acknowledged, nothing needs an orderly end
+        _exit(d.exit_code); // start-up failed or was interrupted: no request was acknowledged, so no orderly end is needed
     if (d.as_proxy != nullptr)
         proxy_free(d.as_proxy);
     if (d.as_target != nullptr)
@@ -233,13 +232,13 @@ static int run_node(running_node &d)
     sm_trace_set_clock(nullptr, nullptr);
     err = uv_env_free(d.e);
     if (err) {
-        LOG(error, "app", "msg=\"something was left open at the end: %s\"", error_text(err));
+        LOG(error, "app", "msg=\"the shutdown left something open: %s\"", error_text(err));
         return 1;
     }
     return d.exit_code;
 }
 
-static void tell_check(const settings &s)
+static void print_check_result(const settings &s)
 {
     std::vector<std::string> warnings = s.warnings;
     for (const std::string &misspelt : options_misspelt(environ))
@@ -247,15 +246,16 @@ static void tell_check(const settings &s)
     for (const std::string &warning : warnings)
         std::fprintf(stderr, "etlnode: warning: %s\n", warning.c_str());
     if (s.problems.empty())
-        std::fprintf(stderr, "etlnode: the configuration is good\n");
+        std::fprintf(stderr, "etlnode: the configuration is valid\n");
 }
 
 static int run_main(int argc, char **argv)
 {
     standard_streams_fill_gaps();
-    setenv("UV_THREADPOOL_SIZE", "8", 0); // before the first use of the pool
+    setenv("UV_THREADPOOL_SIZE", "8", 0); // must precede the first use of the pool
 #ifdef M_ARENA_MAX
-    // What a pool thread allocates, rows of a page say, the loop frees: with an arena a thread much of it would stay with that thread.
+    // The loop frees memory that pool threads allocate, for example rows of a page. With an arena per thread, most of it would stay with
+    // that thread.
     mallopt(M_ARENA_MAX, 1);
 #endif
     option_values values;
@@ -265,9 +265,9 @@ static int run_main(int argc, char **argv)
     case option_outcome::exit_usage: return 2;
     case option_outcome::run: break;
     }
-    settings s = settings_read(values, look_around());
+    settings s = settings_read(values, read_process_context());
     s.problems.insert(s.problems.begin(), request.problems.begin(), request.problems.end());
-    (void)grants_hand_on(values, s.problems); // what is wrong is among the problems then, and ends this
+    (void)grants_export(values, s.problems); // problems are in s.problems and end the program below
     if (request.check_config)
         machine_check(s);
     if (request.check_config && s.node.is_target) {
@@ -280,7 +280,7 @@ static int run_main(int argc, char **argv)
     for (const std::string &problem : s.problems)
         log_plain(log_level::error, "app", "etlnode: " + problem);
     if (request.check_config)
-        tell_check(s);
+        print_check_result(s);
     if (request.is_misused)
         log_plain(log_level::error, "app", "Try etlnode --help.");
     if (!s.problems.empty())
@@ -293,8 +293,8 @@ static int run_main(int argc, char **argv)
     d.options = s.node;
     log_set_level(s.level);
     d.usual_level = s.level;
-    tell_who_may_call(d.options);
-    if (!bring_secret(s, d.options))
+    log_api_exposure(d.options);
+    if (!ensure_secret(s, d.options))
         return 1;
     sm_set_strict(std::getenv("ETLNODE_STRICT") != nullptr);
     d.options.descriptors_max = raise_descriptor_limit();
@@ -304,7 +304,7 @@ static int run_main(int argc, char **argv)
         LOG(info, "app", "kubectl=\"%s\" node_name=\"%s\" why=\"%s\"", d.options.kubectl[0].c_str(), d.options.node_name.c_str(),
             s.kubectl_why.c_str());
     if (d.options.is_target)
-        look_at_pods(d.options);
+        check_sandbox(d.options);
     return run_node(d);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/grants.cc: what pods of kubectl-local may have of this machine, handed on to it.
+// etlnode/grants.cc: passes the grants for local pods on to kubectl-local: which parts of this machine they may use.
 #include "etlnode/grants.h"
 
 #include <cerrno>
@@ -31,14 +31,14 @@ std::vector<std::string> grants_missing(const option_values &values)
     return out;
 }
 
-bool grants_hand_on(const option_values &values, std::vector<std::string> &out_problems)
+bool grants_export(const option_values &values, std::vector<std::string> &out_problems)
 {
     size_t before = out_problems.size();
     std::string paths;
     for (const std::string &one : option_get_list(values, "allow-host-path")) {
         if (!is_path(one)) {
             out_problems.push_back("--allow-host-path: \"" + text_escape(one, 200) +
-                                   "\": expected an absolute path without \"..\", perhaps with :rw behind it");
+                                   "\": expected an absolute path without \"..\", optionally followed by :rw");
         }
         paths += (paths.empty() ? "" : "\n") + one;
     }

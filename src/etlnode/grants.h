@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/grants.h: what pods of kubectl-local may have of this machine, handed on to it.
+// etlnode/grants.h: passes the grants for local pods on to kubectl-local: which parts of this machine they may use.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace etlnode {
 
-// Puts --allow-host-path and --allow-host-network where kubectl-local, a child of this process, finds them: a pod's own spec cannot. False,
-// with one more of `out_problems` for each: values that are none; then nothing is put anywhere.
-bool grants_hand_on(const option_values &values, std::vector<std::string> &out_problems);
-// Directories that pods may mount and that are not there: a warning each.
+// Puts --allow-host-path and --allow-host-network into the environment, where kubectl-local, a child of this process, finds them. A pod's
+// own spec cannot reach it. If a value is invalid, adds a problem for each, sets nothing and returns false.
+bool grants_export(const option_values &values, std::vector<std::string> &out_problems);
+// Returns a warning for each directory that pods may mount but that does not exist.
 std::vector<std::string> grants_missing(const option_values &values);
 
 } // namespace etlnode

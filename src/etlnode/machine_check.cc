@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/machine_check.cc: what a node will need of its machine: programs in PATH, addresses to listen on, folders to write to. Nothing is made.
+// etlnode/machine_check.cc: checks what a node needs from its machine: programs in PATH, free addresses, writable folders. Creates nothing.
 #include "etlnode/machine_check.h"
 
 #include <cerrno>
@@ -20,7 +20,8 @@ namespace etlnode {
 static bool is_program_file(const std::string &path)
 {
     struct stat info {};
-    return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && access(path.c_str(), X_OK) == 0; // a folder, too, has the right
+    return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+           access(path.c_str(), X_OK) == 0; // folders have the executable bit as well
 }
 
 static bool is_program(const std::string &name)
@@ -48,7 +49,7 @@ static std::string parent_of(const std::string &path)
     return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Why nothing can be written below `path`, which need not be there yet: then the nearest folder that is decides. Empty: it can.
+// Returns why nothing can be written below `path`, or "" if it can. If `path` does not exist yet, the nearest existing folder decides.
 static std::string why_unwritable(std::string path)
 {
     while (path.size() > 1 && path.ends_with('/'))
@@ -60,11 +61,11 @@ static std::string why_unwritable(std::string path)
         path = parent_of(path);
     }
     if (!S_ISDIR(info.st_mode))
-        return text_escape(path, 200) + " is no directory";
+        return text_escape(path, 200) + " is not a directory";
     return access(path.c_str(), W_OK | X_OK) == 0 ? std::string() : text_escape(path, 200) + ": " + std::strerror(errno);
 }
 
-// A node runs with this data directory: the one that is asked about, most likely. The lock is only looked at.
+// Whether a node already runs with this data directory, most likely the one being checked. Only tests the lock.
 static bool is_in_use(const std::string &data_dir)
 {
     int fd = open((data_dir + "/lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -81,17 +82,17 @@ static void check_data_dir(settings &s, bool is_running)
     if (!why.empty())
         s.problems.push_back("--data-dir: cannot write there: " + why);
     if (is_running)
-        s.warnings.push_back("--data-dir: a node runs with " + text_escape(s.node.data_dir, 200) + " at this moment");
+        s.warnings.push_back("--data-dir: another node is using " + text_escape(s.node.data_dir, 200));
 }
 
 static void check_secret(settings &s)
 {
-    if (!s.secret.is_to_be_made)
+    if (!s.secret.must_be_created)
         return;
     std::string why = why_unwritable(parent_of(s.secret.path));
     if (!why.empty())
-        s.problems.push_back("the cluster secret " + text_escape(s.secret.path, 200) + " is absent, and cannot be made: " + why +
-                             "; --cluster-secret-file names another file");
+        s.problems.push_back("the cluster secret " + text_escape(s.secret.path, 200) + " does not exist and cannot be created: " + why +
+                             "; --cluster-secret-file selects another file");
 }
 
 // --- addresses
@@ -101,21 +102,21 @@ static std::string shown(const std::string &host, uint16_t port)
     return text_escape(host.find(':') != std::string::npos ? "[" + host + "]" : host, 100) + ":" + std::to_string(port);
 }
 
-static void judge_bind(settings &s, const std::string &option, const std::string &host, uint16_t port, int why, bool is_running)
+static void report_bind_error(settings &s, const std::string &option, const std::string &host, uint16_t port, int why, bool is_running)
 {
     if (why == EADDRNOTAVAIL)
-        s.problems.push_back(option + text_escape(host, 100) + " is no address of this machine");
-    else if (why == EADDRINUSE && is_running) // by the node that runs, no doubt
-        s.warnings.push_back(option + shown(host, port) + " is in use at this moment");
+        s.problems.push_back(option + text_escape(host, 100) + " is not an address of this machine");
+    else if (why == EADDRINUSE && is_running) // most likely by that same node
+        s.warnings.push_back(option + shown(host, port) + " is in use by the running node");
     else if (why == EADDRINUSE)
-        s.problems.push_back(option + shown(host, port) + " is in use by another program: choose another port, or 0 for any that is free");
+        s.problems.push_back(option + shown(host, port) + " is in use by another program: choose another port, or 0 for any free port");
     else if (why == EACCES)
-        s.problems.push_back(option + "this user may not listen on port " + std::to_string(port) + ": choose one of 1024 or above");
+        s.problems.push_back(option + "this user is not allowed to listen on port " + std::to_string(port) + ": choose 1024 or above");
     else
         s.problems.push_back(option + shown(host, port) + ": " + std::strerror(why));
 }
 
-// Binds a socket as the node will, and closes it again: nobody can connect to it.
+// Binds a socket as the node will, then closes it. No client can connect to it in between.
 static void check_address(settings &s, const char *name, const std::string &host, uint16_t port, bool is_running)
 {
     std::string option = std::string("--") + name + ": ";
@@ -130,7 +131,7 @@ static void check_address(settings &s, const char *name, const std::string &host
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int on = 1;
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0)
-        judge_bind(s, option, host, port, errno, is_running);
+        report_bind_error(s, option, host, port, errno, is_running);
     if (fd >= 0)
         close(fd);
     freeaddrinfo(found);
@@ -141,21 +142,21 @@ void machine_check(settings &s)
     bool is_running = is_in_use(s.node.data_dir);
     check_data_dir(s, is_running);
     check_secret(s);
-    if (!s.node.listen_host.empty()) // else a problem of its own
+    if (!s.node.listen_host.empty()) // otherwise a problem is already listed
         check_address(s, "listen", s.node.listen_host, s.node.listen_port, is_running);
     if (!s.node.is_target)
         return;
     bool is_same_port = s.node.pod_listen_host == s.node.listen_host && s.node.pod_listen_port == s.node.listen_port;
     if (!s.node.pod_listen_host.empty() && !is_same_port)
         check_address(s, "pod-listen", s.node.pod_listen_host, s.node.pod_listen_port, is_running);
-    if (s.node.kubectl.empty()) // a problem of its own
+    if (s.node.kubectl.empty()) // a problem is already listed
         return;
     const std::string &kubectl = s.node.kubectl[0];
     if (!is_program(kubectl))
         s.problems.push_back(
-            "the program that runs pods is missing: " + text_escape(kubectl, 200) + " (" + s.kubectl_why + "); --kubectl names another");
+            "the program that runs pods is missing: " + text_escape(kubectl, 200) + " (" + s.kubectl_why + "); --kubectl selects another");
     if (s.node.kubectl_is_local && !is_program("bwrap"))
-        s.warnings.push_back("bwrap is missing: kubectl-local puts pods into a sandbox with it (Debian's package bubblewrap)");
+        s.warnings.push_back("bwrap is missing: kubectl-local needs it to sandbox pods (Debian package bubblewrap)");
 }
 
 } // namespace etlnode

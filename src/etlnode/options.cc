@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/options.cc: reads flags with CLI11, the environment, and one YAML file. The one file of the daemon with exceptions (CLI11 throws).
+// etlnode/options.cc: reads flags with CLI11, the environment, and one YAML file. The daemon's only file with exceptions (CLI11 throws).
 #include "etlnode/options.h"
 
 #include <CLI/CLI.hpp>
@@ -21,42 +21,43 @@
 namespace etlnode {
 
 static constexpr option_row rows[] = {
-    {"role", "proxy|target", "", nullptr, "what this node is: the proxy owns the cluster map, targets hold objects and run transforms"},
+    {"role", "proxy|target", "", nullptr, "role of this node: the proxy owns the cluster map, targets hold objects and run transforms"},
     {"listen", "HOST:PORT", "", nullptr,
         "address for clients and other nodes; port 0 lets the kernel choose (default 127.0.0.1:8080, targets 127.0.0.1:0)"},
-    {"advertise-url", "URL", "", nullptr, "what clients and other nodes are told (default: http://HOST:PORT of --listen)"},
+    {"advertise-url", "URL", "", nullptr, "URL at which clients and other nodes reach this node (default: http://HOST:PORT of --listen)"},
     {"data-dir", "DIR", "", nullptr, "where this node keeps its database and objects (default: ./etlnode-ROLE)"},
-    {"node-id", "ID", "", nullptr, "8 to 64 of [A-Za-z0-9_-] (default: made at the first start and kept)"},
+    {"node-id", "ID", "", nullptr, "8 to 64 characters of [A-Za-z0-9_-] (default: generated at the first start and kept)"},
     {"cluster-secret-file", "FILE", "", nullptr,
-        "shared secret of the cluster's nodes (default: /etc/etlnode/cluster-secret as root, else ~/.config/etlnode/cluster-secret; made "
-        "when absent)"},
-    {"allowed-host", "NAME", "", nullptr, "a further name that clients call this node by: host, *.example.org, or any; may be given again",
-        true},
+        "file with the secret that the cluster's nodes share (default: /etc/etlnode/cluster-secret as root, otherwise "
+        "~/.config/etlnode/cluster-secret; created "
+        "if missing)"},
+    {"allowed-host", "NAME", "", nullptr,
+        "additional host name that clients use for this node: a host, *.example.org, or any; may be repeated", true},
     {"allowed-origin", "ORIGIN", "", nullptr,
-        "web pages of this origin (https://HOST[:PORT]) may change something through this node; may be given again", true},
-    {"log-level", "LEVEL", "info", nullptr, "error, warn, info, state or debug; SIGUSR2 switches to debug and back while the node runs"},
-    {"log-format", "FORMAT", "text", nullptr, "text (key=value) or json: one object a line"},
+        "allow web pages of this origin (https://HOST[:PORT]) to make changes through this node; may be repeated", true},
+    {"log-level", "LEVEL", "info", nullptr, "error, warn, info, state or debug; SIGUSR2 switches a running node to debug and back"},
+    {"log-format", "FORMAT", "text", nullptr, "text (key=value), or json with one object per line"},
     {"proxy", "URL", "http://127.0.0.1:8080", nullptr, "targets: the proxy to register with"},
     {"pod-listen", "HOST:PORT", "", nullptr,
-        "targets: address that pods read objects from (default: host of --listen, port chosen by the kernel)"},
-    {"pod-url", "URL", "", nullptr, "targets: what pods are told (default: http://HOST:PORT of --pod-listen)"},
-    {"pod-ready-wait", "DURATION", "5s", nullptr, "targets: how long a read waits for a pod that is not Ready"},
+        "targets: address at which pods read objects (default: host of --listen, port chosen by the kernel)"},
+    {"pod-url", "URL", "", nullptr, "targets: URL at which pods read objects (default: http://HOST:PORT of --pod-listen)"},
+    {"pod-ready-wait", "DURATION", "5s", nullptr, "targets: how long a read waits for a pod to become Ready"},
     {"require-framing", "[true|false]", "false", nullptr,
-        "targets: refuse answers of pods with neither Content-Length nor chunks, unless the spec says require_framing itself"},
-    {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl when K8S_HOST_NAME is set, else kubectl-local)"},
+        "targets: reject pod answers that have neither Content-Length nor chunks, unless the spec sets require_framing"},
+    {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl if K8S_HOST_NAME is set, otherwise kubectl-local)"},
     {"node-name", "NAME", "", "K8S_HOST_NAME", "targets: Kubernetes node that ETL pods are pinned to"},
-    {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: its name, owner of the ETL pods"},
-    {"pod-uid", "UID", "", "POD_UID", "targets in a pod: its uid"},
+    {"pod-name", "NAME", "", "POD_NAME", "targets in a pod: name of that pod, which owns the ETL pods"},
+    {"pod-uid", "UID", "", "POD_UID", "targets in a pod: uid of that pod"},
     {"node-address", "HOST", "", nullptr,
-        "targets: address of this Kubernetes node as clients reach it, for node ports (default: the hostIP of its pods)"},
+        "targets: address at which clients reach this Kubernetes node's ports (default: the hostIP of its pods)"},
     {"pod-security", "LEVEL", "baseline", nullptr,
-        "targets: what is added to ETL pods: off, baseline, or restricted for namespaces that enforce it"},
+        "targets: security settings added to ETL pods: off, baseline, or restricted for namespaces that enforce it"},
     {"sandbox", "auto|none", "auto", nullptr,
-        "targets without Kubernetes: none allows unsandboxed pods where no namespaces can be made (auto: only as root in a container)"},
+        "targets without Kubernetes: none allows unsandboxed pods if namespaces cannot be created (auto: only as root in a container)"},
     {"allow-host-path", "DIR[:rw]", "", nullptr,
-        "targets with kubectl-local: pods may mount this directory of the machine, read-only or with :rw to write; may be given again",
+        "targets with kubectl-local: allow pods to mount this directory of the machine, read-only unless :rw is added; may be repeated",
         true},
-    {"allow-host-network", "[true|false]", "false", nullptr, "targets with kubectl-local: pods may use the network of the machine"},
+    {"allow-host-network", "[true|false]", "false", nullptr, "targets with kubectl-local: allow pods to use the machine's network"},
 };
 
 std::span<const option_row> option_rows() { return rows; }
@@ -124,11 +125,11 @@ static bool read_value(const option_row &row, const yaml_node &value, std::strin
     return true;
 }
 
-// One value of a list that says nothing, where a name was meant.
-static bool holds_empty(const option_row &row, const yaml_node &value)
+// Whether a list contains an empty entry where a name is expected.
+static bool has_empty_entry(const option_row &row, const yaml_node &value)
 {
     if (!row.is_list)
-        return false; // as --show-config prints an option that is not set
+        return false; // --show-config prints an unset option in this form
     if (value.kind == yaml_kind::scalar)
         return text_trim(value.text).empty();
     return std::any_of(value.values.begin(), value.values.end(), [](const auto &one) { return text_trim(one->text).empty(); });
@@ -165,7 +166,7 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
                                    (row->is_list ? "one value or a list of them" : "one value") + " for \"" + key.text + "\"");
             continue;
         }
-        if (holds_empty(*row, value)) {
+        if (has_empty_entry(*row, value)) {
             out_problems.push_back(path + ": " + yaml_place(value) + ": an empty value for \"" + key.text + "\": expected " + row->value);
             continue;
         }
@@ -176,7 +177,7 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
     return true;
 }
 
-// False with errno. What has no end, as /dev/zero, is too large.
+// False with errno. An endless file such as /dev/zero is reported as too large.
 static bool read_file(const std::string &path, std::string &out_text)
 {
     errno = 0;
@@ -188,7 +189,7 @@ static bool read_file(const std::string &path, std::string &out_text)
     out_text.resize(static_cast<size_t>(file.gcount()));
     if (out_text.size() > config_file_size_max)
         errno = EFBIG;
-    bool is_read = errno != EISDIR && errno != EFBIG; // a directory can be opened, not read
+    bool is_read = errno != EISDIR && errno != EFBIG; // a directory can be opened but not read
     return is_read;
 }
 
@@ -212,7 +213,7 @@ static void apply_environment(option_values &values)
 std::vector<std::string> options_misspelt(const char *const *environment)
 {
     static constexpr std::string_view prefix = "ETLNODE_";
-    // Read by etlctl, by the node itself, or by its tests.
+    // Variables that etlctl, the node itself or its tests read.
     static constexpr std::string_view others[] = {"ETLNODE_CONFIG", "ETLNODE_STRICT", "ETLNODE_COPY", "ETLNODE_WARM_MS", "ETLNODE_ENDPOINT",
         "ETLNODE_OUTPUT", "ETLNODE_TIMEOUT", "ETLNODE_PROGRESS", "ETLNODE_TOKEN"};
     std::vector<std::string> twins;
@@ -224,7 +225,7 @@ std::vector<std::string> options_misspelt(const char *const *environment)
     for (const char *const *at = environment; *at != nullptr; at++) {
         std::string_view pair = *at;
         std::string_view name = pair.substr(0, pair.find('='));
-        // Kubernetes sets NAME_PORT=tcp://... and NAME_SERVICE_HOST for each Service, one called etlnode among them.
+        // Kubernetes sets NAME_PORT=tcp://... and NAME_SERVICE_HOST for each Service, which may be called etlnode.
         bool is_service = pair.find("=tcp://") != std::string_view::npos || name.find("_SERVICE_") != std::string_view::npos ||
                           name.find("_TCP") != std::string_view::npos;
         if (is_service || std::find(names.begin(), names.end(), name) != names.end())
@@ -232,7 +233,7 @@ std::vector<std::string> options_misspelt(const char *const *environment)
         std::string upper(name);
         for (char &c : upper)
             c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-        size_t tail = upper.find('_') + 1; // behind the prefix; 0: there is none
+        size_t tail = upper.find('_') + 1; // position after the prefix; 0 if there is no prefix
         if (tail == 0 || !text_is_near(std::string_view(upper).substr(0, tail), prefix, 1))
             continue;
         std::string_view nearest = text_nearest(std::string_view(upper).substr(tail), [&] {
@@ -247,14 +248,14 @@ std::vector<std::string> options_misspelt(const char *const *environment)
     return out;
 }
 
-// The words of the command line that no option takes, and options that are given twice, in the node's own words.
-static std::vector<std::string> misuse(const CLI::App &app)
+// Reports, in the node's own words, words that belong to no option and options that are given twice.
+static std::vector<std::string> find_misuse(const CLI::App &app)
 {
     std::vector<std::string> out;
     std::vector<std::string> names = {"--help"};
     for (const CLI::Option *option : app.get_options())
         names.push_back(option->get_name());
-    bool is_value = false; // of an option that is unknown: one problem, not two
+    bool is_value = false; // the value of an unknown option: report one problem, not two
     for (const std::string &word : app.remaining()) {
         bool is_option = word.starts_with("-");
         if (is_option) {
@@ -262,7 +263,7 @@ static std::vector<std::string> misuse(const CLI::App &app)
             std::string_view near = text_nearest(name, std::vector<std::string_view>(names.begin(), names.end()));
             out.push_back("unknown option " + text_escape(name, 100) + (near.empty() ? "" : ", did you mean " + std::string(near) + "?"));
         } else if (!is_value) {
-            out.push_back("\"" + text_escape(word, 100) + "\" belongs to no option");
+            out.push_back("\"" + text_escape(word, 100) + "\" does not belong to an option");
         }
         is_value = is_option && word.find('=') == std::string::npos;
     }
@@ -272,20 +273,19 @@ static std::vector<std::string> misuse(const CLI::App &app)
     return out;
 }
 
-// An option that may stand alone; the placeholder of its value says so.
+// Whether the option may stand without a value. The placeholder of its value tells.
 static bool is_value_optional(const option_row &row) { return *row.value == '['; }
 
-// `--data-dir "$DIR"` with DIR unset must not end up in the default.
-static void note_empty_values(const option_row &row, const std::vector<std::string> &given, std::vector<std::string> &out_problems)
+// `--data-dir "$DIR"` with DIR unset must not silently use the default.
+static void report_empty_values(const option_row &row, const std::vector<std::string> &given, std::vector<std::string> &out_problems)
 {
     bool is_empty = std::any_of(given.begin(), given.end(), [](const std::string &value) { return text_trim(value).empty(); });
     if (is_empty && !is_value_optional(row))
         out_problems.push_back(std::string("--") + row.name + " has an empty value: expected " + row.value + ", or leave the option out");
 }
 
-// CLI11 takes the next word for the value that is missing behind "--listen=": such a word is left out, and is a problem, unless the option may
-// stand alone.
-static std::vector<char *> without_empty(int argc, char **argv, std::vector<std::string> &out_problems)
+// For "--listen=", CLI11 would take the next word as the value. Removes such a word and reports it, unless the option needs no value.
+static std::vector<char *> drop_empty_values(int argc, char **argv, std::vector<std::string> &out_problems)
 {
     std::vector<char *> words;
     for (int i = 0; i < argc; i++) {
@@ -297,7 +297,7 @@ static std::vector<char *> without_empty(int argc, char **argv, std::vector<std:
             continue;
         }
         if (!is_value_optional(*row)) {
-            note_empty_values(*row, {std::string()}, out_problems);
+            report_empty_values(*row, {std::string()}, out_problems);
             continue;
         }
         argv[i][word.size() - 1] = '\0';
@@ -306,7 +306,7 @@ static std::vector<char *> without_empty(int argc, char **argv, std::vector<std:
     return words;
 }
 
-// The option that CLI11 complains of: "--role: 1 required proxy|target missing".
+// Finds the option in CLI11's message: "--role: 1 required proxy|target missing".
 static std::string option_without_value(std::string_view complaint)
 {
     std::string name(complaint.substr(0, complaint.find(':')));
@@ -322,47 +322,44 @@ static std::string joined(const std::vector<std::string> &values)
     return out;
 }
 
-// What CLI11 fills in.
-struct command_line {
-    std::map<std::string, std::vector<std::string>> given;
-    std::map<std::string, CLI::Option *> flags; // of `rows`
-    std::string config;
-    bool version = false;
-};
-
-static void describe_options(CLI::App &app, command_line &line, option_request &request)
+static void declare_rows(
+    CLI::App &app, std::map<std::string, std::vector<std::string>> &given, std::map<std::string, CLI::Option *> &out_flags)
 {
     for (const option_row &row : rows) {
         std::string help = row.help;
         help += *row.fallback != '\0' ? std::string(" (default ") + row.fallback + ")" : "";
         help += " [" + env_twin(row.name) + (row.other_env != nullptr ? std::string(", ") + row.other_env : "") + "]";
-        CLI::Option *flag = app.add_option(std::string("--") + row.name, line.given[row.name], help)
+        CLI::Option *flag = app.add_option(std::string("--") + row.name, given[row.name], help)
                                 ->type_name(row.value)
                                 ->type_size(1)
                                 ->allow_extra_args(false);
-        line.flags[row.name] = row.is_list ? flag : flag->expected(1);
+        out_flags[row.name] = row.is_list ? flag : flag->expected(1);
     }
-    app.add_option("--config", line.config, "YAML file with option names as keys [ETLNODE_CONFIG]")->type_name("FILE");
-    app.add_flag("--check-config", request.check_config, "check all options and exit: 0 good, 2 bad");
-    app.add_flag("--show-config", request.show_config, "print every option with its value and where it comes from, and exit");
-    app.add_flag("--version", line.version, "print the version and exit");
-    app.allow_extras(); // named by `misuse`
+}
+
+option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request)
+{
+    CLI::App app{"etlnode: a node of a storage cluster that transforms objects where they are stored", "etlnode"};
+    app.set_help_flag("-h,--help", "print this help and exit");
+    std::map<std::string, std::vector<std::string>> given;
+    std::map<std::string, CLI::Option *> flags;
+    declare_rows(app, given, flags);
+    std::string config;
+    bool version = false;
+    app.add_option("--config", config, "YAML file with option names as keys [ETLNODE_CONFIG]")->type_name("FILE");
+    app.add_flag("--check-config", out_request.check_config, "check all options and exit: 0 if they are valid, 2 if not");
+    app.add_flag("--show-config", out_request.show_config, "print every option with its value and where it comes from, and exit");
+    app.add_flag("--version", version, "print the version and exit");
+    app.allow_extras(); // find_misuse reports them
     for (CLI::Option *option : app.get_options())
         if (option->get_expected_max() == 1)
             option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     for (const option_row &row : rows)
         if (is_value_optional(row))
-            line.flags[row.name]->expected(0, 1); // without a value: true
+            flags[row.name]->expected(0, 1); // no value means true
     app.footer("Example: etlnode --role proxy --listen 127.0.0.1:8080 --data-dir /var/lib/etlnode/proxy\nManual: man etlnode");
-}
-
-option_outcome options_parse(int argc, char **argv, option_values &out_values, option_request &out_request)
-{
-    CLI::App app{"etlnode: a storage cluster node that transforms objects where they lie", "etlnode"};
-    command_line line;
-    describe_options(app, line, out_request);
     std::vector<std::string> empty_values;
-    std::vector<char *> words = without_empty(argc, argv, empty_values);
+    std::vector<char *> words = drop_empty_values(argc, argv, empty_values);
     try {
         app.parse(static_cast<int>(words.size()), words.data());
     } catch (const CLI::CallForHelp &call) {
@@ -375,35 +372,35 @@ option_outcome options_parse(int argc, char **argv, option_values &out_values, o
         std::fprintf(stderr, "etlnode: %s\nTry etlnode --help.\n", problem.what());
         return option_outcome::exit_usage;
     }
-    out_request.problems = misuse(app);
+    out_request.problems = find_misuse(app);
     out_request.is_misused = !out_request.problems.empty();
     out_request.problems.insert(out_request.problems.end(), empty_values.begin(), empty_values.end());
-    if (line.version && !out_request.is_misused) {
+    if (version && !out_request.is_misused) {
         std::printf("etlnode %s\n", NODE_VERSION);
         return option_outcome::exit_ok;
     }
     for (const option_row &row : rows) {
         out_values[row.name] = {row.fallback, option_origin::fallback, {}};
-        if (line.flags[row.name]->count() == 0)
+        if (flags[row.name]->count() == 0)
             continue;
-        out_values[row.name] = {joined(line.given[row.name]), option_origin::flag, {}};
-        note_empty_values(row, line.given[row.name], out_request.problems);
+        out_values[row.name] = {joined(given[row.name]), option_origin::flag, {}};
+        report_empty_values(row, given[row.name], out_request.problems);
     }
     apply_environment(out_values);
     const char *config_env = std::getenv("ETLNODE_CONFIG");
-    if (line.config.empty() && config_env != nullptr)
-        line.config = config_env;
-    if (line.config.empty())
+    if (config.empty() && config_env != nullptr)
+        config = config_env;
+    if (config.empty())
         return option_outcome::run;
     std::string text;
-    bool is_read = read_file(line.config, text);
+    bool is_read = read_file(config, text);
     if (!is_read)
-        out_request.problems.push_back("cannot read the config file " + text_escape(line.config, 200) + ": " + std::strerror(errno));
-    if (is_read && options_apply_file(text, line.config, out_values, out_request.problems))
+        out_request.problems.push_back("cannot read the config file " + text_escape(config, 200) + ": " + std::strerror(errno));
+    if (is_read && options_apply_file(text, config, out_values, out_request.problems))
         return option_outcome::run;
     for (const std::string &problem : out_request.problems)
         std::fprintf(stderr, "etlnode: %s\n", problem.c_str());
-    return option_outcome::exit_usage; // what it would have said is not known, so nothing else can be judged
+    return option_outcome::exit_usage; // without the file's options nothing else can be checked
 }
 
 } // namespace etlnode

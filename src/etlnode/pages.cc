@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/pages.cc: etlnode-pages FOLDER: writes the generated documents: one page a state machine, and the table of routes.
+// etlnode/pages.cc: etlnode-pages FOLDER: writes the generated documents: one page per state machine, and the table of routes.
 #include <cerrno>
 #include <cstdio>
 #include <cstring>

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // etlnode/secret.cc: the file with the cluster's secret.
 //
-// Normal   read; where no file is named and none is there, the node that starts first makes it: a temporary file, complete and synced,
-//          becomes the file by link(2), which fails where somebody else was faster. So there is never half a secret, and never two.
-// Fails    a file that others can read is refused: what is in it is no secret any more. So is what is no regular file, and what does not
-//          fit into a header on one line; each reason says what to do.
+// Normal   Reads the file. If no file is named and none exists, the first node to start creates it. It writes and syncs a temporary file,
+//          then gives it the final name with link(2), which fails if another node was faster. So a partial secret or a second one never
+//          appears.
+// Fails    A file that others can read is rejected, because its content is no longer a secret. So is anything that is not a regular file,
+//          or that does not fit into one header line. Each reason says what to do.
 // Limits   cluster_secret_size_min, cluster_secret_size_max.
 #include "etlnode/secret.h"
 
@@ -28,7 +29,7 @@ std::string secret_default_path(bool is_root, std::string_view config_home, std:
 {
     if (is_root)
         return "/etc/etlnode/cluster-secret";
-    if (config_home.starts_with('/')) // the specification says that a relative one is to be ignored
+    if (config_home.starts_with('/')) // the XDG specification says that a relative path is to be ignored
         return std::string(config_home) + "/etlnode/cluster-secret";
     return home.empty() ? std::string() : std::string(home) + "/.config/etlnode/cluster-secret";
 }
@@ -80,30 +81,30 @@ static const char *kind_of(mode_t mode)
 
 static std::string mode_text(mode_t mode) { return text_format("%04o", static_cast<unsigned>(mode & 07777)); }
 
-// Why a secret is none that nodes could show each other, a header being what they show it in; empty: it is one.
-static std::string judge_secret(std::string_view text, const std::string &shown)
+// Returns why a text cannot serve as a secret, or "" if it can. Nodes send the secret to each other in a header, which limits it.
+static std::string secret_defect(std::string_view text, const std::string &shown)
 {
     std::string renew = ": copy the file of another node of the cluster, or make a new one: head -c 24 /dev/urandom | base64 > " + shown;
     if (text.empty())
         return "is empty" + renew;
     if (text.find_first_of("\r\n") != std::string_view::npos)
-        return "holds more than one line, but a secret is one line" + renew;
+        return "contains more than one line, but a secret is a single line" + renew;
     for (char c : text) {
         auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || byte == 0x7f)
-            return text_format("holds the control byte 0x%02x, but a secret is text", byte) + renew;
+            return text_format("contains the control byte 0x%02x, but a secret is text", byte) + renew;
     }
     if (text.front() == ' ' || text.back() == ' ')
-        return "begins or ends with a space, which is lost on the way: remove it";
+        return "begins or ends with a space, which HTTP does not preserve: remove it";
     if (text.size() < cluster_secret_size_min)
-        return text_format("holds fewer than %zu characters", cluster_secret_size_min) + renew;
+        return text_format("has fewer than %zu characters", cluster_secret_size_min) + renew;
     return {};
 }
 
-// At most one byte more than a secret may have. False: errno says why.
+// Reads at most one byte more than a secret may have. False with errno.
 static bool read_start(int fd, std::string &out_text)
 {
-    out_text.resize(cluster_secret_size_max + 2); // a newline, and the byte that is too many
+    out_text.resize(cluster_secret_size_max + 2); // room for a newline, and for one byte too many
     size_t used = 0;
     while (used < out_text.size()) {
         ssize_t size = read(fd, out_text.data() + used, out_text.size() - used);
@@ -123,7 +124,7 @@ static secret_outcome refuse_unreadable(const std::string &shown, int why, std::
 {
     out_reason = "cannot read " + shown + ": " + std::strerror(why);
     if (why == EACCES)
-        out_reason += ": start the node as the user whom the file belongs to, or give this user a copy of it (mode 600)";
+        out_reason += ": start the node as the user who owns the file, or give this user a copy of it (mode 600)";
     return why == ENOENT || why == ENOTDIR ? secret_outcome::absent : secret_outcome::bad;
 }
 
@@ -134,7 +135,8 @@ secret_outcome secret_read(const std::string &path, std::string &out_secret, std
     if (stat(path.c_str(), &info) != 0)
         return refuse_unreadable(shown, errno, out_reason);
     int fd = -1;
-    if (S_ISREG(info.st_mode)) { // only such are opened: to open a device can do something to it, and to open a pipe waits for a writer
+    // Only regular files are opened: opening a device can have side effects, and opening a pipe waits for a writer.
+    if (S_ISREG(info.st_mode)) {
         fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (fd < 0 || fstat(fd, &info) != 0) {
             int why = errno;
@@ -146,7 +148,7 @@ secret_outcome secret_read(const std::string &path, std::string &out_secret, std
     if (!S_ISREG(info.st_mode)) {
         if (fd >= 0)
             close(fd);
-        out_reason = shown + " is " + kind_of(info.st_mode) + ": name a file that holds the secret";
+        out_reason = shown + " is " + kind_of(info.st_mode) + ": name a regular file with the secret";
         return secret_outcome::bad;
     }
     std::string text;
@@ -158,18 +160,18 @@ secret_outcome secret_read(const std::string &path, std::string &out_secret, std
     if ((info.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
         bool others_can_read = (info.st_mode & S_IROTH) != 0;
         out_reason = shown + " has mode " + mode_text(info.st_mode) + ", so that " +
-                     (others_can_read ? "every user of this machine can read it" : "others than its owner can change or reach it") +
-                     ": chmod 600 " + shown + ", or 640 where its group is to read it";
+                     (others_can_read ? "every user of this machine can read it" : "users other than its owner can change or read it") +
+                     ": chmod 600 " + shown + ", or 640 if its group needs to read it";
         return secret_outcome::bad;
     }
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
         text.pop_back();
     if (text.size() > cluster_secret_size_max) {
-        out_reason = shown + text_format(" holds more than %zu bytes: a secret is one line of %zu to %zu characters",
-                                 cluster_secret_size_max, cluster_secret_size_min, cluster_secret_size_max);
+        out_reason = shown + text_format(" has more than %zu bytes: a secret is one line of %zu to %zu characters", cluster_secret_size_max,
+                                 cluster_secret_size_min, cluster_secret_size_max);
         return secret_outcome::bad;
     }
-    std::string wrong = judge_secret(text, shown);
+    std::string wrong = secret_defect(text, shown);
     if (!wrong.empty()) {
         out_reason = shown + " " + wrong;
         return secret_outcome::bad;
@@ -185,7 +187,7 @@ static bool make_folders(const std::string &path, std::string &out_reason)
     for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
         std::string folder = path.substr(0, slash);
         if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-            out_reason = "cannot make " + folder + ": " + std::strerror(errno);
+            out_reason = "cannot create " + folder + ": " + std::strerror(errno);
             return false;
         }
     }
@@ -216,27 +218,27 @@ static bool write_secret(int fd)
     return fchmod(fd, 0600) == 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
 }
 
-secret_outcome secret_make(const std::string &path, std::string &out_secret, bool &out_made, std::string &out_reason)
+secret_outcome secret_create(const std::string &path, std::string &out_secret, bool &out_created, std::string &out_reason)
 {
-    out_made = false;
+    out_created = false;
     if (!make_folders(path, out_reason))
         return secret_outcome::bad;
     std::string temporary = path + ".XXXXXX";
     int fd = mkostemp(temporary.data(), O_CLOEXEC);
     if (fd < 0) {
-        out_reason = "cannot make " + path + ": " + std::strerror(errno);
+        out_reason = "cannot create " + path + ": " + std::strerror(errno);
         return secret_outcome::bad;
     }
     bool is_written = write_secret(fd);
     int why = errno;
     close(fd);
     if (is_written && link(temporary.c_str(), path.c_str()) == 0)
-        out_made = true;
+        out_created = true;
     else if (is_written)
         why = errno;
     unlink(temporary.c_str());
-    if (!out_made && (!is_written || why != EEXIST)) {
-        out_reason = "cannot make " + path + ": " + std::strerror(why);
+    if (!out_created && (!is_written || why != EEXIST)) {
+        out_reason = "cannot create " + path + ": " + std::strerror(why);
         return secret_outcome::bad;
     }
     sync_folder_of(path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/secret.h: the file with the cluster's secret: where it is looked for, who makes it.
+// etlnode/secret.h: the file with the cluster's secret: where it is looked up, and who creates it.
 #pragma once
 
 #include <string>
@@ -7,22 +7,23 @@
 
 namespace etlnode {
 
-struct secret_place {
+struct secret_file {
     std::string path;
-    bool is_named = false;      // by --cluster-secret-file: then it must be there
-    bool is_to_be_made = false; // it is absent, and nobody else can be meant to bring it
-    std::string proxy_url;      // of a target
+    bool is_named = false;        // --cluster-secret-file names it, so it must exist
+    bool must_be_created = false; // it does not exist, and this node is the one to create it
+    std::string proxy_url;        // set on a target
 };
 
-// "/etc/etlnode/cluster-secret" for root, else below XDG_CONFIG_HOME or ~/.config; empty where there is neither.
+// "/etc/etlnode/cluster-secret" for root, otherwise a path below XDG_CONFIG_HOME or ~/.config; empty if there is neither.
 std::string secret_default_path(bool is_root, std::string_view config_home, std::string_view home);
-// Whether a proxy at `url` runs on this machine, as far as its host says so: loopback, an address of this machine, its name.
+// Whether a proxy at `url` runs on this machine, judging by its host: loopback, an address of this machine, or its name.
 bool secret_proxy_is_here(std::string_view url, std::string_view machine_name);
 
 enum class secret_outcome : unsigned char { read, absent, bad };
-// `out_reason` for people, unless it was read.
+// Sets `out_reason`, a text for people, unless the secret was read.
 secret_outcome secret_read(const std::string &path, std::string &out_secret, std::string &out_reason);
-// Makes the file (0600, its folder 0700) and reads it. When several do it at once, all read the same secret. `out_made`: it was this call's.
-secret_outcome secret_make(const std::string &path, std::string &out_secret, bool &out_made, std::string &out_reason);
+// Creates the file (0600, its folder 0700) and reads it. If several nodes do this at once, all read the same secret. `out_created`: this
+// call created it.
+secret_outcome secret_create(const std::string &path, std::string &out_secret, bool &out_created, std::string &out_reason);
 
 } // namespace etlnode

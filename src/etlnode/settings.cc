@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/settings.cc: checks option texts; every problem is found in one run.
+// etlnode/settings.cc: checks the texts of the options, and reports every problem in one run.
 #include "etlnode/settings.h"
 
 #include <arpa/inet.h>
@@ -19,10 +19,10 @@ static std::string where(const option_values &values, std::string_view name)
     if (found == values.end())
         return std::string(name);
     std::string out = "--" + std::string(name) + " (" + option_origin_name(found->second.origin);
-    return out + (found->second.place.empty() ? ")" : ": " + found->second.place + ")");
+    return out + (found->second.location.empty() ? ")" : ": " + found->second.location + ")");
 }
 
-// An address that means "all of this machine" is none that others can call.
+// Other machines cannot connect to an address that means "all of this machine".
 static bool is_wildcard(std::string_view host) { return host == "0.0.0.0" || host == "::"; }
 
 static bool is_address(const std::string &host)
@@ -31,7 +31,7 @@ static bool is_address(const std::string &host)
     return inet_pton(AF_INET, host.c_str(), &unused) == 1 || inet_pton(AF_INET6, host.c_str(), &unused) == 1;
 }
 
-// HOST is an address of this machine; of names, only localhost has one that everybody knows.
+// HOST must be an address of this machine. Of all names, only localhost reliably has one.
 static bool parse_listen(std::string_view text, std::string &host, uint16_t &port)
 {
     size_t colon = text.rfind(':');
@@ -63,29 +63,29 @@ static bool is_node_id(std::string_view id)
 
 static bool is_executable(const std::string &path) { return access(path.c_str(), X_OK) == 0; }
 
-// kubectl where Kubernetes is, kubectl-local where it is not; inside a cluster a wrong guess would start pods on the wrong machine.
+// Chooses kubectl on Kubernetes, otherwise kubectl-local. Inside a cluster, a wrong choice would start pods on the wrong machine.
 static bool choose_kubectl(
-    const option_values &values, const process_surroundings &around, node_options &node, std::string &out_why, std::string &out_reason)
+    const option_values &values, const process_context &context, node_options &node, std::string &out_why, std::string &out_reason)
 {
     std::string given(option_get(values, "kubectl"));
     bool named = !node.node_name.empty();
     if (!given.empty()) {
         node.kubectl = {given};
         node.kubectl_is_local = given.find("kubectl-local") != std::string::npos;
-        out_why = "--kubectl says so";
+        out_why = "--kubectl selects it";
     } else if (named) {
         node.kubectl = {"kubectl"};
         out_why = "a Kubernetes node name is set";
-    } else if (around.in_kubernetes) {
+    } else if (context.in_kubernetes) {
         out_reason =
             "this target runs inside Kubernetes, but K8S_HOST_NAME is not set: add it to the container's env with fieldRef spec.nodeName";
         return false;
     } else {
-        std::string beside = around.program_dir + "/kubectl-local";
-        std::string built = around.program_dir + "/../kubectl_local/kubectl-local";
+        std::string beside = context.program_dir + "/kubectl-local";
+        std::string built = context.program_dir + "/../kubectl_local/kubectl-local";
         node.kubectl = {is_executable(beside) ? beside : is_executable(built) ? built : "kubectl-local"};
         node.kubectl_is_local = true;
-        out_why = "no K8S_HOST_NAME: pods run as local processes";
+        out_why = "K8S_HOST_NAME is not set, so pods run as local processes";
     }
     std::string_view sandbox = option_get(values, "sandbox");
     if (sandbox != "auto" && sandbox != "none") {
@@ -93,13 +93,14 @@ static bool choose_kubectl(
         return false;
     }
     if (sandbox == "none" && !node.kubectl_is_local) {
-        out_reason = where(values, "sandbox") + ": none is for pods that run as local processes; here " + node.kubectl[0] + " runs them";
+        out_reason = where(values, "sandbox") + ": none applies to pods that run as local processes, but here " + node.kubectl[0] +
+                     " runs them";
         return false;
     }
     if (sandbox == "none")
         node.kubectl.push_back("--sandbox=none");
     if (node.node_name.empty())
-        node.node_name = around.host_name.empty() ? "local" : around.host_name;
+        node.node_name = context.host_name.empty() ? "local" : context.host_name;
     return true;
 }
 
@@ -113,11 +114,12 @@ static bool read_url(const option_values &values, std::string_view name, std::st
     url_base base;
     bool is_good = text.empty() || url_parse_base(text, base);
     if (is_good && (base.path + "/").find("/v1/") != std::string::npos) {
-        out_reason = where(values, name) + ": \"" + text_escape(text, 200) +
-                     "\": /v1 and what follows it belong to the requests: expected " + text_escape(text.substr(0, text.find("/v1")), 200);
+        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\" must not include the request path /v1...: expected " +
+                     text_escape(text.substr(0, text.find("/v1")), 200);
         return false;
     }
-    if (is_good && !base.path.empty() && name == "advertise-url") { // other nodes and clients are told a place, without a path
+    // The advertised URL goes into redirects and the cluster map, which hold no path.
+    if (is_good && !base.path.empty() && name == "advertise-url") {
         out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\": expected http://HOST:PORT, without a path";
         return false;
     }
@@ -142,7 +144,7 @@ static bool read_security(const option_values &values, pod_security &out_securit
     return false;
 }
 
-// A host name, an IPv4 address, or an IPv6 address with or without brackets.
+// Accepts a host name, an IPv4 address, or an IPv6 address with or without brackets.
 static bool read_node_address(const option_values &values, std::string &out_host, std::string &out_reason)
 {
     std::string text(option_get(values, "node-address"));
@@ -199,11 +201,11 @@ static void read_listeners(const option_values &values, settings &s)
         s.problems.push_back(reason);
     else if (is_good && node.advertise_url.empty() && is_wildcard(node.listen_host))
         s.problems.push_back(where(values, "listen") + ": " + text_escape(node.listen_host, 100) +
-                             " is no address that others can use: say with --advertise-url http://HOST:PORT what they are to use");
+                             " is not an address that others can connect to: set --advertise-url http://HOST:PORT");
     if (is_good && !settings_is_loopback(node.listen_host))
         s.warnings.push_back(
             where(values, "listen") + ": " + text_escape(listen, 100) +
-            " is not loopback, and the API has no accounts yet: whoever reaches this address can read and change everything");
+            " is not loopback, and the API has no accounts yet: anyone who can reach this address can read and change everything");
 }
 
 static void read_web(const option_values &values, settings &s)
@@ -222,15 +224,16 @@ static void read_web(const option_values &values, settings &s)
     }
 }
 
-static void read_secret(const option_values &values, const process_surroundings &around, settings &s)
+static void read_secret(const option_values &values, const process_context &context, settings &s)
 {
     std::string named(option_get(values, "cluster-secret-file"));
     s.secret = {.path = named, .is_named = !named.empty(), .proxy_url = s.node.is_target ? s.node.proxy_url : std::string()};
     if (named.empty())
-        s.secret.path = secret_default_path(around.is_root, around.config_home, around.home);
+        s.secret.path = secret_default_path(context.is_root, context.config_home, context.home);
     std::string reason;
     if (s.secret.path.empty()) {
-        s.problems.emplace_back("there is no place for the cluster secret: set HOME, or name the file with --cluster-secret-file");
+        s.problems.emplace_back(
+            "there is no default location for the cluster secret: set HOME, or name the file with --cluster-secret-file");
         return;
     }
     switch (secret_read(s.secret.path, s.node.cluster_secret, reason)) {
@@ -238,12 +241,12 @@ static void read_secret(const option_values &values, const process_surroundings 
     case secret_outcome::absent:
         if (s.secret.is_named)
             s.problems.push_back(where(values, "cluster-secret-file") + ": " + reason);
-        else if (!s.secret.proxy_url.empty() && !secret_proxy_is_here(s.secret.proxy_url, around.host_name))
+        else if (!s.secret.proxy_url.empty() && !secret_proxy_is_here(s.secret.proxy_url, context.host_name))
             s.problems.push_back(
-                "the cluster secret " + s.secret.path + " is absent, and the proxy " + s.secret.proxy_url +
-                " is on another machine: copy the file of that name from there (mode 600), or name a copy with --cluster-secret-file");
+                "the cluster secret " + s.secret.path + " does not exist, and the proxy " + s.secret.proxy_url +
+                " is on another machine: copy its file to this path (mode 600), or name a copy with --cluster-secret-file");
         else
-            s.secret.is_to_be_made = true;
+            s.secret.must_be_created = true;
         return;
     case secret_outcome::bad:
         s.problems.push_back(
@@ -252,7 +255,7 @@ static void read_secret(const option_values &values, const process_surroundings 
     }
 }
 
-static void read_target(const option_values &values, const process_surroundings &around, settings &s)
+static void read_target(const option_values &values, const process_context &context, settings &s)
 {
     node_options &node = s.node;
     std::string reason;
@@ -267,11 +270,12 @@ static void read_target(const option_values &values, const process_surroundings 
         note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
     bool is_same_host = node.pod_listen_host == node.listen_host || is_wildcard(node.pod_listen_host) || is_wildcard(node.listen_host);
     if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && is_same_host)
-        note(where(values, "pod-listen") + ": " + text_escape(pod_listen, 100) + " is the address of --listen: pods need one of their own");
+        note(where(values, "pod-listen") + ": " + text_escape(pod_listen, 100) +
+             " is also the address of --listen: pods need a separate one");
     if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
         note(where(values, "pod-ready-wait") + ": expected a duration such as 5s");
     std::string_view framing = option_get(values, "require-framing");
-    node.require_framing = framing != "false"; // empty: the flag alone
+    node.require_framing = framing != "false"; // an empty text is the flag without a value
     if (!framing.empty() && framing != "true" && framing != "false")
         note(where(values, "require-framing") + ": \"" + text_escape(framing, 50) + "\": expected true or false");
     if (!read_security(values, node.security, reason))
@@ -281,14 +285,14 @@ static void read_target(const option_values &values, const process_surroundings 
     node.node_name = option_get(values, "node-name");
     node.pod_name = option_get(values, "pod-name");
     node.pod_uid = option_get(values, "pod-uid");
-    if (!choose_kubectl(values, around, node, s.kubectl_why, reason))
+    if (!choose_kubectl(values, context, node, s.kubectl_why, reason))
         note(reason);
     else if (!node.kubectl_is_local && node.pod_url.empty() && is_wildcard(node.pod_listen_host))
         note(where(values, "pod-listen") + ": " + text_escape(node.pod_listen_host, 100) +
-             " is no address that pods can use: say with --pod-url http://HOST:PORT what they are to use");
+             " is not an address that pods can connect to: set --pod-url http://HOST:PORT");
 }
 
-settings settings_read(const option_values &values, const process_surroundings &around)
+settings settings_read(const option_values &values, const process_context &context)
 {
     settings s;
     node_options &node = s.node;
@@ -298,7 +302,7 @@ settings settings_read(const option_values &values, const process_surroundings &
                                           : where(values, "role") + ": \"" + text_escape(role, 50) + "\": expected proxy or target");
     node.is_target = role == "target";
     node.version = NODE_VERSION;
-    node.machine_name = around.host_name;
+    node.machine_name = context.host_name;
     read_listeners(values, s);
     node.data_dir = option_get(values, "data-dir");
     if (node.data_dir.empty())
@@ -315,8 +319,8 @@ settings settings_read(const option_values &values, const process_surroundings &
         s.problems.push_back(where(values, "log-format") + ": \"" + text_escape(log_format, 50) + "\": expected text or json");
     read_web(values, s);
     if (node.is_target)
-        read_target(values, around, s);
-    read_secret(values, around, s);
+        read_target(values, context, s);
+    read_secret(values, context, s);
     return s;
 }
 

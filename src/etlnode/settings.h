@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlnode/settings.h: option texts to what a node is started with, each checked.
+// etlnode/settings.h: turns the option texts into the settings that a node starts with, and checks them.
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@
 
 namespace etlnode {
 
-struct process_surroundings {
-    bool in_kubernetes = false; // KUBERNETES_SERVICE_HOST is set
+struct process_context {
+    bool in_kubernetes = false; // whether KUBERNETES_SERVICE_HOST is set
     bool is_root = false;
     std::string program_dir; // folder of the running binary
     std::string host_name;
@@ -24,15 +24,15 @@ struct settings {
     node_options node;
     log_level level = log_level::info;
     std::string kubectl_why;
-    secret_place secret;
-    // For people: which option, where its value came from, what was expected. A node with problems is not started.
+    secret_file secret;
+    // For people: the option, the origin of its value, and what was expected. A node with problems does not start.
     std::vector<std::string> problems;
-    std::vector<std::string> warnings; // what --check-config says besides
+    std::vector<std::string> warnings; // additional output of --check-config
 };
 
-settings settings_read(const option_values &values, const process_surroundings &around);
+settings settings_read(const option_values &values, const process_context &context);
 bool settings_is_loopback(std::string_view host);
-// The value that an option has in effect where its text leaves it to the node; else the text.
+// The effective value of an option whose text leaves the choice to the node; otherwise the text.
 std::string settings_effective(const option_values &values, const node_options &node, std::string_view name);
 
 } // namespace etlnode

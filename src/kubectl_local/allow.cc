@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/allow.cc: what of the machine its owner lets pods have: directories for hostPath, the host's network, a way to a target.
+// kubectl_local/allow.cc: what the machine's owner lets pods use: directories for hostPath, the host's network, the address of a target.
 #include "kubectl_local/allow.h"
 
 #include <algorithm>
@@ -45,7 +45,8 @@ const allow_path *allow_find(const allow_list &list, const std::string &path)
     const allow_path *found = nullptr;
     for (const allow_path &one : list.paths) {
         bool holds = one.path == "/" || path == one.path || path.starts_with(one.path + "/");
-        // Of writable directories the outermost: what lies inside it a pod may have replaced by a link, so the way down is checked from there.
+        // Of nested writable directories, choose the outermost. A pod may have replaced anything inside it by a link, so the path must be
+        // checked from there.
         bool is_better = found == nullptr || (one.writable && !found->writable) ||
                          (one.writable == found->writable && one.path.size() < found->path.size());
         if (holds && is_better)
@@ -54,8 +55,8 @@ const allow_path *allow_find(const allow_list &list, const std::string &path)
     return found;
 }
 
-// "host:port"; empty: no such URL.
-static std::string place_of_target(const std::string &url)
+// "host:port" of a URL; empty if it is not such a URL.
+static std::string address_of_target(const std::string &url)
 {
     target_url parts;
     return target_url_split(url, parts) ? text_format("%s:%u", text_lower(parts.host).c_str(), parts.port) : "";
@@ -63,13 +64,13 @@ static std::string place_of_target(const std::string &url)
 
 bool allow_has_target(const allow_list &list, const std::string &url)
 {
-    std::string place = place_of_target(url);
+    std::string place = address_of_target(url);
     return !place.empty() && std::find(list.targets.begin(), list.targets.end(), place) != list.targets.end();
 }
 
 static bool add_target(allow_list &list, const std::string &url, const std::string &where, std::string &out_text)
 {
-    std::string place = place_of_target(url);
+    std::string place = address_of_target(url);
     if (place.empty() || list.targets.size() >= allow_targets_max) {
         out_text = place.empty() ? text_format("%s: \"%s\" is not http://HOST[:PORT]", where.c_str(), text_escape(url, 200).c_str())
                                  : text_format("%s: more than %zu targets", where.c_str(), allow_targets_max);
@@ -84,7 +85,7 @@ static bool add_path(allow_list &list, const std::string &path, bool writable, c
     allow_path one;
     one.writable = writable;
     if (!allow_normalize(path, one.path)) {
-        out_text = text_format("%s: \"%s\" is no absolute path without \"..\"", where.c_str(), text_escape(path, 200).c_str());
+        out_text = text_format("%s: \"%s\" is not an absolute path without \"..\"", where.c_str(), text_escape(path, 200).c_str());
         return false;
     }
     if (list.paths.size() >= allow_paths_max) {
@@ -131,7 +132,7 @@ static bool read_tree(const yaml_node &tree, const std::string &where, allow_lis
             const yaml_node *access = yaml_get(entry.get(), "access");
             if (entry->kind != yaml_kind::mapping || path == nullptr || path->kind != yaml_kind::scalar ||
                 entry->keys.size() != (access != nullptr ? 2u : 1u))
-                return refuse(*entry, "path: DIR, and perhaps access: rw");
+                return refuse(*entry, "path: DIR, optionally with access: rw");
             if (access != nullptr && access->text != "rw" && access->text != "ro")
                 return refuse(*access, "rw or ro");
             if (!add_path(list, path->text, access != nullptr && access->text == "rw", where, out_text))
@@ -153,7 +154,7 @@ static bool read_allow_file(const std::string &path, allow_list &list, std::stri
         return false;
     }
     if ((about.st_uid != geteuid() && about.st_uid != 0) || (about.st_mode & 022) != 0) {
-        out_text = path + " belongs to somebody else or can be written by others: it allows nothing";
+        out_text = path + " belongs to another user or is writable by others, so it is ignored";
         return false;
     }
     yaml_ptr tree;
@@ -174,8 +175,8 @@ bool allow_read(const local_state &state, allow_list &out_list, std::string &out
     const char *network = getenv("KUBECTL_LOCAL_ALLOW_HOST_NETWORK");
     list.host_network = list.host_network || (network != nullptr && std::string_view(network) == "true");
     const char *target = getenv("KUBECTL_LOCAL_ALLOW_TARGET");
-    // A node may tell its pods a name or a scheme that no way is made to. That allows nothing, and takes nothing away.
-    if (target != nullptr && !place_of_target(target).empty() && !add_target(list, target, "KUBECTL_LOCAL_ALLOW_TARGET", out_text))
+    // A node may give its pods a host name or a scheme to which no route is opened. This grants nothing and is not an error.
+    if (target != nullptr && !address_of_target(target).empty() && !add_target(list, target, "KUBECTL_LOCAL_ALLOW_TARGET", out_text))
         return false;
     const char *value = getenv("KUBECTL_LOCAL_ALLOW_HOST_PATH");
     std::string_view rest = value != nullptr ? value : "";

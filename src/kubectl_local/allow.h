@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/allow.h: what of the machine its owner lets pods have: directories for hostPath, the host's network, a way to a target.
+// kubectl_local/allow.h: what the machine's owner lets pods use: directories for hostPath, the host's network, the address of a target.
 //
-// Nothing unless said: in STATE/allow.yaml, or by the node that calls (environment). A pod's own object never grants anything. What was allowed
-// when a pod was created is kept beside its record, so that a supervisor that is started again knows it.
+// Nothing is allowed by default. Grants come from STATE/allow.yaml, or from the calling node through the environment. A Pod object never
+// grants anything. The grants in effect at a pod's creation are stored with its record, so that a restarted supervisor knows them.
 //
 //   hostPaths:
-//   - path: /srv/models        # and what lies below; links that lead out are not followed
+//   - path: /srv/models        # includes everything below; links that lead out are not followed
 //   - path: /srv/scratch
 //     access: rw               # ro is the default
 //   hostNetwork: true
-//   targets:                   # what AIS_TARGET_URL may lead to; a node that makes a pod says its own address in the environment of the call
+//   targets:                   # what AIS_TARGET_URL may point to; a node passes its own address in the environment of `create`
 //   - http://127.0.0.1:8082
 #pragma once
 
@@ -22,7 +22,7 @@
 namespace etlnode::kubectl_local {
 
 struct allow_path {
-    std::string path; // absolute, without "..", without a slash at the end
+    std::string path; // absolute, without ".." and without a trailing slash
     bool writable = false;
 };
 
@@ -32,16 +32,16 @@ struct allow_list {
     std::vector<std::string> targets; // "host:port"
 };
 
-// False with `out_text`: allow.yaml or a variable cannot be taken as it is. Then nothing is allowed.
+// False with `out_text` if allow.yaml or a variable is invalid. Then nothing is allowed.
 bool allow_read(const local_state &state, allow_list &out_list, std::string &out_text);
 json_ptr allow_to_json(const allow_list &list);
 void allow_from_json(const cJSON *tree, allow_list &out_list);
 
-// The entry that holds `path`, or null. Where two do, the one that may be written.
+// The entry that contains `path`, or null. If two entries do, the writable one.
 const allow_path *allow_find(const allow_list &list, const std::string &path);
-// Whether a pod may be given a way to the place that this URL names.
+// Whether pods may connect to the address in this URL.
 bool allow_has_target(const allow_list &list, const std::string &url);
-// Absolute, no "..", single slashes. False: it is no such path.
+// Checks for an absolute path without "..", and removes duplicate slashes. False if it is not such a path.
 bool allow_normalize(const std::string &path, std::string &out_path);
 
 } // namespace etlnode::kubectl_local

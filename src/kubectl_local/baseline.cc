@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/baseline.cc: the Pod Security standard "baseline", as the API server enforces it where a namespace is labelled so.
+// kubectl_local/baseline.cc: the Pod Security standard "baseline", as the API server enforces it in a namespace that has its label.
 //
-// One function a control of https://kubernetes.io/docs/concepts/security/pod-security-standards/ ; the API server names them in the order of
-// their identifiers. Two controls have a way out that Kubernetes lacks: what the owner of the machine allows (allow.h).
+// There is one function for each control of https://kubernetes.io/docs/concepts/security/pod-security-standards/ . The API server reports
+// them in the order of their identifiers. Unlike in Kubernetes, the owner of the machine can permit two of them (allow.h).
 #include "kubectl_local/baseline.h"
 
 #include <algorithm>
@@ -14,14 +14,14 @@
 
 namespace etlnode::kubectl_local {
 
-struct judge {
+struct check {
     const cJSON *pod;
     const cJSON *spec;
     const allow_list &allowed;
-    std::vector<const cJSON *> containers; // as Kubernetes visits them: init containers first
+    std::vector<const cJSON *> containers; // in the order of Kubernetes: init containers first
     std::vector<std::string> violations;
-    std::vector<std::string> flags; // that would allow them
-    bool is_beyond_flags = false;   // there are others
+    std::vector<std::string> flags; // flags that would allow the violations
+    bool is_beyond_flags = false;   // some violations cannot be allowed
 };
 
 static const cJSON *field(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
@@ -49,20 +49,20 @@ static std::string counted(const char *one, const char *many, const std::vector<
     return (names.size() == 1 ? one : many) + (" " + quoted(names));
 }
 
-static void violate(judge &j, const std::string &reason, const std::string &detail)
+static void violate(check &j, const std::string &reason, const std::string &detail)
 {
     j.violations.push_back(reason + " (" + detail + ")");
     j.is_beyond_flags = true;
 }
 
-// A violation with a way out.
-static void violate_unless(judge &j, const std::string &reason, const std::string &detail, const std::string &flag)
+// A violation that the owner can allow with `flag`.
+static void violate_unless(check &j, const std::string &reason, const std::string &detail, const std::string &flag)
 {
     j.violations.push_back(reason + " (" + detail + ")");
     j.flags.push_back(flag);
 }
 
-template <typename F> static std::vector<std::string> names_where(const judge &j, F matches)
+template <typename F> static std::vector<std::string> names_where(const check &j, F matches)
 {
     std::vector<std::string> names;
     for (const cJSON *container : j.containers)
@@ -71,7 +71,7 @@ template <typename F> static std::vector<std::string> names_where(const judge &j
     return names;
 }
 
-static void judge_app_armor(judge &j)
+static void check_app_armor(check &j)
 {
     std::vector<std::string> wrong;
     auto is_forbidden = [](const cJSON *item) {
@@ -98,7 +98,7 @@ static void judge_app_armor(judge &j)
         violate(j, wrong.size() == 1 ? "forbidden AppArmor profile" : "forbidden AppArmor profiles", joined(wrong));
 }
 
-static void judge_capabilities(judge &j)
+static void check_capabilities(check &j)
 {
     static constexpr std::string_view allowed[] = {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
         "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"};
@@ -122,7 +122,7 @@ static void judge_capabilities(judge &j)
                 " in securityContext.capabilities.add");
 }
 
-static void judge_host_namespaces(judge &j)
+static void check_host_namespaces(check &j)
 {
     std::vector<std::string> wrong;
     bool network = cJSON_IsTrue(field(j.spec, "hostNetwork"));
@@ -140,8 +140,8 @@ static void judge_host_namespaces(judge &j)
         violate_unless(j, "host namespaces", joined(wrong), "--allow-host-network");
 }
 
-// Whether some container may write through the volume.
-static bool is_written(const judge &j, const std::string &volume)
+// Whether some container mounts the volume writable.
+static bool is_written(const check &j, const std::string &volume)
 {
     for (const cJSON *container : j.containers) {
         const cJSON *mount;
@@ -151,7 +151,7 @@ static bool is_written(const judge &j, const std::string &volume)
     return false;
 }
 
-static void judge_host_paths(judge &j)
+static void check_host_paths(check &j)
 {
     std::vector<std::string> wrong;
     std::vector<std::string> flags;
@@ -183,7 +183,7 @@ static void judge_host_paths(judge &j)
     }
 }
 
-static void judge_host_ports(judge &j)
+static void check_host_ports(check &j)
 {
     std::set<uint64_t> ports;
     std::vector<std::string> names = names_where(j, [&](const cJSON *container) {
@@ -209,8 +209,8 @@ static void judge_host_ports(judge &j)
             (texts.size() == 1 ? "hostPort " : "hostPorts ") + joined(texts));
 }
 
-// Of Kubernetes 1.34 and newer: whoever probes could be sent anywhere.
-static void judge_probe_hosts(judge &j)
+// New in Kubernetes 1.34: a host in a probe could direct the prober to any address.
+static void check_probe_hosts(check &j)
 {
     std::set<std::string> hosts;
     std::vector<std::string> names = names_where(j, [&](const cJSON *container) {
@@ -233,7 +233,7 @@ static void judge_probe_hosts(judge &j)
                 counted("probe or lifecycle host", "probe or lifecycle hosts", {hosts.begin(), hosts.end()}));
 }
 
-static void judge_privileged(judge &j)
+static void check_privileged(check &j)
 {
     std::vector<std::string> names = names_where(
         j, [](const cJSON *container) { return cJSON_IsTrue(field(context_of(container), "privileged")); });
@@ -241,7 +241,7 @@ static void judge_privileged(judge &j)
         violate(j, "privileged", counted("container", "containers", names) + " must not set securityContext.privileged=true");
 }
 
-static void judge_proc_mount(judge &j)
+static void check_proc_mount(check &j)
 {
     std::set<std::string> wrong;
     std::vector<std::string> names = names_where(j, [&](const cJSON *container) {
@@ -257,14 +257,14 @@ static void judge_proc_mount(judge &j)
                 quoted({wrong.begin(), wrong.end()}));
 }
 
-// "pod and containers "a", "b""; at least one of both.
-static std::string who_text(bool is_pod, const std::vector<std::string> &names)
+// "pod and containers "a", "b"", or only one of the two.
+static std::string subject_text(bool is_pod, const std::vector<std::string> &names)
 {
     std::string who = is_pod ? "pod" : "";
     return names.empty() ? who : who + (is_pod ? " and " : "") + counted("container", "containers", names);
 }
 
-static void judge_selinux(judge &j)
+static void check_selinux(check &j)
 {
     static constexpr std::string_view allowed[] = {"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"};
     std::set<std::string> types;
@@ -296,10 +296,10 @@ static void judge_selinux(judge &j)
     std::string text;
     for (const std::string &one : what)
         text += (text.empty() ? "" : "; ") + one;
-    violate(j, "seLinuxOptions", who_text(pod, names) + " set forbidden securityContext.seLinuxOptions: " + text);
+    violate(j, "seLinuxOptions", subject_text(pod, names) + " set forbidden securityContext.seLinuxOptions: " + text);
 }
 
-static void judge_seccomp(judge &j)
+static void check_seccomp(check &j)
 {
     auto is_forbidden = [](const cJSON *item) {
         std::string type = text_at(field(context_of(item), "seccompProfile"), "type");
@@ -309,10 +309,10 @@ static void judge_seccomp(judge &j)
     bool pod = is_forbidden(j.spec);
     if (!pod && names.empty())
         return;
-    violate(j, "seccompProfile", who_text(pod, names) + " must not set securityContext.seccompProfile.type to \"Unconfined\"");
+    violate(j, "seccompProfile", subject_text(pod, names) + " must not set securityContext.seccompProfile.type to \"Unconfined\"");
 }
 
-static void judge_sysctls(judge &j)
+static void check_sysctls(check &j)
 {
     static constexpr std::string_view allowed[] = {"kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range",
         "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout",
@@ -330,7 +330,7 @@ static void judge_sysctls(judge &j)
         violate(j, "forbidden sysctls", joined(wrong));
 }
 
-static void judge_windows(judge &j)
+static void check_windows(check &j)
 {
     auto is_forbidden = [](const cJSON *item) {
         return cJSON_IsTrue(field(field(context_of(item), "windowsOptions"), "hostProcess")) != 0;
@@ -339,19 +339,19 @@ static void judge_windows(judge &j)
     bool pod = is_forbidden(j.spec);
     if (!pod && names.empty())
         return;
-    violate(j, "hostProcess", who_text(pod, names) + " must not set securityContext.windowsOptions.hostProcess=true");
+    violate(j, "hostProcess", subject_text(pod, names) + " must not set securityContext.windowsOptions.hostProcess=true");
 }
 
 std::string baseline_violations(const cJSON *pod, const allow_list &allowed, std::string &out_hint)
 {
-    judge j{pod, field(pod, "spec"), allowed, {}, {}, {}, false};
+    check j{pod, field(pod, "spec"), allowed, {}, {}, {}, false};
     out_hint.clear();
     for (const char *list : {"initContainers", "containers", "ephemeralContainers"}) {
         const cJSON *container;
         cJSON_ArrayForEach(container, field(j.spec, list)) j.containers.push_back(container);
     }
-    for (auto *rule : {judge_app_armor, judge_capabilities, judge_host_namespaces, judge_host_paths, judge_host_ports, judge_probe_hosts,
-             judge_privileged, judge_proc_mount, judge_selinux, judge_seccomp, judge_sysctls, judge_windows})
+    for (auto *rule : {check_app_armor, check_capabilities, check_host_namespaces, check_host_paths, check_host_ports, check_probe_hosts,
+             check_privileged, check_proc_mount, check_selinux, check_seccomp, check_sysctls, check_windows})
         rule(j);
     if (j.violations.empty())
         return "";

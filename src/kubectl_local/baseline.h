@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/baseline.h: the Pod Security standard "baseline", as the API server enforces it where a namespace is labelled so.
+// kubectl_local/baseline.h: the Pod Security standard "baseline", as the API server enforces it in a namespace that has its label.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace etlnode::kubectl_local {
 
-// Empty: the pod keeps the standard, or the owner allows what it asks for beyond. Otherwise what follows `pods "NAME" is forbidden: `, in the
-// API server's words; `out_hint` then says how the owner can allow it, if he can. Requires: an admitted pod.
+// Returns "" if the pod meets the standard, or if the owner allows what exceeds it. Otherwise returns the text after `pods "NAME" is
+// forbidden: ` in the API server's words. `out_hint` then says how the owner can allow it, if that is possible. Requires: an admitted pod.
 std::string baseline_violations(const cJSON *pod, const allow_list &allowed, std::string &out_hint);
 
 } // namespace etlnode::kubectl_local

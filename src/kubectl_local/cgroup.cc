@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/cgroup.cc: control groups for a pod, where this process may make them.
+// kubectl_local/cgroup.cc: control groups for a pod, if this process may create them.
 #include "kubectl_local/cgroup.h"
 
 #include <algorithm>
@@ -17,12 +17,12 @@
 namespace etlnode::kubectl_local {
 
 static constexpr uint64_t cpu_period_us = 100'000;
-static constexpr uint64_t cpu_quota_min_us = 1'000; // the kernel takes no less
-static constexpr int remove_tries = 100;            // a millisecond each: the last process may still be on its way out
+static constexpr uint64_t cpu_quota_min_us = 1'000; // the kernel's minimum
+static constexpr int remove_tries = 100;            // one millisecond each, because the last process may still be exiting
 
 static bool put(const std::string &path, const std::string &text)
 {
-    return os_exists(path) && os_write_file(path, text); // O_CREAT would be refused with another error
+    return os_exists(path) && os_write_file(path, text); // opening with O_CREAT would fail with a misleading error
 }
 
 static bool has_word(const std::string &text, std::string_view word)
@@ -32,7 +32,7 @@ static bool has_word(const std::string &text, std::string_view word)
     return all.find(" " + std::string(word) + " ") != std::string::npos;
 }
 
-// Whether a process of ours may go in: it needs rights on both ends and, for version 2, above them.
+// Whether a process of ours may join. It needs rights on both ends and, for version 2, on their common parent.
 static bool can_join(const std::string &dir)
 {
     pid_t child = fork();
@@ -77,7 +77,7 @@ static bool find_v1(const cgroup_place &place, const std::string &self, const ch
     return false;
 }
 
-// The nearest group, from our own upwards, that gives its children what we want. Our own rarely does: it has processes of its own in it.
+// The nearest group, from our own upwards, that delegates the controllers we need. Our own rarely does, because it contains processes.
 static std::string find_v2(const cgroup_place &place, const std::string &self)
 {
     size_t at = self.find("0::/");
@@ -145,7 +145,7 @@ void cgroup_set(cgroup &group, const cgroup_limits &limits)
             put(memory + "/memory.oom.group", "1");
             done = put(memory + "/memory.max", value);
         } else {
-            put(memory + "/memory.memsw.limit_in_bytes", "-1"); // may not be lower than the other
+            put(memory + "/memory.memsw.limit_in_bytes", "-1"); // may not be lower than the other limit
             done = put(memory + "/memory.limit_in_bytes", value);
             put(memory + "/memory.memsw.limit_in_bytes", value);
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/cgroup.h: control groups for a pod, where this process may make them: version 1 or 2, below the group it runs in or one above it.
+// kubectl_local/cgroup.h: control groups of version 1 or 2 for a pod, below the group of this process or one of its parents.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,12 @@ inline constexpr const char *cgroup_names[] = {"memory", "cpu", "pids"};
 inline constexpr size_t cgroup_kinds = 3;
 
 struct cgroup_limits {
-    uint64_t memory = 0; // bytes; 0: none
+    uint64_t memory = 0; // bytes; 0 for no limit
     double cpu = 0;      // cores
     uint64_t tasks = 0;
 };
 
-// One directory for each kind (version 2: the same three times); empty: not to be had here.
+// One directory for each controller (in version 2 the same one three times); empty if not available.
 struct cgroup {
     std::string dirs[cgroup_kinds];
     bool is_v2 = false;
@@ -29,13 +29,13 @@ struct cgroup_place {
     std::string self = "/proc/self/cgroup";
 };
 
-// Makes the groups called `name`, or finds them. What cannot be made, or not joined, stays empty.
+// Creates the groups called `name`, or finds them. A group that cannot be created or joined stays empty.
 void cgroup_open(cgroup &group, const cgroup_place &place, const std::string &name);
-// Replaces the limits. A limit that the kernel does not take makes its kind count as not to be had.
+// Replaces the limits. If the kernel rejects a limit, its controller counts as unavailable.
 void cgroup_set(cgroup &group, const cgroup_limits &limits);
-// What a process writes "0" to, to join.
+// The files to which a process writes "0" to join.
 std::vector<std::string> cgroup_join_files(const cgroup &group);
-// How many processes the kernel has ended for want of memory.
+// The number of processes that the kernel has killed because memory ran out.
 uint64_t cgroup_oom_kills(const cgroup &group);
 void cgroup_remove(cgroup &group);
 

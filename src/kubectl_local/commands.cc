@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/commands.cc: what the commands share; wait and version.
+// kubectl_local/commands.cc: helpers that the commands share; the commands wait and version.
 #include "kubectl_local/commands.h"
 
 #include <algorithm>
@@ -17,9 +17,9 @@
 #include "kube/pod_schema.h"
 #include "kubectl_local/container.h"
 #include "kubectl_local/image.h"
-#include "kubectl_local/netbox.h"
 #include "kubectl_local/os.h"
 #include "kubectl_local/pod.h"
+#include "kubectl_local/pod_namespaces.h"
 #include "node/version.h"
 
 namespace etlnode::kubectl_local {
@@ -73,7 +73,7 @@ bool command_parse_names(
             return false;
         }
         if (!out_resource.empty() && out_resource != resource) {
-            out_text = "kubectl-local takes one type of resource at a time";
+            out_text = "kubectl-local accepts only one type of resource at a time";
             return false;
         }
         out_resource = resource;
@@ -85,10 +85,10 @@ bool command_parse_names(
 
 bool command_is_record(const pod_key &key) { return pod_name_is_valid(key.name) && pod_label_is_valid(key.ns); }
 
-// A dead supervisor's record tells of a container that is dead too: the new one gets a moment to say so.
-static void read_healed(const command &c, found_pod &pod)
+// A dead supervisor's record describes a container that is dead as well. Give the new supervisor a moment to update it.
+static void read_supervised(const command &c, found_pod &pod)
 {
-    // A pod just made: whoever made it is starting its supervisor.
+    // The process that just created this pod is about to start its supervisor.
     bool is_new = json_get(json_get(pod.pod.get(), "status"), "containerStatuses") == nullptr;
     for (int i = 0; is_new && i < 20 && state_supervisor_pid(c.state, pod.key) == 0; i++) {
         struct timespec pause = {0, 5'000'000};
@@ -120,7 +120,7 @@ std::vector<found_pod> command_find_pods(const command &c, const selector &wante
         if (!command_is_record(key) || !state_read_pod(c.state, key, one.pod) ||
             !selector_matches(wanted, json_get(json_get(one.pod.get(), "metadata"), "labels")))
             continue;
-        read_healed(c, one);
+        read_supervised(c, one);
         out.push_back(std::move(one));
     }
     return out;
@@ -131,7 +131,7 @@ bool command_find_pod(const command &c, const std::string &name, found_pod &out_
     out_pod.key = {c.ns, name};
     if (!command_is_record(out_pod.key) || !state_read_pod(c.state, out_pod.key, out_pod.pod))
         return false;
-    read_healed(c, out_pod);
+    read_supervised(c, out_pod);
     return true;
 }
 
@@ -168,7 +168,7 @@ int command_wait(const command &c)
     if (!command_parse_names(c.o.words, resource, names, text))
         return command_fail(text);
     if (resource != "pods")
-        return command_fail("kubectl-local can wait for pods only");
+        return command_fail("kubectl-local can only wait for pods");
     selector wanted;
     int code = 0;
     if (!command_parse_selector(c, wanted, code))
@@ -188,7 +188,7 @@ int command_wait(const command &c)
     if (!is_delete && !is_create && type.empty())
         return command_fail(text_format("unrecognized condition: \"%s\"", text_escape(what, 80).c_str()));
     std::string limit = options_text(c.o, "timeout", "30s");
-    bool for_ever = limit.starts_with("-"); // kubectl: a week
+    bool for_ever = limit.starts_with("-"); // kubectl waits for a week
     uint64_t timeout_ms = 0;
     if (!text_parse_duration_ms(for_ever ? "168h" : limit, timeout_ms))
         return command_fail(
@@ -201,8 +201,8 @@ int command_wait(const command &c)
     if (names.empty())
         return command_fail("no matching resources found");
 
-    state_ear ear;
-    state_ear_open(ear, c.state);
+    state_watch ear;
+    state_watch_open(ear, c.state);
     uint64_t deadline = os_now_ms() + timeout_ms;
     for (const std::string &name : names) {
         for (;;) {
@@ -221,10 +221,10 @@ int command_wait(const command &c)
                 code = command_fail(text_format("timed out waiting for the condition on pods/%s", name.c_str()));
                 break;
             }
-            state_ear_wait(ear, static_cast<int>(std::min<uint64_t>(deadline - now, 500)), -1, {});
+            state_watch_wait(ear, static_cast<int>(std::min<uint64_t>(deadline - now, 500)), -1, {});
         }
     }
-    state_ear_close(ear);
+    state_watch_close(ear);
     return code;
 }
 
@@ -232,7 +232,7 @@ int command_wait(const command &c)
 
 int command_version(const command &c)
 {
-    // Scripts look at major and minor: those of the Kubernetes API whose objects we print.
+    // Scripts read major and minor, which are those of the Kubernetes API whose objects this program prints.
     std::string output = options_text(c.o, "output", "");
     std::string version = text_format("v%u.%u.0-kubectl-local." NODE_VERSION, pod_schema_major, pod_schema_minor);
     json_ptr about = json_object();
@@ -248,7 +248,7 @@ int command_version(const command &c)
         add("serverVersion");
     sandbox_report report;
     if (!options_bool(c.o, "client", false)) {
-        report = sandbox_look(c.state, c.sandbox);
+        report = sandbox_detect(c.state, c.sandbox);
         cJSON *sandbox = json_add_object(about.get(), "sandbox");
         json_add_text(sandbox, "pods", sandbox_kind_names[static_cast<size_t>(report.kind)]);
         json_add_text(sandbox, "message", report.text);

@@ -30,7 +30,7 @@ namespace etlnode::kubectl_local {
 // The log.
 
 static constexpr size_t last_line_max = 1024;
-static constexpr size_t log_piece_max = 64u * 1024; // of a line, between two looks at the size
+static constexpr size_t log_piece_max = 64u * 1024; // of a line, before the file size is checked again
 
 void log_open(log_writer &log, const std::string &path)
 {
@@ -56,7 +56,7 @@ static void rotate(log_writer &log)
     log_open(log, log.path);
 }
 
-void log_turn(log_writer &log)
+void log_start_run(log_writer &log)
 {
     std::string path = log.path;
     log_close(log);
@@ -71,7 +71,8 @@ void log_append(log_writer &log, std::string_view bytes)
 {
     std::string out;
     while (!bytes.empty()) {
-        // By bytes, not by lines: who never ends a line fills no disk either. A line that is cut goes on in the next file as a line of its own.
+        // Rotate by bytes, not lines, so that an endless line cannot fill the disk. The rest of a split line becomes a line in the next
+        // file.
         if (log.size + out.size() >= log_size_max) {
             if (!log.at_line_start)
                 out += '\n';
@@ -93,7 +94,7 @@ void log_append(log_writer &log, std::string_view bytes)
     }
     log.size += out.size();
     if (!out.empty())
-        os_write_all(log.fd, out); // a full disk loses log lines, nothing else
+        os_write_all(log.fd, out); // on a full disk, log lines are lost but the container continues
 }
 
 // Processes.
@@ -109,8 +110,9 @@ static char state_of(pid_t pid)
     return text[at + 2];
 }
 
-// By what a pod's processes are known: the mark of a bwrap that is still starting, ids that nobody else has, files of the pod's own directory in their view.
-struct left_look {
+// Recognises a pod's processes by the mark of a bwrap that is still starting, by ids that only this pod uses, or by files of the pod's
+// directory in their view.
+struct leftover_scan {
     std::string environment;
     user_block users;
     std::vector<struct stat> files;
@@ -128,29 +130,29 @@ static uint64_t number_in(const std::string &status, std::string_view key)
     return text_parse_u64(rest.substr(0, rest.find_first_of("\t\n")), number) ? number : UINT64_MAX;
 }
 
-static bool is_left(const left_look &look, const std::string &process)
+static bool is_left(const leftover_scan &start_check, const std::string &process)
 {
     std::string text;
-    if (os_read_file(process + "/environ", text) && text == look.environment)
+    if (os_read_file(process + "/environ", text) && text == start_check.environment)
         return true;
     if (!os_read_file(process + "/status", text) ||
-        number_in(text, "PPid:\t") == static_cast<uint64_t>(getpid())) // what holds this supervisor's namespaces
+        number_in(text, "PPid:\t") == static_cast<uint64_t>(getpid())) // the helper, which holds this supervisor's namespaces
         return false;
     uint64_t user = number_in(text, "Uid:\t");
-    if (look.users.count != 0 && user >= look.users.base && user < uint64_t(look.users.base) + look.users.count)
+    if (start_check.users.count != 0 && user >= start_check.users.base && user < uint64_t(start_check.users.base) + start_check.users.count)
         return true;
     for (const char *path : own_files) {
         struct stat about = {};
         if (stat((process + "/root" + path).c_str(), &about) != 0)
             continue;
-        for (const struct stat &own : look.files)
+        for (const struct stat &own : start_check.files)
             if (own.st_dev == about.st_dev && own.st_ino == about.st_ino)
                 return true;
     }
     return false;
 }
 
-static size_t kill_left(const left_look &look)
+static size_t kill_left(const leftover_scan &start_check)
 {
     size_t count = 0;
     std::vector<std::string> names;
@@ -159,29 +161,30 @@ static size_t kill_left(const left_look &look)
         uint64_t pid = 0;
         if (!text_parse_u64(name, pid) || pid == static_cast<uint64_t>(getpid()))
             continue;
-        os_fd process(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0))); // first: the number may become another's
+        os_fd process(static_cast<int>(
+            syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0))); // open it before the check, because the number could be reused
         char state = process.fd >= 0 ? state_of(static_cast<pid_t>(pid)) : 'X';
-        if (state != 'Z' && state != 'X' && is_left(look, "/proc/" + name) &&
+        if (state != 'Z' && state != 'X' && is_left(start_check, "/proc/" + name) &&
             syscall(SYS_pidfd_send_signal, process.fd, SIGKILL, nullptr, 0) == 0)
             count++;
     }
     return count;
 }
 
-void container_kill_left(const std::string &mark, const std::string &pod_dir)
+void container_kill_leftovers(const std::string &mark, const std::string &pod_dir)
 {
     static constexpr int rounds_max = 2'000;
     static constexpr useconds_t round_us = 1'000;
-    left_look look;
-    look.environment = std::string(mark_name) + mark + '\0';
-    users_find(pod_dir, look.users);
+    leftover_scan start_check;
+    start_check.environment = std::string(mark_name) + mark + '\0';
+    users_find(pod_dir, start_check.users);
     for (const char *path : own_files) {
         struct stat about = {};
         if (stat((pod_dir + path).c_str(), &about) == 0)
-            look.files.push_back(about);
+            start_check.files.push_back(about);
     }
-    // Who is killed may have a child that was not seen, so it is over when nobody is left.
-    for (int round = 0; round < rounds_max && kill_left(look) > 0; round++)
+    // A killed process may have a child that this scan has not seen. Repeat until no process is left.
+    for (int round = 0; round < rounds_max && kill_left(start_check) > 0; round++)
         usleep(round_us);
 }
 
@@ -194,10 +197,10 @@ bool container_is_dying(const container_run &run)
     std::string text;
     if (!os_read_file(text_format("/proc/%d/stat", run.command), text))
         return true;
-    size_t at = text.rfind(')'); // the name before it may hold anything
+    size_t at = text.rfind(')'); // the name before it may contain anything
     if (at == std::string::npos)
         return true;
-    // "(name) state ppid pgrp session tty tpgid flags": the seventh field after the name.
+    // "(name) state ppid pgrp session tty tpgid flags": flags is the seventh field after the name.
     char state = 0;
     unsigned flags = 0;
     if (sscanf(text.c_str() + at + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
@@ -206,14 +209,14 @@ bool container_is_dying(const container_run &run)
     return state == 'Z' || state == 'X' || (flags & exiting) != 0;
 }
 
-// bwrap's child is still bwrap, or what it starts to change the user, until it has become the command.
+// Whether bwrap's child has become the command. Before that it is bwrap itself, or the program that changes the user.
 static bool is_command(const container_run &run, const std::string &program)
 {
     return !program.empty() && program != run.bwrap_path && !program.ends_with("/bwrap") &&
            !(run.changes_user && program.ends_with("/setpriv"));
 }
 
-static void look_for_command(void *arg)
+static void find_command(void *arg)
 {
     container_run &run = *static_cast<container_run *>(arg);
     if (run.command != 0 && !run.started) {
@@ -225,7 +228,7 @@ static void look_for_command(void *arg)
         }
     }
     if (!run.started && run.bwrap != 0)
-        loop_timer_arm(*run.l, run.look, os_now_ms() - run.spawned_ms < 200 ? 1 : 20);
+        loop_timer_arm(*run.l, run.start_check, os_now_ms() - run.spawned_ms < 200 ? 1 : 20);
 }
 
 static void take_status(container_run &run)
@@ -262,7 +265,7 @@ static void take_status(container_run &run)
 
 static void on_status(void *arg, uint32_t) { take_status(*static_cast<container_run *>(arg)); }
 
-static bool take_output(container_run &run)
+static bool read_output(container_run &run)
 {
     char chunk[65536];
     ssize_t n = read(run.output.fd, chunk, sizeof chunk);
@@ -276,7 +279,7 @@ static bool take_output(container_run &run)
     return n > 0;
 }
 
-static void on_output(void *arg, uint32_t) { take_output(*static_cast<container_run *>(arg)); }
+static void on_output(void *arg, uint32_t) { read_output(*static_cast<container_run *>(arg)); }
 
 struct spawn_plan {
     char *const *argv;
@@ -289,15 +292,16 @@ struct spawn_plan {
     pid_t supervisor;
 };
 
-// The descriptors bwrap is told about, by number.
+// The descriptor numbers passed to bwrap.
 static constexpr int bwrap_status_fd = 3;
 static constexpr int bwrap_args_fd = 4;
-static constexpr int bwrap_error_fd = 5; // closed by exec
+static constexpr int bwrap_error_fd = 5; // exec closes it
 static constexpr int bwrap_filter_fd = 6;
 
-static constexpr const char *pod_oom_score = "500"; // pods die before the node
+static constexpr const char *pod_oom_score = "500"; // pods are killed before the node
 
-// Not before the user is the pod's: with a kernel that counts processes of the same name elsewhere, an ordinary user could start nothing more.
+// Applied only after the switch to the pod's user. On kernels that count a user's processes across namespaces, an ordinary user could
+// otherwise start nothing.
 static void limit_tasks(const container_launch &launch)
 {
     struct utsname about;
@@ -306,11 +310,11 @@ static void limit_tasks(const container_launch &launch)
     bool counts_inside = uname(&about) == 0 && sscanf(about.release, "%u.%u", &major, &minor) == 2 &&
                          (major > 5 || (major == 5 && minor >= 14));
     struct rlimit tasks = {launch.tasks_max, launch.tasks_max};
-    if (launch.box.kind == netbox_kind::block || (launch.box.kind == netbox_kind::own_user && counts_inside))
+    if (launch.namespaces.kind == user_mapping::block || (launch.namespaces.kind == user_mapping::own_user && counts_inside))
         setrlimit(RLIMIT_NPROC, &tasks);
 }
 
-// What this process is before it is bwrap: the pod's member in every respect. Empty: done.
+// Makes this process a member of the pod before it becomes bwrap. Returns "" on success.
 static std::string join_pod(const container_launch &launch)
 {
     std::string text;
@@ -319,22 +323,24 @@ static std::string join_pod(const container_launch &launch)
         if (!os_write_file(path, "0"))
             return text_format("%s: %s", path.c_str(), strerror(errno));
     bool has_namespaces = launch.stand_in.empty();
-    if (has_namespaces && !netbox_enter_mounts(launch.box))
+    if (has_namespaces && !pod_namespaces_enter_mounts(launch.namespaces))
         return text_format("cannot enter the pod's mounts: %s", strerror(errno));
-    if (has_namespaces && !stage_build(launch.stage, launch.box.kind == netbox_kind::block ? launch.box.user_ns : -1, text))
+    if (has_namespaces &&
+        !mount_tree_build(launch.mounts, launch.namespaces.kind == user_mapping::block ? launch.namespaces.user_ns : -1, text))
         return text;
-    if (has_namespaces && !netbox_enter(launch.box))
+    if (has_namespaces && !pod_namespaces_enter(launch.namespaces))
         return text_format("cannot enter the pod's network: %s", strerror(errno));
     syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING,
-        nullptr); // keys of whoever started the node stay outside; without key rings there are none
+        // Keeps the keys of the user who started the node out of the pod. Fails without key rings, which is fine.
+        nullptr);
     if (has_namespaces)
-        limit_tasks(launch); // else the tracer counts them
+        limit_tasks(launch); // otherwise the tracer counts them
     struct rlimit files = {launch.files_max, launch.files_max};
     setrlimit(RLIMIT_NOFILE, &files);
     return "";
 }
 
-// bwrap asks for the same, but would not notice that its parent has ended before it asked.
+// bwrap sets this too, but would not notice that its parent had ended before.
 static void end_with(pid_t supervisor)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -342,14 +348,14 @@ static void end_with(pid_t supervisor)
         _exit(125);
 }
 
-// The sources are above the numbers they are put at (container_spawn sees to it).
+// container_spawn makes sure that the source descriptors are above the target numbers.
 [[noreturn]] static void become_bwrap(const spawn_plan &plan)
 {
     const container_launch &launch = *plan.launch;
     end_with(plan.supervisor);
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     std::string text = join_pod(launch);
-    end_with(plan.supervisor); // a change of the user has revoked it
+    end_with(plan.supervisor); // changing the user has cleared it
     bool placed = dup2(null_fd, 0) == 0 && dup2(plan.output_fd, 1) == 1 && dup2(plan.output_fd, 2) == 2 &&
                   dup2(plan.status_fd, bwrap_status_fd) == bwrap_status_fd && dup2(plan.args_fd, bwrap_args_fd) == bwrap_args_fd &&
                   dup2(plan.error_fd, bwrap_error_fd) == bwrap_error_fd &&
@@ -401,7 +407,7 @@ bool container_spawn(container_run &run, const container_launch &launch, std::st
     int error_pipe[2];
     os_fd args_fd(args_file(launch.args));
     if (args_fd.fd < 0 || pipe2(status_pipe, O_CLOEXEC) != 0 || pipe2(output_pipe, O_CLOEXEC) != 0 || pipe2(error_pipe, O_CLOEXEC) != 0) {
-        out_text = text_format("cannot start bwrap: %s", strerror(errno)); // out of descriptors: what was opened ends with the pod
+        out_text = text_format("cannot start bwrap: %s", strerror(errno)); // too few descriptors; the pod's end closes the opened ones
         return false;
     }
     os_fd status_in(raise_fd(status_pipe[1]));
@@ -417,7 +423,7 @@ bool container_spawn(container_run &run, const container_launch &launch, std::st
     for (std::string &word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);
-    std::string marked = std::string(mark_name) + launch.mark; // bwrap's own environment; the container's is set by --setenv
+    std::string marked = std::string(mark_name) + launch.mark; // in bwrap's own environment; --setenv sets the container's
     char *environment[] = {marked.data(), nullptr};
     spawn_plan plan = {argv.data(), status_in.fd, output_in.fd, args_fd.fd, error_in.fd, &launch, environment, getpid()};
 
@@ -453,20 +459,20 @@ bool container_spawn(container_run &run, const container_launch &launch, std::st
     run.status.arg = &run;
     run.output.on_event = on_output;
     run.output.arg = &run;
-    run.look.on_timer = look_for_command;
-    run.look.arg = &run;
+    run.start_check.on_timer = find_command;
+    run.start_check.arg = &run;
     loop_watch_add(*run.l, run.status, status_pipe[0], EPOLLIN);
     loop_watch_add(*run.l, run.output, output_pipe[0], EPOLLIN);
-    loop_timer_arm(*run.l, run.look, 1);
+    loop_timer_arm(*run.l, run.start_check, 1);
     return true;
 }
 
-void container_reaped(container_run &run, int wait_status, container_end &out_end)
+void container_finish(container_run &run, int wait_status, container_end &out_end)
 {
     if (run.status.fd != -1)
         take_status(run);
-    // The whole process namespace is gone, so the pipe has an end; the bound is for what a rotating log may cost.
-    for (int i = 0; i < 4096 && run.output.fd != -1 && take_output(run); i++) {
+    // The whole pid namespace is gone, so the pipe ends. The bound limits the cost of log rotation.
+    for (int i = 0; i < 4096 && run.output.fd != -1 && read_output(run); i++) {
     }
     for (loop_watch *watch : {&run.status, &run.output})
         if (watch->fd != -1) {
@@ -474,7 +480,7 @@ void container_reaped(container_run &run, int wait_status, container_end &out_en
             loop_watch_remove(*run.l, *watch);
             close(fd);
         }
-    loop_timer_stop(run.look);
+    loop_timer_stop(run.start_check);
     out_end = container_end();
     bool not_found = run.changes_user && run.has_exit && !run.started && (run.exit_code == 126 || run.exit_code == 127) &&
                      run.log->last_line.starts_with("setpriv:");
@@ -483,7 +489,7 @@ void container_reaped(container_run &run, int wait_status, container_end &out_en
     else if (run.killed || run.started || WIFSIGNALED(wait_status))
         out_end.exit_code = 128 + SIGKILL;
     else {
-        // Without an exit-code line the command has never run; bwrap has written why.
+        // Without an exit-code line the command never ran. bwrap has printed the reason.
         out_end.never_started = true;
         out_end.exit_code = 128;
         out_end.text = std::string(text_trim(run.log->last_line.substr(0, run.log->last_line.find('\n'))));
@@ -494,7 +500,7 @@ void container_reaped(container_run &run, int wait_status, container_end &out_en
     run.started = false;
 }
 
-// Whether TERM would do something: it is caught, waited for, or ignored on purpose.
+// Whether TERM has an effect: the process catches it, waits for it, or ignores it on purpose.
 static bool expects_term(pid_t pid)
 {
     std::string text;
@@ -526,7 +532,7 @@ void container_kill(container_run &run)
     }
     if (run.bwrap == 0)
         return;
-    // So early the inner process may not yet have asked to die with bwrap: bwrap is held still, then both are ended.
+    // At this early moment the inner process may not yet have asked to die with bwrap. Stop bwrap first, then kill both.
     kill(run.bwrap, SIGSTOP);
     for (int i = 0; i < 100 && state_of(run.bwrap) != 'T' && state_of(run.bwrap) != 'Z' && state_of(run.bwrap) != 'X'; i++) {
         struct timespec pause = {0, 100'000};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/create.cc: `create`: pods from files or stdin.
+// kubectl_local/create.cc: `create`: creates pods from files or stdin.
 #include "kubectl_local/commands.h"
 
 #include <algorithm>
@@ -45,12 +45,12 @@ static bool parse_object(const std::string &content, const std::string &source, 
     if (first != std::string::npos && content[first] == '{') {
         if (!json_parse(content, out_object, where))
             return true;
-        // Flow-style YAML begins with a brace too.
+        // Not an error yet: flow-style YAML also begins with a brace.
     }
     yaml_ptr tree;
     std::string yaml_where;
     if (!yaml_parse(content, tree, yaml_where)) {
-        // Printed and read again: numbers become numbers, as the rest of the program expects them.
+        // Print and parse it again, so that numbers become numbers, as the rest of the program expects.
         out_object = yaml_to_json(*tree);
         if (out_object != nullptr && !json_parse(json_print(out_object.get()), out_object, where))
             return true;
@@ -63,10 +63,10 @@ static bool parse_object(const std::string &content, const std::string &source, 
     return false;
 }
 
-static void warn_of_sandbox(const std::string &name, const sandbox_report &report)
+static void warn_about_sandbox(const std::string &name, const sandbox_report &report)
 {
     fprintf(stderr,
-        "Warning: pod/%s runs unsandboxed, because namespaces cannot be made here (%s). It shares the machine's network, processes "
+        "Warning: pod/%s runs unsandboxed, because namespaces cannot be created here (%s). It shares the machine's network, processes "
         "and files with everything else here (docs/RELIABILITY.md, \"Without namespaces\")\n",
         name.c_str(), report.failure.c_str());
 }
@@ -77,7 +77,7 @@ static void replace_all(std::string &text, std::string_view from, std::string_vi
         text.replace(at, from.size(), to);
 }
 
-// Where Kubernetes' API server would refuse for the standard "baseline", so do we; only the owner of this machine can allow more.
+// Refuses what the API server would refuse under the standard "baseline". Only the owner of this machine can allow more.
 static bool keeps_baseline(const command &c, const pod_key &key, const cJSON *pod, const std::string &source, allow_list &out_allowed)
 {
     std::string text;
@@ -94,8 +94,8 @@ static bool keeps_baseline(const command &c, const pod_key &key, const cJSON *po
     return false;
 }
 
-// The variable alone opens nothing.
-static void warn_of_target(const command &c, const cJSON *pod, const allow_list &allowed)
+// Warns if AIS_TARGET_URL names an address that was not granted. The variable alone grants nothing.
+static void warn_about_target(const command &c, const cJSON *pod, const allow_list &allowed)
 {
     const cJSON *spec = json_get(pod, "spec");
     const cJSON *variable;
@@ -113,16 +113,17 @@ static void warn_of_target(const command &c, const cJSON *pod, const allow_list 
     if (url.empty() || cJSON_IsTrue(json_get(spec, "hostNetwork")) || allow_has_target(allowed, url))
         return;
     fprintf(stderr,
-        "Warning: spec.containers[0].env[%zu]: the pod cannot reach %s: a node hands its own address over with the pods that it makes, a "
-        "spec cannot. The owner of this machine can allow it: targets in %s/allow.yaml\n",
+        "Warning: spec.containers[0].env[%zu]: the pod cannot reach %s: only a node can grant its own address to the pods that it creates, "
+        "a "
+        "spec cannot. The owner of this machine can allow it with `targets` in %s/allow.yaml\n",
         at, text_escape(url.substr(0, url.find('/', std::min(url.size(), url.find("://") + 3))), 200).c_str(), c.state.dir.c_str());
 }
 
-// What the spec asks for and nobody will keep is said here, once, as an API server says its warnings.
-static void warn_of_limits(const cJSON *pod)
+// Warns once, at creation, about limits in the spec that cannot be enforced here, as an API server prints warnings.
+static void warn_about_limits(const cJSON *pod)
 {
     cgroup group;
-    if (limits_are_said(json_get(pod, "spec"))) { // groups cost a few milliseconds
+    if (limits_are_set(json_get(pod, "spec"))) { // trying control groups costs a few milliseconds
         cgroup_open(group, {}, "kubectl-local-" + state_pod_uid(pod));
         cgroup_set(group, {1ull << 30, 1, local_tasks_max});
     }
@@ -131,48 +132,67 @@ static void warn_of_limits(const cJSON *pod)
     cgroup_remove(group);
 }
 
-// As it came: what `get -o yaml` has printed was stored once. A storage refuses it; a dry run never gets that far, and a text that is no number is none.
+// Whether the object has a resourceVersion, as the output of `get -o yaml` does. A stored object must not have one; a dry run accepts it,
+// and a text that is not a number counts as none.
 static bool has_version(const cJSON *object)
 {
     uint64_t version = 0;
     return text_parse_u64(json_text(json_get(object, "metadata"), "resourceVersion"), version) && version != 0;
 }
 
-static int fail_from_server(const std::string &reason, const std::string &source, const std::string &text)
+// Reads the pod in `file`. False after printing the error.
+static bool read_pod(const std::string &file, const std::string &source, json_ptr &out_pod)
 {
-    fprintf(stderr, "Error from server%s: error when creating \"%s\": %s\n", reason.c_str(), source.c_str(), text.c_str());
-    return 1;
+    std::string content;
+    std::string text;
+    if (file != "-" && !os_exists(file))
+        text = text_format("the path \"%s\" does not exist", text_escape(file, 400).c_str());
+    else if (file == "-" ? !read_stdin(content) : !os_read_file(file, content, spec_size_max))
+        text = text_format("reading %s: %s", source.c_str(), strerror(errno));
+    else if (content.find_first_not_of(" \t\r\n") == std::string::npos)
+        text = "no objects passed to create";
+    else if (parse_object(content, source, out_pod, text))
+        return true;
+    command_fail(text);
+    return false;
 }
 
-// Writes the record and starts its supervisor.
-static int make_pod(const command &c, const pod_key &key, cJSON *pod, const std::string &source, const allow_list &allowed)
+// Records the pod and starts its supervisor. Returns the exit code.
+static int store_pod(const command &c, const std::string &source, const pod_key &key, cJSON *pod, const allow_list &allowed)
 {
-    sandbox_report report = sandbox_look(c.state, c.sandbox);
+    sandbox_report report = sandbox_detect(c.state, c.sandbox);
     if (report.kind == sandbox_kind::refused)
         return command_fail(report.text);
     std::string need = report.kind == sandbox_kind::none ? sandbox_find_need(pod) : "";
     if (!need.empty())
         return command_fail(
-            text_format("%s needs namespaces, which cannot be made here (%s): take it out, or run the pod on a machine that allows them",
+            text_format("%s needs namespaces, which cannot be created here (%s): remove it, or run the pod on a machine that allows them",
                 need.c_str(), report.failure.c_str()));
     sandbox_mark_pod(pod, report.kind);
-    warn_of_limits(pod);
+    warn_about_limits(pod);
     if (report.kind == sandbox_kind::namespaces)
-        warn_of_target(c, pod, allowed);
+        warn_about_target(c, pod, allowed);
     std::string text;
     state_create_result result = state_create_pod(c.state, key, pod, json_print(allow_to_json(allowed).get()), text);
-    if (result == state_create_result::exists)
-        return fail_from_server(" (AlreadyExists)", source, text_format("pods \"%s\" already exists", key.name.c_str()));
-    bool made = result == state_create_result::created;
-    if (made && !state_spawn_supervisor(c.state, key, text)) {
+    if (result == state_create_result::exists) {
+        fprintf(stderr, "Error from server (AlreadyExists): error when creating \"%s\": pods \"%s\" already exists\n", source.c_str(),
+            key.name.c_str());
+        return 1;
+    }
+    bool is_created = result == state_create_result::created;
+    if (is_created && !state_spawn_supervisor(c.state, key, text)) {
         os_fd lock(state_lock_pod(c.state, key));
         if (lock.fd >= 0)
             state_remove_pod(c.state, key);
-        made = false;
+        is_created = false;
     }
-    if (made && report.kind == sandbox_kind::none)
-        warn_of_sandbox(key.name, report);
-    return made ? 0 : fail_from_server(" (InternalError)", source, text);
+    if (!is_created) {
+        fprintf(stderr, "Error from server (InternalError): error when creating \"%s\": %s\n", source.c_str(), text.c_str());
+        return 1;
+    }
+    if (report.kind == sandbox_kind::none)
+        warn_about_sandbox(key.name, report);
+    return 0;
 }
 
 static void print_created(const command &c, const pod_key &key, const cJSON *pod, const std::string &dry_run)
@@ -191,19 +211,12 @@ static void print_created(const command &c, const pod_key &key, const cJSON *pod
 static int create_one(const command &c, const std::string &file)
 {
     std::string source = file == "-" ? "STDIN" : file;
-    std::string content;
-    if (file != "-" && !os_exists(file))
-        return command_fail(text_format("the path \"%s\" does not exist", text_escape(file, 400).c_str()));
-    if (file == "-" ? !read_stdin(content) : !os_read_file(file, content, spec_size_max))
-        return command_fail(text_format("reading %s: %s", source.c_str(), strerror(errno)));
-    if (content.find_first_not_of(" \t\r\n") == std::string::npos)
-        return command_fail("no objects passed to create");
     json_ptr pod;
-    std::string text;
-    if (!parse_object(content, source, pod, text))
-        return command_fail(text);
+    if (!read_pod(file, source, pod))
+        return 1;
     pod_key key;
-    bool is_stored_before = has_version(pod.get());
+    std::string text;
+    bool has_old_version = has_version(pod.get());
     if (!pod_admit(pod.get(), c.ns, c.ns_given, c.node, key, text)) {
         replace_all(text, "\"STDIN\"", "\"" + source + "\"");
         fprintf(stderr, "%s\n", text.c_str());
@@ -213,12 +226,18 @@ static int create_one(const command &c, const std::string &file)
     if (!keeps_baseline(c, key, pod.get(), source, allowed))
         return 1;
     std::string dry_run = options_text(c.o, "dry-run", "none");
-    bool dry = dry_run == "client" || dry_run == "server";
-    if (!dry && is_stored_before)
-        return fail_from_server("", source, "resourceVersion should not be set on objects to be created");
-    if (int code = dry ? 0 : make_pod(c, key, pod.get(), source, allowed))
-        return code;
-    print_created(c, key, pod.get(), dry ? dry_run : std::string());
+    if (dry_run != "client" && dry_run != "server") {
+        if (has_old_version) {
+            fprintf(stderr, "Error from server: error when creating \"%s\": resourceVersion should not be set on objects to be created\n",
+                source.c_str());
+            return 1;
+        }
+        int code = store_pod(c, source, key, pod.get(), allowed);
+        if (code != 0)
+            return code;
+        dry_run.clear();
+    }
+    print_created(c, key, pod.get(), dry_run);
     return 0;
 }
 

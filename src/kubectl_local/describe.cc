@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/describe.cc: `describe`: a pod for people.
+// kubectl_local/describe.cc: `describe`: prints a pod for people.
 #include "kubectl_local/commands.h"
 
 #include <cstdio>
@@ -106,7 +106,7 @@ int command_describe(const command &c)
     if (!command_parse_names(c.o.words, resource, names, text))
         return command_fail(text);
     if (resource != "pods")
-        return command_fail("kubectl-local can describe pods only");
+        return command_fail("kubectl-local can only describe pods");
     if (!command_parse_selector(c, wanted, code))
         return code;
     std::vector<found_pod> pods;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/get.cc: `get`: pods and the node, in all formats; watch.cc follows changes.
+// kubectl_local/get.cc: `get`: prints pods and the node in all formats. watch.cc follows changes.
 #include "kubectl_local/commands.h"
 
 #include <algorithm>
@@ -50,7 +50,7 @@ static json_ptr list_of(std::vector<found_pod> &pods)
     return list;
 }
 
-// Everything but tables.
+// All formats except tables.
 static int print_object(const cJSON *object, const output_format &format, const char *resource)
 {
     std::string out;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/guest_view.cc: where a path of an unsandboxed container lies on this machine, and back.
+// kubectl_local/guest_view.cc: translates paths of an unsandboxed container to paths on this machine, and back.
 #include "kubectl_local/guest_view.h"
 
 #include <algorithm>
@@ -13,12 +13,12 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "kubectl_local/mount_tree.h"
 #include "kubectl_local/os.h"
-#include "kubectl_local/stage.h"
 
 namespace etlnode::kubectl_local {
 
-// Making the view.
+// Building the view.
 
 static const guest_binding &binding_of(const guest_view &view, const std::string &guest, std::string &out_rest)
 {
@@ -51,13 +51,13 @@ static std::string real_path(const std::string &path)
 struct maker {
     guest_view &view;
     std::string scratch;
-    std::map<std::string, std::string> places; // of names below stage_dir
+    std::map<std::string, std::string> places; // of the names below mount_tree_dir
     unsigned memories = 0;
     mode_t mode = 0;
     bool has_mode = false;
 };
 
-// Only the pod's own directories get new names: what is bound from elsewhere is not ours.
+// Only the pod's own directories may be renamed; directories bound from elsewhere belong to others.
 static bool is_ours(const maker &m, const std::string &host) { return host == m.scratch || host.starts_with(m.scratch + "/"); }
 
 static std::string parent_of(const std::string &path)
@@ -76,7 +76,7 @@ static void make_parents(maker &m, const std::string &guest)
 static void bind(maker &m, const std::string &guest, const std::string &host, bool read_only)
 {
     std::string key = guest == "/" ? "" : guest;
-    // What was bound below is hidden, as a mount hides it.
+    // Hide earlier bindings below this path, as a mount does.
     for (auto below = m.view.bindings.lower_bound(key + "/");
          !key.empty() && below != m.view.bindings.end() && below->first.starts_with(key + "/");)
         below = m.view.bindings.erase(below);
@@ -87,10 +87,10 @@ static void bind(maker &m, const std::string &guest, const std::string &host, bo
         m.view.guests.try_emplace(host, guest);
 }
 
-// What would have been mounted below stage_dir.
+// The location on this machine of what would have been mounted below mount_tree_dir.
 static std::string source_location_of(const maker &m, const std::string &source)
 {
-    std::string lead = std::string(stage_dir) + "/";
+    std::string lead = std::string(mount_tree_dir) + "/";
     size_t slash = source.find('/', lead.size());
     auto found = source.starts_with(lead)
                      ? m.places.find(source.substr(lead.size(), slash == std::string::npos ? slash : slash - lead.size()))
@@ -114,7 +114,7 @@ static bool make_binding(
         if (S_ISDIR(about.st_mode))
             os_make_dirs(place);
         else
-            os_write_file(place, ""); // its name shows in its directory
+            os_write_file(place, ""); // the name must appear in its directory
     }
     bind(m, guest, host, read_only);
     return true;
@@ -143,7 +143,8 @@ static void make_link(maker &m, const std::string &text, const std::string &gues
         (void)symlink(text.c_str(), place.c_str());
 }
 
-// What is not of a process is the kernel's: the machine's root, which a pod may be here, could write some of it.
+// Exclude the entries of /proc that do not belong to a process. They are the kernel's, and a pod that runs as the machine's root could
+// write some of them.
 static bool make_processes(maker &m, const std::string &guest, std::string &out_text)
 {
     if (!make_binding(m, "/proc", guest, false, false, out_text))
@@ -177,7 +178,7 @@ static bool make_devices(maker &m, const std::string &guest, std::string &out_te
     return make_memory(m, guest + "/shm", out_text) && make_binding(m, "/dev/pts", guest + "/pts", false, true, out_text);
 }
 
-// How many words follow each of bubblewrap's options that mean nothing without namespaces.
+// The number of arguments of bubblewrap options that have no effect without namespaces.
 struct idle_option {
     std::string_view name;
     size_t words;
@@ -218,30 +219,70 @@ static constexpr idle_option idle_options[] = {
     {"--size", 1},
 };
 
-static void make_dir(maker &m, const std::string &guest)
+// Applies an option with one value. False with `out_text` if it fails.
+static bool apply_one_value(maker &m, const std::string &name, const std::string &value, std::string &out_text)
 {
-    make_parents(m, guest);
-    std::string place = host_of(m.view, guest);
-    if (is_ours(m, place))
-        os_make_dirs(place);
+    if (name == "--tmpfs")
+        return make_memory(m, value, out_text);
+    if (name == "--proc")
+        return make_processes(m, value, out_text);
+    if (name == "--dev")
+        return make_devices(m, value, out_text);
+    if (name == "--dir") {
+        make_parents(m, value);
+        std::string place = host_of(m.view, value);
+        if (is_ours(m, place))
+            os_make_dirs(place);
+    } else if (name == "--remount-ro") {
+        auto found = m.view.bindings.find(value == "/" ? "" : value);
+        if (found != m.view.bindings.end())
+            found->second.read_only = true;
+    } else if (name == "--chdir") {
+        m.view.dir = value;
+    } else if (name == "--hostname") {
+        m.view.hostname = value;
+    } else if (name == "--pod-address") {
+        m.view.pod_address = value;
+    } else if (name == "--port-shift") {
+        m.view.port_shift = static_cast<unsigned>(strtoul(value.c_str(), nullptr, 10));
+    } else if (name == "--perms") {
+        m.mode = static_cast<unsigned>(strtoul(value.c_str(), nullptr, 8));
+    }
+    return true;
 }
 
-static void make_read_only(maker &m, const std::string &guest)
+// Applies an option with two values. False with `out_text` if it fails.
+static bool apply_two_values(maker &m, const std::string &name, const std::string &first, const std::string &second, std::string &out_text)
 {
-    auto found = m.view.bindings.find(guest == "/" ? "" : guest);
-    if (found != m.view.bindings.end())
-        found->second.read_only = true;
+    if (name == "--symlink") {
+        make_link(m, first, second);
+    } else if (name == "--setenv") {
+        m.view.env.emplace_back(first, second);
+    } else if (name == "--place") {
+        m.places[first] = second;
+        if (first == "image") {
+            m.view.image = real_path(second);
+            m.view.image_fd = open(m.view.image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+        }
+    } else {
+        return make_binding(m, first, second, name.starts_with("--ro-"), name.ends_with("-try"), out_text);
+    }
+    return true;
 }
 
-static void note_place(maker &m, const std::string &name, const std::string &path)
+// 0 if the option is unknown.
+static size_t count_values(std::string_view name)
 {
-    m.places[name] = path;
-    if (name != "image")
-        return;
-    m.view.image = real_path(path);
-    m.view.image_fd = open(m.view.image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    static constexpr std::string_view with_one[] = {
+        "--tmpfs", "--proc", "--dev", "--dir", "--remount-ro", "--chdir", "--hostname", "--pod-address", "--port-shift", "--perms"};
+    static constexpr std::string_view with_two[] = {
+        "--ro-bind", "--bind", "--dev-bind", "--ro-bind-try", "--bind-try", "--dev-bind-try", "--symlink", "--setenv", "--place"};
+    if (std::find(std::begin(with_one), std::end(with_one), name) != std::end(with_one))
+        return 1;
+    return std::find(std::begin(with_two), std::end(with_two), name) != std::end(with_two) ? 2 : 0;
 }
 
+// Applies the option at `at` and moves `at` behind it and its values.
 static bool take_option(maker &m, const std::vector<std::string> &options, size_t &at, std::string &out_text)
 {
     const std::string &name = options[at];
@@ -250,72 +291,34 @@ static bool take_option(maker &m, const std::vector<std::string> &options, size_
             at += 1 + idle.words;
             return at <= options.size();
         }
-    auto word = [&](size_t i) { return at + i < options.size() ? options[at + i] : std::string(); };
-    std::string first = word(1);
-    std::string second = word(2);
-    bool done = true;
-    bool takes_two = false;
-    bool is_binding = name == "--ro-bind" || name == "--bind" || name == "--dev-bind";
-    bool is_try = name == "--ro-bind-try" || name == "--bind-try" || name == "--dev-bind-try";
-    if (is_binding || is_try) {
-        done = make_binding(m, first, second, name.starts_with("--ro-"), is_try, out_text);
-        takes_two = true;
-    } else if (name == "--symlink") {
-        make_link(m, first, second);
-        takes_two = true;
-    } else if (name == "--setenv") {
-        m.view.env.emplace_back(first, second);
-        takes_two = true;
-    } else if (name == "--clearenv") {
+    if (name == "--clearenv") {
         m.view.env.clear();
         at++;
         return true;
-    } else if (name == "--tmpfs")
-        done = make_memory(m, first, out_text);
-    else if (name == "--dir")
-        make_dir(m, first);
-    else if (name == "--remount-ro")
-        make_read_only(m, first);
-    else if (name == "--proc")
-        done = make_processes(m, first, out_text);
-    else if (name == "--dev")
-        done = make_devices(m, first, out_text);
-    else if (name == "--chdir")
-        m.view.dir = first;
-    else if (name == "--hostname")
-        m.view.hostname = first;
-    else if (name == "--pod-address")
-        m.view.pod_address = first;
-    else if (name == "--place") {
-        note_place(m, first, second);
-        takes_two = true;
-    } else if (name == "--perms" || name == "--port-shift") {
-        unsigned value = static_cast<unsigned>(strtoul(first.c_str(), nullptr, name == "--perms" ? 8 : 10));
-        if (name == "--port-shift")
-            m.view.port_shift = value;
-        else
-            m.mode = value;
-        m.has_mode = name == "--perms";
-        at += 2;
-        return at <= options.size();
-    } else {
-        out_text = text_format("option %s has no meaning without namespaces", text_escape(name, 80).c_str());
+    }
+    size_t values = count_values(name);
+    if (values == 0) {
+        out_text = text_format("option %s is not supported without namespaces", text_escape(name, 80).c_str());
         return false;
     }
-    m.has_mode = false;
-    at += takes_two ? 3 : 2;
-    if (at > options.size())
-        out_text = text_format("option %s lacks a value", name.c_str());
-    return done && at <= options.size();
+    if (at + values >= options.size()) {
+        out_text = text_format("option %s needs a value", name.c_str());
+        return false;
+    }
+    bool done = values == 2 ? apply_two_values(m, name, options[at + 1], options[at + 2], out_text)
+                            : apply_one_value(m, name, options[at + 1], out_text);
+    m.has_mode = name == "--perms"; // applies only to the next option
+    at += 1 + values;
+    return done;
 }
 
-// Where a container may write outside its volumes; memory where a sandbox is, here directories of the pod.
+// The places outside volumes that a container may write to. A sandbox uses memory for them; here they are directories of the pod.
 static bool make_writable(maker &m)
 {
     m.places["w"] = m.scratch + "/w";
     m.places["shm"] = m.scratch + "/shm";
     bool done = os_make_dirs(m.scratch + "/shm") && chmod((m.scratch + "/shm").c_str(), 01777) == 0;
-    for (const char *name : stage_writable) {
+    for (const char *name : mount_tree_writable) {
         std::string path = m.scratch + "/w/" + name;
         done = done && os_make_dirs(path) && chmod(path.c_str(), std::string_view(name).ends_with("tmp") ? 01777 : 0755) == 0;
     }
@@ -397,7 +400,7 @@ bool guest_is_read_only(const guest_view &view, std::string_view host)
     }
     if (!host.starts_with('/'))
         return false;
-    // Where something is bound twice, the way that may write counts, unless another binding covers it there.
+    // If a file is bound twice, the writable binding counts, unless another binding covers it there.
     for (const auto &[guest, binding] : view.bindings) {
         std::string_view base = binding.host == "/" ? std::string_view() : std::string_view(binding.host);
         bool holds = host.starts_with(base) && (host.size() == base.size() || host[base.size()] == '/');
@@ -411,7 +414,7 @@ bool guest_is_read_only(const guest_view &view, std::string_view host)
     return true;
 }
 
-// Links of /proc that the kernel follows by itself, whatever they say.
+// Links of /proc that the kernel follows directly, whatever their text says.
 static bool is_magic(std::string_view host)
 {
     if (!host.starts_with("/proc/"))
@@ -424,7 +427,7 @@ static bool is_magic(std::string_view host)
 
 struct walk {
     const guest_view &view;
-    std::string guest; // without the last slash; "" is the root
+    std::string guest; // without a trailing slash; "" is the root
     std::string host;
     unsigned links = 0;
 };
@@ -459,7 +462,7 @@ static void go_down(walk &w, std::string_view name)
     w.host += name;
 }
 
-// Names of /proc that depend on who asks. False: there is no such process for the container.
+// Translates names of /proc that depend on the caller. False if the container has no such process.
 static bool translate_process(const walk &w, const guest_caller &caller, std::string &name)
 {
     if (w.host != "/proc")
@@ -474,19 +477,49 @@ static bool translate_process(const walk &w, const guest_caller &caller, std::st
     return true;
 }
 
-// What a link of /proc leads to: 0 with its text, or an errno. `out_is_end`: the kernel follows it itself, the way ends here.
-static int read_magic(const walk &w, bool is_last, std::string &text, bool &out_is_end)
+enum class link_step : uint8_t { followed, resolved, failed };
+
+// The walk stands on a link. followed: `out_text` is its text for the container. resolved: the kernel follows it, and `out_path` is set.
+static link_step read_link(const walk &w, bool is_last, bool wants_dir, std::string &out_text, guest_path &out_path)
 {
-    out_is_end = false;
-    if (w.host.ends_with("/root"))
-        text = "/";
-    else if (is_last && !w.host.ends_with("/cwd"))
-        out_is_end = true;
-    else if (!text.starts_with('/'))
-        return ENOTDIR;
-    else
-        text = guest_name_of(w.view, text);
-    return 0;
+    out_text = os_read_link(w.host);
+    if (!is_magic(w.host))
+        return link_step::followed;
+    if (w.host.ends_with("/root")) {
+        out_text = "/";
+        return link_step::followed;
+    }
+    if (is_last && !w.host.ends_with("/cwd")) {
+        // A pipe or a removed file has no path, so the kernel follows this link. What is allowed depends on the file that it leads to.
+        out_path.guest = w.guest;
+        out_path.host = w.host + (wants_dir ? "/" : "");
+        out_path.read_only = out_text.empty() || guest_is_read_only(w.view, out_text);
+        return link_step::resolved;
+    }
+    if (!out_text.starts_with('/'))
+        return link_step::failed;
+    out_text = guest_name_of(w.view, out_text);
+    return link_step::followed;
+}
+
+// Removes the first name from `in_out_left`; empty if there is none.
+static std::string next_name(std::string &in_out_left)
+{
+    size_t from = in_out_left.find_first_not_of('/');
+    if (from == std::string::npos)
+        return {};
+    size_t end = std::min(in_out_left.find('/', from), in_out_left.size());
+    std::string name = in_out_left.substr(from, end - from);
+    in_out_left.erase(0, end);
+    return name;
+}
+
+static void finish_walk(const walk &w, bool wants_dir, guest_path &out_path)
+{
+    std::string rest;
+    out_path.guest = w.guest.empty() ? "/" : w.guest;
+    out_path.read_only = binding_of(w.view, out_path.guest, rest).read_only;
+    out_path.host = w.host + (wants_dir && w.host != "/" ? "/" : "");
 }
 
 int guest_resolve(const guest_view &view, const guest_caller &caller, const std::string &base, std::string_view path, bool follow_last,
@@ -496,13 +529,7 @@ int guest_resolve(const guest_view &view, const guest_caller &caller, const std:
     go_to_root(w);
     std::string left = path.starts_with('/') ? std::string(path) : base + "/" + std::string(path);
     bool wants_dir = path.ends_with('/');
-    while (!left.empty()) {
-        size_t from = left.find_first_not_of('/');
-        if (from == std::string::npos)
-            break;
-        size_t end = std::min(left.find('/', from), left.size());
-        std::string name = left.substr(from, end - from);
-        left.erase(0, end);
+    for (std::string name = next_name(left); !name.empty(); name = next_name(left)) {
         bool is_last = left.find_first_not_of('/') == std::string::npos;
         if (name == ".")
             continue;
@@ -530,17 +557,10 @@ int guest_resolve(const guest_view &view, const guest_caller &caller, const std:
             break;
         if (++w.links > links_max)
             return ELOOP;
-        std::string text = os_read_link(w.host);
-        bool is_end = false;
-        if (int failure = is_magic(w.host) ? read_magic(w, is_last, text, is_end) : 0)
-            return failure;
-        if (is_end) {
-            // The kernel follows it: a pipe or a removed file has no path. What may be done there is a matter of what it leads to.
-            out_path.guest = w.guest;
-            out_path.host = w.host + (wants_dir ? "/" : "");
-            out_path.read_only = text.empty() || guest_is_read_only(view, text);
-            return 0;
-        }
+        std::string text;
+        link_step step = read_link(w, is_last, wants_dir, text, out_path);
+        if (step != link_step::followed)
+            return step == link_step::resolved ? 0 : ENOTDIR;
         if (text.starts_with('/'))
             go_to_root(w);
         else {
@@ -553,10 +573,7 @@ int guest_resolve(const guest_view &view, const guest_caller &caller, const std:
             while (left.ends_with('/'))
                 left.pop_back();
     }
-    std::string rest;
-    out_path.guest = w.guest.empty() ? "/" : w.guest;
-    out_path.read_only = binding_of(view, out_path.guest, rest).read_only;
-    out_path.host = w.host + (wants_dir && w.host != "/" ? "/" : "");
+    finish_walk(w, wants_dir, out_path);
     return 0;
 }
 

@@ -4,97 +4,100 @@
 
 namespace etlnode::kubectl_local {
 
-const char
-    *const help_main = R"(kubectl-local runs Kubernetes pods as sandboxed processes of this machine: no cluster, no daemon, no registry.
+const char *const help_main =
+    R"(kubectl-local runs Kubernetes pods as sandboxed processes of this machine, without a cluster, a daemon or a registry.
 
-It takes the commands, flags and output of kubectl, as far as it has them:
-  create      Make a pod from a file or stdin
+It supports these commands with kubectl's flags and output:
+  create      Create a pod from a file or stdin
   get         Show pods, or the node; --watch follows changes
   delete      Delete pods
-  logs        Print the output of a pod's container
+  logs        Print the logs of a pod's container
   wait        Wait until a pod meets a condition
-  describe    Show one pod in detail
+  describe    Show a pod in detail
   version     Show the version
 and one of its own:
-  image       Make, list and remove the images pods run (instead of docker build and push)
+  image       Create, list and remove the images that pods run (instead of docker build and push)
 
 How a pod runs
-  One small supervisor process per pod starts the container with bubblewrap, probes it, starts it again by restartPolicy (at once
-  the first time, then after 1 s, 2 s, 4 s ... up to 30 s; a run of a minute starts the series anew), keeps its log (10 MiB and one
-  old file) and writes its status. A supervisor that dies takes its container with it; the next create, get, wait or watch
-  starts it again. One container a pod, and init containers before it.
-  A probe that waits for its first success tries every 10 to 100 ms instead of every periodSeconds; so Ready comes as soon as the
-  server listens. Probes: tcpSocket, and httpGet with plain HTTP.
+  Each pod has a small supervisor process, which starts the container with bubblewrap, probes it, writes its status, and keeps its
+  log (10 MiB and one old file). It restarts the container according to restartPolicy: immediately the first time, then after 1 s,
+  2 s, 4 s ... up to 30 s; a run of one minute resets this series. A supervisor that dies takes its container with it; the next
+  create, get, wait or watch starts it again. A pod has one container, and may have init containers.
+  Probes are tcpSocket, and httpGet with plain HTTP. A probe that waits for its first success tries every 10 to 100 ms instead of
+  every periodSeconds, so a pod becomes Ready as soon as its server listens.
 
 What is refused
-  What the API server of Kubernetes 1.33 refuses with strict field validation, in its words and with its field paths: unknown fields,
-  wrong types, names, mounts of undeclared volumes, probes without a handler and so on. And what only a cluster can run (Secrets,
-  ConfigMaps, service accounts besides `default`, exec and grpc probes, sidecars ...): "cannot run here, on a real cluster it can". And what
-  the Pod Security standard "baseline" forbids, unless the owner of this machine allows it (see `create --help`).
+  - What the API server of Kubernetes 1.33 refuses with strict field validation, in the same words and with the same field paths:
+    unknown fields, wrong types, invalid names, mounts of undeclared volumes, probes without a handler and so on.
+  - What only a cluster can run: Secrets, ConfigMaps, service accounts other than `default`, exec and grpc probes, sidecars and
+    so on. The message says "cannot run here, on a real cluster it can".
+  - What the Pod Security standard "baseline" forbids, unless the owner of this machine allows it (see `create --help`).
 
 What a container sees
-  The files of its image, over the /usr and /etc of this machine, read-only; /tmp, /run and /root are empty and writable. Volumes:
-  emptyDir, and hostPath where the owner of this machine allows it; no link leads out of them. The command is process 1.
-  Root inside is nobody outside: a pod that root runs has user ids of its own, and what container engines leave to root; a pod of
-  anybody else has one id, of that user. A system call filter keeps key rings, mounts and namespaces away. Its own process, IPC and
-  host names, and its own network:
-  as root       a veth pair; the pod's address is reachable from this machine. With nft the pod cannot open connections over it.
-  otherwise     loopback only; the supervisor passes connections in to the first containerPort, on the address in the annotation
+  It sees the files of its image, over this machine's /usr and /etc, read-only. /tmp, /run and /root are empty and writable.
+  Volumes are emptyDir, and hostPath if the owner of this machine allows it; no link leads out of them. The command is process 1.
+  Root inside is nobody outside. A pod that root runs has its own range of user ids, and the capabilities that container engines
+  leave to root. A pod of any other user has a single id, which is that user. A system call filter blocks key rings, mounts and
+  namespaces. The pod has its own processes, IPC and host name, and its own network:
+  as root       a veth pair: the pod's address is reachable from this machine. With nft, the pod cannot open connections over it.
+  otherwise     loopback only: the supervisor relays connections to the first containerPort, from the address in the annotation
                 etlnode.local/address. A container that dies resets its connections.
-  In both cases a pod that a node makes reaches the address in its environment variable AIS_TARGET_URL, and nothing else. Other pods
-  reach nothing, whatever the variable says, unless the owner of this machine allows the address (see `create --help`).
-  hostNetwork: true, where it is allowed, uses the network of this machine.
+  In both cases a pod that a node creates can connect to the address in its variable AIS_TARGET_URL, and to nothing else. Other
+  pods cannot connect to anything, unless the owner of this machine allows that address (see `create --help`).
+  hostNetwork: true uses this machine's network, if it is allowed.
 
 What a container may use
-  memory, cpu, ephemeral-storage and sizeLimit as the spec says: more memory ends it (OOMKilled), more disk ends the pod (Evicted).
-  `create` warns of what cannot be kept here (cpu, where no control group may be made). What no spec limits: 1 GiB in /tmp, /run and
-  the like together, at most an eighth of the memory; 64 MiB in /dev/shm; 2,048 processes and threads; 16,384 open files of a process.
+  The spec limits memory, cpu, ephemeral-storage and sizeLimit. Too much memory ends the container (OOMKilled), too much disk ends
+  the pod (Evicted). `create` warns about limits that cannot be enforced here, for example cpu without control groups.
+  These limits always apply: 1 GiB in /tmp, /run and the like together, but at most an eighth of the memory; 64 MiB in /dev/shm;
+  2,048 processes and threads; 16,384 open files per process.
 
-Flags for every command:
-  -n, --namespace=NAME    the namespace, `default` if not given
-      --sandbox=auto      `none`: where no namespaces can be made pods may run unsandboxed; by itself that happens only
-                          for root in a container
-      --state-dir=DIR     where pods and images are kept
-      --node=NAME         the name of this node (else K8S_HOST_NAME, else the host's name)
-      --context, --kubeconfig, --request-timeout and others that name a server are accepted and have no effect
+Flags of every command:
+  -n, --namespace=NAME    the namespace (default `default`)
+      --sandbox=auto      `none` allows unsandboxed pods if namespaces cannot be created; `auto` allows that only for root in a
+                          container
+      --state-dir=DIR     directory of pods and images
+      --node=NAME         the name of this node (default: K8S_HOST_NAME, otherwise the host name)
+      --context, --kubeconfig, --request-timeout and other flags that name a server are accepted without effect
 
 Environment:
-  KUBECTL_LOCAL_SANDBOX   --sandbox
-  KUBECTL_LOCAL_STATE     --state-dir; else $XDG_STATE_HOME/etlnode/local, else ~/.local/state/etlnode/local
-  KUBECTL_LOCAL_IMAGES    another place for images than STATE/images
-  KUBECTL_LOCAL_NETWORK   `relay`: root, too, relays instead of making a veth pair
-  KUBECTL_LOCAL_ALLOW_HOST_PATH     DIR[:rw], one a line: as hostPaths in allow.yaml
-  KUBECTL_LOCAL_ALLOW_HOST_NETWORK  `true`: as hostNetwork in allow.yaml
-  KUBECTL_LOCAL_ALLOW_TARGET        http://HOST:PORT: one more of targets in allow.yaml; nodes set it for the pods that they make
+  KUBECTL_LOCAL_SANDBOX   same as --sandbox
+  KUBECTL_LOCAL_STATE     same as --state-dir (default: $XDG_STATE_HOME/etlnode/local, otherwise ~/.local/state/etlnode/local)
+  KUBECTL_LOCAL_IMAGES    directory of images (default: STATE/images)
+  KUBECTL_LOCAL_NETWORK   `relay`: use a relay instead of a veth pair, also as root
+  KUBECTL_LOCAL_ALLOW_HOST_PATH     DIR[:rw], one per line: same as hostPaths in allow.yaml
+  KUBECTL_LOCAL_ALLOW_HOST_NETWORK  `true`: same as hostNetwork in allow.yaml
+  KUBECTL_LOCAL_ALLOW_TARGET        http://HOST:PORT: same as an entry of targets in allow.yaml; nodes set it for their pods
   K8S_HOST_NAME           the name of this node
 
-Exit code: 0 done, 1 anything else.
+Exit codes: 0 success, 1 any failure.
 
-Use "kubectl-local COMMAND --help" for more about a command.
+Use "kubectl-local COMMAND --help" for more information about a command.
 )";
 
-const char *const help_create = R"(Create a pod from a file or from stdin, JSON or YAML.
+const char *const help_create = R"(Create a pod from a file or from stdin, in JSON or YAML.
 
 Examples:
   # Create a pod from the JSON passed into stdin
   cat pod.json | kubectl-local create -f -
 
-Returns when the pod is on record; use `wait --for=condition=Ready` to wait until it serves.
+The command returns when the pod is recorded. Use `wait --for=condition=Ready` to wait until it serves.
 
-What the Pod Security standard "baseline" forbids is refused, as an API server does where a namespace is labelled so. The owner of
-this machine can allow two things that it forbids, in allow.yaml in the state directory (or by the node's --allow-host-path and
---allow-host-network), and a way to what AIS_TARGET_URL names; a pod cannot:
+A pod that violates the Pod Security standard "baseline" is refused, as in a namespace with that label. The owner of this machine
+can allow two of the violations, hostPath volumes and the host's network, in allow.yaml in the state directory (or with the node's
+--allow-host-path and --allow-host-network). allow.yaml can also allow connections to the address in AIS_TARGET_URL. A pod cannot
+allow anything itself:
 
   hostPaths:
-  - path: /srv/models       # and what lies below; a link that leads out is not followed
+  - path: /srv/models       # includes everything below; links that lead out are not followed
   - path: /srv/scratch
-    access: rw              # the default is ro: mounts must say readOnly: true
+    access: rw              # the default is ro: mounts must set readOnly: true
   hostNetwork: true
-  targets:                  # a pod whose AIS_TARGET_URL begins so can reach it; pods of a node reach that node anyway
+  targets:                  # addresses that AIS_TARGET_URL may name; pods of a node can always reach that node
   - http://127.0.0.1:8082
 
 Options:
-  -f, --filename=FILE     the file, - for stdin; may be repeated
+  -f, --filename=FILE     the file, or - for stdin; may be repeated
   -o, --output=FORMAT     json, yaml or name
       --dry-run=none      `client` or `server`: only print what would be created
 
@@ -112,48 +115,48 @@ Examples:
 
 Options:
   -A, --all-namespaces          pods of all namespaces
-      --ignore-not-found        a pod that does not exist is no error
-      --no-headers              tables without the first line
-  -o, --output=FORMAT           json, yaml, name, wide, go-template=..., jsonpath=... (paths only, as {.status.podIP})
-      --output-watch-events     with --watch: {"type": ADDED|MODIFIED|DELETED, "object": ...}
-  -l, --selector=QUERY          a=b, a!=b, a, !a, a in (x,y), a notin (x,y), joined by commas
+      --ignore-not-found        do not fail if a pod does not exist
+      --no-headers              print tables without the header line
+  -o, --output=FORMAT           json, yaml, name, wide, go-template=... or jsonpath=... (only paths such as {.status.podIP})
+      --output-watch-events     with --watch: print {"type": ADDED|MODIFIED|DELETED, "object": ...}
+  -l, --selector=QUERY          a=b, a!=b, a, !a, a in (x,y) or a notin (x,y), separated by commas
       --template=TEMPLATE       {{.path.to.field}}
-  -w, --watch                   then follow changes until interrupted
-      --watch-only              changes only
+  -w, --watch                   after the list, follow changes until interrupted
+      --watch-only              follow changes without the list
 
 Usage:
   kubectl-local get (pods|pod|po|node) [NAME...] [options]
 )";
 
 const char *const help_delete =
-    R"(Delete pods. The container gets TERM, and KILL when the grace period is over; then everything of the pod is removed.
+    R"(Delete pods. The container gets SIGTERM, and SIGKILL when the grace period is over. Then everything of the pod is removed.
 
 Options:
       --all                     all pods of the namespace
-      --force                   with --grace-period=0: KILL at once
-      --grace-period=-1         seconds from TERM to KILL; negative: what the pod says (terminationGracePeriodSeconds)
-      --ignore-not-found        a pod that does not exist is no error
-      --now                     the same as --grace-period=1
-  -o, --output=name             print names only
+      --force                   with --grace-period=0: send SIGKILL immediately
+      --grace-period=-1         seconds from SIGTERM to SIGKILL; negative: the pod's terminationGracePeriodSeconds
+      --ignore-not-found        do not fail if a pod does not exist
+      --now                     same as --grace-period=1
+  -o, --output=name             print only names
   -l, --selector=QUERY          pods that match
-      --timeout=0s              how long to wait; 0s: for ever
-      --wait=true               return when the pods are gone
+      --timeout=0s              how long to wait; 0s: forever
+      --wait=true               return when the pods have been removed
 
 Usage:
   kubectl-local delete pod (NAME... | -l QUERY | --all) [options]
 )";
 
-const char *const help_logs = R"(Print the output of a pod's container.
+const char *const help_logs = R"(Print the logs of a pod's container.
 
 Options:
-  -c, --container=NAME    an init container, for instance
-  -f, --follow            go on until the container ends
-      --limit-bytes=0     print at most so many bytes
-  -p, --previous          of the container before the last restart
-  -l, --selector=QUERY    of all pods that match
-      --since=0s          only lines that are younger (5s, 2m, 3h)
-      --tail=-1           the last lines only
-      --timestamps        the time in front of each line
+  -c, --container=NAME    the container, for example an init container
+  -f, --follow            follow the log until the container ends
+      --limit-bytes=0     print at most this many bytes
+  -p, --previous          print the log of the run before the last restart
+  -l, --selector=QUERY    all pods that match
+      --since=0s          only lines newer than this (5s, 2m, 3h)
+      --tail=-1           only this many of the last lines
+      --timestamps        print each line's time before it
 
 Usage:
   kubectl-local logs [-f] [-p] (POD | pod/POD) [-c CONTAINER] [options]
@@ -168,53 +171,53 @@ Examples:
 Options:
       --for=WHAT          condition=NAME[=VALUE], create or delete
   -l, --selector=QUERY    all pods that match
-      --timeout=30s       how long; negative: a week
+      --timeout=30s       how long to wait; negative: a week
 
 Usage:
   kubectl-local wait --for=WHAT (pod/NAME... | pods -l QUERY) [options]
 )";
 
-const char *const help_describe = R"(Show pods in detail: state, reasons, addresses, where their files are.
+const char *const help_describe = R"(Show pods in detail: state, reasons, addresses, and the location of their files.
 
 Usage:
   kubectl-local describe pod [NAME...] [-l QUERY]
 )";
 
-const char *const help_version = R"(Show the version, and the Kubernetes version whose objects are printed.
+const char *const help_version = R"(Show the version of this program, and of the Kubernetes API whose objects it prints.
 
 Options:
-      --client            the client's only
+      --client            show only the client's version
   -o, --output=FORMAT     json or yaml
 
 Usage:
   kubectl-local version [--client] [-o json]
 
-Without --client it also says whether pods are sandboxed here (sandbox.pods: namespaces, none or refused), and why not.
+Without --client it also reports whether pods are sandboxed here (sandbox.pods: namespaces, none or refused), and the reason.
 )";
 
 const char *const help_image =
-    R"(Make, list and remove images. An image is the files of DIR, which a container sees at the same paths over this machine's /usr and
-/etc, and the command to run. It stands in for docker build and docker push.
+    R"(Create, list and remove images. An image consists of the files in DIR and the command to run. A container sees the files at the
+same paths, over this machine's /usr and /etc. This replaces docker build and docker push.
 
 Examples:
-  # The counterpart of a Dockerfile that copies server.py to /code and runs it
+  # Equivalent to a Dockerfile that copies server.py to /code and runs it
   mkdir -p image/code && cp server.py image/code/
   kubectl-local image quay.io/user/md5_server:v1 image /code/server.py --listen 0.0.0.0 --port 80
 
-  # A server that begins with `#!/usr/bin/env python` needs a `python`, which Debian does not have: the image brings one
+  # A script that begins with `#!/usr/bin/env python` needs `python`, which Debian does not have, so add it to the image
   mkdir -p image/usr/local/bin && ln -s /usr/bin/python3 image/usr/local/bin/python
 
   kubectl-local image ls
   kubectl-local image rm quay.io/user/md5_server:v1
 
-DIR is copied; the image replaces an older one of the same name in one step, and pods that run keep the files they started with
-until their container is started again. usr/local of DIR takes the place of this machine's /usr/local. Directories that DIR brings are
-read-only to the container. The tag is `latest` if none is given; digests (name@sha256:...) are not supported.
+DIR is copied. The image replaces an older one of the same name in one step. Running pods keep their files until their container
+is restarted. The directory usr/local of DIR replaces this machine's /usr/local. Containers cannot write to the directories of the
+image. The default tag is `latest`; digests (name@sha256:...) are not supported.
 
-Options (before NAME DIR; what follows DIR is the entrypoint, flags included):
+Options (before NAME DIR; everything after DIR is the entrypoint, including flags):
   -e, --env=NAME=VALUE    a variable of the container's environment; may be repeated
   -w, --workdir=DIR       the working directory
-      --no-headers        with ls: without the first line
+      --no-headers        with ls: omit the header line
 
 Usage:
   kubectl-local image [options] NAME DIR [ENTRYPOINT...]

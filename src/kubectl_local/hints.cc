@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/hints.cc: what this machine can see of a container that does not work.
+// kubectl_local/hints.cc: finds the reason on this machine why a container does not work.
 #include "kubectl_local/hints.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace etlnode::kubectl_local {
 
 static constexpr const char *python_link =
-    "this machine has python3 only: write python3, or put a link into the image (ln -s /usr/bin/python3 DIR/usr/local/bin/python)";
+    "this machine only has python3: write python3, or add a link to the image (ln -s /usr/bin/python3 DIR/usr/local/bin/python)";
 static constexpr size_t ports_shown = 3;
 
 static bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -22,7 +22,7 @@ static std::string as_command(std::string_view program)
     return with.empty() ? std::string() : ", or command: [" + std::string(with) + ", " + std::string(program) + "]";
 }
 
-// The program of a script's first line; empty for what is no script.
+// The program in a script's first line; empty if the file is not a script.
 static std::string interpreter_of(const std::string &path)
 {
     std::string content;
@@ -37,20 +37,21 @@ static std::string hint_of_missing(const std::string &program, const std::string
     if (program == "python")
         return python_link;
     if (!program.starts_with('/'))
-        return "no folder of PATH has " + text_escape(program, 200);
+        return "no directory in PATH contains " + text_escape(program, 200);
     if (!os_exists(rootfs + program))
-        return os_exists(program) ? "" : "the image has no " + text_escape(program, 200);
+        return os_exists(program) ? "" : "the image does not contain " + text_escape(program, 200);
     std::string interpreter = interpreter_of(rootfs + program);
     if (interpreter.empty())
-        return "the loader that it was linked with is not there";
-    return "its first line names " + text_escape(interpreter, 200) + ", which is not there" +
+        return "the loader that it was linked with does not exist";
+    return "its first line names " + text_escape(interpreter, 200) + ", which does not exist" +
            (interpreter.ends_with("/python") ? std::string("; ") + python_link : "");
 }
 
 std::string hint_of_start(std::string_view text, const std::string &rootfs)
 {
     if ((has(text, "Can't create file at ") || has(text, "Can't mkdir ")) && has(text, "Read-only file system"))
-        return "what is put there needs a place: an empty file or directory of that name in the image, or a path below /tmp or a volume";
+        return "a mount needs an existing target: create an empty file or directory of that name in the image, or use a path below /tmp or "
+               "a volume";
     size_t at = text.find("execvp ");
     size_t end = text.rfind(": ");
     if (at == std::string_view::npos || end == std::string_view::npos || end < at + 7)
@@ -59,14 +60,14 @@ std::string hint_of_start(std::string_view text, const std::string &rootfs)
     if (has(text.substr(end), "Permission denied"))
         return "chmod +x " + text_escape(program, 200) + as_command(program);
     if (has(text.substr(end), "Exec format error"))
-        return "its first line must be one such as #!/usr/bin/env python3" + as_command(program);
+        return "its first line must name an interpreter, for example #!/usr/bin/env python3" + as_command(program);
     return has(text.substr(end), "No such file") ? hint_of_missing(program, rootfs) : "";
 }
 
 std::string hint_of_exit(int exit_code, std::string_view last_line)
 {
     bool is_not_found = exit_code == 127 && has(last_line, "No such file or directory");
-    // env and shells quote the name each in their way.
+    // env and various shells quote the name differently.
     bool is_python = has(last_line, "python'") || has(last_line, "python\xe2\x80\x99") || has(last_line, "python:");
     return is_not_found && is_python ? python_link : "";
 }
@@ -101,7 +102,8 @@ std::string hint_of_sockets(std::string_view table, uint16_t port, uint16_t own_
     std::vector<uint16_t> others;
     for (const listener &one : listeners_of(table)) {
         if (one.port == port)
-            return one.is_loopback ? text_format("it listens on port %u of 127.0.0.1 only: let it listen on 0.0.0.0", port) : std::string();
+            return one.is_loopback ? text_format("it listens on port %u of 127.0.0.1 only: make it listen on 0.0.0.0", port)
+                                   : std::string();
         if (one.port != own_port && std::find(others.begin(), others.end(), one.port) == others.end())
             others.push_back(one.port);
     }
@@ -110,7 +112,7 @@ std::string hint_of_sockets(std::string_view table, uint16_t port, uint16_t own_
     std::string list;
     for (size_t i = 0; i < std::min(others.size(), ports_shown); i++)
         list += (i > 0 ? ", " : "") + std::to_string(others[i]);
-    return text_format("it listens on %s, the spec says %u", list.c_str(), port);
+    return text_format("it listens on %s, but the spec says %u", list.c_str(), port);
 }
 
 std::string hint_of_port(pid_t pid, uint16_t port, std::string_view target_url)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/identity.cc: who a container runs as: users, groups and capabilities, from the pod's and the container's securityContext.
+// kubectl_local/identity.cc: the users, groups and capabilities of a container, from the securityContext of the pod and the container.
 #include "kubectl_local/identity.h"
 
 #include <algorithm>
@@ -7,7 +7,8 @@
 
 namespace etlnode::kubectl_local {
 
-// What container engines leave to root. Not among them: NET_RAW. With it a pod could write frames past the rules that keep it from calling out.
+// The capabilities that container engines leave to root, except NET_RAW. With NET_RAW a pod could send frames past the rules that prevent
+// it from calling out.
 static constexpr std::string_view default_capabilities[] = {
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"};
 

@@ -19,7 +19,7 @@ namespace etlnode::kubectl_local {
 
 static bool is_word(char c, bool upper) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (upper && c >= 'A' && c <= 'Z'); }
 
-// A path component of a repository name: words joined by '.', '_', '__' or dashes. The first one may be a host with a port.
+// Checks a path component of a repository name: words joined by '.', '_', '__' or dashes. The first component may be a host with a port.
 static bool component_is_valid(std::string_view part, bool is_host)
 {
     if (is_host && part.find(':') != std::string_view::npos) {
@@ -69,7 +69,7 @@ reference_verdict image_parse_reference(std::string_view text, image_reference &
         left.remove_prefix(end + 1);
     }
     if (name.find("/rootfs") != std::string_view::npos || tag == "rootfs")
-        return reference_verdict::invalid; // would collide with an image's own directory
+        return reference_verdict::invalid; // would collide with the image's own directory
     out_reference.name = name;
     out_reference.tag = tag;
     return reference_verdict::good;
@@ -96,9 +96,9 @@ bool image_load(const local_state &state, const image_reference &reference, imag
     std::string text;
     out_config = image_config();
     if (!os_is_dir(dir + "/rootfs") || !os_read_file(dir + "/config.json", text)) {
-        // With the folder: whoever has made the image without it has made it elsewhere.
+        // Include the folder, because an image built without it is in another folder.
         bool is_elsewhere = state.images != state.dir + "/images";
-        out_text = text_format("no image \"%s\" in %s; make it with: %s%skubectl-local --state-dir=%s image %s DIR [ENTRYPOINT...]",
+        out_text = text_format("no image \"%s\" in %s; create it with: %s%skubectl-local --state-dir=%s image %s DIR [ENTRYPOINT...]",
             image_text(reference).c_str(), dir.c_str(), is_elsewhere ? "KUBECTL_LOCAL_IMAGES=" : "",
             is_elsewhere ? (state.images + " ").c_str() : "", state.dir.c_str(), image_text(reference).c_str());
         return false;
@@ -144,7 +144,7 @@ bool image_create(const local_state &state, const image_reference &reference, co
         out_text = text_format("%s: %s", parent.c_str(), strerror(errno));
         return false;
     }
-    // Beside the images, so that a rename is possible; the leading dot keeps it out of image names.
+    // Build next to the images, so that a rename is possible. The leading dot cannot occur in an image name.
     std::string fresh = state.images + "/.new-" + os_random_hex(12);
     json_ptr config = json_object();
     add_strings(config.get(), "Entrypoint", build.entrypoint);
@@ -157,7 +157,7 @@ bool image_create(const local_state &state, const image_reference &reference, co
         out_text = text_format("%s: %s", fresh.c_str(), strerror(errno));
     done = done && os_copy_tree(build.directory, fresh + "/rootfs", out_text);
     if (done) {
-        // In one step, so that a container that starts meanwhile finds the old image or the new one. The old one's files stay
+        // Exchange both in one step, so that a container that starts now finds either the old image or the new one. The old files stay
         // until no container holds them.
         if (renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, final_dir.c_str(), RENAME_EXCHANGE) == 0)
             rename(fresh.c_str(), retired_name(state).c_str());
@@ -167,11 +167,11 @@ bool image_create(const local_state &state, const image_reference &reference, co
         }
     }
     os_remove_tree(fresh);
-    image_sweep(state);
+    image_remove_unused(state);
     return done;
 }
 
-int image_hold(const local_state &state, const image_reference &reference)
+int image_acquire(const local_state &state, const image_reference &reference)
 {
     std::string dir = image_dir(state, reference);
     for (int attempt = 0; attempt < 5; attempt++) {
@@ -186,7 +186,7 @@ int image_hold(const local_state &state, const image_reference &reference)
     return -1;
 }
 
-void image_sweep(const local_state &state)
+void image_remove_unused(const local_state &state)
 {
     std::vector<std::string> entries;
     os_list(state.images, entries);
@@ -204,8 +204,8 @@ bool image_remove(const local_state &state, const image_reference &reference)
     std::string dir = image_dir(state, reference);
     if (!os_is_dir(dir + "/rootfs") || rename(dir.c_str(), retired_name(state).c_str()) != 0)
         return false;
-    image_sweep(state);
-    // Empty folders of the name go too.
+    image_remove_unused(state);
+    // Also remove empty parent folders of the name.
     std::string parent = dir.substr(0, dir.find_last_of('/'));
     while (parent.size() > state.images.size() && rmdir(parent.c_str()) == 0)
         parent.resize(parent.find_last_of('/'));

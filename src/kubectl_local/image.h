@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/image.h: images as directories: IMAGES/<name>/<tag>/{rootfs/,config.json}, with the OCI names Entrypoint, Cmd, Env, WorkingDir.
+// kubectl_local/image.h: images as directories IMAGES/<name>/<tag>/{rootfs/,config.json}, with the OCI keys Entrypoint, Cmd, Env,
+// WorkingDir.
 #pragma once
 
 #include <string>
@@ -13,11 +14,11 @@ namespace etlnode::kubectl_local {
 
 struct image_reference {
     std::string name; // "quay.io/user/md5_server"
-    std::string tag;  // "v1", "latest" when none was given
+    std::string tag;  // "v1"; "latest" if none was given
 };
 
 enum class reference_verdict : uint8_t { good, invalid, digest };
-// Digest references (name@sha256:...) are told apart: kubectl-local's images have no digests.
+// Digest references (name@sha256:...) have a verdict of their own: kubectl-local's images have no digests.
 reference_verdict image_parse_reference(std::string_view text, image_reference &out_reference);
 std::string image_dir(const local_state &state, const image_reference &reference);
 std::string image_text(const image_reference &reference); // name:tag
@@ -30,7 +31,7 @@ struct image_config {
     std::string id; // changes with every build of the image
 };
 
-// False when there is no such image, or its config.json is unreadable: `out_text` says which.
+// False if the image does not exist or its config.json cannot be read; `out_text` says which.
 bool image_load(const local_state &state, const image_reference &reference, image_config &out_config, std::string &out_text);
 
 struct image_build {
@@ -40,13 +41,14 @@ struct image_build {
     std::vector<std::string> env; // NAME=VALUE
     std::string working_dir;
 };
-// Copies the directory and puts the image in place, instead of an older one of that name, in one step.
+// Copies the directory and installs it as the image, in one step. Replaces an older image of that name.
 bool image_create(const local_state &state, const image_reference &reference, const image_build &build, std::string &out_text);
 bool image_remove(const local_state &state, const image_reference &reference);
-// Keeps an image's files while a container uses them, whatever is built or removed meanwhile. -1 when there is no such image.
-int image_hold(const local_state &state, const image_reference &reference);
-// Removes replaced images that nobody holds any more.
-void image_sweep(const local_state &state);
+// Returns a descriptor that keeps the image's files in existence while it is open, even if the image is replaced or removed. -1 if there is
+// no such image.
+int image_acquire(const local_state &state, const image_reference &reference);
+// Removes replaced images that are no longer in use.
+void image_remove_unused(const local_state &state);
 std::vector<image_reference> image_list(const local_state &state);
 
 } // namespace etlnode::kubectl_local

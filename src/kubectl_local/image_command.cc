@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/image_command.cc: `image`: makes, lists and removes images.
+// kubectl_local/image_command.cc: `image`: creates, lists and removes images.
 #include "kubectl_local/commands.h"
 
 #include "base/text.h"
@@ -37,7 +37,8 @@ static bool parse_image_name(const std::string &text, image_reference &out_refer
 {
     reference_verdict verdict = image_parse_reference(text, out_reference);
     if (verdict == reference_verdict::digest)
-        out_code = command_fail(text_format("image \"%s\": kubectl-local has no digests; name a tag", text_escape(text, 200).c_str()));
+        out_code = command_fail(
+            text_format("image \"%s\": kubectl-local does not support digests; use a tag", text_escape(text, 200).c_str()));
     else if (verdict == reference_verdict::invalid)
         out_code = command_fail(
             text_format("invalid image name \"%s\": expected [HOST[:PORT]/]NAME[:TAG] in lower case", text_escape(text, 200).c_str()));
@@ -75,7 +76,7 @@ int command_image(const command &c)
     build.working_dir = options_text(c.o, "workdir", "");
     for (const std::string &entry : build.env)
         if (entry.find('=') == std::string::npos || entry.front() == '=')
-            return command_fail(text_format("--env wants NAME=VALUE, not \"%s\"", text_escape(entry, 80).c_str()));
+            return command_fail(text_format("--env expects NAME=VALUE, not \"%s\"", text_escape(entry, 80).c_str()));
     std::string text;
     if (!image_create(c.state, reference, build, text))
         return command_fail(text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/logs.cc: `logs`: the log of a container, of the one before, its tail, and what is still to come.
+// kubectl_local/logs.cc: `logs`: prints the log of a container or of its previous run, or its tail, and follows it.
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -16,7 +16,7 @@
 
 namespace etlnode::kubectl_local {
 
-static constexpr size_t log_read_max = 64u * 1024 * 1024; // two files of at most 10 MiB and a line each
+static constexpr size_t log_read_max = 64u * 1024 * 1024; // two files of at most 10 MiB and one line each
 
 struct log_view {
     bool timestamps = false;
@@ -24,7 +24,7 @@ struct log_view {
     bool in_stamp = false;
 };
 
-// Takes the time in front of each line away. Works on pieces: a line may come in parts.
+// Removes the timestamp of each line. Works on pieces, because a line may arrive in parts.
 static std::string shown(log_view &view, std::string_view bytes)
 {
     if (view.timestamps)
@@ -60,7 +60,7 @@ static std::string last_lines(const std::string &text, uint64_t count)
     return text;
 }
 
-// The lines from the first that is not older than `cutoff` on. Each begins with its time, and times compare as texts.
+// Returns the lines that are not older than `cutoff`. Each line begins with its time, and times can be compared as texts.
 static std::string younger_lines(const std::string &text, std::string_view cutoff)
 {
     for (size_t at = 0; at < text.size();) {
@@ -97,15 +97,15 @@ static bool declared(const cJSON *pod, const std::string &container)
 
 static bool is_running(const cJSON *status) { return json_get(json_get(status, "state"), "running") != nullptr; }
 
-// Prints what is added until the container has ended.
+// Prints new output until the container has ended.
 static void follow(
     const command &c, const pod_key &key, const std::string &container, const std::string &path, const std::string &id, log_view &view)
 {
     os_fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.fd < 0 || lseek(file.fd, 0, SEEK_END) < 0)
         return;
-    state_ear ear;
-    state_ear_open(ear, c.state);
+    state_watch watch;
+    state_watch_open(watch, c.state);
     for (bool last = false;;) {
         char chunk[65536];
         ssize_t n;
@@ -121,16 +121,16 @@ static void follow(
         struct stat named;
         struct stat mine;
         if (!last && stat(path.c_str(), &named) == 0 && fstat(file.fd, &mine) == 0 && named.st_ino != mine.st_ino) {
-            // Rotated: the old file has been read to its end above.
+            // The log was rotated. The old file has been read to its end above.
             file.reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
             if (file.fd < 0)
                 break;
             continue;
         }
-        if (!last && !state_ear_wait(ear, 100, STDOUT_FILENO, {}))
+        if (!last && !state_watch_wait(watch, 100, STDOUT_FILENO, {}))
             break;
     }
-    state_ear_close(ear);
+    state_watch_close(watch);
 }
 
 static int show_logs(const command &c, const found_pod &pod, int64_t tail)

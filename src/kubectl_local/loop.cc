@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/loop.cc: one epoll loop: descriptors, timers, and what must be freed once the current round is over.
+// kubectl_local/loop.cc: one epoll loop: descriptors, timers, and deferred frees.
 #include "kubectl_local/loop.h"
 
 #include <algorithm>
@@ -43,7 +43,7 @@ static void apply(loop &l, loop_watch &watch)
     int operation = watch.events == 0 ? EPOLL_CTL_DEL : watch.added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (operation == EPOLL_CTL_DEL && !watch.added)
         return;
-    // Regular files cannot be polled; nobody gives us one.
+    // Regular files cannot be polled, and no caller passes one.
     CHECK(epoll_ctl(l.epoll, operation, watch.fd, &event) == 0);
     watch.added = watch.events != 0;
 }
@@ -114,7 +114,7 @@ static void run_timers(loop &l)
     for (loop_timer *timer : due) {
         if (l.stopped)
             return;
-        // An earlier one of this round may have stopped, re-armed or forgotten it.
+        // An earlier timer of this round may have stopped, re-armed or forgotten it.
         bool known = std::find(l.timers.begin(), l.timers.end(), timer) != l.timers.end();
         if (!known || !timer->armed || timer->at_ms > now)
             continue;

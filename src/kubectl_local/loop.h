@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/loop.h: one epoll loop: descriptors, timers, and what must be freed once the current round is over.
+// kubectl_local/loop.h: one epoll loop: descriptors, timers, and deferred frees.
 //
-// Single-threaded. A callback may watch, unwatch and arm anything; what it frees it hands to loop_free_later, because events of
-// the same round may still name it.
+// Single-threaded. A callback may watch, unwatch and arm anything. Memory that it wants to free must go to loop_free_later, because events
+// of the same round may still refer to it.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ namespace etlnode::kubectl_local {
 
 struct loop;
 
-// Lifetime: from loop_watch_add to loop_watch_remove; afterwards the memory must live until the round is over.
+// Lifetime: from loop_watch_add to loop_watch_remove. The memory must stay valid until the end of the round.
 struct loop_watch {
-    int fd = -1; // -1: not watched
+    int fd = -1; // -1 if not watched
     uint32_t events = 0;
-    bool added = false; // a watch that wants nothing is not in the set: errors would spin it
+    bool added = false; // a watch without events is removed from the set, because errors on it would cause a busy loop
     void (*on_event)(void *arg, uint32_t events) = nullptr;
     void *arg = nullptr;
 };
@@ -31,7 +31,7 @@ struct loop_timer {
 struct loop {
     int epoll = -1;
     bool stopped = false;
-    std::vector<loop_timer *> timers; // all that were ever armed; few
+    std::vector<loop_timer *> timers; // all timers that were ever armed; there are few
     struct grave {
         void *memory;
         void (*free)(void *memory);
@@ -41,17 +41,17 @@ struct loop {
 
 bool loop_open(loop &l);
 void loop_close(loop &l);
-void loop_run(loop &l); // until loop_stop; then nothing calls back any more
+void loop_run(loop &l); // runs until loop_stop; afterwards nothing calls back
 void loop_stop(loop &l);
 
-// `events` are epoll's; level-triggered.
+// `events` are epoll's. Level-triggered.
 void loop_watch_add(loop &l, loop_watch &watch, int fd, uint32_t events);
 void loop_watch_change(loop &l, loop_watch &watch, uint32_t events);
 void loop_watch_remove(loop &l, loop_watch &watch); // does not close the descriptor
 
 void loop_timer_arm(loop &l, loop_timer &timer, uint64_t after_ms);
 void loop_timer_stop(loop_timer &timer);
-void loop_timer_forget(loop &l, loop_timer &timer); // before its memory goes
+void loop_timer_forget(loop &l, loop_timer &timer); // call before its memory is freed
 
 void loop_free_later(loop &l, void *memory, void (*free)(void *memory));
 

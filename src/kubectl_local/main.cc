@@ -24,7 +24,7 @@ namespace etlnode::kubectl_local {
 static constexpr flag_kind text = flag_kind::text;
 static constexpr flag_kind boolean = flag_kind::boolean;
 
-// Everywhere. What names a server is accepted and has no effect.
+// Flags of every command. Those that name a server are accepted without effect.
 static constexpr flag_spec global_flags[] = {
     {"namespace", 'n', text},
     {"context", 0, text},
@@ -110,7 +110,7 @@ struct verb {
     std::string_view name;
     int (*run)(const command &c);
     std::span<const flag_spec> flags;
-    size_t words_before_rest; // after so many words nothing is a flag any more
+    size_t words_before_rest; // after this many words, nothing is parsed as a flag
     const char *help;
 };
 
@@ -148,19 +148,19 @@ static std::string own_node(const options &o)
     return name;
 }
 
-// The hidden command that a pod's supervisor is.
+// The hidden command that runs a pod's supervisor.
 static int run_supervisor(const local_state &state, const options &o)
 {
     size_t slash = o.words.empty() ? std::string::npos : o.words[0].find('/');
     if (slash == std::string::npos)
-        return command_fail("supervise wants NAMESPACE/NAME");
+        return command_fail("supervise expects NAMESPACE/NAME");
     pod_key key = {o.words[0].substr(0, slash), o.words[0].substr(slash + 1)};
     if (!pod_label_is_valid(key.ns) || !pod_name_is_valid(key.name))
-        return command_fail("supervise wants NAMESPACE/NAME");
+        return command_fail("supervise expects NAMESPACE/NAME");
     return supervisor_main(state, key);
 }
 
-// The command is the first word that is no flag; flags of every command may stand before it.
+// The command is the first word that is not a flag. Flags of any command may precede it.
 static size_t verb_index(const std::vector<std::string> &args)
 {
     for (size_t i = 0; i < args.size(); i++) {
@@ -183,7 +183,7 @@ static int run_main(int argc, char **argv)
 {
     std::vector<std::string> args(argv + 1, argv + argc);
     signal(SIGPIPE, SIG_IGN);
-    if (!args.empty() && args[0] == "run-unsandboxed") // hidden: container.cc starts it in bubblewrap's place
+    if (!args.empty() && args[0] == "run-unsandboxed") // hidden: container.cc runs it in bubblewrap's place
         return tracer_main({args.begin() + 1, args.end()});
     size_t at = verb_index(args);
     std::string name = at < args.size() ? args[at] : "";
@@ -220,7 +220,7 @@ static int run_main(int argc, char **argv)
         return command_fail(why);
     if (is_supervisor)
         return run_supervisor(c.state, c.o);
-    if (!sandbox_parse_wish(options_text(c.o, "sandbox", ""), c.sandbox, why))
+    if (!sandbox_parse_mode(options_text(c.o, "sandbox", ""), c.sandbox, why))
         return command_fail(why);
     c.ns_given = options_given(c.o, "namespace");
     c.ns = options_text(c.o, "namespace", "default");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/options.cc: kubectl's command line.
+// kubectl_local/options.cc: parses kubectl's command line.
 #include "kubectl_local/options.h"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ static const flag_spec *find_letter(std::span<const flag_spec> specs, char lette
     return found != specs.end() ? &*found : nullptr;
 }
 
-// Go's strconv.ParseBool.
+// Accepts what Go's strconv.ParseBool accepts.
 static std::optional<bool> parse_bool(std::string_view text)
 {
     for (std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"})
@@ -59,7 +59,8 @@ static std::string nearest_flag(std::string_view name, std::span<const flag_spec
     std::vector<std::string_view> names;
     for (std::span<const flag_spec> flags : {own, globals}) {
         for (const flag_spec &flag : flags) {
-            bool is_final = flag.name == "all" || flag.name == "force" || flag.name == "now"; // no hint ends more than was asked for
+            bool is_final = flag.name == "all" || flag.name == "force" ||
+                            flag.name == "now"; // never suggest a flag that deletes more than was asked for
             if (!is_final)
                 names.push_back(flag.name);
         }
@@ -106,7 +107,7 @@ bool options_parse(std::span<const std::string> args, std::span<const flag_spec>
                 return false;
             continue;
         }
-        // Letters: booleans may stand together, the first one with a value takes the rest.
+        // Short flags: booleans may be combined; the first flag with a value takes the rest of the word.
         for (size_t at = 1; at < arg.size(); at++) {
             const flag_spec *spec = find_letter(own, arg[at]);
             if (spec == nullptr)

@@ -147,7 +147,7 @@ static bool copy_file(const std::string &from, const std::string &to, mode_t mod
             break;
         done = n > 0 && os_write_all(sink.fd, std::string_view(chunk, static_cast<size_t>(n)));
     }
-    // Whoever runs the pod must be able to read what its image holds.
+    // The user who runs the pod must be able to read the image's files.
     done = done && fchmod(sink.fd, (mode & 0777) | 0400) == 0;
     if (!done)
         out_text = text_format("copying %s: %s", from.c_str(), strerror(errno));
@@ -236,7 +236,7 @@ std::string os_random_text(std::string_view alphabet, size_t size)
     CHECK(!alphabet.empty());
     std::string out(size, '\0');
     ssize_t n = getrandom(out.data(), size, 0);
-    CHECK(n == static_cast<ssize_t>(size)); // cannot fail for small sizes once the kernel has started
+    CHECK(n == static_cast<ssize_t>(size)); // cannot fail for small sizes after the kernel has booted
     for (char &c : out)
         c = alphabet[static_cast<unsigned char>(c) % alphabet.size()];
     return out;

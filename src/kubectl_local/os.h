@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/os.h: files, clocks and random names for kubectl-local, which is a program of its own and may call the system directly.
+// kubectl_local/os.h: files, clocks and random names. kubectl-local is a separate program and may call the system directly.
 //
-// Everything returns false with errno set on failure unless said otherwise.
+// Unless stated otherwise, functions return false with errno set on failure.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace etlnode::kubectl_local {
 
-// A file descriptor that ends with its scope; plain ownership, no completion to wait for.
+// A file descriptor that its scope closes. Plain ownership, without completions.
 struct os_fd {
     int fd = -1;
 
@@ -28,33 +28,33 @@ struct os_fd {
     int release();
 };
 
-inline constexpr size_t os_record_size_max = 8u * 1024 * 1024; // files read whole: records and image configurations
+inline constexpr size_t os_record_size_max = 8u * 1024 * 1024; // for files that are read whole: records and image configurations
 
 bool os_read_file(const std::string &path, std::string &out_content, size_t size_max = os_record_size_max);
 bool os_write_file(const std::string &path, std::string_view content, mode_t mode = 0644);
-// A reader sees the old content or the new one, nothing between.
+// A reader sees either the old content or the new one.
 bool os_replace_file(const std::string &path, std::string_view content);
 bool os_write_all(int fd, std::string_view content);
 
 bool os_make_dirs(const std::string &path, mode_t mode = 0755);
 bool os_is_dir(const std::string &path);
-bool os_exists(const std::string &path); // also a dangling link
-// Names in a directory without . and .., sorted; false when it cannot be read.
+bool os_exists(const std::string &path); // true for a dangling link as well
+// The sorted names in a directory without . and ..; false if it cannot be read.
 bool os_list(const std::string &path, std::vector<std::string> &out_names);
-// What is already gone is no failure.
+// A missing tree is not a failure.
 bool os_remove_tree(const std::string &path);
-// Directories, files (with their mode) and links; other kinds are refused. `out_text` says what failed.
+// Copies directories, files (with their mode) and links; rejects other kinds. `out_text` says what failed.
 bool os_copy_tree(const std::string &from, const std::string &to, std::string &out_text);
 std::string os_read_link(const std::string &path); // empty on failure
 
 uint64_t os_now_ms();                                      // monotonic
 std::string os_time_text(time_t at);                       // RFC 3339, UTC, seconds
 std::string os_time_text_ns();                             // now, with nanoseconds
-bool os_time_parse(std::string_view text, time_t &out_at); // what os_time_text printed
+bool os_time_parse(std::string_view text, time_t &out_at); // parses the output of os_time_text
 std::string os_random_text(std::string_view alphabet, size_t size);
 std::string os_random_hex(size_t digits);
 
-// The first executable `name` in PATH or in the usual places; empty when there is none.
+// The first executable `name` in PATH or in the usual directories; empty if there is none.
 std::string os_find_program(const char *name);
 bool os_set_nonblocking(int fd);
 

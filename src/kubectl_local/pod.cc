@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod.cc: a Pod object: judged as the API server would, completed with defaults, read into structs for the supervisor.
+// kubectl_local/pod.cc: a Pod object: validated like the API server does, completed with defaults, and read into structs for the
+// supervisor.
 #include "kubectl_local/pod.h"
 
 #include <algorithm>
@@ -7,12 +8,12 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "kubectl_local/admission_plugins.h"
 #include "kubectl_local/allow.h"
 #include "kubectl_local/os.h"
-#include "kubectl_local/pod_clearance.h"
 #include "kubectl_local/pod_decode.h"
-#include "kubectl_local/pod_never.h"
 #include "kubectl_local/pod_rules.h"
+#include "kubectl_local/pod_unsupported.h"
 #include "kubectl_local/probe.h"
 
 namespace etlnode::kubectl_local {
@@ -47,8 +48,8 @@ static std::string joined(const std::string &head, const std::vector<std::string
     return text;
 }
 
-// The verdicts of a cluster in its own order: types, unknown fields, accounts and priorities, rules; then what this machine cannot do.
-static bool judge_pod(const cJSON *pod, const pod_key &key, const std::string &name, std::string &out_text)
+// Reports in a cluster's order: types, unknown fields, accounts and priorities, rules. Then come the features that this machine cannot run.
+static bool check_pod(const cJSON *pod, const pod_key &key, const std::string &name, std::string &out_text)
 {
     const std::string forbidden = text_format(
         "Error from server (Forbidden): error when creating \"STDIN\": pods \"%s\" is forbidden: ", name.c_str());
@@ -57,7 +58,7 @@ static bool judge_pod(const cJSON *pod, const pod_key &key, const std::string &n
     pod_decoding decoding;
     pod_decode(pod, decoding);
     if (!decoding.fault.empty()) {
-        // kubectl reads the metadata itself.
+        // kubectl decodes the metadata itself.
         bool is_client = decoding.in_metadata;
         out_text = (is_client ? "error: unable to decode \"STDIN\": " : refused) + decoding.fault;
         return false;
@@ -73,31 +74,31 @@ static bool judge_pod(const cJSON *pod, const pod_key &key, const std::string &n
         }
         return false;
     }
-    std::string refusal = pod_clearance_refusal(pod, key.ns);
+    std::string refusal = admission_plugins_refusal(pod, key.ns);
     if (!refusal.empty()) {
         out_text = forbidden + refusal;
         return false;
     }
-    pod_judge judge;
-    judge.pod = pod;
-    pod_judge_all(judge);
-    if (!judge.refusals.empty()) {
-        out_text = joined(text_format("The Pod \"%s\" is invalid: ", name.c_str()), judge.refusals);
+    pod_check check;
+    check.pod = pod;
+    pod_check_all(check);
+    if (!check.refusals.empty()) {
+        out_text = joined(text_format("The Pod \"%s\" is invalid: ", name.c_str()), check.refusals);
         return false;
     }
-    refusal = pod_overhead_refusal(pod);
+    refusal = admission_overhead_refusal(pod);
     if (!refusal.empty()) {
         out_text = forbidden + refusal;
         return false;
     }
-    std::vector<std::string> never = pod_never(pod);
+    std::vector<std::string> never = pod_unsupported(pod);
     if (never.empty())
         return true;
     out_text = joined(text_format("The Pod \"%s\" cannot run here, on a real cluster it can: ", name.c_str()), never);
     return false;
 }
 
-// Where a user pinned the pod; the node's pods carry a matchFields term with the node's name.
+// The node to which a user pinned the pod. The pods of a target carry a matchFields term with the node's name.
 static std::string pinned_node(const cJSON *spec)
 {
     std::string name = text_of(spec, "nodeName");
@@ -248,7 +249,7 @@ bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::stri
         out_text = "error: error when creating \"STDIN\": resource name may not be empty";
         return false;
     }
-    if (!judge_pod(pod, out_key, text_escape(out_key.name, 80), out_text))
+    if (!check_pod(pod, out_key, text_escape(out_key.name, 80), out_text))
         return false;
     complete(pod, out_key, node);
     return true;
@@ -310,7 +311,7 @@ static void read_probe(const container_spec &container, const cJSON *probe, prob
         return;
     }
     out.kind = tcp != nullptr ? probe_kind::tcp : probe_kind::http;
-    if (!text_of(action, "host").empty()) { // of a record that is older than the refusal (baseline.cc)
+    if (!text_of(action, "host").empty()) { // only in a record from before the refusal in baseline.cc
         out.kind = probe_kind::unsupported;
         out.why = "a probe may not name a host: it goes to the pod";
         return;
@@ -393,10 +394,10 @@ static void read_volumes(const cJSON *list, pod_spec &out)
         volume.in_memory = text_of(empty, "medium") == "Memory";
         volume.size_limit = text_of(empty, "sizeLimit");
         std::string medium = text_of(empty, "medium");
-        if (!medium.empty() && !volume.in_memory) // an API server takes any word, no kubelet does
+        if (!medium.empty() && !volume.in_memory) // an API server accepts any text, a kubelet does not
             say_unsupported(out, text_format("MountVolume.SetUp failed for volume \"%s\" : unknown storage medium \"%s\"",
                                      volume.name.c_str(), text_escape(medium, 80).c_str()));
-        // What is neither is a Secret or ConfigMap that may be absent, and is: an empty directory, as the kubelet makes it.
+        // Any other volume is a Secret or ConfigMap that may be absent, and is. The kubelet then creates an empty directory.
         if (const cJSON *host = field(item, "hostPath"); cJSON_IsObject(host)) {
             volume.is_host = true;
             volume.host_path = text_of(host, "path");
@@ -406,7 +407,7 @@ static void read_volumes(const cJSON *list, pod_spec &out)
     }
 }
 
-// As the kubelet names a pod in its messages.
+// The name by which the kubelet refers to a pod in messages.
 static std::string long_name(const cJSON *pod)
 {
     const cJSON *metadata = field(pod, "metadata");

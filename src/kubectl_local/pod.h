@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod.h: a Pod object: judged as the API server would, completed with defaults, read into structs for the supervisor.
+// kubectl_local/pod.h: a Pod object: validated like the API server does, completed with defaults, and read into structs for the supervisor.
 //
-// What the API server refuses is refused in its words; what Kubernetes accepts and kubectl-local can never run is refused too, and says so.
-// What only the kubelet would refuse ends in pod_spec.unsupported and keeps the pod Pending.
+// What the API server rejects is rejected in its words. What Kubernetes accepts but kubectl-local can never run is rejected as well, with a
+// message that says so. What only the kubelet would reject goes to pod_spec.unsupported and keeps the pod Pending.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ enum class probe_kind : uint8_t { none, tcp, http, unsupported };
 
 struct probe_spec {
     probe_kind kind = probe_kind::none;
-    std::string why; // unsupported: what it is
+    std::string why; // the unsupported feature
     uint16_t port = 0;
     std::string path = "/"; // as it is sent
     std::vector<std::pair<std::string, std::string>> headers;
@@ -42,29 +42,29 @@ struct pod_mount {
 
 struct pod_volume {
     std::string name;
-    bool is_host = false; // else emptyDir
+    bool is_host = false; // hostPath; otherwise emptyDir
     std::string host_path;
     std::string host_type;
     bool in_memory = false;
-    std::string size_limit; // a quantity; empty: none
+    std::string size_limit; // a quantity; empty for none
 };
 
 struct container_spec {
     std::string name;
     std::string image;
-    std::vector<std::string> command; // null in the object: empty and has_command false
+    std::vector<std::string> command; // empty with has_command false if the object has null
     std::vector<std::string> args;
     bool has_command = false;
     bool has_args = false;
     std::string working_dir;
     const cJSON *env = nullptr;          // Lifetime: the pod object
     const cJSON *resources = nullptr;    // Lifetime: the pod object
-    const cJSON *object = nullptr;       // the whole container; the same
+    const cJSON *object = nullptr;       // the whole container. Lifetime: the pod object
     std::vector<uint16_t> ports;         // TCP container ports
-    std::vector<std::string> port_names; // beside ports
+    std::vector<std::string> port_names; // parallel to ports
     std::vector<pod_mount> mounts;
     std::string message_path = "/dev/termination-log";
-    bool quotes_log = false; // where it fails without a message
+    bool quotes_log = false; // use the log's end if it fails without a message
     probe_spec readiness;
     probe_spec liveness;
     probe_spec startup;
@@ -80,18 +80,18 @@ struct pod_spec {
     bool host_network = false;
     uint64_t grace_s = 30;
     const cJSON *object = nullptr; // Lifetime: the pod object
-    std::string unsupported;       // not empty: what keeps the pod from starting
+    std::string unsupported;       // if not empty, the reason that prevents the pod from starting
 };
 
-// What `create` accepts: fills in defaults (namespace, uid, creationTimestamp, restartPolicy, nodeName, first status ...).
-// `ns` is the namespace of the command line, `ns_given` whether it was typed. On refusal `out_text` is the whole message kubectl
+// Validates a pod for `create` and fills in defaults (namespace, uid, creationTimestamp, restartPolicy, nodeName, first status ...). `ns`
+// is the namespace of the command line, `ns_given` whether it was given explicitly. On refusal `out_text` is the whole message that kubectl
 // would print, without a newline.
 bool pod_admit(cJSON *pod, const std::string &ns, bool ns_given, const std::string &node, pod_key &out_key, std::string &out_text);
 
 // Reads an admitted pod. Lifetime: `out_spec.*.env` points into `pod`.
 void pod_read_spec(const cJSON *pod, pod_spec &out_spec);
 
-// "sum" of `$(VAR)` references over `env` (later entries win); unknown references stay, "$$(" is a literal "$(".
+// Expands `$(VAR)` references with `env`; later entries take precedence. Unknown references stay, and "$$(" is a literal "$(".
 std::string pod_expand(std::string_view text, const std::vector<std::pair<std::string, std::string>> &env);
 
 } // namespace etlnode::kubectl_local

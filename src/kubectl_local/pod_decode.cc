@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_decode.cc: a Pod object against the table of fields, as the API server's strict decoder reads it.
+// kubectl_local/pod_decode.cc: checks a Pod object against the table of fields, like the API server's strict decoder.
 #include "kubectl_local/pod_decode.h"
 
 #include <algorithm>
@@ -13,11 +13,11 @@ namespace etlnode::kubectl_local {
 
 struct place {
     std::string path;       // "spec.containers[0]", for unknown fields
-    std::string fields;     // "spec.containers", as the decoder names a value's place
-    std::string_view owner; // the type whose field it is
+    std::string fields;     // "spec.containers", as the decoder names a value's position
+    std::string_view owner; // the type that the field belongs to
 };
 
-// What the value is called by Go's decoder.
+// The name that Go's decoder gives to a value.
 static std::string value_word(const cJSON *value, bool with_number)
 {
     if (cJSON_IsNumber(value))
@@ -35,8 +35,8 @@ static std::string go_type(std::string_view type)
     return (is_struct ? "v1." : "") + std::string(type);
 }
 
-// The first value of a wrong type is told, unless a value that is read by a reader of its own (a quantity, a port, a time) is wrong:
-// that one ends the reading.
+// The first value of a wrong type is reported. An exception is a value with a decoder of its own (a quantity, a port, a time): an error
+// there ends the decoding and is reported instead.
 static void refuse(pod_decoding &out, std::string fault, bool is_final = false)
 {
     if (out.is_final || (!out.fault.empty() && !is_final))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_fields.cc: fieldRef and resourceFieldRef.
+// kubectl_local/pod_fields.cc: evaluates fieldRef and resourceFieldRef.
 #include "kubectl_local/pod_fields.h"
 
 #include <algorithm>
@@ -49,7 +49,7 @@ std::string pod_resource_value(const cJSON *resources, std::string_view name, st
     size_t dot = name.find('.');
     std::string_view what = name.substr(dot + 1);
     long double amount = amount_of(json_get(resources, std::string(name.substr(0, dot)).c_str()), what);
-    if (amount < 0 && name.starts_with("requests.")) // a request that is not made is the limit
+    if (amount < 0 && name.starts_with("requests.")) // a missing request defaults to the limit
         amount = amount_of(json_get(resources, "limits"), what);
     if (amount < 0 && name.starts_with("limits.") && what == "cpu")
         amount = static_cast<long double>(sysconf(_SC_NPROCESSORS_ONLN));
@@ -60,7 +60,7 @@ std::string pod_resource_value(const cJSON *resources, std::string_view name, st
     if (divisor.empty() || !quantity_parse(divisor, unit, fault) || unit.value <= 0)
         unit.value = 1;
     long double count = std::max<long double>(amount, 0) / unit.value;
-    bool is_whole = std::fabs(count - std::round(count)) < 1e-9L; // 2 in units of 1m is 2000, not a little more
+    bool is_whole = std::fabs(count - std::round(count)) < 1e-9L; // 2 in units of 1m is 2000, not slightly more
     return text_format("%.0Lf", is_whole ? std::round(count) : std::ceil(count));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_limits.cc: what a container may use: what its spec says, what is kept whatever it says, and what cannot be kept here.
+// kubectl_local/pod_limits.cc: resource limits: those of the spec, those that always apply, and those that cannot be enforced here.
 #include "kubectl_local/pod_limits.h"
 
 #include <algorithm>
@@ -79,7 +79,7 @@ uint64_t limits_memory_volume(const pod_volume &volume, const container_limits &
     return limits.memory != 0 ? std::min(bytes, limits.memory) : bytes;
 }
 
-bool limits_are_said(const cJSON *spec)
+bool limits_are_set(const cJSON *spec)
 {
     for (const char *list : {"initContainers", "containers"}) {
         const cJSON *container;
@@ -105,20 +105,22 @@ std::vector<std::string> limits_warnings(const cJSON *spec, const cgroup &group)
             std::string at = text_format("spec.%s[%zu].resources.limits", list, index++);
             container_limits limits = limits_read(container);
             if (limits.cpu > 0 && !cgroup_has(group, cgroup_kind::cpu))
-                out.push_back(at + "[cpu]: cannot be kept here, where no control group may be made: the container may use more");
+                out.push_back(at + "[cpu]: cannot be enforced, because control groups cannot be created here: the container may use more");
             if (limits.memory > 0 && !cgroup_has(group, cgroup_kind::memory))
-                out.push_back(at + "[memory]: no control group may be made here: it is looked at four times a second, and between two "
-                                   "looks the container may use more");
+                out.push_back(at +
+                              "[memory]: control groups cannot be created here, so the usage is checked four times a second; between two "
+                              "checks the container may use more");
         }
     }
     std::string spaces;
     if (is_root && os_read_file("/proc/sys/user/max_user_namespaces", spaces) && text_trim(spaces) == "0")
-        out.push_back("root may make no user namespace here (sysctl user.max_user_namespaces is 0): root in the pod is root of this "
+        out.push_back("root cannot create a user namespace here (sysctl user.max_user_namespaces is 0): root in the pod is root of this "
                       "machine, without its capabilities");
     const cJSON *context = json_get(spec, "securityContext");
     for (const char *key : {"fsGroup", "supplementalGroups"})
         if (!is_root && json_get(context, key) != nullptr)
-            out.push_back(text_format("spec.securityContext.%s: cannot be kept by an ordinary user: the container has one group", key));
+            out.push_back(
+                text_format("spec.securityContext.%s: has no effect for an ordinary user: the container has a single group", key));
     const cJSON *one;
     cJSON_ArrayForEach(one, json_get(context, "sysctls")) if (!json_text(one, "name").starts_with("net."))
         out.push_back(text_format("spec.securityContext.sysctls: %s is not set here", text_escape(json_text(one, "name"), 100).c_str()));

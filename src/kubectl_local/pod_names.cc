@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_names.cc: the forms of names and values in a Pod.
+// kubectl_local/pod_names.cc: validates the forms of names and values in a Pod.
 #include "kubectl_local/pod_names.h"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ static bool is_plain(char c) { return is_lower(c) || is_digit(c); }
 static bool is_letter(char c) { return is_lower(c) || (c >= 'A' && c <= 'Z'); }
 static bool is_alphanumeric(char c) { return is_letter(c) || is_digit(c); }
 
-// Characters of `inner` or alphanumeric ones, alphanumeric at both ends.
+// Alphanumeric characters or those of `inner`, and alphanumeric at both ends.
 template <typename alnum> static bool is_word(std::string_view text, std::string_view inner, alnum is_good)
 {
     if (text.empty() || !is_good(text.front()) || !is_good(text.back()))
@@ -28,7 +28,7 @@ template <typename alnum> static bool is_word(std::string_view text, std::string
     return std::all_of(text.begin(), text.end(), [&](char c) { return is_good(c) || inner.find(c) != std::string_view::npos; });
 }
 
-// Every part between separators is such a word.
+// Whether every part between separators is such a word.
 static bool are_words(std::string_view text, std::string_view separators, std::string_view inner)
 {
     for (;;) {
@@ -41,7 +41,7 @@ static bool are_words(std::string_view text, std::string_view separators, std::s
     }
 }
 
-// A last dot is left out, a dot alone is the root, and each part may begin with one underscore.
+// A trailing dot is ignored, a single dot is the root, and each part may begin with an underscore.
 static bool is_search_domain(std::string_view text)
 {
     if (text == ".")
@@ -61,7 +61,7 @@ static bool is_search_domain(std::string_view text)
 
 static std::string too_long(size_t size) { return text_format("must be no more than %zu characters", size); }
 
-static void judge_label(std::string_view text, std::vector<std::string> &out)
+static void check_label(std::string_view text, std::vector<std::string> &out)
 {
     if (text.size() > label_size_max)
         out.push_back(too_long(label_size_max));
@@ -72,7 +72,7 @@ static void judge_label(std::string_view text, std::vector<std::string> &out)
                                               "must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc')");
 }
 
-static void judge_subdomain(std::string_view text, std::vector<std::string> &out)
+static void check_subdomain(std::string_view text, std::vector<std::string> &out)
 {
     if (text.size() > subdomain_size_max)
         out.push_back(too_long(subdomain_size_max));
@@ -81,7 +81,7 @@ static void judge_subdomain(std::string_view text, std::vector<std::string> &out
                       "end with an alphanumeric character (e.g. 'example.com')");
 }
 
-static void judge_qualified(std::string_view text, std::vector<std::string> &out)
+static void check_qualified(std::string_view text, std::vector<std::string> &out)
 {
     static constexpr const char *rule = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
                                         "alphanumeric character (e.g. 'MyName', or 'my.name', or '123-abc')";
@@ -104,7 +104,7 @@ static void judge_qualified(std::string_view text, std::vector<std::string> &out
         out.push_back(std::string("name part ") + rule);
 }
 
-static void judge_port_name(std::string_view text, std::vector<std::string> &out)
+static void check_port_name(std::string_view text, std::vector<std::string> &out)
 {
     if (text.size() > port_name_size_max)
         out.push_back(too_long(port_name_size_max));
@@ -118,7 +118,7 @@ static void judge_port_name(std::string_view text, std::vector<std::string> &out
         out.push_back("must not begin or end with a hyphen");
 }
 
-static void judge_config_key(std::string_view text, std::vector<std::string> &out)
+static void check_config_key(std::string_view text, std::vector<std::string> &out)
 {
     if (text.size() > subdomain_size_max)
         out.push_back(too_long(subdomain_size_max));
@@ -147,9 +147,9 @@ std::vector<std::string> pod_name_faults(name_form form, std::string_view text)
             out.emplace_back(fault);
     };
     switch (form) {
-    case name_form::label: judge_label(text, out); break;
-    case name_form::subdomain: judge_subdomain(text, out); break;
-    case name_form::qualified: judge_qualified(text, out); break;
+    case name_form::label: check_label(text, out); break;
+    case name_form::subdomain: check_subdomain(text, out); break;
+    case name_form::qualified: check_qualified(text, out); break;
     case name_form::label_value:
         if (text.size() > label_size_max)
             out.push_back(too_long(label_size_max));
@@ -157,12 +157,12 @@ std::vector<std::string> pod_name_faults(name_form form, std::string_view text)
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
             "alphanumeric character (e.g. 'MyValue', or 'my_value', or '12345')");
         break;
-    case name_form::port_name: judge_port_name(text, out); break;
+    case name_form::port_name: check_port_name(text, out); break;
     case name_form::variable:
         expect(std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~' && c != '='; }),
             "a valid environment variable name must consist only of printable ASCII characters other than '='");
         break;
-    case name_form::config_key: judge_config_key(text, out); break;
+    case name_form::config_key: check_config_key(text, out); break;
     case name_form::header:
         expect(!text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return is_alphanumeric(c) || c == '-'; }),
             "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name')");

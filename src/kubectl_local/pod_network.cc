@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_network.cc: how connections reach a pod and leave it: the namespace, the address to use, the relays.
+// kubectl_local/pod_network.cc: connections to and from a pod: its network namespace, its address, and the relays.
 #include "kubectl_local/pod_network.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace etlnode::kubectl_local {
 
-static void complain(const std::string &text) { fprintf(stderr, "%s %s\n", os_time_text_ns().c_str(), text.c_str()); }
+static void log_text(const std::string &text) { fprintf(stderr, "%s %s\n", os_time_text_ns().c_str(), text.c_str()); }
 
 static std::string ip_text(const struct sockaddr_in &address)
 {
@@ -39,8 +39,8 @@ static int bound_socket(const struct sockaddr_in &address)
     return fd;
 }
 
-// A loopback address of the pod's own and a port of the kernel's choice. The reservation keeps the port while no container runs:
-// then nobody listens and connections are refused, as they should be.
+// Reserves a loopback address for the pod and a port that the kernel chooses. The reservation keeps the port while no container runs.
+// Nobody listens then, so connections are refused, as they should be.
 static bool reserve_address(pod_network &n, const std::string &old)
 {
     struct sockaddr_in address = {};
@@ -76,7 +76,7 @@ static bool resolve(const std::string &host, struct sockaddr_in &out)
     return true;
 }
 
-// The one way out of the pod: the address that `url` names exists on the pod's loopback and leads there.
+// Opens the pod's only way out: the address in `url` exists on the pod's loopback and is relayed to the real one.
 static void open_way_to_target(
     pod_network &n, loop &l, const pod_spec &spec, const std::string &url, bool (*is_dying)(void *arg), void *arg)
 {
@@ -86,7 +86,7 @@ static void open_way_to_target(
     struct sockaddr_in target = {};
     target.sin_family = AF_INET;
     if (!target_url_split(url, parts) || !resolve(parts.host, target)) {
-        complain("AIS_TARGET_URL is not http://host[:port]/... with a host that resolves to IPv4: the pod cannot reach it");
+        log_text("AIS_TARGET_URL is not http://host[:port]/... with a host that resolves to IPv4: the pod cannot reach it");
         return;
     }
     target.sin_port = htons(parts.port);
@@ -94,18 +94,18 @@ static void open_way_to_target(
     struct sockaddr_in inside = target;
     if (!is_loopback)
         inside.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    // The container's own port must stay free for it.
+    // Keep the container's own port free.
     uint16_t port = parts.port;
     while (std::find(spec.container.ports.begin(), spec.container.ports.end(), port) != spec.container.ports.end())
         port = port < 61'000 ? 61'000 : static_cast<uint16_t>(port + 1);
     inside.sin_port = htons(port);
-    int listener = netbox_listen(n.box, inside);
+    int listener = pod_namespaces_listen(n.namespaces, inside);
     if (listener < 0) {
-        complain(text_format("listening on %s:%u inside the pod: %s", ip_text(inside).c_str(), port, strerror(errno)));
+        log_text(text_format("listening on %s:%u inside the pod: %s", ip_text(inside).c_str(), port, strerror(errno)));
         return;
     }
     n.outward.l = &l;
-    n.outward.box = &n.box;
+    n.outward.namespaces = &n.namespaces;
     n.outward.outward = true;
     n.outward.target = target;
     n.outward.is_dying = is_dying;
@@ -115,7 +115,7 @@ static void open_way_to_target(
         n.target_url = text_format("http://%s:%u", ip_text(inside).c_str(), port) + parts.rest;
 }
 
-// Loopback only inside: the host reaches the container through the supervisor.
+// Only loopback exists inside, so the host reaches the container through the supervisor.
 static bool open_relay(pod_network &n, loop &l, uint16_t port, const std::string &old_address, bool (*is_dying)(void *arg), void *arg)
 {
     if (!reserve_address(n, old_address))
@@ -124,7 +124,7 @@ static bool open_relay(pod_network &n, loop &l, uint16_t port, const std::string
     if (port != 0)
         n.address = text_format("%s:%u", n.pod_ip.c_str(), ntohs(n.reserved.sin_port));
     n.inward.l = &l;
-    n.inward.box = &n.box;
+    n.inward.namespaces = &n.namespaces;
     n.inward.target.sin_family = AF_INET;
     n.inward.target.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     n.inward.target.sin_port = htons(port);
@@ -133,9 +133,9 @@ static bool open_relay(pod_network &n, loop &l, uint16_t port, const std::string
     return true;
 }
 
-// Without a namespace: a loopback address that no other pod has, where the container's own ports are.
+// Without a namespace, the container's ports are on a loopback address that no other pod has.
 
-static constexpr uint16_t claim_port = 65'521; // bound for as long as the pod lives, so that others see the address taken
+static constexpr uint16_t claim_port = 65'521; // stays bound for the pod's lifetime, to mark the address as taken
 static constexpr unsigned shift_of_low_ports = 40'000;
 
 static int claim_address(const std::string &text)
@@ -180,7 +180,7 @@ static bool open_own_address(pod_network &n, const pod_spec &spec, const std::st
     n.pod_ip = address;
     if (!spec.container.ports.empty())
         n.address = text_format("%s:%u", address.c_str(), pod_network_port(n, spec.container.ports[0]));
-    // Loopback is the machine's own: AIS_TARGET_URL is reached as it is, unless the container itself listens on that port.
+    // Loopback is the machine's own here. AIS_TARGET_URL works unchanged, unless the container itself listens on that port.
     target_url parts;
     struct sockaddr_in target = {};
     bool is_shared = target_url_split(url, parts) && resolve(parts.host, target) && (ntohl(target.sin_addr.s_addr) >> 24) == 127 &&
@@ -193,7 +193,7 @@ static bool open_own_address(pod_network &n, const pod_spec &spec, const std::st
 unsigned pod_network_port(const pod_network &n, unsigned port) { return port < IPPORT_RESERVED ? port + n.port_shift : port; }
 
 bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &way, const std::string &uid,
-    const std::string &old_address, netbox_wish wish, bool (*is_dying)(void *arg), void *arg, std::string &out_text)
+    const std::string &old_address, namespace_options options, bool (*is_dying)(void *arg), void *arg, std::string &out_text)
 {
     uint16_t port = spec.container.ports.empty() ? 0 : spec.container.ports[0];
     n.host_ip = "127.0.0.1";
@@ -204,9 +204,9 @@ bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::
         return n.open;
     }
     const char *network = getenv("KUBECTL_LOCAL_NETWORK");
-    wish.veth = network == nullptr || std::string_view(network) != "relay";
-    wish.host_network = spec.host_network;
-    n.open = n.unsandboxed || netbox_open(n.box, uid, old_address.substr(0, old_address.find(':')), wish, out_text);
+    options.veth = network == nullptr || std::string_view(network) != "relay";
+    options.host_network = spec.host_network;
+    n.open = n.unsandboxed || pod_namespaces_open(n.namespaces, uid, old_address.substr(0, old_address.find(':')), options, out_text);
     if (!n.open)
         return false;
     if (spec.host_network) {
@@ -215,12 +215,12 @@ bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::
             n.address = text_format("127.0.0.1:%u", port);
         return true;
     }
-    if (n.box.veth) {
-        n.pod_ip = n.box.pod_address;
+    if (n.namespaces.veth) {
+        n.pod_ip = n.namespaces.pod_address;
         if (port != 0)
             n.address = text_format("%s:%u", n.pod_ip.c_str(), port);
-        if (!n.box.guarded)
-            complain("nft is missing or failed: the pod can reach what listens on all addresses of this machine");
+        if (!n.namespaces.guarded)
+            log_text("nft is missing or failed: the pod can reach what listens on all addresses of this machine");
     } else if (!open_relay(n, l, port, old_address, is_dying, arg)) {
         out_text = text_format("no loopback address for the pod: %s", strerror(errno));
         pod_network_close(n);
@@ -237,7 +237,7 @@ void pod_network_close(pod_network &n)
     if (n.inward.l != nullptr)
         relay_close(n.inward);
     n.reservation.reset(-1);
-    netbox_close(n.box);
+    pod_namespaces_close(n.namespaces);
     n.open = false;
 }
 
@@ -250,7 +250,7 @@ void pod_network_let_in(pod_network &n, const pod_spec &spec)
         relay_start(n.inward, fd);
         return;
     }
-    complain(text_format("listening on %s: %s", ip_text(n.reserved).c_str(), strerror(errno)));
+    log_text(text_format("listening on %s: %s", ip_text(n.reserved).c_str(), strerror(errno)));
     if (fd >= 0)
         close(fd);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_relate.h: what the rules on several fields of a Pod share: reading a field, and the refusals that many of them make.
+// kubectl_local/pod_relate.h: helpers of the rules for several fields of a Pod: reading a field, and refusals that many rules share.
 #pragma once
 
 #include <initializer_list>
@@ -26,23 +26,23 @@ inline double number_of(const cJSON *object, const char *key, double fallback)
 
 inline bool is_list_empty(const cJSON *list) { return cJSON_GetArraySize(list) == 0; }
 
-inline void judge_form(pod_judge &judge, name_form form, const std::string &path, std::string_view text)
+inline void check_form(pod_check &check, name_form form, const std::string &path, std::string_view text)
 {
     for (const std::string &fault : pod_name_faults(form, text))
-        judge_invalid_text(judge, path, text, fault);
+        refuse_invalid_text(check, path, text, fault);
 }
 
-// A path below something: relative, and never out of it.
-inline void judge_relative(pod_judge &judge, const std::string &path, std::string_view text)
+// Checks a relative path that must stay below its base.
+inline void check_relative(pod_check &check, const std::string &path, std::string_view text)
 {
     if (text.starts_with('/'))
-        judge_invalid_text(judge, path, text, "must be a relative path");
+        refuse_invalid_text(check, path, text, "must be a relative path");
     if (("/" + std::string(text) + "/").find("/../") != std::string::npos)
-        judge_invalid_text(judge, path, text, "must not contain '..'");
+        refuse_invalid_text(check, path, text, "must not contain '..'");
 }
 
-// Of the fields named, the first that is set is looked into, every further one is forbidden. Returns how many are set.
-inline size_t only_one_of(pod_judge &judge, const cJSON *value, const std::string &path, std::initializer_list<const char *> keys,
+// Of the named fields, the first one that is set is checked further; every other one is forbidden. Returns how many are set.
+inline size_t only_one_of(pod_check &check, const cJSON *value, const std::string &path, std::initializer_list<const char *> keys,
     const char *detail, pod_skip &skip)
 {
     size_t count = 0;
@@ -50,7 +50,7 @@ inline size_t only_one_of(pod_judge &judge, const cJSON *value, const std::strin
         if (!is_set(field(value, key)))
             continue;
         if (count++ > 0) {
-            judge_forbidden(judge, path + "." + key, detail);
+            refuse_forbidden(check, path + "." + key, detail);
             skip.push_back(key);
         }
     }

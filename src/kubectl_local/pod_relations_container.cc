@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_relations_container.cc: the rules that concern more than one field of a container: names, ports, mounts, environment, probes, resources.
+// kubectl_local/pod_relations_container.cc: the rules for several fields of a container: names, ports, mounts, environment, probes,
+// resources.
 #include <algorithm>
 #include <cmath>
 
@@ -16,12 +17,12 @@ static bool is_ordinary_init(const cJSON *container, const std::string &path)
     return path.starts_with("spec.initContainers") && text_of(container, "restartPolicy") != "Always";
 }
 
-static void relate_names(pod_judge &judge, const cJSON *container, const std::string &path)
+static void relate_names(pod_check &check, const cJSON *container, const std::string &path)
 {
     std::string_view name = text_of(container, "name");
-    const cJSON *spec = field(judge.pod, "spec");
+    const cJSON *spec = field(check.pod, "spec");
     bool is_init = path.starts_with("spec.initContainers");
-    // Names of init containers are compared with those of containers, never the other way round.
+    // Names of init containers are compared with those of containers, but not vice versa.
     const cJSON *other;
     bool is_repeated = false;
     if (is_init)
@@ -33,7 +34,7 @@ static void relate_names(pod_judge &judge, const cJSON *container, const std::st
         is_repeated = is_repeated || (text_of(other, "name") == name && (!is_init || !name.empty()));
     }
     if (is_repeated)
-        judge_duplicate(judge, path + ".name", name);
+        refuse_duplicate(check, path + ".name", name);
 }
 
 static bool has_place(const cJSON *list, const char *key, std::string_view place)
@@ -43,7 +44,7 @@ static bool has_place(const cJSON *list, const char *key, std::string_view place
     return false;
 }
 
-static void relate_mounts(pod_judge &judge, const cJSON *container, const std::string &path)
+static void relate_mounts(pod_check &check, const cJSON *container, const std::string &path)
 {
     std::vector<std::string_view> places;
     bool is_privileged = cJSON_IsTrue(field(field(container, "securityContext"), "privileged"));
@@ -55,39 +56,40 @@ static void relate_mounts(pod_judge &judge, const cJSON *container, const std::s
         std::string_view name = text_of(mount, "name");
         std::string_view place = text_of(mount, "mountPath");
         if (name.empty())
-            judge_required(judge, at + ".name");
-        if (std::find(judge.volumes.begin(), judge.volumes.end(), name) == judge.volumes.end())
-            judge_not_found(judge, at + ".name", name);
+            refuse_required(check, at + ".name");
+        if (std::find(check.volumes.begin(), check.volumes.end(), name) == check.volumes.end())
+            refuse_not_found(check, at + ".name", name);
         if (place.empty())
-            judge_required(judge, at + ".mountPath");
+            refuse_required(check, at + ".mountPath");
         if (std::find(places.begin(), places.end(), place) != places.end())
-            judge_invalid_text(judge, at + ".mountPath", place, "must be unique");
+            refuse_invalid_text(check, at + ".mountPath", place, "must be unique");
         places.push_back(place);
         if (has_place(field(container, "volumeDevices"), "name", name))
-            judge_invalid_text(judge, at + ".name", name, "must not already exist in volumeDevices");
+            refuse_invalid_text(check, at + ".name", name, "must not already exist in volumeDevices");
         if (has_place(field(container, "volumeDevices"), "devicePath", place))
-            judge_invalid_text(judge, at + ".mountPath", place, "must not already exist as a path in volumeDevices");
-        // Kubernetes leaves the index out of the path of what follows.
+            refuse_invalid_text(check, at + ".mountPath", place, "must not already exist as a path in volumeDevices");
+        // Kubernetes omits the index from the paths below.
         std::string list = path + ".volumeMounts";
         for (const char *key : {"subPath", "subPathExpr"})
-            judge_relative(judge, list + "." + key, text_of(mount, key));
+            check_relative(check, list + "." + key, text_of(mount, key));
         if (!text_of(mount, "subPath").empty() && !text_of(mount, "subPathExpr").empty())
-            judge_invalid_text(judge, at + ".subPathExpr", text_of(mount, "subPathExpr"), "subPathExpr and subPath are mutually exclusive");
-        std::string_view spread = text_of(mount, "mountPropagation"); // one that is there and empty is no value
+            refuse_invalid_text(
+                check, at + ".subPathExpr", text_of(mount, "subPathExpr"), "subPathExpr and subPath are mutually exclusive");
+        std::string_view spread = text_of(mount, "mountPropagation"); // a value that is present but empty is invalid
         if (is_set(field(mount, "mountPropagation")) && spread != "Bidirectional" && spread != "HostToContainer" && spread != "None")
-            judge_unsupported(judge, list + ".mountPropagation", spread, "Bidirectional HostToContainer None");
+            refuse_unsupported(check, list + ".mountPropagation", spread, "Bidirectional HostToContainer None");
         if (spread == "Bidirectional" && !is_privileged)
-            judge_forbidden(
-                judge, list + ".mountPropagation", "Bidirectional mount propagation is available only to privileged containers");
+            refuse_forbidden(
+                check, list + ".mountPropagation", "Bidirectional mount propagation is available only to privileged containers");
         std::string_view recursive = text_of(mount, "recursiveReadOnly");
         if (is_set(field(mount, "recursiveReadOnly")) && recursive != "Disabled" && recursive != "IfPossible" && recursive != "Enabled")
-            judge_unsupported(judge, list + ".recursiveReadOnly", recursive, "Disabled Enabled IfPossible");
+            refuse_unsupported(check, list + ".recursiveReadOnly", recursive, "Disabled Enabled IfPossible");
         else if (!recursive.empty() && recursive != "Disabled" && !cJSON_IsTrue(field(mount, "readOnly")))
-            judge_forbidden(judge, list + ".recursiveReadOnly", "may only be specified when readOnly is true");
+            refuse_forbidden(check, list + ".recursiveReadOnly", "may only be specified when readOnly is true");
     }
 }
 
-static void relate_devices(pod_judge &judge, const cJSON *container, const std::string &path)
+static void relate_devices(pod_check &check, const cJSON *container, const std::string &path)
 {
     const cJSON *device;
     size_t index = 0;
@@ -108,29 +110,29 @@ static void relate_devices(pod_judge &judge, const cJSON *container, const std::
             is_name_repeated = is_name_repeated || text_of(other, "name") == name;
         }
         if (is_name_repeated)
-            judge_invalid_text(judge, at, name, "must be unique");
+            refuse_invalid_text(check, at, name, "must be unique");
         if (is_place_repeated)
-            judge_invalid_text(judge, place_at, place, "must be unique");
+            refuse_invalid_text(check, place_at, place, "must be unique");
         if (has_place(field(container, "volumeMounts"), "name", name))
-            judge_invalid_text(judge, at, name, "must not already exist in volumeMounts");
+            refuse_invalid_text(check, at, name, "must not already exist in volumeMounts");
         if (has_place(field(container, "volumeMounts"), "mountPath", place))
-            judge_invalid_text(judge, place_at, place, "must not already exist as a path in volumeMounts");
+            refuse_invalid_text(check, place_at, place, "must not already exist as a path in volumeMounts");
         const cJSON *volume = nullptr;
         const cJSON *one;
-        cJSON_ArrayForEach(one, field(field(judge.pod, "spec"), "volumes")) volume = text_of(one, "name") == name ? one : volume;
+        cJSON_ArrayForEach(one, field(field(check.pod, "spec"), "volumes")) volume = text_of(one, "name") == name ? one : volume;
         if (volume == nullptr)
-            judge_not_found(judge, at, name);
+            refuse_not_found(check, at, name);
         else if (!is_set(field(volume, "persistentVolumeClaim")) && !is_set(field(volume, "ephemeral")))
-            judge_invalid_text(judge, at, name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
+            refuse_invalid_text(check, at, name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
     }
 }
 
-static void relate_ports(pod_judge &judge, const cJSON *container, const std::string &path)
+static void relate_ports(pod_check &check, const cJSON *container, const std::string &path)
 {
     std::vector<std::string_view> names;
     std::vector<std::string> of_init; // each init container runs alone
-    std::vector<std::string> &host_ports = path.starts_with("spec.initContainers") ? of_init : judge.host_ports;
-    bool uses_host = cJSON_IsTrue(field(field(judge.pod, "spec"), "hostNetwork"));
+    std::vector<std::string> &host_ports = path.starts_with("spec.initContainers") ? of_init : check.host_ports;
+    bool uses_host = cJSON_IsTrue(field(field(check.pod, "spec"), "hostNetwork"));
     const cJSON *port;
     size_t index = 0;
     cJSON_ArrayForEach(port, field(container, "ports"))
@@ -139,18 +141,18 @@ static void relate_ports(pod_judge &judge, const cJSON *container, const std::st
         std::string_view name = text_of(port, "name");
         std::vector<std::string> faults = name.empty() ? std::vector<std::string>() : pod_name_faults(name_form::port_name, name);
         for (const std::string &fault : faults)
-            judge_invalid_text(judge, at + ".name", name, fault);
+            refuse_invalid_text(check, at + ".name", name, fault);
         if (!name.empty() && faults.empty() && std::find(names.begin(), names.end(), name) != names.end())
-            judge_duplicate(judge, at + ".name", name);
+            refuse_duplicate(check, at + ".name", name);
         names.push_back(name);
         double number = number_of(port, "containerPort", 0);
         if (number == 0)
-            judge_required(judge, at + ".containerPort");
+            refuse_required(check, at + ".containerPort");
         else if (number < 1 || number > 65535)
-            judge_invalid(judge, at + ".containerPort", field(port, "containerPort"), "must be between 1 and 65535, inclusive");
+            refuse_invalid(check, at + ".containerPort", field(port, "containerPort"), "must be between 1 and 65535, inclusive");
         double host = number_of(port, "hostPort", 0);
         if (uses_host && host != 0 && host != number && !path.starts_with("spec.initContainers"))
-            judge_invalid(judge, at + ".hostPort", field(port, "hostPort"), "must match `containerPort` when `hostNetwork` is true");
+            refuse_invalid(check, at + ".hostPort", field(port, "hostPort"), "must match `containerPort` when `hostNetwork` is true");
         if (uses_host && host == 0)
             host = number;
         if (host == 0)
@@ -159,15 +161,15 @@ static void relate_ports(pod_judge &judge, const cJSON *container, const std::st
         std::string one = text_format(
             "%s/%s/%.0f", protocol.empty() ? "TCP" : std::string(protocol).c_str(), std::string(text_of(port, "hostIP")).c_str(), host);
         if (std::find(host_ports.begin(), host_ports.end(), one) != host_ports.end())
-            judge_duplicate(judge, at + ".hostPort", one);
+            refuse_duplicate(check, at + ".hostPort", one);
         host_ports.push_back(one);
     }
 }
 
-static void relate_resizes(pod_judge &judge, const cJSON *container, const std::string &path)
+static void relate_resizes(pod_check &check, const cJSON *container, const std::string &path)
 {
-    std::string list = path + ".resizePolicy"; // Kubernetes names the place only of what is there twice
-    bool never_restarts = text_of(field(judge.pod, "spec"), "restartPolicy") == "Never";
+    std::string list = path + ".resizePolicy"; // Kubernetes includes the index only for duplicates
+    bool never_restarts = text_of(field(check.pod, "spec"), "restartPolicy") == "Never";
     std::vector<std::string_view> seen;
     const cJSON *entry;
     size_t index = 0;
@@ -176,50 +178,50 @@ static void relate_resizes(pod_judge &judge, const cJSON *container, const std::
         std::string_view resource = text_of(entry, "resourceName");
         std::string_view policy = text_of(entry, "restartPolicy");
         if (std::find(seen.begin(), seen.end(), resource) != seen.end())
-            judge_duplicate(judge, text_format("%s[%zu]", list.c_str(), index), resource);
+            refuse_duplicate(check, text_format("%s[%zu]", list.c_str(), index), resource);
         index++;
         seen.push_back(resource);
         if (resource.empty())
-            judge_required(judge, list);
+            refuse_required(check, list);
         else if (resource != "cpu" && resource != "memory")
-            judge_unsupported(judge, list, resource, "cpu memory");
+            refuse_unsupported(check, list, resource, "cpu memory");
         if (policy.empty())
-            judge_required(judge, list);
+            refuse_required(check, list);
         else if (policy != "NotRequired" && policy != "RestartContainer")
-            judge_unsupported(judge, list, policy, "NotRequired RestartContainer");
+            refuse_unsupported(check, list, policy, "NotRequired RestartContainer");
         if (never_restarts && policy != "NotRequired")
-            judge_invalid_text(judge, list, policy, "must be 'NotRequired' when `restartPolicy` is 'Never'");
+            refuse_invalid_text(check, list, policy, "must be 'NotRequired' when `restartPolicy` is 'Never'");
     }
 }
 
-static void relate_container(pod_judge &judge, const cJSON *container, const std::string &path, pod_skip &skip)
+static void relate_container(pod_check &check, const cJSON *container, const std::string &path, pod_skip &skip)
 {
-    relate_names(judge, container, path);
-    relate_ports(judge, container, path);
-    relate_mounts(judge, container, path);
-    relate_devices(judge, container, path);
-    relate_resizes(judge, container, path);
+    relate_names(check, container, path);
+    relate_ports(check, container, path);
+    relate_mounts(check, container, path);
+    relate_devices(check, container, path);
+    relate_resizes(check, container, path);
     std::string_view image = text_of(container, "image");
     auto is_blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
     if (!image.empty() && (is_blank(image.front()) || is_blank(image.back())))
-        judge_invalid_text(judge, path + ".image", image, "must not have leading or trailing whitespace");
+        refuse_invalid_text(check, path + ".image", image, "must not have leading or trailing whitespace");
     std::string_view policy = text_of(container, "restartPolicy");
     bool is_init = path.starts_with("spec.initContainers");
     if (is_set(field(container, "restartPolicy")) && !is_init)
-        judge_forbidden(judge, path + ".restartPolicy", "may not be set for non-init containers");
+        refuse_forbidden(check, path + ".restartPolicy", "may not be set for non-init containers");
     else if (is_set(field(container, "restartPolicy")) && policy != "Always")
-        judge_unsupported(judge, path + ".restartPolicy", policy, "Always");
+        refuse_unsupported(check, path + ".restartPolicy", policy, "Always");
     if (!is_ordinary_init(container, path))
         return;
     for (const char *key : {"lifecycle", "livenessProbe", "readinessProbe", "startupProbe"}) {
         if (is_set(field(container, key))) {
-            judge_forbidden(judge, path + "." + key, "may not be set for init containers without restartPolicy=Always");
+            refuse_forbidden(check, path + "." + key, "may not be set for init containers without restartPolicy=Always");
             skip.push_back(key);
         }
     }
 }
 
-static void relate_env_value(pod_judge &judge, const cJSON *variable, const std::string &path, pod_skip &)
+static void relate_env_value(pod_check &check, const cJSON *variable, const std::string &path, pod_skip &)
 {
     const cJSON *from = field(variable, "valueFrom");
     if (!is_set(from))
@@ -229,27 +231,27 @@ static void relate_env_value(pod_judge &judge, const cJSON *variable, const std:
         count += is_set(field(from, key)) ? 1 : 0;
     std::string at = path + ".valueFrom";
     if (count == 0)
-        judge_invalid_text(judge, at, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`");
+        refuse_invalid_text(check, at, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`");
     else if (!text_of(variable, "value").empty())
-        judge_invalid_text(judge, at, "", "may not be specified when `value` is not empty");
+        refuse_invalid_text(check, at, "", "may not be specified when `value` is not empty");
     else if (count > 1)
-        judge_invalid_text(judge, at, "", "may not have more than one field specified at a time");
+        refuse_invalid_text(check, at, "", "may not have more than one field specified at a time");
 }
 
-static void relate_env_from(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+static void relate_env_from(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     size_t count = (is_set(field(value, "configMapRef")) ? 1 : 0) + (is_set(field(value, "secretRef")) ? 1 : 0);
     if (count != 1) // the path is that of the list
-        judge_invalid_text(judge, path.substr(0, path.rfind('[')), "",
+        refuse_invalid_text(check, path.substr(0, path.rfind('[')), "",
             count == 0 ? "must specify one of: `configMapRef` or `secretRef`" : "may not have more than one field specified at a time");
 }
 
-static void relate_key_selector(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+static void relate_key_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
-    judge_form(judge, name_form::subdomain, path + ".name", text_of(value, "name"));
+    check_form(check, name_form::subdomain, path + ".name", text_of(value, "name"));
 }
 
-static void relate_field_selector(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+static void relate_field_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     static constexpr std::string_view known[] = {"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName",
         "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"};
@@ -261,29 +263,30 @@ static void relate_field_selector(pod_judge &judge, const cJSON *value, const st
     size_t open = what.find("['");
     std::string_view version = text_of(value, "apiVersion");
     if (what.empty()) {
-        judge_required(judge, path + ".fieldPath");
+        refuse_required(check, path + ".fieldPath");
     } else if (!version.empty() && version != "v1") {
-        judge_invalid_text(
-            judge, path + ".fieldPath", what, "error converting fieldPath: unsupported pod version: " + text_escape(version, 80));
+        refuse_invalid_text(
+            check, path + ".fieldPath", what, "error converting fieldPath: unsupported pod version: " + text_escape(version, 80));
     } else if (open != std::string_view::npos && what.ends_with("']")) {
         std::string_view map = what.substr(0, open);
         std::string key(what.substr(open + 2, what.size() - open - 4));
         if (map != "metadata.labels" && map != "metadata.annotations")
-            judge_invalid_text(judge, path + ".fieldPath", what,
+            refuse_invalid_text(check, path + ".fieldPath", what,
                 "error converting fieldPath: field label does not support subscript: " + std::string(what));
         else
-            judge_form(judge, name_form::qualified, path, map == "metadata.labels" ? key : text_lower(key));
+            check_form(check, name_form::qualified, path, map == "metadata.labels" ? key : text_lower(key));
     } else if (!is_in(known) && !is_in(convertible)) {
-        judge_invalid_text(judge, path + ".fieldPath", what, "error converting fieldPath: field label not supported: " + std::string(what));
+        refuse_invalid_text(
+            check, path + ".fieldPath", what, "error converting fieldPath: field label not supported: " + std::string(what));
     } else if (in_volume ? !what.starts_with("metadata.") : (is_in(convertible) && what != "spec.host")) {
-        judge_unsupported(judge, path + ".fieldPath", what,
+        refuse_unsupported(check, path + ".fieldPath", what,
             in_volume ? "metadata.annotations metadata.labels metadata.name metadata.namespace metadata.uid"
                       : "metadata.name metadata.namespace metadata.uid spec.nodeName spec.serviceAccountName status.hostIP status.hostIPs "
                         "status.podIP status.podIPs");
     }
 }
 
-static void relate_resource_selector(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &)
+static void relate_resource_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     static constexpr std::string_view known =
         "limits.cpu limits.ephemeral-storage limits.memory requests.cpu requests.ephemeral-storage requests.memory";
@@ -293,16 +296,16 @@ static void relate_resource_selector(pod_judge &judge, const cJSON *value, const
     bool is_known = (" " + std::string(known) + " ").find(" " + std::string(what) + " ") != std::string::npos ||
                     what.find(".hugepages-") != std::string_view::npos;
     if (path.starts_with("spec.volumes") && text_of(value, "containerName").empty())
-        judge_required(judge, path + ".containerName");
+        refuse_required(check, path + ".containerName");
     else if (what.empty())
-        judge_required(judge, path + ".resource");
+        refuse_required(check, path + ".resource");
     else if (!is_known)
-        judge_unsupported(judge, path + ".resource", what, known);
+        refuse_unsupported(check, path + ".resource", what, known);
     bool is_cpu = what.ends_with(".cpu");
     static constexpr std::string_view units = " 0 1 1k 1M 1G 1T 1P 1E 1Ki 1Mi 1Gi 1Ti 1Pi 1Ei ";
     bool fits = is_cpu ? divisor == "0" || divisor == "1" || divisor == "1m" : units.find(" " + divisor + " ") != std::string_view::npos;
     if (!divisor.empty() && is_known && !fits)
-        judge_invalid_text(judge, path + ".divisor", what,
+        refuse_invalid_text(check, path + ".divisor", what,
             is_cpu
                 ? "only divisor's values 1m and 1 are supported with the cpu resource"
                 : "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory resource");
@@ -310,46 +313,46 @@ static void relate_resource_selector(pod_judge &judge, const cJSON *value, const
 
 // Probes and hooks.
 
-static void relate_probe(pod_judge &judge, const cJSON *probe, const std::string &path, pod_skip &skip)
+static void relate_probe(pod_check &check, const cJSON *probe, const std::string &path, pod_skip &skip)
 {
-    if (only_one_of(judge, probe, path, {"exec", "httpGet", "tcpSocket", "grpc"}, "may not specify more than 1 handler type", skip) == 0)
-        judge_required(judge, path, "must specify a handler type");
+    if (only_one_of(check, probe, path, {"exec", "httpGet", "tcpSocket", "grpc"}, "may not specify more than 1 handler type", skip) == 0)
+        refuse_required(check, path, "must specify a handler type");
     bool is_readiness = path.ends_with("readinessProbe");
     double successes = number_of(probe, "successThreshold", 1);
     if (!is_readiness && successes != 1 && successes != 0)
-        judge_invalid(judge, path + ".successThreshold", field(probe, "successThreshold"), "must be 1");
+        refuse_invalid(check, path + ".successThreshold", field(probe, "successThreshold"), "must be 1");
     const cJSON *grace = field(probe, "terminationGracePeriodSeconds");
     if (cJSON_IsNumber(grace) && grace->valuedouble <= 0)
-        judge_invalid(judge, path + ".terminationGracePeriodSeconds", grace, "must be greater than 0");
+        refuse_invalid(check, path + ".terminationGracePeriodSeconds", grace, "must be greater than 0");
     if (cJSON_IsNumber(grace) && is_readiness)
-        judge_invalid(judge, path + ".terminationGracePeriodSeconds", grace, "must not be set for readinessProbes");
+        refuse_invalid(check, path + ".terminationGracePeriodSeconds", grace, "must not be set for readinessProbes");
 }
 
-static void relate_hook(pod_judge &judge, const cJSON *hook, const std::string &path, pod_skip &skip)
+static void relate_hook(pod_check &check, const cJSON *hook, const std::string &path, pod_skip &skip)
 {
-    if (only_one_of(judge, hook, path, {"exec", "httpGet", "tcpSocket", "sleep"}, "may not specify more than 1 handler type", skip) == 0)
-        judge_required(judge, path, "must specify a handler type");
+    if (only_one_of(check, hook, path, {"exec", "httpGet", "tcpSocket", "sleep"}, "may not specify more than 1 handler type", skip) == 0)
+        refuse_required(check, path, "must specify a handler type");
     bool is_forbidden = std::find(skip.begin(), skip.end(), "sleep") != skip.end();
     const cJSON *nap = is_forbidden ? nullptr : field(hook, "sleep");
-    double grace = number_of(field(judge.pod, "spec"), "terminationGracePeriodSeconds", static_cast<double>(grace_default_s));
+    double grace = number_of(field(check.pod, "spec"), "terminationGracePeriodSeconds", static_cast<double>(grace_default_s));
     double seconds = number_of(nap, "seconds", 0);
     if (is_set(nap) && (seconds < 0 || seconds > grace))
-        judge_invalid(judge, path + ".sleep", field(nap, "seconds"),
+        refuse_invalid(check, path + ".sleep", field(nap, "seconds"),
             text_format("must be non-negative and less than terminationGracePeriodSeconds (%.0f)", grace));
 }
 
-static void relate_port(pod_judge &judge, const cJSON *action, const std::string &path, pod_skip &)
+static void relate_port(pod_check &check, const cJSON *action, const std::string &path, pod_skip &)
 {
     const cJSON *port = field(action, "port");
     std::string at = path + ".port";
     if (cJSON_IsString(port))
         for (const std::string &fault : pod_name_faults(name_form::port_name, port->valuestring))
-            judge_invalid_text(judge, at, port->valuestring, fault);
+            refuse_invalid_text(check, at, port->valuestring, fault);
     else if (!is_set(port) || port->valuedouble < 1 || port->valuedouble > 65535)
-        judge_invalid(judge, at, is_set(port) ? port : nullptr, "must be between 1 and 65535, inclusive");
+        refuse_invalid(check, at, is_set(port) ? port : nullptr, "must be between 1 and 65535, inclusive");
     const cJSON *header;
     cJSON_ArrayForEach(header, field(action, "httpHeaders"))
-        judge_form(judge, name_form::header, path + ".httpHeaders", text_of(header, "name"));
+        check_form(check, name_form::header, path + ".httpHeaders", text_of(header, "name"));
 }
 
 // Resources.
@@ -359,19 +362,19 @@ static bool is_standard(std::string_view name)
     return name == "cpu" || name == "memory" || name == "ephemeral-storage" || name.starts_with("hugepages-");
 }
 
-static void judge_resource_name(pod_judge &judge, std::string_view name, const std::string &path)
+static void check_resource_name(pod_check &check, std::string_view name, const std::string &path)
 {
     std::vector<std::string> faults = pod_name_faults(name_form::qualified, name);
     for (const std::string &fault : faults)
-        judge_invalid_text(judge, path, name, fault);
+        refuse_invalid_text(check, path, name, fault);
     if (name.find('/') == std::string_view::npos) {
         if (faults.empty() && !is_standard(name))
-            judge_invalid_text(judge, path, name, "must be a standard resource type or fully qualified");
+            refuse_invalid_text(check, path, name, "must be a standard resource type or fully qualified");
         if (!is_standard(name))
-            judge_invalid_text(judge, path, name, "must be a standard resource for containers");
+            refuse_invalid_text(check, path, name, "must be a standard resource for containers");
     } else if (name.find("kubernetes.io/") == std::string_view::npos &&
                (name.starts_with("requests.") || !pod_name_faults(name_form::qualified, "requests." + std::string(name)).empty())) {
-        judge_invalid_text(judge, path, name, "doesn't follow extended resource name standard");
+        refuse_invalid_text(check, path, name, "doesn't follow extended resource name standard");
     }
 }
 
@@ -381,64 +384,64 @@ static bool read_amount(const cJSON *value, quantity &out)
     return is_set(value) && quantity_parse(cJSON_IsString(value) ? value->valuestring : json_print(value), out, fault);
 }
 
-static void judge_amount(pod_judge &judge, std::string_view name, const cJSON *value, const std::string &path)
+static void check_amount(pod_check &check, std::string_view name, const cJSON *value, const std::string &path)
 {
     quantity amount;
     if (!read_amount(value, amount))
         return;
     if (amount.value < 0)
-        judge_invalid(judge, path, value, "must be greater than or equal to 0");
+        refuse_invalid(check, path, value, "must be greater than or equal to 0");
     bool is_whole = name.find('/') != std::string_view::npos && name.find("kubernetes.io/") == std::string_view::npos;
     if (is_whole && amount.value != std::floor(amount.value))
-        judge_invalid(judge, path, value, "must be an integer");
+        refuse_invalid(check, path, value, "must be an integer");
 }
 
-static void relate_resources(pod_judge &judge, const cJSON *resources, const std::string &path, pod_skip &)
+static void relate_resources(pod_check &check, const cJSON *resources, const std::string &path, pod_skip &)
 {
     if (path == "spec.resources")
-        return; // behind a feature that is off
+        return; // its feature gate is off
     const cJSON *limits = field(resources, "limits");
     const cJSON *requests = field(resources, "requests");
-    std::vector<const cJSON *> wanted; // a limit without a request is the request as well
+    std::vector<const cJSON *> wanted; // a missing request defaults to the limit
     const cJSON *entry;
     cJSON_ArrayForEach(entry, limits)
     {
         std::string at = text_format("%s.limits[%s]", path.c_str(), entry->string);
-        judge_resource_name(judge, entry->string, at);
-        judge_amount(judge, entry->string, entry, at);
+        check_resource_name(check, entry->string, at);
+        check_amount(check, entry->string, entry, at);
         if (field(requests, entry->string) == nullptr)
             wanted.push_back(entry);
     }
     cJSON_ArrayForEach(entry, requests) wanted.push_back(entry);
     for (const cJSON *one : wanted) {
         std::string at = text_format("%s.requests[%s]", path.c_str(), one->string);
-        judge_resource_name(judge, one->string, at);
-        judge_amount(judge, one->string, one, at);
+        check_resource_name(check, one->string, at);
+        check_amount(check, one->string, one, at);
         quantity amount;
         quantity limit;
         bool may_differ = std::string_view(one->string).find('/') == std::string_view::npos &&
                           !std::string_view(one->string).starts_with("hugepages-");
         const cJSON *bound = field(limits, one->string);
         if (!may_differ && bound == nullptr)
-            judge_required(judge, path + ".limits", "Limit must be set for non overcommitable resources");
+            refuse_required(check, path + ".limits", "Limit must be set for non overcommitable resources");
         if (!read_amount(one, amount) || !read_amount(bound, limit) ||
             (may_differ ? amount.value <= limit.value : amount.value == limit.value))
             continue;
         std::string text = cJSON_IsString(bound) ? std::string(bound->valuestring) : json_print(bound);
-        judge_invalid(judge, path + ".requests", one,
+        refuse_invalid(check, path + ".requests", one,
             text_format("must be %s %s limit of %s", may_differ ? "less than or equal to" : "equal to", one->string,
                 text_escape(text, 80).c_str()));
     }
 }
 
-static void relate_overhead(pod_judge &judge, const cJSON *spec, const std::string &path, pod_skip &)
+static void relate_overhead(pod_check &check, const cJSON *spec, const std::string &path, pod_skip &)
 {
     const cJSON *entry;
     cJSON_ArrayForEach(entry, field(spec, "overhead"))
     {
         std::string at = text_format("%s.overhead.limits[%s]", path.c_str(), entry->string);
-        judge_resource_name(judge, entry->string, at);
-        judge_amount(judge, entry->string, entry, at);
+        check_resource_name(check, entry->string, at);
+        check_amount(check, entry->string, entry, at);
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_relations_metadata.cc: the rules for a Pod's finalizers, owners, and those annotations that Kubernetes itself reads.
+// kubectl_local/pod_relations_metadata.cc: the rules for a Pod's finalizers, owners, and the annotations that Kubernetes itself interprets.
 #include <algorithm>
 
 #include "base/text.h"
@@ -12,7 +12,7 @@ static bool is_standard_finalizer(std::string_view name)
     return name == "kubernetes" || name == "orphan" || name == "foregroundDeletion";
 }
 
-static void judge_finalizers(pod_judge &judge, const cJSON *list, const std::string &path)
+static void check_finalizers(pod_check &check, const cJSON *list, const std::string &path)
 {
     bool orphans = false;
     bool waits = false;
@@ -22,17 +22,17 @@ static void judge_finalizers(pod_judge &judge, const cJSON *list, const std::str
     {
         std::string at = text_format("%s[%zu]", path.c_str(), index++);
         std::string_view name = cJSON_IsString(entry) ? entry->valuestring : "";
-        judge_form(judge, name_form::qualified, path, name);
+        check_form(check, name_form::qualified, path, name);
         if (name.find('/') == std::string_view::npos && !is_standard_finalizer(name))
-            judge_invalid_text(judge, at, name, "name is neither a standard finalizer name nor is it fully qualified");
+            refuse_invalid_text(check, at, name, "name is neither a standard finalizer name nor is it fully qualified");
         orphans = orphans || name == "orphan";
         waits = waits || name == "foregroundDeletion";
     }
     if (orphans && waits)
-        judge_invalid(judge, path, list, "finalizer orphan and foregroundDeletion cannot be both set");
+        refuse_invalid(check, path, list, "finalizer orphan and foregroundDeletion cannot be both set");
 }
 
-static void judge_owners(pod_judge &judge, const cJSON *list, const std::string &path)
+static void check_owners(pod_check &check, const cJSON *list, const std::string &path)
 {
     std::string controller;
     const cJSON *entry;
@@ -41,17 +41,17 @@ static void judge_owners(pod_judge &judge, const cJSON *list, const std::string 
         std::string_view version = text_of(entry, "apiVersion");
         bool is_version = !version.empty() && std::count(version.begin(), version.end(), '/') <= 1;
         if (!is_version)
-            judge_invalid_text(judge, path + ".apiVersion", version, "version must not be empty");
+            refuse_invalid_text(check, path + ".apiVersion", version, "version must not be empty");
         for (const char *key : {"kind", "name", "uid"})
             if (text_of(entry, key).empty())
-                judge_invalid_text(judge, text_format("%s.%s", path.c_str(), key), "", text_format("%s must not be empty", key));
+                refuse_invalid_text(check, text_format("%s.%s", path.c_str(), key), "", text_format("%s must not be empty", key));
         if (version == "v1" && text_of(entry, "kind") == "Event")
-            judge_invalid(judge, path, entry, "/v1, Kind=Event is disallowed from being an owner");
+            refuse_invalid(check, path, entry, "/v1, Kind=Event is disallowed from being an owner");
         if (!cJSON_IsTrue(field(entry, "controller")))
             continue;
         std::string who = std::string(text_of(entry, "kind")) + "/" + std::string(text_of(entry, "name"));
         if (!controller.empty())
-            judge_invalid(judge, path, list,
+            refuse_invalid(check, path, list,
                 text_format("Only one reference can have Controller set to true. Found \"true\" in references for %s and %s",
                     text_escape(controller, 200).c_str(), text_escape(who, 200).c_str()));
         controller = who;
@@ -69,7 +69,7 @@ static bool has_container(const cJSON *spec, std::string_view name)
     return false;
 }
 
-// As Kubernetes reads it: no plus, and no zero in front unless it is the whole or a minus stands before it.
+// Follows Kubernetes: no plus sign, and no leading zero except in "0" or after a minus sign.
 static bool is_int32(std::string_view text)
 {
     bool is_negative = text.starts_with('-');
@@ -78,46 +78,46 @@ static bool is_int32(std::string_view text)
     return begins_well && text_parse_u64(text.substr(is_negative ? 1 : 0), value) && value <= (is_negative ? 2147483648u : 2147483647u);
 }
 
-static void judge_seccomp(pod_judge &judge, const std::string &at, std::string_view profile)
+static void check_seccomp(pod_check &check, const std::string &at, std::string_view profile)
 {
     static constexpr std::string_view local = "localhost/";
     if (profile.starts_with(local))
-        judge_relative(judge, at, profile.substr(local.size()));
+        check_relative(check, at, profile.substr(local.size()));
     else if (profile != "runtime/default" && profile != "docker/default" && profile != "unconfined")
-        judge_invalid_text(judge, at, profile, "must be a valid seccomp profile");
+        refuse_invalid_text(check, at, profile, "must be a valid seccomp profile");
 }
 
-static void judge_app_armor(pod_judge &judge, const std::string &at, std::string_view container, std::string_view profile)
+static void check_app_armor(pod_check &check, const std::string &at, std::string_view container, std::string_view profile)
 {
-    if (!has_container(field(judge.pod, "spec"), container))
-        judge_invalid_text(judge, at, container, "container not found");
+    if (!has_container(field(check.pod, "spec"), container))
+        refuse_invalid_text(check, at, container, "container not found");
     if (!profile.empty() && profile != "runtime/default" && profile != "unconfined" && !profile.starts_with("localhost/"))
-        judge_invalid_text(judge, at, profile, text_format("invalid AppArmor profile name: \"%s\"", text_escape(profile, 200).c_str()));
+        refuse_invalid_text(check, at, profile, text_format("invalid AppArmor profile name: \"%s\"", text_escape(profile, 200).c_str()));
 }
 
-static void judge_annotation(pod_judge &judge, const cJSON *entry, const std::string &path)
+static void check_annotation(pod_check &check, const cJSON *entry, const std::string &path)
 {
     static constexpr std::string_view app_armor = "container.apparmor.security.beta.kubernetes.io/";
     std::string_view key = entry->string;
     std::string_view value = cJSON_IsString(entry) ? entry->valuestring : "";
     std::string at = text_format("%s[%s]", path.c_str(), text_escape(key, 200).c_str());
-    if (key == "kubernetes.io/config.mirror" && text_of(field(judge.pod, "spec"), "nodeName").empty())
-        judge_invalid_text(judge, at, value, "must set spec.nodeName if mirror pod annotation is set");
+    if (key == "kubernetes.io/config.mirror" && text_of(field(check.pod, "spec"), "nodeName").empty())
+        refuse_invalid_text(check, at, value, "must set spec.nodeName if mirror pod annotation is set");
     else if (key == "controller.kubernetes.io/pod-deletion-cost" && !is_int32(value))
-        judge_invalid_text(judge, at, value, "must be a 32bit integer");
+        refuse_invalid_text(check, at, value, "must be a 32bit integer");
     else if (key == "seccomp.security.alpha.kubernetes.io/pod" || key.starts_with("container.seccomp.security.alpha.kubernetes.io/"))
-        judge_seccomp(judge, path + "." + text_escape(key, 200), value);
+        check_seccomp(check, path + "." + text_escape(key, 200), value);
     else if (key.starts_with(app_armor))
-        judge_app_armor(judge, at, key.substr(app_armor.size()), value);
+        check_app_armor(check, at, key.substr(app_armor.size()), value);
 }
 
-static void relate_pods_metadata(pod_judge &judge, const cJSON *metadata, const std::string &path, pod_skip &)
+static void relate_pods_metadata(pod_check &check, const cJSON *metadata, const std::string &path, pod_skip &)
 {
-    judge_finalizers(judge, field(metadata, "finalizers"), path + ".finalizers");
-    judge_owners(judge, field(metadata, "ownerReferences"), path + ".ownerReferences");
+    check_finalizers(check, field(metadata, "finalizers"), path + ".finalizers");
+    check_owners(check, field(metadata, "ownerReferences"), path + ".ownerReferences");
     const cJSON *entry;
-    if (path == "metadata") // and not that of a volume's template
-        cJSON_ArrayForEach(entry, field(metadata, "annotations")) judge_annotation(judge, entry, path + ".annotations");
+    if (path == "metadata") // not the metadata of a volume claim template
+        cJSON_ArrayForEach(entry, field(metadata, "annotations")) check_annotation(check, entry, path + ".annotations");
 }
 
 static constexpr pod_relation relations[] = {

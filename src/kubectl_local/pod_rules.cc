@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_rules.cc: the table of rules for single fields of a Pod, and the walk that applies them.
+// kubectl_local/pod_rules.cc: the table of rules for single fields of a Pod, and the traversal that applies them.
 //
 // Owns     nothing: one constant table.
-// Knows    kube/pod_schema (what lies below a type), pod_names, quantity.     Known by  pod.
-// Rules that concern several fields are functions in pod_relations.cc, pod_relations_container.cc and pod_relations_metadata.cc. Facts: pkg/apis/core/validation of Kubernetes 1.33, as far as an ETL
-// pod may meet them; test/e2e/test_admission.py holds them against the verdicts of an API server.
+// Knows    kube/pod_schema (the fields of a type), pod_names, quantity.     Known by  pod.
+// Rules for several fields are functions in pod_relations.cc, pod_relations_container.cc and pod_relations_metadata.cc. Source:
+// pkg/apis/core/validation of Kubernetes 1.33, as far as an ETL pod may meet it. test/e2e/test_admission.py compares the rules with the
+// verdicts of an API server.
 #include "kubectl_local/pod_rules.h"
 
 #include <algorithm>
@@ -17,18 +18,18 @@
 namespace etlnode::kubectl_local {
 
 enum class rule_kind : uint8_t {
-    required,    // not absent, empty text or empty list
-    form,        // of a text that is not empty
-    form_always, // of a text, also of an absent one
-    one_of,      // words, where there is a text
+    required,    // must not be absent, an empty text or an empty list
+    form,        // of a text, unless it is empty
+    form_always, // of a text, even if it is absent
+    one_of,      // one of the words, unless the text is empty
     one_of_always,
-    one_of_set,   // also where the text is empty: Kubernetes has a pointer there
-    range,        // low to high, both included; absent is 0 where the rule says so
-    not_negative, // 0 and more
-    relative,     // a path that does not begin with a slash and has no ".."
+    one_of_set,   // also if the text is empty: Kubernetes has a pointer there
+    range,        // low to high, inclusive; absent counts as 0 if the rule says so
+    not_negative, // 0 or more
+    relative,     // a path without a leading slash and without ".."
     no_dotdot,    // a path without ".."
     key_path,     // a relative path that does not begin with ".." either
-    amount,       // a quantity that is not negative, Forbidden otherwise
+    amount,       // a quantity that is not negative; reported as Forbidden
 };
 
 struct rule {
@@ -174,14 +175,14 @@ static constexpr rule rules[] = {
 
 // Refusals.
 
-static void refuse(pod_judge &judge, const std::string &path, std::string_view kind, std::string_view value, std::string_view detail)
+static void refuse(pod_check &check, const std::string &path, std::string_view kind, std::string_view value, std::string_view detail)
 {
     std::string text = path + ": " + std::string(kind);
     if (!value.empty())
         text += ": " + std::string(value);
     if (!detail.empty())
         text += ": " + std::string(detail);
-    judge.refusals.push_back(std::move(text));
+    check.refusals.push_back(std::move(text));
 }
 
 static std::string quoted(std::string_view value) { return "\"" + text_escape(value, 200) + "\""; }
@@ -193,34 +194,34 @@ static std::string value_text(const cJSON *value)
     return value == nullptr ? "0" : text_escape(json_print(value), 200);
 }
 
-void judge_required(pod_judge &judge, const std::string &path, std::string_view detail)
+void refuse_required(pod_check &check, const std::string &path, std::string_view detail)
 {
-    refuse(judge, path, "Required value", "", detail);
+    refuse(check, path, "Required value", "", detail);
 }
 
-void judge_invalid(pod_judge &judge, const std::string &path, const cJSON *value, std::string_view detail)
+void refuse_invalid(pod_check &check, const std::string &path, const cJSON *value, std::string_view detail)
 {
-    refuse(judge, path, "Invalid value", value_text(value), detail);
+    refuse(check, path, "Invalid value", value_text(value), detail);
 }
 
-void judge_invalid_text(pod_judge &judge, const std::string &path, std::string_view value, std::string_view detail)
+void refuse_invalid_text(pod_check &check, const std::string &path, std::string_view value, std::string_view detail)
 {
-    refuse(judge, path, "Invalid value", quoted(value), detail);
+    refuse(check, path, "Invalid value", quoted(value), detail);
 }
 
-void judge_forbidden(pod_judge &judge, const std::string &path, std::string_view detail) { refuse(judge, path, "Forbidden", "", detail); }
+void refuse_forbidden(pod_check &check, const std::string &path, std::string_view detail) { refuse(check, path, "Forbidden", "", detail); }
 
-void judge_duplicate(pod_judge &judge, const std::string &path, std::string_view value)
+void refuse_duplicate(pod_check &check, const std::string &path, std::string_view value)
 {
-    refuse(judge, path, "Duplicate value", quoted(value), "");
+    refuse(check, path, "Duplicate value", quoted(value), "");
 }
 
-void judge_not_found(pod_judge &judge, const std::string &path, std::string_view value)
+void refuse_not_found(pod_check &check, const std::string &path, std::string_view value)
 {
-    refuse(judge, path, "Not found", quoted(value), "");
+    refuse(check, path, "Not found", quoted(value), "");
 }
 
-// Whether one of the words, separated by spaces, is `word`.
+// Whether `word` is one of the words in a list separated by spaces.
 static bool has_word(std::string_view words, std::string_view word)
 {
     while (!words.empty()) {
@@ -232,7 +233,7 @@ static bool has_word(std::string_view words, std::string_view word)
     return false;
 }
 
-void judge_unsupported(pod_judge &judge, const std::string &path, std::string_view value, std::string_view words)
+void refuse_unsupported(pod_check &check, const std::string &path, std::string_view value, std::string_view words)
 {
     std::string detail = "supported values: ";
     while (!words.empty()) {
@@ -240,7 +241,7 @@ void judge_unsupported(pod_judge &judge, const std::string &path, std::string_vi
         detail += quoted(words.substr(0, end)) + (end < words.size() ? ", " : "");
         words.remove_prefix(std::min(end + 1, words.size()));
     }
-    refuse(judge, path, "Unsupported value", quoted(value), detail);
+    refuse(check, path, "Unsupported value", quoted(value), detail);
 }
 
 // Rules.
@@ -266,21 +267,21 @@ static bool has_dotdot(std::string_view path)
     }
 }
 
-static void judge_path(pod_judge &judge, const rule &r, const std::string &path, const cJSON *value)
+static void check_path(pod_check &check, const rule &r, const std::string &path, const cJSON *value)
 {
     std::string_view text = value->valuestring;
     if (r.kind != rule_kind::no_dotdot && text.starts_with('/'))
-        judge_invalid(judge, path, value, "must be a relative path");
+        refuse_invalid(check, path, value, "must be a relative path");
     if (has_dotdot(text))
-        judge_invalid(judge, path, value, "must not contain '..'");
+        refuse_invalid(check, path, value, "must not contain '..'");
     else if (r.kind == rule_kind::key_path && text.starts_with(".."))
-        judge_invalid(judge, path, value, "must not start with '..'");
+        refuse_invalid(check, path, value, "must not start with '..'");
 }
 
-static void judge_range(pod_judge &judge, const rule &r, const std::string &path, const cJSON *value)
+static void check_range(pod_check &check, const rule &r, const std::string &path, const cJSON *value)
 {
     double number = is_set(value) ? value->valuedouble : 0;
-    bool is_port = r.field == "hostPort"; // 0 is the same as none
+    bool is_port = r.field == "hostPort"; // 0 means none
     if ((!is_set(value) && r.words != absent_is_zero) || (is_port && number == 0))
         return;
     if (number >= static_cast<double>(r.low) && number <= static_cast<double>(r.high))
@@ -293,22 +294,22 @@ static void judge_range(pod_judge &judge, const rule &r, const std::string &path
         detail = "must be in the range 1-100";
     else if (r.field == "maxSkew")
         detail = "must be greater than zero";
-    judge_invalid(judge, path, value, detail);
+    refuse_invalid(check, path, value, detail);
 }
 
-static void judge_value(pod_judge &judge, const rule &r, const std::string &path, const cJSON *value, bool is_element)
+static void check_value(pod_check &check, const rule &r, const std::string &path, const cJSON *value, bool is_element)
 {
     std::string_view text = cJSON_IsString(value) ? std::string_view(value->valuestring) : std::string_view();
     switch (r.kind) {
     case rule_kind::required:
         if (is_empty(value))
-            judge_required(judge, path, r.words);
+            refuse_required(check, path, r.words);
         break;
     case rule_kind::form:
     case rule_kind::form_always:
         if (!text.empty() || is_element || r.kind == rule_kind::form_always)
             for (const std::string &fault : pod_name_faults(r.form, text))
-                judge_invalid_text(judge, path, text, fault);
+                refuse_invalid_text(check, path, text, fault);
         break;
     case rule_kind::one_of:
     case rule_kind::one_of_always:
@@ -316,45 +317,45 @@ static void judge_value(pod_judge &judge, const rule &r, const std::string &path
         if (r.kind == rule_kind::one_of_set && !is_set(value))
             break;
         if ((!text.empty() || r.kind != rule_kind::one_of) && !has_word(r.words, text))
-            judge_unsupported(judge, path, text, r.words);
+            refuse_unsupported(check, path, text, r.words);
         break;
-    case rule_kind::range: judge_range(judge, r, path, value); break;
+    case rule_kind::range: check_range(check, r, path, value); break;
     case rule_kind::not_negative:
         if (cJSON_IsNumber(value) && value->valuedouble < 0)
-            judge_invalid(judge, path, value, "must be greater than or equal to 0");
+            refuse_invalid(check, path, value, "must be greater than or equal to 0");
         break;
     case rule_kind::relative:
     case rule_kind::no_dotdot:
     case rule_kind::key_path:
         if (cJSON_IsString(value) && value->valuestring[0] != 0)
-            judge_path(judge, r, path, value);
+            check_path(check, r, path, value);
         break;
     case rule_kind::amount: {
         quantity amount;
         std::string fault;
         if (cJSON_IsString(value) ? quantity_parse(value->valuestring, amount, fault) && amount.value < 0
                                   : cJSON_IsNumber(value) && value->valuedouble < 0)
-            judge_forbidden(judge, path, r.words);
+            refuse_forbidden(check, path, r.words);
         break;
     }
     }
 }
 
-static void judge_field(pod_judge &judge, const rule &r, const std::string &path, const cJSON *value)
+static void check_field(pod_check &check, const rule &r, const std::string &path, const cJSON *value)
 {
     bool is_each = cJSON_IsArray(value) && r.kind != rule_kind::required;
     if (!is_each) {
-        judge_value(judge, r, path, value, false);
+        check_value(check, r, path, value, false);
         return;
     }
     const cJSON *entry;
     size_t index = 0;
-    cJSON_ArrayForEach(entry, value) judge_value(judge, r, text_format("%s[%zu]", path.c_str(), index++), entry, true);
+    cJSON_ArrayForEach(entry, value) check_value(check, r, text_format("%s[%zu]", path.c_str(), index++), entry, true);
 }
 
-// The walk.
+// The traversal.
 
-static void judge_type(pod_judge &judge, std::string_view type, const cJSON *value, const std::string &path)
+static void check_type(pod_check &check, std::string_view type, const cJSON *value, const std::string &path)
 {
     std::string_view element = pod_schema_element(type);
     if (!element.empty()) {
@@ -362,42 +363,42 @@ static void judge_type(pod_judge &judge, std::string_view type, const cJSON *val
         size_t index = 0;
         bool is_list = cJSON_IsArray(value);
         if (is_list && element == "DownwardAPIVolumeFile") // Kubernetes names the volume, not the item
-            cJSON_ArrayForEach(entry, value) judge_type(judge, element, entry, path.substr(0, path.rfind('.')));
+            cJSON_ArrayForEach(entry, value) check_type(check, element, entry, path.substr(0, path.rfind('.')));
         else if (is_list && element[0] >= 'A' && element[0] <= 'Z')
-            cJSON_ArrayForEach(entry, value) judge_type(judge, element, entry, text_format("%s[%zu]", path.c_str(), index++));
+            cJSON_ArrayForEach(entry, value) check_type(check, element, entry, text_format("%s[%zu]", path.c_str(), index++));
         return;
     }
     std::string prefix = path + (path.empty() ? "" : ".");
-    size_t before = judge.refusals.size();
+    size_t before = check.refusals.size();
     pod_skip skip;
     for (std::span<const pod_relation> relations : {pod_relations_of_metadata(), pod_relations_of_spec(), pod_relations_of_containers()}) {
         for (const pod_relation &relation : relations) {
             if (relation.type == type)
-                relation.judge(judge, value, path, skip);
+                relation.check(check, value, path, skip);
         }
     }
     auto is_skipped = [&](std::string_view name) { return std::find(skip.begin(), skip.end(), name) != skip.end(); };
     for (const rule &r : rules) {
         if (r.type == type && !is_skipped(r.field))
-            judge_field(judge, r, prefix + std::string(r.field), cJSON_GetObjectItemCaseSensitive(value, std::string(r.field).c_str()));
+            check_field(check, r, prefix + std::string(r.field), cJSON_GetObjectItemCaseSensitive(value, std::string(r.field).c_str()));
     }
     for (const pod_field &field : pod_schema_fields(type)) {
         const cJSON *below = cJSON_GetObjectItemCaseSensitive(value, std::string(field.name).c_str());
         std::string_view inner = pod_schema_element(field.type).empty() ? field.type : pod_schema_element(field.type);
         bool is_struct = inner[0] >= 'A' && inner[0] <= 'Z' && !field.type.starts_with("map ");
         if (is_set(below) && is_struct && !is_skipped(field.name))
-            judge_type(judge, field.type, below, prefix + std::string(field.name));
+            check_type(check, field.type, below, prefix + std::string(field.name));
     }
-    if (type == "Volume" && judge.refusals.size() == before)
-        judge.volumes.emplace_back(json_text(value, "name"));
+    if (type == "Volume" && check.refusals.size() == before)
+        check.volumes.emplace_back(json_text(value, "name"));
 }
 
-void pod_judge_all(pod_judge &judge)
+void pod_check_all(pod_check &check)
 {
-    judge.refusals.clear();
-    judge.volumes.clear();
-    judge.host_ports.clear();
-    judge_type(judge, "Pod", judge.pod, "");
+    check.refusals.clear();
+    check.volumes.clear();
+    check.host_ports.clear();
+    check_type(check, "Pod", check.pod, "");
 }
 
 } // namespace etlnode::kubectl_local

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_rules.h: what the API server of Kubernetes 1.33 refuses in a Pod whose fields and types are right.
+// kubectl_local/pod_rules.h: the refusals of the Kubernetes 1.33 API server for a Pod whose fields and types are valid.
 #pragma once
 
 #include <span>
@@ -11,34 +11,34 @@
 
 namespace etlnode::kubectl_local {
 
-// What is collected while a Pod is judged. Each text is "PATH: KIND[: value][: detail]", as Kubernetes prints it.
-struct pod_judge {
+// Collects the refusals while a Pod is validated. Each text is "PATH: KIND[: value][: detail]", as Kubernetes prints it.
+struct pod_check {
     const cJSON *pod = nullptr;
     std::vector<std::string> refusals;
-    std::vector<std::string> volumes;    // names of the volumes that are right: what mounts may name
+    std::vector<std::string> volumes;    // names of valid volumes, which mounts may use
     std::vector<std::string> host_ports; // of the containers so far
 };
 
-void judge_required(pod_judge &judge, const std::string &path, std::string_view detail = {});
-void judge_invalid(pod_judge &judge, const std::string &path, const cJSON *value, std::string_view detail);
-void judge_invalid_text(pod_judge &judge, const std::string &path, std::string_view value, std::string_view detail);
-void judge_forbidden(pod_judge &judge, const std::string &path, std::string_view detail);
-void judge_duplicate(pod_judge &judge, const std::string &path, std::string_view value);
-void judge_not_found(pod_judge &judge, const std::string &path, std::string_view value);
-// `words`: the supported values, separated by spaces.
-void judge_unsupported(pod_judge &judge, const std::string &path, std::string_view value, std::string_view words);
+void refuse_required(pod_check &check, const std::string &path, std::string_view detail = {});
+void refuse_invalid(pod_check &check, const std::string &path, const cJSON *value, std::string_view detail);
+void refuse_invalid_text(pod_check &check, const std::string &path, std::string_view value, std::string_view detail);
+void refuse_forbidden(pod_check &check, const std::string &path, std::string_view detail);
+void refuse_duplicate(pod_check &check, const std::string &path, std::string_view value);
+void refuse_not_found(pod_check &check, const std::string &path, std::string_view value);
+// `words` are the supported values, separated by spaces.
+void refuse_unsupported(pod_check &check, const std::string &path, std::string_view value, std::string_view words);
 
-// The rule of one type that concerns more than one of its fields. `skip` gets the names of fields that are not looked into.
+// A rule for several fields of one type. It adds to `skip` the names of fields that must not be checked further.
 using pod_skip = std::vector<std::string_view>;
 struct pod_relation {
     std::string_view type;
-    void (*judge)(pod_judge &judge, const cJSON *value, const std::string &path, pod_skip &skip);
+    void (*check)(pod_check &check, const cJSON *value, const std::string &path, pod_skip &skip);
 };
 std::span<const pod_relation> pod_relations_of_metadata();
 std::span<const pod_relation> pod_relations_of_spec();
 std::span<const pod_relation> pod_relations_of_containers();
 
-// Requires: pod_decode found nothing. Every refusal of the Pod.
-void pod_judge_all(pod_judge &judge);
+// Requires: pod_decode found no fault. Collects every refusal of the Pod.
+void pod_check_all(pod_check &check);
 
 } // namespace etlnode::kubectl_local

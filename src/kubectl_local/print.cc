@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/print.cc: pods as kubectl prints them.
+// kubectl_local/print.cc: prints pods as kubectl does.
 #include "kubectl_local/print.h"
 
 #include <algorithm>
@@ -139,7 +139,7 @@ static std::string age_since(std::string_view text, time_t now)
     return print_age(now > at ? static_cast<uint64_t>(now - at) : 0);
 }
 
-// The state of an init container that keeps the pod from going on; empty when it has succeeded.
+// The state of the init container that blocks the pod; empty if it has succeeded.
 static std::string init_reason(const cJSON *status, size_t index, size_t count)
 {
     const cJSON *terminated = json_get(json_get(status, "state"), "terminated");
@@ -320,7 +320,7 @@ bool print_template(const cJSON *object, const output_format &format, std::strin
         }
         if (!valid) {
             out_text = text_format(
-                "error parsing template \"%s\": kubectl-local knows paths only, as in {{.metadata.name}} or {.status.podIP}",
+                "error parsing template \"%s\": kubectl-local supports only paths, as in {{.metadata.name}} or {.status.podIP}",
                 text_escape(format.expression, 200).c_str());
             return false;
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/probe.cc: one try of a tcpSocket or httpGet probe.
+// kubectl_local/probe.cc: a single attempt of a tcpSocket or httpGet probe.
 #include "kubectl_local/probe.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 
 namespace etlnode::kubectl_local {
 
-static constexpr size_t answer_size_max = 10 * 1024; // as the kubelet: of a longer answer the rest is not read
+static constexpr size_t answer_size_max = 10 * 1024; // like the kubelet, ignore the rest of a longer answer
 
 static bool is_sent_as_it_is(char c) { return c > ' ' && c < 0x7f && std::string_view("\"<>\\^`{|}").find(c) == std::string_view::npos; }
 
@@ -39,7 +39,7 @@ std::string probe_path(std::string_view path)
     bool is_url = std::none_of(path.begin(), path.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; });
     for (size_t at = dir.find('%'); at != std::string_view::npos; at = dir.find('%', at + 1))
         is_url = is_url && at + 2 < dir.size() && text_hex_digit(dir[at + 1]) >= 0 && text_hex_digit(dir[at + 2]) >= 0;
-    // What is no URL is a path to the last byte, whatever its marks mean elsewhere.
+    // If it is not a URL, the whole text is a path, including characters that have a meaning in URLs.
     std::string out = is_url ? escaped(named, "") : escaped(path, "%?#");
     return out.starts_with('/') ? out : "/" + out;
 }
@@ -67,7 +67,7 @@ static void finish_failed(probe_try &probe, const char *what, int error)
     finish(probe, false, text_format("%s %s: %s", what, probe.target.c_str(), strerror(error)));
 }
 
-// Whether the whole answer is there, so that closing cuts nobody off in the middle of a write: servers log that as an error of theirs.
+// Whether the whole answer has arrived. Closing before that would interrupt the server's write, which servers log as an error.
 static bool is_whole(std::string_view answer)
 {
     size_t crlf = answer.find("\r\n\r\n");
@@ -87,10 +87,10 @@ static bool is_whole(std::string_view answer)
         return text_parse_u64(value, length) && answer.size() - end >= length;
     }
     bool is_chunked = head.find("\ntransfer-encoding:") != std::string::npos;
-    return is_chunked && answer.substr(end - 2).ends_with("\r\n0\r\n\r\n"); // else the end of the connection is the end
+    return is_chunked && answer.substr(end - 2).ends_with("\r\n0\r\n\r\n"); // otherwise the answer ends with the connection
 }
 
-static void judge_answer(probe_try &probe)
+static void check_answer(probe_try &probe)
 {
     uint64_t status = 0;
     bool is_http = probe.answer.starts_with("HTTP/1.") && probe.answer.size() >= 12 &&
@@ -140,7 +140,7 @@ static void on_event(void *arg, uint32_t)
     }
     probe.answer.append(chunk, static_cast<size_t>(n));
     if (n == 0 || probe.answer.size() > answer_size_max || is_whole(probe.answer))
-        judge_answer(probe);
+        check_answer(probe);
 }
 
 static void on_deadline(void *arg)
@@ -149,7 +149,7 @@ static void on_deadline(void *arg)
     finish(probe, false, text_format("%s: timeout", probe.target.c_str()));
 }
 
-void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const struct sockaddr_in &address)
+void probe_start(probe_try &probe, const probe_spec &spec, pod_namespaces *inside, const struct sockaddr_in &address)
 {
     CHECK(probe.fd < 0);
     char host[INET_ADDRSTRLEN] = "";
@@ -174,7 +174,7 @@ void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const
         probe.request = "GET " + spec.path + " HTTP/1.1\r\nHost: " + host_header + "\r\n" +
                         (has_agent ? "" : "User-Agent: kube-probe/local\r\n") + "Accept: */*\r\nConnection: close\r\n" + rest + "\r\n";
     }
-    probe.fd = inside != nullptr ? netbox_socket(*inside) : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    probe.fd = inside != nullptr ? pod_namespaces_socket(*inside) : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (probe.fd < 0) {
         probe.on_result(probe.arg, false, text_format("dial tcp %s: %s", probe.target.c_str(), strerror(errno)));
         return;
@@ -191,7 +191,7 @@ void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const
         probe.on_result(probe.arg, false, text_format("dial tcp %s: %s", probe.target.c_str(), strerror(error)));
         return;
     }
-    probe.connecting = true; // also when it is done already: one path
+    probe.connecting = true; // even if it has already connected, so that there is one code path
     loop_watch_add(*probe.l, probe.watch, probe.fd, EPOLLOUT);
     loop_timer_arm(*probe.l, probe.deadline, spec.timeout_ms);
 }

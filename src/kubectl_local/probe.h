@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/probe.h: one try of a tcpSocket or httpGet probe, at a time, without blocking.
+// kubectl_local/probe.h: a single attempt of a tcpSocket or httpGet probe, without blocking.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 #include <netinet/in.h>
 
 #include "kubectl_local/loop.h"
-#include "kubectl_local/netbox.h"
 #include "kubectl_local/pod.h"
+#include "kubectl_local/pod_namespaces.h"
 
 namespace etlnode::kubectl_local {
 
@@ -28,14 +28,14 @@ struct probe_try {
     std::string target; // for messages
 };
 
-// What a probe of this path asks for, as a kubelet reads it: escaped where HTTP needs it, without a fragment, with a slash in front.
+// The request path of a probe as a kubelet builds it: escaped where HTTP requires it, without a fragment, with a leading slash.
 std::string probe_path(std::string_view path);
 
-// Requires: no try is under way; l, on_result are set. `inside` null: probe from the host. Calls back before it returns only when
-// the try fails at once.
-void probe_start(probe_try &probe, const probe_spec &spec, netbox *inside, const struct sockaddr_in &address);
+// Requires: no attempt is running; l and on_result are set. `inside` null: probe from the host. Calls back before it returns only if the
+// attempt fails immediately.
+void probe_start(probe_try &probe, const probe_spec &spec, pod_namespaces *inside, const struct sockaddr_in &address);
 bool probe_is_running(const probe_try &probe);
-// No result will come.
+// Cancels the attempt: no result will follow.
 void probe_stop(probe_try &probe);
 
 } // namespace etlnode::kubectl_local

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/prober.cc: the series of tries that makes a startup, readiness or liveness probe of one container run.
+// kubectl_local/prober.cc: repeats the attempts of a startup, readiness or liveness probe during one container run.
 #include "kubectl_local/prober.h"
 
 #include <algorithm>
@@ -27,7 +27,7 @@ static uint64_t next_interval(const prober &p)
     return std::min(std::clamp(waited / 20, quick_interval_min_ms, quick_interval_max_ms), p.spec->period_ms);
 }
 
-// Quick tries count as failures only as fast as tries at the period would.
+// Fast attempts add to the failure count only at the rate of the probe's period.
 static uint32_t failures_by_time(const prober &p)
 {
     uint64_t waited = os_now_ms() - p.begun_ms;
@@ -78,7 +78,7 @@ void prober_start(prober &p)
     p.successes = p.failures = 0;
     p.why.clear();
     p.begun_ms = os_now_ms();
-    // A liveness probe has nothing to gain from haste: its first try is one period after the start.
+    // Haste has no advantage for a liveness probe: its first attempt comes one period after the start.
     uint64_t first = p.spec->initial_delay_ms;
     if (p.role == probe_role::liveness && first == 0)
         first = p.spec->period_ms;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/process_tree.cc: who descends from a process, as /proc tells it.
+// kubectl_local/process_tree.cc: finds the descendants of a process in /proc.
 #include "kubectl_local/process_tree.h"
 
 #include <algorithm>

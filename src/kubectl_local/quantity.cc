@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/quantity.cc: Kubernetes quantities.
+// kubectl_local/quantity.cc: parses Kubernetes quantities.
 #include "kubectl_local/quantity.h"
 
 #include <cmath>
@@ -11,7 +11,7 @@ namespace etlnode::kubectl_local {
 struct suffix {
     std::string_view text;
     long double times;
-    long double parts; // divided once, so that 0.1 and 100m are the same number
+    long double parts; // divided only once, so that 0.1 and 100m are the same number
 };
 
 static constexpr suffix suffixes[] = {
@@ -67,14 +67,14 @@ bool quantity_parse(std::string_view text, quantity &out_quantity, std::string &
         }
         rest.remove_prefix(1);
     }
-    // The form is judged before the suffix: letters of suffixes, then a signed number.
+    // Check the form before the suffix: letters of suffixes, then a signed number.
     std::string_view letters = rest.substr(0, rest.find_first_not_of("eEinumkKMGTP"));
     std::string_view tail = rest.substr(letters.size());
     tail.remove_prefix(tail.starts_with('-') || tail.starts_with('+') ? 1 : 0);
     bool tail_fits = true;
     for (char c : tail)
         tail_fits = tail_fits && is_digit(c);
-    bool has_number = digits > 0 || has_point || rest.data() != text.data(); // a lone sign or point is 0
+    bool has_number = digits > 0 || has_point || rest.data() != text.data(); // a sign or point alone is 0
     if (!has_number || !tail_fits) {
         out_fault = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
         return false;

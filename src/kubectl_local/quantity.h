@@ -8,10 +8,10 @@
 namespace etlnode::kubectl_local {
 
 struct quantity {
-    long double value = 0; // in the unit itself: cores, bytes; exact as far as 64 bits go
+    long double value = 0; // in the base unit: cores, bytes; exact within 64 bits
 };
 
-// False, with the API server's words in `out_fault`, for what is no quantity.
+// False for a text that is not a quantity, with the API server's words in `out_fault`.
 bool quantity_parse(std::string_view text, quantity &out_quantity, std::string &out_fault);
 
 } // namespace etlnode::kubectl_local

@@ -21,16 +21,16 @@ struct relay_end {
     relay_pair *pair = nullptr;
     loop_watch watch;
     int fd = -1;
-    bool ended = false;  // we have read its end of stream
-    bool shut = false;   // we have passed the other side's end of stream to it
-    bool deaf = false;   // it takes nothing any more; what it sent before may still be readable
-    std::string waiting; // read from the other side, not yet taken by this one
-    size_t taken = 0;    // of `waiting`
+    bool ended = false;        // we have read its end of stream
+    bool shut = false;         // we have passed the other side's end of stream to it
+    bool refuses_data = false; // it accepts no more data; what it sent earlier may still be readable
+    std::string waiting;       // read from the other side, not yet written to this one
+    size_t taken = 0;          // bytes of `waiting` already written
 };
 
 struct relay_pair {
     relay *owner = nullptr;
-    relay_end ends[2]; // accepted, connected
+    relay_end ends[2]; // the accepted one, then the connected one
     bool connecting = true;
     bool closed = false;
 };
@@ -86,13 +86,13 @@ static void set_interest(relay_pair *pair)
     }
 }
 
-// A write to `end` failed. A server may answer early and close: its answer is read to the end before the reset is passed on.
-// False: the pair is gone.
+// A write to `end` failed. A server may answer early and close: read its answer to the end before passing on the reset. False if the pair
+// is gone.
 static bool stop_writing(relay_end &end)
 {
     end.waiting.clear();
     end.taken = 0;
-    end.deaf = true;
+    end.refuses_data = true;
     other_end(end).ended = true;
     if (!end.ended)
         return true;
@@ -100,7 +100,7 @@ static bool stop_writing(relay_end &end)
     return false;
 }
 
-// Writes what waits for `end`. False: the pair is gone.
+// Writes pending data to `end`. False if the pair is gone.
 static bool flush(relay_end &end)
 {
     while (end.taken < end.waiting.size()) {
@@ -116,7 +116,7 @@ static bool flush(relay_end &end)
     end.waiting.clear();
     end.taken = 0;
     relay_end &other = other_end(end);
-    if (other.ended && !end.shut && !end.deaf) {
+    if (other.ended && !end.shut && !end.refuses_data) {
         shutdown(end.fd, SHUT_WR);
         end.shut = true;
         if (end.ended && other.shut && other.waiting.empty()) {
@@ -129,7 +129,7 @@ static bool flush(relay_end &end)
 
 static void read_from(relay_end &end)
 {
-    static char chunk[relay_chunk_size]; // one loop, one thread
+    static char chunk[relay_chunk_size]; // safe because there is one loop in one thread
     relay_end &other = other_end(end);
     relay &r = *end.pair->owner;
     ssize_t n = recv(end.fd, chunk, sizeof chunk, 0);
@@ -140,8 +140,8 @@ static void read_from(relay_end &end)
         return;
     }
     if (n == 0) {
-        // The kernel closes the sockets of a process that dies after marking it; so this tells an answer's end from a death.
-        if (end.deaf || (is_inside(end) && r.is_dying(r.arg))) {
+        // The kernel closes the sockets of an exiting process only after marking it. This distinguishes the end of an answer from a crash.
+        if (end.refuses_data || (is_inside(end) && r.is_dying(r.arg))) {
             end_pair(end.pair, true);
             return;
         }
@@ -178,7 +178,7 @@ static void on_end(void *arg, uint32_t events)
     }
     if ((events & EPOLLOUT) != 0 && !flush(end))
         return;
-    // An error shows itself in the read, after what was still readable.
+    // The read reports an error, after the data that was still readable.
     bool wants = !end.ended && other_end(end).waiting.empty();
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && wants)
         read_from(end);
@@ -193,14 +193,15 @@ static void on_listener(void *arg, uint32_t)
     relay &r = *static_cast<relay *>(arg);
     int accepted = accept4(r.listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted < 0) {
-        // Out of descriptors the listener would spin: it rests. Anything else concerns one connection that is gone already.
+        // Without free descriptors the listener would cause a busy loop, so it pauses. Any other error concerns a single connection that is
+        // already gone.
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             loop_watch_change(*r.l, r.listener, 0);
-            loop_timer_arm(*r.l, r.rest, relay_rest_ms);
+            loop_timer_arm(*r.l, r.pause, relay_rest_ms);
         }
         return;
     }
-    int connected = r.outward ? socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) : netbox_socket(*r.box);
+    int connected = r.outward ? socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) : pod_namespaces_socket(*r.namespaces);
     relay_pair *pair = new relay_pair;
     pair->owner = &r;
     int fds[2] = {accepted, connected};
@@ -237,8 +238,8 @@ void relay_start(relay &r, int listener)
 {
     CHECK(r.l != nullptr);
     CHECK(r.is_dying != nullptr);
-    r.rest.on_timer = on_rested;
-    r.rest.arg = &r;
+    r.pause.on_timer = on_rested;
+    r.pause.arg = &r;
     r.listener.on_event = on_listener;
     r.listener.arg = &r;
     loop_watch_add(*r.l, r.listener, listener, EPOLLIN);
@@ -250,7 +251,7 @@ void relay_stop_listening(relay &r)
     if (r.listener.fd == -1)
         return;
     int fd = r.listener.fd;
-    loop_timer_stop(r.rest);
+    loop_timer_stop(r.pause);
     loop_watch_remove(*r.l, r.listener);
     close(fd);
 }
@@ -268,7 +269,7 @@ void relay_container_ended(relay &r)
 void relay_close(relay &r)
 {
     relay_stop_listening(r);
-    loop_timer_forget(*r.l, r.rest);
+    loop_timer_forget(*r.l, r.pause);
     std::vector<relay_pair *> pairs = r.pairs;
     for (relay_pair *pair : pairs)
         end_pair(pair, true);

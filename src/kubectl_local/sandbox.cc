@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/sandbox.cc: whether this machine lets us make the namespaces that pods run in, and what happens where it does not.
+// kubectl_local/sandbox.cc: finds out whether this machine allows the namespaces that pods run in, and decides what to do if not.
 #include "kubectl_local/sandbox.h"
 
 #include <algorithm>
@@ -17,9 +17,9 @@
 
 #include "base/text.h"
 #include "kubectl_local/identity.h"
-#include "kubectl_local/netbox.h"
+#include "kubectl_local/mount_tree.h"
 #include "kubectl_local/os.h"
-#include "kubectl_local/stage.h"
+#include "kubectl_local/pod_namespaces.h"
 
 namespace etlnode::kubectl_local {
 
@@ -29,8 +29,8 @@ static constexpr size_t trial_text_max = 4'096;
 // Trials.
 
 struct trial {
-    bool done = false; // ended well
-    std::string text;  // what it printed; the last line says why it failed
+    bool done = false; // exited with success
+    std::string text;  // its output; the last line gives the reason of a failure
 };
 
 static std::string without_newline(std::string text)
@@ -40,25 +40,25 @@ static std::string without_newline(std::string text)
     return text;
 }
 
-// What container.cc does before it becomes bwrap, with the least of files.
-static bool join_trial(const netbox &box)
+// Does what container.cc does before it becomes bwrap, with as few files as possible.
+static bool join_trial(const pod_namespaces &namespaces)
 {
-    stage_plan stage;
+    mount_plan mounts;
     std::string text;
-    stage.binds.push_back({"image", "/usr", {}, "", "", true});
-    stage.writable_bytes = stage.shm_bytes = 1u << 20;
-    stage.writable_files = 100;
-    if (!netbox_enter_mounts(box))
+    mounts.binds.push_back({"image", "/usr", {}, "", "", true});
+    mounts.writable_bytes = mounts.shm_bytes = 1u << 20;
+    mounts.writable_files = 100;
+    if (!pod_namespaces_enter_mounts(namespaces))
         text = text_format("entering a mount namespace: %s", strerror(errno));
-    else if (stage_build(stage, -1, text) && !netbox_enter(box))
+    else if (mount_tree_build(mounts, -1, text) && !pod_namespaces_enter(namespaces))
         text = text_format("entering a network namespace: %s", strerror(errno));
     if (!text.empty())
         os_write_all(STDERR_FILENO, text + "\n");
     return text.empty();
 }
 
-// Runs a program to its end, in `box` unless that is null.
-static trial run_trial(const std::vector<std::string> &words, const netbox *box)
+// Runs a program to completion, in `box` unless that is null.
+static trial run_trial(const std::vector<std::string> &words, const pod_namespaces *namespaces)
 {
     trial out;
     int pipe_fds[2];
@@ -79,8 +79,8 @@ static trial run_trial(const std::vector<std::string> &words, const netbox *box)
         sigprocmask(SIG_SETMASK, &none, nullptr);
         int null_fd = open("/dev/null", O_RDWR);
         bool ready = dup2(null_fd, 0) >= 0 && dup2(null_fd, 1) >= 0 && dup2(pipe_fds[1], 2) >= 0;
-        if (ready && box != nullptr)
-            ready = join_trial(*box);
+        if (ready && namespaces != nullptr)
+            ready = join_trial(*namespaces);
         close_range(3, ~0u, 0);
         if (ready)
             execve(argv[0], argv.data(), environment);
@@ -114,23 +114,23 @@ static trial run_trial(const std::vector<std::string> &words, const netbox *box)
 
 static std::string own_program() { return os_read_link("/proc/self/exe"); }
 
-// What container.cc and netbox.cc do for a pod, for a program that ends at once. Empty: it works.
+// Does what container.cc and pod_namespaces.cc do for a pod, with a program that exits immediately. Returns "" if it works.
 static std::string try_namespaces(const std::string &bwrap)
 {
-    netbox box;
-    netbox_wish wish;
+    pod_namespaces namespaces;
+    namespace_options mode;
     std::string text;
-    wish.veth = false;
-    if (!netbox_open(box, "trial", "", wish, text)) {
-        std::string_view lead = "cannot make a network namespace: ";
+    mode.veth = false;
+    if (!pod_namespaces_open(namespaces, "trial", "", mode, text)) {
+        std::string_view lead = "cannot create a network namespace: ";
         return text.starts_with(lead) ? text.substr(lead.size(), text.find(';') - lead.size()) : text;
     }
     trial t;
     if (!bwrap.empty())
         t = run_trial({bwrap, "--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--ro-bind", "/", "/", "--proc", "/proc",
                           "--dev", "/dev", "--cap-drop", "ALL", "--", bwrap, "--version"},
-            &box);
-    netbox_close(box);
+            &namespaces);
+    pod_namespaces_close(namespaces);
     return t.done || bwrap.empty() ? "" : t.text;
 }
 
@@ -154,7 +154,7 @@ static std::string try_tracing(const local_state &state)
 
 static bool lacks_admin()
 {
-    // The bounding set: a container's root that may not mount cannot get the right from any program either.
+    // Checks the bounding set: without CAP_SYS_ADMIN in it, no program can give the container's root the right to mount.
     std::string text;
     size_t at;
     uint64_t set = 0;
@@ -163,7 +163,7 @@ static bool lacks_admin()
            text_parse_hex_u64(text.substr(at + 8, 16), set) && (set >> cap_sys_admin & 1) == 0;
 }
 
-// "id parent major:minor root mountpoint ...": the fifth word.
+// "id parent major:minor root mountpoint ...": the fifth word is the mount point.
 static bool has_mount_on_root(const std::string &mounts)
 {
     for (size_t at = 0; at < mounts.size();) {
@@ -184,7 +184,7 @@ static bool is_chroot()
     struct stat first;
     if (stat("/", &own) == 0 && stat("/proc/1/root/", &first) == 0)
         return own.st_dev != first.st_dev || own.st_ino != first.st_ino;
-    // Where process 1 may not be looked at: nothing is mounted on a root that is only a directory.
+    // Used if process 1 cannot be inspected: nothing is mounted on a root that is merely a directory.
     std::string mounts;
     return os_read_file("/proc/self/mountinfo", mounts) && !mounts.empty() && !has_mount_on_root(mounts);
 }
@@ -207,11 +207,11 @@ static std::string find_place()
     return lacks_admin() ? "a root without CAP_SYS_ADMIN" : "";
 }
 
-// The findings, kept.
+// The results, cached.
 
 struct findings {
-    std::string namespaces; // why not; empty: they work
-    std::string tracing;    // the same; only tried where namespaces fail
+    std::string namespaces; // the reason if they do not work; empty if they do
+    std::string tracing;    // the same; only tried if namespaces fail
     bool has_bwrap = false;
 };
 
@@ -224,8 +224,8 @@ static std::string file_mark(const std::string &path)
         static_cast<unsigned long long>(about.st_ino), static_cast<long long>(about.st_size), static_cast<long long>(about.st_mtim.tv_sec));
 }
 
-// Everything that the findings depend on.
-static std::string circumstances(const std::string &bwrap)
+// Everything on which the results depend.
+static std::string cache_key(const std::string &bwrap)
 {
     std::string boot;
     std::string status;
@@ -253,12 +253,12 @@ static findings find_out(const local_state &state)
     findings out;
     std::string bwrap = os_find_program("bwrap");
     std::string path = state.dir + "/sandbox.json";
-    std::string now = circumstances(bwrap);
+    std::string now = cache_key(bwrap);
     std::string text;
     std::string where;
     json_ptr kept;
     out.has_bwrap = !bwrap.empty();
-    if (os_read_file(path, text) && !json_parse(text, kept, where) && json_text(kept.get(), "circumstances") == now) {
+    if (os_read_file(path, text) && !json_parse(text, kept, where) && json_text(kept.get(), "cache_key") == now) {
         out.namespaces = json_text(kept.get(), "namespaces");
         out.tracing = json_text(kept.get(), "tracing");
         return out;
@@ -267,14 +267,14 @@ static findings find_out(const local_state &state)
     if (!out.namespaces.empty())
         out.tracing = try_tracing(state);
     json_ptr found = json_object();
-    json_add_text(found.get(), "circumstances", now);
+    json_add_text(found.get(), "cache_key", now);
     json_add_text(found.get(), "namespaces", out.namespaces);
     json_add_text(found.get(), "tracing", out.tracing);
-    os_replace_file(path, json_print(found.get())); // without it the trial is made again
+    os_replace_file(path, json_print(found.get())); // if this fails, the next call repeats the trial
     return out;
 }
 
-sandbox_report sandbox_look(const local_state &state, sandbox_wish wish)
+sandbox_report sandbox_detect(const local_state &state, sandbox_mode mode)
 {
     findings f = find_out(state);
     sandbox_report out;
@@ -290,29 +290,29 @@ sandbox_report sandbox_look(const local_state &state, sandbox_wish wish)
     }
     out.failure = f.namespaces;
     out.place = geteuid() == 0 ? find_place() : "";
-    std::string lead = text_format("namespaces cannot be made here (%s)", f.namespaces.c_str());
+    std::string lead = text_format("namespaces cannot be created here (%s)", f.namespaces.c_str());
     out.kind = sandbox_kind::refused;
     if (!f.tracing.empty())
         out.text = lead + ", and processes cannot be traced either (" + f.tracing +
                    "): pods cannot run here; use a machine or a container that allows one of them";
-    else if (wish == sandbox_wish::none || !out.place.empty()) {
+    else if (mode == sandbox_mode::none || !out.place.empty()) {
         out.kind = sandbox_kind::none;
         out.text = lead + ": pods run unsandboxed, as processes of this machine's " + (geteuid() == 0 ? "root" : "user");
     } else {
-        out.text = lead + ": pods would run unsandboxed, which happens by itself only for root in a container. --sandbox=none "
+        out.text = lead + ": pods would run unsandboxed, which by default is only allowed for root in a container. --sandbox=none "
                           "(kubectl-local, etlnode) allows it";
         if (geteuid() != 0)
-            out.text += "; so that they can be sandboxed, enable unprivileged user namespaces (sysctl user.max_user_namespaces, "
+            out.text += "; to sandbox them, enable unprivileged user namespaces (sysctl user.max_user_namespaces, "
                         "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)";
     }
     return out;
 }
 
-bool sandbox_parse_wish(const std::string &flag, sandbox_wish &out_wish, std::string &out_text)
+bool sandbox_parse_mode(const std::string &flag, sandbox_mode &out_mode, std::string &out_text)
 {
     const char *variable = getenv("KUBECTL_LOCAL_SANDBOX");
     std::string value = !flag.empty() ? flag : variable != nullptr ? variable : "";
-    out_wish = value == "none" ? sandbox_wish::none : sandbox_wish::automatic;
+    out_mode = value == "none" ? sandbox_mode::none : sandbox_mode::automatic;
     if (value.empty() || value == "auto" || value == "none")
         return true;
     out_text = text_format(
@@ -354,7 +354,7 @@ void sandbox_mark_pod(cJSON *pod, sandbox_kind kind)
         annotations = json_add_object(metadata, "annotations");
     }
     std::string key(annotation_sandbox);
-    cJSON_DeleteItemFromObjectCaseSensitive(annotations, key.c_str()); // whoever wrote it, it is not for a spec to say
+    cJSON_DeleteItemFromObjectCaseSensitive(annotations, key.c_str()); // a spec must not set it
     if (kind == sandbox_kind::none)
         json_add_text(annotations, key.c_str(), sandbox_kind_names[static_cast<size_t>(kind)]);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/selector.cc: label selectors as kubectl -l takes them.
+// kubectl_local/selector.cc: label selectors in the syntax of kubectl -l.
 #include "kubectl_local/selector.h"
 
 #include <algorithm>

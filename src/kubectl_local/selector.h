@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/selector.h: label selectors as kubectl -l takes them: a=b, a==b, a!=b, a, !a, a in (x,y), a notin (x,y), joined by commas.
+// kubectl_local/selector.h: label selectors in the syntax of kubectl -l: a=b, a==b, a!=b, a, !a, a in (x,y), a notin (x,y), joined by
+// commas.
 #pragma once
 
 #include <string>
@@ -18,7 +19,7 @@ struct requirement {
     std::vector<std::string> values;
 };
 
-using selector = std::vector<requirement>; // all must hold; none: everything matches
+using selector = std::vector<requirement>; // all must match; an empty selector matches everything
 
 bool selector_parse(std::string_view text, selector &out_selector, std::string &out_text);
 // `labels` may be null.

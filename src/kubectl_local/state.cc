@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/state.cc: the state directory: pod records, who supervises them, and how watchers hear of changes.
+// kubectl_local/state.cc: the state directory: pod records, their supervisors, and notifications for watchers.
 #include "kubectl_local/state.h"
 
 #include <algorithm>
@@ -33,7 +33,7 @@ bool state_open(local_state &state, const std::string &dir, std::string &out_tex
     if (path.empty() && (value = getenv("HOME")) != nullptr && *value != '\0')
         path = std::string(value) + "/.local/state/etlnode/local";
     if (path.empty()) {
-        out_text = "no place for state: give --state-dir, or set KUBECTL_LOCAL_STATE or HOME";
+        out_text = "no location for the state directory: use --state-dir, or set KUBECTL_LOCAL_STATE or HOME";
         return false;
     }
     bool made = os_make_dirs(path + "/pods") && os_make_dirs(path + "/tmp", 0700) && os_make_dirs(path + "/images");
@@ -83,7 +83,7 @@ bool state_read_pod(const local_state &state, const pod_key &key, json_ptr &out_
 
 std::string state_pod_uid(const cJSON *pod) { return std::string(json_text(json_get(pod, "metadata"), "uid")); }
 
-// Holds the lock that orders all writes of one state directory.
+// Holds the lock that serialises all writes to one state directory.
 struct version_lock {
     os_fd file;
     uint64_t next = 0;
@@ -101,17 +101,17 @@ static bool take_version(const local_state &state, version_lock &lock)
     ssize_t n = pread(lock.file.fd, text, sizeof text - 1, 0);
     uint64_t last = 0;
     if (n < 0 || (n > 0 && !text_parse_u64(std::string_view(text, static_cast<size_t>(n)), last)))
-        last = static_cast<uint64_t>(time(nullptr)); // a torn counter: go on above anything it can have reached
+        last = static_cast<uint64_t>(time(nullptr)); // the counter is torn: continue above any value it can have reached
     lock.next = last + 1;
     std::string written = text_format("%llu", static_cast<unsigned long long>(lock.next));
     return pwrite(lock.file.fd, written.data(), written.size(), 0) == static_cast<ssize_t>(written.size());
 }
 
-static void tell_watchers(const local_state &state)
+static void notify_watchers(const local_state &state)
 {
     os_fd changes(open((state.dir + "/changes").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     if (changes.fd >= 0 && pwrite(changes.fd, "\n", 1, 0) != 1)
-        return; // a full disk: watchers look by themselves every second
+        return; // on a full disk watchers still check every second
 }
 
 static void set_version(cJSON *pod, uint64_t version)
@@ -145,7 +145,7 @@ state_create_result state_create_pod(
             out_text = text_format("%s: %s", final_dir.c_str(), strerror(errno));
     }
     if (result == state_create_result::created)
-        tell_watchers(state);
+        notify_watchers(state);
     else
         os_remove_tree(fresh);
     return result;
@@ -161,7 +161,7 @@ bool state_write_pod(const local_state &state, const pod_key &key, cJSON *pod)
         if (!os_replace_file(state_pod_dir(state, key) + "/pod.json", json_print(pod)))
             return false;
     }
-    tell_watchers(state);
+    notify_watchers(state);
     return true;
 }
 
@@ -170,10 +170,10 @@ void state_remove_pod(const local_state &state, const pod_key &key)
     std::string trash = state.dir + "/tmp/old-" + os_random_hex(12);
     if (rename(state_pod_dir(state, key).c_str(), trash.c_str()) != 0) {
         if (errno == ENOENT)
-            return; // somebody was faster, and the name may be another pod's by now
+            return; // another process was faster, and the name may already belong to another pod
         trash = state_pod_dir(state, key);
     }
-    tell_watchers(state);
+    notify_watchers(state);
     os_remove_tree(trash);
 }
 
@@ -204,11 +204,11 @@ int state_lock_pod(const local_state &state, const pod_key &key)
     struct stat mine;
     struct stat named;
     if (fstat(file.fd, &mine) != 0 || stat(path.c_str(), &named) != 0 || mine.st_ino != named.st_ino || mine.st_dev != named.st_dev)
-        return -1; // the pod was removed, perhaps made anew, while we waited
+        return -1; // the pod was removed, or replaced, while we waited
     return file.release();
 }
 
-// The supervisor gets what finding programs and reporting needs, not the secrets of whoever asked.
+// The supervisor gets the variables needed to find programs and to report, but not the caller's secrets.
 static std::vector<std::string> supervisor_environment()
 {
     static constexpr const char *kept[] = {"PATH", "HOME", "XDG_STATE_HOME", "K8S_HOST_NAME", "KUBECTL_LOCAL_IMAGES",
@@ -222,7 +222,7 @@ static std::vector<std::string> supervisor_environment()
 
 [[noreturn]] static void become_supervisor(int null_fd, int log_fd, char *const *argv, char *const *environment)
 {
-    // Only calls that are safe after a fork.
+    // After a fork, only async-signal-safe calls are allowed.
     setsid();
     pid_t inner = fork();
     if (inner != 0)
@@ -281,32 +281,32 @@ bool state_heal_pod(const local_state &state, const pod_key &key, const cJSON *p
     return state_spawn_supervisor(state, key, text);
 }
 
-void state_ear_open(state_ear &ear, const local_state &state)
+void state_watch_open(state_watch &watch, const local_state &state)
 {
-    ear.inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (ear.inotify >= 0 && inotify_add_watch(ear.inotify, (state.dir + "/changes").c_str(), IN_MODIFY) < 0)
-        state_ear_close(ear);
+    watch.inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (watch.inotify >= 0 && inotify_add_watch(watch.inotify, (state.dir + "/changes").c_str(), IN_MODIFY) < 0)
+        state_watch_close(watch);
 }
 
-void state_ear_close(state_ear &ear)
+void state_watch_close(state_watch &watch)
 {
-    if (ear.inotify >= 0)
-        close(ear.inotify);
-    ear.inotify = -1;
+    if (watch.inotify >= 0)
+        close(watch.inotify);
+    watch.inotify = -1;
 }
 
-bool state_ear_wait(state_ear &ear, int timeout_ms, int output_fd, const std::vector<int> &pidfds)
+bool state_watch_wait(state_watch &watch, int timeout_ms, int output_fd, const std::vector<int> &pidfds)
 {
     std::vector<struct pollfd> set;
-    set.push_back({ear.inotify, POLLIN, 0}); // poll skips negative descriptors
+    set.push_back({watch.inotify, POLLIN, 0}); // poll ignores negative descriptors
     set.push_back({output_fd, 0, 0});
     for (int fd : pidfds)
         set.push_back({fd, POLLIN, 0});
-    int timeout = ear.inotify < 0 ? std::min(timeout_ms, 50) : timeout_ms;
+    int timeout = watch.inotify < 0 ? std::min(timeout_ms, 50) : timeout_ms;
     int n = poll(set.data(), set.size(), timeout);
     if (n > 0 && set[0].revents != 0) {
         alignas(struct inotify_event) char events[4096];
-        while (read(ear.inotify, events, sizeof events) > 0) {
+        while (read(watch.inotify, events, sizeof events) > 0) {
         }
     }
     return !(n > 0 && (set[1].revents & POLLERR) != 0);

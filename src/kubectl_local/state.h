@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/state.h: the state directory: pod records, who supervises them, and how watchers hear of changes.
+// kubectl_local/state.h: the state directory: pod records, their supervisors, and notifications for watchers.
 //
-//   STATE/pods/<namespace>/<name>/   pod.json   the object as clients see it; replaced whole
-//                                    lock       its supervisor holds a record lock on it; the lock tells the supervisor's pid
-//                                    terminate  exists once deletion was asked for; JSON
-//                                    allowed.json  what the owner allowed when it was created
+//   STATE/pods/<namespace>/<name>/   pod.json      the object as clients see it; always replaced as a whole
+//                                    lock          the supervisor holds a record lock on it; the lock gives the supervisor's pid
+//                                    terminate     exists once deletion was requested; JSON
+//                                    allowed.json  the owner's grants at the time of creation
 //                                    log, log.1, log.previous, log.previous.1, volumes/, ...
 //   STATE/images/<name>/<tag>/       rootfs/, config.json
 //   STATE/resource_version           the counter, guarded by a file lock
 //   STATE/changes                    written after every change; watchers follow it with inotify
-//   STATE/tmp/                       directories being made or removed
+//   STATE/tmp/                       directories being created or removed
 //
-// One writer a record: the supervisor while it lives, otherwise whoever holds the record lock.
+// A record has one writer: the supervisor while it lives, otherwise the holder of the record lock.
 #pragma once
 
 #include <string>
@@ -26,7 +26,7 @@ namespace etlnode::kubectl_local {
 
 struct local_state {
     std::string dir;    // absolute
-    std::string images; // STATE/images, or what KUBECTL_LOCAL_IMAGES names
+    std::string images; // STATE/images, or the value of KUBECTL_LOCAL_IMAGES
 };
 
 struct pod_key {
@@ -34,41 +34,42 @@ struct pod_key {
     std::string name;
 };
 
-// `dir` empty: KUBECTL_LOCAL_STATE, else $XDG_STATE_HOME/etlnode/local, else ~/.local/state/etlnode/local. Makes what is missing.
+// An empty `dir` selects KUBECTL_LOCAL_STATE, then $XDG_STATE_HOME/etlnode/local, then ~/.local/state/etlnode/local. Creates missing
+// directories.
 bool state_open(local_state &state, const std::string &dir, std::string &out_text);
 
 std::string state_pod_dir(const local_state &state, const pod_key &key);
-// Empty `ns`: all namespaces. Sorted.
+// An empty `ns` selects all namespaces. Sorted.
 std::vector<pod_key> state_list_pods(const local_state &state, const std::string &ns);
 bool state_read_pod(const local_state &state, const pod_key &key, json_ptr &out_pod);
 std::string state_pod_uid(const cJSON *pod);
 
 enum class state_create_result : uint8_t { created, exists, failed };
-// Sets metadata.resourceVersion. `allowed` is kept beside the record (allow.h). `out_text` on `failed`.
+// Sets metadata.resourceVersion. Stores `allowed` next to the record (allow.h). Sets `out_text` on `failed`.
 state_create_result state_create_pod(
     const local_state &state, const pod_key &key, cJSON *pod, const std::string &allowed, std::string &out_text);
-// Replaces the record with a new resourceVersion and tells the watchers. Requires: the caller is the record's writer.
+// Replaces the record with a new resourceVersion and notifies the watchers. Requires: the caller is the record's writer.
 bool state_write_pod(const local_state &state, const pod_key &key, cJSON *pod);
-// Takes the record away at once and its files after that. Requires: the caller holds the record lock.
+// Removes the record at once, then its files. Requires: the caller holds the record lock.
 void state_remove_pod(const local_state &state, const pod_key &key);
 
-// The pid of the living supervisor, 0 when there is none.
+// The pid of the living supervisor; 0 if there is none.
 pid_t state_supervisor_pid(const local_state &state, const pod_key &key);
-// Takes the record lock if nobody holds it; the lock ends with the descriptor or the process. -1 when held or gone. A lock on
-// a record that was replaced meanwhile is not given out.
+// Takes the record lock if it is free. Closing the descriptor or ending the process releases it. -1 if it is held, or if the record is gone
+// or was replaced meanwhile.
 int state_lock_pod(const local_state &state, const pod_key &key);
-// Starts a supervisor of its own session; it ends at once when another one is quicker.
+// Starts a supervisor in a session of its own. It exits at once if another one is faster.
 bool state_spawn_supervisor(const local_state &state, const pod_key &key, std::string &out_text);
-// A pod that should run (not ended, not beyond help) and has no supervisor gets one. True when one was started.
+// Starts a supervisor for a pod that should run (has not ended, can be helped) but has none. True if one was started.
 bool state_heal_pod(const local_state &state, const pod_key &key, const cJSON *pod);
 
-// A watcher's ear. Open it before the first look at the records.
-struct state_ear {
+// Lets a watcher wait for changes. Open it before the first read of the records.
+struct state_watch {
     int inotify = -1;
 };
-void state_ear_open(state_ear &ear, const local_state &state); // without inotify the ear only sleeps
-void state_ear_close(state_ear &ear);
-// Up to `timeout_ms`, less when something may have changed. False when `output_fd` (or -1) has lost its reader.
-bool state_ear_wait(state_ear &ear, int timeout_ms, int output_fd, const std::vector<int> &pidfds);
+void state_watch_open(state_watch &watch, const local_state &state); // without inotify, waiting only sleeps
+void state_watch_close(state_watch &watch);
+// Waits up to `timeout_ms`, or until something may have changed. False if the reader of `output_fd` (or -1) has gone.
+bool state_watch_wait(state_watch &watch, int timeout_ms, int output_fd, const std::vector<int> &pidfds);
 
 } // namespace etlnode::kubectl_local

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/status.cc: the status of a pod as Kubernetes writes it, from what the supervisor knows.
+// kubectl_local/status.cc: writes a pod's status in Kubernetes' form from the supervisor's data.
 #include "kubectl_local/status.h"
 
 #include "base/text.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/status.h: the status of a pod as Kubernetes writes it, from what the supervisor knows.
+// kubectl_local/status.h: writes a pod's status in Kubernetes' form from the supervisor's data.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct container_state {
     std::string message;
     int exit_code = 0;
     int signal = 0;
-    std::string container_id; // terminated: which one
+    std::string container_id; // of the terminated container
     time_t started = 0;
     time_t finished = 0;
 };
@@ -40,7 +40,7 @@ struct container_status {
 struct pod_status {
     std::string phase = "Pending";
     std::string reason;
-    std::string message; // also shown in the Ready condition
+    std::string message; // also appears in the Ready condition
     std::string host_ip;
     std::string pod_ip;
     time_t started = 0;
@@ -50,11 +50,12 @@ struct pod_status {
     container_status container;
 };
 
-// Replaces pod.status. Conditions that keep their status keep their lastTransitionTime.
+// Replaces pod.status. Conditions whose status does not change keep their lastTransitionTime.
 void status_write(const pod_status &status, cJSON *pod);
-// What an earlier supervisor left; missing parts stay at their defaults.
+// Reads the status that an earlier supervisor left. Missing parts keep their defaults.
 void status_read(const cJSON *pod, pod_status &out_status);
-// The part of a container's id that names its run: a server that took another's place within it adds ".2", ".3" ...
+// The part of a container id that names its run. If another server replaces the first one within a run, the id gets the suffix ".2", ".3"
+// ...
 std::string_view status_run_of(std::string_view container_id);
 
 } // namespace etlnode::kubectl_local

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // kubectl_local/supervisor.cc: the process that keeps one pod running.
 //
-// Owns     the pod's record while it lives, its network namespace, one container run at a time, relays, probes, the log.
+// Owns     the pod's record while it lives, its namespaces, one container run at a time, relays, probes, the log.
 // Knows    container, pod_network, prober, view, status, state.     Known by  main (command `supervise`).
-// Parts    supervisor_network.cc, supervisor_probes.cc, supervisor_run.cc; what they share is in supervisor_state.h.
-// Normal   network, init containers in order, the container, Ready, deletion: TERM, grace, KILL, everything removed.
-// Fails    a container that ends is started again by restartPolicy: at once the first time, then after 1 s, 2 s, 4 s ... 30 s; one that
-//          ran for a minute starts the series anew. A missing image is looked for every second. A supervisor that dies takes the
-//          container with it; the next kubectl-local that looks starts another, which goes on from the record.
+// Parts    supervisor_network.cc, supervisor_probes.cc, supervisor_run.cc; supervisor_state.h holds what they share.
+// Normal   Opens the network, runs init containers in order, then the container, which becomes Ready. On deletion: TERM, grace period,
+//          KILL, removal of everything.
+// Fails    A container that ends is restarted according to restartPolicy: immediately the first time, then after 1 s, 2 s, 4 s ... 30 s.
+//          A run of one minute resets this series. A missing image is checked for every second. A supervisor that dies takes the
+//          container with it. The next call of kubectl-local starts another supervisor, which continues from the record.
 #include "kubectl_local/supervisor.h"
 
 #include <algorithm>
@@ -25,16 +26,16 @@
 
 #include "base/text.h"
 #include "kubectl_local/image.h"
-#include "kubectl_local/netbox.h"
+#include "kubectl_local/pod_namespaces.h"
 #include "kubectl_local/sandbox.h"
 #include "kubectl_local/supervisor_state.h"
 
 namespace etlnode::kubectl_local {
 
-static constexpr uint64_t record_check_ms = 5'000; // whether somebody removed the record under us
-static constexpr uint64_t leave_grace_ms = 5'000;  // the supervisor itself was asked to end
+static constexpr uint64_t record_check_ms = 5'000; // checks whether the record was removed under us
+static constexpr uint64_t leave_grace_ms = 5'000;  // used when the supervisor itself is asked to end
 
-// Its record was removed otherwise, and the name may be another pod's by now.
+// False if another process removed the record; its name may already belong to another pod.
 static bool record_is_ours(const supervisor &s)
 {
     struct stat mine;
@@ -47,7 +48,7 @@ void supervisor_publish(supervisor &s)
     if (!record_is_ours(s))
         return;
     status_write(s.status, s.pod.get());
-    // The version differs with every write: compare without it.
+    // Every write changes the version, so compare without it.
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(s.pod.get(), "metadata");
     cJSON_DeleteItemFromObjectCaseSensitive(metadata, "resourceVersion");
     std::string text = json_print(s.pod.get());
@@ -61,11 +62,14 @@ void supervisor_publish(supervisor &s)
 
 void supervisor_wait(supervisor &s, uint64_t after_ms)
 {
-    s.at = stage::next_attempt;
+    s.waits_for = wait_for::next_attempt;
     loop_timer_arm(s.l, s.attempt, after_ms);
 }
 
-std::string supervisor_memory_root(const supervisor &s) { return s.unsandboxed ? "" : text_format("/proc/%d/root", s.network.box.helper); }
+std::string supervisor_memory_root(const supervisor &s)
+{
+    return s.unsandboxed ? "" : text_format("/proc/%d/root", s.network.namespaces.helper);
+}
 
 void supervisor_set_waiting(supervisor &s, const std::string &reason, const std::string &message)
 {
@@ -82,20 +86,20 @@ void supervisor_set_waiting(supervisor &s, const std::string &reason, const std:
 
 void supervisor_finish(supervisor &s)
 {
-    s.at = stage::deletion;
+    s.waits_for = wait_for::deletion;
     if (s.deleting && s.status.container.state.phase == container_phase::terminated)
         s.status.phase = s.status.container.state.exit_code == 0 ? "Succeeded" : "Failed";
     supervisor_publish(s);
-    witness_close(s.life);
+    witness_close(s.port_witness);
     pod_network_close(s.network);
     cgroup_remove(s.group);
     log_close(s.log);
-    s.image_hold.reset(-1);
-    image_sweep(s.state);
+    s.image_lock.reset(-1);
+    image_remove_unused(s.state);
     if (s.deleting && geteuid() == 0)
-        netbox_release_address(s.status.pod_ip);
+        pod_namespaces_release_address(s.status.pod_ip);
     if (s.deleting && record_is_ours(s))
-        state_remove_pod(s.state, s.key); // last: whoever waits for the deletion finds nothing left
+        state_remove_pod(s.state, s.key); // last, so that a caller waiting for the deletion finds nothing left
     loop_stop(s.l);
 }
 
@@ -140,18 +144,18 @@ static void reap(supervisor &s)
     int status = 0;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == s.network.box.helper) {
-            // Cannot live on without its network; the next supervisor makes a new one.
+        if (pid == s.network.namespaces.helper) {
+            // The pod cannot run without its namespaces. The next supervisor creates new ones.
             fprintf(stderr, "%s the network helper died\n", os_time_text_ns().c_str());
-            s.network.box.helper = 0;
+            s.network.namespaces.helper = 0;
             container_kill(s.run);
             leave(s);
             continue;
         }
         if (pid != s.run.bwrap)
-            continue; // an orphan of a container, adopted as its subreaper
+            continue; // an orphan of a container, which this subreaper has adopted
         container_end end;
-        container_reaped(s.run, status, end);
+        container_finish(s.run, status, end);
         supervisor_explain_end(s, end);
         supervisor_container_ended(s, end);
     }
@@ -266,7 +270,7 @@ static void start(supervisor &s)
         return;
     }
     if (!s.status.container.id.empty())
-        supervisor_publish(s); // at once, so that nobody takes the dead container for a living one
+        supervisor_publish(s); // at once, so that a dead container is not reported as running
     supervisor_start_current(s);
 }
 
@@ -291,7 +295,7 @@ int supervisor_main(const local_state &state, const pod_key &key)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    // Signals first: whoever sees the lock held may send one.
+    // Set up signals before taking the lock, because any process that sees the lock may send one.
     if (!loop_open(s.l) || !open_signals(s))
         return 1;
     s.lock.reset(state_lock_pod(state, key));
@@ -310,7 +314,7 @@ int supervisor_main(const local_state &state, const pod_key &key)
         }
         log_close(s.log);
     } else if (s.lock.fd >= 0) {
-        // Torn by a power cut before anybody was told that it exists.
+        // A power failure tore the record before its creation was reported.
         fprintf(stderr, "%s unreadable record removed\n", os_time_text_ns().c_str());
         state_remove_pod(state, key);
     }

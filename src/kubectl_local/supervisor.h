@@ -6,8 +6,8 @@
 
 namespace etlnode::kubectl_local {
 
-// Takes the pod's record lock and does not return before the pod has ended or was removed. At once when another supervisor
-// holds the lock. Returns the exit code.
+// Takes the pod's record lock, and returns when the pod has ended or was removed. Returns immediately if another supervisor holds the lock.
+// The result is the exit code.
 int supervisor_main(const local_state &state, const pod_key &key);
 
 } // namespace etlnode::kubectl_local

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/supervisor_network.cc: the pod's namespaces and addresses, and what a container's view is made of.
+// kubectl_local/supervisor_network.cc: the pod's namespaces and addresses, and the context from which a container's view is built.
 #include "kubectl_local/supervisor_state.h"
 
 #include <cerrno>
@@ -7,9 +7,9 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "kubectl_local/last_words.h"
-#include "kubectl_local/netbox.h"
 #include "kubectl_local/pod_limits.h"
+#include "kubectl_local/pod_namespaces.h"
+#include "kubectl_local/termination_message.h"
 #include "node/api.h"
 
 namespace etlnode::kubectl_local {
@@ -43,21 +43,21 @@ static pid_t living_command(void *arg)
 
 static std::string container_id(void *arg) { return static_cast<supervisor *>(arg)->status.container.id; }
 
-// The answers that the former server began must not pass for the new one's: the node tells them apart by the container's id.
+// Answers that the former server began must not be attributed to the new one. The node distinguishes them by the container's id.
 static void on_server_replaced(void *arg)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
     std::string &id = s.status.container.id;
-    id = std::string(status_run_of(id)) + "." + std::to_string(s.life.replaced + 1);
-    fprintf(stderr, "%s another process or program serves the port: the container is called %s from now on\n", os_time_text_ns().c_str(),
+    id = std::string(status_run_of(id)) + "." + std::to_string(s.port_witness.replaced + 1);
+    fprintf(stderr, "%s another process or program now serves the port: the container id changes to %s\n", os_time_text_ns().c_str(),
         id.c_str());
     supervisor_publish(s);
 }
 
-// Written even when there is none: a spec must not name one of its own.
+// Writes the annotation even without a witness, because a spec must not set it.
 static void open_witness(supervisor &s)
 {
-    witness &w = s.life;
+    witness &w = s.port_witness;
     std::string address;
     w.l = &s.l;
     w.port = s.spec.container.ports.empty() ? 0 : s.spec.container.ports[0];
@@ -72,7 +72,7 @@ static void open_witness(supervisor &s)
     annotate(s, annotation_local_witness, address);
 }
 
-// What the pod's AIS_TARGET_URL says, where whoever made the pod has said so too: the words of a spec open nothing.
+// The pod's AIS_TARGET_URL, if the creator of the pod granted that address. A spec alone grants nothing.
 static std::string granted_target(const supervisor &s)
 {
     std::string url;
@@ -82,35 +82,35 @@ static std::string granted_target(const supervisor &s)
     if (url.empty() || allow_has_target(s.allowed, url))
         return url;
     fprintf(
-        stderr, "%s AIS_TARGET_URL names no target that was handed over with the pod: there is no way to it\n", os_time_text_ns().c_str());
+        stderr, "%s AIS_TARGET_URL names an address that was not granted to the pod: the pod cannot reach it\n", os_time_text_ns().c_str());
     return "";
 }
 
-// The pod's namespaces: users, mounts, network.
+// Opens the pod's namespaces: users, mounts, network.
 bool supervisor_open_network(supervisor &s)
 {
     std::string text;
     pod_network &n = s.network;
-    netbox_wish wish;
+    namespace_options options;
     n.unsandboxed = s.unsandboxed;
     if (!s.unsandboxed && geteuid() == 0 && s.users.count == 0 && !users_choose(s.dir, s.users, text))
-        fprintf(stderr, "%s %s: root in the pod is root outside, without its rights\n", os_time_text_ns().c_str(), text.c_str());
-    wish.users = s.users;
-    view_place place = supervisor_place_of(s, s.spec.container);
-    place.owner = s.users.base;
-    if (!view_make_volumes(s.spec, place, text) || !os_make_dirs(last_words_dir(s.dir))) {
+        fprintf(stderr, "%s %s: root in the pod is root outside, without its privileges\n", os_time_text_ns().c_str(), text.c_str());
+    options.users = s.users;
+    container_context context = supervisor_context_of(s, s.spec.container);
+    context.owner = s.users.base;
+    if (!view_make_volumes(s.spec, context, text) || !os_make_dirs(termination_message_dir(s.dir))) {
         supervisor_set_waiting(s, "CreateContainerError", text);
         return false;
     }
     for (const pod_volume &volume : s.spec.volumes)
         if (volume.in_memory)
-            wish.memory.push_back({view_volume_dir(place, volume.name), limits_memory_volume(volume, limits_read(s.spec.container.object)),
-                local_memory_files_max});
-    wish.memory.push_back({last_words_dir(s.dir), last_words_room, last_words_files_max});
+            options.memory.push_back({view_volume_dir(context, volume.name),
+                limits_memory_volume(volume, limits_read(s.spec.container.object)), local_memory_files_max});
+    options.memory.push_back({termination_message_dir(s.dir), termination_message_room, termination_message_files_max});
     const cJSON *one;
     cJSON_ArrayForEach(one, json_get(json_get(s.spec.object, "securityContext"), "sysctls"))
-        wish.sysctls.emplace_back(json_text(one, "name"), json_text(one, "value"));
-    if (!pod_network_open(n, s.l, s.spec, granted_target(s), s.uid, old_address(s), std::move(wish), is_dying, &s, text)) {
+        options.sysctls.emplace_back(json_text(one, "name"), json_text(one, "value"));
+    if (!pod_network_open(n, s.l, s.spec, granted_target(s), s.uid, old_address(s), std::move(options), is_dying, &s, text)) {
         supervisor_set_waiting(s, "CreateContainerError", text);
         return false;
     }
@@ -122,22 +122,22 @@ bool supervisor_open_network(supervisor &s)
     return true;
 }
 
-view_place supervisor_place_of(const supervisor &s, const container_spec &container)
+container_context supervisor_context_of(const supervisor &s, const container_spec &container)
 {
-    view_place place;
-    place.scratch = s.dir;
-    place.hostname = s.key.name.substr(0, 63);
-    place.pod_ip = s.status.pod_ip;
-    place.host_ip = s.status.host_ip;
-    place.pod = s.pod.get();
-    place.host_network = s.spec.host_network;
-    place.kind = s.network.box.kind;
-    place.owner = place.kind == netbox_kind::block ? s.users.base : 0;
-    place.who = identity_read(s.spec.object, container.object);
-    place.allowed = s.allowed;
-    place.writable_bytes = limits_writable(limits_read(container.object));
-    place.target_url = s.network.target_url;
-    return place;
+    container_context context;
+    context.scratch = s.dir;
+    context.hostname = s.key.name.substr(0, 63);
+    context.pod_ip = s.status.pod_ip;
+    context.host_ip = s.status.host_ip;
+    context.pod = s.pod.get();
+    context.host_network = s.spec.host_network;
+    context.kind = s.network.namespaces.kind;
+    context.owner = context.kind == user_mapping::block ? s.users.base : 0;
+    context.identity = identity_read(s.spec.object, container.object);
+    context.allowed = s.allowed;
+    context.writable_bytes = limits_writable(limits_read(container.object));
+    context.target_url = s.network.target_url;
+    return context;
 }
 
 } // namespace etlnode::kubectl_local

@@ -13,7 +13,7 @@
 
 namespace etlnode::kubectl_local {
 
-static constexpr uint64_t probe_message_ms = 1'000; // how often the reason for not being ready is refreshed
+static constexpr uint64_t probe_message_ms = 1'000; // how often the reason for not being ready is updated
 
 void supervisor_stop_probes(supervisor &s)
 {
@@ -36,7 +36,7 @@ static void start_probe(supervisor &s, probe_role role)
     if (spec.kind == probe_kind::unsupported) {
         if (role == probe_role::readiness)
             s.status.message = "Readiness probe failed: " + spec.why;
-        return; // never ready; never killed by a probe we cannot make
+        return; // never ready, but not killed for a probe that cannot run
     }
     prober &p = s.probers[static_cast<size_t>(role)];
     p.spec = &spec;
@@ -44,11 +44,11 @@ static void start_probe(supervisor &s, probe_role role)
     p.address.sin_family = AF_INET;
     bool has_address = s.unsandboxed && !s.spec.host_network;
     p.address.sin_port = htons(static_cast<uint16_t>(has_address ? pod_network_port(s.network, spec.port) : spec.port));
-    // Never anywhere else than to the pod: this is a process of the machine's, and goes where the pod may not.
-    const std::string &own = has_address ? s.network.pod_ip : s.network.box.veth ? s.network.box.pod_address : "";
+    // Probe only the pod itself. This is a process of the machine and can reach addresses that the pod cannot.
+    const std::string &own = has_address ? s.network.pod_ip : s.network.namespaces.veth ? s.network.namespaces.pod_address : "";
     if (inet_pton(AF_INET, own.c_str(), &p.address.sin_addr) != 1)
         p.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    p.inside = has_address || s.network.box.veth || s.spec.host_network ? nullptr : &s.network.box;
+    p.inside = has_address || s.network.namespaces.veth || s.spec.host_network ? nullptr : &s.network.namespaces;
     prober_start(p);
 }
 
@@ -61,7 +61,7 @@ static void start_probes_after_startup(supervisor &s)
     start_probe(s, probe_role::liveness);
 }
 
-// What kubectl-local itself listens for in the pod's network namespace.
+// The URL for which kubectl-local itself listens in the pod's network namespace.
 static std::string_view target_url_of(const supervisor &s)
 {
     if (!s.network.target_url.empty())
@@ -72,11 +72,11 @@ static std::string_view target_url_of(const supervisor &s)
     return {};
 }
 
-// Where nobody listens on the port, what else is listened on may be what was meant.
+// If nobody listens on the port, another listening port may be the intended one.
 static std::string readiness_text(const supervisor &s, const std::string &why)
 {
     bool is_refused = why.find(strerror(ECONNREFUSED)) != std::string::npos && s.run.bwrap != 0 && !s.spec.host_network &&
-                      !s.unsandboxed; // else others' ports are seen too
+                      !s.unsandboxed; // otherwise the ports of other programs are visible too
     std::string hint = is_refused ? hint_of_port(s.run.bwrap, s.spec.container.readiness.port, target_url_of(s)) : "";
     return supervisor_with_hint("Readiness probe failed: " + why, hint);
 }
@@ -94,7 +94,7 @@ static void on_probe_change(void *arg, prober &which)
     case probe_role::readiness:
         status.ready = which.good;
         if (which.good)
-            witness_remember(s.life);
+            witness_remember(s.port_witness);
         s.status.message = which.good ? "" : readiness_text(s, which.why);
         break;
     case probe_role::liveness: break;
@@ -108,7 +108,7 @@ static void on_probe_change(void *arg, prober &which)
     supervisor_ask_to_end(s, s.spec.grace_s * 1000);
 }
 
-// The pod says why it is not ready, but not with every try.
+// The pod reports why it is not ready, but does not repeat it for every attempt.
 static void on_probe_message(void *arg)
 {
     supervisor &s = *static_cast<supervisor *>(arg);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/supervisor_run.cc: the pod's containers, one at a time: what each is started with, and what its end means.
+// kubectl_local/supervisor_run.cc: runs the pod's containers one at a time: prepares each start and handles each end.
 #include "kubectl_local/supervisor_state.h"
 
 #include <algorithm>
@@ -11,16 +11,16 @@
 #include "kubectl_local/hints.h"
 #include "kubectl_local/identity.h"
 #include "kubectl_local/image.h"
-#include "kubectl_local/last_words.h"
-#include "kubectl_local/netbox.h"
 #include "kubectl_local/pod_limits.h"
+#include "kubectl_local/pod_namespaces.h"
 #include "kubectl_local/syscall_filter.h"
+#include "kubectl_local/termination_message.h"
 
 namespace etlnode::kubectl_local {
 
 static constexpr uint64_t backoff_first_ms = 1'000;
 static constexpr uint64_t backoff_max_ms = 30'000;
-static constexpr uint64_t healthy_run_ms = 60'000; // a run this long clears the back-off
+static constexpr uint64_t healthy_run_ms = 60'000; // a run of this length resets the back-off
 static constexpr uint64_t image_retry_ms = 1'000;
 static constexpr uint64_t network_retry_ms = 5'000;
 
@@ -35,16 +35,16 @@ void supervisor_ask_to_end(supervisor &s, uint64_t grace_ms)
     container_terminate(s.run);
     if (s.run.killed)
         return;
-    if (!s.kill_timer.armed || s.kill_timer.at_ms > os_now_ms() + grace_ms) // asked again: only ever sooner
+    if (!s.kill_timer.armed || s.kill_timer.at_ms > os_now_ms() + grace_ms) // a repeated request can only shorten the grace period
         loop_timer_arm(s.l, s.kill_timer, grace_ms);
 }
 
 static void on_known(void *arg)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
-    netbox_guard(s.network.box, s.run.command);
-    // The tracer has them all below it, those too that left the command.
-    keeper_start(s.keep, s.unsandboxed ? s.run.bwrap : s.run.command);
+    pod_namespaces_guard(s.network.namespaces, s.run.command);
+    // With the tracer, all processes are its descendants, including those that detached from the command.
+    limit_watch_start(s.limits, s.unsandboxed ? s.run.bwrap : s.run.command);
 }
 
 static void on_started(void *arg)
@@ -64,17 +64,17 @@ static void on_started(void *arg)
     supervisor_publish(s);
 }
 
-// Root in the pod becomes whoever the spec names; where one id is mapped, bwrap has given it the name.
-static void change_user(const view_place &place, std::vector<std::string> &command)
+// Switches from root in the pod to the user in the spec. With a single mapped id, bwrap has already given it that user's name.
+static void change_user(const container_context &context, std::vector<std::string> &command)
 {
-    const container_identity &who = place.who;
-    if (place.kind == netbox_kind::own_user || identity_is_root(who))
+    const container_identity &identity = context.identity;
+    if (context.kind == user_mapping::own_user || identity_is_root(identity))
         return;
     std::string groups;
-    for (uint32_t group : who.groups)
+    for (uint32_t group : identity.groups)
         groups += (groups.empty() ? "" : ",") + std::to_string(group);
     std::vector<std::string> words = {
-        os_find_program("setpriv"), "--reuid", std::to_string(who.user), "--regid", std::to_string(who.group)};
+        os_find_program("setpriv"), "--reuid", std::to_string(identity.user), "--regid", std::to_string(identity.group)};
     if (groups.empty())
         words.push_back("--clear-groups");
     else
@@ -83,7 +83,7 @@ static void change_user(const view_place &place, std::vector<std::string> &comma
     command.insert(command.begin(), words.begin(), words.end());
 }
 
-// The container is ended, and the next one of the pod starts as after any other end.
+// Ends the container. The next one of the pod starts as after any other end.
 static void on_memory(void *arg, const std::string &message)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
@@ -92,7 +92,7 @@ static void on_memory(void *arg, const std::string &message)
     container_kill(s.run);
 }
 
-// As the kubelet does: the pod has failed, whatever its restartPolicy says.
+// Like the kubelet: the pod has failed, whatever its restartPolicy says.
 static void on_evict(void *arg, const std::string &message)
 {
     supervisor &s = *static_cast<supervisor *>(arg);
@@ -101,7 +101,7 @@ static void on_evict(void *arg, const std::string &message)
     container_kill(s.run);
 }
 
-// The control groups a container goes into, with its limits; what they cannot keep is looked after from here.
+// Prepares the control groups with the container's limits. This process enforces limits that they do not cover.
 static std::vector<std::string> prepare_limits(supervisor &s, const container_spec &container)
 {
     if (!s.has_group)
@@ -109,13 +109,13 @@ static std::vector<std::string> prepare_limits(supervisor &s, const container_sp
     s.has_group = true;
     container_limits limits = limits_read(container.object);
     cgroup_set(s.group, {limits.memory, limits.cpu, local_tasks_max});
-    keeper_prepare(s.keep, {s.spec, container, s.dir, s.group, s.unsandboxed, supervisor_memory_root(s)});
+    limit_watch_prepare(s.limits, {s.spec, container, s.dir, s.group, s.unsandboxed, supervisor_memory_root(s)});
     s.out_of_memory = false;
     s.memory_text.clear();
     return cgroup_join_files(s.group);
 }
 
-// An image that is missing may be made at any time: looked for every second. False: the attempt ends here.
+// A missing image may be created at any time, so check for it every second. False ends this attempt.
 static bool find_image(supervisor &s, image_reference &out_reference, image_config &out_config)
 {
     const std::string &name = supervisor_current_spec(s).image;
@@ -125,14 +125,14 @@ static bool find_image(supervisor &s, image_reference &out_reference, image_conf
             text_format("Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid reference format",
                 name.c_str(), name.c_str()));
         supervisor_publish(s);
-        s.at = stage::deletion;
+        s.waits_for = wait_for::deletion;
         return false;
     }
     std::string text;
     if (verdict == reference_verdict::digest)
-        text = text_format("image \"%s\": kubectl-local has no digests; name a tag", name.c_str());
+        text = text_format("image \"%s\": kubectl-local does not support digests; use a tag", name.c_str());
     else {
-        s.image_hold.reset(image_hold(s.state, out_reference));
+        s.image_lock.reset(image_acquire(s.state, out_reference));
         if (image_load(s.state, out_reference, out_config, text)) {
             s.image_trouble.clear();
             return true;
@@ -157,7 +157,7 @@ static uint64_t next_delay(supervisor &s)
     return delay;
 }
 
-// What could not be started at all is tried again as if it had crashed.
+// A failed start is retried like a crash.
 static void retry_later(supervisor &s, const char *reason, const std::string &text)
 {
     supervisor_set_waiting(s, reason, text);
@@ -165,11 +165,11 @@ static void retry_later(supervisor &s, const char *reason, const std::string &te
     supervisor_wait(s, std::max(next_delay(s), backoff_first_ms));
 }
 
-// What the tracer is told besides bubblewrap's options (guest_view.h).
-static bool add_places(const supervisor &s, const stage_plan &stage, std::vector<std::string> &args, std::string &out_text)
+// Adds the tracer's own options to bubblewrap's (guest_view.h).
+static bool add_places(const supervisor &s, const mount_plan &mounts, std::vector<std::string> &args, std::string &out_text)
 {
     std::vector<std::pair<std::string, std::string>> paths;
-    if (!stage_resolve(stage, paths, out_text))
+    if (!mount_tree_resolve(mounts, paths, out_text))
         return false;
     std::vector<std::string> more;
     for (const auto &[name, path] : paths)
@@ -180,115 +180,132 @@ static bool add_places(const supervisor &s, const stage_plan &stage, std::vector
     return true;
 }
 
-// Whether the pod can have containers now, and has its network.
-static bool is_startable(supervisor &s)
+// What a run of the current container is made of.
+struct run_plan {
+    container_context context;
+    std::string bwrap;
+    std::vector<std::string> stand_in; // runs this program in bubblewrap's place; empty with namespaces
+    std::vector<std::string> command;
+    std::vector<std::string> args;
+    mount_plan mounts;
+    os_fd filter;
+};
+
+// Fills the plan. False after scheduling a retry.
+static bool plan_run(
+    supervisor &s, const container_spec &container, const image_reference &image, const image_config &config, run_plan &plan)
 {
-    if (!s.spec.unsupported.empty()) {
-        supervisor_set_waiting(s, "CreateContainerConfigError", s.spec.unsupported);
-        supervisor_publish(s);
-        s.at = stage::deletion;
+    plan.context = supervisor_context_of(s, container);
+    plan.context.rootfs = image_dir(s.state, image) + "/rootfs";
+    env_list env = view_environment(container, config, plan.context);
+    plan.command = view_command(container, config, env);
+    std::string text;
+    if (plan.command.empty()) {
+        retry_later(s, "CreateContainerError",
+            text_format("no command specified: neither the pod nor image %s names one", image_text(image).c_str()));
         return false;
     }
-    if (!s.network.open && !supervisor_open_network(s)) {
-        supervisor_publish(s);
-        supervisor_wait(s, network_retry_ms);
+    if (s.unsandboxed)
+        plan.stand_in = {"kubectl-local", "run-unsandboxed", "--scratch", s.dir + "/view"};
+    plan.bwrap = s.unsandboxed ? os_read_link("/proc/self/exe") : os_find_program("bwrap");
+    if (plan.bwrap.empty()) {
+        retry_later(s, "CreateContainerError", "bwrap not found: kubectl-local needs bubblewrap (Debian: apt-get install bubblewrap)");
         return false;
     }
+    if (view_build(s.spec, container, config, plan.context, env, plan.args, plan.mounts, text)) {
+        const std::vector<std::string> &capabilities = plan.context.identity.capabilities;
+        bool chroot = std::find(capabilities.begin(), capabilities.end(), "CAP_SYS_CHROOT") != capabilities.end();
+        plan.filter.reset(syscall_filter_make({chroot}, text));
+    }
+    if (plan.filter.fd < 0) {
+        retry_later(s, "CreateContainerError", text);
+        return false;
+    }
+    termination_message_clear(supervisor_memory_root(s) + termination_message_dir(s.dir), container);
+    if (s.unsandboxed && !add_places(s, plan.mounts, plan.args, text)) {
+        retry_later(s, "RunContainerError", text);
+        return false;
+    }
+    if (!s.unsandboxed)
+        change_user(plan.context, plan.command);
     return true;
 }
 
-// The files of a run: the mark for whoever has to find its processes, and the log.
-static void open_files(supervisor &s, const container_spec &container)
+// Leftovers of an earlier supervisor would keep the network namespace and the image in use.
+static void remove_leftovers(supervisor &s)
 {
-    // What an earlier supervisor could not take along: it would hold the network namespace and the image.
-    if (!s.swept && os_exists(s.dir + "/marked"))
-        container_kill_left(s.uid, s.dir);
-    s.swept = true;
+    if (!s.leftovers_removed && os_exists(s.dir + "/marked"))
+        container_kill_leftovers(s.uid, s.dir);
+    s.leftovers_removed = true;
     os_write_file(s.dir + "/marked", "");
-    // An init container has a log of its own.
-    std::string log_path = supervisor_is_main(s) ? s.dir + "/log" : s.dir + "/log-" + container.name;
-    if (s.log.path != log_path) {
+}
+
+// Each init container has its own log.
+static void open_log(supervisor &s, const container_spec &container)
+{
+    std::string path = supervisor_is_main(s) ? s.dir + "/log" : s.dir + "/log-" + container.name;
+    if (s.log.path != path) {
         log_close(s.log);
-        log_open(s.log, log_path);
+        log_open(s.log, path);
     }
 }
 
-// -1, and why not.
-static int make_filter(const view_place &place, std::string &out_text)
+static void spawn(supervisor &s, const container_spec &container, const run_plan &plan)
 {
-    const std::vector<std::string> &capabilities = place.who.capabilities;
-    bool chroot = std::find(capabilities.begin(), capabilities.end(), "CAP_SYS_CHROOT") != capabilities.end();
-    return syscall_filter_make({chroot}, out_text);
-}
-
-void supervisor_start_current(supervisor &s)
-{
-    const container_spec &container = supervisor_current_spec(s);
     container_status &status = supervisor_current_status(s);
-    image_reference image;
-    image_config config;
-    if (!is_startable(s) || !find_image(s, image, config))
-        return;
-    status.image_id = config.id;
-    view_place place = supervisor_place_of(s, container);
-    place.rootfs = image_dir(s.state, image) + "/rootfs";
-    env_list env = view_environment(container, config, place);
-    std::vector<std::string> command = view_command(container, config, env);
-    std::vector<std::string> args;
-    stage_plan stage;
-    std::string text;
-    if (command.empty()) {
-        retry_later(s, "CreateContainerError",
-            text_format("no command specified: neither the pod nor image %s names one", image_text(image).c_str()));
-        return;
-    }
-    // Without namespaces this program takes bubblewrap's place.
-    std::vector<std::string> stand_in;
-    if (s.unsandboxed)
-        stand_in = {"kubectl-local", "run-unsandboxed", "--scratch", s.dir + "/view"};
-    std::string bwrap = s.unsandboxed ? os_read_link("/proc/self/exe") : os_find_program("bwrap");
-    if (bwrap.empty()) {
-        retry_later(s, "CreateContainerError", "bwrap not found: kubectl-local needs bubblewrap (Debian: apt-get install bubblewrap)");
-        return;
-    }
-    os_fd filter;
-    if (view_build(s.spec, container, config, place, env, args, stage, text))
-        filter.reset(make_filter(place, text));
-    if (filter.fd < 0) {
-        retry_later(s, "CreateContainerError", text);
-        return;
-    }
-    last_words_forget(supervisor_memory_root(s) + last_words_dir(s.dir), container);
-    if (s.unsandboxed && !add_places(s, stage, args, text)) {
-        retry_later(s, "RunContainerError", text);
-        return;
-    }
-    open_files(s, container);
     bool again = !status.id.empty();
     if (again) {
         status.restarts++;
-        log_turn(s.log);
+        log_start_run(s.log);
     }
     std::string old_id = status.id;
     status.id = "local://" + os_random_hex(64);
-    witness_forget(s.life);
+    witness_forget(s.port_witness);
     s.liveness_failed = false;
     s.run.l = &s.l;
     s.run.log = &s.log;
     s.run.on_known = on_known;
     s.run.on_started = on_started;
     s.run.arg = &s;
-    if (!s.unsandboxed)
-        change_user(place, command);
     std::vector<std::string> groups = prepare_limits(s, container);
+    std::string text;
     if (!container_spawn(s.run,
-            {bwrap, s.network.box, stage, args, command, s.uid, groups, local_files_max, local_tasks_max, filter.fd, stand_in}, text)) {
+            {plan.bwrap, s.network.namespaces, plan.mounts, plan.args, plan.command, s.uid, groups, local_files_max, local_tasks_max,
+                plan.filter.fd, plan.stand_in},
+            text)) {
         status.id = old_id; // nothing has run
         status.restarts -= again ? 1 : 0;
         retry_later(s, "RunContainerError", text);
         return;
     }
-    s.at = stage::container_end;
+    s.waits_for = wait_for::container_end;
+}
+
+void supervisor_start_current(supervisor &s)
+{
+    const container_spec &container = supervisor_current_spec(s);
+    if (!s.spec.unsupported.empty()) {
+        supervisor_set_waiting(s, "CreateContainerConfigError", s.spec.unsupported);
+        supervisor_publish(s);
+        s.waits_for = wait_for::deletion;
+        return;
+    }
+    if (!s.network.open && !supervisor_open_network(s)) {
+        supervisor_publish(s);
+        supervisor_wait(s, network_retry_ms);
+        return;
+    }
+    image_reference image;
+    image_config config;
+    if (!find_image(s, image, config))
+        return;
+    supervisor_current_status(s).image_id = config.id;
+    run_plan plan;
+    if (!plan_run(s, container, image, config, plan))
+        return;
+    remove_leftovers(s);
+    open_log(s, container);
+    spawn(s, container, plan);
 }
 
 static void on_attempt(void *arg)
@@ -301,12 +318,12 @@ static void on_attempt(void *arg)
 void supervisor_end_pod(supervisor &s, const char *phase)
 {
     s.status.phase = phase;
-    s.at = stage::deletion;
-    witness_close(s.life);
+    s.waits_for = wait_for::deletion;
+    witness_close(s.port_witness);
     pod_network_close(s.network);
     cgroup_remove(s.group);
     supervisor_publish(s);
-    loop_stop(s.l); // the record stays; whoever deletes it needs no supervisor
+    loop_stop(s.l); // the record stays; deleting it needs no supervisor
 }
 
 static void next_init(supervisor &s)
@@ -335,7 +352,7 @@ static void start_again(supervisor &s, const container_end &end)
             text_format("back-off %s restarting failed container=%s pod=%s_%s(%s)%s%s", text_duration(delay).c_str(), status.name.c_str(),
                 s.key.name.c_str(), s.key.ns.c_str(), s.uid.c_str(), end.never_started ? ": " : "", end.text.c_str()));
     else
-        s.status.message = status.state.message; // `terminated` is shown until the new one runs
+        s.status.message = status.state.message; // `terminated` is shown until the next run starts
     supervisor_publish(s);
     supervisor_wait(s, delay);
 }
@@ -344,8 +361,8 @@ void supervisor_container_ended(supervisor &s, const container_end &end)
 {
     container_status &status = supervisor_current_status(s);
     supervisor_stop_probes(s);
-    keeper_stop(s.keep);
-    bool oom = s.out_of_memory || (end.exit_code == 128 + SIGKILL && cgroup_oom_kills(s.group) > s.keep.oom_before);
+    limit_watch_stop(s.limits);
+    bool oom = s.out_of_memory || (end.exit_code == 128 + SIGKILL && cgroup_oom_kills(s.group) > s.limits.oom_before);
     loop_timer_stop(s.kill_timer);
     pod_network_container_ended(s.network);
     time_t now = time(nullptr);
@@ -356,9 +373,9 @@ void supervisor_container_ended(supervisor &s, const container_end &end)
     status.state.exit_code = end.exit_code;
     status.state.reason = end.never_started ? "StartError" : oom ? "OOMKilled" : end.exit_code == 0 ? "Completed" : "Error";
     if (oom && s.memory_text.empty())
-        s.memory_text = keeper_memory_text(s.keep);
-    std::string words = last_words_read(
-        supervisor_memory_root(s) + last_words_dir(s.dir), supervisor_current_spec(s), end.exit_code, s.log.path);
+        s.memory_text = limit_watch_memory_text(s.limits);
+    std::string words = termination_message_read(
+        supervisor_memory_root(s) + termination_message_dir(s.dir), supervisor_current_spec(s), end.exit_code, s.log.path);
     status.state.message = !words.empty() ? words : s.liveness_failed ? s.status.message : oom ? s.memory_text : end.text;
     status.state.started = started;
     status.state.finished = now;
@@ -406,10 +423,10 @@ static void on_kill_timer(void *arg) { container_kill(static_cast<supervisor *>(
 
 void supervisor_prepare_run(supervisor &s)
 {
-    s.keep.l = &s.l;
-    s.keep.on_memory = on_memory;
-    s.keep.on_evict = on_evict;
-    s.keep.arg = &s;
+    s.limits.l = &s.l;
+    s.limits.on_memory = on_memory;
+    s.limits.on_evict = on_evict;
+    s.limits.arg = &s;
     struct {
         loop_timer *timer;
         void (*on_timer)(void *);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/supervisor_state.h: what the parts of the supervisor share: supervisor.cc (the record, its deletion, signals), supervisor_network.cc, supervisor_probes.cc and
-// supervisor_run.cc (containers). For them only.
+// kubectl_local/supervisor_state.h: what the parts of the supervisor share: supervisor.cc (the record, deletion, signals),
+// supervisor_network.cc, supervisor_probes.cc and supervisor_run.cc (containers). For them only.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 #include "kubectl_local/allow.h"
 #include "kubectl_local/cgroup.h"
 #include "kubectl_local/container.h"
-#include "kubectl_local/keeper.h"
+#include "kubectl_local/limit_watch.h"
 #include "kubectl_local/os.h"
 #include "kubectl_local/pod.h"
 #include "kubectl_local/pod_network.h"
@@ -22,10 +22,10 @@
 
 namespace etlnode::kubectl_local {
 
-// Named by what is awaited.
-enum class stage : uint8_t {
+// Named by what the supervisor waits for.
+enum class wait_for : uint8_t {
     next_attempt,  // a timer: back-off, image, network
-    container_end, // a container runs (or is about to)
+    container_end, // a container runs or is about to
     deletion,      // nothing will start any more
 };
 
@@ -48,28 +48,28 @@ struct supervisor {
     loop_timer record_check;
     loop_timer probe_message;
 
-    stage at = stage::next_attempt;
-    bool deleting = false; // the record goes when the container is gone
+    wait_for waits_for = wait_for::next_attempt;
+    bool deleting = false; // the record is removed when the container has ended
     bool leaving = false;  // the record stays
     bool liveness_failed = false;
-    bool swept = false;   // nothing of an earlier supervisor is left
-    size_t current = 0;   // init containers first, then the container
-    uint32_t crashes = 0; // of the current container, in a row
+    bool leftovers_removed = false; // nothing is left of an earlier supervisor
+    size_t current = 0;             // init containers first, then the container
+    uint32_t crashes = 0;           // consecutive crashes of the current container
     std::string image_trouble;
 
     allow_list allowed;
     user_block users; // of a pod that root runs
     pod_network network;
-    witness life;
+    witness port_witness;
     container_run run;
     cgroup group;
-    bool has_group = false; // looked for; what could not be had is empty
-    keeper keep;
-    bool out_of_memory = false; // the container is being ended for it
-    std::string memory_text;    // why
-    std::string evicted;        // why the pod is being ended for good
+    bool has_group = false; // control groups were tried; unavailable ones are empty
+    limit_watch limits;
+    bool out_of_memory = false; // the container is being ended because of its memory use
+    std::string memory_text;    // the reason
+    std::string evicted;        // the reason why the pod is being ended for good
     log_writer log;
-    os_fd image_hold;
+    os_fd image_lock;
     prober probers[3];
 };
 
@@ -90,16 +90,16 @@ inline std::string supervisor_with_hint(const std::string &text, const std::stri
 // The record.
 void supervisor_publish(supervisor &s);
 void supervisor_set_waiting(supervisor &s, const std::string &reason, const std::string &message);
-// Where this process reaches memory of the pod's: in the mounts of the process that holds them.
+// The path at which this process reaches the pod's memory volumes: the root directory of the process that holds its mounts.
 std::string supervisor_memory_root(const supervisor &s);
-// Tries again later.
+// Retries after `after_ms`.
 void supervisor_wait(supervisor &s, uint64_t after_ms);
-// Everything of the pod goes, the record too where it is to be deleted; the loop ends.
+// Removes everything of the pod, and its record if it is to be deleted. Ends the loop.
 void supervisor_finish(supervisor &s);
 
-// The pod's namespaces: users, mounts, network. False: it waits, and says why.
+// Opens the pod's namespaces: users, mounts, network. On failure, sets the reason and schedules a retry.
 bool supervisor_open_network(supervisor &s);
-view_place supervisor_place_of(const supervisor &s, const container_spec &container);
+container_context supervisor_context_of(const supervisor &s, const container_spec &container);
 
 // Probes of the container that has started.
 void supervisor_prepare_probes(supervisor &s);
@@ -110,7 +110,7 @@ void supervisor_stop_probes(supervisor &s);
 void supervisor_prepare_run(supervisor &s);
 void supervisor_start_current(supervisor &s);
 void supervisor_ask_to_end(supervisor &s, uint64_t grace_ms);
-// What kept the container from starting, or ended it at once, with a way out where one is known.
+// Adds the reason why the container did not start or ended at once, with a remedy if one is known.
 void supervisor_explain_end(const supervisor &s, container_end &end);
 void supervisor_container_ended(supervisor &s, const container_end &end);
 // The pod has ended by itself: its record stays.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/syscall_filter.cc: which system calls a container may make.
+// kubectl_local/syscall_filter.cc: the system calls that a container may make.
 #include "kubectl_local/syscall_filter.h"
 
 #include <cerrno>
@@ -16,7 +16,7 @@
 
 namespace etlnode::kubectl_local {
 
-// By purpose. Names that a machine or a libseccomp does not know are skipped: what is not allowed fails with ENOSYS.
+// Grouped by purpose. Names that the machine or libseccomp does not know are skipped. Calls that are not allowed fail with ENOSYS.
 static constexpr const char *allowed_names[] = {
     // files and directories
     "access",
@@ -119,7 +119,7 @@ static constexpr const char *allowed_names[] = {
     "landlock_add_rule",
     "landlock_create_ruleset",
     "landlock_restrict_self",
-    // names of the same on other machines
+    // names of the same calls on other architectures
     "_llseek",
     "fadvise64_64",
     "fcntl64",
@@ -139,7 +139,7 @@ static constexpr const char *allowed_names[] = {
     "arm_fadvise64_64",
     "arm_sync_file_range",
     "sync_file_range2",
-    // waiting for several things
+    // waiting for several events
     "epoll_create",
     "epoll_create1",
     "epoll_ctl",
@@ -189,7 +189,7 @@ static constexpr const char *allowed_names[] = {
     "pkey_mprotect",
     "remap_file_pages",
     "set_mempolicy",
-    // processes and threads (clone and personality below)
+    // processes and threads (for clone and personality see below)
     "execve",
     "execveat",
     "exit",
@@ -252,7 +252,7 @@ static constexpr const char *allowed_names[] = {
     "sigprocmask",
     "sigreturn",
     "sigsuspend",
-    // who one is
+    // identity
     "capget",
     "capset",
     "getegid",
@@ -311,7 +311,7 @@ static constexpr const char *allowed_names[] = {
     "setrlimit",
     "times",
     "ugetrlimit",
-    // time; adjtimex only reads without a capability that nobody has here
+    // time; adjtimex only reads without a capability that no pod has
     "adjtimex",
     "alarm",
     "clock_adjtime",
@@ -339,7 +339,7 @@ static constexpr const char *allowed_names[] = {
     "timerfd_gettime64",
     "timerfd_settime",
     "timerfd_settime64",
-    // the network (socket below)
+    // the network (for socket see below)
     "accept",
     "accept4",
     "bind",
@@ -361,7 +361,7 @@ static constexpr const char *allowed_names[] = {
     "shutdown",
     "socketcall",
     "socketpair",
-    // System V and POSIX messages, semaphores and memory, in a namespace of the pod's own
+    // System V and POSIX messages, semaphores and shared memory, in the pod's own namespace
     "ipc",
     "mq_getsetattr",
     "mq_notify",
@@ -384,13 +384,13 @@ static constexpr const char *allowed_names[] = {
     "shmctl",
     "shmdt",
     "shmget",
-    // the machine
+    // machine information
     "getrandom",
     "sysinfo",
     "uname",
 };
 
-// What programs try and take a refusal for: EPERM instead of ENOSYS.
+// Calls that programs try although they expect a refusal: these fail with EPERM instead of ENOSYS.
 static constexpr const char *refused_names[] = {
     "acct",
     "add_key",
@@ -453,12 +453,12 @@ static bool add(scmp_filter_ctx filter, uint32_t action, const char *name, const
     if (number == __NR_SCMP_ERROR)
         return true;
     int rc = seccomp_rule_add_array(filter, action, number, count, conditions);
-    return rc == 0 || rc == -EDOM || rc == -EEXIST; // EDOM: not on this machine
+    return rc == 0 || rc == -EDOM || rc == -EEXIST; // EDOM: not on this architecture
 }
 
 static bool add_plain(scmp_filter_ctx filter, uint32_t action, const char *name) { return add(filter, action, name, nullptr, 0); }
 
-// Threads and processes, but no namespaces: inside one of its own a process would have every capability.
+// Allows threads and processes but no namespaces. In a namespace of its own a process would have every capability.
 static bool add_clone(scmp_filter_ctx filter)
 {
     static constexpr uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
@@ -469,7 +469,7 @@ static bool add_clone(scmp_filter_ctx filter)
     unsigned flags = 0;
 #endif
     struct scmp_arg_cmp none = {flags, SCMP_CMP_MASKED_EQ, namespaces, 0};
-    // clone3 hides its flags from a filter: it does not exist, and the C library uses clone.
+    // A filter cannot see the flags of clone3. Report it as missing, so that the C library falls back to clone.
     return add(filter, SCMP_ACT_ALLOW, "clone", &none, 1);
 }
 
@@ -482,7 +482,7 @@ static bool add_socket(scmp_filter_ctx filter)
         struct scmp_arg_cmp is = {0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0};
         done = done && add(filter, SCMP_ACT_ALLOW, "socket", &is, 1);
     }
-    // The kernel takes the lower half of the argument, and so does this: each protocol but the one.
+    // Compare only the lower half of the argument, as the kernel does. Allow every protocol except one.
     static constexpr uint64_t lower_half = 0xffffffff;
     static constexpr uint64_t protocols_max = 32; // MAX_LINKS
     for (uint64_t protocol = 0; protocol < protocols_max; protocol++) {
@@ -494,7 +494,7 @@ static bool add_socket(scmp_filter_ctx filter)
 
 static bool add_personality(scmp_filter_ctx filter)
 {
-    // Linux or 32-bit addresses, with or without the old uname; and the question.
+    // Allow Linux or 32-bit personalities, with or without the old uname, and the query.
     bool done = true;
     for (uint64_t value : {uint64_t{0}, uint64_t{0x8}, uint64_t{0x20000}, uint64_t{0x20008}, uint64_t{0xffffffff}}) {
         struct scmp_arg_cmp is = {0, SCMP_CMP_EQ, value, 0};
@@ -508,7 +508,7 @@ int syscall_filter_make(const syscall_filter_options &options, std::string &out_
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     bool done = filter != nullptr;
     if (done)
-        seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); // a tree instead of a list, where libseccomp knows it
+        seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); // a tree instead of a list, if libseccomp supports it
     for (const char *name : allowed_names)
         done = done && add_plain(filter, SCMP_ACT_ALLOW, name);
     for (const char *name : refused_names)
@@ -521,7 +521,7 @@ int syscall_filter_make(const syscall_filter_options &options, std::string &out_
         fd = -1;
     }
     if (fd < 0)
-        out_text = "the system call filter cannot be made: libseccomp refuses it";
+        out_text = "cannot create the system call filter: libseccomp rejects it";
     if (filter != nullptr)
         seccomp_release(filter);
     return fd;

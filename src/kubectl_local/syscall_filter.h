@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/syscall_filter.h: which system calls a container may make.
+// kubectl_local/syscall_filter.h: the system calls that a container may make.
 //
-// Never more than a container engine's default lets an unprivileged container do; less where a pod has no use for it: no key rings, no mounts,
+// Never more than the default of container engines allows an unprivileged container; less where a pod has no need: no key rings, no mounts,
 // no new namespaces, no socket families besides unix, IPv4, IPv6 and netlink.
 #pragma once
 
@@ -14,10 +14,10 @@ struct syscall_filter_options {
     bool chroot = false; // the container keeps CAP_SYS_CHROOT
 };
 
-// The filter as the kernel takes it, in a memory file that is read from its beginning (for bwrap --seccomp). -1 with `out_text`.
+// Returns the filter in the kernel's format, in a memory file at offset 0 (for bwrap --seccomp). -1 with `out_text`.
 int syscall_filter_make(const syscall_filter_options &options, std::string &out_text);
 
-// The calls that are allowed whatever their arguments, for tests.
+// The calls that are allowed with any arguments; for tests.
 const char *const *syscall_filter_names(size_t &out_count);
 
 } // namespace etlnode::kubectl_local

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/target_url.cc: the parts of what AIS_TARGET_URL says.
+// kubectl_local/target_url.cc: splits the URL in AIS_TARGET_URL.
 #include "kubectl_local/target_url.h"
 
 #include <string_view>

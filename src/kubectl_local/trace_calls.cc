@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/trace_calls.cc: what becomes of each system call of an unsandboxed container that is looked at.
+// kubectl_local/trace_calls.cc: handles the traced system calls of an unsandboxed container.
 //
 // Knows    guest_view, trace_memory, trace_exec, trace_net.     Known by  tracer.
-// A call either goes on with other arguments, which lie in memory of ours inside the thread, or is answered here and not made at all.
+// A call either continues with other arguments, which are in our memory inside the thread, or is answered here and not made at all.
 #include "kubectl_local/trace_calls.h"
 
 #include <algorithm>
@@ -29,19 +29,19 @@ namespace etlnode::kubectl_local {
 
 // What the handlers share.
 
-void trace_fail(trace_hand &h, int error)
+void trace_fail(trace_context &h, int error)
 {
     trace_set_number(h.thread.tid, h.regs, -1);
     trace_set_result(h.regs, -error);
 }
 
-void trace_answer(trace_hand &h, int64_t result)
+void trace_answer(trace_context &h, int64_t result)
 {
     trace_set_number(h.thread.tid, h.regs, -1);
     trace_set_result(h.regs, result);
 }
 
-uint64_t trace_place(trace_hand &h, const void *bytes, size_t size)
+uint64_t trace_to_scratch(trace_context &h, const void *bytes, size_t size)
 {
     if (h.thread.scratch == 0) {
         h.lacks_scratch = true;
@@ -63,7 +63,7 @@ std::string trace_cwd(const trace_state &state, pid_t tid)
     return guest_name_of(state.view, os_read_link(text_format("/proc/%d/cwd", tid)));
 }
 
-int trace_resolve(trace_hand &h, int dirfd, const std::string &path, bool follow, guest_path &out_path)
+int trace_resolve(trace_context &h, int dirfd, const std::string &path, bool follow, guest_path &out_path)
 {
     std::string base;
     if (!path.starts_with('/') && dirfd == AT_FDCWD)
@@ -80,7 +80,7 @@ int trace_resolve(trace_hand &h, int dirfd, const std::string &path, bool follow
     return guest_resolve(h.state.view, caller, base, path, follow, out_path);
 }
 
-// Calls that take paths.
+// Calls with paths.
 
 enum class follow : uint8_t { always, never, unless_flag, if_flag };
 
@@ -88,12 +88,12 @@ struct path_call {
     long number;
     int dirfd_arg; // -1: relative paths begin at the working directory
     int path_arg;
-    int flags_arg; // unless_flag: may hold AT_SYMLINK_NOFOLLOW; if_flag: may hold AT_SYMLINK_FOLLOW
+    int flags_arg; // unless_flag: may contain AT_SYMLINK_NOFOLLOW; if_flag: may contain AT_SYMLINK_FOLLOW
     follow rule;
     bool writes;
 };
 
-// A call that takes two paths has two rows.
+// A call with two paths has two rows.
 static constexpr path_call path_calls[] = {
     {SYS_newfstatat, 0, 1, 3, follow::unless_flag, false},
     {SYS_statx, 0, 1, 2, follow::unless_flag, false},
@@ -146,21 +146,22 @@ static constexpr path_call path_calls[] = {
 #endif
 };
 
-// Devices are this machine's: a container uses those that it is shown, and changes none.
+// Devices belong to this machine: a container may use those that its view contains, but not change them.
 static bool is_device(const struct stat &about) { return S_ISCHR(about.st_mode) || S_ISBLK(about.st_mode); }
 
-// A sandbox's mounts know no programs that run as their owner (nosuid). Here a pod's files lie on this machine's disk, where somebody else could start one.
-static void drop_set_id(trace_hand &h, unsigned mode_arg, const std::string &host)
+// In a sandbox, mounts ignore set-id bits (nosuid). Here a pod's files are on this machine's disk, where another user could run such a
+// program.
+static void drop_set_id(trace_context &h, unsigned mode_arg, const std::string &host)
 {
     uint64_t mode = trace_get_arg(h.regs, mode_arg);
     struct stat about;
-    bool is_directory = stat(host.c_str(), &about) == 0 && S_ISDIR(about.st_mode); // of which the group is inherited
+    bool is_directory = stat(host.c_str(), &about) == 0 && S_ISDIR(about.st_mode); // children inherit the group of the directory
     uint64_t dropped = is_directory ? S_ISUID : S_ISUID | S_ISGID;
     if ((mode & dropped) != 0)
         trace_set_arg(h.regs, mode_arg, mode & ~dropped);
 }
 
-// Where a call has a mode; -1: nowhere.
+// The index of a call's mode argument; -1 if it has none.
 static int mode_arg_of(long number)
 {
     switch (number) {
@@ -175,53 +176,53 @@ static int mode_arg_of(long number)
     }
 }
 
-static int dirfd_of(const trace_hand &h, int arg)
+static int dirfd_of(const trace_context &h, int arg)
 {
     return arg < 0 ? AT_FDCWD : static_cast<int>(trace_get_arg(h.regs, static_cast<unsigned>(arg)));
 }
 
-// A thread that nobody may look at is refused what depends on a look.
-static int judge_descriptor(const trace_hand &h, int fd)
+// If a thread cannot be inspected, calls that depend on the inspection are refused.
+static int check_descriptor(const trace_context &h, int fd)
 {
     std::string path = fd == AT_FDCWD ? text_format("/proc/%d/cwd", h.thread.tid) : text_format("/proc/%d/fd/%d", h.thread.tid, fd);
     std::string link = os_read_link(path);
     struct stat about;
     if (link.empty())
-        return errno == ENOENT ? 0 : EPERM; // of a descriptor that there is none the kernel says so
+        return errno == ENOENT ? 0 : EPERM; // let the kernel report an invalid descriptor
     if (guest_is_read_only(h.state.view, link))
         return EROFS;
     return stat(path.c_str(), &about) == 0 && is_device(about) ? EPERM : 0;
 }
 
-void trace_take_descriptor(trace_hand &h, int fd)
+void trace_handle_descriptor(trace_context &h, int fd)
 {
-    int error = judge_descriptor(h, fd);
+    int error = check_descriptor(h, fd);
     if (error != 0)
         trace_fail(h, error);
 }
 
-// Reads the path of argument `arg`. False: the call goes on as it is or has been answered.
-static bool read_path(trace_hand &h, int arg, std::string &out_path)
+// Reads the path in argument `arg`. False if the call continues unchanged or has been answered.
+static bool read_path(trace_context &h, int arg, std::string &out_path)
 {
     uint64_t address = trace_get_arg(h.regs, static_cast<unsigned>(arg));
     if (address == 0)
-        return false; // of the descriptor itself, or wrong: the kernel knows
+        return false; // an empty path means the descriptor itself, or is an error that the kernel reports
     int error = trace_read_text(h.thread.tid, address, PATH_MAX - 1, out_path);
     if (error != 0)
         trace_fail(h, error);
     return error == 0 && !out_path.empty();
 }
 
-static void put_path(trace_hand &h, int arg, const guest_path &path)
+static void put_path(trace_context &h, int arg, const guest_path &path)
 {
-    uint64_t at = trace_place(h, path.host.c_str(), path.host.size() + 1);
+    uint64_t at = trace_to_scratch(h, path.host.c_str(), path.host.size() + 1);
     if (at != 0)
         trace_set_arg(h.regs, static_cast<unsigned>(arg), at);
     else if (!h.lacks_scratch)
         trace_fail(h, ENAMETOOLONG);
 }
 
-// Whether the call takes a name away, or gives it to something else.
+// Whether the call removes a name, or gives it to another file.
 static bool takes_name(long number)
 {
     static constexpr long numbers[] = {
@@ -239,8 +240,8 @@ static bool takes_name(long number)
     return std::find(std::begin(numbers), std::end(numbers), number) != std::end(numbers);
 }
 
-// What the kernel would say of a mount.
-static int judge_change(const trace_hand &h, const path_call &call, const guest_path &path, bool follows)
+// The error that the kernel would report for a mount.
+static int check_change(const trace_context &h, const path_call &call, const guest_path &path, bool follows)
 {
     bool makes = call.number == SYS_mkdirat;
 #ifdef SYS_mkdir
@@ -255,8 +256,8 @@ static int judge_change(const trace_hand &h, const path_call &call, const guest_
     return exists && is_device(about) && !makes ? EPERM : 0;
 }
 
-// False: the call has been answered.
-static bool rewrite_path(trace_hand &h, const path_call &call)
+// False if the call has been answered.
+static bool rewrite_path(trace_context &h, const path_call &call)
 {
     std::string text;
     uint64_t flags = call.flags_arg < 0 ? 0 : trace_get_arg(h.regs, static_cast<unsigned>(call.flags_arg));
@@ -264,7 +265,7 @@ static bool rewrite_path(trace_hand &h, const path_call &call)
         bool is_answered = trace_get_number(h.thread.tid, h.regs) == -1;
         bool is_descriptor = trace_get_arg(h.regs, static_cast<unsigned>(call.path_arg)) == 0 || (flags & AT_EMPTY_PATH) != 0;
         if (!is_answered && call.writes && is_descriptor)
-            trace_take_descriptor(h, dirfd_of(h, call.dirfd_arg));
+            trace_handle_descriptor(h, dirfd_of(h, call.dirfd_arg));
         return trace_get_number(h.thread.tid, h.regs) != -1;
     }
     bool follows = call.rule == follow::always || (call.rule == follow::unless_flag && (flags & AT_SYMLINK_NOFOLLOW) == 0) ||
@@ -272,7 +273,7 @@ static bool rewrite_path(trace_hand &h, const path_call &call)
     guest_path path;
     int error = trace_resolve(h, dirfd_of(h, call.dirfd_arg), text, follows, path);
     if (error == 0 && call.writes)
-        error = judge_change(h, call, path, follows);
+        error = check_change(h, call, path, follows);
     if (error != 0) {
         trace_fail(h, error);
         return false;
@@ -284,7 +285,7 @@ static bool rewrite_path(trace_hand &h, const path_call &call)
     return trace_get_number(h.thread.tid, h.regs) != -1;
 }
 
-static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags, unsigned mode_arg)
+static void handle_open(trace_context &h, int dirfd_arg, int path_arg, uint64_t flags, unsigned mode_arg)
 {
     std::string text;
     if (!read_path(h, path_arg, text))
@@ -301,7 +302,7 @@ static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags
         bool only_reads = exists && (flags & O_ACCMODE) == O_RDONLY && (flags & O_TRUNC) == 0;
         if ((exists && is_stored && !only_reads) || (!exists && makes))
             error = EROFS;
-        bool is_nameless = (flags & O_TMPFILE) == O_TMPFILE; // a file in that directory
+        bool is_nameless = (flags & O_TMPFILE) == O_TMPFILE; // an unnamed file in that directory
         if (exists && is_stored && S_ISDIR(about.st_mode) && !is_nameless)
             error = 0; // the kernel refuses to write to it
     }
@@ -309,7 +310,7 @@ static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags
     static constexpr std::string_view terminals = "/dev/pts/";
     if (error == 0 && path.host.starts_with(terminals) && text_parse_u64(path.host.substr(terminals.size()), terminal) &&
         !trace_is_own_terminal(h.state, terminal))
-        error = ENOENT; // of somebody else on this machine
+        error = ENOENT; // it belongs to another user of this machine
     if (error != 0) {
         trace_fail(h, error);
         return;
@@ -319,7 +320,7 @@ static void take_open(trace_hand &h, int dirfd_arg, int path_arg, uint64_t flags
     put_path(h, path_arg, path);
 }
 
-static void take_access(trace_hand &h, int dirfd_arg, int path_arg, int mode_arg, uint64_t flags)
+static void handle_access(trace_context &h, int dirfd_arg, int path_arg, int mode_arg, uint64_t flags)
 {
     std::string text;
     if (!read_path(h, path_arg, text))
@@ -337,7 +338,7 @@ static void take_access(trace_hand &h, int dirfd_arg, int path_arg, int mode_arg
         put_path(h, path_arg, path);
 }
 
-static void take_readlink(trace_hand &h, int dirfd_arg, int path_arg)
+static void handle_readlink(trace_context &h, int dirfd_arg, int path_arg)
 {
     std::string text;
     if (!read_path(h, path_arg, text))
@@ -361,7 +362,7 @@ static void take_readlink(trace_hand &h, int dirfd_arg, int path_arg)
         trace_answer(h, static_cast<int64_t>(size));
 }
 
-static void take_getcwd(trace_hand &h)
+static void handle_getcwd(trace_context &h)
 {
     std::string dir = trace_cwd(h.state, h.thread.tid);
     uint64_t size = trace_get_arg(h.regs, 1);
@@ -375,7 +376,7 @@ static void take_getcwd(trace_hand &h)
         trace_answer(h, static_cast<int64_t>(dir.size() + 1));
 }
 
-static void take_uname(trace_hand &h)
+static void handle_uname(trace_context &h)
 {
     struct utsname about;
     if (h.state.view.hostname.empty() || uname(&about) != 0)
@@ -387,9 +388,9 @@ static void take_uname(trace_hand &h)
         trace_fail(h, EFAULT);
 }
 
-// Processes. A container without a process namespace sees only itself.
+// Processes. A container without a process namespace sees only its own.
 
-static void take_clone(trace_hand &h, uint64_t flags, bool is_clone3)
+static void handle_clone(trace_context &h, uint64_t flags, bool is_clone3)
 {
     static constexpr uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                            CLONE_NEWNET;
@@ -406,50 +407,50 @@ static void take_clone(trace_hand &h, uint64_t flags, bool is_clone3)
     h.thread.clone_flags = flags;
 }
 
-static void take_clone3(trace_hand &h)
+static void handle_clone3(trace_context &h)
 {
     uint64_t flags = 0;
     if (trace_read(h.thread.tid, trace_get_arg(h.regs, 0), &flags, sizeof flags))
-        take_clone(h, flags, true);
+        handle_clone(h, flags, true);
     else
         trace_fail(h, EFAULT);
 }
 
-static void take_fchmod(trace_hand &h)
+static void handle_fchmod(trace_context &h)
 {
     int fd = static_cast<int>(trace_get_arg(h.regs, 0));
     drop_set_id(h, 1, text_format("/proc/%d/fd/%d", h.thread.tid, fd));
-    trace_take_descriptor(h, fd);
+    trace_handle_descriptor(h, fd);
 }
 
-static void take_ioctl(trace_hand &h)
+static void handle_ioctl(trace_context &h)
 {
     unsigned command = static_cast<unsigned>(trace_get_arg(h.regs, 1));
     if (command == FIOSETOWN || command == SIOCSPGRP)
-        trace_take_owner_by_pointer(h);
+        trace_handle_owner_by_pointer(h);
     else
-        trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); // attributes of a file
+        trace_handle_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); // changes attributes of a file
 }
 
-static void take(trace_hand &h, long number)
+static void take(trace_context &h, long number)
 {
     switch (number) {
-    case SYS_openat: take_open(h, 0, 1, trace_get_arg(h.regs, 2), 3); return;
-    case SYS_faccessat: take_access(h, 0, 1, 2, 0); return;
-    case SYS_faccessat2: take_access(h, 0, 1, 2, trace_get_arg(h.regs, 3)); return;
-    case SYS_readlinkat: take_readlink(h, 0, 1); return;
-    case SYS_getcwd: take_getcwd(h); return;
-    case SYS_execve: trace_take_exec(h, AT_FDCWD, 0); return;
-    case SYS_execveat: trace_take_exec(h, static_cast<int>(trace_get_arg(h.regs, 0)), 1); return;
-    case SYS_uname: take_uname(h); return;
-    case SYS_bind: trace_take_bind(h); return;
-    case SYS_connect: trace_take_connect(h); return;
-    case SYS_getsockname: trace_take_socket_name(h); return;
-    case SYS_setsockopt: trace_take_v6_only(h); return;
-    case SYS_sendto: trace_take_send(h); return;
-    case SYS_clone: take_clone(h, trace_get_arg(h.regs, 0), false); return;
-    case SYS_clone3: take_clone3(h); return;
-    case SYS_kill: trace_take_kill(h); return;
+    case SYS_openat: handle_open(h, 0, 1, trace_get_arg(h.regs, 2), 3); return;
+    case SYS_faccessat: handle_access(h, 0, 1, 2, 0); return;
+    case SYS_faccessat2: handle_access(h, 0, 1, 2, trace_get_arg(h.regs, 3)); return;
+    case SYS_readlinkat: handle_readlink(h, 0, 1); return;
+    case SYS_getcwd: handle_getcwd(h); return;
+    case SYS_execve: trace_handle_exec(h, AT_FDCWD, 0); return;
+    case SYS_execveat: trace_handle_exec(h, static_cast<int>(trace_get_arg(h.regs, 0)), 1); return;
+    case SYS_uname: handle_uname(h); return;
+    case SYS_bind: trace_handle_bind(h); return;
+    case SYS_connect: trace_handle_connect(h); return;
+    case SYS_getsockname: trace_handle_socket_name(h); return;
+    case SYS_setsockopt: trace_handle_v6_only(h); return;
+    case SYS_sendto: trace_handle_send(h); return;
+    case SYS_clone: handle_clone(h, trace_get_arg(h.regs, 0), false); return;
+    case SYS_clone3: handle_clone3(h); return;
+    case SYS_kill: trace_handle_kill(h); return;
     case SYS_tkill:
     case SYS_rt_sigqueueinfo:
     case SYS_pidfd_open:
@@ -458,26 +459,26 @@ static void take(trace_hand &h, long number)
     case SYS_sched_setscheduler:
     case SYS_sched_setparam:
     case SYS_sched_setattr:
-    case SYS_get_robust_list: trace_take_process(h, 0); return;
+    case SYS_get_robust_list: trace_handle_process(h, 0); return;
     case SYS_tgkill:
-    case SYS_rt_tgsigqueueinfo: trace_take_process(h, 1); return;
+    case SYS_rt_tgsigqueueinfo: trace_handle_process(h, 1); return;
     case SYS_pidfd_send_signal:
-    case trace_process_mrelease: trace_take_pidfd(h); return;
-    case SYS_setpriority: trace_take_priority(h); return;
-    case SYS_ioprio_set: trace_take_io_priority(h); return;
-    case SYS_fcntl: trace_take_fcntl(h); return;
-    case SYS_ioctl: take_ioctl(h); return;
-    case SYS_fchmod: take_fchmod(h); return;
+    case trace_process_mrelease: trace_handle_pidfd(h); return;
+    case SYS_setpriority: trace_handle_priority(h); return;
+    case SYS_ioprio_set: trace_handle_io_priority(h); return;
+    case SYS_fcntl: trace_handle_fcntl(h); return;
+    case SYS_ioctl: handle_ioctl(h); return;
+    case SYS_fchmod: handle_fchmod(h); return;
     case SYS_fchown:
     case SYS_fsetxattr:
-    case SYS_fremovexattr: trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); return;
+    case SYS_fremovexattr: trace_handle_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0))); return;
 #ifdef SYS_open
-    case SYS_open: take_open(h, -1, 0, trace_get_arg(h.regs, 1), 2); return;
-    case SYS_creat: take_open(h, -1, 0, O_CREAT | O_WRONLY | O_TRUNC, 1); return;
-    case SYS_access: take_access(h, -1, 0, 1, 0); return;
-    case SYS_readlink: take_readlink(h, -1, 0); return;
-    case SYS_fork: take_clone(h, 0, true); return;
-    case SYS_vfork: take_clone(h, CLONE_VM | CLONE_VFORK, true); return;
+    case SYS_open: handle_open(h, -1, 0, trace_get_arg(h.regs, 1), 2); return;
+    case SYS_creat: handle_open(h, -1, 0, O_CREAT | O_WRONLY | O_TRUNC, 1); return;
+    case SYS_access: handle_access(h, -1, 0, 1, 0); return;
+    case SYS_readlink: handle_readlink(h, -1, 0); return;
+    case SYS_fork: handle_clone(h, 0, true); return;
+    case SYS_vfork: handle_clone(h, CLONE_VM | CLONE_VFORK, true); return;
 #endif
     default: break;
     }
@@ -488,7 +489,7 @@ static void take(trace_hand &h, long number)
 
 trace_verdict trace_call(trace_state &state, tracee &thread, trace_regs &regs)
 {
-    trace_hand h{state, thread, regs};
+    trace_context h{state, thread, regs};
     trace_regs before = regs;
     thread.scratch_used = 0;
     guest_view_follow_image(state.view);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/trace_exec.cc: starting programs in an unsandboxed container.
+// kubectl_local/trace_exec.cc: starts programs in an unsandboxed container.
 //
-// The kernel would look for a script's interpreter and a program's loader among this machine's files: both are looked up here.
+// The kernel would search for a script's interpreter and a program's loader among this machine's files. So both are resolved here.
 #include <cerrno>
 #include <climits>
 #include <cstdint>
@@ -21,11 +21,11 @@
 namespace etlnode::kubectl_local {
 
 static constexpr size_t line_size_max = 255; // of "#!", as in the kernel
-static constexpr size_t scripts_max = 5;     // interpreters that are scripts themselves
+static constexpr size_t scripts_max = 5;     // nested interpreters that are scripts themselves
 static constexpr size_t argument_count_max = trace_scratch_size / sizeof(uint64_t) / 2;
 static constexpr size_t program_headers_max = 64;
 
-// "#!/path argument": the argument is one word, spaces and all.
+// "#!/path argument": everything after the path is one argument, including spaces.
 static bool parse_script(std::string_view head, std::string &out_program, std::string &out_argument)
 {
     if (!head.starts_with("#!"))
@@ -37,7 +37,7 @@ static bool parse_script(std::string_view head, std::string &out_program, std::s
     return !out_program.empty();
 }
 
-// The loader that a program names; empty: none, it is static.
+// The loader that a program names; empty if it is static.
 static std::string loader_of(int fd)
 {
     Elf64_Ehdr head;
@@ -57,8 +57,8 @@ static std::string loader_of(int fd)
 }
 
 struct start_plan {
-    guest_path program;               // what the kernel runs
-    std::vector<std::string> leading; // instead of argv[0]; empty: argv stays
+    guest_path program;               // the program that the kernel runs
+    std::vector<std::string> leading; // replaces argv[0]; if empty, argv is unchanged
 };
 
 static bool is_same_file(const std::string &a, const std::string &b)
@@ -68,8 +68,8 @@ static bool is_same_file(const std::string &a, const std::string &b)
     return stat(a.c_str(), &one) == 0 && stat(b.c_str(), &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-// A loader that is not the one this machine has under that name is started by hand.
-static int plan_loader(trace_hand &h, int fd, const std::string &first_word, start_plan &plan)
+// If the loader differs from this machine's file of that name, start the program through the loader explicitly.
+static int plan_loader(trace_context &h, int fd, const std::string &first_word, start_plan &plan)
 {
     std::string loader = loader_of(fd);
     guest_path path;
@@ -86,7 +86,7 @@ static int plan_loader(trace_hand &h, int fd, const std::string &first_word, sta
     return 0;
 }
 
-static int plan_start(trace_hand &h, int dirfd, std::string name, const std::string &first_word, start_plan &plan)
+static int plan_start(trace_context &h, int dirfd, std::string name, const std::string &first_word, start_plan &plan)
 {
     for (size_t depth = 0; depth < scripts_max; depth++) {
         int error = trace_resolve(h, depth == 0 ? dirfd : AT_FDCWD, name, true, plan.program);
@@ -130,7 +130,7 @@ static int read_pointers(pid_t tid, uint64_t from, std::vector<uint64_t> &out)
     return 0;
 }
 
-void trace_take_exec(trace_hand &h, int dirfd, unsigned path_arg)
+void trace_handle_exec(trace_context &h, int dirfd, unsigned path_arg)
 {
     std::string name;
     std::string first_word;
@@ -138,7 +138,7 @@ void trace_take_exec(trace_hand &h, int dirfd, unsigned path_arg)
     pid_t tid = h.thread.tid;
     int error = trace_read_text(tid, trace_get_arg(h.regs, path_arg), PATH_MAX - 1, name);
     if (error == 0 && name.empty())
-        return; // the program is a descriptor, or nothing
+        return; // the program is a descriptor, or missing
     start_plan plan;
     if (error == 0)
         error = read_pointers(tid, trace_get_arg(h.regs, path_arg + 1), argv);
@@ -150,16 +150,16 @@ void trace_take_exec(trace_hand &h, int dirfd, unsigned path_arg)
         trace_fail(h, error);
         return;
     }
-    uint64_t path_at = trace_place(h, plan.program.host.c_str(), plan.program.host.size() + 1);
+    uint64_t path_at = trace_to_scratch(h, plan.program.host.c_str(), plan.program.host.size() + 1);
     uint64_t argv_at = trace_get_arg(h.regs, path_arg + 1);
     if (path_at != 0 && !plan.leading.empty()) {
         std::vector<uint64_t> pointers;
         for (const std::string &word : plan.leading)
-            pointers.push_back(trace_place(h, word.c_str(), word.size() + 1));
+            pointers.push_back(trace_to_scratch(h, word.c_str(), word.size() + 1));
         if (!argv.empty())
             pointers.insert(pointers.end(), argv.begin() + 1, argv.end());
         pointers.push_back(0);
-        argv_at = trace_place(h, pointers.data(), pointers.size() * sizeof pointers[0]);
+        argv_at = trace_to_scratch(h, pointers.data(), pointers.size() * sizeof pointers[0]);
     }
     if (h.lacks_scratch)
         return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // kubectl_local/trace_filter.cc: the seccomp filter of an unsandboxed container: which system calls stop it, which are refused.
 //
-// All others cost nothing: reading and writing run at full speed.
+// All other calls, such as read and write, run at full speed.
 #include <cerrno>
 #include <cstddef>
 
@@ -79,7 +79,7 @@ static constexpr long traced[] = {
     SYS_mknod,
 #endif
     trace_fchmodat2,
-    // Files by their descriptor. What is in them needs no look: what is read-only was not opened for writing.
+    // Descriptors. The content needs no check, because a read-only file cannot have been opened for writing.
     SYS_fchmod,
     SYS_fchown,
     SYS_fsetxattr,
@@ -114,12 +114,12 @@ struct refusal {
     int error;
 };
 static constexpr refusal refused[] = {
-    // Ways around the filter; whoever uses them has another way when they do not exist.
+    // Calls that would bypass the filter. Their users have a fallback for kernels that lack them.
     {SYS_openat2, ENOSYS},
     {SYS_io_uring_setup, ENOSYS},
     {SYS_io_uring_enter, ENOSYS},
     {SYS_io_uring_register, ENOSYS},
-    // What a container may not do.
+    // Calls that a container may not make.
     {SYS_ptrace, EPERM},
     {SYS_process_vm_readv, EPERM},
     {SYS_process_vm_writev, EPERM},
@@ -166,7 +166,7 @@ static constexpr refusal refused[] = {
     {SYS_fanotify_init, EPERM},
 };
 
-// Calls of which only some are looked at or refused: the others are made too often.
+// Calls that are traced or refused only for some arguments, because all others are too frequent.
 enum class when : uint8_t { equal, not_zero };
 struct argument_row {
     long number;
@@ -175,24 +175,24 @@ struct argument_row {
     uint32_t value;
     uint32_t verdict;
 };
-static constexpr uint32_t look = SECCOMP_RET_TRACE;
+static constexpr uint32_t trace = SECCOMP_RET_TRACE;
 static constexpr uint32_t not_permitted = SECCOMP_RET_ERRNO | EPERM;
 static constexpr argument_row arguments[] = {
-    // Who gets a descriptor's signals; leases, which keep others from a file.
-    {SYS_fcntl, 1, when::equal, F_SETOWN, look}, {SYS_fcntl, 1, when::equal, F_SETOWN_EX, look},
-    {SYS_fcntl, 1, when::equal, F_SETLEASE, look}, {SYS_ioctl, 1, when::equal, FIOSETOWN, look},
-    {SYS_ioctl, 1, when::equal, SIOCSPGRP, look},
+    // Recipients of a descriptor's signals; leases, which block other processes from a file.
+    {SYS_fcntl, 1, when::equal, F_SETOWN, trace}, {SYS_fcntl, 1, when::equal, F_SETOWN_EX, trace},
+    {SYS_fcntl, 1, when::equal, F_SETLEASE, trace}, {SYS_ioctl, 1, when::equal, FIOSETOWN, trace},
+    {SYS_ioctl, 1, when::equal, SIOCSPGRP, trace},
     // Attributes of a file.
-    {SYS_ioctl, 1, when::equal, FS_IOC_SETFLAGS, look}, {SYS_ioctl, 1, when::equal, FS_IOC32_SETFLAGS, look},
-    {SYS_ioctl, 1, when::equal, FS_IOC_SETVERSION, look}, {SYS_ioctl, 1, when::equal, FS_IOC_FSSETXATTR, look},
-    {SYS_ioctl, 1, when::equal, FS_IOC_ENABLE_VERITY, look}, {SYS_ioctl, 1, when::equal, FS_IOC_SET_ENCRYPTION_POLICY, look},
-    // Words put into a terminal as if somebody had typed them.
+    {SYS_ioctl, 1, when::equal, FS_IOC_SETFLAGS, trace}, {SYS_ioctl, 1, when::equal, FS_IOC32_SETFLAGS, trace},
+    {SYS_ioctl, 1, when::equal, FS_IOC_SETVERSION, trace}, {SYS_ioctl, 1, when::equal, FS_IOC_FSSETXATTR, trace},
+    {SYS_ioctl, 1, when::equal, FS_IOC_ENABLE_VERITY, trace}, {SYS_ioctl, 1, when::equal, FS_IOC_SET_ENCRYPTION_POLICY, trace},
+    // Injection of input into a terminal.
     {SYS_ioctl, 1, when::equal, TIOCSTI, not_permitted}, {SYS_ioctl, 1, when::equal, TIOCLINUX, not_permitted},
-    {SYS_prctl, 0, when::equal, PR_SCHED_CORE, SECCOMP_RET_ERRNO | EINVAL}, // names a process
-    // 0 is the caller.
-    {SYS_prlimit64, 0, when::not_zero, 0, look}, {SYS_sched_setaffinity, 0, when::not_zero, 0, look},
-    {SYS_sched_setscheduler, 0, when::not_zero, 0, look}, {SYS_sched_setparam, 0, when::not_zero, 0, look},
-    {SYS_sched_setattr, 0, when::not_zero, 0, look}, {SYS_sendto, 4, when::not_zero, 0, look}, // an address
+    {SYS_prctl, 0, when::equal, PR_SCHED_CORE, SECCOMP_RET_ERRNO | EINVAL}, // takes a pid
+    // 0 means the caller.
+    {SYS_prlimit64, 0, when::not_zero, 0, trace}, {SYS_sched_setaffinity, 0, when::not_zero, 0, trace},
+    {SYS_sched_setscheduler, 0, when::not_zero, 0, trace}, {SYS_sched_setparam, 0, when::not_zero, 0, trace},
+    {SYS_sched_setattr, 0, when::not_zero, 0, trace}, {SYS_sendto, 4, when::not_zero, 0, trace}, // has an address
 };
 
 static struct sock_filter statement(unsigned code, uint32_t k) { return {static_cast<uint16_t>(code), 0, 0, k}; }
@@ -206,12 +206,12 @@ static constexpr unsigned is_equal = BPF_JMP | BPF_JEQ | BPF_K;
 
 static uint32_t low_half_of_arg(unsigned i)
 {
-    return static_cast<uint32_t>(offsetof(struct seccomp_data, args) + i * 8); // both processors are little-endian
+    return static_cast<uint32_t>(offsetof(struct seccomp_data, args) + i * 8); // all supported processors are little-endian
 }
 
 static uint32_t high_half_of_arg(unsigned i) { return low_half_of_arg(i) + 4; }
 
-// The accumulator holds the call's number before and after.
+// The accumulator contains the call's number before and after this.
 static void add_row(std::vector<struct sock_filter> &out, const argument_row &row)
 {
     std::vector<struct sock_filter> test;
@@ -239,7 +239,7 @@ std::vector<struct sock_filter> trace_filter()
     out.push_back(statement(give, no_such_call));
     out.push_back(statement(load, offsetof(struct seccomp_data, nr)));
 #if defined(__x86_64__)
-    out.push_back(jump(BPF_JMP | BPF_JSET | BPF_K, 0x40000000, 0, 1)); // the x32 numbers
+    out.push_back(jump(BPF_JMP | BPF_JSET | BPF_K, 0x40000000, 0, 1)); // x32 system calls
     out.push_back(statement(give, no_such_call));
 #endif
     for (long number : traced) {
@@ -252,7 +252,7 @@ std::vector<struct sock_filter> trace_filter()
     }
     for (const argument_row &row : arguments)
         add_row(out, row);
-    // Of setsockopt only IPV6_V6ONLY: others are made for every connection.
+    // Of setsockopt trace only IPV6_V6ONLY; other options are set for every connection.
     out.push_back(jump(is_equal, static_cast<uint32_t>(SYS_setsockopt), 1, 0));
     out.push_back(statement(give, SECCOMP_RET_ALLOW));
     out.push_back(statement(load, low_half_of_arg(1)));

@@ -31,7 +31,7 @@ int trace_read_text(pid_t tid, uint64_t from, size_t size_max, std::string &out_
     out_text.clear();
     char chunk[page_size_min];
     while (out_text.size() <= size_max) {
-        // Never across a page: the text may end before the next one, which may not be there.
+        // Never read across a page boundary: the text may end before it, and the next page may not be mapped.
         size_t wanted = page_size_min - from % page_size_min;
         if (!trace_read(tid, from, chunk, wanted))
             return EFAULT;

@@ -10,10 +10,10 @@
 
 namespace etlnode::kubectl_local {
 
-// All of it or nothing.
+// Reads everything or fails.
 bool trace_read(pid_t tid, uint64_t from, void *to, size_t size);
 bool trace_write(pid_t tid, uint64_t to, const void *from, size_t size);
-// A text with its end; 0, EFAULT, or ENAMETOOLONG beyond `size_max`.
+// Reads a text up to its terminator. Returns 0, EFAULT, or ENAMETOOLONG beyond `size_max`.
 int trace_read_text(pid_t tid, uint64_t from, size_t size_max, std::string &out_text);
 
 } // namespace etlnode::kubectl_local

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/trace_net.cc: the addresses of an unsandboxed container.
+// kubectl_local/trace_net.cc: the network addresses of an unsandboxed container.
 //
-// Where no network namespace can be made, every pod has a loopback address of its own, and what it binds on "all addresses" or on loopback
-// is bound there: two pods can both listen on port 80. What it connects to on loopback is itself where it listens on that port, else
-// this machine.
+// Without a network namespace, every pod has a loopback address of its own. A socket bound to "all addresses" or to loopback is bound to
+// that address instead. So two pods can both listen on port 80. A connection to loopback reaches the pod itself if it listens on that port,
+// otherwise this machine.
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -25,7 +25,7 @@
 
 namespace etlnode::kubectl_local {
 
-static constexpr size_t in6_size_min = 24;  // without the scope, as old programs give it
+static constexpr size_t in6_size_min = 24;  // without the scope id, as old programs pass it
 static constexpr size_t sockets_max = 1024; // that are remembered
 
 union any_address {
@@ -36,13 +36,13 @@ union any_address {
     struct sockaddr_storage room;
 };
 
-static std::string socket_name(const trace_hand &h)
+static std::string socket_name(const trace_context &h)
 {
     return os_read_link(text_format("/proc/%d/fd/%d", h.thread.tid, static_cast<int>(trace_get_arg(h.regs, 0))));
 }
 
-// An address is in two arguments: where it lies, and its size.
-static bool read_address(const trace_hand &h, unsigned arg, any_address &out, size_t &out_size)
+// An address takes two arguments: its location and its size.
+static bool read_address(const trace_context &h, unsigned arg, any_address &out, size_t &out_size)
 {
     memset(&out, 0, sizeof out);
     out_size = trace_get_arg(h.regs, arg + 1) & 0xffffffffu;
@@ -50,9 +50,9 @@ static bool read_address(const trace_hand &h, unsigned arg, any_address &out, si
            trace_read(h.thread.tid, trace_get_arg(h.regs, arg), &out, out_size);
 }
 
-static void put_address(trace_hand &h, unsigned arg, const any_address &address, size_t size)
+static void put_address(trace_context &h, unsigned arg, const any_address &address, size_t size)
 {
-    uint64_t at = trace_place(h, &address, size);
+    uint64_t at = trace_to_scratch(h, &address, size);
     if (at == 0) {
         if (!h.lacks_scratch)
             trace_fail(h, EFAULT);
@@ -64,7 +64,7 @@ static void put_address(trace_hand &h, unsigned arg, const any_address &address,
 
 static bool is_own4(uint32_t address) { return address == INADDR_ANY || (address >> 24) == IN_LOOPBACKNET; }
 
-// "Here" in either family: all addresses, or loopback.
+// Whether the address means this machine in either family: all addresses, or loopback.
 static bool is_own(const any_address &address)
 {
     if (address.plain.sa_family == AF_INET)
@@ -100,18 +100,18 @@ static void set_four(any_address &address, const char *text)
     address.in6.sin6_scope_id = 0;
 }
 
-// Both families have the port at the same place.
+// Both families have the port at the same offset.
 static uint16_t port_of(const any_address &address) { return ntohs(address.in.sin_port); }
 static void set_port(any_address &address, unsigned port) { address.in.sin_port = htons(static_cast<uint16_t>(port)); }
 
-static unsigned shifted(const trace_hand &h, unsigned port)
+static unsigned shifted(const trace_context &h, unsigned port)
 {
     return port != 0 && port < IPPORT_RESERVED ? port + h.state.view.port_shift : port;
 }
 
-// Sockets that have a path.
+// Sockets with a path.
 
-static void put_socket_path(trace_hand &h, unsigned arg, const any_address &address, size_t size, bool binds)
+static void put_socket_path(trace_context &h, unsigned arg, const any_address &address, size_t size, bool binds)
 {
     size_t room = size - offsetof(struct sockaddr_un, sun_path);
     std::string name(address.un.sun_path, strnlen(address.un.sun_path, room));
@@ -123,7 +123,7 @@ static void put_socket_path(trace_hand &h, unsigned arg, const any_address &addr
     changed.un.sun_family = AF_UNIX;
     std::string host = path.host;
     if (error == 0 && host.size() >= sizeof changed.un.sun_path) {
-        // Too long for an address: by way of a descriptor of ours.
+        // The path is too long for an address: go through a descriptor of ours.
         size_t slash = host.rfind('/');
         int &dir = h.state.socket_dirs[h.state.next_socket_dir++ % std::size(h.state.socket_dirs)];
         if (dir > 0)
@@ -145,8 +145,8 @@ static void put_socket_path(trace_hand &h, unsigned arg, const any_address &addr
         h.state.socket_paths[socket_name(h)] = name;
 }
 
-// What the kernel would say is a path of this machine.
-void trace_take_socket_name(trace_hand &h)
+// The kernel would return a path of this machine.
+void trace_handle_socket_name(trace_context &h)
 {
     auto found = h.state.socket_paths.empty() ? h.state.socket_paths.end() : h.state.socket_paths.find(socket_name(h));
     uint64_t size_at = trace_get_arg(h.regs, 2);
@@ -175,7 +175,7 @@ static bool is_inet(const any_address &address, size_t size)
            (address.plain.sa_family == AF_INET6 && size >= in6_size_min);
 }
 
-void trace_take_bind(trace_hand &h)
+void trace_handle_bind(trace_context &h)
 {
     any_address address;
     size_t size = 0;
@@ -189,7 +189,7 @@ void trace_take_bind(trace_hand &h)
         return;
     uint16_t port = port_of(address);
     if (address.plain.sa_family == AF_INET6 && is_own(address) && h.state.v6_only.contains(socket_name(h))) {
-        // Loopback has one address of that family, so two pods would meet there. Nobody comes to a pod that way: any port will do.
+        // IPv6 loopback has a single address, so two pods would collide there. Nobody connects to a pod that way, so any port will do.
         address.in6.sin6_addr = h.state.has_ipv6 ? in6addr_loopback : in6addr_any;
         set_port(address, 0);
         put_address(h, 1, address, size);
@@ -205,7 +205,7 @@ void trace_take_bind(trace_hand &h)
     put_address(h, 1, address, size);
 }
 
-// Whether the container listens there; asked of the kernel where the container has let it choose ports.
+// Whether the container listens there. Asks the kernel if the container has let it choose ports.
 static bool is_listening(const std::string &address, unsigned port)
 {
     struct in_addr four = {};
@@ -217,7 +217,7 @@ static bool is_listening(const std::string &address, unsigned port)
            (os_read_file("/proc/net/tcp6", table) && table.find(wanted6) != std::string::npos);
 }
 
-static void take_destination(trace_hand &h, unsigned arg)
+static void handle_destination(trace_context &h, unsigned arg)
 {
     any_address address;
     size_t size = 0;
@@ -252,17 +252,17 @@ static void take_destination(trace_hand &h, unsigned arg)
     put_address(h, arg, address, size);
 }
 
-void trace_take_connect(trace_hand &h) { take_destination(h, 1); }
-void trace_take_send(trace_hand &h) { take_destination(h, 4); }
+void trace_handle_connect(trace_context &h) { handle_destination(h, 1); }
+void trace_handle_send(trace_context &h) { handle_destination(h, 4); }
 
-void trace_take_v6_only(trace_hand &h)
+void trace_handle_v6_only(trace_context &h)
 {
     int on = 0;
     std::string name = socket_name(h);
     if (name.empty() || !trace_read(h.thread.tid, trace_get_arg(h.regs, 3), &on, sizeof on))
         return;
     if (h.state.v6_only.size() >= sockets_max)
-        h.state.v6_only.clear(); // of sockets that were closed long ago, most of them
+        h.state.v6_only.clear(); // most of them belong to sockets that were closed long ago
     if (on != 0)
         h.state.v6_only.insert(name);
     else

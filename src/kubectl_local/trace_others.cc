@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/trace_others.cc: calls of an unsandboxed container that name a process, a group or a user: they reach its own processes and nobody else's.
+// kubectl_local/trace_others.cc: calls of an unsandboxed container that name a process, a group or a user. They may affect only its own
+// processes.
 //
-// Where no process namespace can be made, every process of this machine has a number that the container can say.
+// Without a process namespace, a container could name any process of this machine.
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -19,12 +20,12 @@
 
 namespace etlnode::kubectl_local {
 
-static pid_t pid_of(const trace_hand &h, unsigned arg) { return static_cast<pid_t>(trace_get_arg(h.regs, arg)); }
+static pid_t pid_of(const trace_context &h, unsigned arg) { return static_cast<pid_t>(trace_get_arg(h.regs, arg)); }
 
-static bool is_own_process(const trace_hand &h, pid_t pid) { return pid == 0 || trace_is_inside(h.state, pid); }
+static bool is_own_process(const trace_context &h, pid_t pid) { return pid == 0 || trace_is_inside(h.state, pid); }
 
-// The command began a session of its own: a group that one of the container's processes is in holds no others.
-static bool is_own_group(const trace_hand &h, pid_t group)
+// The command began its own session. So a group that contains one of the container's processes contains no others.
+static bool is_own_group(const trace_context &h, pid_t group)
 {
     for (const auto &[member, threads] : h.state.processes)
         if (getpgid(member) == group)
@@ -32,8 +33,8 @@ static bool is_own_group(const trace_hand &h, pid_t group)
     return group == 0;
 }
 
-// To all: to all of the container but the caller.
-static void signal_all(trace_hand &h, int signal_number)
+// A signal to all goes to all of the container's processes except the caller.
+static void signal_all(trace_context &h, int signal_number)
 {
     bool any = false;
     for (const auto &[pid, threads] : h.state.processes)
@@ -45,7 +46,7 @@ static void signal_all(trace_hand &h, int signal_number)
         trace_fail(h, ESRCH);
 }
 
-void trace_take_kill(trace_hand &h)
+void trace_handle_kill(trace_context &h)
 {
     pid_t pid = pid_of(h, 0);
     if (pid == -1)
@@ -54,14 +55,14 @@ void trace_take_kill(trace_hand &h)
         trace_fail(h, ESRCH);
 }
 
-void trace_take_process(trace_hand &h, unsigned pid_arg)
+void trace_handle_process(trace_context &h, unsigned pid_arg)
 {
     if (!is_own_process(h, pid_of(h, pid_arg)))
         trace_fail(h, ESRCH);
 }
 
-// A user's processes are the container's, the node's and everybody else's who runs as that user.
-static void take_whom(trace_hand &h, int process, int group, int user)
+// The processes of a user are the container's, the node's, and those of anything else that runs as that user.
+static void handle_whom(trace_context &h, int process, int group, int user)
 {
     int which = static_cast<int>(trace_get_arg(h.regs, 0));
     pid_t who = pid_of(h, 1);
@@ -71,45 +72,45 @@ static void take_whom(trace_hand &h, int process, int group, int user)
         trace_fail(h, ESRCH);
 }
 
-void trace_take_priority(trace_hand &h) { take_whom(h, PRIO_PROCESS, PRIO_PGRP, PRIO_USER); }
-void trace_take_io_priority(trace_hand &h) { take_whom(h, IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER); }
+void trace_handle_priority(trace_context &h) { handle_whom(h, PRIO_PROCESS, PRIO_PGRP, PRIO_USER); }
+void trace_handle_io_priority(trace_context &h) { handle_whom(h, IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER); }
 
-void trace_take_pidfd(trace_hand &h)
+void trace_handle_pidfd(trace_context &h)
 {
     int fd = static_cast<int>(trace_get_arg(h.regs, 0));
     std::string link = os_read_link(text_format("/proc/%d/fd/%d", h.thread.tid, fd));
     std::string text;
     int pid = 0;
     if (link.empty() && errno == ENOENT)
-        return; // the kernel says so
+        return; // the kernel reports the error
     bool known = os_read_file(text_format("/proc/%d/fdinfo/%d", h.thread.tid, fd), text);
     size_t at = text.find("\nPid:\t");
     if (at != std::string::npos)
         known = sscanf(text.c_str() + at + 6, "%d", &pid) == 1;
-    else if (link.starts_with("/proc/")) // a directory there will do, too
+    else if (link.starts_with("/proc/")) // a directory in /proc works as well
         known = sscanf(link.c_str() + 6, "%d", &pid) == 1;
     else if (known)
-        return; // no process at all
+        return; // it does not refer to a process
     if (!known)
         trace_fail(h, EPERM);
-    else if (pid > 0 && !trace_is_inside(h.state, pid)) // of one that has ended there is no number
+    else if (pid > 0 && !trace_is_inside(h.state, pid)) // the number of an ended process is not known
         trace_fail(h, ESRCH);
 }
 
-// Who gets the signals of a descriptor. The value is copied first: what lies in the thread's own memory another thread may change after the look.
+// Recipients of a descriptor's signals. Copy the value first: another thread may change the thread's own memory after the check.
 
-static bool may_own(const trace_hand &h, pid_t owner) { return owner < 0 ? is_own_group(h, -owner) : is_own_process(h, owner); }
+static bool may_own(const trace_context &h, pid_t owner) { return owner < 0 ? is_own_group(h, -owner) : is_own_process(h, owner); }
 
-static void put_value(trace_hand &h, const void *bytes, size_t size)
+static void put_value(trace_context &h, const void *bytes, size_t size)
 {
-    uint64_t at = trace_place(h, bytes, size);
+    uint64_t at = trace_to_scratch(h, bytes, size);
     if (at != 0)
         trace_set_arg(h.regs, 2, at);
     else if (!h.lacks_scratch)
         trace_fail(h, EFAULT);
 }
 
-void trace_take_owner_by_pointer(trace_hand &h)
+void trace_handle_owner_by_pointer(trace_context &h)
 {
     int owner = 0;
     if (!trace_read(h.thread.tid, trace_get_arg(h.regs, 2), &owner, sizeof owner))
@@ -120,12 +121,12 @@ void trace_take_owner_by_pointer(trace_hand &h)
         put_value(h, &owner, sizeof owner);
 }
 
-void trace_take_fcntl(trace_hand &h)
+void trace_handle_fcntl(trace_context &h)
 {
     int command = static_cast<int>(trace_get_arg(h.regs, 1));
     struct f_owner_ex owner = {};
     if (command == F_SETLEASE)
-        trace_take_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0)));
+        trace_handle_descriptor(h, static_cast<int>(trace_get_arg(h.regs, 0)));
     else if (command == F_SETOWN && !may_own(h, pid_of(h, 2)))
         trace_fail(h, ESRCH);
     else if (command == F_SETOWN_EX) {
@@ -140,7 +141,7 @@ void trace_take_fcntl(trace_hand &h)
 
 // Terminals.
 
-// Whether one of the container's processes has made it: it holds the other end.
+// Whether one of the container's processes opened the terminal, in which case it holds the other end.
 bool trace_is_own_terminal(const trace_state &state, uint64_t number)
 {
     for (const auto &[pid, threads] : state.processes) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/trace_regs.h: the registers of a traced thread that is about to make a system call.
+// kubectl_local/trace_regs.h: the registers of a traced thread at the entry of a system call.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,7 @@ inline long trace_get_number(pid_t, const trace_regs &r) { return static_cast<lo
 inline void trace_set_number(pid_t, trace_regs &r, long number) { r.raw.orig_rax = static_cast<unsigned long long>(number); }
 inline uint64_t trace_get_result(const trace_regs &r) { return r.raw.rax; }
 inline void trace_set_result(trace_regs &r, int64_t value) { r.raw.rax = static_cast<unsigned long long>(value); }
-// The thread makes the call `number` again as soon as it runs.
+// Makes the thread repeat the call `number` as soon as it runs.
 inline void trace_rewind(trace_regs &r, long number)
 {
     r.raw.rip -= trace_instruction_size;

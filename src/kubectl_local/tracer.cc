@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/tracer.cc: runs a container where no namespaces can be made.
+// kubectl_local/tracer.cc: runs a container where namespaces cannot be created.
 //
 // Owns     the processes of one container run: they die with it (PTRACE_O_EXITKILL).
 // Knows    guest_view, trace_calls.     Known by  main (the hidden command that container.cc starts).
-// Normal   the command stops at a call, the call is rewritten, it goes on; its end ends all.
-// Fails    a command that cannot be started: a line on stderr and no exit code, as bubblewrap does.
+// Normal   The command stops at a call, the call is rewritten, and the command continues. Its end ends everything.
+// Fails    If a command cannot be started, prints a line on stderr and no exit code, as bubblewrap does.
 #include "kubectl_local/tracer.h"
 
 #include <algorithm>
@@ -37,13 +37,13 @@
 
 namespace etlnode::kubectl_local {
 
-static constexpr uint64_t end_wait_ms = 5'000; // for processes that were killed
+static constexpr uint64_t end_wait_ms = 5'000; // for killed processes
 static constexpr int seize_options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                                      PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
 
 struct tracer {
     trace_state state;
-    std::set<pid_t> early; // stopped before their parent told of them
+    std::set<pid_t> early; // stopped before their parent reported them
     pid_t command = 0;
     bool has_ended = false;
     int end_status = 0;
@@ -94,7 +94,7 @@ static void remove_thread(tracer &t, pid_t tid)
 
 static void go_on(pid_t tid, int signal_number) { ptrace(PTRACE_CONT, tid, nullptr, static_cast<uintptr_t>(signal_number)); }
 
-static void take_new_thread(tracer &t, tracee &parent)
+static void handle_new_thread(tracer &t, tracee &parent)
 {
     unsigned long child = 0;
     if (ptrace(PTRACE_GETEVENTMSG, parent.tid, nullptr, &child) != 0)
@@ -105,7 +105,7 @@ static void take_new_thread(tracer &t, tracee &parent)
     if ((flags & CLONE_VM) != 0)
         t.state.spaces[space].users++;
     else {
-        // A copy of the memory has our scratch too, all of it unused.
+        // The copied memory includes our scratch, all of it unused.
         space = new_space(t);
         t.state.spaces[space].all_scratch = t.state.spaces[parent.space].all_scratch;
         t.state.spaces[space].free_scratch = t.state.spaces[space].all_scratch;
@@ -115,8 +115,8 @@ static void take_new_thread(tracer &t, tracee &parent)
         go_on(tid, 0);
 }
 
-// All threads but the one that started the program are gone, and that one has the process's number now.
-static void take_program(tracer &t, pid_t tid)
+// All threads except the one that started the program are gone, and that one now has the process's number.
+static void handle_program(tracer &t, pid_t tid)
 {
     unsigned long former = 0;
     ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &former);
@@ -129,7 +129,7 @@ static void take_program(tracer &t, pid_t tid)
     found->second.space = new_space(t);
 }
 
-// Scratch: the thread itself asks the kernel for memory, then makes its own call again.
+// Scratch: the thread itself asks the kernel for memory, then repeats its own call.
 
 static void ask_for_scratch(tracee &thread, trace_regs &regs)
 {
@@ -145,7 +145,7 @@ static void ask_for_scratch(tracee &thread, trace_regs &regs)
     ptrace(PTRACE_SYSCALL, thread.tid, nullptr, nullptr);
 }
 
-static void take_scratch(tracer &t, tracee &thread)
+static void handle_scratch(tracer &t, tracee &thread)
 {
     trace_regs regs;
     thread.awaiting_scratch = false;
@@ -154,7 +154,7 @@ static void take_scratch(tracer &t, tracee &thread)
     uint64_t result = trace_get_result(regs);
     regs = thread.saved;
     if (result > ~uint64_t{4096}) {
-        trace_set_result(regs, -ENOMEM); // the call that wanted it
+        trace_set_result(regs, -ENOMEM); // the result of the call that needed it
     } else {
         thread.scratch = result;
         t.state.spaces[thread.space].all_scratch.push_back(result);
@@ -164,7 +164,7 @@ static void take_scratch(tracer &t, tracee &thread)
     go_on(thread.tid, 0);
 }
 
-static void take_call(tracer &t, tracee &thread)
+static void handle_call(tracer &t, tracee &thread)
 {
     trace_regs regs;
     if (!trace_read_regs(thread.tid, regs))
@@ -187,33 +187,33 @@ static bool stops_group(int signal_number)
     return signal_number == SIGSTOP || signal_number == SIGTSTP || signal_number == SIGTTIN || signal_number == SIGTTOU;
 }
 
-static void take_stop(tracer &t, pid_t tid, int status)
+static void handle_stop(tracer &t, pid_t tid, int status)
 {
     int signal_number = WSTOPSIG(status);
     int event = status >> 16;
     auto found = t.state.tracees.find(tid);
     if (found == t.state.tracees.end()) {
-        t.early.insert(tid); // goes on when its parent has told whose memory it has
+        t.early.insert(tid); // continues when its parent has reported whose memory it has
         return;
     }
     tracee &thread = found->second;
     if (signal_number == (SIGTRAP | 0x80)) {
         if (thread.awaiting_scratch)
-            take_scratch(t, thread);
+            handle_scratch(t, thread);
         else
             go_on(tid, 0);
         return;
     }
     switch (event) {
-    case PTRACE_EVENT_SECCOMP: take_call(t, thread); return;
+    case PTRACE_EVENT_SECCOMP: handle_call(t, thread); return;
     case PTRACE_EVENT_FORK:
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE:
-        take_new_thread(t, thread);
+        handle_new_thread(t, thread);
         go_on(tid, 0);
         return;
     case PTRACE_EVENT_EXEC:
-        take_program(t, tid);
+        handle_program(t, tid);
         go_on(tid, 0);
         return;
     case PTRACE_EVENT_STOP:
@@ -231,7 +231,7 @@ static void take_stop(tracer &t, pid_t tid, int status)
 struct start_words {
     int status_fd = -1;
     std::string args_path;
-    int filter_fd = -1; // a sandbox's own filter
+    int filter_fd = -1; // the filter of a sandbox
     std::string scratch;
     std::vector<std::string> command;
 };
@@ -272,8 +272,8 @@ static bool read_options(const std::string &path, std::vector<std::string> &out)
     return true;
 }
 
-// As in a sandbox: root without the rights of root, but for low ports. The tracer keeps no more than its command has, or it could not be
-// reached through /proc (trace_net.cc).
+// As in a sandbox: root without root's capabilities, except for low ports. The tracer keeps no more than its command has. Otherwise the
+// command could not reach it through /proc (trace_net.cc).
 static bool drop_capabilities()
 {
     static constexpr uint32_t kept = 1u << CAP_NET_BIND_SERVICE;
@@ -284,9 +284,9 @@ static bool drop_capabilities()
     uint32_t rest = data[0].permitted & kept;
     for (int i = 0; i <= CAP_LAST_CAP; i++)
         if (i != CAP_NET_BIND_SERVICE)
-            prctl(PR_CAPBSET_DROP, i, 0, 0, 0); // without CAP_SETPCAP the bounding set stays; no_new_privs holds then
+            prctl(PR_CAPBSET_DROP, i, 0, 0, 0); // without CAP_SETPCAP the bounding set stays, but no_new_privs limits it
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    // Root gets the bounding set back with every program that it starts, unless it is told not to.
+    // By default root gets the bounding set back with every program that it starts.
     bool is_root = geteuid() == 0;
     if (is_root)
         prctl(PR_SET_SECUREBITS, 1 << 0 /* SECBIT_NOROOT */, 0, 0, 0);
@@ -299,7 +299,7 @@ static bool drop_capabilities()
     return true;
 }
 
-// What a sandbox refuses, as a program for the kernel; of two filters the stricter word holds.
+// Reads the refusals of a sandbox as a program for the kernel. Of two filters, the stricter verdict applies.
 static bool read_filter(int fd, std::vector<struct sock_filter> &out)
 {
     std::string content;
@@ -349,7 +349,7 @@ static std::string find_in_path(const guest_view &view, const std::string &name)
 [[noreturn]] static void become_command(const guest_view &view, const std::vector<std::string> &command, const std::string &program,
     std::vector<struct sock_filter> &sandbox_filter, int go_fd)
 {
-    // The parent has been attached when the pipe ends; from the filter on every call about paths needs it.
+    // The pipe closes once the parent has attached. With the filter in place, every call with a path needs the tracer.
     char byte;
     (void)!read(go_fd, &byte, 1);
     setsid();
@@ -398,10 +398,10 @@ static bool has_ipv6_loopback()
     return fd.fd >= 0 && bind(fd.fd, reinterpret_cast<const struct sockaddr *>(&address), sizeof address) == 0;
 }
 
-static void take_status(tracer &t, pid_t pid, int status)
+static void handle_status(tracer &t, pid_t pid, int status)
 {
     if (WIFSTOPPED(status)) {
-        take_stop(t, pid, status);
+        handle_stop(t, pid, status);
         return;
     }
     t.early.erase(pid);
@@ -490,7 +490,7 @@ int tracer_main(const std::vector<std::string> &words)
         if (pid < 0)
             break;
         started = started || (pid == t.command && WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXEC);
-        take_status(t, pid, status);
+        handle_status(t, pid, status);
     }
     end_all(t);
     int code = WIFEXITED(t.end_status) ? WEXITSTATUS(t.end_status) : 128 + WTERMSIG(t.end_status);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/tree.cc: whole directories that a pod has filled: removed and measured by descriptors, however deep they are.
+// kubectl_local/tree.cc: removes and measures directory trees that a pod has filled, through descriptors, whatever their depth.
 //
-// A pod chooses names, modes and depth. A path may be longer than the system takes, so nothing below the top is reached by one; and
-// neither the stack nor the open descriptors grow with the depth.
+// A pod chooses names, modes and depth. A path may be longer than the system accepts, so nothing below the top is accessed by path. Neither
+// the stack nor the number of open descriptors grows with the depth.
 #include "kubectl_local/tree.h"
 
 #include <cerrno>
@@ -20,7 +20,7 @@
 
 namespace etlnode::kubectl_local {
 
-// A directory as a descriptor that can be read and written through, whatever its mode was. -1: it is none, or not ours.
+// Opens a directory for reading and writing, whatever its mode was. -1 if it is not a directory, or not ours.
 static int open_to_clear(int parent, const char *name)
 {
     os_fd place(openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -60,7 +60,7 @@ static bool is_directory(int parent, const std::string &name)
     return fstatat(parent, name.c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(about.st_mode);
 }
 
-// Empties one directory of the top: its files go, its directories move up beside it. True when something went or moved.
+// Empties a directory below the top: removes its files, and moves its directories up next to it. True if something was removed or moved.
 static bool raise_children(int top, const std::string &name, const std::string &fresh, uint64_t &count)
 {
     os_fd dir(open_to_clear(top, name.c_str()));
@@ -76,7 +76,7 @@ static bool raise_children(int top, const std::string &name, const std::string &
             moved = true;
             continue;
         }
-        os_fd opened(open_to_clear(dir.fd, child.c_str())); // a directory that moves is written to: its ".." changes
+        os_fd opened(open_to_clear(dir.fd, child.c_str())); // moving a directory writes to it, because its ".." changes
         moved = renameat(dir.fd, child.c_str(), top,
                     text_format("%s-%llu", fresh.c_str(), static_cast<unsigned long long>(count++)).c_str()) == 0 ||
                 moved;
@@ -118,7 +118,7 @@ tree_use tree_measure(const std::string &path)
 {
     tree_use use;
     std::vector<walk_level> levels;
-    std::set<std::pair<dev_t, ino_t>> linked; // files of several names, whose bytes count once
+    std::set<std::pair<dev_t, ino_t>> linked; // files with several names, whose bytes count once
     int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0)
         levels.push_back({fdopendir(fd)});
@@ -145,7 +145,7 @@ tree_use tree_measure(const std::string &path)
         }
         if (!S_ISDIR(about.st_mode))
             continue;
-        // What is too deep or closed is not seen: whoever keeps a limit takes that for more than the limit.
+        // Directories that are too deep or closed are not measured. A caller that enforces a limit treats that as exceeding it.
         int below = levels.size() < tree_depth_max ? openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
                                                    : -1;
         if (below < 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/usage.cc: what a running container uses, as seen from outside: for limits that the kernel does not keep for us.
+// kubectl_local/usage.cc: measures a running container from outside, for limits that the kernel does not enforce.
 #include "kubectl_local/usage.h"
 
 #include <map>
@@ -17,7 +17,7 @@
 
 namespace etlnode::kubectl_local {
 
-static constexpr uint64_t inode_size = 1024; // about what a name in memory costs the kernel
+static constexpr uint64_t inode_size = 1024; // approximate memory that the kernel uses for a name
 static constexpr size_t walk_max = 20'000;
 static constexpr std::string_view removed_mark = " (deleted)";
 
@@ -26,9 +26,9 @@ static bool has_own_mounts(pid_t command)
     return os_read_link(text_format("/proc/%d/ns/mnt", command)) != os_read_link("/proc/self/ns/mnt");
 }
 
-// Files that are held.
+// Files that are held open.
 
-// "\040" for a blank and so on, as in the tables of mounts.
+// Replaces "\040" by a space and so on, as in the tables of mounts.
 static std::string unescaped(std::string_view text)
 {
     std::string out;
@@ -43,7 +43,7 @@ static std::string unescaped(std::string_view text)
     return out;
 }
 
-// What of its file system each mount shows: "id parent major:minor ROOT place ...".
+// The part of its file system that each mount shows: "id parent major:minor ROOT place ...".
 static std::map<uint64_t, std::string> mount_roots(pid_t command)
 {
     std::map<uint64_t, std::string> out;
@@ -65,7 +65,7 @@ static std::map<uint64_t, std::string> mount_roots(pid_t command)
     return out;
 }
 
-// Of an open file, by what /proc tells of its descriptor.
+// The mount of an open file, from the /proc entry of its descriptor.
 static uint64_t mount_of(const std::string &fdinfo)
 {
     std::string text;
@@ -76,45 +76,45 @@ static uint64_t mount_of(const std::string &fdinfo)
     return known ? id : 0;
 }
 
-struct held_look {
+struct held_scan {
     held_files out;
     bool own_mounts = false;
     std::map<uint64_t, std::string> roots;
     std::set<std::pair<dev_t, ino_t>> seen;
-    size_t looked = 0;
+    size_t inspected = 0;
 };
 
-static void take_removed(held_look &look, const std::string &link, const struct stat &about, const std::string &fdinfo)
+static void add_removed(held_scan &scan, const std::string &link, const struct stat &about, const std::string &fdinfo)
 {
     if (!link.starts_with('/') || !link.ends_with(removed_mark) || !S_ISREG(about.st_mode) || about.st_nlink != 0 ||
-        !look.seen.insert({about.st_dev, about.st_ino}).second)
+        !scan.seen.insert({about.st_dev, about.st_ino}).second)
         return;
     uint64_t bytes = static_cast<uint64_t>(about.st_blocks) * 512;
     if (link.starts_with("/memfd:")) {
-        look.out.memory += bytes;
-        look.out.memory_files.insert({about.st_dev, about.st_ino});
+        scan.out.memory += bytes;
+        scan.out.memory_files.insert({about.st_dev, about.st_ino});
         return;
     }
-    // What the link says is the container's to choose; what a mount shows is not.
+    // The container can choose the text of the link, but not what a mount shows.
     std::string place = link.substr(0, link.size() - removed_mark.size());
-    if (look.own_mounts) {
-        auto found = look.roots.find(mount_of(fdinfo));
-        place = found == look.roots.end() ? "" : found->second;
+    if (scan.own_mounts) {
+        auto found = scan.roots.find(mount_of(fdinfo));
+        place = found == scan.roots.end() ? "" : found->second;
     }
-    look.out.removed.push_back({place, bytes});
+    scan.out.removed.push_back({place, bytes});
 }
 
-static void look_at_descriptor(held_look &look, pid_t pid, const std::string &fd)
+static void add_descriptor(held_scan &scan, pid_t pid, const std::string &fd)
 {
     std::string path = text_format("/proc/%d/fd/", pid) + fd;
     std::string link = os_read_link(path);
     struct stat about;
     if (link.ends_with(removed_mark) && stat(path.c_str(), &about) == 0)
-        take_removed(look, link, about, text_format("/proc/%d/fdinfo/", pid) + fd);
+        add_removed(scan, link, about, text_format("/proc/%d/fdinfo/", pid) + fd);
 }
 
-// Closed and still mapped. Only root may follow such a mapping to its file.
-static void look_at_mappings(held_look &look, pid_t pid)
+// Files that were closed but are still mapped. Only root may follow such a mapping to its file.
+static void add_mappings(held_scan &scan, pid_t pid)
 {
     std::string text;
     if (geteuid() != 0 || !os_read_file(text_format("/proc/%d/maps", pid), text))
@@ -130,30 +130,30 @@ static void look_at_mappings(held_look &look, pid_t pid)
         os_fd file(open(text_format("/proc/%d/map_files/%lx-%lx", pid, from, to).c_str(), O_PATH | O_CLOEXEC));
         struct stat about;
         if (file.fd >= 0 && fstat(file.fd, &about) == 0)
-            take_removed(look, os_read_link(text_format("/proc/self/fd/%d", file.fd)), about, text_format("/proc/self/fdinfo/%d", file.fd));
+            add_removed(scan, os_read_link(text_format("/proc/self/fd/%d", file.fd)), about, text_format("/proc/self/fdinfo/%d", file.fd));
     }
 }
 
 held_files usage_held(pid_t command)
 {
-    held_look look;
-    look.own_mounts = has_own_mounts(command);
-    if (look.own_mounts)
-        look.roots = mount_roots(command);
+    held_scan scan;
+    scan.own_mounts = has_own_mounts(command);
+    if (scan.own_mounts)
+        scan.roots = mount_roots(command);
     for (pid_t pid : process_tree(command, walk_max, nullptr)) {
         std::vector<std::string> names;
         if (!os_list(text_format("/proc/%d/fd", pid), names))
-            continue; // it has ended
+            continue; // the process has ended
         for (const std::string &name : names) {
-            if (++look.looked > held_look_max) {
-                look.out.is_whole = false;
-                return look.out;
+            if (++scan.inspected > held_descriptors_max) {
+                scan.out.is_whole = false;
+                return scan.out;
             }
-            look_at_descriptor(look, pid, name);
+            add_descriptor(scan, pid, name);
         }
-        look_at_mappings(look, pid);
+        add_mappings(scan, pid);
     }
-    return look.out;
+    return scan.out;
 }
 
 // Memory.
@@ -167,10 +167,10 @@ static uint64_t resident_of(pid_t pid)
     return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Memory behind files belongs to no process.
+// Memory behind files, which belongs to no process.
 struct file_memory {
     uint64_t bytes = 0;
-    std::set<dev_t> devices; // counted whole
+    std::set<dev_t> devices; // counted as a whole
 };
 
 static void add_place(file_memory &files, const std::string &path)
@@ -183,7 +183,7 @@ static void add_place(file_memory &files, const std::string &path)
     files.bytes += (about.f_blocks - about.f_bfree) * static_cast<uint64_t>(about.f_bsize) + (about.f_files - about.f_ffree) * inode_size;
 }
 
-// Without mounts of its own a container has none: its files are on disk (tracer.h).
+// A container without mounts of its own has none: its files are on disk (tracer.h).
 static file_memory files_of(pid_t command, const std::vector<std::string> &memory_dirs, const held_files &held)
 {
     file_memory files;
@@ -196,7 +196,7 @@ static file_memory files_of(pid_t command, const std::vector<std::string> &memor
     return files;
 }
 
-// A process's share of what it has mapped, without what counts as a file already. `otherwise`: where that cannot be read.
+// A process's share of its mapped memory, without what is already counted as a file. Returns `otherwise` if that cannot be read.
 static uint64_t share_of(pid_t pid, const file_memory &files, const held_files &held, uint64_t otherwise)
 {
     std::string text;

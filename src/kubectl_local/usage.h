@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/usage.h: what a running container uses, as seen from outside: for limits that the kernel does not keep for us.
+// kubectl_local/usage.h: measures a running container from outside, for limits that the kernel does not enforce.
 #pragma once
 
 #include <cstdint>
@@ -12,21 +12,21 @@
 
 namespace etlnode::kubectl_local {
 
-// Files that no directory shows, held open by the processes of a container, or, where root looks, mapped by them.
+// Files without a directory entry that the container's processes hold open, or (visible to root only) have mapped.
 struct held_files {
     struct removed_file {
-        std::string place; // where its mount, or without mounts of its own the file itself, lies on this machine
+        std::string place; // the location on this machine of its mount; without own mounts, of the file itself
         uint64_t bytes = 0;
     };
     std::vector<removed_file> removed;
-    uint64_t memory = 0;                            // of files of memory that never had a name (memfd_create)
-    std::set<std::pair<dev_t, ino_t>> memory_files; // which they are
-    bool is_whole = true;                           // false: there are more than are looked at
+    uint64_t memory = 0;                            // of memory files that never had a name (memfd_create)
+    std::set<std::pair<dev_t, ino_t>> memory_files; // those files
+    bool is_whole = true;                           // false if there are more than were inspected
 };
 
-inline constexpr size_t held_look_max = 200'000; // descriptors of one look
+inline constexpr size_t held_descriptors_max = 200'000; // descriptors inspected per measurement
 
-// Of `command` and everything below it.
+// Of `command` and its descendants.
 held_files usage_held(pid_t command);
 
 struct process_use {
@@ -35,8 +35,9 @@ struct process_use {
     uint64_t tasks = 0;
 };
 
-// Of `command` and everything below it. `memory_dirs`: more places that are memory, as this process reaches them; a place that is none does not count, and what is one
-// memory counts once. Pages that several processes share, or that a file has too, count once where that decides: when the plain sum is above `memory_limit`.
+// Of `command` and its descendants. `memory_dirs` are further places in memory, as paths of this process. A place that is not in memory
+// does not count, and one memory counts once. If the simple sum exceeds `memory_limit`, pages that are shared by processes or with files
+// are counted once.
 process_use usage_of(pid_t command, const std::vector<std::string> &memory_dirs, const held_files &held, uint64_t memory_limit);
 
 } // namespace etlnode::kubectl_local

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/users.cc: the block of user ids of a pod that root runs: nobody else on this machine has them.
+// kubectl_local/users.cc: the block of user ids of a pod that root runs, which nothing else on this machine uses.
 #include "kubectl_local/users.h"
 
 #include <algorithm>
@@ -17,11 +17,11 @@
 
 namespace etlnode::kubectl_local {
 
-// Above what user directories, container engines and system managers give away; below 2^31, which some programs take for negative.
+// Above the ids that user directories, container engines and system managers assign; below 2^31, which some programs take for negative.
 static constexpr uint64_t users_first = 0x78000000;
 static constexpr uint64_t users_end = 0x7fff0000;
 static constexpr uint64_t users_block = 65'536;
-static constexpr const char *users_list = "/run/kubectl-local.users"; // "BASE POD-DIRECTORY", a line each
+static constexpr const char *users_list = "/run/kubectl-local.users"; // "BASE POD-DIRECTORY", one per line
 static constexpr size_t users_list_max = 1u << 20;
 
 struct extent {
@@ -64,7 +64,7 @@ bool users_pick(const std::string &map, const std::string &reserved, uint32_t se
             end = users_end;
             break;
         }
-        // In a container with a map of its own: blocks from the end of the largest extent, the first 32,768 ids are others'.
+        // In a container with its own id map: blocks from the end of the largest extent. The first 32,768 ids belong to others.
         uint64_t low = std::max<uint64_t>(one.first, 32'768);
         if (one.first + one.count > low + 1 && one.first + one.count - low > end - first) {
             first = low;
@@ -135,7 +135,7 @@ bool users_choose(const std::string &pod_dir, user_block &out_block, std::string
     uint64_t seed = 0;
     text_parse_hex_u64(os_random_hex(6), seed);
     if (!users_pick(map, kept, static_cast<uint32_t>(seed), out_block)) {
-        out_text = "there are no user ids left for this pod";
+        out_text = "no free block of user ids is left for this pod";
         return false;
     }
     text = text_format("%u %u", out_block.base, out_block.count);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/view.cc: what a container sees: bubblewrap's arguments for its files, environment and command.
+// kubectl_local/view.cc: a container's view: bubblewrap's arguments for its files, environment and command.
 //
-// The host's /usr and /etc, read-only, with the image's files over them; nothing else of the host. The root, /tmp, /run and the
-// like are memory. What is not the host's is named by its place in stage.h, where it is mounted before bwrap begins. bwrap cannot create names below something bound read-only; where an image brings such names, the directory is
-// put together entry by entry.
+// The host's /usr and /etc are read-only, with the image's files over them. Nothing else of the host is visible. The root, /tmp, /run and
+// the like are memory. Files that are not the host's are named by their location in mount_tree.h, where they are mounted before bwrap
+// starts. bwrap cannot create names below a read-only bind. If an image adds such names, the directory is assembled entry by entry.
 #include "kubectl_local/view.h"
 
 #include <algorithm>
@@ -14,15 +14,15 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "kubectl_local/last_words.h"
 #include "kubectl_local/os.h"
 #include "kubectl_local/pod_fields.h"
+#include "kubectl_local/termination_message.h"
 #include "node/api.h"
 
 namespace etlnode::kubectl_local {
 
 static constexpr const char *default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-static constexpr size_t merge_entries_max = 2'500; // binds that one image may cost; bwrap takes 9,000 arguments
+static constexpr size_t merge_entries_max = 2'500; // the number of binds for one image; bwrap accepts 9,000 arguments
 static constexpr size_t etc_entries_max = 20'000;
 
 // Environment and command.
@@ -35,20 +35,20 @@ static void set_env(env_list &env, const std::string &name, const std::string &v
     env.emplace_back(name, value);
 }
 
-// Addresses are known before the record has them.
-static std::string field_value(std::string_view path, const view_place &place)
+// The addresses are known before the record contains them.
+static std::string field_value(std::string_view path, const container_context &context)
 {
     if (path == "status.podIP" || path == "status.podIPs")
-        return place.pod_ip;
+        return context.pod_ip;
     if (path == "status.hostIP" || path == "status.hostIPs")
-        return place.host_ip;
-    return pod_field_value(place.pod, path);
+        return context.host_ip;
+    return pod_field_value(context.pod, path);
 }
 
-env_list view_environment(const container_spec &container, const image_config &image, const view_place &place)
+env_list view_environment(const container_spec &container, const image_config &image, const container_context &context)
 {
     env_list env = image.env;
-    set_env(env, "HOSTNAME", place.hostname);
+    set_env(env, "HOSTNAME", context.hostname);
     const cJSON *variable;
     cJSON_ArrayForEach(variable, container.env)
     {
@@ -58,14 +58,14 @@ env_list view_environment(const container_spec &container, const image_config &i
         const cJSON *by_field = cJSON_GetObjectItemCaseSensitive(from, "fieldRef");
         const cJSON *by_resource = cJSON_GetObjectItemCaseSensitive(from, "resourceFieldRef");
         if (cJSON_IsObject(by_field))
-            set_env(env, name->valuestring, field_value(json_text(by_field, "fieldPath"), place));
+            set_env(env, name->valuestring, field_value(json_text(by_field, "fieldPath"), context));
         else if (cJSON_IsObject(by_resource))
             set_env(env, name->valuestring,
                 pod_resource_value(container.resources, json_text(by_resource, "resource"), json_text(by_resource, "divisor")));
         else if (cJSON_IsObject(from))
-            continue; // of a Secret or ConfigMap that may be absent, and is: the variable is not there
-        else if (name->valuestring == env_target_url && !place.target_url.empty())
-            set_env(env, name->valuestring, place.target_url);
+            continue; // the variable of a missing optional Secret or ConfigMap is not set
+        else if (name->valuestring == env_target_url && !context.target_url.empty())
+            set_env(env, name->valuestring, context.target_url);
         else
             set_env(env, name->valuestring, cJSON_IsString(value) ? pod_expand(value->valuestring, env) : "");
     }
@@ -81,7 +81,7 @@ env_list view_environment(const container_spec &container, const image_config &i
 std::vector<std::string> view_command(const container_spec &container, const image_config &image, const env_list &env)
 {
     std::vector<std::string> out;
-    // What stands in the spec is expanded, what stands in the image is not.
+    // A command from the spec is expanded; one from the image is not.
     if (container.has_command)
         for (const std::string &word : container.command)
             out.push_back(pod_expand(word, env));
@@ -105,9 +105,9 @@ struct view_builder {
 
 static void add(view_builder &b, std::initializer_list<std::string> words) { b.args.insert(b.args.end(), words); }
 
-static std::string staged(const char *name) { return std::string(stage_dir) + "/" + name; }
+static std::string staged(const char *name) { return std::string(mount_tree_dir) + "/" + name; }
 
-// Where bwrap finds a file of the image; the host's own files are where they are.
+// The path at which bwrap finds a file of the image. The host's own files keep their paths.
 static std::string source_of(const view_builder &b, const std::string &path)
 {
     bool from_image = path.starts_with(b.rootfs) && (path.size() == b.rootfs.size() || path[b.rootfs.size()] == '/');
@@ -132,7 +132,7 @@ static void bind_entry(view_builder &b, const std::string &source, const std::st
         add(b, {"--ro-bind", source_of(b, source), place});
 }
 
-// Whether all of the image's directory can be laid over the host's with binds alone: same names, same kinds, no links.
+// Whether binds alone can overlay the host's directory with the image's: same names, same kinds, no links.
 static bool fits_over(const std::string &image, const std::string &host)
 {
     std::vector<std::string> names;
@@ -161,7 +161,7 @@ static void bind_over(view_builder &b, const std::string &image, const std::stri
     }
 }
 
-// The host's `place` with the image's laid over it.
+// The host's `place`, overlaid with the image's.
 static bool merge(view_builder &b, const std::string &image, const std::string &place)
 {
     if (fits_over(image, place)) {
@@ -186,7 +186,7 @@ static bool merge(view_builder &b, const std::string &image, const std::string &
             bind_entry(b, below, below);
         else if (here == file_kind::directory && kind_of(below) == file_kind::directory) {
             if (below == "/usr/local")
-                add(b, {"--ro-bind", source_of(b, from_image), below}); // an image's own programs, not the host's
+                add(b, {"--ro-bind", source_of(b, from_image), below}); // the image's own programs, not the host's
             else if (!merge(b, from_image, below))
                 return false;
         } else
@@ -215,7 +215,7 @@ static bool add_usr(view_builder &b, const std::string &rootfs)
     return true;
 }
 
-// Where root may make no user namespace, root in the container is root outside: what others cannot read must not be seen there.
+// If root may not create a user namespace, root in the container is root outside. Then hide everything that others cannot read.
 static void hide_private(view_builder &b, const std::string &image, const std::string &dir, size_t &seen)
 {
     std::vector<std::string> names;
@@ -237,31 +237,31 @@ static void hide_private(view_builder &b, const std::string &image, const std::s
     }
 }
 
-static bool add_generated(view_builder &b, const view_place &place, std::string &out_text)
+static bool add_generated(view_builder &b, const container_context &context, std::string &out_text)
 {
     std::string hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-    if (!place.pod_ip.empty())
-        hosts += place.pod_ip + "\t" + place.hostname + "\n";
+    if (!context.pod_ip.empty())
+        hosts += context.pod_ip + "\t" + context.hostname + "\n";
     struct generated {
         const char *path;
         std::string content;
     } files[] = {
         {"/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
         {"/etc/group", "root:x:0:\nnogroup:x:65534:\n"},
-        {"/etc/hostname", place.hostname + "\n"},
+        {"/etc/hostname", context.hostname + "\n"},
         {"/etc/hosts", hosts},
-        {"/etc/resolv.conf", place.host_network ? "" : "# no network beyond the node\n"},
+        {"/etc/resolv.conf", context.host_network ? "" : "# no network beyond the node\n"},
     };
-    if (!os_make_dirs(place.scratch + "/etc")) {
-        out_text = text_format("%s/etc: %s", place.scratch.c_str(), strerror(errno));
+    if (!os_make_dirs(context.scratch + "/etc")) {
+        out_text = text_format("%s/etc: %s", context.scratch.c_str(), strerror(errno));
         return false;
     }
     for (const generated &file : files) {
-        bool from_image = os_exists(place.rootfs + file.path);
-        // A link cannot be bound over; a resolv.conf managed elsewhere dangles in the container, where there is no network anyway.
+        bool from_image = os_exists(context.rootfs + file.path);
+        // A bind cannot cover a link. A resolv.conf that is managed elsewhere dangles in the container, which has no network anyway.
         if (from_image || file.content.empty() || kind_of(file.path) != file_kind::file)
             continue;
-        std::string source = place.scratch + "/etc" + (strrchr(file.path, '/'));
+        std::string source = context.scratch + "/etc" + (strrchr(file.path, '/'));
         if (!os_write_file(source, file.content)) {
             out_text = text_format("%s: %s", source.c_str(), strerror(errno));
             return false;
@@ -271,25 +271,25 @@ static bool add_generated(view_builder &b, const view_place &place, std::string 
     return true;
 }
 
-static bool add_etc(view_builder &b, const view_place &place, std::string &out_text)
+static bool add_etc(view_builder &b, const container_context &context, std::string &out_text)
 {
-    std::string image = place.rootfs + "/etc";
+    std::string image = context.rootfs + "/etc";
     bool has_image = kind_of(image) == file_kind::directory;
     if (!has_image)
         add(b, {"--ro-bind", "/etc", "/etc"});
     else if (!merge(b, image, "/etc")) {
-        out_text = "the image brings too many files under /etc";
+        out_text = "the image has too many files under /etc";
         return false;
     }
     size_t seen = 0;
-    if (place.kind == netbox_kind::root)
+    if (context.kind == user_mapping::root)
         hide_private(b, has_image ? image : "", "/etc", seen);
-    return add_generated(b, place, out_text);
+    return add_generated(b, context, out_text);
 }
 
-// A root without capabilities still owns what is root's in /proc: kernel settings must not be written, kernel secrets not read.
-// bwrap covers some of it only where its own look finds it writable, which for /proc/sys as root it does not.
-static void cover_proc(view_builder &b, netbox_kind kind)
+// Root without capabilities still owns root's files in /proc. Kernel settings must not be writable, and kernel secrets not readable. bwrap
+// covers some of these only if it finds them writable, which it does not for /proc/sys as root.
+static void cover_proc(view_builder &b, user_mapping kind)
 {
     for (const char *path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"})
         if (os_exists(path))
@@ -298,25 +298,25 @@ static void cover_proc(view_builder &b, netbox_kind kind)
              "/proc/sched_debug", "/proc/interrupts"})
         if (os_exists(path))
             add(b, {"--ro-bind", "/dev/null", path});
-    // Root's alone; in a pod with user ids of its own nobody is root.
+    // Only root can read these. In a pod with its own user ids nobody is root.
     for (const char *path :
         {"/proc/vmallocinfo", "/proc/slabinfo", "/proc/pagetypeinfo", "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup"})
-        if (kind == netbox_kind::root && os_exists(path))
+        if (kind == user_mapping::root && os_exists(path))
             add(b, {"--ro-bind", "/dev/null", path});
     for (const char *path : {"/proc/acpi", "/proc/asound", "/proc/scsi"})
         if (os_is_dir(path))
             add(b, {"--tmpfs", path, "--remount-ro", path});
 }
 
-// Names that never come from the image as they are.
+// Names that the image never provides directly.
 static bool is_special(const std::string &name)
 {
     static constexpr std::string_view special[] = {"usr", "etc", "proc", "dev", "sys", "tmp", "run"};
     return std::find(std::begin(special), std::end(special), name) != std::end(special);
 }
 
-// Where programs expect to write: one piece of memory with one bound. What the image brings there is laid over it.
-static void add_writable(view_builder &b, const view_place &place, const std::vector<std::string> &names)
+// The directories that programs expect to be writable: one piece of memory with one limit. The image's files there are laid over it.
+static void add_writable(view_builder &b, const container_context &context, const std::vector<std::string> &names)
 {
     struct {
         const char *path;
@@ -325,66 +325,66 @@ static void add_writable(view_builder &b, const view_place &place, const std::ve
     for (const auto &one : places) {
         bool is_var = std::string_view(one.path).starts_with("/var");
         bool brings_var = std::find(names.begin(), names.end(), "var") != names.end();
-        if (is_var && brings_var && kind_of(place.rootfs + one.path) != file_kind::directory)
-            continue; // no name can be made below what is read-only
+        if (is_var && brings_var && kind_of(context.rootfs + one.path) != file_kind::directory)
+            continue; // a name cannot be created below a read-only directory
         if (is_var && !brings_var)
             add(b, {"--dir", "/var"});
-        if (place.who.read_only_root)
+        if (context.identity.read_only_root)
             add(b, {"--perms", std::string_view(one.path).ends_with("tmp") ? "1777" : "0755", "--dir", one.path});
         else
             add(b, {"--bind", staged(one.name), one.path});
         std::vector<std::string> below;
-        os_list(place.rootfs + one.path, below);
+        os_list(context.rootfs + one.path, below);
         for (const std::string &name : below)
             if (!is_var)
-                bind_entry(b, place.rootfs + one.path + "/" + name, std::string(one.path) + "/" + name);
+                bind_entry(b, context.rootfs + one.path + "/" + name, std::string(one.path) + "/" + name);
     }
 }
 
-static bool add_root(view_builder &b, const view_place &place, const std::string &message_path, std::string &out_text)
+static bool add_root(view_builder &b, const container_context &context, const std::string &message_path, std::string &out_text)
 {
-    if (!add_usr(b, place.rootfs)) {
-        out_text = "the image brings too many files under /usr; put them under /usr/local or a directory of their own";
+    if (!add_usr(b, context.rootfs)) {
+        out_text = "the image has too many files under /usr; put them under /usr/local or a directory of their own";
         return false;
     }
     std::vector<std::string> names;
-    os_list(place.rootfs, names);
+    os_list(context.rootfs, names);
     for (const char *name : {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}) {
         bool from_image = std::find(names.begin(), names.end(), name) != names.end();
         std::string host = std::string("/") + name;
         if (!from_image && os_exists(host))
             bind_entry(b, host, host);
-        else if (from_image && kind_of(host) == file_kind::directory && kind_of(place.rootfs + host) == file_kind::directory) {
-            // A host without merged /usr: the image's files go over the host's.
-            if (!merge(b, place.rootfs + host, host)) {
-                out_text = text_format("the image brings too many files under %s", host.c_str());
+        else if (from_image && kind_of(host) == file_kind::directory && kind_of(context.rootfs + host) == file_kind::directory) {
+            // The host's /usr is not merged: overlay the host's files with the image's.
+            if (!merge(b, context.rootfs + host, host)) {
+                out_text = text_format("the image has too many files under %s", host.c_str());
                 return false;
             }
             std::erase(names, name);
-        } else if (from_image && kind_of(host) == file_kind::link && kind_of(place.rootfs + host) == file_kind::directory) {
+        } else if (from_image && kind_of(host) == file_kind::link && kind_of(context.rootfs + host) == file_kind::directory) {
             out_text = text_format("the image has a directory %s, which is a link into /usr on this host; put the files into usr%s",
                 host.c_str(), host.c_str());
             return false;
         }
     }
-    if (!add_etc(b, place, out_text))
+    if (!add_etc(b, context, out_text))
         return false;
     add(b, {"--proc", "/proc", "--dev", "/dev", "--bind", staged("shm"), "/dev/shm"});
     if (message_path.starts_with("/dev/"))
         add(b, {"--bind", staged("message"), message_path});
     add(b, {"--remount-ro", "/dev"});
-    cover_proc(b, place.kind);
+    cover_proc(b, context.kind);
     for (const std::string &name : names)
         if (!is_special(name) && name != "root")
-            bind_entry(b, place.rootfs + "/" + name, "/" + name);
-    add_writable(b, place, names);
+            bind_entry(b, context.rootfs + "/" + name, "/" + name);
+    add_writable(b, context, names);
     return true;
 }
 
 // Volumes.
 
-// A path of the host, from the directory that the owner allowed: whatever lies between may be a link, but none that leads out.
-static bool bind_host_path(stage_bind &bind, const pod_volume &volume, const allow_list &allowed, std::string &out_text)
+// A host path, resolved from the directory that the owner allowed. Components in between may be links, but none may lead out.
+static bool bind_host_path(mount_bind &bind, const pod_volume &volume, const allow_list &allowed, std::string &out_text)
 {
     std::string path;
     const allow_path *entry = allow_normalize(volume.host_path, path) ? allow_find(allowed, path) : nullptr;
@@ -396,123 +396,124 @@ static bool bind_host_path(stage_bind &bind, const pod_volume &volume, const all
     bind.root = entry->path;
     bind.wanted = volume.host_type;
     bind.map_ids = true;
-    // Nothing is made where the owner lets pods read only.
-    stage_make make = !entry->writable                          ? stage_make::nothing
-                      : volume.host_type == "DirectoryOrCreate" ? stage_make::directory
-                      : volume.host_type == "FileOrCreate"      ? stage_make::file
-                                                                : stage_make::nothing;
+    // Nothing is created in a directory that pods may only read.
+    mount_create make = !entry->writable                          ? mount_create::nothing
+                        : volume.host_type == "DirectoryOrCreate" ? mount_create::directory
+                        : volume.host_type == "FileOrCreate"      ? mount_create::file
+                                                                  : mount_create::nothing;
     if (path != entry->path)
         bind.steps.push_back({path.substr(entry->path == "/" ? 1 : entry->path.size() + 1), make, false});
     return true;
 }
 
-// The directory itself is ours, also while the pod fills it.
-static bool make_volume(const std::string &path, const view_place &place, std::string &out_text)
+// The directory itself is ours, even while the pod fills it.
+static bool make_volume(const std::string &path, const container_context &context, std::string &out_text)
 {
     if (os_is_dir(path))
         return true;
-    uid_t group = place.who.has_fs_group ? place.owner + place.who.fs_group : place.owner;
-    mode_t mode = place.who.has_fs_group ? 02777 : 0777;
+    uid_t group = context.identity.has_fs_group ? context.owner + context.identity.fs_group : context.owner;
+    mode_t mode = context.identity.has_fs_group ? 02777 : 0777;
     bool made = os_make_dirs(path.substr(0, path.rfind('/'))) && mkdir(path.c_str(), 0777) == 0 &&
-                (place.owner == 0 || chown(path.c_str(), place.owner, group) == 0) && chmod(path.c_str(), mode) == 0;
+                (context.owner == 0 || chown(path.c_str(), context.owner, group) == 0) && chmod(path.c_str(), mode) == 0;
     if (!made)
         out_text = text_format("%s: %s", path.c_str(), strerror(errno));
     return made;
 }
 
-std::string view_volume_dir(const view_place &place, const std::string &volume) { return place.scratch + "/volumes/" + volume; }
+std::string view_volume_dir(const container_context &context, const std::string &volume) { return context.scratch + "/volumes/" + volume; }
 
-bool view_make_volumes(const pod_spec &spec, const view_place &place, std::string &out_text)
+bool view_make_volumes(const pod_spec &spec, const container_context &context, std::string &out_text)
 {
     for (const pod_volume &volume : spec.volumes)
-        if (!volume.is_host && !make_volume(view_volume_dir(place, volume.name), place, out_text))
+        if (!volume.is_host && !make_volume(view_volume_dir(context, volume.name), context, out_text))
             return false;
     return true;
 }
 
-// bubblewrap makes what is missing above a mount for its owner alone, so that another user of the container could not pass.
+// bubblewrap creates missing parents of a mount for their owner only, so another user of the container could not pass through them.
 static void add_parents(view_builder &b, std::string_view path)
 {
     for (size_t slash = path.find('/', 1); slash != std::string_view::npos; slash = path.find('/', slash + 1))
         add(b, {"--dir", std::string(path.substr(0, slash))});
 }
 
-static bool add_mounts(view_builder &b, const pod_spec &spec, const container_spec &container, const view_place &place, const env_list &env,
-    stage_plan &stage, std::string &out_text)
+static bool add_mounts(view_builder &b, const pod_spec &spec, const container_spec &container, const container_context &context,
+    const env_list &env, mount_plan &mounts, std::string &out_text)
 {
     size_t index = 0;
     for (const pod_mount &mount : container.mounts) {
         auto volume = std::find_if(
             spec.volumes.begin(), spec.volumes.end(), [&](const pod_volume &one) { return one.name == mount.volume; });
         if (volume == spec.volumes.end())
-            continue; // pod_read_spec has said so already
-        stage_bind bind;
+            continue; // pod_read_spec has already reported this
+        mount_bind bind;
         bind.name = "v" + std::to_string(index++);
         bind.volume = volume->name;
-        bind.root = view_volume_dir(place, volume->name);
-        if (volume->is_host && !bind_host_path(bind, *volume, place.allowed, out_text))
+        bind.root = view_volume_dir(context, volume->name);
+        if (volume->is_host && !bind_host_path(bind, *volume, context.allowed, out_text))
             return false;
         std::string sub_path = mount.sub_path_expr.empty() ? mount.sub_path : pod_expand(mount.sub_path_expr, env);
         if (!mount.sub_path_expr.empty() &&
             (sub_path.find("..") != std::string::npos || sub_path.starts_with("/") || sub_path.find("$(") != std::string::npos)) {
-            out_text = text_format("subPath \"%s\" of volume \"%s\" is no relative path without \"..\"", text_escape(sub_path, 200).c_str(),
-                volume->name.c_str());
+            out_text = text_format("subPath \"%s\" of volume \"%s\" is not a relative path without \"..\"",
+                text_escape(sub_path, 200).c_str(), volume->name.c_str());
             return false;
         }
-        // Laid by whatever ran in this pod before: beneath the volume, or not at all.
-        const allow_path *entry = volume->is_host ? allow_find(place.allowed, volume->host_path) : nullptr;
+        // An earlier container of this pod may have placed links here, so resolve beneath the volume or not at all.
+        const allow_path *entry = volume->is_host ? allow_find(context.allowed, volume->host_path) : nullptr;
         bool is_granted_read_only = volume->is_host && (entry == nullptr || !entry->writable);
-        bind.steps.push_back({sub_path, is_granted_read_only ? stage_make::nothing : stage_make::directory, !volume->is_host});
+        bind.steps.push_back({sub_path, is_granted_read_only ? mount_create::nothing : mount_create::directory, !volume->is_host});
         if (!sub_path.empty())
             bind.wanted.clear();
         bool read_only = mount.read_only || is_granted_read_only;
         add_parents(b, mount.path);
         add(b, {read_only ? "--ro-bind" : "--bind", staged(bind.name.c_str()), mount.path});
-        stage.binds.push_back(std::move(bind));
+        mounts.binds.push_back(std::move(bind));
     }
     return true;
 }
 
-static void add_identity(view_builder &b, const view_place &place)
+static void add_identity(view_builder &b, const container_context &context)
 {
-    // One id is mapped where an ordinary user runs pods: then bwrap makes another user namespace, in which it has the wanted name.
-    if (place.kind == netbox_kind::own_user && (place.who.user != 0 || place.who.group != 0))
-        add(b, {"--unshare-user", "--uid", std::to_string(place.who.user), "--gid", std::to_string(place.who.group)});
+    // With a single mapped id, for an ordinary user, bwrap creates another user namespace in which that id has the wanted name.
+    if (context.kind == user_mapping::own_user && (context.identity.user != 0 || context.identity.group != 0))
+        add(b, {"--unshare-user", "--uid", std::to_string(context.identity.user), "--gid", std::to_string(context.identity.group)});
     add(b, {"--cap-drop", "ALL"});
-    if (place.kind == netbox_kind::own_user && place.who.user != 0)
+    if (context.kind == user_mapping::own_user && context.identity.user != 0)
         return;
-    for (const std::string &name : place.who.capabilities)
-        if (place.kind != netbox_kind::root || name == "CAP_NET_BIND_SERVICE") // the machine's root gets nothing more
+    for (const std::string &name : context.identity.capabilities)
+        if (context.kind != user_mapping::root || name == "CAP_NET_BIND_SERVICE") // the machine's root gets nothing else
             add(b, {"--cap-add", name});
-    // To become the wanted user; who is not root any more has none.
-    if (place.kind == netbox_kind::block && !identity_is_root(place.who))
+    // Needed to switch to the wanted user, who then has none of them.
+    if (context.kind == user_mapping::block && !identity_is_root(context.identity))
         add(b, {"--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"});
 }
 
-bool view_build(const pod_spec &spec, const container_spec &container, const image_config &image, const view_place &place,
-    const env_list &env, std::vector<std::string> &out_args, stage_plan &out_stage, std::string &out_text)
+bool view_build(const pod_spec &spec, const container_spec &container, const image_config &image, const container_context &context,
+    const env_list &env, std::vector<std::string> &out_args, mount_plan &out_mounts, std::string &out_text)
 {
     out_args.clear();
-    out_stage = stage_plan();
-    out_stage.owner = place.owner;
-    out_stage.writable_bytes = place.writable_bytes;
-    out_stage.writable_files = local_memory_files_max;
-    out_stage.shm_bytes = local_shm_size;
-    out_stage.binds.push_back({"image", place.rootfs, {}, "", "", true});
-    view_builder b{out_args, place.rootfs};
+    out_mounts = mount_plan();
+    out_mounts.owner = context.owner;
+    out_mounts.writable_bytes = context.writable_bytes;
+    out_mounts.writable_files = local_memory_files_max;
+    out_mounts.shm_bytes = local_shm_size;
+    out_mounts.binds.push_back({"image", context.rootfs, {}, "", "", true});
+    view_builder b{out_args, context.rootfs};
     add(b, {"--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session",
-               "--hostname", place.hostname.substr(0, 63)});
-    add_identity(b, place);
+               "--hostname", context.hostname.substr(0, 63)});
+    add_identity(b, context);
     add(b, {"--bind", staged("w/root"), "/"});
-    if (!add_root(b, place, container.message_path, out_text) || !add_mounts(b, spec, container, place, env, out_stage, out_text))
+    if (!add_root(b, context, container.message_path, out_text) || !add_mounts(b, spec, container, context, env, out_mounts, out_text))
         return false;
     if (!container.message_path.starts_with("/dev/")) {
         add_parents(b, container.message_path);
         add(b, {"--bind", staged("message"), container.message_path});
     }
-    out_stage.binds.push_back({"message", last_words_dir(place.scratch), {{container.name, stage_make::file, true}}, "", "", false});
-    out_stage.binds.push_back({"etc", place.scratch + "/etc", {}, "", "", true});
-    if (place.who.read_only_root)
+    out_mounts.binds.push_back(
+        {"message", termination_message_dir(context.scratch), {{container.name, mount_create::file, true}}, "", "", false});
+    out_mounts.binds.push_back({"etc", context.scratch + "/etc", {}, "", "", true});
+    if (context.identity.read_only_root)
         add(b, {"--remount-ro", "/"});
     add(b, {"--clearenv"});
     for (const auto &[name, value] : env)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/watch.cc: `get pods --watch`: what there is, then every change, until killed or nobody reads.
+// kubectl_local/watch.cc: `get pods --watch`: prints the present state, then every change, until it is killed or the reader has gone.
 //
-// State against state: whenever something may have changed, all records are looked at and compared with what was told last. So a
-// burst of writes may be told as one MODIFIED with the latest state, but no pod and no end is missed. A pod that vanished and came
-// back under the same name in between is told as DELETED and ADDED, by its uid.
+// It compares states: whenever something may have changed, it compares all records with what was last reported. So a burst of writes may be
+// reported as one MODIFIED with the latest state, but no pod and no end is missed. A pod that was replaced under the same name in between
+// is reported as DELETED and ADDED, because its uid differs.
 #include <map>
 
 #include <ctime>
@@ -17,10 +17,10 @@
 
 namespace etlnode::kubectl_local {
 
-static constexpr int look_again_ms = 1000;           // beside inotify and pidfds, for records lost behind our back
-static constexpr uint64_t first_supervisor_ms = 300; // how long the maker of a pod may take to start its supervisor
+static constexpr int recheck_ms = 1000;              // in addition to inotify and pidfds, for records lost without notice
+static constexpr uint64_t first_supervisor_ms = 300; // how long the creator of a pod may take to start its supervisor
 
-struct told_pod {
+struct reported_pod {
     std::string uid;
     std::string version;
     json_ptr pod;
@@ -28,8 +28,8 @@ struct told_pod {
     struct stat file = {};
     bool seen = false;
     int pidfd = -1;              // of its supervisor
-    bool was_supervised = false; // we have seen one
-    uint64_t alone_since_ms = 0; // a pod just made gets its supervisor from whoever made it
+    bool was_supervised = false; // whether one has been seen
+    uint64_t alone_since_ms = 0; // the creator of a new pod starts its supervisor
 };
 
 struct watcher {
@@ -38,16 +38,16 @@ struct watcher {
     const selector &wanted;
     const output_format &format;
     bool as_events = false;
-    bool initial = true; // the list before the changes
+    bool initial = true; // the list that precedes the changes
     table t = {};
     bool header_done = false;
-    bool with_sandbox = false;                 // as the first pod has it
-    std::map<std::string, told_pod> pods = {}; // by namespace/name
-    bool broken = false;                       // nobody reads
-    bool look_soon = false;                    // a pod has no supervisor yet
+    bool with_sandbox = false;                     // whether the first pod has it
+    std::map<std::string, reported_pod> pods = {}; // by namespace/name
+    bool broken = false;                           // the reader has gone
+    bool recheck_soon = false;                     // a pod has no supervisor yet
 };
 
-static void tell(watcher &w, const char *type, const cJSON *pod)
+static void report(watcher &w, const char *type, const cJSON *pod)
 {
     std::string out;
     std::string text;
@@ -87,10 +87,10 @@ static void tell(watcher &w, const char *type, const cJSON *pod)
     w.broken = !command_write(out) || w.broken;
 }
 
-static void forget(watcher &w, told_pod &pod)
+static void forget(watcher &w, reported_pod &pod)
 {
     if (pod.matches && pod.pod != nullptr)
-        tell(w, "DELETED", pod.pod.get());
+        report(w, "DELETED", pod.pod.get());
     if (pod.pidfd >= 0)
         close(pod.pidfd);
     pod.pidfd = -1;
@@ -101,66 +101,66 @@ static bool same_file(const struct stat &a, const struct stat &b)
     return a.st_ino == b.st_ino && a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
-// Keeps an eye on the supervisor: its end wakes us, and we start another.
-static void keep_supervised(watcher &w, const pod_key &key, told_pod &told)
+// Watches the supervisor. When it ends, the watcher wakes up and starts another.
+static void keep_supervised(watcher &w, const pod_key &key, reported_pod &reported)
 {
-    if (told.pidfd >= 0)
+    if (reported.pidfd >= 0)
         return;
     pid_t supervisor = state_supervisor_pid(w.c.state, key);
     if (supervisor > 0) {
-        told.pidfd = static_cast<int>(syscall(SYS_pidfd_open, supervisor, 0));
-        told.was_supervised = true;
+        reported.pidfd = static_cast<int>(syscall(SYS_pidfd_open, supervisor, 0));
+        reported.was_supervised = true;
         return;
     }
-    if (told.alone_since_ms == 0)
-        told.alone_since_ms = os_now_ms();
-    if (told.was_supervised || os_now_ms() - told.alone_since_ms >= first_supervisor_ms) {
-        told.was_supervised = false; // the next one gets its time
-        told.alone_since_ms = 0;
-        w.look_soon = state_heal_pod(w.c.state, key, told.pod.get()) || w.look_soon;
+    if (reported.alone_since_ms == 0)
+        reported.alone_since_ms = os_now_ms();
+    if (reported.was_supervised || os_now_ms() - reported.alone_since_ms >= first_supervisor_ms) {
+        reported.was_supervised = false; // the next one gets its own time to start
+        reported.alone_since_ms = 0;
+        w.recheck_soon = state_heal_pod(w.c.state, key, reported.pod.get()) || w.recheck_soon;
     } else
-        w.look_soon = true;
+        w.recheck_soon = true;
 }
 
 static void look_at(watcher &w, const pod_key &key)
 {
-    told_pod &told = w.pods[key.ns + "/" + key.name];
+    reported_pod &reported = w.pods[key.ns + "/" + key.name];
     struct stat file;
     std::string path = state_pod_dir(w.c.state, key) + "/pod.json";
     if (stat(path.c_str(), &file) != 0)
-        return; // seen stays false: gone
-    if (told.pod != nullptr && same_file(file, told.file)) {
-        told.seen = true;
-        keep_supervised(w, key, told);
+        return; // `seen` stays false, so it is reported as deleted
+    if (reported.pod != nullptr && same_file(file, reported.file)) {
+        reported.seen = true;
+        keep_supervised(w, key, reported);
         return;
     }
     json_ptr pod;
     if (!state_read_pod(w.c.state, key, pod))
         return;
-    told.seen = true;
-    told.file = file;
+    reported.seen = true;
+    reported.file = file;
     std::string uid = state_pod_uid(pod.get());
     std::string version(json_text(json_get(pod.get(), "metadata"), "resourceVersion"));
-    bool is_new = told.pod == nullptr;
-    if (!is_new && told.uid != uid) {
-        forget(w, told);
+    bool is_new = reported.pod == nullptr;
+    if (!is_new && reported.uid != uid) {
+        forget(w, reported);
         is_new = true;
     }
-    bool changed = is_new || told.version != version;
-    told.uid = uid;
-    told.version = version;
-    told.matches = selector_matches(w.wanted, json_get(json_get(pod.get(), "metadata"), "labels"));
-    told.pod = std::move(pod);
-    if (told.matches && changed)
-        tell(w, is_new ? "ADDED" : "MODIFIED", told.pod.get());
-    keep_supervised(w, key, told);
+    bool changed = is_new || reported.version != version;
+    reported.uid = uid;
+    reported.version = version;
+    reported.matches = selector_matches(w.wanted, json_get(json_get(pod.get(), "metadata"), "labels"));
+    reported.pod = std::move(pod);
+    if (reported.matches && changed)
+        report(w, is_new ? "ADDED" : "MODIFIED", reported.pod.get());
+    keep_supervised(w, key, reported);
 }
 
-static void look_at_all(watcher &w)
+static void inspect_all(watcher &w)
 {
-    w.look_soon = false;
-    for (auto &[name, told] : w.pods)
-        told.seen = false;
+    w.recheck_soon = false;
+    for (auto &[name, reported] : w.pods)
+        reported.seen = false;
     for (const pod_key &key : state_list_pods(w.c.state, w.c.all_namespaces ? "" : w.c.ns))
         if ((w.name.empty() || key.name == w.name) && pod_name_is_valid(key.name))
             look_at(w, key);
@@ -174,16 +174,16 @@ static void look_at_all(watcher &w)
     }
 }
 
-// Closes what has ended, so that the next look starts a new supervisor.
+// Closes pidfds of ended supervisors, so that the next check starts a new one.
 static void drop_ended_supervisors(watcher &w)
 {
-    for (auto &[name, told] : w.pods) {
+    for (auto &[name, reported] : w.pods) {
         size_t slash = name.find('/');
         pod_key key = {name.substr(0, slash), name.substr(slash + 1)};
-        if (told.pidfd < 0 || state_supervisor_pid(w.c.state, key) != 0)
+        if (reported.pidfd < 0 || state_supervisor_pid(w.c.state, key) != 0)
             continue;
-        close(told.pidfd);
-        told.pidfd = -1;
+        close(reported.pidfd);
+        reported.pidfd = -1;
     }
 }
 
@@ -191,24 +191,24 @@ int watch_pods(const command &c, const std::string &name, const selector &wanted
 {
     watcher w{c, name, wanted, format};
     w.as_events = options_bool(c.o, "output-watch-events", false);
-    state_ear ear;
-    state_ear_open(ear, c.state);
-    look_at_all(w);
+    state_watch changes;
+    state_watch_open(changes, c.state);
+    inspect_all(w);
     w.initial = false;
     while (!w.broken) {
         std::vector<int> pidfds;
-        for (const auto &[key, told] : w.pods)
-            if (told.pidfd >= 0)
-                pidfds.push_back(told.pidfd);
-        if (!state_ear_wait(ear, w.look_soon ? 50 : look_again_ms, STDOUT_FILENO, pidfds))
+        for (const auto &[key, reported] : w.pods)
+            if (reported.pidfd >= 0)
+                pidfds.push_back(reported.pidfd);
+        if (!state_watch_wait(changes, w.recheck_soon ? 50 : recheck_ms, STDOUT_FILENO, pidfds))
             break;
         drop_ended_supervisors(w);
-        look_at_all(w);
+        inspect_all(w);
     }
-    for (auto &[key, told] : w.pods)
-        if (told.pidfd >= 0)
-            close(told.pidfd);
-    state_ear_close(ear);
+    for (auto &[key, reported] : w.pods)
+        if (reported.pidfd >= 0)
+            close(reported.pidfd);
+    state_watch_close(changes);
     return 0;
 }
 

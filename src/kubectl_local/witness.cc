@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/witness.cc: tells the node whether the process that serves a pod's port has outlived its answer.
+// kubectl_local/witness.cc: tells the node whether the process that serves a pod's port has survived its answer.
 #include "kubectl_local/witness.h"
 
 #include <algorithm>
@@ -15,11 +15,11 @@
 
 namespace etlnode::kubectl_local {
 
-// --- who serves
+// --- the serving process
 
 enum class finding : uint8_t { dead, server, other, unclear };
 
-// Finds the one process that holds the listening socket, where that is not known from the last look.
+// Finds the single process that holds the listening socket, unless the previous observation already did.
 static finding find_server(witness &w, pid_t command)
 {
     if (command == w.known_command && os_read_link(text_format("/proc/%d/fd/%d", w.server.pid, w.server.listeners[0])) == w.server.socket)
@@ -27,11 +27,11 @@ static finding find_server(witness &w, pid_t command)
     w.known_command = 0;
     w.shared_until_ms = 0;
     std::vector<std::string> sockets;
-    if (at_work_read_listening(command, w.port, sockets) && sockets.empty())
+    if (server_activity_read_listening(command, w.port, sockets) && sockets.empty())
         return finding::dead;
-    if (!at_work_find_listeners(command, sockets, w.server)) {
-        std::vector<pid_t> holders = at_work_holders(command, sockets);
-        if (holders.size() != 1 || !at_work_find_listeners(holders[0], sockets, w.server))
+    if (!server_activity_find_listeners(command, sockets, w.server)) {
+        std::vector<pid_t> holders = server_activity_holders(command, sockets);
+        if (holders.size() != 1 || !server_activity_find_listeners(holders[0], sockets, w.server))
             return finding::other;
     }
     w.server.port = w.port;
@@ -39,22 +39,22 @@ static finding find_server(witness &w, pid_t command)
     return finding::server;
 }
 
-// Several processes take connections from one queue: who of them gave an answer cannot be seen.
+// If several processes accept connections from one queue, it cannot be seen which of them gave an answer.
 static bool is_shared(witness &w)
 {
     uint64_t now = os_now_ms();
     if (now < w.shared_until_ms)
         return true;
-    if (at_work_holders(w.known_command, w.server.sockets).size() < 2)
+    if (server_activity_holders(w.known_command, w.server.sockets).size() < 2)
         return false;
     w.shared_until_ms = now + witness_patience_ms;
     return true;
 }
 
-// Which process and program serves. False: it is gone, or marked as dying.
+// Records which process and program serves. False if it has ended or is marked as exiting.
 static bool note_server(witness &w)
 {
-    process_mark mark = at_work_mark(w.server.pid);
+    process_mark mark = server_activity_mark(w.server.pid);
     if (mark.is_gone) {
         w.known_command = 0;
         return false;
@@ -75,43 +75,43 @@ static bool note_server(witness &w)
     return true;
 }
 
-// What is seen now, for every question that is due.
-struct sighting {
+// The present observation, for every question that is due.
+struct observation {
     pid_t command = 0;
     finding found = finding::dead;
     bool is_working = false;
-    bool has_traffic = false; // looked at where nothing else tells
+    bool has_traffic = false; // only read if nothing else decides
     port_traffic traffic;
 };
 
-// The listener may have got more descriptors since the last look.
+// The listener may have got more descriptors since the last observation.
 static bool awaits_on_another_descriptor(witness &w)
 {
-    served_by now;
-    if (!at_work_find_listeners(w.server.pid, w.server.sockets, now) || now.listeners == w.server.listeners)
+    port_server now;
+    if (!server_activity_find_listeners(w.server.pid, w.server.sockets, now) || now.listeners == w.server.listeners)
         return false;
     now.port = w.port;
     w.server = now;
-    return at_work_awaits_connection(w.server);
+    return server_activity_awaits_connection(w.server);
 }
 
-static sighting look_at(witness &w)
+static observation look_at(witness &w)
 {
-    sighting seen;
+    observation seen;
     seen.command = w.living_command(w.arg);
     if (seen.command == 0)
         return seen;
     seen.found = find_server(w, seen.command);
     if (seen.found == finding::server) {
-        seen.is_working = at_work_awaits_connection(w.server);
+        seen.is_working = server_activity_awaits_connection(w.server);
         if (!seen.is_working) {
             bool shared = is_shared(w);
-            seen.is_working = shared || at_work_awaits_client(w.server) || awaits_on_another_descriptor(w);
-            seen.has_traffic = !seen.is_working && at_work_read_traffic(w.server, seen.traffic);
+            seen.is_working = shared || server_activity_awaits_client(w.server) || awaits_on_another_descriptor(w);
+            seen.has_traffic = !seen.is_working && server_activity_read_traffic(w.server, seen.traffic);
             if (shared && w.server.pid != seen.command)
                 seen.found = finding::other;
         }
-        // Asked last: what is not marked now was not dying when it was looked at.
+        // Check this last: a process that is not marked now was not exiting during the observation.
         if (!note_server(w))
             seen.found = finding::dead;
     }
@@ -120,9 +120,9 @@ static sighting look_at(witness &w)
     return seen;
 }
 
-static finding judge(const witness &w, witness::question &q, const sighting &seen)
+static finding check(const witness &w, witness::question &q, const observation &seen)
 {
-    bool is_first = q.looks++ == 0;
+    bool is_first = q.observations++ == 0;
     if (is_first)
         q.command = seen.command;
     if (seen.found == finding::dead || seen.command != q.command || w.replaced != q.replaced)
@@ -132,20 +132,20 @@ static finding judge(const witness &w, witness::question &q, const sighting &see
     if (seen.is_working || os_now_ms() - q.asked_ms >= w.patience_ms)
         return finding::server;
     if (q.has_traffic)
-        return seen.has_traffic && at_work_has_accepted(w.server, q.traffic, seen.traffic) ? finding::server : finding::unclear;
+        return seen.has_traffic && server_activity_has_accepted(w.server, q.traffic, seen.traffic) ? finding::server : finding::unclear;
     q.has_traffic = seen.has_traffic;
     q.traffic = seen.traffic;
     return finding::unclear;
 }
 
-// Soon at first: most are on their way back to their work. One of several processes is not looked at for that.
-static uint64_t pause_before(const witness::question &q, const sighting &seen)
+// Check soon at first, because most servers are just returning to their work. If several processes share the socket, this does not help.
+static uint64_t pause_before(const witness::question &q, const observation &seen)
 {
     static constexpr uint64_t pauses[] = {1, 1, 2, 5, 10, 20};
     static constexpr uint64_t longest = 50;
     if (seen.found == finding::other)
-        return witness_look_again_ms;
-    return q.looks <= std::size(pauses) ? pauses[q.looks - 1] : longest;
+        return witness_recheck_ms;
+    return q.observations <= std::size(pauses) ? pauses[q.observations - 1] : longest;
 }
 
 void witness_forget(witness &w)
@@ -168,27 +168,27 @@ static void answer(witness &w, int fd, finding found)
 {
     if (found != finding::dead) {
         std::string line = w.container_id(w.arg) + (found == finding::server ? " server\n" : " other\n");
-        [[maybe_unused]] ssize_t sent = send(
-            fd, line.data(), line.size(), MSG_NOSIGNAL); // a few bytes into an empty buffer; who has gone needs none
+        [[maybe_unused]] ssize_t sent = send(fd, line.data(), line.size(),
+            MSG_NOSIGNAL); // a few bytes into an empty buffer always fit; a client that has gone does not need them
     }
     close(fd);
 }
 
 static void arm(witness &w)
 {
-    loop_watch_change(*w.l, w.listener, w.asked.size() < witness_asked_max ? static_cast<uint32_t>(EPOLLIN) : 0);
-    if (w.asked.empty())
+    loop_watch_change(*w.l, w.listener, w.questions.size() < witness_questions_max ? static_cast<uint32_t>(EPOLLIN) : 0);
+    if (w.questions.empty())
         return;
     auto sooner = [](const witness::question &a, const witness::question &b) { return a.due_ms < b.due_ms; };
     uint64_t now = os_now_ms();
-    uint64_t due = std::min_element(w.asked.begin(), w.asked.end(), sooner)->due_ms;
-    loop_timer_arm(*w.l, w.look, due > now ? due - now : 0);
+    uint64_t due = std::min_element(w.questions.begin(), w.questions.end(), sooner)->due_ms;
+    loop_timer_arm(*w.l, w.recheck, due > now ? due - now : 0);
 }
 
-// True: it has its answer.
-static bool settle(witness &w, witness::question &q, const sighting &seen)
+// True if the question was answered.
+static bool try_answer(witness &w, witness::question &q, const observation &seen)
 {
-    finding found = judge(w, q, seen);
+    finding found = check(w, q, seen);
     if (found == finding::unclear) {
         q.due_ms = os_now_ms() + pause_before(q, seen);
         return false;
@@ -197,17 +197,17 @@ static bool settle(witness &w, witness::question &q, const sighting &seen)
     return true;
 }
 
-static void on_look(void *arg)
+static void on_recheck(void *arg)
 {
     witness &w = *static_cast<witness *>(arg);
     uint64_t now = os_now_ms();
-    if (std::any_of(w.asked.begin(), w.asked.end(), [&](const witness::question &q) { return q.due_ms <= now; })) {
-        sighting seen = look_at(w);
+    if (std::any_of(w.questions.begin(), w.questions.end(), [&](const witness::question &q) { return q.due_ms <= now; })) {
+        observation seen = look_at(w);
         std::vector<witness::question> rest;
-        for (witness::question &q : w.asked)
-            if (q.due_ms > now || !settle(w, q, seen))
+        for (witness::question &q : w.questions)
+            if (q.due_ms > now || !try_answer(w, q, seen))
                 rest.push_back(std::move(q));
-        w.asked.swap(rest);
+        w.questions.swap(rest);
     }
     arm(w);
 }
@@ -217,9 +217,9 @@ static void on_question(void *arg, uint32_t)
     witness &w = *static_cast<witness *>(arg);
     int fd = accept4(w.listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) { // it would spin: it rests
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) { // it would cause a busy loop, so it pauses
             loop_watch_change(*w.l, w.listener, 0);
-            loop_timer_arm(*w.l, w.look, witness_look_again_ms);
+            loop_timer_arm(*w.l, w.recheck, witness_recheck_ms);
         }
         return;
     }
@@ -227,10 +227,10 @@ static void on_question(void *arg, uint32_t)
     q.fd = fd;
     q.replaced = w.replaced;
     q.asked_ms = os_now_ms();
-    sighting seen = look_at(w);
-    if (settle(w, q, seen))
+    observation seen = look_at(w);
+    if (try_answer(w, q, seen))
         return;
-    w.asked.push_back(std::move(q));
+    w.questions.push_back(std::move(q));
     arm(w);
 }
 
@@ -247,8 +247,8 @@ bool witness_open(witness &w, std::string &out_address)
         getsockname(fd.fd, reinterpret_cast<struct sockaddr *>(&address), &size) != 0)
         return false;
     out_address = text_format("127.0.0.1:%u", ntohs(address.sin_port));
-    w.look.on_timer = on_look;
-    w.look.arg = &w;
+    w.recheck.on_timer = on_recheck;
+    w.recheck.arg = &w;
     w.listener.on_event = on_question;
     w.listener.arg = &w;
     loop_watch_add(*w.l, w.listener, fd.release(), EPOLLIN);
@@ -262,10 +262,10 @@ void witness_close(witness &w)
     int fd = w.listener.fd;
     loop_watch_remove(*w.l, w.listener);
     close(fd);
-    loop_timer_forget(*w.l, w.look);
-    for (const witness::question &one : w.asked)
+    loop_timer_forget(*w.l, w.recheck);
+    for (const witness::question &one : w.questions)
         close(one.fd);
-    w.asked.clear();
+    w.questions.clear();
 }
 
 } // namespace etlnode::kubectl_local

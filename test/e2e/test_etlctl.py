@@ -511,7 +511,7 @@ def init_gives_up_in_time(tmp):
     r = run("etl", "init", "-f", "-", "--timeout", "300ms", stdin=SPEC.replace("md5", "sleepy").encode())
     world.release.set()
     check(time.monotonic() - started < 20, "too late")  # the server would hold it for 120 s
-    check(r.code == 7 and r.err.endswith("hint: the node removes what it has started; --timeout gives it longer\n"), r.err)
+    check(r.code == 7 and r.err.endswith("hint: the node cleans up what it started; allow more time with --timeout\n"), r.err)
 
 
 @test
@@ -744,7 +744,7 @@ def object_head_and_rm(tmp):
     expect(r, 8, "", "etlctl: cannot remove object ais://b/none: t[t1]: ais://b/none does not exist (node t1, request id RID)\nhint: etlctl object ls b\n")
     expect(run("rm", "b/none"), 3, "")
     expect(run("rm", "b/none", "b/o", "--ignore-not-found"), 0, "", "")
-    expect(run("rm", "b"), 2, "", 'etlctl: "b" names no object: write BUCKET/OBJECT\nhint: to remove the bucket: etlctl bucket rm b\n')
+    expect(run("rm", "b"), 2, "", 'etlctl: "b" does not name an object: write BUCKET/OBJECT\nhint: to remove the bucket: etlctl bucket rm b\n')
 
 
 # ---- buckets, cluster, version
@@ -792,7 +792,7 @@ def versions(tmp):
     expect(run("version"), 0, "Client:     %s\nServer:     0.1.0\nEndpoint:   PROXY\n" % shown["client"], "")
     world.says_version = False
     expect(run("version"), 0, "Client:     %s\nServer:     9.9.9\nEndpoint:   PROXY\n" % shown["client"],
-           "etlctl: warning: the server is 9.9.9, this program %s\n" % shown["client"])
+           "etlctl: warning: the server has version 9.9.9, this program %s\n" % shown["client"])
 
 
 # ---- errors, options, help
@@ -829,18 +829,18 @@ def errors_in_json(tmp):
 @test
 def wrong_command_lines_are_exit_2(tmp):
     for args, text in (
-        (("gett", "b/o"), 'etlctl: "gett" is no command\nhint: etlctl get\n'),
-        (("etl", "lss"), 'etlctl: "lss" is no command of etl\nhint: etlctl etl ls\n'),
+        (("gett", "b/o"), 'etlctl: "gett" is not a command\nhint: etlctl get\n'),
+        (("etl", "lss"), 'etlctl: "lss" is not a command of etl\nhint: etlctl etl ls\n'),
         (("etl", "stop"), "etlctl: etl stop needs ID\nhint: etlctl etl stop ID\n"),
         (("etl", "ls", "--ouput", "json"), "etlctl: unknown option --ouput\nhint: did you mean --output?\n"),
-        (("bucket", "ls", "x"), 'etlctl: "x" is one argument too many\nhint: etlctl bucket ls\n'),
+        (("bucket", "ls", "x"), 'etlctl: unexpected argument "x"\nhint: etlctl bucket ls\n'),
         (("bucket", "ls", "-o", "xml"), 'etlctl: --output "xml": write table, wide, json, jsonl, yaml or name\n'),
-        (("bucket", "ls", "--timeout", "5"), 'etlctl: --timeout "5" is not a duration above 0: write 30s, 5m, 1h30m\n'),
+        (("bucket", "ls", "--timeout", "5"), 'etlctl: --timeout "5" is not a positive duration: write 30s, 5m or 1h30m\n'),
         (("bucket", "ls", "--endpoint", "ftp://x"), 'etlctl: "ftp://x" is not an endpoint: write http://HOST:PORT\n'),
         (("bucket", "ls", "--request-id", "a b"), "etlctl: --request-id \"a b\": at most 64 letters, digits, '.', '_' or '-'\n"),
-        (("get", "b"), 'etlctl: "b" names no object: write BUCKET/OBJECT\n'),
+        (("get", "b"), 'etlctl: "b" does not name an object: write BUCKET/OBJECT\n'),
         (("put", "-", "b"), "etlctl: standard input has no name: write BUCKET/OBJECT\n"),
-        (("ls", "-0"), "etlctl: -0 goes with -o name\n"),
+        (("ls", "-0"), "etlctl: -0 requires -o name\n"),
     ):
         expect(run(*args), 2, "", text)
     check(not world.requests, "something was sent")
@@ -855,7 +855,7 @@ def wrong_command_lines_are_exit_2(tmp):
 def help_is_everywhere(tmp):
     top = run("--help")
     check(top.code == 0 and top.err == "" and b"Example:" in top.out, top.err)
-    commands = re.findall(r"^  ((?:[a-z]+ )?[a-z]+)(?: [A-Z\[].*?)?(?:  |$)", top.out.decode().split("others:")[0], re.M)
+    commands = re.findall(r"^  ((?:[a-z]+ )?[a-z]+)(?: [A-Z\[].*?)?(?:  |$)", top.out.decode().split("other commands:")[0], re.M)
     commands = [c for c in commands if " " in c]
     check(len(commands) == 22, "%d commands: %r" % (len(commands), commands))
     for command in commands + ["version", "help", "completion"]:
@@ -955,10 +955,10 @@ def hints_never_destroy(tmp):
                   ("rmm",), ("target", "rn", "t1"), ("etl", "remov")):
         r = run(*words)
         check(r.code == 2 and not re.search(r"hint: etlctl( [a-z]+)? (rm|stop|remove|destroy|delete)", r.err), repr((words, r.err)))
-    expect(run("etl", "run", "x"), 2, "", 'etlctl: "run" is no command of etl\nhint: etlctl etl init -f spec.yaml\n')
-    expect(run("mb", "b"), 2, "", 'etlctl: "mb" is no command\nhint: etlctl bucket create BUCKET\n')
-    expect(run("etl", "restart", "x"), 2, "", 'etlctl: "restart" is no command of etl\nhint: etlctl etl stop ID, then etlctl etl start ID\n')
-    expect(run("etl", "helth", "x"), 2, "", 'etlctl: "helth" is no command of etl\nhint: etlctl etl health\n')
+    expect(run("etl", "run", "x"), 2, "", 'etlctl: "run" is not a command of etl\nhint: etlctl etl init -f spec.yaml\n')
+    expect(run("mb", "b"), 2, "", 'etlctl: "mb" is not a command\nhint: etlctl bucket create BUCKET\n')
+    expect(run("etl", "restart", "x"), 2, "", 'etlctl: "restart" is not a command of etl\nhint: etlctl etl stop ID, then etlctl etl start ID\n')
+    expect(run("etl", "helth", "x"), 2, "", 'etlctl: "helth" is not a command of etl\nhint: etlctl etl health\n')
 
 
 @test
@@ -975,7 +975,7 @@ def several_specs(tmp):
         with open(os.path.join(tmp, name), "w", encoding="utf-8") as f:
             f.write("name: %s-etl\ncommunication: hpush://\nruntime: {image: example/upper:1}\n" % name)
     expect(run("etl", "init", "-f", "one", "-f", "two", cwd=tmp), 0, "one-etl\ntwo-etl\n", "")
-    expect(run("etl", "init", "-f", "one", "-f", "two", "--name", "three", cwd=tmp), 2, "", "etlctl: --name names one ETL, but there are several specs\n")
+    expect(run("etl", "init", "-f", "one", "-f", "two", "--name", "three", cwd=tmp), 2, "", "etlctl: --name works with one spec only, but several are given\n")
     del world.etls["two-etl"]
     r = run("etl", "init", "-f", "one", "-f", "two", cwd=tmp)
     check(r.code == 8 and r.out == b"two-etl\n" and "one-etl already exists" in r.err, repr((r.code, r.out, r.err)))
@@ -1019,13 +1019,13 @@ def another_server_is_named(tmp):
         url = "http://127.0.0.1:%d" % other.server_port
         r = run("--endpoint", url, "bucket", "ls")
         other.shutdown()
-        check(r.code == 6 and "%s is no etlnode (status 404%s)" % (url, said) in r.err and "<" not in r.err.replace("<html", "<"), r.err)
+        check(r.code == 6 and "%s is not an etlnode (status 404%s)" % (url, said) in r.err and "<" not in r.err.replace("<html", "<"), r.err)
 
 
 @test
 def what_is_no_http(tmp):
     """A server that answers TLS's alert, or speaks first."""
-    for says, wanted in ((b"\x15\x03\x01\x00\x02\x02\x46", "does not speak plain HTTP; perhaps TLS"), (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak plain HTTP; perhaps TLS")):
+    for says, wanted in ((b"\x15\x03\x01\x00\x02\x02\x46", "does not speak plain HTTP; it may speak TLS"), (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak plain HTTP; it may speak TLS")):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen(4)
@@ -1053,7 +1053,7 @@ def a_start_on_a_sick_cluster_names_no_logs(tmp):
 def binary_stays_off_the_terminal(tmp):
     with_object("b", "picture", b"\xff\xd8\xff\xe0\0\x10JFIF")
     code, out = run_on_terminal(["get", "b/picture"])
-    check(code == 2 and out == b"etlctl: binary output can mess up your terminal\nhint: give a file, or - to insist\n", repr((code, out)))
+    check(code == 2 and out == b"etlctl: binary output can disturb your terminal\nhint: name an output file, or - to print it anyway\n", repr((code, out)))
     code, out = run_on_terminal(["get", "b/picture", "-"])
     check(code == 0 and out.startswith(b"\xff\xd8"), repr((code, out)))
     expect(run("get", "b/picture"), 0, b"\xff\xd8\xff\xe0\0\x10JFIF", "")

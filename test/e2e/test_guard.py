@@ -106,15 +106,15 @@ def case_wrong_endpoints():
             (target.url, ("put", "/etc/hostname", "data/x"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
             (target.url, ("object", "head", "data/none"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
             (target.url, ("etl", "ls"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
-            (pods, ("bucket", "ls"), f"{pods} is where the pods of a target read objects; it serves nobody else", "name the proxy with --endpoint URL or ETLNODE_ENDPOINT"),
-            (pods, ("get", "data/o", "-"), f"{pods} is where the pods of a target read objects", "name the proxy with --endpoint"),
+            (pods, ("bucket", "ls"), f"{pods} is the address where a target's pods read objects; it serves no other clients", "name the proxy with --endpoint URL or ETLNODE_ENDPOINT"),
+            (pods, ("get", "data/o", "-"), f"{pods} is the address where a target's pods read objects", "name the proxy with --endpoint"),
             (proxy + "/ais", ("bucket", "ls"), f"{proxy} has nothing below /ais", f"--endpoint {proxy}"),
             (proxy.replace("http:", "https:"), ("bucket", "ls"), "speaks plain HTTP, not TLS", f"--endpoint {proxy}"),
             ("http://127.0.0.1:1", ("bucket", "ls"), "no answer from http://127.0.0.1:1", "make up")):
         done = cluster.run("etlctl", *command, env={"ETLNODE_ENDPOINT": endpoint}, check=False)
         text = done.stderr.decode()
         assert done.returncode == 6 and said in text and hint in text.split("hint: ")[1] and text.count("\n") == 2, (endpoint, command, done)
-    for endpoint, said in ((proxy + "/v1", f"write {proxy}"), (proxy + "/v1/buckets/", f"write {proxy}"), ("http://127.0.0.1:99999", "a port is a number from 1 to 65535"),
+    for endpoint, said in ((proxy + "/v1", f"write {proxy}"), (proxy + "/v1/buckets/", f"write {proxy}"), ("http://127.0.0.1:99999", "has an invalid port (1 to 65535)"),
                            ("http://::1:8080", "in brackets"), ("http://u:p@127.0.0.1", "without a user or password")):
         done = cluster.run("etlctl", "bucket", "ls", env={"ETLNODE_ENDPOINT": endpoint}, check=False)
         assert done.returncode == 2 and said in done.stderr.decode() and done.stderr.count(b"\n") == 1, (endpoint, done)
@@ -289,7 +289,7 @@ def case_secret_is_made():
         for node in first:
             assert node.process.stdout.readline(), user.cluster.log_tail(node.name)
         logs = [user.cluster.log_tail(node.name) for node in first]
-        assert sum("made the cluster secret" in log for log in logs) == 1, logs
+        assert sum("created the cluster secret" in log for log in logs) == 1, logs
         assert all("the API has no accounts yet" in log.splitlines()[0] for log in logs), logs
         info = os.stat(user.secret_path())
         assert stat.S_IMODE(info.st_mode) == 0o600 and os.listdir(os.path.dirname(user.secret_path())) == ["cluster-secret"]
@@ -381,11 +381,11 @@ def case_check_config():
         return done.stderr.decode()
 
     said = check("--role", "target", "--listen", "0.0.0.0:8081", "--kubectl", "/nope", "--pod-security", "strict", code=2)
-    for word in ("0.0.0.0 is no address that others can use", "--advertise-url", "/nope", "--pod-security", "warning: "):
+    for word in ("0.0.0.0 is not an address that others can connect to", "--advertise-url", "/nope", "--pod-security", "warning: "):
         assert word in said, (word, said)
-    assert "is no address of this machine" in check("--role", "proxy", "--listen", "192.0.2.1:8080", code=2)
+    assert "is not an address of this machine" in check("--role", "proxy", "--listen", "192.0.2.1:8080", code=2)
     said = check("--role", "target", "--listen", "0.0.0.0:8081", "--advertise-url", "http://storage1:8081", code=0)
-    assert "no accounts" in said and "the configuration is good" in said, said
+    assert "no accounts" in said and "the configuration is valid" in said, said
     assert "bwrap is missing" in check("--role", "target", code=0, env={"PATH": cluster.bin})
     assert "kubectl" in check("--role", "target", "--node-name", "node1", code=2, env={"PATH": "/nowhere"})
     assert "the program that runs pods is missing" in check("--role", "target", "--kubectl", cluster.dir, code=2)  # a folder
@@ -402,13 +402,13 @@ def case_check_config():
     for word in ('did you mean "listen"', '"loud"', 'did you mean "role"', "did you mean --listen?", "--allowed-host has an empty value", f"--data-dir: cannot write there: {blocked}",
                  "warning: ETLNODE_POD_LISTN is not read: did you mean ETLNODE_POD_LISTEN?"):
         assert word in said, (word, said)
-    assert "the configuration is good" not in said, said
+    assert "the configuration is valid" not in said, said
     # A port of another program is a problem, one of the node that runs with this data directory is none.
     taken = cluster.proxy.url[len("http://"):]
     fresh = os.path.join(cluster.dir, "not-there", "yet")
     assert f"{taken} is in use by another program" in check("--role", "proxy", "--listen", taken, "--data-dir", fresh, code=2)
     said = check("--role", "proxy", "--listen", taken, "--data-dir", os.path.join(cluster.dir, "proxy"), code=0)
-    assert "a node runs with" in said and f"{taken} is in use at this moment" in said and "the configuration is good" in said, said
+    assert "another node is using" in said and f"{taken} is in use by the running node" in said and "the configuration is valid" in said, said
     assert f"{taken} is in use by another program" in check("--role", "target", "--pod-listen", taken, "--data-dir", fresh, code=2)
     assert sorted(os.listdir(cluster.dir)) == before # nothing was made
     done = cluster.run(harness.ETLNODE, "--role", "target", "--listen", "0.0.0.0:0", *cluster.secret_arguments, check=False)

@@ -208,9 +208,9 @@ def mistakes_are_named(r):
     def ended(pod):
         return status(pod).get("lastState", {}).get("terminated") or status(pod).get("state", {}).get("terminated")
     for command, words in ((["/code/plain.py"], "hint: chmod +x /code/plain.py, or command: [python3, /code/plain.py]"),
-                           (["/code/line.py"], "hint: its first line names /opt/python, which is not there"),
-                           (["/code/typo.py"], "hint: the image has no /code/typo.py"),
-                           (["python", "/code/plain.py"], "hint: this machine has python3 only" if no_python else None)):
+                           (["/code/line.py"], "hint: its first line names /opt/python, which does not exist"),
+                           (["/code/typo.py"], "hint: the image does not contain /code/typo.py"),
+                           (["python", "/code/plain.py"], "hint: this machine only has python3" if no_python else None)):
         if words is None:
             continue
         r.create("wrong", container={"image": "example.org/test/mistakes:1", "command": command, "args": []})
@@ -224,7 +224,7 @@ def mistakes_are_named(r):
     with HandedOver(env[0]["value"]):
         r.create("wrong", container={"env": env, "ports": [{"containerPort": 81}], "readinessProbe": {"tcpSocket": {"port": 81}, "periodSeconds": 1}})
     pod = r.wait("wrong", "explained", lambda pod: "hint" in condition(pod, "Ready").get("message", ""))
-    assert "(hint: it listens on 80, the spec says 81)" in condition(pod, "Ready")["message"], condition(pod, "Ready")
+    assert "(hint: it listens on 80, but the spec says 81)" in condition(pod, "Ready")["message"], condition(pod, "Ready")
     r.delete("wrong")
     target.close()
     r.k("image", "rm", "example.org/test/mistakes:1")
@@ -459,7 +459,7 @@ def last_words(r):
     if r.has_namespaces():  # memory of a bounded size
         r.create("words", restartPolicy="Never", container={"terminationMessagePath": "/code/words"})
         pod = r.wait("words", "explained", lambda pod: pod["status"]["phase"] == "Failed")
-        assert "hint: what is put there needs a place" in status(pod)["state"]["terminated"]["message"], status(pod)
+        assert "hint: a mount needs an existing target" in status(pod)["state"]["terminated"]["message"], status(pod)
         r.delete("words")
         code = "import errno\ntry:\n with open('/dev/termination-log', 'wb') as f:\n  while True: f.write(b'x' * 4096); f.flush()\nexcept OSError as e: print(errno.errorcode[e.errno])"
         r.create("words", restartPolicy="Never", container={"command": ["/usr/bin/python3", "-c", code], "args": [], "readinessProbe": None})

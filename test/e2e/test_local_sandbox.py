@@ -345,7 +345,7 @@ def nothing_outlives_supervisor_and_helper(r):
         soon("it runs", lambda: r.k("logs", "left", check=False).stdout == "free\n")
         pid = r.command_pid("left")
         supervisor = r.supervisors()["left"]
-        helpers = [child for child in children(supervisor) if comm(child) == "kubectl-netbox"]
+        helpers = [child for child in children(supervisor) if comm(child) == "kubectl-pod-ns"]
         assert helpers, [comm(child) for child in children(supervisor)]
         for one in (supervisor, *helpers):
             os.kill(one, signal.SIGSTOP)  # nobody may see the other's end

@@ -138,7 +138,7 @@ def case_silent_is_shown():
             assert quiet in shown.stderr.decode() and "is silent" in shown.stderr.decode(), shown
             assert nodes(cluster)[quiet]["silent_seconds"] >= 10
             counted = etlctl(cluster, "etl", "ls", check=True)
-            assert f"the counters leave out what was not heard of: target {quiet}" in counted.stderr.decode(), counted
+            assert f"the counters do not include targets that did not answer: {quiet}" in counted.stderr.decode(), counted
             item = json.loads(etlctl(cluster, "etl", "ls", "-o", "json", check=True).stdout)["items"][0]
             assert item["partial"] is True, item
             answer = listed(cluster)[0]

@@ -412,7 +412,7 @@ def case_refuses_to_start():
 
 def case_options_in_our_own_words():
     for arguments, said in ((["--rle", "proxy"], "unknown option --rle, did you mean --role?"), (["--role"], "--role needs a value: proxy|target"),
-                            (["--role", "proxy", "--role", "target"], "--role is given twice"), (["--role", "proxy", "extra"], '"extra" belongs to no option'),
+                            (["--role", "proxy", "--role", "target"], "--role is given twice"), (["--role", "proxy", "extra"], '"extra" does not belong to an option'),
                             (["--role", "proxy", "--log-format", "xml", "--check-config"], '"xml": expected text or json')):
         done = start_alone(arguments)
         assert done.returncode == 2 and said in done.stderr and "not expected" not in done.stderr, (arguments, done.stderr)

@@ -38,13 +38,13 @@ def case_up_and_down():
         lines = printed.split("Try:\n")[1].split("\n\n")[0]
         done = cluster.run("bash", "-c", f"set -eu\ncd {harness.ROOT}\n{lines}", env={"ETLNODE_ENDPOINT": ""})
         assert MD5 in done.stdout.decode(), done
-        assert "started again" not in cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
+        assert "restarted" not in cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
         with open(os.path.join(state, "target2.pid"), encoding="ascii") as file:
             pid = int(file.read())
         os.kill(pid, signal.SIGKILL)
         harness.until(lambda: not os.path.exists(f"/proc/{pid}") or ") Z " in open(f"/proc/{pid}/stat", encoding="ascii").read(), "target 2 has ended")
         printed = cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
-        assert "already up" in printed and "started again: target2\n" in printed, printed
+        assert "already up" in printed and "restarted: target2\n" in printed, printed
     finally:
         cluster.run("bash", scripts + "/down.sh", env=environment)
     assert not any(name.endswith(".pid") for name in os.listdir(state))

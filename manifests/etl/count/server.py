@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A transformer that counts lines, words and bytes of an object, in one pass, whatever its size. Clients are redirected to it."""
+"""A transformer that counts the lines, words and bytes of an object of any size in one pass. Clients are redirected to it."""
 import http.server
 import os
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A transformer that answers the MD5 of what it is sent: POST only, HTTP/1.0, one request at a time."""
+"""A transformer that returns the MD5 of the request body. It accepts only POST, speaks HTTP/1.0, and serves one request at a time."""
 import argparse
 import hashlib
 import http.server
@@ -13,7 +13,7 @@ class Md5Handler(http.server.BaseHTTPRequestHandler):
         while left > 0:
             piece = self.rfile.read(min(left, 1 << 16))
             if not piece:
-                return  # the sender went away: nobody is left to answer
+                return  # the client has gone
             digest.update(piece)
             left -= len(piece)
         self.send_response(200)

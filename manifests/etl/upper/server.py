@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A transformer that answers an object in upper case. It is asked with GET and fetches the object from AIS_TARGET_URL."""
+"""A transformer that returns an object in upper case. It answers GET requests and reads the object from AIS_TARGET_URL."""
 import http.server
 import os
 import sys

@@ -47,12 +47,12 @@ static void candidates(void **)
     test_eq_text(at({"object", "rm", "photos/1", "photos/"}), "photos/1 photos/2"); // repeats
     test_eq_text(at({"ls", "p"}), "papers photos");
     test_eq_text(at({"bucket", "rm", ""}), "papers photos");
-    test_eq_text(at({"bucket", "create", ""}), ""); // a new name
+    test_eq_text(at({"bucket", "create", ""}), ""); // the bucket does not exist yet
     test_eq_text(at({"etl", "ls", "-o", "j"}), "json jsonl");
     test_eq_text(at({"etl", "ls", "--output", "y"}), "yaml");
     test_eq_text(at({"etl", "init", "-f", ""}), " :files");
     test_eq_text(at({"-o", "json", "bucket", "l"}), "ls");
-    test_eq_text(at({"etl", "logs", "--tail", "5", "x", "t"}), "t1"); // an option's value is no argument
+    test_eq_text(at({"etl", "logs", "--tail", "5", "x", "t"}), "t1"); // the value of an option is not an argument
     test_eq_text(at({"bucket", "rm", "--y"}), "--yes");
     test_eq_text(at({"completion", "z"}), "zsh");
     test_eq_text(at({"nonsense", ""}), "");

@@ -42,12 +42,12 @@ static void every_error_of_the_table_has_an_exit_code(void **)
     }
 }
 
-// What the manual says of each error that a node can answer with. All of errors.def, so that a new one has to be thought of.
-struct told {
+// What the manual says about each error of errors.def. The list is complete, so that a new error needs a decision.
+struct documented {
     const char *name;
     exit_code code;
 };
-static constexpr told all[] = {
+static constexpr documented all[] = {
     {"ok", exit_code::ok},
     {"invalid_argument", exit_code::other},
     {"bad_request", exit_code::other},
@@ -101,11 +101,11 @@ static_assert(std::size(all) == std::size(errors), "each error has its exit code
 
 static void each_error_has_the_exit_code_of_the_manual(void **)
 {
-    for (const told &one : all) {
+    for (const documented &one : all) {
         if (of(one.name) != one.code)
             test_fail("%s: exit code %d, not %d", one.name, static_cast<int>(of(one.name)), static_cast<int>(one.code));
     }
-    // A status of AIStore's does not hide what the code says.
+    // The code decides even where AIStore uses another status.
     test_eq_enum(exit_code_from_answer(400, "conflict", false), exit_code::conflict);
     test_eq_enum(exit_code_from_answer(400, "timed_out", false), exit_code::timeout);
     test_eq_enum(exit_code_from_answer(400, "not_found", false), exit_code::not_found);

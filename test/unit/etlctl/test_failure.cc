@@ -67,13 +67,13 @@ static void hints_name_the_next_step(void **)
         {404, "object_not_found", "m", "b", "o", "", "etlctl object ls b"},
         {404, "bucket_not_found", "m", "b", "o", "", "etlctl bucket ls"},
         {404, "etl_not_found", "m", "b", "o", "E", "etlctl etl ls"},
-        // AIStore's own servers send no code
+        // AIStore's own servers send no code.
         {404, "", "etl job E does not exist", "b", "o", "E", "etlctl etl ls"},
         {404, "", "bucket \"ais://b\" does not exist", "b", "o", "E", "etlctl bucket ls"},
         {404, "", "t[x]: ais://b/o does not exist", "b", "o", "E", "etlctl object ls b"},
         {404, "", "m", "b", "", "", "etlctl bucket ls"},
         {404, "", "m", "", "", "E", "etlctl etl ls"},
-        {401, "", "m", "", "", "", "set ETLNODE_TOKEN to a token that may do this"},
+        {401, "", "m", "", "", "", "set ETLNODE_TOKEN to a token that is allowed to do this"},
         {409, "", "m", "b", "", "", "etlctl object ls b"},
         {409, "already_exists", "m", "b", "", "", "etlctl object ls b"},
         {409, "conflict", "m", "b", "", "", ""},
@@ -88,7 +88,7 @@ static void hints_name_the_next_step(void **)
         {400, "not_found", "target \"t9\" does not exist", "", "", "E", "etlctl target ls"},
         {403, "forbidden", "m", "b", "", "", ""},
         {403, "permission", "m", "b", "o", "", ""},
-        {403, "", "m", "b", "", "", "set ETLNODE_TOKEN to a token that may do this"},
+        {403, "", "m", "b", "", "", "set ETLNODE_TOKEN to a token that is allowed to do this"},
         {503, "unavailable", "target t2 is silent: an ETL starts on all targets or on none", "", "", "E",
             "try again; etlctl cluster health shows which node is not well"},
         {503, "not_ready", "ETL error: the pod of etl job E refuses connections", "b", "o", "E", "etlctl etl logs E"},
@@ -119,11 +119,11 @@ static void hints_name_the_next_step(void **)
         const char *endpoint, *hint;
     } places[] = {
         {"http://127.0.0.1:8080", "start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
-        {"http://storage1:8080",
-            "is a proxy running there, and can this machine reach it? Else name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
+        {"http://storage1:8080", "check that a proxy is running there and that this machine can reach it, or name a proxy with --endpoint "
+                                 "URL or ETLNODE_ENDPOINT"},
         {"http://localhost",
-            "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint http://localhost:8080"},
-        {"http://[::1]", "without a port 80 is meant; a proxy's is 8080, unless it was given another: --endpoint http://[::1]:8080"},
+            "without a port the URL means port 80, but a proxy listens on 8080 by default: --endpoint http://localhost:8080"},
+        {"http://[::1]", "without a port the URL means port 80, but a proxy listens on 8080 by default: --endpoint http://[::1]:8080"},
         {"http://[::1]:8080", "start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
     };
     for (const auto &place : places)

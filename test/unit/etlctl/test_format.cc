@@ -47,7 +47,7 @@ static void cells_cannot_drive_the_terminal(void **)
     test_eq_text(format_cell("\x1b[31m"), "\"\\x1b[31m\"");
     test_eq_text(format_cell("\xff"), "\"\\xff\"");
     test_eq_text(format_cell("\xc2\x9b"), "\"\\u009b\"");               // the one-byte form of ESC [
-    test_eq_text(format_cell("a\u202egpj.exe"), "\"a\\u202egpj.exe\""); // would be shown as aexe.jpg
+    test_eq_text(format_cell("a\u202egpj.exe"), "\"a\\u202egpj.exe\""); // a terminal would show it as aexe.jpg
     test_eq_text(format_cell("\u061c\u2066x"), "\"\\u061c\\u2066x\"");
     test_eq_text(format_cell("\u2010\u2122\u0634\u00e9"), "\u2010\u2122\u0634\u00e9");
     test_eq_text(format_message("said \u202edias\u2029"), "said \\u202edias\\u2029");
@@ -57,7 +57,7 @@ static void cells_cannot_drive_the_terminal(void **)
     test_eq(format_width("a\xe4\xbd\xa0"), 3u); // a wide character
     test_eq(format_width("e\xcc\x81"), 1u);     // e and a combining accent
     test_eq(format_width("\xc3\xa9\xf0\x9f\x98\x80"), 3u);
-    test_eq(format_width("\xf0\x9f"), 1u); // cut: no read behind the end
+    test_eq(format_width("\xf0\x9f"), 1u); // truncated: it does not read past the end
 }
 
 static void progress_lines(void **)
@@ -79,17 +79,17 @@ static void eta(void **)
 {
     uint64_t seconds = 0;
     progress_state state = {};
-    test_false(progress_eta_s(state, seconds)); // nothing known
+    test_false(progress_eta_s(state, seconds)); // nothing is known yet
     state.bytes_total = 1000;
     state.elapsed_ms = 1000;
-    test_false(progress_eta_s(state, seconds)); // no rate yet
+    test_false(progress_eta_s(state, seconds)); // there is no rate yet
     state.bytes_done = 100;
     test_true(progress_eta_s(state, seconds));
     test_eq(seconds, 9u);
     state.bytes_done = 1000;
     test_true(progress_eta_s(state, seconds));
     test_eq(seconds, 0u);
-    state.bytes_done = 2000; // more than was announced
+    state.bytes_done = 2000; // more than the announced size
     test_false(progress_eta_s(state, seconds));
     state.bytes_done = 1;
     state.bytes_total = UINT64_MAX;

@@ -35,13 +35,13 @@ static void both_orders_mean_the_same(void **)
         const char *rest;
     };
     static constexpr row rows[] = {
-        // the document
+        // commands of the example document
         {"transform init spec.yaml", "etl init", "spec.yaml"},
         {"create bucket transform", "bucket create", "transform"},
         {"put - transform/shard.in", "object put", "- transform/shard.in"},
         {"etl object JGHEoo89gg transform/shard.in -", "etl object", "JGHEoo89gg transform/shard.in -"},
         {"etl stop JGHEoo89gg", "etl stop", "JGHEoo89gg"},
-        // both orders, other spellings
+        // both word orders, and synonyms
         {"bucket create b", "bucket create", "b"},
         {"ls buckets", "bucket ls", ""},
         {"list etls", "etl ls", ""},
@@ -53,7 +53,7 @@ static void both_orders_mean_the_same(void **)
         // short forms
         {"ls", "bucket ls", ""},
         {"ls b", "object ls", "b"},
-        {"ls transform", "object ls", "transform"}, // the document's bucket
+        {"ls transform", "object ls", "transform"}, // the bucket of the example document
         {"ls -o json", "bucket ls", "-o json"},
         {"get b/o", "object get", "b/o"},
         {"rm b/o b/p", "object rm", "b/o b/p"},
@@ -95,7 +95,7 @@ static void what_is_no_command(void **)
     test_eq_enum(parsed.what, meaning::version);
     parsed = grammar_resolve({"etl", "stpo"});
     test_eq_enum(parsed.what, meaning::unknown);
-    test_eq_text(parsed.hint, "etlctl help etl"); // what ends something is never suggested
+    test_eq_text(parsed.hint, "etlctl help etl"); // a destructive command is never suggested
     parsed = grammar_resolve({"etl", "helth"});
     test_eq_text(parsed.hint, "etlctl etl health");
     parsed = grammar_resolve({"etl", "run"});
@@ -115,7 +115,7 @@ static void tables_are_consistent(void **)
         test_has_text(help, "Usage: etlctl " + grammar_usage(row));
         test_true(*row.summary != '\0' && *row.example != '\0');
         const command_row *found = grammar_find(row.noun, row.verb);
-        test_true(found == &row); // no verb twice
+        test_true(found == &row); // each verb occurs once
         test_true(&grammar_command(row.id) == &row);
         bool optional = false;
         for (const word_row &word : row.words) {
@@ -135,7 +135,7 @@ static void tables_are_consistent(void **)
         test_true(grammar_find_flag(names.substr(names.rfind("--"))) == &row);
         ++count;
     }
-    test_true(count <= 32); // flag_bit
+    test_true(count <= 32); // the width of flag_bit
     test_true(grammar_find_flag("-") == nullptr);
     test_true(grammar_find_flag("--output=json") == &grammar_flag(flag::output));
     test_true(grammar_find_flag("-ojson") == &grammar_flag(flag::output));

@@ -39,7 +39,7 @@ static void references(void **)
     std::string bucket;
     std::string why;
     test_false(name_parse_object("b", ref, why));
-    test_has_text(why, "names no object");
+    test_has_text(why, "does not name an object");
     test_false(name_parse_bucket("b/o", bucket, why));
     test_true(name_parse_bucket("ais://b", bucket, why));
     test_eq_text(bucket, "b");
@@ -49,7 +49,7 @@ static void references(void **)
 static void ids_and_names_differ(void **)
 {
     test_true(name_is_etl_id("JGHEoo89gg"));
-    test_false(name_is_etl_id("jgheoo89gg")); // no capital: a name
+    test_false(name_is_etl_id("jgheoo89gg")); // without a capital it is a name
     test_false(name_is_etl_id("JGHEoo89g"));
     test_false(name_is_etl_id("JGHEoo-9gg"));
     test_false(name_is_etl_id("transformer-md5"));
@@ -69,10 +69,10 @@ static void endpoints(void **)
     for (const char *bad :
         {"", "http://", "http:///", "http:///x", "ftp://x", "http://x y", "http://x?y", "http://x\r\ny", "http://x\\y", "http://x#y"}) {
         if (name_parse_endpoint(bad, out, why))
-            test_fail("\"%s\" was taken", bad);
+            test_fail("\"%s\" was accepted", bad);
         test_has_text(why, "is not an endpoint: write http://HOST:PORT");
     }
-    // Each says what is wrong, and what to write.
+    // Each message says what is wrong and what to write instead.
     struct {
         const char *bad, *said;
     } rows[] = {
@@ -80,22 +80,22 @@ static void endpoints(void **)
         {"http://host:8080/v1", "write http://host:8080"},
         {"host:8080/v1/", "write http://host:8080"},
         {"https://gate/node/v1/objects", "write https://gate/node"},
-        {"http://host:0", "a port is a number from 1 to 65535: write http://host:PORT"},
-        {"http://host:65536", "a port is a number from 1 to 65535"},
-        {"http://host:", "a port is a number from 1 to 65535"},
-        {"host:abc", "a port is a number from 1 to 65535: write http://host:PORT"},
+        {"http://host:0", "has an invalid port (1 to 65535): write http://host:PORT"},
+        {"http://host:65536", "has an invalid port (1 to 65535)"},
+        {"http://host:", "has an invalid port (1 to 65535)"},
+        {"host:abc", "has an invalid port (1 to 65535): write http://host:PORT"},
         {"https://host:-1", "write https://host:PORT"},
-        {"http://:8080", "names no host"},
-        {"http://::1:8080", "an IPv6 address stands in brackets"},
-        {"http://a:1:2", "an IPv6 address stands in brackets"},
+        {"http://:8080", "does not name a host"},
+        {"http://::1:8080", "put an IPv6 address in brackets"},
+        {"http://a:1:2", "put an IPv6 address in brackets"},
         {"http://[::1", "write http://[ADDRESS]:PORT"},
         {"http://[::1]8080", "write http://[ADDRESS]:PORT"},
         {"http://[]:8080", "write http://[ADDRESS]:PORT"},
-        {"http://[::1]:x", "a port is a number from 1 to 65535: write http://[::1]:PORT"},
+        {"http://[::1]:x", "has an invalid port (1 to 65535): write http://[::1]:PORT"},
     };
     for (const auto &row : rows) {
         if (name_parse_endpoint(row.bad, out, why))
-            test_fail("\"%s\" was taken", row.bad);
+            test_fail("\"%s\" was accepted", row.bad);
         test_has_text(why, row.said);
     }
     test_true(name_parse_endpoint("http://host/v10", out, why)); // another path
@@ -112,7 +112,7 @@ static void ranges(void **)
     test_eq_text(out, "1-2");
     for (const char *bad : {"", "-", "5", "5-4", "-0", "a-b", "1-2,4-5", "1 -2", "--1", "0-18446744073709551616"})
         if (name_parse_range(bad, out, why))
-            test_fail("\"%s\" was taken", bad);
+            test_fail("\"%s\" was accepted", bad);
 }
 
 static void request_ids(void **)

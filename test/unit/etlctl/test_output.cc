@@ -24,7 +24,7 @@ static json_ptr item(const char *name, uint64_t size, const char *checksum)
     return out;
 }
 
-// What `print` writes.
+// Returns what `print` writes.
 static std::string printed(void (*print)(FILE *))
 {
     char *text = nullptr;

@@ -30,7 +30,7 @@ static int remove_folder(void **)
     return 0;
 }
 
-static void places(void **)
+static void default_paths(void **)
 {
     test_eq_text(secret_default_path(true, "/x", "/root"), "/etc/etlnode/cluster-secret");
     test_eq_text(secret_default_path(false, "/x", "/home/a"), "/x/etlnode/cluster-secret");
@@ -58,9 +58,9 @@ static void it_is_made_once(void **)
     std::string path = folder + "/a/b/cluster-secret";
     std::string secret, reason;
     test_eq_enum(secret_read(path, secret, reason), secret_outcome::absent);
-    bool is_made = false;
-    test_eq_enum(secret_make(path, secret, is_made, reason), secret_outcome::read);
-    test_true(is_made);
+    bool is_created = false;
+    test_eq_enum(secret_create(path, secret, is_created, reason), secret_outcome::read);
+    test_true(is_created);
     test_true(secret.size() >= 32);
     struct stat info {};
     test_eq(stat(path.c_str(), &info), 0);
@@ -68,8 +68,8 @@ static void it_is_made_once(void **)
     test_eq(stat((folder + "/a/b").c_str(), &info), 0);
     test_eq(info.st_mode & 07777u, 0700u);
     std::string again;
-    test_eq_enum(secret_make(path, again, is_made, reason), secret_outcome::read);
-    test_false(is_made);
+    test_eq_enum(secret_create(path, again, is_created, reason), secret_outcome::read);
+    test_false(is_created);
     test_eq_text(again, secret);
     size_t files = 0;
     for (const auto &entry : std::filesystem::directory_iterator(folder + "/a/b"))
@@ -86,10 +86,10 @@ static void many_at_once_agree(void **)
     for (size_t i = 0; i < secrets.size(); i++) {
         threads.emplace_back([&secrets, &made, &path, i] {
             std::string reason;
-            bool is_made = false;
-            if (secret_make(path, secrets[i], is_made, reason) != secret_outcome::read)
+            bool is_created = false;
+            if (secret_create(path, secrets[i], is_created, reason) != secret_outcome::read)
                 secrets[i] = reason;
-            made[i] = is_made ? 1 : 0;
+            made[i] = is_created ? 1 : 0;
         });
     }
     for (std::thread &thread : threads)
@@ -110,7 +110,7 @@ static void put(const std::string &path, std::string_view text, mode_t mode)
 
 static constexpr std::string_view good = "0123456789abcdef";
 
-// Each reason names the file, what is wrong with it, and what to do.
+// Each reason names the file, says what is wrong with it, and what to do.
 static void bad_files_are_refused(void **)
 {
     std::string path = folder + "/bad";
@@ -145,9 +145,9 @@ static void bad_files_are_refused(void **)
         test_has_text(reason, r.wrong);
         test_has_text(reason, r.remedy);
     }
-    bool is_made = false;
-    test_eq_enum(secret_make("/proc/nowhere/cluster-secret", secret, is_made, reason), secret_outcome::bad);
-    test_has_text(reason, "cannot make /proc/nowhere");
+    bool is_created = false;
+    test_eq_enum(secret_create("/proc/nowhere/cluster-secret", secret, is_created, reason), secret_outcome::bad);
+    test_has_text(reason, "cannot create /proc/nowhere");
 }
 
 static void good_files_are_read(void **)
@@ -180,7 +180,7 @@ static void only_the_owner_may_change_it_and_its_group_read_it(void **)
     std::string secret, reason;
     for (mode_t mode = 0; mode <= 077; mode++) {
         put(path, good, 0400 | mode);
-        bool is_kept = (mode & 020) == 0 && (mode & 007) == 0; // the group may read: Kubernetes mounts secrets so
+        bool is_kept = (mode & 020) == 0 && (mode & 007) == 0; // group read is allowed: Kubernetes mounts secrets with it
         reason.clear();
         secret_outcome read = secret_read(path, secret, reason);
         if (read != (is_kept ? secret_outcome::read : secret_outcome::bad))
@@ -189,13 +189,13 @@ static void only_the_owner_may_change_it_and_its_group_read_it(void **)
             char text[16];
             std::snprintf(text, sizeof text, "mode %04o", static_cast<unsigned>(0400 | mode));
             test_has_text(reason, text);
-            test_has_text(reason, "chmod 600 " + path + ", or 640 where");
+            test_has_text(reason, "chmod 600 " + path + ", or 640 if");
         }
     }
 }
 
-// None of them is opened: a pipe would wait for its writer.
-static void what_is_no_file_is_refused(void **)
+// None of these files is opened, because opening a pipe would wait for its writer.
+static void only_regular_files_are_opened(void **)
 {
     std::string secret, reason;
     std::string pipe = folder + "/pipe";
@@ -207,7 +207,7 @@ static void what_is_no_file_is_refused(void **)
     const row rows[] = {{pipe, "is a pipe"}, {folder, "is a directory"}, {"/dev/null", "is a device"}, {"/dev/zero", "is a device"}};
     for (const row &r : rows) {
         test_eq_enum(secret_read(r.path, secret, reason), secret_outcome::bad);
-        test_has_text(reason, r.path + " " + r.wrong + ": name a file");
+        test_has_text(reason, r.path + " " + r.wrong + ": name a regular file");
     }
     std::string link = folder + "/link";
     test_eq(symlink("link", link.c_str()), 0);
@@ -218,14 +218,14 @@ static void what_is_no_file_is_refused(void **)
 int main()
 {
     const CMUnitTest tests[] = {
-        cmocka_unit_test(places),
+        cmocka_unit_test(default_paths),
         cmocka_unit_test(proxies_of_this_machine_are_known),
         cmocka_unit_test(it_is_made_once),
         cmocka_unit_test(many_at_once_agree),
         cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(good_files_are_read),
         cmocka_unit_test(only_the_owner_may_change_it_and_its_group_read_it),
-        cmocka_unit_test(what_is_no_file_is_refused),
+        cmocka_unit_test(only_regular_files_are_opened),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -10,7 +10,7 @@ struct outcome {
     bool good = false;
     node_options node;
     settings all;
-    std::string reason; // all problems, a line each
+    std::string reason; // all problems, one per line
 };
 
 static option_values defaults(std::string_view role)
@@ -35,12 +35,12 @@ static bool apply_file(std::string_view text, const std::string &path, option_va
 static outcome read(const option_values &values, bool in_kubernetes = false)
 {
     outcome o;
-    process_surroundings around;
-    around.in_kubernetes = in_kubernetes;
-    around.program_dir = "/nowhere";
-    around.host_name = "laptop";
-    around.home = "/nowhere/home";
-    o.all = settings_read(values, around);
+    process_context context;
+    context.in_kubernetes = in_kubernetes;
+    context.program_dir = "/nowhere";
+    context.host_name = "laptop";
+    context.home = "/nowhere/home";
+    o.all = settings_read(values, context);
     o.node = o.all.node;
     for (const std::string &problem : o.all.problems)
         o.reason += problem + "\n";
@@ -133,15 +133,15 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "node-address", "node1/", "a host name or an IP address"},
         {"target", "node-address", "fd00::x", "a host name or an IP address"},
         {"target", "pod-security", "strict", "off, baseline or restricted"},
-        {"proxy", "listen", "0.0.0.0:8080", "0.0.0.0 is no address that others can use"},
+        {"proxy", "listen", "0.0.0.0:8080", "0.0.0.0 is not an address that others can connect to"},
         {"target", "listen", "0.0.0.0:8081", "--advertise-url"},
-        {"target", "listen", "[::]:8081", ":: is no address that others can use"},
+        {"target", "listen", "[::]:8081", ":: is not an address that others can connect to"},
         {"proxy", "allowed-host", "a.example.org:80", "without a port"},
         {"proxy", "allowed-host", "ok\n*", "\"*\""},
         {"proxy", "allowed-origin", "a.example.org", "https://HOST"},
         {"proxy", "allowed-origin", "null", "https://HOST"},
         {"target", "proxy", "http://192.0.2.1:8080",
-            "the cluster secret /nowhere/home/.config/etlnode/cluster-secret is absent, and the proxy http://192.0.2.1:8080 is on another "
+            "the cluster secret /nowhere/home/.config/etlnode/cluster-secret does not exist, and the proxy http://192.0.2.1:8080 is on another "
             "machine: copy"},
         {"target", "require-framing", "yes", "expected true or false"},
         {"target", "pod-listen", "127.0.0.1:0x", "HOST:PORT"},
@@ -163,9 +163,9 @@ static void wrong_values_say_where_they_came_from(void **)
     test_has_text(read_with("proxy", "listen", "nowhere").reason, "--listen (environment)");
     option_values values = defaults("target");
     values["listen"] = values["pod-listen"] = {"127.0.0.1:8081", option_origin::flag, {}};
-    test_has_text(read(values).reason, "is the address of --listen");
-    values["pod-listen"].text = "0.0.0.0:8081"; // holds it, too
-    test_has_text(read(values).reason, "is the address of --listen");
+    test_has_text(read(values).reason, "is also the address of --listen");
+    values["pod-listen"].text = "0.0.0.0:8081"; // the wildcard address includes it
+    test_has_text(read(values).reason, "is also the address of --listen");
     test_eq_text(read_with("proxy", "listen", "localhost:8080").node.listen_host, "127.0.0.1");
     test_eq_text(read_with("proxy", "listen", "[::1]:8080").node.listen_host, "::1");
 }
@@ -202,21 +202,21 @@ static void pods_on_kubernetes_are_told_an_address(void **)
     values["advertise-url"] = {"http://storage1:8081", option_origin::flag, {}};
     test_true(read(values).good); // kubectl-local finds an address for each pod
     values["node-name"] = {"node1", option_origin::flag, {}};
-    test_has_text(read(values).reason, "no address that pods can use");
+    test_has_text(read(values).reason, "is not an address that pods can connect to");
     values["pod-url"] = {"http://10.1.2.3:8082", option_origin::flag, {}};
     test_true(read(values).good);
 }
 
-static void the_secret_has_a_place(void **)
+static void the_secret_has_a_default_path(void **)
 {
     outcome proxy = read(defaults("proxy"));
-    test_true(proxy.all.secret.is_to_be_made);
+    test_true(proxy.all.secret.must_be_created);
     test_eq_text(proxy.all.secret.path, "/nowhere/home/.config/etlnode/cluster-secret");
-    test_true(read(defaults("target")).all.secret.is_to_be_made); // its proxy is on this machine
-    test_true(read_with("target", "proxy", "http://laptop:8080").all.secret.is_to_be_made);
+    test_true(read(defaults("target")).all.secret.must_be_created); // its proxy is on this machine
+    test_true(read_with("target", "proxy", "http://laptop:8080").all.secret.must_be_created);
     outcome named = read_with("proxy", "cluster-secret-file", "/no/such/file");
     test_false(named.good);
-    test_false(named.all.secret.is_to_be_made);
+    test_false(named.all.secret.must_be_created);
 }
 
 static void lists_come_from_everywhere(void **)
@@ -252,8 +252,8 @@ static void files_are_below_flags(void **)
     test_false(apply_file("- a\n", "f.yaml", values, reason));
 }
 
-// One run tells all that is wrong in a file, and takes what is right.
-static void files_tell_all_their_problems(void **)
+// One run reports every error in a file and applies its valid entries.
+static void files_report_all_their_problems(void **)
 {
     option_values values = defaults("proxy");
     std::string reason;
@@ -270,7 +270,7 @@ static void files_tell_all_their_problems(void **)
 static option_request parse(std::vector<const char *> words, option_values &out_values)
 {
     words.insert(words.begin(), "etlnode");
-    std::vector<std::string> copies(words.begin(), words.end()); // as main's, they may be written to
+    std::vector<std::string> copies(words.begin(), words.end()); // copies, because CLI11 may write to main's words
     std::vector<char *> argv;
     for (std::string &copy : copies)
         argv.push_back(copy.data());
@@ -289,7 +289,7 @@ static void the_command_line_tells_all_its_problems(void **)
     std::string all;
     for (const std::string &problem : request.problems)
         all += problem + "\n";
-    for (const char *part : {"unknown option --rle, did you mean --role?\n", "\"word\" belongs to no option\n",
+    for (const char *part : {"unknown option --rle, did you mean --role?\n", "\"word\" does not belong to an option\n",
              "--listen has an empty value: expected HOST:PORT", "--data-dir has an empty value: expected DIR",
              "--allowed-host has an empty value: expected NAME", "--log-level is given twice\n", "unknown option --zzz\n"})
         test_has_text(all, part);
@@ -324,15 +324,15 @@ static void misspelt_variables_are_found(void **)
 static bool hand_on(const option_values &values, std::string &out_reason)
 {
     std::vector<std::string> problems;
-    bool is_good = grants_hand_on(values, problems);
+    bool is_good = grants_export(values, problems);
     out_reason.clear();
     for (const std::string &problem : problems)
         out_reason += problem + "\n";
     return is_good;
 }
 
-// What the owner allows reaches kubectl-local by its environment; nothing else sets it.
-static void grants_are_handed_on(void **)
+// The owner's grants reach kubectl-local through its environment. Nothing else sets them.
+static void grants_reach_kubectl_local(void **)
 {
     const char *path = "KUBECTL_LOCAL_ALLOW_HOST_PATH";
     const char *network = "KUBECTL_LOCAL_ALLOW_HOST_NETWORK";
@@ -353,7 +353,7 @@ static void grants_are_handed_on(void **)
     test_false(hand_on(values, reason));
     values["allow-host-path"] = {"a\n/srv\n../b", option_origin::flag, {}};
     test_false(hand_on(values, reason));
-    for (const char *part : {"\"a\"", "\"../b\"", "\"perhaps\""}) // all of them at once
+    for (const char *part : {"\"a\"", "\"../b\"", "\"perhaps\""}) // all of them in one run
         test_has_text(reason, part);
     values["allow-host-path"] = {"/\n/nowhere/at/all:rw", option_origin::flag, {}};
     test_eq(grants_missing(values).size(), 1u);
@@ -365,7 +365,7 @@ static void grants_are_handed_on(void **)
     test_eq_text(getenv(network), "true");
     unsetenv(path);
     unsetenv(network);
-    // Several values in the file, and one.
+    // A sequence and a single value in the file.
     option_values from_file;
     test_true(apply_file("allow-host-path: [/a, '/b:rw']\nallow-host-network: true\n", "f", from_file, reason));
     test_eq(option_get_list(from_file, "allow-host-path").size(), size_t{2});
@@ -383,14 +383,14 @@ int main()
         cmocka_unit_test(unsandboxed_pods_are_for_kubectl_local),
         cmocka_unit_test(wrong_values_say_where_they_came_from),
         cmocka_unit_test(files_are_below_flags),
-        cmocka_unit_test(files_tell_all_their_problems),
+        cmocka_unit_test(files_report_all_their_problems),
         cmocka_unit_test(the_command_line_tells_all_its_problems),
         cmocka_unit_test(misspelt_variables_are_found),
-        cmocka_unit_test(grants_are_handed_on),
+        cmocka_unit_test(grants_reach_kubectl_local),
         cmocka_unit_test(all_problems_are_told_in_one_run),
         cmocka_unit_test(open_addresses_are_warned_of),
         cmocka_unit_test(pods_on_kubernetes_are_told_an_address),
-        cmocka_unit_test(the_secret_has_a_place),
+        cmocka_unit_test(the_secret_has_a_default_path),
         cmocka_unit_test(lists_come_from_everywhere),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

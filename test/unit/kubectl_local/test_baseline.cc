@@ -12,7 +12,7 @@
 using namespace etlnode;
 using namespace etlnode::kubectl_local;
 
-static std::string judged(const std::string &json, const allow_list &allowed, std::string &hint)
+static std::string checked(const std::string &json, const allow_list &allowed, std::string &hint)
 {
     json_ptr pod(cJSON_Parse(json.c_str()));
     test_true(pod != nullptr);
@@ -63,11 +63,11 @@ static void what_the_standard_forbids_is_named(void **)
     };
     for (const auto &one : cases) {
         std::string hint;
-        test_eq_text(judged(std::string("{\"metadata\":{},\"spec\":{") + one.spec + "}}", {}, hint), std::string(prefix) + one.words);
+        test_eq_text(checked(std::string("{\"metadata\":{},\"spec\":{") + one.spec + "}}", {}, hint), std::string(prefix) + one.words);
     }
     std::string hint;
     test_eq_text(
-        judged(R"({"metadata":{"annotations":{"container.apparmor.security.beta.kubernetes.io/c":"unconfined"}},"spec":{}})", {}, hint),
+        checked(R"({"metadata":{"annotations":{"container.apparmor.security.beta.kubernetes.io/c":"unconfined"}},"spec":{}})", {}, hint),
         std::string(prefix) + "forbidden AppArmor profile (container.apparmor.security.beta.kubernetes.io/c=\"unconfined\")");
 }
 
@@ -80,7 +80,7 @@ static void what_the_standard_allows_passes(void **)
             R"("containers":[{"name":"c","readinessProbe":{"httpGet":{"host":"","port":80}},"livenessProbe":{"tcpSocket":{"port":80}}}])",
             R"("containers":[{"name":"c","ports":[{"containerPort":80,"hostPort":0}],"securityContext":{"procMount":"Default","seLinuxOptions":{"type":"container_t","level":"s0"}}}])"}) {
         std::string hint;
-        test_eq_text(judged(std::string("{\"metadata\":{},\"spec\":{") + spec + "}}", {}, hint), "");
+        test_eq_text(checked(std::string("{\"metadata\":{},\"spec\":{") + spec + "}}", {}, hint), "");
     }
 }
 
@@ -93,20 +93,20 @@ static void only_the_owner_grants(void **)
                R"("}}],"containers":[{"name":"c","volumeMounts":[{"name":"v","mountPath":"/v")" + mount + "}]}]}}";
     };
     std::string hint;
-    test_eq_text(judged(pod("/srv/models", ",\"readOnly\":true"), allowed, hint), "");
-    test_eq_text(judged(pod("/srv//models/./big/", ",\"readOnly\":true"), allowed, hint), "");
-    test_eq_text(judged(pod("/srv/scratch/a", ""), allowed, hint), "");
-    test_eq_text(judged(pod("/srv/models", ""), allowed, hint), std::string(prefix) + "hostPath volumes (volume \"v\")");
+    test_eq_text(checked(pod("/srv/models", ",\"readOnly\":true"), allowed, hint), "");
+    test_eq_text(checked(pod("/srv//models/./big/", ",\"readOnly\":true"), allowed, hint), "");
+    test_eq_text(checked(pod("/srv/scratch/a", ""), allowed, hint), "");
+    test_eq_text(checked(pod("/srv/models", ""), allowed, hint), std::string(prefix) + "hostPath volumes (volume \"v\")");
     test_eq_text(hint, "--allow-host-path /srv/models:rw");
     for (const char *path : {"/srv/models2", "/srv", "/", "/srv/models/../secret", "srv/models", ""})
-        test_eq_text(judged(pod(path, ",\"readOnly\":true"), allowed, hint), std::string(prefix) + "hostPath volumes (volume \"v\")");
-    test_eq_text(judged(R"({"metadata":{},"spec":{"hostNetwork":true}})", allowed, hint),
+        test_eq_text(checked(pod(path, ",\"readOnly\":true"), allowed, hint), std::string(prefix) + "hostPath volumes (volume \"v\")");
+    test_eq_text(checked(R"({"metadata":{},"spec":{"hostNetwork":true}})", allowed, hint),
         std::string(prefix) + "host namespaces (hostNetwork=true)");
     test_eq_text(hint, "--allow-host-network");
     allowed.host_network = true;
-    test_eq_text(judged(R"({"metadata":{},"spec":{"hostNetwork":true}})", allowed, hint), "");
+    test_eq_text(checked(R"({"metadata":{},"spec":{"hostNetwork":true}})", allowed, hint), "");
     // No flag is named where none helps.
-    test_true(!judged(R"({"metadata":{},"spec":{"hostNetwork":true,"hostPID":true}})", {}, hint).empty());
+    test_true(!checked(R"({"metadata":{},"spec":{"hostNetwork":true,"hostPID":true}})", {}, hint).empty());
     test_eq_text(hint, "");
 }
 
@@ -164,7 +164,7 @@ static void grants_come_from_the_file_and_from_the_caller(void **)
     test_eq(chmod(file.c_str(), 0666), 0);
     test_false(allow_read(state, list, text));
     test_false(list.host_network);
-    test_has_text(text, "can be written by others");
+    test_has_text(text, "is writable by others");
     test_true(os_remove_tree(state.dir));
 }
 

@@ -13,13 +13,13 @@ static void a_program_that_cannot_start(void **)
     test_eq_text(hint_of_start("bwrap: execvp /code/server.py: Permission denied", "/nowhere"),
         "chmod +x /code/server.py, or command: [python3, /code/server.py]");
     test_eq_text(hint_of_start("bwrap: execvp /code/run: Permission denied", "/nowhere"), "chmod +x /code/run");
-    test_has_text(hint_of_start("bwrap: execvp python: No such file or directory", "/nowhere"), "this machine has python3 only");
-    test_eq_text(hint_of_start("bwrap: execvp nope: No such file or directory", "/nowhere"), "no folder of PATH has nope");
-    test_eq_text(hint_of_start("bwrap: execvp /code/nope: No such file or directory", "/nowhere"), "the image has no /code/nope");
-    test_has_text(hint_of_start("bwrap: execvp /code/server.sh: Exec format error", "/nowhere"), "its first line must be one such as");
-    test_has_text(hint_of_start("bwrap: Can't mkdir /x: Read-only file system", "/nowhere"), "what is put there needs a place");
+    test_has_text(hint_of_start("bwrap: execvp python: No such file or directory", "/nowhere"), "this machine only has python3");
+    test_eq_text(hint_of_start("bwrap: execvp nope: No such file or directory", "/nowhere"), "no directory in PATH contains nope");
+    test_eq_text(hint_of_start("bwrap: execvp /code/nope: No such file or directory", "/nowhere"), "the image does not contain /code/nope");
+    test_has_text(hint_of_start("bwrap: execvp /code/server.sh: Exec format error", "/nowhere"), "its first line must name an interpreter");
+    test_has_text(hint_of_start("bwrap: Can't mkdir /x: Read-only file system", "/nowhere"), "a mount needs an existing target");
     test_has_text(
-        hint_of_start("bwrap: Can't create file at /code/x: Read-only file system", "/nowhere"), "what is put there needs a place");
+        hint_of_start("bwrap: Can't create file at /code/x: Read-only file system", "/nowhere"), "a mount needs an existing target");
     test_eq_text(hint_of_start("bwrap: Can't mkdir /x: No space left on device", "/nowhere"), "");
     test_eq_text(hint_of_start("", ""), "");
 }
@@ -34,15 +34,15 @@ static void a_script_without_its_interpreter(void **)
     std::string script = hint_of_start("bwrap: execvp /a.py: No such file or directory", root);
     std::string binary = hint_of_start("bwrap: execvp /b: No such file or directory", root);
     os_remove_tree(root);
-    test_eq_text(script, "its first line names /usr/bin/no-python, which is not there");
+    test_eq_text(script, "its first line names /usr/bin/no-python, which does not exist");
     test_has_text(binary, "the loader");
 }
 
 static void a_program_that_ends(void **)
 {
     test_has_text(
-        hint_of_exit(127, "/usr/bin/env: \xe2\x80\x98python\xe2\x80\x99: No such file or directory"), "this machine has python3 only");
-    test_has_text(hint_of_exit(127, "/usr/bin/env: 'python': No such file or directory"), "this machine has python3 only");
+        hint_of_exit(127, "/usr/bin/env: \xe2\x80\x98python\xe2\x80\x99: No such file or directory"), "this machine only has python3");
+    test_has_text(hint_of_exit(127, "/usr/bin/env: 'python': No such file or directory"), "this machine only has python3");
     test_eq_text(hint_of_exit(127, "env: 'node': No such file or directory"), "");
     test_eq_text(hint_of_exit(1, "/usr/bin/env: 'python': No such file or directory"), "");
     test_eq_text(hint_of_exit(1, ""), "");
@@ -56,9 +56,9 @@ static void another_port(void **)
                         "   2: 0100007F:1F41 0100007F:1F42 01 00000000:00000000 00:00000000 00000000     0        0 3 1 0 100 0 0 10 0\n"
                         "   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 00000000:00000000 "
                         "00:00000000 00000000 0 0 4\n";
-    test_eq_text(hint_of_sockets(table, 8001, 8888), "it listens on 8000, 80, the spec says 8001");
-    test_eq_text(hint_of_sockets(table, 8001, 0), "it listens on 8000, 8888, 80, the spec says 8001");
-    test_eq_text(hint_of_sockets(table, 8888, 0), "it listens on port 8888 of 127.0.0.1 only: let it listen on 0.0.0.0");
+    test_eq_text(hint_of_sockets(table, 8001, 8888), "it listens on 8000, 80, but the spec says 8001");
+    test_eq_text(hint_of_sockets(table, 8001, 0), "it listens on 8000, 8888, 80, but the spec says 8001");
+    test_eq_text(hint_of_sockets(table, 8888, 0), "it listens on port 8888 of 127.0.0.1 only: make it listen on 0.0.0.0");
     test_eq_text(hint_of_sockets(table, 8000, 0), "");
     test_eq_text(hint_of_sockets("", 8000, 0), "");
     test_eq_text(hint_of_sockets("   1: 0100007F:22B8 00000000:0000 0A\n", 8001, 8888), "");

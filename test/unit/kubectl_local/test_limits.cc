@@ -124,7 +124,7 @@ static void nothing_is_had_where_nothing_may_be_made(void **state)
     cgroup_remove(group);
 }
 
-static void what_is_not_kept_is_told(void **state)
+static void unenforced_limits_are_reported(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     json_ptr spec(
@@ -134,19 +134,19 @@ static void what_is_not_kept_is_told(void **state)
     test_eq(limits.memory, uint64_t{64} << 20);
     test_eq(limits.ephemeral, uint64_t{1} << 30);
     test_true(limits.cpu > 0.49 && limits.cpu < 0.51);
-    test_true(limits_are_said(spec.get()));
+    test_true(limits_are_set(spec.get()));
     cgroup none;
     std::vector<std::string> told = limits_warnings(spec.get(), none);
     test_eq(told.size(), size_t{3});
-    test_has_text(told[0], "spec.containers[0].resources.limits[cpu]: cannot be kept here");
-    test_has_text(told[1], "spec.containers[0].resources.limits[memory]: no control group");
+    test_has_text(told[0], "spec.containers[0].resources.limits[cpu]: cannot be enforced");
+    test_has_text(told[1], "spec.containers[0].resources.limits[memory]: control groups cannot be created here");
     test_has_text(told[2], "kernel.shm_rmid_forced is not set here");
     cgroup all;
     for (std::string &dir : all.dirs)
         dir = f.dir;
     test_eq(limits_warnings(spec.get(), all).size(), size_t{1});
     json_ptr bare(cJSON_Parse(R"({"containers":[{"name":"c"}]})"));
-    test_false(limits_are_said(bare.get()));
+    test_false(limits_are_set(bare.get()));
     test_eq(limits_warnings(bare.get(), none).size(), size_t{0});
     pod_volume volume;
     volume.size_limit = "16Mi";
@@ -164,7 +164,7 @@ int main()
         cmocka_unit_test_setup_teardown(version_2_is_found_above, setup, teardown),
         cmocka_unit_test_setup_teardown(version_1_is_found_by_hierarchy, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_had_where_nothing_may_be_made, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_not_kept_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(unenforced_limits_are_reported, setup, teardown),
     };
     return cmocka_run_group_tests_name("local_limits", tests, nullptr, nullptr);
 }

@@ -87,7 +87,7 @@ static void admission_refuses(void **state)
         {POD("{\"name\":\"x\"}", "{}"), "The Pod \"x\" is invalid: spec.containers: Required value"},
         {POD("{\"name\":\"x\"}", "{\"containers\":[{}]}"), "* spec.containers[0].image: Required value"},
         {POD("{\"name\":\"x\"}", CONTAINER("},{\"name\":\"d\",\"image\":\"i\"")),
-            "spec.containers[1]: 2 containers: kubectl-local runs one container a pod"},
+            "spec.containers[1]: 2 containers: kubectl-local runs one container per pod"},
         {POD("{\"name\":\"x\"}", CONTAINER(",\"ports\":[{\"containerPort\":70000}]")),
             "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive"},
         {POD("{\"name\":\"x\"}", CONTAINER(",\"command\":\"sh\"")),
@@ -119,7 +119,7 @@ static void admission_refuses(void **state)
 #define SPEC(rest) "{" rest ",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}"
 #define SEARCHES(list) POD("{\"name\":\"x\"}", SPEC("\"dnsConfig\":{\"searches\":" list "}"))
 
-static void search_domains_are_judged(void **state)
+static void search_domains_are_checked(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     for (const char *good :
@@ -273,7 +273,7 @@ static void quantities(void **)
     }
 }
 
-static void names_are_judged(void **)
+static void names_are_checked(void **)
 {
     for (const char *good : {"a", "a-b", "transformer-md5-fgjk3-node1", "a.b.c", "1"})
         test_true(pod_name_is_valid(good));
@@ -305,7 +305,7 @@ static void environment_and_command(void **state)
     image.entrypoint = {"/server", "$(PORT)"};
     image.cmd = {"--default"};
     image.env = {{"PORT", "80"}, {"PATH", "/opt/bin"}};
-    view_place place;
+    container_context place;
     place.pod_ip = "10.0.0.2";
     place.hostname = "x";
     place.target_url = "http://127.0.0.1:99/base";
@@ -453,13 +453,13 @@ int main()
         cmocka_unit_test_setup_teardown(admission_completes, setup, teardown),
         cmocka_unit_test_setup_teardown(affinity_names_the_node, setup, teardown),
         cmocka_unit_test_setup_teardown(admission_refuses, setup, teardown),
-        cmocka_unit_test_setup_teardown(search_domains_are_judged, setup, teardown),
+        cmocka_unit_test_setup_teardown(search_domains_are_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_linux_pod_has_no_windows_options, setup, teardown),
         cmocka_unit_test_setup_teardown(spec_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(probes_ask_for_what_a_kubelet_asks_for, setup, teardown),
         cmocka_unit_test_setup_teardown(root_is_refused_in_the_kubelets_words, setup, teardown),
         cmocka_unit_test(quantities),
-        cmocka_unit_test(names_are_judged),
+        cmocka_unit_test(names_are_checked),
         cmocka_unit_test_setup_teardown(references_are_expanded, setup, teardown),
         cmocka_unit_test_setup_teardown(environment_and_command, setup, teardown),
         cmocka_unit_test_setup_teardown(status_survives_a_round, setup, teardown),

@@ -273,7 +273,7 @@ static void ready_comes_soon_after_the_server(void **state)
     test_true(os_now_ms() - begun < 2000); // the period is ten seconds
 }
 
-static void http_answers_are_judged(void **state)
+static void http_answers_are_checked(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     f.spec.kind = probe_kind::http;
@@ -313,7 +313,7 @@ int main()
         cmocka_unit_test_setup_teardown(an_early_answer_is_read_before_the_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_behind_is_a_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(ready_comes_soon_after_the_server, setup, teardown),
-        cmocka_unit_test_setup_teardown(http_answers_are_judged, setup, teardown),
+        cmocka_unit_test_setup_teardown(http_answers_are_checked, setup, teardown),
     };
     return cmocka_run_group_tests_name("local_relay", tests, nullptr, nullptr);
 }

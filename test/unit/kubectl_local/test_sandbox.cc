@@ -160,7 +160,7 @@ static bool has(const container_identity &who, const char *name)
     return std::find(who.capabilities.begin(), who.capabilities.end(), name) != who.capabilities.end();
 }
 
-static void a_container_is_who_the_spec_says(void **)
+static void a_container_runs_as_the_user_of_the_spec(void **)
 {
     container_identity who = read("{}", "{}");
     test_true(identity_is_root(who));
@@ -189,7 +189,7 @@ int main()
         cmocka_unit_test(no_wider_than_a_container_engine),
         cmocka_unit_test(calls_are_refused_and_allowed),
         cmocka_unit_test(user_blocks_are_nobody_elses),
-        cmocka_unit_test(a_container_is_who_the_spec_says),
+        cmocka_unit_test(a_container_runs_as_the_user_of_the_spec),
     };
     return cmocka_run_group_tests_name("local_sandbox", tests, nullptr, nullptr);
 }

@@ -75,7 +75,7 @@ static void records_live_and_go(void **state)
     test_eq(left.size(), size_t{0});
 }
 
-static void the_lock_tells_the_supervisor(void **state)
+static void the_lock_names_the_supervisor(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     pod_key key = {"default", "x"};
@@ -112,14 +112,14 @@ static void the_lock_tells_the_supervisor(void **state)
 static void watchers_hear_of_changes(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
-    state_ear ear;
-    state_ear_open(ear, f.state);
+    state_watch ear;
+    state_watch_open(ear, f.state);
     new_pod(f, "1");
     test_eq_enum(state_create_pod(f.state, {"default", "x"}, f.pod.get(), "{}", f.text), state_create_result::created);
     uint64_t begun = os_now_ms();
-    test_true(state_ear_wait(ear, 5000, -1, {}));
+    test_true(state_watch_wait(ear, 5000, -1, {}));
     test_true(os_now_ms() - begun < 4000);
-    state_ear_close(ear);
+    state_watch_close(ear);
 }
 
 static void references_are_parsed(void **state)
@@ -142,7 +142,7 @@ static void references_are_parsed(void **state)
     test_eq_enum(image_parse_reference("a/b@sha256:00", f.reference), reference_verdict::digest);
 }
 
-static void images_are_made_replaced_and_kept(void **state)
+static void images_are_created_replaced_and_kept(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     std::string source = f.dir + "/source";
@@ -158,7 +158,7 @@ static void images_are_made_replaced_and_kept(void **state)
     image_config config;
     test_false(image_load(f.state, f.reference, config, f.text));
     test_has_text(f.text, ("kubectl-local --state-dir=" + f.state.dir + " image q/md5:v1 DIR").c_str());
-    test_eq(image_hold(f.state, f.reference), -1);
+    test_eq(image_acquire(f.state, f.reference), -1);
     test_true(image_create(f.state, f.reference, build, f.text));
     test_true(image_load(f.state, f.reference, config, f.text));
     test_eq(config.entrypoint.size(), size_t{2});
@@ -170,7 +170,7 @@ static void images_are_made_replaced_and_kept(void **state)
     test_eq(image_list(f.state).size(), size_t{1});
 
     std::string first = config.id;
-    int held = image_hold(f.state, f.reference);
+    int held = image_acquire(f.state, f.reference);
     test_true(held >= 0);
     test_true(os_write_file(source + "/code/run", "two", 0755));
     test_true(image_create(f.state, f.reference, build, f.text));
@@ -183,7 +183,7 @@ static void images_are_made_replaced_and_kept(void **state)
     test_eq_text(content, "one");
     close(old);
     close(held);
-    image_sweep(f.state);
+    image_remove_unused(f.state);
     std::vector<std::string> left;
     test_true(os_list(f.state.images, left));
     test_eq(left.size(), size_t{1});
@@ -205,10 +205,10 @@ static void a_view_lays_the_image_over_the_host(void **state)
     test_true(os_make_dirs(rootfs + "/code") && os_make_dirs(rootfs + "/usr/local/bin") && os_make_dirs(rootfs + "/tmp") &&
               os_make_dirs(rootfs + "/etc"));
     test_true(os_write_file(rootfs + "/tmp/data", "x") && os_write_file(rootfs + "/etc/brought-by-image", "x"));
-    view_place place;
-    place.rootfs = rootfs;
-    place.scratch = f.dir + "/scratch";
-    place.hostname = "pod";
+    container_context context;
+    context.rootfs = rootfs;
+    context.scratch = f.dir + "/scratch";
+    context.hostname = "pod";
     pod_spec spec;
     pod_volume volume;
     volume.name = "v";
@@ -220,8 +220,8 @@ static void a_view_lays_the_image_over_the_host(void **state)
     mount.sub_path = "a/b";
     container.mounts.push_back(mount);
     env_list env = {{"A", "b"}};
-    stage_plan stage;
-    test_true(view_build(spec, container, {}, place, env, f.args, stage, f.text));
+    mount_plan mounts;
+    test_true(view_build(spec, container, {}, context, env, f.args, mounts, f.text));
     test_true(has(f.args, {"--ro-bind", "/usr", "/usr", "--ro-bind", "/tmp/image/usr/local", "/usr/local"}));
     test_true(has(f.args, {"--ro-bind", "/tmp/image/code", "/code"}));
     test_true(has(f.args, {"--bind", "/tmp/w/tmp", "/tmp", "--ro-bind", "/tmp/image/tmp/data", "/tmp/data"}));
@@ -233,20 +233,20 @@ static void a_view_lays_the_image_over_the_host(void **state)
     // The pod's own paths never reach bwrap.
     for (const std::string &arg : f.args)
         test_true(arg.find(f.dir) == std::string::npos);
-    test_eq_text(stage.binds[0].root, rootfs);
-    test_eq_text(stage.binds[1].root, f.dir + "/scratch/volumes/v");
-    test_eq_text(stage.binds[1].steps[0].path, "a/b");
+    test_eq_text(mounts.binds[0].root, rootfs);
+    test_eq_text(mounts.binds[1].root, f.dir + "/scratch/volumes/v");
+    test_eq_text(mounts.binds[1].steps[0].path, "a/b");
     // A host path: from what is allowed, or not at all.
     spec.volumes[0].is_host = true;
     spec.volumes[0].host_path = "/srv/models/big";
     spec.volumes[0].host_type = "Directory";
-    test_false(view_build(spec, container, {}, place, env, f.args, stage, f.text));
+    test_false(view_build(spec, container, {}, context, env, f.args, mounts, f.text));
     test_has_text(f.text, "is not allowed on this machine");
-    place.allowed.paths = {{"/srv", false}};
-    test_true(view_build(spec, container, {}, place, env, f.args, stage, f.text));
+    context.allowed.paths = {{"/srv", false}};
+    test_true(view_build(spec, container, {}, context, env, f.args, mounts, f.text));
     test_true(has(f.args, {"--ro-bind", "/tmp/v0", "/data"})); // read-only where nothing more is allowed
-    test_eq_text(stage.binds[1].root, "/srv");
-    test_eq_text(stage.binds[1].steps[0].path, "models/big");
+    test_eq_text(mounts.binds[1].root, "/srv");
+    test_eq_text(mounts.binds[1].steps[0].path, "models/big");
 }
 
 static void logs_are_stamped_and_bounded(void **state)
@@ -275,7 +275,7 @@ static void logs_are_stamped_and_bounded(void **state)
     }
     test_true(os_read_file(path + ".1", content, 2 * log_size_max));
     test_true(content.size() < log_size_max + 2 * endless.size() && content.back() == '\n');
-    log_turn(f.log);
+    log_start_run(f.log);
     test_true(os_exists(path + ".previous") && os_exists(path + ".previous.1"));
     test_false(os_exists(path + ".1"));
     test_eq(f.log.size, uint64_t{0});
@@ -285,10 +285,10 @@ int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(records_live_and_go, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_lock_tells_the_supervisor, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_lock_names_the_supervisor, setup, teardown),
         cmocka_unit_test_setup_teardown(watchers_hear_of_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(references_are_parsed, setup, teardown),
-        cmocka_unit_test_setup_teardown(images_are_made_replaced_and_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(images_are_created_replaced_and_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_view_lays_the_image_over_the_host, setup, teardown),
         cmocka_unit_test_setup_teardown(logs_are_stamped_and_bounded, setup, teardown),
     };

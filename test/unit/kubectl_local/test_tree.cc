@@ -110,7 +110,7 @@ static void links_are_not_followed(void **state)
     test_true(os_exists(outside + "/kept"));
 }
 
-static void use_is_counted_or_said_to_be_more(void **state)
+static void usage_is_counted_or_reported_as_more(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     std::string top = f.dir + "/top";
@@ -131,7 +131,7 @@ int main()
         cmocka_unit_test_setup_teardown(closed_directories_go_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_of_many_names_counts_once, setup, teardown),
         cmocka_unit_test_setup_teardown(links_are_not_followed, setup, teardown),
-        cmocka_unit_test_setup_teardown(use_is_counted_or_said_to_be_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(usage_is_counted_or_reported_as_more, setup, teardown),
     };
     return cmocka_run_group_tests_name("local_tree", tests, nullptr, nullptr);
 }

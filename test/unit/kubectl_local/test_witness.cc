@@ -213,7 +213,7 @@ static int teardown(void **state)
     if (f->command != 0)
         waitpid(f->command, nullptr, 0);
     witness_close(f->w);
-    bool empty = f->w.asked.empty() && f->w.listener.fd == -1;
+    bool empty = f->w.questions.empty() && f->w.listener.fd == -1;
     loop_close(f->l);
     delete f;
     return empty ? 0 : -1;
@@ -245,7 +245,7 @@ static void turn(fixture &f)
 }
 
 // What the witness says to one who asks; empty when it closes without a word.
-static std::string hear(fixture &f, int fd)
+static std::string read_answer(fixture &f, int fd)
 {
     std::string said;
     for (int i = 0; i < 10'000; i++) { // 20 s
@@ -264,14 +264,14 @@ static std::string hear(fixture &f, int fd)
     return said;
 }
 
-static std::string ask_and_hear(fixture &f) { return hear(f, ask(f)); }
+static std::string ask_and_read(fixture &f) { return read_answer(f, ask(f)); }
 
 // The question has been looked at more than once, and is still open.
 static void until_unclear(fixture &f)
 {
-    for (int i = 0; i < 10'000 && (f.w.asked.empty() || f.w.asked[0].looks < 3); i++)
+    for (int i = 0; i < 10'000 && (f.w.questions.empty() || f.w.questions[0].observations < 3); i++)
         turn(f);
-    test_true(!f.w.asked.empty() && f.w.asked[0].looks >= 3);
+    test_true(!f.w.questions.empty() && f.w.questions[0].observations >= 3);
 }
 
 static void end_server(fixture &f)
@@ -291,11 +291,11 @@ static void who_waits_for_a_connection_lives(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     for (work what : {work::accepts, work::polls, work::selects, work::waits_in_epoll}) {
         start_command(f, shape::command, what);
-        test_eq_text(ask_and_hear(f), "local://abc server\n");
+        test_eq_text(ask_and_read(f), "local://abc server\n");
         test_true(f.w.known_command != 0);
-        test_eq_text(ask_and_hear(f), "local://abc server\n"); // from what it knows by now
+        test_eq_text(ask_and_read(f), "local://abc server\n"); // from what it knows by now
         end_server(f);
-        test_eq_text(ask_and_hear(f), "");
+        test_eq_text(ask_and_read(f), "");
         witness_forget(f.w);
     }
 }
@@ -305,7 +305,7 @@ static void who_reads_from_a_client_lives(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     start_command(f, shape::command, work::reads);
     int client = connect_to(f.w.port);
-    test_eq_text(ask_and_hear(f), "local://abc server\n");
+    test_eq_text(ask_and_read(f), "local://abc server\n");
     close(client);
 }
 
@@ -313,9 +313,9 @@ static void a_server_that_died_has_no_witness(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     start_command(f, shape::command, work::accepts);
-    test_eq_text(ask_and_hear(f), "local://abc server\n");
+    test_eq_text(ask_and_read(f), "local://abc server\n");
     end_server(f);
-    test_eq_text(ask_and_hear(f), "");
+    test_eq_text(ask_and_read(f), "");
 }
 
 // It listens until the last moment.
@@ -325,7 +325,7 @@ static void a_server_that_ends_itself_has_no_witness(void **state)
     for (shape how : {shape::command, shape::child}) {
         for (work what : {work::sleeps_and_exits, work::computes_and_exits, work::raises}) {
             start_command(f, how, what);
-            test_eq_text(ask_and_hear(f), "");
+            test_eq_text(ask_and_read(f), "");
             end_server(f);
             if (f.command != 0) {
                 kill(f.command, SIGKILL);
@@ -346,7 +346,7 @@ static void who_accepts_again_lives(void **state)
         int question = ask(f);
         until_unclear(f);
         kill(f.server, SIGUSR1);
-        test_eq_text(hear(f, question), "local://abc server\n");
+        test_eq_text(read_answer(f, question), "local://abc server\n");
         close(client);
         end_server(f);
         witness_forget(f.w);
@@ -359,7 +359,7 @@ static void who_is_busy_for_long_lives(void **state)
     f.w.patience_ms = 50;
     for (work what : {work::computes, work::waits_without_listener}) {
         start_command(f, shape::command, what);
-        test_eq_text(ask_and_hear(f), "local://abc server\n");
+        test_eq_text(ask_and_read(f), "local://abc server\n");
         end_server(f);
         witness_forget(f.w);
     }
@@ -369,14 +369,14 @@ static void a_child_of_the_command_may_serve(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     start_command(f, shape::child, work::accepts);
-    test_eq_text(ask_and_hear(f), "local://abc server\n");
+    test_eq_text(ask_and_read(f), "local://abc server\n");
 }
 
 static void one_of_several_is_another_matter(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     start_command(f, shape::both, work::computes);
-    test_eq_text(ask_and_hear(f), "local://abc server\n"); // the command lives, and who answered cannot be seen
+    test_eq_text(ask_and_read(f), "local://abc server\n"); // the command lives, and who answered cannot be seen
 }
 
 static void a_child_that_dies_takes_the_listener_along(void **state)
@@ -385,7 +385,7 @@ static void a_child_that_dies_takes_the_listener_along(void **state)
     start_command(f, shape::child, work::accepts);
     end_server(f);
     // Asked while it dies, or after: the command lives on in either case, and nobody listens in the end.
-    test_eq_text(ask_and_hear(f), "");
+    test_eq_text(ask_and_read(f), "");
 }
 
 // The new program waits on the listener of the old one, whose answers ended with it.
@@ -399,14 +399,14 @@ static void a_program_that_was_replaced_has_no_witness(void **state)
     }
     test_eq(f.w.mark_pid, f.command);
     int before = ask(f);
-    test_eq_text(hear(f, before), "local://abc server\n");
+    test_eq_text(read_answer(f, before), "local://abc server\n");
     kill(f.server, SIGUSR1);
     std::string said;
     for (int i = 0; i < 1'000 && f.replaced == 0; i++)
-        said = ask_and_hear(f); // "server" of the old one before it has seen the signal
+        said = ask_and_read(f); // "server" of the old one before it has seen the signal
     test_eq(f.replaced, uint32_t{1});
     test_eq_text(said, "");
-    test_eq_text(ask_and_hear(f), "local://abc.2 server\n");
+    test_eq_text(ask_and_read(f), "local://abc.2 server\n");
     test_eq(f.replaced, uint32_t{1});
 }
 
@@ -415,7 +415,7 @@ static void nobody_listens(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     start_command(f, shape::command, work::accepts);
     f.w.port = static_cast<uint16_t>(f.w.port == 1 ? 2 : 1);
-    test_eq_text(ask_and_hear(f), "");
+    test_eq_text(ask_and_read(f), "");
 }
 
 int main(int argc, char **argv)

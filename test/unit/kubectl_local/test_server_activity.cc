@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// test of local/at_work: what is read from the kernel's tables. Real processes: test_witness.cc.
+// test of local/server_activity: what is read from the kernel's tables. Real processes: test_witness.cc.
 #include "node_test.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "kubectl_local/at_work.h"
 #include "kubectl_local/os.h"
+#include "kubectl_local/server_activity.h"
 
 using namespace etlnode;
 using namespace etlnode::kubectl_local;
@@ -27,14 +27,14 @@ static const char table[] =
 static void the_table_of_a_port_is_read(void **)
 {
     std::vector<std::string> sockets;
-    at_work_read_table(table, 80, sockets);
+    server_activity_read_table(table, 80, sockets);
     test_eq(sockets.size(), size_t{2});
     test_eq_text(sockets[0], "socket:[4711]");
     test_eq_text(sockets[1], "socket:[4713]");
 }
 
 // A server in this process: what waits for it, what it takes, and what it has besides.
-static void an_accept_shows_between_two_looks(void **)
+static void an_accept_shows_between_two_observations(void **)
 {
     struct sockaddr_in address = {};
     address.sin_family = AF_INET;
@@ -45,9 +45,9 @@ static void an_accept_shows_between_two_looks(void **)
     test_eq(listen(listener.fd, 8), 0);
     test_eq(getsockname(listener.fd, reinterpret_cast<struct sockaddr *>(&address), &size), 0);
     std::vector<std::string> sockets;
-    served_by server;
-    test_true(at_work_read_listening(getpid(), ntohs(address.sin_port), sockets));
-    test_true(at_work_find_listeners(getpid(), sockets, server));
+    port_server server;
+    test_true(server_activity_read_listening(getpid(), ntohs(address.sin_port), sockets));
+    test_true(server_activity_find_listeners(getpid(), sockets, server));
     server.port = ntohs(address.sin_port);
     test_eq(server.listeners.size(), size_t{1});
     test_eq(server.listeners[0], listener.fd);
@@ -58,57 +58,58 @@ static void an_accept_shows_between_two_looks(void **)
         test_eq(connect(one.fd, reinterpret_cast<struct sockaddr *>(&address), size), 0);
     }
     port_traffic waiting;
-    test_true(at_work_read_traffic(server, waiting));
+    test_true(server_activity_read_traffic(server, waiting));
     test_eq(waiting.pending, uint64_t{2});
-    test_true(!at_work_has_accepted(server, waiting, waiting));
+    test_true(!server_activity_has_accepted(server, waiting, waiting));
     os_fd first(accept(listener.fd, nullptr, nullptr));
-    port_traffic one_taken;
-    test_true(at_work_read_traffic(server, one_taken));
-    test_eq(one_taken.pending, uint64_t{1});
-    test_true(at_work_has_accepted(server, waiting, one_taken)); // fewer wait
+    port_traffic one_accepted;
+    test_true(server_activity_read_traffic(server, one_accepted));
+    test_eq(one_accepted.pending, uint64_t{1});
+    test_true(server_activity_has_accepted(server, waiting, one_accepted)); // fewer wait
 
     os_fd third(socket(AF_INET, SOCK_STREAM, 0)); // a connection that goes out is none that was taken
     test_eq(connect(third.fd, reinterpret_cast<struct sockaddr *>(&address), size), 0);
     port_traffic one_more;
-    test_true(at_work_read_traffic(server, one_more));
+    test_true(server_activity_read_traffic(server, one_more));
     test_eq(one_more.pending, uint64_t{2});
-    test_true(!at_work_has_accepted(server, one_taken, one_more));
+    test_true(!server_activity_has_accepted(server, one_accepted, one_more));
     port_traffic before = one_more;
     os_fd second(accept(listener.fd, nullptr, nullptr));
-    test_true(at_work_read_traffic(server, one_more));
+    test_true(server_activity_read_traffic(server, one_more));
     before.pending = 0;
-    test_true(at_work_has_accepted(server, before, one_more)); // one that was not there
+    test_true(server_activity_has_accepted(server, before, one_more)); // one that was not there
 }
 
 static void a_waiting_call_is_parsed(void **)
 {
     waiting_call call;
-    test_true(at_work_parse_call("232 0x5 0x7f0010 0xff 0xffffffffffffffff 0x0 0x8 0x7ffd 0x7f12\n", call));
+    test_true(server_activity_parse_call("232 0x5 0x7f0010 0xff 0xffffffffffffffff 0x0 0x8 0x7ffd 0x7f12\n", call));
     test_eq(call.number, 232L);
     test_eq(call.args[0], uint64_t{5});
     test_eq(call.args[3], ~uint64_t{0});
-    test_true(!at_work_parse_call("running\n", call));
-    test_true(!at_work_parse_call("-1 0x7ffd 0x7f12\n", call));
-    test_true(!at_work_parse_call("", call));
-    test_true(!at_work_parse_call("7 0x1", call));
+    test_true(!server_activity_parse_call("running\n", call));
+    test_true(!server_activity_parse_call("-1 0x7ffd 0x7f12\n", call));
+    test_true(!server_activity_parse_call("", call));
+    test_true(!server_activity_parse_call("7 0x1", call));
 }
 
 static void a_mark_is_parsed(void **)
 {
-    process_mark mark = at_work_parse_mark(
+    process_mark mark = server_activity_parse_mark(
         "12 (a) b) (c) S 1 12 12 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 4242 1000 200 18446744073709551615 4096 8192 140720000 0 0 0\n");
     test_true(!mark.is_gone);
     test_true(mark.is_asleep);
     test_eq(mark.started, uint64_t{4242});
     test_eq(mark.code, uint64_t{4096});
     test_eq(mark.stack, uint64_t{140720000});
-    mark = at_work_parse_mark("12 (a) R 1 12 12 0 -1 4194564 100 0 0 0 1 2 0 0 20 0 1 0 4242 1000 200 18446744073709551615 1 1 0 0 0 0\n");
+    mark = server_activity_parse_mark(
+        "12 (a) R 1 12 12 0 -1 4194564 100 0 0 0 1 2 0 0 20 0 1 0 4242 1000 200 18446744073709551615 1 1 0 0 0 0\n");
     test_true(mark.is_gone); // marked as exiting
     test_true(!mark.is_asleep);
     test_eq(mark.code, uint64_t{0}); // not shown to us
-    test_true(at_work_parse_mark("12 (a) Z 1 12 12 0 -1 0 0").is_gone);
-    test_true(at_work_parse_mark("").is_gone);
-    mark = at_work_mark(getpid());
+    test_true(server_activity_parse_mark("12 (a) Z 1 12 12 0 -1 0 0").is_gone);
+    test_true(server_activity_parse_mark("").is_gone);
+    mark = server_activity_mark(getpid());
     test_true(!mark.is_gone);
     test_true(mark.code != 0 && mark.stack != 0 && mark.started != 0);
 }
@@ -117,7 +118,7 @@ int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_of_a_port_is_read),
-        cmocka_unit_test(an_accept_shows_between_two_looks),
+        cmocka_unit_test(an_accept_shows_between_two_observations),
         cmocka_unit_test(a_waiting_call_is_parsed),
         cmocka_unit_test(a_mark_is_parsed),
     };

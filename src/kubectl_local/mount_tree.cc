@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/stage.cc: the files of a container, brought together before bubblewrap starts: each opened once, without following links out.
-#include "kubectl_local/stage.h"
+// kubectl_local/mount_tree.cc: builds the mount tree of a container before bubblewrap starts. Each source is opened once, without following
+// links out of it.
+#include "kubectl_local/mount_tree.h"
 
 #include <cerrno>
 #include <cstring>
@@ -25,7 +26,7 @@ static int open_beneath(int root, const std::string &path)
     int fd;
     do
         fd = static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
-    while (fd < 0 && errno == EAGAIN); // somebody renamed meanwhile: the kernel asks to look again
+    while (fd < 0 && errno == EAGAIN); // another process renamed something meanwhile, and the kernel asks to try again
     return fd;
 }
 
@@ -36,8 +37,8 @@ static bool give_away(int parent, const std::string &name, uid_t owner)
     return made.fd >= 0 && fchownat(made.fd, "", owner, owner, AT_EMPTY_PATH) == 0 && chmod(self.c_str(), 0777) == 0;
 }
 
-// Makes what is missing, one name after the other, each beneath `root`.
-static bool make_beneath(int root, const stage_step &step, uid_t owner)
+// Creates missing names one after the other, each beneath `root`.
+static bool make_beneath(int root, const mount_step &step, uid_t owner)
 {
     for (size_t end = 0; end < step.path.size();) {
         end = std::min(step.path.find('/', end + 1), step.path.size());
@@ -49,7 +50,7 @@ static bool make_beneath(int root, const stage_step &step, uid_t owner)
         os_fd parent(slash == std::string::npos ? dup(root) : open_beneath(root, part.substr(0, slash)));
         if (parent.fd < 0)
             return false;
-        bool last_file = end == step.path.size() && step.make == stage_make::file;
+        bool last_file = end == step.path.size() && step.make == mount_create::file;
         int rc;
         if (last_file) {
             rc = openat(parent.fd, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -81,19 +82,19 @@ static bool has_type(int fd, const std::string &wanted)
     return wanted == "BlockDevice" ? S_ISBLK(about.st_mode) : true;
 }
 
-static int open_source(const stage_bind &bind, uid_t owner, std::string &out_text)
+static int open_source(const mount_bind &bind, uid_t owner, std::string &out_text)
 {
     std::string path = bind.root;
     os_fd at(open(bind.root.c_str(), O_PATH | O_CLOEXEC));
     int problem = at.fd < 0 ? errno : 0;
-    for (const stage_step &step : bind.steps) {
+    for (const mount_step &step : bind.steps) {
         if (problem != 0)
             break;
         if (step.path.empty())
             continue;
         path += "/" + step.path;
         int next = open_beneath(at.fd, step.path);
-        if (next < 0 && errno == ENOENT && step.make != stage_make::nothing)
+        if (next < 0 && errno == ENOENT && step.make != mount_create::nothing)
             next = make_beneath(at.fd, step, owner) ? open_beneath(at.fd, step.path) : -1;
         problem = next < 0 ? errno : 0;
         at.reset(next);
@@ -113,9 +114,9 @@ static int open_source(const stage_bind &bind, uid_t owner, std::string &out_tex
     return -1;
 }
 
-bool stage_resolve(const stage_plan &plan, std::vector<std::pair<std::string, std::string>> &out_paths, std::string &out_text)
+bool mount_tree_resolve(const mount_plan &plan, std::vector<std::pair<std::string, std::string>> &out_paths, std::string &out_text)
 {
-    for (const stage_bind &bind : plan.binds) {
+    for (const mount_bind &bind : plan.binds) {
         os_fd source(open_source(bind, geteuid(), out_text));
         if (source.fd < 0)
             return false;
@@ -124,9 +125,9 @@ bool stage_resolve(const stage_plan &plan, std::vector<std::pair<std::string, st
     return true;
 }
 
-static bool attach(const stage_bind &bind, int source, int user_ns, std::string &out_text)
+static bool attach(const mount_bind &bind, int source, int user_ns, std::string &out_text)
 {
-    std::string place = std::string(stage_dir) + "/" + bind.name;
+    std::string place = std::string(mount_tree_dir) + "/" + bind.name;
     struct stat about;
     bool made = fstat(source, &about) == 0;
     if (made && S_ISDIR(about.st_mode))
@@ -138,7 +139,7 @@ static bool attach(const stage_bind &bind, int source, int user_ns, std::string 
         struct mount_attr attributes = {};
         attributes.attr_set = MOUNT_ATTR_IDMAP;
         attributes.userns_fd = static_cast<uint64_t>(user_ns);
-        // A file system or a kernel that cannot do it shows root's files as nobody's: readable by everybody or not at all.
+        // If the file system or the kernel does not support this, files of root appear as nobody's: readable by everyone or not at all.
         (void)!mount_setattr(tree.fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
     }
     if (tree.fd >= 0 && move_mount(tree.fd, "", AT_FDCWD, place.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0)
@@ -147,10 +148,10 @@ static bool attach(const stage_bind &bind, int source, int user_ns, std::string 
     return false;
 }
 
-static bool make_writable(const stage_plan &plan, std::string &out_text)
+static bool make_writable(const mount_plan &plan, std::string &out_text)
 {
-    std::string base = std::string(stage_dir) + "/w";
-    std::string shm = std::string(stage_dir) + "/shm";
+    std::string base = std::string(mount_tree_dir) + "/w";
+    std::string shm = std::string(mount_tree_dir) + "/shm";
     std::string options = text_format("mode=0755,size=%llu,nr_inodes=%llu,uid=%u,gid=%u",
         static_cast<unsigned long long>(plan.writable_bytes), static_cast<unsigned long long>(plan.writable_files), plan.owner, plan.owner);
     std::string shm_options = text_format("mode=1777,size=%llu,nr_inodes=%llu,uid=%u,gid=%u",
@@ -158,7 +159,7 @@ static bool make_writable(const stage_plan &plan, std::string &out_text)
     bool done = mkdir(base.c_str(), 0755) == 0 && mkdir(shm.c_str(), 0755) == 0 &&
                 mount("tmpfs", base.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0 &&
                 mount("tmpfs", shm.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, shm_options.c_str()) == 0;
-    for (const char *name : stage_writable) {
+    for (const char *name : mount_tree_writable) {
         std::string path = base + "/" + name;
         bool shared = std::string_view(name).ends_with("tmp");
         done = done && mkdir(path.c_str(), 0755) == 0 && chown(path.c_str(), plan.owner, plan.owner) == 0 &&
@@ -169,12 +170,12 @@ static bool make_writable(const stage_plan &plan, std::string &out_text)
     return done;
 }
 
-bool stage_build(const stage_plan &plan, int user_ns, std::string &out_text)
+bool mount_tree_build(const mount_plan &plan, int user_ns, std::string &out_text)
 {
-    // All sources are opened before the directory is covered: they may lie in it.
+    // Open all sources before covering the directory, because they may be inside it.
     std::vector<int> sources;
     bool done = true;
-    for (const stage_bind &bind : plan.binds) {
+    for (const mount_bind &bind : plan.binds) {
         int fd = open_source(bind, plan.owner, out_text);
         if (fd < 0) {
             done = false;
@@ -182,8 +183,8 @@ bool stage_build(const stage_plan &plan, int user_ns, std::string &out_text)
         }
         sources.push_back(fd);
     }
-    if (done && mount("tmpfs", stage_dir, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4m") != 0) {
-        out_text = text_format("mounting %s: %s", stage_dir, strerror(errno));
+    if (done && mount("tmpfs", mount_tree_dir, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4m") != 0) {
+        out_text = text_format("mounting %s: %s", mount_tree_dir, strerror(errno));
         done = false;
     }
     done = done && make_writable(plan, out_text);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/keeper.cc: keeps the limits of a running container that the kernel does not keep: looks, and says when one is exceeded.
+// kubectl_local/limit_watch.cc: enforces the limits of a running container that the kernel does not enforce, by checking its usage
+// periodically.
 //
 // Owns     a timer.                 Knows  usage, tree, limits.       Known by  supervisor.
-// Limits   memory four times a second; disk once a second, less often where a look takes long.
-// A message begins with the kubelet's words where a kubelet has any, and goes on with what was used and which limit that is.
-#include "kubectl_local/keeper.h"
+// Limits   Memory is checked four times a second, disk once a second, or less often where a check takes long.
+// Messages begin with the kubelet's words where it has any, followed by the usage and the limit.
+#include "kubectl_local/limit_watch.h"
 
 #include <algorithm>
 
@@ -12,31 +13,31 @@
 
 #include "base/text.h"
 #include "kubectl_local/allow.h"
-#include "kubectl_local/last_words.h"
 #include "kubectl_local/os.h"
+#include "kubectl_local/termination_message.h"
 #include "kubectl_local/tree.h"
 
 namespace etlnode::kubectl_local {
 
-static constexpr uint64_t memory_look_ms = 250;
-static constexpr uint64_t disk_look_ms = 1'000;
-static constexpr uint64_t disk_look_share = 20;         // a look that took 1 ms is not repeated within 20 ms
-static constexpr uint64_t disk_low = 512u << 20;        // left on the disk of the pods' directory; a twentieth of it at most
-static constexpr uint64_t disk_low_use_min = 16u << 20; // a pod that holds less is not what fills it
+static constexpr uint64_t memory_check_ms = 250;
+static constexpr uint64_t disk_check_ms = 1'000;
+static constexpr uint64_t disk_check_share = 20;        // a check that took 1 ms is not repeated within 20 ms
+static constexpr uint64_t disk_low = 512u << 20;        // low-space threshold of the pods' disk, capped at a twentieth of its size
+static constexpr uint64_t disk_low_use_min = 16u << 20; // a smaller pod is not what fills the disk
 static constexpr const char *own_bound = "a bound of kubectl-local's";
 
-static std::string field_of(const keeper_wish &wish)
+static std::string field_of(const limit_watch_setup &setup)
 {
-    for (size_t i = 0; i < wish.spec.init_containers.size(); i++)
-        if (&wish.spec.init_containers[i] == &wish.container)
+    for (size_t i = 0; i < setup.spec.init_containers.size(); i++)
+        if (&setup.spec.init_containers[i] == &setup.container)
             return text_format("spec.initContainers[%zu]", i);
     return "spec.containers[0]";
 }
 
-static void add_volume(keeper &k, const pod_volume &volume, size_t index, bool is_memory_on_disk)
+static void add_volume(limit_watch &k, const pod_volume &volume, size_t index, bool is_memory_on_disk)
 {
-    kept_place place;
-    place.said = text_format("EmptyDir volume \"%s\"", volume.name.c_str());
+    watched_place place;
+    place.name = text_format("EmptyDir volume \"%s\"", volume.name.c_str());
     place.dir = k.pod_dir + "/volumes/" + volume.name;
     place.limit_text = volume.size_limit;
     place.limit = limits_bytes(volume.size_limit);
@@ -51,38 +52,38 @@ static void add_volume(keeper &k, const pod_volume &volume, size_t index, bool i
     k.places.push_back(std::move(place));
 }
 
-void keeper_prepare(keeper &k, const keeper_wish &wish)
+void limit_watch_prepare(limit_watch &k, const limit_watch_setup &setup)
 {
-    k.pod_dir = wish.pod_dir;
-    k.container = wish.container.name;
-    k.field = field_of(wish);
-    k.limits = limits_read(wish.container.object);
-    k.sums_memory = k.limits.memory != 0 && !cgroup_has(wish.group, cgroup_kind::memory);
-    k.counts_tasks = !cgroup_has(wish.group, cgroup_kind::pids);
-    k.group = wish.group;
-    k.oom_before = cgroup_oom_kills(wish.group);
+    k.pod_dir = setup.pod_dir;
+    k.container = setup.container.name;
+    k.field = field_of(setup);
+    k.limits = limits_read(setup.container.object);
+    k.sums_memory = k.limits.memory != 0 && !cgroup_has(setup.group, cgroup_kind::memory);
+    k.counts_tasks = !cgroup_has(setup.group, cgroup_kind::pids);
+    k.group = setup.group;
+    k.oom_before = cgroup_oom_kills(setup.group);
     k.places.clear();
     k.memory_dirs.clear();
     k.held = held_files();
     size_t index = 0;
-    for (const pod_volume &volume : wish.spec.volumes) {
-        if (!volume.is_host && (!volume.in_memory || wish.unsandboxed))
+    for (const pod_volume &volume : setup.spec.volumes) {
+        if (!volume.is_host && (!volume.in_memory || setup.unsandboxed))
             add_volume(k, volume, index, volume.in_memory);
         else if (!volume.is_host)
-            k.memory_dirs.push_back(wish.memory_root + wish.pod_dir + "/volumes/" + volume.name);
+            k.memory_dirs.push_back(setup.memory_root + setup.pod_dir + "/volumes/" + volume.name);
         index++;
     }
-    if (wish.unsandboxed) {
+    if (setup.unsandboxed) {
         uint64_t bound = limits_writable(k.limits);
         bool is_said = bound == k.limits.ephemeral;
-        k.places.push_back({"/tmp, /run and what else may be written outside of volumes", wish.pod_dir + "/view",
+        k.places.push_back({"/tmp, /run and what else may be written outside of volumes", setup.pod_dir + "/view",
             is_said ? k.limits.ephemeral_text : limits_text(bound), is_said ? k.field + ".resources.limits.ephemeral-storage" : own_bound,
             bound});
     }
-    if (wish.unsandboxed)
-        k.places.push_back(
-            {"the termination message", last_words_dir(wish.pod_dir), limits_text(last_words_room), own_bound, last_words_room});
-    k.has_own_shm = std::none_of(wish.container.mounts.begin(), wish.container.mounts.end(), [](const pod_mount &mount) {
+    if (setup.unsandboxed)
+        k.places.push_back({"the termination message", termination_message_dir(setup.pod_dir), limits_text(termination_message_room),
+            own_bound, termination_message_room});
+    k.has_own_shm = std::none_of(setup.container.mounts.begin(), setup.container.mounts.end(), [](const pod_mount &mount) {
         std::string path;
         return allow_normalize(mount.path, path) && path == "/dev/shm";
     });
@@ -99,8 +100,8 @@ static uint64_t free_bytes(const std::string &dir, uint64_t &out_wanted)
     return static_cast<uint64_t>(about.f_bavail) * about.f_frsize;
 }
 
-// A directory of the pod's as it ends in every view of the file system: "/pods/NAMESPACE/NAME/volumes/v".
-static std::string ending_of(const keeper &k, const std::string &dir)
+// A directory of the pod as it ends in every view of the file system: "/pods/NAMESPACE/NAME/volumes/v".
+static std::string ending_of(const limit_watch &k, const std::string &dir)
 {
     size_t at = k.pod_dir.size();
     for (int i = 0; i < 3 && at != std::string::npos && at > 0; i++)
@@ -108,7 +109,7 @@ static std::string ending_of(const keeper &k, const std::string &dir)
     return dir.substr(at == std::string::npos ? 0 : at);
 }
 
-static uint64_t removed_bytes(const keeper &k, const std::string &dir)
+static uint64_t removed_bytes(const limit_watch &k, const std::string &dir)
 {
     std::string ending = ending_of(k, dir) + "/";
     uint64_t bytes = 0;
@@ -123,21 +124,21 @@ static std::string used_text(uint64_t bytes, uint64_t removed, bool is_whole)
     if (!is_whole)
         return text_format(
             "It holds %s and more than can be counted: over %llu names, directories deeper than %zu or closed, or over %zu open files",
-            limits_text(bytes).c_str(), static_cast<unsigned long long>(tree_files_max), tree_depth_max, held_look_max);
+            limits_text(bytes).c_str(), static_cast<unsigned long long>(tree_files_max), tree_depth_max, held_descriptors_max);
     if (removed == 0)
         return "It holds " + limits_text(bytes);
     return text_format(
         "It holds %s, %s of that in files that were removed and are still open", limits_text(bytes).c_str(), limits_text(removed).c_str());
 }
 
-// True: said.
-static bool look_at_disk(keeper &k)
+// True if a limit was exceeded and reported.
+static bool check_disk(limit_watch &k)
 {
     uint64_t total = 0;
     uint64_t all_removed = 0;
     bool is_whole = true;
     bool has_limit = k.limits.ephemeral != 0 ||
-                     std::any_of(k.places.begin(), k.places.end(), [](const kept_place &place) { return place.limit != 0; });
+                     std::any_of(k.places.begin(), k.places.end(), [](const watched_place &place) { return place.limit != 0; });
     uint64_t wanted = 0;
     uint64_t left = free_bytes(k.pod_dir, wanted);
     bool is_low = left < wanted;
@@ -145,7 +146,7 @@ static bool look_at_disk(keeper &k)
         k.held = usage_held(k.command);
     if (!has_limit && !is_low)
         return false;
-    for (const kept_place &place : k.places) {
+    for (const watched_place &place : k.places) {
         tree_use use = tree_measure(place.dir);
         uint64_t removed = removed_bytes(k, place.dir);
         bool counted = use.is_whole && k.held.is_whole;
@@ -154,7 +155,7 @@ static bool look_at_disk(keeper &k)
         is_whole = is_whole && counted;
         if (place.limit != 0 && (use.bytes + removed > place.limit || !counted)) {
             k.on_evict(
-                k.arg, text_format("Usage of %s exceeds the limit \"%s\". %s; the limit is %s. ", place.said.c_str(),
+                k.arg, text_format("Usage of %s exceeds the limit \"%s\". %s; the limit is %s. ", place.name.c_str(),
                            place.limit_text.c_str(), used_text(use.bytes + removed, removed, counted).c_str(), place.source.c_str()));
             return true;
         }
@@ -176,27 +177,27 @@ static bool look_at_disk(keeper &k)
     return false;
 }
 
-std::string keeper_memory_text(const keeper &k)
+std::string limit_watch_memory_text(const limit_watch &k)
 {
     return text_format("It wanted more memory than %s.resources.limits.memory, %s", k.field.c_str(), k.limits.memory_text.c_str());
 }
 
-static void on_look(void *arg)
+static void on_recheck(void *arg)
 {
-    keeper &k = *static_cast<keeper *>(arg);
+    limit_watch &k = *static_cast<limit_watch *>(arg);
     if (k.command == 0)
         return;
-    // The kernel may have taken one process of several, and left the rest without it: the container ends as a whole, as with version 2.
+    // With version 1 the kernel may have killed only one of several processes. Then end the whole container, as with version 2.
     if (k.limits.memory != 0 && cgroup_oom_kills(k.group) > k.oom_before) {
-        k.on_memory(k.arg, keeper_memory_text(k));
+        k.on_memory(k.arg, limit_watch_memory_text(k));
         return;
     }
     uint64_t now = os_now_ms();
     if (now >= k.disk_next_ms) {
-        if (look_at_disk(k))
+        if (check_disk(k))
             return;
         uint64_t took = os_now_ms() - now;
-        k.disk_next_ms = now + std::max(disk_look_ms, took * disk_look_share);
+        k.disk_next_ms = now + std::max(disk_check_ms, took * disk_check_share);
     }
     if (k.sums_memory || k.counts_tasks) {
         std::vector<std::string> dirs = k.memory_dirs;
@@ -216,19 +217,19 @@ static void on_look(void *arg)
             return;
         }
     }
-    loop_timer_arm(*k.l, k.timer, k.limits.memory != 0 ? memory_look_ms : disk_look_ms);
+    loop_timer_arm(*k.l, k.timer, k.limits.memory != 0 ? memory_check_ms : disk_check_ms);
 }
 
-void keeper_start(keeper &k, pid_t command)
+void limit_watch_start(limit_watch &k, pid_t command)
 {
     k.command = command;
     k.disk_next_ms = 0;
-    k.timer.on_timer = on_look;
+    k.timer.on_timer = on_recheck;
     k.timer.arg = &k;
-    loop_timer_arm(*k.l, k.timer, k.limits.memory != 0 ? memory_look_ms : disk_look_ms);
+    loop_timer_arm(*k.l, k.timer, k.limits.memory != 0 ? memory_check_ms : disk_check_ms);
 }
 
-void keeper_stop(keeper &k)
+void limit_watch_stop(limit_watch &k)
 {
     k.command = 0;
     loop_timer_stop(k.timer);

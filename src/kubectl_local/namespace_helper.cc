@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/netbox_helper.cc: the process that holds a pod's namespaces.
-#include "kubectl_local/netbox_helper.h"
+// kubectl_local/namespace_helper.cc: the helper process that holds a pod's namespaces.
+#include "kubectl_local/namespace_helper.h"
 
 #include <cerrno>
 #include <csignal>
@@ -26,7 +26,7 @@
 
 namespace etlnode::kubectl_local {
 
-bool netbox_write_text(const char *path, const char *text)
+bool namespace_write_text(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
@@ -37,8 +37,8 @@ bool netbox_write_text(const char *path, const char *text)
     return done;
 }
 
-// Nothing that a pod reaches is farther away than this machine: pacing by timers, where the machine's default does it, would cost more than
-// the bytes (port/net.h, net_reach, has the other ends).
+// A pod only talks to this machine. Where the default congestion control paces with timers, that would cost more than copying the bytes.
+// See net_reach in port/net.h for the other side.
 static void leave_pacing()
 {
     static constexpr const char *path = "/proc/sys/net/ipv4/tcp_congestion_control";
@@ -48,7 +48,7 @@ static void leave_pacing()
     if (fd >= 0)
         close(fd);
     if (is_paced)
-        (void)netbox_write_text(path, "reno"); // without the right the pod is slower, no more
+        (void)namespace_write_text(path, "reno"); // without the permission the pod is merely slower
 }
 
 static bool interface_up(const char *name, uint32_t address, uint8_t prefix)
@@ -147,18 +147,18 @@ static void answer_listen(int channel, const helper_message &asked)
 static bool map_own_user(int channel, uid_t uid, gid_t gid)
 {
     char map[64];
-    if (!netbox_write_text("/proc/self/setgroups", "deny"))
+    if (!namespace_write_text("/proc/self/setgroups", "deny"))
         give_up(channel, 3);
     snprintf(map, sizeof map, "0 %u 1\n", uid);
-    if (!netbox_write_text("/proc/self/uid_map", map))
+    if (!namespace_write_text("/proc/self/uid_map", map))
         give_up(channel, 4);
     snprintf(map, sizeof map, "0 %u 1\n", gid);
-    if (!netbox_write_text("/proc/self/gid_map", map))
+    if (!namespace_write_text("/proc/self/gid_map", map))
         give_up(channel, 5);
     return true;
 }
 
-// Only the supervisor, root outside, may write a map of more than one id.
+// Only the supervisor, as root outside, may write a map of more than one id.
 static void await_map(int channel)
 {
     helper_message message;
@@ -170,41 +170,42 @@ static void await_map(int channel)
         give_up(channel, 9);
 }
 
-// A mount namespace of the pod's own, where its volumes of memory outlive its containers.
+// Creates the pod's mount namespace, in which its memory volumes outlive its containers.
 static void make_mounts(int channel, const helper_plan &plan)
 {
     if (unshare(CLONE_NEWNS) != 0)
         give_up(channel, 7);
     if (mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) != 0)
         give_up(channel, 7);
-    for (const netbox_memory &one : plan.wish->memory) {
+    for (const memory_volume &one : plan.options->memory) {
         char options[160];
         snprintf(options, sizeof options, "mode=0777,size=%llu,nr_inodes=%llu,uid=%u,gid=%u", static_cast<unsigned long long>(one.bytes),
-            static_cast<unsigned long long>(one.files), plan.wish->users.base, plan.wish->users.base);
+            static_cast<unsigned long long>(one.files), plan.options->users.base, plan.options->users.base);
         if (mount("tmpfs", one.path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options) != 0)
             give_up(channel, 8);
     }
 }
 
-// What the pod's own network does otherwise than the machine's: names below /proc/sys/net, as "net.ipv4.x".
+// Sets the pod's sysctls of the network: names below /proc/sys/net, written as "net.ipv4.x".
 static void set_sysctls(const helper_plan &plan)
 {
-    // As container engines do: who is not root in the pod may listen on port 80 too.
-    (void)netbox_write_text("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-    for (const auto &[name, value] : plan.wish->sysctls) {
+    // Like container engines, allow users other than root to listen on port 80.
+    (void)namespace_write_text("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    for (const auto &[name, value] : plan.options->sysctls) {
         std::string path = "/proc/sys/" + name;
         for (size_t i = 10; i < path.size(); i++)
             if (path[i] == '.')
                 path[i] = '/';
         if (name.starts_with("net.") && name.find("..") == std::string::npos && name.find('/') == std::string::npos)
-            (void)netbox_write_text(path.c_str(), value.c_str());
+            (void)namespace_write_text(path.c_str(), value.c_str());
     }
 }
 
-// --- the end
+// --- the end of the pod
 
-// A namespace's number is not given to another one while this process is in it. 0: the pod has none of its own.
-struct pod_namespaces {
+// Identifies the pod's namespaces by inode. A number cannot be reused while this process is in the namespace. 0 if the pod shares the
+// machine's.
+struct namespace_inodes {
     ino_t net = 0;
     ino_t user = 0;
 };
@@ -215,10 +216,10 @@ static ino_t number_of(const std::string &path)
     return stat(path.c_str(), &about) == 0 ? about.st_ino : 0;
 }
 
-// bwrap may have made further ones below the pod's.
+// Whether a user namespace descends from the pod's, because bwrap may have created further ones.
 static bool is_user_below(const std::string &path, ino_t user)
 {
-    static constexpr int depth_max = 33; // the kernel allows no more
+    static constexpr int depth_max = 33; // the kernel's limit
     int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     bool found = false;
     for (int depth = 0; fd >= 0 && !found && depth < depth_max; depth++) {
@@ -233,13 +234,13 @@ static bool is_user_below(const std::string &path, ino_t user)
     return found;
 }
 
-static bool is_of_pod(const std::string &process, const pod_namespaces &pod)
+static bool is_of_pod(const std::string &process, const namespace_inodes &pod)
 {
     return (pod.net != 0 && number_of(process + "/ns/net") == pod.net) || (pod.user != 0 && is_user_below(process + "/ns/user", pod.user));
 }
 
-// How many there were. Zombies have no namespaces any more.
-static size_t kill_all_of(const pod_namespaces &pod)
+// Returns how many processes were killed. Zombies no longer have namespaces.
+static size_t kill_all_of(const namespace_inodes &pod)
 {
     size_t count = 0;
     DIR *processes = opendir("/proc");
@@ -247,7 +248,7 @@ static size_t kill_all_of(const pod_namespaces &pod)
         pid_t pid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
         if (pid <= 0 || pid == getpid())
             continue;
-        int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); // first: the number may become another's
+        int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); // open it before the check, because the number could be reused
         if (process < 0)
             continue;
         if (is_of_pod("/proc/" + std::to_string(pid), pod) && syscall(SYS_pidfd_send_signal, process, SIGKILL, nullptr, 0) == 0)
@@ -259,9 +260,9 @@ static size_t kill_all_of(const pod_namespaces &pod)
     return count;
 }
 
-// Whatever became of the supervisor and of bwrap: a container that was being started at that moment, and one that has freed itself from its parent, end here.
-// Who is killed may have a child that was not seen, so it is over when nobody is left.
-[[noreturn]] static void end_pod(const pod_namespaces &pod)
+// Kills what is left of the pod, whatever happened to the supervisor and to bwrap: a container that was just starting, or one that detached
+// itself from its parent. A killed process may have a child that the scan has not seen. So this repeats until nothing is left.
+[[noreturn]] static void end_pod(const namespace_inodes &pod)
 {
     static constexpr int rounds_max = 2'000;
     static constexpr useconds_t round_us = 1'000;
@@ -270,39 +271,39 @@ static size_t kill_all_of(const pod_namespaces &pod)
     _exit(0);
 }
 
-void netbox_helper(int channel, const helper_plan &plan)
+void namespace_helper(int channel, const helper_plan &plan)
 {
-    // Nothing of the supervisor stays open here, above all not its record lock's file.
+    // Keep no descriptor of the supervisor open, above all not the file of its record lock.
     if (channel != 3) {
         dup2(channel, 3);
         channel = 3;
     }
     close_range(4, ~0u, 0);
-    prctl(PR_SET_NAME, "kubectl-netbox");
-    if (plan.kind != netbox_kind::own_user)
-        make_mounts(channel, plan); // as root, whose volumes lie where the pod's users may not go
-    if (plan.kind != netbox_kind::root && unshare(CLONE_NEWUSER) != 0)
+    prctl(PR_SET_NAME, "kubectl-pod_namespaces");
+    if (plan.kind != user_mapping::own_user)
+        make_mounts(channel, plan); // as root, because root's volumes may be in places that the pod's users cannot reach
+    if (plan.kind != user_mapping::root && unshare(CLONE_NEWUSER) != 0)
         give_up(channel, 1);
-    if (plan.kind == netbox_kind::block)
+    if (plan.kind == user_mapping::block)
         await_map(channel);
-    if (plan.kind == netbox_kind::own_user) {
+    if (plan.kind == user_mapping::own_user) {
         map_own_user(channel, plan.uid, plan.gid);
         make_mounts(channel, plan);
     }
-    if (!plan.wish->host_network && unshare(CLONE_NEWNET) != 0)
+    if (!plan.options->host_network && unshare(CLONE_NEWNET) != 0)
         give_up(channel, 2);
-    // The helper outlives its parent's death by a moment: it takes the container along, which may have freed itself from its own parent.
-    if (!plan.wish->host_network) {
+    // The helper briefly outlives its parent, in order to kill the container, which may have detached itself from its own parent.
+    if (!plan.options->host_network) {
         if (!interface_up("lo", 0, 0))
             give_up(channel, 6);
         leave_pacing();
         set_sysctls(plan);
     }
-    pod_namespaces pod;
-    pod.net = plan.wish->host_network ? 0 : number_of("/proc/self/ns/net");
-    pod.user = plan.kind == netbox_kind::root ? 0 : number_of("/proc/self/ns/user");
+    namespace_inodes pod;
+    pod.net = plan.options->host_network ? 0 : number_of("/proc/self/ns/net");
+    pod.user = plan.kind == user_mapping::root ? 0 : number_of("/proc/self/ns/user");
     answer(channel, {}, nullptr, 0);
-    int guarded = -1; // of a pod that has no namespace by which it could be found
+    int guarded = -1; // needed for a pod that has no namespace by which it could be found
     for (;;) {
         helper_message asked;
         ssize_t n = recv(channel, &asked, sizeof asked, 0);
@@ -317,7 +318,7 @@ void netbox_helper(int channel, const helper_plan &plan)
             if (guarded >= 0)
                 close(guarded);
             guarded = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(asked.address), 0));
-            continue; // nobody waits for an answer
+            continue; // the supervisor does not wait for an answer
         }
         if (asked.verb == helper_verb::socket)
             answer_sockets(channel);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// etlnode/pods_of_machine.cc: asks kubectl-local whether pods are sandboxed on this machine.
-#include "etlnode/pods_of_machine.h"
+// etlnode/sandbox_query.cc: asks kubectl-local whether pods are sandboxed on this machine.
+#include "etlnode/sandbox_query.h"
 
 #include <cerrno>
 #include <csignal>
@@ -19,24 +19,24 @@ namespace etlnode {
 static constexpr int answer_limit_ms = 10'000;
 static constexpr size_t answer_size_max = 64u * 1024;
 
-pods_of_machine pods_of_machine_read(const std::string &text)
+sandbox_report sandbox_query_parse(const std::string &text)
 {
-    pods_of_machine out;
+    sandbox_report out;
     json_ptr about;
     std::string where;
     if (json_parse(text, about, where)) {
-        out.message = "kubectl-local version printed no JSON";
+        out.message = "kubectl-local version did not print JSON";
         return out;
     }
     const cJSON *sandbox = json_get(about.get(), "sandbox");
     out.sandbox = json_text(sandbox, "pods");
     out.message = json_text(sandbox, "message");
     if (out.sandbox.empty())
-        out.message = "kubectl-local version does not say whether pods are sandboxed; it may be older than this node";
+        out.message = "kubectl-local version does not report whether pods are sandboxed; it may be older than this node";
     return out;
 }
 
-pods_of_machine pods_of_machine_ask(const std::vector<std::string> &kubectl)
+sandbox_report sandbox_query_run(const std::vector<std::string> &kubectl)
 {
     std::vector<std::string> words = kubectl;
     words.insert(words.end(), {"version", "-o", "json"});
@@ -44,7 +44,7 @@ pods_of_machine pods_of_machine_ask(const std::vector<std::string> &kubectl)
     for (std::string &word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);
-    pods_of_machine out;
+    sandbox_report out;
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) != 0) {
         out.message = strerror(errno);
@@ -78,9 +78,9 @@ pods_of_machine pods_of_machine_ask(const std::vector<std::string> &kubectl)
     if (failed != 0)
         out.message = argv[0] + std::string(": ") + strerror(failed);
     else if (late)
-        out.message = "kubectl-local version gave no answer within 10 s";
+        out.message = "kubectl-local version did not answer within 10 s";
     else
-        out = pods_of_machine_read(text);
+        out = sandbox_query_parse(text);
     return out;
 }
 

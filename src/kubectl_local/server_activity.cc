@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/at_work.cc: whether a process that serves a port is seen to be at its work again, from outside.
+// kubectl_local/server_activity.cc: observes from outside whether the process that serves a port has returned to its work.
 //
 // Knows    /proc of a process that this one may trace: its threads' system calls, its descriptors, the tables of its network.
-// Limits   threads_looked_at_max, poll_set_max, holders_looked_at_max.
-#include "kubectl_local/at_work.h"
+// Limits   threads_inspected_max, poll_set_max, holders_inspected_max.
+#include "kubectl_local/server_activity.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -27,11 +27,11 @@
 
 namespace etlnode::kubectl_local {
 
-static constexpr size_t threads_looked_at_max = 2048;
+static constexpr size_t threads_inspected_max = 2048;
 static constexpr size_t poll_set_max = 4096;
-static constexpr size_t holders_looked_at_max = 1024;
+static constexpr size_t holders_inspected_max = 1024;
 
-// --- files of /proc: small ones whole with one read
+// --- files of /proc; small ones are read with one call
 
 static bool read_small(const char *path, char *buffer, size_t size, std::string_view &out)
 {
@@ -51,7 +51,7 @@ static bool contains(const std::vector<std::string> &list, const std::string &on
 
 // --- the port
 
-void at_work_read_table(std::string_view table, uint16_t port, std::vector<std::string> &out_sockets)
+void server_activity_read_table(std::string_view table, uint16_t port, std::vector<std::string> &out_sockets)
 {
     static constexpr std::string_view listening = "0A";
     std::string wanted = text_format(":%04X", port);
@@ -77,7 +77,7 @@ void at_work_read_table(std::string_view table, uint16_t port, std::vector<std::
     }
 }
 
-bool at_work_read_listening(pid_t pid, uint16_t port, std::vector<std::string> &out_sockets)
+bool server_activity_read_listening(pid_t pid, uint16_t port, std::vector<std::string> &out_sockets)
 {
     bool known = false;
     for (const char *name : {"tcp", "tcp6"}) {
@@ -85,16 +85,16 @@ bool at_work_read_listening(pid_t pid, uint16_t port, std::vector<std::string> &
         if (!os_read_file(text_format("/proc/%d/net/%s", pid, name), table))
             continue;
         known = true;
-        at_work_read_table(table, port, out_sockets);
+        server_activity_read_table(table, port, out_sockets);
     }
     return known;
 }
 
-bool at_work_find_listeners(pid_t pid, const std::vector<std::string> &listening, served_by &out)
+bool server_activity_find_listeners(pid_t pid, const std::vector<std::string> &listening, port_server &out)
 {
     std::string folder = text_format("/proc/%d/fd/", pid);
     std::vector<std::string> names;
-    out = served_by();
+    out = port_server();
     out.sockets = listening;
     if (listening.empty())
         return false;
@@ -111,7 +111,8 @@ bool at_work_find_listeners(pid_t pid, const std::vector<std::string> &listening
     return out.pid != 0;
 }
 
-// --- its sockets, looked at through descriptors of our own, which are closed at once: nothing of its connections may outlive it
+// --- its sockets, inspected through descriptors of our own; these are closed at once, so that no connection outlives the server because of
+// us
 
 static os_fd borrow(pid_t pid, int fd)
 {
@@ -138,28 +139,28 @@ static uint16_t own_port(const os_fd &socket)
     if (getsockname(socket.fd, reinterpret_cast<struct sockaddr *>(&address), &size) != 0 ||
         (address.sin6_family != AF_INET && address.sin6_family != AF_INET6))
         return 0;
-    return ntohs(address.sin6_port); // where that of IPv4 is, too
+    return ntohs(address.sin6_port); // IPv4 has the port at the same offset
 }
 
-// An accepted connection, which this side has not closed.
-static bool is_taken(const served_by &server, int fd)
+// Whether this is an accepted connection that the server has not closed.
+static bool is_taken(const port_server &server, int fd)
 {
     os_fd socket = borrow(server.pid, fd);
     struct tcp_info about;
-    if (socket.fd < 0 && (errno == EPERM || errno == ENOSYS)) // some sandboxes forbid it: that it is a socket has to do
+    if (socket.fd < 0 && (errno == EPERM || errno == ENOSYS)) // some sandboxes forbid it: being a socket has to suffice
         return os_read_link(text_format("/proc/%d/fd/%d", server.pid, fd)).starts_with("socket:");
     return tcp_state(socket, about) && (about.tcpi_state == TCP_ESTABLISHED || about.tcpi_state == TCP_CLOSE_WAIT) &&
            own_port(socket) == server.port;
 }
 
-bool at_work_read_traffic(const served_by &server, port_traffic &out)
+bool server_activity_read_traffic(const port_server &server, port_traffic &out)
 {
     out = port_traffic();
     for (int fd : server.listeners) {
         struct tcp_info about;
         if (!tcp_state(borrow(server.pid, fd), about))
             return false;
-        out.pending += about.tcpi_unacked; // of a socket that listens: its queue
+        out.pending += about.tcpi_unacked; // for a listening socket this is its queue
     }
     std::string folder = text_format("/proc/%d/fd/", server.pid);
     std::vector<std::string> names;
@@ -172,7 +173,7 @@ bool at_work_read_traffic(const served_by &server, port_traffic &out)
     return true;
 }
 
-bool at_work_has_accepted(const served_by &server, const port_traffic &before, const port_traffic &now)
+bool server_activity_has_accepted(const port_server &server, const port_traffic &before, const port_traffic &now)
 {
     if (now.pending < before.pending)
         return true;
@@ -183,19 +184,19 @@ bool at_work_has_accepted(const served_by &server, const port_traffic &before, c
         now.sockets.begin(), now.sockets.end(), [&](const port_traffic::one &one) { return is_new(one) && is_taken(server, one.fd); });
 }
 
-std::vector<pid_t> at_work_holders(pid_t command, const std::vector<std::string> &listening)
+std::vector<pid_t> server_activity_holders(pid_t command, const std::vector<std::string> &listening)
 {
-    std::vector<pid_t> all = process_tree(command, holders_looked_at_max, nullptr);
-    served_by found;
-    std::erase_if(all, [&](pid_t pid) { return !at_work_find_listeners(pid, listening, found); });
+    std::vector<pid_t> all = process_tree(command, holders_inspected_max, nullptr);
+    port_server found;
+    std::erase_if(all, [&](pid_t pid) { return !server_activity_find_listeners(pid, listening, found); });
     return all;
 }
 
-// --- what a thread waits in
+// --- what a thread waits for
 
-bool at_work_parse_call(std::string_view text, waiting_call &out)
+bool server_activity_parse_call(std::string_view text, waiting_call &out)
 {
-    std::string copy(text); // "running", or "-1 SP PC": it waits, but in no call
+    std::string copy(text); // "running", or "-1 SP PC" if it is blocked outside a system call
     char *at = nullptr;
     out.number = strtol(copy.c_str(), &at, 10);
     if (at == copy.c_str() || out.number < 0)
@@ -216,12 +217,12 @@ static bool read_memory(pid_t pid, uint64_t from, void *to, size_t size)
     return process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(size);
 }
 
-static bool is_listener(const served_by &server, int fd)
+static bool is_listener(const port_server &server, int fd)
 {
     return std::find(server.listeners.begin(), server.listeners.end(), fd) != server.listeners.end();
 }
 
-// The descriptors that a poll of at most poll_set_max waits for.
+// The descriptors of a poll call with at most poll_set_max entries.
 static std::vector<int> polled(pid_t pid, uint64_t set, uint64_t count)
 {
     std::vector<struct pollfd> fds(std::min<uint64_t>(count, poll_set_max));
@@ -234,13 +235,13 @@ static std::vector<int> polled(pid_t pid, uint64_t set, uint64_t count)
     return out;
 }
 
-static bool poll_has_listener(const served_by &server, const waiting_call &call)
+static bool poll_has_listener(const port_server &server, const waiting_call &call)
 {
     std::vector<int> fds = polled(server.pid, call.args[0], call.args[1]);
     return std::any_of(fds.begin(), fds.end(), [&](int fd) { return is_listener(server, fd); });
 }
 
-static bool select_has_listener(const served_by &server, const waiting_call &call)
+static bool select_has_listener(const port_server &server, const waiting_call &call)
 {
     fd_set set;
     memset(&set, 0, sizeof set);
@@ -252,8 +253,8 @@ static bool select_has_listener(const served_by &server, const waiting_call &cal
         [&](int fd) { return fd >= 0 && static_cast<uint64_t>(fd) < count && FD_ISSET(fd, &set); });
 }
 
-// "tfd:  7 events: ..." is a line each. What was watched once counts as watched: who closes the listener is found elsewhere.
-static bool epoll_has_listener(served_by &server, int epoll)
+// Lines of the form "tfd:  7 events: ...". A listener stays in the list after it was closed; the caller detects that elsewhere.
+static bool epoll_has_listener(port_server &server, int epoll)
 {
     if (epoll == server.waiting_epoll)
         return true;
@@ -293,11 +294,11 @@ static bool is_epoll(long number)
     if (number == SYS_epoll_wait)
         return true;
 #endif
-    static constexpr long epoll_pwait2 = 441; // the same everywhere, and not in every header
+    static constexpr long epoll_pwait2 = 441; // the same on every architecture, but missing in some headers
     return number == SYS_epoll_pwait || number == epoll_pwait2;
 }
 
-static bool awaits_connection(served_by &server, const waiting_call &call)
+static bool awaits_connection(port_server &server, const waiting_call &call)
 {
     static constexpr long io_uring_enter = 426;
     if (call.number == SYS_accept || call.number == SYS_accept4)
@@ -308,7 +309,7 @@ static bool awaits_connection(served_by &server, const waiting_call &call)
         return select_has_listener(server, call);
     if (is_epoll(call.number))
         return epoll_has_listener(server, static_cast<int>(call.args[0]));
-    return call.number == io_uring_enter && call.args[2] > 0; // what for cannot be seen
+    return call.number == io_uring_enter && call.args[2] > 0; // io_uring does not show what it waits for
 }
 
 static bool is_transfer(long number)
@@ -318,8 +319,8 @@ static bool is_transfer(long number)
     return std::find(std::begin(calls), std::end(calls), number) != std::end(calls);
 }
 
-// Also a poll for this one connection: a read with a time-out is made of both.
-static bool awaits_client(const served_by &server, const waiting_call &call)
+// Also true for a poll on this one connection, because a read with a timeout combines both.
+static bool awaits_client(const port_server &server, const waiting_call &call)
 {
     int fd = -1;
     if (is_transfer(call.number))
@@ -332,7 +333,7 @@ static bool awaits_client(const served_by &server, const waiting_call &call)
 
 enum class sight : uint8_t { waits, works, hidden };
 
-static sight look_at_thread(pid_t pid, pid_t thread, waiting_call &out)
+static sight inspect_thread(pid_t pid, pid_t thread, waiting_call &out)
 {
     char path[64];
     char buffer[256];
@@ -340,24 +341,24 @@ static sight look_at_thread(pid_t pid, pid_t thread, waiting_call &out)
     snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, thread);
     if (!read_small(path, buffer, sizeof buffer, text))
         return sight::hidden;
-    return at_work_parse_call(text, out) ? sight::waits : sight::works;
+    return server_activity_parse_call(text, out) ? sight::waits : sight::works;
 }
 
-// Where calls cannot be seen, sleep has to do.
-static bool sleeps(pid_t pid) { return at_work_mark(pid).is_asleep; }
+// If system calls cannot be observed, a sleeping process counts as waiting.
+static bool sleeps(pid_t pid) { return server_activity_mark(pid).is_asleep; }
 
-bool at_work_awaits_connection(served_by &server)
+bool server_activity_awaits_connection(port_server &server)
 {
     waiting_call call;
-    if (server.waiting_thread != 0 && look_at_thread(server.pid, server.waiting_thread, call) == sight::waits &&
+    if (server.waiting_thread != 0 && inspect_thread(server.pid, server.waiting_thread, call) == sight::waits &&
         awaits_connection(server, call))
         return true;
     std::vector<std::string> threads;
     os_list(text_format("/proc/%d/task", server.pid), threads);
     bool any_seen = false;
-    for (size_t i = 0; i < std::min(threads.size(), threads_looked_at_max); i++) {
+    for (size_t i = 0; i < std::min(threads.size(), threads_inspected_max); i++) {
         pid_t thread = atoi(threads[i].c_str());
-        sight seen = look_at_thread(server.pid, thread, call);
+        sight seen = inspect_thread(server.pid, thread, call);
         any_seen = any_seen || seen != sight::hidden;
         if (seen != sight::waits || !awaits_connection(server, call))
             continue;
@@ -367,27 +368,27 @@ bool at_work_awaits_connection(served_by &server)
     return !any_seen && sleeps(server.pid);
 }
 
-bool at_work_awaits_client(const served_by &server)
+bool server_activity_awaits_client(const port_server &server)
 {
     std::vector<std::string> threads;
     os_list(text_format("/proc/%d/task", server.pid), threads);
-    for (size_t i = 0; i < std::min(threads.size(), threads_looked_at_max); i++) {
+    for (size_t i = 0; i < std::min(threads.size(), threads_inspected_max); i++) {
         waiting_call call;
-        if (look_at_thread(server.pid, atoi(threads[i].c_str()), call) == sight::waits && awaits_client(server, call))
+        if (inspect_thread(server.pid, atoi(threads[i].c_str()), call) == sight::waits && awaits_client(server, call))
             return true;
     }
     return false;
 }
 
-// --- which process it is
+// --- the process's identity
 
-process_mark at_work_parse_mark(std::string_view stat)
+process_mark server_activity_parse_mark(std::string_view stat)
 {
     process_mark mark;
-    size_t at = stat.rfind(')'); // the name before it may hold anything
+    size_t at = stat.rfind(')'); // the name before it may contain anything
     std::string rest(at == std::string_view::npos ? std::string_view() : stat.substr(at + 1));
     // "state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime priority nice threads itrealvalue
-    // starttime vsize rss rsslim startcode endcode startstack": the first is the third of the manual's.
+    // starttime vsize rss rsslim startcode endcode startstack": the first is field 3 in proc(5).
     char state = 0;
     unsigned flags = 0;
     unsigned long long started = 0;
@@ -400,14 +401,14 @@ process_mark at_work_parse_mark(std::string_view stat)
     mark.is_gone = count < 2 || state == 'Z' || state == 'X' || (flags & exiting) != 0;
     mark.is_asleep = count >= 1 && state == 'S';
     mark.started = count >= 3 ? started : 0;
-    if (count == 5 && code > 1) { // who may not see it is told 1
+    if (count == 5 && code > 1) { // the kernel reports 1 to a process without permission
         mark.code = code;
         mark.stack = stack;
     }
     return mark;
 }
 
-process_mark at_work_mark(pid_t pid)
+process_mark server_activity_mark(pid_t pid)
 {
     char path[64];
     char buffer[1024];
@@ -415,7 +416,7 @@ process_mark at_work_mark(pid_t pid)
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     if (!read_small(path, buffer, sizeof buffer, text))
         text = {};
-    return at_work_parse_mark(text);
+    return server_activity_parse_mark(text);
 }
 
 } // namespace etlnode::kubectl_local

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/last_words.cc: what a container says when it ends: its termination message.
-#include "kubectl_local/last_words.h"
+// kubectl_local/termination_message.cc: the termination message of a container.
+#include "kubectl_local/termination_message.h"
 
 #include <algorithm>
 
@@ -12,17 +12,17 @@
 
 namespace etlnode::kubectl_local {
 
-// As the kubelet's.
+// The kubelet's limit.
 static constexpr size_t message_max = 4'096;
 static constexpr size_t quoted_max = 2'048;
 static constexpr size_t quoted_lines_max = 80;
-static constexpr size_t log_look = 16'384; // each line has its time in front
+static constexpr size_t log_tail_size = 16'384; // each line begins with a timestamp
 
-std::string last_words_dir(const std::string &pod_dir) { return pod_dir + "/message"; }
+std::string termination_message_dir(const std::string &pod_dir) { return pod_dir + "/message"; }
 
-void last_words_forget(const std::string &dir, const container_spec &container) { unlink((dir + "/" + container.name).c_str()); }
+void termination_message_clear(const std::string &dir, const container_spec &container) { unlink((dir + "/" + container.name).c_str()); }
 
-// The last bytes of a regular file.
+// Returns the end of a regular file.
 static std::string end_of(const std::string &path, size_t size_max)
 {
     os_fd file(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -38,10 +38,10 @@ static std::string end_of(const std::string &path, size_t size_max)
 
 static std::string quote(const std::string &log)
 {
-    std::string text = end_of(log, log_look);
-    if (text.size() < log_look)
-        text = end_of(log + ".1", log_look - text.size()) + text; // it was rotated a moment ago
-    bool is_cut = text.size() >= log_look;
+    std::string text = end_of(log, log_tail_size);
+    if (text.size() < log_tail_size)
+        text = end_of(log + ".1", log_tail_size - text.size()) + text; // the log has just been rotated
+    bool is_cut = text.size() >= log_tail_size;
     std::string out;
     size_t at = is_cut ? text.find('\n') + 1 : 0; // npos + 1 is 0
     size_t lines = static_cast<size_t>(std::count(text.begin() + static_cast<ptrdiff_t>(at), text.end(), '\n')) +
@@ -56,7 +56,7 @@ static std::string quote(const std::string &log)
     return out.size() > quoted_max ? out.substr(out.size() - quoted_max) : out;
 }
 
-std::string last_words_read(const std::string &dir, const container_spec &container, int exit_code, const std::string &log)
+std::string termination_message_read(const std::string &dir, const container_spec &container, int exit_code, const std::string &log)
 {
     std::string text = end_of(dir + "/" + container.name, message_max);
     return text.empty() && container.quotes_log && exit_code != 0 ? quote(log) : text;

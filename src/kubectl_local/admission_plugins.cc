@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_clearance.cc: what an API server's admission refuses besides the rules: accounts, priorities and overhead that nothing declares.
-#include "kubectl_local/pod_clearance.h"
+// kubectl_local/admission_plugins.cc: refusals of an API server's admission plugins: undeclared service accounts, priorities and overhead.
+#include "kubectl_local/admission_plugins.h"
 
 #include "base/text.h"
 #include "kubectl_local/pod_relate.h"
@@ -22,7 +22,7 @@ static std::string refuse_account(const cJSON *pod, const std::string &ns)
     const cJSON *spec = field(pod, "spec");
     std::string_view name = text_of(spec, "serviceAccountName");
     if (name.empty())
-        name = text_of(spec, "serviceAccount"); // the former name of the field
+        name = text_of(spec, "serviceAccount"); // the field's former name
     bool is_mirror = field(field(field(pod, "metadata"), "annotations"), "kubernetes.io/config.mirror") != nullptr;
     if (is_mirror)
         return name.empty() ? "" : "a mirror pod may not reference service accounts";
@@ -58,13 +58,13 @@ static std::string refuse_priority(const cJSON *spec)
     return "";
 }
 
-std::string pod_clearance_refusal(const cJSON *pod, const std::string &ns)
+std::string admission_plugins_refusal(const cJSON *pod, const std::string &ns)
 {
     std::string refusal = refuse_account(pod, ns);
     return refusal.empty() ? refuse_priority(field(pod, "spec")) : refusal;
 }
 
-std::string pod_overhead_refusal(const cJSON *pod)
+std::string admission_overhead_refusal(const cJSON *pod)
 {
     const cJSON *spec = field(pod, "spec");
     bool has_class = !text_of(spec, "runtimeClassName").empty();
