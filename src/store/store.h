@@ -25,8 +25,9 @@ struct store_options {
     std::string dir;                    // exists and is writable
     size_t cached_objects_max = 10'000; // entries with an open descriptor, least recently used go first; keep it well below RLIMIT_NOFILE
     size_t cached_inline_max = cached_inline_max_default; // entries with their content in memory, likewise
-    size_t cached_bytes_max = etlnode::cached_bytes_max;         // of their contents together; and of what is known of the blocks of open files
-    size_t index_content_size_max = etlnode::index_content_size_max; // contents up to this size are put into the index; 0: none; at most that
+    size_t cached_bytes_max = etlnode::cached_bytes_max;  // of their contents together; and of what is known of the blocks of open files
+    size_t index_content_size_max =
+        etlnode::index_content_size_max; // contents up to this size are put into the index; 0: none; at most that
 };
 
 struct store_counts {

@@ -255,7 +255,8 @@ static void audit()
     }
     if (!fine) {
         const model &a = current->acknowledged;
-        print_error("seed %llu: found rows=%zu garbage=%zu pending_moves=%zu max=%llu, acknowledged rows=%zu garbage=%zu pending_moves=%zu max=%llu, "
+        print_error("seed %llu: found rows=%zu garbage=%zu pending_moves=%zu max=%llu, acknowledged rows=%zu garbage=%zu pending_moves=%zu "
+                    "max=%llu, "
                     "%zu asked after\n",
             static_cast<unsigned long long>(current->seed), found.rows.size(), found.garbage.size(), found.pending_moves.size(),
             static_cast<unsigned long long>(found.content_id_max), a.rows.size(), a.garbage.size(), a.pending_moves.size(),

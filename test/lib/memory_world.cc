@@ -576,7 +576,7 @@ const index_port memory_index = {
             t.on_done = on_done;
         },
     .pending_moves = [](env &e, index_on_garbage on_ids,
-                    void *arg) { memory_add(memory_of(e), memory_op::index_pending_moves, arg).on_ids = on_ids; },
+                         void *arg) { memory_add(memory_of(e), memory_op::index_pending_moves, arg).on_ids = on_ids; },
     .placed =
         [](env &e, std::vector<uint64_t> ids, index_on_done on_done, void *arg) {
             memory_task &t = memory_add(memory_of(e), memory_op::index_placed, arg);

@@ -389,6 +389,6 @@ static constexpr route rows[] = {
     ROUTE("DELETE", "/v1/buckets/{bucket}/{more...}", serve_path_too_long, "400"),
     ROUTE("HEAD", "/v1/buckets/{bucket}/{more...}", serve_path_too_long, "400"),
 };
-constinit const std::span<const route> proxy_bucket_routes = rows;
+extern constinit const std::span<const route> proxy_bucket_routes = rows;
 
 } // namespace etlnode

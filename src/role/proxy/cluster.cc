@@ -223,6 +223,6 @@ static constexpr route rows[] = {
     ROUTE("PUT", "/v1/cluster", serve_cluster_change,
         "take a target out that will not come back; body: action `decommission-node`, value `{\"sid\"}`"),
 };
-constinit const std::span<const route> proxy_cluster_routes = rows;
+extern constinit const std::span<const route> proxy_cluster_routes = rows;
 
 } // namespace etlnode

@@ -484,6 +484,6 @@ static constexpr route rows[] = {
     ROUTE("GET", "/v1/etl/{id}/health", serve_etl_health, "the phase of its pods"),
     ROUTE("GET", "/v1/etl/{id}/metrics", serve_etl_metrics, "404: see `/metrics` of the targets"),
 };
-constinit const std::span<const route> proxy_etl_routes = rows;
+extern constinit const std::span<const route> proxy_etl_routes = rows;
 
 } // namespace etlnode

@@ -115,6 +115,6 @@ static void serve_etl_errors(proxy &p, exchange &x, const route_match &match)
 static constexpr route rows[] = {
     ROUTE("GET", "/v1/etl/{id}/errors", serve_etl_errors, "the last reads through it that failed, of all targets"),
 };
-constinit const std::span<const route> proxy_etl_error_routes = rows;
+extern constinit const std::span<const route> proxy_etl_error_routes = rows;
 
 } // namespace etlnode

@@ -244,6 +244,6 @@ static constexpr route rows[] = {
     ROUTE("PUT", "/v1/etl", serve_etl_init, "start an ETL from an ETL spec or a Pod spec in JSON; 200 with a job id as text"),
     ROUTE("POST", "/v1/etl/{id}/start", serve_etl_start, "start an ETL that was stopped; 200 with a job id as text"),
 };
-constinit const std::span<const route> proxy_etl_start_routes = rows;
+extern constinit const std::span<const route> proxy_etl_start_routes = rows;
 
 } // namespace etlnode

@@ -43,6 +43,6 @@ static constexpr route rows[] = {
     ROUTE("GET", "/v1/daemon", serve_daemon, "`?what=smap`: the cluster map"),
     ROUTE_EARLY("GET", "/metrics", serve_metrics, "Prometheus text"),
 };
-constinit const std::span<const route> proxy_health_routes = rows;
+extern constinit const std::span<const route> proxy_health_routes = rows;
 
 } // namespace etlnode

@@ -16,6 +16,6 @@ static constexpr route rows[] = {
     ROUTE("POST", "/v1/objects/{bucket}", serve_not_implemented, "501: promote and the like"),
     ROUTE("POST", "/v1/etl/build", serve_not_implemented, "501: transforms given as code"),
 };
-constinit const std::span<const route> proxy_not_implemented_routes = rows;
+extern constinit const std::span<const route> proxy_not_implemented_routes = rows;
 
 } // namespace etlnode

@@ -184,6 +184,6 @@ static constexpr route rows[] = {
     ROUTE("PUT", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
     ROUTE("DELETE", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
 };
-constinit const std::span<const route> proxy_object_routes = rows;
+extern constinit const std::span<const route> proxy_object_routes = rows;
 
 } // namespace etlnode

@@ -270,6 +270,6 @@ static void serve_register(proxy &p, exchange &x, const route_match &)
 static constexpr route rows[] = {
     ROUTE_EARLY("POST", "/v1/node/register", serve_register, "a target registers, and says that it lives"),
 };
-constinit const std::span<const route> proxy_register_routes = rows;
+extern constinit const std::span<const route> proxy_register_routes = rows;
 
 } // namespace etlnode

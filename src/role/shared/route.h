@@ -7,7 +7,7 @@
 //   static constexpr route rows[] = {
 //       ROUTE("HEAD", "/v1/buckets/{bucket}", serve_bucket_head, "properties in `Ais-Bucket-Props`"),
 //   };
-//   constinit const std::span<const route> proxy_bucket_routes = rows;
+//   extern constinit const std::span<const route> proxy_bucket_routes = rows;
 //
 // The role's routes.cc lists these spans. The order of rows decides nothing but the order of methods in Allow.
 #pragma once
@@ -49,7 +49,7 @@ template <auto handler> void route_serve(void *n, exchange &x, const route_match
 
 constexpr bool route_pattern_is_good(std::string_view pattern)
 {
-    size_t args = 0;
+    size_t segments = 0, args = 0;
     bool is_rest = false;
     while (pattern.starts_with("/") && !is_rest) {
         pattern.remove_prefix(1);
@@ -58,10 +58,11 @@ constexpr bool route_pattern_is_good(std::string_view pattern)
         bool is_arg = segment.starts_with("{") && segment.ends_with("}") && segment.size() > 2;
         if (segment.empty() || is_arg == (segment.find_first_of("{}") == std::string_view::npos))
             return false;
+        segments++;
         args += is_arg ? 1 : 0;
         is_rest = segment.ends_with("...}");
     }
-    return pattern.empty() && args <= route_args_max;
+    return segments > 0 && pattern.empty() && args <= route_args_max;
 }
 
 constexpr std::string_view route_file(std::string_view path)

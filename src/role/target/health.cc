@@ -76,6 +76,6 @@ static constexpr route rows[] = {
     ROUTE("GET", "/v1/daemon", serve_daemon, "`?what=smap`: the cluster map"),
     ROUTE("GET", "/metrics", serve_metrics, "Prometheus text"),
 };
-constinit const std::span<const route> target_health_routes = rows;
+extern constinit const std::span<const route> target_health_routes = rows;
 
 } // namespace etlnode

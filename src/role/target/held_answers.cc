@@ -202,6 +202,6 @@ static constexpr route rows[] = {
     ROUTE("GET", "/v1/node/etl/{id}/start", serve_node_etl_start, "held until its start is decided: its pod is ready, or why it is not"),
     ROUTE("GET", "/v1/node/etl/{id}/gone", serve_node_etl_gone, "held until the pods of what was stopped are gone"),
 };
-constinit const std::span<const route> target_held_routes = rows;
+extern constinit const std::span<const route> target_held_routes = rows;
 
 } // namespace etlnode

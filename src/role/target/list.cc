@@ -147,6 +147,6 @@ static void serve_bucket_page(target &t, exchange &x, const route_match &match)
 static constexpr route rows[] = {
     ROUTE("GET", "/v1/node/bucket/{bucket}", serve_bucket_page, "a page of its objects"),
 };
-constinit const std::span<const route> target_list_routes = rows;
+extern constinit const std::span<const route> target_list_routes = rows;
 
 } // namespace etlnode

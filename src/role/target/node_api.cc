@@ -261,6 +261,6 @@ static constexpr route rows[] = {
     ROUTE("GET", "/v1/node/etl/{id}/logs", serve_etl_logs, "last log lines as text"),
     ROUTE("DELETE", "/v1/node/bucket/{bucket}", serve_bucket_drop, "remove its objects"),
 };
-constinit const std::span<const route> target_node_routes = rows;
+extern constinit const std::span<const route> target_node_routes = rows;
 
 } // namespace etlnode

@@ -541,12 +541,12 @@ static constexpr route rows[] = {
     ROUTE("DELETE", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
     ROUTE("POST", "/v1/objects/{bucket}", serve_not_implemented, "501: promote and the like"),
 };
-constinit const std::span<const route> target_object_routes = rows;
+extern constinit const std::span<const route> target_object_routes = rows;
 
 static constexpr route pod_rows[] = {
     ROUTE("GET", "/v1/etl/_object/{etl}/{secret}/{object...}", serve_pod, "an object, for the pod of that ETL"),
     ROUTE("HEAD", "/v1/etl/_object/{etl}/{secret}/{object...}", serve_pod, "its properties"),
 };
-constinit const std::span<const route> target_pod_object_routes = pod_rows;
+extern constinit const std::span<const route> target_pod_object_routes = pod_rows;
 
 } // namespace etlnode

@@ -126,7 +126,7 @@ static constexpr route literal_last[] = {
     ROUTE("DELETE", "/a/b/c", serve_nth<7>, "s"),
 };
 
-static void call(const route_table &table, const char *method, const char *path, int expected)
+static void call_served(const route_table &table, const char *method, const char *path, int expected)
 {
     route_match match = route_find(table, method, path);
     if (match.found == nullptr)
@@ -142,15 +142,15 @@ static void call(const route_table &table, const char *method, const char *path,
 static void the_most_special_pattern_serves_whatever_the_order(void **)
 {
     for (const route_table &table : {route_table_make({general_first, literal_last}), route_table_make({literal_last, general_first})}) {
-        call(table, "PUT", "/a/b/c", 5);
-        call(table, "DELETE", "/a/b/c/", 7);
-        call(table, "GET", "/a/b", 6);
-        call(table, "GET", "/a/b/", 6);
-        call(table, "GET", "/a/b/d", 4);
-        call(table, "GET", "/a/x/c", 2);
-        call(table, "GET", "/a/x", 3);
-        call(table, "GET", "/a/x/y", 1);
-        call(table, "GET", "/a/b/c/d", 1);
+        call_served(table, "PUT", "/a/b/c", 5);
+        call_served(table, "DELETE", "/a/b/c/", 7);
+        call_served(table, "GET", "/a/b", 6);
+        call_served(table, "GET", "/a/b/", 6);
+        call_served(table, "GET", "/a/b/d", 4);
+        call_served(table, "GET", "/a/x/c", 2);
+        call_served(table, "GET", "/a/x", 3);
+        call_served(table, "GET", "/a/x/y", 1);
+        call_served(table, "GET", "/a/b/c/d", 1);
         test_eq_text(route_find(table, "GET", "/a/b/c").allow, "PUT, DELETE"); // not the name's GET: the literal is that path
         test_true(route_find(table, "GET", "/a").found == nullptr);
     }
