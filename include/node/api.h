@@ -78,8 +78,7 @@ inline constexpr bool etl_mode_redirects[] = {false, false, true}; // clients wh
 struct etl_foreign_mode {
     std::string_view name, what;
 };
-inline constexpr etl_foreign_mode etl_foreign_modes[] = {
-    {"ws://", "which is not supported yet"}, {"io://", "which is not supported"}};
+inline constexpr etl_foreign_mode etl_foreign_modes[] = {{"ws://", "which is not supported yet"}, {"io://", "which is not supported"}};
 
 // Where hpull:// redirects clients: to the pod's own address, or to a port of its Kubernetes node.
 enum class client_address : uint8_t { pod_ip, node_port };

@@ -455,7 +455,7 @@ def case_logs_for_collectors():
         assert any("did you mean ETLNODE_LISTEN?" in line["msg"] for line in lines()), lines()
         assert all({"ts", "level", "sub"} <= line.keys() for line in lines()), lines()
         node.send_signal(signal.SIGUSR2)
-        harness.until(lambda: any("log level is debug" in line.get("msg", "") for line in lines()), "the level went up")
+        harness.until(lambda: any("log level is now debug" in line.get("msg", "") for line in lines()), "the level went up")
         before = len(lines())
         request("GET", url + "/v1/health")
         harness.until(lambda: any(line["level"] in ("debug", "state") for line in lines()[before:]), "debug lines")

@@ -15,7 +15,6 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "codec/http_write.h"
 #include "http/http_machines.h"
 #include "port/clock.h"
 #include "sm/sm_verify.h"
@@ -531,36 +530,11 @@ static void start(void *arg)
     call &c = *static_cast<call *>(arg);
     if (sm_state_of(c) != S::idle)
         return; // canceled in the meantime
-    net_conn *kept =
-        c.options.may_reuse && !c.options.streams_body && c.options.upgrade.empty() ? pool_take(*c.client, *c.to) : nullptr;
+    net_conn *kept = c.options.may_reuse && !c.options.streams_body && c.options.upgrade.empty() ? pool_take(*c.client, *c.to) : nullptr;
     c.reused = kept != nullptr;
     if (c.reused)
         take_connection(c, kept);
     call_step(c, E::begin);
-}
-
-static void write_request_head(call &c)
-{
-    static constexpr size_t other_lines_size = 128;
-    c.out.reserve(c.options.method.size() + c.options.target.size() + c.to->host_header.size() + c.options.headers.size() +
-                  other_lines_size); // one allocation
-    http_write_request_line(c.out, c.options.method, c.options.target);
-    c.out += c.to->host_header;
-    uint64_t length = c.options.streams_body      ? c.options.body_size
-                      : c.options.file != nullptr ? c.options.file_size
-                                                  : c.options.body.size();
-    if (c.options.streams_body && length == stream_size_unknown)
-        c.out += "Transfer-Encoding: chunked\r\n";
-    else if (c.options.streams_body || c.options.has_body || length > 0)
-        http_write_header_u64(c.out, "Content-Length", length);
-    if (!c.options.upgrade.empty()) {
-        http_write_header(c.out, "Connection", "Upgrade");
-        http_write_header(c.out, "Upgrade", c.options.upgrade);
-    } else if (!c.options.may_reuse) {
-        http_write_header(c.out, "Connection", "close");
-    }
-    c.out += c.options.headers;
-    http_write_end(c.out);
 }
 
 call *call_start(http_client &client, call_options options)
@@ -574,7 +548,7 @@ call *call_start(http_client &client, call_options options)
     c->to = &pool_server_of(client, c->options.host, c->options.port, c->options.instance);
     c->to->active.push_back(c);
     client.active_count++;
-    write_request_head(*c);
+    call_write_head(*c);
     clock_post(*client.e, start, c);
     return c;
 }

@@ -124,5 +124,7 @@ void call_set_up_body(call &c);
 void call_collect(call &c);
 // Whether more stands behind the body, of which nobody has read any.
 bool call_is_more_behind(call &c);
+// The head of the request, into `out`.
+void call_write_head(call &c);
 
 } // namespace etlnode

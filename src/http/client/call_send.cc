@@ -225,4 +225,28 @@ void call_body_end(call &c)
         call_send(c);
 }
 
+void call_write_head(call &c)
+{
+    static constexpr size_t other_lines_size = 128;
+    c.out.reserve(c.options.method.size() + c.options.target.size() + c.to->host_header.size() + c.options.headers.size() +
+                  other_lines_size); // one allocation
+    http_write_request_line(c.out, c.options.method, c.options.target);
+    c.out += c.to->host_header;
+    uint64_t length = c.options.streams_body      ? c.options.body_size
+                      : c.options.file != nullptr ? c.options.file_size
+                                                  : c.options.body.size();
+    if (c.options.streams_body && length == stream_size_unknown)
+        c.out += "Transfer-Encoding: chunked\r\n";
+    else if (c.options.streams_body || c.options.has_body || length > 0)
+        http_write_header_u64(c.out, "Content-Length", length);
+    if (!c.options.upgrade.empty()) {
+        http_write_header(c.out, "Connection", "Upgrade");
+        http_write_header(c.out, "Upgrade", c.options.upgrade);
+    } else if (!c.options.may_reuse) {
+        http_write_header(c.out, "Connection", "close");
+    }
+    c.out += c.options.headers;
+    http_write_end(c.out);
+}
+
 } // namespace etlnode

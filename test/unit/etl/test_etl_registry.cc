@@ -380,7 +380,7 @@ static void an_abandoned_start_is_not_begun_again(void **state)
     w.answer_kind.clear();
     etl_do_all(w, "start g1"); // a late call
     test_eq_text(w.answer_kind, "started: canceled");
-    test_has_text(w.answer, "this start was given up");
+    test_has_text(w.answer, "this start was abandoned");
     etl_do_all(w, "start g2, create ok, pod ready"); // the next start is another one
     test_eq_text(w.answer_kind, "started: ok");
     // A start that began before this node restarted.

@@ -337,7 +337,7 @@ static void warnings_are_bounded(void **state)
     if (error err = etl_spec_parse_pod(f.text, f.spec, f.reason))
         test_fail("%s", f.reason.c_str());
     test_eq(f.spec.warnings.size(), warnings_max);
-    test_has_text(f.spec.warnings.back(), "more warnings");
+    test_has_text(f.spec.warnings.back(), "further warnings");
 }
 
 struct message_case {

@@ -141,7 +141,8 @@ static void wrong_values_say_where_they_came_from(void **)
         {"proxy", "allowed-origin", "a.example.org", "https://HOST"},
         {"proxy", "allowed-origin", "null", "https://HOST"},
         {"target", "proxy", "http://192.0.2.1:8080",
-            "the cluster secret /nowhere/home/.config/etlnode/cluster-secret does not exist, and the proxy http://192.0.2.1:8080 is on another "
+            "the cluster secret /nowhere/home/.config/etlnode/cluster-secret does not exist, and the proxy http://192.0.2.1:8080 is on "
+            "another "
             "machine: copy"},
         {"target", "require-framing", "yes", "expected true or false"},
         {"target", "pod-listen", "127.0.0.1:0x", "HOST:PORT"},

@@ -32,10 +32,10 @@ static void bad_input_is_refused(void **state)
     const role_case cases[] = {
         {"PUT /v1/etl", "", 400, "invalid ETL spec: "},
         {"PUT /v1/etl", "[]", 400, "invalid ETL spec: line 1, column 1: the message is a list"},
-        {"PUT /v1/etl", R"({"name":"my-etl"})", 400, "there is neither runtime nor spec"},
+        {"PUT /v1/etl", R"({"name":"my-etl"})", 400, "neither runtime nor spec is given"},
         {"PUT /v1/etl", R"({"name":"My","runtime":{"image":"i"}})", 400, "name is the text \"My\""},
         {"PUT /v1/etl", R"({"name":"_object","runtime":{"image":"i"}})", 400, "name is the text \"_object\""},
-        {"PUT /v1/etl", R"({"name":"my-etl","runtime":{"image":"i"},"spec":"eA=="})", 400, "there are both runtime and spec"},
+        {"PUT /v1/etl", R"({"name":"my-etl","runtime":{"image":"i"},"spec":"eA=="})", 400, "both runtime and spec are given"},
         {"PUT /v1/etl", R"({"name":"my-etl","spec":"!"})", 400, "spec is not base64"},
         {"PUT /v1/etl", R"({"name":"my-etl","runtime":{"image":"i"},"communication":"ftp://"})", 400, "communication"},
         {"PUT /v1/etl?dry_run=maybe", message, 400, "dry_run=maybe: write true or false"},

@@ -97,7 +97,7 @@ static void a_document_that_does_not_come_ends_the_wait(void **state)
 {
     role_world &w = role_of(state);
     role_check(
-        role_ask_as_node(w, at(start_path, 99)), "start", 504, "the cluster document that says so did not reach this target in time");
+        role_ask_as_node(w, at(start_path, 99)), "start", 504, "the cluster document with this change did not reach the target in time");
 }
 
 static void a_start_that_fails_says_why(void **state)
@@ -140,8 +140,8 @@ static void a_proxy_that_hangs_up_ends_the_start(void **state)
     test_true(scripted_until(*w.sim, [&] { return w.sim->kube->pods.size() == 1 && w.t->held.size() == 1; }));
     scripted_hang_up(start);
     test_true(scripted_until(*w.sim, [&] { return w.sim->kube->pods.empty() && w.t->held.empty(); }));
-    role_check(
-        role_ask_as_node(w, at(start_path, w.document.version)), "again", 503, "this start was given up: whoever waited for it hung up");
+    role_check(role_ask_as_node(w, at(start_path, w.document.version)), "again", 503,
+        "this start was abandoned: its caller hung up, or the target restarted");
 }
 
 static void pods_are_gone_when_the_document_says_so(void **state)
