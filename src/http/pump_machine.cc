@@ -179,6 +179,8 @@ static io_result send_piece(pump &p)
     }
     while (p.file_left > 0) {
         io_result sent = to.send_file(self, p.file, p.file_offset, p.file_left);
+        if (sent.state == io_state::failed && sent.err.code == error_code::end_of_stream)
+            sent.err = make_error(error_code::corrupt, "the content is shorter than it was");
         if (sent.state != io_state::done)
             return sent;
         p.file_offset += sent.count;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// object/sink.h: where the bytes of an object go to: it takes a head, then bytes, and is committed or abandoned: exactly one of the two, once.
+// object/sink.h: where the bytes of an object go. A sink takes a head, then bytes, and ends committed or abandoned: exactly one of the two, once.
 //
-// Abandoning leaves nothing: no object, no temporary file, no request that could pass for whole. What a commit has made known when it completes is
-// durable.
+// Abandoning leaves nothing: no object, no temporary file, and no request or answer that could pass for whole. When a commit completes, the object
+// is durable.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,19 @@ struct sink_head {
     std::string content_type = {}; // empty: unknown
     bool has_checksum = false;     // then other bytes are never stored
     uint64_t checksum = 0;         // XXH64
-    uint64_t pause_ms = 0;         // how long the source may give nothing, in the middle of it; 0: not worth a word
+    uint64_t pause_ms = 0;         // how long the source may pause in the middle; 0: not worth mentioning
+    // The head of an answer, for sink_client. Other sinks ignore it.
+    int status = 200;
+    std::string headers = {}; // whole lines
+    bool is_bodyless = false; // no body follows (HEAD, 304, a redirect); Content-Length says `size` all the same
+};
+
+// What sink_client answers when it is abandoned before its first byte.
+struct sink_refusal {
+    error_code code;
+    std::string_view text;
+    int status = 0;           // 0: the code's
+    std::string headers = {}; // whole lines
 };
 
 // What came of it, in words for the user.
@@ -32,34 +44,64 @@ struct sink_outcome {
 using sink_on_committed = void (*)(void *arg, const sink_outcome &outcome);
 
 struct sink_ops {
-    uint64_t patience_ms; // how long it may take nothing before it is given up
-    void (*begin)(void *self, const sink_head &head);
+    void (*begin)(void *self, sink_head &head); // the head may be emptied
     stream_to (*stream)(void *self);
-    void (*commit)(void *self, sink_on_committed on_committed, void *arg);
-    void (*abandon)(void *self);
+    void (*commit)(void *self, sink_on_committed on_committed, void *arg); // null: commit_now
+    void (*abandon)(void *self, sink_refusal *why);                        // why: null for sink_abandon
     const sink_outcome &(*failure)(const void *self);
+    void (*commit_now)(void *self) = nullptr;
+    void (*answer)(void *self, sink_head &head, std::string &bytes) = nullptr; // null: only a pump brings bytes
+    bool (*is_seen)(const void *self) = nullptr;                               // null: nobody sees anything before the commit
 };
 struct sink {
     const sink_ops *ops = nullptr; // null: there is no sink
     void *self = nullptr;
+    uint64_t patience_ms = 0; // a sink that takes nothing for longer is given up
 };
 
 inline bool sink_is_open(const sink &s) { return s.ops != nullptr; }
 // Once, before the first byte.
-inline void sink_begin(sink &s, const sink_head &head) { s.ops->begin(s.self, head); }
+inline void sink_begin(sink &s, sink_head head) { s.ops->begin(s.self, head); }
 // For a pump, from sink_begin to commit or abandonment.
 inline stream_to sink_stream(sink &s) { return s.ops->stream(s.self); }
-// Everything has been pushed. Completes once, unless the sink is abandoned first: then the commit may have taken effect. The sink is gone when it completes.
+// Whether the sink accepts sink_answer.
+inline bool sink_takes_answer(const sink &s) { return s.ops->answer != nullptr; }
+// Instead of sink_begin and a pump: all bytes at once, or a head without a body. Moves out of head and bytes. Requires: sink_takes_answer.
+inline void sink_answer(sink &s, sink_head &head, std::string &bytes) { s.ops->answer(s.self, head, bytes); }
+// Whether somebody has seen a part of the object. Then a failure can only cut it, because words come too late.
+inline bool sink_is_seen(const sink &s) { return s.ops != nullptr && s.ops->is_seen != nullptr && s.ops->is_seen(s.self); }
+// After the last byte. Completes once, unless the sink is abandoned first; then the commit may have taken effect. The sink is gone when the commit
+// completes. Requires: not sink_commits_at_once.
 inline void sink_commit(sink &s, sink_on_committed on_committed, void *arg) { s.ops->commit(s.self, on_committed, arg); }
+// Whether the commit is sink_commit_now, which cannot fail and needs no wait.
+inline bool sink_commits_at_once(const sink &s) { return s.ops->commit_now != nullptr; }
+inline void sink_commit_now(sink &s)
+{
+    s.ops->commit_now(s.self);
+    s = sink{};
+}
 // At any time, also before sink_begin. Nothing of it calls back any more.
 inline void sink_abandon(sink &s)
 {
     if (s.ops != nullptr)
-        s.ops->abandon(s.self);
+        s.ops->abandon(s.self, nullptr);
     s = sink{};
 }
-// Why it takes no more bytes, where it does not: then the source is not to blame for the failure of the pump. Lifetime: the sink's.
+// Abandons the sink; a client that has seen nothing gets `why` as its answer.
+inline void sink_refuse(sink &s, sink_refusal why)
+{
+    s.ops->abandon(s.self, &why);
+    s = sink{};
+}
+// Why the sink takes no more bytes. If it has a failure, that caused the failure of the pump, not the source. Lifetime: the sink's.
 inline const sink_outcome &sink_failure(const sink &s) { return s.ops->failure(s.self); }
+
+// --- to a client: the answer to its request
+//
+// The commit makes the answer whole. Abandoning it before its first byte answers with the refusal, and after that resets the connection. Without a refusal
+// the client must have gone. The sink owns the exchange until it is committed or abandoned.
+
+sink sink_client(exchange &x);
 
 // --- into the store of this target
 

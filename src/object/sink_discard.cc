@@ -65,7 +65,7 @@ static error stalled(void *) { return make_error(error_code::internal); } // it 
 
 static constexpr stream_to_ops stream_ops = {false, false, nullptr, nullptr, nullptr, send, nullptr, nullptr, wait, wait_cancel, stalled};
 
-static void begin(void *, const sink_head &) {}
+static void begin(void *, sink_head &) {}
 static stream_to stream(void *self) { return {&stream_ops, self}; }
 
 static void commit(void *self, sink_on_committed on_committed, void *arg)
@@ -76,7 +76,7 @@ static void commit(void *self, sink_on_committed on_committed, void *arg)
     post(s);
 }
 
-static void abandon(void *self)
+static void abandon(void *self, sink_refusal *)
 {
     discard_sink &s = sink_of(self);
     s.on_ready = nullptr;
@@ -86,13 +86,13 @@ static void abandon(void *self)
 static const sink_outcome &failure(const void *self) { return static_cast<const discard_sink *>(self)->outcome; }
 
 static constexpr uint64_t patience_ms = 1'000;
-static constexpr sink_ops ops = {patience_ms, begin, stream, commit, abandon, failure};
+static constexpr sink_ops ops = {begin, stream, commit, abandon, failure};
 
 sink sink_discard(env &e)
 {
     auto *s = new discard_sink;
     s->e = &e;
-    return {&ops, s};
+    return {&ops, s, patience_ms};
 }
 
 } // namespace etlnode

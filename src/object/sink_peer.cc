@@ -106,7 +106,7 @@ static void on_done(void *arg, call &, error err, int status, std::string body)
     tell(s);
 }
 
-static void begin(void *self, const sink_head &head)
+static void begin(void *self, sink_head &head)
 {
     static constexpr size_t answer_size_max = 64 * kib;
     peer_sink &s = sink_of(self);
@@ -240,7 +240,7 @@ static void commit(void *self, sink_on_committed on_committed, void *arg)
         post(s); // it has answered already, and nothing good
 }
 
-static void abandon(void *self)
+static void abandon(void *self, sink_refusal *)
 {
     peer_sink &s = sink_of(self);
     s.done = true;
@@ -253,14 +253,14 @@ static void abandon(void *self)
 
 static const sink_outcome &failure(const void *self) { return static_cast<const peer_sink *>(self)->outcome; }
 
-static constexpr sink_ops ops = {peer_patience_ms, begin, stream, commit, abandon, failure};
+static constexpr sink_ops ops = {begin, stream, commit, abandon, failure};
 
 sink sink_peer(env &e, sink_peer_options options)
 {
     auto *s = new peer_sink;
     s->e = &e;
     s->options = std::move(options);
-    return {&ops, s};
+    return {&ops, s, peer_patience_ms};
 }
 
 } // namespace etlnode

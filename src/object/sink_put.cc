@@ -20,7 +20,8 @@ struct put_sink {
     env *e = nullptr;
     store *objects = nullptr;
     sink_put_options options;
-    sink_head head;
+    bool has_checksum = false;
+    uint64_t checksum = 0;
     put *target = nullptr;
     size_t filled = 0; // bytes in the put's buffer
     uint64_t bytes = 0;
@@ -112,12 +113,13 @@ static void post(put_sink &s)
     s.posted = true;
 }
 
-static void begin(void *self, const sink_head &head)
+static void begin(void *self, sink_head &head)
 {
     put_sink &s = sink_of(self);
     CHECK(s.target == nullptr);
-    s.head = head;
-    s.target = put_start(*s.objects, s.options.bucket, s.options.name, head.content_type);
+    s.has_checksum = head.has_checksum;
+    s.checksum = head.checksum;
+    s.target = put_start(*s.objects, s.options.bucket, s.options.name, std::move(head.content_type));
 }
 
 static void on_written(void *arg, error err)
@@ -203,10 +205,10 @@ static void commit(void *self, sink_on_committed on_done, void *arg)
         return;
     }
     s.committing = true;
-    put_commit(*target, s.filled, s.head.has_checksum, s.head.checksum, on_committed, &s);
+    put_commit(*target, s.filled, s.has_checksum, s.checksum, on_committed, &s);
 }
 
-static void abandon(void *self)
+static void abandon(void *self, sink_refusal *)
 {
     put_sink &s = sink_of(self);
     s.done = true;
@@ -224,7 +226,7 @@ static void abandon(void *self)
 
 static const sink_outcome &failure(const void *self) { return static_cast<const put_sink *>(self)->outcome; }
 
-static constexpr sink_ops ops = {disk_patience_ms, begin, stream, commit, abandon, failure};
+static constexpr sink_ops ops = {begin, stream, commit, abandon, failure};
 
 sink sink_put(env &e, store &objects, sink_put_options options)
 {
@@ -232,7 +234,7 @@ sink sink_put(env &e, store &objects, sink_put_options options)
     s->e = &e;
     s->objects = &objects;
     s->options = std::move(options);
-    return {&ops, s};
+    return {&ops, s, disk_patience_ms};
 }
 
 } // namespace etlnode

@@ -7,7 +7,7 @@
 //          the second failed.
 #include <algorithm>
 
-#include "base/limits.h"
+#include "base/check.h"
 #include "object/sink.h"
 
 namespace etlnode {
@@ -24,12 +24,11 @@ struct tee_sink {
     sink_outcome outcome;
     sink_on_committed on_committed = nullptr;
     void *committed_arg = nullptr;
-    bool first_is_committed = false;
 };
 
 static tee_sink &sink_of(void *self) { return *static_cast<tee_sink *>(self); }
 
-static void begin(void *self, const sink_head &head)
+static void begin(void *self, sink_head &head)
 {
     for (tee_side &side : sink_of(self).sides) {
         sink_begin(side.to, head);
@@ -127,19 +126,45 @@ static constexpr stream_to_ops stream_ops = {
 
 static stream_to stream(void *self) { return {&stream_ops, self}; }
 
-static void on_committed(void *arg, const sink_outcome &outcome)
+static void end(tee_sink &s, const sink_outcome &outcome)
 {
-    tee_sink &s = sink_of(arg);
-    tee_side &side = s.sides[s.first_is_committed ? 1 : 0];
-    side.to = sink{}; // it is gone
-    if (!outcome.err && !s.first_is_committed) {
-        s.first_is_committed = true;
-        sink_commit(s.sides[1].to, on_committed, &s);
-        return;
-    }
-    sink_abandon(s.sides[1].to);
+    for (tee_side &side : s.sides)
+        sink_abandon(side.to);
     s.on_committed(s.committed_arg, outcome);
     delete &s;
+}
+
+static void on_second_committed(void *arg, const sink_outcome &outcome)
+{
+    tee_sink &s = sink_of(arg);
+    s.sides[1].to = sink{}; // it is gone
+    end(s, outcome);
+}
+
+static void on_first_committed(void *arg, const sink_outcome &outcome);
+
+// The rest of the commit, as far as it goes at once. True: there is nothing more to wait for.
+static bool commit_rest(tee_sink &s)
+{
+    for (size_t i : {0u, 1u}) {
+        sink &to = s.sides[i].to;
+        if (!sink_is_open(to))
+            continue;
+        if (!sink_commits_at_once(to)) {
+            sink_commit(to, i == 0 ? on_first_committed : on_second_committed, &s);
+            return false;
+        }
+        sink_commit_now(to);
+    }
+    return true;
+}
+
+static void on_first_committed(void *arg, const sink_outcome &outcome)
+{
+    tee_sink &s = sink_of(arg);
+    s.sides[0].to = sink{};
+    if (outcome.err || commit_rest(s))
+        end(s, outcome);
 }
 
 static void commit(void *self, sink_on_committed on_done, void *arg)
@@ -147,27 +172,48 @@ static void commit(void *self, sink_on_committed on_done, void *arg)
     tee_sink &s = sink_of(self);
     s.on_committed = on_done;
     s.committed_arg = arg;
-    sink_commit(s.sides[0].to, on_committed, &s);
+    bool is_done = commit_rest(s);
+    CHECK(!is_done); // both at once: commit_now
 }
 
-static void abandon(void *self)
+static void commit_now(void *self)
 {
     tee_sink &s = sink_of(self);
-    for (tee_side &side : s.sides)
-        sink_abandon(side.to);
+    bool is_done = commit_rest(s);
+    CHECK(is_done);
     delete &s;
+}
+
+static void abandon(void *self, sink_refusal *why)
+{
+    tee_sink &s = sink_of(self);
+    for (tee_side &side : s.sides) {
+        if (why != nullptr && sink_is_open(side.to))
+            sink_refuse(side.to, *why);
+        else
+            sink_abandon(side.to);
+    }
+    delete &s;
+}
+
+static bool is_seen(const void *self)
+{
+    const tee_sink &s = *static_cast<const tee_sink *>(self);
+    return sink_is_seen(s.sides[0].to) || sink_is_seen(s.sides[1].to);
 }
 
 static const sink_outcome &failure(const void *self) { return static_cast<const tee_sink *>(self)->outcome; }
 
-static constexpr sink_ops ops = {disk_patience_ms, begin, stream, commit, abandon, failure};
+static constexpr sink_ops ops = {begin, stream, commit, abandon, failure, nullptr, nullptr, is_seen};
+static constexpr sink_ops ops_at_once = {begin, stream, nullptr, abandon, failure, commit_now, nullptr, is_seen};
 
 sink sink_tee(sink first, sink second)
 {
     auto *s = new tee_sink;
     s->sides[0].to = first;
     s->sides[1].to = second;
-    return {&ops, s};
+    bool is_at_once = sink_commits_at_once(first) && sink_commits_at_once(second);
+    return {is_at_once ? &ops_at_once : &ops, s, std::min(first.patience_ms, second.patience_ms)};
 }
 
 } // namespace etlnode

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // object/source.h: where the bytes of an object come from: what is known of it before the first byte, then its bytes, pulled by a pump.
 //
-// A source is opened once and closed once; it may be closed before its end. The answer of a call is one too (call_stream, http/stream.h): what
-// is known of it stands in its head.
+// A source is opened once and closed once; it may be closed before its end.
 #pragma once
 
 #include <cstddef>
@@ -22,12 +21,16 @@ struct source_facts {
     uint64_t version = 0;          // 0: unknown
     bool has_checksum = false;
     uint64_t checksum = 0; // XXH64 of all bytes
+    uint64_t pause_ms = 0; // how long it may pause in the middle; 0: not worth mentioning
 };
 
 struct source {
     source_facts facts;
     stream_from from;                    // for a pump; not after source_close
     void (*close)(void *self) = nullptr; // null: there is no source
+    uint64_t patience_ms = 0;            // a source that gives nothing for longer is given up
+    // Takes everything if all of it has arrived. False: nothing was taken, and it must be pulled. Null: always false.
+    bool (*take_whole)(void *self, std::string &out_bytes) = nullptr;
 };
 
 // An object of this target. Takes over the hold of `object` (store_peek, store_get). `at_disk` counts the reads that the disk still owes an
@@ -35,10 +38,17 @@ struct source {
 // checksum, or by the socket that it is sent to; with `checked` also here, before any byte of it is given: for ends that do neither.
 enum class source_blocks : uint8_t { as_read, checked };
 source source_stored(env &e, store &objects, const store_object *object, size_t &at_disk, source_blocks blocks = source_blocks::as_read);
+// The body of a call's answer. Requires: on_head has come (http/client/call.h); the source owns the call from now on. `patience_ms` is also pause_ms. The
+// caller has read the head, and adds to the facts what it says of the body.
+source source_call(call &c, uint64_t patience_ms);
 // Bytes that are here already.
 source source_memory(env &e, std::string content, source_facts facts);
 
 inline bool source_is_open(const source &s) { return s.close != nullptr; }
+inline pull_result source_pull(source &s) { return s.from.ops->pull(s.from.self, nullptr, false); }
+inline void source_wait(source &s, net_on_ready on_ready, void *arg) { s.from.ops->wait(s.from.self, on_ready, arg); }
+inline uint64_t source_last_progress_ms(const source &s) { return s.from.ops->last_progress_ms(s.from.self); }
+inline bool source_take_whole(source &s, std::string &out_bytes) { return s.take_whole != nullptr && s.take_whole(s.from.self, out_bytes); }
 // Nothing of it calls back any more.
 inline void source_close(source &s)
 {

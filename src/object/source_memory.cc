@@ -3,6 +3,7 @@
 //
 // Owns     the bytes.
 // Known by transfer.
+#include "base/limits.h"
 #include "object/source.h"
 #include "port/clock.h"
 
@@ -73,7 +74,7 @@ source source_memory(env &e, std::string content, source_facts facts)
     s->e = &e;
     s->content = std::move(content);
     facts.size = s->content.size();
-    return {std::move(facts), {&ops, s}, close};
+    return {std::move(facts), {&ops, s}, close, disk_patience_ms, nullptr};
 }
 
 } // namespace etlnode

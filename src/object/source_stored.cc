@@ -179,7 +179,7 @@ source source_stored(env &e, store &objects, const store_object *object, size_t 
     s->at_disk = &at_disk;
     s->blocks = blocks;
     const index_row &row = object->row;
-    return {{row.size, row.content_type, row.etag, row.version, true, row.checksum}, {&ops, s}, close};
+    return {{row.size, row.content_type, row.etag, row.version, true, row.checksum}, {&ops, s}, close, disk_patience_ms, nullptr};
 }
 
 } // namespace etlnode

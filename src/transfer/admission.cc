@@ -30,11 +30,12 @@ static read_availability availability_of(const pod_memory *pod, etl_view &view)
 read_action admission_decide(const transfer &t, etl_view &view)
 {
     read_availability availability = availability_of(t.pod, view);
-    read_mode mode = availability == read_availability::absent
-                         ? transfer_mode_of(etl_mode{}).choice // an unknown ETL has no mode; any gives the same row
-                         : transfer_mode_of(view.definition->mode).choice;
-    return transfer_choose({read_role::target, t.is_kept ? read_method::get : transfer_method_of(exchange_head(*t.x).method), mode,
-        availability, read_locality::here});
+    etl_mode mode = availability == read_availability::absent ? etl_mode{}
+                                                              : view.definition->mode; // an unknown ETL has none; any gives the same row
+    read_action action = transfer_choose(
+        {read_role::target, transfer_method_of(t.asked->method), transfer_mode_of(mode).choice, availability, read_locality::here});
+    bool nobody_to_redirect = !sink_takes_answer(t.to); // then the target asks the pod itself
+    return action == read_action::redirect_to_pod && nobody_to_redirect ? read_action::reverse : action;
 }
 
 pod_memory *admission_find(transfer_host &host, std::string_view etl_id_or_name)
@@ -90,7 +91,7 @@ static void wake_first(void *arg)
             break;
         transfer &t = *found->second.queue.front();
         transfer_try_pod(t);
-        if (t.in_queue)
+        if (t.place == admission::queued)
             break; // no slot after all, or the pod is not ready: then all are woken when it is
     }
     end_wake(wake);
@@ -103,30 +104,32 @@ static void post_wake_first(transfer_host &host, etl_ref &ref)
 
 void admission_leave_queue(transfer &t)
 {
-    if (t.in_queue && t.pod != nullptr)
+    if (t.place != admission::queued)
+        return;
+    if (t.pod != nullptr)
         std::erase(t.pod->queue, &t);
-    t.in_queue = false;
+    t.place = admission::none;
 }
 
 // One whose ETL is not known waits for nobody, and is refused at its first look.
 void admission_join_queue(transfer &t)
 {
-    if (!t.in_queue && t.pod != nullptr)
+    if (t.place != admission::queued && t.pod != nullptr)
         t.pod->queue.push_back(&t);
-    t.in_queue = true;
+    t.place = admission::queued;
 }
 
 void admission_take_slot(transfer &t)
 {
-    t.has_slot = true;
+    t.place = admission::slot;
     etl_ref_take_slot(*t.pod->ref);
 }
 
 void admission_release_slot(transfer &t)
 {
-    if (!t.has_slot)
+    if (t.place != admission::slot)
         return;
-    t.has_slot = false;
+    t.place = admission::none;
     etl_ref_give_slot(*t.pod->ref);
     if (!t.pod->queue.empty())
         post_wake_first(*t.host, *t.pod->ref);

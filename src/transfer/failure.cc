@@ -104,7 +104,6 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
     case error_code::io: failure_set_of_object(t, err); break; // the object, which is sent to the pod
     case error_code::canceled:                                 // by the client, which has gone or takes nothing
         failure_set(t, error_code::canceled, std::string(error_text(err)));
-        t.client_gone = true;
         break;
     case error_code::bad_pod_answer:
         failure_set(t, error_code::bad_pod_answer, std::string("ETL error: ") + std::string(error_text(err)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// transfer/finish.cc: how a transfer ends: what the client is told, what is given back, what is reported.
+// transfer/finish.cc: how a transfer ends: what its sink is told, what is given back, what is reported.
 //
-// Knows    http, store, admission, failure.        Known by  transfer_machine.cc.
+// Knows    object, http, store, admission, failure.        Known by  transfer_machine.cc.
 #include "transfer/finish.h"
 
 #include "base/log.h"
@@ -30,13 +30,12 @@ static void let_go(transfer &t)
         pump_cancel(*t.stream);
     t.stream = nullptr;
     stage_cancel(t.at_pod);
+    source_close(t.from);
     pull_forget(t);
     if (t.check != nullptr)
         answer_check_cancel(*t.check);
     t.check = nullptr;
     admission_release_slot(t);
-    source_close(t.held);
-    sink_abandon(t.to);
     if (t.object != nullptr)
         store_release(*t.host->objects, t.object);
     t.object = nullptr;
@@ -56,9 +55,48 @@ static void log_outcome(const transfer &t)
         LOG(info, "transfer", "%s", line.c_str());
 }
 
-static void finish(transfer &t)
+// Which ETL answers, or would have, and which start of it.
+static void write_etl_headers(std::string &headers, const transfer &t)
 {
-    uint64_t in_bytes = t.object != nullptr && t.has_slot && transfer_mode_of(t.config.mode).sends_object ? t.object->row.size : 0;
+    if (t.generation_id.empty())
+        return; // unknown here, or never looked at
+    http_write_header(headers, header_etl, t.etl_id);
+    http_write_header(headers, header_etl_generation, t.generation_id);
+}
+
+static void tell_owner(transfer &t, transfer_report &report)
+{
+    if (t.on_done == nullptr)
+        return;
+    std::string headers;
+    if (t.outcome != transfer_outcome::ok)
+        headers = failure_headers(t);
+    write_etl_headers(headers, t);
+    report.headers = headers;
+    t.on_done(t.done_arg, report);
+}
+
+enum class ending : uint8_t { committed, abandoned };
+
+// If the sink is still open, its commit is one of those that need no wait.
+static void end_sink(transfer &t, ending how, sink_refusal *why)
+{
+    if (!sink_is_open(t.to))
+        return;
+    if (how == ending::committed)
+        sink_commit_now(t.to);
+    else if (why != nullptr)
+        sink_refuse(t.to, std::move(*why));
+    else
+        sink_abandon(t.to);
+}
+
+// `why`: for a sink that is abandoned.
+static void finish(transfer &t, ending how, sink_refusal *why = nullptr)
+{
+    uint64_t in_bytes = t.object != nullptr && t.place == admission::slot && transfer_mode_of(t.config.mode).sends_object
+                            ? t.object->row.size
+                            : 0;
     let_go(t);
     t.host->in_flight--;
     if (t.pod != nullptr) {
@@ -76,88 +114,56 @@ static void finish(transfer &t)
     report.name = t.name;
     report.request_id = exchange_request_id(*t.x);
     report.text = t.err_text;
+    report.code = t.err.code;
     report.status = t.err_status != 0 ? t.err_status : error_http_status(t.err.code);
-    report.unframed = t.is_unframed;
-    report.client_gone = t.client_gone;
+    report.unframed = t.is_close_delimited && t.answer_status != 0 && t.answer_status < 400;
+    report.client_gone = t.err.code == error_code::canceled;
     log_outcome(t);
     if (t.host->options.on_end != nullptr)
         t.host->options.on_end(t.host->options.arg, report);
+    end_sink(t, how, why);
+    tell_owner(t, report);
     if (!t.looking_up)
         clock_post(*t.e, finish_delete, &t);
 }
 
-// Which ETL answers, or would have, and which start of it.
-static void write_etl_headers(std::string &headers, const transfer &t)
+void finish_failed(transfer &t)
 {
-    if (t.generation_id.empty())
-        return; // unknown here, or never looked at
-    http_write_header(headers, header_etl, t.etl_id);
-    http_write_header(headers, header_etl_generation, t.generation_id);
-}
-
-void finish_refuse(transfer &t)
-{
-    exchange_on_gone(*t.x, nullptr, nullptr, false);
-    std::string headers = failure_headers(t);
-    write_etl_headers(headers, t);
+    if (sink_is_seen(t.to)) {
+        t.outcome = transfer_outcome::cut;
+        finish(t, ending::abandoned);
+        return;
+    }
     t.err_status = failure_status(t);
-    exchange *x = t.x;
-    error_code code = t.err.code;
-    int status = t.err_status;
-    std::string text = t.err_text;
-    finish(t);
-    exchange_answer_error(*x, code, text, status, std::move(headers));
+    sink_refusal why{t.err.code, t.err_text, t.err_status, failure_headers(t)};
+    write_etl_headers(why.headers, t);
+    finish(t, ending::abandoned, &why);
 }
 
-void finish_refuse_not_ready(transfer &t)
+void finish_not_ready(transfer &t)
 {
     if (t.err_text.empty() || !t.err)
         failure_set(t, error_code::not_ready, "ETL error: the pod of etl job " + t.etl_id + " is not ready");
-    finish_refuse(t);
+    finish_failed(t);
 }
 
-void finish_refuse_stalled(transfer &t)
+void finish_stalled(transfer &t)
 {
     failure_set_stalled(t);
-    finish_refuse(t);
-}
-
-void finish_cut(transfer &t)
-{
-    exchange_on_gone(*t.x, nullptr, nullptr, false);
-    t.outcome = transfer_outcome::cut;
-    exchange *x = t.x;
-    finish(t);
-    exchange_stream_end(*x, false);
-}
-
-void finish_cut_or_refuse(transfer &t)
-{
-    if (t.begun)
-        finish_cut(t);
-    else
-        finish_refuse(t);
-}
-
-// The client has gone: whatever is answered goes nowhere, but the exchange must be given back.
-void finish_gone(transfer &t)
-{
-    t.outcome = transfer_outcome::cut;
-    t.client_gone = true;
-    t.err_text = "the client has gone";
-    exchange *x = t.x;
-    bool begun = t.begun;
-    finish(t);
-    if (begun)
-        exchange_stream_end(*x, false);
-    else
-        exchange_answer(*x, answer{});
+    finish_failed(t);
 }
 
 void finish_stopped(transfer &t)
 {
-    failure_set(t, error_code::stopping, "the node is shutting down");
-    finish_cut_or_refuse(t);
+    if (!exchange_is_gone(*t.x)) {
+        failure_set(t, error_code::stopping, "the node is shutting down");
+        finish_failed(t);
+        return;
+    }
+    t.err = make_error(error_code::canceled);
+    t.err_text = "the client has gone";
+    t.outcome = transfer_outcome::cut;
+    finish(t, ending::abandoned);
 }
 
 static void note_method(transfer &t)
@@ -168,81 +174,48 @@ static void note_method(transfer &t)
     t.pod->by_put = t.by_put;
 }
 
-void finish_begin_sink(transfer &t, const sink_head &head)
+sink_head finish_good_head(transfer &t, const source_facts &facts)
 {
     note_method(t);
-    t.is_sinking = true;
-    sink_begin(t.to, head);
+    sink_head head;
+    head.size = facts.size;
+    head.has_checksum = facts.has_checksum;
+    head.checksum = facts.checksum;
+    head.pause_ms = facts.pause_ms;
+    if (t.answer_status != 0)
+        head.status = t.answer_status;
+    head.headers = std::move(t.answer_headers);
+    write_etl_headers(head.headers, t);
+    return head;
 }
 
-answer finish_good_answer(transfer &t)
+static void finish_with_head(transfer &t, sink_head head)
 {
-    answer a;
-    a.status = t.answer_status;
-    a.headers = std::move(t.answer_headers);
-    write_etl_headers(a.headers, t);
-    note_method(t);
-    return a;
+    std::string no_bytes;
+    head.is_bodyless = true;
+    sink_answer(t.to, head, no_bytes);
+    finish(t, ending::committed);
 }
 
-void finish_redirect(transfer &t)
+void finish_redirected(transfer &t)
 {
-    answer a;
-    a.status = 307;
-    http_write_header(a.headers, "Location", transfer_mode_of(t.config.mode).location(t));
-    write_etl_headers(a.headers, t);
+    sink_head head;
+    head.size = 0;
+    head.status = 307;
+    http_write_header(head.headers, "Location", transfer_mode_of(t.config.mode).location(t));
+    write_etl_headers(head.headers, t);
     t.outcome = transfer_outcome::redirected;
-    exchange_on_gone(*t.x, nullptr, nullptr, false);
-    exchange *x = t.x;
-    finish(t);
-    exchange_answer(*x, std::move(a));
+    finish_with_head(t, std::move(head));
 }
 
-void finish_head_only(transfer &t)
+void finish_bodyless(transfer &t)
 {
-    exchange_on_gone(*t.x, nullptr, nullptr, false);
-    answer a = finish_good_answer(t);
-    uint64_t length = t.has_length ? t.length : length_unknown;
-    stage_finish(t.at_pod);
-    exchange *x = t.x;
-    finish(t);
-    exchange_answer_head(*x, std::move(a), length);
+    sink_head head = finish_good_head(t, t.from.facts);
+    source_close(t.from);
+    finish_with_head(t, std::move(head));
 }
 
-// The client asked whether it has the newest version, and the pod says that it has.
-void finish_unmodified(transfer &t) { finish_head_only(t); }
-
-void finish_complete(transfer &t)
-{
-    timer_stop(*t.e, t.deadline_timer);
-    exchange_on_gone(*t.x, nullptr, nullptr, false);
-    stage_finish(t.at_pod);
-    exchange *x = t.x;
-    finish(t);
-    exchange_stream_end(*x, true);
-}
-
-void finish_kept(transfer &t)
-{
-    exchange_on_gone(*t.x, nullptr, nullptr, false);
-    answer a;
-    write_etl_headers(a.headers, t);
-    exchange *x = t.x;
-    finish(t);
-    exchange_answer(*x, std::move(a));
-}
-
-void finish_buffered(transfer &t)
-{
-    exchange_on_gone(*t.x, nullptr, nullptr, false);
-    stage_finish(t.at_pod);
-    answer a = finish_good_answer(t);
-    a.body.swap(t.buffered);
-    t.out_bytes = a.body.size();
-    exchange *x = t.x;
-    finish(t);
-    exchange_answer(*x, std::move(a));
-}
+void finish_committed(transfer &t) { finish(t, ending::committed); }
 
 // Whether a status may come from a server that does not know the method, rather than from the handler of it.
 bool finish_may_be_of_method(int status) { return status == 400 || status == 404 || status == 405 || status == 501; }
@@ -251,20 +224,20 @@ bool finish_knows_not_method(int status) { return status == 405 || status == 501
 void finish_first_error(transfer &t)
 {
     failure_set_pod_error(t, t.first_status, t.first_text, {});
-    finish_refuse(t);
+    finish_failed(t);
 }
 
 // Both methods failed: the first answer is told, unless it only said that it does not know the method, or the second got further.
 void finish_pod_error(transfer &t)
 {
-    bool first_tells_more = t.method_tried && finish_may_be_of_method(t.answer_status) &&
+    bool first_tells_more = t.first_status != 0 && finish_may_be_of_method(t.answer_status) &&
                             (!finish_knows_not_method(t.first_status) || finish_knows_not_method(t.answer_status));
     if (first_tells_more) {
         finish_first_error(t);
         return;
     }
     failure_set_pod_error(t, t.answer_status, pod_error_text(t.answer_status, t.answer_type, t.answer_coding, t.buffered), t.retry_after);
-    finish_refuse(t);
+    finish_failed(t);
 }
 
 } // namespace etlnode

@@ -1,34 +1,25 @@
 // SPDX-License-Identifier: MIT
-// transfer/finish.h: how a transfer ends: the actions of the machine's rows that lead to `done`, and what they need of an answer.
+// transfer/finish.h: how a transfer ends: the actions of the machine's rows that lead to `done`, and what a sink begins with.
 #pragma once
 
 #include "transfer/transfer_machine.h"
 
 namespace etlnode {
 
-// Before the client has got anything: the failure that is set.
-void finish_refuse(transfer &t);
-void finish_refuse_not_ready(transfer &t);
-void finish_refuse_stalled(transfer &t);
+// With the failure that is set: a client that has seen nothing gets it as its answer; otherwise the answer is cut.
+void finish_failed(transfer &t);
+void finish_not_ready(transfer &t);
+void finish_stalled(transfer &t);
 void finish_first_error(transfer &t); // of the first of two methods
 void finish_pod_error(transfer &t);   // of the method that was tried last, or of the first where that tells more
-void finish_stopped(transfer &t);     // the node ends
-// After that.
-void finish_cut(transfer &t);
-void finish_cut_or_refuse(transfer &t);
-void finish_gone(transfer &t); // the client has left
+void finish_stopped(transfer &t);     // the client has left, or the machine was stopped after a fault
 // All went well.
-void finish_redirect(transfer &t); // hpull
-void finish_head_only(transfer &t);
-void finish_unmodified(transfer &t); // the client asked whether it has the newest version, and the pod says that it has
-void finish_buffered(transfer &t);   // the whole answer is in t.buffered
-void finish_complete(transfer &t);   // the client has all but the end
-void finish_kept(transfer &t);       // the result is durable at its sink
+void finish_redirected(transfer &t); // hpull
+void finish_bodyless(transfer &t);   // HEAD, or 304 to a condition of the client
+void finish_committed(transfer &t);
 
-// The sink of a kept result takes its head; what was learnt of the pod's methods is kept.
-void finish_begin_sink(transfer &t, const sink_head &head);
-// Status and headers for the client; what was learnt of the pod's methods is kept.
-answer finish_good_answer(transfer &t);
+// The head for the sink. Also remembers which method the pod understood.
+sink_head finish_good_head(transfer &t, const source_facts &facts);
 // Whether a status may come from a server that does not know the method, rather than from the handler of it; and whether it must.
 bool finish_may_be_of_method(int status);
 bool finish_knows_not_method(int status);

@@ -12,7 +12,7 @@ namespace etlnode {
 using S = transfer::state;
 using E = transfer::event;
 
-static void on_gone(void *arg) { transfer_step(*static_cast<transfer *>(arg), E::gone); }
+static void on_gone(void *arg) { transfer_step(*static_cast<transfer *>(arg), E::stop); }
 
 static void begin_with_object(void *arg)
 {
@@ -20,8 +20,6 @@ static void begin_with_object(void *arg)
     if (sm_state_of(t) != S::awaiting_object)
         return; // the client went meanwhile
     transfer_step(t, E::object_found);
-    if (sm_state_of(t) == S::awaiting_pod)
-        transfer_try_pod(t);
 }
 
 static void on_found(void *arg, error err, const store_object *object)

@@ -40,24 +40,24 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
     if (wants_range(t) && head.status != 206)
         http_write_header(t.answer_headers, "Accept-Ranges", "none");
     content_write_guard(t.answer_headers, t.answer_type);
-    t.has_length = head.has_length && !head.chunked;
-    t.length = head.length;
-    if (exchange_head(*t.x).method == "HEAD") // what the answer to GET would have; the parser counts no body here
-        t.has_length = text_parse_u64(http_head_get(head, "Content-Length"), t.length);
+    uint64_t size = head.has_length && !head.chunked ? head.length : stream_size_unknown;
+    if (t.asked->method == "HEAD" &&
+        !text_parse_u64(http_head_get(head, "Content-Length"), size)) // what the answer to GET would have; the parser counts no body here
+        size = stream_size_unknown;
+    t.from.facts.size = size;
 }
 
 // The pod got the client's own conditions: then 304 is an answer to them.
 bool pod_head_may_be_unmodified(const transfer &t)
 {
-    const http_head &asked = exchange_head(*t.x);
-    return !t.is_kept && transfer_mode_of(t.config.mode).passes_headers &&
-           (http_head_has(asked, "If-None-Match") || http_head_has(asked, "If-Modified-Since"));
+    return transfer_mode_of(t.config.mode).passes_headers &&
+           (http_head_has(*t.asked, "If-None-Match") || http_head_has(*t.asked, "If-Modified-Since"));
 }
 
 static bool is_good_status(const transfer &t, int status)
 {
     if (status == 206) // whatever was asked for, bytes=0- too, went to the pod
-        return !t.is_kept && http_head_has(exchange_head(*t.x), "Range");
+        return http_head_has(*t.asked, "Range");
     return status >= 200 && status <= 299 && status != 204 && status != 205;
 }
 
@@ -75,7 +75,6 @@ static bool is_retry_after(std::string_view text)
 
 static void note_unframed(transfer &t)
 {
-    t.is_unframed = true;
     pod_memory &memory = *t.pod;
     if (memory.unframed_told)
         return;

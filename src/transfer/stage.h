@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // transfer/stage.h: one object on its way through one pod, whatever mode carries it: what a transfer sees of that.
 //
-// A mode begins a stage (transfer_mode.begin), which sends what is to be sent by itself. The transfer hears of the answer's head or of a failure,
-// then pulls the body, and ends the stage with stage_finish or, at any time, with stage_cancel.
+// A mode begins a stage (transfer_mode.begin), which sends by itself what is to be sent. The transfer hears of the answer's head or of a failure. With the
+// head the stage becomes a source: the answer's body. Until then it may be cancelled.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "codec/http_parse.h"
-#include "http/stream.h"
+#include "object/source.h"
 
 namespace etlnode {
 
@@ -22,7 +22,7 @@ struct stage_failure {
 
 // Who hears of a stage: exactly one of the two calls comes, unless the stage is cancelled before, and none before the mode's begin has returned.
 struct stage_listener {
-    // The answer's head, in the words of HTTP also where the mode speaks something else. Then the body may be pulled.
+    // The answer's head, in the words of HTTP also where the mode speaks something else. The listener takes the answer (stage_take_answer).
     void (*on_head)(void *arg, const http_head &head) = nullptr;
     // The stage is gone.
     void (*on_failed)(void *arg, const stage_failure &failure) = nullptr;
@@ -30,11 +30,8 @@ struct stage_listener {
 };
 
 struct stage_ops {
-    stream_from (*answer)(void *self);                     // the body, after on_head
-    bool (*take_whole)(void *self, std::string &out_body); // as call_take_whole; null: never
-    uint64_t (*last_progress_ms)(const void *self);        // clock_now_ms of the last byte sent to the pod, or received of the body
-    void (*finish)(void *self);                            // the body was read to its end
-    void (*cancel)(void *self);                            // no callback will come
+    source (*answer)(void *self, uint64_t patience_ms); // the body, after on_head
+    void (*cancel)(void *self);                         // no callback will come
 };
 struct stage {
     const stage_ops *ops = nullptr; // null: there is none
@@ -42,29 +39,14 @@ struct stage {
 };
 
 inline bool stage_is_open(const stage &s) { return s.ops != nullptr; }
-inline stream_from stage_answer(const stage &s) { return s.ops->answer(s.self); }
-inline pull_result stage_pull(const stage &s)
+// In on_head: turns the stage into its answer's body. `patience_ms`: an answer that gives nothing for longer is given up.
+inline source stage_take_answer(stage &s, uint64_t patience_ms)
 {
-    stream_from from = stage_answer(s);
-    return from.ops->pull(from.self, nullptr, false);
-}
-inline void stage_pull_wait(const stage &s, net_on_ready on_ready, void *arg)
-{
-    stream_from from = stage_answer(s);
-    from.ops->wait(from.self, on_ready, arg);
-}
-inline bool stage_take_whole(const stage &s, std::string &out_body)
-{
-    return s.ops->take_whole != nullptr && s.ops->take_whole(s.self, out_body);
-}
-inline uint64_t stage_last_progress_ms(const stage &s) { return s.ops->last_progress_ms(s.self); }
-// Both have no effect where there is no stage, and leave none.
-inline void stage_finish(stage &s)
-{
-    if (s.ops != nullptr)
-        s.ops->finish(s.self);
+    source answer = s.ops->answer(s.self, patience_ms);
     s = stage{};
+    return answer;
 }
+// No effect where there is no stage, and leaves none.
 inline void stage_cancel(stage &s)
 {
     if (s.ops != nullptr)

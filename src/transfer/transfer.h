@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/transfer.h: transformed reads: what a target does with GET <object> through an ETL, by the ETL's transfer mode.
+// transfer/transfer.h: moves one object, through an ETL or unchanged, into a sink: transformed reads, and kept results.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +25,17 @@ inline constexpr const char *transfer_outcome_names[] = {
     "ok", "redirected", "client_error", "timeout", "unavailable", "pod_error", "failed", "cut"};
 inline constexpr size_t transfer_outcome_count = sizeof transfer_outcome_names / sizeof transfer_outcome_names[0];
 
-// Handed to on_end once for every transfer. Lifetime of the views: the call.
+// Handed to on_end, and to the owner's on_done, once for every transfer. Lifetime of the views: the call.
 struct transfer_report {
     std::string_view etl_id; // empty: none, the object was kept as it is
     transfer_outcome outcome = transfer_outcome::ok;
     uint64_t in_bytes = 0, out_bytes = 0, duration_ms = 0;
     std::string_view bucket, name; // of the object
     std::string_view request_id;
-    std::string_view text;    // why it failed, in words for the user
+    std::string_view text; // why it failed, in words for the user
+    error_code code = error_code::ok;
     int status = 0;           // that the failure has, or would have had where the client had been answered in part
+    std::string_view headers; // only for on_done: header lines for an answer that reports this outcome
     bool client_gone = false; // it is no failure of the ETL
     bool unframed = false;    // the pod answered with neither Content-Length nor chunks
 };
@@ -46,14 +48,25 @@ struct transfer_host_options {
 };
 
 transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options);
-// Answers `x` with `bucket`/`name` transformed by the ETL that `etl_id_or_name` names; x is answered exactly once, whatever happens. `by_name`: the client said
-// etl_name=, not uuid=; some failures have other statuses then (docs/PROTOCOL.md, "What a transformed read answers").
-void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name);
-// As transfer_begin, but the result is kept: `to` takes it, and `x` is answered with 200 when it is durable there; else with why not, and then
-// nothing of it is there. Without an ETL (empty) the object is kept as it is. The pod gets a request of the node's own: of the client's only
-// the query passes. `to` is the transfer's, whatever happens.
-void transfer_begin_kept(
-    transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name, sink to);
+
+struct transfer_request {
+    // The request that asked for this: logs and the request to the pod name it, and the transfer ends when its client leaves. Lifetime: until the sink has
+    // ended and on_done was called.
+    exchange *x = nullptr;
+    const http_head
+        *asked = nullptr; // the request that the pod is to answer: the client's; null: a plain GET of the node's own. Lifetime: that of x
+    std::string_view query = {}; // raw; the pod gets what the cluster does not read itself. Lifetime: the call
+    std::string bucket, name;
+    std::string_view etl = {}; // id or name; empty: the object goes to the sink unchanged. Lifetime: the call
+    bool by_name =
+        false; // the client said etl_name=, not uuid=, which changes some statuses (docs/PROTOCOL.md, "What a transformed read answers")
+    sink to;   // the transfer owns it, whatever happens
+    // Once, after the sink has ended; possibly before transfer_begin returns. Null: nobody but the sink needs the outcome.
+    void (*on_done)(void *arg, const transfer_report &report) = nullptr;
+    void *arg = nullptr;
+};
+// Commits the sink when the whole result is known to be right; otherwise abandons it with a refusal.
+void transfer_begin(transfer_host &host, transfer_request request);
 // A pod reads the object (hrev): `x` is its request, which is about to be answered. Returns what on_progress of the answer wants as its
 // argument, to be given back with transfer_pod_read_end when the answer has been sent.
 struct transfer_pod_read;

@@ -22,59 +22,66 @@ transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, co
     return host;
 }
 
-// Whether there is room for one more; else `x` has been answered.
-static bool admit(transfer_host &host, exchange &x, const pod_memory *pod, const std::string &id)
+// The node's own request to a pod.
+static constinit const http_head plain_get = [] {
+    http_head head;
+    head.method = "GET";
+    return head;
+}();
+
+// Why there is no room for another transfer; empty: there is room.
+static std::string refusal(const transfer_host &host, const pod_memory *pod, const std::string &id)
 {
     bool has_many = pod != nullptr && pod->transfers >= pod_connections_max;
-    if (host.in_flight >= transfers_max - (has_many ? transfers_reserved : 0)) {
-        exchange_answer_error(x, error_code::overloaded, "too many transformed reads in flight");
-        return false;
-    }
+    if (host.in_flight >= transfers_max - (has_many ? transfers_reserved : 0))
+        return "too many transformed reads in flight";
     // The second bound holds for those, too, that still look for their object.
-    if (pod != nullptr && (pod->queue.size() >= pod_queue_max || pod->transfers >= pod_queue_max + pod_connections_max)) {
-        exchange_answer_error(x, error_code::overloaded, "too many requests wait for the pod of etl job " + id);
-        return false;
-    }
-    return true;
+    if (pod != nullptr && (pod->queue.size() >= pod_queue_max || pod->transfers >= pod_queue_max + pod_connections_max))
+        return "too many requests wait for the pod of etl job " + id;
+    return {};
 }
 
-static void begin(
-    transfer_host &host, exchange &x, std::string &&bucket, std::string &&name, std::string_view etl_id_or_name, bool by_name, sink to)
+static void refuse(transfer_request &request, const std::string &text)
 {
-    pod_memory *pod = etl_id_or_name.empty() ? nullptr : admission_find(host, etl_id_or_name);
-    std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : etl_id_or_name);
-    if (!admit(host, x, pod, id)) {
-        sink_abandon(to);
+    sink_refuse(request.to, {error_code::overloaded, text});
+    if (request.on_done == nullptr)
+        return;
+    transfer_report report;
+    report.outcome = transfer_outcome::unavailable;
+    report.text = text;
+    report.code = error_code::overloaded;
+    report.status = error_http_status(report.code);
+    request.on_done(request.arg, report);
+}
+
+void transfer_begin(transfer_host &host, transfer_request request)
+{
+    pod_memory *pod = request.etl.empty() ? nullptr : admission_find(host, request.etl);
+    std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : request.etl);
+    if (std::string why = refusal(host, pod, id); !why.empty()) {
+        refuse(request, why);
         return;
     }
     transfer *t = new transfer;
     t->sm.id = host.next_id++;
     t->e = host.e;
     t->host = &host;
-    t->x = &x;
-    t->bucket = std::move(bucket);
-    t->name = std::move(name);
+    t->x = request.x;
+    t->asked = request.asked != nullptr ? request.asked : &plain_get;
+    t->query = mode_query_of(request.query);
+    t->bucket = std::move(request.bucket);
+    t->name = std::move(request.name);
     t->etl_id = std::move(id);
-    t->by_name = by_name;
-    t->is_kept = sink_is_open(to);
-    t->to = to;
+    t->by_name = request.by_name;
+    t->to = request.to;
+    t->on_done = request.on_done;
+    t->done_arg = request.arg;
     t->began_ms = clock_now_ms(*host.e);
     host.in_flight++;
     t->pod = pod;
     if (pod != nullptr)
         pod->transfers++;
     transfer_look_up(*t);
-}
-
-void transfer_begin(transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name)
-{
-    begin(host, x, std::move(bucket), std::move(name), etl_id_or_name, by_name, sink{});
-}
-
-void transfer_begin_kept(
-    transfer_host &host, exchange &x, std::string bucket, std::string name, std::string_view etl_id_or_name, bool by_name, sink to)
-{
-    begin(host, x, std::move(bucket), std::move(name), etl_id_or_name, by_name, to);
 }
 
 struct transfer_pod_read {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// transfer/transfer_machine.cc: one object through one pod, whatever its mode, to the client who asks or to a sink; to a sink also as it is.
+// transfer/transfer_machine.cc: moves one object from its source, through one pod or none, to its sink.
 //
-// Owns     the exchange until it is answered, the object it reads, one stage at the pod, one pump, one timer, one slot at the pod; the sink of a
-//          result that is kept.
+// Owns     source and sink, the object that a pod is given, one stage until its answer has a head, one pump, one timer, one slot at the pod.
 // Knows    sm, port, http, store, object, etl (read-only). Known by  role.
 // Machine  transfer, drawn in docs/machines/transfer.md (generated, do not edit).
-// Normal   awaiting_object, awaiting_pod, awaiting_answer, streaming, done. Kept: then committing; without an ETL awaiting_object, keeping, committing.
-// Fails    before the first byte with a status (docs/PROTOCOL.md, "What a transformed read answers"); after it the connection is cut.
+// Normal   awaiting_object, awaiting_pod, awaiting_answer, buffering, streaming, committing, done. Without an ETL awaiting_object, streaming, committing.
+// Fails    the sink is abandoned with a refusal. A client that has seen nothing gets it (docs/PROTOCOL.md, "What a transformed read answers"); otherwise its
+//          connection is cut.
 // Limits   transfers_max, pod_connections_max, pod_queue_max, pod_ready_wait_ms, obj_timeout of the ETL.
 #include "transfer/transfer_machine.h"
 
@@ -74,20 +74,12 @@ static void send_request(transfer &t)
 static void send_by_other_method(transfer &t)
 {
     timer_stop(*t.e, t.deadline_timer);
-    stage_cancel(t.at_pod);
-    t.method_tried = true;
+    source_close(t.from);
     t.first_status = t.answer_status;
     t.first_text = pod_error_text(t.answer_status, t.answer_type, t.answer_coding, t.buffered);
     t.buffered.clear();
     t.by_put = !t.by_put;
     begin_stage(t);
-}
-
-// The pod was given a part of the object, or may have been: what it made of that must not pass for the whole.
-static void end_damaged(transfer &t)
-{
-    failure_set_of_object(t, make_error(error_code::corrupt));
-    finish_cut_or_refuse(t);
 }
 
 static void on_error_readable(void *arg);
@@ -97,7 +89,7 @@ static void await_error_text(transfer &t) { timer_arm(*t.e, t.deadline_timer, t.
 
 static void on_verdict(void *arg, bool complete);
 
-// The client's answer begins with the first byte of the body (or its end), so that what fails before it is told with a status and a reason.
+// The sink begins with the first byte of the body, or with its end. A failure before that can still be answered with a status and a reason.
 static void await_body(transfer &t) { timer_arm(*t.e, t.deadline_timer, t.config.obj_timeout_ms); }
 
 static void await_end(transfer &t)
@@ -116,67 +108,62 @@ static void await_end(transfer &t)
 
 static void on_pumped(void *arg, error err, uint64_t bytes);
 
-static void begin_stream(transfer &t)
+// Starts the pump from the source to the sink.
+static void deliver(transfer &t)
 {
     timer_stop(*t.e, t.deadline_timer);
-    t.begun = !t.is_kept;
-    if (t.is_kept)
-        finish_begin_sink(t, {.size = t.has_length ? t.length : stream_size_unknown, .pause_ms = t.config.obj_timeout_ms});
-    else
-        exchange_stream_begin(*t.x, finish_good_answer(t), t.has_length, t.length);
+    t.is_begun = true;
+    sink_begin(t.to, finish_good_head(t, t.from.facts));
     pump_options options;
-    options.source_timeout_ms = t.config.obj_timeout_ms;
-    options.sink_timeout_ms = t.is_kept ? t.to.ops->patience_ms : body_stall_timeout_ms;
-    options.has_length = t.has_length;
-    options.length = t.length;
+    options.source_timeout_ms = t.from.patience_ms;
+    options.sink_timeout_ms = t.to.patience_ms;
+    options.has_length = t.from.facts.size != stream_size_unknown;
+    options.length = t.from.facts.size;
     options.prefix.swap(t.buffered);
     options.on_done = on_pumped;
     options.arg = &t;
-    t.stream = pump_start(*t.e, t.is_kept ? sink_stream(t.to) : exchange_stream(*t.x), stage_answer(t.at_pod), std::move(options));
+    t.stream = pump_start(*t.e, sink_stream(t.to), t.from.from, std::move(options));
 }
 
-// What is here goes to the sink. No type goes with it: objects have none yet.
-static void keep(transfer &t)
+static void deliver_object(transfer &t)
 {
-    const source_facts &facts = t.held.facts;
-    finish_begin_sink(t, {.size = facts.size, .has_checksum = facts.has_checksum, .checksum = facts.checksum});
-    pump_options options;
-    options.source_timeout_ms = disk_patience_ms;
-    options.sink_timeout_ms = t.to.ops->patience_ms;
-    options.on_done = on_pumped;
-    options.arg = &t;
-    t.stream = pump_start(*t.e, sink_stream(t.to), t.held.from, std::move(options));
-}
-
-static void keep_object(transfer &t)
-{
-    t.held = source_stored(*t.e, *t.host->objects, t.object, t.host->lookups);
+    t.from = source_stored(*t.e, *t.host->objects, t.object, t.host->lookups);
     t.object = nullptr; // the source's
-    keep(t);
+    deliver(t);
 }
 
-static void keep_buffered(transfer &t)
+// The whole answer is in t.buffered.
+static void deliver_buffered(transfer &t)
 {
     timer_stop(*t.e, t.deadline_timer);
-    stage_finish(t.at_pod);
-    t.held = source_memory(*t.e, std::move(t.buffered), {});
-    keep(t);
+    source_close(t.from);
+    if (!sink_takes_answer(t.to)) {
+        t.from = source_memory(*t.e, std::move(t.buffered), {});
+        deliver(t);
+        return;
+    }
+    t.out_bytes = t.buffered.size();
+    sink_head head = finish_good_head(t, {.size = t.buffered.size()});
+    sink_answer(t.to, head, t.buffered);
+    sm_emit(t, E::pumped);
 }
 
 static void on_committed(void *arg, const sink_outcome &outcome);
 
-// The pod and the object have done their part.
+// Everything has reached the sink.
 static void commit(transfer &t)
 {
-    source_close(t.held);
-    stage_finish(t.at_pod);
-    sink_commit(t.to, on_committed, &t);
+    source_close(t.from);
+    if (sink_commits_at_once(t.to))
+        sm_emit(t, E::committed); // finish_committed does it, because the client's next request may follow at once
+    else
+        sink_commit(t.to, on_committed, &t);
 }
 
 // A close-delimited answer is complete only if the pod's process lived on.
 static void check_end(transfer &t)
 {
-    stage_finish(t.at_pod);
+    source_close(t.from);
     timer_stop(*t.e, t.deadline_timer);
     failure_set(t, error_code::pod_gone, "ETL error: the pod went away while it answered");
     answer_check_judge(*t.check);
@@ -184,23 +171,18 @@ static void check_end(transfer &t)
 
 // --- guards
 
-static bool is_redirected(const transfer &t) { return !t.is_kept && transfer_mode_of(t.config.mode).location != nullptr; }
-static bool is_plain(const transfer &t) { return t.is_kept && t.etl_id.empty(); }
-static bool is_kept(const transfer &t) { return t.is_kept; }
-static bool is_sinking(const transfer &t) { return t.is_sinking; }
-static bool is_head_request(const transfer &t) { return exchange_head(*t.x).method == "HEAD"; }
-static bool is_open_ended(const transfer &t) { return t.is_close_delimited; }
-static bool has_begun(const transfer &t) { return t.begun; }
-static bool is_damaged(const transfer &t) { return t.object->is_damaged; }
+static bool is_plain(const transfer &t) { return t.etl_id.empty(); }
+static bool is_unjudged(const transfer &t) { return t.check != nullptr; }
+static bool is_begun(const transfer &t) { return t.is_begun; }
 
 static bool may_try_other_method(const transfer &t)
 {
-    if (!transfer_mode_of(t.config.mode).tries_methods || t.method_tried || !finish_may_be_of_method(t.answer_status))
+    if (!transfer_mode_of(t.config.mode).tries_methods || t.first_status != 0 || !finish_may_be_of_method(t.answer_status))
         return false;
     return !t.pod->method_known;
 }
 
-static bool first_was_of_handler(const transfer &t) { return t.method_tried && !finish_knows_not_method(t.first_status); }
+static bool first_was_of_handler(const transfer &t) { return t.first_status != 0 && !finish_knows_not_method(t.first_status); }
 
 // --- the table
 
@@ -211,14 +193,14 @@ static constexpr uint32_t STAGE = 8;
 static constexpr uint32_t PUMP = 16;
 static constexpr uint32_t CHECK = 32; // of a close-delimited answer
 static constexpr uint32_t DEADLINE = 64;
-static constexpr uint32_t SOURCE = 128; // kept: of what is here
+static constexpr uint32_t SOURCE = 128;
 static constexpr uint32_t SINK = 256;
 
 static uint32_t alive(const transfer &t)
 {
-    return (t.object != nullptr ? OBJECT : 0u) | (t.in_queue ? QUEUE : 0u) | (t.has_slot ? SLOT : 0u) |
+    return (t.object != nullptr ? OBJECT : 0u) | (t.place == admission::queued ? QUEUE : 0u) | (t.place == admission::slot ? SLOT : 0u) |
            (stage_is_open(t.at_pod) ? STAGE : 0u) | (t.stream != nullptr ? PUMP : 0u) | (t.check != nullptr ? CHECK : 0u) |
-           (timer_is_armed(*t.e, t.deadline_timer) ? DEADLINE : 0u) | (source_is_open(t.held) ? SOURCE : 0u) |
+           (timer_is_armed(*t.e, t.deadline_timer) ? DEADLINE : 0u) | (source_is_open(t.from) ? SOURCE : 0u) |
            (sink_is_open(t.to) ? SINK : 0u);
 }
 
@@ -226,98 +208,96 @@ static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}
     {CHECK, "check"}, {DEADLINE, "deadline"}, {SOURCE, "source"}, {SINK, "sink"}};
 
 static constexpr sm_state<transfer> states[] = {
-    {S::awaiting_object, sm_initial, 0, OBJECT | SINK},
-    {S::awaiting_pod, sm_busy, OBJECT | QUEUE | DEADLINE, OBJECT | QUEUE | DEADLINE | SINK},
-    {S::awaiting_answer, 0, OBJECT | SLOT | STAGE, OBJECT | SLOT | STAGE | SINK},
-    {S::collecting_error, sm_busy, OBJECT | SLOT | STAGE | DEADLINE, OBJECT | SLOT | STAGE | DEADLINE | SINK},
-    {S::buffering, sm_busy, OBJECT | SLOT | STAGE | DEADLINE, OBJECT | SLOT | STAGE | CHECK | DEADLINE | SINK},
-    {S::streaming, 0, OBJECT | SLOT | STAGE, OBJECT | SLOT | STAGE | CHECK | PUMP | SINK},
-    {S::verifying, 0, OBJECT | SLOT | CHECK, OBJECT | SLOT | CHECK | SINK}, // the check has deadlines of its own
-    {S::keeping, 0, SOURCE | SINK, OBJECT | SLOT | PUMP | SOURCE | SINK},   // the pump has
+    {S::awaiting_object, sm_initial, SINK, OBJECT | SINK},
+    {S::awaiting_pod, sm_busy, OBJECT | QUEUE | DEADLINE | SINK, OBJECT | QUEUE | DEADLINE | SINK},
+    {S::awaiting_answer, 0, OBJECT | SLOT | STAGE | SINK, OBJECT | SLOT | STAGE | SINK},
+    {S::collecting_error, sm_busy, OBJECT | SLOT | SOURCE | DEADLINE | SINK, OBJECT | SLOT | SOURCE | DEADLINE | SINK},
+    {S::buffering, sm_busy, OBJECT | SLOT | SOURCE | DEADLINE | SINK, OBJECT | SLOT | SOURCE | CHECK | DEADLINE | SINK},
+    {S::streaming, 0, SINK, OBJECT | SLOT | SOURCE | CHECK | PUMP | SINK},         // the pump has deadlines
+    {S::verifying, 0, OBJECT | SLOT | CHECK | SINK, OBJECT | SLOT | CHECK | SINK}, // so has the check
     {S::committing, 0, SINK, OBJECT | SLOT | SINK}, // the store completes every call; a call to another target has a deadline
     {S::done, sm_final, 0, 0},
 };
 
 static constexpr sm_row<transfer> rows[] = {
-    {S::awaiting_object, E::object_found, SM_FN(is_plain), SM_FN(keep_object), S::keeping},
+    {S::awaiting_object, E::object_found, SM_FN(is_plain), SM_FN(deliver_object), S::streaming},
     {S::awaiting_object, E::object_found, always, SM_FN(enqueue), S::awaiting_pod},
-    {S::awaiting_object, E::object_missing, always, SM_FN(finish_refuse), S::done},
-    {S::awaiting_object, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::awaiting_object, E::object_missing, always, SM_FN(finish_failed), S::done},
     {S::awaiting_object, E::stop, always, SM_FN(finish_stopped), S::done},
 
-    {S::awaiting_pod, E::pod_ready, SM_FN(is_redirected), SM_FN(finish_redirect), S::done},
     {S::awaiting_pod, E::pod_ready, always, SM_FN(send_request), S::awaiting_answer},
-    {S::awaiting_pod, E::pod_lost, always, SM_FN(finish_refuse), S::done},
-    {S::awaiting_pod, E::deadline, always, SM_FN(finish_refuse_not_ready), S::done},
-    {S::awaiting_pod, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::awaiting_pod, E::redirected, always, SM_FN(finish_redirected), S::done},
+    {S::awaiting_pod, E::pod_lost, always, SM_FN(finish_failed), S::done},
+    {S::awaiting_pod, E::deadline, always, SM_FN(finish_not_ready), S::done},
     {S::awaiting_pod, E::stop, always, SM_FN(finish_stopped), S::done},
 
-    {S::awaiting_answer, E::answer_good, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
-    {S::awaiting_answer, E::answer_good, SM_FN(is_head_request), SM_FN(finish_head_only), S::done},
+    {S::awaiting_answer, E::answer_bodyless, always, SM_FN(finish_bodyless), S::done},
+    {S::awaiting_answer, E::answer_whole, always, SM_FN(deliver_buffered), S::streaming},
     {S::awaiting_answer, E::answer_good, always, SM_FN(await_body), S::buffering},
-    {S::awaiting_answer, E::answer_whole, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
-    {S::awaiting_answer, E::answer_whole, SM_FN(is_kept), SM_FN(keep_buffered), S::keeping},
-    {S::awaiting_answer, E::answer_whole, always, SM_FN(finish_buffered), S::done},
-    {S::awaiting_answer, E::answer_unmodified, always, SM_FN(finish_unmodified), S::done},
     {S::awaiting_answer, E::answer_open_ended, always, SM_FN(await_end), S::buffering},
     {S::awaiting_answer, E::answer_error, always, SM_FN(await_error_text), S::collecting_error},
-    {S::awaiting_answer, E::answer_refused, always, SM_FN(finish_refuse), S::done},
+    {S::awaiting_answer, E::answer_refused, always, SM_FN(finish_failed), S::done},
     {S::awaiting_answer, E::pod_refused, always, SM_FN(requeue), S::awaiting_pod},
     {S::awaiting_answer, E::call_failed, SM_FN(first_was_of_handler), SM_FN(finish_first_error), S::done},
-    {S::awaiting_answer, E::call_failed, always, SM_FN(finish_refuse), S::done},
-    {S::awaiting_answer, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::awaiting_answer, E::call_failed, always, SM_FN(finish_failed), S::done},
     {S::awaiting_answer, E::stop, always, SM_FN(finish_stopped), S::done},
 
     {S::collecting_error, E::error_text_read, SM_FN(may_try_other_method), SM_FN(send_by_other_method), S::awaiting_answer},
     {S::collecting_error, E::error_text_read, always, SM_FN(finish_pod_error), S::done},
     {S::collecting_error, E::deadline, always, SM_FN(finish_pod_error), S::done},
-    {S::collecting_error, E::gone, always, SM_FN(finish_gone), S::done},
     {S::collecting_error, E::stop, always, SM_FN(finish_stopped), S::done},
 
-    {S::buffering, E::end_reached, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
-    {S::buffering, E::end_reached, SM_FN(is_open_ended), SM_FN(check_end), S::verifying},
-    {S::buffering, E::end_reached, SM_FN(is_kept), SM_FN(keep_buffered), S::keeping},
-    {S::buffering, E::end_reached, always, SM_FN(finish_buffered), S::done},
-    {S::buffering, E::buffer_full, always, SM_FN(begin_stream), S::streaming},
-    {S::buffering, E::call_failed, always, SM_FN(finish_refuse), S::done},
-    {S::buffering, E::deadline, always, SM_FN(finish_refuse_stalled), S::done},
-    {S::buffering, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::buffering, E::end_reached, SM_FN(is_unjudged), SM_FN(check_end), S::verifying},
+    {S::buffering, E::end_reached, always, SM_FN(deliver_buffered), S::streaming},
+    {S::buffering, E::buffer_full, always, SM_FN(deliver), S::streaming},
+    {S::buffering, E::call_failed, always, SM_FN(finish_failed), S::done},
+    {S::buffering, E::deadline, always, SM_FN(finish_stalled), S::done},
     {S::buffering, E::stop, always, SM_FN(finish_stopped), S::done},
 
-    {S::streaming, E::pumped, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
-    {S::streaming, E::pumped, SM_FN(is_open_ended), SM_FN(check_end), S::verifying},
-    {S::streaming, E::pumped, SM_FN(is_kept), SM_FN(commit), S::committing},
-    {S::streaming, E::pumped, always, SM_FN(finish_complete), S::done},
-    {S::streaming, E::pump_failed, always, SM_FN(finish_cut_or_refuse), S::done},
-    {S::streaming, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::streaming, E::pumped, SM_FN(is_unjudged), SM_FN(check_end), S::verifying},
+    {S::streaming, E::pumped, always, SM_FN(commit), S::committing},
+    {S::streaming, E::pump_failed, always, SM_FN(finish_failed), S::done},
     {S::streaming, E::stop, always, SM_FN(finish_stopped), S::done},
 
-    {S::verifying, E::verified, SM_FN(is_damaged), SM_FN(end_damaged), S::done},
-    {S::verifying, E::verified, SM_FN(has_begun), SM_FN(finish_complete), S::done},
-    {S::verifying, E::verified, SM_FN(is_sinking), SM_FN(commit), S::committing},
-    {S::verifying, E::verified, SM_FN(is_kept), SM_FN(keep_buffered), S::keeping},
-    {S::verifying, E::verified, always, SM_FN(finish_buffered), S::done},
-    {S::verifying, E::not_verified, always, SM_FN(finish_cut_or_refuse), S::done},
-    {S::verifying, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::verifying, E::verified, SM_FN(is_begun), SM_FN(commit), S::committing},
+    {S::verifying, E::verified, always, SM_FN(deliver_buffered), S::streaming},
+    {S::verifying, E::not_verified, always, SM_FN(finish_failed), S::done},
     {S::verifying, E::stop, always, SM_FN(finish_stopped), S::done},
 
-    {S::keeping, E::pumped, always, SM_FN(commit), S::committing},
-    {S::keeping, E::pump_failed, always, SM_FN(finish_refuse), S::done},
-    {S::keeping, E::gone, always, SM_FN(finish_gone), S::done},
-    {S::keeping, E::stop, always, SM_FN(finish_stopped), S::done},
-
-    {S::committing, E::kept, always, SM_FN(finish_kept), S::done},
-    {S::committing, E::not_kept, always, SM_FN(finish_refuse), S::done},
-    {S::committing, E::gone, always, SM_FN(finish_gone), S::done},
+    {S::committing, E::committed, always, SM_FN(finish_committed), S::done},
+    {S::committing, E::not_committed, always, SM_FN(finish_failed), S::done},
     {S::committing, E::stop, always, SM_FN(finish_stopped), S::done},
 };
 
-static constexpr sm_table<transfer> table = {"transfer", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
+// What to do outside of the step.
+static void note_news(transfer &t, S from, E event)
+{
+    if (event == E::object_found && sm_state_of(t) == S::awaiting_pod)
+        sm_news_put(t.news, transfer_news::look_at_pod);
+    else if (from == S::awaiting_answer && sm_state_of(t) == S::buffering)
+        sm_news_put(t.news, transfer_news::read_body);
+    else if (from == S::awaiting_answer && sm_state_of(t) == S::collecting_error)
+        sm_news_put(t.news, transfer_news::read_error);
+}
+
+static constexpr sm_table<transfer> table = {"transfer", states, resources, rows, {}, {}, E::stop, E::deadline, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view transfer_machine_view() { return sm_view_of(table); }
 
-void transfer_step(transfer &t, E event) { sm_step(table, t, event); }
+// A transfer that has ended is deleted in a later turn.
+void transfer_step(transfer &t, E event)
+{
+    sm_step(table, t, event);
+    transfer_news news;
+    while (sm_news_take(t.news, news)) {
+        switch (news) {
+        case transfer_news::look_at_pod: transfer_try_pod(t); break;
+        case transfer_news::read_body: on_buffer_readable(&t); break;
+        case transfer_news::read_error: on_error_readable(&t); break;
+        }
+    }
+}
 
 // --- what happens, turned into events
 
@@ -330,7 +310,7 @@ void transfer_try_pod(transfer &t)
     case read_action::reverse:
     case read_action::redirect_to_pod: {
         pod_memory &memory = admission_memory_of(t, view);
-        if ((t.is_kept || action != read_action::redirect_to_pod) && etl_ref_slots_taken(*memory.ref) >= pod_connections_max) {
+        if (action != read_action::redirect_to_pod && etl_ref_slots_taken(*memory.ref) >= pod_connections_max) {
             if (t.err.code == error_code::overloaded)
                 return;                                          // it waits for a slot already
             uint64_t patience = view.definition->obj_timeout_ms; // the pod works; it is only busy
@@ -342,10 +322,10 @@ void transfer_try_pod(transfer &t)
         t.config = *view.definition;
         t.endpoint = *view.endpoint;
         t.generation_id = view.definition->generation_id;
-        if (!t.method_tried)
+        if (t.first_status == 0)
             t.by_put = memory.by_put;
         t.outcome = transfer_outcome::ok;
-        step(t, E::pod_ready);
+        step(t, action == read_action::redirect_to_pod ? E::redirected : E::pod_ready);
         return;
     }
     case read_action::wait_for_pod: return;
@@ -367,38 +347,41 @@ void transfer_try_pod(transfer &t)
     step(t, E::pod_lost);
 }
 
+// Whether no damage of the object was found; else sets the failure. A pod that got a damaged object may have made anything of it.
+static bool is_sound(transfer &t)
+{
+    if (t.object != nullptr && t.object->is_damaged)
+        failure_set_of_object(t, make_error(error_code::corrupt));
+    return t.object == nullptr || !t.object->is_damaged;
+}
+
+static void on_good_head(transfer &t, const http_head &head)
+{
+    pod_head_keep_headers(t, head);
+    // Most answers of small objects have come with their head: then there is nothing to stream.
+    if (t.asked->method == "HEAD")
+        step(t, E::answer_bodyless);
+    else if (head.close_delimited)
+        step(t, E::answer_open_ended);
+    else
+        step(t, source_take_whole(t.from, t.buffered) ? E::answer_whole : E::answer_good);
+}
+
 static void on_head(void *arg, const http_head &head)
 {
     transfer &t = *static_cast<transfer *>(arg);
+    t.from = stage_take_answer(t.at_pod, t.config.obj_timeout_ms);
     pod_head_note(t, head);
     if (head.status >= 400 && head.status <= 599) {
         step(t, E::answer_error);
-        if (stage_is_open(t.at_pod))
-            on_error_readable(&t);
-        return;
-    }
-    if (head.status == 304 && pod_head_may_be_unmodified(t)) {
+    } else if (head.status == 304 && pod_head_may_be_unmodified(t)) {
         pod_head_keep_headers(t, head);
-        step(t, E::answer_unmodified);
-        return;
-    }
-    if (!pod_head_accepts(t, head)) {
+        step(t, E::answer_bodyless);
+    } else if (pod_head_accepts(t, head) && is_sound(t)) {
+        on_good_head(t, head);
+    } else {
         step(t, E::answer_refused);
-        return;
     }
-    pod_head_keep_headers(t, head);
-    if (is_head_request(t)) {
-        step(t, E::answer_good);
-        return;
-    }
-    // Most answers of small objects have come with their head: then there is nothing to stream.
-    if (!head.close_delimited && stage_take_whole(t.at_pod, t.buffered)) {
-        step(t, E::answer_whole);
-        return;
-    }
-    step(t, head.close_delimited ? E::answer_open_ended : E::answer_good);
-    if (stage_is_open(t.at_pod)) // the object was found damaged meanwhile: the read has ended
-        on_buffer_readable(&t);
 }
 
 static void on_stage_failed(void *arg, const stage_failure &failure)
@@ -418,13 +401,13 @@ static void on_error_readable(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
     while (t.buffered.size() < pod_error_text_max) {
-        pull_result got = stage_pull(t.at_pod);
+        pull_result got = source_pull(t.from);
         if (got.state == pull_state::bytes) {
             t.buffered.append(got.bytes.substr(0, pod_error_text_max - t.buffered.size()));
             continue;
         }
         if (got.state == pull_state::again) {
-            stage_pull_wait(t.at_pod, on_error_readable, &t);
+            source_wait(t.from, on_error_readable, &t);
             return;
         }
         break;
@@ -432,32 +415,33 @@ static void on_error_readable(void *arg)
     step(t, E::error_text_read);
 }
 
-// Of an answer that says itself whether it is whole, all that is here already is taken, so that a fault in it is found before the client gets any.
+// Of an answer that says itself whether it is whole, all that is here already is taken, so that a fault in it is found before the sink gets any.
 static bool is_enough(const transfer &t, bool is_more_here)
 {
     return t.buffered.size() >= stream_buffer_size || (!is_more_here && !t.is_close_delimited && !t.buffered.empty());
 }
 
-// Chunks and the end of a connection say that the answer has ended, and not that it is the part that its head promises.
-static bool is_other_than_its_part(transfer &t, uint64_t size)
+// Whether an answer that has ended is right; else sets the failure. Chunks and the end of a connection only say that it has ended, not that it is the
+// part that its head promises.
+static bool is_right(transfer &t, uint64_t size)
 {
     if (t.part_size == 0 || size == t.part_size)
-        return false;
+        return is_sound(t);
     failure_set(t, error_code::bad_pod_answer,
         text_format("ETL error: the pod answered 206 with %llu bytes, and its Content-Range is one of %llu",
             static_cast<unsigned long long>(size), static_cast<unsigned long long>(t.part_size)));
-    return true;
+    return false;
 }
 
 static void on_buffer_readable(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
     for (;;) {
-        pull_result got = stage_pull(t.at_pod);
+        pull_result got = source_pull(t.from);
         if (got.state == pull_state::bytes)
             t.buffered.append(got.bytes);
         if (got.state == pull_state::end) {
-            step(t, is_other_than_its_part(t, t.buffered.size()) ? E::call_failed : E::end_reached);
+            step(t, is_right(t, t.buffered.size()) ? E::end_reached : E::call_failed);
             return;
         }
         if (got.state == pull_state::failed) {
@@ -472,7 +456,7 @@ static void on_buffer_readable(void *arg)
             return;
         }
         if (got.state == pull_state::again) { // the timer goes on: sizes of chunks that drip are no progress
-            stage_pull_wait(t.at_pod, on_buffer_readable, &t);
+            source_wait(t.from, on_buffer_readable, &t);
             return;
         }
     }
@@ -483,17 +467,11 @@ static void on_pumped(void *arg, error err, uint64_t bytes)
     transfer &t = *static_cast<transfer *>(arg);
     t.stream = nullptr;
     t.out_bytes = bytes;
-    if (!err && !is_other_than_its_part(t, bytes)) {
-        step(t, E::pumped);
-        return;
-    }
-    if (err && t.is_sinking && sink_failure(t.to).err)
+    if (err && sink_failure(t.to).err)
         failure_set_of_sink(t, sink_failure(t.to));
-    else if (err && source_is_open(t.held) && err.code == error_code::end_of_stream)
-        failure_set_of_object(t, make_error(error_code::corrupt, "the content is shorter than it was"));
     else if (err)
         failure_set_of_call(t, err);
-    step(t, E::pump_failed);
+    step(t, !err && is_right(t, bytes) ? E::pumped : E::pump_failed);
 }
 
 static void on_committed(void *arg, const sink_outcome &outcome)
@@ -504,7 +482,7 @@ static void on_committed(void *arg, const sink_outcome &outcome)
         failure_set_of_sink(t, outcome);
     else
         t.outcome = transfer_outcome::ok;
-    step(t, outcome.err ? E::not_kept : E::kept);
+    step(t, outcome.err ? E::not_committed : E::committed);
 }
 
 static void on_verdict(void *arg, bool complete)
@@ -515,7 +493,7 @@ static void on_verdict(void *arg, bool complete)
     bool same = complete && etl_ref_view(*t.pod->ref, view) && view.endpoint->instance == t.endpoint.instance;
     if (same)
         t.outcome = transfer_outcome::ok;
-    step(t, same ? E::verified : E::not_verified);
+    step(t, same && is_sound(t) ? E::verified : E::not_verified);
 }
 
 // A pod that still reads its input makes progress, even while it answers nothing.
@@ -523,7 +501,7 @@ static void on_timer(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
     uint64_t now = clock_now_ms(*t.e);
-    uint64_t limit = sm_state_of(t) == S::buffering ? stage_last_progress_ms(t.at_pod) + t.config.obj_timeout_ms : 0;
+    uint64_t limit = sm_state_of(t) == S::buffering ? source_last_progress_ms(t.from) + t.config.obj_timeout_ms : 0;
     if (limit > now)
         timer_arm(*t.e, t.deadline_timer, limit - now);
     else
@@ -532,9 +510,6 @@ static void on_timer(void *arg)
 
 void transfer_make_clock(transfer &t) { t.deadline_timer = timer_make(*t.e, on_timer, &t); }
 
-std::string_view transfer_asked(const transfer &t, std::string_view name)
-{
-    return t.is_kept ? std::string_view() : http_head_get(exchange_head(*t.x), name);
-}
+std::string_view transfer_asked(const transfer &t, std::string_view name) { return http_head_get(*t.asked, name); }
 
 } // namespace etlnode

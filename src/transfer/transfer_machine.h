@@ -14,6 +14,7 @@
 #include "object/source.h"
 #include "port/clock.h"
 #include "sm/sm.h"
+#include "sm/sm_news.h"
 #include "transfer/answer_check.h"
 #include "transfer/modes/modes.h"
 #include "transfer/pull.h"
@@ -24,6 +25,11 @@ namespace etlnode {
 
 struct pod_memory;
 
+// Whether a transfer waits for its pod, or occupies one of the pod's slots.
+enum class admission : uint8_t { none, queued, slot };
+
+enum class transfer_news : uint8_t { look_at_pod, read_body, read_error };
+
 struct transfer {
     enum class state : uint8_t {
         awaiting_object,
@@ -33,7 +39,6 @@ struct transfer {
         buffering,
         streaming,
         verifying,
-        keeping,
         committing,
         done
     };
@@ -41,11 +46,12 @@ struct transfer {
         object_found,
         object_missing,
         pod_ready,
+        redirected,
         pod_refused,
         pod_lost,
         answer_good,
         answer_whole,
-        answer_unmodified,
+        answer_bodyless,
         answer_error,
         answer_open_ended,
         answer_refused,
@@ -57,29 +63,32 @@ struct transfer {
         pump_failed,
         verified,
         not_verified,
-        kept,
-        not_kept,
-        gone,
+        committed,
+        not_committed,
         deadline,
         stop
     };
     sm_core sm;
+    sm_news<transfer_news> news;
     env *e = nullptr;
     transfer_host *host = nullptr;
-    exchange *x = nullptr;
+    exchange *x = nullptr;            // until the sink has ended
+    const http_head *asked = nullptr; // what the pod is to answer. Lifetime: that of x
+    std::string query;                // for the pod
     std::string bucket, name;
-    std::string etl_id;
+    std::string etl_id;        // empty: the object is its own source
     pod_memory *pod = nullptr; // of the ETL; null: it is not known here
     bool by_name = false;      // the client said etl_name=, not uuid=
-    bool is_kept = false;      // the result goes to `to`, and the client hears what came of it; else he reads it
+    source from;               // the object, the pod's answer once it has a head, or that answer from memory
     sink to;
+    void (*on_done)(void *arg, const transfer_report &report) = nullptr;
+    void *done_arg = nullptr;
     uint64_t began_ms = 0;
     uint64_t wait_until_ms = 0; // for a pod that is not ready
 
-    const store_object *object = nullptr;
-    bool looking_up = false; // the store holds our address until it answers
-    bool in_queue = false;
-    bool has_slot = false;
+    const store_object *object = nullptr; // held for the pod
+    bool looking_up = false;              // the store holds our address until it answers
+    admission place = admission::none;
     pulled_object *pulled = nullptr; // in transfer_host.pulls; null: none of its pods may read the object (its mode lets none, or not yet)
     timer *deadline_timer = nullptr;
 
@@ -88,34 +97,27 @@ struct transfer {
     etl_endpoint endpoint;
     std::string generation_id;
 
-    stage at_pod;
-    stage_listener listener;   // of at_pod
-    bool by_put = false;       // where the object is sent: this attempt's method
-    bool method_tried = false; // the other one has failed before
-    int first_status = 0;      // of the first method's failure
-    std::string first_text;    // in words
-    std::string request_line;  // "POST /b/o", for texts, which escape it
+    stage at_pod;             // until its answer has a head; then `from`
+    stage_listener listener;  // of at_pod
+    bool by_put = false;      // where the object is sent: this attempt's method
+    int first_status = 0;     // of the first method's failure; 0: no other method has been tried
+    std::string first_text;   // in words
+    std::string request_line; // "POST /b/o", for texts, which escape it
 
     int answer_status = 0;                  // of the pod
     bool is_close_delimited = false;        // its answer
-    std::string answer_headers;             // to the client, whole lines
+    std::string answer_headers;             // for a client, whole lines
     std::string answer_type, answer_coding; // Content-Type, Content-Encoding
     std::string retry_after;                // of a pod's 429 or 503
-    bool is_unframed = false;
-    bool has_length = false;
-    uint64_t length = 0;
-    uint64_t part_size = 0; // of a 206, as its Content-Range says; 0: it says nothing
-    std::string buffered;   // error text, or the start of an answer
+    uint64_t part_size = 0;                 // of a 206, as its Content-Range says; 0: it says nothing
+    std::string buffered;                   // error text, or the start of an answer
+    bool is_begun = false;                  // sink_begin was called
     pump *stream = nullptr;
-    source held;                   // kept: what is here and goes to `to`: the object, or the pod's whole answer
-    bool begun = false;            // the client has been answered in part
-    bool is_sinking = false;       // kept: `to` has been begun
     answer_check *check = nullptr; // of a close-delimited answer
     error err;
     std::string err_text;
     int err_status = 0;
     transfer_outcome outcome = transfer_outcome::ok;
-    bool client_gone = false;
     uint64_t out_bytes = 0;
 };
 
@@ -144,7 +146,7 @@ struct transfer_host {
     uint64_t next_id = 1;
 };
 
-// A header of the client's request that may change what the pod is asked for; empty: absent, or the result is kept, and then it is the node that asks.
+// A header of the request that the pod is to answer; empty: it has none.
 std::string_view transfer_asked(const transfer &t, std::string_view name);
 
 void transfer_step(transfer &t, transfer::event event);

@@ -23,7 +23,7 @@ enum class upload_news : uint8_t { read_on };
 
 struct upload {
     enum class state : uint8_t { awaiting_body, writing, committing, done };
-    enum class event : uint8_t { starved, buffered, body_ended, body_failed, written, write_failed, committed, commit_failed, stop };
+    enum class event : uint8_t { starved, buffered, body_ended, body_failed, written, write_failed, committed, commit_failed };
     sm_core sm;
     sm_news<upload_news> news;
     env *e = nullptr;
@@ -80,6 +80,8 @@ static void answer_stored(upload &u)
 
 static void answer_failure(upload &u)
 {
+    if (!u.err) // an event that the table does not know
+        u.err = make_error(error_code::internal);
     std::string text = sink_put_failure_text(u.options.node_id, u.options.bucket, u.options.name, u.err);
     exchange *x = u.x;
     error_code code = u.err.code;
@@ -123,7 +125,6 @@ static constexpr sm_row<upload> rows[] = {
     {S::awaiting_body, E::body_ended, SM_FN(is_bucket_gone), SM_FN(answer_bucket_gone), S::done},
     {S::awaiting_body, E::body_ended, always, SM_FN(commit), S::committing},
     {S::awaiting_body, E::body_failed, always, SM_FN(answer_failure), S::done},
-    {S::awaiting_body, E::stop, always, SM_FN(answer_failure), S::done},
     {S::writing, E::written, always, nothing, S::awaiting_body},
     {S::writing, E::write_failed, always, SM_FN(answer_failure), S::done},
     {S::committing, E::committed, always, SM_FN(answer_stored), S::done},
@@ -131,8 +132,8 @@ static constexpr sm_row<upload> rows[] = {
 };
 
 static constexpr sm_ignore<upload> ignores[] = {
-    {S::writing, E::stop, "the write completes, and reading the body then fails"},
-    {S::committing, E::stop, "a commit under way is not called back"},
+    {S::writing, E::body_failed, "the write completes, and reading the body then fails"},
+    {S::committing, E::body_failed, "a commit under way is not called back"},
 };
 
 static void note_news(upload &u, S, E event)
@@ -141,7 +142,8 @@ static void note_news(upload &u, S, E event)
         sm_news_put(u.news, upload_news::read_on);
 }
 
-static constexpr sm_table<upload> table = {"upload", states, resources, rows, ignores, {}, E::stop, E::stop, alive, nullptr, note_news};
+static constexpr sm_table<upload> table = {
+    "upload", states, resources, rows, ignores, {}, E::body_failed, E::body_failed, alive, nullptr, note_news};
 SM_VERIFY(table);
 
 sm_view upload_machine_view() { return sm_view_of(table); }

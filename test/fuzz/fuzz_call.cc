@@ -48,7 +48,7 @@ static void pull(void *arg)
         case pull_state::again: call_pull_wait(*s.c, pull, &s); return;
         case pull_state::end:
             s.r->is_done = true;
-            call_finish(*s.c);
+            call_close(*s.c);
             s.c = nullptr;
             return;
         case pull_state::failed:

@@ -64,7 +64,7 @@ struct call_options {
     size_t answer_size_max = 0;
     void (*on_head)(void *arg, call &c, const http_head &head) = nullptr;
     // Exactly once, unless call_cancel. err: refused, unreachable, timed_out, reset, end_of_stream (closed before the head or the end),
-    // bad_pod_answer (not HTTP, or longer than it said), body_too_large; corrupt, io: of the file. Streamed: only before on_head (failure), or after call_finish.
+    // bad_pod_answer (not HTTP, or longer than it said), body_too_large; corrupt, io: of the file. Streamed: only before on_head (failure).
     void (*on_done)(void *arg, call &c, error err, int status, std::string body) = nullptr;
     void *arg = nullptr;
 };
@@ -93,8 +93,9 @@ bool call_take_whole(call &c, std::string &out_body);
 // After on_head with 101: the connection, which is the caller's from now on, and in `out_behind` what has come on it behind the head. The call is
 // gone; no on_done follows.
 net_conn *call_take_connection(call &c, std::string &out_behind);
-// The streamed body was read to its end (pull_state::end): the connection goes back to the pool where it can. No on_done follows.
-void call_finish(call &c);
+// Ends a streamed call after on_head. If the body was read to its end (pull_state::end) or cannot exist, the connection returns to the pool if it may be used
+// again. Otherwise, and after an error status, the connection is closed. No on_done follows; the pointer is dead at once.
+void call_close(call &c);
 // Milliseconds (clock_now_ms) of the last byte sent, or received of the body (the sizes of chunks and trailers are no progress), or of what was seen elsewhere.
 uint64_t call_last_progress_ms(const call &c);
 // What is to be said of an answer whose body comes no further.

@@ -19,16 +19,17 @@ using E = call::event;
 
 static constexpr size_t judged_size = 16; // bytes behind a body that are enough to judge
 
+static bool cannot_have_body(const call &c) { return c.options.method == "HEAD" || c.head.status == 204 || c.head.status == 304; }
+
 void call_set_up_body(call &c)
 {
     c.body_left = c.head.length;
-    bool cannot_have_one = c.options.method == "HEAD" || c.head.status == 204 || c.head.status == 304;
-    bool is_empty = cannot_have_one || (c.head.has_length && c.head.length == 0);
+    bool is_empty = cannot_have_body(c) || (c.head.has_length && c.head.length == 0);
     c.body = is_empty ? call_body::came : call_body::coming;
     if (is_empty)
         c.head.close_delimited = false;
     // An error stays one, whatever follows it.
-    bool is_good = cannot_have_one || c.head.close_delimited || c.head.status >= 400;
+    bool is_good = cannot_have_body(c) || c.head.close_delimited || c.head.status >= 400;
     c.end = is_good ? call_end::good : call_end::unjudged;
     if (!is_empty && c.head.chunked)
         c.decoder = http_chunk_decoder_make(c.options.instance.empty() ? http_reading::strict : http_reading::lenient);
@@ -327,7 +328,14 @@ const char *call_stall_text(const call &c)
                                   : "timeout: the answer stopped";
 }
 
-void call_finish(call &c) { call_step(c, E::finished); }
+void call_close(call &c)
+{
+    bool is_over = c.body == call_body::ended || cannot_have_body(c);
+    if (is_over && c.head.status < 400)
+        call_step(c, E::finished);
+    else
+        call_cancel(c);
+}
 
 static void collect_more(void *arg) { call_collect(*static_cast<call *>(arg)); }
 

@@ -82,6 +82,18 @@ static const cluster_bucket *admit(target &t, exchange &x, const object_query &a
     return bucket;
 }
 
+static void on_done(void *arg, const transfer_report &report)
+{
+    exchange &x = *static_cast<exchange *>(arg);
+    answer a;
+    if (report.outcome == transfer_outcome::ok)
+        a.headers = report.headers;
+    if (report.outcome == transfer_outcome::ok || exchange_is_gone(x)) // a client that has gone reads nothing
+        exchange_answer(x, std::move(a));
+    else
+        exchange_answer_error(x, report.code, report.text, report.status, std::string(report.headers));
+}
+
 void target_begin_copy(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks)
 {
     if (t.transfers == nullptr) {
@@ -99,7 +111,17 @@ void target_begin_copy(target &t, exchange &x, std::string bucket, std::string n
         return;
     }
     sink to = node->id == t.id ? sink_here(t, asks, destination->created_ns) : sink_there(t, x, asks, *node, base);
-    transfer_begin_kept(*t.transfers, x, std::move(bucket), std::move(name), asks.etl, asks.transform == object_transform::by_name, to);
+    // The pod gets a request of the node's own; only the query of the client's request passes.
+    std::string query = url_query_without(exchange_head(x).query, {query_object_to, "synchronize"});
+    transfer_begin(*t.transfers, {.x = &x,
+                                     .query = query,
+                                     .bucket = std::move(bucket),
+                                     .name = std::move(name),
+                                     .etl = asks.etl,
+                                     .by_name = asks.transform == object_transform::by_name,
+                                     .to = to,
+                                     .on_done = on_done,
+                                     .arg = &x});
 }
 
 } // namespace etlnode

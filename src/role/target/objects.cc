@@ -456,7 +456,14 @@ static void serve_object(target &t, exchange &x, const route_match &)
     if (asks.is_kept) {
         target_begin_copy(t, x, std::move(r.bucket), std::move(r.name), asks);
     } else if (asks.transform != object_transform::none) {
-        transfer_begin(*t.transfers, x, r.bucket, r.name, asks.etl, asks.transform == object_transform::by_name);
+        transfer_begin(*t.transfers, {.x = &x,
+                                         .asked = &head,
+                                         .query = head.query,
+                                         .bucket = std::move(r.bucket),
+                                         .name = std::move(r.name),
+                                         .etl = asks.etl,
+                                         .by_name = asks.transform == object_transform::by_name,
+                                         .to = sink_client(x)});
     } else if (reads) {
         serve_read(std::move(r));
     } else if (head.method == "PUT") {

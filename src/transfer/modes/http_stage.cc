@@ -12,13 +12,10 @@ namespace etlnode {
 
 static call &call_of(void *self) { return *static_cast<call *>(self); }
 
-static stream_from body_of(void *self) { return call_stream(call_of(self)); }
-static bool take_whole(void *self, std::string &out_body) { return call_take_whole(call_of(self), out_body); }
-static uint64_t last_progress_ms(const void *self) { return call_last_progress_ms(*static_cast<const call *>(self)); }
-static void finish(void *self) { call_finish(call_of(self)); }
+static source answer_of(void *self, uint64_t patience_ms) { return source_call(call_of(self), patience_ms); }
 static void cancel(void *self) { call_cancel(call_of(self)); }
 
-static constexpr stage_ops ops = {body_of, take_whole, last_progress_ms, finish, cancel};
+static constexpr stage_ops ops = {answer_of, cancel};
 
 static void on_head(void *arg, call &, const http_head &head)
 {

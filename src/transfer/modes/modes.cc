@@ -39,22 +39,13 @@ static const std::vector<std::string_view> &own_queries()
     return names;
 }
 
-static const std::vector<std::string_view> &own_queries_of_kept()
-{
-    static const std::vector<std::string_view> names = [] {
-        std::vector<std::string_view> all = own_queries();
-        all.insert(all.end(), {query_object_to, "synchronize"});
-        return all;
-    }();
-    return names;
-}
+std::string mode_query_of(std::string_view asked) { return url_query_without(asked, own_queries()); }
 
 std::string mode_pod_path(const transfer &t, bool as_uname)
 {
     std::string path = as_uname ? "/" + url_encode_uname("ais/@#/" + t.bucket + "/" + t.name)
                                 : "/" + t.bucket + "/" + url_encode_path(t.name);
-    std::string query = url_query_without(exchange_head(*t.x).query, t.is_kept ? own_queries_of_kept() : own_queries());
-    return query.empty() ? path : path + "?" + query;
+    return t.query.empty() ? path : path + "?" + t.query;
 }
 
 void mode_ask_pod(transfer &t, call_options &out_request)

@@ -22,7 +22,7 @@ struct transfer_mode {
     read_mode choice; // its column in the decision table
     // Begins the exchange with the pod, and tells t.listener what comes of it. Sets t.request_line, which error texts show.
     stage (*begin)(transfer &t);
-    // Where a client who reads is sent instead. Null: the target asks the pod. For what is kept it always does. etl_mode_redirects says it, too.
+    // Where a client who reads is sent instead. Null: the target asks the pod. For other sinks it always does. etl_mode_redirects says it, too.
     std::string (*location)(transfer &t);
     // The target sends the object to the pod.
     bool sends_object;
@@ -30,7 +30,7 @@ struct transfer_mode {
     bool tries_methods;
     // The pod asks this target for the object while the request waits: that is progress.
     bool pod_reads;
-    // The client's own headers go to the pod, its conditions too: what the pod answers is an answer to them.
+    // The headers of the request that is asked go to the pod, its conditions too: what it answers is an answer to them.
     bool passes_headers;
     // Of a mode that has a state machine of its own, for documents and metrics; else null.
     sm_view (*machine)();
@@ -50,6 +50,8 @@ void mode_ask_pod(transfer &t, call_options &out_request);
 stage mode_begin_call(transfer &t, call_options request);
 // Only that: the pod's address, the limits of time, X-Request-Id. Notes method and target as t.request_line.
 void mode_address_pod(transfer &t, call_options &out_request);
+// What of a request's query the cluster does not read itself: for the pod.
+std::string mode_query_of(std::string_view asked);
 // "/<bucket>/<object>" (specs of 2020), or the one-segment uname that today's transformers expect of pulls; with the query that remains.
 std::string mode_pod_path(const transfer &t, bool as_uname);
 

@@ -15,7 +15,7 @@ static stage begin(transfer &t)
     request.target = mode_pod_path(t, false);
     http_write_header(request.headers, "Content-Type", "application/octet-stream");
     std::string_view range = transfer_asked(t, "Range");
-    if (!range.empty() && !http_head_has(exchange_head(*t.x), "If-Range")) // a transformed object has no version that a client could name
+    if (!range.empty() && !http_head_has(*t.asked, "If-Range")) // a transformed object has no version that a client could name
         http_write_header(request.headers, "Range", range);
     request.has_body = true;
     if (t.object->file != nullptr) {

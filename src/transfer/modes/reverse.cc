@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/reverse.cc: hrev: the client's own request goes to the pod, which asks this target for the object. What is kept is asked for by the node.
+// transfer/modes/reverse.cc: hrev: the request that is asked goes to the pod as it is, and the pod asks this target for the object.
 #include "codec/http_write.h"
 #include "transfer/answer_headers.h"
 #include "transfer/modes/modes.h"
@@ -23,8 +23,7 @@ static stage begin(transfer &t)
     call_options request;
     request.headers.reserve(usual_headers_size); // one allocation
     mode_ask_pod(t, request);
-    if (!t.is_kept)
-        pass_on(exchange_head(*t.x), request);
+    pass_on(*t.asked, request);
     return mode_begin_call(t, std::move(request));
 }
 

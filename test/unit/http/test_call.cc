@@ -349,7 +349,7 @@ static void piped(void *, error err, uint64_t bytes)
     piping.err = err;
     piping.bytes = bytes;
     if (!err)
-        call_finish(*piping.c);
+        call_close(*piping.c);
     else
         call_cancel(*piping.c);
     exchange_stream_end(*piping.x, !err);

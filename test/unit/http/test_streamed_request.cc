@@ -303,7 +303,8 @@ static void goes_out_of_a_file(void **state)
     source.at = 0;
     begin_push(w, {&source_ops, &source}, 700'001, w.port);
     test_true(world_until(w, [&] { return push.pumped; }));
-    test_eq_enum(push.pump_err.code, error_code::end_of_stream);
+    test_eq_enum(push.pump_err.code, error_code::corrupt);
+    test_eq_text(push.pump_err.what, "the content is shorter than it was");
     end_push(w);
     test_true(world_until(w, [&] { return push.received; }));
     test_true(static_cast<bool>(push.receive_err));
@@ -357,7 +358,7 @@ static void goes_from_socket_to_socket(void **state)
             test_true(world_until(w, [&] { return push.o.done; }));
             test_ok(push.o.err);
             test_true(push.body == content);
-            call_finish(*giver);
+            call_close(*giver);
             end_push(w);
         }
         script_stop(s);
