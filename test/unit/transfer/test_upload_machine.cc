@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// test of transfer/upload_machine: bodies of every framing, in any pieces, broken off or too late; full disks; buckets that are destroyed.
+#include "transfer_world.h"
+
+#include <xxhash.h>
+
+using namespace etlnode;
+
+static constexpr size_t sizes[] = {0, 1, index_content_size_max, index_content_size_max + 1, put_buffer_size - 1, put_buffer_size,
+    put_buffer_size + 1, 3 * put_buffer_size + 7};
+
+static net_conn &put_body(transfer_world &w, size_t size, const std::string &headers = {})
+{
+    return client_ask(w, "PUT /b/o", text_format("Content-Length: %zu\r\n", size) + headers);
+}
+
+static void check_content(transfer_world &w, const std::string &wanted)
+{
+    std::string got;
+    test_true(world_get(w, "o", got));
+    test_true(got == wanted);
+    test_true(memory_files(w.world->now, "/data/tmp").empty());
+}
+
+static void check_stored(transfer_world &w, net_conn &client, const std::string &content)
+{
+    told t = client_read(client);
+    test_eq(t.status, 200);
+    test_has_text(t.head, "Ais-Checksum-Value: " + text_hex(XXH64(content.data(), content.size(), 0)) + "\r\n");
+    test_has_text(t.head, "Ais-Checksum-Type: xxhash2\r\n");
+    test_ok(w.uploads.back());
+    check_content(w, content);
+}
+
+static void check_refused(transfer_world &w, net_conn &client, int status, error_code ended_with, std::string_view text)
+{
+    told t = client_read(client);
+    test_eq(t.status, status);
+    test_has_text(t.body, text);
+    test_eq_enum(w.uploads.back().code, ended_with);
+    test_eq(w.puts, 0u);
+    check_content(w, "the old one");
+}
+
+static void a_body_of_any_size_is_stored(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    for (size_t size : sizes) {
+        const std::string content = pattern(size);
+        for (bool is_at_once : {true, false}) {
+            net_conn &client = put_body(w, size);
+            run(w); // starved
+            for (size_t at = 0; at < size;) {
+                size_t piece = is_at_once ? size : std::min(size - at, size / 5 + 1);
+                wire_send(client, std::string_view(content).substr(at, piece));
+                at += piece;
+                run(w);
+            }
+            check_stored(w, client, content);
+        }
+        net_conn &chunked = client_ask(w, "PUT /b/o", "Transfer-Encoding: chunked\r\n");
+        if (size > 0)
+            wire_send(chunked, text_format("%zx\r\n", size) + content + "\r\n");
+        run(w);
+        wire_send(chunked, "0\r\n\r\n");
+        run(w);
+        check_stored(w, chunked, content);
+    }
+}
+
+static void what_breaks_off_is_not_stored(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    world_put(w, "o", "the old one");
+    for (size_t sent : {size_t{0}, size_t{5}, put_buffer_size, 2 * put_buffer_size + 3}) {
+        for (bool resets : {true, false}) {
+            net_conn &client = put_body(w, 3 * put_buffer_size);
+            wire_send(client, pattern(sent));
+            run(w);
+            if (resets)
+                wire_break(client);
+            else
+                wire_finish(client);
+            run(w);
+            test_true(static_cast<bool>(w.uploads.back()));
+            test_false(client_read(client).status == 200);
+            check_content(w, "the old one");
+        }
+    }
+    net_conn &garbage = client_ask(w, "PUT /b/o", "Transfer-Encoding: chunked\r\n", "no number\r\n");
+    run(w);
+    check_refused(w, garbage, 400, error_code::bad_request, "cannot store ais://b/o");
+}
+
+static void a_client_that_sends_nothing_is_given_up(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    world_put(w, "o", "the old one");
+    net_conn &client = put_body(w, 100);
+    wire_send(client, "half");
+    pass(w, 40'000);
+    check_refused(w, client, 408, error_code::request_timeout, "cannot store ais://b/o");
+}
+
+static void other_bytes_than_the_checksums_are_not_stored(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    world_put(w, "o", "the old one");
+    net_conn &wrong = client_ask(w, "PUT /b/o", "Content-Length: 3\r\nX-Sum: 0123456789abcdef\r\n", "abc");
+    run(w);
+    check_refused(w, wrong, 400, error_code::checksum_mismatch, "cannot store ais://b/o: checksum mismatch");
+    net_conn &right = client_ask(w, "PUT /b/o", "Content-Length: 3\r\nX-Sum: " + text_hex(XXH64("abc", 3, 0)) + "\r\n", "abc");
+    run(w);
+    check_stored(w, right, "abc");
+}
+
+static void a_full_disk_is_told(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    world_put(w, "o", "the old one");
+    for (memory_op where : {memory_op::open, memory_op::write, memory_op::sync}) {
+        w.world->faults = {{.op = where, .err = make_error(error_code::no_space)}};
+        net_conn &client = put_body(w, 3 * put_buffer_size);
+        wire_send(client, pattern(3 * put_buffer_size));
+        run(w);
+        w.world->faults.clear();
+        check_refused(w, client, 507, error_code::no_space, "t[t1]: cannot store ais://b/o: the disk is full");
+    }
+}
+
+static void a_bucket_that_is_gone_gets_nothing(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    world_put(w, "o", "the old one");
+    net_conn &client = put_body(w, 3);
+    run(w);
+    w.has_bucket = false;
+    wire_send(client, "abc");
+    run(w);
+    w.has_bucket = true;
+    check_refused(w, client, 404, error_code::bucket_not_found, "it was destroyed during the upload");
+}
+
+// The store completes a commit that it has begun, whatever the client does.
+static void a_client_that_leaves_does_not_call_a_commit_back(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    net_conn &client = put_body(w, 3);
+    wire_send(client, "abc");
+    run_to(w, "upload", "committing");
+    wire_break(client);
+    run(w);
+    test_ok(w.uploads.back());
+    check_content(w, "abc");
+    // A write completes too; then the broken body ends the upload.
+    net_conn &writing = put_body(w, 3 * put_buffer_size);
+    wire_send(writing, pattern(put_buffer_size));
+    run_to(w, "upload", "writing");
+    wire_break(writing);
+    run(w);
+    test_true(static_cast<bool>(w.uploads.back()));
+    check_content(w, "abc");
+}
+
+static void every_row_is_taken(void **) { check_rows_taken(upload_machine_view()); }
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        CASE(a_body_of_any_size_is_stored),
+        CASE(what_breaks_off_is_not_stored),
+        CASE(a_client_that_sends_nothing_is_given_up),
+        CASE(other_bytes_than_the_checksums_are_not_stored),
+        CASE(a_full_disk_is_told),
+        CASE(a_bucket_that_is_gone_gets_nothing),
+        CASE(a_client_that_leaves_does_not_call_a_commit_back),
+        cmocka_unit_test(every_row_is_taken),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
