@@ -32,13 +32,16 @@ static error read_mode(const yaml_node &node, std::string_view name, etl_mode &o
     if (spec_is_empty(&node) || (spec_is_text(&node) && parse_mode(node.text, out_mode)))
         return no_error;
     std::string what = std::string(name) + " is " + spec_words(&node);
+    bool is_foreign = false;
     for (const etl_foreign_mode &foreign : etl_foreign_modes) {
-        if (spec_is_text(&node) && is_mode(node.text, foreign.name))
-            what.append(", ").append(foreign.what);
+        if (!spec_is_text(&node) || !is_mode(node.text, foreign.name))
+            continue;
+        is_foreign = true;
+        what.append(", ").append(foreign.what);
     }
     std::string expected(etl_mode_list);
     std::string_view nearest = text_nearest(node.text, etl_mode_names);
-    if (!nearest.empty())
+    if (!nearest.empty() && !is_foreign)
         expected += " (did you mean " + std::string(nearest) + "?)";
     return spec_refuse(node, what, expected, out_reason);
 }
