@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // transfer/stage.h: one object on its way through one pod, whatever mode carries it: what a transfer sees of that.
 //
-// A mode begins a stage (transfer_mode.begin), which sends by itself what is to be sent. The transfer hears of the answer's head or of a failure. With the
-// head the stage becomes a source: the answer's body. Until then it may be cancelled.
+// A mode begins a stage (transfer_mode.begin). The stage sends everything by itself and reports the answer's head, or a failure. With the
+// head it becomes a source, the answer's body (stage_take_answer). Until then it may be cancelled (stage_cancel).
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@ namespace etlnode {
 struct stage_failure {
     error err;
     std::string_view begun = {}; // the first bytes of a head that never came to its end
-    std::string text = {};       // the whole message for the user, where the mode knows better words than those of `err`
+    std::string text = {};       // the whole message for the user; empty: `err` supplies the words
 };
 
-// Who hears of a stage: exactly one of the two calls comes, unless the stage is cancelled before, and none before the mode's begin has returned.
+// Who hears of a stage. Exactly one of the two calls comes, after the mode's begin has returned; none comes after stage_cancel.
 struct stage_listener {
-    // The answer's head, in the words of HTTP also where the mode speaks something else. The listener takes the answer (stage_take_answer).
+    // The answer's head, as HTTP would put it, whatever the mode speaks. The listener takes the answer (stage_take_answer).
     void (*on_head)(void *arg, const http_head &head) = nullptr;
     // The stage is gone.
     void (*on_failed)(void *arg, const stage_failure &failure) = nullptr;
