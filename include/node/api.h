@@ -71,14 +71,14 @@ inline constexpr std::string_view env_target_url = "AIS_TARGET_URL";
 inline constexpr std::string_view env_host_name = "K8S_HOST_NAME";
 
 // How a target and a pod exchange an object. Each mode has its place in the lists here; everything else about it stands in src/transfer/modes.
-enum class etl_mode : uint8_t { hpush, hrev, hpull };
-inline constexpr std::string_view etl_mode_names[] = {"hpush://", "hrev://", "hpull://"};
-inline constexpr bool etl_mode_redirects[] = {false, false, true}; // clients who read are sent to the pod themselves
+enum class etl_mode : uint8_t { hpush, hrev, hpull, ws };
+inline constexpr std::string_view etl_mode_names[] = {"hpush://", "hrev://", "hpull://", "ws://"};
+inline constexpr bool etl_mode_redirects[] = {false, false, true, false}; // clients who read are sent to the pod themselves
 // Modes of AIStore's that do not exist here, and what users are told of them.
 struct etl_foreign_mode {
     std::string_view name, what;
 };
-inline constexpr etl_foreign_mode etl_foreign_modes[] = {{"ws://", "which is not supported yet"}, {"io://", "which is not supported"}};
+inline constexpr etl_foreign_mode etl_foreign_modes[] = {{"io://", "which is not supported"}};
 
 // Where hpull:// redirects clients: to the pod's own address, or to a port of its Kubernetes node.
 enum class client_address : uint8_t { pod_ip, node_port };

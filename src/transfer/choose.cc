@@ -19,7 +19,9 @@ static constexpr uint8_t plain = bit(read_mode::plain);
 static constexpr uint8_t hpush = bit(read_mode::hpush);
 static constexpr uint8_t hrev = bit(read_mode::hrev);
 static constexpr uint8_t hpull = bit(read_mode::hpull);
-static constexpr uint8_t by_pod = static_cast<uint8_t>(hpush | hrev | hpull);
+static constexpr uint8_t ws = bit(read_mode::ws);
+static constexpr uint8_t pushed = static_cast<uint8_t>(hpush | ws);
+static constexpr uint8_t by_pod = static_cast<uint8_t>(pushed | hrev | hpull);
 static constexpr uint8_t absent = bit(read_availability::absent);
 static constexpr uint8_t ended = bit(read_availability::ended);
 static constexpr uint8_t ready = bit(read_availability::ready);
@@ -38,11 +40,11 @@ static constexpr read_row rows[] = {
     {"T2", on_target, any, by_pod, absent, any, read_action::refuse_unknown_etl, "no such ETL here"},
     {"T3", on_target, any, by_pod, ended, any, read_action::refuse_ended_etl, "it was stopped, or it failed and its reason is kept"},
     {"T4", on_target, other, by_pod, usable, any, read_action::refuse_method, "an ETL transforms reads only"},
-    {"T5", on_target, head, hpush, usable, any, read_action::refuse_method,
+    {"T5", on_target, head, pushed, usable, any, read_action::refuse_method,
         "the size of a pushed result is known only when it has been made"},
-    {"T6", on_target, get, hpush, soon, any, read_action::wait_for_pod, "Kubernetes restarts a pod that died; a bounded wait hides it"},
+    {"T6", on_target, get, pushed, soon, any, read_action::wait_for_pod, "Kubernetes restarts a pod that died; a bounded wait hides it"},
     {"T7", on_target, reads, static_cast<uint8_t>(hrev | hpull), soon, any, read_action::wait_for_pod, "the same bounded wait"},
-    {"T8", on_target, get, hpush, ready, any, read_action::push, "the target sends the object and streams the answer back"},
+    {"T8", on_target, get, pushed, ready, any, read_action::push, "the target sends the object and streams the answer back"},
     {"T9", on_target, reads, hrev, ready, any, read_action::reverse, "the pod asks the target for the object"},
     {"T10", on_target, reads, hpull, ready, any, read_action::redirect_to_pod, "the client asks the pod, the pod asks the target"},
 };

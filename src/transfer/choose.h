@@ -11,7 +11,7 @@ namespace etlnode {
 
 enum class read_role : uint8_t { proxy, target };
 enum class read_method : uint8_t { get, head, other };
-enum class read_mode : uint8_t { plain, hpush, hrev, hpull };                         // plain: no ETL was asked for
+enum class read_mode : uint8_t { plain, hpush, hrev, hpull, ws };                     // plain: no ETL was asked for
 enum class read_availability : uint8_t { absent, starting, ready, not_ready, ended }; // of the ETL on this target; absent: unknown id
 enum class read_locality : uint8_t { here, elsewhere, nowhere };                      // of the object, by the cluster's placement
 

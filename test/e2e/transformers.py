@@ -152,3 +152,158 @@ class H(Base):
         self.wfile.write(json.dumps(seen).encode())
 serve(H)
 '''
+
+# ws: what AIStore's servers do at /ws, with the standard library alone. etl_args says how it replies; without it the object comes back.
+WEBSOCKET = '''#!/usr/bin/env python3
+import base64, hashlib, json, os, socketserver, struct, sys, time
+PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 80
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+class Closed(Exception): pass
+def unmask(data, mask):
+    whole = (mask * (len(data) // 4 + 1))[:len(data)]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(whole, "little")).to_bytes(len(data), "little")
+class H(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+    def exactly(self, size):
+        data = self.rfile.read(size)
+        if len(data) < size: raise Closed()
+        return data
+    def frame(self, opcode, data=b"", fin=True, mask=b""):
+        size = len(data)
+        head = bytes([opcode | (0x80 if fin else 0)])
+        bit = 0x80 if mask else 0
+        head += bytes([bit | size]) if size < 126 else bytes([bit | 126]) + struct.pack(">H", size) if size < 65536 else bytes([bit | 127]) + struct.pack(">Q", size)
+        self.wfile.write(head + mask + data)
+    def pieces(self):
+        """(opcode of the message, bytes, whether it ends here) as they come; answers pings, notes pongs."""
+        kind = 0
+        while True:
+            first, second = self.exactly(2)
+            opcode, fin, size = first & 15, first >> 7, second & 127
+            assert second & 128, "clients mask"
+            if size == 126: size, = struct.unpack(">H", self.exactly(2))
+            elif size == 127: size, = struct.unpack(">Q", self.exactly(8))
+            mask = self.exactly(4)
+            if opcode >= 8:
+                data = unmask(self.exactly(size), mask)
+                if opcode == CLOSE:
+                    self.frame(CLOSE, data)
+                    raise Closed()
+                if opcode == PING: self.frame(PONG, data)
+                if opcode == PONG:
+                    self.pongs.append(data)
+                    if self.storm: self.frame(PING, b"%d" % len(self.pongs))
+                    yield PONG, b"", False
+                continue
+            assert (opcode == 0) == (kind != 0), "a message inside another one"
+            kind = kind or opcode
+            left = size
+            while True:
+                data = unmask(self.exactly(min(left, 65536)), mask)
+                left -= len(data)
+                is_end = bool(fin) and left == 0
+                yield kind, data, is_end
+                if left == 0: break
+            if is_end: kind = 0
+    def message(self):
+        parts = []
+        for kind, data, is_end in self.stream:
+            if kind != PONG: parts.append(data)
+            if is_end: return kind, b"".join(parts)
+    def upgrade(self):
+        lines = []
+        while True:
+            line = self.rfile.readline(65536).strip()
+            if not line: break
+            lines.append(line.decode())
+        if not lines: raise Closed() # somebody looked whether the port is open
+        headers = {key.lower(): value.strip() for key, value in (line.split(":", 1) for line in lines[1:])}
+        if lines[0] != "GET /ws HTTP/1.1" or headers.get("upgrade") != "websocket" or headers.get("sec-websocket-version") != "13":
+            self.wfile.write(b"HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+            raise Closed()
+        accept = base64.b64encode(hashlib.sha1(headers["sec-websocket-key"].encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        self.wfile.write(b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Accept: " + accept + b"\\r\\n\\r\\n")
+    def handle(self):
+        self.pongs, self.storm = [], False
+        try:
+            self.upgrade()
+            self.stream = self.pieces()
+            while True:
+                kind, control = self.message()
+                asked = json.loads(control)
+                assert kind == BINARY and sorted(asked) == ["etl_args", "fqn", "path", "pipeline"], control
+                assert all(isinstance(value, str) for value in asked.values()) and not asked["fqn"] and not asked["pipeline"], control
+                how, _, rest = asked["etl_args"].partition(":")
+                getattr(self, "do_" + (how or "echo"))(asked, rest)
+        except (Closed, ConnectionError): pass
+    def object(self):
+        kind, data = self.message()
+        assert kind == BINARY
+        return data
+    def do_echo(self, asked, rest): self.frame(BINARY, self.object())
+    def do_md5(self, asked, rest): self.frame(BINARY, hashlib.md5(self.object()).hexdigest().encode())
+    def do_path(self, asked, rest):
+        self.object()
+        self.frame(BINARY, json.dumps(asked).encode())
+    def do_fragments(self, asked, rest): # with pings between them
+        data, size = self.object(), int(rest)
+        for at in range(0, max(len(data), 1), size):
+            self.frame(PING, b"still here")
+            self.frame(BINARY if at == 0 else 0, data[at:at + size], fin=at + size >= len(data))
+    def do_stream(self, asked, rest): # while it reads
+        kind = BINARY
+        for opcode, data, is_end in self.stream:
+            if opcode == PONG: continue
+            self.frame(kind, data, fin=is_end)
+            kind = 0
+            if is_end: return
+    def do_early(self, asked, rest): # replies before it has read the object
+        self.frame(BINARY, b"early")
+        for kind, data, is_end in self.stream:
+            if is_end: return
+    def do_text(self, asked, rest):
+        self.object()
+        self.frame(TEXT, rest.encode())
+    def do_latin(self, asked, rest):
+        self.object()
+        self.frame(TEXT, "n\\u00e4mlich".encode("latin-1"))
+    def do_close(self, asked, rest):
+        self.object()
+        code, _, why = rest.partition(" ")
+        self.frame(CLOSE, (struct.pack(">H", int(code)) + why.encode()) if code else b"")
+        raise Closed()
+    def do_vanish(self, asked, rest):
+        self.object()
+        raise Closed()
+    def do_begin(self, asked, rest): # and then: die, close, close with a frame, stay
+        self.object()
+        self.frame(BINARY, b"x" * int(rest.split("-")[1]), fin=False)
+        if rest.startswith("die"):
+            time.sleep(0.2)
+            os._exit(1)
+        if rest.startswith("frame"): self.frame(CLOSE, struct.pack(">H", 1000))
+        if rest.startswith("stay"): time.sleep(3600)
+        if rest.startswith("text"): self.frame(TEXT, b"a failure behind the beginning")
+        raise Closed()
+    def do_masked(self, asked, rest):
+        self.object()
+        self.frame(BINARY, b"abc", mask=b"\\0\\0\\0\\0")
+    def do_control(self, asked, rest): # a control frame that is too large
+        self.object()
+        self.frame(PING, b"p" * 126)
+    def do_silent(self, asked, rest):
+        self.object()
+        time.sleep(3600)
+    def do_storm(self, asked, rest): # each pong is answered with a ping at once, for so many seconds; then says how many pongs there were in how many seconds
+        self.object()
+        self.storm = True
+        for _ in range(50): self.frame(PING, b"first")
+        began = time.monotonic()
+        while time.monotonic() < began + float(rest): next(self.stream)
+        self.frame(BINARY, b"%d %f" % (len(self.pongs), time.monotonic() - began))
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    request_queue_size = 128
+    daemon_threads = True
+Server(("0.0.0.0", PORT), H).serve_forever()
+'''

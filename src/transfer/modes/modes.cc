@@ -10,7 +10,7 @@
 
 namespace etlnode {
 
-static constexpr const transfer_mode *modes[] = {&push_mode, &reverse_mode, &redirect_mode};
+static constexpr const transfer_mode *modes[] = {&push_mode, &reverse_mode, &redirect_mode, &websocket_mode};
 
 const transfer_mode &transfer_mode_of(etl_mode mode)
 {

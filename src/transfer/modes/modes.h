@@ -40,9 +40,10 @@ const transfer_mode &transfer_mode_of(etl_mode mode);
 std::vector<sm_view> transfer_mode_machines();
 
 // Of the files beside this one, for modes.cc.
-extern const transfer_mode push_mode;     // hpush
-extern const transfer_mode reverse_mode;  // hrev
-extern const transfer_mode redirect_mode; // hpull
+extern const transfer_mode push_mode;      // hpush
+extern const transfer_mode reverse_mode;   // hrev
+extern const transfer_mode redirect_mode;  // hpull
+extern const transfer_mode websocket_mode; // ws
 
 // For their requests. The target asks the pod, which asks for the object.
 void mode_ask_pod(transfer &t, call_options &out_request);

@@ -12,7 +12,7 @@ static void exactly_one_row_matches(void **)
 {
     for (unsigned role = 0; role < 2; role++) {
         for (unsigned method = 0; method < 3; method++) {
-            for (unsigned mode = 0; mode < 4; mode++) {
+            for (unsigned mode = 0; mode < 5; mode++) {
                 for (unsigned availability = 0; availability < 5; availability++) {
                     for (unsigned locality = 0; locality < 3; locality++) {
                         int matches = 0;
