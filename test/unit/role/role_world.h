@@ -201,6 +201,42 @@ inline void role_stop(role_world &w)
     role_free_node(w);
 }
 
+// What a start fails of: an operation of an empty disk, or a document that lies on it; and what is said of it.
+struct role_bad_start {
+    memory_op op;
+    const char *path;
+    const char *says;
+};
+struct role_bad_document {
+    const char *name;
+    uint64_t version;
+    std::string text;
+    const char *says;
+};
+
+inline void role_check_bad_starts(role_world &w, std::span<const role_bad_start> operations, std::span<const role_bad_document> documents)
+{
+    role_stop(w);
+    for (const role_bad_start &one : operations) {
+        w.image = memory_empty();
+        role_begin_start(w);
+        role_fail_disk(w, one.op, error_code::io, one.path);
+        test_true(scripted_until(*w.sim, [&] { return w.is_started; }));
+        test_eq_enum(w.start_err.code, error_code::io);
+        test_has_text(w.start_detail, one.says);
+        role_stop(w);
+    }
+    for (const role_bad_document &one : documents) {
+        w.image = memory_empty();
+        w.image.documents[one.name] = {one.version, one.text};
+        role_start(w);
+        test_true(static_cast<bool>(w.start_err));
+        test_has_text(w.start_detail, one.says);
+        role_stop(w);
+    }
+    w.image = memory_empty();
+}
+
 inline role_world *role_world_make(bool is_target)
 {
     auto *w = new role_world;

@@ -157,50 +157,46 @@ static void starts_that_a_proxy_left_unfinished_are_ended(void **state)
 static void a_start_that_fails_says_why(void **state)
 {
     role_world &w = role_of(state);
-    struct wrong {
-        memory_op op;
-        const char *path;
-        const char *says;
-    };
-    const wrong rows[] = {
+    const role_bad_start operations[] = {
         {memory_op::meta_read, "node", "the node's id could not be read: "},
         {memory_op::meta_swap, "node", "the node's id could not be stored: "},
         {memory_op::meta_read, "cluster", "the cluster document in the data directory could not be read: "},
         {memory_op::meta_swap, "cluster", "the cluster document could not be stored: "},
     };
-    role_stop(w);
-    for (const wrong &row : rows) {
-        w.image = memory_empty();
-        role_begin_start(w);
-        role_fail_disk(w, row.op, error_code::io, row.path);
-        test_true(scripted_until(*w.sim, [&] { return w.is_started; }));
-        test_eq_enum(w.start_err.code, error_code::io);
-        test_has_text(w.start_detail, row.says);
-        role_stop(w);
-    }
-    w.image = memory_empty();
-    w.image.documents["node"] = {1, R"({"id":"target-01","role":"target"})"};
-    role_start(w);
-    test_eq_text(w.start_detail, "the data directory belongs to a target (target-01), this is a proxy: use another --data-dir");
-    role_stop(w);
-    w.image.documents["node"] = {1, R"({"id":"proxy-99","role":"proxy"})"};
-    role_start(w);
-    test_has_text(w.start_detail, "the data directory belongs to node proxy-99, not to proxy-01");
-    role_stop(w);
-    w.image.documents["node"] = {1, R"({"id":"x"})"};
-    role_start(w);
-    test_eq_enum(w.start_err.code, error_code::corrupt);
-    role_stop(w);
-    w.image = memory_empty();
+    const role_bad_document documents[] = {
+        {"node", 1, R"({"id":"target-01","role":"target"})",
+            "the data directory belongs to a target (target-01), this is a proxy: use another --data-dir"},
+        {"node", 1, R"({"id":"proxy-99","role":"proxy"})", "the data directory belongs to node proxy-99, not to proxy-01"},
+        {"node", 1, R"({"id":"x"})", "the document \"node\" in the data directory is damaged: "},
+        {"node", 1, "nonsense", "the document \"node\" in the data directory is damaged: "},
+        {"cluster", 1, "{}", "the cluster document in the data directory could not be read: "},
+    };
+    role_check_bad_starts(w, operations, documents);
     w.options.id = "short";
     role_start(w);
     test_eq_text(w.start_detail, "a node id has 8 to 64 of [A-Za-z0-9_-]");
-    role_stop(w);
-    w.options.id = role_proxy_id;
-    w.options.cluster_secret.clear();
-    proxy *none = nullptr;
-    test_eq_enum(proxy_start(w.client->e, w.options, role_on_ready, &w, &none).code, error_code::invalid_argument);
-    test_true(none == nullptr);
+}
+
+static void options_that_cannot_be_are_refused(void **state)
+{
+    role_world &w = role_of(state);
+    struct wrong {
+        std::string node_options::*option;
+        const char *value, *says;
+    };
+    const wrong rows[] = {
+        {&node_options::cluster_secret, "", "a node needs a cluster secret"},
+        {&node_options::advertise_url, "p", "the advertised URL must be http://host:port"},
+    };
+    for (const wrong &row : rows) {
+        node_options options = w.options;
+        options.*row.option = row.value;
+        proxy *none = nullptr;
+        error err = proxy_start(w.client->e, options, role_on_ready, &w, &none);
+        test_eq_enum(err.code, error_code::invalid_argument);
+        test_eq_text(err.what, row.says);
+        test_true(none == nullptr);
+    }
 }
 
 static void metrics_tell_of_targets_and_etls(void **state)
@@ -291,6 +287,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_proxy_that_starts_again_asks_its_targets, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(starts_that_a_proxy_left_unfinished_are_ended, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_start_that_fails_says_why, role_set_up_proxy, role_tear_down),
+        cmocka_unit_test_setup_teardown(options_that_cannot_be_are_refused, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(metrics_tell_of_targets_and_etls, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_drain_lets_requests_end, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_drain_cuts_what_takes_too_long, role_set_up_cluster, role_tear_down),

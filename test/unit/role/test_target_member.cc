@@ -136,35 +136,18 @@ static void what_it_held_is_there_after_a_restart(void **state)
 static void a_start_that_fails_says_why(void **state)
 {
     role_world &w = role_of(state);
-    role_stop(w);
-    struct wrong {
-        memory_op op;
-        const char *path;
-        const char *says;
-    };
-    const wrong rows[] = {
+    const role_bad_start operations[] = {
         {memory_op::meta_read, "node", "the node's id could not be read: "},
         {memory_op::make_dir, "", "the store in /data could not be opened: "},
         {memory_op::meta_read, "cluster", "the cluster document in the data directory could not be read: "},
     };
-    for (const wrong &row : rows) {
-        w.image = memory_empty();
-        role_begin_start(w);
-        role_fail_disk(w, row.op, error_code::io, row.path);
-        test_true(scripted_until(*w.sim, [&] { return w.is_started; }));
-        test_eq_enum(w.start_err.code, error_code::io);
-        test_has_text(w.start_detail, row.says);
-        role_stop(w);
-    }
-    w.image = memory_empty();
-    w.image.documents["cluster"] = {7, document_print(w.document)}; // its own version is another
-    role_start(w);
-    test_eq_text(w.start_detail, "the cluster document in the data directory has a version that is not its own");
-    role_stop(w);
-    w.image = memory_empty();
-    w.image.documents["node"] = {1, R"({"id":"proxy-01","role":"proxy"})"};
-    role_start(w);
-    test_eq_text(w.start_detail, "the data directory belongs to a proxy (proxy-01), this is a target: use another --data-dir");
+    const role_bad_document documents[] = {
+        {"cluster", 7, document_print(w.document), "the cluster document in the data directory has a version that is not its own"},
+        {"cluster", 1, "[]", "the cluster document in the data directory could not be read: "},
+        {"node", 1, R"({"id":"proxy-01","role":"proxy"})",
+            "the data directory belongs to a proxy (proxy-01), this is a target: use another --data-dir"},
+    };
+    role_check_bad_starts(w, operations, documents);
 }
 
 static void options_that_cannot_be_are_refused(void **state)
