@@ -309,12 +309,10 @@ static constexpr sm_row<exchange> rows[] = {
 
     {S::lingering, E::starved, always, SM_FN(wait_more_to_drain), S::lingering},
     {S::lingering, E::gone, always, SM_FN(dispose), S::closed},
-    {S::lingering, E::drained, always, SM_FN(dispose), S::closed},
     {S::lingering, E::deadline, always, SM_FN(dispose), S::closed},
     {S::lingering, E::stop, always, SM_FN(dispose), S::closed},
 
     {S::abandoned, E::answered, always, SM_FN(dispose), S::closed},
-    {S::abandoned, E::stream_ended, always, SM_FN(dispose), S::closed},
     {S::abandoned, E::stream_cut, always, SM_FN(dispose), S::closed},
 };
 
