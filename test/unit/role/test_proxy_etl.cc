@@ -187,6 +187,9 @@ static void failed_reads_are_gathered_in_order_of_time(void **state)
     tree = tree_of(role_ask(w, "GET /v1/etl/my-etl?uuid=another-job"));
     test_eq_text(json_print(json_get(tree.get(), "obj_errors")), "[]");
 
+    role_script(other, {.match = "GET /v1/node/etl/my-etl?failures=true", .status = 404}); // it has no such ETL, so nothing failed there
+    tree = tree_of(role_ask(w, "GET /v1/etl/my-etl/errors"));
+    test_eq_text(json_print(json_get(tree.get(), "missing")), "[]");
     role_script(other, {.match = "GET /v1/node/etl/my-etl?failures=true", .status = 500});
     tree = tree_of(role_ask(w, "GET /v1/etl/my-etl/errors"));
     test_eq_text(json_print(json_get(tree.get(), "missing")), "[\"target-02\"]");

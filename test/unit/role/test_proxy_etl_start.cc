@@ -109,11 +109,15 @@ static void a_start_of_2020_is_answered_with_its_id(void **state)
     test_has_text(scripted_last(target, "GET").second, "&wait_timeout_ms=60000&"); // nothing of it is kept: these clients wait
     role_expect(w, "GET /v1/etl/list", {}, 200, "\"name\":\"transformer-md5\"");
 
+    role_check(role_ask(w, "POST /v1/etl/init", document_spec), "another of that name", 200, "");
+    role_expect(
+        w, "GET /v1/etl/transformer-md5", {}, 404, "etl job transformer-md5 does not exist: 2 ETLs have that name, use the id of one");
+
     // One that fails is forgotten: nobody knows its id.
     role_script(target,
         {.match = "GET /v1/node/etl/", .status = 400, .body = R"({"code":"etl_init_failed","message":"step create: quota"})", .times = 1});
     role_expect(w, "POST /v1/etl/init", document_spec, 400, "target target-01: step create: quota");
-    test_eq(proxy_document(*w.p).etls.size(), 1);
+    test_eq(proxy_document(*w.p).etls.size(), 2);
 }
 
 static void a_failed_start_is_ended_and_kept_with_its_reason(void **state)

@@ -158,6 +158,22 @@ static void what_a_target_does_not_say_counts_as_objects(void **state)
     test_eq(document_find_node(proxy_document(*w.p), "target-02")->flags, node_flag_maintenance);
 }
 
+// What it missed does not matter where it holds nothing that could show up again.
+static void a_target_that_comes_back_empty_is_placed_again(void **state)
+{
+    role_world &w = role_of(state);
+    role_make_bucket(w, "b");
+    scripted_node &node = *w.peers[role_target_id];
+    role_wait_silent(w, node);
+    role_take_push(w, node);
+    role_expect(w, "PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"target-01"}})", 200);
+    role_expect(w, "DELETE /v1/buckets/b", R"({"action":"destroy-bck"})", 200);
+    role_make_bucket(w, "c");
+    scripted_listen(node);
+    role_check(role_register(w, node, "\"object_count\":0,"), path, 200, "");
+    test_eq(document_find_node(proxy_document(*w.p), role_target_id)->flags, 0);
+}
+
 static void a_target_that_comes_back_having_missed_nothing_is_placed_again(void **state)
 {
     role_world &w = role_of(state);
@@ -191,6 +207,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_target_of_another_cluster_is_a_stranger, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_that_joins_a_cluster_with_objects_is_in_maintenance, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(what_a_target_does_not_say_counts_as_objects, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_target_that_comes_back_empty_is_placed_again, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(
             a_target_that_comes_back_having_missed_nothing_is_placed_again, role_set_up_cluster, role_tear_down),
     };

@@ -93,6 +93,15 @@ static void a_start_that_is_not_the_documents_is_over(void **state)
     role_check(role_ask_as_node(w, at(start_path, w.document.version)), "none", 503, "the ETL was stopped");
 }
 
+static void a_start_that_is_over_elsewhere_is_over(void **state)
+{
+    role_world &w = role_of(state);
+    w.document.etls[0].stage = etl_stage::running;
+    role_check(role_push(w), "push", 204, "");
+    role_check(role_ask_as_node(w, at(start_path, w.document.version)), "running", 503, "the ETL was stopped");
+    test_eq(w.sim->kube->pods.size(), 1); // it runs on
+}
+
 static void a_document_that_does_not_come_ends_the_wait(void **state)
 {
     role_world &w = role_of(state);
@@ -324,6 +333,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_question_must_be_whole, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_start_is_answered_when_its_pod_serves, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_start_that_is_not_the_documents_is_over, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_start_that_is_over_elsewhere_is_over, set_up_serving, role_tear_down),
         cmocka_unit_test_setup_teardown(a_document_that_does_not_come_ends_the_wait, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_start_that_fails_says_why, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_proxy_that_hangs_up_ends_the_start, role_set_up_member, role_tear_down),
