@@ -60,6 +60,26 @@ inline scripted_call &role_begin(
     return *w.calls.back();
 }
 
+// The body comes `pause_ms` after the head; never with UINT64_MAX.
+inline scripted_call &role_begin_slow_put(
+    role_world &w, std::string_view line, std::string_view body, uint64_t pause_ms, std::string_view headers = {})
+{
+    w.calls.push_back(new scripted_call);
+    sim_call options;
+    options.host = w.client;
+    options.address = w.address;
+    options.port = role_port;
+    options.request = std::string(line) + " HTTP/1.1\r\nHost: " + w.address + "\r\n" + std::string(headers) +
+                      text_format("Content-Length: %zu\r\n\r\n", body.size() + (pause_ms == UINT64_MAX ? 1 : 0));
+    options.piece = options.request.size();
+    options.pause_us = pause_ms == UINT64_MAX ? 0 : pause_ms * 1'000;
+    options.request += body;
+    options.on_done = scripted_call_done;
+    options.arg = w.calls.back();
+    w.calls.back()->running = sim_call_start(options);
+    return *w.calls.back();
+}
+
 inline const scripted_call &role_await(role_world &w, scripted_call &call)
 {
     if (!scripted_until(*w.sim, [&] { return call.running == nullptr; }))

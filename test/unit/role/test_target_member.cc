@@ -195,17 +195,7 @@ static void a_drain_lets_requests_end_and_tells_the_last_count(void **state)
     role_world &w = role_of(state);
     await_beat(w); // the proxy has let it in
     scripted_node &proxy = proxy_of(w);
-    scripted_call call;
-    sim_call slow;
-    slow.host = w.client;
-    slow.address = w.address;
-    slow.port = role_port;
-    slow.request = "PUT /v1/objects/b/o?pid=p&utm=1 HTTP/1.1\r\nHost: 10.0.0.2:8080\r\nContent-Length: 3\r\n\r\nabc";
-    slow.piece = slow.request.size() - 3;
-    slow.pause_us = 2'000'000; // the body comes later
-    slow.on_done = scripted_call_done;
-    slow.arg = &call;
-    call.running = sim_call_start(slow);
+    scripted_call &call = role_begin_slow_put(w, "PUT /v1/objects/b/o?pid=p&utm=1", "abc", 2'000);
     test_true(scripted_until(*w.sim, [&] { return w.t->store_calls == 1; }));
     role_begin_drain(w);
     scripted_pass(*w.sim, 1'000);
@@ -222,15 +212,7 @@ static void a_drain_lets_requests_end_and_tells_the_last_count(void **state)
 static void a_drain_cuts_what_takes_too_long(void **state)
 {
     role_world &w = role_of(state);
-    scripted_call call;
-    sim_call stuck;
-    stuck.host = w.client;
-    stuck.address = w.address;
-    stuck.port = role_port;
-    stuck.request = "PUT /v1/objects/b/o?pid=p&utm=1 HTTP/1.1\r\nHost: 10.0.0.2:8080\r\nContent-Length: 30\r\n\r\nabc";
-    stuck.on_done = scripted_call_done;
-    stuck.arg = &call;
-    call.running = sim_call_start(stuck);
+    scripted_call &call = role_begin_slow_put(w, "PUT /v1/objects/b/o?pid=p&utm=1", "abc", UINT64_MAX);
     test_true(scripted_until(*w.sim, [&] { return w.t->store_calls == 1; }));
     uint64_t began_us = w.sim->now_us;
     role_begin_drain(w);

@@ -190,11 +190,26 @@ static void a_copy_is_kept_under_another_name(void **state)
         {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb!%2Fp", "", 400, "object_to: invalid bucket name"},
         {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2F%2Fp", "", 400, "object_to: invalid object name"},
         {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2Fq", "x", 400, "takes no body"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2Fq", nullptr, 400, "takes no body", "Transfer-Encoding: chunked\r\n"},
         {"PUT /v1/objects/b/none?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2Fq", "", 404, "ais://b/none does not exist"},
         {"PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2Fq&etl_name=nobody", "", 404, "etl job nobody does not exist"},
         {"GET /v1/objects/b/q", nullptr, 404, "does not exist"},
     };
     role_check_cases(w, cases);
+}
+
+// A transform that another target pushes may be slower than a client may be.
+static void only_a_target_may_pause_for_long(void **state)
+{
+    role_world &w = role_of(state);
+    std::string pause = "Etlnode-Pause: 60000\r\n";
+    uint64_t longer_ms = body_stall_timeout_ms + 10'000;
+    scripted_call &client = role_begin_slow_put(w, line_of("PUT", "b/o"), "abc", longer_ms, pause);
+    role_check(role_await(w, client), "a client", 408, "");
+    scripted_call &stranger = role_begin_slow_put(w, line_of("PUT", "b/o"), "abc", longer_ms, pause + role_wrong_secret_header);
+    role_check(role_await(w, stranger), "a stranger", 408, "");
+    scripted_call &target = role_begin_slow_put(w, line_of("PUT", "b/o"), "abc", longer_ms, pause + role_secret_header);
+    role_check(role_await(w, target), "a target", 200, "");
 }
 
 // Objects of a former bucket of that name must not show up in the new one.
@@ -239,6 +254,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_damaged_object_is_told, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_disk_that_fails_is_told, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_copy_is_kept_under_another_name, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(only_a_target_may_pause_for_long, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_bucket_that_is_being_emptied_is_closed, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_that_has_not_joined_serves_nothing, role_set_up_target, role_tear_down),
     };
