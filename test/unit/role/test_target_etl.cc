@@ -236,12 +236,13 @@ static void metrics_tell_of_reads_and_pods(void **state)
 {
     role_world &w = role_of(state);
     (void)role_ask(w, "GET /v1/objects/b/o?etl_name=my-etl");
+    (void)role_ask(w, "GET /v1/objects/b/o?etl_name=my-etl");
     (void)role_ask(w, "GET /v1/objects/b/none?etl_name=my-etl");
     (void)role_ask(w, "GET /v1/objects/b/o");
     const scripted_call &call = role_ask(w, "GET /metrics");
     for (const char *line : {"etlnode_build_info{version=\"unit\",role=\"target\",node_id=\"target-01\"} 1\n", "etlnode_up 1\n",
              "etlnode_etl{etl=\"my-etl\",name=\"my-etl\",stage=\"Initializing\",phase=\"serving\",communication=\"hpush://\"} 1\n",
-             "etlnode_etl_pod_ready{etl=\"my-etl\"} 1\n", "etlnode_etl_requests_total{etl=\"my-etl\",outcome=\"ok\"} 1\n",
+             "etlnode_etl_pod_ready{etl=\"my-etl\"} 1\n", "etlnode_etl_requests_total{etl=\"my-etl\",outcome=\"ok\"} 2\n",
              "etlnode_etl_requests_total{etl=\"my-etl\",outcome=\"client_error\"} 1\n", "etlnode_object_requests_total{op=\"put\"} 1\n",
              "etlnode_object_requests_total{op=\"get\"} 1\n", "etlnode_store_objects 1\n", "etlnode_kubectl_up 1\n",
              "etlnode_kubectl_calls_total{verb=\"create\"} 1\n", "etlnode_http_requests_total{server=\"pods\",class=\"2xx\"} 0\n",
