@@ -154,6 +154,31 @@ def check_failpoints():
         yield f"docs/RELIABILITY.md lists {name}, which does not exist"
 
 
+def case_body(text, case):
+    """What stands between the braces of that test case; None when the file has no such case, or does not run it."""
+    found = re.search(rf"^static void {case}\(void \*\*\w*\)\s*(?:\{{([^\n]*)\}}|\{{\n(.*?)^\}})$", text, flags=re.M | re.S)
+    is_run = re.search(rf"cmocka_unit_test\w*\({case}\b", text)
+    return (found.group(1) or found.group(2)) if found and is_run else None
+
+
+def check_untaken_rows():
+    """A row that the simulator need not take names the unit test that takes it: a case that asks for every row of that machine."""
+    for number, line in enumerate(read("test/sim/untaken.txt").splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        where = f"test/sim/untaken.txt:{number}"
+        named = re.fullmatch(r"(\w+): [^|]+ \| [^|]+ \| (test/unit/\S+\.cc): (\w+)", line)
+        if not named:
+            yield f"{where}: expected row | why | test/unit/FOLDER/FILE.cc: CASE"
+            continue
+        machine, path, case = named.groups()
+        body = case_body(read(path), case) if os.path.exists(os.path.join(ROOT, path)) else None
+        if body is None:
+            yield f"{where}: there is no case {case} in {path}"
+        elif f"{machine}_machine_view()" not in body or "check_rows_taken(" not in body:
+            yield f"{where}: {case} in {path} does not ask for every row of {machine}"
+
+
 def pages():
     """Every page that people write, without its blocks of code. Generated pages are checked by check_generated_pages."""
     for path in all_files():
@@ -321,6 +346,7 @@ CHECKS = [
     ("words that do not belong here", check_words),
     ("generated pages are fresh", check_generated_pages),
     ("failpoints are listed", check_failpoints),
+    ("rows that the simulator does not take have a test", check_untaken_rows),
     ("pages name files that exist", check_pages_name_files),
     ("pages link to pages that exist", check_pages_link_to_pages),
     ("pages name functions that exist", check_pages_name_functions),

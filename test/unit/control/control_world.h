@@ -13,11 +13,9 @@
 #include "fake_world.h"
 #include "node_test.h"
 
-#include "golden.h"
+#include "golden_page.h"
 #include "port/meta.h"
 #include "rows_taken.h"
-#include "sm/sm_render.h"
-#include "sm/sm_trace.h"
 
 namespace etlnode {
 
@@ -103,66 +101,24 @@ inline fake_world *control_world_make()
     return w;
 }
 
-// --- golden traces: everything in the file except the blocks is kept; a line "given: a, b 1" lists calls, the block shows their effects
-
-inline std::vector<std::string> golden_split(std::string_view text, std::string_view separator)
+// One story about a machine of control/: its transitions, and what its world said. The scenario has the members w, m and said.
+template <class S> std::string control_play(
+    const char *machine, const std::string &calls, void (*set_up)(S &c), void (*do_call)(S &c, const std::string &call), void (*end)(S &c))
 {
-    std::vector<std::string> out;
-    for (;;) {
-        size_t at = text.find(separator);
-        out.emplace_back(text.substr(0, at));
-        if (at == std::string_view::npos)
-            return out;
-        text.remove_prefix(at + separator.size());
+    S c;
+    c.w = control_world_make();
+    c.m.sm.id = 1;
+    c.m.e = &c.w->e;
+    set_up(c);
+    golden_trace_begin(c.w->clock);
+    for (const std::string &call : golden_split(calls, ", ")) {
+        do_call(c, call);
+        fake_run(*c.w);
     }
-}
-
-inline void golden_check(const char *path, std::string (*run)(const std::vector<std::string> &calls))
-{
-    std::string recorded = golden_read(path);
-    test_true(!recorded.empty());
-    std::string now;
-    bool in_block = false;
-    for (const std::string &line : golden_split(recorded, "\n")) {
-        if (line == "```") {
-            in_block = !in_block;
-            continue;
-        }
-        if (in_block)
-            continue;
-        now += line + "\n";
-        if (line.starts_with("given: "))
-            now += "```\n" + run(golden_split(line.substr(7), ", ")) + "```\n";
-    }
-    now.pop_back();
-    if (golden_is_updating()) {
-        golden_write(path, now);
-        return;
-    }
-    test_eq_text(now, recorded);
-}
-
-inline void golden_trace_begin(fake_world &w)
-{
-    sm_trace_set_clock([](void *arg) { return static_cast<fake_world *>(arg)->clock.now_ms - 1'000; }, &w);
-    sm_trace_clear();
-}
-
-inline std::string golden_trace_end(const char *machine)
-{
-    struct sink {
-        std::string_view machine;
-        std::string out;
-    } s{machine, {}};
-    sm_trace_each(
-        [](void *arg, const sm_trace_entry &entry) {
-            sink &to = *static_cast<sink *>(arg);
-            if (to.machine == entry.machine)
-                to.out += sm_trace_text(entry) + "\n";
-        },
-        &s);
-    sm_trace_set_clock(nullptr, nullptr);
-    return s.out;
+    std::string out = golden_trace_end(machine) + c.said;
+    end(c);
+    fake_free(c.w);
+    return out;
 }
 
 } // namespace etlnode

@@ -73,28 +73,22 @@ static void do_call(scenario &c, const std::string &call)
         fake_advance(*c.w, static_cast<uint64_t>(std::atoi(words[1].c_str())) * 1'000);
     else
         test_fail("no call %s", call.c_str());
-    fake_run(*c.w);
 }
 
-static std::string run_scenario(const std::vector<std::string> &calls)
+static void set_up(scenario &c)
 {
-    scenario c;
-    c.w = control_world_make();
-    c.m.sm.id = 1;
-    c.m.e = &c.w->e;
     c.m.id = "e";
     c.m.wait_timeout_ms = 60'000;
     c.m.world = world_of(c);
-    golden_trace_begin(*c.w);
-    for (const std::string &call : calls)
-        do_call(c, call);
-    std::string out = golden_trace_end("etl_rollout") + c.said;
-    test_true(c.ended); // a scenario must reach the end
-    fake_free(c.w);
-    return out;
 }
 
-static void traces_are_as_recorded(void **) { golden_check("test/golden/traces/etl_rollout.md", run_scenario); }
+static void check_end(scenario &c) { test_true(c.ended); } // a scenario must reach the end
+
+static void traces_are_as_recorded(void **)
+{
+    golden_page_check("test/golden/traces/etl_rollout.md",
+        [](const std::string &calls) { return control_play("etl_rollout", calls, set_up, do_call, check_end); });
+}
 
 // etl_rollout_begin steps at once, so no story has an end before it.
 static void every_row_is_taken(void **)

@@ -32,15 +32,10 @@ static void do_call(scenario &c, const std::string &call)
         fake_advance(*c.w, static_cast<uint64_t>(std::atoi(words[1].c_str())));
     else
         test_fail("no call %s", call.c_str());
-    fake_run(*c.w);
 }
 
-static std::string run_scenario(const std::vector<std::string> &calls)
+static void set_up(scenario &c)
 {
-    scenario c;
-    c.w = control_world_make();
-    c.m.sm.id = 1;
-    c.m.e = &c.w->e;
     c.m.world = {.send =
                      [](void *arg, member &m) {
                          scenario &s = *static_cast<scenario *>(arg);
@@ -48,16 +43,16 @@ static std::string run_scenario(const std::vector<std::string> &calls)
                      },
         .cancel = [](void *arg, member &) { static_cast<scenario *>(arg)->said += "cancelled\n"; },
         .arg = &c};
-    golden_trace_begin(*c.w);
-    for (const std::string &call : calls)
-        do_call(c, call);
-    std::string out = golden_trace_end("member") + c.said;
-    member_stop(c.m);
-    fake_free(c.w);
-    return out;
 }
 
-static void traces_are_as_recorded(void **) { golden_check("test/golden/traces/member.md", run_scenario); }
+static void check_end(scenario &c) { member_stop(c.m); }
+
+static void traces_are_as_recorded(void **)
+{
+    golden_page_check(
+        "test/golden/traces/member.md", [](const std::string &calls) { return control_play("member", calls, set_up, do_call, check_end); });
+}
+
 static void every_row_is_taken(void **)
 {
     scenario c; // a member that never began

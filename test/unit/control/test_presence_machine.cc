@@ -7,36 +7,44 @@
 
 using namespace etlnode;
 
-static std::string run_scenario(const std::vector<std::string> &calls)
-{
-    fake_world *w = control_world_make();
+struct scenario {
+    fake_world *w = nullptr;
     presence m;
-    m.sm.id = 1;
-    m.e = &w->e;
-    m.target = "t1";
     std::string said;
-    presence_begin(m);
-    golden_trace_begin(*w);
-    for (const std::string &call : calls) {
-        if (call == "heard")
-            presence_heard(m);
-        else if (call == "stop")
-            presence_stop(m);
-        else if (call.starts_with("wait "))
-            fake_advance(*w, static_cast<uint64_t>(std::atoi(call.c_str() + 5)));
-        else
-            test_fail("no call %s", call.c_str());
-        fake_run(*w);
-        said += call + ": " + (presence_is_here(m) ? "here" : "not here") + (presence_was_heard(m) ? "" : ", never heard") + "\n";
-    }
-    std::string out = golden_trace_end("presence") + said;
-    presence_stop(m); // no effect after the end
-    presence_heard(m);
-    fake_free(w);
-    return out;
+};
+
+static void do_call(scenario &c, const std::string &call)
+{
+    if (call == "heard")
+        presence_heard(c.m);
+    else if (call == "stop")
+        presence_stop(c.m);
+    else if (call.starts_with("wait "))
+        fake_advance(*c.w, static_cast<uint64_t>(std::atoi(call.c_str() + 5)));
+    else
+        test_fail("no call %s", call.c_str());
+    fake_run(*c.w);
+    c.said += call + ": " + (presence_is_here(c.m) ? "here" : "not here") + (presence_was_heard(c.m) ? "" : ", never heard") + "\n";
 }
 
-static void traces_are_as_recorded(void **) { golden_check("test/golden/traces/presence.md", run_scenario); }
+static void set_up(scenario &c)
+{
+    c.m.target = "t1";
+    presence_begin(c.m);
+}
+
+static void check_end(scenario &c)
+{
+    presence_stop(c.m); // no effect after the end
+    presence_heard(c.m);
+}
+
+static void traces_are_as_recorded(void **)
+{
+    golden_page_check("test/golden/traces/presence.md",
+        [](const std::string &calls) { return control_play("presence", calls, set_up, do_call, check_end); });
+}
+
 static void every_row_is_taken(void **) { check_rows_taken(presence_machine_view()); }
 
 int main()

@@ -47,29 +47,27 @@ static void do_call(scenario &c, const std::string &call)
         fake_advance(*c.w, static_cast<uint64_t>(std::atoi(call.c_str() + 5)));
     else
         test_fail("no call %s", call.c_str());
-    fake_run(*c.w);
 }
 
-static std::string run_scenario(const std::vector<std::string> &calls)
+static void set_up(scenario &c)
 {
-    scenario c;
-    c.w = control_world_make();
-    c.m.sm.id = 1;
-    c.m.e = &c.w->e;
     c.m.world = world_of(c);
     publisher_begin(c.m);
-    golden_trace_begin(*c.w);
-    for (const std::string &call : calls)
-        do_call(c, call);
-    std::string out = golden_trace_end("publisher") + c.said;
+}
+
+static void check_end(scenario &c)
+{
     publisher_published(c.m); // no effect after the end
     publisher_heard(c.m, 9);
     publisher_stop(c.m);
-    fake_free(c.w);
-    return out;
 }
 
-static void traces_are_as_recorded(void **) { golden_check("test/golden/traces/publisher.md", run_scenario); }
+static void traces_are_as_recorded(void **)
+{
+    golden_page_check("test/golden/traces/publisher.md",
+        [](const std::string &calls) { return control_play("publisher", calls, set_up, do_call, check_end); });
+}
+
 static void every_row_is_taken(void **) { check_rows_taken(publisher_machine_view()); }
 
 int main()

@@ -14,24 +14,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "golden.h"
+#include "golden_page.h"
 #include "store/store_machines.h"
 
 using namespace etlnode;
-
-static const char *const golden_path = "test/golden/traces/put.md";
-
-static std::vector<std::string> split(std::string_view text, std::string_view separator)
-{
-    std::vector<std::string> out;
-    while (true) {
-        size_t at = text.find(separator);
-        out.emplace_back(text.substr(0, at));
-        if (at == std::string_view::npos)
-            return out;
-        text.remove_prefix(at + separator.size());
-    }
-}
 
 struct scenario {
     fixture f;
@@ -51,7 +37,7 @@ static memory_op op_of(const std::string &name)
 
 static void do_call(scenario &c, const std::string &call)
 {
-    std::vector<std::string> words = split(call, " ");
+    std::vector<std::string> words = golden_split(call, " ");
     if (words[0] == "start") {
         c.p = put_start(*c.f.s, "b", "o", "");
     } else if (words[0] == "write") {
@@ -80,62 +66,22 @@ static void do_call(scenario &c, const std::string &call)
     }
 }
 
-static void add_transition(void *arg, const sm_trace_entry &entry)
-{
-    if (std::string_view(entry.machine) == "put")
-        *static_cast<std::string *>(arg) += sm_trace_text(entry) + "\n";
-}
-
 static std::string run_scenario(const std::string &given)
 {
     scenario c;
     start_world(c.f, memory_empty());
     test_ok(open_store(c.f));
-    sm_trace_set_clock([](void *arg) { return static_cast<memory_world *>(arg)->clock.now_ms; }, c.f.world);
-    sm_trace_clear();
-    for (const std::string &call : split(given, ", "))
+    golden_trace_begin(c.f.world->clock);
+    for (const std::string &call : golden_split(given, ", "))
         do_call(c, call);
-    std::string out;
-    sm_trace_each(add_transition, &out);
+    std::string out = golden_trace_end("put");
     out += c.written.count > 0 ? std::string("written: ") + error_code_name(c.written.err.code) + "\n" : "";
     out += c.committed.count > 0 ? std::string("committed: ") + error_code_name(c.committed.err.code) + "\n" : "";
-    sm_trace_set_clock(nullptr, nullptr);
     close_world(c.f);
     return out;
 }
 
-// Everything but the blocks is kept as it is.
-static std::string rewrite(const std::string &text)
-{
-    std::string out;
-    bool in_block = false;
-    for (const std::string &line : split(text, "\n")) {
-        if (line == "```") {
-            in_block = !in_block;
-            continue;
-        }
-        if (in_block)
-            continue;
-        out += line + "\n";
-        if (line.starts_with("given: "))
-            out += "```\n" + run_scenario(line.substr(7)) + "```\n";
-    }
-    out.pop_back();
-    return out;
-}
-
-static void traces_are_as_recorded(void **)
-{
-    std::string recorded = golden_read(golden_path);
-    test_true(!recorded.empty());
-    std::string now = rewrite(recorded);
-    if (golden_is_updating()) {
-        golden_write(golden_path, now);
-        return;
-    }
-    test_eq_text(now, recorded);
-}
-
+static void traces_are_as_recorded(void **) { golden_page_check("test/golden/traces/put.md", run_scenario); }
 static void every_row_is_taken(void **) { check_rows_taken(put_machine_view()); }
 
 int main()
