@@ -38,7 +38,7 @@ struct role_world {
     memory_image image;  // what its disk holds when it starts
     proxy *p = nullptr;
     target *t = nullptr;
-    bool is_started = false, is_drained = false;
+    bool is_started = false, is_draining = false, is_drained = false;
     error start_err;
     std::string start_detail;
     std::map<std::string, scripted_node *> peers; // by id
@@ -153,7 +153,7 @@ inline void role_on_ready(void *arg, error err, const std::string &detail)
 
 inline void role_begin_start(role_world &w)
 {
-    w.is_started = w.is_drained = false;
+    w.is_started = w.is_draining = w.is_drained = false;
     w.node = sim_host_make(
         *w.sim, w.options.is_target ? sim_host_kind::target : sim_host_kind::proxy, "node", w.options.listen_host, w.image);
     w.address = w.options.listen_host;
@@ -180,6 +180,7 @@ inline void role_on_drained(void *arg) { static_cast<role_world *>(arg)->is_drai
 
 inline void role_begin_drain(role_world &w)
 {
+    w.is_draining = true;
     if (w.p != nullptr)
         proxy_drain(*w.p, role_on_drained, &w);
     else
@@ -212,8 +213,7 @@ inline void role_stop(role_world &w)
         return;
     if (!w.start_err) {
         if (!w.is_drained) {
-            bool is_draining = w.p != nullptr ? w.p->draining : w.t->draining;
-            if (!is_draining)
+            if (!w.is_draining)
                 role_begin_drain(w);
             test_true(scripted_until(*w.sim, [&] { return w.is_drained; }));
         }

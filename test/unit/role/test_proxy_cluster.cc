@@ -3,6 +3,7 @@
 #include "role_world.h"
 
 #include "base/limits.h"
+#include "document_spec.h"
 
 using namespace etlnode;
 
@@ -116,7 +117,7 @@ static void a_proxy_that_starts_again_asks_its_targets(void **state)
     role_stop(w);
     role_script(node, {.match = "PUT /v1/node/document", .is_held = true, .times = 1});
     role_begin_start(w);
-    test_true(scripted_until(*w.sim, [&] { return w.p->server != nullptr && scripted_held(node) == 1; }));
+    test_true(scripted_until(*w.sim, [&] { return scripted_held(node) == 1; }));
     const role_case starting[] = {
         {"GET /v1/buckets", nullptr, 503, "the proxy is starting"},
         {"GET /v1/health", nullptr, 200, ""},
@@ -244,17 +245,18 @@ static void a_drain_lets_requests_end(void **state)
 static void a_drain_cuts_what_takes_too_long(void **state)
 {
     role_world &w = role_of(state);
-    role_make_bucket(w, "b");
     scripted_node &node = *w.peers[role_target_id];
-    role_script(node, {.match = "DELETE /v1/node/bucket/b", .is_held = true});
-    // Calls end before a drain does; several of them, one after another, need not.
-    scripted_call &slow = role_begin(w, "DELETE /v1/buckets/b", R"({"action":"destroy-bck"})");
+    // A start that failed, and whose pod does not go: its caller would wait for longer than a drain takes.
+    node.rows.push_back(
+        {.match = "GET /v1/node/etl/", .status = 400, .body = R"({"code":"etl_init_failed","message":"quota"})", .times = 1});
+    node.rows.push_back({.match = "GET /v1/node/etl/", .is_held = true});
+    scripted_call &slow = role_begin(w, "POST /v1/etl/init", document_spec);
     test_true(scripted_until(*w.sim, [&] { return scripted_held(node) == 1; }));
-    w.p->drain_until_ms = 0;
+    uint64_t began_us = w.sim->now_us;
     role_begin_drain(w);
-    w.p->drain_until_ms = clock_now_ms(w.node->e);
     test_true(scripted_until(
-        *w.sim, [&] { return w.is_drained; }, 1'000));
+        *w.sim, [&] { return w.is_drained; }, drain_timeout_ms + 5'000));
+    test_true(w.sim->now_us - began_us >= drain_timeout_ms * 1'000);
     test_true(scripted_until(
         *w.sim, [&] { return slow.running == nullptr; }, 5'000));
     test_true(slow.how != sim_call::ending::answered);

@@ -36,7 +36,7 @@ static void it_says_what_it_holds(void **state)
     role_script(proxy_of(w), {.match = path, .status = 204});
     std::swap(proxy_of(w).rows[0], proxy_of(w).rows[1]);
     await_beat(w);
-    test_true(w.t->ready);
+    role_expect(w, "GET /v1/health?readiness=true", {}, 200);
     role_check(role_ask(w, "PUT /v1/objects/b/o?pid=p&utm=1", "x"), "PUT", 200, "");
     await_beat(w);
     const sim_message &next = scripted_last(proxy_of(w), path);
