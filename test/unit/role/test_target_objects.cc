@@ -198,6 +198,37 @@ static void a_copy_is_kept_under_another_name(void **state)
     role_check_cases(w, cases);
 }
 
+// It is kept where the placement says, and only there.
+static void a_copy_goes_to_the_target_of_its_name(void **state)
+{
+    role_world &w = role_of(state);
+    role_check(put_object(w, "b/o", "abc"), "PUT", 200, "");
+    scripted_node &other = role_make_peer(w, "target-02", "10.0.0.3");
+    cluster_node node;
+    node.id = other.id;
+    node.is_target = true;
+    node.url = "http://10.0.0.3:8080";
+    node.digest = placement_digest(node.id);
+    document_put_node(w.document, node);
+    role_check(role_push(w), "push", 204, "");
+    std::string name = "p";
+    while (document_place(w.document, "b", name)->id != other.id)
+        name += "p";
+    std::string line = "PUT /v1/objects/b/o?pid=p&utm=1&object_to=ais%2F%40%23%2Fb%2F" + name;
+    other.rows.push_back({.match = "PUT /v1/objects/b/", .times = 1});
+    other.rows.push_back(
+        {.match = "PUT /v1/objects/b/", .status = 507, .body = R"({"message":"the other one is full","code":"no_space"})"});
+    role_expect(w, line, "", 200);
+    const sim_message &asked = scripted_last(other, "PUT");
+    test_true(asked.second.starts_with("/v1/objects/b/" + name + "?pid=target-01&utm="));
+    test_eq_text(asked.body, "abc");
+    test_eq_text(sim_header(asked, "etlnode-cluster-secret"), role_secret);
+    role_expect(w, "GET /v1/objects/b/" + name, {}, 404, "does not exist");
+    role_expect(w, line, "", 507, "the other one is full");
+    scripted_silence(other);
+    role_expect(w, line, "", 503, "target-02");
+}
+
 // A transform that another target pushes may be slower than a client may be.
 static void only_a_target_may_pause_for_long(void **state)
 {
@@ -254,6 +285,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_damaged_object_is_told, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_disk_that_fails_is_told, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_copy_is_kept_under_another_name, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_copy_goes_to_the_target_of_its_name, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(only_a_target_may_pause_for_long, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_bucket_that_is_being_emptied_is_closed, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_that_has_not_joined_serves_nothing, role_set_up_target, role_tear_down),
