@@ -190,8 +190,6 @@ static constexpr sm_row<websocket> rows[] = {
 static constexpr sm_table<websocket> table = {"websocket", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
 SM_VERIFY(table);
 
-static sm_view machine() { return sm_view_of(table); }
-
 static void step(websocket &w, E event) { sm_step(table, w, event); }
 
 // If `text` is empty, `err` supplies the words.
@@ -452,9 +450,8 @@ static void wait_cancel(void *self)
 }
 
 static uint64_t last_progress_ms(const void *self) { return static_cast<const websocket *>(self)->last_progress_ms; }
-static const char *stall_text(const void *) { return "timeout: the answer stopped"; }
-
-static constexpr stream_from_ops reply_ops = {false, pull, wait, wait_cancel, last_progress_ms, stall_text};
+static constexpr stream_from_ops reply_ops = {
+    false, pull, wait, wait_cancel, last_progress_ms, [](const void *) { return "timeout: the answer stopped"; }};
 
 // --- the upgrade
 
@@ -598,6 +595,6 @@ constexpr transfer_mode websocket_mode = {.mode = etl_mode::ws,
     .tries_methods = false,
     .pod_reads = false,
     .passes_headers = false,
-    .machine = machine};
+    .machine = [] { return sm_view_of(table); }};
 
 } // namespace etlnode
