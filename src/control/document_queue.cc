@@ -29,6 +29,8 @@ static void end_running(document_queue &q, error err)
         q.posted = true;
         clock_post(*q.e, run_posted, &q);
     }
+    if (q.on_idle != nullptr && document_queue_is_idle(q))
+        q.on_idle(q.arg);
 }
 
 static void attempt(document_queue &q);

@@ -26,6 +26,7 @@ struct document_queue {
     cluster_document current;
     std::string text;                       // of `current`, byte for byte as stored: targets receive it, and its digest is computed from it
     void (*on_stored)(void *arg) = nullptr; // called when `current` has changed, before the change's on_done
+    void (*on_idle)(void *arg) = nullptr;   // called when nothing is under way any more; null: nobody wants to hear it
     void *arg = nullptr;
 
     std::deque<document_change> waiting;

@@ -18,7 +18,7 @@ struct stored_source {
     env *e = nullptr;
     store *objects = nullptr;
     const store_object *object = nullptr;
-    size_t *at_disk = nullptr;
+    open_count *at_disk = nullptr;
     uint64_t given = 0; // bytes handed on
     std::unique_ptr<char[]> buffer;
     size_t filled = 0;    // of it: read and not handed on
@@ -68,7 +68,7 @@ static void on_read(void *arg, error err, size_t count)
 {
     stored_source &s = source_of(arg);
     s.reading = false;
-    (*s.at_disk)--;
+    open_count_end(*s.at_disk);
     if (s.closed) {
         release(s);
         free_when_idle(s);
@@ -86,7 +86,7 @@ static void start_read(stored_source &s)
     if (s.buffer == nullptr)
         s.buffer = std::make_unique_for_overwrite<char[]>(put_buffer_size);
     s.reading = true;
-    (*s.at_disk)++;
+    open_count_begin(*s.at_disk);
     size_t size = static_cast<size_t>(std::min<uint64_t>(put_buffer_size, s.object->row.size - s.given));
     disk_read(*s.e, s.object->file, s.buffer.get(), size, s.given, on_read, &s);
 }
@@ -98,7 +98,7 @@ static void on_checked(void *arg, error err)
         on_read(arg, err, 0);
         return;
     }
-    (*s.at_disk)--;
+    open_count_end(*s.at_disk);
     start_read(s);
 }
 
@@ -111,7 +111,7 @@ static pull_result read_on(stored_source &s)
         return {pull_state::again, {}, 0, no_error};
     if (s.blocks == source_blocks::checked && !disk_is_checked(*s.e, s.object->file, s.given)) {
         s.reading = true;
-        (*s.at_disk)++;
+        open_count_begin(*s.at_disk);
         disk_check(*s.e, s.object->file, s.given, on_checked, &s);
     } else {
         start_read(s);
@@ -170,7 +170,7 @@ static void close(void *self)
     free_when_idle(s);
 }
 
-source source_stored(env &e, store &objects, const store_object *object, size_t &at_disk, source_blocks blocks)
+source source_stored(env &e, store &objects, const store_object *object, open_count &at_disk, source_blocks blocks)
 {
     auto *s = new stored_source;
     s->e = &e;

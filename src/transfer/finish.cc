@@ -98,7 +98,7 @@ static void finish(transfer &t, ending how, sink_refusal *why = nullptr)
                             ? t.object->row.size
                             : 0;
     let_go(t);
-    t.host->in_flight--;
+    open_count_end(t.host->in_flight);
     if (t.pod != nullptr) {
         t.pod->transfers--;
         admission_forget_if_gone(*t.host, *t.pod);

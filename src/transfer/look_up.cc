@@ -26,7 +26,7 @@ static void on_found(void *arg, error err, const store_object *object)
 {
     transfer &t = *static_cast<transfer *>(arg);
     t.looking_up = false;
-    t.host->lookups--;
+    open_count_end(t.host->lookups);
     if (sm_state_of(t) == S::done) {
         if (object != nullptr)
             store_release(*t.host->objects, object);
@@ -46,7 +46,7 @@ static void on_found(void *arg, error err, const store_object *object)
 static void look_at_object(transfer &t, const store_object *object)
 {
     t.looking_up = true;
-    t.host->lookups++;
+    open_count_begin(t.host->lookups);
     store_check(*t.host->objects, object, 0, on_found, &t);
 }
 
@@ -57,7 +57,7 @@ static void on_object(void *arg, error err, const store_object *object)
         on_found(arg, err, object);
         return;
     }
-    t.host->lookups--;
+    open_count_end(t.host->lookups);
     look_at_object(t, object);
 }
 
@@ -76,7 +76,7 @@ void transfer_look_up(transfer &t)
         return;
     }
     t.looking_up = true;
-    t.host->lookups++;
+    open_count_begin(t.host->lookups);
     store_get(*t.host->objects, t.bucket, t.name, on_object, &t);
 }
 

@@ -44,6 +44,7 @@ struct transfer_host_options {
     std::string node_id;                // in messages
     uint64_t pod_ready_wait_ms = 5'000; // a request waits this long for a pod that is not Ready
     void (*on_end)(void *arg, const transfer_report &report) = nullptr;
+    void (*on_none)(void *arg) = nullptr; // none is in flight any more, or no lookup is under way; null: nobody wants to hear it
     void *arg = nullptr;
 };
 

@@ -18,6 +18,8 @@ transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, co
     host->objects = &objects;
     host->etls = &etls;
     host->options = options;
+    host->in_flight.on_none = host->lookups.on_none = options.on_none;
+    host->in_flight.arg = host->lookups.arg = options.arg;
     host->client = http_client_make(e, http_client_options{});
     return host;
 }
@@ -33,7 +35,7 @@ static constinit const http_head plain_get = [] {
 static std::string refusal(const transfer_host &host, const pod_memory *pod, const std::string &id)
 {
     bool has_many = pod != nullptr && pod->transfers >= pod_connections_max;
-    if (host.in_flight >= transfers_max - (has_many ? transfers_reserved : 0))
+    if (host.in_flight.count >= transfers_max - (has_many ? transfers_reserved : 0))
         return "too many transformed reads in flight";
     // The second bound holds for those, too, that still look for their object.
     if (pod != nullptr && (pod->queue.size() >= pod_queue_max || pod->transfers >= pod_queue_max + pod_connections_max))
@@ -77,7 +79,7 @@ void transfer_begin(transfer_host &host, transfer_request request)
     t->on_done = request.on_done;
     t->done_arg = request.arg;
     t->began_ms = clock_now_ms(*host.e);
-    host.in_flight++;
+    open_count_begin(host.in_flight);
     t->pod = pod;
     if (pod != nullptr)
         pod->transfers++;
@@ -121,15 +123,15 @@ void transfer_host_etl_changed(transfer_host &host, etl_ref &ref)
         admission_post_wake(host, ref);
 }
 
-size_t transfer_host_in_flight(const transfer_host &host) { return host.in_flight; }
+size_t transfer_host_in_flight(const transfer_host &host) { return host.in_flight.count; }
 size_t transfer_host_remembered(const transfer_host &host) { return host.pods.size(); }
-size_t transfer_host_lookups(const transfer_host &host) { return host.lookups; }
+size_t transfer_host_lookups(const transfer_host &host) { return host.lookups.count; }
 uint64_t transfer_host_unsolicited(const transfer_host &host) { return http_client_unsolicited(*host.client); }
 
 void transfer_host_free(transfer_host *host)
 {
-    CHECK(host->in_flight == 0);
-    CHECK(host->lookups == 0);
+    CHECK(host->in_flight.count == 0);
+    CHECK(host->lookups.count == 0);
     for (auto &[ref, pod] : host->pods)
         etl_ref_release(*ref);
     http_client_free(host->client);

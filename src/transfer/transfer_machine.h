@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/open_count.h"
 #include "http/pump.h"
 #include "object/sink.h"
 #include "object/source.h"
@@ -141,8 +142,8 @@ struct transfer_host {
     std::unordered_map<etl_ref *, pod_memory> pods;
     std::unordered_map<std::string, pull_progress> pulls; // pull_key: objects that a pod may read here while clients wait
     std::map<std::string, uint64_t> deaths; // pull_key: when the pod died under a read of the object, for clients that said etl_name=
-    size_t in_flight = 0;
-    size_t lookups = 0; // and reads that the store or the disk still owes an answer; the transfer may have ended, and is not in flight then
+    open_count in_flight;
+    open_count lookups; // and reads that the store or the disk still owes an answer; the transfer may have ended, and is not in flight then
     uint64_t next_id = 1;
 };
 

@@ -188,9 +188,9 @@ static void audit_slots(sim_scene &s)
             target &t = *node->host->as_target;
             size_t transfers = t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0;
             size_t requests = http_server_in_flight(*t.public_server) + http_server_in_flight(*t.pod_server);
-            if (transfers + requests + t.requests + t.removals > 0 || t.storing || !t.held.empty())
+            if (transfers + requests + t.requests.count + t.removals > 0 || t.storing || !t.held.empty())
                 sim_fail(w, "stuck: %s has transfers=%zu requests=%zu calls=%zu removals=%zu storing=%d held=%zu", node->name.c_str(),
-                    transfers, requests, t.requests, t.removals, t.storing, t.held.size());
+                    transfers, requests, t.requests.count, t.removals, t.storing, t.held.size());
             std::vector<etl_view> views;
             if (t.etls != nullptr)
                 etl_registry_list(*t.etls, views);
@@ -222,7 +222,7 @@ static bool start(sim_scene &s)
         if (!sim_cluster_is_up(*s.cluster))
             return false;
         for (size_t i = 1; i < s.cluster->nodes.size(); i++) {
-            if (!s.cluster->nodes[i]->host->as_target->ready)
+            if (!lifecycle_is_ready(s.cluster->nodes[i]->host->as_target->life))
                 return false;
         }
         return true;

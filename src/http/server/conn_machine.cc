@@ -328,10 +328,24 @@ static bool is_input_in_bounds(const exchange &x)
 }
 static constexpr sm_invariant<exchange> invariants[] = {{"input is in bounds", is_input_in_bounds}};
 
+static bool is_in_flight(S state)
+{
+    return state == S::awaiting_answer || state == S::sending || state == S::streaming || state == S::abandoned;
+}
+
+static void count_in_flight(exchange &x, S from, S now)
+{
+    if (!is_in_flight(from) && is_in_flight(now))
+        open_count_begin(x.server->in_flight);
+    if (is_in_flight(from) && !is_in_flight(now))
+        open_count_end(x.server->in_flight);
+}
+
 // The next request may be in the buffer already, so the connection looks before it waits.
-static void note_news(exchange &x, S, E event)
+static void note_news(exchange &x, S from, E event)
 {
     S now = sm_state_of(x);
+    count_in_flight(x, from, now);
     if (now != S::sending && x.on_sent != nullptr)
         sm_news_put(x.news, exchange_news::body_sent);
     bool is_answer = event == E::answered || event == E::stream_ended || event == E::head_refused || event == E::deadline;

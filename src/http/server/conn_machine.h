@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/limits.h"
+#include "base/open_count.h"
 #include "http/server/exchange.h"
 #include "port/clock.h"
 #include "sm/sm.h"
@@ -118,6 +119,7 @@ struct http_server {
     exchange *first = nullptr;
     size_t open = 0;
     size_t extra = 0; // of them
+    open_count in_flight;
     bool draining = false;
     bool stopped = false;
     uint64_t next_id = 1;

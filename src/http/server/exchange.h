@@ -43,6 +43,9 @@ struct http_server_options {
     void (*on_request)(void *arg, exchange &x) = nullptr;
     // Called when an answer's head has been decided, for the access log; may be null. Not for heads that could not be parsed.
     void (*on_answer)(void *arg, exchange &x, int status) = nullptr;
+    // No request is in flight any more (http_server_in_flight), after http_server_drain and before http_server_stop. May come several times, also
+    // inside a call of a handler's; may be null.
+    void (*on_drained)(void *arg) = nullptr;
     void *arg = nullptr;
 };
 
@@ -51,6 +54,7 @@ uint16_t http_server_port(http_server &server);
 const http_server_counts &http_server_count(const http_server &server);
 // Closes the listener and idle connections; requests in flight go on and their connections close after the answer.
 void http_server_drain(http_server &server);
+// Requests that a handler has, and answers that are on their way.
 size_t http_server_in_flight(const http_server &server);
 // Ends every connection at once. The server is freed when the last handler has answered.
 void http_server_stop(http_server &server);

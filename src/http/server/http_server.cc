@@ -90,6 +90,8 @@ void http_server_drain(http_server &server)
     if (server.draining)
         return;
     server.draining = true;
+    server.in_flight.on_none = server.options.on_drained;
+    server.in_flight.arg = server.options.arg;
     net_listener_close(*server.e, server.listener);
     server.listener = nullptr;
     exchange *next = nullptr;
@@ -100,15 +102,7 @@ void http_server_drain(http_server &server)
     }
 }
 
-size_t http_server_in_flight(const http_server &server)
-{
-    size_t count = 0;
-    for (const exchange *x = server.first; x != nullptr; x = x->next) {
-        S state = sm_state_of(*x);
-        count += state == S::awaiting_answer || state == S::sending || state == S::streaming || state == S::abandoned ? 1 : 0;
-    }
-    return count;
-}
+size_t http_server_in_flight(const http_server &server) { return server.in_flight.count; }
 
 static void delete_server(void *arg)
 {
@@ -122,6 +116,7 @@ static void delete_server(void *arg)
 void http_server_stop(http_server &server)
 {
     server.draining = true;
+    server.in_flight.on_none = nullptr;
     if (server.listener != nullptr)
         net_listener_close(*server.e, server.listener);
     server.listener = nullptr;

@@ -276,7 +276,7 @@ static void world_await_removal(void *arg, etl_rollout &)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
     std::vector<broadcast_peer> peers; // none when the time to drain is up
-    if (!s.p->cut_off)
+    if (!lifecycle_is_closing(s.p->life))
         peers = proxy_target_peers(*s.p);
     hold_calls(s, peers, "/gone?", etl_remove_timeout_ms - 1'000, false, on_gone_answers);
 }
@@ -340,6 +340,8 @@ static void world_on_end(void *arg, etl_rollout &m)
     }
     p.starts.erase(s->etl.id);
     delete s;
+    if (p.starts.empty())
+        proxy_note_end(&p);
 }
 
 // AIStore's SDK reads for init_timeout and takes silence for a fault of the network, which it answers by asking again. So the pods get what

@@ -108,7 +108,7 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *
     bool is_dry = false;
     if (!read_dry_run(x, is_dry))
         return;
-    if (p.draining) {
+    if (lifecycle_is_draining(p.life)) {
         exchange_answer_error(x, error_code::stopping, "the proxy is shutting down");
         return;
     }

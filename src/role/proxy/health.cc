@@ -12,15 +12,19 @@ namespace etlnode {
 static void serve_health(proxy &p, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*p.e) - p.started_ms;
-    health_state state = {
-        .is_primary = true, .ready = p.ready, .draining = p.draining, .node_uptime_ms = uptime, .cluster_uptime_ms = p.ready ? uptime : 0};
+    bool has_joined = lifecycle_can_serve(p.life);
+    health_state state = {.is_primary = true,
+        .ready = has_joined,
+        .draining = lifecycle_is_draining(p.life),
+        .node_uptime_ms = uptime,
+        .cluster_uptime_ms = has_joined ? uptime : 0};
     json_ptr details;
     std::string odds = proxy_odds_text(p);
     if (!odds.empty()) {
         details = json_object();
         json_add_text(details.get(), "problem", odds);
         state.details = details.get();
-        if (p.ready && proxy_is_at_odds(p)) {
+        if (has_joined && proxy_is_at_odds(p)) {
             state.ready = false;
             state.not_ready_text = odds;
         }

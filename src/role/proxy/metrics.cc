@@ -54,7 +54,7 @@ static void add_etls(const proxy &p, metrics_text &text)
 std::string proxy_metrics_text(proxy &p)
 {
     metrics_text text;
-    metrics_add_node(text, p.options, p.id, "proxy", p.ready && !p.draining, clock_now_ms(*p.e) - p.started_ms);
+    metrics_add_node(text, p.options, p.id, "proxy", lifecycle_is_ready(p.life), clock_now_ms(*p.e) - p.started_ms);
     metrics_server servers[] = {{"public", p.server}};
     metrics_add_servers(text, servers, 1);
     const cluster_document &document = proxy_document(p);

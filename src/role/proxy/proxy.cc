@@ -4,11 +4,10 @@
 // Owns     the public listener, the client for calls to targets, the document, everything under way.
 // Knows    every layer below.            Known by  app.
 // Normal   id, listener, document, ready; SIGTERM: drain, end what is under way, drained.
-// Limits   drain_timeout_ms.
+// Limits   those of the lifecycle machine.
 #include "role/proxy/proxy.h"
 
 #include "base/check.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/url.h"
@@ -33,7 +32,7 @@ static void on_request(void *arg, exchange &x)
         route_answer_missing(x, match);
         return;
     }
-    if (!p.ready && !match.found->is_early) {
+    if (!lifecycle_can_serve(p.life) && !match.found->is_early) {
         exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
         return;
     }
@@ -42,49 +41,44 @@ static void on_request(void *arg, exchange &x)
 
 // --- start
 
-static void report_ready(proxy &p, error err, const std::string &detail)
-{
-    auto on_ready = p.on_ready;
-    p.on_ready = nullptr;
-    on_ready(p.ready_arg, err, detail);
-}
-
-static void on_targets_asked(void *arg)
+static void report_failure(void *arg, error err, const std::string &detail)
 {
     proxy &p = *static_cast<proxy *>(arg);
-    p.ready = true;
-    LOG(info, "role", "role=proxy id=%s url=%s cluster=%s version=%llu msg=\"ready\"", p.id.c_str(), p.url.c_str(),
-        proxy_document(p).uuid.c_str(), static_cast<unsigned long long>(proxy_document(p).version));
-    report_ready(p, no_error, {});
-}
-
-// After a restart the targets are asked first (push_wait_ms at most), so that the first requests do not find them all silent.
-static void on_loaded(proxy &p, error err, const std::string &detail)
-{
-    if (err)
-        report_ready(p, err, detail);
-    else
-        proxy_wait_pushed(p, on_targets_asked, &p);
+    p.on_ready(p.ready_arg, err, detail);
 }
 
 static void on_id(void *arg, error err, const std::string &id, const std::string &detail)
 {
     proxy &p = *static_cast<proxy *>(arg);
     if (err) {
-        report_ready(p, err, detail);
+        lifecycle_failed(p.life, err, detail);
         return;
     }
     p.id = id;
     log_set_node(id.c_str());
+    lifecycle_opened(p.life);
+}
+
+static void open(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
+    node_id_load(*p.e, p.options, on_id, &p);
+}
+
+// Before the document is read, so that whoever asks hears that the proxy is starting.
+static void listen(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
     http_server_options options;
     options.name = "public";
-    options.node_id = id;
+    options.node_id = p.id;
     options.on_request = on_request;
     options.on_answer = on_answer;
+    options.on_drained = proxy_note_end;
     options.arg = &p;
-    err = http_server_start(*p.e, options, p.options.listen_host.c_str(), p.options.listen_port, &p.server);
+    error err = http_server_start(*p.e, options, p.options.listen_host.c_str(), p.options.listen_port, &p.server);
     if (err) {
-        report_ready(p, err,
+        lifecycle_failed(p.life, err,
             text_format("cannot listen on %s port %u: %s", p.options.listen_host.c_str(), static_cast<unsigned>(p.options.listen_port),
                 error_text(err)));
         return;
@@ -92,8 +86,126 @@ static void on_id(void *arg, error err, const std::string &id, const std::string
     p.url = p.options.advertise_url.empty() ? url_format_base(p.options.listen_host, http_server_port(*p.server)) : p.options.advertise_url;
     p.guard = web_guard_make(p.options, {p.url});
     p.client = http_client_make(*p.e, {});
+    lifecycle_listens(p.life);
+}
+
+static void on_targets_asked(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
+    lifecycle_joined(p.life);
+    if (!lifecycle_is_ready(p.life))
+        return;
+    LOG(info, "role", "role=proxy id=%s url=%s cluster=%s version=%llu msg=\"ready\"", p.id.c_str(), p.url.c_str(),
+        proxy_document(p).uuid.c_str(), static_cast<unsigned long long>(proxy_document(p).version));
+    p.on_ready(p.ready_arg, no_error, {});
+}
+
+// After a restart the targets are asked first (push_wait_ms at most), so that the first requests do not find them all silent.
+static void on_loaded(proxy &p, error err, const std::string &detail)
+{
+    p.is_loading = false;
+    if (err)
+        lifecycle_failed(p.life, err, detail);
+    else
+        proxy_wait_pushed(p, on_targets_asked, &p);
+    proxy_note_end(&p);
+}
+
+static void join(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
+    p.is_loading = true;
     proxy_document_load(p, on_loaded);
 }
+
+// --- end
+
+static void drain(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
+    LOG(info, "role", "role=proxy in_flight=%zu msg=\"draining\"", p.server != nullptr ? http_server_in_flight(*p.server) : 0);
+    if (p.server != nullptr)
+        http_server_drain(*p.server);
+    proxy_rollouts_stop(p);
+}
+
+static bool has_work(const proxy &p) { return p.requests != nullptr || !p.starts.empty(); }
+
+static bool is_drained(const void *arg)
+{
+    const proxy &p = *static_cast<const proxy *>(arg);
+    return !has_work(p) && (p.server == nullptr || http_server_in_flight(*p.server) == 0);
+}
+
+static void close(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
+    if (p.server != nullptr)
+        http_server_stop(*p.server);
+    p.server = nullptr;
+    proxy_targets_stop(p);
+    proxy_rollouts_cut_off(p);
+    for (proxy_request *r = p.requests, *next = nullptr; r != nullptr; r = next) {
+        next = r->next;
+        if (r->calls != nullptr) {
+            broadcast_cancel(*r->calls);
+            r->calls = nullptr;
+            proxy_request_fail(*r, error_code::stopping, error_code_text(error_code::stopping));
+        }
+    }
+    lifecycle_closed(p.life);
+}
+
+static void finish(void *) {}
+
+// Nobody is asked any more, so whatever is left waits for the document to be stored.
+static bool is_storing(const void *arg)
+{
+    const proxy &p = *static_cast<const proxy *>(arg);
+    return has_work(p) || p.is_loading || !document_queue_is_idle(p.documents);
+}
+
+static bool is_idle(const void *arg) { return !is_storing(arg); }
+static bool has_last_word(const void *) { return false; }
+static void end(void *) {}
+
+static void report_end(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
+    LOG(info, "role", "role=proxy msg=\"drained\"");
+    p.on_drained(p.drained_arg);
+}
+
+void proxy_drain(proxy &p, void (*on_drained)(void *arg), void *arg)
+{
+    CHECK(p.on_drained == nullptr);
+    p.on_drained = on_drained;
+    p.drained_arg = arg;
+    lifecycle_drain(p.life);
+}
+
+// --- start and end, as the lifecycle asks for them
+
+static lifecycle_role as_role(proxy &p)
+{
+    return {.open = open,
+        .listen = listen,
+        .join = join,
+        .report_failure = report_failure,
+        .drain = drain,
+        .is_drained = is_drained,
+        .close = close,
+        .finish = finish,
+        .is_idle = is_idle,
+        .is_storing = is_storing,
+        .has_last_word = has_last_word,
+        .send_last_word = end,
+        .end = end,
+        .report_end = report_end,
+        .arg = &p};
+}
+
+void proxy_note_end(void *arg) { lifecycle_work_ended(static_cast<proxy *>(arg)->life); }
 
 error proxy_start(
     env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy)
@@ -112,80 +224,20 @@ error proxy_start(
     p->on_ready = on_ready;
     p->ready_arg = arg;
     p->started_ms = clock_now_ms(e);
+    p->life.sm.id = 1;
+    p->life.e = &e;
+    p->life.role = as_role(*p);
     *out_proxy = p;
-    node_id_load(e, p->options, on_id, p);
+    lifecycle_begin(p->life);
     return no_error;
 }
 
 uint16_t proxy_port(proxy &p) { return p.server != nullptr ? http_server_port(*p.server) : 0; }
 std::string proxy_url(proxy &p) { return p.url; }
 
-// --- end
-
-static void cut_off(proxy &p)
-{
-    p.cut_off = true;
-    if (p.server != nullptr)
-        http_server_stop(*p.server);
-    p.server = nullptr;
-    proxy_targets_stop(p);
-    proxy_rollouts_cut_off(p);
-    for (proxy_request *r = p.requests, *next = nullptr; r != nullptr; r = next) {
-        next = r->next;
-        if (r->calls != nullptr) {
-            broadcast_cancel(*r->calls);
-            r->calls = nullptr;
-            proxy_request_fail(*r, error_code::stopping, error_code_text(error_code::stopping));
-        }
-    }
-}
-
-// A poll, because what is waited for lies in several modules: requests, rollouts that end, the document's storage.
-static void on_drain_tick(void *arg)
-{
-    proxy &p = *static_cast<proxy *>(arg);
-    bool late = clock_now_ms(*p.e) >= p.drain_until_ms;
-    if (p.on_ready != nullptr) { // still starting: storage will answer
-        timer_arm(*p.e, p.drain_timer, drain_poll_ms);
-        return;
-    }
-    bool idle = p.requests == nullptr && p.starts.empty() && (p.server == nullptr || http_server_in_flight(*p.server) == 0);
-    if (!p.cut_off && (idle || late)) {
-        cut_off(p);
-        timer_arm(*p.e, p.drain_timer, drain_poll_ms);
-        return;
-    }
-    if (p.cut_off)
-        proxy_rollouts_cut_off(p); // one that was being committed may be waiting for a removal since
-    if (p.cut_off && p.requests == nullptr && p.starts.empty() && document_queue_is_idle(p.documents)) {
-        auto on_drained = p.on_drained;
-        p.on_drained = nullptr;
-        timer_free(*p.e, p.drain_timer);
-        p.drain_timer = nullptr;
-        LOG(info, "role", "role=proxy msg=\"drained\"");
-        on_drained(p.drained_arg);
-        return;
-    }
-    timer_arm(*p.e, p.drain_timer, drain_poll_ms);
-}
-
-void proxy_drain(proxy &p, void (*on_drained)(void *arg), void *arg)
-{
-    CHECK(p.on_drained == nullptr);
-    p.draining = true;
-    p.on_drained = on_drained;
-    p.drained_arg = arg;
-    LOG(info, "role", "role=proxy in_flight=%zu msg=\"draining\"", p.server != nullptr ? http_server_in_flight(*p.server) : 0);
-    if (p.server != nullptr)
-        http_server_drain(*p.server);
-    proxy_rollouts_stop(p);
-    p.drain_until_ms = clock_now_ms(*p.e) + drain_timeout_ms;
-    p.drain_timer = timer_make(*p.e, on_drain_tick, &p);
-    timer_arm(*p.e, p.drain_timer, 0);
-}
-
 void proxy_free(proxy *p)
 {
+    lifecycle_free(p->life);
     CHECK(p->requests == nullptr);
     CHECK(p->starts.empty());
     CHECK(document_queue_is_idle(p->documents));

@@ -19,6 +19,7 @@
 #include "http/server/exchange.h"
 #include "port/clock.h"
 #include "role/shared/access_log.h"
+#include "role/shared/lifecycle_machine.h"
 #include "role/shared/list_merge.h"
 #include "role/shared/node.h"
 #include "role/shared/route.h"
@@ -86,20 +87,20 @@ struct proxy {
     std::map<std::string, etl_start *> starts;       // by ETL id
     proxy_request *requests = nullptr;               // list
     proxy_counts counts;
-    bool ready = false;
-    bool draining = false;
+    lifecycle life;
     uint64_t started_ms = 0;
     uint64_t next_machine_id = 1;
 
     // Start and end.
+    bool is_loading = false; // the document
     void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
     void *ready_arg = nullptr;
     void (*on_drained)(void *arg) = nullptr;
     void *drained_arg = nullptr;
-    timer *drain_timer = nullptr;
-    uint64_t drain_until_ms = 0;
-    bool cut_off = false; // drain_timeout_ms has passed
 };
+
+// Something that the end of the proxy may wait for has ended. `arg`: the proxy.
+void proxy_note_end(void *arg);
 
 inline const cluster_document &proxy_document(const proxy &p) { return p.documents.current; }
 
@@ -107,7 +108,7 @@ route_table proxy_routes();
 
 // --- proxy_document.cc: the cluster document
 
-// Reads or makes the document, puts this proxy into it, ends what was initializing; then on_ready of proxy.cc.
+// Reads or makes the document, puts this proxy into it, ends what was initializing; then on_loaded.
 void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const std::string &detail));
 
 // --- proxy_targets.cc: the targets that hold copies of it

@@ -32,7 +32,10 @@ static void end(proxy_request &r)
         r.p->requests = r.next;
     if (r.next != nullptr)
         r.next->previous = r.previous;
+    proxy &p = *r.p;
     r.destroy(&r);
+    if (p.requests == nullptr)
+        proxy_note_end(&p);
 }
 
 static exchange &take_exchange(proxy_request &r)
@@ -89,7 +92,7 @@ static void on_gathered(void *arg, std::vector<broadcast_answer> answers)
 
 void proxy_request_begin_broadcast(proxy_request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &asked)
 {
-    if (r.p->cut_off) {
+    if (lifecycle_is_closing(r.p->life)) {
         proxy_request_fail(r, error_code::stopping, error_code_text(error_code::stopping));
         return;
     }

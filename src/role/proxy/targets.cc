@@ -144,7 +144,7 @@ static void on_tick(void *arg) { release_waiters(*static_cast<proxy *>(arg), fal
 void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg)
 {
     uint64_t version = proxy_document(p).version;
-    if (p.cut_off || is_pushed(p, version)) {
+    if (lifecycle_is_closing(p.life) || is_pushed(p, version)) {
         clock_post(*p.e, on_pushed, arg);
         return;
     }
@@ -226,7 +226,7 @@ static void on_push_done(void *arg, call &, error err, int status, std::string b
 
 void proxy_push(proxy &p)
 {
-    if (p.cut_off)
+    if (lifecycle_is_closing(p.life))
         return;
     for (const cluster_node &node : proxy_document(p).nodes) {
         if (node.is_target)

@@ -43,7 +43,7 @@ struct node_options {
 };
 
 // on_ready(arg, err, detail) is called once: listening and (target) store opened; a target registers afterwards by itself. `detail` says
-// what failed in words for a person. Then port and url are known.
+// what failed in words for a person. Then port and url are known. It is not called any more after a drain has begun.
 struct proxy;
 struct target;
 error proxy_start(

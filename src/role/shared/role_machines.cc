@@ -18,6 +18,7 @@
 #include "etl/pod_machine.h"
 #include "http/http_machines.h"
 #include "kube/watch_machine.h"
+#include "role/shared/lifecycle_machine.h"
 #include "store/store_machines.h"
 #include "transfer/modes/modes.h"
 #include "transfer/transfer_machines.h"
@@ -36,6 +37,7 @@ std::vector<sm_view> machines_all()
         held_call_machine_view(),
         housekeeping_machine_view(),
         launch_machine_view(),
+        lifecycle_machine_view(),
         load_machine_view(),
         member_machine_view(),
         node_port_machine_view(),

@@ -28,7 +28,7 @@ static sink sink_here(target &t, const object_query &asks, uint64_t bucket_creat
     options.is_bucket_there = target_has_bucket;
     options.on_end = target_note_put;
     options.arg = &t;
-    t.store_calls++;
+    open_count_begin(t.store_calls);
     return sink_put(*t.e, *t.objects, std::move(options));
 }
 

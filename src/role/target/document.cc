@@ -88,6 +88,7 @@ void target_begin_etls(target &t)
     transfers.node_id = t.id;
     transfers.pod_ready_wait_ms = t.options.pod_ready_wait_ms;
     transfers.on_end = on_transfer_end;
+    transfers.on_none = target_note_end;
     transfers.arg = &t;
     t.transfers = transfer_host_make(*t.e, *t.objects, *t.etls, transfers);
     etl_registry_begin(*t.etls);
@@ -95,7 +96,7 @@ void target_begin_etls(target &t)
 
 void target_sync_etls(target &t)
 {
-    if (t.etls == nullptr || t.draining)
+    if (t.etls == nullptr || lifecycle_is_draining(t.life))
         return;
     std::vector<etl_wanted> wanted;
     for (const cluster_etl &etl : t.document.etls) {
@@ -160,6 +161,7 @@ static void on_stored_version(void *arg, error err, uint64_t version, const std:
         return;
     }
     release_waiters(t, err);
+    target_note_end(&t);
 }
 
 static void note_stored(target &t, const document_identity &identity)
@@ -189,6 +191,7 @@ static void on_swap(void *arg, error err)
     release_waiters(t, err);
     if (!err)
         store_document(t);
+    target_note_end(&t);
 }
 
 // After the removals of buckets: a crash in between finds the old document, and removes them again.
@@ -225,6 +228,7 @@ static void on_removed(void *arg, error err)
         release_waiters(t, make_error(error_code::io, "the objects of a removed bucket could not be removed"));
     else
         store_document(t);
+    target_note_end(&t);
 }
 
 static void retry_removal(target &t, const std::string &bucket)
@@ -291,10 +295,11 @@ void target_take_document(target &t, cluster_document document, std::string_view
     target_begin_etls(t);
     target_sync_etls(t);
     target_held_document_taken(t);
-    if (!t.ready)
+    if (!lifecycle_can_serve(t.life))
         LOG(info, "cluster", "cluster=%s version=%llu msg=\"the target has a cluster document and is ready\"", t.document.uuid.c_str(),
             static_cast<unsigned long long>(t.document.version));
-    t.ready = true;
+    if (!lifecycle_can_serve(t.life))
+        lifecycle_joined(t.life);
     store_document(t);
 }
 

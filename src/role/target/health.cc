@@ -38,19 +38,20 @@ static json_ptr kubectl_details(const target &t, const etl_registry_health &heal
 static void serve_health(target &t, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*t.e) - t.started_ms;
+    bool has_joined = lifecycle_can_serve(t.life);
     health_state state = {.is_primary = false,
-        .ready = t.ready,
-        .draining = t.draining,
+        .ready = has_joined,
+        .draining = lifecycle_is_draining(t.life),
         .not_ready_text = "the target has not joined its cluster yet",
         .node_uptime_ms = uptime,
-        .cluster_uptime_ms = t.ready ? uptime : 0};
+        .cluster_uptime_ms = has_joined ? uptime : 0};
     json_ptr details;
     if (t.etls != nullptr) {
         const etl_registry_health &health = etl_registry_get_health(*t.etls);
         details = kubectl_details(t, health);
         state.details = details.get();
         const std::string &right = etl_registry_missing_right(health);
-        if (t.ready && !right.empty()) {
+        if (has_joined && !right.empty()) {
             state.ready = false;
             state.not_ready_text = "the target cannot see its pods: " + right;
         }

@@ -106,8 +106,10 @@ static void world_on_end(void *arg, held_call &)
 {
     held_request *r = static_cast<held_request *>(arg);
     CHECK(r->x == nullptr);
-    std::erase(r->t->held, r);
+    target &t = *r->t;
+    std::erase(t.held, r);
     delete r;
+    target_note_end(&t);
 }
 
 static void on_proxy_gone(void *arg)
@@ -163,9 +165,10 @@ static bool admit(target &t, exchange &x, const route_match &match, std::string 
 {
     if (!target_admit_peer(t, x, match, out_id))
         return false;
-    if (t.draining)
+    bool is_draining = lifecycle_is_draining(t.life);
+    if (is_draining)
         exchange_answer_error(x, error_code::stopping, "the target is shutting down");
-    return !t.draining;
+    return !is_draining;
 }
 
 static void serve_node_etl_start(target &t, exchange &x, const route_match &match)

@@ -38,7 +38,7 @@ static void finish(page_request *r, error err)
         a.body = list_page_msgpack(r->page);
         exchange_answer(*r->x, std::move(a));
     }
-    r->t->requests--;
+    open_count_end(r->t->requests);
     delete r;
 }
 
@@ -109,7 +109,7 @@ static void serve_bucket_page(target &t, exchange &x, const route_match &match)
     if (!target_admit_peer(t, x, match, bucket))
         return;
     std::string_view query = exchange_head(x).query;
-    if (!t.ready || t.draining) {
+    if (!lifecycle_is_ready(t.life)) {
         exchange_answer_error(x, error_code::not_ready, "the target is not ready");
         return;
     }
@@ -138,7 +138,7 @@ static void serve_bucket_page(target &t, exchange &x, const route_match &match)
     r->is_flat = url_query_get(query, "flat", flat) && !flat.empty();
     if (r->is_flat)
         r->after = list_skip_after(r->prefix, r->after);
-    t.requests++;
+    open_count_begin(t.requests);
     ask(r);
 }
 

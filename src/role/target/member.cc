@@ -122,15 +122,18 @@ static void on_last_answer(void *arg, call &, error err, int status, std::string
     if (err || (status != 200 && status != 204))
         LOG(info, "member", "reason=\"%s\" msg=\"the proxy did not take the last count of objects\"",
             err ? error_text(err) : text_format("status %d", status).c_str());
+    lifecycle_last_word_sent(t.life);
 }
 
-bool target_member_tell_last(target &t)
+bool target_member_has_last_word(const target &t)
 {
-    if (!t.was_registered || t.registration != nullptr || t.client == nullptr || t.objects == nullptr)
-        return false;
+    return t.was_registered && t.registration == nullptr && t.client != nullptr && t.objects != nullptr;
+}
+
+void target_member_send_last_word(target &t)
+{
     t.was_registered = false;
     t.registration = start_registration(t, on_last_answer);
-    return true;
 }
 
 void target_member_end(target &t)

@@ -159,7 +159,7 @@ static void add_kubectl(const target &t, metrics_text &text)
 std::string target_metrics_text(target &t)
 {
     metrics_text text;
-    metrics_add_node(text, t.options, t.id, "target", t.ready && !t.draining, clock_now_ms(*t.e) - t.started_ms);
+    metrics_add_node(text, t.options, t.id, "target", lifecycle_is_ready(t.life), clock_now_ms(*t.e) - t.started_ms);
     metrics_server servers[] = {{"public", t.public_server}, {"pods", t.pod_server}};
     metrics_add_servers(text, servers, 2);
     metrics_add(text, "etlnode_document_version", "gauge", "Version of the cluster document.", {}, as_double(t.document.version));

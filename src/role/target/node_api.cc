@@ -26,7 +26,7 @@ struct node_request {
 
 static node_request *make_request(target &t, exchange &x)
 {
-    t.requests++;
+    open_count_begin(t.requests);
     return new node_request{&t, &x};
 }
 
@@ -42,7 +42,7 @@ static exchange &take_exchange(node_request &r)
 static void end_request(node_request *r)
 {
     CHECK(r->x == nullptr);
-    r->t->requests--;
+    open_count_end(r->t->requests);
     delete r;
 }
 
@@ -67,7 +67,7 @@ bool target_admit_peer(target &t, exchange &x, const route_match &match, std::st
 
 static bool has_etls(target &t, exchange &x)
 {
-    if (t.draining) {
+    if (lifecycle_is_draining(t.life)) {
         exchange_answer_error(x, error_code::stopping, "the target is shutting down");
         return false;
     }
@@ -221,7 +221,7 @@ static void serve_status(target &t, exchange &x, const route_match &match)
     json_add_text(tree.get(), "cluster", t.document.uuid);
     json_add_u64(tree.get(), "document_version", t.document.version);
     json_add_u64(tree.get(), "object_count", t.objects != nullptr ? store_object_count(*t.objects) : 0);
-    json_add_bool(tree.get(), "ready", t.ready && !t.draining);
+    json_add_bool(tree.get(), "ready", lifecycle_is_ready(t.life));
     json_add_u64_text(tree.get(), "started_ns", t.started_ns);
     exchange_answer_json(x, tree.get());
 }

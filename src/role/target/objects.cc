@@ -219,7 +219,7 @@ static void answer_head_of(const object_request &r, const store_object *object)
 static void on_checked(void *arg, error err, const store_object *object)
 {
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
-    r->t->store_calls--;
+    open_count_end(r->t->store_calls);
     if (err)
         answer_missing(*r, err);
     else
@@ -238,7 +238,7 @@ static void answer_found(const object_request &r, const store_object *object)
         http_range range = range_of(r, object->row);
         uint64_t first = range.kind == http_range_kind::part ? range.first : 0;
         if (range.kind != http_range_kind::unsatisfiable && !store_is_checked(objects, object, first)) {
-            r.t->store_calls++;
+            open_count_begin(r.t->store_calls);
             store_check(objects, object, first, on_checked, new object_request(r));
             return;
         }
@@ -249,7 +249,7 @@ static void answer_found(const object_request &r, const store_object *object)
 static void on_object(void *arg, error err, const store_object *object)
 {
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
-    r->t->store_calls--;
+    open_count_end(r->t->store_calls);
     if (err)
         answer_missing(*r, err);
     else
@@ -264,7 +264,7 @@ static void serve_read(object_request &&r)
         return;
     }
     store *objects = r.t->objects;
-    r.t->store_calls++;
+    open_count_begin(r.t->store_calls);
     std::string bucket = r.bucket;
     std::string name = r.name;
     store_get(*objects, std::move(bucket), std::move(name), on_object, new object_request(std::move(r)));
@@ -281,7 +281,7 @@ bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns)
 void target_note_put(void *arg, error err, uint64_t bytes)
 {
     target &t = *static_cast<target *>(arg);
-    t.store_calls--;
+    open_count_end(t.store_calls);
     if (err) {
         t.metrics.put_errors++;
         return;
@@ -325,14 +325,14 @@ static void serve_put(object_request &&r)
     uint64_t pause_ms = 0; // a transform may be slower than a client may be
     if (peer_shows_secret(r.t->options.cluster_secret, *r.x) && text_parse_u64(http_head_get(head, header_pause), pause_ms))
         exchange_set_body_patience(*r.x, body_stall_timeout_ms + std::min(pause_ms, obj_timeout_max_ms));
-    r.t->store_calls++;
+    open_count_begin(r.t->store_calls);
     upload_begin(*r.t->objects, *r.x, std::move(options));
 }
 
 static void on_removed(void *arg, error err)
 {
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
-    r->t->store_calls--;
+    open_count_end(r->t->store_calls);
     if (err) {
         r->t->metrics.delete_errors++;
         exchange_answer_error(*r->x, err.code, failure_text(*r, err));
@@ -345,7 +345,7 @@ static void on_removed(void *arg, error err)
 static void serve_delete(object_request &&r)
 {
     store *objects = r.t->objects;
-    r.t->store_calls++;
+    open_count_begin(r.t->store_calls);
     std::string bucket = r.bucket;
     std::string name = r.name;
     store_remove(*objects, std::move(bucket), std::move(name), on_removed, new object_request(std::move(r)));
@@ -425,7 +425,7 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
 static void serve_object(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
-    if (!t.ready) {
+    if (!lifecycle_can_serve(t.life)) {
         exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
         return;
     }
@@ -483,7 +483,7 @@ static void serve_object(target &t, exchange &x, const route_match &)
 static void serve_pod(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
-    if (!t.ready || t.etls == nullptr) {
+    if (!lifecycle_can_serve(t.life) || t.etls == nullptr) {
         exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
         return;
     }

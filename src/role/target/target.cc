@@ -4,13 +4,12 @@
 // Owns     the listeners for clients and for pods, the store, the ETL registry, the membership.
 // Knows    every layer below.            Known by  app.
 // Normal   id, store, last document, listeners, ready to register; SIGTERM: drain, end children, tell the proxy the last count, drained; pods stay.
-// Limits   drain_timeout_ms.
+// Limits   those of the lifecycle machine.
 #include "role/target/target.h"
 
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/json.h"
@@ -53,11 +52,17 @@ static void on_pod_request(void *arg, exchange &x)
 
 // --- start
 
-static void report_ready(target &t, error err, const std::string &detail)
+static void report_ready(void *arg)
 {
-    auto on_ready = t.on_ready;
-    t.on_ready = nullptr;
-    on_ready(t.ready_arg, err, detail);
+    target &t = *static_cast<target *>(arg);
+    if (!lifecycle_is_draining(t.life))
+        t.on_ready(t.ready_arg, no_error, {});
+}
+
+static void report_failure(void *arg, error err, const std::string &detail)
+{
+    target &t = *static_cast<target *>(arg);
+    t.on_ready(t.ready_arg, err, detail);
 }
 
 static error listen_on(target &t, const char *name, const std::string &host, uint16_t port, net_reach reach,
@@ -69,6 +74,7 @@ static error listen_on(target &t, const char *name, const std::string &host, uin
     options.reach = reach;
     options.on_request = on_request;
     options.on_answer = on_answer;
+    options.on_drained = target_note_end;
     options.arg = &t;
     error err = http_server_start(*t.e, options, host.c_str(), port, out_server);
     if (err)
@@ -81,20 +87,22 @@ static const std::string &pod_listen_host(const target &t)
     return t.options.pod_listen_host.empty() ? t.options.listen_host : t.options.pod_listen_host;
 }
 
-static void go_on(target &t)
+// Objects can be served, and pods adopted, before the proxy is reachable, if the cluster's document is here already.
+static void join(void *arg)
 {
-    if (t.document.version > 0) { // objects can be served, and pods adopted, before the proxy is reachable
-        t.ready = true;
+    target &t = *static_cast<target *>(arg);
+    bool has_document = t.document.version > 0;
+    if (has_document) {
         target_begin_etls(t);
         target_abandon_starts(t);
         target_sync_etls(t);
+        lifecycle_joined(t.life);
     }
     LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(),
-        t.url.c_str(), t.pod_url.c_str(), t.options.proxy_url.c_str(), t.document.version > 0 ? t.document.uuid.c_str() : "none",
+        t.url.c_str(), t.pod_url.c_str(), t.options.proxy_url.c_str(), has_document ? t.document.uuid.c_str() : "none",
         static_cast<unsigned long long>(t.document.version), static_cast<unsigned long long>(store_object_count(*t.objects)));
-    if (!t.draining)
-        target_member_begin(t);
-    report_ready(t, no_error, {});
+    target_member_begin(t);
+    clock_post(*t.e, report_ready, &t);
 }
 
 // --- the pod listener's port
@@ -109,11 +117,13 @@ static void on_port_stored(void *arg, error err)
     if (err)
         LOG(warn, "role", "error=\"%s\" msg=\"the pod listener's port could not be stored, pods will be replaced after a restart\"",
             error_text(err));
-    go_on(t);
+    lifecycle_listens(t.life);
 }
 
-static void listen_for_all(target &t, uint16_t kept_port, uint64_t kept_version)
+static void listen(void *arg)
 {
+    target &t = *static_cast<target *>(arg);
+    uint16_t kept_port = t.kept_pod_port;
     std::string why;
     error err = listen_on(
         t, "public", t.options.listen_host, t.options.listen_port, net_reach::anywhere, on_client_request, &t.public_server, why);
@@ -127,7 +137,7 @@ static void listen_for_all(target &t, uint16_t kept_port, uint64_t kept_version)
         err = listen_on(
             t, "pods", pod_listen_host(t), t.options.pod_listen_port, net_reach::this_machine, on_pod_request, &t.pod_server, why);
     if (err) {
-        report_ready(t, err, why);
+        lifecycle_failed(t.life, err, why);
         return;
     }
     t.url = t.options.advertise_url.empty() ? url_format_base(t.options.listen_host, http_server_port(*t.public_server))
@@ -136,30 +146,35 @@ static void listen_for_all(target &t, uint16_t kept_port, uint64_t kept_version)
     t.guard = web_guard_make(t.options, {t.url, t.pod_url});
     t.client = http_client_make(*t.e, {});
     if (t.options.pod_listen_port != 0 || kept_port != 0) {
-        go_on(t);
+        lifecycle_listens(t.life);
         return;
     }
     json_ptr tree = json_object();
     json_add_u64(tree.get(), "pod_port", http_server_port(*t.pod_server));
-    meta_swap(*t.e, listeners_document, kept_version, kept_version + 1, json_print(tree.get()), on_port_stored, &t);
+    meta_swap(*t.e, listeners_document, t.listeners_version, t.listeners_version + 1, json_print(tree.get()), on_port_stored, &t);
 }
 
 static void on_port_read(void *arg, error err, uint64_t version, const std::string &text)
 {
+    target &t = *static_cast<target *>(arg);
     json_ptr tree;
     std::string where;
     uint64_t port = 0;
     if (!err && version > 0 && !json_parse(text, tree, where))
         port = json_u64(tree.get(), "pod_port", 0);
-    listen_for_all(*static_cast<target *>(arg), port <= UINT16_MAX ? static_cast<uint16_t>(port) : 0, version);
+    t.kept_pod_port = port <= UINT16_MAX ? static_cast<uint16_t>(port) : 0;
+    t.listeners_version = version;
+    lifecycle_opened(t.life);
 }
+
+// --- opening
 
 static void on_document(target &t, error err, const std::string &detail)
 {
     if (err)
-        report_ready(t, err, detail);
+        lifecycle_failed(t.life, err, detail);
     else if (t.options.pod_listen_port != 0)
-        listen_for_all(t, 0, 0);
+        lifecycle_opened(t.life);
     else
         meta_read(*t.e, listeners_document, on_port_read, &t);
 }
@@ -168,7 +183,7 @@ static void on_store(void *arg, error err, store *s)
 {
     target &t = *static_cast<target *>(arg);
     if (err) {
-        report_ready(t, err, "the store in " + t.options.data_dir + " could not be opened: " + error_text(err));
+        lifecycle_failed(t.life, err, "the store in " + t.options.data_dir + " could not be opened: " + error_text(err));
         return;
     }
     t.objects = s;
@@ -179,7 +194,7 @@ static void on_id(void *arg, error err, const std::string &id, const std::string
 {
     target &t = *static_cast<target *>(arg);
     if (err) {
-        report_ready(t, err, detail);
+        lifecycle_failed(t.life, err, detail);
         return;
     }
     t.id = id;
@@ -191,11 +206,127 @@ static void on_id(void *arg, error err, const std::string &id, const std::string
     store_open(*t.e, options, on_store, &t);
 }
 
+static void open(void *arg)
+{
+    target &t = *static_cast<target *>(arg);
+    node_id_load(*t.e, t.options, on_id, &t);
+}
+
 static void trim_slashes(std::string &url)
 {
     while (url.ends_with("/"))
         url.pop_back();
 }
+
+// --- end
+
+static void drain(void *arg)
+{
+    target &t = *static_cast<target *>(arg);
+    LOG(info, "role", "role=target in_flight=%zu msg=\"draining\"",
+        t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0);
+    target_member_end(t);
+    if (t.public_server != nullptr)
+        http_server_drain(*t.public_server);
+    target_held_stop(t);
+}
+
+static bool is_drained(const void *arg)
+{
+    const target &t = *static_cast<const target *>(arg);
+    return t.public_server == nullptr || http_server_in_flight(*t.public_server) == 0;
+}
+
+static void stop_server(http_server *&server)
+{
+    if (server != nullptr)
+        http_server_stop(*server);
+    server = nullptr;
+}
+
+static void on_children_ended(void *arg) { lifecycle_closed(static_cast<target *>(arg)->life); }
+
+// Pods that read their object may go on with that while the children end.
+static void close(void *arg)
+{
+    target &t = *static_cast<target *>(arg);
+    if (!is_drained(arg))
+        LOG(warn, "role", "role=target in_flight=%zu msg=\"requests are cut: the time to drain is up\"",
+            http_server_in_flight(*t.public_server));
+    stop_server(t.public_server);
+    if (t.pod_server != nullptr)
+        http_server_drain(*t.pod_server);
+    if (t.etls != nullptr)
+        etl_registry_shut_down(*t.etls, on_children_ended, &t);
+    else
+        lifecycle_closed(t.life);
+}
+
+static void finish(void *arg) { stop_server(static_cast<target *>(arg)->pod_server); }
+
+// It has no time limit: the disk answers, and until then it knows this target.
+static bool is_storing(const void *arg)
+{
+    const target &t = *static_cast<const target *>(arg);
+    return t.storing || t.removals > 0 || t.store_calls.count > 0 || (t.transfers != nullptr && transfer_host_lookups(*t.transfers) > 0);
+}
+
+static bool is_idle(const void *arg)
+{
+    const target &t = *static_cast<const target *>(arg);
+    bool has_transfers = t.transfers != nullptr && transfer_host_in_flight(*t.transfers) > 0;
+    return !has_transfers && t.requests.count == 0 && t.held.empty() && !is_storing(arg);
+}
+
+static bool has_last_word(const void *arg) { return target_member_has_last_word(*static_cast<const target *>(arg)); }
+static void send_last_word(void *arg) { target_member_send_last_word(*static_cast<target *>(arg)); }
+
+static void end(void *arg)
+{
+    target &t = *static_cast<target *>(arg);
+    target_member_end(t);
+    if (!is_idle(arg))
+        LOG(error, "role", "role=target transfers=%zu requests=%zu msg=\"something did not end\"",
+            t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0, t.requests.count + t.held.size());
+}
+
+static void report_end(void *arg)
+{
+    target &t = *static_cast<target *>(arg);
+    LOG(info, "role", "role=target msg=\"drained\"");
+    t.on_drained(t.drained_arg);
+}
+
+void target_drain(target &t, void (*on_drained)(void *arg), void *arg)
+{
+    CHECK(t.on_drained == nullptr);
+    t.on_drained = on_drained;
+    t.drained_arg = arg;
+    lifecycle_drain(t.life);
+}
+
+// --- start and end, as the lifecycle asks for them
+
+static lifecycle_role as_role(target &t)
+{
+    return {.open = open,
+        .listen = listen,
+        .join = join,
+        .report_failure = report_failure,
+        .drain = drain,
+        .is_drained = is_drained,
+        .close = close,
+        .finish = finish,
+        .is_idle = is_idle,
+        .is_storing = is_storing,
+        .has_last_word = has_last_word,
+        .send_last_word = send_last_word,
+        .end = end,
+        .report_end = report_end,
+        .arg = &t};
+}
+
+void target_note_end(void *arg) { lifecycle_work_ended(static_cast<target *>(arg)->life); }
 
 error target_start(
     env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target)
@@ -221,8 +352,13 @@ error target_start(
     t->ready_arg = arg;
     t->started_ms = clock_now_ms(e);
     t->started_ns = clock_wall_ns(e);
+    t->requests.on_none = t->store_calls.on_none = target_note_end;
+    t->requests.arg = t->store_calls.arg = t;
+    t->life.sm.id = 1;
+    t->life.e = &e;
+    t->life.role = as_role(*t);
     *out_target = t;
-    node_id_load(e, t->options, on_id, t);
+    lifecycle_begin(t->life);
     return no_error;
 }
 
@@ -230,108 +366,9 @@ uint16_t target_port(target &t) { return t.public_server != nullptr ? http_serve
 uint16_t target_pod_port(target &t) { return t.pod_server != nullptr ? http_server_port(*t.pod_server) : 0; }
 std::string target_url(target &t) { return t.url; }
 
-// --- end
-
-enum : uint8_t { drain_clients, drain_children, drain_rest };
-static constexpr uint64_t last_word_timeout_ms = 1'000; // for the proxy to take the last count of objects
-static constexpr uint64_t rest_timeout_ms = 2'000;      // after every connection was ended, handlers need only turns of the loop
-
-static void on_children_ended(void *arg)
-{
-    target &t = *static_cast<target *>(arg);
-    t.drain_phase = drain_rest;
-    t.drain_until_ms = clock_now_ms(*t.e) + rest_timeout_ms;
-    if (t.public_server != nullptr)
-        http_server_stop(*t.public_server);
-    t.public_server = nullptr;
-    if (t.pod_server != nullptr)
-        http_server_stop(*t.pod_server);
-    t.pod_server = nullptr;
-    timer_arm(*t.e, t.drain_timer, drain_poll_ms);
-}
-
-static void end_children(target &t)
-{
-    t.drain_phase = drain_children;
-    if (t.pod_server != nullptr)
-        http_server_drain(*t.pod_server);
-    if (t.etls != nullptr)
-        etl_registry_shut_down(*t.etls, on_children_ended, &t);
-    else
-        on_children_ended(&t);
-}
-
-// A poll, because what is waited for lies in several modules: requests, transfers, the document's storage.
-static void on_drain_tick(void *arg)
-{
-    target &t = *static_cast<target *>(arg);
-    bool late = clock_now_ms(*t.e) >= t.drain_until_ms;
-    size_t transfers = t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0;
-    if (t.on_ready != nullptr) { // still starting: storage will answer
-        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
-        return;
-    }
-    if (t.drain_phase == drain_clients) {
-        size_t in_flight = t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0;
-        if (in_flight == 0 || late) {
-            if (in_flight > 0)
-                LOG(warn, "role", "role=target in_flight=%zu msg=\"requests are cut: the time to drain is up\"", in_flight);
-            if (t.public_server != nullptr)
-                http_server_stop(*t.public_server);
-            t.public_server = nullptr;
-            end_children(t);
-            return;
-        }
-        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
-        return;
-    }
-    size_t lookups = t.transfers != nullptr ? transfer_host_lookups(*t.transfers) : 0;
-    bool is_at_disk = t.storing || t.removals > 0 || t.store_calls > 0 ||
-                      lookups > 0; // has no time limit: the disk answers, and until then it knows this target
-    bool idle = transfers == 0 && t.requests == 0 && t.held.empty() && !is_at_disk;
-    if (is_at_disk || (!idle && !late)) {
-        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
-        return;
-    }
-    if (idle && target_member_tell_last(t)) {
-        t.drain_until_ms = clock_now_ms(*t.e) + last_word_timeout_ms;
-        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
-        return;
-    }
-    if (t.registration != nullptr && !late) {
-        timer_arm(*t.e, t.drain_timer, drain_poll_ms);
-        return;
-    }
-    target_member_end(t);
-    if (!idle)
-        LOG(error, "role", "role=target transfers=%zu requests=%zu msg=\"something did not end\"", transfers, t.requests + t.held.size());
-    auto on_drained = t.on_drained;
-    t.on_drained = nullptr;
-    timer_free(*t.e, t.drain_timer);
-    t.drain_timer = nullptr;
-    LOG(info, "role", "role=target msg=\"drained\"");
-    on_drained(t.drained_arg);
-}
-
-void target_drain(target &t, void (*on_drained)(void *arg), void *arg)
-{
-    CHECK(t.on_drained == nullptr);
-    t.draining = true;
-    t.on_drained = on_drained;
-    t.drained_arg = arg;
-    LOG(info, "role", "role=target in_flight=%zu msg=\"draining\"",
-        t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0);
-    target_member_end(t);
-    if (t.public_server != nullptr)
-        http_server_drain(*t.public_server);
-    target_held_stop(t);
-    t.drain_until_ms = clock_now_ms(*t.e) + drain_timeout_ms;
-    t.drain_timer = timer_make(*t.e, on_drain_tick, &t);
-    timer_arm(*t.e, t.drain_timer, 0);
-}
-
 void target_free(target *t)
 {
+    lifecycle_free(t->life);
     target_member_end(*t);
     if (t->public_server != nullptr) // its start failed
         http_server_stop(*t->public_server);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/open_count.h"
 #include "control/document.h"
 #include "etl/etl_registry.h"
 #include "http/client/call.h"
@@ -14,6 +15,7 @@
 #include "port/clock.h"
 #include "role/shared/access_log.h"
 #include "role/shared/etl_failures.h"
+#include "role/shared/lifecycle_machine.h"
 #include "role/shared/metrics.h"
 #include "role/shared/node.h"
 #include "role/shared/route.h"
@@ -51,8 +53,7 @@ struct target {
     cluster_document document; // last copy; version 0: none yet
     std::string document_text; // of it, byte for byte, until it is stored
     std::string odds;          // why the proxy's document and ours do not go together; empty: they do
-    bool ready = false;        // serves objects: store open and a document held
-    bool draining = false;
+    lifecycle life;
     uint64_t started_ms = 0;
     uint64_t started_ns = 0; // wall clock: tells this process from another with a copy of the data directory
     object_metrics metrics;
@@ -66,9 +67,9 @@ struct target {
     std::vector<std::string> failed_removals;
     std::multiset<std::string> emptying; // buckets whose removal is not done, also those that are in the document anew
     // target_objects.cc
-    size_t store_calls = 0; // lookups, removals, uploads and kept results of objects, under way
+    open_count store_calls; // lookups, removals, uploads and kept results of objects, under way
     // target_control.cc, target_list.cc
-    size_t requests = 0; // of the proxy, under way
+    open_count requests; // of the proxy, under way
     // target_held.cc
     std::vector<held_request *> held;
     uint64_t next_held_id = 1;
@@ -76,14 +77,16 @@ struct target {
     call *registration = nullptr;
     bool was_registered = false; // when the membership ended
     // target.cc: start and end
+    uint16_t kept_pod_port = 0;     // of the pod listener, the last time; 0: none
+    uint64_t listeners_version = 0; // of the stored document that says so
     void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
     void *ready_arg = nullptr;
     void (*on_drained)(void *arg) = nullptr;
     void *drained_arg = nullptr;
-    timer *drain_timer = nullptr;
-    uint64_t drain_until_ms = 0;
-    uint8_t drain_phase = 0;
 };
+
+// Something that the end of the target may wait for has ended. `arg`: the target.
+void target_note_end(void *arg);
 
 // role/target/routes.cc
 route_table target_routes();
@@ -129,9 +132,10 @@ void target_held_stop(target &t);
 // role/target/member.cc
 void target_member_begin(target &t);
 void target_member_end(target &t);
-// Registers once more, after the membership has ended and nothing can change any more: the proxy then knows the last count of objects. False:
-// there is nothing to tell, or nobody who would take it. It has been told, or cannot be, when `t.registration` is null.
-bool target_member_tell_last(target &t);
+// After the membership has ended and nothing can change any more: one registration more tells the proxy the last count of objects. False: there
+// is nothing to tell, or nobody who would take it.
+bool target_member_has_last_word(const target &t);
+void target_member_send_last_word(target &t); // then lifecycle_last_word_sent
 
 // role/target/metrics.cc
 std::string target_metrics_text(target &t);

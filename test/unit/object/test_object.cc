@@ -17,7 +17,7 @@ struct copying {
     source from;
     sink to;
     pump *p = nullptr;
-    size_t at_disk = 0;
+    open_count at_disk;
     bool pumped = false;
     error pump_err;
     uint64_t bytes = 0;
@@ -157,7 +157,7 @@ static void a_stored_object_is_copied(void **state)
         test_ok(get_object(f, "to", got));
         test_true(got == content);
         test_eq(files_in_tmp(f), 0u);
-        test_eq(c.at_disk, 0u);
+        test_eq(c.at_disk.count, 0u);
     }
 }
 
@@ -205,7 +205,7 @@ static void what_is_abandoned_leaves_nothing(void **state)
         let_go(c);
         test_eq(c.ends, 1);
         test_eq_enum(c.end_err.code, error_code::canceled);
-        test_eq(c.at_disk, 0u);
+        test_eq(c.at_disk.count, 0u);
         test_eq(files_in_tmp(f), 0u);
         std::string got;
         test_ok(get_object(f, "to", got));
