@@ -22,7 +22,7 @@ void finish_delete(void *arg)
     delete t;
 }
 
-static void let_go(transfer &t)
+static void release_all(transfer &t)
 {
     admission_leave_queue(t);
     timer_stop(*t.e, t.deadline_timer);
@@ -97,7 +97,7 @@ static void finish(transfer &t, ending how, sink_refusal *why = nullptr)
     uint64_t in_bytes = t.object != nullptr && t.place == admission::slot && transfer_mode_of(t.config.mode).sends_object
                             ? t.object->row.size
                             : 0;
-    let_go(t);
+    release_all(t);
     open_count_end(t.host->in_flight);
     if (t.pod != nullptr) {
         t.pod->transfers--;

@@ -11,7 +11,7 @@ namespace etlnode {
 static exchange &exchange_of(void *self) { return *static_cast<exchange *>(self); }
 
 static io_result gone() { return {io_state::failed, 0, make_error(error_code::canceled, "the client has gone")}; }
-static io_result told(io_result result) { return result.state == io_state::failed ? gone() : result; }
+static io_result of_client(io_result result) { return result.state == io_state::failed ? gone() : result; }
 
 static void to_begin_piece(void *self, size_t size) { exchange_frame_piece(exchange_of(self), size); }
 static void to_end_piece(void *self) { exchange_frame_piece_end(exchange_of(self)); }
@@ -20,7 +20,7 @@ static bool to_has_framing(const void *self) { return exchange_has_framing(*stat
 static io_result to_send(void *self, std::string_view bytes, bool more)
 {
     exchange &x = exchange_of(self);
-    return exchange_net(x) != nullptr ? told(exchange_send_piece(x, bytes, more)) : gone();
+    return exchange_net(x) != nullptr ? of_client(exchange_send_piece(x, bytes, more)) : gone();
 }
 
 static io_result to_send_relayed(void *self, net_relay *relay)
@@ -31,7 +31,7 @@ static io_result to_send_relayed(void *self, net_relay *relay)
     io_result sent = net_relay_drain(*x.e, relay, exchange_net(x), false);
     if (sent.state == io_state::done)
         exchange_count_out(x, sent.count);
-    return told(sent);
+    return of_client(sent);
 }
 
 static io_result to_send_file(void *self, disk_file *file, uint64_t offset, size_t size)
@@ -42,7 +42,7 @@ static io_result to_send_file(void *self, disk_file *file, uint64_t offset, size
     io_result sent = net_send_file(*x.e, exchange_net(x), file, offset, size);
     if (sent.state == io_state::done)
         exchange_count_out(x, sent.count);
-    return sent.state == io_state::failed && stream_is_of_file(sent.err) ? sent : told(sent);
+    return sent.state == io_state::failed && stream_is_of_file(sent.err) ? sent : of_client(sent);
 }
 
 static void to_wait(void *self, net_on_ready on_ready, void *arg)
