@@ -177,7 +177,7 @@ inline constexpr uint64_t etl_status_timeout_ms = 3'000; // for counters and sta
 inline constexpr uint64_t etl_logs_timeout_ms = 35'000;  // longer than one kubectl call
 inline constexpr uint64_t list_timeout_ms = 15'000;      // for one page of all targets
 inline constexpr uint64_t upload_settle_ms = 30'000;     // how long after a redirected upload the cluster does not count as empty
-inline constexpr unsigned refusals_logged_max = 20; // log lines a second about requests answered with 503
+inline constexpr unsigned refusals_logged_max = 20;      // log lines a second about requests answered with 503
 
 static_assert(register_back_off_max_ms > heartbeat_interval_ms);
 static_assert(etl_init_margin_ms > kubectl_timeout_ms + pod_delete_grace_default_s * 1'000 + child_kill_grace_ms + pod_log_timeout_ms,

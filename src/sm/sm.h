@@ -21,7 +21,7 @@ inline constexpr uint8_t sm_initial = 1;
 inline constexpr uint8_t sm_busy = 2;  // waits for something outside: its timer is armed, and it has a row for the deadline event
 inline constexpr uint8_t sm_final = 4; // nothing left to do, nothing alive
 
-inline constexpr size_t sm_rows_max = 64;      // rows of one table: a machine that needs more should be split
+inline constexpr size_t sm_rows_max = 60;      // rows of one table: a machine that needs more should be split
 inline constexpr size_t sm_follow_ups_max = 2; // pending at a time in one machine
 inline constexpr size_t sm_chain_max = 16;     // events that follow one external event
 

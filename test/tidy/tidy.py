@@ -345,6 +345,20 @@ def check_modes():
                 yield f"{path}:{number}: compares a mode; only src/transfer/modes does"
 
 
+FLAGS_MAX = 5
+
+
+def check_flags():
+    """The struct of a machine has at most five bools beside its state (docs/decisions/0043-what-follows-a-step.md)."""
+    for path in files("src"):
+        for name, body in re.findall(r"^struct (\w+)(?: : [\w, ]+)? \{\n(.*?)^\};", without_comments(read(path)), flags=re.S | re.M):
+            if not re.search(r"^    sm_core sm;", body, flags=re.M):
+                continue
+            flags = [flag for line in re.findall(r"^    bool ([^;(]+);", body, flags=re.M) for flag in line.split(",")]
+            if len(flags) > FLAGS_MAX:
+                yield f"{path}: the machine {name} has {len(flags)} flags: {', '.join(flag.split()[0] for flag in flags)}"
+
+
 CHECKS = [
     ("layout", check_format),
     ("sizes", check_sizes),
@@ -360,6 +374,7 @@ CHECKS = [
     ("generated pages are fresh", check_generated_pages),
     ("failpoints are listed", check_failpoints),
     ("rows that the simulator does not take have a test", check_untaken_rows),
+    ("machines have few flags", check_flags),
     ("pages name files that exist", check_pages_name_files),
     ("pages link to pages that exist", check_pages_link_to_pages),
     ("pages name functions that exist", check_pages_name_functions),
