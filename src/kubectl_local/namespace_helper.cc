@@ -279,7 +279,7 @@ void namespace_helper(int channel, const helper_plan &plan)
         channel = 3;
     }
     close_range(4, ~0u, 0);
-    prctl(PR_SET_NAME, "kubectl-pod_namespaces");
+    prctl(PR_SET_NAME, "kubectl-pod-ns");
     if (plan.kind != user_mapping::own_user)
         make_mounts(channel, plan); // as root, because root's volumes may be in places that the pod's users cannot reach
     if (plan.kind != user_mapping::root && unshare(CLONE_NEWUSER) != 0)

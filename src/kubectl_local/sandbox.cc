@@ -258,7 +258,7 @@ static findings find_out(const local_state &state)
     std::string where;
     json_ptr kept;
     out.has_bwrap = !bwrap.empty();
-    if (os_read_file(path, text) && !json_parse(text, kept, where) && json_text(kept.get(), "cache_key") == now) {
+    if (os_read_file(path, text) && !json_parse(text, kept, where) && json_text(kept.get(), "circumstances") == now) {
         out.namespaces = json_text(kept.get(), "namespaces");
         out.tracing = json_text(kept.get(), "tracing");
         return out;
@@ -267,7 +267,7 @@ static findings find_out(const local_state &state)
     if (!out.namespaces.empty())
         out.tracing = try_tracing(state);
     json_ptr found = json_object();
-    json_add_text(found.get(), "cache_key", now);
+    json_add_text(found.get(), "circumstances", now);
     json_add_text(found.get(), "namespaces", out.namespaces);
     json_add_text(found.get(), "tracing", out.tracing);
     os_replace_file(path, json_print(found.get())); // if this fails, the next call repeats the trial
