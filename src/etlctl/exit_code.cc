@@ -8,14 +8,14 @@ namespace etlnode::etlctl {
 
 static constexpr exit_code_row rows[] = {
     {exit_code::ok, "ok", "done"},
-    {exit_code::other, "failed", "any other failure: the server rejected the request, a file cannot be written, data is corrupt"},
-    {exit_code::usage, "usage", "the command line is wrong, or a question cannot be asked because there is no terminal"},
+    {exit_code::other, "failed", "any other failure: the request is invalid, a file cannot be written, data is corrupt"},
+    {exit_code::usage, "usage", "the command line is wrong, or the command has to ask a question and there is no terminal"},
     {exit_code::not_found, "not_found", "no such bucket, object, ETL or node"},
     {exit_code::conflict, "conflict", "it already exists, or its state does not allow the change"},
     {exit_code::auth, "auth", "not signed in, or not allowed"},
-    {exit_code::unavailable, "unavailable", "not reachable, not ready, overloaded, or the connection was cut: trying again may help"},
+    {exit_code::unavailable, "unavailable", "the node is not reachable, not ready or overloaded, or the transfer was cut; trying again may help"},
     {exit_code::timeout, "timeout", "no answer in time"},
-    {exit_code::partial, "partial", "only part succeeded: some objects failed, or a target could not be notified"},
+    {exit_code::partial, "partial", "done in part: some of several objects failed, or a target could not be reached"},
     {exit_code::limit, "limit", "refused by a limit: too large, too long, or no space"},
     {exit_code::interrupted, "interrupted", "ended by SIGINT (Ctrl-C)"},
     {exit_code::broken_pipe, "broken_pipe", "the reader of standard output went away"},
