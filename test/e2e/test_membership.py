@@ -56,7 +56,7 @@ def take_out(cluster, target):
     target.kill(signal.SIGKILL)
     until(lambda: nodes(cluster)[gone]["state"] == "silent", "it is silent", 60)
     refused = etlctl(cluster, "target", "rm", gone)
-    assert refused.returncode == 2 and f"holds {count} object" in refused.stderr.decode() and b"--yes" in refused.stderr and b"last heard" in refused.stderr, refused
+    assert refused.returncode == 2 and f"holds {count} object" in refused.stderr.decode() and b"--yes" in refused.stderr and b"last heartbeat" in refused.stderr, refused
     planned = etlctl(cluster, "target", "rm", gone, "--dry-run")
     assert planned.returncode == 0 and f"holds {count} object" in (planned.stdout + planned.stderr).decode(), planned
     assert gone in nodes(cluster)
