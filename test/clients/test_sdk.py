@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """AIStore's Python SDK, unmodified from PyPI, against real daemons: what it relies on, and what its users see when a transform fails.
 
-Run with the Python of an environment that has the package `aistore` (make test-clients makes one)."""
+Run it with the Python of an environment that has the package `aistore` (make test-clients creates one)."""
 import os
 import shutil
 import sys
@@ -46,7 +46,7 @@ class H(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), H).serve_forever()
 '''
-# AIStore's own server: an ETL is a class with one method. The package comes from the environment that runs this test.
+# AIStore's own server class: an ETL is a class with one method. The package comes from the environment of this test.
 OFFICIAL = '''#!/usr/bin/python3
 import sys
 sys.path.insert(0, "/packages")
@@ -84,7 +84,7 @@ def read(name, etl):
 
 
 def fails(what, *words):
-    """The error's text; it comes at once, not after the SDK has retried for a minute and more."""
+    """The error's text. It comes immediately, not after the SDK has retried for over a minute."""
     began = time.monotonic()
     try:
         what()
@@ -172,7 +172,7 @@ def case_a_start_that_fails_says_why_before_the_sdk_gives_up():
     assert took < 50, f"{took:.1f} s: the SDK asked again for a minute"
     listed = {e.id: e.stage for e in client().cluster().list_etls(stages=["Aborted"])}
     assert listed == {"never-ready": "Aborted"}, listed
-    etl.init(image="clients/server:1", command=["/srv.py", "8000"], init_timeout="1m")  # one that never served is replaced
+    etl.init(image="clients/server:1", command=["/srv.py", "8000"], init_timeout="1m")  # an ETL that never served is replaced
     put("again", b"again")
     assert read("again", etl) == b"AGAIN"
     etl.stop()

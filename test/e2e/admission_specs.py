@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Pods on the edge of what Kubernetes accepts. Each row: a name, where its YAML goes, the YAML. The verdicts of an API server are in
-test/golden/admission/verdicts.json; test_admission.py plays the rows against kubectl-local, test_kubernetes.py against a cluster."""
+"""Pods at the edge of what Kubernetes accepts. Each row has a name, the position of its YAML, and the YAML.
+test/golden/admission/verdicts.json holds the verdicts of an API server. test_admission.py applies the rows to kubectl-local,
+test_kubernetes.py to a cluster."""
 
 import re
 
@@ -49,7 +50,7 @@ def init(text):
 
 
 LONG = "a" * 63
-# What a cluster accepts and kubectl-local refuses, because it can never run it: the fields that it names.
+# Rows that a cluster accepts but kubectl-local refuses, because it can never run them, with the fields that the refusal names.
 HERE = {
     "resource of a domain": ["spec.containers[0].resources.limits[example.com/dongle]"],
     "secretKeyRef": ["spec.containers[0].env[0].valueFrom.secretKeyRef"],
@@ -389,7 +390,7 @@ ROWS = [
     ("sysctl with capitals", s("securityContext: {sysctls: [{name: Net.x, value: '1'}]}")),
     ("sysctl with a number", s("securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: 0}]}")),
     ("sysctls twice", s("securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: '0'}, {name: net.ipv4.ip_unprivileged_port_start, value: '0'}]}")),
-    # Found by comparing changed pods with a cluster.
+    # Found by comparing modified pods with a cluster.
     ("matchLabels with a blank", s('topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {a: "b c"}}}]')),
     ("topology without whenUnsatisfiable", s("topologySpreadConstraints: [{maxSkew: 1, topologyKey: z}]")),
     ("affinity by a node of no name", s('affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchFields: [{key: metadata.name, operator: In, values: [""]}]}]}}}')),
@@ -407,7 +408,7 @@ ROWS = [
     ("hostPorts twice in two containers", pod(container="ports: [{containerPort: 80, hostPort: 80}]") + "  - name: d\n    image: i\n    ports: [{containerPort: 80, hostPort: 80}]\n"),
     ("divisor of an unknown resource", c("env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.disk, divisor: 5m}}}]")),
     ("divisor as a number", c("env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 70000}}}]")),
-    # What the server's admission adds to the validation: priorities, accounts, overhead.
+    # Checks of the server's admission plugins beyond validation: priorities, accounts, overhead.
     ("priority without class", s("priority: 5")),
     ("priority 0", s("priority: 0")),
     ("priority negative", s("priority: -1")),
@@ -526,7 +527,7 @@ ROWS = [
     ("runAsGroup 65536", s("securityContext: {runAsGroup: 65536}")),
     ("fsGroupChangePolicy", s("securityContext: {fsGroup: 5, fsGroupChangePolicy: OnRootMismatch}")),
     ("supplementalGroupsPolicy", s("securityContext: {supplementalGroupsPolicy: Strict}")),
-    # The last words.
+    # Termination messages.
     ("terminationMessagePath", c("terminationMessagePath: /tmp/last-words")),
     ("terminationMessagePath relative", c("terminationMessagePath: last-words")),
     ("terminationMessagePath with ..", c("terminationMessagePath: /tmp/../x")),
@@ -555,7 +556,7 @@ ROWS = [
     ("status given", pod() + "status: {phase: Running}\n"),
     ("status with an unknown field", pod() + "status: {phas: Running}\n"),
     ("tty and stdin", c("stdin: true\ntty: true\nstdinOnce: true")),
-    # More of the same.
+    # Further cases.
     ("resize of an init container, wrong", init("resizePolicy: [{resourceName: disk, restartPolicy: Maybe}]")),
     ("mirror with SA", pod(metadata="annotations: {kubernetes.io/config.mirror: x}", spec="nodeName: node1\nserviceAccountName: robot")),
     ("mirror with priority", pod(metadata="annotations: {kubernetes.io/config.mirror: x}", spec="nodeName: node1\npriority: 5")),
@@ -584,7 +585,7 @@ ROWS = [
     ("node critical and priority", s("priorityClassName: system-node-critical\npriority: 2000001000\npreemptionPolicy: PreemptLowerPriority")),
     ("two finalizers twice", m("finalizers: [a/b, a/b]")),
     ("finalizer long", m("finalizers: [a/" + "b" * 64 + "]")),
-    # Found by random pods, compared with a cluster.
+    # Found by comparing random pods with a cluster.
     ("claims of resources", c("resources: {claims: [{name: a, request: b}, {}]}")),
     ("AppArmor of another type with a profile", s("securityContext: {appArmorProfile: {type: Other, localhostProfile: a}}")),
     ("gmsa name with capitals", s("securityContext: {windowsOptions: {gmsaCredentialSpecName: Honor}}")),
@@ -614,7 +615,7 @@ ROWS = [
     ("a device at a mount's place", pod(spec="volumes: [{name: v, persistentVolumeClaim: {claimName: c}}, {name: w, emptyDir: {}}]", container="volumeDevices: [{name: v, devicePath: /d}]\nvolumeMounts: [{name: w, mountPath: /d}]")),
     ("hostUsers false with hostIPC and hostPID", s("hostUsers: false\nhostIPC: true\nhostPID: true")),
     ("serviceAccountName with a slash", s("serviceAccountName: a/b")),
-    # Empty words.
+    # Empty values.
     ("SELinux change empty", s('securityContext: {seLinuxChangePolicy: ""}')),
     ("fsGroupChangePolicy empty", s('securityContext: {fsGroupChangePolicy: ""}')),
     ("supplementalGroupsPolicy empty", s('securityContext: {supplementalGroupsPolicy: ""}')),
@@ -644,7 +645,7 @@ ROWS = [
 
 
 def normalised(code, words):
-    """What was said without the words that may differ: paths and kinds of refusals, unknown fields, what cannot be decoded."""
+    """The stable part of a message: paths and kinds of refusals, unknown fields, decoding errors."""
     if code == 0:
         return []
     out = []
@@ -668,6 +669,6 @@ def normalised(code, words):
 
 
 def legible(words):
-    """The words for a reader of the table: without addresses and the insides of Go's structures."""
+    """The message as shown in the table, without addresses and internals of Go structures."""
     words = re.sub(r"(\[\])?(core|resource|v1)\.\w+\{.*\}: ", "...: ", words.strip())
     return re.sub(r", regex used for validation is '[^']*'", "", words)

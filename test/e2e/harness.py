@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Real daemons for end-to-end tests: a proxy, targets, kubectl-local; TAP on stdout; everything started is ended by process id.
+"""Runs real daemons for end-to-end tests: a proxy, targets, kubectl-local. Prints TAP on stdout, and stops everything it started by process
+id.
 
-A test file defines functions named case_*, each taking what `world` its main() makes, and calls harness.run(cases). The build
-directory comes from ETLNODE_BUILD (meson sets it). Sanitizer reports go to files; any report fails the test.
+A test file defines functions named case_*, each taking the `world` that its main() creates, and calls harness.run(cases). Meson sets
+ETLNODE_BUILD to the build directory. Sanitizer reports go to files; any report fails the test.
 """
 import glob
 import hashlib
@@ -26,22 +27,23 @@ ETLNODE = os.path.join(BUILD, "src/etlnode/etlnode")
 ETLCTL = os.path.join(BUILD, "src/etlctl/etlctl")
 KUBECTL_LOCAL = os.environ.get("KUBECTL_LOCAL_PROGRAM", os.path.join(BUILD, "src/kubectl_local/kubectl-local"))
 PYTHON_LINK = "/usr/bin/python3"
-# Limits in tests say what a quiet machine needs. A machine with other work gets this many times as long: a limit is there to end a test that hangs, never to
-# tell a slow machine from a fast one.
+# Time limits in tests are those of an idle machine. A machine with other work gets this many times as long, because a limit only ends a
+# hanging test. It must never distinguish a slow machine from a fast one.
 PATIENCE = 4
 
-# nohup and background jobs of a shell ignore signals, and programs inherit that. A signal that is caught here is back to its default in what this starts.
+# nohup and a shell's background jobs ignore signals, and programs inherit that. A signal with a handler here has its default action in
+# child processes.
 for inherited in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
     if signal.getsignal(inherited) == signal.SIG_IGN:
         signal.signal(inherited, lambda number, frame: None)
 
 
 class Skip(Exception):
-    """Raised by a case that cannot run here; the text says why."""
+    """Raised by a case that cannot run here; the text gives the reason."""
 
 
 def until(condition, what, limit=15.0, step=0.03):
-    """Waits for condition() to be true; its last value is returned."""
+    """Waits until condition() is true, and returns its last value."""
     end = time.monotonic() + limit * PATIENCE
     while True:
         value = condition()
@@ -69,7 +71,7 @@ class Answer:
 
 
 def request(method, url, body=None, headers=None, follow=True, timeout=120):
-    """One request; redirects are followed with the method kept. A body that is cut raises http.client.IncompleteRead or OSError."""
+    """Sends one request. Redirects keep the method. A truncated body raises http.client.IncompleteRead or OSError."""
     for _ in range(5):
         parts = urllib.parse.urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
@@ -118,7 +120,7 @@ class Node:
         return self.process.pid
 
     def kill(self, signum=signal.SIGKILL, limit=40):
-        """Sends the signal and waits for the end; returns the exit code."""
+        """Sends the signal, waits for the process to end, and returns the exit code."""
         self.process.send_signal(signum)
         try:
             code = self.process.wait(limit * PATIENCE)
@@ -137,7 +139,7 @@ class Node:
 
 
 class Cluster:
-    """A proxy and `targets` targets under one temporary directory. uid: run everything as that user (needs root)."""
+    """A proxy and `targets` targets in one temporary directory. uid: run everything as that user (needs root)."""
 
     def __init__(self, targets=2, uid=None, target_arguments=(), kubectl=None, extra_env=None, log_level="info"):
         self.log_level = log_level
@@ -149,7 +151,7 @@ class Cluster:
         for path in (self.log_dir, self.reports, self.bin):
             os.mkdir(path)
         for name, program in (("ais", ETLCTL), ("etlctl", ETLCTL), ("kubectl-local", KUBECTL_LOCAL)):
-            # Another user may not be able to reach the build tree.
+            # Another user may not have access to the build tree.
             (os.symlink if uid is None else shutil.copy)(program, os.path.join(self.bin, name))
         self.etlnode = ETLNODE if uid is None else shutil.copy(ETLNODE, self.bin)
         self.env = dict(os.environ)
@@ -192,7 +194,7 @@ class Cluster:
 
     def start(self):
         self.proxy = Node(self, "proxy", ["--role", "proxy", "--listen", "127.0.0.1:0"] + self.secret_arguments).start()
-        # A proxy that is restarted must be found again: from now on its port is fixed.
+        # A restarted proxy must be reachable at the same address, so its port is fixed from here on.
         self.proxy.arguments[3] = "127.0.0.1:" + str(self.proxy.announced["port"])
         self.env["AIS_ENDPOINT"] = self.proxy.url
         for i in range(self.count):
@@ -203,7 +205,7 @@ class Cluster:
     def add_target(self, number):
         node = Node(self, f"target{number}", ["--role", "target", "--listen", "127.0.0.1:0", "--proxy", self.proxy.url] + self.secret_arguments + self.target_arguments)
         node.start()
-        # The same ports after a restart: running pods have been told where their target is.
+        # Keep the ports across a restart, because running pods already know their target's address.
         node.arguments[3] = "127.0.0.1:" + str(node.announced["port"])
         if "--pod-listen" not in node.arguments:
             node.arguments += ["--pod-listen", "127.0.0.1:" + str(node.announced["pod_port"])]
@@ -222,7 +224,7 @@ class Cluster:
         return self.proxy.url + path
 
     def run(self, *arguments, stdin=None, check=True, timeout=120, env=None):
-        """Runs a program with the cluster's environment; returns CompletedProcess with bytes."""
+        """Runs a program with the cluster's environment. Returns CompletedProcess with bytes."""
         environment = dict(self.env)
         environment.update(env or {})
         done = subprocess.run(arguments, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None, capture_output=True, env=environment, timeout=timeout,
@@ -232,7 +234,7 @@ class Cluster:
         return done
 
     def allow(self, text):
-        """What the owner of this machine lets pods have: kubectl-local's allow.yaml."""
+        """The grants of this machine's owner to pods: kubectl-local's allow.yaml."""
         path = os.path.join(self.dir, "pods", "allow.yaml")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="ascii") as file:
@@ -242,7 +244,7 @@ class Cluster:
                 os.chown(one, self.uid, self.uid)
 
     def image(self, name, files, entrypoint=()):
-        """Makes an image for kubectl-local: files is {path: text}; every file is executable; usr/local/bin/python is added."""
+        """Creates an image for kubectl-local. files is {path: text}; every file is executable; usr/local/bin/python is added."""
         folder = tempfile.mkdtemp(prefix="image.", dir=self.dir)
         os.makedirs(os.path.join(folder, "usr/local/bin"))
         os.symlink(PYTHON_LINK, os.path.join(folder, "usr/local/bin/python"))
@@ -286,7 +288,7 @@ class Cluster:
         assert answer.status == 200, answer
 
     def holder(self, bucket, name):
-        """The target that holds an object."""
+        """The target that has an object."""
         path = f"/v1/objects/{bucket}/{urllib.parse.quote(name, safe='/')}"
         location = request("GET", self.url(path), follow=False).headers["Location"]
         return next(t for t in self.targets if location.startswith(t.url + "/"))
@@ -306,7 +308,7 @@ class Cluster:
         return out
 
     def stop(self, expect_clean=True):
-        """Ends every node with SIGTERM and checks exit codes, sanitizer reports, and that no pod process is left."""
+        """Ends every node with SIGTERM. Checks exit codes, sanitizer reports, and that no pod process is left."""
         problems = []
         for node in self.targets + ([self.proxy] if self.proxy else []):
             if node.process is None:
@@ -324,7 +326,7 @@ class Cluster:
         try:
             for pod in self.pods():
                 self.run("kubectl-local", "delete", "pod", pod["metadata"]["name"], "--now", check=False)
-        except Exception as error:  # the state may be gone with the test
+        except Exception as error:  # the test may have removed the state
             problems.append(f"cleaning pods: {error}")
         problems += self.sanitizer_reports()
         if os.environ.get("KEEP"):
@@ -372,7 +374,7 @@ spec:
 
 
 def container_pid(pod_name, program="/srv.py"):
-    """The process that runs a pod's program: it has the pod's host name. None while there is none."""
+    """The process that runs a pod's program, recognised by the pod's host name. None while there is none."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -387,13 +389,14 @@ def container_pid(pod_name, program="/srv.py"):
 
 
 def remark(text):
-    """A line or more of TAP that no reader of TAP minds."""
+    """Prints lines that TAP parsers ignore."""
     print("# " + text.rstrip("\n").replace("\n", "\n# "), flush=True)
 
 
 class Readers:
-    """Threads that read objects over and over. An answer is good (whole), refused (a status of its own), cut (the connection said so), or
-    wrong: taken for whole by the client, and not what it should be. Wrong must not happen, whatever dies. Who cannot connect finds the node away."""
+    """Threads that repeatedly read objects. An answer is good (whole), refused (an error status), cut (the connection shows it), or wrong:
+    complete for the client, but with other content. Wrong must not occur, whatever dies. A client that cannot connect counts the node as
+    down."""
 
     def __init__(self, urls, count=4):
         self.urls = urls  # {url: body}
@@ -435,7 +438,7 @@ class Readers:
         return self
 
     def all_good_again(self, limit=60):
-        """Waits until reads have gone well for a second, without a failure."""
+        """Waits until reads have succeeded for a second without a failure."""
         def steady():
             before = (self.good, self.refused + self.cut + self.away)
             time.sleep(1)
@@ -455,8 +458,8 @@ class Readers:
 
 
 class Traces:
-    """Golden traces of a machine, from the log of a node that runs with log level `state`: a section for every title in
-    test/golden/traces/<machine>.md. UPDATE=1 rewrites the sections."""
+    """Golden traces of a machine, from the log of a node with log level `state`. test/golden/traces/<machine>.md has a section for each
+    title. UPDATE=1 rewrites the sections."""
 
     def __init__(self, cluster, node, machine):
         self.log = os.path.join(cluster.log_dir, node.name + ".log")
@@ -465,11 +468,11 @@ class Traces:
         self.at = 0
 
     def begin(self):
-        """What follows belongs to the next check."""
+        """Starts the next check at the present end of the log."""
         self.at = os.path.getsize(self.log)
 
     def check(self, title, initial, final):
-        """The transitions of the first instance that left `initial` since begin(), up to the state `final`, are those of the section."""
+        """Compares the transitions of the first instance that left `initial` since begin(), up to the state `final`, with the section."""
         pattern = re.compile(rf" {self.machine}/(\d+) (\w+) --(\w+)--> (\w+)")
 
         def lines():
@@ -500,7 +503,7 @@ def _alarm(_signum, _frame):
 
 
 def run(cases, limit=120):
-    """Runs [(name, function)] and prints TAP; exits 0 when all passed. A case that raises Skip is reported with its reason."""
+    """Runs [(name, function)] and prints TAP. Exits with 0 if all passed. A case that raises Skip is reported with its reason."""
     only = sys.argv[1:]
     cases = [(n, f) for n, f in cases if not only or n in only]
     print(f"1..{len(cases)}", flush=True)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A pod that misbehaves on request: the program text of its image, for test_hostile.py. What it does is the last part of the object's name.
+"""A pod that misbehaves on request: the program text of its image, for test_hostile.py. The last part of the object's name selects the
+behaviour.
 
-A name that begins with `ok` is served well: to POST and PUT the body comes back, to GET the object that AIS_TARGET_URL has under that name.
-The first argument is the port, the second how the container starts: `now`, `late` (listens after some seconds) or `unready` (its /ready is 503
-for ever) or `flap` (every other probe of /ready fails, once it has been Ready).
+A name that begins with `ok` is served correctly: POST and PUT return the body, GET returns the object that AIS_TARGET_URL has under that
+name. The first argument is the port, the second the start behaviour: `now`, `late` (listens after some seconds), `unready` (its /ready
+always returns 503) or `flap` (once it has been Ready, every other probe of /ready fails).
 """
 import transformers
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What the tests on a real Kubernetes share: a namespace of their own, images, the API server's process.
+"""Helpers of the tests on a real Kubernetes: a namespace for the test, images, and the API server's process.
 
-    KUBECONFIG          the cluster; `kubectl` in PATH reaches it as an administrator
-    K8S_HOST_NAME       its node that this machine is
+    KUBECONFIG          the cluster; `kubectl` in PATH connects to it as an administrator
+    K8S_HOST_NAME       the name of this machine as a node of the cluster
     ETLNODE_POD_HOST    an address of this machine that pods can reach
     ETLNODE_IMAGE       a program that puts an image on the node, called as `$ETLNODE_IMAGE NAME FOLDER ENTRYPOINT...`
     ETLNODE_KUBECTL     the kubectl that targets use (default: kubectl in PATH)
     ETLNODE_API_PID     a file with the process id of the API server, for the case that stops it
 
-`make test-kubernetes` sets them. Without the first four every case says SKIP.
+`make test-kubernetes` sets them. Without the first four, every case is skipped.
 """
 import json
 import os
@@ -73,12 +73,12 @@ def put_image(name, files, entrypoint=()):
 
 
 def put_document_image(server):
-    """What `docker build` makes of the document's Dockerfile."""
+    """The image that `docker build` creates from the document's Dockerfile."""
     put_image("quay.io/user/md5_server:v1", {"code/server.py": server}, ["/code/server.py", "--listen", "0.0.0.0", "--port", "80"])
 
 
 class Namespace:
-    """A namespace that goes away with everything in it, and a kubeconfig that points into it."""
+    """A temporary namespace, and a kubeconfig that selects it."""
 
     def __init__(self, name=None, labels=()):
         self.name = name or "etlnode-test-" + secrets.token_hex(3)
@@ -113,7 +113,7 @@ class Namespace:
         return [p for p in items if not p["metadata"].get("deletionTimestamp")]
 
     def evict(self, name):
-        """What a drain does to a pod; the API server's answer."""
+        """Evicts a pod, as a drain does. Returns the API server's answer."""
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": self.name}}
         done = subprocess.run(["kubectl", "create", "--raw", f"/api/v1/namespaces/{self.name}/pods/{name}/eviction", "-f", "-"], input=json.dumps(eviction),
                               capture_output=True, text=True, timeout=60, check=False)
@@ -124,7 +124,7 @@ class Namespace:
 
 
 def service_account_kubeconfig(namespace, account):
-    """A kubeconfig that may do what the service account may, and nothing else."""
+    """A kubeconfig with the permissions of the service account only."""
     token = namespace.kubectl("create", "token", account).strip()
     path = os.path.join(namespace.folder, account + ".kubeconfig")
     with open(namespace.kubeconfig, encoding="utf-8") as source, open(path, "w", encoding="utf-8") as file:
@@ -137,7 +137,7 @@ def service_account_kubeconfig(namespace, account):
 
 
 class Outside(harness.Cluster):
-    """Nodes as processes of this machine, their pods in a namespace of the cluster."""
+    """Nodes as processes of this machine, with their pods in a namespace of the cluster."""
 
     def __init__(self, namespace, targets=2, kubeconfig=None, **rest):
         self.namespace = namespace
@@ -160,7 +160,7 @@ def pod_spec(name, program="echo.py", port=8000, **rest):
 
 
 class ApiServer:
-    """Stops the API server's process and starts it again, as it was, by its process id in a file."""
+    """Stops the API server's process and restarts it unchanged, by its process id in a file."""
 
     def __init__(self):
         if not API_PID:
@@ -186,7 +186,7 @@ class ApiServer:
 
 
 class EmptyRegistry:
-    """A registry on this machine's loopback that has no image at all: what it says of every one is 404."""
+    """A registry on this machine's loopback without any image: it answers 404 to every request."""
 
     def __enter__(self):
         import http.server
@@ -216,7 +216,7 @@ class EmptyRegistry:
 
 
 def resolve_services(addresses):
-    """From here on this process finds the names in `addresses()` (a function: {name: address}), as a client inside the cluster would."""
+    """From now on this process resolves the names in `addresses()` (a function: {name: address}), like a client inside the cluster."""
     original = socket.getaddrinfo
     lock = threading.Lock()
     known = {"at": 0.0}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What nobody owns: pods and processes without an ETL, content files without a row, rows without a file, descriptors that grow.
+"""Finds leftovers: pods and processes without an ETL, content files without a row, rows without a file, leaked descriptors.
 
-Every function returns sentences, one for each thing that is left; an empty list is what a test waits for (with a limit), since housekeeping
-goes on after an answer.
+Every function returns a sentence for each leftover. A test waits with a limit for an empty list, because housekeeping continues after an
+answer.
 """
 import glob
 import json
@@ -13,8 +13,8 @@ from harness import request
 
 
 def processes(cluster, prefix):
-    """{process id: what it is} of everything that belongs to the cluster's pods: supervisors by their state directory, sandboxes and containers by
-    the name of their pod, which starts with `prefix`."""
+    """{process id: description} of everything that belongs to the cluster's pods. Supervisors are found by their state directory, sandboxes
+    and containers by the name of their pod, which starts with `prefix`."""
     state = cluster.dir.encode()
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -37,13 +37,13 @@ def processes(cluster, prefix):
 
 
 def parent(pid):
-    """Read as bytes: whoever has become another user may not be able to load Python's module for an encoding any more."""
+    """Reads the file as bytes, because a process that has changed its user may be unable to load Python's codec modules."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return int(file.read().rpartition(b")")[2].split()[1])
 
 
 def of_calls(cluster):
-    """Runs of kubectl, and what they started, that no node waits for: each belongs to the process group of a child of a node."""
+    """kubectl processes and their children that no node waits for. Each belongs to the process group of a child of a node."""
     nodes = {node.pid for node in cluster.targets + [cluster.proxy] if node.alive()}
     state = b"KUBECTL_LOCAL_STATE=" + os.path.join(cluster.dir, "pods").encode()
     wrong = []
@@ -71,7 +71,7 @@ def etl_ids(cluster):
 
 
 def of_pods(cluster, prefix):
-    """Pods whose ETL does not exist, pods twice for one target, processes whose pod does not exist."""
+    """Pods whose ETL does not exist, duplicate pods of one target, processes whose pod does not exist."""
     wrong = []
     owned = etl_ids(cluster)
     names, places = set(), set()
@@ -91,7 +91,7 @@ def of_pods(cluster, prefix):
 
 
 def of_content(data_dir):
-    """Files in tmp/ and objects/ and bytes in the index that no row names, rows without their content, and what housekeeping has not done yet."""
+    """Files in tmp/ and objects/ and bytes in the index that no row names, rows without content, and pending housekeeping."""
     with sqlite3.connect(f"file:{data_dir}/node.db?mode=ro", uri=True, timeout=10) as db:
         rows = {content_id for (content_id,) in db.execute("SELECT content_id FROM objects WHERE content_id <> 0 AND NOT in_index")}
         small = set(db.execute("SELECT content_id, size FROM objects WHERE in_index"))
@@ -126,7 +126,7 @@ def descriptors(pid):
 
 
 def children(pid):
-    """Process ids of the children of a process, ended ones that nobody has waited for included."""
+    """Process ids of a process's children, including zombies."""
     found = []
     for task in os.listdir(f"/proc/{pid}/task"):
         try:

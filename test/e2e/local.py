@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""kubectl-local with real containers, as root and as an ordinary user: what the tests of it share.
+"""Helpers of the tests of kubectl-local with real containers, as root and as an ordinary user.
 
-Started as root, every case runs twice: as root, and in a child that has become user 65534. Otherwise once. Needs bwrap and python3.
-Everything it starts lives in a directory of its own and is ended through kubectl-local or by process id.
+Started as root, every case runs twice: as root, and in a child that has become user 65534. Otherwise it runs once. Needs bwrap and python3.
+Everything it starts is in a directory of its own, and is ended through kubectl-local or by process id.
 """
 import json
 import os
@@ -101,11 +101,11 @@ class Run:
         self.binary = binary
         self.directory = directory
         self.state = os.path.join(directory, "state")
-        self.prefix = []  # before every command
+        self.prefix = []  # goes before every command
         self.is_root = os.geteuid() == 0
         self.uids = set()
-        self.said = ""  # by the last get, on stderr
-        self.interfaces = set()  # of our pods; others may be at work on this machine
+        self.said = ""  # stderr of the latest get
+        self.interfaces = set()  # of our pods; other pods may run on this machine
 
     def k(self, *args, stdin=None, check=True):
         done = subprocess.run([*self.prefix, self.binary, "--state-dir", self.state, *args], input=stdin, capture_output=True, text=True, timeout=120)
@@ -178,7 +178,8 @@ class Run:
         return content
 
     def supervisors(self):
-        """By pod: the process that is no child of another one of them. Its helper has its command line, and a lower number when numbers have begun anew."""
+        """{pod: supervisor pid}. A supervisor is not a child of another one. Its helper has the same command line, and a lower pid after a
+        wrap-around."""
         found = {}
         for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
             try:
@@ -190,7 +191,7 @@ class Run:
         return {name: pid for pid, name in found.items() if parent_of(pid) not in found}
 
     def kill_supervisor(self, name):
-        """One that has just begun may be another process a moment later: it is looked for again until one was killed."""
+        """A new supervisor may replace the one that was found, so this repeats until one was killed."""
         def killed():
             try:
                 os.kill(self.supervisors()[name], signal.SIGKILL)
@@ -200,7 +201,7 @@ class Run:
         soon("a supervisor of %s to kill" % name, killed)
 
     def command_pid(self, name):
-        """The container's own process: supervisor, bwrap, the command."""
+        """The container's own process, found through supervisor, bwrap and command."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             pid = self.supervisors().get(name)
@@ -209,7 +210,7 @@ class Run:
                     for command in children(child):
                         if comm(command) != "bwrap":
                             return command
-                if comm(child) == "kubectl-local":  # in bubblewrap's place where no namespaces can be made
+                if comm(child) == "kubectl-local":  # in bubblewrap's place, without namespaces
                     for command in children(child):
                         return command
             time.sleep(0.01)
@@ -217,7 +218,7 @@ class Run:
 
 
 def parent_of(pid):
-    """0 for a process that has ended meanwhile."""
+    """0 if the process has ended meanwhile."""
     try:
         return leftovers.parent(pid)
     except OSError:
@@ -243,7 +244,7 @@ def gone(pid):
 
 
 def alive(pid):
-    """Also false for a process that has ended and waits to be waited for."""
+    """False for a zombie as well."""
     try:
         with open("/proc/%d/stat" % pid) as file:
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
@@ -284,7 +285,7 @@ def waiting(pod):
 
 
 class Allowed:
-    """What the owner of the machine lets pods have, while the block lasts."""
+    """Applies the grants of the machine's owner for the duration of the block."""
 
     def __init__(self, r, text):
         self.path = os.path.join(r.state, "allow.yaml")
@@ -299,7 +300,7 @@ class Allowed:
 
 
 class HandedOver:
-    """What a node says when it makes a pod: where the pod finds it, while the block lasts."""
+    """Passes the node's address to the pod, as a node does, for the duration of the block."""
 
     def __init__(self, url):
         self.url = url
@@ -315,7 +316,7 @@ class HandedOver:
 def run_cases(cases, label, binary, directory, only, needs_namespaces):
     r = Run(label, binary, directory)
     if not r.has_namespaces():
-        os.environ["KUBECTL_LOCAL_SANDBOX"] = "none"  # of the ordinary user
+        os.environ["KUBECTL_LOCAL_SANDBOX"] = "none"  # for the ordinary user
     image = os.path.join(directory, "image")
     os.makedirs(os.path.join(image, "code"))
     os.makedirs(os.path.join(image, "usr/local/bin"))
@@ -340,7 +341,7 @@ def run_cases(cases, label, binary, directory, only, needs_namespaces):
             failed += 1
             for line in traceback.format_exc().splitlines():
                 print("# " + line)
-            # The next case starts from nothing.
+            # Start the next case from an empty state.
             r.k("delete", "pods", "--all", "--force", "--grace-period=0", check=False)
         print("%s %s: %s # %.2f s" % ("ok" if good else "not ok", label, case.__name__, time.monotonic() - begun), flush=True)
     r.k("delete", "pods", "--all", "--force", "--grace-period=0", check=False)
@@ -361,7 +362,7 @@ def main(cases, needs_namespaces=()):
     passes = ["root", "user"] if os.geteuid() == 0 else ["user"]
     top = tempfile.mkdtemp(prefix="kubectl-local-")
     os.chmod(top, 0o755)
-    # Where an ordinary user can run it, whatever the build directory's modes are.
+    # Copy it to a place where an ordinary user can run it, whatever the modes of the build directory are.
     copy = os.path.join(top, "kubectl-local")
     shutil.copy(binary, copy)
     os.chmod(copy, 0o755)

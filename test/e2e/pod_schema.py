@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table of src/kube/pod_schema.cc and the schema that an API server publishes, in one form: {type: {field: type}}."""
+"""Converts the table of src/kube/pod_schema.cc and an API server's published schema to one form: {type: {field: type}}."""
 import os
 import re
 
@@ -33,7 +33,7 @@ def _type(schema):
 
 
 def published(openapi):
-    """Of what /openapi/v3/api/v1 answers: the types that a Pod is made of."""
+    """The types of a Pod, from the answer of /openapi/v3/api/v1."""
     by_name = {name.rsplit(".", 1)[1]: schema for name, schema in openapi["components"]["schemas"].items()}
     out, todo = {}, ["Pod"]
     while todo:

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""A pod that marks every stripe of an object with the request that it answers, and fails at random: the program text of its image, for test_stripes.py.
+"""A pod that marks every stripe of an object with the request it answers, and fails at random: the program text of its image, for
+test_stripes.py.
 
-Objects are made of stripes with a blank in each; the answer has X-Request-Id there. Framing is drawn anew for every answer. The arguments: the port, a seed,
-how many of 1,000 answers fail, `untidy` where a small answer may be followed by the one before it, in the same write, and `framed` where none ends by closing.
+Objects consist of stripes with a blank in each, and the answer has X-Request-Id in that place. Each answer has random framing. The
+arguments are the port, a seed, and how many of 1,000 answers fail. With `untidy`, a small answer may be followed in the same write by the
+preceding one. With `framed`, no answer ends by closing.
 """
 import transformers
 
-# Does not read what it is sent: never, only half of it, or not every third time; and takes the rest for its next request. The arguments: the port, and which.
+# Leaves request bodies unread: always, half of each, or every third one. It then treats the rest as its next request. The arguments are the
+# port, and which of these to do.
 UNREAD = transformers.COMMON + '''
 import random, threading
 count, lock = 0, threading.Lock()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""kubectl-local accepts and refuses as an API server does: the verdicts of one, recorded, against those of kubectl-local.
+"""Checks that kubectl-local accepts and refuses the same pods as an API server, by comparing with recorded verdicts.
 
-    test_admission.py                              play the table against kubectl-local. TAP.
-    test_admission.py --record KUBECTL [ARGS...]   ask a cluster through that kubectl, write the table anew
+    test_admission.py                              apply the table to kubectl-local. TAP.
+    test_admission.py --record KUBECTL [ARGS...]   ask a cluster through that kubectl, and rewrite the table
 """
 import concurrent.futures
 import json

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Answers that do not mislead: ranges, conditions, headers, the reason of a failure, who is told to come again, and by which ETL an answer was made.
+"""Answers that do not mislead: ranges, conditions, headers, failure reasons, requests to retry, and the ETL that made an answer.
 
-The pod's answer is what the object says: a JSON of status, headers, body (text), cut (bytes of the body after which the connection closes), and do (hang, die,
-redirect to the cleaned path), pause and linger (seconds before the body and before the end). The server is raw, so that its answer is on the wire as written.
+The object's content defines the pod's answer. It is a JSON with status, headers, body (text), cut (close after this many bytes of the
+body), do (hang, die, or redirect to the cleaned path), and pause and linger (seconds before the body and before the end). The server uses
+raw sockets, so that its answer goes out as written.
 """
 import gzip
 import http.client
@@ -90,7 +91,7 @@ def cluster():
 
 
 def etl(mode, *knows_not, **notes):
-    """One for each kind, started when it is first asked for."""
+    """One of each kind, started on first use."""
     key = (mode, knows_not, tuple(sorted(notes.items())))
     if key not in world["etls"]:
         world["etls"][key] = cluster().init(pod_spec(f"answers-{len(world['etls'])}", "test/answers:1", mode=mode + "://", command=["/srv.py", "80", *knows_not], annotations={"obj_timeout": "30s"} | notes))
@@ -106,7 +107,7 @@ def store(say, name=None):
 
 
 def read(which, say, headers=None, name=None, query="uuid", method="GET"):
-    """The answer, or None when it was cut."""
+    """The answer, or None if it was truncated."""
     name = store(say, name)
     url = f"{cluster().targets[0].url}/v1/objects/answers/{urllib.parse.quote(name)}?{query}={which}"
     try:
@@ -137,7 +138,7 @@ def case_ranges_that_the_pod_ignores():
 
 
 def case_a_part_is_whole_or_cut():
-    """Chunks and the end of the connection do not say how long a part is; its Content-Range does."""
+    """Neither chunks nor the end of the connection give the length of a part; its Content-Range does."""
     place = {"Content-Range": "bytes 1-200000/300000"}
     for mode in MODES:
         for size in (0, 3, 150_000, 199_999, 200_001, 250_000):
@@ -180,7 +181,7 @@ def case_not_modified():
         answer = read(etl("hrev"), say | {"when": name.lower()}, {name: value})
         assert answer.status == 304 and answer.body == b"" and answer.headers["ETag"] == '"v1"' and answer.headers["Etlnode-Etl"] == etl("hrev"), answer
         assert answer.headers["Content-Length"] is None, answer.headers
-    assert read(etl("hrev"), say).status == 502  # nobody asked
+    assert read(etl("hrev"), say).status == 502  # the pod was not asked
     assert read(etl("hpush"), say, {"If-None-Match": '"v1"'}).status == 502  # the pod did not get the condition
 
 
@@ -259,7 +260,7 @@ def case_error_texts_of_all_kinds():
         assert told(500, "caf\u00e9".encode("latin-1"), Content_Type="text/plain; charset=iso-8859-1") == "caf\u00e9"
         assert told(500, b"not packed", Content_Encoding="gzip") == "not packed"
         assert told(418, b"") == "the pod answered 418 without a text"
-        # The first chunk stays, whatever is wrong with the second.
+        # The first chunk is sent, whatever is wrong with the second.
         assert told(500, b"d\r\nthe first one\r\nzz\r\n", Transfer_Encoding="chunked") == "the first one"
 
 
@@ -318,12 +319,12 @@ def case_a_redirecting_router():
 
 
 def case_reading_the_object_is_progress():
-    which = etl("hrev", obj_timeout="8s")  # 12 s of reading: 3 s were too few beside other work for what lies in the kernel's buffers at the end
-    answer = read(which, b"s" * 60_000_000, name="large")  # read by 2.5 MB with pauses of 0.5 s
+    which = etl("hrev", obj_timeout="8s")  # reading takes 12 s; with 3 s, the data in the kernel's buffers at the end could exceed the limit on a busy machine
+    answer = read(which, b"s" * 60_000_000, name="large")  # read at 2.5 MB per step, with pauses of 0.5 s
     assert answer is not None and answer.status == 200, answer
 
 
-# --- timeouts and deaths, by how the client named the ETL
+# --- timeouts and deaths, by the form in which the client named the ETL
 
 def case_timeouts_by_name():
     which = etl("hpush", obj_timeout="2s")
@@ -400,7 +401,7 @@ def case_which_etl():
     assert plain.headers["Etlnode-Etl"] is None, plain.headers
 
 
-# --- answers without a frame, and what is counted
+# --- unframed answers, and the counters
 
 def metric(name, **labels):
     total = 0

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""PUT with object_to=: one object, as it is or through an ETL, is kept under another name: byte-equal or not at all, here and on another target.
+"""PUT with object_to=: keeps an object or its transform under another name, byte-equal or not at all, on the same target or another.
 
-LONG=1 takes 1 GiB too.
+LONG=1 includes 1 GiB.
 """
 import concurrent.futures
 import glob
@@ -22,7 +22,7 @@ GIB = 1 << 30
 NAMES = ["with space", "per%cent", "per%25cent", "ques?tion=1&x", "ha#sh", "你好世界", "a/b/c", "plus+plus", "quote'\"", "x" * 200, "semi;colon=1"]
 world = {}
 
-# Every byte b becomes b xor 0x5a. The second argument is the framing of answers, the third how many seconds each 64 KiB take.
+# XORs every byte with 0x5a. The second argument is the framing of answers, the third the number of seconds for each 64 KiB.
 FLIP = transformers.COMMON + '''
 TABLE = bytes(b ^ 0x5a for b in range(256))
 FRAMING = sys.argv[2]
@@ -127,7 +127,7 @@ def copy(source, bucket, name, etl=None, more="", source_bucket="src", headers=N
 
 
 def name_held(target, is_there, prefix, bucket="dst"):
-    """A name that this target holds, or that another one does."""
+    """A name that belongs to this target, or to another one."""
     cluster = world["cluster"]
     return next(name for name in (f"{prefix} {i}" for i in range(1000)) if (cluster.holder(bucket, name) is target) == is_there)
 
@@ -139,7 +139,7 @@ def content_of(bucket, name):
 
 
 def is_tidy():
-    """No transfer in flight, no file of an unfinished put."""
+    """No transfer in flight, and no file of an unfinished PUT."""
     cluster = world["cluster"]
     for target in cluster.targets:
         if not target.alive():
@@ -165,7 +165,7 @@ def case_sizes(how):
                 expected = wanted(how, blob(size))
                 assert got.status == 200 and got.body == expected, f"{how}, {label}, {place}: {got.status}, {len(got.body)} bytes of {size} differ"
                 assert cluster.get("src", label).body == blob(size)
-                # A version and a checksum of its own.
+                # It has a version and a checksum of its own.
                 other = cluster.put("dst", "same", expected)
                 assert got.headers["Ais-Checksum-Value"] == other.headers["Ais-Checksum-Value"] and got.headers["Ais-Version"] == "1", (got.headers, other.headers)
         until(is_tidy, "nothing is left")
@@ -184,7 +184,7 @@ def case_names():
 
 
 def case_same_place():
-    """An object may be replaced by its own transform, and a copy onto itself changes nothing but its version."""
+    """An object may be replaced by its own transform. A copy onto itself changes only its version."""
     cluster = world["cluster"]
     content = blob(300_000)
     assert cluster.put("src", "in place", content).status == 200
@@ -202,7 +202,7 @@ def case_overwrite():
 
 
 def case_request_of_the_node():
-    """Of the client's request the query reaches the pod, and nothing else: its Range is not the copy's."""
+    """Only the query of the client's request reaches the pod. The client's Range does not apply to the copy."""
     for how, etl in (("hpush, counted", "flip-length"), ("hrev", "flip-hrev")):
         answer = copy("64 KiB and one", "dst", "note", etl, more="&etl_args=a%20b&note=1", headers={"Range": "bytes=0-9", "X-Mine": "mine", "If-None-Match": "*"})
         assert answer.status == 200, answer
@@ -246,7 +246,7 @@ BAD_ANSWERS = ["status-500", "status-422", "garbage", "bad-length", "two-lengths
 
 
 def case_bad_answers():
-    """What a client could not read whole is not kept: the old object stays, a new one does not come to be."""
+    """A result that could not be read completely is not stored: the old object stays, and a new one does not appear."""
     cluster = world["cluster"]
     for how in BAD_ANSWERS:
         assert cluster.put("src", how, b"to be transformed").status == 200
@@ -264,7 +264,7 @@ def case_bad_answers():
 
 
 def case_pod_dies():
-    """The container is killed in the middle of its answer, for each framing."""
+    """The container is killed in the middle of its answer, with each framing."""
     cluster = world["cluster"]
     for framing in ("length", "chunked", "close"):
         name = "dies-" + framing
@@ -288,7 +288,7 @@ def case_pod_dies():
 
 
 def begun(source, etl, place, cluster):
-    """A put of the result is under way: its file is there."""
+    """A PUT of the result is in progress: its file exists."""
     target = source if place == "here" else next(t for t in cluster.targets if t is not source)
     return bool(glob.glob(os.path.join(cluster.dir, target.name, "tmp", "*")))
 
@@ -309,7 +309,7 @@ def case_client_hangs_up():
 
 
 def case_damaged_source():
-    """A flipped bit in the stored source is found before a copy or a transform of it is kept (S11)."""
+    """A flipped bit in the stored source is detected before a copy or transform of it is stored (S11)."""
     cluster = world["cluster"]
     size = 900_000
     for number, how in enumerate(("as it is", "hpush, counted")):
@@ -379,7 +379,7 @@ def case_one_gib():
 
 
 def case_long_pause():
-    """A pod may think as long as its obj_timeout allows, wherever its result is kept; a client may not."""
+    """A pod may take as long as its obj_timeout allows, wherever its result is stored; a client may not."""
     if not LONG:
         raise harness.Skip("LONG=1 takes it")
     cluster = world["cluster"]
@@ -393,7 +393,7 @@ def case_long_pause():
 
 
 def case_destination_away():
-    """The other target cannot be reached: 503 in time, and what it holds is as it was when it is back."""
+    """If the other target is unreachable, the answer is 503 in time, and that target's data is unchanged when it is back."""
     cluster = world["cluster"]
     source = cluster.holder("src", "40 MiB")
     other = next(t for t in cluster.targets if t is not source)

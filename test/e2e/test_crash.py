@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""kill -9 of targets, of the proxy, of pods and of nodes that are just starting, at random moments under load; then the audit.
+"""kill -9 of targets, the proxy, pods and starting nodes, at random moments under load; then the audit.
 
-Load: workers that put, overwrite, delete and read (plain and transformed) names of their own, make and destroy buckets, start and stop ETLs. Each
-keeps a ledger: what has been acknowledged, and what has been asked for since and may or may not have happened. After every round the nodes are
-started again and everything is compared with the ledgers, byte by byte; housekeeping gets a bounded time, then nothing may be left.
+Load: workers put, overwrite, delete and read (plain and transformed) their own names, create and destroy buckets, and start and stop ETLs.
+Each keeps a ledger of acknowledged changes, and of later requests whose outcome is unknown. After every round the nodes are restarted and
+everything is compared with the ledgers, byte by byte. Housekeeping gets a limited time, after which nothing may be left.
 
-ROUNDS=n rounds (10), SEED=n the seed. The nodes' timing is their own: a seed repeats what is done, not when it hits.
+ROUNDS=n sets the number of rounds (10), SEED=n the seed. A seed repeats the actions, but not their timing.
 """
 import hashlib
 import http.client
@@ -32,7 +32,7 @@ SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
 PREFIX = f"crash{os.getpid()}"
 SIZES = (0, 1, 100, 4_000, 16_384, 16_385, 70_000, 262_144, 1 << 20)
 KINDS = ("target", "all targets", "proxy", "everything", "starting", "pods", "target and pods")
-# What a client sees of a node that is killed.
+# The errors that a client sees when a node is killed.
 BROKEN = (OSError, http.client.HTTPException)
 
 world = {}
@@ -43,7 +43,7 @@ def cluster():
 
 
 def content(name, number, size):
-    """The bytes of the number-th value of a name: different in every block, so that no torn mixture of two equals one."""
+    """The bytes of the n-th value of a name. Every block differs, so that no torn mixture of two values equals one of them."""
     out = bytearray()
     block = 0
     while len(out) < size:
@@ -90,12 +90,12 @@ def xxh64(data):
 
 
 def tolerated(status):
-    """What a cluster with a node missing may answer."""
+    """The permitted answers of a cluster with a missing node."""
     return status in (502, 503, 504)
 
 
 class Load:
-    """Workers that run between go() and halt(); an assertion in one of them fails the round."""
+    """Workers that run between go() and halt(). A failed assertion in one of them fails the round."""
 
     def __init__(self, workers):
         self.workers = workers
@@ -143,8 +143,8 @@ class Load:
 
 
 class Objects:
-    """Changes and reads names that nobody else touches. possible[name]: the values it may have, None for no object; one after every acknowledged
-    change and after every read, more after changes whose answer never came."""
+    """Changes and reads names that no other worker uses. possible[name] holds the possible values, None for no object: one after an
+    acknowledged change and after a read, more after changes whose answer never came."""
 
     def __init__(self, number, seed, bucket, etl):
         self.random = random.Random(seed * 100 + number)
@@ -205,7 +205,7 @@ class Objects:
         raise AssertionError(f"{name}: {len(body)} bytes that are none of {self.possible[name]}: {body[:80]!r}")
 
     def read(self, name):
-        """True when the cluster could tell."""
+        """True if the cluster gave an answer."""
         answer = cluster().get(self.bucket, name)
         if tolerated(answer.status):
             return False
@@ -235,18 +235,18 @@ class Objects:
             until(lambda name=name: self.read(name), f"{name} can be read")
 
     def names(self):
-        """Of the objects that exist; after audit() that is certain."""
+        """Of the existing objects; certain after audit()."""
         assert all(len(values) == 1 for values in self.possible.values())
         return {name: values[0][1] for name, values in self.possible.items() if values[0] is not None}
 
 
 class Buckets:
-    """Makes a bucket, puts two objects, destroys it, makes it again: nothing of its earlier life is seen."""
+    """Creates a bucket, stores two objects, destroys it and creates it again: nothing of the first bucket may be visible."""
 
     def __init__(self, number, seed):
         self.random = random.Random(seed * 100 + number)
         self.exists = {f"made-{number}-{i}": [False] for i in range(3)}
-        self.objects = {name: set() for name in self.exists}  # names put in this life, acknowledged or not
+        self.objects = {name: set() for name in self.exists}  # names stored in the present bucket, acknowledged or not
         self.count = 0
 
     def action(self, method, name, action):
@@ -290,7 +290,7 @@ class Buckets:
         exists = answer.status == 200
         assert exists in self.exists[name], f"bucket {name}: {answer}, but {self.exists[name]}"
         if exists != self.exists[name][0]:
-            self.objects[name] = set()  # of a destroyed life; of a new one there is nothing yet
+            self.objects[name] = set()  # of a destroyed bucket; a new one has nothing yet
         self.exists[name] = [exists]
         return True
 
@@ -303,14 +303,14 @@ class Buckets:
 
 
 class Etls:
-    """Starts and stops ETLs. state: id → True (serves) or None (stop asked, not answered)."""
+    """Starts and stops ETLs. state: id -> True (serves) or None (stop requested but not answered)."""
 
     def __init__(self, number, seed):
         self.random = random.Random(seed * 100 + number)
         self.state = {}
         self.stopped = set()
         self.count = self.started = 0
-        self.unanswered = 0  # starts without an answer: each may have become one that serves
+        self.unanswered = 0  # starts without an answer: each may have succeeded
 
     def step(self):
         if len(self.state) < 2 and self.random.randrange(3):
@@ -364,7 +364,7 @@ def all_serve(etl):
 
 
 def listing(bucket):
-    """{name: size}, when every target can be heard."""
+    """{name: size}, when every target can be reached."""
     def page():
         answer = request("GET", cluster().url("/v1/buckets/" + bucket), json.dumps({"action": "list", "value": {"props": "name,size"}}), {"Accept": "application/json"})
         return answer if answer.status == 200 else None
@@ -377,7 +377,7 @@ def kill(node, signum=signal.SIGKILL):
 
 
 def kill_while_starting(random_, node):
-    """Started and killed again and again before, during and after its recovery."""
+    """Started and killed repeatedly before, during and after its recovery."""
     for _ in range(random_.randrange(2, 6)):
         node.start(wait=False)
         time.sleep(random_.random() ** 2 * 0.8)
@@ -385,8 +385,8 @@ def kill_while_starting(random_, node):
 
 
 def is_leak_checker(pid):
-    """The leak sanitizer's own helper, which an ending program makes with clone(): unlike a forked child it sends no signal when it ends. Killed
-    alone, it leaves its program spinning for ever, in a build with sanitizers only."""
+    """The helper process of the leak sanitizer, which an exiting program creates with clone(). Unlike a forked child it sends no signal
+    when it ends. If only the helper is killed, its program spins forever, but only in builds with sanitizers."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[35] == "0"
@@ -395,7 +395,7 @@ def is_leak_checker(pid):
 
 
 def kill_pods(random_):
-    """Some of the processes that keep or are pods: supervisors, their helpers, sandboxes, containers."""
+    """Some of the processes that run pods: supervisors, their helpers, sandboxes, containers."""
     for pid in leftovers.processes(cluster(), PREFIX):
         if random_.randrange(3) == 0 and not is_leak_checker(pid):
             try:
@@ -434,7 +434,7 @@ def one_round(number, random_, kind, load, workers):
     load.go()
     time.sleep(0.3 + random_.random() * 1.2)
     victims = strike(random_, kind)
-    if random_.randrange(2):  # the others go on without them for a while
+    if random_.randrange(2):  # the others continue without them for a while
         time.sleep(random_.random() * 0.5)
     if random_.randrange(2):  # and while they start
         for node in victims:
@@ -469,10 +469,11 @@ def one_round(number, random_, kind, load, workers):
 
 
 def case_the_address_of_a_dead_pod_stays_on_this_machine():
-    """Once everything that made a pod's network is dead its address must lead nowhere: not by the default route to a stranger, who could answer."""
+    """When everything that created a pod's network is dead, its address must not lead anywhere. By the default route it could lead to
+    another machine, which could answer."""
     c = cluster()
     name = PREFIX + "-address"
-    # Pods of its own: whoever lists them would make the network again.
+    # Use separate pods, because listing the others would recreate their network.
     apart = {"KUBECTL_LOCAL_STATE": os.path.join(c.dir, "apart"), "KUBECTL_LOCAL_IMAGES": os.path.join(c.dir, "pods/images")}
     container = {"name": "server", "image": "crash/echo:1", "ports": [{"containerPort": 80}]}
     manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}}
@@ -512,7 +513,7 @@ def case_the_address_of_a_dead_pod_stays_on_this_machine():
 
 
 def near(host, line):
-    """Whether a line of `ip route` is about the network of four addresses that `host` is in."""
+    """Whether a line of `ip route` is about the /30 network that contains `host`."""
     found = re.search(r"\b(\d+\.\d+\.\d+)\.(\d+)", line)
     first, _, last = host.rpartition(".")
     return found is not None and found.group(1) == first and int(found.group(2)) // 4 == int(last) // 4
@@ -526,7 +527,7 @@ def case_killed_at_random_moments():
     order = []
     try:
         for number in range(1, ROUNDS + 1):
-            if not order:  # every kind comes before one comes again
+            if not order:  # every kind comes up once before any repeats
                 order = random_.sample(KINDS, len(KINDS))
             kind = order.pop()
             try:

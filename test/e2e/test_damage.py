@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A flipped bit in a stored content is found before anybody can take the content for good: any size, any place, cold and warm, ranges and transforms."""
+"""A flipped bit in stored content is detected before any client can accept it: all sizes, all positions, cold and warm, ranges and
+transforms."""
 import http.client
 import json
 import os
@@ -20,7 +21,7 @@ SIZES = [1 << 10, IN_INDEX, IN_INDEX + 1, 100_000, BLOCK, BLOCK + 1, 1 << 20, (5
 draw = random.Random(SEED)
 world = {}
 
-# Takes what it got of its source for the whole, whatever befell the source.
+# Treats whatever it got of its source as the whole, whatever happened to the source.
 CARELESS = transformers.COMMON + '''
 class H(Base):
     protocol_version = "HTTP/1.1"
@@ -92,7 +93,7 @@ def metric(name):
 
 
 def read(name, query="", headers=None):
-    """(status, body), or ("cut", None) when the answer did not end as it should."""
+    """(status, body), or ("cut", None) if the answer did not end properly."""
     try:
         answer = world["cluster"].get("damage", name, query, headers=headers)
     except (http.client.HTTPException, OSError):
@@ -107,7 +108,7 @@ def read(name, query="", headers=None):
 def must_be_refused(name, size, offset, query="", headers=None):
     status, body = read(name, query, headers)
     assert status not in (200, 206), f"seed {SEED}: {name} {query} with a bit flipped at {offset} of {size} was answered {status}, {len(body)} bytes"
-    # The block that the answer begins with decides between an error that says so, and a cut.
+    # The first block of the answer decides between an error status and a truncated answer.
     if not query and headers is None:
         assert status == (500 if offset < BLOCK else "cut"), (name, offset, status)
 
@@ -123,7 +124,7 @@ def places(size):
 
 
 def ranges_around(name, size, offset):
-    """What touches the block is refused, what does not is good."""
+    """Ranges that touch the block are refused; all others are good."""
     begin = offset // BLOCK * BLOCK
     end = min(size, begin + BLOCK)
     must_be_refused(name, size, offset, headers={"Range": f"bytes={offset}-{offset}"})
@@ -140,7 +141,7 @@ def ranges_around(name, size, offset):
 
 
 def case_warm():
-    """The file is changed under a node that has just sent it, and mended again."""
+    """The file is changed under a node that has just sent it, and repaired again."""
     for size in SIZES:
         name = name_of(size)
         must_be_good(name, size)
@@ -186,14 +187,14 @@ def flip_all():
 
 
 def case_cold():
-    """The bits are flipped on the disk while nobody looks; the node starts on it."""
+    """The bits are flipped on disk while the node is down; the node starts with them."""
     for _ in range(2):
         flips = flip_all()
         restart_cold()
         for size, path, offset, bit in flips:
             must_be_refused(name_of(size), size, offset)
             if path is None:
-                assert world["cluster"].put("damage", name_of(size), content(size)).status == 200 # only an overwrite mends it
+                assert world["cluster"].put("damage", name_of(size), content(size)).status == 200 # only an overwrite repairs it
             else:
                 ranges_around(name_of(size), size, offset)
                 flip(path, offset, bit, cold=True)
@@ -204,7 +205,7 @@ def case_cold():
 
 
 def case_transforms():
-    """Neither mode makes anything of a damaged object that a client could take for good, even where the pod does not mind."""
+    """No mode turns a damaged object into something that a client could accept, even if the pod does not check."""
     for size in SIZES:
         name = name_of(size)
         if size <= IN_INDEX:
@@ -227,7 +228,7 @@ def case_transforms():
 
 
 def case_other_clients():
-    """curl and etlctl notice, too."""
+    """curl and etlctl notice it as well."""
     cluster = world["cluster"]
     size = (5 << 20) + 3
     name = name_of(size)
@@ -243,7 +244,7 @@ def case_other_clients():
 
 
 def case_lost_bytes():
-    """A file that has become shorter is as damaged."""
+    """A truncated file counts as damaged."""
     size = 1 << 20
     name = name_of(size)
     must_be_good(name, size)
@@ -256,7 +257,7 @@ def case_lost_bytes():
 
 
 def case_stored_before():
-    """Contents without sums, as an earlier version has stored them, get them; one that was damaged before is found, too."""
+    """Contents without sums, as stored by an earlier version, get them. Content that was already damaged is detected as well."""
     assert target().kill(signal.SIGTERM) == 0
     good, bad = name_of(1 << 20), name_of((5 << 20) + 3)
     database = sqlite3.connect(data_dir() + "/node.db", timeout=30, isolation_level=None)

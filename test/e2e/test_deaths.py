@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A server of one process that dies or ends itself while it answers is never taken for complete, as root (veth) and as an ordinary user (relay).
+"""An answer of a single-process server that dies or exits meanwhile never counts as complete, as root (veth) and as an ordinary user
+(relay).
 
-The answers end by closing, as those of http.server do; the server is the single-threaded HTTPServer. The kernel closes the sockets of a process that dies one
-after another, the newest first, so for a moment the end of the answer is there and the listener still takes connections: whoever looks at
-that moment sees a complete answer. A process that ends itself (sys.exit, an exception that nobody catches, a handler of SIGTERM) closes the connection first and listens
-for as long as its memory and its atexit functions take. One that replaces its program hands its listener on. 30 deaths for each kind of user and of death (12 where a process ends itself); LONG=1: 500.
+The answers end by closing, as those of http.server do; the server is the single-threaded HTTPServer. The kernel closes the sockets of a
+dying process one after the other, the newest first. So for a moment the end of the answer has arrived and the listener still accepts
+connections, which looks like a complete answer. A process that exits (sys.exit, an uncaught exception, a handler of SIGTERM) closes the
+connection first. It listens for as long as freeing its memory and its atexit functions take. A process that replaces its program passes its
+listener on. Each kind of user and of death gets 30 deaths (12 if the process exits itself); LONG=1: 500.
 """
 import concurrent.futures
 import http.client
@@ -26,7 +28,7 @@ KIB, MIB = 1024, 1 << 20
 SIZES = [KIB, 20_000, 64 * KIB, 64 * KIB + 1, 200_000, MIB, MIB, 5 * MIB, 20 * MIB]
 LARGEST = 64 * MIB
 ORDINARY_USER = 61_977
-LIVES = 2  # a pod's container starts anew at once after its first death; after the next it would wait
+LIVES = 2  # a pod's container restarts immediately after its first death, but waits after the next one
 PROGRAM = transformers.COMMON + '''
 import atexit, ctypes, signal
 
@@ -70,7 +72,7 @@ server = http.server.HTTPServer(("0.0.0.0", PORT), H, len(sys.argv) == 2)
 if len(sys.argv) > 2: server.socket = socket.socket(fileno=int(sys.argv[2]))
 server.serve_forever()
 '''
-# The simplest server there is: what goes wrong in it ends it.
+# The simplest possible server: any error ends it.
 RAW = transformers.COMMON + '''
 server = socket.create_server(("0.0.0.0", PORT), backlog=128)
 while True:
@@ -87,7 +89,7 @@ while True:
         for at in range(0, size, 65536): connection.sendall(b"d" * min(65536, size - at))
         if how != "whole": raise ValueError("this is what goes wrong")
 '''
-# The server is a child of the container's command; that one ends with it.
+# The server is a child of the container's command, which ends with it.
 OWN_DEATHS = DEATHS if LONG else max(4, DEATHS * 2 // 5)
 WRAPPED = ["/bin/sh", "-c", "/srv.py 80; exit 3"]
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM}
@@ -96,7 +98,7 @@ numbers = itertools.count()
 
 
 def read(cluster, etl, name):
-    """(whole body or None, what was seen)"""
+    """(whole body or None, description of what happened)"""
     try:
         answer = request("GET", f"{cluster.targets[0].url}/v1/objects/deaths/{name}?uuid={etl}", timeout=60)
     except (http.client.HTTPException, OSError) as error:
@@ -105,7 +107,7 @@ def read(cluster, etl, name):
 
 
 def kill_halfway(pod, signal_number):
-    """From outside: process 1 of a container gets no deadly signal from inside."""
+    """Kills from outside, because process 1 of a container gets no fatal signal from inside."""
     def comm():
         pid = harness.container_pid(pod)
         try:
@@ -117,7 +119,7 @@ def kill_halfway(pod, signal_number):
 
 
 def one_pod(cluster, how, mode, command, sizes, verdicts, lock):
-    """Starts a pod and reads an answer that its server dies in, once in each of its lives; before that, a whole one."""
+    """Starts a pod. In each of its lives it reads a whole answer, and then one during which the server dies."""
     etl = cluster.init(pod_spec(f"deaths-{next(numbers)}", IMAGES.get(how, "test/deaths:1"), mode=mode + "://", command=command, annotations={"obj_timeout": "30s"}))
     pod = next(p["metadata"]["name"] for p in cluster.pods() if etl in str(p["metadata"]))
     for size in sizes:

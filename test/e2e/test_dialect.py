@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What AIStore's clients, and people who mistype, are told: queries, buckets, configuration, messages, failed starts, lists of failures."""
+"""What AIStore's clients, and users with typos, get: queries, buckets, configuration, messages, failed starts, lists of failures."""
 import base64
 import json
 import os
@@ -44,7 +44,7 @@ def case_misspelt_queries_never_give_the_plain_object():
         assert answer.status == 501, answer
         put = request("PUT", path + "etl_name=thumbs&pid=p&utm=1", b"changed", follow=False)
         assert put.status == 501, put
-        # What others call their parameters is theirs; and so are AIStore's own, empty ones included.
+        # Other programs' parameters are ignored, and so are AIStore's own, including empty ones.
         for query in ("width=10&title=a", "archpath=&archregx=", "latest-ver=false&provider=ais", "etl_pipeline="):
             answer = request("GET", path + query)
             assert answer.status == 200 and answer.body == b"the plain bytes", (base, query, answer)
@@ -79,7 +79,7 @@ def case_buckets_as_aistores_clients_ask():
 
 
 def case_configuration_has_every_section_that_clients_read():
-    """AIStore's command dereferences these without looking: kinds of values count."""
+    """AIStore's command dereferences these without a check, so the kinds of values matter."""
     c = cluster()
     c.bucket("props-of")
     config = request("GET", c.url("/v1/cluster?what=cluster_config")).json
@@ -128,7 +128,8 @@ def stages():
 
 
 def case_a_failed_named_start_stays_to_be_looked_at():
-    """AIStore's clients look for the reason under the name they gave: stage, text and logs, but no pod; DELETE forgets it, a new start takes its place."""
+    """AIStore's clients look up the reason under the ETL's name: stage, text and logs, but no pod. DELETE removes it, and a new start
+    replaces it."""
     c = cluster()
     answer = put_etl(message("stillborn", init_timeout="2s"))
     assert answer.status == 400 and "not Ready" in answer.json["message"] and "init_timeout is 2s" in answer.json["message"], answer
@@ -139,7 +140,7 @@ def case_a_failed_named_start_stays_to_be_looked_at():
     assert "I never listen, and say so" in "".join(base64.b64decode(row["logs"]).decode() for row in logs), logs
     answer = request("GET", c.url("/v1/objects/x/y?etl_name=stillborn"), follow=False)
     assert answer.status == 404, answer
-    # The name is free for a start that works; and DELETE forgets one that does not.
+    # The name is free for a start that works. DELETE removes a failed one.
     assert put_etl(message("stillborn", image="dialect/env:1")).status == 200
     assert stages() == {"stillborn": "Running"}
     assert put_etl(message("stillborn", image="dialect/env:1")).status == 409
@@ -155,7 +156,7 @@ def document_bytes():
 
 
 def case_failed_starts_leave_no_large_specs():
-    """Twenty starts of 900 KB that fail: the document, which every change writes and sends, does not grow by them."""
+    """Twenty failed starts of 900 KB do not make the document grow, which every change writes and sends."""
     c = cluster()
     large = [{"name": f"PADDING_{i}", "value": "x" * 900} for i in range(950)]
     before = document_bytes()
@@ -172,7 +173,7 @@ def case_failed_starts_leave_no_large_specs():
     assert shown["init_msg"]["runtime"]["image"] == "dialect/no-such-image:1", shown
     refused = request("POST", c.url("/v1/etl/too-large-00/start"))
     assert (refused.status, refused.json["code"]) == (400, "conflict") and "was not kept" in refused.json["message"] and "with the spec again" in refused.json["message"], refused
-    # The name is free; and what serves keeps its spec, whatever its size.
+    # The name is free, and a serving ETL keeps its spec, whatever its size.
     assert put_etl(message("too-large-00", image="dialect/env:1", env=large)).status == 200
     assert document_bytes() > before + 800_000
     assert request("POST", c.url("/v1/etl/too-large-00/stop")).status == 200
@@ -215,14 +216,15 @@ def case_starts_of_2020_leave_nothing():
 
 
 def case_the_reason_comes_before_the_client_gives_up():
-    """init_timeout is how long AIStore's SDK reads: the reason with the pod's log lines is there before, also where the pod takes its time to go."""
+    """init_timeout is how long AIStore's SDK waits. The reason with the pod's log lines comes before that, even if the pod is slow to
+    stop."""
     c = cluster()
     began = time.monotonic()
     answer = put_etl(message("too-late", init_timeout="6s"), timeout=60)
     took = time.monotonic() - began
     assert answer.status == 400 and "I never listen, and say so" in answer.json["message"], answer
-    # The virtual clock of control/etl_rollout_machine says exactly when; here only that the pod was not given all of it.
-    given = float(re.search(r"wait_timeout ([0-9.]+)s", answer.json["message"]).group(1))  # less what storing took, if that was long
+    # Exact times are tested with the virtual clock of control/etl_rollout_machine. Here only check that the pod did not get all of it.
+    given = float(re.search(r"wait_timeout ([0-9.]+)s", answer.json["message"]).group(1))  # less the time for storing, if that was long
     assert given <= 4.5 and took < 30, (took, answer)
     until(lambda: stages().get("too-late") == "Aborted", "rolled back")
     assert request("DELETE", c.url("/v1/etl/too-late")).status == 200
@@ -363,13 +365,13 @@ def case_a_dry_run_finds_what_a_start_would():
     exit_code, out, err = etlctl("etl", "init", "-f", file, "--name", "thumb", check=False)
     assert exit_code == 2 and '--name "thumb"' in err and "6 to 32" in err and "line 1" not in err, err
     assert stages() == {}
-    # A slip in the word that keeps a start from happening starts nothing.
+    # A typo in the parameter that prevents a start must not start anything.
     for query, word in (("dryrun=true", "did you mean dry_run?"), ("dry-run=true", "did you mean dry_run?"), ("dry_run", "write true or false"), ("dry_run=maybe", "write true or false"),
                         ("dry_run=true&dry_run=false", "given twice"), ("dry_run=false&dry_run=true", "given twice")):
         answer = request("POST", c.url("/v1/etl/init?" + query), good)
         assert answer.status == 400 and word in answer.json["message"], (query, answer)
     assert stages() == {}
-    # As AIStore's command was called for years.
+    # The form that AIStore's command has used for years.
     exit_code, out, err = etlctl("etl", "init", "spec", "--from-file", file, "--name", "dry-one")
     assert out == "dry-one\n" and stages() == {"dry-one": "Running"}, (out, err)
     exit_code, out, err = etlctl("etl", "init", "-f", file, "--name", "dry-one", "--dry-run=server", check=False)

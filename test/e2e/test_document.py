@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The MD5 example with its commands and outputs, as root and as an ordinary user.
 
-It is played with the server and the spec of this repository (manifests/etl/md5), so in every clone. Where the document that the project implements lies
-beside the repository (../shared/seed/etl.md), it is also played literally: the document's own server.py and spec.yaml. Else those cases say SKIP and why.
+It uses the server and the spec of this repository (manifests/etl/md5), so it runs in every clone. If the document that the project
+implements is next to the repository (../shared/seed/etl.md), its own server.py and spec.yaml are played literally as well. Otherwise those
+cases are skipped with a reason.
 """
 import os
 import re
@@ -21,14 +22,14 @@ def blocks(language):
 
 
 def own_files():
-    """Server and spec of this repository, under the image name of its manifest."""
+    """Server and spec of this repository, with the image name of its manifest."""
     folder = os.path.join(harness.ROOT, "manifests/etl/md5")
     with open(os.path.join(folder, "server.py"), encoding="utf-8") as server, open(os.path.join(folder, "spec.yaml"), encoding="utf-8") as spec:
         return server.read(), spec.read()
 
 
 def files_of_document():
-    """The server.py and the spec.yaml that are printed in the document."""
+    """The server.py and the spec.yaml printed in the document."""
     if not os.path.exists(DOCUMENT):
         raise harness.Skip("the document (../shared/seed/etl.md) is not here")
     return next(b for b in blocks("python") if "do_POST" in b), next(b for b in blocks("yaml") if "quay.io/user/md5_server:v1" in b)
@@ -36,9 +37,9 @@ def files_of_document():
 
 def play(files, uid):
     server, spec = files()
-    # The flag lets an ordinary user's pods run where no namespaces can be made, and changes nothing where they can.
+    # The flag lets an ordinary user's pods run where namespaces cannot be created, and has no effect elsewhere.
     with harness.Cluster(targets=2, uid=uid, target_arguments=["--sandbox", "none"] if uid is not None else []) as cluster:
-        # What `docker build` makes of the example's Dockerfile.
+        # The image that `docker build` creates from the example's Dockerfile.
         image = re.search(r"image: (\S+)", spec).group(1)
         cluster.image(image, {"code/server.py": server}, ["/code/server.py", "--listen", "0.0.0.0", "--port", "80"])
         with open(os.path.join(cluster.dir, "spec.yaml"), "w", encoding="utf-8") as file:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Out of everything, with real processes: descriptors, disk, pod connections, child processes. Each time: refused with the documented status, what
-needs nothing goes on, recovered without a restart when there is enough again, and no descriptor, file, child or pod is left.
+"""Exhaustion with real processes: descriptors, disk, pod connections, child processes. Each time the refusal has the documented status,
+requests that do not need the resource continue, the node recovers without a restart, and no descriptor, file, child or pod is left.
 
-Limits are set from outside on the running node (prlimit). A small file system needs root; without it that case says SKIP, and the limit of a
-file's size stands in for it.
+Limits of the running node are set from outside (prlimit). A small file system needs root. Without it that case is skipped, and a limit on
+the file size replaces it.
 """
 import collections
 import contextlib
@@ -29,7 +29,7 @@ from harness import Cluster, pod_spec, request, until
 PREFIX = f"spent{os.getpid()}"
 world = {"count": 0}
 
-# Answers with the object after as many seconds as its content says.
+# Returns the object after the number of seconds that its content gives.
 HELD = transformers.COMMON + '''
 class H(Base):
     protocol_version = "HTTP/1.1"
@@ -60,7 +60,8 @@ def spec(**rest):
 
 @contextlib.contextmanager
 def limited(node, what, value):
-    """The node runs with that soft limit. By the program, as the node's user: root may lack the right to limit others."""
+    """The node runs with that soft limit. It is set by the program, as the node's user, because root may not be allowed to limit other
+    users."""
     before = node_limit(node, what)
     node.cluster.run("prlimit", "--pid", str(node.pid), f"--{what}={value}:")
     try:
@@ -88,7 +89,7 @@ def well(etl=None):
 
 @contextlib.contextmanager
 def nothing_leaks(limit=20):
-    """Descriptors and children of the target are back where they were, and housekeeping leaves nothing."""
+    """Descriptors and children of the target are back to their earlier counts, and housekeeping leaves nothing."""
     node = target()
     before = until(lambda: settled(node), "the node is at rest")
     open_before = listed_descriptors(node)
@@ -108,8 +109,8 @@ def nothing_leaks(limit=20):
         raise AssertionError(f"left after {limit} s: {leftovers.show(wrong)}") from None
 
 
-IDLE_PIPES = 2 * 64  # descriptors of pipes that relays keep for the next ones (relay_pipes_max)
-IDLE_SOCKETS = 2      # connections between the nodes that stay open for the next call
+IDLE_PIPES = 2 * 64  # descriptors of pipes that relays keep for reuse (relay_pipes_max)
+IDLE_SOCKETS = 2      # connections between the nodes that stay open for reuse
 
 
 def len_of(node):
@@ -117,12 +118,12 @@ def len_of(node):
 
 
 def kept(before, now):
-    """How many more descriptors than before may be open: what is kept for the next use, each with its own bound."""
+    """The number of additional descriptors that may be open, because they are kept for reuse, each kind with its own limit."""
     return min(max(now.get("pipe", 0) - before.get("pipe", 0), 0), IDLE_PIPES) + min(max(now.get("socket", 0) - before.get("socket", 0), 0), IDLE_SOCKETS)
 
 
 def listed_descriptors(node):
-    """{what: how many}, without contents that are kept open on purpose (the cache, bounded); those of removed files count."""
+    """{description: count}, without contents that are kept open on purpose (the bounded cache); those of removed files count."""
     out = {}
     for fd in os.listdir(f"/proc/{node.pid}/fd"):
         try:
@@ -142,7 +143,7 @@ def settled(node):
 
 
 class Line:
-    """A connection that stays: it needs no descriptor that the node does not have."""
+    """A kept connection, so that requests need no descriptor that the node does not have."""
 
     def __init__(self, url):
         parts = urllib.parse.urlsplit(url)
@@ -183,7 +184,7 @@ class Line:
 
 
 def changing(name):
-    """Path and query for a PUT or DELETE straight to the target."""
+    """Path and query for a PUT or DELETE sent directly to the target."""
     hop = request("PUT", cluster().url(f"/v1/objects/b/{name}"), b"", follow=False)
     assert hop.status == 307, hop
     parts = urllib.parse.urlsplit(hop.headers["Location"])
@@ -200,12 +201,12 @@ def case_descriptors():
         with Line(target().url) as line:
             assert line.ask("GET", "/v1/objects/b/fd0").status == 200
             path = changing("refused")
-            with limited(target(), "nofile", 3):  # no new one at all
+            with limited(target(), "nofile", 3):  # no new descriptor at all
                 seen = set()
                 for _ in range(3):
                     answer = line.ask("PUT", path, b"x" * 200_000)
                     seen.add(answer.status)
-                    if answer.status != 200:  # 200: a descriptor of the cache was given up for it
+                    if answer.status != 200:  # 200: the cache gave up a descriptor for it
                         assert answer.status == 503 and answer.headers.get("retry-after"), answer
                 for name in names:
                     answer = line.ask("GET", "/v1/objects/b/" + name)
@@ -215,7 +216,7 @@ def case_descriptors():
                 assert answer.status in (200, 503) and (answer.status == 200 or answer.headers.get("retry-after")), answer
                 assert line.ask("GET", "/v1/health").status == 200
                 assert line.ask("HEAD", "/v1/objects/b/fd1").status in (200, 503)
-                # Who comes now waits; nobody is turned away, and the node does not spin.
+                # New clients wait now. No request is refused, and the node does not spin.
                 spent = cpu(target().pid)
                 waiting = Line(target().url)
                 waiting.send("GET", "/v1/health")
@@ -243,7 +244,7 @@ def case_descriptors_for_kubectl():
     well()
     with nothing_leaks():
         with Line(cluster().proxy.url) as line, limited(target(), "nofile", leftovers.descriptors(target().pid)):
-            # The proxy may need a new connection to the target, which then waits: refused or in time, never half.
+            # The proxy may need a new connection to the target, which then waits: refused or in time, but never half an answer.
             body = spec(wait="3s").encode()
             line.socket.settimeout(60)
             answer = line.ask("POST", "/v1/etl/init", body)
@@ -271,7 +272,7 @@ def case_descriptors_of_the_proxy():
 
 
 def case_size_of_files():
-    """EFBIG for every user: what a file may not hold any more is no space, what the index may not is an error of the disk."""
+    """EFBIG for every user. If a file cannot grow, there is no space; if the index cannot, that is a disk error."""
     well()
     size = 3 << 20
     with nothing_leaks():
@@ -280,7 +281,7 @@ def case_size_of_files():
                 answer = cluster().put("b", "large", b"l" * size)
                 assert answer.status == 507 and not answer.json["retryable"], answer
             assert cluster().get("b", "large").status == 404
-            well()  # small ones still fit
+            well()  # small objects still fit
         assert cluster().put("b", "large", b"l" * size).status == 200
         assert cluster().get("b", "large").body == b"l" * size
         kept = cluster().get("b", "large").headers["Ais-Version"]
@@ -306,7 +307,7 @@ def case_size_of_files_of_the_proxy():
             answer = cluster().init(spec(), check=False)
             assert answer.status in (500, 507), answer
         assert request("HEAD", cluster().url("/v1/buckets/refused")).status == 404
-        well()  # objects need nothing of the proxy's disk
+        well()  # objects do not need the proxy's disk
     assert not cluster().pods() and not leftovers.etl_ids(cluster())
     cluster().bucket("refused")
     etl = cluster().init(spec())
@@ -342,7 +343,7 @@ def case_disk():
 def fill_and_free(small, etl):
     c = cluster()
     stored = []
-    for size in (300_000, 20_000, 1_000, 10):  # with files first, then with the index
+    for size in (300_000, 20_000, 1_000, 10):  # files first, then the index
         for i in range(4000):
             name = f"fill-{size}-{i}"
             answer = c.put("b", name, bytes([i % 251]) * size)
@@ -357,13 +358,13 @@ def fill_and_free(small, etl):
             file.write(b"0" * 4096)
     for _ in range(3):
         assert c.put("b", "no more", b"n" * 5_000).status == 507
-        assert c.put("b", stored[0][0], b"o" * 400_000).status == 507  # an overwrite that fails leaves what was
+        assert c.put("b", stored[0][0], b"o" * 400_000).status == 507  # an overwrite that fails keeps the old object
     for name, i, size in stored[::7]:
         assert c.get("b", name).body == bytes([i % 251]) * size
         assert c.get("b", name, "uuid=" + etl).body == bytes([i % 251]) * size
     assert c.get("b", "no more").status == 404
-    # Room is made with the node's own means, also when nothing is left at all: contents in the index first, which give back no block, then files;
-    # and while others try to store.
+    # Deletion must make room even if nothing is left: contents in the index first, which free no block, then files. It must also work while
+    # other clients try to store.
     stop = threading.Event()
     refused = []
 
@@ -393,7 +394,7 @@ def fill_and_free(small, etl):
 
 
 def content_file(name):
-    """The file that holds an object, looked up in the index."""
+    """The file of an object, found in the index."""
     folder = os.path.join(cluster().dir, target().name)
     with contextlib.closing(sqlite3.connect(f"file:{folder}/node.db?mode=ro", uri=True)) as db:
         (number,) = db.execute("SELECT content_id FROM objects WHERE bucket = ? AND name = ?", (b"b", name.encode())).fetchone()
@@ -402,7 +403,8 @@ def content_file(name):
 
 
 def case_content_lost_or_cut():
-    """A disk that lost a file, or half of it, is an error or a cut answer, never a short one that looks complete; the others do not notice."""
+    """A disk that lost a file or half of it causes an error or a cut answer, but never a short answer that looks complete. Other objects
+    are not affected."""
     names = ["lost", "cut", "fine"]
     for name in names:
         assert cluster().put("b", name, name.encode() * 100_000).status == 200
@@ -426,7 +428,7 @@ def case_content_lost_or_cut():
         except (OSError, harness.http.client.HTTPException):
             pass  # cut
         assert cluster().get("b", "fine", query).body == b"fine" * 100_000
-    for name in ("lost", "cut"):  # and both can be stored again
+    for name in ("lost", "cut"):  # both can be stored again
         assert cluster().put("b", name, b"again").status == 200
         assert cluster().get("b", name).body == b"again"
     cluster().stop_etl(etl)
@@ -434,7 +436,7 @@ def case_content_lost_or_cut():
 
 
 def case_pod_connections():
-    """More requests than one pod may have connections and may have waiting: the excess is refused at once, all others are served."""
+    """More requests than a pod may have connections and a queue for: the excess is refused immediately, all others are served."""
     cluster().image("spent/held:1", {"srv.py": HELD}, ["/srv.py", "80"])
     etl = cluster().init(spec(image="spent/held:1", annotations={"obj_timeout": "60s"}))
     assert cluster().put("b", "hold", b"4").status == 200  # seconds
@@ -454,7 +456,7 @@ def case_pod_connections():
                 refused.append(owner)
                 waiting.remove(owner)
         assert len(refused) == 80, f"{len(refused)} were refused"
-        well(other)  # neither plain objects nor another ETL notice
+        well(other)  # neither plain objects nor another ETL are affected
         statuses = {}
         for line in waiting:
             line.socket.settimeout(100)
@@ -470,7 +472,7 @@ def case_pod_connections():
 
 
 def case_child_processes():
-    """No process may be made: a start fails and says so, what runs goes on, the next start is fine."""
+    """No process can be created: a start fails with a message, running ETLs continue, and the next start succeeds."""
     if os.getuid() != 0:
         raise harness.Skip("another user is needed, whose processes can be counted")
     uid = next(i for i in range(61_000, 65_000) if not any(p.pw_uid == i for p in pwd.getpwall()))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Who may talk to a node: web pages may not, nodes without the cluster's secret may not, everybody else is understood."""
+"""Who may talk to a node: web pages may not, nodes without the cluster's secret may not, all other clients are served."""
 import json
 import os
 import pwd
@@ -66,7 +66,7 @@ def buckets(cluster):
 
 
 def case_rebinding():
-    """A name that somebody else lets point here is refused on every route and listener, reads too."""
+    """A name that somebody points here by DNS is refused on every route and listener, including reads."""
     cluster = world["cluster"]
     target = cluster.targets[0]
     for url in (cluster.proxy.url, target.url, f"http://127.0.0.1:{target.announced['pod_port']}"):
@@ -82,7 +82,7 @@ def case_rebinding():
 
 
 def case_odd_hosts():
-    """What is no name is called so; only what --allowed-host would take is offered to it."""
+    """An invalid name is reported as such. The error suggests only what --allowed-host accepts."""
     cluster = world["cluster"]
     for host, said in (("", "the Host of the request is empty"), ("a b", '"a b" is no host name'), ("evil example:80", "is no host name"), ("*.evil.example", "is no host name"),
                        ("evil.example:8080", "start it with --allowed-host evil.example"), ("evil.example", "start it with --allowed-host evil.example"), ("evil/example", "is no host name"),
@@ -95,7 +95,7 @@ def case_odd_hosts():
 
 
 def case_wrong_endpoints():
-    """etlctl says in one sentence what it has met, and what to type."""
+    """etlctl says in one sentence what the endpoint is, and what to type instead."""
     cluster = world["cluster"]
     target, proxy = cluster.targets[0], cluster.proxy.url
     other = next(one for one in cluster.targets if one is not cluster.holder("data", "o"))
@@ -118,13 +118,14 @@ def case_wrong_endpoints():
                            ("http://::1:8080", "in brackets"), ("http://u:p@127.0.0.1", "without a user or password")):
         done = cluster.run("etlctl", "bucket", "ls", env={"ETLNODE_ENDPOINT": endpoint}, check=False)
         assert done.returncode == 2 and said in done.stderr.decode() and done.stderr.count(b"\n") == 1, (endpoint, done)
-    # An object that is really missing is told so by the proxy's own endpoint.
+    # For an object that is really missing, the proxy's own endpoint says so.
     done = cluster.run("etlctl", "object", "head", "data/none", check=False)
     assert done.returncode == 3 and b"does not exist" in done.stderr and b"is a target" not in done.stderr, done
 
 
 def case_pages():
-    """What a page of another origin sends changes nothing, whatever its content type; what it would only read its browser keeps from it."""
+    """Requests from a page of another origin change nothing, whatever their content type. The browser hides the answers of reads from the
+    page."""
     cluster = world["cluster"]
     host = f"127.0.0.1:{port_of(cluster.proxy.url)}"
     refused = ["Origin: http://evil.example", "Origin: http://evil.example|Content-Type: text/plain", "Origin: http://evil.example|Content-Type: application/json", "Origin: null",
@@ -148,7 +149,7 @@ def case_names_that_are_ours():
     cluster = world["cluster"]
     port = port_of(cluster.proxy.url)
     name = socket.gethostname()
-    # A kubelet's probe says the pod's IP, a port-forward says localhost, a gateway what it likes among the node's names.
+    # A kubelet's probe uses the pod's IP, a port-forward uses localhost, and a gateway any of the node's names.
     for host in (f"127.0.0.1:{port}", "10.244.0.7:8080", "localhost:33333", "LOCALHOST", "localhost.", f"[::1]:{port}", "[fd00::1]", name, f"{name}:{port}", name.upper()):
         assert get(cluster.proxy.url, host, "/v1/health?readiness=true")[0] == 200, host
     assert raw(cluster.proxy.url, "GET /v1/health HTTP/1.0")[0] == 200
@@ -161,7 +162,7 @@ def case_names_that_are_ours():
 
 
 def case_names_that_are_allowed():
-    """A gateway that ends TLS, and a console on another origin."""
+    """A gateway that terminates TLS, and a console on another origin."""
     cluster = world["cluster"]
     node = Node(cluster, "proxy_gate", ["--role", "proxy", "--listen", "127.0.0.1:0", "--allowed-host", "data.example.org", "--allowed-host", "*.internal",
                                         "--allowed-origin", "https://console.example.org"] + cluster.secret_arguments).start()
@@ -199,7 +200,7 @@ def manifest_arguments(path):
 
 
 def case_names_of_services():
-    """The names under which Kubernetes knows the Services of manifests/, from inside the namespace and from outside it."""
+    """The names of the Services of manifests/, from inside the namespace and from outside."""
     cluster = world["cluster"]
     for path, names in (("proxy.yaml", ["etlnode-proxy"]), ("targets.yaml", ["etlnode-target", "etlnode-target-0.etlnode-target", "etlnode-target-1.etlnode-target"])):
         words = manifest_arguments(path)
@@ -219,7 +220,7 @@ def case_names_of_services():
 
 
 def case_transforms():
-    """Redirects between nodes, pods that read from their target, and hpull's clients are understood."""
+    """Redirects between nodes, pods that read from their target, and clients of hpull work."""
     cluster = world["cluster"]
     port = port_of(cluster.proxy.url)
     for mode in ("hpush://", "hrev://", "hpull://"):
@@ -230,7 +231,7 @@ def case_transforms():
 
 
 def case_membership():
-    """Without the secret nobody is a node, loopback or not, and gets nothing of the document."""
+    """Without the secret no client counts as a node, on loopback or elsewhere, and none gets any of the document."""
     cluster = world["cluster"]
     registration = {"id": "tstranger1", "type": "target", "url": "http://127.0.0.1:9", "digest": "0", "flags": "0", "cluster": "", "document_version": 0, "object_count": 0}
     for headers, wanted in (({}, 401), ({"Etlnode-Cluster-Secret": "0123456789abcdef0123456789abcdef"}, 403), ({"Etlnode-Cluster-Secret": ""}, 403)):
@@ -245,7 +246,7 @@ def case_membership():
 
 
 class User:
-    """An ordinary user with a home of his own: nobody where the test runs as root, for root's secret lies in /etc."""
+    """An ordinary user with a home directory: nobody if the test runs as root, because root's secret is in /etc."""
 
     def __init__(self, name):
         self.cluster = Cluster(targets=0, uid=pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None)
@@ -267,7 +268,7 @@ class User:
         return node
 
     def refused(self, *arguments):
-        """What a node that does not start says."""
+        """The message of a node that does not start."""
         done = self.cluster.run(self.cluster.etlnode, "--data-dir", os.path.join(self.home, "none"), *arguments, check=False)
         assert done.returncode == 2, done
         return done.stderr.decode()
@@ -283,7 +284,7 @@ class User:
 
 
 def case_secret_is_made():
-    """No flag and no file: whoever starts first makes it; two that start at once agree."""
+    """No flag and no file: the first node to start creates it, and two that start simultaneously agree."""
     with User("home") as user:
         first = [user.node(f"one{i}", "--role", "proxy", "--listen", "127.0.0.1:0").start(wait=False) for i in range(4)]
         for node in first:
@@ -311,7 +312,7 @@ def case_secret_is_not_made():
 
 
 def case_secret_is_wrong():
-    """Both sides say it; the target goes on trying, and is in as soon as the secrets agree."""
+    """Both sides report it. The target keeps trying, and joins as soon as the secrets agree."""
     with User("home") as user:
         other = os.path.join(user.home, "other")
         with open(other, "w", encoding="ascii") as file:
@@ -330,7 +331,7 @@ def case_secret_is_wrong():
 
 
 def case_upgrade():
-    """The step of README for a cluster that had no secret, or another one: all nodes end, and start again without a flag. Nothing is lost."""
+    """The README's step for a cluster that had no secret, or another one: all nodes end and restart without a flag. Nothing is lost."""
     with User("home") as user:
         old = ["--cluster-secret-file", user.cluster.secret_arguments[1]]
         proxy = user.node("proxy", "--role", "proxy", "--listen", "127.0.0.1:0", *old).start()
@@ -350,7 +351,7 @@ def case_upgrade():
 
 
 def case_readme():
-    """README, "Running a node", as printed, but for the ports, which may be taken here."""
+    """README, "Running a node", as printed, except for the ports, which may be taken here."""
     with open(os.path.join(harness.ROOT, "README.md"), encoding="utf-8") as file:
         section = file.read().split("## Running a node")[1]
     block = re.search(r"```sh\n(.*?)```", section, re.S).group(1)
@@ -364,7 +365,7 @@ def case_readme():
         os.symlink(user.cluster.etlnode, os.path.join(user.cluster.bin, "etlnode")) if not os.path.exists(os.path.join(user.cluster.bin, "etlnode")) else None
         for wanted, free in ports.items():
             block = block.replace(wanted, free)
-        # As pasted: all at once into the shell's input. What comes before and behind only ends the nodes that it has started.
+        # Pasted into the shell's input as a whole. The text before and after only ends the nodes that it has started.
         pasted = "trap 'kill $(jobs -p); wait' EXIT\n" + block + "exit\n"
         done = user.cluster.run("bash", stdin=pasted.encode(), env={"AIS_ENDPOINT": "", "ETLNODE_ENDPOINT": f"http://127.0.0.1:{ports['8080']}"}, timeout=120 * harness.PATIENCE)
         assert done.stdout.decode().endswith("hello\n"), done
@@ -372,7 +373,7 @@ def case_readme():
 
 
 def case_check_config():
-    """All problems in one run, and what the machine lacks."""
+    """All problems in one run, including those of the machine."""
     cluster = world["cluster"]
 
     def check(*arguments, code, env=None):
@@ -390,7 +391,7 @@ def case_check_config():
     assert "kubectl" in check("--role", "target", "--node-name", "node1", code=2, env={"PATH": "/nowhere"})
     assert "the program that runs pods is missing" in check("--role", "target", "--kubectl", cluster.dir, code=2)  # a folder
     assert "cannot read the config file /dev/zero: File too large" in check("--role", "target", "--config", "/dev/zero", code=2)
-    # All of it in one run, whatever it comes from.
+    # Everything in one run, whatever its source.
     config = os.path.join(cluster.dir, "check.yaml")
     with open(config, "w", encoding="ascii") as file:
         file.write("listn: x\nlog-level: loud\nrolle: y\n")
@@ -403,14 +404,14 @@ def case_check_config():
                  "warning: ETLNODE_POD_LISTN is not read: did you mean ETLNODE_POD_LISTEN?"):
         assert word in said, (word, said)
     assert "the configuration is valid" not in said, said
-    # A port of another program is a problem, one of the node that runs with this data directory is none.
+    # A port taken by another program is a problem; one taken by a running node with this data directory is not.
     taken = cluster.proxy.url[len("http://"):]
     fresh = os.path.join(cluster.dir, "not-there", "yet")
     assert f"{taken} is in use by another program" in check("--role", "proxy", "--listen", taken, "--data-dir", fresh, code=2)
     said = check("--role", "proxy", "--listen", taken, "--data-dir", os.path.join(cluster.dir, "proxy"), code=0)
     assert "another node is using" in said and f"{taken} is in use by the running node" in said and "the configuration is valid" in said, said
     assert f"{taken} is in use by another program" in check("--role", "target", "--pod-listen", taken, "--data-dir", fresh, code=2)
-    assert sorted(os.listdir(cluster.dir)) == before # nothing was made
+    assert sorted(os.listdir(cluster.dir)) == before # nothing was created
     done = cluster.run(harness.ETLNODE, "--role", "target", "--listen", "0.0.0.0:0", *cluster.secret_arguments, check=False)
     assert done.returncode == 2 and b"--advertise-url" in done.stderr, done
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The hostile-pod matrix: what pods may do wrong x hpush, hrev, hpull, against real processes; one row of the table a behaviour.
+"""The hostile-pod matrix: misbehaviour of pods x hpush, hrev, hpull, with real processes; one row of the table per behaviour.
 
-Every cell asserts: what the client gets (PROTOCOL.md, "What a transformed read answers"), a line in the target's log, a counter in its /metrics
-that has moved, that the next request of the same ETL is served well (its content comes back, so callbacks of the pod work too), that a plain
-read of the same target is, and that two healthy ETLs on the same target, read all the while, see no error and take as long as ever.
-With hpull the target's part ends with the 307: what the client then makes of the pod's answer is checked as well, so that the table shows it.
+Every cell checks the client's answer (PROTOCOL.md, "What a transformed read answers"), a line in the target's log, and a counter in its
+/metrics. The next request of the same ETL must succeed, including the pod's own reads from the target. So must a plain read of the same
+target. Two healthy ETLs on that target are read all the time, without errors or delays. With hpull the target's part ends with the 307.
+What the client makes of the pod's answer is checked as well, so that the table shows it.
 """
 import collections
 import concurrent.futures
@@ -24,16 +24,18 @@ import transformers
 from harness import pod_spec, request, until
 
 CUT = "cut"              # the answer began, and the connection broke before its end
-BROKEN = "no HTTP"       # the client could not make an answer of it
+BROKEN = "no HTTP"       # the client could not parse the answer
 REFUSED = "refused"
 TIMED_OUT = "timed out"
-OBJ_TIMEOUT_S = 60       # never met by a pod that answers, however busy the machine is
-IMPATIENT_S = 2          # of the rows in which no answer comes, or comes to no end: for the target, and twice that for hpull's clients, who have only themselves to rely on
+OBJ_TIMEOUT_S = 60       # a pod that answers never reaches it, however busy the machine is
+# For rows in which no answer comes, or none that ends. It applies to the target; hpull's clients, which rely on themselves, get twice that.
+IMPATIENT_S = 2
 MODES = ("hpush", "hrev", "hpull")
 
-# behaviour: of the list; name: of the object that asks for it; answer: what hpush and hrev give the client; text: in it; reason: in the log of
-# hpush and hrev; outcome: the counter that moves; pull: what a client of hpull sees; also: another counter, in all modes; own: it takes its pod
-# along, so it gets one of its own; how: a function that plays the cell, where asking for the object is not all.
+# behaviour: what goes wrong. name: the object that requests it. answer: what hpush and hrev give the client. text: part of that answer.
+# reason: part of the log line of hpush and hrev. outcome: the counter that changes. pull: what a client of hpull sees. also: another
+# counter, in all modes. own: the pod dies with it, so the row gets its own pod. how: a function that plays the cell, if reading the object
+# is not enough.
 Row = collections.namedtuple("Row", "behaviour name answer text reason outcome pull also own how", defaults=(None, False, None))
 world = {}
 
@@ -89,7 +91,7 @@ def object_url(name, etl=None):
 
 
 def once(url, timeout, take=None):
-    """One GET as a careful client makes it: (status or how it broke, body, headers). take: read only so many bytes, then hang up."""
+    """One GET by a careful client: (status or how it broke, body, headers). take: read only this many bytes, then hang up."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
     try:
@@ -142,7 +144,7 @@ def await_fine(mode, etl):
     assert_fine(mode, etl)
 
 
-# --- what the target says: its log and its counters
+# --- the target's log and counters
 
 def metric(name, **labels):
     total = 0.0
@@ -158,7 +160,7 @@ class Log:
         self.at = os.path.getsize(self.path)
 
     def await_line(self, *patterns):
-        """A line that came since, and matches all of them."""
+        """A later line that matches all of them."""
         def find():
             with open(self.path, encoding="utf-8", errors="replace") as file:
                 file.seek(self.at)
@@ -169,7 +171,7 @@ class Log:
 # --- the neighbours
 
 class Neighbours(threading.Thread):
-    """Reads two healthy ETLs of the same target, in turn, until told to stop."""
+    """Alternately reads two healthy ETLs of the same target until stopped."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -203,7 +205,8 @@ class Neighbours(threading.Thread):
         assert not self.is_alive(), "a read of a healthy ETL does not end"
         assert not self.problems, self.problems[:5]
         assert len(self.took) >= 4, "too few reads of the healthy ETLs to judge"
-        # The same class, not the same figure: the machine has other work. Reads that wait for a hostile pod take IMPATIENT_S at least.
+        # Compare the order of magnitude only, because the machine has other work. Reads that wait for a hostile pod take at least
+        # IMPATIENT_S.
         assert statistics.median(self.took) < IMPATIENT_S / 2, f"median {statistics.median(self.took):.3f} s"
 
 
@@ -242,7 +245,7 @@ def assert_answer(row, mode, got):
     status, body, headers = got
     expected = row.pull if mode == "hpull" else row.answer
     if expected == CUT and status == BROKEN and mode != "hpull":
-        status = CUT  # a cut before anything of a small answer had gone out
+        status = CUT  # cut before any byte of a small answer had been sent
     assert status == expected, f"expected {expected}, got {status} {body[:200]}"
     if mode == "hpull" or not isinstance(expected, int) or expected < 400:
         return
@@ -265,7 +268,7 @@ def await_log(log, row, mode, etl):
 
 
 def play_requests(row, mode, etl):
-    """Several at once, unless one takes the pod along."""
+    """Several at once, unless the pod dies with it."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         patience = 2 * IMPATIENT_S if row.name in ("hang", "open-ended") else OBJ_TIMEOUT_S
         for job in [pool.submit(read, mode, etl, row.name, patience=patience) for _ in range(1 if row.own else 4)]:
@@ -280,7 +283,7 @@ def play_refusal(row, mode, etl):
     began = time.monotonic()
     got = read(mode, etl, "ok-1")
     if mode != "hpull" and os.geteuid() != 0 and got[0] == 502:
-        return  # an ordinary user's pods are reached through a relay, which accepts first and finds the refusal later
+        return  # an ordinary user's pods are behind a relay, which accepts first and notices the refusal later
     assert_answer(row, mode, got)
     if mode != "hpull":
         assert 3 < time.monotonic() - began < OBJ_TIMEOUT_S, "a bounded wait"
@@ -295,7 +298,7 @@ def play_endless(row, mode, etl):
 
 
 def play_twice(row, mode, etl):
-    """Each request gets its own answer, and nobody what stands behind it."""
+    """Each request gets its own answer, and none gets the data after it."""
     for _ in range(20):
         status, body, _ = read(mode, etl, row.name)
         assert status == 200 and body == b"new", (status, body)
@@ -308,14 +311,14 @@ def play_accepted(row, mode, etl):
 
 
 def play_late(row, mode, etl):
-    """The surplus comes 50 ms after a whole answer, on a connection that is kept. No request may get it, at whatever moment it is made."""
+    """The surplus arrives 50 ms after a complete answer, on a kept connection. No later request may get it, whenever it is sent."""
     for pause in (0.1, 0.2, 0.0):
         assert_answer(row, mode, read(mode, etl, row.name))
         if pause == 0.0:
             break
         time.sleep(pause)
         assert_fine(mode, etl)
-    # From the first surplus on the pod's connections are not used twice: also a request at once is safe.
+    # After the first surplus the pod's connections are not reused, so an immediate request is safe as well.
     for _ in range(20):
         status, body, _ = read(mode, etl, row.name)
         assert status == 200 and body == b"new", (status, body)
@@ -354,7 +357,7 @@ def cell(row, mode):
         etl = start_well(mode, f"{row.name}-{mode}") if row.own else world["impatient" if row.name in ("hang", "drip-head", "drip-size", "drip-first", "open-ended") else "hostile"][mode]
         if row.own:
             assert_fine(mode, etl)
-            time.sleep(1.2)  # connections that are kept have expired: none is tried twice
+            time.sleep(1.2)  # kept connections have expired, so no request is retried
         log = Log()
         outcomes = metric("etlnode_etl_requests_total", etl=etl, outcome=outcome_of(row, mode))
         asked = 0 if row.also is None else metric(row.also)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A kubectl that fails in every way it can, with real processes. After each: the start that failed says so, no pod, no process and no ETL is left, and
-when kubectl is well again the next start serves without a restart of anything.
+"""A kubectl that fails in every way it can, with real processes. After each fault, the failed start reports it, and no pod, process or ETL
+is left. When kubectl works again, the next start serves without a restart of anything.
 
-The node runs a script (kubectl() below) that looks for a fault of its verb (create, delete, get, logs, watch), then becomes kubectl-local. A fault is
-a piece of shell; those that must not last for ever count their calls.
+The node runs a script (kubectl() below) that looks for a fault of its verb (create, delete, get, logs, watch), then becomes kubectl-local.
+A fault is a piece of shell; faults that must not last forever count their calls.
 """
 import os
 import time
@@ -27,7 +27,7 @@ calls=$(grep -c "^$verb$" "$dir/calls")
 exec "$real" "$@"
 """
 
-# Runs the watch it is given and prints each of its events three times. Ends with it, and it with this.
+# Runs the given watch and prints each of its events three times. The two end together.
 REPLAY = """import json, os, subprocess, sys, threading
 child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)
 lock = threading.Lock()
@@ -73,7 +73,7 @@ def rule(verb, resource="pods"):
 
 
 def fails_with(words, times=None):
-    """Shell: the call fails with these words, the first `times` times."""
+    """Shell code: the call fails with this message, the first `times` times."""
     piece = f"echo '{words}' >&2; exit 1"
     return piece if times is None else f"[ $calls -le {times} ] && {{ {piece}; }}"
 
@@ -95,7 +95,7 @@ def write_script():
 
 
 class Fault:
-    """While it lasts kubectl runs these pieces of shell: {verb: text}."""
+    """Within the block, kubectl runs these pieces of shell: {verb: text}."""
 
     def __init__(self, **pieces):
         self.pieces = pieces
@@ -180,7 +180,7 @@ def fails(text, *words, within=20.0):
 
 
 def create_fails(piece, *words, wait="20s", within=20.0):
-    """A start with a fault of create; then with kubectl as it should be."""
+    """A start with a faulty create, then with a working kubectl."""
     with Fault(create=piece):
         fails(spec(wait=wait), *words, within=within)
         assert calls("create") >= 1
@@ -222,7 +222,7 @@ def case_create_refused():
 
 
 def case_create_refused_by_others():
-    # Pod Security and quotas are not the role's: their words reach the user as they are.
+    # Pod Security and quotas are not permissions: their messages reach the user unchanged.
     words = 'Error from server (Forbidden): error when creating "STDIN": pods "x" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false'
     with Fault(create=fails_with(words)):
         message = fails(spec(), words, within=5)
@@ -241,7 +241,7 @@ def case_list_is_not_allowed():
 
 
 def case_watch_is_not_allowed():
-    for words in (forbidden("watch"), "Error from server (Forbidden): unknown (get pods)"):  # of today, of 1.20
+    for words in (forbidden("watch"), "Error from server (Forbidden): unknown (get pods)"):  # of today's kubectl, of 1.20
         with Fault(watch=fails_with(words)):
             until(lambda: health().status == 503 and "the Role needs verbs [watch] on pods" in health().json["message"], "readiness names the rule", 20)
             fails(spec(wait="60s"), "the Role needs verbs [watch] on pods", within=10)
@@ -286,7 +286,7 @@ def case_create_fails_for_a_while():
 
 
 def case_create_times_out_but_has_made_the_pod():
-    # The next try finds it and takes it for its own: one pod, and not a second one.
+    # The next attempt finds it and adopts it: there is one pod, not two.
     words = "error: error when creating \"STDIN\": context deadline exceeded"
     with Fault(create=f"[ $calls -le 1 ] && {{ \"$real\" \"$@\"; echo '{words}' >&2; exit 1; }}", watch="sleep 1000", get="sleep 2"):
         etl = cluster().init(spec())
@@ -301,7 +301,7 @@ def case_create_times_out_but_has_made_the_pod():
 def case_watch_expires():
     expired = '{"type":"ERROR","object":{"kind":"Status","message":"too old resource version: 1 (9)","reason":"Expired","code":410}}'
 
-    def failures():  # but for the watch that this test ends itself
+    def failures():  # except for the watch that this test ends itself
         return metric("etlnode_kubectl_failures_total") - metric('etlnode_kubectl_failures_total{kind="killed"}')
     before = failures()
     with Fault(watch=f"[ $calls -le 3 ] && {{ echo '{expired}'; exit 0; }}"):
@@ -311,7 +311,7 @@ def case_watch_expires():
 
 
 def case_clock_of_the_api_server_is_off():
-    """Times in what kubectl prints are years off, in both directions: no decision of the node rests on them."""
+    """Times in kubectl's output are years off, in both directions. No decision of the node depends on them."""
     for year in ("2001", "2099"):
         shifted = f"""echo 1 >> "$dir/shifted"; "$real" "$@" | sed -u -E 's/"20[0-9][0-9]-/"{year}-/g'; exit 0"""
         with Fault(get=shifted, watch=shifted):
@@ -327,7 +327,7 @@ def case_clock_of_the_api_server_is_off():
 
 
 def case_own_clock_is_off():
-    """The API server's certificate is not valid at the time that this machine believes in: a start says so at once, what serves goes on."""
+    """The API server's certificate is not valid at this machine's time. A start reports that immediately; serving ETLs continue."""
     wrong = "Unable to connect to the server: x509: certificate has expired or is not yet valid: current time 2031-01-01T00:00:00Z is after 2027-01-01T00:00:00Z"
     etl = cluster().init(spec())
     refused = fails_with(wrong)
@@ -347,7 +347,7 @@ def case_health_tells_how_kubectl_fares():
     with Fault(get=fails_with(INTERNAL), watch=fails_with(INTERNAL)):
         until(lambda: "InternalError" in health().json["kubectl"]["last_error"], "health says that kubectl fails", 20)
         answer = health()
-        assert answer.status == 200 and not answer.json["kubectl"]["ok"], answer  # objects are served all the same
+        assert answer.status == 200 and not answer.json["kubectl"]["ok"], answer  # objects are still served
         assert answer.json["kubectl"]["failures"]["server_error"] >= 1 and metric("etlnode_kubectl_up") == 0, answer
     until(lambda: health().json["kubectl"]["ok"], "health says that kubectl is well again", 30)
     assert metric('etlnode_kubectl_calls_total{verb="create"}') >= 1 and 0 <= metric("etlnode_kubectl_success_age_seconds") < 70
@@ -390,7 +390,7 @@ def case_creates_the_pod_and_then_hangs():
 
 
 def case_fails_and_the_pod_comes_later():
-    # What a server that was slow, not dead, makes of a request that the client gave up.
+    # What a slow (not dead) server does with a request that the client gave up.
     create_fails("cat > \"$dir/pod.json\"; setsid sh -c 'sleep 2; \"$0\" create -f \"$1\"' \"$real\" \"$dir/pod.json\" > /dev/null 2>&1 < /dev/null & "
                  "echo 'error: something odd' >&2; exit 1", "something odd")
     time.sleep(3)
@@ -423,7 +423,7 @@ def case_delete_hangs():
 
 
 def case_failed_start_and_delete_hangs():
-    """The reason reaches the caller all the same, not a timeout of the proxy's."""
+    """The reason still reaches the caller, instead of a timeout of the proxy."""
     world["cluster"].image("faults/deaf:1", {"srv.py": "#!/usr/bin/env python3\nimport time\ntime.sleep(1000)\n"}, ["/srv.py"])
     with Fault(delete="[ $calls -le 1 ] && sleep 1000"):
         fails(spec(image="faults/deaf:1", wait="2s"), "not Ready within wait_timeout 2s", within=60)
@@ -463,7 +463,7 @@ def case_watch_ends_at_once():
 
 
 def case_watch_is_mute():
-    # Connected, and nothing ever comes: the lists must do.
+    # Connected, but nothing ever arrives: the lists have to suffice.
     with Fault(watch="sleep 1000"):
         answer = cluster().init(spec(wait="20s"), check=False)
         assert answer.status in (200, 400), answer
@@ -485,7 +485,7 @@ def case_watch_prints_for_ever():
 
 
 def case_watch_replays_old_events():
-    # Every event comes again 1 and 2 seconds later, also when its pod is long gone, Ready as it was.
+    # Every event is repeated 1 and 2 seconds later, unchanged, even if its pod is long gone.
     with open(os.path.join(os.path.dirname(script()), "replay.py"), "w", encoding="ascii") as file:
         file.write(REPLAY)
     with Fault(watch="exec python3 \"$dir/replay.py\" \"$real\" \"$@\""):
@@ -506,7 +506,7 @@ def case_watch_replays_old_events():
 
 
 def case_watch_leaves_a_gap():
-    # It loses what happens between its ends and comes back as if nothing had.
+    # It loses the events between its ends, and continues as if nothing had happened.
     with Fault(watch="timeout -s KILL 1 \"$real\" \"$@\" | head -n 1; sleep 1; exit 0"):
         for _ in range(2):
             well_again()
@@ -544,7 +544,7 @@ def case_healthy_etl_is_not_disturbed():
 
 
 def case_killed_between_create_and_answer():
-    """The node is killed while kubectl create runs; the pod it makes belongs to nobody when the node is back."""
+    """The node is killed while kubectl create runs. The resulting pod has no owner when the node is back."""
     import threading
     target = cluster().targets[0]
     with Fault(create="\"$real\" \"$@\"; sleep 2; exit 0"):

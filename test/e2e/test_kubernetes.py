@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Nodes as processes of this machine, their pods on a real Kubernetes: the seed document, every way to fail, everything that can be killed.
+"""Nodes as processes of this machine, their pods on a real Kubernetes: the seed document, all failures, and kills of everything.
 
-`make test-kubernetes` plays it; kube.py says what it needs. Without a cluster every case says SKIP.
+`make test-kubernetes` runs it; kube.py lists the requirements. Without a cluster every case is skipped.
 """
 import concurrent.futures
 import json
@@ -26,7 +26,7 @@ OBJECTS = {f"o{i}": bytes([65 + i]) * size for i, size in enumerate((13, 1000, 7
 
 
 def cluster():
-    """The nodes that most cases share; made by the first that asks."""
+    """The nodes that most cases share, created on first use."""
     if "cluster" not in world:
         world["cluster"] = Outside(world["namespace"]).__enter__()
         fill(world["cluster"])
@@ -107,7 +107,7 @@ def services():
 
 
 def ports(etl):
-    """{target: (address, port) that clients are sent to}, as the API shows it."""
+    """{target: (address, port) to which clients are redirected}, as the API shows it."""
     rows = request("GET", cluster().url(f"/v1/etl/{etl}")).json["targets"]
     split = {row["target_id"]: urllib.parse.urlsplit(row["client_url"]) for row in rows}
     return {target: (parts.hostname, parts.port) for target, parts in split.items()}
@@ -144,7 +144,8 @@ def case_hpull_through_a_node_port():
     assert {port for _, port in before.values()} == {s["spec"]["ports"][0]["nodePort"] for s in made}, (before, made)
     assert assert_redirects_to_node(cluster(), etl) <= {port for _, port in before.values()}
 
-    # The target's process: the pod is adopted, its port found again. The container: another one behind the same port.
+    # Kill the target's process: the pod is adopted and its port is found again. Kill the container: another one appears behind the same
+    # port.
     for target in cluster().targets:
         target.kill(signal.SIGKILL)
         target.start()
@@ -157,7 +158,7 @@ def case_hpull_through_a_node_port():
     until(lambda: reads_ok_by_now(etl), "the ETL serves again", 60)
     assert ports(etl) == before
 
-    # Another pod has another Service, and the old one goes with the old pod; so does the last.
+    # A new pod has a new Service, and the old one disappears with the old pod. So does the last one.
     names = {s["metadata"]["name"] for s in made}
     for pod in cluster().pods():
         cluster().namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
@@ -177,7 +178,7 @@ def reads_ok_by_now(etl):
 
 
 def case_node_address():
-    """Clients are sent to the name that the target was told."""
+    """Clients are redirected to the name that the target was given."""
     with Outside(world["namespace"], targets=1) as nodes:
         fill(nodes)
         target = nodes.targets[0]
@@ -208,7 +209,7 @@ def case_invalid_image_name():
 
 
 def case_registry_out_of_reach():
-    # The registry has not said no: that may pass, so wait_timeout is waited, and the reason is told.
+    # The registry has not refused, so the fault may be temporary. The start waits for wait_timeout and then reports the reason.
     fails(harness.pod_spec("noreg", "localhost:1/team/nothing:1", wait="8s"), "timeout", "localhost:1/team/nothing:1", within=30)
 
 
@@ -235,8 +236,8 @@ def case_refused_by_the_api_server():
 
 
 def case_verdicts_that_kubectl_local_is_held_to():
-    """The table of e2e/admission is what this API server says."""
-    signal.alarm(1800)  # some 300 calls of kubectl, on a machine that may be busy
+    """The table of e2e/admission matches the verdicts of this API server."""
+    signal.alarm(1800)  # some 300 calls of kubectl, on a possibly busy machine
     recorded, now = test_admission.load(), test_admission.ask_cluster(["kubectl"])
     stale = {name: (recorded.get(name), verdict) for name, verdict in now.items()
              if [recorded.get(name, {}).get(key) for key in ("verdict", "says")] != [verdict.get(key) for key in ("verdict", "says")]}
@@ -412,7 +413,7 @@ def case_init_container_fails():
 
 
 def case_host_network():
-    # Two pods of one port do not fit on one machine: one target.
+    # Two pods with the same port do not fit on one machine, so use one target.
     with Outside(world["namespace"], targets=1) as nodes:
         fill(nodes)
         etl = init(nodes, pod_spec("hostnet", port=18473, wait="90s", extra="  hostNetwork: true\n"))
@@ -428,7 +429,7 @@ ROLES = {
 
 
 def write_role(without=None):
-    """The Roles of manifests/, without one verb of one resource."""
+    """The Roles of manifests/, each time without one verb of one resource."""
     for name, rights in ROLES.items():
         rules = [{"apiGroups": [group], "resources": [resource], "verbs": [v for v in verbs if (resource, v) != without]} for (group, resource), verbs in rights.items()]
         rules = [rule for rule in rules if rule["verbs"]]
@@ -466,7 +467,7 @@ def case_each_right_removed():
         etl = answer.text
         assert all_read_ok(nodes, etl)
 
-        # What serves goes on without any right at all.
+        # ETLs that already serve continue without any permission.
         write_role(("pods", "list"))
         assert all_read_ok(nodes, etl)
         write_role()
@@ -479,7 +480,7 @@ def case_each_right_removed():
         write_role()
         gone()
 
-        # A target that starts without them does not see its pods, and says so.
+        # A target that starts without them cannot see its pods, and reports that.
         for right in (("pods", "list"), ("pods", "watch")):
             write_role(right)
             target.kill(signal.SIGTERM)
@@ -511,7 +512,7 @@ def case_each_right_removed():
         remark(f"without create of services, after {time.monotonic() - began:.1f} s: {answer.text[:500]}")
         assert answer.status == 400 and "exposing the pod: kubectl create service: the Role needs verbs [create] on services" in answer.text, answer
         gone()
-        # The port that was made before this life of the target.
+        # The port that an earlier process of this target created.
         write_role()
         answer = request("POST", nodes.url("/v1/etl/init"), exposed.encode(), timeout=200)
         assert answer.status == 200, answer

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""manifests/ on a real Kubernetes: proxy and targets in pods, kubectl inside the target's pod, its service account's rights only.
+"""manifests/ on a real Kubernetes: proxy and targets in pods, kubectl inside the target's pod, with only its service account's rights.
 
-`make test-kubernetes` plays it; kube.py says what it needs, and here root and debootstrap for the image. Without a cluster every case says SKIP.
+`make test-kubernetes` runs it; kube.py lists the requirements. The image also needs root and debootstrap. Without a cluster every case is
+skipped.
 """
 import json
 import os
@@ -19,7 +20,7 @@ from kube import NODE, Namespace, kubectl, pod_spec
 from test_document import files_of_document
 
 IMAGE = "registry.example/etlnode:test"
-NEXT_IMAGE = "registry.example/etlnode:next"  # the same programs, and /etc/image-name, which tells it from the first
+NEXT_IMAGE = "registry.example/etlnode:next"  # the same programs with an additional /etc/image-name, to distinguish it from the first
 TARGETS = "app.kubernetes.io/name=etlnode,app.kubernetes.io/component=target"
 NODES = "app.kubernetes.io/name=etlnode"
 MANIFESTS = os.path.join(harness.ROOT, "manifests")
@@ -44,7 +45,7 @@ world = {}
 
 
 class Deployment(Namespace):
-    """What `kubectl apply -k` makes of an overlay on manifests/overlays/hostpath: another namespace, volumes in a temporary folder."""
+    """Applies an overlay on manifests/overlays/hostpath with `kubectl apply -k`: another namespace, volumes in a temporary folder."""
 
     def __enter__(self):
         self.volumes = tempfile.mkdtemp(prefix="etlnode-volumes.", dir="/var/tmp")
@@ -89,7 +90,7 @@ class Deployment(Namespace):
     def wait_ready(self):
         for name in ("etlnode-proxy", "etlnode-target"):
             self.kubectl("rollout", "status", "statefulset/" + name, "--timeout=120s", timeout=150)
-        # The proxy hears of every target with its heartbeat.
+        # The proxy learns of every target by its heartbeat.
         until(lambda: len(self.pods(TARGETS)) == 2, "two targets", 30)
 
     def addresses(self):
@@ -165,7 +166,7 @@ def case_the_document():
 
 
 def fill():
-    """The objects that most cases read; put by the first that asks."""
+    """The objects that most cases read, stored on first use."""
     if "filled" in world:
         return
     world["filled"] = True
@@ -186,7 +187,7 @@ def case_three_modes():
 
 
 def case_node_ports():
-    """With manifests/hpull: the right, and the way in; without it the start says what is missing."""
+    """With manifests/hpull: the permission, and network access. Without it, the start says what is missing."""
     d = deployed()
     fill()
     spec = pod_spec("ported", "pull.py", mode="hpull://", wait="90s", annotations={"hpull_address": "node_port"})
@@ -231,7 +232,7 @@ def case_what_an_etl_pod_may_do():
 
 
 def case_what_the_namespace_forbids():
-    """A spec that asks for more than restricted allows is refused at once, in the API server's words."""
+    """A spec that exceeds `restricted` is refused immediately, in the API server's words."""
     done = deployed().client("sh", "-c", "ais transform init - 2>&1", stdin=pod_spec("greedy", wait="5m", extra="  hostNetwork: true\n").encode(), check=False, timeout=60).decode()
     remark(done[:600])
     assert 'violates PodSecurity "restricted' in done and "hostNetwork=true" in done, done
@@ -249,7 +250,7 @@ def case_what_a_target_may_do():
         assert not may(verb, "pods", namespace="default"), verb
         assert not may(verb, "secrets") and not may(verb, "configmaps"), verb
     assert may("get", "pods", "--subresource=log")
-    for verb in ("create", "get", "list", "delete"): # manifests/hpull is another matter
+    for verb in ("create", "get", "list", "delete"): # manifests/hpull is a separate case
         assert not may(verb, "services"), verb
     for verb, subresource in (("create", "exec"), ("create", "attach"), ("create", "portforward"), ("create", "ephemeralcontainers")):
         assert not may(verb, "pods", "--subresource=" + subresource), subresource
@@ -259,7 +260,7 @@ def case_what_a_target_may_do():
 
 
 def case_target_process_restarted():
-    """The container of a target ends and is started again in the same pod: its ETL pods are adopted."""
+    """The container of a target ends and is restarted in the same pod: its ETL pods are adopted."""
     d = deployed()
     etl = init(pod_spec("adopted", wait="90s"))
     before = d.uids()
@@ -274,7 +275,7 @@ def case_target_process_restarted():
 
 
 def case_target_pod_deleted():
-    """Its ETL pod goes with it, by its owner reference; the target's successor makes a new one, and has the old one's objects."""
+    """Its ETL pod is removed with it, through the owner reference. The target's successor creates a new one, and has the old objects."""
     d = deployed()
     etl = init(pod_spec("owned", wait="90s"))
     owned = {p["metadata"]["ownerReferences"][0]["name"]: p["metadata"]["uid"] for p in d.pods()}
@@ -289,7 +290,7 @@ def case_target_pod_deleted():
 
 
 def case_rollout_restart():
-    """An upgrade: every pod of the node is made anew, one by one; objects and ETLs stay."""
+    """An upgrade: every pod of the node is replaced, one by one. Objects and ETLs survive."""
     d = deployed()
     etl = init(pod_spec("upgraded", wait="90s"))
     before = d.uids(NODES)
@@ -306,7 +307,7 @@ def case_rollout_restart():
 
 
 def case_upgrade_to_another_image():
-    """The same manifests with another image, and back to the first: what runs is the other one, and objects, ETLs and their readers stay."""
+    """The same manifests with another image, and back to the first: the running image changes; objects, ETLs and their readers survive."""
     d = deployed()
     etl = init(pod_spec("across", wait="90s"))
     with Readers(urls(etl)) as readers:
@@ -338,7 +339,7 @@ def case_disruption_budget():
 
 
 def case_target_taken_away():
-    """A target that is scaled away takes its ETL pod along; when it returns, an ETL that was stopped meanwhile has no pod there."""
+    """When a target is scaled away, its ETL pod is removed as well. When it returns, an ETL that was stopped meanwhile has no pod there."""
     d = deployed()
     etl = init(pod_spec("scaled", wait="90s"))
     d.kubectl("scale", "statefulset/etlnode-target", "--replicas=1")

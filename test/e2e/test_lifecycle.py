@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The life of an ETL with real processes: every way to fail, pods that die and come back, restarts of every node, nothing left behind."""
+"""The life of an ETL with real processes: all failures, pods that die and recover, restarts of every node, no leftovers."""
 import base64
 import json
 import os
@@ -172,7 +172,7 @@ def all_names_ok(etl):
 def case_proxy_killed():
     etl = cluster().init(spec("survivor"))
     cluster().proxy.kill(signal.SIGKILL)
-    for target in cluster().targets:  # reads go on without the proxy
+    for target in cluster().targets:  # reads continue without the proxy
         assert request("GET", target.url + "/v1/health").status == 200
     cluster().proxy.start()
     cluster().wait_registered()
@@ -214,7 +214,7 @@ def case_supervisor_killed():
     for pod in cluster().pods():
         container = harness.container_pid(pod["metadata"]["name"])
         pid = container
-        while True:  # up to the process that keeps the pod
+        while True:  # up to the process that runs the pod
             with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
                 pid = int(file.read().rpartition(")")[2].split()[1])
             assert pid > 1, "no supervisor above the container"
@@ -273,7 +273,7 @@ def case_stopped_by_somebody_else_while_initializing():
     thread = threading.Thread(target=lambda: result.update(answer=request("PUT", cluster().url("/v1/etl"), body.encode())))
     thread.start()
     until(lambda: len(cluster().pods()) == 2, "pods are being started")
-    request("POST", cluster().url("/v1/buckets/meanwhile"), json.dumps({"action": "create-bck"}).encode())  # another document, which still holds the start
+    request("POST", cluster().url("/v1/buckets/meanwhile"), json.dumps({"action": "create-bck"}).encode())  # another version of the document, which still contains the start
     assert len(cluster().pods()) == 2 and "answer" not in result
     stopped = request("DELETE", cluster().url(f"/v1/etl/{name}"))
     assert stopped.status == 200 and cluster().pods() == [], stopped
@@ -435,7 +435,7 @@ def case_init_container_fails():
 
 
 def case_host_network():
-    # Two pods of one port do not fit on one machine: one target.
+    # Two pods with the same port do not fit on one machine, so use one target.
     with Cluster(targets=1, target_arguments=["--allow-host-network"]) as lone:
         lone.image("test/put:1", {"srv.py": transformers.ECHO_PUT}, ["/srv.py"])
         lone.bucket("life")
@@ -450,7 +450,7 @@ def case_host_network():
 
 
 def case_node_port():
-    """On one machine there is nothing to expose: clients are sent to the address that kubectl-local gives the pod."""
+    """On a single machine there is nothing to expose: clients are redirected to the address that kubectl-local gives the pod."""
     etl = cluster().init(spec("ported", "test/pull:1", mode="hpull://", annotations={"hpull_address": "NodePort"}))
     shown = request("GET", cluster().url(f"/v1/etl/{etl}")).json
     assert shown["hpull_address"] == "node_port", shown
@@ -487,7 +487,7 @@ def case_kubectl_failing():
 
 
 def case_exit_statuses_of_etlctl():
-    """What the manual says under EXIT STATUS, of everything that a person meets; and hints that etlctl understands."""
+    """EXIT STATUS of the manual for everything that a user may meet, with hints that etlctl accepts."""
     c = cluster()
     folder = os.path.join(c.dir, "statuses")
     os.mkdir(folder)

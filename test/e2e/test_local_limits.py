@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# test/e2e/test_local_limits.py: what a pod of kubectl-local may use, and what happens when it wants more. TAP on stdout.
+# test/e2e/test_local_limits.py: the limits of kubectl-local's pods, and what happens at each. TAP on stdout.
 #
 #   test_local_limits.py [PATH-TO-KUBECTL-LOCAL [CASE...]]
 import json
@@ -19,7 +19,7 @@ def limited(code, **limits):
 
 
 def run(r, name, container, **more):
-    """What a container prints that ends well."""
+    """A script for a container that prints and succeeds."""
     spec = r.spec(name, container=container, restartPolicy="Never", **more)
     done = r.k("create", "-f", "-", stdin=json.dumps(spec))
     pod = r.wait(name, "ended", lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), timeout=120)
@@ -30,7 +30,7 @@ def run(r, name, container, **more):
 
 
 def ends(r, name, container, **more):
-    """The pod, when its container has been ended."""
+    """The pod, after its container has been ended."""
     spec = r.spec(name, container=container, restartPolicy="Never", **more)
     r.k("create", "-f", "-", stdin=json.dumps(spec))
     return r.wait(name, "Failed", lambda pod: pod["status"]["phase"] == "Failed", timeout=120)
@@ -48,7 +48,7 @@ def memory_is_kept(r):
         assert end["reason"] == "OOMKilled" and end["exitCode"] == 137, (name, end)
         assert "spec.containers[0].resources.limits.memory, 64Mi" in end["message"], end
         r.delete(name)
-    # Enough is enough: pages that processes share count once, and what is only reserved does not count.
+    # Usage below the limit: pages that processes share count once, and memory that is merely reserved does not count.
     fits = ("import mmap, os, time\nx = bytearray(b'x') * (24 << 20); y = mmap.mmap(-1, 1 << 33)\n"
             "for i in range(8):\n if os.fork() == 0:\n  time.sleep(2); os._exit(0)\n"
             "for i in range(8): os.wait()\nprint('fits')\n")
@@ -63,7 +63,7 @@ MAPPED = ("import mmap, os, time\nfd = os.open('/dev/shm/x', os.O_RDWR | os.O_CR
 
 
 def memory_without_a_process_counts(r):
-    """Volumes of memory, and files that have no name at all. What is on disk does not, wherever it is mounted, and what is mapped counts once."""
+    """Memory volumes and files without a name count. Files on disk do not, wherever they are mounted, and mapped memory counts once."""
     at = lambda path: {"volumeMounts": [{"name": "v", "mountPath": path}]}
     memory = [{"name": "v", "emptyDir": {"medium": "Memory"}}]
     for name, container, more in (("volume", dict(limited(FILL_BOTH, memory="64Mi"), **at("/m")), {"volumes": memory}), ("nameless", limited(NAMELESS, memory="64Mi"), {})):
@@ -93,7 +93,7 @@ def cpu_is_kept_or_warned_of(r):
     if "Warning: spec.containers[0].resources.limits[cpu]: cannot be enforced" in warned:
         assert not r.is_root or not os.path.isdir("/sys/fs/cgroup/cpu"), warned
     else:
-        assert float(out) < 0.4, out  # a busy machine only makes it less
+        assert float(out) < 0.4, out  # on a busy machine it only gets less
     _, warned = run(r, "free", python("print(1)"))
     assert warned == "", warned
 
@@ -106,19 +106,19 @@ def volumes_are_kept(r):
     assert re.fullmatch(r'Usage of EmptyDir volume "e" exceeds the limit "16Mi"\. It holds [\d.]+Mi; the limit is spec\.volumes\[0\]\.emptyDir\.sizeLimit\. ', pod["status"]["message"]), pod["status"]
     assert status(pod)["state"]["terminated"]["exitCode"] == 137, status(pod)
     r.delete("disk")
-    # Names without bytes, too deep to be counted, are more than any limit.
+    # Names without bytes that are too deep to be counted exceed any limit.
     deep = "import os, time\nos.chdir('/e')\nfor i in range(2000):\n os.mkdir('d'); os.chdir('d')\ntime.sleep(600)\n"
     pod = ends(r, "deep", dict(python(deep), **mounts), volumes=[{"name": "e", "emptyDir": {"sizeLimit": "1Gi"}}])
     assert pod["status"]["reason"] == "Evicted" and "more than can be counted: over 1000000 names, directories deeper than 256" in pod["status"]["message"], pod["status"]
     r.delete("deep")
-    # A name taken away frees nothing while the file is open; more names take nothing. Another volume is not blamed.
+    # Removing a name frees nothing while the file is open, and additional names take no space. Another volume is not blamed.
     hidden = "import os, time\nf = open('/e/big', 'wb'); os.unlink('/e/big')\nfor i in range(64):\n f.write(os.urandom(1 << 20)); f.flush()\ntime.sleep(600)\n"
     pod = ends(r, "hidden", dict(python(hidden), volumeMounts=[{"name": "f", "mountPath": "/f"}, {"name": "e", "mountPath": "/e", "subPath": "below"}]),
                volumes=[{"name": "f", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "e", "emptyDir": {"sizeLimit": "16Mi"}}])
     assert re.match(r'Usage of EmptyDir volume "e" exceeds the limit "16Mi"\. It holds [\d.]+Mi, [\d.]+Mi of that in files that were removed and are still open; the limit is spec\.volumes\[1\]', pod["status"]["message"]), pod["status"]
     r.delete("hidden")
     if r.is_root:
-        # Nor while it is only mapped: eight times 4 MiB are never there at once by name or descriptor.
+        # The same for a mapped file: eight times 4 MiB never exist together under a name or descriptor.
         mapped = ("import mmap, os, time\nheld = []\nfor i in range(8):\n fd = os.open('/e/f', os.O_RDWR | os.O_CREAT); os.write(fd, os.urandom(4 << 20))\n m = mmap.mmap(fd, 4096); held.append(m)\n os.unlink('/e/f'); os.close(fd)\n"
                   "for name in os.listdir('/proc/self/fd'):\n if int(name) > 2:\n  try: os.close(int(name))\n  except OSError: pass\ntime.sleep(600)\n")
         pod = ends(r, "mapped", dict(python(mapped), **mounts), volumes=[{"name": "e", "emptyDir": {"sizeLimit": "16Mi"}}])
@@ -130,7 +130,7 @@ def volumes_are_kept(r):
     pod = ends(r, "storage", dict(limited(code, ephemeral_storage="16Mi"), **mounts), volumes=[{"name": "e", "emptyDir": {}}])
     assert re.fullmatch(r"Pod ephemeral local storage usage exceeds the total limit of containers 16Mi\. It holds [\d.]+Mi in volumes on disk; the limit is spec\.containers\[0\]\.resources\.limits\.ephemeral-storage\. ", pod["status"]["message"]), pod["status"]
     r.delete("storage")
-    # Of memory: full when it is full, and it outlives the container that filled it.
+    # A volume in memory: it has a fixed size, and survives the container that filled it.
     fill = ("import errno\nn = 0\ntry:\n with open('/e/big', 'wb') as f:\n  while True: n += f.write(b'x' * (1 << 20)); f.flush()\n"
             "except OSError as e: print(errno.errorcode[e.errno], n >> 20)\n")
     init = [{"name": "first", "image": IMAGE, "command": ["/bin/sh", "-c", "echo kept > /e/word"], "volumeMounts": mounts["volumeMounts"]}]
@@ -180,5 +180,5 @@ def no_group_is_left(r):
 
 CASES = [memory_is_kept, memory_without_a_process_counts, a_container_that_ran_out_of_memory_starts_again, cpu_is_kept_or_warned_of, volumes_are_kept, what_nobody_limits_is_bounded, no_group_is_left]
 
-# Without mounts what would be memory is on disk.
+# Without mounts, directories on disk replace memory.
 main(CASES, [memory_is_kept, memory_without_a_process_counts, cpu_is_kept_or_warned_of, volumes_are_kept, what_nobody_limits_is_bounded])

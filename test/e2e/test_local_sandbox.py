@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# test/e2e/test_local_sandbox.py: what a pod of kubectl-local cannot reach, and what it is inside. TAP on stdout.
+# test/e2e/test_local_sandbox.py: what a pod of kubectl-local cannot reach, and its identity inside. TAP on stdout.
 #
 #   test_local_sandbox.py [PATH-TO-KUBECTL-LOCAL [CASE...]]
 import ctypes
@@ -34,7 +34,7 @@ def a_spec_grants_nothing(r):
     refused(r, r.spec("path", volumes=[{"name": "v", "hostPath": {"path": secret}}], container=mount),
             'Error from server (Forbidden): error when creating "STDIN": pods "path" is forbidden: violates PodSecurity "baseline:latest": hostPath volumes (volume "v")\n',
             "etlnode --allow-host-path %s:rw, or %s/allow.yaml" % (secret, r.state))
-    # Unmounted, too: the API server does not look at mounts.
+    # The same without a mount: the API server does not check mounts.
     refused(r, r.spec("path", volumes=[{"name": "v", "hostPath": {"path": "/"}}]), 'hostPath volumes (volume "v")', "--allow-host-path /,")
     refused(r, r.spec("net", hostNetwork=True), "host namespaces (hostNetwork=true)", "etlnode --allow-host-network, or")
     for more, words in (({"hostPID": True}, "host namespaces (hostPID=true)"), ({"hostIPC": True}, "host namespaces (hostIPC=true)"),
@@ -45,7 +45,7 @@ def a_spec_grants_nothing(r):
                         ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, "forbidden sysctls (kernel.msgmax)")):
         text = refused(r, r.spec("more", **more), words)
         assert "The owner of this machine" not in text, text
-    # Annotations and environment of the pod are words of the spec.
+    # The spec controls the annotations and the environment of the pod.
     spec = r.spec("net", hostNetwork=True, container={"env": [{"name": "KUBECTL_LOCAL_ALLOW_HOST_NETWORK", "value": "true"}]})
     spec["metadata"]["annotations"] = {"hostNetwork": "true", "allow-host-network": "true"}
     refused(r, spec, "hostNetwork=true")
@@ -81,7 +81,7 @@ def the_owner_grants_by_file_or_by_the_caller(r):
 
 
 def run(r, name, code, image=IMAGE, **more):
-    """What a container prints that runs this Python."""
+    """The output of a container that runs this Python code."""
     container = {"command": ["/usr/bin/python3", "-c", code], "args": [], "readinessProbe": None, "image": image}
     container.update(more.pop("container", {}))
     r.create(name, container=container, restartPolicy="Never", **more)
@@ -107,19 +107,19 @@ def links_lead_nowhere_outside(r):
             pod = r.wait("linked", "refused", lambda pod: waiting(pod).get("reason") == "RunContainerError")
             assert "a link leads out of it" in waiting(pod)["message"] and status(pod)["restartCount"] == 0, (kind, status(pod))
             r.k("delete", "pod", "linked", "--force", "--grace-period=0")
-    # What stays inside is followed, and what is missing is made, also by an expression.
+    # Links that stay inside are followed, and missing directories are created, also with subPathExpr.
     init[0]["command"] = ["/bin/sh", "-c", "mkdir -p /e/real/deep && echo inside > /e/real/deep/file && ln -s real /e/link"]
     mounts = [{"name": "e", "mountPath": "/seen", "subPath": "link/deep"}, {"name": "e", "mountPath": "/made", "subPath": "a/b/c"},
               {"name": "e", "mountPath": "/named", "subPathExpr": "of-$(WHO)"}, {"name": "e", "mountPath": "/all"}]
     out = run(r, "inside", "import os; print(open('/seen/file').read().strip()); open('/made/x', 'w'); open('/named/y', 'w'); print(sorted(os.listdir('/all')))",
               initContainers=init, volumes=volume, container={"volumeMounts": mounts, "env": [{"name": "WHO", "value": "me"}]})
     assert out == "inside\n['a', 'link', 'of-me', 'real']\n", out
-    # Another user of the container gets through to what is mounted deep.
+    # Another user of the container can reach a deep mount.
     if r.is_root:
         deep = run(r, "deep", "open('/data/models/x', 'w'); open('/var/tmp/y', 'w'); print('written')", securityContext={"runAsUser": 1000},
                    volumes=[{"name": "e", "emptyDir": {}}], container={"volumeMounts": [{"name": "e", "mountPath": "/data/models"}]})
         assert deep == "written\n", deep
-    # One allowed path inside another: what lies between is no link that a pod has laid, whichever is listed first.
+    # One allowed path inside another, in both orders: no component between them may be a link that a pod has placed.
     outer = os.path.join(r.directory, "outer")
     os.makedirs(outer, exist_ok=True)
     if not os.path.islink(outer + "/scratch"):
@@ -130,7 +130,7 @@ def links_lead_nowhere_outside(r):
             pod = r.wait("between", "refused", lambda pod: waiting(pod).get("reason") == "RunContainerError")
             assert "a link leads out of it" in waiting(pod)["message"], status(pod)
             r.k("delete", "pod", "between", "--force", "--grace-period=0")
-    # Where the owner lets pods read, nothing is made.
+    # Nothing is created in a directory that pods may only read.
     readable = os.path.join(r.directory, "readable")
     os.makedirs(readable, exist_ok=True)
     with Allowed(r, "hostPaths: [{path: '%s'}]\n" % readable):
@@ -141,7 +141,7 @@ def links_lead_nowhere_outside(r):
             r.wait("reader", "refused", lambda pod: waiting(pod).get("reason") == "RunContainerError")
             r.k("delete", "pod", "reader", "--force", "--grace-period=0")
             assert os.listdir(readable) == [], os.listdir(readable)
-    # An allowed host path is no door either.
+    # An allowed host path gives no way out either.
     shared = os.path.join(r.directory, "shared")
     os.makedirs(shared, exist_ok=True)
     if not os.path.islink(shared + "/out"):
@@ -166,7 +166,7 @@ DEFAULT = sum(1 << number for number in (0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31))
 def root_is_not_root_outside(r):
     assert run(r, "caps", CAPABILITIES) == "0 0 %d\n" % DEFAULT
     assert run(r, "none", CAPABILITIES, container={"securityContext": {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}}) == "0 0 %d\n" % (1 << 10)
-    # What an engine's root can do with what it made itself.
+    # What root of a container engine can do with its own files.
     code = ("import os\nos.makedirs('/tmp/cache', 0o777); os.chmod('/tmp/cache', 0o666); open('/tmp/cache/file', 'w').write('x')\n"
             "os.chown('/tmp/cache', 0, 0); print(open('/tmp/cache/file').read())")
     assert run(r, "cache", code) == "x\n"
@@ -183,7 +183,7 @@ def root_is_not_root_outside(r):
     assert open("/proc/%d/oom_score_adj" % pid).read() == "500\n"
     r.delete("map")
     if r.is_root:
-        # What it writes belongs to nobody else, and is removed all the same.
+        # Its files belong to no other user, and are removed nevertheless.
         r.create("writes", container={"volumeMounts": [{"name": "e", "mountPath": "/e"}]}, volumes=[{"name": "e", "emptyDir": {}}])
         pod = r.ready("writes")
         r.http(pod, "/write/e/file")
@@ -195,9 +195,9 @@ def root_is_not_root_outside(r):
 
 
 def where_root_has_no_ids_to_give(r):
-    """Root of a container whose own map has one id: root in the pod is that root, without its capabilities, behind the same filter."""
+    """Root of a container whose own map has a single id: root in the pod is that root, without its capabilities, behind the same filter."""
     if not r.is_root:
-        return  # an ordinary user never has any: every other case shows it
+        return  # an ordinary user never has any, which every other case shows
     weak = Run("weak", r.binary, r.directory)
     weak.state = os.path.join(r.directory, "weak-state")
     weak.prefix = ["unshare", "--user", "--map-root-user", "--mount"]
@@ -216,7 +216,7 @@ def users_are_who_the_spec_says(r):
     assert out[0] == "1000 1001 0", out
     assert out[-3:] == ["1000", "listens", ""], out
     if r.is_root:
-        assert out[1] == "1000", out  # where one id is mapped, its owner owns the memory below / too
+        assert out[1] == "1000", out  # with a single mapped id, its owner owns the memory below / as well
         out = run(r, "groups", "import os; print(sorted(os.getgroups()), os.stat('/e').st_gid); open('/e/f', 'w'); print(os.stat('/e/f').st_gid)",
                   securityContext=dict(context, fsGroup=7, supplementalGroups=[8]), container=mounts, volumes=[{"name": "e", "emptyDir": {}}])
         assert out == "[7, 8] 7\n7\n", out
@@ -267,7 +267,7 @@ for path in ('/proc/keys', '/proc/vmallocinfo', '/proc/slabinfo', '/proc/kallsym
 
 def the_kernel_is_far_away(r):
     libc = ctypes.CDLL(None, use_errno=True)
-    # A secret in the key rings of whoever runs the node.
+    # A secret in the key rings of the user who runs the node.
     if os.uname().machine == "x86_64":
         libc.syscall(248, b"user", b"of-the-host", b"secret", 6, -3)
         libc.syscall(248, b"user", b"of-the-host", b"secret", 6, -4)
@@ -339,7 +339,7 @@ def nothing_outlives_its_supervisor(r):
 
 
 def nothing_outlives_supervisor_and_helper(r):
-    """As when somebody ends everything that is called kubectl-local."""
+    """As if somebody ended every process called kubectl-local."""
     for end in ("delete", "start"):
         r.create("left", container={"command": ["/usr/bin/python3", "-c", FREE], "readinessProbe": None})
         soon("it runs", lambda: r.k("logs", "left", check=False).stdout == "free\n")
@@ -348,11 +348,11 @@ def nothing_outlives_supervisor_and_helper(r):
         helpers = [child for child in children(supervisor) if comm(child) == "kubectl-pod-ns"]
         assert helpers, [comm(child) for child in children(supervisor)]
         for one in (supervisor, *helpers):
-            os.kill(one, signal.SIGSTOP)  # nobody may see the other's end
+            os.kill(one, signal.SIGSTOP)  # neither may see the other's end
         for one in (*helpers, supervisor):
             os.kill(one, signal.SIGKILL)
         soon("both have ended", lambda: all(not alive(one) for one in (supervisor, *helpers)))
-        if end == "start":  # whoever looks starts the supervisor again, and that starts the container
+        if end == "start":  # the next command restarts the supervisor, which starts the container
             r.wait("left", "another run", lambda pod: r.command_pid("left") != pid)
             soon("the former one is gone", lambda: not alive(pid))
         r.delete("left")
@@ -360,7 +360,7 @@ def nothing_outlives_supervisor_and_helper(r):
 
 
 def with_words(*words):
-    """Processes of that command."""
+    """The processes of that command."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -373,7 +373,7 @@ def with_words(*words):
 
 
 def who_is_tied_to_nobody_ends_too(r):
-    """As bwrap's child is, when bwrap is killed before the child could ask to be told."""
+    """The state of bwrap's child if bwrap is killed before the child has asked for a death signal."""
     seconds = "3000.%d" % os.getpid()
 
     def strays():

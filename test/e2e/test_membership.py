@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Targets that are silent, leave, come back, or belong elsewhere; data directories that were restored: nobody is misled about them."""
+"""Targets that are silent, leave, return, or belong to another cluster, and restored data directories: nothing misleads users."""
 import http.server
 import json
 import os
@@ -50,7 +50,7 @@ def etlctl(cluster, *words, check=False):
 
 
 def take_out(cluster, target):
-    """Kills a target and takes it out; returns its id."""
+    """Kills a target and removes it; returns its id."""
     gone = id_of(cluster, target)
     count = store_count(cluster, gone)
     target.kill(signal.SIGKILL)
@@ -68,7 +68,7 @@ def take_out(cluster, target):
 
 
 def store_count(cluster, target):
-    """How many objects the proxy knows a target to hold, once all uploads are counted."""
+    """How many objects of a target the proxy knows of, once all uploads are counted."""
     until(lambda: sum(node.get("objects", 0) for node in nodes(cluster).values()) == len(NAMES), "heartbeats count all objects", 60)
     return nodes(cluster)[target]["objects"]
 
@@ -91,7 +91,7 @@ def returns_after(change):
             back = cluster.targets[1]
             gone = take_out(cluster, back)
             change(cluster)
-            # What it missed outlives a restart of the proxy.
+            # The list of missed changes survives a restart of the proxy.
             assert cluster.proxy.kill(signal.SIGTERM) == 0
             cluster.proxy.start()
             until(lambda: request("GET", cluster.url("/v1/health?readiness=true")).status == 200, "the proxy is ready", 60)
@@ -150,7 +150,7 @@ def case_silent_is_shown():
 
 
 def case_the_dead_one_is_named():
-    """Until it counts as silent, a list fails: with the dead target's name and its own reason, never a healthy one's."""
+    """Until the target counts as silent, a list fails with the dead target's name and reason, never with a healthy one's."""
     with Filled(3) as cluster:
         dead = cluster.targets[1]
         gone = id_of(cluster, dead)
@@ -169,7 +169,7 @@ def case_the_dead_one_is_named():
 
 
 def case_another_cluster():
-    """The proxy's directory is lost: both sides say so, and what to do."""
+    """The proxy's directory is lost: both sides report it, and what to do."""
     with Filled() as cluster:
         old = cluster.smap()["uuid"]
         assert cluster.proxy.kill(signal.SIGTERM) == 0
@@ -215,7 +215,7 @@ def problem(node):
 
 
 def case_a_restored_proxy_is_behind():
-    """A copy of the proxy's directory is put back while the targets hold a newer document: no change is accepted."""
+    """A copy of the proxy's directory is restored while the targets have a newer document: no change is accepted."""
     with Filled(1) as cluster:
         assert cluster.proxy.kill(signal.SIGTERM) == 0
         kept = copy_of(cluster, "proxy")
@@ -241,7 +241,8 @@ def case_a_restored_proxy_is_behind():
 
 
 def case_lines_that_diverged():
-    """The copy is put back and changed while the target is away: both then hold the same version number, and do not take it for the same."""
+    """The copy is restored and changed while the target is away. Both then have the same version number, but are not taken for the same
+    document."""
     with Filled(1) as cluster:
         target = cluster.targets[0]
         assert cluster.proxy.kill(signal.SIGTERM) == 0
@@ -270,14 +271,14 @@ def case_lines_that_diverged():
         assert item["status"] == "diverged" and "restored or copied" in item["problem"], item
         refused = request("POST", cluster.url("/v1/buckets/c"), json.dumps({"action": "create-bck"}))
         assert refused.status == 409, refused
-        # Never acknowledged as equal: no redirect to a target that holds another document, and in the same words wherever it is needed.
+        # Never acknowledged as equal: no redirect to a target with another document, and the same message wherever it matters.
         for answer in (request("PUT", cluster.url("/v1/objects/line-two/x"), b"", follow=False), request("GET", cluster.url("/v1/objects/b/o1"), follow=False), listed(cluster)[0],
                        request("POST", cluster.url("/v1/etl/init"), pod_spec("x", "x:v1").encode())):
             assert answer.status == 409 and answer.json["code"] == "diverged" and "restored or copied" in answer.text and "silent" not in answer.text, answer
 
 
 def case_the_last_count():
-    """A target that is stopped tells how many objects it holds when nothing can be stored any more."""
+    """A stopping target reports how many objects it has when nothing more can be stored."""
     with Filled(2) as cluster:
         target = cluster.targets[1]
         ending = id_of(cluster, target)
@@ -293,7 +294,7 @@ def case_the_last_count():
 
 
 def case_counts_that_are_none():
-    """What a target says of itself is checked; what it does not say is unknown, and not 0."""
+    """What a target reports about itself is validated; missing values are unknown, not 0."""
     with Filled(1) as cluster:
         target = cluster.targets[0]
         gone = id_of(cluster, target)
@@ -322,7 +323,7 @@ def case_counts_that_are_none():
 
 
 def heard_from(target, secret):
-    """The registration that a target sends, as the next proxy on its proxy's port would hear it."""
+    """The registration that a target sends, as another proxy on its proxy's port would receive it."""
     cluster = target.cluster
     assert cluster.proxy.kill(signal.SIGTERM) == 0
     heard = []
@@ -346,7 +347,8 @@ def heard_from(target, secret):
 
 
 def case_a_copy_beside_the_original():
-    """A second process with a copy of a target's data directory, and the same id: refused as long as the first one runs, taken when it has ended."""
+    """A second process with a copy of a target's data directory and the same id is refused while the first one runs, and accepted when it
+    has ended."""
     with Filled(1) as cluster:
         original = cluster.targets[0]
         original.kill(signal.SIGTERM)

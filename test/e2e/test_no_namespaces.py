@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Pods where no namespaces can be made, in two kinds of place that the test makes: a container as Docker runs it by default, and a plain chroot. TAP.
+"""Pods without namespaces, in two environments that the test creates: a container with Docker's defaults, and a plain chroot. TAP.
 
-Each case runs in a process of its own whose root is a directory with this machine's directories bound into it, in a mount namespace of its own. In the
-container that process has the capabilities and the refused system calls of a default Docker container. A machine that does not let us make
-such a place, one that is such a place itself for instance, skips the cases and says so.
+Each case runs in a process of its own, in a mount namespace. Its root is a directory into which this machine's directories are bound. In
+the container environment, that process has the capabilities and refused system calls of a default Docker container. A machine that does not
+allow such an environment, for example because it is one itself, skips the cases and gives the reason.
 """
 import ctypes
 import json
@@ -30,10 +30,10 @@ DOCKER_CAPABILITIES = "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpc
 DEMO_MD5 = "393c6706efb128fbc442d3f7d084a426"
 
 
-# The place.
+# The environment.
 
 def bind_everything(root):
-    """This machine's directories at their places below root; only the root directory itself, /tmp and links are root's own."""
+    """This machine's directories at their paths below root; only the root directory itself, /tmp and links belong to root."""
     for name in sorted(os.listdir("/")):
         source, target = "/" + name, os.path.join(root, name)
         if os.path.islink(source):
@@ -43,7 +43,7 @@ def bind_everything(root):
             subprocess.run(["mount", "--rbind", source, target], check=True)
     os.mkdir(os.path.join(root, "tmp"))
     os.chmod(os.path.join(root, "tmp"), 0o1777)
-    # Where the build or the sources lie below /tmp they are needed too.
+    # If the build or the sources are below /tmp, bind them as well.
     for path in (harness.ROOT, harness.BUILD):
         if path.startswith("/tmp/"):
             os.makedirs(root + path, exist_ok=True)
@@ -51,7 +51,8 @@ def bind_everything(root):
 
 
 def refuse_as_docker():
-    """unshare, setns, mount, umount2, pivot_root, and clone with namespaces: EPERM; clone3: ENOSYS, so that nobody gets around that."""
+    """unshare, setns, mount, umount2, pivot_root, and clone with namespaces fail with EPERM. clone3 fails with ENOSYS, so that it is no way
+    around."""
     numbers = {"x86_64": (0xC000003E, 272, 308, 165, 166, 155, 56, 435), "aarch64": (0xC00000B7, 97, 268, 40, 39, 41, 220, 435)}.get(os.uname().machine)
     if numbers is None:
         raise Skip("the numbers of system calls of this processor are not in this test")
@@ -71,12 +72,12 @@ def refuse_as_docker():
 
 
 def enter(place, root, case):
-    """Second stage, in a mount namespace of its own."""
+    """Second step, in a mount namespace of its own."""
     bind_everything(root)
     os.chroot(root)
     os.chdir("/")
     environment = {name: value for name, value in os.environ.items() if name not in ("container", "TMPDIR", "KUBECTL_LOCAL_SANDBOX")}
-    environment["ETLNODE_BUILD"] = harness.BUILD  # the working directory is another one now
+    environment["ETLNODE_BUILD"] = harness.BUILD  # the working directory has changed
     words = [sys.executable, os.path.abspath(__file__), "--inside", place, case]
     if place == "container":
         refuse_as_docker()
@@ -85,11 +86,11 @@ def enter(place, root, case):
 
 
 def play(place, case):
-    """First stage: the place, the case in it, its output as remarks."""
+    """First step: the environment, the case in it, its output as TAP comments."""
     if os.geteuid() != 0:
         raise Skip("only root can make the place")
     if subprocess.run(["unshare", "-m", "--propagation", "private", "true"], capture_output=True).returncode != 0:
-        raise Skip("this machine lets root make no mount namespace: the place cannot be made here")
+        raise Skip("this machine does not let root create a mount namespace: the environment cannot be created here")
     if place == "container" and not shutil.which("setpriv"):
         raise Skip("setpriv is missing (Debian: util-linux)")
     root = tempfile.mkdtemp(prefix="etlnode-place.")
@@ -102,7 +103,7 @@ def play(place, case):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        shutil.rmtree(root, ignore_errors=True)  # what was bound there was bound in the other mount namespace only
+        shutil.rmtree(root, ignore_errors=True)  # the binds existed only in the other mount namespace
     text = out.decode(errors="replace")
     if process.returncode == 77:
         raise Skip(text.strip().splitlines()[-1])
@@ -133,7 +134,7 @@ class World:
         self.run.k("image", name, folder, "/code/server.py")
 
     def processes(self):
-        """Whatever of a pod runs."""
+        """Everything of a pod that is running."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -147,7 +148,7 @@ class World:
 
 
 def inside_demo(_):
-    """Both commands of the README as somebody types them, and what they say."""
+    """Both commands of the README as users type them, and their output."""
     environment = dict(os.environ, BUILD=harness.BUILD, TMPDIR="/tmp", HOME="/tmp")
     done = subprocess.run(["bash", "src/demo/demo.sh"], cwd=harness.ROOT, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -168,7 +169,7 @@ def inside_demo(_):
 
 
 def inside_told(world):
-    """It is told at every place where somebody looks."""
+    """It is reported wherever a user may look."""
     r = world.run
     about = json.loads(r.k("version", "-o", "json").stdout)["sandbox"]
     assert about["pods"] == "none" and about["namespaces"] and about["container"], about
@@ -183,12 +184,12 @@ def inside_told(world):
         assert header.split()[-1] == "SANDBOX" and row.split()[-1] == "none", (header, row)
     described = r.k("describe", "pod", "loud").stdout
     assert any(line.split() == ["Sandbox:", "none"] for line in described.splitlines()), described
-    # A spec cannot say that it is sandboxed.
+    # A spec cannot claim to be sandboxed.
     spec = r.spec("liar")
     spec["metadata"]["annotations"] = {"etlnode.local/sandbox": "namespaces"}
     r.k("create", "-f", "-", stdin=json.dumps(spec))
     assert r.get("liar")["metadata"]["annotations"]["etlnode.local/sandbox"] == "none"
-    # What only namespaces can give is refused, not left out.
+    # Features that need namespaces are refused, not ignored.
     for context in ({"runAsUser": 1000}, {"sysctls": [{"name": "net.ipv4.ip_local_port_range", "value": "1024 65535"}]}):
         refused = r.k("create", "-f", "-", stdin=json.dumps(r.spec("other", securityContext=context)), check=False)
         assert refused.returncode == 1 and "needs namespaces" in refused.stderr and "securityContext" in refused.stderr, refused
@@ -197,7 +198,7 @@ def inside_told(world):
 
 
 def inside_cluster(_):
-    """Both targets' pods on port 80, in every way of communication; the nodes say how pods run."""
+    """Both targets' pods on port 80, in every mode. The nodes report how pods run."""
     with harness.Cluster(targets=2) as c:
         c.image("example.org/echo:v1", {"code/server.py": transformers.ECHO_PUT}, ["/code/server.py"])
         c.image("example.org/fetch:v1", {"code/server.py": FETCH}, ["/code/server.py"])
@@ -230,7 +231,7 @@ class H(Base):
 serve(H)
 '''
 
-# Looks at everything that a container may count on, and tells it as JSON; sections that fail tell their error.
+# Checks everything that a container may rely on, and reports it as JSON. A section that fails reports its error.
 LOOK = r'''#!/usr/bin/env python
 import errno, json, os, signal, socket, subprocess, sys, tempfile, threading
 def attempt(what):
@@ -286,7 +287,7 @@ print(json.dumps({
 
 
 def inside_view(world):
-    """What a container sees is what its image, its spec and a sandbox would show; what it may not touch it cannot."""
+    """A container sees what its image, its spec and a sandbox would show. It cannot touch what it may not."""
     r = world.run
     world.image(files={"code/server.py": LOOK, "code/hello.sh": "#!/bin/sh\necho hello $1 from $0\n"})
     outsider = subprocess.Popen(["sleep", "1000"])
@@ -323,7 +324,7 @@ def inside_view(world):
     r.delete("look")
 
 
-# What reaches past a read-only mount by a descriptor, or out of the pod by a number, and what must go on to work.
+# Calls that bypass a read-only mount through a descriptor, or leave the pod through a number, and calls that must still work.
 REACH = r'''#!/usr/bin/env python
 import ctypes, errno, fcntl, json, os, pty, resource, signal, socket, struct, subprocess, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -460,7 +461,7 @@ print(json.dumps([out, works]))
 
 
 def inside_reach(world):
-    """Neither a descriptor nor a number reaches what a sandbox would keep away."""
+    """Neither a descriptor nor a number reaches what a sandbox would protect."""
     r = world.run
     world.image(files={"code/server.py": REACH, "code/words": "untouched\n"})
     outsider = subprocess.Popen(["sleep", "1000"], start_new_session=True)
@@ -540,7 +541,7 @@ int main(void)
 
 
 def inside_static(world):
-    """A program without any library, which no preloaded one could move, listens on port 80 beside another."""
+    """A statically linked program, which a preloaded library could not redirect, listens on port 80 next to another one."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise Skip("no C compiler to make a static program with")
@@ -574,7 +575,7 @@ time.sleep(1000)
 
 
 def inside_nothing_left(world):
-    """Processes that left their parents end with the pod: when it is deleted, when its supervisor is killed, when its command ends."""
+    """Detached processes end with the pod: when it is deleted, when its supervisor is killed, when its command ends."""
     r = world.run
     world.image(files={"code/server.py": DAEMON})
     for how in ("deleted", "supervisor killed", "command killed"):
@@ -597,7 +598,7 @@ def inside_nothing_left(world):
 
 
 def inside_restart(world):
-    """A container that dies is started again at the same address; while it is away connections are refused."""
+    """A container that dies is restarted at the same address. Meanwhile connections are refused."""
     r = world.run
     world.image()
     r.create("again")
@@ -628,7 +629,7 @@ while True:
 
 
 def witness(pod):
-    """The word of the pod's witness; empty when it closes without one."""
+    """The answer of the pod's witness; empty if it closes without one."""
     host, port = pod["metadata"]["annotations"]["etlnode.local/witness"].rsplit(":", 1)
     said = b""
     with socket.create_connection((host, int(port)), timeout=30) as connection:
@@ -638,7 +639,7 @@ def witness(pod):
 
 
 def inside_ends_itself(world):
-    """A server that ends itself closes its connection first and listens for half a second more: its witness is not misled."""
+    """A server that exits closes its connection first and listens for half a second more: its witness is not misled."""
     r = world.run
     world.image(files={"code/server.py": SELF_ENDING})
     r.create("ends")
@@ -651,7 +652,7 @@ def inside_ends_itself(world):
 
 
 def inside_user(world):
-    """An ordinary user is refused, at once and with the flag's name; with the flag the pod runs, on a low port too."""
+    """An ordinary user is refused immediately, with the flag's name. With the flag the pod runs, also on a low port."""
     world.image()
     for path, folders, files in os.walk(world.top):
         for name in [path] + [os.path.join(path, one) for one in folders + files]:
@@ -671,7 +672,7 @@ def inside_user(world):
             allowed = r.k("--sandbox=none", "create", "-f", "-", stdin=json.dumps(r.spec("user")))
             assert "Warning: " in allowed.stderr, allowed
             assert r.http(r.ready("user"), "/") == b"hello\n"
-            assert witness(r.get("user")) == "server"  # its port is another one outside
+            assert witness(r.get("user")) == "server"  # its port differs outside
             r.delete("user")
             wrong = r.k("--sandbox=maybe", "get", "pods", check=False)
             assert wrong.returncode == 1 and "auto or none" in wrong.stderr, wrong
@@ -685,7 +686,7 @@ def inside_user(world):
 
 
 def inside_once(world):
-    """The trial is made once: what it found is kept until what it depends on changes."""
+    """The trial runs once: its result is cached until something that it depends on changes."""
     r = world.run
     r.k("version")
     path = os.path.join(r.state, "sandbox.json")
@@ -703,7 +704,7 @@ def inside_once(world):
 
 
 def inside_last_words(world):
-    """What a container leaves as its last words is in its status."""
+    """The termination message of a container is in its status."""
     r = world.run
     world.image()
     for path, said in (("/dev/termination-log", "bye"), ("/tmp/deep/words", "deep")):
@@ -729,7 +730,7 @@ time.sleep(1000)
 
 
 def inside_memory(world):
-    """Memory is counted for all of a pod's processes, those that left the command too, and nothing else is: not what lies in the machine's /tmp."""
+    """The memory of all of a pod's processes counts, including detached ones, and nothing else: not the files in the machine's /tmp."""
     r = world.run
     limits = {"resources": {"limits": {"memory": "200Mi"}}}
     world.image("example.org/hungry:v1", {"code/server.py": HUNGRY})
@@ -765,14 +766,14 @@ INSIDE = {
 
 
 def case_flag_changes_nothing():
-    """Where namespaces can be made pods have them, whatever the flag says."""
+    """Where namespaces can be created pods get them, whatever the flag says."""
     state = tempfile.mkdtemp(prefix="no-namespaces.")
     try:
         for words in (["--sandbox=none"], []):
             done = subprocess.run([harness.KUBECTL_LOCAL, "--state-dir", state, *words, "version", "-o", "json"], capture_output=True, timeout=60)
             about = json.loads(done.stdout)["sandbox"]
             if about["pods"] != "namespaces":
-                raise Skip("no namespaces can be made here: " + about["message"])
+                raise Skip("namespaces cannot be created here: " + about["message"])
     finally:
         shutil.rmtree(state)
 
@@ -801,7 +802,7 @@ def main():
         try:
             enter(*sys.argv[2:])
         except (Skip, subprocess.CalledProcessError) as reason:
-            print(f"the place cannot be made here: {reason}")
+            print(f"the environment cannot be created here: {reason}")
             sys.exit(77)
     cases = [(f"{place}: {case}", lambda place=place, case=case: play(place, case)) for place in PLACES for case in INSIDE]
     harness.run(cases + [("the flag changes nothing where namespaces exist", case_flag_changes_nothing)], limit=420)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Buckets and objects over the wire: names, ranges, listings in both formats, errors, smuggling, kill -9, full and broken disks."""
+"""Buckets and objects over HTTP: names, ranges, listings in both formats, errors, request smuggling, kill -9, full and broken disks."""
 import hashlib
 import http.client
 import json
@@ -88,12 +88,12 @@ def case_read_head_range_delete():
     for spec, first, last in (("bytes=0-0", 0, 0), ("bytes=5-9", 5, 9), ("bytes=299999-", 299999, 299999), ("bytes=-10", 299990, 299999), ("bytes=10-999999999", 10, 299999)):
         part = c.get("rw", "o", headers={"Range": spec})
         assert part.status == 206 and part.body == body[first:last + 1] and part.headers["Content-Range"] == f"bytes {first}-{last}/300000", (spec, part)
-    several = c.get("rw", "o", headers={"Range": "bytes=0-1,5-6"})  # which RFC 9110 allows to ignore
+    several = c.get("rw", "o", headers={"Range": "bytes=0-1,5-6"})  # RFC 9110 allows a server to ignore it
     assert several.status == 200 and several.body == body and several.headers["Accept-Ranges"] == "bytes", several
     for spec in ("bytes=300000-", "bytes=-0"):
         part = c.get("rw", "o", headers={"Range": spec})
         assert part.status == 416 and part.headers["Content-Range"] == "bytes */300000", (spec, part)
-    for condition in ('"a"', 'W/"a"', "Sun, 06 Nov 1994 08:49:37 GMT"):  # a part of some other version must not be glued to one of this
+    for condition in ('"a"', 'W/"a"', "Sun, 06 Nov 1994 08:49:37 GMT"):  # a part of another version must not be combined with one of this
         whole = c.get("rw", "o", headers={"Range": "bytes=5-9", "If-Range": condition})
         assert whole.status == 200 and whole.body == body and whole.headers["Content-Range"] is None, (condition, whole)
     head = request("HEAD", c.url("/v1/objects/rw/o"))
@@ -254,7 +254,7 @@ def case_bad_requests_touch_nobody_else():
                 except ConnectionResetError:
                     pass
                 if status == b"400" and b"PUT /v1/etl" in text and node is not c.proxy:
-                    continue  # no such route on a target
+                    continue  # a target does not have this route
                 assert b" " + status + b" " in got.split(b"\r\n")[0], (text[:60], got[:200])
         assert request("GET", node.url + "/v1/health").status == 200
 
@@ -421,7 +421,7 @@ def case_options_in_our_own_words():
 
 
 def case_closed_standard_descriptors():
-    """Nothing of the node takes their numbers; it ends as usual."""
+    """The node never occupies their descriptors; it ends as usual."""
     c = cluster()
     for closed in (">&-", "2>&-", "0<&-", "0<&- >&- 2>&-"):
         folder = tempfile.mkdtemp(dir=c.dir)
@@ -434,7 +434,7 @@ def case_closed_standard_descriptors():
                 assert os.readlink(f"/proc/{node.pid}/fd/{fd}") == "/dev/null", closed
         node.send_signal(signal.SIGTERM)
         node.communicate(timeout=120)
-        assert node.returncode in (0, -signal.SIGTERM), (closed, node.returncode)  # before it has installed its handler a signal ends it
+        assert node.returncode in (0, -signal.SIGTERM), (closed, node.returncode)  # before the node has installed its handler, a signal ends it
     done = subprocess.run(["sh", "-c", harness.ETLCTL + " version --client >&-"], capture_output=True, text=True, timeout=120, check=False, env=c.env)
     assert done.returncode == 1 and "Bad file descriptor" in done.stderr, done
 
@@ -464,7 +464,7 @@ def case_logs_for_collectors():
         node.send_signal(signal.SIGQUIT)
         harness.until(lambda: any(line.get("msg") == "last transitions of this node:" for line in lines()), "the dump has begun")
         harness.until(lambda: any(" --" in line.get("msg", "") and line["level"] == "info" for line in lines()), "the dump has its lines")
-        # Why a node cannot start is an object as well, whatever the reason.
+        # The reason why a node cannot start is an object as well, whatever it is.
         for arguments, said in ((["--data-dir", folder + "/p"], "in use by process"), (["--data-dir", folder + "/q", "--listen", "nowhere"], "expected HOST:PORT"),
                                 (["--data-dir", folder + "/q", "--listen", url[len("http://"):]], "cannot listen"), (["--data-dir", folder + "/q", "--lisn", "x"], "did you mean --listen?")):
             listen = [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
@@ -478,13 +478,13 @@ def case_logs_for_collectors():
 
 
 def case_signals_of_the_manual():
-    """SIGNALS in etlnode(1): what goes on, what drains, what ends at once."""
+    """SIGNALS in etlnode(1): what continues, what drains, what ends immediately."""
     c = cluster()
     with open(os.path.join(harness.ROOT, "docs/man/etlnode.1"), encoding="utf-8") as file:
         section = file.read().split(".SH SIGNALS")[1].split(".SH ")[0]
     table = ((signal.SIGQUIT, None), (signal.SIGUSR2, None), (signal.SIGPIPE, None), (signal.SIGXFSZ, None), (signal.SIGTERM, 0), (signal.SIGINT, 0),
              (signal.SIGHUP, -signal.SIGHUP), (signal.SIGUSR1, -signal.SIGUSR1))
-    # Whoever started this test may ignore some of them, and what it starts inherits that: nohup does, for one.
+    # The process that started this test may ignore some signals, for example nohup, and child processes inherit that.
     for signum, code, way in [(*row, signal.SIG_DFL) for row in table] + [(signal.SIGHUP, None, signal.SIG_IGN), (signal.SIGTERM, 0, signal.SIG_IGN), (signal.SIGINT, 0, signal.SIG_IGN)]:
         assert signum.name in section, signum
         folder = tempfile.mkdtemp(dir=c.dir)

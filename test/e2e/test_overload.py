@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Too much at once, in small: a full pool of pod connections, slow and idle clients, more bytes than memory. Bounds are generous: bench.py measures, this checks
-that the limits of src/base/limits.h are there. Load and transformer are those of test/bench."""
+"""Overload on a small scale: a full pool of pod connections, slow and idle clients, more bytes than memory. Bounds are generous: bench.py
+measures, while this checks that the limits of src/base/limits.h exist. Load generator and transformer are those of test/bench."""
 import json
 import os
 import shutil
@@ -84,7 +84,7 @@ def settled():
 
 
 def healthy():
-    """Plain and transformed reads go on as if nothing was."""
+    """Plain and transformed reads continue as usual."""
     for query in ("", "?uuid=" + world["echo"]):
         with Load("/v1/objects/over/a" + query, connections=4, duration=0.5, check=True) as load:
             result = load.result()
@@ -114,7 +114,7 @@ def case_pool_full():
             began = time.monotonic()
             answer = request("GET", target().url + path)
             assert answer.status == 503 and int(answer.headers["Retry-After"]) >= 1 and answer.json["code"] == "overloaded", answer
-            assert time.monotonic() - began < 20, "a refusal waits for nothing"  # the queue would hold it for 100 s
+            assert time.monotonic() - began < 20, "a refusal waits for nothing"  # the queue would keep it for 100 s
         with Load(path, connections=8, duration=3) as load:
             refused = load.result()["refused"]["count"]
         logged = lines_with("status=503")
@@ -160,19 +160,19 @@ def case_excess_is_refused_and_the_rest_served():
 
 
 def case_waiting_is_first_come_first_served():
-    # One after the other through a queue that is never empty: the last one to come is not served before those that waited.
+    # One after the other through a queue that is never empty: the last request is not served before earlier ones.
     slow = etl("fifo", "--delay", "200")
     path = "/v1/objects/over/a?uuid=" + slow
     with Load(path, connections=POD_CONNECTIONS_MAX * 4, duration=8, check=True) as load:
         result = load.result()
-    # Four rounds of 200 ms each. Whoever is passed over again and again is refused when its time in the queue is up.
+    # Four rounds of 200 ms each. A request that is passed over repeatedly is refused when its time in the queue is up.
     assert set(result["statuses"]) == {"200"} and result["latency"]["max_ms"] < 60_000 and result["latency"]["p50_ms"] > 300, result
     settled()
     cluster().stop_etl(slow)
 
 
 def trickle(data, until_s, pause=0.5):
-    """Sends one byte of `data` every pause; returns what was answered and after how long."""
+    """Sends one byte of `data` after every pause. Returns the answer and the elapsed time."""
     host, port = address().split(":")
     with socket.create_connection((host, int(port))) as conn:
         conn.settimeout(pause)
@@ -202,7 +202,7 @@ def case_slow_head():
 
 
 def case_slow_head_after_a_request():
-    # The same on a connection that was in use: half of the second head comes with the first.
+    # The same on a used connection: half of the second head arrives with the first.
     host, port = address().split(":")
     with socket.create_connection((host, int(port))) as conn:
         conn.settimeout(HEAD_TIMEOUT_S + 60)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the README's curl lines as they stand, and every example manifest."""
+"""Runs the README's curl lines as printed, and every example manifest."""
 import os
 import re
 import signal
@@ -27,7 +27,7 @@ def case_curl_lines():
 
 
 def case_up_and_down():
-    """What `make up` and `make down` run, with the lines that up prints."""
+    """Runs the scripts of `make up` and `make down`, and the commands that up prints."""
     cluster = world["cluster"]
     state = os.path.join(cluster.dir, "up")
     os.mkdir(state)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Specs that are refused: 400 with line and column and what was expected, nothing started, quickly."""
+"""Refused specs: 400 with line, column and what was expected, nothing started, quickly."""
 import json
 import re
 import time
@@ -30,7 +30,7 @@ def changed(old, new):
 
 PORTS = "      ports:\n        - containerPort: 80\n"
 CONTAINER = "    - name: server\n      image: test/none:1\n" + PORTS
-# name, spec, words that the message contains besides a place
+# name, spec, words of the message in addition to the position
 ROWS = [
     ("not YAML", "apiVersion: v1\nkind Pod\nmetadata:\n  - [", ["could not find expected ':'"]),
     ("empty", "", ["expected"]),
@@ -62,7 +62,7 @@ ROWS = [
     ("deep nesting", "x: " + "[" * 100000, []),
     ("duplicate key", changed("kind: Pod\n", "kind: Pod\nkind: Pod\n"), ["kind"]),
     ("tabs", changed("  name: good", "\tname: good"), ["line 4, column 1: a tab; YAML is indented with spaces"]),
-    # kubectl's refusals, with the place in the user's spec.
+    # kubectl's refusals, with the position in the user's spec.
     ("img for image", changed("image: test/none:1", "img: test/none:1"), ['unknown field "spec.containers[0].img" (line 11, column 7; did you mean image?)']),
     ("container for containers", changed("  containers:", "  container:"), ["line 9, column 3: the pod has no containers", "did you mean containers? line 9, column 3 says container"]),
     ("prots for ports", changed("      ports:", "      prots:"), ["did you mean ports? line 12, column 7 says prots"]),
@@ -91,8 +91,8 @@ def case_row(name, spec, words):
             assert re.search(r"column \d+", message), message
         for word in words:
             assert word in message, (word, message)
-        # Sanitizers make everything slower; a spec must not cost more than a blink even so.
-        assert took < 30, f"{took:.2f} s"  # no pod was waited for
+        # Sanitizers slow everything down; a refusal must still be fast.
+        assert took < 30, f"{took:.2f} s"  # it did not wait for a pod
         assert request_list() == [] and cluster.pods() == []
     return run
 
@@ -106,7 +106,7 @@ def case_json_is_read_too():
     spec = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asjson", "annotations": {"wait_timeout": "3s"}},
             "spec": {"containers": [{"name": "s", "image": "test/none:1", "ports": [{"containerPort": 80}]}]}}
     answer = cluster.init(json.dumps(spec, indent="\t"), check=False)
-    assert answer.status == 400 and "test/none" in answer.text, answer  # it was read: what failed is the image
+    assert answer.status == 400 and "test/none" in answer.text, answer  # the spec was read: the failure is the image
 
 
 def case_2025_messages():

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What a transformed read answers when the pod misbehaves: one row a behaviour, for hpush and hrev (PROTOCOL.md has the table)."""
+"""The answer of a transformed read when the pod misbehaves: one row per behaviour, for hpush and hrev (PROTOCOL.md has the table)."""
 import http.client
 import re
 
@@ -9,7 +9,7 @@ import transformers
 from harness import pod_spec, request
 
 CUT = "cut"
-# behaviour, expected status (or CUT), text that the error contains
+# behaviour, expected status (or CUT), part of the error text
 ROWS = [
     ("ok", 200, None),
     ("typed", 200, None),
@@ -51,7 +51,7 @@ def read(cluster, etl, name, headers=None):
         return CUT
 
 
-# Where the pod dies, resets or closes, how much of its answer has come by then decides the path: no golden trace.
+# When the pod dies, resets or closes, the path depends on how much of its answer has arrived, so there is no golden trace.
 UNSTEADY = ("die-in-body", "reset-in-body", "short", "short-big", "long", "bad-chunk", "reset-before-head", "no-last-chunk")
 
 
@@ -63,12 +63,12 @@ def case_row(mode, name, expected, text):
         answer = read(cluster, etl, name)
         if name not in UNSTEADY:
             world["traces"].check(f"{mode}, {name}", "awaiting_object", "done")
-        if name == "die-in-body":  # the pod comes back by itself; a busy machine may take a moment
+        if name == "die-in-body":  # the pod recovers by itself, which may take a moment on a busy machine
             assert answer == CUT or answer.status in (502, 503), answer
             harness.until(lambda: getattr(read(cluster, world[mode], "ok"), "status", 0) == 200, "the pod came back", 30)
             return
         if expected == CUT:
-            # Nothing of the answer may have been sent yet: then a status is as honest as a cut.
+            # If nothing of the answer has been sent yet, a status is as correct as a cut.
             assert answer == CUT or answer.status in (502, 504), answer
         else:
             assert answer != CUT and answer.status == expected, answer
@@ -155,7 +155,7 @@ with harness.Cluster(targets=1, log_level="state") as made:
     made.bucket("status")
     for row in ROWS + [("partial", 0, None)]:
         made.put("status", row[0], b"some content")
-    # Where the answer must not come, the limit is short; everywhere else a slow machine must not meet it.
+    # The limit is short where no answer may come; elsewhere a slow machine must not reach it.
     for mode in ("hpush", "hrev"):
         world[mode] = made.init(pod_spec("hostile-" + mode, "test/hostile:1", mode=mode + "://", annotations={"obj_timeout": "60s"}))
         world[mode + ", impatient"] = made.init(pod_spec("impatient-" + mode, "test/hostile:1", mode=mode + "://", annotations={"obj_timeout": "2s"}))

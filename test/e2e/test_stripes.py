@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Never another request's bytes, and never stale: concurrent transformed reads, overwrites and faults, every stripe of every answer checked.
+"""No other request's bytes, and no stale ones: concurrent transformed reads, overwrites and faults, with every stripe of every answer
+checked.
 
-An object is made of 48-byte stripes that name object, version and offset, with a blank where the pod writes the id of the request it answers. So a whole answer
-must be, byte for byte, what one version gives for this very request, and what arrived of a cut one must be the beginning of that; and the version must have
-been current at some moment between the request and the end of its answer. Meanwhile pods answer wrongly at random and are killed, clients hang up in the
-middle, writers overwrite. SEED=n repeats the draws of a run (not its timing); LONG=1 runs for two minutes.
+An object consists of 48-byte stripes that name object, version and offset, with a blank into which the pod writes the id of the request. So
+a whole answer must be, byte for byte, what one version gives for this very request, and a cut answer must be the beginning of that. The
+version must have been current at some moment between the request and the end of its answer. Meanwhile pods give wrong answers at random and
+are killed, clients hang up, and writers overwrite. SEED=n repeats the random choices of a run (not its timing); LONG=1 runs for two
+minutes.
 """
 import collections
 import http.client
@@ -39,11 +41,11 @@ def version_in(body):
 
 
 class History:
-    """What was written: of each object the versions in order, with the moments when the PUT began and when it was acknowledged."""
+    """What was written: the versions of each object in order, with the times when each PUT began and was acknowledged."""
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.versions = collections.defaultdict(list)  # name -> [[began, acknowledged, size]]; the version is the index
+        self.versions = collections.defaultdict(list)  # name -> [[began, acknowledged, size]]; the index is the version
 
     def begin(self, name, size):
         with self.lock:
@@ -55,7 +57,7 @@ class History:
             self.versions[name][version][1] = time.monotonic()
 
     def problem(self, name, version, began, ended):
-        """Why `version` was not current at any moment from `began` to `ended`; None when it was."""
+        """Why `version` was not current at any moment from `began` to `ended`; None if it was."""
         with self.lock:
             versions = self.versions[name]
             if version is None or version >= len(versions):
@@ -72,7 +74,7 @@ class History:
 
 
 class Reader(threading.Thread):
-    """One client with a connection that it keeps as long as it lasts."""
+    """A client that keeps one connection as long as possible."""
 
     def __init__(self, number):
         super().__init__(daemon=True)
@@ -101,7 +103,7 @@ class Reader(threading.Thread):
         self.connections.pop((host, port)).close()
 
     def get(self, url, request_id):
-        """(status or "cut", body as far as it came, the answer's headers)"""
+        """(status or "cut", the received part of the body, the answer's headers)"""
         parts = urllib.parse.urlsplit(url)
         connection = self.connection_to(parts.hostname, parts.port)
         body = b""
@@ -117,7 +119,7 @@ class Reader(threading.Thread):
                 if patience is not None and len(body) >= patience:  # this client hangs up
                     self.drop(parts.hostname, parts.port)
                     return "left", body, answer.headers
-            if answer.length:  # read1 does not complain of a short answer
+            if answer.length:  # read1 does not report a short answer
                 raise http.client.IncompleteRead(body)
             answer.read()
             if answer.will_close:
@@ -175,7 +177,7 @@ def write(rng, name):
 
 
 class Writer(threading.Thread):
-    """The only one to write its objects: the order of their versions is the order of its PUTs."""
+    """The only writer of its objects, so the order of their versions is the order of its PUTs."""
 
     def __init__(self, number):
         super().__init__(daemon=True)
@@ -193,7 +195,7 @@ class Writer(threading.Thread):
 
 
 class Killer(threading.Thread):
-    """Kills a container from time to time; Kubernetes' part is to restart it."""
+    """Kills a container from time to time; Kubernetes restarts it."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -231,7 +233,7 @@ def case_stripes():
 
 
 def case_afterwards():
-    """When all is quiet, every mode gives the last version of every object, and nothing is in flight."""
+    """Finally every mode returns the last version of every object, and nothing is in flight."""
     reader = Reader(900)
     for how in world["etl"]:
         for name in world["names"]:
@@ -247,14 +249,14 @@ def case_afterwards():
 
 
 def requests_as_objects():
-    """Contents that a server which does not read them takes for requests: from their beginning, or from their middle."""
+    """Contents that look like requests, from their beginning or from their middle, to a server that does not read them."""
     get = b"GET /evil HTTP/1.1\r\nHost: x\r\n\r\n"
     post = b"POST /stripes/evil HTTP/1.1\r\nHost: x\r\nX-Request-Id: evil\r\nContent-Length: 0\r\n\r\n"
     return {"get": get, "gets": get * 3, "post": post, "middle": b"#" * len(get) + get, "middles": b"\r\n" * len(get + post) + get + post, "empty": b""}
 
 
 class Fetcher(threading.Thread):
-    """Reads objects that are requests, through servers that do not read them: each answer is its own or none."""
+    """Reads objects that are requests, through servers that do not read bodies: each answer is the right one or none."""
 
     def __init__(self, number, etls):
         super().__init__(daemon=True)
@@ -286,7 +288,7 @@ class Fetcher(threading.Thread):
 def case_unread():
     made.image("test/unread:1", {"srv.py": striping_pod.UNREAD}, ["/srv.py", "80"])
     world["unread_at"], world["unread_ended"] = {}, threading.Event()
-    world["unread_slow"] = True  # at first only answers that come late: what comes at once gives the server away
+    world["unread_slow"] = True  # at first only delayed answers, because an immediate one gives the server away
     for name, body in requests_as_objects().items():
         assert made.put("stripes", name, body).status == 200
         world["unread_at"][name] = made.holder("stripes", name).url
@@ -318,7 +320,7 @@ with harness.Cluster(targets=2) as made:
     for key in world["names"]:
         write(random.Random(SEED), key)
     world["etl"] = {}
-    # hpull's pods frame their answers: the target is not on the path, and could not tell a killed pod from the end.
+    # hpull's pods frame their answers: the target is not on the path, and a client could not distinguish a killed pod from the end.
     for label, mode, more in (("hpush", "hpush", []), ("hrev", "hrev", []), ("hpull", "hpull", ["framed"]),
                               ("untidy hpush", "hpush", ["untidy"]), ("untidy hrev", "hrev", ["untidy"])):
         world["etl"][label] = made.init(pod_spec("stripes-" + label.replace(" ", "-"), "test/striping:1", mode=mode + "://",

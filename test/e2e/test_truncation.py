@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A failed transform never looks complete: answers cut at every 64 KiB boundary and at random offsets, judged by clients that others wrote.
+"""A failed transform never looks complete: answers cut at every 64 KiB boundary and at random offsets, judged by third-party clients.
 
-Modes x framings of the pod x ways to end too early x offsets x clients: curl (HTTP/1.0 and 1.1), wget, `requests` (Debian's and the newest),
-Perl's LWP, Python's http.client as HTTP/1.0, Node and Go where they are installed. None of them may call a cut answer complete, and all of them
-must call the whole one so. SEED=n repeats the random offsets of a run; LONG=1 takes more of them, and more kills.
+Modes x framings of the pod x premature ends x offsets x clients: curl (HTTP/1.0 and 1.1), wget, `requests` (Debian's and the newest),
+Perl's LWP, Python's http.client as HTTP/1.0, and Node and Go if installed. No client may call a cut answer complete, and all must call the
+whole one complete. SEED=n repeats the random offsets of a run; LONG=1 tests more of them, and more kills.
 """
 import collections
 import concurrent.futures
@@ -55,14 +55,14 @@ def put(name):
         world["stored"].add(name)
 
 
-# --- clients: each takes URLs and says for every one of them "complete ...", "status ..." or "broken ..."
+# --- clients: each takes URLs and prints for every one "complete ...", "status ..." or "broken ..."
 
 def environment():
     return {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
 
 
 def each(command, verdict):
-    """A client that is one process a URL."""
+    """A client with one process per URL."""
     def run(urls):
         def one(url):
             done = subprocess.run(command + [url], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(), timeout=90, check=False)
@@ -94,7 +94,7 @@ def wget_verdict(done):
 
 
 def find_clients():
-    """name -> how to run it; and name -> why it is not here."""
+    """name -> how to run it; and name -> why it is not available."""
     curl = ["curl", "-sSL", "--max-time", "60", "-o", "/dev/null", "-w", "%{http_code} %{size_download}"]
     found, missing = {}, {}
     def offer(name, program, run):
@@ -121,7 +121,7 @@ def find_clients():
 
 
 def add_requests(found, missing):
-    """The newest from the registry, in a virtual environment of its own."""
+    """The newest version from the registry, in a virtual environment of its own."""
     folder = os.path.join(cluster().dir, "venv")
     python = os.path.join(folder, "bin/python")
     try:
@@ -157,7 +157,7 @@ def tally(client, verdicts):
 
 
 def case_whole(client):
-    """The control: what is whole is complete, for every client, mode and framing; else the other cases would show nothing."""
+    """The control group: a whole answer is complete for every client, mode and framing. Otherwise the other cases would prove nothing."""
     def run():
         names = [name_of(framing, SIZE, "whole") for framing in FRAMINGS]
         urls = [url_of(world["etl"][mode], name) for mode in MODES + ("hpull",) for name in names]
@@ -173,7 +173,7 @@ def client_of(client):
 
 
 def case_cut(client):
-    """close-delimited and `close` is missing: that is the one way which cannot be told from the real end, see below."""
+    """Close-delimited answers do not have `close`: that is the one way that cannot be distinguished from the real end, see below."""
     def run():
         names = [name_of(framing, cut, how) for framing in FRAMINGS for how in ("close", "reset", "worker") if framing != "close" or how == "reset" for cut in offsets()]
         urls = [url_of(world["etl"][mode], name) for mode in MODES for name in names]
@@ -185,7 +185,7 @@ def case_cut(client):
 
 
 def case_cut_on_the_way_from_the_pod(client):
-    """hpull: the target is not on the path. Where the pod frames, a client that looks at the framing sees the cut by itself."""
+    """hpull: the target is not on the path. If the pod frames its answers, a client that checks the framing notices the cut by itself."""
     def run():
         names = [name_of(framing, cut, how) for framing in ("length", "chunked") for how in ("close", "reset") for cut in offsets()[1:]]
         urls = [url_of(world["etl"]["hpull"], name) for name in names]
@@ -202,8 +202,8 @@ def in_flight():
 
 
 def case_killed(mode, framing, cut):
-    """All clients at once read an answer that stops at `cut`; then the container is killed. It is one process: where a container has several, they do
-    not die at once, and for a moment the case is that of a worker behind a living listener."""
+    """All clients simultaneously read an answer that stops at `cut`; then the container is killed. It is a single process. Several
+    processes do not die at the same instant, so for a moment the case would be that of a worker behind a living listener."""
     def run():
         name = name_of(framing, cut, "wait")
         put(name)
@@ -214,7 +214,7 @@ def case_killed(mode, framing, cut):
         with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
             jobs = [pool.submit(world["clients"][client], [url_of(etl, name)]) for client in names]
             until(lambda: in_flight() == len(names), "all clients have begun", 30)
-            time.sleep(0.1)  # what is sent has arrived
+            time.sleep(0.1)  # the sent data has arrived
             os.kill(pid, signal.SIGKILL)
             for client, job in zip(names, jobs):
                 line = job.result()[0]
@@ -241,7 +241,7 @@ def read_to_end(name, during):
 
 
 def case_target_stops():
-    """A target that was told to stop cuts what is still under way when the time to drain is up."""
+    """A stopping target cuts the requests that are still in progress when its drain time is up."""
     name = name_of("length", 2 * KIB64, "wait")
     put(name)
     target = cluster().targets[0]
@@ -253,7 +253,8 @@ def case_target_stops():
 
 
 def case_object_that_cannot_be_read_to_its_end():
-    """A plain read, as a pod makes one: the disk fails in the middle of it, here by a content file that becomes shorter. The pod must not take it for whole."""
+    """A plain read by a pod: the disk fails in the middle of it, here because the content file is truncated. The pod must not accept it as
+    the whole."""
     size = 40 << 20
     assert cluster().put("cut", "damaged", b"d" * size).status == 200
     folder = os.path.join(cluster().dir, cluster().targets[0].name)
@@ -269,7 +270,8 @@ def case_object_that_cannot_be_read_to_its_end():
 
 
 def case_undecidable():
-    """A worker that dies behind a living listener, in an answer that ends by closing: nothing tells it from the end. `require_framing` refuses such answers."""
+    """A worker dies behind a living listener, in an answer that ends by closing: nothing distinguishes it from the end. `require_framing`
+    refuses such answers."""
     names = [name_of("close", cut, how) for how in ("worker", "close") for cut in (1000, 3 * KIB64)]
     for name in names:
         put(name)
@@ -308,7 +310,8 @@ def kills():
 
 
 ALL_CLIENTS = ("curl", "curl, HTTP/1.0", "wget", "http.client, HTTP/1.0", "requests, Debian's", "requests, newest", "LWP", "Node", "Go")
-# Without a reset they take a short Content-Length (wget: a missing last chunk) for the end: the target resets what it cuts; with hpull there is nobody who would.
+# Without a reset these clients accept a short Content-Length (wget: a missing last chunk) as the end. The target resets a cut answer; with
+# hpull nothing does.
 LENIENT = ("wget", "requests, Debian's", "LWP")
 print(f"# SEED={SEED}", flush=True)
 with harness.Cluster(targets=1) as made:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Small transformers for tests, as program texts that go into images."""
+"""Small transformers for tests: program texts for images."""
 
 COMMON = '''#!/usr/bin/env python3
 import http.server, os, socket, struct, sys, time, urllib.request, urllib.error
@@ -21,7 +21,7 @@ class Base(http.server.BaseHTTPRequestHandler):
             yield piece
 '''
 
-# The document's manners: POST only, HTTP/1.0, the end of the body is the end of the connection; one request at a time.
+# The document's style: POST only, HTTP/1.0, the end of the connection ends the body; one request at a time.
 ECHO_2020 = COMMON + '''
 class H(Base):
     def do_POST(self):
@@ -32,7 +32,7 @@ class H(Base):
 serve(H, threads=False)
 '''
 
-# Knows only PUT; HTTP/1.1 with Content-Length.
+# Accepts only PUT; HTTP/1.1 with Content-Length.
 ECHO_PUT = COMMON + '''
 class H(Base):
     protocol_version = "HTTP/1.1"
@@ -44,7 +44,7 @@ class H(Base):
 serve(H)
 '''
 
-# Chunked answers while it reads.
+# Sends chunked answers while it reads.
 ECHO_CHUNKED = COMMON + '''
 class H(Base):
     protocol_version = "HTTP/1.1"
@@ -57,7 +57,7 @@ class H(Base):
 serve(H)
 '''
 
-# hrev and hpull: fetches the object from AIS_TARGET_URL and passes it on.
+# For hrev and hpull: reads the object from AIS_TARGET_URL and passes it on.
 PULL = COMMON + '''
 class H(Base):
     protocol_version = "HTTP/1.1"
@@ -81,7 +81,7 @@ class H(Base):
 serve(H)
 '''
 
-# Behaves as the last part of the object's name says, to POST and to GET alike.
+# Behaves as the last part of the object's name says, for POST and GET alike.
 HOSTILE = COMMON + '''
 class H(Base):
     protocol_version = "HTTP/1.1"
@@ -131,7 +131,7 @@ class H(Base):
 serve(H)
 '''
 
-# Answers with what it sees of its surroundings: variables, files from volumes. Ready two seconds after its start, as its /health says.
+# Returns its environment: variables, and files from volumes. Becomes Ready two seconds after its start, through its /health.
 SHOW = COMMON + '''
 import json
 began = time.monotonic()

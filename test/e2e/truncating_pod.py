@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A pod whose answers end too early: the program text of its image, for test_truncation.py.
 
-An object's name says how: FRAMING.SIZE.CUT.HOW. FRAMING: length, chunked or close (HTTP/1.0: the end of the connection is the end of the answer).
-SIZE: of the whole body, CUT: after so many bytes of it comes HOW: whole (nothing happens), close (FIN), reset (RST), worker (the process of this connection
-is killed, the listener lives on), wait (nothing more is sent; the test kills the container). The arguments: the port, and `fork` or `thread`: what a
-connection gets of its own. With `thread`, the container is one process.
+An object's name gives the details: FRAMING.SIZE.CUT.HOW. FRAMING is length, chunked or close (HTTP/1.0: the end of the connection ends the
+answer). SIZE is the size of the whole body. After CUT bytes of it comes HOW: whole (nothing happens), close (FIN), reset (RST), worker (the
+process of this connection is killed, the listener continues), or wait (nothing more is sent; the test kills the container). The arguments
+are the port, and `fork` or `thread`: what serves each connection. With `thread`, the container is a single process.
 """
 import transformers
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Reads every URL on stdin with Python's own http.client, speaking HTTP/1.0, and says what it made of the answer: complete, status or broken."""
+"""Reads each URL of stdin with Python's http.client over HTTP/1.0, and prints how it saw the answer: complete, status or broken."""
 import http.client
 import sys
 import urllib.parse

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Reads every URL on stdin with `requests`, as most people use it, and says what it made of the answer: complete, status or broken."""
+"""Reads each URL of stdin with `requests` in its usual way, and prints how it saw the answer: complete, status or broken."""
 import sys
 
 import requests
