@@ -181,7 +181,7 @@ static void print_problems(const session &s, const cJSON *nodes)
         cJSON_GetArraySize(strangers) == 1 ? "s" : "");
 }
 
-// For scripts. Targets of another cluster are not nodes of this one, so they are listed beside the nodes.
+// For scripts. Targets of another cluster are not nodes of this one, so they are listed next to the nodes.
 static json_ptr foreign_targets(const cJSON *nodes)
 {
     json_ptr out = json_object();
@@ -219,7 +219,7 @@ static exit_code list_nodes(session &s, bool proxies)
         list_add(list, std::move(item));
     }
     if (nodes != nullptr)
-        list.beside = foreign_targets(nodes.get());
+        list.siblings = foreign_targets(nodes.get());
     list_end(list);
     f = session_flush(s);
     if (for_people && nodes != nullptr)
@@ -373,7 +373,7 @@ exit_code command_cluster_health(session &s)
         list_add(list, std::move(node));
     }
     if (states != nullptr)
-        list.beside = foreign_targets(states.get());
+        list.siblings = foreign_targets(states.get());
     list_end(list);
     f = session_flush(s);
     if (for_people && states != nullptr)

@@ -77,7 +77,7 @@ static void add_overrides(
     }
 }
 
-// Makes the init message for a Pod spec: the spec as base64, with the values of its annotations repeated beside it.
+// Makes the init message for a Pod spec: the spec as base64, with the values of its annotations repeated next to it.
 static json_ptr message_of_pod(const session &s, const std::string &text, const yaml_node *tree)
 {
     const yaml_node *annotations = yaml_get(yaml_get(tree, "metadata"), "annotations");

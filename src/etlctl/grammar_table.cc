@@ -27,7 +27,7 @@ static constexpr flag_row flags[] = {
     TEXT_FLAG(sort_by, "--sort-by", "COLUMN", "sort a list by a column (its header or its JSON key)", nullptr),
     TEXT_FLAG(timeout, "--timeout", "DURATION", "give up after this long (30s, 5m)", "ETLNODE_TIMEOUT"),
     TEXT_FLAG(request_id, "--request-id", "ID", "the X-Request-Id to send (default: random)", nullptr),
-    TEXT_FLAG(progress, "--progress", "MODE", "auto, plain (one line a second) or none", "ETLNODE_PROGRESS"),
+    TEXT_FLAG(progress, "--progress", "MODE", "auto, plain (one line per second) or none", "ETLNODE_PROGRESS"),
     SWITCH_FLAG(verbose, "-v,--verbose", "print requests, redirects and statuses on stderr"),
     SWITCH_FLAG(trace_http, "--trace-http", "like -v, with all headers; secrets are masked"),
     SWITCH_FLAG(dry_run, "--dry-run", "print what would be sent, but send nothing"),
@@ -78,8 +78,8 @@ static constexpr command_row commands[] = {
     {command::etl_health, "etl", "health", "", {etl_word}, listing, "Show the state of the ETL's pods", "",
         "  etlctl etl health JGHEoo89gg\n"},
     {command::etl_errors, "etl", "errors", "failures view-errors", {etl_word}, listing, "List failed reads through the ETL",
-        "The last hundred of all targets, newest last, with object, status, request id and the reason; a read that was cut is among "
-        "them.\n",
+        "It lists the last hundred errors of all targets, newest last, with object, status, request id and reason.\n"
+        "Truncated reads are included.\n",
         "  etlctl etl errors JGHEoo89gg\n  etlctl etl errors JGHEoo89gg -o jsonl\n"},
     {command::etl_stop, "etl", "stop", "", {etl_word}, changing, "Stop an ETL and remove its pods",
         "An ETL with a name stays in the list and can be started again; `etl rm` removes it for good.\n", "  etlctl etl stop JGHEoo89gg\n"},
@@ -120,11 +120,9 @@ static constexpr command_row commands[] = {
     {command::target_ls, "target", "ls", "list show", {}, listing, "List the targets", "", "  etlctl target ls\n"},
     {command::target_rm, "target", "rm", "remove decommission", {{"TARGET", word_kind::target, true, false}},
         changing | flag_bit(flag::yes), "Remove a target that will not come back",
-        "It must have been silent for ten seconds. What only it held is gone; all other objects stay where they are. The command says how "
-        "many\n"
-        "objects the target held when it was last heard, and asks, unless --yes is given. Should the target come back with its data after "
-        "all, it is\n"
-        "placed again as long as nothing was written, deleted or destroyed meanwhile.\n",
+        "The target must have been silent for ten seconds. Objects that only it holds are lost; all others stay where they are.\n"
+        "The command prints how many objects it held at its last heartbeat, and asks for confirmation unless --yes is given.\n"
+        "A target that returns with its data is accepted again if nothing was written, deleted or destroyed meanwhile.\n",
         "  etlctl target rm t1a2b3c4d --dry-run\n  etlctl target rm t1a2b3c4d --yes\n"},
     {command::cluster_show, "cluster", "show", "ls list", {}, listing, "Show the cluster's nodes", "", "  etlctl cluster show\n"},
     {command::cluster_health, "cluster", "health", "", {}, listing, "Ask every node whether it is well",

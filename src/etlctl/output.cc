@@ -156,7 +156,8 @@ static void print_pending(list_printer &list, bool last)
         if (last) {
             fprintf(list.out, "%s]", list.count == 0 ? "" : "\n  ");
             const cJSON *member = nullptr;
-            cJSON_ArrayForEach(member, list.beside.get()) fprintf(list.out, ",\n  \"%s\": %s", member->string, json_print(member).c_str());
+            cJSON_ArrayForEach(member, list.siblings.get())
+                fprintf(list.out, ",\n  \"%s\": %s", member->string, json_print(member).c_str());
             fputs("\n}\n", list.out);
         }
         break;
@@ -212,7 +213,7 @@ void list_end(list_printer &list)
         json_append(items.get(), std::move(item));
     json_add_tree(tree.get(), "items", std::move(items));
     const cJSON *member = nullptr;
-    cJSON_ArrayForEach(member, list.beside.get()) json_add_tree(tree.get(), member->string, json_ptr(cJSON_Duplicate(member, true)));
+    cJSON_ArrayForEach(member, list.siblings.get()) json_add_tree(tree.get(), member->string, json_ptr(cJSON_Duplicate(member, true)));
     fputs(yaml_print(tree.get()).c_str(), list.out);
     list.pending.clear();
 }

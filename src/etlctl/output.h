@@ -41,7 +41,7 @@ struct list_printer {
     bool no_headers = false;
     bool null_separated = false;
     std::string sort_by; // header or key, in any case; sorting keeps the whole list in memory until the end
-    json_ptr beside;     // an object or null: its members stand beside the items in json and yaml
+    json_ptr siblings;   // an object or null: json and yaml print its members next to the items
 
     // Private to the printer.
     std::vector<json_ptr> pending;

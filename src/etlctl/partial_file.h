@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // etlctl/partial_file.h: a file that appears under its name only when it is complete.
 //
-// Bytes go to NAME.part-XXXXXX beside it; commit renames that file. SIGINT and SIGTERM remove it and end the program with 130 or 143. Only
+// Bytes go to NAME.part-XXXXXX next to it; commit renames that file. SIGINT and SIGTERM remove it and end the program with 130 or 143. Only
 // one such file exists at a time.
 #pragma once
 

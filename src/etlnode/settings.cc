@@ -196,7 +196,7 @@ static void read_listeners(const option_values &values, settings &s)
     bool is_good = parse_listen(listen, node.listen_host, node.listen_port);
     if (!is_good)
         s.problems.push_back(
-            where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
+            where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT, where HOST is " + listen_words);
     if (!read_url(values, "advertise-url", node.advertise_url, reason))
         s.problems.push_back(reason);
     else if (is_good && node.advertise_url.empty() && is_wildcard(node.listen_host))
@@ -267,7 +267,7 @@ static void read_target(const option_values &values, const process_context &cont
     std::string pod_listen(option_get(values, "pod-listen"));
     node.pod_listen_host = node.listen_host;
     if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port))
-        note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT, HOST being " + listen_words);
+        note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT, where HOST is " + listen_words);
     bool is_same_host = node.pod_listen_host == node.listen_host || is_wildcard(node.pod_listen_host) || is_wildcard(node.listen_host);
     if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && is_same_host)
         note(where(values, "pod-listen") + ": " + text_escape(pod_listen, 100) +

@@ -77,7 +77,7 @@ static int get_nodes(const command &c, const std::vector<std::string> &names, co
     gethostname(host, sizeof host - 1);
     std::string name = names.empty() ? c.node : names[0];
     if (names.size() > 1)
-        return command_fail("kubectl-local knows one node at a time");
+        return command_fail("kubectl-local supports only one node at a time");
     if (name != c.node && name != host)
         return options_bool(c.o, "ignore-not-found", false) ? 0 : command_fail_not_found("nodes", name);
     json_ptr node = node_object(name);
@@ -124,7 +124,7 @@ int command_get(const command &c)
     selector wanted;
     int code = 0;
     if (c.o.words.empty()) {
-        fprintf(stderr, "You must specify the type of resource to get. kubectl-local knows pods and node.\n\nerror: Required resource not "
+        fprintf(stderr, "You must specify the type of resource to get. kubectl-local supports pods and node.\n\nerror: Required resource not "
                         "specified.\nSee 'kubectl-local get --help' for usage\n");
         return 1;
     }

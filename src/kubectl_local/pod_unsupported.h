@@ -17,7 +17,7 @@ std::vector<std::string> pod_unsupported(const cJSON *pod);
 // Kubernetes treats a missing Secret or ConfigMap as empty if the spec says `optional: true`. Here all of them are missing.
 bool pod_is_optional(const cJSON *reference);
 
-// The kubelet's message if a container must not run as root but would; empty otherwise. `who` is the kubelet's name for the pod.
+// The kubelet's message if a container must not run as root but would; empty otherwise. `pod_name` is the kubelet's name for the pod.
 std::string pod_root_refusal(const cJSON *spec, const cJSON *container, const std::string &pod_name);
 
 } // namespace etlnode::kubectl_local

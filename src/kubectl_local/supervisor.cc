@@ -181,7 +181,7 @@ static void on_record_check(void *arg)
         loop_timer_arm(s.l, s.record_check, record_check_ms);
         return;
     }
-    fprintf(stderr, "%s the record is gone\n", os_time_text_ns().c_str());
+    fprintf(stderr, "%s the record was removed\n", os_time_text_ns().c_str());
     s.leaving = true;
     loop_timer_stop(s.attempt);
     supervisor_stop_probes(s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/baseline and local/allow: what a pod may not have, the words for it, and that only the owner grants it.
+// test of kubectl_local/baseline and kubectl_local/allow: forbidden features of a pod, their messages, and grants by the owner only.
 #include "node_test.h"
 
 #include <cstdlib>
@@ -105,7 +105,7 @@ static void only_the_owner_grants(void **)
     test_eq_text(hint, "--allow-host-network");
     allowed.host_network = true;
     test_eq_text(checked(R"({"metadata":{},"spec":{"hostNetwork":true}})", allowed, hint), "");
-    // No flag is named where none helps.
+    // No flag is suggested if none helps.
     test_true(!checked(R"({"metadata":{},"spec":{"hostNetwork":true,"hostPID":true}})", {}, hint).empty());
     test_eq_text(hint, "");
 }

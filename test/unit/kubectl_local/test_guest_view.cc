@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/guest_view: where an unsandboxed container's paths lie, whatever links and dots they go through.
+// test of kubectl_local/guest_view: translation of an unsandboxed container's paths, through links and dots.
 #include "node_test.h"
 
 #include <cerrno>
@@ -36,7 +36,7 @@ static int teardown(void **state)
     return removed ? 0 : -1;
 }
 
-// An image with a file, a link to it, a link out of it, and one in a circle; below it a volume that can be written.
+// An image with a file, a link to it, a link that leads out, and a circular one; below it a writable volume.
 static void make_view(fixture &f)
 {
     std::string image = f.dir + "/image";
@@ -96,7 +96,7 @@ static void nothing_leads_out(void **state)
     test_eq_text(host_of(f, "/code/circle"), "ELOOP");
     test_eq_text(host_of(f, "/code/file/below"), "ENOTDIR");
     test_eq_text(host_of(f, "/code/missing/below"), "ENOENT");
-    // Processes that are not the container's do not exist for it.
+    // Processes outside the container do not exist for it.
     guest_caller caller = {getpid(), getpid(), [](void *, pid_t pid) { return pid == getpid(); }, nullptr};
     guest_path found;
     test_eq(guest_resolve(f.view, caller, "/", "/proc/1/environ", true, found), ENOENT);
@@ -151,7 +151,7 @@ static void what_cannot_be_shown_is_an_error(void **state)
     test_false(guest_view_make(f.view, f.dir + "/view", {"--setenv", "A"}, text));
 }
 
-// A descriptor is no way around a mount that is read-only; what has no path is the container's own.
+// A descriptor cannot bypass a read-only mount. Files without a path are the container's own.
 static void descriptors_are_no_way_around(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -163,7 +163,7 @@ static void descriptors_are_no_way_around(void **state)
         {f.dir + "/image/code/file", true},
         {f.dir + "/image/code", true},
         {f.dir + "/image/code/file (deleted)", true},
-        // Bound twice, once to be written.
+        // Bound twice, once writable.
         {f.dir + "/volume/x", false},
         {f.dir + "/volume", false},
         {f.dir + "/volume/x (deleted)", false},
@@ -174,7 +174,7 @@ static void descriptors_are_no_way_around(void **state)
         {"/proc/sys/vm/drop_caches", true},
         {"/proc/meminfo", true},
         {"/proc/self", false},
-        // Of somebody else.
+        // Outside the view.
         {f.dir + "/secret/file", true},
         {f.dir + "/volumes", true},
         {"/", true},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/hints: what is said of a container that does not work.
+// test of kubectl_local/hints: the reasons found for a container that does not work.
 #include "node_test.h"
 
 #include "kubectl_local/hints.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/pod_limits and local/cgroup: what a spec limits, what is told, and how control groups are found.
+// test of kubectl_local/pod_limits and kubectl_local/cgroup: the limits of a spec, the warnings, and the search for control groups.
 #include "node_test.h"
 
 #include <algorithm>
@@ -49,7 +49,7 @@ static std::string content(const fixture &f, const std::string &path)
     return os_read_file(f.place.root + "/" + path, text) ? text : "absent";
 }
 
-// The kernel makes these with the directory; here they stand beforehand.
+// The kernel creates these files with the directory; here they exist in advance.
 static void group_v2(const fixture &f, const std::string &dir, const char *kinds)
 {
     for (const char *name : {"cgroup.procs", "memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max"})
@@ -65,7 +65,7 @@ static void version_2_is_found_above(void **state)
     file(f, "cgroup.controllers", "cpu memory pids\n");
     file(f, "cgroup.subtree_control", "cpu memory pids\n");
     file(f, "user.slice/cgroup.subtree_control", "cpu memory pids\n");
-    // Our own group has processes and gives its children nothing; the one above does.
+    // Our own group has processes and delegates nothing; its parent delegates.
     file(f, "user.slice/session.scope/cgroup.procs", "1\n");
     group_v2(f, "user.slice/pod", "memory pids\n");
     cgroup group;
@@ -112,7 +112,7 @@ static void nothing_is_had_where_nothing_may_be_made(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     cgroup group;
-    cgroup_open(group, f.place, "pod"); // no /proc/self/cgroup
+    cgroup_open(group, f.place, "pod"); // there is no /proc/self/cgroup
     test_true(cgroup_join_files(group).empty());
     test_true(os_write_file(f.place.self, "0::/\n"));
     file(f, "cgroup.controllers", "");
@@ -136,11 +136,11 @@ static void unenforced_limits_are_reported(void **state)
     test_true(limits.cpu > 0.49 && limits.cpu < 0.51);
     test_true(limits_are_set(spec.get()));
     cgroup none;
-    std::vector<std::string> told = limits_warnings(spec.get(), none);
-    test_eq(told.size(), size_t{3});
-    test_has_text(told[0], "spec.containers[0].resources.limits[cpu]: cannot be enforced");
-    test_has_text(told[1], "spec.containers[0].resources.limits[memory]: control groups cannot be created here");
-    test_has_text(told[2], "kernel.shm_rmid_forced is not set here");
+    std::vector<std::string> warnings = limits_warnings(spec.get(), none);
+    test_eq(warnings.size(), size_t{3});
+    test_has_text(warnings[0], "spec.containers[0].resources.limits[cpu]: cannot be enforced");
+    test_has_text(warnings[1], "spec.containers[0].resources.limits[memory]: control groups cannot be created here");
+    test_has_text(warnings[2], "kernel.shm_rmid_forced is not set here");
     cgroup all;
     for (std::string &dir : all.dirs)
         dir = f.dir;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/kubectl_local/test_loop.cc: when a loop was stopped nothing calls back any more, whatever was due in the same round.
+// test of kubectl_local/loop: after loop_stop nothing calls back, even if it was due in the same round.
 #include "node_test.h"
 
 #include <sys/epoll.h>

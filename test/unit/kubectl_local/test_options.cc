@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/options and local/selector: command lines and label queries.
+// test of kubectl_local/options and kubectl_local/selector: command lines and label queries.
 #include "node_test.h"
 
 #include "kubectl_local/options.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/pod, local/status, local/print and local/view: what a pod object becomes.
+// test of kubectl_local/pod, status, print and view: what becomes of a Pod object.
 #include "node_test.h"
 
 #include "base/text.h"
@@ -180,7 +180,7 @@ static void spec_is_read(void **state)
     test_true(f.spec.volumes[1].is_host);
 }
 
-// What is sent is one line, whatever the spec says; and it goes to the pod.
+// The request is a single line, whatever the spec says, and it goes to the pod.
 static void probes_ask_for_what_a_kubelet_asks_for(void **state)
 {
     struct {
@@ -216,7 +216,7 @@ static void probes_ask_for_what_a_kubelet_asks_for(void **state)
     test_eq_enum(read("{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"b\\tc\"}]}}").kind, probe_kind::http);
     for (const char *bad : {"{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"b\\r\\nc: d\"}]}}",
              "{\"httpGet\":{\"port\":80,\"httpHeaders\":[{\"name\":\"A\",\"value\":\"\\u0001\"}]}}",
-             // `create` refuses these two (baseline); records may be older.
+             // `create` refuses these two (baseline), but older records may contain them.
              "{\"httpGet\":{\"host\":\"127.0.0.1\",\"port\":80}}", "{\"tcpSocket\":{\"host\":\"10.0.0.1\",\"port\":80}}"})
         test_eq_enum(read(bad).kind, probe_kind::unsupported);
 }
@@ -358,7 +358,7 @@ static void status_survives_a_round(void **state)
     test_eq(cJSON_GetArraySize(json_get(tree, "conditions")), 4);
     std::string since(json_text(cJSON_GetArrayItem(json_get(tree, "conditions"), 1), "lastTransitionTime"));
     pod_status back;
-    // Through text, as from disk.
+    // Convert to text and back, as if read from disk.
     f.pod.reset(cJSON_Parse(json_print(f.pod.get()).c_str()));
     status_read(f.pod.get(), back);
     test_eq_text(back.phase, "Running");

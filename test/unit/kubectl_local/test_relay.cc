@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/relay, local/probe and local/prober: real sockets on loopback, one loop.
+// test of kubectl_local/relay, probe and prober: real sockets on loopback, one loop.
 #include "node_test.h"
 
 #include <arpa/inet.h>
@@ -25,7 +25,7 @@ struct fixture {
     loop_timer turn;
     relay r;
     bool dying = false;
-    int server = -1; // listener the relay connects to
+    int server = -1; // listener that the relay connects to
     int client = -1;
     int served = -1;
     bool timed_out = false;
@@ -63,7 +63,7 @@ static void on_deadline(void *arg)
 
 static void on_turn(void *arg) { loop_stop(static_cast<fixture *>(arg)->l); }
 
-// Lets the loop work for a few milliseconds.
+// Runs the loop for a few milliseconds.
 static void turn(fixture &f)
 {
     f.l.stopped = false;
@@ -119,7 +119,7 @@ static void connect_both(fixture &f)
     }
 }
 
-// Reads until the end or an error; returns errno, 0 at a plain end.
+// Reads until the end or an error. Returns errno, 0 for an orderly end.
 static int read_out(fixture &f, int fd)
 {
     for (;;) {
@@ -160,7 +160,7 @@ static void a_slow_reader_holds_the_writer_back(void **state)
     connect_both(f);
     std::string block(1'000'000, 'x');
     size_t total = 0;
-    // Nobody reads: what fits into the kernel's buffers and one chunk is taken, then no more.
+    // Nobody reads: the relay takes what fits into the kernel's buffers and one chunk, then stops.
     for (int idle = 0; idle < 20;) {
         ssize_t n = send(f.client, block.data(), block.size(), MSG_NOSIGNAL);
         if (n > 0)
@@ -211,7 +211,7 @@ static void an_early_answer_is_read_before_the_reset(void **state)
     connect_both(f);
     test_eq(send(f.client, "a long body", 11, 0), ssize_t{11});
     turn(f);
-    // The server answers and closes with the body unread: its kernel sends the answer, then a reset.
+    // The server answers and closes with the body unread. Its kernel sends the answer, then a reset.
     test_eq(send(f.served, "413", 3, 0), ssize_t{3});
     close(f.served);
     f.served = -1;

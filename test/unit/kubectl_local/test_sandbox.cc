@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/syscall_filter, local/users and local/identity: what a container may call, whose ids it has, who it is.
+// test of kubectl_local/syscall_filter, users and identity: a container's system calls, user ids and identity.
 #include "node_test.h"
 
 #include <algorithm>
@@ -23,10 +23,10 @@
 using namespace etlnode;
 using namespace etlnode::kubectl_local;
 
-// The file of Debian's golang-github-containers-common, where it is installed.
+// The file of Debian's golang-github-containers-common, if installed.
 static constexpr const char *engine_profile = "/usr/share/containers/seccomp.json";
 
-// Calls that the engine allows to everybody or to a machine, whatever their arguments.
+// Calls that the engine allows with any arguments, on all architectures or on one.
 static std::set<std::string> engine_allows(const cJSON *profile)
 {
     std::set<std::string> names;
@@ -63,7 +63,7 @@ static void no_wider_than_a_container_engine(void **)
     }
 }
 
-// The errno of one call in a child that has the filter; 0: it was allowed.
+// The errno of one call in a child that has the filter; 0 if it was allowed.
 static int tried(int filter_fd, long (*call)())
 {
     pid_t child = fork();
@@ -133,14 +133,14 @@ static void user_blocks_are_nobody_elses(void **)
     user_block block;
     std::set<uint32_t> seen;
     std::string taken;
-    for (uint32_t i = 0; i < 2047; i++) { // all with one seed: each is another one
+    for (uint32_t i = 0; i < 2047; i++) { // the same seed always, yet each block differs
         test_true(users_pick("         0          0 4294967295\n", taken, 7, block));
         test_true(block.base >= 0x78000000 && block.base + block.count <= 0x7fff0000 && block.count == 65'536 && block.base % 65'536 == 0);
         test_true(seen.insert(block.base).second);
         taken += std::to_string(block.base) + " /x\n";
     }
     test_false(users_pick("0 0 4294967295\n", taken, 7, block));
-    // In a container whose own map is small: what there is, and never the first ids.
+    // In a container with a small map of its own: the available ids, but never the first ones.
     test_true(users_pick("0 100000 65536\n", "", 0, block));
     test_true(block.base >= 32'768 && block.base + block.count <= 65'536 && block.count > 100);
     test_false(users_pick("0 1000 1\n", "", 0, block));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/server_activity: what is read from the kernel's tables. Real processes: test_witness.cc.
+// test of kubectl_local/server_activity: parsing of the kernel's tables. Real processes: test_witness.cc.
 #include "node_test.h"
 
 #include <arpa/inet.h>
@@ -33,7 +33,7 @@ static void the_table_of_a_port_is_read(void **)
     test_eq_text(sockets[1], "socket:[4713]");
 }
 
-// A server in this process: what waits for it, what it takes, and what it has besides.
+// A server in this process: its waits, its accepted connections, and its other sockets.
 static void an_accept_shows_between_two_observations(void **)
 {
     struct sockaddr_in address = {};
@@ -67,7 +67,7 @@ static void an_accept_shows_between_two_observations(void **)
     test_eq(one_accepted.pending, uint64_t{1});
     test_true(server_activity_has_accepted(server, waiting, one_accepted)); // fewer wait
 
-    os_fd third(socket(AF_INET, SOCK_STREAM, 0)); // a connection that goes out is none that was taken
+    os_fd third(socket(AF_INET, SOCK_STREAM, 0)); // an outgoing connection is not an accepted one
     test_eq(connect(third.fd, reinterpret_cast<struct sockaddr *>(&address), size), 0);
     port_traffic one_more;
     test_true(server_activity_read_traffic(server, one_more));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/state, local/image, local/view (files) and the log of local/container: what is kept on disk.
+// test of kubectl_local/state, image, view (files) and the log of container: what is stored on disk.
 #include "node_test.h"
 
 #include <algorithm>
@@ -176,7 +176,7 @@ static void images_are_created_replaced_and_kept(void **state)
     test_true(image_create(f.state, f.reference, build, f.text));
     test_true(image_load(f.state, f.reference, config, f.text));
     test_true(config.id != first);
-    // The held one is still whole.
+    // The files in use are still complete.
     int old = openat(held, "rootfs/code/run", O_RDONLY);
     char content[4] = {};
     test_eq(read(old, content, 3), ssize_t{3});
@@ -230,13 +230,13 @@ static void a_view_lays_the_image_over_the_host(void **state)
     test_true(has(f.args, {"--bind", "/tmp/v0", "/data"}));
     test_true(has(f.args, {"--clearenv", "--setenv", "A", "b", "--chdir", "/"}));
     test_true(has(f.args, {"--cap-drop", "ALL"}));
-    // The pod's own paths never reach bwrap.
+    // bwrap never gets the pod's own paths.
     for (const std::string &arg : f.args)
         test_true(arg.find(f.dir) == std::string::npos);
     test_eq_text(mounts.binds[0].root, rootfs);
     test_eq_text(mounts.binds[1].root, f.dir + "/scratch/volumes/v");
     test_eq_text(mounts.binds[1].steps[0].path, "a/b");
-    // A host path: from what is allowed, or not at all.
+    // A host path is resolved from an allowed directory, or not at all.
     spec.volumes[0].is_host = true;
     spec.volumes[0].host_path = "/srv/models/big";
     spec.volumes[0].host_type = "Directory";
@@ -267,7 +267,7 @@ static void logs_are_stamped_and_bounded(void **state)
         log_append(f.log, line);
     test_true(os_exists(path + ".1"));
     test_true(f.log.size < log_size_max + 2 * line.size());
-    // Without line ends too: what is on disk never exceeds two files.
+    // Also without line ends, the log never exceeds two files.
     std::string endless(64 * 1024, 'x');
     for (size_t i = 0; i < 3 * log_size_max / endless.size(); i++) {
         log_append(f.log, endless);

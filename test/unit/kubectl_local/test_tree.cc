@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/tree: what a pod left is removed and measured, whatever it chose to do.
+// test of kubectl_local/tree: removes and measures what a pod left, whatever it did.
 #include "node_test.h"
 
 #include <fcntl.h>
@@ -33,7 +33,7 @@ static int teardown(void **state)
     return removed ? 0 : -1;
 }
 
-// `levels` directories below each other, a file and a link in each; names so long that no path reaches the last one.
+// `levels` nested directories with a file and a link in each. The names are so long that no path reaches the last one.
 static void nest(const std::string &top, size_t levels)
 {
     std::string name(200, 'd');
@@ -104,7 +104,7 @@ static void links_are_not_followed(void **state)
     struct stat about;
     test_eq(stat(outside.c_str(), &about), 0);
     test_eq(about.st_mode & 0777, 0500u);
-    // A link in the top's place is removed, not what it names.
+    // If the top is a link, the link is removed, not its target.
     test_eq(symlink(outside.c_str(), (f.dir + "/top").c_str()), 0);
     test_true(os_remove_tree(f.dir + "/top"));
     test_true(os_exists(outside + "/kept"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of local/witness: a real process that listens, or whose child does, and dies.
+// test of kubectl_local/witness: a real process that listens, or whose child does, and dies.
 #include "node_test.h"
 
 #include <arpa/inet.h>
@@ -21,7 +21,7 @@
 using namespace etlnode;
 using namespace etlnode::kubectl_local;
 
-static constexpr uint64_t forever_ms = 3'600'000; // what is said before was seen
+static constexpr uint64_t forever_ms = 3'600'000; // the test never waits this long, so an earlier answer needs an observation
 
 struct fixture {
     loop l;
@@ -29,7 +29,7 @@ struct fixture {
     witness w;
     std::string address;
     pid_t command = 0;
-    pid_t server = 0; // the command, or its child
+    pid_t server = 0; // the command or its child
     uint32_t replaced = 0;
 };
 
@@ -51,7 +51,7 @@ enum class work : uint8_t {
 
 enum class shape : uint8_t { command, child, both };
 
-// Waits for a signal that ends it; no test may leave it behind.
+// Waits for a signal that ends it, so that no test leaves it behind.
 [[noreturn]] static void live()
 {
     alarm(60);
@@ -132,7 +132,7 @@ static constexpr int64_t tidying_ms = 300;
     _exit(0);
 }
 
-// A command that listens itself, or whose child does, or both. Tells its port and the server's pid through a pipe.
+// A command that listens itself, or whose child does, or both. It reports its port and the server's pid through a pipe.
 static void start_command(fixture &f, shape how, work what)
 {
     int pipe_ends[2];
@@ -153,8 +153,8 @@ static void start_command(fixture &f, shape how, work what)
         if (bind(fd, reinterpret_cast<struct sockaddr *>(&address), size) != 0 || listen(fd, 4) != 0 ||
             getsockname(fd, reinterpret_cast<struct sockaddr *>(&address), &size) != 0)
             _exit(1);
-        int told[2] = {ntohs(address.sin_port), getpid()};
-        if (write(pipe_ends[1], told, sizeof told) != static_cast<ssize_t>(sizeof told))
+        int reported[2] = {ntohs(address.sin_port), getpid()};
+        if (write(pipe_ends[1], reported, sizeof reported) != static_cast<ssize_t>(sizeof reported))
             _exit(1);
         if (how == shape::both && fork() == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -162,12 +162,12 @@ static void start_command(fixture &f, shape how, work what)
         }
         do_work(what, fd);
     }
-    int told[2] = {};
-    test_eq(read(pipe_ends[0], told, sizeof told), static_cast<ssize_t>(sizeof told));
+    int reported[2] = {};
+    test_eq(read(pipe_ends[0], reported, sizeof reported), static_cast<ssize_t>(sizeof reported));
     close(pipe_ends[0]);
     close(pipe_ends[1]);
-    f.w.port = static_cast<uint16_t>(told[0]);
-    f.server = told[1];
+    f.w.port = static_cast<uint16_t>(reported[0]);
+    f.server = reported[1];
 }
 
 static pid_t living_command(void *arg)
@@ -175,7 +175,7 @@ static pid_t living_command(void *arg)
     fixture &f = *static_cast<fixture *>(arg);
     if (f.command == 0 || waitpid(f.command, nullptr, WNOHANG) == 0)
         return f.command;
-    f.server = f.server == f.command ? 0 : f.server; // its number may be another's by now
+    f.server = f.server == f.command ? 0 : f.server; // its pid may have been reused
     return f.command = 0;
 }
 
@@ -244,29 +244,29 @@ static void turn(fixture &f)
     loop_run(f.l);
 }
 
-// What the witness says to one who asks; empty when it closes without a word.
+// The witness's answer to a question; empty if it closes without one.
 static std::string read_answer(fixture &f, int fd)
 {
-    std::string said;
+    std::string answer;
     for (int i = 0; i < 10'000; i++) { // 20 s
         char chunk[256];
         ssize_t n = recv(fd, chunk, sizeof chunk, MSG_DONTWAIT);
         if (n > 0)
-            said.append(chunk, static_cast<size_t>(n));
+            answer.append(chunk, static_cast<size_t>(n));
         if (n == 0) {
             close(fd);
-            return said;
+            return answer;
         }
         turn(f);
     }
     close(fd);
     test_true(false);
-    return said;
+    return answer;
 }
 
 static std::string ask_and_read(fixture &f) { return read_answer(f, ask(f)); }
 
-// The question has been looked at more than once, and is still open.
+// Waits until the question has been examined more than once, and is still open.
 static void until_unclear(fixture &f)
 {
     for (int i = 0; i < 10'000 && (f.w.questions.empty() || f.w.questions[0].observations < 3); i++)
@@ -384,7 +384,7 @@ static void a_child_that_dies_takes_the_listener_along(void **state)
     fixture &f = *static_cast<fixture *>(*state);
     start_command(f, shape::child, work::accepts);
     end_server(f);
-    // Asked while it dies, or after: the command lives on in either case, and nobody listens in the end.
+    // Asked while it exits or afterwards: the command lives on in either case, and finally nobody listens.
     test_eq_text(ask_and_read(f), "");
 }
 
@@ -401,11 +401,11 @@ static void a_program_that_was_replaced_has_no_witness(void **state)
     int before = ask(f);
     test_eq_text(read_answer(f, before), "local://abc server\n");
     kill(f.server, SIGUSR1);
-    std::string said;
+    std::string answer;
     for (int i = 0; i < 1'000 && f.replaced == 0; i++)
-        said = ask_and_read(f); // "server" of the old one before it has seen the signal
+        answer = ask_and_read(f); // "server" of the old one, before it has seen the signal
     test_eq(f.replaced, uint32_t{1});
-    test_eq_text(said, "");
+    test_eq_text(answer, "");
     test_eq_text(ask_and_read(f), "local://abc.2 server\n");
     test_eq(f.replaced, uint32_t{1});
 }
