@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# test/e2e/kubernetes.sh: what `make test-kubernetes` runs: the tests on a real Kubernetes, outside and inside of it. TAP.
-# With KUBECONFIG: that cluster; test/e2e/kube.py says what else to set. Without: the cluster that ../shared/kubernetes/cluster starts
-# on this machine, taken down again afterwards (KEEP=1 keeps it). Ends with 2 when there is neither. CASE="name" plays one case.
+# test/e2e/kubernetes.sh: runs the tests on a real Kubernetes, outside and inside of it, for `make test-kubernetes`. TAP.
+# KUBECONFIG selects a cluster; test/e2e/kube.py lists the other variables. Otherwise ../shared/kubernetes/cluster starts a cluster on this
+# machine and stops it afterwards (KEEP=1 keeps it). Exits with 2 if there is neither. CASE="name" runs one case.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 script=../shared/kubernetes/cluster
@@ -18,15 +18,15 @@ start_cluster() {
     command -v go >/dev/null || [ -x "${KUBE_CACHE:-/var/tmp/etl-kube-cache}/1.33.13/kubelet" ] || refuse "$why the programs of Kubernetes are not built, and there is no go"
     command -v kubectl >/dev/null || refuse "$why there is no kubectl (Debian: kubernetes-client)"
     local state=${KUBE_STATE:-/var/tmp/etl-kube}
-    # One that is up already is somebody's: it stays.
+    # A cluster that is already up belongs to somebody else and is kept.
     if ! { [ -f "$state/kubelet.pid" ] && kill -0 "$(cat "$state/kubelet.pid")" 2>/dev/null; }; then
         [ -n "${KEEP:-}" ] || trap '"$script" down' EXIT
     fi
     local said
     said=$("$script" up) || refuse "the cluster did not come up"
     eval "$said"
-    # A bridge takes the lowest address of its ports, and pods come and go: each change cuts pods off from the machine, its DNS and Services
-    # until they ask for its address again. One that was set, and is none of a port, stays.
+    # A bridge takes the lowest MAC address of its ports, which change with the pods. Each change cuts pods off from the machine, its DNS and Services
+    # until they resolve its address again. A fixed address that belongs to no port does not change.
     local bridge
     bridge=$(ip -o -4 address show to 10.88.0.1/32 | awk 'NR == 1 {print $2}')
     [ -z "$bridge" ] || ip link set dev "$bridge" address 02:00:0a:58:00:01

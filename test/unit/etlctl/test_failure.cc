@@ -112,12 +112,16 @@ static void hints_name_the_next_step(void **)
         if (hint != r.hint)
             test_fail("%d %s \"%s\": \"%s\" is not \"%s\"", r.status, r.code, r.message, hint.c_str(), r.hint);
     }
+}
+
+static void an_unreachable_endpoint_has_a_hint(void **)
+{
     failure refused = failure_make(exit_code::unavailable, "cannot list buckets", "no answer");
     test_has_text(failure_hint(refused, "etlctl", "http://127.0.0.1:1"), "`make up`");
     test_true(refused.retryable);
     struct {
         const char *endpoint, *hint;
-    } places[] = {
+    } rows[] = {
         {"http://127.0.0.1:8080", "start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
         {"http://storage1:8080", "check that a proxy is running there and that this machine can reach it, or name a proxy with --endpoint "
                                  "URL or ETLNODE_ENDPOINT"},
@@ -126,8 +130,8 @@ static void hints_name_the_next_step(void **)
         {"http://[::1]", "without a port the URL means port 80, but a proxy listens on 8080 by default: --endpoint http://[::1]:8080"},
         {"http://[::1]:8080", "start a node with `make up`, or name a proxy with --endpoint URL or ETLNODE_ENDPOINT"},
     };
-    for (const auto &place : places)
-        test_eq_text(failure_hint(refused, "etlctl", place.endpoint), place.hint);
+    for (const auto &row : rows)
+        test_eq_text(failure_hint(refused, "etlctl", row.endpoint), row.hint);
 }
 
 int main()
@@ -136,6 +140,7 @@ int main()
         cmocka_unit_test(answers_of_the_node),
         cmocka_unit_test(answers_of_others),
         cmocka_unit_test(hints_name_the_next_step),
+        cmocka_unit_test(an_unreachable_endpoint_has_a_hint),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
