@@ -11,7 +11,7 @@
 namespace etlnode::etlctl {
 
 // Limit for connecting and answering together: the user waits for it at every press of the Tab key.
-static constexpr const char *answer_within = "150ms";
+static constexpr const char *completion_timeout = "150ms";
 
 exit_code command_completion(session &s)
 {
@@ -59,7 +59,7 @@ int completion_answer(const char *program, const std::vector<std::string> &words
         else if (words[i].starts_with("--endpoint="))
             s.opt.endpoint = words[i].substr(11);
     }
-    s.opt.timeout = answer_within;
+    s.opt.timeout = completion_timeout;
     failure f = session_init(s);
     if (f)
         return 0; // completion never prints an error

@@ -151,16 +151,16 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
     exit_code exit = exit_code::other;
     std::string message = reply.problem;
     bool redirected = !reply.url.empty() && !reply.url.starts_with(s.endpoint);
-    std::string place = redirected ? reply.url.substr(0, reply.url.find('/', 8)) : s.endpoint;
+    std::string address = redirected ? reply.url.substr(0, reply.url.find('/', 8)) : s.endpoint;
     switch (reply.outcome) {
     case http_outcome::answered: break;
     case http_outcome::refused:
         exit = exit_code::unavailable;
-        message = text_format("no answer from %s: %s", place.c_str(), reply.problem.c_str());
+        message = text_format("no answer from %s: %s", address.c_str(), reply.problem.c_str());
         break;
     case http_outcome::timed_out:
         exit = exit_code::timeout;
-        message = text_format("no answer from %s in time: %s", place.c_str(), reply.problem.c_str());
+        message = text_format("no answer from %s in time: %s", address.c_str(), reply.problem.c_str());
         break;
     case http_outcome::cut:
         exit = exit_code::unavailable;

@@ -81,9 +81,9 @@ static bool choose_kubectl(
             "this target runs inside Kubernetes, but K8S_HOST_NAME is not set: add it to the container's env with fieldRef spec.nodeName";
         return false;
     } else {
-        std::string beside = context.program_dir + "/kubectl-local";
+        std::string installed = context.program_dir + "/kubectl-local";
         std::string built = context.program_dir + "/../kubectl_local/kubectl-local";
-        node.kubectl = {is_executable(beside) ? beside : is_executable(built) ? built : "kubectl-local"};
+        node.kubectl = {is_executable(installed) ? installed : is_executable(built) ? built : "kubectl-local"};
         node.kubectl_is_local = true;
         out_why = "K8S_HOST_NAME is not set, so pods run as local processes";
     }

@@ -3,7 +3,7 @@
 #include "kubectl_local/admission_plugins.h"
 
 #include "base/text.h"
-#include "kubectl_local/pod_relate.h"
+#include "kubectl_local/pod_rule_helpers.h"
 
 namespace etlnode::kubectl_local {
 
@@ -28,13 +28,13 @@ static std::string refuse_account(const cJSON *pod, const std::string &ns)
         return name.empty() ? "" : "a mirror pod may not reference service accounts";
     if (name.empty() || name == "default")
         return "";
-    std::string said = quoted_escape(name);
+    std::string stated = quoted_escape(name);
     if (name.find('/') != std::string_view::npos)
         return text_format("error looking up service account %s/%s: invalid resource name \"%s\": [may not contain '/']", ns.c_str(),
-            said.c_str(), said.c_str());
+            stated.c_str(), stated.c_str());
     return text_format(
         "error looking up service account %s/%s: serviceaccount \"%s\" not found (kubectl-local has the account default, and no tokens)",
-        ns.c_str(), said.c_str(), said.c_str());
+        ns.c_str(), stated.c_str(), stated.c_str());
 }
 
 static std::string refuse_priority(const cJSON *spec)

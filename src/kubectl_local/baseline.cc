@@ -260,8 +260,8 @@ static void check_proc_mount(check &j)
 // "pod and containers "a", "b"", or only one of the two.
 static std::string subject_text(bool is_pod, const std::vector<std::string> &names)
 {
-    std::string who = is_pod ? "pod" : "";
-    return names.empty() ? who : who + (is_pod ? " and " : "") + counted("container", "containers", names);
+    std::string subject = is_pod ? "pod" : "";
+    return names.empty() ? subject : subject + (is_pod ? " and " : "") + counted("container", "containers", names);
 }
 
 static void check_selinux(check &j)

@@ -94,7 +94,7 @@ static void read_supervised(const command &c, found_pod &pod)
         struct timespec pause = {0, 5'000'000};
         nanosleep(&pause, nullptr);
     }
-    if (!state_heal_pod(c.state, pod.key, pod.pod.get()))
+    if (!state_ensure_supervisor(c.state, pod.key, pod.pod.get()))
         return;
     std::string before(json_text(json_get(pod.pod.get(), "metadata"), "resourceVersion"));
     uint64_t deadline = os_now_ms() + 500;
@@ -201,8 +201,8 @@ int command_wait(const command &c)
     if (names.empty())
         return command_fail("no matching resources found");
 
-    state_watch ear;
-    state_watch_open(ear, c.state);
+    state_watch watch;
+    state_watch_open(watch, c.state);
     uint64_t deadline = os_now_ms() + timeout_ms;
     for (const std::string &name : names) {
         for (;;) {
@@ -221,10 +221,10 @@ int command_wait(const command &c)
                 code = command_fail(text_format("timed out waiting for the condition on pods/%s", name.c_str()));
                 break;
             }
-            state_watch_wait(ear, static_cast<int>(std::min<uint64_t>(deadline - now, 500)), -1, {});
+            state_watch_wait(watch, static_cast<int>(std::min<uint64_t>(deadline - now, 500)), -1, {});
         }
     }
-    state_watch_close(ear);
+    state_watch_close(watch);
     return code;
 }
 

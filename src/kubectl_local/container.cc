@@ -440,10 +440,10 @@ bool container_spawn(container_run &run, const container_launch &launch, std::st
     output_in.reset(-1);
     error_in.reset(-1);
     out_text = run.bwrap < 0 ? text_format("cannot start bwrap: %s", strerror(errno)) : "";
-    char said[1024];
+    char chunk[1024];
     ssize_t n;
-    while (run.bwrap > 0 && (n = read(error_pipe[0], said, sizeof said)) > 0)
-        out_text.append(said, static_cast<size_t>(n));
+    while (run.bwrap > 0 && (n = read(error_pipe[0], chunk, sizeof chunk)) > 0)
+        out_text.append(chunk, static_cast<size_t>(n));
     close(error_pipe[0]);
     if (!out_text.empty()) {
         if (run.bwrap > 0)

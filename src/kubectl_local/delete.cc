@@ -47,7 +47,7 @@ static bool is_still_there(const command &c, const pod_key &key, const std::stri
     return state_read_pod(c.state, key, pod) && state_pod_uid(pod.get()) == uid;
 }
 
-static bool ask_for_deletion(const command &c, const found_pod &pod, int64_t grace_s, std::string &out_text)
+static bool request_deletion(const command &c, const found_pod &pod, int64_t grace_s, std::string &out_text)
 {
     uint64_t grace = grace_s >= 0 ? static_cast<uint64_t>(grace_s)
                                   : json_u64(json_get(pod.pod.get(), "spec"), "terminationGracePeriodSeconds", 30);
@@ -128,7 +128,7 @@ static std::vector<found_pod> find_pods(const command &c, const deletion &d, int
 {
     std::vector<found_pod> pods;
     if (d.names.empty()) {
-        // Do not heal these pods first: a pod that will be deleted does not need a supervisor.
+        // Do not start supervisors first: a pod that will be deleted does not need a supervisor.
         for (const pod_key &key : state_list_pods(c.state, c.all_namespaces ? "" : c.ns)) {
             found_pod one;
             one.key = key;
@@ -179,7 +179,7 @@ int command_delete(const command &c)
     bool by_name = options_text(c.o, "output", "") == "name";
     for (const found_pod &one : pods) {
         std::string text;
-        if (!ask_for_deletion(c, one, d.grace, text)) {
+        if (!request_deletion(c, one, d.grace, text)) {
             code = command_fail(text);
             continue;
         }

@@ -124,8 +124,9 @@ int command_get(const command &c)
     selector wanted;
     int code = 0;
     if (c.o.words.empty()) {
-        fprintf(stderr, "You must specify the type of resource to get. kubectl-local supports pods and node.\n\nerror: Required resource not "
-                        "specified.\nSee 'kubectl-local get --help' for usage\n");
+        fprintf(stderr,
+            "You must specify the type of resource to get. kubectl-local supports pods and node.\n\nerror: Required resource not "
+            "specified.\nSee 'kubectl-local get --help' for usage\n");
         return 1;
     }
     if (!command_parse_names(c.o.words, resource, names, text) ||

@@ -48,7 +48,7 @@ static std::string real_path(const std::string &path)
     return realpath(path.c_str(), out) != nullptr ? out : "";
 }
 
-struct maker {
+struct guest_builder {
     guest_view &view;
     std::string scratch;
     std::map<std::string, std::string> places; // of the names below mount_tree_dir
@@ -58,7 +58,7 @@ struct maker {
 };
 
 // Only the pod's own directories may be renamed; directories bound from elsewhere belong to others.
-static bool is_ours(const maker &m, const std::string &host) { return host == m.scratch || host.starts_with(m.scratch + "/"); }
+static bool is_ours(const guest_builder &m, const std::string &host) { return host == m.scratch || host.starts_with(m.scratch + "/"); }
 
 static std::string parent_of(const std::string &path)
 {
@@ -66,14 +66,14 @@ static std::string parent_of(const std::string &path)
     return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
 }
 
-static void make_parents(maker &m, const std::string &guest)
+static void make_parents(guest_builder &m, const std::string &guest)
 {
     std::string host = host_of(m.view, parent_of(guest));
     if (is_ours(m, host))
         os_make_dirs(host);
 }
 
-static void bind(maker &m, const std::string &guest, const std::string &host, bool read_only)
+static void bind(guest_builder &m, const std::string &guest, const std::string &host, bool read_only)
 {
     std::string key = guest == "/" ? "" : guest;
     // Hide earlier bindings below this path, as a mount does.
@@ -88,7 +88,7 @@ static void bind(maker &m, const std::string &guest, const std::string &host, bo
 }
 
 // The location on this machine of what would have been mounted below mount_tree_dir.
-static std::string source_location_of(const maker &m, const std::string &source)
+static std::string source_location_of(const guest_builder &m, const std::string &source)
 {
     std::string lead = std::string(mount_tree_dir) + "/";
     size_t slash = source.find('/', lead.size());
@@ -99,7 +99,7 @@ static std::string source_location_of(const maker &m, const std::string &source)
 }
 
 static bool make_binding(
-    maker &m, const std::string &wanted, const std::string &guest, bool read_only, bool may_miss, std::string &out_text)
+    guest_builder &m, const std::string &wanted, const std::string &guest, bool read_only, bool may_miss, std::string &out_text)
 {
     std::string source = source_location_of(m, wanted);
     std::string host = real_path(source);
@@ -120,7 +120,7 @@ static bool make_binding(
     return true;
 }
 
-static bool make_memory(maker &m, const std::string &guest, std::string &out_text)
+static bool make_memory(guest_builder &m, const std::string &guest, std::string &out_text)
 {
     std::string host = m.scratch + "/mem/" + std::to_string(m.memories++);
     make_parents(m, guest);
@@ -135,7 +135,7 @@ static bool make_memory(maker &m, const std::string &guest, std::string &out_tex
     return true;
 }
 
-static void make_link(maker &m, const std::string &text, const std::string &guest)
+static void make_link(guest_builder &m, const std::string &text, const std::string &guest)
 {
     make_parents(m, guest);
     std::string place = host_of(m.view, guest);
@@ -145,7 +145,7 @@ static void make_link(maker &m, const std::string &text, const std::string &gues
 
 // Exclude the entries of /proc that do not belong to a process. They are the kernel's, and a pod that runs as the machine's root could
 // write some of them.
-static bool make_processes(maker &m, const std::string &guest, std::string &out_text)
+static bool make_processes(guest_builder &m, const std::string &guest, std::string &out_text)
 {
     if (!make_binding(m, "/proc", guest, false, false, out_text))
         return false;
@@ -162,7 +162,7 @@ static bool make_processes(maker &m, const std::string &guest, std::string &out_
     return true;
 }
 
-static bool make_devices(maker &m, const std::string &guest, std::string &out_text)
+static bool make_devices(guest_builder &m, const std::string &guest, std::string &out_text)
 {
     if (!make_memory(m, guest, out_text))
         return false;
@@ -220,7 +220,7 @@ static constexpr idle_option idle_options[] = {
 };
 
 // Applies an option with one value. False with `out_text` if it fails.
-static bool apply_one_value(maker &m, const std::string &name, const std::string &value, std::string &out_text)
+static bool apply_one_value(guest_builder &m, const std::string &name, const std::string &value, std::string &out_text)
 {
     if (name == "--tmpfs")
         return make_memory(m, value, out_text);
@@ -252,7 +252,8 @@ static bool apply_one_value(maker &m, const std::string &name, const std::string
 }
 
 // Applies an option with two values. False with `out_text` if it fails.
-static bool apply_two_values(maker &m, const std::string &name, const std::string &first, const std::string &second, std::string &out_text)
+static bool apply_two_values(
+    guest_builder &m, const std::string &name, const std::string &first, const std::string &second, std::string &out_text)
 {
     if (name == "--symlink") {
         make_link(m, first, second);
@@ -283,7 +284,7 @@ static size_t count_values(std::string_view name)
 }
 
 // Applies the option at `at` and moves `at` behind it and its values.
-static bool take_option(maker &m, const std::vector<std::string> &options, size_t &at, std::string &out_text)
+static bool take_option(guest_builder &m, const std::vector<std::string> &options, size_t &at, std::string &out_text)
 {
     const std::string &name = options[at];
     for (const idle_option &idle : idle_options)
@@ -313,7 +314,7 @@ static bool take_option(maker &m, const std::vector<std::string> &options, size_
 }
 
 // The places outside volumes that a container may write to. A sandbox uses memory for them; here they are directories of the pod.
-static bool make_writable(maker &m)
+static bool make_writable(guest_builder &m)
 {
     m.places["w"] = m.scratch + "/w";
     m.places["shm"] = m.scratch + "/shm";
@@ -327,7 +328,7 @@ static bool make_writable(maker &m)
 
 bool guest_view_make(guest_view &view, const std::string &scratch, const std::vector<std::string> &options, std::string &out_text)
 {
-    maker m{view, "", {}, 0, 0, false};
+    guest_builder m{view, "", {}, 0, 0, false};
     if (!os_remove_tree(scratch) || !os_make_dirs(scratch + "/root") || (m.scratch = real_path(scratch)).empty() || !make_writable(m)) {
         out_text = text_format("%s: %s", scratch.c_str(), strerror(errno));
         return false;

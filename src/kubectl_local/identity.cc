@@ -33,47 +33,47 @@ static std::string_view name_of(const cJSON *item)
 
 static std::vector<std::string> read_capabilities(const cJSON *context)
 {
-    const cJSON *said = field(context, "capabilities");
-    std::vector<std::string> kept(std::begin(default_capabilities), std::end(default_capabilities));
+    const cJSON *capabilities = field(context, "capabilities");
+    std::vector<std::string> names(std::begin(default_capabilities), std::end(default_capabilities));
     const cJSON *one;
-    cJSON_ArrayForEach(one, field(said, "drop"))
+    cJSON_ArrayForEach(one, field(capabilities, "drop"))
     {
         std::string_view name = name_of(one);
         if (name == "ALL")
-            kept.clear();
-        std::erase(kept, name);
+            names.clear();
+        std::erase(names, name);
     }
-    cJSON_ArrayForEach(one, field(said, "add"))
+    cJSON_ArrayForEach(one, field(capabilities, "add"))
     {
         std::string name(name_of(one));
-        if (std::find(kept.begin(), kept.end(), name) == kept.end() && !name.empty())
-            kept.push_back(name);
+        if (std::find(names.begin(), names.end(), name) == names.end() && !name.empty())
+            names.push_back(name);
     }
-    for (std::string &name : kept)
+    for (std::string &name : names)
         name.insert(0, "CAP_");
-    return kept;
+    return names;
 }
 
-bool identity_is_root(const container_identity &who) { return who.user == 0 && who.group == 0 && who.groups.empty(); }
+bool identity_is_root(const container_identity &out) { return out.user == 0 && out.group == 0 && out.groups.empty(); }
 
 container_identity identity_read(const cJSON *spec, const cJSON *container)
 {
-    container_identity who;
+    container_identity out;
     const cJSON *pod = field(spec, "securityContext");
     const cJSON *own = field(container, "securityContext");
-    if (!read_id(field(own, "runAsUser"), who.user))
-        read_id(field(pod, "runAsUser"), who.user);
-    if (!read_id(field(own, "runAsGroup"), who.group))
-        read_id(field(pod, "runAsGroup"), who.group);
+    if (!read_id(field(own, "runAsUser"), out.user))
+        read_id(field(pod, "runAsUser"), out.user);
+    if (!read_id(field(own, "runAsGroup"), out.group))
+        read_id(field(pod, "runAsGroup"), out.group);
     const cJSON *one;
     uint32_t id = 0;
-    cJSON_ArrayForEach(one, field(pod, "supplementalGroups")) if (read_id(one, id)) who.groups.push_back(id);
-    who.has_fs_group = read_id(field(pod, "fsGroup"), who.fs_group);
-    if (who.has_fs_group && std::find(who.groups.begin(), who.groups.end(), who.fs_group) == who.groups.end())
-        who.groups.push_back(who.fs_group);
-    who.capabilities = read_capabilities(own);
-    who.read_only_root = cJSON_IsTrue(field(own, "readOnlyRootFilesystem"));
-    return who;
+    cJSON_ArrayForEach(one, field(pod, "supplementalGroups")) if (read_id(one, id)) out.groups.push_back(id);
+    out.has_fs_group = read_id(field(pod, "fsGroup"), out.fs_group);
+    if (out.has_fs_group && std::find(out.groups.begin(), out.groups.end(), out.fs_group) == out.groups.end())
+        out.groups.push_back(out.fs_group);
+    out.capabilities = read_capabilities(own);
+    out.read_only_root = cJSON_IsTrue(field(own, "readOnlyRootFilesystem"));
+    return out;
 }
 
 } // namespace etlnode::kubectl_local

@@ -75,10 +75,10 @@ void limit_watch_prepare(limit_watch &k, const limit_watch_setup &setup)
     }
     if (setup.unsandboxed) {
         uint64_t bound = limits_writable(k.limits);
-        bool is_said = bound == k.limits.ephemeral;
+        bool has_own_limit = bound == k.limits.ephemeral;
         k.places.push_back({"/tmp, /run and what else may be written outside of volumes", setup.pod_dir + "/view",
-            is_said ? k.limits.ephemeral_text : limits_text(bound), is_said ? k.field + ".resources.limits.ephemeral-storage" : own_bound,
-            bound});
+            has_own_limit ? k.limits.ephemeral_text : limits_text(bound),
+            has_own_limit ? k.field + ".resources.limits.ephemeral-storage" : own_bound, bound});
     }
     if (setup.unsandboxed)
         k.places.push_back({"the termination message", termination_message_dir(setup.pod_dir), limits_text(termination_message_room),

@@ -30,11 +30,11 @@ static int open_beneath(int root, const std::string &path)
     return fd;
 }
 
-static bool give_away(int parent, const std::string &name, uid_t owner)
+static bool give_to_pod(int parent, const std::string &name, uid_t owner)
 {
-    os_fd made(openat(parent, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    std::string self = text_format("/proc/self/fd/%d", made.fd);
-    return made.fd >= 0 && fchownat(made.fd, "", owner, owner, AT_EMPTY_PATH) == 0 && chmod(self.c_str(), 0777) == 0;
+    os_fd created(openat(parent, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    std::string self = text_format("/proc/self/fd/%d", created.fd);
+    return created.fd >= 0 && fchownat(created.fd, "", owner, owner, AT_EMPTY_PATH) == 0 && chmod(self.c_str(), 0777) == 0;
 }
 
 // Creates missing names one after the other, each beneath `root`.
@@ -60,7 +60,7 @@ static bool make_beneath(int root, const mount_step &step, uid_t owner)
             rc = mkdirat(parent.fd, name.c_str(), 0755);
         if (rc < 0 && errno != EEXIST)
             return false;
-        if (rc >= 0 && step.give_away && !give_away(parent.fd, name, owner))
+        if (rc >= 0 && step.give_to_pod && !give_to_pod(parent.fd, name, owner))
             return false;
     }
     return true;
@@ -129,12 +129,12 @@ static bool attach(const mount_bind &bind, int source, int user_ns, std::string 
 {
     std::string place = std::string(mount_tree_dir) + "/" + bind.name;
     struct stat about;
-    bool made = fstat(source, &about) == 0;
-    if (made && S_ISDIR(about.st_mode))
-        made = mkdir(place.c_str(), 0755) == 0;
-    else if (made)
-        made = os_write_file(place, "");
-    os_fd tree(made ? open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE) : -1);
+    bool created = fstat(source, &about) == 0;
+    if (created && S_ISDIR(about.st_mode))
+        created = mkdir(place.c_str(), 0755) == 0;
+    else if (created)
+        created = os_write_file(place, "");
+    os_fd tree(created ? open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE) : -1);
     if (tree.fd >= 0 && bind.map_ids && user_ns >= 0) {
         struct mount_attr attributes = {};
         attributes.attr_set = MOUNT_ATTR_IDMAP;

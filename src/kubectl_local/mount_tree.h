@@ -24,7 +24,7 @@ enum class mount_create : uint8_t { nothing, directory, file };
 struct mount_step {
     std::string path;
     mount_create make = mount_create::nothing; // what to create if it is missing
-    bool give_away = false;                    // the pod owns what is created
+    bool give_to_pod = false;                  // the pod owns what is created
 };
 
 struct mount_bind {

@@ -39,7 +39,7 @@ bool namespace_write_text(const char *path, const char *text)
 
 // A pod only talks to this machine. Where the default congestion control paces with timers, that would cost more than copying the bytes.
 // See net_reach in port/net.h for the other side.
-static void leave_pacing()
+static void disable_pacing()
 {
     static constexpr const char *path = "/proc/sys/net/ipv4/tcp_congestion_control";
     char control[16] = "";
@@ -296,7 +296,7 @@ void namespace_helper(int channel, const helper_plan &plan)
     if (!plan.options->host_network) {
         if (!interface_up("lo", 0, 0))
             give_up(channel, 6);
-        leave_pacing();
+        disable_pacing();
         set_sysctls(plan);
     }
     namespace_inodes pod;

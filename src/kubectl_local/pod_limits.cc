@@ -74,8 +74,8 @@ uint64_t limits_writable(const container_limits &limits)
 
 uint64_t limits_memory_volume(const pod_volume &volume, const container_limits &limits)
 {
-    uint64_t said = limits_bytes(volume.size_limit);
-    uint64_t bytes = said != 0 ? said : memory_share();
+    uint64_t stated = limits_bytes(volume.size_limit);
+    uint64_t bytes = stated != 0 ? stated : memory_share();
     return limits.memory != 0 ? std::min(bytes, limits.memory) : bytes;
 }
 

@@ -77,8 +77,7 @@ static bool resolve(const std::string &host, struct sockaddr_in &out)
 }
 
 // Opens the pod's only way out: the address in `url` exists on the pod's loopback and is relayed to the real one.
-static void open_way_to_target(
-    pod_network &n, loop &l, const pod_spec &spec, const std::string &url, bool (*is_dying)(void *arg), void *arg)
+static void open_target_relay(pod_network &n, loop &l, const pod_spec &spec, const std::string &url, bool (*is_dying)(void *arg), void *arg)
 {
     target_url parts;
     if (url.empty())
@@ -186,19 +185,19 @@ static bool open_own_address(pod_network &n, const pod_spec &spec, const std::st
     bool is_shared = target_url_split(url, parts) && resolve(parts.host, target) && (ntohl(target.sin_addr.s_addr) >> 24) == 127 &&
                      std::find(spec.container.ports.begin(), spec.container.ports.end(), parts.port) != spec.container.ports.end();
     if (is_shared)
-        n.target_url = text_format("http://%s:%u", pod_network_way_address, parts.port) + parts.rest;
+        n.target_url = text_format("http://%s:%u", pod_network_host_loopback, parts.port) + parts.rest;
     return true;
 }
 
 unsigned pod_network_port(const pod_network &n, unsigned port) { return port < IPPORT_RESERVED ? port + n.port_shift : port; }
 
-bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &way, const std::string &uid,
+bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &target, const std::string &uid,
     const std::string &old_address, namespace_options options, bool (*is_dying)(void *arg), void *arg, std::string &out_text)
 {
     uint16_t port = spec.container.ports.empty() ? 0 : spec.container.ports[0];
     n.host_ip = "127.0.0.1";
     if (n.unsandboxed && !spec.host_network) {
-        n.open = open_own_address(n, spec, way, old_address);
+        n.open = open_own_address(n, spec, target, old_address);
         if (!n.open)
             out_text = text_format("no loopback address for the pod: %s", strerror(errno));
         return n.open;
@@ -226,7 +225,7 @@ bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::
         pod_network_close(n);
         return false;
     }
-    open_way_to_target(n, l, spec, way, is_dying, arg);
+    open_target_relay(n, l, spec, target, is_dying, arg);
     return true;
 }
 

@@ -16,7 +16,7 @@ namespace etlnode::kubectl_local {
 
 // Used without a network namespace: a container that connects to this address reaches this machine's loopback, even on one of its own
 // ports.
-inline constexpr const char *pod_network_way_address = "127.255.255.254";
+inline constexpr const char *pod_network_host_loopback = "127.255.255.254";
 
 struct pod_network {
     bool open = false;
@@ -33,9 +33,9 @@ struct pod_network {
     os_fd reservation;
 };
 
-// `way` is the URL that the pod may reach; empty for none. `old_address` is the address that an earlier supervisor used; it is reused if
+// `target` is the URL that the pod may reach; empty for none. `old_address` is the address that an earlier supervisor used; it is reused if
 // possible. `is_dying`: see relay. On failure `out_text` gives the reason, and nothing stays open.
-bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &way, const std::string &uid,
+bool pod_network_open(pod_network &n, loop &l, const pod_spec &spec, const std::string &target, const std::string &uid,
     const std::string &old_address, namespace_options options, bool (*is_dying)(void *arg), void *arg, std::string &out_text);
 void pod_network_close(pod_network &n);
 // The port at the pod's address under which one of the container's ports is reachable.

@@ -3,7 +3,7 @@
 //
 // Owns     nothing: one constant table.
 // Knows    kube/pod_schema (the fields of a type), pod_names, quantity.     Known by  pod.
-// Rules for several fields are functions in pod_relations.cc, pod_relations_container.cc and pod_relations_metadata.cc. Source:
+// Rules for several fields are functions in pod_rules_spec.cc, pod_rules_container.cc and pod_rules_metadata.cc. Source:
 // pkg/apis/core/validation of Kubernetes 1.33, as far as an ETL pod may meet it. test/e2e/test_admission.py compares the rules with the
 // verdicts of an API server.
 #include "kubectl_local/pod_rules.h"
@@ -371,8 +371,8 @@ static void check_type(pod_check &check, std::string_view type, const cJSON *val
     std::string prefix = path + (path.empty() ? "" : ".");
     size_t before = check.refusals.size();
     pod_skip skip;
-    for (std::span<const pod_relation> relations : {pod_relations_of_metadata(), pod_relations_of_spec(), pod_relations_of_containers()}) {
-        for (const pod_relation &relation : relations) {
+    for (std::span<const pod_type_rule> relations : {pod_rules_of_metadata(), pod_rules_of_spec(), pod_rules_of_containers()}) {
+        for (const pod_type_rule &relation : relations) {
             if (relation.type == type)
                 relation.check(check, value, path, skip);
         }

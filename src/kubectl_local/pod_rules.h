@@ -30,13 +30,13 @@ void refuse_unsupported(pod_check &check, const std::string &path, std::string_v
 
 // A rule for several fields of one type. It adds to `skip` the names of fields that must not be checked further.
 using pod_skip = std::vector<std::string_view>;
-struct pod_relation {
+struct pod_type_rule {
     std::string_view type;
     void (*check)(pod_check &check, const cJSON *value, const std::string &path, pod_skip &skip);
 };
-std::span<const pod_relation> pod_relations_of_metadata();
-std::span<const pod_relation> pod_relations_of_spec();
-std::span<const pod_relation> pod_relations_of_containers();
+std::span<const pod_type_rule> pod_rules_of_metadata();
+std::span<const pod_type_rule> pod_rules_of_spec();
+std::span<const pod_type_rule> pod_rules_of_containers();
 
 // Requires: pod_decode found no fault. Collects every refusal of the Pod.
 void pod_check_all(pod_check &check);

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "kube/pod_schema.h"
-#include "kubectl_local/pod_relate.h"
+#include "kubectl_local/pod_rule_helpers.h"
 
 namespace etlnode::kubectl_local {
 

@@ -248,7 +248,7 @@ static std::string cache_key(const std::string &bwrap)
     return out + " " + file_mark("/") + " " + file_mark(bwrap) + " " + file_mark(own_program());
 }
 
-static findings find_out(const local_state &state)
+static findings run_trials(const local_state &state)
 {
     findings out;
     std::string bwrap = os_find_program("bwrap");
@@ -256,11 +256,11 @@ static findings find_out(const local_state &state)
     std::string now = cache_key(bwrap);
     std::string text;
     std::string where;
-    json_ptr kept;
+    json_ptr cached;
     out.has_bwrap = !bwrap.empty();
-    if (os_read_file(path, text) && !json_parse(text, kept, where) && json_text(kept.get(), "circumstances") == now) {
-        out.namespaces = json_text(kept.get(), "namespaces");
-        out.tracing = json_text(kept.get(), "tracing");
+    if (os_read_file(path, text) && !json_parse(text, cached, where) && json_text(cached.get(), "circumstances") == now) {
+        out.namespaces = json_text(cached.get(), "namespaces");
+        out.tracing = json_text(cached.get(), "tracing");
         return out;
     }
     out.namespaces = try_namespaces(bwrap);
@@ -276,7 +276,7 @@ static findings find_out(const local_state &state)
 
 sandbox_report sandbox_detect(const local_state &state, sandbox_mode mode)
 {
-    findings f = find_out(state);
+    findings f = run_trials(state);
     sandbox_report out;
     if (f.namespaces.empty() && !f.has_bwrap) {
         out.kind = sandbox_kind::refused;

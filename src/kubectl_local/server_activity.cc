@@ -345,7 +345,7 @@ static sight inspect_thread(pid_t pid, pid_t thread, waiting_call &out)
 }
 
 // If system calls cannot be observed, a sleeping process counts as waiting.
-static bool sleeps(pid_t pid) { return server_activity_mark(pid).is_asleep; }
+static bool sleeps(pid_t pid) { return server_activity_identify(pid).is_asleep; }
 
 bool server_activity_awaits_connection(port_server &server)
 {
@@ -382,9 +382,9 @@ bool server_activity_awaits_client(const port_server &server)
 
 // --- the process's identity
 
-process_mark server_activity_parse_mark(std::string_view stat)
+process_identity server_activity_parse_identity(std::string_view stat)
 {
-    process_mark mark;
+    process_identity identity;
     size_t at = stat.rfind(')'); // the name before it may contain anything
     std::string rest(at == std::string_view::npos ? std::string_view() : stat.substr(at + 1));
     // "state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime priority nice threads itrealvalue
@@ -398,17 +398,17 @@ process_mark server_activity_parse_mark(std::string_view stat)
         " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu %*u %*d %*u %llu %*u %llu", &state, &flags,
         &started, &code, &stack);
     static constexpr unsigned exiting = 0x4; // PF_EXITING
-    mark.is_gone = count < 2 || state == 'Z' || state == 'X' || (flags & exiting) != 0;
-    mark.is_asleep = count >= 1 && state == 'S';
-    mark.started = count >= 3 ? started : 0;
+    identity.is_gone = count < 2 || state == 'Z' || state == 'X' || (flags & exiting) != 0;
+    identity.is_asleep = count >= 1 && state == 'S';
+    identity.started = count >= 3 ? started : 0;
     if (count == 5 && code > 1) { // the kernel reports 1 to a process without permission
-        mark.code = code;
-        mark.stack = stack;
+        identity.code = code;
+        identity.stack = stack;
     }
-    return mark;
+    return identity;
 }
 
-process_mark server_activity_mark(pid_t pid)
+process_identity server_activity_identify(pid_t pid)
 {
     char path[64];
     char buffer[1024];
@@ -416,7 +416,7 @@ process_mark server_activity_mark(pid_t pid)
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     if (!read_small(path, buffer, sizeof buffer, text))
         text = {};
-    return server_activity_parse_mark(text);
+    return server_activity_parse_identity(text);
 }
 
 } // namespace etlnode::kubectl_local

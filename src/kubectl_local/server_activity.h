@@ -66,14 +66,14 @@ bool server_activity_parse_call(std::string_view text, waiting_call &out);
 
 // Distinguishes a process from a later one with the same id, and its program from the one before an execve. Fields that cannot be read stay
 // empty.
-struct process_mark {
+struct process_identity {
     bool is_gone = false; // it has ended or is marked as exiting
     bool is_asleep = false;
     uint64_t started = 0;
     uint64_t code = 0; // address of the program's code; 0 if not readable
     uint64_t stack = 0;
 };
-process_mark server_activity_parse_mark(std::string_view stat);
-process_mark server_activity_mark(pid_t pid);
+process_identity server_activity_parse_identity(std::string_view stat);
+process_identity server_activity_identify(pid_t pid);
 
 } // namespace etlnode::kubectl_local

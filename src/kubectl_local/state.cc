@@ -269,7 +269,7 @@ bool state_spawn_supervisor(const local_state &state, const pod_key &key, std::s
     return true;
 }
 
-bool state_heal_pod(const local_state &state, const pod_key &key, const cJSON *pod)
+bool state_ensure_supervisor(const local_state &state, const pod_key &key, const cJSON *pod)
 {
     std::string_view phase = json_text(json_get(pod, "status"), "phase");
     bool ended = phase == "Succeeded" || phase == "Failed";

@@ -61,7 +61,7 @@ int state_lock_pod(const local_state &state, const pod_key &key);
 // Starts a supervisor in a session of its own. It exits at once if another one is faster.
 bool state_spawn_supervisor(const local_state &state, const pod_key &key, std::string &out_text);
 // Starts a supervisor for a pod that should run (has not ended, can be helped) but has none. True if one was started.
-bool state_heal_pod(const local_state &state, const pod_key &key, const cJSON *pod);
+bool state_ensure_supervisor(const local_state &state, const pod_key &key, const cJSON *pod);
 
 // Lets a watcher wait for changes. Open it before the first read of the records.
 struct state_watch {

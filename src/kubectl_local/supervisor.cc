@@ -125,7 +125,7 @@ static void take_termination(supervisor &s)
     if (s.run.bwrap == 0)
         supervisor_finish(s);
     else
-        supervisor_ask_to_end(s, grace * 1000);
+        supervisor_request_end(s, grace * 1000);
 }
 
 static void leave(supervisor &s)
@@ -136,7 +136,7 @@ static void leave(supervisor &s)
     if (s.run.bwrap == 0)
         supervisor_finish(s);
     else
-        supervisor_ask_to_end(s, std::min(s.spec.grace_s * 1000, leave_grace_ms));
+        supervisor_request_end(s, std::min(s.spec.grace_s * 1000, leave_grace_ms));
 }
 
 static void reap(supervisor &s)

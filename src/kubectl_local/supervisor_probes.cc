@@ -105,7 +105,7 @@ static void on_probe_change(void *arg, prober &which)
     s.liveness_failed = true;
     s.status.message = text_format("%s probe failed: %s", which.role == probe_role::startup ? "Startup" : "Liveness", which.why.c_str());
     supervisor_stop_probes(s);
-    supervisor_ask_to_end(s, s.spec.grace_s * 1000);
+    supervisor_request_end(s, s.spec.grace_s * 1000);
 }
 
 // The pod reports why it is not ready, but does not repeat it for every attempt.

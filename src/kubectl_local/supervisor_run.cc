@@ -24,7 +24,7 @@ static constexpr uint64_t healthy_run_ms = 60'000; // a run of this length reset
 static constexpr uint64_t image_retry_ms = 1'000;
 static constexpr uint64_t network_retry_ms = 5'000;
 
-void supervisor_ask_to_end(supervisor &s, uint64_t grace_ms)
+void supervisor_request_end(supervisor &s, uint64_t grace_ms)
 {
     if (s.run.bwrap == 0)
         return;

@@ -109,7 +109,7 @@ void supervisor_stop_probes(supervisor &s);
 // Containers.
 void supervisor_prepare_run(supervisor &s);
 void supervisor_start_current(supervisor &s);
-void supervisor_ask_to_end(supervisor &s, uint64_t grace_ms);
+void supervisor_request_end(supervisor &s, uint64_t grace_ms);
 // Adds the reason why the container did not start or ended at once, with a remedy if one is known.
 void supervisor_explain_end(const supervisor &s, container_end &end);
 void supervisor_container_ended(supervisor &s, const container_end &end);

@@ -234,7 +234,7 @@ static void handle_destination(trace_context &h, unsigned arg)
     struct in_addr pod = {};
     struct in_addr way = {};
     inet_pton(AF_INET, own.c_str(), &pod);
-    inet_pton(AF_INET, pod_network_way_address, &way);
+    inet_pton(AF_INET, pod_network_host_loopback, &way);
     uint16_t port = port_of(address);
     if (is_four && four_of(address) == way.s_addr) {
         set_four(address, "127.0.0.1");

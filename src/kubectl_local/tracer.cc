@@ -131,7 +131,7 @@ static void handle_program(tracer &t, pid_t tid)
 
 // Scratch: the thread itself asks the kernel for memory, then repeats its own call.
 
-static void ask_for_scratch(tracee &thread, trace_regs &regs)
+static void request_scratch(tracee &thread, trace_regs &regs)
 {
     thread.saved = regs;
     thread.awaiting_scratch = true;
@@ -175,7 +175,7 @@ static void handle_call(tracer &t, tracee &thread)
         space.free_scratch.pop_back();
     }
     if (trace_call(t.state, thread, regs) == trace_verdict::needs_scratch) {
-        ask_for_scratch(thread, regs);
+        request_scratch(thread, regs);
         return;
     }
     trace_write_regs(thread.tid, regs);

@@ -117,7 +117,7 @@ static void keep_supervised(watcher &w, const pod_key &key, reported_pod &report
     if (reported.was_supervised || os_now_ms() - reported.alone_since_ms >= first_supervisor_ms) {
         reported.was_supervised = false; // the next one gets its own time to start
         reported.alone_since_ms = 0;
-        w.recheck_soon = state_heal_pod(w.c.state, key, reported.pod.get()) || w.recheck_soon;
+        w.recheck_soon = state_ensure_supervisor(w.c.state, key, reported.pod.get()) || w.recheck_soon;
     } else
         w.recheck_soon = true;
 }

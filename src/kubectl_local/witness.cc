@@ -54,18 +54,18 @@ static bool is_shared(witness &w)
 // Records which process and program serves. False if it has ended or is marked as exiting.
 static bool note_server(witness &w)
 {
-    process_mark mark = server_activity_mark(w.server.pid);
-    if (mark.is_gone) {
+    process_identity identity = server_activity_identify(w.server.pid);
+    if (identity.is_gone) {
         w.known_command = 0;
         return false;
     }
-    bool is_first = w.mark_pid == 0;
-    bool is_comparable = mark.code != 0 && w.mark.code != 0;
-    bool is_same = w.mark_pid == w.server.pid && w.mark.started == mark.started &&
-                   (!is_comparable || (w.mark.code == mark.code && w.mark.stack == mark.stack));
-    if (!is_same || mark.code != 0)
-        w.mark = mark;
-    w.mark_pid = w.server.pid;
+    bool is_first = w.identity_pid == 0;
+    bool is_comparable = identity.code != 0 && w.identity.code != 0;
+    bool is_same = w.identity_pid == w.server.pid && w.identity.started == identity.started &&
+                   (!is_comparable || (w.identity.code == identity.code && w.identity.stack == identity.stack));
+    if (!is_same || identity.code != 0)
+        w.identity = identity;
+    w.identity_pid = w.server.pid;
     if (!is_first && !is_same) {
         w.replaced++;
         w.known_command = 0;
@@ -151,8 +151,8 @@ static uint64_t pause_before(const witness::question &q, const observation &seen
 void witness_forget(witness &w)
 {
     w.known_command = 0;
-    w.mark_pid = 0;
-    w.mark = process_mark();
+    w.identity_pid = 0;
+    w.identity = process_identity();
 }
 
 void witness_remember(witness &w)

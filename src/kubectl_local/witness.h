@@ -54,8 +54,8 @@ struct witness {
     pid_t known_command = 0; // 0 if unknown
     port_server server;
     uint64_t shared_until_ms = 0; // other processes hold the socket as well
-    process_mark mark;
-    pid_t mark_pid = 0;
+    process_identity identity;
+    pid_t identity_pid = 0;
     uint32_t replaced = 0;
 };
 

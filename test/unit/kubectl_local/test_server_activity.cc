@@ -95,23 +95,23 @@ static void a_waiting_call_is_parsed(void **)
 
 static void a_mark_is_parsed(void **)
 {
-    process_mark mark = server_activity_parse_mark(
+    process_identity identity = server_activity_parse_identity(
         "12 (a) b) (c) S 1 12 12 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 4242 1000 200 18446744073709551615 4096 8192 140720000 0 0 0\n");
-    test_true(!mark.is_gone);
-    test_true(mark.is_asleep);
-    test_eq(mark.started, uint64_t{4242});
-    test_eq(mark.code, uint64_t{4096});
-    test_eq(mark.stack, uint64_t{140720000});
-    mark = server_activity_parse_mark(
+    test_true(!identity.is_gone);
+    test_true(identity.is_asleep);
+    test_eq(identity.started, uint64_t{4242});
+    test_eq(identity.code, uint64_t{4096});
+    test_eq(identity.stack, uint64_t{140720000});
+    identity = server_activity_parse_identity(
         "12 (a) R 1 12 12 0 -1 4194564 100 0 0 0 1 2 0 0 20 0 1 0 4242 1000 200 18446744073709551615 1 1 0 0 0 0\n");
-    test_true(mark.is_gone); // marked as exiting
-    test_true(!mark.is_asleep);
-    test_eq(mark.code, uint64_t{0}); // not shown to us
-    test_true(server_activity_parse_mark("12 (a) Z 1 12 12 0 -1 0 0").is_gone);
-    test_true(server_activity_parse_mark("").is_gone);
-    mark = server_activity_mark(getpid());
-    test_true(!mark.is_gone);
-    test_true(mark.code != 0 && mark.stack != 0 && mark.started != 0);
+    test_true(identity.is_gone); // marked as exiting
+    test_true(!identity.is_asleep);
+    test_eq(identity.code, uint64_t{0}); // not shown to us
+    test_true(server_activity_parse_identity("12 (a) Z 1 12 12 0 -1 0 0").is_gone);
+    test_true(server_activity_parse_identity("").is_gone);
+    identity = server_activity_identify(getpid());
+    test_true(!identity.is_gone);
+    test_true(identity.code != 0 && identity.stack != 0 && identity.started != 0);
 }
 
 int main()

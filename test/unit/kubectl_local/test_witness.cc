@@ -393,11 +393,11 @@ static void a_program_that_was_replaced_has_no_witness(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     start_command(f, shape::command, work::execs);
-    for (int i = 0; i < 10'000 && f.w.mark_pid == 0; i++) {
+    for (int i = 0; i < 10'000 && f.w.identity_pid == 0; i++) {
         witness_remember(f.w);
         turn(f);
     }
-    test_eq(f.w.mark_pid, f.command);
+    test_eq(f.w.identity_pid, f.command);
     int before = ask(f);
     test_eq_text(read_answer(f, before), "local://abc server\n");
     kill(f.server, SIGUSR1);

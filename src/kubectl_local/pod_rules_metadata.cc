@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_relations_metadata.cc: the rules for a Pod's finalizers, owners, and the annotations that Kubernetes itself interprets.
+// kubectl_local/pod_rules_metadata.cc: the rules for a Pod's finalizers, owners, and the annotations that Kubernetes itself interprets.
 #include <algorithm>
 
 #include "base/text.h"
-#include "kubectl_local/pod_relate.h"
+#include "kubectl_local/pod_rule_helpers.h"
 
 namespace etlnode::kubectl_local {
 
@@ -49,12 +49,12 @@ static void check_owners(pod_check &check, const cJSON *list, const std::string 
             refuse_invalid(check, path, entry, "/v1, Kind=Event is disallowed from being an owner");
         if (!cJSON_IsTrue(field(entry, "controller")))
             continue;
-        std::string who = std::string(text_of(entry, "kind")) + "/" + std::string(text_of(entry, "name"));
+        std::string owner = std::string(text_of(entry, "kind")) + "/" + std::string(text_of(entry, "name"));
         if (!controller.empty())
             refuse_invalid(check, path, list,
                 text_format("Only one reference can have Controller set to true. Found \"true\" in references for %s and %s",
-                    text_escape(controller, 200).c_str(), text_escape(who, 200).c_str()));
-        controller = who;
+                    text_escape(controller, 200).c_str(), text_escape(owner, 200).c_str()));
+        controller = owner;
     }
 }
 
@@ -111,7 +111,7 @@ static void check_annotation(pod_check &check, const cJSON *entry, const std::st
         check_app_armor(check, at, key.substr(app_armor.size()), value);
 }
 
-static void relate_pods_metadata(pod_check &check, const cJSON *metadata, const std::string &path, pod_skip &)
+static void rule_pods_metadata(pod_check &check, const cJSON *metadata, const std::string &path, pod_skip &)
 {
     check_finalizers(check, field(metadata, "finalizers"), path + ".finalizers");
     check_owners(check, field(metadata, "ownerReferences"), path + ".ownerReferences");
@@ -120,10 +120,10 @@ static void relate_pods_metadata(pod_check &check, const cJSON *metadata, const 
         cJSON_ArrayForEach(entry, field(metadata, "annotations")) check_annotation(check, entry, path + ".annotations");
 }
 
-static constexpr pod_relation relations[] = {
-    {"ObjectMeta", relate_pods_metadata},
+static constexpr pod_type_rule relations[] = {
+    {"ObjectMeta", rule_pods_metadata},
 };
 
-std::span<const pod_relation> pod_relations_of_metadata() { return relations; }
+std::span<const pod_type_rule> pod_rules_of_metadata() { return relations; }
 
 } // namespace etlnode::kubectl_local

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_relations.cc: the rules for several fields of a Pod's metadata, spec, volumes and security contexts.
+// kubectl_local/pod_rules_spec.cc: the rules for several fields of a Pod's metadata, spec, volumes and security contexts.
 #include <algorithm>
 #include <cstring>
 
 #include "base/text.h"
 #include "kube/pod_schema.h"
-#include "kubectl_local/pod_relate.h"
+#include "kubectl_local/pod_rule_helpers.h"
 
 namespace etlnode::kubectl_local {
 
@@ -17,7 +17,7 @@ static constexpr size_t app_armor_name_max = 4'095;
 
 // The whole Pod and its metadata.
 
-static void relate_pod(pod_check &check, const cJSON *pod, const std::string &, pod_skip &skip)
+static void rule_pod(pod_check &check, const cJSON *pod, const std::string &, pod_skip &skip)
 {
     skip.push_back("status"); // a create ignores it
     if (!is_set(field(pod, "spec")))
@@ -35,7 +35,7 @@ static void check_labels(pod_check &check, const cJSON *map, const std::string &
     }
 }
 
-static void relate_metadata(pod_check &check, const cJSON *metadata, const std::string &path, pod_skip &)
+static void rule_metadata(pod_check &check, const cJSON *metadata, const std::string &path, pod_skip &)
 {
     std::string_view prefix = text_of(metadata, "generateName");
     if (!prefix.empty()) {
@@ -91,19 +91,19 @@ static void check_searches(pod_check &check, const cJSON *list, const std::strin
 
 static void check_windows_options(pod_check &check, const cJSON *spec, const std::string &path)
 {
-    auto look = [&](const cJSON *owner, const std::string &at) {
+    auto check_context = [&](const cJSON *owner, const std::string &at) {
         if (is_set(field(field(owner, "securityContext"), "windowsOptions")))
             refuse_forbidden(check, at + ".securityContext.windowsOptions", "windows options cannot be set for a linux pod");
     };
-    look(spec, path);
+    check_context(spec, path);
     for (const char *list : {"initContainers", "containers"}) {
         const cJSON *container;
         size_t index = 0;
-        cJSON_ArrayForEach(container, field(spec, list)) look(container, text_format("%s.%s[%zu]", path.c_str(), list, index++));
+        cJSON_ArrayForEach(container, field(spec, list)) check_context(container, text_format("%s.%s[%zu]", path.c_str(), list, index++));
     }
 }
 
-static void relate_spec(pod_check &check, const cJSON *spec, const std::string &path, pod_skip &skip)
+static void rule_spec(pod_check &check, const cJSON *spec, const std::string &path, pod_skip &skip)
 {
     check_labels(check, field(spec, "nodeSelector"), path + ".nodeSelector");
     skip.push_back("ephemeralContainers");
@@ -156,12 +156,13 @@ static void relate_spec(pod_check &check, const cJSON *spec, const std::string &
             "ShareProcessNamespace and HostPID cannot both be enabled");
     if (cJSON_IsFalse(field(spec, "hostUsers")) && cJSON_IsTrue(field(spec, "hostNetwork")))
         refuse_forbidden(check, path + ".hostNetwork", "when `pod.Spec.HostUsers` is false");
-    for (const auto &[key, said] : {std::pair("hostPID", ".HostPID"), std::pair("hostIPC", ".HostIPC")}) // Kubernetes spells them like this
+    for (const auto &[key, suffix] :
+        {std::pair("hostPID", ".HostPID"), std::pair("hostIPC", ".HostIPC")}) // Kubernetes spells them like this
         if (cJSON_IsFalse(field(spec, "hostUsers")) && cJSON_IsTrue(field(spec, key)))
-            refuse_forbidden(check, path + said, "when `pod.Spec.HostUsers` is false");
+            refuse_forbidden(check, path + suffix, "when `pod.Spec.HostUsers` is false");
 }
 
-static void relate_toleration(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_toleration(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     std::string_view key = text_of(value, "key");
     std::string_view how = text_of(value, "operator");
@@ -183,7 +184,7 @@ static void relate_toleration(pod_check &check, const cJSON *value, const std::s
         refuse_unsupported(check, path + ".effect", effect, "NoSchedule PreferNoSchedule NoExecute");
 }
 
-static void relate_expression(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_expression(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     bool is_field = path.find(".matchFields[") != std::string::npos;
     bool is_node = path.find("odeAffinity") != std::string::npos || path.find(".preference.") != std::string::npos;
@@ -249,7 +250,7 @@ static void check_label_keys(pod_check &check, const cJSON *owner, const std::st
     }
 }
 
-static void relate_affinity_term(pod_check &check, const cJSON *term, const std::string &path, pod_skip &)
+static void rule_affinity_term(pod_check &check, const cJSON *term, const std::string &path, pod_skip &)
 {
     const cJSON *entry;
     cJSON_ArrayForEach(entry, field(term, "namespaces"))
@@ -271,7 +272,7 @@ static void relate_affinity_term(pod_check &check, const cJSON *term, const std:
 }
 
 // A missing term is validated as an empty one.
-static void relate_weighted_term(pod_check &check, const cJSON *weighted, const std::string &path, pod_skip &)
+static void rule_weighted_term(pod_check &check, const cJSON *weighted, const std::string &path, pod_skip &)
 {
     if (is_set(field(weighted, "podAffinityTerm")))
         return;
@@ -279,7 +280,7 @@ static void relate_weighted_term(pod_check &check, const cJSON *weighted, const 
     check_form(check, name_form::qualified, path + ".podAffinityTerm.topologyKey", "");
 }
 
-static void relate_spread(pod_check &check, const cJSON *spread, const std::string &path, pod_skip &)
+static void rule_spread(pod_check &check, const cJSON *spread, const std::string &path, pod_skip &)
 {
     const cJSON *domains = field(spread, "minDomains");
     std::string_view otherwise = text_of(spread, "whenUnsatisfiable");
@@ -291,14 +292,14 @@ static void relate_spread(pod_check &check, const cJSON *spread, const std::stri
     check_label_keys(check, spread, path, "matchLabelKeys", false);
 }
 
-static void relate_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     check_labels(check, field(value, "matchLabels"), path + ".matchLabels");
 }
 
 // Volumes.
 
-static void relate_volume(pod_check &check, const cJSON *volume, const std::string &path, pod_skip &skip)
+static void rule_volume(pod_check &check, const cJSON *volume, const std::string &path, pod_skip &skip)
 {
     std::string_view name = text_of(volume, "name");
     if (is_set(field(volume, "image"))) { // its feature gate is off, so it does not count as a volume
@@ -321,7 +322,7 @@ static void relate_volume(pod_check &check, const cJSON *volume, const std::stri
         refuse_duplicate(check, path + ".name", name);
 }
 
-static void relate_flocker(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_flocker(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     bool by_name = !text_of(value, "datasetName").empty();
     bool by_id = !text_of(value, "datasetUUID").empty();
@@ -333,7 +334,7 @@ static void relate_flocker(pod_check &check, const cJSON *value, const std::stri
         refuse_invalid_text(check, path + ".datasetName", text_of(value, "datasetName"), "must not contain '/'");
 }
 
-static void relate_nfs(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_nfs(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     std::string_view dir = text_of(value, "path");
     if (!dir.starts_with('/'))
@@ -341,7 +342,7 @@ static void relate_nfs(pod_check &check, const cJSON *value, const std::string &
 }
 
 // Reports sources that provide a file with the same path.
-static void relate_projected(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_projected(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     std::vector<std::string_view> paths;
     const cJSON *source;
@@ -369,7 +370,7 @@ static void relate_projected(pod_check &check, const cJSON *value, const std::st
     }
 }
 
-static void relate_downward_file(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_downward_file(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     bool by_field = is_set(field(value, "fieldRef"));
     bool by_resource = is_set(field(value, "resourceFieldRef"));
@@ -381,7 +382,7 @@ static void relate_downward_file(pod_check &check, const cJSON *value, const std
 
 // Security.
 
-static void relate_security(pod_check &check, const cJSON *context, const std::string &path, pod_skip &)
+static void rule_security(pod_check &check, const cJSON *context, const std::string &path, pod_skip &)
 {
     if (text_of(context, "procMount") == "Unmasked" && !cJSON_IsFalse(field(field(check.pod, "spec"), "hostUsers")))
         refuse_invalid_text(check, path + ".procMount", "Unmasked", "`hostUsers` must be false to use `Unmasked`");
@@ -397,7 +398,7 @@ static void relate_security(pod_check &check, const cJSON *context, const std::s
     }
 }
 
-static void relate_sysctls(pod_check &check, const cJSON *context, const std::string &path, pod_skip &)
+static void rule_sysctls(pod_check &check, const cJSON *context, const std::string &path, pod_skip &)
 {
     std::vector<std::string_view> names;
     bool uses_host = cJSON_IsTrue(field(field(check.pod, "spec"), "hostNetwork"));
@@ -424,7 +425,7 @@ static void relate_sysctls(pod_check &check, const cJSON *context, const std::st
     }
 }
 
-static void relate_profile(pod_check &check, const cJSON *profile, const std::string &path, pod_skip &)
+static void rule_profile(pod_check &check, const cJSON *profile, const std::string &path, pod_skip &)
 {
     const char *word = path.ends_with("seccompProfile") ? "seccomp type" : "AppArmor type";
     const cJSON *local = field(profile, "localhostProfile");
@@ -446,28 +447,28 @@ static void relate_profile(pod_check &check, const cJSON *profile, const std::st
         check_relative(check, at, local->valuestring);
 }
 
-static constexpr pod_relation relations[] = {
-    {"Pod", relate_pod},
-    {"ObjectMeta", relate_metadata},
-    {"PodSpec", relate_spec},
-    {"Toleration", relate_toleration},
-    {"NodeSelectorRequirement", relate_expression},
-    {"LabelSelectorRequirement", relate_expression},
-    {"LabelSelector", relate_selector},
-    {"PodAffinityTerm", relate_affinity_term},
-    {"WeightedPodAffinityTerm", relate_weighted_term},
-    {"TopologySpreadConstraint", relate_spread},
-    {"FlockerVolumeSource", relate_flocker},
-    {"Volume", relate_volume},
-    {"ProjectedVolumeSource", relate_projected},
-    {"NFSVolumeSource", relate_nfs},
-    {"DownwardAPIVolumeFile", relate_downward_file},
-    {"SecurityContext", relate_security},
-    {"PodSecurityContext", relate_sysctls},
-    {"SeccompProfile", relate_profile},
-    {"AppArmorProfile", relate_profile},
+static constexpr pod_type_rule relations[] = {
+    {"Pod", rule_pod},
+    {"ObjectMeta", rule_metadata},
+    {"PodSpec", rule_spec},
+    {"Toleration", rule_toleration},
+    {"NodeSelectorRequirement", rule_expression},
+    {"LabelSelectorRequirement", rule_expression},
+    {"LabelSelector", rule_selector},
+    {"PodAffinityTerm", rule_affinity_term},
+    {"WeightedPodAffinityTerm", rule_weighted_term},
+    {"TopologySpreadConstraint", rule_spread},
+    {"FlockerVolumeSource", rule_flocker},
+    {"Volume", rule_volume},
+    {"ProjectedVolumeSource", rule_projected},
+    {"NFSVolumeSource", rule_nfs},
+    {"DownwardAPIVolumeFile", rule_downward_file},
+    {"SecurityContext", rule_security},
+    {"PodSecurityContext", rule_sysctls},
+    {"SeccompProfile", rule_profile},
+    {"AppArmorProfile", rule_profile},
 };
 
-std::span<const pod_relation> pod_relations_of_spec() { return relations; }
+std::span<const pod_type_rule> pod_rules_of_spec() { return relations; }
 
 } // namespace etlnode::kubectl_local

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_relate.h: helpers of the rules for several fields of a Pod: reading a field, and refusals that many rules share.
+// kubectl_local/pod_rule_helpers.h: helpers of the rules for several fields of a Pod: reading a field, and refusals that many rules share.
 #pragma once
 
 #include <initializer_list>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// kubectl_local/pod_relations_container.cc: the rules for several fields of a container: names, ports, mounts, environment, probes,
+// kubectl_local/pod_rules_container.cc: the rules for several fields of a container: names, ports, mounts, environment, probes,
 // resources.
 #include <algorithm>
 #include <cmath>
 
 #include "base/text.h"
-#include "kubectl_local/pod_relate.h"
+#include "kubectl_local/pod_rule_helpers.h"
 #include "kubectl_local/quantity.h"
 
 namespace etlnode::kubectl_local {
@@ -17,7 +17,7 @@ static bool is_ordinary_init(const cJSON *container, const std::string &path)
     return path.starts_with("spec.initContainers") && text_of(container, "restartPolicy") != "Always";
 }
 
-static void relate_names(pod_check &check, const cJSON *container, const std::string &path)
+static void rule_names(pod_check &check, const cJSON *container, const std::string &path)
 {
     std::string_view name = text_of(container, "name");
     const cJSON *spec = field(check.pod, "spec");
@@ -37,14 +37,14 @@ static void relate_names(pod_check &check, const cJSON *container, const std::st
         refuse_duplicate(check, path + ".name", name);
 }
 
-static bool has_place(const cJSON *list, const char *key, std::string_view place)
+static bool has_value(const cJSON *list, const char *key, std::string_view place)
 {
     const cJSON *one;
     cJSON_ArrayForEach(one, list) if (text_of(one, key) == place) return true;
     return false;
 }
 
-static void relate_mounts(pod_check &check, const cJSON *container, const std::string &path)
+static void rule_mounts(pod_check &check, const cJSON *container, const std::string &path)
 {
     std::vector<std::string_view> places;
     bool is_privileged = cJSON_IsTrue(field(field(container, "securityContext"), "privileged"));
@@ -64,9 +64,9 @@ static void relate_mounts(pod_check &check, const cJSON *container, const std::s
         if (std::find(places.begin(), places.end(), place) != places.end())
             refuse_invalid_text(check, at + ".mountPath", place, "must be unique");
         places.push_back(place);
-        if (has_place(field(container, "volumeDevices"), "name", name))
+        if (has_value(field(container, "volumeDevices"), "name", name))
             refuse_invalid_text(check, at + ".name", name, "must not already exist in volumeDevices");
-        if (has_place(field(container, "volumeDevices"), "devicePath", place))
+        if (has_value(field(container, "volumeDevices"), "devicePath", place))
             refuse_invalid_text(check, at + ".mountPath", place, "must not already exist as a path in volumeDevices");
         // Kubernetes omits the index from the paths below.
         std::string list = path + ".volumeMounts";
@@ -89,7 +89,7 @@ static void relate_mounts(pod_check &check, const cJSON *container, const std::s
     }
 }
 
-static void relate_devices(pod_check &check, const cJSON *container, const std::string &path)
+static void rule_devices(pod_check &check, const cJSON *container, const std::string &path)
 {
     const cJSON *device;
     size_t index = 0;
@@ -97,26 +97,26 @@ static void relate_devices(pod_check &check, const cJSON *container, const std::
     {
         std::string at = text_format("%s.volumeDevices[%zu].name", path.c_str(), index);
         std::string_view name = text_of(device, "name");
-        std::string place_at = text_format("%s.volumeDevices[%zu].devicePath", path.c_str(), index++);
+        std::string path_at = text_format("%s.volumeDevices[%zu].devicePath", path.c_str(), index++);
         std::string_view place = text_of(device, "devicePath");
         const cJSON *other;
-        bool is_place_repeated = false;
+        bool is_path_repeated = false;
         bool is_name_repeated = false;
         cJSON_ArrayForEach(other, field(container, "volumeDevices"))
         {
             if (other == device)
                 break;
-            is_place_repeated = is_place_repeated || text_of(other, "devicePath") == place;
+            is_path_repeated = is_path_repeated || text_of(other, "devicePath") == place;
             is_name_repeated = is_name_repeated || text_of(other, "name") == name;
         }
         if (is_name_repeated)
             refuse_invalid_text(check, at, name, "must be unique");
-        if (is_place_repeated)
-            refuse_invalid_text(check, place_at, place, "must be unique");
-        if (has_place(field(container, "volumeMounts"), "name", name))
+        if (is_path_repeated)
+            refuse_invalid_text(check, path_at, place, "must be unique");
+        if (has_value(field(container, "volumeMounts"), "name", name))
             refuse_invalid_text(check, at, name, "must not already exist in volumeMounts");
-        if (has_place(field(container, "volumeMounts"), "mountPath", place))
-            refuse_invalid_text(check, place_at, place, "must not already exist as a path in volumeMounts");
+        if (has_value(field(container, "volumeMounts"), "mountPath", place))
+            refuse_invalid_text(check, path_at, place, "must not already exist as a path in volumeMounts");
         const cJSON *volume = nullptr;
         const cJSON *one;
         cJSON_ArrayForEach(one, field(field(check.pod, "spec"), "volumes")) volume = text_of(one, "name") == name ? one : volume;
@@ -127,7 +127,7 @@ static void relate_devices(pod_check &check, const cJSON *container, const std::
     }
 }
 
-static void relate_ports(pod_check &check, const cJSON *container, const std::string &path)
+static void rule_ports(pod_check &check, const cJSON *container, const std::string &path)
 {
     std::vector<std::string_view> names;
     std::vector<std::string> of_init; // each init container runs alone
@@ -166,7 +166,7 @@ static void relate_ports(pod_check &check, const cJSON *container, const std::st
     }
 }
 
-static void relate_resizes(pod_check &check, const cJSON *container, const std::string &path)
+static void rule_resizes(pod_check &check, const cJSON *container, const std::string &path)
 {
     std::string list = path + ".resizePolicy"; // Kubernetes includes the index only for duplicates
     bool never_restarts = text_of(field(check.pod, "spec"), "restartPolicy") == "Never";
@@ -194,13 +194,13 @@ static void relate_resizes(pod_check &check, const cJSON *container, const std::
     }
 }
 
-static void relate_container(pod_check &check, const cJSON *container, const std::string &path, pod_skip &skip)
+static void rule_container(pod_check &check, const cJSON *container, const std::string &path, pod_skip &skip)
 {
-    relate_names(check, container, path);
-    relate_ports(check, container, path);
-    relate_mounts(check, container, path);
-    relate_devices(check, container, path);
-    relate_resizes(check, container, path);
+    rule_names(check, container, path);
+    rule_ports(check, container, path);
+    rule_mounts(check, container, path);
+    rule_devices(check, container, path);
+    rule_resizes(check, container, path);
     std::string_view image = text_of(container, "image");
     auto is_blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
     if (!image.empty() && (is_blank(image.front()) || is_blank(image.back())))
@@ -221,7 +221,7 @@ static void relate_container(pod_check &check, const cJSON *container, const std
     }
 }
 
-static void relate_env_value(pod_check &check, const cJSON *variable, const std::string &path, pod_skip &)
+static void rule_env_value(pod_check &check, const cJSON *variable, const std::string &path, pod_skip &)
 {
     const cJSON *from = field(variable, "valueFrom");
     if (!is_set(from))
@@ -238,7 +238,7 @@ static void relate_env_value(pod_check &check, const cJSON *variable, const std:
         refuse_invalid_text(check, at, "", "may not have more than one field specified at a time");
 }
 
-static void relate_env_from(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_env_from(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     size_t count = (is_set(field(value, "configMapRef")) ? 1 : 0) + (is_set(field(value, "secretRef")) ? 1 : 0);
     if (count != 1) // the path is that of the list
@@ -246,12 +246,12 @@ static void relate_env_from(pod_check &check, const cJSON *value, const std::str
             count == 0 ? "must specify one of: `configMapRef` or `secretRef`" : "may not have more than one field specified at a time");
 }
 
-static void relate_key_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_key_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     check_form(check, name_form::subdomain, path + ".name", text_of(value, "name"));
 }
 
-static void relate_field_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_field_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     static constexpr std::string_view known[] = {"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName",
         "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"};
@@ -286,7 +286,7 @@ static void relate_field_selector(pod_check &check, const cJSON *value, const st
     }
 }
 
-static void relate_resource_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
+static void rule_resource_selector(pod_check &check, const cJSON *value, const std::string &path, pod_skip &)
 {
     static constexpr std::string_view known =
         "limits.cpu limits.ephemeral-storage limits.memory requests.cpu requests.ephemeral-storage requests.memory";
@@ -313,7 +313,7 @@ static void relate_resource_selector(pod_check &check, const cJSON *value, const
 
 // Probes and hooks.
 
-static void relate_probe(pod_check &check, const cJSON *probe, const std::string &path, pod_skip &skip)
+static void rule_probe(pod_check &check, const cJSON *probe, const std::string &path, pod_skip &skip)
 {
     if (only_one_of(check, probe, path, {"exec", "httpGet", "tcpSocket", "grpc"}, "may not specify more than 1 handler type", skip) == 0)
         refuse_required(check, path, "must specify a handler type");
@@ -328,7 +328,7 @@ static void relate_probe(pod_check &check, const cJSON *probe, const std::string
         refuse_invalid(check, path + ".terminationGracePeriodSeconds", grace, "must not be set for readinessProbes");
 }
 
-static void relate_hook(pod_check &check, const cJSON *hook, const std::string &path, pod_skip &skip)
+static void rule_hook(pod_check &check, const cJSON *hook, const std::string &path, pod_skip &skip)
 {
     if (only_one_of(check, hook, path, {"exec", "httpGet", "tcpSocket", "sleep"}, "may not specify more than 1 handler type", skip) == 0)
         refuse_required(check, path, "must specify a handler type");
@@ -341,7 +341,7 @@ static void relate_hook(pod_check &check, const cJSON *hook, const std::string &
             text_format("must be non-negative and less than terminationGracePeriodSeconds (%.0f)", grace));
 }
 
-static void relate_port(pod_check &check, const cJSON *action, const std::string &path, pod_skip &)
+static void rule_port(pod_check &check, const cJSON *action, const std::string &path, pod_skip &)
 {
     const cJSON *port = field(action, "port");
     std::string at = path + ".port";
@@ -396,7 +396,7 @@ static void check_amount(pod_check &check, std::string_view name, const cJSON *v
         refuse_invalid(check, path, value, "must be an integer");
 }
 
-static void relate_resources(pod_check &check, const cJSON *resources, const std::string &path, pod_skip &)
+static void rule_resources(pod_check &check, const cJSON *resources, const std::string &path, pod_skip &)
 {
     if (path == "spec.resources")
         return; // its feature gate is off
@@ -434,7 +434,7 @@ static void relate_resources(pod_check &check, const cJSON *resources, const std
     }
 }
 
-static void relate_overhead(pod_check &check, const cJSON *spec, const std::string &path, pod_skip &)
+static void rule_overhead(pod_check &check, const cJSON *spec, const std::string &path, pod_skip &)
 {
     const cJSON *entry;
     cJSON_ArrayForEach(entry, field(spec, "overhead"))
@@ -445,22 +445,22 @@ static void relate_overhead(pod_check &check, const cJSON *spec, const std::stri
     }
 }
 
-static constexpr pod_relation relations[] = {
-    {"PodSpec", relate_overhead},
-    {"Container", relate_container},
-    {"EnvVar", relate_env_value},
-    {"EnvFromSource", relate_env_from},
-    {"ConfigMapKeySelector", relate_key_selector},
-    {"SecretKeySelector", relate_key_selector},
-    {"ObjectFieldSelector", relate_field_selector},
-    {"ResourceFieldSelector", relate_resource_selector},
-    {"Probe", relate_probe},
-    {"LifecycleHandler", relate_hook},
-    {"HTTPGetAction", relate_port},
-    {"TCPSocketAction", relate_port},
-    {"ResourceRequirements", relate_resources},
+static constexpr pod_type_rule relations[] = {
+    {"PodSpec", rule_overhead},
+    {"Container", rule_container},
+    {"EnvVar", rule_env_value},
+    {"EnvFromSource", rule_env_from},
+    {"ConfigMapKeySelector", rule_key_selector},
+    {"SecretKeySelector", rule_key_selector},
+    {"ObjectFieldSelector", rule_field_selector},
+    {"ResourceFieldSelector", rule_resource_selector},
+    {"Probe", rule_probe},
+    {"LifecycleHandler", rule_hook},
+    {"HTTPGetAction", rule_port},
+    {"TCPSocketAction", rule_port},
+    {"ResourceRequirements", rule_resources},
 };
 
-std::span<const pod_relation> pod_relations_of_containers() { return relations; }
+std::span<const pod_type_rule> pod_rules_of_containers() { return relations; }
 
 } // namespace etlnode::kubectl_local
