@@ -444,7 +444,7 @@ works["linked"] = call("linkat", -100, b"/proc/self/fd/%d" % nameless, -100, b"/
 child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
 works["owner"] = attempt(lambda: (fcntl.fcntl(a, fcntl.F_SETOWN, os.getpid()), fcntl.fcntl(a, fcntl.F_SETOWN, -child.pid), fcntl.fcntl(a, 15, struct.pack("ii", 1, child.pid)), fcntl.ioctl(a, 0x8901, struct.pack("i", os.getpid()))))
 works["owner is kept"] = fcntl.fcntl(a, fcntl.F_GETOWN) == os.getpid()
-works["limits"] = attempt(lambda: (resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (64, 64)), os.sched_setaffinity(child.pid, {0}), os.setpriority(os.PRIO_PROCESS, child.pid, 5), os.setpriority(os.PRIO_PGRP, child.pid, 6)))
+works["limits"] = attempt(lambda: (resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (64, 64)), os.sched_setaffinity(child.pid, {0}), os.setpriority(os.PRIO_PROCESS, child.pid, 19), os.setpriority(os.PRIO_PGRP, child.pid, 19)))
 pidfd = os.pidfd_open(child.pid)
 works["pidfd"] = attempt(lambda: signal.pidfd_send_signal(pidfd, signal.SIGTERM))
 works["child"] = child.wait()
