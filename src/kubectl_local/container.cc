@@ -330,9 +330,8 @@ static std::string join_pod(const container_launch &launch)
         return text;
     if (has_namespaces && !pod_namespaces_enter(launch.namespaces))
         return text_format("cannot enter the pod's network: %s", strerror(errno));
-    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING,
-        // Keeps the keys of the user who started the node out of the pod. Fails without key rings, which is fine.
-        nullptr);
+    // Keeps the keys of the user who started the node out of the pod. Fails without key rings, which is fine.
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
     if (has_namespaces)
         limit_tasks(launch); // otherwise the tracer counts them
     struct rlimit files = {launch.files_max, launch.files_max};

@@ -24,7 +24,7 @@ static constexpr uint64_t disk_check_ms = 1'000;
 static constexpr uint64_t disk_check_share = 20;        // a check that took 1 ms is not repeated within 20 ms
 static constexpr uint64_t disk_low = 512u << 20;        // low-space threshold of the pods' disk, capped at a twentieth of its size
 static constexpr uint64_t disk_low_use_min = 16u << 20; // a smaller pod is not what fills the disk
-static constexpr const char *own_bound = "a bound of kubectl-local's";
+static constexpr const char *own_bound = "a built-in limit of kubectl-local";
 
 static std::string field_of(const limit_watch_setup &setup)
 {
@@ -76,7 +76,7 @@ void limit_watch_prepare(limit_watch &k, const limit_watch_setup &setup)
     if (setup.unsandboxed) {
         uint64_t bound = limits_writable(k.limits);
         bool has_own_limit = bound == k.limits.ephemeral;
-        k.places.push_back({"/tmp, /run and what else may be written outside of volumes", setup.pod_dir + "/view",
+        k.places.push_back({"/tmp, /run and the other writable directories outside volumes", setup.pod_dir + "/view",
             has_own_limit ? k.limits.ephemeral_text : limits_text(bound),
             has_own_limit ? k.field + ".resources.limits.ephemeral-storage" : own_bound, bound});
     }
@@ -122,8 +122,8 @@ static uint64_t removed_bytes(const limit_watch &k, const std::string &dir)
 static std::string used_text(uint64_t bytes, uint64_t removed, bool is_whole)
 {
     if (!is_whole)
-        return text_format(
-            "It holds %s and more than can be counted: over %llu names, directories deeper than %zu or closed, or over %zu open files",
+        return text_format("It holds %s, and more than can be counted: over %llu names, directories deeper than %zu or unreadable, "
+                           "or over %zu open files",
             limits_text(bytes).c_str(), static_cast<unsigned long long>(tree_files_max), tree_depth_max, held_descriptors_max);
     if (removed == 0)
         return "It holds " + limits_text(bytes);
@@ -179,7 +179,7 @@ static bool check_disk(limit_watch &k)
 
 std::string limit_watch_memory_text(const limit_watch &k)
 {
-    return text_format("It wanted more memory than %s.resources.limits.memory, %s", k.field.c_str(), k.limits.memory_text.c_str());
+    return text_format("It needed more memory than %s.resources.limits.memory, %s", k.field.c_str(), k.limits.memory_text.c_str());
 }
 
 static void on_recheck(void *arg)
@@ -206,7 +206,7 @@ static void on_recheck(void *arg)
         process_use use = usage_of(k.command, dirs, k.held, k.sums_memory ? k.limits.memory : 0);
         if (k.sums_memory && use.memory > k.limits.memory) {
             k.on_memory(
-                k.arg, text_format("It used %s of memory, %s of that in files (/tmp, /dev/shm, volumes of memory and the like); the limit "
+                k.arg, text_format("It used %s of memory, %s of that in files (/tmp, /dev/shm, memory volumes and so on); the limit "
                                    "is %s.resources.limits.memory, %s",
                            limits_text(use.memory).c_str(), limits_text(use.files).c_str(), k.field.c_str(), k.limits.memory_text.c_str()));
             return;

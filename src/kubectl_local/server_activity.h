@@ -57,11 +57,11 @@ bool server_activity_awaits_connection(port_server &server);
 // Whether one of its threads is reading from or writing to an accepted connection and waits for the client.
 bool server_activity_awaits_client(const port_server &server);
 
-// Parses "NUMBER ARG0 ... SP PC" of /proc/PID/task/TID/syscall. False if the thread is not waiting in a system call.
 struct waiting_call {
     long number = -1;
     uint64_t args[6] = {};
 };
+// Parses "NUMBER ARG0 ... SP PC" of /proc/PID/task/TID/syscall. False if the thread is not waiting in a system call.
 bool server_activity_parse_call(std::string_view text, waiting_call &out);
 
 // Distinguishes a process from a later one with the same id, and its program from the one before an execve. Fields that cannot be read stay

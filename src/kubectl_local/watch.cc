@@ -29,7 +29,7 @@ struct reported_pod {
     bool seen = false;
     int pidfd = -1;              // of its supervisor
     bool was_supervised = false; // whether one has been seen
-    uint64_t alone_since_ms = 0; // the creator of a new pod starts its supervisor
+    uint64_t alone_since_ms = 0; // when the missing supervisor was first noticed; 0 if there is one
 };
 
 struct watcher {
