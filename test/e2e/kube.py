@@ -23,7 +23,7 @@ import time
 
 import harness
 import transformers
-from harness import remark, until
+from harness import until
 
 NODE = os.environ.get("K8S_HOST_NAME", "")
 POD_HOST = os.environ.get("ETLNODE_POD_HOST", "")

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -311,6 +312,85 @@ class HandedOver:
 
     def __exit__(self, *_):
         del os.environ["KUBECTL_LOCAL_ALLOW_TARGET"]
+
+
+class Target:
+    """Stands for the node's listener for pods, on the host's loopback."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                request = connection.recv(65536)
+                path = request.split(b" ")[1] if b" " in request else b""
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nobject at " + path)
+
+    def close(self):
+        self.listener.close()
+
+
+class Watch:
+    """`get pods --watch` in the background, with its events."""
+
+    def __init__(self, run, *args):
+        self.process = subprocess.Popen([run.binary, "--state-dir", run.state, "get", "pods", "--watch", "--output-watch-events", "-o", "json", *args],
+                                        stdout=subprocess.PIPE)
+        self.events = []
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        text = ""
+        decoder = json.JSONDecoder()
+        while chunk := os.read(self.process.stdout.fileno(), 65536):
+            text += chunk.decode()
+            while text.strip():
+                text = text.lstrip()
+                try:
+                    event, end = decoder.raw_decode(text)
+                except ValueError:
+                    break
+                self.events.append((event["type"], event["object"]))
+                text = text[end:]
+
+    def of(self, name):
+        return [(kind, pod) for kind, pod in list(self.events) if pod["metadata"]["name"] == name]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(5)
+        self.thread.join(5)
+        self.process.stdout.close()
+
+
+def nothing_is_left(r):
+    """The last case of every file: no process, file or interface of the earlier cases remains."""
+    soon("all supervisors ended", lambda: not r.supervisors())
+    assert os.listdir(os.path.join(r.state, "tmp")) == []
+    assert os.listdir(os.path.join(r.state, "pods/default")) == []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = open("/proc/%s/cmdline" % pid, "rb").read()
+        except OSError:
+            continue
+        assert r.state.encode() not in words, words
+        try:
+            environment = open("/proc/%s/environ" % pid, "rb").read().decode(errors="replace")
+        except OSError:
+            continue
+        # bwrap carries the uid of its pod.
+        assert not [uid for uid in r.uids if "KUBECTL_LOCAL_POD=" + uid in environment], words
+    if r.is_root:
+        left = set(os.listdir("/sys/class/net")) & r.interfaces
+        assert not left, left
 
 
 def run_cases(cases, label, binary, directory, only, needs_namespaces):

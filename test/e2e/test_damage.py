@@ -3,7 +3,6 @@
 """A flipped bit in stored content is detected before any client can accept it: all sizes, all positions, cold and warm, ranges and
 transforms."""
 import http.client
-import json
 import os
 import random
 import signal

@@ -8,7 +8,6 @@ cases are skipped with a reason.
 """
 import os
 import re
-import sys
 
 import harness
 

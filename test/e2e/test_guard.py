@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import stat
-import subprocess
 import urllib.parse
 
 import harness

@@ -7,7 +7,7 @@ import json
 import os
 import re
 
-from local import IMAGE, main, status, waiting
+from local import IMAGE, main, status
 
 
 def python(code):

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""The cases of test_etlctl.py about objects, buckets, the cluster and versions."""
+import json
+import os
+import re
+import subprocess
+
+from etlctl_world import ETLCTL, check, environment, expect, run, seen, test, with_object, world, xxh64
+
+
+# ---- objects
+
+@test
+def put_and_get_round_trip(tmp):
+    world.buckets["b"] = {}
+    data = bytes(range(256)) * 5000
+    source = os.path.join(tmp, "source.bin")
+    open(source, "wb").write(data)
+    expect(run("object", "put", source, "b/dir/obj"), 0, "", "")
+    first, second = world.requests
+    check((first[0], first[1], first[4], first[3]["Content-Length"]) == ("proxy", "PUT", b"", "0"), "the first request is not an empty PUT to the proxy")
+    check((second[0], second[3].get("Content-Length"), second[3].get("Expect")) == ("target", str(len(data)), None), repr(second[3]))
+    check(first[3]["X-Request-Id"] == second[3]["X-Request-Id"], "one run, two request ids")
+    expect(run("get", "b/dir/obj"), 0, data, "")
+    expect(run("object", "get", "ais://b/dir/obj", os.path.join(tmp, "copy")), 0, "", "")
+    check(open(os.path.join(tmp, "copy"), "rb").read() == data, "other bytes")
+    expect(run("get", "b/dir/obj", tmp), 0, "", "")
+    check(open(os.path.join(tmp, "obj"), "rb").read() == data, "not put into the directory under its name")
+    expect(run("put", source, "b"), 0)
+    check(world.buckets["b"]["source.bin"] == data, "the file's name was not used")
+    expect(run("put", "-", "b/piped", stdin=data), 0, "", "")
+    check(world.buckets["b"]["piped"] == data and world.requests[-1][3].get("Transfer-Encoding") == "chunked", "piped")
+    with open(source, "rb") as f:
+        f.seek(1000)
+        subprocess.run([ETLCTL, "put", "-", "b/redirected"], stdin=f, check=True, timeout=120, env=environment())
+    check(world.buckets["b"]["redirected"] == data[1000:] and world.requests[-1][3].get("Content-Length") == str(len(data) - 1000), "redirected")
+    expect(run("put", "-", "b/empty", stdin=b""), 0, "", "")
+    expect(run("get", "b/empty", "-"), 0, b"", "")
+    expect(run("get", "b/empty", os.path.join(tmp, "empty")), 0, b"", "")
+    check(os.path.getsize(os.path.join(tmp, "empty")) == 0, "an empty object makes an empty file")
+    expect(run("get", "b/piped", "/dev/null"), 0, b"", "")
+
+
+@test
+def odd_names_arrive_byte_equal(tmp):
+    world.buckets["b"] = {}
+    for name in ("%", "%25", "a b", "track?name=lofi&v=1", "file_#@!$%^&*()_+.mp3", "你好世界", "-hidden", ".a", "a//b", "x/../y", "[z]", "a+b", "'\"\\"):
+        expect(run("put", "-", "b/" + name, stdin=name.encode()), 0, "", "")
+        check(world.buckets["b"].get(name) == name.encode(), "%r is not among %r" % (name, list(world.buckets["b"])))
+        expect(run("get", "b/" + name), 0, name.encode(), "")
+    expect(run("object", "rm", *["b/" + name for name in world.buckets["b"]]), 0, "", "")
+    check(world.buckets["b"] == {}, repr(world.buckets["b"]))
+
+
+@test
+def get_a_range(tmp):
+    with_object("b", "o", b"0123456789")
+    expect(run("get", "b/o", "--range", "2-4"), 0, "234", "")
+    expect(run("get", "b/o", "--range", "bytes=7-"), 0, "789", "")
+    expect(run("get", "b/o", "--range", "-2"), 0, "89", "")
+    r = run("get", "b/o", "--range", "20-")
+    check(r.code == 1 and "range not satisfiable" in r.err, r.err)
+    with_object("b", "no-range", b"0123456789")
+    r = run("get", "b/no-range", "--range", "2-4")
+    check(r.code == 1 and r.out == b"" and "ignored the range" in r.err, "%d %r %s" % (r.code, r.out, r.err))
+    expect(run("get", "b/o", "--range", "4-2"), 2, "", 'etlctl: "4-2" is not a range: write FIRST-LAST, FIRST- or -COUNT, in bytes from 0\n')
+
+
+@test
+def damage_is_noticed(tmp):
+    with_object("b", "rotten", b"0123456789")
+    with_object("b", "cut", b"0123456789")
+    path = os.path.join(tmp, "out")
+    r = run("get", "b/rotten", path)
+    check(r.code == 1 and "checksum mismatch" in r.err and os.listdir(tmp) == [], "%d %s %r" % (r.code, r.err, os.listdir(tmp)))
+    r = run("get", "b/cut", path)
+    check(r.code == 6 and "cut before the answer was complete" in r.err and os.listdir(tmp) == [], "%d %s %r" % (r.code, r.err, os.listdir(tmp)))
+    r = run("get", "b/cut")
+    check(r.code == 6 and r.out == b"01234", "%d %r" % (r.code, r.out))
+    r = run("put", "-", "b/damaged", stdin=b"xyz")
+    check(r.code == 1 and "checksum mismatch" in r.err, r.err)
+    expect(run("put", "-", "b/too-large", stdin=b"xyz"), 10, "",
+           "etlctl: cannot store object ais://b/too-large: no space left on device (node t1, request id RID)\n")
+    r = run("get", "b/rotten", "/no/such/dir/x")
+    check(r.code == 1 and "/no/such/dir/x: No such file or directory" in r.err, r.err)
+
+
+@test
+def object_ls_pages_and_filters(tmp):
+    world.buckets["b"] = {"obj-%02d" % i: b"x" * (i * 100) for i in range(25)}
+    world.buckets["b"]["line\nbreak"] = b""
+    world.page = 10
+    out = run("object", "ls", "b").out.decode().splitlines()
+    check(out[0] == "NAME              SIZE" and out[1] == '"line\\x0abreak"   0B' and out[-1] == "obj-24            2.3KiB" and len(out) == 27, repr(out))
+    check(len(seen("GET", "/v1/buckets/b")) == 3, "three pages")
+    token = json.loads(seen("GET", "/v1/buckets/b")[1][4])["value"]
+    check(token["continuation_token"] == "obj-08" and token["uuid"] == "list-uuid1", repr(token))
+    expect(run("ls", "ais://b", "--prefix", "obj-0", "--limit", "2", "--no-headers"), 0, "obj-00   0B\nobj-01   100B\n", "")
+    expect(run("ls", "b/obj-2", "-o", "name"), 0, "b/obj-20\nb/obj-21\nb/obj-22\nb/obj-23\nb/obj-24\n")
+    items = json.loads(run("ls", "b", "-o", "json").out)["items"]
+    check(len(items) == 26 and items[1] == {"name": "obj-00", "bucket": "b", "provider": "ais", "size": 0, "version": "1", "checksum": xxh64(b""),
+                                             "accessTime": "2026-08-17T20:53:20.123Z"}, repr(items[1]))
+    expect(run("ls", "b", "--prefix", "obj", "--sort-by", "size", "--limit", "3", "-o", "name"), 0, "b/obj-00\nb/obj-01\nb/obj-02\n")
+    expect(run("ls", "b", "--limit", "0"), 2, "", 'etlctl: --limit "0": write a number of at least 1\n')
+    expect(run("ls", "nope"), 3, "", 'etlctl: cannot list objects of ais://nope: bucket "ais://nope" does not exist (node p1, request id RID)\nhint: etlctl bucket ls\n')
+    expect(run("ls", "b", "--prefix", "zzz"), 0, "NAME   SIZE\n", "")
+
+
+@test
+def object_head_and_rm(tmp):
+    with_object("b", "o", b"0123456789")
+    shown = json.loads(run("object", "head", "b/o", "-o", "json").out)
+    check(shown == {"apiVersion": "etlnode/v1", "kind": "Object", "name": "o", "bucket": "b", "provider": "ais", "size": 10, "version": "1",
+                    "checksum": xxh64(b"0123456789"), "checksumType": "xxhash2", "contentType": "application/octet-stream", "etag": '"abc"',
+                    "lastModified": "2026-08-17T20:53:20Z", "accessTime": "2026-08-17T20:53:20Z", "custom": {"colour": "blue"}}, repr(shown))
+    check(run("show", "object", "b/o").out.startswith(b"Name:            o\nBucket:          b\nSize:            10 bytes\n"), "table")
+    expect(run("object", "show", "b/none"), 3, "",
+           "etlctl: cannot read object ais://b/none: t[t1]: ais://b/none does not exist (node t1, request id RID)\nhint: etlctl object ls b\n")
+    r = run("object", "rm", "b/o", "b/none")
+    expect(r, 8, "", "etlctl: cannot remove object ais://b/none: t[t1]: ais://b/none does not exist (node t1, request id RID)\nhint: etlctl object ls b\n")
+    expect(run("rm", "b/none"), 3, "")
+    expect(run("rm", "b/none", "b/o", "--ignore-not-found"), 0, "", "")
+    expect(run("rm", "b"), 2, "", 'etlctl: "b" does not name an object: write BUCKET/OBJECT\nhint: to remove the bucket: etlctl bucket rm b\n')
+
+
+# ---- buckets, cluster, version
+
+@test
+def buckets(tmp):
+    expect(run("bucket", "create", "ais://one", "two"), 0, "", "")
+    expect(run("bucket", "ls"), 0, "NAME   PROVIDER\none    ais\ntwo    ais\n", "")
+    expect(run("ls", "-o", "name"), 0, "one\ntwo\n")
+    expect(run("ls", "buckets", "-o", "json"), 0, '{\n  "apiVersion": "etlnode/v1",\n  "kind": "BucketList",\n  "items": [\n'
+           '    {"name":"one","provider":"ais","namespace":null},\n    {"name":"two","provider":"ais","namespace":null}\n  ]\n}\n')
+    expect(run("create", "bucket", "one"), 4, "",
+           'etlctl: cannot create bucket ais://one: bucket "ais://one" already exists (node p1, request id RID)\nhint: etlctl object ls one\n')
+    expect(run("bucket", "create", "one", "--exist-ok"), 0, "", "")
+    with_object("one", "o", b"x")
+    expect(run("bucket", "rm", "one"), 2, "", "etlctl: bucket ais://one holds objects\nhint: to remove them too: etlctl bucket rm one --yes\n")
+    check("one" in world.buckets, "removed without being asked")
+    expect(run("bucket", "rm", "one", "--yes"), 0, "", "")
+    expect(run("rm", "bucket", "two"), 0, "", "")
+    expect(run("bucket", "rm", "two"), 3, "")
+    expect(run("bucket", "rm", "two", "--ignore-not-found"), 0, "", "")
+    check(world.buckets == {}, repr(world.buckets))
+    expect(run("bucket", "create", "s3://x"), 2, "", 'etlctl: "s3://x": only ais:// buckets exist here\n')
+
+
+@test
+def cluster_and_targets(tmp):
+    expect(run("cluster", "show"), 0, "ID   ROLE     STATE         URL\np1   proxy    active        PROXY\nt1   target   active        TARGET\n"
+                                      "t2   target   maintenance   http://127.0.0.1:1\n", "")
+    expect(run("target", "ls", "-o", "name"), 0, "t1\nt2\n")
+    r = run("cluster", "health")
+    check(r.code == 6 and re.search(rb"p1 +proxy +ok +1m02s +[0-9.]+ms\nt1 +target +ok +3s +[0-9.]+ms\nt2 +target +unreachable +- +-\n", r.out), repr(r.out))
+    check(r.err == "etlctl: not well: t2\nhint: etlctl cluster health -o wide\n", r.err)
+    nodes = json.loads(run("cluster", "health", "-o", "json").out)["items"]
+    check(nodes[1]["uptime"] == 3 and nodes[2]["uptime"] is None and "127.0.0.1" in nodes[2]["problem"], repr(nodes))
+
+
+@test
+def versions(tmp):
+    r = run("version", "--client", "-o", "json")
+    shown = json.loads(r.out)
+    check(r.code == 0 and shown["kind"] == "Version" and re.match(r"\d+\.\d+\.\d+$", shown["client"]) and "server" not in shown, repr(shown))
+    check(not world.requests, "--client asked the server")
+    expect(run("--version"), 0, "Client:   %s\n" % shown["client"], "")
+    expect(run("version"), 0, "Client:     %s\nServer:     0.1.0\nEndpoint:   PROXY\n" % shown["client"], "")
+    world.says_version = False
+    expect(run("version"), 0, "Client:     %s\nServer:     9.9.9\nEndpoint:   PROXY\n" % shown["client"],
+           "etlctl: warning: the server has version 9.9.9, this program %s\n" % shown["client"])
