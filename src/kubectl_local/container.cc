@@ -110,8 +110,8 @@ static char state_of(pid_t pid)
     return text[at + 2];
 }
 
-// Recognises a pod's processes by the mark of a bwrap that is still starting, by ids that only this pod uses, or by files of the pod's
-// directory in their view.
+// Recognises a pod's processes. The signs are the mark of a bwrap that is still starting, ids that only this pod uses, and files of the
+// pod's directory in their view.
 struct leftover_scan {
     std::string environment;
     user_block users;

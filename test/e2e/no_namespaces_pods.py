@@ -162,7 +162,7 @@ out["process_madvise"] = call("process_madvise", a.fileno(), None, 0, 0, 0)
 out["others' socket"] = attempt(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"x", os.environ["SOCKET"]))
 out["others' terminal"] = attempt(lambda: write(os.environ["TERMINAL"]))
 
-# What a container may do goes on.
+# What a container may do still works.
 works = {}
 with open("/tmp/own", "w") as own:
     works["fchmod"] = attempt(lambda: os.fchmod(own.fileno(), 0o600))

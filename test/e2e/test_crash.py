@@ -118,7 +118,7 @@ class Load:
                     self.workers[number].step()
                 except BROKEN:
                     time.sleep(0.02)
-                except BaseException as error:  # noqa: told by halt()
+                except BaseException as error:  # noqa: halt() reports it
                     self.failure = error
             self.idle.release()
 

@@ -33,7 +33,7 @@ class H(Base):
         while left:
             piece = min(left, 50000)
             data = b"t" * piece
-            # The last chunk that is cut off is announced longer than it comes: the cut lies inside it.
+            # The announced size of the last chunk is larger than what is sent, so that the cut is inside it.
             inside = left == piece and cut < size
             if framing == "chunked": data = b"%x\\r\\n" % (piece + inside) + data + (b"" if inside else b"\\r\\n")
             self.connection.sendall(data)
