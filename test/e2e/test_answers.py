@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Answers that do not mislead: ranges, conditions, headers, failure reasons, requests to retry, and the ETL that made an answer.
 
-The object's content defines the pod's answer. It is a JSON with status, headers, body (text), cut (close after this many bytes of the
-body), do (hang, die, or redirect to the cleaned path), and pause and linger (seconds before the body and before the end). The server uses
-raw sockets, so that its answer goes out as written.
+The object's content defines the pod's answer. It is a JSON with status, headers and body (text). `cut` closes the connection after this
+many bytes of the body. `do` is hang, die, or redirect to the cleaned path. `pause` and `linger` are seconds before the body and before the
+end. The server uses raw sockets, so that its answer goes out as written.
 """
 import gzip
 import http.client
