@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // transfer/stage.h: one object on its way through one pod, whatever mode carries it: what a transfer sees of that.
 //
-// A mode begins a stage (transfer_mode.begin). The stage sends everything by itself and reports the answer's head, or a failure. With the
-// head it becomes a source, the answer's body (stage_take_answer). Until then it may be cancelled (stage_cancel).
+// A mode begins a stage (transfer_mode.begin). The stage sends everything by itself and reports the answer's head, or a failure. With the head it becomes a
+// source, the answer's body. Until then it may be cancelled.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct stage_failure {
 
 // Who hears of a stage. Exactly one of the two calls comes, after the mode's begin has returned; none comes after stage_cancel.
 struct stage_listener {
-    // The answer's head, as HTTP would put it, whatever the mode speaks. The listener takes the answer (stage_take_answer).
+    // The answer's head, as HTTP would put it, whatever the mode speaks. The listener takes the body (stage_take_answer).
     void (*on_head)(void *arg, const http_head &head) = nullptr;
     // The stage is gone.
     void (*on_failed)(void *arg, const stage_failure &failure) = nullptr;

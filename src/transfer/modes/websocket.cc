@@ -9,7 +9,6 @@
 // Limits   those of websocket_wire.h; pod_error_text_max, stream_buffer_size, obj_timeout.
 #include <algorithm>
 #include <memory>
-#include <utility>
 
 #include "base/limits.h"
 #include "base/text.h"
@@ -24,7 +23,7 @@
 namespace etlnode {
 
 struct websocket {
-    enum class state : uint8_t { upgrading, refused, awaiting_reply, receiving, done };
+    enum class state : uint8_t { upgrading, awaiting_reply, receiving, done };
     enum class event : uint8_t { upgraded, answered, failed, reply_begins, finished, deadline, stop };
     enum class message : uint8_t { none, binary, text, whole }; // how much of the reply has come
     sm_core sm;
@@ -164,7 +163,6 @@ static constexpr sm_resource resources[] = {{CALL, "call"}, {SOCKET, "socket"}, 
 
 static constexpr sm_state<websocket> states[] = {
     {S::upgrading, sm_initial | sm_busy, CALL, CALL | SOURCE, 0, "the call has deadlines"},
-    {S::refused, sm_busy, CALL, CALL | SOURCE, 0, "the caller that pulls the body watches the time"},
     {S::awaiting_reply, sm_busy, SOCKET | DEADLINE, SOCKET | SOURCE | DEADLINE | PONG},
     {S::receiving, sm_busy, SOCKET, SOCKET | SOURCE | PONG, 0, "the caller that pulls the body watches the time"},
     {S::done, sm_final, 0, 0},
@@ -172,11 +170,9 @@ static constexpr sm_state<websocket> states[] = {
 
 static constexpr sm_row<websocket> rows[] = {
     {S::upgrading, E::upgraded, always, SM_FN(begin_exchange), S::awaiting_reply},
-    {S::upgrading, E::answered, always, nothing, S::refused},
+    {S::upgrading, E::answered, always, SM_FN(end), S::done},
     {S::upgrading, E::failed, always, SM_FN(end), S::done},
     {S::upgrading, E::stop, always, SM_FN(end), S::done},
-
-    {S::refused, E::stop, always, SM_FN(end), S::done},
 
     {S::awaiting_reply, E::reply_begins, always, SM_FN(offer_reply), S::receiving},
     {S::awaiting_reply, E::failed, always, SM_FN(end), S::done},
@@ -189,6 +185,8 @@ static constexpr sm_row<websocket> rows[] = {
 
 static constexpr sm_table<websocket> table = {"websocket", states, resources, rows, {}, {}, E::stop, E::deadline, alive};
 SM_VERIFY(table);
+
+static sm_view machine() { return sm_view_of(table); }
 
 static void step(websocket &w, E event) { sm_step(table, w, event); }
 
@@ -235,13 +233,13 @@ static bool pull_object(websocket &w)
 {
     if (!w.piece.empty())
         return true;
-    pull_result got = w.object.from.ops->pull(w.object.from.self, nullptr, false);
+    pull_result got = source_pull(w.object);
     if (got.state == pull_state::bytes) {
         w.piece = got.bytes.substr(0, static_cast<size_t>(w.out.object_left));
         return true;
     }
     if (got.state == pull_state::again)
-        w.object.from.ops->wait(w.object.from.self, send_on, &w);
+        source_wait(w.object, send_on, &w);
     else
         fail_source(w, got.err ? got.err : make_error(error_code::corrupt, "the content is shorter than it was"));
     return false;
@@ -450,8 +448,15 @@ static void wait_cancel(void *self)
 }
 
 static uint64_t last_progress_ms(const void *self) { return static_cast<const websocket *>(self)->last_progress_ms; }
-static constexpr stream_from_ops reply_ops = {
-    false, pull, wait, wait_cancel, last_progress_ms, [](const void *) { return "timeout: the answer stopped"; }};
+static const char *stall_text(const void *) { return "timeout: the answer stopped"; }
+
+static constexpr stream_from_ops reply_ops = {false, pull, wait, wait_cancel, last_progress_ms, stall_text};
+
+static void close_reply(void *self)
+{
+    of(self).is_let_go = true;
+    step(of(self), of(self).reply == message::whole ? E::finished : E::stop);
+}
 
 // --- the upgrade
 
@@ -468,12 +473,15 @@ static void begin_frames(websocket &w, call &c)
     read_reply(w);
 }
 
+// An overloaded or broken server says so in its own words. Any other status means that the server does not speak WebSocket there.
+static bool is_trouble(int status) { return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505); }
+
 static void on_upgrade_head(void *arg, call &c, const http_head &head)
 {
     websocket &w = of(arg);
-    if (websocket_is_trouble(head.status)) {
-        step(w, E::answered);
+    if (is_trouble(head.status)) {
         w.listener.on_head(w.listener.arg, head);
+        step(w, E::answered);
         return;
     }
     if (head.status != 101) {
@@ -512,25 +520,16 @@ static void on_deadline(void *arg)
 
 // --- the stage
 
-static void close_reply(void *self)
+// A server that says in HTTP what is wrong: its answer is the call's, and nothing else is left to do.
+static source answer_of(void *self, uint64_t patience_ms)
 {
     websocket &w = of(self);
+    if (w.upgrade == nullptr)
+        return {{.pause_ms = patience_ms}, {&reply_ops, &w}, close_reply, patience_ms, nullptr};
+    source answer = source_call(*w.upgrade, patience_ms);
+    w.upgrade = nullptr;
     w.is_let_go = true;
-    step(w, w.reply == message::whole ? E::finished : E::stop);
-}
-
-static source take_answer(void *self, uint64_t patience_ms)
-{
-    websocket &w = of(self);
-    if (w.upgrade != nullptr) { // the server refused: its answer is an ordinary one
-        call &refusal = *std::exchange(w.upgrade, nullptr);
-        w.is_let_go = true;
-        step(w, E::stop);
-        return source_call(refusal, patience_ms);
-    }
-    source_facts facts;
-    facts.pause_ms = patience_ms;
-    return {std::move(facts), {&reply_ops, &w}, close_reply, patience_ms};
+    return answer;
 }
 
 static void cancel(void *self)
@@ -540,7 +539,7 @@ static void cancel(void *self)
         step(of(self), E::stop);
 }
 
-static constexpr stage_ops ops = {take_answer, cancel};
+static constexpr stage_ops ops = {answer_of, cancel};
 
 static void start_upgrade(websocket &w, transfer &t)
 {
@@ -595,6 +594,6 @@ constexpr transfer_mode websocket_mode = {.mode = etl_mode::ws,
     .tries_methods = false,
     .pod_reads = false,
     .passes_headers = false,
-    .machine = [] { return sm_view_of(table); }};
+    .machine = machine};
 
 } // namespace etlnode

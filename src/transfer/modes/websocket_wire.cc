@@ -313,6 +313,4 @@ std::string websocket_close_words(std::string_view bytes)
     return words;
 }
 
-bool websocket_is_trouble(int status) { return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505); }
-
 } // namespace etlnode

@@ -91,8 +91,4 @@ websocket_taken websocket_take(websocket_frames &frames, std::string_view &in_ou
 // Describes the payload of a close frame: code 1011, "out of memory".
 std::string websocket_close_words(std::string_view bytes);
 
-// Whether an answer to the upgrade is that of an overloaded or broken server, which says so in its own words. Any other status but 101 means
-// that the server does not speak WebSocket there.
-bool websocket_is_trouble(int status);
-
 } // namespace etlnode

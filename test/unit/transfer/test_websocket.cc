@@ -41,7 +41,7 @@ static void objects_of_every_size_come_back(void **state)
         test_true(k.pod.was_masked);
         test_eq(k.pod.object_frames, size == 0 ? 1 : (size + 4 * mib - 1) / (4 * mib));
         test_eq_text(k.pod.control, "{\"path\":\"a name\",\"fqn\":\"\",\"etl_args\":\"x=ä 1\",\"pipeline\":\"\"}");
-        source_close(k.reply);
+        source_close(k.answer);
         test_true(world_until(*k.w, [&] { return k.pod.closed_with != 0; }));
         test_eq(k.pod.closed_with, 1'000);
         talk_end(k);

@@ -234,7 +234,7 @@ struct talk {
     store_object object;
     transfer t;
     stage at_pod;
-    source reply; // once it has a head
+    source answer; // its body
     // What came of it.
     bool has_head = false, is_over = false, pulls = true;
     int status = 0;
@@ -251,10 +251,10 @@ inline void talk_pull(void *arg)
 {
     talk &k = *static_cast<talk *>(arg);
     for (;;) {
-        pull_result got = source_pull(k.reply);
+        pull_result got = source_pull(k.answer);
         switch (got.state) {
         case pull_state::bytes: k.body += got.bytes; continue;
-        case pull_state::again: source_wait(k.reply, talk_pull, &k); return;
+        case pull_state::again: source_wait(k.answer, talk_pull, &k); return;
         case pull_state::failed: k.err = got.err; [[fallthrough]];
         case pull_state::end: k.is_over = true; return;
         case pull_state::relayed:
@@ -267,11 +267,11 @@ inline void talk_head(void *arg, const http_head &head)
 {
     talk &k = *static_cast<talk *>(arg);
     test_false(k.has_head);
+    k.answer = stage_take_answer(k.at_pod, k.t.config.obj_timeout_ms);
     k.has_head = true;
     k.status = head.status;
     k.has_length = head.has_length;
     k.length = head.length;
-    k.reply = stage_take_answer(k.at_pod, 10'000);
     if (k.pulls)
         talk_pull(&k);
 }
@@ -312,6 +312,7 @@ inline void talk_begin(http_world &w, talk &k, std::string content, uint64_t obj
     t.e = w.e;
     t.host = &k.host;
     t.x = w.held;
+    t.asked = &exchange_head(*w.held);
     t.bucket = "b";
     t.name = "a name";
     t.etl_id = "e";
@@ -329,7 +330,7 @@ inline void talk_begin(http_world &w, talk &k, std::string content, uint64_t obj
 
 inline void talk_end(talk &k)
 {
-    source_close(k.reply);
+    source_close(k.answer);
     stage_cancel(k.at_pod);
     exchange_answer(*k.t.x, answer{});
     raw_close(k.client);
