@@ -28,8 +28,8 @@ inline constexpr uint64_t linger_timeout_ms = 2'000;           // time for a ref
 inline constexpr size_t connections_max = 16'384;
 inline constexpr size_t connections_extra_max = 256; // beyond connections_max, to answer 503 and close
 inline constexpr size_t transfers_max = 1'024;       // transformed reads in flight on one target
-inline constexpr size_t transfers_reserved =
-    256; // of transfers_max, reserved for ETLs with fewer than pod_connections_max in flight, so that hung pods cannot block the others
+// Of transfers_max, reserved for ETLs with fewer than pod_connections_max in flight, so that hung pods cannot block the others.
+inline constexpr size_t transfers_reserved = 256;
 
 // Streams. A transfer holds one buffer or one pipe for each direction.
 inline constexpr size_t stream_buffer_size = 64 * kib;
@@ -48,11 +48,11 @@ inline constexpr uint64_t pod_ready_wait_ms = 5'000; // how long a request waits
 inline constexpr uint64_t pod_connect_timeout_ms = 5'000;
 inline constexpr unsigned pod_proof_count = 8;     // clean answers in a row after which a pod's answers are trusted at once
 inline constexpr uint64_t pod_behind_wait_ms = 20; // until then, the end of an answer is held back this long in case more bytes follow it
-inline constexpr unsigned pod_watch_count =
-    16; // connections in a row that stay silent after an answer, before one is reused for a second request
+// Connections in a row that stay silent after an answer, before one is reused for a second request.
+inline constexpr unsigned pod_watch_count = 16;
 inline constexpr uint64_t answer_settle_ms = 20; // from an end that may be a crash to the check of the pod (decision 22)
-inline constexpr uint64_t liveness_memory_ms =
-    3'000; // a liveness connection that broke earlier than this before the end was closed for being idle
+// A liveness connection that broke earlier than this before the end was closed for being idle.
+inline constexpr uint64_t liveness_memory_ms = 3'000;
 inline constexpr size_t witness_line_size_max = 256;
 inline constexpr uint64_t death_memory_ms = 60'000; // a pod that dies twice within this time while it reads the same object will die again
 inline constexpr size_t deaths_remembered_max = 1'024;
@@ -73,8 +73,8 @@ inline constexpr size_t etl_count_max = 256;
 inline constexpr size_t etl_name_size_max = 63;
 inline constexpr size_t pod_name_size_max = 63;
 inline constexpr size_t service_name_size_max = 63;
-inline constexpr uint64_t pod_user_default =
-    65534; // nobody: the user of ETL pods under --pod-security restricted, unless their spec names one
+// Nobody: the user of ETL pods under --pod-security restricted, unless their spec names one.
+inline constexpr uint64_t pod_user_default = 65534;
 
 // kubectl children.
 inline constexpr uint64_t kubectl_timeout_ms = 30'000; // every child except the watch
@@ -94,8 +94,8 @@ inline constexpr size_t etl_error_text_max = 8 * kib; // the error text that a u
 inline constexpr size_t watched_pods_max = 4'096;     // pods of this target kept in memory
 inline constexpr uint64_t watch_restart_min_ms = 200; // back-off of the resident watch
 inline constexpr uint64_t watch_restart_max_ms = 5'000;
-inline constexpr uint64_t watch_settle_ms =
-    2'000; // from a watch's start to the second list, which shows what happened while the watch was opening
+// From a watch's start to the second list, which shows what happened while the watch was opening.
+inline constexpr uint64_t watch_settle_ms = 2'000;
 inline constexpr uint64_t watch_stable_ms = 10'000;      // a watch that lived this long was healthy: its back-off starts over
 inline constexpr uint64_t etl_drain_timeout_ms = 10'000; // how long a stop waits for requests in flight
 inline constexpr uint64_t etl_relaunch_min_ms = 500;     // back-off of re-creating a lost pod
@@ -189,18 +189,18 @@ inline constexpr size_t cached_inline_max_default = 4'096; // contents in memory
 inline constexpr size_t cached_bytes_max = 32 * mib;       // bytes of those contents
 inline constexpr size_t cache_evict_count = 64;            // descriptors released when the process has none left
 inline constexpr size_t index_content_size_max = 16 * kib; // larger contents live in files instead of the index (decision 13)
-inline constexpr size_t content_block_size =
-    256 * kib; // block of a file's content: the unit of a checksum, verified before its first byte is sent (decision 24)
-inline constexpr uint64_t load_sum_size_max =
-    64 * mib; // a content up to this size that has no checksums yet is read whole before its first byte is sent
+// Block of a file's content: the unit of a checksum, verified before its first byte is sent (decision 24).
+inline constexpr size_t content_block_size = 256 * kib;
+// A content up to this size that has no checksums yet is read whole before its first byte is sent.
+inline constexpr uint64_t load_sum_size_max = 64 * mib;
 inline constexpr uint64_t summer_pause_ms = 5; // between two blocks of a background checksum pass: at most 50 MiB a second
 inline constexpr size_t summer_list_count = 256;
 inline constexpr uint64_t summer_retry_ms = 60'000; // after a pass that could not read some contents
-inline constexpr unsigned load_restarts_max =
-    16; // how often one lookup re-reads its row: each restart means that an overwrite came in between
-inline constexpr size_t housekeeping_batch_count =
-    1'024;                                              // contents moved or removed before directories are synced and the index is updated
-inline constexpr size_t housekeeping_remove_count = 64; // contents removed at a time
+// How often one lookup re-reads its row: each restart means that an overwrite came in between.
+inline constexpr unsigned load_restarts_max = 16;
+// Contents moved or removed before directories are synced and the index is updated.
+inline constexpr size_t housekeeping_batch_count = 1'024;
+inline constexpr size_t housekeeping_remove_count = 64;        // contents removed at a time
 inline constexpr uint64_t housekeeping_batch_delay_ms = 1'000; // how long a smaller batch waits
 inline constexpr uint64_t content_id_limit = 1ull << 62;       // ids are assigned in order from 1; any id above this was never ours
 inline constexpr uint64_t housekeeping_retry_ms = 5'000;       // after a disk or index error

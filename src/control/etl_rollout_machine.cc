@@ -2,12 +2,12 @@
 // control/etl_rollout_machine.cc: starts one ETL on all targets: from a validated spec to "every target serves", or to nothing left behind.
 //
 // Owns     one timer; which operation is in progress; whether targets may have pods of this start.
-// Knows    sm, port.            Known by  proxy_etl_rollout.cc.
+// Knows    sm, port.            Known by  role/proxy/etl_rollout.cc.
 // Machine  etl_rollout, drawn in docs/machines/etl_rollout.md (generated, do not edit).
 // Normal   store it as initializing, which makes the targets act; wait until all of them serve; store it as running; answer.
 // Fails    After a target's failure, wait_timeout, a caller that hangs up, or a shutdown, the document ends the start, and the targets act
 //          on that. When their pods are gone, the caller gets the first failure. A crash in between leaves "initializing" in the document,
-//          which the next start of the proxy ends (proxy_document.cc). A rollout that must answer by a certain time (answer_at_ms) does so
+//          which the next start of the proxy ends (role/proxy/document.cc). A rollout that must answer by a certain time (answer_at_ms) does so
 //          before all pods are gone, and continues.
 // Limits   wait_timeout + etl_init_margin_ms, etl_remove_timeout_ms, intra_call_timeout_ms for storing.
 #include "control/etl_rollout_machine.h"

@@ -55,8 +55,8 @@ struct etl_rollout {
 
     std::string id;
     uint64_t wait_timeout_ms = 0; // for the pods to become Ready
-    uint64_t answer_at_ms =
-        0; // on the monotonic clock: the caller is answered by then, even if pods of a failed start still exist; 0: when they are gone
+    // On the monotonic clock: the caller is answered by then, even if pods of a failed start still exist; 0: when they are gone.
+    uint64_t answer_at_ms = 0;
     bool is_restart = false; // POST /v1/etl/<id>/start: a failure leaves it Aborted instead of removing it
 
     uint64_t began_ms = 0;

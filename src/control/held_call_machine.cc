@@ -2,7 +2,7 @@
 // control/held_call_machine.cc: holds one call until its question is decided.
 //
 // Owns     one timer; whether a caller waits and whether the ETLs are being asked.
-// Knows    sm, port.            Known by  target_held.cc.
+// Knows    sm, port.            Known by  role/target/held_answers.cc.
 // Machine  held_call, drawn in docs/machines/held_call.md (generated, do not edit).
 // Normal   it waits for the document that the call names, asks the ETLs, and answers with their result.
 // Fails    it answers with an error if the document no longer contains the start, if the document is late, and at shutdown. If the caller

@@ -86,8 +86,8 @@ struct etl {
 
     pod_machine *pod = nullptr; // the current one; kept after its end until the next one is created
     timer *deadline_timer = nullptr;
-    uint64_t start_deadline_ms =
-        0; // of the callers that wait for this start, whose failure is then final. 0: no caller waits, and it retries for ever
+    // Of the callers that wait for this start, whose failure is then final. 0: no caller waits, and it retries for ever.
+    uint64_t start_deadline_ms = 0;
     back_off relaunch;
     uint64_t pause_ms = 0;         // before the next pod is created
     uint64_t serving_since_ms = 0; // 0: no pod has served since the last one ended

@@ -19,8 +19,8 @@ namespace etlnode {
 
 static constexpr uint64_t second = 1'000'000;
 static constexpr uint64_t start_us = 60 * second; // for the first start, without faults
-static constexpr uint64_t liveness_us =
-    240 * second; // from healing to a round in which everything succeeds: longer than every back-off and deadline
+// From healing to a round in which everything succeeds: longer than every back-off and deadline.
+static constexpr uint64_t liveness_us = 240 * second;
 static constexpr uint64_t request_us = 400 * second; // three times a client's patience, for proxy, target and pod
 static constexpr uint64_t quiet_us = 100 * second;   // longer than idle_timeout_ms
 
