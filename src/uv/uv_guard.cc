@@ -39,9 +39,9 @@ struct uv_guard {
     uint64_t size = 0;
     std::vector<uint64_t> sums;
     std::vector<uint64_t> sound_until_ms;
-    timespec changed = {};    // the change time that `sound_until_ms` holds for
-    uint64_t looked_ms = 0;   // when the change time was last read
-    uint64_t resident_ms = 0; // when [resident_from, resident_to) was last found in memory
+    timespec changed = {};       // the change time that `sound_until_ms` holds for
+    uint64_t change_read_ms = 0; // when the change time was last read
+    uint64_t resident_ms = 0;    // when [resident_from, resident_to) was last found in memory
     uint64_t resident_from = 0;
     uint64_t resident_to = 0;
     bool asks_residency = false;     // false: the kernel cannot answer, or the file system does not cache what is read
@@ -211,14 +211,14 @@ static void forget_sound(uv_guard &guard)
         until = until >= found_unreadable ? until : never_checked;
 }
 
-static void look_at_change_time(disk_file &file, uv_guard &guard, uint64_t now)
+static void check_change_time(disk_file &file, uv_guard &guard, uint64_t now)
 {
-    if (guard.looked_ms == now)
+    if (guard.change_read_ms == now)
         return;
     struct stat info {};
     if (fstat(file.fd, &info) != 0 || !is_same(info.st_ctim, guard.changed))
         forget_sound(guard);
-    guard.looked_ms = now;
+    guard.change_read_ms = now;
 }
 
 // A page that was evicted may come back from the disk with other bits. If the kernel cannot say, blocks are only re-checked after a while.
@@ -251,7 +251,7 @@ static size_t sound_size(disk_file &file, uv_guard &guard, uint64_t offset, size
         return 0;
     }
     uint64_t now = uv_now(&file.world->loop);
-    look_at_change_time(file, guard, now);
+    check_change_time(file, guard, now);
     uint64_t end = std::min<uint64_t>(offset + size, guard.size);
     uint64_t block = offset / content_block_size;
     out_err = damage_of(guard.sound_until_ms[block]);
@@ -332,7 +332,7 @@ static void note_outcomes(disk_file &file, uv_fetch &f)
         if (is_news && !file.closed && guard.on_damage != nullptr)
             guard.on_damage(guard.damage_arg, (first + i) * content_block_size);
     }
-    guard.looked_ms = 0; // a caller may have joined after the check began, so it must check again
+    guard.change_read_ms = 0; // a caller may have joined after the check began, so it must check again
     guard.asks_residency = f.is_cached;
 }
 
