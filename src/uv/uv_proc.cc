@@ -317,7 +317,7 @@ static int spawn_child(proc &p, const stdio_pipes &pipes, std::vector<char *> &e
     uv_stdio_container_t stdio[3];
     int child_fds[3] = {pipes.in.child_fd, pipes.out.child_fd, pipes.err.child_fd};
     for (int i = 0; i < 3; i++) {
-        stdio[i].flags = child_fds[i] >= 0 ? UV_INHERIT_FD : UV_IGNORE; // ignored ones become /dev/null
+        stdio[i].flags = child_fds[i] >= 0 ? UV_INHERIT_FD : UV_IGNORE; // UV_IGNORE gives the child /dev/null
         stdio[i].data.fd = child_fds[i];
     }
     uv_process_options_t options{};
@@ -325,7 +325,7 @@ static int spawn_child(proc &p, const stdio_pipes &pipes, std::vector<char *> &e
     options.file = argv[0];
     options.args = argv.data();
     options.env = environment.data();
-    options.flags = UV_PROCESS_DETACHED; // a session, so a process group, of its own
+    options.flags = UV_PROCESS_DETACHED; // the child gets its own session, and so its own process group
     options.stdio_count = 3;
     options.stdio = stdio;
     return uv_spawn(&p.world->loop, &p.process, &options);

@@ -59,7 +59,7 @@ struct fuzz_world {
     std::vector<std::unique_ptr<fuzz_conn>> conns;
     std::vector<std::unique_ptr<fuzz_connect_call>> connects;
     fuzz_listener *listener = nullptr;
-    std::string (*answer_of)(fuzz_world &w, size_t conn_number) = nullptr; // what a connection that is opened from here will send
+    std::string (*answer_of)(fuzz_world &w, size_t conn_number) = nullptr; // what a connection that is opened here will send
     uint64_t steps = 0;
 };
 

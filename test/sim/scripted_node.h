@@ -142,7 +142,7 @@ inline void scripted_write(void *arg)
             return;
         }
         if (result.state != io_state::done)
-            return; // the reading side tells the end
+            return; // the reading side notices the end
         c->out_at += result.count;
     }
 }
