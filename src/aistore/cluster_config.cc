@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// aistore/cluster_config.cc: the cluster's configuration and the properties of buckets as AIStore's clients read them.
+// aistore/cluster_config.cc: the cluster's configuration and the properties of buckets, as AIStore's clients read them.
 //
-// Knows    control, codec.        Known by  proxy.cc, proxy_buckets.cc.
+// Knows    control, codec.        Known by  proxy.cc, role/proxy/buckets.cc.
 #include "aistore/cluster_config.h"
 
 #include "base/check.h"
@@ -10,7 +10,8 @@
 
 namespace etlnode {
 
-// Sections that the cluster and every bucket have. AIStore's own names and kinds of values; false where there is no such thing here.
+// Sections of the cluster and of every bucket, with AIStore's own names and types of values. False if this cluster does not have the
+// feature.
 static constexpr std::string_view shared_sections = R"({
     "write_policy": {"data": "immediate", "md": "immediate"},
     "checksum": {"type": "xxhash2", "validate_cold_get": false, "validate_warm_get": false, "validate_obj_move": false,
@@ -25,7 +26,7 @@ static constexpr std::string_view shared_sections = R"({
     "versioning": {"enabled": true, "validate_warm_get": false, "synchronize": false}
 })";
 
-// Sections of the cluster alone.
+// Sections of the cluster only.
 static constexpr std::string_view cluster_sections = R"({
     "backend": {},
     "rebalance": {"compression": "never", "bundle_multiplier": 2, "burst_buffer": 0, "dest_retry_time": "2m", "enabled": false},

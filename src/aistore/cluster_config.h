@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// aistore/cluster_config.h: the cluster's configuration and the properties of buckets as AIStore's clients read them.
+// aistore/cluster_config.h: the cluster's configuration and the properties of buckets, as AIStore's clients read them.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace etlnode {
 
-// Every section that AIStore's command reads is there, for it takes them for given. What this cluster does not have is disabled.
+// Contains every section that AIStore's command reads, because it takes them for granted. Features that this cluster lacks are disabled.
 json_ptr cluster_config_json(const cluster_document &document, const std::string &proxy_url);
 json_ptr cluster_config_bucket_json(const cluster_bucket &bucket);
 

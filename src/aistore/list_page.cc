@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// aistore/list_page.cc: pages of object names, written through msgpack-c, read by a cursor that trusts no count.
+// aistore/list_page.cc: pages of object names, written by msgpack-c and read by a cursor that trusts no count.
 //
 // Owns     nothing.
 // Knows    base, json, msgpack-c.    Known by  control, role.
-// Order    msgpack-c allocates for an array what its header announces, five bytes can ask for gigabytes; reading is therefore done here,
-//          value by value, and nothing is allocated that has not been seen.
+// Order    for an array, msgpack-c allocates what its header announces, so five bytes can request gigabytes. This file therefore reads
+//          value by value, and allocates nothing for bytes that it has not seen.
 // Limits   list_answer_entry_count_max, list_depth_max.
 #include "aistore/list_page.h"
 
@@ -83,7 +83,7 @@ std::string list_page_msgpack(const list_page &page)
     pack_text(packer, "ContinuationToken");
     pack_text(packer, page.token);
     pack_text(packer, "Entries");
-    msgpack_pack_array(&packer, page.entries.size()); // empty, not nil: clients iterate over it
+    msgpack_pack_array(&packer, page.entries.size()); // empty instead of nil, because clients iterate over it
     for (const list_entry &entry : page.entries)
         pack_entry(packer, entry);
     pack_text(packer, "Flags");
@@ -137,7 +137,7 @@ struct cursor {
     std::string_view rest;
 };
 
-static constexpr size_t list_depth_max = 8; // of values under keys we do not know
+static constexpr size_t list_depth_max = 8; // of values under unknown keys
 
 static bool take_bytes(cursor &c, uint64_t size, std::string_view &out_bytes)
 {
@@ -165,7 +165,7 @@ static bool take_text(cursor &c, uint64_t size, value &out)
     return take_bytes(c, size, out.text);
 }
 
-// Text whose size, or a container whose count, stands in `size` bytes.
+// A text whose size, or a container whose count, is in the next `size` bytes.
 static bool take_sized(cursor &c, value_kind kind, size_t size, value &out)
 {
     uint64_t count = 0;
@@ -194,7 +194,7 @@ static bool take_opaque(cursor &c, uint64_t size, value &out)
     return take_bytes(c, size, bytes);
 }
 
-// Of a container only the head is taken.
+// Takes only the head of a container.
 static bool take_value(cursor &c, value &out)
 {
     uint64_t head = 0;
@@ -250,7 +250,7 @@ static bool take_value(cursor &c, value &out)
     }
 }
 
-// Takes a value with all that it contains. Each element takes at least a byte, so a false count ends at the end of the bytes.
+// Skips a value with everything in it. Each element takes at least one byte, so a false count ends at the end of the bytes.
 static bool skip_value(cursor &c, size_t depth)
 {
     value v;
@@ -263,7 +263,7 @@ static bool skip_value(cursor &c, size_t depth)
     return true;
 }
 
-// nil stands for empty, as Go writes it.
+// nil means empty, as Go writes it.
 static bool read_text(cursor &c, std::string &out_text)
 {
     value v;

@@ -17,7 +17,7 @@ inline constexpr uint16_t list_flag_directory = 1u << 8;
 
 struct list_entry {
     std::string name;
-    std::string checksum; // 16 hex digits; empty: not asked
+    std::string checksum; // 16 hex digits; empty: not requested
     std::string atime;
     std::string version;
     std::string location;
@@ -29,15 +29,15 @@ struct list_entry {
 
 struct list_page {
     std::string uuid;
-    std::string token; // last name of the page when more may follow, else empty
+    std::string token; // last name of the page if more may follow, else empty
     std::vector<list_entry> entries;
     uint32_t flags = 0;
 };
 
-// Map keys UUID, ContinuationToken, Entries, Flags; entries n, cs, a, v, t, m, s, c, f with empty values left out.
+// Map keys UUID, ContinuationToken, Entries, Flags; entries n, cs, a, v, t, m, s, c, f. Empty values are omitted.
 std::string list_page_msgpack(const list_page &page);
 std::string list_page_json(const list_page &page);
-// Reads what list_page_msgpack wrote (targets answer the proxy in it); bad_request for anything else.
+// Parses what list_page_msgpack wrote (targets answer the proxy with it); bad_request for anything else.
 error list_page_parse_msgpack(std::string_view bytes, list_page &out_page);
 
 } // namespace etlnode

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// aistore/object_query.cc: what the query of a request for an object asks for.
+// aistore/object_query.cc: parses the query of a request for an object.
 //
-// Knows    codec.            Known by  proxy_objects.cc, target_objects.cc.
-// Fails    bad_request, not_implemented, with the parameter and the right name.
+// Knows    codec.            Known by  role/proxy/objects.cc, role/target/objects.cc.
+// Fails    bad_request or not_implemented; the text names the parameter and the right name.
 #include "aistore/object_query.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace etlnode {
 
-// What people write for them, beyond what a slip of the hand makes of them.
+// Wrong names that people use for them although they are not typing errors.
 struct misnomer {
     std::string_view wrong, right;
 };
@@ -27,20 +27,20 @@ static bool contains(std::span<const std::string_view> names, std::string_view n
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// The key that was meant; empty when this one is nothing like ours.
+// The key that was meant; empty if this one resembles none of ours.
 static std::string_view meant_key(std::string_view key)
 {
     if (contains(query_names, key) || key.size() > query_etl_pipeline.size() + slip_distance_max)
         return {};
     std::string lower = text_lower(key);
-    std::erase_if(lower, [](char c) { return static_cast<unsigned char>(c) <= ' '; }); // copied along from somewhere
-    if (lower.ends_with(']')) // a list's element, as some form libraries write it: uuid[] or uuid[0]
+    std::erase_if(lower, [](char c) { return static_cast<unsigned char>(c) <= ' '; }); // copied together with the text
+    if (lower.ends_with(']')) // an element of a list, as some form libraries write it: uuid[] or uuid[0]
         lower.resize(lower.find('[') != std::string::npos ? lower.find('[') : lower.size());
     if (lower == query_etl_id && key.ends_with(']'))
         return query_etl_id;
     if (lower == query_etl_name || lower == query_etl_args || lower == query_etl_pipeline)
         return lower == query_etl_name ? query_etl_name : lower == query_etl_args ? query_etl_args : query_etl_pipeline;
-    // One letter more, less or other than in uuid, or two that changed places. Some services have a guid of their own.
+    // One letter more, less or different from uuid, or two swapped letters. Some services have a guid of their own.
     bool is_swapped = lower.size() == query_etl_id.size() && std::is_permutation(lower.begin(), lower.end(), query_etl_id.begin());
     if (lower != "guid" && (is_swapped || text_is_near(lower, query_etl_id, 1)))
         return query_etl_id;
@@ -55,7 +55,7 @@ static std::string_view meant_key(std::string_view key)
     return {};
 }
 
-// The parameter of ours that a ';' hides within another one's value; empty when there is none. Here only '&' separates parameters.
+// One of our parameters that a ';' hides inside the value of another one; empty if there is none. Only '&' separates parameters here.
 static std::string_view hidden_key(std::string_view value)
 {
     for (size_t at = value.find(';'); at != std::string_view::npos; at = value.find(';', at + 1)) {
@@ -131,7 +131,7 @@ object_use object_use_of(std::string_view method)
     return method == "GET" || method == "HEAD" ? object_use::read : method == "PUT" ? object_use::put : object_use::other;
 }
 
-// "ais/@#/BUCKET/OBJECT", AIStore's name of an object. A namespace other than the global one is none of ours.
+// "ais/@#/BUCKET/OBJECT", AIStore's name of an object. Only the global namespace is ours.
 static error read_destination(const std::string &to, object_query &out_query, std::string &out_text)
 {
     static constexpr std::string_view prefix = "ais/@#/";
@@ -164,7 +164,7 @@ error object_query_read(std::string_view query, object_use use, object_query &ou
         if (error err = read_destination(parts.to, out_query, out_text))
             return err;
     }
-    if (use != object_use::read && !parts.has_to && (parts.has_id || parts.has_name)) // never stored as if nothing had been asked
+    if (use != object_use::read && !parts.has_to && (parts.has_id || parts.has_name)) // never store as if nothing had been requested
         return refuse(error_code::not_implemented,
             "only reads go through an ETL: " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= goes with GET and HEAD",
             out_text);

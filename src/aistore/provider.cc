@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// aistore/provider.cc: reads AIStore's names of providers, and says in its words what is not here.
+// aistore/provider.cc: reads AIStore's names of providers, and refuses unsupported ones in AIStore's words.
 //
 // Knows    codec.            Known by  the proxy's handlers.
 #include "aistore/provider.h"
@@ -23,7 +23,7 @@ std::string_view provider_of(std::string_view name)
     return {};
 }
 
-// AIStore's own words: its clients look for the bucket's URL in them.
+// AIStore's own words, because its clients look for the bucket's URL in them.
 static std::string missing_backend_text(std::string_view provider, std::string_view bucket)
 {
     struct backend {
@@ -39,7 +39,7 @@ static std::string missing_backend_text(std::string_view provider, std::string_v
     return "provider " + std::string(provider) + " is not supported";
 }
 
-// Whether the query gives `name` once more, with another value than `first`.
+// Whether the query contains `name` again, with a value other than `first`.
 static bool is_given_otherwise(std::string_view query, std::string_view name, std::string_view first)
 {
     std::string key, value;

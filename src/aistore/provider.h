@@ -9,10 +9,10 @@
 
 namespace etlnode {
 
-// AIStore's provider name for a name or alias ("s3" -> "aws", "" -> "ais"); empty when nobody knows it.
+// AIStore's provider name for a name or alias ("s3" -> "aws", "" -> "ais"); empty if it is unknown.
 std::string_view provider_of(std::string_view name);
-// Refused: what names something that is not here; `out_text` says so. A bucket of another provider is one that does not exist; with `bucket`
-// empty, it was to be made, which is not implemented.
+// Refuses names of unsupported things; `out_text` says why. A bucket of another provider does not exist; if `bucket` is empty, it was to be
+// created, which is not implemented.
 error provider_check(std::string_view query, std::string_view bucket, std::string &out_text);
 
 } // namespace etlnode

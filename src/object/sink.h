@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// object/sink.h: where the bytes of an object go. A sink takes a head, then bytes, and ends committed or abandoned: exactly one of the two, once.
+// object/sink.h: where the bytes of an object go. A sink takes a head, then bytes, and is then either committed or abandoned, exactly once.
 //
-// Abandoning leaves nothing: no object, no temporary file, and no request or answer that could pass for whole. When a commit completes, the object
-// is durable.
+// An abandoned sink leaves nothing: no object, no temporary file, and no request that could pass as complete. When a commit completes, what
+// it made visible is durable.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace etlnode {
 struct sink_head {
     uint64_t size = stream_size_unknown;
     std::string content_type = {}; // empty: unknown
-    bool has_checksum = false;     // then other bytes are never stored
+    bool has_checksum = false;     // if set, other bytes are never stored
     uint64_t checksum = 0;         // XXH64
     uint64_t pause_ms = 0;         // how long the source may pause in the middle; 0: not worth mentioning
     // The head of an answer, for sink_client. Other sinks ignore it.
@@ -36,7 +36,7 @@ struct sink_refusal {
     std::string headers = {}; // whole lines
 };
 
-// What came of it, in words for the user.
+// The result, in words for the user.
 struct sink_outcome {
     error err;
     std::string text;
@@ -54,7 +54,7 @@ struct sink_ops {
     bool (*is_seen)(const void *self) = nullptr;                               // null: nobody sees anything before the commit
 };
 struct sink {
-    const sink_ops *ops = nullptr; // null: there is no sink
+    const sink_ops *ops = nullptr; // null: no sink
     void *self = nullptr;
     uint64_t patience_ms = 0; // a sink that takes nothing for longer is given up
 };
@@ -109,9 +109,9 @@ struct sink_put_options {
     std::string bucket, name; // checked by the caller
     std::string node_id;      // in messages
     uint64_t bucket_created_ns = 0;
-    // Asked before the commit; false: the bucket is gone, and nothing is stored.
+    // Called before the commit; false: the bucket is gone, and nothing is stored.
     bool (*is_bucket_there)(void *arg, std::string_view bucket, uint64_t created_ns) = nullptr;
-    // Once, when the store owes nothing any more: stored, failed or abandoned.
+    // Called once, when the store has completed everything: stored, failed or abandoned.
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr;
 };
@@ -119,23 +119,24 @@ sink sink_put(env &e, store &objects, sink_put_options options);
 // "t[id]: cannot store ais://b/o: the disk is full"
 std::string sink_put_failure_text(std::string_view node_id, std::string_view bucket, std::string_view name, error err);
 
-// --- nowhere: the size is known in the end, and that the source could be read
+// --- nowhere: afterwards the size is known, and that the source could be read
 
 sink sink_discard(env &e);
 
-// --- to both, which are the tee's from now on: committed one after the other; where the second one fails then, the first has taken effect
+// --- into both sinks, which the tee owns from now on. They are committed one after the other; if the second fails then, the first has
+// taken effect
 
 sink sink_tee(sink first, sink second);
 
 // --- to another target, which stores it
 
 struct sink_peer_options {
-    http_client *client = nullptr; // Lifetime: the sink's
+    http_client *client = nullptr; // must outlive the sink
     std::string host;
     uint16_t port = 0;
     std::string target;       // raw path and query of the PUT
-    std::string headers;      // whole lines
-    std::string bucket, name; // in messages, as these:
+    std::string headers;      // complete header lines
+    std::string bucket, name; // used in messages, with:
     std::string node_id;      // of this target
     std::string peer_id;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// object/sink_discard.cc: a sink that keeps nothing: whoever wants to know only whether, and how large, something would be.
+// object/sink_discard.cc: a sink that stores nothing: it only shows whether a source can be read, and how large it is.
 //
 // Owns     nothing.
 #include "object/sink.h"

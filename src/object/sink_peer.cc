@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// object/sink_peer.cc: a PUT to another target as a sink: its body is pushed, the commit ends it, its answer says whether the object is durable there.
+// object/sink_peer.cc: a PUT to another target as a sink. The commit ends its body, and the answer says whether the object is durable.
 //
 // Owns     one call from sink_begin to its end.
 // Knows    http.          Known by  role, transfer.
-// Fails    a peer that cannot be reached, takes nothing, answers before it has everything, or refuses. An abandoned request breaks off: the peer
-//          stores nothing of it.
+// Fails    a peer that cannot be reached, takes nothing, answers before it has everything, or refuses. An abandoned request breaks off: the
+//          peer stores nothing of it.
 // Limits   peer_patience_ms.
 #include "base/check.h"
 #include "base/limits.h"
@@ -21,8 +21,8 @@ struct peer_sink {
     env *e = nullptr;
     sink_peer_options options;
     call *request = nullptr;
-    stream_to body;      // of the request, while there is one
-    bool posted = false; // on_posted will come
+    stream_to body;      // of the request, once it has begun
+    bool posted = false; // on_posted is due
     bool done = false;   // committed, as far as the owner knows, or abandoned
     sink_outcome outcome;
     net_on_ready on_ready = nullptr;
@@ -58,7 +58,7 @@ static void note_answer(peer_sink &s, error err, int status, std::string_view bo
         return;
     }
     error_envelope told = error_envelope_read(status, body);
-    if (told.code == error_code::bucket_not_found) // it is in this node's document: the other one will have it in a moment
+    if (told.code == error_code::bucket_not_found) // this node's document contains it; the peer will have the document in a moment
         set_failure(s, error_code::unavailable, "it does not know this bucket yet");
     else
         s.outcome = {make_error(told.code), told.message};
@@ -95,7 +95,7 @@ static void post(peer_sink &s)
     s.posted = true;
 }
 
-// Before the commit too: then whoever pushes learns it at the next piece.
+// This may happen before the commit; the pump then finds out at the next piece.
 static void on_done(void *arg, call &, error err, int status, std::string body)
 {
     peer_sink &s = sink_of(arg);
@@ -125,7 +125,7 @@ static void begin(void *self, sink_head &head)
     }
     if (head.pause_ms > 0)
         http_write_header_u64(options.headers, header_pause, head.pause_ms);
-    options.streams_body = true; // in chunks, whatever is known: with a length it would be whole with its last byte, before the commit
+    options.streams_body = true; // in chunks even if the length is known: with a length, the last byte would complete it before the commit
     options.progress_timeout_ms = peer_patience_ms;
     options.answer_size_max = answer_size_max;
     options.on_done = on_done;
@@ -134,11 +134,11 @@ static void begin(void *self, sink_head &head)
     s.body = call_body_stream(*s.request);
 }
 
-// --- the body: as the call takes it, for as long as there is one
+// --- the body: pushed to the call as long as the call takes it
 
 static io_result failed(const peer_sink &s) { return {io_state::failed, 0, s.outcome.err}; }
 
-// A connection that breaks may have an answer on it that says why; it is not waited for.
+// A broken connection may carry an answer that gives the reason. It is not waited for.
 static io_result checked(peer_sink &s, io_result sent)
 {
     if (sent.state == io_state::failed && !stream_is_of_file(sent.err)) {
@@ -226,7 +226,7 @@ static constexpr stream_to_ops stream_ops = {
 
 static stream_to stream(void *self) { return {&stream_ops, self}; }
 
-// --- the end
+// --- commit and abandonment
 
 static void commit(void *self, sink_on_committed on_committed, void *arg)
 {
@@ -237,7 +237,7 @@ static void commit(void *self, sink_on_committed on_committed, void *arg)
     if (s.request != nullptr)
         call_body_end(*s.request);
     else
-        post(s); // it has answered already, and nothing good
+        post(s); // it has answered already, with an error
 }
 
 static void abandon(void *self, sink_refusal *)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// object/sink_put.cc: a put of this target's store as a sink. What fits into one buffer is not written before the commit.
+// object/sink_put.cc: a put into this target's store as a sink. A content that fits into one buffer is not written before the commit.
 //
 // Owns     one put from sink_begin to its end.
 // Knows    store.          Known by  role, transfer.
-// Fails    a full or broken disk, a wrong checksum, a bucket that is gone: nothing is stored.
+// Fails    with a full or broken disk, a wrong checksum, or a bucket that is gone: nothing is stored.
 // Limits   put_buffer_size in flight; disk_patience_ms.
 #include <algorithm>
 #include <cerrno>
@@ -26,9 +26,9 @@ struct put_sink {
     size_t filled = 0; // bytes in the put's buffer
     uint64_t bytes = 0;
     bool writing = false;
-    bool posted = false;     // on_posted will come
-    bool committing = false; // the store completes it, whether somebody waits or not
-    bool is_refused = false; // the commit
+    bool posted = false;     // on_posted is due
+    bool committing = false; // the store will complete it, whether or not a caller waits
+    bool is_refused = false; // the commit was refused
     bool done = false;       // committed, as far as the owner knows, or abandoned
     sink_outcome outcome;
     net_on_ready on_ready = nullptr;
@@ -62,7 +62,7 @@ static void set_failure(put_sink &s, error err)
     s.outcome = {err, sink_put_failure_text(s.options.node_id, s.options.bucket, s.options.name, err)};
 }
 
-// The store owes nothing any more.
+// The store has completed everything.
 static void end(put_sink &s)
 {
     if (s.options.on_end != nullptr)
@@ -93,7 +93,7 @@ static void tell_committed(put_sink &s)
     free_when_idle(s);
 }
 
-// There was room already; or the commit was refused.
+// Either there was room already, or the commit was refused.
 static void on_posted(void *arg)
 {
     put_sink &s = sink_of(arg);

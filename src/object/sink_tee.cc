@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// object/sink_tee.cc: two sinks that take the same bytes, at the pace of the slower one.
+// object/sink_tee.cc: passes the same bytes to two sinks, at the pace of the slower one.
 //
 // Owns     both sinks.
-// Normal   every piece to both; the first is committed, then the second.
-// Fails    with whichever fails; nothing is committed then. Where the second one's commit fails, the first one's has taken effect, and the outcome says why
-//          the second failed.
+// Normal   every piece goes to both; the first is committed, then the second.
+// Fails    with the first sink that fails, before anything is committed. If only the second commit fails, the first has taken effect, and
+//          the outcome says why the second failed.
 #include <algorithm>
 
 #include "base/check.h"
@@ -15,7 +15,7 @@ namespace etlnode {
 struct tee_side {
     sink to;
     stream_to stream;
-    size_t ahead = 0; // bytes that it has taken and the pump does not know of
+    size_t ahead = 0; // bytes that it has taken but the pump has not counted
     bool is_blocked = false;
 };
 
@@ -63,7 +63,7 @@ static bool has_framing(const void *self)
     return side_has_framing(s.sides[0]) || side_has_framing(s.sides[1]);
 }
 
-// As much as this side takes now.
+// Sends as much as this side takes now.
 static io_result send_to(tee_side &side, std::string_view bytes, bool more)
 {
     side.is_blocked = false;

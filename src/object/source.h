@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// object/source.h: where the bytes of an object come from: what is known of it before the first byte, then its bytes, pulled by a pump.
+// object/source.h: where the bytes of an object come from. A source has facts, known before the first byte, and bytes for a pump.
 //
-// A source is opened once and closed once; it may be closed before its end.
+// A source is opened once and closed once, possibly before its end. The answer of a call is also a source (call_stream, http/stream.h); its
+// facts are in its head.
 #pragma once
 
 #include <cstddef>

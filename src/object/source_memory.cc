@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// object/source_memory.cc: bytes that are here already, as a source.
+// object/source_memory.cc: bytes in memory as a source.
 //
 // Owns     the bytes.
 // Known by transfer.
@@ -41,7 +41,7 @@ static void on_posted(void *arg)
     net_on_ready on_ready = s.on_ready;
     s.on_ready = nullptr;
     if (on_ready != nullptr)
-        on_ready(s.ready_arg); // may close it
+        on_ready(s.ready_arg); // this may close it
 }
 
 static void wait(void *self, net_on_ready on_ready, void *arg)

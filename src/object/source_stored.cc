@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // object/source_stored.cc: an object of this target as a source: from memory, as a part of its file, or read piece by piece.
 //
-// Owns     the hold of the object, a buffer where the other end takes no file, one read at a time.
+// Owns     a reference to the object, a buffer if the other end takes no file, one read at a time.
 // Knows    store, port/disk.          Known by  transfer.
-// Fails    io; corrupt where the file has become shorter, or a block that was to be checked is damaged.
+// Fails    io; corrupt if the file has become shorter, or if a block to be checked is damaged.
 // Limits   put_buffer_size, content_block_size.
 #include <algorithm>
 #include <memory>
@@ -21,10 +21,10 @@ struct stored_source {
     open_count *at_disk = nullptr;
     uint64_t given = 0; // bytes handed on
     std::unique_ptr<char[]> buffer;
-    size_t filled = 0;    // of it: read and not handed on
+    size_t filled = 0;    // bytes in it that were read but not passed on
     bool reading = false; // or a block is being checked
     source_blocks blocks = source_blocks::as_read;
-    bool posted = false; // run_waiter will come
+    bool posted = false; // run_waiter is due
     bool closed = false;
     error err;
     net_on_ready on_ready = nullptr;
@@ -55,7 +55,7 @@ static void on_posted(void *arg)
     if (s.closed)
         free_when_idle(s);
     else
-        tell(s); // may close it
+        tell(s); // this may close it
 }
 
 static void release(stored_source &s)
@@ -102,7 +102,7 @@ static void on_checked(void *arg, error err)
     start_read(s);
 }
 
-// One read is of one block.
+// Each read covers one block.
 static_assert(put_buffer_size == content_block_size);
 
 static pull_result read_on(stored_source &s)

@@ -286,7 +286,7 @@ static error spawn_error(int failure, const std::vector<char *> &environment, st
     }
 }
 
-// The child's ends, and this process's own.
+// The child's ends, and this process's ends.
 struct stdio_pipes {
     stdio_pipe in, out, err;
 };

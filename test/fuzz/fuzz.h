@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz.h: what the fuzz targets share: their form, a check that is on in every build, and choices drawn from the input.
+// test/fuzz/fuzz.h: shared by the fuzz targets: their form, a check that is on in every build, and choices drawn from the input.
 //
-// A target is one file with FUZZ_TARGET(name) { ... } and a row in targets.def. All of them are one program, etlnode-fuzz, which is told the
-// target. clang links it with libFuzzer (make fuzz), everything else with fuzz_main.cc, which plays the committed corpus. Input files hold
-// nothing but the text under test: where a target needs choices (how to cut the input into pieces), they are drawn from a hash of the text,
-// so that a file reproduces what it once found.
+// A target is one file with FUZZ_TARGET(name) { ... } and a row in targets.def. Together they are one program, etlnode-fuzz, which gets the
+// target's name. clang links it with libFuzzer (make fuzz); every other build links it with fuzz_main.cc, which runs the committed corpus.
+// Input files contain only the text under test. If a target needs choices (how to cut the input into pieces), it draws them from a hash of
+// the text, so that a file reproduces what it once found.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@
 
 namespace etlnode {
 
-// Tries `text`, which has not a byte behind it; aborts when a promise is broken.
+// Tests `text`, which is followed by no readable byte. Aborts if a promise is broken.
 #define FUZZ_TARGET(name) void fuzz_target_##name(std::string_view text)
 
 struct fuzz_target {
@@ -28,7 +28,7 @@ struct fuzz_target {
     size_t mutations; // of each file of the corpus, in `make test`
     void (*run)(std::string_view text);
 };
-// Null, and a line about it on standard error, when there is none of that name.
+// Null, with a line on standard error, if there is no target with that name.
 const fuzz_target *fuzz_find_target(std::string_view name);
 
 [[noreturn]] inline void fuzz_failed(const char *what, const char *file, int line)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_libfuzzer.cc: hands libFuzzer's inputs to the target that --target=NAME names. libFuzzer leaves options with two dashes alone.
+// test/fuzz/fuzz_libfuzzer.cc: passes libFuzzer's inputs to the target that --target=NAME names. libFuzzer ignores options with two dashes.
 #include "base/log.h"
 #include "fuzz.h"
 

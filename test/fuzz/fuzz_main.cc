@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_main.cc: plays a target's corpus as a plain test: every file, cut short at many places, and mutations that are the same in
-// every run. TAP.
+// test/fuzz/fuzz_main.cc: runs a target's corpus as a plain test: every file, cut short at many positions, and repeatable mutations. TAP.
 //
 //   etlnode-fuzz TARGET FOLDER [DICTIONARY]        all of it
 //   etlnode-fuzz TARGET FILE                       one file, e.g. one that libFuzzer wrote

@@ -25,7 +25,7 @@ struct fuzz_wait {
     void *arg = nullptr;
 };
 
-// The port's own types are opaque. One program holds this network and libuv's, so theirs have names of their own.
+// The port's own types are opaque. A program may contain this network and libuv's, so the types here have their own names.
 struct fuzz_conn {
     fuzz_world *world = nullptr;
     std::string coming; // not arrived yet

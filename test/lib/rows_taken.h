@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/lib/rows_taken.h: whether a test program has taken every row of a machine's table. Its last case asks; test/sim/untaken.txt names that case.
+// test/lib/rows_taken.h: whether a test program took every row of a machine's table. Its last case checks that.
 #pragma once
 
 #include "node_test.h"
@@ -8,7 +8,7 @@
 
 namespace etlnode {
 
-// A row that no case takes is a case that was forgotten, or a row too many.
+// A row that no case takes shows that a case is missing, or that the row is superfluous.
 inline void check_rows_taken(const sm_view &view)
 {
     size_t untaken = 0;

@@ -19,7 +19,7 @@ namespace etlnode {
 
 struct virtual_clock;
 
-// The port's timer is opaque. A program may hold this clock and libuv's, so this one has a name of its own.
+// The port's timer is opaque. A program may contain this clock and libuv's, so this type has its own name.
 struct virtual_timer {
     virtual_clock *clock = nullptr;
     clock_callback on_fire = nullptr;

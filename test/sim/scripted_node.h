@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// test/sim/scripted_node.h: for unit tests on the simulated network: nodes that answer as a test tells them, and requests made by hand.
+// test/sim/scripted_node.h: for unit tests on the simulated network: nodes that answer as a test says, and requests made by the test.
 //
-// Time is the world's: nothing moves but in scripted_until. Faults stay off, so that the same test is the same run.
+// Time is the world's: everything happens inside scripted_until. Faults stay off, so that a test always takes the same course.
 #pragma once
 
 #include <cstdlib>
@@ -16,7 +16,7 @@
 
 namespace etlnode {
 
-// What a test does to a host from outside happens now, by that host's clock, too.
+// Runs what a test has just done to a host from outside, by that host's clock.
 inline void scripted_settle(sim_world &w)
 {
     for (size_t i = 0; i < w.hosts.size(); i++) {
@@ -25,7 +25,7 @@ inline void scripted_settle(sim_world &w)
     }
 }
 
-// Runs the world until `is_true()`, at most for `limit_ms` of its time.
+// Runs the world until `is_true()`, for at most `limit_ms` of its time.
 template <class Condition> bool scripted_until(sim_world &w, Condition is_true, uint64_t limit_ms = 120'000)
 {
     scripted_settle(w);
@@ -42,7 +42,7 @@ inline void scripted_pass(sim_world &w, uint64_t ms)
         w, [] { return false; }, ms);
 }
 
-// --- requests made by hand
+// --- requests by the test
 
 struct scripted_call {
     sim_call *running = nullptr;
@@ -60,7 +60,8 @@ inline void scripted_call_done(void *arg, sim_call &c)
         call.answer = c.got.front();
 }
 
-// `line`: "GET /path?query". `headers`: whole lines. A body without data is none; "" is an empty one. Lifetime of `call`: until it has ended.
+// `line`: "GET /path?query". `headers`: complete lines. A body with null data means no body; "" is an empty one. Lifetime of `call`: until
+// it has ended.
 inline void scripted_begin(scripted_call &call, sim_host &from, const std::string &address, uint16_t port, std::string_view line,
     std::string_view body = {}, std::string_view headers = {})
 {
@@ -90,14 +91,14 @@ inline void scripted_hang_up(scripted_call &call)
 
 // --- nodes
 
-// What is answered to requests whose "METHOD target" begins with `match`. The first row that matches, and has not been used up, counts.
+// The answer to requests whose "METHOD target" begins with `match`. The first matching row that is not used up counts.
 struct scripted_row {
     std::string match;
     int status = 200;
     std::string body = {};
     std::string headers = {}; // whole lines
-    bool is_held = false;     // nothing is answered until scripted_answer_held
-    size_t times = SIZE_MAX;  // it may be used
+    bool is_held = false;     // no answer until scripted_answer_held
+    size_t times = SIZE_MAX;  // how often it may be used
 };
 
 struct scripted_node;
@@ -119,7 +120,7 @@ struct scripted_node {
     std::vector<scripted_row> rows;
     std::vector<sim_message> asked; // in order
     std::vector<scripted_conn *> conns;
-    size_t hung_up = 0; // callers that went while their request was held
+    size_t hung_up = 0; // callers that left while their request was held
 };
 
 inline void scripted_conn_free(scripted_conn *c)
@@ -229,7 +230,7 @@ inline scripted_node *scripted_node_make(sim_world &w, const std::string &id, co
     return node;
 }
 
-// From now on it refuses connections, and has broken those that stood.
+// From now on it refuses connections; existing ones break.
 inline void scripted_silence(scripted_node &node)
 {
     if (node.listener != nullptr)
@@ -254,7 +255,7 @@ inline size_t scripted_count(const scripted_node &node, std::string_view match)
     return count;
 }
 
-// The newest request of that kind; the test fails when there is none.
+// The newest request of that kind; the test fails if there is none.
 inline const sim_message &scripted_last(const scripted_node &node, std::string_view match)
 {
     for (size_t i = node.asked.size(); i-- > 0;) {
@@ -273,7 +274,7 @@ inline size_t scripted_held(const scripted_node &node)
     return count;
 }
 
-// Answers the oldest request that is held.
+// Answers the oldest held request.
 inline void scripted_answer_held(scripted_node &node, int status, std::string_view body = {})
 {
     for (scripted_conn *c : node.conns) {
@@ -285,7 +286,7 @@ inline void scripted_answer_held(scripted_node &node, int status, std::string_vi
     test_fail("%s holds no request", node.id.c_str());
 }
 
-// Every link's last segments arrive; then the world can be freed. Requires: no host is left.
+// Lets the last segments of every link arrive, then frees the world. Requires: no host is left.
 inline void scripted_world_free(sim_world *w)
 {
     while (!w->links.empty() && sim_step(*w, w->now_us + 1'000'000)) {

@@ -61,7 +61,7 @@ struct sim_host : memory_world {
     sim_event *disk_event = nullptr;
     uint64_t slow_disk_until_us = 0;
     uint64_t no_descriptors_until_us = 0;
-    bool has_planned_faults = false; // its `faults` are a test's, none are drawn
+    bool has_planned_faults = false; // a test sets its `faults`; none are drawn
     std::vector<net_listener *> listeners;
     std::vector<net_connect_call *> connects;
     std::vector<net_conn *> conns;
@@ -91,7 +91,7 @@ struct sim_world {
     sim_kube *kube = nullptr;
 
     bool enabled[sim_fault_count] = {}; // drawn for this run
-    bool certain[sim_fault_count] = {}; // happens at every opportunity: for tests of a single fault
+    bool certain[sim_fault_count] = {}; // happens at every opportunity, for tests of a single fault
     bool faults_on = false;
     uint64_t hits[sim_fault_count] = {};
     bool is_verbose = false;

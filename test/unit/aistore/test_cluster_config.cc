@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The configuration that AIStore's clients read: what they take for given is there, and says what this cluster does.
+// The configuration that AIStore's clients read: everything that they require is present and describes this cluster.
 #include "node_test.h"
 
 #include "aistore/cluster_config.h"
 
 using namespace etlnode;
 
-// "section.key" of the tree; a number and a boolean as JSON writes them.
+// "section.key" of the tree, with numbers and booleans as JSON writes them.
 static std::string at(const cJSON *tree, std::string_view path)
 {
     for (size_t dot = path.find('.'); dot != std::string_view::npos; dot = path.find('.')) {
@@ -46,7 +46,7 @@ static void the_cluster_has_every_section(void **)
         {"proxy.original_url", "http://proxy:8080"},
         {"proxy.discovery_url", ""},
         {"proxy.non_electable", "true"},
-        {"checksum.type", "xxhash2"}, // what answers carry
+        {"checksum.type", "xxhash2"}, // the type that answers carry
         {"checksum.validate_cold_get", "false"},
         {"versioning.enabled", "true"},
         {"mirror.enabled", "false"},
@@ -63,7 +63,7 @@ static void the_cluster_has_every_section(void **)
         {"net.l4.proto", "tcp"},
         {"backend", "{}"},
         {"features", "0"},
-        {"timeout.cplane_operation", "10s"}, // the limits that hold here, as Go writes durations
+        {"timeout.cplane_operation", "10s"}, // the limits of this node, as Go writes durations
         {"timeout.max_keepalive", "10s"},
         {"timeout.max_host_busy", "10s"},
         {"timeout.startup_time", "25s"},
@@ -81,7 +81,7 @@ static void a_bucket_has_its_properties(void **)
     json_ptr tree = cluster_config_bucket_json({.name = "b", .created_ns = 18'000'000'000'000'000'001ull});
     const setting settings[] = {
         {"provider", "ais"},
-        {"bid", "18000000000000000001"}, // with all digits, in a string
+        {"bid", "18000000000000000001"}, // with all digits, as a string
         {"created", "18000000000000000001"},
         {"access", "18446744073709551615"}, // everything
         {"features", "0"},
@@ -92,7 +92,7 @@ static void a_bucket_has_its_properties(void **)
         {"checksum.type", "xxhash2"},
         {"mirror.enabled", "false"},
         {"versioning.enabled", "true"},
-        {"proxy", "nothing"}, // sections of the cluster alone
+        {"proxy", "nothing"}, // sections of the cluster only
         {"rebalance", "nothing"},
         {"uuid", "nothing"},
     };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// codec/test_list_page: the wire forms byte by byte, reading back, damaged pages.
+// aistore/test_list_page: the wire formats byte by byte, parsing, and damaged pages.
 #include <msgpack.h>
 
 #include "node_test.h"
@@ -151,7 +151,7 @@ static void malformed_pages_are_refused(void **)
 {
     static constexpr std::string_view cases[] = {
         "", "\xc0", "\x90", "{\"uuid\":\"\"}",
-        "\x80\x00"sv,                       // more behind it
+        "\x80\x00"sv,                       // bytes after the end
         "\xdf\xff\xff\xff\xff",             // four billion keys
         "\x81\x01\x02"sv,                   // a key that is a number
         "\x81\xa4UUID\x01",                 // a number for text
@@ -179,7 +179,7 @@ static void malformed_pages_are_refused(void **)
         "a\xa1"
         "f\xce\x00\x01\x00\x00"sv, // flags of 17 bits
         "\x81\xa7"
-        "Entries\x80",                                                               // a map for the list
+        "Entries\x80",                                                               // a map instead of the list
         "\x81\xa1x\xc1",                                                             // a byte that is never used
         "\x81\xa1x\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\xc0", // nested too deeply
         "\x81\xa1x\xdd\xff\xff\xff\xff\xc0\xc0",                                     // an unknown list that is too short
@@ -190,7 +190,7 @@ static void malformed_pages_are_refused(void **)
     }
 }
 
-// Every prefix is refused, every changed byte does no harm.
+// Every prefix is refused, and no changed byte causes harm.
 static void damaged_pages_do_no_harm(void **)
 {
     page.uuid = "u";

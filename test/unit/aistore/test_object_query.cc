@@ -109,7 +109,7 @@ static void a_put_may_name_where_its_result_is_kept(void **)
     test_eq_text(destination("object_to=ais/@%23/dst/o&etl_name=upper&etl_args=x"), "dst o by upper");
     test_eq_text(destination("object_to=ais/@%23/dst/o&uuid=u1"), "dst o by u1");
     test_eq_text(destination("object_to=ais/@%23/dst/o&object_to=ais/@%23/dst/o"), "dst o");
-    test_eq_text(destination("object_to=ais/@%23/dst/o", object_use::read), "nowhere"); // means nothing there, and never did
+    test_eq_text(destination("object_to=ais/@%23/dst/o", object_use::read), "nowhere"); // it has no meaning there, and never had
     test_has_text(destination("object_to=ais/@%23/dst/o&etl_name=upper", object_use::other), "501 only reads go through an ETL");
     test_has_text(destination("object_to="), "400 the parameter object_to is empty");
     test_has_text(destination("object_to=ais/@%23/dst/o&object_to=ais/@%23/dst/p"), "400 the parameter object_to is given twice");
@@ -119,7 +119,7 @@ static void a_put_may_name_where_its_result_is_kept(void **)
         test_has_text(destination("object_to=" + std::string(wrong)), "names no object here: expected ais/@#/BUCKET/OBJECT");
 }
 
-// Each key costs some hundred steps at most, whatever the query holds.
+// Each key takes at most some hundred steps, whatever the query contains.
 static void a_query_full_of_keys_is_read_to_its_end(void **)
 {
     std::string query;

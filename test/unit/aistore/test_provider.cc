@@ -17,7 +17,7 @@ static void providers_have_aliases(void **)
 struct verdict {
     const char *query, *bucket;
     error_code code;
-    const char *words; // in the text
+    const char *words; // a part of the text
 };
 
 static constexpr verdict verdicts[] = {

@@ -123,7 +123,7 @@ static void escape_keeps_lines_whole(void **)
 {
     test_eq_text(text_escape("a\nb\"c\x01"), "a\\nb\\\"c\\x01");
     test_eq_text(text_escape("abcdef", 3), "abc...");
-    test_eq_text(text_escape("ab\xe2\x80\xa8", 4), "ab..."); // not inside a character
+    test_eq_text(text_escape("ab\xe2\x80\xa8", 4), "ab..."); // do not cut inside a character
 }
 
 static void error_table_reads_back(void **)

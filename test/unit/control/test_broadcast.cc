@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One request to many nodes, on the simulated network: all answers in the order of the nodes, each with its own failure.
+// One request to many nodes on the simulated network: all answers in the order of the nodes, each with its own failure.
 #include "../../sim/scripted_node.h"
 
 #include "control/broadcast.h"
@@ -127,7 +127,7 @@ static void who_is_late_has_timed_out(void **state)
     test_eq_text(broadcast_failure_text(f.answers[0], nullptr), "target t1 does not answer: timeout");
     test_eq_text(f.answers[1].body, "two");
     scripted_pass(*f.sim, 100);
-    test_eq(f.nodes[0]->hung_up, 1); // it sees that nobody waits
+    test_eq(f.nodes[0]->hung_up, 1); // it notices that the caller is gone
 }
 
 static void who_is_not_there_is_told_by_its_error(void **state)

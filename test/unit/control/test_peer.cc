@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The secret that nodes of a cluster show each other.
+// The secret that nodes of a cluster present to each other.
 #include "../../sim/scripted_node.h"
 
 #include "base/log.h"
@@ -84,7 +84,7 @@ static void only_the_secret_opens(void **state)
         test_has_text(call.answer.body, row.says);
         good += row.status == 200 ? 1 : 0;
         test_eq(f.admitted, good);
-        test_eq(f.shown, good); // both judge alike
+        test_eq(f.shown, good); // both functions agree
     }
     test_eq_text(peer_headers(secret, "request-7"), name + secret + "\r\nX-Request-Id: request-7\r\n");
     test_eq_text(peer_headers({}, {}), "");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sources and the store as a sink: what is pumped from the one into the other is equal and durable, and what is abandoned leaves nothing.
+// Sources, and the store as a sink: what is pumped between them is equal and durable, and what is abandoned leaves nothing.
 #include <algorithm>
 #include <cstring>
 
@@ -11,7 +11,7 @@
 
 using namespace etlnode;
 
-// One copy, and what came of it.
+// One copy and its result.
 struct copying {
     fixture *f = nullptr;
     source from;
@@ -186,7 +186,7 @@ static void bytes_in_memory_are_kept(void **state)
     }
 }
 
-// After every step of a copy: what is abandoned then leaves the old object and nothing else.
+// Abandoned after any step, a copy leaves the old object and nothing else.
 static void what_is_abandoned_leaves_nothing(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -212,14 +212,14 @@ static void what_is_abandoned_leaves_nothing(void **state)
         test_eq_text(got, "the old one");
     }
     test_true(steps > 6);
-    copying unbegun; // and one that never saw a byte
+    copying unbegun; // and one that never received a byte
     unbegun.f = &f;
     unbegun.to = open_sink(unbegun, "to");
     let_go(unbegun);
     test_eq(unbegun.ends, 1);
 }
 
-// The store completes a commit whether somebody waits or not, and its owner may not go before.
+// The store completes a commit whether or not a caller waits, and its owner must not go away before.
 static void a_commit_is_not_called_back(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -347,7 +347,7 @@ static void a_disk_that_cannot_be_read_is_the_sources_failure(void **state)
     test_eq(files_in_tmp(f), 0u);
 }
 
-// As it is read, the checksum finds the damage in the end; checked, no byte of a damaged block is given.
+// Unchecked, the checksum finds the damage at the end. Checked, no byte of a damaged block is given.
 static void a_damaged_block_is_found_where_it_is_asked_for(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -379,7 +379,7 @@ static void a_damaged_block_is_found_where_it_is_asked_for(void **state)
     }
 }
 
-// The check goes on, and whoever has closed the source meanwhile hears nothing of it.
+// The check continues, and a closed source is not called back.
 static void a_source_is_closed_while_it_checks(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -480,7 +480,7 @@ static void neither_gets_anything_when_one_fails(void **state)
     let_go(given_up);
     test_eq(given_up.ends, 2);
     test_eq(files_in_tmp(f), 0u);
-    // The first commit is refused: the second sink is not committed either.
+    // If the first commit is refused, the second sink is not committed either.
     copying refused;
     refused.f = &f;
     refused.has_bucket = false;

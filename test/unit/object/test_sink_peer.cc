@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Another target as a sink: it has stored the object when it says so, and nothing of a request that breaks off.
+// Another target as a sink: when it says so, it has stored the object; of a request that breaks off it stores nothing.
 #include <string>
 
 #include "../http/scripted_server.h"
@@ -146,7 +146,7 @@ static void what_is_abandoned_breaks_off(void **state)
     for (uint64_t size : {uint64_t{500'000}, stream_size_unknown}) {
         begin(w, std::string(500'000, 'x'), w.port, {.size = size, .content_type = {}});
         test_true(world_until(w, [&] { return !s.head.empty() && s.pumped; }));
-        let_go(w); // all bytes have been sent: it is the commit that is missing
+        let_go(w); // all bytes have been sent; only the commit is missing
         test_true(world_until(w, [&] { return s.received; }));
         test_true(static_cast<bool>(s.receive_err));
         test_eq(s.committed, 0);
@@ -179,14 +179,14 @@ static void its_refusal_is_told_in_its_words(void **state)
         test_eq_enum(s.outcome.err.code, r.told);
         test_eq_text(s.outcome.text, r.text);
         let_go(w);
-        // Before it has everything: whoever pushes learns it.
+        // An early answer: the pushing side learns of it.
         w.handler = refuse_at_once;
         s.code = r.code;
         begin(w, std::string(32 * mib, 'x'), w.port, {});
         test_true(world_until(w, [&] { return s.pumped; }));
         if (s.pump_err) {
             test_true(static_cast<bool>(sink_failure(s.to).err));
-        } else { // all of it was in the kernel's buffers before the answer came
+        } else { // everything was in the kernel's buffers before the answer arrived
             commit(w);
             test_eq_enum(s.outcome.err.code, r.told);
         }
@@ -198,7 +198,7 @@ static void an_answer_that_comes_too_early_is_no_success(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     w.handler = refuse_at_once;
-    begin(w, std::string(100, 'x'), w.port, {101, {}}); // one byte will never come
+    begin(w, std::string(100, 'x'), w.port, {101, {}}); // one byte will never arrive
     test_true(world_until(w, [&] { return sink_failure(s.to).err.code == error_code::internal; }));
     test_eq_text(sink_failure(s.to).text, "t[t1]: cannot store ais://b/o on target t2: it answered before it had the whole object");
     test_true(s.pumped);
@@ -220,7 +220,7 @@ static void one_that_cannot_be_reached_is_unavailable(void **state)
     test_eq_enum(sink_failure(s.to).err.code, error_code::unavailable);
     test_eq_text(sink_failure(s.to).text, "t[t1]: cannot store ais://b/o on target t2: connection refused");
     let_go(w);
-    begin(w, "", closed.port, {0, {}}); // nothing is pushed: the commit tells
+    begin(w, "", closed.port, {0, {}}); // nothing is pushed: the commit reports it
     test_true(world_until(w, [&] { return s.pumped; }));
     sink_commit(s.to, on_committed, nullptr);
     test_true(world_until(w, [&] { return s.committed > 0; }));
