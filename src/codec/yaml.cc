@@ -118,7 +118,7 @@ error yaml_check_duplicates(yaml_builder &b, const yaml_node &mapping)
         const yaml_node &first = *mapping.keys[names[i - 1].second];
         const yaml_node &second = *mapping.keys[names[i].second];
         std::string name = text_escape(second.text, 64);
-        return refuse_node(b, second, text_format("duplicate key \"%s\", first at %s", name.c_str(), yaml_place(first).c_str()));
+        return refuse_node(b, second, text_format("duplicate key \"%s\", first at %s", name.c_str(), yaml_location(first).c_str()));
     }
     return no_error;
 }
@@ -201,7 +201,7 @@ static error check_key(yaml_builder &b, const yaml_node &key)
 }
 
 // Hands a finished scalar or copy, or a container still to be filled, to its parent. `out_node`: its final location.
-static error place_node(yaml_builder &b, yaml_ptr node, yaml_node *&out_node)
+static error attach_node(yaml_builder &b, yaml_ptr node, yaml_node *&out_node)
 {
     out_node = node.get();
     if (b.stack.empty()) {
@@ -324,7 +324,7 @@ static error on_scalar(yaml_builder &b, const yaml_event_t &event)
     if (node->type == yaml_type::real && yaml_scalar_resolve(value).not_finite)
         return refuse_mark(b, mark, text_format("%s, which JSON cannot hold; quote it if it is meant as text", node->text.c_str()));
     yaml_node *at = nullptr;
-    if (error err = place_node(b, std::move(node), at))
+    if (error err = attach_node(b, std::move(node), at))
         return err;
     name_node(b, event.data.scalar.anchor, at, true);
     return no_error;
@@ -345,7 +345,7 @@ static error on_alias(yaml_builder &b, const yaml_event_t &event)
     if (error err = copy_node(b, *found->second.node, b.stack.size(), mark.line + 1, mark.column + 1, copy))
         return err;
     yaml_node *at = nullptr;
-    return place_node(b, std::move(copy), at);
+    return attach_node(b, std::move(copy), at);
 }
 
 static error on_container(yaml_builder &b, const yaml_mark_t &mark, yaml_kind kind, const yaml_char_t *tag, const yaml_char_t *name)
@@ -359,7 +359,7 @@ static error on_container(yaml_builder &b, const yaml_mark_t &mark, yaml_kind ki
         return refuse_tag(b, mark, text_of(tag));
     yaml_ptr node(new yaml_node{.kind = kind, .text = {}, .keys = {}, .values = {}, .line = mark.line + 1, .column = mark.column + 1});
     yaml_node *at = nullptr;
-    if (error err = place_node(b, std::move(node), at))
+    if (error err = attach_node(b, std::move(node), at))
         return err;
     b.stack.push_back({.node = at, .named = name_node(b, name, at, false)});
     return no_error;
@@ -515,7 +515,7 @@ const yaml_node *yaml_get(const yaml_node *mapping, std::string_view key)
     return nullptr;
 }
 
-std::string yaml_place(const yaml_node &node) { return text_format("line %zu, column %zu", node.line, node.column); }
+std::string yaml_location(const yaml_node &node) { return text_format("line %zu, column %zu", node.line, node.column); }
 
 json_ptr yaml_to_json(const yaml_node &node)
 {

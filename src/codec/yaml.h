@@ -40,7 +40,7 @@ error yaml_parse(std::string_view text, yaml_ptr &out_tree, std::string &out_whe
 // The value of a mapping's key, found by the key's JSON name (`on: x` is found as "true"); null if absent or if the node is not a mapping.
 const yaml_node *yaml_get(const yaml_node *mapping, std::string_view key);
 // "line 3, column 5"
-std::string yaml_place(const yaml_node &node);
+std::string yaml_location(const yaml_node &node);
 // The JSON that kubectl would read. Numbers stay numbers (64-bit integers exact), booleans stay booleans, other keys become strings.
 json_ptr yaml_to_json(const yaml_node &node);
 // Prints a JSON tree as block-style YAML, for `-o yaml`. Quotes strings that would be read as another type.

@@ -168,9 +168,9 @@ std::string broadcast_failure_text(const broadcast_answer &answer, error_code *o
     error_code code = answer.err.code;
     std::string text = error_text(answer.err);
     if (!answer.err) {
-        error_envelope told = error_envelope_read(answer.status, answer.body);
-        code = told.code;
-        text = told.message;
+        error_envelope envelope = error_envelope_read(answer.status, answer.body);
+        code = envelope.code;
+        text = envelope.message;
     }
     if (out_code != nullptr)
         *out_code = code;

@@ -7,8 +7,8 @@
 // Normal   store it as initializing, which makes the targets act; wait until all of them serve; store it as running; answer.
 // Fails    After a target's failure, wait_timeout, a caller that hangs up, or a shutdown, the document ends the start, and the targets act
 //          on that. When their pods are gone, the caller gets the first failure. A crash in between leaves "initializing" in the document,
-//          which the next start of the proxy ends (role/proxy/document.cc). A rollout that must answer by a certain time (answer_at_ms) does so
-//          before all pods are gone, and continues.
+//          which the next start of the proxy ends (role/proxy/document.cc). A rollout that must answer by a certain time (answer_at_ms)
+//          does so before all pods are gone, and continues.
 // Limits   wait_timeout + etl_init_margin_ms, etl_remove_timeout_ms, intra_call_timeout_ms for storing.
 #include "control/etl_rollout_machine.h"
 

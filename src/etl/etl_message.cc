@@ -54,7 +54,7 @@ static error check_once(const yaml_node &mapping, std::string_view what, std::st
             if (text_equal_ignore_case(mapping.keys[k]->text, mapping.keys[i]->text))
                 return spec_refuse(*mapping.keys[i],
                     std::string(what) + " \"" + text_escape(mapping.keys[i]->text, 64) + "\" repeats \"" +
-                        text_escape(mapping.keys[k]->text, 64) + "\" (" + yaml_place(*mapping.keys[k]) + ")",
+                        text_escape(mapping.keys[k]->text, 64) + "\" (" + yaml_location(*mapping.keys[k]) + ")",
                     "each key once", out_reason);
         }
     }

@@ -107,7 +107,7 @@ static error read_annotations(
         if (error err = spec_read_choice(*choice, value, key, spec, out_reason))
             return err;
         if (key == annotation_hpull_address)
-            spec.hpull_address_at = yaml_place(value);
+            spec.hpull_address_at = yaml_location(value);
     }
     return no_error;
 }

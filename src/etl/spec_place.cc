@@ -16,7 +16,7 @@
 
 namespace etlnode {
 
-static constexpr size_t places_max = 20; // in one refusal
+static constexpr size_t locations_max = 20; // in one refusal
 
 static bool is_path_char(char c)
 {
@@ -68,7 +68,7 @@ static std::string source_location_of(const yaml_node &root, std::string_view pa
         shown = key;
         at = yaml_get(at, step);
     }
-    return yaml_place(*shown);
+    return yaml_location(*shown);
 }
 
 static bool is_called(const yaml_node &node, std::string_view word)
@@ -121,7 +121,7 @@ static std::string explain_decoder(std::string_view refusal, const yaml_node &ro
     if (kind.empty() || dot == std::string_view::npos)
         return std::string(refusal);
     const yaml_node *found = first_called(root, where.substr(dot + 1), kind);
-    return std::string(refusal) + (found != nullptr ? " (" + yaml_place(*found) + ")" : "");
+    return std::string(refusal) + (found != nullptr ? " (" + yaml_location(*found) + ")" : "");
 }
 
 // What may precede a path: nothing, "* ", "invalid: " and similar, or the quote of an unknown field.
@@ -150,7 +150,7 @@ std::string spec_place_explain(std::string_view refusal, std::string_view spec_t
     std::string out;
     size_t places = 0;
     for (size_t at = 0; at < refusal.size();) {
-        std::string_view path = may_begin(refusal.substr(0, at)) && places < places_max ? path_at(refusal, at) : std::string_view();
+        std::string_view path = may_begin(refusal.substr(0, at)) && places < locations_max ? path_at(refusal, at) : std::string_view();
         bool is_unknown = refusal.substr(0, at).ends_with("unknown field \"");
         std::string_view rest = refusal.substr(at + path.size());
         if (path.empty() || !rest.starts_with(is_unknown ? "\"" : ":")) {
@@ -176,7 +176,7 @@ std::string spec_place_near(const yaml_node *mapping, std::string_view type, std
         return {};
     for (const yaml_ptr &key : mapping->keys) {
         if (pod_schema_type(type, key->text).empty() && pod_schema_nearest(type, key->text) == field)
-            return " (did you mean " + std::string(field) + "? " + yaml_place(*key) + " says " + text_escape(key->text, 80) + ")";
+            return " (did you mean " + std::string(field) + "? " + yaml_location(*key) + " says " + text_escape(key->text, 80) + ")";
     }
     return {};
 }

@@ -12,7 +12,7 @@ namespace etlnode {
 
 error spec_refuse(const yaml_node &at, const std::string &what, std::string_view expected, std::string &out_reason)
 {
-    out_reason = yaml_place(at) + ": " + what + ", expected " + std::string(expected);
+    out_reason = yaml_location(at) + ": " + what + ", expected " + std::string(expected);
     return make_error(error_code::bad_spec);
 }
 
@@ -78,7 +78,7 @@ error spec_check_key(const yaml_node &key, std::string_view what, std::span<cons
     std::string name = std::string(what) + " \"" + text_escape(key.text, 64) + "\"";
     if (!meant.empty())
         return spec_refuse(key, "unknown " + name, std::string(meant), out_reason);
-    spec_warn(warnings, yaml_place(key) + ": " + name + " is not known here and has no effect");
+    spec_warn(warnings, yaml_location(key) + ": " + name + " is not known here and has no effect");
     return no_error;
 }
 
@@ -106,7 +106,7 @@ std::string spec_near_miss(const yaml_node *mapping, std::string_view field)
         return {};
     for (const yaml_ptr &key : mapping->keys) {
         if (text_is_near(text_lower(std::string_view(key->text).substr(0, 64)), text_lower(field), 2))
-            return " (did you mean " + std::string(field) + "? " + yaml_place(*key) + " says " + text_escape(key->text, 80) + ")";
+            return " (did you mean " + std::string(field) + "? " + yaml_location(*key) + " says " + text_escape(key->text, 80) + ")";
     }
     return {};
 }

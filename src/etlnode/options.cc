@@ -144,7 +144,7 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
         return false;
     }
     if (tree->kind != yaml_kind::mapping) {
-        out_problems.push_back(path + ": " + yaml_place(*tree) + ": expected a mapping of options");
+        out_problems.push_back(path + ": " + yaml_location(*tree) + ": expected a mapping of options");
         return false;
     }
     std::vector<std::string_view> names;
@@ -156,23 +156,24 @@ bool options_apply_file(std::string_view text, const std::string &path, option_v
         const option_row *row = find_row(key.text);
         if (row == nullptr) {
             std::string_view near = text_nearest(key.text, names);
-            out_problems.push_back(path + ": " + yaml_place(key) + ": unknown key \"" + text_escape(key.text, 100) + "\"" +
+            out_problems.push_back(path + ": " + yaml_location(key) + ": unknown key \"" + text_escape(key.text, 100) + "\"" +
                                    (near.empty() ? "" : ", did you mean \"" + std::string(near) + "\"?"));
             continue;
         }
         std::string joined;
         if (!read_value(*row, value, joined)) {
-            out_problems.push_back(path + ": " + yaml_place(value) + ": expected " +
+            out_problems.push_back(path + ": " + yaml_location(value) + ": expected " +
                                    (row->is_list ? "one value or a list of them" : "one value") + " for \"" + key.text + "\"");
             continue;
         }
         if (has_empty_entry(*row, value)) {
-            out_problems.push_back(path + ": " + yaml_place(value) + ": an empty value for \"" + key.text + "\": expected " + row->value);
+            out_problems.push_back(
+                path + ": " + yaml_location(value) + ": an empty value for \"" + key.text + "\": expected " + row->value);
             continue;
         }
         option_value &slot = values[key.text];
         if (slot.origin == option_origin::fallback)
-            slot = {joined, option_origin::file, path + ", " + yaml_place(value)};
+            slot = {joined, option_origin::file, path + ", " + yaml_location(value)};
     }
     return true;
 }

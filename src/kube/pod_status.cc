@@ -51,20 +51,20 @@ static container_status read_container(const cJSON *entry)
     const cJSON *waiting = field(state, "waiting");
     const cJSON *running = field(state, "running");
     const cJSON *terminated = field(state, "terminated");
-    const cJSON *told = nullptr;
+    const cJSON *state_fields = nullptr;
     if (cJSON_IsObject(running)) {
         out.state = container_state::running;
     } else if (cJSON_IsObject(terminated)) {
         out.state = container_state::terminated;
         out.exit_code = number_of(terminated, "exitCode");
         out.signal = number_of(terminated, "signal");
-        told = terminated;
+        state_fields = terminated;
     } else if (cJSON_IsObject(waiting)) {
         out.state = container_state::waiting;
-        told = waiting;
+        state_fields = waiting;
     }
-    out.reason = bounded(text_of(told, "reason"));
-    out.message = bounded(text_of(told, "message"));
+    out.reason = bounded(text_of(state_fields, "reason"));
+    out.message = bounded(text_of(state_fields, "message"));
     const cJSON *last = field(field(entry, "lastState"), "terminated");
     if (cJSON_IsObject(last)) {
         out.has_last = true;

@@ -26,7 +26,7 @@ static constexpr uint32_t WATCH = 1, LIST = 2, TIMER = 4;
 
 // ---- actions
 
-static void arm(watch &w, uint64_t ms) { timer_arm(*w.e, w.alarm, ms); }
+static void arm(watch &w, uint64_t ms) { timer_arm(*w.e, w.deadline_timer, ms); }
 static void watch_output(void *arg, std::string_view bytes);
 
 static void start_list(watch &w)
@@ -80,14 +80,14 @@ static void end_children(watch &w)
     end_list(w);
 }
 
-static void disarm(watch &w) { timer_stop(*w.e, w.alarm); }
+static void disarm(watch &w) { timer_stop(*w.e, w.deadline_timer); }
 // ---- guards
 
 static bool a_list_runs(const watch &w) { return w.list.open; }
 static bool a_watch_runs(const watch &w) { return w.watching.open; }
 static uint32_t alive(const watch &w)
 {
-    return (w.watching.open ? WATCH : 0) | (w.list.open ? LIST : 0) | (timer_is_armed(*w.e, w.alarm) ? TIMER : 0);
+    return (w.watching.open ? WATCH : 0) | (w.list.open ? LIST : 0) | (timer_is_armed(*w.e, w.deadline_timer) ? TIMER : 0);
 }
 
 static constexpr sm_resource resources[] = {{WATCH, "watch child"}, {LIST, "list child"}, {TIMER, "timer"}};
@@ -182,7 +182,7 @@ sm_view watch_machine_view() { return sm_view_of(table); }
 
 static void dispatch(watch &w, E event) { sm_step(table, w, event); }
 
-static void alarm_fired(void *arg) { dispatch(*static_cast<watch *>(arg), E::deadline); }
+static void timer_fired(void *arg) { dispatch(*static_cast<watch *>(arg), E::deadline); }
 
 // ---- the known pods
 
@@ -371,7 +371,7 @@ watch *watch_make(env &e, const watch_host &host, const kubectl_program &program
     }
     w->watching.on_end = watch_child_ended;
     w->list.on_end = list_child_ended;
-    w->alarm = timer_make(e, alarm_fired, w);
+    w->deadline_timer = timer_make(e, timer_fired, w);
     return w;
 }
 
@@ -384,7 +384,7 @@ void watch_free(watch *w)
         return;
     CHECK(!w->watching.open);
     CHECK(!w->list.open);
-    timer_free(*w->e, w->alarm);
+    timer_free(*w->e, w->deadline_timer);
     delete w;
 }
 

@@ -49,7 +49,7 @@ struct watch {
 
     kube_call watching; // the resident child
     kube_call list;
-    timer *alarm = nullptr;
+    timer *deadline_timer = nullptr;
     watch_stream stream;
     std::string problem; // why the watch is being ended
     kubectl_fault problem_fault = kubectl_fault::none;

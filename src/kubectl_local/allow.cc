@@ -99,7 +99,7 @@ static bool add_path(allow_list &list, const std::string &path, bool writable, c
 static bool read_tree(const yaml_node &tree, const std::string &where, allow_list &list, std::string &out_text)
 {
     auto refuse = [&](const yaml_node &node, const char *expected) {
-        out_text = text_format("%s: %s: expected %s", where.c_str(), yaml_place(node).c_str(), expected);
+        out_text = text_format("%s: %s: expected %s", where.c_str(), yaml_location(node).c_str(), expected);
         return false;
     };
     if (tree.kind != yaml_kind::mapping)

@@ -57,14 +57,14 @@ static void note_answer(peer_sink &s, error err, int status, std::string_view bo
             set_failure(s, error_code::internal, "it answered before it had the whole object");
         return;
     }
-    error_envelope told = error_envelope_read(status, body);
-    if (told.code == error_code::bucket_not_found) // this node's document contains it; the peer will have the document in a moment
+    error_envelope envelope = error_envelope_read(status, body);
+    if (envelope.code == error_code::bucket_not_found) // this node's document contains it; the peer will have the document in a moment
         set_failure(s, error_code::unavailable, "it does not know this bucket yet");
     else
-        s.outcome = {make_error(told.code), told.message};
+        s.outcome = {make_error(envelope.code), envelope.message};
 }
 
-static void tell(peer_sink &s)
+static void complete_wait(peer_sink &s)
 {
     if (s.on_committed != nullptr) {
         s.on_committed(s.committed_arg, s.outcome);
@@ -85,7 +85,7 @@ static void on_posted(void *arg)
     if (s.done)
         free_when_idle(s);
     else
-        tell(s);
+        complete_wait(s);
 }
 
 static void post(peer_sink &s)
@@ -103,7 +103,7 @@ static void on_done(void *arg, call &, error err, int status, std::string body)
         s.body.ops->wait_cancel(s.body.self);
     s.request = nullptr;
     note_answer(s, err, status, body);
-    tell(s);
+    complete_wait(s);
 }
 
 static void begin(void *self, sink_head &head)

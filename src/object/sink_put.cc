@@ -76,7 +76,7 @@ static void free_when_idle(put_sink &s)
         delete &s;
 }
 
-static void tell_ready(put_sink &s)
+static void report_ready(put_sink &s)
 {
     net_on_ready on_ready = s.on_ready;
     s.on_ready = nullptr;
@@ -84,7 +84,7 @@ static void tell_ready(put_sink &s)
         on_ready(s.ready_arg);
 }
 
-static void tell_committed(put_sink &s)
+static void report_committed(put_sink &s)
 {
     end(s);
     if (!s.done)
@@ -101,9 +101,9 @@ static void on_posted(void *arg)
     if (s.done)
         free_when_idle(s);
     else if (s.is_refused)
-        tell_committed(s);
+        report_committed(s);
     else
-        tell_ready(s);
+        report_ready(s);
 }
 
 static void post(put_sink &s)
@@ -129,7 +129,7 @@ static void on_written(void *arg, error err)
     s.filled = 0;
     if (err)
         set_failure(s, err);
-    tell_ready(s);
+    report_ready(s);
 }
 
 static io_result send(void *self, std::string_view bytes, bool)
@@ -180,7 +180,7 @@ static void on_committed(void *arg, error err, const index_row &)
     s.committing = false;
     if (err)
         set_failure(s, err);
-    tell_committed(s);
+    report_committed(s);
 }
 
 static bool is_bucket_gone(const put_sink &s)

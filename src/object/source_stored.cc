@@ -40,7 +40,7 @@ static void free_when_idle(stored_source &s)
     delete &s;
 }
 
-static void tell(stored_source &s)
+static void complete_wait(stored_source &s)
 {
     net_on_ready on_ready = s.on_ready;
     s.on_ready = nullptr;
@@ -55,7 +55,7 @@ static void on_posted(void *arg)
     if (s.closed)
         free_when_idle(s);
     else
-        tell(s); // this may close it
+        complete_wait(s); // this may close it
 }
 
 static void release(stored_source &s)
@@ -78,7 +78,7 @@ static void on_read(void *arg, error err, size_t count)
     if (!err && count == 0)
         s.err = make_error(error_code::corrupt, "the content is shorter than it was");
     s.filled = count;
-    tell(s);
+    complete_wait(s);
 }
 
 static void start_read(stored_source &s)

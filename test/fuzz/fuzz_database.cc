@@ -447,8 +447,8 @@ FUZZ_TARGET(database)
     }
     write_file(path, fresh);
     run_script(path, std::string(text));
-    facts told;
-    std::vector<key> keys = keys_in(path, told);
+    facts found;
+    std::vector<key> keys = keys_in(path, found);
     // Two existing contents, for rows that name them.
     for (uint64_t id : {uint64_t{1}, uint64_t{2}}) {
         std::error_code ignored;
@@ -462,14 +462,14 @@ FUZZ_TARGET(database)
     env *e = open_env(detail, err);
     if (e == nullptr) {
         FUZZ_CHECK(!detail.empty() && text_is_utf8(detail));
-        FUZZ_CHECK(!is_sound || (err.code == error_code::corrupt && !told.totals_are_numbers));
+        FUZZ_CHECK(!is_sound || (err.code == error_code::corrupt && !found.totals_are_numbers));
         return;
     }
-    FUZZ_CHECK(!is_sound || told.totals_are_numbers);
+    FUZZ_CHECK(!is_sound || found.totals_are_numbers);
     check_lists(*e);
     check_rows(*e, keys, is_sound);
     check_pages(*e, keys, is_sound);
     check_documents(*e, is_sound);
-    check_store(*e, keys, is_sound, told.ids_fit);
+    check_store(*e, keys, is_sound, found.ids_fit);
     FUZZ_CHECK(!uv_env_free(e));
 }

@@ -228,15 +228,15 @@ static void finish_batch(uv_job *job)
     auto &lane = *static_cast<uv_lane *>(job->owner);
     uv_world &w = *lane.database->world;
     error err = lane.batch_err;
-    error told = err ? err : lane.refusal;
+    error failure = err ? err : lane.refusal;
     std::vector<uv_operation *> finished;
     finished.swap(lane.batch);
     lane.running = false;
     if (lane.is_writer && !err)
         lane.database->totals = lane.connection.totals;
-    if (told)
-        LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(told.code),
-            told.sys, error_text(told));
+    if (failure)
+        LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(failure.code),
+            failure.sys, error_text(failure));
     start_batch(lane); // the thread pool works while the completions are delivered
     for (uv_operation *op : finished) {
         if (err)

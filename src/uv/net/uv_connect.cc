@@ -101,7 +101,7 @@ static void end_call(net_connect_call *call)
     delete call;
 }
 
-static void settle_call(net_connect_call *call, error err)
+static void complete_call(net_connect_call *call, error err)
 {
     call->err = err;
     uv_link_remove(call->link);
@@ -164,7 +164,7 @@ static void try_next_address(net_connect_call *call, int failure)
         if (failure == 0)
             return;
     }
-    settle_call(call, connect_error(failure));
+    complete_call(call, connect_error(failure));
 }
 
 // A connect to a free port of the ephemeral range can connect to itself.
@@ -222,7 +222,7 @@ static void name_resolved(uv_getaddrinfo_t *request, int status, addrinfo *addre
         call->addresses = addresses;
         call->next = addresses;
         if (status != 0)
-            settle_call(call, make_error(error_code::unreachable, "the host name cannot be resolved"));
+            complete_call(call, make_error(error_code::unreachable, "the host name cannot be resolved"));
         else
             try_next_address(call, EADDRNOTAVAIL);
     }
@@ -248,7 +248,7 @@ error uv_connect_start(
     if (uv_address_parse(host, port, address, size)) {
         int failure = try_address(call, &address.any, size);
         if (failure != 0)
-            settle_call(call, connect_error(failure));
+            complete_call(call, connect_error(failure));
     } else {
         auto *resolve = new uv_resolve;
         resolve->world = &w;

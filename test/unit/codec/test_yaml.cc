@@ -101,7 +101,7 @@ static void nodes_know_type_text_and_place(void **)
     const yaml_node *kind = yaml_get(tree.get(), "kind");
     test_eq_text(kind->text, "Pod");
     test_eq_enum(kind->type, yaml_type::text);
-    test_eq_text(yaml_place(*kind), "line 2, column 7");
+    test_eq_text(yaml_location(*kind), "line 2, column 7");
     const yaml_node *spec = yaml_get(tree.get(), "spec");
     const yaml_node *n = yaml_get(spec, "m");
     test_eq_enum(n->type, yaml_type::integer);
@@ -112,7 +112,7 @@ static void nodes_know_type_text_and_place(void **)
     test_eq_enum(list->values[0]->type, yaml_type::text);
     const yaml_node *yes = yaml_get(list->values[1].get(), "ä");
     test_eq_enum(yes->type, yaml_type::boolean);
-    test_eq_text(yaml_place(*yes), "line 7, column 9"); // characters, not bytes
+    test_eq_text(yaml_location(*yes), "line 7, column 9"); // characters, not bytes
     test_true(yaml_get(spec, "absent") == nullptr);
     test_true(yaml_get(kind, "x") == nullptr);
     test_true(yaml_get(nullptr, "x") == nullptr);
@@ -351,18 +351,18 @@ static void json_is_accepted(void **)
         "\n\t{\n\t\t\"kind\":\"Pod\",\n\t\t\"list\": [1, true, null, \"y\", {\"a\\u00e4\\/\": \"\\ud83d\\ude00\"}]\n\t}\n", tree, where));
     test_eq_text(json_print(yaml_to_json(*tree).get()), "{\"kind\":\"Pod\",\"list\":[1,true,null,\"y\",{\"aä/\":\"😀\"}]}");
     const yaml_node *kind = yaml_get(tree.get(), "kind");
-    test_eq_text(yaml_place(*kind), "line 3, column 10");
+    test_eq_text(yaml_location(*kind), "line 3, column 10");
     const yaml_node *list = yaml_get(tree.get(), "list");
-    test_eq_text(yaml_place(*list), "line 4, column 11");
-    test_eq_text(yaml_place(*list->values[3]), "line 4, column 27");
+    test_eq_text(yaml_location(*list), "line 4, column 11");
+    test_eq_text(yaml_location(*list->values[3]), "line 4, column 27");
     test_eq_enum(list->values[0]->type, yaml_type::integer);
     test_eq_enum(list->values[1]->type, yaml_type::boolean);
     test_eq_enum(list->values[2]->type, yaml_type::null);
     test_eq_enum(list->values[3]->type, yaml_type::text);
-    test_eq_text(yaml_place(*list->values[4]), "line 4, column 32");
+    test_eq_text(yaml_location(*list->values[4]), "line 4, column 32");
     // Locations after strings that contain escaped quotes, brackets and commas.
     test_ok(yaml_parse("{\"a\\\"]},:\": [\"x\\\\\", [], {}, 5]}", tree, where));
-    test_eq_text(yaml_place(*tree->values[0]->values[3]), "line 1, column 29");
+    test_eq_text(yaml_location(*tree->values[0]->values[3]), "line 1, column 29");
     test_eq_text(tree->values[0]->values[3]->text, "5");
     test_eq_text(as_json("{}"), "{}");
     test_eq_text(as_json("{ a: 1, b: [x, y] }"), "{\"a\":1,\"b\":[\"x\",true]}"); // YAML's braces

@@ -24,7 +24,7 @@ struct fixture {
     net_on_ready on_sink = nullptr;
     std::string taken;
     void *pump_arg = nullptr;
-    // Results.
+    // What came of it.
     int done = 0;
     error err;
     uint64_t bytes = 0;
