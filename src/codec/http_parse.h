@@ -46,8 +46,7 @@ struct http_head {
 std::string_view http_head_get(const http_head &head, std::string_view name);
 bool http_head_has(const http_head &head, std::string_view name);
 
-// Size of the head including its empty line, or 0 if `bytes` does not contain its end yet. `from`: bytes already searched by an earlier
-// call.
+// Size of the head including its empty line, or 0 if `bytes` does not contain its end yet. `from`: bytes searched by an earlier call.
 // The head ends at the first empty line, even if lines end with a bare LF: such a head must be refused at once, not waited for.
 size_t http_find_head_end(std::string_view bytes, size_t from);
 
@@ -82,8 +81,7 @@ struct http_chunk_result {
     bool done = false;   // the last chunk and its trailers have been read
     error err;           // bad_request; the body is damaged
 };
-// Skips extensions (a size line has at most http_chunk_line_size_max bytes). Checks and drops trailers (at most http_trailer_size_max
-// bytes).
+// Skips extensions (a size line has at most http_chunk_line_size_max bytes). Checks and drops trailers (at most http_trailer_size_max).
 // After `done` it consumes nothing more; after an error it refuses everything.
 http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, size_t size);
 

@@ -81,8 +81,7 @@ inline void disk_list(env &e, const std::string &path, disk_on_list on_list, voi
 // --- contents that must not be sent if they are damaged
 
 // `sums`: XXH3 (64 bits, seed 0) of each block of content_block_size bytes; the last block is shorter; `size` is their total.
-// From now on net_send_file sends only bytes of blocks that were recently verified, and fails with `corrupt` at a block that does not
-// match.
+// From now on net_send_file sends only bytes of blocks that were recently verified, and fails with `corrupt` at any other.
 // on_damage is called in a completion, for each damaged block, until disk_close. Call this once for a file, before any of it is sent.
 inline void disk_guard(env &e, disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg)
 {
