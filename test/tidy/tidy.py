@@ -234,6 +234,21 @@ def check_pages_link_to_pages():
                 yield f"{page} links to {link}: no such heading"
 
 
+def check_sections_exist():
+    """A comment or a page that names a section of a page, as in: docs/PROTOCOL.md, "Placement"."""
+    for path in all_files():
+        if path.startswith("test/fuzz/corpus/") or path == "test/tidy/tidy.py" or not os.path.isfile(os.path.join(ROOT, path)):
+            continue
+        try:
+            text = read(path)
+        except UnicodeDecodeError:
+            continue
+        for page, title in re.findall(r'\b(docs/\w+\.md)\)?,? \\?"([A-Z][^"\\\n]+)\\?"', text):
+            headings = re.findall(r"^#+ (.*)$", read(page), flags=re.M) if os.path.isfile(os.path.join(ROOT, page)) else []
+            if title not in headings:
+                yield f"{path} names {page}, \"{title}\": no such section"
+
+
 # Of the kernel, of libraries, of other programs; and the rules for names.
 FOREIGN = {"io_uring", "uv_poll_t", "tcp_write_xmit", "hrtimer_start", "sk_pacing_status", "arg_type", "module_verb_object", "snake_case"}
 
@@ -377,6 +392,7 @@ CHECKS = [
     ("machines have few flags", check_flags),
     ("pages name files that exist", check_pages_name_files),
     ("pages link to pages that exist", check_pages_link_to_pages),
+    ("sections that are named exist", check_sections_exist),
     ("pages name functions that exist", check_pages_name_functions),
 ]
 
