@@ -374,6 +374,14 @@ def check_flags():
                 yield f"{path}: the machine {name} has {len(flags)} flags: {', '.join(flag.split()[0] for flag in flags)}"
 
 
+def check_manual():
+    """docs/man/etlnode.1 explains every option."""
+    manual = read("docs/man/etlnode.1").replace("\\-", "-")
+    for name in re.findall(r'^    \{"([a-z-]+)", "', read("src/etlnode/options.cc"), flags=re.M):
+        if not re.search(rf"--{name}\b(?!-)", manual):
+            yield f"docs/man/etlnode.1 does not have --{name}"
+
+
 CHECKS = [
     ("layout", check_format),
     ("sizes", check_sizes),
@@ -390,6 +398,7 @@ CHECKS = [
     ("failpoints are listed", check_failpoints),
     ("rows that the simulator does not take have a test", check_untaken_rows),
     ("machines have few flags", check_flags),
+    ("the manual has every option", check_manual),
     ("pages name files that exist", check_pages_name_files),
     ("pages link to pages that exist", check_pages_link_to_pages),
     ("sections that are named exist", check_sections_exist),
