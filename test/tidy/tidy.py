@@ -249,8 +249,8 @@ def check_sections_exist():
                 yield f"{path} names {page}, \"{title}\": no such section"
 
 
-# Of the kernel, of libraries, of other programs; and the rules for names.
-FOREIGN = {"io_uring", "uv_poll_t", "tcp_write_xmit", "hrtimer_start", "sk_pacing_status", "arg_type", "module_verb_object", "snake_case"}
+# Of the kernel, of libraries, of other programs; the rules for names; what a decision refused.
+FOREIGN = {"io_uring", "uv_poll_t", "tcp_write_xmit", "hrtimer_start", "sk_pacing_status", "arg_type", "module_verb_object", "snake_case", "source_peer"}
 
 
 def check_pages_name_functions():
