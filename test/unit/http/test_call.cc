@@ -2,8 +2,8 @@
 // The client side and the pump, against a scripted server of raw bytes.
 #include "scripted_server.h"
 
+#include "http/client/call_machine.h"
 #include "http/pump.h"
-#include "sm/sm.h"
 
 using namespace etlnode;
 
@@ -329,6 +329,30 @@ static void refused_connections_say_so(void **state)
     world_check_trace("call", "Nobody listens");
 }
 
+// Its callback never comes, and its connection goes.
+static void a_call_may_be_given_up_in_its_body(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    scripted_server s;
+    s.script = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc";
+    s.then = after::keep;
+    script_start(w, s);
+    outcome o;
+    begin_call(w, s, o);
+    const call &c = *w.client->servers[0]->active[0];
+    test_true(world_until(w, [&] { return sm_state_of(c) == call::state::collecting; }));
+    call_cancel(*w.client->servers[0]->active[0]);
+    test_true(world_until(w, [&] { return s.connections == 1 && s.conns[0] == nullptr; }));
+    test_false(o.done);
+    outcome never_began;
+    begin_call(w, s, never_began);
+    call_cancel(*w.client->servers[0]->active[0]);
+    test_true(world_until(w, [&] { return w.client->active_count == 0; }));
+    test_false(never_began.done);
+    test_eq(s.connections, 1);
+    script_stop(s);
+}
+
 // --- the pump
 
 struct pumping {
@@ -337,6 +361,7 @@ struct pumping {
     call *c = nullptr;
     pump *p = nullptr;
     uint16_t port = 0;
+    uint64_t sink_timeout_ms = 30'000;
     bool done = false;
     error err;
     uint64_t bytes = 0;
@@ -362,6 +387,7 @@ static void pipe_head(void *, call &c, const http_head &head)
     options.has_length = head.has_length;
     options.length = head.length;
     options.source_timeout_ms = 200;
+    options.sink_timeout_ms = piping.sink_timeout_ms;
     options.prefix = head.has_length ? "" : "prefix-";
     options.on_done = piped;
     piping.c = &c;
@@ -442,6 +468,39 @@ static void pump_reports_what_breaks(void **state)
     world_check_trace("pump", "A short answer, a silent one, a reset one");
 }
 
+static void pump_gives_up_a_client_that_takes_nothing(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    raw_client c;
+    c.paused = true;
+    std::string endless(64 << 10, 'q');
+    piping = pumping{};
+    piping.sink_timeout_ms = 200;
+    scripted_server s;
+    s.script = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
+    s.then = after::keep;
+    s.late = endless;
+    s.late_ms = 1;
+    script_start(w, s);
+    piping.port = s.port;
+    w.handler = pipe_through;
+    raw_open(w, c);
+    raw_send(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    test_true(world_until(
+        w,
+        [&] {
+            for (scripted_conn *one : s.conns) { // as much as the kernel takes on the way
+                if (one != nullptr && piping.p != nullptr)
+                    script_write(*one, endless);
+            }
+            return piping.done;
+        },
+        60'000));
+    test_eq_enum(piping.err.code, error_code::canceled);
+    raw_close(c);
+    script_stop(s);
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -452,6 +511,8 @@ int main()
         cmocka_unit_test_setup_teardown(connections_are_reused_and_replaced_once_when_dead, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_server_that_answers_twice_gets_a_connection_a_request, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_one_at_a_time_server_is_not_blocked_by_kept_connections, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_call_may_be_given_up_in_its_body, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(pump_gives_up_a_client_that_takes_nothing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(refused_connections_say_so, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(pump_moves_every_framing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(pump_reports_what_breaks, world_set_up, world_tear_down),

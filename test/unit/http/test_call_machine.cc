@@ -274,7 +274,7 @@ static void a_body_is_pulled(void **state)
     pass(f, 10);
     test_eq_text(f.pulled, "abcde");
     test_true(f.has_ended);
-    call_finish(*std::exchange(f.c, nullptr));
+    call_close(*std::exchange(f.c, nullptr));
     pass(f, 100);
     test_eq(f.done, 0);
     to_body(f, false);

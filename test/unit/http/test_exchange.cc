@@ -200,6 +200,33 @@ static void a_vanished_client_is_noticed_and_may_still_be_answered(void **state)
     world_check_trace("exchange", "The client goes while the handler works");
 }
 
+// The end of the last request is told once the server drains, and not before.
+static void the_last_request_is_told(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.server->options.on_drained = [](void *arg) { static_cast<http_world *>(arg)->note = "drained"; };
+    w.handler = say_hello;
+    raw_client idle;
+    raw_open(w, idle);
+    raw_send(idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    test_true(world_until(w, [&] { return idle.got.find("hello") != std::string::npos; }));
+    test_eq_text(w.note, "");
+    w.handler = hold;
+    raw_client waits;
+    raw_open(w, waits);
+    raw_send(waits, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    test_true(world_until(w, [&] { return w.held != nullptr; }));
+    http_server_drain(*w.server);
+    test_eq_text(w.note, "");
+    test_eq(http_server_in_flight(*w.server), 1u);
+    exchange_answer_text(*w.held, "last");
+    test_true(world_until(w, [&] { return w.note == "drained"; }));
+    test_true(world_until(w, [&] { return waits.got.find("last") != std::string::npos; }));
+    test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
+    raw_close(idle);
+    raw_close(waits);
+}
+
 static void stream_two(http_world &, exchange &x)
 {
     exchange_stream_begin(x, answer{}, false, 0);
@@ -380,6 +407,7 @@ int main()
         cmocka_unit_test_setup_teardown(expect_continue_is_answered_when_the_body_is_wanted, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_vanished_client_is_noticed_and_may_still_be_answered, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_cut_stream_never_looks_complete, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(the_last_request_is_told, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(head_has_no_body, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(request_ids_are_kept_or_made, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_chunk_size_that_drips_has_a_deadline, world_set_up, world_tear_down),

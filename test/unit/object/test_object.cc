@@ -372,7 +372,7 @@ static void a_damaged_block_is_found_where_it_is_asked_for(void **state)
             test_eq(c.bytes, is_found ? 2 * put_buffer_size : content.size());
             test_true(first->is_damaged == is_found);
             let_go(c);
-            test_eq(c.at_disk, 0u);
+            test_eq(c.at_disk.count, 0u);
         }
         store_release(*f.s, first);
         test_ok(remove_object(f, "from"));
@@ -393,7 +393,7 @@ static void a_source_is_closed_while_it_checks(void **state)
         for (size_t i = 0; i < steps; i++)
             memory_step(*f.world);
         let_go(c);
-        test_eq(c.at_disk, 0u);
+        test_eq(c.at_disk.count, 0u);
     }
 }
 

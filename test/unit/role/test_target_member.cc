@@ -196,7 +196,7 @@ static void a_drain_lets_requests_end_and_tells_the_last_count(void **state)
     await_beat(w); // the proxy has let it in
     scripted_node &proxy = proxy_of(w);
     scripted_call &call = role_begin_slow_put(w, "PUT /v1/objects/b/o?pid=p&utm=1", "abc", 2'000);
-    test_true(scripted_until(*w.sim, [&] { return w.t->store_calls == 1; }));
+    test_true(scripted_until(*w.sim, [&] { return w.t->store_calls.count == 1; }));
     role_begin_drain(w);
     scripted_pass(*w.sim, 1'000);
     test_false(w.is_drained);
@@ -213,7 +213,7 @@ static void a_drain_cuts_what_takes_too_long(void **state)
 {
     role_world &w = role_of(state);
     scripted_call &call = role_begin_slow_put(w, "PUT /v1/objects/b/o?pid=p&utm=1", "abc", UINT64_MAX);
-    test_true(scripted_until(*w.sim, [&] { return w.t->store_calls == 1; }));
+    test_true(scripted_until(*w.sim, [&] { return w.t->store_calls.count == 1; }));
     uint64_t began_us = w.sim->now_us;
     role_begin_drain(w);
     test_true(scripted_until(

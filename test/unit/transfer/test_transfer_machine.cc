@@ -6,56 +6,6 @@ using namespace etlnode;
 
 static const std::string large = pattern(3 * stream_buffer_size + 5);
 
-static transfer_world &begin_case(void **state, const std::string &content = "abc")
-{
-    auto &w = *static_cast<transfer_world *>(*state);
-    world_put(w, "o", content);
-    return w;
-}
-
-static net_conn &ask(transfer_world &w, const std::string &line = "GET /b/o?uuid=1&x=1", const std::string &headers = {})
-{
-    net_conn &client = client_ask(w, line, headers);
-    run(w);
-    return client;
-}
-
-static void check_answer(net_conn &client, int status, std::string_view body)
-{
-    told t = client_read(client);
-    test_eq(t.status, status);
-    test_eq_text(t.body, body);
-    test_has_text(t.head, "Etlnode-Etl: JGHEoo89gg\r\n");
-    test_has_text(t.head, "Etlnode-Etl-Generation: g1\r\n");
-}
-
-static void check_refusal(net_conn &client, int status, std::string_view text)
-{
-    told t = client_read(client);
-    test_eq(t.status, status);
-    test_has_text(t.body, text);
-}
-
-// The client got nothing that it could take for a whole answer, and a reset.
-static void check_cut(net_conn &client)
-{
-    test_eq(client_read(client).status, 0);
-    test_true(client.is_closed && client.resets);
-}
-
-static void check_last_is(transfer_world &w, const char *outcome)
-{
-    test_true(!w.outcomes.empty());
-    test_eq_text(w.outcomes.back(), outcome);
-}
-
-static void check_ended(transfer_world &w, const char *outcome)
-{
-    check_last_is(w, outcome);
-    test_eq(transfer_host_in_flight(*w.host), 0u);
-    test_eq(etl_of(w).slots, 0u);
-}
-
 // ---- reads
 
 static void what_is_short_comes_whole(void **state)

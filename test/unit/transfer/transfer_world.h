@@ -440,6 +440,58 @@ inline void run_to(transfer_world &w, const char *machine, std::string_view stat
     test_eq_text(state_of(machine), state);
 }
 
+// ---- what most cases of transfers do
+
+inline transfer_world &begin_case(void **state, const std::string &content = "abc")
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    world_put(w, "o", content);
+    return w;
+}
+
+inline net_conn &ask(transfer_world &w, const std::string &line = "GET /b/o?uuid=1&x=1", const std::string &headers = {})
+{
+    net_conn &client = client_ask(w, line, headers);
+    run(w);
+    return client;
+}
+
+inline void check_answer(net_conn &client, int status, std::string_view body)
+{
+    told t = client_read(client);
+    test_eq(t.status, status);
+    test_eq_text(t.body, body);
+    test_has_text(t.head, "Etlnode-Etl: JGHEoo89gg\r\n");
+    test_has_text(t.head, "Etlnode-Etl-Generation: g1\r\n");
+}
+
+inline void check_refusal(net_conn &client, int status, std::string_view text)
+{
+    told t = client_read(client);
+    test_eq(t.status, status);
+    test_has_text(t.body, text);
+}
+
+// The client got nothing that it could take for a whole answer, and a reset.
+inline void check_cut(net_conn &client)
+{
+    test_eq(client_read(client).status, 0);
+    test_true(client.is_closed && client.resets);
+}
+
+inline void check_last_is(transfer_world &w, const char *outcome)
+{
+    test_true(!w.outcomes.empty());
+    test_eq_text(w.outcomes.back(), outcome);
+}
+
+inline void check_ended(transfer_world &w, const char *outcome)
+{
+    check_last_is(w, outcome);
+    test_eq(transfer_host_in_flight(*w.host), 0u);
+    test_eq(etl_of(w).slots, 0u);
+}
+
 // A row that no case takes is a case that was forgotten, or a row too many.
 inline void check_rows_taken(const sm_view &view)
 {
