@@ -39,7 +39,8 @@ struct source {
 // answer, which may come after source_close: the store must not be closed before. A block that is damaged is found by whoever compares the
 // checksum, or by the socket that it is sent to; with `checked` also here, before any byte of it is given: for ends that do neither.
 enum class source_blocks : uint8_t { as_read, checked };
-source source_stored(env &e, store &objects, const store_object *object, open_count &at_disk, source_blocks blocks = source_blocks::as_read);
+source source_stored(
+    env &e, store &objects, const store_object *object, open_count &at_disk, source_blocks blocks = source_blocks::as_read);
 // The body of a call's answer. Requires: on_head has come (http/client/call.h); the source owns the call from now on. `patience_ms` is also
 // pause_ms. The caller has read the head, and adds to the facts what it says of the body.
 source source_call(call &c, uint64_t patience_ms);
