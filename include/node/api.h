@@ -55,8 +55,8 @@ inline constexpr std::string_view header_bucket_props = "Ais-Bucket-Props";
 inline constexpr std::string_view header_head_error = "Hdr-Error"; // the error JSON of an answer to HEAD
 inline constexpr std::string_view header_request_id = "X-Request-Id";
 inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
-inline constexpr std::string_view header_pause =
-    "Etlnode-Pause"; // of a PUT by another target: how many milliseconds its body may pause beyond a client's
+// Of a PUT by another target: how many milliseconds its body may pause beyond a client's
+inline constexpr std::string_view header_pause = "Etlnode-Pause";
 inline constexpr std::string_view header_warning = "Etlnode-Warning"; // in the answer to a start: one line for each warning
 inline constexpr std::string_view header_cluster_uptime = "Ais-Cluster-Uptime";
 inline constexpr std::string_view header_etl = "Etlnode-Etl";                       // in every transformed answer: the ETL that made it,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// http/pump_machine.cc: from one end of a stream to another, one piece at a time.
+// http/pump_machine.cc: moves bytes from one end of a stream to another, one piece at a time.
 //
-// Owns     one relay where both ends are sockets, one timer, the two waits. The ends stay the owner's.
+// Owns     one relay if both ends are sockets, one timer, the two waits. The ends belong to the owner.
 // Knows    sm, port, http/stream.h.   Known by  transfer.
 // Machine  pump, drawn in docs/machines/pump.md (generated, do not edit).
-// Normal   awaiting_source and awaiting_sink in turn, then ended.
-// Fails    a source that breaks, or stalls, or gives more than it said; a sink that breaks or takes nothing.
+// Normal   awaiting_source and awaiting_sink alternate, then ended.
+// Fails    a source that breaks, stalls, or gives more than announced; a sink that breaks or takes nothing.
 // Limits   one piece in flight: relay_pipe_size or stream_buffer_size.
 #include "http/pump.h"
 
@@ -29,10 +29,10 @@ struct pump {
     pump_options options;
     net_relay *relay = nullptr;
     timer *deadline_timer = nullptr;
-    uint64_t awaited_since_ms = 0; // the source: since it was asked for its next piece
+    uint64_t awaited_since_ms = 0; // since the source was asked for its next piece
     error err;
     uint64_t moved = 0;
-    // The piece in flight: framing first (in the sink), then these bytes, what the relay holds, or a part of the file.
+    // The piece in flight: framing first (in the sink), then these bytes, the relay's contents, or a part of the file.
     std::string_view bytes;
     size_t relayed_left = 0;
     disk_file *file = nullptr;
@@ -55,8 +55,8 @@ static void stop_waiting(pump &p)
     p.to.ops->wait_cancel(p.to.self);
 }
 
-// A pod that still reads its input makes progress, even while it answers nothing. What comes and is no piece of the body (the size of a chunk,
-// a trailer) moves nothing: it might drip for ever.
+// A pod that still reads its input makes progress, even if it does not answer yet. Bytes that are not part of the body (a chunk's size, a
+// trailer) do not count: they could trickle for ever.
 static uint64_t source_limit_ms(const pump &p)
 {
     return std::max(p.awaited_since_ms, p.from.ops->last_progress_ms(p.from.self)) + p.options.source_timeout_ms;
@@ -141,7 +141,7 @@ static constexpr sm_row<pump> rows[] = {
     {S::awaiting_sink, E::stop, always, SM_FN(end), S::ended},
 };
 
-// Only between two sockets bytes can stay in the kernel all the way.
+// Only between two sockets can bytes stay in the kernel all the way.
 static bool wants_relay(const pump &p) { return p.from.ops->gives_relayed && p.to.ops->takes_relayed; }
 static bool has_relay_where_wanted(const pump &p) { return sm_state_of(p) == S::ended || (p.relay != nullptr) == wants_relay(p); }
 
@@ -158,7 +158,7 @@ static void fail(pump &p, error err)
     sm_step(table, p, E::failed);
 }
 
-// Sends the piece in flight. done: the sink has taken all of it.
+// Sends the piece in flight. done: the sink has taken everything.
 static io_result send_piece(pump &p)
 {
     const stream_to_ops &to = *p.to.ops;
@@ -241,7 +241,7 @@ static void run(pump &p)
         case pull_state::failed: fail(p, got.err); return;
         }
     }
-    // A fast pair of peers must not keep the loop: go on in its next turn.
+    // A fast pair of peers must not monopolise the loop: continue in the next iteration.
     if (p.in_piece)
         sm_step(table, p, E::sink_full);
     else

@@ -14,8 +14,8 @@ namespace etlnode::kubectl_local {
 
 inline constexpr uint64_t local_files_max = 16'384; // open in one process
 inline constexpr uint64_t local_tasks_max = 2'048;  // processes and threads
-inline constexpr uint64_t local_writable_max =
-    1ull << 30; // memory behind /, /tmp, /run and the like, and a volume of memory; an eighth of the machine at most
+// Memory behind /, /tmp, /run and the like, and a volume of memory; an eighth of the machine at most
+inline constexpr uint64_t local_writable_max = 1ull << 30;
 inline constexpr uint64_t local_memory_files_max = 200'000; // number of files in it
 inline constexpr uint64_t local_shm_size = 64u << 20;       // the default of container engines
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/content_path.h: where the content file of an id lies. Ids are handed out in order and never twice.
+// store/content_path.h: the path of the content file with a given id. Ids are assigned in order, and never twice.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@ namespace etlnode {
 
 inline constexpr unsigned content_group_count = 256;
 
-// 256 ids in a row share a directory, so that one batch of moves touches one or two directories; the groups fill evenly all the same.
+// 256 consecutive ids share a directory, so that one batch of moves touches only one or two directories. The groups still fill evenly.
 inline unsigned content_group(uint64_t id) { return static_cast<unsigned>(id >> 8) % content_group_count; }
 
 // 16 hex digits.
 std::string content_name(uint64_t id);
-// Parses what content_name wrote, nothing else.
+// Parses only what content_name wrote.
 bool content_name_parse(std::string_view name, uint64_t &out_id);
 
 std::string content_temp_dir(const std::string &dir);

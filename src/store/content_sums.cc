@@ -28,7 +28,7 @@ void content_sums_add(content_sums &sums, const char *bytes, size_t size)
     while (size > 0) {
         size_t count = std::min(size, content_block_size - sums.filled);
         if (count == content_block_size) {
-            sums.done.push_back(XXH3_64bits(bytes, count)); // the usual case: uploads come in pieces of a block
+            sums.done.push_back(XXH3_64bits(bytes, count)); // the usual case, because uploads arrive in pieces of one block
         } else {
             if (sums.filled == 0)
                 begin_block(sums);

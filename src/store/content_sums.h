@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/content_sums.h: the sums of a content's blocks, made while its bytes pass by, in order and in pieces of any size.
+// store/content_sums.h: computes the sums of a content's blocks while its bytes pass by, in order and in pieces of any size.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 namespace etlnode {
 
 struct content_sums {
-    std::vector<uint64_t> done; // of whole blocks; after content_sums_end, of the last one, too
-    size_t filled = 0;          // bytes of the block that is not done
+    std::vector<uint64_t> done; // of complete blocks; after content_sums_end also of the last one
+    size_t filled = 0;          // bytes of the incomplete block
     XXH3_state_t *state = nullptr;
 
     content_sums() = default;
@@ -23,7 +23,7 @@ struct content_sums {
 
 void content_sums_add(content_sums &sums, const char *bytes, size_t size);
 void content_sums_end(content_sums &sums);
-// How many sums a content of `size` bytes has.
+// The number of sums of a content of `size` bytes.
 uint64_t content_sums_count(uint64_t size);
 
 } // namespace etlnode

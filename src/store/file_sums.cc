@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/file_sums.cc: reads a whole file, one piece after the other, for its checksum and the sums of its blocks.
+// store/file_sums.cc: reads a whole file piece by piece, for its checksum and the sums of its blocks.
 #include "store/file_sums.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ file_sums::~file_sums()
 static void finish(file_sums &f, error err)
 {
     content_sums_end(f.sums);
-    f.on_done(f.arg, err, XXH64_digest(f.hash)); // `f` may be gone
+    f.on_done(f.arg, err, XXH64_digest(f.hash)); // this may free `f`
 }
 
 static void on_read(void *arg, error err, size_t count);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// store/file_sums.h: reads a whole file, one piece after the other, for its checksum and the sums of its blocks.
+// store/file_sums.h: reads a whole file piece by piece, for its checksum and the sums of its blocks.
 //
-// Owned by who needs them, a lookup or the summer, for contents that were stored without. It waits for one thing at a time, so it is no machine.
+// Owned by a lookup or the summer, for contents that were stored without sums. It waits for one thing at a time, so it is not a machine.
 #pragma once
 
 #include <cstdint>
@@ -18,23 +18,23 @@ struct file_sums {
     disk_file *file = nullptr; // the owner's
     uint64_t size = 0;
     uint64_t done = 0;     // bytes
-    uint64_t pause_ms = 0; // after each piece
+    uint64_t pause_ms = 0; // pause after each piece
     bool stopped = false;
     bool pausing = false;
     timer *deadline_timer = nullptr;
     XXH64_state_t *hash = nullptr;
     std::unique_ptr<char[]> piece;
-    content_sums sums; // complete when on_done was called without an error
+    content_sums sums; // complete if on_done was called without an error
     void (*on_done)(void *arg, error err, uint64_t checksum) = nullptr;
     void *arg = nullptr;
 
     ~file_sums();
 };
 
-// Completes once. Errors: io; corrupt, when the file is shorter than `size`; stopping. Requires: `f` and the file outlive it.
+// Completes once. Errors: io; corrupt if the file is shorter than `size`; stopping. Requires: `f` and the file outlive it.
 void file_sums_start(file_sums &f, env &e, disk_file *file, uint64_t size, uint64_t pause_ms,
     void (*on_done)(void *arg, error err, uint64_t checksum), void *arg);
-// It completes soon.
+// It then completes soon.
 void file_sums_stop(file_sums &f);
 
 } // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/group_sync.cc: shares fsyncs of a directory.
+// store/group_sync.cc: shares the fsyncs of a directory.
 #include "store/group_sync.h"
 
 #include <utility>
@@ -15,7 +15,7 @@ static void synced(void *arg, error err)
     g.running = false;
     if (!g.next.empty())
         start(g);
-    // The last of them may end the owner of `g`.
+    // The last one may free the owner of `g`.
     for (const group_sync_wait &wait : waits)
         wait.on_done(wait.arg, err);
 }

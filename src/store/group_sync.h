@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// store/group_sync.h: one directory, synced for many: one fsync under way, whoever comes meanwhile shares the next one.
+// store/group_sync.h: shares the fsyncs of one directory: one is in progress, and all requests that arrive meanwhile share the next one.
 //
-// Owned by the store; asked by its puts. Knows port/disk. It waits for one thing only, so it is no machine.
+// Owned by the store and used by its puts. Knows port/disk. It waits for only one thing, so it is not a machine.
 #pragma once
 
 #include <string>
@@ -20,11 +20,12 @@ struct group_sync {
     env *e = nullptr;
     std::string path;
     bool running = false;
-    std::vector<group_sync_wait> current; // these began to wait before the fsync under way was started
+    std::vector<group_sync_wait> current; // they arrived before the fsync in progress started
     std::vector<group_sync_wait> next;
 };
 
-// Completes once, after it returned: every name made in the directory before this call is durable then. No cancel. Requires: `g` outlives it.
+// Completes once, after it returned. Every name created in the directory before this call is then durable. It cannot be cancelled.
+// Requires: `g` outlives it.
 void group_sync_request(group_sync &g, disk_on_done on_done, void *arg);
 
 } // namespace etlnode

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// store/housekeeping_machine.cc: housekeeping of content files, one operation at a time.
+// store/housekeeping_machine.cc: moves and removes content files, one operation at a time.
 //
 // Owns     one operation of the disk or the index at a time, one timer, the queues.
 // Knows    sm, port, content_path.   Known by  store, its puts and lookups.
 // Machine  housekeeping, drawn in docs/machines/housekeeping.md (generated, do not edit).
-// Normal   take an orphan, a move or some garbage, the latter two in turn, do it; when a batch is full or old: sync its directories, tell the index.
-// Fails    whatever fails is queued again and tried after housekeeping_retry_ms; nothing is lost, a lookup finds contents in tmp/ too.
+// Normal   take an orphan, a move or some garbage (the latter two alternate) and handle it. When a batch is full or old, sync its
+//          directories and update the index.
+// Fails    a failed operation is queued again and retried after housekeeping_retry_ms. Nothing is lost: a lookup also finds contents in
+//          tmp/.
 // Limits   housekeeping_batch_count, housekeeping_remove_count, housekeeping_batch_delay_ms, housekeeping_retry_ms.
 //
-// No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete (port/disk.h), and nobody waits here.
+// No state is sm_busy, because operations of the disk and the index cannot be cancelled and always complete (port/disk.h), and no caller
+// waits.
 #include "store/housekeeping_machine.h"
 
 #include <algorithm>
@@ -82,7 +85,7 @@ static size_t batch_count(const housekeeping &k) { return k.moved.size() + k.rem
 static void forget_garbage_moves(housekeeping &k)
 {
     while (!k.moves.empty() && !k.pending_moves.contains(k.moves.front()))
-        k.moves.pop_front(); // became garbage before it was moved
+        k.moves.pop_front(); // it became garbage before the move
 }
 
 static void begin_batch(housekeeping &k)
@@ -93,7 +96,7 @@ static void begin_batch(housekeeping &k)
 
 // --- actions
 
-// Nothing is under way any more: the queues are looked at in the next step.
+// No operation is in progress any more: the next step checks the queues.
 static void look_for_work(housekeeping &k)
 {
     forget_garbage_moves(k);
@@ -138,8 +141,8 @@ static void make_next_group_dir(housekeeping &k)
     make_group_dir(k);
 }
 
-// Before anything moves into the directory, which an earlier run may have made and not synced: some put's sync of tmp/ may make a move
-// durable at any time.
+// Do this before anything moves into the directory, which an earlier run may have created but not synced. A put's sync of tmp/ may make a
+// move durable at any time.
 static void sync_objects_dir(housekeeping &k)
 {
     k.on_disk = true;
@@ -152,10 +155,10 @@ static void rename_into_ready(housekeeping &k)
     rename_current(k);
 }
 
-// Also when the file was not in tmp/: then an earlier run moved it and could not say so.
+// Also if the file was not in tmp/: then an earlier run moved it but could not report that.
 static void note_moved(housekeeping &k)
 {
-    if (k.pending_moves.erase(k.current) > 0) { // else it became garbage while it moved
+    if (k.pending_moves.erase(k.current) > 0) { // otherwise it became garbage during the move
         begin_batch(k);
         k.moved.push_back(k.current);
         k.dirty.set(content_group(k.current));
@@ -164,7 +167,7 @@ static void note_moved(housekeeping &k)
     look_for_work(k);
 }
 
-// At their place or still in tmp/: no move of one of them is under way.
+// They are in their place or still in tmp/: none of them is being moved.
 static void unlink_garbage(housekeeping &k)
 {
     timer_stop(*k.e, k.deadline_timer);
@@ -285,7 +288,7 @@ static bool has_orphan(const housekeeping &k) { return !k.orphans.empty(); }
 static bool has_move(const housekeeping &k) { return !k.moves.empty(); }
 static bool has_ready_move(const housekeeping &k) { return has_move(k) && k.ready.test(content_group(k.moves.front())); }
 static bool has_garbage(const housekeeping &k) { return !k.garbage.empty(); }
-// Neither waits for the end of the other: a stream of uploads moves without end, and what it overwrites would fill the disk.
+// Alternate moves and deletions. A steady stream of uploads would otherwise starve deletion and fill the disk.
 static bool garbage_is_next(const housekeeping &k) { return has_garbage(k) && k.moved_last; }
 static bool has_dirty(const housekeeping &k) { return k.dirty.any(); }
 static bool has_moved(const housekeeping &k) { return !k.moved.empty(); }
@@ -318,7 +321,7 @@ static constexpr sm_state<housekeeping> states[] = {
     {S::ended, sm_final, 0, 0},
 };
 static constexpr sm_row<housekeeping> rows[] = {
-    // The batch first, else a stream of puts would never let it be finished.
+    // The batch comes first; otherwise a steady stream of puts would keep it from ever finishing.
     {S::idle, E::work, SM_FN(batch_is_due), SM_FN(sync_next), S::syncing},
     {S::idle, E::work, SM_FN(has_orphan), SM_FN(unlink_orphan), S::unlinking_orphan},
     {S::idle, E::work, SM_FN(garbage_is_next), SM_FN(unlink_garbage), S::removing},
@@ -357,7 +360,7 @@ static constexpr sm_row<housekeeping> rows[] = {
     {S::syncing, E::done, SM_FN(has_dirty), SM_FN(sync_next), S::syncing},
     {S::syncing, E::done, SM_FN(has_moved), SM_FN(mark_placed), S::marking},
     {S::syncing, E::done, always, SM_FN(clear_garbage), S::clearing},
-    // A group whose directory was never made: garbage that had not left tmp/. tmp/ itself is the last one.
+    // A group whose directory was never created: its garbage had not left tmp/. tmp/ itself comes last.
     {S::syncing, E::missing, SM_FN(has_dirty), SM_FN(sync_next), S::syncing},
     {S::syncing, E::missing, always, SM_FN(keep_dirty), S::awaiting_retry},
     {S::syncing, E::failed, always, SM_FN(keep_dirty), S::awaiting_retry},
@@ -408,7 +411,7 @@ static void post_settled(housekeeping &k)
     k.on_settled = nullptr;
 }
 
-// Work that was found at the end of a step comes before anybody hears that there is none.
+// Work found at the end of a step comes before any report that there is none.
 static void note_news(housekeeping &k, S, E)
 {
     if (k.sm.follow_up_count == 0)
@@ -427,7 +430,7 @@ sm_view housekeeping_machine_view() { return sm_view_of(table); }
 
 // --- driving it
 
-// The owner may be freed by on_ended: nothing of `k` is touched after it.
+// on_ended may free the owner, so nothing of `k` may be used after it.
 static void take(housekeeping &k, E event)
 {
     sm_step(table, k, event);

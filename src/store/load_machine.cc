@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-// store/load_machine.cc: looks an object up: its row, with a content that lies in the index, or a descriptor.
+// store/load_machine.cc: looks an object up: its row, and its content from the index or as a descriptor.
 //
-// Owns     one operation of the index or the disk at a time; a descriptor, until the entry made of it has it; sums being made.
-// Knows    sm, port, the cache, where the housekeeping thinks a content lies.   Known by  store.
+// Owns     one operation of the index or the disk at a time; a descriptor, until an entry takes it; sums in progress.
+// Knows    sm, port, the cache, where housekeeping believes a content to be.   Known by  store.
 // Machine  load, drawn in docs/machines/load.md (generated, do not edit).
-// Normal   read the row; its content came with it, or: open the file where it most likely is, and make its sums where they are not known yet.
-//          Hand an entry to everybody who waits.
-// Fails    no row; no file in either place: if the row has changed meanwhile the lookup starts again, else the object is corrupt; a file of the
-//          wrong size; no descriptors left, even after the cache gave some back.
+// Normal   read the row. If its content did not come with it, open the file in its most likely place, and compute its sums if they are not
+//          known yet. Hand an entry to every waiting caller.
+// Fails    there is no row; or no file in either place: if the row has changed meanwhile, the lookup starts again, otherwise the object is
+//          corrupt; or the file has a wrong size; or no descriptor is left, even after the cache released some.
 // Limits   load_restarts_max.
 //
-// Never stale: a change that is committed while the lookup is under way marks it. Who waits already asked before the change was answered and
-// may get either version; who asks later starts a lookup of his own; the cache does not take the result.
-// No state is sm_busy: operations of the index and the disk cannot be cancelled and always complete.
+// A result is never stale: a change committed during the lookup marks it as outdated. Callers that already wait asked before the change was
+// answered, so they may get either version. A later caller starts a lookup of its own, and the cache does not take the outdated result.
+// No state is sm_busy, because operations of the index and the disk cannot be cancelled and always complete.
 #include "store/load_machine.h"
 
 #include <xxhash.h>
@@ -148,7 +148,7 @@ static void fail_sums(load &l)
     l.failure = make_error(error_code::corrupt, "the sums of the object's content are damaged");
 }
 
-// The background will come to it, too, and keep them.
+// The background pass will also reach this content, and store its sums.
 static void make_sums(load &l)
 {
     l.sums = std::make_unique<file_sums>();
@@ -173,11 +173,11 @@ static void fail_stopping(load &l)
 
 // --- guards
 
-// The row still names the content that was in neither place.
+// The row still names the content that was found in neither place.
 static bool is_missing(const load &l) { return l.row.content_id != 0 && l.row.content_id == l.missing_id; }
 static bool is_empty(const load &l) { return l.row.size == 0; }
 static bool has_pending_move(const load &l) { return housekeeping_has_pending_move(l.owner->housekeeper, l.row.content_id); }
-// Contents of earlier versions have none until the background has made them. A large one is sent as it is until then.
+// Contents of earlier versions have no sums until the background pass has computed them. Until then, a large one is sent unchecked.
 static bool lacks_sums(const load &l) { return l.row.sums.empty() && l.row.size <= load_sum_size_max; }
 static bool checksum_differs(const load &l) { return l.checksum != l.row.checksum; }
 static bool sums_differ(const load &l) { return !l.row.sums.empty() && l.row.sums.size() != content_sums_count(l.row.size); }
@@ -228,7 +228,7 @@ static constexpr sm_row<load> rows[] = {
     {S::opening_temp, E::opened, SM_FN(sums_differ), SM_FN(fail_sums), S::done},
     {S::opening_temp, E::opened, SM_FN(lacks_sums), SM_FN(make_sums), S::summing},
     {S::opening_temp, E::opened, always, nothing, S::done},
-    // Files move one way only: what is not in tmp/ now is in its place now, or gone.
+    // Files move in one direction only: a file that is not in tmp/ now is in its place, or gone.
     {S::opening_temp, E::missing, always, SM_FN(open_placed), S::opening_moved},
     {S::opening_temp, E::no_descriptors, always, SM_FN(evict_and_open_temp), S::opening_temp},
     {S::opening_temp, E::failed, always, nothing, S::done},
@@ -263,7 +263,7 @@ static void note_news(load &l, S, E)
         sm_news_put(l.news, load_news::ended);
 }
 
-// No busy state, so no deadline: the table's deadline is its stop.
+// There is no busy state, and so no deadline: the table names stop instead.
 static constexpr sm_table<load> table = {"load", states, resources, rows, ignores, invariants, E::stop, E::stop, alive, nullptr, note_news};
 SM_VERIFY(table);
 
@@ -271,7 +271,7 @@ sm_view load_machine_view() { return sm_view_of(table); }
 
 // --- driving it
 
-// Neither part contains a NUL byte.
+// Unique, because neither part contains a NUL byte.
 static std::string load_key(std::string_view bucket, std::string_view name)
 {
     std::string key;
@@ -294,14 +294,14 @@ static void unlink_load(load &l)
         l.next->previous = l.previous;
 }
 
-// Answers everybody and frees the load. The callbacks may do anything, even close the store.
+// Completes all callers and frees the load. A callback may do anything, even close the store.
 static void finish(load &l)
 {
     store &s = *l.owner;
     std::vector<load_wait> waits = std::move(l.waits);
     error failure = l.failure;
     if (failure.code == error_code::corrupt) {
-        l.row.bucket = l.bucket; // the index may have had none to tell
+        l.row.bucket = l.bucket; // the index may not have returned a row
         l.row.name = l.name;
         store_note_damage(s, l.row, 0, error_text(failure));
     }
@@ -354,7 +354,7 @@ void load_request(store &s, std::string bucket, std::string name, store_on_objec
 
 void load_stop_all(store &s)
 {
-    // Stopping a load only changes its state: it ends with the operation that is under way.
+    // Stopping a load only changes its state. It ends with the operation in progress.
     for (load *l = s.loads; l != nullptr; l = l->next)
         take(*l, E::stop);
 }

@@ -18,7 +18,7 @@ struct load_wait {
     void *arg = nullptr;
 };
 
-// What those who asked are to hear.
+// What the callers hear.
 enum class load_news : uint8_t { ended };
 
 struct load {
@@ -27,23 +27,23 @@ struct load {
     sm_core sm;
     sm_news<load_news> news;
     store *owner = nullptr;
-    load *previous = nullptr; // list of the store's loads
+    load *previous = nullptr; // list of all loads of the store
     load *next = nullptr;
     std::string bucket, name;
-    std::vector<load_wait> waits; // everybody who asked for this object meanwhile
-    bool is_outdated = false;     // the object was changed since: nobody joins, the cache does not take the result
+    std::vector<load_wait> waits; // all callers that have asked for this object meanwhile
+    bool is_outdated = false;     // the object has changed since: no caller joins, and the cache does not take the result
 
-    bool on_index = false, opening = false; // what is under way
+    bool on_index = false, opening = false; // what is in progress
     index_row row;
     disk_file *file = nullptr;
     uint64_t file_size = 0;
     std::string content;
     bool has_content = false;
-    std::unique_ptr<file_sums> sums; // being made, of a content that has none yet
-    uint64_t checksum = 0;           // of what was read for them
-    uint64_t missing_id = 0;         // the content that was in neither place
+    std::unique_ptr<file_sums> sums; // in progress, for a content without sums
+    uint64_t checksum = 0;           // of the bytes read for them
+    uint64_t missing_id = 0;         // the content that was found in neither place
     unsigned restarts = 0;
-    bool has_evicted = false; // descriptors were given back once
+    bool has_evicted = false; // descriptors were already released once
     error failure;
 };
 

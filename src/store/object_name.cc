@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/object_name.cc: the rules of names. They are index keys, never file names, so the rules are AIStore's and not the file system's.
+// store/object_name.cc: the rules for names. Names are index keys, never file names, so AIStore's rules apply and not the file system's.
 #include "store/object_name.h"
 
 #include <algorithm>

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// store/open_machine.cc: opens a store: makes its directories and sorts what the last run left in tmp/.
+// store/open_machine.cc: opens a store: creates its directories and sorts out what the last run left in tmp/.
 //
-// Owns     the store, until it is handed over or the start has failed.
+// Owns     the store, until it is handed over or the start fails.
 // Knows    sm, port, housekeeping.         Known by  callers of store_open.
 // Machine  open, drawn in docs/machines/open.md (generated, do not edit).
-// Normal   directories, list of tmp/, contents not yet placed, garbage; the housekeeping moves the former, unlinks what no row names and, after the
-//          store is ready, the garbage. Reads neither rows nor objects/, however many there are; but a new index with an objects/ that is not
-//          empty has lost its predecessor: then objects/ is set aside.
-// Fails    any error of the disk or the index until the housekeeping has the work; after that the housekeeping tries again by itself.
+// Normal   create directories, list tmp/, read pending moves and garbage. Housekeeping moves the pending contents, unlinks files that no
+//          row names and, once the store is ready, the garbage. It reads neither rows nor objects/, however many there are. But if the
+//          index is new and objects/ is not empty, the old index was lost: then objects/ is set aside.
+// Fails    any error of the disk or the index before housekeeping takes over; after that, housekeeping retries by itself.
 //
-// No state is sm_busy: operations of the disk and the index always complete, and the housekeeping settles or waits for its next try.
+// No state is sm_busy: operations of the disk and the index always complete, and housekeeping settles or waits for its next retry.
 #include "store/open_machine.h"
 
 #include <algorithm>
@@ -64,7 +64,7 @@ static void on_objects_listed(void *arg, error err, const std::vector<std::strin
     on_disk_done(arg, err);
 }
 
-// Told at each start, until somebody has dealt with them.
+// Logged at each start, until an operator has dealt with them.
 static void on_root_listed(void *arg, error err, const std::vector<std::string> &names)
 {
     for (const std::string &name : names) {
@@ -117,7 +117,7 @@ static void list_objects(store_opening &o)
     disk_list(*o.owner->e, content_objects_dir(o.owner->options.dir), on_objects_listed, &o);
 }
 
-// A new index would hand out the ids of these files again, and new contents would take their places.
+// A new index would assign the ids of these files again, and new contents would overwrite them.
 static void set_aside(store_opening &o)
 {
     const std::string &dir = o.owner->options.dir;
@@ -159,7 +159,7 @@ static void read_garbage(store_opening &o)
     index_garbage(*o.owner->e, on_garbage, &o);
 }
 
-// Above every id that a file or the index may still know.
+// Larger than every id that a file or the index may still have.
 static void choose_next_id(store_opening &o)
 {
     uint64_t highest = index_content_id_max(*o.owner->e);
@@ -250,7 +250,7 @@ static void note_news(store_opening &o, S, E)
         sm_news_put(o.news, open_news::ended);
 }
 
-// Nobody can stop a start: what ends one early is a failure. No busy state, so no deadline either.
+// A start cannot be stopped: it ends early only by a failure. There is no busy state, and so no deadline.
 static constexpr sm_table<store_opening> table = {
     "open", states, resources, rows, ignores, {}, E::failed, E::failed, alive, nullptr, note_news};
 SM_VERIFY(table);
@@ -271,7 +271,7 @@ static void take(store_opening &o, E event)
     void *arg = o.arg;
     delete &o;
     if (failure) {
-        delete s; // the housekeeping was not started: nobody else holds it
+        delete s; // housekeeping was not started, so there are no other references
         s = nullptr;
     }
     on_ready(arg, failure, s);

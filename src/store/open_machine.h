@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/open_machine.h: the start of a store: directories, and what the last run left in tmp/.
+// store/open_machine.h: starts a store: its directories, and what the last run left in tmp/.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace etlnode {
 
-// What the caller is to hear.
+// What the caller hears.
 enum class open_news : uint8_t { ended };
 
 struct store_opening {
@@ -34,9 +34,9 @@ struct store_opening {
     sm_news<open_news> news;
     store *owner = nullptr;
     bool on_disk = false, on_index = false, settling = false;
-    bool has_strangers = false;          // objects/ is not empty, though the index is new
-    std::vector<uint64_t> in_temp;       // ids of the files there, in order
-    std::vector<uint64_t> pending_moves; // ids of rows whose file may be there still
+    bool has_strangers = false;          // objects/ is not empty although the index is new
+    std::vector<uint64_t> in_temp;       // sorted ids of the files there
+    std::vector<uint64_t> pending_moves; // ids of rows whose file may still be there
     std::vector<uint64_t> garbage;
     error failure;
     void (*on_ready)(void *arg, error err, store *s) = nullptr;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
-// store/put_machine.cc: one object being written: into the index when it is small, else into tmp/<id>, synced, and then its row into the index.
+// store/put_machine.cc: writes one object: a small one into the index, a larger one into tmp/<id>, synced, and then its row into the index.
 //
-// Owns     one file in tmp/ until its row is committed, if there is one, a descriptor, a buffer.
+// Owns     one file in tmp/, if any, until its row is committed; a descriptor; a buffer.
 // Knows    sm, port, group_sync.     Known by  store; its callers see store.h only.
 // Machine  put, drawn in docs/machines/put.md (generated, do not edit).
-// Normal   small: commit, answer. Else: open at the first write, write, sync file and directory at once, commit, answer. The move to the
-//          content's place is the housekeeping's and follows the answer.
-// Fails    no descriptor, no space, an error of the disk, the wrong checksum, a refused commit: the file in tmp/ goes, the caller is told.
+// Normal   small: commit, answer. Otherwise: open at the first write, write, sync file and directory together, commit, answer. Housekeeping
+//          moves the content to its place after the answer.
+// Fails    without a descriptor or space, after a disk error, a wrong checksum or a refused commit, the file in tmp/ is removed and the
+//          caller gets the error.
 // Limits   put_buffer_size, index_content_size_max.
 //
 // An empty object has content id 0. No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete; in
-// awaiting_first, awaiting_more and failed only the caller is waited for, and its own deadlines (a client's stall) end in put_abort.
+// awaiting_first, awaiting_more and failed, the machine waits for its caller, whose own deadlines (such as a stalled client) end in
+// put_abort.
 #include "store/put_machine.h"
 
 #include <utility>
@@ -95,7 +97,7 @@ static void on_committed(void *arg, error err, index_change &change)
     end(p, COMMIT);
     keep_failure(p, err);
     p.row = std::move(change.row);
-    p.row.content.clear(); // its bytes are the index's now
+    p.row.content.clear(); // the index owns its bytes now
     p.row.sums.clear();
     p.before = std::move(change.before);
     take(p, err ? E::commit_failed : E::committed);
@@ -106,7 +108,7 @@ static void on_unlinked(void *arg, error err)
     put &p = put_of(arg);
     end(p, UNLINK);
     if (err)
-        housekeeping_add_orphan(p.owner->housekeeper, p.content_id); // tries again
+        housekeeping_add_orphan(p.owner->housekeeper, p.content_id); // which retries the removal
     end(p, TEMP);
     take(p, E::unlinked);
 }
@@ -173,7 +175,7 @@ static void unlink_mismatch(put &p)
     unlink_temp(p);
 }
 
-// The name was made when the file was opened, so both syncs can go on at once.
+// The name was created when the file was opened, so both syncs may run at once.
 static void sync_both(put &p)
 {
     count_written(p);
@@ -192,7 +194,7 @@ static void commit_row(put &p)
     p.row.content_id = p.row.size > 0 ? p.content_id : 0;
     p.row.sums = std::move(p.sums.done);
     p.row.changed_ns = clock_wall_ns(*p.owner->e);
-    change.row = std::move(p.row); // comes back with the completion
+    change.row = std::move(p.row); // the completion returns it
     begin(p, COMMIT);
     index_commit(*p.owner->e, std::move(change), on_committed, &p);
 }
@@ -205,11 +207,11 @@ static void commit_with_content(put &p)
     commit_row(p);
 }
 
-// The housekeeping's now, if there is one.
+// Housekeeping owns it now, if there is one.
 static void hand_over(put &p) { end(p, TEMP); }
 
-// A commit that failed with an error of the disk may all the same be found after a crash: then its content must be there. A later commit
-// that succeeds, or the next start, proves that it cannot. A content in the index is in the same commit, so there is nothing to keep.
+// A commit that failed with a disk error may still be found after a crash, and then its content must exist. A later successful commit, or
+// the next start, proves that it will not. A content in the index is part of the commit, so there is nothing to keep.
 static void leave_temp(put &p)
 {
     if ((p.under_way & TEMP) != 0)
@@ -222,7 +224,7 @@ static void leave_temp(put &p)
 static bool checksum_differs(const put &p) { return p.has_expected && p.checksum != p.expected_checksum; }
 static bool fits_index(const put &p) { return p.write_size <= p.owner->options.index_content_size_max; }
 static bool has_last(const put &p) { return p.write_size > 0; }
-// Without space nothing of the commit was written, so nothing of it can be found later.
+// Without space nothing of the commit was written, so it cannot be found later.
 static bool may_unlink(const put &p) { return (p.under_way & TEMP) != 0 && p.failure.code == error_code::no_space; }
 
 // --- the table
@@ -282,7 +284,7 @@ static constexpr sm_row<put> rows[] = {
     {S::awaiting_more, E::stop, always, SM_FN(unlink_temp), S::unlinking_aborted},
 
     {S::writing, E::written, always, SM_FN(count_written), S::awaiting_more},
-    // The space is given back at once; the caller aborts when it comes to that.
+    // Free the space at once; the caller aborts later, at its own pace.
     {S::writing, E::write_failed, always, SM_FN(unlink_temp), S::unlinking_unwritten},
     {S::writing, E::stop, always, nothing, S::writing_aborted},
     {S::writing_aborted, E::written, always, SM_FN(unlink_temp), S::unlinking_aborted},
@@ -343,7 +345,7 @@ static void note_news(put &p, S from, E event)
         sm_news_put(p.news, put_news::written);
 }
 
-// No busy state, so no deadline: the table's deadline is its stop.
+// There is no busy state, and so no deadline: the table names stop instead.
 static constexpr sm_table<put> table = {"put", states, resources, rows, ignores, invariants, E::stop, E::stop, alive, nullptr, note_news};
 SM_VERIFY(table);
 
@@ -360,7 +362,7 @@ static void free_put(put &p)
     delete &p;
 }
 
-// The put is gone when its caller hears of it.
+// The put is freed before its caller is called back.
 static void finish(put &p)
 {
     store &s = *p.owner;
@@ -391,7 +393,7 @@ static void free_aborted(put &p)
     store_unref(s);
 }
 
-// At most one piece of news comes of an event; the put may be gone when it has been handed on.
+// An event causes at most one piece of news. Delivering it may free the put.
 static void take(put &p, E event)
 {
     sm_step(table, p, event);
@@ -399,13 +401,13 @@ static void take(put &p, E event)
     if (!sm_news_take(p.news, news))
         return;
     switch (news) {
-    case put_news::written: std::exchange(p.on_written, nullptr)(p.written_arg, p.failure); return; // may abort the put
+    case put_news::written: std::exchange(p.on_written, nullptr)(p.written_arg, p.failure); return; // this may abort the put
     case put_news::finished: finish(p); return;
     case put_news::aborted: free_aborted(p); return;
     }
 }
 
-// --- what callers see (store.h)
+// --- the functions of store.h
 
 put *put_start(store &s, std::string bucket, std::string name, std::string content_type)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/put_machine.h: one object being written: the inside of `put`, shared by the files of this folder only.
+// store/put_machine.h: one object being written: the internals of `put`, for the files of this folder only.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@
 
 namespace etlnode {
 
-// What the caller of the put is to hear.
+// What the put's caller hears.
 enum class put_news : uint8_t {
-    written,  // or could not be written: put.failure
-    finished, // the commit has ended; the put goes with this answer
-    aborted,  // the put goes, and nobody waits for it
+    written,  // or writing has failed: see put.failure
+    finished, // the commit has ended; the put is freed with this answer
+    aborted,  // the put is freed, and no caller waits for it
 };
 
 struct put {
@@ -61,26 +61,26 @@ struct put {
         refused,
         stop
     };
-    sm_core sm; // its id is the content's
+    sm_core sm; // its id is the content's id
     store *owner = nullptr;
     uint64_t content_id = 0; // also the name of the file in tmp/
-    index_row row;           // what will be committed; then what was
+    index_row row;           // the row to commit; afterwards the committed one
     index_row before;        // the row it replaced
     disk_file *file = nullptr;
-    uint32_t under_way =
-        0; // operations that will complete, as bits of the table's resources; and the temporary name, while the file may exist
-    bool has_evicted = false; // descriptors were given back once
+    // Operations that will complete, as bits of the table's resources; and the temporary name, while the file may exist
+    uint32_t under_way = 0;
+    bool has_evicted = false; // descriptors were already released once
     std::unique_ptr<char[]> buffer;
-    size_t write_size = 0;         // of the write under way or, with commit_was_asked, what is left in the buffer
-    XXH64_state_t *hash = nullptr; // from the first write on
-    content_sums sums;             // of a content that goes into a file
+    size_t write_size = 0;         // of the write in progress or, after commit_was_asked, the rest in the buffer
+    XXH64_state_t *hash = nullptr; // created by the first write
+    content_sums sums;             // of a content that is stored in a file
 
     void (*on_written)(void *arg, error err) = nullptr;
     void *written_arg = nullptr;
     bool commit_was_asked = false;
     bool has_expected = false;
     uint64_t expected_checksum = 0;
-    uint64_t checksum = 0; // of all, known when the commit is asked for
+    uint64_t checksum = 0; // of the whole content, known when the commit is requested
     void (*on_done)(void *arg, error err, const index_row &row) = nullptr;
     void *done_arg = nullptr;
     sm_news<put_news> news;

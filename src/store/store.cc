@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // store/store.cc: lookups through the cache, removals, pages, and the end of a store.
 //
-// Owns     the cache; requests that wait for one answer of the index.
+// Owns     the cache, and requests that wait for one answer of the index.
 // Knows    its machines: open, put, load, housekeeping.   Known by  transfer, role.
 // Limits   cached_objects_max, cached_inline_max (store_options).
 #include "store/store.h"
@@ -15,7 +15,7 @@
 
 namespace etlnode {
 
-// --- the cache and what is under way
+// --- the cache, and operations in progress
 
 void store_forget(store &s, std::string_view bucket, std::string_view name)
 {
@@ -63,7 +63,7 @@ const store_object *store_peek(store &s, std::string_view bucket, std::string_vi
     return cache_acquire(s.cache, *entry);
 }
 
-// An answer that is known already, but must not be given before store_get has returned.
+// A result that is known already but must not be delivered before store_get has returned.
 struct cached_answer {
     store *owner;
     const store_object *object;
@@ -104,7 +104,8 @@ void store_note_damage(store &s, const index_row &row, uint64_t offset, const ch
         text_escape(row.name).c_str(), static_cast<unsigned long long>(row.content_id), static_cast<unsigned long long>(offset), what);
 }
 
-// Who reads the object goes on and is stopped at the damaged block; the next one opens the file anew, which may have been mended by then.
+// A reader of the object continues and is stopped at the damaged block. The next reader opens the file again, which may have been repaired
+// by then.
 static void on_damage(void *arg, uint64_t offset)
 {
     store_entry &entry = *static_cast<store_entry *>(arg);
@@ -112,7 +113,7 @@ static void on_damage(void *arg, uint64_t offset)
     entry.object.is_damaged = true;
     store_note_damage(s, entry.object.row, offset, "the content does not match its sum");
     if (entry.is_cached)
-        cache_drop(s.cache, entry.object.row.bucket, entry.object.row.name); // may free the entry
+        cache_drop(s.cache, entry.object.row.bucket, entry.object.row.name); // this may free the entry
 }
 
 void store_guard(store &s, store_entry &entry)
@@ -121,7 +122,7 @@ void store_guard(store &s, store_entry &entry)
     entry.owner = &s;
     if (entry.object.file != nullptr && !row.sums.empty())
         disk_guard(*s.e, entry.object.file, row.size, row.sums, on_damage, &entry);
-    std::vector<uint64_t>().swap(row.sums); // the file has them now
+    std::vector<uint64_t>().swap(row.sums); // the file holds them now
 }
 
 void store_note_sums(void *arg, const index_row &row, bool is_damaged)
@@ -137,7 +138,7 @@ bool store_is_checked(store &s, const store_object *object, uint64_t offset)
     return object->file == nullptr || offset >= object->row.size || disk_is_checked(*s.e, object->file, offset);
 }
 
-// The object is the caller's still: so its file stays open, and the store cannot be closed.
+// The caller still holds the object, so its file stays open and the store cannot be closed.
 struct store_look {
     store *owner;
     const store_object *object;
@@ -160,7 +161,7 @@ void store_check(store &s, const store_object *object, uint64_t offset, store_on
     disk_check(*s.e, object->file, offset, on_looked, look);
 }
 
-// --- removals and pages: one question to the index each
+// --- removals and pages: one index query each
 
 struct store_request {
     store *owner = nullptr;
@@ -216,7 +217,7 @@ void store_remove(store &s, std::string bucket, std::string name, void (*on_done
     index_commit(*s.e, std::move(change), on_removed, request);
 }
 
-// The contents of a removed bucket are known from the garbage table only.
+// Only the garbage table knows the contents of a removed bucket.
 static void on_bucket_garbage(void *arg, error err, const std::vector<uint64_t> &content_ids)
 {
     auto *request = static_cast<store_request *>(arg);
@@ -224,7 +225,7 @@ static void on_bucket_garbage(void *arg, error err, const std::vector<uint64_t> 
         for (uint64_t id : content_ids)
             housekeeping_add_garbage(request->owner->housekeeper, id);
     }
-    finish(request, no_error); // the removal itself is durable; without the list the next start removes the files
+    finish(request, no_error); // the removal itself is durable; without the list, the next start removes the files
 }
 
 static void on_bucket_removed(void *arg, error err, index_change &)
@@ -294,7 +295,7 @@ void store_close(store *s)
     cache_drop_all(s->cache);
     load_stop_all(*s);
     summer_stop(s->sums, on_part_ended, s);
-    housekeeping_stop(s->housekeeper, on_part_ended, s); // may free the store
+    housekeeping_stop(s->housekeeper, on_part_ended, s); // this may free the store
 }
 
 } // namespace etlnode

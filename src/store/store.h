@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// store/store.h: the objects of one target: an index, which also holds small contents, immutable files for the others, a cache of hot entries
-// (docs/DISK.md).
+// store/store.h: the objects of one target: an index that also holds small contents, immutable files for larger ones, and a cache of hot
+// entries (docs/DISK.md).
 //
-// <dir>/tmp/<id> receives content; after the index commit it moves to <dir>/objects/<xx>/<id>; a lookup falls back to tmp/. The id is 16 hex
-// digits, <xx> the 13th and 14th of them (content_path.h), so that neighbours in time share a directory.
+// <dir>/tmp/<id> receives content. After the index commit it moves to <dir>/objects/<xx>/<id>; a lookup falls back to tmp/. The id is 16
+// hex digits, and <xx> are the 13th and 14th of them (content_path.h), so that contents stored one after the other share a directory.
 #pragma once
 
 #include <cstdint>
@@ -26,75 +26,77 @@ struct store_options {
     size_t cached_objects_max = 10'000; // entries with an open descriptor, least recently used go first; keep it well below RLIMIT_NOFILE
     size_t cached_inline_max = cached_inline_max_default; // entries with their content in memory, likewise
     size_t cached_bytes_max = etlnode::cached_bytes_max;  // of their contents together; and of what is known of the blocks of open files
-    size_t index_content_size_max =
-        etlnode::index_content_size_max; // contents up to this size are put into the index; 0: none; at most that
+    // Contents up to this size are put into the index; 0: none; at most that
+    size_t index_content_size_max = etlnode::index_content_size_max;
 };
 
 struct store_counts {
     uint64_t hits = 0, misses = 0; // of the cache
     uint64_t puts = 0, put_bytes = 0, put_failures = 0;
     uint64_t removed = 0;
-    uint64_t damaged = 0;         // blocks and small contents that were found damaged, each time
+    uint64_t damaged = 0;         // damaged blocks and small contents found, counted each time
     uint64_t garbage_pending = 0; // content files waiting to be unlinked
 };
 
-// Calls on_ready once: directories made, tmp/ swept (files whose id the index does not know are unlinked, the others moved to their place),
-// garbage unlinked in the background.
+// Calls on_ready once, when the directories exist and tmp/ is swept: files whose id the index does not know are unlinked, and the others
+// are moved to their place. Garbage is unlinked in the background.
 void store_open(env &e, const store_options &options, void (*on_ready)(void *arg, error err, store *s), void *arg);
-// Waits for nothing: the pointer is dead at once, operations of the disk under way end in the background (the loop must turn until then), and
-// a store_get under way completes with `stopping`. Requires: no put under way, every object released.
+// Waits for nothing: the pointer is invalid at once. Disk operations in progress end in the background, so the loop must run until then. A
+// store_get in progress completes with `stopping`. Requires: no put in progress, every object released.
 void store_close(store *s);
 const store_counts &store_count(const store &s);
 
-// An object as it was when it was looked up: an overwrite or removal later does not change it.
-struct store_entry; // the store's own side of it
+// An object as it was when it was looked up. Later overwrites and removals do not change it.
+struct store_entry; // internal to the store
 struct store_object {
     index_row row;
-    disk_file *file = nullptr; // open for reading; null when the content is in `content` or empty
-    std::string content;       // one that lies in the index, whole
+    disk_file *file = nullptr; // open for reading; null if the content is in `content` or empty
+    std::string content;       // the whole content, if it is in the index
     bool has_content = false;  // `content` is all of it; true for an empty object
-    bool is_damaged = false;   // a damaged block was met since it was looked up: whatever was made of it must not be taken for good
+    bool is_damaged = false;   // a damaged block was found since the lookup: whatever was made from it must not count as good
     store_entry *entry = nullptr;
 };
-// From the cache, without waiting: null when it is not there (then use store_get). The caller releases it.
+// Looks in the cache only, without waiting; null if it is not there (then use store_get). The caller must release it.
 const store_object *store_peek(store &s, std::string_view bucket, std::string_view name);
-// Completes once. Errors: object_not_found, io, corrupt (content missing or of the wrong size; a small one that does not match its checksum), too_many_files.
+// Completes once. Errors: object_not_found; io; corrupt (content missing or of the wrong size, or a small one with a wrong checksum);
+// too_many_files.
 void store_get(
     store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
 void store_release(store &s, const store_object *object);
-// Holds it once more, for another reader, who releases it, too.
+// Adds a reference for another reader, who must also release it.
 const store_object *store_share(store &s, const store_object &object);
-// Whether sending the content can begin at `offset`. If not, see store_check. What follows is checked while it is sent: net_send_file fails with
-// `corrupt` at a damaged block.
+// Whether sending the content may begin at `offset`. If not, see store_check. The rest is checked while it is sent: net_send_file fails
+// with `corrupt` at a damaged block.
 bool store_is_checked(store &s, const store_object *object, uint64_t offset);
-// Completes once: with the object, when the block at `offset` is sound; else with corrupt or io, and the object is released.
+// Completes once: with the object if the block at `offset` is sound; otherwise with corrupt or io, and then the object has been released.
 void store_check(
     store &s, const store_object *object, uint64_t offset, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
 
 // --- writing one object: start, any number of buffers, commit; or abort at any time
 
 struct put;
-// Names have been checked by the caller. `content_type` is stored as it is.
+// The caller has checked the names. `content_type` is stored unchanged.
 put *put_start(store &s, std::string bucket, std::string name, std::string content_type);
-// Where the next bytes go: put_buffer_size bytes. Requires: no put_write under way.
+// Where the next bytes go: put_buffer_size bytes. Requires: no put_write in progress.
 std::span<char> put_buffer(put &p);
 // Takes the first `size` bytes of the buffer; completes once, when the buffer is free again or writing has failed (no_space, io). After a
 // failure only put_abort may follow.
 void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), void *arg);
-// The first `size` bytes of the buffer are the last of the content (0: none). A content of which nothing was given to put_write may go into the
-// index, with no file at all. Durable when it completes with ok: content synced, index committed; `row` is the new row, without its content. `expected_checksum` is
-// compared when has_expected: checksum_mismatch stores nothing. Errors also: no_space, io, too_many_files. The put is freed after the
-// completion, whatever it was.
+// The first `size` bytes of the buffer are the last of the content (0: none). A content that never used put_write may go into the index,
+// without a file. Completing with ok means that it is durable: the content is synced and the index committed. `row` is the new row, without
+// its content. If has_expected is set, `expected_checksum` is compared: checksum_mismatch stores nothing. Other errors: no_space, io,
+// too_many_files. The put is freed after the completion, whatever the result.
 void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum,
     void (*on_done)(void *arg, error err, const index_row &row), void *arg);
-// Nothing becomes visible, the temporary file goes, if there is one. Not after put_commit. The pointer is dead at once; a put_write under way never completes.
+// Nothing becomes visible, and the temporary file, if any, is removed. Not after put_commit. The pointer is invalid at once; a put_write in
+// progress never completes.
 void put_abort(put &p);
 
-// Each completes once; the content of readers that have it open stays readable. Errors: object_not_found.
+// Each completes once. Readers that have the content open can still read it. Errors: object_not_found.
 void store_remove(store &s, std::string bucket, std::string name, void (*on_done)(void *arg, error err), void *arg);
-// Every object of the bucket; a bucket without objects is fine.
+// Removes every object of the bucket; a bucket without objects is fine.
 void store_remove_bucket(store &s, std::string bucket, void (*on_done)(void *arg, error err), void *arg);
-// Rows in order of name, see index_page.
+// Rows in order of name; see index_page.
 void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg);
 uint64_t store_object_count(store &s);
 

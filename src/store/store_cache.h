@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// store/store_cache.h: looked-up objects, kept by name: small contents in memory, others as an open descriptor.
+// store/store_cache.h: objects that were looked up, by name: small contents in memory, others as open descriptors.
 //
-// An entry is counted: the cache holds one reference, every reader one. An entry that left the cache (replaced, removed, evicted) lives on
-// until its last reader is done. Two lists in order of use, since memory and descriptors have a bound each. Never iterated by hash.
+// Entries are reference-counted: the cache holds one reference, and so does every reader. An entry that left the cache (replaced, removed
+// or evicted) lives until its last reader releases it. There are two lists in order of use, because memory and descriptors have separate
+// bounds. Hash tables are never iterated.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ struct store_entry {
     store_object object;
     uint64_t references = 0;
     bool is_cached = false;
-    store *owner = nullptr;       // whom damage is told
-    size_t bytes = 0;             // of memory that grows with the object: its content, or what is known of its blocks
+    store *owner = nullptr;       // gets reports of damage
+    size_t bytes = 0;             // memory that grows with the object: its content, or the state of its blocks
     store_entry *newer = nullptr; // neighbours in the list of its kind
     store_entry *older = nullptr;
 };
@@ -30,7 +31,7 @@ struct cache_key {
 
 struct cache_hash {
     using is_transparent = void;
-    uint64_t seed = 0; // drawn at open: names come from clients
+    uint64_t seed = 0; // drawn at open, because clients choose the names
     size_t operator()(const cache_key &key) const;
     size_t operator()(const store_entry *entry) const { return operator()(cache_key{entry->object.row.bucket, entry->object.row.name}); }
 };
@@ -48,7 +49,7 @@ struct cache_list {
     store_entry *oldest = nullptr;
     size_t count = 0;
     size_t count_max = 0;
-    size_t bytes = 0; // of the entries'
+    size_t bytes = 0; // of all entries
     size_t bytes_max = 0;
 };
 
@@ -61,19 +62,19 @@ struct store_cache {
 };
 
 void cache_init(store_cache &cache, env &e, uint64_t seed, size_t files_max, size_t contents_max, size_t bytes_max);
-// A new entry with no reference; the file is its now.
+// Makes an entry without references, which takes over the file.
 store_entry *cache_make_entry(index_row row, disk_file *file, std::string content, bool has_content);
-// Lends it to a reader.
+// Adds a reader's reference.
 const store_object *cache_acquire(store_cache &cache, store_entry &entry);
 void cache_release(store_cache &cache, const store_object *object);
-// Most recently used now; null when it is not there. No allocation.
+// Marks it as most recently used; null if it is not there. Does not allocate.
 store_entry *cache_find(store_cache &cache, std::string_view bucket, std::string_view name);
-// Replaces an entry of the same name; what is over the bound goes.
+// Replaces an entry of the same name, and evicts what exceeds the bounds.
 void cache_insert(store_cache &cache, store_entry &entry);
 void cache_drop(store_cache &cache, std::string_view bucket, std::string_view name);
 void cache_drop_bucket(store_cache &cache, std::string_view bucket);
 void cache_drop_all(store_cache &cache);
-// Closes up to `count` descriptors that no reader uses, oldest first; how many it were.
+// Closes up to `count` descriptors that no reader uses, oldest first. Returns how many.
 size_t cache_evict_files(store_cache &cache, size_t count);
 
 } // namespace etlnode

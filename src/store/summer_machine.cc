@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-// store/summer_machine.cc: sums for contents that an earlier version of this program has stored without.
+// store/summer_machine.cc: computes sums for contents that an earlier version of this program stored without.
 //
 // Owns     one operation of the disk or the index at a time, a descriptor, one timer.
 // Knows    sm, port, content_path, file_sums.   Known by  store.
 // Machine  summer, drawn in docs/machines/summer.md (generated, do not edit).
-// Normal   list some; open the file, read it slowly, compare it with the checksum that the object was stored with, hand its sums to the index.
-//          When none is left: idle, for good.
-// Fails    a content that does not match its checksum gets sums that nothing matches, so that it is not served; what cannot be opened or read
-//          gets another turn in the next pass, after summer_retry_ms.
+// Normal   list some contents; open each file, read it slowly, compare it with the object's stored checksum, and hand its sums to the
+//          index.
+//          When none is left, it stays idle for good.
+// Fails    a content that does not match its checksum gets sums that nothing matches, so that it is not served. A content that cannot be
+//          opened or read is tried again in the next pass, after summer_retry_ms.
 // Limits   summer_pause_ms after each block, summer_list_count.
 //
-// No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete, and nobody waits here.
+// No state is sm_busy: operations of the disk and the index cannot be cancelled and always complete, and no caller waits.
 #include "store/summer_machine.h"
 
 #include <utility>
@@ -95,7 +96,7 @@ static void on_timer(void *arg) { take(summer_of(arg), E::deadline); }
 
 // --- actions
 
-// Nothing is under way any more.
+// No operation is in progress any more.
 static void look_for_work(summer &s) { sm_emit(s, E::work); }
 
 static void list(summer &s)
@@ -144,7 +145,7 @@ static void add_sums(summer &s)
 {
     close_file(s);
     if (s.is_damaged)
-        s.current.sums.assign(content_sums_count(s.current.size), 0); // nothing matches: of which block the damage is, nobody can tell
+        s.current.sums.assign(content_sums_count(s.current.size), 0); // nothing matches these: it is not known which block is damaged
     s.on_index = true;
     index_sums_add(*s.e, s.current, on_added, &s);
 }
@@ -155,7 +156,7 @@ static void add_damaged(summer &s)
     add_sums(s);
 }
 
-// The object has gone, or its file: lookups say which. There is nothing to make sums of.
+// The object or its file is gone, as lookups will report. There are no sums to compute.
 static void add_nothing(summer &s)
 {
     s.current.sums.clear();
@@ -249,7 +250,7 @@ static constexpr sm_row<summer> rows[] = {
     {S::opening_placed, E::stop, always, nothing, S::ending},
     {S::opening_temp, E::done, SM_FN(size_differs), SM_FN(add_damaged), S::adding},
     {S::opening_temp, E::done, always, SM_FN(start_reading), S::reading},
-    // Files move one way only: what is not in tmp/ now is in its place now, or gone.
+    // Files move in one direction only: a file that is not in tmp/ now is in its place, or gone.
     {S::opening_temp, E::missing, always, SM_FN(open_placed), S::opening_moved},
     {S::opening_temp, E::failed, always, SM_FN(skip), S::idle},
     {S::opening_temp, E::stop, always, nothing, S::ending},
@@ -273,7 +274,7 @@ static constexpr sm_row<summer> rows[] = {
 };
 static constexpr sm_ignore<summer> ignores[] = {{S::ending, E::stop, "it is ending already"}};
 
-// What lay without sums, or had gone, is not worth a word.
+// A content that could not get sums because it is gone is not reported.
 static void note_news(summer &s, S from, E event)
 {
     if (from == S::adding && event == E::done && sm_state_of(s) == S::idle && !s.current.sums.empty())
@@ -289,7 +290,7 @@ sm_view summer_machine_view() { return sm_view_of(table); }
 
 // --- driving it
 
-// The owner may be freed by on_ended: nothing of `s` is touched after it.
+// on_ended may free the owner, so nothing of `s` may be used after it.
 static void take(summer &s, E event)
 {
     sm_step(table, s, event);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// store/summer_machine.h: makes the sums of contents that an earlier version of this program has stored, one after the other.
+// store/summer_machine.h: computes the sums of contents that an earlier version of this program stored without, one after the other.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@
 
 namespace etlnode {
 
-// What the store is to hear.
+// What the store hears.
 struct summer_news {
-    bool has_ended = false; // else sums were made:
-    index_row row; // the object is guarded from now on, or it is damaged: what is known of it from before must not be used any more
+    bool has_ended = false; // otherwise sums were computed:
+    index_row row;          // the object is guarded from now on, or it is damaged: what is cached about it must not be used any more
     bool is_damaged = false;
 };
 
@@ -32,13 +32,13 @@ struct summer {
     disk_file *file = nullptr;
     uint64_t file_size = 0;
     std::unique_ptr<file_sums> reading;
-    bool is_pass_over = false;   // nothing more is to be listed
-    uint64_t after_id = 0;       // everything up to here has had its turn in this pass
-    std::vector<index_row> rows; // listed, last first
+    bool is_pass_over = false;   // no rows are left to list
+    uint64_t after_id = 0;       // this pass has covered all ids up to here
+    std::vector<index_row> rows; // listed, in reverse order
     index_row current;
-    uint64_t checksum = 0; // of what was read
+    uint64_t checksum = 0; // of the bytes that were read
     bool is_damaged = false;
-    size_t failures = 0; // of this pass: these get another one
+    size_t failures = 0; // in this pass; these contents are tried again in another one
     uint64_t made = 0;
 
     sm_news<summer_news> news;
@@ -49,7 +49,7 @@ struct summer {
 };
 
 void summer_start(summer &s, env &e, std::string dir, void (*on_made)(void *arg, const index_row &row, bool is_damaged), void *arg);
-// Calls once, perhaps at once: no operation is under way, nothing more will be done. What was not finished is found again at the next start.
+// Calls back once, perhaps at once: no operation is in progress, and nothing more will be done. The next start resumes unfinished work.
 void summer_stop(summer &s, void (*on_ended)(void *arg), void *arg);
 
 } // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/admission.cc: who may talk to a pod, and when.
+// transfer/admission.cc: who may use a pod, and when.
 //
 // Knows    etl (read-only), choose.         Known by  transfer_machine.cc, transfer_host.cc.
 // Limits   pod_connections_max.
@@ -11,7 +11,7 @@
 
 namespace etlnode {
 
-// --- the pod: what the registry says of it, and this target's queue before it
+// --- the pod: its state in the registry, and this target's queue for it
 
 static read_availability availability_of(const pod_memory *pod, etl_view &view)
 {
@@ -47,13 +47,13 @@ pod_memory *admission_find(transfer_host &host, std::string_view etl_id_or_name)
     if (is_new)
         entry->second.ref = ref;
     else
-        etl_ref_release(*ref); // it is held already
+        etl_ref_release(*ref); // a reference is held already
     return &entry->second;
 }
 
 struct wake_request {
     transfer_host *host;
-    etl_ref *ref; // held
+    etl_ref *ref; // a reference
 };
 
 static void end_wake(wake_request *wake)
@@ -81,7 +81,7 @@ void admission_post_wake(transfer_host &host, etl_ref &ref)
     clock_post(*host.e, wake_queue, new wake_request{&host, etl_ref_acquire(ref)});
 }
 
-// A slot is free: for the oldest that waits. There is no need to look at all of them.
+// A slot is free: wake the oldest waiting transfer. The others need not check.
 static void wake_first(void *arg)
 {
     wake_request *wake = static_cast<wake_request *>(arg);
@@ -92,7 +92,7 @@ static void wake_first(void *arg)
         transfer &t = *found->second.queue.front();
         transfer_try_pod(t);
         if (t.place == admission::queued)
-            break; // no slot after all, or the pod is not ready: then all are woken when it is
+            break; // there was no slot after all, or the pod is not ready: all are woken when it is
     }
     end_wake(wake);
 }
@@ -111,7 +111,7 @@ void admission_leave_queue(transfer &t)
     t.place = admission::none;
 }
 
-// One whose ETL is not known waits for nobody, and is refused at its first look.
+// A transfer whose ETL is unknown does not wait: its first check refuses it.
 void admission_join_queue(transfer &t)
 {
     if (t.place != admission::queued && t.pod != nullptr)
@@ -135,7 +135,7 @@ void admission_release_slot(transfer &t)
         post_wake_first(*t.host, *t.pod->ref);
 }
 
-// What was learnt of a pod holds for one start of its ETL.
+// What was learnt about a pod applies to one start of its ETL.
 pod_memory &admission_memory_of(transfer &t, const etl_view &view)
 {
     pod_memory &memory = *t.pod;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/admission.h: who may talk to a pod, and when: what the registry says of it, the slots at it, the queue before it.
+// transfer/admission.h: who may use a pod, and when: its state in the registry, its slots, and the queue for it.
 #pragma once
 
 #include <string_view>
@@ -9,20 +9,20 @@
 
 namespace etlnode {
 
-// What the decision table says of the request now; `out_view` is filled where the ETL is known.
+// What the decision table says about the request now. `out_view` is set if the ETL is known.
 read_action admission_decide(const transfer &t, etl_view &out_view);
-// What is remembered of an ETL's pod; null where the ETL is not known.
+// What is remembered about an ETL's pod; null if the ETL is unknown.
 pod_memory *admission_find(transfer_host &host, std::string_view etl_id_or_name);
-// What is remembered of the pod; what was learnt of another start of the ETL is forgotten.
+// The same for this transfer. What was learnt about an earlier start of the ETL is forgotten.
 pod_memory &admission_memory_of(transfer &t, const etl_view &view);
 
-void admission_join_queue(transfer &t);  // again: no effect
-void admission_leave_queue(transfer &t); // not in it: no effect
+void admission_join_queue(transfer &t);  // no effect if it is queued already
+void admission_leave_queue(transfer &t); // no effect if it is not queued
 void admission_take_slot(transfer &t);
-void admission_release_slot(transfer &t); // without one: no effect; the oldest in the queue is woken
-// The pod has changed: all that wait for it look again, in the loop's next turn.
+void admission_release_slot(transfer &t); // no effect without a slot; wakes the oldest in the queue
+// The pod has changed: all transfers that wait for it check again in the loop's next iteration.
 void admission_post_wake(transfer_host &host, etl_ref &ref);
-// Forgets an ETL that is gone and that nobody waits for. True: `memory` is not there any more.
+// Forgets an ETL that is gone and that no transfer waits for. True: `memory` has been freed.
 bool admission_forget_if_gone(transfer_host &host, pod_memory &memory);
 
 } // namespace etlnode

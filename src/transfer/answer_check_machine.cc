@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// transfer/answer_check_machine.cc: whether an answer that ended by closing is complete.
+// transfer/answer_check_machine.cc: decides whether an answer that ended by closing is complete.
 //
-// Owns     the liveness, one connection to the witness or to the pod, one timer.
+// Owns     the liveness connection, one connection to the witness or to the pod, one timer.
 // Knows    sm, port.                  Known by  transfer_machine.cc.
 // Machine  answer_check, drawn in docs/machines/answer_check.md (generated, do not edit).
-// Normal   watching, asking, reading, done; without a witness watching, settling, probing, done.
-// Fails    a witness or a pod that is gone, says nothing in time or names another container: the answer is not complete.
+// Normal   watching, asking, reading, done. Without a witness: watching, settling, probing, done.
+// Fails    if a witness or a pod is gone, is late, or names another container, the answer is not complete.
 // Limits   answer_settle_ms, liveness_memory_ms, pod_connect_timeout_ms, witness_line_size_max.
 #include "transfer/answer_check.h"
 
@@ -32,11 +32,11 @@ struct answer_check {
 
     net_connect_call *liveness_connecting = nullptr;
     net_conn *liveness = nullptr;
-    timer *liveness_timer = nullptr; // from a liveness's break to the next one
+    timer *liveness_timer = nullptr; // from the break of a liveness connection to the next one
     bool was_watched = false;
     bool was_broken = false;
-    uint64_t broken_ms = 0; // of the first liveness
-    bool died = false;      // after a liveness broke nobody listened: the process of this answer is gone, whoever listens now
+    uint64_t broken_ms = 0; // when the first liveness connection broke
+    bool died = false;      // after a liveness connection broke, nothing listened: the process of this answer is gone, whoever listens now
 };
 
 using S = answer_check::state;
@@ -48,7 +48,7 @@ static void step(answer_check &check, E event);
 
 static void on_liveness(void *arg, error err, net_conn *conn);
 
-// Anything else that fails (no descriptors, say) is no word about the pod.
+// Any other failure (such as a lack of descriptors) says nothing about the pod.
 static void note_failure(answer_check &check, error err)
 {
     if (err.code == error_code::refused || err.code == error_code::reset)
@@ -63,7 +63,7 @@ static void open_liveness(answer_check &check)
 
 static void on_liveness_clock(void *arg) { open_liveness(*static_cast<answer_check *>(arg)); }
 
-// A server without patience for silent clients breaks it, too. What tells the two apart: a process that died has nobody listening for a while.
+// A server that closes idle connections also breaks it. The difference: after a process has died, nothing listens for a while.
 static void on_liveness_readable(void *arg)
 {
     answer_check &check = *static_cast<answer_check *>(arg);
@@ -99,7 +99,7 @@ static void close_line(env &e, timer *deadline_timer, net_connect_call *&connect
 
 static void close_liveness(answer_check &check) { close_line(*check.e, check.liveness_timer, check.liveness_connecting, check.liveness); }
 
-// Broken just now: the process died with its answer, even if another listens already.
+// If the liveness connection broke just now, assume that the process died with its answer, even if another one already listens.
 static bool is_alarmed(const answer_check &check)
 {
     bool end = false;
@@ -147,7 +147,7 @@ static void connect_to(answer_check &check, const std::string &host, uint16_t po
 {
     error err = net_connect(*check.e, host.c_str(), port, on_connected, &check, &check.connecting, net_reach::this_machine);
     timer_arm(*check.e, check.deadline_timer, pod_connect_timeout_ms);
-    if (err) // refused here and now
+    if (err) // refused at once
         sm_emit(check, E::refused);
 }
 
@@ -229,7 +229,7 @@ sm_view answer_check_machine_view() { return sm_view_of(table); }
 
 static void step(answer_check &check, E event) { sm_step(table, check, event); }
 
-// --- what happens, turned into events
+// --- turning what happens into events
 
 static void on_connected(void *arg, error err, net_conn *conn)
 {
@@ -239,7 +239,7 @@ static void on_connected(void *arg, error err, net_conn *conn)
     step(check, err ? E::refused : E::connected);
 }
 
-// "<container id> server|other\n"; the end without a line says that the container has ended or is about to.
+// "<container id> server|other\n". An end without a line means that the container has ended or is about to.
 static void on_witness_readable(void *arg)
 {
     answer_check &check = *static_cast<answer_check *>(arg);
@@ -258,7 +258,7 @@ static void on_witness_readable(void *arg)
         std::string_view line = std::string_view(check.line).substr(0, newline == std::string::npos ? 0 : newline);
         size_t space = line.find(' ');
         std::string_view word = space == std::string_view::npos ? std::string_view() : line.substr(space + 1);
-        // The registry's instance is the container's id, a slash and its number of restarts.
+        // The registry's instance is the container's id, a slash, and its restart count.
         bool same = !line.empty() && check.options.instance.starts_with(std::string(line.substr(0, space)) + "/");
         step(check, !same ? E::refused : word == "server" ? E::read_server : E::read_other);
         return;

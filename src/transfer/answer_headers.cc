@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/answer_headers.cc: which headers pass between a client and a pod. Why these: docs/decisions/0023.
+// transfer/answer_headers.cc: the headers that pass between a client and a pod. The reasons are in docs/decisions/0023.
 #include "transfer/answer_headers.h"
 
 #include <algorithm>
@@ -43,7 +43,8 @@ bool header_passes_to_pod(const http_head &request, std::string_view name)
            !header_is_named_by_connection(request, name);
 }
 
-// X-...: a transformer's own. Not those that mean something to the node, to browsers' security, or to proxies in front of the node.
+// X-... headers belong to the transformer, except those with a meaning for the node, for browser security, or for proxies in front of the
+// node.
 static bool is_custom(std::string_view name)
 {
     static constexpr std::string_view meant_for_others[] = {"X-Request-Id", "X-Content-Type-Options", "X-Frame-Options", "X-XSS-Protection",
@@ -60,13 +61,13 @@ bool header_passes_to_client(bool of_clients_request, const http_head &answer, s
         return false;
     if (text_equal_ignore_case(name, "Content-Range"))
         return answer.status == 206;
-    // What the bytes are.
+    // They describe the bytes.
     static constexpr std::string_view of_content[] = {"Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition"};
     if (is_one_of(name, of_content))
         return true;
     if (!of_clients_request)
         return false;
-    // Which version they are, and who may keep them for how long.
+    // They describe the version, and who may cache it for how long.
     static constexpr std::string_view of_version[] = {"ETag", "Last-Modified", "Cache-Control", "Expires", "Vary", "Accept-Ranges",
         "Content-MD5", "Digest", "Repr-Digest", "Content-Digest", "Warning"};
     return is_one_of(name, of_version) || is_custom(name);

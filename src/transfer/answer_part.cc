@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// transfer/answer_part.cc: a 206 of a pod against the Range of its client (RFC 9110 14.4, 15.3.7).
+// transfer/answer_part.cc: compares a pod's 206 with the Range of its client (RFC 9110 14.4, 15.3.7).
 //
-// A part that does not say which one it is, or another than was asked for, would be glued to the wrong place by whoever resumes.
+// A client that resumes a download would put a part at the wrong position if the part is not the requested one, or does not say which it
+// is.
 //
 // Knows    codec.        Known by  pod_head.cc.
 #include "transfer/answer_part.h"
@@ -15,7 +16,7 @@ namespace {
 struct content_range {
     uint64_t first = 0;
     uint64_t last = 0;
-    bool has_total = false; // else "*"
+    bool has_total = false; // otherwise "*"
     uint64_t total = 0;
 };
 } // namespace
@@ -46,7 +47,7 @@ static size_t count_of(const http_head &head, std::string_view name)
     return count;
 }
 
-// Of several ranges one part may be the answer: then it begins where the first does.
+// For several ranges, a single part may be the answer: it then begins where the first range does.
 static bool begins_as_asked(std::string_view ranges, const content_range &given)
 {
     std::string_view range;
@@ -59,7 +60,7 @@ static bool begins_as_asked(std::string_view ranges, const content_range &given)
     http_range wanted = http_range_parse(one, given.has_total ? given.total : UINT64_MAX);
     if (wanted.kind != http_range_kind::part)
         return false;
-    bool is_suffix = range.starts_with('-'); // where that begins depends on the size
+    bool is_suffix = range.starts_with('-'); // its beginning depends on the size
     return wanted.first == given.first || (is_suffix && !given.has_total);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/answer_part.h: whether a pod's 206 is the part that its client asked for, and how many bytes that part has.
+// transfer/answer_part.h: checks whether a pod's 206 is the part that its client asked for, and how many bytes it has.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace etlnode {
 
-// `asked`: the client's Range. False: the answer says of no part, or of two, that it is one, or begins elsewhere than what was asked for, or its
-// Content-Length is that of another part. `out_size`: the bytes that its body must have, 0 where that is not known (several parts, each with its own place).
+// `asked`: the client's Range. False if the answer does not name exactly one part, begins elsewhere than requested, or has the
+// Content-Length of another part. `out_size`: the bytes that its body must have; 0 if unknown (several parts, each with its own range).
 bool answer_part_fits(std::string_view asked, const http_head &answer, uint64_t &out_size);
 
 } // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/choose.cc: the rows of the decision table. Legend: each column is a set of input values, `any` is all of them.
+// transfer/choose.cc: the rows of the decision table. Each column is a set of input values; `any` contains all of them.
 #include "transfer/choose.h"
 
 #include "base/check.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/failure.cc: how a transfer that failed is told.
+// transfer/failure.cc: how a failed transfer is reported.
 //
 // Knows    codec.        Known by  transfer_machine.cc.
 // Limits   death_memory_ms, deaths_remembered_max.
@@ -58,7 +58,7 @@ static std::string timeout_text(const transfer &t, std::string_view what)
            ") is over; the annotation obj_timeout of the spec, or etlctl's --object-timeout, raises it";
 }
 
-// The call's own words, where it has more than that it took too long.
+// The call's own text, if it says more than that it took too long.
 static std::string late_text(const transfer &t, error err)
 {
     std::string_view said = error_text(err);
@@ -81,7 +81,7 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
     case error_code::timed_out:
         if (said.find("connecting") != std::string_view::npos)
             failure_set(t, error_code::timed_out, "ETL error: timeout connecting to the pod");
-        else if (said.starts_with("timeout: the answer")) // it had begun: where it stopped
+        else if (said.starts_with("timeout: the answer")) // it had begun: says where it stopped
             failure_set(t, error_code::timed_out, timeout_text(t, said.data() + std::string_view("timeout: ").size()));
         else
             failure_set(t, error_code::timed_out, late_text(t, err));
@@ -101,8 +101,8 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
                                      : "ETL error: the pod reset the connection in the middle of its answer");
         break;
     case error_code::corrupt:
-    case error_code::io: failure_set_of_object(t, err); break; // the object, which is sent to the pod
-    case error_code::canceled:                                 // by the client, which has gone or takes nothing
+    case error_code::io: failure_set_of_object(t, err); break; // the object, which is being sent to the pod
+    case error_code::canceled:                                 // by the client, which is gone or takes nothing
         failure_set(t, error_code::canceled, std::string(error_text(err)));
         break;
     case error_code::bad_pod_answer:
@@ -123,7 +123,7 @@ void failure_set_of_sink(transfer &t, const sink_outcome &outcome)
 void failure_set_stalled(transfer &t)
 {
     const char *what = t.buffered.empty() ? "no first byte of the answer came" : "the answer made no progress";
-    // It may have sent all of it, and have forgotten to say where that ends.
+    // It may have sent everything, but without a marker for the end.
     if (t.is_close_delimited)
         what = "an answer with neither Content-Length nor chunks ends with its connection, and the pod did not close it";
     failure_set(t, error_code::timed_out, timeout_text(t, what));
@@ -147,7 +147,7 @@ void failure_set_status(transfer &t)
         "ETL error: the pod answered " + request_text(t) + " with unexpected status " + http_status_text(t.answer_status));
 }
 
-// The code says what the status says to a client, whether it is worth another try among it.
+// The code that matches the status for a client, including whether a retry makes sense.
 static error_code code_of_status(int status)
 {
     switch (status) {
@@ -165,7 +165,7 @@ void failure_set_pod_error(transfer &t, int status, const std::string &text, std
     t.outcome = transfer_outcome::pod_error;
 }
 
-// Whether the pod has died (or closed the connection) under a read of this object within the last minute; this time is remembered.
+// Whether the pod has died (or closed the connection) within the last minute while it read this object. Remembers this time.
 static bool died_before(transfer &t)
 {
     auto &deaths = t.host->deaths;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/failure.h: how a transfer that failed is told: code, status, words, headers, and the outcome that is counted.
+// transfer/failure.h: how a failed transfer is reported: code, status, text, headers, and the outcome that is counted.
 #pragma once
 
 #include <string>
@@ -8,25 +8,25 @@
 
 namespace etlnode {
 
-// Sets what a refusal will say; the machine decides whether it is said or the connection is cut. status 0: by code, and by how the client
-// named the ETL (failure_status).
+// Sets what a refusal would say; the machine decides whether to send it or to cut the connection. status 0: chosen by the code and by how
+// the client named the ETL (failure_status).
 void failure_set(transfer &t, error_code code, std::string text, int status = 0);
-// The call to the pod failed before its answer's head, or in the body.
-// `begun` is what there was of the head: it may be a text that was meant as the answer.
+// The call to the pod failed before the end of its answer's head, or in the body. `begun` is the beginning of that head, if any: it may be
+// a text that was meant to be the answer.
 void failure_set_of_call(transfer &t, error err, std::string_view begun = {});
-void failure_set_of_object(transfer &t, error err); // it cannot be found, or read
-// What the sink of a kept result says. Other bytes than the object's are its damage.
+void failure_set_of_object(transfer &t, error err); // it cannot be found or read
+// The error of a kept result's sink. If it received other bytes than the object's, the object is damaged.
 void failure_set_of_sink(transfer &t, const sink_outcome &outcome);
-void failure_set_stalled(transfer &t); // nothing came for obj_timeout
+void failure_set_stalled(transfer &t); // nothing arrived for obj_timeout
 void failure_set_redirect(transfer &t, std::string_view location);
-void failure_set_status(transfer &t); // one that no answer to a read may have
-// The pod's own error status; `text` is what pod_error_text made of its answer.
+void failure_set_status(transfer &t); // of a status that no answer to a read may have
+// The pod's own error status; `text` is the result of pod_error_text.
 void failure_set_pod_error(transfer &t, int status, const std::string &text, std::string retry_after);
 
-// The status to tell, once: a death is remembered by it. Clients that say etl_name= (AIStore's of today) try 429, 500, 502, 503 and 504 again for a
-// minute, so what fails again is 400 for them.
+// The status to report; call it once, because it remembers a pod's death. Clients with etl_name= (today's AIStore) retry 429, 500, 502, 503
+// and 504 for a minute, so a failure that would repeat is 400 for them.
 int failure_status(transfer &t);
-// Beside the error envelope: Retry-After of the pod, Allow.
+// Headers beside the error envelope: the pod's Retry-After, Allow.
 std::string failure_headers(const transfer &t);
 
 } // namespace etlnode

@@ -41,7 +41,7 @@ static void release_all(transfer &t)
     t.object = nullptr;
 }
 
-// What went well is not worth a line each; a read that was handed to its pod is, for whoever looks closely.
+// A success is not worth a log line. Only at a higher level is a read logged that was redirected to its pod.
 static void log_outcome(const transfer &t)
 {
     if (t.outcome == transfer_outcome::ok)
@@ -55,11 +55,11 @@ static void log_outcome(const transfer &t)
         LOG(info, "transfer", "%s", line.c_str());
 }
 
-// Which ETL answers, or would have, and which start of it.
+// The ETL that answers, or would have answered, and its start.
 static void write_etl_headers(std::string &headers, const transfer &t)
 {
     if (t.generation_id.empty())
-        return; // unknown here, or never looked at
+        return; // unknown here, or never looked up
     http_write_header(headers, header_etl, t.etl_id);
     http_write_header(headers, header_etl_generation, t.generation_id);
 }
@@ -217,7 +217,7 @@ void finish_bodyless(transfer &t)
 
 void finish_committed(transfer &t) { finish(t, ending::committed); }
 
-// Whether a status may come from a server that does not know the method, rather than from the handler of it.
+// Whether a status may mean that the server does not know the method, rather than come from the handler itself.
 bool finish_may_be_of_method(int status) { return status == 400 || status == 404 || status == 405 || status == 501; }
 bool finish_knows_not_method(int status) { return status == 405 || status == 501; }
 
@@ -227,7 +227,7 @@ void finish_first_error(transfer &t)
     finish_failed(t);
 }
 
-// Both methods failed: the first answer is told, unless it only said that it does not know the method, or the second got further.
+// Both methods failed. The first answer counts, unless it only said that the method is unknown, or the second one got further.
 void finish_pod_error(transfer &t)
 {
     bool first_tells_more = t.first_status != 0 && finish_may_be_of_method(t.answer_status) &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/html_text.cc: what a person would read in a page of HTML.
+// transfer/html_text.cc: the text that a person would read in an HTML page.
 //
 // Knows    base.        Known by  pod_error.cc.
 #include "transfer/html_text.h"
@@ -60,7 +60,7 @@ static void append_utf8(std::string &out, uint32_t c)
 
 static void append_character(std::string &out, uint32_t c)
 {
-    // Pages mean Windows' characters by numbers that Unicode gives to controls.
+    // Pages mean Windows' characters when they use numbers that Unicode assigns to controls.
     static constexpr uint16_t windows_1252[] = {0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039,
         0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d,
         0x17e, 0x178};
@@ -76,7 +76,7 @@ static void append_character(std::string &out, uint32_t c)
         append_utf8(out, c);
 }
 
-// "&#60;" or "&#x3c;". 0: it is none.
+// Decodes "&#60;" or "&#x3c;". 0 if it is neither.
 static size_t append_numeric(std::string &out, std::string_view text)
 {
     bool is_hex = text.size() > 2 && (text[2] == 'x' || text[2] == 'X');
@@ -102,9 +102,9 @@ static size_t append_numeric(std::string &out, std::string_view text)
 struct reference {
     std::string_view name;
     uint32_t character;
-    bool is_old = false; // browsers take it without its semicolon, too
+    bool is_old = false; // browsers also accept it without its semicolon
 };
-// Those that messages have.
+// The references that occur in messages.
 static constexpr reference references[] = {{"amp", '&', true}, {"AMP", '&', true}, {"lt", '<', true}, {"LT", '<', true}, {"gt", '>', true},
     {"GT", '>', true}, {"quot", '"', true}, {"QUOT", '"', true}, {"apos", '\''}, {"nbsp", 0xa0, true}, {"copy", 0xa9, true},
     {"reg", 0xae, true}, {"trade", 0x2122}, {"sect", 0xa7, true}, {"para", 0xb6, true}, {"deg", 0xb0, true}, {"plusmn", 0xb1, true},
@@ -122,7 +122,7 @@ static constexpr reference references[] = {{"amp", '&', true}, {"AMP", '&', true
     {"num", '#'}, {"percnt", '%'}, {"equals", '='}, {"plus", '+'}, {"ast", '*'}, {"excl", '!'}, {"quest", '?'}, {"commat", '@'},
     {"dollar", '$'}, {"lowbar", '_'}, {"grave", '`'}, {"Tab", '\t'}, {"NewLine", '\n'}, {"ensp", 0xa0}, {"emsp", 0xa0}, {"thinsp", 0xa0}};
 
-// Takes a character reference at the start of `text`; 0: it is none.
+// Decodes a character reference at the start of `text`; 0 if there is none.
 static size_t append_reference(std::string &out, std::string_view text)
 {
     if (text.size() > 1 && text[1] == '#')
@@ -133,7 +133,7 @@ static size_t append_reference(std::string &out, std::string_view text)
     std::string_view name = text.substr(1, end - 1);
     bool is_closed = end < text.size() && text[end] == ';';
     for (const reference &one : references) {
-        // "&amp" at the end of a word; not the beginning of a longer one, such as a parameter of a query ("&region=").
+        // "&amp" at the end of a word, but not at the beginning of a longer one, such as a query parameter ("&region=").
         if (name != one.name || (!is_closed && (!one.is_old || (end < text.size() && text[end] == '='))))
             continue;
         append_character(out, one.character);
@@ -181,7 +181,7 @@ static bool is_tag(std::string_view text)
     return is_of_page || std::binary_search(std::begin(elements), std::end(elements), text_lower(name));
 }
 
-// Behind its ">", which may stand in a quoted value, too. npos: cut off.
+// The position after its ">", which may also occur in a quoted value. npos: it is cut off.
 static size_t tag_end(std::string_view html, size_t at)
 {
     char quote = 0;
@@ -203,7 +203,7 @@ static bool is_left_out(std::string_view name)
     return std::any_of(std::begin(left_out), std::end(left_out), [&](std::string_view one) { return text_equal_ignore_case(name, one); });
 }
 
-// Behind the tag or comment at `at`, and behind what is not shown.
+// The position after the tag or comment at `at`, and after content that is not displayed.
 static size_t skip_tag(std::string_view html, size_t at)
 {
     std::string_view rest = html.substr(at);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/look_up.cc: the object of a transfer: found in the cache or on the disk, its first block looked at before a pod hears of it.
+// transfer/look_up.cc: finds the object of a transfer in the cache or on the disk, and checks its first block before a pod gets a request.
 //
 // Knows    store, failure, finish.        Known by  transfer_host.cc.
 #include "port/clock.h"
@@ -18,7 +18,7 @@ static void begin_with_object(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);
     if (sm_state_of(t) != S::awaiting_object)
-        return; // the client went meanwhile
+        return; // the client left meanwhile
     transfer_step(t, E::object_found);
 }
 
@@ -42,7 +42,7 @@ static void on_found(void *arg, error err, const store_object *object)
     begin_with_object(&t);
 }
 
-// Its first block is looked at before a pod hears of it; what follows, while it is sent.
+// Checks the first block before a pod gets a request. The rest is checked while it is sent.
 static void look_at_object(transfer &t, const store_object *object)
 {
     t.looking_up = true;

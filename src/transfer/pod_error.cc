@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/pod_error.cc: a pod's error answer as one line or a few for people.
+// transfer/pod_error.cc: turns a pod's error answer into a few lines for people.
 //
 // Knows    codec, html_text; zlib, and the system's iconv.        Known by  finish.cc, transfer_machine.cc.
 // Limits   pod_error_text_max, before and after unpacking; coding_layers_max.
@@ -22,7 +22,7 @@ static constexpr size_t coding_layers_max = 4;
 
 // --- compression
 
-// gzip, zlib, or (as some servers mean by "deflate") the bare stream. False: not that at all. What is cut short gives what there is.
+// Unpacks gzip, zlib, or the bare stream that some servers call "deflate". False: it is none of these. Truncated input gives what there is.
 static bool inflate_as(std::string_view packed, int window_bits, std::string &out)
 {
     z_stream stream = {};
@@ -52,7 +52,7 @@ static bool unpack_one(std::string_view coding, std::string_view packed, std::st
     return text_equal_ignore_case(coding, "deflate") && (inflate_as(packed, gzip_or_zlib, out) || inflate_as(packed, bare, out));
 }
 
-// The last coding of the list was applied last.
+// The last coding in the list was applied last.
 static bool unpack(std::string_view codings, std::string_view packed, std::string &out)
 {
     std::string from(packed);
@@ -72,7 +72,7 @@ static bool unpack(std::string_view codings, std::string_view packed, std::strin
 
 // --- characters
 
-// Text has no NUL and few other control bytes; what a text in another encoding has is none of ours.
+// Text has no NUL and few other control bytes. A text in another encoding contains none of those counted here.
 static bool is_binary(std::string_view text)
 {
     auto is_control = [](char c) {
@@ -82,7 +82,7 @@ static bool is_binary(std::string_view text)
     return text.find('\0') != std::string_view::npos || count * 16 > text.size();
 }
 
-// Without a character at its end that was cut off.
+// Without an incomplete character at the end.
 static std::string_view whole_characters(std::string_view text)
 {
     for (size_t back = 1; back <= std::min<size_t>(3, text.size()); back++) {
@@ -112,7 +112,7 @@ static std::string_view charset_of(std::string_view content_type)
     return {};
 }
 
-// What it could not take stands as "?". False: the system does not know this encoding.
+// Characters that cannot be converted become "?". False: the system does not know this encoding.
 static bool to_utf8(std::string_view charset, std::string_view text, std::string &out)
 {
     static constexpr size_t name_size_max = 40;
@@ -148,7 +148,7 @@ static void trim_end(std::string &text)
         text.pop_back();
 }
 
-// In UTF-8, whatever the pod wrote it in. What is neither what it says nor UTF-8 is left as it came.
+// Converts to UTF-8 from whatever the pod wrote. A text that is neither in its declared encoding nor UTF-8 stays as it is.
 static void decode(std::string &text, std::string_view content_type)
 {
     std::string_view bytes = text;
@@ -168,7 +168,7 @@ static void decode(std::string &text, std::string_view content_type)
         text.swap(converted);
     else if (std::string_view whole = is_cut ? whole_characters(text) : std::string_view(text); text_is_utf8(whole))
         text.resize(whole.size());
-    else if (!is_binary(text) && to_utf8("WINDOWS-1252", text, converted)) // the usual one of those that say nothing
+    else if (!is_binary(text) && to_utf8("WINDOWS-1252", text, converted)) // the usual encoding of texts that declare none
         text.swap(converted);
 }
 
@@ -180,7 +180,7 @@ std::string pod_error_text(int status, std::string_view content_type, std::strin
 {
     std::string_view coding = text_trim(content_encoding);
     std::string text(body);
-    // What is plain text is no compressed one, whatever its head says.
+    // Plain text is not compressed, whatever its head says.
     if (!coding.empty() && !body.empty() && !is_clean_text(body) && !unpack(coding, body, text)) {
         bool is_known = text_equal_ignore_case(coding, "gzip") || text_equal_ignore_case(coding, "x-gzip") ||
                         text_equal_ignore_case(coding, "deflate");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/pod_head.cc: what the head of a pod's answer says, and what of it the client sees.
+// transfer/pod_head.cc: interprets the head of a pod's answer, and decides what the client sees of it.
 //
 // Knows    codec, answer_headers, answer_part, failure.        Known by  transfer_machine.cc.
 #include "transfer/pod_head.h"
@@ -25,7 +25,7 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
 {
     static constexpr size_t usual_size = 512;
     t.answer_headers.clear();
-    t.answer_headers.reserve(usual_size); // one allocation, also for the lines that finish.cc adds
+    t.answer_headers.reserve(usual_size); // one allocation, which also has room for the lines that finish.cc adds
     bool has_type = false;
     for (size_t i = 0; i < head.header_count; i++) {
         const http_header &header = head.headers[i];
@@ -42,12 +42,12 @@ void pod_head_keep_headers(transfer &t, const http_head &head)
     content_write_guard(t.answer_headers, t.answer_type);
     uint64_t size = head.has_length && !head.chunked ? head.length : stream_size_unknown;
     if (t.asked->method == "HEAD" &&
-        !text_parse_u64(http_head_get(head, "Content-Length"), size)) // what the answer to GET would have; the parser counts no body here
+        !text_parse_u64(http_head_get(head, "Content-Length"), size)) // the length that GET would have; the parser counts no body here
         size = stream_size_unknown;
     t.from.facts.size = size;
 }
 
-// The pod got the client's own conditions: then 304 is an answer to them.
+// The pod received the client's own conditions, so 304 answers them.
 bool pod_head_may_be_unmodified(const transfer &t)
 {
     return transfer_mode_of(t.config.mode).passes_headers &&
@@ -56,12 +56,12 @@ bool pod_head_may_be_unmodified(const transfer &t)
 
 static bool is_good_status(const transfer &t, int status)
 {
-    if (status == 206) // whatever was asked for, bytes=0- too, went to the pod
+    if (status == 206) // the whole Range, including bytes=0-, went to the pod
         return http_head_has(*t.asked, "Range");
     return status >= 200 && status <= 299 && status != 204 && status != 205;
 }
 
-// Seconds, or a date of HTTP: clients of some libraries fail on anything else.
+// Seconds or an HTTP date. Clients of some libraries fail on anything else.
 static bool is_retry_after(std::string_view text)
 {
     static constexpr size_t digits_max = 9;
@@ -101,10 +101,10 @@ void pod_head_note(transfer &t, const http_head &head)
         note_unframed(t);
 }
 
-// Those that name one other place; 300 and 304, say, do not send anybody anywhere.
+// Those that name exactly one other location; 300 and 304, for example, redirect nobody.
 static bool is_redirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
 
-// Whether the head is that of an answer to hand on; else the failure is set.
+// Whether the answer with this head can be passed on; otherwise sets the failure.
 bool pod_head_accepts(transfer &t, const http_head &head)
 {
     if (is_redirect(head.status)) {

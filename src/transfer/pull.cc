@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// transfer/pull.cc: what a pod reads of its object is progress of the transfer that waits for its answer.
+// transfer/pull.cc: counts what a pod reads of its object as progress of the transfers that wait for its answer.
 //
 // Knows    transfer_machine.h.         Known by  transfer_machine.cc, transfer_host.cc.
-// Which of several readers of one object the pod reads for cannot be told: it counts for all of them.
+// It is unknown for which of several transfers of one object the pod reads, so the read counts for all of them.
 #include "transfer/pull.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/stage.h: one object on its way through one pod, whatever mode carries it: what a transfer sees of that.
+// transfer/stage.h: one object on its way through one pod, as a transfer sees it in every mode.
 //
 // A mode begins a stage (transfer_mode.begin). The stage sends everything by itself and reports the answer's head, or a failure. With the head it becomes a
 // source, the answer's body. Until then it may be cancelled.
@@ -16,7 +16,7 @@ namespace etlnode {
 
 struct stage_failure {
     error err;
-    std::string_view begun = {}; // the first bytes of a head that never came to its end
+    std::string_view begun = {}; // the first bytes of a head that never ended
     std::string text = {};       // the whole message for the user; empty: `err` supplies the words
 };
 
@@ -24,7 +24,7 @@ struct stage_failure {
 struct stage_listener {
     // The answer's head, as HTTP would put it, whatever the mode speaks. The listener takes the body (stage_take_answer).
     void (*on_head)(void *arg, const http_head &head) = nullptr;
-    // The stage is gone.
+    // The stage has been freed.
     void (*on_failed)(void *arg, const stage_failure &failure) = nullptr;
     void *arg = nullptr;
 };
@@ -34,7 +34,7 @@ struct stage_ops {
     void (*cancel)(void *self);                         // no callback will come
 };
 struct stage {
-    const stage_ops *ops = nullptr; // null: there is none
+    const stage_ops *ops = nullptr; // null: no stage
     void *self = nullptr;
 };
 

@@ -17,9 +17,9 @@ namespace etlnode {
 
 struct transfer_host; // limits and connections shared by the transfers of one target
 
-// redirected: the pod answers the client itself (hpull), so what came of it is not known here. client_error: what the client asked for is
-// not there, or not possible. timeout: obj_timeout. unavailable: the pod is not Ready, or too busy. pod_error: its own 4xx or 5xx, no valid
-// answer, or it died. failed: the node's own trouble. cut: after the first byte.
+// redirected: the pod answers the client itself (hpull), so the result is unknown here. client_error: what the client requested does not
+// exist or is not possible. timeout: obj_timeout. unavailable: the pod is not Ready, or too busy. pod_error: its own 4xx or 5xx, an invalid
+// answer, or its death. failed: a problem of the node itself. cut: after the first byte.
 enum class transfer_outcome : uint8_t { ok, redirected, client_error, timeout, unavailable, pod_error, failed, cut };
 inline constexpr const char *transfer_outcome_names[] = {
     "ok", "redirected", "client_error", "timeout", "unavailable", "pod_error", "failed", "cut"};
@@ -27,16 +27,16 @@ inline constexpr size_t transfer_outcome_count = sizeof transfer_outcome_names /
 
 // Handed to on_end, and to the owner's on_done, once for every transfer. Lifetime of the views: the call.
 struct transfer_report {
-    std::string_view etl_id; // empty: none, the object was kept as it is
+    std::string_view etl_id; // empty: none, the object was copied unchanged
     transfer_outcome outcome = transfer_outcome::ok;
     uint64_t in_bytes = 0, out_bytes = 0, duration_ms = 0;
     std::string_view bucket, name; // of the object
     std::string_view request_id;
-    std::string_view text; // why it failed, in words for the user
+    std::string_view text; // why it failed, for the user
     error_code code = error_code::ok;
-    int status = 0;           // that the failure has, or would have had where the client had been answered in part
+    int status = 0;           // the failure's status, or the one that it would have had if the answer had not begun
     std::string_view headers; // only for on_done: header lines for an answer that reports this outcome
-    bool client_gone = false; // it is no failure of the ETL
+    bool client_gone = false; // this is not a failure of the ETL
     bool unframed = false;    // the pod answered with neither Content-Length nor chunks
 };
 
@@ -59,31 +59,31 @@ struct transfer_request {
     std::string_view query = {}; // raw; the pod gets what the cluster does not read itself. Lifetime: the call
     std::string bucket, name;
     std::string_view etl = {}; // id or name; empty: the object goes to the sink unchanged. Lifetime: the call
-    bool by_name =
-        false; // the client said etl_name=, not uuid=, which changes some statuses (docs/PROTOCOL.md, "What a transformed read answers")
-    sink to;   // the transfer owns it, whatever happens
+    // The client said etl_name=, not uuid=, which changes some statuses (docs/PROTOCOL.md, "What a transformed read answers")
+    bool by_name = false;
+    sink to; // the transfer owns it, whatever happens
     // Once, after the sink has ended; possibly before transfer_begin returns. Null: nobody but the sink needs the outcome.
     void (*on_done)(void *arg, const transfer_report &report) = nullptr;
     void *arg = nullptr;
 };
 // Commits the sink when the whole result is known to be right; otherwise abandons it with a refusal.
 void transfer_begin(transfer_host &host, transfer_request request);
-// A pod reads the object (hrev): `x` is its request, which is about to be answered. Returns what on_progress of the answer wants as its
-// argument, to be given back with transfer_pod_read_end when the answer has been sent.
+// A pod reads the object (hrev): `x` is its request, which is about to be answered. Returns the argument for on_progress of that answer.
+// Release it with transfer_pod_read_end when the answer has been sent.
 struct transfer_pod_read;
 transfer_pod_read *transfer_pod_read_begin(
     transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size);
 void transfer_pod_read_end(transfer_pod_read *read);
-// An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it look again.
+// An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it check again.
 void transfer_host_etl_changed(transfer_host &host, etl_ref &ref);
 size_t transfer_host_in_flight(const transfer_host &host);
-// ETLs of which something is remembered: those that the registry knows, and those that a transfer still waits for.
+// Number of ETLs that are remembered: those that the registry knows, and those that a transfer still waits for.
 size_t transfer_host_remembered(const transfer_host &host);
-// Transfers that the store owes an object: they end when it answers, whatever became of their client.
+// Transfers waiting for a store lookup. They outlive their client, because the lookup cannot be cancelled.
 size_t transfer_host_lookups(const transfer_host &host);
-// Times that a pod sent bytes which no request had asked for.
+// How often a pod sent unsolicited bytes.
 uint64_t transfer_host_unsolicited(const transfer_host &host);
-// Requires: nothing in flight, and no lookup.
+// Requires: no transfer and no lookup in progress.
 void transfer_host_free(transfer_host *host);
 
 } // namespace etlnode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// transfer/transfer_host.cc: the transfers of one target: their beginning, their bounds, what they share.
+// transfer/transfer_host.cc: the transfers of one target: how they begin, their limits, and what they share.
 //
-// Owns     connections to pods, what is remembered of pods.
+// Owns     connections to pods, and what is remembered about pods.
 // Knows    store, etl (read-only), http.        Known by  role.
 // Limits   transfers_max, transfers_reserved, pod_queue_max.
 #include "base/limits.h"
@@ -37,7 +37,7 @@ static std::string refusal(const transfer_host &host, const pod_memory *pod, con
     bool has_many = pod != nullptr && pod->transfers >= pod_connections_max;
     if (host.in_flight.count >= transfers_max - (has_many ? transfers_reserved : 0))
         return "too many transformed reads in flight";
-    // The second bound holds for those, too, that still look for their object.
+    // The second limit also covers transfers that still look up their object.
     if (pod != nullptr && (pod->queue.size() >= pod_queue_max || pod->transfers >= pod_queue_max + pod_connections_max))
         return "too many requests wait for the pod of etl job " + id;
     return {};

@@ -128,7 +128,7 @@ static void deliver(transfer &t)
 static void deliver_object(transfer &t)
 {
     t.from = source_stored(*t.e, *t.host->objects, t.object, t.host->lookups);
-    t.object = nullptr; // the source's
+    t.object = nullptr; // owned by the source
     deliver(t);
 }
 
@@ -160,7 +160,7 @@ static void commit(transfer &t)
         sink_commit(t.to, on_committed, &t);
 }
 
-// A close-delimited answer is complete only if the pod's process lived on.
+// A close-delimited answer is complete only if the pod's process is still alive.
 static void check_end(transfer &t)
 {
     source_close(t.from);
@@ -215,7 +215,7 @@ static constexpr sm_state<transfer> states[] = {
     {S::buffering, sm_busy, OBJECT | SLOT | SOURCE | DEADLINE | SINK, OBJECT | SLOT | SOURCE | CHECK | DEADLINE | SINK},
     {S::streaming, 0, SINK, OBJECT | SLOT | SOURCE | CHECK | PUMP | SINK},         // the pump has deadlines
     {S::verifying, 0, OBJECT | SLOT | CHECK | SINK, OBJECT | SLOT | CHECK | SINK}, // so has the check
-    {S::committing, 0, SINK, OBJECT | SLOT | SINK}, // the store completes every call; a call to another target has a deadline
+    {S::committing, 0, SINK, OBJECT | SLOT | SINK}, // the store completes every call, and a call to another target has a deadline
     {S::done, sm_final, 0, 0},
 };
 
@@ -299,7 +299,7 @@ void transfer_step(transfer &t, E event)
     }
 }
 
-// --- what happens, turned into events
+// --- turning what happens into events
 
 void transfer_try_pod(transfer &t)
 {
@@ -312,8 +312,8 @@ void transfer_try_pod(transfer &t)
         pod_memory &memory = admission_memory_of(t, view);
         if (action != read_action::redirect_to_pod && etl_ref_slots_taken(*memory.ref) >= pod_connections_max) {
             if (t.err.code == error_code::overloaded)
-                return;                                          // it waits for a slot already
-            uint64_t patience = view.definition->obj_timeout_ms; // the pod works; it is only busy
+                return;                                          // it already waits for a slot
+            uint64_t patience = view.definition->obj_timeout_ms; // the pod works, it is only busy
             timer_arm(*t.e, t.deadline_timer, patience);
             t.wait_until_ms = clock_now_ms(*t.e) + patience;
             failure_set(t, error_code::overloaded, "ETL error: the pod of etl job " + t.etl_id + " has too many requests");
@@ -358,7 +358,7 @@ static bool is_sound(transfer &t)
 static void on_good_head(transfer &t, const http_head &head)
 {
     pod_head_keep_headers(t, head);
-    // Most answers of small objects have come with their head: then there is nothing to stream.
+    // Most answers of small objects arrive with their head, so that there is nothing to stream.
     if (t.asked->method == "HEAD")
         step(t, E::answer_bodyless);
     else if (head.close_delimited)
@@ -387,7 +387,7 @@ static void on_head(void *arg, const http_head &head)
 static void on_stage_failed(void *arg, const stage_failure &failure)
 {
     transfer &t = *static_cast<transfer *>(arg);
-    t.at_pod = stage{}; // it is gone
+    t.at_pod = stage{}; // it has ended
     t.answer_status = 0;
     if (failure.text.empty())
         failure_set_of_call(t, failure.err, failure.begun);
@@ -455,7 +455,7 @@ static void on_buffer_readable(void *arg)
             step(t, E::buffer_full);
             return;
         }
-        if (got.state == pull_state::again) { // the timer goes on: sizes of chunks that drip are no progress
+        if (got.state == pull_state::again) { // the timer continues: trickling chunk sizes are not progress
             source_wait(t.from, on_buffer_readable, &t);
             return;
         }
@@ -477,7 +477,7 @@ static void on_pumped(void *arg, error err, uint64_t bytes)
 static void on_committed(void *arg, const sink_outcome &outcome)
 {
     transfer &t = *static_cast<transfer *>(arg);
-    t.to = sink{}; // it is gone
+    t.to = sink{}; // it has ended
     if (outcome.err)
         failure_set_of_sink(t, outcome);
     else
@@ -496,7 +496,7 @@ static void on_verdict(void *arg, bool complete)
     step(t, same && is_sound(t) ? E::verified : E::not_verified);
 }
 
-// A pod that still reads its input makes progress, even while it answers nothing.
+// A pod that still reads its input makes progress, even if it does not answer yet.
 static void on_timer(void *arg)
 {
     transfer &t = *static_cast<transfer *>(arg);

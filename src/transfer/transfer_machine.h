@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/transfer_machine.h: the inside of a transfer, shared by the files of this folder only.
+// transfer/transfer_machine.h: the internals of a transfer, for the files of this folder only.
 #pragma once
 
 #include <cstdint>
@@ -78,8 +78,8 @@ struct transfer {
     std::string query;                // for the pod
     std::string bucket, name;
     std::string etl_id;        // empty: the object is its own source
-    pod_memory *pod = nullptr; // of the ETL; null: it is not known here
-    bool by_name = false;      // the client said etl_name=, not uuid=
+    pod_memory *pod = nullptr; // of the ETL; null: it is unknown here
+    bool by_name = false;      // the client used etl_name=, not uuid=
     source from;               // the object, the pod's answer once it has a head, or that answer from memory
     sink to;
     void (*on_done)(void *arg, const transfer_report &report) = nullptr;
@@ -88,30 +88,30 @@ struct transfer {
     uint64_t wait_until_ms = 0; // for a pod that is not ready
 
     const store_object *object = nullptr; // held for the pod
-    bool looking_up = false;              // the store holds our address until it answers
+    bool looking_up = false;              // the store will call back with our address
     admission place = admission::none;
-    pulled_object *pulled = nullptr; // in transfer_host.pulls; null: none of its pods may read the object (its mode lets none, or not yet)
+    pulled_object *pulled = nullptr; // in transfer_host.pulls; null: no pod may read the object (its mode never reads, or not yet)
     timer *deadline_timer = nullptr;
 
-    // As they were when the request was made.
+    // As at the time of the request.
     etl_config config;
     etl_endpoint endpoint;
     std::string generation_id;
 
     stage at_pod;             // until its answer has a head; then `from`
     stage_listener listener;  // of at_pod
-    bool by_put = false;      // where the object is sent: this attempt's method
+    bool by_put = false;      // the method of this attempt, if the object is sent
     int first_status = 0;     // of the first method's failure; 0: no other method has been tried
-    std::string first_text;   // in words
+    std::string first_text;   // its description
     std::string request_line; // "POST /b/o", for texts, which escape it
 
     int answer_status = 0;                  // of the pod
-    bool is_close_delimited = false;        // its answer
+    bool is_close_delimited = false;        // the pod's answer ends by closing
     std::string answer_headers;             // for a client, whole lines
     std::string answer_type, answer_coding; // Content-Type, Content-Encoding
     std::string retry_after;                // of a pod's 429 or 503
-    uint64_t part_size = 0;                 // of a 206, as its Content-Range says; 0: it says nothing
-    std::string buffered;                   // error text, or the start of an answer
+    uint64_t part_size = 0;                 // of a 206, according to its Content-Range; 0: unknown
+    std::string buffered;                   // error text, or the beginning of an answer
     bool is_begun = false;                  // sink_begin was called
     pump *stream = nullptr;
     answer_check *check = nullptr; // of a close-delimited answer
@@ -122,14 +122,14 @@ struct transfer {
     uint64_t out_bytes = 0;
 };
 
-// What is remembered of one ETL's pod on this target.
+// What this target remembers about an ETL's pod.
 struct pod_memory {
-    etl_ref *ref = nullptr; // held
+    etl_ref *ref = nullptr; // a reference
     std::string generation_id;
-    size_t transfers = 0;      // with a slot, in the queue, or on their way there
+    size_t transfers = 0;      // with a slot, in the queue, or about to join it
     bool method_known = false; // one of POST and PUT has succeeded
     bool by_put = false;
-    bool unframed_told = false;   // that its answers end by closing
+    bool unframed_told = false;   // it has been logged that its answers end by closing
     std::deque<transfer *> queue; // waiting for Ready or for a slot, oldest first
 };
 
@@ -140,8 +140,8 @@ struct transfer_host {
     transfer_host_options options;
     http_client *client = nullptr;
     std::unordered_map<etl_ref *, pod_memory> pods;
-    std::unordered_map<std::string, pull_progress> pulls; // pull_key: objects that a pod may read here while clients wait
-    std::map<std::string, uint64_t> deaths; // pull_key: when the pod died under a read of the object, for clients that said etl_name=
+    std::unordered_map<std::string, pull_progress> pulls; // by pull_key: objects that a pod may read here while clients wait
+    std::map<std::string, uint64_t> deaths; // by pull_key: when the pod died while reading the object, for clients with etl_name=
     open_count in_flight;
     open_count lookups; // and reads that the store or the disk still owes an answer; the transfer may have ended, and is not in flight then
     uint64_t next_id = 1;
@@ -152,9 +152,9 @@ std::string_view transfer_asked(const transfer &t, std::string_view name);
 
 void transfer_step(transfer &t, transfer::event event);
 void transfer_make_clock(transfer &t);
-// look_up.cc: begins with the object; the machine goes on by itself.
+// look_up.cc: finds the object; the machine continues by itself.
 void transfer_look_up(transfer &t);
-// The pod may have become ready, or a slot free: looks, and goes on where it can. Requires: it waits for its pod.
+// The pod may have become ready, or a slot free: checks that, and continues if possible. Requires: it waits for its pod.
 void transfer_try_pod(transfer &t);
 
 } // namespace etlnode

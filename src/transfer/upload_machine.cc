@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// transfer/upload_machine.cc: from a request body into a put.
+// transfer/upload_machine.cc: moves a request body into a put.
 //
 // Owns     the exchange until it is answered, one put.
 // Knows    sm, http, store.           Known by  role.
 // Machine  upload, drawn in docs/machines/upload.md (generated, do not edit).
-// Normal   awaiting_body and writing in turn, committing with the last bytes, done. What fits into one buffer is not written before.
-// Fails    a body that breaks off, stalls or is not well formed, a full or broken disk, a wrong checksum: nothing is stored.
+// Normal   awaiting_body and writing alternate; committing with the last bytes; done. A body that fits into one buffer is not written
+//          first.
+// Fails    a body that breaks off, stalls or is malformed, a full or broken disk, a wrong checksum: nothing is stored.
 // Limits   put_buffer_size in flight; body_stall_timeout_ms (the exchange's own deadline).
 #include "transfer/upload_machine.h"
 
@@ -85,7 +86,7 @@ static void answer_failure(upload &u)
     std::string text = sink_put_failure_text(u.options.node_id, u.options.bucket, u.options.name, u.err);
     exchange *x = u.x;
     error_code code = u.err.code;
-    // A request that ended too early is the client's doing, whatever the socket called it.
+    // A request that ended too early is the client's fault, whatever the socket called it.
     if (code == error_code::reset || code == error_code::end_of_stream)
         code = error_code::bad_request;
     end(u);
@@ -111,7 +112,7 @@ static bool is_bucket_gone(const upload &u)
 
 static constexpr sm_resource resources[] = {{PUT, "put"}};
 
-// No state is busy: the exchange has the deadline for a client that sends nothing, and the store completes every call.
+// No state is busy: the exchange has the deadline of a client that sends nothing, and the store completes every call.
 static constexpr sm_state<upload> states[] = {
     {S::awaiting_body, sm_initial, PUT, PUT},
     {S::writing, 0, PUT, PUT},
@@ -150,7 +151,7 @@ sm_view upload_machine_view() { return sm_view_of(table); }
 
 static void read_body(upload &u);
 
-// An upload that has ended is deleted in a later turn.
+// An upload that has ended is deleted in a later iteration.
 static void step(upload &u, E event)
 {
     sm_step(table, u, event);
@@ -159,7 +160,7 @@ static void step(upload &u, E event)
         read_body(u);
 }
 
-// Fills the put's buffer as far as the client has sent; small gaps are not worth a write of their own.
+// Fills the put's buffer with what the client has sent. A small rest is not worth a write of its own.
 static void read_body(upload &u)
 {
     std::span<char> buffer = put_buffer(*u.target);

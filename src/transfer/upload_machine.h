@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/upload_machine.h: a client's PUT: the request body into the store, at the pace of the slower side.
+// transfer/upload_machine.h: a client's PUT: moves the request body into the store, at the pace of the slower side.
 #pragma once
 
 #include <string>
@@ -18,14 +18,14 @@ struct upload_options {
     bool has_expected_checksum = false;
     uint64_t expected_checksum = 0; // XXH64
     uint64_t bucket_created_ns = 0;
-    // Asked before the commit; false: the bucket is gone, and the answer is 404.
+    // Called before the commit; false: the bucket is gone, and the answer is 404.
     bool (*is_bucket_there)(void *arg, std::string_view bucket, uint64_t created_ns) = nullptr;
-    // Once, when the client has its answer (or has gone): err is what became of it.
+    // Called once, when the client has its answer or is gone: err is the result.
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr;
 };
 
-// Answers `x` exactly once: 200 when the object is durable, else why not.
+// Answers `x` exactly once: 200 when the object is durable, otherwise with the reason.
 void upload_begin(store &s, exchange &x, upload_options options);
 
 sm_view upload_machine_view();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// http/client/call_body.cc: the body of an answer, pulled piece by piece, and what stands behind its end.
+// http/client/call_body.cc: the body of an answer, pulled piece by piece, and the check of what follows its end.
 //
-// Owns     nothing: works on the call's buffer between steps of its machine.
-// Rules    a counted answer ends with its last counted byte. What has come behind it says whether the count was right, and is looked at before
-//          the last piece is handed on; of a pod that has not proven itself for pod_behind_wait_ms, so that the same server is judged alike
-//          each time (docs/decisions/0021-bytes-behind-an-answer.md).
+// Owns     nothing: it works on the call's buffer between steps of its machine.
+// Rules    a counted answer ends with its last counted byte. What follows shows whether the count was right, and is checked before the last
+//          piece is passed on. For a pod that has not proven itself, the check waits for pod_behind_wait_ms, so that the same server always
+//          gets the same verdict (docs/decisions/0021-bytes-behind-an-answer.md).
 // Limits   stream_buffer_size, call_options.answer_size_max.
 #include <algorithm>
 
@@ -17,7 +17,7 @@ namespace etlnode {
 using S = call::state;
 using E = call::event;
 
-static constexpr size_t judged_size = 16; // bytes behind a body that are enough to judge
+static constexpr size_t judged_size = 16; // bytes after the end that suffice for a verdict
 
 static bool cannot_have_body(const call &c) { return c.options.method == "HEAD" || c.head.status == 204 || c.head.status == 304; }
 
@@ -28,7 +28,7 @@ void call_set_up_body(call &c)
     c.body = is_empty ? call_body::came : call_body::coming;
     if (is_empty)
         c.head.close_delimited = false;
-    // An error stays one, whatever follows it.
+    // An error answer stays an error, whatever follows it.
     bool is_good = cannot_have_body(c) || c.head.close_delimited || c.head.status >= 400;
     c.end = is_good ? call_end::good : call_end::unjudged;
     if (!is_empty && c.head.chunked)
@@ -59,7 +59,7 @@ static bool must_wait_behind(const call &c)
     return (c.end == call_end::unjudged || c.end == call_end::withheld) && pool_must_wait_behind(*c.to, call_is_pushed(c));
 }
 
-// Reads what has come behind the body, as much as is judged. One system call for a pod that has proven itself.
+// Reads what has arrived after the body, as far as it is checked. This is one system call for a pod that has proven itself.
 static void look_behind(call &c, bool is_waiting)
 {
     while (c.in_end - c.in_begin < judged_size && c.behind != call_behind::closed) {
@@ -80,7 +80,7 @@ static void look_behind(call &c, bool is_waiting)
 
 enum class behind : uint8_t { no_bytes, maybe_harmless, harmless, wrong };
 
-// Whether `bytes` begin as `text` does, as far as they go; letter case aside.
+// Whether `bytes` are a prefix of `text`, or start with it; letter case does not matter.
 static behind compare(std::string_view bytes, std::string_view text)
 {
     size_t size = std::min(bytes.size(), text.size());
@@ -89,8 +89,8 @@ static behind compare(std::string_view bytes, std::string_view text)
     return size == text.size() ? behind::harmless : behind::maybe_harmless;
 }
 
-// Empty lines, and the answer to a request that nobody sent (a server that did not read the object takes it for one), say nothing against
-// the count. Python's http.server answers such a request, where it is not even a line of HTTP, with a bare page.
+// Some bytes do not contradict the count: empty lines, and the answer to a request that was never sent (a server that did not read the
+// object takes it for one). If that is not even a line of HTTP, Python's http.server answers with a bare page.
 static behind judge(const call &c)
 {
     std::string_view bytes(c.in.data() + c.in_begin, c.in_end - c.in_begin);
@@ -113,7 +113,7 @@ static const char *wrong_end_text(const call &c)
                           : "the answer is longer than its Content-Length (which counts bytes, not characters)";
 }
 
-// state end: the last piece may be handed on. again: it is too early to say. failed: the count was wrong.
+// state end: the last piece may be passed on. again: it is too early to decide. failed: the count was wrong.
 static pull_result judge_end(call &c)
 {
     if (c.end == call_end::good)
@@ -140,7 +140,7 @@ static pull_result judge_end(call &c)
     return {pull_state::end, {}, 0, no_error};
 }
 
-// The last counted byte has come: what is held goes on once the end is judged.
+// The last counted byte has arrived: the withheld bytes are passed on once the end has been judged.
 static pull_result pull_end(call &c)
 {
     pull_result judged = judge_end(c);
@@ -165,7 +165,7 @@ static pull_result hold_last(call &c, size_t begin, size_t size)
 
 // --- pieces
 
-// Bytes into the buffer when it is empty. State bytes: there are some.
+// Reads into the buffer if it is empty. State bytes: it contains some.
 static pull_result refill(call &c)
 {
     if (c.in_begin < c.in_end)
@@ -193,7 +193,7 @@ static pull_result pull_chunked(call &c)
             return filled;
         size_t begin = c.in_begin;
         http_chunk_result decoded = http_chunk_decode(*c.decoder, c.in.data() + begin, c.in_end - begin);
-        bool is_error_text = c.head.status >= 400 && decoded.decoded > 0; // what came before the fault is worth reading
+        bool is_error_text = c.head.status >= 400 && decoded.decoded > 0; // the bytes before the fault are worth reading
         if (decoded.err && !is_error_text)
             return pull_failed(make_error(error_code::bad_pod_answer, decoded.err.what));
         c.in_begin += decoded.consumed;
@@ -201,11 +201,11 @@ static pull_result pull_chunked(call &c)
             return hold_last(c, begin, decoded.decoded);
         if (decoded.decoded > 0)
             return pulled(c, begin, decoded.decoded);
-        // Sizes and trailers are no progress: they might drip for ever.
+        // Chunk sizes and trailers are not progress: they could trickle for ever.
     }
 }
 
-// Into the relay, at most what may be handed on at once: a byte stays out of it where the end is going to be withheld.
+// Fills the relay with what may be passed on at once. If the end will be withheld, one byte stays out of it.
 static pull_result pull_relayed(call &c, net_relay *relay)
 {
     bool counted = !c.head.close_delimited;
@@ -217,12 +217,12 @@ static pull_result pull_relayed(call &c, net_relay *relay)
         if (counted)
             c.body_left -= got.count;
         if (counted && c.body_left == 0) {
-            if (must_wait_behind(c)) // another call's answer has just cost the pod its good name
+            if (must_wait_behind(c)) // another call's answer has just cost the pod its record
                 c.end = call_end::rushed;
             pull_result judged = hold_last(c, 0, 0);
             if (judged.state == pull_state::failed)
                 return judged;
-            c.body = call_body::came; // what the relay holds is handed on first
+            c.body = call_body::came; // what the relay holds is passed on first
         }
         return {pull_state::relayed, {}, got.count, no_error};
     case io_state::again: return {pull_state::again, {}, 0, no_error};
@@ -282,7 +282,7 @@ static void on_behind(void *arg)
         callback(c.ready_arg);
 }
 
-// While the end is withheld the machine's timer wakes the one who waits, too.
+// While the end is withheld, the machine's timer also wakes the waiting reader.
 void call_pull_wait(call &c, net_on_ready on_ready, void *arg)
 {
     if (sm_state_of(c) != S::withholding_end) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // http/client/call_machine.cc: one outgoing request and its answer.
 //
-// Owns     the connection to the server, one timer, the input buffer; sends and receives at the same time.
+// Owns     the connection to the server, one timer, the input buffer. It sends and receives at the same time.
 // Knows    sm, port, codec, the pool of connections. Known by  transfer, role.
 // Machine  call, drawn in docs/machines/call.md (generated, do not edit).
 // Normal   idle, connecting, awaiting_head, receiving (its owner pulls) or collecting (it keeps the body itself), done.
-//          Of a pod that has not proven itself: withholding_end before the body's last piece is handed on.
+//          For a pod that has not proven itself: withholding_end, before the body's last piece is passed on.
 // Fails    every failure before the head ends in on_done; a reused connection that dies before its first byte is replaced once.
 // Limits   http_head_size_max, http_informational_max, call_options.answer_size_max and its timeouts, pod_behind_wait_ms.
 #include "http/client/call_machine.h"
@@ -34,14 +34,14 @@ bool call_is_pushed(const call &c)
 
 static bool is_to_pod(const call &c) { return !c.options.instance.empty(); }
 
-// Another call to the same server that has not received a byte yet.
+// Another call to the same server waits for its first byte.
 static bool is_somebody_waiting(const call &self)
 {
     return std::any_of(self.to->active.begin(), self.to->active.end(),
         [&](const call *other) { return other != &self && other->net != nullptr && !other->received_any; });
 }
 
-// A fresh connection was answered while another one, answered before, is still open: the server can do both.
+// A new connection was answered while an older one, which was answered before, is still open: the server can serve both.
 static void note_parallel(call &c)
 {
     server &to = *c.to;
@@ -63,7 +63,7 @@ static void close_net(call &c)
         net_connect_cancel(*c.e, c.connecting);
     c.connecting = nullptr;
     if (c.net != nullptr && c.options.streams_body && c.upload != call_upload::sent)
-        net_reset_on_close(*c.e, c.net); // what was sent is not whole
+        net_reset_on_close(*c.e, c.net); // what was sent is incomplete
     if (c.net != nullptr)
         net_close(*c.e, c.net);
     c.net = nullptr;
@@ -106,7 +106,7 @@ static void connect(call &c)
 {
     c.err = net_connect(*c.e, c.options.host.c_str(), c.options.port, on_connect, &c, &c.connecting, c.options.reach);
     timer_arm(*c.e, c.deadline_timer, c.options.connect_timeout_ms);
-    if (c.err) // refused here and now
+    if (c.err) // refused at once
         sm_emit(c, E::connect_failed);
 }
 
@@ -126,7 +126,7 @@ static void connect_anew(call &c)
     connect(c);
 }
 
-// Which part of the answer did not come.
+// Says which part of the answer is missing.
 static void time_out_head(call &c)
 {
     c.err = make_error(error_code::timed_out, c.head_began_ms != 0 ? "timeout: the answer's head stopped half-way" : "timeout: no answer");
@@ -154,7 +154,7 @@ static void tell_head(void *arg)
 
 static void offer_body(call &c)
 {
-    timer_stop(*c.e, c.deadline_timer); // the one who pulls watches the time
+    timer_stop(*c.e, c.deadline_timer); // the reader of the body has its own timer
     clock_post(*c.e, tell_head, &c);
 }
 
@@ -191,8 +191,8 @@ static void end_wait_and_collect(call &c)
 static void offer_end(call &c) { timer_stop(*c.e, c.deadline_timer); }
 static void collect_end(call &c) { timer_arm(*c.e, c.deadline_timer, c.options.progress_timeout_ms); }
 
-// Whether the connection may carry another request: never where that request might get an answer that belongs to this one. A pod that refused
-// a body, or answered before it had all of it, may not have read it, and would take the rest for its next request.
+// Whether the connection may carry another request. It must not if that request could get an answer that belongs to this one. A pod that
+// refused a body, or answered before it had everything, may not have read it, and would take the rest for its next request.
 static bool is_reusable(const call &c)
 {
     bool is_clean = c.options.upgrade.empty() && c.head.keep_alive && !c.head.close_delimited && c.upload == call_upload::sent &&
@@ -204,7 +204,7 @@ static bool is_reusable(const call &c)
 // The body was read to its end.
 static void keep_or_close(call &c)
 {
-    // Once is enough: who takes the connection from the pool looks again.
+    // Check only once: the pool checks again when the connection is taken.
     bool more = c.in_begin < c.in_end || (c.behind == call_behind::unseen && c.net != nullptr && call_is_more_behind(c));
     if (more && !c.head.close_delimited)
         pool_note_unsolicited(*c.client, *c.to);
@@ -323,7 +323,7 @@ static void send_and_wait(call &c)
         call_wait_readable(c);
 }
 
-// A call that has ended is deleted in a later turn.
+// A call that has ended is deleted in a later iteration.
 void call_step(call &c, E event)
 {
     sm_step(table, c, event);
@@ -352,7 +352,7 @@ void call_wait_readable(call &c)
         net_wait(*c.e, c.net, net_side::readable, on_readable, &c);
 }
 
-// True when the real head has been taken out of the buffer.
+// True if the real head has been taken from the buffer.
 static bool take_head(call &c, size_t size, error &out_err)
 {
     c.head_bytes.assign(c.in, c.in_begin, size);
@@ -467,7 +467,7 @@ static void read_head(call &c)
 static void on_readable(void *arg)
 {
     call &c = *static_cast<call *>(arg);
-    if (sm_state_of(c) == S::awaiting_head) // the body has waits of its own
+    if (sm_state_of(c) == S::awaiting_head) // the body has its own waits
         read_head(c);
 }
 
@@ -478,9 +478,9 @@ static uint64_t deadline_of(const call &c)
     switch (sm_state_of(c)) {
     case S::awaiting_head: {
         if (c.options.streams_body && !c.body_is_whole)
-            return clock_now_ms(*c.e) + c.options.progress_timeout_ms; // whoever pushes watches the time
+            return clock_now_ms(*c.e) + c.options.progress_timeout_ms; // the pushing side has its own timer
         uint64_t progress = call_last_progress_ms(c);
-        uint64_t began = c.head_began_ms != 0 ? std::min(c.head_began_ms, progress) : progress; // a head that drips does not move it
+        uint64_t began = c.head_began_ms != 0 ? std::min(c.head_began_ms, progress) : progress; // a trickling head does not extend it
         return began + c.options.progress_timeout_ms;
     }
     case S::collecting: return call_last_progress_ms(c) + c.options.progress_timeout_ms;
@@ -529,7 +529,7 @@ static void start(void *arg)
 {
     call &c = *static_cast<call *>(arg);
     if (sm_state_of(c) != S::idle)
-        return; // canceled in the meantime
+        return; // cancelled meanwhile
     net_conn *kept = c.options.may_reuse && !c.options.streams_body && c.options.upgrade.empty() ? pool_take(*c.client, *c.to) : nullptr;
     c.reused = kept != nullptr;
     if (c.reused)
@@ -557,7 +557,7 @@ net_conn *call_take_connection(call &c, std::string &out_behind)
 {
     CHECK(c.head.status == 101 && c.net != nullptr && sm_state_of(c) == S::receiving);
     out_behind.assign(c.in, c.in_begin, c.in_end - c.in_begin);
-    c.in_begin = c.in_end; // none of it is an answer that nobody asked for
+    c.in_begin = c.in_end; // none of it counts as unsolicited
     net_wait_cancel(*c.e, c.net, net_side::readable);
     net_wait_cancel(*c.e, c.net, net_side::writable);
     net_conn *conn = c.net;

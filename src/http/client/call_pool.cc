@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// http/client/call_pool.cc: which connection a call may use: what is known of each server, and the idle connections to it.
+// http/client/call_pool.cc: chooses connections for calls: what is known about each server, and the idle connections to it.
 //
 // Owns     the idle connections, one timer.
 // Knows    port.                      Known by  the call machine.
-// Rules    a pod's connection is used again only when its instance has shown that nothing comes behind its answers
-//          (docs/decisions/0020-answers-never-shift.md); another node's at once.
+// Rules    a pod's connection is reused only after its instance has shown that nothing follows its answers
+//          (docs/decisions/0020-answers-never-shift.md). Another node's connection is reused at once.
 // Limits   http_client_options, servers_max.
 #include "http/client/call_pool.h"
 
@@ -18,7 +18,7 @@
 
 namespace etlnode {
 
-static constexpr size_t servers_max = 256; // remembered; one with a connection is not forgotten
+static constexpr size_t servers_max = 256; // known servers; one with a connection is never forgotten
 static constexpr uint64_t probation_ms = 20;
 
 static void forget_idle(idle_connection &idle)
@@ -35,7 +35,7 @@ static void drop_idle(idle_connection &idle)
     forget_idle(idle);
 }
 
-// Ours to drop: what it would have shown is not known, so the row begins anew.
+// We close it, so what it would have shown is unknown and the count starts again.
 static void drop_unwatched(idle_connection &idle)
 {
     if (idle.watch != nullptr) {
@@ -47,7 +47,7 @@ static void drop_unwatched(idle_connection &idle)
 
 static bool is_unused(const server &s) { return s.idle.empty() && s.active.empty(); }
 
-// The one whose memory is missed least.
+// Forgets the server whose record is the least useful.
 static void forget_a_server(http_client &client)
 {
     auto oldest = client.servers.end();
@@ -83,7 +83,7 @@ server &pool_server_of(http_client &client, std::string_view host, uint16_t port
     return *fresh;
 }
 
-// --- what a server has shown
+// --- what a server has proven
 
 void pool_note_unsolicited(http_client &client, server &from)
 {
@@ -114,14 +114,14 @@ static bool is_proven(const server &s, bool is_pushed)
 
 // --- idle connections
 
-// A server has closed it, or sends what nobody asked for.
+// The server has closed it, or sends unsolicited bytes.
 static void on_idle_readable(void *arg)
 {
     idle_connection &idle = *static_cast<idle_connection *>(arg);
     bool end = false;
     if (net_has_unread(*idle.client->e, idle.conn, &end))
         pool_note_unsolicited(*idle.client, *idle.to);
-    if (idle.watch != nullptr) // closed in silence: nothing can come any more, but its time was not over
+    if (idle.watch != nullptr) // closed silently: nothing can follow any more, but its watch time was not over
         idle.watch->watching--;
     drop_idle(idle);
 }
@@ -194,7 +194,7 @@ void http_client_free(http_client *client)
 
 uint64_t http_client_unsolicited(const http_client &client) { return client.unsolicited; }
 
-// The most recently used one: the others may then expire.
+// Takes the most recently used one, so that the others can expire.
 net_conn *pool_take(http_client &client, server &from)
 {
     for (size_t i = from.idle.size(); i-- > 0;) {
@@ -250,7 +250,7 @@ void pool_note_parallel(http_client &client, server &to)
     }
 }
 
-// Of all servers' connections the one that would be closed first.
+// The connection, of all servers, that would be closed first.
 static idle_connection &first_to_expire(const http_client &client)
 {
     idle_connection *first = nullptr;
@@ -264,7 +264,7 @@ static idle_connection &first_to_expire(const http_client &client)
 void pool_give(http_client &client, server &from, net_conn *conn, bool in_the_way, bool is_pushed)
 {
     server_proof *watch = is_proven(from, is_pushed) ? nullptr : is_pushed ? &from.pushed : &from.plain;
-    bool is_for_nothing = watch != nullptr && watch->watched + watch->watching >= pod_watch_count; // enough are being watched
+    bool is_for_nothing = watch != nullptr && watch->watched + watch->watching >= pod_watch_count; // enough are being watched already
     if (client.options.idle_max == 0 || from.sends_unsolicited || (in_the_way && from.kind == server_kind::single_request) ||
         is_for_nothing) {
         if (watch != nullptr && !is_for_nothing)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// http/client/call_send.cc: the request of a call on its way out, beside whatever is being received: from memory, from a file, or as it is pushed.
+// http/client/call_send.cc: sends the request of a call from memory, from a file, or as it is pushed, while the answer is being received.
 //
-// Owns     nothing: works on the call's output between steps of its machine.
-// Fails    a file that fails fails the call; a server that takes no more may have answered all the same: the reading side decides.
+// Owns     nothing: it works on the call's output between steps of its machine.
+// Fails    if the file fails, the call fails. If the server takes no more, it may still have answered: the reading side decides.
 #include <algorithm>
 
 #include "base/check.h"
@@ -41,7 +41,7 @@ static io_result send_some(call &c)
     return sent;
 }
 
-// The server learns that its request is cut. Who pulls the answer is told at the next byte or the end, and gets no more of it.
+// Cuts the request, which the server notices. The reader of the answer gets no more of it, and the error at the next byte or at the end.
 static void fail_source(call &c, error err)
 {
     c.source_err = err.code == error_code::end_of_stream ? make_error(error_code::corrupt, "the content is shorter than it was") : err;
@@ -68,7 +68,7 @@ void call_send(call &c)
                 return;
             }
             c.upload = call_upload::failed;
-            break; // an answer may have come all the same: the reading side decides
+            break; // an answer may have arrived nevertheless: the reading side decides
         }
     }
 }
@@ -98,7 +98,7 @@ static void on_room(void *arg) { run_waiter(call_of(arg)); }
 void call_begin_sending(call &c)
 {
     if (c.options.streams_body && !c.body_is_whole)
-        run_waiter(c); // the head goes with the first piece
+        run_waiter(c); // the head is sent with the first piece
     else
         call_send(c);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// http/client/call_stream.cc: the body of a call's answer as the end of a pump that bytes are pulled from.
+// http/client/call_stream.cc: the body of a call's answer, as the end of a pump that provides bytes.
 //
 // Owns     nothing.
 // Knows    call_body.cc.        Known by  pump_machine.cc, through http/stream.h.

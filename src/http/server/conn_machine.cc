@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// http/server/conn_machine.cc: one client connection: read a head, let a handler answer, send, drain, again.
+// http/server/conn_machine.cc: one client connection: read a head, let a handler answer, send, drain, repeat.
 //
-// Owns     the socket, one timer, the input buffer; lends the exchange to a handler between request and answer.
+// Owns     the socket, one timer, the input buffer. A handler uses the exchange between request and answer.
 // Knows    sm, port, codec.           Known by  transfer, role.
 // Machine  exchange, drawn in docs/machines/exchange.md (generated, do not edit).
 // Normal   awaiting_head, awaiting_answer, sending (or streaming, then sending), awaiting_head ...
-// Fails    a client that vanishes while the handler works leaves `abandoned`: the socket is closed, the handler answers into the void.
+// Fails    if a client vanishes while the handler works, the state is `abandoned`: the socket is closed, and the answer goes nowhere.
 // Limits   http_head_size_max, http_url_size_max, idle_timeout_ms, head_timeout_ms, body_stall_timeout_ms, drain_size_max.
 //
-// Input and output are done outside the machine's steps (conn_read.cc, conn_write.cc); what came of them is the event. What a step asks for in
-// turn is noted as news, and done when the step has ended.
+// Input and output happen outside the machine's steps (conn_read.cc, conn_write.cc); their result becomes the event. What a step requires
+// is noted as news and done after the step.
 #include "http/server/conn_machine.h"
 
 #include "http/http_machines.h"
@@ -20,7 +20,7 @@ namespace etlnode {
 using S = exchange::state;
 using E = exchange::event;
 
-// --- deadlines: one timer a connection, moved lazily, because most requests are over long before it fires
+// --- deadlines: one timer for each connection. It is moved lazily, because most requests end long before it fires
 
 void exchange_set_deadline(exchange &x, uint64_t delay_ms)
 {
@@ -140,7 +140,7 @@ static void begin_sending(exchange &x)
     exchange_set_deadline(x, body_stall_timeout_ms);
 }
 
-// The handler is done with the request body; watching for the client's end goes on.
+// The handler has finished with the request body. The connection is still watched for the client's end.
 static void stop_reading(exchange &x)
 {
     x.on_body_ready = nullptr;
@@ -158,14 +158,14 @@ static void wait_more_to_drain(exchange &x)
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
     if (sm_state_of(x) == S::draining)
         exchange_set_body_deadline(x);
-    else if (!x.is_extra) // it has its place only for so long
+    else if (!x.is_extra) // its slot is only for a short time
         exchange_set_deadline(x, linger_timeout_ms);
 }
 
 static void wait_head(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    if (!exchange_has_input(x)) // with the first byte the head's own begins: one that trickles does not move it
+    if (!exchange_has_input(x)) // the first byte starts the head's own deadline, which later bytes do not move
         exchange_set_deadline(x, idle_timeout_ms);
 }
 
@@ -176,7 +176,7 @@ static void prepare_next(exchange &x)
     x.out_sent = 0;
     x.body.clear();
     x.body_sent = 0;
-    if (x.raw_begin < x.raw_end) { // what followed a chunked body is the next request
+    if (x.raw_begin < x.raw_end) { // the bytes after a chunked body are the next request
         x.in.assign(x.raw, x.raw_begin, x.raw_end - x.raw_begin);
         x.in_begin = 0;
         x.in_end = x.in.size();
@@ -189,7 +189,7 @@ static void prepare_next(exchange &x)
     x.head_searched = 0;
     exchange_set_deadline(x, exchange_has_input(x) ? head_timeout_ms : idle_timeout_ms);
     if (x.in.size() > http_input_size_initial && x.in_begin == x.in_end) {
-        std::string().swap(x.in); // a long head was the exception; an idle connection stays small
+        std::string().swap(x.in); // long heads are rare; an idle connection stays small
         x.in_begin = x.in_end = 0;
     }
 }
@@ -341,7 +341,7 @@ static void count_in_flight(exchange &x, S from, S now)
         open_count_end(x.server->in_flight);
 }
 
-// The next request may be in the buffer already, so the connection looks before it waits.
+// The next request may already be in the buffer, so the connection checks that before it waits.
 static void note_news(exchange &x, S from, E event)
 {
     S now = sm_state_of(x);
@@ -363,7 +363,7 @@ SM_VERIFY(table);
 
 sm_view exchange_machine_view() { return sm_view_of(table); }
 
-// --- what follows a step
+// --- consequences of a step
 
 static void run_on_sent(exchange &x)
 {
@@ -383,7 +383,7 @@ static void act_on(exchange &x, exchange_news news)
     }
 }
 
-// A connection that has ended is deleted in a later turn.
+// A connection that has ended is deleted in a later iteration.
 void exchange_step(exchange &x, E event)
 {
     sm_step(table, x, event);
@@ -413,7 +413,7 @@ static void on_readable(void *arg)
                 exchange_step(x, E::gone);
             else if (!unread)
                 net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-            // else: a pipelined request; its client is alive, and it is read after this answer
+            // Otherwise it is a pipelined request: its client is alive, and it is read after this answer.
         }
         break;
     case S::sending:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// http/server/conn_machine.h: the inside of an exchange, shared by the files of this folder only.
+// http/server/conn_machine.h: the internals of an exchange, for the files of this folder only.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,14 @@
 namespace etlnode {
 
 enum class body_framing : uint8_t {
-    none, // nothing is to be read, or all of it has been
+    none, // there is nothing to read, or everything has been read
     length,
     chunked,
-    unknown // of a request that was refused: whatever follows it
+    unknown // of a refused request: anything may follow
 };
 enum class answer_framing : uint8_t { length, unsaid, chunked, by_close };
 
-// What is to be done with the socket after a step, or told to the handler.
+// What to do with the socket after a step, or to report to the handler.
 enum class exchange_news : uint8_t { body_sent, flush, drain, read_head };
 
 inline constexpr size_t http_input_size_initial = 4 * kib;
@@ -53,9 +53,9 @@ struct exchange {
     net_conn *net = nullptr;
     timer *deadline_timer = nullptr;
     uint64_t deadline_ms = 0;  // 0: none
-    uint64_t armed_for_ms = 0; // when the timer fires, never later than deadline_ms; an early one is moved then
+    uint64_t armed_for_ms = 0; // when the timer fires; never later than deadline_ms; if it fires early, it is re-armed
 
-    // Bytes read and not used yet: [in_begin, in_end) of `in`.
+    // Bytes read but not used yet: [in_begin, in_end) of `in`.
     std::string in;
     size_t in_begin = 0;
     size_t in_end = 0;
@@ -66,17 +66,17 @@ struct exchange {
     std::string request_id;
     uint64_t started_ms = 0;
     body_framing framing = body_framing::none;
-    uint64_t body_left = 0; // framing length
+    uint64_t body_left = 0; // bytes left by the framing
     uint64_t body_read = 0;
     error body_error;
     http_chunk_decoder_ptr decoder;
-    std::string raw; // chunked: bytes read, [raw_begin, raw_end) not decoded yet
+    std::string raw; // chunked: bytes read; [raw_begin, raw_end) is not decoded yet
     size_t raw_begin = 0;
     size_t raw_end = 0;
     size_t decoded_begin = 0; // chunked: decoded bytes inside `raw`, before raw_begin
     size_t decoded_end = 0;
     uint64_t body_patience_ms = body_stall_timeout_ms; // for the body's next byte
-    uint64_t stalled_since_ms = 0;                     // since when the body's next byte is waited for; 0: it is not
+    uint64_t stalled_since_ms = 0;                     // since when the body's next byte is awaited; 0: it is not
     bool continue_due = false;                         // the client waits for 100 Continue
     void (*on_body_ready)(void *arg) = nullptr;
     void *body_arg = nullptr;
@@ -104,9 +104,9 @@ struct exchange {
     void (*on_sent)(void *arg, error err) = nullptr;
     void *sent_arg = nullptr;
     answer_framing answer_frame = answer_framing::length;
-    bool keep = false;     // the connection lives on after this answer
+    bool keep = false;     // the connection stays open after this answer
     bool cut = false;      // it ends with a reset
-    bool is_extra = false; // above connections_max: accepted only to be told so
+    bool is_extra = false; // above connections_max: accepted only to be refused
     uint64_t drained_size = 0;
     sm_news<exchange_news> news;
 };
@@ -118,7 +118,7 @@ struct http_server {
     net_listener *listener = nullptr;
     exchange *first = nullptr;
     size_t open = 0;
-    size_t extra = 0; // of them
+    size_t extra = 0; // how many of them are extra
     open_count in_flight;
     bool draining = false;
     bool stopped = false;
@@ -128,48 +128,49 @@ struct http_server {
     uint64_t date_second = 0;
 };
 
-// A head that is being read has begun.
+// A head has begun to arrive.
 inline bool exchange_has_input(const exchange &x) { return x.in_begin < x.in_end; }
 
 // --- conn_machine.cc: the machine
 
-// Takes the event, and does what follows from it: writes, reads on, tells the handler.
+// Takes the event, then does what follows from it: writes, reads, calls the handler.
 void exchange_step(exchange &x, exchange::event event);
 void exchange_set_deadline(exchange &x, uint64_t delay_ms);
-// For the body's next byte. What comes and is none (the size of a chunk, a trailer) does not move it: it might drip for ever.
+// Sets the deadline of the body's next byte. Framing bytes (a chunk's size, a trailer) do not extend it, because they could trickle for
+// ever.
 void exchange_set_body_deadline(exchange &x);
-// Waits for the client to send something, or to go; no effect when it waits already.
+// Waits until the client sends something or goes away; no effect if it already waits.
 void exchange_watch(exchange &x);
 void exchange_post_body_ready(exchange &x);
 void exchange_post_gone(exchange &x);
 void exchange_on_timer(void *arg); // arg: the exchange
 
-// --- conn_read.cc: what comes in between two answers; each steps the machine with what came of it
+// --- conn_read.cc: input between two answers; each function steps the machine with its result
 
 void exchange_read_head(exchange &x);
-// A body that nobody wants.
+// Reads and drops a body that no handler wants.
 void exchange_drain(exchange &x);
 
 // --- conn_write.cc
 
-// Sends what there is to send, then steps with what came of it.
+// Sends what is ready to be sent, then steps with the result.
 void exchange_flush(exchange &x);
 
 // --- exchange_answer.cc
 
-// Prepares the answer to a head that could not be parsed: nothing of the head is trusted, and the connection closes.
+// Prepares the answer to a head that could not be parsed. Nothing in the head is trusted, and the connection closes.
 void exchange_prepare_refusal(exchange &x, error err);
 
 // --- http_server.cc
 
 void exchange_delete(void *arg); // arg: the exchange; posted when it is closed
 
-// For http/pump_machine.cc: the socket (null when the client has gone) and the framing bytes still to be sent before the next piece.
+// For http/pump_machine.cc: the socket (null if the client is gone), and the framing bytes to send before the next piece.
 inline net_conn *exchange_net(exchange &x) { return x.net; }
-void exchange_frame_piece(exchange &x, size_t size); // appends the chunk header of a piece of `size` bytes, where chunked
+void exchange_frame_piece(exchange &x, size_t size); // appends the chunk header of a piece of `size` bytes, if the answer is chunked
 void exchange_frame_piece_end(exchange &x);
 inline bool exchange_has_framing(const exchange &x) { return x.out_sent < x.out.size(); }
-// Sends what is left of head and framing, and `bytes` after it, in one write. count: of `bytes`.
+// Sends the rest of the head and framing, then `bytes`, in one write. count: how many of `bytes` were sent.
 io_result exchange_send_piece(exchange &x, std::string_view bytes, bool more);
 void exchange_count_out(exchange &x, size_t size);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// http/server/conn_read.cc: what a connection reads between two answers: the next request's head, and bodies that nobody wants.
+// http/server/conn_read.cc: what a connection reads between two answers: the next request's head, and bodies that no handler wants.
 //
-// Owns     nothing: works on the connection's input buffer between steps of its machine.
+// Owns     nothing: it works on the connection's input buffer between steps of its machine.
 // Limits   http_head_size_max, http_url_size_max, drain_size_max.
 #include <algorithm>
 #include <cstring>
@@ -69,7 +69,7 @@ static void set_request_id(exchange &x)
         x.request_id[i] = digits[bits >> (4 * i) & 15];
 }
 
-// The parsed head's views point into `in`, so the unread rest stays where it is until the answer.
+// The views of the parsed head point into `in`, so the unread rest stays where it is until the answer.
 static void parse_head(exchange &x, size_t size)
 {
     std::string_view bytes(x.in.data() + x.in_begin, size);
@@ -89,7 +89,8 @@ static void parse_head(exchange &x, size_t size)
     exchange_step(x, E::head_read);
 }
 
-// Room for at least one byte more after in_end; moves the unread bytes to the front first. False when the head would be too large.
+// Makes room for at least one byte after in_end, if necessary by moving the unread bytes to the front. False if the head would be too
+// large.
 static bool make_room(exchange &x)
 {
     if (x.in_begin > 0) {
@@ -118,7 +119,7 @@ void exchange_read_head(exchange &x)
             x.head_searched = unread.size();
         }
         if (!make_room(x)) {
-            // A request line alone longer than a URL may be gets the more telling answer.
+            // If the request line alone exceeds the limit of a URL, give the more specific error.
             bool in_line = std::string_view(x.in.data(), x.in_end).find('\n') == std::string_view::npos;
             refuse(x, make_error(in_line ? error_code::url_too_long : error_code::head_too_large));
             return;
@@ -135,15 +136,15 @@ void exchange_read_head(exchange &x)
     }
 }
 
-// --- draining a body that nobody wants
+// --- draining a body that no handler wants
 
 void exchange_drain(exchange &x)
 {
     char scratch[16 * kib];
-    for (int round = 0; round < 64; round++) { // then let others have the loop
+    for (int round = 0; round < 64; round++) { // then let other connections run
         io_result got;
         if (sm_state_of(x) == S::lingering) {
-            x.in_begin = x.in_end; // nothing of this connection will be parsed again
+            x.in_begin = x.in_end; // nothing on this connection will be parsed any more
             got = net_read(*x.e, x.net, scratch, sizeof scratch);
         } else {
             got = exchange_body_read(x, scratch, sizeof scratch);

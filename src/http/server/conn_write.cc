@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// http/server/conn_write.cc: what a connection writes: an answer from memory, or from a file.
+// http/server/conn_write.cc: what a connection writes: an answer from memory or from a file.
 //
-// Owns     nothing: works on the exchange's output between steps of its machine.
+// Owns     nothing: it works on the exchange's output between steps of its machine.
 #include <algorithm>
 
 #include "http/server/conn_machine.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // http/server/exchange_answer.cc: answers: heads, bodies from memory, files and streams, and the error envelope.
 //
-// Owns     nothing: fills the exchange's output, then hands it to the machine.
+// Owns     nothing: it fills the exchange's output and then hands it to the machine.
 #include <algorithm>
 
 #include "base/log.h"
@@ -66,7 +66,7 @@ static void write_head(exchange &x, const answer &a, answer_framing kind, uint64
     http_write_end(out);
 }
 
-// Expect: 100-continue that was never honoured: the client may or may not send its body, so the connection cannot be used again.
+// Expect: 100-continue without 100: the client may or may not send its body, so the connection cannot be reused.
 static void decide_keep(exchange &x)
 {
     x.keep = x.head.keep_alive;
@@ -152,7 +152,7 @@ void exchange_stream_end(exchange &x, bool complete)
     net_wait_cancel(*x.e, x.net, net_side::writable);
     if (!complete) {
         x.server->counts.cut++;
-        // Always a reset: many clients take a counted answer that ends early with FIN for complete.
+        // Always reset: many clients accept a counted answer that ends early with FIN as complete.
         x.cut = true;
         exchange_step(x, E::stream_cut);
         return;
@@ -268,7 +268,7 @@ void exchange_prepare_refusal(exchange &x, error err)
     x.body.swap(a.body);
     x.body_view = {};
     x.body_sent = 0;
-    if (x.is_extra) // there may be very many; http_server_counts has their number
+    if (x.is_extra) // there may be very many; http_server_counts counts them
         return;
     LOG(info, "http", "server=%s peer=%s status=%d reason=\"%s\" msg=\"request refused\"", x.server->options.name,
         net_peer(*x.e, x.net).c_str(), a.status, text_escape(error_text(err)).c_str());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// http/server/exchange_body.cc: the request as handlers see it: its facts, and its body, pulled in either framing.
+// http/server/exchange_body.cc: the handler's view of a request: its facts, and its body, pulled in either framing.
 //
 // Owns     nothing: works on the exchange's buffers between steps of its machine.
-// Limits   what exchange_read_all is given; body_stall_timeout_ms a wait.
+// Limits   the limit given to exchange_read_all; body_stall_timeout_ms for each wait.
 #include <algorithm>
 #include <cstring>
 
@@ -40,7 +40,7 @@ static void send_continue(exchange &x)
     x.continue_due = false;
     static constexpr std::string_view line = "HTTP/1.1 100 Continue\r\n\r\n";
     iovec part = {const_cast<char *>(line.data()), line.size()};
-    // 25 bytes into the send buffer of a connection that has nothing else to send: taken whole or the connection is broken.
+    // 25 bytes on a connection that has nothing else to send: either the socket buffer takes them all, or the connection is broken.
     io_result sent = net_write(*x.e, x.net, {&part, 1});
     if (sent.state != io_state::done || sent.count != line.size())
         x.body_error = make_error(error_code::reset, "the client has gone");

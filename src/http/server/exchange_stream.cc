@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// http/server/exchange_stream.cc: the body of a streamed answer to a client as the end of a pump that bytes are pushed to.
+// http/server/exchange_stream.cc: the body of a streamed answer, as the end of a pump that receives bytes.
 //
 // Owns     nothing.
 // Knows    exchange_answer.cc.        Known by  pump_machine.cc, through http/stream.h.

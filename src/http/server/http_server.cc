@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // http/server/http_server.cc: a listener, the list of its connections, drain and stop.
 //
-// Owns     every exchange, from accept to the post after its end.
-// Limits   connections_max: above it a connection is answered 503 and closed. connections_extra_max of them stay until the client has read it: a
-//          socket that is closed over an unread request takes its answer back.
+// Owns     every exchange, from accept to the post that follows its end.
+// Limits   connections_max: a connection beyond it is answered with 503 and closed. Up to connections_extra_max of those stay until the
+//          client has read the answer, because closing a socket with an unread request discards the answer.
 #include "base/limits.h"
 #include "http/server/conn_machine.h"
 

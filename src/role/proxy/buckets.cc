@@ -2,8 +2,8 @@
 // role/proxy/buckets.cc: list, create, destroy and describe buckets.
 //
 // Knows    control, store/object_name, http.        Known by  routes.cc.
-// Normal   the document is changed and the targets hold it before the client is told.
-// Fails    400 names and actions, 404, 409 with AIStore's phrases (its clients match them), 501 providers and actions of later.
+// Normal   the document is changed, and the targets hold it before the client gets its answer.
+// Fails    400 names and actions; 404; 409 with AIStore's phrases, which its clients match; 501 for later providers and actions.
 // Limits   bucket_count_max, bucket_name_size_max.
 #include "role/proxy/request.h"
 
@@ -23,7 +23,7 @@ namespace etlnode {
 
 struct bucket_request : proxy_request {
     std::string bucket;
-    uint64_t created_ns = 0; // of one that is made
+    uint64_t created_ns = 0; // of a bucket that is being created
 };
 
 struct bucket_names_request : proxy_request {
@@ -43,7 +43,7 @@ std::vector<std::string_view> proxy_bucket_names(const proxy &p)
     return names;
 }
 
-// --- what AIStore's clients may ask for, and this node answers with 501 instead of "unknown"
+// --- what AIStore's clients may request, and this node answers with 501 instead of "unknown"
 
 static constexpr std::string_view actions_of_later[] = {"copy-bck", "etl-bck", "move-bck", "copy-listrange", "etl-listrange",
     "prefetch-listrange", "delete-listrange", "evict-listrange", "evict-remote-bck", "summary-bck", "archive", "make-n-copies", "ec-encode",
@@ -81,7 +81,7 @@ static bool check_provider(exchange &x, std::string_view bucket)
     return !err;
 }
 
-// A change would be made to a document that the targets do not share.
+// A change would apply to a document that the targets do not share.
 static bool fail_at_odds(proxy_request &r)
 {
     std::string odds = proxy_odds_text(*r.p);
@@ -107,9 +107,9 @@ static void on_list_body(bucket_names_request &r, std::string body)
         refuse_action(r, action, "list");
         return;
     }
-    std::string_view only = json_text(tree.get(), "name"); // AIStore's Go client asks for one bucket so
+    std::string_view only = json_text(tree.get(), "name"); // AIStore's Go client asks for one bucket this way
     json_ptr list = json_array();
-    if (r.provider == "ais") { // of another one there are no buckets here
+    if (r.provider == "ais") { // other providers have no buckets here
         for (const cluster_bucket &bucket : proxy_document(*r.p).buckets) {
             if (!only.empty() && bucket.name != only)
                 continue;
@@ -210,7 +210,7 @@ static error apply_destroy(bucket_request &r, cluster_document &next)
 
 static void on_dropped(bucket_request &r, std::vector<broadcast_answer>)
 {
-    proxy_request_answer(r, {}); // a target that could not be asked drops the objects when it gets the document
+    proxy_request_answer(r, {}); // a target that was not reached drops the objects when it gets the document
 }
 
 static void on_destroyed(bucket_request &r, error err)
@@ -273,7 +273,7 @@ static void serve_bucket_head(proxy &p, exchange &x, const route_match &match)
         return;
     }
     std::string summary;
-    if (url_query_get(exchange_head(x).query, "bsumm_remote", summary)) { // with any value: it asks for a job that counts
+    if (url_query_get(exchange_head(x).query, "bsumm_remote", summary)) { // with any value: it requests a job that counts
         exchange_answer_error(x, error_code::not_implemented, "bsumm_remote= is not implemented: buckets are not summed up");
         return;
     }
@@ -282,9 +282,9 @@ static void serve_bucket_head(proxy &p, exchange &x, const route_match &match)
     exchange_answer(x, std::move(a));
 }
 
-// --- list objects: one page, gathered from all targets
+// --- list objects: one page, collected from all targets
 
-static constexpr std::string_view msgpack_type = "application/msgpack"; // exactly: AIStore's SDK compares it whole
+static constexpr std::string_view msgpack_type = "application/msgpack"; // exactly this text: AIStore's SDK compares all of it
 
 static void on_pages(bucket_page_request &r, std::vector<broadcast_answer> answers)
 {
@@ -335,7 +335,7 @@ static void on_objects_body(bucket_page_request &r, std::string body)
         return;
     }
     std::vector<broadcast_peer> peers;
-    for (const broadcast_peer &peer : proxy_placed_peers(p)) { // what GET does not find is not listed either
+    for (const broadcast_peer &peer : proxy_placed_peers(p)) { // a list must not show what GET does not find
         if (!r.list.target.empty() && peer.id != r.list.target)
             continue;
         if (proxy_target_is_silent(p, peer.id)) {
@@ -354,7 +354,7 @@ static void on_objects_body(bucket_page_request &r, std::string body)
     request.target = std::string(path_node_bucket) + "/" + url_encode(r.bucket) + "?count=" + text_format("%zu", r.list.page_size) +
                      "&prefix=" + url_encode(r.list.prefix) + "&after=" + url_encode(r.list.after);
     if ((r.list.flags & list_request_no_recursion) != 0)
-        request.target += "&flat=dirs"; // with bit 13, too: of a local bucket AIStore returns the directories all the same
+        request.target += "&flat=dirs"; // also with bit 13: for a local bucket AIStore returns the directories nevertheless
     request.deadline_ms = list_timeout_ms;
     request.stop_at_failure = true;
     proxy_request_broadcast<on_pages>(r, peers, request);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/cluster.cc: how the nodes are, and changes of the membership that a person asks for: a target that will not come back is taken out.
+// role/proxy/cluster.cc: the state of the nodes, and changes of the membership that a person requests, such as removing a lost target.
 //
 // Knows    control, http.          Known by  routes.cc.
 #include "aistore/cluster_config.h"
@@ -17,7 +17,7 @@ namespace etlnode {
 
 struct removal_request : proxy_request {
     std::string target;
-    uint64_t lost_count = 0; // of objects, that go with it
+    uint64_t lost_count = 0; // of objects that are lost with the target
     bool is_lost_count_known = false;
 };
 
@@ -54,7 +54,7 @@ static void on_removed(removal_request &r, error err)
     proxy_request_answer(r, {});
 }
 
-// What was heard of a target; null when this proxy has not heard it since it started.
+// What was observed of a target; null if this proxy has not heard from it since it started.
 static const proxy_target *seen_target(const proxy &p, const std::string &id)
 {
     auto found = p.targets.find(id);
@@ -78,14 +78,14 @@ static void on_body(removal_request &r, std::string body)
         fail_unknown(r);
         return;
     }
-    // Its objects would vanish from under their readers, and it would register again a moment later.
+    // Its objects would vanish while clients read them, and it would register again a moment later.
     if (!proxy_target_is_silent(*r.p, r.target)) {
         proxy_request_fail(r, error_code::conflict,
             "target " + r.target + " was heard a moment ago: stop it first; it can be taken out when it has been silent for " +
                 text_duration(target_silent_ms));
         return;
     }
-    // What the caller was shown is what is lost, or nothing is.
+    // Only lose what the caller was shown.
     const proxy_target *seen = seen_target(*r.p, r.target);
     r.is_lost_count_known = seen != nullptr && seen->is_count_known;
     r.lost_count = r.is_lost_count_known ? seen->object_count : 0;
@@ -106,7 +106,7 @@ static void on_body(removal_request &r, std::string body)
     proxy_request_change<apply_removal, on_removed>(r, true);
 }
 
-// --- ?what=nodes: how the nodes are, for people and their programs
+// --- ?what=nodes: the state of the nodes, for people and their programs
 
 static bool is_in_maintenance(const cluster_node &node) { return (node.flags & (node_flag_maintenance | node_flag_decommission)) != 0; }
 

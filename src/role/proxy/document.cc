@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/document.cc: the proxy's ownership of the cluster document: loads it, and ends what was under way when the proxy did.
+// role/proxy/document.cc: the proxy's ownership of the cluster document: loads it, and ends starts that the proxy's end interrupted.
 //
 // Knows    control.        Known by  proxy.cc.
-// Normal   the document is read, this proxy put into it, and every change of it published.
-// Fails    a document that cannot be read, or not be stored: the proxy does not start.
+// Normal   it reads the document, adds this proxy, and publishes every change.
+// Fails    if the document cannot be read or stored, the proxy does not start.
 #include "role/proxy/proxy.h"
 
 #include "aistore/times.h"
@@ -31,8 +31,8 @@ static void finish_load(proxy_load *load, error err, const std::string &detail)
 
 static bool was_named_by_user(const cluster_etl &etl) { return etl.id == etl.name; }
 
-// What was initializing when the proxy ended: its caller is gone. One that the user named stays to be seen, as aborted; ids that nobody
-// has been told yet are forgotten.
+// A start that was in progress when the proxy ended has lost its caller. If the user named the ETL, it stays visible as aborted. Ids that
+// nobody has received yet are forgotten.
 static bool abort_unfinished(cluster_document &document)
 {
     bool changed = false;
@@ -60,7 +60,7 @@ static error apply_start(void *arg, cluster_document &next)
     abort_unfinished(next);
     for (size_t i = next.nodes.size(); i-- > 0;) {
         if (!next.nodes[i].is_target && next.nodes[i].id != p.id)
-            next.nodes.erase(next.nodes.begin() + static_cast<std::ptrdiff_t>(i)); // one proxy a cluster
+            next.nodes.erase(next.nodes.begin() + static_cast<std::ptrdiff_t>(i)); // one proxy per cluster
     }
     cluster_node self;
     self.id = p.id;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/etl.cc: ETLs that exist: list, show, logs, health, stop, remove, in both generations of the API.
+// role/proxy/etl.cc: existing ETLs: list, show, logs, health, stop, remove, in both generations of the API.
 //
 // Knows    control, http, broadcast.        Known by  routes.cc.
-// Normal   answered from the document, with what the targets add within a bounded time.
-// Fails    404 with what exists; a target that does not answer in time shows zeros, or says so in its row.
+// Normal   it answers from the document, with what the targets add within a bounded time.
+// Fails    404 with the existing names. A target that does not answer in time shows zeros, or its row says so.
 // Limits   etl_status_timeout_ms, etl_logs_timeout_ms, etl_remove_timeout_ms.
 #include "role/proxy/request.h"
 
@@ -19,13 +19,13 @@ namespace etlnode {
 
 struct etl_request : proxy_request {
     std::string etl;
-    std::string job; // whose failures are asked for; empty: all
+    std::string job; // the job whose failures are requested; empty: all
 };
 
 struct etl_end_request : proxy_request {
     std::string etl;
     bool keep_aborted = false; // stop, not delete
-    std::string late;          // lines about targets that cannot say that its pods are gone
+    std::string late;          // lines about targets that cannot confirm that its pods are gone
 };
 
 std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name)
@@ -43,7 +43,7 @@ std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name)
     return hint_etl_missing(id_or_name, names);
 }
 
-// The ETL of the path, or null: then the request has been answered with 404.
+// The ETL in the path, or null: the request has then been answered with 404.
 const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw)
 {
     std::string id;
@@ -108,7 +108,7 @@ static void add_sums(std::map<std::string, etl_sums> &sums, const cJSON *list)
     }
 }
 
-// Placed targets that are silent: nobody asks them.
+// Placed targets that are silent, and therefore not asked.
 static std::vector<std::string> unheard_targets(const proxy &p)
 {
     std::vector<std::string> ids;
@@ -147,7 +147,7 @@ static void on_list_answers(proxy_request &r, std::vector<broadcast_answer> answ
         json_add_u64(one.get(), "restarts", sum.restarts);
         json_add_u64(one.get(), "ready", sum.ready);
         json_add_u64(one.get(), "targets", proxy_needed_peers(*r.p).size());
-        if (!without.empty()) { // a sum that has become smaller must not look like one that is
+        if (!without.empty()) { // a sum without some targets must not look like a complete one
             json_add_bool(one.get(), "partial", true);
             cJSON *ids = json_add_array(one.get(), "counters_without");
             for (const std::string &id : without)
@@ -173,7 +173,7 @@ static void serve_etl_list(proxy &p, exchange &x, const route_match &)
 
 // --- one ETL
 
-// The answer of one target about one ETL; a null tree and the reason when there is none.
+// One target's answer about one ETL; if there is none, a null tree and the reason.
 static json_ptr read_status(const broadcast_answer &answer, std::string &out_reason)
 {
     json_ptr tree;
@@ -249,7 +249,7 @@ static void on_show_answers(etl_request &r, std::vector<broadcast_answer> answer
         init = json_object();
     json_add_tree(tree.get(), "init_msg", std::move(init));
     etl_told_failures failures = proxy_etl_failures(answers);
-    // Jobs have lists of their own, and there are none yet: only that of reads, which is also what no job asks for.
+    // Jobs have lists of their own, but there are none yet. Only the list of reads exists, and it is also the default without a job.
     bool wants_reads = r.job.empty() || r.job == proxy_etl_job_id(*etl);
     json_add_tree(tree.get(), "obj_errors", wants_reads ? proxy_etl_obj_errors(failures) : json_array());
     json_add_u64(tree.get(), "errors", failures.count);
@@ -327,7 +327,7 @@ static void serve_etl_health(proxy &p, exchange &x, const route_match &match) { 
 
 // --- logs
 
-// Its pods are gone, and their last lines are in the reason why it failed.
+// Its pods are gone, but the reason of the failure contains their last lines.
 static std::string kept_logs(const cluster_etl *etl, std::string_view target, bool is_only_one)
 {
     if (etl == nullptr || etl->stage != etl_stage::aborted || etl->last_error.empty())
@@ -357,7 +357,7 @@ static void on_logs_answers(etl_request &r, std::vector<broadcast_answer> answer
         proxy_request_fail(r, code, text);
         return;
     }
-    proxy_request_answer_json(r, list.get()); // in order of target id, as the document is
+    proxy_request_answer_json(r, list.get()); // sorted by target id, like the document
 }
 
 static void serve_etl_logs(proxy &p, exchange &x, const route_match &match)
@@ -395,7 +395,7 @@ static void serve_etl_logs(proxy &p, exchange &x, const route_match &match)
     proxy_request_broadcast<on_logs_answers>(r, peers, request);
 }
 
-// --- stop and remove: the document says it, and the targets tell when the pods are gone
+// --- stop and remove: the document says it, and the targets report when the pods are gone
 
 static error apply_end(etl_end_request &r, cluster_document &next)
 {
@@ -420,7 +420,7 @@ static void on_ended_answers(etl_end_request &r, std::vector<broadcast_answer> a
     }
     answer a;
     if (!late.empty()) {
-        a.status = 202; // stopped and forgotten here; the targets named go on removing its pods by themselves
+        a.status = 202; // stopped and removed here; the named targets continue to remove its pods by themselves
         a.content_type = "text/plain; charset=utf-8";
         a.body = "stopped; pods are still being removed:\n" + late;
     }

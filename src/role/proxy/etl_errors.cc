@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/etl_errors.cc: reads through an ETL that failed, gathered from the targets.
+// role/proxy/etl_errors.cc: failed reads through an ETL, collected from the targets.
 //
-// Knows    control, broadcast.        Known by  proxy.cc, proxy_etl.cc.
-// Normal   every target tells the last ones; the newest of all are shown, in order of time.
-// Fails    404; a target that does not answer is named, its failures are missing.
+// Knows    control, broadcast.        Known by  proxy.cc, etl.cc.
+// Normal   every target reports its most recent failures; the newest of all are shown, sorted by time.
+// Fails    404. A target that does not answer is named, and its failures are missing.
 // Limits   failures_kept_max, etl_status_timeout_ms.
 #include "role/proxy/request.h"
 
@@ -29,7 +29,7 @@ etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answer
         json_ptr tree;
         std::string where;
         if (!broadcast_succeeded(answer) || json_parse(answer.body, tree, where)) {
-            if (answer.status != 404) // it has no such ETL, so nothing of it failed there
+            if (answer.status != 404) // the target has no such ETL, so nothing of it failed there
                 out.missing.push_back(answer.id);
             continue;
         }

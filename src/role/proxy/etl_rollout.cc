@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/etl_rollout.cc: the rollout of one start: its changes of the document, the calls that targets hold, the answer to its caller.
+// role/proxy/etl_rollout.cc: the rollout of one start: its changes of the document, the calls that targets hold, its caller's answer.
 //
-// Owns     one etl_start a rollout: the machine, the caller's exchange, the calls.
-// Knows    etl_rollout_machine, document_queue, broadcast, etl/spec_place.        Known by  proxy_etl_start.cc, proxy.cc.
-// Normal   the document says what should be; each target is asked once what came of it, and answers when that is decided.
-// Fails    400 a target's failure in its own words; 409; 503.
+// Owns     one etl_start for each rollout: the machine, the caller's exchange, the calls.
+// Knows    etl_rollout_machine, document_queue, broadcast, etl/spec_place.        Known by  etl_start.cc, proxy.cc.
+// Normal   the document says what should be. Each target is asked once for the result, and answers when it is decided.
+// Fails    400 with a target's failure in its own words; 409; 503.
 // Limits   etl_count_max, document_etls_size_max.
 #include "role/proxy/proxy.h"
 
@@ -30,9 +30,9 @@ struct etl_start {
     exchange *x = nullptr; // null once answered
     broadcast *calls = nullptr;
     cluster_etl etl;         // as it is, or will be, in the document
-    bool answers_id = false; // 2020: the caller gets the id, else a job id
-    uint64_t margin_ms = 0;  // of init_timeout, kept for the answer; 2020: none, its clients wait for as long as it takes
-    std::string refusal;     // why a change of the document was refused, in words for the user
+    bool answers_id = false; // 2020: the caller gets the id; otherwise a job id
+    uint64_t margin_ms = 0;  // of init_timeout, reserved for the answer; none for 2020, whose clients wait as long as it takes
+    std::string refusal;     // why a change of the document was refused, for the user
     std::string request_id;
     std::vector<std::string> warnings; // for the caller
 };
@@ -61,7 +61,7 @@ static cluster_etl *find_exact(cluster_document &document, std::string_view id)
     return etl != nullptr && etl->id == id ? etl : nullptr;
 }
 
-// They are no reason to refuse a start.
+// Old failures must not prevent a start.
 static void drop_oldest_failed_start(cluster_document &next)
 {
     const cluster_etl *oldest = nullptr;
@@ -81,7 +81,7 @@ static error apply_initializing(void *arg, cluster_document &next)
         if (known == nullptr)
             return refuse(s, error_code::etl_not_found, "etl job " + text_escape(s.etl.id) + " does not exist");
         if (known->stage != etl_stage::aborted)
-            return refuse(s, error_code::conflict, // which AIStore answers with 400: world_answer_failure
+            return refuse(s, error_code::conflict, // AIStore answers this with 400: see world_answer_failure
                 "invalid action \"can't start ETL[" + text_escape(s.etl.id) + "] during " +
                     std::string(etl_stage_names[static_cast<size_t>(known->stage)]) + " stage\"");
         if (known->pod_json.empty())
@@ -109,7 +109,7 @@ static error apply_initializing(void *arg, cluster_document &next)
     return no_error;
 }
 
-// The entry of this start, or null when somebody stopped, removed or restarted the ETL meanwhile.
+// The entry of this start, or null if the ETL was stopped, removed or restarted meanwhile.
 static cluster_etl *find_own(etl_start &s, cluster_document &next)
 {
     cluster_etl *etl = find_exact(next, s.etl.id);
@@ -133,7 +133,7 @@ static error apply_ended(void *arg, cluster_document &next)
     cluster_etl *etl = find_own(s, next);
     if (etl == nullptr)
         return refuse(s, error_code::etl_not_found, "it is gone already");
-    // Who gave it a name looks for it there, with the reason; a start that nobody waits for any more is forgotten.
+    // A user who named it will look for it there, with the reason. A start that no caller waits for any more is forgotten.
     bool has_failed = s.machine.failure != error_code::canceled && s.machine.failure != error_code::stopping;
     if (s.machine.is_restart || (!s.answers_id && has_failed)) {
         etl->stage = etl_stage::aborted;
@@ -160,7 +160,7 @@ static void change(etl_start &s, error (*apply)(void *arg, cluster_document &nex
 
 // --- calls that the targets hold
 
-// Where the targets' kubectl names a field, the place in the spec as the user sent it.
+// Where the targets' kubectl names a field, adds its location in the user's spec.
 static std::string explained(const etl_start &s, const std::string &text)
 {
     json_ptr init;
@@ -171,12 +171,12 @@ static std::string explained(const etl_start &s, const std::string &text)
     return spec.empty() ? text : spec_place_explain(text, spec);
 }
 
-// What one target's kubectl warns of, others' mostly do, too: each is told once.
+// Most targets' kubectl print the same warnings, so each one is shown only once.
 static void add_warning(std::vector<std::string> &warnings, std::string_view text)
 {
     std::string bounded(text.substr(0, warning_size_max));
     for (char &c : bounded) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) // it becomes a header
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) // the text becomes a header
             c = ' ';
     }
     if (std::find(warnings.begin(), warnings.end(), bounded) == warnings.end() && warnings.size() < warnings_max)
@@ -212,11 +212,11 @@ static void on_start_answers(void *arg, std::vector<broadcast_answer> answers)
     for (const broadcast_answer &answer : answers)
         take_warnings(s, answer);
     for (const broadcast_answer &answer : answers) {
-        if (broadcast_succeeded(answer) || answer.err.code == error_code::canceled) // canceled by us, because another one failed
+        if (broadcast_succeeded(answer) || answer.err.code == error_code::canceled) // cancelled by us, because another target failed
             continue;
         error_code code = error_code::ok;
         std::string text = broadcast_failure_text(answer, &code);
-        // What will fail again must not look retryable: AIStore's clients would repeat the init for a minute.
+        // A failure that would repeat must not look retryable: AIStore's clients would repeat the init for a minute.
         if (code == error_code::timed_out || code == error_code::canceled || code == error_code::not_found)
             code = error_code::etl_init_failed;
         else if (answer.err)
@@ -267,7 +267,7 @@ static void world_await_start(void *arg, etl_rollout &m)
     etl_start &s = *static_cast<etl_start *>(arg);
     std::string question = "/start?generation=" + url_encode(s.etl.generation_id) +
                            "&wait_timeout_ms=" + std::to_string(m.wait_timeout_ms) + "&";
-    // Before the machine's own, so that the error names a target.
+    // Earlier than the machine's own deadline, so that the error names a target.
     uint64_t deadline_ms = m.wait_timeout_ms + (s.margin_ms > 0 ? s.margin_ms / 2 : etl_init_margin_ms - 1'000);
     hold_calls(s, proxy_needed_peers(*s.p), question, deadline_ms, true, on_start_answers);
 }
@@ -275,7 +275,7 @@ static void world_await_start(void *arg, etl_rollout &m)
 static void world_await_removal(void *arg, etl_rollout &)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
-    std::vector<broadcast_peer> peers; // none when the time to drain is up
+    std::vector<broadcast_peer> peers; // none if the drain time is over
     if (!lifecycle_is_closing(s.p->life))
         peers = proxy_target_peers(*s.p);
     hold_calls(s, peers, "/gone?", etl_remove_timeout_ms - 1'000, false, on_gone_answers);
@@ -302,7 +302,8 @@ static exchange &take_exchange(etl_start &s)
 static void on_caller_gone(void *arg)
 {
     etl_start &s = *static_cast<etl_start *>(arg);
-    exchange_answer_error(take_exchange(s), error_code::canceled, "the caller hung up"); // into the void, but it ends the exchange
+    exchange_answer_error(
+        take_exchange(s), error_code::canceled, "the caller hung up"); // the answer goes nowhere, but it ends the exchange
     LOG(info, "etl", "etl=%s msg=\"the caller hung up, the start is ended\"", text_escape(s.etl.id).c_str());
     etl_rollout_caller_gone(s.machine);
 }
@@ -344,8 +345,8 @@ static void world_on_end(void *arg, etl_rollout &m)
         proxy_note_end(&p);
 }
 
-// AIStore's SDK reads for init_timeout and takes silence for a fault of the network, which it answers by asking again. So the pods get what
-// remains of it: time for log lines and the way back is kept.
+// AIStore's SDK waits for init_timeout and takes silence for a network failure, which it answers by asking again. So the pods get only a
+// part of that time; the rest is for log lines and the answer.
 static uint64_t answer_margin(uint64_t init_timeout_ms)
 {
     return init_timeout_ms / 4 < etl_answer_margin_max_ms ? init_timeout_ms / 4 : etl_answer_margin_max_ms;
@@ -397,7 +398,7 @@ void proxy_rollouts_cut_off(proxy &p)
             continue;
         broadcast_cancel(*start->calls);
         start->calls = nullptr;
-        etl_rollout_removed(start->machine, {}); // starts were stopped before: only removals are waited for
+        etl_rollout_removed(start->machine, {}); // starts were stopped before, so only removals are still awaited
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/etl_start.cc: starting ETLs: POST /v1/etl/init (2020), PUT /v1/etl (today), POST /v1/etl/<id>/start.
+// role/proxy/etl_start.cc: starts ETLs: POST /v1/etl/init (2020), PUT /v1/etl (today), POST /v1/etl/<id>/start.
 //
-// Knows    etl/etl_spec, proxy_etl_rollout.        Known by  routes.cc.
+// Knows    etl/etl_spec, etl_rollout.cc.        Known by  routes.cc.
 // Normal   read the spec, look at what would refuse the start, hand it to a rollout.
 // Fails    400 spec (with line and column); 409; 503 without targets or with a silent one.
 // Limits   spec_size_max, json_body_size_max.
@@ -34,7 +34,7 @@ static bool has_capital(std::string_view text)
     return false;
 }
 
-// Ten characters with a capital: never a name (pod names have none), always a legal Kubernetes label.
+// Ten characters with a capital. This is never a name, because pod names have no capitals, and always a legal Kubernetes label.
 static std::string make_id(proxy &p)
 {
     for (;;) {
@@ -44,7 +44,7 @@ static std::string make_id(proxy &p)
     }
 }
 
-// Of one start: changes with every start, and is the same whoever computes it.
+// Job id of one start: derived from ETL id and generation, so every node computes the same one.
 std::string proxy_etl_job_id(const cluster_etl &etl)
 {
     uint64_t digest = placement_digest(etl.id + "/" + etl.generation_id);
@@ -56,7 +56,7 @@ std::string proxy_etl_job_id(const cluster_etl &etl)
     return id;
 }
 
-// Everything that a start looks at before it asks the targets, and nothing is started.
+// Checks everything that a start checks before it contacts the targets, but starts nothing.
 static void answer_dry_run(proxy &p, exchange &x, const etl_spec &spec, const cluster_etl &etl)
 {
     const cluster_document &document = proxy_document(p);
@@ -74,7 +74,7 @@ static void answer_dry_run(proxy &p, exchange &x, const etl_spec &spec, const cl
     exchange_answer(x, std::move(a));
 }
 
-// A start that was meant as a trial must not start: near misses of the key, values that are neither true nor false, and both of them are refused.
+// A trial must never start anything: misspellings of the key, values that are neither true nor false, and contradictions are refused.
 static bool read_dry_run(exchange &x, bool &out_dry)
 {
     std::string_view query = exchange_head(x).query;
@@ -116,7 +116,7 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *
         exchange_answer_error(x, error_code::unavailable, "no targets are registered: an ETL needs at least one");
         return;
     }
-    // A target that holds another document counts as silent; why it does is what helps.
+    // A target that holds another document counts as silent, but the reason for that is more helpful.
     if (std::string odds = proxy_odds_text(p); !odds.empty()) {
         exchange_answer_error(x, error_code::diverged, odds);
         return;
@@ -138,7 +138,7 @@ static void begin_start(proxy &p, exchange &x, cluster_etl etl, const etl_spec *
         std::string name = text_escape(etl.id);
         if (is_restart)
             exchange_answer_error(x, error_code::conflict, "invalid action \"can't start ETL[" + name + "] during Initializing stage\"",
-                400); // as of one that runs
+                400); // as for one that runs
         else
             exchange_answer_error(x, error_code::already_exists, "etl job " + name + " already exists: it is being started");
         return;

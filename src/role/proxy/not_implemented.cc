@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/not_implemented.cc: what AIStore serves and this node does not: 501, which its clients tell from a misspelt path.
+// role/proxy/not_implemented.cc: what AIStore serves and this node does not: 501, which its clients distinguish from a misspelled path.
 //
 // Known by  routes.cc.
 #include "role/proxy/proxy.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/objects.cc: requests for objects: checked, then redirected to the target that holds the object.
+// role/proxy/objects.cc: checks requests for objects and redirects them to the target that holds the object.
 //
 // Knows    control, store/object_name, http.        Known by  routes.cc.
-// Normal   301 for GET and 307 for the rest, path and query byte for byte, plus pid and utm; answered from the head alone, the body is
-//          dropped by the http layer.
-// Fails    400 names and misspelt parameters, 404 bucket, 409 while the target holds another document, 503 with Retry-After while it is silent or does not know the bucket yet:
-//          an object is never looked for, and never put, in another place.
+// Normal   301 for GET, 307 for the rest, with path and query byte for byte, plus pid and utm. The head suffices for the answer; the http
+//          layer drops the body.
+// Fails    400 names and misspelled parameters; 404 bucket; 409 while the target holds another document; 503 with Retry-After while it is
+//          silent or does not know the bucket yet. An object is never looked for, or put, in another place.
 #include "role/proxy/request.h"
 
 #include "aistore/object_query.h"
@@ -21,7 +21,7 @@
 
 namespace etlnode {
 
-// Served again when the document says that a target may have missed something.
+// Served again when the document says that a target may have missed a change.
 struct missed_request : proxy_request {
     route_match match;
 };
@@ -37,7 +37,7 @@ static void refuse(proxy &p, exchange &x, const char *retry_after, const std::st
 
 static error apply_miss(missed_request &, cluster_document &next)
 {
-    document_miss(next); // perhaps another request has done so meanwhile: then the document only gets a version more
+    document_miss(next); // another request may have done so meanwhile: then only the version increases
     return no_error;
 }
 
@@ -54,7 +54,7 @@ static void on_missed(missed_request &r, error err)
     redirect_object(p, proxy_request_release(r), match);
 }
 
-// Whether the target has a document with the bucket; else the request has been answered.
+// Whether the target's document contains the bucket; otherwise the request has been answered.
 static bool knows_bucket(proxy &p, exchange &x, const cluster_node &node, const std::string &bucket)
 {
     auto made = p.bucket_versions.find(bucket);
@@ -65,7 +65,7 @@ static bool knows_bucket(proxy &p, exchange &x, const cluster_node &node, const 
     return false;
 }
 
-// The target of an object, which can be reached and knows the bucket; null: the request has been answered.
+// The target that holds the object, if it can be reached and knows the bucket; null: the request has been answered.
 static const cluster_node *find_holder(proxy &p, exchange &x, const std::string &bucket, const std::string &name)
 {
     const cluster_document &document = proxy_document(p);
@@ -132,14 +132,14 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
         return;
     if (asked.is_kept && !admit_destination(x, asked))
         return;
-    if (asked.is_kept) { // the source's target writes to the destination's, and has to know its bucket too
+    if (asked.is_kept) { // the source's target writes to the destination's, which must also know its bucket
         const cluster_node *other = find_holder(p, x, asked.to_bucket, asked.to_name);
         if (other == nullptr || !knows_bucket(p, x, *node, asked.to_bucket))
             return;
     }
     bool is_change = head.method != "GET" && head.method != "HEAD";
     if (is_change && document_needs_miss(document)) {
-        // A target that was taken out must know, should it come back, that it missed something: before it is true, and durably.
+        // A target that was removed must know, if it returns, that it missed a change. So store that durably before the change happens.
         missed_request &r = proxy_request_make<missed_request>(p, x);
         r.match = match;
         proxy_request_change<apply_miss, on_missed>(r, false);
@@ -154,7 +154,7 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
     headers.reserve(node->url.size() + head.target.size() + p.id.size() + 96);
     headers += "Location: ";
     headers += node->url;
-    headers += head.path; // as it was sent: the parser lets neither white space nor control bytes through
+    headers += head.path; // as it was sent: the parser accepts neither white space nor control bytes
     headers += '?';
     headers += head.query;
     headers += head.query.empty() ? "pid=" : "&pid=";
@@ -162,7 +162,7 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
     headers += "&utm=";
     headers += std::to_string(clock_wall_ns(*p.e));
     headers += "\r\n";
-    if (a.status == 301) // AIStore's clients expect 301; what holds today may not hold tomorrow
+    if (a.status == 301) // AIStore's clients expect 301, but the answer may be different tomorrow
         http_write_header(headers, "Cache-Control", "no-store");
     p.counts.redirects++;
     exchange_answer(x, std::move(a));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/proxy.cc: the proxy's start, its requests' way to their handlers, and its end.
+// role/proxy/proxy.cc: start of the proxy, dispatch of its requests, and shutdown.
 //
-// Owns     the public listener, the client for calls to targets, the document, everything under way.
-// Knows    every layer below.            Known by  app.
-// Normal   id, listener, document, ready; SIGTERM: drain, end what is under way, drained.
+// Owns     the public listener, the client for calls to targets, the document, everything in progress.
+// Knows    every layer below.            Known by  etlnode.
+// Normal   id, listener, document, ready. SIGTERM: drain, end what is in progress, drained.
 // Limits   those of the lifecycle machine.
 #include "role/proxy/proxy.h"
 
@@ -100,7 +100,7 @@ static void on_targets_asked(void *arg)
     p.on_ready(p.ready_arg, no_error, {});
 }
 
-// After a restart the targets are asked first (push_wait_ms at most), so that the first requests do not find them all silent.
+// After a restart it first contacts the targets (for at most push_wait_ms), so that the first requests do not find all of them silent.
 static void on_loaded(proxy &p, error err, const std::string &detail)
 {
     p.is_loading = false;
@@ -210,7 +210,7 @@ void proxy_note_end(void *arg) { lifecycle_work_ended(static_cast<proxy *>(arg)-
 error proxy_start(
     env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy)
 {
-    if (options.cluster_secret.empty()) // else whoever reaches this node could be one of its cluster
+    if (options.cluster_secret.empty()) // otherwise anyone who can reach this node could pose as one of its cluster
         return make_error(error_code::invalid_argument, "a node needs a cluster secret");
     url_base base;
     if (!options.advertise_url.empty() && !url_parse_base(options.advertise_url, base))
@@ -241,7 +241,7 @@ void proxy_free(proxy *p)
     CHECK(p->requests == nullptr);
     CHECK(p->starts.empty());
     CHECK(document_queue_is_idle(p->documents));
-    if (p->server != nullptr) // its start failed
+    if (p->server != nullptr) // otherwise its start failed
         http_server_stop(*p->server);
     if (p->tick != nullptr)
         proxy_targets_stop(*p);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/proxy.h: the proxy's parts, shared by the proxy_*.cc files of this folder.
+// role/proxy/proxy.h: the proxy's parts, for the files of this folder.
 #pragma once
 
 #include <cstdint>
@@ -27,25 +27,25 @@
 
 namespace etlnode {
 
-// What the proxy has seen of one target. Not in the document: it is true of this process only.
+// What the proxy has observed of one target. It is not in the document, because it applies to this process only.
 struct proxy_target {
     proxy *owner = nullptr;
     std::string id;
     presence here;               // whether it can be heard
     publisher copy;              // which document it holds
-    call *push = nullptr;        // PUT /v1/node/document under way
-    uint64_t object_count = 0;   // as it has said last
-    bool is_count_known = false; // it has said one
-    std::string odds;            // why its document and ours do not go together; empty: they do
+    call *push = nullptr;        // PUT /v1/node/document in progress
+    uint64_t object_count = 0;   // as last reported
+    bool is_count_known = false; // it has reported one
+    std::string odds;            // why its document and ours do not match; empty: they do
 };
 
-// A target of another cluster that wants to register here.
+// A target of another cluster that tries to register here.
 struct proxy_stranger {
     std::string cluster, peer;
     uint64_t heard_ms = 0;
 };
 
-// Somebody waits until all targets that can be heard hold a version.
+// A caller that waits until all targets that can be heard hold a version.
 struct proxy_waiter {
     uint64_t version = 0;
     uint64_t deadline_ms = 0;
@@ -55,7 +55,7 @@ struct proxy_waiter {
 
 struct proxy_counts {
     uint64_t redirects = 0;
-    uint64_t redirects_refused = 0; // silent target, no target
+    uint64_t redirects_refused = 0; // silent target, or no target
     uint64_t registrations = 0, registrations_refused = 0;
     uint64_t pushes = 0, push_failures = 0;
     uint64_t etl_inits = 0, etl_init_failures = 0;
@@ -63,7 +63,7 @@ struct proxy_counts {
 };
 
 struct proxy_request;
-struct etl_start; // proxy_etl_rollout.cc: a start of an ETL that is under way
+struct etl_start; // etl_rollout.cc: a start of an ETL in progress
 
 struct proxy {
     env *e = nullptr;
@@ -75,14 +75,14 @@ struct proxy {
     access_log answers;
     http_client *client = nullptr;
     document_queue documents;
-    std::map<std::string, proxy_target> targets;     // by id, of the document
+    std::map<std::string, proxy_target> targets;     // by id, of the targets in the document
     std::map<std::string, proxy_stranger> strangers; // by id
     std::vector<proxy_waiter> waiters;
     timer *tick = nullptr; // waiters whose time is up
     // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket of
-    // that name, and drop the objects with it.
-    std::map<std::string, uint64_t> bucket_versions; // of the buckets made by this process
-    uint64_t loaded_version = 0;                     // for the others
+    // bucket of that name, whose removal would delete the new objects.
+    std::map<std::string, uint64_t> bucket_versions; // of the buckets created by this process
+    uint64_t loaded_version = 0;                     // for all others
     uint64_t upload_ms = 0;                          // when the last upload was redirected; 0: never
     std::map<std::string, etl_start *> starts;       // by ETL id
     proxy_request *requests = nullptr;               // list
@@ -91,7 +91,7 @@ struct proxy {
     uint64_t started_ms = 0;
     uint64_t next_machine_id = 1;
 
-    // Start and end.
+    // Start and shutdown.
     bool is_loading = false; // the document
     void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
     void *ready_arg = nullptr;
@@ -106,72 +106,72 @@ inline const cluster_document &proxy_document(const proxy &p) { return p.documen
 
 route_table proxy_routes();
 
-// --- proxy_document.cc: the cluster document
+// --- document.cc: the cluster document
 
 // Reads or makes the document, puts this proxy into it, ends what was initializing; then on_loaded.
 void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const std::string &detail));
 
-// --- proxy_targets.cc: the targets that hold copies of it
+// --- targets.cc: the targets that hold copies of it
 
 void proxy_targets_begin(proxy &p);
 void proxy_targets_stop(proxy &p);
-// What has been seen of this target; from now on it is watched.
+// What was observed of this target, which is watched from now on.
 proxy_target &proxy_target_of(proxy &p, const std::string &id);
-// It has registered, and holds that version.
+// It has registered and holds that version.
 void proxy_note_registered(proxy_target &target, uint64_t version);
 void proxy_note_odds(proxy_target &target, const std::string &why);
-// Sends the current document to every target that does not hold it.
+// Sends the current document to every target that lacks it.
 void proxy_push(proxy &p);
 void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg);
 bool proxy_target_is_silent(const proxy &p, std::string_view id);
-// All targets of the document as peers of a broadcast, those in maintenance too.
+// All targets of the document as peers of a broadcast, including those in maintenance.
 std::vector<broadcast_peer> proxy_target_peers(const proxy &p);
-// Those that hold objects for somebody: not in maintenance.
+// The targets that hold objects: those not in maintenance.
 std::vector<broadcast_peer> proxy_placed_peers(const proxy &p);
-// Without those in maintenance that are silent: they hold no objects and serve nobody.
+// All except silent targets in maintenance, which hold no objects and serve no requests.
 std::vector<broadcast_peer> proxy_needed_peers(const proxy &p);
-// The first needed target that is silent; null when every one can be heard.
+// The first needed target that is silent; null if all of them can be heard.
 const cluster_node *proxy_silent_target(const proxy &p);
 // Why a target is in maintenance, for people.
 std::string proxy_maintenance_text(const cluster_document &document, const cluster_node &node);
-// Why this proxy must not change the document: a target holds one that does not go together with it. Empty: it may.
+// Why this proxy must not change the document: a target holds one that does not match it. Empty: it may.
 std::string proxy_odds_text(const proxy &p);
-// Why a target that is silent cannot be asked: it holds another document, which counts as silent, or it was not heard; `out_code` says which.
+// Why a silent target cannot be asked: it holds another document, which counts as silent, or it was not heard. `out_code` says which.
 std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code &out_code);
-// All targets that were heard say so: this proxy's document is the wrong one.
+// True if all targets that were heard hold a document that does not match: this proxy's document is then the wrong one.
 bool proxy_is_at_odds(const proxy &p);
 
-// proxy_etl_errors.cc: the failed reads that targets told of, newest last: at most failures_kept_max.
+// etl_errors.cc: the failed reads that targets reported, newest last; at most failures_kept_max.
 struct etl_told_failure {
     uint64_t wall_ns = 0;
     std::string target;
-    const cJSON *from = nullptr; // of the target's answer
+    const cJSON *from = nullptr; // in the target's answer
 };
 struct etl_told_failures {
-    std::vector<json_ptr> answers; // what `from` points into
+    std::vector<json_ptr> answers; // own the trees that `from` points into
     std::vector<etl_told_failure> last;
     uint64_t count = 0;
     std::vector<std::string> missing; // targets that did not answer
 };
 etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers);
-// As AIStore's clients read them: [{"obj_name","msg","ecode"}], each object once.
+// For AIStore's clients: [{"obj_name","msg","ecode"}], each object once.
 json_ptr proxy_etl_obj_errors(const etl_told_failures &failures);
-// The request was answered with 404 when it is null.
+// Null: the request has been answered with 404.
 const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw);
 std::vector<broadcast_peer> proxy_speaking_peers(const proxy &p);
-// Why an ETL cannot be found by this id or name: it does not exist, or the name is several ETLs'.
+// Why no ETL has this id or name: it does not exist, or several ETLs have the name.
 std::string proxy_etl_missing_text(const proxy &p, std::string_view id_or_name);
 std::string proxy_node_etl_path(std::string_view id, std::string_view more = {});
 
-// --- proxy_etl_rollout.cc: starts under way
+// --- etl_rollout.cc: starts in progress
 
-// Starts `etl` on all targets, and answers `x` with what comes of it: with its id (2020), else with a job id.
+// Starts `etl` on all targets and answers `x` with the result: the id (2020), or a job id.
 void proxy_rollout_begin(proxy &p, exchange &x, cluster_etl etl, std::span<const std::string> warnings, bool is_restart, bool answers_id);
-// What kubectl warned of, as header lines of an answer.
+// kubectl's warnings, as header lines of an answer.
 std::string proxy_warning_headers(const std::vector<std::string> &warnings);
-// Ends every start that is under way.
+// Ends every start in progress.
 void proxy_rollouts_stop(proxy &p);
-// The same without waiting for targets any more: only the document is still set right.
+// The same, but without waiting for targets any more: only the document is still corrected.
 void proxy_rollouts_cut_off(proxy &p);
 
 std::vector<std::string_view> proxy_bucket_names(const proxy &p);

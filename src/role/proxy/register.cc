@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/register.cc: POST /v1/node/register: targets join, return, and say that they live.
+// role/proxy/register.cc: POST /v1/node/register: targets join, return, and send heartbeats.
 //
 // Knows    control, http.        Known by  routes.cc.
-// Normal   a known target is heard, and gets the document with the answer if it holds an older one; a new one is put into the document.
-// Fails    409 another cluster, a document that does not go together with ours, two targets of one id.
+// Normal   a known target is heard, and gets the document in the answer if it holds an older one. A new target is added to the document.
+// Fails    409 for another cluster, a document that does not match ours, or two targets with one id.
 // Limits   target_count_max, stranger_count_max.
 #include "role/proxy/request.h"
 
@@ -21,12 +21,12 @@ namespace etlnode {
 
 struct registration_request : proxy_request {
     cluster_node node;
-    document_identity peer_document; // which one it has stored
-    bool is_peer_of_cluster = false; // it has been in this cluster before
-    uint64_t peer_started_ns = 0;    // 0: a target of before, which does not say
+    document_identity peer_document; // the document that it has stored
+    bool is_peer_of_cluster = false; // it was in this cluster before
+    uint64_t peer_started_ns = 0;    // 0: a target of a former version, which does not report it
     uint64_t peer_objects = 0;
     bool is_peer_count_known = false;
-    bool holds_objects = false; // the cluster: some are, or may be, somewhere
+    bool holds_objects = false; // the cluster: objects are, or may be, somewhere
 };
 
 static void note_registered(registration_request &r)
@@ -70,7 +70,7 @@ static error apply_member(registration_request &r, cluster_document &next)
     r.node.flags = 0;
     bool is_departed = document_has_left(next, r.node.id);
     bool may_return = is_departed && r.is_peer_of_cluster && document_may_return(next, r.node);
-    // What it missed may have been written or deleted elsewhere: then its copies must not show up again.
+    // What it missed may have been overwritten or deleted elsewhere. Its copies must then not appear again.
     if (!next.buckets.empty() && !may_return && (r.holds_objects || (is_departed && may_hold_objects(r))))
         r.node.flags |= node_flag_maintenance;
     cluster_node &node = document_put_node(next, r.node);
@@ -94,7 +94,7 @@ static void on_member_stored(registration_request &r, error err)
     answer_member(r);
 }
 
-// What the other targets hold decides whether a new one may take part in placement at once.
+// The other targets' counts decide whether a new target may take part in placement at once.
 static void on_counts(registration_request &r, std::vector<broadcast_answer> answers)
 {
     bool is_empty = true;
@@ -141,7 +141,7 @@ static void refuse_lineage(registration_request &r, document_relation relation)
     refuse_member(r, is_newer ? error_code::newer_version : error_code::diverged, text);
 }
 
-// The first number of a registration that is none; empty: what is there is right. A target of before leaves some out.
+// The first field of a registration that is not a number; empty: all are valid. A target of a former version omits some.
 static std::string wrong_number(const cJSON *tree)
 {
     for (const char *key : {"document_version", "document_term", "document_tag", "document_digest", "object_count", "started_ns"}) {
@@ -174,7 +174,7 @@ static void admit_member(registration_request &r)
     proxy_request_broadcast<on_counts>(r, peers, request);
 }
 
-// Two processes of one id, one of which runs with a copy of the other's data directory, would take turns, and objects go to either.
+// Two processes with one id, one of them on a copy of the other's data directory, would alternate, and objects would go to either.
 static void on_former(registration_request &r, std::vector<broadcast_answer> answers)
 {
     const cluster_node *known = document_find_node(proxy_document(*r.p), r.node.id);
@@ -183,7 +183,7 @@ static void on_former(registration_request &r, std::vector<broadcast_answer> ans
     bool is_other = known != nullptr && broadcast_succeeded(answers[0]) && !json_parse(answers[0].body, tree, where) &&
                     json_text(tree.get(), "id") == r.node.id;
     uint64_t started_ns = is_other ? json_u64(tree.get(), "started_ns", 0) : 0;
-    if (started_ns == 0 || started_ns == r.peer_started_ns) { // gone, or the same one by a second name
+    if (started_ns == 0 || started_ns == r.peer_started_ns) { // it is gone, or it is the same process under a second name
         admit_member(r);
         return;
     }
@@ -228,7 +228,7 @@ static void on_registration(registration_request &r, std::string body)
     }
     r.is_peer_of_cluster = !uuid.empty();
     if (json_get(tree.get(), "document_digest") == nullptr &&
-        r.peer_document.version <= document.version) // a target of before: only its version is known
+        r.peer_document.version <= document.version) // a target of a former version: only its version is known
         r.peer_document = r.peer_document.version == document.version ? document_identify(document) : document_identity{};
     document_relation relation = document_relate(r.peer_document, document);
     if (relation == document_relation::newer || relation == document_relation::diverged) {

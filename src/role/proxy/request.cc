@@ -3,7 +3,7 @@
 //
 // Owns     the exchange until it is answered, at most one broadcast.
 // Knows    http, document_queue, broadcast.        Known by  the proxy's handlers.
-// Fails    every failure is an answer; a client that has gone is answered into the void.
+// Fails    every failure is an answer; if the client is gone, the answer goes nowhere.
 #include "role/proxy/request.h"
 
 #include "base/check.h"

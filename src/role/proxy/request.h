@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/request.h: one client's request at the proxy that waits for something: a body, targets, the document.
+// role/proxy/request.h: one client's request at the proxy that waits for a body, for targets, or for the document.
 //
-// It ends exactly once, by proxy_request_release, _fail or _answer; the reference is dead then. A handler with parameters of its own keeps
-// them in a struct that is a proxy_request and more, and its callbacks get that struct:
+// It ends exactly once, by proxy_request_release, _fail or _answer; the reference is invalid afterwards. A handler with parameters of its
+// own keeps them in a struct derived from proxy_request, and its callbacks get that struct:
 //
 //   struct bucket_request : proxy_request { std::string bucket; };
 //   static void on_body(bucket_request &r, std::string body) { ... }
@@ -25,7 +25,7 @@ struct proxy_request {
     exchange *x = nullptr; // null once answered
     broadcast *calls = nullptr;
     proxy_request *previous = nullptr, *next = nullptr;
-    bool changing = false; // a change of the document is under way
+    bool changing = false; // a change of the document is in progress
     void (*destroy)(proxy_request *r) = nullptr;
     void (*on_body)(proxy_request &r, std::string body) = nullptr;
     error (*apply)(proxy_request &r, cluster_document &next) = nullptr;
@@ -46,14 +46,15 @@ template <typename request = proxy_request> request &proxy_request_make(proxy &p
     return *r;
 }
 
-// Reads the body (size_max bytes at most), then on_body(request &, std::string body); a body that cannot be read is answered here.
+// Reads the body (at most size_max bytes), then calls on_body(request &, std::string body). If the body cannot be read, the request is
+// answered here.
 template <auto on_body, typename request> void proxy_request_read(request &r, size_t size_max)
 {
     r.on_body = [](proxy_request &base, std::string body) { on_body(static_cast<request &>(base), std::move(body)); };
     proxy_request_begin_read(r, size_max);
 }
 
-// Asks all `peers`; then on_answers(request &, std::vector<broadcast_answer> answers).
+// Sends a request to all `peers`, then calls on_answers(request &, std::vector<broadcast_answer> answers).
 template <auto on_answers, typename request>
 void proxy_request_broadcast(request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &asked)
 {
@@ -63,8 +64,8 @@ void proxy_request_broadcast(request &r, const std::vector<broadcast_peer> &peer
     proxy_request_begin_broadcast(r, peers, asked);
 }
 
-// Changes the document by error apply(request &, cluster_document &next). on_changed(request &, error) comes when the change is durable and,
-// with `wait_pushed`, when the targets hold it (push_wait_ms at most).
+// Changes the document by error apply(request &, cluster_document &next). Calls on_changed(request &, error) when the change is durable
+// and, with `wait_pushed`, when the targets hold it (within push_wait_ms).
 template <auto apply, auto on_changed, typename request> void proxy_request_change(request &r, bool wait_pushed)
 {
     r.apply = [](proxy_request &base, cluster_document &next) { return apply(static_cast<request &>(base), next); };
@@ -72,12 +73,13 @@ template <auto apply, auto on_changed, typename request> void proxy_request_chan
     proxy_request_begin_change(r, wait_pushed);
 }
 
-// The exchange is the caller's again.
+// Returns the exchange to the caller and ends the request.
 exchange &proxy_request_release(proxy_request &r);
 void proxy_request_fail(proxy_request &r, error_code code, std::string_view text);
 void proxy_request_answer(proxy_request &r, answer a);
 void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
-// `value` of the action envelope in `body`; false: answered and ended. An empty body is the action "".
+// Reads the action envelope in `body` and returns its `value`. False: the request was answered and has ended. An empty body is the action
+// "".
 bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);
 
 } // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/routes.cc: the files whose routes the proxy serves. Each has its rows beside their handlers.
+// role/proxy/routes.cc: the lists of routes that the proxy serves. The rows are beside their handlers.
 //
 // Known by  proxy.cc.
 #include "role/proxy/proxy.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/targets.cc: what this proxy has seen of each target: whether it can be heard, and which document it holds.
+// role/proxy/targets.cc: what this proxy observes of each target: whether it can be heard, and which document it holds.
 //
-// Owns     a presence and a publisher for each target, one timer for those who wait until a document is everywhere.
-// Knows    control, http.        Known by  proxy_document.cc, proxy_register.cc and the handlers.
-// Normal   a change is stored, then every target gets the new document; registrations, heartbeats and accepted pushes say that a target lives.
-// Fails    see publisher_machine; a target whose document does not go together with ours is told of (odds).
+// Owns     a presence and a publisher for each target, and one timer for callers that wait until a document is everywhere.
+// Knows    control, http.        Known by  document.cc, register.cc and the handlers.
+// Normal   a change is stored, and then sent to every target. Registrations, heartbeats and accepted pushes show that a target lives.
+// Fails    see publisher_machine. If a target's document does not match ours, its entry says so (odds).
 // Limits   push_wait_ms, target_silent_ms.
 #include "role/proxy/proxy.h"
 
@@ -46,9 +46,9 @@ static void world_send(void *arg, publisher &)
 {
     proxy_target &target = *static_cast<proxy_target *>(arg);
     proxy &p = *target.owner;
-    const cluster_node *node = document_find_node(proxy_document(p), target.id); // there is one: a version is wanted
+    const cluster_node *node = document_find_node(proxy_document(p), target.id); // it exists, because a version is wanted
     url_base base;
-    (void)url_parse_base(node->url, base); // node_parse has let no other one into the document
+    (void)url_parse_base(node->url, base); // node_parse accepts no other URL into the document
     call_options options;
     options.host = base.host;
     options.port = base.port;
@@ -95,7 +95,7 @@ proxy_target &proxy_target_of(proxy &p, const std::string &id)
     return target;
 }
 
-// --- who waits until a document is everywhere
+// --- callers that wait until a document is everywhere
 
 static bool is_pushed(const proxy &p, uint64_t version)
 {
@@ -104,7 +104,7 @@ static bool is_pushed(const proxy &p, uint64_t version)
         if (!node.is_target || it == p.targets.end())
             continue;
         const proxy_target &target = it->second;
-        // After a restart of the proxy nobody has been heard yet: the first push tells who lives.
+        // After a restart of the proxy no target has been heard yet: the first push shows which ones live.
         bool is_asked = !presence_was_heard(target.here) && publisher_is_sending(target.copy);
         if ((is_asked || presence_is_here(target.here)) && target.copy.held_version < version)
             return false;
@@ -123,7 +123,7 @@ static void arm_tick(proxy &p)
     timer_arm(*p.e, p.tick, due > now ? due - now : 0);
 }
 
-// Waiters whose version is everywhere, or whose time is up, or (at the end) all of them.
+// Completes the callers whose version is everywhere or whose time is over, or (at the end) all of them.
 static void release_waiters(proxy &p, bool all)
 {
     uint64_t now = clock_now_ms(*p.e);
@@ -152,7 +152,7 @@ void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg)
     arm_tick(p);
 }
 
-// --- documents that do not go together
+// --- documents that do not match
 
 void proxy_note_odds(proxy_target &target, const std::string &why)
 {
@@ -193,14 +193,14 @@ bool proxy_is_at_odds(const proxy &p)
     return any;
 }
 
-// --- pushes, and what they tell
+// --- pushes and their results
 
 static void note_push_failure(proxy_target &target, error err, int status, const std::string &body)
 {
     proxy &p = *target.owner;
     p.counts.push_failures++;
     error_envelope told = err ? error_envelope{err.code, error_text(err)} : error_envelope_read(status, body);
-    // A push that was overtaken, by the answer to a registration or by the next change, says nothing about the document of now.
+    // A push that was overtaken, by the answer to a registration or by the next change, says nothing about the current document.
     bool is_current = target.copy.sent_version == proxy_document(p).version;
     if (told.code == error_code::diverged || (told.code == error_code::newer_version && is_current))
         proxy_note_odds(target, told.message);
@@ -244,7 +244,7 @@ void proxy_note_registered(proxy_target &target, uint64_t version)
     release_waiters(*target.owner, false);
 }
 
-// --- begin and end
+// --- start and shutdown
 
 void proxy_targets_begin(proxy &p) { p.tick = timer_make(*p.e, on_tick, &p); }
 

@@ -13,7 +13,7 @@
 
 namespace etlnode {
 
-// What the log shows of a path: the secret of a pod stays out of it.
+// The path as it appears in the log: without the secret of a pod.
 static std::string path_for_log(std::string_view target)
 {
     std::string prefix = std::string(path_pod_object) + "/";

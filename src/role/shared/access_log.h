@@ -8,9 +8,8 @@
 
 namespace etlnode {
 
-// Requests for objects, and what comes all the time (health, metrics, heartbeats), are logged at level debug unless they fail with 5xx. An
-// overload brings answers 503 by the thousand: refusals_logged_max of them a second have their line, and the first one after that second says
-// how many had none.
+// Requests for objects and frequent ones (health, metrics, heartbeats) are logged at level debug unless they fail with 5xx. An overload
+// causes thousands of 503 answers: refusals_logged_max of them are logged each second, and the next line after that says how many were not.
 struct access_log {
     uint64_t second = 0;
     unsigned written = 0; // in that second

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// role/shared/etl_failures.cc: the last reads through an ETL that failed on this target.
+// role/shared/etl_failures.cc: the most recent failed reads through an ETL on this target.
 //
-// Knows    codec.            Known by  target_document.cc, target_control.cc.
-// Limits   failures_kept_max an ETL, failure_text_max bytes each.
+// Knows    codec.            Known by  role/target/document.cc, role/target/node_api.cc.
+// Limits   failures_kept_max for each ETL, failure_text_max bytes each.
 #include "role/shared/etl_failures.h"
 
 #include "base/limits.h"
@@ -14,7 +14,7 @@ void etl_failures_add(etl_failures &failures, const std::string &etl_id, etl_fai
 {
     etl_failure_list &list = failures[etl_id];
     if (failure.text.size() > failure_text_max) {
-        size_t end = failure_text_max; // not inside a character
+        size_t end = failure_text_max; // do not cut inside a character
         while (end > 0 && (static_cast<unsigned char>(failure.text[end]) & 0xc0) == 0x80)
             end--;
         failure.text = failure.text.substr(0, end) + "...";

@@ -15,7 +15,7 @@ struct health_state {
     bool ready = false;
     bool draining = false;
     std::string not_ready_text = "starting";
-    const cJSON *details = nullptr; // what a node that is ready says to ?readiness=true; null: nothing
+    const cJSON *details = nullptr; // the answer of a ready node to ?readiness=true; null: nothing
     uint64_t node_uptime_ms = 0;
     uint64_t cluster_uptime_ms = 0;
 };

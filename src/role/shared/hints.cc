@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/shared/hints.cc: the error texts for names that are not there. AIStore's clients match the words before the brackets.
+// role/shared/hints.cc: error texts for names that do not exist. AIStore's clients match the words before the brackets.
 //
 // Known by  the handlers of both roles.
 // Limits   hint_names_max.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/shared/hints.h: what there is, for somebody who has asked for a name that is not there.
+// role/shared/hints.h: the existing names, for a user who asked for one that does not exist.
 #pragma once
 
 #include <string>

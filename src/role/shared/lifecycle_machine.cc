@@ -20,7 +20,7 @@ namespace etlnode {
 using S = lifecycle::state;
 using E = lifecycle::event;
 
-static constexpr uint64_t finish_timeout_ms = 2'000;    // after every connection was ended, handlers need only turns of the loop
+static constexpr uint64_t finish_timeout_ms = 2'000;    // after all connections have ended, handlers need only iterations of the loop
 static constexpr uint64_t last_word_timeout_ms = 1'000; // for the proxy to take it
 
 // --- what comes in

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/shared/list_merge.cc: merges pages of object names; pure.
 //
-// Knows    codec.            Known by  proxy_list.cc, target_list.cc.
+// Knows    codec.            Known by  list.cc, list.cc.
 // Limits   list_page_size_max.
 #include "role/shared/list_merge.h"
 
@@ -80,7 +80,7 @@ list_page list_merge(std::vector<list_page> &pages, size_t page_size)
             break;
         list_entry &entry = pages[best].entries[next[best]++];
         if (!merged.entries.empty() && merged.entries.back().name == entry.name)
-            continue; // a directory that several targets have
+            continue; // a directory that several targets returned
         merged.entries.push_back(std::move(entry));
     }
     if (merged.entries.size() == page_size && page_size > 0)

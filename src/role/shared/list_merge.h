@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/shared/list_merge.h: pages of object names of several targets to one page, and what a client asked of a listing.
+// role/shared/list_merge.h: merges the targets' pages of object names into one page, and reads a client's request for a listing.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 namespace etlnode {
 
 // Bits of a request's `flags` (source: AIStore api/apc/lsmsg.go).
-inline constexpr uint64_t list_request_archives = 1u << 3; // the members of archives, too
+inline constexpr uint64_t list_request_archives = 1u << 3; // also the members of archives
 inline constexpr uint64_t list_request_name_only = 1u << 4;
 inline constexpr uint64_t list_request_name_size = 1u << 5;
 inline constexpr uint64_t list_request_not_cached = 1u << 9;
@@ -31,20 +31,19 @@ struct list_request {
     bool wants_checksum = false, wants_version = false, wants_atime = false, wants_location = false, wants_custom = false,
          wants_copies = false;
 };
-// From the `value` of an action envelope (null: all defaults). Refused with bad_request or not_implemented, and words for the user.
+// Reads the `value` of an action envelope (null: all defaults). Refused with bad_request or not_implemented, and a text for the user.
 error list_request_read(const cJSON *value, list_request &out_request, std::string &out_reason);
 
-// Every page is in order and holds the first entries after the same name; `page_size` is what each target was asked for. The merged page
-// is full exactly when its token is set. Directories of several targets become one.
+// Every page is sorted and contains the first entries after the same name; each target was asked for `page_size` entries. The merged page
+// is full exactly if its token is set. A directory that several targets return appears once.
 list_page list_merge(std::vector<list_page> &pages, size_t page_size);
-// Takes out what was not asked for and sets the flags that AIStore's clients expect.
+// Removes what was not requested, and sets the flags that AIStore's clients expect.
 void list_page_trim(list_page &page, const list_request &request);
 
-// On a target: collapses names below `prefix` + one level into a directory entry. `rows_after` for the next page of rows when all that follow
-// lie inside a directory.
-// Returns the directory ("prefix/sub/") that holds `name`, or an empty view when the name lies on the level itself.
+// On a target: collapses names more than one level below `prefix` into a directory entry.
+// Returns the directory ("prefix/sub/") that contains `name`, or an empty view if the name is on the level itself.
 std::string_view list_directory_of(std::string_view prefix, std::string_view name);
-// Where to go on after `name`: past all of it when it is a directory.
+// Where to continue after `name`: behind all of its contents if it is a directory.
 std::string list_skip_after(std::string_view prefix, std::string_view name);
 
 } // namespace etlnode

@@ -35,7 +35,7 @@ void metrics_label(std::string &labels, const char *key, std::string_view value)
     labels += '"';
 }
 
-// Whole numbers in full, others with what a double holds.
+// Integers in full, other numbers with the precision of a double.
 static std::string number(double value)
 {
     if (value >= 0 && value < 9007199254740992.0 && value == static_cast<double>(static_cast<uint64_t>(value)))

@@ -33,17 +33,17 @@ struct object_metrics {
     uint64_t get_count = 0, put_count = 0, head_count = 0, delete_count = 0, list_count = 0;
     uint64_t get_errors = 0, put_errors = 0, delete_errors = 0;
     uint64_t get_bytes = 0, put_bytes = 0;
-    std::map<std::string, etl_metrics> etls; // by ETL id; entries of ETLs that are gone are removed
+    std::map<std::string, etl_metrics> etls; // by ETL id; entries of removed ETLs are deleted
 };
 
-// Writes HELP, TYPE and one sample line a call; label values are escaped.
+// Each call writes HELP, TYPE and one sample line. Label values are escaped.
 struct metrics_text {
     std::string out;
     std::string last_name;
 };
 void metrics_add(metrics_text &text, const char *name, const char *type, const char *help, const std::string &labels, double value);
 void metrics_add_histogram(metrics_text &text, const char *name, const char *help, const std::string &labels, const latency_histogram &h);
-// key="value" with the value escaped; joins with a comma when `labels` is not empty.
+// Appends key="value" with the value escaped, after a comma if `labels` is not empty.
 void metrics_label(std::string &labels, const char *key, std::string_view value);
 
 } // namespace etlnode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/shared/metrics_page.cc: the families of /metrics that both roles show: build, uptime, listeners, state machines.
 //
-// Knows    http, machines.        Known by  proxy_metrics.cc, target_metrics.cc.
+// Knows    http, machines.        Known by  metrics.cc, metrics.cc.
 #include "role/shared/metrics_page.h"
 
 #include "base/text.h"

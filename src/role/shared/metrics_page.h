@@ -10,7 +10,7 @@
 
 namespace etlnode {
 
-// Families in one page must stand together, so servers are given all at once.
+// The samples of a family must be adjacent in a page, so all servers are passed at once.
 struct metrics_server {
     const char *name;
     const http_server *server; // may be null

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/shared/node.h: what both roles are started with, and what the daemon asks of either.
+// role/shared/node.h: the options of both roles, and what the daemon calls in either.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +14,21 @@ namespace etlnode {
 
 struct node_options {
     bool is_target = false;
-    std::string id; // empty: kept in the data directory (meta document "node"), made at the first start
+    std::string id; // empty: kept in the data directory (meta document "node"), created at the first start
     std::string listen_host = "127.0.0.1";
     uint16_t listen_port = 0;  // 0: the kernel chooses
-    std::string advertise_url; // what clients and other nodes are told; empty: http://<listen_host>:<port>
+    std::string advertise_url; // for clients and other nodes; empty: http://<listen_host>:<port>
     std::string data_dir;
     std::string cluster_secret; // shared by the nodes of a cluster; never empty
     std::string version;
-    std::string machine_name;                                // its host name: one that Host may say
+    std::string machine_name;                                // its host name, which Host may contain
     std::vector<std::string> allowed_hosts, allowed_origins; // role/shared/web_guard.h
 
     // Targets only.
     std::string proxy_url;       // where to register
     std::string pod_listen_host; // listener for pods; empty: listen_host
     uint16_t pod_listen_port = 0;
-    std::string pod_url;              // what pods are told; empty: http://<pod_listen_host>:<port>
+    std::string pod_url;              // for pods; empty: http://<pod_listen_host>:<port>
     std::vector<std::string> kubectl; // program and leading arguments
     bool kubectl_is_local = false;
     std::string sandbox;         // what kubectl-local says of this machine: "namespaces", "none", "refused"; empty: unknown, or Kubernetes
@@ -36,10 +36,10 @@ struct node_options {
     std::string node_name;       // K8S_HOST_NAME
     std::string pod_name, pod_uid;                  // the target's own pod (owner of ETL pods); empty outside Kubernetes
     pod_security security = pod_security::baseline; // what is added to ETL pods
-    std::string node_address;                       // of this Kubernetes node as clients reach it; empty: what Kubernetes says of it
+    std::string node_address;                       // of this Kubernetes node as clients reach it; empty: as Kubernetes reports it
     uint64_t pod_ready_wait_ms = 5'000;
     bool require_framing = false; // the default for ETLs whose spec does not say
-    uint64_t descriptors_max = 0; // what the process may have open (RLIMIT_NOFILE); 0: unknown
+    uint64_t descriptors_max = 0; // how many descriptors the process may open (RLIMIT_NOFILE); 0: unknown
 };
 
 // on_ready(arg, err, detail) is called once: listening and (target) store opened; a target registers afterwards by itself. `detail` says
@@ -56,7 +56,7 @@ uint16_t target_pod_port(target &t);
 std::string proxy_url(proxy &p);
 std::string target_url(target &t);
 
-// SIGTERM: readiness goes false, listeners close, requests in flight end (at most drain_timeout_ms), children are ended, pods stay.
+// SIGTERM: readiness becomes false, listeners close, requests in flight end (within drain_timeout_ms), children are ended, pods stay.
 void proxy_drain(proxy &p, void (*on_drained)(void *arg), void *arg);
 void target_drain(target &t, void (*on_drained)(void *arg), void *arg);
 // After on_drained.

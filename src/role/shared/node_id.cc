@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/shared/node_id.cc: reads or makes the meta document "node": {"id","role"}.
+// role/shared/node_id.cc: reads or creates the meta document "node": {"id","role"}.
 //
 // Knows    port/meta, codec.            Known by  proxy.cc, target.cc.
 // Fails    wrong role, wrong id, damaged document, storage errors.

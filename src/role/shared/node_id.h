@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/shared/node_id.h: who this node is: kept in the data directory (meta document "node"), made at the first start.
+// role/shared/node_id.h: the id of this node. It is kept in the data directory (meta document "node") and created at the first start.
 #pragma once
 
 #include <string>
@@ -14,7 +14,8 @@ namespace etlnode {
 // [A-Za-z0-9_-], 8 to node_id_size_max bytes.
 bool node_id_is_good(std::string_view id);
 
-// Completes once, later. Refused: a data directory of the other role, or of another id than options.id; `detail` says so for a person.
+// Completes once, later. Refuses a data directory of the other role, or with an id other than options.id; `detail` explains that to a
+// person.
 void node_id_load(env &e, const node_options &options,
     void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail), void *arg);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// role/shared/role_machines.cc: every state machine of the node; a new one is one line here. Transfer modes bring their own.
+// role/shared/role_machines.cc: the list of every state machine of the node; a new one is one line here. Transfer modes list their own.
 //
-// Knows    every folder with machines.        Known by  metrics_page.cc, app.
+// Knows    every folder with machines.        Known by  metrics_page.cc, etlnode.
 #include "role/shared/role_machines.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/shared/role_machines.h: every state machine of the node, for /metrics and for docs/machines/.
+// role/shared/role_machines.h: the list of every state machine of the node, for /metrics and for docs/machines/.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/shared/route.cc: matches a request against a role's table of routes, and prints the table.
+// role/shared/route.cc: matches requests against a role's table of routes, and prints the table.
 //
 // Knows    http.            Known by  the roles, which list their rows.
 // Limits   route_args_max.
@@ -25,10 +25,10 @@ static std::string_view take_segment(std::string_view &path)
 
 // --- the table
 
-// A literal comes before a name, a name before the rest of a path.
+// A literal is the most specific, then a name, then the rest of a path.
 static int generality_of(std::string_view segment) { return !segment.starts_with("{") ? 0 : !segment.ends_with("...}") ? 1 : 2; }
 
-// Below 0: `a` comes before `b`. 0: both match the same paths.
+// Negative: `a` comes before `b`. 0: both match the same paths.
 static int compare(std::string_view a, std::string_view b)
 {
     while (!a.empty() && !b.empty()) {
@@ -65,9 +65,9 @@ route_table route_table_make(std::initializer_list<std::span<const route>> lists
     return table;
 }
 
-// --- a request
+// --- requests
 
-// Both texts without their leading '/'.
+// Both texts lack their leading '/'.
 static bool matches(std::string_view pattern, std::string_view path, route_match &match)
 {
     match.arg_count = 0;
@@ -98,7 +98,7 @@ route_match route_find(const route_table &table, std::string_view method, std::s
         return match;
     path.remove_prefix(1);
     for (const route_path &known : table.paths) {
-        if (!path.starts_with(known.literal) || !matches(known.pattern, path, match)) // most end at the literal
+        if (!path.starts_with(known.literal) || !matches(known.pattern, path, match)) // most rows end here
             continue;
         for (const route *row : known.rows) {
             if (method == row->method) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// role/shared/route.h: a method and a path that a role serves, and its handler: dispatch, 405 with Allow, and docs/ROUTES.md.
+// role/shared/route.h: the routes of a role: method, path and handler. For dispatch, 405 with Allow, and docs/ROUTES.md.
 //
-// Each file of handlers has the rows of its own:
+// Each file of handlers contains its own rows:
 //
 //   static void serve_bucket_head(proxy &p, exchange &x, const route_match &match) { ... }
 //   static constexpr route rows[] = {
@@ -9,7 +9,7 @@
 //   };
 //   extern constinit const std::span<const route> proxy_bucket_routes = rows;
 //
-// The role's routes.cc lists these spans. The order of rows decides nothing but the order of methods in Allow.
+// The role's routes.cc lists these spans. The order of rows only decides the order of methods in Allow.
 #pragma once
 
 #include <array>
@@ -29,18 +29,18 @@ inline constexpr size_t route_args_max = 4;
 // Lifetime: views point into the path.
 struct route_match {
     const route *found = nullptr;                        // null: see `allow`
-    std::array<std::string_view, route_args_max> args{}; // what stood for the pattern's names, raw (percent-encoded), in order
+    std::array<std::string_view, route_args_max> args{}; // the texts that the pattern's names matched, in order, raw (percent-encoded)
     size_t arg_count = 0;
-    std::string allow; // not found, but the path exists: the methods it has ("GET, PUT")
+    std::string allow; // if not found but the path exists: its methods ("GET, PUT")
 };
 
 struct route {
     std::string_view method;
-    std::string_view pattern; // "{name}" is one segment, "{name...}" the rest of the path, slashes included
+    std::string_view pattern; // "{name}" is one segment; "{name...}" is the rest of the path, including slashes
     std::string_view summary;
-    void (*serve)(void *node, exchange &x, const route_match &match); // `node` is what the handler takes: proxy or target
-    std::string_view handler, file;                                   // its name, and the file below src/ with its row
-    bool is_early = false; // the proxy serves it before it is ready; the handlers of a target look themselves
+    void (*serve)(void *node, exchange &x, const route_match &match); // `node` is the handler's first argument: proxy or target
+    std::string_view handler, file;                                   // its name, and the file below src/ that contains its row
+    bool is_early = false; // the proxy serves it before it is ready; a target's handlers check that themselves
 };
 
 // Calls `handler`, a void (node &, exchange &, const route_match &), with the node's own type.
@@ -82,28 +82,28 @@ constexpr std::string_view route_file(std::string_view path)
 // The rows of one pattern.
 struct route_path {
     std::string_view pattern; // without the leading '/'
-    std::string_view literal; // what it begins with, up to its first name
+    std::string_view literal; // the beginning, up to the first name
     std::vector<const route *> rows;
 };
 
-// A pattern comes before the more general ones that match the same path.
+// A pattern comes before more general ones that match the same path.
 struct route_table {
     std::vector<route_path> paths;
 };
-// Aborts when a method of a path is there twice, or when two patterns differ in their names only.
+// Aborts if a method of a path occurs twice, or if two patterns differ only in their names.
 route_table route_table_make(std::initializer_list<std::span<const route>> lists);
 
 // One trailing slash is ignored, except inside "{name...}".
 route_match route_find(const route_table &table, std::string_view method, std::string_view path);
 
-// What both roles answer. A path or method that the table does not hold: 405 with Allow, or 404.
+// For both roles: answers a path or method that the table does not contain: 405 with Allow, or 404.
 void route_answer_missing(exchange &x, const route_match &match);
 void route_answer_not_implemented(exchange &x, const route &row);
 void route_answer_object_missing(exchange &x);
-// Decodes one segment of a match; false when it is malformed or empty, then the request has been answered with 400.
+// Decodes one segment of a match. False if it is malformed or empty; the request has then been answered with 400.
 bool route_decode_arg(exchange &x, std::string_view raw, const char *what, std::string &out_text);
 
-// The table in Markdown, for docs/ROUTES.md.
+// The table as Markdown, for docs/ROUTES.md.
 std::string route_table_text(const route_table &table);
 
 } // namespace etlnode

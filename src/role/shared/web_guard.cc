@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// role/shared/web_guard.cc: tells a web page's request from everybody else's.
+// role/shared/web_guard.cc: distinguishes a web page's request from all others.
 //
-// Two ways lead a page to a node that its author cannot reach: a name of his that he lets point to the node's address (the browser then
-// takes the node for his own server), and requests that browsers send across origins without asking first. Host gives away the first;
-// Origin and Sec-Fetch-*, which scripts can neither set nor leave out, the second.
+// In two ways a page can reach a node that its author cannot. The author points a domain name at the node's address, so that the browser
+// takes the node for the author's own server; Host shows this. Or the page sends requests that browsers allow across origins without asking
+// first; Origin and Sec-Fetch-* show this, because scripts can neither set nor omit them.
 //
-// Knows    codec, http.            Known by  proxy.cc, target.cc, etlnode (the checks of texts).
+// Knows    codec, http.            Known by  proxy.cc, target.cc, etlnode (checks of options).
 // Limits   none of its own: a head is bounded by http_head_size_max.
 #include "role/shared/web_guard.h"
 
@@ -22,13 +22,13 @@ namespace etlnode {
 // --- authorities
 
 struct authority {
-    std::string_view host; // without brackets and without a final dot
+    std::string_view host; // without brackets and without a trailing dot
     bool is_ip6 = false;
     bool has_port = false;
     uint64_t port = 0;
 };
 
-// "host", "host:80", "[::1]", "[::1]:80". An empty port is none.
+// "host", "host:80", "[::1]", "[::1]:80". An empty port is not a port.
 static bool read_authority(std::string_view text, authority &out)
 {
     std::string_view rest;
@@ -55,7 +55,7 @@ static bool read_authority(std::string_view text, authority &out)
     return rest[0] == ':' && text_parse_u64(rest.substr(1), out.port) && out.port <= 65535;
 }
 
-// Four decimal numbers, or what stands in brackets: the forms that browsers write. A zone ("%eth0") says which link, not which host.
+// Four decimal numbers, or anything in brackets: the forms that browsers write. A zone ("%eth0") names a link, not a host.
 static bool is_ip_literal(const authority &a)
 {
     std::string_view host = a.is_ip6 ? a.host.substr(0, a.host.find('%')) : a.host;
@@ -93,7 +93,7 @@ bool web_guard_knows(const web_guard &guard, std::string_view text)
 struct origin {
     std::string_view authority_text;
     authority at;
-    uint64_t usual = 80; // the scheme's own port
+    uint64_t usual = 80; // the scheme's default port
     uint64_t port = 80;
 };
 
@@ -110,8 +110,8 @@ static bool read_origin(std::string_view text, origin &out)
     return true;
 }
 
-// The scheme is not compared: a gateway ends TLS, and the node then sees https in Origin and plain HTTP. For the same reason a Host
-// without a port has the usual one of Origin's scheme.
+// The scheme is not compared: if a gateway terminates TLS, the node sees https in Origin but plain HTTP. For the same reason a Host without
+// a port has the default port of Origin's scheme.
 static bool is_same_place(const origin &from, std::string_view host)
 {
     authority here;
@@ -135,8 +135,8 @@ static bool is_allowed_origin(const web_guard &guard, const origin &from)
 struct web_facts {
     std::string_view host, origin;
     size_t origin_count = 0;
-    bool is_browser = false;   // Origin, or anything of Sec-Fetch-*
-    bool is_own_fetch = false; // Sec-Fetch-Site: same-origin, or none (the person did it: an address typed, a bookmark)
+    bool is_browser = false;   // Origin, or any Sec-Fetch-*
+    bool is_own_fetch = false; // Sec-Fetch-Site: same-origin, or none (the user typed an address or used a bookmark)
     bool is_foreign_fetch = false;
 };
 
@@ -178,7 +178,7 @@ static bool is_own_page(const web_guard &guard, const web_facts &facts)
     if (facts.origin_count == 0)
         return facts.is_own_fetch && !facts.is_foreign_fetch;
     origin from;
-    if (facts.origin_count > 1 || !read_origin(facts.origin, from)) // "null" among them: sandboxed frames, files, redirects across origins
+    if (facts.origin_count > 1 || !read_origin(facts.origin, from)) // includes "null": sandboxed frames, files, redirects across origins
         return false;
     return is_same_place(from, facts.host) || is_allowed_origin(guard, from);
 }
@@ -186,13 +186,13 @@ static bool is_own_page(const web_guard &guard, const web_facts &facts)
 web_verdict web_guard_judge(const web_guard &guard, const http_head &head)
 {
     web_facts facts = read_facts(head);
-    // HTTP/1.0 knows no Host, and no browser speaks it. The parser has made sure that HTTP/1.1 brings exactly one.
+    // HTTP/1.0 has no Host, but no browser uses it. The parser guarantees that HTTP/1.1 has exactly one.
     if (facts.host.data() != nullptr && !web_guard_knows(guard, facts.host))
         return web_verdict::strange_host;
-    if (!head.authority.empty() && !web_guard_knows(guard, head.authority)) // of "GET http://host/path": counts where it differs from Host
+    if (!head.authority.empty() && !web_guard_knows(guard, head.authority)) // of "GET http://host/path": counts if it differs from Host
         return web_verdict::strange_host;
     if (!facts.is_browser || head.method == "GET" || head.method == "HEAD" || head.method == "OPTIONS")
-        return web_verdict::pass; // what a page reads across origins its browser keeps from it: no answer here has Access-Control-*
+        return web_verdict::pass; // a page cannot see the answer across origins, because no answer here has Access-Control-*
     return is_own_page(guard, facts) ? web_verdict::pass : web_verdict::strange_origin;
 }
 
@@ -257,13 +257,13 @@ bool web_origin_is_good(std::string_view text)
 
 // --- answers
 
-// What could be allowed is named as --allowed-host takes it.
+// The name is written as --allowed-host accepts it.
 static std::string strange_host_text(std::string_view host)
 {
     if (text_trim(host).empty())
         return "the Host of the request is empty: call this node by its IP address or by one of its names";
     std::string shown = text_escape(host, 200);
-    std::string_view name = host.substr(0, host.rfind(':')); // an IPv6 address is never strange
+    std::string_view name = host.substr(0, host.rfind(':')); // an IPv6 address never gets here
     if (!web_host_rule_is_good(name) || name.starts_with("*"))
         return "\"" + shown + "\" is no host name: call this node by its IP address or by one of its names";
     return "this node does not know itself as \"" + shown + "\": use its IP address, or start it with --allowed-host " + std::string(name);

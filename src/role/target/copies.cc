@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// role/target/copies.cc: PUT /v1/objects/<bucket>/<object>?object_to=: an object, as it is or through an ETL, is kept under another name: here, or on
-// the target that the placement names.
+// role/target/copies.cc: PUT /v1/objects/<bucket>/<object>?object_to=: stores an object, unchanged or through an ETL, under another name:
+// here, or on the target that the placement names.
 //
-// Knows    object, transfer, control, store, http.   Known by  target_objects.cc.
-// Normal   200 with no body when the result is durable.
-// Fails    400 names, a body; 404 buckets, source, ETL; 503 a target that cannot be reached. What stood at the destination stays as it was.
+// Knows    object, transfer, control, store, http.   Known by  objects.cc.
+// Normal   200 without a body when the result is durable.
+// Fails    400 names, a body; 404 buckets, source, ETL; 503 a target that cannot be reached. The destination then keeps its former object.
 #include "aistore/object_query.h"
 #include "base/text.h"
 #include "codec/url.h"

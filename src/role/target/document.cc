@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// role/target/document.cc: the target's copy of the cluster document: buckets and ETLs follow it, the data directory keeps the last one.
+// role/target/document.cc: the target's copy of the cluster document, which buckets and ETLs follow. The data directory keeps it.
 //
 // Owns     t.document, the storing of one copy at a time.
-// Knows    control, store, etl, transfer, target_held.        Known by  target.cc, target_control.cc, target_member.cc.
-// Normal   newer than ours: counts at once, removed buckets are emptied, ETLs synchronized, then it is stored and acknowledged.
-// Fails    another cluster's, or an older one: refused. Storage errors: not acknowledged, so the proxy sends it again.
+// Knows    control, store, etl, transfer, held_answers.cc.        Known by  target.cc, node_api.cc, member.cc.
+// Normal   a newer document takes effect at once: removed buckets are emptied, and ETLs synchronized. Then it is stored and acknowledged.
+// Fails    a document of another cluster, or an older one, is refused. After a storage error it is not acknowledged, so the proxy resends
+//          it.
 #include "role/target/target.h"
 
 #include <iterator>
@@ -64,7 +65,7 @@ static void on_transfer_end(void *arg, const transfer_report &report)
     latency_add(m.latency, report.duration_ms);
 }
 
-// Once the cluster is known: pods carry its id.
+// Called once the cluster is known, because pods carry its id.
 void target_begin_etls(target &t)
 {
     if (t.etls != nullptr)
@@ -113,7 +114,7 @@ void target_sync_etls(target &t)
     }
 }
 
-// What was being started when this target ended: whoever waited for it has heard that.
+// Starts that were in progress when this target ended: their callers have learnt that they failed.
 void target_abandon_starts(target &t)
 {
     for (const cluster_etl &etl : t.document.etls) {
@@ -146,7 +147,7 @@ struct document_swap {
     document_identity identity;
 };
 
-// Somebody else's version is stored (an earlier swap that failed may have happened all the same): go on from it.
+// Another version is stored, because an earlier swap that seemed to fail has succeeded: continue from it.
 static void on_stored_version(void *arg, error err, uint64_t version, const std::string &text)
 {
     target &t = *static_cast<target *>(arg);
@@ -194,7 +195,7 @@ static void on_swap(void *arg, error err)
     target_note_end(&t);
 }
 
-// After the removals of buckets: a crash in between finds the old document, and removes them again.
+// Called after the removals of buckets. After a crash in between, the old document is found, and the buckets are removed again.
 static void store_document(target &t)
 {
     if (t.storing || t.removals > 0 || !t.failed_removals.empty() || t.stored.version == t.document.version)
@@ -224,7 +225,7 @@ static void on_removed(void *arg, error err)
     t.removals--;
     if (t.removals > 0)
         return;
-    if (!t.failed_removals.empty()) // not acknowledged: the proxy pushes again, and target_wait_stored tries again
+    if (!t.failed_removals.empty()) // not acknowledged: the proxy pushes again, and target_wait_stored retries
         release_waiters(t, make_error(error_code::io, "the objects of a removed bucket could not be removed"));
     else
         store_document(t);
@@ -237,7 +238,7 @@ static void retry_removal(target &t, const std::string &bucket)
     store_remove_bucket(*t.objects, bucket, on_removed, new bucket_removal{&t, bucket});
 }
 
-// Until it is done the bucket is closed, also when it is made anew meanwhile: a removal that fails is tried again, and must find nothing new.
+// Until it is done, the bucket is closed, even if it is re-created meanwhile: a failed removal is retried and must find no new objects.
 static void begin_removal(target &t, const std::string &bucket)
 {
     t.emptying.insert(bucket);
@@ -265,7 +266,7 @@ void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void
 
 // --- taking
 
-// Gone, or made anew under the same name: the objects of the old one must not show up in the new one.
+// Delete the objects of every bucket that was destroyed, or destroyed and re-created, so that they do not appear in the new one.
 static void remove_old_buckets(target &t, const cluster_document &next)
 {
     for (const cluster_bucket &bucket : t.document.buckets) {
@@ -328,7 +329,7 @@ error target_take_document_text(target &t, std::string_view text, std::string &o
                  (is_older ? ": the proxy's data directory is older. Start the proxy with the newer directory"
                            : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the "
                              "directory that the targets know, or the target with an empty one");
-    if (!is_older) // an older one may only have been overtaken; a proxy that has nothing newer refuses our registration
+    if (!is_older) // an older document may only have been overtaken; a proxy without a newer one refuses our registration
         target_note_odds(t, out_detail);
     return make_error(is_older ? error_code::newer_version : error_code::diverged);
 }

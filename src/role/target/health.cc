@@ -33,8 +33,8 @@ static json_ptr kubectl_details(const target &t, const etl_registry_health &heal
     return out;
 }
 
-// A kubectl that fails for a while does not make a target unready: objects, and pods that run, go on being served. One that may not see its
-// pods is set up wrongly, and who rolls it out is to know.
+// If kubectl fails for a while, the target stays ready: objects and running pods are still served. But lacking permission to see its pods
+// is a deployment error: report not ready, so that the rollout stops.
 static void serve_health(target &t, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*t.e) - t.started_ms;

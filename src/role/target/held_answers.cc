@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/target/held_answers.cc: the calls that a target holds until a start is decided, or pods are gone: GET /v1/node/etl/<id>/start and .../gone.
+// role/target/held_answers.cc: calls answered when a start is decided or pods are gone: GET /v1/node/etl/<id>/start and .../gone.
 //
 // Owns     one held_request a call.
 // Knows    held_call_machine, etl, control, http.        Known by  routes.cc, target.cc, document.cc.
@@ -115,7 +115,7 @@ static void world_on_end(void *arg, held_call &)
 static void on_proxy_gone(void *arg)
 {
     held_request &r = *static_cast<held_request *>(arg);
-    exchange_answer_error(take_exchange(r), error_code::canceled, "the proxy hung up"); // into the void, but it ends the exchange
+    exchange_answer_error(take_exchange(r), error_code::canceled, "the proxy hung up"); // the answer goes nowhere, but it ends the exchange
     held_call_caller_gone(r.machine);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/target/list.cc: a page of this target's objects, for the proxy to merge; with or without the objects below a directory.
+// role/target/list.cc: one page of this target's objects, for the proxy to merge, with or without the objects below a directory.
 //
 // Owns     one page_request a request.
 // Knows    store, codec, list_merge.        Known by  routes.cc.
@@ -19,12 +19,12 @@ struct page_request {
     exchange *x = nullptr;
     std::string bucket, prefix, after;
     size_t count = 0;
-    size_t asked = 0;     // rows of the question under way
+    size_t asked = 0;     // rows that the current query asks for
     bool is_flat = false; // one level only
     list_page page;
 };
 
-static constexpr size_t flat_batch = 512; // rows a question while directories are skipped
+static constexpr size_t flat_batch = 512; // rows per query while directories are skipped
 
 static void finish(page_request *r, error err)
 {
@@ -59,7 +59,7 @@ static list_entry entry_of(const target &t, const index_row &row)
 
 static void ask(page_request *r);
 
-// Adds one row, or the directory it lies in; false when the page is full.
+// Adds one row, or the directory that contains it; false if the page is full.
 static bool add_row(page_request &r, const index_row &row)
 {
     if (r.page.entries.size() == r.count)
@@ -71,7 +71,7 @@ static bool add_row(page_request &r, const index_row &row)
         return true;
     }
     if (r.after >= list_skip_after(r.prefix, directory))
-        return true; // of a directory that is in the page, or before it
+        return true; // in a directory that is already in the page or precedes it
     list_entry entry;
     entry.name = directory;
     entry.flags = list_flag_directory;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// role/target/member.cc: what a target tells the proxy when it registers, and what it makes of the answer.
+// role/target/member.cc: what a target reports when it registers with the proxy, and what it does with the answer.
 //
 // Owns     one call.
 // Knows    member_machine, http, control.        Known by  target.cc.
-// Normal   at the end, when nothing can change any more, one registration more: the proxy then knows how many objects lie here.
-// Fails    a proxy of another cluster is refused by both sides; the member machine pauses and tries again.
+// Normal   at the end, when nothing can change any more, it registers once more, so that the proxy knows how many objects it holds.
+// Fails    a proxy of another cluster and this target refuse each other; the member machine pauses and tries again.
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -23,7 +23,7 @@ static void on_taken(void *arg, error err)
 {
     target &t = *static_cast<target *>(arg);
     if (!err && t.membership != nullptr)
-        member_beat_now(*t.membership); // tells the proxy which version is held now
+        member_beat_now(*t.membership); // reports to the proxy which version is held now
 }
 
 static void on_answer(void *arg, call &, error err, int status, std::string body)
@@ -113,7 +113,7 @@ void target_member_begin(target &t)
     member_begin(*t.membership);
 }
 
-// --- the last word
+// --- the last report
 
 static void on_last_answer(void *arg, call &, error err, int status, std::string)
 {

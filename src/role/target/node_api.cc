@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// role/target/node_api.cc: what the proxy asks of a target: the document, states of ETLs, buckets (/v1/node/...).
+// role/target/node_api.cc: the proxy's requests to a target: the document, states of ETLs, buckets (/v1/node/...).
 //
-// Owns     one node_request a request under way.
+// Owns     one node_request for each request in progress.
 // Knows    etl, store, http, control.        Known by  routes.cc.
-// Normal   answered at once, or when the thing asked for is true: the document is stored, a bucket is empty.
-// Fails    401/403 strangers; an older document, or another cluster's, is refused.
+// Normal   it answers at once, or when the requested state is reached: the document is stored, or a bucket is empty.
+// Fails    401/403 for callers outside the cluster; an older document, or one of another cluster, is refused.
 // Limits   json_body_size_max, call_answer_size_max for documents.
 #include "role/target/target.h"
 
@@ -139,7 +139,7 @@ static void serve_etl_logs(target &t, exchange &x, const route_match &match)
     std::string since;
     uint64_t since_s = 0;
     if (url_query_get(exchange_head(x).query, query_since, since))
-        text_parse_u64(since, since_s); // checked by the proxy
+        text_parse_u64(since, since_s); // the proxy has checked it
     etl_registry_logs(*t.etls, id, since_s, on_logs, make_request(t, x));
 }
 
@@ -244,7 +244,7 @@ static void serve_bucket_drop(target &t, exchange &x, const route_match &match)
     if (!target_admit_peer(t, x, match, bucket))
         return;
     if (document_find_bucket(t.document, bucket) != nullptr) {
-        // It may have been made anew since: only a document without it, or with another one of that name, removes objects.
+        // It may have been re-created since. Only a document without it, or with a new bucket of that name, removes objects.
         exchange_answer_error(x, error_code::conflict, "the bucket is in the cluster document of this target");
         return;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/target/objects.cc: objects of a target: /v1/objects for clients, /v1/etl/_object for pods.
+// role/target/objects.cc: serves the objects of a target: /v1/objects for clients, /v1/etl/_object for pods.
 //
 // Knows    store, transfer, control, http.   Known by  routes.cc.
 #include <algorithm>
@@ -27,7 +27,7 @@ struct object_request {
     exchange *x;
     std::string bucket, name;
     bool for_pod = false;
-    std::string etl = {}; // for_pod: whose pod reads
+    std::string etl = {}; // for_pod: the ETL whose pod reads
 };
 
 static std::string uname_of(const object_request &r) { return "ais://" + r.bucket + "/" + r.name; }
@@ -61,7 +61,7 @@ static void release_object(void *arg, error)
     delete held;
 }
 
-static constexpr size_t object_headers_size = 224; // bytes: what write_object_headers usually writes
+static constexpr size_t object_headers_size = 224; // bytes: the usual size of what write_object_headers writes
 
 static void write_object_headers(std::string &out, const index_row &row, bool whole)
 {
@@ -111,7 +111,7 @@ static void answer_object(const object_request &r, const store_object *object)
         std::string headers;
         http_write_header(headers, "Content-Range", "bytes */" + std::to_string(row.size));
         std::string text = node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + std::to_string(row.size) + " bytes";
-        store_release(*t.objects, object); // the row may go with it
+        store_release(*t.objects, object); // this may free the row
         t.metrics.get_errors++;
         exchange_answer_error(x, error_code::bad_range, text, 0, std::move(headers));
         return;
@@ -128,7 +128,7 @@ static void answer_object(const object_request &r, const store_object *object)
     }
     write_object_headers(a.headers, row, range.kind != http_range_kind::part);
     if (r.for_pod)
-        http_write_header_u64(a.headers, "version", row.version); // a transformer of 2020 keys its cache with it
+        http_write_header_u64(a.headers, "version", row.version); // a transformer of 2020 uses it as the key of its cache
     t.metrics.get_count++;
     t.metrics.get_bytes += size;
     answer_bytes(r, object, std::move(a), first, size);
@@ -170,7 +170,7 @@ static void add_property(std::string &out, std::string_view name, const target &
 static constexpr std::array<std::string_view, 12> property_names = {
     "name", "size", "version", "checksum", "atime", "copies", "ec", "custom", "location", "chunked", "last-modified", "etag"};
 
-// The properties asked for with ?props=, or all; false when one is unknown.
+// The properties requested by ?props=, or all of them; false if one is unknown.
 static bool write_properties(std::string &out, const object_request &r, const index_row &row, std::string &out_unknown)
 {
     std::string asked;
@@ -226,7 +226,7 @@ static void on_checked(void *arg, error err, const store_object *object)
         answer_object(*r, object);
 }
 
-// A damaged block is an answer of its own only before the first byte, so the first one is looked at now.
+// Only before the first byte can a damaged block get an answer of its own, so check the first block now.
 static void answer_found(const object_request &r, const store_object *object)
 {
     if (exchange_head(*r.x).method == "HEAD") {
@@ -322,7 +322,7 @@ static void serve_put(object_request &&r)
             return;
         }
     }
-    uint64_t pause_ms = 0; // a transform may be slower than a client may be
+    uint64_t pause_ms = 0; // a transform may pause for longer than a client may
     if (peer_shows_secret(r.t->options.cluster_secret, *r.x) && text_parse_u64(http_head_get(head, header_pause), pause_ms))
         exchange_set_body_patience(*r.x, body_stall_timeout_ms + std::min(pause_ms, obj_timeout_max_ms));
     open_count_begin(r.t->store_calls);
@@ -397,7 +397,7 @@ static bool is_redirected(const http_head &head)
            !unix_ns.empty();
 }
 
-// Whether the ETL may be there; else the request has been answered.
+// Whether the ETL may exist; otherwise the request has been answered.
 static bool admit_etl(target &t, exchange &x, const std::string &etl)
 {
     if (t.transfers == nullptr) {
@@ -406,7 +406,7 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
     }
     const cluster_etl *asked = document_find_etl(t.document, etl);
     etl_view view;
-    bool runs_here = etl_registry_find(*t.etls, etl, view); // it may, before the document that holds it has arrived
+    bool runs_here = etl_registry_find(*t.etls, etl, view); // possible before the document that contains it has arrived
     if (asked == nullptr && !runs_here) {
         std::vector<std::string_view> names;
         for (const cluster_etl &known : t.document.etls)
@@ -478,8 +478,8 @@ static void serve_object(target &t, exchange &x, const route_match &)
     }
 }
 
-// GET|HEAD /v1/etl/_object/<etl>/<secret>/<object>, the object as uname ("ais/@#/b/o") or "b/o", slashes escaped or not. Whatever query
-// comes along is ignored: old servers pass on the client's, and it must never start a transform in a transform.
+// GET|HEAD /v1/etl/_object/<etl>/<secret>/<object>. The object is a uname ("ais/@#/b/o") or "b/o", with slashes escaped or not. The query
+// is ignored: old servers forward the client's, and it must never start a transform inside a transform.
 static void serve_pod(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/target/routes.cc: the files whose routes targets serve, to clients and nodes on one listener, to pods on another. Each has its rows
-// beside their handlers.
+// role/target/routes.cc: the lists of routes that targets serve: one listener for clients and nodes, another for pods.
 //
 // Known by  target.cc.
 #include "role/target/target.h"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// role/target/target.cc: the target's start, its requests' way to their handlers, and its end.
+// role/target/target.cc: start of a target, dispatch of its requests, and shutdown.
 //
 // Owns     the listeners for clients and for pods, the store, the ETL registry, the membership.
-// Knows    every layer below.            Known by  app.
-// Normal   id, store, last document, listeners, ready to register; SIGTERM: drain, end children, tell the proxy the last count, drained; pods stay.
+// Knows    every layer below.            Known by  etlnode.
+// Normal   id, store, latest document, listeners, ready to register. SIGTERM: drain, end children, report the final count, drained; pods
+//          stay.
 // Limits   those of the lifecycle machine.
 #include "role/target/target.h"
 
@@ -107,8 +108,8 @@ static void join(void *arg)
 
 // --- the pod listener's port
 
-// Pods carry the pod listener's address in their environment, so a port that the kernel chose is kept: after a restart the pods that still
-// run can be adopted instead of replaced.
+// Pods have the pod listener's address in their environment, so a port that the kernel chose is remembered. After a restart, pods that
+// still run can then be adopted instead of replaced.
 static constexpr const char *listeners_document = "listeners";
 
 static void on_port_stored(void *arg, error err)
@@ -331,7 +332,7 @@ void target_note_end(void *arg) { lifecycle_work_ended(static_cast<target *>(arg
 error target_start(
     env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target)
 {
-    if (options.cluster_secret.empty()) // else whoever reaches this node could be one of its cluster
+    if (options.cluster_secret.empty()) // otherwise anyone who can reach this node could pose as one of its cluster
         return make_error(error_code::invalid_argument, "a node needs a cluster secret");
     url_base base;
     if (!url_parse_base(options.proxy_url, base))
@@ -370,7 +371,7 @@ void target_free(target *t)
 {
     lifecycle_free(t->life);
     target_member_end(*t);
-    if (t->public_server != nullptr) // its start failed
+    if (t->public_server != nullptr) // otherwise its start failed
         http_server_stop(*t->public_server);
     if (t->pod_server != nullptr)
         http_server_stop(*t->pod_server);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/target/target.h: the target's parts, shared by the files of this folder that serve its routes.
+// role/target/target.h: the target's parts, for the files of this folder.
 #pragma once
 
 #include <map>
@@ -27,9 +27,9 @@ namespace etlnode {
 struct object_query;  // aistore/object_query.h
 struct transfer_host; // transfer/transfer.h
 struct member;        // control/member_machine.h: registration with the proxy
-struct held_request;  // target_held.cc: a call that is answered when what it asks about is decided
+struct held_request;  // held_answers.cc: a call that is answered when its question is decided
 
-// Somebody waits until a document is stored.
+// A caller that waits until a document is stored.
 struct target_waiter {
     uint64_t version = 0;
     void (*on_stored)(void *arg, error err) = nullptr;
@@ -47,35 +47,35 @@ struct target {
     access_log answers;
     http_client *client = nullptr; // calls to the proxy
     store *objects = nullptr;
-    etl_registry *etls = nullptr; // made when the cluster's id is known (first document)
+    etl_registry *etls = nullptr; // created when the cluster's id is known (first document)
     transfer_host *transfers = nullptr;
     member *membership = nullptr;
-    cluster_document document; // last copy; version 0: none yet
-    std::string document_text; // of it, byte for byte, until it is stored
-    std::string odds;          // why the proxy's document and ours do not go together; empty: they do
+    cluster_document document; // latest copy; version 0: none yet
+    std::string document_text; // its text, byte for byte, until it is stored
+    std::string odds;          // why the proxy's document and ours do not match; empty: they do
     lifecycle life;
     uint64_t started_ms = 0;
-    uint64_t started_ns = 0; // wall clock: tells this process from another with a copy of the data directory
+    uint64_t started_ns = 0; // wall clock: distinguishes this process from one with a copy of the data directory
     object_metrics metrics;
-    etl_failures failures; // of those ETLs that have metrics
+    etl_failures failures; // for the ETLs that have metrics
 
-    // target_document.cc
+    // document.cc
     std::vector<target_waiter> waiters;
-    document_identity stored; // what the data directory holds
+    document_identity stored; // the document in the data directory
     bool storing = false;
-    size_t removals = 0; // of buckets, under way; the document is stored after them
+    size_t removals = 0; // removals of buckets in progress; the document is stored after them
     std::vector<std::string> failed_removals;
-    std::multiset<std::string> emptying; // buckets whose removal is not done, also those that are in the document anew
-    // target_objects.cc
-    open_count store_calls; // lookups, removals, uploads and kept results of objects, under way
-    // target_control.cc, target_list.cc
-    open_count requests; // of the proxy, under way
-    // target_held.cc
+    std::multiset<std::string> emptying; // buckets whose removal is not done, including those that were re-created
+    // objects.cc
+    open_count store_calls; // lookups, removals, uploads and kept results in progress
+    // node_api.cc, list.cc
+    open_count requests; // requests of the proxy in progress
+    // held_answers.cc
     std::vector<held_request *> held;
     uint64_t next_held_id = 1;
-    // target_member.cc
+    // member.cc
     call *registration = nullptr;
-    bool was_registered = false; // when the membership ended
+    bool was_registered = false; // at the end of the membership
     // target.cc: start and end
     uint16_t kept_pod_port = 0;     // of the pod listener, the last time; 0: none
     uint64_t listeners_version = 0; // of the stored document that says so
@@ -93,43 +93,46 @@ route_table target_routes();
 route_table target_pod_routes();
 
 // role/target/node_api.cc
-// Whether the request is a node's of this cluster, and which ETL or bucket its path names, if any; else it has been answered.
+// Checks that a node of this cluster sent the request, and reads which ETL or bucket its path names, if any. Otherwise it has been
+// answered.
 bool target_admit_peer(target &t, exchange &x, const route_match &match, std::string &out_name);
 std::string target_address_text(const etl_endpoint &endpoint);
 
-// role/target/objects.cc, for whoever stores an object; `arg` is the target. Whether the bucket is still the one that it was: it may have been
-// destroyed, or made anew, while the object was on its way.
+// objects.cc, for code that stores an object; `arg` is the target. Whether the bucket is still the same one: it may have been destroyed or
+// re-created while the object was on its way.
 bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns);
 // One of target.store_calls has ended.
 void target_note_put(void *arg, error err, uint64_t bytes);
-// role/target/copies.cc: PUT of `bucket`/`name` with object_to=. The source's names and the ETL have been checked.
+// copies.cc: PUT of `bucket`/`name` with object_to=. The source's names and the ETL have been checked.
 void target_begin_copy(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks);
 
-// role/target/document.cc
-// Reads the last copy from the data directory; `on_loaded` comes once.
+// document.cc
+// Reads the latest copy from the data directory, and calls `on_loaded` once.
 void target_document_load(target &t, void (*on_loaded)(target &t, error err, const std::string &detail));
-// A document from the proxy. Refused: conflict (another cluster), newer_version (a newer one is held), corrupt. The one that is held
-// already is fine. When accepted it counts from now on; target_wait_stored says when it is durable.
+// Takes a document from the proxy. Refused: conflict (another cluster), newer_version (a newer one is held), corrupt. The document that is
+// held already is fine. An accepted document takes effect at once; target_wait_stored reports when it is durable.
 error target_take_document_text(target &t, std::string_view text, std::string &out_detail);
-// A new document was accepted (pushed, or answered to a registration): stored, ETLs and buckets follow it. Requires: it is newer.
+// Takes a new document (pushed, or from the answer to a registration): stores it, and lets ETLs and buckets follow it. Requires: it is
+// newer.
 void target_take_document(target &t, cluster_document document, std::string_view text);
-// Objects of a former bucket of that name are still here, or may be: nothing may be read from it or written to it. Then why, for the client; else empty.
+// Objects of a former bucket with that name may still be here, so it must not be read or written. Returns the reason for the client;
+// otherwise empty.
 std::string target_emptying_text(const target &t, const std::string &bucket);
 void target_note_odds(target &t, const std::string &why);
 void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg);
-// Makes the ETL registry and the transfers. Requires: a document is held.
+// Creates the ETL registry and the transfers. Requires: a document is held.
 void target_begin_etls(target &t);
-// Tells the registry which ETLs there should be.
+// Tells the registry which ETLs are wanted.
 void target_sync_etls(target &t);
-// Of the document that was read from the data directory: what it holds as initializing is not started again.
+// For the document from the data directory: starts that it lists as initializing are not started again.
 void target_abandon_starts(target &t);
 
-// role/target/held_answers.cc
+// held_answers.cc
 void target_held_document_taken(target &t);
-// The target shuts down: starts that the proxy waits for fail now, so that it can end them everywhere.
+// The target shuts down: starts that the proxy waits for fail now, so that the proxy can end them everywhere.
 void target_held_stop(target &t);
 
-// role/target/member.cc
+// member.cc
 void target_member_begin(target &t);
 void target_member_end(target &t);
 // After the membership has ended and nothing can change any more: one registration more tells the proxy the last count of objects. False: there
@@ -137,7 +140,7 @@ void target_member_end(target &t);
 bool target_member_has_last_word(const target &t);
 void target_member_send_last_word(target &t); // then lifecycle_last_word_sent
 
-// role/target/metrics.cc
+// metrics.cc
 std::string target_metrics_text(target &t);
 
 } // namespace etlnode

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/http_stage.cc: a call as a stage: what hpush, hrev and hpull have in common.
+// transfer/modes/http_stage.cc: a call as a stage: shared by hpush, hrev and hpull.
 //
-// Owns     nothing: the stage is the call.
+// Owns     nothing: the call is the stage.
 // Knows    http, transfer_machine.h.        Known by  push, reverse, redirect.
 #include "base/limits.h"
 #include "codec/http_write.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/modes.cc: the list of transfer modes, and what their requests have in common.
+// transfer/modes/modes.cc: the list of transfer modes, and what their requests share.
 //
 // Knows    http, codec, transfer_machine.h.        Known by  transfer, role.
 #include "transfer/modes/modes.h"
@@ -31,7 +31,7 @@ std::vector<sm_view> transfer_mode_machines()
     return out;
 }
 
-// What the cluster reads from a query; everything else is the transformer's.
+// The query parameters that the cluster reads; all others belong to the transformer.
 static const std::vector<std::string_view> &own_queries()
 {
     static const std::vector<std::string_view> names = {query_etl_id, query_etl_name, query_etl_pipeline, query_proxy_id, query_unix_ns,

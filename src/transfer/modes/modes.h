@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/modes.h: everything that tells one transfer mode from another. Adding a mode is one file here, and one row in modes.cc.
+// transfer/modes/modes.h: everything that distinguishes the transfer modes. A new mode is one file here, and one row in modes.cc.
 //
-// Nobody else compares the names of modes: what is asked is what a mode does.
+// No other code compares mode names: it asks what a mode does.
 #pragma once
 
 #include <string>
@@ -20,40 +20,40 @@ struct transfer;
 struct transfer_mode {
     etl_mode mode;
     read_mode choice; // its column in the decision table
-    // Begins the exchange with the pod, and tells t.listener what comes of it. Sets t.request_line, which error texts show.
+    // Begins the exchange with the pod, and reports to t.listener. Sets t.request_line, which error texts show.
     stage (*begin)(transfer &t);
     // Where a client who reads is sent instead. Null: the target asks the pod. For other sinks it always does. etl_mode_redirects says it, too.
     std::string (*location)(transfer &t);
     // The target sends the object to the pod.
     bool sends_object;
-    // As the body of a POST, or of a PUT (t.by_put): the other one is tried where the pod does not know the first.
+    // As the body of a POST or PUT (t.by_put). If the pod does not know the first method, the other one is tried.
     bool tries_methods;
-    // The pod asks this target for the object while the request waits: that is progress.
+    // The pod asks this target for the object while the request waits. That counts as progress.
     bool pod_reads;
     // The headers of the request that is asked go to the pod, its conditions too: what it answers is an answer to them.
     bool passes_headers;
-    // Of a mode that has a state machine of its own, for documents and metrics; else null.
+    // For a mode with its own state machine, for documents and metrics; otherwise null.
     sm_view (*machine)();
 };
 
 const transfer_mode &transfer_mode_of(etl_mode mode);
 std::vector<sm_view> transfer_mode_machines();
 
-// Of the files beside this one, for modes.cc.
+// Defined in the files beside this one, for modes.cc.
 extern const transfer_mode push_mode;      // hpush
 extern const transfer_mode reverse_mode;   // hrev
 extern const transfer_mode redirect_mode;  // hpull
 extern const transfer_mode websocket_mode; // ws
 
-// For their requests. The target asks the pod, which asks for the object.
+// For requests of those modes: the target asks the pod, which asks for the object.
 void mode_ask_pod(transfer &t, call_options &out_request);
-// http_stage.cc: the stage is this request, completed with what all of them have, and its answer.
+// http_stage.cc: the stage is this request, completed with what all modes share, and its answer.
 stage mode_begin_call(transfer &t, call_options request);
-// Only that: the pod's address, the limits of time, X-Request-Id. Notes method and target as t.request_line.
+// Only sets what all modes share: the pod's address, the time limits, X-Request-Id. Stores method and target in t.request_line.
 void mode_address_pod(transfer &t, call_options &out_request);
 // What of a request's query the cluster does not read itself: for the pod.
 std::string mode_query_of(std::string_view asked);
-// "/<bucket>/<object>" (specs of 2020), or the one-segment uname that today's transformers expect of pulls; with the query that remains.
+// "/<bucket>/<object>" (specs of 2020), or the one-segment uname that today's transformers expect for pulls; with the remaining query.
 std::string mode_pod_path(const transfer &t, bool as_uname);
 
 } // namespace etlnode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/push.cc: hpush: the object is the body of a POST (or PUT) to the pod. Content-Length always: servers of 2020 know nothing else.
+// transfer/modes/push.cc: hpush: the object is the body of a POST or PUT to the pod. Always with Content-Length, for servers of 2020.
 #include "codec/http_write.h"
 #include "transfer/modes/modes.h"
 #include "transfer/transfer_machine.h"

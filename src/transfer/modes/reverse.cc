@@ -7,7 +7,7 @@
 
 namespace etlnode {
 
-// The client's own request, but for what belongs to its connection to this target.
+// Copies the client's own request, except for what belongs to its connection to this target.
 static void pass_on(const http_head &head, call_options &out_request)
 {
     out_request.method = std::string(head.method);

@@ -99,7 +99,7 @@ inline void raw_send(raw_client &c, std::string_view bytes)
             continue;
         }
         if (r.state != io_state::done)
-            return; // the server has closed: what it said before is what counts
+            return; // the server has closed; only what it said before counts
         bytes.remove_prefix(r.count);
     }
 }
@@ -125,7 +125,7 @@ struct trace_lines {
     std::string text;
 };
 
-// Without times; a transition that repeats (bytes come in as many pieces as the kernel likes) and one that stays are left out.
+// Omits times, transitions that repeat (bytes arrive in as many pieces as the kernel likes), and transitions to the same state.
 inline void add_trace_line(void *arg, const sm_trace_entry &entry)
 {
     trace_lines &lines = *static_cast<trace_lines *>(arg);

@@ -6,7 +6,7 @@
 
 namespace etlnode {
 
-// Answers every connection's requests with `script`, then does what `then` says.
+// Answers the requests of every connection with `script`, then does what `then` says.
 enum class after : uint8_t { keep, close, reset };
 struct scripted_server {
     http_world *w = nullptr;
@@ -14,9 +14,9 @@ struct scripted_server {
     uint16_t port = 0;
     std::string script;
     after then = after::close;
-    std::string late; // sent so much later, on the same connection
+    std::string late; // sent later by that much, on the same connection
     uint64_t late_ms = 0;
-    std::string drip; // then sent byte by byte, again and again, one every drip_ms
+    std::string drip; // then sent byte by byte, repeatedly, one byte every drip_ms
     uint64_t drip_ms = 0;
     size_t body_size = 0; // read before the answer
     int connections = 0;
@@ -132,7 +132,7 @@ inline void keep_outcome(void *arg, call &, error err, int status, std::string b
     o = {true, err, status, std::move(body)};
 }
 
-// `instance` empty: the server is another node; else a pod. `body`: pushed.
+// `instance` empty: the server is another node; otherwise a pod. `body`: pushed.
 inline void begin_call(
     http_world &w, scripted_server &s, outcome &o, uint64_t timeout_ms = 5'000, std::string instance = {}, std::string body = {})
 {

@@ -125,7 +125,7 @@ static void an_upgrade_hands_the_connection_over(void **state)
         test_eq_text(u.behind, behind);
         test_has_text(s.head, "Connection: Upgrade\r\nUpgrade: other\r\n");
         test_eq(http_client_unsolicited(*w.client), 0u);
-        // It is the caller's: both directions work.
+        // The caller owns it: both directions work.
         iovec part = {const_cast<char *>("GET / HTTP/1.1\r\n\r\n"), 18};
         test_eq_enum(net_write(*w.e, u.conn, {&part, 1}).state, io_state::done);
         test_true(world_until(w, [&] { return s.requests == 2; }));
@@ -175,7 +175,7 @@ static void connections_are_reused_and_replaced_once_when_dead(void **state)
     run_call(w, s, o);
     test_eq(s.connections, 1);
     test_eq_text(o.body, "ok");
-    s.then = after::close; // the next request on the kept connection finds it closed before a byte
+    s.then = after::close; // the next request on the kept connection finds it closed before any byte
     s.script = "";
     outcome first;
     call_options options;
@@ -205,7 +205,7 @@ static void a_server_that_answers_twice_gets_a_connection_a_request(void **state
     outcome o;
     run_call(w, s, o);
     test_eq(http_client_unsolicited(*w.client), 0u);
-    iovec part = {const_cast<char *>(answer.data()), answer.size()}; // once more, on the kept connection
+    iovec part = {const_cast<char *>(answer.data()), answer.size()}; // again, on the kept connection
     (void)net_write(*w.e, s.conns[0]->conn, {&part, 1});
     test_true(world_until(w, [&] { return http_client_unsolicited(*w.client) == 1; }));
     for (int i = 0; i < 3; i++) {
@@ -215,7 +215,7 @@ static void a_server_that_answers_twice_gets_a_connection_a_request(void **state
     }
     test_eq(s.connections, 4);
     script_stop(s);
-    scripted_server chunked; // a whole answer, and the next one behind it
+    scripted_server chunked; // a whole answer, followed by the next one
     chunked.then = after::keep;
     chunked.script = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + std::string(answer);
     script_start(w, chunked);
@@ -227,7 +227,7 @@ static void a_server_that_answers_twice_gets_a_connection_a_request(void **state
     script_stop(chunked);
 }
 
-// A server that serves one connection at a time, and waits on it for the next request: others wait in its queue until it is closed.
+// A server that serves one connection at a time and waits on it for the next request. Others wait in its queue until it is closed.
 struct serial_server {
     http_world *w = nullptr;
     net_listener *listener = nullptr;
@@ -310,7 +310,7 @@ static void a_one_at_a_time_server_is_not_blocked_by_kept_connections(void **sta
     for (const outcome &o : outcomes)
         test_ok(o.err);
     test_eq(s.served, 8);
-    test_true(clock_now_ms(*w.e) - began < 4'000); // one probation, not one idle_ms (a second) a call
+    test_true(clock_now_ms(*w.e) - began < 4'000); // one probation, not one idle_ms (a second) for each call
     net_listener_close(*w.e, s.listener);
     if (s.current != nullptr)
         net_close(*w.e, s.current);

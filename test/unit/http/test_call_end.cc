@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The end of an answer: what stands behind it, when its connection may serve again, and what drips.
+// The end of an answer: what follows it, when its connection may be reused, and trickling bytes.
 #include "base/limits.h"
 #include "scripted_server.h"
 
@@ -7,7 +7,7 @@ using namespace etlnode;
 
 static constexpr const char *ok_head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
 
-// What comes behind decides, whether it comes in the same write or a moment later.
+// What follows decides, whether it arrives in the same write or a moment later.
 static void what_stands_behind_an_answer(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -45,7 +45,7 @@ static void what_stands_behind_an_answer(void **state)
     for (const row &r : rows) {
         for (bool is_late : {false, true}) {
             if (is_late && r.status == 422)
-                continue; // an error is not waited for
+                continue; // an error is reported without a wait
             scripted_server s;
             s.then = after::keep;
             s.script = r.script + (is_late ? "" : r.behind);
@@ -93,7 +93,7 @@ static void wait_ms(http_world &w, uint64_t ms)
         uv_env_poll(*w.e, 5);
 }
 
-// Enough answers for the server to be trusted, each on a connection of its own.
+// Sends enough answers for the server to be trusted, each on its own connection.
 static void prove(http_world &w, scripted_server &s, const std::string &instance, const std::string &body)
 {
     int before = s.connections;
@@ -103,7 +103,7 @@ static void prove(http_world &w, scripted_server &s, const std::string &instance
         test_ok(o.err);
     }
     test_eq(s.connections - before, static_cast<int>(pod_watch_count));
-    wait_ms(w, 1'500); // longer than idle_ms: all of them have been watched to their end
+    wait_ms(w, 1'500); // longer than idle_ms: all of them have been watched to the end
 }
 
 static int connections_of_three_calls(http_world &w, scripted_server &s, const std::string &instance, const std::string &body)
@@ -126,16 +126,16 @@ static void a_pod_is_trusted_when_it_has_proven_itself(void **state)
     script_start(w, s);
     prove(w, s, "pod/0", "");
     test_eq(connections_of_three_calls(w, s, "pod/0", ""), 1);
-    test_eq(connections_of_three_calls(w, s, "pod/1", ""), 3); // the next container is another one
+    test_eq(connections_of_three_calls(w, s, "pod/1", ""), 3); // the next container is a different one
     s.body_size = 6;
-    wait_ms(w, 1'500);                                               // what was kept has expired
-    test_eq(connections_of_three_calls(w, s, "pod/0", "object"), 3); // whether it reads bodies has not been seen
+    wait_ms(w, 1'500);                                               // kept connections have expired
+    test_eq(connections_of_three_calls(w, s, "pod/0", "object"), 3); // it is not known whether it reads bodies
     prove(w, s, "pod/0", "object");
     test_eq(connections_of_three_calls(w, s, "pod/0", "object"), 1);
     script_stop(s);
 }
 
-// A node of the cluster needs no proof.
+// A node of the cluster need not prove anything.
 static void a_node_is_trusted_at_once(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -162,10 +162,10 @@ static void a_proven_pod_that_refuses_an_object_loses_that_connection(void **sta
     run_call(w, s, o, 5'000, "pod", "object");
     test_eq(o.status, 413);
     s.script = std::string(ok_head) + "abc";
-    test_eq(connections_of_three_calls(w, s, "pod", "object"), 1); // a fresh one, then kept
+    test_eq(connections_of_three_calls(w, s, "pod", "object"), 1); // a new one, then kept
     s.body_size = 0;
     outcome early;
-    run_call(w, s, early, 5'000, "pod", std::string(8 << 20, 'x')); // answered at its head
+    run_call(w, s, early, 5'000, "pod", std::string(8 << 20, 'x')); // answered after its head
     test_ok(early.err);
     s.body_size = 6;
     test_eq(connections_of_three_calls(w, s, "pod", "object"), 1);
@@ -191,7 +191,7 @@ static void bytes_that_come_late_take_the_trust_back(void **state)
     script_stop(s);
 }
 
-// An answer to a request that nobody sent, long after the one that was: while the server is watched it cannot earn trust.
+// An unsolicited answer arrives long after the real one: a server cannot earn trust while it is watched.
 static void late_answers_are_seen_while_a_pod_is_watched(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -240,7 +240,7 @@ static void what_drips_is_ended(void **state)
             test_fail("%s: code %d (%s)", r.script, static_cast<int>(o.err.code), error_text(o.err));
         script_stop(s);
     }
-    scripted_server body; // of which every byte counts
+    scripted_server body; // its bytes all count
     body.then = after::keep;
     body.script = ok_head;
     body.drip = "abc";
@@ -264,8 +264,8 @@ static void small_servers_write_heads_as_they_like(void **state)
     static const row rows[] = {
         {"HTTP/1.0 200 OK\nContent-Type: text/plain\nContent-Length: 3\n\nabc", "pod", error_code::ok},
         {"HTTP/1.0 200 OK\nContent-Type: text/plain\nContent-Length: 3\n\nabc", "",
-            error_code::bad_pod_answer},                                                              // nodes are no small servers
-        {"HTTP/1.0 200 OK\r\nX: a\nContent-Length: 3\r\n\r\nabc", "pod", error_code::bad_pod_answer}, // that line may be somebody's value
+            error_code::bad_pod_answer},                                                              // nodes are held to the strict rules
+        {"HTTP/1.0 200 OK\r\nX: a\nContent-Length: 3\r\n\r\nabc", "pod", error_code::bad_pod_answer}, // that line may be part of a value
         {"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n3\r\nabc\r\n0\r\n\r\n", "pod", error_code::ok},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3  \r\nabc\r\n0\t \r\n\r\n", "pod", error_code::ok},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3  \r\nabc\r\n0\t \r\n\r\n", "", error_code::bad_pod_answer},

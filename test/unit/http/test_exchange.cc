@@ -142,7 +142,7 @@ static void early_answer_drains_the_body(void **state)
     raw_send(c, "PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
     raw_send(c, body);
     test_true(world_until(w, [&] { return c.got.find("no thanks") != std::string::npos; }));
-    raw_send(c, "GET /y HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); // the connection goes on
+    raw_send(c, "GET /y HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); // the connection continues
     test_true(world_until(w, [&] { return c.ended; }));
     test_eq(w.count, 2);
     raw_close(c);
@@ -286,7 +286,7 @@ static void hold_body(http_world &w, exchange &x)
     exchange_read_all(x, 1 << 20, echo_body_done, &x);
 }
 
-// The deadline of a body runs from its last byte: framing that drips does not move it.
+// The deadline of a body runs from its last byte: trickling framing does not extend it.
 static void a_chunk_size_that_drips_has_a_deadline(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -320,7 +320,7 @@ static void a_chunk_size_that_drips_has_a_deadline(void **state)
     raw_close(c);
 }
 
-// Above the limit a client is told so, whatever it has sent: its unread request must not take the answer back.
+// Above the limit a client gets an answer, whatever it has sent: its unread request must not discard the answer.
 static void too_many_connections_are_told(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -340,7 +340,7 @@ static void too_many_connections_are_told(void **state)
     test_true(world_until(w, [&] { return http_server_count(*server).connections == 2; }));
     for (int i = 0; i < 3; i++) {
         raw_client c;
-        c.paused = true; // sends it all before it looks
+        c.paused = true; // sends everything before it reads
         raw_open(w, c);
         raw_send(c, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'b'));
         uv_env_poll(*w.e, 50);
@@ -353,7 +353,7 @@ static void too_many_connections_are_told(void **state)
         raw_close(c);
     }
     test_eq(http_server_count(*server).refused, 3u);
-    raw_send(kept[0], "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); // those that have a place are served
+    raw_send(kept[0], "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); // connections with a slot are served
     test_true(world_until(w, [&] { return kept[0].got.find("hello") != std::string::npos; }));
     test_true(world_until(w, [&] { return http_server_count(*server).connections == 2; }));
     for (raw_client &k : kept)
@@ -369,7 +369,7 @@ static void note_error(void *arg, error err, std::string)
     exchange_answer_error(x, err.code, error_text(err));
 }
 
-// How long a body may pause is set for one request, and holds for that one only.
+// How long a body may pause is set for one request and applies only to that one.
 static void a_body_may_pause_as_long_as_was_set(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -381,7 +381,7 @@ static void a_body_may_pause_as_long_as_was_set(void **state)
     raw_client c;
     raw_open(w, c);
     raw_send(c, "PUT /short HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
-    test_true(world_until(w, [&] { return c.got.find("408") != std::string::npos; })); // a client's own patience would be 30 s
+    test_true(world_until(w, [&] { return c.got.find("408") != std::string::npos; })); // the default for a client would be 30 s
     raw_close(c);
     raw_client d;
     raw_open(w, d);

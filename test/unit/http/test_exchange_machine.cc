@@ -212,7 +212,7 @@ static void a_slow_reader_gets_all_of_it(void **state)
     raw_read_on(f.c);
     test_true(scripted_until(
         *f.sim, [&] { return f.c.got.ends_with(std::string(1'000, 'l')) && f.c.got.size() > 1'000'000; }, 5'000));
-    send(f, get); // the connection goes on
+    send(f, get); // the connection continues
     test_eq(f.requests, 2);
 }
 

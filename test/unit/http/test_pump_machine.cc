@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The pump between two ends under the test's hand: what each of them may do, in each state, and that both are left alone after the end.
+// The pump between two ends that the test controls: what each of them may do in each state, and that both are left alone after the end.
 #include <deque>
 #include <string>
 
@@ -14,11 +14,11 @@ using namespace etlnode;
 
 struct fixture {
     fake_world *w = nullptr;
-    // The source: what it gives next.
+    // The source's next pieces.
     std::deque<pull_result> pieces;
     uint64_t progress_ms = 0;
     net_on_ready on_source = nullptr;
-    // The sink: how many bytes it still takes.
+    // How many bytes the sink still takes.
     size_t room = SIZE_MAX;
     error sink_err;
     net_on_ready on_sink = nullptr;
@@ -93,7 +93,7 @@ static int tear_down(void **state)
 {
     auto *f = static_cast<fixture *>(*state);
     fake_run(*f->w);
-    test_true(f->on_source == nullptr && f->on_sink == nullptr); // nobody waits for an end that is not lent any more
+    test_true(f->on_source == nullptr && f->on_sink == nullptr); // no wait remains on an end that is no longer borrowed
     fake_free(f->w);
     delete f;
     return 0;
@@ -135,7 +135,7 @@ static void bytes_go_from_one_end_to_the_other(void **state)
     start(f, {.prefix = "before "});
     test_eq_text(f.taken, "before one two ");
     test_eq(f.done, 0);
-    wake(f, f.on_source); // nothing is there
+    wake(f, f.on_source); // nothing has arrived
     f.pieces = {piece("three"), last(pull_state::end)};
     wake(f, f.on_source);
     check_end(f, error_code::ok, "before one two three");
@@ -221,7 +221,7 @@ static void a_sink_that_stalls_ends_it(void **state)
     check_end(f, error_code::canceled, "a");
 }
 
-// A fast pair of peers must not keep the loop.
+// A fast pair of peers must not monopolise the loop.
 static void a_source_without_end_gives_others_their_turn(void **state)
 {
     fixture &f = of(*state);
@@ -247,7 +247,7 @@ static void one_that_is_cancelled_says_nothing(void **state)
         test_eq(f.done, 0);
         test_true(f.on_source == nullptr && f.on_sink == nullptr);
     }
-    pump_options options; // before it has begun
+    pump_options options; // before it begins
     options.on_done = on_done;
     options.arg = &f;
     pump_cancel(*pump_start(f.w->e, {&sink_ops, &f}, {&source_ops, &f}, std::move(options)));
@@ -255,7 +255,7 @@ static void one_that_is_cancelled_says_nothing(void **state)
     test_eq(f.done, 0);
 }
 
-// The end that a source reports while the sink was waited for.
+// The source ends or fails while the pump waits for the sink.
 static void a_source_may_break_behind_a_full_sink(void **state)
 {
     fixture &f = of(*state);

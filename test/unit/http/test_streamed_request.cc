@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The body of a request as it is pushed: whole in either framing, from memory, out of a file or from another socket; or cut, and never taken for whole.
+// The body of a request that is pushed: complete in either framing, from memory, from a file or from a socket; or cut, and never taken as
+// complete.
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -11,7 +12,7 @@
 
 using namespace etlnode;
 
-// A source of this test: gives `content` in pieces, stops after `gives` bytes, as a file or from memory.
+// A test source: gives `content` in pieces, stops after `gives` bytes, as a file or from memory.
 struct text_source {
     env *e = nullptr;
     std::string content;
@@ -63,7 +64,7 @@ static uint64_t source_progress_ms(const void *) { return 0; }
 static const char *source_stall_text(const void *) { return "timeout: the source stopped"; }
 static constexpr stream_from_ops source_ops = {false, source_pull, source_wait, source_wait_cancel, source_progress_ms, source_stall_text};
 
-// One request whose body is pumped, and what both sides make of it.
+// One request whose body is pumped, and the result on both sides.
 struct pushing {
     http_world *w = nullptr;
     call *c = nullptr;
@@ -76,7 +77,7 @@ struct pushing {
     bool received = false;
     error receive_err;
     std::string body;
-    std::string framing; // as it came
+    std::string framing; // as received
 };
 static pushing push;
 
@@ -113,7 +114,7 @@ static void on_answered(void *, call &, error err, int status, std::string body)
 {
     push.c = nullptr;
     if (push.p != nullptr)
-        pump_cancel(*push.p); // its end is about to be gone
+        pump_cancel(*push.p); // its end is about to be freed
     push.p = nullptr;
     push.o = {true, err, status, std::move(body)};
 }
@@ -190,7 +191,7 @@ static void many_small_pieces_are_one_body(void **state)
     end_push(w);
 }
 
-// The connection of a request that is given up breaks: neither framing lets it pass for whole.
+// The connection of an abandoned request breaks: in neither framing does the request look complete.
 static void is_never_whole_when_it_is_abandoned(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -218,7 +219,7 @@ static void a_source_that_stalls_is_told_by_the_pump(void **state)
     test_true(world_until(w, [&] { return push.pumped; }));
     test_eq_enum(push.pump_err.code, error_code::timed_out);
     test_eq_text(error_text(push.pump_err), "timeout: the source stopped");
-    test_true(!push.o.done); // the call itself has waited for nobody
+    test_true(!push.o.done); // the call itself has not waited
     end_push(w);
     test_true(world_until(w, [&] { return push.received; }));
     test_true(static_cast<bool>(push.receive_err));
@@ -298,7 +299,7 @@ static void goes_out_of_a_file(void **state)
         test_true(push.body == source.content);
         end_push(w);
     }
-    // Shorter than it was: the request is not whole.
+    // Shorter than before: the request is incomplete.
     test_eq(truncate(path, 100), 0);
     source.at = 0;
     begin_push(w, {&source_ops, &source}, 700'001, w.port);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/unit/role/role_world.h: one proxy or one target, as proxy_start and target_start make it, on the simulator's ports without faults: network, clock,
-// disk, index and kubectl are all in memory. The other nodes of its cluster are scripted.
+// test/unit/role/role_world.h: one proxy or target, as proxy_start and target_start create it, on the simulator's ports without faults:
+// network, clock, disk, index and kubectl are in memory. The other nodes of its cluster are scripted.
 #pragma once
 
 #include <map>
@@ -32,10 +32,10 @@ inline constexpr uint16_t role_pod_port = 8081;
 struct role_world {
     sim_world *sim = nullptr;
     sim_host *client = nullptr;
-    sim_host *node = nullptr; // of the role under test
+    sim_host *node = nullptr; // the node under test
     node_options options;
     std::string address; // of that node
-    memory_image image;  // what its disk holds when it starts
+    memory_image image;  // its disk when it starts
     proxy *p = nullptr;
     target *t = nullptr;
     bool is_started = false, is_draining = false, is_drained = false;
@@ -43,15 +43,15 @@ struct role_world {
     std::string start_detail;
     std::map<std::string, scripted_node *> peers; // by id
     std::map<std::string, std::string> held;      // by target: the document that it holds, as text
-    std::map<std::string, size_t> seen;           // of its requests: that many were looked at
-    cluster_document document;                    // of target tests: what the scripted proxy has
+    std::map<std::string, size_t> seen;           // how many of its requests were examined
+    cluster_document document;                    // in tests of a target: the scripted proxy's document
     std::vector<scripted_call *> calls;           // made by role_begin
-    scripted_call *last = nullptr;                // of role_ask
+    scripted_call *last = nullptr;                // made by role_ask
 };
 
 // --- requests
 
-// `port` 0: the node's own one.
+// `port` 0: the node's own port.
 inline scripted_call &role_begin(
     role_world &w, std::string_view line, std::string_view body = {}, std::string_view headers = {}, uint16_t port = 0)
 {
@@ -94,7 +94,7 @@ inline const scripted_call &role_ask(
     return role_await(w, role_begin(w, line, body, headers, port));
 }
 
-// What an answer says: the message of an error, else its body. An answer to HEAD has its error in a header.
+// The text of an answer: the message of an error, otherwise the body. An answer to HEAD has its error in a header.
 inline std::string role_text(const scripted_call &call)
 {
     std::string body = sim_header(call.answer, "hdr-error");
@@ -113,7 +113,7 @@ inline void role_check(const scripted_call &call, std::string_view what, int sta
             role_text(call).c_str(), status, static_cast<int>(says.size()), says.data());
 }
 
-// One request and what is answered: `says` is a part of the message, or of the body. A null body is none.
+// One request and its answer: `says` is a part of the message or of the body. A null body means no body.
 struct role_case {
     const char *line;
     const char *body;
@@ -135,7 +135,7 @@ inline void role_expect(role_world &w, std::string_view line, std::string_view b
     role_check(role_ask(w, line, body), line, status, says);
 }
 
-// As a node of the cluster asks.
+// Asks as a node of the cluster.
 inline const scripted_call &role_ask_as_node(role_world &w, std::string_view line, std::string_view body = {})
 {
     return role_ask(w, line, body, role_secret_header);
@@ -169,7 +169,7 @@ inline void role_start(role_world &w)
     test_true(scripted_until(*w.sim, [&] { return w.is_started; }));
 }
 
-// The next operations of that kind on the node's disk, index or documents fail.
+// Makes the next operations of that kind fail on the node's disk, index or documents.
 inline void role_fail_disk(role_world &w, memory_op op, error_code code, const std::string &path_part = {}, size_t count = 1)
 {
     w.node->has_planned_faults = true;
@@ -188,7 +188,7 @@ inline void role_begin_drain(role_world &w)
     sim_settle(w.node);
 }
 
-// After a drain, or a start that failed. What it leaves on its disk is what the next one starts with; anything else that it leaves ends the test.
+// After a drain or a failed start. The next node starts with this one's disk. Anything else that is left fails the test.
 inline void role_free_node(role_world &w)
 {
     if (w.p != nullptr)
@@ -305,7 +305,7 @@ inline int role_tear_down(void **state)
 
 inline role_world &role_of(void **state) { return *static_cast<role_world *>(*state); }
 
-// --- a proxy, and targets that are scripted
+// --- a proxy with scripted targets
 
 inline int role_set_up_proxy(void **state)
 {
@@ -315,7 +315,7 @@ inline int role_set_up_proxy(void **state)
     return 0;
 }
 
-// What a target says when it registers, and then every two seconds. `more`: fields in front of the others, with a comma.
+// What a target reports when it registers, and then every two seconds. `more`: fields before the others, with a comma.
 inline std::string role_registration(role_world &w, const scripted_node &node, const std::string &more = {})
 {
     cluster_node self;
@@ -337,7 +337,7 @@ inline std::string role_registration(role_world &w, const scripted_node &node, c
     return "{" + more + json_print(tree.get()).substr(1);
 }
 
-// What the target was pushed since this was called last, it holds.
+// The target now holds whatever document was pushed to it since the last call.
 inline void role_take_push(role_world &w, const scripted_node &node)
 {
     for (size_t &seen = w.seen[node.id]; seen < node.asked.size(); seen++) {
@@ -346,7 +346,7 @@ inline void role_take_push(role_world &w, const scripted_node &node)
     }
 }
 
-// It registers as it is; what it is answered it holds from then on.
+// It registers as it is, and holds from then on what the answer contains.
 inline const scripted_call &role_register(role_world &w, scripted_node &node, const std::string &more = "\"object_count\":0,")
 {
     role_take_push(w, node);
@@ -363,7 +363,7 @@ inline scripted_node &role_make_peer(role_world &w, const std::string &id, const
     return *node;
 }
 
-// A target that has joined, and takes every document.
+// Adds a target that has joined and accepts every document.
 inline scripted_node &role_add_target(role_world &w, const std::string &id)
 {
     scripted_node &node = role_make_peer(w, id, text_format("10.0.0.%zu", w.peers.size() + 11));
@@ -375,7 +375,7 @@ inline scripted_node &role_add_target(role_world &w, const std::string &id)
     return node;
 }
 
-// In front of the rows that it has.
+// Puts a row before the existing ones.
 inline void role_script(scripted_node &node, scripted_row row) { node.rows.insert(node.rows.begin(), std::move(row)); }
 
 inline int role_set_up_cluster(void **state)
@@ -390,14 +390,14 @@ inline void role_make_bucket(role_world &w, const std::string &name)
     role_expect(w, "POST /v1/buckets/" + name, R"({"action":"create-bck"})", 200);
 }
 
-// Time passes until its heartbeats are missed.
+// Waits until its heartbeats are missed.
 inline void role_wait_silent(role_world &w, scripted_node &node)
 {
     scripted_silence(node);
     test_true(scripted_until(*w.sim, [&] { return proxy_target_is_silent(*w.p, node.id); }));
 }
 
-// --- a target, and a proxy that is scripted
+// --- a target with a scripted proxy
 
 inline std::string role_document_text(role_world &w)
 {
@@ -406,7 +406,7 @@ inline std::string role_document_text(role_world &w)
     return text;
 }
 
-// The next version of what the scripted proxy has.
+// The next version of the scripted proxy's document.
 inline std::string role_next_document(role_world &w)
 {
     w.document.version++;
@@ -432,7 +432,7 @@ inline cluster_document role_first_document(const role_world &w)
     return document;
 }
 
-// It listens, and the proxy has not let it in yet.
+// It listens, but the proxy has not accepted it yet.
 inline int role_set_up_target(void **state)
 {
     role_world *w = role_world_make(true);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The proxy's buckets: made, listed, described and destroyed, and pages of objects from all targets.
+// The proxy's buckets: created, listed, described and destroyed, and pages of objects from all targets.
 #include "role_world.h"
 
 #include "aistore/list_page.h"
@@ -77,7 +77,7 @@ static void a_bucket_is_made_listed_and_destroyed(void **state)
     test_eq_text(names_of(w), "");
     size_t pushes = scripted_count(target, "PUT /v1/node/document");
     role_make_bucket(w, "two");
-    test_eq(scripted_count(target, "PUT /v1/node/document"), pushes + 1); // before the client was told
+    test_eq(scripted_count(target, "PUT /v1/node/document"), pushes + 1); // before the client got its answer
     test_has_text(scripted_last(target, "PUT /v1/node/document").body, "\"name\":\"two\"");
     test_eq_text(sim_header(scripted_last(target, "PUT /v1/node/document"), "etlnode-cluster-secret"), role_secret);
     role_expect(w, "POST /v1/buckets/one", R"({"action":"create-bck","value":{}})", 200);
@@ -86,7 +86,7 @@ static void a_bucket_is_made_listed_and_destroyed(void **state)
     test_eq_text(names_of(w, "GET /v1/buckets", ""), "one three two ");
     test_eq_text(names_of(w, "GET /v1/buckets", R"({"action":"list","name":"two"})"), "two ");
     test_eq_text(names_of(w, "GET /v1/buckets?provider=ais"), "one three two ");
-    test_eq_text(names_of(w, "GET /v1/buckets?provider=gs"), ""); // known, and none of its are here
+    test_eq_text(names_of(w, "GET /v1/buckets?provider=gs"), ""); // known, but it has no buckets here
 
     const scripted_call &head = role_ask(w, "HEAD /v1/buckets/one");
     test_eq(head.status(), 200);
@@ -99,7 +99,7 @@ static void a_bucket_is_made_listed_and_destroyed(void **state)
     role_expect(w, "DELETE /v1/buckets/one", destroy, 404, "does not exist");
 }
 
-// A target that cannot be asked to drop the objects does so when it gets the document.
+// A target that cannot be reached drops the objects when it gets the document.
 static void a_target_that_refuses_does_not_keep_a_bucket(void **state)
 {
     role_world &w = role_of(state);
@@ -109,7 +109,7 @@ static void a_target_that_refuses_does_not_keep_a_bucket(void **state)
     test_eq_text(names_of(w), "");
 }
 
-// The answer waits for the targets a bounded time, and then for nobody.
+// The answer waits for the targets, but only for a limited time.
 static void a_target_that_does_not_take_the_document_is_not_waited_for(void **state)
 {
     role_world &w = role_of(state);
@@ -118,7 +118,7 @@ static void a_target_that_does_not_take_the_document_is_not_waited_for(void **st
     role_make_bucket(w, "b");
     uint64_t took_ms = (w.sim->now_us - before_us) / 1'000;
     test_true(took_ms >= push_wait_ms && took_ms < push_wait_ms + 500);
-    // It might know an older bucket of that name, so objects wait until it has the document.
+    // It might know an older bucket with that name, so objects wait until it has the document.
     const scripted_call &call = role_ask(w, "GET /v1/objects/b/o");
     role_check(call, "GET", 503, "target target-01 does not know this bucket yet");
     test_eq_text(sim_header(call.answer, "retry-after"), "1");
@@ -131,7 +131,7 @@ static void nothing_changes_where_documents_have_diverged(void **state)
     scripted_node &target = *w.peers[role_target_id];
     role_script(target,
         {.match = "PUT /v1/node/document", .status = 409, .body = R"({"code":"diverged","message":"target target-01 holds another one"})"});
-    role_expect(w, "POST /v1/buckets/c", create, 200); // the push of this one tells
+    role_expect(w, "POST /v1/buckets/c", create, 200); // this one's push shows it
     const role_case cases[] = {
         {"POST /v1/buckets/d", create, 409, "target target-01 holds another one"},
         {"DELETE /v1/buckets/b", destroy, 409, "target target-01 holds another one"},
@@ -180,7 +180,7 @@ static void a_page_is_merged_from_all_targets(void **state)
     test_eq_text(json_text(tree.get(), "continuation_token"), "c");
     test_eq_text(scripted_last(*w.peers["target-02"], "GET").second, "/v1/node/bucket/b?count=3&prefix=p%2F&after=A%26b");
 
-    // One level only; and one target's objects only.
+    // A single level, and one target's objects only.
     (void)role_ask(w, "GET /v1/buckets/b", R"({"action":"list","value":{"flags":"2048"}})");
     test_eq_text(scripted_last(*w.peers["target-02"], "GET").second, "/v1/node/bucket/b?count=10000&prefix=&after=&flat=dirs");
     size_t asked = scripted_count(*w.peers["target-02"], "GET");
@@ -201,7 +201,7 @@ static void a_page_is_msgpack_for_who_accepts_it(void **state)
     test_ok(list_page_parse_msgpack(call.answer.body, page));
     test_eq(page.entries.size(), 1);
     test_eq_text(page.entries[0].name, "a");
-    test_eq_text(page.entries[0].checksum, ""); // not asked for
+    test_eq_text(page.entries[0].checksum, ""); // not requested
     test_eq(page.entries[0].size, 3);
     test_eq(page.uuid.size(), 10);
     test_eq_text(page.token, "");
@@ -243,7 +243,7 @@ static void a_page_that_would_not_be_complete_is_refused(void **state)
     role_expect(w, "GET /v1/buckets/b", list, 503, "the list would not be complete: target target-01 is silent");
 }
 
-// A target in maintenance holds nothing that GET would find, so it is not in lists either.
+// A target in maintenance holds nothing that GET would find, so lists omit it.
 static void a_cluster_without_targets_has_empty_pages(void **state)
 {
     role_world &w = role_of(state);

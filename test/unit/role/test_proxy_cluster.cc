@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The proxy as a node: health in each stage, the cluster as clients see it, targets that are taken out, metrics, its start and its end.
+// The proxy as a node: health in each state, the cluster as clients see it, removal of targets, metrics, start and shutdown.
 #include "role_world.h"
 
 #include "base/limits.h"
@@ -22,7 +22,7 @@ static void what_the_cluster_is(void **state)
         {"GET /v1/cluster?what=stats", nullptr, 501, "what=stats is not implemented"},
         {"GET /nowhere", nullptr, 404, "there is no /nowhere here"},
         {"DELETE /v1/health", nullptr, 405, "method DELETE is not allowed for /v1/health; allowed: GET, HEAD"},
-        {"GET /v1/node/status", nullptr, 404, "there is no /v1/node/status here"}, // a target has it
+        {"GET /v1/node/status", nullptr, 404, "there is no /v1/node/status here"}, // only targets have it
     };
     role_check_cases(w, cases);
 }
@@ -106,7 +106,7 @@ static void health_says_whether_it_can_serve(void **state)
     role_check_cases(w, cases);
 }
 
-// After a restart the targets are asked first: until then only probes and targets are served.
+// After a restart the targets are contacted first. Until then, only probes and targets are served.
 static void a_proxy_that_starts_again_asks_its_targets(void **state)
 {
     role_world &w = role_of(state);
@@ -134,7 +134,7 @@ static void a_proxy_that_starts_again_asks_its_targets(void **state)
     role_expect(w, "GET /v1/objects/b/o", {}, 301); // it has been heard
 }
 
-// Nobody waits for it any more. What the user gave a name stays to be seen; ids that nobody was told are forgotten.
+// Their callers are gone. If the user named the ETL, it stays visible. Ids that nobody has received are forgotten.
 static void starts_that_a_proxy_left_unfinished_are_ended(void **state)
 {
     role_world &w = role_of(state);
@@ -147,7 +147,7 @@ static void starts_that_a_proxy_left_unfinished_are_ended(void **state)
     test_true(scripted_until(*w.sim, [&] { return scripted_held(node) == 2; }));
     memory_image image = memory_take(*w.node, memory_crash::killed);
     role_stop(w);
-    w.image = image; // as it was when the process was killed
+    w.image = image; // its disk when the process was killed
     role_start(w);
     test_eq(proxy_document(*w.p).etls.size(), 1);
     test_eq_text(proxy_document(*w.p).etls[0].id, "my-etl");
@@ -235,7 +235,7 @@ static void a_drain_lets_requests_end(void **state)
     scripted_pass(*w.sim, 1'000);
     test_false(w.is_drained);
     const role_case draining[] = {{"GET /v1/health?readiness=true", nullptr, 0, ""}};
-    test_true(role_ask(w, draining[0].line).how == sim_call::ending::refused); // it listens no more
+    test_true(role_ask(w, draining[0].line).how == sim_call::ending::refused); // it no longer listens
     scripted_answer_held(node, 503, R"({"message":"busy"})");
     role_check(role_await(w, page), "a page", 503, "target target-01: busy");
     test_true(scripted_until(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ETLs that exist, at the proxy: lists, one of them, health, logs, failed reads, stop and removal, with what the targets add.
+// Existing ETLs at the proxy: lists, details, health, logs, failed reads, stop and removal, with what the targets add.
 #include "role_world.h"
 
 using namespace etlnode;
@@ -14,7 +14,7 @@ static constexpr const char
                 R"({"time":"1000000000","object":"ais://b/o","status":502,"text":"it closed","request_id":"r1","cut":true},)"
                 R"({"time":"3000000000","object":"ais://b/o","status":500,"text":"no memory","request_id":"r3","cut":false}]}})";
 
-// An ETL runs on one target; how that answers is the case's.
+// An ETL runs on one target; the case decides how that target answers.
 static int set_up(void **state)
 {
     role_set_up_cluster(state);
@@ -78,7 +78,7 @@ static void a_list_adds_up_what_targets_say(void **state)
     test_eq(json_u64(one, "targets", 0), 2);
     test_true(json_get(one, "partial") == nullptr);
 
-    list = tree_of(role_ask(w, "GET /v1/etl")); // now one of them has no answer, which is told
+    list = tree_of(role_ask(w, "GET /v1/etl")); // now one of them does not answer, and the list says so
     one = cJSON_GetArrayItem(list.get(), 0);
     test_eq(json_u64(one, "obj_count", 0), 3);
     test_true(json_bool(one, "partial", false));
@@ -109,7 +109,7 @@ static void one_is_shown_with_its_pods(void **state)
     test_eq_text(json_text(tree.get(), "stage"), "Running");
     test_true(json_text(tree.get(), "xaction_id").starts_with("etl-"));
     test_eq_text(json_print(json_get(tree.get(), "obj_errors")), "[]");
-    test_true(json_get(tree.get(), "hpull_address") == nullptr); // only where clients are sent to pods
+    test_true(json_get(tree.get(), "hpull_address") == nullptr); // only if clients are redirected to pods
     const cJSON *row = cJSON_GetArrayItem(json_get(tree.get(), "targets"), 0);
     test_eq_text(json_text(row, "target_id"), role_target_id);
     test_eq_text(json_text(row, "phase"), "serving");
@@ -179,7 +179,7 @@ static void failed_reads_are_gathered_in_order_of_time(void **state)
                       "1970-01-01T00:00:03Z target-01 ais://b/o 500\n");
     test_eq_text(json_print(json_get(tree.get(), "missing")), "[]");
 
-    // As AIStore's clients read them: each object once, its last failure.
+    // As AIStore's clients read them: each object once, with its last failure.
     tree = tree_of(role_ask(w, "GET /v1/etl/my-etl"));
     test_eq(json_u64(tree.get(), "errors", 0), 6);
     test_eq_text(json_print(json_get(tree.get(), "obj_errors")),
@@ -211,7 +211,7 @@ static void logs_come_from_every_target_or_one(void **state)
     role_expect(w, "GET /v1/etl/my-etl/logs/target-02", {}, 404, "target target-02: it has no pod");
 }
 
-// Its pods are gone, and their last words are in the reason.
+// Its pods are gone, but the reason contains their last log lines.
 static void logs_of_a_failed_start_are_its_reason(void **state)
 {
     role_world &w = role_of(state);
@@ -239,7 +239,7 @@ static void stop_keeps_it_and_removal_does_not(void **state)
     role_expect(w, "POST /v1/etl/my-etl/start", "", 200, "etl-");
     test_eq_enum(proxy_document(*w.p).etls[0].stage, etl_stage::running);
 
-    // A target that is late is told of; the ETL is forgotten all the same.
+    // A late target is reported; the ETL is removed nevertheless.
     role_script(target, {.match = "GET /v1/node/etl/my-etl/gone", .status = 500, .body = R"({"message":"kubectl hangs"})"});
     const scripted_call &late = role_ask(w, "DELETE /v1/etl/my-etl");
     role_check(late, "DELETE", 202, "stopped; pods are still being removed:\ntarget target-01: kubectl hangs\n");

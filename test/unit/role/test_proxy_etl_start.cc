@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Starts of ETLs at the proxy: what is refused at once, what targets are asked, and what the caller is told of it.
+// Starts of ETLs at the proxy: what is refused at once, what targets are asked, and what the caller gets.
 #include "role_world.h"
 
 #include "document_spec.h"
@@ -86,7 +86,7 @@ static void a_start_is_stored_asked_about_and_answered(void **state)
     test_eq_text(sim_header(asked, "etlnode-cluster-secret"), role_secret);
     test_eq_text(sim_header(asked, "x-request-id"), "mine");
 
-    // The targets had the document as Initializing first.
+    // The targets first had the document with Initializing.
     bool was_initializing = false;
     for (const sim_message &one : target.asked)
         was_initializing = was_initializing || one.body.find("\"stage\":\"Initializing\"") != std::string::npos;
@@ -106,14 +106,14 @@ static void a_start_of_2020_is_answered_with_its_id(void **state)
     test_eq(id.size(), 10);
     test_eq_text(stage_of(w, id), "Running");
     test_has_text(scripted_last(target, "GET").second, "/v1/node/etl/" + id + "/start?");
-    test_has_text(scripted_last(target, "GET").second, "&wait_timeout_ms=60000&"); // nothing of it is kept: these clients wait
+    test_has_text(scripted_last(target, "GET").second, "&wait_timeout_ms=60000&"); // nothing is reserved, because these clients wait
     role_expect(w, "GET /v1/etl/list", {}, 200, "\"name\":\"transformer-md5\"");
 
     role_check(role_ask(w, "POST /v1/etl/init", document_spec), "another of that name", 200, "");
     role_expect(
         w, "GET /v1/etl/transformer-md5", {}, 404, "etl job transformer-md5 does not exist: 2 ETLs have that name, use the id of one");
 
-    // One that fails is forgotten: nobody knows its id.
+    // A failed start is forgotten, because nobody knows its id.
     role_script(target,
         {.match = "GET /v1/node/etl/", .status = 400, .body = R"({"code":"etl_init_failed","message":"step create: quota"})", .times = 1});
     role_expect(w, "POST /v1/etl/init", document_spec, 400, "target target-01: step create: quota");
@@ -133,7 +133,7 @@ static void a_failed_start_is_ended_and_kept_with_its_reason(void **state)
     const told rows[] = {
         {400, R"({"code":"etl_init_failed","message":"target target-01: step create: no such image"})", 400,
             "target target-01: step create: no such image"},
-        {404, "", 400, "target target-01: status 404"}, // a client would take these for something that may pass
+        {404, "", 400, "target target-01: status 404"}, // a client would take these for transient errors
         {504, "", 400, "target target-01: status 504"},
         {503, "", 503, "target target-01: status 503"},
         {400, R"({"code":"etl_init_failed","message":"step ready: not Ready within wait_timeout"})", 400,
@@ -147,7 +147,7 @@ static void a_failed_start_is_ended_and_kept_with_its_reason(void **state)
         test_has_text(document_find_etl(proxy_document(*w.p), "my-etl")->last_error, one.says);
         test_eq(scripted_count(target, gone_path), ++gone); // the answer waits for its pods
     }
-    // It can be started again, from what is kept or anew.
+    // It can be started again, from the kept spec or with a new one.
     role_expect(w, "POST /v1/etl/my-etl/start", "", 200, "etl-");
     test_eq_text(stage_of(w, "my-etl"), "Running");
 }
@@ -172,7 +172,7 @@ static void one_target_that_fails_ends_the_start_on_all(void **state)
     scripted_node &target = *w.peers[role_target_id];
     role_script(target, {.match = start_path, .is_held = true});
     role_expect(w, "PUT /v1/etl", message, 400, "target target-02: step create: quota");
-    test_eq(target.hung_up, 1); // so it knows that nobody waits any more
+    test_eq(target.hung_up, 1); // so it knows that the caller is gone
     test_eq(scripted_count(target, gone_path) + scripted_count(other, gone_path), 2);
 }
 
@@ -208,7 +208,7 @@ static void no_start_where_a_target_is_missing(void **state)
     role_expect(w, "PUT /v1/etl", message, 409, "two copies");
 }
 
-// The document could not be stored: nothing was started.
+// If the document could not be stored, nothing was started.
 static void a_start_that_cannot_be_stored_fails(void **state)
 {
     role_world &w = role_of(state);

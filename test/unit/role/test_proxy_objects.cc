@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Requests for objects at the proxy: redirected with path and query byte for byte, or refused from the head alone.
+// Requests for objects at the proxy: redirected with path and query byte for byte, or refused by the head alone.
 #include "role_world.h"
 
 #include "base/limits.h"
@@ -35,7 +35,7 @@ static void every_method_is_redirected_to_the_objects_target(void **state)
     test_eq_text(sim_header(role_ask(w, "HEAD /v1/objects/b/o").answer, "cache-control"), "");
 }
 
-// A transform does not have to be known here: the target says what there is.
+// The proxy need not know a transform: the target reports which ones exist.
 static void transforms_are_redirected_too(void **state)
 {
     role_world &w = role_of(state);
@@ -90,7 +90,7 @@ static void an_object_whose_target_cannot_be_reached_is_nowhere_else(void **stat
     test_eq_text(sim_header(silent.answer, "retry-after"), "5");
     role_check(role_ask(w, "PUT /v1/objects/b/o", "x"), "PUT", 503, "target target-01 is silent");
 
-    // It is back, with a document that does not go together with the proxy's.
+    // It is back, with a document that does not match the proxy's.
     scripted_listen(target);
     role_check(role_register(w, target), "register", 204, "");
     test_has_text(location_of(w, "GET /v1/objects/b/o", 301), "10.0.0.11");
@@ -99,10 +99,10 @@ static void an_object_whose_target_cannot_be_reached_is_nowhere_else(void **stat
     test_true(scripted_until(*w.sim, [&] { return proxy_target_is_silent(*w.p, role_target_id); }));
     const scripted_call &diverged = role_ask(w, "GET /v1/objects/b/o");
     role_check(diverged, "GET", 409, "this object belongs to target target-01: two copies");
-    test_eq_text(sim_header(diverged.answer, "retry-after"), ""); // it would not help
+    test_eq_text(sim_header(diverged.answer, "retry-after"), ""); // a retry would not help
 }
 
-// A target that was taken out must be able to know that it missed something, before it is true.
+// A removed target must be able to know that it missed a change, before that change happens.
 static void the_first_change_after_a_departure_is_noted(void **state)
 {
     role_world &w = role_of(state);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Targets register with the proxy: who is let in, who is not and why, who takes part in placement.
+// Targets register with the proxy: which ones are accepted, which are refused and why, and which take part in placement.
 #include "role_world.h"
 
 #include "base/limits.h"
@@ -60,7 +60,7 @@ static void a_new_target_gets_the_document(void **state)
     test_eq(document.version, proxy_document(*w.p).version);
     test_true(document_find_node(document, role_target_id)->is_target);
     test_eq(document_find_node(document, role_target_id)->flags, 0);
-    // A heartbeat of one that holds it is answered with nothing; one that is behind gets it again.
+    // The answer to a heartbeat is empty if the target holds the document; otherwise it contains it.
     role_check(role_register(w, node), path, 204, "");
     std::string former = w.held[role_target_id];
     role_make_bucket(w, "b");
@@ -80,7 +80,7 @@ static void an_id_belongs_to_one(void **state)
     role_script(node, {.match = "GET /v1/node/status", .body = R"({"id":"target-01","started_ns":"6"})", .times = 1});
     role_check(role_register(w, *second), path, 409,
         "target target-01 runs at http://10.0.0.11:8080 already: the target at http://10.0.0.50:8080");
-    // The same process by another name, or one that has moved.
+    // The same process under another name, or one that has moved.
     role_script(node, {.match = "GET /v1/node/status", .body = R"({"id":"target-01","started_ns":"7"})", .times = 1});
     role_check(role_register(w, *second), path, 200, "http://10.0.0.50:8080");
     role_check(role_register(w, node), path, 200, "http://10.0.0.11:8080"); // the one at .50 says nothing of the kind
@@ -103,11 +103,11 @@ static void documents_that_do_not_go_together_are_told(void **state)
     w.held[role_target_id] = document_print(next);
     role_check(role_register(w, node), path, 409, "the proxy's data directory is older. Start the proxy with the newer directory");
     const scripted_call &health = role_ask(w, "GET /v1/health?readiness=true");
-    role_check(health, "health", 503, "the proxy's data directory is older"); // every target that was heard says so
+    role_check(health, "health", 503, "the proxy's data directory is older"); // every target that was heard reports that
     role_expect(w, "GET /v1/cluster?what=nodes", {}, 200, "\"state\":\"diverged\"");
 
     next = document;
-    next.created = "2000-01-01 00:00:00"; // the same version of the same term, with another text
+    next.created = "2000-01-01 00:00:00"; // the same version of the same term, but a different text
     w.held[role_target_id] = document_print(next);
     role_check(role_register(w, node), path, 409, "they have diverged, one of the two data directories was restored or copied");
 
@@ -131,7 +131,7 @@ static void a_target_of_another_cluster_is_a_stranger(void **state)
     role_expect(w, "GET /v1/cluster?what=nodes", {}, 200, "\"strangers\":[]"); // it has given up
 }
 
-// Without a rebalance its objects would be looked for in places where they are not.
+// Without a rebalance, its objects would be looked for in the wrong places.
 static void a_target_that_joins_a_cluster_with_objects_is_in_maintenance(void **state)
 {
     role_world &w = role_of(state);
@@ -139,7 +139,7 @@ static void a_target_that_joins_a_cluster_with_objects_is_in_maintenance(void **
     scripted_node &node = *w.peers[role_target_id];
     role_script(node, {.match = "GET /v1/node/status", .body = R"({"object_count":0})", .times = 1});
     role_add_target(w, "target-02");
-    test_eq(document_find_node(proxy_document(*w.p), "target-02")->flags, 0); // everybody is empty
+    test_eq(document_find_node(proxy_document(*w.p), "target-02")->flags, 0); // all targets are empty
 
     role_script(node, {.match = "GET /v1/node/status", .body = R"({"object_count":1})"});
     w.peers["target-02"]->rows.push_back({.match = "GET /v1/node/status", .body = R"({"object_count":0})"});

@@ -11,7 +11,7 @@
 
 using namespace etlnode;
 
-// The role's own table: a match points into it.
+// The role's own table, because a match points into it.
 static route_match proxy_find(const char *method, const char *path)
 {
     static const route_table table = proxy_routes();
@@ -107,7 +107,7 @@ static void listeners_are_apart(void **)
 
 // --- tables
 
-static int served; // which handler was the last one to be called
+static int served; // the handler that was called last
 template <int which> static void serve_nth(int &node, exchange &, const route_match &)
 {
     test_eq(node, 7);
@@ -132,7 +132,7 @@ static void call_served(const route_table &table, const char *method, const char
     if (match.found == nullptr)
         test_fail("%s %s was not found; allow: %s", method, path, match.allow.c_str());
     int node = 7;
-    alignas(64) char nothing[64] = {}; // no handler here looks at its exchange
+    alignas(64) char nothing[64] = {}; // no handler here uses its exchange
     served = 0;
     match.found->serve(&node, *reinterpret_cast<exchange *>(nothing), match);
     if (served != expected)
@@ -151,7 +151,7 @@ static void the_most_special_pattern_serves_whatever_the_order(void **)
         call_served(table, "GET", "/a/x", 3);
         call_served(table, "GET", "/a/x/y", 1);
         call_served(table, "GET", "/a/b/c/d", 1);
-        test_eq_text(route_find(table, "GET", "/a/b/c").allow, "PUT, DELETE"); // not the name's GET: the literal is that path
+        test_eq_text(route_find(table, "GET", "/a/b/c").allow, "PUT, DELETE"); // not the GET of the name: the literal is that path
         test_true(route_find(table, "GET", "/a").found == nullptr);
     }
 }
@@ -159,7 +159,7 @@ static void the_most_special_pattern_serves_whatever_the_order(void **)
 static constexpr route other_name[] = {ROUTE("POST", "/a/{y}", serve_nth<1>, "s")};
 static constexpr route same_method[] = {ROUTE("GET", "/a/b", serve_nth<1>, "s")};
 
-// A table of both ends the process.
+// A table of both aborts the process.
 static bool is_refused(std::span<const route> one, std::span<const route> other)
 {
     pid_t child = fork();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ETLs on a target: calls that are held until a start is decided or pods are gone, states and logs, reads through them, and what pods may read.
+// ETLs on a target: calls held until a start is decided or pods are gone, states and logs, reads through them, and what pods may read.
 #include "role_world.h"
 
 #include "base/limits.h"
@@ -9,7 +9,7 @@ using namespace etlnode;
 static constexpr const char *start_path = "GET /v1/node/etl/my-etl/start?generation=g1&wait_timeout_ms=10000&version=";
 static constexpr const char *gone_path = "GET /v1/node/etl/my-etl/gone?version=";
 
-// `manners`: of the container, see sim_manners_image.
+// `manners`: of the container; see sim_manners_image.
 static void want_etl(role_world &w, etl_stage stage, const char *manners = "length-00000", const char *generation = "g1")
 {
     cluster_etl etl;
@@ -31,7 +31,7 @@ static void set_certain(role_world &w, sim_fault fault, bool is_certain = true) 
 static scripted_call &begin_as_node(role_world &w, const std::string &line) { return role_begin(w, line, {}, role_secret_header); }
 static std::string at(const char *path, uint64_t version) { return path + std::to_string(version); }
 
-// It serves.
+// The ETL serves.
 static int set_up_serving(void **state)
 {
     role_set_up_member(state);
@@ -71,7 +71,7 @@ static void a_question_must_be_whole(void **state)
 static void a_start_is_answered_when_its_pod_serves(void **state)
 {
     role_world &w = role_of(state);
-    scripted_call &early = begin_as_node(w, at(start_path, w.document.version + 1)); // before the document that says so
+    scripted_call &early = begin_as_node(w, at(start_path, w.document.version + 1)); // before the document that requests it
     scripted_pass(*w.sim, 1'000);
     test_true(early.running != nullptr);
     want_etl(w, etl_stage::initializing);
@@ -280,7 +280,7 @@ static void one_that_is_stopped_is_not_there(void **state)
 static void failed_reads_are_kept(void **state)
 {
     role_world &w = role_of(state);
-    want_etl(w, etl_stage::initializing, "length-00100"); // it misbehaves when it is told to
+    want_etl(w, etl_stage::initializing, "length-00100"); // it misbehaves when asked to
     role_check(role_push(w), "push", 204, "");
     role_check(role_ask_as_node(w, at(start_path, w.document.version)), "start", 200, "");
     role_check(role_ask(w, "PUT /v1/objects/b/o?pid=p&utm=1", "abc"), "PUT", 200, "");
@@ -311,7 +311,7 @@ static void a_pod_reads_objects_with_its_secret(void **state)
     };
     role_check_cases(w, good, role_pod_port);
     const scripted_call &call = role_ask(w, "GET /v1/etl/_object/my-etl/secretofthestart/b/o", {}, {}, role_pod_port);
-    test_eq_text(sim_header(call.answer, "version"), "1"); // a transformer of 2020 keys its cache with it
+    test_eq_text(sim_header(call.answer, "version"), "1"); // a transformer of 2020 uses it as the key of its cache
     const role_case bad[] = {
         {"GET /v1/etl/_object/other/secretofthestart/b/o", nullptr, 404, "etl job other does not exist"},
         {"GET /v1/etl/_object/my-etl/secretofthestarT/b/o", nullptr, 400, "the secret in the URL is not that of etl job my-etl"},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The target as a node: its registration with the proxy, health in each stage, its start and its end.
+// The target as a node: its registration with the proxy, health in each state, start and shutdown.
 #include "role_world.h"
 
 #include "base/limits.h"
@@ -15,7 +15,7 @@ static void await_beat(role_world &w)
 {
     size_t count = scripted_count(proxy_of(w), path);
     test_true(scripted_until(*w.sim, [&] { return heard_again(w, count); }));
-    scripted_pass(*w.sim, 200); // and its answer has come
+    scripted_pass(*w.sim, 200); // its answer has arrived, too
 }
 
 static void it_says_what_it_holds(void **state)
@@ -30,7 +30,7 @@ static void it_says_what_it_holds(void **state)
             R"("document_term":"0","document_tag":"0","document_digest":"0","object_count":0,"started_ns":"%llu"})",
             static_cast<unsigned long long>(placement_digest(role_target_id)), static_cast<unsigned long long>(w.t->started_ns)));
 
-    // The answer is the document, which counts at once; the next registration tells that it is held.
+    // The answer is the document, which takes effect at once; the next registration reports that it is held.
     document_put_bucket(w.document, {.name = "b", .created_ns = 5});
     role_script(proxy_of(w), {.match = path, .body = role_next_document(w), .times = 1});
     role_script(proxy_of(w), {.match = path, .status = 204});
@@ -64,7 +64,7 @@ static void health_follows_its_stages(void **state)
     role_check(role_ask(w, "GET /v1/health?prr=true"), "prr", 503, "this node is a target, not the primary proxy");
     role_expect(w, "GET /v1/daemon?what=smap", {}, 200, "\"tmap\":{\"target-01\"");
 
-    // A kubectl that fails for a while does not make it unready.
+    // If kubectl fails for a while, the target stays ready.
     w.sim->certain[static_cast<size_t>(sim_fault::kubectl_api_error)] = true;
     scripted_pass(*w.sim, watch_relist_ms + 5'000);
     const scripted_call &failing = role_ask(w, "GET /v1/health?readiness=true");
@@ -100,7 +100,7 @@ static void answers_of_the_proxy_are_taken_for_what_they_are(void **state)
     }
 }
 
-// A proxy that refuses is asked less and less often.
+// A proxy that refuses is asked at growing intervals.
 static void a_refused_target_backs_off(void **state)
 {
     role_world &w = role_of(state);
@@ -112,7 +112,7 @@ static void a_refused_target_backs_off(void **state)
     scripted_pass(*w.sim, 10 * register_back_off_max_ms);
     size_t asked = proxy.asked.size() - before;
     test_true(asked >= 9 && asked <= 15);
-    proxy.rows[0].status = 503; // it is not ready yet: that is no refusal
+    proxy.rows[0].status = 503; // not ready yet, which is not a refusal
     await_beat(w);
     before = proxy.asked.size();
     scripted_pass(*w.sim, 10 * heartbeat_interval_ms);
@@ -175,7 +175,7 @@ static void options_that_cannot_be_are_refused(void **state)
     }
 }
 
-// Pods carry the pod listener's address: a port that was chosen for it is kept.
+// Pods have the pod listener's address, so a port that was chosen for it is kept.
 static void the_port_for_pods_is_kept(void **state)
 {
     role_world &w = role_of(state);
@@ -193,7 +193,7 @@ static void the_port_for_pods_is_kept(void **state)
 static void a_drain_lets_requests_end_and_tells_the_last_count(void **state)
 {
     role_world &w = role_of(state);
-    await_beat(w); // the proxy has let it in
+    await_beat(w); // the proxy has accepted it
     scripted_node &proxy = proxy_of(w);
     scripted_call &call = role_begin_slow_put(w, "PUT /v1/objects/b/o?pid=p&utm=1", "abc", 2'000);
     test_true(scripted_until(*w.sim, [&] { return w.t->store_calls.count == 1; }));

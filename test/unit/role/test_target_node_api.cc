@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the proxy asks of a target: the document, its state, pages of a bucket, the removal of a bucket's objects; and who may ask.
+// The proxy's requests to a target: the document, its state, pages of a bucket, the removal of a bucket's objects; and access control.
 #include "role_world.h"
 
 #include "aistore/list_page.h"
@@ -77,7 +77,7 @@ static void an_older_document_and_one_of_another_line_are_refused(void **state)
         "data directory is older");
     test_eq_text(w.t->odds, ""); // it may only have been overtaken
 
-    cluster_document copy = w.document; // goes on by itself, in a term of its own
+    cluster_document copy = w.document; // continues by itself, in a term of its own
     document_begin_term(w.document, 1);
     role_check(role_push(w), "push", 204, "");
     document_begin_term(copy, 2);
@@ -90,7 +90,7 @@ static void an_older_document_and_one_of_another_line_are_refused(void **state)
     test_eq_text(w.t->odds, "");
 }
 
-// Not acknowledged: the proxy sends it again.
+// It is not acknowledged, so the proxy sends it again.
 static void a_document_that_cannot_be_stored_is_not_acknowledged(void **state)
 {
     role_world &w = role_of(state);
@@ -162,7 +162,7 @@ static void a_bucket_is_emptied_when_it_is_no_more(void **state)
     test_eq(store_object_count(*w.t->objects), 1);
     document_remove_bucket(w.document, "b");
     role_check(role_push(w), "push", 204, "");
-    test_eq(store_object_count(*w.t->objects), 0); // the document alone does it
+    test_eq(store_object_count(*w.t->objects), 0); // the document alone causes that
     role_check(role_ask_as_node(w, "DELETE /v1/node/bucket/b"), "drop", 204, "");
     role_check(role_ask_as_node(w, "DELETE /v1/node/bucket/never"), "drop", 204, "");
     role_expect(w, "GET /v1/objects/b/o", {}, 404, "bucket \"ais://b\" does not exist (there are none)");

@@ -64,10 +64,10 @@ static void bad_input_is_refused(void **state)
             "Ais-Checksum-Type: xxhash2\r\nAis-Checksum-Value: xyz\r\n"},
         {"PUT /v1/objects/b/o?pid=p&utm=1", "y", 400, "checksum", "Ais-Checksum-Type: xxhash2\r\nAis-Checksum-Value: 0123456789abcdef\r\n"},
         {"GET /nowhere", nullptr, 404, "there is no /nowhere here"},
-        {"GET /v1/buckets", nullptr, 404, "there is no /v1/buckets here"}, // the proxy has it
+        {"GET /v1/buckets", nullptr, 404, "there is no /v1/buckets here"}, // only the proxy has it
     };
     role_check_cases(w, cases);
-    test_eq_text(role_ask(w, "GET /v1/objects/b/o").answer.body, "x"); // as it was
+    test_eq_text(role_ask(w, "GET /v1/objects/b/o").answer.body, "x"); // unchanged
 }
 
 static void an_object_is_what_was_put(void **state)
@@ -112,7 +112,7 @@ static void parts_are_read(void **state)
         test_true(call.answer.body == content.substr(one.first, one.count));
         test_eq_text(sim_header(call.answer, "content-range"),
             text_format("bytes %zu-%zu/%zu", one.first, one.first + one.count - 1, content.size()));
-        test_eq_text(sim_header(call.answer, "ais-checksum-value"), ""); // it is of the whole
+        test_eq_text(sim_header(call.answer, "ais-checksum-value"), ""); // it would be that of the whole
     }
     const scripted_call &behind = role_ask(w, "GET /v1/objects/b/o", {}, "Range: bytes=99999999-\r\n");
     role_check(behind, "behind", 416, "t[target-01]: range not satisfiable: ais://b/o has " + std::to_string(content.size()) + " bytes");
@@ -140,13 +140,13 @@ static void properties_are_those_asked_for(void **state)
     test_eq_text(sim_header(few.answer, "ais-name"), "");
 }
 
-// A block that is damaged is an answer of its own, before the first byte.
+// A damaged block gets an answer of its own, before the first byte.
 static void a_damaged_object_is_told(void **state)
 {
     role_world &w = role_of(state);
     role_check(put_object(w, "b/o", long_content()), "PUT", 200, "");
     role_check(put_object(w, "b/p", std::string(content_block_size, 'p')), "PUT", 200, "");
-    role_stop(w); // it checks a content when it opens it first
+    role_stop(w); // a content is checked when it is first opened
     role_start(w);
     role_fail_disk(w, memory_op::check, error_code::corrupt);
     role_expect(w, "GET /v1/objects/b/o", {}, 500, "t[target-01]: ais://b/o: data is corrupt");
@@ -243,7 +243,7 @@ static void only_a_target_may_pause_for_long(void **state)
     role_check(role_await(w, target), "a target", 200, "");
 }
 
-// Objects of a former bucket of that name must not show up in the new one.
+// Objects of a former bucket with that name must not appear in the new one.
 static void a_bucket_that_is_being_emptied_is_closed(void **state)
 {
     role_world &w = role_of(state);

@@ -90,7 +90,7 @@ static void changes_come_from_own_pages_only(void **)
     static constexpr web_verdict pass = web_verdict::pass;
     static constexpr web_verdict bad = web_verdict::strange_origin;
     static constexpr row rows[] = {
-        {"127.0.0.1:8080", "", pass}, // no browser
+        {"127.0.0.1:8080", "", pass}, // not a browser
         {"127.0.0.1:8080", "Content-Type: text/plain\r\nReferer: http://evil.example/\r\nUser-Agent: Mozilla/5.0\r\n", pass},
         {"127.0.0.1:8080", "Origin: http://evil.example\r\n", bad},
         {"127.0.0.1:8080", "Origin: http://evil.example\r\nContent-Type: application/json\r\n", bad},
@@ -110,7 +110,7 @@ static void changes_come_from_own_pages_only(void **)
         {"127.0.0.1:8080", "Origin: chrome-extension://abcdef\r\n", bad},
         {"[::1]:8080", "Origin: http://[::1]:8080\r\n", pass},
         {"[::1]:8080", "Origin: http://[::2]:8080\r\n", bad},
-        {"data.example.com", "Origin: https://data.example.com\r\n", pass}, // a gateway ends TLS
+        {"data.example.com", "Origin: https://data.example.com\r\n", pass}, // a gateway terminates TLS
         {"data.example.com", "Origin: https://Data.Example.com:443\r\n", pass},
         {"data.example.com:443", "Origin: https://data.example.com\r\n", pass},
         {"data.example.com", "Origin: http://data.example.com\r\n", pass},
@@ -128,7 +128,7 @@ static void changes_come_from_own_pages_only(void **)
         {"127.0.0.1:8080", "Sec-Fetch-Site: same-origin\r\n", pass},
         {"127.0.0.1:8080", "sec-fetch-site: none\r\n", pass},
         {"127.0.0.1:8080", "Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n", bad},
-        {"127.0.0.1:8080", "Sec-Fetch-Mode: no-cors\r\n", bad}, // a browser, and no word of where the page is from
+        {"127.0.0.1:8080", "Sec-Fetch-Mode: no-cors\r\n", bad}, // a browser, but nothing says where the page is from
         {"127.0.0.1:8080", "Sec-Fetch-Dest: empty\r\n", bad},
     };
     for (const row &r : rows) {

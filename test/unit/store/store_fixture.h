@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test/unit/store/store_fixture.h: a store in a memory world, and calls that run the world until they have their answer.
+// test/unit/store/store_fixture.h: a store in a memory world, and calls that run the world until they complete.
 #pragma once
 
 #include <string>
@@ -23,7 +23,7 @@ struct fixture {
     error open_error;
 };
 
-// Where an answer goes; lives in the test, so that late answers are seen too.
+// Receives a completion. It lives in the test, so that late completions are noticed.
 struct answer {
     int count = 0;
     error err;
@@ -107,7 +107,7 @@ inline error put_bytes(fixture &f, put &p, std::string_view bytes)
     return no_error;
 }
 
-// Through put_write: into a file, however small.
+// Through put_write: always into a file, however small.
 inline error put_object(
     fixture &f, const std::string &name, std::string_view bytes, index_row *out_row = nullptr, const std::string &bucket = "b")
 {
@@ -127,7 +127,7 @@ inline error put_object(
     return a.err;
 }
 
-// In one piece, the last one, as an upload does it: into the index when it is small.
+// All bytes in the last piece, as a small upload does: into the index if it is small.
 inline error put_at_once(
     fixture &f, const std::string &name, std::string_view bytes, index_row *out_row = nullptr, const std::string &bucket = "b")
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Housekeeping with every operation failing in every way, and ended at every step: the next run always finishes it.
+// Housekeeping, with every operation failing in every way, and ended at every step: the next run always finishes the work.
 #include "store_fixture.h"
 
 #include "store/content_path.h"
@@ -10,7 +10,7 @@ using namespace etlnode;
 
 static constexpr uint64_t a_while = 60'000;
 
-// A disk on which a crash left an abandoned file, an unplaced content and a piece of garbage.
+// A disk after a crash: an abandoned file, a content not yet in its place, and a piece of garbage.
 static memory_image left_by_a_crash()
 {
     fixture f;
@@ -70,7 +70,7 @@ static void ended_at_any_step_on_a_failing_disk(void **)
             for (uint64_t steps = 10; steps < 90; steps += 1) {
                 fixture first;
                 start_world(first, image);
-                // A lie about a file is not survivable, and not this test's matter: only directories may be missing.
+                // A false error about a file is not survivable and not the subject here: only directories may be missing.
                 bool lies = code == error_code::no_such_file && (f.op == memory_op::unlink || f.op == memory_op::rename);
                 size_t count = lies ? 0 : steps % 4;
                 first.world->faults = {{.op = f.op, .err = make_error(code), .path_part = f.path_part, .skip = steps % 3, .count = count}};
@@ -79,11 +79,11 @@ static void ended_at_any_step_on_a_failing_disk(void **)
                 for (uint64_t i = 0; i < steps; i++) {
                     if (!memory_step(*first.world))
                         memory_advance(*first.world, steps % 2 == 0 ? housekeeping_retry_ms : housekeeping_batch_delay_ms);
-                    // What is left of the steps may be less than the store needs to open.
+                    // The remaining steps may not suffice for the store to open.
                     if (i + 1 == steps && first.s == nullptr)
                         memory_run(*first.world);
                 }
-                close_world(first); // at whatever it is doing
+                close_world(first); // whatever it is doing
 
                 fixture next;
                 start_world(next, image);
@@ -101,7 +101,7 @@ static void ended_at_any_step_on_a_failing_disk(void **)
     }
 }
 
-// The housekeeping alone, stopped after each of its steps; each operation done, failed and missing.
+// Housekeeping alone, stopped after each of its steps; each operation succeeds, fails, or finds nothing.
 static void stopped_at_any_step(void **)
 {
     const failing all[] = {{memory_op::list, ""}, /* none */ {memory_op::unlink, ""}, {memory_op::rename, ""}, {memory_op::make_dir, ""},
@@ -115,7 +115,7 @@ static void stopped_at_any_step(void **)
                 housekeeping_start(k, w->e, "/data");
                 for (uint64_t id : image.pending_moves)
                     housekeeping_add_move(k, id);
-                for (uint64_t id : {1000u, 1001u}) // moved by an earlier run that could not say so
+                for (uint64_t id : {1000u, 1001u}) // moved by an earlier run that could not report it
                     housekeeping_add_move(k, id);
                 for (uint64_t id : image.garbage)
                     housekeeping_add_garbage(k, id);
@@ -147,7 +147,7 @@ static void garbage_that_never_left_temp(void **)
     test_ok(remove_object(f, "o"));
     memory_advance(*f.world, a_while);
     disk_is_clean(f.world->now);
-    test_true(memory_find(f.world->now, "/data/objects/00") == 0); // never made
+    test_true(memory_find(f.world->now, "/data/objects/00") == 0); // never created
     close_world(f);
 }
 
@@ -169,7 +169,7 @@ static void an_orphan_that_is_gone_is_fine(void **)
     close_world(f);
 }
 
-// A client that overwrites without end moves without end; what it overwrites has to go meanwhile, or the disk fills up.
+// A client that overwrites without end causes moves without end. The old contents must be removed meanwhile, or the disk fills up.
 static void garbage_goes_while_moves_keep_coming(void **)
 {
     fixture f;
@@ -212,7 +212,7 @@ static void opening_fails_at_every_step(void **)
     }
 }
 
-// node.db was deleted, or put back from a time before the objects: the files are not taken for ours, not overwritten, and not forgotten.
+// node.db was deleted or restored from before the objects: the files are not taken for ours, not overwritten, and not forgotten.
 static void contents_of_a_lost_index_are_set_aside(void **)
 {
     fixture f;
@@ -246,7 +246,7 @@ static void contents_of_a_lost_index_are_set_aside(void **)
             std::string out;
             test_ok(get_object(f, "new", out));
             test_true(out == std::string(30'000, 'n'));
-            // A later start has an index that is not new: it leaves both alone, and tells.
+            // A later start has an index that is not new: it leaves both alone and logs that.
             memory_image later = memory_take(*f.world, memory_crash::killed);
             close_world(f);
             start_world(f, later);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a lookup finds its file, what it says when it does not, and its end at every step.
+// Where a lookup finds its file, what it reports if there is none, and its end at every step.
 #include "store_fixture.h"
 
 #include "store/content_path.h"
@@ -9,12 +9,12 @@ using namespace etlnode;
 
 static const std::string big(20'000, 'x');
 
-// Where the content is, and what the housekeeping knows of it, when the lookup starts.
+// Where the content is, and what housekeeping knows about it, when the lookup starts.
 enum class place : uint8_t {
-    placed,       // moved, the housekeeping knows
-    in_temp,      // not moved, the housekeeping knows
-    committed,    // not moved, the commit is durable but the housekeeping has not heard of it
-    moved_unseen, // the housekeeping thinks it is in tmp/, but it is in its place
+    placed,       // moved, and housekeeping knows
+    in_temp,      // not moved, and housekeeping knows
+    committed,    // not moved; the commit is durable, but housekeeping has not been notified
+    moved_unseen, // housekeeping believes it is in tmp/, but it is in its place
     nowhere,
 };
 static constexpr place places[] = {place::placed, place::in_temp, place::committed, place::moved_unseen, place::nowhere};
@@ -115,11 +115,11 @@ static void a_lookup_ends_with_its_store(void **)
     for (place where : places) {
         for (const std::string &bytes : {std::string("hello"), big}) {
             for (error_code code : {error_code::ok, error_code::too_many_files, error_code::io}) {
-                // Each lookup ends with what is under way; a step is one half of it.
+                // Each lookup ends with the operation in progress; a step is one half of an operation.
                 for (int steps = 0; steps < 10; steps++) {
                     given_place g;
                     make_place(g, where, bytes);
-                    if (where == place::committed) // a store with a put under way is not closed
+                    if (where == place::committed) // a store with a put in progress is not closed
                         while (g.committed.count == 0)
                             memory_step(*g.f.world);
                     if (code != error_code::ok)
@@ -166,7 +166,7 @@ static void a_content_in_the_index_needs_no_file(void **)
     test_true(a.object->has_content);
     test_true(a.object->file == nullptr);
     test_eq_text(a.object->content, "in the index");
-    test_true(a.object->row.content.empty()); // held once
+    test_true(a.object->row.content.empty()); // kept only once
     store_release(*g.f.s, a.object);
     test_eq(g.f.world->executed[memory_op::open], opened);
     test_ok(put_at_once(g.f, "small", "damaged"));
@@ -176,7 +176,7 @@ static void a_content_in_the_index_needs_no_file(void **)
     close_world(g.f);
 }
 
-// The row names another missing content each time it is read: bounded.
+// Each time the row is read, it names another missing content: the retries are bounded.
 static void a_row_that_changes_for_ever_is_an_error(void **)
 {
     given_place g;
@@ -219,7 +219,7 @@ static void a_list_of_sums_of_the_wrong_size_is_damage(void **)
     }
 }
 
-// As an earlier version has stored it.
+// As an earlier version stored it.
 static void a_content_without_sums_is_read_whole(void **)
 {
     const std::string bytes(3 * content_block_size + 5, 'y');
@@ -311,10 +311,10 @@ static void damage_is_met_block_by_block(void **)
     store_check(*g.f.s, other, content_block_size, on_object_answer, &look);
     memory_run(*g.f.world);
     test_eq_enum(look.err.code, error_code::corrupt);
-    test_true(look.object == nullptr); // given back
+    test_true(look.object == nullptr); // released
     test_true(object->is_damaged);
     test_eq(store_count(*g.f.s).damaged, 1u);
-    test_true(store_peek(*g.f.s, "b", "o") == nullptr); // the next one opens it anew
+    test_true(store_peek(*g.f.s, "b", "o") == nullptr); // the next reader opens it again
     store_release(*g.f.s, object);
     file_of(g)[content_block_size + 17] ^= 1;
     std::string out;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The put machine's golden traces: test/golden/traces/put.md says what is done to a put and which transitions follow. UPDATE=1 rewrites it.
+// The put machine's golden traces: test/golden/traces/put.md shows calls and the transitions that follow. UPDATE=1 rewrites it.
 //
 // A scenario is a heading, a line "given: CALL, CALL, ..." and a block of transitions. Calls:
 //   start          put_start
@@ -7,7 +7,7 @@
 //   commit wrong   put_commit with another checksum     abort      put_abort
 //   fail OP CODE   the next operation OP fails          run        until nothing is left to do
 //   defer OP       OP is done when nothing else is left to do
-//   step N         N steps of the world (an operation is one step to do and one to be told)
+//   step N         N steps of the world (an operation takes one step to execute and one to complete)
 #include "store_fixture.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The store's promises on a healthy and on a failing disk. Crashes: test_store_crash.cc.
+// The store's promises on a healthy and on a failing disk. Crashes are in test_store_crash.cc.
 #include "store_fixture.h"
 
 #include "store/content_path.h"
@@ -93,7 +93,7 @@ static void without_a_limit_nothing_lies_in_the_index(void **)
     close_world(f);
 }
 
-// Every kind of content replaces every other one and is removed; in the end there is what the rows say.
+// Every kind of content replaces every other kind and is removed. At the end, the disk holds what the rows say.
 static void contents_of_all_kinds_follow_each_other(void **state)
 {
     fixture &f = of(state);
@@ -129,10 +129,10 @@ static void contents_move_to_their_place(void **state)
     test_ok(put_object(f, "o", "hello", &row));
     test_true(memory_find(f.world->now, content_final_path("/data", row.content_id)) != 0);
     test_eq(memory_files(f.world->now, "/data/tmp").size(), 0u);
-    test_eq(f.world->now.pending_moves.size(), 1u); // said in a batch
+    test_eq(f.world->now.pending_moves.size(), 1u); // reported in a batch
     memory_advance(*f.world, housekeeping_batch_delay_ms);
     test_eq(f.world->now.pending_moves.size(), 0u);
-    // Durable before it was said.
+    // It is durable before it is reported.
     test_true(memory_find(memory_take(*f.world, memory_crash::power_cut), content_final_path("/data", row.content_id)) != 0);
 }
 
@@ -248,7 +248,7 @@ static void a_page_is_ordered(void **state)
 
 // --- writing
 
-// `written` bytes of it are given to put_write, the others to put_commit.
+// put_write gets `written` bytes of it, put_commit the rest.
 static error put_checked(fixture &f, const std::string &bytes, size_t written, uint64_t checksum)
 {
     put *p = put_start(*f.s, "b", "o", "");
@@ -256,7 +256,7 @@ static error put_checked(fixture &f, const std::string &bytes, size_t written, u
     std::memcpy(put_buffer(*p).data(), bytes.data() + written, bytes.size() - written);
     answer a;
     put_commit(*p, bytes.size() - written, true, checksum, on_row_answer, &a);
-    test_eq(a.count, 0); // not before the call returned
+    test_eq(a.count, 0); // not before the call has returned
     memory_run(*f.world);
     test_eq(a.count, 1);
     return a.err;
@@ -285,7 +285,7 @@ static void a_wrong_checksum_stores_nothing(void **state)
     }
 }
 
-// An abort after every possible number of steps of the world, in every stage of the put.
+// Aborts after every possible number of steps of the world, in every state of the put.
 static void an_abort_leaves_nothing(void **state)
 {
     fixture &f = of(state);
@@ -339,7 +339,7 @@ struct failing_step {
     size_t skip;
 };
 
-// no_space and io at each step of a put that overwrites: an error, the old version stays, nothing is left after the next start.
+// no_space and io at each step of a put that overwrites: the put fails, the old version stays, and after the next start nothing is left.
 static void a_failed_put_changes_nothing(void **state)
 {
     fixture &f = of(state);
@@ -369,7 +369,7 @@ static void a_failed_put_changes_nothing(void **state)
     }
 }
 
-// A content in the index has no file that could be kept in doubt; the row and its bytes are one commit.
+// A content in the index has no file that would have to be kept; the row and its bytes are one commit.
 static void a_failed_commit_into_the_index_leaves_nothing(void **state)
 {
     fixture &f = of(state);
@@ -401,7 +401,7 @@ static void an_open_failure_is_told(void **state)
             put_commit(*p, over_the_line.size(), false, 0, on_row_answer, &a);
         else
             put_write(*p, 5, on_answer, &a);
-        test_eq(a.count, 0); // not before the call returned
+        test_eq(a.count, 0); // not before the call has returned
         memory_run(*f.world);
         test_eq(a.count, 1);
         test_eq_enum(a.err.code, error_code::io);
@@ -462,7 +462,7 @@ static void a_warm_lookup_asks_nobody(void **state)
     test_true(store_peek(*f.s, "b", "smal") == nullptr);
     test_eq(store_count(*f.s).hits, 6u);
     test_eq(store_count(*f.s).misses, 2u);
-    // A hit through store_get is answered later, without the disk.
+    // A hit through store_get completes later, without using the disk.
     answer a;
     store_get(*f.s, "b", "small", on_object_answer, &a);
     test_eq(a.count, 0);
@@ -495,8 +495,8 @@ static void lookups_of_one_object_are_one(void **state)
         test_eq_enum(a.err.code, error_code::object_not_found);
 }
 
-// A lookup starts, the object is overwritten, the lookup ends: whatever the order of their steps, nobody who asks after the overwrite was
-// answered gets the old version, from the cache or otherwise; and no interleaving looks like damage.
+// A lookup starts, the object is overwritten, the lookup ends. In any order of steps, a caller that asks after the overwrite was answered
+// never gets the old version, from the cache or otherwise; and no order of steps looks like damage.
 static void a_lookup_that_races_an_overwrite_is_never_stale(void **)
 {
     for (uint64_t seed = 1; seed <= 400; seed++) {
@@ -663,7 +663,7 @@ static void descriptors_are_given_back_when_the_system_has_none(void **state)
     test_ok(put_object(f, "o", big));
     f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::too_many_files)}};
     test_ok(get_object(f, "o", bytes));
-    test_eq(f.world->open_files, 2u); // the one in use and the new one
+    test_eq(f.world->open_files, 2u); // the one in use, and the new one
     f.world->faults = {{.op = memory_op::open, .err = make_error(error_code::too_many_files)}};
     test_ok(put_object(f, "p", big));
     test_eq(f.world->open_files, 1u);
@@ -687,7 +687,7 @@ static void the_cache_is_bounded(void **)
         test_ok(get_object(f, "big" + std::to_string(i), bytes));
         test_ok(put_object(f, "small" + std::to_string(i), "x"));
         test_ok(get_object(f, "small" + std::to_string(i), bytes));
-        const store_object *first = store_peek(*f.s, "b", "big0"); // used all the time: stays
+        const store_object *first = store_peek(*f.s, "b", "big0"); // used all the time, so it stays
         test_true(first != nullptr);
         store_release(*f.s, first);
     }
@@ -717,7 +717,7 @@ static void contents_in_memory_are_bounded_by_their_bytes(void **)
         if (object != nullptr)
             store_release(*f.s, object);
     }
-    // What is larger than all of it is read each time.
+    // An object larger than the whole cache is read each time.
     test_ok(put_at_once(f, "large", std::string(1'001, 'x')));
     test_ok(get_object(f, "large", bytes));
     test_eq(bytes.size(), 1'001u);
@@ -753,7 +753,7 @@ static void a_store_can_be_closed_at_any_moment(void **)
     }
 }
 
-// What is known of the blocks of large files is memory, too.
+// The state of large files' blocks also counts as memory.
 static void open_files_are_bounded_by_their_blocks(void **)
 {
     fixture f;
@@ -770,7 +770,7 @@ static void open_files_are_bounded_by_their_blocks(void **)
         test_true(f.world->open_files <= 3);
     }
     test_eq(f.world->open_files, 3u);
-    // One that is too large for the cache is read all the same.
+    // An object that is too large for the cache can still be read.
     std::string out;
     test_ok(put_object(f, "large", std::string(11 * content_block_size, 'l')));
     test_ok(get_object(f, "large", out));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is left after kill -9 and after a power cut, at any step, also on a disk that is slow or fails meanwhile; and housekeeping on such a disk.
+// What is left after kill -9 and after a power cut, at any step, even on a slow or failing disk; and housekeeping on such a disk.
 //
 // ROUNDS=n runs that many seeds, SEED=n one.
 #include "store_fixture.h"
@@ -14,19 +14,19 @@ using namespace etlnode;
 static constexpr uint64_t a_while = 60'000;
 static constexpr size_t slot_count = 6;
 
-using content = std::optional<std::string>; // nothing: no such object
+using content = std::optional<std::string>; // nothing: there is no such object
 
-// One name and what is known of it. One change at a time, so that after a crash it is either the old or the new content.
+// One name and its known contents. Only one change is made at a time, so that after a crash it has either the old or the new content.
 struct slot {
     fixture *f = nullptr;
     std::string name;
     content acknowledged;
-    content wanted; // while busy
+    content wanted; // while a change is in progress
     content found;  // after the last crash
     bool busy = false;
     put *p = nullptr;
     bool aborts = false;
-    bool at_once = false; // all in the last buffer: small contents go into the index
+    bool at_once = false; // everything is in the last buffer: small contents go into the index
 };
 
 static bool disk_may_fail;
@@ -37,7 +37,7 @@ static void change_done(slot &s, error err)
     if (!err)
         s.acknowledged = s.wanted;
     else
-        CHECK(disk_may_fail || err.code == error_code::object_not_found); // removal of what is not there
+        CHECK(disk_may_fail || err.code == error_code::object_not_found); // removal of a missing object
 }
 
 static void on_committed(void *arg, error err, const index_row &row)
@@ -108,7 +108,7 @@ static void begin_something(slot &s, rng &random, int number)
     begin_put(s, std::move(bytes));
 }
 
-// A write that fails has written something else (the memory world sees to that), a sync that fails has synced nothing.
+// A failed write has written something else (the memory world does that); a failed sync has synced nothing.
 static void let_disk_fail(memory_world &w, rng &random)
 {
     constexpr memory_op ops[] = {memory_op::open, memory_op::write, memory_op::sync, memory_op::sync_dir, memory_op::rename,
@@ -124,7 +124,7 @@ static void let_disk_fail(memory_world &w, rng &random)
     }
 }
 
-// Some kinds of operations are done when nothing else is left to do: then whoever waits for them meets everybody else.
+// Some kinds of operations run only when nothing else is left, so that operations that wait for them meet all others.
 static void make_disk_slow(memory_world &w, rng &random)
 {
     w.shuffle = false;
@@ -161,8 +161,8 @@ static void disk_holds_what_the_index_names(const memory_image &image)
     test_eq(image.pending_moves.size(), 0u);
 }
 
-// What the image holds is what was acknowledged, or what was under way; and after a while nothing else is on the disk. The slots take over
-// what was found.
+// The image holds what was acknowledged, or what was in progress; after a while nothing else is on the disk. The slots take over what was
+// found.
 static void audit(const memory_image &image, slot (&slots)[slot_count], uint64_t seed)
 {
     fixture f;
@@ -189,7 +189,7 @@ static memory_crash any_crash(rng &random)
     return kinds[rng_below(random, 3)];
 }
 
-// One run of the node, from its start to a crash at any step of it (also of the start); its image.
+// One run of the node, from its start to a crash at any step, including the start. Returns its image.
 static memory_image live(const memory_image &image, slot (&slots)[slot_count], rng &random, uint64_t steps_max)
 {
     fixture f;
@@ -218,7 +218,7 @@ static memory_image live(const memory_image &image, slot (&slots)[slot_count], r
     memory_image left = memory_take(*f.world, any_crash(random));
     audit(left, slots, rng_next(random));
     f.world->faults.clear();
-    memory_run(*f.world); // the run that crashed goes on to its end, unseen
+    memory_run(*f.world); // the crashed run continues to its end, unseen
     close_world(f);
     for (slot &s : slots) {
         CHECK(!s.busy);
@@ -249,7 +249,7 @@ static void crash_many_times(bool may_fail)
 static void crashes_at_any_step(void **) { crash_many_times(false); }
 static void crashes_at_any_step_of_a_failing_disk(void **) { crash_many_times(true); }
 
-// The same, by hand: one put, a crash after each of its steps.
+// The same by hand: one put, with a crash after each of its steps.
 static void one_put_step_by_step(void **)
 {
     bool seen_absent = false, seen_unacknowledged = false, seen_in_temp = false;
@@ -323,7 +323,7 @@ static void one_put_into_the_index_step_by_step(void **)
         seen_acknowledged = seen_acknowledged || acknowledged;
         test_eq(memory_files(next.world->now, "/data").size(), 0u);
         index_row row;
-        test_ok(put_object(next, "other", "a file", &row)); // no id is handed out twice
+        test_ok(put_object(next, "other", "a file", &row)); // no id is assigned twice
         test_true(err || row.content_id > next.world->now.rows.at({"b", "o"}).content_id);
         memory_advance(*next.world, a_while);
         disk_holds_what_the_index_names(next.world->now);
@@ -336,7 +336,7 @@ static void one_put_into_the_index_step_by_step(void **)
     test_true(seen_acknowledged);
 }
 
-// Until the move has been done, and when it cannot be done, an acknowledged object is read from tmp/.
+// Until the move is done, and even if it cannot be done, an acknowledged object is read from tmp/.
 static void an_object_is_readable_before_its_move(void **)
 {
     fixture f;
@@ -358,7 +358,7 @@ static void an_object_is_readable_before_its_move(void **)
     memory_advance(*next.world, a_while);
     disk_holds_what_the_index_names(next.world->now);
     close_world(next);
-    // Overwritten and removed before it was ever moved.
+    // Overwritten and removed before it was moved.
     test_ok(put_object(f, "o", "again"));
     test_ok(remove_object(f, "o"));
     f.world->faults.clear();

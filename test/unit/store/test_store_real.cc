@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The store on the real disk and the real index: what the memory world promised holds there too. Run with "--put DIR" it is the child of
-// the kill -9 case: it puts for ever and prints what was acknowledged.
+// The store on the real disk and index, where the memory world's promises must also hold. Run with "--put DIR" it is the child of the kill
+// -9 case: it puts for ever and prints what was acknowledged.
 #include "node_test.h"
 
 #include <csignal>
@@ -105,7 +105,7 @@ static int teardown(void **)
     return 0;
 }
 
-// --- many puts at once, each of as many buffers as it needs
+// --- many concurrent puts, each with as many buffers as it needs
 
 struct job {
     real *owner = nullptr;
@@ -264,7 +264,7 @@ static void what_was_put_is_read_before_and_after_a_restart(void **)
             test_true(bytes == expected);
             test_eq(j.row.checksum, XXH64(expected.data(), expected.size(), 0));
         }
-        if (round == 1) { // the second one was warm
+        if (round == 1) { // the second one was in memory
             stop(*r);
             test_ok(start(*r));
         }
@@ -279,7 +279,7 @@ static void overwritten_and_removed_contents_go(void **)
     for (int round = 0; round < 3; round++) {
         std::vector<job> jobs(20);
         for (size_t i = 0; i < jobs.size(); i++) {
-            jobs[i].name = std::to_string(i % 10); // each twice, at once
+            jobs[i].name = std::to_string(i % 10); // each one twice, concurrently
             jobs[i].size = (i % 2 == static_cast<size_t>(round % 2) ? 100 : index_content_size_max) + 1 + i;
             job_start(*r, jobs[i]);
         }
@@ -314,7 +314,7 @@ static void a_full_disk_is_an_error_and_nothing_else(void **)
     test_true(getrlimit(RLIMIT_FSIZE, &before) == 0);
     small.rlim_cur = 2 * put_buffer_size;
     small.rlim_max = before.rlim_max;
-    signal(SIGXFSZ, SIG_IGN); // then write says EFBIG, which counts as no space
+    signal(SIGXFSZ, SIG_IGN); // then write returns EFBIG, which counts as no space
     test_true(setrlimit(RLIMIT_FSIZE, &small) == 0);
     std::vector<job> large(1);
     large[0].name = "kept";
@@ -358,8 +358,8 @@ static void more_objects_than_descriptors(void **)
 
 static constexpr size_t child_jobs = 8;
 
-// Puts for ever: names 0..7, each time one byte more, from `first_size` on; even names into files, odd ones into the index. One line an
-// acknowledgement: "<name> <size>\n", one write call each.
+// Puts for ever: names 0..7, one byte more each time, starting with `first_size`; even names into files, odd ones into the index. For each
+// acknowledgement it prints "<name> <size>\n" in a single write call.
 struct child_job {
     job j;
 };
@@ -418,7 +418,7 @@ static int put_for_ever(const char *dir, size_t first_size)
 static void killed_children_lose_nothing(void **)
 {
     stop(*r);
-    size_t held[child_jobs] = {}; // sizes found after the last life
+    size_t held[child_jobs] = {}; // sizes found after the previous life
     size_t first_size = 100;
     for (useconds_t life = 150'000; life < 700'000; life += 130'000) {
         int fds[2];
@@ -432,7 +432,7 @@ static void killed_children_lose_nothing(void **)
             _exit(9);
         }
         close(fds[1]);
-        // The first acknowledgement shows that it runs.
+        // The first acknowledgement shows that it is running.
         std::string lines;
         char buffer[4096];
         ssize_t got = read(fds[0], buffer, sizeof buffer);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Contents that an earlier version has stored get their sums, whatever happens meanwhile; a damaged one is not served any more.
+// Contents that an earlier version stored get their sums, whatever happens meanwhile, and a damaged one is no longer served.
 #include "store_fixture.h"
 
 #include "store/content_path.h"
@@ -11,7 +11,7 @@ using namespace etlnode;
 
 static const std::string large(2 * content_block_size + 7, 'z');
 
-// The disk of an earlier version: objects a, b, c without sums. `changed` may do more to it.
+// A disk of an earlier version: objects a, b, c without sums. `changed` may change it further.
 static memory_image earlier(void (*changed)(memory_image &image) = nullptr, bool in_temp = false)
 {
     fixture f;
@@ -78,7 +78,7 @@ static void run(const memory_image &image, std::initializer_list<const char *> b
 static void contents_get_their_sums(void **)
 {
     run(earlier());
-    run(earlier(nullptr, true)); // not moved yet: the housekeeping does so meanwhile
+    run(earlier(nullptr, true)); // not moved yet: housekeeping does that meanwhile
 }
 
 static void everything_can_fail_once(void **)
@@ -92,7 +92,7 @@ static void everything_can_fail_once(void **)
     }
 }
 
-// Not opened while they lie in tmp/, and moved between the looks at both places.
+// They cannot be opened while they are in tmp/, and they are moved between the attempts in both places.
 static void every_place_can_fail(void **)
 {
     for (error_code code : {error_code::io, error_code::no_such_file}) {
@@ -122,7 +122,7 @@ static void a_content_that_moves_meanwhile_is_found(void **)
         memory_world &w = *f.world;
         uint64_t id = w.now.rows.at({"b", "a"}).content_id;
         w.faults = {{.op = memory_op::rename, .err = make_error(error_code::io), .path_part = "", .skip = 0, .count = 100},
-            // Neither place has it when it is looked there.
+            // The file is in neither place when it is tried there.
             {.op = memory_op::open,
                 .err = make_error(error_code::no_such_file),
                 .path_part = content_final_path("/data", id),
@@ -170,7 +170,7 @@ static void a_damaged_content_is_not_served(void **)
             answer a;
             store_get(*f.s, "b", "b", on_object_answer, &a);
             memory_run(*f.world);
-            if (!a.err) { // of the right size: every block is refused
+            if (!a.err) { // with the right size: every block is refused
                 for (uint64_t block = 0; block < content_sums_count(large.size() + 1); block++) {
                     answer look;
                     const store_object *again = nullptr;
@@ -213,13 +213,13 @@ static void a_content_that_shrinks_is_damaged(void **)
 static void objects_may_go_meanwhile(void **)
 {
     run(earlier([](memory_image &image) { image.rows.erase({"b", "a"}); }));
-    // Its file has: that is the object's damage, and lookups say so.
+    // Its file has shrunk: the object is damaged, and lookups say so.
     run(earlier([](memory_image &image) {
         uint64_t id = image.rows.at({"b", "a"}).content_id;
         image.nodes[memory_find(image, content_group_dir("/data", content_group(id)))].names.erase(content_name(id));
     }),
         {"a"});
-    // Overwritten while its old content is read.
+    // Overwritten while its old content is being read.
     for (int steps = 0; steps < 40; steps++) {
         fixture f;
         start_world(f, earlier());
@@ -233,7 +233,7 @@ static void objects_may_go_meanwhile(void **)
     }
 }
 
-// A lookup that had opened the file without a guard does not leave it to others.
+// A lookup that opened the file without a guard does not leave it to later readers.
 static void what_was_looked_up_before_is_forgotten(void **)
 {
     fixture f;
@@ -252,7 +252,7 @@ static void what_was_looked_up_before_is_forgotten(void **)
     close_world(f);
 }
 
-// At each step of it; a step is one half of an operation.
+// At each step; a step is one half of an operation.
 static void it_ends_when_it_is_stopped(void **)
 {
     for (bool in_temp : {false, true}) {

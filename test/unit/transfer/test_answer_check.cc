@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// test of transfer/answer_check: a pod and a witness on loopback that live, die, and answer what the case says.
+// Test of transfer/answer_check: a pod and a witness on loopback that live, die, and answer as the case says.
 #include "../http/http_world.h"
 
 #include "base/limits.h"
@@ -12,7 +12,7 @@ struct check_server {
     net_listener *listener = nullptr;
     uint16_t port = 0;
     std::string says;    // to every connection
-    bool closes = false; // after what it says
+    bool closes = false; // after it has spoken
     std::vector<net_conn *> conns;
 };
 
@@ -43,7 +43,7 @@ static void serve(http_world &w, check_server &s, uint16_t port = 0)
     s.port = net_listener_port(*w.e, s.listener);
 }
 
-// As the kernel does it: all connections, and the listener.
+// As the kernel does: closes all connections and the listener.
 static void die(check_server &s)
 {
     for (net_conn *conn : s.conns)
@@ -113,7 +113,7 @@ static void a_pod_that_dies_with_its_answer(void **state)
     }
 }
 
-// The gap: the end of the answer is there, the listener still takes connections, and goes a moment later.
+// The gap: the end of the answer has arrived, the listener still accepts connections, and disappears a moment later.
 static void a_pod_that_is_still_dying(void **state)
 {
     check_world c;
@@ -137,7 +137,7 @@ static void one_that_is_started_again_at_once(void **state)
     test_false(verdict(c));
 }
 
-// The client is slow: the end is read long after the pod died and another took its place. Whoever looked then would find nothing wrong.
+// The client is slow: the end is read long after the pod died and another took its place. A check at that time would find nothing wrong.
 static void one_that_died_long_before_its_end_was_read(void **state)
 {
     check_world c;
@@ -160,7 +160,7 @@ static void one_that_has_no_patience_with_silent_clients(void **state)
     watch(c);
     net_close(*c.w->e, c.pod.conns[0]);
     c.pod.conns.clear();
-    test_true(world_until(*c.w, [&] { return c.pod.conns.size() == 1; })); // the next one stands
+    test_true(world_until(*c.w, [&] { return c.pod.conns.size() == 1; })); // the next one is established
     uint64_t until_ms = clock_now_ms(*c.w->e) + liveness_memory_ms + 100;
     test_true(world_until(*c.w, [&] { return clock_now_ms(*c.w->e) > until_ms; }));
     test_true(verdict(c));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rows of the answer_check machine, each on a network under the test's hand: deadlines, refusals and ends in every state. Against real connections:
-// test_answer_check.cc.
+// The rows of the answer_check machine, each on a network that the test controls: deadlines, refusals and ends in every state.
+// test_answer_check.cc uses real connections.
 #include <string>
 
 #include "fake_world.h"
@@ -13,13 +13,13 @@
 
 using namespace etlnode;
 
-// Connections of the fake world that can be read: of the connection that is read, what has come.
+// The fake world's connections can be read: what has arrived on the connection that is being read.
 struct fixture {
     fake_world *w = nullptr;
     net_port net = {};
     answer_check *check = nullptr;
     std::string incoming;
-    bool has_ended = false; // the connection that is read
+    bool has_ended = false; // of the connection that is being read
     net_on_ready on_readable = nullptr;
     void *arg = nullptr;
     int told = 0;
@@ -103,7 +103,7 @@ static void say(fixture &f, const char *text)
     fake_run(*f.w);
 }
 
-// The verdict is there, once; nothing is left open.
+// The verdict came exactly once, and nothing is left open.
 static void check_verdict(fixture &f, bool complete)
 {
     fake_run(*f.w);
@@ -202,7 +202,7 @@ static void the_pod_must_take_a_connection(void **state)
     check_verdict(f, false);
 }
 
-// A liveness connection that broke: the process died, even if another one listens now.
+// A liveness connection that broke proves that the process died, even if another one listens now.
 static void a_liveness_that_broke_is_believed(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
@@ -221,7 +221,7 @@ static void a_liveness_that_broke_is_believed(void **state)
 
     begin(f, false);
     answer_check_watch(*f.check);
-    fake_connected(*f.w, make_error(error_code::refused)); // nobody listened any more
+    fake_connected(*f.w, make_error(error_code::refused)); // nothing listened any more
     judge(f);
     fake_advance(*f.w, answer_settle_ms);
     fake_connected(*f.w, no_error);
@@ -235,7 +235,7 @@ static void one_that_is_cancelled_says_nothing(void **state)
     cancel(f); // watching
     begin(f, false);
     answer_check_watch(*f.check);
-    cancel(f); // watching, with a liveness under way
+    cancel(f); // watching, while a liveness connection is being opened
     begin(f, true);
     judge(f);
     cancel(f); // asking

@@ -14,7 +14,7 @@ static http_head part_of(std::string_view content_range)
     return head;
 }
 
-// The size of the part, or -1 where it is none that was asked for.
+// The size of the part, or -1 if it is not the requested part.
 static int64_t size_of(std::string_view asked, const http_head &head)
 {
     uint64_t size = 0;
@@ -28,7 +28,7 @@ static void a_part_begins_where_it_was_asked_for(void **)
     test_eq(size_of("bytes=1-3", "bytes 1-3/10"), 3);
     test_eq(size_of("Bytes= 1-3", "bytes 1-3/*"), 3);
     test_eq(size_of("bytes=1-", "BYTES 1-9/10"), 9);
-    test_eq(size_of("bytes=1-3", "bytes 1-2/10"), 2); // less than was asked for, and says so
+    test_eq(size_of("bytes=1-3", "bytes 1-2/10"), 2); // less than requested, and it says so
     test_eq(size_of("bytes=1-3,5-6", "bytes 1-3/10"), 3);
     test_eq(size_of("bytes=0-0,5-6", "bytes 5-6/10"), -1);
     for (const char *given : {"", "bytes 0-2/10", "bytes */10", "items 1-3/10", "bytes 1-3", "bytes 3-1/10", "bytes 1-3/2", "bytes 1-3/3",

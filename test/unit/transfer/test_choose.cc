@@ -7,7 +7,7 @@ using namespace etlnode;
 
 static bool has(uint8_t set, unsigned value) { return (set & (1u << value)) != 0; }
 
-// Every question of the whole input product is answered by exactly one row.
+// Exactly one row answers every question; all combinations of inputs are tested.
 static void exactly_one_row_matches(void **)
 {
     for (unsigned role = 0; role < 2; role++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Modes are rows: what other layers know of a mode agrees with what the mode says of itself.
+// Modes are rows: what other layers know about a mode agrees with what the mode says about itself.
 #include "node_test.h"
 
 #include "etl/etl_mode_list.h"

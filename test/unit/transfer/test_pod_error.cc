@@ -57,7 +57,7 @@ static void what_cannot_be_unpacked_is_named(void **)
         "the pod answered 500 Internal Server Error with 10 bytes that are no text (image/png)");
 }
 
-// At most so much of the packed text is looked at, and at most so much comes out: a bomb is a short text.
+// Only a limited amount of packed text is read, and only a limited amount is produced: a bomb becomes a short text.
 static void what_is_cut_short_gives_what_there_is(void **)
 {
     std::string whole = packed(std::string(10 * mib, 'x'), 15 + 16);
@@ -179,7 +179,7 @@ static void text_becomes_utf8(void **)
     };
     for (const encoded &one : all)
         test_eq_text(pod_error_text(500, one.type, "", one.body), one.text);
-    // A character that the limit cuts through is left out.
+    // A character that the limit cuts through is omitted.
     std::string long_text(pod_error_text_max - 1, 'x');
     test_eq_text(pod_error_text(500, "", "", long_text + "\xc3"), long_text);
 }
