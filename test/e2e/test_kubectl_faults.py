@@ -267,7 +267,7 @@ def case_logs_are_not_allowed():
 
 
 def case_too_many_requests():
-    create_fails(fails_with(TOO_MANY), "too many requests", "tried ", wait="5s", within=10)
+    create_fails(fails_with(TOO_MANY), "too many requests", " attempts, last: ", wait="5s", within=10)
 
 
 def case_server_error():
