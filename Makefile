@@ -10,18 +10,21 @@
 #   make bench      speed compared with nginx, growth, and the measurements behind the promises (build/release, results in build/bench);
 #                   ROW="name ..." selects rows; BASE=COMMIT compares with that commit, in alternating rounds
 #   make clang      compile everything with clang, without warnings (build/clang)
+#   make lint       clang-tidy over all of src, or FOLDERS="role http" below it (flags from build/clang)
 #   make tsan       the code with threads under the thread sanitizer (build/tsan)
 #   make valgrind   unit tests under valgrind (build/valgrind)
 #   make up / down  start and stop a small cluster: one proxy, two targets
 #   make docs       generate pages: state machines, routes
 #   make install    install into PREFIX (default /usr/local); DESTDIR is supported
 PREFIX ?= /usr/local
+# ccache, where it is installed, needs this for the precompiled headers of the test build.
+export CCACHE_SLOPPINESS = pch_defines,time_macros
 RELEASE = build/release
 TESTED = build/test
 SEEDS ?= 1..1000
 PROGRAMS = src/etlnode/etlnode src/etlctl/etlctl src/etlctl/ais src/kubectl_local/kubectl-local
 
-.PHONY: all packages demo test test-long test-clients test-kubernetes sim bench clang tsan valgrind fuzz up down docs install clean
+.PHONY: all packages demo test test-long test-clients test-kubernetes sim bench clang lint tsan valgrind fuzz up down docs install clean
 
 all: packages $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) --quiet $(PROGRAMS)
@@ -84,10 +87,19 @@ bench:
 	@ninja -C $(RELEASE) --quiet $(PROGRAMS) test/bench/load test/bench/echo
 	@ETLNODE_BUILD=$(RELEASE) ETLNODE_BASE=$(BASE) python3 test/bench/bench.py $(addprefix --row ,$(ROW)) $(BENCH_ARGS)
 
+build/clang/build.ninja:
+	@CC=clang CXX=clang++ meson setup build/clang --buildtype=debug -Doptimization=0 >/dev/null
+
 clang:
 	@sh src/demo/packages.sh test
-	@test -f build/clang/build.ninja || CC=clang CXX=clang++ meson setup build/clang --buildtype=debug -Doptimization=0 >/dev/null
+	@$(MAKE) --no-print-directory build/clang/build.ninja
 	@ninja -C build/clang --quiet
+
+FOLDERS ?= $(sort $(notdir $(wildcard src/*)))
+lint:
+	@sh src/demo/packages.sh lint
+	@$(MAKE) --no-print-directory build/clang/build.ninja
+	@bash test/tidy/lint.sh $(FOLDERS)
 
 # kubectl-local comes from the release build: it has no threads, and the sanitizer's own thread would prevent it from entering a namespace.
 # Address randomisation is off because the sanitizer of older compilers does not know the memory layout of newer kernels.

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # src/demo/packages.sh: installs the packages that the project's commands need and that are missing here (Debian 12).
-#   packages.sh build|test|clients|check|bench
+#   packages.sh build|test|clients|check|lint|bench
 set -eu
 
 build="g++ meson ninja-build pkg-config libuv1-dev node-llhttp libcjson-dev libyaml-dev libcmocka-dev libsqlite3-dev libxxhash-dev libmsgpack-dev libcli11-dev libcurl4-openssl-dev zlib1g-dev libwslay-dev nettle-dev libseccomp-dev bubblewrap iproute2 nftables python3"
 test="curl clang clang-format libclang-rt-14-dev procps util-linux wget libwww-perl python3-requests"
 clients="python3-venv"
 check="valgrind"
+lint="clang-tidy"
 bench="nginx-light wrk"
 
 case "${1:-build}" in
@@ -15,8 +16,9 @@ case "${1:-build}" in
     test) wanted="$build $test" ;;
     clients) wanted="$build $test $clients" ;;
     check) wanted="$build $test $check" ;;
+    lint) wanted="$build $test $lint" ;;
     bench) wanted="$build $bench" ;;
-    *) echo "usage: packages.sh build|test|clients|check|bench" >&2; exit 2 ;;
+    *) echo "usage: packages.sh build|test|clients|check|lint|bench" >&2; exit 2 ;;
 esac
 
 missing=""

@@ -267,6 +267,15 @@ def check_pages_name_functions():
                 yield f"{page} names {token}, which does not exist"
 
 
+def check_comments_name_files():
+    names = {os.path.basename(path) for path in all_files()}
+    for path in files("src", "include", "test"):
+        for number, line in enumerate(read(path).splitlines(), 1):
+            for name in re.findall(r"\w+\.(?:cc|h|py|def)\b", line.partition("//")[2]):
+                if name not in names:
+                    yield f"{path}:{number} names {name}, which does not exist"
+
+
 FORMAT_VERSION = 14  # another one lays the same code out differently
 
 
@@ -399,6 +408,7 @@ CHECKS = [
     ("machines have few flags", check_flags),
     ("the manual has every option", check_manual),
     ("pages name files that exist", check_pages_name_files),
+    ("comments name files that exist", check_comments_name_files),
     ("pages link to pages that exist", check_pages_link_to_pages),
     ("sections that are named exist", check_sections_exist),
     ("pages name functions that exist", check_pages_name_functions),

@@ -63,7 +63,7 @@ struct proxy_counts {
 };
 
 struct proxy_request;
-struct etl_start; // etl_rollout.cc: a start of an ETL in progress
+struct etl_start; // etl_rollout.cc: a start of an ETL that is under way
 
 struct proxy {
     env *e = nullptr;

@@ -27,7 +27,7 @@ namespace etlnode {
 struct object_query;  // aistore/object_query.h
 struct transfer_host; // transfer/transfer.h
 struct member;        // control/member_machine.h: registration with the proxy
-struct held_request;  // held_answers.cc: a call that is answered when its question is decided
+struct held_request;  // held_answers.cc: a call that is answered when what it asks about is decided
 
 // A caller that waits until a document is stored.
 struct target_waiter {
