@@ -9,7 +9,7 @@ test="curl clang clang-format libclang-rt-14-dev procps util-linux wget libwww-p
 clients="python3-venv"
 check="valgrind"
 lint="clang-tidy"
-bench="nginx-light wrk"
+bench="nginx-light wrk valgrind strace"
 
 case "${1:-build}" in
     build) wanted="$build" ;;

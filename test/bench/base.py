@@ -17,6 +17,7 @@ from drive import Subject, series, size_text
 from speed import SIZES, Speed, of_target, uploads
 # Of test/e2e, which common makes known.
 import harness
+import counted
 import test_document
 
 ROUNDS = 9
@@ -161,17 +162,29 @@ def base_resident(table, three):
     judge(table, "memory of a target's own after its start, now / base", *costs, "MiB")
 
 
+def base_counted(table):
+    """What does not depend on how busy the machine is: instructions and system calls of a request."""
+    commit = os.environ.get("ETLNODE_BASE", "")
+    assert commit, "name the commit to compare with: make bench BASE=COMMIT"
+    build = build_of(commit)
+    counted.compare(table, lambda: programs_of(build))
+
+
 PARTS = {"get": base_get, "redirect": base_redirect, "put": base_put, "hpush": lambda table, three: base_transformed(table, three, "hpush"),
          "hrev": lambda table, three: base_transformed(table, three, "hrev"), "init": base_init, "resident": base_resident}
 
 
 def row_base(table, names=()):
-    """What a change costs: rows get, redirect, put, hpush, hrev, init and resident (or those named) of this tree beside a commit, nine rounds in turn."""
-    unknown = [name for name in names if name not in PARTS]
-    assert not unknown, f"beside a commit there are the rows {', '.join(PARTS)}, and no {', '.join(unknown)}"
-    with three_clusters() as three:
-        for name in names or PARTS:
-            PARTS[name](table, three)
+    """What a change costs beside a commit: rows get, redirect, put, hpush, hrev, init and resident, nine rounds in turn, and counted (or those named)."""
+    unknown = [name for name in names if name not in PARTS and name != "counted"]
+    assert not unknown, f"beside a commit there are the rows {', '.join(PARTS)}, counted, and no {', '.join(unknown)}"
+    timed = [name for name in names or PARTS if name != "counted"]
+    if timed:
+        with three_clusters() as three:
+            for name in timed:
+                PARTS[name](table, three)
+    if not names or "counted" in names:
+        base_counted(table)
 
 
 ROWS = {"base": row_base}

@@ -95,7 +95,7 @@ def end_on_signal(number, _frame):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--row", action="append", choices=list(ROWS), help="run this row only (repeatable)")
+    parser.add_argument("--row", action="append", choices=[*ROWS, *base.PARTS, "counted"], metavar="ROW", help="run this row only (repeatable)")
     parser.add_argument("--list", action="store_true", help="name the rows")
     parser.add_argument("--seconds", type=float, help=f"length of one measurement (default {Settings.seconds:g}, of speeds {Settings.window:g})")
     parser.add_argument("--rounds", type=int, default=Settings.rounds, help=f"measurements of each speed (default {Settings.rounds})")

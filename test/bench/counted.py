@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Instructions of a request, counted by valgrind: what `make bench BASE=COMMIT` compares where a machine is too noisy for CPU time.
+
+The count is the node's own code in user space, without the kernel's. It is the same on a busy machine and on a quiet one, to a fraction of a percent. System
+calls are counted beside it: together they say whether a change made a request dearer.
+"""
+import glob
+import http.client
+import os
+import re
+import signal
+import stat
+import subprocess
+import urllib.parse
+
+from common import KIB, MIB
+from drive import size_text
+from harness import until
+from speed import Speed, uploads
+
+DEARER_MAX = 1.03
+SIZES = ((KIB, 200), (64 * KIB, 100), (MIB, 20), (16 * MIB, 4))  # bytes, requests that are counted
+WARM = 20
+WRAPPER = """#!/bin/sh
+exec valgrind --tool=callgrind --callgrind-out-file={dir}/counts.%p --quiet {program} "$@"
+"""
+
+
+class Counted(Speed):
+    """A cluster whose nodes run under callgrind; kubectl-local and the pods run as they are."""
+
+    def start(self):
+        wrapper = os.path.join(self.dir, "etlnode-counted")
+        with open(wrapper, "w", encoding="utf-8") as file:
+            file.write(WRAPPER.format(dir=self.dir, program=self.etlnode))
+        os.chmod(wrapper, stat.S_IRWXU)
+        self.etlnode = wrapper
+        return super().start()
+
+    def dump(self, pid):
+        """Instructions since the last dump."""
+        known = set(glob.glob(os.path.join(self.dir, f"counts.{pid}*")))
+        done = subprocess.run(["callgrind_control", "--dump", str(pid)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+        assert done.returncode == 0, f"callgrind_control: {done.stdout}"
+        fresh = []
+
+        def is_there():
+            fresh[:] = set(glob.glob(os.path.join(self.dir, f"counts.{pid}*"))) - known
+            return fresh and "\ntotals:" in read(fresh[0])
+
+        until(is_there, "the dump of instruction counts", limit=60)
+        return int(re.search(r"^totals: (\d+)", read(fresh[0]), re.M).group(1))
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+class Client:
+    """Requests one after the other over one connection, so that the count of system calls does not depend on how they arrive."""
+
+    def __init__(self, url):
+        parts = urllib.parse.urlsplit(url)
+        self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=300)
+
+    def ask(self, method, path, body, status):
+        self.connection.request(method, path, body=body)
+        answer = self.connection.getresponse()
+        answer.read()
+        assert answer.status == status, f"{method} {path}: {answer.status}"
+
+
+def instructions(cluster, pid, ask, count):
+    for _ in range(WARM):
+        ask()
+    cluster.dump(pid)
+    for _ in range(count):
+        ask()
+    return cluster.dump(pid) / count
+
+
+def system_calls(pid, ask, count, folder):
+    """Those of all threads, counted by strace; None where a process cannot be traced."""
+    for _ in range(WARM):
+        ask()
+    out = os.path.join(folder, "system-calls")
+    tracer = subprocess.Popen(["strace", "-f", "-c", "-o", out, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
+    try:
+        if "attached" not in tracer.stderr.readline():
+            return None
+        for _ in range(count):
+            ask()
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(60)
+        tracer.stderr.close()
+    total = re.search(r"^100.00\s+\S+\s+(?:\d+\s+)?(\d+)\s+(?:\d+\s+)?total", read(out), re.M)
+    return int(total.group(1)) / count if total else None
+
+
+def cases(cluster):
+    """(what, pid, function that makes one request, how many)"""
+    for size, count in SIZES:
+        client, path = Client(cluster.target.url), cluster.path(size)
+        yield f"GET {size_text(size)}", cluster.target.pid, lambda c=client, p=path: c.ask("GET", p, None, 200), count
+    client, path = Client(cluster.proxy.url), cluster.path(KIB)
+    yield "redirect", cluster.proxy.pid, lambda: client.ask("GET", path, None, 301), SIZES[0][1]
+    for size, count in SIZES:
+        subject, body = uploads(cluster, size), b"x" * size
+        put, put_path = Client(cluster.target.url), subject.environment["BENCH_PREFIX"] + "counted" + subject.environment["BENCH_QUERY"]
+        yield f"PUT {size_text(size)}", cluster.target.pid, lambda c=put, p=put_path, b=body: c.ask("PUT", p, b, 200), count
+    for mode in ("hpush", "hrev"):
+        etl = cluster.etl_on_host(mode, mode=mode + "://")[0]
+        for size, count in SIZES:
+            reader, read_path = Client(cluster.target.url), f"{cluster.path(size)}?uuid={etl}"
+            yield f"{mode} {size_text(size)}", cluster.target.pid, lambda c=reader, p=read_path: c.ask("GET", p, None, 200), count
+
+
+def measure(kind):
+    """{what: count of a request} of the programs that clusters are made of now."""
+    found = {}
+    with kind() as cluster:
+        for what, pid, ask, count in cases(cluster):
+            if kind is Counted:
+                found[what] = instructions(cluster, pid, ask, count)
+            else:
+                found[what] = system_calls(pid, ask, count, cluster.dir)
+    return found
+
+
+def compare(table, base_programs):
+    """`base_programs()`: a context manager; clusters that are made under it take the base's programs."""
+    for kind, unit in ((Counted, "instructions"), (Speed, "system calls")):
+        with base_programs():
+            base = measure(kind)
+        now = measure(kind)
+        for what, count in now.items():
+            if count is None or base[what] is None:
+                table.add(f"{what}: {unit} of a request, now / base", 0.0, "x", note="not measurable here: a process cannot be traced")
+                continue
+            table.at_most(f"{what}: {unit} of a request, now / base", count / base[what], DEARER_MAX, "x", f"{count:,.0f} beside {base[what]:,.0f}")
