@@ -175,24 +175,24 @@ static bool is_peaceful(const answer_check &check) { return !is_alarmed(check); 
 static constexpr uint32_t CONNECT = 1;
 static constexpr uint32_t CONN = 2;
 static constexpr uint32_t DEADLINE = 4;
-static constexpr uint32_t SENTINEL = 8;
+static constexpr uint32_t LIVENESS = 8;
 
 static uint32_t alive(const answer_check &check)
 {
     return (check.connecting != nullptr ? CONNECT : 0u) | (check.conn != nullptr ? CONN : 0u) |
            (timer_is_armed(*check.e, check.deadline_timer) ? DEADLINE : 0u) |
-           (check.liveness != nullptr || check.liveness_connecting != nullptr || timer_is_armed(*check.e, check.liveness_timer) ? SENTINEL
+           (check.liveness != nullptr || check.liveness_connecting != nullptr || timer_is_armed(*check.e, check.liveness_timer) ? LIVENESS
                                                                                                                                 : 0u);
 }
 
-static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {CONN, "connection"}, {DEADLINE, "deadline"}, {SENTINEL, "liveness"}};
+static constexpr sm_resource resources[] = {{CONNECT, "connect"}, {CONN, "connection"}, {DEADLINE, "deadline"}, {LIVENESS, "liveness"}};
 
 static constexpr sm_state<answer_check> states[] = {
-    {S::watching, sm_initial, 0, SENTINEL},
-    {S::asking, sm_busy, DEADLINE, CONNECT | DEADLINE | SENTINEL},
-    {S::reading, sm_busy, CONN | DEADLINE, CONN | DEADLINE | SENTINEL},
-    {S::settling, sm_busy, DEADLINE, DEADLINE | SENTINEL},
-    {S::probing, sm_busy, DEADLINE, CONNECT | DEADLINE | SENTINEL},
+    {S::watching, sm_initial, 0, LIVENESS},
+    {S::asking, sm_busy, DEADLINE, CONNECT | DEADLINE | LIVENESS},
+    {S::reading, sm_busy, CONN | DEADLINE, CONN | DEADLINE | LIVENESS},
+    {S::settling, sm_busy, DEADLINE, DEADLINE | LIVENESS},
+    {S::probing, sm_busy, DEADLINE, CONNECT | DEADLINE | LIVENESS},
     {S::done, sm_final, 0, 0},
 };
 

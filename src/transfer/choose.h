@@ -22,8 +22,8 @@ enum class read_action : uint8_t {
     refuse_unknown_etl, // 404
     refuse_ended_etl,   // stopped or failed: 404 with its reason
     wait_for_pod,       // for a limited time, then decide again
-    push,               // hpush: send the object to the pod, stream the answer
-    reverse,            // hrev: pass the request to the pod, stream the answer
+    push,               // hpush, ws: send the object to the pod, stream the answer
+    reverse,            // hrev, and hpull into a sink that is not a client: pass the request to the pod, stream the answer
     redirect_to_pod,    // hpull: Location is the pod
     refuse_method,      // 405
 };

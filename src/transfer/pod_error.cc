@@ -34,7 +34,7 @@ static bool inflate_as(std::string_view packed, int window_bits, std::string &ou
     stream.next_out = reinterpret_cast<Bytef *>(out.data());
     stream.avail_out = static_cast<uInt>(out.size());
     int rc = inflate(&stream, Z_SYNC_FLUSH);
-    out.resize(out.size() - stream.avail_out);
+    out.resize(pod_error_text_max - std::min<size_t>(pod_error_text_max, stream.avail_out));
     inflateEnd(&stream);
     return rc == Z_STREAM_END || ((rc == Z_OK || rc == Z_BUF_ERROR) && !out.empty());
 }

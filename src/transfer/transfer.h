@@ -68,7 +68,7 @@ struct transfer_request {
 };
 // Commits the sink when the whole result is known to be right; otherwise abandons it with a refusal.
 void transfer_begin(transfer_host &host, transfer_request request);
-// A pod reads the object (hrev): `x` is its request, which is about to be answered. Returns the argument for on_progress of that answer.
+// A pod reads the object (hrev, hpull): `x` is its request, which is about to be answered. Returns the argument for on_progress of that answer.
 // Release it with transfer_pod_read_end when the answer has been sent.
 struct transfer_pod_read;
 transfer_pod_read *transfer_pod_read_begin(

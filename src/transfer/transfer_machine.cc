@@ -191,7 +191,7 @@ static constexpr uint32_t QUEUE = 2;
 static constexpr uint32_t SLOT = 4;
 static constexpr uint32_t STAGE = 8;
 static constexpr uint32_t PUMP = 16;
-static constexpr uint32_t CHECK = 32; // of a close-delimited answer
+static constexpr uint32_t VERDICT = 32; // of a close-delimited answer
 static constexpr uint32_t DEADLINE = 64;
 static constexpr uint32_t SOURCE = 128;
 static constexpr uint32_t SINK = 256;
@@ -199,22 +199,22 @@ static constexpr uint32_t SINK = 256;
 static uint32_t alive(const transfer &t)
 {
     return (t.object != nullptr ? OBJECT : 0u) | (t.place == admission::queued ? QUEUE : 0u) | (t.place == admission::slot ? SLOT : 0u) |
-           (stage_is_open(t.at_pod) ? STAGE : 0u) | (t.stream != nullptr ? PUMP : 0u) | (t.check != nullptr ? CHECK : 0u) |
+           (stage_is_open(t.at_pod) ? STAGE : 0u) | (t.stream != nullptr ? PUMP : 0u) | (t.check != nullptr ? VERDICT : 0u) |
            (timer_is_armed(*t.e, t.deadline_timer) ? DEADLINE : 0u) | (source_is_open(t.from) ? SOURCE : 0u) |
            (sink_is_open(t.to) ? SINK : 0u);
 }
 
 static constexpr sm_resource resources[] = {{OBJECT, "object"}, {QUEUE, "queue"}, {SLOT, "slot"}, {STAGE, "stage"}, {PUMP, "pump"},
-    {CHECK, "check"}, {DEADLINE, "deadline"}, {SOURCE, "source"}, {SINK, "sink"}};
+    {VERDICT, "check"}, {DEADLINE, "deadline"}, {SOURCE, "source"}, {SINK, "sink"}};
 
 static constexpr sm_state<transfer> states[] = {
     {S::awaiting_object, sm_initial, SINK, OBJECT | SINK},
     {S::awaiting_pod, sm_busy, OBJECT | QUEUE | DEADLINE | SINK, OBJECT | QUEUE | DEADLINE | SINK},
     {S::awaiting_answer, 0, OBJECT | SLOT | STAGE | SINK, OBJECT | SLOT | STAGE | SINK},
     {S::collecting_error, sm_busy, OBJECT | SLOT | SOURCE | DEADLINE | SINK, OBJECT | SLOT | SOURCE | DEADLINE | SINK},
-    {S::buffering, sm_busy, OBJECT | SLOT | SOURCE | DEADLINE | SINK, OBJECT | SLOT | SOURCE | CHECK | DEADLINE | SINK},
-    {S::streaming, 0, SINK, OBJECT | SLOT | SOURCE | CHECK | PUMP | SINK},         // the pump has deadlines
-    {S::verifying, 0, OBJECT | SLOT | CHECK | SINK, OBJECT | SLOT | CHECK | SINK}, // so has the check
+    {S::buffering, sm_busy, OBJECT | SLOT | SOURCE | DEADLINE | SINK, OBJECT | SLOT | SOURCE | VERDICT | DEADLINE | SINK},
+    {S::streaming, 0, SINK, OBJECT | SLOT | SOURCE | VERDICT | PUMP | SINK},           // the pump has deadlines
+    {S::verifying, 0, OBJECT | SLOT | VERDICT | SINK, OBJECT | SLOT | VERDICT | SINK}, // so has the check
     {S::committing, 0, SINK, OBJECT | SLOT | SINK}, // the store completes every call, and a call to another target has a deadline
     {S::done, sm_final, 0, 0},
 };

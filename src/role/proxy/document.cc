@@ -117,7 +117,7 @@ void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const 
 {
     p.documents.e = p.e;
     p.documents.on_stored = on_stored;
-    p.documents.on_idle = proxy_note_end;
+    p.documents.on_idle = proxy_note_work_ended;
     p.documents.arg = &p;
     proxy_targets_begin(p);
     meta_read(*p.e, p.documents.name, on_read, new proxy_load{&p, on_loaded});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // role/proxy/etl_rollout.cc: the rollout of one start: its changes of the document, the calls that targets hold, its caller's answer.
 //
-// Owns     one etl_start for each rollout: the machine, the caller's exchange, the calls.
+// Owns     one rollout_start for each rollout: the machine, the caller's exchange, the calls.
 // Knows    etl_rollout_machine, document_queue, broadcast, etl/spec_place.        Known by  etl_start.cc, proxy.cc.
 // Normal   the document says what should be. Each target is asked once for the result, and answers when it is decided.
 // Fails    400 with a target's failure in its own words; 409; 503.
@@ -24,7 +24,7 @@
 
 namespace etlnode {
 
-struct etl_start {
+struct rollout_start {
     proxy *p = nullptr;
     etl_rollout machine;
     exchange *x = nullptr; // null once answered
@@ -39,13 +39,13 @@ struct etl_start {
 
 // --- changes of the document
 
-static error refuse(etl_start &s, error_code code, std::string text)
+static error refuse(rollout_start &s, error_code code, std::string text)
 {
     s.refusal = std::move(text);
     return make_error(code);
 }
 
-static void set_generation(etl_start &s, cluster_document &next)
+static void set_generation(rollout_start &s, cluster_document &next)
 {
     s.etl.stage = etl_stage::initializing;
     s.etl.last_error.clear();
@@ -75,7 +75,7 @@ static void drop_oldest_failed_start(cluster_document &next)
 
 static error apply_initializing(void *arg, cluster_document &next)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     cluster_etl *known = find_exact(next, s.etl.id);
     if (s.machine.is_restart) {
         if (known == nullptr)
@@ -110,7 +110,7 @@ static error apply_initializing(void *arg, cluster_document &next)
 }
 
 // The entry of this start, or null if the ETL was stopped, removed or restarted meanwhile.
-static cluster_etl *find_own(etl_start &s, cluster_document &next)
+static cluster_etl *find_own(rollout_start &s, cluster_document &next)
 {
     cluster_etl *etl = find_exact(next, s.etl.id);
     return etl != nullptr && etl->generation_id == s.etl.generation_id ? etl : nullptr;
@@ -118,7 +118,7 @@ static cluster_etl *find_own(etl_start &s, cluster_document &next)
 
 static error apply_running(void *arg, cluster_document &next)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     cluster_etl *etl = find_own(s, next);
     if (etl == nullptr || etl->stage != etl_stage::initializing)
         return refuse(s, error_code::etl_init_failed, "the ETL was stopped while it started");
@@ -129,7 +129,7 @@ static error apply_running(void *arg, cluster_document &next)
 
 static error apply_ended(void *arg, cluster_document &next)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     cluster_etl *etl = find_own(s, next);
     if (etl == nullptr)
         return refuse(s, error_code::etl_not_found, "it is gone already");
@@ -147,13 +147,13 @@ static error apply_ended(void *arg, cluster_document &next)
 
 static void on_stored(void *arg, error err)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     std::string text = std::move(s.refusal);
     s.refusal.clear();
     etl_rollout_stored(s.machine, err, text);
 }
 
-static void change(etl_start &s, error (*apply)(void *arg, cluster_document &next))
+static void change(rollout_start &s, error (*apply)(void *arg, cluster_document &next))
 {
     document_queue_add(s.p->documents, {.apply = apply, .on_done = on_stored, .arg = &s});
 }
@@ -161,7 +161,7 @@ static void change(etl_start &s, error (*apply)(void *arg, cluster_document &nex
 // --- calls that the targets hold
 
 // Where the targets' kubectl names a field, adds its location in the user's spec.
-static std::string explained(const etl_start &s, const std::string &text)
+static std::string explained(const rollout_start &s, const std::string &text)
 {
     json_ptr init;
     std::string where;
@@ -183,7 +183,7 @@ static void add_warning(std::vector<std::string> &warnings, std::string_view tex
         warnings.push_back(std::move(bounded));
 }
 
-static void take_warnings(etl_start &s, const broadcast_answer &answer)
+static void take_warnings(rollout_start &s, const broadcast_answer &answer)
 {
     json_ptr tree;
     std::string where;
@@ -207,7 +207,7 @@ std::string proxy_warning_headers(const std::vector<std::string> &warnings)
 
 static void on_start_answers(void *arg, std::vector<broadcast_answer> answers)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     s.calls = nullptr;
     for (const broadcast_answer &answer : answers)
         take_warnings(s, answer);
@@ -232,7 +232,7 @@ static void on_start_answers(void *arg, std::vector<broadcast_answer> answers)
 
 static void on_gone_answers(void *arg, std::vector<broadcast_answer> answers)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     s.calls = nullptr;
     std::string late;
     for (const broadcast_answer &answer : answers) {
@@ -247,11 +247,11 @@ static void on_gone_answers(void *arg, std::vector<broadcast_answer> answers)
     etl_rollout_removed(s.machine, late);
 }
 
-static void world_store_initializing(void *arg, etl_rollout &) { change(*static_cast<etl_start *>(arg), apply_initializing); }
-static void world_store_running(void *arg, etl_rollout &) { change(*static_cast<etl_start *>(arg), apply_running); }
-static void world_store_ended(void *arg, etl_rollout &) { change(*static_cast<etl_start *>(arg), apply_ended); }
+static void world_store_initializing(void *arg, etl_rollout &) { change(*static_cast<rollout_start *>(arg), apply_initializing); }
+static void world_store_running(void *arg, etl_rollout &) { change(*static_cast<rollout_start *>(arg), apply_running); }
+static void world_store_ended(void *arg, etl_rollout &) { change(*static_cast<rollout_start *>(arg), apply_ended); }
 
-static void hold_calls(etl_start &s, const std::vector<broadcast_peer> &peers, const std::string &question, uint64_t deadline_ms,
+static void hold_calls(rollout_start &s, const std::vector<broadcast_peer> &peers, const std::string &question, uint64_t deadline_ms,
     bool stop_at_failure, void (*on_done)(void *arg, std::vector<broadcast_answer> answers))
 {
     broadcast_request request;
@@ -264,7 +264,7 @@ static void hold_calls(etl_start &s, const std::vector<broadcast_peer> &peers, c
 
 static void world_await_start(void *arg, etl_rollout &m)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     std::string question = "/start?generation=" + url_encode(s.etl.generation_id) +
                            "&wait_timeout_ms=" + std::to_string(m.wait_timeout_ms) + "&";
     // Earlier than the machine's own deadline, so that the error names a target.
@@ -274,7 +274,7 @@ static void world_await_start(void *arg, etl_rollout &m)
 
 static void world_await_removal(void *arg, etl_rollout &)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     std::vector<broadcast_peer> peers; // none if the drain time is over
     if (!lifecycle_is_closing(s.p->life))
         peers = proxy_target_peers(*s.p);
@@ -283,7 +283,7 @@ static void world_await_removal(void *arg, etl_rollout &)
 
 static void world_cancel_await(void *arg, etl_rollout &)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     if (s.calls != nullptr)
         broadcast_cancel(*s.calls);
     s.calls = nullptr;
@@ -291,7 +291,7 @@ static void world_cancel_await(void *arg, etl_rollout &)
 
 // --- the caller
 
-static exchange &take_exchange(etl_start &s)
+static exchange &take_exchange(rollout_start &s)
 {
     exchange &x = *s.x;
     s.x = nullptr;
@@ -301,7 +301,7 @@ static exchange &take_exchange(etl_start &s)
 
 static void on_caller_gone(void *arg)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     exchange_answer_error(
         take_exchange(s), error_code::canceled, "the caller hung up"); // the answer goes nowhere, but it ends the exchange
     LOG(info, "etl", "etl=%s msg=\"the caller hung up, the start is ended\"", text_escape(s.etl.id).c_str());
@@ -310,7 +310,7 @@ static void on_caller_gone(void *arg)
 
 static void world_answer_running(void *arg, etl_rollout &)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     answer a;
     a.content_type = "text/plain; charset=utf-8";
     a.headers = proxy_warning_headers(s.warnings);
@@ -320,14 +320,14 @@ static void world_answer_running(void *arg, etl_rollout &)
 
 static void world_answer_failure(void *arg, etl_rollout &m)
 {
-    etl_start &s = *static_cast<etl_start *>(arg);
+    rollout_start &s = *static_cast<rollout_start *>(arg);
     int status = m.is_restart && m.failure == error_code::conflict ? 400 : 0;
     exchange_answer_error(take_exchange(s), m.failure, m.failure_text, status, proxy_warning_headers(s.warnings));
 }
 
 static void world_on_end(void *arg, etl_rollout &m)
 {
-    etl_start *s = static_cast<etl_start *>(arg);
+    rollout_start *s = static_cast<rollout_start *>(arg);
     proxy &p = *s->p;
     CHECK(s->x == nullptr);
     CHECK(s->calls == nullptr);
@@ -342,7 +342,7 @@ static void world_on_end(void *arg, etl_rollout &m)
     p.starts.erase(s->etl.id);
     delete s;
     if (p.starts.empty())
-        proxy_note_end(&p);
+        proxy_note_work_ended(&p);
 }
 
 // AIStore's SDK waits for init_timeout and takes silence for a network failure, which it answers by asking again. So the pods get only a
@@ -354,7 +354,7 @@ static uint64_t answer_margin(uint64_t init_timeout_ms)
 
 void proxy_rollout_begin(proxy &p, exchange &x, cluster_etl etl, std::span<const std::string> warnings, bool is_restart, bool answers_id)
 {
-    etl_start *s = new etl_start;
+    rollout_start *s = new rollout_start;
     s->p = &p;
     s->x = &x;
     s->etl = std::move(etl);

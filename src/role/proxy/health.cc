@@ -12,7 +12,7 @@ namespace etlnode {
 static void serve_health(proxy &p, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*p.e) - p.started_ms;
-    bool has_joined = lifecycle_can_serve(p.life);
+    bool has_joined = lifecycle_has_joined(p.life);
     health_state state = {.is_primary = true,
         .ready = has_joined,
         .draining = lifecycle_is_draining(p.life),

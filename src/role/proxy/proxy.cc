@@ -32,7 +32,7 @@ static void on_request(void *arg, exchange &x)
         route_answer_missing(x, match);
         return;
     }
-    if (!lifecycle_can_serve(p.life) && !match.found->is_early) {
+    if (!lifecycle_has_joined(p.life) && !match.found->is_early) {
         exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
         return;
     }
@@ -74,7 +74,7 @@ static void listen(void *arg)
     options.node_id = p.id;
     options.on_request = on_request;
     options.on_answer = on_answer;
-    options.on_drained = proxy_note_end;
+    options.on_drained = proxy_note_work_ended;
     options.arg = &p;
     error err = http_server_start(*p.e, options, p.options.listen_host.c_str(), p.options.listen_port, &p.server);
     if (err) {
@@ -108,7 +108,7 @@ static void on_loaded(proxy &p, error err, const std::string &detail)
         lifecycle_failed(p.life, err, detail);
     else
         proxy_wait_pushed(p, on_targets_asked, &p);
-    proxy_note_end(&p);
+    proxy_note_work_ended(&p);
 }
 
 static void join(void *arg)
@@ -205,7 +205,7 @@ static lifecycle_role as_role(proxy &p)
         .arg = &p};
 }
 
-void proxy_note_end(void *arg) { lifecycle_work_ended(static_cast<proxy *>(arg)->life); }
+void proxy_note_work_ended(void *arg) { lifecycle_work_ended(static_cast<proxy *>(arg)->life); }
 
 error proxy_start(
     env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy)

@@ -63,7 +63,7 @@ struct proxy_counts {
 };
 
 struct proxy_request;
-struct etl_start; // etl_rollout.cc: a start of an ETL that is under way
+struct rollout_start; // etl_rollout.cc: a start of an ETL that is under way
 
 struct proxy {
     env *e = nullptr;
@@ -84,7 +84,7 @@ struct proxy {
     std::map<std::string, uint64_t> bucket_versions; // of the buckets created by this process
     uint64_t loaded_version = 0;                     // for all others
     uint64_t upload_ms = 0;                          // when the last upload was redirected; 0: never
-    std::map<std::string, etl_start *> starts;       // by ETL id
+    std::map<std::string, rollout_start *> starts;   // by ETL id
     proxy_request *requests = nullptr;               // list
     proxy_counts counts;
     lifecycle life;
@@ -100,7 +100,7 @@ struct proxy {
 };
 
 // Something that the end of the proxy may wait for has ended. `arg`: the proxy.
-void proxy_note_end(void *arg);
+void proxy_note_work_ended(void *arg);
 
 inline const cluster_document &proxy_document(const proxy &p) { return p.documents.current; }
 

@@ -256,7 +256,7 @@ static void on_registration(registration_request &r, std::string body)
 
 static void serve_register(proxy &p, exchange &x, const route_match &)
 {
-    if (!lifecycle_can_serve(p.life) && proxy_document(p).version == 0) {
+    if (!lifecycle_has_joined(p.life) && proxy_document(p).version == 0) {
         exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
         return;
     }

@@ -35,7 +35,7 @@ static void end(proxy_request &r)
     proxy &p = *r.p;
     r.destroy(&r);
     if (p.requests == nullptr)
-        proxy_note_end(&p);
+        proxy_note_work_ended(&p);
 }
 
 static exchange &take_exchange(proxy_request &r)

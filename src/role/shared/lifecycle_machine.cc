@@ -296,7 +296,7 @@ void lifecycle_free(lifecycle &m)
 }
 
 bool lifecycle_is_ready(const lifecycle &m) { return sm_state_of(m) == S::ready; }
-bool lifecycle_can_serve(const lifecycle &m) { return m.has_joined; }
+bool lifecycle_has_joined(const lifecycle &m) { return m.has_joined; }
 
 bool lifecycle_is_closing(const lifecycle &m)
 {

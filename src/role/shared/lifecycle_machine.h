@@ -82,7 +82,7 @@ void lifecycle_free(lifecycle &m);
 // It takes part in its cluster, and goes on with that.
 bool lifecycle_is_ready(const lifecycle &m);
 // It has joined its cluster, so requests that reach it can be served, also while it drains.
-bool lifecycle_can_serve(const lifecycle &m);
+bool lifecycle_has_joined(const lifecycle &m);
 // It is shutting down: nothing new is begun.
 bool lifecycle_is_draining(const lifecycle &m);
 // The time of clients is up: nobody else is asked anything any more.

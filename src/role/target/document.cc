@@ -89,7 +89,7 @@ void target_begin_etls(target &t)
     transfers.node_id = t.id;
     transfers.pod_ready_wait_ms = t.options.pod_ready_wait_ms;
     transfers.on_end = on_transfer_end;
-    transfers.on_none = target_note_end;
+    transfers.on_none = target_note_work_ended;
     transfers.arg = &t;
     t.transfers = transfer_host_make(*t.e, *t.objects, *t.etls, transfers);
     etl_registry_begin(*t.etls);
@@ -162,7 +162,7 @@ static void on_stored_version(void *arg, error err, uint64_t version, const std:
         return;
     }
     release_waiters(t, err);
-    target_note_end(&t);
+    target_note_work_ended(&t);
 }
 
 static void note_stored(target &t, const document_identity &identity)
@@ -192,7 +192,7 @@ static void on_swap(void *arg, error err)
     release_waiters(t, err);
     if (!err)
         store_document(t);
-    target_note_end(&t);
+    target_note_work_ended(&t);
 }
 
 // Called after the removals of buckets. After a crash in between, the old document is found, and the buckets are removed again.
@@ -229,7 +229,7 @@ static void on_removed(void *arg, error err)
         release_waiters(t, make_error(error_code::io, "the objects of a removed bucket could not be removed"));
     else
         store_document(t);
-    target_note_end(&t);
+    target_note_work_ended(&t);
 }
 
 static void retry_removal(target &t, const std::string &bucket)
@@ -296,10 +296,10 @@ void target_take_document(target &t, cluster_document document, std::string_view
     target_begin_etls(t);
     target_sync_etls(t);
     target_held_document_taken(t);
-    if (!lifecycle_can_serve(t.life))
+    if (!lifecycle_has_joined(t.life))
         LOG(info, "cluster", "cluster=%s version=%llu msg=\"the target has a cluster document and is ready\"", t.document.uuid.c_str(),
             static_cast<unsigned long long>(t.document.version));
-    if (!lifecycle_can_serve(t.life))
+    if (!lifecycle_has_joined(t.life))
         lifecycle_joined(t.life);
     store_document(t);
 }

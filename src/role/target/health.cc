@@ -38,7 +38,7 @@ static json_ptr kubectl_details(const target &t, const etl_registry_health &heal
 static void serve_health(target &t, exchange &x, const route_match &)
 {
     uint64_t uptime = clock_now_ms(*t.e) - t.started_ms;
-    bool has_joined = lifecycle_can_serve(t.life);
+    bool has_joined = lifecycle_has_joined(t.life);
     health_state state = {.is_primary = false,
         .ready = has_joined,
         .draining = lifecycle_is_draining(t.life),

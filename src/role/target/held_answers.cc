@@ -109,7 +109,7 @@ static void world_on_end(void *arg, held_call &)
     target &t = *r->t;
     std::erase(t.held, r);
     delete r;
-    target_note_end(&t);
+    target_note_work_ended(&t);
 }
 
 static void on_proxy_gone(void *arg)

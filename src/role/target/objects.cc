@@ -425,7 +425,7 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
 static void serve_object(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
-    if (!lifecycle_can_serve(t.life)) {
+    if (!lifecycle_has_joined(t.life)) {
         exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
         return;
     }
@@ -483,7 +483,7 @@ static void serve_object(target &t, exchange &x, const route_match &)
 static void serve_pod(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
-    if (!lifecycle_can_serve(t.life) || t.etls == nullptr) {
+    if (!lifecycle_has_joined(t.life) || t.etls == nullptr) {
         exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
         return;
     }

@@ -75,7 +75,7 @@ static error listen_on(target &t, const char *name, const std::string &host, uin
     options.reach = reach;
     options.on_request = on_request;
     options.on_answer = on_answer;
-    options.on_drained = target_note_end;
+    options.on_drained = target_note_work_ended;
     options.arg = &t;
     error err = http_server_start(*t.e, options, host.c_str(), port, out_server);
     if (err)
@@ -327,7 +327,7 @@ static lifecycle_role as_role(target &t)
         .arg = &t};
 }
 
-void target_note_end(void *arg) { lifecycle_work_ended(static_cast<target *>(arg)->life); }
+void target_note_work_ended(void *arg) { lifecycle_work_ended(static_cast<target *>(arg)->life); }
 
 error target_start(
     env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target)
@@ -353,7 +353,7 @@ error target_start(
     t->ready_arg = arg;
     t->started_ms = clock_now_ms(e);
     t->started_ns = clock_wall_ns(e);
-    t->requests.on_none = t->store_calls.on_none = target_note_end;
+    t->requests.on_none = t->store_calls.on_none = target_note_work_ended;
     t->requests.arg = t->store_calls.arg = t;
     t->life.sm.id = 1;
     t->life.e = &e;

@@ -45,7 +45,7 @@ struct target {
     http_server *pod_server = nullptr;
     web_guard guard;
     access_log answers;
-    http_client *client = nullptr; // calls to the proxy
+    http_client *client = nullptr; // calls to the proxy and to other targets
     store *objects = nullptr;
     etl_registry *etls = nullptr; // created when the cluster's id is known (first document)
     transfer_host *transfers = nullptr;
@@ -86,7 +86,7 @@ struct target {
 };
 
 // Something that the end of the target may wait for has ended. `arg`: the target.
-void target_note_end(void *arg);
+void target_note_work_ended(void *arg);
 
 // role/target/routes.cc
 route_table target_routes();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/modes.h: everything that distinguishes the transfer modes. A new mode is one file here, and one row in modes.cc.
+// transfer/modes/modes.h: everything that distinguishes the transfer modes. docs/HACKING.md lists the edits for a new mode.
 //
 // No other code compares mode names: it asks what a mode does.
 #pragma once
@@ -19,7 +19,7 @@ struct transfer;
 
 struct transfer_mode {
     etl_mode mode;
-    read_mode choice; // its column in the decision table
+    read_mode choice; // how the decision table names it
     // Begins the exchange with the pod, and reports to t.listener. Sets t.request_line, which error texts show.
     stage (*begin)(transfer &t);
     // Where a client who reads is sent instead. Null: the target asks the pod. For other sinks it always does. etl_mode_redirects says it, too.

@@ -117,16 +117,16 @@ static void starts_joins_and_ends(void **)
     start(c);
     test_eq_text(c.said, "open listen join ");
     test_false(lifecycle_is_ready(c.m));
-    test_false(lifecycle_can_serve(c.m));
+    test_false(lifecycle_has_joined(c.m));
     lifecycle_joined(c.m);
     test_true(lifecycle_is_ready(c.m));
-    test_true(lifecycle_can_serve(c.m));
+    test_true(lifecycle_has_joined(c.m));
     c.drained = false;
     c.has_last_word = true;
     c.close = answers::later;
     drain(c);
     test_false(lifecycle_is_ready(c.m));
-    test_true(lifecycle_can_serve(c.m)); // for requests that are here already
+    test_true(lifecycle_has_joined(c.m)); // for requests that are here already
     test_true(lifecycle_is_draining(c.m));
     test_false(lifecycle_is_closing(c.m));
     work_ends(c); // not the last
@@ -165,7 +165,7 @@ static void a_failed_start_is_reported_once(void **)
     fail(joining, "no document");
     fake_run(*joining.w);
     test_eq_text(joining.failure, "no document");
-    test_false(lifecycle_can_serve(joining.m));
+    test_false(lifecycle_has_joined(joining.m));
     end(joining);
 }
 
@@ -203,7 +203,7 @@ static void a_drain_may_come_before_the_cluster(void **)
     test_eq_text(c.said, "open listen join drain close finish ");
     lifecycle_joined(c.m);
     fail(c, "too late");
-    test_false(lifecycle_can_serve(c.m));
+    test_false(lifecycle_has_joined(c.m));
     test_true(c.failure.empty());
     c.idle = true;
     work_ends(c);
