@@ -30,7 +30,7 @@ struct transfer_mode {
     bool tries_methods;
     // The pod asks this target for the object while the request waits. That counts as progress.
     bool pod_reads;
-    // The headers of the request that is asked go to the pod, its conditions too: what it answers is an answer to them.
+    // The pod sees the headers of the request, its conditions too, and so its answer is an answer to them.
     bool passes_headers;
     // For a mode with its own state machine, for documents and metrics; otherwise null.
     sm_view (*machine)();
