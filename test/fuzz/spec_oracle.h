@@ -85,7 +85,7 @@ inline void oracle_check_spec(const etl_spec &spec)
     FUZZ_CHECK(spec.wait_timeout_ms > 0 && spec.wait_timeout_ms <= wait_timeout_max_ms);
     FUZZ_CHECK(spec.obj_timeout_ms > 0 && spec.obj_timeout_ms <= obj_timeout_max_ms);
     FUZZ_CHECK(spec.container_port != 0);
-    FUZZ_CHECK(spec.mode == etl_mode::hpush || spec.mode == etl_mode::hrev || spec.mode == etl_mode::hpull);
+    FUZZ_CHECK(static_cast<size_t>(spec.mode) < std::size(etl_mode_names));
     FUZZ_CHECK(spec.hpull_address == client_address::pod_ip || spec.mode == etl_mode::hpull);
     json_ptr pod;
     std::string where;
