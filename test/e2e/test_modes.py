@@ -197,7 +197,7 @@ def case_ws_broken_before_a_byte():
 
 def case_ws_cut_in_the_middle():
     """What has begun is cut by a reset, never ended as if it were whole."""
-    for how in ("begin:close-300000", "begin:frame-300000", "begin:die-300000", "begin:text-300000"):
+    for how in ("begin:close-300000", "begin:frame-300000", "begin:text-300000", "begin:die-300000"):  # what kills the pod comes last
         try:
             answer = ask(how)
         except CUT:
