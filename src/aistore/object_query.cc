@@ -48,8 +48,9 @@ static std::string_view meant_key(std::string_view key)
         if (lower == row.wrong)
             return row.right;
     }
-    for (std::string_view known : {query_etl_name, query_etl_args, query_etl_pipeline}) {
-        if (text_is_near(lower, known, slip_distance_max))
+    for (std::string_view known :
+        {query_etl_name, query_etl_args, query_etl_pipeline, query_object_to}) { // a PUT without object_to empties the source
+        if (lower == known || text_is_near(lower, known, slip_distance_max))
             return known;
     }
     return {};
@@ -93,7 +94,8 @@ static error read_one(
     bool is_id = key == query_etl_id;
     bool is_name = key == query_etl_name;
     bool is_to = use == object_use::put && key == query_object_to;
-    bool is_ours = is_id || is_name || is_to || key == query_etl_args || key == query_etl_pipeline || contains(query_archive_names, key);
+    bool is_ours = is_id || is_name || is_to || (use == object_use::other && key == query_object_to) || key == query_etl_args ||
+                   key == query_etl_pipeline || contains(query_archive_names, key);
     if (std::string_view hidden = is_ours ? std::string_view() : hidden_key(value); !hidden.empty())
         return refuse(error_code::bad_request,
             "the parameter " + text_escape(key, 64) + " holds \";" + std::string(hidden) + "=\": parameters are separated by &", out_text);
@@ -111,6 +113,8 @@ static error read_one(
         return refuse(error_code::not_implemented, "etl_pipeline is not implemented: an object goes through one ETL at a time", out_text);
     if (reads && contains(query_archive_names, key) && !value.empty())
         return refuse(error_code::not_implemented, key + "= is not implemented: archives are not opened here", out_text);
+    if (key == query_object_to && use == object_use::other) // a DELETE would remove the source
+        return refuse(error_code::bad_request, "object_to goes with PUT: it says where a copy of the object is to be kept", out_text);
     if (is_to && value.empty())
         return refuse(error_code::bad_request,
             "the parameter object_to is empty: it says where the object is to be kept, as ais/@#/BUCKET/OBJECT", out_text);

@@ -65,11 +65,22 @@ struct download_state {
     char last_byte = '\n';
 };
 
+// Whether the range asks for the whole object: "0-", or "0-N" where the object has no byte behind N.
+static bool asks_for_all(const std::string &range, const http_reply &reply)
+{
+    uint64_t last = 0;
+    uint64_t size = 0;
+    if (range == "0-")
+        return true;
+    return range.starts_with("0-") && text_parse_u64(std::string_view(range).substr(2), last) &&
+           text_parse_u64(http_header(reply, "Content-Length"), size) && (size == 0 || size - 1 <= last);
+}
+
 static bool on_begin(void *arg, const http_reply &reply)
 {
     download_state &state = *static_cast<download_state *>(arg);
     const download &d = *state.d;
-    if (!d.range.empty() && reply.status != 206 && !d.range.starts_with("0-")) {
+    if (!d.range.empty() && reply.status != 206 && !asks_for_all(d.range, reply)) {
         state.problem = "the server ignored the range and sent the whole object";
         return false;
     }

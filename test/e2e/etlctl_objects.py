@@ -63,6 +63,9 @@ def get_a_range(tmp):
     with_object("b", "no-range", b"0123456789")
     r = run("get", "b/no-range", "--range", "2-4")
     check(r.code == 1 and r.out == b"" and "ignored the range" in r.err, "%d %r %s" % (r.code, r.out, r.err))
+    r = run("get", "b/no-range", "--range", "0-3")
+    check(r.code == 1 and r.out == b"" and "ignored the range" in r.err, "%d %r %s" % (r.code, r.out, r.err))
+    expect(run("get", "b/no-range", "--range", "0-9"), 0, "0123456789", "")
     expect(run("get", "b/o", "--range", "4-2"), 2, "", 'etlctl: "4-2" is not a range: write FIRST-LAST, FIRST- or -COUNT, in bytes from 0\n')
 
 
