@@ -132,9 +132,9 @@ static void call_served(const route_table &table, const char *method, const char
     if (match.found == nullptr)
         test_fail("%s %s was not found; allow: %s", method, path, match.allow.c_str());
     int node = 7;
-    alignas(64) char nothing[64] = {}; // no handler here uses its exchange
+    alignas(64) char no_exchange[64] = {}; // no handler here uses its exchange
     served = 0;
-    match.found->serve(&node, *reinterpret_cast<exchange *>(nothing), match);
+    match.found->serve(&node, *reinterpret_cast<exchange *>(no_exchange), match);
     if (served != expected)
         test_fail("%s %s: handler %d instead of %d", method, path, served, expected);
 }
