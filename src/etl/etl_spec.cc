@@ -13,7 +13,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "etl/spec_choice.h"
-#include "etl/spec_place.h"
+#include "etl/spec_location.h"
 #include "etl/spec_tree.h"
 
 namespace etlnode {
@@ -152,7 +152,7 @@ static error check_port(const yaml_node &container, const yaml_node *ports, uint
     constexpr std::string_view expected = "exactly one port with a containerPort, on which the server listens";
     if (spec_is_empty(ports))
         return spec_refuse(ports != nullptr ? *ports : container, "the container has no ports",
-            std::string(expected) + spec_place_near(&container, "Container", "ports"), out_reason);
+            std::string(expected) + spec_location_near(&container, "Container", "ports"), out_reason);
     if (ports->values.size() > 1)
         return spec_refuse(*ports->values[1], text_format("the container has %zu ports", ports->values.size()), expected, out_reason);
     const yaml_node &port = *ports->values[0];
@@ -163,7 +163,7 @@ static error check_port(const yaml_node &container, const yaml_node *ports, uint
     uint64_t value = 0; // as kubectl reads it: 0120 is 80
     if (!is_integer || !text_parse_u64(json_print(yaml_to_json(*number).get()), value) || value < 1 || value > 65535)
         return spec_refuse(number != nullptr ? *number : port, "containerPort is " + spec_words(number),
-            "a whole number from 1 to 65535" + spec_place_near(&port, "ContainerPort", "containerPort"), out_reason);
+            "a whole number from 1 to 65535" + spec_location_near(&port, "ContainerPort", "containerPort"), out_reason);
     out_port = static_cast<uint16_t>(value);
     const yaml_node *protocol = yaml_get(&port, "protocol");
     if (!spec_is_empty(protocol) && (!spec_is_text(protocol) || protocol->text != "TCP"))
@@ -216,7 +216,7 @@ static error check_pod_spec(const yaml_node &root, etl_spec &spec, bool &out_has
         return err;
     if (spec_is_empty(containers))
         return spec_refuse(containers != nullptr ? *containers : *spec_node, "the pod has no containers",
-            "exactly one" + spec_place_near(spec_node, "PodSpec", "containers"), out_reason);
+            "exactly one" + spec_location_near(spec_node, "PodSpec", "containers"), out_reason);
     if (containers->values.size() > 1)
         return spec_refuse(
             *containers->values[1], text_format("the pod has %zu containers", containers->values.size()), "exactly one", out_reason);

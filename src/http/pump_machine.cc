@@ -78,7 +78,7 @@ static void wait_sink(pump &p)
 
 static void delete_pump(void *arg) { delete static_cast<pump *>(arg); }
 
-static void tell(void *arg)
+static void report(void *arg)
 {
     pump &p = *static_cast<pump *>(arg);
     if (!p.canceled)
@@ -94,7 +94,7 @@ static void end(pump &p)
     p.relay = nullptr;
     timer_free(*p.e, p.deadline_timer);
     p.deadline_timer = nullptr;
-    clock_post(*p.e, tell, &p);
+    clock_post(*p.e, report, &p);
 }
 
 static void end_source_stalled(pump &p)

@@ -117,7 +117,7 @@ struct sink_put_options {
 };
 sink sink_put(env &e, store &objects, sink_put_options options);
 // "t[id]: cannot store ais://b/o: the disk is full"
-std::string sink_put_failure_text(std::string_view node_id, std::string_view bucket, std::string_view name, error err);
+std::string sink_put_describe_failure(std::string_view node_id, std::string_view bucket, std::string_view name, error err);
 
 // --- nowhere: afterwards the size is known, and that the source could be read
 

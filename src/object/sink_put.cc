@@ -50,7 +50,7 @@ static const char *failure_reason(error err)
     }
 }
 
-std::string sink_put_failure_text(std::string_view node_id, std::string_view bucket, std::string_view name, error err)
+std::string sink_put_describe_failure(std::string_view node_id, std::string_view bucket, std::string_view name, error err)
 {
     std::string text = "t[";
     text.append(node_id).append("]: cannot store ais://").append(bucket).append("/").append(name).append(": ").append(failure_reason(err));
@@ -59,7 +59,7 @@ std::string sink_put_failure_text(std::string_view node_id, std::string_view buc
 
 static void set_failure(put_sink &s, error err)
 {
-    s.outcome = {err, sink_put_failure_text(s.options.node_id, s.options.bucket, s.options.name, err)};
+    s.outcome = {err, sink_put_describe_failure(s.options.node_id, s.options.bucket, s.options.name, err)};
 }
 
 // The store has completed everything.

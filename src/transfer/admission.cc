@@ -142,7 +142,7 @@ pod_memory &admission_memory_of(transfer &t, const etl_view &view)
     if (memory.generation_id != view.definition->generation_id) {
         memory.generation_id = view.definition->generation_id;
         memory.method_known = false;
-        memory.unframed_told = false;
+        memory.unframed_logged = false;
         memory.by_put = view.definition->runtime_spec; // specs of 2020 are tried with POST first, today's with PUT
     }
     return memory;

@@ -118,7 +118,7 @@ static void delete_check(void *arg)
     delete check;
 }
 
-static void tell(void *arg)
+static void report(void *arg)
 {
     answer_check &check = *static_cast<answer_check *>(arg);
     if (!check.canceled)
@@ -132,7 +132,7 @@ static void end(answer_check &check)
 {
     close_liveness(check);
     close_connection(check);
-    clock_post(*check.e, tell, &check);
+    clock_post(*check.e, report, &check);
 }
 
 static void accept(answer_check &check)

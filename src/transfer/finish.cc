@@ -64,7 +64,7 @@ static void write_etl_headers(std::string &headers, const transfer &t)
     http_write_header(headers, header_etl_generation, t.generation_id);
 }
 
-static void tell_owner(transfer &t, transfer_report &report)
+static void report_to_owner(transfer &t, transfer_report &report)
 {
     if (t.on_done == nullptr)
         return;
@@ -122,7 +122,7 @@ static void finish(transfer &t, ending how, sink_refusal *why = nullptr)
     if (t.host->options.on_end != nullptr)
         t.host->options.on_end(t.host->options.arg, report);
     end_sink(t, how, why);
-    tell_owner(t, report);
+    report_to_owner(t, report);
     if (!t.looking_up)
         clock_post(*t.e, finish_delete, &t);
 }

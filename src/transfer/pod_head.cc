@@ -76,9 +76,9 @@ static bool is_retry_after(std::string_view text)
 static void note_unframed(transfer &t)
 {
     pod_memory &memory = *t.pod;
-    if (memory.unframed_told)
+    if (memory.unframed_logged)
         return;
-    memory.unframed_told = true;
+    memory.unframed_logged = true;
     LOG(warn, "transfer",
         "etl=%s msg=\"its answers have neither Content-Length nor chunks: whether one is whole is judged by whether its process lived on; "
         "require_framing refuses them\"",

@@ -129,7 +129,7 @@ struct pod_memory {
     size_t transfers = 0;      // with a slot, in the queue, or about to join it
     bool method_known = false; // one of POST and PUT has succeeded
     bool by_put = false;
-    bool unframed_told = false;   // it has been logged that its answers end by closing
+    bool unframed_logged = false; // it has been logged that its answers end by closing
     std::deque<transfer *> queue; // waiting for Ready or for a slot, oldest first
 };
 

@@ -83,7 +83,7 @@ static void answer_failure(upload &u)
 {
     if (!u.err) // an event that the table does not know
         u.err = make_error(error_code::internal);
-    std::string text = sink_put_failure_text(u.options.node_id, u.options.bucket, u.options.name, u.err);
+    std::string text = sink_put_describe_failure(u.options.node_id, u.options.bucket, u.options.name, u.err);
     exchange *x = u.x;
     error_code code = u.err.code;
     // A request that ended too early is the client's fault, whatever the socket called it.

@@ -135,7 +135,7 @@ def case_life_of_an_etl():
         pass
 
 
-def case_the_reason_of_a_refused_object_is_told():
+def case_the_reason_of_a_refused_object_is_reported():
     etl = started("refuses")
     put("refuse", b"refuse")
     text, _ = fails(lambda: read("refuse", etl), "this object cannot be transformed")
@@ -146,7 +146,7 @@ def case_the_reason_of_a_refused_object_is_told():
     etl.delete()
 
 
-def case_an_object_that_takes_too_long_is_told_once():
+def case_an_object_that_takes_too_long_is_reported_once():
     etl = started("hangs-long", obj_timeout="2s")
     put("hang", b"hang")
     text, took = fails(lambda: read("hang", etl), "timeout")
@@ -155,7 +155,7 @@ def case_an_object_that_takes_too_long_is_told_once():
     etl.delete()
 
 
-def case_a_container_that_dies_is_told_with_the_reason():
+def case_a_container_that_dies_is_reported_with_the_reason():
     etl = started("dies-often")
     put("die", b"die")
     text, took = fails(lambda: read("die", etl), "ETL error")

@@ -562,7 +562,7 @@ static void sums_go_with_their_content(void **)
 }
 
 // A damaged list has a different number of sums, or different sums. Either way the content does not pass as good.
-static void damaged_sums_are_told_as_they_are(void **)
+static void damaged_sums_are_reported_as_they_are(void **)
 {
     test_ok(commit(put_summed("b", "o", 7, {1, 2})));
     world_end();
@@ -861,10 +861,10 @@ static void failed_commit_changes_nothing(void **)
         change.row.custom = std::string(10'000, 'c');
         start(i % 2 == 0 ? change : put_content("b", "lost" + std::to_string(i), 100 + i, change.row.custom));
     }
-    bool is_told = world_until([] { return seen->calls == 20; });
+    bool is_reported = world_until([] { return seen->calls == 20; });
     test_eq(setrlimit(RLIMIT_FSIZE, &normal), 0);
     std::signal(SIGXFSZ, old);
-    test_true(is_told);
+    test_true(is_reported);
     seen->calls = 0;
     for (error err : seen->errs)
         test_eq_enum(err.code, error_code::io);
@@ -1041,7 +1041,7 @@ int main(int argc, char **argv)
 #ifndef CONTRACT_SIMULATED
         cmocka_unit_test_setup_teardown(the_file_holds_what_rows_name, setup, teardown),
         cmocka_unit_test_setup_teardown(sums_go_with_their_content, setup, teardown),
-        cmocka_unit_test_setup_teardown(damaged_sums_are_told_as_they_are, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_sums_are_reported_as_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(files_of_version_2_get_their_sums, setup, teardown),
         cmocka_unit_test_setup_teardown(an_upgrade_of_version_2_that_fails_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_contents_are_corrupt, setup, teardown),

@@ -602,7 +602,7 @@ static void nothing_is_built_on_a_failed_sync(void **)
     }
 }
 
-static void every_kind_of_failure_is_told(void **)
+static void every_kind_of_failure_is_reported(void **)
 {
     for (size_t i = 1; i <= power_fault_count; i++) {
         auto kind = static_cast<power_fault>(i);
@@ -683,7 +683,7 @@ int main()
     log_set_level(log_level::error);
     power.checkpoint_pages = checkpoint_pages;
     const CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_kind_of_failure_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_kind_of_failure_is_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(removals_go_on_without_room, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_built_on_a_failed_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(power_cut_at_every_operation, setup, teardown),

@@ -126,7 +126,7 @@ static void documents_survive_reopening(void **)
     expect_document("cluster", 2, "small");
 }
 
-static void what_is_under_way_at_the_end_is_told(void **)
+static void what_is_under_way_at_the_end_is_reported(void **)
 {
     meta_swap(*world->e, "d", 0, 1, "text", on_swap, nullptr);
     meta_read(*world->e, "d", on_read, nullptr);
@@ -146,7 +146,7 @@ int main()
         cmocka_unit_test_setup_teardown(of_concurrent_swaps_one_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(a_conflict_does_not_spoil_its_group, setup, teardown),
         cmocka_unit_test_setup_teardown(documents_survive_reopening, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_under_way_at_the_end_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_under_way_at_the_end_is_reported, setup, teardown),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

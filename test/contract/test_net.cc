@@ -485,7 +485,7 @@ static void reset_wakes_both_waits(void **)
     test_eq(woken[0], 2);
 }
 
-static void reset_told_to_the_writer_is_not_an_end_for_the_reader(void **)
+static void reset_reported_to_the_writer_is_not_an_end_for_the_reader(void **)
 {
     make_pair();
     net_reset_on_close(*world->e, net->client);
@@ -1185,7 +1185,7 @@ static void relay_is_held_back_by_a_slow_sink(void **)
     net_relay_free(*world->e, p.relay);
 }
 
-static void relay_tells_reset_from_end(void **)
+static void relay_distinguishes_reset_from_end(void **)
 {
     make_relay_pair();
     pump p;
@@ -1441,7 +1441,7 @@ int main(int argc, char **argv)
         ONCE(closing_with_all_sent_is_a_clean_end),
         ONCE(reset_is_never_an_end),
         ONCE(reset_wakes_both_waits),
-        ONCE(reset_told_to_the_writer_is_not_an_end_for_the_reader),
+        ONCE(reset_reported_to_the_writer_is_not_an_end_for_the_reader),
         ONCE(early_answer_can_be_read_after_a_reset),
         ONCE(wait_completes_later_even_when_ready),
         ONCE(cancelled_and_closed_waits_stay_silent),
@@ -1465,7 +1465,7 @@ int main(int argc, char **argv)
         BOTH(relayed_bytes_arrive),
         BOTH(relayed_one_byte_at_a_time),
         BOTH(relay_is_held_back_by_a_slow_sink),
-        BOTH(relay_tells_reset_from_end),
+        BOTH(relay_distinguishes_reset_from_end),
         BOTH(freed_relay_leaves_nothing_for_the_next),
         ONCE(unread_bytes_cost_no_time),
 #ifndef CONTRACT_SIMULATED

@@ -214,7 +214,7 @@ def case_a_closed_connection_is_no_reason_for_another_method():
         assert answer.status == 502 and "closed the connection without an answer to POST /answers/closed-" in message(answer), answer
 
 
-def case_the_first_failure_is_told():
+def case_the_first_failure_is_reported():
     fresh = iter(range(100))
 
     def first_read(knows_not, say):
@@ -412,7 +412,7 @@ def metric(name, **labels):
     return total
 
 
-def case_unframed_answers_are_told():
+def case_unframed_answers_are_reported():
     which = etl("hpush", wait_timeout="31s")
     assert metric("etlnode_etl_unframed_total", etl=which) == 0
     for _ in range(3):
@@ -469,7 +469,7 @@ with harness.Cluster(targets=1) as made:
         ("other statuses", case_other_statuses),
         ("the reason of a body that never began", case_the_reason_of_a_body_that_never_began),
         ("a closed connection is no reason for another method", case_a_closed_connection_is_no_reason_for_another_method),
-        ("the first failure is told", case_the_first_failure_is_told),
+        ("the first failure is reported", case_the_first_failure_is_reported),
         ("error texts", case_error_texts),
         ("error texts of all kinds", case_error_texts_of_all_kinds),
         ("codes agree with what may be tried again", case_codes_agree_with_what_may_be_tried_again),
@@ -485,7 +485,7 @@ with harness.Cluster(targets=1) as made:
         ("headers to the pod", case_headers_to_the_pod),
         ("what a browser would execute", case_what_a_browser_would_execute),
         ("which ETL", case_which_etl),
-        ("unframed answers are told", case_unframed_answers_are_told),
+        ("unframed answers are reported", case_unframed_answers_are_reported),
         ("framing by default", case_framing_by_default),
         ("outcomes", case_outcomes),
     ], limit=300)

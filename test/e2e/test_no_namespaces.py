@@ -168,7 +168,7 @@ def inside_demo(_):
     assert "sandbox=none" in log and "level=warn" in log, log
 
 
-def inside_told(world):
+def inside_reported(world):
     """It is reported wherever a user may look."""
     r = world.run
     about = json.loads(r.k("version", "-o", "json").stdout)["sandbox"]
@@ -478,7 +478,7 @@ def inside_memory(world):
 
 INSIDE = {
     "the demo runs and says how": inside_demo,
-    "it is told loudly": inside_told,
+    "it is reported loudly": inside_reported,
     "a cluster transforms in every way": inside_cluster,
     "the view of a container": inside_view,
     "neither descriptors nor numbers reach out": inside_reach,

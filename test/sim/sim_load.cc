@@ -263,11 +263,11 @@ static void judge(client_op *op, const sim_message &m)
     sim_load &l = *op->load;
     sim_world &w = *l.world;
     int status = m.status();
-    std::string told = text_format("status %d %s", status, m.body.substr(0, 300).c_str());
+    std::string text = text_format("status %d %s", status, m.body.substr(0, 300).c_str());
     l.answered++;
     switch (op->what) {
     case client_op::kind::put:
-        want(op, status == 200, told);
+        want(op, status == 200, text);
         if (status == 200 && op->lies)
             sim_fail(w, "PUT %s was acknowledged though its body never came", uname(*op->object).c_str());
         if (status == 200)
@@ -286,17 +286,17 @@ static void judge(client_op *op, const sim_message &m)
     case client_op::kind::list: judge_list(op, m); break;
     case client_op::kind::etls: judge_etls(op, m); break;
     case client_op::kind::init:
-        want(op, status == 200, told);
+        want(op, status == 200, text);
         op->etl->since_us = w.now_us;
         if (status == 200)
             op->etl->id = op->etl->is_of_today ? op->etl->name : m.body;
         else
             op->etl->is_failed = true;
         if (w.is_verbose)
-            sim_note(w, "init of %s: %s", op->etl->name.c_str(), told.c_str());
+            sim_note(w, "init of %s: %s", op->etl->name.c_str(), text.c_str());
         break;
     case client_op::kind::stop:
-        want(op, status == 200 || status == 404, told);
+        want(op, status == 200 || status == 404, text);
         if (status == 200)
             op->etl->is_stopped = true;
         break;
@@ -306,7 +306,7 @@ static void judge(client_op *op, const sim_message &m)
             op->etl->is_doubtful = false;
         break;
     case client_op::kind::create_bucket:
-        want(op, status == 200 || status == 409, told);
+        want(op, status == 200 || status == 409, text);
         if (op->path == "/v1/buckets/v" && (status == 200 || status == 409))
             l.volatile_exists = true;
         break;
@@ -315,7 +315,7 @@ static void judge(client_op *op, const sim_message &m)
             accept_write(op);
         l.volatile_exists = false;
         break;
-    case client_op::kind::page: want(op, status == 200, told); break;
+    case client_op::kind::page: want(op, status == 200, text); break;
     case client_op::kind::several: break;
     case client_op::kind::copy: judge_copy(op, m); break;
     }

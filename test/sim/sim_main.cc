@@ -241,8 +241,8 @@ static int report(const sim_options &options, const sim_totals &totals)
                 " whole transformed answers compared\n",
         totals.seeds, totals.steps, static_cast<double>(totals.virtual_ms) / 3'600'000, totals.requests, totals.answers,
         totals.transformed);
-    bool tells_coverage = !options.explained.empty() && options.last - options.first + 1 >= coverage_seeds_min;
-    std::printf("1..%d\n", tells_coverage ? 4 : 2);
+    bool reports_coverage = !options.explained.empty() && options.last - options.first + 1 >= coverage_seeds_min;
+    std::printf("1..%d\n", reports_coverage ? 4 : 2);
     bool ok = totals.failures.empty();
     std::printf("%s 1 every promise held\n", ok ? "ok" : "not ok");
     for (const std::string &failure : totals.failures)
@@ -251,7 +251,7 @@ static int report(const sim_options &options, const sim_totals &totals)
         std::printf("# again with its trace: make sim SEED=n\n");
     bool compared = options.twice == 0 || totals.compared > 0;
     std::printf("%s 2 %" PRIu64 " seeds run twice have the same trace\n", compared ? "ok" : "not ok", totals.compared);
-    if (!tells_coverage)
+    if (!reports_coverage)
         return ok ? 0 : 1;
     bool all_hit = true;
     for (size_t i = 0; i < sim_fault_count; i++) {

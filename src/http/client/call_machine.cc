@@ -77,7 +77,7 @@ static void delete_call(void *arg)
     delete c;
 }
 
-static void tell_done(void *arg)
+static void report_done(void *arg)
 {
     call &c = *static_cast<call *>(arg);
     std::vector<call *> &active = c.to->active;
@@ -97,7 +97,7 @@ static void tell_done(void *arg)
 static void end_call(call &c)
 {
     close_net(c);
-    clock_post(*c.e, tell_done, &c);
+    clock_post(*c.e, report_done, &c);
 }
 
 static void begin_exchange(call &c) { timer_arm(*c.e, c.deadline_timer, c.options.progress_timeout_ms); }
@@ -145,7 +145,7 @@ static void time_out_connecting(call &c)
     end_call(c);
 }
 
-static void tell_head(void *arg)
+static void report_head(void *arg)
 {
     call &c = *static_cast<call *>(arg);
     if (!c.canceled)
@@ -155,7 +155,7 @@ static void tell_head(void *arg)
 static void offer_body(call &c)
 {
     timer_stop(*c.e, c.deadline_timer); // the reader of the body has its own timer
-    clock_post(*c.e, tell_head, &c);
+    clock_post(*c.e, report_head, &c);
 }
 
 static void withhold_end(call &c) { timer_arm(*c.e, c.deadline_timer, pod_behind_wait_ms); }
@@ -222,14 +222,14 @@ static void keep_or_close(call &c)
 static void end_buffered(call &c)
 {
     keep_or_close(c);
-    clock_post(*c.e, tell_done, &c);
+    clock_post(*c.e, report_done, &c);
 }
 
 static void end_streamed(call &c)
 {
     keep_or_close(c);
     c.canceled = true;
-    clock_post(*c.e, tell_done, &c);
+    clock_post(*c.e, report_done, &c);
 }
 
 static void end_silently(call &c)

@@ -248,7 +248,7 @@ static void on_show_answers(etl_request &r, std::vector<broadcast_answer> answer
     if (json_parse(etl->init_json, init, where))
         init = json_object();
     json_add_tree(tree.get(), "init_msg", std::move(init));
-    etl_told_failures failures = proxy_etl_failures(answers);
+    etl_reported_failures failures = proxy_etl_failures(answers);
     // Jobs have lists of their own, but there are none yet. Only the list of reads exists, and it is also the default without a job.
     bool wants_reads = r.job.empty() || r.job == proxy_etl_job_id(*etl);
     json_add_tree(tree.get(), "obj_errors", wants_reads ? proxy_etl_obj_errors(failures) : json_array());

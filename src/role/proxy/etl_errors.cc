@@ -22,9 +22,9 @@ struct etl_errors_request : proxy_request {
     std::string etl;
 };
 
-etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers)
+etl_reported_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers)
 {
-    etl_told_failures out;
+    etl_reported_failures out;
     for (const broadcast_answer &answer : answers) {
         json_ptr tree;
         std::string where;
@@ -33,10 +33,10 @@ etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answer
                 out.missing.push_back(answer.id);
             continue;
         }
-        const cJSON *told = json_get(tree.get(), "failures");
-        out.count += json_u64(told, "count", 0);
+        const cJSON *failures = json_get(tree.get(), "failures");
+        out.count += json_u64(failures, "count", 0);
         const cJSON *one = nullptr;
-        cJSON_ArrayForEach(one, json_get(told, "errors"))
+        cJSON_ArrayForEach(one, json_get(failures, "errors"))
         {
             uint64_t wall_ns = 0;
             if (text_parse_u64(json_text(one, "time"), wall_ns))
@@ -44,14 +44,14 @@ etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answer
         }
         out.answers.push_back(std::move(tree));
     }
-    std::stable_sort(
-        out.last.begin(), out.last.end(), [](const etl_told_failure &a, const etl_told_failure &b) { return a.wall_ns < b.wall_ns; });
+    std::stable_sort(out.last.begin(), out.last.end(),
+        [](const etl_reported_failure &a, const etl_reported_failure &b) { return a.wall_ns < b.wall_ns; });
     if (out.last.size() > failures_kept_max)
         out.last.erase(out.last.begin(), out.last.end() - failures_kept_max);
     return out;
 }
 
-json_ptr proxy_etl_obj_errors(const etl_told_failures &failures)
+json_ptr proxy_etl_obj_errors(const etl_reported_failures &failures)
 {
     std::vector<const cJSON *> newest;
     std::set<std::string_view> seen;
@@ -72,12 +72,12 @@ json_ptr proxy_etl_obj_errors(const etl_told_failures &failures)
 
 static void on_answers(etl_errors_request &r, std::vector<broadcast_answer> answers)
 {
-    etl_told_failures failures = proxy_etl_failures(answers);
+    etl_reported_failures failures = proxy_etl_failures(answers);
     json_ptr tree = json_object();
     json_add_text(tree.get(), "id", r.etl);
     json_add_u64(tree.get(), "count", failures.count);
     cJSON *list = json_add_array(tree.get(), "errors");
-    for (const etl_told_failure &failure : failures.last) {
+    for (const etl_reported_failure &failure : failures.last) {
         json_ptr one = json_object();
         json_add_text(one.get(), "time", times_utc_text(failure.wall_ns, true));
         json_add_text(one.get(), "target_id", failure.target);

@@ -2,7 +2,7 @@
 // role/proxy/etl_rollout.cc: the rollout of one start: its changes of the document, the calls that targets hold, its caller's answer.
 //
 // Owns     one rollout_start for each rollout: the machine, the caller's exchange, the calls.
-// Knows    etl_rollout_machine, document_queue, broadcast, etl/spec_place.        Known by  etl_start.cc, proxy.cc.
+// Knows    etl_rollout_machine, document_queue, broadcast, etl/spec_location.        Known by  etl_start.cc, proxy.cc.
 // Normal   the document says what should be. Each target is asked once for the result, and answers when it is decided.
 // Fails    400 with a target's failure in its own words; 409; 503.
 // Limits   etl_count_max, document_etls_size_max.
@@ -19,7 +19,7 @@
 #include "codec/url.h"
 #include "control/peer.h"
 #include "control/placement.h"
-#include "etl/spec_place.h"
+#include "etl/spec_location.h"
 #include "port/clock.h"
 
 namespace etlnode {
@@ -168,7 +168,7 @@ static std::string explained(const rollout_start &s, const std::string &text)
     std::string spec;
     if (json_parse(s.etl.init_json, init, where) || !base64_decode(json_text(init.get(), "spec"), spec))
         return text;
-    return spec.empty() ? text : spec_place_explain(text, spec);
+    return spec.empty() ? text : spec_location_explain(text, spec);
 }
 
 // Most targets' kubectl print the same warnings, so each one is shown only once.

@@ -142,20 +142,20 @@ std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code
 bool proxy_is_at_odds(const proxy &p);
 
 // etl_errors.cc: the failed reads that targets reported, newest last; at most failures_kept_max.
-struct etl_told_failure {
+struct etl_reported_failure {
     uint64_t wall_ns = 0;
     std::string target;
     const cJSON *from = nullptr; // in the target's answer
 };
-struct etl_told_failures {
+struct etl_reported_failures {
     std::vector<json_ptr> answers; // own the trees that `from` points into
-    std::vector<etl_told_failure> last;
+    std::vector<etl_reported_failure> last;
     uint64_t count = 0;
     std::vector<std::string> missing; // targets that did not answer
 };
-etl_told_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers);
+etl_reported_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers);
 // For AIStore's clients: [{"obj_name","msg","ecode"}], each object once.
-json_ptr proxy_etl_obj_errors(const etl_told_failures &failures);
+json_ptr proxy_etl_obj_errors(const etl_reported_failures &failures);
 // Null: the request has been answered with 404.
 const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw);
 std::vector<broadcast_peer> proxy_speaking_peers(const proxy &p);

@@ -199,14 +199,14 @@ static void note_push_failure(proxy_target &target, error err, int status, const
 {
     proxy &p = *target.owner;
     p.counts.push_failures++;
-    error_envelope told = err ? error_envelope{err.code, error_text(err)} : error_envelope_read(status, body);
+    error_envelope refusal = err ? error_envelope{err.code, error_text(err)} : error_envelope_read(status, body);
     // A push that was overtaken, by the answer to a registration or by the next change, says nothing about the current document.
     bool is_current = target.copy.sent_version == proxy_document(p).version;
-    if (told.code == error_code::diverged || (told.code == error_code::newer_version && is_current))
-        proxy_note_odds(target, told.message);
+    if (refusal.code == error_code::diverged || (refusal.code == error_code::newer_version && is_current))
+        proxy_note_odds(target, refusal.message);
     if (target.copy.failures == 0)
         LOG(warn, "cluster", "target=%s version=%llu reason=\"%s\" msg=\"the cluster document could not be pushed, trying again\"",
-            target.id.c_str(), static_cast<unsigned long long>(target.copy.sent_version), text_escape(told.message).c_str());
+            target.id.c_str(), static_cast<unsigned long long>(target.copy.sent_version), text_escape(refusal.message).c_str());
 }
 
 static void on_push_done(void *arg, call &, error err, int status, std::string body)

@@ -229,7 +229,7 @@ static void report_failure(void *arg)
         m.role.report_failure(m.role.arg, m.err, m.detail);
 }
 
-static void tell_role(lifecycle &m, S from, E)
+static void report_to_role(lifecycle &m, S from, E)
 {
     S now = sm_state_of(m);
     if (now == S::failed && from != S::failed)
@@ -239,7 +239,7 @@ static void tell_role(lifecycle &m, S from, E)
 }
 
 static constexpr sm_table<lifecycle> table = {
-    "lifecycle", states, resources, rows, ignores, {}, E::stop, E::deadline, alive, nullptr, tell_role};
+    "lifecycle", states, resources, rows, ignores, {}, E::stop, E::deadline, alive, nullptr, report_to_role};
 SM_VERIFY(table);
 
 sm_view lifecycle_machine_view() { return sm_view_of(table); }

@@ -2,7 +2,7 @@
 // role/target/document.cc: the target's copy of the cluster document, which buckets and ETLs follow. The data directory keeps it.
 //
 // Owns     t.document, the storing of one copy at a time.
-// Knows    control, store, etl, transfer, held_answers.cc.        Known by  target.cc, node_api.cc, member.cc.
+// Knows    control, store, etl, transfer, held_answers.cc.        Known by  target.cc, node_api.cc, heartbeat.cc.
 // Normal   a newer document takes effect at once: removed buckets are emptied, and ETLs synchronized. Then it is stored and acknowledged.
 // Fails    a document of another cluster, or an older one, is refused. After a storage error it is not acknowledged, so the proxy resends
 //          it.

@@ -102,7 +102,7 @@ static void join(void *arg)
     LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(),
         t.url.c_str(), t.pod_url.c_str(), t.options.proxy_url.c_str(), has_document ? t.document.uuid.c_str() : "none",
         static_cast<unsigned long long>(t.document.version), static_cast<unsigned long long>(store_object_count(*t.objects)));
-    target_member_begin(t);
+    target_heartbeat_begin(t);
     clock_post(*t.e, report_ready, &t);
 }
 
@@ -226,7 +226,7 @@ static void drain(void *arg)
     target &t = *static_cast<target *>(arg);
     LOG(info, "role", "role=target in_flight=%zu msg=\"draining\"",
         t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0);
-    target_member_end(t);
+    target_heartbeat_end(t);
     if (t.public_server != nullptr)
         http_server_drain(*t.public_server);
     target_held_stop(t);
@@ -279,13 +279,13 @@ static bool is_idle(const void *arg)
     return !has_transfers && t.requests.count == 0 && t.held.empty() && !is_storing(arg);
 }
 
-static bool has_last_word(const void *arg) { return target_member_has_last_word(*static_cast<const target *>(arg)); }
-static void send_last_word(void *arg) { target_member_send_last_word(*static_cast<target *>(arg)); }
+static bool has_last_word(const void *arg) { return target_heartbeat_has_last_word(*static_cast<const target *>(arg)); }
+static void send_last_word(void *arg) { target_heartbeat_send_last_word(*static_cast<target *>(arg)); }
 
 static void end(void *arg)
 {
     target &t = *static_cast<target *>(arg);
-    target_member_end(t);
+    target_heartbeat_end(t);
     if (!is_idle(arg))
         LOG(error, "role", "role=target transfers=%zu requests=%zu msg=\"something did not end\"",
             t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0, t.requests.count + t.held.size());
@@ -370,7 +370,7 @@ std::string target_url(target &t) { return t.url; }
 void target_free(target *t)
 {
     lifecycle_free(t->life);
-    target_member_end(*t);
+    target_heartbeat_end(*t);
     if (t->public_server != nullptr) // otherwise its start failed
         http_server_stop(*t->public_server);
     if (t->pod_server != nullptr)

@@ -73,7 +73,7 @@ struct target {
     // held_answers.cc
     std::vector<held_request *> held;
     uint64_t next_held_id = 1;
-    // member.cc
+    // heartbeat.cc
     call *registration = nullptr;
     bool was_registered = false; // at the end of the membership
     // target.cc: start and end
@@ -132,13 +132,13 @@ void target_held_document_taken(target &t);
 // The target shuts down: starts that the proxy waits for fail now, so that the proxy can end them everywhere.
 void target_held_stop(target &t);
 
-// member.cc
-void target_member_begin(target &t);
-void target_member_end(target &t);
+// heartbeat.cc
+void target_heartbeat_begin(target &t);
+void target_heartbeat_end(target &t);
 // After the membership has ended and nothing can change any more: one registration more tells the proxy the last count of objects. False: there
 // is nothing to tell, or nobody who would take it.
-bool target_member_has_last_word(const target &t);
-void target_member_send_last_word(target &t); // then lifecycle_last_word_sent
+bool target_heartbeat_has_last_word(const target &t);
+void target_heartbeat_send_last_word(target &t); // then lifecycle_last_word_sent
 
 // metrics.cc
 std::string target_metrics_text(target &t);

@@ -38,8 +38,8 @@ struct websocket {
     timer *pong_timer = nullptr;
     uint64_t last_progress_ms = 0;
     error err;
-    std::string begun, text; // of the failure
-    bool is_let_go = false;  // the transfer has ended it, and hears nothing more
+    std::string begun, text;  // of the failure
+    bool is_released = false; // the transfer has ended it, and hears nothing more
 
     // Sending.
     std::string control;
@@ -89,10 +89,10 @@ static void delete_websocket(void *arg)
     delete w;
 }
 
-static void tell_end(void *arg)
+static void report_end(void *arg)
 {
     websocket &w = of(arg);
-    if (!w.is_let_go)
+    if (!w.is_released)
         w.listener.on_failed(w.listener.arg, {w.err, w.begun, w.text});
     clock_post(*w.e, delete_websocket, &w);
 }
@@ -109,7 +109,7 @@ static void end(websocket &w)
     timer_stop(*w.e, w.deadline_timer);
     timer_stop(*w.e, w.pong_timer);
     w.on_ready = nullptr;
-    clock_post(*w.e, tell_end, &w);
+    clock_post(*w.e, report_end, &w);
 }
 
 static void end_well(websocket &w)
@@ -125,10 +125,10 @@ static void begin_exchange(websocket &w)
     websocket_begin_object(*w.frames, w.out, w.control, w.object.facts.size);
 }
 
-static void tell_head(void *arg)
+static void report_head(void *arg)
 {
     websocket &w = of(arg);
-    if (w.is_let_go)
+    if (w.is_released)
         return;
     http_head head;
     bool is_text = w.reply == message::text;
@@ -142,7 +142,7 @@ static void tell_head(void *arg)
 static void offer_reply(websocket &w)
 {
     timer_stop(*w.e, w.deadline_timer); // the caller that pulls watches the time
-    clock_post(*w.e, tell_head, &w);
+    clock_post(*w.e, report_head, &w);
 }
 
 // --- the table
@@ -454,7 +454,7 @@ static constexpr stream_from_ops reply_ops = {false, pull, wait, wait_cancel, la
 
 static void close_reply(void *self)
 {
-    of(self).is_let_go = true;
+    of(self).is_released = true;
     step(of(self), of(self).reply == message::whole ? E::finished : E::stop);
 }
 
@@ -528,13 +528,13 @@ static source answer_of(void *self, uint64_t patience_ms)
         return {{.pause_ms = patience_ms}, {&reply_ops, &w}, close_reply, patience_ms, nullptr};
     source answer = source_call(*w.upgrade, patience_ms);
     w.upgrade = nullptr;
-    w.is_let_go = true;
+    w.is_released = true;
     return answer;
 }
 
 static void cancel(void *self)
 {
-    of(self).is_let_go = true;
+    of(self).is_released = true;
     if (sm_state_of(of(self)) != S::done)
         step(of(self), E::stop);
 }

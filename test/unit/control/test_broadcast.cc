@@ -130,7 +130,7 @@ static void who_is_late_has_timed_out(void **state)
     test_eq(f.nodes[0]->hung_up, 1); // it notices that the caller is gone
 }
 
-static void who_is_not_there_is_told_by_its_error(void **state)
+static void who_is_not_there_is_reported_by_its_error(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     add_node(f, {});
@@ -192,7 +192,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_answers_come_in_the_order_of_the_nodes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_late_has_timed_out, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_is_not_there_is_told_by_its_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_not_there_is_reported_by_its_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_first_failure_ends_the_rest_where_that_is_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_to_ask_is_done_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_is_cancelled_says_nothing, set_up, tear_down),

@@ -82,7 +82,7 @@ static void changes_are_durable_and_in_order(void **state)
     test_eq(stored.buckets.size(), 2u);
 }
 
-static void nobody_is_told_before_it_is_stored(void **state)
+static void nobody_is_notified_before_it_is_stored(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
     fake_meta_now.held = true;
@@ -148,7 +148,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(changes_are_durable_and_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(nobody_is_told_before_it_is_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_is_notified_before_it_is_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_change_stores_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(storage_errors_reach_their_change_only, setup, teardown),
         cmocka_unit_test_setup_teardown(a_change_by_somebody_else_is_kept, setup, teardown),

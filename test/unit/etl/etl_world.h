@@ -27,7 +27,7 @@ namespace etlnode {
 struct model_pod {
     json_ptr json;
     uint64_t restarts = 0;
-    bool told = false; // the watch has reported it as ADDED
+    bool reported = false; // the watch has reported it as ADDED
 };
 
 struct etl_world {
@@ -39,7 +39,7 @@ struct etl_world {
     uint64_t next_uid = 1;
     uint64_t version = 100;
     std::string story; // transitions, children and answers, in order
-    size_t transitions_told = 0;
+    size_t transitions_reported = 0;
     std::string machines; // the machines whose transitions are recorded: "etl", "watch" or "etl watch"
     std::vector<std::string> changes;
     std::vector<etl_ref *> uses; // requests to the pod, in progress
@@ -70,7 +70,7 @@ inline etl_definition etl_definition_of(const std::string &generation, bool has_
     return d;
 }
 
-inline void etl_tell_new(etl_world &w)
+inline void etl_report_new(etl_world &w)
 {
     struct visitor {
         etl_world *w;
@@ -79,9 +79,9 @@ inline void etl_tell_new(etl_world &w)
     sm_trace_each(
         [](void *arg, const sm_trace_entry &entry) {
             auto &to = *static_cast<visitor *>(arg);
-            if (to.seen++ < to.w->transitions_told)
+            if (to.seen++ < to.w->transitions_reported)
                 return;
-            to.w->transitions_told++;
+            to.w->transitions_reported++;
             if (to.w->machines.find(entry.machine) != std::string::npos)
                 to.w->story += sm_trace_text(entry) + "\n";
         },
@@ -95,7 +95,7 @@ inline void etl_note_answer(etl_world &w, const char *kind, error err, const std
 {
     w.answer_kind = std::string(kind) + ": " + error_code_name(err.code);
     w.answer = text;
-    etl_tell_new(w);
+    etl_report_new(w);
     w.story += "    " + w.answer_kind + (text.empty() ? "" : ", " + text) + "\n";
 }
 
@@ -210,7 +210,7 @@ inline void model_touch(model_pod &pod, etl_world &w)
     cJSON_ReplaceItemInObjectCaseSensitive(metadata, "resourceVersion", cJSON_CreateString(std::to_string(w.version++).c_str()));
 }
 
-inline void model_tell(etl_world &w, const char *type, const cJSON *pod)
+inline void model_report(etl_world &w, const char *type, const cJSON *pod)
 {
     proc *watch = fake_child(*w.world, "--watch");
     if (watch == nullptr)
@@ -221,14 +221,14 @@ inline void model_tell(etl_world &w, const char *type, const cJSON *pod)
     fake_output(watch, json_print_pretty(event.get()));
 }
 
-inline void model_delete(etl_world &w, const std::string &name, bool told)
+inline void model_delete(etl_world &w, const std::string &name, bool reported)
 {
     auto it = w.pods.find(name);
     if (it == w.pods.end())
         return;
     model_touch(it->second, w);
-    if (told)
-        model_tell(w, "DELETED", it->second.json.get());
+    if (reported)
+        model_report(w, "DELETED", it->second.json.get());
     w.pods.erase(it);
 }
 
@@ -261,8 +261,8 @@ inline void do_pod(etl_world &w, const std::string &what)
     else
         cJSON_ReplaceItemInObjectCaseSensitive(pod.json.get(), "status", cJSON_Parse(status_of(what)));
     model_touch(pod, w);
-    model_tell(w, pod.told ? "MODIFIED" : "ADDED", pod.json.get());
-    pod.told = true;
+    model_report(w, pod.reported ? "MODIFIED" : "ADDED", pod.json.get());
+    pod.reported = true;
 }
 
 inline void do_child(etl_world &w, const std::string &verb, const std::string &how, const std::string &rest)
@@ -389,7 +389,7 @@ inline void etl_do(etl_world &w, const std::string &call)
         do_child(w, words[0], second, rest);
     }
     fake_run(*w.world);
-    etl_tell_new(w);
+    etl_report_new(w);
 }
 
 inline void etl_do_all(etl_world &w, const std::string &calls)
@@ -398,7 +398,7 @@ inline void etl_do_all(etl_world &w, const std::string &calls)
         etl_do(w, call);
 }
 
-// The stories of a golden page, told by those machines. A story must be possible: "!!" says where it is not.
+// The stories of a golden page, played by those machines. A story must be possible: "!!" says where it is not.
 inline void check_page(const char *path, const char *machines)
 {
     bool is_possible = true;

@@ -63,7 +63,7 @@ static void a_view_follows_the_pod(void **state)
     test_eq_text(w.changes.back(), "JGHEoo89gg");
 }
 
-static void a_failure_is_told_and_stays(void **state)
+static void a_failure_is_reported_and_stays(void **state)
 {
     auto &w = *static_cast<etl_world *>(*state);
     etl_do_all(w, "begin, list ok, start, create ok, pod crashed_thrice");
@@ -526,7 +526,7 @@ int main()
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_view_follows_the_pod, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_failure_is_told_and_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failure_is_reported_and_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(a_start_that_joins_waits_for_the_pod, setup, teardown),
         cmocka_unit_test_setup_teardown(a_start_that_joins_does_not_wait_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(texts_are_bounded, setup, teardown),

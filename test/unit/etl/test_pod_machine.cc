@@ -16,10 +16,10 @@ struct pod_fixture {
     pod_plan plan;
     pod_record record;
     pod_facts facts;
-    size_t told = 0; // calls of on_news
+    size_t news_count = 0; // calls of on_news
 };
 
-static void on_news(void *arg) { static_cast<pod_fixture *>(arg)->told++; }
+static void on_news(void *arg) { static_cast<pod_fixture *>(arg)->news_count++; }
 
 static int setup(void **state)
 {
@@ -72,7 +72,7 @@ static void a_pod_that_was_never_begun_ends_at_once(void **state)
         pod_machine_free(m);
     }
     test_eq(f.pods_made, 2);
-    test_eq(f.told, 0); // the caller itself takes the news
+    test_eq(f.news_count, 0); // the caller itself takes the news
     test_eq(f.world->spawned.size(), 0);
 }
 
@@ -103,9 +103,9 @@ static void a_node_port_is_known_then_probed(void **state)
     node_port_machine *m = node_port_make(f.facts, on_news, &f);
     node_port_expose(*m);
     test_true(node_port_is_busy(*m));
-    test_eq(f.told, 0);
+    test_eq(f.news_count, 0);
     fake_exit(fake_child(*f.world, "jsonpath"), 0, "31234");
-    test_eq(f.told, 1);
+    test_eq(f.news_count, 1);
     test_eq_enum(take_news(*m), node_port_news::moved);
     test_eq(f.facts.node_port, 31234);
     test_false(node_port_is_busy(*m));
@@ -160,7 +160,7 @@ static void a_service_is_made_again_although_the_status_is_forgotten(void **stat
 }
 
 // The text of a suspicion describes the present problem and does not grow with every probe.
-static void a_suspicion_is_told_once(void **)
+static void a_suspicion_is_reported_once(void **)
 {
     etl_world *w = etl_world_make("");
     etl_view view;
@@ -187,7 +187,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_node_port_is_known_then_probed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_node_port_ends_wherever_it_rests, setup, teardown),
         cmocka_unit_test_setup_teardown(a_service_is_made_again_although_the_status_is_forgotten, setup, teardown),
-        cmocka_unit_test(a_suspicion_is_told_once),
+        cmocka_unit_test(a_suspicion_is_reported_once),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -171,7 +171,7 @@ static void wrong_values_say_where_they_came_from(void **)
     test_eq_text(read_with("proxy", "listen", "[::1]:8080").node.listen_host, "::1");
 }
 
-static void all_problems_are_told_in_one_run(void **)
+static void all_problems_are_reported_in_one_run(void **)
 {
     option_values values = defaults("target");
     values["listen"] = {"0.0.0.0:8081", option_origin::flag, {}};
@@ -196,7 +196,7 @@ static void open_addresses_are_warned_of(void **)
     test_has_text(o.all.warnings[0], "no accounts");
 }
 
-static void pods_on_kubernetes_are_told_an_address(void **)
+static void pods_on_kubernetes_get_an_address(void **)
 {
     option_values values = defaults("target");
     values["listen"] = {"0.0.0.0:8081", option_origin::flag, {}};
@@ -280,7 +280,7 @@ static option_request parse(std::vector<const char *> words, option_values &out_
     return request;
 }
 
-static void the_command_line_tells_all_its_problems(void **)
+static void the_command_line_reports_all_its_problems(void **)
 {
     option_values values;
     option_request request = parse({"--rle", "proxy", "word", "--listen=", "--data-dir", " ", "--allowed-host", "", "--log-level", "warn",
@@ -385,12 +385,12 @@ int main()
         cmocka_unit_test(wrong_values_say_where_they_came_from),
         cmocka_unit_test(files_are_below_flags),
         cmocka_unit_test(files_report_all_their_problems),
-        cmocka_unit_test(the_command_line_tells_all_its_problems),
+        cmocka_unit_test(the_command_line_reports_all_its_problems),
         cmocka_unit_test(misspelt_variables_are_found),
         cmocka_unit_test(grants_reach_kubectl_local),
-        cmocka_unit_test(all_problems_are_told_in_one_run),
+        cmocka_unit_test(all_problems_are_reported_in_one_run),
         cmocka_unit_test(open_addresses_are_warned_of),
-        cmocka_unit_test(pods_on_kubernetes_are_told_an_address),
+        cmocka_unit_test(pods_on_kubernetes_get_an_address),
         cmocka_unit_test(the_secret_has_a_default_path),
         cmocka_unit_test(lists_come_from_everywhere),
     };

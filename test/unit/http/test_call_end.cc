@@ -19,7 +19,7 @@ static void what_stands_behind_an_answer(void **state)
         error_code code;
         int status;
         const char *body;
-        bool is_told;
+        bool is_reported;
     };
     std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     std::string counted = std::string(ok_head) + "abc";
@@ -54,14 +54,14 @@ static void what_stands_behind_an_answer(void **state)
             s.body_size = r.is_pushed ? 6 : 0;
             script_start(w, s);
             outcome o;
-            uint64_t told = http_client_unsolicited(*w.client);
+            uint64_t before = http_client_unsolicited(*w.client);
             run_call(w, s, o, 5'000, std::string("pod ") + r.what, r.is_pushed ? "object" : "");
             if (o.err.code != r.code || (!o.err && (o.status != r.status || o.body != r.body)))
                 test_fail("%s (%s): code %d (%s) status %d body %s", r.what, is_late ? "later" : "at once", static_cast<int>(o.err.code),
                     error_text(o.err), o.status, o.body.c_str());
-            if ((http_client_unsolicited(*w.client) > told) != r.is_told)
+            if ((http_client_unsolicited(*w.client) > before) != r.is_reported)
                 test_fail("%s (%s): counted %d times", r.what, is_late ? "later" : "at once",
-                    static_cast<int>(http_client_unsolicited(*w.client) - told));
+                    static_cast<int>(http_client_unsolicited(*w.client) - before));
             script_stop(s);
         }
     }

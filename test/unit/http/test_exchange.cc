@@ -201,7 +201,7 @@ static void a_vanished_client_is_noticed_and_may_still_be_answered(void **state)
 }
 
 // The end of the last request is told once the server drains, and not before.
-static void the_last_request_is_told(void **state)
+static void the_last_request_is_reported(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     w.server->options.on_drained = [](void *arg) { static_cast<http_world *>(arg)->note = "drained"; };
@@ -321,7 +321,7 @@ static void a_chunk_size_that_drips_has_a_deadline(void **state)
 }
 
 // Above the limit a client gets an answer, whatever it has sent: its unread request must not discard the answer.
-static void too_many_connections_are_told(void **state)
+static void too_many_connections_are_reported(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     http_server_options options;
@@ -407,11 +407,11 @@ int main()
         cmocka_unit_test_setup_teardown(expect_continue_is_answered_when_the_body_is_wanted, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_vanished_client_is_noticed_and_may_still_be_answered, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_cut_stream_never_looks_complete, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(the_last_request_is_told, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(the_last_request_is_reported, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(head_has_no_body, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(request_ids_are_kept_or_made, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_chunk_size_that_drips_has_a_deadline, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(too_many_connections_are_told, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(too_many_connections_are_reported, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -165,7 +165,7 @@ static void a_head_that_is_none_is_refused(void **state)
     test_eq(f.requests, 0);
 }
 
-static void a_head_that_does_not_end_is_told(void **state)
+static void a_head_that_does_not_end_is_reported(void **state)
 {
     fixture &f = of(state);
     open(f, manner::answer, "GET / HTTP/1.1\r\n");
@@ -179,7 +179,7 @@ static void a_head_that_does_not_end_is_told(void **state)
 
 // --- a handler at work
 
-static void a_client_that_goes_is_told_to_the_handler(void **state)
+static void a_client_that_goes_is_reported_to_the_handler(void **state)
 {
     fixture &f = of(state);
     open(f, manner::hold, get);
@@ -338,8 +338,8 @@ int main()
         cmocka_unit_test_setup_teardown(heads_come_in_pieces_on_a_connection_that_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_client_that_wants_no_more_is_left, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_head_that_is_none_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_head_that_does_not_end_is_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_client_that_goes_is_told_to_the_handler, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_head_that_does_not_end_is_reported, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_client_that_goes_is_reported_to_the_handler, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_body_that_does_not_come_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_reader_gets_all_of_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_that_goes_or_stalls_ends_the_sending, set_up, tear_down),

@@ -209,7 +209,7 @@ static void is_never_whole_when_it_is_abandoned(void **state)
     }
 }
 
-static void a_source_that_stalls_is_told_by_the_pump(void **state)
+static void a_source_that_stalls_is_reported_by_the_pump(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     w.handler = take_request;
@@ -225,7 +225,7 @@ static void a_source_that_stalls_is_told_by_the_pump(void **state)
     test_true(static_cast<bool>(push.receive_err));
 }
 
-static void a_server_that_takes_nothing_is_told_by_the_pump(void **state)
+static void a_server_that_takes_nothing_is_reported_by_the_pump(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     w.handler = [](http_world &world, exchange &x) { world.held = &x; };
@@ -373,8 +373,8 @@ int main()
         cmocka_unit_test_setup_teardown(is_whole_in_either_framing, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(many_small_pieces_are_one_body, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(is_never_whole_when_it_is_abandoned, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(a_source_that_stalls_is_told_by_the_pump, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(a_server_that_takes_nothing_is_told_by_the_pump, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_source_that_stalls_is_reported_by_the_pump, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_server_that_takes_nothing_is_reported_by_the_pump, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(an_early_answer_is_heard, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(nobody_listens, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(goes_out_of_a_file, world_set_up, world_tear_down),

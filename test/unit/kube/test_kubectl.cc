@@ -54,7 +54,7 @@ static void label_values_are_legal(void **)
     test_true(kubectl_label_value("---").front() == 'x');
 }
 
-static void failures_are_told_in_kubectls_words(void **)
+static void failures_are_reported_in_kubectls_words(void **)
 {
     proc_result result;
     result.exit_code = 1;
@@ -98,7 +98,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_spelled_out),
         cmocka_unit_test(label_values_are_legal),
-        cmocka_unit_test(failures_are_told_in_kubectls_words),
+        cmocka_unit_test(failures_are_reported_in_kubectls_words),
         cmocka_unit_test(ports_are_read),
         cmocka_unit_test(escaped_nul_is_survived),
     };

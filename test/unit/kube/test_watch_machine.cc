@@ -9,7 +9,7 @@ struct fixture {
     fake_world *world = nullptr;
     watch *w = nullptr;
     kube_health health;
-    std::vector<std::string> told;
+    std::vector<std::string> reported;
     size_t lists = 0;
     bool ended = false;
 };
@@ -19,7 +19,7 @@ static int setup(void **state)
     auto *f = new fixture;
     f->world = fake_make();
     watch_host host;
-    host.on_pod = [](void *arg, std::string_view name) { static_cast<fixture *>(arg)->told.emplace_back(name); };
+    host.on_pod = [](void *arg, std::string_view name) { static_cast<fixture *>(arg)->reported.emplace_back(name); };
     host.on_list = [](void *arg) { static_cast<fixture *>(arg)->lists++; };
     host.on_ended = [](void *arg) { static_cast<fixture *>(arg)->ended = true; };
     host.arg = f;
@@ -48,7 +48,7 @@ static std::string pod(const char *name, const char *uid, const char *version, c
         name, uid, version, cluster, phase);
 }
 
-static void tell(fixture &f, const char *type, const std::string &object)
+static void feed(fixture &f, const char *type, const std::string &object)
 {
     fake_output(fake_child(*f.world, "--watch"), std::string("{\"type\":\"") + type + "\",\"object\":" + object + "}\n");
 }
@@ -63,21 +63,21 @@ static void news_is_kept(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
     test_false(watch_has_listed(*f.w));
-    tell(f, "ADDED", pod("a", "u1", "10", "Pending"));
+    feed(f, "ADDED", pod("a", "u1", "10", "Pending"));
     test_eq_text(phase_of(f, "a"), "Pending");
-    tell(f, "MODIFIED", pod("a", "u1", "11"));
+    feed(f, "MODIFIED", pod("a", "u1", "11"));
     test_eq_text(phase_of(f, "a"), "Running");
-    test_eq(f.told.size(), 2);
-    tell(f, "MODIFIED", pod("a", "u1", "10", "Pending")); // outdated
+    test_eq(f.reported.size(), 2);
+    feed(f, "MODIFIED", pod("a", "u1", "10", "Pending")); // outdated
     test_eq_text(phase_of(f, "a"), "Running");
-    test_eq(f.told.size(), 2);
-    tell(f, "DELETED", pod("a", "u1", "12"));
+    test_eq(f.reported.size(), 2);
+    feed(f, "DELETED", pod("a", "u1", "12"));
     test_eq_text(phase_of(f, "a"), "none");
-    tell(f, "MODIFIED", pod("a", "u1", "11")); // replayed
+    feed(f, "MODIFIED", pod("a", "u1", "11")); // replayed
     test_eq_text(phase_of(f, "a"), "none");
-    tell(f, "ADDED", pod("a", "u2", "13", "Pending")); // another pod with that name
+    feed(f, "ADDED", pod("a", "u2", "13", "Pending")); // another pod with that name
     test_eq_text(phase_of(f, "a"), "Pending");
-    tell(f, "DELETED", pod("a", "u1", "12"));
+    feed(f, "DELETED", pod("a", "u1", "12"));
     test_eq_text(phase_of(f, "a"), "Pending");
     list(f, pod("a", "u2", "13", "Pending"));
     test_true(watch_has_listed(*f.w));
@@ -86,7 +86,7 @@ static void news_is_kept(void **state)
 static void pods_of_others_are_nobodys(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
-    tell(f, "ADDED", pod("b", "u1", "10", "Running", "another"));
+    feed(f, "ADDED", pod("b", "u1", "10", "Running", "another"));
     test_eq_text(phase_of(f, "b"), "none");
     list(f, pod("b", "u1", "10", "Running", "another"));
     test_eq_text(phase_of(f, "b"), "none");
@@ -102,7 +102,7 @@ static void a_list_finds_what_the_watch_missed(void **state)
     list(f, pod("b", "u2", "11"));
     test_eq_text(phase_of(f, "a"), "none");
     test_eq_text(phase_of(f, "b"), "Running");
-    tell(f, "ADDED", pod("a", "u1", "10")); // from a replay that began before the deletion
+    feed(f, "ADDED", pod("a", "u1", "10")); // from a replay that began before the deletion
     test_eq_text(phase_of(f, "a"), "none");
 }
 
@@ -112,10 +112,10 @@ static void a_list_older_than_the_news_does_not_win(void **state)
     list(f, "");
     fake_advance(*f.world, watch_settle_ms);
     // The second list is in progress when these arrive, so it may be older than they are.
-    tell(f, "ADDED", pod("new", "u1", "20"));
-    tell(f, "ADDED", pod("changed", "u2", "22"));
-    tell(f, "ADDED", pod("gone", "u3", "23"));
-    tell(f, "DELETED", pod("gone", "u3", "24"));
+    feed(f, "ADDED", pod("new", "u1", "20"));
+    feed(f, "ADDED", pod("changed", "u2", "22"));
+    feed(f, "ADDED", pod("gone", "u3", "23"));
+    feed(f, "DELETED", pod("gone", "u3", "24"));
     list(f, pod("changed", "u2", "21", "Pending") + "," + pod("gone", "u3", "23"));
     test_eq_text(phase_of(f, "new"), "Running");
     test_eq_text(phase_of(f, "changed"), "Running");
@@ -129,11 +129,11 @@ static void memory_is_bounded(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
     for (size_t i = 0; i < watched_pods_max + 10; i++)
-        tell(f, "ADDED", pod(("p" + std::to_string(i)).c_str(), ("u" + std::to_string(i)).c_str(), "1"));
+        feed(f, "ADDED", pod(("p" + std::to_string(i)).c_str(), ("u" + std::to_string(i)).c_str(), "1"));
     test_eq(f.w->pods.size(), watched_pods_max);
 }
 
-static void health_is_told(void **state)
+static void health_is_reported(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
     fake_exit(fake_child(*f.world, "--watch"), 1, "", "error: You must be logged in to the server");
@@ -154,7 +154,7 @@ static void an_expired_watch_is_no_failure(void **state)
     list(f, "");
     for (const char *status : {R"({"kind":"Status","message":"too old resource version","reason":"Expired","code":410})",
              R"({"message":"gone","reason":"Gone"})"}) {
-        tell(f, "ERROR", status);
+        feed(f, "ERROR", status);
         fake_advance(*f.world, watch_restart_max_ms);
         list(f, "");
     }
@@ -164,7 +164,7 @@ static void an_expired_watch_is_no_failure(void **state)
     test_eq(f.health.watch_restarts, 3);
     test_eq(f.health.kubectl_failures, 0);
     fake_advance(*f.world, watch_restart_max_ms);
-    tell(f, "ERROR", R"({"message":"etcdserver: leader changed","code":500})");
+    feed(f, "ERROR", R"({"message":"etcdserver: leader changed","code":500})");
     fake_advance(*f.world, 0);
     test_eq(failures(f, kubectl_fault::server_error), 1);
 }
@@ -173,7 +173,7 @@ static void an_expired_watch_is_no_failure(void **state)
     "Error from server (Forbidden): pods is forbidden: User \"sa\" cannot " verb \
     " resource \"pods\" in API group \"\" in the namespace \"ns\""
 
-static void a_missing_right_is_told_until_it_is_there(void **state)
+static void a_missing_right_is_reported_until_it_is_there(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
     fake_exit(fake_child(*f.world, "=t1 -o json"), 1, "{\"items\":[]}", CANNOT("list")); // kubectl prints an empty list nevertheless
@@ -222,7 +222,7 @@ static void the_api_servers_clock_does_not_matter(void **state)
     for (const char *time : {"1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z", "yesterday"}) {
         std::string text = pod("a", "u1", "10");
         text.insert(text.find("\"labels\""), text_format("\"creationTimestamp\":\"%s\",\"deletionTimestamp\":\"%s\",", time, time));
-        tell(f, "ADDED", text);
+        feed(f, "ADDED", text);
         test_true(watch_find(*f.w, "a")->terminating);
         test_eq_text(phase_of(f, "a"), "Running");
     }
@@ -241,9 +241,9 @@ int main()
         cmocka_unit_test_setup_teardown(a_list_finds_what_the_watch_missed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_older_than_the_news_does_not_win, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_is_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(health_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(health_is_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(an_expired_watch_is_no_failure, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_missing_right_is_told_until_it_is_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_missing_right_is_reported_until_it_is_there, setup, teardown),
         cmocka_unit_test_setup_teardown(calls_are_counted_by_kind, setup, teardown),
         cmocka_unit_test_setup_teardown(the_api_servers_clock_does_not_matter, setup, teardown),
         cmocka_unit_test(traces_are_as_recorded),

@@ -99,7 +99,7 @@ static void begin(copying &c, bool is_checked = true)
     c.p = pump_start(c.f->world->e, sink_stream(c.to), c.from.from, std::move(options));
 }
 
-static void let_go(copying &c)
+static void release(copying &c)
 {
     if (c.p != nullptr)
         pump_cancel(*c.p);
@@ -202,7 +202,7 @@ static void what_is_abandoned_leaves_nothing(void **state)
         for (size_t i = 0; i < steps && !c.pumped; i++)
             memory_step(*f.world);
         is_over = c.pumped;
-        let_go(c);
+        release(c);
         test_eq(c.ends, 1);
         test_eq_enum(c.end_err.code, error_code::canceled);
         test_eq(c.at_disk.count, 0u);
@@ -215,7 +215,7 @@ static void what_is_abandoned_leaves_nothing(void **state)
     copying unbegun; // and one that never received a byte
     unbegun.f = &f;
     unbegun.to = open_sink(unbegun, "to");
-    let_go(unbegun);
+    release(unbegun);
     test_eq(unbegun.ends, 1);
 }
 
@@ -260,7 +260,7 @@ static void other_bytes_than_the_objects_are_not_stored(void **state)
         test_eq(c.committed, 1);
         test_eq_enum(c.outcome.err.code, error_code::checksum_mismatch);
         test_eq_enum(c.end_err.code, error_code::checksum_mismatch);
-        let_go(c);
+        release(c);
         test_eq(files_in_tmp(f), 0u);
         std::string got;
         test_ok(get_object(f, "to", got));
@@ -287,7 +287,7 @@ static void a_bucket_that_is_gone_gets_nothing(void **state)
         if (!is_abandoned)
             test_eq_enum(c.outcome.err.code, error_code::bucket_not_found);
         test_eq(c.ends, 1);
-        let_go(c);
+        release(c);
         test_eq(files_in_tmp(f), 0u);
         std::string got;
         test_eq_enum(get_object(f, "to", got).code, error_code::object_not_found);
@@ -318,7 +318,7 @@ static void a_full_disk_is_the_sinks_failure(void **state)
             test_eq_text(sink_failure(c.to).text, "t[t1]: cannot store ais://b/to: the disk is full");
         }
         f.world->faults.clear();
-        let_go(c);
+        release(c);
         test_eq(c.ends, 1);
         test_eq_enum(c.end_err.code, error_code::no_space);
         test_eq(files_in_tmp(f), 0u);
@@ -343,7 +343,7 @@ static void a_disk_that_cannot_be_read_is_the_sources_failure(void **state)
     test_eq_enum(c.pump_err.code, error_code::io);
     test_ok(sink_failure(c.to).err);
     f.world->faults.clear();
-    let_go(c);
+    release(c);
     test_eq(files_in_tmp(f), 0u);
 }
 
@@ -371,7 +371,7 @@ static void a_damaged_block_is_found_where_it_is_asked_for(void **state)
             test_eq_enum(c.pump_err.code, is_found ? error_code::corrupt : error_code::ok);
             test_eq(c.bytes, is_found ? 2 * put_buffer_size : content.size());
             test_true(first->is_damaged == is_found);
-            let_go(c);
+            release(c);
             test_eq(c.at_disk.count, 0u);
         }
         store_release(*f.s, first);
@@ -392,7 +392,7 @@ static void a_source_is_closed_while_it_checks(void **state)
         begin(c);
         for (size_t i = 0; i < steps; i++)
             memory_step(*f.world);
-        let_go(c);
+        release(c);
         test_eq(c.at_disk.count, 0u);
     }
 }
@@ -416,7 +416,7 @@ static void nothing_is_kept_of_what_is_discarded(void **state)
         memory_run(*f.world);
         test_eq(c.committed, is_abandoned ? 0 : 1);
         test_ok(c.outcome.err);
-        let_go(c);
+        release(c);
     }
     test_eq(files_in_tmp(f), 0u);
     test_eq(store_object_count(*f.s), 1u);
@@ -441,7 +441,7 @@ static void both_get_all_of_it(void **state)
         test_eq(c.committed, 1);
         test_ok(c.outcome.err);
         test_eq(c.ends, 2);
-        let_go(c);
+        release(c);
         for (const char *name : {"one", "other"}) {
             std::string got;
             test_ok(get_object(f, name, got));
@@ -466,7 +466,7 @@ static void neither_gets_anything_when_one_fails(void **state)
         test_eq_enum(sink_failure(c.to).err.code, error_code::no_space);
         test_has_text(sink_failure(c.to).text, "the disk is full");
         f.world->faults.clear();
-        let_go(c);
+        release(c);
         test_eq(c.ends, 2);
         test_eq(files_in_tmp(f), 0u);
         test_eq(store_object_count(*f.s), 0u);
@@ -477,7 +477,7 @@ static void neither_gets_anything_when_one_fails(void **state)
     given_up.to = sink_tee(open_sink(given_up, "one"), open_sink(given_up, "other"));
     begin(given_up);
     memory_run(*f.world);
-    let_go(given_up);
+    release(given_up);
     test_eq(given_up.ends, 2);
     test_eq(files_in_tmp(f), 0u);
     // If the first commit is refused, the second sink is not committed either.
@@ -492,7 +492,7 @@ static void neither_gets_anything_when_one_fails(void **state)
     memory_run(*f.world);
     test_eq(refused.committed, 1);
     test_eq_enum(refused.outcome.err.code, error_code::bucket_not_found);
-    let_go(refused);
+    release(refused);
     test_eq(refused.ends, 2);
     test_eq(store_object_count(*f.s), 0u);
 }

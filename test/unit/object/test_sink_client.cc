@@ -118,7 +118,7 @@ static void a_whole_answer_goes_out_with_the_commit(void **state)
     test_true(got.ends_with("\r\n\r\n"));
 }
 
-static void what_is_refused_is_told(void **state)
+static void what_is_refused_is_reported(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     for (bool has_answer : {false, true}) {
@@ -257,7 +257,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_committed_is_whole, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_whole_answer_goes_out_with_the_commit, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(what_is_refused_is_told, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_refused_is_reported, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(what_is_abandoned_is_cut, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_client_may_be_one_of_two, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(an_answer_is_passed_on, world_set_up, world_tear_down),

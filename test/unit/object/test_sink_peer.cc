@@ -98,7 +98,7 @@ static void begin(http_world &w, std::string content, uint16_t port, sink_head h
     s.p = pump_start(*w.e, sink_stream(s.to), s.from.from, std::move(pumping));
 }
 
-static void let_go(http_world &w)
+static void release(http_world &w)
 {
     if (s.p != nullptr)
         pump_cancel(*s.p);
@@ -129,13 +129,13 @@ static void the_other_target_gets_all_of_it(void **state)
         test_ok(s.outcome.err);
         test_true(s.body == content);
         test_eq_text(s.head, "PUT /v1/objects/b/o?pid=t1&utm=5||chunked|text/plain|xxhash2|0000000000abcdef|hush|");
-        let_go(w);
+        release(w);
         begin(w, content, w.port, {.pause_ms = 45'000});
         commit(w);
         test_ok(s.outcome.err);
         test_true(s.body == content);
         test_eq_text(s.head, "PUT /v1/objects/b/o?pid=t1&utm=5||chunked||||hush|45000");
-        let_go(w);
+        release(w);
     }
 }
 
@@ -146,7 +146,7 @@ static void what_is_abandoned_breaks_off(void **state)
     for (uint64_t size : {uint64_t{500'000}, stream_size_unknown}) {
         begin(w, std::string(500'000, 'x'), w.port, {.size = size, .content_type = {}});
         test_true(world_until(w, [&] { return !s.head.empty() && s.pumped; }));
-        let_go(w); // all bytes have been sent; only the commit is missing
+        release(w); // all bytes have been sent; only the commit is missing
         test_true(world_until(w, [&] { return s.received; }));
         test_true(static_cast<bool>(s.receive_err));
         test_eq(s.committed, 0);
@@ -158,12 +158,12 @@ static void what_is_abandoned_breaks_off(void **state)
     test_false(sink_is_open(never_begun));
 }
 
-static void its_refusal_is_told_in_its_words(void **state)
+static void its_refusal_is_reported_in_its_words(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     struct row {
         const char *code;
-        error_code told;
+        error_code reported;
         const char *text;
     };
     static const row rows[] = {
@@ -176,9 +176,9 @@ static void its_refusal_is_told_in_its_words(void **state)
         s.code = r.code;
         begin(w, "abc", w.port, {3, {}});
         commit(w);
-        test_eq_enum(s.outcome.err.code, r.told);
+        test_eq_enum(s.outcome.err.code, r.reported);
         test_eq_text(s.outcome.text, r.text);
-        let_go(w);
+        release(w);
         // An early answer: the pushing side learns of it.
         w.handler = refuse_at_once;
         s.code = r.code;
@@ -188,9 +188,9 @@ static void its_refusal_is_told_in_its_words(void **state)
             test_true(static_cast<bool>(sink_failure(s.to).err));
         } else { // everything was in the kernel's buffers before the answer arrived
             commit(w);
-            test_eq_enum(s.outcome.err.code, r.told);
+            test_eq_enum(s.outcome.err.code, r.reported);
         }
-        let_go(w);
+        release(w);
     }
 }
 
@@ -205,7 +205,7 @@ static void an_answer_that_comes_too_early_is_no_success(void **state)
     sink_commit(s.to, on_committed, nullptr);
     test_true(world_until(w, [&] { return s.committed > 0; }));
     test_eq_enum(s.outcome.err.code, error_code::internal);
-    let_go(w);
+    release(w);
 }
 
 static void one_that_cannot_be_reached_is_unavailable(void **state)
@@ -219,13 +219,13 @@ static void one_that_cannot_be_reached_is_unavailable(void **state)
     test_true(static_cast<bool>(s.pump_err));
     test_eq_enum(sink_failure(s.to).err.code, error_code::unavailable);
     test_eq_text(sink_failure(s.to).text, "t[t1]: cannot store ais://b/o on target t2: connection refused");
-    let_go(w);
+    release(w);
     begin(w, "", closed.port, {0, {}}); // nothing is pushed: the commit reports it
     test_true(world_until(w, [&] { return s.pumped; }));
     sink_commit(s.to, on_committed, nullptr);
     test_true(world_until(w, [&] { return s.committed > 0; }));
     test_eq_enum(s.outcome.err.code, error_code::unavailable);
-    let_go(w);
+    release(w);
 }
 
 int main()
@@ -233,7 +233,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_other_target_gets_all_of_it, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(what_is_abandoned_breaks_off, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(its_refusal_is_told_in_its_words, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(its_refusal_is_reported_in_its_words, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(an_answer_that_comes_too_early_is_no_success, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(one_that_cannot_be_reached_is_unavailable, world_set_up, world_tear_down),
     };

@@ -222,20 +222,20 @@ static void a_page_that_would_not_be_complete_is_refused(void **state)
         {"GET /v1/buckets/a..b", list, 400, "two dots"},
     };
     role_check_cases(w, asked_wrongly);
-    struct told {
+    struct reported {
         int status;
         const char *body;
         int expected;
         const char *says;
     };
-    const told answers[] = {
+    const reported answers[] = {
         {503, R"({"code":"not_ready","message":"the target is not ready"})", 503, "target target-01: the target is not ready"},
         {404, R"({"code":"bucket_not_found","message":"bucket \"ais://b\" does not exist on target target-01"})", 404,
             "does not exist on target target-01"},
         {500, "", 500, "target target-01: status 500"},
         {200, "no msgpack", 500, "target target-01 answered with a page that cannot be read"},
     };
-    for (const told &one : answers) {
+    for (const reported &one : answers) {
         role_script(target, {.match = "GET /v1/node/bucket/b?", .status = one.status, .body = one.body, .times = 1});
         role_expect(w, "GET /v1/buckets/b", list, one.expected, one.says);
     }

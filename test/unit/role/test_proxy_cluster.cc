@@ -200,7 +200,7 @@ static void options_that_cannot_be_are_refused(void **state)
     }
 }
 
-static void metrics_tell_of_targets_and_etls(void **state)
+static void metrics_report_targets_and_etls(void **state)
 {
     role_world &w = role_of(state);
     role_make_bucket(w, "b");
@@ -290,7 +290,7 @@ int main()
         cmocka_unit_test_setup_teardown(starts_that_a_proxy_left_unfinished_are_ended, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_start_that_fails_says_why, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(options_that_cannot_be_are_refused, role_set_up_proxy, role_tear_down),
-        cmocka_unit_test_setup_teardown(metrics_tell_of_targets_and_etls, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(metrics_report_targets_and_etls, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_drain_lets_requests_end, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_drain_cuts_what_takes_too_long, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_drain_ends_starts_on_all_targets, role_set_up_cluster, role_tear_down),

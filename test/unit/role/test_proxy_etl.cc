@@ -121,7 +121,7 @@ static void one_is_shown_with_its_pods(void **state)
     test_eq_text(json_text(cJSON_GetArrayItem(json_get(tree.get(), "targets"), 0), "pod"), "{}");
 }
 
-struct told {
+struct reported {
     int status;
     const char *body;
     const char *phase, *health, *error;
@@ -131,7 +131,7 @@ static void health_and_phase_say_what_a_target_says(void **state)
 {
     role_world &w = role_of(state);
     scripted_node &target = *w.peers[role_target_id];
-    const told rows[] = {
+    const reported rows[] = {
         {200, R"({"phase":"serving","ready":true})", "serving", "Running", ""},
         {200, R"({"phase":"serving","ready":false})", "serving", "NotReady", ""},
         {200, R"({"phase":"starting"})", "starting", "Pending", ""},
@@ -142,7 +142,7 @@ static void health_and_phase_say_what_a_target_says(void **state)
         {404, "", "gone", "NotFound", ""},
         {503, R"({"message":"the target is shutting down"})", "unknown", "Unknown", "target target-01: the target is shutting down"},
     };
-    for (const told &one : rows) {
+    for (const reported &one : rows) {
         role_script(target, {.match = "GET /v1/node/etl/my-etl?", .status = one.status, .body = one.body, .times = 2});
         json_ptr tree = tree_of(role_ask(w, "GET /v1/etl/my-etl"));
         const cJSON *row = cJSON_GetArrayItem(json_get(tree.get(), "targets"), 0);

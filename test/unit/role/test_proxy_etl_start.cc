@@ -124,13 +124,13 @@ static void a_failed_start_is_ended_and_kept_with_its_reason(void **state)
 {
     role_world &w = role_of(state);
     scripted_node &target = *w.peers[role_target_id];
-    struct told {
+    struct reported {
         int status;
         const char *body;
         int expected;
         const char *says;
     };
-    const told rows[] = {
+    const reported rows[] = {
         {400, R"({"code":"etl_init_failed","message":"target target-01: step create: no such image"})", 400,
             "target target-01: step create: no such image"},
         {404, "", 400, "target target-01: status 404"}, // a client would take these for transient errors
@@ -140,7 +140,7 @@ static void a_failed_start_is_ended_and_kept_with_its_reason(void **state)
             "(init_timeout is 10s: the last 2.5s of it are kept for this answer)"},
     };
     size_t gone = 0;
-    for (const told &one : rows) {
+    for (const reported &one : rows) {
         role_script(target, {.match = start_path, .status = one.status, .body = one.body, .times = 1});
         role_expect(w, "PUT /v1/etl", message, one.expected, one.says);
         test_eq_text(stage_of(w, "my-etl"), "Aborted");
@@ -152,7 +152,7 @@ static void a_failed_start_is_ended_and_kept_with_its_reason(void **state)
     test_eq_text(stage_of(w, "my-etl"), "Running");
 }
 
-static void pods_that_stay_are_told(void **state)
+static void pods_that_stay_are_reported(void **state)
 {
     role_world &w = role_of(state);
     scripted_node &target = *w.peers[role_target_id];
@@ -226,7 +226,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_start_is_stored_asked_about_and_answered, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_start_of_2020_is_answered_with_its_id, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_failed_start_is_ended_and_kept_with_its_reason, set_up, role_tear_down),
-        cmocka_unit_test_setup_teardown(pods_that_stay_are_told, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(pods_that_stay_are_reported, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(one_target_that_fails_ends_the_start_on_all, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_caller_that_hangs_up_ends_its_start, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(no_start_where_a_target_is_missing, role_set_up_proxy, role_tear_down),

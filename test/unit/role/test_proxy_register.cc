@@ -90,7 +90,7 @@ static void an_id_belongs_to_one(void **state)
     role_check(role_register(w, *proxys), path, 409, "id proxy-01 is the proxy's own");
 }
 
-static void documents_that_do_not_go_together_are_told(void **state)
+static void documents_that_do_not_go_together_are_reported(void **state)
 {
     role_world &w = role_of(state);
     scripted_node &node = role_add_target(w, role_target_id);
@@ -203,7 +203,7 @@ int main()
         cmocka_unit_test_setup_teardown(what_is_no_registration_is_refused, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(a_new_target_gets_the_document, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(an_id_belongs_to_one, role_set_up_proxy, role_tear_down),
-        cmocka_unit_test_setup_teardown(documents_that_do_not_go_together_are_told, role_set_up_proxy, role_tear_down),
+        cmocka_unit_test_setup_teardown(documents_that_do_not_go_together_are_reported, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_of_another_cluster_is_a_stranger, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_that_joins_a_cluster_with_objects_is_in_maintenance, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(what_a_target_does_not_say_counts_as_objects, role_set_up_cluster, role_tear_down),

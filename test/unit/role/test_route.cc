@@ -73,7 +73,7 @@ static void both_generations_share_the_paths(void **)
     check(proxy_find("GET", "/v1/etl/name/health"), "serve_etl_health", {"name"});
 }
 
-static void wrong_methods_are_told_the_right_ones(void **)
+static void wrong_methods_hear_the_right_ones(void **)
 {
     route_match match = proxy_find("PATCH", "/v1/etl");
     test_true(match.found == nullptr);
@@ -212,7 +212,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(paths_find_their_handlers),
         cmocka_unit_test(both_generations_share_the_paths),
-        cmocka_unit_test(wrong_methods_are_told_the_right_ones),
+        cmocka_unit_test(wrong_methods_hear_the_right_ones),
         cmocka_unit_test(unknown_paths_are_not_found),
         cmocka_unit_test(listeners_are_apart),
         cmocka_unit_test(the_most_special_pattern_serves_whatever_the_order),

@@ -167,7 +167,7 @@ static void pods_are_gone_when_the_document_says_so(void **state)
     role_expect(w, "GET /v1/objects/b/o?etl_name=my-etl", {}, 404, "etl job my-etl does not exist");
 }
 
-static void what_cannot_be_removed_is_told(void **state)
+static void what_cannot_be_removed_is_reported(void **state)
 {
     role_world &w = role_of(state);
     set_certain(w, sim_fault::kubectl_api_error);
@@ -232,7 +232,7 @@ static void what_it_has_is_shown(void **state)
     role_check(role_ask_as_node(w, "GET /v1/node/etl/my-etl/logs"), "logs", 503, "kubectl logs: ");
 }
 
-static void metrics_tell_of_reads_and_pods(void **state)
+static void metrics_report_reads_and_pods(void **state)
 {
     role_world &w = role_of(state);
     (void)role_ask(w, "GET /v1/objects/b/o?etl_name=my-etl");
@@ -339,10 +339,10 @@ int main()
         cmocka_unit_test_setup_teardown(a_start_that_fails_says_why, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_proxy_that_hangs_up_ends_the_start, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(pods_are_gone_when_the_document_says_so, set_up_serving, role_tear_down),
-        cmocka_unit_test_setup_teardown(what_cannot_be_removed_is_told, set_up_serving, role_tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_removed_is_reported, set_up_serving, role_tear_down),
         cmocka_unit_test_setup_teardown(calls_that_are_held_end_with_the_target, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(what_it_has_is_shown, set_up_serving, role_tear_down),
-        cmocka_unit_test_setup_teardown(metrics_tell_of_reads_and_pods, set_up_serving, role_tear_down),
+        cmocka_unit_test_setup_teardown(metrics_report_reads_and_pods, set_up_serving, role_tear_down),
         cmocka_unit_test_setup_teardown(an_object_is_read_through_it, set_up_serving, role_tear_down),
         cmocka_unit_test_setup_teardown(one_that_is_stopped_is_not_there, set_up_serving, role_tear_down),
         cmocka_unit_test_setup_teardown(failed_reads_are_kept, role_set_up_member, role_tear_down),

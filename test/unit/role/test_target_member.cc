@@ -78,19 +78,19 @@ static void answers_of_the_proxy_are_taken_for_what_they_are(void **state)
     cluster_document other = w.document;
     other.uuid = "CLUSTERuuid2";
     other.version = 9;
-    struct told {
+    struct reported {
         int status;
         std::string body;
         const char *odds;
     };
-    const told rows[] = {
+    const reported rows[] = {
         {204, "", ""}, {409, R"({"code":"conflict","message":"it belongs to another cluster"})", ""},
         {409, R"({"code":"newer_version","message":"the proxy's data directory is older"})", "the proxy's data directory is older"},
         {204, "", ""}, {409, R"({"code":"diverged","message":"they have diverged"})", "they have diverged"},
         {503, R"({"message":"the proxy is starting"})", "they have diverged"}, {204, "", ""}, {200, "no document", ""},
         {200, document_print(other), ""}, // of another cluster: refused
     };
-    for (const told &one : rows) {
+    for (const reported &one : rows) {
         proxy.rows.clear();
         proxy.rows.push_back({.match = path, .status = one.status, .body = one.body});
         await_beat(w);
@@ -190,7 +190,7 @@ static void the_port_for_pods_is_kept(void **state)
     test_eq(target_pod_port(*w.t), port);
 }
 
-static void a_drain_lets_requests_end_and_tells_the_last_count(void **state)
+static void a_drain_lets_requests_end_and_reports_the_last_count(void **state)
 {
     role_world &w = role_of(state);
     await_beat(w); // the proxy has accepted it
@@ -236,7 +236,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_start_that_fails_says_why, role_set_up_target, role_tear_down),
         cmocka_unit_test_setup_teardown(options_that_cannot_be_are_refused, role_set_up_target, role_tear_down),
         cmocka_unit_test_setup_teardown(the_port_for_pods_is_kept, role_set_up_target, role_tear_down),
-        cmocka_unit_test_setup_teardown(a_drain_lets_requests_end_and_tells_the_last_count, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_drain_lets_requests_end_and_reports_the_last_count, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_drain_cuts_what_takes_too_long, role_set_up_member, role_tear_down),
     };
     return role_main(tests);

@@ -20,7 +20,7 @@ static void only_nodes_of_the_cluster_may_ask(void **state)
         role_ask_as_node(w, "GET /v1/node/bucket/b%2?count=1"), "a name", 400, "the name in the path is not properly percent-encoded");
 }
 
-static void its_state_is_told(void **state)
+static void its_state_is_reported(void **state)
 {
     role_world &w = role_of(state);
     role_check(role_ask(w, "PUT /v1/objects/b/o?pid=p&utm=1", "x"), "PUT", 200, "");
@@ -183,7 +183,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_nodes_of_the_cluster_may_ask, role_set_up_member, role_tear_down),
-        cmocka_unit_test_setup_teardown(its_state_is_told, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(its_state_is_reported, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_document_is_refused, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_newer_document_counts_and_is_stored, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(an_older_document_and_one_of_another_line_are_refused, role_set_up_member, role_tear_down),

@@ -141,7 +141,7 @@ static void properties_are_those_asked_for(void **state)
 }
 
 // A damaged block gets an answer of its own, before the first byte.
-static void a_damaged_object_is_told(void **state)
+static void a_damaged_object_is_reported(void **state)
 {
     role_world &w = role_of(state);
     role_check(put_object(w, "b/o", long_content()), "PUT", 200, "");
@@ -153,7 +153,7 @@ static void a_damaged_object_is_told(void **state)
     test_eq(role_ask(w, "GET /v1/objects/b/p").status(), 200);
 }
 
-static void a_disk_that_fails_is_told(void **state)
+static void a_disk_that_fails_is_reported(void **state)
 {
     role_world &w = role_of(state);
     role_check(put_object(w, "b/o", long_content()), "PUT", 200, "");
@@ -282,8 +282,8 @@ int main()
         cmocka_unit_test_setup_teardown(an_object_is_what_was_put, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(parts_are_read, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(properties_are_those_asked_for, role_set_up_member, role_tear_down),
-        cmocka_unit_test_setup_teardown(a_damaged_object_is_told, role_set_up_member, role_tear_down),
-        cmocka_unit_test_setup_teardown(a_disk_that_fails_is_told, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_object_is_reported, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_disk_that_fails_is_reported, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_copy_is_kept_under_another_name, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_copy_goes_to_the_target_of_its_name, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(only_a_target_may_pause_for_long, role_set_up_member, role_tear_down),

@@ -148,7 +148,7 @@ struct chain {
     sm_core sm;
     int left = 0;
     int noted = 0;
-    std::string told;
+    std::string steps;
 };
 static void count(chain &c)
 {
@@ -162,7 +162,7 @@ static void count_twice(chain &c)
 }
 static bool is_double(const chain &c) { return c.left == 0; }
 static void note(chain &c, chain::event) { c.noted++; }
-static void tell(chain &c, chain::state from, chain::event on) { c.told += std::string(sm_name(from)) + "-" + sm_name(on) + " "; }
+static void record(chain &c, chain::state from, chain::event on) { c.steps += std::string(sm_name(from)) + "-" + sm_name(on) + " "; }
 static constexpr sm_state<chain> chain_states[] = {
     {chain::state::ready, sm_initial, 0, 0}, {chain::state::counting, 0, 0, 0}, {chain::state::done, sm_final, 0, 0}};
 static constexpr sm_row<chain> chain_rows[] = {
@@ -175,7 +175,7 @@ static constexpr sm_row<chain> chain_rows[] = {
     {chain::state::counting, chain::event::stop, always, nothing, chain::state::done},
 };
 static constexpr sm_table<chain> chain_table = {
-    "chain", chain_states, {}, chain_rows, {}, {}, chain::event::stop, chain::event::stop, nullptr, note, tell};
+    "chain", chain_states, {}, chain_rows, {}, {}, chain::event::stop, chain::event::stop, nullptr, note, record};
 SM_VERIFY(chain_table);
 
 static void follow_up_events_are_taken_in_order(void **)
@@ -184,11 +184,11 @@ static void follow_up_events_are_taken_in_order(void **)
     c.left = 3;
     sm_step(chain_table, c, chain::event::begin);
     test_true(sm_is_final(chain_table, c));
-    test_eq_text(c.told, "ready-begin counting-next counting-next counting-last ");
+    test_eq_text(c.steps, "ready-begin counting-next counting-next counting-last ");
     test_eq(c.noted, 4);
     chain twice;
     sm_step(chain_table, twice, chain::event::begin);
-    test_eq_text(twice.told, "ready-begin counting-next counting-last ");
+    test_eq_text(twice.steps, "ready-begin counting-next counting-last ");
 }
 
 static void traces_show_whom_a_machine_works_for(void **)

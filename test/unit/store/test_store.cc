@@ -390,7 +390,7 @@ static void a_failed_commit_into_the_index_leaves_nothing(void **state)
     }
 }
 
-static void an_open_failure_is_told(void **state)
+static void an_open_failure_is_reported(void **state)
 {
     fixture &f = of(state);
     for (bool commits : {false, true}) {
@@ -636,7 +636,7 @@ static void a_missing_or_damaged_content_is_corrupt(void **state)
     test_eq_text(bytes, "hello");
 }
 
-static void read_errors_are_told_and_not_kept(void **state)
+static void read_errors_are_reported_and_not_kept(void **state)
 {
     fixture &f = of(state);
     std::string bytes;
@@ -816,14 +816,14 @@ int main()
         on_store(an_abort_inside_the_answer_is_fine),
         on_store(a_failed_put_changes_nothing),
         on_store(a_failed_commit_into_the_index_leaves_nothing),
-        on_store(an_open_failure_is_told),
+        on_store(an_open_failure_is_reported),
         on_store(puts_share_directory_syncs),
         on_store(a_warm_lookup_asks_nobody),
         on_store(lookups_of_one_object_are_one),
         cmocka_unit_test(a_lookup_that_races_an_overwrite_is_never_stale),
         cmocka_unit_test(nothing_resurrects_and_nothing_leaks),
         on_store(a_missing_or_damaged_content_is_corrupt),
-        on_store(read_errors_are_told_and_not_kept),
+        on_store(read_errors_are_reported_and_not_kept),
         on_store(descriptors_are_given_back_when_the_system_has_none),
         cmocka_unit_test(the_cache_is_bounded),
         cmocka_unit_test(contents_in_memory_are_bounded_by_their_bytes),

@@ -20,7 +20,7 @@ struct check_world {
     http_world *w = nullptr;
     check_server pod, witness;
     answer_check *check = nullptr;
-    bool told = false;
+    bool reported = false;
     bool complete = false;
 };
 
@@ -57,7 +57,7 @@ static void die(check_server &s)
 static void on_verdict(void *arg, bool complete)
 {
     check_world &c = *static_cast<check_world *>(arg);
-    c.told = true;
+    c.reported = true;
     c.complete = complete;
     c.check = nullptr;
 }
@@ -80,7 +80,7 @@ static void begin(check_world &c, void **state)
 static bool verdict(check_world &c)
 {
     answer_check_judge(*c.check);
-    test_true(world_until(*c.w, [&] { return c.told; }));
+    test_true(world_until(*c.w, [&] { return c.reported; }));
     die(c.pod);
     die(c.witness);
     uv_env_poll(*c.w->e, 5);
@@ -120,7 +120,7 @@ static void a_pod_that_is_still_dying(void **state)
     begin(c, state);
     answer_check_judge(*c.check);
     die(c.pod);
-    test_true(world_until(*c.w, [&] { return c.told; }));
+    test_true(world_until(*c.w, [&] { return c.reported; }));
     test_false(c.complete);
     uv_env_poll(*c.w->e, 5);
 }
@@ -211,7 +211,7 @@ static void one_that_is_cancelled_says_nothing(void **state)
         answer_check_cancel(*c.check);
         for (int i = 0; i < 10; i++)
             uv_env_poll(*c.w->e, 5);
-        test_false(c.told);
+        test_false(c.reported);
         die(c.pod);
         uv_env_poll(*c.w->e, 5);
     }

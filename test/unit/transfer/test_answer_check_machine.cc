@@ -22,7 +22,7 @@ struct fixture {
     bool has_ended = false; // of the connection that is being read
     net_on_ready on_readable = nullptr;
     void *arg = nullptr;
-    int told = 0;
+    int verdicts = 0;
     bool complete = false;
 };
 static fixture *now = nullptr;
@@ -66,13 +66,13 @@ static int tear_down(void **state)
 static void on_verdict(void *arg, bool complete)
 {
     auto &f = *static_cast<fixture *>(arg);
-    f.told++;
+    f.verdicts++;
     f.complete = complete;
 }
 
 static void begin(fixture &f, bool has_witness)
 {
-    f.told = 0;
+    f.verdicts = 0;
     f.complete = false;
     f.has_ended = false;
     f.incoming.clear();
@@ -107,7 +107,7 @@ static void say(fixture &f, const char *text)
 static void check_verdict(fixture &f, bool complete)
 {
     fake_run(*f.w);
-    test_eq(f.told, 1);
+    test_eq(f.verdicts, 1);
     test_true(f.complete == complete);
     test_eq(f.w->connects.size() + f.w->open_conns + f.w->clock.timers, 0);
 }
@@ -116,7 +116,7 @@ static void cancel(fixture &f)
 {
     answer_check_cancel(*f.check);
     fake_advance(*f.w, 60'000);
-    test_eq(f.told, 0);
+    test_eq(f.verdicts, 0);
     test_eq(f.w->connects.size() + f.w->open_conns + f.w->clock.timers, 0);
 }
 

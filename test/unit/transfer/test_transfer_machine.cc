@@ -96,7 +96,7 @@ static void a_head_without_a_body_is_passed_on(void **state)
     check_ended(w, "ok");
     net_conn &newest = ask(w, "GET /b/o", "If-None-Match: \"v1\"\r\n");
     test_has_text(pod_say(w, "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n"), "If-None-Match: \"v1\"\r\n");
-    told t = client_read(newest);
+    client_answer t = client_read(newest);
     test_eq(t.status, 304);
     test_has_text(t.head, "ETag: \"v1\"\r\n");
     test_eq_text(t.body, "");
@@ -112,7 +112,7 @@ static void a_client_is_sent_to_the_pod(void **state)
     transfer_world &w = begin_case(state);
     etl_of(w).definition.mode = etl_mode::hpull;
     net_conn &client = ask(w);
-    told t = client_read(client);
+    client_answer t = client_read(client);
     test_eq(t.status, 307);
     test_has_text(t.head, "Location: http://10.1.2.3:80/b/o?x=1\r\n");
     check_ended(w, "redirected");
@@ -198,7 +198,7 @@ static void a_busy_pod_has_a_queue(void **state)
 
 // ---- pods that fail
 
-static void an_error_of_the_pod_is_told(void **state)
+static void an_error_of_the_pod_is_reported(void **state)
 {
     transfer_world &w = begin_case(state);
     net_conn &client = ask(w);
@@ -208,7 +208,7 @@ static void an_error_of_the_pod_is_told(void **state)
     net_conn &slow = ask(w);
     pod_say(w, "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 100\r\n\r\nhalf of it");
     pass(w, 50'000);
-    told t = client_read(slow);
+    client_answer t = client_read(slow);
     test_eq(t.status, 503);
     test_has_text(t.head, "Retry-After: 7\r\n");
     test_has_text(t.body, "half of it");
@@ -219,10 +219,10 @@ static void an_error_of_the_pod_is_told(void **state)
 static void the_other_method_is_tried(void **state)
 {
     transfer_world &w = begin_case(state);
-    net_conn &told_first = ask(w);
+    net_conn &answered_first = ask(w);
     test_has_text(pod_say(w, with_length("no such name", 400)), "POST /b/o");
     test_has_text(pod_say(w, with_length("not here", 404)), "PUT /b/o");
-    check_refusal(told_first, 400, "no such name");
+    check_refusal(answered_first, 400, "no such name");
     net_conn &died = ask(w);
     net_conn *pod = nullptr;
     pod_say(w, with_length("no such name", 400));
@@ -301,7 +301,7 @@ static void a_part_never_passes_for_the_whole(void **state)
                 if (framing == by_closing)
                     etl_of(w).endpoint.instance += "x"; // its process has died
                 pass(w, 10'000);
-                told t = client_read(client);
+                client_answer t = client_read(client);
                 if (t.status == 0)
                     test_true(client.is_closed && client.resets);
                 else
@@ -323,7 +323,7 @@ static void a_part_of_another_size_is_refused(void **state)
 }
 
 // A pod that got a damaged object has no good answer, whenever the damage is found: here a second reader finds it.
-static void damage_of_the_source_is_told(void **state)
+static void damage_of_the_source_is_reported(void **state)
 {
     transfer_world &w = begin_case(state);
     struct row {
@@ -454,7 +454,7 @@ static void a_result_is_kept(void **state)
             if (!is_framed)
                 wire_finish(*pod);
             pass(w, 10'000);
-            told t = client_read(client);
+            client_answer t = client_read(client);
             test_eq(t.status, 200);
             test_eq_text(t.body, "");
             check_ended(w, "ok");
@@ -573,14 +573,14 @@ int main()
         CASE(a_pod_that_is_not_ready_is_waited_for),
         CASE(a_pod_that_refuses_is_waited_for),
         CASE(a_busy_pod_has_a_queue),
-        CASE(an_error_of_the_pod_is_told),
+        CASE(an_error_of_the_pod_is_reported),
         CASE(the_other_method_is_tried),
         CASE(an_answer_that_is_none_is_refused),
         CASE(a_pod_that_dies_before_its_answer_is_gone),
         CASE(a_pod_that_stalls_is_given_up),
         CASE(a_part_never_passes_for_the_whole),
         CASE(a_part_of_another_size_is_refused),
-        CASE(damage_of_the_source_is_told),
+        CASE(damage_of_the_source_is_reported),
         CASE(a_client_may_leave_at_any_time),
         CASE(a_client_that_breaks_ends_the_stream),
         CASE(a_result_is_kept),

@@ -24,7 +24,7 @@ static void check_content(transfer_world &w, const std::string &wanted)
 
 static void check_stored(transfer_world &w, net_conn &client, const std::string &content)
 {
-    told t = client_read(client);
+    client_answer t = client_read(client);
     test_eq(t.status, 200);
     test_has_text(t.head, "Ais-Checksum-Value: " + text_hex(XXH64(content.data(), content.size(), 0)) + "\r\n");
     test_has_text(t.head, "Ais-Checksum-Type: xxhash2\r\n");
@@ -34,7 +34,7 @@ static void check_stored(transfer_world &w, net_conn &client, const std::string 
 
 static void check_refused(transfer_world &w, net_conn &client, int status, error_code ended_with, std::string_view text)
 {
-    told t = client_read(client);
+    client_answer t = client_read(client);
     test_eq(t.status, status);
     test_has_text(t.body, text);
     test_eq_enum(w.uploads.back().code, ended_with);
@@ -114,7 +114,7 @@ static void other_bytes_than_the_checksums_are_not_stored(void **state)
     check_stored(w, right, "abc");
 }
 
-static void a_full_disk_is_told(void **state)
+static void a_full_disk_is_reported(void **state)
 {
     auto &w = *static_cast<transfer_world *>(*state);
     world_put(w, "o", "the old one");
@@ -173,7 +173,7 @@ int main()
         CASE(what_breaks_off_is_not_stored),
         CASE(a_client_that_sends_nothing_is_given_up),
         CASE(other_bytes_than_the_checksums_are_not_stored),
-        CASE(a_full_disk_is_told),
+        CASE(a_full_disk_is_reported),
         CASE(a_bucket_that_is_gone_gets_nothing),
         CASE(a_client_that_leaves_does_not_call_a_commit_back),
         cmocka_unit_test(every_row_is_taken),

@@ -236,7 +236,7 @@ static void what_breaks_in_the_reply_fails_the_pull(void **state)
 
 // --- the upgrade
 
-static void a_pod_that_does_not_agree_is_told_of(void **state)
+static void a_pod_that_does_not_agree_is_reported(void **state)
 {
     struct {
         const char *refusal, *more_headers, *accept, *part;
@@ -435,7 +435,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_text_is_an_error, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(what_breaks_before_the_reply_is_a_failure, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(what_breaks_in_the_reply_fails_the_pull, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(a_pod_that_does_not_agree_is_told_of, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_pod_that_does_not_agree_is_reported, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_pod_in_trouble_says_so_itself, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_pod_that_is_not_there_or_silent, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_pod_without_a_reply_is_given_up, world_set_up, world_tear_down),

@@ -374,13 +374,13 @@ inline void settle(transfer_world &w) { pass(w, 2 * pod_behind_wait_ms); }
 // ---- verdicts
 
 // The answer that the client got, which is removed from the connection. Status 0: it is not whole by its own framing.
-struct told {
+struct client_answer {
     int status = 0;
     std::string head, body;
 };
-inline told client_read(net_conn &c)
+inline client_answer client_read(net_conn &c)
 {
-    told t;
+    client_answer t;
     std::string got = wire_take(c);
     size_t end = got.find("\r\n\r\n");
     if (end == std::string::npos)
@@ -458,7 +458,7 @@ inline net_conn &ask(transfer_world &w, const std::string &line = "GET /b/o?uuid
 
 inline void check_answer(net_conn &client, int status, std::string_view body)
 {
-    told t = client_read(client);
+    client_answer t = client_read(client);
     test_eq(t.status, status);
     test_eq_text(t.body, body);
     test_has_text(t.head, "Etlnode-Etl: JGHEoo89gg\r\n");
@@ -467,7 +467,7 @@ inline void check_answer(net_conn &client, int status, std::string_view body)
 
 inline void check_refusal(net_conn &client, int status, std::string_view text)
 {
-    told t = client_read(client);
+    client_answer t = client_read(client);
     test_eq(t.status, status);
     test_has_text(t.body, text);
 }

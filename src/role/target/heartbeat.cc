@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/target/member.cc: what a target reports when it registers with the proxy, and what it does with the answer.
+// role/target/heartbeat.cc: what a target reports to the proxy with every heartbeat, and what it does with the answer.
 //
 // Owns     one call.
 // Knows    member_machine, http, control.        Known by  target.cc.
@@ -36,12 +36,12 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         return;
     }
     if (status != 200 && status != 204) {
-        error_envelope told = error_envelope_read(status, body);
+        error_envelope refusal = error_envelope_read(status, body);
         bool starting = status == 503;
-        if (told.code == error_code::diverged || told.code == error_code::newer_version)
-            target_note_odds(t, told.message);
+        if (refusal.code == error_code::diverged || refusal.code == error_code::newer_version)
+            target_note_odds(t, refusal.message);
         member_answered(
-            m, starting ? member_answer::unreachable : member_answer::refused, text_format("status %d: ", status) + told.message);
+            m, starting ? member_answer::unreachable : member_answer::refused, text_format("status %d: ", status) + refusal.message);
         return;
     }
     std::string detail;
@@ -104,7 +104,7 @@ static void cancel_call(target &t)
 
 static void cancel_registration(void *arg, member &) { cancel_call(*static_cast<target *>(arg)); }
 
-void target_member_begin(target &t)
+void target_heartbeat_begin(target &t)
 {
     t.membership = new member;
     t.membership->sm.id = 1;
@@ -125,18 +125,18 @@ static void on_last_answer(void *arg, call &, error err, int status, std::string
     lifecycle_last_word_sent(t.life);
 }
 
-bool target_member_has_last_word(const target &t)
+bool target_heartbeat_has_last_word(const target &t)
 {
     return t.was_registered && t.registration == nullptr && t.client != nullptr && t.objects != nullptr;
 }
 
-void target_member_send_last_word(target &t)
+void target_heartbeat_send_last_word(target &t)
 {
     t.was_registered = false;
     t.registration = start_registration(t, on_last_answer);
 }
 
-void target_member_end(target &t)
+void target_heartbeat_end(target &t)
 {
     if (t.membership == nullptr) {
         cancel_call(t);

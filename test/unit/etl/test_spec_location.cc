@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Test of etl/spec_place: kubectl's words with locations in the user's spec.
+// Test of etl/spec_location: kubectl's words with locations in the user's spec.
 #include "node_test.h"
 
-#include "etl/spec_place.h"
+#include "etl/spec_location.h"
 
 using namespace etlnode;
 
@@ -51,9 +51,9 @@ static void places_stand_behind_paths(void **)
         {"", ""},
     };
     for (const auto &one : cases)
-        test_eq_text(spec_place_explain(one.words, spec), one.expected);
-    test_eq_text(spec_place_explain("unknown field \"spec.x\"", "a: ["), "unknown field \"spec.x\"");
-    test_eq_text(spec_place_explain("is invalid: spec.x: no", "[]"), "is invalid: spec.x (line 1, column 1): no");
+        test_eq_text(spec_location_explain(one.words, spec), one.expected);
+    test_eq_text(spec_location_explain("unknown field \"spec.x\"", "a: ["), "unknown field \"spec.x\"");
+    test_eq_text(spec_location_explain("is invalid: spec.x: no", "[]"), "is invalid: spec.x (line 1, column 1): no");
 }
 
 static void near_keys_are_named(void **)
@@ -61,9 +61,9 @@ static void near_keys_are_named(void **)
     yaml_ptr tree;
     std::string where;
     test_ok(yaml_parse("container: []\nvolume: []\n", tree, where));
-    test_eq_text(spec_place_near(tree.get(), "PodSpec", "containers"), " (did you mean containers? line 1, column 1 says container)");
-    test_eq_text(spec_place_near(tree.get(), "PodSpec", "nodeName"), "");
-    test_eq_text(spec_place_near(nullptr, "PodSpec", "nodeName"), "");
+    test_eq_text(spec_location_near(tree.get(), "PodSpec", "containers"), " (did you mean containers? line 1, column 1 says container)");
+    test_eq_text(spec_location_near(tree.get(), "PodSpec", "nodeName"), "");
+    test_eq_text(spec_location_near(nullptr, "PodSpec", "nodeName"), "");
 }
 
 int main()
@@ -72,5 +72,5 @@ int main()
         cmocka_unit_test(places_stand_behind_paths),
         cmocka_unit_test(near_keys_are_named),
     };
-    return cmocka_run_group_tests_name("etl_spec_place", tests, nullptr, nullptr);
+    return cmocka_run_group_tests_name("etl_spec_location", tests, nullptr, nullptr);
 }

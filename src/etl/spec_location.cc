@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// etl/spec_place.cc: finds the lines and columns of the user's spec for the field paths in a refusal.
+// etl/spec_location.cc: finds the lines and columns of the user's spec for the field paths in a refusal.
 //
 // Owns     nothing: text in, text out.
 // Knows    codec, kube/pod_schema.   Known by  etl_spec, role/proxy.
 // The refusal may be an API server's or kubectl-local's. Both write paths as "spec.containers[0].env[2].name". The decoder writes them
 // without indices ("Go struct field EnvVar.spec.containers.env.value").
-#include "etl/spec_place.h"
+#include "etl/spec_location.h"
 
 #include <algorithm>
 #include <vector>
@@ -139,7 +139,7 @@ static std::string hint_of(std::string_view path)
     return nearest.empty() ? std::string() : "; did you mean " + std::string(nearest) + "?";
 }
 
-std::string spec_place_explain(std::string_view refusal, std::string_view spec_text)
+std::string spec_location_explain(std::string_view refusal, std::string_view spec_text)
 {
     yaml_ptr tree;
     std::string where;
@@ -170,7 +170,7 @@ std::string spec_place_explain(std::string_view refusal, std::string_view spec_t
     return out;
 }
 
-std::string spec_place_near(const yaml_node *mapping, std::string_view type, std::string_view field)
+std::string spec_location_near(const yaml_node *mapping, std::string_view type, std::string_view field)
 {
     if (mapping == nullptr || mapping->kind != yaml_kind::mapping)
         return {};
