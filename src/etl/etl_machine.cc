@@ -7,7 +7,7 @@
 // Normal   Wait until the pod of an earlier start is gone, launch a pod, serve, wait for requests in flight, remove the pod.
 // Fails    If a caller waits for the start, a pod that will not become Ready ends it: `failed`, with a reason. Otherwise, and once it has
 //          served, another pod is created after a pause.
-// Limits   the callers' deadline, etl_drain_timeout_ms, the back-off etl_relaunch_*.
+// Limits   the callers' deadline, etl_idle_wait_ms, the back-off etl_relaunch_*.
 #include "etl/etl_machine.h"
 
 #include <algorithm>
@@ -120,7 +120,7 @@ static void fail_predecessor_wait(etl &m)
         "timeout: it is still there after wait_timeout " + text_duration(m.definition.wait_timeout_ms));
 }
 
-static void drain(etl &m) { arm(m, std::min(etl_drain_timeout_ms, m.definition.obj_timeout_ms)); }
+static void await_idle(etl &m) { arm(m, std::min(etl_idle_wait_ms, m.definition.obj_timeout_ms)); }
 
 // ---- guards
 
@@ -154,7 +154,7 @@ static constexpr sm_state<etl> states[] = {
     {S::relaunching, sm_busy, POD, POD, in_service, pods_clock},
     {S::replacing, sm_busy, POD, POD, in_service, pods_clock},
     {S::awaiting_relaunch, sm_busy, TIMER, TIMER, in_service},
-    {S::draining, sm_busy, TIMER | POD, TIMER | POD, is_stopping},
+    {S::awaiting_idle, sm_busy, TIMER | POD, TIMER | POD, is_stopping},
     {S::stopping, sm_busy, POD, POD, is_stopping, pods_clock},
     {S::failing, sm_busy, POD, POD, is_stopping, pods_clock},
     {S::stuck, sm_busy, POD, POD, has_failed, pods_clock},
@@ -195,13 +195,13 @@ static constexpr sm_row<etl> rows[] = {
     {S::serving, E::pod_down, always, nothing, S::awaiting_return},
     {S::serving, E::pod_unusable, always, SM_FN(plan_pause), S::replacing},
     {S::serving, E::pod_ended, always, SM_FN(note_lost), S::awaiting_relaunch},
-    {S::serving, E::stop, SM_FN(has_requests), SM_FN(drain), S::draining},
+    {S::serving, E::stop, SM_FN(has_requests), SM_FN(await_idle), S::awaiting_idle},
     {S::serving, E::stop, always, SM_FN(remove_pod), S::stopping},
 
     {S::awaiting_return, E::pod_ready, always, SM_FN(begin_serving), S::serving},
     {S::awaiting_return, E::pod_unusable, always, SM_FN(plan_pause), S::replacing},
     {S::awaiting_return, E::pod_ended, always, SM_FN(note_lost), S::awaiting_relaunch},
-    {S::awaiting_return, E::stop, SM_FN(has_requests), SM_FN(drain), S::draining},
+    {S::awaiting_return, E::stop, SM_FN(has_requests), SM_FN(await_idle), S::awaiting_idle},
     {S::awaiting_return, E::stop, always, SM_FN(remove_pod), S::stopping},
 
     {S::relaunching, E::pod_ready, always, SM_FN(begin_serving), S::serving},
@@ -217,9 +217,9 @@ static constexpr sm_row<etl> rows[] = {
     {S::awaiting_relaunch, E::deadline, always, SM_FN(launch_pod), S::relaunching},
     {S::awaiting_relaunch, E::stop, always, SM_FN(disarm), S::stopped},
 
-    {S::draining, E::drained, always, SM_FN(remove_pod), S::stopping},
-    {S::draining, E::deadline, always, SM_FN(remove_pod), S::stopping},
-    {S::draining, E::pod_ended, always, SM_FN(disarm), S::stopped},
+    {S::awaiting_idle, E::became_idle, always, SM_FN(remove_pod), S::stopping},
+    {S::awaiting_idle, E::deadline, always, SM_FN(remove_pod), S::stopping},
+    {S::awaiting_idle, E::pod_ended, always, SM_FN(disarm), S::stopped},
 
     {S::stopping, E::pod_ended, always, nothing, S::stopped},
     {S::stopping, E::pod_stuck, always, SM_FN(note_stuck), S::stopping},
@@ -238,14 +238,14 @@ static constexpr sm_row<etl> rows[] = {
 
 static constexpr sm_ignore<etl> ignores[] = {
     //  in                    event                why it is harmless
-    {S::draining, E::pod_ready, "new requests are refused already"},
-    {S::draining, E::pod_down, "the pod is about to be removed"},
-    {S::draining, E::pod_unusable, "the pod is about to be removed"},
-    {S::draining, E::pod_stuck, "it is deleted again as soon as no request uses it"},
+    {S::awaiting_idle, E::pod_ready, "new requests are refused already"},
+    {S::awaiting_idle, E::pod_down, "the pod is about to be removed"},
+    {S::awaiting_idle, E::pod_unusable, "the pod is about to be removed"},
+    {S::awaiting_idle, E::pod_stuck, "it is deleted again as soon as no request uses it"},
 
     {S::failed, E::predecessor_gone, "it gave up waiting for that"},
 
-    {S::draining, E::stop, "it is stopping already"},
+    {S::awaiting_idle, E::stop, "it is stopping already"},
 };
 
 static bool relaunch_is_bounded(const etl &m) { return back_off_is_bounded(m.relaunch) && m.pause_ms <= etl_relaunch_max_ms; }
@@ -434,7 +434,7 @@ bool etl_is_final(const etl &m) { return sm_is_final(table, m); }
 bool etl_is_stopping(const etl &m)
 {
     S s = sm_state_of(m);
-    return s == S::draining || s == S::stopping || s == S::stopped;
+    return s == S::awaiting_idle || s == S::stopping || s == S::stopped;
 }
 
 bool etl_can_be_joined(const etl &m)

@@ -53,7 +53,7 @@ struct etl {
         relaunching,
         replacing,
         awaiting_relaunch, // a pod of it serves, or has served
-        draining,
+        awaiting_idle,
         stopping,
         failing,
         stuck,
@@ -70,7 +70,7 @@ struct etl {
         pod_name_taken,
         pod_stuck,
         pod_ended,
-        drained,
+        became_idle,
         deadline,
         stop,
     };
@@ -114,7 +114,7 @@ void etl_shut_down(etl &m);
 void etl_recheck_pod(etl &m);
 // A transfer found that its pod refuses connections.
 void etl_report_refused(etl &m);
-// For the events drained and predecessor_gone. Like all functions above, it must not be called from on_step.
+// For the events became_idle and predecessor_gone. Like all functions above, it must not be called from on_step.
 void etl_send(etl &m, etl::event event);
 
 bool etl_is_final(const etl &m);

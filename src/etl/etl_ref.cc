@@ -105,8 +105,8 @@ void etl_ref_give_slot(etl_ref &ref)
     if (ref.slots_taken > 0)
         return;
     for (size_t i = 0; i < ref.starts.size(); i++) {
-        if (sm_state_of(*ref.starts[i]) == etl::state::draining)
-            etl_send(*ref.starts[i], etl::event::drained);
+        if (sm_state_of(*ref.starts[i]) == etl::state::awaiting_idle)
+            etl_send(*ref.starts[i], etl::event::became_idle);
     }
 }
 

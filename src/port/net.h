@@ -72,7 +72,7 @@ struct net_port {
 
     net_relay *(*relay_make)(env &e);
     io_result (*relay_fill)(net_relay *relay, net_conn *from, size_t max);
-    io_result (*relay_drain)(net_relay *relay, net_conn *to, bool more);
+    io_result (*relay_flush)(net_relay *relay, net_conn *to, bool more);
     size_t (*relay_pending)(const net_relay *relay);
     void (*relay_free)(net_relay *relay);
 };
@@ -130,9 +130,9 @@ inline bool net_has_unread(env &e, net_conn *conn, bool *out_end) { return e.net
 // stream_buffer_size.
 inline net_relay *net_relay_make(env &e) { return e.net->relay_make(e); }
 // Moves up to `max` bytes from the connection into the relay. `again` with relay_pending == 0: wait for `from` readable;
-// `again` with bytes pending: drain first.
+// `again` with bytes pending: flush first.
 inline io_result net_relay_fill(env &e, net_relay *relay, net_conn *from, size_t max) { return e.net->relay_fill(relay, from, max); }
-inline io_result net_relay_drain(env &e, net_relay *relay, net_conn *to, bool more) { return e.net->relay_drain(relay, to, more); }
+inline io_result net_relay_flush(env &e, net_relay *relay, net_conn *to, bool more) { return e.net->relay_flush(relay, to, more); }
 inline size_t net_relay_pending(env &e, const net_relay *relay) { return e.net->relay_pending(relay); }
 inline void net_relay_free(env &e, net_relay *relay) { e.net->relay_free(relay); }
 

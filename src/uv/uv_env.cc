@@ -37,7 +37,7 @@ struct uv_signal_slot {
 
 // Dispatches.
 
-void uv_dispatch_drain(uv_world &w)
+void uv_dispatch_run_posts(uv_world &w)
 {
     // Iterate by index: posts may be added while they run.
     while (w.post_next < w.posts.size()) {
@@ -56,7 +56,7 @@ void uv_dispatch_begin(uv_world &w)
 
 void uv_dispatch_end(uv_world &w)
 {
-    uv_dispatch_drain(w);
+    uv_dispatch_run_posts(w);
     w.in_dispatch = false;
     uv_net_free_dead(w);
 }
@@ -67,7 +67,7 @@ static bool wants_iteration(const uv_world &w) { return !w.posts.empty() || uv_n
 static void run_iteration(uv_world &w)
 {
     uv_dispatch_begin(w);
-    uv_dispatch_drain(w);
+    uv_dispatch_run_posts(w);
     uv_net_run_iteration(w);
     uv_dispatch_end(w);
 }

@@ -4,8 +4,8 @@
 // Owns     for each child: the process handle, up to three pipes, one timer; all of them one-shot members of `proc`.
 // Normal   spawn, feed stdin, read both outputs to their ends, exit, close everything, report.
 // Fails    at a deadline or limit, TERM goes to the group, and KILL after the grace time. A pipe that a grandchild holds open is closed
-//          after drain_ms.
-// Limits   out_size_max, err_size_max (the tail), deadline_ms, kill_grace_ms, drain_ms.
+//          after last_output_ms.
+// Limits   out_size_max, err_size_max (the tail), deadline_ms, kill_grace_ms, last_output_ms.
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -17,13 +17,13 @@
 
 namespace etlnode {
 
-static constexpr uint64_t drain_ms = 1'000; // for output that is still in the pipes after the exit
+static constexpr uint64_t last_output_ms = 1'000; // for output that is still in the pipes after the exit
 
-enum class proc_stage : uint8_t { running, terminating, killing, draining };
+enum class proc_stage : uint8_t { running, terminating, killing, reading_last_output };
 
 struct proc {
     uv_process_t process;
-    uv_timer_t timer; // runs for the deadline, then the grace time, then drain_ms
+    uv_timer_t timer; // runs for the deadline, then the grace time, then last_output_ms
     uv_pipe_t in;
     uv_pipe_t out;
     uv_pipe_t err;
@@ -83,13 +83,13 @@ static bool is_open(bool made, uv_pipe_t &pipe) { return made && !uv_is_closing(
 // The timer closes last, because it bounds everything before.
 static void close_when_finished(proc &p)
 {
-    if (p.stage == proc_stage::draining && !is_open(p.has_out, p.out) && !is_open(p.has_err, p.err))
+    if (p.stage == proc_stage::reading_last_output && !is_open(p.has_out, p.out) && !is_open(p.has_err, p.err))
         close_once(handle_of(p.timer));
 }
 
 static void signal_group(const proc &p, int signum)
 {
-    if (kill(-p.pid, signum) != 0 && p.stage != proc_stage::draining)
+    if (kill(-p.pid, signum) != 0 && p.stage != proc_stage::reading_last_output)
         (void)kill(p.pid, signum);
 }
 
@@ -126,7 +126,7 @@ static void timer_fired(uv_timer_t *timer)
         signal_group(p, SIGKILL);
         break;
     case proc_stage::killing: break;
-    case proc_stage::draining: give_up_pipes(p); break;
+    case proc_stage::reading_last_output: give_up_pipes(p); break;
     }
 }
 
@@ -136,14 +136,14 @@ static void child_exited(uv_process_t *process, int64_t exit_status, int term_si
     bool was_ended = p.stage != proc_stage::running;
     p.result.exit_code = static_cast<int>(exit_status);
     p.result.signal = term_signal;
-    p.stage = proc_stage::draining;
+    p.stage = proc_stage::reading_last_output;
     if (was_ended)
         signal_group(p, SIGKILL); // also ends what the child left behind
     close_once(handle_of(p.process));
     if (p.has_in)
         close_once(handle_of(p.in)); // a child need not read its input
     uv_timer_stop(&p.timer);
-    CHECK(uv_timer_start(&p.timer, timer_fired, drain_ms, 0) == 0);
+    CHECK(uv_timer_start(&p.timer, timer_fired, last_output_ms, 0) == 0);
     close_when_finished(p);
 }
 
@@ -410,7 +410,7 @@ void uv_proc_end_all(uv_world &w)
         p.options.on_output = nullptr;
         if (p.refused)
             continue;
-        if (p.stage != proc_stage::draining) {
+        if (p.stage != proc_stage::reading_last_output) {
             p.stage = proc_stage::killing;
             signal_group(p, SIGKILL);
         }

@@ -125,7 +125,7 @@ inline uv_world &uv_world_of(env &e) { return *static_cast<uv_world *>(e.impl); 
 void uv_dispatch_begin(uv_world &w);
 void uv_dispatch_end(uv_world &w);
 // Call this between two completions of one dispatch.
-void uv_dispatch_drain(uv_world &w);
+void uv_dispatch_run_posts(uv_world &w);
 
 // Work for the thread pool. `run` is called on a pool thread and touches nothing but the job. `done` is called once, on the loop, inside a
 // dispatch; it owns the job from then on.

@@ -45,7 +45,7 @@ struct settings {
 };
 
 // A connection's next step.
-enum class phase { head, echo, drain, waiting, generate, pull_head, pull_body, hung };
+enum class phase { head, echo, collect, waiting, generate, pull_head, pull_body, hung };
 
 struct client {
     int fd = -1;
@@ -177,13 +177,13 @@ static void begin_request(world &w, client &c, const std::string &head)
         return;
     }
     if (w.s.delay_ms > 0 || w.s.whole) {
-        c.at = phase::drain; // keeps its body: meant for small or few ones
+        c.at = phase::collect; // keeps its body: meant for small or few ones
         answer_head(c, 200, c.left);
         c.out.reserve(c.out.size() + std::min<uint64_t>(c.left, kept_size_max));
         return;
     }
     if (w.s.hang || w.s.generate) {
-        c.at = phase::drain;
+        c.at = phase::collect;
         return;
     }
     answer_head(c, 200, c.left);
@@ -339,7 +339,7 @@ static moved step(world &w, client &c)
         }
         return pass_on(w, c, false);
     }
-    case phase::drain: {
+    case phase::collect: {
         if (c.left == 0) {
             if (w.s.delay_ms == 0 && w.s.whole) {
                 c.at = phase::head;
@@ -392,7 +392,7 @@ static void progress(world &w, client &c)
     // No bound on the iteration is needed: the slower of the two sockets ends it soon enough.
     while (!c.closed) {
         // The head is sent with the first bytes of the body. A delayed answer is sent when it is due.
-        bool may_write = c.out_sent < c.out.size() && c.at != phase::drain && c.at != phase::waiting;
+        bool may_write = c.out_sent < c.out.size() && c.at != phase::collect && c.at != phase::waiting;
         bool broadcast = (c.at == phase::echo || c.at == phase::pull_body) && c.left > 0 && c.out.size() < 1024;
         moved result = moved::none;
         if (may_write && !broadcast) {

@@ -1070,7 +1070,7 @@ static void pump_on(void *arg)
                 return;
             }
         }
-        io_result out = net_relay_drain(*world->e, p->relay, p->to, !p->source_ended);
+        io_result out = net_relay_flush(*world->e, p->relay, p->to, !p->source_ended);
         if (out.state == io_state::again) {
             net_wait(*world->e, p->to, net_side::writable, pump_on, p);
             return;

@@ -188,7 +188,7 @@ inline const net_port fuzz_net_port = {
     .has_unread = fuzz_has_unread,
     .relay_make = [](env &) -> net_relay * { return nullptr; },
     .relay_fill = [](net_relay *, net_conn *, size_t) -> io_result { fuzz_failed("nothing is relayed here", __FILE__, __LINE__); },
-    .relay_drain = [](net_relay *, net_conn *, bool) -> io_result { fuzz_failed("nothing is relayed here", __FILE__, __LINE__); },
+    .relay_flush = [](net_relay *, net_conn *, bool) -> io_result { fuzz_failed("nothing is relayed here", __FILE__, __LINE__); },
     .relay_pending = [](const net_relay *) { return size_t{0}; },
     .relay_free = [](net_relay *) {},
 };

@@ -258,7 +258,7 @@ inline io_result wire_relay_fill(net_relay *relay, net_conn *from, size_t max)
     return got;
 }
 
-inline io_result wire_relay_drain(net_relay *relay, net_conn *to, bool)
+inline io_result wire_relay_flush(net_relay *relay, net_conn *to, bool)
 {
     io_result sent = wire_write_bytes(*to, relay->bytes);
     relay->bytes.erase(0, sent.count);
@@ -293,7 +293,7 @@ inline const net_port memory_net_port = {
             return new net_relay;
         },
     .relay_fill = wire_relay_fill,
-    .relay_drain = wire_relay_drain,
+    .relay_flush = wire_relay_flush,
     .relay_pending = [](const net_relay *relay) { return relay->bytes.size(); },
     .relay_free =
         [](net_relay *relay) {

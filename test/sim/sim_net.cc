@@ -647,7 +647,7 @@ const net_port sim_net_port = {
     .has_unread = net_looks_unread,
     .relay_make = net_relay_new,
     .relay_fill = net_relay_take,
-    .relay_drain = net_relay_give,
+    .relay_flush = net_relay_give,
     .relay_pending = [](const net_relay *r) { return r->bytes.size() - r->at; },
     .relay_free = net_relay_end,
 };

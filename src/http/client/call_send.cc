@@ -175,7 +175,7 @@ static io_result body_send_relayed(void *self, net_relay *relay)
 {
     call &c = call_of(self);
     io_result room = ask_room(c);
-    return room.state == io_state::done ? note_sent(c, net_relay_drain(*c.e, relay, c.net, false)) : room;
+    return room.state == io_state::done ? note_sent(c, net_relay_flush(*c.e, relay, c.net, false)) : room;
 }
 
 static io_result body_send_file(void *self, disk_file *file, uint64_t offset, size_t size)

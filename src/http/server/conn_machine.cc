@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// http/server/conn_machine.cc: one client connection: read a head, let a handler answer, send, drain, repeat.
+// http/server/conn_machine.cc: one client connection: read a head, let a handler answer, send, discard what is left of the body, repeat.
 //
 // Owns     the socket, one timer, the input buffer. A handler uses the exchange between request and answer.
 // Knows    sm, port, codec.           Known by  transfer, role.
 // Machine  exchange, drawn in docs/machines/exchange.md (generated, do not edit).
 // Normal   awaiting_head, awaiting_answer, sending (or streaming, then sending), awaiting_head ...
 // Fails    if a client vanishes while the handler works, the state is `abandoned`: the socket is closed, and the answer goes nowhere.
-// Limits   http_head_size_max, http_url_size_max, idle_timeout_ms, head_timeout_ms, body_stall_timeout_ms, drain_size_max.
+// Limits   http_head_size_max, http_url_size_max, idle_timeout_ms, head_timeout_ms, body_stall_timeout_ms, discard_size_max.
 //
 // Input and output happen outside the machine's steps (conn_read.cc, conn_write.cc); their result becomes the event. What a step requires
 // is noted as news and done after the step.
@@ -153,10 +153,10 @@ static void wait_writable(exchange &x)
     exchange_set_deadline(x, body_stall_timeout_ms);
 }
 
-static void wait_more_to_drain(exchange &x)
+static void wait_more_to_discard(exchange &x)
 {
     net_wait(*x.e, x.net, net_side::readable, on_readable, &x);
-    if (sm_state_of(x) == S::draining)
+    if (sm_state_of(x) == S::discarding)
         exchange_set_body_deadline(x);
     else if (!x.is_extra) // its slot is only for a short time
         exchange_set_deadline(x, linger_timeout_ms);
@@ -194,7 +194,7 @@ static void prepare_next(exchange &x)
     }
 }
 
-static void begin_drain(exchange &x)
+static void begin_discard(exchange &x)
 {
     release_body(x);
     exchange_set_body_deadline(x);
@@ -266,7 +266,7 @@ static constexpr sm_state<exchange> states[] = {
     {S::awaiting_answer, 0, SOCKET, SOCKET | DEADLINE | READ_WAIT},
     {S::sending, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | WRITE_WAIT},
     {S::streaming, 0, SOCKET, SOCKET | READ_WAIT | WRITE_WAIT},
-    {S::draining, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
+    {S::discarding, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
     {S::lingering, sm_busy, SOCKET | DEADLINE, SOCKET | DEADLINE | READ_WAIT},
     {S::abandoned, 0, 0, 0},
     {S::closed, sm_final, 0, 0},
@@ -288,7 +288,7 @@ static constexpr sm_row<exchange> rows[] = {
     {S::awaiting_answer, E::stop, always, SM_FN(abandon), S::abandoned},
 
     {S::sending, E::sink_full, always, SM_FN(wait_writable), S::sending},
-    {S::sending, E::sent, SM_FN(is_body_unread), SM_FN(begin_drain), S::draining},
+    {S::sending, E::sent, SM_FN(is_body_unread), SM_FN(begin_discard), S::discarding},
     {S::sending, E::sent, SM_FN(must_linger), SM_FN(begin_linger), S::lingering},
     {S::sending, E::sent, SM_FN(is_kept), SM_FN(prepare_next), S::awaiting_head},
     {S::sending, E::sent, always, SM_FN(dispose), S::closed},
@@ -301,13 +301,13 @@ static constexpr sm_row<exchange> rows[] = {
     {S::streaming, E::gone, always, SM_FN(abandon), S::abandoned},
     {S::streaming, E::stop, always, SM_FN(reset_and_abandon), S::abandoned},
 
-    {S::draining, E::starved, always, SM_FN(wait_more_to_drain), S::draining},
-    {S::draining, E::drained, always, SM_FN(prepare_next), S::awaiting_head},
-    {S::draining, E::gone, always, SM_FN(dispose), S::closed},
-    {S::draining, E::deadline, always, SM_FN(dispose), S::closed},
-    {S::draining, E::stop, always, SM_FN(dispose), S::closed},
+    {S::discarding, E::starved, always, SM_FN(wait_more_to_discard), S::discarding},
+    {S::discarding, E::discarded, always, SM_FN(prepare_next), S::awaiting_head},
+    {S::discarding, E::gone, always, SM_FN(dispose), S::closed},
+    {S::discarding, E::deadline, always, SM_FN(dispose), S::closed},
+    {S::discarding, E::stop, always, SM_FN(dispose), S::closed},
 
-    {S::lingering, E::starved, always, SM_FN(wait_more_to_drain), S::lingering},
+    {S::lingering, E::starved, always, SM_FN(wait_more_to_discard), S::lingering},
     {S::lingering, E::gone, always, SM_FN(dispose), S::closed},
     {S::lingering, E::deadline, always, SM_FN(dispose), S::closed},
     {S::lingering, E::stop, always, SM_FN(dispose), S::closed},
@@ -351,9 +351,9 @@ static void note_news(exchange &x, S from, E event)
     bool is_answer = event == E::answered || event == E::stream_ended || event == E::head_refused || event == E::deadline;
     if (now == S::sending && is_answer)
         sm_news_put(x.news, exchange_news::flush);
-    if ((now == S::draining || now == S::lingering) && event == E::sent)
-        sm_news_put(x.news, exchange_news::drain);
-    if (now == S::awaiting_head && (event == E::sent || event == E::drained))
+    if ((now == S::discarding || now == S::lingering) && event == E::sent)
+        sm_news_put(x.news, exchange_news::discard);
+    if (now == S::awaiting_head && (event == E::sent || event == E::discarded))
         sm_news_put(x.news, exchange_news::read_head);
 }
 
@@ -378,7 +378,7 @@ static void act_on(exchange &x, exchange_news news)
     switch (news) {
     case exchange_news::body_sent: run_on_sent(x); break;
     case exchange_news::flush: exchange_flush(x); break;
-    case exchange_news::drain: exchange_drain(x); break;
+    case exchange_news::discard: exchange_discard_body(x); break;
     case exchange_news::read_head: exchange_read_head(x); break;
     }
 }
@@ -399,8 +399,8 @@ static void on_readable(void *arg)
     exchange &x = *static_cast<exchange *>(arg);
     switch (sm_state_of(x)) {
     case S::awaiting_head: exchange_read_head(x); break;
-    case S::draining:
-    case S::lingering: exchange_drain(x); break;
+    case S::discarding:
+    case S::lingering: exchange_discard_body(x); break;
     case S::awaiting_answer:
     case S::streaming:
         if (x.on_body_ready != nullptr) {

@@ -23,12 +23,12 @@ enum class body_framing : uint8_t {
 enum class answer_framing : uint8_t { length, unsaid, chunked, by_close };
 
 // What to do with the socket after a step, or to report to the handler.
-enum class exchange_news : uint8_t { body_sent, flush, drain, read_head };
+enum class exchange_news : uint8_t { body_sent, flush, discard, read_head };
 
 inline constexpr size_t http_input_size_initial = 4 * kib;
 
 struct exchange {
-    enum class state : uint8_t { awaiting_head, awaiting_answer, sending, streaming, draining, lingering, abandoned, closed };
+    enum class state : uint8_t { awaiting_head, awaiting_answer, sending, streaming, discarding, lingering, abandoned, closed };
     enum class event : uint8_t {
         head_read,
         head_refused,
@@ -41,7 +41,7 @@ struct exchange {
         stream_ended,
         stream_cut,
         starved,
-        drained,
+        discarded,
         deadline,
         stop
     };
@@ -107,7 +107,7 @@ struct exchange {
     bool keep = false;     // the connection stays open after this answer
     bool cut = false;      // it ends with a reset
     bool is_extra = false; // above connections_max: accepted only to be refused
-    uint64_t drained_size = 0;
+    uint64_t discarded_size = 0;
     sm_news<exchange_news> news;
 };
 
@@ -149,7 +149,7 @@ void exchange_on_timer(void *arg); // arg: the exchange
 
 void exchange_read_head(exchange &x);
 // Reads and drops a body that no handler wants.
-void exchange_drain(exchange &x);
+void exchange_discard_body(exchange &x);
 
 // --- conn_write.cc
 

@@ -2,7 +2,7 @@
 // http/server/conn_read.cc: what a connection reads between two answers: the next request's head, and bodies that no handler wants.
 //
 // Owns     nothing: it works on the connection's input buffer between steps of its machine.
-// Limits   http_head_size_max, http_url_size_max, drain_size_max.
+// Limits   http_head_size_max, http_url_size_max, discard_size_max.
 #include <algorithm>
 #include <cstring>
 
@@ -29,7 +29,7 @@ static void set_up_body(exchange &x)
     x.stalled_since_ms = 0;
     x.body_patience_ms = body_stall_timeout_ms;
     x.body_read = 0;
-    x.drained_size = 0;
+    x.discarded_size = 0;
     x.body_left = x.head.length;
     x.continue_due = x.head.expect_continue && x.head.version_minor >= 1;
     if (x.head.chunked)
@@ -136,9 +136,9 @@ void exchange_read_head(exchange &x)
     }
 }
 
-// --- draining a body that no handler wants
+// --- discarding a body that no handler wants
 
-void exchange_drain(exchange &x)
+void exchange_discard_body(exchange &x)
 {
     char scratch[16 * kib];
     for (int round = 0; round < 64; round++) { // then let other connections run
@@ -150,8 +150,8 @@ void exchange_drain(exchange &x)
             got = exchange_body_read(x, scratch, sizeof scratch);
         }
         if (got.state == io_state::done) {
-            x.drained_size += got.count;
-            if (x.drained_size > drain_size_max) {
+            x.discarded_size += got.count;
+            if (x.discarded_size > discard_size_max) {
                 exchange_step(x, E::gone);
                 return;
             }
@@ -159,8 +159,8 @@ void exchange_drain(exchange &x)
         }
         if (got.state == io_state::again)
             exchange_step(x, E::starved);
-        else if (got.state == io_state::end && sm_state_of(x) == S::draining)
-            exchange_step(x, E::drained);
+        else if (got.state == io_state::end && sm_state_of(x) == S::discarding)
+            exchange_step(x, E::discarded);
         else
             exchange_step(x, E::gone);
         return;

@@ -28,7 +28,7 @@ static io_result to_send_relayed(void *self, net_relay *relay)
     exchange &x = exchange_of(self);
     if (exchange_net(x) == nullptr)
         return gone();
-    io_result sent = net_relay_drain(*x.e, relay, exchange_net(x), false);
+    io_result sent = net_relay_flush(*x.e, relay, exchange_net(x), false);
     if (sent.state == io_state::done)
         exchange_count_out(x, sent.count);
     return of_client(sent);

@@ -90,7 +90,7 @@ void http_server_drain(http_server &server)
     if (server.draining)
         return;
     server.draining = true;
-    server.in_flight.on_none = server.options.on_drained;
+    server.in_flight.on_none = server.options.on_idle;
     server.in_flight.arg = server.options.arg;
     net_listener_close(*server.e, server.listener);
     server.listener = nullptr;

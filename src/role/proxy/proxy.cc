@@ -74,7 +74,7 @@ static void listen(void *arg)
     options.node_id = p.id;
     options.on_request = on_request;
     options.on_answer = on_answer;
-    options.on_drained = proxy_note_work_ended;
+    options.on_idle = proxy_note_work_ended;
     options.arg = &p;
     error err = http_server_start(*p.e, options, p.options.listen_host.c_str(), p.options.listen_port, &p.server);
     if (err) {

@@ -75,7 +75,7 @@ static error listen_on(target &t, const char *name, const std::string &host, uin
     options.reach = reach;
     options.on_request = on_request;
     options.on_answer = on_answer;
-    options.on_drained = target_note_work_ended;
+    options.on_idle = target_note_work_ended;
     options.arg = &t;
     error err = http_server_start(*t.e, options, host.c_str(), port, out_server);
     if (err)

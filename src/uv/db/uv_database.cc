@@ -242,7 +242,7 @@ static void finish_batch(uv_job *job)
         if (err)
             op->err = err;
         op->done(*op);
-        uv_dispatch_drain(w);
+        uv_dispatch_run_posts(w);
     }
 }
 

@@ -93,7 +93,7 @@ void uv_listener_accept(uv_watch &watch)
         c->sides[uv_readable].ready = true;
         c->sides[uv_writable].ready = true;
         l.on_accept(l.arg, c);
-        uv_dispatch_drain(w);
+        uv_dispatch_run_posts(w);
     }
 }
 

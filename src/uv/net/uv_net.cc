@@ -69,7 +69,7 @@ static void complete_waits(net_conn &c)
         net_on_ready on_ready = c.sides[side].on_ready;
         c.sides[side].on_ready = nullptr;
         on_ready(c.sides[side].arg);
-        uv_dispatch_drain(*c.watch.world);
+        uv_dispatch_run_posts(*c.watch.world);
     }
 }
 
@@ -421,7 +421,7 @@ bool uv_net_wait(uv_world &w, int timeout_ms)
         case uv_watch_kind::conn: conn_event(reinterpret_cast<net_conn *>(watch), events[i].events); break;
         case uv_watch_kind::listener: uv_listener_accept(*watch); break;
         }
-        uv_dispatch_drain(w);
+        uv_dispatch_run_posts(w);
     }
     uv_dispatch_end(w);
     return loop_ready;
@@ -445,7 +445,7 @@ void uv_net_run_iteration(uv_world &w)
     uv_link_take(w.call_done, calls);
     while (!uv_link_is_empty(calls)) {
         uv_connect_complete(static_cast<net_connect_call *>(calls.next->owner));
-        uv_dispatch_drain(w);
+        uv_dispatch_run_posts(w);
     }
 }
 
@@ -494,7 +494,7 @@ const net_port uv_net_port = {
     .has_unread = conn_has_unread,
     .relay_make = uv_relay_make,
     .relay_fill = uv_relay_fill,
-    .relay_drain = uv_relay_drain,
+    .relay_flush = uv_relay_flush,
     .relay_pending = uv_relay_pending,
     .relay_free = uv_relay_free,
 };

@@ -103,7 +103,7 @@ void uv_fetch_finished(net_conn *c);
 // uv_relay.cc
 net_relay *uv_relay_make(env &e);
 io_result uv_relay_fill(net_relay *relay, net_conn *from, size_t max);
-io_result uv_relay_drain(net_relay *relay, net_conn *to, bool more);
+io_result uv_relay_flush(net_relay *relay, net_conn *to, bool more);
 size_t uv_relay_pending(const net_relay *relay);
 void uv_relay_free(net_relay *relay);
 

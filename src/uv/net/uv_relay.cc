@@ -2,7 +2,7 @@
 // uv/net/uv_relay.cc: moves bytes from one socket to another, by splice through a pipe or by copies through a buffer.
 //
 // Owns     pipes: a pool of empty ones in the world; at most relay_pipes_max are open.
-// Normal   fill from one side, drain to the other; an empty pipe returns to the pool.
+// Normal   fill from one side, flush to the other; an empty pipe returns to the pool.
 // Fails    without a pipe, with a small pipe, or if a socket cannot splice, the relay copies. The caller sees no difference.
 // Limits   relay_pipes_max, relay_pipe_size, stream_buffer_size.
 #include <algorithm>
@@ -100,14 +100,14 @@ static io_result fill_buffer(net_relay &r, net_conn *from, size_t max)
         r.start = 0;
     size_t used = r.start + r.pending;
     if (used == stream_buffer_size)
-        return {io_state::again, 0, no_error}; // pending > 0: the caller must drain first
+        return {io_state::again, 0, no_error}; // pending > 0: the caller must flush first
     io_result result = uv_net_port.read(from, r.buffer + used, std::min(max, stream_buffer_size - used));
     if (result.state == io_state::done)
         r.pending += result.count;
     return result;
 }
 
-static io_result drain_buffer(net_relay &r, net_conn *to, bool more)
+static io_result flush_buffer(net_relay &r, net_conn *to, bool more)
 {
     iovec part{r.buffer + r.start, r.pending};
     io_result result = uv_net_port.write(to, {&part, 1}, more);
@@ -150,7 +150,7 @@ static io_result fill_pipe(net_relay &r, net_conn *from, size_t max)
     }
 }
 
-static io_result drain_pipe(net_relay &r, net_conn *to, bool more)
+static io_result flush_pipe(net_relay &r, net_conn *to, bool more)
 {
     auto &side = to->sides[static_cast<size_t>(net_side::writable)];
     size_t want = uv_conn_allowance(*to, r.pending);
@@ -179,12 +179,12 @@ io_result uv_relay_fill(net_relay *relay, net_conn *from, size_t max)
     return relay->pipe.read_fd >= 0 ? fill_pipe(*relay, from, max) : fill_buffer(*relay, from, max);
 }
 
-io_result uv_relay_drain(net_relay *relay, net_conn *to, bool more)
+io_result uv_relay_flush(net_relay *relay, net_conn *to, bool more)
 {
     CHECK(!to->watch.closed);
     if (relay->pending == 0)
         return {io_state::done, 0, no_error};
-    return relay->pipe.read_fd >= 0 ? drain_pipe(*relay, to, more) : drain_buffer(*relay, to, more);
+    return relay->pipe.read_fd >= 0 ? flush_pipe(*relay, to, more) : flush_buffer(*relay, to, more);
 }
 
 size_t uv_relay_pending(const net_relay *relay) { return relay->pending; }

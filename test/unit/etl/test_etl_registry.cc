@@ -510,7 +510,7 @@ static void a_fault_costs_one_machine(void **state)
     etl_host host = {{&w.world->e, &w.options, nullptr, nullptr, nullptr}, [](void *, etl &) {}, nullptr};
     etl_ref ref;
     etl *m = etl_make(host, ref, etl_definition_of("g2"), 99);
-    etl_send(*m, etl::event::drained); // nothing was in use
+    etl_send(*m, etl::event::became_idle); // nothing was in use
     sm_set_strict(true);
     test_true(m->sm.faulted);
     test_true(etl_is_final(*m));

@@ -132,7 +132,7 @@ static void bad_chunk_is_refused(void **state)
 
 static void refuse_early(http_world &, exchange &x) { exchange_answer_error(x, error_code::bad_request, "no thanks"); }
 
-static void early_answer_drains_the_body(void **state)
+static void an_early_answer_discards_the_body(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
     w.handler = refuse_early;
@@ -147,7 +147,7 @@ static void early_answer_drains_the_body(void **state)
     test_eq(w.count, 2);
     raw_close(c);
     test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
-    world_check_trace("exchange", "An answer before the body: the body is drained, the connection goes on");
+    world_check_trace("exchange", "An answer before the body: the body is discarded, the connection goes on");
 }
 
 static void expect_continue_is_answered_when_the_body_is_wanted(void **state)
@@ -204,7 +204,7 @@ static void a_vanished_client_is_noticed_and_may_still_be_answered(void **state)
 static void the_last_request_is_reported(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
-    w.server->options.on_drained = [](void *arg) { static_cast<http_world *>(arg)->note = "drained"; };
+    w.server->options.on_idle = [](void *arg) { static_cast<http_world *>(arg)->note = "idle"; };
     w.handler = say_hello;
     raw_client idle;
     raw_open(w, idle);
@@ -220,7 +220,7 @@ static void the_last_request_is_reported(void **state)
     test_eq_text(w.note, "");
     test_eq(http_server_in_flight(*w.server), 1u);
     exchange_answer_text(*w.held, "last");
-    test_true(world_until(w, [&] { return w.note == "drained"; }));
+    test_true(world_until(w, [&] { return w.note == "idle"; }));
     test_true(world_until(w, [&] { return waits.got.find("last") != std::string::npos; }));
     test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
     raw_close(idle);
@@ -403,7 +403,7 @@ int main()
         cmocka_unit_test_setup_teardown(bodies_of_both_framings_at_every_split, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(bad_heads_are_refused_and_closed, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(bad_chunk_is_refused, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(early_answer_drains_the_body, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(an_early_answer_discards_the_body, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(expect_continue_is_answered_when_the_body_is_wanted, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_vanished_client_is_noticed_and_may_still_be_answered, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_cut_stream_never_looks_complete, world_set_up, world_tear_down),

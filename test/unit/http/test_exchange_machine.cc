@@ -234,7 +234,7 @@ static void a_reader_that_goes_or_stalls_ends_the_sending(void **state)
 
 // --- a body that nobody wanted
 
-static void the_rest_of_a_body_is_drained(void **state)
+static void the_rest_of_a_body_is_discarded(void **state)
 {
     fixture &f = of(state);
     open(f, manner::answer, half_post);
@@ -244,7 +244,7 @@ static void the_rest_of_a_body_is_drained(void **state)
     test_eq(f.requests, 2);
 }
 
-static void a_drain_is_bounded(void **state)
+static void discarding_is_bounded(void **state)
 {
     fixture &f = of(state);
     open(f, manner::answer, half_post);
@@ -343,8 +343,8 @@ int main()
         cmocka_unit_test_setup_teardown(a_body_that_does_not_come_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_reader_gets_all_of_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_that_goes_or_stalls_ends_the_sending, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_rest_of_a_body_is_drained, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_drain_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_rest_of_a_body_is_discarded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(discarding_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_connection_that_is_not_kept_lingers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stream_ends_whole_or_is_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stream_whose_client_has_gone_is_ended_by_its_handler, set_up, tear_down),
