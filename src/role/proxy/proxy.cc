@@ -41,12 +41,6 @@ static void on_request(void *arg, exchange &x)
 
 // --- start
 
-static void report_failure(void *arg, error err, const std::string &detail)
-{
-    proxy &p = *static_cast<proxy *>(arg);
-    p.on_ready(p.ready_arg, err, detail);
-}
-
 static void on_id(void *arg, error err, const std::string &id, const std::string &detail)
 {
     proxy &p = *static_cast<proxy *>(arg);
@@ -97,7 +91,7 @@ static void on_targets_asked(void *arg)
         return;
     LOG(info, "role", "role=proxy id=%s url=%s cluster=%s version=%llu msg=\"ready\"", p.id.c_str(), p.url.c_str(),
         proxy_document(p).uuid.c_str(), static_cast<unsigned long long>(proxy_document(p).version));
-    p.on_ready(p.ready_arg, no_error, {});
+    lifecycle_report_ready(p.life);
 }
 
 // After a restart it first contacts the targets (for at most push_wait_ms), so that the first requests do not find all of them silent.
@@ -169,29 +163,16 @@ static bool is_idle(const void *arg) { return !is_storing(arg); }
 static bool has_last_word(const void *) { return false; }
 static void end(void *) {}
 
-static void report_end(void *arg)
-{
-    proxy &p = *static_cast<proxy *>(arg);
-    LOG(info, "role", "role=proxy msg=\"drained\"");
-    p.on_drained(p.drained_arg);
-}
-
-void proxy_drain(proxy &p, void (*on_drained)(void *arg), void *arg)
-{
-    CHECK(p.on_drained == nullptr);
-    p.on_drained = on_drained;
-    p.drained_arg = arg;
-    lifecycle_drain(p.life);
-}
+void proxy_drain(proxy &p, void (*on_drained)(void *arg), void *arg) { lifecycle_drain(p.life, on_drained, arg); }
 
 // --- start and end, as the lifecycle asks for them
 
 static lifecycle_role as_role(proxy &p)
 {
-    return {.open = open,
+    return {.name = "proxy",
+        .open = open,
         .listen = listen,
         .join = join,
-        .report_failure = report_failure,
         .drain = drain,
         .is_drained = is_drained,
         .close = close,
@@ -201,7 +182,6 @@ static lifecycle_role as_role(proxy &p)
         .has_last_word = has_last_word,
         .send_last_word = end,
         .end = end,
-        .report_end = report_end,
         .arg = &p};
 }
 
@@ -210,25 +190,20 @@ void proxy_note_work_ended(void *arg) { lifecycle_work_ended(static_cast<proxy *
 error proxy_start(
     env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, proxy **out_proxy)
 {
-    if (options.cluster_secret.empty()) // otherwise anyone who can reach this node could pose as one of its cluster
-        return make_error(error_code::invalid_argument, "a node needs a cluster secret");
-    url_base base;
-    if (!options.advertise_url.empty() && !url_parse_base(options.advertise_url, base))
-        return make_error(error_code::invalid_argument, "the advertised URL must be http://host:port");
+    node_options good;
+    error err = node_options_check(options, good);
+    if (err)
+        return err;
     proxy *p = new proxy;
     p->e = &e;
-    p->options = options;
+    p->options = std::move(good);
     p->routes = proxy_routes();
-    while (p->options.advertise_url.ends_with("/"))
-        p->options.advertise_url.pop_back();
-    p->on_ready = on_ready;
-    p->ready_arg = arg;
     p->started_ms = clock_now_ms(e);
     p->life.sm.id = 1;
     p->life.e = &e;
     p->life.role = as_role(*p);
     *out_proxy = p;
-    lifecycle_begin(p->life);
+    lifecycle_begin(p->life, on_ready, arg);
     return no_error;
 }
 

@@ -79,8 +79,8 @@ struct proxy {
     std::map<std::string, proxy_stranger> strangers; // by id
     std::vector<proxy_waiter> waiters;
     timer *tick = nullptr; // waiters whose time is up
-    // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket of
-    // bucket of that name, whose removal would delete the new objects.
+    // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket
+    // of that name, whose removal would delete the new objects.
     std::map<std::string, uint64_t> bucket_versions; // of the buckets created by this process
     uint64_t loaded_version = 0;                     // for all others
     uint64_t upload_ms = 0;                          // when the last upload was redirected; 0: never
@@ -93,10 +93,6 @@ struct proxy {
 
     // Start and shutdown.
     bool is_loading = false; // the document
-    void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
-    void *ready_arg = nullptr;
-    void (*on_drained)(void *arg) = nullptr;
-    void *drained_arg = nullptr;
 };
 
 // Something that the end of the proxy may wait for has ended. `arg`: the proxy.

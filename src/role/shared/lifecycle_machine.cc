@@ -4,7 +4,8 @@
 // Owns     one timer; the knowledge how far the start or the end is.
 // Knows    sm, port.            Known by  proxy.cc, target.cc, and whatever asks whether the node is ready.
 // Machine  lifecycle, drawn in docs/machines/lifecycle.md (generated, do not edit).
-// Normal   opening, listening, joining, ready; SIGTERM: draining until no client is served, closing, finishing until nothing is under way, ended.
+// Normal   opening, listening, joining, ready; SIGTERM: draining until no client is served, closing, finishing until nothing is under way,
+//          ended.
 // Fails    a data directory, an address or a document that is of no use fails the start. At the end the time limits decide, but storage is
 //          always waited for: it completes its calls, and they lead back into this node.
 // Limits   drain_timeout_ms for clients, finish_timeout_ms for handlers, last_word_timeout_ms for the proxy.
@@ -12,7 +13,9 @@
 // Nothing is polled: whatever a wait is for says when it has ended (lifecycle_work_ended), and the role is asked then.
 #include "role/shared/lifecycle_machine.h"
 
+#include "base/check.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "sm/sm_verify.h"
 
 namespace etlnode {
@@ -219,17 +222,18 @@ static constexpr sm_ignore<lifecycle> ignores[] = {
 static void report_end(void *arg)
 {
     lifecycle &m = *static_cast<lifecycle *>(arg);
-    m.role.report_end(m.role.arg);
+    LOG(info, "role", "role=%s msg=\"drained\"", m.role.name);
+    m.owner.on_drained(m.owner.drained_arg);
 }
 
 static void report_failure(void *arg)
 {
     lifecycle &m = *static_cast<lifecycle *>(arg);
     if (sm_state_of(m) == S::failed)
-        m.role.report_failure(m.role.arg, m.err, m.detail);
+        m.owner.on_ready(m.owner.ready_arg, m.err, m.detail);
 }
 
-static void report_to_role(lifecycle &m, S from, E)
+static void report_to_owner(lifecycle &m, S from, E)
 {
     S now = sm_state_of(m);
     if (now == S::failed && from != S::failed)
@@ -239,7 +243,7 @@ static void report_to_role(lifecycle &m, S from, E)
 }
 
 static constexpr sm_table<lifecycle> table = {
-    "lifecycle", states, resources, rows, ignores, {}, E::stop, E::deadline, alive, nullptr, report_to_role};
+    "lifecycle", states, resources, rows, ignores, {}, E::stop, E::deadline, alive, nullptr, report_to_owner};
 SM_VERIFY(table);
 
 sm_view lifecycle_machine_view() { return sm_view_of(table); }
@@ -248,8 +252,10 @@ static void take(lifecycle &m, E event) { sm_step(table, m, event); }
 
 // --- entry points
 
-void lifecycle_begin(lifecycle &m)
+void lifecycle_begin(lifecycle &m, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg)
 {
+    m.owner.on_ready = on_ready;
+    m.owner.ready_arg = arg;
     m.deadline_timer = timer_make(*m.e, on_deadline, &m);
     take(m, E::begin);
 }
@@ -276,7 +282,19 @@ void lifecycle_failed(lifecycle &m, error err, const std::string &detail)
     happen(m, E::failed);
 }
 
-void lifecycle_drain(lifecycle &m) { take(m, E::stop); }
+void lifecycle_report_ready(lifecycle &m)
+{
+    if (!lifecycle_is_draining(m))
+        m.owner.on_ready(m.owner.ready_arg, no_error, {});
+}
+
+void lifecycle_drain(lifecycle &m, void (*on_drained)(void *arg), void *arg)
+{
+    CHECK(m.owner.on_drained == nullptr);
+    m.owner.on_drained = on_drained;
+    m.owner.drained_arg = arg;
+    take(m, E::stop);
+}
 
 void lifecycle_work_ended(lifecycle &m)
 {

@@ -14,13 +14,21 @@ namespace etlnode {
 
 struct lifecycle;
 
+// Who has started the node.
+struct lifecycle_owner {
+    void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr; // lifecycle_report_ready, or the start has failed (posted)
+    void *ready_arg = nullptr;
+    void (*on_drained)(void *arg) = nullptr; // posted; may free the machine
+    void *drained_arg = nullptr;
+};
+
 // What a role does. The functions that begin something complete once, perhaps before they return, with the function named beside them.
 struct lifecycle_role {
+    const char *name = nullptr;        // in the log
     void (*open)(void *arg) = nullptr; // reads the data directory: lifecycle_opened or lifecycle_failed
     void (*listen)(
         void *arg) = nullptr; // accepts requests, and stores what must be the same next time: lifecycle_listens or lifecycle_failed
     void (*join)(void *arg) = nullptr; // becomes a part of the cluster that serves: lifecycle_joined, if ever, or lifecycle_failed
-    void (*report_failure)(void *arg, error err, const std::string &detail) = nullptr; // the start failed; posted
 
     void (*drain)(void *arg) = nullptr;            // accepts nothing new
     bool (*is_drained)(const void *arg) = nullptr; // no client is being served any more
@@ -32,7 +40,6 @@ struct lifecycle_role {
     bool (*has_last_word)(const void *arg) = nullptr;
     void (*send_last_word)(void *arg) = nullptr; // lifecycle_last_word_sent
     void (*end)(void *arg) = nullptr;            // whatever is left is given up
-    void (*report_end)(void *arg) = nullptr;     // posted; may free the machine
     void *arg = nullptr;
 };
 
@@ -56,6 +63,7 @@ struct lifecycle {
     sm_core sm;
     env *e = nullptr;
     lifecycle_role role;
+    lifecycle_owner owner;
     timer *deadline_timer = nullptr;
     bool is_starting = false; // a step of the start is under way
     bool is_posted = false;   // the end of some work will be looked at in this turn
@@ -65,13 +73,15 @@ struct lifecycle {
 };
 
 // `m.e` and `m.role` are set.
-void lifecycle_begin(lifecycle &m);
+void lifecycle_begin(lifecycle &m, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg);
 void lifecycle_opened(lifecycle &m);
 void lifecycle_listens(lifecycle &m);
 void lifecycle_joined(lifecycle &m);
 void lifecycle_failed(lifecycle &m, error err, const std::string &detail);
-// Drains the node and ends it. At most once; a start that is under way ends first, and reports nothing.
-void lifecycle_drain(lifecycle &m);
+// The node listens: on_ready is called, unless a drain has begun.
+void lifecycle_report_ready(lifecycle &m);
+// Drains the node and ends it; then calls on_drained. At most once; a start that is under way ends first, and reports nothing.
+void lifecycle_drain(lifecycle &m, void (*on_drained)(void *arg), void *arg);
 // Something that is_drained, is_idle or is_storing asks about has ended. May be called at any time: is_drained and so on are asked later.
 void lifecycle_work_ended(lifecycle &m);
 void lifecycle_closed(lifecycle &m);

@@ -42,6 +42,9 @@ struct node_options {
     uint64_t descriptors_max = 0; // how many descriptors the process may open (RLIMIT_NOFILE); 0: unknown
 };
 
+// For the start of either role: refuses options that its node cannot have. `out` gets the others, its URLs without slashes at the end.
+error node_options_check(const node_options &options, node_options &out);
+
 // on_ready(arg, err, detail) is called once: listening and (target) store opened; a target registers afterwards by itself. `detail` says
 // what failed in words for a person. Then port and url are known. It is not called any more after a drain has begun.
 struct proxy;

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/json.h"
@@ -53,18 +52,7 @@ static void on_pod_request(void *arg, exchange &x)
 
 // --- start
 
-static void report_ready(void *arg)
-{
-    target &t = *static_cast<target *>(arg);
-    if (!lifecycle_is_draining(t.life))
-        t.on_ready(t.ready_arg, no_error, {});
-}
-
-static void report_failure(void *arg, error err, const std::string &detail)
-{
-    target &t = *static_cast<target *>(arg);
-    t.on_ready(t.ready_arg, err, detail);
-}
+static void report_ready(void *arg) { lifecycle_report_ready(static_cast<target *>(arg)->life); }
 
 static error listen_on(target &t, const char *name, const std::string &host, uint16_t port, net_reach reach,
     void (*on_request)(void *arg, exchange &x), http_server **out_server, std::string &out_detail)
@@ -213,12 +201,6 @@ static void open(void *arg)
     node_id_load(*t.e, t.options, on_id, &t);
 }
 
-static void trim_slashes(std::string &url)
-{
-    while (url.ends_with("/"))
-        url.pop_back();
-}
-
 // --- end
 
 static void drain(void *arg)
@@ -291,29 +273,16 @@ static void end(void *arg)
             t.transfers != nullptr ? transfer_host_in_flight(*t.transfers) : 0, t.requests.count + t.held.size());
 }
 
-static void report_end(void *arg)
-{
-    target &t = *static_cast<target *>(arg);
-    LOG(info, "role", "role=target msg=\"drained\"");
-    t.on_drained(t.drained_arg);
-}
-
-void target_drain(target &t, void (*on_drained)(void *arg), void *arg)
-{
-    CHECK(t.on_drained == nullptr);
-    t.on_drained = on_drained;
-    t.drained_arg = arg;
-    lifecycle_drain(t.life);
-}
+void target_drain(target &t, void (*on_drained)(void *arg), void *arg) { lifecycle_drain(t.life, on_drained, arg); }
 
 // --- start and end, as the lifecycle asks for them
 
 static lifecycle_role as_role(target &t)
 {
-    return {.open = open,
+    return {.name = "target",
+        .open = open,
         .listen = listen,
         .join = join,
-        .report_failure = report_failure,
         .drain = drain,
         .is_drained = is_drained,
         .close = close,
@@ -323,7 +292,6 @@ static lifecycle_role as_role(target &t)
         .has_last_word = has_last_word,
         .send_last_word = send_last_word,
         .end = end,
-        .report_end = report_end,
         .arg = &t};
 }
 
@@ -332,25 +300,15 @@ void target_note_work_ended(void *arg) { lifecycle_work_ended(static_cast<target
 error target_start(
     env &e, const node_options &options, void (*on_ready)(void *arg, error err, const std::string &detail), void *arg, target **out_target)
 {
-    if (options.cluster_secret.empty()) // otherwise anyone who can reach this node could pose as one of its cluster
-        return make_error(error_code::invalid_argument, "a node needs a cluster secret");
-    url_base base;
-    if (!url_parse_base(options.proxy_url, base))
-        return make_error(error_code::invalid_argument, "the proxy's URL must be http://host:port");
-    if (!options.advertise_url.empty() && !url_parse_base(options.advertise_url, base))
-        return make_error(error_code::invalid_argument, "the advertised URL must be http://host:port");
-    if (!options.pod_url.empty() && !url_parse_base(options.pod_url, base))
-        return make_error(error_code::invalid_argument, "the URL for pods must be http://host:port");
+    node_options good;
+    error err = node_options_check(options, good);
+    if (err)
+        return err;
     target *t = new target;
     t->e = &e;
-    t->options = options;
+    t->options = std::move(good);
     t->routes = target_routes();
     t->pod_routes = target_pod_routes();
-    trim_slashes(t->options.proxy_url);
-    trim_slashes(t->options.advertise_url);
-    trim_slashes(t->options.pod_url);
-    t->on_ready = on_ready;
-    t->ready_arg = arg;
     t->started_ms = clock_now_ms(e);
     t->started_ns = clock_wall_ns(e);
     t->requests.on_none = t->store_calls.on_none = target_note_work_ended;
@@ -359,7 +317,7 @@ error target_start(
     t->life.e = &e;
     t->life.role = as_role(*t);
     *out_target = t;
-    lifecycle_begin(t->life);
+    lifecycle_begin(t->life, on_ready, arg);
     return no_error;
 }
 

@@ -79,10 +79,6 @@ struct target {
     // target.cc: start and end
     uint16_t kept_pod_port = 0;     // of the pod listener, the last time; 0: none
     uint64_t listeners_version = 0; // of the stored document that says so
-    void (*on_ready)(void *arg, error err, const std::string &detail) = nullptr;
-    void *ready_arg = nullptr;
-    void (*on_drained)(void *arg) = nullptr;
-    void *drained_arg = nullptr;
 };
 
 // Something that the end of the target may wait for has ended. `arg`: the target.
@@ -135,8 +131,8 @@ void target_held_stop(target &t);
 // heartbeat.cc
 void target_heartbeat_begin(target &t);
 void target_heartbeat_end(target &t);
-// After the membership has ended and nothing can change any more: one registration more tells the proxy the last count of objects. False: there
-// is nothing to tell, or nobody who would take it.
+// After the membership has ended and nothing can change any more: one registration more tells the proxy the last count of objects. False:
+// there is nothing to tell, or nobody who would take it.
 bool target_heartbeat_has_last_word(const target &t);
 void target_heartbeat_send_last_word(target &t); // then lifecycle_last_word_sent
 

@@ -20,6 +20,7 @@ struct scenario {
     answers open = answers::later, listen = answers::later, close = answers::at_once;
     bool drained = true, idle = true, storing = false, has_last_word = false;
     std::string failure;
+    size_t ready_reports = 0;
     bool has_ended = false;
 };
 
@@ -65,15 +66,22 @@ static scenario begin(answers open = answers::at_once, answers listen = answers:
     return c;
 }
 
+static void on_ready(void *arg, error err, const std::string &detail)
+{
+    scenario &c = of(arg);
+    c.ready_reports += err ? 0 : 1;
+    c.failure = detail;
+}
+
 // The scenario lies where it stays now, so the machine may know it.
 static void start(scenario &c)
 {
     c.m.sm.id = 1;
     c.m.e = &c.w->e;
-    c.m.role = {.open = do_open,
+    c.m.role = {.name = "node",
+        .open = do_open,
         .listen = do_listen,
         .join = [](void *arg) { of(arg).said += "join "; },
-        .report_failure = [](void *arg, error, const std::string &detail) { of(arg).failure = detail; },
         .drain = [](void *arg) { of(arg).said += "drain "; },
         .is_drained = [](const void *arg) { return of(arg).drained; },
         .close = do_close,
@@ -87,9 +95,8 @@ static void start(scenario &c)
                 of(arg).has_last_word = false;
             },
         .end = [](void *arg) { of(arg).said += of(arg).idle ? "end " : "give-up "; },
-        .report_end = [](void *arg) { of(arg).has_ended = true; },
         .arg = &c};
-    lifecycle_begin(c.m);
+    lifecycle_begin(c.m, on_ready, &c);
     fake_run(*c.w);
 }
 
@@ -101,7 +108,8 @@ static void end(scenario &c)
 
 static void drain(scenario &c)
 {
-    lifecycle_drain(c.m);
+    lifecycle_drain(
+        c.m, [](void *arg) { of(arg).has_ended = true; }, &c);
     fake_run(*c.w);
 }
 
@@ -119,6 +127,8 @@ static void starts_joins_and_ends(void **)
     test_false(lifecycle_is_ready(c.m));
     test_false(lifecycle_has_joined(c.m));
     lifecycle_joined(c.m);
+    lifecycle_report_ready(c.m);
+    test_eq(c.ready_reports, 1);
     test_true(lifecycle_is_ready(c.m));
     test_true(lifecycle_has_joined(c.m));
     c.drained = false;
@@ -129,7 +139,9 @@ static void starts_joins_and_ends(void **)
     test_true(lifecycle_has_joined(c.m)); // for requests that are here already
     test_true(lifecycle_is_draining(c.m));
     test_false(lifecycle_is_closing(c.m));
-    work_ends(c); // not the last
+    lifecycle_report_ready(c.m);
+    test_eq(c.ready_reports, 1); // not during a drain
+    work_ends(c);                // not the last
     test_eq_text(c.said, "open listen join drain ");
     c.drained = true;
     work_ends(c);
@@ -280,10 +292,11 @@ static void every_row_is_taken(void **)
 {
     scenario c = begin(); // one that never began
     c.m.e = &c.w->e;
-    c.m.role.report_end = [](void *) {};
+    c.m.role.name = "node";
     c.m.deadline_timer = timer_make(
         c.w->e, [](void *) {}, nullptr);
-    lifecycle_drain(c.m);
+    lifecycle_drain(
+        c.m, [](void *) {}, nullptr);
     fake_run(*c.w);
     fake_free(c.w);
     check_rows_taken(lifecycle_machine_view());
