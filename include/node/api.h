@@ -70,7 +70,8 @@ inline constexpr std::string_view env_target_url = "AIS_TARGET_URL";
 // The node's Kubernetes node name; ETL pods are pinned to it.
 inline constexpr std::string_view env_host_name = "K8S_HOST_NAME";
 
-// How a target and a pod exchange an object. Each mode has its place in the lists here; everything else about it stands in src/transfer/modes.
+// How a target and a pod exchange an object. Each mode has its place in the lists here; everything else about it stands in
+// src/transfer/modes.
 enum class etl_mode : uint8_t { hpush, hrev, hpull, ws };
 inline constexpr std::string_view etl_mode_names[] = {"hpush://", "hrev://", "hpull://", "ws://"};
 inline constexpr bool etl_mode_redirects[] = {false, false, true, false}; // clients who read are sent to the pod themselves

@@ -30,8 +30,8 @@ using yaml_ptr = std::unique_ptr<yaml_node>;
 
 // Parses one document. Text that opens like a JSON object is read as JSON. Aliases become copies. Merge keys are applied in the order
 // written, as kubectl applies them. Documents without content do not count.
-// Refused with bad_spec and `out_where` = "line L, column C: <what is wrong, what was expected>": syntax errors (in libyaml's words, such as
-// "could not find expected ':'"), no document, several documents, duplicate keys, invalid UTF-8, null or a container as a key, .inf and
+// Refused with bad_spec and `out_where` = "line L, column C: <what is wrong, what was expected>": syntax errors (in libyaml's words, such
+// as "could not find expected ':'"), no document, several documents, duplicate keys, invalid UTF-8, null or a container as a key, .inf and
 // .nan, tags other than the core ones. The limits in base/limits.h are spec_size_max, yaml_depth_max, yaml_node_count_max,
 // yaml_alias_count_max and yaml_text_size_max.
 error yaml_parse(std::string_view text, yaml_ptr &out_tree, std::string &out_where);

@@ -2,7 +2,8 @@
 // codec/yaml_of_json.cc: builds the tree of a YAML text from a JSON text, with the line and column of each value.
 //
 // Knows    base, json.      Known by  yaml.cc.
-// Normal   the JSON reader parses the text, so that tabs and escapes have their JSON meaning. A walk over the same text finds the locations.
+// Normal   the JSON reader parses the text, so that tabs and escapes have their JSON meaning. A walk over the same text finds the
+//          locations.
 // Limits   yaml_node_count_max, yaml_text_size_max, json_depth_max.
 #include "codec/yaml_builder.h"
 

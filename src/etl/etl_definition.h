@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// etl/etl_definition.h: the fields of an ETL, and their only codec. A new choice needs a field of etl_config and a row of `choices` in the .cc.
+// etl/etl_definition.h: the fields of an ETL, and their only codec. A new choice needs a field of etl_config and a row of `choices` in the
+// .cc.
 #pragma once
 
 #include <cstdint>

@@ -20,8 +20,8 @@ struct pump_options {
     bool has_length = false;             // the sink expects this length: more bytes are a failure
     uint64_t length = 0;
     std::string prefix; // bytes of the body that were already taken, sent first
-    // Exactly once, unless pump_cancel. ok: the source ended and the sink has taken everything; the owner then ends both. Else what the source
-    // source the error of the source (timed_out, end_of_stream, reset, bad_pod_answer) or of the sink (canceled: the client).
+    // Exactly once, unless pump_cancel. ok: the source ended and the sink has taken everything; the owner then ends both. Else the
+    // error of the source (timed_out, end_of_stream, reset, bad_pod_answer) or of the sink (canceled: the client).
     void (*on_done)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr;
 };

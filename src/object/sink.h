@@ -70,8 +70,8 @@ inline bool sink_takes_answer(const sink &s) { return s.ops->answer != nullptr; 
 inline void sink_answer(sink &s, sink_head &head, std::string &bytes) { s.ops->answer(s.self, head, bytes); }
 // Whether somebody has seen a part of the object. Then a failure can only cut it, because words come too late.
 inline bool sink_is_seen(const sink &s) { return s.ops != nullptr && s.ops->is_seen != nullptr && s.ops->is_seen(s.self); }
-// After the last byte. Completes once, unless the sink is abandoned first; then the commit may have taken effect. The sink is gone when the commit
-// completes. Requires: not sink_commits_at_once.
+// After the last byte. Completes once, unless the sink is abandoned first; then the commit may have taken effect. The sink is gone when the
+// commit completes. Requires: not sink_commits_at_once.
 inline void sink_commit(sink &s, sink_on_committed on_committed, void *arg) { s.ops->commit(s.self, on_committed, arg); }
 // Whether the commit is sink_commit_now, which cannot fail and needs no wait.
 inline bool sink_commits_at_once(const sink &s) { return s.ops->commit_now != nullptr; }
@@ -98,8 +98,8 @@ inline const sink_outcome &sink_failure(const sink &s) { return s.ops->failure(s
 
 // --- to a client: the answer to its request
 //
-// The commit makes the answer whole. Abandoning it before its first byte answers with the refusal, and after that resets the connection. Without a refusal
-// the client must have gone. The sink owns the exchange until it is committed or abandoned.
+// The commit makes the answer whole. Abandoning it before its first byte answers with the refusal, and after that resets the connection.
+// Without a refusal the client must have gone. The sink owns the exchange until it is committed or abandoned.
 
 sink sink_client(exchange &x);
 

@@ -4,8 +4,8 @@
 // Owns     the exchange until it is committed or abandoned.
 // Knows    http.          Known by  role, transfer.
 // Normal   begin, pump, commit; or a whole answer, which leaves with the commit.
-// Fails    a client that leaves or takes nothing fails the pump (http/server/exchange_stream.cc). An answer abandoned after its first byte is reset, whatever
-//          its framing, so that no client takes it for complete.
+// Fails    a client that leaves or takes nothing fails the pump (http/server/exchange_stream.cc). An answer abandoned after its first byte
+//          is reset, whatever its framing, so that no client takes it for complete.
 #include "base/limits.h"
 #include "http/server/exchange.h"
 #include "object/sink.h"

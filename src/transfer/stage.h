@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // transfer/stage.h: one object on its way through one pod, as a transfer sees it in every mode.
 //
-// A mode begins a stage (transfer_mode.begin). The stage sends everything by itself and reports the answer's head, or a failure. With the head it becomes a
-// source, the answer's body. Until then it may be cancelled.
+// A mode begins a stage (transfer_mode.begin). The stage sends everything by itself and reports the answer's head, or a failure. With the
+// head it becomes a source, the answer's body. Until then it may be cancelled.
 #pragma once
 
 #include <cstdint>

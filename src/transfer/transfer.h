@@ -51,8 +51,8 @@ struct transfer_host_options {
 transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options);
 
 struct transfer_request {
-    // The request that asked for this: logs and the request to the pod name it, and the transfer ends when its client leaves. Lifetime: until the sink has
-    // ended and on_done was called.
+    // The request that asked for this: logs and the request to the pod name it, and the transfer ends when its client leaves. Lifetime:
+    // until the sink has ended and on_done was called.
     exchange *x = nullptr;
     const http_head
         *asked = nullptr; // the request that the pod is to answer: the client's; null: a plain GET of the node's own. Lifetime: that of x
@@ -68,8 +68,8 @@ struct transfer_request {
 };
 // Commits the sink when the whole result is known to be right; otherwise abandons it with a refusal.
 void transfer_begin(transfer_host &host, transfer_request request);
-// A pod reads the object (hrev, hpull): `x` is its request, which is about to be answered. Returns the argument for on_progress of that answer.
-// Release it with transfer_pod_read_end when the answer has been sent.
+// A pod reads the object (hrev, hpull): `x` is its request, which is about to be answered. Returns the argument for on_progress of that
+// answer. Release it with transfer_pod_read_end when the answer has been sent.
 struct transfer_pod_read;
 transfer_pod_read *transfer_pod_read_begin(
     transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name, uint64_t size);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // transfer/transfer_machine.cc: moves one object from its source, through one pod or none, to its sink.
 //
-// Owns     source and sink, the object that a pod is given, one stage until its answer has a head, one pump, one timer, one slot at the pod.
+// Owns     source and sink, the object that a pod is given, one stage until its answer has a head, one pump, one timer, one slot at the
+//          pod.
 // Knows    sm, port, http, store, object, etl (read-only). Known by  role.
 // Machine  transfer, drawn in docs/machines/transfer.md (generated, do not edit).
-// Normal   awaiting_object, awaiting_pod, awaiting_answer, buffering, streaming, committing, done. Without an ETL awaiting_object, streaming, committing.
-// Fails    the sink is abandoned with a refusal. A client that has seen nothing gets it (docs/PROTOCOL.md, "What a transformed read answers"); otherwise its
-//          connection is cut.
+// Normal   awaiting_object, awaiting_pod, awaiting_answer, buffering, streaming, committing, done. Without an ETL awaiting_object,
+//          streaming, committing.
+// Fails    the sink is abandoned with a refusal. A client that has seen nothing gets it (docs/PROTOCOL.md,
+//          "What a transformed read answers"); otherwise its connection is cut.
 // Limits   transfers_max, pod_connections_max, pod_queue_max, pod_ready_wait_ms, obj_timeout of the ETL.
 #include "transfer/transfer_machine.h"
 
@@ -415,14 +417,15 @@ static void on_error_readable(void *arg)
     step(t, E::error_text_read);
 }
 
-// Of an answer that says itself whether it is whole, all that is here already is taken, so that a fault in it is found before the sink gets any.
+// Of an answer that says itself whether it is whole, all that is here already is taken, so that a fault in it is found before the sink gets
+// any.
 static bool is_enough(const transfer &t, bool is_more_here)
 {
     return t.buffered.size() >= stream_buffer_size || (!is_more_here && !t.is_close_delimited && !t.buffered.empty());
 }
 
-// Whether an answer that has ended is right; else sets the failure. Chunks and the end of a connection only say that it has ended, not that it is the
-// part that its head promises.
+// Whether an answer that has ended is right; else sets the failure. Chunks and the end of a connection only say that it has ended, not that
+// it is the part that its head promises.
 static bool is_right(transfer &t, uint64_t size)
 {
     if (t.part_size == 0 || size == t.part_size)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_init_message.cc: init messages of today's clients. An input that is not a JSON object is taken as a Pod and sent in base64,
-// so that the corpus stays readable.
+// test/fuzz/fuzz_init_message.cc: init messages of today's clients. An input that is not a JSON object is taken as a Pod and sent in
+// base64, so that the corpus stays readable.
 #include "spec_oracle.h"
 
 using namespace etlnode;

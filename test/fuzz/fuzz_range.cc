@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_range.cc: `Range` against objects of all sizes: a part lies inside the object and is the requested one. The same text serves
-// as `If-Range`, the only conditional header that the node reads: only exactly the right entity tag lets a range count.
+// test/fuzz/fuzz_range.cc: `Range` against objects of all sizes: a part lies inside the object and is the requested one. The same text
+// serves as `If-Range`, the only conditional header that the node reads: only exactly the right entity tag lets a range count.
 #include <vector>
 
 #include "base/text.h"

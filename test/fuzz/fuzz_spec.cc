@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_spec.cc: Pod specs in YAML and JSON. An accepted spec becomes a Pod as JSON, and that JSON is accepted with the same meaning.
+// test/fuzz/fuzz_spec.cc: Pod specs in YAML and JSON. An accepted spec becomes a Pod as JSON, and that JSON is accepted with the same
+// meaning.
 #include "spec_oracle.h"
 
 using namespace etlnode;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/fuzz/fuzz_websocket: what a pod of mode ws sends behind its 101: in one piece, in any pieces, and as a plain reading of all of it finds it.
+// test/fuzz/fuzz_websocket: what a pod of mode ws sends behind its 101: in one piece, in any pieces, and as a plain reading of all of it
+// finds it.
 #include "fuzz.h"
 #include "transfer/modes/websocket_wire.h"
 

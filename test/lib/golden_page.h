@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/lib/golden_page.h: golden pages of machines. A line "given: a, b 1" lists calls, and the block below it shows their effects; everything else on the
-// page is for people and stays as it is. UPDATE=1 rewrites the blocks.
+// test/lib/golden_page.h: golden pages of machines. A line "given: a, b 1" lists calls, and the block below it shows their effects;
+// everything else on the page is for people and stays as it is. UPDATE=1 rewrites the blocks.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/sim/raw_end.h: one end of a connection of the simulated network under a test's hand: bytes go out when it says so, are read or left lying, and
-// the end closes, resets or finishes sending.
+// test/sim/raw_end.h: one end of a connection of the simulated network under a test's hand: bytes go out when it says so, are read or left
+// lying, and the end closes, resets or finishes sending.
 #pragma once
 
 #include <string>

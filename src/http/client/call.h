@@ -45,8 +45,8 @@ struct call_options {
     disk_file *file = nullptr;
     uint64_t file_size = 0;
     bool has_body = false; // send Content-Length even if the body is empty
-    // The body is pushed to call_body_stream, and ended with call_body_end. A call that ends, or is canceled, before that cuts its connection: the
-    // server can never take what it got for whole. Until then whoever pushes watches the time. Such a call gets a
+    // The body is pushed to call_body_stream, and ended with call_body_end. A call that ends, or is canceled, before that cuts its
+    // connection: the server can never take what it got for whole. Until then whoever pushes watches the time. Such a call gets a
     // connection of its own, because a body cannot be pushed twice.
     bool streams_body = false;
     // Content-Length: then the last byte makes it whole; unknown: in chunks, and call_body_end does
@@ -94,8 +94,8 @@ bool call_take_whole(call &c, std::string &out_body);
 // After on_head with 101: hands the connection over to the caller, and returns in `out_behind` the bytes that followed the head. The call
 // is freed; no on_done follows.
 net_conn *call_take_connection(call &c, std::string &out_behind);
-// Ends a streamed call after on_head. If the body was read to its end (pull_state::end) or cannot exist, the connection returns to the pool if it may be used
-// again. Otherwise, and after an error status, the connection is closed. No on_done follows; the pointer is dead at once.
+// Ends a streamed call after on_head. If the body was read to its end (pull_state::end) or cannot exist, the connection returns to the pool
+// if it may be used again. Otherwise, and after an error status, the connection is closed. No on_done follows; the pointer is dead at once.
 void call_close(call &c);
 // clock_now_ms of the last byte sent, of the last body byte received (not chunk sizes and trailers), or of progress seen elsewhere.
 uint64_t call_last_progress_ms(const call &c);

@@ -43,8 +43,8 @@ struct http_server_options {
     void (*on_request)(void *arg, exchange &x) = nullptr;
     // Called when an answer's head has been determined, for the access log; may be null. Not called for heads that could not be parsed.
     void (*on_answer)(void *arg, exchange &x, int status) = nullptr;
-    // No request is in flight any more (http_server_in_flight), after http_server_drain and before http_server_stop. May come several times, also
-    // inside a call of a handler's; may be null.
+    // No request is in flight any more (http_server_in_flight), after http_server_drain and before http_server_stop. May come several
+    // times, also inside a call of a handler's; may be null.
     void (*on_idle)(void *arg) = nullptr;
     void *arg = nullptr;
 };

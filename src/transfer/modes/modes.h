@@ -22,7 +22,8 @@ struct transfer_mode {
     read_mode choice; // how the decision table names it
     // Begins the exchange with the pod, and reports to t.listener. Sets t.request_line, which error texts show.
     stage (*begin)(transfer &t);
-    // Where a client who reads is sent instead. Null: the target asks the pod. For other sinks it always does. etl_mode_redirects says it, too.
+    // Where a client who reads is sent instead. Null: the target asks the pod. For other sinks it always does. etl_mode_redirects says it,
+    // too.
     std::string (*location)(transfer &t);
     // The target sends the object to the pod.
     bool sends_object;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/redirect.cc: hpull: the client is sent to the pod, which asks this target for the object and answers the client itself. For a sink that is
-// no client the target asks the pod.
+// transfer/modes/redirect.cc: hpull: the client is sent to the pod, which asks this target for the object and answers the client itself.
+// For a sink that is no client the target asks the pod.
 #include "codec/url.h"
 #include "transfer/modes/modes.h"
 #include "transfer/transfer_machine.h"

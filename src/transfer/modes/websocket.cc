@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/websocket.cc: ws: the target sends the object to the pod as a message, and the message that comes back is the answer (RFC 6455).
+// transfer/modes/websocket.cc: ws: the target sends the object to the pod as a message, and the message that comes back is the answer
+// (RFC 6455).
 //
 // Owns     one call until the pod has agreed, then its connection; the object as a source; two timers.
 // Knows    websocket_wire; http, object, transfer_machine.h.        Known by  modes.cc.

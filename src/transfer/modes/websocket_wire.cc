@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/websocket_wire.cc: the upgrade, messages, and wslay's frames with the rules that wslay leaves to its user (masks, order, sizes).
+// transfer/modes/websocket_wire.cc: the upgrade, messages, and wslay's frames with the rules that wslay leaves to its user (masks, order,
+// sizes).
 //
 // Knows    wslay for frames, nettle for SHA-1; codec.        Known by  websocket.cc.
 // Limits   those of websocket_wire.h; 125 bytes of a control frame (wslay).

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/websocket_wire.h: what travels between a target and a pod of mode ws: the upgrade, frames (RFC 6455), messages. No connection, no time.
+// transfer/modes/websocket_wire.h: what travels between a target and a pod of mode ws: the upgrade, frames (RFC 6455), messages. No
+// connection, no time.
 #pragma once
 
 #include <cstddef>

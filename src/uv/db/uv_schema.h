@@ -14,7 +14,8 @@ namespace etlnode {
 // Creates the tables of a new database, and leaves an older one as it is. `out_version`: its format. On failure `out_detail` may tell the
 // operator why.
 error uv_schema_make(sqlite3 *db, const std::string &path, int64_t &out_version, std::string &out_detail);
-// Upgrades a database of format `version` (at least 1) to the present one, with one transaction for each step. No effect if it is up to date.
+// Upgrades a database of format `version` (at least 1) to the present one, with one transaction for each step. No effect if it is up to
+// date.
 error uv_schema_upgrade(sqlite3 *db, int64_t version);
 
 } // namespace etlnode

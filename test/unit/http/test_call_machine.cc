@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rows of the call machine, each on the simulated network: a server that says what the test tells it, when it tells it. What real connections make of
-// it: test_call.cc, test_call_end.cc.
+// The rows of the call machine, each on the simulated network: a server that says what the test tells it, when it tells it. What real
+// connections make of it: test_call.cc, test_call_end.cc.
 #include "../../sim/raw_end.h"
 
 #include "base/limits.h"

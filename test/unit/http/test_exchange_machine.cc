@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rows of the exchange machine, each on the simulated network: what a client does and does not do in every state, deadlines, and the end of the
-// server. What real connections make of it: test_exchange.cc.
+// The rows of the exchange machine, each on the simulated network: what a client does and does not do in every state, deadlines, and the
+// end of the server. What real connections make of it: test_exchange.cc.
 #include "../../sim/raw_end.h"
 
 #include "base/limits.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// test/unit/transfer/transfer_world.h: transfers and uploads in a memory world. Store, HTTP server and HTTP client are the node's own; the test plays clients
-// and pods, and decides what the registry says of the ETL.
+// test/unit/transfer/transfer_world.h: transfers and uploads in a memory world. Store, HTTP server and HTTP client are the node's own; the
+// test plays clients and pods, and decides what the registry says of the ETL.
 //
 // The functions of the registry's handles are defined here and replace those of src/etl, of which nothing is linked.
 #pragma once
@@ -136,7 +136,8 @@ inline sink world_sink(transfer_world &w, std::string name)
     return sink_put(w.world->e, *w.objects, std::move(options));
 }
 
-// GET|HEAD /b/<name>?<query>: through the ETL. PUT /b/<name>: an upload. PUT /b/<name>?to=<name>: kept through the ETL; ?copy=<name>: as it is.
+// GET|HEAD /b/<name>?<query>: through the ETL. PUT /b/<name>: an upload. PUT /b/<name>?to=<name>: kept through the ETL; ?copy=<name>: as it
+// is.
 inline void world_on_request(void *arg, exchange &x)
 {
     auto &w = *static_cast<transfer_world *>(arg);
