@@ -6,6 +6,7 @@
 // table at compile time.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -109,6 +110,27 @@ struct sm_resource {
 
 template <class M> inline sm_counters sm_counters_of;
 
+// For each state and event, the first row to try; their number if there is none. A step would otherwise search half of the table.
+template <class M> using sm_row_index = std::array<uint8_t, sm_count<typename M::state> * sm_count<typename M::event>>;
+
+template <class M> constexpr size_t sm_row_index_at(typename M::state state, typename M::event event)
+{
+    return static_cast<size_t>(state) * sm_count<typename M::event> + static_cast<size_t>(event);
+}
+
+template <class M> constexpr sm_row_index<M> sm_index_rows(std::span<const sm_row<M>> rows)
+{
+    sm_row_index<M> first{};
+    for (uint8_t &row : first)
+        row = static_cast<uint8_t>(rows.size());
+    for (size_t i = rows.size(); i-- > 0;) {
+        size_t at = sm_row_index_at<M>(rows[i].from, rows[i].on);
+        if (at < first.size()) // otherwise sm_verify refuses the table
+            first[at] = static_cast<uint8_t>(i);
+    }
+    return first;
+}
+
 template <class M> struct sm_table {
     const char *name;
     std::span<const sm_state<M>> states;
@@ -124,6 +146,7 @@ template <class M> struct sm_table {
     // Called after each accepted event: logs, or notes or posts the result for the machine's owner (sm_news.h). It may neither step nor
     // free the machine.
     void (*after)(M &m, typename M::state from, typename M::event on) = nullptr;
+    sm_row_index<M> first_rows = sm_index_rows<M>(rows); // follows from the rows; the compiler makes it
 };
 
 // Strict (tests and simulator): an unexpected event aborts. Otherwise (release): it stops that one machine and is counted.
@@ -158,11 +181,15 @@ template <class M> void sm_check_resting(const sm_table<M> &table, const M &m)
 {
     const sm_state<M> &row = sm_state_row(table, m);
     uint32_t alive = table.alive != nullptr ? table.alive(m) : 0;
-    for (const sm_resource &resource : table.resources) {
-        if ((row.must & resource.bit) != 0 && (alive & resource.bit) == 0)
-            sm_broken(table.name, m.sm.id, sm_name(row.state), "resource must be alive", resource.name);
-        if (((row.may | row.must) & resource.bit) == 0 && (alive & resource.bit) != 0)
-            sm_broken(table.name, m.sm.id, sm_name(row.state), "resource must not be alive", resource.name);
+    uint32_t missing = row.must & ~alive;
+    uint32_t excess = alive & ~(row.may | row.must);
+    if ((missing | excess) != 0) [[unlikely]] {
+        for (const sm_resource &resource : table.resources) {
+            if ((missing & resource.bit) != 0)
+                sm_broken(table.name, m.sm.id, sm_name(row.state), "resource must be alive", resource.name);
+            if ((excess & resource.bit) != 0)
+                sm_broken(table.name, m.sm.id, sm_name(row.state), "resource must not be alive", resource.name);
+        }
     }
     for (const sm_invariant<M> &invariant : table.invariants) {
         if (!invariant.holds(m))
@@ -179,7 +206,7 @@ template <class M> void sm_take(const sm_table<M> &table, M &m, typename M::even
         sm_broken(table.name, m.sm.id, sm_name(from.state), "stepped inside a step", sm_name(event));
     if (table.before != nullptr)
         table.before(m, event);
-    for (size_t i = 0; i < table.rows.size(); i++) {
+    for (size_t i = table.first_rows[sm_row_index_at<M>(from.state, event)]; i < table.rows.size(); i++) {
         const sm_row<M> &row = table.rows[i];
         if (row.from != from.state || row.on != event)
             continue;

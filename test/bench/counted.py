@@ -12,6 +12,7 @@ import signal
 import stat
 import statistics
 import subprocess
+import time
 import urllib.parse
 
 from common import KIB, MIB
@@ -22,7 +23,8 @@ from speed import Speed, uploads
 DEARER_MAX = 1.03
 SIZES = ((KIB, 200), (64 * KIB, 100), (MIB, 40), (16 * MIB, 8))  # bytes, requests that are counted
 ROUNDS = 5  # of system calls: how a body falls into pieces depends on when they come
-WARM = 20
+WARM = 20  # more than pod_watch_count of src/base/limits.h
+WATCH_S = 1.5  # longer than idle_ms of http_client_options
 WRAPPER = """#!/bin/sh
 exec valgrind --tool=callgrind --callgrind-out-file={dir}/counts.%p --quiet {program} "$@"
 """
@@ -101,6 +103,22 @@ def system_calls(pid, ask, count, folder):
     return int(total.group(1)) / count if total else None
 
 
+def transformed(cluster, etl, size):
+    """A function that reads through the ETL over connections that its pod has proven.
+
+    A node reuses a pod's connections after enough of them have stayed silent behind an answer. Until then the time decides how many requests connect.
+    """
+    client, path = Client(cluster.target.url), f"{cluster.path(size)}?uuid={etl}"
+
+    def ask():
+        client.ask("GET", path, None, 200)
+
+    for _ in range(WARM):
+        ask()
+    time.sleep(WATCH_S)
+    return ask
+
+
 def cases(cluster):
     """(what, pid, function that makes one request, how many)"""
     for size, count in SIZES:
@@ -115,8 +133,7 @@ def cases(cluster):
     for mode in ("hpush", "hrev"):
         etl = cluster.etl_on_host(mode, mode=mode + "://")[0]
         for size, count in SIZES:
-            reader, read_path = Client(cluster.target.url), f"{cluster.path(size)}?uuid={etl}"
-            yield f"{mode} {size_text(size)}", cluster.target.pid, lambda c=reader, p=read_path: c.ask("GET", p, None, 200), count
+            yield f"{mode} {size_text(size)}", cluster.target.pid, transformed(cluster, etl, size), count
 
 
 def measure(kind):

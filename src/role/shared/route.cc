@@ -67,9 +67,11 @@ route_table route_table_make(std::initializer_list<std::span<const route>> lists
 
 // --- requests
 
-// Both texts lack their leading '/'.
+// Both texts begin behind the pattern's literal.
 static bool matches(std::string_view pattern, std::string_view path, route_match &match)
 {
+    if (pattern.empty()) // a path without names
+        return path.empty() || path == "/";
     match.arg_count = 0;
     while (!pattern.empty()) {
         std::string_view wanted = take_segment(pattern);
@@ -98,7 +100,8 @@ route_match route_find(const route_table &table, std::string_view method, std::s
         return match;
     path.remove_prefix(1);
     for (const route_path &known : table.paths) {
-        if (!path.starts_with(known.literal) || !matches(known.pattern, path, match)) // most rows end here
+        size_t size = known.literal.size();
+        if (!path.starts_with(known.literal) || !matches(known.pattern.substr(size), path.substr(size), match)) // most rows end here
             continue;
         for (const route *row : known.rows) {
             if (method == row->method) {
