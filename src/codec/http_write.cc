@@ -5,8 +5,10 @@
 // Knows    base.                     Known by  http, store, transfer, role.
 #include "codec/http_write.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
 
 #include "base/text.h"
 
@@ -110,15 +112,20 @@ void http_write_request_line(std::string &out, std::string_view method, std::str
     out += " HTTP/1.1\r\n";
 }
 
+// What would end the line, or the text.
+static bool is_line_break(char c) { return c == '\r' || c == '\n' || c == '\0'; }
+
 void http_write_header(std::string &out, std::string_view name, std::string_view value)
 {
     out += name;
     out += ": ";
     size_t start = out.size();
     out += value;
-    for (size_t i = start; i < out.size(); i++)
-        if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0')
-            out[i] = ' ';
+    // Three searches by the C library take less than one loop over the bytes, and almost no value has any of the three.
+    bool is_clean = value.find('\r') == std::string_view::npos && value.find('\n') == std::string_view::npos &&
+                    value.find('\0') == std::string_view::npos;
+    if (!is_clean)
+        std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(start), out.end(), is_line_break, ' ');
     out += "\r\n";
 }
 
