@@ -22,7 +22,8 @@ from speed import Speed, uploads
 
 DEARER_MAX = 1.03
 SIZES = ((KIB, 200), (64 * KIB, 100), (MIB, 40), (16 * MIB, 8))  # bytes, requests that are counted
-ROUNDS = 5  # of system calls: how a body falls into pieces depends on when they come
+# Each count is the median of so many. How a body falls into pieces depends on when they come, and housekeeping or a checkpoint falls into some rounds.
+ROUNDS = {"instructions": 3, "system calls": 5}
 WARM = 20  # more than pod_watch_count of src/base/limits.h
 WATCH_S = 1.5  # longer than idle_ms of http_client_options
 WRAPPER = """#!/bin/sh
@@ -136,16 +137,16 @@ def cases(cluster):
             yield f"{mode} {size_text(size)}", cluster.target.pid, transformed(cluster, etl, size), count
 
 
-def measure(kind):
+def measure(kind, unit):
     """{what: count of a request} of the programs that clusters are made of now."""
     found = {}
     with kind() as cluster:
         for what, pid, ask, count in cases(cluster):
-            if kind is Counted:
-                found[what] = instructions(cluster, pid, ask, count)
+            if unit == "instructions":
+                counts = [instructions(cluster, pid, ask, count) for _ in range(ROUNDS[unit])]
             else:
-                counts = [system_calls(pid, ask, count, cluster.dir) for _ in range(ROUNDS)]
-                found[what] = None if None in counts else statistics.median(counts)
+                counts = [system_calls(pid, ask, count, cluster.dir) for _ in range(ROUNDS[unit])]
+            found[what] = None if None in counts else statistics.median(counts)
     return found
 
 
@@ -153,8 +154,8 @@ def compare(table, base_programs):
     """`base_programs()`: a context manager; clusters that are made under it take the base's programs."""
     for kind, unit in ((Counted, "instructions"), (Speed, "system calls")):
         with base_programs():
-            base = measure(kind)
-        now = measure(kind)
+            base = measure(kind, unit)
+        now = measure(kind, unit)
         for what, count in now.items():
             if count is None or base[what] is None:
                 table.add(f"{what}: {unit} of a request, now / base", 0.0, "x", note="not measurable here: a process cannot be traced")
