@@ -23,6 +23,8 @@ struct fixture {
     error open_error;
 };
 
+inline fixture &of(void **state) { return *static_cast<fixture *>(*state); }
+
 // Receives a completion. It lives in the test, so that late completions are noticed.
 struct answer {
     int count = 0;
@@ -208,3 +210,5 @@ inline int teardown_store(void **state)
 }
 
 } // namespace etlnode
+
+#define on_store(test) cmocka_unit_test_setup_teardown(test, setup_store, teardown_store)
