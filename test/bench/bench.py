@@ -5,7 +5,7 @@
 speed.py       CPU per request, latency and memory of every kind of request, driven by wrk in turn with nginx (peers.py, drive.py)
 growth.py      the same with many objects and many ETLs (fill.py)
 base.py        this tree beside a commit of its history, in turn
-promises.py    isolation, overload, slow and idle clients, memory of streams; load and transformer are load.cc and echo.cc
+promises.py    isolation, overload, slow and idle clients, memory of streams; load and transformer are load*.cc and echo.cc
 
 Real daemons and real pods through kubectl-local, as in test/e2e. ETLNODE_BUILD is a release build. A text table goes to stdout, the same numbers as JSON
 and as Markdown to build/bench/<row>.json and <row>.md. A goal that is missed is said, and is exit code 1. Figures are compared within a run only, alternating

@@ -199,6 +199,9 @@ void memory_advance(memory_world &w, uint64_t ms);
 // Whether the block at `offset` of `data` (the file's content, or a damaged copy of it) matches its sum. Calls on_damage if it does not.
 bool memory_check(disk_file &file, const std::string &data, uint64_t offset);
 
+// Does to the disk and the index what the task says, without its completion.
+error memory_execute(memory_world &w, memory_task &t);
+
 // Renames t.path to t.path_to at once, for a test that acts behind the store's back.
 error memory_rename(memory_world &w, const memory_task &t);
 

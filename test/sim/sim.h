@@ -2,7 +2,7 @@
 // test/sim/sim.h: the simulator's world: hosts, one virtual time for all of them, a queue of events, and faults drawn from the seed.
 //
 // A host has the ports of port/*.h: clock, disk, index and documents from test/lib/memory_world.h, the network from sim_net.cc, and child
-// processes from sim_kube.cc. The daemon's own objects (proxy_start, target_start) run on hosts. Clients and pods are also hosts, with
+// processes from sim_kubectl.cc. The daemon's own objects (proxy_start, target_start) run on hosts. Clients and pods are also hosts, with
 // scripts of their own. Nothing happens outside sim_step: the same seed gives the same run, which trace_hash proves.
 #pragma once
 
@@ -74,7 +74,7 @@ struct sim_host : memory_world {
     bool has_failed = false; // with an error
 };
 
-struct sim_link; // sim_net.cc: one connection
+struct sim_link; // sim_link.h: one connection
 
 struct sim_world {
     uint64_t seed = 0;
@@ -141,16 +141,19 @@ void sim_hash(sim_world &w, uint64_t value);
 // --- sim_net.cc
 
 extern const net_port sim_net_port;
+void sim_net_cut_off(sim_host *host, bool silently);
+size_t sim_net_open_conns(const sim_host &host);
+
+// --- sim_link.cc
+
 // Ends all faults of links: links that have one are reset.
 void sim_net_break(sim_world &w);
 // A machine that is back after a power loss does not know its old connections, and answers them with RST.
 void sim_net_power_back(sim_world &w, const std::string &name);
 // Holds back bytes from `from` to `to` until that time.
 void sim_net_hold(sim_world &w, const std::string &from, const std::string &to, uint64_t until_us);
-void sim_net_cut_off(sim_host *host, bool silently);
-size_t sim_net_open_conns(const sim_host &host);
 
-// --- sim_kube.cc
+// --- sim_kubectl.cc
 
 extern const proc_port sim_proc_port;
 void sim_proc_cut_off(sim_host *host);

@@ -21,6 +21,7 @@ struct sim_manners {
     bool ends_with_fin = false; // a dying container closes its connections instead of resetting them
 };
 std::string sim_manners_image(const sim_manners &manners);
+sim_manners sim_manners_read(std::string_view image);
 
 struct sim_server; // sim_pod.cc: a running container
 
@@ -86,6 +87,22 @@ void sim_kube_delete_any(sim_kube &kube);
 void sim_kube_evict_any(sim_kube &kube);
 // Removes whatever of the pods would disturb a leak check.
 void sim_kube_clear(sim_kube &kube);
+
+// --- for sim_kubectl.cc
+
+inline sim_world &sim_pod_world(const sim_pod &pod) { return *pod.kube->world; }
+// The pod as kubectl prints it.
+json_ptr sim_pod_print(const sim_pod &pod);
+// The kubelet's next step with it comes after that delay.
+void sim_pod_schedule(sim_pod &pod, uint64_t delay_us);
+void sim_pod_get_stuck(sim_pod &pod, sim_fault fault);
+
+// --- sim_kubectl.cc
+
+// Tells the watches that the pod has changed.
+void sim_pod_emit(sim_pod &pod, const char *type);
+// The pod is gone: who waits for its removal is answered.
+void sim_kube_release_deletes(sim_world &w, const std::string &name);
 
 // --- sim_pod.cc
 

@@ -1,58 +1,16 @@
 // SPDX-License-Identifier: MIT
-// test/sim/sim_net.cc: TCP between hosts, as port/net.h describes it: bytes arrive in order after a while, or never.
+// test/sim/sim_net.cc: TCP between hosts, as port/net.h describes it. What is under way between two ends is in sim_link.cc.
 //
 // Normal   a write takes what the peer's window has room for, which arrives later. close sends FIN after it, or RST if bytes were unread.
-// Fails    by faults of the area `link`. After a reset, what had arrived stays readable. Data for a closed end causes RST.
-// Limits   window_max for each direction, drawn for each connection.
-#include <algorithm>
+// Fails    by faults of the area `link`.
+// Limits   sim_window_max for each direction, drawn for each connection.
 #include <cstring>
 
 #include "base/limits.h"
-#include "sim.h"
 #include "sim_kube.h"
+#include "sim_link.h"
 
 namespace etlnode {
-
-static constexpr size_t window_max = 128 * 1024;
-static constexpr uint64_t never = UINT64_MAX;
-
-struct sim_way {                // one direction
-    std::string flying;         // sent but not arrived
-    size_t window = window_max; // the most bytes in flight or unread
-    uint64_t arrival_us = 0;    // of the last segment; later ones do not overtake it
-    uint64_t held_until_us = 0;
-    uint64_t reset_at = never; // bytes
-    uint64_t carried = 0;      // bytes that have arrived
-    bool is_dripping = false;
-    bool fin_sent = false;
-};
-
-struct sim_link {
-    sim_world *world = nullptr;
-    uint64_t id = 0;
-    std::string from, to;   // host names; `from` connected
-    net_conn *ends[2] = {}; // null: closed. ends[0] connected
-    sim_way ways[2];        // ways[i] starts at ends[i]
-    bool is_reset = false;  // both ends know, or will know
-    bool is_silent = false; // one end has lost its power
-    size_t references = 0;  // by ends and events
-};
-
-struct net_conn {
-    sim_host *host = nullptr;
-    sim_link *link = nullptr;
-    int end = 0;
-    std::string in;   // received bytes
-    size_t in_at = 0; // already read up to here
-    bool fin_in = false, rst_in = false, peer_finished = false;
-    bool resets = false; // net_reset_on_close
-    std::string peer_name;
-    struct {
-        net_on_ready on_ready = nullptr;
-        void *arg = nullptr;
-        sim_event *event = nullptr;
-    } sides[2];
-};
 
 struct net_listener {
     sim_host *host = nullptr;
@@ -82,167 +40,6 @@ struct net_relay {
     size_t at = 0;
     size_t capacity = 0;
 };
-
-static sim_world &world_of(const net_conn &c) { return *c.host->sim; }
-static sim_way &way_out(net_conn &c) { return c.link->ways[c.end]; }
-static net_conn *peer_of(const net_conn &c) { return c.link->ends[1 - c.end]; }
-
-static void release(sim_link *link)
-{
-    CHECK(link->references > 0);
-    if (--link->references > 0)
-        return;
-    std::erase(link->world->links, link);
-    delete link;
-}
-
-// --- readiness
-
-static size_t unread(const net_conn &c) { return c.in.size() - c.in_at; }
-
-static size_t window_left(net_conn &c)
-{
-    sim_way &way = way_out(c);
-    net_conn *peer = peer_of(c);
-    size_t used = way.flying.size() + (peer != nullptr ? unread(*peer) : 0);
-    return used < way.window ? way.window - used : 0;
-}
-
-static bool is_ready(net_conn &c, size_t side)
-{
-    if (c.rst_in)
-        return true;
-    return side == static_cast<size_t>(net_side::readable) ? unread(c) > 0 || c.fin_in : window_left(c) > 0;
-}
-
-static void on_side(net_conn &c, size_t side)
-{
-    c.sides[side].event = nullptr;
-    if (c.sides[side].on_ready == nullptr || !is_ready(c, side))
-        return;
-    net_on_ready on_ready = c.sides[side].on_ready;
-    c.sides[side].on_ready = nullptr;
-    on_ready(c.sides[side].arg);
-}
-
-static void on_readable(void *arg) { on_side(*static_cast<net_conn *>(arg), 0); }
-static void on_writable(void *arg) { on_side(*static_cast<net_conn *>(arg), 1); }
-
-static void wake(net_conn &c, uint64_t delay_us)
-{
-    for (size_t side : {0u, 1u}) {
-        auto &s = c.sides[side];
-        if (s.on_ready != nullptr && s.event == nullptr && is_ready(c, side))
-            s.event = sim_after(world_of(c), c.host, delay_us, side == 0 ? on_readable : on_writable, &c);
-    }
-}
-
-// --- segments
-
-struct segment {
-    sim_link *link = nullptr;
-    int from = 0;
-    enum class kind : uint8_t { data, fin, rst } what = kind::data;
-    size_t size = 0;
-};
-
-static void send_segment(sim_link *link, int from, segment::kind what, size_t size);
-
-static void reset_end(net_conn *c)
-{
-    if (c == nullptr || c->rst_in)
-        return;
-    c->rst_in = true;
-    wake(*c, 0);
-}
-
-// Both ends learn of the reset, each in its own time.
-static void reset_link(sim_link *link)
-{
-    link->is_reset = true;
-    link->ways[0].flying.clear();
-    link->ways[1].flying.clear();
-    reset_end(link->ends[0]);
-    reset_end(link->ends[1]);
-}
-
-static void arrive_data(sim_link *link, int from, size_t size)
-{
-    sim_way &way = link->ways[from];
-    net_conn *to = link->ends[1 - from];
-    size = std::min(size, way.flying.size());
-    if (to == nullptr) { // nothing listens any more: the sender gets an error
-        way.flying.clear();
-        if (!link->is_silent)
-            reset_link(link);
-        return;
-    }
-    if (way.carried + size >= way.reset_at) {
-        size = static_cast<size_t>(way.reset_at - way.carried);
-        to->in.append(way.flying, 0, size);
-        sim_note(*link->world, "link %llu is reset at byte %llu", static_cast<unsigned long long>(link->id),
-            static_cast<unsigned long long>(way.reset_at));
-        reset_link(link);
-        return;
-    }
-    if (to->in_at == to->in.size()) {
-        to->in.clear();
-        to->in_at = 0;
-    }
-    to->in.append(way.flying, 0, size);
-    way.flying.erase(0, size);
-    way.carried += size;
-    wake(*to, 0);
-}
-
-static void on_segment(void *arg)
-{
-    auto *s = static_cast<segment *>(arg);
-    sim_link *link = s->link;
-    sim_world &w = *link->world;
-    sim_way &way = link->ways[s->from];
-    if (way.held_until_us > w.now_us && !link->is_reset && !link->is_silent) { // in order: everything behind it waits
-        way.arrival_us = std::max(way.arrival_us, way.held_until_us);
-        (void)sim_after(w, nullptr, way.held_until_us - w.now_us, on_segment, s);
-        return;
-    }
-    if (!link->is_silent && (!link->is_reset || s->what == segment::kind::rst)) {
-        switch (s->what) {
-        case segment::kind::data: arrive_data(link, s->from, s->size); break;
-        case segment::kind::fin:
-            if (net_conn *to = link->ends[1 - s->from]) {
-                to->fin_in = true;
-                wake(*to, 0);
-            }
-            break;
-        case segment::kind::rst: reset_link(link); break;
-        }
-    }
-    delete s;
-    release(link);
-}
-
-static uint64_t latency(sim_world &w) { return sim_between(w, 20, 400); }
-
-static void send_segment(sim_link *link, int from, segment::kind what, size_t size)
-{
-    sim_world &w = *link->world;
-    sim_way &way = link->ways[from];
-    if (link->is_silent)
-        return;
-    uint64_t at = w.now_us + latency(w);
-    if (sim_chance(w, 15)) {
-        if (sim_hit(w, sim_fault::link_drop)) // retransmitted after a while
-            at += sim_between(w, 200'000, 2'000'000);
-        else if (sim_hit(w, sim_fault::link_delay))
-            at += sim_between(w, 1'000, 300'000);
-    }
-    if (way.is_dripping && what == segment::kind::data)
-        at += 20'000;
-    way.arrival_us = std::max(way.arrival_us, at);
-    link->references++;
-    (void)sim_after(w, nullptr, way.arrival_us - w.now_us, on_segment, new segment{link, from, what, size});
-}
 
 // --- connecting
 
@@ -304,7 +101,7 @@ static void draw_link_faults(sim_link *link)
     sim_world &w = *link->world;
     for (sim_way &way : link->ways) {
         way.window = sim_chance(w, 200) ? static_cast<size_t>(sim_between(w, 256, 8 * 1024))
-                                        : static_cast<size_t>(sim_between(w, 16 * 1024, window_max));
+                                        : static_cast<size_t>(sim_between(w, 16 * 1024, sim_window_max));
         if (sim_hit(w, sim_fault::link_reset_at_byte))
             way.reset_at = sim_chance(w, 500) ? sim_between(w, 1, 600) : sim_between(w, 1, 100'000);
         if (sim_hit(w, sim_fault::link_black_hole))
@@ -344,7 +141,7 @@ static void on_connect_event(void *arg)
             draw_link_faults(link);
             l->backlog.push_back(accepted);
             if (l->event == nullptr && !l->paused)
-                l->event = sim_after(w, l->host, latency(w), on_accept_event, l);
+                l->event = sim_after(w, l->host, sim_latency(w), on_accept_event, l);
         }
     }
     net_conn *conn = call->conn;
@@ -374,7 +171,7 @@ static error net_connect_start(
         host.no_descriptors_until_us = w.now_us + sim_between(w, 100'000, 2'000'000);
     if (host.no_descriptors_until_us > w.now_us)
         call->err = make_error(error_code::too_many_files);
-    uint64_t delay = latency(w);
+    uint64_t delay = sim_latency(w);
     if (sim_chance(w, 15) && sim_hit(w, sim_fault::link_drop))
         delay += 1'000'000;
     host.connects.push_back(call);
@@ -459,15 +256,15 @@ static size_t some_of(sim_world &w, size_t size)
 // The peer's writer may continue.
 static void window_opened(net_conn &c)
 {
-    if (net_conn *peer = peer_of(c))
-        wake(*peer, latency(world_of(c)));
+    if (net_conn *peer = sim_conn_peer(c))
+        sim_conn_wake(*peer, sim_latency(sim_conn_world(c)));
 }
 
 static io_result net_read_some(net_conn *c, void *buffer, size_t size)
 {
     CHECK(size > 0);
-    if (unread(*c) > 0) {
-        size_t count = std::min(some_of(world_of(*c), size), unread(*c));
+    if (sim_conn_unread(*c) > 0) {
+        size_t count = std::min(some_of(sim_conn_world(*c), size), sim_conn_unread(*c));
         std::memcpy(buffer, c->in.data() + c->in_at, count);
         c->in_at += count;
         window_opened(*c);
@@ -484,17 +281,17 @@ static io_result net_read_some(net_conn *c, void *buffer, size_t size)
 
 static io_result send_bytes(net_conn &c, std::string_view bytes)
 {
-    sim_way &way = way_out(c);
+    sim_way &way = sim_conn_way_out(c);
     CHECK(!way.fin_sent);
     if (c.rst_in)
         return conn_failed(c);
-    size_t count = std::min(some_of(world_of(c), bytes.size()), window_left(c));
+    size_t count = std::min(some_of(sim_conn_world(c), bytes.size()), sim_conn_window_left(c));
     if (count == 0)
         return {io_state::again, 0, no_error};
     way.flying.append(bytes.data(), count);
     size_t piece = way.is_dripping ? 1 + count / 8 : count;
     for (size_t sent = 0; sent < count; sent += piece)
-        send_segment(c.link, c.end, segment::kind::data, std::min(piece, count - sent));
+        sim_link_send(c.link, c.end, sim_segment::kind::data, std::min(piece, count - sent));
     return {io_state::done, count, no_error};
 }
 
@@ -541,7 +338,7 @@ static void net_wait_side(net_conn *c, net_side side, net_on_ready on_ready, voi
     CHECK(on_ready != nullptr);
     s.on_ready = on_ready;
     s.arg = arg;
-    wake(*c, 0);
+    sim_conn_wake(*c, 0);
 }
 
 static void net_wait_stop(net_conn *c, net_side side) { c->sides[static_cast<size_t>(side)].on_ready = nullptr; }
@@ -549,23 +346,23 @@ static bool net_waits(const net_conn *c, net_side side) { return c->sides[static
 
 static void net_finish(net_conn *c)
 {
-    sim_way &way = way_out(*c);
+    sim_way &way = sim_conn_way_out(*c);
     if (way.fin_sent || c->rst_in)
         return;
     way.fin_sent = true;
-    send_segment(c->link, c->end, segment::kind::fin, 0);
+    sim_link_send(c->link, c->end, sim_segment::kind::fin, 0);
 }
 
 static void net_close_conn(net_conn *c)
 {
-    sim_world &w = world_of(*c);
+    sim_world &w = sim_conn_world(*c);
     for (auto &side : c->sides) {
         if (side.event != nullptr)
             sim_cancel(w, side.event);
     }
     if (!c->rst_in) {
-        if (c->resets || unread(*c) > 0)
-            send_segment(c->link, c->end, segment::kind::rst, 0);
+        if (c->resets || sim_conn_unread(*c) > 0)
+            sim_link_send(c->link, c->end, sim_segment::kind::rst, 0);
         else
             net_finish(c);
     }
@@ -573,13 +370,13 @@ static void net_close_conn(net_conn *c)
     std::erase(c->host->conns, c);
     sim_link *link = c->link;
     delete c;
-    release(link);
+    sim_link_release(link);
 }
 
 static bool net_looks_unread(net_conn *c, bool *out_end)
 {
-    *out_end = c->rst_in || (unread(*c) == 0 && c->fin_in);
-    return unread(*c) > 0;
+    *out_end = c->rst_in || (sim_conn_unread(*c) == 0 && c->fin_in);
+    return sim_conn_unread(*c) > 0;
 }
 
 // --- relays
@@ -652,8 +449,6 @@ const net_port sim_net_port = {
     .relay_free = net_relay_end,
 };
 
-// --- control by the world
-
 size_t sim_net_open_conns(const sim_host &host) { return host.conns.size(); }
 
 void sim_net_cut_off(sim_host *host, bool silently)
@@ -671,12 +466,12 @@ void sim_net_cut_off(sim_host *host, bool silently)
         sim_link *link = c->link;
         if (!silently && !c->rst_in) {
             // The kernel closes for the process: data in flight still arrives, then FIN, or RST if bytes were unread.
-            bool rude = unread(*c) > 0 || link->ways[1 - c->end].flying.size() > 0;
+            bool rude = sim_conn_unread(*c) > 0 || link->ways[1 - c->end].flying.size() > 0;
             if (rude)
-                send_segment(link, c->end, segment::kind::rst, 0);
-            else if (!way_out(*c).fin_sent)
-                send_segment(link, c->end, segment::kind::fin, 0);
-            way_out(*c).fin_sent = true;
+                sim_link_send(link, c->end, sim_segment::kind::rst, 0);
+            else if (!sim_conn_way_out(*c).fin_sent)
+                sim_link_send(link, c->end, sim_segment::kind::fin, 0);
+            sim_conn_way_out(*c).fin_sent = true;
         }
         link->is_silent = link->is_silent || silently; // bytes in flight are lost
         // What is left of the process talks to a dead link of its own.
@@ -689,9 +484,9 @@ void sim_net_cut_off(sim_host *host, bool silently)
         c->link = grave;
         grave->ends[c->end] = c;
         grave->references++;
-        release(link);
+        sim_link_release(link);
         c->rst_in = true;
-        wake(*c, 0);
+        sim_conn_wake(*c, 0);
     }
     for (net_connect_call *call : host->connects) {
         if (call->event == nullptr)
@@ -699,39 +494,6 @@ void sim_net_cut_off(sim_host *host, bool silently)
         sim_cancel(w, call->event);
         call->err = make_error(error_code::refused);
         call->event = sim_after(w, host, 1'000, on_connect_event, call);
-    }
-}
-
-void sim_net_hold(sim_world &w, const std::string &from, const std::string &to, uint64_t until_us)
-{
-    for (sim_link *link : w.links) {
-        if (link->from == from && link->to == to)
-            link->ways[0].held_until_us = std::max(link->ways[0].held_until_us, until_us);
-        if (link->from == to && link->to == from)
-            link->ways[1].held_until_us = std::max(link->ways[1].held_until_us, until_us);
-    }
-}
-
-void sim_net_power_back(sim_world &w, const std::string &name)
-{
-    for (sim_link *link : w.links) {
-        if (link->is_silent && (link->from == name || link->to == name))
-            reset_link(link);
-    }
-}
-
-void sim_net_break(sim_world &w)
-{
-    for (sim_link *link : w.links) {
-        bool is_troubled = link->is_silent;
-        for (sim_way &way : link->ways) {
-            is_troubled = is_troubled || way.is_dripping || way.held_until_us > w.now_us || way.reset_at != never;
-            way.is_dripping = false;
-            way.held_until_us = 0;
-            way.reset_at = never;
-        }
-        if (is_troubled)
-            reset_link(link);
     }
 }
 
