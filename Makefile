@@ -41,11 +41,13 @@ $(TESTED)/build.ninja:
 demo: all
 	@BUILD=$(RELEASE) bash src/demo/demo.sh
 
+# The end-to-end tests wait for deadlines more than they compute, so a core has room for two of them.
+TEST_PROCESSES ?= $(shell expr 2 \* $$(nproc))
 test:
 	@sh src/demo/packages.sh test
 	@$(MAKE) --no-print-directory $(TESTED)/build.ninja
 	@ninja -C $(TESTED) --quiet
-	@meson test -C $(TESTED) --no-rebuild --print-errorlogs $(TEST_ARGS)
+	@meson test -C $(TESTED) --no-rebuild --num-processes $(TEST_PROCESSES) --print-errorlogs $(TEST_ARGS)
 
 test-long:
 	@sh src/demo/packages.sh test
