@@ -16,7 +16,7 @@ std::string pod_text_tail(std::string_view text, size_t size_max)
         return std::string(text);
     text.remove_prefix(text.size() - size_max);
     size_t line_end = text.find('\n');
-    return "..." + std::string(line_end != std::string_view::npos && line_end < 200 ? text.substr(line_end) : text);
+    return "..." + std::string(line_end < 200 ? text.substr(line_end) : text); // npos is not less
 }
 
 std::string pod_text_context(const pod_plan &plan)

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 
 #include <iconv.h>
 #include <zlib.h>
@@ -122,7 +123,7 @@ static bool to_utf8(std::string_view charset, std::string_view text, std::string
     if (charset.empty() || charset.size() > name_size_max || !std::all_of(charset.begin(), charset.end(), is_of_name))
         return false;
     iconv_t converter = iconv_open("UTF-8", std::string(charset).c_str());
-    if (converter == reinterpret_cast<iconv_t>(-1))
+    if (reinterpret_cast<intptr_t>(converter) == -1) // iconv_open's failure
         return false;
     std::string from(text);
     std::string to(text.size() * 4 + 16, '\0');
@@ -164,11 +165,16 @@ static void decode(std::string &text, std::string_view content_type)
                    text_equal_ignore_case(charset, "us-ascii");
     bool is_cut = text.size() >= pod_error_text_max;
     std::string converted;
-    if (!is_ours && to_utf8(std::string(charset), text, converted))
+    if (!is_ours && to_utf8(std::string(charset), text, converted)) {
         text.swap(converted);
-    else if (std::string_view whole = is_cut ? whole_characters(text) : std::string_view(text); text_is_utf8(whole))
+        return;
+    }
+    std::string_view whole = is_cut ? whole_characters(text) : std::string_view(text);
+    if (text_is_utf8(whole)) {
         text.resize(whole.size());
-    else if (!is_binary(text) && to_utf8("WINDOWS-1252", text, converted)) // the usual encoding of texts that declare none
+        return;
+    }
+    if (!is_binary(text) && to_utf8("WINDOWS-1252", text, converted)) // the usual encoding of texts that declare none
         text.swap(converted);
 }
 

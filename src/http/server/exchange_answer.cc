@@ -104,7 +104,7 @@ void exchange_answer_view(exchange &x, answer a, std::string_view bytes, void (*
     decide_keep(x);
     write_head(x, a, answer_framing::length, bytes.size());
     x.body.clear();
-    x.body_view = is_head_request(x) ? std::string_view("", 0) : bytes;
+    x.body_view = is_head_request(x) ? std::string_view() : bytes;
     x.body_sent = 0;
     x.on_sent = on_sent;
     x.sent_arg = arg;
