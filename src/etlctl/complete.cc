@@ -106,7 +106,7 @@ complete_answer complete_words(const std::vector<std::string> &words, const comp
     complete_answer answer;
     if (words.empty())
         return answer;
-    std::string typed = words.back();
+    const std::string &typed = words.back();
     std::vector<std::string> before(words.begin(), words.end() - 1);
 
     const flag_row *pending = before.empty() ? nullptr : grammar_find_flag(before.back());

@@ -535,8 +535,9 @@ static std::string pod_log_since(session &s, const std::string &etl, const std::
 {
     static constexpr uint64_t lines_shown_max = 20;
     static constexpr uint64_t patience_ms = 5'000;
+    uint64_t elapsed_s = elapsed_ms / 1000 + 2;
     std::string url = text_format("%s/%s?%s=%llu", etl_url(s, etl, "logs").c_str(), url_encode(target).c_str(),
-        std::string(query_since).c_str(), static_cast<unsigned long long>(elapsed_ms / 1000 + 2));
+        std::string(query_since).c_str(), static_cast<unsigned long long>(elapsed_s));
     json_ptr tree;
     failure f = fetch_json(s, session_request(s, "GET", url, patience_ms), "", {}, cJSON_Array, tree);
     std::string bytes;

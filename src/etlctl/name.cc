@@ -111,12 +111,12 @@ bool name_parse_endpoint(std::string_view text, std::string &out_endpoint, std::
     std::string_view rest = std::string_view(endpoint).substr(scheme.size());
     std::string_view path = rest.substr(std::min(rest.find('/'), rest.size()));
     bool is_plain = std::all_of(rest.begin(), rest.end(), [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+    bool is_http = scheme == "http://" || scheme == "https://";
+    bool has_host = !rest.empty() && path.size() < rest.size() && is_plain && rest.find_first_of("?#\\") == std::string_view::npos;
     std::string wrong;
-    if (scheme != "http://" && scheme != "https://")
-        wrong = " is not an endpoint: write http://HOST:PORT";
-    else if (rest.find('@') != std::string_view::npos)
+    if (is_http && rest.find('@') != std::string_view::npos)
         wrong = " is not an endpoint: write http://HOST:PORT, without a user or password";
-    else if (rest.empty() || path.size() == rest.size() || !is_plain || rest.find_first_of("?#\\") != std::string_view::npos)
+    else if (!is_http || !has_host)
         wrong = " is not an endpoint: write http://HOST:PORT";
     else
         wrong = check_authority(rest.substr(0, rest.size() - path.size()), scheme);

@@ -83,11 +83,10 @@ static int get_nodes(const command &c, const std::vector<std::string> &names, co
     json_ptr node = node_object(name);
     if (format.kind != output_kind::table && format.kind != output_kind::wide)
         return print_object(node.get(), format, "node");
+    static constexpr const char *version = "v" NODE_VERSION;
     table t;
-    return command_write(
-               print_rows(t, {{"NAME", "STATUS", "ROLES", "AGE", "VERSION"}, {name, "Ready", "<none>", "<unknown>", "v" NODE_VERSION}}))
-               ? 0
-               : 1;
+    std::string rows = print_rows(t, {{"NAME", "STATUS", "ROLES", "AGE", "VERSION"}, {name, "Ready", "<none>", "<unknown>", version}});
+    return command_write(rows) ? 0 : 1;
 }
 
 static int print_pods(const command &c, std::vector<found_pod> &pods, bool by_name, const output_format &format)

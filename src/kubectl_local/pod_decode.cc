@@ -117,9 +117,7 @@ static void decode_value(const cJSON *value, std::string_view type, const place 
 {
     if (cJSON_IsNull(value) || type == "any")
         return;
-    if (type == "string" && !cJSON_IsString(value)) {
-        refuse_type(out, at, value, type);
-    } else if (type == "bool" && !cJSON_IsBool(value)) {
+    if ((type == "string" && !cJSON_IsString(value)) || (type == "bool" && !cJSON_IsBool(value))) {
         refuse_type(out, at, value, type);
     } else if (type == "int32" || type == "int64") {
         decode_integer(value, type, at, out);

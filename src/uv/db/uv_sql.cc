@@ -18,14 +18,14 @@ static constexpr const char *sql_text[] = {
     "SELECT objects, content_id_max FROM totals WHERE id = 1",
     "UPDATE totals SET objects = ?1, content_id_max = ?2 WHERE id = 1",
     "PRAGMA page_count",
-    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2",
+    ("SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2"),
     // Use one statement: between two of them, a commit could remove the content.
-    "SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id)"
-    " ELSE (SELECT bytes FROM sums WHERE sums.content_id = objects.content_id) END"
-    " FROM objects WHERE bucket = ?1 AND name = ?2",
-    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4",
-    "SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 ORDER BY name LIMIT ?4",
-    "REPLACE INTO objects(" OBJECT_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    ("SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id)"
+     " ELSE (SELECT bytes FROM sums WHERE sums.content_id = objects.content_id) END"
+     " FROM objects WHERE bucket = ?1 AND name = ?2"),
+    ("SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4"),
+    ("SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 ORDER BY name LIMIT ?4"),
+    ("REPLACE INTO objects(" OBJECT_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"),
     "DELETE FROM objects WHERE bucket = ?1 AND name = ?2",
     "INSERT OR IGNORE INTO garbage SELECT content_id FROM objects WHERE bucket = ?1 AND content_id <> 0 AND NOT in_index",
     "DELETE FROM unplaced WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1)",
