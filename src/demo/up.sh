@@ -4,7 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build/release}
-STATE=${STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/etlnode/up}
+usual_state=${XDG_STATE_HOME:-$HOME/.local/state}/etlnode/up
+STATE=${STATE:-$usual_state}
+stop="make down"
+if [ "$STATE" != "$usual_state" ] || [ "$BUILD" != build/release ]; then # what the user chose here, the end must know too
+    stop="$(printf 'STATE=%q BUILD=%q bash %q' "$(realpath -m "$STATE")" "$(realpath -m "$BUILD")" "$PWD/src/demo/down.sh")"
+fi
 mkdir -p "$STATE"
 export BUILD STATE
 # shellcheck source=src/demo/cluster.sh
@@ -32,5 +37,5 @@ Try:
   kubectl-local get pods
   etlctl etl stop \$id
 
-Stop it with: make down
+Stop it with: $stop
 TEXT

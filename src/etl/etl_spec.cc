@@ -252,7 +252,7 @@ error etl_spec_check(const etl_spec &spec, std::string &out_reason)
 {
     if (spec.hpull_address != client_address::node_port || etl_mode_redirects[static_cast<size_t>(spec.mode)])
         return no_error;
-    out_reason = spec.hpull_address_at + ": hpull_address is the text \"node_port\" and communication_type is " +
+    out_reason = spec.hpull_address_at + ": hpull_address is \"node_port\" and communication_type is " +
                  std::string(etl_mode_names[static_cast<size_t>(spec.mode)]) + ", expected hpull://: only that sends clients to the pod";
     return make_error(error_code::bad_spec);
 }

@@ -127,7 +127,7 @@ std::string spec_words(const yaml_node *node)
     case yaml_type::real: return "the number " + value;
     case yaml_type::text: break;
     }
-    return "the text \"" + value + "\"";
+    return "\"" + value + "\"";
 }
 
 error spec_read_duration(const yaml_node &node, std::string_view name, uint64_t max_ms, uint64_t &out_ms, std::string &out_reason)

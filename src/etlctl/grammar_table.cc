@@ -35,9 +35,10 @@ static constexpr flag_row flags[] = {
     TEXT_FLAG(name, "--name", "NAME", "the ETL's name", nullptr),
     TEXT_FLAG(communication, "--comm-type", "TYPE", communication_help.data(), nullptr),
     TEXT_FLAG(init_timeout, "--init-timeout", "DURATION", "how long pods may take to become Ready; overrides the spec", nullptr),
-    TEXT_FLAG(obj_timeout, "--object-timeout", "DURATION", "how long the transform of one object may take; overrides the spec", nullptr),
+    TEXT_FLAG(obj_timeout, "--object-timeout", "DURATION", "how long a transform may go without progress; overrides the spec", nullptr),
     TEXT_FLAG(args, "--args", "TEXT", "an argument for the transform (etl_args)", nullptr),
-    TEXT_FLAG(range, "--range", "FIRST-LAST", "only these bytes, counted from 0; also FIRST- or -COUNT", nullptr),
+    TEXT_FLAG(
+        range, "--range", "FIRST-LAST", "only bytes FIRST to LAST, counted from 0; FIRST-: to the end; -COUNT: the last COUNT", nullptr),
     TEXT_FLAG(prefix, "--prefix", "TEXT", "only names that begin with this", nullptr),
     TEXT_FLAG(limit, "--limit", "N", "at most this many", nullptr),
     TEXT_FLAG(tail, "--tail", "N", "only the last N lines of each pod", nullptr),
@@ -95,7 +96,7 @@ static constexpr command_row commands[] = {
     {command::object_get, "object", "get", "read cat download", {object_word, out_word}, moving | flag_bit(flag::range), "Read an object",
         "OUT is a file, a directory, or - for standard output (the default). On a terminal, binary data needs an explicit -.\n"
         "Called as `ais`, it writes a file with the object's name if OUT is missing. The checksum of a whole object is verified.\n"
-        "A truncated read is an error and leaves no file.\n",
+        "A truncated read is an error and leaves no file. `--range 0-99` reads the first 100 bytes, because LAST is included.\n",
         "  etlctl object get transform/shard.in shard.in\n  etlctl get transform/shard.in - --range 0-99\n"},
     {command::object_put, "object", "put", "write upload",
         {{"FILE", word_kind::file, true, false}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}}, changing | moving,

@@ -347,7 +347,7 @@ def case_a_dry_run_finds_what_a_start_would():
             file.write(text)
         return path
     good = harness.pod_spec("dry-one", "dialect/env:1", port=8000)
-    for wrong, reason in ((good.replace("kind: Pod", "kind: Pot"), "line 2, column 7: kind is the text \"Pot\", expected kind: Pod"),
+    for wrong, reason in ((good.replace("kind: Pod", "kind: Pot"), "line 2, column 7: kind is \"Pot\", expected kind: Pod"),
                           (good.replace("containerPort: 8000", "name: default"), "containerPort is missing"),
                           (good.replace("wait_timeout", "wiat_timeout"), 'unknown annotation "wiat_timeout", expected wait_timeout'),
                           ("name: dry-one\nruntime:\n  image: dialect/env:1\n  comand: [x]\n", 'line 4, column 3: unknown key of runtime "comand", expected command'),

@@ -33,9 +33,9 @@ def case_up_and_down():
     os.mkdir(state)
     environment = {"BUILD": harness.BUILD, "STATE": state, "PORT": "0"}
     scripts = os.path.join(harness.ROOT, "src/demo")
-    printed = cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
+    started = cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
     try:
-        lines = printed.split("Try:\n")[1].split("\n\n")[0]
+        lines = started.split("Try:\n")[1].split("\n\n")[0]
         done = cluster.run("bash", "-c", f"set -eu\ncd {harness.ROOT}\n{lines}", env={"ETLNODE_ENDPOINT": ""})
         assert MD5 in done.stdout.decode(), done
         assert "restarted" not in cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
@@ -45,6 +45,9 @@ def case_up_and_down():
         harness.until(lambda: not os.path.exists(f"/proc/{pid}") or ") Z " in open(f"/proc/{pid}/stat", encoding="ascii").read(), "target 2 has ended")
         printed = cluster.run("bash", scripts + "/up.sh", env=environment).stdout.decode()
         assert "already up" in printed and "restarted: target2\n" in printed, printed
+        stop = started.split("Stop it with: ")[1].strip()
+        done = cluster.run("bash", "-c", stop)  # it knows what this cluster was started with
+        assert f"The cluster is down. Its data stays in {state}" in done.stdout.decode(), (stop, done)
     finally:
         cluster.run("bash", scripts + "/down.sh", env=environment)
     assert not any(name.endswith(".pid") for name in os.listdir(state))

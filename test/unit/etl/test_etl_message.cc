@@ -20,7 +20,7 @@ static void the_address_of_hpull_goes_with_the_message(void **state)
             test_eq_enum(f.spec.hpull_address, client_address::node_port);
         else
             test_has_text(f.reason,
-                "spec: line 5, column 32: hpull_address is the text \"node_port\" and communication_type is hpush://, expected hpull://");
+                "spec: line 5, column 32: hpull_address is \"node_port\" and communication_type is hpush://, expected hpull://");
     }
 }
 
@@ -73,7 +73,7 @@ static void a_message_decides_and_the_annotation_is_not_looked_at(void **state)
     test_eq(f.spec.wait_timeout_ms, 7'000u);
     f.text = R"({"name":"abcdef","spec":")" + base64_encode(pod) + "\"}";
     test_true(static_cast<bool>(etl_spec_parse_init(f.text, f.spec, f.reason)));
-    test_has_text(f.reason, "spec: line 6, column 25: communication_type is the text \"${COMMUNICATION_TYPE");
+    test_has_text(f.reason, "spec: line 6, column 25: communication_type is \"${COMMUNICATION_TYPE");
 }
 
 static void a_runtime_becomes_a_pod(void **state)
@@ -145,23 +145,23 @@ static constexpr bad_case bad_messages[] = {
     {R"({"nmae":"abcdef","runtime":{"image":"x"}})",
         "beginning and ending with a letter or digit (did you mean name? line 1, column 2 says nmae)"},
     {R"({"name":"abcdef","spce":"eA=="})", "a Pod in base64 (did you mean spec? line 1, column 18 says spce)"},
-    {R"({"name":"short","runtime":{"image":"x"}})", "line 1, column 9: name is the text \"short\""},
+    {R"({"name":"short","runtime":{"image":"x"}})", "line 1, column 9: name is \"short\""},
     {R"({"name":"With-Capitals","runtime":{"image":"x"}})", "line 1, column 9: name is"},
     {R"({"name":"ends-with-","runtime":{"image":"x"}})", "line 1, column 9: name is"},
     {R"({"name":"abcdefabcdefabcdefabcdefabcdefabc","runtime":{"image":"x"}})", "line 1, column 9: name is"},
     {"{\"name\":\"abcdef\",\n\"communication\":\"io\",\"runtime\":{\"image\":\"x\"}}",
-        "line 2, column 17: communication is the text \"io\", which is not supported"},
-    {R"({"name":"abcdef","init_timeout":"5","runtime":{"image":"x"}})", "init_timeout is the text \"5\", expected a duration"},
+        "line 2, column 17: communication is \"io\", which is not supported"},
+    {R"({"name":"abcdef","init_timeout":"5","runtime":{"image":"x"}})", "init_timeout is \"5\", expected a duration"},
     {R"({"name":"abcdef","obj_timeout":5,"runtime":{"image":"x"}})", "obj_timeout is the number 5, expected a duration"},
     {R"({"name":"abcdef","runtime":{"command":["x"]}})", "runtime.image is missing, expected the name of an image"},
-    {R"({"name":"abcdef","runtime":"x"})", "runtime is the text \"x\""},
-    {R"({"name":"abcdef","runtime":{"image":"x","command":"y"}})", "runtime.command is the text \"y\", expected a list of texts"},
+    {R"({"name":"abcdef","runtime":"x"})", "runtime is \"x\""},
+    {R"({"name":"abcdef","runtime":{"image":"x","command":"y"}})", "runtime.command is \"y\", expected a list of texts"},
     {R"({"name":"abcdef","runtime":{"image":"x","command":["a",1]}})",
         "line 1, column 56: runtime.command[1] is the number 1, expected a text: put it in quotes"},
     {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","value":1}]}})",
         "runtime.env[0].value (A) is the number 1, expected a text: put it in quotes"},
     {R"({"name":"abcdef","env":[{"value":"1"}],"runtime":{"image":"x"}})", "env[0].name is missing, expected a text without '='"},
-    {R"({"name":"abcdef","env":["A=1"],"runtime":{"image":"x"}})", "env[0] is the text \"A=1\", expected {\"name\", \"value\"}"},
+    {R"({"name":"abcdef","env":["A=1"],"runtime":{"image":"x"}})", "env[0] is \"A=1\", expected {\"name\", \"value\"}"},
     {R"({"name":"abcdef","env":[{"NAME":"A"}],"runtime":{"image":"x"}})",
         "unknown key \"NAME\" of env[0], expected name, value or valueFrom"},
     {R"({"name":"abcdef","runtime":{"image":"x","env":[{"name":"A","valeu":"1"}]}})", "unknown key \"valeu\" of runtime.env[0]"},
@@ -189,9 +189,9 @@ static constexpr bad_case bad_messages[] = {
         "communication is a list, expected hpush://, hrev://, hpull:// or ws://"},
     {R"({"name":"abcdef","communication":7,"runtime":{"image":"x"}})", "communication is the number 7"},
     {R"({"name":"abcdef","support_direct_put":"yes","runtime":{"image":"x"}})",
-        "support_direct_put is the text \"yes\", expected true or false"},
+        "support_direct_put is \"yes\", expected true or false"},
     {R"({"name":"abcdef","support_direct_put":[],"runtime":{"image":"x"}})", "support_direct_put is a list"},
-    {R"({"name":"abcdef","env":"","runtime":{"image":"x"}})", "env is the text \"\", expected a list of"},
+    {R"({"name":"abcdef","env":"","runtime":{"image":"x"}})", "env is \"\", expected a list of"},
     {R"({"name":"abcdef","resources":[],"runtime":{"image":"x"}})", "resources is a list, expected {\"requests\", \"limits\"}"},
     {R"({"name":"abcdef","runtime":[],"spec":"a2luZDogUG9k"})", "runtime is a list, expected {\"image\""},
     {R"({"name":"abcdef","spec":{},"runtime":{"image":"x"}})", "spec is a mapping, expected a Pod spec in base64"},
@@ -199,10 +199,10 @@ static constexpr bad_case bad_messages[] = {
     {R"({"name":[],"runtime":{"image":"x"}})", "name is a list, expected 6 to 32"},
     {R"({"name":123456,"runtime":{"image":"x"}})", "name is the number 123456"},
     {R"({"name":"abcdef","runtime":{"image":[],"command":["x"]}})", "runtime.image is a list, expected the name of an image"},
-    {R"({"name":"abcdef","runtime":{"image":"x","command":""}})", "runtime.command is the text \"\", expected a list of texts"},
+    {R"({"name":"abcdef","runtime":{"image":"x","command":""}})", "runtime.command is \"\", expected a list of texts"},
     {R"({"name":"abcdef","runtime":{"image":"x","env":{}}})", "runtime.env is a mapping, expected a list of"},
     {R"({"name":"abcdef","env":{},"runtime":{"image":"x"}})", "env is a mapping"},
-    {R"({"name":"abcdef","resources":"x","runtime":{"image":"x"}})", "resources is the text \"x\""},
+    {R"({"name":"abcdef","resources":"x","runtime":{"image":"x"}})", "resources is \"x\""},
     {R"({"name":"abcdef","spec":"not base64!"})", "line 1, column 25: spec is not base64"},
     {R"({"name":"abcdef","spec":"a2luZDogUG9k"})", "spec: line 1, column 1: apiVersion is missing"},
     {R"({"name":"abcdef","runtime":{"image":"x"},})", "line 1, column "},
