@@ -57,6 +57,8 @@ inline constexpr std::string_view header_request_id = "X-Request-Id";
 inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
 // Of a PUT by another target: how many milliseconds its body may pause beyond a client's
 inline constexpr std::string_view header_pause = "Etlnode-Pause";
+// Of a PUT by another target: which cluster document the sender goes by (document_identity_print)
+inline constexpr std::string_view header_document = "Etlnode-Document";
 inline constexpr std::string_view header_warning = "Etlnode-Warning"; // in the answer to a start: one line for each warning
 inline constexpr std::string_view header_cluster_uptime = "Ais-Cluster-Uptime";
 inline constexpr std::string_view header_etl = "Etlnode-Etl";                       // in every transformed answer: the ETL that made it,

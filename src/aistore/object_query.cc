@@ -77,7 +77,7 @@ static error refuse(error_code code, std::string text, std::string &out_text)
 }
 
 struct query_parts {
-    std::string id, name, to;
+    std::string id, name, args, to;
     bool has_id = false, has_name = false, has_args = false, has_to = false;
 };
 
@@ -118,15 +118,14 @@ static error read_one(
     if (is_to && value.empty())
         return refuse(error_code::bad_request,
             "the parameter object_to is empty: it says where the object is to be kept, as ais/@#/BUCKET/OBJECT", out_text);
-    std::string &into = is_id ? parts.id : is_to ? parts.to : parts.name;
-    bool &has = is_id ? parts.has_id : is_to ? parts.has_to : parts.has_name;
-    if ((is_id || is_name || is_to) && has && into != value)
+    if (!is_id && !is_name && !is_to && key != query_etl_args)
+        return no_error;
+    std::string &into = is_id ? parts.id : is_to ? parts.to : is_name ? parts.name : parts.args;
+    bool &has = is_id ? parts.has_id : is_to ? parts.has_to : is_name ? parts.has_name : parts.has_args;
+    if (has && into != value)
         return refuse(error_code::bad_request, "the parameter " + key + " is given twice, with different values", out_text);
-    if (is_id || is_name || is_to) {
-        has = true;
-        into = value;
-    }
-    parts.has_args = parts.has_args || (key == query_etl_args && !value.empty());
+    has = true;
+    into = value;
     return no_error;
 }
 
@@ -162,7 +161,7 @@ error object_query_read(std::string_view query, object_use use, object_query &ou
     }
     if (parts.has_id && parts.has_name && parts.id != parts.name)
         return refuse(error_code::bad_request, "uuid and etl_name name two ETLs: an object goes through one at a time", out_text);
-    if (parts.has_args && !parts.has_id && !parts.has_name)
+    if (!parts.args.empty() && !parts.has_id && !parts.has_name)
         return refuse(error_code::bad_request, "etl_args is given, and neither etl_name nor uuid: which ETL is meant?", out_text);
     if (parts.has_to) {
         if (error err = read_destination(parts.to, out_query, out_text))

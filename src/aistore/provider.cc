@@ -39,26 +39,16 @@ static std::string missing_backend_text(std::string_view provider, std::string_v
     return "provider " + std::string(provider) + " is not supported";
 }
 
-// Whether the query contains `name` again, with a value other than `first`.
-static bool is_given_otherwise(std::string_view query, std::string_view name, std::string_view first)
-{
-    std::string key, value;
-    bool is_broken = false;
-    while (url_query_next(query, key, value, is_broken)) {
-        if (key == name && (is_broken || value != first))
-            return true;
-    }
-    return false;
-}
-
 error provider_check(std::string_view query, std::string_view bucket, std::string &out_text)
 {
-    std::string value;
-    if (url_query_get(query, "provider", value)) {
-        if (is_given_otherwise(query, "provider", value)) {
-            out_text = "the parameter provider is given twice, with different values";
+    for (std::string_view name : {"provider", "namespace"}) {
+        if (url_query_is_contradictory(query, name)) {
+            out_text = "the parameter " + std::string(name) + " is given twice, with different values";
             return make_error(error_code::bad_request);
         }
+    }
+    std::string value;
+    if (url_query_get(query, "provider", value)) {
         std::string_view provider = provider_of(value);
         if (provider.empty()) {
             out_text = "unknown provider \"" + text_escape(value) + "\"; known here: ais";

@@ -237,6 +237,23 @@ bool text_is_utf8(std::string_view text)
     return true;
 }
 
+std::string text_without_controls(std::string_view text)
+{
+    std::string out;
+    out.reserve(text.size());
+    for (size_t i = 0; i < text.size(); i++) {
+        const unsigned char byte = static_cast<unsigned char>(text[i]);
+        const bool is_space = byte == '\t' || byte == '\n' || byte == '\r';
+        const bool is_c1 = byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+        if (is_c1 || byte == 0x7f || (byte < 0x20 && !is_space))
+            out += ' ';
+        else
+            out += text[i];
+        i += is_c1 ? 1 : 0;
+    }
+    return out;
+}
+
 std::string text_escape(std::string_view text, size_t max)
 {
     bool cut = text.size() > max;

@@ -115,6 +115,22 @@ bool url_query_get(std::string_view query, std::string_view key, std::string &ou
     return false;
 }
 
+bool url_query_is_contradictory(std::string_view query, std::string_view key)
+{
+    query_item item;
+    std::string first, other;
+    bool has_first = false;
+    while (next_item(query, item)) {
+        if (!key_is(item.key, key))
+            continue;
+        const bool is_good = url_decode_query(item.value, has_first ? other : first);
+        if (has_first && (!is_good || other != first))
+            return true;
+        has_first = true;
+    }
+    return false;
+}
+
 bool url_query_next(std::string_view &in_out_query, std::string &out_key, std::string &out_value, bool &out_broken)
 {
     query_item item;

@@ -22,6 +22,8 @@ std::string url_encode_uname(std::string_view text);
 
 // The first value of `key` in a raw query, decoded; false if absent. A key without '=' has the value "".
 bool url_query_get(std::string_view query, std::string_view key, std::string &out_value);
+// Whether the query has `key` twice, with different values. A value that is not properly encoded differs from all.
+bool url_query_is_contradictory(std::string_view query, std::string_view key);
 // Takes the next parameter from `in_out_query`, decoded; false at the end. `out_broken`: its percent-encoding is invalid; if `out_key` is
 // empty, that of the key.
 bool url_query_next(std::string_view &in_out_query, std::string &out_key, std::string &out_value, bool &out_broken);

@@ -114,6 +114,9 @@ document_identity document_identify(const cluster_document &document);
 uint64_t document_digest(std::string_view text);
 // "version 12 (term 3-9f86d081)", for people.
 std::string document_identity_text(const document_identity &identity);
+// "12.3.9f86d081884c7d65.2c26b46b68ffc68f": version, term, tag and digest, for another node. False: not of this form.
+std::string document_identity_print(const document_identity &identity);
+bool document_identity_parse(std::string_view text, document_identity &out_identity);
 // How the document that `other` identifies relates to `document`.
 enum class document_relation : uint8_t {
     equal,

@@ -34,6 +34,30 @@ std::string document_identity_text(const document_identity &identity)
         static_cast<unsigned long long>(identity.term), static_cast<unsigned long long>(identity.tag >> 32));
 }
 
+std::string document_identity_print(const document_identity &identity)
+{
+    return std::to_string(identity.version) + "." + std::to_string(identity.term) + "." + text_hex(identity.tag) + "." +
+           text_hex(identity.digest);
+}
+
+// The text before the next dot, which is removed with it.
+static std::string_view next_part(std::string_view &rest)
+{
+    size_t dot = rest.find('.');
+    std::string_view part = rest.substr(0, dot);
+    rest = dot == std::string_view::npos ? std::string_view() : rest.substr(dot + 1);
+    return part;
+}
+
+bool document_identity_parse(std::string_view text, document_identity &out_identity)
+{
+    std::string_view version = next_part(text);
+    std::string_view term = next_part(text);
+    std::string_view tag = next_part(text);
+    return text_parse_u64(version, out_identity.version) && text_parse_u64(term, out_identity.term) &&
+           text_parse_hex_u64(tag, out_identity.tag) && text_parse_hex_u64(text, out_identity.digest);
+}
+
 // Whether the term `next` continued directly from `other`, or from a later version of it.
 static bool leads_to(const document_identity &other, const cluster_term &next)
 {

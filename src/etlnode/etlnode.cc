@@ -33,7 +33,6 @@ struct running_node {
     proxy *as_proxy = nullptr;
     target *as_target = nullptr;
     log_level usual_level = log_level::info;
-    bool started = false;
     bool draining = false;
     int exit_code = 0;
 };
@@ -107,7 +106,6 @@ static void on_ready(void *arg, error err, const std::string &detail)
         uv_env_stop(*d.e);
         return;
     }
-    d.started = true;
     announce(d);
 }
 
@@ -118,15 +116,12 @@ static void on_drained(void *arg)
     uv_env_stop(*d.e);
 }
 
-static void on_signal(env &e, int signum, void *arg)
+static void on_signal(env &, int signum, void *arg)
 {
     running_node &d = *static_cast<running_node *>(arg);
-    if (!d.started || d.draining) {
+    if (d.draining) {
         LOG(warn, "app", "signal=%d msg=\"stopping immediately\"", signum);
-        if (d.draining)
-            _exit(130); // a second signal during draining ends the program immediately
-        uv_env_stop(e);
-        return;
+        _exit(130); // a second signal during draining ends the program immediately
     }
     LOG(info, "app", "signal=%d msg=\"draining\"", signum);
     d.draining = true;
@@ -134,6 +129,26 @@ static void on_signal(env &e, int signum, void *arg)
         target_drain(*d.as_target, on_drained, &d);
     else
         proxy_drain(*d.as_proxy, on_drained, &d);
+}
+
+// A signal that comes before the loop exists is remembered, because its default would end the program with a failure.
+static volatile std::sig_atomic_t early_signal = 0;
+static void on_early_signal(int signum) { early_signal = signum; }
+
+static void catch_early_signals()
+{
+    struct sigaction action = {};
+    action.sa_handler = on_early_signal;
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGTERM, &action, nullptr);
+    sigaction(SIGINT, &action, nullptr);
+}
+
+static bool was_stopped_early()
+{
+    if (early_signal != 0)
+        LOG(info, "app", "signal=%d msg=\"stopped before it had started\"", static_cast<int>(early_signal));
+    return early_signal != 0;
 }
 
 static void on_dump(env &, int, void *) { sm_trace_dump(); }
@@ -217,6 +232,8 @@ static int run_node(running_node &d)
         err = uv_env_on_signal(*d.e, SIGQUIT, on_dump, &d);
     if (!err)
         err = uv_env_on_signal(*d.e, SIGUSR2, on_toggle_debug, &d.usual_level);
+    if (was_stopped_early()) // from here on the loop gets the signals
+        _exit(0);
     if (!err)
         err = d.options.is_target ? target_start(*d.e, d.options, on_ready, &d, &d.as_target)
                                   : proxy_start(*d.e, d.options, on_ready, &d, &d.as_proxy);
@@ -224,7 +241,7 @@ static int run_node(running_node &d)
         return cannot_start(error_text(err));
     uv_env_run(*d.e);
     if (!d.draining)
-        _exit(d.exit_code); // start-up failed or was interrupted: no request was acknowledged, so no orderly end is needed
+        _exit(d.exit_code); // the start failed: no request was acknowledged, so no orderly end is needed
     if (d.as_proxy != nullptr)
         proxy_free(d.as_proxy);
     if (d.as_target != nullptr)
@@ -251,6 +268,7 @@ static void print_check_result(const settings &s)
 
 static int run_main(int argc, char **argv)
 {
+    catch_early_signals();
     standard_streams_fill_gaps();
     setenv("UV_THREADPOOL_SIZE", "8", 0); // must precede the first use of the pool
 #ifdef M_ARENA_MAX
@@ -294,6 +312,8 @@ static int run_main(int argc, char **argv)
     log_set_level(s.level);
     d.usual_level = s.level;
     log_api_exposure(d.options);
+    if (was_stopped_early())
+        return 0;
     if (!ensure_secret(s, d.options))
         return 1;
     sm_set_strict(std::getenv("ETLNODE_STRICT") != nullptr);
@@ -305,7 +325,7 @@ static int run_main(int argc, char **argv)
             s.kubectl_why.c_str());
     if (d.options.is_target)
         check_sandbox(d.options);
-    return run_node(d);
+    return was_stopped_early() ? 0 : run_node(d);
 }
 
 } // namespace etlnode

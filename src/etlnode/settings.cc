@@ -18,8 +18,16 @@ static std::string where(const option_values &values, std::string_view name)
     auto found = values.find(name);
     if (found == values.end())
         return std::string(name);
-    std::string out = "--" + std::string(name) + " (" + option_origin_name(found->second.origin);
+    std::string out = "--" + std::string(name);
+    if (found->second.origin == option_origin::flag || found->second.origin == option_origin::fallback)
+        return out;
+    out += std::string(" (") + option_origin_name(found->second.origin);
     return out + (found->second.location.empty() ? ")" : ": " + found->second.location + ")");
+}
+
+static std::string must_be(const option_values &values, std::string_view name, std::string_view wanted, std::string_view given)
+{
+    return where(values, name) + ": must be " + std::string(wanted) + ", not \"" + text_escape(given, 200) + "\"";
 }
 
 // Other machines cannot connect to an address that means "all of this machine".
@@ -89,7 +97,7 @@ static bool choose_kubectl(
     }
     std::string_view sandbox = option_get(values, "sandbox");
     if (sandbox != "auto" && sandbox != "none") {
-        out_reason = where(values, "sandbox") + ": \"" + text_escape(sandbox, 50) + "\": expected auto or none";
+        out_reason = must_be(values, "sandbox", "auto or none", sandbox);
         return false;
     }
     if (sandbox == "none" && !node.kubectl_is_local) {
@@ -104,7 +112,8 @@ static bool choose_kubectl(
     return true;
 }
 
-static constexpr const char *listen_words = "an IP address of this machine (0.0.0.0 or [::] for all of them) or localhost";
+static constexpr const char
+    *listen_words = "HOST:PORT, where HOST is an IP address of this machine (0.0.0.0 or [::] for all of them) or localhost";
 
 static bool read_url(const option_values &values, std::string_view name, std::string &out_url, std::string &out_reason)
 {
@@ -114,17 +123,16 @@ static bool read_url(const option_values &values, std::string_view name, std::st
     url_base base;
     bool is_good = text.empty() || url_parse_base(text, base);
     if (is_good && (base.path + "/").find("/v1/") != std::string::npos) {
-        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\" must not include the request path /v1...: expected " +
-                     text_escape(text.substr(0, text.find("/v1")), 200);
+        out_reason = must_be(values, name, text_escape(text.substr(0, text.find("/v1")), 200) + ", without the request path /v1", text);
         return false;
     }
     // The advertised URL goes into redirects and the cluster map, which hold no path.
     if (is_good && !base.path.empty() && name == "advertise-url") {
-        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\": expected http://HOST:PORT, without a path";
+        out_reason = must_be(values, name, "http://HOST:PORT, without a path", text);
         return false;
     }
     if (!is_good) {
-        out_reason = where(values, name) + ": \"" + text_escape(text, 200) + "\" is not a URL of the form http://HOST:PORT";
+        out_reason = must_be(values, name, "http://HOST:PORT", text);
         return false;
     }
     out_url = text;
@@ -140,7 +148,7 @@ static bool read_security(const option_values &values, pod_security &out_securit
             return true;
         }
     }
-    out_reason = where(values, "pod-security") + ": \"" + text_escape(text, 50) + "\": expected off, baseline or restricted";
+    out_reason = must_be(values, "pod-security", "off, baseline or restricted", text);
     return false;
 }
 
@@ -154,8 +162,7 @@ static bool read_node_address(const option_values &values, std::string &out_host
     url_base base;
     if (!text.empty() && (has_port || !url_parse_base("http://" + (is_bare6 ? "[" + text + "]" : text), base) || !base.path.empty() ||
                              text.ends_with('/') || (text.starts_with('[') && !text.ends_with(']')))) {
-        out_reason = where(values, "node-address") + ": \"" + text_escape(text, 200) +
-                     "\": expected a host name or an IP address, without a port";
+        out_reason = must_be(values, "node-address", "a host name or an IP address, without a port", text);
         return false;
     }
     out_host = base.host;
@@ -195,8 +202,7 @@ static void read_listeners(const option_values &values, settings &s)
     std::string reason;
     bool is_good = parse_listen(listen, node.listen_host, node.listen_port);
     if (!is_good)
-        s.problems.push_back(
-            where(values, "listen") + ": \"" + text_escape(listen, 100) + "\": expected HOST:PORT, where HOST is " + listen_words);
+        s.problems.push_back(must_be(values, "listen", listen_words, listen));
     if (!read_url(values, "advertise-url", node.advertise_url, reason))
         s.problems.push_back(reason);
     else if (is_good && node.advertise_url.empty() && is_wildcard(node.listen_host))
@@ -213,14 +219,13 @@ static void read_web(const option_values &values, settings &s)
     s.node.allowed_hosts = option_get_list(values, "allowed-host");
     for (const std::string &text : s.node.allowed_hosts) {
         if (!web_host_rule_is_good(text))
-            s.problems.push_back(where(values, "allowed-host") + ": \"" + text_escape(text, 200) +
-                                 "\": expected a host name or an IP address without a port, *.example.org, or any");
+            s.problems.push_back(
+                must_be(values, "allowed-host", "a host name or an IP address without a port, *.example.org, or any", text));
     }
     s.node.allowed_origins = option_get_list(values, "allowed-origin");
     for (const std::string &text : s.node.allowed_origins) {
         if (!web_origin_is_good(text))
-            s.problems.push_back(
-                where(values, "allowed-origin") + ": \"" + text_escape(text, 200) + "\": expected https://HOST or https://HOST:PORT");
+            s.problems.push_back(must_be(values, "allowed-origin", "https://HOST or https://HOST:PORT", text));
     }
 }
 
@@ -267,17 +272,17 @@ static void read_target(const option_values &values, const process_context &cont
     std::string pod_listen(option_get(values, "pod-listen"));
     node.pod_listen_host = node.listen_host;
     if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port))
-        note(where(values, "pod-listen") + ": \"" + text_escape(pod_listen, 100) + "\": expected HOST:PORT, where HOST is " + listen_words);
+        note(must_be(values, "pod-listen", listen_words, pod_listen));
     bool is_same_host = node.pod_listen_host == node.listen_host || is_wildcard(node.pod_listen_host) || is_wildcard(node.listen_host);
     if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && is_same_host)
         note(where(values, "pod-listen") + ": " + text_escape(pod_listen, 100) +
              " is also the address of --listen: pods need a separate one");
     if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
-        note(where(values, "pod-ready-wait") + ": expected a duration such as 5s");
+        note(must_be(values, "pod-ready-wait", "a duration such as 5s", option_get(values, "pod-ready-wait")));
     std::string_view framing = option_get(values, "require-framing");
     node.require_framing = framing != "false"; // an empty text is the flag without a value
     if (!framing.empty() && framing != "true" && framing != "false")
-        note(where(values, "require-framing") + ": \"" + text_escape(framing, 50) + "\": expected true or false");
+        note(must_be(values, "require-framing", "true or false", framing));
     if (!read_security(values, node.security, reason))
         note(reason);
     if (!read_node_address(values, node.node_address, reason))
@@ -298,8 +303,8 @@ settings settings_read(const option_values &values, const process_context &conte
     node_options &node = s.node;
     std::string role(option_get(values, "role"));
     if (role != "proxy" && role != "target")
-        s.problems.push_back(role.empty() ? "--role is missing: expected proxy or target"
-                                          : where(values, "role") + ": \"" + text_escape(role, 50) + "\": expected proxy or target");
+        s.problems.push_back(
+            role.empty() ? "--role is missing: it must be proxy or target" : must_be(values, "role", "proxy or target", role));
     node.is_target = role == "target";
     node.version = NODE_VERSION;
     node.machine_name = context.host_name;
@@ -309,14 +314,13 @@ settings settings_read(const option_values &values, const process_context &conte
         node.data_dir = "etlnode-" + role;
     node.id = option_get(values, "node-id");
     if (!node.id.empty() && !is_node_id(node.id))
-        s.problems.push_back(where(values, "node-id") + ": expected 8 to 64 of [A-Za-z0-9_-]");
+        s.problems.push_back(must_be(values, "node-id", "8 to 64 of [A-Za-z0-9_-]", node.id));
     std::string level(option_get(values, "log-level"));
     if (!log_level_from_text(level.c_str(), s.level))
-        s.problems.push_back(
-            where(values, "log-level") + ": \"" + text_escape(level, 50) + "\": expected error, warn, info, state or debug");
+        s.problems.push_back(must_be(values, "log-level", "error, warn, info, state or debug", level));
     std::string_view log_format = option_get(values, "log-format");
     if (log_format != "text" && log_format != "json")
-        s.problems.push_back(where(values, "log-format") + ": \"" + text_escape(log_format, 50) + "\": expected text or json");
+        s.problems.push_back(must_be(values, "log-format", "text or json", log_format));
     read_web(values, s);
     if (node.is_target)
         read_target(values, context, s);

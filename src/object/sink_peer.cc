@@ -58,10 +58,7 @@ static void note_answer(peer_sink &s, error err, int status, std::string_view bo
         return;
     }
     error_envelope envelope = error_envelope_read(status, body);
-    if (envelope.code == error_code::bucket_not_found) // this node's document contains it; the peer will have the document in a moment
-        set_failure(s, error_code::unavailable, "it does not know this bucket yet");
-    else
-        s.outcome = {make_error(envelope.code), envelope.message};
+    s.outcome = {make_error(envelope.code), envelope.message};
 }
 
 static void complete_wait(peer_sink &s)

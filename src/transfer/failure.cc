@@ -52,18 +52,33 @@ void failure_set_of_object(transfer &t, error err)
     failure_set(t, err.code, std::move(text));
 }
 
+// `what` ends with the preposition of the time.
 static std::string timeout_text(const transfer &t, std::string_view what)
 {
-    return "ETL error: timeout: " + std::string(what) + " and obj_timeout (" + text_duration(t.config.obj_timeout_ms) +
-           ") is over; the annotation obj_timeout of the spec, or etlctl's --object-timeout, raises it";
+    return "ETL error: timeout: " + std::string(what) + " obj_timeout (" + text_duration(t.config.obj_timeout_ms) +
+           "); to allow more time, set the annotation obj_timeout or use etlctl's --object-timeout";
 }
 
-// The call's own text, if it says more than that it took too long.
-static std::string late_text(const transfer &t, error err)
+static constexpr const char *no_answer = "the pod did not answer within";
+static constexpr const char *no_progress = "the pod's answer made no progress for";
+static constexpr const char
+    *no_end = "the pod's answer has neither Content-Length nor chunks, and the pod did not close the connection within";
+
+// What a call says of a timeout, and what a user is told.
+static std::string late_text(const transfer &t, std::string_view said)
 {
-    std::string_view said = error_text(err);
-    static constexpr std::string_view prefix = "timeout: ";
-    return timeout_text(t, said.starts_with(prefix) ? said.substr(prefix.size()) : std::string_view("the pod sent no answer"));
+    struct row {
+        std::string_view said;
+        const char *told;
+    };
+    static constexpr row rows[] = {{"neither Content-Length nor chunks", no_end}, {"the answer stopped", no_progress},
+        {"the answer's head stopped", "the pod did not complete the head of its answer within"},
+        {"the disk gives nothing", "the target's disk gave nothing for"}};
+    for (const row &one : rows) {
+        if (said.find(one.said) != std::string_view::npos)
+            return timeout_text(t, one.told);
+    }
+    return timeout_text(t, no_answer);
 }
 
 static std::string request_text(const transfer &t) { return text_escape(t.request_line, 200); }
@@ -81,10 +96,8 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
     case error_code::timed_out:
         if (said.find("connecting") != std::string_view::npos)
             failure_set(t, error_code::timed_out, "ETL error: timeout connecting to the pod");
-        else if (said.starts_with("timeout: the answer")) // it had begun: says where it stopped
-            failure_set(t, error_code::timed_out, timeout_text(t, said.data() + std::string_view("timeout: ").size()));
         else
-            failure_set(t, error_code::timed_out, late_text(t, err));
+            failure_set(t, error_code::timed_out, late_text(t, said));
         break;
     case error_code::end_of_stream:
         failure_set(t, error_code::pod_gone,
@@ -103,7 +116,8 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
     case error_code::corrupt:
     case error_code::io: failure_set_of_object(t, err); break; // the object, which is being sent to the pod
     case error_code::canceled:                                 // by the client, which is gone or takes nothing
-        failure_set(t, error_code::canceled, std::string(error_text(err)));
+    case error_code::stopping:                                 // the node cut it
+        failure_set(t, err.code, std::string(error_text(err)));
         break;
     case error_code::bad_pod_answer:
         failure_set(t, error_code::bad_pod_answer, std::string("ETL error: ") + std::string(error_text(err)));
@@ -122,11 +136,15 @@ void failure_set_of_sink(transfer &t, const sink_outcome &outcome)
 
 void failure_set_stalled(transfer &t)
 {
-    const char *what = t.buffered.empty() ? "no first byte of the answer came" : "the answer made no progress";
-    // It may have sent everything, but without a marker for the end.
-    if (t.is_close_delimited)
-        what = "an answer with neither Content-Length nor chunks ends with its connection, and the pod did not close it";
-    failure_set(t, error_code::timed_out, timeout_text(t, what));
+    const char *what = t.buffered.empty() ? "the pod sent only the head of its answer within" : no_progress;
+    // A close-delimited answer may be whole, but nothing marks its end.
+    failure_set(t, error_code::timed_out, timeout_text(t, t.is_close_delimited ? no_end : what));
+}
+
+void failure_set_stopped(transfer &t)
+{
+    failure_set(t, error_code::pod_gone, "ETL error: etl job " + t.etl_id + " is being stopped, and its pod ended before it had answered",
+        t.by_name ? error_http_status(error_code::unavailable) : 0);
 }
 
 void failure_set_redirect(transfer &t, std::string_view location)

@@ -18,6 +18,7 @@ void failure_set_of_object(transfer &t, error err); // it cannot be found or rea
 // The error of a kept result's sink. If it received other bytes than the object's, the object is damaged.
 void failure_set_of_sink(transfer &t, const sink_outcome &outcome);
 void failure_set_stalled(transfer &t); // nothing arrived for obj_timeout
+void failure_set_stopped(transfer &t); // the pod went because its ETL is being stopped
 void failure_set_redirect(transfer &t, std::string_view location);
 void failure_set_status(transfer &t); // of a status that no answer to a read may have
 // The pod's own error status; `text` is the result of pod_error_text.

@@ -127,8 +127,18 @@ static void finish(transfer &t, ending how, sink_refusal *why = nullptr)
         clock_post(*t.e, finish_delete, &t);
 }
 
+// The pod of an ETL that is stopped ends in the middle of what it did, and that is not its fault.
+static bool is_being_stopped(const transfer &t)
+{
+    etl_view view;
+    return t.pod != nullptr &&
+           (!etl_ref_view(*t.pod->ref, view) || view.phase == etl_phase::stopping || view.definition->generation_id != t.generation_id);
+}
+
 void finish_failed(transfer &t)
 {
+    if (t.err.code == error_code::pod_gone && is_being_stopped(t))
+        failure_set_stopped(t);
     if (sink_is_seen(t.to)) {
         t.outcome = transfer_outcome::cut;
         finish(t, ending::abandoned);
@@ -160,9 +170,11 @@ void finish_stopped(transfer &t)
         finish_failed(t);
         return;
     }
-    t.err = make_error(error_code::canceled);
-    t.err_text = "the client has gone";
-    t.outcome = transfer_outcome::cut;
+    const error why = exchange_gone_error(*t.x);
+    const bool is_seen = sink_is_seen(t.to);
+    failure_set(t, why.code, error_text(why));
+    if (is_seen || why.code == error_code::canceled)
+        t.outcome = transfer_outcome::cut;
     finish(t, ending::abandoned);
 }
 

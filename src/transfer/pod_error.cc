@@ -73,14 +73,18 @@ static bool unpack(std::string_view codings, std::string_view packed, std::strin
 
 // --- characters
 
-// Text has no NUL and few other control bytes. A text in another encoding contains none of those counted here.
-static bool is_binary(std::string_view text)
+static size_t count_controls(std::string_view text)
 {
     auto is_control = [](char c) {
         return static_cast<unsigned char>(c) < 32 && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 27;
     };
-    auto count = static_cast<size_t>(std::count_if(text.begin(), text.end(), is_control));
-    return text.find('\0') != std::string_view::npos || count * 16 > text.size();
+    return static_cast<size_t>(std::count_if(text.begin(), text.end(), is_control));
+}
+
+// Text has no NUL and few other control bytes. A text in another encoding contains none of those counted here.
+static bool is_binary(std::string_view text)
+{
+    return text.find('\0') != std::string_view::npos || count_controls(text) * 16 > text.size();
 }
 
 // Without an incomplete character at the end.
@@ -196,10 +200,14 @@ std::string pod_error_text(int status, std::string_view content_type, std::strin
     decode(text, content_type);
     if (html_is_page(content_type, text))
         text = html_text(text);
+    // Control characters in a text, NUL included, do not make it unreadable. If they are half of it, it is no text.
+    const bool is_text = text_is_utf8(text) && count_controls(text) * 2 < text.size();
+    if (is_text)
+        text = text_without_controls(text);
     trim_end(text);
     if (text.find_first_not_of(" \t\r\n\f") == std::string::npos)
         return status_words(status) + " without a text";
-    if (is_binary(text))
+    if (!is_text && is_binary(text))
         return status_words(status) + " with " + std::to_string(body.size()) + " bytes that are no text" +
                (content_type.empty() ? "" : " (" + text_escape(content_type, 60) + ")");
     return text;

@@ -321,6 +321,12 @@ void transfer_try_pod(transfer &t)
             failure_set(t, error_code::overloaded, "ETL error: the pod of etl job " + t.etl_id + " has too many requests");
             return;
         }
+        if (auto *refusal = transfer_mode_of(view.definition->mode).refusal; refusal != nullptr) {
+            if (std::string why = refusal(exchange_head(*t.x).query); !why.empty()) {
+                failure_set(t, error_code::bad_request, std::move(why));
+                break;
+            }
+        }
         t.config = *view.definition;
         t.endpoint = *view.endpoint;
         t.generation_id = view.definition->generation_id;
@@ -340,7 +346,9 @@ void transfer_try_pod(transfer &t)
         break;
     }
     case read_action::refuse_method:
-        failure_set(t, error_code::method_not_allowed, "an ETL of this transfer mode transforms GET only");
+        failure_set(t, error_code::method_not_allowed,
+            std::string(t.asked->method) + " does not work with communication_type " +
+                std::string(etl_mode_names[static_cast<size_t>(view.definition->mode)]) + ": use GET");
         break;
     case read_action::redirect_to_target:
     case read_action::refuse_no_target:

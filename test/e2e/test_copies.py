@@ -7,6 +7,7 @@ LONG=1 includes 1 GiB.
 import concurrent.futures
 import glob
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -411,6 +412,22 @@ def case_destination_away():
     until(is_tidy, "nothing is left")
 
 
+def case_bucket_destroyed():
+    """The destination's bucket is destroyed while the transform runs: 404 wherever the destination is, because no repetition can succeed."""
+    cluster = world["cluster"]
+    source = cluster.holder("src", "40 MiB")
+    for place in ("here", "there"):
+        cluster.bucket("doomed")
+        name = name_held(source, place == "here", "doomed", "doomed")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            job = pool.submit(copy, "40 MiB", "doomed", name, world["slow"])
+            until(lambda: begun(source, world["slow"], place, cluster), "the copy has begun")
+            assert request("DELETE", cluster.url("/v1/buckets/doomed"), json.dumps({"action": "destroy-bck"}).encode()).status == 200
+            refused(job.result(), 404, 'bucket "ais://doomed" does not exist')
+        refused(copy("40 MiB", "doomed", name), 404, 'bucket "ais://doomed" does not exist')
+        until(is_tidy, "nothing is left")
+
+
 def case_a_node_is_killed(whose):
     """kill -9 of one of the two targets in the middle of a copy between them."""
     def run():
@@ -453,6 +470,7 @@ with harness.Cluster(targets=2) as made:
         ("1 GiB", case_one_gib),
         ("a pod that pauses longer than a client may", case_long_pause),
         ("a destination that is away", case_destination_away),
+        ("the bucket is destroyed meanwhile", case_bucket_destroyed),
         ("the source's target is killed", case_a_node_is_killed("source")),
         ("the destination's target is killed", case_a_node_is_killed("destination")),
     ], limit=300)

@@ -249,6 +249,40 @@ def case_proxy_killed_while_initializing():
     assert cluster().pods() == []
 
 
+def case_proxy_stopped_while_initializing():
+    """A named start that the proxy's orderly end breaks off: its caller is told, so that nothing of it stays. It may be repeated."""
+    import threading
+    result = {}
+    name = "broken-off"
+    body = json.dumps({"name": name, "communication": "hpush://", "init_timeout": "90s", "spec": base64.b64encode(spec(name, "test/deaf:1").encode()).decode()})
+    thread = threading.Thread(target=lambda: result.update(answer=request("PUT", cluster().url("/v1/etl"), body.encode())))
+    thread.start()
+    until(lambda: len(cluster().pods()) == 2, "pods are being started")
+    assert cluster().proxy.kill(signal.SIGTERM) == 0
+    thread.join(60)
+    assert result["answer"].status == 503 and "the proxy is shutting down" in result["answer"].text, result
+    cluster().proxy.start()
+    cluster().wait_registered()
+    assert request("GET", cluster().url("/v1/etl")).json == []
+    until(lambda: cluster().pods() == [], "the pods are removed", 30)
+
+
+def case_stopped_during_a_silent_read():
+    """A stop waits for reads in flight, but not for ever. The read that it breaks off says so, and does not blame the pod."""
+    import concurrent.futures
+    cluster().image("test/later:1", {"srv.py": transformers.HOSTILE}, ["/srv.py", "80"])
+    etl = cluster().init(spec("silent", "test/later:1", annotations={"obj_timeout": "1m"}))
+    cluster().put("life", "hang", b"x")
+    holder = cluster().holder("life", "hang")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(cluster().get, "life", "hang", "uuid=" + etl)
+        until(lambda: "etlnode_transfers_in_flight 1\n" in request("GET", holder.url + "/metrics").text, "the read is on its way")
+        cluster().stop_etl(etl)
+        answer = reading.result()
+    assert answer.status == 502 and answer.json["message"] == f"ETL error: etl job {etl} is being stopped, and its pod ended before it had answered", answer
+    assert cluster().pods() == []
+
+
 def case_target_killed_while_initializing():
     import threading
     result = {}

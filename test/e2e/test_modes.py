@@ -210,7 +210,7 @@ def case_ws_timeouts():
     cluster = world["cluster"]
     world["etl"]["short"] = cluster.init(pod_spec("websocketshort", "test/websocket:1", mode="ws://", annotations={"obj_timeout": "1s"}))
     answer = ask("silent", etl="short")
-    assert answer.status == 504 and "timeout: no answer and obj_timeout (1s) is over" in answer.json["message"], answer
+    assert answer.status == 504 and "timeout: the pod did not answer within obj_timeout (1s); to allow more time" in answer.json["message"], answer
     # Pings are no progress.
     answer = ask("storm:3600", etl="short")
     assert answer.status == 504, answer
@@ -233,7 +233,7 @@ def case_ws_needs_a_websocket():
     cluster = world["cluster"]
     world["etl"]["none"] = cluster.init(pod_spec("nowebsocket", "test/echoput:1", mode="ws://"))
     answer = ask("", etl="none")
-    assert answer.status == 502 and "answered GET /ws with 501" in answer.json["message"] and "does not speak WebSocket" in answer.json["message"], answer
+    assert answer.status == 502 and "answered GET /ws with 501" in answer.json["message"] and "an ETL with communication_type ws:// needs a WebSocket server there" in answer.json["message"], answer
 
 
 def case_ws_damage():

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import threading
 import urllib.parse
 
@@ -397,7 +398,7 @@ def case_refuses_to_start():
         done = start_alone(["--role", "proxy", "--listen", "127.0.0.1:0", "--data-dir", folder])
         assert done.returncode == 1 and "version" in done.stderr, done
     config = os.path.join(c.dir, "etlnode.yaml")
-    for text, word in (("listn: 127.0.0.1:0\n", 'did you mean "listen"'), ("role: [a]\n", "line 1"), ("role: captain\n", "expected proxy or target"), ("a: b: c\n", "line 1")):
+    for text, word in (("listn: 127.0.0.1:0\n", 'did you mean "listen"'), ("role: [a]\n", "line 1"), ("role: captain\n", "must be proxy or target, not \"captain\""), ("a: b: c\n", "line 1")):
         with open(config, "w", encoding="ascii") as file:
             file.write(text)
         done = start_alone(["--check-config", "--config", config])
@@ -413,7 +414,7 @@ def case_refuses_to_start():
 def case_options_in_our_own_words():
     for arguments, said in ((["--rle", "proxy"], "unknown option --rle, did you mean --role?"), (["--role"], "--role needs a value: proxy|target"),
                             (["--role", "proxy", "--role", "target"], "--role is given twice"), (["--role", "proxy", "extra"], '"extra" does not belong to an option'),
-                            (["--role", "proxy", "--log-format", "xml", "--check-config"], '"xml": expected text or json')):
+                            (["--role", "proxy", "--log-format", "xml", "--check-config"], '--log-format: must be text or json, not "xml"')):
         done = start_alone(arguments)
         assert done.returncode == 2 and said in done.stderr and "not expected" not in done.stderr, (arguments, done.stderr)
     shown = start_alone(["--role", "proxy", "--show-config"]).stdout
@@ -465,7 +466,7 @@ def case_logs_for_collectors():
         harness.until(lambda: any(line.get("msg") == "last transitions of this node:" for line in lines()), "the dump has begun")
         harness.until(lambda: any(" --" in line.get("msg", "") and line["level"] == "info" for line in lines()), "the dump has its lines")
         # The reason why a node cannot start is an object as well, whatever it is.
-        for arguments, said in ((["--data-dir", folder + "/p"], "in use by process"), (["--data-dir", folder + "/q", "--listen", "nowhere"], "expected HOST:PORT"),
+        for arguments, said in ((["--data-dir", folder + "/p"], "in use by process"), (["--data-dir", folder + "/q", "--listen", "nowhere"], "must be HOST:PORT"),
                                 (["--data-dir", folder + "/q", "--listen", url[len("http://"):]], "cannot listen"), (["--data-dir", folder + "/q", "--lisn", "x"], "did you mean --listen?")):
             listen = [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
             done = subprocess.run([harness.ETLNODE, "--role", "proxy", "--log-format", "json", *listen, *arguments, *c.secret_arguments], capture_output=True, text=True, timeout=120, check=False)
@@ -506,6 +507,36 @@ def case_signals_of_the_manual():
         finally:
             node.kill()
             node.communicate(timeout=120)
+
+
+def case_a_signal_in_the_first_moments():
+    """SIGTERM ends a node in order whenever it comes, from the moment on at which the node catches it: with 0, and the same data directory starts."""
+    c = cluster()
+    proxy = ["--role", "proxy", "--listen", "127.0.0.1:0"]
+    target = ["--role", "target", "--listen", "127.0.0.1:0", "--proxy", c.proxy.url]
+
+    def catches(pid):
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            fields = dict(line.split(":\t", 1) for line in status)
+        return bool(int(fields["SigCgt"], 16) >> (signal.SIGTERM - 1) & 1)
+
+    for arguments in (proxy, target):
+        folder = tempfile.mkdtemp(dir=c.dir)
+        for pause in [0.002 * i for i in range(30)]:
+            with open(os.path.join(folder, "log"), "wb") as log:
+                node = subprocess.Popen([harness.ETLNODE, *arguments, "--data-dir", folder + "/data"] + c.secret_arguments, stdout=subprocess.DEVNULL, stderr=log, env=c.env)
+            try:
+                until(lambda node=node: catches(node.pid), "it catches SIGTERM", step=0)
+                time.sleep(pause)
+                node.send_signal(signal.SIGTERM)
+                assert node.wait(120) == 0, (arguments[1], pause, node.returncode, open(os.path.join(folder, "log"), encoding="utf-8").read())
+            finally:
+                node.kill()
+                node.wait(120)
+        with subprocess.Popen([harness.ETLNODE, *arguments, "--data-dir", folder + "/data"] + c.secret_arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=c.env) as alone:
+            announced = alone.stdout.readline()
+            alone.send_signal(signal.SIGTERM)
+            assert json.loads(announced)["url"] and alone.wait(120) == 0, announced
 
 
 def case_disk_full():

@@ -245,8 +245,19 @@ def case_target_stops():
     name = name_of("length", 2 * KIB64, "wait")
     put(name)
     target = cluster().targets[0]
-    assert read_to_end(f"/v1/objects/cut/{name}?uuid={world['etl']['patient']}", lambda: target.process.send_signal(signal.SIGTERM)) == "reset"
+    silent = name_of("length", 0, "wait")
+    put(silent)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        # Its client has got nothing yet, so that it can be told the reason.
+        waiting = pool.submit(request, "GET", f"{target.url}/v1/objects/cut/{silent}?uuid={world['etl']['patient']}")
+        until(lambda: "etlnode_transfers_in_flight 1\n" in request("GET", target.url + "/metrics").text, "it is on its way")
+        assert read_to_end(f"/v1/objects/cut/{name}?uuid={world['etl']['patient']}", lambda: target.process.send_signal(signal.SIGTERM)) == "reset"
+        answer = waiting.result()
+    assert answer.status == 503 and answer.json["code"] == "stopping" and answer.json["message"] == "the node is shutting down", answer
     assert target.kill(signal.SIGTERM) in (0, 130)
+    with open(os.path.join(cluster().log_dir, target.name + ".log"), encoding="utf-8", errors="replace") as log:
+        ends = [line for line in log if "sub=transfer" in line and f"etl={world['etl']['patient']}" in line]
+    assert len([line for line in ends if 'reason="the node is shutting down"' in line]) == 2 and not [line for line in ends if "client has gone" in line], ends
     target.start()
     cluster().wait_registered()
     until(lambda: request("GET", url_of(world["etl"]["hpush"], name_of("length", SIZE, "whole"))).status == 200, "the ETL serves again", 30)

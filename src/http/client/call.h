@@ -30,6 +30,8 @@ http_client *http_client_make(env &e, const http_client_options &options);
 void http_client_free(http_client *client);
 // How often a server sent unsolicited bytes. Its connections are not reused any more.
 uint64_t http_client_unsolicited(const http_client &client);
+// One that took over a connection (call_take_connection) got bytes on it that it had not asked for.
+void http_client_note_unsolicited(http_client &client, const std::string &host, uint16_t port, const std::string &instance);
 
 struct call_options {
     std::string host;

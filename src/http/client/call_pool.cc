@@ -194,6 +194,11 @@ void http_client_free(http_client *client)
 
 uint64_t http_client_unsolicited(const http_client &client) { return client.unsolicited; }
 
+void http_client_note_unsolicited(http_client &client, const std::string &host, uint16_t port, const std::string &instance)
+{
+    pool_note_unsolicited(client, pool_server_of(client, host, port, instance));
+}
+
 // Takes the most recently used one, so that the others can expire.
 net_conn *pool_take(http_client &client, server &from)
 {

@@ -100,8 +100,10 @@ static void run_body_ready(void *arg)
 static void abandon(exchange &x)
 {
     close_socket(x);
+    if (!x.gone_err)
+        x.gone_err = make_error(error_code::canceled, "the client has gone");
     if (!x.body_error)
-        x.body_error = make_error(error_code::reset, "the client has gone");
+        x.body_error = x.gone_err.code == error_code::canceled ? make_error(error_code::reset, x.gone_err.what) : x.gone_err;
     release_body(x);
     if (x.on_body_ready != nullptr)
         clock_post(*x.e, run_body_ready, &x);
@@ -109,8 +111,17 @@ static void abandon(exchange &x)
         clock_post(*x.e, run_on_gone, &x);
 }
 
-static void reset_and_abandon(exchange &x)
+// The server stops. The client has got nothing yet, so it can be told why.
+static void refuse_and_abandon(exchange &x)
 {
+    x.gone_err = make_error(error_code::stopping, "the node is shutting down");
+    exchange_send_refusal(x, x.gone_err);
+    abandon(x);
+}
+
+static void cut_and_abandon(exchange &x)
+{
+    x.gone_err = make_error(error_code::stopping, "the node is shutting down");
     x.cut = true;
     abandon(x);
 }
@@ -285,7 +296,7 @@ static constexpr sm_row<exchange> rows[] = {
     {S::awaiting_answer, E::stream_begun, always, SM_FN(stop_reading), S::streaming},
     {S::awaiting_answer, E::gone, always, SM_FN(abandon), S::abandoned},
     {S::awaiting_answer, E::deadline, always, SM_FN(fail_body), S::awaiting_answer},
-    {S::awaiting_answer, E::stop, always, SM_FN(abandon), S::abandoned},
+    {S::awaiting_answer, E::stop, always, SM_FN(refuse_and_abandon), S::abandoned},
 
     {S::sending, E::sink_full, always, SM_FN(wait_writable), S::sending},
     {S::sending, E::sent, SM_FN(is_body_unread), SM_FN(begin_discard), S::discarding},
@@ -299,7 +310,7 @@ static constexpr sm_row<exchange> rows[] = {
     {S::streaming, E::stream_ended, always, SM_FN(begin_sending), S::sending},
     {S::streaming, E::stream_cut, always, SM_FN(dispose), S::closed},
     {S::streaming, E::gone, always, SM_FN(abandon), S::abandoned},
-    {S::streaming, E::stop, always, SM_FN(reset_and_abandon), S::abandoned},
+    {S::streaming, E::stop, always, SM_FN(cut_and_abandon), S::abandoned},
 
     {S::discarding, E::starved, always, SM_FN(wait_more_to_discard), S::discarding},
     {S::discarding, E::discarded, always, SM_FN(prepare_next), S::awaiting_head},

@@ -89,6 +89,7 @@ struct exchange {
     void (*on_gone)(void *arg) = nullptr;
     void *gone_arg = nullptr;
     bool gone_watched = false;
+    error gone_err; // why the connection ended before the answer: the client left, or this node stops
 
     // The answer.
     std::string out; // head, chunk framing
@@ -143,6 +144,8 @@ void exchange_set_body_deadline(exchange &x);
 void exchange_watch(exchange &x);
 void exchange_post_body_ready(exchange &x);
 void exchange_post_gone(exchange &x);
+// An error answer at once, as far as the socket takes it, for a connection that is about to be closed.
+void exchange_send_refusal(exchange &x, error err);
 void exchange_on_timer(void *arg); // arg: the exchange
 
 // --- conn_read.cc: input between two answers; each function steps the machine with its result

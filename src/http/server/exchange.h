@@ -68,6 +68,8 @@ std::string_view exchange_request_id(const exchange &x);
 std::string exchange_peer(exchange &x);
 uint64_t exchange_started_ms(const exchange &x);
 bool exchange_is_gone(const exchange &x);
+// Why: canceled (the client left), or stopping (http_server_stop ended the connection). None while it is not gone.
+error exchange_gone_error(const exchange &x);
 // on_gone(arg) is called at most once, if the client goes away before the answer is complete. With `watch`, the connection is watched for
 // that while the handler works (a half-close counts as gone). Null clears it.
 void exchange_on_gone(exchange &x, void (*on_gone)(void *arg), void *arg, bool watch);

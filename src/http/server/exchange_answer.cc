@@ -200,7 +200,7 @@ io_result exchange_send_piece(exchange &x, std::string_view bytes, bool more)
 
 // --- error answers
 
-void exchange_answer_error(exchange &x, error_code code, std::string_view message, int status, std::string headers)
+static answer error_answer(exchange &x, error_code code, std::string_view message, int status, std::string headers)
 {
     if (status == 0)
         status = error_http_status(code);
@@ -227,7 +227,23 @@ void exchange_answer_error(exchange &x, error_code code, std::string_view messag
         http_write_header(a.headers, "Hdr-Error", a.body);
         a.body.clear();
     }
-    exchange_answer(x, std::move(a));
+    return a;
+}
+
+void exchange_answer_error(exchange &x, error_code code, std::string_view message, int status, std::string headers)
+{
+    exchange_answer(x, error_answer(x, code, message, status, std::move(headers)));
+}
+
+// The kernel takes so few bytes on a connection that has nothing else to send; if not, the client learns no reason.
+void exchange_send_refusal(exchange &x, error err)
+{
+    x.keep = false;
+    answer a = error_answer(x, err.code, error_text(err), 0, {});
+    write_head(x, a, answer_framing::length, a.body.size());
+    iovec parts[] = {{x.out.data(), x.out.size()}, {a.body.data(), a.body.size()}};
+    (void)net_write(*x.e, x.net, parts);
+    x.out.clear();
 }
 
 void exchange_answer_json(exchange &x, const cJSON *tree)

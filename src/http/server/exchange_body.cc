@@ -17,6 +17,7 @@ std::string_view exchange_request_id(const exchange &x) { return x.request_id; }
 std::string exchange_peer(exchange &x) { return x.net != nullptr ? net_peer(*x.e, x.net) : std::string(); }
 uint64_t exchange_started_ms(const exchange &x) { return x.started_ms; }
 bool exchange_is_gone(const exchange &x) { return x.net == nullptr; }
+error exchange_gone_error(const exchange &x) { return x.gone_err; }
 
 void exchange_on_gone(exchange &x, void (*on_gone)(void *arg), void *arg, bool watch)
 {

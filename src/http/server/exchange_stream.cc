@@ -10,8 +10,12 @@ namespace etlnode {
 
 static exchange &exchange_of(void *self) { return *static_cast<exchange *>(self); }
 
-static io_result gone() { return {io_state::failed, 0, make_error(error_code::canceled, "the client has gone")}; }
-static io_result of_client(io_result result) { return result.state == io_state::failed ? gone() : result; }
+static io_result gone(const exchange &x)
+{
+    error err = exchange_gone_error(x);
+    return {io_state::failed, 0, err ? err : make_error(error_code::canceled, "the client has gone")};
+}
+static io_result of_client(const exchange &x, io_result result) { return result.state == io_state::failed ? gone(x) : result; }
 
 static void to_begin_piece(void *self, size_t size) { exchange_frame_piece(exchange_of(self), size); }
 static void to_end_piece(void *self) { exchange_frame_piece_end(exchange_of(self)); }
@@ -20,29 +24,29 @@ static bool to_has_framing(const void *self) { return exchange_has_framing(*stat
 static io_result to_send(void *self, std::string_view bytes, bool more)
 {
     exchange &x = exchange_of(self);
-    return exchange_net(x) != nullptr ? of_client(exchange_send_piece(x, bytes, more)) : gone();
+    return exchange_net(x) != nullptr ? of_client(x, exchange_send_piece(x, bytes, more)) : gone(x);
 }
 
 static io_result to_send_relayed(void *self, net_relay *relay)
 {
     exchange &x = exchange_of(self);
     if (exchange_net(x) == nullptr)
-        return gone();
+        return gone(x);
     io_result sent = net_relay_flush(*x.e, relay, exchange_net(x), false);
     if (sent.state == io_state::done)
         exchange_count_out(x, sent.count);
-    return of_client(sent);
+    return of_client(x, sent);
 }
 
 static io_result to_send_file(void *self, disk_file *file, uint64_t offset, size_t size)
 {
     exchange &x = exchange_of(self);
     if (exchange_net(x) == nullptr)
-        return gone();
+        return gone(x);
     io_result sent = net_send_file(*x.e, exchange_net(x), file, offset, size);
     if (sent.state == io_state::done)
         exchange_count_out(x, sent.count);
-    return sent.state == io_state::failed && stream_is_of_file(sent.err) ? sent : of_client(sent);
+    return sent.state == io_state::failed && stream_is_of_file(sent.err) ? sent : of_client(x, sent);
 }
 
 static void to_wait(void *self, net_on_ready on_ready, void *arg)

@@ -32,6 +32,8 @@ static void on_request(void *arg, exchange &x)
         route_answer_missing(x, match);
         return;
     }
+    if (!route_admit_query(x))
+        return;
     if (!lifecycle_has_joined(p.life) && !match.found->is_early) {
         exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
         return;

@@ -12,6 +12,7 @@
 #include "codec/http_write.h"
 #include "codec/url.h"
 #include "http/server/exchange.h"
+#include "node/api.h"
 
 namespace etlnode {
 
@@ -134,6 +135,21 @@ void route_answer_missing(exchange &x, const route_match &match)
         return;
     }
     exchange_answer_error(x, error_code::not_found, "there is no " + text_escape(head.path) + " here");
+}
+
+bool route_admit_query(exchange &x)
+{
+    static constexpr std::string_view names[] = {"what", "readiness", "prr", "since", "pods", "uuid"};
+    const http_head &head = exchange_head(x);
+    if (head.query.empty() || head.path.starts_with(path_objects) || head.path.starts_with(path_pod_object))
+        return true;
+    for (std::string_view name : names) {
+        if (!url_query_is_contradictory(head.query, name))
+            continue;
+        exchange_answer_error(x, error_code::bad_request, "the parameter " + std::string(name) + " is given twice, with different values");
+        return false;
+    }
+    return true;
 }
 
 void route_answer_not_implemented(exchange &x, const route &row)

@@ -98,6 +98,9 @@ route_match route_find(const route_table &table, std::string_view method, std::s
 
 // For both roles: answers a path or method that the table does not contain: 405 with Allow, or 404.
 void route_answer_missing(exchange &x, const route_match &match);
+// For requests other than those for objects (aistore/object_query.h). False: a parameter that a node reads is there twice, with
+// different values; the request has been answered with 400.
+bool route_admit_query(exchange &x);
 void route_answer_not_implemented(exchange &x, const route &row);
 void route_answer_object_missing(exchange &x);
 // Decodes one segment of a match. False if it is malformed or empty; the request has then been answered with 400.

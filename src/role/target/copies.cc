@@ -7,6 +7,7 @@
 // Fails    400 names, a body; 404 buckets, source, ETL; 503 a target that cannot be reached. The destination then keeps its former object.
 #include "aistore/object_query.h"
 #include "base/text.h"
+#include "codec/http_write.h"
 #include "codec/url.h"
 #include "control/peer.h"
 #include "node/api.h"
@@ -42,6 +43,7 @@ static sink sink_there(target &t, const exchange &x, const object_query &asks, c
                      std::string(query_proxy_id) + "=" + t.id + "&" + std::string(query_unix_ns) + "=" +
                      std::to_string(clock_wall_ns(*t.e));
     options.headers = peer_headers(t.options.cluster_secret, exchange_request_id(x));
+    http_write_header(options.headers, header_document, document_identity_print(document_identify(t.document)));
     options.bucket = asks.to_bucket;
     options.name = asks.to_name;
     options.node_id = t.id;

@@ -170,10 +170,14 @@ static void add_property(std::string &out, std::string_view name, const target &
 static constexpr std::array<std::string_view, 12> property_names = {
     "name", "size", "version", "checksum", "atime", "copies", "ec", "custom", "location", "chunked", "last-modified", "etag"};
 
-// The properties requested by ?props=, or all of them; false if one is unknown.
-static bool write_properties(std::string &out, const object_request &r, const index_row &row, std::string &out_unknown)
+// The properties requested by ?props=, or all of them; false if the request is wrong.
+static bool write_properties(std::string &out, const object_request &r, const index_row &row, std::string &out_problem)
 {
     std::string asked;
+    if (url_query_is_contradictory(exchange_head(*r.x).query, "props")) {
+        out_problem = "the parameter props is given twice, with different values";
+        return false;
+    }
     if (!url_query_get(exchange_head(*r.x).query, "props", asked)) {
         for (std::string_view name : {"name", "checksum", "version", "atime", "copies", "location", "etag", "last-modified"})
             add_property(out, name, *r.t, r, row);
@@ -188,7 +192,7 @@ static bool write_properties(std::string &out, const object_request &r, const in
         for (std::string_view one : property_names)
             known = known || one == name;
         if (!known) {
-            out_unknown = name;
+            out_problem = "invalid property \"" + text_escape(name) + "\" in props=";
             return false;
         }
         add_property(out, name, *r.t, r, row);
@@ -200,13 +204,13 @@ static void answer_head_of(const object_request &r, const store_object *object)
 {
     answer a;
     a.content_type = "application/octet-stream";
-    std::string unknown;
+    std::string problem;
     uint64_t size = object->row.size;
     uint64_t version = object->row.version;
-    bool known = write_properties(a.headers, r, object->row, unknown);
+    bool known = write_properties(a.headers, r, object->row, problem);
     store_release(*r.t->objects, object);
     if (!known) {
-        exchange_answer_error(*r.x, error_code::bad_request, "invalid property \"" + text_escape(unknown) + "\" in props=");
+        exchange_answer_error(*r.x, error_code::bad_request, problem);
         return;
     }
     http_write_header(a.headers, "Ais-Present", "true");
@@ -363,6 +367,39 @@ static bool split_names(std::string_view path, std::string_view &bucket, std::st
     return true;
 }
 
+// How the document of the target that sends this request relates to this one's. A client sends none: `equal`.
+static document_relation relation_of_sender(const object_request &r)
+{
+    document_identity sender;
+    std::string_view given = http_head_get(exchange_head(*r.x), header_document);
+    if (!peer_shows_secret(r.t->options.cluster_secret, *r.x) || !document_identity_parse(given, sender))
+        return document_relation::equal;
+    return document_relate(sender, r.t->document);
+}
+
+// The sender's document has the bucket. Only if that document is not newer is the bucket really gone.
+static void answer_bucket_missing(const object_request &r)
+{
+    switch (relation_of_sender(r)) {
+    case document_relation::newer:
+        exchange_answer_error(*r.x, error_code::unavailable,
+            node_prefix(*r.t) + "bucket ais://" + r.bucket +
+                " is not known here yet: this target's cluster document is older than the sender's");
+        return;
+    case document_relation::diverged:
+        exchange_answer_error(*r.x, error_code::diverged,
+            node_prefix(*r.t) + "bucket ais://" + r.bucket +
+                " is not known here: the cluster documents of sender and receiver have diverged");
+        return;
+    case document_relation::equal:
+    case document_relation::ancestor: break;
+    }
+    std::vector<std::string_view> names;
+    for (const cluster_bucket &bucket : r.t->document.buckets)
+        names.push_back(bucket.name);
+    exchange_answer_error(*r.x, error_code::bucket_not_found, hint_bucket_missing(r.bucket, names));
+}
+
 static bool check_names(object_request &r)
 {
     const char *wrong = object_name_check_bucket(r.bucket);
@@ -376,10 +413,7 @@ static bool check_names(object_request &r)
         return false;
     }
     if (document_find_bucket(r.t->document, r.bucket) == nullptr) {
-        std::vector<std::string_view> names;
-        for (const cluster_bucket &bucket : r.t->document.buckets)
-            names.push_back(bucket.name);
-        exchange_answer_error(*r.x, error_code::bucket_not_found, hint_bucket_missing(r.bucket, names));
+        answer_bucket_missing(r);
         return false;
     }
     if (std::string why = target_emptying_text(*r.t, r.bucket); !why.empty()) {

@@ -33,6 +33,8 @@ static void dispatch(target &t, exchange &x, const route_table &routes)
         route_answer_missing(x, match);
         return;
     }
+    if (!route_admit_query(x))
+        return;
     match.found->serve(&t, x, match);
 }
 

@@ -20,6 +20,8 @@ struct transfer;
 struct transfer_mode {
     etl_mode mode;
     read_mode choice; // how the decision table names it
+    // Why the mode cannot carry the client's query; empty: it can. Null: it carries every one.
+    std::string (*refusal)(std::string_view query);
     // Begins the exchange with the pod, and reports to t.listener. Sets t.request_line, which error texts show.
     stage (*begin)(transfer &t);
     // Where a client who reads is sent instead. Null: the target asks the pod. For other sinks it always does. etl_mode_redirects says it,

@@ -29,6 +29,7 @@ static stage begin(transfer &t)
 
 constexpr transfer_mode push_mode = {.mode = etl_mode::hpush,
     .choice = read_mode::hpush,
+    .refusal = nullptr,
     .begin = begin,
     .location = nullptr,
     .sends_object = true,

@@ -21,6 +21,7 @@ static stage begin(transfer &t)
 
 constexpr transfer_mode redirect_mode = {.mode = etl_mode::hpull,
     .choice = read_mode::hpull,
+    .refusal = nullptr,
     .begin = begin,
     .location = location,
     .sends_object = false,

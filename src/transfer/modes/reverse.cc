@@ -29,6 +29,7 @@ static stage begin(transfer &t)
 
 constexpr transfer_mode reverse_mode = {.mode = etl_mode::hrev,
     .choice = read_mode::hrev,
+    .refusal = nullptr,
     .begin = begin,
     .location = nullptr,
     .sends_object = false,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// transfer/modes/websocket.cc: ws: the target sends the object to the pod as a message, and the message that comes back is the answer
-// (RFC 6455).
+// transfer/modes/websocket.cc: ws (RFC 6455): the target sends the object to the pod as a message, and the answer comes back as one.
 //
 // Owns     one call until the pod has agreed, then its connection; the object as a source; two timers.
 // Knows    websocket_wire; http, object, transfer_machine.h.        Known by  modes.cc.
@@ -30,6 +29,9 @@ struct websocket {
     sm_core sm;
     env *e = nullptr;
     stage_listener listener;
+    http_client *client = nullptr;
+    std::string pod_host, pod_instance;
+    uint16_t pod_port = 0;
     uint64_t obj_timeout_ms = 0;
     call *upgrade = nullptr;
     std::string accept; // what the pod must answer to our key
@@ -115,6 +117,12 @@ static void end(websocket &w)
 
 static void end_well(websocket &w)
 {
+    if (w.in.empty()) { // another message may have come with the reply
+        io_result got = net_read(*w.e, w.net, w.buffer.get(), stream_buffer_size);
+        w.in = {w.buffer.get(), got.state == io_state::done ? got.count : 0};
+    }
+    if (websocket_is_more_behind(*w.frames, w.in))
+        http_client_note_unsolicited(*w.client, w.pod_host, w.pod_port, w.pod_instance);
     say_goodbye(w, websocket_close_normal);
     end(w);
 }
@@ -474,28 +482,18 @@ static void begin_frames(websocket &w, call &c)
     read_reply(w);
 }
 
-// An overloaded or broken server says so in its own words. Any other status means that the server does not speak WebSocket there.
-static bool is_trouble(int status) { return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505); }
-
 static void on_upgrade_head(void *arg, call &c, const http_head &head)
 {
     websocket &w = of(arg);
-    if (is_trouble(head.status)) {
+    if (websocket_is_trouble(head.status)) {
         w.listener.on_head(w.listener.arg, head);
         step(w, E::answered);
         return;
     }
-    if (head.status != 101) {
-        fail(w, broken(nullptr),
-            "ETL error: the pod answered GET /ws with " + http_status_text(head.status) +
-                ": it does not speak WebSocket there, which communication_type ws:// needs");
-        return;
-    }
-    if (const char *fault = websocket_upgrade_fault(head, w.accept); fault != nullptr) {
-        fail(w, broken(nullptr), std::string("ETL error: the pod's answer to GET /ws is no WebSocket's: its 101 ") + fault);
-        return;
-    }
-    begin_frames(w, c);
+    if (std::string fault = websocket_upgrade_fault(head, w.accept); !fault.empty())
+        fail(w, broken(nullptr), "ETL error: " + fault);
+    else
+        begin_frames(w, c);
 }
 
 static void on_upgrade_failed(void *arg, call &c, error err, int, std::string)
@@ -555,7 +553,11 @@ static void start_upgrade(websocket &w, transfer &t)
     request.on_head = on_upgrade_head;
     request.on_done = on_upgrade_failed;
     request.arg = &w;
-    w.upgrade = call_start(*t.host->client, std::move(request));
+    w.client = t.host->client;
+    w.pod_host = request.host;
+    w.pod_port = request.port;
+    w.pod_instance = request.instance;
+    w.upgrade = call_start(*w.client, std::move(request));
 }
 
 static source open_object(transfer &t)
@@ -563,8 +565,7 @@ static source open_object(transfer &t)
     const store_object &object = *t.object;
     if (object.file == nullptr)
         return source_memory(*t.e, object.content, {});
-    store &objects = *t.host->objects;
-    return source_stored(*t.e, objects, store_share(objects, object), t.host->lookups, source_blocks::checked);
+    return source_stored(*t.e, *t.host->objects, store_share(*t.host->objects, object), t.host->lookups, source_blocks::checked);
 }
 
 static stage begin(transfer &t)
@@ -579,9 +580,7 @@ static stage begin(transfer &t)
     w->deadline_timer = timer_make(*t.e, on_deadline, w);
     w->pong_timer = timer_make(*t.e, send_on, w);
     w->frames = websocket_frames_make(t.e->random);
-    std::string etl_args;
-    (void)url_query_get(exchange_head(*t.x).query, "etl_args", etl_args);
-    w->control = websocket_control_of(t.name, etl_args);
+    w->control = websocket_control_of(t.name, exchange_head(*t.x).query);
     w->object = open_object(t);
     start_upgrade(*w, t);
     return {&ops, w};
@@ -589,6 +588,7 @@ static stage begin(transfer &t)
 
 constexpr transfer_mode websocket_mode = {.mode = etl_mode::ws,
     .choice = read_mode::ws,
+    .refusal = websocket_refusal,
     .begin = begin,
     .location = nullptr,
     .sends_object = true,

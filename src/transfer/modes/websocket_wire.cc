@@ -14,7 +14,10 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "codec/http_write.h"
 #include "codec/json.h"
+#include "codec/url.h"
+#include "node/api.h"
 #include "transfer/answer_headers.h"
 
 namespace etlnode {
@@ -93,25 +96,52 @@ std::string websocket_accept_of(std::string_view key)
     return base64_encode({reinterpret_cast<const char *>(digest), sizeof digest});
 }
 
-const char *websocket_upgrade_fault(const http_head &answer, std::string_view accept)
+bool websocket_is_trouble(int status) { return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505); }
+
+// What is wrong with the head of a 101; null: nothing.
+static const char *handshake_fault(const http_head &answer, std::string_view accept)
 {
+    if (answer.version_minor == 0)
+        return "is HTTP/1.0, and a WebSocket handshake needs HTTP/1.1";
     if (!text_equal_ignore_case(http_head_get(answer, "Upgrade"), "websocket") || !header_is_named_by_connection(answer, "Upgrade"))
-        return "does not say that it upgrades to websocket";
+        return "has no Upgrade: websocket, or no Connection: Upgrade";
     if (http_head_get(answer, "Sec-WebSocket-Accept") != accept)
-        return "has a wrong Sec-WebSocket-Accept";
+        return "has the wrong Sec-WebSocket-Accept";
     if (http_head_has(answer, "Sec-WebSocket-Extensions") || http_head_has(answer, "Sec-WebSocket-Protocol"))
         return "chooses an extension or a protocol that was not offered";
     return nullptr;
 }
 
+std::string websocket_upgrade_fault(const http_head &answer, std::string_view accept)
+{
+    if (answer.status != 101)
+        return "the pod answered GET /ws with " + http_status_text(answer.status) +
+               ": an ETL with communication_type ws:// needs a WebSocket server there";
+    const char *fault = handshake_fault(answer, accept);
+    return fault != nullptr ? std::string("the WebSocket handshake failed: the pod's 101 answer to GET /ws ") + fault : std::string();
+}
+
 // --- messages
 
-std::string websocket_control_of(std::string_view path, std::string_view etl_args)
+static std::string etl_args_of(std::string_view query)
+{
+    std::string etl_args;
+    (void)url_query_get(query, query_etl_args, etl_args);
+    return etl_args;
+}
+
+std::string websocket_refusal(std::string_view query)
+{
+    return text_is_utf8(etl_args_of(query)) ? std::string()
+                                            : "etl_args is not UTF-8: a ws:// ETL gets it as JSON text, which cannot carry other bytes";
+}
+
+std::string websocket_control_of(std::string_view path, std::string_view query)
 {
     json_ptr control = json_object();
     json_add_text(control.get(), "path", path);
     json_add_text(control.get(), "fqn", "");
-    json_add_text(control.get(), "etl_args", etl_args);
+    json_add_text(control.get(), "etl_args", etl_args_of(query));
     json_add_text(control.get(), "pipeline", "");
     return json_print(control.get());
 }
@@ -131,12 +161,14 @@ bool websocket_text_to_error(std::string &text, bool is_cut)
         text.resize(whole_characters(text).size());
     if (!text_is_utf8(text))
         return false;
+    const bool was_empty = text_trim(text).empty();
+    text = text_without_controls(text);
     std::string_view words = text_trim(text);
     if (words.empty())
-        text = "the pod replied with an empty text, not with content";
+        text = was_empty ? "the pod replied with an empty text message instead of content"
+                         : "the pod replied with a text message of control characters only";
     else if (words.find_first_not_of("0123456789") == std::string_view::npos)
-        text = "the pod replied with the text \"" + std::string(words) +
-               "\", as if it had stored its result itself, which nobody asked for";
+        text = "the pod replied with the text \"" + std::string(words) + "\", which acknowledges a direct put, but nobody asked for one";
     return true;
 }
 
@@ -301,6 +333,15 @@ websocket_taken websocket_take(websocket_frames &frames, std::string_view &in_ou
     in_out_input = frames.in;
     frames.in = {};
     return out;
+}
+
+bool websocket_is_more_behind(websocket_frames &frames, std::string_view input)
+{
+    websocket_taken taken;
+    do
+        taken = websocket_take(frames, input);
+    while (taken.kind == what::ping);
+    return taken.kind == what::data || taken.kind == what::broken;
 }
 
 std::string websocket_close_words(std::string_view bytes)

@@ -29,13 +29,18 @@ void websocket_frames_free(websocket_frames *frames);
 std::string websocket_key_make(rng &random);
 // The Sec-WebSocket-Accept that belongs to a Sec-WebSocket-Key.
 std::string websocket_accept_of(std::string_view key);
-// Null if a 101 agrees to the upgrade; else the reason why not, in words that follow "its 101".
-const char *websocket_upgrade_fault(const http_head &answer, std::string_view accept);
+// An overloaded or broken server says so in its own words. Any other status but 101 means that the server does not speak WebSocket there.
+bool websocket_is_trouble(int status);
+// Empty if the answer agrees to the upgrade; else the reason why not, for the user.
+std::string websocket_upgrade_fault(const http_head &answer, std::string_view accept);
 
 // --- messages
 
 // The message before an object. It always has all four keys, as text: servers keep the former value of a key that is missing.
-std::string websocket_control_of(std::string_view path, std::string_view etl_args);
+// `query` is that of the client, with etl_args in it.
+std::string websocket_control_of(std::string_view path, std::string_view query);
+// Why that message cannot carry the query; empty: it can.
+std::string websocket_refusal(std::string_view query);
 // Turns a reply in text into the pod's error as the user reads it. `is_cut`: the text was longer. False: it is not UTF-8, as texts must be.
 bool websocket_text_to_error(std::string &text, bool is_cut);
 
@@ -89,6 +94,8 @@ struct websocket_taken {
 };
 // Takes bytes off `in_out_input` up to the next of these. Not to be called after closed or broken.
 websocket_taken websocket_take(websocket_frames &frames, std::string_view &in_out_input);
+// After a whole message: whether `input` has bytes of another one. Control frames do not count.
+bool websocket_is_more_behind(websocket_frames &frames, std::string_view input);
 // Describes the payload of a close frame: code 1011, "out of memory".
 std::string websocket_close_words(std::string_view bytes);
 

@@ -77,6 +77,10 @@ static void empty_broken_and_contradictory_values_are_refused(void **)
     test_has_text(verdict("uuid=&etl_name=thumbs"), "400 the parameter uuid is empty");
     test_has_text(verdict("etl_name=%zz"), "400 the parameter etl_name is not properly percent-encoded");
     test_has_text(verdict("etl_name=a&etl_name=b"), "400 the parameter etl_name is given twice");
+    test_has_text(verdict("etl_name=a&etl_args=x&etl_args=y"), "400 the parameter etl_args is given twice, with different values");
+    test_has_text(verdict("etl_name=a&etl_args=x&etl_args="), "400 the parameter etl_args is given twice, with different values");
+    test_has_text(verdict("etl_name=a&etl_args=&etl_args=x"), "400 the parameter etl_args is given twice, with different values");
+    test_eq_text(verdict("etl_name=a&etl_args=x+y&etl_args=x%20y"), "name a");
     test_has_text(verdict("etl_name=a&uuid=b"), "400 uuid and etl_name name two ETLs");
     test_has_text(verdict("etl_args=x"), "400 etl_args is given");
 }

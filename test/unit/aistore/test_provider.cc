@@ -30,6 +30,7 @@ static constexpr verdict verdicts[] = {
     {"provider=s3", "b", error_code::bucket_not_found, "failed to lookup bucket s3://b, err: AWS backend is missing"},
     {"provider=http", "b", error_code::bucket_not_found, "ht://b, err: HTTP backend"},
     {"provider=gs", "", error_code::not_implemented, "provider \"gcp\" is not supported"},
+    {"namespace=%40%23&namespace=%40remote", "b", error_code::bad_request, "the parameter namespace is given twice, with different values"},
     {"namespace=%40remote", "b", error_code::not_implemented, "only the global namespace"},
 };
 

@@ -51,6 +51,14 @@ static void every_byte_survives(void **)
     }
 }
 
+static void a_contradiction_is_found(void **)
+{
+    for (const char *query : {"a=1&a=2", "a=1&b=1&a=", "a&a=1", "a=1&%61=2", "a=1&a=%zz"})
+        test_true(url_query_is_contradictory(query, "a"));
+    for (const char *query : {"", "a", "a=1", "a=1&a=1", "a=x+y&a=x%20y", "b=1&b=2", "a=1;a=2"})
+        test_false(url_query_is_contradictory(query, "a"));
+}
+
 static void queries(void **)
 {
     std::string out;
@@ -136,6 +144,7 @@ static void bases_are_formatted(void **)
 int main()
 {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(a_contradiction_is_found),
         cmocka_unit_test(decoding),
         cmocka_unit_test(encoding),
         cmocka_unit_test(every_byte_survives),

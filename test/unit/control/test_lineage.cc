@@ -215,6 +215,20 @@ static void whatever_is_let_in_fits(void **)
     test_eq(back.nodes.size(), document.nodes.size());
 }
 
+static void an_identity_is_what_was_printed(void **)
+{
+    document_identity identity = {.term = 3, .tag = 0xfedcba9876543210, .version = UINT64_MAX, .digest = 5};
+    test_eq_text(document_identity_print(identity), "18446744073709551615.3.fedcba9876543210.0000000000000005");
+    document_identity back;
+    test_true(document_identity_parse(document_identity_print(identity), back));
+    test_true(back.term == 3 && back.tag == identity.tag && back.version == UINT64_MAX && back.digest == 5);
+    for (const char *bad : {"", "1", "1.2", "1.2.3", "1.2.3.", "1.2.3.4.5", "x.2.3.4", "1.x.3.4", "1.2.x.4", "1.2.3.x", "1..3.4",
+             "-1.2.3.4", "1.2.3.fedcba98765432100"}) {
+        if (document_identity_parse(bad, back))
+            test_fail("%s was taken", bad);
+    }
+}
+
 static void an_etl_is_never_counted_too_small(void **)
 {
     for (char filling : {'x', '"', '\\', '\n', '\x01'}) {
@@ -236,6 +250,7 @@ int main()
         cmocka_unit_test(a_target_may_return_when_it_missed_nothing),
         cmocka_unit_test(departures_are_bounded),
         cmocka_unit_test(whatever_is_let_in_fits),
+        cmocka_unit_test(an_identity_is_what_was_printed),
         cmocka_unit_test(an_etl_is_never_counted_too_small),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -19,8 +19,8 @@ static void the_address_of_hpull_goes_with_the_message(void **state)
         if (is_good)
             test_eq_enum(f.spec.hpull_address, client_address::node_port);
         else
-            test_has_text(f.reason,
-                "spec: line 5, column 32: hpull_address is \"node_port\" and communication_type is hpush://, expected hpull://");
+            test_has_text(
+                f.reason, "spec: line 5, column 32: hpull_address is \"node_port\" and communication_type is hpush://, expected hpull://");
     }
 }
 
@@ -188,8 +188,7 @@ static constexpr bad_case bad_messages[] = {
     {R"({"name":"abcdef","communication":[],"runtime":{"image":"x"}})",
         "communication is a list, expected hpush://, hrev://, hpull:// or ws://"},
     {R"({"name":"abcdef","communication":7,"runtime":{"image":"x"}})", "communication is the number 7"},
-    {R"({"name":"abcdef","support_direct_put":"yes","runtime":{"image":"x"}})",
-        "support_direct_put is \"yes\", expected true or false"},
+    {R"({"name":"abcdef","support_direct_put":"yes","runtime":{"image":"x"}})", "support_direct_put is \"yes\", expected true or false"},
     {R"({"name":"abcdef","support_direct_put":[],"runtime":{"image":"x"}})", "support_direct_put is a list"},
     {R"({"name":"abcdef","env":"","runtime":{"image":"x"}})", "env is \"\", expected a list of"},
     {R"({"name":"abcdef","resources":[],"runtime":{"image":"x"}})", "resources is a list, expected {\"requests\", \"limits\"}"},

@@ -77,8 +77,7 @@ static constexpr address_case address_cases[] = {
     {R"({"communication_type":"hpull://","hpull_address":"node_port"})", client_address::node_port, nullptr},
     {R"({"hpull_address":"NodePort","communication_type":"hpull"})", client_address::node_port, nullptr},
     {R"({"hpull_address":"NODE_PORT","communication_type":"hpull"})", client_address::node_port, nullptr},
-    {R"({"hpull_address":""})", client_address::pod_ip,
-        "line 5, column 33: hpull_address is \"\", expected \"pod_ip\" or \"node_port\""},
+    {R"({"hpull_address":""})", client_address::pod_ip, "line 5, column 33: hpull_address is \"\", expected \"pod_ip\" or \"node_port\""},
     {R"({"hpull_address":"node port"})", client_address::pod_ip, "line 5, column 33: hpull_address is \"node port\""},
     {R"({"hpull_address":"node_port"})", client_address::pod_ip,
         "line 5, column 33: hpull_address is \"node_port\" and communication_type is hpush://, expected hpull://: only that sends "

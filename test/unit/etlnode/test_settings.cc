@@ -78,7 +78,7 @@ static void defaults_are_usable(void **)
     test_eq_text(read_with("target", "node-address", "fd00::1").node.node_address, "fd00::1");
     test_eq_text(read_with("target", "node-address", "[fd00::1]").node.node_address, "fd00::1");
     for (const char *wrong : {"a:80", "203.0.113.7:80", "[fd00::1]:80", "a:b:c", "fd00::1::2"})
-        test_has_text(read_with("target", "node-address", wrong).reason, "expected a host name or an IP address, without a port");
+        test_has_text(read_with("target", "node-address", wrong).reason, "must be a host name or an IP address, without a port, not \"");
 }
 
 static void kubectl_is_chosen_by_where_we_are(void **)
@@ -144,16 +144,19 @@ static void wrong_values_say_where_they_came_from(void **)
             "the cluster secret /nowhere/home/.config/etlnode/cluster-secret does not exist, and the proxy http://192.0.2.1:8080 is on "
             "another "
             "machine: copy"},
-        {"target", "require-framing", "yes", "expected true or false"},
+        {"target", "require-framing", "yes", "--require-framing (environment): must be true or false, not \"yes\""},
         {"target", "pod-listen", "127.0.0.1:0x", "HOST:PORT"},
         {"proxy", "listen", "storage1:8080", "an IP address of this machine"},
         {"proxy", "listen", "*:8080", "0.0.0.0"},
         {"proxy", "listen", "256.1.1.1:8080", "an IP address"},
         {"target", "pod-listen", "storage1:8080", "an IP address"},
-        {"target", "proxy", "http://storage1:8080/v1", "expected http://storage1:8080"},
-        {"target", "proxy", "http://storage1:8080/v1/", "expected http://storage1:8080"},
+        {"target", "proxy", "http://storage1:8080/v1",
+            "must be http://storage1:8080, without the request path /v1, not \"http://storage1:8080/v1"},
+        {"target", "proxy", "http://storage1:8080/v1/",
+            "must be http://storage1:8080, without the request path /v1, not \"http://storage1:8080/v1"},
         {"proxy", "advertise-url", "http://storage1:8080/x", "without a path"},
-        {"proxy", "advertise-url", "http://storage1:8080/v1", "expected http://storage1:8080"},
+        {"proxy", "advertise-url", "http://storage1:8080/v1",
+            "must be http://storage1:8080, without the request path /v1, not \"http://storage1:8080/v1"},
     };
     for (const row &r : rows) {
         outcome o = read_with(r.role, r.name, r.value);

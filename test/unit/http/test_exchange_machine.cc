@@ -319,6 +319,12 @@ static void every_state_ends_with_the_server(void **state)
         stop_server(f);
         raw_read_on(f.c);
         check_broken(f);
+        // Only a client whose answer has not begun can be told why; no other connection ends as if its answer were whole.
+        test_true(f.c.got.starts_with("HTTP/1.1 503 ") == (row.how == manner::hold));
+        if (row.how == manner::hold)
+            test_has_text(f.c.got, "the node is shutting down");
+        if (f.held != nullptr)
+            test_eq_enum(exchange_gone_error(*f.held).code, error_code::stopping);
         if (f.held != nullptr && row.how == manner::hold)
             exchange_answer(*std::exchange(f.held, nullptr), {});
         if (f.held != nullptr)

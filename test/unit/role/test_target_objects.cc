@@ -48,6 +48,7 @@ static void bad_input_is_refused(void **state)
         {"GET /v1/objects/b/none", nullptr, 404, "t[target-01]: ais://b/none does not exist"},
         {"HEAD /v1/objects/b/none", nullptr, 404, "t[target-01]: ais://b/none does not exist"},
         {"HEAD /v1/objects/b/o?props=name,colour", nullptr, 400, "invalid property \"colour\" in props="},
+        {"HEAD /v1/objects/b/o?props=name&props=version", nullptr, 400, "the parameter props is given twice, with different values"},
         {"GET /v1/objects/b/o?uid=e", nullptr, 400, "did you mean uuid?"},
         {"GET /v1/objects/b/o?etl_name=nobody", nullptr, 404, "etl job nobody does not exist (there are none)"},
         {"PUT /v1/objects/b/o", "x", 400, "t[target-01]: PUT is expected to be redirected here by the proxy: send it to the proxy"},
@@ -68,6 +69,36 @@ static void bad_input_is_refused(void **state)
     };
     role_check_cases(w, cases);
     test_eq_text(role_ask(w, "GET /v1/objects/b/o").answer.body, "x"); // unchanged
+}
+
+// Another target sends an object for a bucket that this one does not have: destroyed, or not yet known here.
+static void a_bucket_that_is_missing_here_may_only_be_unknown_yet(void **state)
+{
+    role_world &w = role_of(state);
+    const document_identity own = document_identify(w.t->document);
+    document_identity newer = own;
+    newer.version++;
+    document_identity other = own;
+    other.digest++;
+    struct row {
+        std::string identity;
+        const char *secret;
+        int status;
+        const char *says;
+    };
+    const row rows[] = {
+        {document_identity_print(own), role_secret_header, 404, "bucket \"ais://other\" does not exist"},
+        {document_identity_print({}), role_secret_header, 404, "bucket \"ais://other\" does not exist"},
+        {document_identity_print(newer), role_secret_header, 503,
+            "t[target-01]: bucket ais://other is not known here yet: this target's cluster document is older than the sender's"},
+        {document_identity_print(other), role_secret_header, 409, "the cluster documents of sender and receiver have diverged"},
+        {"what.is.this.text", role_secret_header, 404, "bucket \"ais://other\" does not exist"},
+        {document_identity_print(newer), role_wrong_secret_header, 404, "bucket \"ais://other\" does not exist"},
+        {document_identity_print(newer), "", 404, "bucket \"ais://other\" does not exist"}, // a client
+    };
+    for (const row &one : rows)
+        role_check(put_object(w, "other/o", "x", std::string(one.secret) + "Etlnode-Document: " + one.identity + "\r\n"),
+            one.identity.c_str(), one.status, one.says);
 }
 
 static void an_object_is_what_was_put(void **state)
@@ -223,6 +254,7 @@ static void a_copy_goes_to_the_target_of_its_name(void **state)
     test_true(asked.second.starts_with("/v1/objects/b/" + name + "?pid=target-01&utm="));
     test_eq_text(asked.body, "abc");
     test_eq_text(sim_header(asked, "etlnode-cluster-secret"), role_secret);
+    test_eq_text(sim_header(asked, "etlnode-document"), document_identity_print(document_identify(w.t->document)));
     role_expect(w, "GET /v1/objects/b/" + name, {}, 404, "does not exist");
     role_expect(w, line, "", 507, "the other one is full");
     scripted_silence(other);
@@ -279,6 +311,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bad_input_is_refused, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_bucket_that_is_missing_here_may_only_be_unknown_yet, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(an_object_is_what_was_put, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(parts_are_read, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(properties_are_those_asked_for, role_set_up_member, role_tear_down),

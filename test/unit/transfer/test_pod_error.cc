@@ -31,6 +31,20 @@ static void plain_text_stays(void **)
     test_eq_text(pod_error_text(500, "application/json", "identity", "{\"detail\":\"x\"}"), "{\"detail\":\"x\"}");
 }
 
+static void control_characters_become_spaces(void **)
+{
+    test_eq_text(pod_error_text(500, "text/plain", "",
+                     "\x01"
+                     "bad"),
+        " bad");
+    test_eq_text(pod_error_text(500, "", "", std::string_view("no\0image", 8)), "no image");
+    test_eq_text(pod_error_text(500, "", "", "a\x1b[31mred\x1b[0m\tand\nmore\x7f."), "a [31mred [0m\tand\nmore .");
+    test_eq_text(pod_error_text(500, "", "", "caf\xc3\xa9 \xc2\x85."), "caf\xc3\xa9  .");
+    test_eq_text(pod_error_text(500, "", "", "\x01\x02"), "the pod answered 500 Internal Server Error with 2 bytes that are no text");
+    test_eq_text(pod_error_text(500, "", "", std::string_view("e\0r\0r\0", 6)),
+        "the pod answered 500 Internal Server Error with 6 bytes that are no text");
+}
+
 static void nothing_is_said_as_the_status(void **)
 {
     test_eq_text(pod_error_text(422, "", "", ""), "the pod answered 422 Unprocessable Content without a text");
@@ -218,6 +232,7 @@ int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_text_stays),
+        cmocka_unit_test(control_characters_become_spaces),
         cmocka_unit_test(nothing_is_said_as_the_status),
         cmocka_unit_test(compressed_text_is_unpacked),
         cmocka_unit_test(what_cannot_be_unpacked_is_named),

@@ -134,6 +134,9 @@ static void what_cannot_be_asked_for_is_refused(void **state)
     check_refusal(ask(w, "GET /b/missing"), 404, "t[t1]: ais://b/missing does not exist");
     check_ended(w, "client_error");
     check_refusal(ask(w, "HEAD /b/o"), 405, "");
+    etl_of(w).definition.mode = etl_mode::ws;
+    check_refusal(ask(w, "GET /b/o?etl_args=a%ff"), 400, "etl_args is not UTF-8: a ws:// ETL gets it as JSON text");
+    etl_of(w).definition.mode = etl_mode::hpush;
     etl_of(w).phase = etl_phase::failed;
     etl_of(w).last_error = "it crashed";
     check_refusal(ask(w), 404, "etl job JGHEoo89gg does not exist: it is not running on t1: it crashed");
@@ -271,7 +274,8 @@ static void a_pod_that_stalls_is_given_up(void **state)
     net_conn &client = ask(w);
     pod_say(w, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
     pass(w, 50'000);
-    check_refusal(client, 504, "no first byte of the answer came and obj_timeout (45s) is over");
+    check_refusal(
+        client, 504, "ETL error: timeout: the pod sent only the head of its answer within obj_timeout (45s); to allow more time, ");
     check_ended(w, "timeout");
 }
 

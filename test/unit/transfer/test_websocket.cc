@@ -100,6 +100,34 @@ static void a_reply_may_come_early(void **state)
     test_eq(early.pod.objects, 0);
 }
 
+// One object has one reply. A second one that came with it is dropped, and counted as other modes count bytes behind an answer.
+static void a_second_reply_is_counted(void **state)
+{
+    const struct {
+        std::string frames;
+        const char *body;
+        bool is_counted;
+    } rows[] = {
+        {server_frame(whole_binary, "abc") + server_frame(whole_binary, "def"), "abc", true},
+        {server_frame(whole_binary, "abc") + server_frame(ping_frame, "p") + server_frame(first_text, ""), "abc", true},
+        {server_frame(whole_text, "abc") + server_frame(whole_binary, "def"), "abc", true},
+        {server_frame(whole_binary, "abc") + "\xff\xff", "abc", true}, // no frame at all
+        {server_frame(whole_binary, "abc") + server_frame(ping_frame, "p") + server_frame(pong_frame, "p"), "abc", false},
+        {server_frame(whole_binary, "abc") + server_frame(close_frame, "\x03\xe8"), "abc", false},
+        {server_frame(whole_binary, "abc"), "abc", false},
+    };
+    for (const auto &row : rows) {
+        talk k;
+        k.pod.reply = row.frames;
+        const uint64_t before = http_client_unsolicited(*world_of(state).client);
+        run(world_of(state), k, "abc");
+        test_ok(k.err);
+        test_eq_text(k.body, row.body);
+        talk_end(k);
+        test_eq(http_client_unsolicited(*world_of(state).client) - before, row.is_counted ? 1u : 0u);
+    }
+}
+
 // --- a text is an error
 
 static void a_text_is_an_error(void **state)
@@ -115,9 +143,10 @@ static void a_text_is_an_error(void **state)
         {server_frame(first_text, "half of it"), "half of it"}, // and then it closes
         {server_frame(whole_text, std::string(10'000, 'a')), std::string(pod_error_text_max, 'a')},
         {server_frame(whole_text, shaved + "…"), shaved},
-        {server_frame(whole_text, ""), "the pod replied with an empty text, not with content"},
-        {server_frame(whole_text, "0"),
-            "the pod replied with the text \"0\", as if it had stored its result itself, which nobody asked for"},
+        {server_frame(whole_text, ""), "the pod replied with an empty text message instead of content"},
+        {server_frame(whole_text, "0"), "the pod replied with the text \"0\", which acknowledges a direct put, but nobody asked for one"},
+        {server_frame(whole_text, std::string("no\x1b[31m im\0age\x01 \x7f\xc2\x9bhere", 23)), "no [31m im age    here"},
+        {server_frame(whole_text, "\x01\x02"), "the pod replied with a text message of control characters only"},
     };
     for (const auto &row : rows) {
         talk k;
@@ -241,17 +270,22 @@ static void a_pod_that_does_not_agree_is_reported(void **state)
     struct {
         const char *refusal, *more_headers, *accept, *part;
     } rows[] = {
-        {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "", "", "GET /ws with 404 Not Found: it does not speak WebSocket there"},
+        {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "", "",
+            "GET /ws with 404 Not Found: an ETL with communication_type ws:// needs a WebSocket server there"},
         {"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n", "", "", "426"},
         {"HTTP/1.0 501 Unsupported method\r\n\r\n<html>", "", "", "501"},
-        {"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "", "", "does not speak"},
+        {"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "", "", "needs a WebSocket server there"},
         {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "", "", "with 200 OK"},
         {"HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", "", "", "307"},
+        {"HTTP/1.0 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "", "",
+            "the pod's 101 answer to GET /ws is HTTP/1.0, and a WebSocket handshake needs HTTP/1.1"},
         {"", "", "bm90IHRoZSByaWdodCBvbmUhIQ==", "wrong Sec-WebSocket-Accept"},
         {"", "Sec-WebSocket-Extensions: permessage-deflate\r\n", "", "was not offered"},
         {"", "Sec-WebSocket-Protocol: chat\r\n", "", "was not offered"},
-        {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", "", "", "does not say that it upgrades"},
-        {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "", "", "does not say that it upgrades"},
+        {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", "", "",
+            "101 answer to GET /ws has no Upgrade: websocket, or no Connection: Upgrade"},
+        {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "", "",
+            "101 answer to GET /ws has no Upgrade: websocket, or no Connection: Upgrade"},
     };
     for (const auto &row : rows) {
         talk k;
@@ -260,7 +294,7 @@ static void a_pod_that_does_not_agree_is_reported(void **state)
         k.pod.accept = row.accept;
         run(world_of(state), k, "abc");
         test_eq_enum(k.err.code, error_code::bad_pod_answer);
-        test_has_text(k.text, "ETL error: the pod");
+        test_true(k.text.starts_with("ETL error: the pod answered") || k.text.starts_with("ETL error: the WebSocket handshake failed: "));
         test_has_text(k.text, row.part);
         talk_end(k);
     }
@@ -432,6 +466,7 @@ int main()
         cmocka_unit_test_setup_teardown(the_upgrade_says_what_it_must, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(fragments_are_one_reply, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_reply_may_come_early, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_second_reply_is_counted, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_text_is_an_error, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(what_breaks_before_the_reply_is_a_failure, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(what_breaks_in_the_reply_fails_the_pull, world_set_up, world_tear_down),
