@@ -172,7 +172,7 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
         w->bytes_warm_ms = warm_ms;
     size_t pool = uv_pool_size();
     w->syncs_max = pool > 4 ? pool - 3 : 1;
-    w->scratch.resize(stream_buffer_size);
+    w->scratch = std::make_unique_for_overwrite<char[]>(stream_buffer_size);
 
     auto *e = new env;
     w->e = e;

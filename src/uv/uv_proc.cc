@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "uv/uv_world.h"
 
 namespace etlnode {
@@ -149,8 +150,8 @@ static void child_exited(uv_process_t *process, int64_t exit_status, int term_si
 
 static void give_buffer(uv_handle_t *handle, size_t, uv_buf_t *out_buffer)
 {
-    std::vector<char> &scratch = static_cast<proc *>(handle->data)->world->scratch; // consumed before its next user reads
-    *out_buffer = uv_buf_init(scratch.data(), static_cast<unsigned>(scratch.size()));
+    char *scratch = static_cast<proc *>(handle->data)->world->scratch.get(); // consumed before its next user reads
+    *out_buffer = uv_buf_init(scratch, stream_buffer_size);
 }
 
 static void out_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)

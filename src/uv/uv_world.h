@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -116,7 +117,8 @@ struct uv_world {
     size_t syncs_max = 1;
 
     uv_database *database = nullptr;
-    std::vector<char> scratch; // for reads whose bytes are consumed at once
+    // stream_buffer_size bytes for reads that are consumed at once. Not initialised: pages that no read has filled cost no memory.
+    std::unique_ptr<char[]> scratch;
 };
 
 inline uv_world &uv_world_of(env &e) { return *static_cast<uv_world *>(e.impl); }

@@ -246,16 +246,16 @@ static io_result conn_write(net_conn *c, std::span<const iovec> parts, bool more
 
 static io_result send_copy(net_conn *c, int fd, uint64_t offset, size_t want)
 {
-    std::vector<char> &buffer = c->watch.world->scratch;
+    char *buffer = c->watch.world->scratch.get();
     ssize_t got = 0;
     do {
-        got = pread(fd, buffer.data(), std::min(want, buffer.size()), static_cast<off_t>(offset));
+        got = pread(fd, buffer, std::min(want, stream_buffer_size), static_cast<off_t>(offset));
     } while (got < 0 && errno == EINTR);
     if (got < 0)
         return {io_state::failed, 0, make_error(error_code::io, "read of the file to send", errno)};
     if (got == 0)
         return {io_state::failed, 0, make_error(error_code::end_of_stream, "the file is shorter than expected")};
-    iovec part{buffer.data(), static_cast<size_t>(got)};
+    iovec part{buffer, static_cast<size_t>(got)};
     return conn_write(c, {&part, 1}, false);
 }
 
