@@ -149,6 +149,17 @@ static error read_destination(const std::string &to, object_query &out_query, st
     return no_error;
 }
 
+// Never stored or removed as if nothing had been requested.
+static error refuse_write(object_use use, std::string_view key, std::string &out_text)
+{
+    std::string given(key);
+    given +=
+        use == object_use::put
+            ? "= with PUT needs object_to=ais/@#/BUCKET/OBJECT, which says where the result is to be kept; an upload is stored as it is"
+            : "= goes with GET and HEAD, and with PUT if object_to= says where the result is to be kept; not with other methods";
+    return refuse(error_code::not_implemented, std::move(given), out_text);
+}
+
 error object_query_read(std::string_view query, object_use use, object_query &out_query, std::string &out_text)
 {
     query_parts parts;
@@ -167,10 +178,8 @@ error object_query_read(std::string_view query, object_use use, object_query &ou
         if (error err = read_destination(parts.to, out_query, out_text))
             return err;
     }
-    if (use != object_use::read && !parts.has_to && (parts.has_id || parts.has_name)) // never store as if nothing had been requested
-        return refuse(error_code::not_implemented,
-            "only reads go through an ETL: " + std::string(parts.has_name ? query_etl_name : query_etl_id) + "= goes with GET and HEAD",
-            out_text);
+    if (use != object_use::read && !parts.has_to && (parts.has_id || parts.has_name))
+        return refuse_write(use, parts.has_name ? query_etl_name : query_etl_id, out_text);
     out_query.transform = parts.has_name ? object_transform::by_name : parts.has_id ? object_transform::by_id : object_transform::none;
     out_query.etl = parts.has_name ? parts.name : parts.id;
     return no_error;

@@ -331,7 +331,7 @@ def case_timeouts_by_name():
     answer = read(which, {"do": "hang"})
     assert answer.status == 504 and answer.json["code"] == "timed_out", answer
     answer = read(which, {"do": "hang"}, query="etl_name")
-    assert answer.status == 400 and answer.json["code"] == "timed_out" and answer.json["retryable"] is True and "timeout" in message(answer), answer
+    assert answer.status == 400 and answer.json["code"] == "timed_out" and answer.json["retryable"] is False and "timeout" in message(answer), answer
     done = cluster().run("etlctl", "etl", "object", which, "answers/" + store({"do": "hang"}), "-", check=False)
     assert done.returncode == 7, done
 

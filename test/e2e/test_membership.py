@@ -370,6 +370,82 @@ def case_a_copy_beside_the_original():
             second.kill(signal.SIGTERM)
 
 
+UPPER = "test/upper:1"
+
+
+def pod_lives(cluster):
+    return sorted((pod["metadata"]["name"], pod["metadata"]["uid"], pod["metadata"].get("deletionTimestamp")) for pod in cluster.pods())
+
+
+def with_etl(cluster):
+    cluster.image(UPPER, {"srv.py": harness_server()}, ["/srv.py"])
+    etl = cluster.init(pod_spec("upper", UPPER))
+    answer = cluster.get("b", "o1", f"uuid={etl}")
+    assert answer.status == 200 and answer.body == b"O1", answer
+    return etl
+
+
+def refused_ones_leave_pods_alone(cluster, etl, node, told):
+    """A process whose registrations are refused, again and again, has no part in the pods with its name, and serves none of them."""
+    before = pod_lives(cluster)
+    assert len(before) == 1, before
+    node.start()
+    try:
+        # The back-off between refusals doubles: after the third one, some time has passed in which pods could have been touched.
+        until(lambda: cluster.log_tail("proxy", 4000).count(told) >= 3, "it has been refused three times", 120)
+        assert pod_lives(cluster) == before, (before, pod_lives(cluster))
+        answer = request("GET", node.url + f"/v1/objects/b/o1?uuid={etl}")
+        assert answer.status == 503 and answer.json["code"] == "not_ready" and "has not accepted it yet" in answer.text, answer
+        assert request("GET", node.url + "/v1/objects/b/o1").body == b"o1"
+    finally:
+        node.kill(signal.SIGTERM)
+    assert pod_lives(cluster) == before, (before, pod_lives(cluster))
+    return before
+
+
+def case_a_refused_copy_leaves_pods_alone():
+    """A copy of a running target's directory has the same pods' names. It must not replace the pods of the original."""
+    with Filled(1) as cluster:
+        etl = with_etl(cluster)
+        copy_of(cluster, "target1")
+        original = cluster.targets[0]
+        arguments = ["127.0.0.1:0" if before in ("--listen", "--pod-listen") else word for before, word in zip(["", *original.arguments], original.arguments)]
+        second = harness.Node(cluster, "target1.copy", arguments)
+        refused_ones_leave_pods_alone(cluster, etl, second, "registration refused")
+        assert cluster.get("b", "o2", f"uuid={etl}").body == b"O2"
+        # When the original is gone, the copy is accepted, and the pod is its own.
+        original.kill(signal.SIGKILL)
+        second.start()
+        try:
+            until(lambda: [node["url"] for node in nodes(cluster).values() if node["role"] == "target"] == [second.url], "the copy takes its place", 120)
+            until(lambda: cluster.get("b", "o3", f"uuid={etl}").body == b"O3", "its ETL serves", 120)
+            cluster.stop_etl(etl)
+            assert cluster.pods() == []
+        finally:
+            second.kill(signal.SIGTERM)
+
+
+def case_without_the_proxy_pods_wait():
+    """A target that starts while the proxy is away cannot know whether it is the one. It serves plain objects, and adopts its pod when the
+    proxy accepts it."""
+    with Filled(1) as cluster:
+        etl = with_etl(cluster)
+        target = cluster.targets[0]
+        before = pod_lives(cluster)
+        assert cluster.proxy.kill(signal.SIGTERM) == 0
+        target.kill(signal.SIGTERM)
+        target.start()
+        until(lambda: "the proxy cannot be reached" in cluster.log_tail("target1", 400), "it has tried", 60)
+        assert request("GET", target.url + "/v1/objects/b/o1").body == b"o1"
+        answer = request("GET", target.url + f"/v1/objects/b/o1?uuid={etl}")
+        assert answer.status == 503 and answer.json["retryable"] is True and "has not accepted it yet" in answer.text, answer
+        assert pod_lives(cluster) == before
+        cluster.proxy.start()
+        until(lambda: cluster.get("b", "o1", f"uuid={etl}").body == b"O1", "the ETL serves again", 120)
+        assert pod_lives(cluster) == before, (before, pod_lives(cluster))
+        cluster.stop_etl(etl)
+
+
 def harness_server():
     return """#!/usr/local/bin/python
 import http.server
@@ -398,4 +474,6 @@ harness.run([
     ("the last count", case_the_last_count),
     ("counts that are none", case_counts_that_are_none),
     ("a copy beside the original", case_a_copy_beside_the_original),
+    ("a refused copy leaves pods alone", case_a_refused_copy_leaves_pods_alone),
+    ("without the proxy pods wait", case_without_the_proxy_pods_wait),
 ])

@@ -106,7 +106,8 @@ void exchange_answer_view(exchange &x, answer a, std::string_view bytes, void (*
 inline constexpr uint64_t length_unknown = UINT64_MAX;
 void exchange_answer_head(exchange &x, answer a, uint64_t length);
 // AIStore's error envelope (docs/PROTOCOL.md); for HEAD it is in the header Hdr-Error. The user sees `message`. status 0: the table's
-// status. 503 gets a Retry-After unless `headers` contain one. 429 and 503 are retryable whatever the table says about `code`.
+// status. 503 gets a Retry-After unless `headers` contain one. 429 and 503 are retryable whatever the table says about `code`,
+// other 4xx but 408 are not.
 void exchange_answer_error(exchange &x, error_code code, std::string_view message, int status = 0, std::string headers = {});
 void exchange_answer_json(exchange &x, const cJSON *tree);
 void exchange_answer_text(exchange &x, std::string text, std::string_view content_type = "text/plain; charset=utf-8");

@@ -200,6 +200,13 @@ io_result exchange_send_piece(exchange &x, std::string_view bytes, bool more)
 
 // --- error answers
 
+// A caller that gives another status than the table's has decided whether clients repeat the request: they do so by the status.
+static bool is_retryable(error_code code, int status)
+{
+    bool invites = status == 408 || status == 429 || status >= 500;
+    return status == 429 || status == 503 || (error_is_retryable(code) && invites);
+}
+
 static answer error_answer(exchange &x, error_code code, std::string_view message, int status, std::string headers)
 {
     if (status == 0)
@@ -213,7 +220,7 @@ static answer error_answer(exchange &x, error_code code, std::string_view messag
     json_add_text(tree.get(), "node", x.server->options.node_id);
     json_add_u64(tree.get(), "status", static_cast<uint64_t>(status));
     json_add_text(tree.get(), "code", error_code_name(code));
-    json_add_bool(tree.get(), "retryable", error_is_retryable(code) || status == 429 || status == 503);
+    json_add_bool(tree.get(), "retryable", is_retryable(code, status));
     json_add_text(tree.get(), "request_id", x.request_id);
     answer a;
     a.status = status;

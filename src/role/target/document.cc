@@ -97,7 +97,7 @@ void target_begin_etls(target &t)
 
 void target_sync_etls(target &t)
 {
-    if (t.etls == nullptr || lifecycle_is_draining(t.life))
+    if (t.etls == nullptr || !t.was_accepted || lifecycle_is_draining(t.life))
         return;
     std::vector<etl_wanted> wanted;
     for (const cluster_etl &etl : t.document.etls) {
@@ -112,6 +112,15 @@ void target_sync_etls(target &t)
             t.failures.erase(it->first);
         it = keep ? std::next(it) : t.metrics.etls.erase(it);
     }
+}
+
+const etl_definition *target_definition_for_pod(const target &t, const std::string &etl_id)
+{
+    etl_view view;
+    if (etl_registry_find(*t.etls, etl_id, view))
+        return view.definition;
+    const cluster_etl *known = t.was_accepted ? nullptr : document_find_etl(t.document, etl_id);
+    return known != nullptr && known->stage != etl_stage::aborted ? known : nullptr;
 }
 
 // Starts that were in progress when this target ended: their callers have learnt that they failed.

@@ -4,6 +4,7 @@
 // Owns     one call.
 // Knows    member_machine, http, control.        Known by  target.cc.
 // Normal   at the end, when nothing can change any more, it registers once more, so that the proxy knows how many objects it holds.
+//          The first accepted registration lets the ETLs begin: before it, no pod is created, adopted or removed.
 // Fails    a proxy of another cluster and this target refuse each other; the member machine pauses and tries again.
 #include "base/limits.h"
 #include "base/log.h"
@@ -24,6 +25,16 @@ static void on_taken(void *arg, error err)
     target &t = *static_cast<target *>(arg);
     if (!err && t.membership != nullptr)
         member_beat_now(*t.membership); // reports to the proxy which version is held now
+}
+
+// From here on the pods with this target's name are ours: no other process with a copy of the data directory has been accepted.
+static void note_accepted(target &t)
+{
+    if (t.was_accepted)
+        return;
+    t.was_accepted = true;
+    target_sync_etls(t);
+    target_held_document_taken(t);
 }
 
 static void on_answer(void *arg, call &, error err, int status, std::string body)
@@ -50,6 +61,7 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         return;
     }
     t.odds.clear();
+    note_accepted(t);
     member_answered(m, member_answer::accepted, {});
     if (status == 200)
         target_wait_stored(t, on_taken, &t);

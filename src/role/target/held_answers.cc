@@ -40,8 +40,9 @@ static exchange &take_exchange(held_request &r)
 
 static held_sight world_look(void *arg, const held_call &m)
 {
-    const cluster_document &document = static_cast<held_request *>(arg)->t->document;
-    if (document.version < m.version)
+    const target &t = *static_cast<held_request *>(arg)->t;
+    const cluster_document &document = t.document;
+    if (document.version < m.version || !t.was_accepted) // the ETLs do not follow the document yet
         return held_sight::older;
     if (m.question == held_question::gone)
         return held_sight::holds;

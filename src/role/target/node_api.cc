@@ -71,9 +71,10 @@ static bool has_etls(target &t, exchange &x)
         exchange_answer_error(x, error_code::stopping, "the target is shutting down");
         return false;
     }
-    if (t.etls != nullptr)
+    if (t.etls != nullptr && t.was_accepted)
         return true;
-    exchange_answer_error(x, error_code::not_ready, "the target has no cluster document yet");
+    exchange_answer_error(x, error_code::not_ready,
+        t.etls == nullptr ? "the target has no cluster document yet" : "the proxy has not accepted the target since it started");
     return false;
 }
 

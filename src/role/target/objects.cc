@@ -448,6 +448,11 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
         exchange_answer_error(x, error_code::etl_not_found, hint_etl_missing(etl, names));
         return false;
     }
+    if (!t.was_accepted) {
+        exchange_answer_error(x, error_code::not_ready,
+            "target " + t.id + " has started and the proxy has not accepted it yet: it uses no pods until then. Plain objects are served");
+        return false;
+    }
     if (asked != nullptr && asked->stage == etl_stage::aborted && !runs_here) {
         exchange_answer_error(
             x, error_code::etl_not_found, "etl job " + etl + " does not exist now: it is stopped, and can be started again");
@@ -530,12 +535,12 @@ static void serve_pod(target &t, exchange &x, const route_match &)
         return;
     }
     std::string etl_id(rest.substr(0, first));
-    etl_view view;
-    if (!etl_registry_find(*t.etls, etl_id, view)) {
+    const etl_definition *definition = target_definition_for_pod(t, etl_id);
+    if (definition == nullptr) {
         exchange_answer_error(x, error_code::etl_not_found, "etl job " + text_escape(etl_id, 64) + " does not exist");
         return;
     }
-    if (view.definition->secret.empty() || !text_equal_secret(view.definition->secret, rest.substr(first + 1, second - first - 1))) {
+    if (definition->secret.empty() || !text_equal_secret(definition->secret, rest.substr(first + 1, second - first - 1))) {
         exchange_answer_error(x, error_code::bad_request, "the secret in the URL is not that of etl job " + etl_id);
         return;
     }

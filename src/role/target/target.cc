@@ -78,7 +78,8 @@ static const std::string &pod_listen_host(const target &t)
     return t.options.pod_listen_host.empty() ? t.options.listen_host : t.options.pod_listen_host;
 }
 
-// Objects can be served, and pods adopted, before the proxy is reachable, if the cluster's document is here already.
+// Objects can be served before the proxy is reachable, if the cluster's document is here already. Pods wait for the proxy's word: this
+// process may run on a copy of another one's data directory.
 static void join(void *arg)
 {
     target &t = *static_cast<target *>(arg);
@@ -86,7 +87,6 @@ static void join(void *arg)
     if (has_document) {
         target_begin_etls(t);
         target_abandon_starts(t);
-        target_sync_etls(t);
         lifecycle_joined(t.life);
     }
     LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(),

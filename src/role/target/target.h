@@ -75,6 +75,7 @@ struct target {
     uint64_t next_held_id = 1;
     // heartbeat.cc
     call *registration = nullptr;
+    bool was_accepted = false;   // by the proxy, since this process started. Until then, the pods may be another process's
     bool was_registered = false; // at the end of the membership
     // target.cc: start and end
     uint16_t kept_pod_port = 0;     // of the pod listener, the last time; 0: none
@@ -118,8 +119,11 @@ void target_note_odds(target &t, const std::string &why);
 void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg);
 // Creates the ETL registry and the transfers. Requires: a document is held.
 void target_begin_etls(target &t);
-// Tells the registry which ETLs are wanted.
+// Tells the registry which ETLs are wanted, once the proxy has accepted this process.
 void target_sync_etls(target &t);
+// Of an ETL whose pod reads an object; null: there is none. A pod that outlived a restart of this target is served before the proxy has
+// accepted the target.
+const etl_definition *target_definition_for_pod(const target &t, const std::string &etl_id);
 // For the document from the data directory: starts that it lists as initializing are not started again.
 void target_abandon_starts(target &t);
 

@@ -92,8 +92,15 @@ static void what_is_not_served_yet_says_so(void **)
     for (const char *archive : {"archpath=1.txt&archregx=", "archregx=.*&archmode=regexp", "archmode=prefix"})
         test_has_text(verdict(archive), "501 arch");
     test_eq_text(verdict("archpath=&archregx="), "plain"); // as AIStore's command sends them for a plain read
-    test_has_text(verdict("etl_name=thumbs", false), "501 only reads go through an ETL");
-    test_has_text(verdict("uuid=thumbs", false), "501 only reads go through an ETL");
+    test_has_text(verdict("etl_name=thumbs", false), "501 etl_name= with PUT needs object_to=ais/@#/BUCKET/OBJECT");
+    test_has_text(verdict("uuid=thumbs", false), "501 uuid= with PUT needs object_to=");
+    for (const char *method : {"DELETE", "POST", "PATCH"}) {
+        object_query asked;
+        std::string text;
+        test_true(object_query_read("etl_name=thumbs", object_use_of(method), asked, text).code == error_code::not_implemented);
+        test_has_text(text, "etl_name= goes with GET and HEAD, and with PUT if object_to= says where");
+    }
+    test_eq_text(verdict("uuid=thumbs", true), "id thumbs");
 }
 
 static std::string destination(const std::string &query, object_use use = object_use::put)

@@ -132,6 +132,32 @@ static void bad_chunk_is_refused(void **state)
 
 static void refuse_early(http_world &, exchange &x) { exchange_answer_error(x, error_code::bad_request, "no thanks"); }
 
+// The status decides what clients repeat, so the body must not say otherwise.
+static void retryable_follows_the_status(void **state)
+{
+    struct row {
+        error_code code;
+        int status; // 0: the table's
+        bool is_retryable;
+    };
+    static constexpr row rows[] = {{error_code::timed_out, 0, true}, {error_code::timed_out, 400, false}, {error_code::pod_gone, 0, true},
+        {error_code::pod_gone, 400, false}, {error_code::pod_gone, 503, true}, {error_code::bad_request, 429, true},
+        {error_code::request_timeout, 0, true}, {error_code::bad_pod_answer, 500, false}, {error_code::no_space, 0, false}};
+    static const row *current = nullptr;
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = [](http_world &, exchange &x) { exchange_answer_error(x, current->code, "why", current->status); };
+    for (const row &one : rows) {
+        current = &one;
+        raw_client c;
+        raw_open(w, c);
+        raw_send(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        test_true(world_until(w, [&] { return c.ended; }));
+        test_has_text(c.got, one.is_retryable ? "\"retryable\":true" : "\"retryable\":false");
+        raw_close(c);
+        test_true(world_until(w, [&] { return http_server_count(*w.server).connections == 0; }));
+    }
+}
+
 static void an_early_answer_discards_the_body(void **state)
 {
     http_world &w = *static_cast<http_world *>(*state);
@@ -403,6 +429,7 @@ int main()
         cmocka_unit_test_setup_teardown(bodies_of_both_framings_at_every_split, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(bad_heads_are_refused_and_closed, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(bad_chunk_is_refused, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(retryable_follows_the_status, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(an_early_answer_discards_the_body, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(expect_continue_is_answered_when_the_body_is_wanted, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_vanished_client_is_noticed_and_may_still_be_answered, world_set_up, world_tear_down),

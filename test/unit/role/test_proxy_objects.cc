@@ -69,7 +69,7 @@ static void bad_input_is_refused(void **state)
         {"GET /v1/objects/b/o?etl_args=x", nullptr, 400, "which ETL is meant?"},
         {"GET /v1/objects/b/o?etl_pipeline=a,b", nullptr, 501, "etl_pipeline is not implemented"},
         {"GET /v1/objects/b/o?archpath=x", nullptr, 501, "archpath= is not implemented"},
-        {"PUT /v1/objects/b/o?etl_name=e", "x", 501, "only reads go through an ETL"},
+        {"PUT /v1/objects/b/o?etl_name=e", "x", 501, "etl_name= with PUT needs object_to="},
         {"PUT /v1/objects/b/o?object_to=", "", 400, "the parameter object_to is empty"},
         {"PUT /v1/objects/b/o?object_to=b%2Fp", "", 400, "names no object here: expected ais/@#/BUCKET/OBJECT"},
         {"PUT /v1/objects/b/o?object_to=ais%2F%40%23%2Fb..%2Fp", "", 400, "object_to: invalid bucket name"},
