@@ -262,6 +262,8 @@ static void print_check_result(const settings &s)
         warnings.push_back(misspelt);
     for (const std::string &warning : warnings)
         std::fprintf(stderr, "etlnode: warning: %s\n", warning.c_str());
+    for (const std::string &note : s.notes)
+        std::fprintf(stderr, "etlnode: note: %s\n", note.c_str());
     if (s.problems.empty())
         std::fprintf(stderr, "etlnode: the configuration is valid\n");
 }

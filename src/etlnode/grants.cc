@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "etlnode/settings.h"
 
 namespace etlnode {
 
@@ -16,6 +17,8 @@ static bool is_path(std::string_view text)
 {
     if (text.ends_with(":rw") || text.ends_with(":ro"))
         text.remove_suffix(3);
+    else if (size_t colon = text.rfind(':'); colon != std::string_view::npos && text.find('/', colon) == std::string_view::npos)
+        return false; // another suffix than those
     return text.starts_with('/') && (std::string(text) + "/").find("/../") == std::string::npos;
 }
 
@@ -26,7 +29,7 @@ std::vector<std::string> grants_missing(const option_values &values)
         if (one.ends_with(":rw") || one.ends_with(":ro"))
             one.resize(one.size() - 3);
         if (access(one.c_str(), F_OK) != 0)
-            out.push_back("--allow-host-path: " + text_escape(one, 200) + ": " + std::strerror(errno));
+            out.push_back(settings_where(values, "allow-host-path") + ": " + text_escape(one, 200) + ": " + std::strerror(errno));
     }
     return out;
 }
@@ -37,8 +40,8 @@ bool grants_export(const option_values &values, std::vector<std::string> &out_pr
     std::string paths;
     for (const std::string &one : option_get_list(values, "allow-host-path")) {
         if (!is_path(one)) {
-            out_problems.push_back("--allow-host-path: \"" + text_escape(one, 200) +
-                                   "\": expected an absolute path without \"..\", optionally followed by :rw");
+            out_problems.push_back(settings_where(values, "allow-host-path") + ": \"" + text_escape(one, 200) +
+                                   "\": expected an absolute path without \"..\", optionally followed by :ro or :rw");
         }
         paths += (paths.empty() ? "" : "\n") + one;
     }
@@ -47,7 +50,8 @@ bool grants_export(const option_values &values, std::vector<std::string> &out_pr
     if (network.empty())
         network = "true";
     if (network != "true" && network != "false")
-        out_problems.push_back("--allow-host-network: \"" + text_escape(network, 50) + "\": expected true or false, or no value");
+        out_problems.push_back(
+            settings_where(values, "allow-host-network") + ": \"" + text_escape(network, 50) + "\": expected true or false, or no value");
     if (out_problems.size() > before)
         return false;
     if (!paths.empty())

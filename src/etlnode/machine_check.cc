@@ -153,8 +153,8 @@ void machine_check(settings &s)
         return;
     const std::string &kubectl = s.node.kubectl[0];
     if (!is_program(kubectl))
-        s.problems.push_back(
-            "the program that runs pods is missing: " + text_escape(kubectl, 200) + " (" + s.kubectl_why + "); --kubectl selects another");
+        s.problems.push_back("the program that runs pods is missing: " + text_escape(kubectl, 200) +
+                             (s.kubectl_is_given ? "; --kubectl selects it" : " (" + s.kubectl_why + "); --kubectl selects another"));
     if (s.node.kubectl_is_local && !is_program("bwrap"))
         s.warnings.push_back("bwrap is missing: kubectl-local needs it to sandbox pods (Debian package bubblewrap)");
 }

@@ -2,6 +2,8 @@
 // etlnode/settings.cc: checks the texts of the options, and reports every problem in one run.
 #include "etlnode/settings.h"
 
+#include <algorithm>
+
 #include <arpa/inet.h>
 #include <unistd.h>
 
@@ -13,7 +15,7 @@
 
 namespace etlnode {
 
-static std::string where(const option_values &values, std::string_view name)
+std::string settings_where(const option_values &values, std::string_view name)
 {
     auto found = values.find(name);
     if (found == values.end())
@@ -27,7 +29,7 @@ static std::string where(const option_values &values, std::string_view name)
 
 static std::string must_be(const option_values &values, std::string_view name, std::string_view wanted, std::string_view given)
 {
-    return where(values, name) + ": must be " + std::string(wanted) + ", not \"" + text_escape(given, 200) + "\"";
+    return settings_where(values, name) + ": must be " + std::string(wanted) + ", not \"" + text_escape(given, 200) + "\"";
 }
 
 // Other machines cannot connect to an address that means "all of this machine".
@@ -96,12 +98,8 @@ static bool choose_kubectl(
         out_why = "K8S_HOST_NAME is not set, so pods run as local processes";
     }
     std::string_view sandbox = option_get(values, "sandbox");
-    if (sandbox != "auto" && sandbox != "none") {
-        out_reason = must_be(values, "sandbox", "auto or none", sandbox);
-        return false;
-    }
     if (sandbox == "none" && !node.kubectl_is_local) {
-        out_reason = where(values, "sandbox") + ": none applies to pods that run as local processes, but here " + node.kubectl[0] +
+        out_reason = settings_where(values, "sandbox") + ": none applies to pods that run as local processes, but here " + node.kubectl[0] +
                      " runs them";
         return false;
     }
@@ -206,11 +204,11 @@ static void read_listeners(const option_values &values, settings &s)
     if (!read_url(values, "advertise-url", node.advertise_url, reason))
         s.problems.push_back(reason);
     else if (is_good && node.advertise_url.empty() && is_wildcard(node.listen_host))
-        s.problems.push_back(where(values, "listen") + ": " + text_escape(node.listen_host, 100) +
+        s.problems.push_back(settings_where(values, "listen") + ": " + text_escape(node.listen_host, 100) +
                              " is not an address that others can connect to: set --advertise-url http://HOST:PORT");
     if (is_good && !settings_is_loopback(node.listen_host))
         s.warnings.push_back(
-            where(values, "listen") + ": " + text_escape(listen, 100) +
+            settings_where(values, "listen") + ": " + text_escape(listen, 100) +
             " is not loopback, and the API has no accounts yet: anyone who can reach this address can read and change everything");
 }
 
@@ -245,7 +243,7 @@ static void read_secret(const option_values &values, const process_context &cont
     case secret_outcome::read: return;
     case secret_outcome::absent:
         if (s.secret.is_named)
-            s.problems.push_back(where(values, "cluster-secret-file") + ": " + reason);
+            s.problems.push_back(settings_where(values, "cluster-secret-file") + ": " + reason);
         else if (!s.secret.proxy_url.empty() && !secret_proxy_is_here(s.secret.proxy_url, context.host_name))
             s.problems.push_back(
                 "the cluster secret " + s.secret.path + " does not exist, and the proxy " + s.secret.proxy_url +
@@ -255,12 +253,41 @@ static void read_secret(const option_values &values, const process_context &cont
         return;
     case secret_outcome::bad:
         s.problems.push_back(
-            (s.secret.is_named ? where(values, "cluster-secret-file") : std::string("the cluster secret")) + ": " + reason);
+            (s.secret.is_named ? settings_where(values, "cluster-secret-file") : std::string("the cluster secret")) + ": " + reason);
         return;
     }
 }
 
-static void read_target(const option_values &values, const process_context &context, settings &s)
+// A name as Kubernetes has them for nodes and pods.
+static bool is_object_name(std::string_view text)
+{
+    constexpr size_t size_max = 253;
+    auto is_end = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+    if (text.empty() || text.size() > size_max || !is_end(text.front()) || !is_end(text.back()))
+        return false;
+    return std::all_of(text.begin(), text.end(), [&](char c) { return is_end(c) || c == '-' || c == '.'; });
+}
+
+static void read_names(const option_values &values, settings &s)
+{
+    s.node.node_name = option_get(values, "node-name");
+    s.node.pod_name = option_get(values, "pod-name");
+    s.node.pod_uid = option_get(values, "pod-uid");
+    struct {
+        const char *option;
+        const std::string &text;
+    } names[] = {{"node-name", s.node.node_name}, {"pod-name", s.node.pod_name}};
+    for (const auto &[option, text] : names) {
+        if (!text.empty() && !is_object_name(text))
+            s.problems.push_back(must_be(values, option, "a name of [a-z0-9.-], as Kubernetes has it", text));
+    }
+    auto is_bad = [](unsigned char c) { return c <= ' ' || c >= 0x7f; };
+    if (std::any_of(s.node.pod_uid.begin(), s.node.pod_uid.end(), is_bad))
+        s.problems.push_back(must_be(values, "pod-uid", "the uid of a pod", s.node.pod_uid));
+}
+
+// Every value of an option for targets, each by itself.
+static void read_target_values(const option_values &values, settings &s)
 {
     node_options &node = s.node;
     std::string reason;
@@ -273,10 +300,6 @@ static void read_target(const option_values &values, const process_context &cont
     node.pod_listen_host = node.listen_host;
     if (!pod_listen.empty() && !parse_listen(pod_listen, node.pod_listen_host, node.pod_listen_port))
         note(must_be(values, "pod-listen", listen_words, pod_listen));
-    bool is_same_host = node.pod_listen_host == node.listen_host || is_wildcard(node.pod_listen_host) || is_wildcard(node.listen_host);
-    if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && is_same_host)
-        note(where(values, "pod-listen") + ": " + text_escape(pod_listen, 100) +
-             " is also the address of --listen: pods need a separate one");
     if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
         note(must_be(values, "pod-ready-wait", "a duration such as 5s", option_get(values, "pod-ready-wait")));
     std::string_view framing = option_get(values, "require-framing");
@@ -287,14 +310,44 @@ static void read_target(const option_values &values, const process_context &cont
         note(reason);
     if (!read_node_address(values, node.node_address, reason))
         note(reason);
-    node.node_name = option_get(values, "node-name");
-    node.pod_name = option_get(values, "pod-name");
-    node.pod_uid = option_get(values, "pod-uid");
+    read_names(values, s);
+    if (std::string_view sandbox = option_get(values, "sandbox"); sandbox != "auto" && sandbox != "none")
+        note(must_be(values, "sandbox", "auto or none", sandbox));
+}
+
+static void read_target(const option_values &values, const process_context &context, settings &s)
+{
+    node_options &node = s.node;
+    std::string reason;
+    read_target_values(values, s);
+    bool is_same_host = node.pod_listen_host == node.listen_host || is_wildcard(node.pod_listen_host) || is_wildcard(node.listen_host);
+    if (node.pod_listen_port != 0 && node.pod_listen_port == node.listen_port && is_same_host)
+        s.problems.push_back(settings_where(values, "pod-listen") + ": " + text_escape(option_get(values, "pod-listen"), 100) +
+                             " is also the address of --listen: pods need a separate one");
+    s.kubectl_is_given = !option_get(values, "kubectl").empty();
     if (!choose_kubectl(values, context, node, s.kubectl_why, reason))
-        note(reason);
+        s.problems.push_back(reason);
     else if (!node.kubectl_is_local && node.pod_url.empty() && is_wildcard(node.pod_listen_host))
-        note(where(values, "pod-listen") + ": " + text_escape(node.pod_listen_host, 100) +
-             " is not an address that pods can connect to: set --pod-url http://HOST:PORT");
+        s.problems.push_back(settings_where(values, "pod-listen") + ": " + text_escape(node.pod_listen_host, 100) +
+                             " is not an address that pods can connect to: set --pod-url http://HOST:PORT");
+}
+
+// A proxy does not use the options for targets. Wrong values are refused all the same: somebody meant something by them.
+static void check_ignored(const option_values &values, settings &s)
+{
+    settings unused;
+    unused.node.is_target = true;
+    read_target_values(values, unused);
+    s.problems.insert(s.problems.end(), unused.problems.begin(), unused.problems.end());
+    std::string names;
+    for (const option_row &row : option_rows()) {
+        auto given = values.find(row.name);
+        bool is_given = given != values.end() && given->second.origin != option_origin::fallback;
+        if (is_given && std::string_view(row.help).starts_with("targets")) // as the help tells users
+            names += (names.empty() ? "" : ", ") + settings_where(values, row.name);
+    }
+    if (!names.empty())
+        s.notes.push_back("a proxy ignores what is for targets: " + names);
 }
 
 settings settings_read(const option_values &values, const process_context &context)
@@ -324,6 +377,8 @@ settings settings_read(const option_values &values, const process_context &conte
     read_web(values, s);
     if (node.is_target)
         read_target(values, context, s);
+    else if (role == "proxy")
+        check_ignored(values, s);
     read_secret(values, context, s);
     return s;
 }

@@ -24,12 +24,16 @@ struct settings {
     node_options node;
     log_level level = log_level::info;
     std::string kubectl_why;
+    bool kubectl_is_given = false; // by --kubectl
     secret_file secret;
     // For people: the option, the origin of its value, and what was expected. A node with problems does not start.
     std::vector<std::string> problems;
     std::vector<std::string> warnings; // additional output of --check-config
+    std::vector<std::string> notes;    // likewise: nothing is wrong
 };
 
+// How a problem names an option: "--listen", with the origin of its value unless that is the command line.
+std::string settings_where(const option_values &values, std::string_view name);
 settings settings_read(const option_values &values, const process_context &context);
 bool settings_is_loopback(std::string_view host);
 // The effective value of an option whose text leaves the choice to the node; otherwise the text.

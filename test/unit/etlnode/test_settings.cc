@@ -346,12 +346,17 @@ static void grants_reach_kubectl_local(void **)
     option_values values;
     test_true(hand_on(values, reason));
     test_true(getenv(path) == nullptr && getenv(network) == nullptr);
-    for (const char *bad : {"relative", "/a/../b", "/ok\nrelative:rw", ":rw", "/.."}) {
+    for (const char *bad : {"relative", "/a/../b", "/ok\nrelative:rw", ":rw", "/..", "/etc:rx", "/etc:"}) {
         values["allow-host-path"] = {bad, option_origin::flag, {}};
         test_false(hand_on(values, reason));
         test_has_text(reason, "--allow-host-path");
     }
     test_true(getenv(path) == nullptr);
+    values["allow-host-path"] = {"/etc:rx", option_origin::environment, {}};
+    values["allow-host-network"] = {"yes", option_origin::environment, {}};
+    test_false(hand_on(values, reason));
+    test_has_text(reason, "--allow-host-path (environment): \"/etc:rx\"");
+    test_has_text(reason, "--allow-host-network (environment): \"yes\"");
     values["allow-host-path"] = {"/srv/models\n/srv/scratch:rw", option_origin::flag, {}};
     values["allow-host-network"] = {"perhaps", option_origin::file, {}};
     test_false(hand_on(values, reason));
@@ -379,9 +384,35 @@ static void grants_reach_kubectl_local(void **)
     test_false(apply_file("listen: [a, b]\n", "f", one, reason));
 }
 
+// A proxy uses none of the options for targets; their values are checked all the same, and a note says what is ignored.
+static void a_proxy_checks_what_it_ignores(void **)
+{
+    struct row {
+        const char *name, *value;
+    };
+    static constexpr row wrong[] = {{"require-framing", "maybe"}, {"pod-ready-wait", "nonsense"}, {"pod-listen", "nonsense"},
+        {"sandbox", "foo"}, {"proxy", "nonsense"}, {"pod-url", "nonsense"}, {"pod-security", "high"}, {"node-address", "a:80"},
+        {"node-name", "A B"}, {"pod-name", "a/b"}, {"pod-uid", "a b"}};
+    for (const char *role : {"proxy", "target"}) {
+        for (const row &one : wrong) {
+            outcome o = read_with(role, one.name, one.value);
+            test_eq(o.all.problems.size(), 1);
+            test_has_text(o.reason, "--" + std::string(one.name) + " (environment): must be ");
+        }
+    }
+    outcome given = read_with("proxy", "pod-ready-wait", "7s");
+    test_true(given.good);
+    test_eq(given.all.notes.size(), 1);
+    test_eq_text(given.all.notes[0], "a proxy ignores what is for targets: --pod-ready-wait (environment)");
+    test_true(read(defaults("proxy")).all.notes.empty());
+    test_true(read_with("target", "pod-ready-wait", "7s").all.notes.empty());
+    test_true(read_with("proxy", "log-level", "warn").all.notes.empty());
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(a_proxy_checks_what_it_ignores),
         cmocka_unit_test(defaults_are_usable),
         cmocka_unit_test(kubectl_is_chosen_by_where_we_are),
         cmocka_unit_test(unsandboxed_pods_are_for_kubectl_local),
