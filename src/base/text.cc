@@ -237,14 +237,21 @@ bool text_is_utf8(std::string_view text)
     return true;
 }
 
+std::string text_bytes(uint64_t count) { return std::to_string(count) + (count == 1 ? " byte" : " bytes"); }
+
 std::string text_without_controls(std::string_view text)
 {
     std::string out;
     out.reserve(text.size());
     for (size_t i = 0; i < text.size(); i++) {
         const unsigned char byte = static_cast<unsigned char>(text[i]);
-        const bool is_space = byte == '\t' || byte == '\n' || byte == '\r';
+        const bool is_space = byte == '\t' || byte == '\n';
         const bool is_c1 = byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+        if (byte == '\r') { // CR LF and CR end a line, as LF does
+            if (i + 1 >= text.size() || text[i + 1] != '\n')
+                out += '\n';
+            continue;
+        }
         if (is_c1 || byte == 0x7f || (byte < 0x20 && !is_space))
             out += ' ';
         else

@@ -47,8 +47,11 @@ std::string_view text_trim(std::string_view text);                   // space an
 size_t text_utf8_size(std::string_view text);                        // bytes of the first character; 0 if the text is empty or not UTF-8
 bool text_is_utf8(std::string_view text);                            // strict: no surrogates, no overlong forms
 
+// "1 byte", "2 bytes".
+std::string text_bytes(uint64_t count);
 // With a space in place of each control character (U+0000 to U+001F except tab and ends of line, U+007F to U+009F), for texts that
 // others wrote. Requires: UTF-8.
+// CR LF and CR become LF.
 std::string text_without_controls(std::string_view text);
 
 // Writes control bytes, quotes and backslashes as \xNN or \", for log values and error texts. Uses at most `max` bytes of the input.

@@ -379,8 +379,9 @@ exit_code command_cluster_health(session &s)
     if (for_people && states != nullptr)
         print_problems(s, states.get());
     if (!f && !unwell.empty())
-        f = failure_make(
-            exit_code::unavailable, {}, "not well: " + unwell, s.format == output_format::table ? "etlctl cluster health -o wide" : "");
+        f = failure_make(exit_code::unavailable, {},
+            (unwell.find(',') == std::string::npos ? "a node is not well: " : "nodes are not well: ") + unwell,
+            s.format == output_format::table ? "etlctl cluster health -o wide" : "");
     else if (!f && targets == 0)
         f = failure_make(exit_code::unavailable, {}, "the cluster has no target, so objects cannot be stored",
             "start a target: etlnode --role target --proxy " + s.endpoint);

@@ -132,9 +132,27 @@ static failure pick_files(const session &s, std::vector<std::string> &out_files)
     return {};
 }
 
+// The message was made here, so positions in it mean nothing to the user. What the file does not say comes from an option.
+static std::string reason_in_users_words(const std::string &reason)
+{
+    struct {
+        std::string_view key, option;
+    } rows[] = {{"communication", "--comm-type"}, {"init_timeout", "--init-timeout"}, {"obj_timeout", "--object-timeout"}};
+    size_t end = reason.starts_with("line ") ? reason.find(": ") : std::string::npos;
+    if (end == std::string::npos)
+        return reason;
+    std::string_view words = std::string_view(reason).substr(end + 2);
+    for (const auto &row : rows) {
+        if (words.starts_with(row.key) && words.substr(row.key.size()).starts_with(' '))
+            return std::string(row.option) + std::string(words.substr(row.key.size()));
+    }
+    return std::string(words);
+}
+
 // Checks the spec as a node does. If the message was made from the file, this reads the file itself, so that errors name lines the user
 // knows.
-static error check_spec(const std::string &text, bool is_message, const json_ptr &message, etl_spec &out_spec, std::string &out_reason)
+static error check_spec(
+    const std::string &text, bool is_message, bool is_pod_file, const json_ptr &message, etl_spec &out_spec, std::string &out_reason)
 {
     if (!is_message)
         return etl_spec_parse_pod(text, out_spec, out_reason);
@@ -152,8 +170,16 @@ static error check_spec(const std::string &text, bool is_message, const json_ptr
     }
     bad = etl_spec_parse_init(json_print(message.get()), out_spec, out_reason);
     constexpr std::string_view inner = "spec: "; // the node's prefix for errors in the message's Pod, which is the unchanged file
-    if (bad && out_reason.starts_with(inner))
+    if (bad && out_reason.starts_with(inner)) {
         out_reason = out_reason.substr(inner.size());
+        return bad;
+    }
+    etl_spec alone;
+    std::string reason;
+    if (bad && (is_pod_file ? etl_spec_parse_pod(text, alone, reason) : etl_spec_parse_init_file(text, alone, reason)))
+        out_reason = reason; // the file's own line
+    else if (bad)
+        out_reason = reason_in_users_words(out_reason);
     return bad;
 }
 
@@ -265,7 +291,9 @@ static exit_code send_request(session &s, const start_request &r, bool asks_serv
     // The server's error refers to the message made here; the position in the file is more useful.
     if (f.status == 400 && r.spec_error && put && f.message.starts_with("invalid ETL spec: "))
         f.message = "invalid ETL spec: " + r.spec_reason;
-    if (f.exit == exit_code::timeout && f.status == 0 && f.hint.empty())
+    if (f.code == "cut")
+        f.hint = "etlctl etl ls shows whether it was started; otherwise try again";
+    else if (f.exit == exit_code::timeout && f.status == 0 && f.hint.empty())
         f.hint = "the node cleans up what it started; allow more time with --timeout";
     else if (f.status >= 500 && f.hint.empty())
         f.hint = "etlctl cluster health"; // no pod was started, so there are no logs
@@ -282,7 +310,7 @@ static exit_code start_one(session &s, const std::string &file)
         f = make_message(s, r);
     if (f)
         return session_fail(s, f);
-    r.spec_error = check_spec(r.text, r.message != nullptr, r.message, r.spec, r.spec_reason);
+    r.spec_error = check_spec(r.text, r.message != nullptr, yaml_get(r.tree.get(), "kind") != nullptr, r.message, r.spec, r.spec_reason);
     bool asks_server = s.opt.dry_run && s.opt.dry_run_mode == "server";
     if (s.opt.dry_run && !asks_server) {
         if (r.spec_error) {

@@ -200,7 +200,7 @@ static constexpr synonym_row synonyms[] = {
     {"", "mb", "etlctl bucket create BUCKET"},
     {"", "run", "etlctl etl init -f spec.yaml"},
     {"", "apply", "etlctl etl init -f spec.yaml"},
-    {"", "cp", "etlctl get BUCKET/OBJECT FILE, or etlctl put FILE BUCKET/OBJECT"},
+    {"", "cp", "etlctl get BUCKET/OBJECT FILE, or etlctl put FILE BUCKET/OBJECT; from bucket to bucket: PUT with object_to="},
     {"", "cat", "etlctl get BUCKET/OBJECT -"},
     {"", "upload", "etlctl put FILE BUCKET/OBJECT"},
     {"", "download", "etlctl get BUCKET/OBJECT FILE"},

@@ -96,11 +96,15 @@ static constexpr command_row commands[] = {
     {command::object_get, "object", "get", "read cat download", {object_word, out_word}, moving | flag_bit(flag::range), "Read an object",
         "OUT is a file, a directory, or - for standard output (the default). On a terminal, binary data needs an explicit -.\n"
         "Called as `ais`, it writes a file with the object's name if OUT is missing. The checksum of a whole object is verified.\n"
-        "A truncated read is an error and leaves no file. `--range 0-99` reads the first 100 bytes, because LAST is included.\n",
+        "A truncated read is an error and leaves no file. `--range 0-99` reads the first 100 bytes, because LAST is included.\n"
+        "To keep an object, or what an ETL makes of it, in a bucket, send PUT with object_to= (see docs/PROTOCOL.md).\n",
         "  etlctl object get transform/shard.in shard.in\n  etlctl get transform/shard.in - --range 0-99\n"},
     {command::object_put, "object", "put", "write upload",
         {{"FILE", word_kind::file, true, false}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}}, changing | moving,
-        "Store an object", "FILE is a file, or - for standard input. Without OBJECT, the object gets the file's name.\n",
+        "Store an object",
+        "FILE is a file, or - for standard input. Without OBJECT, the object gets the file's name.\n"
+        "Uploads are stored as they are. To keep what an ETL makes of a stored object, send PUT with object_to= (docs/PROTOCOL.md, \"Kept "
+        "results\").\n",
         "  echo \"some text :)\" | etlctl put - transform/shard.in\n  etlctl object put cat.jpg photos\n"},
     {command::object_ls, "object", "ls", "list", {{"BUCKET", word_kind::object_or_bucket, true, false}},
         listing | flag_bit(flag::prefix) | flag_bit(flag::limit), "List the objects of a bucket",

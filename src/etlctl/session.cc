@@ -178,7 +178,7 @@ failure session_failure(session &s, const http_reply &reply, std::string doing)
     if (reply.outcome == http_outcome::refused && redirected)
         out.hint = "the proxy redirected to a node that is not reachable from here; check its --advertise-url: etlctl cluster show";
     else if (reply.outcome == http_outcome::cut)
-        out.hint = "try again; a file is not written, and data on standard output is incomplete";
+        out.hint = "it is not known whether this took effect: look before trying again";
     wrong_endpoint_explain(s, reply, out);
     return out;
 }

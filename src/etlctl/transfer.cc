@@ -23,6 +23,8 @@
 
 namespace etlnode::etlctl {
 
+static constexpr const char *upload_cut_hint = "try again; an object is stored as a whole or not at all";
+
 static std::string hash_text(const XXH64_state_t *state) { return text_hex(XXH64_digest(state)); }
 
 static XXH64_state_t *hash_new()
@@ -177,6 +179,8 @@ failure transfer_download(session &s, const download &d)
     http_perform(s.http, request, reply);
 
     failure f = session_failure(s, reply, d.doing);
+    if (f.code == "cut")
+        f.hint = "try again; a file is not written, and data on standard output is incomplete";
     if (reply.outcome == http_outcome::stopped && !state.problem.empty()) {
         exit_code exit = state.problem_errno == EPIPE ? exit_code::broken_pipe : exit_code::other;
         f = failure_make(exit, d.doing, state.problem);
@@ -243,6 +247,8 @@ static failure find_target(session &s, const upload &u, std::string &out_url)
     http_reply reply;
     http_perform(s.http, request, reply);
     failure f = session_failure(s, reply, u.doing);
+    if (f.code == "cut")
+        f.hint = upload_cut_hint;
     std::string_view location = http_header(reply, "Location");
     if (reply.outcome == http_outcome::answered && (reply.status == 307 || reply.status == 308 || reply.status == 301) &&
         !location.empty()) {
@@ -285,6 +291,8 @@ static failure send_body(session &s, const upload &u, const std::string &url, up
     http_reply reply;
     http_perform(s.http, request, reply);
     failure f = session_failure(s, reply, u.doing);
+    if (f.code == "cut")
+        f.hint = upload_cut_hint;
     if (reply.outcome == http_outcome::stopped && !state.problem.empty())
         f = failure_make(exit_code::other, u.doing, state.problem);
     else if (reply.outcome == http_outcome::cut && !state.problem.empty())

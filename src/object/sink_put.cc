@@ -199,7 +199,8 @@ static void commit(void *self, sink_on_committed on_done, void *arg)
     if (is_bucket_gone(s)) {
         put_abort(*target);
         s.outcome = {make_error(error_code::bucket_not_found),
-            "bucket \"ais://" + s.options.bucket + "\" does not exist: it was destroyed meanwhile"};
+            "bucket \"ais://" + s.options.bucket +
+                "\" does not exist any more: it was destroyed meanwhile, even if there is a new one of that name"};
         s.is_refused = true;
         post(s);
         return;

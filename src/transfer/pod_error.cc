@@ -208,7 +208,7 @@ std::string pod_error_text(int status, std::string_view content_type, std::strin
     if (text.find_first_not_of(" \t\r\n\f") == std::string::npos)
         return status_words(status) + " without a text";
     if (!is_text && is_binary(text))
-        return status_words(status) + " with " + std::to_string(body.size()) + " bytes that are no text" +
+        return status_words(status) + " with " + text_bytes(body.size()) + (body.size() == 1 ? " that is no text" : " that are no text") +
                (content_type.empty() ? "" : " (" + text_escape(content_type, 60) + ")");
     return text;
 }

@@ -339,7 +339,9 @@ void transfer_try_pod(transfer &t)
     case read_action::wait_for_pod: return;
     case read_action::refuse_unknown_etl: failure_set(t, error_code::etl_not_found, "etl job " + t.etl_id + " does not exist"); break;
     case read_action::refuse_ended_etl: {
-        std::string text = "etl job " + t.etl_id + " does not exist: it is not running on " + t.host->options.node_id;
+        bool is_being_stopped = view.phase == etl_phase::stopping && view.last_error.empty();
+        std::string text = "etl job " + t.etl_id + " does not exist: it is " + (is_being_stopped ? "being stopped" : "not running") +
+                           " on " + t.host->options.node_id;
         if (!view.last_error.empty())
             text += ": " + std::string(view.last_error);
         failure_set(t, error_code::etl_not_found, std::move(text));

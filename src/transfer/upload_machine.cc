@@ -96,7 +96,9 @@ static void answer_failure(upload &u)
 static void answer_bucket_gone(upload &u)
 {
     u.err = make_error(error_code::bucket_not_found);
-    std::string text = "bucket \"ais://" + u.options.bucket + "\" does not exist: it was destroyed during the upload";
+    std::string text = "bucket \"ais://" + u.options.bucket +
+                       "\" does not exist any more: it was destroyed during the upload, "
+                       "even if there is a new one of that name";
     exchange *x = u.x;
     end(u);
     exchange_answer_error(*x, error_code::bucket_not_found, text);

@@ -62,6 +62,18 @@ def init_with_a_name_sends_todays_message(tmp):
 
 
 @test
+def a_refusal_names_what_the_user_wrote(tmp):
+    """etlctl makes the message, so an error names the file's line, or the option, never a position in the message."""
+    wrong = SPEC.replace("wait_timeout: 1m", "wait_timeout: soon", 1)
+    line = 1 + wrong[:wrong.index("wait_timeout: soon")].count("\n")
+    for options in (("--name", "md5-etl"), ("--comm-type", "hpush", "--name", "md5-etl")):
+        r = run("etl", "init", "--dry-run", "-f", "-", *options, stdin=wrong.encode())
+        check(r.code == 1 and f"invalid ETL spec: line {line}, column 19: wait_timeout is \"soon\"" in r.err, r.err)
+    r = run("etl", "init", "--dry-run", "-f", "-", "--name", "md5-etl", "--comm-type", "foo", stdin=SPEC.encode())
+    check(r.code == 1 and "invalid ETL spec: --comm-type is \"foo://\", expected hpush://" in r.err and "line" not in r.err, r.err)
+
+
+@test
 def init_with_a_runtime_spec(tmp):
     expect(run("etl", "init", "-f", "-", "--comm-type", "hpull", stdin=RUNTIME.encode()), 0, "upper-case\n", "")
     message = json.loads(seen("PUT", "/v1/etl")[0][4])

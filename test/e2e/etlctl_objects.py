@@ -156,7 +156,7 @@ def cluster_and_targets(tmp):
     expect(run("target", "ls", "-o", "name"), 0, "t1\nt2\n")
     r = run("cluster", "health")
     check(r.code == 6 and re.search(rb"p1 +proxy +ok +1m02s +[0-9.]+ms\nt1 +target +ok +3s +[0-9.]+ms\nt2 +target +unreachable +- +-\n", r.out), repr(r.out))
-    check(r.err == "etlctl: not well: t2\nhint: etlctl cluster health -o wide\n", r.err)
+    check(r.err == "etlctl: a node is not well: t2\nhint: etlctl cluster health -o wide\n", r.err)
     nodes = json.loads(run("cluster", "health", "-o", "json").out)["items"]
     check(nodes[1]["uptime"] == 3 and nodes[2]["uptime"] is None and "127.0.0.1" in nodes[2]["problem"], repr(nodes))
 

@@ -240,7 +240,8 @@ static void on_gone_answers(void *arg, std::vector<broadcast_answer> answers)
             continue;
         std::string text = broadcast_failure_text(answer, nullptr);
         if (s.machine.failure_text.size() + late.size() < etl_error_text_max)
-            late += "\nIts pod is not removed yet; the target goes on trying: " + text;
+            late += answer.err ? "\nIts pod may be there still: " + text + ". The target removes it when it can"
+                               : "\nIts pod is not removed yet; the target goes on trying: " + text;
         LOG(warn, "etl", "etl=%s reason=\"%s\" msg=\"not removed yet; the target goes on by itself\"", text_escape(s.etl.id).c_str(),
             text_escape(text).c_str());
     }

@@ -137,6 +137,12 @@ static void serve_etl_logs(target &t, exchange &x, const route_match &match)
     std::string id;
     if (!target_admit_peer(t, x, match, id) || !has_etls(t, x))
         return;
+    const cluster_etl *known = document_find_etl(t.document, id);
+    etl_view view;
+    if (known != nullptr && known->stage == etl_stage::aborted && !etl_registry_find(*t.etls, id, view)) {
+        exchange_answer_error(x, error_code::etl_not_found, "target " + t.id + ": etl job " + known->id + " has no pod: it is stopped");
+        return;
+    }
     std::string since;
     uint64_t since_s = 0;
     if (url_query_get(exchange_head(x).query, query_since, since))

@@ -110,7 +110,7 @@ static void answer_object(const object_request &r, const store_object *object)
     if (range.kind == http_range_kind::unsatisfiable) {
         std::string headers;
         http_write_header(headers, "Content-Range", "bytes */" + std::to_string(row.size));
-        std::string text = node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + std::to_string(row.size) + " bytes";
+        std::string text = node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + text_bytes(row.size);
         store_release(*t.objects, object); // this may free the row
         t.metrics.get_errors++;
         exchange_answer_error(x, error_code::bad_range, text, 0, std::move(headers));

@@ -274,6 +274,8 @@ static void one_that_is_stopped_is_not_there(void **state)
     role_check(role_ask_as_node(w, at(gone_path, w.document.version)), "gone", 204, "");
     role_expect(
         w, "GET /v1/objects/b/o?etl_name=my-etl", {}, 404, "etl job my-etl does not exist now: it is stopped, and can be started again");
+    role_check(
+        role_ask_as_node(w, "GET /v1/node/etl/my-etl/logs"), "logs", 404, "target target-01: etl job my-etl has no pod: it is stopped");
     role_expect(w, "GET /v1/objects/b/o?etl_name=my-elt", {}, 404, "etl job my-elt does not exist (did you mean \"my-etl\"?)");
 }
 

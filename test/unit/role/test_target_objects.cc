@@ -147,6 +147,10 @@ static void parts_are_read(void **state)
     }
     const scripted_call &behind = role_ask(w, "GET /v1/objects/b/o", {}, "Range: bytes=99999999-\r\n");
     role_check(behind, "behind", 416, "t[target-01]: range not satisfiable: ais://b/o has " + std::to_string(content.size()) + " bytes");
+    role_expect(w, "PUT /v1/objects/b/short?pid=p&utm=1", "x", 200, "");
+    const scripted_call &beyond = role_ask(w, "GET /v1/objects/b/short", {}, "Range: bytes=5-\r\n");
+    role_check(beyond, "short", 416, "ais://b/short has 1 byte");
+    test_true(beyond.answer.body.find("1 bytes") == std::string::npos);
     test_eq_text(sim_header(behind.answer, "content-range"), "bytes */" + std::to_string(content.size()));
     for (const char *headers : {"Range: bytes=1-2,5-6\r\n", "Range: lines=1-2\r\n", "Range: bytes=1-2\r\nIf-Range: \"other\"\r\n"})
         test_eq(role_ask(w, "GET /v1/objects/b/o", {}, headers).status(), 200);

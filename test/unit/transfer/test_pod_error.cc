@@ -27,6 +27,7 @@ static std::string packed(std::string_view text, int window_bits)
 static void plain_text_stays(void **)
 {
     test_eq_text(pod_error_text(422, "text/plain", "", "cannot decode picture\r\n"), "cannot decode picture");
+    test_eq_text(pod_error_text(422, "text/plain", "", "line one\r\nline two\rline three\r\n"), "line one\nline two\nline three");
     test_eq_text(pod_error_text(500, "", "", "a < b\nand c"), "a < b\nand c");
     test_eq_text(pod_error_text(500, "application/json", "identity", "{\"detail\":\"x\"}"), "{\"detail\":\"x\"}");
 }

@@ -137,6 +137,8 @@ static void what_cannot_be_asked_for_is_refused(void **state)
     etl_of(w).definition.mode = etl_mode::ws;
     check_refusal(ask(w, "GET /b/o?etl_args=a%ff"), 400, "etl_args is not UTF-8: a ws:// ETL gets it as JSON text");
     etl_of(w).definition.mode = etl_mode::hpush;
+    etl_of(w).phase = etl_phase::stopping;
+    check_refusal(ask(w), 404, "etl job JGHEoo89gg does not exist: it is being stopped on t1");
     etl_of(w).phase = etl_phase::failed;
     etl_of(w).last_error = "it crashed";
     check_refusal(ask(w), 404, "etl job JGHEoo89gg does not exist: it is not running on t1: it crashed");
