@@ -103,8 +103,7 @@ static constexpr command_row commands[] = {
         {{"FILE", word_kind::file, true, false}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}}, changing | moving,
         "Store an object",
         "FILE is a file, or - for standard input. Without OBJECT, the object gets the file's name.\n"
-        "Uploads are stored as they are. To keep what an ETL makes of a stored object, send PUT with object_to= (docs/PROTOCOL.md, \"Kept "
-        "results\").\n",
+        "Uploads are stored as they are. To keep what an ETL makes of a stored object, send PUT with object_to=: see docs/PROTOCOL.md.\n",
         "  echo \"some text :)\" | etlctl put - transform/shard.in\n  etlctl object put cat.jpg photos\n"},
     {command::object_ls, "object", "ls", "list", {{"BUCKET", word_kind::object_or_bucket, true, false}},
         listing | flag_bit(flag::prefix) | flag_bit(flag::limit), "List the objects of a bucket",
