@@ -14,15 +14,22 @@ inline constexpr std::string_view path_etl = "/v1/etl";
 inline constexpr std::string_view path_health = "/v1/health";
 inline constexpr std::string_view path_daemon = "/v1/daemon";
 inline constexpr std::string_view path_cluster = "/v1/cluster";
+// For operators, with the cluster's secret: POST, GET, POST.
+inline constexpr std::string_view path_cluster_recover = "/v1/cluster/recover";
+inline constexpr std::string_view path_cluster_backup = "/v1/cluster/backup";
+inline constexpr std::string_view path_cluster_restore = "/v1/cluster/restore";
+inline constexpr std::string_view path_jobs = "/v1/jobs";
 inline constexpr std::string_view path_metrics = "/metrics";
 // For pods, on a listener of their own that serves nothing else: /v1/etl/_object/<etl>/<secret>/<object>.
 inline constexpr std::string_view path_pod_object = "/v1/etl/_object";
 
 // Between nodes: on the public listener, with the header header_cluster_secret (docs/PROTOCOL.md, "Between nodes").
 inline constexpr std::string_view path_node_register = "/v1/node/register"; // POST target -> proxy: node JSON; answer: cluster document
-inline constexpr std::string_view path_node_document = "/v1/node/document"; // PUT proxy -> target: cluster document
+inline constexpr std::string_view path_node_document = "/v1/node/document"; // target: PUT: take this cluster document; GET: the stored one
+inline constexpr std::string_view path_node_status = "/v1/node/status";     // target: GET
 inline constexpr std::string_view path_node_etl = "/v1/node/etl";           // target: GET, GET /<id>, GET /<id>/start|gone|logs
 inline constexpr std::string_view path_node_bucket = "/v1/node/bucket"; // target: DELETE /<bucket>: drop its objects; GET /<bucket>: a page
+inline constexpr std::string_view path_node_usage = "/v1/node/usage";   // target: GET: what its objects amount to
 
 // Query names.
 inline constexpr std::string_view query_etl_id = "uuid";       // 2020

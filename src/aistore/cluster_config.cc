@@ -31,7 +31,6 @@ static constexpr std::string_view cluster_sections = R"({
     "backend": {},
     "rebalance": {"compression": "never", "bundle_multiplier": 2, "burst_buffer": 0, "dest_retry_time": "2m", "enabled": false},
     "resilver": {"enabled": false},
-    "space": {"cleanupwm": 100, "lowwm": 100, "highwm": 100, "out_of_space": 100, "batch_size": 0, "dont_cleanup_time": "2h"},
     "net": {"l4": {"proto": "tcp", "sndrcv_buf_size": 0}, "http": {"use_https": false, "chunked_transfer": true, "skip_verify": false}},
     "memsys": {"min_free": "0B", "default_buf": "0B", "to_gc": "0B", "hk_time": "0s", "min_pct_total": 0, "min_pct_free": 0},
     "auth": {"enabled": false, "client_auth_required": false},
@@ -57,7 +56,7 @@ static void move_members(cJSON *from, cJSON *to)
     }
 }
 
-json_ptr cluster_config_json(const cluster_document &document, const std::string &proxy_url)
+json_ptr cluster_config_json(const cluster_document &document, const std::string &proxy_url, uint64_t out_of_space)
 {
     json_ptr tree = parse(shared_sections);
     json_ptr more = parse(cluster_sections);
@@ -66,7 +65,14 @@ json_ptr cluster_config_json(const cluster_document &document, const std::string
     json_add_text(proxy, "primary_url", proxy_url);
     json_add_text(proxy, "original_url", proxy_url);
     json_add_text(proxy, "discovery_url", "");
-    json_add_bool(proxy, "non_electable", true); // there is one proxy
+    json_add_bool(proxy, "non_electable", true);         // there is one proxy
+    cJSON *space = json_add_object(tree.get(), "space"); // nothing is evicted or cleaned up at any level: the levels only warn
+    uint64_t warning = out_of_space > out_of_space_warning ? out_of_space - out_of_space_warning : 0;
+    for (const char *key : {"cleanupwm", "lowwm", "highwm"})
+        json_add_u64(space, key, warning);
+    json_add_u64(space, "out_of_space", out_of_space);
+    json_add_u64(space, "batch_size", 0);
+    json_add_text(space, "dont_cleanup_time", "2h");
     cJSON *timeout = json_add_object(tree.get(), "timeout");
     json_add_text(timeout, "cplane_operation", text_duration(intra_call_timeout_ms));
     json_add_text(timeout, "max_keepalive", text_duration(target_silent_ms));

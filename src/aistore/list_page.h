@@ -14,6 +14,7 @@ namespace etlnode {
 
 inline constexpr uint16_t list_flag_cached = 1u << 6;
 inline constexpr uint16_t list_flag_directory = 1u << 8;
+inline constexpr uint16_t list_flag_tombstone = 1u << 15; // only between nodes: the object was deleted, at this version
 
 struct list_entry {
     std::string name;

@@ -19,7 +19,7 @@ inline constexpr size_t http_trailer_size_max = 8 * kib;
 inline constexpr size_t http_chunk_line_size_max = kib; // one chunk size line with its extensions
 inline constexpr size_t json_body_size_max = 1 * mib;   // body of a control request
 inline constexpr size_t json_depth_max = 64;
-inline constexpr size_t call_answer_size_max = 64 * mib;         // buffered answers of intra-cluster calls (object lists, logs)
+inline constexpr size_t call_answer_size_max = 72 * mib;         // buffered answers of intra-cluster calls (object lists, logs)
 inline constexpr uint64_t head_timeout_ms = 10'000;              // from the first byte of a request to its last header
 inline constexpr uint64_t idle_timeout_ms = 75'000;              // a keep-alive connection without a request
 inline constexpr uint64_t body_stall_timeout_ms = 30'000;        // a client that neither sends nor reads
@@ -126,11 +126,34 @@ inline constexpr size_t config_file_size_max = mib;
 inline constexpr size_t bucket_count_max = 4'096;
 inline constexpr size_t target_count_max = 1'024;
 inline constexpr uint64_t heartbeat_interval_ms = 2'000;
-inline constexpr uint64_t target_silent_ms = 10'000; // a target without a heartbeat for this long is shown as silent
+inline constexpr size_t metrics_buckets_max = 100;               // buckets with samples of their own in a target's /metrics
+inline constexpr uint64_t space_poll_ms = heartbeat_interval_ms; // how often a target asks how full its disk is,
+inline constexpr uint64_t space_poll_full_ms = 500;              // and how often while it is too full, so that it recovers soon
+inline constexpr uint64_t out_of_space_warning = 5;              // percentage points below --out-of-space from which a target warns
+inline constexpr size_t capacity_text_size_max = 256;            // bytes of a version or a machine's name in a registration
 inline constexpr uint64_t intra_call_timeout_ms = 10'000;
-inline constexpr size_t document_term_count_max = 64;      // proxy starts that a document remembers
-inline constexpr size_t document_departure_count_max = 64; // removed targets that may come back
+inline constexpr size_t document_term_count_max = 64;         // proxy starts that a document remembers
+inline constexpr size_t document_departure_count_max = 64;    // removed targets that may come back
+inline constexpr size_t document_destroyed_count_max = 1'024; // destroyed buckets that a target may not have heard of yet
+inline constexpr size_t document_superseded_count_max = 64;   // documents that an operator gave up
+// Added to next_generation by a recovery, because the lost document may have started ETLs that no target has heard of.
+inline constexpr uint64_t recovery_generation_step = 1ull << 20;
+inline constexpr size_t orphan_count_max = bucket_count_max;         // buckets that a target keeps though its document does not name them
+inline constexpr size_t orphans_reported_max = 64;                   // of these, in a heartbeat
+inline constexpr size_t recovery_url_count_max = 64;                 // that an operator names
+inline constexpr size_t gather_url_count_max = 2 * target_count_max; // asked for their documents
+inline constexpr size_t stray_count_max = 64;                        // documents that seemed newer and have diverged
 inline constexpr size_t stranger_count_max = 64;           // targets of another cluster that the proxy remembers for `cluster show`
+inline constexpr uint64_t target_silent_ms = 10'000;       // a target without a heartbeat for this long is shown as silent
+inline constexpr uint64_t join_pause_ms = 1'000;           // how long a target that is ready to join waits for another one
+inline constexpr uint64_t join_wait_max_ms = 10'000;       // so that targets that start together join together
+inline constexpr uint64_t target_lease_ms = 60'000;        // how long after its last accepted heartbeat was sent a target accepts writes
+inline constexpr uint64_t target_lost_ms = 70'000;         // a target that was silent for this long accepts no writes and may be taken out
+inline constexpr size_t disk_id_size = 16;                 // of a data directory
+inline constexpr size_t former_epoch_count_max = 8;        // placements that have not settled
+inline constexpr size_t settled_epoch_count_max = 64;      // placements kept because of lost disks
+inline constexpr size_t former_row_count_max = 48 * 1'024; // targets in all former placements together
+inline constexpr size_t former_row_size_max = 160;         // bytes of one, as printed
 inline constexpr size_t list_page_size_max = 10'000;
 inline constexpr size_t list_answer_entry_count_max = 100'000; // entries read from one target's answer
 inline constexpr uint64_t drain_timeout_ms = 25'000;           // from SIGTERM to the end of requests in flight
@@ -139,6 +162,26 @@ static_assert(http_url_size_max < http_head_size_max);
 static_assert(object_name_size_max * 3 + bucket_name_size_max < http_url_size_max, "a fully percent-encoded name fits a URL");
 static_assert(pod_connections_max <= transfers_reserved && transfers_reserved < transfers_max);
 static_assert(heartbeat_interval_ms * 3 < target_silent_ms);
+static_assert(target_silent_ms < target_lease_ms && target_lease_ms + heartbeat_interval_ms < target_lost_ms);
+
+// Jobs.
+inline constexpr size_t job_running_max = 32;                    // of the cluster
+inline constexpr size_t job_kept_max = 100;                      // that have ended
+inline constexpr uint64_t job_keep_ms = 7ull * 24 * 3600 * 1000; // from its end until it is forgotten
+inline constexpr size_t job_id_size_max = 64;
+inline constexpr size_t job_options_size_max = 4 * kib;
+inline constexpr size_t job_page_count = 512;        // names read from the index at a time
+inline constexpr size_t job_window_count = 2'048;    // names beyond the cursor: waiting, in flight, or noted in the ledger
+inline constexpr size_t job_save_count = 256;        // items that a crash may repeat
+inline constexpr uint64_t job_save_delay_ms = 1'000; // or that ended within this time
+inline constexpr uint64_t job_rest_ms = 1'000;       // after an error of the index, the ledger or an item that may work later
+inline constexpr uint64_t job_tries_max = 5;
+inline constexpr uint64_t job_rate_default = 50 * mib; // bytes a second that a scrub reads on each target
+inline constexpr uint64_t job_rate_min = 64 * kib;
+inline constexpr size_t job_failures_page_max = 1'000;                                                    // in one answer
+inline constexpr size_t job_size_max = 6 * (job_options_size_max + object_name_size_max + kib) + 2 * kib; // in the document
+
+static_assert(job_page_count <= job_window_count / 2, "a page fits beside what is in flight");
 
 // The cluster document, as printed. Every possible document fits, so that no target ever refuses one for its size.
 // The texts of one ETL are bounded, all ETLs together are bounded when one starts, and counts bound the rest.
@@ -147,11 +190,13 @@ inline constexpr size_t etl_init_size_max = 2 * spec_size_max; // the message th
 inline constexpr size_t failed_start_spec_max = 8 * kib;       // both of these, for a start that failed and never served
 inline constexpr size_t json_escaped_factor = 2;               // JSON inside a JSON string: each quote and each backslash takes two bytes
 inline constexpr size_t document_small_size_max = 2 *
-                                                  kib; // one node, bucket, term or departure, and the fields of an ETL other than its texts
+                                                  kib; // one node, bucket, term or the like, and the fields of an ETL other than its texts
 inline constexpr size_t document_etls_size_max = 40 * mib; // all ETLs together
 inline constexpr size_t document_size_max = document_etls_size_max +
                                             document_small_size_max * (target_count_max + 1 + bucket_count_max + document_term_count_max +
-                                                                          document_departure_count_max + 1);
+                                                                          document_departure_count_max + document_destroyed_count_max +
+                                                                          document_superseded_count_max + 1) +
+                                            former_row_size_max * former_row_count_max + job_size_max * (job_running_max + job_kept_max);
 inline constexpr size_t etl_size_max = json_escaped_factor * (etl_pod_size_max + etl_init_size_max) + 6 * etl_error_text_max +
                                        document_small_size_max;
 static_assert(document_size_max <= call_answer_size_max, "a target takes whatever document the proxy makes");
@@ -175,6 +220,7 @@ inline constexpr size_t failures_kept_max = 100;            // remembered for ea
 inline constexpr size_t failure_text_max = 1 * kib;
 inline constexpr uint64_t etl_status_timeout_ms = 3'000; // for counters and states of all targets; a late target counts as zero
 inline constexpr uint64_t etl_logs_timeout_ms = 35'000;  // longer than one kubectl call
+inline constexpr uint64_t usage_timeout_ms = 60'000;     // for a walk of all targets through what a summary adds up
 inline constexpr uint64_t list_timeout_ms = 15'000;      // for one page of all targets
 inline constexpr uint64_t upload_settle_ms = 30'000;     // how long after a redirected upload the cluster does not count as empty
 inline constexpr unsigned refusals_logged_max = 20;      // log lines a second about requests answered with 503

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/url.h"
+#include "control/document_jobs.h"
 #include "control/placement.h"
 
 namespace etlnode {
@@ -118,7 +119,7 @@ const cluster_node *document_place(const cluster_document &document, std::string
     const cluster_node *chosen = nullptr;
     uint64_t chosen_weight = 0;
     for (const cluster_node &node : document.nodes) {
-        if (!node.is_target || (node.flags & (node_flag_maintenance | node_flag_decommission)) != 0)
+        if (!cluster_node_is_placed(node))
             continue;
         uint64_t weight = placement_weight(digest, node.digest);
         if (chosen == nullptr || weight > chosen_weight) {
@@ -140,6 +141,7 @@ static bool id_is_good(std::string_view id)
 }
 
 static constexpr std::string_view node_types[] = {"proxy", "target"};
+static constexpr std::string_view want_names[] = {"placed", "maintenance", "leave"};
 static constexpr size_t url_size_max = 512;
 static constexpr size_t small_text_max = 256;
 
@@ -159,8 +161,14 @@ error node_parse(const cJSON *tree, cluster_node &out_node)
         return make_error(error_code::bad_json, "node: flags is missing or too large");
     if (!json_read_u64(tree, "digest", node.digest) || node.digest != placement_digest(node.id))
         return make_error(error_code::bad_json, "node: digest is not the digest of the id");
+    if (json_get(tree, "disk") != nullptr && (!json_read_text(tree, "disk", disk_id_size, node.disk) || !disk_id_is_good(node.disk)))
+        return make_error(error_code::bad_json, "node: disk is not of 16 characters [a-z0-9]");
+    size_t want = 0;
+    if (json_get(tree, "want") != nullptr && !json_read_word(tree, "want", want_names, want))
+        return make_error(error_code::bad_json, "node: want is not \"placed\", \"maintenance\" or \"leave\"");
     node.is_target = type == 1;
     node.flags = static_cast<uint32_t>(flags);
+    node.want = static_cast<node_want>(want);
     out_node = std::move(node);
     return no_error;
 }
@@ -168,7 +176,8 @@ error node_parse(const cJSON *tree, cluster_node &out_node)
 static bool bucket_parse(const cJSON *tree, cluster_bucket &out_bucket)
 {
     return json_read_text(tree, "name", bucket_name_size_max, out_bucket.name) && !out_bucket.name.empty() &&
-           json_read_u64(tree, "created_ns", out_bucket.created_ns);
+           json_read_u64(tree, "created_ns", out_bucket.created_ns) &&
+           (json_get(tree, "created_epoch") == nullptr || json_read_u64(tree, "created_epoch", out_bucket.created_epoch));
 }
 
 static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
@@ -218,6 +227,51 @@ static bool lineage_parse(const cJSON *tree, cluster_document &out_document)
     return true;
 }
 
+// True if the field is absent, or an array of at most `count_max` objects that `read` accepts.
+template <class F> static bool read_optional_rows(const cJSON *tree, const char *key, size_t count_max, F read)
+{
+    if (json_get(tree, key) == nullptr)
+        return true;
+    const cJSON *rows = read_array(tree, key, count_max);
+    if (rows == nullptr)
+        return false;
+    const cJSON *item = nullptr;
+    cJSON_ArrayForEach(item, rows)
+    {
+        if (!read(item))
+            return false;
+    }
+    return true;
+}
+
+static bool read_optional_u64(const cJSON *tree, const char *key, uint64_t &out_value)
+{
+    return json_get(tree, key) == nullptr || json_read_u64(tree, key, out_value);
+}
+
+static bool history_parse(const cJSON *tree, cluster_document &out_document)
+{
+    auto read_destroyed = [&](const cJSON *item) {
+        cluster_destroyed one;
+        bool is_good = json_read_text(item, "name", bucket_name_size_max, one.name) && json_read_u64(item, "created_ns", one.created_ns) &&
+                       json_read_u64(item, "version", one.version);
+        out_document.destroyed.push_back(std::move(one));
+        return is_good;
+    };
+    auto read_superseded = [&](const cJSON *item) {
+        document_identity one;
+        bool is_good = json_read_u64(item, "term", one.term) && json_read_u64(item, "tag", one.tag) &&
+                       json_read_u64(item, "version", one.version) && json_read_u64(item, "digest", one.digest);
+        out_document.supersedes.push_back(one);
+        return is_good;
+    };
+    return read_optional_u64(tree, "changed_ns", out_document.changed_ns) &&
+           read_optional_u64(tree, "last_created_ns", out_document.last_created_ns) &&
+           read_optional_u64(tree, "losses", out_document.losses) &&
+           read_optional_rows(tree, "destroyed", document_destroyed_count_max, read_destroyed) &&
+           read_optional_rows(tree, "supersedes", document_superseded_count_max, read_superseded);
+}
+
 error document_parse(std::string_view text, cluster_document &out_document)
 {
     json_ptr tree;
@@ -238,6 +292,10 @@ error document_parse(std::string_view text, cluster_document &out_document)
     document.digest = document_digest(text);
     if (!lineage_parse(tree.get(), document))
         return make_error(error_code::corrupt, "cluster document: terms or departures are damaged");
+    if (!history_parse(tree.get(), document))
+        return make_error(error_code::corrupt, "cluster document: changed_ns, last_created_ns, losses, destroyed or supersedes is damaged");
+    if (!placement_parse(json_get(tree.get(), "placement"), document.placement))
+        return make_error(error_code::corrupt, "cluster document: placement is damaged");
     const cJSON *nodes = read_array(tree.get(), "nodes", target_count_max + 1);
     const cJSON *buckets = read_array(tree.get(), "buckets", bucket_count_max);
     const cJSON *etls = read_array(tree.get(), "etls", etl_count_max);
@@ -266,6 +324,8 @@ error document_parse(std::string_view text, cluster_document &out_document)
             return make_error(error_code::corrupt, "cluster document: an ETL is damaged or duplicated");
         document_put_etl(document, std::move(etl));
     }
+    if (!document_jobs_parse(tree.get(), document))
+        return make_error(error_code::corrupt, "cluster document: a job is damaged or duplicated");
     out_document = std::move(document);
     return no_error;
 }
@@ -280,6 +340,10 @@ json_ptr node_print(const cluster_node &node)
     json_add_text(tree.get(), "url", node.url);
     json_add_u64_text(tree.get(), "digest", node.digest);
     json_add_u64_text(tree.get(), "flags", node.flags);
+    if (!node.disk.empty())
+        json_add_text(tree.get(), "disk", node.disk);
+    if (node.want != node_want::placed)
+        json_add_text(tree.get(), "want", want_names[static_cast<size_t>(node.want)]);
     return tree;
 }
 
@@ -288,6 +352,8 @@ static json_ptr bucket_print(const cluster_bucket &bucket)
     json_ptr tree = json_object();
     json_add_text(tree.get(), "name", bucket.name);
     json_add_u64_text(tree.get(), "created_ns", bucket.created_ns);
+    if (bucket.created_epoch > 0)
+        json_add_u64_text(tree.get(), "created_epoch", bucket.created_epoch);
     return tree;
 }
 
@@ -344,6 +410,34 @@ static void lineage_print(cJSON *tree, const cluster_document &document)
     }
 }
 
+// What is 0 or empty is left out, as in documents from before these fields existed.
+static void history_print(cJSON *tree, const cluster_document &document)
+{
+    if (document.changed_ns != 0)
+        json_add_u64_text(tree, "changed_ns", document.changed_ns);
+    if (document.last_created_ns != 0)
+        json_add_u64_text(tree, "last_created_ns", document.last_created_ns);
+    if (document.losses != 0)
+        json_add_u64_text(tree, "losses", document.losses);
+    cJSON *destroyed = document.destroyed.empty() ? nullptr : json_add_array(tree, "destroyed");
+    for (const cluster_destroyed &one : document.destroyed) {
+        json_ptr row = json_object();
+        json_add_text(row.get(), "name", one.name);
+        json_add_u64_text(row.get(), "created_ns", one.created_ns);
+        json_add_u64_text(row.get(), "version", one.version);
+        json_append(destroyed, std::move(row));
+    }
+    cJSON *superseded = document.supersedes.empty() ? nullptr : json_add_array(tree, "supersedes");
+    for (const document_identity &one : document.supersedes) {
+        json_ptr row = json_object();
+        json_add_u64_text(row.get(), "term", one.term);
+        json_add_u64_text(row.get(), "tag", one.tag);
+        json_add_u64_text(row.get(), "version", one.version);
+        json_add_u64_text(row.get(), "digest", one.digest);
+        json_append(superseded, std::move(row));
+    }
+}
+
 std::string document_print(const cluster_document &document, document_printer &printer)
 {
     json_ptr tree = json_object();
@@ -353,12 +447,16 @@ std::string document_print(const cluster_document &document, document_printer &p
     json_add_text(tree.get(), "created", document.created);
     json_add_u64_text(tree.get(), "next_generation", document.next_generation);
     lineage_print(tree.get(), document);
+    history_print(tree.get(), document);
+    if (document.placement.epoch > 0)
+        json_add_tree(tree.get(), "placement", placement_print(document.placement));
     cJSON *nodes = json_add_array(tree.get(), "nodes");
     for (const cluster_node &node : document.nodes)
         json_append(nodes, node_print(node));
     cJSON *buckets = json_add_array(tree.get(), "buckets");
     for (const cluster_bucket &bucket : document.buckets)
         json_append(buckets, bucket_print(bucket));
+    document_jobs_print(tree.get(), document);
     document_printer now;
     size_t size = 0;
     for (const cluster_etl &etl : document.etls) {

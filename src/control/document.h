@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "codec/json.h"
+#include "control/placement_epochs.h"
 #include "etl/etl_definition.h"
 #include "node/api.h"
 
@@ -24,6 +25,8 @@ struct cluster_node {
     std::string url;     // advertised to clients: "http://host:port"
     uint64_t digest = 0; // placement_digest(id)
     uint32_t flags = 0;
+    std::string disk = {}; // id of a target's data directory; empty: it has not told it yet
+    node_want want = node_want::placed;
     // Not in the document's JSON: when the proxy last heard from it.
     uint64_t heard_ms = 0;
 };
@@ -31,6 +34,7 @@ struct cluster_node {
 struct cluster_bucket {
     std::string name;
     uint64_t created_ns = 0;
+    uint64_t created_epoch = 0; // of the placement: targets of earlier epochs hold none of its objects
 };
 
 // One ETL as the user defined it, and its result.
@@ -40,6 +44,22 @@ struct cluster_etl : etl_definition {
     uint64_t generation = 0; // counts starts
     std::string last_error;  // why it was aborted
     uint64_t started_ns = 0;
+};
+
+// One job: what was asked for, and, once every target has said that it is over, what came of it.
+struct cluster_job {
+    std::string id;
+    std::string kind;
+    std::string bucket; // empty: all
+    std::string prefix;
+    std::string options = "{}"; // a JSON object that the kind understands
+    std::string creator;        // the address that asked for it
+    uint64_t created_ns = 0;
+    bool is_cancelled = false; // it is to end
+    uint64_t ended_ns = 0;     // 0: it is not over, and nothing below is set
+    std::string state;         // the job layer's word
+    uint64_t done = 0, skipped = 0, failed = 0, bytes = 0;
+    std::string error;
 };
 
 // One run of the proxy; its first change begins the term. If two copies of a data directory continue from the same version, they continue
@@ -58,11 +78,21 @@ struct cluster_departure {
     bool is_missed = false; // something was written, deleted or destroyed since the removal
 };
 
+// A destroyed bucket. Only this record, or a new bucket of that name, makes a target remove objects: a document that merely lacks the
+// bucket may be an old one.
+struct cluster_destroyed {
+    std::string name;
+    uint64_t created_ns = 0;
+    uint64_t version = 0; // of the document that destroyed it
+};
+
 // Identifies a document: no two different documents have the same identity.
 struct document_identity {
     uint64_t term = 0, tag = 0; // of the last term; 0: from before terms existed
     uint64_t version = 0;       // 0: none
     uint64_t digest = 0;        // XXH64 of the text as stored
+
+    bool operator==(const document_identity &) const = default;
 };
 
 struct cluster_document {
@@ -73,9 +103,16 @@ struct cluster_document {
     std::string uuid;                          // of the cluster; never changes
     std::string created;                       // "YYYY-MM-DD HH:MM:SS"
     uint64_t next_generation = 1;
-    std::vector<cluster_node> nodes;     // by id
-    std::vector<cluster_bucket> buckets; // by name
-    std::vector<cluster_etl> etls;       // by id
+    uint64_t changed_ns = 0;                   // when the proxy made this version; 0: unknown
+    uint64_t last_created_ns = 0;              // the highest created_ns that a bucket ever had
+    uint64_t losses = 0;                       // how often a disk, or the proxy's document, was lost
+    std::vector<cluster_destroyed> destroyed;  // that a target may not have heard of; the last document_destroyed_count_max
+    std::vector<document_identity> supersedes; // given up by an operator for this line; the last document_superseded_count_max
+    std::vector<cluster_node> nodes;           // by id
+    std::vector<cluster_bucket> buckets;       // by name
+    std::vector<cluster_etl> etls;             // by id
+    cluster_placement placement;
+    std::vector<cluster_job> jobs; // in the order in which they were made
 };
 
 // The two large texts of each ETL, as printed in the last document. Printing them again for every change of the document would block the
@@ -97,6 +134,10 @@ error document_parse(std::string_view text, cluster_document &out_document);
 
 cluster_node *document_find_node(cluster_document &document, std::string_view id);
 cluster_bucket *document_find_bucket(cluster_document &document, std::string_view name);
+cluster_job *document_find_job(cluster_document &document, std::string_view id);
+const cluster_job *document_find_job(const cluster_document &document, std::string_view id);
+// Forgets what ended long ago, and all but the last job_kept_max that ended. False: nothing was forgotten.
+bool document_prune_jobs(cluster_document &document, uint64_t now_ns);
 // Finds an ETL by id, or by metadata.name if exactly one ETL has it.
 cluster_etl *document_find_etl(cluster_document &document, std::string_view id_or_name);
 const cluster_node *document_find_node(const cluster_document &document, std::string_view id);
@@ -125,8 +166,29 @@ enum class document_relation : uint8_t {
     diverged, // both continued from a common ancestor independently
 };
 document_relation document_relate(const document_identity &other, const cluster_document &document);
+// Whether `document`, or a version before it, was chosen in place of the one that `other` identifies.
+bool document_is_superseded(const document_identity &other, const cluster_document &document);
 // Call before the first change in this run of the proxy gives `document` its next version.
 void document_begin_term(cluster_document &document, uint64_t tag);
+
+// --- destroyed.cc
+
+// The created_ns of a bucket that is made now: higher than that of every bucket before, whatever the clock says. Notes it.
+uint64_t document_stamp_bucket(cluster_document &document, uint64_t now_ns);
+// Removes the bucket, and records that. `version`: of the document without it. False: there is none.
+bool document_destroy_bucket(cluster_document &document, std::string_view name, uint64_t version);
+void document_record_destroyed(cluster_document &document, const cluster_bucket &bucket, uint64_t version);
+// Drops the records of versions that all targets hold. While a departed target may return, all are kept.
+void document_forget_destroyed(cluster_document &document, uint64_t held_version);
+// What a target does with the objects of a bucket of its former document when it takes `next`.
+enum class bucket_fate : uint8_t {
+    kept,     // the bucket is in `next`
+    removed,  // it was destroyed, or another one has its name
+    orphaned, // `next` says nothing of it: the objects are kept, but not served
+};
+bucket_fate document_bucket_fate(const cluster_document &next, const cluster_bucket &bucket);
+
+// --- lineage.cc
 
 // Changes if other targets are placed.
 uint64_t document_placement(const cluster_document &document);
@@ -157,8 +219,8 @@ const cluster_node *document_place(const cluster_document &document, std::string
 // AIStore's Smap (docs/PROTOCOL.md): pmap, tmap, proxy_si, uuid, creation_time, version as text, id_digest with all 64 bits.
 json_ptr document_smap(const cluster_document &document);
 
-// One node as JSON, as a target sends it when it registers: id, url, digest and flags, with all numbers as decimal text. node_parse refuses
-// with bad_json a bad id, a url that is not "http://host:port", and a digest that is not that of the id.
+// One node as JSON, as a target sends it when it registers: id, url, digest, flags and disk, with all numbers as decimal text. node_parse
+// refuses with bad_json a bad id or disk, a url that is not "http://host:port", and a digest that is not that of the id.
 json_ptr node_print(const cluster_node &node);
 error node_parse(const cJSON *tree, cluster_node &out_node);
 

@@ -8,6 +8,8 @@
 //          writer swapped), it reads the stored document and applies the change again, at most document_conflicts_max times.
 #include "control/document_queue.h"
 
+#include <algorithm>
+
 #include "base/limits.h"
 #include "base/log.h"
 #include "port/clock.h"
@@ -78,18 +80,22 @@ static void on_swap(void *arg, error err)
 // Requires: `running` is the change to make, and nothing is in progress.
 static void attempt(document_queue &q)
 {
+    error err = q.may_change != nullptr && !q.running.is_recovery ? q.may_change(q.arg) : no_error;
     q.next = q.current;
-    error err = q.running.apply(q.running.arg, q.next);
+    if (!err)
+        err = q.running.apply(q.running.arg, q.next);
     if (err) {
         end_running(q, err);
         return;
     }
-    if (!q.has_term) {
+    bool has_own_term = document_identify(q.next).tag != document_identify(q.current).tag; // a recovered document
+    if (!q.has_term && !has_own_term) {
         if (q.tag == 0)
             q.tag = rng_next(q.e->random);
         document_begin_term(q.next, q.tag);
     }
-    q.next.version = q.current.version + 1;
+    q.next.version = std::max(q.next.version, q.current.version) + 1;
+    q.next.changed_ns = clock_wall_ns(*q.e);
     q.next_text = document_print(q.next, q.printer);
     if (q.next_text.size() > document_size_max && q.next_text.size() > q.text.size()) { // a change that shrinks it is always allowed
         end_running(q, make_error(error_code::no_space, "the cluster document would be larger than a node accepts"));

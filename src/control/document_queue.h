@@ -18,6 +18,7 @@ struct document_change {
     // Called once: the change is durable and current, or it was refused, or it could not be stored.
     void (*on_done)(void *arg, error err) = nullptr;
     void *arg = nullptr;
+    bool is_recovery = false; // puts another document in place of the current one, which may be refused to all other changes
 };
 
 struct document_queue {
@@ -27,6 +28,8 @@ struct document_queue {
     std::string text;                       // of `current`, byte for byte as stored: targets receive it, and its digest is computed from it
     void (*on_stored)(void *arg) = nullptr; // called when `current` has changed, before the change's on_done
     void (*on_idle)(void *arg) = nullptr;   // called when nothing is under way any more; null: nobody wants to hear it
+    // Null, or says whether the current document may be changed at all. Recoveries are not asked about.
+    error (*may_change)(void *arg) = nullptr;
     void *arg = nullptr;
 
     std::deque<document_change> waiting;

@@ -64,9 +64,16 @@ static bool leads_to(const document_identity &other, const cluster_term &next)
     return next.first_version > other.version && (next.first_version != other.version + 1 || next.base_digest == other.digest);
 }
 
+bool document_is_superseded(const document_identity &other, const cluster_document &document)
+{
+    return std::find(document.supersedes.begin(), document.supersedes.end(), other) != document.supersedes.end();
+}
+
 document_relation document_relate(const document_identity &other, const cluster_document &document)
 {
     if (other.version == 0)
+        return document_relation::ancestor;
+    if (other.version < document.version && document_is_superseded(other, document))
         return document_relation::ancestor;
     document_identity own = document_identify(document);
     if (other.term == own.term && other.tag == own.tag) {
@@ -100,16 +107,11 @@ void document_begin_term(cluster_document &document, uint64_t tag)
 
 // --- targets that left
 
-static bool is_placed(const cluster_node &node)
-{
-    return node.is_target && (node.flags & (node_flag_maintenance | node_flag_decommission)) == 0;
-}
-
 uint64_t document_placement(const cluster_document &document)
 {
     std::string ids;
     for (const cluster_node &node : document.nodes) {
-        if (is_placed(node))
+        if (cluster_node_is_placed(node))
             ids += node.id + ",";
     }
     return placement_digest(ids);
@@ -125,7 +127,7 @@ bool document_depart(cluster_document &document, std::string_view id)
     const cluster_node *node = document_find_node(document, id);
     if (node == nullptr || !node->is_target)
         return false;
-    if (is_placed(*node)) {
+    if (cluster_node_is_placed(*node)) {
         forget(document, id);
         if (document.departures.size() >= document_departure_count_max)
             document.departures.erase(document.departures.begin());

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "codec/url.h"
+#include "etlctl/format.h"
 #include "etlctl/name.h"
 #include "node/api.h"
 
@@ -92,6 +93,8 @@ static constexpr column bucket_columns[] = {
     {"NAME", "name", cell_kind::text, false},
     {"PROVIDER", "provider", cell_kind::text, false},
     {"NAMESPACE", "namespace", cell_kind::text, true},
+    {"OBJECTS", "objects", cell_kind::count, true},
+    {"BYTES", "bytes", cell_kind::bytes, true},
 };
 
 static failure fetch_buckets(session &s, uint64_t timeout_ms, json_ptr &out_tree)
@@ -114,6 +117,27 @@ static std::string namespace_text(const cJSON *bucket)
     return uuid.empty() && name.empty() ? std::string() : "@" + uuid + "#" + name;
 }
 
+// Only formats that show the numbers ask the targets for them.
+static bool needs_usage(const session &s)
+{
+    return s.format != output_format::name && (s.format != output_format::table || !s.opt.sort_by.empty());
+}
+
+// Adds the sums of the bucket, or null if a target could not be asked.
+static void add_usage(cJSON *item, const cJSON *usage)
+{
+    const cJSON *one = nullptr;
+    const cJSON *found = nullptr;
+    bool is_complete = cJSON_GetArraySize(json_get(usage, "missing")) == 0;
+    cJSON_ArrayForEach(one, json_get(usage, "buckets")) if (json_text(one, "name") == json_text(item, "name")) found = one;
+    for (const char *key : {"objects", "bytes"}) {
+        if (found != nullptr && is_complete)
+            json_add_u64(item, key, json_u64(found, key, 0));
+        else
+            cJSON_AddNullToObject(item, key);
+    }
+}
+
 exit_code command_bucket_ls(session &s)
 {
     list_printer list = session_list(s, "Bucket", bucket_columns, "name");
@@ -123,6 +147,9 @@ exit_code command_bucket_ls(session &s)
         f = fetch_buckets(s, control_timeout_ms, tree);
     if (f)
         return session_fail(s, f);
+    json_ptr usage;
+    if (needs_usage(s))
+        (void)fetch_usage(s, usage); // an older server, or AIStore, does not know it
     const cJSON *entry = nullptr;
     cJSON_ArrayForEach(entry, tree.get())
     {
@@ -130,10 +157,16 @@ exit_code command_bucket_ls(session &s)
         json_add_text(item.get(), "name", json_text(entry, "name"));
         json_add_text(item.get(), "provider", json_text(entry, "provider"));
         output_add_text(item.get(), "namespace", namespace_text(entry));
+        if (usage != nullptr)
+            add_usage(item.get(), usage.get());
         list_add(list, std::move(item));
     }
     list_end(list);
     f = session_flush(s);
+    const cJSON *missing = json_get(usage.get(), "missing");
+    if (s.format == output_format::wide && cJSON_GetArraySize(missing) > 0)
+        fprintf(stderr, "%s: target %s cannot be heard, so sums are unknown\n", s.program.c_str(),
+            format_message(cJSON_GetStringValue(cJSON_GetArrayItem(missing, 0))).c_str());
     return f ? session_fail(s, f) : exit_code::ok;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/cluster_commands.cc: cluster show, cluster health, target ls and rm, version.
+// etlctl/cluster_commands.cc: cluster show, cluster health, target ls, version.
 #include "etlctl/commands.h"
 
 #include <algorithm>
@@ -24,7 +24,11 @@ static constexpr column node_columns[] = {
     {"URL", "url", cell_kind::text, false},
     {"PRIMARY", "primary", cell_kind::text, true},
     {"SANDBOX", "sandbox", cell_kind::text, true},
+    {"VERSION", "version", cell_kind::text, true},
     {"OBJECTS", "objects", cell_kind::count, true},
+    {"BYTES", "bytes", cell_kind::bytes, true},
+    {"DISK FREE", "diskFree", cell_kind::bytes, true},
+    {"USED%", "usedPercent", cell_kind::count, true},
 };
 
 static failure fetch_map(session &s, uint64_t timeout_ms, json_ptr &out_map)
@@ -87,7 +91,7 @@ static void add_sandbox(session &s, cJSON *item)
 
 // Fetches the state of the nodes as the proxy sees it. `out_nodes` stays empty when the server does not offer it: a target, an older
 // version, AIStore.
-static failure fetch_nodes(session &s, json_ptr &out_nodes)
+failure fetch_nodes(session &s, json_ptr &out_nodes)
 {
     http_request request = session_request(s, "GET", session_url(s, path_cluster) + "?what=nodes", control_timeout_ms);
     failure f = fetch_json(s, request, "cannot read the state of the nodes", {}, cJSON_Object, out_nodes);
@@ -98,7 +102,17 @@ static failure fetch_nodes(session &s, json_ptr &out_nodes)
     return {};
 }
 
-static json_ptr state_item(const cJSON *node, bool for_people)
+// The number, or null if there is none.
+static void add_number(cJSON *item, const char *key, const cJSON *from, const char *from_key)
+{
+    const cJSON *number = json_get(from, from_key);
+    if (number != nullptr)
+        cJSON_AddItemToObject(item, key, cJSON_Duplicate(number, true));
+    else
+        cJSON_AddNullToObject(item, key);
+}
+
+json_ptr node_state_item(const cJSON *node, bool for_people)
 {
     std::string state(json_text(node, "state"));
     bool is_silent = json_get(node, "silent_seconds") != nullptr;
@@ -111,10 +125,16 @@ static json_ptr state_item(const cJSON *node, bool for_people)
     json_add_text(item.get(), "state", state);
     output_add_text(item.get(), "url", json_text(node, "url"));
     json_add_bool(item.get(), "primary", json_bool(node, "primary", false));
-    if (json_get(node, "objects") != nullptr)
-        json_add_u64(item.get(), "objects", json_u64(node, "objects", 0));
-    else
-        cJSON_AddNullToObject(item.get(), "objects");
+    output_add_text(item.get(), "version", json_text(node, "version"));
+    add_number(item.get(), "objects", node, "objects");
+    add_number(item.get(), "bytes", node, "bytes");
+    const cJSON *disk = json_get(node, "disk");
+    add_number(item.get(), "diskSize", disk, "size");
+    add_number(item.get(), "diskUsed", disk, "used");
+    add_number(item.get(), "diskFree", disk, "free");
+    add_number(item.get(), "usedPercent", disk, "used_percent");
+    add_number(item.get(), "outOfSpace", disk, "out_of_space");
+    output_add_text(item.get(), "diskState", json_text(disk, "state"));
     if (is_silent && !for_people)
         json_add_u64(item.get(), "silentSeconds", json_u64(node, "silent_seconds", 0));
     if (!json_text(node, "reason").empty())
@@ -130,18 +150,10 @@ static std::vector<json_ptr> nodes_of_states(const cJSON *nodes, bool proxies, b
         cJSON_ArrayForEach(node, json_get(nodes, "nodes"))
         {
             if (json_text(node, "role") == role && (proxies || json_text(node, "role") != "proxy"))
-                items.push_back(state_item(node, for_people));
+                items.push_back(node_state_item(node, for_people));
         }
     }
     return items;
-}
-
-static std::string count_of_objects(const cJSON *node)
-{
-    if (json_get(node, "objects") == nullptr)
-        return "an unknown number of objects";
-    uint64_t count = json_u64(node, "objects", 0);
-    return text_format("%llu object%s", static_cast<unsigned long long>(count), count == 1 ? "" : "s");
 }
 
 // "its 12 objects are in no list"
@@ -154,12 +166,49 @@ static std::string unlisted_text(const cJSON *node)
                       : text_format("its %llu object%s in no list", static_cast<unsigned long long>(count), count == 1 ? " is" : "s are");
 }
 
-// Prints problems as sentences below the table, on standard error.
-static void print_problems(const session &s, const cJSON *nodes)
+static void print_orphans(const session &s, const cJSON *node)
 {
+    const cJSON *orphan = nullptr;
+    cJSON_ArrayForEach(orphan, json_get(node, "orphans"))
+    {
+        std::string bucket = format_message(json_text(orphan, "bucket"));
+        fprintf(stderr,
+            "%s: target %s keeps %llu object%s of a bucket %s that the cluster does not know any more; they are not served. To delete "
+            "them: "
+            "%s bucket rm %s --yes\n",
+            s.program.c_str(), format_message(json_text(node, "id")).c_str(),
+            static_cast<unsigned long long>(json_u64(orphan, "objects", 0)), json_u64(orphan, "objects", 0) == 1 ? "" : "s", bucket.c_str(),
+            s.program.c_str(), bucket.c_str());
+    }
+}
+
+// "its disk is used to 96.1%, and from 95% it stores nothing: ..."
+static void print_disk_problem(const session &s, const std::string &id, const cJSON *disk)
+{
+    std::string_view state = json_text(disk, "state");
+    if (state != "full" && state != "low")
+        return;
+    const cJSON *used = json_get(disk, "used_percent");
+    std::string percent = used != nullptr ? json_print(used) : std::string("?");
+    auto limit = static_cast<unsigned long long>(json_u64(disk, "out_of_space", 0));
+    if (state == "full")
+        fprintf(stderr,
+            "%s: target %s stores nothing: its disk is used to %s%%, the limit is %llu%% (--out-of-space). Reads and deletes go on; remove "
+            "objects, or give it more room\n",
+            s.program.c_str(), id.c_str(), percent.c_str(), limit);
+    else
+        fprintf(stderr, "%s: target %s is nearly full: its disk is used to %s%%, from %llu%% (--out-of-space) it stores nothing\n",
+            s.program.c_str(), id.c_str(), percent.c_str(), limit);
+}
+
+void print_node_problems(const session &s, const cJSON *nodes)
+{
+    if (std::string_view behind = json_text(nodes, "behind"); !behind.empty())
+        fprintf(stderr, "%s: %s\n", s.program.c_str(), format_message(behind).c_str());
     const cJSON *node = nullptr;
     cJSON_ArrayForEach(node, json_get(nodes, "nodes"))
     {
+        print_orphans(s, node);
         std::string_view state = json_text(node, "state");
         std::string id = format_message(json_text(node, "id"));
         std::string reason = format_message(json_text(node, "reason"));
@@ -168,17 +217,21 @@ static void print_problems(const session &s, const cJSON *nodes)
                 reason.c_str());
         else if (state == "diverged" || state == "silent")
             fprintf(stderr, "%s: target %s is %s: %s\n", s.program.c_str(), id.c_str(), std::string(state).c_str(), reason.c_str());
+        else
+            print_disk_problem(s, id, json_get(node, "disk"));
     }
     const cJSON *strangers = json_get(nodes, "strangers");
     if (cJSON_GetArraySize(strangers) == 0)
         return;
     std::string cluster = format_message(json_text(cJSON_GetArrayItem(strangers, 0), "cluster"));
+    int count = cJSON_GetArraySize(strangers);
+    std::string url = format_message(json_text(cJSON_GetArrayItem(strangers, 0), "url"));
     fprintf(stderr,
-        "%s: %d target%s of another cluster (%s) want%s to register here. If the proxy has lost its data directory: stop it and start it "
-        "with a copy of that directory; "
-        "the objects on the targets are untouched. If they are to join this cluster: start them with empty data directories\n",
-        s.program.c_str(), cJSON_GetArraySize(strangers), cJSON_GetArraySize(strangers) == 1 ? "" : "s", cluster.c_str(),
-        cJSON_GetArraySize(strangers) == 1 ? "s" : "");
+        "%s: %d target%s of another cluster (%s) want%s to register here. If the proxy has lost its data directory, take the cluster's "
+        "document from them, their objects are untouched: %s cluster recover --from %s. If they are to join this cluster: start them with "
+        "empty data directories\n",
+        s.program.c_str(), count, count == 1 ? "" : "s", cluster.c_str(), count == 1 ? "s" : "", s.program.c_str(),
+        url.empty() ? "URL" : url.c_str());
 }
 
 // For scripts. Targets of another cluster are not nodes of this one, so they are listed next to the nodes.
@@ -193,6 +246,7 @@ static json_ptr foreign_targets(const cJSON *nodes)
         json_add_text(row.get(), "id", json_text(stranger, "id"));
         output_add_text(row.get(), "cluster", json_text(stranger, "cluster"));
         output_add_text(row.get(), "peer", json_text(stranger, "peer"));
+        output_add_text(row.get(), "url", json_text(stranger, "url"));
         json_append(list, std::move(row));
     }
     return out;
@@ -223,71 +277,11 @@ static exit_code list_nodes(session &s, bool proxies)
     list_end(list);
     f = session_flush(s);
     if (for_people && nodes != nullptr)
-        print_problems(s, nodes.get());
+        print_node_problems(s, nodes.get());
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
 exit_code command_target_ls(session &s) { return list_nodes(s, false); }
-
-// ---- target rm
-
-static const cJSON *find_target(const cJSON *nodes, std::string_view id)
-{
-    const cJSON *node = nullptr;
-    cJSON_ArrayForEach(node, json_get(nodes, "nodes")) if (json_text(node, "id") == id && json_text(node, "role") == "target") return node;
-    return nullptr;
-}
-
-// "target t1 holds 3 objects that no other target has, according to its last heartbeat 14s ago"
-static std::string loss_text(const std::string &id, const cJSON *node)
-{
-    std::string text = "target " + format_message(id) + " holds " + count_of_objects(node) + " that no other target has";
-    if (json_get(node, "silent_seconds") != nullptr && json_get(node, "objects") != nullptr)
-        text += ", according to its last heartbeat " + format_seconds(json_u64(node, "silent_seconds", 0)) + " ago";
-    return text;
-}
-
-exit_code command_target_rm(session &s)
-{
-    const std::string &id = s.opt.words[0];
-    std::string url = session_url(s, path_cluster);
-    json_ptr nodes;
-    failure f = fetch_nodes(s, nodes);
-    const cJSON *node = find_target(nodes.get(), id);
-    std::string loss = node != nullptr ? loss_text(id, node) : std::string();
-    if (session_plan(s, "PUT", url, "action decommission-node " + id + (loss.empty() ? "" : ": " + loss)))
-        return exit_code::ok;
-    if (f)
-        return session_fail(s, f);
-    bool is_known = json_get(node, "objects") != nullptr;
-    uint64_t count = json_u64(node, "objects", 0);
-    bool loses = node != nullptr &&
-                 json_text(node, "state") !=
-                     // The server refuses to remove an active target. The count comes from the last heartbeat, so a count of 0 is not a
-                     // guarantee.
-                     "active";
-    if (loses && !s.opt.yes && !s.in_is_tty)
-        return session_fail(s, usage_failure(loss, "to remove it anyway: etlctl target rm " + id + " --yes"));
-    if (loses && !s.opt.yes && !session_ask(s, loss + "; remove it anyway?"))
-        return session_fail(s, failure_make(exit_code::other, {}, "nothing was changed"));
-    json_ptr body = json_object();
-    json_add_text(body.get(), "action", "decommission-node");
-    cJSON *value = json_add_object(body.get(), "value");
-    json_add_text(value, "sid", id);
-    if (is_known)
-        json_add_u64(value, "objects", count);
-    http_request request = session_request(s, "PUT", url, control_timeout_ms);
-    std::string text = json_print(body.get());
-    request.body = text;
-    request.has_body = true;
-    request.headers.push_back("Content-Type: application/json");
-    http_reply reply;
-    f = session_perform(s, request, "cannot remove target", id, reply);
-    if (f)
-        return session_fail(s, f);
-    session_note(s, "target %s removed", id.c_str());
-    return exit_code::ok;
-}
 
 exit_code command_cluster_show(session &s) { return list_nodes(s, true); }
 
@@ -377,7 +371,7 @@ exit_code command_cluster_health(session &s)
     list_end(list);
     f = session_flush(s);
     if (for_people && states != nullptr)
-        print_problems(s, states.get());
+        print_node_problems(s, states.get());
     if (!f && !unwell.empty())
         f = failure_make(exit_code::unavailable, {},
             (unwell.find(',') == std::string::npos ? "a node is not well: " : "nodes are not well: ") + unwell,

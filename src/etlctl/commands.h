@@ -35,6 +35,20 @@ exit_code command_target_ls(session &s);
 exit_code command_target_rm(session &s);
 exit_code command_cluster_show(session &s);
 exit_code command_cluster_health(session &s);
+exit_code command_cluster_recover(session &s);
+exit_code command_cluster_backup(session &s);
+exit_code command_cluster_restore(session &s);
+exit_code command_df(session &s);
+exit_code command_du(session &s);
+exit_code command_job_ls(session &s);
+exit_code command_job_show(session &s);
+exit_code command_job_watch(session &s);
+exit_code command_job_wait(session &s);
+exit_code command_job_cancel(session &s);
+exit_code command_job_report(session &s);
+exit_code command_job_start(session &s);
+exit_code command_scrub(session &s);
+
 exit_code command_version(session &s);
 
 exit_code command_help(session &s);
@@ -45,9 +59,19 @@ std::vector<std::string> etl_ids(session &s);
 std::vector<std::string> bucket_names(session &s);
 std::vector<std::string> object_names(session &s, const std::string &bucket, const std::string &prefix);
 std::vector<std::string> target_ids(session &s);
+std::vector<std::string> job_ids(session &s);
 
 // Sends a GET request that returns JSON. `shape` is cJSON_Array or cJSON_Object; any other type of answer is a failure.
 failure fetch_json(session &s, const http_request &request, const char *doing, const std::string &name, int shape, json_ptr &out_tree);
+// Fetches the state of the nodes as the proxy sees it. `out_nodes` stays empty when the server does not offer it: a target, an older
+// version, AIStore.
+failure fetch_nodes(session &s, json_ptr &out_nodes);
+// A node as an item of a list.
+json_ptr node_state_item(const cJSON *node, bool for_people);
+// Prints problems as sentences below the table, on standard error.
+void print_node_problems(const session &s, const cJSON *nodes);
+// What the objects of each bucket amount to: {"buckets":[{"name","objects","bytes"}],"missing":[target...]}.
+failure fetch_usage(session &s, json_ptr &out_usage);
 // For --limit and --tail: a decimal number of at least 1. Leaves `out` unchanged when the text is empty.
 failure parse_count(const char *option, const std::string &text, uint64_t &out);
 failure usage_failure(std::string message, std::string hint = {});

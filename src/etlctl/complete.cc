@@ -45,6 +45,7 @@ static void offer_words_of(complete_answer &answer, const complete_source &sourc
     switch (kind) {
     case word_kind::none: break;
     case word_kind::etl:
+    case word_kind::job:
     case word_kind::target: offer_names(answer, source, kind, typed); break;
     case word_kind::bucket: {
         static constexpr std::string_view scheme = "ais://";
@@ -57,12 +58,13 @@ static void offer_words_of(complete_answer &answer, const complete_source &sourc
     case word_kind::object: offer_objects(answer, source, typed, false); break;
     case word_kind::object_or_bucket: offer_objects(answer, source, typed, true); break;
     case word_kind::file: answer.files = true; break;
+    case word_kind::job_kind: offer(answer, typed, "scrub"); break;
     case word_kind::shell:
         offer(answer, typed, "bash");
         offer(answer, typed, "zsh");
         break;
     case word_kind::topic:
-        for (const char *word : {"etl", "object", "bucket", "target", "cluster", "exit-codes", "environment"})
+        for (const char *word : {"etl", "object", "bucket", "target", "cluster", "job", "exit-codes", "environment"})
             offer(answer, typed, word);
         break;
     }
@@ -95,8 +97,8 @@ static void offer_flags(complete_answer &answer, const command_row *row, std::st
 
 static void offer_first_words(complete_answer &answer, std::string_view typed)
 {
-    static constexpr std::string_view words[] = {
-        "bucket", "cluster", "completion", "create", "etl", "get", "help", "ls", "object", "put", "rm", "target", "version"};
+    static constexpr std::string_view words[] = {"bucket", "cluster", "completion", "create", "etl", "get", "help", "job", "ls", "object",
+        "put", "rm", "scrub", "target", "version"};
     for (std::string_view word : words)
         offer(answer, typed, word);
 }

@@ -32,6 +32,8 @@ static std::vector<std::string> names(void *arg, word_kind kind, const std::stri
     case word_kind::bucket: return bucket_names(s);
     case word_kind::object: return object_names(s, bucket, prefix);
     case word_kind::target: return target_ids(s);
+    case word_kind::job: return job_ids(s);
+    case word_kind::job_kind:
     case word_kind::object_or_bucket:
     case word_kind::none:
     case word_kind::file:

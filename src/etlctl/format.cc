@@ -162,10 +162,13 @@ size_t format_width(std::string_view text)
 
 bool progress_eta_s(const progress_state &state, uint64_t &out_seconds)
 {
-    if (state.bytes_total == 0 || state.bytes_done == 0 || state.elapsed_ms == 0 || state.bytes_done > state.bytes_total)
+    bool by_bytes = state.bytes_total > 0;
+    uint64_t done = by_bytes ? state.bytes_done : state.objects_done;
+    uint64_t total = by_bytes ? state.bytes_total : state.objects_total;
+    if (total == 0 || done == 0 || state.elapsed_ms == 0 || done > total)
         return false;
-    double per_ms = static_cast<double>(state.bytes_done) / static_cast<double>(state.elapsed_ms);
-    double left_ms = static_cast<double>(state.bytes_total - state.bytes_done) / per_ms;
+    double per_ms = static_cast<double>(done) / static_cast<double>(state.elapsed_ms);
+    double left_ms = static_cast<double>(total - done) / per_ms;
     if (left_ms > 365.0 * 24 * 3600 * 1000)
         return false;
     out_seconds = static_cast<uint64_t>((left_ms + 999) / 1000);
@@ -175,8 +178,10 @@ bool progress_eta_s(const progress_state &state, uint64_t &out_seconds)
 std::string format_progress(const progress_state &state)
 {
     std::string line = format_cell(state.what);
-    line += text_format(
-        "  %llu/%llu objects", static_cast<unsigned long long>(state.objects_done), static_cast<unsigned long long>(state.objects_total));
+    line += text_format("  %llu", static_cast<unsigned long long>(state.objects_done));
+    if (state.objects_total > 0)
+        line += text_format("/%llu", static_cast<unsigned long long>(state.objects_total));
+    line += " objects";
     if (state.bytes_total > 0) {
         unsigned long long percent = static_cast<unsigned long long>(
             static_cast<double>(state.bytes_done) * 100 / static_cast<double>(state.bytes_total));
@@ -189,8 +194,13 @@ std::string format_progress(const progress_state &state)
         line += "  " + format_size(static_cast<uint64_t>(rate)) + "/s";
     }
     uint64_t eta = 0;
-    if (state.bytes_done < state.bytes_total && progress_eta_s(state, eta))
+    bool is_under_way = state.bytes_total > 0 ? state.bytes_done < state.bytes_total : state.objects_done < state.objects_total;
+    if (is_under_way && progress_eta_s(state, eta))
         line += "  " + format_seconds(eta) + " left";
+    if (state.objects_failed > 0)
+        line += text_format("  %llu failed", static_cast<unsigned long long>(state.objects_failed));
+    if (!state.waiting.empty())
+        line += "  waits: " + format_message(state.waiting);
     return line;
 }
 

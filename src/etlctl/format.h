@@ -27,10 +27,12 @@ size_t format_width(std::string_view text);
 struct progress_state {
     std::string_view what; // "shard.in"
     uint64_t objects_done = 0;
-    uint64_t objects_total = 1;
+    uint64_t objects_total = 1; // 0: unknown
+    uint64_t objects_failed = 0;
     uint64_t bytes_done = 0;
     uint64_t bytes_total = 0; // 0: unknown
     uint64_t elapsed_ms = 0;
+    std::string_view waiting = {}; // why nothing moves; empty: it moves
 };
 // "shard.in  0/1 objects  12.5MiB of 100.0MiB (12%)  6.2MiB/s  14s left"
 std::string format_progress(const progress_state &state);

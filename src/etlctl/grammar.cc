@@ -7,7 +7,7 @@
 
 namespace etlnode::etlctl {
 
-static constexpr uint32_t global_flags = flag_bit(flag::endpoint) | flag_bit(flag::output) | flag_bit(flag::timeout) |
+static constexpr uint64_t global_flags = flag_bit(flag::endpoint) | flag_bit(flag::output) | flag_bit(flag::timeout) |
                                          flag_bit(flag::request_id) | flag_bit(flag::verbose) | flag_bit(flag::trace_http);
 
 struct noun_row {
@@ -22,6 +22,7 @@ static constexpr noun_row nouns[] = {
     {"bucket", "buckets bck", "buckets"},
     {"target", "targets", "the nodes that hold objects"},
     {"cluster", "clusters", "all nodes"},
+    {"job", "jobs", "work over whole buckets"},
 };
 
 // One word that stands for a noun and a verb.
@@ -175,7 +176,7 @@ static parsed_words resolved(const command_row *row, const std::vector<std::stri
 static bool is_destructive(command id)
 {
     return id == command::etl_stop || id == command::etl_rm || id == command::object_rm || id == command::bucket_rm ||
-           id == command::target_rm;
+           id == command::target_rm || id == command::job_cancel;
 }
 
 // Words of other tools for things that have another name here.
@@ -336,7 +337,7 @@ static void add_row(std::string &out, std::string_view left, std::string_view ri
     out += "\n";
 }
 
-static void add_flags(std::string &out, const char *title, uint32_t mask)
+static void add_flags(std::string &out, const char *title, uint64_t mask)
 {
     if (mask == 0)
         return;

@@ -36,6 +36,19 @@ enum class command : uint8_t {
     target_rm,
     cluster_show,
     cluster_health,
+    cluster_recover,
+    cluster_backup,
+    cluster_restore,
+    df,
+    du,
+    job_ls,
+    job_show,
+    job_watch,
+    job_wait,
+    job_cancel,
+    job_report,
+    job_start,
+    scrub,
     version,
     help,
     completion,
@@ -67,11 +80,18 @@ struct options {
     std::string prefix;
     std::string limit;
     std::string tail;
+    std::string rate;
+    bool wait = false;
     bool yes = false;
     bool exist_ok = false;
     bool ignore_not_found = false;
     bool null_separated = false;
     bool client = false;
+    std::string secret_file;
+    std::vector<std::string> from;
+    std::vector<std::string> without;
+    std::string take;
+    bool force_old = false;
 };
 
 enum class flag : uint8_t {
@@ -95,14 +115,21 @@ enum class flag : uint8_t {
     prefix,
     limit,
     tail,
+    rate,
+    wait,
     yes,
     exist_ok,
     ignore_not_found,
     null_separated,
     client,
+    secret_file,
+    from,
+    without,
+    take,
+    force_old,
 };
 
-constexpr uint32_t flag_bit(flag f) { return 1u << static_cast<unsigned>(f); }
+constexpr uint64_t flag_bit(flag f) { return uint64_t(1) << static_cast<unsigned>(f); }
 
 struct flag_row {
     flag id;
@@ -116,7 +143,7 @@ struct flag_row {
 };
 
 // The kind of a positional argument, for help and completion.
-enum class word_kind : uint8_t { none, etl, bucket, object, object_or_bucket, file, target, shell, topic };
+enum class word_kind : uint8_t { none, etl, bucket, object, object_or_bucket, file, target, job, job_kind, shell, topic };
 
 struct word_row {
     const char *name; // null: no further words
@@ -133,7 +160,7 @@ struct command_row {
     const char *verb;
     const char *other_verbs; // separated by spaces
     word_row words[command_words_max + 1];
-    uint32_t flags; // flag_bit of each option, apart from those that every command takes
+    uint64_t flags; // flag_bit of each option, apart from those that every command takes
     const char *summary;
     const char *details; // "" or some lines
     const char *example; // lines of two spaces and a command; the program's name replaces "etlctl"

@@ -42,19 +42,29 @@ static constexpr flag_row flags[] = {
     TEXT_FLAG(prefix, "--prefix", "TEXT", "only names that begin with this", nullptr),
     TEXT_FLAG(limit, "--limit", "N", "at most this many", nullptr),
     TEXT_FLAG(tail, "--tail", "N", "only the last N lines of each pod", nullptr),
+    TEXT_FLAG(rate, "--rate", "BYTES", "read at most this much a second on each target (50MiB; the default)", nullptr),
+    SWITCH_FLAG(wait, "--wait", "wait until the job has ended"),
     SWITCH_FLAG(yes, "-y,--yes", "do not ask for confirmation"),
     SWITCH_FLAG(exist_ok, "--exist-ok", "do not fail if the bucket exists"),
     SWITCH_FLAG(ignore_not_found, "--ignore-not-found", "do not fail if it does not exist"),
     SWITCH_FLAG(null_separated, "-0,--null", "with -o name: end each name with a NUL byte, not a newline"),
     SWITCH_FLAG(client, "--client", "print only this program's version; do not contact the server"),
+    TEXT_FLAG(secret_file, "--cluster-secret-file", "FILE", "the secret that the cluster's nodes share (default: where nodes look for it)",
+        "ETLNODE_CLUSTER_SECRET_FILE"),
+    LIST_FLAG(from, "--from", "URL", "a node that holds the cluster document; repeat it for several", from),
+    LIST_FLAG(without, "--without", "TARGET", "go on without this target, which does not answer; repeat it for several", without),
+    TEXT_FLAG(take, "--take", "WHICH", "if documents have diverged: the node whose document goes on", nullptr),
+    SWITCH_FLAG(force_old, "--force-old", "restore although targets hold a newer document"),
 };
 
-static constexpr uint32_t reading = flag_bit(flag::no_headers);
-static constexpr uint32_t listing = reading | flag_bit(flag::sort_by) | flag_bit(flag::null_separated);
-static constexpr uint32_t changing = flag_bit(flag::dry_run);
-static constexpr uint32_t moving = flag_bit(flag::progress);
+static constexpr uint64_t reading = flag_bit(flag::no_headers);
+static constexpr uint64_t listing = reading | flag_bit(flag::sort_by) | flag_bit(flag::null_separated);
+static constexpr uint64_t changing = flag_bit(flag::dry_run);
+static constexpr uint64_t moving = flag_bit(flag::progress);
 
 static constexpr word_row etl_word = {"ID", word_kind::etl, true, false};
+static constexpr word_row job_word = {"ID", word_kind::job, true, false};
+static constexpr word_row scope_word = {"BUCKET/PREFIX", word_kind::object_or_bucket, false, false};
 static constexpr word_row object_word = {"BUCKET/OBJECT", word_kind::object, true, false};
 static constexpr word_row out_word = {"OUT", word_kind::file, false, false};
 
@@ -132,6 +142,61 @@ static constexpr command_row commands[] = {
     {command::cluster_health, "cluster", "health", "", {}, listing, "Ask every node whether it is well",
         "The exit code is 6 if a node is not well.\n", "  etlctl cluster health --timeout 2s\n"},
 
+    {command::cluster_recover, "cluster", "recover", "", {},
+        changing | flag_bit(flag::yes) | flag_bit(flag::from) | flag_bit(flag::without) | flag_bit(flag::take) |
+            flag_bit(flag::secret_file),
+        "Give the proxy the cluster document that the targets hold",
+        "For a proxy that has lost its data directory, whose directory is an old copy, or whose document has diverged.\n"
+        "The command shows the documents that it finds, and asks before the proxy takes one. Objects are not touched.\n"
+        "--from names one of the targets; without it, those that try to register are asked. All targets that the document names must\n"
+        "answer, except those given by --without. If documents have diverged, --take chooses the node whose document goes on.\n",
+        "  etlctl cluster recover --from http://10.0.0.11:8081\n  etlctl cluster recover --take t1a2b3c4d --yes\n"},
+    {command::cluster_backup, "cluster", "backup", "", {{"FILE", word_kind::file, false, false}}, flag_bit(flag::secret_file),
+        "Write the cluster document to a file",
+        "The file has the nodes, the buckets, and the ETLs with their secrets; its mode is 0600. It has no objects.\n"
+        "FILE, or -o FILE, is a file, or - for standard output.\n",
+        "  etlctl cluster backup -o cluster.json\n"},
+    {command::cluster_restore, "cluster", "restore", "", {{"FILE", word_kind::file, true, false}},
+        changing | flag_bit(flag::yes) | flag_bit(flag::force_old) | flag_bit(flag::take) | flag_bit(flag::secret_file),
+        "Give the proxy a cluster document from a backup",
+        "This is refused if a target holds a newer document: etlctl cluster recover then loses nothing. With --force-old, the backup's "
+        "ETLs\n"
+        "replace those of the newest document, and buckets that are missing come back. No objects are deleted, unless a bucket was\n"
+        "destroyed and made again after the backup; --take newest or --take backup then says which of the two goes on.\n",
+        "  etlctl cluster restore cluster.json\n"},
+    {command::df, "", "df", "", {}, listing, "Show how full the targets' disks are",
+        "OBJECTS and BYTES are what the target holds; SIZE, USED and FREE are of the file system of its data directory, whoever uses it.\n"
+        "In the total, a disk that several targets share counts once. From LIMIT (etlnode --out-of-space) a target refuses writes.\n",
+        "  etlctl df\n  etlctl df -o json\n"},
+    {command::du, "", "du", "", {{"BUCKET[/PREFIX]", word_kind::object_or_bucket, true, true}}, listing,
+        "Show how many objects and bytes a bucket has, or those whose names start with PREFIX",
+        "For a whole bucket the targets know the sums; for a prefix they go through its names.\n"
+        "If a target cannot be heard, the command fails, because the sums would be too small.\n",
+        "  etlctl du transform\n  etlctl du transform/2026/ transform/2025/\n"},
+
+    {command::job_ls, "job", "ls", "list", {}, listing, "List jobs, also those that have ended",
+        "A job that has ended is listed for seven days, and at most the last hundred are.\n", "  etlctl job ls -o wide\n"},
+    {command::job_show, "job", "show", "describe get info status", {job_word}, reading, "Show a job, and each target's share of it", "",
+        "  etlctl job show bqvIEUAyI\n"},
+    {command::job_watch, "job", "watch", "follow", {job_word}, moving, "Show the progress of a job until it ends",
+        "Ctrl-C leaves the job running. The exit status is that of `job wait`.\n", "  etlctl job watch bqvIEUAyI\n"},
+    {command::job_wait, "job", "wait", "", {job_word}, moving, "Wait until a job has ended",
+        "It exits with 0 if nothing failed, 8 if objects failed, 1 if the job was cancelled, 7 if --timeout passes first.\n"
+        "Ctrl-C leaves the job running, and says how to return.\n",
+        "  etlctl job wait bqvIEUAyI --timeout 10m\n"},
+    {command::job_cancel, "job", "cancel", "stop abort", {job_word}, changing, "End a job before it is done",
+        "What it has done stays done.\n", "  etlctl job cancel bqvIEUAyI\n"},
+    {command::job_report, "job", "report", "errors failures", {job_word}, listing, "List every object that failed in a job, and why", "",
+        "  etlctl job report bqvIEUAyI\n  etlctl job report bqvIEUAyI -o name\n"},
+    {command::job_start, "job", "start", "", {{"KIND", word_kind::job_kind, true, false}, scope_word},
+        changing | moving | flag_bit(flag::prefix) | flag_bit(flag::rate) | flag_bit(flag::wait), "Start a job, and print its id",
+        "KIND is scrub.\n", "  etlctl job start scrub photos\n"},
+    {command::scrub, "", "scrub", "", {scope_word},
+        changing | moving | flag_bit(flag::prefix) | flag_bit(flag::rate) | flag_bit(flag::wait),
+        "Read every object and compare it with its checksums",
+        "It starts a job and prints its id. Without an argument all buckets are read. Nothing is changed: `job report ID` lists what\n"
+        "is damaged. While clients are served, a target reads at a quarter of the rate.\n",
+        "  etlctl scrub --wait\n  etlctl scrub photos/2026 --rate 200MiB\n"},
     {command::version, "", "version", "", {}, reading | flag_bit(flag::client), "Show the version of this program and of the server", "",
         "  etlctl version --client -o json\n"},
     {command::help, "", "help", "", {{"TOPIC", word_kind::topic, false, true}}, 0, "Explain a command, or a topic: exit-codes, environment",

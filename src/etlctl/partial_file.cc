@@ -18,7 +18,7 @@ namespace etlnode::etlctl {
 
 // The signal handler reads this, so it is written only while the signals are blocked.
 static char signal_path[PATH_MAX];
-static char signal_text[64];
+static char signal_text[512];
 static size_t signal_text_size;
 
 static void on_signal(int number)
@@ -61,6 +61,14 @@ static sigset_t block_signals()
 
 static void unblock_signals(const sigset_t &old) { sigprocmask(SIG_SETMASK, &old, nullptr); }
 
+void partial_file_set_signal_text(const std::string &text)
+{
+    sigset_t old = block_signals();
+    signal_text_size = text.size() < sizeof signal_text ? text.size() : sizeof signal_text;
+    memcpy(signal_text, text.data(), signal_text_size);
+    unblock_signals(old);
+}
+
 static bool open_part(partial_file &file, std::string &out_why)
 {
     file.part = file.final + ".part-XXXXXX";
@@ -81,7 +89,7 @@ static bool open_part(partial_file &file, std::string &out_why)
     }
     mode_t mask = umask(0);
     umask(mask);
-    if (fchmod(file.fd, 0666 & ~mask) != 0) {
+    if (!file.is_private && fchmod(file.fd, 0666 & ~mask) != 0) {
         // Keep mode 0600 of mkostemp: it is stricter than the umask asks for, but not wrong.
     }
     return true;

@@ -14,11 +14,15 @@ struct partial_file {
     int fd = -1;
     std::string part = {}; // empty if written in place (a device, a pipe, standard output)
     std::string final = {};
-    bool is_ours = false; // this struct closes fd
+    bool is_ours = false;    // this struct closes fd
+    bool is_private = false; // set before opening: only the owner may read the file
 };
 
 // main calls this once. After it, both signals end the program immediately.
 void partial_file_watch_signals(const char *program);
+
+// What a signal prints from now on.
+void partial_file_set_signal_text(const std::string &text);
 
 // False with `out_why`. `path` "-" is standard output. A path that exists and is not a regular file is written in place.
 bool partial_file_open(partial_file &file, const std::string &path, std::string &out_why);

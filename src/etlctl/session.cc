@@ -65,6 +65,13 @@ failure session_init(session &s)
     s.out_is_tty = isatty(STDOUT_FILENO) == 1;
     s.err_is_tty = isatty(STDERR_FILENO) == 1;
     s.in_is_tty = isatty(STDIN_FILENO) == 1;
+    if (s.row != nullptr && s.row->id == command::cluster_backup) { // here -o names the file
+        if (s.opt.words.empty())
+            s.opt.words.push_back(s.opt.output);
+        else if (!s.opt.output.empty())
+            return usage("the file is named twice: as " + text_escape(s.opt.words[0]) + " and with -o");
+        s.opt.output.clear();
+    }
     apply_environment(s.opt);
 
     std::string why;

@@ -35,6 +35,9 @@ static constexpr option_row rows[] = {
         "additional host name that clients use for this node: a host, *.example.org, or any; may be repeated", true},
     {"allowed-origin", "ORIGIN", "", nullptr,
         "allow web pages of this origin (https://HOST[:PORT]) to make changes through this node; may be repeated", true},
+    {"recover-from", "URL", "", nullptr,
+        "proxy: if the data directory holds no cluster document, take the one of this node and of all that it names; may be repeated",
+        true},
     {"log-level", "LEVEL", "info", nullptr, "error, warn, info, state or debug; SIGUSR2 switches a running node to debug and back"},
     {"log-format", "FORMAT", "text", nullptr, "text (key=value), or json with one object per line"},
     {"proxy", "URL", "http://127.0.0.1:8080", nullptr, "targets: the proxy to register with"},
@@ -42,6 +45,10 @@ static constexpr option_row rows[] = {
         "targets: address at which pods read objects (default: host of --listen, port chosen by the kernel)"},
     {"pod-url", "URL", "", nullptr, "targets: URL at which pods read objects (default: http://HOST:PORT of --pod-listen)"},
     {"pod-ready-wait", "DURATION", "5s", nullptr, "targets: how long a read waits for a pod to become Ready"},
+    {"out-of-space", "PERCENT", "95", nullptr,
+        "targets: refuse writes while the disk is used to this extent, 1 to 100 (100: only when it is really full); a warning comes 5 "
+        "points "
+        "before"},
     {"require-framing", "[true|false]", "false", nullptr,
         "targets: reject pod answers that have neither Content-Length nor chunks, unless the spec sets require_framing"},
     {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl if K8S_HOST_NAME is set, otherwise kubectl-local)"},

@@ -212,6 +212,22 @@ static void read_listeners(const option_values &values, settings &s)
             " is not loopback, and the API has no accounts yet: anyone who can reach this address can read and change everything");
 }
 
+static void read_recover_from(const option_values &values, settings &s)
+{
+    s.node.recover_from = option_get_list(values, "recover-from");
+    if (s.node.is_target && !s.node.recover_from.empty())
+        s.problems.push_back(settings_where(values, "recover-from") + ": only the proxy recovers the cluster document");
+    for (const std::string &text : s.node.recover_from) {
+        url_base base;
+        if (!url_parse_base(text, base) || !base.path.empty())
+            s.problems.push_back(
+                settings_where(values, "recover-from") + ": must be http://HOST:PORT, not \"" + text_escape(text, 200) + "\"");
+    }
+    if (s.node.recover_from.size() > recovery_url_count_max)
+        s.problems.push_back(settings_where(values, "recover-from") +
+                             text_format(": more than %zu URLs: one is enough, it names the others", recovery_url_count_max));
+}
+
 static void read_web(const option_values &values, settings &s)
 {
     s.node.allowed_hosts = option_get_list(values, "allowed-host");
@@ -302,6 +318,9 @@ static void read_target_values(const option_values &values, settings &s)
         note(must_be(values, "pod-listen", listen_words, pod_listen));
     if (!text_parse_duration_ms(option_get(values, "pod-ready-wait"), node.pod_ready_wait_ms))
         note(must_be(values, "pod-ready-wait", "a duration such as 5s", option_get(values, "pod-ready-wait")));
+    std::string_view percent = option_get(values, "out-of-space");
+    if (!text_parse_u64(percent, node.out_of_space) || node.out_of_space < 1 || node.out_of_space > 100)
+        note(must_be(values, "out-of-space", "a percentage from 1 to 100, without a sign", percent));
     std::string_view framing = option_get(values, "require-framing");
     node.require_framing = framing != "false"; // an empty text is the flag without a value
     if (!framing.empty() && framing != "true" && framing != "false")
@@ -375,6 +394,7 @@ settings settings_read(const option_values &values, const process_context &conte
     if (log_format != "text" && log_format != "json")
         s.problems.push_back(must_be(values, "log-format", "text or json", log_format));
     read_web(values, s);
+    read_recover_from(values, s);
     if (node.is_target)
         read_target(values, context, s);
     else if (role == "proxy")

@@ -18,10 +18,19 @@ struct disk_file; // opaque; freed by disk_close
 
 enum class disk_open_mode : uint8_t { read, create_new, create_or_open };
 
+// Of the file system that holds a path, in bytes, as statvfs and df(1) count them.
+struct disk_space {
+    uint64_t id = 0; // of the file system on this machine, while it is mounted
+    uint64_t size = 0;
+    uint64_t used = 0;
+    uint64_t free = 0; // what this process may still write; used + free may be less than size, because root keeps a reserve
+};
+
 using disk_on_done = void (*)(void *arg, error err);
 using disk_on_open = void (*)(void *arg, error err, disk_file *file, uint64_t size);
 using disk_on_read = void (*)(void *arg, error err, size_t count);
 using disk_on_damage = void (*)(void *arg, uint64_t offset);
+using disk_on_space = void (*)(void *arg, error err, const disk_space &space);
 using disk_on_list = void (*)(void *arg, error err, const std::vector<std::string> &names);
 
 struct disk_port {
@@ -35,6 +44,7 @@ struct disk_port {
     void (*unlink)(env &e, std::vector<std::string> paths, disk_on_done on_done, void *arg);
     void (*make_dir)(env &e, const std::string &path, disk_on_done on_done, void *arg);
     void (*list)(env &e, const std::string &path, disk_on_list on_list, void *arg);
+    void (*space)(env &e, const std::string &path, disk_on_space on_space, void *arg);
     void (*guard)(disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg);
     bool (*is_checked)(disk_file *file, uint64_t offset);
     void (*check)(disk_file *file, uint64_t offset, disk_on_done on_done, void *arg);
@@ -77,6 +87,8 @@ inline void disk_unlink(env &e, std::vector<std::string> paths, disk_on_done on_
 inline void disk_make_dir(env &e, const std::string &path, disk_on_done on_done, void *arg) { e.disk->make_dir(e, path, on_done, arg); }
 // Names in bytewise order, without "." and "..".
 inline void disk_list(env &e, const std::string &path, disk_on_list on_list, void *arg) { e.disk->list(e, path, on_list, arg); }
+// How full the file system is that holds `path`. Meaningful only without an error.
+inline void disk_ask_space(env &e, const std::string &path, disk_on_space on_space, void *arg) { e.disk->space(e, path, on_space, arg); }
 
 // --- contents that must not be sent if they are damaged
 

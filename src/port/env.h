@@ -19,6 +19,7 @@ struct proc_port;
 struct net_port;
 struct disk_port;
 struct index_port;
+struct ledger_port;
 struct meta_port;
 
 struct env {
@@ -27,6 +28,7 @@ struct env {
     const net_port *net = nullptr;
     const disk_port *disk = nullptr;
     const index_port *index = nullptr;
+    const ledger_port *ledger = nullptr;
     const meta_port *meta = nullptr;
     rng random;                   // ids, jitter
     uint64_t next_machine_id = 1; // for machines whose module has no counter of its own; appears in traces

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,13 @@ struct index_change {
     index_row before;
 };
 
+// What rows amount to.
+struct index_usage {
+    uint64_t objects = 0;
+    uint64_t bytes = 0; // their sizes together
+};
+using index_usage_map = std::map<std::string, index_usage, std::less<>>; // by bucket
+
 using index_on_rows = void (*)(void *arg, error err, std::vector<index_row> rows);
 using index_on_change = void (*)(void *arg, error err, index_change &change);
 using index_on_garbage = void (*)(void *arg, error err, const std::vector<uint64_t> &content_ids);
@@ -56,6 +65,8 @@ struct index_port {
     void (*sums_add)(env &e, index_row row, index_on_done on_done, void *arg);
     uint64_t (*object_count)(env &e);
     uint64_t (*content_id_max)(env &e);
+    uint64_t (*byte_count)(env &e);
+    const index_usage_map &(*bucket_usage)(env &e);
 };
 
 // Every call completes exactly once and cannot be cancelled. The callee owns the rows that it is given.
@@ -109,6 +120,11 @@ inline void index_unsummed(env &e, uint64_t after_id, size_t count, index_on_row
 inline void index_sums_add(env &e, index_row row, index_on_done on_done, void *arg) { e.index->sums_add(e, std::move(row), on_done, arg); }
 // Number of rows in the index, kept in memory.
 inline uint64_t index_object_count(env &e) { return e.index->object_count(e); }
+// The sum of the rows' sizes, kept in memory.
+inline uint64_t index_byte_count(env &e) { return e.index->byte_count(e); }
+// The buckets that have objects, kept in memory. Every commit changes this together with its rows, so a start reads what the last commit
+// left. Lifetime: until control returns to the loop.
+inline const index_usage_map &index_bucket_usage(env &e) { return e.index->bucket_usage(e); }
 // The highest content id ever committed, with or without a file, read once at open. New ids start above it and above all ids in tmp/.
 inline uint64_t index_content_id_max(env &e) { return e.index->content_id_max(e); }
 

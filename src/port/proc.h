@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// port/proc.h: child processes with bounded output and a deadline. TERM, then KILL, goes to the process group.
+// port/proc.h: child processes with bounded output and a deadline. TERM, then KILL, goes to the process group. And the load of the machine.
 #pragma once
 
 #include <cstdint>
@@ -38,16 +38,27 @@ struct proc_options {
     void *arg = nullptr;
 };
 
+// Of this machine, or of the container that the process is in; 0: unknown.
+struct machine_load {
+    uint64_t memory = 0; // bytes
+    uint64_t memory_available = 0;
+    double load[3] = {}; // runnable processes, averaged over 1, 5 and 15 minutes
+    unsigned processors = 0;
+};
+
 struct proc_port {
     error (*spawn)(env &e, proc_options options, proc **out_proc);
     void (*terminate)(proc *p);
     int (*pid)(const proc *p);
+    machine_load (*machine)(env &e);
 };
 
 // Refused (no on_exit): program not found, not executable, or no descriptors or processes left. The error says which.
 inline error proc_spawn(env &e, proc_options options, proc **out_proc) { return e.proc->spawn(e, std::move(options), out_proc); }
 // Asks the child to end: TERM to its process group, then KILL after the grace time. on_exit still follows. May be called repeatedly.
 inline void proc_terminate(env &e, proc *p) { e.proc->terminate(p); }
+// Waits for nothing.
+inline machine_load proc_machine(env &e) { return e.proc->machine(e); }
 inline int proc_pid(env &e, const proc *p) { return e.proc->pid(p); }
 
 } // namespace etlnode

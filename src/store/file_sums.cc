@@ -54,11 +54,12 @@ static void on_read(void *arg, error err, size_t count)
     XXH64_update(f.hash, f.piece.get(), count);
     content_sums_add(f.sums, f.piece.get(), count);
     f.done += count;
+    uint64_t pause_ms = f.pause_after != nullptr ? f.pause_after(f.pause_arg, count) : f.pause_ms;
     if (f.done == f.size) {
         finish(f, no_error);
-    } else if (f.pause_ms > 0) {
+    } else if (pause_ms > 0) {
         f.pausing = true;
-        timer_arm(*f.e, f.deadline_timer, f.pause_ms);
+        timer_arm(*f.e, f.deadline_timer, pause_ms);
     } else {
         read_next(f);
     }

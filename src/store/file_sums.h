@@ -18,7 +18,9 @@ struct file_sums {
     disk_file *file = nullptr; // the owner's
     uint64_t size = 0;
     uint64_t done = 0;     // bytes
-    uint64_t pause_ms = 0; // pause after each piece
+    uint64_t pause_ms = 0; // pause after each piece, or, if it is set:
+    uint64_t (*pause_after)(void *arg, uint64_t bytes) = nullptr;
+    void *pause_arg = nullptr;
     bool stopped = false;
     bool pausing = false;
     timer *deadline_timer = nullptr;

@@ -51,6 +51,8 @@ const store_counts &store_count(const store &s)
 }
 
 uint64_t store_object_count(store &s) { return index_object_count(*s.e); }
+uint64_t store_byte_count(store &s) { return index_byte_count(*s.e); }
+const index_usage_map &store_bucket_usage(store &s) { return index_bucket_usage(*s.e); }
 
 // --- lookups
 

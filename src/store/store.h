@@ -99,5 +99,7 @@ void store_remove_bucket(store &s, std::string bucket, void (*on_done)(void *arg
 // Rows in order of name; see index_page.
 void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg);
 uint64_t store_object_count(store &s);
+uint64_t store_byte_count(store &s); // the sum of their sizes
+const index_usage_map &store_bucket_usage(store &s);
 
 } // namespace etlnode

@@ -14,13 +14,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/check.h"
 
 namespace etlnode {
 
-enum class disk_call : uint8_t { open, close, read, write, sync, sync_dir, rename, unlink, make_dir, list };
+enum class disk_call : uint8_t { open, close, read, write, sync, sync_dir, rename, unlink, make_dir, list, space };
 
 struct disk_job {
     uv_job job;
@@ -39,11 +40,13 @@ struct disk_job {
     error err;
     size_t count = 0;
     uint64_t file_size = 0;
+    disk_space space;
     union {
         disk_on_done on_done = nullptr;
         disk_on_open on_open;
         disk_on_read on_read;
         disk_on_list on_list;
+        disk_on_space on_space;
     };
     void *arg = nullptr;
 };
@@ -138,6 +141,25 @@ static void run_list(disk_job &j)
     std::sort(j.names.begin(), j.names.end());
 }
 
+static void run_space(disk_job &j)
+{
+    struct statvfs info {};
+    if (statvfs(j.path.c_str(), &info) != 0) {
+        j.err = error_from_errno(errno, "statvfs");
+        return;
+    }
+    struct stat place {};
+    if (stat(j.path.c_str(), &place) != 0) {
+        j.err = error_from_errno(errno, "stat");
+        return;
+    }
+    uint64_t unit = info.f_frsize;
+    j.space.id = place.st_dev;
+    j.space.size = info.f_blocks * unit;
+    j.space.used = (info.f_blocks - std::min(info.f_bfree, info.f_blocks)) * unit;
+    j.space.free = info.f_bavail * unit;
+}
+
 static void run_call(uv_job *job)
 {
     auto &j = *static_cast<disk_job *>(job->owner);
@@ -165,6 +187,7 @@ static void run_call(uv_job *job)
             j.err = error_from_errno(errno, "mkdir");
         break;
     case disk_call::list: run_list(j); break;
+    case disk_call::space: run_space(j); break;
     }
 }
 
@@ -213,6 +236,7 @@ static void finish_call(uv_job *job)
     case disk_call::close: break;
     case disk_call::read: j->on_read(j->arg, j->err, j->err ? 0 : j->count); break;
     case disk_call::list: j->on_list(j->arg, j->err, j->names); break;
+    case disk_call::space: j->on_space(j->arg, j->err, j->space); break;
     case disk_call::write:
     case disk_call::sync:
     case disk_call::sync_dir:
@@ -322,6 +346,14 @@ static void disk_list_start(env &e, const std::string &path, disk_on_list on_lis
     uv_job_start(uv_world_of(e), j->job);
 }
 
+static void disk_space_start(env &e, const std::string &path, disk_on_space on_space, void *arg)
+{
+    disk_job *j = new_job(disk_call::space, arg);
+    j->path = path;
+    j->on_space = on_space;
+    uv_job_start(uv_world_of(e), j->job);
+}
+
 int uv_disk_file_descriptor(const disk_file *file)
 {
     CHECK(!file->closed);
@@ -345,6 +377,7 @@ const disk_port uv_disk_port = {
     .unlink = disk_unlink_start,
     .make_dir = disk_make_dir_start,
     .list = disk_list_start,
+    .space = disk_space_start,
     .guard = uv_guard_set,
     .is_checked = uv_guard_is_checked,
     .check = uv_guard_check,

@@ -190,6 +190,7 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
         err = uv_database_open(*w, options.data_dir, out_detail);
         if (!err) {
             e->index = &uv_index_port;
+            e->ledger = &uv_ledger_port;
             e->meta = &uv_meta_port;
         }
     }

@@ -423,10 +423,21 @@ void uv_proc_end_all(uv_world &w)
     }
 }
 
+static machine_load machine(env &)
+{
+    machine_load out;
+    out.memory = uv_get_total_memory();
+    out.memory_available = uv_get_free_memory();
+    uv_loadavg(out.load);
+    out.processors = uv_available_parallelism();
+    return out;
+}
+
 const proc_port uv_proc_port = {
     .spawn = spawn,
     .terminate = terminate,
     .pid = pid_of,
+    .machine = machine,
 };
 
 } // namespace etlnode

@@ -19,6 +19,7 @@
 #include "port/disk.h"
 #include "port/env.h"
 #include "port/index.h"
+#include "port/ledger.h"
 #include "port/meta.h"
 #include "port/net.h"
 #include "port/proc.h"
@@ -172,6 +173,7 @@ extern const proc_port uv_proc_port;
 extern const net_port uv_net_port;
 extern const disk_port uv_disk_port;
 extern const index_port uv_index_port;
+extern const ledger_port uv_ledger_port;
 extern const meta_port uv_meta_port;
 
 } // namespace etlnode

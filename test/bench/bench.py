@@ -5,6 +5,7 @@
 speed.py       CPU per request, latency and memory of every kind of request, driven by wrk in turn with nginx (peers.py, drive.py)
 growth.py      the same with many objects and many ETLs (fill.py)
 base.py        this tree beside a commit of its history, in turn
+recovery.py    a lost proxy's document from its targets
 promises.py    isolation, overload, slow and idle clients, memory of streams; load and transformer are load*.cc and echo.cc
 
 Real daemons and real pods through kubectl-local, as in test/e2e. ETLNODE_BUILD is a release build. A text table goes to stdout, the same numbers as JSON
@@ -25,10 +26,11 @@ import drive
 import growth
 import peers
 import promises
+import recovery
 import speed
 from common import BUILD, ROOT, Settings, Table
 
-ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **base.ROWS}
+ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **recovery.ROWS, **base.ROWS}
 
 
 def cpu_model():

@@ -166,4 +166,21 @@ inline error list_unsummed(uint64_t after_id = 0, size_t count = 10)
     return awaited();
 }
 
+inline void expect_usage(const std::map<std::string, index_usage, std::less<>> &expected)
+{
+    const index_usage_map &usage = index_bucket_usage(*world->e);
+    index_usage sum;
+    for (const auto &[bucket, one] : expected) {
+        auto found = usage.find(bucket);
+        test_true(found != usage.end());
+        test_eq(found->second.objects, one.objects);
+        test_eq(found->second.bytes, one.bytes);
+        sum.objects += one.objects;
+        sum.bytes += one.bytes;
+    }
+    test_eq(usage.size(), expected.size());
+    test_eq(index_object_count(*world->e), sum.objects);
+    test_eq(index_byte_count(*world->e), sum.bytes);
+}
+
 } // namespace etlnode

@@ -158,6 +158,7 @@ inline model read_all()
 {
     model m;
     env &e = *world->e;
+    uint64_t read_bytes = 0;
     for (const char *bucket : {"a", "b"}) {
         read_rows_seen.clear();
         index_page(e, bucket, "", "", 1000, on_read_rows, nullptr);
@@ -165,6 +166,7 @@ inline model read_all()
         for (const index_row &row : read_rows_seen) {
             check(row.custom == std::string(row.custom.size(), static_cast<char>('a' + row.content_id % 26)));
             check(row.content.empty());
+            read_bytes += row.size;
             m.rows[{row.bucket, row.name}] = {row.content_id, row.version, row.custom.size(), row.in_index ? row.size : 0};
         }
     }
@@ -185,6 +187,11 @@ inline model read_all()
     m.pending_moves = read_ids_seen;
     m.content_id_max = index_content_id_max(e);
     check(index_object_count(e) == m.rows.size());
+    uint64_t counted = 0;
+    for (const auto &[bucket, usage] : index_bucket_usage(e))
+        counted += usage.objects;
+    check(counted == m.rows.size());
+    check(index_byte_count(e) == read_bytes);
     for (const char *name : {"cluster", "node"}) {
         std::pair<uint64_t, std::string> document;
         meta_read(e, name, on_read_document, &document);

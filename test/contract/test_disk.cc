@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <vector>
 
 #include "port/disk.h"
@@ -19,6 +20,7 @@ struct disk_seen {
     uint64_t size = 0;
     size_t count = 0;
     std::vector<std::string> names;
+    disk_space space;
 };
 static disk_seen *seen;
 
@@ -185,6 +187,28 @@ static void a_write_that_finds_no_room_is_an_error(void **)
     disk_close(*world->e, file);
 }
 
+static void on_space(void *arg, error err, const disk_space &space)
+{
+    on_done(arg, err);
+    static_cast<disk_seen *>(arg)->space = space;
+}
+
+static void the_file_system_says_how_full_it_is(void **)
+{
+    disk_ask_space(*world->e, path_of("."), on_space, seen);
+    test_ok(awaited());
+    struct statvfs info {};
+    test_eq(statvfs(path_of(".").c_str(), &info), 0);
+    struct stat place {};
+    test_eq(stat(path_of(".").c_str(), &place), 0);
+    test_eq(seen->space.id, place.st_dev);
+    test_eq(seen->space.size, info.f_blocks * info.f_frsize);
+    test_true(seen->space.used <= seen->space.size);
+    test_true(seen->space.used + seen->space.free <= seen->space.size);
+    disk_ask_space(*world->e, path_of("none"), on_space, seen);
+    test_eq_enum(awaited().code, error_code::no_such_file);
+}
+
 static void syncs_leave_threads_for_reads(void **)
 {
     // Many syncs at once all complete, and so does a read between them.
@@ -211,6 +235,7 @@ int main()
         cmocka_unit_test_setup_teardown(open_modes, setup, teardown),
         cmocka_unit_test_setup_teardown(names_are_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_that_finds_no_room_is_an_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_file_system_says_how_full_it_is, setup, teardown),
         cmocka_unit_test_setup_teardown(syncs_leave_threads_for_reads, setup, teardown),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

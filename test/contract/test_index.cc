@@ -111,6 +111,72 @@ static void bucket_is_removed_at_once(void **)
     test_eq(seen->content_ids.size(), 25u);
 }
 
+// Sums of buckets.
+
+static void usage_follows_rows(void **)
+{
+    expect_usage({});
+    test_ok(commit(put_of("b", "n", 1)));
+    test_ok(commit(put_of("b", "m", 2)));
+    test_ok(commit(put_content("c", "n", 3, "abc")));
+    test_ok(commit(put_of("c", "empty", 0)));
+    expect_usage({{"b", {2, 30}}, {"c", {2, 3}}});
+    test_ok(commit(put_of("b", "n", 4))); // larger
+    expect_usage({{"b", {2, 60}}, {"c", {2, 3}}});
+    test_ok(commit(put_content("b", "n", 5, "a"))); // smaller, and in the index
+    test_ok(commit(put_content("b", "n", 6, "b"))); // of the same size
+    expect_usage({{"b", {2, 21}}, {"c", {2, 3}}});
+    test_eq_enum(commit(remove_of("b", "none")).code, error_code::object_not_found);
+    test_ok(commit(remove_of("b", "m")));
+    expect_usage({{"b", {1, 1}}, {"c", {2, 3}}});
+    test_ok(commit(remove_of("b", "n"))); // a bucket without objects is not mentioned
+    expect_usage({{"c", {2, 3}}});
+    test_ok(commit(remove_of("none", "")));
+    // Several changes of one bucket in one transaction, in order.
+    start(put_of("c", "late", 7));
+    start(remove_of("c", ""));
+    start(put_of("c", "n", 8));
+    test_ok(awaited(3));
+    expect_usage({{"c", {1, 80}}});
+    test_ok(commit(remove_of("c", "")));
+    expect_usage({});
+}
+
+// Many random changes, some of which share a transaction; the sums are those of the rows, at each pause.
+static void usage_is_the_sum_of_the_rows(void **)
+{
+    rng random{.state = 5};
+    std::map<std::pair<std::string, std::string>, uint64_t> rows;
+    uint64_t next_id = 1;
+    for (int round = 0; round < 60; round++) {
+        int changes = static_cast<int>(rng_below(random, 12)) + 1;
+        for (int i = 0; i < changes; i++) {
+            std::string bucket(1, static_cast<char>('a' + rng_below(random, 3)));
+            std::string name(1, static_cast<char>('k' + rng_below(random, 6)));
+            uint64_t kind = rng_below(random, 12);
+            if (kind == 0) {
+                start(remove_of(bucket, ""));
+                std::erase_if(rows, [&](const auto &row) { return row.first.first == bucket; });
+            } else if (kind < 4) {
+                start(remove_of(bucket, name));
+                rows.erase({bucket, name});
+            } else {
+                index_change change = put_of(bucket, name, next_id++);
+                change.row.size = rng_below(random, 3) * 1'000;
+                rows[{bucket, name}] = change.row.size;
+                start(std::move(change));
+            }
+        }
+        (void)awaited(changes);
+        std::map<std::string, index_usage, std::less<>> expected;
+        for (const auto &[key, size] : rows) {
+            expected[key.first].objects++;
+            expected[key.first].bytes += size;
+        }
+        expect_usage(expected);
+    }
+}
+
 // Contents in the index.
 
 static void contents_come_back(void **)
@@ -337,6 +403,8 @@ int main()
         cmocka_unit_test_setup_teardown(overwrite_counts_versions_and_makes_garbage, setup, teardown),
         cmocka_unit_test_setup_teardown(garbage_and_placed_are_cleared, setup, teardown),
         cmocka_unit_test_setup_teardown(bucket_is_removed_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(usage_follows_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(usage_is_the_sum_of_the_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(contents_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(replaced_contents_make_no_garbage, setup, teardown),
         cmocka_unit_test_setup_teardown(contents_go_with_their_bucket, setup, teardown),

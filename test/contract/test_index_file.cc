@@ -3,45 +3,15 @@
 // opening a data directory refuses.
 //
 // With "--commit DIR" it is the child of the kill -9 case: it commits for ever and prints what has been acknowledged.
-#include "index_world.h"
+#include "index_file.h"
 
 #include <csignal>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 using namespace etlnode;
-
-static void reopen()
-{
-    world_end();
-    world_begin(true);
-}
-
-static std::string database() { return world->dir + "/data/node.db"; }
-
-static void run_sql(const std::string &path, const char *sql)
-{
-    sqlite3 *db = nullptr;
-    test_eq(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-    test_eq(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK);
-    test_eq(sqlite3_close(db), SQLITE_OK);
-}
-
-static int64_t ask_sql(const std::string &path, const char *sql)
-{
-    sqlite3 *db = nullptr;
-    sqlite3_stmt *statement = nullptr;
-    test_eq(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-    test_eq(sqlite3_prepare_v2(db, sql, -1, &statement, nullptr), SQLITE_OK);
-    test_eq(sqlite3_step(statement), SQLITE_ROW);
-    int64_t number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    test_eq(sqlite3_close(db), SQLITE_OK);
-    return number;
-}
 
 static void the_file_holds_what_rows_name(void **)
 {
@@ -144,6 +114,7 @@ static void expect_version_1_content()
     test_eq_text(row.custom, "c");
     test_true(!row.in_index);
     expect_names("", "", 10, {"o", "p", "q"});
+    expect_usage({{"b", {3, 110}}});
 }
 
 static void version_1_is_upgraded(void **)
@@ -155,7 +126,7 @@ static void version_1_is_upgraded(void **)
     expect_version_1_content();
     reopen(); // once
     expect_version_1_content();
-    test_eq(ask_sql(database(), "PRAGMA user_version"), 3);
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 4);
     test_ok(commit(put_content("b", "o", 10, "new")));
     test_eq(seen->changes[0].row.version, 4u);
     expect_content("o", "new");
@@ -189,7 +160,8 @@ static void files_of_version_2_get_their_sums(void **)
     run_sql(database(), version_1);
     run_sql(database(), version_2);
     world_begin(true);
-    test_eq(ask_sql(database(), "PRAGMA user_version"), 3);
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 4);
+    expect_usage({{"b", {4, 113}}});
     expect_content("r", "abc");
     expect_unsummed({5, 6}); // neither the empty object nor the content in the index
     test_eq_text(seen->rows[0].bucket, "b");
@@ -348,6 +320,8 @@ static void acknowledged_changes_survive_kill_9(void **)
         test_ok(uv_env_make(options, &world->e, detail));
         test_true(index_object_count(*world->e) >= acknowledged);
         test_true(index_content_id_max(*world->e) >= acknowledged);
+        test_eq(index_bucket_usage(*world->e).at("b").objects, index_object_count(*world->e));
+        test_eq(index_byte_count(*world->e), static_cast<uint64_t>(ask_sql(dir + "/node.db", "SELECT sum(size) FROM objects")));
         for (uint64_t i = 1; i <= acknowledged; i++)
             index_get(*world->e, "b", "n" + std::to_string(i), on_rows, nullptr);
         test_true(world_until([=] { return seen->calls == static_cast<int>(acknowledged) || seen->err; }));
@@ -381,7 +355,7 @@ static void failed_commit_changes_nothing(void **)
     seen->calls = 0;
     for (error err : seen->errs)
         test_eq_enum(err.code, error_code::io);
-    test_eq(index_object_count(*world->e), 1u);
+    expect_usage({{"b", {1, 10}}});
     test_eq(index_content_id_max(*world->e), 1u);
     test_eq_enum(get("b", "lost0").code, error_code::object_not_found);
     test_ok(get("b", "kept"));
@@ -423,7 +397,7 @@ static void newer_format_is_refused(void **)
     test_eq_enum(open_again(dir, detail).code, error_code::newer_version);
     test_has_text(detail, dir + "/node.db");
     test_has_text(detail, "version 7");
-    test_has_text(detail, "version 3");
+    test_has_text(detail, "version 4");
 }
 
 static void foreign_database_is_refused(void **)

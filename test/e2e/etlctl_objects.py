@@ -161,6 +161,69 @@ def cluster_and_targets(tmp):
     check(nodes[1]["uptime"] == 3 and nodes[2]["uptime"] is None and "127.0.0.1" in nodes[2]["problem"], repr(nodes))
 
 
+def disk(name, used, limit=95):
+    return {"id": name, "size": 1000 << 20, "used": used << 20, "free": (1000 - used) << 20, "used_percent": used / 10, "out_of_space": limit,
+            "state": "full" if used >= limit * 10 else "low" if used >= limit * 10 - 50 else "ok"}
+
+
+def nodes(*targets):
+    rows = [{"id": "p1", "role": "proxy", "url": "http://p", "flags": 0, "primary": True, "state": "active", "version": "1.2.3", "reason": ""}]
+    return {"uuid": "u", "version": "4", "nodes": rows + [dict({"role": "target", "url": "http://t", "flags": 0, "primary": False, "state": "active",
+                                                                "reason": ""}, **one) for one in targets], "strangers": []}
+
+
+@test
+def disks_and_versions(tmp):
+    world.cluster["nodes"] = nodes({"id": "t1", "objects": 3, "version": "1.2.3", "bytes": 3072, "disk": disk("m:1", 300)},
+                                   {"id": "t2", "objects": 1, "version": "1.2.4", "bytes": 10, "disk": disk("m:1", 300)},
+                                   {"id": "t3", "objects": 2, "version": "1.2.4", "bytes": 20, "disk": disk("n:1", 500)})
+    expect(run("df"), 0, "TARGET   STATE    OBJECTS   BYTES    SIZE        USED       FREE       USED%\n"
+                         "t1       active   3         3.0KiB   1000.0MiB   300.0MiB   700.0MiB   30\n"
+                         "t2       active   1         10B      1000.0MiB   300.0MiB   700.0MiB   30\n"
+                         "t3       active   2         20B      1000.0MiB   500.0MiB   500.0MiB   50\n"
+                         "total    -        6         3.0KiB   2.0GiB      800.0MiB   1.2GiB     40\n", "")
+    expect(run("df", "-o", "name"), 0, "t1\nt2\nt3\n", "")
+    total = json.loads(run("df", "-o", "json").out)["total"]
+    check(total == {"objects": 6, "bytes": 3102, "diskSize": 2000 << 20, "diskUsed": 800 << 20, "diskFree": 1200 << 20, "usedPercent": 40, "complete": True}, repr(total))
+    wide = run("cluster", "show", "-o", "wide").out.decode().splitlines()
+    check(re.search(r"VERSION +OBJECTS +BYTES +DISK FREE +USED%$", wide[0]) and re.search(r"1\.2\.4 +2 +20B +500\.0MiB +50$", wide[4]), repr(wide))
+    check(re.search(r"1\.2\.3 +- +- +- +-$", wide[1]), repr(wide))  # the proxy
+
+
+@test
+def full_disks_are_named(tmp):
+    world.cluster["nodes"] = nodes({"id": "t1", "objects": 3, "version": "1", "bytes": 3, "disk": disk("m:1", 960)},
+                                   {"id": "t2", "objects": 3, "version": "1", "bytes": 3, "disk": disk("n:1", 900)}, {"id": "t3", "objects": 4})
+    problems = ("etlctl: target t1 stores nothing: its disk is used to 96%, the limit is 95% (--out-of-space). Reads and deletes go on; remove objects, or give it more room\n"
+                "etlctl: target t2 is nearly full: its disk is used to 90%, from 95% (--out-of-space) it stores nothing\n")
+    expect(run("cluster", "show"), 0, None, problems)
+    r = run("df", "-o", "wide")
+    check(r.code == 0 and r.err == problems + "etlctl: the total is not complete: not every target has reported\n", r.err)
+    check(re.search(rb"^t1 .* 96 +95 +full$", r.out, re.M) and re.search(rb"^t3 +active +4 +-", r.out, re.M), repr(r.out))
+    del world.cluster["nodes"]  # another server
+    r = run("df")
+    check(r.code == 1 and r.err.startswith("etlctl: cannot read the state of the nodes: the server does not report disks"), r.err)
+
+
+@test
+def what_buckets_hold(tmp):
+    for name in ("a/1", "a/2", "b"):
+        with_object("one", name, b"xyz")
+    world.cluster["usage"] = {"buckets": [{"name": "one", "objects": 3, "bytes": 9}, {"name": "two", "objects": 0, "bytes": 0}], "missing": []}
+    expect(run("du", "one", "ais://two", "one/a/"), 0, "NAME     OBJECTS   BYTES\none      3         9B\ntwo      0         0B\none/a/   2         6B\n", "")
+    world.jobs = 2  # the sums take a while
+    expect(run("du", "one/a/1", "-o", "jsonl"), 0, '{"apiVersion":"etlnode/v1","kind":"Usage","name":"one/a/1","objects":1,"bytes":3}\n', "")
+    expect(run("du", "three"), 3, "", "etlctl: cannot sum up ais://three: the bucket does not exist\nhint: etlctl bucket ls\n")
+    r = run("du", "three/x")
+    check(r.code == 3 and 'bucket "ais://three" does not exist' in r.err, r.err)
+    expect(run("bucket", "ls", "-o", "wide"), 0, "NAME   PROVIDER   NAMESPACE   OBJECTS   BYTES\none    ais        -           3         9B\n", "")
+    world.cluster["usage"]["missing"] = ["t2"]
+    r = run("du", "one")
+    check(r.code == 6 and "the sum would be too small: target t2 cannot be heard" in r.err, r.err)
+    expect(run("bucket", "ls", "-o", "wide"), 0, "NAME   PROVIDER   NAMESPACE   OBJECTS   BYTES\none    ais        -           -         -\n",
+           "etlctl: target t2 cannot be heard, so sums are unknown\n")
+
+
 @test
 def versions(tmp):
     r = run("version", "--client", "-o", "json")

@@ -91,6 +91,8 @@ class World:
         self.requests = []  # (role, method, path, headers, body)
         self.page = 10000
         self.says_version = True
+        self.cluster = {}  # answers of /v1/cluster by what=; none: as AIStore
+        self.jobs = 0      # how often a summary is not ready yet
         self.hang = threading.Event()
         self.release = threading.Event()
 
@@ -168,6 +170,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, b"", [("Ais-Node-Uptime", "62000000000")])
         elif words[0] == "daemon":
             self.json(smap())
+        elif words[0] == "cluster" and query.get("what") in world.cluster:
+            self.json(world.cluster[query["what"]])
         elif words[0] == "buckets":
             self.proxy_buckets(words, body)
         elif words[0] == "objects":
@@ -196,6 +200,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             del world.buckets[bucket]
             return self.answer(200)
         value = action["value"]
+        if action["action"] == "summary-bck":
+            world.jobs -= 1 if value["uuid"] else 0
+            if not value["uuid"] or world.jobs >= 0:
+                return self.answer(202, b"summary-1")
+            sizes = [len(data) for name, data in world.buckets[bucket].items() if name.startswith(value["prefix"])]
+            return self.json([{"name": bucket, "provider": "ais", "ObjCount": {"obj_count_present": str(len(sizes))},
+                               "TotalSize": {"size_all_present_objs": str(sum(sizes))}}])
         if "application/json" not in self.headers.get("Accept", ""):
             return self.error(400, "bad_request", "JSON was not asked for")
         names = [n for n in sorted(world.buckets[bucket]) if n.startswith(value["prefix"]) and n > value["continuation_token"]]

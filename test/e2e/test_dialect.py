@@ -64,9 +64,7 @@ def case_buckets_as_aistores_clients_ask():
     refused = action("POST", "/v1/buckets/props", "create-bck", value={"mirror": {"enabled": True}})
     assert refused.status == 501 and "properties" in refused.json["message"], refused
     assert action("POST", "/v1/buckets/props", "create-bck", value={}).status == 200
-    assert request("HEAD", c.url("/v1/buckets/here?bsumm_remote=True&presence=2")).status == 501
     assert action("GET", "/v1/buckets/nowhere", "summary-bck").status == 404
-    assert action("GET", "/v1/buckets/here", "summary-bck").status == 501
     for name in ("a/1", "a/2", "b"):
         c.put("here", name, b"x")
     for flags, names in ((1 << 11, ["a/", "b"]), (1 << 11 | 1 << 13, ["a/", "b"]), (0, ["a/1", "a/2", "b"])):

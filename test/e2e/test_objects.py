@@ -542,7 +542,7 @@ def case_a_signal_in_the_first_moments():
 def case_disk_full():
     if os.getuid() != 0:
         raise harness.Skip("a small file system needs root")
-    c = Cluster(targets=0)
+    c = Cluster(targets=0, target_arguments=["--out-of-space", "100"])  # until the disk itself refuses
     small = os.path.join(c.dir, "target1")
     os.mkdir(small)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small], check=True, timeout=120)

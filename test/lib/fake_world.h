@@ -187,6 +187,7 @@ inline const proc_port fake_proc = {
     },
     .terminate = [](proc *p) { fake_terminate(p); },
     .pid = [](const proc *p) { return p->pid; },
+    .machine = [](env &) { return machine_load{}; },
 };
 
 inline error fake_connect(

@@ -352,7 +352,12 @@ error memory_execute(memory_world &w, memory_task &t)
         image.unsummed.erase(t.change.row.content_id);
         return no_error;
     }
+    case memory_op::space: t.space = w.space; return no_error;
     case memory_op::check: return no_error; // memory_complete does the check itself, because it may report damage
+    case memory_op::ledger_load:
+    case memory_op::ledger_change:
+    case memory_op::ledger_failures:
+    case memory_op::ledger_remove: return memory_execute_ledger(w, t);
     case memory_op::meta_read: t.document = image.documents[t.path]; return no_error;
     case memory_op::meta_swap: {
         memory_document &stored = image.documents[t.path];

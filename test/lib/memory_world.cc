@@ -25,6 +25,8 @@ static void memory_complete(memory_task &t)
         t.on_read(t.arg, t.err, t.count);
     else if (t.on_list != nullptr)
         t.on_list(t.arg, t.err, t.names);
+    else if (t.on_space != nullptr)
+        t.on_space(t.arg, t.err, t.space);
     else if (t.on_rows != nullptr)
         t.on_rows(t.arg, t.err, std::move(t.rows));
     else if (t.on_change != nullptr)
@@ -33,12 +35,17 @@ static void memory_complete(memory_task &t)
         t.on_ids(t.arg, t.err, t.ids);
     else if (t.on_document != nullptr)
         t.on_document(t.arg, t.err, t.document.version, t.document.text);
+    else if (t.on_jobs != nullptr)
+        t.on_jobs(t.arg, t.err, std::move(t.jobs));
+    else if (t.on_failures != nullptr)
+        t.on_failures(t.arg, t.err, std::move(t.failures));
 }
 
 static bool memory_is_index_write(const memory_task &t)
 {
     return t.op == memory_op::index_change || t.op == memory_op::index_garbage_clear || t.op == memory_op::index_placed ||
-           t.op == memory_op::index_sums_add || t.op == memory_op::meta_swap;
+           t.op == memory_op::index_sums_add || t.op == memory_op::meta_swap || t.op == memory_op::ledger_change ||
+           t.op == memory_op::ledger_remove;
 }
 
 // With shuffle, any task may be next, except that the index's writes, and the writes of one file, keep their order.
@@ -96,7 +103,7 @@ void memory_advance(memory_world &w, uint64_t ms)
 
 // --- the ports
 
-static memory_task &memory_add(memory_world &w, memory_op op, void *arg)
+memory_task &memory_add(memory_world &w, memory_op op, void *arg)
 {
     w.todo.push_back(std::make_unique<memory_task>());
     w.todo.back()->op = op;
@@ -169,6 +176,8 @@ const disk_port memory_disk = {
                     void *arg) { memory_add_path(e, memory_op::make_dir, path, arg).on_done = on_done; },
     .list = [](env &e, const std::string &path, disk_on_list on_list,
                 void *arg) { memory_add_path(e, memory_op::list, path, arg).on_list = on_list; },
+    .space = [](env &e, const std::string &path, disk_on_space on_space,
+                 void *arg) { memory_add_path(e, memory_op::space, path, arg).on_space = on_space; },
     .guard =
         [](disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg) {
             CHECK(!file->is_guarded);
@@ -241,6 +250,23 @@ const index_port memory_index = {
         },
     .object_count = [](env &e) { return static_cast<uint64_t>(memory_of(e).now.rows.size()); },
     .content_id_max = [](env &e) { return memory_of(e).now.content_id_max; },
+    .byte_count =
+        [](env &e) {
+            uint64_t bytes = 0;
+            for (const auto &[key, row] : memory_of(e).now.rows)
+                bytes += row.size;
+            return bytes;
+        },
+    .bucket_usage = [](env &e) -> const index_usage_map & {
+        memory_world &w = memory_of(e);
+        w.usage.clear();
+        for (const auto &[key, row] : w.now.rows) {
+            index_usage &usage = w.usage[key.first];
+            usage.objects++;
+            usage.bytes += row.size;
+        }
+        return w.usage;
+    },
 };
 
 const meta_port memory_meta = {
@@ -268,6 +294,7 @@ memory_world *memory_make(const memory_image &image, uint64_t seed)
     w->e.disk = &memory_disk;
     w->e.index = &memory_index;
     w->e.meta = &memory_meta;
+    w->e.ledger = &memory_ledger;
     w->e.impl = w;
     return w;
 }

@@ -20,6 +20,7 @@
 #include "base/rng.h"
 #include "port/disk.h"
 #include "port/index.h"
+#include "port/ledger.h"
 #include "port/meta.h"
 #include "virtual_clock.h"
 
@@ -47,6 +48,11 @@ enum class memory_op : uint8_t {
     meta_read,
     meta_swap,
     check,
+    space,
+    ledger_load,
+    ledger_change,
+    ledger_failures,
+    ledger_remove,
 };
 inline constexpr const char *memory_op_names[] = {
     "open",
@@ -70,6 +76,11 @@ inline constexpr const char *memory_op_names[] = {
     "meta_read",
     "meta_swap",
     "check",
+    "space",
+    "ledger_load",
+    "ledger_change",
+    "ledger_failures",
+    "ledger_remove",
 };
 
 // The operation fails `count` times after `skip` successes, for paths that contain `path_part`.
@@ -100,6 +111,13 @@ struct memory_document {
     std::string text;
 };
 
+// Of port/ledger.h: one job with everything about it, by name.
+struct memory_job {
+    ledger_job job;
+    std::map<std::pair<std::string, std::string>, uint8_t> ahead;
+    std::map<std::pair<std::string, std::string>, ledger_failure> failures;
+};
+
 // The contents of a disk and its index, alive or after a crash.
 struct memory_image {
     std::map<uint64_t, memory_node> nodes; // 1 is the root
@@ -110,6 +128,7 @@ struct memory_image {
     std::map<uint64_t, std::pair<std::string, std::string>> unsummed; // bucket and name of the object that had the content
     uint64_t content_id_max = 0;
     std::map<std::string, memory_document> documents;
+    std::map<std::string, memory_job> jobs;
 };
 
 struct memory_world;
@@ -133,10 +152,13 @@ struct memory_task {
     disk_on_open on_open = nullptr;
     disk_on_read on_read = nullptr;
     disk_on_list on_list = nullptr;
+    disk_on_space on_space = nullptr;
     index_on_rows on_rows = nullptr;
     index_on_change on_change = nullptr;
     index_on_garbage on_ids = nullptr;
     meta_on_read on_document = nullptr;
+    ledger_on_loaded on_jobs = nullptr;
+    ledger_on_failures on_failures = nullptr;
     std::string path, path_to;      // index: bucket, name or prefix
     std::vector<std::string> paths; // to remove
     std::string after;
@@ -150,12 +172,17 @@ struct memory_task {
     std::vector<uint64_t> ids;
     uint64_t expected_version = 0;
     memory_document document;
+    etlnode::ledger_change job_change;
+    std::string after_bucket;
     // Results.
     error err;
     size_t count = 0;
     uint64_t file_size = 0;
+    disk_space space;
     std::vector<std::string> names; // of a directory
     std::vector<index_row> rows;
+    std::vector<ledger_loaded> jobs;
+    std::vector<ledger_failure> failures;
 };
 
 struct memory_world {
@@ -170,6 +197,8 @@ struct memory_world {
     bool shuffle = false;
     std::set<memory_op> deferred; // without shuffle: executed only when nothing else is left
     size_t open_files = 0;
+    disk_space space = {.id = 1, .size = 100'000'000, .used = 10'000'000, .free = 90'000'000}; // what disk_ask_space answers
+    index_usage_map usage;                                                                     // what index_bucket_usage returned last
     uint64_t steps = 0;
 };
 
@@ -182,6 +211,7 @@ enum class memory_crash : uint8_t {
 extern const disk_port memory_disk;
 extern const index_port memory_index;
 extern const meta_port memory_meta;
+extern const ledger_port memory_ledger;
 
 memory_world &memory_of(env &e);
 
@@ -201,6 +231,11 @@ bool memory_check(disk_file &file, const std::string &data, uint64_t offset);
 
 // Does to the disk and the index what the task says, without its completion.
 error memory_execute(memory_world &w, memory_task &t);
+
+// Executes a task of the ledger (memory_ledger.cc).
+error memory_execute_ledger(memory_world &w, memory_task &t);
+// A task that is executed later.
+memory_task &memory_add(memory_world &w, memory_op op, void *arg);
 
 // Renames t.path to t.path_to at once, for a test that acts behind the store's back.
 error memory_rename(memory_world &w, const memory_task &t);

@@ -80,6 +80,7 @@ sim_host *sim_host_make(sim_world &w, sim_host_kind kind, const std::string &nam
     host->e.disk = &memory_disk;
     host->e.index = &memory_index;
     host->e.meta = &memory_meta;
+    host->e.ledger = &memory_ledger;
     host->e.net = &sim_net_port;
     host->e.proc = &sim_proc_port;
     host->e.impl = static_cast<memory_world *>(host);

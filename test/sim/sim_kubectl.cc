@@ -441,6 +441,10 @@ const proc_port sim_proc_port = {
     .spawn = proc_start,
     .terminate = ask_to_end,
     .pid = [](const proc *p) { return p->pid; },
+    .machine =
+        [](env &) {
+            return machine_load{.memory = 1000, .memory_available = 250, .load = {2, 1, 0.5}, .processors = 4};
+        },
 };
 
 void sim_proc_cut_off(sim_host *host)

@@ -390,6 +390,13 @@ static void pipeline(sim_load &l)
 
 static void read_page(sim_load &l, const std::string &path) { op_begin(op_make(l, client_op::kind::page, "GET", path), false); }
 
+void sim_load_scrub(sim_load &l)
+{
+    client_op *op = op_make(l, client_op::kind::page, "PUT", "/v1/cluster");
+    op->body = R"({"action":"start","value":{"Kind":"scrub","options":{"rate":1048576}}})";
+    op_begin(op, false);
+}
+
 static sim_etl *draw_etl(sim_load &l)
 {
     std::vector<sim_etl *> living;

@@ -53,6 +53,7 @@ void sim_load_create_bucket(sim_load &l, const std::string &bucket);
 // Starts one round after healing: every object, every ETL with two of them, both lists. It is over when in_flight says so.
 void sim_load_verify(sim_load &l);
 void sim_load_init(sim_load &l);
+void sim_load_scrub(sim_load &l);
 void sim_load_put(sim_load &l, sim_object &o);
 void sim_load_stop(sim_load &l, sim_etl &etl);
 

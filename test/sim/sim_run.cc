@@ -307,6 +307,41 @@ static void await_liveness(sim_scene &s)
     sim_fail(w, "liveness: %llu s after healing still: %s", static_cast<unsigned long long>(liveness_us / second), s.load->refusal.c_str());
 }
 
+// S4 of jobs: a node dies while a job runs, and every name ends in exactly one of done, skipped and failed. One seed in four plays it.
+static void scrub(sim_scene &s)
+{
+    sim_world &w = *s.w;
+    if (w.seed % 4 != 1)
+        return;
+    s.load->refused_when_calm = 0;
+    sim_load_scrub(*s.load);
+    if (!settle_load(s, request_us) || s.load->refused_when_calm > 0)
+        sim_fail(w, "a scrub could not be started: %s", s.load->refusal.c_str());
+    pass(s, w.now_us + sim_below(w, 2 * second));
+    sim_node &victim = *s.cluster->nodes[static_cast<size_t>(sim_below(w, s.cluster->nodes.size()))];
+    sim_node_crash(victim, static_cast<memory_crash>(sim_below(w, 3)), sim_between(w, second / 10, 20 * second));
+    auto find = [&s]() -> const cluster_job * {
+        const sim_host *host = s.cluster->nodes[0]->host;
+        bool is_known = sim_cluster_is_up(*s.cluster) && !proxy_document(*host->as_proxy).jobs.empty();
+        return is_known ? &proxy_document(*host->as_proxy).jobs.back() : nullptr;
+    };
+    for (uint64_t until = w.now_us + liveness_us; w.now_us < until && (find() == nullptr || find()->ended_ns == 0);)
+        pass(s, w.now_us + second);
+    const cluster_job *job = find();
+    if (job == nullptr || job->ended_ns == 0) {
+        sim_fail(w, "a scrub %s", job == nullptr ? "is forgotten" : "does not end");
+        return;
+    }
+    size_t names = 0;
+    for (size_t i = 1; i < s.cluster->nodes.size(); i++)
+        names += s.cluster->nodes[i]->host->now.rows.size();
+    bool may_be_damaged = w.hits[static_cast<size_t>(sim_fault::disk_bit_flip)] > 0;
+    if (job->done + job->skipped + job->failed != names || job->skipped > 0 || (job->failed > 0 && !may_be_damaged))
+        sim_fail(w, "a scrub of %zu names: done=%llu skipped=%llu failed=%llu", names, static_cast<unsigned long long>(job->done),
+            static_cast<unsigned long long>(job->skipped), static_cast<unsigned long long>(job->failed));
+    await_liveness(s); // stops are refused while a target is away
+}
+
 static void stop_all(sim_scene &s)
 {
     sim_world &w = *s.w;
@@ -375,6 +410,7 @@ sim_result sim_run(uint64_t seed, bool is_verbose)
                 audit_disk(s, *s.cluster->nodes[i], seen);
             audit_pods(s);
             audit_slots(s);
+            scrub(s);
             stop_all(s);
             pass(s, s.w->now_us + 5 * second);
             for (const auto &[name, pod] : s.w->kube->pods) {

@@ -6,6 +6,9 @@
 // Fails    400 names and actions; 404; 409 with AIStore's phrases, which its clients match; 501 for later providers and actions.
 // Limits   bucket_count_max, bucket_name_size_max.
 #include "role/proxy/request.h"
+#include "role/proxy/usage.h"
+
+#include <algorithm>
 
 #include "aistore/cluster_config.h"
 #include "aistore/provider.h"
@@ -23,7 +26,7 @@ namespace etlnode {
 
 struct bucket_request : proxy_request {
     std::string bucket;
-    uint64_t created_ns = 0; // of a bucket that is being created
+    uint64_t created_ns = 0; // of a bucket that is being created, by the clock
 };
 
 struct bucket_names_request : proxy_request {
@@ -32,7 +35,6 @@ struct bucket_names_request : proxy_request {
 
 struct bucket_page_request : bucket_request {
     list_request list;
-    bool wants_msgpack = false;
 };
 
 std::vector<std::string_view> proxy_bucket_names(const proxy &p)
@@ -46,8 +48,8 @@ std::vector<std::string_view> proxy_bucket_names(const proxy &p)
 // --- what AIStore's clients may request, and this node answers with 501 instead of "unknown"
 
 static constexpr std::string_view actions_of_later[] = {"copy-bck", "etl-bck", "move-bck", "copy-listrange", "etl-listrange",
-    "prefetch-listrange", "delete-listrange", "evict-listrange", "evict-remote-bck", "summary-bck", "archive", "make-n-copies", "ec-encode",
-    "rechunk", "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
+    "prefetch-listrange", "delete-listrange", "evict-listrange", "evict-remote-bck", "archive", "make-n-copies", "ec-encode", "rechunk",
+    "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
 
 static void refuse_action(proxy_request &r, const std::string &action, std::string_view expected)
 {
@@ -103,6 +105,11 @@ static void on_list_body(bucket_names_request &r, std::string body)
     std::string action;
     if (!proxy_request_read_action(r, body, tree, action))
         return;
+    if (action == "summary-bck" && r.provider == "ais") {
+        proxy &p = *r.p;
+        proxy_summary_serve(p, proxy_request_release(r), {}, json_get(tree.get(), "value"));
+        return;
+    }
     if (!action.empty() && action != "list") {
         refuse_action(r, action, "list");
         return;
@@ -139,6 +146,34 @@ static void serve_buckets_list(proxy &p, exchange &x, const route_match &)
     proxy_request_read<on_list_body>(r, json_body_size_max);
 }
 
+// --- objects that targets keep of a former bucket
+
+// The former buckets of that name, each once.
+static std::vector<cluster_bucket> find_orphans(const proxy &p, std::string_view name)
+{
+    std::vector<cluster_bucket> found;
+    for (const auto &[id, target] : p.targets) {
+        for (const proxy_orphan &orphan : target.orphans) {
+            auto is_same = [&](const cluster_bucket &one) { return one.created_ns == orphan.bucket.created_ns; };
+            if (orphan.bucket.name == name && std::none_of(found.begin(), found.end(), is_same))
+                found.push_back(orphan.bucket);
+        }
+    }
+    return found;
+}
+
+// A new bucket of the name would make targets remove them.
+static bool fail_orphans(bucket_request &r)
+{
+    if (document_find_bucket(proxy_document(*r.p), r.bucket) != nullptr || find_orphans(*r.p, r.bucket).empty())
+        return false;
+    proxy_request_fail(r, error_code::conflict,
+        "targets still hold objects of a former bucket \"ais://" + r.bucket +
+            "\" that the cluster document does not name any more: etlctl cluster show. To delete them: etlctl bucket rm " + r.bucket +
+            " --yes");
+    return true;
+}
+
 // --- create
 
 static error apply_create(bucket_request &r, cluster_document &next)
@@ -147,7 +182,9 @@ static error apply_create(bucket_request &r, cluster_document &next)
         return make_error(error_code::already_exists);
     if (next.buckets.size() >= bucket_count_max)
         return make_error(error_code::no_space, "the cluster has as many buckets as it may have: remove one first");
-    document_put_bucket(next, {.name = r.bucket, .created_ns = r.created_ns});
+    uint64_t created_ns = document_stamp_bucket(next, r.created_ns);
+    document_put_bucket(next, {.name = r.bucket, .created_ns = created_ns, .created_epoch = next.placement.epoch});
+    document_forget_destroyed(next, proxy_held_by_all(*r.p));
     r.p->bucket_versions[r.bucket] = next.version + 1;
     return no_error;
 }
@@ -175,7 +212,7 @@ static void on_post_body(bucket_request &r, std::string body)
         refuse_action(r, action, "create-bck");
         return;
     }
-    if (fail_at_odds(r))
+    if (fail_at_odds(r) || fail_orphans(r))
         return;
     const cJSON *properties = json_get(tree.get(), "value");
     if (properties != nullptr && !cJSON_IsNull(properties) && !(cJSON_IsObject(properties) && properties->child == nullptr)) {
@@ -201,8 +238,12 @@ static void serve_bucket_post(proxy &p, exchange &x, const route_match &match)
 
 static error apply_destroy(bucket_request &r, cluster_document &next)
 {
-    if (!document_remove_bucket(next, r.bucket))
+    document_forget_destroyed(next, proxy_held_by_all(*r.p));
+    std::vector<cluster_bucket> orphans = find_orphans(*r.p, r.bucket);
+    if (!document_destroy_bucket(next, r.bucket, next.version + 1) && orphans.empty())
         return make_error(error_code::bucket_not_found);
+    for (const cluster_bucket &orphan : orphans)
+        document_record_destroyed(next, orphan, next.version + 1);
     document_miss(next);
     r.p->bucket_versions.erase(r.bucket);
     return no_error;
@@ -223,6 +264,8 @@ static void on_destroyed(bucket_request &r, error err)
         proxy_request_fail(r, err.code, error_text(err));
         return;
     }
+    for (auto &[id, target] : r.p->targets)
+        std::erase_if(target.orphans, [&](const proxy_orphan &orphan) { return orphan.bucket.name == r.bucket; });
     std::vector<broadcast_peer> peers;
     for (const broadcast_peer &peer : proxy_target_peers(*r.p)) {
         if (!proxy_target_is_silent(*r.p, peer.id))
@@ -273,8 +316,8 @@ static void serve_bucket_head(proxy &p, exchange &x, const route_match &match)
         return;
     }
     std::string summary;
-    if (url_query_get(exchange_head(x).query, "bsumm_remote", summary)) { // with any value: it requests a job that counts
-        exchange_answer_error(x, error_code::not_implemented, "bsumm_remote= is not implemented: buckets are not summed up");
+    if (url_query_get(exchange_head(x).query, "bsumm_remote", summary)) { // with any value
+        proxy_summary_serve_head(p, x, *bucket);
         return;
     }
     answer a;
@@ -286,13 +329,37 @@ static void serve_bucket_head(proxy &p, exchange &x, const route_match &match)
 
 static constexpr std::string_view msgpack_type = "application/msgpack"; // exactly this text: AIStore's SDK compares all of it
 
+static void answer_page(proxy &p, exchange &x, list_page page, const list_request &list)
+{
+    list_page_trim(page, list);
+    static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    page.uuid = list.uuid.empty() ? rng_text(p.e->random, alphabet, sizeof alphabet - 1, 10) : list.uuid;
+    p.counts.list_pages++;
+    bool wants_msgpack = http_head_get(exchange_head(x), "Accept").find(msgpack_type) != std::string_view::npos;
+    answer a;
+    a.content_type = wants_msgpack ? msgpack_type : "application/json; charset=utf-8";
+    a.body = wants_msgpack ? list_page_msgpack(page) : list_page_json(page);
+    exchange_answer(x, std::move(a));
+}
+
+static void list_while_moving(bucket_page_request &r)
+{
+    proxy &p = *r.p;
+    list_request list = r.list;
+    std::string bucket = r.bucket;
+    proxy_list_moving(p, proxy_request_release(r), bucket, list, answer_page);
+}
+
 static void on_pages(bucket_page_request &r, std::vector<broadcast_answer> answers)
 {
     std::vector<list_page> pages;
     if (const broadcast_answer *failed = broadcast_first_failure(answers)) {
         error_code code = error_code::unavailable;
         std::string text = broadcast_failure_text(*failed, &code);
-        proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
+        if (code == error_code::other_epoch)
+            list_while_moving(r);
+        else
+            proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
         return;
     }
     for (const broadcast_answer &one : answers) {
@@ -304,14 +371,9 @@ static void on_pages(bucket_page_request &r, std::vector<broadcast_answer> answe
         pages.push_back(std::move(page));
     }
     list_page merged = list_merge(pages, r.list.page_size);
-    list_page_trim(merged, r.list);
-    static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    merged.uuid = r.list.uuid.empty() ? rng_text(r.p->e->random, alphabet, sizeof alphabet - 1, 10) : r.list.uuid;
-    r.p->counts.list_pages++;
-    answer a;
-    a.content_type = r.wants_msgpack ? msgpack_type : "application/json; charset=utf-8";
-    a.body = r.wants_msgpack ? list_page_msgpack(merged) : list_page_json(merged);
-    proxy_request_answer(r, std::move(a));
+    list_request list = r.list;
+    proxy &p = *r.p;
+    answer_page(p, proxy_request_release(r), std::move(merged), list);
 }
 
 static void on_objects_body(bucket_page_request &r, std::string body)
@@ -325,6 +387,11 @@ static void on_objects_body(bucket_page_request &r, std::string body)
         fail_missing(r);
         return;
     }
+    if (action == "summary-bck") {
+        std::string bucket = r.bucket;
+        proxy_summary_serve(p, proxy_request_release(r), bucket, json_get(tree.get(), "value"));
+        return;
+    }
     if (!action.empty() && action != "list") {
         refuse_action(r, action, "list");
         return;
@@ -332,6 +399,15 @@ static void on_objects_body(bucket_page_request &r, std::string body)
     std::string reason;
     if (error err = list_request_read(json_get(tree.get(), "value"), r.list, reason)) {
         proxy_request_fail(r, err.code, reason);
+        return;
+    }
+    if (std::string behind = proxy_behind_text(p); !behind.empty()) {
+        proxy_request_fail(r, error_code::diverged, "the list would not be complete: " + behind);
+        return;
+    }
+    const cluster_placement &placement = proxy_document(p).placement;
+    if (placement_is_moving(placement) && r.list.target.empty()) {
+        list_while_moving(r);
         return;
     }
     std::vector<broadcast_peer> peers;
@@ -355,6 +431,8 @@ static void on_objects_body(bucket_page_request &r, std::string body)
                      "&prefix=" + url_encode(r.list.prefix) + "&after=" + url_encode(r.list.after);
     if ((r.list.flags & list_request_no_recursion) != 0)
         request.target += "&flat=dirs"; // also with bit 13: for a local bucket AIStore returns the directories nevertheless
+    if (placement.epoch > 0)
+        request.target += "&epoch=" + text_format("%llu", static_cast<unsigned long long>(placement.epoch));
     request.deadline_ms = list_timeout_ms;
     request.stop_at_failure = true;
     proxy_request_broadcast<on_pages>(r, peers, request);
@@ -367,7 +445,6 @@ static void serve_bucket_objects(proxy &p, exchange &x, const route_match &match
         return;
     bucket_page_request &r = proxy_request_make<bucket_page_request>(p, x);
     r.bucket = std::move(name);
-    r.wants_msgpack = http_head_get(exchange_head(x), "Accept").find(msgpack_type) != std::string_view::npos;
     proxy_request_read<on_objects_body>(r, json_body_size_max);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/cluster.cc: the state of the nodes, and changes of the membership that a person requests, such as removing a lost target.
+// role/proxy/cluster.cc: the state of the nodes, for people and their programs.
 //
 // Knows    control, http.          Known by  routes.cc.
 #include "aistore/cluster_config.h"
@@ -8,103 +8,14 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "node/version.h"
 #include "port/clock.h"
+#include "role/proxy/jobs.h"
 #include "role/proxy/request.h"
-#include "role/shared/health.h"
+#include "role/proxy/usage.h"
 #include "role/shared/hints.h"
 
 namespace etlnode {
-
-struct removal_request : proxy_request {
-    std::string target;
-    uint64_t lost_count = 0; // of objects that are lost with the target
-    bool is_lost_count_known = false;
-};
-
-static error apply_removal(removal_request &r, cluster_document &next)
-{
-    return document_depart(next, r.target) ? no_error : make_error(error_code::not_found);
-}
-
-static void fail_unknown(removal_request &r)
-{
-    std::vector<std::string_view> names;
-    for (const cluster_node &node : proxy_document(*r.p).nodes) {
-        if (node.is_target)
-            names.push_back(node.id);
-    }
-    proxy_request_fail(r, error_code::not_found, "there is no target \"" + text_escape(r.target) + "\"" + hint_text(r.target, names));
-}
-
-static void on_removed(removal_request &r, error err)
-{
-    if (err.code == error_code::not_found) {
-        fail_unknown(r);
-        return;
-    }
-    if (err) {
-        proxy_request_fail(r, err.code, error_text(err));
-        return;
-    }
-    std::string lost = r.is_lost_count_known ? std::to_string(r.lost_count) : std::string("unknown");
-    LOG(warn, "cluster",
-        "target=%s objects=%s msg=\"removed from the cluster: what only it held is gone, unless it comes back with its data before "
-        "anything changes\"",
-        r.target.c_str(), lost.c_str());
-    proxy_request_answer(r, {});
-}
-
-// What was observed of a target; null if this proxy has not heard from it since it started.
-static const proxy_target *seen_target(const proxy &p, const std::string &id)
-{
-    auto found = p.targets.find(id);
-    return found != p.targets.end() && presence_was_heard(found->second.here) ? &found->second : nullptr;
-}
-
-static void on_body(removal_request &r, std::string body)
-{
-    json_ptr tree;
-    std::string action;
-    if (!proxy_request_read_action(r, body, tree, action))
-        return;
-    if (action != "decommission-node") {
-        proxy_request_fail(
-            r, error_code::not_implemented, "action \"" + text_escape(action) + "\" is not implemented; there is: decommission-node");
-        return;
-    }
-    r.target = json_text(json_get(tree.get(), "value"), "sid");
-    const cluster_node *node = document_find_node(proxy_document(*r.p), r.target);
-    if (node == nullptr || !node->is_target) {
-        fail_unknown(r);
-        return;
-    }
-    // Its objects would vanish while clients read them, and it would register again a moment later.
-    if (!proxy_target_is_silent(*r.p, r.target)) {
-        proxy_request_fail(r, error_code::conflict,
-            "target " + r.target + " was heard a moment ago: stop it first; it can be taken out when it has been silent for " +
-                text_duration(target_silent_ms));
-        return;
-    }
-    // Only lose what the caller was shown.
-    const proxy_target *seen = seen_target(*r.p, r.target);
-    r.is_lost_count_known = seen != nullptr && seen->is_count_known;
-    r.lost_count = r.is_lost_count_known ? seen->object_count : 0;
-    const cJSON *value = json_get(tree.get(), "value");
-    const cJSON *shown = json_get(value, "objects");
-    uint64_t expected = json_u64(value, "objects", UINT64_MAX);
-    if (shown != nullptr && expected == UINT64_MAX) {
-        proxy_request_fail(
-            r, error_code::bad_request, "value.objects: expected a whole number: how many objects the caller takes for lost");
-        return;
-    }
-    if (shown != nullptr && !(r.is_lost_count_known && expected == r.lost_count)) {
-        std::string holds = r.is_lost_count_known ? std::to_string(r.lost_count) + (r.lost_count == 1 ? " object" : " objects")
-                                                  : std::string("an unknown number of objects");
-        proxy_request_fail(r, error_code::conflict, "target " + r.target + " holds " + holds + ", not " + std::to_string(expected));
-        return;
-    }
-    proxy_request_change<apply_removal, on_removed>(r, true);
-}
 
 // --- ?what=nodes: the state of the nodes, for people and their programs
 
@@ -120,6 +31,55 @@ std::string proxy_maintenance_text(const cluster_document &document, const clust
     return "it joined a cluster that holds objects, and there is no rebalance yet";
 }
 
+static void add_capacity(cJSON *row, const node_capacity &capacity)
+{
+    if (!capacity.version.empty())
+        json_add_text(row, "version", capacity.version);
+    if (capacity.is_known)
+        json_add_u64(row, "bytes", capacity.bytes);
+    if (!capacity.is_disk_known)
+        return;
+    cJSON *disk = json_add_object(row, "disk");
+    json_add_text(disk, "id", capacity.machine + ":" + std::to_string(capacity.disk.id)); // of targets that share one, the same
+    json_add_u64(disk, "size", capacity.disk.size);
+    json_add_u64(disk, "used", capacity.disk.used);
+    json_add_u64(disk, "free", capacity.disk.free);
+    cJSON_AddNumberToObject(disk, "used_percent", static_cast<double>(space_used_permille(capacity.disk)) / 10);
+    json_add_u64(disk, "out_of_space", capacity.out_of_space);
+    json_add_text(disk, "state", space_state_names[static_cast<size_t>(space_judge(capacity.disk, capacity.out_of_space))]);
+}
+
+// What people should know of a target's place; empty: nothing.
+static std::string placement_text(const proxy &p, const cluster_node &node, placement_state state)
+{
+    switch (state) {
+    case placement_state::fresh: {
+        std::string obstacle = proxy_join_obstacle(p, proxy_document(p), node);
+        return obstacle.empty() ? "it joins in a moment" : "it cannot join yet: " + obstacle;
+    }
+    case placement_state::joining: return "objects that belong to it now are still moving to it";
+    case placement_state::draining: return "its objects are moving to other targets";
+    case placement_state::maintenance:
+        return node.want == node_want::leave ? "it is empty and can be stopped; it is forgotten when it is silent"
+                                             : "it was taken out and is empty: etlctl target activate " + node.id + " takes it in again";
+    case placement_state::active:
+    case placement_state::lost: break;
+    }
+    return {};
+}
+
+static json_ptr lost_rows(const cluster_document &document)
+{
+    json_ptr rows = json_array();
+    for (const placed_disk &one : document_lost_disks(document)) {
+        json_ptr row = json_object();
+        json_add_text(row.get(), "id", one.id);
+        json_add_text(row.get(), "disk", one.disk);
+        json_append(rows.get(), std::move(row));
+    }
+    return rows;
+}
+
 static json_ptr node_row(const proxy &p, const cluster_node &node)
 {
     json_ptr row = json_object();
@@ -130,14 +90,21 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
     json_add_bool(row.get(), "primary", node.id == p.id);
     std::string state = "active";
     std::string reason;
-    const proxy_target *seen = node.is_target ? seen_target(p, node.id) : nullptr;
+    const proxy_target *seen = node.is_target ? proxy_heard_target(p, node.id) : nullptr;
     if (node.is_target && proxy_target_is_silent(p, node.id)) {
         state = "silent";
         reason = "its objects are unavailable until it is heard again";
         if (seen != nullptr)
             json_add_u64(row.get(), "silent_seconds", (clock_now_ms(*p.e) - seen->here.heard_ms) / 1000);
     }
-    if (is_in_maintenance(node)) {
+    if (node.is_target && proxy_document(p).placement.epoch > 0) {
+        placement_state place = document_placement_state(proxy_document(p), node);
+        bool may_hold = cluster_node_is_placed(node) || place == placement_state::draining;
+        if (state != "silent" || !may_hold) {
+            state = placement_state_names[static_cast<size_t>(place)];
+            reason = placement_text(p, node, place);
+        }
+    } else if (is_in_maintenance(node)) {
         state = "maintenance";
         reason = proxy_maintenance_text(proxy_document(p), node);
     }
@@ -149,7 +116,20 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
     json_add_text(row.get(), "state", state);
     if (seen != nullptr && seen->is_count_known)
         json_add_u64(row.get(), "objects", seen->object_count);
+    if (node.id == p.id)
+        json_add_text(row.get(), "version", p.options.version.empty() ? NODE_VERSION : p.options.version);
+    else if (seen != nullptr)
+        add_capacity(row.get(), seen->capacity);
     json_add_text(row.get(), "reason", reason);
+    if (found != p.targets.end() && !found->second.orphans.empty()) {
+        cJSON *orphans = json_add_array(row.get(), "orphans");
+        for (const proxy_orphan &orphan : found->second.orphans) {
+            json_ptr one = json_object();
+            json_add_text(one.get(), "bucket", orphan.bucket.name);
+            json_add_u64(one.get(), "objects", orphan.objects);
+            json_append(orphans, std::move(one));
+        }
+    }
     return row;
 }
 
@@ -159,9 +139,16 @@ static void serve_nodes(proxy &p, exchange &x)
     json_ptr tree = json_object();
     json_add_text(tree.get(), "uuid", document.uuid);
     json_add_u64_text(tree.get(), "version", document.version);
+    if (std::string behind = proxy_behind_text(p); !behind.empty())
+        json_add_text(tree.get(), "behind", behind);
     cJSON *nodes = json_add_array(tree.get(), "nodes");
     for (const cluster_node &node : document.nodes)
         json_append(nodes, node_row(p, node));
+    if (document.placement.epoch > 0) {
+        json_add_u64_text(tree.get(), "epoch", document.placement.epoch);
+        json_add_bool(tree.get(), "moving", placement_is_moving(document.placement));
+        json_add_tree(tree.get(), "lost", lost_rows(document));
+    }
     cJSON *strangers = json_add_array(tree.get(), "strangers");
     uint64_t now = clock_now_ms(*p.e);
     for (const auto &[id, stranger] : p.strangers) {
@@ -171,6 +158,7 @@ static void serve_nodes(proxy &p, exchange &x)
         json_add_text(row.get(), "id", id);
         json_add_text(row.get(), "cluster", stranger.cluster);
         json_add_text(row.get(), "peer", stranger.peer);
+        json_add_text(row.get(), "url", stranger.url);
         json_append(strangers, std::move(row));
     }
     exchange_answer_json(x, tree.get());
@@ -183,7 +171,7 @@ static void serve_cluster(proxy &p, exchange &x, const route_match &)
     std::string what;
     bool given = url_query_get(exchange_head(x).query, "what", what);
     if (given && what == "cluster_config") {
-        json_ptr tree = cluster_config_json(proxy_document(p), p.url);
+        json_ptr tree = cluster_config_json(proxy_document(p), p.url, proxy_out_of_space(p));
         exchange_answer_json(x, tree.get());
         return;
     }
@@ -200,28 +188,31 @@ static void serve_cluster(proxy &p, exchange &x, const route_match &)
         return;
     }
     if (given && what == "smap") {
-        daemon_serve(x, proxy_document(p));
+        exchange_answer_json(x, document_smap(proxy_document(p)).get());
         return;
     }
     if (given && what == "nodes") {
         serve_nodes(p, x);
         return;
     }
+    if (given && what == "usage") {
+        proxy_usage_serve(p, x);
+        return;
+    }
+    if (given && proxy_job_query(p, x, what))
+        return;
     exchange_answer_error(x, error_code::not_implemented,
-        "what=" + text_escape(what) + " is not implemented; there are: cluster_config, smap, nodes, backends, remote");
-}
-
-static void serve_cluster_change(proxy &p, exchange &x, const route_match &)
-{
-    proxy_request_read<on_body>(proxy_request_make<removal_request>(p, x), json_body_size_max);
+        "what=" + text_escape(what) +
+            " is not implemented; there are: cluster_config, smap, nodes, usage, backends, remote, status, status_all, running_all, "
+            "qryxstats");
 }
 
 // --- routes
 
 static constexpr route rows[] = {
-    ROUTE("GET", "/v1/cluster", serve_cluster, "`?what=cluster_config`, `?what=smap`, `?what=nodes`, `?what=backends`, `?what=remote`"),
-    ROUTE("PUT", "/v1/cluster", serve_cluster_change,
-        "take a target out that will not come back; body: action `decommission-node`, value `{\"sid\"}`"),
+    ROUTE("GET", "/v1/cluster", serve_cluster,
+        "`?what=cluster_config`, `?what=smap`, `?what=nodes`, `?what=usage`, `?what=backends`, `?what=remote`; of jobs `?what=status`, "
+        "`?what=status_all`, `?what=running_all`, `?what=qryxstats`"),
 };
 extern constinit const std::span<const route> proxy_cluster_routes = rows;
 

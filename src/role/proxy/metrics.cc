@@ -61,6 +61,8 @@ std::string proxy_metrics_text(proxy &p)
     metrics_add(text, "etlnode_document_version", "gauge", "Version of the cluster document.", {}, as_double(document.version));
     metrics_add(text, "etlnode_document_bytes", "gauge",
         "Size of the cluster document, which every change writes and sends to the targets.", {}, as_double(p.documents.text.size()));
+    metrics_add(text, "etlnode_proxy_behind", "gauge", "1 while the proxy's document is older than that of a target, else 0.", {},
+        p.ahead.empty() ? 0 : 1);
     metrics_add(text, "etlnode_buckets", "gauge", "Buckets.", {}, as_double(document.buckets.size()));
     add_targets(p, text);
     add_etls(p, text);

@@ -69,6 +69,10 @@ static bool knows_bucket(proxy &p, exchange &x, const cluster_node &node, const 
 static const cluster_node *find_holder(proxy &p, exchange &x, const std::string &bucket, const std::string &name)
 {
     const cluster_document &document = proxy_document(p);
+    if (!p.ahead.empty()) {
+        refuse(p, x, "5", proxy_behind_text(p), error_code::diverged);
+        return nullptr;
+    }
     if (document_find_bucket(document, bucket) == nullptr) {
         exchange_answer_error(x, error_code::bucket_not_found, hint_bucket_missing(bucket, proxy_bucket_names(p)));
         return nullptr;

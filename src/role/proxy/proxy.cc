@@ -43,15 +43,15 @@ static void on_request(void *arg, exchange &x)
 
 // --- start
 
-static void on_id(void *arg, error err, const std::string &id, const std::string &detail)
+static void on_id(void *arg, error err, const node_identity &identity, const std::string &detail)
 {
     proxy &p = *static_cast<proxy *>(arg);
     if (err) {
         lifecycle_failed(p.life, err, detail);
         return;
     }
-    p.id = id;
-    log_set_node(id.c_str());
+    p.id = identity.id;
+    log_set_node(p.id.c_str());
     lifecycle_opened(p.life);
 }
 
@@ -85,15 +85,51 @@ static void listen(void *arg)
     lifecycle_listens(p.life);
 }
 
-static void on_targets_asked(void *arg)
+// Nothing is asked or answered any more. What is under way ends, at the latest with what the loop has to run now.
+static void stop_talking(proxy &p)
 {
-    proxy &p = *static_cast<proxy *>(arg);
+    if (p.server != nullptr)
+        http_server_stop(*p.server);
+    p.server = nullptr;
+    proxy_gather_stop(p);
+    proxy_targets_stop(p);
+    proxy_rollouts_cut_off(p);
+    for (proxy_request *r = p.requests, *next = nullptr; r != nullptr; r = next) {
+        next = r->next;
+        if (r->calls != nullptr) {
+            broadcast_cancel(*r->calls);
+            r->calls = nullptr;
+            proxy_request_fail(*r, error_code::stopping, error_code_text(error_code::stopping));
+        }
+    }
+}
+
+static void on_begun(proxy &p, error err, const std::string &detail)
+{
+    if (err) { // unlike earlier failures, this one comes when targets have been asked and may have registered
+        p.is_start_held = true;
+        stop_talking(p);
+        lifecycle_failed(p.life, err, detail);
+        return;
+    }
     lifecycle_joined(p.life);
     if (!lifecycle_is_ready(p.life))
         return;
     LOG(info, "role", "role=proxy id=%s url=%s cluster=%s version=%llu msg=\"ready\"", p.id.c_str(), p.url.c_str(),
         proxy_document(p).uuid.c_str(), static_cast<unsigned long long>(proxy_document(p).version));
     lifecycle_report_ready(p.life);
+}
+
+// A proxy that is behind starts when it has taken the newer document.
+static void on_targets_asked(void *arg)
+{
+    proxy &p = *static_cast<proxy *>(arg);
+    if (p.ahead.empty() && !lifecycle_is_closing(p.life))
+        proxy_document_begin(p, on_begun);
+    else {
+        p.is_start_held = false; // what is ahead holds it
+        on_begun(p, no_error, {});
+    }
 }
 
 // After a restart it first contacts the targets (for at most push_wait_ms), so that the first requests do not find all of them silent.
@@ -136,19 +172,7 @@ static bool is_drained(const void *arg)
 static void close(void *arg)
 {
     proxy &p = *static_cast<proxy *>(arg);
-    if (p.server != nullptr)
-        http_server_stop(*p.server);
-    p.server = nullptr;
-    proxy_targets_stop(p);
-    proxy_rollouts_cut_off(p);
-    for (proxy_request *r = p.requests, *next = nullptr; r != nullptr; r = next) {
-        next = r->next;
-        if (r->calls != nullptr) {
-            broadcast_cancel(*r->calls);
-            r->calls = nullptr;
-            proxy_request_fail(*r, error_code::stopping, error_code_text(error_code::stopping));
-        }
-    }
+    stop_talking(p);
     lifecycle_closed(p.life);
 }
 

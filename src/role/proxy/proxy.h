@@ -10,13 +10,16 @@
 #include <vector>
 
 #include "control/broadcast.h"
+#include "control/capacity.h"
 #include "control/document.h"
 #include "control/document_queue.h"
 #include "control/etl_rollout_machine.h"
 #include "control/presence_machine.h"
 #include "control/publisher_machine.h"
+#include "control/recovery.h"
 #include "http/client/call.h"
 #include "http/server/exchange.h"
+#include "job/job_report.h"
 #include "port/clock.h"
 #include "role/shared/access_log.h"
 #include "role/shared/lifecycle_machine.h"
@@ -27,6 +30,12 @@
 
 namespace etlnode {
 
+// Objects that a target keeps of a bucket that the document does not name.
+struct proxy_orphan {
+    cluster_bucket bucket;
+    uint64_t objects = 0;
+};
+
 // What the proxy has observed of one target. It is not in the document, because it applies to this process only.
 struct proxy_target {
     proxy *owner = nullptr;
@@ -36,13 +45,43 @@ struct proxy_target {
     call *push = nullptr;        // PUT /v1/node/document in progress
     uint64_t object_count = 0;   // as last reported
     bool is_count_known = false; // it has reported one
+    node_capacity capacity;      // likewise
+    placement_report placement;  // likewise
+    std::string other_disk;      // that wanted to register under its id
     std::string odds;            // why its document and ours do not match; empty: they do
+    std::vector<proxy_orphan> orphans;
+    std::vector<job_report> jobs; // as last reported, of those that are not over
 };
 
 // A target of another cluster that tries to register here.
 struct proxy_stranger {
-    std::string cluster, peer;
+    std::string cluster, peer, url;
     uint64_t heard_ms = 0;
+};
+
+// A node that says it holds a newer document than this proxy.
+struct proxy_ahead {
+    std::string url, text;
+};
+
+// gather.cc: a node that was asked for its document.
+struct gathered_node {
+    std::string id, url, cluster;
+    document_identity stored;
+    uint64_t objects = 0;
+};
+struct document_gather {
+    proxy *p = nullptr;
+    broadcast *calls = nullptr;
+    std::string cluster;                     // nodes of others do not count; empty: any
+    std::vector<std::string> waiting, asked; // URLs
+    std::vector<gathered_node> nodes;        // that answered and hold a document
+    std::vector<gathered_node> fetching;     // whose documents are on their way
+    std::vector<document_copy> copies;
+    std::vector<std::string> failures; // sentences about nodes that do not count
+    bool is_stopped = false;           // the proxy ends: what was found is incomplete
+    void (*on_done)(void *arg, document_gather &g) = nullptr;
+    void *arg = nullptr;
 };
 
 // A caller that waits until all targets that can be heard hold a version.
@@ -51,6 +90,16 @@ struct proxy_waiter {
     uint64_t deadline_ms = 0;
     void (*on_pushed)(void *arg) = nullptr;
     void *arg = nullptr;
+};
+
+// placement.cc: what is due by itself.
+struct proxy_moves {
+    timer *due = nullptr;
+    bool is_changing = false;
+    bool joins_now = false; // the change lets those join that are ready
+    size_t ready_count = 0; // targets that are ready to join, and since when
+    uint64_t first_ready_ms = 0, last_ready_ms = 0;
+    std::string refusal; // why they cannot join
 };
 
 struct proxy_counts {
@@ -62,6 +111,7 @@ struct proxy_counts {
     uint64_t list_pages = 0;
 };
 
+struct proxy_load; // document.cc
 struct proxy_request;
 struct rollout_start; // etl_rollout.cc: a start of an ETL that is under way
 
@@ -77,7 +127,16 @@ struct proxy {
     document_queue documents;
     std::map<std::string, proxy_target> targets;     // by id, of the targets in the document
     std::map<std::string, proxy_stranger> strangers; // by id
+    std::map<std::string, proxy_ahead> ahead;        // by id; not empty: this proxy is behind, so it changes and redirects nothing
+    std::string adoption;                            // why it has not taken the newer document yet
+    std::vector<document_identity> strays;           // seemed newer, and were found to have diverged; at most stray_count_max
+    document_gather *gathering = nullptr;
+    void (*on_recovered)(proxy &p, error err, const std::string &detail) = nullptr; // recover.cc: of proxy_recover_at_start
+    proxy_load *recovering = nullptr;                                               // document.cc: the start that waits for recover.cc
+    bool is_start_held = false; // the targets are being asked which document they hold: nothing is changed
+    bool is_start_due = false;  // the document has to say that this proxy has started
     std::vector<proxy_waiter> waiters;
+    proxy_moves moves;
     timer *tick = nullptr; // waiters whose time is up
     // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket
     // of that name, whose removal would delete the new objects.
@@ -87,6 +146,7 @@ struct proxy {
     std::map<std::string, rollout_start *> starts;   // by ETL id
     proxy_request *requests = nullptr;               // list
     proxy_counts counts;
+    bool is_settling_jobs = false; // a change that ends jobs is in progress
     lifecycle life;
     uint64_t started_ms = 0;
     uint64_t next_machine_id = 1;
@@ -107,10 +167,39 @@ route_table proxy_routes();
 // Reads or makes the document, puts this proxy into it, ends what was initializing; then on_loaded.
 void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const std::string &detail));
 
+// In place of a proxy that ended: this one is in the map, and starts of ETLs that were in progress are ended.
+void proxy_document_take_over(proxy &p, cluster_document &next);
+// Makes the change that a start needs, unless it was made; then on_begun.
+void proxy_document_begin(proxy &p, void (*on_begun)(proxy &p, error err, const std::string &detail));
+
+// --- gather.cc: the documents that nodes hold
+
+// Asks these nodes, and all that their documents name. False: it is gathering already.
+bool proxy_gather_begin(
+    proxy &p, std::vector<std::string> urls, std::string cluster, void (*on_done)(void *arg, document_gather &g), void *arg);
+void proxy_gather_stop(proxy &p);
+
+// --- recover.cc: the proxy's document is lost, older than the targets' one, or diverged from it
+
+// A node that is known by its id holds a newer document. The proxy takes it when nothing is missing.
+void proxy_note_ahead(proxy &p, const std::string &id, const std::string &url, const std::string &text);
+void proxy_note_not_ahead(proxy &p, const std::string &id);
+void proxy_adopt(proxy &p);
+// Why this proxy neither changes nor redirects anything; empty: it does.
+std::string proxy_behind_text(const proxy &p);
+// The document was replaced: everything that was known of the former one is forgotten, and the targets get the new one.
+void proxy_document_replaced(proxy &p);
+// At the start of a proxy without a document: takes what the nodes at `options.recover_from` hold.
+void proxy_recover_at_start(proxy &p, void (*on_done)(proxy &p, error err, const std::string &detail));
+
 // --- targets.cc: the targets that hold copies of it
 
 void proxy_targets_begin(proxy &p);
 void proxy_targets_stop(proxy &p);
+// Forgets what was observed of the targets, as at a start.
+void proxy_targets_forget(proxy &p);
+// The newest version that every target of the document is known to hold; UINT64_MAX without targets.
+uint64_t proxy_held_by_all(const proxy &p);
 // What was observed of this target, which is watched from now on.
 proxy_target &proxy_target_of(proxy &p, const std::string &id);
 // It has registered and holds that version.
@@ -120,6 +209,8 @@ void proxy_note_odds(proxy_target &target, const std::string &why);
 void proxy_push(proxy &p);
 void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg);
 bool proxy_target_is_silent(const proxy &p, std::string_view id);
+// What was observed of a target; null if this proxy has not heard from it since it started.
+const proxy_target *proxy_heard_target(const proxy &p, const std::string &id);
 // All targets of the document as peers of a broadcast, including those in maintenance.
 std::vector<broadcast_peer> proxy_target_peers(const proxy &p);
 // The targets that hold objects: those not in maintenance.
@@ -136,6 +227,20 @@ std::string proxy_odds_text(const proxy &p);
 std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code &out_code);
 // True if all targets that were heard hold a document that does not match: this proxy's document is then the wrong one.
 bool proxy_is_at_odds(const proxy &p);
+
+// placement.cc
+void proxy_placement_begin(proxy &p);
+void proxy_placement_stop(proxy &p);
+// Something was heard: changes the document if that makes a change of placement due.
+void proxy_placement_check(proxy &p);
+// Whether all that may give or take have reported that nothing is left to move in the document's epoch.
+bool proxy_has_settled(const proxy &p, const cluster_document &document);
+// Why a target that is not placed cannot join now; empty: it can.
+std::string proxy_join_obstacle(const proxy &p, const cluster_document &document, const cluster_node &node);
+
+// list_moving.cc: one page of a bucket while objects move. `answer` gets the exchange unless the list failed.
+void proxy_list_moving(proxy &p, exchange &x, const std::string &bucket, const list_request &list,
+    void (*answer)(proxy &p, exchange &x, list_page page, const list_request &list));
 
 // etl_errors.cc: the failed reads that targets reported, newest last; at most failures_kept_max.
 struct etl_reported_failure {
@@ -173,5 +278,9 @@ void proxy_rollouts_cut_off(proxy &p);
 std::vector<std::string_view> proxy_bucket_names(const proxy &p);
 std::string proxy_etl_job_id(const cluster_etl &etl);
 std::string proxy_metrics_text(proxy &p);
+// The lowest percentage of a full disk from which a target refuses writes; the default if none has said it.
+uint64_t proxy_out_of_space(const proxy &p);
+// GET /v1/daemon of this node.
+void proxy_serve_daemon(proxy &p, exchange &x);
 
 } // namespace etlnode

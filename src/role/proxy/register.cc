@@ -3,9 +3,12 @@
 //
 // Knows    control, http.        Known by  routes.cc.
 // Normal   a known target is heard, and gets the document in the answer if it holds an older one. A new target is added to the document.
-// Fails    409 for another cluster, a document that does not match ours, or two targets with one id.
+// Fails    409 for another cluster, a document that does not match ours, two targets with one id, or another disk under a known id.
 // Limits   target_count_max, stranger_count_max.
+#include "role/proxy/jobs.h"
 #include "role/proxy/request.h"
+
+#include <algorithm>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -25,7 +28,12 @@ struct registration_request : proxy_request {
     bool is_peer_of_cluster = false; // it was in this cluster before
     uint64_t peer_started_ns = 0;    // 0: a target of a former version, which does not report it
     uint64_t peer_objects = 0;
+    std::vector<proxy_orphan> peer_orphans;
+    placement_report peer_placement;
+    std::string why; // a refused change
     bool is_peer_count_known = false;
+    node_capacity peer_capacity;
+    std::vector<job_report> peer_jobs;
     bool holds_objects = false; // the cluster: objects are, or may be, somewhere
 };
 
@@ -34,7 +42,13 @@ static void note_registered(registration_request &r)
     proxy_target &target = proxy_target_of(*r.p, r.node.id);
     target.object_count = r.peer_objects;
     target.is_count_known = r.is_peer_count_known;
+    target.orphans = std::move(r.peer_orphans);
+    target.capacity = r.peer_capacity;
+    target.placement = r.peer_placement;
+    target.other_disk.clear();
+    target.jobs = std::move(r.peer_jobs);
     proxy_note_registered(target, r.peer_document.version);
+    proxy_jobs_settle(*r.p);
 }
 
 static void answer_member(registration_request &r)
@@ -50,14 +64,39 @@ static void answer_member(registration_request &r)
         a.body = p.documents.text;
     }
     proxy_request_answer(r, std::move(a));
+    proxy_placement_check(p);
 }
 
 static bool may_hold_objects(const registration_request &r) { return !r.is_peer_count_known || r.peer_objects > 0; }
+
+static bool is_lost_disk(const cluster_document &document, const cluster_node &node)
+{
+    std::vector<placed_disk> lost = document_lost_disks(document);
+    return std::any_of(lost.begin(), lost.end(), [&](const placed_disk &one) { return placed_disk_is(one, node); });
+}
+
+// A new target joins when it is ready; one that was lost gives what it has. Without buckets there is nothing to wait for.
+static error apply_new_member(registration_request &r, cluster_document &next)
+{
+    r.node.flags = node_flag_maintenance;
+    cluster_node &node = document_put_node(next, r.node);
+    placement_refusal refused;
+    if (is_lost_disk(next, node)) {
+        refused = placement_return(next, r.node.id);
+    } else if (next.buckets.empty()) {
+        std::string ids[] = {r.node.id};
+        refused = placement_join(next, ids);
+    }
+    r.why = refused.why;
+    return refused.err;
+}
 
 static error apply_member(registration_request &r, cluster_document &next)
 {
     if (cluster_node *known = document_find_node(next, r.node.id)) {
         known->url = r.node.url;
+        if (known->disk.empty())
+            known->disk = r.node.disk;
         if (document_may_return(next, *known))
             document_return(next, *known);
         return no_error;
@@ -67,6 +106,8 @@ static error apply_member(registration_request &r, cluster_document &next)
         targets += node.is_target ? 1 : 0;
     if (targets >= target_count_max)
         return make_error(error_code::conflict, "the cluster has as many targets as it may have");
+    if (next.placement.epoch > 0)
+        return apply_new_member(r, next);
     r.node.flags = 0;
     bool is_departed = document_has_left(next, r.node.id);
     bool may_return = is_departed && r.is_peer_of_cluster && document_may_return(next, r.node);
@@ -83,11 +124,11 @@ static void on_member_stored(registration_request &r, error err)
 {
     if (err) {
         r.p->counts.registrations_refused++;
-        proxy_request_fail(r, err.code, error_text(err));
+        proxy_request_fail(r, err.code, r.why.empty() ? error_text(err) : r.why.c_str());
         return;
     }
     const cluster_node *node = document_find_node(proxy_document(*r.p), r.node.id);
-    if (node != nullptr && (node->flags & node_flag_maintenance) != 0)
+    if (node != nullptr && proxy_document(*r.p).placement.epoch == 0 && (node->flags & node_flag_maintenance) != 0)
         LOG(warn, "cluster",
             "target=%s reason=\"%s\" msg=\"the target joins in maintenance: it gets no objects, and what it holds is in no list\"",
             r.node.id.c_str(), text_escape(proxy_maintenance_text(proxy_document(*r.p), *node)).c_str());
@@ -120,12 +161,12 @@ static void refuse_stranger(registration_request &r, std::string_view uuid)
     proxy &p = *r.p;
     const std::string &own = proxy_document(p).uuid;
     if (p.strangers.size() < stranger_count_max || p.strangers.find(r.node.id) != p.strangers.end())
-        p.strangers[r.node.id] = {.cluster = std::string(uuid), .peer = exchange_peer(*r.x), .heard_ms = clock_now_ms(*p.e)};
+        p.strangers[r.node.id] = {
+            .cluster = std::string(uuid), .peer = exchange_peer(*r.x), .url = r.node.url, .heard_ms = clock_now_ms(*p.e)};
     refuse_member(r, error_code::conflict,
         "target " + r.node.id + " belongs to cluster " + text_escape(uuid) + ", this is cluster " + own + ". If the proxy of " +
-            text_escape(uuid) +
-            " has lost its data directory: stop this proxy and start it with a copy of that directory, the target's objects are untouched. "
-            "If the target is to join this cluster: start it with an empty data directory");
+            text_escape(uuid) + " has lost its data directory: take its document from the targets (etlctl cluster recover --from " +
+            r.node.url + "), their objects are untouched. If the target is to join this cluster: start it with an empty data directory");
 }
 
 static void refuse_lineage(registration_request &r, document_relation relation)
@@ -133,12 +174,60 @@ static void refuse_lineage(registration_request &r, document_relation relation)
     bool is_newer = relation == document_relation::newer;
     std::string text = "target " + r.node.id + " holds " + document_identity_text(r.peer_document) +
                        " of the cluster document, the proxy " + document_identity_text(document_identify(proxy_document(*r.p)));
-    text += is_newer ? ": the proxy's data directory is older. Start the proxy with the newer directory"
-                     : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the directory "
-                       "that the targets know, or the target with an empty one";
+    text += is_newer
+                ? ": the proxy's data directory is older. It takes the newer document when it has heard every target that this document "
+                  "names; if one of them is gone: etlctl cluster recover --without TARGET"
+                : ": they have diverged, one of the two data directories was restored or copied. To see how they differ, and to choose: "
+                  "etlctl cluster recover";
     if (document_find_node(proxy_document(*r.p), r.node.id) != nullptr)
         proxy_note_odds(proxy_target_of(*r.p, r.node.id), text);
+    if (is_newer)
+        proxy_note_ahead(*r.p, r.node.id, r.node.url, text);
+    else
+        proxy_note_not_ahead(*r.p, r.node.id);
     refuse_member(r, is_newer ? error_code::newer_version : error_code::diverged, text);
+}
+
+// An empty directory under the id of one that holds objects would answer that they do not exist.
+static void refuse_disk(registration_request &r, const cluster_node &known)
+{
+    proxy_target_of(*r.p, r.node.id).other_disk = r.node.disk;
+    std::string way = proxy_document(*r.p).placement.epoch > 0 ? "give it up with what only it held: etlctl target replace " + r.node.id
+                                                               : "take the target out with what only it held (etlctl target rm " +
+                                                                     r.node.id + "), and the new directory can join";
+    refuse_member(r, error_code::conflict,
+        "target " + r.node.id + " has another data directory (" + r.node.disk + ") than before (" + known.disk +
+            "): start it with that one. If it is lost, " + way);
+}
+
+// Why epochs of placement do not admit it; empty: they do.
+static std::string misplacement(const registration_request &r, const cluster_node *known)
+{
+    const cluster_document &document = proxy_document(*r.p);
+    if (document.placement.epoch == 0)
+        return {};
+    if (document_is_set_back(document, known != nullptr ? *known : r.node, r.peer_placement.adopted))
+        return "target " + r.node.id + " has an older state of its data directory (" + r.node.disk +
+               "): it was restored or copied. What it holds may have been deleted since, so it cannot be used. Start the target with the "
+               "newest state, or take it out with what only it held (etlctl target rm " +
+               r.node.id + ") and start it with an empty directory";
+    if (known != nullptr)
+        return {};
+    for (const cluster_node &node : document.nodes) {
+        if (node.is_target && !r.node.disk.empty() && node.disk == r.node.disk)
+            return "target " + r.node.id + " has the data directory of target " + node.id + ": start it under that id";
+    }
+    if (r.is_peer_of_cluster && may_hold_objects(r) && !is_lost_disk(document, r.node))
+        return "target " + r.node.id + " has objects of this cluster from an earlier time (" +
+               (r.is_peer_count_known ? text_format("%llu", static_cast<unsigned long long>(r.peer_objects))
+                                      : std::string("an unknown number")) +
+               "), which may have been overwritten or deleted since: start it with an empty data directory";
+    return {};
+}
+
+static bool has_other_disk(const registration_request &r, const cluster_node &known)
+{
+    return !known.disk.empty() && !r.node.disk.empty() && known.disk != r.node.disk;
 }
 
 // The first field of a registration that is not a number; empty: all are valid. A target of a former version omits some.
@@ -152,6 +241,20 @@ static std::string wrong_number(const cJSON *tree)
     return {};
 }
 
+static void read_orphans(const cJSON *tree, std::vector<proxy_orphan> &out_orphans)
+{
+    const cJSON *row = nullptr;
+    cJSON_ArrayForEach(row, json_get(tree, "orphans"))
+    {
+        proxy_orphan orphan;
+        if (json_read_text(row, "name", bucket_name_size_max, orphan.bucket.name) &&
+            json_read_u64(row, "created_ns", orphan.bucket.created_ns) && out_orphans.size() < orphans_reported_max) {
+            orphan.objects = json_u64(row, "objects", 0);
+            out_orphans.push_back(std::move(orphan));
+        }
+    }
+}
+
 static void admit_member(registration_request &r)
 {
     proxy &p = *r.p;
@@ -159,11 +262,12 @@ static void admit_member(registration_request &r)
     const cluster_node *known = document_find_node(document, r.node.id);
     LOG(info, "cluster", "target=%s url=%s msg=\"%s\"", r.node.id.c_str(), text_escape(r.node.url).c_str(),
         known == nullptr           ? "a new target"
-        : known->url == r.node.url ? "a target is placed again"
-                                   : "a target has a new URL");
+        : known->url != r.node.url ? "a target has a new URL"
+        : known->disk.empty()      ? "a target has told the id of its data directory"
+                                   : "a target is placed again");
     std::vector<broadcast_peer> peers = proxy_target_peers(p);
     bool uploads = p.upload_ms > 0 && clock_now_ms(*p.e) - p.upload_ms < upload_settle_ms;
-    if (known != nullptr || document.buckets.empty() || uploads || peers.empty()) {
+    if (known != nullptr || document.placement.epoch > 0 || document.buckets.empty() || uploads || peers.empty()) {
         r.holds_objects = uploads || may_hold_objects(r);
         proxy_request_change<apply_member, on_member_stored>(r, false);
         return;
@@ -192,6 +296,69 @@ static void on_former(registration_request &r, std::vector<broadcast_answer> ans
             " has a copy of its data directory. End one of the two, and start it with an empty directory if both are to be in the cluster");
 }
 
+// Its document goes together with ours.
+static void judge_member(registration_request &r)
+{
+    const cluster_document &document = proxy_document(*r.p);
+    const cluster_node *known = document_find_node(document, r.node.id);
+    if (known != nullptr && !known->is_target) {
+        refuse_member(r, error_code::conflict, "id " + r.node.id + " is the proxy's own");
+        return;
+    }
+    if (known != nullptr && has_other_disk(r, *known)) {
+        refuse_disk(r, *known);
+        return;
+    }
+    if (std::string why = misplacement(r, known); !why.empty()) {
+        refuse_member(r, error_code::conflict, why);
+        return;
+    }
+    bool tells_disk = known != nullptr && known->disk.empty() && !r.node.disk.empty();
+    if (known != nullptr && known->url == r.node.url && !tells_disk && !document_may_return(document, *known)) {
+        answer_member(r);
+        return;
+    }
+    if (known == nullptr || known->url == r.node.url || r.peer_started_ns == 0) {
+        admit_member(r);
+        return;
+    }
+    broadcast_request request;
+    request.target = "/v1/node/status";
+    request.deadline_ms = intra_call_timeout_ms / 2; // the target waits for that long
+    proxy_request_broadcast<on_former>(r, {{known->id, known->url}}, request);
+}
+
+// What the target says of itself, except where it stands. False: the request has been answered.
+static bool read_registration(registration_request &r, const cJSON *tree)
+{
+    auto refuse = [&](const std::string &why) {
+        refuse_member(r, error_code::bad_json, "the registration of target " + r.node.id + ": " + why);
+        return false;
+    };
+    if (std::string wrong = wrong_number(tree); !wrong.empty())
+        return refuse(wrong);
+    std::string where;
+    if (capacity_parse(json_get(tree, "capacity"), r.peer_capacity, where))
+        return refuse(where);
+    if (!placement_report_parse(json_get(tree, "placement"), r.peer_placement))
+        return refuse("placement: expected {\"adopted\",\"settled\",\"etls_serve\"}");
+    const cJSON *jobs = json_get(tree, "jobs");
+    if (jobs != nullptr && !job_reports_parse(jobs, r.peer_jobs))
+        return refuse("jobs: one of them is damaged");
+    r.node.digest = placement_digest(r.node.id);
+    r.node.flags = 0;
+    r.node.want = node_want::placed;
+    r.peer_document = {.term = json_u64(tree, "document_term", 0),
+        .tag = json_u64(tree, "document_tag", 0),
+        .version = json_u64(tree, "document_version", 0),
+        .digest = json_u64(tree, "document_digest", 0)};
+    r.peer_objects = json_u64(tree, "object_count", 0);
+    r.is_peer_count_known = json_get(tree, "object_count") != nullptr;
+    read_orphans(tree, r.peer_orphans);
+    r.peer_started_ns = json_u64(tree, "started_ns", 0);
+    return true;
+}
+
 static void on_registration(registration_request &r, std::string body)
 {
     proxy &p = *r.p;
@@ -207,19 +374,8 @@ static void on_registration(registration_request &r, std::string body)
                 (where.empty() && err ? error_text(err) : where));
         return;
     }
-    if (std::string wrong = wrong_number(tree.get()); !wrong.empty()) {
-        refuse_member(r, error_code::bad_json, "the registration of target " + r.node.id + ": " + wrong);
+    if (!read_registration(r, tree.get()))
         return;
-    }
-    r.node.digest = placement_digest(r.node.id);
-    r.node.flags = 0;
-    r.peer_document = {.term = json_u64(tree.get(), "document_term", 0),
-        .tag = json_u64(tree.get(), "document_tag", 0),
-        .version = json_u64(tree.get(), "document_version", 0),
-        .digest = json_u64(tree.get(), "document_digest", 0)};
-    r.peer_objects = json_u64(tree.get(), "object_count", 0);
-    r.is_peer_count_known = json_get(tree.get(), "object_count") != nullptr;
-    r.peer_started_ns = json_u64(tree.get(), "started_ns", 0);
     std::string_view uuid = json_text(tree.get(), "cluster");
     const cluster_document &document = proxy_document(p);
     if (!uuid.empty() && uuid != document.uuid) {
@@ -231,27 +387,14 @@ static void on_registration(registration_request &r, std::string body)
         r.peer_document.version <= document.version) // a target of a former version: only its version is known
         r.peer_document = r.peer_document.version == document.version ? document_identify(document) : document_identity{};
     document_relation relation = document_relate(r.peer_document, document);
+    bool is_stray = std::find(p.strays.begin(), p.strays.end(), r.peer_document) != p.strays.end();
     if (relation == document_relation::newer || relation == document_relation::diverged) {
-        refuse_lineage(r, relation);
+        refuse_lineage(r, is_stray ? document_relation::diverged : relation);
         return;
     }
-    const cluster_node *known = document_find_node(document, r.node.id);
-    if (known != nullptr && !known->is_target) {
-        refuse_member(r, error_code::conflict, "id " + r.node.id + " is the proxy's own");
-        return;
-    }
-    if (known != nullptr && known->url == r.node.url && !document_may_return(document, *known)) {
-        answer_member(r);
-        return;
-    }
-    if (known == nullptr || known->url == r.node.url || r.peer_started_ns == 0) {
-        admit_member(r);
-        return;
-    }
-    broadcast_request request;
-    request.target = "/v1/node/status";
-    request.deadline_ms = intra_call_timeout_ms / 2; // the target waits for that long
-    proxy_request_broadcast<on_former>(r, {{known->id, known->url}}, request);
+    proxy_note_not_ahead(p, r.node.id);
+    proxy_adopt(p); // it may be the one that was missing
+    judge_member(r);
 }
 
 static void serve_register(proxy &p, exchange &x, const route_match &)

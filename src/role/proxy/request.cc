@@ -134,7 +134,8 @@ void proxy_request_begin_change(proxy_request &r, bool wait_pushed)
 {
     CHECK(!r.changing);
     r.changing = true;
-    document_queue_add(r.p->documents, {.apply = apply_change, .on_done = wait_pushed ? on_changed_here : on_changed, .arg = &r});
+    document_queue_add(r.p->documents,
+        {.apply = apply_change, .on_done = wait_pushed ? on_changed_here : on_changed, .arg = &r, .is_recovery = r.is_recovery});
 }
 
 bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action)

@@ -25,7 +25,8 @@ struct proxy_request {
     exchange *x = nullptr; // null once answered
     broadcast *calls = nullptr;
     proxy_request *previous = nullptr, *next = nullptr;
-    bool changing = false; // a change of the document is in progress
+    bool changing = false;    // a change of the document is in progress
+    bool is_recovery = false; // that change replaces the document
     void (*destroy)(proxy_request *r) = nullptr;
     void (*on_body)(proxy_request &r, std::string body) = nullptr;
     error (*apply)(proxy_request &r, cluster_document &next) = nullptr;

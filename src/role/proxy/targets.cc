@@ -24,6 +24,12 @@ bool proxy_target_is_silent(const proxy &p, std::string_view id)
     return it == p.targets.end() || !presence_is_here(it->second.here);
 }
 
+const proxy_target *proxy_heard_target(const proxy &p, const std::string &id)
+{
+    auto found = p.targets.find(id);
+    return found != p.targets.end() && presence_was_heard(found->second.here) ? &found->second : nullptr;
+}
+
 // --- the publishers' world
 
 static void on_push_done(void *arg, call &, error err, int status, std::string body);
@@ -164,6 +170,8 @@ void proxy_note_odds(proxy_target &target, const std::string &why)
 
 std::string proxy_odds_text(const proxy &p)
 {
+    if (std::string behind = proxy_behind_text(p); !behind.empty())
+        return behind;
     for (const auto &[id, target] : p.targets) {
         const cluster_node *node = document_find_node(proxy_document(p), id);
         if (!target.odds.empty() && node != nullptr)
@@ -178,6 +186,19 @@ std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code
     bool is_at_odds = found != p.targets.end() && !found->second.odds.empty();
     out_code = is_at_odds ? error_code::diverged : error_code::unavailable;
     return is_at_odds ? found->second.odds : "target " + id + " is silent";
+}
+
+uint64_t proxy_held_by_all(const proxy &p)
+{
+    uint64_t held = UINT64_MAX;
+    for (const cluster_node &node : proxy_document(p).nodes) {
+        if (!node.is_target)
+            continue;
+        auto found = p.targets.find(node.id);
+        uint64_t own = found != p.targets.end() ? found->second.copy.held_version : 0;
+        held = own < held ? own : held;
+    }
+    return held;
 }
 
 bool proxy_is_at_odds(const proxy &p)
@@ -204,6 +225,9 @@ static void note_push_failure(proxy_target &target, error err, int status, const
     bool is_current = target.copy.sent_version == proxy_document(p).version;
     if (refusal.code == error_code::diverged || (refusal.code == error_code::newer_version && is_current))
         proxy_note_odds(target, refusal.message);
+    const cluster_node *node = document_find_node(proxy_document(p), target.id);
+    if (refusal.code == error_code::newer_version && is_current && node != nullptr)
+        proxy_note_ahead(p, target.id, node->url, refusal.message);
     if (target.copy.failures == 0)
         LOG(warn, "cluster", "target=%s version=%llu reason=\"%s\" msg=\"the cluster document could not be pushed, trying again\"",
             target.id.c_str(), static_cast<unsigned long long>(target.copy.sent_version), text_escape(refusal.message).c_str());
@@ -246,7 +270,20 @@ void proxy_note_registered(proxy_target &target, uint64_t version)
 
 // --- start and shutdown
 
-void proxy_targets_begin(proxy &p) { p.tick = timer_make(*p.e, on_tick, &p); }
+void proxy_targets_forget(proxy &p)
+{
+    for (auto &[id, target] : p.targets) {
+        publisher_stop(target.copy);
+        presence_stop(target.here);
+    }
+    p.targets.clear();
+}
+
+void proxy_targets_begin(proxy &p)
+{
+    p.tick = timer_make(*p.e, on_tick, &p);
+    proxy_placement_begin(p);
+}
 
 void proxy_targets_stop(proxy &p)
 {
@@ -254,6 +291,7 @@ void proxy_targets_stop(proxy &p)
         publisher_stop(target.copy);
         presence_stop(target.here);
     }
+    proxy_placement_stop(p);
     release_waiters(p, true);
     if (p.tick != nullptr)
         timer_free(*p.e, p.tick);
@@ -276,7 +314,7 @@ std::vector<broadcast_peer> proxy_placed_peers(const proxy &p)
 {
     std::vector<broadcast_peer> peers;
     for (const cluster_node &node : proxy_document(p).nodes) {
-        if (node.is_target && (node.flags & (node_flag_maintenance | node_flag_decommission)) == 0)
+        if (cluster_node_is_placed(node))
             peers.push_back({node.id, node.url});
     }
     return peers;

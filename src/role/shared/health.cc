@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// role/shared/health.cc: /v1/health and /v1/daemon.
+// role/shared/health.cc: /v1/health.
 //
-// Knows    control, http.            Known by  proxy.cc, target.cc.
+// Knows    http.            Known by  proxy.cc, target.cc.
 #include "role/shared/health.h"
 
 #include "aistore/times.h"
@@ -37,26 +37,6 @@ void health_serve(exchange &x, const health_state &state)
         a.body = json_print(state.details);
     }
     exchange_answer(x, std::move(a));
-}
-
-void daemon_serve(exchange &x, const cluster_document &document)
-{
-    std::string what;
-    bool given = url_query_get(exchange_head(x).query, "what", what);
-    if (!given || what.empty()) {
-        exchange_answer_error(x, error_code::bad_request, "the query must say what: ?what=smap");
-        return;
-    }
-    if (what != "smap") {
-        exchange_answer_error(x, error_code::not_implemented, "what=" + text_escape(what) + " is not implemented; there is: smap");
-        return;
-    }
-    if (document.version == 0) {
-        exchange_answer_error(x, error_code::not_ready, "this node has not got a cluster document yet");
-        return;
-    }
-    json_ptr smap = document_smap(document);
-    exchange_answer_json(x, smap.get());
 }
 
 } // namespace etlnode

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// role/shared/health.h: /v1/health and /v1/daemon, the same on both roles.
+// role/shared/health.h: /v1/health, the same on both roles.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "control/document.h"
+#include "codec/json.h"
 #include "http/server/exchange.h"
 
 namespace etlnode {
@@ -20,7 +20,5 @@ struct health_state {
     uint64_t cluster_uptime_ms = 0;
 };
 void health_serve(exchange &x, const health_state &state);
-// ?what=smap; a document of version 0 is "not ready".
-void daemon_serve(exchange &x, const cluster_document &document);
 
 } // namespace etlnode

@@ -88,6 +88,73 @@ list_page list_merge(std::vector<list_page> &pages, size_t page_size)
     return merged;
 }
 
+static uint64_t version_of(const list_entry &entry)
+{
+    uint64_t version = 0;
+    return text_parse_u64(entry.version, version) ? version : 0;
+}
+
+// Both pages are sorted. Of equal names the higher version stays.
+static std::vector<list_entry> merge_two(std::vector<list_entry> &a, std::vector<list_entry> &b)
+{
+    std::vector<list_entry> out;
+    out.reserve(a.size() + b.size());
+    size_t i = 0, j = 0;
+    while (i < a.size() || j < b.size()) {
+        if (j == b.size() || (i < a.size() && a[i].name < b[j].name)) {
+            out.push_back(std::move(a[i++]));
+        } else if (i == a.size() || b[j].name < a[i].name) {
+            out.push_back(std::move(b[j++]));
+        } else {
+            out.push_back(std::move(version_of(b[j]) > version_of(a[i]) ? b[j] : a[i]));
+            i++;
+            j++;
+        }
+    }
+    return out;
+}
+
+std::vector<list_entry> list_merge_versions(std::vector<list_page> &pages, std::string &out_end)
+{
+    std::vector<list_entry> merged;
+    out_end.clear();
+    for (list_page &page : pages) {
+        if (!page.token.empty() && (out_end.empty() || page.token < out_end))
+            out_end = page.token; // behind it, this target may hold a newer version of what another one returned
+        merged = merge_two(merged, page.entries);
+    }
+    if (!out_end.empty())
+        std::erase_if(merged, [&](const list_entry &entry) { return entry.name > out_end; });
+    return merged;
+}
+
+void list_collect(list_collection &c, std::vector<list_entry> &merged, const std::string &end)
+{
+    std::vector<list_entry> &entries = c.page.entries;
+    for (list_entry &entry : merged) {
+        bool is_seen = entry.name <= c.after && !c.after.empty(); // in a directory that is in the page already
+        if ((entry.flags & list_flag_tombstone) != 0 || is_seen)
+            continue;
+        if (entries.size() == c.page_size)
+            break;
+        std::string_view directory = c.is_flat ? list_directory_of(c.prefix, entry.name) : std::string_view{};
+        if (!directory.empty()) {
+            list_entry one;
+            one.name = directory;
+            one.flags = list_flag_directory;
+            c.after = list_skip_after(c.prefix, directory);
+            entries.push_back(std::move(one));
+        } else {
+            entries.push_back(std::move(entry));
+        }
+    }
+    c.is_done = end.empty() || entries.size() == c.page_size;
+    if (entries.size() == c.page_size)
+        c.page.token = entries.back().name;
+    if (end > c.after)
+        c.after = end;
+}
+
 void list_page_trim(list_page &page, const list_request &request)
 {
     for (list_entry &entry : page.entries) {

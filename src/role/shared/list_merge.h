@@ -37,6 +37,20 @@ error list_request_read(const cJSON *value, list_request &out_request, std::stri
 // Every page is sorted and contains the first entries after the same name; each target was asked for `page_size` entries. The merged page
 // is full exactly if its token is set. A directory that several targets return appears once.
 list_page list_merge(std::vector<list_page> &pages, size_t page_size);
+// While objects move, a name may be on several targets in several versions, also as a tombstone. All targets are asked twice, the second
+// time after the first has ended, because one round may miss an object that moves meanwhile. `pages` are the answers of both rounds.
+// Returns the highest version of each name, tombstones included, in order. The result is complete up to `out_end`; empty: to the last name.
+std::vector<list_entry> list_merge_versions(std::vector<list_page> &pages, std::string &out_end);
+// A page that is collected from several such results.
+struct list_collection {
+    list_page page;       // full exactly if its token is set
+    std::string after;    // where the next result must begin
+    bool is_done = false; // the page is full, or nothing follows
+    bool is_flat = false; // one level only
+    std::string prefix;
+    size_t page_size = 0;
+};
+void list_collect(list_collection &collection, std::vector<list_entry> &merged, const std::string &end);
 // Removes what was not requested, and sets the flags that AIStore's clients expect.
 void list_page_trim(list_page &page, const list_request &request);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// role/shared/node_id.cc: reads or creates the meta document "node": {"id","role"}.
+// role/shared/node_id.cc: reads or creates the meta document "node": {"id","role","disk"}.
 //
-// Knows    port/meta, codec.            Known by  proxy.cc, target.cc.
+// Knows    port/meta, codec, control.            Known by  proxy.cc, target.cc.
+// Normal   a target's document of a former version gets a disk id.
 // Fails    wrong role, wrong id, damaged document, storage errors.
 #include "role/shared/node_id.h"
 
@@ -9,6 +10,7 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "codec/json.h"
+#include "control/placement_epochs.h"
 #include "port/clock.h"
 #include "port/meta.h"
 
@@ -30,8 +32,8 @@ struct node_id_load_call {
     env *e;
     std::string wanted;
     bool is_target;
-    std::string id;
-    void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail);
+    node_identity identity;
+    void (*on_loaded)(void *arg, error err, const node_identity &identity, const std::string &detail);
     void *arg;
 };
 
@@ -39,7 +41,7 @@ static const char *role_name(bool is_target) { return is_target ? "target" : "pr
 
 static void finish(node_id_load_call *load, error err, const std::string &detail)
 {
-    load->on_loaded(load->arg, err, load->id, detail);
+    load->on_loaded(load->arg, err, load->identity, detail);
     delete load;
 }
 
@@ -47,6 +49,25 @@ static void on_swap(void *arg, error err)
 {
     node_id_load_call *load = static_cast<node_id_load_call *>(arg);
     finish(load, err, err ? std::string("the node's id could not be stored: ") + error_text(err) : std::string());
+}
+
+static constexpr char id_alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+static std::string random_text(node_id_load_call &load, size_t size)
+{
+    return rng_text(load.e->random, id_alphabet, sizeof id_alphabet - 1, size);
+}
+
+static void store(node_id_load_call *load, uint64_t version)
+{
+    if (load->is_target)
+        load->identity.disk = random_text(*load, disk_id_size);
+    json_ptr tree = json_object();
+    json_add_text(tree.get(), "id", load->identity.id);
+    json_add_text(tree.get(), "role", role_name(load->is_target));
+    if (load->is_target)
+        json_add_text(tree.get(), "disk", load->identity.disk);
+    meta_swap(*load->e, "node", version, version + 1, json_print(tree.get()), on_swap, load);
 }
 
 static void on_read(void *arg, error err, uint64_t version, const std::string &text)
@@ -59,35 +80,35 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
     if (version > 0) {
         json_ptr tree;
         std::string where;
-        if (json_parse(text, tree, where) || !node_id_is_good(json_text(tree.get(), "id"))) {
+        if (json_parse(text, tree, where) || !node_id_is_good(json_text(tree.get(), "id")) ||
+            (json_get(tree.get(), "disk") != nullptr && !disk_id_is_good(json_text(tree.get(), "disk")))) {
             finish(load, make_error(error_code::corrupt), "the document \"node\" in the data directory is damaged: " + where);
             return;
         }
-        load->id = json_text(tree.get(), "id");
+        load->identity.id = json_text(tree.get(), "id");
+        load->identity.disk = json_text(tree.get(), "disk");
+        bool has_disk = json_get(tree.get(), "disk") != nullptr;
         std::string_view role = json_text(tree.get(), "role");
         if (role != role_name(load->is_target)) {
             finish(load, make_error(error_code::invalid_argument),
-                "the data directory belongs to a " + text_escape(role) + " (" + load->id + "), this is a " + role_name(load->is_target) +
-                    ": use another --data-dir");
+                "the data directory belongs to a " + text_escape(role) + " (" + load->identity.id + "), this is a " +
+                    role_name(load->is_target) + ": use another --data-dir");
             return;
         }
-        if (!load->wanted.empty() && load->wanted != load->id) {
+        if (!load->wanted.empty() && load->wanted != load->identity.id) {
             finish(load, make_error(error_code::invalid_argument),
-                "the data directory belongs to node " + load->id + ", not to " + text_escape(load->wanted) +
+                "the data directory belongs to node " + load->identity.id + ", not to " + text_escape(load->wanted) +
                     ": use another --data-dir or the same id");
             return;
         }
-        finish(load, no_error, {});
+        if (load->is_target && !has_disk)
+            store(load, version);
+        else
+            finish(load, no_error, {});
         return;
     }
-    static constexpr char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-    load->id = load->wanted;
-    if (load->id.empty())
-        load->id = (load->is_target ? "t" : "p") + rng_text(load->e->random, alphabet, sizeof alphabet - 1, 8);
-    json_ptr tree = json_object();
-    json_add_text(tree.get(), "id", load->id);
-    json_add_text(tree.get(), "role", role_name(load->is_target));
-    meta_swap(*load->e, "node", 0, 1, json_print(tree.get()), on_swap, load);
+    load->identity.id = load->wanted.empty() ? (load->is_target ? "t" : "p") + random_text(*load, 8) : load->wanted;
+    store(load, 0);
 }
 
 static void refuse_posted(void *arg)
@@ -96,7 +117,7 @@ static void refuse_posted(void *arg)
 }
 
 void node_id_load(env &e, const node_options &options,
-    void (*on_loaded)(void *arg, error err, const std::string &id, const std::string &detail), void *arg)
+    void (*on_loaded)(void *arg, error err, const node_identity &identity, const std::string &detail), void *arg)
 {
     node_id_load_call *load = new node_id_load_call{&e, options.id, options.is_target, {}, on_loaded, arg};
     if (!options.id.empty() && !node_id_is_good(options.id)) {

@@ -17,6 +17,7 @@
 #include "etl/node_port_machine.h"
 #include "etl/pod_machine.h"
 #include "http/http_machines.h"
+#include "job/job_machine.h"
 #include "kube/watch_machine.h"
 #include "role/shared/lifecycle_machine.h"
 #include "store/store_machines.h"
@@ -36,6 +37,7 @@ std::vector<sm_view> machines_all()
         exchange_machine_view(),
         held_call_machine_view(),
         housekeeping_machine_view(),
+        job_machine_view(),
         launch_machine_view(),
         lifecycle_machine_view(),
         load_machine_view(),

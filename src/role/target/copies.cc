@@ -112,6 +112,12 @@ void target_begin_copy(target &t, exchange &x, std::string bucket, std::string n
             x, error_code::unavailable, "no target is registered that could hold ais://" + asks.to_bucket + "/" + asks.to_name);
         return;
     }
+    std::string why;
+    if (node->id == t.id && !target_space_admits(t, asks.to_bucket, asks.to_name, 0, why)) {
+        t.metrics.put_errors++;
+        exchange_answer_error(x, error_code::no_space, why);
+        return;
+    }
     sink to = node->id == t.id ? sink_here(t, asks, destination->created_ns) : sink_there(t, x, asks, *node, base);
     // The pod gets a request of the node's own; only the query of the client's request passes.
     std::string query = url_query_without(exchange_head(x).query, {query_object_to, "synchronize"});

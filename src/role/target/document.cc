@@ -18,8 +18,6 @@
 
 namespace etlnode {
 
-static constexpr const char *document_name = "cluster";
-
 // --- ETLs
 
 static void on_etl_change(void *arg, etl_ref &ref)
@@ -177,6 +175,7 @@ static void on_stored_version(void *arg, error err, uint64_t version, const std:
 static void note_stored(target &t, const document_identity &identity)
 {
     t.stored = identity;
+    target_placement_stored(t);
     if (identity.version != t.document.version)
         return;
     t.document_text.clear();
@@ -189,7 +188,7 @@ static void on_swap(void *arg, error err)
     delete static_cast<document_swap *>(arg);
     target &t = *swap.t;
     if (err.code == error_code::conflict) {
-        meta_read(*t.e, document_name, on_stored_version, &t);
+        meta_read(*t.e, target_document_name, on_stored_version, &t);
         return;
     }
     t.storing = false;
@@ -204,13 +203,27 @@ static void on_swap(void *arg, error err)
     target_note_work_ended(&t);
 }
 
+static void on_orphans_stored(target &t, error err)
+{
+    t.storing = false;
+    if (err)
+        release_waiters(t, err);
+    else
+        store_document(t);
+    target_note_work_ended(&t);
+}
+
 // Called after the removals of buckets. After a crash in between, the old document is found, and the buckets are removed again.
 static void store_document(target &t)
 {
     if (t.storing || t.removals > 0 || !t.failed_removals.empty() || t.stored.version == t.document.version)
         return;
     t.storing = true;
-    meta_swap(*t.e, document_name, t.stored.version, t.document.version, t.document_text, on_swap,
+    if (t.has_unstored_orphans) {
+        target_orphans_store(t, on_orphans_stored);
+        return;
+    }
+    meta_swap(*t.e, target_document_name, t.stored.version, t.document.version, t.document_text, on_swap,
         new document_swap{&t, document_identify(t.document)});
 }
 
@@ -254,6 +267,12 @@ static void begin_removal(target &t, const std::string &bucket)
     retry_removal(t, bucket);
 }
 
+bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns)
+{
+    const cluster_bucket *found = document_find_bucket(static_cast<target *>(arg)->document, bucket);
+    return found != nullptr && found->created_ns == created_ns;
+}
+
 std::string target_emptying_text(const target &t, const std::string &bucket)
 {
     return t.emptying.contains(bucket) ? "bucket \"ais://" + text_escape(bucket) + "\" on target " + t.id +
@@ -278,12 +297,9 @@ void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void
 // Delete the objects of every bucket that was destroyed, or destroyed and re-created, so that they do not appear in the new one.
 static void remove_old_buckets(target &t, const cluster_document &next)
 {
-    for (const cluster_bucket &bucket : t.document.buckets) {
-        const cluster_bucket *now = document_find_bucket(next, bucket.name);
-        if (now != nullptr && now->created_ns == bucket.created_ns)
-            continue;
-        LOG(info, "store", "bucket=%s msg=\"the bucket was removed; its objects are being removed\"", text_escape(bucket.name).c_str());
-        begin_removal(t, bucket.name);
+    for (const std::string &bucket : target_orphans_sort_out(t, next)) {
+        LOG(info, "store", "bucket=%s msg=\"the bucket was removed; its objects are being removed\"", text_escape(bucket).c_str());
+        begin_removal(t, bucket);
     }
 }
 
@@ -299,12 +315,16 @@ void target_take_document(target &t, cluster_document document, std::string_view
 {
     CHECK(document.version > t.document.version);
     remove_old_buckets(t, document);
+    uint64_t former_epoch = document_epoch(t.document);
     t.document = std::move(document);
     t.document_text = text;
     t.odds.clear();
     target_begin_etls(t);
     target_sync_etls(t);
+    target_sync_jobs(t);
     target_held_document_taken(t);
+    target_orphans_count(t);
+    target_placement_taken(t, former_epoch);
     if (!lifecycle_has_joined(t.life))
         LOG(info, "cluster", "cluster=%s version=%llu msg=\"the target has a cluster document and is ready\"", t.document.uuid.c_str(),
             static_cast<unsigned long long>(t.document.version));
@@ -335,9 +355,10 @@ error target_take_document_text(target &t, std::string_view text, std::string &o
     bool is_older = document_relate(theirs, t.document) == document_relation::ancestor;
     out_detail = "target " + t.id + " holds " + document_identity_text(document_identify(t.document)) +
                  " of the cluster document, the proxy " + document_identity_text(theirs) +
-                 (is_older ? ": the proxy's data directory is older. Start the proxy with the newer directory"
-                           : ": they have diverged, one of the two data directories was restored or copied. Start the proxy with the "
-                             "directory that the targets know, or the target with an empty one");
+                 (is_older ? ": the proxy's data directory is older. It takes the newer document when it has heard every target that this "
+                             "document names; if one of them is gone: etlctl cluster recover --without TARGET"
+                           : ": they have diverged, one of the two data directories was restored or copied. To see how they differ, and to "
+                             "choose: etlctl cluster recover");
     if (!is_older) // an older document may only have been overtaken; a proxy without a newer one refuses our registration
         target_note_odds(t, out_detail);
     return make_error(is_older ? error_code::newer_version : error_code::diverged);
@@ -362,16 +383,17 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
         return;
     }
     t.stored = document_identify(t.document);
+    target_placement_loaded(t);
     if (version > 0 && t.document.version != version) {
         load.on_loaded(t, make_error(error_code::corrupt), "the cluster document in the data directory has a version that is not its own");
         return;
     }
-    load.on_loaded(t, no_error, {});
+    target_orphans_load(t, load.on_loaded);
 }
 
 void target_document_load(target &t, void (*on_loaded)(target &t, error err, const std::string &detail))
 {
-    meta_read(*t.e, document_name, on_read, new target_load{&t, on_loaded});
+    meta_read(*t.e, target_document_name, on_read, new target_load{&t, on_loaded});
 }
 
 } // namespace etlnode

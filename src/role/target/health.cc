@@ -5,6 +5,8 @@
 #include "role/shared/health.h"
 #include "codec/json.h"
 #include "port/clock.h"
+#include "port/proc.h"
+#include "role/shared/daemon.h"
 #include "role/target/target.h"
 
 namespace etlnode {
@@ -63,7 +65,37 @@ static void serve_health(target &t, exchange &x, const route_match &)
     health_serve(x, state);
 }
 
-static void serve_daemon(target &t, exchange &x, const route_match &) { daemon_serve(x, t.document); }
+static void add_counts(const target &t, node_facts &facts)
+{
+    const object_metrics &m = t.metrics;
+    uint64_t transforms = 0;
+    uint64_t transformed = 0;
+    for (const auto &[id, one] : m.etls) {
+        transforms += one.requests_ok + one.requests_redirected;
+        transformed += one.out_bytes;
+    }
+    facts.counts = {{"get.n", m.get_count}, {"get.size", m.get_bytes}, {"put.n", m.put_count}, {"put.size", m.put_bytes},
+        {"head.n", m.head_count}, {"del.n", m.delete_count}, {"lst.n", m.list_count}, {"err.get.n", m.get_errors},
+        {"err.put.n", m.put_errors}, {"err.del.n", m.delete_errors}, {"etl.inline.n", transforms}, {"etl.inline.size", transformed}};
+}
+
+static void serve_daemon(target &t, exchange &x, const route_match &)
+{
+    node_facts facts;
+    facts.document = &t.document;
+    facts.id = t.id;
+    facts.is_target = true;
+    facts.is_on_kubernetes = !t.options.pod_name.empty();
+    facts.pod_name = t.options.pod_name;
+    facts.data_dir = t.options.data_dir;
+    facts.proxy_url = t.options.proxy_url;
+    facts.uptime_ms = clock_now_ms(*t.e) - t.started_ms;
+    facts.capacity = target_capacity(t);
+    facts.machine = proc_machine(*t.e);
+    add_counts(t, facts);
+    daemon_serve(x, facts);
+}
+
 static void serve_metrics(target &t, exchange &x, const route_match &)
 {
     exchange_answer_text(x, target_metrics_text(t), "text/plain; version=0.0.4; charset=utf-8");
@@ -74,7 +106,8 @@ static void serve_metrics(target &t, exchange &x, const route_match &)
 static constexpr route rows[] = {
     ROUTE("GET", "/v1/health", serve_health, "200; `?readiness=true`: 503 until ready and while draining"),
     ROUTE("HEAD", "/v1/health", serve_health, "as GET, without a body"),
-    ROUTE("GET", "/v1/daemon", serve_daemon, "`?what=smap`: the cluster map"),
+    ROUTE("GET", "/v1/daemon", serve_daemon,
+        "`?what=smap`: the cluster map; `?what=node_status` and others: of this node, for AIStore's clients"),
     ROUTE("GET", "/metrics", serve_metrics, "Prometheus text"),
 };
 extern constinit const std::span<const route> target_health_routes = rows;

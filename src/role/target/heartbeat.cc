@@ -61,6 +61,7 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         return;
     }
     t.odds.clear();
+    t.lease_ms = t.registration_sent_ms + target_lease_ms;
     note_accepted(t);
     member_answered(m, member_answer::accepted, {});
     if (status == 200)
@@ -74,6 +75,7 @@ static call *start_registration(target &t, void (*on_done)(void *arg, call &, er
     self.is_target = true;
     self.url = t.url;
     self.digest = placement_digest(t.id);
+    self.disk = t.disk;
     json_ptr tree = node_print(self);
     json_add_text(tree.get(), "cluster", t.document.uuid);
     json_add_u64(tree.get(), "document_version", t.stored.version);
@@ -82,6 +84,13 @@ static call *start_registration(target &t, void (*on_done)(void *arg, call &, er
     json_add_u64_text(tree.get(), "document_digest", t.stored.digest);
     json_add_u64(tree.get(), "object_count", store_object_count(*t.objects));
     json_add_u64_text(tree.get(), "started_ns", t.started_ns);
+    if (!t.orphans.empty())
+        json_add_tree(tree.get(), "orphans", target_orphans_json(t));
+    json_add_tree(tree.get(), "capacity", capacity_json(target_capacity(t)));
+    if (t.document.placement.epoch > 0)
+        json_add_tree(tree.get(), "placement", placement_report_print(target_placement_report(t)));
+    if (json_ptr jobs = target_job_reports(t, false); cJSON_GetArraySize(jobs.get()) > 0)
+        json_add_tree(tree.get(), "jobs", std::move(jobs));
     url_base base;
     bool good = url_parse_base(t.options.proxy_url, base);
     (void)good; // checked by target_start
@@ -104,8 +113,12 @@ static call *start_registration(target &t, void (*on_done)(void *arg, call &, er
 static void send_registration(void *arg, member &)
 {
     target &t = *static_cast<target *>(arg);
+    t.registration_sent_ms = clock_now_ms(*t.e);
     t.registration = start_registration(t, on_answer);
 }
+
+// Without epochs of placement nobody is declared lost while it may take writes.
+bool target_has_lease(const target &t) { return t.document.placement.epoch == 0 || clock_now_ms(*t.e) <= t.lease_ms; }
 
 static void cancel_call(target &t)
 {

@@ -5,6 +5,8 @@
 // Knows    store, codec, list_merge.        Known by  routes.cc.
 // Normal   one question to the index; for one level as many as it takes to skip what lies inside directories.
 // Limits   list_page_size_max.
+#include <algorithm>
+
 #include "aistore/list_page.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -19,15 +21,25 @@ struct page_request {
     exchange *x = nullptr;
     std::string bucket, prefix, after;
     size_t count = 0;
-    size_t asked = 0;     // rows that the current query asks for
-    bool is_flat = false; // one level only
+    size_t asked = 0;       // rows that the current query asks for
+    bool is_flat = false;   // one level only
+    uint64_t epoch = 0;     // of placement, which the proxy asks for; 0: any
+    bool wants_all = false; // also what belongs to other targets now
     list_page page;
 };
 
 static constexpr size_t flat_batch = 512; // rows per query while directories are skipped
 
+// What this target answers in an epoch must include all that it acknowledged before.
+static bool is_in_epoch(const page_request &r)
+{
+    return r.epoch == 0 || (r.epoch == document_epoch(r.t->document) && target_has_adopted(*r.t));
+}
+
 static void finish(page_request *r, error err)
 {
+    if (!err && !is_in_epoch(*r)) // the epoch has changed meanwhile, and objects may have moved
+        err = make_error(error_code::other_epoch);
     if (err) {
         exchange_answer_error(*r->x, err.code, error_text(err));
     } else {
@@ -59,6 +71,15 @@ static list_entry entry_of(const target &t, const index_row &row)
 
 static void ask(page_request *r);
 
+// While nothing moves, an object that belongs to another target is not served, so it is not listed.
+static bool is_hidden(const page_request &r, const index_row &row)
+{
+    if (r.epoch == 0 || r.wants_all)
+        return false;
+    const cluster_node *owner = document_place(r.t->document, r.bucket, row.name);
+    return owner == nullptr || owner->id != r.t->id;
+}
+
 // Adds one row, or the directory that contains it; false if the page is full.
 static bool add_row(page_request &r, const index_row &row)
 {
@@ -88,8 +109,14 @@ static void on_rows(void *arg, error err, std::vector<index_row> rows)
         return;
     }
     bool has_room = true;
-    for (const index_row &row : rows)
-        has_room = has_room && add_row(*r, row);
+    for (const index_row &row : rows) {
+        if (!has_room)
+            break;
+        if (is_hidden(*r, row))
+            r->after = std::max(r->after, row.name);
+        else
+            has_room = add_row(*r, row);
+    }
     if (rows.size() < r->asked || r->page.entries.size() == r->count)
         finish(r, no_error);
     else
@@ -101,6 +128,15 @@ static void ask(page_request *r)
     size_t missing = r->count - r->page.entries.size();
     r->asked = r->is_flat && missing > flat_batch ? flat_batch : missing;
     store_page(*r->t->objects, r->bucket, r->prefix, r->after, r->asked, on_rows, r);
+}
+
+static void on_adopted(void *arg)
+{
+    page_request *r = static_cast<page_request *>(arg);
+    if (is_in_epoch(*r))
+        ask(r);
+    else
+        finish(r, no_error);
 }
 
 static void serve_bucket_page(target &t, exchange &x, const route_match &match)
@@ -138,8 +174,17 @@ static void serve_bucket_page(target &t, exchange &x, const route_match &match)
     r->is_flat = url_query_get(query, "flat", flat) && !flat.empty();
     if (r->is_flat)
         r->after = list_skip_after(r->prefix, r->after);
+    std::string epoch, versions;
+    r->wants_all = url_query_get(query, "versions", versions);
+    if (url_query_get(query, "epoch", epoch) && !text_parse_u64(epoch, r->epoch))
+        r->epoch = UINT64_MAX; // never in force
     open_count_begin(t.requests);
-    ask(r);
+    if (r->epoch == document_epoch(t.document) && !target_has_adopted(t))
+        target_wait_adopted(t, on_adopted, r);
+    else if (!is_in_epoch(*r))
+        finish(r, no_error);
+    else
+        ask(r);
 }
 
 // --- routes

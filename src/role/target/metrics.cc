@@ -2,6 +2,9 @@
 // role/target/metrics.cc: the target's /metrics.
 //
 // Knows    metrics, metrics_page, store, etl, transfer.        Known by  target.cc.
+#include <algorithm>
+
+#include "base/limits.h"
 #include "port/clock.h"
 #include "role/shared/metrics_page.h"
 #include "role/target/target.h"
@@ -39,12 +42,66 @@ static void add_objects(const target &t, metrics_text &text)
     metrics_add(text, bytes, "counter", bytes_help, one_label("op", "put"), as_double(m.put_bytes));
 }
 
+// The largest buckets each have samples of their own; those of the others are one sample, so that many buckets do not make many series.
+static void add_buckets(target &t, metrics_text &text)
+{
+    if (t.objects == nullptr)
+        return;
+    using entry = index_usage_map::value_type;
+    std::vector<const entry *> buckets;
+    for (const entry &one : store_bucket_usage(*t.objects))
+        buckets.push_back(&one);
+    std::stable_sort(buckets.begin(), buckets.end(), [](const entry *a, const entry *b) { return a->second.bytes > b->second.bytes; });
+    size_t shown = std::min(buckets.size(), metrics_buckets_max);
+    index_usage others;
+    for (size_t i = shown; i < buckets.size(); i++) {
+        others.objects += buckets[i]->second.objects;
+        others.bytes += buckets[i]->second.bytes;
+    }
+    struct family {
+        const char *name, *help;
+        uint64_t index_usage::*field;
+    };
+    static constexpr family families[] = {
+        {"etlnode_bucket_objects", "Objects of a bucket on this target; \"(others)\": of all buckets without a sample of their own.",
+            &index_usage::objects},
+        {"etlnode_bucket_bytes", "Bytes of a bucket on this target; \"(others)\": of all buckets without a sample of their own.",
+            &index_usage::bytes},
+    };
+    for (const family &f : families) {
+        for (size_t i = 0; i < shown; i++)
+            metrics_add(text, f.name, "gauge", f.help, one_label("bucket", buckets[i]->first), as_double(buckets[i]->second.*f.field));
+        if (shown < buckets.size())
+            metrics_add(text, f.name, "gauge", f.help, one_label("bucket", "(others)"), as_double(others.*f.field));
+    }
+}
+
+static void add_disk(const target &t, metrics_text &text)
+{
+    const target_space &space = t.space;
+    if (space.is_known) {
+        metrics_add(
+            text, "etlnode_disk_size_bytes", "gauge", "Size of the file system of the data directory.", {}, as_double(space.last.size));
+        metrics_add(text, "etlnode_disk_used_bytes", "gauge", "Used bytes of it, whoever uses them.", {}, as_double(space.last.used));
+        metrics_add(text, "etlnode_disk_free_bytes", "gauge", "Bytes of it that the node may still write.", {}, as_double(space.last.free));
+        metrics_add(text, "etlnode_disk_nearly_full", "gauge", "1 from 5 percentage points below --out-of-space, else 0.", {},
+            space.state == space_state::ok ? 0 : 1);
+        metrics_add(text, "etlnode_disk_full", "gauge", "1 while writes are refused because the disk is used to --out-of-space, else 0.",
+            {}, space.state == space_state::full ? 1 : 0);
+    }
+    metrics_add(text, "etlnode_disk_refused_total", "counter", "Writes refused because the disk is used to --out-of-space.", {},
+        as_double(space.refused));
+}
+
 static void add_store(target &t, metrics_text &text)
 {
     if (t.objects == nullptr)
         return;
     const store_counts &c = store_count(*t.objects);
+    metrics_add(text, "etlnode_orphan_objects", "gauge",
+        "Objects of buckets that the cluster document does not name: kept, but not served.", {}, as_double(target_orphans_objects(t)));
     metrics_add(text, "etlnode_store_objects", "gauge", "Objects that this target holds.", {}, as_double(store_object_count(*t.objects)));
+    metrics_add(text, "etlnode_store_bytes", "gauge", "Bytes of these objects.", {}, as_double(store_byte_count(*t.objects)));
     metrics_add(text, "etlnode_store_cache_total", "counter", "Lookups of the cache of hot entries.", one_label("result", "hit"),
         as_double(c.hits));
     metrics_add(text, "etlnode_store_cache_total", "counter", "Lookups of the cache of hot entries.", one_label("result", "miss"),
@@ -165,6 +222,8 @@ std::string target_metrics_text(target &t)
     metrics_add(text, "etlnode_document_version", "gauge", "Version of the cluster document.", {}, as_double(t.document.version));
     add_objects(t, text);
     add_store(t, text);
+    add_buckets(t, text);
+    add_disk(t, text);
     add_pods(t, text);
     add_transfers(t, text);
     add_kubectl(t, text);

@@ -15,6 +15,7 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "control/peer.h"
+#include "port/meta.h"
 #include "transfer/modes/modes.h"
 
 namespace etlnode {
@@ -112,6 +113,29 @@ static void serve_document(target &t, exchange &x, const route_match &match)
     std::string none;
     if (target_admit_peer(t, x, match, none))
         exchange_read_all(x, document_size_max, on_document_body, make_request(t, x));
+}
+
+// --- GET /v1/node/document
+
+static void on_document_read(void *arg, error err, uint64_t version, const std::string &text)
+{
+    node_request *r = static_cast<node_request *>(arg);
+    if (err || version == 0) {
+        fail_request(r, err ? err.code : error_code::not_found, err ? error_text(err) : "this target has no cluster document");
+        return;
+    }
+    answer a;
+    a.content_type = "application/json";
+    a.body = text;
+    exchange_answer(take_exchange(*r), std::move(a));
+    end_request(r);
+}
+
+static void serve_document_copy(target &t, exchange &x, const route_match &match)
+{
+    std::string none;
+    if (target_admit_peer(t, x, match, none))
+        meta_read(*t.e, target_document_name, on_document_read, make_request(t, x));
 }
 
 // --- ETLs
@@ -226,7 +250,11 @@ static void serve_status(target &t, exchange &x, const route_match &match)
     json_ptr tree = json_object();
     json_add_text(tree.get(), "id", t.id);
     json_add_text(tree.get(), "cluster", t.document.uuid);
+    json_add_text(tree.get(), "url", t.url);
     json_add_u64(tree.get(), "document_version", t.document.version);
+    json_add_text(tree.get(), "stored_document", document_identity_print(t.stored));
+    if (!t.orphans.empty())
+        json_add_tree(tree.get(), "orphans", target_orphans_json(t));
     json_add_u64(tree.get(), "object_count", t.objects != nullptr ? store_object_count(*t.objects) : 0);
     json_add_bool(tree.get(), "ready", lifecycle_is_ready(t.life));
     json_add_u64_text(tree.get(), "started_ns", t.started_ns);
@@ -263,6 +291,7 @@ static void serve_bucket_drop(target &t, exchange &x, const route_match &match)
 static constexpr route rows[] = {
     ROUTE("GET", "/v1/node/status", serve_status, "how many objects it holds, which document it has"),
     ROUTE("PUT", "/v1/node/document", serve_document, "the cluster document"),
+    ROUTE("GET", "/v1/node/document", serve_document_copy, "the cluster document as it lies in the data directory, byte for byte"),
     ROUTE("GET", "/v1/node/etl", serve_etl_list, "its ETLs with counters"),
     ROUTE("GET", "/v1/node/etl/{id}", serve_etl_show, "one of them"),
     ROUTE("GET", "/v1/node/etl/{id}/logs", serve_etl_logs, "last log lines as text"),

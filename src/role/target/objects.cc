@@ -276,12 +276,6 @@ static void serve_read(object_request &&r)
 
 // --- PUT and DELETE
 
-bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns)
-{
-    const cluster_bucket *found = document_find_bucket(static_cast<target *>(arg)->document, bucket);
-    return found != nullptr && found->created_ns == created_ns;
-}
-
 void target_note_put(void *arg, error err, uint64_t bytes)
 {
     target &t = *static_cast<target *>(arg);
@@ -292,6 +286,7 @@ void target_note_put(void *arg, error err, uint64_t bytes)
     }
     t.metrics.put_count++;
     t.metrics.put_bytes += bytes;
+    target_space_note_written(t, bytes);
 }
 
 static void serve_put(object_request &&r)
@@ -325,6 +320,12 @@ static void serve_put(object_request &&r)
             exchange_answer_error(*r.x, error_code::not_implemented, "PUT with " + std::string(query) + "= is not implemented");
             return;
         }
+    }
+    std::string why;
+    if (!target_space_admits(*r.t, r.bucket, r.name, head.length, why)) {
+        r.t->metrics.put_errors++;
+        exchange_answer_error(*r.x, error_code::no_space, why);
+        return;
     }
     uint64_t pause_ms = 0; // a transform may pause for longer than a client may
     if (peer_shows_secret(r.t->options.cluster_secret, *r.x) && text_parse_u64(http_head_get(head, header_pause), pause_ms))

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "job/job_host.h"
 #include "port/clock.h"
 #include "port/meta.h"
 #include "role/shared/node_id.h"
@@ -84,9 +85,12 @@ static void join(void *arg)
 {
     target &t = *static_cast<target *>(arg);
     bool has_document = t.document.version > 0;
+    target_begin_jobs(t);
     if (has_document) {
         target_begin_etls(t);
         target_abandon_starts(t);
+        target_orphans_count(t);
+        target_sync_jobs(t);
         lifecycle_joined(t.life);
     }
     LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(),
@@ -178,18 +182,20 @@ static void on_store(void *arg, error err, store *s)
         return;
     }
     t.objects = s;
+    target_space_begin(t); // the answer comes before the first request
     target_document_load(t, on_document);
 }
 
-static void on_id(void *arg, error err, const std::string &id, const std::string &detail)
+static void on_id(void *arg, error err, const node_identity &identity, const std::string &detail)
 {
     target &t = *static_cast<target *>(arg);
     if (err) {
         lifecycle_failed(t.life, err, detail);
         return;
     }
-    t.id = id;
-    log_set_node(id.c_str());
+    t.id = identity.id;
+    t.disk = identity.disk;
+    log_set_node(t.id.c_str());
     store_options options;
     options.dir = t.options.data_dir;
     if (t.options.descriptors_max > 0) // the rest is for connections
@@ -211,9 +217,12 @@ static void drain(void *arg)
     LOG(info, "role", "role=target in_flight=%zu msg=\"draining\"",
         t.public_server != nullptr ? http_server_in_flight(*t.public_server) : 0);
     target_heartbeat_end(t);
+    target_space_end(t);
     if (t.public_server != nullptr)
         http_server_drain(*t.public_server);
     target_held_stop(t);
+    if (t.jobs != nullptr)
+        job_host_stop(*t.jobs);
 }
 
 static bool is_drained(const void *arg)
@@ -238,6 +247,7 @@ static void close(void *arg)
     if (!is_drained(arg))
         LOG(warn, "role", "role=target in_flight=%zu msg=\"requests are cut: the time to drain is up\"",
             http_server_in_flight(*t.public_server));
+    target_placement_stop(t);
     stop_server(t.public_server);
     if (t.pod_server != nullptr)
         http_server_drain(*t.pod_server);
@@ -253,7 +263,8 @@ static void finish(void *arg) { stop_server(static_cast<target *>(arg)->pod_serv
 static bool is_storing(const void *arg)
 {
     const target &t = *static_cast<const target *>(arg);
-    return t.storing || t.removals > 0 || t.store_calls.count > 0 || (t.transfers != nullptr && transfer_host_lookups(*t.transfers) > 0);
+    return t.storing || t.removals > 0 || t.store_calls.count > 0 || (t.jobs != nullptr && job_host_is_active(*t.jobs)) ||
+           (t.transfers != nullptr && transfer_host_lookups(*t.transfers) > 0);
 }
 
 static bool is_idle(const void *arg)
@@ -331,18 +342,22 @@ void target_free(target *t)
 {
     lifecycle_free(t->life);
     target_heartbeat_end(*t);
+    target_space_end(*t);
     if (t->public_server != nullptr) // otherwise its start failed
         http_server_stop(*t->public_server);
     if (t->pod_server != nullptr)
         http_server_stop(*t->pod_server);
     if (t->transfers != nullptr)
         transfer_host_free(t->transfers);
+    if (t->jobs != nullptr)
+        job_host_free(t->jobs);
     if (t->etls != nullptr)
         etl_registry_free(t->etls);
     if (t->client != nullptr)
         http_client_free(t->client);
     if (t->objects != nullptr)
         store_close(t->objects);
+    target_space_forget(*t);
     delete t;
 }
 

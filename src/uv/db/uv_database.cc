@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "uv/db/uv_schema.h"
+#include "uv/db/uv_usage.h"
 
 namespace etlnode {
 
@@ -55,6 +56,7 @@ struct uv_database {
     uv_lane writer;
     uv_lane reader;
     uv_totals totals;
+    index_usage_map usage; // of the buckets that have objects
 };
 
 static error run_plain(uv_connection &connection, uv_sql which)
@@ -145,6 +147,7 @@ static error run_transaction(uv_lane &lane, bool with_growth)
 {
     uv_connection &connection = lane.connection;
     connection.totals = lane.database->totals; // the loop changes it only between batches
+    uv_usage_begin(connection, lane.database->usage);
     error err = run_plain(connection, uv_sql::begin);
     if (err)
         return err;
@@ -162,6 +165,8 @@ static error run_transaction(uv_lane &lane, bool with_growth)
     const uv_totals &before = lane.database->totals;
     if (!err && (connection.totals.objects != before.objects || connection.totals.content_id_max != before.content_id_max))
         err = write_totals(connection);
+    if (!err)
+        err = uv_usage_write(connection);
     if (!err && grows)
         err = take_room(*lane.database, connection);
     if (!err)
@@ -232,8 +237,10 @@ static void finish_batch(uv_job *job)
     std::vector<uv_operation *> finished;
     finished.swap(lane.batch);
     lane.running = false;
-    if (lane.is_writer && !err)
+    if (lane.is_writer && !err) {
         lane.database->totals = lane.connection.totals;
+        uv_usage_apply(lane.connection, lane.database->usage);
+    }
     if (failure)
         LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(failure.code),
             failure.sys, error_text(failure));
@@ -255,6 +262,7 @@ static void queue_operation(uv_lane &lane, uv_operation &op)
 void uv_database_write(uv_world &w, uv_operation &op) { queue_operation(w.database->writer, op); }
 void uv_database_read(uv_world &w, uv_operation &op) { queue_operation(w.database->reader, op); }
 const uv_totals &uv_database_totals(const uv_world &w) { return w.database->totals; }
+const index_usage_map &uv_database_usage(const uv_world &w) { return w.database->usage; }
 
 bool uv_database_is_busy(const uv_world &w) { return w.database != nullptr && (w.database->writer.running || w.database->reader.running); }
 
@@ -408,6 +416,8 @@ static error open_database(uv_database &d, const std::string &data_dir, std::str
         err = uv_sql_run_script(d.reader.connection.db, "PRAGMA query_only = 1");
     if (!err)
         err = read_totals(d.writer.connection, d.totals);
+    if (!err)
+        err = uv_usage_read(d.writer.connection, d.totals, d.usage);
     if (err && out_detail.empty()) {
         out_detail = "cannot open " + path + ": " + error_text(err);
         if (err.sys != 0)

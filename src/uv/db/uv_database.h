@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// uv/db/uv_database.h: the node's SQLite file, for uv_index.cc and uv_meta.cc. Operations are queued on the loop and run on a pool thread.
+// uv/db/uv_database.h: the node's SQLite file, for uv_index.cc, uv_ledger.cc and uv_meta.cc.
+//
+// Operations are queued on the loop and run on a pool thread.
 //
 // There are two connections; one job at a time uses each. Writes are committed in groups: operations queued during a commit go into the
 // next transaction, in order. A read sees every write whose completion has been delivered.
@@ -13,6 +15,7 @@
 #include <sqlite3.h>
 
 #include "base/error.h"
+#include "port/index.h"
 #include "uv/uv_world.h"
 
 namespace etlnode {
@@ -23,6 +26,9 @@ enum class uv_sql : uint8_t {
     rollback,
     totals_read,
     totals_write,
+    usage_list,
+    usage_write,
+    usage_remove,
     page_count, // of the database, as the current transaction leaves it
     object_get,
     object_get_content, // also reads the bytes of an in_index content, or the sums of a file
@@ -49,6 +55,16 @@ enum class uv_sql : uint8_t {
     unsummed_remove,
     meta_read,
     meta_write,
+    jobs_load,
+    job_put,
+    job_remove,
+    ahead_load,
+    ahead_add,
+    ahead_pass, // those that the cursor has passed
+    ahead_remove,
+    failures_page,
+    failure_put,
+    failures_remove,
     count,
 };
 
@@ -56,12 +72,16 @@ enum class uv_sql : uint8_t {
 struct uv_totals {
     uint64_t objects = 0;
     uint64_t content_id_max = 0;
+    uint64_t bytes = 0; // the sum over all buckets; not stored
 };
 
 struct uv_connection {
     sqlite3 *db = nullptr;
     sqlite3_stmt *statements[static_cast<size_t>(uv_sql::count)] = {};
-    uv_totals totals; // of the current transaction; used by the writer only
+    // Of the current transaction; used by the writer only.
+    uv_totals totals;
+    index_usage_map usage;                         // of the buckets that it has changed
+    const index_usage_map *usage_before = nullptr; // of all buckets; the loop changes it only between batches
 };
 
 // Base of an operation. The derived struct contains it as `op` and sets `owner` to itself.
@@ -79,6 +99,7 @@ struct uv_operation {
 void uv_database_write(uv_world &w, uv_operation &op);
 void uv_database_read(uv_world &w, uv_operation &op);
 const uv_totals &uv_database_totals(const uv_world &w);
+const index_usage_map &uv_database_usage(const uv_world &w);
 
 // Statements: prepare once, bind, step, reset.
 sqlite3_stmt *uv_sql_start(uv_connection &connection, uv_sql which, error &out_err);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "uv/db/uv_database.h"
+#include "uv/db/uv_usage.h"
 
 namespace etlnode {
 
@@ -340,16 +341,9 @@ static error put_row(uv_connection &connection, index_change &change)
         err = discard_content(connection, change.before);
     if (!err && is_new_content)
         err = add_content(connection, row);
-    if (!found)
-        connection.totals.objects++;
+    uv_usage_change(connection, row.bucket, found ? &change.before : nullptr, &row);
     connection.totals.content_id_max = std::max(connection.totals.content_id_max, row.content_id);
     return err;
-}
-
-// A damaged total may be smaller than the actual number.
-static void count_removed(uv_connection &connection, uint64_t count)
-{
-    connection.totals.objects -= std::min(count, connection.totals.objects);
 }
 
 static error remove_row(uv_connection &connection, index_change &change, error &out_outcome)
@@ -369,7 +363,7 @@ static error remove_row(uv_connection &connection, index_change &change, error &
     uv_sql_bind(s, 2, change.row.name);
     (void)uv_sql_step(connection, s, err);
     uv_sql_end(s);
-    count_removed(connection, 1);
+    uv_usage_change(connection, change.row.bucket, &change.before, nullptr);
     return err ? err : discard_content(connection, change.before);
 }
 
@@ -387,7 +381,7 @@ static error remove_bucket(uv_connection &connection, const std::string &bucket)
         if (err)
             return err;
     }
-    count_removed(connection, static_cast<uint64_t>(sqlite3_changes64(connection.db)));
+    uv_usage_remove_bucket(connection, bucket);
     return no_error;
 }
 
@@ -487,6 +481,8 @@ static void placed(env &e, std::vector<uint64_t> content_ids, index_on_done on_d
 
 static uint64_t object_count(env &e) { return uv_database_totals(uv_world_of(e)).objects; }
 static uint64_t content_id_max(env &e) { return uv_database_totals(uv_world_of(e)).content_id_max; }
+static uint64_t byte_count(env &e) { return uv_database_totals(uv_world_of(e)).bytes; }
+static const index_usage_map &bucket_usage(env &e) { return uv_database_usage(uv_world_of(e)); }
 
 const index_port uv_index_port = {
     .get = get,
@@ -500,6 +496,8 @@ const index_port uv_index_port = {
     .sums_add = sums_add,
     .object_count = object_count,
     .content_id_max = content_id_max,
+    .byte_count = byte_count,
+    .bucket_usage = bucket_usage,
 };
 
 } // namespace etlnode

@@ -9,7 +9,17 @@
 
 namespace etlnode {
 
-static constexpr int schema_version = 3;
+static constexpr int schema_version = 4;
+
+// What jobs have done on this target (port/ledger.h).
+#define JOB_TABLES                                                                                                                        \
+    "CREATE TABLE jobs(id BLOB PRIMARY KEY, kind BLOB NOT NULL, state BLOB NOT NULL, epoch INTEGER NOT NULL, pass INTEGER NOT NULL,"      \
+    " cursor_bucket BLOB NOT NULL, cursor_name BLOB NOT NULL, done INTEGER NOT NULL, skipped INTEGER NOT NULL, failed INTEGER NOT NULL,"  \
+    " bytes INTEGER NOT NULL, started_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL, error BLOB NOT NULL) WITHOUT ROWID;"                \
+    "CREATE TABLE job_ahead(job BLOB NOT NULL, bucket BLOB NOT NULL, name BLOB NOT NULL, outcome INTEGER NOT NULL,"                       \
+    " PRIMARY KEY(job, bucket, name)) WITHOUT ROWID;"                                                                                     \
+    "CREATE TABLE job_failures(job BLOB NOT NULL, bucket BLOB NOT NULL, name BLOB NOT NULL, status INTEGER NOT NULL, text BLOB NOT NULL," \
+    " request_id BLOB NOT NULL, tries INTEGER NOT NULL, PRIMARY KEY(job, bucket, name)) WITHOUT ROWID;"
 
 static constexpr const char *schema =
     "CREATE TABLE objects(bucket BLOB NOT NULL, name BLOB NOT NULL, content_id INTEGER NOT NULL, size INTEGER NOT NULL,"
@@ -23,7 +33,8 @@ static constexpr const char *schema =
     "INSERT INTO totals VALUES(1, 0, 0);"
     "CREATE TABLE sums(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
-    "PRAGMA user_version = 3;";
+    "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;" JOB_TABLES
+    "PRAGMA user_version = 4;";
 
 // Version 1 stored no contents.
 static constexpr const char *upgrade_1 = "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
@@ -36,6 +47,11 @@ static constexpr const char
                  "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
                  "INSERT OR IGNORE INTO unsummed SELECT content_id, bucket, name FROM objects WHERE content_id <> 0 AND NOT in_index;"
                  "PRAGMA user_version = 3;";
+
+// Version 3 kept no sums of buckets, which are counted once, and knew no jobs.
+static constexpr const char *upgrade_3 =
+    "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO buckets SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket;" JOB_TABLES "PRAGMA user_version = 4;";
 
 static error refuse(error err, std::string &out_detail, std::string detail)
 {
@@ -82,6 +98,8 @@ error uv_schema_upgrade(sqlite3 *db, int64_t version)
         err = run_as_one(db, upgrade_1);
     if (!err && version <= 2)
         err = run_as_one(db, upgrade_2);
+    if (!err && version <= 3)
+        err = run_as_one(db, upgrade_3);
     return err;
 }
 

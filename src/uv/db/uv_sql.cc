@@ -2,7 +2,7 @@
 // uv/db/uv_sql.cc: the SQL of the node's database: statements, their preparation, and the mapping of SQLite's errors.
 //
 // Owns     nothing; a connection keeps its statements.
-// Knows    SQLite.      Known by  uv_database.cc, uv_schema.cc, uv_index.cc, uv_meta.cc.
+// Knows    SQLite.      Known by  uv_database.cc, uv_schema.cc, uv_index.cc, uv_ledger.cc, uv_meta.cc.
 #include "uv/db/uv_database.h"
 
 #include "base/limits.h"
@@ -11,12 +11,17 @@ namespace etlnode {
 
 #define OBJECT_COLUMNS "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
 
+#define JOB_COLUMNS "id, kind, state, epoch, pass, cursor_bucket, cursor_name, done, skipped, failed, bytes, started_ns, ended_ns, error"
+
 static constexpr const char *sql_text[] = {
     "BEGIN IMMEDIATE",
     "COMMIT",
     "ROLLBACK",
     "SELECT objects, content_id_max FROM totals WHERE id = 1",
     "UPDATE totals SET objects = ?1, content_id_max = ?2 WHERE id = 1",
+    "SELECT bucket, objects, bytes FROM buckets",
+    "REPLACE INTO buckets(bucket, objects, bytes) VALUES(?1, ?2, ?3)",
+    "DELETE FROM buckets WHERE bucket = ?1",
     "PRAGMA page_count",
     ("SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2"),
     // Use one statement: between two of them, a commit could remove the content.
@@ -47,6 +52,17 @@ static constexpr const char *sql_text[] = {
     "DELETE FROM unsummed WHERE content_id = ?1",
     "SELECT version, text FROM meta WHERE name = ?1",
     "REPLACE INTO meta(name, version, text) VALUES(?1, ?2, ?3)",
+    "SELECT " JOB_COLUMNS " FROM jobs ORDER BY id",
+    "REPLACE INTO jobs(" JOB_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    "DELETE FROM jobs WHERE id = ?1",
+    "SELECT job, bucket, name, outcome FROM job_ahead ORDER BY job, bucket, name",
+    "REPLACE INTO job_ahead(job, bucket, name, outcome) VALUES(?1, ?2, ?3, ?4)",
+    "DELETE FROM job_ahead WHERE job = ?1 AND (bucket, name) <= (?2, ?3)",
+    "DELETE FROM job_ahead WHERE job = ?1",
+    ("SELECT bucket, name, status, text, request_id, tries FROM job_failures WHERE job = ?1 AND (bucket, name) > (?2, ?3)"
+     " ORDER BY bucket, name LIMIT ?4"),
+    "REPLACE INTO job_failures(job, bucket, name, status, text, request_id, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    "DELETE FROM job_failures WHERE job = ?1",
 };
 static_assert(sizeof sql_text / sizeof sql_text[0] == static_cast<size_t>(uv_sql::count));
 static_assert(content_id_limit == 4'611'686'018'427'387'904, "as in the texts above");

@@ -37,11 +37,13 @@ static void the_cluster_has_every_section(void **)
     cluster_document document;
     document.uuid = "CLUSTERuuid1";
     document.created = "2026-01-02 03:04:05";
-    json_ptr tree = cluster_config_json(document, "http://proxy:8080");
+    json_ptr tree = cluster_config_json(document, "http://proxy:8080", 90);
     const setting settings[] = {
         {"uuid", "CLUSTERuuid1"},
         {"lastupdate_time", "2026-01-02 03:04:05"},
         {"config_version", "0"},
+        {"space.out_of_space", "90"},
+        {"space.highwm", "85"},
         {"proxy.primary_url", "http://proxy:8080"},
         {"proxy.original_url", "http://proxy:8080"},
         {"proxy.discovery_url", ""},
@@ -69,7 +71,6 @@ static void the_cluster_has_every_section(void **)
         {"timeout.startup_time", "25s"},
         {"timeout.join_startup_time", "30s"},
         {"timeout.send_file_time", "30s"},
-        {"space.out_of_space", "100"},
         {"memsys.min_free", "0B"},
         {"chunks.max_monolithic_size", "1TiB"},
     };

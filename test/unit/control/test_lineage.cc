@@ -205,6 +205,10 @@ static void whatever_is_let_in_fits(void **)
         document_begin_term(document, UINT64_MAX - i);
     for (size_t i = 0; i < document_departure_count_max; i++)
         document.departures.push_back({.id = std::string(node_id_size_max, 'd'), .placement = UINT64_MAX, .is_missed = true});
+    for (size_t i = 0; i < document_destroyed_count_max; i++)
+        document_record_destroyed(document, {.name = std::string(bucket_name_size_max, 'b'), .created_ns = UINT64_MAX}, UINT64_MAX);
+    for (size_t i = 0; i < document_superseded_count_max; i++)
+        document.supersedes.push_back({.term = UINT64_MAX, .tag = UINT64_MAX, .version = UINT64_MAX, .digest = UINT64_MAX});
     test_true(document_etls_size(document) <= document_etls_size_max);
     std::string text = document_print(document);
     if (text.size() > document_size_max)

@@ -13,6 +13,8 @@ static std::vector<std::string> names(void *, word_kind kind, const std::string 
     case word_kind::bucket: return {"papers", "photos"};
     case word_kind::object: return bucket == "photos" ? std::vector<std::string>{prefix + "1", prefix + "2"} : std::vector<std::string>();
     case word_kind::target: return {"t1"};
+    case word_kind::job: return {"bqvIEUAyI"};
+    case word_kind::job_kind:
     case word_kind::none:
     case word_kind::object_or_bucket:
     case word_kind::file:
@@ -38,6 +40,8 @@ static void candidates(void **)
     test_eq_text(at({"etl", "s"}), "show stop start");
     test_eq_text(at({"transform", "in"}), "init");
     test_eq_text(at({"etl", "stop", "J"}), "JGHEoo89gg");
+    test_eq_text(at({"job", "wait", ""}), "bqvIEUAyI");
+    test_eq_text(at({"job", "start", "s"}), "scrub");
     test_eq_text(at({"stop", "etl", "m"}), "my-etl");
     test_eq_text(at({"etl", "object", "x", "ph"}), "photos/");
     test_eq_text(at({"etl", "object", "x", "ais://ph"}), "ais://photos/");

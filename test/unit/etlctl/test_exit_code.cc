@@ -67,6 +67,7 @@ static constexpr documented all[] = {
     {"already_exists", exit_code::conflict},
     {"conflict", exit_code::conflict},
     {"diverged", exit_code::conflict},
+    {"other_epoch", exit_code::conflict},
     {"length_required", exit_code::other},
     {"body_too_large", exit_code::limit},
     {"url_too_long", exit_code::limit},

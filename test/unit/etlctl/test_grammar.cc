@@ -135,7 +135,7 @@ static void tables_are_consistent(void **)
         test_true(grammar_find_flag(names.substr(names.rfind("--"))) == &row);
         ++count;
     }
-    test_true(count <= 32); // the width of flag_bit
+    test_true(count <= 64); // the width of flag_bit
     test_true(grammar_find_flag("-") == nullptr);
     test_true(grammar_find_flag("--output=json") == &grammar_flag(flag::output));
     test_true(grammar_find_flag("-ojson") == &grammar_flag(flag::output));

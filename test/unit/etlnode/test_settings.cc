@@ -68,6 +68,8 @@ static void defaults_are_usable(void **)
     test_eq_text(target.node.pod_listen_host, "127.0.0.1");
     test_eq_text(target.node.node_name, "laptop");
     test_eq(target.node.pod_ready_wait_ms, 5'000u);
+    test_eq(target.node.out_of_space, 95u);
+    test_eq(read_with("target", "out-of-space", "100").node.out_of_space, 100u);
     test_true(target.node.security == pod_security::baseline);
     test_false(target.node.require_framing);
     test_true(read_with("target", "require-framing", "true").node.require_framing);
@@ -127,6 +129,9 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "proxy", "here", "http://HOST:PORT"},
         {"target", "pod-listen", "x", "HOST:PORT"},
         {"target", "pod-ready-wait", "5", "duration"},
+        {"target", "out-of-space", "0", "a percentage from 1 to 100"},
+        {"target", "out-of-space", "101", "a percentage from 1 to 100"},
+        {"target", "out-of-space", "95%", "without a sign"},
         {"target", "node-address", "http://node1", "a host name or an IP address"},
         {"target", "node-address", "node1:30000", "without a port"},
         {"target", "node-address", "[::1]:30000", "without a port"},

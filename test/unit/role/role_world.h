@@ -341,7 +341,7 @@ inline std::string role_registration(role_world &w, const scripted_node &node, c
 inline void role_take_push(role_world &w, const scripted_node &node)
 {
     for (size_t &seen = w.seen[node.id]; seen < node.asked.size(); seen++) {
-        if (node.asked[seen].second == "/v1/node/document")
+        if (node.asked[seen].first == "PUT" && node.asked[seen].second == "/v1/node/document")
             w.held[node.id] = node.asked[seen].body;
     }
 }

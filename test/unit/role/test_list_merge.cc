@@ -147,6 +147,102 @@ static void one_level_collapses_what_is_below(void **)
     test_eq_text(list_skip_after("", "plain"), "plain");
 }
 
+// "name@version", a tombstone with a minus in front. A page with more to come has its last name as token.
+static list_page versions_of(std::initializer_list<const char *> texts, bool has_more = false)
+{
+    list_page page;
+    for (std::string_view text : texts) {
+        list_entry entry;
+        entry.flags = text.starts_with("-") ? list_flag_tombstone : list_flag_cached;
+        text.remove_prefix(text.starts_with("-") ? 1 : 0);
+        entry.name = text.substr(0, text.find('@'));
+        entry.version = text.substr(text.find('@') + 1);
+        page.entries.push_back(std::move(entry));
+    }
+    if (has_more)
+        page.token = page.entries.back().name;
+    return page;
+}
+
+static void texts_of(fixture &f, const std::vector<list_entry> &entries)
+{
+    f.text.clear();
+    for (const list_entry &entry : entries) {
+        f.text += f.text.empty() ? "" : " ";
+        f.text += (entry.flags & list_flag_tombstone) != 0 ? "-" : "";
+        f.text += entry.name + (entry.version.empty() ? "" : "@" + entry.version);
+    }
+}
+
+static void the_highest_version_counts(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    std::string end;
+    f.pages = {versions_of({"a@1", "b@10", "c@2"}), versions_of({"-a@2", "b@9", "d@1"}), versions_of({"c@4294967297"})};
+    texts_of(f, list_merge_versions(f.pages, end));
+    test_eq_text(f.text, "-a@2 b@10 c@4294967297 d@1");
+    test_eq_text(end, "");
+    f.pages = {};
+    texts_of(f, list_merge_versions(f.pages, end));
+    test_eq_text(f.text, "");
+}
+
+static void a_result_ends_where_a_target_may_have_more(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    std::string end;
+    f.pages = {versions_of({"a@1", "d@1"}, true), versions_of({"b@1", "c@1"}, true), versions_of({"c@2", "z@1"})};
+    texts_of(f, list_merge_versions(f.pages, end));
+    test_eq_text(f.text, "a@1 b@1 c@2"); // the second target may have a newer d
+    test_eq_text(end, "c");
+}
+
+static void collect(fixture &f, list_collection &c, std::vector<list_page> pages)
+{
+    std::string end;
+    std::vector<list_entry> merged = list_merge_versions(pages, end);
+    list_collect(c, merged, end);
+    texts_of(f, c.page.entries);
+}
+
+static void hidden_names_do_not_fill_a_page(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    list_collection c;
+    c.page_size = 2;
+    collect(f, c, {versions_of({"-a@1", "-b@1"}, true)});
+    test_eq_text(f.text, "");
+    test_false(c.is_done);
+    test_eq_text(c.after, "b");
+    collect(f, c, {versions_of({"c@1", "-d@1"}, true)});
+    test_false(c.is_done);
+    collect(f, c, {versions_of({"e@1", "f@1"})});
+    test_eq_text(f.text, "c@1 e@1");
+    test_true(c.is_done);
+    test_eq_text(c.page.token, "e");
+    list_collection last;
+    last.page_size = 2;
+    collect(f, last, {versions_of({"f@1", "-g@1"})});
+    test_true(last.is_done);
+    test_eq_text(last.page.token, "");
+}
+
+// A directory whose objects are all deleted is none.
+static void directories_come_from_what_is_there(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    list_collection c;
+    c.page_size = 3;
+    c.is_flat = true;
+    collect(f, c, {versions_of({"-a/1@1", "b/1@1", "b/2@1"}, true), versions_of({"b/2@2", "c@1"})});
+    test_eq_text(f.text, "b/");
+    test_eq_text(c.after, "b/\xff"); // the rest of the directory is skipped
+    test_false(c.is_done);
+    collect(f, c, {versions_of({"c@1", "d/x@1", "e@1"})});
+    test_eq_text(f.text, "b/ c@1 d/");
+    test_eq_text(c.page.token, "d/");
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -156,6 +252,10 @@ int main()
         cmocka_unit_test_setup_teardown(requests_have_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_say_what_they_want, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_requests_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_highest_version_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_result_ends_where_a_target_may_have_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(hidden_names_do_not_fill_a_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(directories_come_from_what_is_there, setup, teardown),
         cmocka_unit_test(one_level_collapses_what_is_below),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

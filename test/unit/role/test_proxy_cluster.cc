@@ -17,11 +17,12 @@ static void what_the_cluster_is(void **state)
         {"GET /v1/daemon?what=smap&what=stats", nullptr, 400, "the parameter what is given twice, with different values"},
         {"GET /v1/health?readiness=true&readiness=false", nullptr, 400, "the parameter readiness is given twice, with different values"},
         {"GET /v1/daemon?what=", nullptr, 400, "the query must say what: ?what=smap"},
-        {"GET /v1/daemon?what=stats", nullptr, 501, "what=stats is not implemented; there is: smap"},
+        {"GET /v1/daemon?what=stats", nullptr, 501,
+            "what=stats is not implemented; there are: smap, node_status, mountpaths, sysinfo, metrics, config, bmd, software_version"},
         {"GET /v1/cluster?what=smap", nullptr, 200, "\"pmap\":{\"proxy-01\":{"},
         {"GET /v1/cluster?what=cluster_config", nullptr, 200, "\"primary_url\":\"http://10.0.0.1:8080\""},
         {"GET /v1/cluster?what=remote", nullptr, 200, R"({"a":null,"ver":0})"}, {"GET /v1/cluster?what=backends", nullptr, 200, "[]"},
-        {"GET /v1/cluster", nullptr, 501, "what= is not implemented; there are: cluster_config, smap, nodes, backends, remote"},
+        {"GET /v1/cluster", nullptr, 501, "what= is not implemented; there are: cluster_config, smap, nodes, usage, backends, remote"},
         {"GET /v1/cluster?what=stats", nullptr, 501, "what=stats is not implemented"},
         {"GET /nowhere", nullptr, 404, "there is no /nowhere here"},
         {"DELETE /v1/health", nullptr, 405, "method DELETE is not allowed for /v1/health; allowed: GET, HEAD"},
@@ -55,7 +56,7 @@ static void nodes_are_shown_as_they_are(void **state)
     const scripted_call &call = role_ask(w, "GET /v1/cluster?what=nodes");
     test_eq_text(call.answer.body,
         "{\"uuid\":\"" + proxy_document(*w.p).uuid + "\",\"version\":\"" + std::to_string(proxy_document(*w.p).version) + "\",\"nodes\":[" +
-            R"({"id":"proxy-01","role":"proxy","url":"http://10.0.0.1:8080","flags":0,"primary":true,"state":"active","reason":""},)" +
+            R"({"id":"proxy-01","role":"proxy","url":"http://10.0.0.1:8080","flags":0,"primary":true,"state":"active","version":"unit","reason":""},)" +
             R"({"id":"target-01","role":"target","url":"http://10.0.0.11:8080","flags":0,"primary":false,"state":"active","objects":4,"reason":""}],)" +
             "\"strangers\":[]}");
     role_wait_silent(w, node);
@@ -70,7 +71,7 @@ static void a_target_that_will_not_come_back_is_taken_out(void **state)
     scripted_node &node = *w.peers[role_target_id];
     role_check(role_register(w, node, "\"object_count\":4,"), "register", 204, "");
     const role_case while_it_lives[] = {
-        {"PUT /v1/cluster", "", 501, "action \"\" is not implemented; there is: decommission-node"},
+        {"PUT /v1/cluster", "", 501, "action \"\" is not implemented; there are: decommission-node, start, stop"},
         {"PUT /v1/cluster", "[]", 400, "it is not an object"},
         {"PUT /v1/cluster", R"({"action":"shutdown"})", 501, "action \"shutdown\" is not implemented"},
         {"PUT /v1/cluster", R"({"action":"decommission-node"})", 404, "there is no target \"\""},

@@ -101,7 +101,7 @@ static void documents_that_do_not_go_together_are_reported(void **state)
     cluster_document next = document;
     next.version += 5;
     w.held[role_target_id] = document_print(next);
-    role_check(role_register(w, node), path, 409, "the proxy's data directory is older. Start the proxy with the newer directory");
+    role_check(role_register(w, node), path, 409, "the proxy's data directory is older. It takes the newer document when");
     const scripted_call &health = role_ask(w, "GET /v1/health?readiness=true");
     role_check(health, "health", 503, "the proxy's data directory is older"); // every target that was heard reports that
     role_expect(w, "GET /v1/cluster?what=nodes", {}, 200, "\"state\":\"diverged\"");
@@ -196,6 +196,30 @@ static void a_target_that_comes_back_having_missed_nothing_is_placed_again(void 
     role_expect(w, "GET /v1/cluster?what=nodes", {}, 200, "before it came back something was written, deleted or destroyed");
 }
 
+static void a_known_id_has_one_disk(void **state)
+{
+    role_world &w = role_of(state);
+    scripted_node &node = *w.peers[role_target_id];
+    const cluster_node *known = document_find_node(proxy_document(*w.p), role_target_id);
+    test_eq_text(known->disk, ""); // it registered as a target of a former version
+    uint64_t version = proxy_document(*w.p).version;
+    role_check(role_register(w, node, R"("disk":"aaaaaaaaaaaaaaaa","object_count":0,)"), path, 200, "");
+    test_eq_text(document_find_node(proxy_document(*w.p), role_target_id)->disk, "aaaaaaaaaaaaaaaa");
+    test_eq(proxy_document(*w.p).version, version + 1);
+    role_check(role_register(w, node, R"("disk":"aaaaaaaaaaaaaaaa","object_count":0,)"), path, 204, "");
+    role_check(role_register(w, node, R"("disk":"bbbbbbbbbbbbbbbb","object_count":0,)"), path, 409,
+        "target target-01 has another data directory (bbbbbbbbbbbbbbbb) than before (aaaaaaaaaaaaaaaa): start it with that one. If it is "
+        "lost, take the target out with what only it held (etlctl target rm target-01), and the new directory can join");
+    role_check(role_register(w, node, R"("disk":"tooshort","object_count":0,)"), path, 400, "disk is not of 16 characters");
+    role_check(role_register(w, node), path, 204, ""); // the former version again
+    test_eq(proxy_document(*w.p).version, version + 1);
+    role_wait_silent(w, node);
+    role_expect(w, "PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"target-01"}})", 200);
+    scripted_listen(node);
+    role_check(role_register(w, node, R"("disk":"bbbbbbbbbbbbbbbb","object_count":0,)"), path, 200, "");
+    test_eq_text(document_find_node(proxy_document(*w.p), role_target_id)->disk, "bbbbbbbbbbbbbbbb");
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -210,6 +234,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_target_that_comes_back_empty_is_placed_again, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(
             a_target_that_comes_back_having_missed_nothing_is_placed_again, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_known_id_has_one_disk, role_set_up_cluster, role_tear_down),
     };
     return role_main(tests);
 }

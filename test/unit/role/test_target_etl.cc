@@ -174,7 +174,7 @@ static void what_cannot_be_removed_is_reported(void **state)
     document_remove_etl(w.document, "my-etl");
     role_check(role_push(w), "push", 204, "");
     role_check(role_ask_as_node(w, at(gone_path, w.document.version)), "gone", 503,
-        "deleting the pod: kubectl delete: exit code 1: Error from server (TooManyRequests)");
+        "deleting the pod: kubectl delete: exit code 1: Error from server");
     set_certain(w, sim_fault::kubectl_api_error, false);
     role_check(role_ask_as_node(w, at(gone_path, w.document.version)), "gone", 204, "");
 }

@@ -9,8 +9,8 @@ using namespace etlnode;
 static void only_nodes_of_the_cluster_may_ask(void **state)
 {
     role_world &w = role_of(state);
-    for (const char *line : {"GET /v1/node/status", "PUT /v1/node/document", "GET /v1/node/etl", "GET /v1/node/etl/e",
-             "GET /v1/node/etl/e/start?generation=g&version=1&wait_timeout_ms=1", "GET /v1/node/etl/e/gone?version=1",
+    for (const char *line : {"GET /v1/node/status", "PUT /v1/node/document", "GET /v1/node/document", "GET /v1/node/etl",
+             "GET /v1/node/etl/e", "GET /v1/node/etl/e/start?generation=g&version=1&wait_timeout_ms=1", "GET /v1/node/etl/e/gone?version=1",
              "GET /v1/node/etl/e/logs", "GET /v1/node/bucket/b?count=1", "DELETE /v1/node/bucket/c"}) {
         std::string_view body = std::string_view(line).starts_with("PUT") ? std::string_view("{}") : std::string_view();
         role_check(role_ask(w, line, body), line, 401, "calls between nodes need the header Etlnode-Cluster-Secret");
@@ -26,8 +26,9 @@ static void its_state_is_reported(void **state)
     role_check(role_ask(w, "PUT /v1/objects/b/o?pid=p&utm=1", "x"), "PUT", 200, "");
     const scripted_call &call = role_ask_as_node(w, "GET /v1/node/status");
     test_eq_text(call.answer.body,
-        R"({"id":"target-01","cluster":"CLUSTERuuid1","document_version":1,"object_count":1,"ready":true,"started_ns":")" +
-            std::to_string(w.t->started_ns) + "\"}");
+        R"({"id":"target-01","cluster":"CLUSTERuuid1","url":"http://10.0.0.2:8080","document_version":1,"stored_document":"1.1.)"
+        R"(1111222233334444.)" +
+            text_hex(w.t->stored.digest) + R"(","object_count":1,"ready":true,"started_ns":")" + std::to_string(w.t->started_ns) + "\"}");
 }
 
 // --- the document
@@ -160,12 +161,92 @@ static void a_bucket_is_emptied_when_it_is_no_more(void **state)
     put_object(w, "o");
     role_check(role_ask_as_node(w, "DELETE /v1/node/bucket/b"), "drop", 409, "the bucket is in the cluster document of this target");
     test_eq(store_object_count(*w.t->objects), 1);
-    document_remove_bucket(w.document, "b");
+    test_true(document_destroy_bucket(w.document, "b", w.document.version + 1));
     role_check(role_push(w), "push", 204, "");
     test_eq(store_object_count(*w.t->objects), 0); // the document alone causes that
     role_check(role_ask_as_node(w, "DELETE /v1/node/bucket/b"), "drop", 204, "");
     role_check(role_ask_as_node(w, "DELETE /v1/node/bucket/never"), "drop", 204, "");
     role_expect(w, "GET /v1/objects/b/o", {}, 404, "bucket \"ais://b\" does not exist (there are none)");
+}
+
+// A restored document may lack a bucket. Only a record of its end, or another bucket of its name, makes its objects go.
+static void objects_of_a_bucket_that_is_only_missing_are_kept(void **state)
+{
+    role_world &w = role_of(state);
+    put_object(w, "o");
+    put_object(w, "p");
+    cluster_bucket bucket = *document_find_bucket(w.document, "b");
+    document_remove_bucket(w.document, "b");
+    role_check(role_push(w), "push", 204, "");
+    for (int round = 0; round < 2; round++) { // also after a restart
+        test_true(scripted_until(*w.sim, [&] { return w.t->orphans.size() == 1 && w.t->orphans[0].is_counted; }));
+        test_eq(store_object_count(*w.t->objects), 2);
+        role_expect(w, "GET /v1/objects/b/o", {}, 404, "bucket \"ais://b\" does not exist (there are none)");
+        role_check(role_ask_as_node(w, "GET /v1/node/status"), "status", 200,
+            R"("orphans":[{"name":"b","created_ns":")" + std::to_string(bucket.created_ns) + R"(","objects":2}])");
+        if (round == 0) {
+            role_stop(w);
+            role_start(w);
+        }
+    }
+    // The same bucket again, as when an operator restores a newer document: everything is back.
+    document_put_bucket(w.document, bucket);
+    role_check(role_push(w), "push", 204, "");
+    role_expect(w, "GET /v1/objects/b/o", {}, 200, "abc");
+    test_true(w.t->orphans.empty());
+    // Missing again, and then another one of the name, or the record of its end.
+    for (bool is_other : {true, false}) {
+        document_remove_bucket(w.document, "b");
+        role_check(role_push(w), "push", 204, "");
+        test_true(store_object_count(*w.t->objects) > 0);
+        if (is_other)
+            document_put_bucket(w.document, {.name = "b", .created_ns = ++bucket.created_ns});
+        else
+            document_record_destroyed(w.document, bucket, w.document.version + 1);
+        role_check(role_push(w), "push", 204, "");
+        test_eq(store_object_count(*w.t->objects), 0);
+        test_true(w.t->orphans.empty());
+        if (is_other)
+            put_object(w, "o");
+    }
+}
+
+static void a_list_of_orphans_that_cannot_be_stored(void **state)
+{
+    role_world &w = role_of(state);
+    put_object(w, "o");
+    document_remove_bucket(w.document, "b");
+    role_fail_disk(w, memory_op::meta_swap, error_code::no_space); // the list comes before the document
+    role_check(role_push(w), "push", 507, "the cluster document could not be stored: no space left on device");
+    role_check(role_ask_as_node(w, "PUT /v1/node/document", role_document_text(w)), "again", 204, "");
+    test_eq(w.node->now.documents["orphans"].version, 1);
+    test_eq(w.node->now.documents["cluster"].version, 2);
+}
+
+static void its_document_can_be_read(void **state)
+{
+    role_world &w = role_of(state);
+    const scripted_call &call = role_ask_as_node(w, "GET /v1/node/document");
+    test_eq(call.status(), 200);
+    test_eq_text(call.answer.body, w.node->now.documents["cluster"].text);
+    role_fail_disk(w, memory_op::meta_read, error_code::io);
+    role_check(role_ask_as_node(w, "GET /v1/node/document"), "document", 500, "input/output error");
+}
+
+// An operator has chosen another line: this target's document is superseded by name.
+static void a_superseded_document_is_replaced(void **state)
+{
+    role_world &w = role_of(state);
+    cluster_document held = w.t->document;
+    cluster_document other = w.document;
+    other.terms.clear();
+    document_begin_term(other, 77);
+    other.version = 8;
+    role_check(role_ask_as_node(w, "PUT /v1/node/document", document_print(other)), "diverged", 409, "they have diverged");
+    other.supersedes.push_back(document_identify(held));
+    role_check(role_ask_as_node(w, "PUT /v1/node/document", document_print(other)), "superseded", 204, "");
+    test_eq(w.t->document.version, 8);
+    test_eq_text(w.t->odds, "");
 }
 
 static void one_that_has_not_joined_has_no_pages(void **state)
@@ -175,8 +256,9 @@ static void one_that_has_not_joined_has_no_pages(void **state)
     role_check(role_ask_as_node(w, "GET /v1/node/etl/e"), "etl", 503, "the target has no cluster document yet");
     role_check(role_ask_as_node(w, "GET /v1/node/etl/e/logs"), "logs", 503, "the target has no cluster document yet");
     test_eq_text(role_ask_as_node(w, "GET /v1/node/etl").answer.body, "[]");
-    role_check(
-        role_ask_as_node(w, "GET /v1/node/status"), "status", 200, R"("cluster":"","document_version":0,"object_count":0,"ready":false)");
+    role_check(role_ask_as_node(w, "GET /v1/node/status"), "status", 200,
+        R"("cluster":"","url":"http://10.0.0.2:8080","document_version":0,"stored_document":"0.0.0000000000000000.0000000000000000","object_count":0,"ready":false)");
+    role_check(role_ask_as_node(w, "GET /v1/node/document"), "document", 404, "this target has no cluster document");
 }
 
 int main()
@@ -190,6 +272,10 @@ int main()
         cmocka_unit_test_setup_teardown(a_document_that_cannot_be_stored_is_not_acknowledged, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_page_holds_what_was_asked_for, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_bucket_is_emptied_when_it_is_no_more, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(objects_of_a_bucket_that_is_only_missing_are_kept, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_list_of_orphans_that_cannot_be_stored, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(its_document_can_be_read, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_superseded_document_is_replaced, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(one_that_has_not_joined_has_no_pages, role_set_up_target, role_tear_down),
     };
     return role_main(tests);

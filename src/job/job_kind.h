@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// job/job_kind.h: what a kind of job is: a row of kinds/kinds.cc and a file beside it.
+//
+// The frame plans the names, keeps the window and the ledger, waits and resumes. A kind only handles one item. It may gather items that
+// are in flight, for example into one batch for each destination, and end them together. What an item does must be repeatable: after a
+// crash the items that had no outcome in the ledger are handled again. A destination must be durable before job_item_ended.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+#include "codec/json.h"
+#include "job/pace.h"
+#include "job/window.h"
+#include "store/store.h"
+
+namespace etlnode {
+
+struct job;
+
+// What the target lends to its jobs.
+struct job_tools {
+    env *e = nullptr;
+    store *objects = nullptr;
+    // The smallest name of a bucket of the cluster that is greater than `after`; false if there is none.
+    bool (*next_bucket)(void *arg, const std::string &after, std::string &out_bucket) = nullptr;
+    // Of the placement in force. A pass counts only if it lay wholly in one.
+    uint64_t (*epoch)(void *arg) = nullptr;
+    // Clients are served at this moment; jobs leave them most of the disk.
+    bool (*is_busy)(void *arg) = nullptr;
+    void *arg = nullptr;
+};
+
+// The job as the cluster's document asks for it.
+struct job_order {
+    std::string id = {};
+    std::string kind = {};
+    std::string bucket = {}; // empty: all
+    std::string prefix = {};
+    std::string options = {}; // a JSON object
+    bool is_cancelled = false;
+    bool is_over = false; // on all targets: nothing begins any more
+};
+
+// One item in flight. The frame owns it; it lives until it has ended.
+struct job_item {
+    job *owner = nullptr;
+    uint64_t number = 0;
+    void *work = nullptr; // the kind's
+};
+
+struct job_kind {
+    const char *name;
+    size_t items_max;    // in flight at a time
+    uint64_t epochs;     // 0: a pass counts whatever the placement does meanwhile; 1: it must lie in one epoch
+    const char *summary; // for help
+    // What is wrong with the options; empty: nothing. Called at the proxy, before the job is stored, and at every target.
+    std::string (*check_options)(const cJSON *options);
+    // Takes what it needs of the options. Called before the first item, also after a restart.
+    void (*open)(job &j, const cJSON *options);
+    void (*close)(job &j);
+    // Begins an item. It ends later, never inside this call, by one of the three functions below.
+    void (*begin)(job_item &item);
+    // The item shall end soon: by job_item_stopped if it has no outcome yet.
+    void (*stop)(job_item &item);
+};
+
+const job_tools &job_tools_of(const job_item &item);
+// The kind's own, between open and close.
+void *job_state_of(const job_item &item);
+const index_row &job_item_row(const job_item &item);
+
+// Exactly one of these ends an item; it is invalid afterwards.
+void job_item_ended(job_item &item, job_outcome outcome, uint64_t bytes);
+// A failure that may pass (error_is_retryable, no_space) is tried again some times; the other kinds, and the last try, are the outcome.
+void job_item_failed(job_item &item, error err, std::string text, uint64_t bytes);
+void job_item_stopped(job_item &item);
+
+} // namespace etlnode

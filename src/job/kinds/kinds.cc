@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// job/kinds/kinds.cc: the list of the kinds of jobs.
+//
+// Known by  job_host, role/proxy.
+#include "job/kinds/kinds.h"
+
+namespace etlnode {
+
+static constexpr const job_kind *kinds[] = {&job_kind_scrub};
+
+std::span<const job_kind *const> job_kinds() { return kinds; }
+
+const job_kind *job_kind_find(std::string_view name)
+{
+    for (const job_kind *kind : kinds) {
+        if (kind->name == name)
+            return kind;
+    }
+    return nullptr;
+}
+
+} // namespace etlnode

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// job/kinds/kinds.h: the kinds of jobs. A new one is a file beside this one, its declaration here and its row in kinds.cc.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "job/job_kind.h"
+
+namespace etlnode {
+
+extern const job_kind job_kind_scrub;
+
+std::span<const job_kind *const> job_kinds();
+// Null if there is none.
+const job_kind *job_kind_find(std::string_view name);
+
+} // namespace etlnode

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/jobs.h: the cluster's jobs at the proxy, for the files of this folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "job/job_report.h"
+#include "role/proxy/request.h"
+
+namespace etlnode {
+
+// One job, summed up over its targets.
+struct proxy_job_sum {
+    bool is_over = false; // every target that counts says so
+    std::string state;    // "running", "cancelling"; of one that is over: "done", "cancelled", "failed"
+    uint64_t done = 0, skipped = 0, failed = 0, bytes = 0;
+    std::string error;
+    std::string waiting; // what it waits for; empty: nothing
+};
+proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job);
+// What the target said last about the job; null if nothing.
+const job_report *proxy_job_report(const proxy_target &target, std::string_view id);
+// A target has reported, or the document has changed: jobs that are over are stored as that.
+void proxy_jobs_settle(proxy &p);
+
+// job_calls.cc: AIStore's calls. True: the request was theirs, and has been taken over.
+bool proxy_job_query(proxy &p, exchange &x, std::string_view what);
+bool proxy_job_action(proxy &p, exchange &x, std::string_view action, const cJSON *value);
+
+} // namespace etlnode
