@@ -15,7 +15,7 @@
 
 namespace etlnode {
 
-static constexpr placement_refusal accepted = {};
+static const placement_refusal accepted = {};
 static constexpr uint64_t recovery_leap = 1'000; // more epochs than a proxy can begin that nobody has heard
 
 static placement_refusal refusal(std::string why, error_code code = error_code::conflict) { return {make_error(code), std::move(why)}; }

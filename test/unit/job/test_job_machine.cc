@@ -513,7 +513,7 @@ static void operations_under_way_end_in_any_state(void **)
 static void a_stop_meets_the_end(void **)
 {
     for (bool fails : {false, true}) {
-        for (uint64_t wait_ms : {0, 10}) {
+        for (uint64_t wait_ms : {0u, 10u}) {
             run_state r;
             r.buckets = {};
             open_world(r, sample());

@@ -9,7 +9,7 @@ using namespace etlnode;
 static void objects_are_added(void **)
 {
     bucket_sum sum;
-    for (uint64_t size : {50, 0, 700})
+    for (uint64_t size : {50u, 0u, 700u})
         bucket_sum_add_object(sum, size);
     test_eq(sum.objects, 3u);
     test_eq(sum.bytes, 750u);
