@@ -9,12 +9,11 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import sqlite3
-import subprocess
 
 import harness
 from harness import Cluster, request, until
+from small_disk import on_a_small_disk
 
 world = {}
 
@@ -157,27 +156,6 @@ def case_aistores_clients_ask_single_nodes():
     assert request("GET", c.url("/v1/cluster?what=remote")).json == {"a": None, "ver": 0}
 
 
-@contextlib.contextmanager
-def on_a_small_disk(size, *arguments):
-    """A cluster with one target on a file system of its own."""
-    if os.getuid() != 0:
-        raise harness.Skip("a small file system needs root")
-    lone = Cluster(targets=0, target_arguments=arguments)
-    small = os.path.join(lone.dir, "target1")
-    os.mkdir(small)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", small], check=True, timeout=120)
-    try:
-        with lone:
-            lone.count = 1
-            lone.add_target(1)
-            lone.wait_registered()
-            lone.bucket("b")
-            yield lone, small
-    finally:
-        subprocess.run(["umount", "-l", small], check=False, timeout=120)
-        shutil.rmtree(lone.dir, ignore_errors=True)
-
-
 def state(c):
     (item,) = targets_of(c)
     return item["diskState"]
@@ -185,6 +163,7 @@ def state(c):
 
 def case_a_disk_gets_full():
     with on_a_small_disk("40m", "--out-of-space", "60") as (c, small):
+        c.bucket("b")
         until(lambda: state(c) == "ok", "the disk is reported")
         stored = []
         ballast = os.path.join(small, "ballast")

@@ -10,39 +10,7 @@ import signal
 
 import harness
 from harness import Cluster, pod_spec, request, until
-
-NAMES = [f"o{i}" for i in range(24)]
-
-
-class Filled(Cluster):
-    """A cluster with objects in bucket b."""
-
-    def __init__(self, targets=2):
-        super().__init__(targets=targets)
-
-    def __enter__(self):
-        super().__enter__()
-        self.bucket("b")
-        for name in NAMES:
-            assert self.put("b", name, name.encode()).status == 200
-        return self
-
-
-def nodes(cluster):
-    return {node["id"]: node for node in request("GET", cluster.url("/v1/cluster?what=nodes")).json["nodes"]}
-
-
-def id_of(cluster, target):
-    return next(node["id"] for node in nodes(cluster).values() if node["url"] == target.url)
-
-
-def listed(cluster):
-    answer = request("GET", cluster.url("/v1/buckets/b"), json.dumps({"action": "list", "value": {}}))
-    return answer, sorted(entry["name"] for entry in (answer.json["entries"] or [])) if answer.status == 200 else None
-
-
-def readable(cluster):
-    return sorted(name for name in NAMES if cluster.get("b", name).status == 200)
+from filled_cluster import NAMES, Filled, id_of, listed, nodes, readable
 
 
 def etlctl(cluster, *words, check=False):
@@ -81,8 +49,8 @@ def case_returns_with_its_data():
         assert lost == readable(cluster) and len(lost) < len(NAMES), lost
         back.start()
         until(lambda: nodes(cluster).get(gone, {}).get("state") == "active", "it is placed again", 60)
-        until(lambda: readable(cluster) == NAMES_SORTED, "all objects can be read", 60)
-        assert listed(cluster)[1] == NAMES_SORTED
+        until(lambda: readable(cluster) == NAMES, "all objects can be read", 60)
+        assert listed(cluster)[1] == NAMES
 
 
 def returns_after(change):
@@ -165,7 +133,7 @@ def case_the_dead_one_is_named():
         until(silent_now, "it counts as silent", 60)
         assert seen <= {"does not answer", "silent"}, seen
         dead.start()
-        until(lambda: listed(cluster)[1] == NAMES_SORTED, "the list is whole again", 60)
+        until(lambda: listed(cluster)[1] == NAMES, "the list is whole again", 60)
 
 
 def case_another_cluster():
@@ -195,7 +163,7 @@ def case_another_cluster():
         shutil.rmtree(os.path.join(cluster.dir, "proxy"))
         shutil.move(saved, os.path.join(cluster.dir, "proxy"))
         cluster.proxy.start()
-        until(lambda: readable(cluster) == NAMES_SORTED, "the copy of the directory brings all back", 90)
+        until(lambda: readable(cluster) == NAMES, "the copy of the directory brings all back", 90)
 
 
 def copy_of(cluster, name, mark=".copy"):
@@ -229,7 +197,7 @@ def case_a_restored_proxy_is_behind():
         log = cluster.log_tail("proxy", 200)
         assert "the proxy is behind" in log and "data directory is older" in log and "it took the newest of its targets" in log, log
         until(lambda: not problem(cluster.targets[0]), "the target agrees", 60)
-        until(lambda: readable(cluster) == NAMES_SORTED, "objects can be read", 90)
+        until(lambda: readable(cluster) == NAMES, "objects can be read", 90)
         assert request("HEAD", cluster.url("/v1/buckets/b-later")).status == 200
         cluster.bucket("c")
 
@@ -356,10 +324,10 @@ def case_a_copy_beside_the_original():
             until(lambda: "has a copy of its data directory" in cluster.log_tail("target1.copy", 400), "the copy is told", 90)
             assert "has a copy of its data directory" in cluster.log_tail("proxy", 400)
             assert [node["url"] for node in nodes(cluster).values() if node["role"] == "target"] == [url], nodes(cluster)
-            assert readable(cluster) == NAMES_SORTED
+            assert readable(cluster) == NAMES
             original.kill(signal.SIGKILL)
             until(lambda: [node["url"] for node in nodes(cluster).values() if node["role"] == "target"] == [second.url], "the copy takes its place when it has ended", 90)
-            until(lambda: readable(cluster) == NAMES_SORTED, "its objects can be read", 90)
+            until(lambda: readable(cluster) == NAMES, "its objects can be read", 90)
         finally:
             second.kill(signal.SIGTERM)
 
@@ -454,7 +422,6 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 80), H).serve_forever()
 """
 
 
-NAMES_SORTED = sorted(NAMES)
 harness.run([
     ("a target returns with its data", case_returns_with_its_data),
     ("a target returns after a write", returns_after(write_one)),

@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Executes every block of commands in docs/OPERATING.md, chapter by chapter. A chapter runs on one cluster that `make up` started, unless OWN has
 a function for it, which prepares a cluster of its own."""
-import contextlib
 import os
 import re
-import shutil
 import sqlite3
-import subprocess
 
 import harness
 from harness import Cluster, request, until
+from small_disk import on_a_small_disk
 
 # Text that the output of a chapter on the shared cluster must contain.
 EXPECTED = {
@@ -58,33 +56,13 @@ def play(steps, blocks):
         steps.close()
 
 
-@contextlib.contextmanager
-def small_disk(size, *arguments):
-    """A cluster with one target on a file system of its own."""
-    if os.getuid() != 0:
-        raise harness.Skip("a small file system needs root")
-    made = Cluster(targets=0, target_arguments=arguments)
-    mounted = os.path.join(made.dir, "target1")
-    os.mkdir(mounted)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", mounted], check=True, timeout=120)
-    try:
-        with made:
-            made.count = 1
-            made.add_target(1)
-            made.wait_registered()
-            yield made, mounted
-    finally:
-        subprocess.run(["umount", "-l", mounted], check=False, timeout=120)
-        shutil.rmtree(made.dir, ignore_errors=True)
-
-
 def disk_state(cluster):
     nodes = request("GET", cluster.url("/v1/cluster?what=nodes")).json["nodes"]
     return next(node["disk"]["state"] for node in nodes if node["role"] == "target" and "disk" in node)
 
 
 def a_disk_gets_full():
-    with small_disk("48m") as (cluster, mounted):
+    with on_a_small_disk("48m") as (cluster, mounted):
         cluster.bucket("photos")
         cluster.bucket("tiny")
         cluster.put("tiny", "o", b"x")

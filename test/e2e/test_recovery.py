@@ -9,8 +9,8 @@ import stat
 
 import harness
 from harness import Cluster, pod_spec, request, until
+from filled_cluster import NAMES, Filled, id_of, listed, nodes, readable
 
-NAMES = sorted(f"o{i}" for i in range(24))
 SERVER = """#!/usr/local/bin/python
 import http.server
 class H(http.server.BaseHTTPRequestHandler):
@@ -22,35 +22,6 @@ class H(http.server.BaseHTTPRequestHandler):
     def log_message(self, *a): pass
 http.server.ThreadingHTTPServer(("0.0.0.0", 80), H).serve_forever()
 """
-
-
-class Filled(Cluster):
-    """A cluster with objects in bucket b. etlctl knows its secret."""
-
-    def __enter__(self):
-        self.env["ETLNODE_CLUSTER_SECRET_FILE"] = self.secret_arguments[1]
-        super().__enter__()
-        self.bucket("b")
-        for name in NAMES:
-            assert self.put("b", name, name.encode()).status == 200
-        return self
-
-
-def nodes(cluster):
-    return {node["id"]: node for node in request("GET", cluster.url("/v1/cluster?what=nodes")).json["nodes"]}
-
-
-def id_of(cluster, target):
-    return next(node["id"] for node in nodes(cluster).values() if node["url"] == target.url)
-
-
-def readable(cluster, bucket="b"):
-    return sorted(name for name in NAMES if cluster.get(bucket, name).status == 200)
-
-
-def listed(cluster, bucket="b"):
-    answer = request("GET", cluster.url(f"/v1/buckets/{bucket}"), json.dumps({"action": "list", "value": {}}))
-    return sorted(entry["name"] for entry in (answer.json["entries"] or [])) if answer.status == 200 else None
 
 
 def buckets(cluster):
@@ -123,7 +94,7 @@ def case_the_directory_is_lost():
 
         after = cluster.smap()
         assert after["uuid"] == before["uuid"] and int(after["version"]) == int(before["version"]) + 1 and sorted(after["tmap"]) == sorted(before["tmap"]), (before, after)
-        assert readable(cluster) == NAMES and listed(cluster) == NAMES
+        assert readable(cluster) == NAMES and listed(cluster)[1] == NAMES
         assert cluster.get("b", "o1", "uuid=" + etl).body == b"O1"
         assert {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in cluster.pods()} == pods
         assert all(one["restartCount"] == 0 for pod in cluster.pods() for one in pod["status"].get("containerStatuses", [])), cluster.pods()
@@ -280,7 +251,7 @@ def case_take_the_proxys_line():
         etlctl(cluster, "bucket", "rm", "theirs", "--yes", check=True)
         until(lambda: nodes(cluster)[target]["objects"] == len(NAMES) and "orphans" not in nodes(cluster)[target], "they are gone", 60)
         cluster.bucket("theirs")
-        assert listed(cluster, "theirs") == [] and readable(cluster) == NAMES
+        assert listed(cluster, "theirs")[1] == [] and readable(cluster) == NAMES
 
 
 def case_backup_and_restore():
@@ -324,7 +295,7 @@ def case_backup_and_restore():
         refused = etlctl(cluster, "cluster", "restore", path, "--force-old", "--yes")
         assert refused.returncode != 0 and "made again" in said(refused) and "--take" in said(refused), refused
         etlctl(cluster, "cluster", "restore", path, "--force-old", "--take", "newest", "--yes", check=True)
-        assert listed(cluster) == ["o2"] and cluster.get("b", "o2").body == b"anew"
+        assert listed(cluster)[1] == ["o2"] and cluster.get("b", "o2").body == b"anew"
 
         for wrong in (b"", b"{}", b'{"format":1}', b"[" * 100):
             refused = etlctl(cluster, "cluster", "restore", "-", "--yes", stdin=wrong)
@@ -333,7 +304,7 @@ def case_backup_and_restore():
         other["uuid"] = "AnotherOne12"
         refused = etlctl(cluster, "cluster", "restore", "-", "--yes", stdin=json.dumps(other).encode())
         assert refused.returncode != 0 and "AnotherOne12" in said(refused) and uuid in said(refused), refused
-        assert listed(cluster) == ["o2"]
+        assert listed(cluster)[1] == ["o2"]
         cluster.stop_etl(etl)
 
 

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""A cluster with a few objects in bucket b, and what its proxy says of its nodes."""
+import json
+
+from harness import Cluster, request
+
+NAMES = sorted(f"o{i}" for i in range(24))
+
+
+class Filled(Cluster):
+    """etlctl knows its secret."""
+
+    def __init__(self, targets=2):
+        super().__init__(targets=targets)
+
+    def __enter__(self):
+        self.env["ETLNODE_CLUSTER_SECRET_FILE"] = self.secret_arguments[1]
+        super().__enter__()
+        self.bucket("b")
+        for name in NAMES:
+            assert self.put("b", name, name.encode()).status == 200
+        return self
+
+
+def nodes(cluster):
+    return {node["id"]: node for node in request("GET", cluster.url("/v1/cluster?what=nodes")).json["nodes"]}
+
+
+def id_of(cluster, target):
+    return next(node["id"] for node in nodes(cluster).values() if node["url"] == target.url)
+
+
+def readable(cluster, bucket="b"):
+    return sorted(name for name in NAMES if cluster.get(bucket, name).status == 200)
+
+
+def listed(cluster, bucket="b"):
+    """The answer, and the names in it; None: the list failed."""
+    answer = request("GET", cluster.url(f"/v1/buckets/{bucket}"), json.dumps({"action": "list", "value": {}}))
+    return answer, sorted(entry["name"] for entry in (answer.json["entries"] or [])) if answer.status == 200 else None
